@@ -1,0 +1,1 @@
+"""Adapters of real implementations, and the worker processes they live in."""

@@ -1,0 +1,172 @@
+"""Running a case on an adapter, inside the worker: the calls, and what can be seen only from here.
+
+Purity is observed here, bitwise: which arguments and parameters a call wrote into, and which results share memory with
+arguments or state.
+
+Runs in workers: Python 3.8, standard library and NumPy only.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Dict, List, Mapping, Optional, Tuple
+
+import numpy as np
+
+from bnspec.buffers import overlap, unpack
+from bnspec.case import PARAMETERS, Case, Step
+from bnspec.contract import Adapter, Gradients, LayerConfig, Scaler
+from bnspec.errors import Declined, UsageError
+from bnspec.observation import Observation, StepResult
+
+STATE = ("running_mean", "running_var")
+
+
+def run_case(adapter: Adapter, header: Mapping[str, Any], buffers: List[bytes]) -> Observation:
+    """Every step of the case, each with its own end; never raises for what the backend does."""
+    started = time.perf_counter()
+    case = Case.from_header(header, buffers)
+    results: List[StepResult] = []
+    live: Optional[Live] = None
+    failure = StepResult("not_run", "no layer")
+    for step in case.steps:
+        if live is None or step.fresh:
+            live, failure = _build(adapter, case, header["arrays"], buffers)
+        results.append(failure if live is None else live.perform(step))
+    return Observation(_overall(results), "", tuple(results), time.perf_counter() - started)
+
+
+class Live:
+    """A built layer with the tensors it was built from; what ``run_case`` performs its steps on."""
+
+    def __init__(self, adapter: Adapter, case: Case, arrays: Dict[str, np.ndarray]) -> None:
+        self.adapter = adapter
+        self.tensors = {name: adapter.tensor(array) for name, array in arrays.items()}
+        self.scaling = case.subject == "input_norm"
+        if self.scaling:
+            self.subject: Any = adapter.scaler(case.config)
+        else:
+            self.subject = adapter.layer(case.config, *(self.tensors.get(name) for name in PARAMETERS))
+        # memory shared with the state may change with the state: it is no argument of which purity can be asked
+        state = [arrays[n] for n in STATE if n in arrays]
+        self.pure = [n for n, a in arrays.items() if n not in STATE and not any(overlap(a, s) for s in state)]
+
+    def perform(self, step: Step) -> StepResult:
+        """One call, observed."""
+        watched = {n: self.tensors[n] for n in self.pure if n in step.inputs or n in PARAMETERS}
+        before = {} if self.scaling else self.state()
+        snapshots = {n: self.bits(t) for n, t in watched.items()}
+        try:
+            results = self.call(step)
+            outputs = {n: self.adapter.array(t) for n, t in results.items()}
+            for name, output in outputs.items():
+                if not isinstance(output, np.ndarray):
+                    raise UsageError("array() made %s a %s, not a NumPy array" % (name, type(output).__name__))
+        except Declined as reason:
+            return StepResult("declined", reason.what, before=before)
+        except Exception as error:  # whatever the backend raises is its observation
+            return StepResult("error", _describe(error), before=before)
+        written = tuple(n for n, bits in snapshots.items() if self.bits(self.tensors[n]) != bits)
+        aliases = self.aliases(outputs, watched)
+        outputs = {n: np.array(a, order="C", copy=True) for n, a in outputs.items()}
+        after = {} if self.scaling else self.state()
+        return StepResult("ok", "", outputs, before, after, written, aliases)
+
+    def call(self, step: Step) -> Dict[str, Any]:
+        """The named results of the step's call, computed to the end."""
+        inputs = [self.tensors[name] for name in step.inputs]
+        result = self.subject.fit(inputs) if step.call == "fit" else getattr(self.subject, step.call)(*inputs)
+        if step.call == "fit":
+            mean, var = self.subject.statistics()
+            named = {"mean": mean, "var": var}
+        elif isinstance(result, Gradients):
+            named = {n: t for n, t in result._asdict().items() if t is not None}
+        elif step.call.endswith("_gradients"):
+            raise UsageError("%s returned %s, not contract.Gradients" % (step.call, type(result).__name__))
+        else:
+            named = {"x" if step.call == "inverse" else "y": result}
+        self.adapter.synchronize(tuple(named.values()))
+        return named
+
+    def state(self) -> Dict[str, np.ndarray]:
+        """Copies of the running statistics."""
+        mean, var = self.subject.state()
+        return {"running_mean": np.array(self.adapter.array(mean)), "running_var": np.array(self.adapter.array(var))}
+
+    def bits(self, tensor: Any) -> bytes:
+        """The tensor's values as bytes."""
+        return self.adapter.array(tensor).tobytes()
+
+    def aliases(self, outputs: Mapping[str, np.ndarray], arguments: Mapping[str, Any]) -> Tuple[Tuple[str, str], ...]:
+        """Pairs of a result and the argument or state whose memory it shares."""
+        others = {n: self.adapter.array(t) for n, t in arguments.items()}
+        if not self.scaling:
+            mean, var = self.subject.state()
+            others.update(running_mean=self.adapter.array(mean), running_var=self.adapter.array(var))
+        return tuple((o, n) for o, a in outputs.items() for n, b in others.items() if overlap(a, b))
+
+
+def _build(
+    adapter: Adapter, case: Case, specs: Mapping[str, Any], buffers: List[bytes]
+) -> Tuple[Optional[Live], StepResult]:
+    """A live layer over fresh memory, or the result that every step of it gets."""
+    reason = _outside_profile(adapter, case)
+    if reason:
+        return None, StepResult("declined", reason)
+    try:
+        return Live(adapter, case, unpack(specs, buffers)), StepResult("ok")
+    except Declined as declined:
+        return None, StepResult("declined", declined.what)
+    except Exception as error:  # a layer that cannot be built is the backend's observation
+        return None, StepResult("error", _describe(error))
+
+
+def _outside_profile(adapter: Adapter, case: Case) -> str:
+    config, profile = case.config, adapter.profile
+    if case.subject == "input_norm":
+        if not profile.input_normalization:
+            return "input normalization is not offered"
+        return "" if config.dtype in profile.dtypes else "x of dtype %s is not offered" % config.dtype
+    return profile.declines(config.dtype, config.parameter_dtype, config.rank, config.channel_axis, config.affine)
+
+
+def _overall(results: List[StepResult]) -> str:
+    statuses = {r.status for r in results}
+    for status in ("error", "declined", "not_run"):
+        if statuses == {status}:
+            return status
+    return "ok"
+
+
+def _describe(error: BaseException) -> str:
+    """The error as one line of at most 300 characters."""
+    text = " ".join(str(error).split())
+    return ("%s: %s" % (type(error).__name__, text))[:300]
+
+
+def check_contract(adapter: Adapter) -> None:
+    """Build a tiny layer and see that it has every method. Raises UsageError naming what is missing."""
+    profile = adapter.profile
+    dtype = "float32" if "float32" in profile.dtypes else profile.dtypes[0]
+    rank = min(profile.ranks)
+    config = LayerConfig(rank, 1, 2, 2.0**-10, 0.5, dtype, dtype if "input" in profile.half_parameters else "float32")
+    if dtype == "float64":
+        config = LayerConfig(rank, 1, 2, 2.0**-10, 0.5, dtype, dtype)
+    owner = type(adapter).__name__
+    try:
+        ones = np.ones(2, config.parameter_dtype)
+        layer = adapter.layer(config, *(adapter.tensor(ones.copy()) for _ in PARAMETERS))
+    except TypeError as error:
+        raise UsageError("%s.layer cannot build a layer: %s" % (owner, error), *_CONTRACT) from None
+    wanted = [c for c in ("training", "inference", "training_gradients", "inference_gradients", "state")]
+    missing = [c for c in wanted if not callable(getattr(layer, c, None))]
+    if missing:
+        raise UsageError("%s lacks the method(s) %s." % (type(layer).__name__, ", ".join(missing)), *_CONTRACT)
+    if profile.input_normalization and not isinstance(adapter.scaler(config), Scaler):
+        raise UsageError("%s.scaler does not return a contract.Scaler." % owner, *_CONTRACT)
+
+
+_CONTRACT = (
+    "the contract in bnspec/contract.py asks for training, inference, training_gradients, inference_gradients and state.",
+    "add the method; raise Declined in it for what the implementation does not offer.",
+)

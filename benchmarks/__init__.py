@@ -1,0 +1,1 @@
+"""Timings, each with the verdict of the very tensors it timed."""

@@ -1,0 +1,7 @@
+"""``python -m bnspec``."""
+
+import sys
+
+from bnspec.cli import main
+
+sys.exit(main())

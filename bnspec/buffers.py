@@ -1,0 +1,117 @@
+"""Arrays as memory: buffers, and views into them.
+
+An array's values are not all there is to it: strides, offset, order and memory shared with another array select kernels and
+hide bugs. Here arrays become plain data (a list of buffers, and for each array its dtype, shape, strides, offset and buffer)
+and are rebuilt exactly.
+
+Runs in workers: Python 3.8, standard library and NumPy only.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Mapping, Tuple
+
+import numpy as np
+
+from bnspec.errors import UsageError
+
+_NATIVE = ("float64", "float32", "float16", "int64", "int32", "uint8", "bool")
+
+
+def dtype_of(name: str) -> np.dtype:
+    """The NumPy dtype of a name; bfloat16 comes from ml_dtypes. Raises UsageError on unknown names."""
+    if name in _NATIVE:
+        return np.dtype(name)
+    if name == "bfloat16":
+        import ml_dtypes  # an optional dependency of a worker: only who meets bfloat16 needs it
+
+        return np.dtype(ml_dtypes.bfloat16)
+    raise UsageError("dtype %r is unknown." % name, "known are bfloat16, " + ", ".join(_NATIVE) + ".", "use one of them.")
+
+
+def root_of(array: np.ndarray) -> np.ndarray:
+    """The array that owns ``array``'s memory, as far as NumPy knows."""
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array
+
+
+def extent(array: np.ndarray) -> Tuple[int, int]:
+    """First and one-past-last byte address that the array reaches; equal for an empty array."""
+    start = int(array.__array_interface__["data"][0])
+    if array.size == 0:
+        return start, start
+    low = sum((n - 1) * s for n, s in zip(array.shape, array.strides) if s < 0)
+    high = sum((n - 1) * s for n, s in zip(array.shape, array.strides) if s > 0)
+    return start + low, start + high + array.itemsize
+
+
+def overlap(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether the memory ranges of two arrays intersect."""
+    (a0, a1), (b0, b1) = extent(a), extent(b)
+    return a0 < b1 and b0 < a1 and a.size > 0 and b.size > 0
+
+
+def pack(arrays: Mapping[str, np.ndarray]) -> Tuple[Dict[str, Any], List[bytes]]:
+    """Arrays as (specs, buffers). Arrays that share an owner share a buffer; of each, only the reached bytes travel."""
+    owners: Dict[int, List[str]] = {}
+    for name, array in arrays.items():
+        owners.setdefault(id(root_of(array)), []).append(name)
+    specs: Dict[str, Any] = {}
+    buffers: List[bytes] = []
+    for names in owners.values():
+        reached = [extent(arrays[n]) for n in names if arrays[n].size]
+        low = min((a for a, _ in reached), default=0)
+        high = max((b for _, b in reached), default=0)
+        root = root_of(arrays[names[0]])
+        begin = int(root.__array_interface__["data"][0])
+        # a root is not contiguous only if NumPy did not allocate it; then its bytes are copied view by view
+        flat = root.reshape(-1, order="A").view(np.uint8) if root.flags.forc and root.size else None
+        if flat is None and high > low:
+            raise UsageError("an array's memory is not one block.", "its owner is not contiguous.", "copy the array first.")
+        data = b"" if flat is None else flat[low - begin : high - begin].tobytes()
+        for n in names:
+            array = arrays[n]
+            start = int(array.__array_interface__["data"][0]) - low if array.size else 0
+            specs[n] = {
+                "buffer": len(buffers),
+                "dtype": array.dtype.name,
+                "shape": list(array.shape),
+                "strides": list(array.strides),
+                "offset": start,
+            }
+        buffers.append(data)
+    return specs, buffers
+
+
+def unpack(specs: Mapping[str, Any], buffers: List[bytes]) -> Dict[str, np.ndarray]:
+    """The inverse of ``pack``: writable arrays in fresh memory, 64-byte aligned as the first byte of each buffer.
+
+    Raises UsageError: a view reaches outside its buffer.
+    """
+    memory = [_aligned(b) for b in buffers]
+    arrays: Dict[str, np.ndarray] = {}
+    for name, spec in specs.items():
+        try:
+            shape, dtype, block = tuple(spec["shape"]), dtype_of(spec["dtype"]), memory[spec["buffer"]]
+            if 0 in shape:
+                arrays[name] = np.empty(shape, dtype)
+            else:
+                strides = tuple(spec["strides"])
+                arrays[name] = np.ndarray(shape, dtype, buffer=block, offset=spec["offset"], strides=strides)
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            raise UsageError(
+                "array %r cannot be rebuilt: %s." % (name, error),
+                "its shape, strides and offset must stay inside its buffer.",
+                "write the case again with bnspec's own writer.",
+            ) from None
+    return arrays
+
+
+def _aligned(data: bytes, alignment: int = 64) -> np.ndarray:
+    """A writable uint8 array holding ``data`` whose first byte is aligned, as framework allocators give it."""
+    room = np.empty(len(data) + alignment, np.uint8)
+    skip = -int(room.__array_interface__["data"][0]) % alignment
+    memory = room[skip : skip + len(data)]
+    memory[:] = np.frombuffer(data, np.uint8)
+    return memory

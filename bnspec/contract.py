@@ -1,0 +1,194 @@
+"""The contract between the suite and an implementation under test.
+
+An *adapter* opens one framework on one device and builds its layers; a *layer* is then called as a user would call it. The
+smallest adapter is one subclass of each::
+
+    class Adapter(contract.Adapter):
+        framework = "numpy"
+        profile = Profile(running_correction=1)
+
+        def layer(self, config, gamma, beta, running_mean, running_var):
+            return MyLayer(config, gamma, beta, running_mean, running_var)
+
+    class MyLayer(contract.Layer):
+        def training(self, x): ...              # normalises by x's statistics, then updates the running ones
+        def inference(self, x): ...             # normalises by the running statistics, changes nothing
+        def training_gradients(self, x, dy): ...
+        def inference_gradients(self, x, dy): ...
+        def state(self): ...
+
+The laws that every implementation keeps, and that the suite tests:
+
+1. ``training`` and ``training_gradients`` are each one logical step: the running statistics move once.
+2. ``inference`` and ``inference_gradients`` change no state.
+3. No call writes into its arguments.
+4. ``state`` returns the layer's current statistics and has no effect of its own.
+5. What cannot be done is said by raising ``Declined`` with the reason, never by returning something else.
+
+Runs in workers: Python 3.8, standard library and NumPy only.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+import importlib
+from typing import Any, Dict, NamedTuple, Optional, Sequence, Tuple
+
+import numpy as np
+
+from bnspec.errors import Declined, DeviceAbsent
+from bnspec.profiles import Profile
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerConfig:
+    """What a layer is built from besides its arrays.
+
+    Attributes:
+        rank: number of axes of x.
+        channel_axis: the axis of x that is not reduced, 0 <= channel_axis < rank.
+        channels: its extent, C.
+        epsilon: the term added to the variance inside the root.
+        decay: the weight that the old running value keeps, in [0, 1].
+        dtype: name of x's dtype.
+        parameter_dtype: name of the dtype of gamma, beta and the running statistics.
+        affine: whether gamma and beta exist.
+    """
+
+    rank: int
+    channel_axis: int
+    channels: int
+    epsilon: float
+    decay: float
+    dtype: str
+    parameter_dtype: str
+    affine: bool = True
+
+    @property
+    def reduce_axes(self) -> Tuple[int, ...]:
+        """Every axis but the channel axis."""
+        return tuple(a for a in range(self.rank) if a != self.channel_axis)
+
+    @property
+    def channel_shape(self) -> Tuple[int, ...]:
+        """The shape that broadcasts a (C,) array against x."""
+        return tuple(self.channels if a == self.channel_axis else 1 for a in range(self.rank))
+
+
+class Gradients(NamedTuple):
+    """What a forward and backward pass gives: y and dx shaped like x; dgamma and dbeta of shape (C,), None without affine."""
+
+    y: Any
+    dx: Any
+    dgamma: Any
+    dbeta: Any
+
+
+class State(NamedTuple):
+    """The running statistics, each of shape (C,)."""
+
+    running_mean: Any
+    running_var: Any
+
+
+class Layer(abc.ABC):
+    """One batch-normalization layer with its parameters and state. Tensors in, tensors out."""
+
+    @abc.abstractmethod
+    def training(self, x: Any) -> Any:
+        """y in training mode, without recording gradients; moves the running statistics once."""
+
+    @abc.abstractmethod
+    def inference(self, x: Any) -> Any:
+        """y in inference mode, without recording gradients; moves nothing."""
+
+    @abc.abstractmethod
+    def training_gradients(self, x: Any, dy: Any) -> Gradients:
+        """Forward and backward in training mode; moves the running statistics once."""
+
+    @abc.abstractmethod
+    def inference_gradients(self, x: Any, dy: Any) -> Gradients:
+        """Forward and backward in inference mode; moves nothing."""
+
+    @abc.abstractmethod
+    def state(self) -> State:
+        """The current running statistics."""
+
+
+class Scaler(abc.ABC):
+    """Input normalization of the features on x's channel axis: (x - mean) / std with the training set's statistics."""
+
+    @abc.abstractmethod
+    def fit(self, chunks: Sequence[Any]) -> None:
+        """Learn mean and variance of the training set, which arrives in chunks; forgets any earlier fit."""
+
+    @abc.abstractmethod
+    def transform(self, x: Any) -> Any:
+        """x normalised by the fitted statistics."""
+
+    @abc.abstractmethod
+    def inverse(self, y: Any) -> Any:
+        """The x that ``transform`` maps to y."""
+
+    @abc.abstractmethod
+    def statistics(self) -> State:
+        """The fitted mean and (population) variance, each of shape (C,)."""
+
+
+class Adapter(abc.ABC):
+    """One framework on one device. Subclasses import their framework when they are created, not before.
+
+    Attributes:
+        framework: the import name of the package under test, whose version is reported.
+        profile: the conventions that the backend follows.
+    """
+
+    framework = "numpy"
+    profile = Profile()
+
+    def __init__(self, device: str = "cpu") -> None:
+        """Open the framework on ``device`` ("cpu", "cuda:0", ...). Raises DeviceAbsent with the reason."""
+        if device != "cpu":
+            raise DeviceAbsent("%s: this backend runs on cpu only" % device)
+        self.device = device
+
+    @classmethod
+    def devices(cls) -> Dict[str, str]:
+        """Each kind of device the backend knows: "ready", or "absent: " and the reason. May import the framework."""
+        return {"cpu": "ready"}
+
+    def versions(self) -> Dict[str, str]:
+        """Version of each package involved."""
+        module = importlib.import_module(self.framework.split(".")[0])
+        return {self.framework: str(getattr(module, "__version__", "unknown"))}
+
+    def tensor(self, array: np.ndarray) -> Any:
+        """The framework's tensor of the same values, on the device; with the same strides and memory where it can."""
+        return array
+
+    def array(self, tensor: Any) -> np.ndarray:
+        """The tensor's values for NumPy; a view of the tensor's memory where it can, so that aliases are seen."""
+        return np.asarray(tensor)
+
+    def synchronize(self, result: Any) -> None:
+        """Return when everything that ``result`` (a tensor, or a tuple of them) depends on has been computed."""
+        return None
+
+    @abc.abstractmethod
+    def layer(
+        self,
+        config: LayerConfig,
+        gamma: Optional[Any],
+        beta: Optional[Any],
+        running_mean: Any,
+        running_var: Any,
+    ) -> Layer:
+        """A layer that owns these tensors, each of shape (C,). Raises Declined for what is not offered."""
+
+    def scaler(self, config: LayerConfig) -> Scaler:
+        """An input-normalization layer. Raises Declined where the framework has none."""
+        raise Declined("this backend offers no input normalization")
+
+
+__all__ = ["Adapter", "Declined", "DeviceAbsent", "Gradients", "Layer", "LayerConfig", "Profile", "Scaler", "State"]

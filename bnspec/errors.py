@@ -1,0 +1,50 @@
+"""The error tree. Every message says what is wrong, why, and how to mend it.
+
+    BnspecError
+    +-- UsageError       the caller's input is wrong           exit status 2
+    +-- HarnessError     the harness could not do its work     exit status 3
+    +-- Declined         a backend does not offer this case    an observation, never a failure
+    +-- DeviceAbsent     the asked device is not here          an observation, never a failure
+
+Runs in workers: Python 3.8, standard library only.
+"""
+
+from __future__ import annotations
+
+
+class BnspecError(Exception):
+    """Base of all errors raised on purpose; ``what``, ``why`` and ``mend`` are kept apart."""
+
+    exit_status = 3
+
+    def __init__(self, what: str, why: str = "", mend: str = "") -> None:
+        super().__init__(what, why, mend)
+        self.what, self.why, self.mend = what, why, mend
+
+    def __str__(self) -> str:
+        lines = [self.what]
+        if self.why:
+            lines.append("  Why:  " + self.why)
+        if self.mend:
+            lines.append("  Mend: " + self.mend)
+        return "\n".join(lines)
+
+
+class UsageError(BnspecError):
+    """The call, a file or an adapter handed to us is wrong."""
+
+    exit_status = 2
+
+
+class HarnessError(BnspecError):
+    """The harness itself could not do its work."""
+
+    exit_status = 3
+
+
+class Declined(BnspecError):
+    """Raised by an adapter for a case that its backend does not offer; ``what`` is the reason."""
+
+
+class DeviceAbsent(BnspecError):
+    """Raised by an adapter when the asked device is not present; ``what`` is the reason."""

@@ -1,0 +1,1 @@
+"""The conformance suite: strategies, checks, the judge, and the planted defects that test the suite itself."""

@@ -1,0 +1,1 @@
+"""The run directory (records and store) and everything that reads it: tables and the page."""

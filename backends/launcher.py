@@ -56,7 +56,11 @@ class Worker:
         self._channel: Channel | None = None
         self._log = tempfile.TemporaryFile()
         self.starts = 0
-        self.hello = self._start()
+        try:
+            self.hello = self._start()
+        except BaseException:
+            self.stop()
+            raise
 
     def __enter__(self) -> Worker:
         return self

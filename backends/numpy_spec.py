@@ -100,7 +100,7 @@ class NumpyLayer(Layer):
 
 
 class NumpyScaler(Scaler):
-    """Input normalization; a constant feature is divided by 1."""
+    """Input normalization; a feature whose variance is rounding noise, m u var + (m u mean)^2, is constant: divided by 1."""
 
     def __init__(self, config: LayerConfig) -> None:
         self.config = config
@@ -110,7 +110,9 @@ class NumpyScaler(Scaler):
         """Learn the moments of all chunks."""
         total = eq.fit([c.astype(self.work) for c in chunks], self.config.reduce_axes)
         self.mean, self.var = total.mean, total.var
-        self.scale = np.where(self.var == 0, self.work.type(1), np.sqrt(self.var))
+        reach = total.count * np.finfo(self.work).eps
+        noise = reach * self.var + (reach * self.mean) * (reach * self.mean)
+        self.scale = np.where(self.var <= noise, self.work.type(1), np.sqrt(self.var))
 
     def transform(self, x: Any) -> Any:
         """(x - mean) / std."""

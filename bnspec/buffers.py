@@ -31,9 +31,13 @@ def dtype_of(name: str) -> np.dtype:
 
 def root_of(array: np.ndarray) -> np.ndarray:
     """The array that owns ``array``'s memory, as far as NumPy knows."""
-    while isinstance(array.base, np.ndarray):
-        array = array.base
-    return array
+    while True:
+        base = array.base
+        if not isinstance(base, np.ndarray):
+            base = getattr(base, "base", None)  # as_strided keeps the owner inside a wrapper
+        if not isinstance(base, np.ndarray):
+            return array
+        array = base
 
 
 def extent(array: np.ndarray) -> Tuple[int, int]:
@@ -94,11 +98,10 @@ def unpack(specs: Mapping[str, Any], buffers: List[bytes]) -> Dict[str, np.ndarr
     for name, spec in specs.items():
         try:
             shape, dtype, block = tuple(spec["shape"]), dtype_of(spec["dtype"]), memory[spec["buffer"]]
-            if 0 in shape:
-                arrays[name] = np.empty(shape, dtype)
-            else:
-                strides = tuple(spec["strides"])
-                arrays[name] = np.ndarray(shape, dtype, buffer=block, offset=spec["offset"], strides=strides)
+            strides, offset = tuple(spec["strides"]), spec["offset"]
+            if not _inside(shape, strides, offset, dtype.itemsize, block.size):
+                raise ValueError("it reaches outside its buffer of %d bytes" % block.size)
+            arrays[name] = np.ndarray(shape, dtype, buffer=block, offset=offset, strides=strides)
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise UsageError(
                 "array %r cannot be rebuilt: %s." % (name, error),
@@ -106,6 +109,17 @@ def unpack(specs: Mapping[str, Any], buffers: List[bytes]) -> Dict[str, np.ndarr
                 "write the case again with bnspec's own writer.",
             ) from None
     return arrays
+
+
+def _inside(shape: Tuple[int, ...], strides: Tuple[int, ...], offset: int, itemsize: int, nbytes: int) -> bool:
+    """Whether every element lies in the buffer. NumPy asks this too, but not when the buffer is empty."""
+    if len(shape) != len(strides) or min(shape, default=0) < 0 or not 0 <= offset <= nbytes:
+        return False
+    if 0 in shape:
+        return True
+    reach = [(n - 1) * s for n, s in zip(shape, strides)]
+    low, high = sum(r for r in reach if r < 0), sum(r for r in reach if r > 0)
+    return offset + low >= 0 and offset + high + itemsize <= nbytes
 
 
 def _aligned(data: bytes, alignment: int = 64) -> np.ndarray:

@@ -77,7 +77,7 @@ class Case:
     def id(self) -> str:
         """Twelve hex digits that identify the case's content (its origin left out)."""
         specs, buffers = pack(self.arrays)
-        head = {"subject": self.subject, "config": dataclasses.asdict(self.config), "specs": specs}
+        head: Dict[str, Any] = {"subject": self.subject, "config": dataclasses.asdict(self.config), "specs": specs}
         head["steps"] = [dataclasses.astuple(s) for s in self.steps]
         digest = hashlib.sha256(json.dumps(head, sort_keys=True).encode())
         for data in buffers:
@@ -122,7 +122,7 @@ class Case:
                 tuple(Step(s["call"], tuple(s["inputs"]), bool(s["fresh"])) for s in data["steps"]),
                 data.get("origin", {}),
             )
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, AttributeError) as error:
             raise UsageError("the case lacks or misnames %s." % error, "its schema is %s." % SCHEMA, "mend the file.") from None
 
     def dumps(self) -> str:

@@ -7,6 +7,7 @@ with its ``kind``) and ``cases/*.json`` (saved cases, named by their id). Everyt
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any, ClassVar
 
 SCHEMA = "bnspec-run/1"
@@ -23,9 +24,39 @@ VERDICTS = (
 )
 
 
+#: How a target answered when it was opened. Only "ready" can be judged; the others come with a reason.
+TARGET_STATUSES = ("ready", "absent", "unavailable", "malformed", "broken", "crashed", "timeout")
+
+#: error / bound; infinite is the string "inf" because JSON has no infinity; None where nothing was judged.
+Ratio = float | str | None
+
+
+def ratio_value(ratio: Ratio) -> float:
+    """The ratio as a number: "inf" is infinity, and None (nothing was judged) is NaN."""
+    return math.nan if ratio is None else float(ratio)
+
+
+def ratio_text(ratio: Ratio) -> str:
+    """The ratio for a person in at most seven characters: three digits, "∞" where infinite, "" where nothing was judged.
+
+    Never "1" for what is not 1, because a verdict hangs on the side: "<1" and ">1".
+    """
+    value = ratio_value(ratio)
+    if math.isnan(value):
+        return ""
+    if math.isinf(value):
+        return "∞"
+    if value != 1 and f"{value:.3g}" == "1":
+        return "<1" if value < 1 else ">1"
+    if value == 0 or 1e-3 <= value < 1e4:
+        return f"{value:.3g}" if value < 999.5 else f"{value:.0f}"
+    mantissa, exponent = f"{value:.1e}".split("e")
+    return f"{mantissa}e{int(exponent)}"
+
+
 @dataclasses.dataclass(frozen=True)
 class Manifest:
-    """What was run, where and when. ``kind`` of the whole: "verify", "bench" or "report"."""
+    """What was run, where and when. ``command`` is the command line that made the run."""
 
     id: str
     command: str
@@ -77,7 +108,7 @@ class Finding:
     cases: int
     failures: int
     declined: int
-    ratio: float | str | None
+    ratio: Ratio
     message: str = ""
     evidence: dict[str, Any] | None = None
     case: str | None = None
@@ -123,7 +154,7 @@ class Timing:
     first_ns: int | None
     threads: int | None
     verdict: str
-    ratio: float | str | None
+    ratio: Ratio
     message: str = ""
 
 
@@ -148,4 +179,25 @@ class RunFinished:
     seconds: dict[str, float]
 
 
+def target_name(record: TargetRecord | Finding | Incident | Timing | TargetFinished) -> str:
+    """How a target is written: ``backend@device``."""
+    return f"{record.backend}@{record.device}"
+
+
 Record = TargetRecord | Finding | Incident | Timing | TargetFinished | RunFinished
+
+
+def identity(record: Record) -> tuple[object, ...]:
+    """What tells a record from the others of its kind: a later one with the same identity takes its place."""
+    match record:
+        case Finding():
+            return record.clause, record.backend, record.device
+        case Incident():
+            return record.case, record.step, record.backend, record.device
+        case Timing():
+            workload = (record.pass_name, record.shape, record.dtype, record.channel_axis)
+            return *workload, record.backend, record.device
+        case TargetRecord() | TargetFinished():
+            return record.backend, record.device
+        case RunFinished():
+            return ()

@@ -1,1 +1,15 @@
-"""Checks, one file per family of clauses."""
+"""Checks, one file per family of clauses. ``CHECKS`` holds them all; each clause has exactly one."""
+
+from bnspec.conformance.checks import contract, forward, gradients, robustness, scaling, state
+from bnspec.conformance.checks.check import Check
+
+CHECKS: tuple[Check, ...] = (
+    *forward.CHECKS,
+    *state.CHECKS,
+    *gradients.CHECKS,
+    *robustness.CHECKS,
+    *scaling.CHECKS,
+    *contract.CHECKS,
+)
+
+__all__ = ["CHECKS", "Check"]

@@ -1,0 +1,73 @@
+# What one does in this repository. `make` lists it; every target makes the environment it needs.
+#
+# The environment, .venv, is made once and again only when pyproject.toml or constraints.txt change.
+
+PYTHON ?= python3
+# The releases under test. `make constraints` takes the newest of everything else.
+FRAMEWORKS := torch==2.13.0 jax==0.10.2 jaxlib==0.10.2 flax==0.12.8 tensorflow-cpu==2.21.0 keras==3.15.1 numpy==2.4.6
+
+SHELL := bash
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+FOLDERS := bnspec backends conformance benchmarks reports
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help $(VENV) report test lint types constraints clean
+
+help:  ## this list
+	@echo "usage: make TARGET      (PYTHON=... chooses the interpreter that makes $(VENV), 3.11 or newer)"
+	@sed -nE 's/^([a-z.$$()A-Z]+):.*  ## (.*)/\1\t\2/p' Makefile | sed 's/^$$(VENV)/$(VENV)/' | expand -t 14 | sed 's/^/  /'
+
+$(VENV): $(READY)  ## the environment: bnspec in editable form, every framework for CPU, the tools
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "make: $(PYTHON) cannot make the environment $(VENV)." >&2; \
+	  echo "  Why:  it is missing or older than Python 3.11, which bnspec needs: $$($(PYTHON) --version 2>&1 | tail -1)." >&2; \
+	  echo "  Mend: name a newer one, for example: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
+	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "making $(VENV) with $$($(PYTHON) --version)"; $(PYTHON) -m venv --clear $(VENV); }
+	@echo "installing bnspec, the frameworks and the tools into $(VENV); the first time takes minutes"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[cpu,dev]'
+	@touch $@
+
+report: $(READY)  ## judge and time every backend on this machine, and write the page runs/report/index.html
+	@rm -rf runs/report
+	@$(BIN)/bnspec verify --effort quick --out runs/report/verify; status=$$?; \
+	  if [ $$status -gt 1 ]; then echo "make: bnspec verify ended with status $$status; its message is above." >&2; exit $$status; fi
+	@$(BIN)/bnspec bench --quick --out runs/report/bench; status=$$?; \
+	  if [ $$status -gt 1 ]; then echo "make: bnspec bench ended with status $$status; its message is above." >&2; exit $$status; fi
+	@$(BIN)/bnspec report runs/report/verify runs/report/bench --out runs/report
+
+test: $(READY)  ## the suite's own tests, then the conformance checks as pytest sees them
+	@start=$$SECONDS; $(BIN)/python -m pytest tests && $(BIN)/python -m pytest conformance; status=$$?; \
+	  echo "make test: $$((SECONDS - start)) s, status $$status"; exit $$status
+
+lint: $(READY)  ## ruff: rules and format
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+
+types: $(READY)  ## mypy, strict, and that it has read every file
+	@said=$$($(BIN)/mypy); status=$$?; echo "$$said"; \
+	  read=$$(echo "$$said" | sed -nE 's/.* ([0-9]+) source files.*/\1/p'); \
+	  there=$$(find $(FOLDERS) -type f -name '*.py' | wc -l); \
+	  if [ "$${read:-0}" -ne "$$there" ]; then \
+	    echo "make: mypy has read $${read:-no} files of $$there." >&2; \
+	    echo "  Why:  it reaches the folders through the links bnspec/backends, ... and those are broken or excluded." >&2; \
+	    echo "  Mend: git checkout bnspec; tests/house/test_architecture.py says which link." >&2; exit 1; fi; \
+	  exit $$status
+
+constraints: pyproject.toml  ## remake constraints.txt in a fresh environment
+	@rm -rf build/constraints && $(PYTHON) -m venv build/constraints
+	@printf '%s\n' $(FRAMEWORKS) > build/constraints/frameworks.txt
+	@build/constraints/bin/pip install --quiet --disable-pip-version-check -c build/constraints/frameworks.txt -e '.[cpu,dev]'
+	@sed -n '/^#/p' constraints.txt > build/constraints/new.txt
+	@build/constraints/bin/pip freeze --all --exclude pip --exclude bnspec --exclude-editable | sed -E 's/\+[A-Za-z0-9.]+$$//' >> build/constraints/new.txt
+	@mv build/constraints/new.txt constraints.txt && rm -rf build/constraints
+	@git --no-pager diff --stat -- constraints.txt
+
+clean:  ## remove what was built, runs/ and the environment
+	@rm -rf $(VENV) build dist runs *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks .coverage
+	@find $(FOLDERS) tests -type d -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,162 @@
+"""``jax.numpy``: the layer as one writes it in JAX, jitted, with JAX's own differentiation.
+
+Compiled once per shape, dtype, channel axis and mode: epsilon and decay are arguments of the compiled functions. Half
+precision input is widened to float32, in which everything is computed; results are rounded once at the end.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, Optional, Sequence, Tuple
+
+from bnspec.backends.jax_common import JaxAdapter, JaxLayer
+from bnspec.contract import Declined, Gradients, LayerConfig, Profile, Scaler, State
+
+Jitted = Dict[str, Callable[..., Any]]
+
+
+class JaxNumpy(JaxAdapter):
+    """Batch and input normalization written with jax.numpy."""
+
+    profile = Profile(
+        running_correction=0,
+        momentum_weighs="none",
+        count_one="biased",
+        empty_batch="keeps_state",
+        dtypes=("float64", "float32", "bfloat16", "float16"),
+        half_parameters=("float32", "input"),
+        ranks=(2, 3, 4, 5, 6),
+        layouts="normalised",
+        input_normalization=True,
+    )
+
+    def __init__(self, device: str = "cpu") -> None:
+        super().__init__(device)
+        functions = Functions(self.jax)
+        by_mode = (functions.forward, functions.gradients, functions.rescale)
+        self.jitted = {f.__name__: self.jax.jit(f, static_argnames=("axis", "mode")) for f in by_mode}
+        self.jitted["moments"] = self.jax.jit(functions.moments, static_argnames="axis")
+        self.jitted["merge"] = self.jax.jit(functions.merge)
+
+    def layer(
+        self, config: LayerConfig, gamma: Optional[Any], beta: Optional[Any], running_mean: Any, running_var: Any
+    ) -> NumpyStyleLayer:
+        """A layer that holds these arrays; a training step puts new ones in the place of the statistics."""
+        return NumpyStyleLayer(self.jitted, config, (gamma, beta), State(running_mean, running_var))
+
+    def scaler(self, config: LayerConfig) -> JaxScaler:
+        """Input normalization by Chan's merge of chunk moments."""
+        return JaxScaler(self.jitted, config.channel_axis)
+
+
+class Functions:
+    """Pure functions of JAX arrays; ``axis`` is x's channel axis, statistics and parameters have shape (C,)."""
+
+    def __init__(self, jax: Any) -> None:
+        self.jax, self.jnp = jax, jax.numpy
+
+    def wide(self, x: Any, *channels: Any, axis: int) -> Any:
+        """x and the (C,) arrays, shaped to broadcast against x, in the working precision: x's, at least float32."""
+        work = self.jnp.promote_types(x.dtype, self.jnp.float32)
+        shape = [-1 if a == axis else 1 for a in range(x.ndim)]
+        return (x.astype(work), *(c.astype(work).reshape(shape) for c in channels))
+
+    def moments(self, x: Any, axis: int) -> State:
+        """mean = (1/m) sum x,   var = (1/m) sum (x - mean)^2."""
+        (x,), axes = self.wide(x, axis=axis), tuple(a for a in range(x.ndim) if a != axis)
+        mean = self.jnp.mean(x, axes, keepdims=True)
+        return State(mean.reshape(-1), self.jnp.mean(self.jnp.square(x - mean), axes))
+
+    def normalise(self, x: Any, parameters: Tuple[Any, Any], by: State, epsilon: float, axis: int) -> Any:
+        """y = gamma * (x - mean) / sqrt(var + epsilon) + beta."""
+        z, mean, var = self.wide(x, *by, axis=axis)
+        y = (z - mean) / self.jnp.sqrt(var + epsilon)
+        if parameters[0] is not None:
+            _, gamma, beta = self.wide(x, *parameters, axis=axis)
+            y = gamma * y + beta
+        return y.astype(x.dtype)
+
+    def forward(
+        self, x: Any, parameters: Tuple[Any, Any], running: State, epsilon: float, decay: float, axis: int, mode: str
+    ) -> Tuple[Any, State]:
+        """y and the running statistics after it; only training with at least one value moves them."""
+
+        def moved(old: Any, new: Any) -> Any:
+            return (decay * old.astype(new.dtype) + (1.0 - decay) * new).astype(old.dtype)
+
+        if mode == "inference" or x.size == 0:
+            return self.normalise(x, parameters, running, epsilon, axis), running
+        batch = self.moments(x, axis)
+        after = State(moved(running.running_mean, batch.running_mean), moved(running.running_var, batch.running_var))
+        return self.normalise(x, parameters, batch, epsilon, axis), after
+
+    def gradients(self, x: Any, dy: Any, parameters: Tuple[Any, Any], *others: Any, **static: Any) -> Any:
+        """``forward`` and its vector-Jacobian product with dy, as (Gradients, State)."""
+        y, pullback, after = self.jax.vjp(lambda *a: self.forward(*a, *others, **static), x, parameters, has_aux=True)
+        dx, (dgamma, dbeta) = pullback(dy)
+        return Gradients(y, dx, dgamma, dbeta), after
+
+    def merge(self, a: State, b: State, weight: float) -> State:
+        """The moments of the union of two sets, of whose values b has the fraction ``weight``."""
+        delta = b.running_mean - a.running_mean
+        within = (1.0 - weight) * a.running_var + weight * b.running_var
+        return State(a.running_mean + weight * delta, within + delta * delta * (weight * (1.0 - weight)))
+
+    def rescale(self, x: Any, learnt: State, axis: int, mode: str) -> Any:
+        """(x - mean) / scale, or x * scale + mean in mode "inverse"; scale is the standard deviation, or 1 for variance 0."""
+        z, mean, var = self.wide(x, *learnt, axis=axis)
+        scale = self.jnp.where(var == 0, 1, self.jnp.sqrt(var))
+        return (z * scale + mean if mode == "inverse" else (z - mean) / scale).astype(x.dtype)
+
+
+class NumpyStyleLayer(JaxLayer):
+    """One batch-normalization layer: what is kept between the calls of pure functions."""
+
+    def __init__(self, jitted: Jitted, config: LayerConfig, parameters: Tuple[Any, Any], running: State) -> None:
+        self.jitted, self.config, self.parameters, self.running = jitted, config, parameters, running
+
+    def forward(self, x: Any, mode: str) -> Any:
+        """y; a training step's running statistics replace the old."""
+        arguments = (x, self.parameters, self.running, self.config.epsilon, self.config.decay)
+        y, self.running = self.jitted["forward"](*arguments, axis=self.config.channel_axis, mode=mode)
+        return y
+
+    def gradients(self, x: Any, dy: Any, mode: str) -> Gradients:
+        """y and the gradients; a training step's running statistics replace the old."""
+        arguments = (x, dy, self.parameters, self.running, self.config.epsilon, self.config.decay)
+        gradients, self.running = self.jitted["gradients"](*arguments, axis=self.config.channel_axis, mode=mode)
+        return gradients
+
+    def state(self) -> State:
+        """The running statistics."""
+        return self.running
+
+
+class JaxScaler(Scaler):
+    """Input normalization; a constant feature is divided by 1."""
+
+    def __init__(self, jitted: Jitted, axis: int) -> None:
+        self.jitted, self.axis = jitted, axis
+
+    def fit(self, chunks: Sequence[Any]) -> None:
+        """Merge the moments of the chunks that hold values."""
+        learnt, seen = None, 0
+        for chunk in chunks:
+            if chunk.size:
+                seen += chunk.size
+                moments = self.jitted["moments"](chunk, axis=self.axis)
+                learnt = moments if learnt is None else self.jitted["merge"](learnt, moments, chunk.size / seen)
+        if learnt is None:
+            raise Declined("a training set without values has no statistics")
+        self.learnt = learnt
+
+    def transform(self, x: Any) -> Any:
+        """(x - mean) / std."""
+        return self.jitted["rescale"](x, self.learnt, axis=self.axis, mode="transform")
+
+    def inverse(self, y: Any) -> Any:
+        """y * std + mean."""
+        return self.jitted["rescale"](y, self.learnt, axis=self.axis, mode="inverse")
+
+    def statistics(self) -> State:
+        """The fitted mean and variance."""
+        return self.learnt

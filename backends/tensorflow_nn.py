@@ -1,0 +1,141 @@
+"""``tensorflow.nn``: the layer written by hand from ``tf.nn.moments`` and ``tf.nn.batch_normalization``.
+
+The running statistics are variables that a moving average is assigned to; both functions leave them to the user.
+
+Source: https://www.tensorflow.org/api_docs/python/tf/nn/batch_normalization
+"""
+
+from __future__ import annotations
+
+from typing import Any, Optional, Sequence
+
+from bnspec.backends.tensorflow_common import TensorflowAdapter, gradients
+from bnspec.contract import Gradients, Layer, LayerConfig, Profile, Scaler, State
+
+
+class TensorflowNN(TensorflowAdapter):
+    """``tf.nn.moments`` and ``tf.nn.batch_normalization``, eager.
+
+    Everything is computed in x's dtype, save that ``tf.nn.moments`` reduces float16 (not bfloat16) in float32 and rounds
+    the moments to float16. Neither function has a default epsilon or a moving average: the defaults are the
+    specification's.
+    """
+
+    profile = Profile(
+        running_correction=0,
+        momentum_weighs="none",
+        count_one="biased",
+        half_statistics="input",
+        half_arithmetic="input",
+        dtypes=("float64", "float32", "bfloat16", "float16"),
+        half_parameters=("input",),
+        layouts="normalised",
+        input_normalization=True,
+    )
+
+    def layer(self, config: LayerConfig, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> NNLayer:
+        """A layer whose four arrays become variables."""
+        return NNLayer(self.tf, config, gamma, beta, running_mean, running_var)
+
+    def scaler(self, config: LayerConfig) -> NNScaler:
+        """Input normalization by merged ``tf.nn.moments``."""
+        return NNScaler(self.tf, config)
+
+
+class NNLayer(Layer):
+    """One batch-normalization layer."""
+
+    def __init__(
+        self,
+        tf: Any,
+        config: LayerConfig,
+        gamma: Optional[Any],
+        beta: Optional[Any],
+        running_mean: Any,
+        running_var: Any,
+    ) -> None:
+        self.tf, self.config = tf, config
+        self.gamma = None if gamma is None else tf.Variable(gamma)
+        self.beta = None if beta is None else tf.Variable(beta)
+        self.running_mean = tf.Variable(running_mean, trainable=False)
+        self.running_var = tf.Variable(running_var, trainable=False)
+
+    def normalise(self, x: Any, mean: Any, var: Any) -> Any:
+        """y of x by the given statistics; one-dimensional arguments are shaped to broadcast against x."""
+        spread = [None if t is None else self.tf.reshape(t, self.config.channel_shape) for t in (self.beta, self.gamma)]
+        return self.tf.nn.batch_normalization(x, mean, var, spread[0], spread[1], self.config.epsilon)
+
+    def training(self, x: Any) -> Any:
+        """The training forward pass; moves the running statistics."""
+        mean, var = self.tf.nn.moments(x, self.config.reduce_axes, keepdims=True)
+        decay = self.config.decay
+        self.running_mean.assign(self.running_mean * decay + self.tf.reshape(mean, [-1]) * (1.0 - decay))
+        self.running_var.assign(self.running_var * decay + self.tf.reshape(var, [-1]) * (1.0 - decay))
+        return self.normalise(x, mean, var)
+
+    def inference(self, x: Any) -> Any:
+        """The inference forward pass."""
+        shape = self.config.channel_shape
+        return self.normalise(x, self.tf.reshape(self.running_mean, shape), self.tf.reshape(self.running_var, shape))
+
+    def training_gradients(self, x: Any, dy: Any) -> Gradients:
+        """Forward and backward in training mode."""
+        return gradients(self.tf, self.training, x, dy, self.parameters())
+
+    def inference_gradients(self, x: Any, dy: Any) -> Gradients:
+        """Forward and backward in inference mode."""
+        return gradients(self.tf, self.inference, x, dy, self.parameters())
+
+    def parameters(self) -> Sequence[Any]:
+        """gamma and beta, where they exist."""
+        return [self.gamma, self.beta] if self.config.affine else []
+
+    def state(self) -> State:
+        """The running statistics."""
+        return State(self.running_mean, self.running_var)
+
+
+class NNScaler(Scaler):
+    """Input normalization in x's dtype; a constant feature is divided by 1.
+
+    TensorFlow gives the moments of one chunk; they are merged by weights, with w the chunk's share of all values so far:
+
+        mean = mean + w * delta                                 delta = chunk_mean - mean
+        var  = (1 - w) * var + w * chunk_var + w * (1 - w) * delta^2
+
+    Source: Chan, Golub and LeVeque 1979.
+    """
+
+    def __init__(self, tf: Any, config: LayerConfig) -> None:
+        self.tf, self.config = tf, config
+
+    def fit(self, chunks: Sequence[Any]) -> None:
+        """Learn the moments of all chunks; an empty chunk has none. Raises ValueError where there is no value at all."""
+        count, self.mean, self.var = 0, None, None
+        for chunk in chunks:
+            size = chunk.shape.num_elements() // self.config.channels
+            if size == 0:
+                continue
+            count += size
+            mean, var = self.tf.nn.moments(chunk, self.config.reduce_axes, keepdims=True)
+            if self.mean is None:
+                self.mean, self.var = mean, var
+                continue
+            weight, delta = size / count, mean - self.mean
+            self.mean = self.mean + weight * delta
+            self.var = (1.0 - weight) * self.var + weight * var + weight * (1.0 - weight) * self.tf.square(delta)
+        if self.mean is None:
+            raise ValueError("the training set has no values")
+        self.scale = self.tf.where(self.var == 0, self.tf.ones_like(self.var), self.tf.sqrt(self.var))
+
+    def transform(self, x: Any) -> Any:
+        """(x - mean) / std."""
+        return (x - self.mean) / self.scale
+
+    def inverse(self, y: Any) -> Any:
+        """y * std + mean."""
+        return y * self.scale + self.mean
+
+    def statistics(self) -> State:
+        """The fitted mean and variance."""
+        return State(self.tf.reshape(self.mean, [-1]), self.tf.reshape(self.var, [-1]))

@@ -1,0 +1,67 @@
+"""``torch.functional``: the function torch.nn.functional.batch_norm.
+
+Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.batch_norm.html
+"""
+
+from __future__ import annotations
+
+from typing import Any, List, Optional
+
+from bnspec.backends.torch_common import TorchAdapter, TorchLayer
+from bnspec.contract import LayerConfig, Profile, State
+
+
+class TorchFunctional(TorchAdapter):
+    """One function call, which updates the running statistics in place."""
+
+    profile = Profile(
+        running_correction=1,
+        momentum_weighs="new",
+        default_epsilon=1e-5,
+        default_decay=0.9,
+        count_one="raises",
+        empty_batch="unspecified",
+        dtypes=("float64", "float32", "bfloat16", "float16"),
+        half_parameters=("float32", "input"),
+        ranks=(2, 3, 4, 5, 6),
+        channel_axes="first",
+    )
+
+    def layer(
+        self, config: LayerConfig, gamma: Optional[Any], beta: Optional[Any], running_mean: Any, running_var: Any
+    ) -> FunctionalLayer:
+        """The function's arguments, kept together."""
+        return FunctionalLayer(self.torch, config, gamma, beta, State(running_mean, running_var))
+
+
+class FunctionalLayer(TorchLayer):
+    """The arguments of ``torch.nn.functional.batch_norm`` besides x and the mode."""
+
+    def __init__(
+        self, torch: Any, config: LayerConfig, gamma: Optional[Any], beta: Optional[Any], state: State
+    ) -> None:
+        super().__init__(torch)
+        self.config, self.running = config, state
+        self.weight = None if gamma is None else gamma.detach().requires_grad_()
+        self.bias = None if beta is None else beta.detach().requires_grad_()
+
+    def forward(self, x: Any, mode: str) -> Any:
+        """The function's result."""
+        return self.torch.nn.functional.batch_norm(
+            x,
+            self.running.running_mean,
+            self.running.running_var,
+            weight=self.weight,
+            bias=self.bias,
+            training=mode == "training",
+            momentum=1.0 - self.config.decay,
+            eps=self.config.epsilon,
+        )
+
+    def parameters(self) -> List[Any]:
+        """weight and bias."""
+        return [p for p in (self.weight, self.bias) if p is not None]
+
+    def state(self) -> State:
+        """The tensors that the function updates."""
+        return self.running

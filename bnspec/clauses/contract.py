@@ -1,0 +1,54 @@
+"""What any callable owes its caller: it ends, takes what it offers, and leaves its arguments alone."""
+
+from bnspec.clauses.clause import Clause
+
+CLAUSES = (
+    Clause(
+        "contract.completes",
+        "MUST",
+        "Every call ends: it returns or raises; it does not kill its process and does not hang.",
+        "no crash, no timeout",
+        "A crash in a worker is a result like any other, and the worst one.",
+        "bnspec/contract.py",
+        (),
+        ("pytorch/pytorch#2264", "pytorch/pytorch#186238", "pytorch/pytorch#194798"),
+    ),
+    Clause(
+        "contract.accepts",
+        "MUST",
+        "A case that the profile offers is computed, not refused.",
+        "no exception within the declared dtypes, ranks, axes and counts",
+        "Coverage that is declared but missing must fail, not skip.",
+        "bnspec/contract.py",
+        ("dtypes", "ranks", "channel_axes", "affine_optional"),
+        ("tensorflow/tensorflow#7164", "keras-team/keras#10648", "tinygrad/tinygrad#7042"),
+    ),
+    Clause(
+        "contract.shapes",
+        "MUST",
+        "y and dx have the shape of x; dgamma, dbeta and the statistics have one value per channel.",
+        "shape(y) = shape(dx) = shape(x);  shape(dgamma) = shape(dbeta) = shape(state) = (C,)",
+        "A result of another shape broadcasts silently in the next operation.",
+        "bnspec/contract.py",
+    ),
+    Clause(
+        "purity.arguments",
+        "MUST",
+        "No call writes into its arguments or parameters.",
+        "x, dy, gamma, beta before = after   bitwise",
+        "In-place shortcuts corrupt what the caller still holds: residual branches read x again.",
+        "bnspec/contract.py",
+        (),
+        ("microsoft/onnxruntime#29790", "tenstorrent/tt-metal#45578"),
+    ),
+    Clause(
+        "purity.results_are_new",
+        "MUST",
+        "No result shares memory with an argument, a parameter or the running statistics.",
+        "memory(y, dx, dgamma, dbeta) is disjoint from memory(x, dy, gamma, beta, state)",
+        "A result that aliases the state changes when training goes on.",
+        "bnspec/contract.py",
+        (),
+        ("pytorch/pytorch#46808",),
+    ),
+)

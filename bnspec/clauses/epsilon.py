@@ -1,0 +1,46 @@
+"""Epsilon: where it stands, and that it is the one that was asked for."""
+
+from bnspec.clauses.clause import IOFFE, Clause
+
+CLAUSES = (
+    Clause(
+        "epsilon.inside_root_in_training",
+        "MUST",
+        "In training, epsilon is added to the variance inside the square root.",
+        "inv_std = 1 / sqrt(var_B + epsilon),   asked where epsilon >= var_B / 16",
+        "sqrt(var) + epsilon, sqrt(max(var, epsilon)) and a missing epsilon all agree when epsilon is negligible.",
+        f"{IOFFE}, Algorithm 1",
+        ("epsilon_dtype", "epsilon_minimum"),
+        ("vacancy/Synchronized-BatchNorm-PyTorch#43", "keras-team/keras#8726", "xlite-dev/LeetCUDA#309"),
+    ),
+    Clause(
+        "epsilon.inside_root_in_inference",
+        "MUST",
+        "In inference, epsilon is added to the running variance inside the square root.",
+        "inv_std = 1 / sqrt(running_var + epsilon),   asked where epsilon >= running_var / 16",
+        "Inference kernels are separate code; several have lost epsilon or added it twice.",
+        f"{IOFFE}, Algorithm 2",
+        ("epsilon_dtype", "epsilon_minimum"),
+        ("chainer/chainer#2214", "chainer/chainer#4505"),
+    ),
+    Clause(
+        "epsilon.as_given",
+        "MUST",
+        "The epsilon that was asked for is the one that is used, however small.",
+        "asked where epsilon <= 2^-16 and a variance is of the size of epsilon",
+        "Clamping to a library's minimum, falling back to a default or losing the attribute changes trained networks.",
+        f"{IOFFE}, Algorithm 1",
+        ("epsilon_dtype", "epsilon_minimum"),
+        ("tensorflow/tensorflow#37768", "tensorflow/tensorflow#8090", "chainer/chainer#1955", "VeriSilicon/TIM-VX#589"),
+    ),
+    Clause(
+        "epsilon.not_in_running_variance",
+        "MUST",
+        "The running variance does not contain epsilon.",
+        "running_var' = decay * running_var + (1 - decay) * var_B * m / (m - correction),   asked where epsilon >= var_B / 16",
+        "A variance recovered from the saved inv_std carries epsilon, and inference then adds it a second time.",
+        f"{IOFFE}, Algorithm 2",
+        ("running_correction",),
+        ("chainer/chainer#4505", "nntrainer/nntrainer#677", "flagos-ai/FlagGems#4885"),
+    ),
+)

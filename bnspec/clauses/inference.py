@@ -1,0 +1,66 @@
+"""Inference: a fixed map, element by element."""
+
+from bnspec.clauses.clause import IOFFE, Clause
+
+CLAUSES = (
+    Clause(
+        "inference.output",
+        "MUST",
+        "In inference, y is x normalised by the running statistics, scaled and shifted.",
+        "y = gamma * (x - running_mean) / sqrt(running_var + epsilon) + beta",
+        "Using batch statistics, or variance where a standard deviation is meant, is silent and costs accuracy.",
+        f"{IOFFE}, Algorithm 2",
+        ("half_arithmetic",),
+        ("PaddlePaddle/Paddle#74140", "pytorch/xla#806", "pytorch/pytorch#62594", "tensorflow/tensorflow#49930"),
+    ),
+    Clause(
+        "inference.follows_training",
+        "MUST",
+        "Inference after a training step uses the statistics that the step left.",
+        "y = inference(x; state after the step)",
+        "Cached scale and shift, folded once, go stale when training goes on.",
+        f"{IOFFE}, Algorithm 2",
+        (),
+        ("apache/mxnet#14357", "LaurentMazare/tch-rs#628"),
+    ),
+    Clause(
+        "inference.keeps_state",
+        "MUST",
+        "Inference, with or without gradients, changes no bit of the running statistics.",
+        "state' = state   bitwise",
+        "Evaluation that moves the statistics makes every later result depend on what was evaluated before.",
+        f"{IOFFE}, section 3.1",
+        (),
+        ("keras-team/keras#7085", "pytorch/pytorch#37823", "pytorch/vision#2079"),
+    ),
+    Clause(
+        "inference.value_is_independent_of_batch",
+        "MUST",
+        "The result for a row is the definition's, alone or in any batch.",
+        "inference(x[k:k+1]) = definition",
+        "Statistics of the batch that leak into inference, and kernels that fail on tails, show in small batches.",
+        f"{IOFFE}, section 3.1",
+        (),
+        ("keras-team/keras#3085", "PaddlePaddle/Paddle#74140"),
+    ),
+    Clause(
+        "inference.bits_are_independent_of_batch",
+        "SHOULD",
+        "The bits of a row do not depend on what else is in the batch.",
+        "inference(x[k:k+1]) = inference(x)[k:k+1]   bitwise",
+        "Served results that change with the load cannot be reproduced.",
+        f"{IOFFE}, section 3.1: the map is fixed",
+        (),
+        ("keras-team/keras#3085",),
+    ),
+    Clause(
+        "inference.repeatable",
+        "MUST",
+        "The same inference call gives the same bits.",
+        "y_1 = y_2   bitwise",
+        "Inference is a function.",
+        f"{IOFFE}, section 3.1",
+        (),
+        ("pytorch/pytorch#53691",),
+    ),
+)

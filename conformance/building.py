@@ -1,0 +1,178 @@
+"""From a plan (a few words and numbers) to a case: arrays, layouts and the program of calls."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from bnspec.buffers import dtype_of
+from bnspec.case import Case, Step
+from bnspec.contract import LayerConfig
+from bnspec.conformance.layouts import lay_out
+from bnspec.conformance.values import draw_cotangent, draw_x
+
+
+@dataclasses.dataclass(frozen=True)
+class Form:
+    """What a compiler specialises on: shape, axis, dtypes. A new form is the dear part of a case.
+
+    Attributes:
+        shape, channel_axis: of x.
+        dtype: of x; parameter_dtype: of gamma, beta and the running statistics.
+        affine: whether gamma and beta exist.
+    """
+
+    shape: tuple[int, ...]
+    channel_axis: int
+    dtype: str = "float32"
+    parameter_dtype: str = "float32"
+    affine: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """Everything that decides a batch-normalization case.
+
+    Attributes:
+        form: what compilers specialise on.
+        x, x2: input types of the first and of the second batch.
+        cotangent: kind of dy.
+        layout, dy_layout: memory layouts.
+        epsilon, decay: of the layer.
+        gamma: "distinct" (with a negative), "zeros" (some zero), "ones".
+        state: "distinct", "initial" (0, 1), "like_epsilon" (variances of the size of epsilon), "extreme" (1e-9 to 1e5),
+            "like_x" (the running mean lies near x).
+        seed: of the values.
+    """
+
+    form: Form
+    x: str = "ordinary"
+    x2: str = "wide"
+    cotangent: str = "random"
+    layout: str = "packed"
+    dy_layout: str = "packed"
+    epsilon: float = 2.0**-10
+    decay: float = 0.75
+    gamma: str = "distinct"
+    state: str = "distinct"
+    seed: int = 0
+
+
+#: The calls of a batch-normalization case; see ``bn_program``.
+ROW = "x[{0}:{1}]"
+
+
+def bn_program(row: str | None) -> tuple[Step, ...]:
+    """Ten calls that ask every question of one form: inference alone, repeated and in part; two steps; both once more, fresh."""
+    steps = [Step("inference", ("x",), fresh=True), Step("inference_gradients", ("x", "dy"))]
+    if row:
+        steps.append(Step("inference", (row,)))
+    return (
+        *steps,
+        Step("inference", ("x",)),
+        Step("training", ("x",)),
+        Step("inference", ("x",)),
+        Step("training_gradients", ("x2", "dy2")),
+        Step("training", ("x",)),
+        Step("training", ("x",), fresh=True),
+        Step("training_gradients", ("x", "dy"), fresh=True),
+    )
+
+
+def batch_norm_case(plan: Plan) -> Case:
+    """The case of a plan; the same plan gives the same case, bit for bit."""
+    form = plan.form
+    config = LayerConfig(
+        len(form.shape),
+        form.channel_axis,
+        form.shape[form.channel_axis],
+        plan.epsilon,
+        plan.decay,
+        form.dtype,
+        form.parameter_dtype,
+        form.affine,
+    )
+    rng = np.random.RandomState(plan.seed % 2**32)
+    arrays = parameters(plan, config, rng)
+    x = lay_out(draw_x(plan.x, rng, config, form.shape), plan.layout, form.channel_axis)
+    arrays["x"] = x
+    arrays["dy"] = lay_out(draw_cotangent(plan.cotangent, rng, config, form.shape), plan.dy_layout, form.channel_axis)
+    arrays["x2"] = lay_out(draw_x(plan.x2, rng, config, form.shape), plan.dy_layout, form.channel_axis)
+    arrays["dy2"] = draw_cotangent("random", rng, config, form.shape)
+    if plan.state == "like_x" and x.size:
+        near = np.nan_to_num(np.mean(x.astype(np.float64), axis=config.reduce_axes))
+        arrays["running_mean"][:] = near.astype(arrays["running_mean"].dtype)
+    row = None
+    if form.channel_axis != 0 and form.shape[0] > 1:
+        k = int(rng.randint(form.shape[0]))
+        row = ROW.format(k, k + 1)
+        arrays[row] = x[k : k + 1]
+    origin = {"plan": dataclasses.asdict(plan)}
+    return Case("batch_norm", config, arrays, bn_program(row), origin)
+
+
+def parameters(plan: Plan, config: LayerConfig, rng: np.random.RandomState) -> dict[str, np.ndarray]:
+    """gamma, beta and the state a layer starts from; never the defaults, unless the plan says so."""
+    c, dtype = np.arange(config.channels), dtype_of(config.parameter_dtype)
+    arrays: dict[str, Any] = {}
+    if config.affine:
+        gammas = {
+            "distinct": np.where(c % 3 == 1, -1.0, 1.0) * (0.5 + 0.375 * ((c * 5) % 11)),
+            "zeros": np.where(c % 2 == 0, 0.0, -1.5),
+            "ones": np.ones(config.channels),
+        }
+        arrays["gamma"] = gammas[plan.gamma].astype(dtype)
+        arrays["beta"] = (0.25 + 0.5 * ((c * 7) % 13) - 2.0).astype(dtype)
+    means = {"initial": np.zeros(config.channels)}.get(plan.state, 5.0 + 0.75 * ((c * 3) % 8) * np.where(c % 2, -1.0, 1.0))
+    variances = {
+        "distinct": 9.0 - 0.5 * ((c * 5) % 16),
+        "initial": np.ones(config.channels),
+        "like_epsilon": max(plan.epsilon, 2.0**-40) * (0.5 + 0.25 * (c % 7)),
+        "extreme": np.where(c % 2 == 0, 1e-9, 6e4),
+        "like_x": 0.5 + 0.25 * (c % 5),
+    }
+    arrays["running_mean"] = means.astype(dtype)
+    arrays["running_var"] = variances[plan.state].astype(dtype)
+    return arrays
+
+
+@dataclasses.dataclass(frozen=True)
+class ScalingPlan:
+    """Everything that decides an input-normalization case.
+
+    Attributes:
+        form: of the whole training set; its channel axis holds the features.
+        x, unseen: input types of the training set and of the data met later.
+        chunks: extents of the chunks along axis 0; their sum is the extent of the training set.
+        seed: of the values.
+    """
+
+    form: Form
+    x: str = "ordinary"
+    unseen: str = "wide"
+    chunks: tuple[int, ...] = ()
+    seed: int = 0
+
+
+def input_norm_case(plan: ScalingPlan) -> Case:
+    """Fit on the chunks, transform the training set and unseen data, invert; transform once more; fit on the whole, fresh."""
+    form = plan.form
+    rank, axis = len(form.shape), form.channel_axis
+    config = LayerConfig(rank, axis, form.shape[axis], 0.0, 0.0, form.dtype, form.parameter_dtype, False)
+    rng = np.random.RandomState(plan.seed % 2**32)
+    whole = draw_x(plan.x, rng, config, form.shape)
+    unseen = draw_x(plan.unseen, rng, config, (min(3, form.shape[0]) or 1, *form.shape[1:]))
+    ends = np.cumsum((0, *plan.chunks)) if plan.chunks else np.array([0, form.shape[0]])
+    chunks = {f"chunk{i}": whole[a:b].copy() for i, (a, b) in enumerate(zip(ends[:-1], ends[1:], strict=True))}
+    arrays = {"x": whole, "unseen": unseen, "normal": rng.standard_normal(unseen.shape).astype(whole.dtype), **chunks}
+    steps = (
+        Step("fit", tuple(chunks), fresh=True),
+        Step("transform", ("x",)),
+        Step("transform", ("unseen",)),
+        Step("inverse", ("normal",)),
+        Step("transform", ("x",)),
+        Step("fit", ("x",), fresh=True),
+    )
+    return Case("input_norm", config, arrays, steps, {"plan": dataclasses.asdict(plan)})

@@ -1,0 +1,108 @@
+"""The catalogue: constructed hard cases that every run contains, each with what it is for.
+
+They share few forms, since a form is what compilers are slow on. The generator widens; the catalogue guarantees.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+from bnspec.case import Case
+from bnspec.conformance.building import Form, Plan, ScalingPlan, batch_norm_case, input_norm_case
+from bnspec.conformance.layouts import LAYOUTS
+
+TINY, ROWS = Form((2, 3), 1), Form((9, 5), 1)
+IMAGE, IMAGE_LAST = Form((4, 3, 5, 2), 1), Form((4, 5, 2, 3), 3)
+LINE, LINE_LAST = Form((6, 4, 7), 1), Form((6, 7, 4), 2)
+VOLUME, VOLUME_LAST = Form((3, 2, 4, 5, 7), 1), Form((3, 4, 5, 7, 2), 4)
+MIDDLE = Form((3, 4, 5, 2), 2)
+SMALL = 2.0**-23
+
+
+def _half(form: Form, dtype: str, parameter_dtype: str = "float32") -> Form:
+    return dataclasses.replace(form, dtype=dtype, parameter_dtype=parameter_dtype)
+
+
+def _double(form: Form) -> Form:
+    return _half(form, "float64", "float64")
+
+
+def batch_norm_plans() -> Iterator[tuple[str, Plan]]:
+    """(what it is for, plan), most telling first."""
+    for form in (TINY, IMAGE, IMAGE_LAST):
+        yield "a plain case: everything distinct, nothing default", Plan(form, seed=11)
+        yield "epsilon far above the variance: where it stands", Plan(form, "narrow", epsilon=1.0, state="like_x", seed=12)
+        yield "decay 0: the batch statistics bare", Plan(form, "wide", decay=0.0, seed=13)
+        yield "decay 1: nothing may move", Plan(form, decay=1.0, cotangent="constant", seed=14)
+        yield "a tiny epsilon that counts", Plan(form, "like_epsilon", epsilon=SMALL, state="like_epsilon", seed=15)
+        yield "an epsilon below 1e-5 on constant channels", Plan(form, "constant", epsilon=1e-12, state="like_epsilon", seed=16)
+        yield "cancellation", Plan(form, "mean_1e4", state="like_x", seed=17)
+        yield "a constant cotangent: the null space of dx", Plan(form, "narrow", cotangent="constant", gamma="zeros", seed=18)
+    for form in (LINE, LINE_LAST, VOLUME, VOLUME_LAST, MIDDLE, ROWS):
+        yield "this rank and axis", Plan(form, "wide", epsilon=2.0**-4, decay=0.5, cotangent="ramp", seed=21)
+        yield "this rank and axis, with a large mean", Plan(form, "mean_1e4", x2="narrow", epsilon=1e-5, seed=22)
+    for layout in LAYOUTS[1:]:
+        other = "packed" if layout in ("expanded", "stepped") else layout
+        yield f"x {layout}", Plan(IMAGE, "wide", layout=layout, dy_layout=other, seed=31)
+        yield f"x packed, dy {layout}", Plan(IMAGE, "ordinary", dy_layout="sliced" if layout == "expanded" else layout, seed=32)
+    for kind in ("mean_1e2", "mean_1e6", "near_constant", "huge", "tiny", "subnormal", "exact", "outlier", "sorted"):
+        yield f"values: {kind}", Plan(ROWS, kind, seed=41)
+        yield f"values: {kind}, in float64", Plan(_double(ROWS), kind, epsilon=1e-5, seed=42)
+    for kind in ("nan", "infinite"):
+        for form in (TINY, IMAGE):
+            yield f"{kind} in one channel", Plan(form, kind, seed=43)
+    for form in (TINY, IMAGE):
+        bare = dataclasses.replace(form, affine=False)
+        yield "no gamma and beta", Plan(bare, "wide", epsilon=2.0**-4, seed=51)
+        yield "no gamma and beta, tiny epsilon", Plan(bare, "narrow", epsilon=1e-5, cotangent="constant", seed=52)
+    for dtype in ("float16", "bfloat16"):
+        for parameter in ("float32", dtype):
+            for form in (_half(IMAGE, dtype, parameter), _half(ROWS, dtype, parameter)):
+                yield f"{dtype} x, {parameter} parameters", Plan(form, "mean_1e2", state="extreme", epsilon=1e-3, seed=61)
+                yield f"{dtype} x, {parameter} parameters, wide", Plan(form, "wide", cotangent="ramp", decay=0.5, seed=62)
+        bare = dataclasses.replace(_half(IMAGE, dtype), affine=False)
+        yield f"{dtype} x without gamma and beta", Plan(bare, "wide", seed=63)
+    yield "more terms than float16 counts, a sum beyond 65,504", Plan(_half(Form((2, 2, 129, 33), 1), "float16"), "pixels", seed=64)
+    yield "more terms than bfloat16 counts", Plan(_half(Form((2, 2, 129, 33), 1), "bfloat16"), "pixels", seed=65)
+    for count, channels in ((33, 31), (31, 33), (257, 2), (64, 65), (1025, 3)):
+        yield "extents around blocks", Plan(Form((count, channels), 1), "wide", cotangent="ramp", seed=71)
+    for shape in ((3, 2, 11, 31), (2, 3, 16, 17), (1, 33, 8, 4), (2, 5, 129, 1)):
+        yield "spatial extents around blocks", Plan(Form(shape, 1), "wide", cotangent="ramp", seed=72)
+    yield "many values", Plan(Form((7, 3, 41, 17), 1), "mean_1e4", state="like_x", seed=73)
+    yield "many values, channels last", Plan(Form((7, 41, 17, 3), 3), "mean_1e4", state="like_x", seed=74)
+    for shape in ((1, 3), (1, 3, 1, 1)):
+        yield "one value per channel", Plan(Form(shape, 1), seed=81)
+        yield "one value per channel, tiny epsilon", Plan(Form(shape, 1), "wide", epsilon=1e-12, decay=0.0, seed=82)
+    yield "one value per channel, channels last", Plan(Form((1, 1, 1, 3), 3), seed=83)
+    for shape in ((0, 3), (0, 3, 5, 2)):
+        yield "an empty batch", Plan(Form(shape, 1), seed=84)
+    yield "an empty batch, channels last", Plan(Form((0, 5, 2, 3), 3), seed=85)
+    yield "an initial state of 0 and 1", Plan(IMAGE, "wide", state="initial", seed=91)
+    yield "a small running variance", Plan(IMAGE, "ordinary", state="extreme", epsilon=1e-12, seed=92)
+
+
+def scaling_plans() -> Iterator[tuple[str, ScalingPlan]]:
+    """(what it is for, plan) of input normalization."""
+    form = Form((16, 3), 1, affine=False)
+    yield "one chunk", ScalingPlan(form, "wide", "ordinary", (16,), 101)
+    yield "unequal chunks", ScalingPlan(form, "wide", "ordinary", (3, 1, 7, 5), 102)
+    yield "chunks with other means", ScalingPlan(form, "sorted", "wide", (8, 5, 3), 103)
+    yield "a chunk without rows", ScalingPlan(form, "ordinary", "wide", (7, 0, 9), 104)
+    yield "large means", ScalingPlan(form, "mean_1e4", "mean_1e2", (5, 11), 105)
+    yield "constant features", ScalingPlan(form, "constant", "ordinary", (5, 11), 106)
+    yield "nearly constant features", ScalingPlan(form, "near_constant", "ordinary", (5, 11), 107)
+    yield "small spreads", ScalingPlan(form, "tiny", "ordinary", (5, 11), 108)
+    yield "in float64", ScalingPlan(dataclasses.replace(form, dtype="float64", parameter_dtype="float64"), "mean_1e6", "wide", (5, 11), 109)
+
+
+def catalogue() -> list[Case]:
+    """All constructed cases, each naming what it is for."""
+    cases = []
+    for purpose, plan in batch_norm_plans():
+        case = batch_norm_case(plan)
+        cases.append(case.with_(origin={**case.origin, "purpose": purpose}))
+    for purpose, scaling in scaling_plans():
+        case = input_norm_case(scaling)
+        cases.append(case.with_(origin={**case.origin, "purpose": purpose}))
+    return cases

@@ -1,0 +1,79 @@
+"""What a check is: a clause, the steps it reads, and how it judges one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from bnspec.case import Case, Step
+from bnspec.conformance.checks.examination import Examination, Judgement, Mask
+from bnspec.oracle import Oracle
+
+#: The channels of a step that a clause speaks of; none: the clause is not asked there.
+Domain = Callable[[Oracle, Step], Mask]
+Judge = Callable[[Examination, int, Mask], Judgement | None]
+
+TRAINING = ("training", "training_gradients")
+INFERENCE = ("inference", "inference_gradients")
+
+
+@dataclass(frozen=True)
+class Check:
+    """How a clause is verified.
+
+    Attributes:
+        clause: its id.
+        calls: the calls whose steps it reads.
+        domain: which channels of a step it speaks of, from the case alone.
+        judge: the judgement of a step that ended "ok"; None when nothing there can be judged.
+        reads_errors: whether steps that raised are judged, too.
+        reads_partial: whether it reads steps on parts of a batch ("x[2:3]"), which have counts of their own.
+    """
+
+    clause: str
+    calls: tuple[str, ...]
+    judge: Judge
+    domain: Domain
+    reads_errors: bool = False
+
+
+def everywhere(oracle: Oracle, step: Step) -> Mask:
+    """All channels."""
+    return np.ones(oracle.case.config.channels, bool)
+
+
+def only_if(predicate: Callable[[Case, Step], bool]) -> Domain:
+    """All channels of the steps for which the predicate holds."""
+
+    def domain(oracle: Oracle, step: Step) -> Mask:
+        return np.full(oracle.case.config.channels, predicate(oracle.case, step))
+
+    return domain
+
+
+def within(
+    clause: str, calls: tuple[str, ...], outputs: tuple[str, ...], domain: Domain = everywhere, tier: str = "lenient"
+) -> Check:
+    """The check that these outputs of these calls stay within their bounds, on the domain."""
+
+    def judge(exam: Examination, i: int, channels: Mask) -> Judgement | None:
+        return exam.within(i, outputs, tier, None if channels.all() else channels)
+
+    return Check(clause, calls, judge, domain)
+
+
+def earlier(exam: Examination, i: int, like: Callable[[int], bool]) -> int | None:
+    """The first step before i that ended ok and for which ``like`` holds."""
+    return next((j for j in range(i) if exam.result(j).status == "ok" and like(j)), None)
+
+
+def count_of(case: Case, step: Step) -> int:
+    """Elements per channel of the step's first input."""
+    return case.arrays[step.inputs[0]].size // max(case.config.channels, 1)
+
+
+def segment_start(case: Case, i: int) -> int:
+    """The step at which the layer of step i was last built."""
+    return max(j for j in range(i + 1) if j == 0 or case.steps[j].fresh)

@@ -1,0 +1,55 @@
+"""Checks of the families contract and purity: what any callable owes its caller."""
+
+from __future__ import annotations
+
+from bnspec.case import CALLS
+from bnspec.conformance.checks.check import Check, count_of, everywhere, only_if
+from bnspec.conformance.checks.examination import Examination, Judgement, Mask, law
+
+EVERY = tuple(CALLS)
+
+
+def accepts(exam: Examination, i: int, channels: Mask) -> Judgement | None:
+    """A call inside the profile does not raise."""
+    result = exam.result(i)
+    return law(result.status != "error", f"raised {result.message}", {"step": i, "call": exam.step(i).call})
+
+
+def shapes(exam: Examination, i: int, channels: Mask) -> Judgement | None:
+    """Every result has its shape."""
+    case, step, result = exam.case, exam.step(i), exam.result(i)
+    like_x = case.arrays[step.inputs[0]].shape if step.inputs else ()
+    for name, array in (*result.outputs.items(), *result.after.items()):
+        wanted = like_x if name in ("y", "dx", "x") else (case.config.channels,)
+        if array.shape != wanted:
+            evidence = {"step": i, "call": step.call, "output": name, "expected": str(wanted), "got": str(array.shape)}
+            return law(False, f"{name} has shape {array.shape}, expected {wanted}", evidence)
+    if step.call.endswith("_gradients") and case.config.affine:
+        missing = [n for n in ("dx", "dgamma", "dbeta") if n not in result.outputs]
+        if missing:
+            return law(False, f"{', '.join(missing)} missing", {"step": i, "call": step.call})
+    return law(True, "", {})
+
+
+def leaves_arguments(exam: Examination, i: int, channels: Mask) -> Judgement | None:
+    """No argument or parameter was written to."""
+    written = exam.result(i).written
+    return law(not written, f"wrote into {', '.join(written)}", {"step": i, "call": exam.step(i).call})
+
+
+def results_are_new(exam: Examination, i: int, channels: Mask) -> Judgement | None:
+    """No result shares memory with what the caller or the layer holds."""
+    aliases = exam.result(i).aliases
+    text = ", ".join(f"{a} shares memory with {b}" for a, b in aliases)
+    return law(not aliases, text, {"step": i, "call": exam.step(i).call})
+
+
+more_than_one = only_if(lambda case, step: count_of(case, step) > 1 or not step.call.startswith("training"))
+
+#: contract.completes is judged by the runner: a case that crashed or hung has no results to read.
+CHECKS = (
+    Check("contract.accepts", EVERY, accepts, more_than_one, reads_errors=True),
+    Check("contract.shapes", EVERY, shapes, everywhere),
+    Check("purity.arguments", EVERY, leaves_arguments, everywhere),
+    Check("purity.results_are_new", EVERY, results_are_new, everywhere),
+)

@@ -1,0 +1,173 @@
+"""A case and what came back, side by side with the oracle: what every check looks at.
+
+An ``Examination`` answers, for a step: what was expected, and how far off each element is, as error / bound.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bnspec.arithmetic import double, quad
+from bnspec.case import Case, Step
+from bnspec.observation import Observation, StepResult
+from bnspec.oracle import Expected, Oracle
+from bnspec.precision import PRECISIONS
+from bnspec.profiles import Profile
+
+Mask = np.ndarray  # (C,) booleans: the channels that a clause speaks of
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """One clause on one step.
+
+    Attributes:
+        ratio: worst error / bound; 0 or inf for laws that hold or do not.
+        evidence: of the worst element, as JSON-ready data.
+        message: one line.
+    """
+
+    ratio: float
+    evidence: dict[str, Any]
+    message: str = ""
+
+    @property
+    def holds(self) -> bool:
+        """Whether the clause is kept."""
+        return self.ratio <= 1.0
+
+
+class Examination:
+    """One case on one backend, under the backend's profile."""
+
+    def __init__(self, case: Case, observation: Observation, profile: Profile, oracle: Oracle) -> None:
+        self.case, self.observation, self.profile, self.oracle = case, observation, profile, oracle
+        self._errors: dict[tuple[int, str, str], np.ndarray | None] = {}
+
+    def step(self, i: int) -> Step:
+        return self.case.steps[i]
+
+    def result(self, i: int) -> StepResult:
+        return self.observation.steps[i]
+
+    @functools.lru_cache(maxsize=32)  # noqa: B019  # an examination lives as long as its case is judged
+    def expected(self, i: int) -> Mapping[str, Expected]:
+        """What the step must give, for the state it was observed to meet."""
+        before: Mapping[str, np.ndarray] = self.result(i).before
+        if self.case.subject == "input_norm" and self.step(i).call != "fit":
+            before = self.fitted(i)
+        if self.step(i).call != "fit" and not before:
+            return {}
+        return self.oracle.expect(self.step(i), before, self.profile)
+
+    def fitted(self, i: int) -> Mapping[str, np.ndarray]:
+        """The statistics of the last fit before step i, as observed; empty when there is none."""
+        for j in range(i - 1, -1, -1):
+            if self.step(j).call == "fit":
+                return self.result(j).outputs
+        return {}
+
+    def got(self, i: int, name: str) -> np.ndarray | None:
+        """The observed output or, for the running statistics, the state after the step."""
+        result = self.result(i)
+        return result.after.get(name) if name.startswith("running_") else result.outputs.get(name)
+
+    def ratios(self, i: int, name: str, tier: str) -> np.ndarray | None:
+        """error / bound per element; NaN where nothing is said. None when there is no such output or none is expected."""
+        key = (i, name, tier)
+        if key not in self._errors:
+            expected, got = self.expected(i).get(name), self.got(i, name)
+            self._errors[key] = None if expected is None or got is None else ratios_of(got, expected, tier)
+        return self._errors[key]
+
+    def within(
+        self, i: int, names: tuple[str, ...], tier: str = "lenient", channels: Mask | None = None
+    ) -> Judgement | None:
+        """The worst ratio of these outputs over these channels; None when no element can be judged."""
+        worst: tuple[float, str, tuple[int, ...]] | None = None
+        for name in names:
+            ratios = self.ratios(i, name, tier)
+            if ratios is None:
+                continue
+            visible = ratios if channels is None else np.where(self.spread(channels, ratios.shape), ratios, np.nan)
+            if visible.size == 0 or np.isnan(visible).all():
+                continue
+            index = np.unravel_index(int(np.nanargmax(visible)), visible.shape)
+            if worst is None or visible[index] > worst[0]:
+                worst = (float(visible[index]), name, tuple(int(k) for k in index))
+        if worst is None:
+            return None
+        return Judgement(worst[0], self.evidence(i, *worst[1:], tier))
+
+    def evidence(self, i: int, name: str, index: tuple[int, ...], tier: str) -> dict[str, Any]:
+        """The element's numbers, for people."""
+        expected, got = self.expected(i)[name], self.got(i, name)
+        assert got is not None
+        same = got.shape == expected.value.shape
+        return {
+            "step": i,
+            "call": self.step(i).call,
+            "output": name,
+            "index": list(index),
+            "expected": repr(float(double(expected.value[index]))),
+            "got": repr(float(got[index])) if same else f"shape {got.shape}",
+            "bound": repr(float(expected.bounds[tier][index])),
+        }
+
+    def spread(self, channels: Mask, shape: tuple[int, ...]) -> np.ndarray:
+        """A channel mask broadcast to the shape of an output."""
+        if len(shape) == 1:
+            return channels
+        return np.broadcast_to(channels.reshape(self.case.config.channel_shape), shape)
+
+    def finite_channels(self, i: int) -> Mask:
+        """The channels in which all inputs of the step are finite."""
+        return finite_channels(self.case, self.step(i).inputs)
+
+
+def finite_channels(case: Case, names: tuple[str, ...]) -> Mask:
+    """The channels in which all these arrays are finite."""
+    config = case.config
+    finite = np.ones(config.channels, bool)
+    for name in names:
+        finite &= np.isfinite(case.arrays[name].astype(np.float64)).all(axis=config.reduce_axes)
+    return finite
+
+
+def ratios_of(got: np.ndarray, expected: Expected, tier: str) -> np.ndarray:
+    """error / bound per element; 0/0 is 0; NaN where the bound is NaN or infinite: nothing is said there.
+
+    A result of another shape is infinitely wrong everywhere. Infinite results are right where the exact value, with its
+    bound, leaves the storage dtype's range (such bounds are infinite).
+    """
+    bound = np.broadcast_to(expected.bounds[tier], expected.value.shape)
+    if got.shape != expected.value.shape:
+        return np.full(expected.value.shape, math.inf)
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+        exact = double(expected.value)
+        error = np.abs(double(quad(got) - expected.value))
+        error = np.where(np.isfinite(got.astype(np.float64)), error, math.inf)
+        ratio = np.where(error == 0.0, 0.0, error / bound)
+    unsaid = ~np.isfinite(bound) | np.isnan(exact) | (np.abs(exact) > PRECISIONS["float64"].largest)
+    return np.where(unsaid, math.nan, np.where(np.isnan(ratio), math.inf, ratio))
+
+
+def law(holds: bool, message: str, evidence: dict[str, Any]) -> Judgement:
+    """A judgement of a law that holds or does not."""
+    return Judgement(0.0 if holds else math.inf, evidence, "" if holds else message)
+
+
+def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether two arrays agree in dtype, shape and every bit; all NaNs count as equal, as the law speaks of values."""
+    if a.dtype != b.dtype or a.shape != b.shape:
+        return False
+    if a.tobytes() == b.tobytes():
+        return True
+    x, y = a.astype(np.float64), b.astype(np.float64)
+    return bool(np.array_equal(x, y, equal_nan=True) and np.array_equal(np.signbit(x) & ~np.isnan(x), np.signbit(y) & ~np.isnan(y)))

@@ -1,0 +1,205 @@
+"""Checks of the families training, epsilon, affine and inference: what forward passes return."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bnspec.arithmetic import double
+from bnspec.case import Step
+from bnspec.conformance.checks.check import INFERENCE, TRAINING, Check, count_of, earlier, everywhere, only_if, within
+from bnspec.conformance.checks.examination import Examination, Judgement, Mask, finite_channels, law, same_bits
+from bnspec.oracle import Oracle
+from bnspec.precision import PRECISIONS, units_of
+
+
+def _batch_var(oracle: Oracle, step: Step) -> np.ndarray:
+    """The population variance of the step's x, (C,) float64; NaN for an empty batch."""
+    batch = oracle.batch(step.inputs[0], oracle.case.config.epsilon)
+    return batch.var64.reshape(-1) if batch.count else np.full(oracle.case.config.channels, np.nan)
+
+
+def epsilon_counts_in_training(oracle: Oracle, step: Step) -> Mask:
+    """Channels whose epsilon is at least a sixteenth of the batch variance."""
+    return np.asarray(oracle.case.config.epsilon * 16.0 >= _batch_var(oracle, step))
+
+
+def _running_var(oracle: Oracle) -> np.ndarray:
+    return oracle.case.arrays["running_var"].astype(np.float64)
+
+
+def epsilon_counts_in_inference(oracle: Oracle, step: Step) -> Mask:
+    """Channels whose epsilon is at least a sixteenth of the initial running variance."""
+    return np.asarray(oracle.case.config.epsilon * 16.0 >= _running_var(oracle))
+
+
+def small_epsilon_counts(oracle: Oracle, step: Step) -> Mask:
+    """Channels where an epsilon of at most 2^-16 is within a factor 64 of the variance that it is added to, or alone."""
+    epsilon = oracle.case.config.epsilon
+    var = _running_var(oracle) if step.call.startswith("inference") else _batch_var(oracle, step)
+    return np.asarray((epsilon <= 2.0**-16) & (var <= 64.0 * epsilon))
+
+
+def ignores_running_state(exam: Examination, i: int, channels: Mask) -> Judgement | None:
+    """y of the same x in training, from another state: within both bounds."""
+    first = exam.step(i).inputs[0]
+    j = earlier(exam, i, lambda j: exam.step(j).call in TRAINING and exam.step(j).inputs[0] == first)
+    expected = exam.expected(i).get("y")
+    if j is None or expected is None or same_state(exam, i, j):
+        return None
+    a, b = exam.result(i).outputs["y"], exam.result(j).outputs["y"]
+    if a.shape != b.shape:
+        return law(False, "y has another shape", {"step": i, "call": exam.step(i).call})
+    with np.errstate(invalid="ignore", divide="ignore"):
+        difference, bound = np.abs(a.astype(np.float64) - b.astype(np.float64)), 2.0 * expected.bounds["permissive"]
+        ratio = np.where(difference == 0.0, 0.0, difference / bound)
+    ratio = np.where(np.isfinite(bound) & exam.spread(exam.finite_channels(i), ratio.shape), ratio, np.nan)
+    if np.isnan(ratio).all():
+        return None
+    index = np.unravel_index(int(np.nanargmax(ratio)), ratio.shape)
+    evidence = {"step": i, "call": exam.step(i).call, "output": "y", "index": [int(k) for k in index]}
+    evidence.update(expected=repr(float(b[index])), got=repr(float(a[index])), bound=repr(float(bound[index])))
+    return Judgement(float(ratio[index]), evidence, f"y differs from step {j}'s, of the same x")
+
+
+def same_state(exam: Examination, i: int, j: int) -> bool:
+    """Whether both steps met the same bits of state."""
+    return all(same_bits(a, exam.result(j).before[n]) for n, a in exam.result(i).before.items())
+
+
+def ordinary_size(oracle: Oracle, step: Step) -> Mask:
+    """Channels with finite values whose squares fit the statistics' range with room, and with more than one value."""
+    case, config = oracle.case, oracle.case.config
+    if count_of(case, step) < 2 or config.epsilon <= 0.0:
+        return np.zeros(config.channels, bool)
+    wide = "float64" if config.dtype == "float64" else "float32"
+    batch = oracle.batch(step.inputs[0], config.epsilon)
+    with np.errstate(invalid="ignore", over="ignore"):
+        squares = (batch.mean_square * batch.count).reshape(-1)
+        fits = squares <= PRECISIONS[wide].largest / 4.0
+        # in half precision the values themselves, normalised and scaled, must fit the storage
+        fits &= batch.spread.reshape(-1) <= PRECISIONS[config.dtype].largest / 64.0
+    return np.asarray(fits & finite_channels(case, step.inputs) & (batch.var64.reshape(-1) < 1e30))
+
+
+def finite_results(exam: Examination, i: int, channels: Mask) -> Judgement | None:
+    """No NaN and no infinity where the exact result is comfortably inside the range."""
+    units = units_of(exam.profile, exam.case.config.dtype, exam.case.config.parameter_dtype)
+    batch = exam.oracle.batch(exam.step(i).inputs[0], exam.case.config.epsilon)
+    if (batch.mean_square * batch.count > units.statistics.largest / 4.0).any():
+        return None
+    judged = False
+    for name, expected in exam.expected(i).items():
+        got = exam.got(i, name)
+        if got is None or got.shape != expected.value.shape:
+            continue
+        limit = min(PRECISIONS[_stored(exam, name)].largest, units.statistics.largest) / 1024.0
+        inside = (np.abs(double(expected.value)) < limit) & exam.spread(channels, got.shape)
+        if name.startswith("running_"):
+            inside &= np.isfinite(exam.result(i).before[name].astype(np.float64))
+        judged |= bool(inside.any())
+        bad = inside & ~np.isfinite(got.astype(np.float64))
+        if bad.any():
+            index = tuple(int(k[0]) for k in np.nonzero(bad))
+            return law(False, f"{name} is {got[index]}", exam.evidence(i, name, index, "lenient"))
+    return law(True, "", {}) if judged else None
+
+
+def _stored(exam: Examination, name: str) -> str:
+    return exam.case.config.dtype if name in ("y", "dx") else exam.case.config.parameter_dtype
+
+
+def repeatable(exam: Examination, i: int, channels: Mask) -> Judgement | None:
+    """The same call on the same state gives the same bits."""
+
+    def alike(j: int) -> bool:
+        return exam.step(j).call == exam.step(i).call and exam.step(j).inputs == exam.step(i).inputs and same_state(exam, i, j)
+
+    j = earlier(exam, i, alike)
+    if j is None:
+        return None
+    groups = ((exam.result(i).outputs, exam.result(j).outputs), (exam.result(i).after, exam.result(j).after))
+    for now, then in groups:
+        for name in now:
+            if name not in then or not same_bits(now[name], then[name]):
+                return law(False, f"{name} differs in bits from step {j}'s", {"step": i, "call": exam.step(i).call, "output": name})
+    return law(True, "", {})
+
+
+def is_part(step: Step) -> bool:
+    """Whether the step's input is a part of the batch, named like "x[2:3]"."""
+    return step.inputs[0].endswith("]")
+
+
+def bits_of_part(exam: Examination, i: int, channels: Mask) -> Judgement | None:
+    """The rows of a part have the bits they have in the whole."""
+    whole_name, _, rows = exam.step(i).inputs[0][:-1].partition("[")
+    begin, end = (int(k) for k in rows.split(":"))
+    j = earlier(exam, i, lambda j: exam.step(j).call == "inference" and exam.step(j).inputs == (whole_name,))
+    if j is None or not same_state(exam, i, j):
+        return None
+    part, whole = exam.result(i).outputs["y"], exam.result(j).outputs["y"]
+    holds = same_bits(part, np.ascontiguousarray(whole[begin:end]))
+    evidence: dict[str, object] = {"step": i, "call": "inference", "output": "y"}
+    if not holds and part.shape == whole[begin:end].shape:
+        index = tuple(int(k[0]) for k in np.nonzero(part != whole[begin:end])) or (0,) * part.ndim
+        evidence.update(index=list(index), got=repr(float(part[index])), expected=repr(float(whole[begin:end][index])))
+    return law(holds, f"row {begin} has other bits alone than in the batch", evidence)
+
+
+def zero_gamma(oracle: Oracle, step: Step) -> Mask:
+    """Channels with gamma 0 and finite inputs, of more than one value."""
+    case = oracle.case
+    if "gamma" not in case.arrays or count_of(case, step) == 0:
+        return np.zeros(case.config.channels, bool)
+    return np.asarray(case.arrays["gamma"].astype(np.float64) == 0.0) & finite_channels(case, step.inputs)
+
+
+def gives_beta(exam: Examination, i: int, channels: Mask) -> Judgement | None:
+    """y equals beta and dx equals 0, exactly, wherever the normalised value is finite beyond doubt."""
+    ratios = exam.ratios(i, "y", "lenient")
+    if ratios is None:
+        return None
+    y, config = exam.result(i).outputs["y"], exam.case.config
+    beta = exam.case.arrays["beta"].astype(y.dtype).reshape(config.channel_shape)
+    asked = exam.spread(channels, y.shape) & ~np.isnan(ratios)
+    if not asked.any() or y.shape != exam.case.arrays[exam.step(i).inputs[0]].shape:
+        return None
+    wrong = asked & (y != beta)
+    if wrong.any():
+        index = tuple(int(k[0]) for k in np.nonzero(wrong))
+        return law(False, f"y is {y[index]} where gamma is 0", exam.evidence(i, "y", index, "lenient"))
+    dx = exam.result(i).outputs.get("dx")
+    if dx is not None and (asked & (dx != 0)).any():
+        index = tuple(int(k[0]) for k in np.nonzero(asked & (dx != 0)))
+        return law(False, f"dx is {dx[index]} where gamma is 0", exam.evidence(i, "dx", index, "lenient"))
+    return law(True, "", {})
+
+
+has_affine = only_if(lambda case, step: case.config.affine)
+has_distinct_gamma = only_if(
+    lambda case, step: case.config.affine and case.config.channels > 1 and len(set(case.arrays["gamma"].tolist())) > 1
+)
+no_affine = only_if(lambda case, step: not case.config.affine)
+
+CHECKS = (
+    within("training.output", TRAINING, ("y",)),
+    within("training.output_is_stable", TRAINING, ("y",), tier="permissive"),
+    Check("training.ignores_running_state", TRAINING, ignores_running_state, everywhere),
+    Check("training.finite", TRAINING, finite_results, ordinary_size),
+    Check("training.repeatable", TRAINING, repeatable, everywhere),
+    within("epsilon.inside_root_in_training", TRAINING, ("y", "dx"), epsilon_counts_in_training),
+    within("epsilon.inside_root_in_inference", INFERENCE, ("y", "dx"), epsilon_counts_in_inference),
+    within("epsilon.as_given", (*TRAINING, *INFERENCE), ("y",), small_epsilon_counts),
+    within("epsilon.not_in_running_variance", TRAINING, ("running_var",), epsilon_counts_in_training),
+    within("affine.per_channel", (*TRAINING, *INFERENCE), ("y", "dx"), has_distinct_gamma),
+    within("affine.absent_is_identity", (*TRAINING, *INFERENCE), ("y", "dx"), no_affine),
+    Check("affine.zero_gamma_gives_beta", (*TRAINING, *INFERENCE), gives_beta, zero_gamma),
+    within("inference.output", INFERENCE, ("y",)),
+    within(
+        "inference.value_is_independent_of_batch", ("inference",), ("y",), only_if(lambda case, step: is_part(step))
+    ),
+    Check(
+        "inference.bits_are_independent_of_batch", ("inference",), bits_of_part, only_if(lambda case, step: is_part(step))
+    ),
+    Check("inference.repeatable", INFERENCE, repeatable, everywhere),
+)

@@ -1,0 +1,55 @@
+"""Checks of the family gradient."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bnspec.case import Step
+from bnspec.conformance.checks.check import Check, count_of, earlier, everywhere, within
+from bnspec.conformance.checks.examination import Examination, Judgement, Mask, law, same_bits
+from bnspec.conformance.checks.forward import same_state
+from bnspec.oracle import Oracle
+
+FORWARD_BACKWARD = ("training_gradients",)
+INFERENCE_BACKWARD = ("inference_gradients",)
+
+
+def constant_cotangent(oracle: Oracle, step: Step) -> Mask:
+    """Channels in which dy is constant and not 0."""
+    config = oracle.case.config
+    dy = oracle.case.arrays[step.inputs[1]].astype(np.float64)
+    if not count_of(oracle.case, step):
+        return np.zeros(config.channels, bool)
+    low, high = (f(dy, axis=config.reduce_axes) for f in (np.min, np.max))
+    return np.asarray((low == high) & (low != 0.0))
+
+
+def forward_agrees(exam: Examination, i: int, channels: Mask) -> Judgement | None:
+    """y with gradients recorded has the bits of y without."""
+    plain = exam.step(i).call.partition("_")[0]
+    j = earlier(
+        exam,
+        i,
+        lambda j: exam.step(j).call == plain and exam.step(j).inputs[0] == exam.step(i).inputs[0] and same_state(exam, i, j),
+    )
+    if j is None:
+        return None
+    a, b = exam.result(i).outputs["y"], exam.result(j).outputs["y"]
+    holds = same_bits(a, b)
+    evidence: dict[str, object] = {"step": i, "call": exam.step(i).call, "output": "y"}
+    if not holds and a.shape == b.shape and (a != b).any():
+        index = tuple(int(k[0]) for k in np.nonzero(a != b))
+        evidence.update(index=list(index), got=repr(float(a[index])), expected=repr(float(b[index])))
+    return law(holds, f"y differs in bits from step {j}'s, without gradients", evidence)
+
+
+CHECKS = (
+    within("gradient.training_dx", FORWARD_BACKWARD, ("dx",)),
+    within("gradient.training_dgamma", FORWARD_BACKWARD, ("dgamma",)),
+    within("gradient.training_dbeta", FORWARD_BACKWARD, ("dbeta",)),
+    within("gradient.training_is_stable", FORWARD_BACKWARD, ("dx", "dgamma"), tier="permissive"),
+    within("gradient.inference_dx", INFERENCE_BACKWARD, ("dx",)),
+    within("gradient.inference_parameters", INFERENCE_BACKWARD, ("dgamma", "dbeta")),
+    within("gradient.null_space", FORWARD_BACKWARD, ("dx",), constant_cotangent),
+    Check("gradient.forward_agrees", (*FORWARD_BACKWARD, *INFERENCE_BACKWARD), forward_agrees, everywhere),
+)

@@ -1,0 +1,85 @@
+"""Checks of the family running, and of the state's part in inference: what calls leave behind."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bnspec.conformance.checks.check import INFERENCE, TRAINING, Check, count_of, everywhere, only_if, segment_start, within
+from bnspec.conformance.checks.examination import Examination, Judgement, Mask, law, same_bits
+from bnspec.oracle import Oracle
+from bnspec.case import Step
+
+STATE = ("running_mean", "running_var")
+
+
+def moved_before(exam: Examination, i: int) -> int:
+    """How many training steps the layer of step i has taken before."""
+    start = segment_start(exam.case, i)
+    return sum(exam.step(j).call in TRAINING and exam.result(j).status == "ok" for j in range(start, i))
+
+
+def second_step(exam: Examination, i: int, channels: Mask) -> Judgement | None:
+    """A step that is not the layer's first gives the update of the state that the step before left."""
+    if moved_before(exam, i) == 0:
+        return None
+    left, met = exam.result(i - 1).after, exam.result(i).before
+    if left and not all(same_bits(met[n], left[n]) for n in STATE):
+        return law(False, "the state changed between two calls", {"step": i, "call": exam.step(i).call})
+    return exam.within(i, STATE)
+
+
+def keeps_state(exam: Examination, i: int, channels: Mask) -> Judgement | None:
+    """The state after is the state before, bit by bit."""
+    result = exam.result(i)
+    for name in STATE:
+        if not same_bits(result.after[name], result.before[name]):
+            changed = np.nonzero(result.after[name] != result.before[name])[0]
+            k = int(changed[0]) if changed.size else 0
+            evidence = {"step": i, "call": exam.step(i).call, "output": name, "index": [k]}
+            evidence.update(expected=repr(float(result.before[name][k])), got=repr(float(result.after[name][k])))
+            return law(False, f"{name} changed", evidence)
+    return law(True, "", {})
+
+
+def follows_training(exam: Examination, i: int, channels: Mask) -> Judgement | None:
+    """y of an inference that comes after training steps, by the statistics that they left."""
+    return exam.within(i, ("y",)) if moved_before(exam, i) else None
+
+
+def not_negative(exam: Examination, i: int, channels: Mask) -> Judgement | None:
+    """No running variance falls below 0."""
+    before, after = (exam.result(i).before["running_var"], exam.result(i).after["running_var"])
+    if after.shape != before.shape:
+        return None
+    old, new = before.astype(np.float64), after.astype(np.float64)
+    asked = (old >= 0.0) & channels
+    if not asked.any():
+        return None
+    wrong = np.nonzero(asked & (new < 0.0))[0]
+    if not wrong.size:
+        return law(True, "", {})
+    k = int(wrong[0])
+    evidence = {"step": i, "call": exam.step(i).call, "output": "running_var", "index": [k], "got": repr(float(new[k]))}
+    return law(False, f"running_var is {new[k]}", evidence)
+
+
+def finite_batch(oracle: Oracle, step: Step) -> Mask:
+    """Channels whose values are all finite, of a batch that is not empty."""
+    x = oracle.case.arrays[step.inputs[0]].astype(np.float64)
+    if not count_of(oracle.case, step):
+        return np.zeros(oracle.case.config.channels, bool)
+    return np.asarray(np.isfinite(x).all(axis=oracle.case.config.reduce_axes))
+
+
+CHECKS = (
+    within("running.mean", TRAINING, ("running_mean",)),
+    within("running.var", TRAINING, ("running_var",)),
+    within("running.statistics_are_stable", TRAINING, STATE, tier="permissive"),
+    within("running.moves_once_with_gradients", ("training_gradients",), STATE),
+    Check("running.second_step_continues", TRAINING, second_step, everywhere),
+    within("running.decay_one_keeps", TRAINING, STATE, only_if(lambda case, step: case.config.decay == 1.0)),
+    within("running.decay_zero_replaces", TRAINING, STATE, only_if(lambda case, step: case.config.decay == 0.0)),
+    Check("running.var_not_negative", TRAINING, not_negative, finite_batch),
+    Check("inference.keeps_state", INFERENCE, keeps_state, everywhere),
+    Check("inference.follows_training", INFERENCE, follows_training, everywhere),
+)

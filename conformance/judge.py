@@ -1,0 +1,150 @@
+"""The judge: one observation, every clause that can use it. ``pytest conformance`` and ``bnspec verify`` are loops over it."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Collection, Iterable
+from typing import Any
+
+import numpy as np
+
+from bnspec.case import Case
+from bnspec.clauses import CLAUSES
+from bnspec.conformance.checks import CHECKS, Check
+from bnspec.conformance.checks.examination import Examination, Judgement
+from bnspec.observation import Observation
+from bnspec.oracle import Oracle
+from bnspec.profiles import Profile
+from bnspec.reports.records import Finding
+
+COMPLETES = "contract.completes"
+
+
+@dataclasses.dataclass
+class Tally:
+    """What has been seen of one clause on one target.
+
+    Attributes:
+        cases, failures, declined: how many cases were judged, deviated, or were declined where the clause asks.
+        worst, worst_case: the judgement with the largest ratio, and its case.
+        failing: the smallest case that deviates.
+        ended: "crashed" or "timeout" if a case ended so (of the clause contract.completes).
+    """
+
+    cases: int = 0
+    failures: int = 0
+    declined: int = 0
+    worst: Judgement | None = None
+    worst_case: Case | None = None
+    failing: Case | None = None
+    ended: str = ""
+
+    def add(self, case: Case, judgement: Judgement) -> None:
+        """Count one judged case."""
+        self.cases += 1
+        if self.worst is None or judgement.ratio > self.worst.ratio:
+            self.worst, self.worst_case = judgement, case
+        if not judgement.holds:
+            self.failures += 1
+            if self.failing is None or _size(case) < _size(self.failing):
+                self.failing = case
+
+    @property
+    def verdict(self) -> str:
+        """One of ``records.VERDICTS``."""
+        if self.ended:
+            return self.ended
+        if self.failures:
+            return "deviates"
+        if self.cases:
+            return "conforms"
+        return "declined" if self.declined else "not_exercised"
+
+
+def _size(case: Case) -> int:
+    return sum(a.size for a in case.arrays.values())
+
+
+def checks_for(clauses: Collection[str]) -> list[Check]:
+    """The checks of these clauses."""
+    return [c for c in CHECKS if c.clause in clauses]
+
+
+def judge(
+    case: Case, observation: Observation, profile: Profile, oracle: Oracle, checks: Iterable[Check] = CHECKS
+) -> dict[str, Judgement | None]:
+    """For each clause that the case asks: the worst judgement over its steps, or None where the backend declined them all.
+
+    Clauses that the case does not ask, or of which nothing can be said here, are left out.
+    """
+    exam = Examination(case, observation, profile, oracle)
+    verdicts: dict[str, Judgement | None] = {}
+    with np.errstate(all="ignore"):
+        for check in checks:
+            for i, step in enumerate(case.steps):
+                if step.call not in check.calls:
+                    continue
+                channels = check.domain(oracle, step)
+                if not channels.any():
+                    continue
+                status = observation.steps[i].status
+                if status == "declined":
+                    verdicts.setdefault(check.clause, None)
+                elif status == "ok" or (status == "error" and check.reads_errors):
+                    found = check.judge(exam, i, channels)
+                    known = verdicts.get(check.clause)
+                    if found is not None and (known is None or found.ratio > known.ratio):
+                        verdicts[check.clause] = found
+    return verdicts
+
+
+class Court:
+    """All tallies of one target."""
+
+    def __init__(self, clauses: Collection[str], profile: Profile) -> None:
+        self.profile, self.checks = profile, checks_for(clauses)
+        self.tallies = {c: Tally() for c in clauses}
+
+    def hear(self, case: Case, observation: Observation, oracle: Oracle) -> dict[str, Judgement | None]:
+        """Judge one case and count it; returns the judgements."""
+        completed = self.tallies.get(COMPLETES)
+        if observation.status in ("crashed", "timeout"):
+            if completed is not None:
+                completed.ended = completed.ended or observation.status
+                completed.add(case, Judgement(math.inf, {}, f"{observation.status}: {observation.message}"))
+            return {}
+        if completed is not None:
+            completed.add(case, Judgement(0.0, {}))
+        verdicts = judge(case, observation, self.profile, oracle, self.checks)
+        for clause, judgement in verdicts.items():
+            if judgement is None:
+                self.tallies[clause].declined += 1
+            else:
+                self.tallies[clause].add(case, judgement)
+        return verdicts
+
+
+def finding_of(clause: str, tally: Tally, backend: str, device: str, **saved: Any) -> Finding:
+    """The tally as a record. ``saved``: case and shrunk (paths), evidence and message of the shrunk case."""
+    told = CLAUSES[clause]
+    worst = tally.worst
+    ratio: float | str | None = None
+    if worst is not None:
+        ratio = worst.ratio if math.isfinite(worst.ratio) else "inf"
+    if tally.verdict in ("deviates", "crashed", "timeout") and worst is not None:
+        saved.setdefault("message", worst.message)
+        saved.setdefault("evidence", worst.evidence)
+    return Finding(
+        clause,
+        told.family,
+        told.level,
+        backend,
+        device,
+        tally.verdict,
+        tally.cases,
+        tally.failures,
+        tally.declined,
+        ratio,
+        **saved,
+    )

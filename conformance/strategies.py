@@ -1,0 +1,127 @@
+"""Hypothesis strategies for cases. ``given(cases())`` works in anybody's own tests; a run draws its pool with ``draw``.
+
+Design rules (each answers a class of defects that escaped its own tests): extents are pairwise distinct; parameters and
+state are never the defaults; epsilon reaches the size of the variance; counts go down to 2; every mode, layout and dtype is
+its own path; cotangents are random and constant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+import hypothesis
+from hypothesis import strategies as st
+
+from bnspec.case import Case
+from bnspec.conformance.building import Form, Plan, ScalingPlan, batch_norm_case, input_norm_case
+from bnspec.conformance.layouts import LAYOUTS
+from bnspec.conformance.values import COTANGENTS, INPUT_TYPES
+
+T = TypeVar("T")
+
+EPSILONS = (2.0**-10, 1e-5, 1e-3, 2.0**-4, 1.0, 2.0**-17, 2.0**-23, 1e-12)
+DECAYS = (0.75, 0.9, 0.5, 0.99, 0.0, 1.0, 0.875)
+CHANNELS = (3, 2, 5, 1, 7, 8, 4, 31, 32, 33)
+BATCHES = (2, 4, 3, 6, 9, 16, 17, 64)
+SPATIAL = (3, 2, 4, 5, 7, 1, 8, 9, 13)
+#: Elements of x at most: what keeps the oracle at a few milliseconds and a case printable.
+ELEMENTS = 6000
+SEEDS = st.integers(10**9, 10**9 + 2**31)
+
+X_TYPES = tuple(t.name for t in INPUT_TYPES)
+#: Kinds of values whose statistics are ordinary: what the second batch and unseen data are drawn from.
+ORDINARY = ("wide", "ordinary", "narrow", "mean_1e2", "exact", "pixels")
+
+
+@st.composite
+def forms(draw: st.DrawFn) -> Form:
+    """A shape of rank 2 to 5 with pairwise distinct extents, a channel axis and dtypes."""
+    rank = draw(st.sampled_from((2, 4, 3, 4, 2, 5)))
+    channels = draw(st.sampled_from(CHANNELS))
+    batch = draw(st.sampled_from([n for n in BATCHES if n != channels]))
+    taken, spatial = {channels, batch}, []
+    for _ in range(rank - 2):
+        spatial.append(draw(st.sampled_from([n for n in SPATIAL if n not in taken])))
+        taken.add(spatial[-1])
+    while batch * channels * _product(spatial) > ELEMENTS and spatial:
+        spatial[spatial.index(max(spatial))] = 1
+    axis = draw(st.sampled_from((1, -1, 1, -1, 2)))
+    axis = rank - 1 if axis == -1 else min(axis, rank - 1)
+    shape = [batch, *spatial]
+    shape.insert(axis, channels)
+    dtype = draw(st.sampled_from(("float32", "float32", "float64", "float16", "bfloat16", "float32")))
+    parameter = dtype
+    if dtype in ("float16", "bfloat16"):
+        parameter = draw(st.sampled_from(("float32", "float32", dtype)))
+    return Form(tuple(shape), axis, dtype, parameter, draw(st.sampled_from((True, True, True, True, False))))
+
+
+@st.composite
+def plans(draw: st.DrawFn, forms: st.SearchStrategy[Form]) -> Plan:
+    """Values, parameters, state and layouts for a form."""
+    form = draw(forms)
+    return Plan(
+        form,
+        x=draw(st.sampled_from(X_TYPES)),
+        x2=draw(st.sampled_from(ORDINARY)),
+        cotangent=draw(st.sampled_from(COTANGENTS)),
+        layout=draw(st.sampled_from(LAYOUTS)),
+        dy_layout=draw(st.sampled_from(LAYOUTS[:-1])),
+        epsilon=draw(st.sampled_from(EPSILONS)),
+        decay=draw(st.sampled_from(DECAYS)),
+        gamma=draw(st.sampled_from(("distinct", "distinct", "zeros", "ones"))),
+        state=draw(st.sampled_from(("distinct", "like_epsilon", "extreme", "like_x", "initial"))),
+        seed=draw(SEEDS),
+    )
+
+
+@st.composite
+def scaling_plans(draw: st.DrawFn) -> ScalingPlan:
+    """A training set, its chunking (empty chunks included) and data met later."""
+    features = draw(st.sampled_from((3, 2, 5, 1, 4)))
+    chunks = tuple(draw(st.lists(st.sampled_from((3, 1, 7, 0, 2, 16)), min_size=1, max_size=5)))
+    if sum(chunks) < 2:
+        chunks = (*chunks, 2)
+    dtype = draw(st.sampled_from(("float32", "float32", "float64")))
+    form = Form((sum(chunks), features), 1, dtype, dtype, affine=False)
+    kinds = [t for t in X_TYPES if t not in ("nan", "infinite", "subnormal")]
+    return ScalingPlan(form, draw(st.sampled_from(kinds)), draw(st.sampled_from(ORDINARY)), chunks, draw(SEEDS))
+
+
+def cases(pool: Sequence[Form] | None = None) -> st.SearchStrategy[Case]:
+    """Batch-normalization cases; with a pool, only its forms (for frameworks that compile per form)."""
+    return plans(forms() if pool is None else st.sampled_from(list(pool))).map(batch_norm_case)
+
+
+def input_cases() -> st.SearchStrategy[Case]:
+    """Input-normalization cases."""
+    return scaling_plans().map(input_norm_case)
+
+
+def draw(strategy: st.SearchStrategy[T], number: int, seed: int) -> list[T]:
+    """``number`` examples of the strategy, at most; the same seed gives the same ones."""
+    found: list[T] = []
+
+    @hypothesis.seed(seed)
+    @hypothesis.settings(
+        max_examples=number,
+        phases=[hypothesis.Phase.generate],
+        database=None,
+        deadline=None,
+        derandomize=False,
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )
+    @hypothesis.given(strategy)
+    def gather(example: T) -> None:
+        found.append(example)
+
+    gather()
+    return found
+
+
+def _product(extents: Sequence[int]) -> int:
+    product = 1
+    for n in extents:
+        product *= n
+    return product

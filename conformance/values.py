@@ -1,0 +1,176 @@
+"""The numbered input types: what the values of x look like, and what each is for.
+
+Values come from NumPy's ``RandomState``, whose streams are frozen: a seed gives the same values on every version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from bnspec.buffers import dtype_of
+from bnspec.contract import LayerConfig
+from bnspec.precision import PRECISIONS
+
+Array = np.ndarray
+Draw = Callable[[np.random.RandomState, LayerConfig, tuple[int, ...]], Array]
+
+
+@dataclass(frozen=True)
+class InputType:
+    """One way to fill x; ``draw`` gives float64 values that are then rounded to x's dtype."""
+
+    number: int
+    name: str
+    purpose: str
+    draw: Draw
+
+
+def _noise(rng: np.random.RandomState, config: LayerConfig, shape: tuple[int, ...]) -> Array:
+    return rng.standard_normal(shape)
+
+
+def _per_channel(config: LayerConfig, values: Array) -> Array:
+    return np.asarray(values, np.float64).reshape(config.channel_shape)
+
+
+def _located(mean: float, std: float) -> Draw:
+    """Channels around ``mean`` with spread ``std``, each channel its own, signs alternating."""
+
+    def draw(rng: np.random.RandomState, config: LayerConfig, shape: tuple[int, ...]) -> Array:
+        c = np.arange(config.channels)
+        sign = np.where(c % 2 == 0, 1.0, -1.0)
+        means = _per_channel(config, sign * mean * (1.0 + 0.375 * ((c * 5) % 7)))
+        stds = _per_channel(config, std * (1.0 + 0.5 * ((c * 3) % 5)))
+        return means + stds * _noise(rng, config, shape)
+
+    return draw
+
+
+def _of_epsilon(rng: np.random.RandomState, config: LayerConfig, shape: tuple[int, ...]) -> Array:
+    std = np.sqrt(max(config.epsilon, 2.0**-60))
+    return _located(std, std)(rng, config, shape)
+
+
+def _constant(rng: np.random.RandomState, config: LayerConfig, shape: tuple[int, ...]) -> Array:
+    x = _located(2.0, 1.0)(rng, config, shape)
+    level = _per_channel(config, 0.1 + np.arange(config.channels))
+    odd = _per_channel(config, np.arange(config.channels) % 2 == 0).astype(bool)
+    return np.where(odd, level, x)
+
+
+def _near_constant(rng: np.random.RandomState, config: LayerConfig, shape: tuple[int, ...]) -> Array:
+    step = 4.0 * PRECISIONS[config.dtype].unit_roundoff
+    return _per_channel(config, 1.0 + np.arange(config.channels)) * (1.0 + step * rng.randint(0, 4, shape))
+
+
+def _scaled(exponent: dict[str, float]) -> Draw:
+    def draw(rng: np.random.RandomState, config: LayerConfig, shape: tuple[int, ...]) -> Array:
+        return _located(1.0, 1.0)(rng, config, shape) * 10.0 ** exponent[config.dtype]
+
+    return draw
+
+
+def _subnormal(rng: np.random.RandomState, config: LayerConfig, shape: tuple[int, ...]) -> Array:
+    return rng.standard_normal(shape) * PRECISIONS[config.dtype].smallest * 0.25
+
+
+def _exact(rng: np.random.RandomState, config: LayerConfig, shape: tuple[int, ...]) -> Array:
+    return rng.randint(-4, 5, shape).astype(np.float64) + _per_channel(config, 2.0 * np.arange(config.channels))
+
+
+def _outlier(rng: np.random.RandomState, config: LayerConfig, shape: tuple[int, ...]) -> Array:
+    x = _located(0.5, 1.0)(rng, config, shape)
+    first = tuple(slice(None) if a == config.channel_axis else slice(0, 1) for a in range(config.rank))
+    x[first] *= 1000.0
+    return x
+
+
+def _sorted(rng: np.random.RandomState, config: LayerConfig, shape: tuple[int, ...]) -> Array:
+    x = np.moveaxis(_located(8.0, 2.0)(rng, config, shape), config.channel_axis, 0)
+    ordered = np.sort(x.reshape(config.channels, -1), axis=1).reshape(x.shape)
+    return np.moveaxis(ordered, 0, config.channel_axis)
+
+
+def _poisoned(value: float) -> Draw:
+    """One channel holds ``value`` once; the others are ordinary."""
+
+    def draw(rng: np.random.RandomState, config: LayerConfig, shape: tuple[int, ...]) -> Array:
+        x = _located(1.0, 1.0)(rng, config, shape)
+        if x.size:
+            where = [int(rng.randint(n)) for n in shape]
+            where[config.channel_axis] = config.channels // 2
+            x[tuple(where)] = value
+        return x
+
+    return draw
+
+
+def _pixels(rng: np.random.RandomState, config: LayerConfig, shape: tuple[int, ...]) -> Array:
+    return rng.randint(0, 256, shape).astype(np.float64)
+
+
+def _alternating(rng: np.random.RandomState, config: LayerConfig, shape: tuple[int, ...]) -> Array:
+    signs = np.where(np.arange(int(np.prod(shape))) % 2 == 0, 1.0, -1.0).reshape(shape)
+    return _per_channel(config, 3.0 + np.arange(config.channels)) + signs * _per_channel(
+        config, 0.25 * (1.0 + np.arange(config.channels))
+    )
+
+
+INPUT_TYPES = tuple(
+    InputType(number, name, purpose, draw)
+    for number, (name, purpose, draw) in enumerate(
+        (
+            ("ordinary", "well-conditioned data, every channel with its own mean and spread", _located(1.0, 1.0)),
+            ("mean_1e2", "a mean of 100 standard deviations: half precision loses digits", _located(1e2, 1.0)),
+            ("mean_1e4", "a mean of 10,000 standard deviations: E[x^2] - E[x]^2 loses all float32 digits", _located(1e4, 1.0)),
+            ("mean_1e6", "a mean of 1,000,000 standard deviations: the limit of stable float32 algorithms", _located(1e6, 1.0)),
+            ("narrow", "a spread of 1/30: variance is not a fixed point of its inverse", _located(0.3, 1.0 / 30.0)),
+            ("wide", "a spread of 30: the same from the other side", _located(20.0, 30.0)),
+            ("like_epsilon", "a variance of the size of epsilon: where and which epsilon is added", _of_epsilon),
+            ("constant", "every other channel constant: variance 0, only epsilon divides", _constant),
+            ("near_constant", "a few units in the last place around a level: cancellation at its worst", _near_constant),
+            ("huge", "values near the root of the range: squares just fit", _scaled(dict(float64=120, float32=15, bfloat16=15, float16=2))),
+            ("tiny", "values whose variance vanishes against epsilon", _scaled(dict(float64=-120, float32=-15, bfloat16=-15, float16=-4))),
+            ("subnormal", "values below the normal range: flushing to zero is allowed, garbage is not", _subnormal),
+            ("exact", "small integers: sums and means are exact in every precision", _exact),
+            ("outlier", "the first value of each channel 1,000 times the others", _outlier),
+            ("sorted", "ascending values: the worst order for running sums", _sorted),
+            ("nan", "one NaN in one channel: the others must not see it", _poisoned(np.nan)),
+            ("infinite", "one infinity in one channel: the others must not see it", _poisoned(np.inf)),
+            ("pixels", "whole numbers 0 to 255, as images come", _pixels),
+            ("alternating", "two values per channel: variance known by heart, rounding of one sign", _alternating),
+        ),
+        start=1,
+    )
+)  # fmt: skip
+BY_NAME = {t.name: t for t in INPUT_TYPES}
+
+COTANGENTS = ("random", "constant", "one_hot", "ramp")
+
+
+def draw_x(kind: str, rng: np.random.RandomState, config: LayerConfig, shape: tuple[int, ...]) -> Array:
+    """x of the input type, rounded to its dtype; large values are kept inside the dtype's range."""
+    values = BY_NAME[kind].draw(rng, config, shape)
+    limit = PRECISIONS[config.dtype].largest / 4.0
+    with np.errstate(invalid="ignore", over="ignore"):
+        kept = np.where(np.isfinite(values), np.clip(values, -limit, limit), values)
+        return kept.astype(dtype_of(config.dtype))
+
+
+def draw_cotangent(kind: str, rng: np.random.RandomState, config: LayerConfig, shape: tuple[int, ...]) -> Array:
+    """dy: "random" with a mean of its own; "constant" per channel; "one_hot"; "ramp" 0, 1, 2, ... over the elements."""
+    c = np.arange(config.channels)
+    if kind == "constant":
+        dy = np.broadcast_to(_per_channel(config, 1.0 + 0.5 * c), shape)
+    elif kind == "one_hot":
+        dy = np.zeros(shape)
+        if dy.size:
+            dy.reshape(-1)[int(rng.randint(dy.size))] = 1.0
+    elif kind == "ramp":
+        dy = (np.arange(int(np.prod(shape)), dtype=np.float64).reshape(shape) % 16.0) - 4.0
+    else:
+        dy = rng.standard_normal(shape) + _per_channel(config, 0.5 * (c % 3) - 0.25)
+    return np.array(dy).astype(dtype_of(config.dtype))

@@ -1,0 +1,26 @@
+"""Runs as one JSON document, for the commands' ``--json``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from bnspec.reports.encoding import documents, plain, to_json
+from bnspec.reports.merge import merge
+from bnspec.reports.store import Run
+
+
+def run_document(runs: Sequence[Run]) -> dict[str, Any]:
+    """One document: ``run`` (the first manifest, and whether all runs are whole), targets, findings, incidents, timings."""
+    run = merge(runs)
+    return {
+        "run": {
+            **to_json(run.manifest),
+            "complete": run.complete,
+            "finished": plain(run.finished and run.finished.finished),
+        },
+        "targets": documents(run.targets),
+        "findings": documents(run.findings),
+        "incidents": documents(run.incidents),
+        "timings": documents(run.timings),
+    }

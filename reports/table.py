@@ -1,0 +1,188 @@
+"""The terminal: what a run found, in one screen or a few. Plain, uncoloured lines where it is not a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from bnspec.reports.records import Finding, Incident, Timing, ratio_text, target_name
+from bnspec.reports.store import Run
+from bnspec.reports.verdicts import MARKS, Standing, Tally, deviations, families, standings, tally, time_text, workloads
+
+_STYLES = {"good": "green", "bad": "bold red", "broken": "bold magenta", "quiet": "dim"}
+_LEVEL_STYLES = {"MUST": "bold red", "SHOULD": "yellow", "MAY": "cyan"}
+_GAP, _BAR = 2, 20
+
+
+def print_summary(run: Run, console: Console) -> None:
+    """Print the matrix of targets and families, then deviations, incidents, absent targets and timings, as far as there are any.
+
+    A console that is not a terminal should be 100 wide: ``Console(width=100)``.
+    """
+    printer = _Printer(console)
+    if run.findings:
+        printer.matrix(run)
+    printer.deviations(run.findings)
+    printer.incidents(run.incidents)
+    printer.absent(standings(run))
+    if run.timings:
+        printer.timings(run.timings)
+    if not run.complete:
+        printer.heading("This run was cut short: what stands above is what it had recorded.")
+
+
+class _Printer:
+    """Knows the console's abilities: colour and lines on a terminal, symbols where the encoding has them."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.symbols = console.encoding.lower().startswith("utf")
+
+    def heading(self, words: str) -> None:
+        """A line of its own, with an empty one before."""
+        self.line(Text())
+        self.line(Text(words, "bold"))
+
+    def line(self, text: Text) -> None:
+        """One line; long ones wrap, and nothing in them is markup."""
+        self.console.print(self.encodable(text), highlight=False, overflow="fold")
+
+    def encodable(self, text: Text) -> Text:
+        """The text with a "?" for each character that the console cannot show."""
+        if self.symbols:
+            return text
+        plain = text.plain.replace("µ", "u").replace("×", "x").replace("∞", "inf").encode("ascii", "replace").decode()
+        return Text(plain, text.style) if len(plain) != len(text.plain) else Text(plain, text.style, spans=text.spans)
+
+    def table(self, *columns: str) -> Table:
+        """An empty table; its first column never wraps."""
+        lines = box.SIMPLE_HEAD if self.console.is_terminal and self.symbols else None
+        table = Table(box=lines, pad_edge=False, show_edge=False, header_style="bold")
+        for column in columns:
+            table.add_column(column, no_wrap=True)
+        table.columns[-1].no_wrap, table.columns[-1].overflow = False, "fold"
+        return table
+
+    def mark(self, verdict: str, tail: str = "") -> Text:
+        """A verdict's symbol and what follows it, in its colour."""
+        mark = MARKS[verdict]
+        return self.encodable(
+            Text(f"{mark.symbol if self.symbols else mark.ascii} {tail}".rstrip(), _STYLES[mark.style])
+        )
+
+    def cell(self, counted: Tally) -> Text:
+        """A family on a target: worst ratio where all judged conform, else how many do not; then what was not judged."""
+        verdict, judged = counted.verdict, counted.judged
+        tails = {"conforms": ratio_text(counted.ratio), "deviates": f"{counted.verdicts['deviates']} of {judged}"}
+        text = self.mark(verdict, tails.get(verdict, str(counted.verdicts[verdict] or "")))
+        for other in ("crashed", "timeout", "declined", "not_exercised"):
+            if other != verdict and counted.verdicts[other]:
+                text.append(" ").append_text(self.mark(other, str(counted.verdicts[other])))
+        return text
+
+    def matrix(self, run: Run) -> None:
+        """Targets by families, in as many tables as the width asks for."""
+        rows = [s for s in standings(run) if s.tally.verdicts]
+        names = families(run.findings)
+        grouped: dict[tuple[str, str], list[Finding]] = {}
+        for finding in run.findings:
+            grouped.setdefault((target_name(finding), finding.family), []).append(finding)
+        cells = {(r.target, n): self.cell(tally(grouped.get((r.target, n), ()))) for r in rows for n in names}
+        widths = [max(len(n), *(cells[r.target, n].cell_len for r in rows)) + _GAP for n in names]
+        for part in _fitting(names, widths, self.console.width - max(len(r.target) for r in rows)):
+            table = self.table("target", *(name.replace("_", " ") for name in part))
+            for row in rows:
+                table.add_row(row.target, *(cells[row.target, name] for name in part))
+            self.console.print(table)
+            self.line(Text())
+        legend = Text()
+        for verdict, meaning in _LEGEND.items():
+            legend.append_text(self.mark(verdict)).append(f" {meaning}  ", "dim")
+        self.line(legend)
+        self.line(Text())
+        for row in rows:
+            self.line(self.mark(row.verdict, f"{row.target}: {row.sentence}"))
+
+    def deviations(self, findings: Sequence[Finding]) -> None:
+        """What deviates, the weightiest first."""
+        found = deviations(findings)
+        if not found:
+            return
+        self.heading(f"{len(found)} deviation{'s' * (len(found) > 1)}")
+        for f in found:
+            head = Text(f"{f.level:<6} ", _LEVEL_STYLES[f.level]).append(f.clause, "bold")
+            known = "  (known)" if f.known else ""
+            head.append(f"  {target_name(f)}  ratio {ratio_text(f.ratio)}  {f.failures} of {f.cases} cases{known}")
+            self.line(head)
+            for detail in (f.message, f.shrunk or f.case or ""):
+                if detail:
+                    self.line(Text(f"       {detail}", "dim"))
+
+    def incidents(self, incidents: Sequence[Incident]) -> None:
+        """Cases that ended in no answer."""
+        if incidents:
+            self.heading(f"{len(incidents)} case{'s' * (len(incidents) > 1)} without an answer")
+        for i in incidents:
+            step = "" if i.step is None else f" step {i.step}"
+            self.line(self.mark(i.status, f"{i.status}  {target_name(i)}  {i.case}{step}  {i.message}"))
+
+    def absent(self, rows: Iterable[Standing]) -> None:
+        """Targets that could not be opened, with the reason."""
+        missing = [row.record for row in rows if row.record and not row.ready]
+        if missing:
+            self.heading("not judged")
+        for record in missing:
+            self.line(Text(f"{target_name(record)}  {record.status}: {record.reason}"))
+
+    def timings(self, timings: Sequence[Timing]) -> None:
+        """A table per workload, fastest first; the bar is the median against the slowest of the workload."""
+        for workload, rows in workloads(timings).items():
+            self.heading(workload)
+            table = self.table("target", "median", "outputs", "")
+            slowest = max((t.median_ns or 0.0 for t in rows), default=0.0)
+            for t in rows:
+                length = round(_BAR * t.median_ns / slowest) if t.median_ns and slowest else 0
+                bar = (
+                    ("█" if self.symbols else "#") * max(length, 1)
+                    if t.median_ns
+                    else t.message or MARKS[t.verdict].word
+                )
+                table.add_row(
+                    target_name(t),
+                    self.encodable(Text(time_text(t.median_ns), justify="right")),
+                    self.mark(t.verdict, ratio_text(t.ratio)),
+                    self.encodable(Text(bar, "cyan" if t.median_ns else "dim")),
+                )
+            self.console.print(table)
+
+
+_LEGEND = {
+    "conforms": "worst error/bound",
+    "deviates": "clauses that deviate",
+    "crashed": "no answer",
+    "declined": "declined",
+    "not_exercised": "never asked",
+}
+
+
+def _fitting(names: Sequence[str], widths: Sequence[int], room: int) -> list[list[str]]:
+    """The names in rows whose widths fit into the room; at least one in each."""
+    rows: list[list[str]] = []
+    left = 0
+    for name, width in zip(names, widths, strict=True):
+        if not rows or width > left:
+            rows.append([])
+            left = room
+        rows[-1].append(name)
+        left -= width
+    return rows
+
+
+def terminal() -> Console:
+    """A console for standard output: as wide as the terminal, 100 wide and without colour elsewhere."""
+    console = Console()
+    return console if console.is_terminal else Console(width=100, color_system=None)

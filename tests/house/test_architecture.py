@@ -1,0 +1,297 @@
+"""Who may import whom, and the habits of every file: read from the source, without importing it."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+LINKED = ("backends", "conformance", "benchmarks", "reports")
+FOLDERS = ("bnspec", *LINKED)
+
+#: From each folder to those it may import. The same arrows stand in the architecture's table.
+ARROWS = {
+    "bnspec": {"bnspec"},
+    "backends": {"bnspec", "backends"},
+    "reports": {"bnspec", "reports"},
+    "conformance": {"bnspec", "backends", "reports", "conformance"},
+    "benchmarks": {"bnspec", "backends", "reports", "benchmarks"},
+}
+FRAMEWORKS = {"torch", "jax", "jaxlib", "flax", "tensorflow", "keras"}
+OUTSIDE_WORLD = {
+    "asyncio", "ftplib", "http", "multiprocessing", "requests", "select", "shutil", "signal", "socket", "socketserver",
+    "sqlite3", "ssl", "subprocess", "tempfile", "urllib",
+}  # fmt: skip
+#: In backends/ everything runs in workers but these.
+HARNESS_SIDE = {"command", "launcher", "registry"}
+WORKER_CORE = {"__init__", "errors", "profiles", "contract", "buffers", "case", "observation", "equations"}
+WORKER_PACKAGES = FRAMEWORKS | {"numpy", "ml_dtypes"}
+MAX_LINES = 400
+
+
+@dataclass(frozen=True)
+class File:
+    """A source file of ours, by the folder it lies in and the name it is imported by."""
+
+    path: Path
+
+    @property
+    def label(self) -> str:
+        """Its path from the repository's top, for messages and test names."""
+        return self.path.relative_to(ROOT).as_posix()
+
+    @property
+    def folder(self) -> str:
+        """Which of the five folders it lies in."""
+        return self.path.relative_to(ROOT).parts[0]
+
+    @property
+    def module(self) -> str:
+        """The absolute name it is imported by."""
+        parts = list(self.path.relative_to(ROOT).with_suffix("").parts)
+        if parts[0] != "bnspec":
+            parts.insert(0, "bnspec")
+        return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+    @property
+    def in_worker(self) -> bool:
+        """Whether worker processes import it."""
+        if self.folder == "bnspec":
+            return self.path.parent.name == "bnspec" and self.path.stem in WORKER_CORE
+        return self.folder == "backends" and self.path.stem not in HARNESS_SIDE
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        """Its syntax."""
+        return ast.parse(self.path.read_text(encoding="utf-8"), self.label)
+
+
+def files() -> list[File]:
+    """Every source file of the five folders; links are not followed, so each file comes once."""
+    found = []
+    for folder in FOLDERS:
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            relative = path.relative_to(ROOT)
+            linked = folder == "bnspec" and relative.parts[1] in LINKED
+            if not linked and "__pycache__" not in relative.parts:
+                found.append(File(path))
+    return found
+
+
+FILES = files()
+MODULES = {f.module: f for f in FILES}
+CONTRACT_METHODS = {n.name for n in ast.walk(MODULES["bnspec.contract"].tree) if isinstance(n, ast.FunctionDef)}
+every_file = pytest.mark.parametrize("file", FILES, ids=lambda f: f.label)
+worker_file = pytest.mark.parametrize("file", [f for f in FILES if f.in_worker], ids=lambda f: f.label)
+
+
+def statements(tree: ast.AST, functions: bool) -> Iterator[ast.AST]:
+    """Every node; what is inside functions only if asked for."""
+    for node in ast.iter_child_nodes(tree):
+        if functions or not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            yield node
+            yield from statements(node, functions)
+
+
+def imports(tree: ast.AST, functions: bool = True) -> set[str]:
+    """Absolute names of the imported modules; ``from package import module`` names the module."""
+    names: set[str] = set()
+    for node in statements(tree, functions):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            inner = {f"{node.module}.{alias.name}" for alias in node.names}
+            modules = inner & MODULES.keys()
+            names.update(modules)
+            if modules != inner:
+                names.add(node.module)
+    return names
+
+
+def package(name: str) -> str:
+    """The top-level package of a module name."""
+    return name.partition(".")[0]
+
+
+def folder_of(name: str) -> str | None:
+    """The folder of ours that a module name leads to, if any."""
+    parts = name.split(".")
+    if parts[0] != "bnspec":
+        return None
+    return parts[1] if len(parts) > 1 and parts[1] in LINKED else "bnspec"
+
+
+@every_file
+def test_imports_follow_the_arrows_of_the_architecture(file: File) -> None:
+    """A folder imports only what the table of arrows allows it."""
+    wrong = {n for n in imports(file.tree) if folder_of(n) not in {None, *ARROWS[file.folder]}}
+    assert not wrong, f"{file.label} imports {sorted(wrong)}; {file.folder}/ may import {sorted(ARROWS[file.folder])}"
+
+
+@every_file
+def test_our_modules_are_imported_by_their_installed_name(file: File) -> None:
+    """``import backends`` works in a checkout by accident; relative imports hide which name is meant."""
+    bare = {n for n in imports(file.tree) if package(n) in LINKED}
+    relative = [n.lineno for n in ast.walk(file.tree) if isinstance(n, ast.ImportFrom) and n.level]
+    assert not bare, f"{file.label} imports {sorted(bare)}; the name begins with bnspec."
+    assert not relative, f"{file.label} imports relatively in line(s) {relative}"
+
+
+@every_file
+def test_modules_that_are_imported_exist(file: File) -> None:
+    """An import of ours names a file of ours; those inside functions would otherwise fail only when they are reached."""
+    missing = {n for n in imports(file.tree) if package(n) == "bnspec"} - MODULES.keys()
+    assert not missing, f"{file.label} imports {sorted(missing)}, which no file provides"
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_no_circle_of_imports_in(folder: str) -> None:
+    """Modules of a folder can be put in an order in which each imports only earlier ones, when they are loaded."""
+    inside = {f.module: f for f in FILES if f.folder == folder}
+    waiting = {m: imports(f.tree, functions=False) & inside.keys() - {m} for m, f in inside.items()}
+    while ready := [m for m, needs in waiting.items() if not needs & waiting.keys()]:
+        for module in ready:
+            del waiting[module]
+    assert not waiting, f"these import each other, or what does: {sorted(waiting)}"
+
+
+@every_file
+def test_no_file_imports_a_framework_when_it_is_loaded(file: File) -> None:
+    """A framework is imported inside a function of an adapter, so that only its worker ever loads it."""
+    loaded = {n for n in imports(file.tree, functions=False) if package(n) in FRAMEWORKS}
+    assert not loaded, f"{file.label} imports {sorted(loaded)} at its top level"
+
+
+@every_file
+def test_frameworks_appear_in_backends_only(file: File) -> None:
+    """Outside the adapters no line names a framework in an import, whenever it runs."""
+    if file.folder != "backends":
+        named = {n for n in imports(file.tree) if package(n) in FRAMEWORKS}
+        assert not named, f"{file.label} imports {sorted(named)}; only adapters may"
+
+
+@pytest.mark.parametrize("file", [f for f in FILES if f.folder == "bnspec"], ids=lambda f: f.label)
+def test_the_specification_does_not_reach_the_outside_world(file: File) -> None:
+    """The core computes: it starts no process, opens no socket and makes no temporary file."""
+    reached = {n for n in imports(file.tree) if package(n) in OUTSIDE_WORLD}
+    assert not reached, f"{file.label} imports {sorted(reached)}"
+
+
+def test_adapters_do_not_import_each_other(pyproject: dict[str, Any]) -> None:
+    """What two adapters share lies in a module of its own, so that one can be removed without the other."""
+    group = pyproject["project"]["entry-points"]["bnspec.backends"]
+    adapters = {value.partition(":")[0] for value in group.values()}
+    for name in sorted(adapters & MODULES.keys()):
+        others = imports(MODULES[name].tree) & (adapters - {name})
+        assert not others, f"{name} imports {sorted(others)}"
+
+
+@worker_file
+def test_worker_side_files_import_nothing_above_them(file: File) -> None:
+    """A worker needs Python, NumPy and its framework; a file it imports may ask for no more."""
+    names = imports(file.tree)
+    above = {n for n in names if n in MODULES and not MODULES[n].in_worker}
+    foreign = {package(n) for n in names} - sys.stdlib_module_names - WORKER_PACKAGES - {"bnspec"}
+    assert not above, f"{file.label} imports {sorted(above)}, which workers do not have"
+    assert not foreign, f"{file.label} imports {sorted(foreign)}, which a foreign environment may lack"
+
+
+@worker_file
+def test_worker_side_files_are_python_3_8(file: File) -> None:
+    """Workers run beside old releases of frameworks: no newer syntax, and no newer idiom that only fails when it runs."""
+    ast.parse(file.path.read_text(encoding="utf-8"), file.label, feature_version=(3, 8))
+    annotations = set()
+    for node in ast.walk(file.tree):
+        for field in ("annotation", "returns"):
+            part = getattr(node, field, None)
+            annotations.update(map(id, ast.walk(part)) if part is not None else ())
+    problems = []
+    for node in ast.walk(file.tree):
+        if id(node) in annotations:
+            continue
+        if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
+            if node.value.id in {"list", "dict", "tuple", "set", "frozenset", "type"}:
+                problems.append((node.lineno, f"{node.value.id}[...] is evaluated"))
+        elif isinstance(node, ast.Call):
+            newer = {k.arg for k in node.keywords} & {"strict", "slots", "kw_only"}
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            if called in {"removeprefix", "removesuffix", "pairwise", "bit_count"}:
+                newer.add(called)
+            problems += [(node.lineno, f"{word} is newer") for word in sorted(newer)]
+    lazy = any(isinstance(n, ast.ImportFrom) and n.module == "__future__" for n in file.tree.body)
+    if annotations and not lazy:
+        problems.append((1, "annotations are evaluated: from __future__ import annotations is missing"))
+    assert not problems, f"{file.label}: {problems}"
+
+
+@every_file
+def test_everything_public_has_a_docstring(file: File) -> None:
+    """A stranger reads the file top-down: it, its classes and its functions say what they are."""
+    assert not (silent := sorted(undocumented(file.tree))), f"{file.label}: {silent}"
+
+
+def undocumented(tree: ast.Module) -> Iterator[str]:
+    """Public definitions without a docstring, at module level and in public classes.
+
+    A property is documented where its class's docstring names it; a method that overrides one of the contract, there.
+    """
+    if not ast.get_docstring(tree):
+        yield "the file itself"
+    queue: list[tuple[ast.ClassDef | None, ast.AST]] = [(None, n) for n in tree.body]
+    while queue:
+        owner, node = queue.pop()
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) and not node.name.startswith("_"):
+            if not ast.get_docstring(node) and not (owner and explained(owner, node)):
+                yield f"{owner.name}.{node.name}" if owner else node.name
+            if isinstance(node, ast.ClassDef):
+                queue += [(node, inner) for inner in node.body]
+
+
+def explained(owner: ast.ClassDef, member: ast.AST) -> bool:
+    """Whether the class's docstring names this property, or the contract documents this method."""
+    name = getattr(member, "name", "")
+    decorators = {ast.unparse(d).rpartition(".")[2] for d in getattr(member, "decorator_list", [])}
+    if decorators & {"property", "cached_property"}:
+        return name in re.findall(r"\w+", ast.get_docstring(owner) or "")
+    return bool(owner.bases) and name in CONTRACT_METHODS
+
+
+def test_no_file_is_longer_than_a_head_holds() -> None:
+    """Most files are under 200 lines and none is over 400."""
+    paths = [f.path for f in FILES] + sorted((ROOT / "tests").rglob("*.py"))
+    long = {p.relative_to(ROOT).as_posix(): n for p in paths if (n := len(p.read_text().splitlines())) > MAX_LINES}
+    assert not long
+
+
+def test_the_package_list_names_every_folder_that_is_a_package(pyproject: dict[str, Any]) -> None:
+    """setuptools packs what it is told; a folder that is left out is missing from the wheel only."""
+    folders = {f.module for f in FILES if f.path.name == "__init__.py"}
+    assert sorted(pyproject["tool"]["setuptools"]["packages"]) == sorted(folders)
+    homeless = [f.label for f in FILES if not (f.path.parent / "__init__.py").exists()]
+    assert not homeless, f"these lie in folders without __init__.py: {homeless}"
+
+
+def test_the_package_map_leads_from_the_name_to_the_folder(pyproject: dict[str, Any]) -> None:
+    """Five folders at the top, one name in site-packages."""
+    assert pyproject["tool"]["setuptools"]["package-dir"] == {f"bnspec.{name}": name for name in LINKED}
+
+
+@pytest.mark.parametrize("name", LINKED)
+def test_the_link_shows_type_checkers_the_folder(name: str) -> None:
+    """mypy, pyright and a bare checkout see the installed names through links that git tracks as links."""
+    link = ROOT / "bnspec" / name
+    assert link.is_symlink(), f"bnspec/{name} must be a link to ../{name}; git checkout bnspec restores it"
+    assert link.readlink() == Path("..") / name
+    if (ROOT / ".git").exists():
+        command = ["git", "ls-files", "--stage", f"bnspec/{name}"]
+        listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        assert listed.startswith("120000 "), f"git does not track bnspec/{name} as a link: {listed!r}"

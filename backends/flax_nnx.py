@@ -24,7 +24,7 @@ class FlaxNNX(JaxAdapter):
         momentum_weighs="old",
         default_epsilon=1e-5,
         default_decay=0.99,
-        count_one="unspecified",
+        count_one="biased",
         empty_batch="unspecified",
         output_dtype="promoted",
         dtypes=("float64", "float32", "bfloat16", "float16"),

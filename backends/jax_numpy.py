@@ -39,9 +39,9 @@ class JaxNumpy(JaxAdapter):
 
     def layer(
         self, config: LayerConfig, gamma: Optional[Any], beta: Optional[Any], running_mean: Any, running_var: Any
-    ) -> NumpyStyleLayer:
+    ) -> JaxNumpyLayer:
         """A layer that holds these arrays; a training step puts new ones in the place of the statistics."""
-        return NumpyStyleLayer(self.jitted, config, (gamma, beta), State(running_mean, running_var))
+        return JaxNumpyLayer(self.jitted, config, (gamma, beta), State(running_mean, running_var))
 
     def scaler(self, config: LayerConfig) -> JaxScaler:
         """Input normalization by Chan's merge of chunk moments."""
@@ -102,13 +102,13 @@ class Functions:
         return State(a.running_mean + weight * delta, within + delta * delta * (weight * (1.0 - weight)))
 
     def rescale(self, x: Any, learnt: State, axis: int, mode: str) -> Any:
-        """(x - mean) / scale, or x * scale + mean in mode "inverse"; scale is the standard deviation, or 1 for variance 0."""
+        """(x - mean) / scale, or in mode "inverse" x * scale + mean; scale is sqrt(var), or 1 where var is 0."""
         z, mean, var = self.wide(x, *learnt, axis=axis)
         scale = self.jnp.where(var == 0, 1, self.jnp.sqrt(var))
         return (z * scale + mean if mode == "inverse" else (z - mean) / scale).astype(x.dtype)
 
 
-class NumpyStyleLayer(JaxLayer):
+class JaxNumpyLayer(JaxLayer):
     """One batch-normalization layer: what is kept between the calls of pure functions."""
 
     def __init__(self, jitted: Jitted, config: LayerConfig, parameters: Tuple[Any, Any], running: State) -> None:

@@ -26,8 +26,8 @@ class TorchAdapter(Adapter):
         reason = why_absent(torch, device)
         if reason:
             raise DeviceAbsent("%s: %s" % (device, reason))
-        self.torch, self.device = torch, torch.device(device)
-        if self.device.type == "mps":  # Metal has no double precision
+        self.torch, self.device, self.place = torch, device, torch.device(device)
+        if self.place.type == "mps":  # Metal has no double precision
             self.profile = dataclasses.replace(
                 self.profile, dtypes=tuple(d for d in self.profile.dtypes if d != "float64")
             )
@@ -57,7 +57,7 @@ class TorchAdapter(Adapter):
             tensor = self.torch.from_numpy(array.view(np.int16)).view(self.torch.bfloat16)
         else:
             tensor = self.torch.from_numpy(array)
-        return tensor.to(self.device)
+        return tensor.to(self.place)
 
     def array(self, tensor: Any) -> np.ndarray:
         """The tensor's memory as an array; a copy from other devices than the CPU."""
@@ -68,10 +68,10 @@ class TorchAdapter(Adapter):
 
     def synchronize(self, result: Any) -> None:
         """Wait for the device's queue; the CPU has none."""
-        if self.device.type == "mps":
+        if self.place.type == "mps":
             self.torch.mps.synchronize()
-        elif self.device.type != "cpu":
-            getattr(self.torch, self.device.type).synchronize(self.device)
+        elif self.place.type != "cpu":
+            getattr(self.torch, self.place.type).synchronize(self.place)
 
 
 class TorchLayer(Layer):

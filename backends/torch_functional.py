@@ -20,7 +20,7 @@ class TorchFunctional(TorchAdapter):
         default_epsilon=1e-5,
         default_decay=0.9,
         count_one="raises",
-        empty_batch="unspecified",
+        empty_batch="keeps_state",
         dtypes=("float64", "float32", "bfloat16", "float16"),
         half_parameters=("float32", "input"),
         ranks=(2, 3, 4, 5, 6),

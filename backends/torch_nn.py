@@ -22,7 +22,7 @@ class TorchNN(TorchAdapter):
         default_epsilon=1e-5,
         default_decay=0.9,
         count_one="raises",
-        empty_batch="unspecified",
+        empty_batch="keeps_state",
         dtypes=("float64", "float32", "bfloat16", "float16"),
         half_parameters=("float32", "input"),
         ranks=(2, 3, 4, 5),
@@ -39,7 +39,7 @@ class TorchNN(TorchAdapter):
             eps=config.epsilon,
             momentum=1.0 - config.decay,
             affine=config.affine,
-            device=self.device,
+            device=self.place,
             dtype=getattr(torch, config.parameter_dtype),
         )
         if config.affine:

@@ -6,10 +6,10 @@ roundings in any order (Higham 2002, "Accuracy and Stability of Numerical Algori
 
 Tiers:
 
-    lenient      any textbook formula, E[x^2] - E[x]^2 included: variance errors grow with kappa^2. What a MUST uses, so that
-                 a MUST is violated by wrong semantics only.
-    permissive   any summation order of a stable algorithm (two-pass, Welford, merged, shifted by a sample): growth with m
-                 linear, with kappa linear. What a SHOULD on stability uses.
+    lenient      any textbook formula, E[x^2] - E[x]^2 included, in x's own precision: variance errors grow with kappa^2.
+                 What a MUST uses, so that a MUST is violated by wrong semantics only.
+    permissive   any summation order of a stable algorithm (two-pass, Welford, merged, shifted by a sample) in the declared
+                 precision: growth with m linear, with kappa linear. What a SHOULD on accuracy uses.
     good         pairwise or blocked summation, or a wider accumulator: growth with log2 m. Measured, never demanded.
 
 All functions return float64 arrays; an infinite bound says that nothing can be promised. Common limitations: reductions beyond

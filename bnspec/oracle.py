@@ -90,7 +90,9 @@ class _Profiled:
     def __init__(self, oracle: Oracle, profile: Profile, epsilon: float) -> None:
         self.oracle, self.case, self.profile, self.epsilon = oracle, oracle.case, profile, epsilon
         config = self.case.config
-        self.units: Units = units_of(profile, config.dtype, config.parameter_dtype)
+        self.units: dict[Tier, Units] = {
+            t: units_of(profile, config.dtype, config.parameter_dtype, t) for t in TIERS
+        }
         ones, zeros = np.ones(config.channels), np.zeros(config.channels)
         self.gamma = broadcast(self.case.arrays.get("gamma", ones), config)
         self.beta = broadcast(self.case.arrays.get("beta", zeros), config)
@@ -111,12 +113,13 @@ class _Profiled:
     def errors(self, x: str, tier: Tier) -> tuple[np.ndarray, np.ndarray]:
         """(relative error of inv_std, error of zhat) in training."""
         norm = self.oracle.batch(x, self.epsilon).normalisation
-        statistics = bounds.statistics_error(norm.batch, self.units, tier)
-        relative = bounds.inv_std_error(norm, statistics.var, self.units.arithmetic)
+        units = self.units[tier]
+        statistics = bounds.statistics_error(norm.batch, units, tier)
+        relative = bounds.inv_std_error(norm, statistics.var, units.arithmetic)
         if tier != "lenient":  # a stable variance is never negative, whatever its error
             norm_low = np.sqrt((double(norm.var) + self.epsilon) / max(self.epsilon, 1e-300)) - 1.0
             relative = np.where(np.isinf(relative), np.maximum(norm_low, 1.0), relative)
-        return relative, bounds.normalised_error(norm, statistics.mean, relative, self.units.arithmetic)
+        return relative, bounds.normalised_error(norm, statistics.mean, relative, units.arithmetic)
 
     @functools.lru_cache(maxsize=8)  # noqa: B019
     def training_outputs(self, x: str) -> Mapping[str, Expected]:
@@ -127,7 +130,7 @@ class _Profiled:
             "y": Expected(
                 y,
                 {
-                    t: bounds.output_error(norm, self.abs_gamma, self.abs_beta, size, self.errors(x, t)[1], self.units)
+                    t: bounds.output_error(norm, self.abs_gamma, self.abs_beta, size, self.errors(x, t)[1], self.units[t])
                     for t in TIERS
                 },
             )
@@ -142,7 +145,7 @@ class _Profiled:
         errors = {}
         for tier in TIERS:
             relative, zhat = self.errors(x, tier)
-            errors[tier] = bounds.training_gradient_error(cotangent, self.abs_gamma, size, zhat, relative, self.units, tier)
+            errors[tier] = bounds.training_gradient_error(cotangent, self.abs_gamma, size, zhat, relative, self.units[tier], tier)
         return self.gradients(cotangent, dx, errors)
 
     def running(self, batch: Batch, before: State) -> dict[str, Expected]:
@@ -161,8 +164,8 @@ class _Profiled:
         for name, (value, old, magnitude, which, factor) in answers.items():
             per_tier = {}
             for tier in TIERS:
-                error = bounds.statistics_error(batch, self.units, tier)[which] * factor
-                bound = bounds.running_error(np.abs(double(old)), magnitude, error, config.decay, self.units)
+                error = bounds.statistics_error(batch, self.units[tier], tier)[which] * factor
+                bound = bounds.running_error(np.abs(double(old)), magnitude, error, config.decay, self.units[tier])
                 per_tier[tier] = bound.reshape(-1)
             expected[name] = Expected(value.reshape(-1), per_tier)
         return expected
@@ -192,17 +195,21 @@ class _Profiled:
     @functools.lru_cache(maxsize=16)  # noqa: B019
     def inference_outputs(self, norm: Normalisation) -> Mapping[str, Expected]:
         y = eq.affine(norm.zhat, self.gamma, self.beta)
-        relative = bounds.inv_std_error(norm, 0.0, self.units.arithmetic)
-        zhat = bounds.normalised_error(norm, 0.0, relative, self.units.arithmetic)
-        bound = bounds.output_error(norm, self.abs_gamma, self.abs_beta, np.abs(double(y)), zhat, self.units)
-        return {"y": Expected(y, dict.fromkeys(TIERS, bound))}
+        size, per_tier = np.abs(double(y)), {}
+        for tier, units in self.units.items():
+            relative = bounds.inv_std_error(norm, 0.0, units.arithmetic)
+            zhat = bounds.normalised_error(norm, 0.0, relative, units.arithmetic)
+            per_tier[tier] = bounds.output_error(norm, self.abs_gamma, self.abs_beta, size, zhat, units)
+        return {"y": Expected(y, per_tier)}
 
     @functools.lru_cache(maxsize=16)  # noqa: B019
     def inference_gradients(self, norm: Normalisation, dy: str) -> Mapping[str, Expected]:
         cotangent = Cotangent(norm, quad(self.case.arrays[dy]))
         dx = eq.inference_dx(cotangent.dy, self.gamma, norm.var, self.epsilon)
-        relative, size = bounds.inv_std_error(norm, 0.0, self.units.arithmetic), np.abs(double(dx))
-        errors = {t: bounds.inference_gradient_error(cotangent, size, relative, self.units, t) for t in TIERS}
+        size, errors = np.abs(double(dx)), {}
+        for tier, units in self.units.items():
+            relative = bounds.inv_std_error(norm, 0.0, units.arithmetic)
+            errors[tier] = bounds.inference_gradient_error(cotangent, size, relative, units, tier)
         return self.gradients(cotangent, dx, errors)
 
     def gradients(
@@ -217,30 +224,42 @@ class _Profiled:
             answers["dbeta"] = Expected(dbeta.reshape(-1), {t: e.dbeta.reshape(-1) for t, e in errors.items()})
         return answers
 
+    @functools.lru_cache(maxsize=8)  # noqa: B019
+    def training_set(self, chunks: tuple[str, ...]) -> Batch:
+        """The training set that the chunks make up."""
+        config = dataclasses.replace(self.case.config, epsilon=self.epsilon)
+        axis = config.reduce_axes[0]
+        return Batch(config, np.concatenate([quad(self.case.arrays[n]) for n in chunks], axis=axis))
+
     def fit(self, step: Step) -> dict[str, Expected]:
         """Mean and variance of the training set that the chunks make up."""
-        config = dataclasses.replace(self.case.config, epsilon=self.epsilon)
-        axis = next(iter(config.reduce_axes))
-        whole = Batch(config, np.concatenate([quad(self.case.arrays[n]) for n in step.inputs], axis=axis))
+        whole = self.training_set(step.inputs)
         if whole.count == 0:
             return {}
-        errors = {t: bounds.fitted_error(whole, self.units, t) for t in TIERS}
+        errors = {t: bounds.fitted_error(whole, units, t) for t, units in self.units.items()}
         return {
             "mean": Expected(whole.mean.reshape(-1), {t: e.mean.reshape(-1) for t, e in errors.items()}),
             "var": Expected(whole.var.reshape(-1), {t: e.var.reshape(-1) for t, e in errors.items()}),
         }
 
+    def is_constant(self) -> np.ndarray:
+        """Features whose variance in the training set is no more than its rounding error: any scale is right for them."""
+        fit = next(s for s in self.case.steps if s.call == "fit")
+        whole = self.training_set(fit.inputs)
+        noise = bounds.statistics_error(whole, self.units["permissive"], "permissive").var
+        return np.asarray(whole.var64 <= noise)
+
     def scaled(self, step: Step, fitted: State) -> dict[str, Expected]:
-        """The transform or its inverse with the fitted statistics (observed); features of zero variance are left unsaid."""
+        """The transform or its inverse with the fitted statistics (observed); of constant features nothing is said."""
         config = self.case.config
         mean, var = broadcast(fitted["mean"], config), broadcast(fitted["var"], config)
         scale = np.sqrt(var + self.profile.input_epsilon)
-        constant = double(var) <= 0.0
+        constant = self.is_constant() | (double(var) <= 0.0)
         safe = np.where(constant, quad(1.0), scale)
         given = quad(self.case.arrays[step.inputs[0]])
         forward = step.call == "transform"
         value = (eq.input_transform if forward else eq.input_inverse)(given, mean, safe)
-        sizes = (np.abs(double(a)) for a in (given, mean, safe, value))
-        bound = (bounds.transform_error if forward else bounds.inverse_error)(*sizes, self.units)
-        bound = np.where(constant, math.nan, bound)
-        return {"y" if forward else "x": Expected(value, dict.fromkeys(TIERS, bound))}
+        sizes = [np.abs(double(a)) for a in (given, mean, safe, value)]
+        error = bounds.transform_error if forward else bounds.inverse_error
+        per_tier = {t: np.where(constant, math.nan, error(*sizes, units)) for t, units in self.units.items()}
+        return {"y" if forward else "x": Expected(value, per_tier)}

@@ -52,9 +52,12 @@ class Units:
 
 
 @functools.lru_cache(maxsize=256)
-def units_of(profile: Profile, dtype: str, parameter_dtype: str) -> Units:
-    """The precisions that the profile promises for x and parameters of these dtypes."""
-    half = dtype in HALVES
+def units_of(profile: Profile, dtype: str, parameter_dtype: str, tier: str = "permissive") -> Units:
+    """The precisions that bounds of this tier assume for x and parameters of these dtypes.
+
+    The lenient tier allows a computation in x's own precision; the others hold the profile to the wider one it declares.
+    """
+    half = dtype in HALVES and tier != "lenient"
     statistics = profile.half_statistics if half else "input"
     arithmetic = profile.half_arithmetic if half else "input"
     wide = {"float32": "float32", "input": dtype}

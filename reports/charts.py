@@ -21,8 +21,11 @@ WIDTH, HEIGHT = 1000, 24
 #: Beyond this ratio of slowest to fastest median a linear scale hides the fast ones: the scale is then logarithmic.
 SPAN = 30
 
-#: A sample further than this many interquartile ranges beyond its upper quartile does not stretch the scale; it is counted.
+#: On a linear scale, a sample further than this many interquartile ranges beyond its upper quartile does not stretch the scale; it is counted.
 FENCE = 3.0
+
+#: Room beyond the last value of a scale.
+MARGIN = 1.04
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,11 +79,10 @@ def scale(timings: Sequence[Timing]) -> Scale | None:
     fast = min(max(s.lower, 1.0) for s in spreads)
     far = max(s.upper + FENCE * (s.upper - s.lower) for s in spreads)
     longest = max(max(t.samples_ns) for t in timings if t.samples_ns)
-    high = max(min(far, longest) * 1.04, fast * 1.04)
     medians = [max(s.median, 1.0) for s in spreads]
     if max(medians) > SPAN * min(medians):
-        return Scale(10.0 ** math.floor(math.log10(fast)), high, True)
-    return Scale(0.0, high, False)
+        return Scale(fast / 2, longest * MARGIN, True)
+    return Scale(0.0, max(min(far, longest), fast) * MARGIN, False)
 
 
 def beyond(timing: Timing, on: Scale) -> int:

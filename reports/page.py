@@ -9,6 +9,7 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from bnspec.clauses import Clause
 from bnspec.errors import UsageError
 from bnspec.reports import charts, page_parts
 from bnspec.reports.merge import merge, warnings
@@ -20,7 +21,7 @@ NAME = "index.html"
 _GENERATOR = '<meta name="generator" content="bnspec">'
 
 
-def build_page(runs: Sequence[Run], clauses: Mapping[str, page_parts.Clause]) -> str:
+def build_page(runs: Sequence[Run], clauses: Mapping[str, Clause]) -> str:
     """The page of one or more runs as HTML.
 
     Args:
@@ -53,7 +54,7 @@ def build_page(runs: Sequence[Run], clauses: Mapping[str, page_parts.Clause]) ->
     )
 
 
-def write_page(runs: Sequence[Run], clauses: Mapping[str, page_parts.Clause], folder: Path) -> Path:
+def write_page(runs: Sequence[Run], clauses: Mapping[str, Clause], folder: Path) -> Path:
     """Build the page and write it to ``folder``/index.html, whole or not at all; returns its path.
 
     Raises: UsageError: the folder cannot be written, or holds an index.html that is not a page of ours.

@@ -7,30 +7,14 @@ import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
+from bnspec.clauses import Clause
 from bnspec.reports import charts
 from bnspec.reports.casefile import CaseView, view_case
 from bnspec.reports.records import Finding, TargetRecord, Timing, target_name
 from bnspec.reports.store import Run
 from bnspec.reports.verdicts import LEVELS, Standing, deviations, families, workloads
-
-
-class Clause(Protocol):
-    """What the page asks of a clause of the specification."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def family(self) -> str: ...
-    @property
-    def level(self) -> str: ...
-    @property
-    def statement(self) -> str: ...
-    @property
-    def formula(self) -> str: ...
-    @property
-    def source(self) -> str: ...
 
 
 @dataclasses.dataclass(frozen=True)

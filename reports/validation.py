@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -38,7 +38,7 @@ def problem(data: Any, kind: str = "") -> str:
         where = ".".join(str(p) for p in error.absolute_path)
         message = str(error.message)
         message = message if len(message) <= _LONGEST else message[:_LONGEST] + "..."
-        rule = _rule(error.absolute_schema_path)
+        rule = _rule(kind, list(error.absolute_schema_path))
         return (f"{kind}.{where}: " if where else f"{kind}: ") + message + (f" ({rule})" if rule else "")
     if kind == "finding" and data["failures"] > data["cases"]:
         return f"finding.failures: {data['failures']} of {data['cases']} judged cases cannot deviate"
@@ -50,17 +50,9 @@ def _kinds() -> frozenset[str]:
     return frozenset(k for k, v in schema()["$defs"].items() if v.get("type") == "object" and "title" in v)
 
 
-def _rule(path: Any) -> str:
-    """The sentence of the broken if/then rule, when the error comes from one."""
-    steps = list(path)
-    if "allOf" not in steps:
+def _rule(kind: str, path: Sequence[Any]) -> str:
+    """The sentence of the rule that ties fields together, when the error comes from one."""
+    if "allOf" not in path:
         return ""
-    node: Any = {"$defs": schema()["$defs"], **schema()["$defs"]}
-    sentence = ""
-    for step in steps:
-        if step == "$ref":
-            continue
-        node = node[step]
-        if isinstance(node, Mapping):
-            sentence = str(node.get("description", sentence)) if "if" in node else sentence
-    return sentence
+    rule = schema()["$defs"][kind]["allOf"][path[path.index("allOf") + 1]]
+    return str(rule["description"])

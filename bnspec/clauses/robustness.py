@@ -34,10 +34,10 @@ CLAUSES = (
         ("NVIDIA/apex#1768", "ROCm/MIOpen#2024", "torch/cunn#298"),
     ),
     Clause(
-        "dtype.half",
-        "MUST",
+        "dtype.half_is_as_exact_as_declared",
+        "SHOULD",
         "With half-precision x, results are as exact as the declared wider arithmetic allows.",
-        "bounds with u of the declared statistics and arithmetic; one rounding to the storage dtype at the end",
+        "|error| <= bound with u of the declared statistics and arithmetic, and one rounding to each result's dtype",
         "Sums and squares in float16 overflow at 65,504 and stop growing at 2,048 terms.",
         f"{IOFFE}; Micikevicius et al. 2018, Mixed Precision Training, 3.3",
         ("half_statistics", "half_arithmetic", "half_parameters"),

@@ -10,6 +10,7 @@ import numpy as np
 from bnspec.case import Case, Step
 from bnspec.conformance.checks.examination import Examination, Judgement, Mask
 from bnspec.oracle import Oracle
+from bnspec.profiles import HALVES
 
 #: The channels of a step that a clause speaks of; none: the clause is not asked there.
 Domain = Callable[[Oracle, Step], Mask]
@@ -29,7 +30,6 @@ class Check:
         domain: which channels of a step it speaks of, from the case alone.
         judge: the judgement of a step that ended "ok"; None when nothing there can be judged.
         reads_errors: whether steps that raised are judged, too.
-        reads_partial: whether it reads steps on parts of a batch ("x[2:3]"), which have counts of their own.
     """
 
     clause: str
@@ -67,6 +67,10 @@ def within(
 def earlier(exam: Examination, i: int, like: Callable[[int], bool]) -> int | None:
     """The first step before i that ended ok and for which ``like`` holds."""
     return next((j for j in range(i) if exam.result(j).status == "ok" and like(j)), None)
+
+
+#: Stability is asked in float32 and float64; how exact half precision is, is a clause of its own.
+in_full_precision = only_if(lambda case, step: case.config.dtype not in HALVES)
 
 
 def count_of(case: Case, step: Step) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bnspec.case import Step
-from bnspec.conformance.checks.check import Check, count_of, earlier, everywhere, within
+from bnspec.conformance.checks.check import Check, count_of, earlier, everywhere, in_full_precision, within
 from bnspec.conformance.checks.examination import Examination, Judgement, Mask, law, same_bits
 from bnspec.conformance.checks.forward import same_state
 from bnspec.oracle import Oracle
@@ -47,7 +47,7 @@ CHECKS = (
     within("gradient.training_dx", FORWARD_BACKWARD, ("dx",)),
     within("gradient.training_dgamma", FORWARD_BACKWARD, ("dgamma",)),
     within("gradient.training_dbeta", FORWARD_BACKWARD, ("dbeta",)),
-    within("gradient.training_is_stable", FORWARD_BACKWARD, ("dx", "dgamma"), tier="permissive"),
+    within("gradient.training_is_stable", FORWARD_BACKWARD, ("dx", "dgamma"), in_full_precision, "permissive"),
     within("gradient.inference_dx", INFERENCE_BACKWARD, ("dx",)),
     within("gradient.inference_parameters", INFERENCE_BACKWARD, ("dgamma", "dbeta")),
     within("gradient.null_space", FORWARD_BACKWARD, ("dx",), constant_cotangent),

@@ -25,6 +25,11 @@ def has_unusual_axis(case: Case, step: Step) -> bool:
     return case.config.channel_axis != 1 or (len(shape) >= 3 and len(set(shape)) == len(shape))
 
 
+def is_half(case: Case, step: Step) -> bool:
+    """Whether x is float16 or bfloat16."""
+    return case.config.dtype in HALVES
+
+
 def near_block(case: Case, step: Step) -> bool:
     """Whether the count or the number of channels is within 1 of a power of two of at least 32."""
     numbers = (case.config.channels, count_of(case, step))
@@ -112,7 +117,7 @@ CHECKS = (
     within("layout.strides", CALLS, ALL, only_if(has_view)),
     within("layout.axis", CALLS, ALL, only_if(has_unusual_axis)),
     within("layout.extents", CALLS, ALL, only_if(near_block)),
-    within("dtype.half", CALLS, ALL, only_if(lambda case, step: case.config.dtype in HALVES)),
+    within("dtype.half_is_as_exact_as_declared", CALLS, ALL, only_if(is_half), tier="permissive"),
     Check("dtype.results", CALLS, keeps_dtypes, everywhere),
     Check("degenerate.count_one", TRAINING, count_one, one_value, reads_errors=True),
     Check(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bnspec.conformance.checks.check import INFERENCE, TRAINING, Check, count_of, everywhere, only_if, segment_start, within
+from bnspec.conformance.checks.check import INFERENCE, TRAINING, Check, count_of, everywhere, in_full_precision, only_if, segment_start, within
 from bnspec.conformance.checks.examination import Examination, Judgement, Mask, law, same_bits
 from bnspec.oracle import Oracle
 from bnspec.case import Step
@@ -74,7 +74,7 @@ def finite_batch(oracle: Oracle, step: Step) -> Mask:
 CHECKS = (
     within("running.mean", TRAINING, ("running_mean",)),
     within("running.var", TRAINING, ("running_var",)),
-    within("running.statistics_are_stable", TRAINING, STATE, tier="permissive"),
+    within("running.statistics_are_stable", TRAINING, STATE, in_full_precision, "permissive"),
     within("running.moves_once_with_gradients", ("training_gradients",), STATE),
     Check("running.second_step_continues", TRAINING, second_step, everywhere),
     within("running.decay_one_keeps", TRAINING, STATE, only_if(lambda case, step: case.config.decay == 1.0)),

@@ -38,8 +38,9 @@ def median_seconds(call: Any, *words: str) -> float:
     taken = []
     for _ in range(3):
         begun = time.perf_counter()
-        call(*words)
+        end = call(*words)
         taken.append(time.perf_counter() - begun)
+        assert end.returncode == 0, end.stderr
     return statistics.median(taken)
 
 
@@ -103,7 +104,8 @@ def test_help_imports_no_framework(command: str, tmp_path: Path, environment: di
 
 
 @pytest.mark.skipif(
-    not any(importlib.util.find_spec(name) for name in FRAMEWORKS), reason="no framework is installed that could be loaded"
+    not any(importlib.util.find_spec(name) for name in FRAMEWORKS),
+    reason="no framework is installed that could be loaded",
 )
 def test_opening_every_backend_loads_no_framework_here(tmp_path: Path, environment: dict[str, str]) -> None:
     """Frameworks live in workers, even when each of them is opened and asked for its devices."""

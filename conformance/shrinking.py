@@ -1,0 +1,197 @@
+"""Shrinking a failing case: smaller, plainer, still failing for the same clause.
+
+A case is reduced as data, however it was made: found by the generator, saved by a crash, or mailed by a user. Each reduction
+proposes plainer cases; the first that still fails is kept; it goes on until none does or the time is up.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
+
+from bnspec.case import Case, Step
+from bnspec.errors import UsageError
+
+Reduction = Callable[[Case], Iterator[Case]]
+
+
+def shrink(case: Case, fails: Callable[[Case], bool], seconds: float, clock: Callable[[], float] = time.monotonic) -> Case:
+    """The plainest case found for which ``fails`` holds, starting from one for which it holds."""
+    end = clock() + seconds
+    progress = True
+    while progress:
+        progress = False
+        for reduction in REDUCTIONS:
+            smaller = _take(case, reduction, fails, end, clock)
+            while smaller is not None:
+                case, progress = smaller, True
+                smaller = _take(case, reduction, fails, end, clock)
+            if clock() > end:
+                return case
+    return case
+
+
+def _take(
+    case: Case, reduction: Reduction, fails: Callable[[Case], bool], end: float, clock: Callable[[], float]
+) -> Case | None:
+    """The first proposal of the reduction that still fails."""
+    for proposal in reduction(case):
+        if clock() > end:
+            return None
+        if proposal.id != case.id and fails(proposal):
+            return proposal
+    return None
+
+
+def rebuilt(case: Case, arrays: Mapping[str, np.ndarray], **config: object) -> Iterator[Case]:
+    """The case with other arrays and configuration, if that is a case at all."""
+    try:
+        yield case.with_(arrays=dict(arrays), config=dataclasses.replace(case.config, **config))  # type: ignore[arg-type]
+    except UsageError:
+        return
+
+
+def fewer_steps(case: Case) -> Iterator[Case]:
+    """Without one of the calls; a call whose layer was built by a dropped one builds it."""
+    for k in range(len(case.steps) - 1, -1, -1):
+        kept = list(case.steps[:k] + case.steps[k + 1 :])
+        if not kept:
+            continue
+        if case.steps[k].fresh and k < len(kept) and not kept[k].fresh:
+            kept[k] = dataclasses.replace(kept[k], fresh=True)
+        used = {n for s in kept for n in s.inputs} | {"gamma", "beta", "running_mean", "running_var"}
+        if case.subject == "input_norm":
+            used.add("x")
+        yield case.with_(steps=tuple(kept), arrays={n: a for n, a in case.arrays.items() if n in used})
+
+
+def fewer_channels(case: Case) -> Iterator[Case]:
+    """Half of the channels, then without one of them."""
+    config = case.config
+    for keep in _fewer(config.channels):
+        arrays = {
+            n: np.take(a, keep, axis=config.channel_axis if a.ndim == config.rank and n not in PER_CHANNEL else 0)
+            for n, a in case.arrays.items()
+        }
+        yield from rebuilt(case, _linked(arrays), channels=len(keep))
+
+
+PER_CHANNEL = ("gamma", "beta", "running_mean", "running_var")
+
+
+def smaller_axes(case: Case) -> Iterator[Case]:
+    """A reduced axis at half its extent, then one shorter. Parts of a batch follow their whole."""
+    config = case.config
+    inputs = {n: a for n, a in case.arrays.items() if n not in PER_CHANNEL}
+    shapes = {a.shape for n, a in inputs.items() if not n.endswith("]")}
+    if len(shapes) != 1:
+        return
+    (shape,) = shapes
+    for axis in config.reduce_axes:
+        for keep in _fewer(shape[axis]):
+            arrays, steps = dict(case.arrays), case.steps
+            for name, array in inputs.items():
+                if axis != 0 or not name.endswith("]"):
+                    arrays[name] = np.take(array, keep, axis=axis)
+            if axis == 0 and any(n.endswith("]") for n in inputs):
+                arrays, steps = _move_part(arrays, steps, keep)
+            if arrays:
+                yield from rebuilt(case.with_(steps=steps, arrays={**case.arrays, **arrays}), _linked(arrays))
+
+
+def _move_part(
+    arrays: dict[str, np.ndarray], steps: tuple[Step, ...], keep: list[int]
+) -> tuple[dict[str, np.ndarray], tuple[Step, ...]]:
+    """Rename the part "x[k:k+1]" to where its row went; nothing when the row is gone."""
+    part = next(n for n in arrays if n.endswith("]"))
+    row = int(part[2:].split(":")[0])
+    if row not in keep:
+        return {}, steps
+    new = f"x[{keep.index(row)}:{keep.index(row) + 1}]"
+    moved = {new if n == part else n: a for n, a in arrays.items()}
+    return moved, tuple(dataclasses.replace(s, inputs=(new,)) if s.inputs == (part,) else s for s in steps)
+
+
+def _linked(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Arrays whose part of x is a view of x again."""
+    for name in list(arrays):
+        if name.endswith("]") and "x" in arrays:
+            begin, end = (int(k) for k in name[2:-1].split(":"))
+            if arrays[name].shape[1:] == arrays["x"].shape[1:]:
+                arrays[name] = arrays["x"][begin:end]
+    return arrays
+
+
+def _fewer(extent: int) -> Iterator[list[int]]:
+    """Halves of a range, then the range without one of its (first 8) members; always something left."""
+    if extent < 2:
+        return
+    half = extent // 2
+    yield list(range(half))
+    yield list(range(half, extent))
+    for gone in range(min(extent, 8)):
+        yield [k for k in range(extent) if k != gone]
+
+
+def packed(case: Case) -> Iterator[Case]:
+    """All arrays packed, then one at a time."""
+    views = [n for n, a in case.arrays.items() if not a.flags.c_contiguous]
+    if len(views) > 1:
+        yield from rebuilt(case, _linked({n: np.ascontiguousarray(a) for n, a in case.arrays.items()}))
+    for name in views:
+        yield from rebuilt(case, {n: np.ascontiguousarray(a) if n == name else a for n, a in case.arrays.items()})
+
+
+def fewer_axes(case: Case) -> Iterator[Case]:
+    """Rank 2, channels second."""
+    config = case.config
+    if config.rank == 2 or any(n.endswith("]") for n in case.arrays):
+        return
+    arrays = {
+        n: a if n in PER_CHANNEL else np.moveaxis(a, config.channel_axis, -1).reshape(-1, config.channels)
+        for n, a in case.arrays.items()
+    }
+    yield from rebuilt(case, arrays, rank=2, channel_axis=1)
+
+
+def plain_numbers(case: Case) -> Iterator[Case]:
+    """Plain configuration, parameters and state."""
+    for config in ({"decay": 0.5}, {"decay": 0.0}, {"epsilon": 1.0}, {"epsilon": 2.0**-10}):
+        if all(getattr(case.config, k) != v for k, v in config.items()) and case.subject == "batch_norm":
+            yield from rebuilt(case, case.arrays, **config)
+    for name, plain in (("gamma", 1.0), ("beta", 0.0), ("running_mean", 0.0), ("running_var", 1.0)):
+        if name in case.arrays and (case.arrays[name].astype(np.float64) != plain).any():
+            yield from rebuilt(case, {**case.arrays, name: np.full_like(case.arrays[name], plain)})
+
+
+def plain_values(case: Case) -> Iterator[Case]:
+    """Inputs rounded to 1, 3 or 6 significant bits, or made zero."""
+    for name in [n for n in case.arrays if n not in PER_CHANNEL and not n.endswith("]")]:
+        array = case.arrays[name]
+        if array.size > 4096:
+            continue
+        for rounded in (np.zeros(array.shape), *(_significant(array, bits) for bits in (1, 3, 6))):
+            new = rounded.astype(array.dtype)
+            if not np.array_equal(new, array, equal_nan=True):
+                yield from rebuilt(case, _linked({**case.arrays, name: new}))
+
+
+def _significant(array: np.ndarray, bits: int) -> np.ndarray:
+    """The values rounded to so many significant bits."""
+    mantissa, exponent = np.frexp(array.astype(np.float64))
+    with np.errstate(invalid="ignore"):
+        return np.ldexp(np.round(np.ldexp(mantissa, bits)), exponent - bits)
+
+
+REDUCTIONS: tuple[Reduction, ...] = (
+    fewer_steps,
+    fewer_channels,
+    smaller_axes,
+    packed,
+    fewer_axes,
+    plain_numbers,
+    plain_values,
+)

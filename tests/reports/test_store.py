@@ -1,0 +1,302 @@
+"""The run directory: what is written is read back, what is cut short stays readable, what contradicts itself is refused."""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from bnspec.case import Case
+from bnspec.errors import HarnessError, UsageError
+from bnspec.reports.encoding import to_json
+from bnspec.reports.machine import describe_machine
+from bnspec.reports.records import Finding, Record, TargetRecord, Timing, ratio_text, ratio_value
+from bnspec.reports.store import Run, RunWriter, read_run
+from bnspec.reports.validation import problem, schema
+
+WriteRun = Callable[..., Path]
+
+
+def all_records(run: Run) -> list[Record]:
+    """The records of a run, kind by kind."""
+    return [*run.targets, *run.findings, *run.incidents, *run.timings, *run.targets_finished]
+
+
+def says_what_why_and_mend(error: UsageError) -> bool:
+    """Whether each part of the message is there."""
+    return bool(error.what and error.why and error.mend)
+
+
+def test_what_is_written_is_read_back_equal(write_run: WriteRun, sample: Any) -> None:
+    """A record survives the file: types, tuples, infinite ratios and the renamed field included."""
+    case = f"cases/{sample.small_case().id}.json"
+    run = read_run(write_run())
+    assert all_records(run) == sample.records(case)
+    assert run.manifest.command == sample.manifest.command
+    assert run.finished == sample.finished
+    assert run.complete
+
+
+def test_every_record_holds_to_exactly_one_kind_of_the_schema(sample: Any) -> None:
+    """The schema's oneOf tells the kinds apart, and it is itself a valid schema."""
+    Draft202012Validator.check_schema(schema())
+    validator = Draft202012Validator(schema())
+    for record in (sample.manifest, sample.finished, *sample.records()):
+        validator.validate(to_json(record))
+
+
+def test_a_field_is_called_pass_in_json(write_run: WriteRun) -> None:
+    """``pass`` is a reserved word of Python, not of JSON."""
+    lines = [json.loads(line) for line in (write_run() / "records.jsonl").read_text().splitlines()]
+    timings = [line for line in lines if line["kind"] == "timing"]
+    assert {t["pass"] for t in timings} == {"training"}
+    assert not any("pass_name" in t for t in timings)
+
+
+def test_a_saved_case_reads_back_with_its_id(write_run: WriteRun, sample: Any) -> None:
+    """The file is named by the case's id, and holds the case."""
+    path = write_run()
+    [file] = (path / "cases").iterdir()
+    assert Case.loads(file.read_text()).id == sample.small_case().id == file.stem
+
+
+def test_a_case_is_saved_once(tmp_path: Path, sample: Any) -> None:
+    """The same content has the same name and is not written again."""
+    with RunWriter.create(tmp_path / "run", sample.manifest) as writer:
+        path = writer.save_case(sample.small_case())
+        (writer.path / path).write_text("kept")
+        assert writer.save_case(sample.small_case()) == path
+        assert (writer.path / path).read_text() == "kept"
+
+
+def test_a_torn_last_line_leaves_a_readable_unfinished_run(write_run: WriteRun) -> None:
+    """A run that was killed while it wrote keeps everything but the line it was writing."""
+    path = write_run()
+    text = (path / "records.jsonl").read_bytes()
+    (path / "records.jsonl").write_bytes(text[:-5])
+    run = read_run(path)
+    assert not run.complete
+    assert run.findings
+
+
+def test_resuming_drops_a_torn_line_and_goes_on(write_run: WriteRun, sample: Any) -> None:
+    """After resuming, every line is whole and the run can be finished."""
+    path = write_run(sample.target("alpha"), sample.finding("alpha"), finished=False)
+    with (path / "records.jsonl").open("ab") as file:
+        file.write(b'{"kind": "find')
+    with RunWriter.resume(path) as writer:
+        writer.write(sample.finding("alpha", "running.var"))
+        writer.write(sample.finished)
+    run = read_run(path)
+    assert run.complete
+    assert [f.clause for f in run.findings] == ["training.output", "running.var"]
+
+
+def test_a_whole_last_line_without_its_newline_is_kept(write_run: WriteRun, sample: Any) -> None:
+    """Only the newline was lost: the record counts, and resuming puts the newline back."""
+    path = write_run(sample.finding("alpha"), finished=False)
+    records = path / "records.jsonl"
+    records.write_bytes(records.read_bytes().rstrip(b"\n"))
+    assert len(read_run(path).findings) == 1
+    RunWriter.resume(path).close()
+    assert records.read_bytes().endswith(b"}\n")
+
+
+def test_a_finished_run_cannot_be_resumed(write_run: WriteRun) -> None:
+    """run_finished is the last word."""
+    with pytest.raises(UsageError, match="cannot be resumed"):
+        RunWriter.resume(write_run())
+
+
+def test_of_a_cell_written_twice_the_later_record_counts(write_run: WriteRun, sample: Any) -> None:
+    """A resumed run may judge a target again."""
+    path = write_run(sample.deviation("alpha"), sample.finding("alpha"))
+    assert [f.verdict for f in read_run(path).findings] == ["conforms"]
+
+
+def test_a_run_overwrites_nothing(tmp_path: Path, sample: Any) -> None:
+    """A folder that holds a file is refused and left as it is."""
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(UsageError, match="cannot take a new run") as caught:
+        RunWriter.create(tmp_path, sample.manifest)
+    assert says_what_why_and_mend(caught.value)
+    assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_a_run_without_a_folder_is_named_by_its_id(
+    tmp_path: Path, sample: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The default is runs/<id>."""
+    monkeypatch.chdir(tmp_path)
+    with RunWriter.create(None, sample.manifest) as writer:
+        assert writer.path == Path("runs") / sample.manifest.id
+
+
+def test_many_threads_write_whole_lines(tmp_path: Path, sample: Any) -> None:
+    """Lines of several threads never mix."""
+    with RunWriter.create(tmp_path / "run", sample.manifest) as writer:
+        names = [f"backend{i}" for i in range(8)]
+        threads = [
+            threading.Thread(target=lambda n=n: [writer.write(sample.finding(f"{n}.{i}")) for i in range(25)])
+            for n in names
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(read_run(tmp_path / "run").findings) == 200
+
+
+@pytest.mark.parametrize(
+    ("break_it", "expected"),
+    [
+        (lambda p: (p / "manifest.json").unlink(), "not a run directory"),
+        (lambda p: (p / "manifest.json").write_text("{"), "cannot be read"),
+        (lambda p: _edit(p, schema="bnspec-run/99"), "schema 'bnspec-run/99'"),
+        (lambda p: _edit(p, seed="seven"), "breaks the schema"),
+        (lambda p: _append(p, "not json"), "line 14: not a record"),
+        (lambda p: _append(p, '{"kind": "rumour"}'), "line 14: a record breaks the schema"),
+        (lambda p: _append(p, '{"kind": "manifest"}'), "line 14: a record breaks the schema"),
+        (lambda p: _append(p, "[1]"), "line 14: a record breaks the schema"),
+        (lambda p: _append(p, '{"kind": "finding", "ratio": NaN}'), "line 14: not a record"),
+    ],
+)
+def test_a_directory_that_is_no_run_is_refused_with_the_place(
+    break_it: Callable[[Path], object], expected: str, write_run: WriteRun
+) -> None:
+    """The error names the file and the line, and says why and what to do."""
+    path = write_run()
+    break_it(path)
+    with pytest.raises(UsageError) as caught:
+        read_run(path)
+    assert expected in caught.value.what
+    assert says_what_why_and_mend(caught.value)
+
+
+def _edit(path: Path, **changes: object) -> None:
+    manifest = json.loads((path / "manifest.json").read_text())
+    (path / "manifest.json").write_text(json.dumps({**manifest, **changes}))
+
+
+def _append(path: Path, line: str) -> None:
+    with (path / "records.jsonl").open("a") as file:
+        file.write(line + "\n")
+
+
+def test_a_missing_run_is_refused(tmp_path: Path) -> None:
+    """A path that does not exist."""
+    with pytest.raises(UsageError, match="does not exist"):
+        read_run(tmp_path / "nowhere")
+
+
+def test_nothing_comes_after_the_end(write_run: WriteRun, sample: Any) -> None:
+    """A record after run_finished is a mixed-up file."""
+    path = write_run()
+    _append(path, json.dumps(to_json(sample.finding("late"))))
+    with pytest.raises(UsageError, match="after the end"):
+        read_run(path)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"verdict": "splendid"},
+        {"level": "OUGHT"},
+        {"cases": 0},
+        {"failures": 1},
+        {"ratio": None},
+        {"ratio": 1.5},
+        {"ratio": "inf"},
+        {"ratio": math.nan},
+        {"verdict": "deviates"},
+        {"verdict": "deviates", "failures": 1, "ratio": 1.0},
+        {"verdict": "deviates", "failures": 1, "ratio": None},
+        {"verdict": "deviates", "failures": 4, "ratio": 2.0},
+        {"verdict": "declined"},
+        {"verdict": "not_exercised", "cases": 0},
+        {"verdict": "unavailable", "ratio": None},
+        {"case": "../../secret.json"},
+        {"shrunk": "cases/a.json"},
+        {"backend": ""},
+    ],
+    ids=str,
+)
+def test_a_finding_that_contradicts_itself_is_refused(changes: dict[str, Any], sample: Any) -> None:
+    """The twin without the changes is accepted."""
+    assert not problem(to_json(sample.finding()))
+    assert problem(to_json(sample.finding(**changes)))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"samples_ns": ()},
+        {"median_ns": None},
+        {"ratio": 2.0},
+        {"verdict": "deviates"},
+        {"verdict": "declined"},
+        {"verdict": "not_exercised"},
+    ],
+    ids=str,
+)
+def test_a_timing_that_contradicts_itself_is_refused(changes: dict[str, Any], sample: Any) -> None:
+    """The twin without the changes is accepted."""
+    assert not problem(to_json(sample.timing()))
+    assert problem(to_json(sample.timing(**changes)))
+
+
+def test_a_target_that_is_not_ready_says_why(sample: Any) -> None:
+    """Nothing is hidden by a skip without a reason."""
+    assert not problem(to_json(sample.target("alpha", status="absent", reason="no driver")))
+    assert "says why" in problem(to_json(sample.target("alpha", status="absent")))
+
+
+def test_unknown_fields_are_refused(sample: Any) -> None:
+    """A misspelt field must not pass as an absent one."""
+    assert "ratoi" in problem({**to_json(sample.finding()), "ratoi": 1})
+
+
+def test_a_broken_record_is_the_harness_s_fault_and_is_not_written(tmp_path: Path, sample: Any) -> None:
+    """The writer refuses what the reader would refuse."""
+    with RunWriter.create(tmp_path / "run", sample.manifest) as writer:
+        with pytest.raises(HarnessError, match="breaks the schema"):
+            writer.write(sample.finding(ratio=7.0))
+        assert not read_run(writer.path).findings
+
+
+def test_numbers_that_json_lacks_become_words(write_run: WriteRun, sample: Any) -> None:
+    """Evidence may hold infinities and NaN; the file holds standard JSON."""
+    evidence = {"expected": 1.0, "got": math.nan, "bound": math.inf}
+    path = write_run(sample.deviation("beta", evidence=evidence, ratio=math.inf))
+    [found] = read_run(path).findings
+    assert found.evidence == {"expected": 1.0, "got": "nan", "bound": "inf"}
+    assert found.ratio == "inf"
+
+
+def test_a_ratio_is_never_shown_as_one_unless_it_is() -> None:
+    """A verdict hangs on the side of 1."""
+    texts = [ratio_text(r) for r in (None, 0.0, 0.25, 0.99999, 1.0, 1.00001, 12345678.0, "inf")]
+    assert texts == ["", "0", "0.25", "<1", "1", ">1", "1.2e7", "∞"]
+    assert math.isinf(ratio_value("inf"))
+    assert math.isnan(ratio_value(None))
+
+
+def test_the_machine_is_described_without_naming_it() -> None:
+    """No host name: the page is public."""
+    machine = describe_machine()
+    assert machine["cores"] >= 1
+    assert platform.node() not in json.dumps(machine).split('"') or not platform.node()
+
+
+def test_kinds_of_records_are_told_apart_on_reading(write_run: WriteRun) -> None:
+    """Each list holds its own kind."""
+    run = read_run(write_run())
+    kinds = (run.targets, TargetRecord), (run.findings, Finding), (run.timings, Timing)
+    assert all(isinstance(r, kind) for found, kind in kinds for r in found)

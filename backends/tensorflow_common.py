@@ -61,9 +61,11 @@ def gradients(tf: Any, forward: Callable[[Any], Any], x: Any, dy: Any, parameter
         tape.watch(x)
         y = forward(x)
     found = tape.gradient(y, [x] + list(parameters), output_gradients=dy)
-    for name, gradient in zip(("dx", "dgamma", "dbeta"), found):
+    for i, gradient in enumerate(found):
         if gradient is None:
-            raise RuntimeError("tape.gradient returned None for %s: y is not connected to it" % name)
+            raise RuntimeError(
+                "tape.gradient returned None for %s: y is not connected to it" % Gradients._fields[1 + i]
+            )
     dgamma, dbeta = found[1:] if parameters else (None, None)
     return Gradients(y, found[0], dgamma, dbeta)
 

@@ -7,7 +7,7 @@ Source: https://www.tensorflow.org/api_docs/python/tf/nn/batch_normalization
 
 from __future__ import annotations
 
-from typing import Any, Optional, Sequence
+from typing import Any, Sequence
 
 from bnspec.backends.tensorflow_common import TensorflowAdapter, gradients
 from bnspec.contract import Gradients, Layer, LayerConfig, Profile, Scaler, State
@@ -16,9 +16,8 @@ from bnspec.contract import Gradients, Layer, LayerConfig, Profile, Scaler, Stat
 class TensorflowNN(TensorflowAdapter):
     """``tf.nn.moments`` and ``tf.nn.batch_normalization``, eager.
 
-    Everything is computed in x's dtype, save that ``tf.nn.moments`` reduces float16 (not bfloat16) in float32 and rounds
-    the moments to float16. Neither function has a default epsilon or a moving average: the defaults are the
-    specification's.
+    Everything is computed in x's dtype, save that ``tf.nn.moments`` reduces float16 (not bfloat16) in float32 and
+    rounds the moments to float16. Neither function has a default epsilon or a moving average.
     """
 
     profile = Profile(
@@ -46,13 +45,7 @@ class NNLayer(Layer):
     """One batch-normalization layer."""
 
     def __init__(
-        self,
-        tf: Any,
-        config: LayerConfig,
-        gamma: Optional[Any],
-        beta: Optional[Any],
-        running_mean: Any,
-        running_var: Any,
+        self, tf: Any, config: LayerConfig, gamma: Any, beta: Any, running_mean: Any, running_var: Any
     ) -> None:
         self.tf, self.config = tf, config
         self.gamma = None if gamma is None else tf.Variable(gamma)
@@ -98,7 +91,7 @@ class NNLayer(Layer):
 class NNScaler(Scaler):
     """Input normalization in x's dtype; a constant feature is divided by 1.
 
-    TensorFlow gives the moments of one chunk; they are merged by weights, with w the chunk's share of all values so far:
+    TensorFlow gives the moments of one chunk; they are merged, with w the chunk's share of all values so far:
 
         mean = mean + w * delta                                 delta = chunk_mean - mean
         var  = (1 - w) * var + w * chunk_var + w * (1 - w) * delta^2
@@ -110,7 +103,7 @@ class NNScaler(Scaler):
         self.tf, self.config = tf, config
 
     def fit(self, chunks: Sequence[Any]) -> None:
-        """Learn the moments of all chunks; an empty chunk has none. Raises ValueError where there is no value at all."""
+        """Learn the moments of all chunks that have values. Raises ValueError where none has."""
         count, self.mean, self.var = 0, None, None
         for chunk in chunks:
             size = chunk.shape.num_elements() // self.config.channels

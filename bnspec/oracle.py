@@ -20,10 +20,12 @@ from bnspec.arithmetic import Quad, double, quad
 from bnspec.bounds import Tier
 from bnspec.case import Case, Step
 from bnspec.facts import Batch, Cotangent, Normalisation, broadcast
+from bnspec.memory import remembered
 from bnspec.precision import Units, units_of
 from bnspec.profiles import Profile
 
 TIERS: tuple[Tier, ...] = ("lenient", "permissive", "good")
+RUNNING = ("running_mean", "running_var")
 State = Mapping[str, np.ndarray]
 
 
@@ -34,6 +36,11 @@ class Expected:
     value: Quad
     bounds: Mapping[str, np.ndarray]
 
+    @functools.cached_property
+    def rounded(self) -> np.ndarray:
+        """The exact value, rounded to float64."""
+        return double(self.value)
+
 
 class Oracle:
     """The exact answers for one case."""
@@ -42,18 +49,16 @@ class Oracle:
         self.case = case
         self._profiled: dict[tuple[Profile, float], _Profiled] = {}
 
+    @remembered
     def batch(self, name: str, epsilon: float) -> Batch:
         """The exact facts of an input array, under the epsilon that is in force."""
-        return self._batch(name, epsilon)
-
-    @functools.lru_cache(maxsize=32)  # noqa: B019  # lives as long as the case is judged
-    def _batch(self, name: str, epsilon: float) -> Batch:
         config = dataclasses.replace(self.case.config, epsilon=epsilon)
         return Batch(config, quad(self.case.arrays[name]))
 
-    @functools.lru_cache(maxsize=32)  # noqa: B019
-    def _cotangent(self, x: str, dy: str, epsilon: float) -> Cotangent:
-        return Cotangent(self._batch(x, epsilon).normalisation, quad(self.case.arrays[dy]))
+    @remembered
+    def cotangent(self, x: str, dy: str, epsilon: float) -> Cotangent:
+        """The exact facts of a cotangent in training."""
+        return Cotangent(self.batch(x, epsilon).normalisation, quad(self.case.arrays[dy]))
 
     def expect(self, step: Step, before: State, profile: Profile) -> dict[str, Expected]:
         """What the step must give, by output name: y, dx, dgamma, dbeta, running_mean, running_var; for ``fit`` mean and var.
@@ -106,22 +111,26 @@ class _Profiled:
         answers = dict(self.training_outputs(step.inputs[0]))
         if len(step.inputs) == 2:
             answers.update(self.training_gradients(*step.inputs))
-        answers.update(self.running(batch, before))
+        answers.update(self.running(step.inputs[0], before))
         return answers
 
-    @functools.lru_cache(maxsize=16)  # noqa: B019  # lives as long as the case is judged
+    @remembered
+    def statistics_error(self, x: str, tier: Tier) -> bounds.StatisticsError:
+        """Errors of the batch statistics."""
+        return bounds.statistics_error(self.oracle.batch(x, self.epsilon), self.units[tier], tier)
+
+    @remembered
     def errors(self, x: str, tier: Tier) -> tuple[np.ndarray, np.ndarray]:
         """(relative error of inv_std, error of zhat) in training."""
         norm = self.oracle.batch(x, self.epsilon).normalisation
-        units = self.units[tier]
-        statistics = bounds.statistics_error(norm.batch, units, tier)
+        units, statistics = self.units[tier], self.statistics_error(x, tier)
         relative = bounds.inv_std_error(norm, statistics.var, units.arithmetic)
         if tier != "lenient":  # a stable variance is never negative, whatever its error
             norm_low = np.sqrt((double(norm.var) + self.epsilon) / max(self.epsilon, 1e-300)) - 1.0
             relative = np.where(np.isinf(relative), np.maximum(norm_low, 1.0), relative)
         return relative, bounds.normalised_error(norm, statistics.mean, relative, units.arithmetic)
 
-    @functools.lru_cache(maxsize=8)  # noqa: B019
+    @remembered
     def training_outputs(self, x: str) -> Mapping[str, Expected]:
         norm = self.oracle.batch(x, self.epsilon).normalisation
         y = eq.affine(norm.zhat, self.gamma, self.beta)
@@ -136,9 +145,9 @@ class _Profiled:
             )
         }
 
-    @functools.lru_cache(maxsize=8)  # noqa: B019
+    @remembered
     def training_gradients(self, x: str, dy: str) -> Mapping[str, Expected]:
-        cotangent = self.oracle._cotangent(x, dy, self.epsilon)
+        cotangent = self.oracle.cotangent(x, dy, self.epsilon)
         norm = cotangent.normalisation
         dx = self.gamma * norm.inv_std * (cotangent.dy - cotangent.mean_dy - norm.zhat * cotangent.mean_dy_zhat)
         size = np.abs(double(dx))
@@ -148,8 +157,9 @@ class _Profiled:
             errors[tier] = bounds.training_gradient_error(cotangent, self.abs_gamma, size, zhat, relative, self.units[tier], tier)
         return self.gradients(cotangent, dx, errors)
 
-    def running(self, batch: Batch, before: State) -> dict[str, Expected]:
+    def running(self, x: str, before: State) -> dict[str, Expected]:
         """The state after one training step from ``before``; running_var is left out where count <= correction."""
+        batch = self.oracle.batch(x, self.epsilon)
         config, correction = self.case.config, self.profile.running_correction
         old_mean, old_var = broadcast(before["running_mean"], config), broadcast(before["running_var"], config)
         mean = eq.running_mean_update(old_mean, batch.mean, config.decay)
@@ -164,7 +174,7 @@ class _Profiled:
         for name, (value, old, magnitude, which, factor) in answers.items():
             per_tier = {}
             for tier in TIERS:
-                error = bounds.statistics_error(batch, self.units[tier], tier)[which] * factor
+                error = self.statistics_error(x, tier)[which] * factor
                 bound = bounds.running_error(np.abs(double(old)), magnitude, error, config.decay, self.units[tier])
                 per_tier[tier] = bound.reshape(-1)
             expected[name] = Expected(value.reshape(-1), per_tier)
@@ -172,45 +182,40 @@ class _Profiled:
 
     def inference(self, step: Step, before: State) -> dict[str, Expected]:
         """y and, with a cotangent, the gradients, for the statistics that the step met; the state after is the state before."""
-        config = self.case.config
-        key = (before["running_mean"].tobytes(), before["running_var"].tobytes())
-        norm = self.running_normalisation(step.inputs[0], key, str(before["running_mean"].dtype))
-        if norm.batch.x.size == 0:
+        if self.oracle.batch(step.inputs[0], self.epsilon).count == 0:
             return {}
-        answers = dict(self.inference_outputs(norm))
-        if len(step.inputs) == 2:
-            answers.update(self.inference_gradients(norm, step.inputs[1]))
-        for name in ("running_mean", "running_var"):
-            answers[name] = Expected(quad(before[name]), {t: np.zeros(config.channels) for t in TIERS})
+        initial = all(before[n].tobytes() == self.case.arrays[n].tobytes() for n in RUNNING)
+        answers = dict(self.initial_inference(step.inputs) if initial else self.inference_outputs(step.inputs, before))
+        for name in RUNNING:
+            answers[name] = Expected(quad(before[name]), dict.fromkeys(TIERS, np.zeros(self.case.config.channels)))
         return answers
 
-    @functools.lru_cache(maxsize=16)  # noqa: B019
-    def running_normalisation(self, x: str, state: tuple[bytes, bytes], dtype: str) -> Normalisation:
-        from bnspec.buffers import dtype_of
+    @remembered
+    def initial_inference(self, inputs: tuple[str, ...]) -> Mapping[str, Expected]:
+        """The answers for the state that the case starts from, which every backend meets."""
+        return self.inference_outputs(inputs, self.case.arrays)
 
-        config = self.case.config
-        mean, var = (broadcast(np.frombuffer(s, dtype_of(dtype)), config) for s in state)
-        return Normalisation(self.oracle.batch(x, self.epsilon), mean, var)
-
-    @functools.lru_cache(maxsize=16)  # noqa: B019
-    def inference_outputs(self, norm: Normalisation) -> Mapping[str, Expected]:
+    def inference_outputs(self, inputs: tuple[str, ...], before: State) -> dict[str, Expected]:
+        """y and, with a cotangent, the gradients, for given statistics."""
+        mean, var = (broadcast(before[n], self.case.config) for n in RUNNING)
+        norm = Normalisation(self.oracle.batch(inputs[0], self.epsilon), mean, var)
         y = eq.affine(norm.zhat, self.gamma, self.beta)
-        size, per_tier = np.abs(double(y)), {}
+        size, per_tier, relative = np.abs(double(y)), {}, {}
         for tier, units in self.units.items():
-            relative = bounds.inv_std_error(norm, 0.0, units.arithmetic)
-            zhat = bounds.normalised_error(norm, 0.0, relative, units.arithmetic)
+            relative[tier] = bounds.inv_std_error(norm, 0.0, units.arithmetic)
+            zhat = bounds.normalised_error(norm, 0.0, relative[tier], units.arithmetic)
             per_tier[tier] = bounds.output_error(norm, self.abs_gamma, self.abs_beta, size, zhat, units)
-        return {"y": Expected(y, per_tier)}
-
-    @functools.lru_cache(maxsize=16)  # noqa: B019
-    def inference_gradients(self, norm: Normalisation, dy: str) -> Mapping[str, Expected]:
-        cotangent = Cotangent(norm, quad(self.case.arrays[dy]))
-        dx = eq.inference_dx(cotangent.dy, self.gamma, norm.var, self.epsilon)
-        size, errors = np.abs(double(dx)), {}
-        for tier, units in self.units.items():
-            relative = bounds.inv_std_error(norm, 0.0, units.arithmetic)
-            errors[tier] = bounds.inference_gradient_error(cotangent, size, relative, units, tier)
-        return self.gradients(cotangent, dx, errors)
+        answers = {"y": Expected(y, per_tier)}
+        if len(inputs) == 2:
+            cotangent = Cotangent(norm, quad(self.case.arrays[inputs[1]]))
+            dx = eq.inference_dx(cotangent.dy, self.gamma, norm.var, self.epsilon)
+            magnitude = np.abs(double(dx))
+            errors = {
+                t: bounds.inference_gradient_error(cotangent, magnitude, relative[t], units, t)
+                for t, units in self.units.items()
+            }
+            answers.update(self.gradients(cotangent, dx, errors))
+        return answers
 
     def gradients(
         self, cotangent: Cotangent, dx: Quad, errors: Mapping[str, bounds.GradientError]
@@ -224,7 +229,7 @@ class _Profiled:
             answers["dbeta"] = Expected(dbeta.reshape(-1), {t: e.dbeta.reshape(-1) for t, e in errors.items()})
         return answers
 
-    @functools.lru_cache(maxsize=8)  # noqa: B019
+    @remembered
     def training_set(self, chunks: tuple[str, ...]) -> Batch:
         """The training set that the chunks make up."""
         config = dataclasses.replace(self.case.config, epsilon=self.epsilon)

@@ -12,6 +12,7 @@ from bnspec.case import Case, Step
 from bnspec.contract import LayerConfig
 from bnspec.conformance.layouts import lay_out
 from bnspec.conformance.values import draw_cotangent, draw_x
+from bnspec.precision import PRECISIONS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,8 +103,9 @@ def batch_norm_case(plan: Plan) -> Case:
     arrays["x2"] = lay_out(draw_x(plan.x2, rng, config, form.shape), plan.dy_layout, form.channel_axis)
     arrays["dy2"] = draw_cotangent("random", rng, config, form.shape)
     if plan.state == "like_x" and x.size:
-        near = np.nan_to_num(np.mean(x.astype(np.float64), axis=config.reduce_axes))
-        arrays["running_mean"][:] = near.astype(arrays["running_mean"].dtype)
+        near = np.nan_to_num(np.mean(x.astype(np.float64), axis=config.reduce_axes), posinf=1.0, neginf=1.0)
+        limit = PRECISIONS[form.parameter_dtype].largest / 4.0
+        arrays["running_mean"][:] = np.clip(near, -limit, limit).astype(arrays["running_mean"].dtype)
     row = None
     if form.channel_axis != 0 and form.shape[0] > 1:
         k = int(rng.randint(form.shape[0]))

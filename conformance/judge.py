@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import weakref
 from collections.abc import Collection, Iterable
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 from bnspec.case import Case
 from bnspec.clauses import CLAUSES
 from bnspec.conformance.checks import CHECKS, Check
-from bnspec.conformance.checks.examination import Examination, Judgement
+from bnspec.conformance.checks.examination import Examination, Judgement, Mask
 from bnspec.observation import Observation
 from bnspec.oracle import Oracle
 from bnspec.profiles import Profile
@@ -85,7 +86,7 @@ def judge(
             for i, step in enumerate(case.steps):
                 if step.call not in check.calls:
                     continue
-                channels = check.domain(oracle, step)
+                channels = _domain(oracle, check, i)
                 if not channels.any():
                     continue
                 status = observation.steps[i].status
@@ -97,6 +98,18 @@ def judge(
                     if found is not None and (known is None or found.ratio > known.ratio):
                         verdicts[check.clause] = found
     return verdicts
+
+
+#: The domains of an oracle's case depend on nothing else: all backends share them.
+_DOMAINS: weakref.WeakKeyDictionary[Oracle, dict[tuple[str, int], Mask]] = weakref.WeakKeyDictionary()
+
+
+def _domain(oracle: Oracle, check: Check, i: int) -> Mask:
+    """The channels of step i that the check speaks of."""
+    known = _DOMAINS.setdefault(oracle, {})
+    if (check.clause, i) not in known:
+        known[check.clause, i] = check.domain(oracle, oracle.case.steps[i])
+    return known[check.clause, i]
 
 
 class Court:

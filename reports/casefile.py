@@ -71,7 +71,7 @@ def view_case(runs: Sequence[Run], path: str, evidence: Mapping[str, Any] | None
         subject=case.subject.replace("_", " "),
         config=[(k.replace("_", " "), _word(v)) for k, v in dataclasses.asdict(case.config).items()],
         steps=[_step(s.call, s.inputs, s.fresh) for s in case.steps],
-        blocks=_blocks(case, _hot(case, evidence or {})),
+        blocks=_blocks(case, _point(case, evidence or {})),
         origin=[(str(k).replace("_", " "), _word(v)) for k, v in case.origin.items()],
         download="data:application/json;base64," + base64.b64encode(text.encode()).decode() if carried else "",
     )
@@ -87,17 +87,27 @@ def _step(call: str, inputs: Sequence[str], fresh: bool) -> str:
     return f"{call}({', '.join(inputs)})" + (" on a fresh layer" if fresh else "")
 
 
-def _hot(case: Case, evidence: Mapping[str, Any]) -> tuple[int | None, tuple[int, ...] | None]:
-    """The channel and the full index at which the evidence points, as far as it says."""
-    index = evidence.get("index")
+@dataclasses.dataclass(frozen=True)
+class _Point:
+    """Where the evidence points: a channel, and a full index into the arrays that its step takes."""
+
+    channel: int | None = None
+    index: tuple[int, ...] | None = None
+    arrays: tuple[str, ...] = ()
+
+
+def _point(case: Case, evidence: Mapping[str, Any]) -> _Point:
+    """What the evidence says of it, which may be nothing."""
+    index, step = evidence.get("index"), evidence.get("step")
     if not isinstance(index, list) or not all(isinstance(i, int) for i in index):
-        return None, None
-    if len(index) == case.config.rank:
-        return index[case.config.channel_axis], tuple(index)
-    return (index[0] if len(index) == 1 else None), None
+        return _Point()
+    if len(index) != case.config.rank:
+        return _Point(index[0] if len(index) == 1 else None)
+    arrays = case.steps[step].inputs if isinstance(step, int) and step < len(case.steps) else ()
+    return _Point(index[case.config.channel_axis], tuple(index), arrays)
 
 
-def _blocks(case: Case, hot: tuple[int | None, tuple[int, ...] | None]) -> list[Block]:
+def _blocks(case: Case, point: _Point) -> list[Block]:
     """Every array: those of shape (C,) together, the others each in a table of its own."""
     specs = case.header()[0]["arrays"]
     owners: dict[int, list[str]] = {}
@@ -109,16 +119,16 @@ def _blocks(case: Case, hot: tuple[int | None, tuple[int, ...] | None]) -> list[
     for name, array in case.arrays.items():
         if name not in flat:
             shared = [n for n in owners[specs[name]["buffer"]] if n != name]
-            blocks.append(_block(case, name, f"{_layout(specs[name], array)}{_shared(shared)}", hot))
+            blocks.append(_block(case, name, f"{_layout(specs[name], array)}{_shared(shared)}", point))
     if flat and channels <= LISTED_CHANNELS:
-        rows = [(n, [Cell(_number(v), i == hot[0]) for i, v in enumerate(a)]) for n, a in flat.items()]
+        rows = [(n, [Cell(_number(v), i == point.channel) for i, v in enumerate(a)]) for n, a in flat.items()]
         blocks.append(Block(f"per channel, {case.config.parameter_dtype}", _heads(channels), rows))
     elif flat:
         blocks += [Block(f"{n}: {a.dtype.name}, shape {a.shape}", note=_described(a)) for n, a in flat.items()]
     return blocks
 
 
-def _block(case: Case, name: str, layout: str, hot: tuple[int | None, tuple[int, ...] | None]) -> Block:
+def _block(case: Case, name: str, layout: str, point: _Point) -> Block:
     """An array of x's rank: a row for each position, a column for each channel."""
     array, axis = case.arrays[name], case.config.channel_axis
     caption = f"{name}: {array.dtype.name}, shape {array.shape}, {layout}"
@@ -128,7 +138,7 @@ def _block(case: Case, name: str, layout: str, hot: tuple[int | None, tuple[int,
     for position in np.ndindex(*(n for i, n in enumerate(array.shape) if i != axis)):
         index = [(*position[:axis], c, *position[axis:]) for c in range(array.shape[axis])]
         head = ", ".join(map(str, (*position[:axis], ":", *position[axis:])))
-        rows.append((f"[{head}]", [Cell(_number(array[i]), i == hot[1]) for i in index]))
+        rows.append((f"[{head}]", [Cell(_number(array[i]), name in point.arrays and i == point.index) for i in index]))
     return Block(caption, _heads(array.shape[axis]), rows)
 
 

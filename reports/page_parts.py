@@ -12,7 +12,7 @@ from typing import Any
 from bnspec.clauses import Clause
 from bnspec.reports import charts
 from bnspec.reports.casefile import CaseView, view_case
-from bnspec.reports.records import Finding, TargetRecord, Timing, target_name
+from bnspec.reports.records import Finding, TargetRecord, Timing, ratio_text, target_name
 from bnspec.reports.store import Run
 from bnspec.reports.verdicts import LEVELS, Standing, deviations, families, workloads
 
@@ -129,14 +129,16 @@ def evidence_rows(evidence: Mapping[str, Any] | None) -> list[tuple[str, str]]:
     """The worst element in rows: where it is, then expected, got, bound, and what else the check knew."""
     if not evidence:
         return []
-    e = dict(evidence)
-    step, call, output, index, _ = (e.pop(k, None) for k in ("step", "call", "output", "index", "ratio"))
+    e = {k: evidence[k] for k in ("expected", "got", "bound") if k in evidence}
+    e.update(evidence)
+    step, call, output, index, ratio = (e.pop(k, None) for k in ("step", "call", "output", "index", "ratio"))
     where = [f"step {step}"] if step is not None else []
     where += [f"{call}()"] if call else []
     rows = [("call", ", ".join(where))] if where else []
     if output:
         rows.append(("output", output + (f"[{', '.join(map(str, index))}]" if index else "")))
-    return rows + [(k.replace("_", " "), text_of(v)) for k, v in e.items() if v is not None]
+    rows += [(k.replace("_", " "), text_of(v)) for k, v in e.items() if v is not None]
+    return rows + ([("ratio here", ratio_text(ratio))] if ratio is not None else [])
 
 
 def profiles(targets: Sequence[TargetRecord]) -> ProfileTable | None:

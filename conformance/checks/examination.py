@@ -5,7 +5,6 @@ An ``Examination`` answers, for a step: what was expected, and how far off each 
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from bnspec.arithmetic import double, quad
+from bnspec.arithmetic import double
 from bnspec.case import Case, Step
+from bnspec.comparison import ratios_of
+from bnspec.memory import remembered
 from bnspec.observation import Observation, StepResult
 from bnspec.oracle import Expected, Oracle
-from bnspec.precision import PRECISIONS
 from bnspec.profiles import Profile
 
 Mask = np.ndarray  # (C,) booleans: the channels that a clause speaks of
@@ -29,7 +29,7 @@ class Judgement:
 
     Attributes:
         ratio: worst error / bound; 0 or inf for laws that hold or do not.
-        evidence: of the worst element, as JSON-ready data.
+        evidence: of the worst element when the clause is broken, as JSON-ready data.
         message: one line.
     """
 
@@ -56,7 +56,7 @@ class Examination:
     def result(self, i: int) -> StepResult:
         return self.observation.steps[i]
 
-    @functools.lru_cache(maxsize=32)  # noqa: B019  # an examination lives as long as its case is judged
+    @remembered
     def expected(self, i: int) -> Mapping[str, Expected]:
         """What the step must give, for the state it was observed to meet."""
         before: Mapping[str, np.ndarray] = self.result(i).before
@@ -92,18 +92,29 @@ class Examination:
         """The worst ratio of these outputs over these channels; None when no element can be judged."""
         worst: tuple[float, str, tuple[int, ...]] | None = None
         for name in names:
-            ratios = self.ratios(i, name, tier)
-            if ratios is None:
-                continue
-            visible = ratios if channels is None else np.where(self.spread(channels, ratios.shape), ratios, np.nan)
-            if visible.size == 0 or np.isnan(visible).all():
-                continue
-            index = np.unravel_index(int(np.nanargmax(visible)), visible.shape)
-            if worst is None or visible[index] > worst[0]:
-                worst = (float(visible[index]), name, tuple(int(k) for k in index))
+            found = self.worst(i, name, tier) if channels is None else self._worst_of(i, name, tier, channels)
+            if found is not None and (worst is None or found[0] > worst[0]):
+                worst = (found[0], name, found[1])
         if worst is None:
             return None
-        return Judgement(worst[0], self.evidence(i, *worst[1:], tier))
+        return Judgement(worst[0], {} if worst[0] <= 1.0 else self.evidence(i, *worst[1:], tier))
+
+    @remembered
+    def worst(self, i: int, name: str, tier: str) -> tuple[float, tuple[int, ...]] | None:
+        """The largest ratio of an output and its index; None when no element can be judged."""
+        return self._worst_of(i, name, tier, None)
+
+    def _worst_of(self, i: int, name: str, tier: str, channels: Mask | None) -> tuple[float, tuple[int, ...]] | None:
+        ratios = self.ratios(i, name, tier)
+        if ratios is None or ratios.size == 0:
+            return None
+        # a ratio of -1 stands for elements of which nothing is said
+        visible = np.where(np.isnan(ratios), -1.0, ratios)
+        if channels is not None:
+            visible = np.where(self.spread(channels, ratios.shape), visible, -1.0)
+        flat = int(visible.argmax())
+        ratio = float(visible.reshape(-1)[flat])
+        return None if ratio < 0.0 else (ratio, tuple(int(k) for k in np.unravel_index(flat, visible.shape)))
 
     def evidence(self, i: int, name: str, index: tuple[int, ...], tier: str) -> dict[str, Any]:
         """The element's numbers, for people."""
@@ -138,24 +149,6 @@ def finite_channels(case: Case, names: tuple[str, ...]) -> Mask:
     for name in names:
         finite &= np.isfinite(case.arrays[name].astype(np.float64)).all(axis=config.reduce_axes)
     return finite
-
-
-def ratios_of(got: np.ndarray, expected: Expected, tier: str) -> np.ndarray:
-    """error / bound per element; 0/0 is 0; NaN where the bound is NaN or infinite: nothing is said there.
-
-    A result of another shape is infinitely wrong everywhere. Infinite results are right where the exact value, with its
-    bound, leaves the storage dtype's range (such bounds are infinite).
-    """
-    bound = np.broadcast_to(expected.bounds[tier], expected.value.shape)
-    if got.shape != expected.value.shape:
-        return np.full(expected.value.shape, math.inf)
-    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
-        exact = double(expected.value)
-        error = np.abs(double(quad(got) - expected.value))
-        error = np.where(np.isfinite(got.astype(np.float64)), error, math.inf)
-        ratio = np.where(error == 0.0, 0.0, error / bound)
-    unsaid = ~np.isfinite(bound) | np.isnan(exact) | (np.abs(exact) > PRECISIONS["float64"].largest)
-    return np.where(unsaid, math.nan, np.where(np.isnan(ratio), math.inf, ratio))
 
 
 def law(holds: bool, message: str, evidence: dict[str, Any]) -> Judgement:

@@ -32,7 +32,7 @@ OUTSIDE_WORLD = {
     "sqlite3", "ssl", "subprocess", "tempfile", "urllib",
 }  # fmt: skip
 #: In backends/ everything runs in workers but these.
-HARNESS_SIDE = {"command", "launcher", "registry"}
+HARNESS_SIDE = {"command", "launcher", "registry", "targets"}
 WORKER_CORE = {"__init__", "errors", "profiles", "contract", "buffers", "case", "observation", "equations"}
 WORKER_PACKAGES = FRAMEWORKS | {"numpy", "ml_dtypes"}
 MAX_LINES = 400

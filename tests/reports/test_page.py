@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
+from bnspec.case import Step
 from bnspec.cli import main
 from bnspec.errors import UsageError
 from bnspec.reports import charts
+from bnspec.reports.casefile import view_case
 from bnspec.reports.page import build_page, write_page
 from bnspec.reports.store import read_run
 
@@ -115,7 +117,7 @@ def test_the_page_answers_who_conforms_first(page: Balance) -> None:
         "bnspec verify --seed 7",
         "x: float32, shape (4, 2)",
         "not offered",
-        "ratio ∞",
+        "worst ratio ∞",
         "training(x)",
         "strides (16, 4) bytes",
     ],
@@ -251,3 +253,16 @@ def test_the_command_refuses_an_out_that_is_a_file(
     assert main(["report", str(write_run()), "--out", str(tmp_path / "file")]) == 2
     assert "cannot be written" in capsys.readouterr().err
     assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_only_the_arrays_of_the_step_that_deviates_are_pointed_at(write_run: WriteRun, sample: Any) -> None:
+    """The index of the evidence counts in the arrays that its step takes, and in no others."""
+    case, run = sample.small_case(), read_run(write_run(sample.finding("alpha")))
+    case = case.with_(
+        arrays={**case.arrays, "z": case.arrays["x"].copy()}, steps=(*case.steps, Step("inference", ("z",)))
+    )
+    (run.path / "cases" / "two.json").write_text(case.dumps())
+    view = view_case([run], "cases/two.json", {"step": 1, "index": [2, 1]})
+    hot = {b.caption.partition(":")[0]: [c.text for _, cells in b.rows for c in cells if c.hot] for b in view.blocks}
+    assert hot["x"] == []
+    assert hot["z"] == [str(case.arrays["z"][2, 1])]

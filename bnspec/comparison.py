@@ -1,0 +1,29 @@
+"""How far a result is from the oracle's answer, in units of the bound: what checks and timings both judge by."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from bnspec.arithmetic import double, quad
+from bnspec.oracle import Expected
+
+
+def ratios_of(got: np.ndarray, expected: Expected, tier: str) -> np.ndarray:
+    """error / bound per element; 0/0 is 0; NaN where the bound is NaN or infinite: nothing is said there.
+
+    A result of another shape is infinitely wrong everywhere. Infinite results are right where the exact value, with its
+    bound, leaves the storage dtype's range (such bounds are infinite).
+    """
+    bound = np.broadcast_to(expected.bounds[tier], expected.value.shape)
+    if got.shape != expected.value.shape:
+        return np.full(expected.value.shape, math.inf)
+    exact = expected.rounded
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+        wide = got.astype(np.float64)
+        # beside a float64 result the rounding of the exact value counts; beside coarser ones it is nothing
+        error = np.abs(double(quad(got) - expected.value) if got.dtype == np.float64 else wide - exact)
+        ratio = np.where(error == 0.0, 0.0, error / bound)
+    ratio = np.where(np.isfinite(wide) & ~np.isnan(ratio), ratio, math.inf)
+    return np.where(np.isfinite(bound) & np.isfinite(exact), ratio, math.nan)

@@ -1,0 +1,29 @@
+"""Remembering answers for as long as the object that gave them lives."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
+S = TypeVar("S")
+
+
+def remembered(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
+    """The method, computed once for each object and arguments (which must be hashable).
+
+    Unlike ``functools.lru_cache`` on a method, objects do not push out each other's answers, and answers die with their object.
+    """
+    slot = f"_remembered_{method.__name__}"
+
+    @functools.wraps(method)
+    def once(self: S, *args: P.args, **kwargs: P.kwargs) -> R:
+        known: dict[Any, R] = self.__dict__.setdefault(slot, {})
+        key = (args, tuple(kwargs.items()))
+        if key not in known:
+            known[key] = method(self, *args, **kwargs)
+        return known[key]
+
+    return once

@@ -1,0 +1,129 @@
+"""A verification run from a command's arguments to its run directory."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bnspec.backends.targets import Target, targets_of
+from bnspec.clauses import Clause, select
+from bnspec.cli import CONFORMS, DEVIATES, FAILED
+from bnspec.conformance.effort import EFFORTS, cases_of
+from bnspec.conformance.run import Cases, Settings, run_targets
+from bnspec.errors import UsageError
+from bnspec.reports.manifest import finished_now, new_manifest
+from bnspec.reports.records import Finding, RunFinished
+from bnspec.reports.store import Run, RunWriter, read_run
+
+FAILING = ("deviates", "crashed", "timeout")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What ``bnspec verify`` was asked for."""
+
+    backends: Sequence[str]
+    devices: Sequence[str]
+    clauses: Sequence[str]
+    effort: str = "quick"
+    seed: int = 1
+    jobs: int = 2
+    minutes: float | None = None
+    out: Path | None = None
+    resume: Path | None = None
+
+
+def verify(request: Request, command: str, quiet: bool = False) -> tuple[Run, int]:
+    """Run it; returns the run as read back, and the exit status.
+
+    Raises UsageError: a backend, device, clause or folder that is wrong. Interrupted, it leaves a readable run directory.
+    """
+    targets, clauses = targets_of(request.backends, request.devices), select(request.clauses)
+    options = _options(request, targets, clauses)
+    writer, done = _writer(request, command, options)
+    settings = Settings(clauses, EFFORTS[request.effort].shrink_seconds, jobs=request.jobs)
+    started = time.perf_counter()
+    with writer:
+        cases = Cases(cases_of(request.effort, request.seed, request.minutes))
+        progress = Progress(sys.stderr if not quiet else None)
+        found = run_targets([t for t in targets if t not in done], cases, settings, writer, progress)
+        findings = [f for fs in (*found.values(), *done.values()) for f in fs]
+        status = exit_status(findings)
+        seconds = {"wall": time.perf_counter() - started, "generate": cases.seconds}
+        writer.write(RunFinished(finished_now(), status, seconds))
+    progress.end()
+    return read_run(writer.path), status
+
+
+def exit_status(findings: Sequence[Finding]) -> int:
+    """0: all conforms; 1: something deviates that is not known; 3: nothing was judged at all."""
+    if any(f.verdict in FAILING and not f.known for f in findings):
+        return DEVIATES
+    return CONFORMS if any(f.cases for f in findings) or any(f.verdict == "declined" for f in findings) else FAILED
+
+
+def _options(request: Request, targets: Sequence[Target], clauses: Sequence[Clause]) -> dict[str, Any]:
+    return {
+        "targets": [t.name for t in targets],
+        "clauses": [c.id for c in clauses],
+        "jobs": request.jobs,
+        "minutes": request.minutes,
+    }
+
+
+def _writer(request: Request, command: str, options: dict[str, Any]) -> tuple[RunWriter, dict[Target, list[Finding]]]:
+    """The run directory to write, and what it already holds when it is resumed: findings of finished targets."""
+    if request.resume is None:
+        manifest = new_manifest("verify", command, request.seed, request.effort, options)
+        return RunWriter.create(request.out, manifest), {}
+    run = read_run(request.resume)
+    same = (run.manifest.seed, run.manifest.effort, run.manifest.options.get("clauses"), run.manifest.options.get("targets"))
+    if same != (request.seed, request.effort, options["clauses"], options["targets"]):
+        raise UsageError(
+            f"{request.resume} was asked for something else.",
+            f"it has seed {run.manifest.seed}, effort {run.manifest.effort} and {len(same[3] or [])} targets.",
+            "resume with the arguments it was started with: " + run.manifest.command,
+        )
+    finished = {(t.backend, t.device) for t in run.targets_finished}
+    done = {
+        t: [f for f in run.findings if (f.backend, f.device) == (t.entry.name, t.device)]
+        for t in targets_of(request.backends, request.devices)
+        if (t.entry.name, t.device) in finished
+    }
+    return RunWriter.resume(request.resume), done
+
+
+class Progress:
+    """One line that is rewritten on a terminal; elsewhere a line when a target starts and ends."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream, self._lock = stream, threading.Lock()
+        self._live = stream is not None and stream.isatty()
+        self._state: dict[str, str] = {}
+
+    def __call__(self, target: Target, cases: int, doing: str) -> None:
+        """Say what a target is doing."""
+        if self._stream is None:
+            return
+        with self._lock:
+            if self._live:
+                self._state[target.name] = f"{target.name} {cases} {doing}"
+                if doing == "done":
+                    self._state.pop(target.name)
+                line = "  ".join(self._state.values())[:118]
+                self._stream.write(f"\r\x1b[K{line}")
+                self._stream.flush()
+            elif doing in ("opening", "done"):
+                self._stream.write(f"{target.name}: {doing}{f', {cases} cases' if doing == 'done' else ''}\n")
+
+    def end(self) -> None:
+        """Clear the line."""
+        if self._live:
+            self._stream.write("\r\x1b[K")
+
+

@@ -13,7 +13,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
 
-from bnspec.buffers import overlap, unpack
+from bnspec.buffers import dtype_of, overlap, unpack
 from bnspec.case import PARAMETERS, Case, Step
 from bnspec.contract import Adapter, Gradients, LayerConfig, Scaler
 from bnspec.errors import Declined, UsageError
@@ -52,24 +52,21 @@ class Live:
         self.pure = [n for n, a in arrays.items() if n not in STATE and not any(overlap(a, s) for s in state)]
 
     def perform(self, step: Step) -> StepResult:
-        """One call, observed."""
-        watched = {n: self.tensors[n] for n in self.pure if n in step.inputs or n in PARAMETERS}
-        before = {} if self.scaling else self.state()
-        snapshots = {n: self.bits(t) for n, t in watched.items()}
+        """One call, observed; whatever the backend raises, in the call or around it, is its observation."""
+        before: Dict[str, np.ndarray] = {}
         try:
-            results = self.call(step)
-            outputs = {n: self.adapter.array(t) for n, t in results.items()}
-            for name, output in outputs.items():
-                if not isinstance(output, np.ndarray):
-                    raise UsageError("array() made %s a %s, not a NumPy array" % (name, type(output).__name__))
+            before = {} if self.scaling else self.state()
+            watched = {n: self.tensors[n] for n in self.pure if n in step.inputs or n in PARAMETERS}
+            snapshots = {n: self.bits(t) for n, t in watched.items()}
+            outputs = {n: self.numpy(n, t) for n, t in self.call(step).items()}
+            written = tuple(n for n, bits in snapshots.items() if self.bits(self.tensors[n]) != bits)
+            aliases = self.aliases(outputs, watched)
+            outputs = {n: np.array(a, order="C", copy=True) for n, a in outputs.items()}
+            after = {} if self.scaling else self.state()
         except Declined as reason:
             return StepResult("declined", reason.what, before=before)
-        except Exception as error:  # whatever the backend raises is its observation
+        except Exception as error:
             return StepResult("error", _describe(error), before=before)
-        written = tuple(n for n, bits in snapshots.items() if self.bits(self.tensors[n]) != bits)
-        aliases = self.aliases(outputs, watched)
-        outputs = {n: np.array(a, order="C", copy=True) for n, a in outputs.items()}
-        after = {} if self.scaling else self.state()
         return StepResult("ok", "", outputs, before, after, written, aliases)
 
     def call(self, step: Step) -> Dict[str, Any]:
@@ -91,7 +88,15 @@ class Live:
     def state(self) -> Dict[str, np.ndarray]:
         """Copies of the running statistics."""
         mean, var = self.subject.state()
-        return {"running_mean": np.array(self.adapter.array(mean)), "running_var": np.array(self.adapter.array(var))}
+        return {n: np.array(self.numpy(n, t)) for n, t in zip(STATE, (mean, var))}
+
+    def numpy(self, name: str, tensor: Any) -> np.ndarray:
+        """The tensor as an array that can travel. Raises UsageError: it is none, or of a dtype that no backend offers."""
+        array = self.adapter.array(tensor)
+        if not isinstance(array, np.ndarray):
+            raise UsageError("array() made %s a %s, not a NumPy array" % (name, type(array).__name__))
+        dtype_of(array.dtype.name)
+        return array
 
     def bits(self, tensor: Any) -> bytes:
         """The tensor's values as bytes."""
@@ -158,7 +163,7 @@ def check_contract(adapter: Adapter) -> None:
         layer = adapter.layer(config, *(adapter.tensor(ones.copy()) for _ in PARAMETERS))
     except TypeError as error:
         raise UsageError("%s.layer cannot build a layer: %s" % (owner, error), *_CONTRACT) from None
-    wanted = [c for c in ("training", "inference", "training_gradients", "inference_gradients", "state")]
+    wanted = ("training", "inference", "training_gradients", "inference_gradients", "state")
     missing = [c for c in wanted if not callable(getattr(layer, c, None))]
     if missing:
         raise UsageError("%s lacks the method(s) %s." % (type(layer).__name__, ", ".join(missing)), *_CONTRACT)

@@ -31,6 +31,7 @@ class FlaxNNX(JaxAdapter):
         half_parameters=("float32",),
         ranks=(2, 3, 4, 5, 6),
         layouts="normalised",
+        mutable_tensors=False,
     )
 
     def __init__(self, device: str = "cpu") -> None:

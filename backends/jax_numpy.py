@@ -26,6 +26,7 @@ class JaxNumpy(JaxAdapter):
         half_parameters=("float32", "input"),
         ranks=(2, 3, 4, 5, 6),
         layouts="normalised",
+        mutable_tensors=False,
         input_normalization=True,
     )
 
@@ -62,18 +63,18 @@ class Functions:
 
     def moments(self, x: Any, axis: int) -> State:
         """mean = (1/m) sum x,   var = (1/m) sum (x - mean)^2."""
-        (x,), axes = self.wide(x, axis=axis), tuple(a for a in range(x.ndim) if a != axis)
-        mean = self.jnp.mean(x, axes, keepdims=True)
-        return State(mean.reshape(-1), self.jnp.mean(self.jnp.square(x - mean), axes))
+        (z,), axes = self.wide(x, axis=axis), tuple(a for a in range(x.ndim) if a != axis)
+        mean = self.jnp.mean(z, axes, keepdims=True)
+        return State(mean.reshape(-1), self.jnp.mean(self.jnp.square(z - mean), axes))
 
     def normalise(self, x: Any, parameters: Tuple[Any, Any], by: State, epsilon: float, axis: int) -> Any:
-        """y = gamma * (x - mean) / sqrt(var + epsilon) + beta."""
+        """y = gamma * (x - mean) / sqrt(var + epsilon) + beta, in the working precision."""
         z, mean, var = self.wide(x, *by, axis=axis)
         y = (z - mean) / self.jnp.sqrt(var + epsilon)
         if parameters[0] is not None:
             _, gamma, beta = self.wide(x, *parameters, axis=axis)
             y = gamma * y + beta
-        return y.astype(x.dtype)
+        return y
 
     def forward(
         self, x: Any, parameters: Tuple[Any, Any], running: State, epsilon: float, decay: float, axis: int, mode: str
@@ -84,10 +85,12 @@ class Functions:
             return (decay * old.astype(new.dtype) + (1.0 - decay) * new).astype(old.dtype)
 
         if mode == "inference" or x.size == 0:
-            return self.normalise(x, parameters, running, epsilon, axis), running
-        batch = self.moments(x, axis)
+            return self.normalise(x, parameters, running, epsilon, axis).astype(x.dtype), running
+        # widened once: two conversions would round two parts of dx to x's dtype before they are added
+        (z,) = self.wide(x, axis=axis)
+        batch = self.moments(z, axis)
         after = State(moved(running.running_mean, batch.running_mean), moved(running.running_var, batch.running_var))
-        return self.normalise(x, parameters, batch, epsilon, axis), after
+        return self.normalise(z, parameters, batch, epsilon, axis).astype(x.dtype), after
 
     def gradients(self, x: Any, dy: Any, parameters: Tuple[Any, Any], *others: Any, **static: Any) -> Any:
         """``forward`` and its vector-Jacobian product with dy, as (Gradients, State)."""
@@ -101,10 +104,12 @@ class Functions:
         within = (1.0 - weight) * a.running_var + weight * b.running_var
         return State(a.running_mean + weight * delta, within + delta * delta * (weight * (1.0 - weight)))
 
-    def rescale(self, x: Any, learnt: State, axis: int, mode: str) -> Any:
-        """(x - mean) / scale, or in mode "inverse" x * scale + mean; scale is sqrt(var), or 1 where var is 0."""
+    def rescale(self, x: Any, learnt: State, count: int, axis: int, mode: str) -> Any:
+        """(x - mean) / scale, or in mode "inverse" x * scale + mean; scale is sqrt(var), or 1 where var is rounding noise."""
         z, mean, var = self.wide(x, *learnt, axis=axis)
-        scale = self.jnp.where(var == 0, 1, self.jnp.sqrt(var))
+        reach = count * self.jnp.finfo(z.dtype).eps
+        noise = reach * var + self.jnp.square(reach * mean)
+        scale = self.jnp.where(var <= noise, 1, self.jnp.sqrt(var))
         return (z * scale + mean if mode == "inverse" else (z - mean) / scale).astype(x.dtype)
 
 
@@ -147,15 +152,15 @@ class JaxScaler(Scaler):
                 learnt = moments if learnt is None else self.jitted["merge"](learnt, moments, chunk.size / seen)
         if learnt is None:
             raise Declined("a training set without values has no statistics")
-        self.learnt = learnt
+        self.learnt, self.count = learnt, seen // learnt.running_mean.size
 
     def transform(self, x: Any) -> Any:
         """(x - mean) / std."""
-        return self.jitted["rescale"](x, self.learnt, axis=self.axis, mode="transform")
+        return self.jitted["rescale"](x, self.learnt, self.count, axis=self.axis, mode="transform")
 
     def inverse(self, y: Any) -> Any:
         """y * std + mean."""
-        return self.jitted["rescale"](y, self.learnt, axis=self.axis, mode="inverse")
+        return self.jitted["rescale"](y, self.learnt, self.count, axis=self.axis, mode="inverse")
 
     def statistics(self) -> State:
         """The fitted mean and variance."""

@@ -31,6 +31,7 @@ class KerasLayer(TensorflowAdapter):
         dtypes=("float64", "float32", "bfloat16", "float16"),
         half_parameters=("float32", "input"),
         layouts="normalised",
+        mutable_tensors=False,
         input_normalization=True,
     )
 

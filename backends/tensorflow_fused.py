@@ -33,6 +33,7 @@ class TensorflowFused(TensorflowAdapter):
         ranks=(4, 5),
         channel_axes="first_and_last",
         layouts="normalised",
+        mutable_tensors=False,
         affine_optional=False,
     )
 

@@ -11,6 +11,7 @@ from typing import Any, Sequence
 
 from bnspec.backends.tensorflow_common import TensorflowAdapter, gradients
 from bnspec.contract import Gradients, Layer, LayerConfig, Profile, Scaler, State
+from bnspec.precision import PRECISIONS
 
 
 class TensorflowNN(TensorflowAdapter):
@@ -29,6 +30,7 @@ class TensorflowNN(TensorflowAdapter):
         dtypes=("float64", "float32", "bfloat16", "float16"),
         half_parameters=("input",),
         layouts="normalised",
+        mutable_tensors=False,
         input_normalization=True,
     )
 
@@ -119,7 +121,10 @@ class NNScaler(Scaler):
             self.var = (1.0 - weight) * self.var + weight * var + weight * (1.0 - weight) * self.tf.square(delta)
         if self.mean is None:
             raise ValueError("the training set has no values")
-        self.scale = self.tf.where(self.var == 0, self.tf.ones_like(self.var), self.tf.sqrt(self.var))
+        # a variance that is no more than rounding noise is a constant feature's: divided by 1
+        reach = count * 2.0 * PRECISIONS[self.var.dtype.name].unit_roundoff
+        noise = reach * self.var + self.tf.square(reach * self.mean)
+        self.scale = self.tf.where(self.var <= noise, self.tf.ones_like(self.var), self.tf.sqrt(self.var))
 
     def transform(self, x: Any) -> Any:
         """(x - mean) / std."""

@@ -169,6 +169,7 @@ def training_gradient_error(
         3. the bracket: A, B, zhat in error, its own roundings:
                       E = E_A + |zhat| E_B + (|B| + E_B) E_zhat + 6 u (|dy| + |A| + |B| inv_std (|x| + |mean|))
         4. the factor:            E_dx = |gamma| inv_std (1 + relative) E + |dx| (relative + 4 u) + u_storage |dx|
+        5. inv_std^3, which differentiated graphs form, underflows:   smallest |gamma| |x - mean| mean |dy| |x - mean|
 
     gamma_, dx: magnitudes, exact.
     """
@@ -183,6 +184,8 @@ def training_gradient_error(
         bracket = error_a + norm.abs_z * error_b + (mean_dyz + error_b) * zhat_error + own
         factor = gamma_ * norm.inv_std64
         error = _times(factor * (1.0 + relative), bracket) + _times(dx, relative + 4.0 * a.unit_roundoff)
+    deviation = norm.abs_z / norm.inv_std64
+    error += a.smallest * gamma_ * deviation * cotangent.mean_of(deviation)
     error += units.storage.unit_roundoff * dx + 4.0 * a.smallest * (1.0 + factor) + 2.0 * units.storage.smallest
     dgamma = m * error_b + 2.0 * units.parameter.unit_roundoff * m * mean_dyz
     dbeta = m * error_a + 2.0 * units.parameter.unit_roundoff * m * mean_dy

@@ -173,7 +173,7 @@ class Adapter(abc.ABC):
 
     def synchronize(self, result: Any) -> None:
         """Return when everything that ``result`` (a tensor, or a tuple of them) depends on has been computed."""
-        return None
+        return
 
     @abc.abstractmethod
     def layer(

@@ -51,6 +51,7 @@ class Profile:
         ranks: numbers of axes of x that are offered.
         channel_axes: "first" (axis 1), "last", "first_and_last" or "any".
         layouts: "strided" (strides reach the kernel) or "normalised" (arrays are packed when they enter the framework).
+        mutable_tensors: users can write into tensors, so that results may not share memory with arguments.
         affine_optional: gamma and beta may be absent.
         input_normalization: the framework has a layer for it.
         input_epsilon: what input normalization adds to the variance inside the root, or 0.
@@ -73,6 +74,7 @@ class Profile:
     ranks: Tuple[int, ...] = (2, 3, 4, 5)
     channel_axes: str = "any"
     layouts: str = "strided"
+    mutable_tensors: bool = True
     affine_optional: bool = True
     input_normalization: bool = False
     input_epsilon: float = 0.0

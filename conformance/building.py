@@ -9,9 +9,9 @@ import numpy as np
 
 from bnspec.buffers import dtype_of
 from bnspec.case import Case, Step
-from bnspec.contract import LayerConfig
 from bnspec.conformance.layouts import lay_out
 from bnspec.conformance.values import draw_cotangent, draw_x
+from bnspec.contract import LayerConfig
 from bnspec.precision import PRECISIONS
 
 

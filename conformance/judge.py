@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import weakref
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,8 @@ from bnspec.profiles import Profile
 from bnspec.reports.records import Finding
 
 COMPLETES = "contract.completes"
+#: The known deviation that covers a clause on a case, as "class: reason", or nothing.
+Excuse = Callable[[str, Case], str]
 
 
 @dataclasses.dataclass
@@ -30,6 +32,7 @@ class Tally:
         cases, failures, declined: how many cases were judged, deviated, or were declined where the clause asks.
         worst, worst_case: the judgement with the largest ratio, and its case.
         failing: the smallest case that deviates.
+        excused: failures on cases that a known deviation covers; reasons: theirs.
         ended: "crashed" or "timeout" if a case ended so (of the clause contract.completes).
     """
 
@@ -40,14 +43,19 @@ class Tally:
     worst_case: Case | None = None
     failing: Case | None = None
     ended: str = ""
+    excused: int = 0
+    reasons: dict[str, None] = dataclasses.field(default_factory=dict)
 
-    def add(self, case: Case, judgement: Judgement) -> None:
-        """Count one judged case."""
+    def add(self, case: Case, judgement: Judgement, known: str = "") -> None:
+        """Count one judged case; ``known`` says which known deviation covers it, if one does."""
         self.cases += 1
         if self.worst is None or judgement.ratio > self.worst.ratio:
             self.worst, self.worst_case = judgement, case
         if not judgement.holds:
             self.failures += 1
+            if known:
+                self.excused += 1
+                self.reasons[known] = None
             if self.failing is None or _size(case) < _size(self.failing):
                 self.failing = case
 
@@ -115,8 +123,8 @@ def _domain(oracle: Oracle, check: Check, i: int) -> Mask:
 class Court:
     """All tallies of one target."""
 
-    def __init__(self, clauses: Collection[str], profile: Profile) -> None:
-        self.profile, self.checks = profile, checks_for(clauses)
+    def __init__(self, clauses: Collection[str], profile: Profile, excuse: Excuse = lambda clause, case: "") -> None:
+        self.profile, self.checks, self.excuse = profile, checks_for(clauses), excuse
         self.tallies = {c: Tally() for c in clauses}
 
     def hear(self, case: Case, observation: Observation, oracle: Oracle) -> dict[str, Judgement | None]:
@@ -134,7 +142,8 @@ class Court:
             if judgement is None:
                 self.tallies[clause].declined += 1
             else:
-                self.tallies[clause].add(case, judgement)
+                known = "" if judgement.holds else self.excuse(clause, case)
+                self.tallies[clause].add(case, judgement, known)
         return verdicts
 
 
@@ -146,6 +155,8 @@ def finding_of(clause: str, tally: Tally, backend: str, device: str, **saved: An
     if worst is not None:
         ratio = worst.ratio if math.isfinite(worst.ratio) else "inf"
     if tally.verdict in ("deviates", "crashed", "timeout") and worst is not None:
+        if tally.excused == tally.failures:
+            saved.setdefault("known", "; ".join(tally.reasons))
         saved.setdefault("message", worst.message)
         saved.setdefault("evidence", worst.evidence)
     return Finding(

@@ -44,11 +44,11 @@ CLAUSES = (
     Clause(
         "purity.results_are_new",
         "MUST",
-        "No result shares memory with an argument, a parameter or the running statistics.",
+        "No result shares memory with the running statistics or with what the caller can write to.",
         "memory(y, dx, dgamma, dbeta) is disjoint from memory(x, dy, gamma, beta, state)",
         "A result that aliases the state changes when training goes on.",
         "bnspec/contract.py",
-        (),
+        ("mutable_tensors",),
         ("pytorch/pytorch#46808",),
     ),
 )

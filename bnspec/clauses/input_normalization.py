@@ -36,6 +36,16 @@ CLAUSES = (
         ("akanazawa/fpo#13", "younggyoseo/FastTD3#32", "vwxyzjn/cleanrl#18"),
     ),
     Clause(
+        "input.empty_chunk_changes_nothing",
+        "SHOULD",
+        "A chunk without rows changes nothing.",
+        "fit(x_1, (), x_2) = fit(x_1, x_2)",
+        "The last shard of a stream may be empty; its mean is 0/0.",
+        CHAN,
+        (),
+        ("google-deepmind/sonnet#125",),
+    ),
+    Clause(
         "input.transform",
         "MUST",
         "Data are normalised by the fitted statistics, whatever their own are.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bnspec.case import Step
+from bnspec.case import Case, Step
 from bnspec.conformance.checks.check import Check, earlier, everywhere, only_if, within
 from bnspec.conformance.checks.examination import Examination, Judgement, Mask, law, same_bits
 from bnspec.oracle import Oracle
@@ -41,13 +41,30 @@ def same_again(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     return law(holds, f"y differs in bits from step {j}'s", {"step": i, "call": "transform", "output": "y"})
 
 
+def has_empty(case: Case, step: Step) -> bool:
+    """Whether a chunk of the fit has no rows."""
+    return step.call == "fit" and any(not case.arrays[n].size for n in step.inputs)
+
+
+def ignores_empty_chunks(exam: Examination, i: int, channels: Mask) -> Judgement | None:
+    """The fit succeeds, and its statistics are those of the chunks that hold rows."""
+    result = exam.result(i)
+    if result.status == "error":
+        return law(False, f"raised {result.message}", {"step": i, "call": "fit"})
+    return exam.within(i, ("mean", "var"))
+
+
 whole = only_if(lambda case, step: len(step.inputs) == 1)
-chunked = only_if(lambda case, step: len(step.inputs) > 1)
+chunked = only_if(lambda case, step: len(step.inputs) > 1 and not has_empty(case, step))
+filled = only_if(lambda case, step: not has_empty(case, step))
 
 CHECKS = (
     within("input.fit", ("fit",), ("mean", "var"), whole),
-    within("input.fit_is_stable", ("fit",), ("mean", "var"), tier="permissive"),
+    within("input.fit_is_stable", ("fit",), ("mean", "var"), filled, "permissive"),
     within("input.chunks_do_not_matter", ("fit",), ("mean", "var"), chunked),
+    Check(
+        "input.empty_chunk_changes_nothing", ("fit",), ignores_empty_chunks, only_if(has_empty), reads_errors=True
+    ),
     within("input.transform", ("transform",), ("y",)),
     within("input.inverse", ("inverse",), ("x",)),
     Check("input.constant_feature_is_finite", ("transform",), finite_on_constants, constant_features),

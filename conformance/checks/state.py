@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from bnspec.conformance.checks.check import INFERENCE, TRAINING, Check, count_of, everywhere, in_full_precision, only_if, segment_start, within
+from bnspec.case import Step
+from bnspec.conformance.checks.check import (
+    INFERENCE,
+    TRAINING,
+    Check,
+    count_of,
+    everywhere,
+    in_full_precision,
+    only_if,
+    segment_start,
+    within,
+)
 from bnspec.conformance.checks.examination import Examination, Judgement, Mask, law, same_bits
 from bnspec.oracle import Oracle
-from bnspec.case import Step
 
 STATE = ("running_mean", "running_var")
 

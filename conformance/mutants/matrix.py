@@ -11,8 +11,8 @@ from typing import Any
 from bnspec.backends.launcher import Worker
 from bnspec.backends.registry import Entry
 from bnspec.case import Case
-from bnspec.cli import CONFORMS, DEVIATES
 from bnspec.clauses import CLAUSES
+from bnspec.cli import CONFORMS, DEVIATES
 from bnspec.conformance.effort import cases_of
 from bnspec.conformance.judge import Court
 from bnspec.conformance.mutants.catalogue import Planted, select

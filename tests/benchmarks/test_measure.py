@@ -43,6 +43,13 @@ def test_a_correct_layer_conforms_in_every_pass(pass_name: str, channel_axis: in
     assert 0 < float(record.ratio or 0) <= 1
 
 
+@pytest.mark.parametrize("pass_name", PASSES)
+def test_half_precision_is_judged_too(pass_name: str, numpy_worker: Worker) -> None:
+    """Where the lenient bound says nothing, the permissive one does."""
+    record = timed(numpy_worker, Workload("half", (300, 3), 1, "bfloat16", pass_name))
+    assert record.verdict == "conforms", record.message
+
+
 WRONG = {
     "an answer that is kept and given again": """
         def training(self, x):

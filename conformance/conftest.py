@@ -1,0 +1,59 @@
+"""``pytest conformance``: one run over the chosen targets, its findings as tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bnspec.backends.targets import targets_of
+from bnspec.clauses import CLAUSES
+from bnspec.conformance.verification import Request, verify
+from bnspec.errors import UsageError
+from bnspec.reports.store import Run
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The choices of ``bnspec verify``, as options of pytest."""
+    group = parser.getgroup("bnspec")
+    group.addoption("--bnspec-backends", default="*", help="comma-separated globs over backends (default: all)")
+    group.addoption("--bnspec-devices", default="cpu", help="comma-separated devices (default: cpu)")
+    group.addoption("--bnspec-effort", default="quick", choices=("quick", "standard"), help="default: quick")
+    group.addoption("--bnspec-seed", default=1, type=int, help="default: 1")
+
+
+def _words(config: pytest.Config, option: str) -> list[str]:
+    return [w for w in str(config.getoption(option)).split(",") if w]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One test for each target and clause."""
+    if "target" not in metafunc.fixturenames:
+        return
+    try:
+        targets = targets_of(_words(metafunc.config, "--bnspec-backends"), _words(metafunc.config, "--bnspec-devices"))
+    except UsageError as error:
+        raise pytest.UsageError(str(error)) from None
+    if "clause" in metafunc.fixturenames:
+        pairs = [(t, c) for t in targets for c in CLAUSES]
+        metafunc.parametrize(("target", "clause"), pairs, ids=[f"{t.name}-{c}" for t, c in pairs])
+    else:
+        metafunc.parametrize("target", targets, ids=[t.name for t in targets])
+
+
+@pytest.fixture(scope="session")
+def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """The run that all tests look at."""
+    config = request.config
+    folder: Path = tmp_path_factory.mktemp("conformance") / "run"
+    asked = Request(
+        _words(config, "--bnspec-backends"),
+        _words(config, "--bnspec-devices"),
+        (),
+        effort=config.getoption("--bnspec-effort"),
+        seed=config.getoption("--bnspec-seed"),
+        out=folder,
+    )
+    found, _ = verify(asked, "pytest conformance", quiet=True)
+    yield found

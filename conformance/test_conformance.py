@@ -1,0 +1,42 @@
+"""Every target conforms to every clause, but for what is known of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from bnspec.backends.targets import Target
+from bnspec.conformance.known import KNOWN
+from bnspec.reports.records import Finding, ratio_text
+from bnspec.reports.store import Run
+
+
+def finding_of(run: Run, target: Target, clause: str) -> Finding:
+    """The run's finding for a clause on a target."""
+    return next(f for f in run.findings if (f.backend, f.device, f.clause) == (target.entry.name, target.device, clause))
+
+
+def test_target_conforms_to_the_clause(run: Run, target: Target, clause: str) -> None:
+    """A deviation fails, unless every case of it is covered by a known one: then it is an expected failure."""
+    finding = finding_of(run, target, clause)
+    if finding.verdict in ("declined", "not_exercised", "unavailable"):
+        pytest.skip(f"{finding.verdict}: {finding.message or 'the backend does not offer it, or no case asks'}")
+    if finding.verdict == "conforms":
+        return
+    said = f"{finding.failures} of {finding.cases} cases, worst ratio {ratio_text(finding.ratio)}: {finding.message}"
+    if finding.known:
+        pytest.xfail(f"{finding.known} ({said})")
+    pytest.fail(f"{finding.level} {clause}: {said}; smallest case {run.path / (finding.shrunk or '')}", pytrace=False)
+
+
+def test_known_deviations_of_the_target_still_happen(run: Run, target: Target) -> None:
+    """An entry that concerns this release and that no finding shows any more is stale."""
+    record = next(r for r in run.targets if (r.backend, r.device) == (target.entry.name, target.device))
+    if record.status != "ready":
+        pytest.skip(f"{record.status}: {record.reason}")
+    mine = [k for k in KNOWN if k.concerns(target.entry.name, record.versions)]
+    stale = [
+        f"{k.clauses[0]}: {k}"
+        for k in mine
+        if not any(str(k) in finding_of(run, target, c).known for c in k.clauses)
+    ]
+    assert not stale, "remove or narrow in conformance/known.py: " + "; ".join(stale)

@@ -8,7 +8,9 @@ from bnspec.cli import CONFORMS, Command
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--backend", action="append", default=[], metavar="GLOB", help="backends to look at (default: all)")
+    parser.add_argument(
+        "--backend", action="append", default=[], metavar="GLOB", help="backends to look at (default: all)"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
 
 

@@ -49,7 +49,9 @@ class Hello:
 class Worker:
     """A running worker process. Use as a context manager, or call ``stop``."""
 
-    def __init__(self, entry: Entry, device: str, python: str = sys.executable, open_seconds: float = OPEN_SECONDS) -> None:
+    def __init__(
+        self, entry: Entry, device: str, python: str = sys.executable, open_seconds: float = OPEN_SECONDS
+    ) -> None:
         self.entry, self.device, self.python = entry, device, python
         self._open_seconds = open_seconds
         self._process: subprocess.Popen[bytes] | None = None
@@ -82,7 +84,9 @@ class Worker:
         status, message = end
         return Observation(status, message, tuple(StepResult(status, message) for _ in case.steps))
 
-    def time(self, case: Case, options: Mapping[str, Any], seconds: float = CASE_SECONDS) -> tuple[dict[str, Any], Observation]:
+    def time(
+        self, case: Case, options: Mapping[str, Any], seconds: float = CASE_SECONDS
+    ) -> tuple[dict[str, Any], Observation]:
         """Timings of the case's last step, as (timing record, observation of the very call that was timed last)."""
         header, buffers = case.header()
         reply, data, end = self._ask({"do": "time", "case": header, "options": dict(options)}, buffers, seconds)
@@ -123,7 +127,9 @@ class Worker:
             self._reap(grace_seconds=0.0)
             return {}, [], ("timeout", f"no answer within {seconds:g} s")
         if "failure" in reply:
-            raise HarnessError(f"the worker of {self.entry.name} failed.", reply["failure"], "report this with the run.")
+            raise HarnessError(
+                f"the worker of {self.entry.name} failed.", reply["failure"], "report this with the run."
+            )
         return reply, data, None
 
     def _start(self) -> Hello:

@@ -91,7 +91,9 @@ class NumpyLayer(Layer):
         """Round the results to the dtypes of what they are gradients of."""
         parameters = np.dtype(self.running_mean.dtype)
         wide = (zhat.astype(self.work), dy.astype(self.work))
-        dgamma, dbeta = (g.reshape(-1).astype(parameters) for g in eq.parameter_gradients(*wide, self.config.reduce_axes))
+        dgamma, dbeta = (
+            g.reshape(-1).astype(parameters) for g in eq.parameter_gradients(*wide, self.config.reduce_axes)
+        )
         return Gradients(y, dx.astype(x.dtype), *((dgamma, dbeta) if self.config.affine else (None, None)))
 
     def state(self) -> State:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 from bnspec.backends.launcher import Worker
 from bnspec.backends.registry import Entry, select
@@ -56,10 +57,10 @@ def targets_of(backends: Sequence[str], devices: Sequence[str]) -> list[Target]:
 def devices_of(entries: Sequence[Entry], jobs: int = 2) -> dict[Entry, dict[str, str]]:
     """Each backend's kinds of device with their state; a backend that does not open has only its cpu, with the reason."""
     with ThreadPoolExecutor(max_workers=jobs) as pool:
-        return dict(zip(entries, pool.map(lambda e: describe(e)["devices"], entries), strict=True))
+        return {e: d["devices"] for e, d in zip(entries, pool.map(describe, entries), strict=True)}
 
 
-def describe(entry: Entry) -> dict[str, object]:
+def describe(entry: Entry) -> dict[str, Any]:
     """One backend as ``bnspec backends`` shows it: framework, version, devices."""
     worker = Worker(entry, "cpu")
     try:

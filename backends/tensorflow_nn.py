@@ -106,7 +106,9 @@ class NNScaler(Scaler):
 
     def fit(self, chunks: Sequence[Any]) -> None:
         """Learn the moments of all chunks that have values. Raises ValueError where none has."""
-        count, self.mean, self.var = 0, None, None
+        count = 0
+        self.mean: Any = None
+        self.var: Any = None
         for chunk in chunks:
             size = chunk.shape.num_elements() // self.config.channels
             if size == 0:

@@ -49,7 +49,9 @@ class Channel:
         deadline = None if seconds is None else time.monotonic() + seconds
         head = self._exactly(8, deadline)
         if head[:4] != MAGIC:
-            raise HarnessError("the worker sent garbage.", "a frame starts with %r." % MAGIC, "report this with the run.")
+            raise HarnessError(
+                "the worker sent garbage.", "a frame starts with %r." % MAGIC, "report this with the run."
+            )
         (count,) = struct.unpack("<I", head[4:])
         sizes = struct.unpack("<%dQ" % count, self._exactly(8 * count, deadline))
         parts = [self._exactly(n, deadline) for n in sizes]

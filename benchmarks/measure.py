@@ -17,6 +17,7 @@ import numpy as np
 
 from bnspec.backends.launcher import CASE_SECONDS, Worker
 from bnspec.benchmarks.workloads import Workload
+from bnspec.bounds import Tier
 from bnspec.case import Case
 from bnspec.comparison import ratios_of
 from bnspec.observation import StepResult
@@ -28,7 +29,7 @@ from bnspec.reports.records import TargetRecord, Timing
 JUDGED_ELEMENTS, JUDGED_CHANNELS = 2**15, 4
 #: An output is judged by the widest bound that says anything of it: "lenient", which no textbook formula breaks, and
 #: where that is infinite (half precision, many elements) "permissive", which no order of summation breaks.
-TIERS_OF_JUDGEMENT = ("lenient", "permissive")
+TIERS_OF_JUDGEMENT: tuple[Tier, ...] = ("lenient", "permissive")
 Arrays = Mapping[str, np.ndarray]
 
 

@@ -108,9 +108,9 @@ def inv_std_error(normalisation: Normalisation, var_error: Array | float, precis
 def normalised_error(normalisation: Normalisation, mean_error: Array | float, relative: Array, p: Precision) -> Array:
     """Error of zhat = (x - mean) inv_std, for a mean in error and inv_std in relative error, in any of its forms.
 
-        1. the mean's error:                                        inv_std E_mean
-        2. x - mean, or x a - mean a of a folded form:              inv_std 3 u (|x| + |mean|)
-        3. inv_std's error, and the product:                        |zhat| (relative + 2 u)
+    1. the mean's error:                                        inv_std E_mean
+    2. x - mean, or x a - mean a of a folded form:              inv_std 3 u (|x| + |mean|)
+    3. inv_std's error, and the product:                        |zhat| (relative + 2 u)
     """
     u = p.unit_roundoff
     with np.errstate(invalid="ignore"):
@@ -124,10 +124,10 @@ def output_error(
 ) -> Array:
     """Error of y = gamma zhat + beta, stored; gamma_, beta: |gamma|, |beta|, broadcastable; y: |y| exact.
 
-        1. zhat's error and the product with gamma:   |gamma| (E_zhat + 2 u |zhat|)
-        2. beta, folded or added:                     3 u |beta| + u |y|
-        3. storing y:                                 u_storage |y|
-        4. underflow of any product:                  4 smallest (1 + |gamma|) (1 + inv_std)
+    1. zhat's error and the product with gamma:   |gamma| (E_zhat + 2 u |zhat|)
+    2. beta, folded or added:                     3 u |beta| + u |y|
+    3. storing y:                                 u_storage |y|
+    4. underflow of any product:                  4 smallest (1 + |gamma|) (1 + inv_std)
     """
     u = units.arithmetic.unit_roundoff
     product = _times(gamma_, zhat_error + 2.0 * u * normalisation.abs_z)
@@ -196,12 +196,14 @@ def training_gradient_error(
     )
 
 
-def inference_gradient_error(cotangent: Cotangent, dx: Array, relative: Array, units: Units, tier: Tier) -> GradientError:
+def inference_gradient_error(
+    cotangent: Cotangent, dx: Array, relative: Array, units: Units, tier: Tier
+) -> GradientError:
     """Errors of dx = gamma inv_std dy, dgamma = sum dy zhat, dbeta = sum dy with the running statistics as exact constants.
 
-        1. dx: inv_std and two products:     |dx| (relative + 4 u) + u_storage |dx|
-        2. dgamma: summed in any form:       gamma_{n+6} inv_std sum |dy| (|x| + |mean|) + relative sum |dy zhat|
-        3. dbeta: summed:                    gamma_{n+2} sum |dy|
+    1. dx: inv_std and two products:     |dx| (relative + 4 u) + u_storage |dx|
+    2. dgamma: summed in any form:       gamma_{n+6} inv_std sum |dy| (|x| + |mean|) + relative sum |dy zhat|
+    3. dbeta: summed:                    gamma_{n+2} sum |dy|
     """
     s, a, n = units.statistics, units.arithmetic, growth(cotangent.normalisation.batch.count, tier)
     norm, m = cotangent.normalisation, cotangent.normalisation.batch.count
@@ -228,15 +230,23 @@ def fitted_error(batch: Batch, units: Units, tier: Tier) -> StatisticsError:
     return StatisticsError(error.mean + u * batch.abs_mean, error.var + 2.0 * u * batch.var64)
 
 
-def transform_error(x: Array, mean: Array, scale: Array, y: Array, units: Units) -> Array:
-    """Error of y = (x - mean) / scale for given statistics: 3 u (|x| + |mean|) / scale + (6 u + u_storage) |y|."""
+def transform_error(sizes: tuple[Array, ...], units: Units) -> Array:
+    """Error of y = (x - mean) / scale for given statistics: 3 u (|x| + |mean|) / scale + (6 u + u_storage) |y|.
+
+    sizes: |x|, |mean|, scale and |y|.
+    """
+    x, mean, scale, y = sizes
     u = units.arithmetic.unit_roundoff
     error = 3.0 * u * (x + mean) / scale + (6.0 * u + units.storage.unit_roundoff) * y
     return _stored(error + 4.0 * units.storage.smallest * (1.0 + 1.0 / scale), y, units.storage)
 
 
-def inverse_error(y: Array, mean: Array, scale: Array, x: Array, units: Units) -> Array:
-    """Error of x = y scale + mean for given statistics: 6 u |y| scale + u |mean| + (u + u_storage) |x|."""
+def inverse_error(sizes: tuple[Array, ...], units: Units) -> Array:
+    """Error of x = y scale + mean for given statistics: 6 u |y| scale + u |mean| + (u + u_storage) |x|.
+
+    sizes: |y|, |mean|, scale and |x|.
+    """
+    y, mean, scale, x = sizes
     u = units.arithmetic.unit_roundoff
     error = 6.0 * u * y * scale + u * mean + (u + units.storage.unit_roundoff) * x
     return _stored(error + 4.0 * units.storage.smallest * (1.0 + scale), x, units.storage)

@@ -26,7 +26,9 @@ def dtype_of(name: str) -> np.dtype:
         import ml_dtypes  # an optional dependency of a worker: only who meets bfloat16 needs it
 
         return np.dtype(ml_dtypes.bfloat16)
-    raise UsageError("dtype %r is unknown." % name, "known are bfloat16, " + ", ".join(_NATIVE) + ".", "use one of them.")
+    raise UsageError(
+        "dtype %r is unknown." % name, "known are bfloat16, " + ", ".join(_NATIVE) + ".", "use one of them."
+    )
 
 
 def root_of(array: np.ndarray) -> np.ndarray:
@@ -72,7 +74,9 @@ def pack(arrays: Mapping[str, np.ndarray]) -> Tuple[Dict[str, Any], List[bytes]]
         # a root is not contiguous only if NumPy did not allocate it; then its bytes are copied view by view
         flat = root.reshape(-1, order="A").view(np.uint8) if root.flags.forc and root.size else None
         if flat is None and high > low:
-            raise UsageError("an array's memory is not one block.", "its owner is not contiguous.", "copy the array first.")
+            raise UsageError(
+                "an array's memory is not one block.", "its owner is not contiguous.", "copy the array first."
+            )
         data = b"" if flat is None else flat[low - begin : high - begin].tobytes()
         for n in names:
             array = arrays[n]

@@ -71,7 +71,9 @@ class Case:
     def __post_init__(self) -> None:
         problem = _problem(self)
         if problem:
-            raise UsageError("the case is malformed: %s." % problem, "see bnspec/case.py for the rules.", "mend the case.")
+            raise UsageError(
+                "the case is malformed: %s." % problem, "see bnspec/case.py for the rules.", "mend the case."
+            )
 
     @functools.cached_property
     def id(self) -> str:
@@ -112,7 +114,9 @@ class Case:
         """The inverse of ``header``. Raises UsageError on malformed data."""
         if data.get("schema") != SCHEMA:
             raise UsageError(
-                "the case has schema %r." % data.get("schema"), "this version reads %s." % SCHEMA, "write the case again."
+                "the case has schema %r." % data.get("schema"),
+                "this version reads %s." % SCHEMA,
+                "write the case again.",
             )
         try:
             return cls(
@@ -123,7 +127,9 @@ class Case:
                 data.get("origin", {}),
             )
         except (KeyError, TypeError, AttributeError) as error:
-            raise UsageError("the case lacks or misnames %s." % error, "its schema is %s." % SCHEMA, "mend the file.") from None
+            raise UsageError(
+                "the case lacks or misnames %s." % error, "its schema is %s." % SCHEMA, "mend the file."
+            ) from None
 
     def dumps(self) -> str:
         """The case as one JSON document; small arrays are also listed as numbers for the reader."""
@@ -144,7 +150,9 @@ class Case:
             buffers = [zlib.decompress(base64.b64decode(b["zlib_base64"])) for b in data["buffers"]]
         except (ValueError, KeyError, TypeError, zlib.error) as error:
             raise UsageError(
-                "this is not a saved case: %s." % error, "a case is a JSON document of schema %s." % SCHEMA, "check the path."
+                "this is not a saved case: %s." % error,
+                "a case is a JSON document of schema %s." % SCHEMA,
+                "check the path.",
             ) from None
         return cls.from_header(data, buffers)
 

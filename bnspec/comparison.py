@@ -7,10 +7,11 @@ import math
 import numpy as np
 
 from bnspec.arithmetic import double, quad
+from bnspec.bounds import Tier
 from bnspec.oracle import Expected
 
 
-def ratios_of(got: np.ndarray, expected: Expected, tier: str) -> np.ndarray:
+def ratios_of(got: np.ndarray, expected: Expected, tier: Tier) -> np.ndarray:
     """error / bound per element; 0/0 is 0; NaN where the bound is NaN or infinite: nothing is said there.
 
     A result of another shape is infinitely wrong everywhere. Infinite results are right where the exact value, with its

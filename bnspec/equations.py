@@ -25,7 +25,7 @@ Axes = Tuple[int, ...]
 class Moments(NamedTuple):
     """Count, mean and sum of squared deviations of a set of values; what two sets need to be merged exactly."""
 
-    count: int
+    count: int  # type: ignore[assignment]  # hides tuple.count, which nobody asks for
     mean: Array
     squares: Array
 

@@ -32,42 +32,52 @@ class Batch:
 
     @functools.cached_property
     def count(self) -> int:
+        """Elements per channel."""
         return int(self.x.size // self.config.channels)
 
     @functools.cached_property
     def statistics(self) -> tuple[Quad, Quad]:
+        """Mean and population variance, quad."""
         return eq.batch_statistics(self.x, self.config.reduce_axes)
 
     @property
     def mean(self) -> Quad:
+        """The batch mean, quad."""
         return self.statistics[0]
 
     @property
     def var(self) -> Quad:
+        """The population variance, quad."""
         return self.statistics[1]
 
     @functools.cached_property
     def abs_x(self) -> np.ndarray:
+        """|x|."""
         return np.abs(double(self.x))
 
     @functools.cached_property
     def abs_mean(self) -> np.ndarray:
+        """|mean|."""
         return np.abs(double(self.mean))
 
     @functools.cached_property
     def var64(self) -> np.ndarray:
+        """The population variance in float64."""
         return double(self.var)
 
     @functools.cached_property
     def mean_abs(self) -> np.ndarray:
+        """Mean of |x|."""
         return np.mean(self.abs_x, axis=self.config.reduce_axes, keepdims=True)
 
     @functools.cached_property
     def mean_square(self) -> np.ndarray:
+        """Mean of x^2."""
         return np.mean(self.abs_x * self.abs_x, axis=self.config.reduce_axes, keepdims=True)
 
     @functools.cached_property
     def spread(self) -> np.ndarray:
+        """The largest |x - mean| of the channel."""
         return np.max(np.abs(double(self.x - self.mean)), axis=self.config.reduce_axes, keepdims=True)
 
     @functools.cached_property
@@ -92,22 +102,27 @@ class Normalisation:
 
     @functools.cached_property
     def inv_std(self) -> Quad:
+        """1 / sqrt(var + epsilon), quad."""
         return eq.inv_std(self.var, self.batch.config.epsilon)
 
     @functools.cached_property
     def zhat(self) -> Quad:
+        """The normalised x, quad."""
         return eq.normalise(self.batch.x, self.mean, self.var, self.batch.config.epsilon)
 
     @functools.cached_property
     def abs_z(self) -> np.ndarray:
+        """|zhat|."""
         return np.abs(double(self.zhat))
 
     @functools.cached_property
     def inv_std64(self) -> np.ndarray:
+        """inv_std in float64."""
         return double(self.inv_std)
 
     @functools.cached_property
     def reach(self) -> np.ndarray:
+        """|x| + |mean|."""
         return self.batch.abs_x + np.abs(double(self.mean))
 
 
@@ -126,26 +141,32 @@ class Cotangent:
 
     @functools.cached_property
     def axes(self) -> tuple[int, ...]:
+        """The reduced axes."""
         return self.normalisation.batch.config.reduce_axes
 
     @functools.cached_property
     def mean_dy(self) -> Quad:
+        """Mean of dy, quad."""
         return np.mean(self.dy, axis=self.axes, keepdims=True)
 
     @functools.cached_property
     def mean_dy_zhat(self) -> Quad:
+        """Mean of dy zhat, quad."""
         return np.mean(self.dy * self.normalisation.zhat, axis=self.axes, keepdims=True)
 
     @functools.cached_property
     def abs_dy(self) -> np.ndarray:
+        """|dy|."""
         return np.abs(double(self.dy))
 
     @functools.cached_property
     def mean_abs(self) -> np.ndarray:
+        """Mean of |dy|."""
         return np.mean(self.abs_dy, axis=self.axes, keepdims=True)
 
     @functools.cached_property
     def mean_reach(self) -> np.ndarray:
+        """Mean of |dy| (|x| + |mean|)."""
         return np.mean(self.abs_dy * self.normalisation.reach, axis=self.axes, keepdims=True)
 
     def mean_of(self, weight: np.ndarray) -> np.ndarray:

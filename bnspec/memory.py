@@ -18,12 +18,12 @@ def remembered(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S
     """
     slot = f"_remembered_{method.__name__}"
 
-    @functools.wraps(method)
-    def once(self: S, *args: P.args, **kwargs: P.kwargs) -> R:
+    def once(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
         known: dict[Any, R] = self.__dict__.setdefault(slot, {})
         key = (args, tuple(kwargs.items()))
         if key not in known:
             known[key] = method(self, *args, **kwargs)
         return known[key]
 
+    functools.update_wrapper(once, method)
     return once

@@ -67,13 +67,21 @@ class Observation:
                 }
             )
         specs, buffers = pack(arrays)
-        head = {"status": self.status, "message": self.message, "seconds": self.seconds, "steps": steps, "arrays": specs}
+        head = {
+            "status": self.status,
+            "message": self.message,
+            "seconds": self.seconds,
+            "steps": steps,
+            "arrays": specs,
+        }
         return head, buffers
 
     @classmethod
     def from_header(cls, data: Mapping[str, Any], buffers: List[bytes]) -> Observation:
         """The inverse of ``header``."""
-        groups: List[Dict[str, Dict[str, np.ndarray]]] = [{"outputs": {}, "before": {}, "after": {}} for _ in data["steps"]]
+        groups: List[Dict[str, Dict[str, np.ndarray]]] = [
+            {"outputs": {}, "before": {}, "after": {}} for _ in data["steps"]
+        ]
         for key, array in unpack(data["arrays"], buffers).items():
             index, group, name = key.split("/", 2)
             groups[int(index)][group][name] = array

@@ -34,7 +34,7 @@ class Expected:
     """One output: its exact value and, per tier, the bound of each element. A NaN value is one that nothing is said of."""
 
     value: Quad
-    bounds: Mapping[str, np.ndarray]
+    bounds: Mapping[Tier, np.ndarray]
 
     @functools.cached_property
     def rounded(self) -> np.ndarray:
@@ -95,9 +95,7 @@ class _Profiled:
     def __init__(self, oracle: Oracle, profile: Profile, epsilon: float) -> None:
         self.oracle, self.case, self.profile, self.epsilon = oracle, oracle.case, profile, epsilon
         config = self.case.config
-        self.units: dict[Tier, Units] = {
-            t: units_of(profile, config.dtype, config.parameter_dtype, t) for t in TIERS
-        }
+        self.units: dict[Tier, Units] = {t: units_of(profile, config.dtype, config.parameter_dtype, t) for t in TIERS}
         ones, zeros = np.ones(config.channels), np.zeros(config.channels)
         self.gamma = broadcast(self.case.arrays.get("gamma", ones), config)
         self.beta = broadcast(self.case.arrays.get("beta", zeros), config)
@@ -139,7 +137,9 @@ class _Profiled:
             "y": Expected(
                 y,
                 {
-                    t: bounds.output_error(norm, self.abs_gamma, self.abs_beta, size, self.errors(x, t)[1], self.units[t])
+                    t: bounds.output_error(
+                        norm, self.abs_gamma, self.abs_beta, size, self.errors(x, t)[1], self.units[t]
+                    )
                     for t in TIERS
                 },
             )
@@ -154,7 +154,9 @@ class _Profiled:
         errors = {}
         for tier in TIERS:
             relative, zhat = self.errors(x, tier)
-            errors[tier] = bounds.training_gradient_error(cotangent, self.abs_gamma, size, zhat, relative, self.units[tier], tier)
+            errors[tier] = bounds.training_gradient_error(
+                cotangent, self.abs_gamma, size, zhat, relative, self.units[tier], tier
+            )
         return self.gradients(cotangent, dx, errors)
 
     def running(self, x: str, before: State) -> dict[str, Expected]:
@@ -218,7 +220,7 @@ class _Profiled:
         return answers
 
     def gradients(
-        self, cotangent: Cotangent, dx: Quad, errors: Mapping[str, bounds.GradientError]
+        self, cotangent: Cotangent, dx: Quad, errors: Mapping[Tier, bounds.GradientError]
     ) -> dict[str, Expected]:
         """dx, dgamma and dbeta with their bounds; without affine only dx."""
         count = cotangent.normalisation.batch.count
@@ -264,7 +266,7 @@ class _Profiled:
         given = quad(self.case.arrays[step.inputs[0]])
         forward = step.call == "transform"
         value = (eq.input_transform if forward else eq.input_inverse)(given, mean, safe)
-        sizes = [np.abs(double(a)) for a in (given, mean, safe, value)]
+        sizes = tuple(np.abs(double(a)) for a in (given, mean, safe, value))
         error = bounds.transform_error if forward else bounds.inverse_error
-        per_tier = {t: np.where(constant, math.nan, error(*sizes, units)) for t, units in self.units.items()}
+        per_tier = {t: np.where(constant, math.nan, error(sizes, units)) for t, units in self.units.items()}
         return {"y" if forward else "x": Expected(value, per_tier)}

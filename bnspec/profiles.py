@@ -118,7 +118,8 @@ class Profile:
                 "the known ones are " + ", ".join(sorted(known)) + ".",
                 "remove or rename them.",
             )
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in data.items()})
+        fields: Dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+        return cls(**fields)
 
     def declines(self, x_dtype: str, parameter_dtype: str, rank: int, channel_axis: int, affine: bool) -> str:
         """Why a case of this form is outside what the backend offers; empty when it is inside."""

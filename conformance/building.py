@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from typing import Any
 
 import numpy as np
@@ -127,7 +128,9 @@ def parameters(plan: Plan, config: LayerConfig, rng: np.random.RandomState) -> d
         }
         arrays["gamma"] = gammas[plan.gamma].astype(dtype)
         arrays["beta"] = (0.25 + 0.5 * ((c * 7) % 13) - 2.0).astype(dtype)
-    means = {"initial": np.zeros(config.channels)}.get(plan.state, 5.0 + 0.75 * ((c * 3) % 8) * np.where(c % 2, -1.0, 1.0))
+    means = {"initial": np.zeros(config.channels)}.get(
+        plan.state, 5.0 + 0.75 * ((c * 3) % 8) * np.where(c % 2, -1.0, 1.0)
+    )
     variances = {
         "distinct": 9.0 - 0.5 * ((c * 5) % 16),
         "initial": np.ones(config.channels),
@@ -167,7 +170,7 @@ def input_norm_case(plan: ScalingPlan) -> Case:
     whole = draw_x(plan.x, rng, config, form.shape)
     unseen = draw_x(plan.unseen, rng, config, (min(3, form.shape[0]) or 1, *form.shape[1:]))
     ends = np.cumsum((0, *plan.chunks)) if plan.chunks else np.array([0, form.shape[0]])
-    chunks = {f"chunk{i}": whole[a:b].copy() for i, (a, b) in enumerate(zip(ends[:-1], ends[1:], strict=True))}
+    chunks = {f"chunk{i}": whole[a:b].copy() for i, (a, b) in enumerate(itertools.pairwise(ends))}
     arrays = {"x": whole, "unseen": unseen, "normal": rng.standard_normal(unseen.shape).astype(whole.dtype), **chunks}
     steps = (
         Step("fit", tuple(chunks), fresh=True),

@@ -32,20 +32,32 @@ def batch_norm_plans() -> Iterator[tuple[str, Plan]]:
     """(what it is for, plan), most telling first."""
     for form in (TINY, IMAGE, IMAGE_LAST):
         yield "a plain case: everything distinct, nothing default", Plan(form, seed=11)
-        yield "epsilon far above the variance: where it stands", Plan(form, "narrow", epsilon=1.0, state="like_x", seed=12)
+        yield (
+            "epsilon far above the variance: where it stands",
+            Plan(form, "narrow", epsilon=1.0, state="like_x", seed=12),
+        )
         yield "decay 0: the batch statistics bare", Plan(form, "wide", decay=0.0, seed=13)
         yield "decay 1: nothing may move", Plan(form, decay=1.0, cotangent="constant", seed=14)
         yield "a tiny epsilon that counts", Plan(form, "like_epsilon", epsilon=SMALL, state="like_epsilon", seed=15)
-        yield "an epsilon below 1e-5 on constant channels", Plan(form, "constant", epsilon=1e-12, state="like_epsilon", seed=16)
+        yield (
+            "an epsilon below 1e-5 on constant channels",
+            Plan(form, "constant", epsilon=1e-12, state="like_epsilon", seed=16),
+        )
         yield "cancellation", Plan(form, "mean_1e4", state="like_x", seed=17)
-        yield "a constant cotangent: the null space of dx", Plan(form, "narrow", cotangent="constant", gamma="zeros", seed=18)
+        yield (
+            "a constant cotangent: the null space of dx",
+            Plan(form, "narrow", cotangent="constant", gamma="zeros", seed=18),
+        )
     for form in (LINE, LINE_LAST, VOLUME, VOLUME_LAST, MIDDLE, ROWS):
         yield "this rank and axis", Plan(form, "wide", epsilon=2.0**-4, decay=0.5, cotangent="ramp", seed=21)
         yield "this rank and axis, with a large mean", Plan(form, "mean_1e4", x2="narrow", epsilon=1e-5, seed=22)
     for layout in LAYOUTS[1:]:
         other = "packed" if layout in ("expanded", "stepped") else layout
         yield f"x {layout}", Plan(IMAGE, "wide", layout=layout, dy_layout=other, seed=31)
-        yield f"x packed, dy {layout}", Plan(IMAGE, "ordinary", dy_layout="sliced" if layout == "expanded" else layout, seed=32)
+        yield (
+            f"x packed, dy {layout}",
+            Plan(IMAGE, "ordinary", dy_layout="sliced" if layout == "expanded" else layout, seed=32),
+        )
     for kind in ("mean_1e2", "mean_1e6", "near_constant", "huge", "tiny", "subnormal", "exact", "outlier", "sorted"):
         yield f"values: {kind}", Plan(ROWS, kind, seed=41)
         yield f"values: {kind}, in float64", Plan(_double(ROWS), kind, epsilon=1e-5, seed=42)
@@ -59,23 +71,35 @@ def batch_norm_plans() -> Iterator[tuple[str, Plan]]:
     for dtype in ("float16", "bfloat16"):
         for parameter in ("float32", dtype):
             for form in (_half(IMAGE, dtype, parameter), _half(ROWS, dtype, parameter)):
-                yield f"{dtype} x, {parameter} parameters", Plan(form, "mean_1e2", state="extreme", epsilon=1e-3, seed=61)
-                yield f"{dtype} x, {parameter} parameters, wide", Plan(form, "wide", cotangent="ramp", decay=0.5, seed=62)
+                yield (
+                    f"{dtype} x, {parameter} parameters",
+                    Plan(form, "mean_1e2", state="extreme", epsilon=1e-3, seed=61),
+                )
+                yield (
+                    f"{dtype} x, {parameter} parameters, wide",
+                    Plan(form, "wide", cotangent="ramp", decay=0.5, seed=62),
+                )
         bare = dataclasses.replace(_half(IMAGE, dtype), affine=False)
         yield f"{dtype} x without gamma and beta", Plan(bare, "wide", seed=63)
-    yield "more terms than float16 counts, a sum beyond 65,504", Plan(_half(Form((2, 2, 129, 33), 1), "float16"), "pixels", seed=64)
+    yield (
+        "more terms than float16 counts, a sum beyond 65,504",
+        Plan(_half(Form((2, 2, 129, 33), 1), "float16"), "pixels", seed=64),
+    )
     yield "more terms than bfloat16 counts", Plan(_half(Form((2, 2, 129, 33), 1), "bfloat16"), "pixels", seed=65)
     for count, channels in ((33, 31), (31, 33), (257, 2), (64, 65), (1025, 3)):
         yield "extents around blocks", Plan(Form((count, channels), 1), "wide", cotangent="ramp", seed=71)
-    for shape in ((3, 2, 11, 31), (2, 3, 16, 17), (1, 33, 8, 4), (2, 5, 129, 1)):
+    shapes: tuple[tuple[int, ...], ...] = ((3, 2, 11, 31), (2, 3, 16, 17), (1, 33, 8, 4), (2, 5, 129, 1))
+    for shape in shapes:
         yield "spatial extents around blocks", Plan(Form(shape, 1), "wide", cotangent="ramp", seed=72)
     yield "many values", Plan(Form((7, 3, 41, 17), 1), "mean_1e4", state="like_x", seed=73)
     yield "many values, channels last", Plan(Form((7, 41, 17, 3), 3), "mean_1e4", state="like_x", seed=74)
-    for shape in ((1, 3), (1, 3, 1, 1)):
+    singles: tuple[tuple[int, ...], ...] = ((1, 3), (1, 3, 1, 1))
+    for shape in singles:
         yield "one value per channel", Plan(Form(shape, 1), seed=81)
         yield "one value per channel, tiny epsilon", Plan(Form(shape, 1), "wide", epsilon=1e-12, decay=0.0, seed=82)
     yield "one value per channel, channels last", Plan(Form((1, 1, 1, 3), 3), seed=83)
-    for shape in ((0, 3), (0, 3, 5, 2)):
+    empties: tuple[tuple[int, ...], ...] = ((0, 3), (0, 3, 5, 2))
+    for shape in empties:
         yield "an empty batch", Plan(Form(shape, 1), seed=84)
     yield "an empty batch, channels last", Plan(Form((0, 5, 2, 3), 3), seed=85)
     yield "an initial state of 0 and 1", Plan(IMAGE, "wide", state="initial", seed=91)
@@ -93,7 +117,12 @@ def scaling_plans() -> Iterator[tuple[str, ScalingPlan]]:
     yield "constant features", ScalingPlan(form, "constant", "ordinary", (5, 11), 106)
     yield "nearly constant features", ScalingPlan(form, "near_constant", "ordinary", (5, 11), 107)
     yield "small spreads", ScalingPlan(form, "tiny", "ordinary", (5, 11), 108)
-    yield "in float64", ScalingPlan(dataclasses.replace(form, dtype="float64", parameter_dtype="float64"), "mean_1e6", "wide", (5, 11), 109)
+    yield (
+        "in float64",
+        ScalingPlan(
+            dataclasses.replace(form, dtype="float64", parameter_dtype="float64"), "mean_1e6", "wide", (5, 11), 109
+        ),
+    )
 
 
 def catalogue() -> list[Case]:

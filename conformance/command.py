@@ -26,7 +26,13 @@ def _seed(text: str) -> int:
 
 def _configure_verify(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--backend", action="append", default=[], metavar="GLOB", help="backends, or package.module:Class (default: all)")
+    add(
+        "--backend",
+        action="append",
+        default=[],
+        metavar="GLOB",
+        help="backends, or package.module:Class (default: all)",
+    )
     add("--device", action="append", default=[], metavar="GLOB", help="devices: cpu, cuda:0, '*' (default: cpu)")
     add("--clause", action="append", default=[], metavar="GLOB", help="clauses or families (default: all)")
     add("--effort", choices=("quick", "standard", "thorough"), default="quick", help="how many cases (default: quick)")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -43,7 +42,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(scope="session")
-def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """The run that all tests look at."""
     config = request.config
     folder: Path = tmp_path_factory.mktemp("conformance") / "run"
@@ -56,4 +55,4 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         out=folder,
     )
     found, _ = verify(asked, "pytest conformance", quiet=True)
-    yield found
+    return found

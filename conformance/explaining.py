@@ -28,7 +28,10 @@ def _full(clause: Clause) -> str:
         ("catches", ", ".join(clause.catches) or "no public report on file"),
         ("mutants", ", ".join(killed) or "none of those it is named for"),
     )
-    lines = [f"{clause.id}  ({clause.level})", *textwrap.wrap(clause.statement, 96, initial_indent="  ", subsequent_indent="  ")]
+    lines = [
+        f"{clause.id}  ({clause.level})",
+        *textwrap.wrap(clause.statement, 96, initial_indent="  ", subsequent_indent="  "),
+    ]
     for label, value in rows:
         wrapped = textwrap.wrap(value, 84) or [""]
         lines.append(f"  {label:<12}{wrapped[0]}")

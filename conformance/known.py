@@ -49,7 +49,9 @@ class Known:
     def __post_init__(self) -> None:
         unknown = [c for c in self.clauses if c not in CLAUSES]
         if unknown or self.kind not in CLASSES:
-            raise UsageError(f"a known deviation names {unknown or self.kind!r}.", "no such clause or class.", "mend known.py.")
+            raise UsageError(
+                f"a known deviation names {unknown or self.kind!r}.", "no such clause or class.", "mend known.py."
+            )
 
     def covers(self, backend: str, versions: Mapping[str, str], clause: str, case: Case) -> bool:
         """Whether this is the deviation of that clause on that case."""

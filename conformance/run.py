@@ -84,8 +84,7 @@ class Trial:
     writer: RunWriter
     progress: Callable[[Target, int, str], None]
     counts: collections.Counter[str] = field(default_factory=collections.Counter)
-    seconds: collections.Counter[str] = field(default_factory=collections.Counter)
-    _shrunk: dict[tuple[str, str], Case] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=lambda: collections.defaultdict(float))
 
     def run(self) -> list[Finding]:
         """Open the target, hear every case, shrink what deviates, write everything; returns the findings."""

@@ -18,7 +18,9 @@ from bnspec.errors import UsageError
 Reduction = Callable[[Case], Iterator[Case]]
 
 
-def shrink(case: Case, fails: Callable[[Case], bool], seconds: float, clock: Callable[[], float] = time.monotonic) -> Case:
+def shrink(
+    case: Case, fails: Callable[[Case], bool], seconds: float, clock: Callable[[], float] = time.monotonic
+) -> Case:
     """The plainest case found for which ``fails`` holds, starting from one for which it holds."""
     end = clock() + seconds
     progress = True

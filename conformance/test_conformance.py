@@ -12,7 +12,9 @@ from bnspec.reports.store import Run
 
 def finding_of(run: Run, target: Target, clause: str) -> Finding:
     """The run's finding for a clause on a target."""
-    return next(f for f in run.findings if (f.backend, f.device, f.clause) == (target.entry.name, target.device, clause))
+    return next(
+        f for f in run.findings if (f.backend, f.device, f.clause) == (target.entry.name, target.device, clause)
+    )
 
 
 def test_target_conforms_to_the_clause(run: Run, target: Target, clause: str) -> None:
@@ -35,8 +37,6 @@ def test_known_deviations_of_the_target_still_happen(run: Run, target: Target) -
         pytest.skip(f"{record.status}: {record.reason}")
     mine = [k for k in KNOWN if k.concerns(target.entry.name, record.versions)]
     stale = [
-        f"{k.clauses[0]}: {k}"
-        for k in mine
-        if not any(str(k) in finding_of(run, target, c).known for c in k.clauses)
+        f"{k.clauses[0]}: {k}" for k in mine if not any(str(k) in finding_of(run, target, c).known for c in k.clauses)
     ]
     assert not stale, "remove or narrow in conformance/known.py: " + "; ".join(stale)

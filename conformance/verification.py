@@ -82,7 +82,12 @@ def _writer(request: Request, command: str, options: dict[str, Any]) -> tuple[Ru
         manifest = new_manifest("verify", command, request.seed, request.effort, options)
         return RunWriter.create(request.out, manifest), {}
     run = read_run(request.resume)
-    same = (run.manifest.seed, run.manifest.effort, run.manifest.options.get("clauses"), run.manifest.options.get("targets"))
+    same = (
+        run.manifest.seed,
+        run.manifest.effort,
+        run.manifest.options.get("clauses"),
+        run.manifest.options.get("targets"),
+    )
     if same != (request.seed, request.effort, options["clauses"], options["targets"]):
         raise UsageError(
             f"{request.resume} was asked for something else.",
@@ -125,5 +130,3 @@ class Progress:
         """Clear the line."""
         if self._live:
             self._stream.write("\r\x1b[K")
-
-

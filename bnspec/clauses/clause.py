@@ -39,7 +39,9 @@ class Clause:
 
     def __post_init__(self) -> None:
         if self.level not in ("MUST", "SHOULD", "MAY") or self.id.count(".") != 1:
-            raise UsageError(f"clause {self.id!r} of level {self.level!r} is malformed.", "ids are family.name.", "mend it.")
+            raise UsageError(
+                f"clause {self.id!r} of level {self.level!r} is malformed.", "ids are family.name.", "mend it."
+            )
 
     @property
     def family(self) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bnspec.bounds import Tier
 from bnspec.case import Case, Step
 from bnspec.conformance.checks.examination import Examination, Judgement, Mask
 from bnspec.oracle import Oracle
@@ -54,7 +55,7 @@ def only_if(predicate: Callable[[Case, Step], bool]) -> Domain:
 
 
 def within(
-    clause: str, calls: tuple[str, ...], outputs: tuple[str, ...], domain: Domain = everywhere, tier: str = "lenient"
+    clause: str, calls: tuple[str, ...], outputs: tuple[str, ...], domain: Domain = everywhere, tier: Tier = "lenient"
 ) -> Check:
     """The check that these outputs of these calls stay within their bounds, on the domain."""
 

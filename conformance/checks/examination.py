@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from bnspec.arithmetic import double
+from bnspec.bounds import Tier
 from bnspec.case import Case, Step
 from bnspec.comparison import ratios_of
 from bnspec.memory import remembered
@@ -48,12 +49,14 @@ class Examination:
 
     def __init__(self, case: Case, observation: Observation, profile: Profile, oracle: Oracle) -> None:
         self.case, self.observation, self.profile, self.oracle = case, observation, profile, oracle
-        self._errors: dict[tuple[int, str, str], np.ndarray | None] = {}
+        self._errors: dict[tuple[int, str, Tier], np.ndarray | None] = {}
 
     def step(self, i: int) -> Step:
+        """The i-th call."""
         return self.case.steps[i]
 
     def result(self, i: int) -> StepResult:
+        """How the i-th call ended."""
         return self.observation.steps[i]
 
     @remembered
@@ -78,7 +81,7 @@ class Examination:
         result = self.result(i)
         return result.after.get(name) if name.startswith("running_") else result.outputs.get(name)
 
-    def ratios(self, i: int, name: str, tier: str) -> np.ndarray | None:
+    def ratios(self, i: int, name: str, tier: Tier) -> np.ndarray | None:
         """error / bound per element; NaN where nothing is said. None when there is no such output or none is expected."""
         key = (i, name, tier)
         if key not in self._errors:
@@ -87,7 +90,7 @@ class Examination:
         return self._errors[key]
 
     def within(
-        self, i: int, names: tuple[str, ...], tier: str = "lenient", channels: Mask | None = None
+        self, i: int, names: tuple[str, ...], tier: Tier = "lenient", channels: Mask | None = None
     ) -> Judgement | None:
         """The worst ratio of these outputs over these channels; None when no element can be judged."""
         worst: tuple[float, str, tuple[int, ...]] | None = None
@@ -100,11 +103,11 @@ class Examination:
         return Judgement(worst[0], {} if worst[0] <= 1.0 else self.evidence(i, *worst[1:], tier))
 
     @remembered
-    def worst(self, i: int, name: str, tier: str) -> tuple[float, tuple[int, ...]] | None:
+    def worst(self, i: int, name: str, tier: Tier) -> tuple[float, tuple[int, ...]] | None:
         """The largest ratio of an output and its index; None when no element can be judged."""
         return self._worst_of(i, name, tier, None)
 
-    def _worst_of(self, i: int, name: str, tier: str, channels: Mask | None) -> tuple[float, tuple[int, ...]] | None:
+    def _worst_of(self, i: int, name: str, tier: Tier, channels: Mask | None) -> tuple[float, tuple[int, ...]] | None:
         ratios = self.ratios(i, name, tier)
         if ratios is None or ratios.size == 0:
             return None
@@ -116,7 +119,7 @@ class Examination:
         ratio = float(visible.reshape(-1)[flat])
         return None if ratio < 0.0 else (ratio, tuple(int(k) for k in np.unravel_index(flat, visible.shape)))
 
-    def evidence(self, i: int, name: str, index: tuple[int, ...], tier: str) -> dict[str, Any]:
+    def evidence(self, i: int, name: str, index: tuple[int, ...], tier: Tier) -> dict[str, Any]:
         """The element's numbers, for people."""
         expected, got = self.expected(i)[name], self.got(i, name)
         assert got is not None
@@ -163,4 +166,7 @@ def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
     if a.tobytes() == b.tobytes():
         return True
     x, y = a.astype(np.float64), b.astype(np.float64)
-    return bool(np.array_equal(x, y, equal_nan=True) and np.array_equal(np.signbit(x) & ~np.isnan(x), np.signbit(y) & ~np.isnan(y)))
+    return bool(
+        np.array_equal(x, y, equal_nan=True)
+        and np.array_equal(np.signbit(x) & ~np.isnan(x), np.signbit(y) & ~np.isnan(y))
+    )

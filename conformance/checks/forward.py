@@ -122,7 +122,11 @@ def repeatable(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     """The same call on the same state gives the same bits."""
 
     def alike(j: int) -> bool:
-        return exam.step(j).call == exam.step(i).call and exam.step(j).inputs == exam.step(i).inputs and same_state(exam, i, j)
+        return (
+            exam.step(j).call == exam.step(i).call
+            and exam.step(j).inputs == exam.step(i).inputs
+            and same_state(exam, i, j)
+        )
 
     j = earlier(exam, i, alike)
     if j is None:
@@ -131,7 +135,11 @@ def repeatable(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     for now, then in groups:
         for name in now:
             if name not in then or not same_bits(now[name], then[name]):
-                return law(False, f"{name} differs in bits from step {j}'s", {"step": i, "call": exam.step(i).call, "output": name})
+                return law(
+                    False,
+                    f"{name} differs in bits from step {j}'s",
+                    {"step": i, "call": exam.step(i).call, "output": name},
+                )
     return law(True, "", {})
 
 
@@ -209,7 +217,10 @@ CHECKS = (
         "inference.value_is_independent_of_batch", ("inference",), ("y",), only_if(lambda case, step: is_part(step))
     ),
     Check(
-        "inference.bits_are_independent_of_batch", ("inference",), bits_of_part, only_if(lambda case, step: is_part(step))
+        "inference.bits_are_independent_of_batch",
+        ("inference",),
+        bits_of_part,
+        only_if(lambda case, step: is_part(step)),
     ),
     Check("inference.repeatable", INFERENCE, repeatable, everywhere),
 )

@@ -30,7 +30,9 @@ def forward_agrees(exam: Examination, i: int, channels: Mask) -> Judgement | Non
     j = earlier(
         exam,
         i,
-        lambda j: exam.step(j).call == plain and exam.step(j).inputs[0] == exam.step(i).inputs[0] and same_state(exam, i, j),
+        lambda j: (
+            exam.step(j).call == plain and exam.step(j).inputs[0] == exam.step(i).inputs[0] and same_state(exam, i, j)
+        ),
     )
     if j is None:
         return None

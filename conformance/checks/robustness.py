@@ -71,7 +71,13 @@ def keeps_dtypes(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     for name, array in (*result.outputs.items(), *result.after.items()):
         expected = wanted.get(name) or result.before[name].dtype.name
         if array.dtype.name != expected:
-            evidence = {"step": i, "call": exam.step(i).call, "output": name, "expected": expected, "got": array.dtype.name}
+            evidence = {
+                "step": i,
+                "call": exam.step(i).call,
+                "output": name,
+                "expected": expected,
+                "got": array.dtype.name,
+            }
             return law(False, f"{name} is {array.dtype.name}", evidence)
     return law(True, "", {})
 
@@ -102,7 +108,13 @@ def _finite_state(exam: Examination, i: int, channels: Mask) -> Judgement | None
             bad &= channels & np.isfinite(before[name].astype(np.float64))
         if bad.any():
             k = int(np.nonzero(bad)[0][0])
-            evidence = {"step": i, "call": exam.step(i).call, "output": name, "index": [k], "got": repr(float(array[k]))}
+            evidence = {
+                "step": i,
+                "call": exam.step(i).call,
+                "output": name,
+                "index": [k],
+                "got": repr(float(array[k])),
+            }
             return law(False, f"{name} became {array[k]}", evidence)
     return law(True, "", {})
 

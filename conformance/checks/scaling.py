@@ -14,7 +14,9 @@ def constant_features(oracle: Oracle, step: Step) -> Mask:
     """Features that are constant in the training set, "x"."""
     case = oracle.case
     x = case.arrays["x"].astype(np.float64)
-    return np.asarray(np.ptp(x, axis=case.config.reduce_axes) == 0.0) if x.size else np.zeros(case.config.channels, bool)
+    return (
+        np.asarray(np.ptp(x, axis=case.config.reduce_axes) == 0.0) if x.size else np.zeros(case.config.channels, bool)
+    )
 
 
 def finite_on_constants(exam: Examination, i: int, channels: Mask) -> Judgement | None:
@@ -62,9 +64,7 @@ CHECKS = (
     within("input.fit", ("fit",), ("mean", "var"), whole),
     within("input.fit_is_stable", ("fit",), ("mean", "var"), filled, "permissive"),
     within("input.chunks_do_not_matter", ("fit",), ("mean", "var"), chunked),
-    Check(
-        "input.empty_chunk_changes_nothing", ("fit",), ignores_empty_chunks, only_if(has_empty), reads_errors=True
-    ),
+    Check("input.empty_chunk_changes_nothing", ("fit",), ignores_empty_chunks, only_if(has_empty), reads_errors=True),
     within("input.transform", ("transform",), ("y",)),
     within("input.inverse", ("inverse",), ("x",)),
     Check("input.constant_feature_is_finite", ("transform",), finite_on_constants, constant_features),

@@ -66,7 +66,9 @@ def try_planted(planted: Planted, cases: Sequence[Case], shared: Cases) -> Row:
             verdicts = court.hear(case, worker.run(case), shared.oracle(case))
             if not first and any(j is not None and not j.holds for j in verdicts.values()):
                 first = number
-    return Row(planted, tuple(c for c, t in court.tallies.items() if t.verdict in ("deviates", "crashed", "timeout")), first)
+    return Row(
+        planted, tuple(c for c, t in court.tallies.items() if t.verdict in ("deviates", "crashed", "timeout")), first
+    )
 
 
 def kill_matrix(
@@ -115,7 +117,9 @@ def print_matrix(names: Sequence[str], effort: str, seed: int, jobs: int, as_jso
     if not names:
         print("clauses that killed no mutant (mistrusted): " + (", ".join(mistrusted) or "none"))
     for row in wrong:
-        print(f"WRONG: {row.planted.kind} {row.planted.name}: expected {', '.join(row.planted.killed_by) or 'no accusation'}")
+        print(
+            f"WRONG: {row.planted.kind} {row.planted.name}: expected {', '.join(row.planted.killed_by) or 'no accusation'}"
+        )
     return DEVIATES if wrong else CONFORMS
 
 

@@ -23,7 +23,12 @@ class PlainLayer(Layer):
     killed_by: Tuple[str, ...] = ()
 
     def __init__(
-        self, config: LayerConfig, gamma: Optional[Array], beta: Optional[Array], running_mean: Array, running_var: Array
+        self,
+        config: LayerConfig,
+        gamma: Optional[Array],
+        beta: Optional[Array],
+        running_mean: Array,
+        running_var: Array,
     ) -> None:
         self.config = config
         self.raw_gamma, self.raw_beta = gamma, beta
@@ -182,7 +187,11 @@ class PlainScaler(Scaler):
 
     def fit(self, chunks: Sequence[Array]) -> None:
         """Learn the statistics of all chunks."""
-        count, mean, squares = 0, np.zeros(self.config.channel_shape, self.work), np.zeros(self.config.channel_shape, self.work)
+        count, mean, squares = (
+            0,
+            np.zeros(self.config.channel_shape, self.work),
+            np.zeros(self.config.channel_shape, self.work),
+        )
         for chunk in (c.astype(self.work) for c in chunks if c.size):
             count, mean, squares = self.merged(count, mean, squares, chunk)
         self.count, self.mean, self.var = count, mean, squares / self.work.type(count)
@@ -231,8 +240,8 @@ class PlainAdapter(Adapter):
 
     def layer(self, config: LayerConfig, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> Layer:
         """A layer of the class under test."""
-        return self.layer_class(config, gamma, beta, running_mean, running_var)  # type: ignore[no-any-return]
+        return self.layer_class(config, gamma, beta, running_mean, running_var)
 
     def scaler(self, config: LayerConfig) -> Scaler:
         """A scaler of the class under test."""
-        return self.scaler_class(config)  # type: ignore[no-any-return]
+        return self.scaler_class(config)

@@ -213,7 +213,5 @@ class TransformRefits(PlainScaler):
 
 
 MUTANTS = tuple(
-    v
-    for v in list(globals().values())
-    if isinstance(v, type) and issubclass(v, (PlainLayer, PlainScaler)) and getattr(v, "family", "")
+    v for v in list(globals().values()) if isinstance(v, type) and issubclass(v, (PlainLayer, PlainScaler)) and v.family
 )

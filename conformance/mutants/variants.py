@@ -65,7 +65,11 @@ class BlocksMerged(SequentialSums):
             n = block.shape[1]
             own = block.mean(axis=1)
             delta, total = own - mean, count + n
-            squares = squares + np.square(block - own[:, None]).sum(axis=1) + delta * delta * self.work.type(count * n / total)
+            squares = (
+                squares
+                + np.square(block - own[:, None]).sum(axis=1)
+                + delta * delta * self.work.type(count * n / total)
+            )
             mean, count = mean + delta * self.work.type(n / total), total
         var = squares / self.work.type(count)
         return mean.reshape(self.config.channel_shape), var.reshape(self.config.channel_shape)

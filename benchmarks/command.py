@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
 from pathlib import Path
 
@@ -71,7 +70,7 @@ def _run(arguments: argparse.Namespace) -> int:
         arguments.seed,
         arguments.out,
     )
-    run, status = bench(request, shlex.join(["bnspec", *sys.argv[1:]]), quiet=arguments.json)
+    run, status = bench(request, arguments.command_line, quiet=arguments.json)
     if arguments.json:
         print(json.dumps(run_document([run]), indent=1, allow_nan=False))
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -28,7 +29,10 @@ SUMMARIES = {
 
 @dataclass(frozen=True)
 class Command:
-    """A command: its help with an example, its arguments, and what it does; ``run`` returns the exit status."""
+    """A command: its help with an example, its arguments, and what it does.
+
+    ``run`` gets the parsed arguments, with the whole call as ``command_line``, and returns the exit status.
+    """
 
     help: str
     example: str
@@ -89,7 +93,9 @@ def _run(entry: EntryPoint, words: Sequence[str]) -> int:
     )
     command.configure(parser)
     try:
-        return command.run(parser.parse_args(words))
+        arguments = parser.parse_args(words)
+        arguments.command_line = shlex.join(["bnspec", entry.name, *words])
+        return command.run(arguments)
     except BnspecError as error:
         sys.stderr.write(f"bnspec {entry.name}: {error}\n")
         return error.exit_status

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shlex
-import sys
 from pathlib import Path
 
 from bnspec.cli import CONFORMS, Command
@@ -63,7 +61,7 @@ def _verify(arguments: argparse.Namespace) -> int:
         arguments.out,
         arguments.resume,
     )
-    run, status = verify(request, shlex.join(["bnspec", *sys.argv[1:]]), quiet=arguments.json)
+    run, status = verify(request, arguments.command_line, quiet=arguments.json)
     if arguments.json:
         print(json.dumps(run_document([run]), indent=1, allow_nan=False))
         return status

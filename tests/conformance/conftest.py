@@ -1,0 +1,16 @@
+"""What the tests of the suite share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+SUPPORT = Path(__file__).resolve().parents[1] / "support"
+
+
+@pytest.fixture
+def planted_on_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers find tests/support/planted_adapters.py."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(SUPPORT), os.environ.get("PYTHONPATH", "")]))

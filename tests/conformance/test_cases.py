@@ -1,0 +1,97 @@
+"""Where cases come from, and how they become small."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import hypothesis
+import numpy as np
+import pytest
+
+from bnspec.case import Case
+from bnspec.conformance.catalogue import catalogue
+from bnspec.conformance.layouts import LAYOUTS, lay_out
+from bnspec.conformance.shrinking import shrink
+from bnspec.conformance.strategies import cases, draw, forms, input_cases
+from bnspec.conformance.values import INPUT_TYPES
+
+
+def test_the_same_seed_gives_the_same_cases_in_another_process() -> None:
+    """Whatever else is imported there."""
+    program = "{}; from bnspec.conformance.effort import cases_of; print(','.join(c.id for c in cases_of('quick', 3)))"
+    said = [
+        subprocess.run([sys.executable, "-c", program.format(first)], capture_output=True, text=True, check=True).stdout
+        for first in ("pass", "import json, xml.dom, bnspec.conformance.mutants.catalogue")
+    ]
+    assert said[0] == said[1]
+    assert len(set(said[0].split(","))) > 100
+
+
+def test_catalogue_cases_say_what_they_are_for_and_are_distinct() -> None:
+    """A case without a purpose, or twice, has no place in the catalogue."""
+    found = catalogue()
+    assert all(c.origin["purpose"] for c in found)
+    assert len({c.id for c in found}) == len(found)
+
+
+def test_every_input_type_and_layout_is_in_the_catalogue() -> None:
+    """So every run has met them."""
+    plans = [c.origin["plan"] for c in catalogue()]
+    assert {t.name for t in INPUT_TYPES} <= {p["x"] for p in plans} | {p.get("x2") for p in plans}
+    assert set(LAYOUTS) <= {p.get("layout") for p in plans}
+
+
+def test_drawn_extents_are_pairwise_distinct() -> None:
+    """But for axes of extent 1, which appear when a shape would be too large."""
+    for form in draw(forms(), 200, 9):
+        extents = [n for n in form.shape if n != 1]
+        assert len(set(extents)) == len(extents)
+
+
+@hypothesis.settings(max_examples=40, deadline=None, database=None)
+@hypothesis.given(cases())
+def test_a_drawn_case_survives_saving(case: Case) -> None:
+    """Loaded again it has the same content, strides included."""
+    again = Case.loads(case.dumps())
+    assert again.id == case.id
+    assert {n: a.strides for n, a in again.arrays.items()} == {n: a.strides for n, a in case.arrays.items()}
+
+
+@pytest.mark.parametrize("layout", [x for x in LAYOUTS if x != "expanded"])
+def test_a_layout_keeps_the_values(layout: str) -> None:
+    """Only how they are reached differs."""
+    array = np.arange(60.0).reshape(3, 4, 5)
+    laid = lay_out(array, layout, 1)
+    assert np.array_equal(laid, array)
+    assert layout == "packed" or laid.strides != array.strides
+
+
+def test_shrinking_reaches_a_small_plain_case() -> None:
+    """A failure that needs one large value ends as two values, one channel, one call, packed and plain."""
+    start = next(c for c in catalogue() if c.config.rank == 4 and c.origin["plan"]["layout"] == "sliced")
+
+    def fails(case: Case) -> bool:
+        last = case.steps[-1]
+        return last.call == "training_gradients" and bool((np.abs(case.arrays[last.inputs[0]]) > 20).any())
+
+    small = shrink(start, fails, seconds=20.0)
+    assert fails(small)
+    assert [s.call for s in small.steps] == ["training_gradients"]
+    assert (small.config.channels, small.config.rank) == (1, 2)
+    assert small.arrays[small.steps[0].inputs[0]].size == 1
+    assert all(a.flags.c_contiguous for a in small.arrays.values())
+
+
+def test_shrinking_stops_when_the_time_is_up() -> None:
+    """The clock is asked; the case found so far is returned."""
+    start = catalogue()[0]
+    ticks = iter(range(10**6))
+    assert shrink(start, lambda case: True, seconds=0.0, clock=lambda: float(next(ticks))).id == start.id
+
+
+def test_input_cases_have_chunks_that_make_up_the_training_set() -> None:
+    """Whatever the chunking, empty chunks included."""
+    for case in draw(input_cases(), 30, 4):
+        joined = np.concatenate([case.arrays[n] for n in case.steps[0].inputs])
+        assert np.array_equal(joined, case.arrays["x"], equal_nan=True)

@@ -1,0 +1,171 @@
+"""``bnspec verify`` as a user meets it: adapters from outside, crashes, bad calls, resumed runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from bnspec.backends.registry import Entry
+from bnspec.backends.targets import Target
+from bnspec.case import Case
+from bnspec.clauses import select
+from bnspec.cli import main
+from bnspec.conformance.catalogue import catalogue
+from bnspec.conformance.run import Cases, Settings, Trial
+from bnspec.reports.manifest import new_manifest
+from bnspec.reports.store import RunWriter, read_run
+
+FEW = 12
+
+
+Begin = Callable[..., Trial]
+
+
+@pytest.fixture
+def begin(tmp_path: Path) -> Iterator[Begin]:
+    """One target's way through some cases, in the run directory tmp_path / "run"."""
+    with RunWriter.create(tmp_path / "run", new_manifest("verify", "test", 1, "quick", {})) as writer:
+
+        def trial(adapter: str, cases: list[Case], clauses: tuple[str, ...] = ()) -> Trial:
+            target = Target(Entry(adapter, f"planted_adapters:{adapter}"), "cpu")
+            return Trial(target, Cases(cases), Settings(select(clauses), 0.5), writer, lambda *_: None)
+
+        yield trial
+
+
+@pytest.mark.usefixtures("planted_on_path")
+def test_a_mutant_from_outside_is_found_with_its_smallest_case(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit status 1, the clause named, and a saved case that is smaller than the one it was found on."""
+    out = tmp_path / "run"
+    arguments = ["verify", "--backend", "planted_adapters:Wrong", "--clause", "epsilon", "--out", str(out), "--json"]
+    assert main(arguments) == 1
+    document = json.loads(capsys.readouterr().out)
+    finding = next(f for f in document["findings"] if f["clause"] == "epsilon.inside_root_in_training")
+    assert finding["verdict"] == "deviates"
+    shrunk = Case.loads((out / finding["shrunk"]).read_text())
+    assert len(shrunk.steps) == 1
+    assert shrunk.arrays["x"].size <= 4
+
+
+@pytest.mark.usefixtures("planted_on_path")
+def test_the_same_class_without_the_defect_conforms(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit status 0, and no clause deviates."""
+    assert main(["verify", "--backend", "planted_adapters:Right", "--out", str(tmp_path / "run"), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert {f["verdict"] for f in document["findings"]} <= {"conforms", "declined", "not_exercised"}
+
+
+@pytest.mark.usefixtures("planted_on_path")
+def test_a_process_that_dies_is_a_finding_and_the_run_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begin: Begin
+) -> None:
+    """The case that killed it is saved; every other case is judged."""
+    monkeypatch.setenv("PLANTED_MARKER", str(tmp_path / "died"))
+    cases = [c for c in catalogue() if c.config.dtype == "float32" and c.config.rank in (2, 3)][: 2 * FEW]
+    one = begin("Dying", cases)
+    findings = {f.clause: f for f in one.run()}
+    completes = findings["contract.completes"]
+    assert (completes.verdict, completes.failures, completes.cases) == ("crashed", 1, len(cases))
+    assert completes.case is not None
+    assert (tmp_path / "run" / completes.case).exists()
+    assert one.counts["ok"] == len(cases) - 1
+    run = read_run(tmp_path / "run")
+    assert [i.status for i in run.incidents] == ["crashed"]
+    assert "SIGKILL" in run.incidents[0].message
+
+
+@pytest.mark.usefixtures("planted_on_path")
+def test_a_worker_killed_from_outside_in_the_middle_is_a_finding_too(begin: Begin) -> None:
+    """SIGKILL between or during cases: one case crashed, the others judged by a new process."""
+    cases = [c for c in catalogue() if c.config.dtype == "float32"][:FEW]
+    started = threading.Event()
+    one = begin("Slow", cases, ("training",))
+    one.progress = lambda target, number, doing: started.set() if doing == "opening" else None
+
+    def kill_when_it_works() -> None:
+        started.wait()
+        for _ in range(500):
+            time.sleep(0.02)
+            found = subprocess.run(
+                ["pgrep", "-f", "planted_adapters:Slow"], capture_output=True, text=True, check=False
+            )
+            if found.stdout.split() and one.counts["ok"]:
+                os.kill(int(found.stdout.split()[0]), signal.SIGKILL)
+                return
+
+    killer = threading.Thread(target=kill_when_it_works)
+    killer.start()
+    one.run()
+    killer.join()
+    assert one.counts["crashed"] == 1
+    assert one.counts["ok"] == len(cases) - 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["verify", "--backend", "nope"],
+        ["verify", "--backend", "numpy", "--clause", "nope"],
+        ["verify", "--backend", "numpy", "--device", "no:such:device"],
+        ["verify", "--backend", "planted_adapters:Incomplete"],
+        ["verify", "--backend", "planted_adapters:NotThere"],
+        ["verify", "--backend", "no_such_module:Class"],
+        ["verify", "--backend", "numpy", "--effort", "nope"],
+        ["verify", "--backend", "numpy", "--resume", "no/such/run"],
+        ["report", "no/such/run"],
+        ["explain", "nope"],
+        ["mutants", "--name", "nope"],
+    ],
+    ids=lambda a: " ".join(a),
+)
+@pytest.mark.usefixtures("planted_on_path")
+def test_a_bad_call_exits_2_and_says_how_to_mend_it(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit status 2, what and mend on standard error, nothing on standard output."""
+    monkeypatch.chdir(tmp_path)
+    try:
+        status = main(arguments)
+    except SystemExit as ended:
+        status = int(ended.code or 0)
+    said = capsys.readouterr()
+    assert status == 2
+    assert "Mend:" in said.err
+    assert not said.out
+
+
+def test_the_parent_imports_no_framework(tmp_path: Path) -> None:
+    """After a whole run, the harness's own process has none of the frameworks loaded."""
+    program = (
+        "import sys; from bnspec.cli import main; "
+        f"main(['verify', '--backend', 'numpy', '--clause', 'training', '--out', {str(tmp_path / 'run')!r}, '--json']); "
+        "sys.stderr.write(','.join(sorted({'torch', 'jax', 'tensorflow', 'keras', 'flax'} & set(sys.modules))))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert done.stderr.strip() == ""
+    assert json.loads(done.stdout)["findings"]
+
+
+def test_a_run_that_was_cut_short_is_readable_and_resumed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without its last record a run is incomplete; --resume keeps finished targets and ends it."""
+    out = tmp_path / "run"
+    asked = ["verify", "--backend", "numpy", "--clause", "running", "--json"]
+    assert main([*asked, "--out", str(out)]) == 0
+    lines = (out / "records.jsonl").read_bytes().splitlines(keepends=True)
+    (out / "records.jsonl").write_bytes(b"".join(lines[:-1]) + lines[-1][:9])
+    assert not read_run(out).complete
+    assert main([*asked, "--resume", str(out)]) == 0
+    assert read_run(out).complete
+    capsys.readouterr()
+    assert main(["verify", "--backend", "numpy", "--clause", "epsilon", "--resume", str(out)]) == 2

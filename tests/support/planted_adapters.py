@@ -1,0 +1,126 @@
+"""Adapters of somebody else, as outside code brings them: one right, one wrong, some that end badly."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from typing import Any
+
+import numpy as np
+
+from bnspec.contract import Adapter, Gradients, Layer, LayerConfig, Profile, State
+
+Array = Any
+
+
+class RightLayer(Layer):
+    """Batch normalization in NumPy, float64 inside."""
+
+    def __init__(self, config: LayerConfig, gamma: Array, beta: Array, mean: Array, var: Array) -> None:
+        self.config, self.mean, self.var = config, mean, var
+        shape = config.channel_shape
+        self.gamma = np.ones(shape) if gamma is None else gamma.astype(np.float64).reshape(shape)
+        self.beta = np.zeros(shape) if beta is None else beta.astype(np.float64).reshape(shape)
+
+    def inv_std(self, var: Array) -> Array:
+        """1 / sqrt(var + epsilon)."""
+        return 1.0 / np.sqrt(var + self.config.epsilon)
+
+    def pass_(self, x: Array, dy: Array | None, training: bool) -> Any:
+        """Forward, and backward when there is a cotangent."""
+        c, axes, wide = self.config, self.config.reduce_axes, x.astype(np.float64)
+        if training and x.size:
+            mean, var = wide.mean(axis=axes, keepdims=True), wide.var(axis=axes, keepdims=True)
+            for old, new in ((self.mean, mean), (self.var, var)):
+                old[:] = c.decay * old + (1 - c.decay) * new.reshape(-1)
+        else:
+            mean, var = (v.astype(np.float64).reshape(c.channel_shape) for v in (self.mean, self.var))
+        inv_std = self.inv_std(var)
+        zhat = (wide - mean) * inv_std
+        y = (self.gamma * zhat + self.beta).astype(x.dtype)
+        if dy is None:
+            return y
+        g = dy.astype(np.float64)
+        inner = g
+        if training and x.size:
+            inner = g - g.mean(axis=axes, keepdims=True) - zhat * (g * zhat).mean(axis=axes, keepdims=True)
+        sums = [v.sum(axis=axes).astype(self.mean.dtype) for v in (g * zhat, g)] if c.affine else [None, None]
+        return Gradients(y, (self.gamma * inv_std * inner).astype(x.dtype), *sums)
+
+    def training(self, x: Array) -> Array:
+        """y in training."""
+        return self.pass_(x, None, training=True)
+
+    def inference(self, x: Array) -> Array:
+        """y in inference."""
+        return self.pass_(x, None, training=False)
+
+    def training_gradients(self, x: Array, dy: Array) -> Gradients:
+        """Forward and backward in training."""
+        return self.pass_(x, dy, training=True)
+
+    def inference_gradients(self, x: Array, dy: Array) -> Gradients:
+        """Forward and backward in inference."""
+        return self.pass_(x, dy, training=False)
+
+    def state(self) -> State:
+        """The running statistics."""
+        return State(self.mean, self.var)
+
+
+class WrongLayer(RightLayer):
+    """Epsilon outside the root."""
+
+    def inv_std(self, var: Array) -> Array:
+        """1 / (sqrt(var) + epsilon)."""
+        return 1.0 / (np.sqrt(var) + self.config.epsilon)
+
+
+class Right(Adapter):
+    """Conforms."""
+
+    profile = Profile(running_correction=0, dtypes=("float32", "float64"))
+    layer_class: type = RightLayer
+
+    def layer(self, config: LayerConfig, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> Layer:
+        """A layer of the class under test."""
+        return self.layer_class(config, gamma, beta, running_mean, running_var)
+
+
+class Wrong(Right):
+    """Deviates."""
+
+    layer_class = WrongLayer
+
+
+class Dying(Right):
+    """Kills its own process, once, on rank-3 input."""
+
+    class layer_class(RightLayer):  # noqa: N801  # fills the slot
+        """Dies in training."""
+
+        def training(self, x: Array) -> Array:
+            """Ends the process the first time: a file remembers it."""
+            marker = os.environ["PLANTED_MARKER"]
+            if x.ndim == 3 and not os.path.exists(marker):
+                with open(marker, "w", encoding="utf-8"):
+                    pass
+                os.kill(os.getpid(), signal.SIGKILL)
+            return super().training(x)
+
+
+class Slow(Right):
+    """Takes its time, so that it can be killed from outside."""
+
+    class layer_class(RightLayer):  # noqa: N801  # fills the slot
+        """Sleeps in training."""
+
+        def training(self, x: Array) -> Array:
+            """y, after a while."""
+            time.sleep(0.02)
+            return super().training(x)
+
+
+class Incomplete(Adapter):
+    """Lacks its one abstract method."""

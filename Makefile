@@ -37,9 +37,9 @@ $(READY): pyproject.toml constraints.txt
 
 report: $(READY)  ## judge and time every backend on this machine, and write the page runs/report/index.html
 	@rm -rf runs/report
-	@$(BIN)/bnspec verify --effort quick --out runs/report/verify; status=$$?; \
+	@$(BIN)/bnspec verify --effort quick --out runs/report/verify >/dev/null; status=$$?; \
 	  if [ $$status -gt 1 ]; then echo "make: bnspec verify ended with status $$status; its message is above." >&2; exit $$status; fi
-	@$(BIN)/bnspec bench --quick --out runs/report/bench; status=$$?; \
+	@$(BIN)/bnspec bench --quick --out runs/report/bench >/dev/null; status=$$?; \
 	  if [ $$status -gt 1 ]; then echo "make: bnspec bench ended with status $$status; its message is above." >&2; exit $$status; fi
 	@$(BIN)/bnspec report runs/report/verify runs/report/bench --out runs/report
 

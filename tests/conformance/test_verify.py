@@ -127,7 +127,7 @@ def test_a_worker_killed_from_outside_in_the_middle_is_a_finding_too(begin: Begi
         ["explain", "nope"],
         ["mutants", "--name", "nope"],
     ],
-    ids=lambda a: " ".join(a),
+    ids=" ".join,
 )
 @pytest.mark.usefixtures("planted_on_path")
 def test_a_bad_call_exits_2_and_says_how_to_mend_it(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -102,10 +103,9 @@ class Dying(Right):
 
         def training(self, x: Array) -> Array:
             """Ends the process the first time: a file remembers it."""
-            marker = os.environ["PLANTED_MARKER"]
-            if x.ndim == 3 and not os.path.exists(marker):
-                with open(marker, "w", encoding="utf-8"):
-                    pass
+            marker = Path(os.environ["PLANTED_MARKER"])
+            if x.ndim == 3 and not marker.exists():
+                marker.touch()
                 os.kill(os.getpid(), signal.SIGKILL)
             return super().training(x)
 

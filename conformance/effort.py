@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from bnspec.case import Case
 from bnspec.conformance.catalogue import catalogue
-from bnspec.conformance.strategies import cases, draw, forms, input_cases
+from bnspec.conformance.strategies import cases, draw, input_cases, settings
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Effort:
     """An amount of work.
 
     Attributes:
-        pool: number of forms that batch-normalization cases are drawn over (frameworks compile per form).
+        pool: number of settings that batch-normalization cases are drawn over (frameworks compile for each).
         drawn, scaling: numbers of drawn batch-normalization and input-normalization cases.
         shrink_seconds: for each deviating clause of each target.
     """
@@ -28,21 +28,21 @@ class Effort:
 
 
 EFFORTS = {
-    "quick": Effort(12, 60, 12, 1.5),
+    "quick": Effort(16, 64, 12, 1.5),
     "standard": Effort(60, 600, 60, 5.0),
     "thorough": Effort(120, 1000, 120, 20.0),
 }
 #: Streams of a run's seed: no two generators draw the same numbers.
-FORMS, BATCH, SCALING = 0, 1, 2
+SETTINGS, BATCH, SCALING = 0, 1, 2
 
 
 def cases_of(effort: str, seed: int, minutes: float | None = None) -> Iterator[Case]:
-    """The catalogue, then drawn cases; "thorough" goes on drawing, over new forms, until the minutes are over."""
+    """The catalogue, then drawn cases; "thorough" goes on drawing, over new settings, until the minutes are over."""
     yield from catalogue()
     started, amount, wave = time.monotonic(), EFFORTS[effort], 0
     while True:
         stream = 1000 * seed + 10 * wave
-        pool = draw(forms(), amount.pool, stream + FORMS)
+        pool = draw(settings(), amount.pool, stream + SETTINGS)
         yield from draw(cases(pool), amount.drawn, stream + BATCH)
         yield from draw(input_cases(), amount.scaling, stream + SCALING)
         wave += 1

@@ -8,6 +8,7 @@ its own path; cotangents are random and constant.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 import hypothesis
@@ -57,19 +58,33 @@ def forms(draw: st.DrawFn) -> Form:
     return Form(tuple(shape), axis, dtype, parameter, draw(st.sampled_from((True, True, True, True, False))))
 
 
+@dataclass(frozen=True)
+class Setting:
+    """All that some framework compiles for: a form, and the layer's two constants."""
+
+    form: Form
+    epsilon: float
+    decay: float
+
+
+def settings() -> st.SearchStrategy[Setting]:
+    """Forms with epsilons from 1e-12 to 1 and decays from 0 to 1."""
+    return st.builds(Setting, forms(), st.sampled_from(EPSILONS), st.sampled_from(DECAYS))
+
+
 @st.composite
-def plans(draw: st.DrawFn, forms: st.SearchStrategy[Form]) -> Plan:
-    """Values, parameters, state and layouts for a form."""
-    form = draw(forms)
+def plans(draw: st.DrawFn, settings: st.SearchStrategy[Setting]) -> Plan:
+    """Values, parameters, state and layouts for a setting."""
+    setting = draw(settings)
     return Plan(
-        form,
+        setting.form,
         x=draw(st.sampled_from(X_TYPES)),
         x2=draw(st.sampled_from(ORDINARY)),
         cotangent=draw(st.sampled_from(COTANGENTS)),
         layout=draw(st.sampled_from(LAYOUTS)),
         dy_layout=draw(st.sampled_from(LAYOUTS[:-1])),
-        epsilon=draw(st.sampled_from(EPSILONS)),
-        decay=draw(st.sampled_from(DECAYS)),
+        epsilon=setting.epsilon,
+        decay=setting.decay,
         gamma=draw(st.sampled_from(("distinct", "distinct", "zeros", "ones"))),
         state=draw(st.sampled_from(("distinct", "like_epsilon", "extreme", "like_x", "initial"))),
         seed=draw(SEEDS),
@@ -89,9 +104,9 @@ def scaling_plans(draw: st.DrawFn) -> ScalingPlan:
     return ScalingPlan(form, draw(st.sampled_from(kinds)), draw(st.sampled_from(ORDINARY)), chunks, draw(SEEDS))
 
 
-def cases(pool: Sequence[Form] | None = None) -> st.SearchStrategy[Case]:
-    """Batch-normalization cases; with a pool, only its forms (for frameworks that compile per form)."""
-    return plans(forms() if pool is None else st.sampled_from(list(pool))).map(batch_norm_case)
+def cases(pool: Sequence[Setting] | None = None) -> st.SearchStrategy[Case]:
+    """Batch-normalization cases; with a pool, only in its settings (for frameworks that compile for each)."""
+    return plans(settings() if pool is None else st.sampled_from(list(pool))).map(batch_norm_case)
 
 
 def input_cases() -> st.SearchStrategy[Case]:

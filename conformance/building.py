@@ -47,6 +47,7 @@ class Plan:
         state: "distinct", "initial" (0, 1), "like_epsilon" (variances of the size of epsilon), "extreme" (1e-9 to 1e5),
             "like_x" (the running mean lies near x).
         seed: of the values.
+        short: forward and backward in both modes only, for shapes on which ten calls would be dear.
     """
 
     form: Form
@@ -60,14 +61,19 @@ class Plan:
     gamma: str = "distinct"
     state: str = "distinct"
     seed: int = 0
+    short: bool = False
 
 
-#: The calls of a batch-normalization case; see ``bn_program``.
+#: How a part of x along its first axis is named.
 ROW = "x[{0}:{1}]"
 
 
 def bn_program(row: str | None) -> tuple[Step, ...]:
-    """Ten calls that ask every question of one form: inference alone, repeated and in part; two steps; both once more, fresh."""
+    """Ten calls that ask every question of one form.
+
+    Inference alone, with gradients, in part and repeated; a training step; inference by what it left; a second step on a batch
+    of another size; a third; then the first once more on a layer built anew, without gradients and with them.
+    """
     steps = [Step("inference", ("x",), fresh=True), Step("inference_gradients", ("x", "dy"))]
     if row:
         steps.append(Step("inference", (row,)))
@@ -81,6 +87,12 @@ def bn_program(row: str | None) -> tuple[Step, ...]:
         Step("training", ("x",), fresh=True),
         Step("training_gradients", ("x", "dy"), fresh=True),
     )
+
+
+SHORT_PROGRAM = (
+    Step("inference_gradients", ("x", "dy"), fresh=True),
+    Step("training_gradients", ("x", "dy"), fresh=True),
+)
 
 
 def batch_norm_case(plan: Plan) -> Case:
@@ -101,19 +113,31 @@ def batch_norm_case(plan: Plan) -> Case:
     x = lay_out(draw_x(plan.x, rng, config, form.shape), plan.layout, form.channel_axis)
     arrays["x"] = x
     arrays["dy"] = lay_out(draw_cotangent(plan.cotangent, rng, config, form.shape), plan.dy_layout, form.channel_axis)
-    arrays["x2"] = lay_out(draw_x(plan.x2, rng, config, form.shape), plan.dy_layout, form.channel_axis)
-    arrays["dy2"] = draw_cotangent("random", rng, config, form.shape)
+    if not plan.short:
+        second = second_shape(form)
+        arrays["x2"] = lay_out(draw_x(plan.x2, rng, config, second), plan.dy_layout, form.channel_axis)
+        arrays["dy2"] = draw_cotangent("random", rng, config, second)
     if plan.state == "like_x" and x.size:
         near = np.nan_to_num(np.mean(x.astype(np.float64), axis=config.reduce_axes), posinf=1.0, neginf=1.0)
         limit = PRECISIONS[form.parameter_dtype].largest / 4.0
         arrays["running_mean"][:] = np.clip(near, -limit, limit).astype(arrays["running_mean"].dtype)
     row = None
-    if form.channel_axis != 0 and form.shape[0] > 1:
+    if not plan.short and form.channel_axis != 0 and form.shape[0] > 1:
         k = int(rng.randint(form.shape[0]))
         row = ROW.format(k, k + 1)
         arrays[row] = x[k : k + 1]
     origin = {"plan": dataclasses.asdict(plan)}
-    return Case("batch_norm", config, arrays, bn_program(row), origin)
+    return Case("batch_norm", config, arrays, SHORT_PROGRAM if plan.short else bn_program(row), origin)
+
+
+def second_shape(form: Form) -> tuple[int, ...]:
+    """The shape of the second batch: one more along a reduced axis where there are few, else one less.
+
+    A count, a buffer or a kernel that is kept from the first batch does not fit it.
+    """
+    axis = 0 if form.channel_axis != 0 else 1
+    extent = form.shape[axis]
+    return tuple(n + (1 if extent < 3 else -1) if a == axis else n for a, n in enumerate(form.shape))
 
 
 def parameters(plan: Plan, config: LayerConfig, rng: np.random.RandomState) -> dict[str, np.ndarray]:
@@ -162,7 +186,10 @@ class ScalingPlan:
 
 
 def input_norm_case(plan: ScalingPlan) -> Case:
-    """Fit on the chunks, transform the training set and unseen data, invert; transform once more; fit on the whole, fresh."""
+    """Fit on the chunks, transform the training set and unseen data, invert, transform once more.
+
+    Then fit again, on the whole: over what was learnt, which must be forgotten, and anew.
+    """
     form = plan.form
     rank, axis = len(form.shape), form.channel_axis
     config = LayerConfig(rank, axis, form.shape[axis], 0.0, 0.0, form.dtype, form.parameter_dtype, False)
@@ -178,6 +205,7 @@ def input_norm_case(plan: ScalingPlan) -> Case:
         Step("transform", ("unseen",)),
         Step("inverse", ("normal",)),
         Step("transform", ("x",)),
+        Step("fit", ("x",)),
         Step("fit", ("x",), fresh=True),
     )
     return Case("input_norm", config, arrays, steps, {"plan": dataclasses.asdict(plan)})

@@ -32,23 +32,42 @@ def batch_norm_plans() -> Iterator[tuple[str, Plan]]:
     """(what it is for, plan), most telling first."""
     for form in (TINY, IMAGE):
         yield "a plain case: everything distinct, nothing default", Plan(form, seed=11)
-        yield "epsilon far above the variance: where it stands", Plan(form, "narrow", epsilon=1.0, state="like_x", seed=12)
+        yield (
+            "epsilon far above the variance: where it stands",
+            Plan(form, "narrow", epsilon=1.0, state="like_x", seed=12),
+        )
         yield "decay 0: the batch statistics bare", Plan(form, "wide", decay=0.0, seed=13)
         yield "decay 1: nothing may move", Plan(form, decay=1.0, cotangent="constant", seed=14)
         yield "a tiny epsilon that counts", Plan(form, "like_epsilon", epsilon=SMALL, state="like_epsilon", seed=15)
-        yield "an epsilon below 1e-5 on constant channels", Plan(form, "constant", epsilon=1e-12, state="like_epsilon", seed=16)
+        yield (
+            "an epsilon below 1e-5 on constant channels",
+            Plan(form, "constant", epsilon=1e-12, state="like_epsilon", seed=16),
+        )
         yield "cancellation", Plan(form, "mean_1e4", state="like_x", seed=17)
-        yield "a constant cotangent: the null space of dx", Plan(form, "narrow", cotangent="constant", gamma="zeros", seed=18)
+        yield (
+            "a constant cotangent: the null space of dx",
+            Plan(form, "narrow", cotangent="constant", gamma="zeros", seed=18),
+        )
     yield "channels last", Plan(IMAGE_LAST, seed=11)
     yield "channels last: cancellation", Plan(IMAGE_LAST, "mean_1e4", state="like_x", gamma="zeros", seed=17)
-    yield "channels last: a tiny epsilon that counts", Plan(IMAGE_LAST, "like_epsilon", epsilon=SMALL, decay=0.0, state="like_epsilon", cotangent="constant", seed=15)
-    yield "channels last: epsilon far above the variance", Plan(IMAGE_LAST, "narrow", epsilon=1.0, decay=1.0, state="like_x", seed=12)
+    yield (
+        "channels last: a tiny epsilon that counts",
+        Plan(IMAGE_LAST, "like_epsilon", epsilon=SMALL, decay=0.0, state="like_epsilon", cotangent="constant", seed=15),
+    )
+    yield (
+        "channels last: epsilon far above the variance",
+        Plan(IMAGE_LAST, "narrow", epsilon=1.0, decay=1.0, state="like_x", seed=12),
+    )
     for form in (LINE, LINE_LAST, VOLUME, VOLUME_LAST, MIDDLE, ROWS):
         yield "this rank and axis", Plan(form, "wide", epsilon=2.0**-4, decay=0.5, cotangent="ramp", seed=21)
-        yield "this rank and axis, with a large mean", Plan(form, "mean_1e4", "narrow", epsilon=2.0**-4, decay=0.5, seed=22)
+        yield (
+            "this rank and axis, with a large mean",
+            Plan(form, "mean_1e4", "narrow", epsilon=2.0**-4, decay=0.5, seed=22),
+        )
     for layout in LAYOUTS[1:]:
         other = "packed" if layout in ("expanded", "stepped") else layout
         yield f"x {layout}", Plan(IMAGE, "wide", layout=layout, dy_layout=other, seed=31)
+        yield f"x {layout}, dy packed", Plan(IMAGE, "wide", layout=layout, cotangent="ramp", seed=33)
         if layout != "expanded":
             yield f"x packed, dy {layout}", Plan(IMAGE, "ordinary", dy_layout=layout, seed=32)
     for kind in (
@@ -95,6 +114,8 @@ def batch_norm_plans() -> Iterator[tuple[str, Plan]]:
     shapes: tuple[tuple[int, ...], ...] = ((3, 2, 11, 31), (2, 3, 16, 17), (1, 33, 8, 4), (2, 5, 129, 1))
     for shape in shapes:
         yield "spatial extents around blocks", Plan(Form(shape, 1), "wide", cotangent="ramp", seed=72)
+    yield "more values than 16 bits count", Plan(Form((65537, 1), 1), "wide", cotangent="ramp", seed=75, short=True)
+    yield "more channels than 16 bits count", Plan(Form((2, 65537), 1), "wide", seed=76, short=True)
     yield "many values", Plan(Form((7, 3, 41, 17), 1), "mean_1e4", state="like_x", seed=73)
     yield "many values, channels last", Plan(Form((7, 41, 17, 3), 3), "mean_1e4", state="like_x", seed=74)
     singles: tuple[tuple[int, ...], ...] = ((1, 3), (1, 3, 1, 1))
@@ -121,6 +142,9 @@ def scaling_plans() -> Iterator[tuple[str, ScalingPlan]]:
     yield "constant features", ScalingPlan(form, "constant", "ordinary", (5, 11), 106)
     yield "nearly constant features", ScalingPlan(form, "near_constant", "ordinary", (5, 11), 107)
     yield "small spreads", ScalingPlan(form, "tiny", "ordinary", (5, 11), 108)
+    images = Form((6, 4, 5, 3), 3, affine=False)
+    yield "images, channels last", ScalingPlan(images, "wide", "ordinary", (2, 4), 110)
+    yield "images, channels first", ScalingPlan(Form((6, 3, 4, 5), 1, affine=False), "mean_1e2", "wide", (2, 3, 1), 111)
     yield (
         "in float64",
         ScalingPlan(

@@ -7,6 +7,7 @@ proposes plainer cases; the first that still fails is kept; it goes on until non
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping
 
@@ -87,21 +88,23 @@ PER_CHANNEL = ("gamma", "beta", "running_mean", "running_var")
 def smaller_axes(case: Case) -> Iterator[Case]:
     """A reduced axis at half its extent, then one shorter. Parts of a batch follow their whole."""
     config = case.config
-    inputs = {n: a for n, a in case.arrays.items() if n not in PER_CHANNEL}
-    shapes = {a.shape for n, a in inputs.items() if not n.endswith("]")}
-    if len(shapes) != 1:
-        return
-    (shape,) = shapes
-    for axis in config.reduce_axes:
+    for shape, axis in itertools.product(_shapes(case), config.reduce_axes):
+        of_shape = [n for n, a in case.arrays.items() if n not in PER_CHANNEL and a.shape == shape]
+        parts = [n for n in case.arrays if n.endswith("]") and "x" in of_shape]
         for keep in _fewer(shape[axis]):
             arrays, steps = dict(case.arrays), case.steps
-            for name, array in inputs.items():
-                if axis != 0 or not name.endswith("]"):
-                    arrays[name] = np.take(array, keep, axis=axis)
-            if axis == 0 and any(n.endswith("]") for n in inputs):
+            for name in {*of_shape, *parts} if axis != 0 else set(of_shape) - set(parts):
+                arrays[name] = np.take(case.arrays[name], keep, axis=axis)
+            if axis == 0 and parts:
                 arrays, steps = _move_part(arrays, steps, keep)
             if arrays:
                 yield from rebuilt(case.with_(steps=steps, arrays={**case.arrays, **arrays}), _linked(arrays))
+
+
+def _shapes(case: Case) -> list[tuple[int, ...]]:
+    """The distinct shapes of whole inputs: x and dy have one, the second batch may have another."""
+    whole = [a.shape for n, a in case.arrays.items() if n not in PER_CHANNEL and not n.endswith("]")]
+    return list(dict.fromkeys(whole))
 
 
 def _move_part(

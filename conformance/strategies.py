@@ -99,7 +99,9 @@ def scaling_plans(draw: st.DrawFn) -> ScalingPlan:
     if sum(chunks) < 2:
         chunks = (*chunks, 2)
     dtype = draw(st.sampled_from(("float32", "float32", "float64")))
-    form = Form((sum(chunks), features), 1, dtype, dtype, affine=False)
+    inner = draw(st.sampled_from(((features,), (features,), (4, 6, features), (features, 6, 4))))
+    axis = 1 if inner[0] == features else len(inner)
+    form = Form((sum(chunks), *inner), axis, dtype, dtype, affine=False)
     kinds = [t for t in X_TYPES if t not in ("nan", "infinite", "subnormal")]
     return ScalingPlan(form, draw(st.sampled_from(kinds)), draw(st.sampled_from(ORDINARY)), chunks, draw(SEEDS))
 

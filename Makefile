@@ -14,7 +14,7 @@ FOLDERS := bnspec backends conformance benchmarks reports
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help $(VENV) report test lint types constraints clean
+.PHONY: help $(VENV) report repros test lint types specification constraints clean
 
 help:  ## this list
 	@echo "usage: make TARGET      (PYTHON=... chooses the interpreter that makes $(VENV), 3.11 or newer)"
@@ -43,6 +43,12 @@ report: $(READY)  ## judge and time every backend on this machine, and write the
 	  if [ $$status -gt 1 ]; then echo "make: bnspec bench ended with status $$status; its message is above." >&2; exit $$status; fi
 	@$(BIN)/bnspec report runs/report/verify runs/report/bench --out runs/report
 
+repros: $(READY)  ## the deviations of runs/report/verify (verified now if it is missing) as standalone scripts, each one run
+	@if [ ! -f runs/report/verify/manifest.json ]; then \
+	  $(BIN)/bnspec verify --effort quick --out runs/report/verify >/dev/null; status=$$?; \
+	  if [ $$status -gt 1 ]; then echo "make: bnspec verify ended with status $$status; its message is above." >&2; exit $$status; fi; fi
+	@$(BIN)/bnspec repro runs/report/verify --run
+
 test: $(READY)  ## the suite's own tests, then the conformance checks as pytest sees them
 	@start=$$SECONDS; $(BIN)/python -m pytest tests && $(BIN)/python -m pytest conformance; status=$$?; \
 	  echo "make test: $$((SECONDS - start)) s, status $$status"; exit $$status
@@ -60,6 +66,9 @@ types: $(READY)  ## mypy, strict, and that it has read every file
 	    echo "  Why:  it reaches the folders through the links bnspec/backends, ... and those are broken or excluded." >&2; \
 	    echo "  Mend: git checkout bnspec; tests/house/test_architecture.py says which link." >&2; exit 1; fi; \
 	  exit $$status
+
+specification: $(READY)  ## docs/specification.md, from the clauses
+	@$(BIN)/bnspec explain --markdown > docs/specification.new && mv docs/specification.new docs/specification.md
 
 constraints: pyproject.toml  ## remake constraints.txt in a fresh environment
 	@rm -rf build/constraints && $(PYTHON) -m venv build/constraints

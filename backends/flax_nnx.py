@@ -24,6 +24,7 @@ class FlaxNNX(JaxAdapter):
         momentum_weighs="old",
         default_epsilon=1e-5,
         default_decay=0.99,
+        state_dtype="float32",
         count_one="biased",
         empty_batch="unspecified",
         output_dtype="promoted",

@@ -27,6 +27,7 @@ class KerasLayer(TensorflowAdapter):
         momentum_weighs="old",
         default_epsilon=1e-3,
         default_decay=0.99,
+        frozen_gradients="constants",
         count_one="biased",
         dtypes=("float64", "float32", "bfloat16", "float16"),
         half_parameters=("float32", "input"),

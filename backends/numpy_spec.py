@@ -10,6 +10,7 @@ from typing import Any, Optional, Sequence
 import numpy as np
 
 from bnspec import equations as eq
+from bnspec import input_equations as inputs
 from bnspec.contract import Adapter, Gradients, Layer, LayerConfig, Profile, Scaler, State
 from bnspec.profiles import HALVES
 
@@ -110,7 +111,7 @@ class NumpyScaler(Scaler):
 
     def fit(self, chunks: Sequence[Any]) -> None:
         """Learn the moments of all chunks."""
-        total = eq.fit([c.astype(self.work) for c in chunks], self.config.reduce_axes)
+        total = inputs.fit([c.astype(self.work) for c in chunks], self.config.reduce_axes)
         self.mean, self.var = total.mean, total.var
         reach = total.count * np.finfo(self.work).eps
         noise = reach * self.var + (reach * self.mean) * (reach * self.mean)
@@ -118,11 +119,11 @@ class NumpyScaler(Scaler):
 
     def transform(self, x: Any) -> Any:
         """(x - mean) / std."""
-        return eq.input_transform(x.astype(self.work), self.mean, self.scale).astype(x.dtype)
+        return inputs.input_transform(x.astype(self.work), self.mean, self.scale).astype(x.dtype)
 
     def inverse(self, y: Any) -> Any:
         """y * std + mean."""
-        return eq.input_inverse(y.astype(self.work), self.mean, self.scale).astype(y.dtype)
+        return inputs.input_inverse(y.astype(self.work), self.mean, self.scale).astype(y.dtype)
 
     def statistics(self) -> State:
         """The fitted mean and variance."""

@@ -27,6 +27,8 @@ class TorchAdapter(Adapter):
         if reason:
             raise DeviceAbsent("%s: %s" % (device, reason))
         self.torch, self.device, self.place = torch, device, torch.device(device)
+        if self.place.type == "cpu":  # its kernels round mean and 1/std of a half-precision x to the parameters' dtype
+            self.profile = dataclasses.replace(self.profile, half_arithmetic="parameters")
         if self.place.type == "mps":  # Metal has no double precision
             self.profile = dataclasses.replace(
                 self.profile, dtypes=tuple(d for d in self.profile.dtypes if d != "float64")
@@ -52,7 +54,7 @@ class TorchAdapter(Adapter):
     def tensor(self, array: np.ndarray) -> Any:
         """A tensor over the array's memory, moved to the device. PyTorch has no negative strides: those are packed."""
         if any(stride < 0 or stride % array.itemsize for stride in array.strides):
-            array = np.ascontiguousarray(array)
+            array = array.copy(order="C")  # unlike ascontiguousarray, also for a negative stride along an extent of 1
         if array.dtype.name == "bfloat16":
             tensor = self.torch.from_numpy(array.view(np.int16)).view(self.torch.bfloat16)
         else:

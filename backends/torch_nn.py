@@ -21,6 +21,7 @@ class TorchNN(TorchAdapter):
         momentum_weighs="new",
         default_epsilon=1e-5,
         default_decay=0.9,
+        frozen_gradients="batch",
         count_one="raises",
         empty_batch="keeps_state",
         dtypes=("float64", "float32", "bfloat16", "float16"),

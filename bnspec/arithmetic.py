@@ -29,5 +29,5 @@ def quad(values: Any) -> Quad:
 
 def double(values: Any) -> np.ndarray:
     """The values rounded to float64; beyond its range they become infinite."""
-    array = np.asarray(values)
-    return array.astype(np.float64)
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        return np.asarray(values).astype(np.float64)

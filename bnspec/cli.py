@@ -21,6 +21,8 @@ SUMMARIES = {
     "backends": "every backend and device: ready, or why not",
     "verify": "judge backends by the specification",
     "explain": "a clause: text, formula, source, what it catches",
+    "repro": "a deviation as a script of at most 15 lines, with only the framework and NumPy",
+    "vectors": "hard cases with exact expected values, for implementations in any language",
     "mutants": "the planted defects and who catches them",
     "bench": "time backends; every row carries the verdict of its own outputs",
     "report": "the page of a run",

@@ -9,13 +9,14 @@ import numpy as np
 from bnspec.arithmetic import double, quad
 from bnspec.bounds import Tier
 from bnspec.oracle import Expected
+from bnspec.precision import PRECISIONS
 
 
 def ratios_of(got: np.ndarray, expected: Expected, tier: Tier) -> np.ndarray:
     """error / bound per element; 0/0 is 0; NaN where the bound is NaN or infinite: nothing is said there.
 
-    A result of another shape is infinitely wrong everywhere. Infinite results are right where the exact value, with its
-    bound, leaves the storage dtype's range (such bounds are infinite).
+    A result of another shape is infinitely wrong everywhere. An infinity of the exact value's sign is right where the exact
+    value, with its bound, leaves the result's range. The bounds say what else is accepted: see ``bnspec.bounds``.
     """
     bound = np.broadcast_to(expected.bounds[tier], expected.value.shape)
     if got.shape != expected.value.shape:
@@ -26,5 +27,12 @@ def ratios_of(got: np.ndarray, expected: Expected, tier: Tier) -> np.ndarray:
         # beside a float64 result the rounding of the exact value counts; beside coarser ones it is nothing
         error = np.abs(double(quad(got) - expected.value) if got.dtype == np.float64 else wide - exact)
         ratio = np.where(error == 0.0, 0.0, error / bound)
+        leaves = np.isinf(wide) & (np.abs(exact) + bound > _largest(got)) & (wide * exact > 0.0)
     ratio = np.where(np.isfinite(wide) & ~np.isnan(ratio), ratio, math.inf)
-    return np.where(np.isfinite(bound) & np.isfinite(exact), ratio, math.nan)
+    return np.where(np.isfinite(bound) & np.isfinite(exact), np.where(leaves, 0.0, ratio), math.nan)
+
+
+def _largest(array: np.ndarray) -> float:
+    """The largest finite number of a result's dtype; of dtypes that are not specified nothing leaves the range."""
+    precision = PRECISIONS.get(array.dtype.name)
+    return precision.largest if precision else math.inf

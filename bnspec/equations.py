@@ -1,38 +1,27 @@
-"""The equations of batch normalization and input normalization, each written once.
+"""The equations of batch normalization, each written once.
 
 They run unchanged on float32 and float64 arrays (the working precision of the NumPy backend), on quad arrays (the oracle),
-on complex arrays (the complex-step derivative that checks the gradients) and on object arrays of balls: only +, -, *, /,
-``np.sqrt``, ``np.sum`` and ``np.mean`` are used. Statistics and parameters broadcast against x: shape (1, C, 1, ...).
+on complex arrays (the complex-step derivative that checks the gradients), and on object arrays of balls or of exact numbers:
+only +, -, *, /, ``np.sqrt``, ``np.sum`` and ``np.mean`` are used. Statistics and parameters broadcast against x: shape
+(1, C, 1, ...). Around this core stand ``input_equations``, ``averages``, ``second_order``, ``masked``, ``sharded``, ``folding``
+and ``layer_norm``.
 
 Notation: x, y, dy, dx, gamma, beta as in Ioffe and Szegedy 2015; ``axes`` are the reduced axes; ``count`` is the number of
 elements per channel; ``decay`` is the weight that the old running value keeps.
 
-Source: Ioffe and Szegedy 2015, "Batch Normalization", sections 3 and 3.1; LeCun et al. 1998, "Efficient BackProp", 4.3.
+Source: Ioffe and Szegedy 2015, "Batch Normalization", sections 3 and 3.1.
 
 Runs in workers: Python 3.8 and NumPy only.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Sequence, Tuple
+from typing import Any, Tuple
 
 import numpy as np
 
 Array = Any
 Axes = Tuple[int, ...]
-
-
-class Moments(NamedTuple):
-    """Count, mean and sum of squared deviations of a set of values; what two sets need to be merged exactly."""
-
-    count: int  # type: ignore[assignment]  # hides tuple.count, which nobody asks for
-    mean: Array
-    squares: Array
-
-    @property
-    def var(self) -> Array:
-        """The population variance, squares / count."""
-        return self.squares / self.count
 
 
 # --- training ---------------------------------------------------------------------------------------------------------
@@ -112,43 +101,10 @@ def inference_dx(dy: Array, gamma: Array, var: Array, epsilon: float) -> Array:
     return gamma * inv_std(var, epsilon) * dy
 
 
-# --- input normalization ----------------------------------------------------------------------------------------------
-
-
-def moments(x: Array, axes: Axes) -> Moments:
-    """Count, mean and sum of squared deviations of x over the axes."""
-    mean = np.mean(x, axis=axes, keepdims=True)
-    count = int(np.prod([x.shape[a] for a in axes], dtype=np.int64))
-    return Moments(count, mean, np.sum((x - mean) * (x - mean), axis=axes, keepdims=True))
-
-
-def merge(a: Moments, b: Moments) -> Moments:
-    """The moments of the union: d = b.mean - a.mean,  mean += d * m_b / m,  squares += d^2 * m_a * m_b / m.
-
-    Source: Chan, Golub and LeVeque 1979, "Updating formulae and a pairwise algorithm for computing sample variances".
-    """
-    if a.count == 0 or b.count == 0:
-        return b if a.count == 0 else a
-    count = a.count + b.count
-    delta = b.mean - a.mean
-    mean = a.mean + delta * b.count / count
-    return Moments(count, mean, a.squares + b.squares + delta * delta * a.count * b.count / count)
-
-
-def fit(chunks: Sequence[Array], axes: Axes) -> Moments:
-    """The moments of the whole training set, whatever its chunking; empty chunks change nothing."""
-    filled = [c for c in chunks if c.size]
-    total = moments(filled[0], axes)
-    for chunk in filled[1:]:
-        total = merge(total, moments(chunk, axes))
-    return total
-
-
-def input_transform(x: Array, mean: Array, scale: Array) -> Array:
-    """x_j <- (x_j - mean_j) / scale_j, with the training set's statistics."""
-    return (x - mean) / scale
-
-
-def input_inverse(y: Array, mean: Array, scale: Array) -> Array:
-    """x_j = y_j * scale_j + mean_j: undoes ``input_transform``."""
-    return y * scale + mean
+def inference_statistics_gradients(
+    x: Array, dy: Array, gamma: Array, mean: Array, var: Array, epsilon: float, axes: Axes
+) -> Tuple[Array, Array]:
+    """dmean = -gamma inv_std sum(dy),   dvar = -(1/2) gamma inv_std^2 sum(dy * zhat), where the statistics are arguments."""
+    scale = inv_std(var, epsilon)
+    dgamma, dbeta = parameter_gradients(normalise(x, mean, var, epsilon), dy, axes)
+    return -gamma * scale * dbeta, -0.5 * gamma * scale * scale * dgamma

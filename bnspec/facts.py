@@ -7,13 +7,68 @@ have shape (1, C, 1, ...).
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 
 from bnspec import equations as eq
 from bnspec.arithmetic import Quad, double, quad
+from bnspec.certification import mean_roundings
 from bnspec.contract import LayerConfig
+
+SMALLEST = 2.0**-1074  # double
+
+
+@dataclass(frozen=True, eq=False)
+class Summary:
+    """A batch channel by channel: its statistics in quad, and in float64 the magnitudes of its values.
+
+    Attributes:
+        mean, var: quad; var is the population variance.
+        mean_abs, mean_square: means of |x| and of x^2; largest: the largest |x|; spread: the largest |x - mean|.
+        mean_roundings: error of the quad mean, in roundings (see ``certification``).
+    """
+
+    mean: Quad
+    var: Quad
+    mean_abs: np.ndarray
+    mean_square: np.ndarray
+    largest: np.ndarray
+    spread: np.ndarray
+    mean_roundings: np.ndarray
+
+    @staticmethod
+    def of(x: Quad, given: np.ndarray, config: LayerConfig) -> Summary:
+        """The summary of x, given also in float64; NaN where a channel holds nothing."""
+        axes, count = config.reduce_axes, given.size // config.channels
+        if count == 0:
+            nothing = np.full(config.channel_shape, math.nan)
+            return Summary(quad(nothing), quad(nothing), nothing, nothing, nothing, nothing, nothing)
+        mean, var = eq.batch_statistics(x, axes)
+        ends = [f(given, axis=axes, keepdims=True) for f in (np.min, np.max)]
+        largest = np.maximum(*(np.abs(end) for end in ends))
+        spread = np.maximum(*(np.abs(double(quad(end) - mean)) for end in ends))
+        spread = np.where((spread == 0.0) & (ends[0] < ends[1]), SMALLEST, spread)
+        magnitudes = np.abs(given)
+        mean_abs, roundings = mean_of_magnitudes(magnitudes, mean, axes)
+        mean_square = np.mean(magnitudes * magnitudes, axis=axes, keepdims=True)
+        return Summary(mean, var, mean_abs, mean_square, largest, spread, roundings)
+
+    @staticmethod
+    def joined(parts: Sequence[Summary], channel_axis: int) -> Summary:
+        """The summary of a batch from those of its channel blocks, in order."""
+        names = [f.name for f in fields(Summary)]
+        return Summary(*(np.concatenate([getattr(p, n) for p in parts], axis=channel_axis) for n in names))
+
+
+def mean_of_magnitudes(magnitudes: np.ndarray, mean: Quad, axes: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """The mean of |values|, and the error of the quad mean of the values, in roundings."""
+    count = magnitudes.size // max(mean.size, 1)
+    total = np.sum(magnitudes, axis=axes, keepdims=True)
+    least = np.min(magnitudes, axis=axes, keepdims=True, where=magnitudes > 0.0, initial=math.inf)
+    return total / max(count, 1), mean_roundings(total, least, mean, count)
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,39 +76,53 @@ class Batch:
     """One x, its statistics, and (for the bounds, in float64) how large its parts are.
 
     Attributes:
-        x, mean, var: quad; var is the population variance.
+        given: x as it is, in its dtype or in quad.
+        known: its summary, where that is known already; shared: the same x under another epsilon, which did the work already.
+        x: quad; mean, var: quad; var is the population variance.
         count: elements per channel.
-        abs_x, abs_mean: |x| and |mean|.
-        mean_abs: mean of |x|; mean_square: mean of x^2; spread: the largest |x - mean| of the channel.
+        given64: x in float64; abs_x, abs_mean: |x| and |mean|; var64: the variance in float64.
+        mean_abs: mean of |x|; mean_square: mean of x^2; largest: the largest |x|; spread: the largest |x - mean|.
     """
 
     config: LayerConfig
-    x: Quad
+    given: np.ndarray
+    known: Summary | None = None
+    shared: Batch | None = None
 
     @functools.cached_property
-    def count(self) -> int:
-        """Elements per channel."""
-        return int(self.x.size // self.config.channels)
+    def x(self) -> Quad:
+        """x, quad."""
+        return self.shared.x if self.shared else quad(self.given)
 
     @functools.cached_property
-    def statistics(self) -> tuple[Quad, Quad]:
-        """Mean and population variance, quad."""
-        return eq.batch_statistics(self.x, self.config.reduce_axes)
-
-    @property
-    def mean(self) -> Quad:
-        """The batch mean, quad."""
-        return self.statistics[0]
-
-    @property
-    def var(self) -> Quad:
-        """The population variance, quad."""
-        return self.statistics[1]
+    def given64(self) -> np.ndarray:
+        """x in float64."""
+        return self.shared.given64 if self.shared else double(self.given)
 
     @functools.cached_property
     def abs_x(self) -> np.ndarray:
         """|x|."""
-        return np.abs(double(self.x))
+        return self.shared.abs_x if self.shared else np.abs(self.given64)
+
+    @functools.cached_property
+    def summary(self) -> Summary:
+        """What is known of each channel."""
+        return self.known or (self.shared.summary if self.shared else Summary.of(self.x, self.given64, self.config))
+
+    @property
+    def count(self) -> int:
+        """Elements per channel."""
+        return int(self.given.size // self.config.channels)
+
+    @property
+    def mean(self) -> Quad:
+        """The batch mean, quad."""
+        return self.summary.mean
+
+    @property
+    def var(self) -> Quad:
+        """The population variance, quad."""
+        return self.summary.var
 
     @functools.cached_property
     def abs_mean(self) -> np.ndarray:
@@ -65,20 +134,25 @@ class Batch:
         """The population variance in float64."""
         return double(self.var)
 
-    @functools.cached_property
+    @property
     def mean_abs(self) -> np.ndarray:
         """Mean of |x|."""
-        return np.mean(self.abs_x, axis=self.config.reduce_axes, keepdims=True)
+        return self.summary.mean_abs
 
-    @functools.cached_property
+    @property
     def mean_square(self) -> np.ndarray:
         """Mean of x^2."""
-        return np.mean(self.abs_x * self.abs_x, axis=self.config.reduce_axes, keepdims=True)
+        return self.summary.mean_square
 
-    @functools.cached_property
+    @property
+    def largest(self) -> np.ndarray:
+        """The largest |x| of the channel."""
+        return self.summary.largest
+
+    @property
     def spread(self) -> np.ndarray:
         """The largest |x - mean| of the channel."""
-        return np.max(np.abs(double(self.x - self.mean)), axis=self.config.reduce_axes, keepdims=True)
+        return self.summary.spread
 
     @functools.cached_property
     def normalisation(self) -> Normalisation:
@@ -93,7 +167,8 @@ class Normalisation:
     Attributes:
         mean, var: quad, broadcastable against x.
         zhat, inv_std: quad.
-        abs_z, inv_std64: |zhat| and inv_std in float64; reach: |x| + |mean|, what a folded form subtracts.
+        abs_z, abs_mean, var64, inv_std64: |zhat|, |mean|, var and inv_std in float64; largest_z: the channel's largest |zhat|;
+            reach: |x| + |mean|, what a folded form subtracts.
     """
 
     batch: Batch
@@ -116,14 +191,29 @@ class Normalisation:
         return np.abs(double(self.zhat))
 
     @functools.cached_property
+    def abs_mean(self) -> np.ndarray:
+        """|mean|."""
+        return np.abs(double(self.mean))
+
+    @functools.cached_property
+    def var64(self) -> np.ndarray:
+        """The variance in float64."""
+        return double(self.var)
+
+    @functools.cached_property
     def inv_std64(self) -> np.ndarray:
         """inv_std in float64."""
         return double(self.inv_std)
 
     @functools.cached_property
+    def largest_z(self) -> np.ndarray:
+        """The channel's largest |zhat|."""
+        return np.max(self.abs_z, axis=self.batch.config.reduce_axes, keepdims=True, initial=0.0)
+
+    @functools.cached_property
     def reach(self) -> np.ndarray:
         """|x| + |mean|."""
-        return self.batch.abs_x + np.abs(double(self.mean))
+        return self.batch.abs_x + self.abs_mean
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,18 +221,25 @@ class Cotangent:
     """A cotangent dy against a normalisation: the two means that dx subtracts, and their magnitudes.
 
     Attributes:
-        dy: quad, shaped like x.
-        mean_dy, mean_dy_zhat: quad, (1, C, 1, ...).
+        given: dy as it is, in its dtype or in quad; shaped like x.
+        dy: quad; abs_dy: |dy|.
+        mean_dy, mean_dy_zhat: quad, (1, C, 1, ...); abs_mean_dy, abs_mean_dy_zhat: their magnitudes.
         mean_abs: mean of |dy|; mean_reach: mean of |dy| (|x| + |mean|).
+        mean_roundings: error of mean_dy, in roundings.
     """
 
     normalisation: Normalisation
-    dy: Quad
+    given: np.ndarray
 
-    @functools.cached_property
+    @property
     def axes(self) -> tuple[int, ...]:
         """The reduced axes."""
         return self.normalisation.batch.config.reduce_axes
+
+    @functools.cached_property
+    def dy(self) -> Quad:
+        """dy, quad."""
+        return quad(self.given)
 
     @functools.cached_property
     def mean_dy(self) -> Quad:
@@ -155,14 +252,34 @@ class Cotangent:
         return np.mean(self.dy * self.normalisation.zhat, axis=self.axes, keepdims=True)
 
     @functools.cached_property
-    def abs_dy(self) -> np.ndarray:
-        """|dy|."""
-        return np.abs(double(self.dy))
+    def abs_mean_dy(self) -> np.ndarray:
+        """|mean of dy|."""
+        return np.abs(double(self.mean_dy))
 
     @functools.cached_property
+    def abs_mean_dy_zhat(self) -> np.ndarray:
+        """|mean of dy zhat|."""
+        return np.abs(double(self.mean_dy_zhat))
+
+    @functools.cached_property
+    def abs_dy(self) -> np.ndarray:
+        """|dy|."""
+        return np.abs(double(self.given))
+
+    @functools.cached_property
+    def magnitudes(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean of |dy|, and the error of mean_dy in roundings."""
+        return mean_of_magnitudes(self.abs_dy, self.mean_dy, self.axes)
+
+    @property
     def mean_abs(self) -> np.ndarray:
         """Mean of |dy|."""
-        return np.mean(self.abs_dy, axis=self.axes, keepdims=True)
+        return self.magnitudes[0]
+
+    @property
+    def mean_roundings(self) -> np.ndarray:
+        """Error of mean_dy, in roundings."""
+        return self.magnitudes[1]
 
     @functools.cached_property
     def mean_reach(self) -> np.ndarray:

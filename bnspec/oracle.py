@@ -1,8 +1,9 @@
 """The oracle: for a step of a case, the exact result and its bounds.
 
-    Oracle(case).expect(step, before, profile)  ->  Expectation: by output name, the exact value (quad) and a bound per tier
+    Oracle(case).expect(step, before, profile)  ->  by output name: the exact value (quad) and a bound per tier
 
-Everything that does not depend on the backend's state or profile is computed once per case and shared by all backends.
+What does not depend on the backend's state or profile is computed once per case and shared by all backends. The values come
+from ``exact``, the bounds from ``bounds``; here they meet.
 """
 
 from __future__ import annotations
@@ -10,16 +11,18 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from bnspec import bounds
-from bnspec import equations as eq
+from bnspec import bounds, exact
 from bnspec.arithmetic import Quad, double, quad
+from bnspec.blocks import block_of, block_of_state, channel_blocks, is_large, view, whole_of
 from bnspec.bounds import Tier
 from bnspec.case import Case, Step
-from bnspec.facts import Batch, Cotangent, Normalisation, broadcast
+from bnspec.exact import Affine, Output
+from bnspec.facts import Batch, Cotangent, Normalisation, Summary, broadcast
+from bnspec.input_equations import input_transform
 from bnspec.memory import remembered
 from bnspec.precision import Units, units_of
 from bnspec.profiles import Profile
@@ -31,7 +34,12 @@ State = Mapping[str, np.ndarray]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Expected:
-    """One output: its exact value and, per tier, the bound of each element. A NaN value is one that nothing is said of."""
+    """One output: its exact value and, per tier, the bound of each element. A NaN value is one that nothing is said of.
+
+    Attributes:
+        value: quad; rounded: the same, rounded to float64.
+        bounds: float64 arrays of the value's shape.
+    """
 
     value: Quad
     bounds: Mapping[Tier, np.ndarray]
@@ -42,45 +50,89 @@ class Expected:
         return double(self.value)
 
 
+Answers = Mapping[str, Expected]
+
+
 class Oracle:
     """The exact answers for one case."""
 
     def __init__(self, case: Case) -> None:
         self.case = case
-        self._profiled: dict[tuple[Profile, float], _Profiled] = {}
+        self._summaries: dict[str, Summary] = {}
+        self._judged: dict[tuple[tuple[Units, ...], float], _Judged] = {}
 
-    @remembered
-    def batch(self, name: str, epsilon: float) -> Batch:
-        """The exact facts of an input array, under the epsilon that is in force."""
-        config = dataclasses.replace(self.case.config, epsilon=epsilon)
-        return Batch(config, quad(self.case.arrays[name]))
-
-    @remembered
-    def cotangent(self, x: str, dy: str, epsilon: float) -> Cotangent:
-        """The exact facts of a cotangent in training."""
-        return Cotangent(self.batch(x, epsilon).normalisation, quad(self.case.arrays[dy]))
-
+    @np.errstate(all="ignore")  # non-finite cases are cases too, and quad arithmetic raises "invalid" where nothing is
     def expect(self, step: Step, before: State, profile: Profile) -> dict[str, Expected]:
         """What the step must give, by output name: y, dx, dgamma, dbeta, running_mean, running_var; for ``fit`` mean and var.
 
         ``before`` is the state that the step met (observed: errors of earlier steps are not counted twice). Outputs that are
         undefined (an empty batch, a corrected variance of one value) are left out.
         """
-        answers = self.profiled(profile)
+        answers = self.judged(profile)
         if step.call == "fit":
             return answers.fit(step)
         if step.call in ("transform", "inverse"):
-            return answers.scaled(step, before)
+            return answers.scaled(step, before, profile.input_epsilon)
+        if self.case.arrays[step.inputs[0]].size == 0:
+            return {}
         if step.call.startswith("training"):
-            return answers.training(step, before)
-        return answers.inference(step, before)
+            return {**answers.training(step.inputs), **answers.running(step.inputs[0], before, profile)}
+        return answers.inference(step.inputs, before)
 
-    def profiled(self, profile: Profile) -> _Profiled:
-        """The answers under a profile, kept: many steps and backends share them."""
-        epsilon = effective_epsilon(self.case.config.epsilon, profile)
-        if (profile, epsilon) not in self._profiled:
-            self._profiled[profile, epsilon] = _Profiled(self, profile, epsilon)
-        return self._profiled[profile, epsilon]
+    def judged(self, profile: Profile) -> _Judged:
+        """The answers under a profile, kept: many steps, and all backends with the same precisions, share them."""
+        config = self.case.config
+        units = tuple(units_of(profile, config.dtype, config.parameter_dtype, t) for t in TIERS)
+        key = units, effective_epsilon(config.epsilon, profile)
+        if key not in self._judged:
+            self._judged[key] = _Judged(self, *key)
+        return self._judged[key]
+
+    @functools.cached_property
+    def affine(self) -> Affine:
+        """gamma and beta; 1 and 0 where the layer has none."""
+        config = self.case.config
+        gamma = broadcast(self.case.arrays.get("gamma", np.ones(config.channels)), config)
+        beta = broadcast(self.case.arrays.get("beta", np.zeros(config.channels)), config)
+        return Affine(gamma, beta, np.abs(double(gamma)), np.abs(double(beta)))
+
+    @remembered
+    def batch(self, name: str, epsilon: float) -> Batch:
+        """The exact facts of an input array, under the epsilon that is in force."""
+        own = self.case.config.epsilon
+        config, given = dataclasses.replace(self.case.config, epsilon=epsilon), self.case.arrays[name]
+        if epsilon != own:
+            return Batch(config, given, shared=self.batch(name, own))
+        if is_large(self.case, name):
+            return Batch(config, given, known=self.summary(name))
+        return Batch(config, given)
+
+    def summary(self, name: str) -> Summary:
+        """The channels of a large input array, block by block."""
+        if name not in self._summaries:
+            case = self.case
+            parts = [Oracle(block_of(case, c)).batch(name, case.config.epsilon) for c in channel_blocks(case, name)]
+            self.learn(name, [p.summary for p in parts])
+        return self._summaries[name]
+
+    def learn(self, name: str, parts: list[Summary]) -> None:
+        """Keep what the blocks of a large input array gave."""
+        self._summaries[name] = Summary.joined(parts, self.case.config.channel_axis)
+
+    @remembered
+    def cotangent(self, x: str, dy: str, epsilon: float) -> Cotangent:
+        """The exact facts of a cotangent in training."""
+        return Cotangent(self.batch(x, epsilon).normalisation, self.case.arrays[dy])
+
+    @remembered
+    def training_output(self, x: str, epsilon: float) -> Output:
+        """y in training."""
+        return exact.training_output(self.batch(x, epsilon).normalisation, self.affine)
+
+    @remembered
+    def training_gradients(self, x: str, dy: str, epsilon: float) -> exact.Gradients:
+        """dx, dgamma and dbeta in training."""
+        return exact.training_gradients(self.cotangent(x, dy, epsilon), self.affine)
 
 
 def effective_epsilon(epsilon: float, profile: Profile) -> float:
@@ -89,28 +141,31 @@ def effective_epsilon(epsilon: float, profile: Profile) -> float:
     return max(stored, profile.epsilon_minimum)
 
 
-class _Profiled:
-    """The oracle's answers under one profile."""
+class _Judged:
+    """The oracle's answers with bounds, for the precisions of each tier and an epsilon."""
 
-    def __init__(self, oracle: Oracle, profile: Profile, epsilon: float) -> None:
-        self.oracle, self.case, self.profile, self.epsilon = oracle, oracle.case, profile, epsilon
-        config = self.case.config
-        self.units: dict[Tier, Units] = {t: units_of(profile, config.dtype, config.parameter_dtype, t) for t in TIERS}
-        ones, zeros = np.ones(config.channels), np.zeros(config.channels)
-        self.gamma = broadcast(self.case.arrays.get("gamma", ones), config)
-        self.beta = broadcast(self.case.arrays.get("beta", zeros), config)
-        self.abs_gamma, self.abs_beta = np.abs(double(self.gamma)), np.abs(double(self.beta))
+    def __init__(self, oracle: Oracle, units: tuple[Units, ...], epsilon: float) -> None:
+        self.oracle, self.case, self.epsilon = oracle, oracle.case, epsilon
+        self.units: dict[Tier, Units] = dict(zip(TIERS, units, strict=True))
+        self.key = units, epsilon
 
-    def training(self, step: Step, before: State) -> dict[str, Expected]:
-        """y and, with a cotangent, the gradients (shared), and the state after (from the state before)."""
-        batch = self.oracle.batch(step.inputs[0], self.epsilon)
-        if batch.count == 0:
-            return {}
-        answers = dict(self.training_outputs(step.inputs[0]))
-        if len(step.inputs) == 2:
-            answers.update(self.training_gradients(*step.inputs))
-        answers.update(self.running(step.inputs[0], before))
-        return answers
+    # --- training -----------------------------------------------------------------------------------------------------
+
+    @remembered
+    def training(self, inputs: tuple[str, ...]) -> Answers:
+        """y and, with a cotangent, the gradients."""
+        if is_large(self.case, inputs[0]):
+            summaries: list[Summary] = []
+
+            def visit(part: _Judged, _: slice) -> Answers:
+                summaries.append(part.oracle.batch(inputs[0], self.case.config.epsilon).summary)
+                return part.training(inputs)
+
+            answers = self.in_blocks(inputs[0], visit)
+            self.oracle.learn(inputs[0], summaries)
+            return answers
+        answers = {"y": self.training_output(inputs[0])}
+        return answers | self.training_gradients(*inputs) if len(inputs) == 2 else answers
 
     @remembered
     def statistics_error(self, x: str, tier: Tier) -> bounds.StatisticsError:
@@ -122,121 +177,125 @@ class _Profiled:
         """(relative error of inv_std, error of zhat) in training."""
         norm = self.oracle.batch(x, self.epsilon).normalisation
         units, statistics = self.units[tier], self.statistics_error(x, tier)
-        relative = bounds.inv_std_error(norm, statistics.var, units.arithmetic)
-        if tier != "lenient":  # a stable variance is never negative, whatever its error
-            norm_low = np.sqrt((double(norm.var) + self.epsilon) / max(self.epsilon, 1e-300)) - 1.0
-            relative = np.where(np.isinf(relative), np.maximum(norm_low, 1.0), relative)
+        # a stable variance is never negative, whatever its error
+        least_var = -math.inf if tier == "lenient" else 0.0
+        relative = bounds.inv_std_error(norm, statistics.var, units.arithmetic, least_var)
         return relative, bounds.normalised_error(norm, statistics.mean, relative, units.arithmetic)
 
     @remembered
-    def training_outputs(self, x: str) -> Mapping[str, Expected]:
-        norm = self.oracle.batch(x, self.epsilon).normalisation
-        y = eq.affine(norm.zhat, self.gamma, self.beta)
-        size = np.abs(double(y))
-        return {
-            "y": Expected(
-                y,
-                {
-                    t: bounds.output_error(
-                        norm, self.abs_gamma, self.abs_beta, size, self.errors(x, t)[1], self.units[t]
-                    )
-                    for t in TIERS
-                },
-            )
-        }
+    def training_output(self, x: str) -> Expected:
+        """y."""
+        norm, affine = self.oracle.batch(x, self.epsilon).normalisation, self.oracle.affine
+        y = self.oracle.training_output(x, self.epsilon)
+        sizes = (affine.abs_gamma, affine.abs_beta, y.size)
+        return Expected(
+            y.value, {t: bounds.output_error(norm, *sizes, self.errors(x, t)[1], u) for t, u in self.units.items()}
+        )
 
     @remembered
-    def training_gradients(self, x: str, dy: str) -> Mapping[str, Expected]:
-        cotangent = self.oracle.cotangent(x, dy, self.epsilon)
-        norm = cotangent.normalisation
-        dx = self.gamma * norm.inv_std * (cotangent.dy - cotangent.mean_dy - norm.zhat * cotangent.mean_dy_zhat)
-        size = np.abs(double(dx))
+    def training_gradients(self, x: str, dy: str) -> dict[str, Expected]:
+        """dx and, with affine, dgamma and dbeta."""
+        cotangent, gamma = self.oracle.cotangent(x, dy, self.epsilon), self.oracle.affine.abs_gamma
+        values = self.oracle.training_gradients(x, dy, self.epsilon)
         errors = {}
-        for tier in TIERS:
+        for tier, units in self.units.items():
             relative, zhat = self.errors(x, tier)
-            errors[tier] = bounds.training_gradient_error(
-                cotangent, self.abs_gamma, size, zhat, relative, self.units[tier], tier
-            )
-        return self.gradients(cotangent, dx, errors)
+            errors[tier] = bounds.training_gradient_error(cotangent, gamma, values.dx.size, zhat, relative, units, tier)
+        return self.gradients(values, errors)
 
-    def running(self, x: str, before: State) -> dict[str, Expected]:
+    def running(self, x: str, before: State, profile: Profile) -> dict[str, Expected]:
         """The state after one training step from ``before``; running_var is left out where count <= correction."""
-        batch = self.oracle.batch(x, self.epsilon)
-        config, correction = self.case.config, self.profile.running_correction
-        old_mean, old_var = broadcast(before["running_mean"], config), broadcast(before["running_var"], config)
-        mean = eq.running_mean_update(old_mean, batch.mean, config.decay)
-        answers = {"running_mean": (mean, old_mean, batch.abs_mean, 0, 1.0)}
-        if batch.count == 1 and self.profile.count_one == "biased":
+        batch, config = self.oracle.batch(x, self.epsilon), self.case.config
+        correction, decay = profile.running_correction, config.decay
+        if batch.count == 1 and profile.count_one == "biased":
             correction = 0
+        old_mean, old_var = (broadcast(before[n], config) for n in RUNNING)
+        answers = {"running_mean": (exact.running_mean(batch, old_mean, decay), old_mean, batch.abs_mean, 0, 1.0)}
         if batch.count > correction:
             factor = batch.count / (batch.count - correction)
-            var = eq.running_var_update(old_var, batch.var, batch.count, config.decay, correction)
+            var = exact.running_var(batch, old_var, decay, correction)
             answers["running_var"] = (var, old_var, batch.var64 * factor, 1, factor)
         expected = {}
-        for name, (value, old, magnitude, which, factor) in answers.items():
+        for name, (output, old, magnitude, which, factor) in answers.items():
             per_tier = {}
-            for tier in TIERS:
+            for tier, units in self.units.items():
                 error = self.statistics_error(x, tier)[which] * factor
-                bound = bounds.running_error(np.abs(double(old)), magnitude, error, config.decay, self.units[tier])
+                bound = bounds.running_error(np.abs(double(old)), magnitude, error, decay, units)
                 per_tier[tier] = bound.reshape(-1)
-            expected[name] = Expected(value.reshape(-1), per_tier)
+            expected[name] = Expected(output.value.reshape(-1), per_tier)
         return expected
 
-    def inference(self, step: Step, before: State) -> dict[str, Expected]:
+    # --- inference ----------------------------------------------------------------------------------------------------
+
+    def inference(self, inputs: tuple[str, ...], before: State) -> dict[str, Expected]:
         """y and, with a cotangent, the gradients, for the statistics that the step met; the state after is the state before."""
-        if self.oracle.batch(step.inputs[0], self.epsilon).count == 0:
-            return {}
         initial = all(before[n].tobytes() == self.case.arrays[n].tobytes() for n in RUNNING)
-        answers = dict(self.initial_inference(step.inputs) if initial else self.inference_outputs(step.inputs, before))
+        answers = dict(self.initial_inference(inputs) if initial else self.inference_outputs(inputs, before))
         for name in RUNNING:
             answers[name] = Expected(quad(before[name]), dict.fromkeys(TIERS, np.zeros(self.case.config.channels)))
         return answers
 
     @remembered
-    def initial_inference(self, inputs: tuple[str, ...]) -> Mapping[str, Expected]:
+    def initial_inference(self, inputs: tuple[str, ...]) -> Answers:
         """The answers for the state that the case starts from, which every backend meets."""
         return self.inference_outputs(inputs, self.case.arrays)
 
-    def inference_outputs(self, inputs: tuple[str, ...], before: State) -> dict[str, Expected]:
+    def inference_outputs(self, inputs: tuple[str, ...], before: State) -> Answers:
         """y and, with a cotangent, the gradients, for given statistics."""
+        if is_large(self.case, inputs[0]):
+            state = {n: before[n] for n in RUNNING}
+            return self.in_blocks(inputs[0], lambda part, c: part.inference_outputs(inputs, block_of_state(state, c)))
         mean, var = (broadcast(before[n], self.case.config) for n in RUNNING)
-        norm = Normalisation(self.oracle.batch(inputs[0], self.epsilon), mean, var)
-        y = eq.affine(norm.zhat, self.gamma, self.beta)
-        size, per_tier, relative = np.abs(double(y)), {}, {}
+        norm, affine = Normalisation(self.oracle.batch(inputs[0], self.epsilon), mean, var), self.oracle.affine
+        y = exact.inference_output(norm, affine)
+        per_tier, relative = {}, {}
         for tier, units in self.units.items():
             relative[tier] = bounds.inv_std_error(norm, 0.0, units.arithmetic)
             zhat = bounds.normalised_error(norm, 0.0, relative[tier], units.arithmetic)
-            per_tier[tier] = bounds.output_error(norm, self.abs_gamma, self.abs_beta, size, zhat, units)
-        answers = {"y": Expected(y, per_tier)}
+            per_tier[tier] = bounds.output_error(norm, affine.abs_gamma, affine.abs_beta, y.size, zhat, units)
+        answers = {"y": Expected(y.value, per_tier)}
         if len(inputs) == 2:
-            cotangent = Cotangent(norm, quad(self.case.arrays[inputs[1]]))
-            dx = eq.inference_dx(cotangent.dy, self.gamma, norm.var, self.epsilon)
-            magnitude = np.abs(double(dx))
+            cotangent = Cotangent(norm, self.case.arrays[inputs[1]])
+            values = exact.inference_gradients(cotangent, affine)
             errors = {
-                t: bounds.inference_gradient_error(cotangent, magnitude, relative[t], units, t)
+                t: bounds.inference_gradient_error(cotangent, values.dx.size, relative[t], units, t)
                 for t, units in self.units.items()
             }
-            answers.update(self.gradients(cotangent, dx, errors))
+            answers.update(self.gradients(values, errors))
         return answers
 
-    def gradients(
-        self, cotangent: Cotangent, dx: Quad, errors: Mapping[Tier, bounds.GradientError]
-    ) -> dict[str, Expected]:
+    def gradients(self, values: exact.Gradients, errors: Mapping[Tier, bounds.GradientError]) -> dict[str, Expected]:
         """dx, dgamma and dbeta with their bounds; without affine only dx."""
-        count = cotangent.normalisation.batch.count
-        answers = {"dx": Expected(dx, {t: e.dx for t, e in errors.items()})}
+        answers = {"dx": Expected(values.dx.value, {t: e.dx for t, e in errors.items()})}
         if self.case.config.affine:
-            dgamma, dbeta = count * cotangent.mean_dy_zhat, count * cotangent.mean_dy
-            answers["dgamma"] = Expected(dgamma.reshape(-1), {t: e.dgamma.reshape(-1) for t, e in errors.items()})
-            answers["dbeta"] = Expected(dbeta.reshape(-1), {t: e.dbeta.reshape(-1) for t, e in errors.items()})
+            dgamma, dbeta = values.dgamma.value.reshape(-1), values.dbeta.value.reshape(-1)
+            answers["dgamma"] = Expected(dgamma, {t: e.dgamma.reshape(-1) for t, e in errors.items()})
+            answers["dbeta"] = Expected(dbeta, {t: e.dbeta.reshape(-1) for t, e in errors.items()})
         return answers
+
+    def in_blocks(self, x: str, visit: Callable[[_Judged, slice], Answers]) -> Answers:
+        """The answers of a large case from those of its blocks of channels, each forgotten once it has answered."""
+        count, axis = self.case.config.channels, self.case.config.channel_axis
+        whole: dict[str, Expected] = {}
+        for channels in channel_blocks(self.case, x):
+            part = _Judged(Oracle(block_of(self.case, channels)), *self.key)
+            for name, answer in visit(part, channels).items():
+                if name not in whole:
+                    empty = {t: whole_of(b, count, axis) for t, b in answer.bounds.items()}
+                    whole[name] = Expected(whole_of(answer.value, count, axis), empty)
+                view(whole[name].value, channels, axis)[...] = answer.value
+                for tier, bound in answer.bounds.items():
+                    view(whole[name].bounds[tier], channels, axis)[...] = bound
+        return whole
+
+    # --- input normalization ------------------------------------------------------------------------------------------
 
     @remembered
     def training_set(self, chunks: tuple[str, ...]) -> Batch:
         """The training set that the chunks make up."""
         config = dataclasses.replace(self.case.config, epsilon=self.epsilon)
         axis = config.reduce_axes[0]
-        return Batch(config, np.concatenate([quad(self.case.arrays[n]) for n in chunks], axis=axis))
+        return Batch(config, np.concatenate([double(self.case.arrays[n]) for n in chunks], axis=axis))
 
     def fit(self, step: Step) -> dict[str, Expected]:
         """Mean and variance of the training set that the chunks make up."""
@@ -244,9 +303,10 @@ class _Profiled:
         if whole.count == 0:
             return {}
         errors = {t: bounds.fitted_error(whole, units, t) for t, units in self.units.items()}
+        mean, var = exact.fitted(whole)
         return {
-            "mean": Expected(whole.mean.reshape(-1), {t: e.mean.reshape(-1) for t, e in errors.items()}),
-            "var": Expected(whole.var.reshape(-1), {t: e.var.reshape(-1) for t, e in errors.items()}),
+            "mean": Expected(mean.value.reshape(-1), {t: e.mean.reshape(-1) for t, e in errors.items()}),
+            "var": Expected(var.value.reshape(-1), {t: e.var.reshape(-1) for t, e in errors.items()}),
         }
 
     def is_constant(self) -> np.ndarray:
@@ -256,17 +316,19 @@ class _Profiled:
         noise = bounds.statistics_error(whole, self.units["permissive"], "permissive").var
         return np.asarray(whole.var64 <= noise)
 
-    def scaled(self, step: Step, fitted: State) -> dict[str, Expected]:
+    def scaled(self, step: Step, fitted: State, epsilon: float) -> dict[str, Expected]:
         """The transform or its inverse with the fitted statistics (observed); of constant features nothing is said."""
         config = self.case.config
         mean, var = broadcast(fitted["mean"], config), broadcast(fitted["var"], config)
-        scale = np.sqrt(var + self.profile.input_epsilon)
         constant = self.is_constant() | (double(var) <= 0.0)
-        safe = np.where(constant, quad(1.0), scale)
-        given = quad(self.case.arrays[step.inputs[0]])
-        forward = step.call == "transform"
-        value = (eq.input_transform if forward else eq.input_inverse)(given, mean, safe)
-        sizes = tuple(np.abs(double(a)) for a in (given, mean, safe, value))
+        safe = np.where(constant, quad(1.0), var)
+        scale, given, forward = np.sqrt(safe + epsilon), self.case.arrays[step.inputs[0]], step.call == "transform"
+        value = (
+            input_transform(quad(given), mean, scale)
+            if forward
+            else exact.inverse(given, mean, safe, epsilon, config).value
+        )
+        sizes = tuple(np.abs(double(a)) for a in (given, mean, scale, value))
         error = bounds.transform_error if forward else bounds.inverse_error
         per_tier = {t: np.where(constant, math.nan, error(sizes, units)) for t, units in self.units.items()}
         return {"y" if forward else "x": Expected(value, per_tier)}

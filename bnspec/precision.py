@@ -60,7 +60,7 @@ def units_of(profile: Profile, dtype: str, parameter_dtype: str, tier: str = "pe
     half = dtype in HALVES and tier != "lenient"
     statistics = profile.half_statistics if half else "input"
     arithmetic = profile.half_arithmetic if half else "input"
-    wide = {"float32": "float32", "input": dtype}
+    wide = {"float32": "float32", "input": dtype, "parameters": parameter_dtype}
     return Units(
         PRECISIONS[dtype], PRECISIONS[parameter_dtype], PRECISIONS[wide[statistics]], PRECISIONS[wide[arithmetic]]
     )

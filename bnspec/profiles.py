@@ -9,6 +9,7 @@ Runs in workers: Python 3.8, standard library only.
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any, Dict, Mapping, Tuple
 
 from bnspec.errors import UsageError
@@ -18,15 +19,22 @@ DTYPES = ("float64", "float32", "bfloat16", "float16")
 
 #: Allowed values of the fields that are a choice of words.
 CHOICES: Dict[str, Tuple[str, ...]] = {
+    "momentum_weighs": ("new", "old", "none"),
+    "decay_dtype": ("float64", "float32"),
+    "epsilon_dtype": ("float64", "float32"),
+    "first_batch": ("average", "replace", "debiased"),
+    "state_dtype": ("parameters", "float32", "input"),
+    "frozen_gradients": ("batch", "constants", "unspecified"),
     "count_one": ("raises", "biased", "unspecified"),
     "empty_batch": ("raises", "keeps_state", "unspecified"),
-    "channel_axes": ("first", "last", "first_and_last", "any"),
+    "half_statistics": ("float32", "input", "parameters"),
+    "half_arithmetic": ("float32", "input", "parameters"),
     "output_dtype": ("input", "promoted"),
-    "momentum_weighs": ("new", "old", "none"),
+    "channel_axes": ("first", "last", "first_and_last", "any"),
     "layouts": ("strided", "normalised"),
-    "half_statistics": ("float32", "input"),
-    "half_arithmetic": ("float32", "input"),
 }
+#: The corrections a variance's divisor may have.
+CORRECTIONS = (0, 1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,14 +44,26 @@ class Profile:
     Attributes:
         running_correction: divisor of the variance that enters the running variance is ``count - running_correction``.
         normalising_correction: the same for the variance that normalises; the definition has 0.
-        momentum_weighs: what the framework's momentum number weighs, the "new" or the "old" value ("none": no such number).
+        momentum_weighs: what the framework's momentum number weighs, the "new" or the "old" value; "none": there is no such
+            number, because who calls writes the moving average.
+        decay_dtype: the dtype in which that number is stored ("float64" where it stays a Python number).
         default_epsilon, default_decay: what a user gets who says nothing; decay is the weight that the old value keeps.
         epsilon_dtype: the dtype in which the framework stores epsilon ("float64" where it keeps the Python number).
         epsilon_minimum: epsilons below are documented as replaced by this value; 0 where none is.
+        initial_mean, initial_var: the running statistics of a new layer.
+        state_dtype: the dtype that a new layer gives its running statistics: that of the "parameters", "float32", or that of
+            the "input".
+        first_batch: what the first training step makes of the initial state: it enters the moving "average" like any other
+            value; the batch's statistics "replace" it; or inference divides by 1 - decay^steps, which takes it out again
+            ("debiased": running_mean and running_var then mean the quotients).
+        frozen_gradients: how a layer that is marked as not trainable computes in training mode: it goes on normalising by the
+            "batch", and gradients flow through its statistics; it takes the running statistics as "constants" and moves them
+            no more; "unspecified" where there is no such mark.
         count_one: training with one value per channel: "raises", "biased" (the biased variance, 0, is stored), "unspecified".
         empty_batch: training with no value: "raises", "keeps_state", "unspecified".
         half_statistics, half_arithmetic: the dtype in which mean and variance are reduced, and in which the normalised value
-            is formed, when x is float16 or bfloat16: "float32" or "input".
+            is formed (means and reciprocal roots that are rounded on the way included), when x is float16 or bfloat16:
+            "float32", that of the "input", or that of the "parameters".
         output_dtype: y has x's dtype ("input") or the promotion of x's and the parameters' ("promoted").
         dtypes: dtypes of x that are offered.
         half_parameters: dtypes of gamma, beta and the running statistics offered with a half-precision x:
@@ -60,10 +80,16 @@ class Profile:
     running_correction: int = 0
     normalising_correction: int = 0
     momentum_weighs: str = "new"
+    decay_dtype: str = "float64"
     default_epsilon: float = 1e-5
     default_decay: float = 0.9
     epsilon_dtype: str = "float64"
     epsilon_minimum: float = 0.0
+    initial_mean: float = 0.0
+    initial_var: float = 1.0
+    state_dtype: str = "parameters"
+    first_batch: str = "average"
+    frozen_gradients: str = "unspecified"
     count_one: str = "biased"
     empty_batch: str = "unspecified"
     half_statistics: str = "float32"
@@ -81,27 +107,27 @@ class Profile:
 
     def __post_init__(self) -> None:
         for field, allowed in CHOICES.items():
+            self._demand(field, getattr(self, field) in allowed, "it is one of " + ", ".join(allowed) + ".")
+        for field in ("running_correction", "normalising_correction"):
             value = getattr(self, field)
-            if value not in allowed:
-                raise UsageError(
-                    "Profile.%s is %r." % (field, value),
-                    "it is one of " + ", ".join(allowed) + ".",
-                    "declare one of them in the adapter.",
-                )
-        for field, corrections in (("running_correction", (0, 1)), ("normalising_correction", (0, 1))):
-            if getattr(self, field) not in corrections:
-                raise UsageError(
-                    "Profile.%s is %r." % (field, getattr(self, field)),
-                    "the divisor is count - correction, and the correction is 0 or 1.",
-                    "declare 0 (biased) or 1 (unbiased).",
-                )
-        unknown = [d for d in self.dtypes if d not in DTYPES]
-        if unknown:
-            raise UsageError(
-                "Profile.dtypes names %s." % ", ".join(unknown),
-                "the specification covers " + ", ".join(DTYPES) + ".",
-                "leave the others out.",
+            self._demand(
+                field, value in CORRECTIONS, "the divisor is count - correction, and the correction is 0 or 1."
             )
+        for field, known in (("dtypes", DTYPES), ("half_parameters", ("float32", "input"))):
+            unknown = [d for d in getattr(self, field) if d not in known]
+            self._demand(field, not unknown, "the specification covers " + ", ".join(known) + ".")
+        self._demand("dtypes", bool(self.dtypes), "a backend offers at least one.")
+        self._demand("ranks", bool(self.ranks) and min(self.ranks, default=0) >= 2, "x has a batch and a channel axis.")
+        for field in ("default_epsilon", "epsilon_minimum", "initial_var", "input_epsilon"):
+            self._demand(field, 0.0 <= getattr(self, field) < math.inf, "it is finite and not negative.")
+        self._demand("default_decay", 0.0 <= self.default_decay <= 1.0, "a weight lies in [0, 1].")
+        self._demand("initial_mean", abs(self.initial_mean) < math.inf, "it is finite.")
+
+    def _demand(self, field: str, holds: bool, rule: str) -> None:
+        """Raise UsageError unless the field's value keeps its rule."""
+        if not holds:
+            what = "Profile.%s is %r." % (field, getattr(self, field))
+            raise UsageError(what, rule, "declare a value that keeps this rule in the adapter.")
 
     def to_json(self) -> Dict[str, Any]:
         """The profile as JSON-ready data."""
@@ -133,10 +159,13 @@ class Profile:
             return "%s parameters with %s x are not offered" % (parameter_dtype, x_dtype)
         if rank not in self.ranks:
             return "x of rank %d is not offered" % rank
-        first, last = channel_axis == 1, channel_axis == rank - 1
-        offered = {"first": first, "last": last, "first_and_last": first or last, "any": True}[self.channel_axes]
-        if not offered:
+        if not self.offers_axis(rank, channel_axis):
             return "channel axis %d of rank %d is not offered" % (channel_axis, rank)
         if not affine and not self.affine_optional:
             return "a layer without gamma and beta is not offered"
         return ""
+
+    def offers_axis(self, rank: int, channel_axis: int) -> bool:
+        """Whether ``channel_axes`` admits this axis of x of this rank."""
+        first, last = channel_axis == 1, channel_axis == rank - 1
+        return {"first": first, "last": last, "first_and_last": first or last, "any": True}[self.channel_axes]

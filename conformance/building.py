@@ -48,6 +48,7 @@ class Plan:
             "like_x" (the running mean lies near x).
         seed: of the values.
         short: forward and backward in both modes only, for shapes on which ten calls would be dear.
+        shared: beta is the running mean's memory, and gamma the running variance's.
     """
 
     form: Form
@@ -62,6 +63,7 @@ class Plan:
     state: str = "distinct"
     seed: int = 0
     short: bool = False
+    shared: bool = False
 
 
 #: How a part of x along its first axis is named.
@@ -95,6 +97,9 @@ SHORT_PROGRAM = (
 )
 
 
+SHARED_PROGRAM = (Step("training", ("x",), fresh=True), Step("training_gradients", ("x", "dy"), fresh=True))
+
+
 def batch_norm_case(plan: Plan) -> Case:
     """The case of a plan; the same plan gives the same case, bit for bit."""
     form = plan.form
@@ -113,7 +118,7 @@ def batch_norm_case(plan: Plan) -> Case:
     x = lay_out(draw_x(plan.x, rng, config, form.shape), plan.layout, form.channel_axis)
     arrays["x"] = x
     arrays["dy"] = lay_out(draw_cotangent(plan.cotangent, rng, config, form.shape), plan.dy_layout, form.channel_axis)
-    if not plan.short:
+    if not plan.short and not plan.shared:
         second = second_shape(form)
         arrays["x2"] = lay_out(draw_x(plan.x2, rng, config, second), plan.dy_layout, form.channel_axis)
         arrays["dy2"] = draw_cotangent("random", rng, config, second)
@@ -121,12 +126,16 @@ def batch_norm_case(plan: Plan) -> Case:
         near = np.nan_to_num(np.mean(x.astype(np.float64), axis=config.reduce_axes), posinf=1.0, neginf=1.0)
         limit = PRECISIONS[form.parameter_dtype].largest / 4.0
         arrays["running_mean"][:] = np.clip(near, -limit, limit).astype(arrays["running_mean"].dtype)
+    if plan.shared:
+        arrays["gamma"], arrays["beta"] = arrays["running_var"], arrays["running_mean"]
     row = None
-    if not plan.short and form.channel_axis != 0 and form.shape[0] > 1:
+    if not plan.short and not plan.shared and form.channel_axis != 0 and form.shape[0] > 1:
         k = int(rng.randint(form.shape[0]))
         row = ROW.format(k, k + 1)
         arrays[row] = x[k : k + 1]
     origin = {"plan": dataclasses.asdict(plan)}
+    if plan.shared:
+        return Case("batch_norm", config, arrays, SHARED_PROGRAM, origin)
     return Case("batch_norm", config, arrays, SHORT_PROGRAM if plan.short else bn_program(row), origin)
 
 

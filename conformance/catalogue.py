@@ -127,6 +127,8 @@ def batch_norm_plans() -> Iterator[tuple[str, Plan]]:
     for shape in empties:
         yield "an empty batch", Plan(Form(shape, 1), seed=84)
     yield "an empty batch, channels last", Plan(Form((0, 5, 2, 3), 3), seed=85)
+    for form in (TINY, IMAGE):
+        yield "parameters in the memory of the running statistics", Plan(form, "wide", seed=93, shared=True)
     yield "an initial state of 0 and 1", Plan(IMAGE, "wide", state="initial", seed=91)
     yield "a small running variance", Plan(IMAGE, "ordinary", state="extreme", epsilon=1e-12, seed=92)
 

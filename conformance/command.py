@@ -1,4 +1,4 @@
-"""``bnspec verify``, ``bnspec mutants`` and ``bnspec explain``."""
+"""``bnspec verify``, ``bnspec mutants``, ``bnspec explain``, ``bnspec repro`` and ``bnspec vectors``."""
 
 from __future__ import annotations
 
@@ -106,12 +106,19 @@ MUTANTS = Command(
 def _configure_explain(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("clause", nargs="*", metavar="CLAUSE", help="clauses or families (default: a list of all)")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.add_argument("--markdown", action="store_true", help="print the whole specification: docs/specification.md")
 
 
 def _explain(arguments: argparse.Namespace) -> int:
-    from bnspec.clauses import select
+    from bnspec.clauses import FAMILIES, select
 
     clauses = select(arguments.clause)
+    if arguments.markdown:
+        from bnspec.document import text
+
+        families = [f for f in FAMILIES if any(c.family == f.name for c in clauses)]
+        print(text(clauses, families), end="")
+        return CONFORMS
     if arguments.json:
         import json
 
@@ -128,4 +135,77 @@ EXPLAIN = Command(
     example="bnspec explain epsilon.inside_root_in_training",
     configure=_configure_explain,
     run=_explain,
+)
+
+
+def _configure_repro(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("finding", metavar="FINDING", help="a run directory for all its deviations, or one as RUN:CLAUSE@BACKEND")
+    add("--clause", action="append", default=[], metavar="GLOB", help="clauses or families (default: all that deviate)")
+    add("--backend", action="append", default=[], metavar="GLOB", help="backends (default: all that deviate)")
+    add("--out", type=Path, metavar="DIR", help="where to write BACKEND--CLAUSE.py (default: RUN/repros)")
+    add("--run", action="store_true", help="run each script too, in a process of its own, and say what it reproduced")
+    add("--jobs", type=_positive, default=2, help="scripts run side by side (default: 2)")
+    add("--json", action="store_true", help="print one JSON document instead of the table")
+
+
+def _repro(arguments: argparse.Namespace) -> int:
+    import json
+
+    from bnspec.conformance.repro.listing import print_repros
+    from bnspec.conformance.repro.making import exit_status, parse, repros, run_all, write
+
+    request = parse(arguments.finding, arguments.clause, arguments.backend)
+    made = repros(request)
+    if request.named and len(made) == 1 and not (arguments.out or arguments.run or arguments.json):
+        print(made[0].text, end="")
+        return CONFORMS
+    made = write(made, arguments.out or request.run / "repros")
+    if arguments.run:
+        made = run_all(made, arguments.jobs)
+    if arguments.json:
+        print(json.dumps({"run": str(request.run), "repros": [r.to_json() for r in made]}, indent=1, allow_nan=False))
+    else:
+        print_repros(made)
+    return exit_status(made)
+
+
+REPRO = Command(
+    help="Write deviations as scripts of at most 15 lines that need only the framework and NumPy. A script exits with 1 on "
+    "the deviation and with 0 where it no longer happens. One named as RUN:CLAUSE@BACKEND is printed, unless --out or "
+    "--run is given. Exit status 1: some finding has no script, or one that was run did not reproduce it.",
+    example="bnspec repro runs/mine --backend 'torch.*' --run\n  bnspec repro runs/mine:running.var@torch.nn > repro.py",
+    configure=_configure_repro,
+    run=_repro,
+)
+
+
+def _configure_vectors(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--out", type=Path, metavar="DIR", required=True, help="a folder that is empty or does not exist yet")
+    add("--family", action="append", default=[], metavar="NAME", help="families to write (default: all)")
+    add("--json", action="store_true", help="print one JSON document instead of the list")
+
+
+def _vectors(arguments: argparse.Namespace) -> int:
+    import json
+
+    from bnspec.conformance.vectors_folder import write_vectors
+
+    index = write_vectors(arguments.out, arguments.family)
+    if arguments.json:
+        print(json.dumps({"out": str(arguments.out), **index}, indent=1))
+        return CONFORMS
+    for row in index["families"]:
+        print(f"{row['family']:<12}{row['vectors']:>4} vectors {row['bytes'] / 1e6:>6.2f} MB  {row['about']}")
+    print(f"\n{arguments.out}")
+    return CONFORMS
+
+
+VECTORS = Command(
+    help="Write test vectors for implementations in any language: hard cases with exact expected values, a bound for each "
+    "element and the clauses they ask, as JSON and safetensors.",
+    example="bnspec vectors --out vectors --family running --family gradient",
+    configure=_configure_vectors,
+    run=_vectors,
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bnspec.backends.targets import targets_of
-from bnspec.clauses import CLAUSES
+from bnspec.clauses import ASKED
 from bnspec.conformance.verification import Request, verify
 from bnspec.errors import UsageError
 from bnspec.reports.store import Run
@@ -35,7 +35,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
     if "clause" in metafunc.fixturenames:
-        pairs = [(t, c) for t in targets for c in CLAUSES]
+        pairs = [(t, c) for t in targets for c in ASKED]
         metafunc.parametrize(("target", "clause"), pairs, ids=[f"{t.name}-{c}" for t, c in pairs])
     else:
         metafunc.parametrize("target", targets, ids=[t.name for t in targets])

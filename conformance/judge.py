@@ -13,6 +13,7 @@ import numpy as np
 from bnspec.case import Case
 from bnspec.clauses import CLAUSES
 from bnspec.conformance.checks import CHECKS, Check
+from bnspec.conformance.checks.check import shares_state
 from bnspec.conformance.checks.examination import Examination, Judgement, Mask
 from bnspec.observation import Observation
 from bnspec.oracle import Oracle
@@ -20,6 +21,8 @@ from bnspec.profiles import Profile
 from bnspec.reports.records import Finding
 
 COMPLETES = "contract.completes"
+#: Verdicts that say that a clause is not kept.
+FAILING = ("deviates", "crashed", "timeout")
 #: The known deviation that covers a clause on a case, as "class: reason", or nothing.
 Excuse = Callable[[str, Case], str]
 
@@ -89,8 +92,11 @@ def judge(
     """
     exam = Examination(case, observation, profile, oracle)
     verdicts: dict[str, Judgement | None] = {}
+    shared = shares_state(case)
     with np.errstate(all="ignore"):
         for check in checks:
+            if check.of_shared != shared:
+                continue
             for i, step in enumerate(case.steps):
                 if step.call not in check.calls:
                     continue
@@ -154,7 +160,7 @@ def finding_of(clause: str, tally: Tally, backend: str, device: str, **saved: An
     ratio: float | str | None = None
     if worst is not None:
         ratio = worst.ratio if math.isfinite(worst.ratio) else "inf"
-    if tally.verdict in ("deviates", "crashed", "timeout") and worst is not None:
+    if tally.verdict in FAILING and worst is not None:
         if tally.excused == tally.failures:
             saved.setdefault("known", "; ".join(tally.reasons))
         saved.setdefault("message", worst.message)

@@ -111,10 +111,6 @@ def _tiny_spread(case: Case) -> bool:
     return case.subject == "input_norm" and bool((np.std(x, axis=case.config.reduce_axes) < 1e-6).any())
 
 
-def _batch_norm(case: Case) -> bool:
-    return case.subject == "batch_norm"
-
-
 TORCH = ">=2.13,<2.14"
 EMPTY = ("degenerate.empty_batch",)
 
@@ -138,6 +134,17 @@ KNOWN: tuple[Known, ...] = (
         "accuracy",
         "packed and strided inputs take different kernels, which round differently.",
         "https://docs.pytorch.org/docs/stable/notes/numerical_accuracy.html",
+        "torch",
+        TORCH,
+    ),
+    Known(
+        "torch.*",
+        ("purity.shared_arguments",),
+        lambda case: True,
+        "bias and running_mean, or weight and running_var, are the same memory",
+        "bug",
+        "the running statistics are written before weight and bias are read.",
+        "",
         "torch",
         TORCH,
     ),
@@ -222,17 +229,6 @@ KNOWN: tuple[Known, ...] = (
         "",
         "keras",
         ">=3.15,<3.16",
-    ),
-    Known(
-        "jax.numpy",
-        ("gradient.forward_agrees",),
-        _batch_norm,
-        "any",
-        "accuracy",
-        "XLA compiles the forward pass inside a gradient as another program, whose fused operations round differently.",
-        "https://docs.jax.dev/en/latest/faq.html",
-        "jax",
-        ">=0.10,<0.11",
     ),
 )
 

@@ -19,7 +19,7 @@ from bnspec.case import Case
 from bnspec.clauses import Clause
 from bnspec.conformance import known
 from bnspec.conformance.checks.examination import Judgement
-from bnspec.conformance.judge import COMPLETES, Court, Tally, checks_for, finding_of, judge
+from bnspec.conformance.judge import COMPLETES, FAILING, Court, Tally, checks_for, finding_of, judge
 from bnspec.conformance.shrinking import shrink
 from bnspec.observation import Observation
 from bnspec.oracle import Oracle
@@ -151,7 +151,7 @@ class Trial:
     def finding(self, worker: Worker, profile: Profile, clause: str, tally: Tally) -> Finding:
         """The tally as a finding, with its worst and its smallest case saved when it deviates."""
         name, device = self.target.entry.name, self.target.device
-        if tally.verdict not in ("deviates", "crashed", "timeout") or tally.failing is None:
+        if tally.verdict not in FAILING or tally.failing is None:
             return finding_of(clause, tally, name, device)
         assert tally.worst_case is not None
         worst = self.writer.save_case(tally.worst_case)

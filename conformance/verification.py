@@ -11,16 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from bnspec.backends.targets import Target, targets_of
-from bnspec.clauses import Clause, select
+from bnspec.clauses import Clause, select_asked
 from bnspec.cli import CONFORMS, DEVIATES, FAILED
 from bnspec.conformance.effort import EFFORTS, cases_of
+from bnspec.conformance.judge import FAILING
 from bnspec.conformance.run import Cases, Settings, run_targets
 from bnspec.errors import UsageError
 from bnspec.reports.manifest import finished_now, new_manifest
 from bnspec.reports.records import Finding, RunFinished
 from bnspec.reports.store import Run, RunWriter, read_run
-
-FAILING = ("deviates", "crashed", "timeout")
 
 
 @dataclass(frozen=True)
@@ -41,9 +40,10 @@ class Request:
 def verify(request: Request, command: str, quiet: bool = False) -> tuple[Run, int]:
     """Run it; returns the run as read back, and the exit status.
 
-    Raises UsageError: a backend, device, clause or folder that is wrong. Interrupted, it leaves a readable run directory.
+    Raises UsageError: a backend, device, clause or folder that is wrong, or a clause that no backend can be asked about.
+    Interrupted, it leaves a readable run directory.
     """
-    targets, clauses = targets_of(request.backends, request.devices), select(request.clauses)
+    targets, clauses = targets_of(request.backends, request.devices), select_asked(request.clauses)
     options = _options(request, targets, clauses)
     writer, done = _writer(request, command, options)
     settings = Settings(clauses, EFFORTS[request.effort].shrink_seconds, jobs=request.jobs)
@@ -61,8 +61,8 @@ def verify(request: Request, command: str, quiet: bool = False) -> tuple[Run, in
 
 
 def exit_status(findings: Sequence[Finding]) -> int:
-    """0: all conforms; 1: something deviates that is not known; 3: nothing was judged at all."""
-    if any(f.verdict in FAILING and not f.known for f in findings):
+    """0: all conforms; 1: a MUST or a SHOULD is not met, known or not; 3: nothing was judged at all. A MAY is only recorded."""
+    if any(f.verdict in FAILING and f.level != "MAY" for f in findings):
         return DEVIATES
     return CONFORMS if any(f.cases for f in findings) or any(f.verdict == "declined" for f in findings) else FAILED
 

@@ -1,6 +1,7 @@
 """The clauses of the specification, as data. ``CLAUSES`` maps each id to its clause, family by family.
 
-An id is ``family.name`` and never changes its meaning; what is no longer asked keeps its id, retired.
+An id is ``family.name`` and never changes its meaning; what is no longer asked keeps its id, retired. ``ASKED`` holds those
+that backends are judged by; the others are verified on the specification itself.
 """
 
 from __future__ import annotations
@@ -12,15 +13,27 @@ from collections.abc import Sequence
 from bnspec.clauses import (
     affine,
     contract,
+    degenerate,
+    dtype,
     epsilon,
+    errors,
     gradient,
     inference,
     input_normalization,
-    robustness,
+    layer_norm,
+    layout,
+    mask,
+    placement,
+    purity,
     running,
+    second_order,
+    sharded,
+    special,
+    state,
     training,
 )
 from bnspec.clauses.clause import Clause
+from bnspec.clauses.families import FAMILIES, Family
 from bnspec.errors import UsageError
 
 _ALL = (
@@ -30,11 +43,23 @@ _ALL = (
     *running.CLAUSES,
     *inference.CLAUSES,
     *gradient.CLAUSES,
-    *robustness.CLAUSES,
-    *input_normalization.CLAUSES,
+    *second_order.CLAUSES,
+    *degenerate.CLAUSES,
+    *special.CLAUSES,
+    *dtype.CLAUSES,
+    *layout.CLAUSES,
+    *purity.CLAUSES,
+    *state.CLAUSES,
+    *mask.CLAUSES,
+    *sharded.CLAUSES,
     *contract.CLAUSES,
+    *errors.CLAUSES,
+    *input_normalization.CLAUSES,
+    *placement.CLAUSES,
+    *layer_norm.CLAUSES,
 )
 CLAUSES: dict[str, Clause] = {c.id: c for c in _ALL}
+ASKED: dict[str, Clause] = {c.id: c for c in _ALL if c.verified == "backends"}
 
 
 def select(patterns: Sequence[str]) -> list[Clause]:
@@ -58,4 +83,20 @@ def select(patterns: Sequence[str]) -> list[Clause]:
     return chosen
 
 
-__all__ = ["CLAUSES", "Clause", "select"]
+def select_asked(patterns: Sequence[str]) -> list[Clause]:
+    """As ``select``, but only clauses that backends are judged by: what a run can verify.
+
+    Raises UsageError: a pattern that matches no clause, or only such as no backend can be asked about.
+    """
+    for pattern in patterns:
+        found = select([pattern])
+        if not any(c.id in ASKED for c in found):
+            raise UsageError(
+                f"no backend can be asked about {pattern!r}.",
+                f"{', '.join(c.id for c in found[:3])}{', ...' * (len(found) > 3)}: verified on the specification itself, by its tests.",
+                f"bnspec explain {pattern!r} shows what is demanded; leave it out of the run.",
+            )
+    return [c for c in select(patterns) if c.id in ASKED]
+
+
+__all__ = ["ASKED", "CLAUSES", "FAMILIES", "Clause", "Family", "select", "select_asked"]

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from bnspec.errors import UsageError
 
 Level = Literal["MUST", "SHOULD", "MAY"]
+Verified = Literal["backends", "specification"]
 
 IOFFE = "Ioffe and Szegedy 2015, Batch Normalization"
 HIGHAM = "Higham 2002, Accuracy and Stability of Numerical Algorithms"
 CHAN = "Chan, Golub and LeVeque 1983, Algorithms for Computing the Sample Variance"
+LECUN = "LeCun, Bottou, Orr and Mueller 1998, Efficient BackProp, 4.3"
+IEEE = "IEEE 754-2019"
+CONTRACT = "bnspec/contract.py"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +30,8 @@ class Clause:
         source: the paper or document it comes from.
         depends: the profile fields it is relative to.
         catches: public reports of defects that it would have caught, as ``owner/project#number``.
+        verified: where it is verified. "backends": a check judges every backend by it. "specification": no backend can be
+            asked about it yet; a test holds the specification's own equations to it.
     """
 
     id: str
@@ -36,11 +42,14 @@ class Clause:
     source: str
     depends: tuple[str, ...] = ()
     catches: tuple[str, ...] = ()
+    verified: Verified = "backends"
 
     def __post_init__(self) -> None:
-        if self.level not in ("MUST", "SHOULD", "MAY") or self.id.count(".") != 1:
+        if self.level not in get_args(Level) or self.verified not in get_args(Verified) or self.id.count(".") != 1:
             raise UsageError(
-                f"clause {self.id!r} of level {self.level!r} is malformed.", "ids are family.name.", "mend it."
+                f"clause {self.id!r} of level {self.level!r}, verified by {self.verified!r}, is malformed.",
+                f"ids are family.name, levels {get_args(Level)}, and it is verified by one of {get_args(Verified)}.",
+                "mend it in bnspec/clauses.",
             )
 
     @property
@@ -48,6 +57,25 @@ class Clause:
         """The part of the id before the dot."""
         return self.id.split(".")[0]
 
+    @property
+    def formula_lines(self) -> list[str]:
+        """The formula's parts, which three blanks after a comma set apart."""
+        return [part.strip() for part in self.formula.split(",   ")]
+
     def to_json(self) -> dict[str, Any]:
         """The clause as JSON-ready data."""
         return {"family": self.family, **dataclasses.asdict(self)}
+
+
+def specified(
+    id: str,  # noqa: A002  # the field's name
+    level: Level,
+    statement: str,
+    formula: str,
+    rationale: str,
+    source: str,
+    depends: tuple[str, ...] = (),
+    catches: tuple[str, ...] = (),
+) -> Clause:
+    """A clause that is verified on the specification alone."""
+    return Clause(id, level, statement, formula, rationale, source, depends, catches, "specification")

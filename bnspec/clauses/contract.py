@@ -1,6 +1,6 @@
-"""What any callable owes its caller: it ends, takes what it offers, and leaves its arguments alone."""
+"""What any callable owes its caller: it ends, takes what it offers, returns what it should."""
 
-from bnspec.clauses.clause import Clause
+from bnspec.clauses.clause import CONTRACT, Clause
 
 CLAUSES = (
     Clause(
@@ -9,7 +9,7 @@ CLAUSES = (
         "Every call ends: it returns or raises; it does not kill its process and does not hang.",
         "no crash, no timeout",
         "A crash in a worker is a result like any other, and the worst one.",
-        "bnspec/contract.py",
+        CONTRACT,
         (),
         ("pytorch/pytorch#2264", "pytorch/pytorch#186238", "pytorch/pytorch#194798"),
     ),
@@ -19,7 +19,7 @@ CLAUSES = (
         "A case that the profile offers is computed, not refused.",
         "no exception within the declared dtypes, ranks, axes and counts",
         "Coverage that is declared but missing must fail, not skip.",
-        "bnspec/contract.py",
+        CONTRACT,
         ("dtypes", "ranks", "channel_axes", "affine_optional"),
         ("tensorflow/tensorflow#7164", "keras-team/keras#10648", "tinygrad/tinygrad#7042"),
     ),
@@ -29,26 +29,6 @@ CLAUSES = (
         "y and dx have the shape of x; dgamma, dbeta and the statistics have one value per channel.",
         "shape(y) = shape(dx) = shape(x);  shape(dgamma) = shape(dbeta) = shape(state) = (C,)",
         "A result of another shape broadcasts silently in the next operation.",
-        "bnspec/contract.py",
-    ),
-    Clause(
-        "purity.arguments",
-        "MUST",
-        "No call writes into its arguments or parameters.",
-        "x, dy, gamma, beta before = after   bitwise",
-        "In-place shortcuts corrupt what the caller still holds: residual branches read x again.",
-        "bnspec/contract.py",
-        (),
-        ("microsoft/onnxruntime#29790", "tenstorrent/tt-metal#45578"),
-    ),
-    Clause(
-        "purity.results_are_new",
-        "MUST",
-        "No result shares memory with the running statistics or with what the caller can write to.",
-        "memory(y, dx, dgamma, dbeta) is disjoint from memory(x, dy, gamma, beta, state)",
-        "A result that aliases the state changes when training goes on.",
-        "bnspec/contract.py",
-        ("mutable_tensors",),
-        ("pytorch/pytorch#46808",),
+        CONTRACT,
     ),
 )

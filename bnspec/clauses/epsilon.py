@@ -1,6 +1,6 @@
 """Epsilon: where it stands, and that it is the one that was asked for."""
 
-from bnspec.clauses.clause import IOFFE, Clause
+from bnspec.clauses.clause import IOFFE, Clause, specified
 
 CLAUSES = (
     Clause(
@@ -42,5 +42,15 @@ CLAUSES = (
         f"{IOFFE}, Algorithm 2",
         ("running_correction",),
         ("chainer/chainer#4505", "nntrainer/nntrainer#677", "flagos-ai/FlagGems#4885"),
+    ),
+    specified(
+        "epsilon.only_the_sum_counts",
+        "MUST",
+        "Inference depends on the running variance and epsilon through their sum alone.",
+        "y(running_var - d, epsilon + d) = y(running_var, epsilon)",
+        "A clamp, a default or a second epsilon on one side of the sum shows without any reference values.",
+        f"{IOFFE}, Algorithm 2",
+        ("epsilon_dtype", "epsilon_minimum"),
+        ("tensorflow/tensorflow#59309", "chainer/chainer#2214"),
     ),
 )

@@ -1,6 +1,6 @@
 """Gradients, in both modes."""
 
-from bnspec.clauses.clause import CHAN, IOFFE, Clause
+from bnspec.clauses.clause import CHAN, IOFFE, Clause, specified
 
 CLAUSES = (
     Clause(
@@ -75,12 +75,78 @@ CLAUSES = (
     ),
     Clause(
         "gradient.forward_agrees",
-        "SHOULD",
+        "MAY",
         "Recording gradients does not change y.",
         "y of training_gradients = y of training   bitwise",
         "With gradients another kernel runs; if it gives other bits, evaluation and training see different networks.",
         "the definition is a function",
         (),
         ("pytorch/pytorch#141317",),
+    ),
+    specified(
+        "gradient.frozen_statistics",
+        "MUST",
+        "A layer whose statistics are frozen normalises by the running statistics, moves none of them, and has the gradients of inference, while gamma and beta may go on learning.",
+        "dx = gamma * dy / sqrt(running_var + epsilon),   dgamma = sum(dy * zhat),   state' = state",
+        "Fine-tuning freezes statistics inside a training pass; a backward pass that only looks at the training flag subtracts means there.",
+        f"{IOFFE}, section 3.1",
+        (),
+        ("keras-team/keras#7085", "keras-team/keras#9965", "tensorflow/tensorflow#10857", "apache/mxnet#1630"),
+    ),
+    specified(
+        "gradient.none_through_the_running_update",
+        "MUST",
+        "No gradient flows through the update of the running statistics: neither into x nor into the statistics before.",
+        "dx = d L(y) / dx with state' held constant;   d y / d state = 0 in training",
+        "The update is bookkeeping beside the loss. Through it a loss would see every batch before, and memory would grow with each step.",
+        f"{IOFFE}, Algorithm 2: tracked outside the differentiated network",
+        (),
+        ("deeplearning4j/deeplearning4j#6648",),
+    ),
+    specified(
+        "gradient.inference_statistics",
+        "MAY",
+        "Where the statistics of inference are arguments, their gradients may be offered.",
+        "dmean = -gamma * inv_std * sum(dy),   dvar = -(1/2) * gamma * inv_std^2 * sum(dy * zhat)",
+        "Functional layers expose them to automatic differentiation; a zero returned in their place is silent.",
+        "the chain rule on Ioffe and Szegedy 2015, Algorithm 2",
+    ),
+    specified(
+        "gradient.linear_in_the_cotangent",
+        "MUST",
+        "dx, dgamma and dbeta are linear in dy.",
+        "d(a * dy_1 + b * dy_2) = a * d(dy_1) + b * d(dy_2),   for d = dx, dgamma, dbeta",
+        "Backward is a linear map, in both modes. Uninitialised accumulators and saturated sums are affine, or worse.",
+        "the chain rule",
+        (),
+        ("tensorflow/tensorflow#107705", "apache/mxnet#16297"),
+    ),
+    specified(
+        "gradient.orthogonality",
+        "MUST",
+        "In training dx sums to 0, and against the normalised values to what epsilon leaves of dgamma.",
+        "sum(dx) = 0,   sum(dx * zhat) = gamma * inv_std * dgamma * epsilon / (var_B + epsilon)",
+        "The two directions that y does not depend on, or hardly. A term dropped or counted twice breaks one of them for every dy.",
+        f"{IOFFE}, section 3",
+        (),
+        ("facebookresearch/CrypTen#143", "deeplearning4j/deeplearning4j#8379", "tenstorrent/tt-metal#53204"),
+    ),
+    specified(
+        "gradient.each_argument_alone",
+        "MUST",
+        "Each gradient is the same whichever others are asked for, and asking again adds nothing to it.",
+        "dx, dgamma, dbeta of any subset asked = those of all;   second call = first call   bitwise",
+        "Kernels reuse one buffer for several gradients, and flags for accumulation outlive their call.",
+        "a gradient is a function of its arguments",
+        (),
+        ("apache/mxnet#16297", "apache/mxnet#18499", "uxlfoundation/oneDNN#1725"),
+    ),
+    specified(
+        "gradient.forward_mode",
+        "SHOULD",
+        "In training the derivative of y along v is the expression of dx with v in the place of dy.",
+        "d/dt y(x + t v) = gamma * inv_std * (v - mean(v) - zhat * mean(v * zhat))",
+        "The Jacobian is symmetric in each channel: forward and reverse mode check each other without a reference.",
+        "the chain rule on Ioffe and Szegedy 2015, section 3",
     ),
 )

@@ -1,8 +1,6 @@
 """Input normalization: statistics of the training set, applied unchanged to any data."""
 
-from bnspec.clauses.clause import CHAN, Clause
-
-LECUN = "LeCun, Bottou, Orr and Mueller 1998, Efficient BackProp, 4.3"
+from bnspec.clauses.clause import CHAN, LECUN, Clause, specified
 
 CLAUSES = (
     Clause(
@@ -82,5 +80,62 @@ CLAUSES = (
         "transform(x)_1 = transform(x)_2   bitwise",
         "A layer that goes on adapting leaks test data.",
         LECUN,
+    ),
+    specified(
+        "input.equals_batch_norm",
+        "MUST",
+        "Input normalization is batch normalization with gamma 1 and beta 0 over the whole training set as one batch, without epsilon.",
+        "transform(x_train) = training(x_train; gamma = 1, beta = 0, epsilon = 0)",
+        "The two are one principle; code for one is tested with the other.",
+        LECUN,
+        ("input_epsilon",),
+    ),
+    specified(
+        "input.merge_in_any_order",
+        "MUST",
+        "Moments merge in any order and grouping.",
+        "merge(a, merge(b, c)) = merge(merge(a, b), c),   merge(a, b) = merge(b, a),   within the bound",
+        "Training sets are fitted on many machines. The usual slips: squares overwritten, a distance to the updated mean, a wrong count.",
+        CHAN,
+        (),
+        ("akanazawa/fpo#13", "younggyoseo/FastTD3#32", "vwxyzjn/cleanrl#18"),
+    ),
+    specified(
+        "input.units_do_not_matter",
+        "MUST",
+        "The unit and the origin of a feature do not matter: refitted in others, the transformed values are the same but for the sign of the unit.",
+        "fit, transform of a x + b = sign(a) * (fit, transform of x),   a != 0",
+        "An absolute threshold below which a feature counts as constant leaves metres alone and kills micrometres.",
+        LECUN,
+        ("input_epsilon",),
+        ("scikit-learn/scikit-learn#19726", "scikit-learn/scikit-learn#19527"),
+    ),
+    specified(
+        "input.unseen_data",
+        "MUST",
+        "The transform is the same affine map outside the range of the training set: nothing is clipped.",
+        "transform(x) - transform(x') = (x - x') / sqrt(var)   for all x, x'",
+        "Clipping is a layer of its own; hidden in the transform, it breaks the inverse.",
+        LECUN,
+    ),
+    specified(
+        "input.constant_feature_keeps_its_unit",
+        "MAY",
+        "A feature that is constant in the training set may be centred and left in its own unit.",
+        "var_j = 0   =>   transform(x)_j = x_j - mean_j",
+        "Other choices: divide by a small constant, which makes unseen values huge, or leave the feature uncentred, which shifts it.",
+        "scikit-learn, StandardScaler: zero variance is scaled by 1",
+        ("input_epsilon",),
+        ("elixir-nx/scholar#363",),
+    ),
+    specified(
+        "input.nothing_to_fit",
+        "SHOULD",
+        "A fit without a single row is an error, and no statistics.",
+        "fit() raises;   no mean = 0, var = 1 by default",
+        "A layer that was never fitted and silently passes its input on is found in production.",
+        LECUN,
+        ("empty_batch",),
+        ("keras-team/keras#16296",),
     ),
 )

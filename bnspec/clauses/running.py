@@ -1,6 +1,6 @@
 """Running averages: what training leaves behind for inference."""
 
-from bnspec.clauses.clause import CHAN, IOFFE, Clause
+from bnspec.clauses.clause import CHAN, IOFFE, Clause, specified
 
 CLAUSES = (
     Clause(
@@ -82,5 +82,55 @@ CLAUSES = (
         "a variance is a mean of squares",
         (),
         ("tensorflow/tensorflow#14353", "tensorflow/tensorflow#3290"),
+    ),
+    specified(
+        "running.unrolled",
+        "MUST",
+        "After t steps a running statistic is the geometric average of the initial value and of the t statistics seen.",
+        "running_t = decay^t * running_0 + (1 - decay) * sum_k decay^(t - k) * statistic_k,   the weights add up to 1",
+        "Weights that do not add up to 1, or an initial value that is dropped or kept at full weight, are small in one step and large in a hundred.",
+        f"{IOFFE}, Algorithm 2",
+        ("momentum_weighs", "running_correction"),
+        ("keras-team/keras#9003", "deeplearning4j/deeplearning4j#6648"),
+    ),
+    specified(
+        "running.initial_state",
+        "SHOULD",
+        "Before the first training step the running mean is 0 and the running variance 1, so that inference is defined and nearly the identity.",
+        "running_0 = (0, 1)   =>   y = gamma * x / sqrt(1 + epsilon) + beta",
+        "Uninitialised memory, a zero variance and 0/0 of a debiased average all appear in a layer that is evaluated before it is trained.",
+        "PyTorch, Keras and Flax documentation of BatchNorm: running_mean 0, running_var 1",
+        (),
+        ("patrick-kidger/equinox#1010",),
+    ),
+    specified(
+        "running.cumulative_average",
+        "MAY",
+        "A layer may track the plain average of the batch statistics: the step after t others has the decay t / (t + 1).",
+        "running_t = (1/t) * sum_k statistic_k,   whatever running_0 is",
+        "Each batch weighs the same. 1/t where 1 - 1/t is meant keeps only the newest batch, and the counter is part of the state.",
+        "PyTorch, nn.BatchNorm1d: momentum=None",
+        ("running_correction",),
+        ("chainer/chainer#1091", "pytorch/pytorch#194504", "Oneflow-Inc/oneflow#7440"),
+    ),
+    specified(
+        "running.debiased_average",
+        "MAY",
+        "A layer may debias its moving average: start at 0 and divide by the weight of what was seen.",
+        "average_t = hidden_t / (1 - decay^t),   hidden_0 = 0;   average_1 = statistic_1",
+        "It removes the pull of the initial value in the first 1 / (1 - decay) steps; before the first step it is 0/0 and must not be used.",
+        "Kingma and Ba 2015, Adam, section 3",
+        ("momentum_weighs",),
+        ("patrick-kidger/equinox#1010",),
+    ),
+    specified(
+        "running.debias_from_zero_only",
+        "MUST",
+        "An average that did not start at 0 is not debiased.",
+        "hidden_0 = s   =>   hidden_t / (1 - decay^t) exceeds the average of what was seen by s * decay^t / (1 - decay^t)",
+        "Dividing an average that started at 1, or was restored from a snapshot with its counter reset, inflates it many times over.",
+        "Kingma and Ba 2015, Adam, section 3",
+        (),
+        ("tensorflow/tensorflow#6270",),
     ),
 )

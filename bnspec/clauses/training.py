@@ -1,6 +1,6 @@
 """Training statistics and normalisation: what a training forward pass returns."""
 
-from bnspec.clauses.clause import CHAN, HIGHAM, IOFFE, Clause
+from bnspec.clauses.clause import CHAN, HIGHAM, IOFFE, Clause, specified
 
 CLAUSES = (
     Clause(
@@ -52,5 +52,45 @@ CLAUSES = (
         "the definition is a function",
         (),
         ("pytorch/pytorch#53691", "PaddlePaddle/Paddle#56100"),
+    ),
+    specified(
+        "training.shift_invariant",
+        "MUST",
+        "Adding a constant to every value of a channel changes neither y nor dx.",
+        "y(x + c) = y(x),   dx(x + c) = dx(x)   but for the rounding of x + c",
+        "It is what makes a bias before the layer superfluous; a variance that cancels, or a mean that is not subtracted, breaks it first.",
+        f"{IOFFE}, section 3.2",
+        (),
+        ("pytorch/pytorch#51102", "BVLC/caffe#3162"),
+    ),
+    specified(
+        "training.scale_equivariant",
+        "MUST",
+        "Scaling a channel by a, and epsilon by a^2, changes nothing in y but, for negative a, the sign of the normalised value.",
+        "zhat(a x; a^2 epsilon) = sign(a) zhat(x; epsilon),   a != 0",
+        "Kernels that rescale their input against overflow must rescale epsilon with it; a standard deviation mistaken for a variance shows at once.",
+        f"{IOFFE}, section 3.3",
+        (),
+        ("apple/coremltools#2821", "flagos-ai/FlagGems#5222"),
+    ),
+    specified(
+        "training.output_moments",
+        "MUST",
+        "In each channel the mean of y is beta, and its variance is gamma^2 times the share that epsilon leaves.",
+        "mean(y) = beta,   var(y) = gamma^2 * var_B / (var_B + epsilon)",
+        "It needs no reference implementation: whoever ports a layer can test it with two lines. Blended or stale statistics fail it.",
+        f"{IOFFE}, section 3",
+        ("normalising_correction",),
+        ("NVIDIA/caffe#279", "RubixML/ML#423"),
+    ),
+    specified(
+        "training.order_of_elements",
+        "MUST",
+        "The order of a channel's elements does not matter: permuting them permutes y and dx alike and leaves the statistics.",
+        "y(x P) = y(x) P,   mean_B and var_B of x P are those of x   within the bound",
+        "A batch is a set. A result that depends on the order beyond rounding comes from races, lost blocks or unstable sums.",
+        f"{IOFFE}, section 3",
+        (),
+        ("ROCm/MIOpen#2469",),
     ),
 )

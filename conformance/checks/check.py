@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bnspec.bounds import Tier
+from bnspec.buffers import overlap
 from bnspec.case import Case, Step
 from bnspec.conformance.checks.examination import Examination, Judgement, Mask
 from bnspec.oracle import Oracle
@@ -31,6 +32,7 @@ class Check:
         domain: which channels of a step it speaks of, from the case alone.
         judge: the judgement of a step that ended "ok"; None when nothing there can be judged.
         reads_errors: whether steps that raised are judged, too.
+        of_shared: whether it is asked of cases whose parameters share memory with the state; other checks are not.
     """
 
     clause: str
@@ -38,6 +40,7 @@ class Check:
     judge: Judge
     domain: Domain
     reads_errors: bool = False
+    of_shared: bool = False
 
 
 def everywhere(oracle: Oracle, step: Step) -> Mask:
@@ -63,6 +66,12 @@ def within(
         return exam.within(i, outputs, tier, None if channels.all() else channels)
 
     return Check(clause, calls, judge, domain)
+
+
+def shares_state(case: Case) -> bool:
+    """Whether a parameter shares memory with a running statistic, which training writes to."""
+    state = [case.arrays[n] for n in ("running_mean", "running_var") if n in case.arrays]
+    return any(overlap(case.arrays[n], s) for n in ("gamma", "beta") if n in case.arrays for s in state)
 
 
 def earlier(exam: Examination, i: int, like: Callable[[int], bool]) -> int | None:

@@ -48,6 +48,11 @@ def results_are_new(exam: Examination, i: int, channels: Mask) -> Judgement | No
     return law(not aliases, text, {"step": i, "call": exam.step(i).call})
 
 
+def reads_before_writing(exam: Examination, i: int, channels: Mask) -> Judgement | None:
+    """y by the parameters as they were before the call."""
+    return exam.within(i, ("y",))
+
+
 def is_ordinary(case: Case, step: Step) -> bool:
     """Whether the counts are ordinary: degenerate ones have clauses of their own."""
     if step.call == "fit":
@@ -60,5 +65,8 @@ CHECKS = (
     Check("contract.accepts", EVERY, accepts, only_if(is_ordinary), reads_errors=True),
     Check("contract.shapes", EVERY, shapes, everywhere),
     Check("purity.arguments", EVERY, leaves_arguments, everywhere),
+    Check(
+        "purity.shared_arguments", ("training", "training_gradients"), reads_before_writing, everywhere, of_shared=True
+    ),
     Check("purity.results_are_new", EVERY, results_are_new, everywhere),
 )

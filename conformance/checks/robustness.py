@@ -42,6 +42,12 @@ def poisoned(oracle: Oracle, step: Step) -> Mask:
     return finite if not finite.all() else np.zeros_like(finite)
 
 
+def infinite_channels(oracle: Oracle, step: Step) -> Mask:
+    """Channels of x that hold an infinity."""
+    case = oracle.case
+    return np.asarray(np.isinf(case.arrays[step.inputs[0]].astype(np.float64)).any(axis=case.config.reduce_axes))
+
+
 def nan_channels(oracle: Oracle, step: Step) -> Mask:
     """Channels of x that hold a NaN."""
     case = oracle.case
@@ -49,7 +55,7 @@ def nan_channels(oracle: Oracle, step: Step) -> Mask:
 
 
 def nan_is_shown(exam: Examination, i: int, channels: Mask) -> Judgement | None:
-    """y is NaN all over the channels that hold a NaN."""
+    """y is NaN all over the channels that hold a NaN or an infinity."""
     y = exam.result(i).outputs["y"]
     if y.shape != exam.case.arrays[exam.step(i).inputs[0]].shape:
         return None
@@ -58,7 +64,7 @@ def nan_is_shown(exam: Examination, i: int, channels: Mask) -> Judgement | None:
         return law(True, "", {})
     index = tuple(int(k[0]) for k in np.nonzero(hidden))
     evidence = {"step": i, "call": exam.step(i).call, "output": "y", "index": list(index), "expected": "nan"}
-    return law(False, f"y is {y[index]} in a channel with a NaN", {**evidence, "got": repr(float(y[index]))})
+    return law(False, f"y is {y[index]} in a channel that is not finite", {**evidence, "got": repr(float(y[index]))})
 
 
 def keeps_dtypes(exam: Examination, i: int, channels: Mask) -> Judgement | None:
@@ -141,4 +147,5 @@ CHECKS = (
     ),
     within("special.channels_are_isolated", CALLS, ALL, poisoned),
     Check("special.nan_is_not_hidden", TRAINING, nan_is_shown, nan_channels),
+    Check("special.infinity_is_not_hidden", TRAINING, nan_is_shown, infinite_channels),
 )

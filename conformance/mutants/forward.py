@@ -185,6 +185,19 @@ class NanDropped(PlainLayer):
         return np.nan_to_num(super().output(x, mean, inv_std))
 
 
+class InfinityClipped(PlainLayer):
+    """Takes a variance that is not finite for 0."""
+
+    family, killed_by = "special", ("special.infinity_is_not_hidden",)
+
+    def moments(self, x: Array) -> Tuple[Array, Array]:
+        mean, var = super().moments(x)
+        return np.where(np.isinf(mean), 0, mean), np.where(np.isinf(mean), 0, var)
+
+    def output(self, x: Array, mean: Array, inv_std: Array) -> Array:
+        return np.where(np.isinf(x), self.beta(), super().output(x, mean, inv_std))
+
+
 class NanSpreads(PlainLayer):
     """A NaN in one channel reaches the shift of all."""
 

@@ -11,10 +11,10 @@ from typing import Any
 from bnspec.backends.launcher import Worker
 from bnspec.backends.registry import Entry
 from bnspec.case import Case
-from bnspec.clauses import CLAUSES
+from bnspec.clauses import ASKED
 from bnspec.cli import CONFORMS, DEVIATES
 from bnspec.conformance.effort import cases_of
-from bnspec.conformance.judge import Court
+from bnspec.conformance.judge import FAILING, Court
 from bnspec.conformance.mutants.catalogue import Planted, select
 from bnspec.conformance.run import Cases
 from bnspec.errors import HarnessError
@@ -25,7 +25,7 @@ class Row:
     """One mutant or variant and what the suite said.
 
     Attributes:
-        killed_by: clauses that deviate, in the specification's order.
+        killed_by: clauses of level MUST or SHOULD that deviate, in the specification's order.
         cases: how many cases had been run when the first of them did; 0 if none.
     """
 
@@ -61,13 +61,13 @@ def try_planted(planted: Planted, cases: Sequence[Case], shared: Cases) -> Row:
     with Worker(Entry(planted.name, planted.adapter), "cpu") as worker:
         if worker.hello.profile is None:
             raise HarnessError(f"{planted.name} did not open: {worker.hello.reason}.", "", "mend it: it is ours.")
-        court, first = Court(list(CLAUSES), worker.hello.profile), 0
+        court, first = Court(list(ASKED), worker.hello.profile), 0
         for number, case in enumerate(cases, 1):
             verdicts = court.hear(case, worker.run(case), shared.oracle(case))
             if not first and any(j is not None and not j.holds for j in verdicts.values()):
                 first = number
     return Row(
-        planted, tuple(c for c, t in court.tallies.items() if t.verdict in ("deviates", "crashed", "timeout")), first
+        planted, tuple(c for c, t in court.tallies.items() if t.verdict in FAILING and ASKED[c].level != "MAY"), first
     )
 
 
@@ -89,7 +89,7 @@ def kill_matrix(
 
 def unique_kills(rows: Sequence[Row]) -> dict[str, list[str]]:
     """For each clause the mutants that only it kills."""
-    alone: dict[str, list[str]] = {c: [] for c in CLAUSES}
+    alone: dict[str, list[str]] = {c: [] for c in ASKED}
     for row in rows:
         if row.planted.kind == "mutant" and len(row.killed_by) == 1:
             alone[row.killed_by[0]].append(row.planted.name)
@@ -101,7 +101,7 @@ def print_matrix(names: Sequence[str], effort: str, seed: int, jobs: int, as_jso
     rows = kill_matrix(names, effort, seed, jobs, told=(lambda row: None) if as_json else _print_row)
     wrong = [r for r in rows if not r.as_it_should_be]
     killers = {c for r in rows if r.planted.kind == "mutant" for c in r.killed_by}
-    mistrusted = [c for c in CLAUSES if c not in killers]
+    mistrusted = [c for c in ASKED if c not in killers]
     if as_json:
         document = {
             "mutants": [r.to_json() for r in rows],

@@ -137,6 +137,20 @@ class WritesIntoInput(PlainLayer):
         return y
 
 
+class WritesStateFirst(PlainLayer):
+    """Moves the running statistics before it reads gamma and beta."""
+
+    family, killed_by = "purity", ("purity.shared_arguments",)
+
+    def training(self, x: Array) -> Array:
+        if x.size == 0:
+            return super().training(x)
+        wide = self.values(x)
+        mean, var = self.training_statistics(wide)
+        self.update(wide)
+        return self.output(wide, mean, self.inv_std(var)).astype(x.dtype)
+
+
 class ReturnsBetaItself(PlainLayer):
     """Returns beta's own memory as dbeta."""
 

@@ -17,7 +17,7 @@ import pytest
 from bnspec.backends.registry import Entry
 from bnspec.backends.targets import Target
 from bnspec.case import Case
-from bnspec.clauses import select
+from bnspec.clauses import select_asked
 from bnspec.cli import main
 from bnspec.conformance.catalogue import catalogue
 from bnspec.conformance.run import Cases, Settings, Trial
@@ -37,7 +37,7 @@ def begin(tmp_path: Path) -> Iterator[Begin]:
 
         def trial(adapter: str, cases: list[Case], clauses: tuple[str, ...] = ()) -> Trial:
             target = Target(Entry(adapter, f"planted_adapters:{adapter}"), "cpu")
-            return Trial(target, Cases(cases), Settings(select(clauses), 0.5), writer, lambda *_: None)
+            return Trial(target, Cases(cases), Settings(select_asked(clauses), 0.5), writer, lambda *_: None)
 
         yield trial
 

@@ -33,7 +33,18 @@ OUTSIDE_WORLD = {
 }  # fmt: skip
 #: In these folders everything runs in workers but the files named here. Planted defects enter by the backends' door.
 HARNESS_SIDE = {"backends": {"command", "launcher", "registry", "targets"}, "conformance/mutants": {"matrix"}}
-WORKER_CORE = {"__init__", "errors", "profiles", "contract", "buffers", "case", "observation", "equations", "precision"}
+WORKER_CORE = {
+    "__init__",
+    "errors",
+    "profiles",
+    "contract",
+    "buffers",
+    "case",
+    "observation",
+    "equations",
+    "input_equations",
+    "precision",
+}
 WORKER_PACKAGES = FRAMEWORKS | {"numpy", "ml_dtypes"}
 MAX_LINES = 400
 

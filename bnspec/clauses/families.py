@@ -1,0 +1,226 @@
+"""The families of clauses, in the specification's order: title, introduction, and the mathematics that they share.
+
+The mathematics is LaTeX, as ``docs/specification.md`` shows it. The formulas of the clauses are plain text, for terminals.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Family:
+    """What the clauses of one family have in common.
+
+    Attributes:
+        name: the part of their ids before the dot.
+        title, intro: a heading and a paragraph.
+        mathematics: display formulas in LaTeX, each its own; none where the statements are enough.
+        equations: where they stand as code.
+    """
+
+    name: str
+    title: str
+    intro: str
+    mathematics: tuple[str, ...] = ()
+    equations: str = ""
+
+
+FAMILIES = (
+    Family(
+        "training",
+        "Training statistics and normalisation",
+        "In training, each channel is normalised by the mean and the variance of the batch itself. The variance is the population "
+        "variance: its divisor is the count m of elements that belong to the channel, over all axes but the channel axis.",
+        (
+            r"\mu_B = \frac{1}{m} \sum_{i=1}^{m} x_i \qquad \sigma_B^2 = \frac{1}{m} \sum_{i=1}^{m} (x_i - \mu_B)^2",
+            r"\hat z_i = \frac{x_i - \mu_B}{\sqrt{\sigma_B^2 + \epsilon}} \qquad y_i = \gamma \hat z_i + \beta",
+        ),
+        "bnspec/equations.py: batch_statistics, normalise, training_forward",
+    ),
+    Family(
+        "epsilon",
+        "Epsilon",
+        "Epsilon prevents the division by zero. It stands inside the square root, in both modes, and nowhere else: it is no part "
+        "of what is tracked. A backend may store it in a declared precision and raise it to a documented minimum.",
+        (r"\mathrm{inv\_std} = \frac{1}{\sqrt{\sigma^2 + \epsilon}}",),
+        "bnspec/equations.py: inv_std",
+    ),
+    Family(
+        "affine",
+        "Scale and shift",
+        "gamma and beta are learned, one of each per channel. A layer may be built without them.",
+        (r"y_c = \gamma_c \hat z_c + \beta_c",),
+        "bnspec/equations.py: affine",
+    ),
+    Family(
+        "running",
+        "Running averages",
+        "Training tracks the statistics that inference will use. decay is the weight that the old value keeps, whatever number a "
+        "framework calls momentum. The variance that is tracked may be corrected by m / (m - c), c = 0 or 1: a convention, which "
+        "the profile declares. Averages that are cumulative or debiased are choices too.",
+        (
+            r"\mu' = a \mu + (1 - a) \mu_B \qquad \sigma'^2 = a \sigma^2 + (1 - a) \frac{m}{m - c} \sigma_B^2",
+            r"\mu_t = a^t \mu_0 + (1 - a) \sum_{k=1}^{t} a^{t-k} \mu_{B_k}",
+        ),
+        "bnspec/equations.py: running_mean_update, running_var_update; bnspec/averages.py",
+    ),
+    Family(
+        "inference",
+        "Inference",
+        "In inference the layer is a fixed map, element by element: deterministic, without memory, and blind to what else is in "
+        "the batch.",
+        (r"y = \gamma \frac{x - \mu}{\sqrt{\sigma^2 + \epsilon}} + \beta",),
+        "bnspec/equations.py: inference_forward",
+    ),
+    Family(
+        "gradient",
+        "Gradients",
+        "g is the cotangent dL/dy. In training, mean and variance are functions of x, and dx contains the paths through both; in "
+        "inference, or with frozen statistics, they are constants. The parameters' gradients are the same sums in both modes, "
+        "each with its own normalised value. The running update has no gradient.",
+        (
+            (
+                r"\frac{\partial L}{\partial \beta} = \sum_i g_i \qquad "
+                r"\frac{\partial L}{\partial \gamma} = \sum_i g_i \hat z_i"
+            ),
+            (
+                r"\frac{\partial L}{\partial x_i} = \frac{\gamma}{\sqrt{\sigma_B^2 + \epsilon}} "
+                r"\left( g_i - \overline{g} - \hat z_i \, \overline{g \hat z} \right) \qquad \text{(training)}"
+            ),
+            (
+                r"\frac{\partial L}{\partial x_i} = \frac{\gamma \, g_i}{\sqrt{\sigma^2 + \epsilon}} "
+                r"\qquad \text{(inference, frozen statistics)}"
+            ),
+        ),
+        "bnspec/equations.py: training_dx, inference_dx, parameter_gradients",
+    ),
+    Family(
+        "second_order",
+        "Second order",
+        "The derivatives of the inner product of dx with a direction v. P removes from a vector its mean and its component along "
+        "the normalised values; it is symmetric.",
+        (
+            (
+                r"P v = v - \overline{v} - \hat z \, \overline{v \hat z} \qquad dx = \gamma s P g "
+                r"\qquad s = \frac{1}{\sqrt{\sigma_B^2 + \epsilon}}"
+            ),
+            (
+                r"\nabla_x \langle v, dx \rangle = - \gamma s^2 \left( \hat z \, \overline{v P g} "
+                r"+ \overline{g \hat z} \, P v + \overline{v \hat z} \, P g \right)"
+            ),
+        ),
+        "bnspec/second_order.py",
+    ),
+    Family(
+        "degenerate",
+        "Degenerate counts",
+        "One value per channel has no spread, and no value has no mean. The definition ends there; what remains is that nothing "
+        "is ruined silently.",
+    ),
+    Family(
+        "special",
+        "Special values",
+        "NaN and infinity follow the rules of IEEE 754 and stay in their channel. Overflow must not pass for a result.",
+    ),
+    Family(
+        "dtype",
+        "Dtypes and mixed precision",
+        "The precision of each part (storage, statistics, arithmetic, parameters) is a declared convention; the bounds follow it.",
+    ),
+    Family(
+        "layout",
+        "Layout, axes and strides",
+        "An array is its values and its shape. How it lies in memory, how many axes are reduced, and how the work is cut into "
+        "blocks are not part of the definition.",
+    ),
+    Family(
+        "purity",
+        "Purity and aliasing",
+        "A call reads its arguments, writes new results and, in training, the running statistics. It writes nothing else.",
+    ),
+    Family(
+        "state",
+        "State",
+        "The running statistics are all that a layer remembers, with a counter where its averages need one. Whoever reads, saves "
+        "or restores them sees what the layer sees.",
+    ),
+    Family(
+        "mask",
+        "Masks",
+        "Where a mask marks elements as padding, the batch is the elements that are left.",
+        (
+            (
+                r"m = \sum_i w_i \qquad \mu_B = \frac{1}{m} \sum_i w_i x_i \qquad "
+                r"\sigma_B^2 = \frac{1}{m} \sum_i w_i (x_i - \mu_B)^2 \qquad w_i \in \{0, 1\}"
+            ),
+        ),
+        "bnspec/masked.py",
+    ),
+    Family(
+        "sharded",
+        "Sharded batches",
+        "With synchronised statistics a batch that lies on several devices is one batch: nothing depends on how it was cut.",
+        (
+            (
+                r"m = \sum_j m_j \qquad \mu = \frac{1}{m} \sum_j m_j \mu_j \qquad "
+                r"\sigma^2 = \frac{1}{m} \sum_j m_j \left( \sigma_j^2 + (\mu_j - \mu)^2 \right)"
+            ),
+        ),
+        "bnspec/sharded.py",
+    ),
+    Family(
+        "contract",
+        "What every call owes",
+        "Whatever is called ends, accepts what is offered, and returns what has the right shape.",
+    ),
+    Family(
+        "errors",
+        "Errors",
+        "What cannot be computed is refused by an error, and never by another result, an abort or a read beyond the end.",
+        (),
+        "bnspec/arguments.py",
+    ),
+    Family(
+        "input",
+        "Input normalization",
+        "The same principle for the data before the first layer: the statistics are those of the whole training set, are fitted "
+        "in chunks and merged, and are then applied unchanged to any data.",
+        (
+            r"x_j \leftarrow \frac{x_j - \mu_j}{\sigma_j}",
+            (
+                r"m = m_a + m_b \qquad \delta = \mu_b - \mu_a \qquad \mu = \mu_a + \delta \frac{m_b}{m} \qquad "
+                r"S = S_a + S_b + \delta^2 \frac{m_a m_b}{m}"
+            ),
+        ),
+        "bnspec/input_equations.py",
+    ),
+    Family(
+        "placement",
+        "Placement",
+        "Linear -> BN -> activation is the usual order; activation -> BN also occurs. In training the layer cancels what the "
+        "linear map before it adds or scales; in inference the two are one linear map.",
+        (
+            r"\mathrm{BN}(W x + b) = \mathrm{BN}(W x) \qquad \text{(training)}",
+            (
+                r"s = \frac{\gamma}{\sqrt{\sigma^2 + \epsilon}} \qquad W' = s W \qquad b' = s (b - \mu) + \beta "
+                r"\qquad \text{(inference)}"
+            ),
+        ),
+        "bnspec/folding.py",
+    ),
+    Family(
+        "layernorm",
+        "Layer normalization",
+        "With small batches the statistics of a batch are unreliable: their error falls with the root of m. Layer normalization "
+        "takes the statistics of one sample over its features, and knows neither batch nor mode.",
+        (
+            r"y_{nj} = \gamma_j \frac{x_{nj} - \mu_n}{\sqrt{\sigma_n^2 + \epsilon}} + \beta_j",
+            (
+                r"dx_n = s_n \left( h_n - \overline{h_n} - \hat z_n \, \overline{h_n \hat z_n} \right) "
+                r"\qquad h_{nj} = \gamma_j g_{nj}"
+            ),
+        ),
+        "bnspec/layer_norm.py",
+    ),
+)

@@ -1,0 +1,78 @@
+"""Placement: what stands before the layer and after it."""
+
+from bnspec.clauses.clause import IOFFE, specified
+
+CLAUSES = (
+    specified(
+        "placement.bias_cancels",
+        "MUST",
+        "In training a bias right before the layer changes neither y nor dx.",
+        "BN(W x + b) = BN(W x)",
+        "It moves the running mean instead: dropped together with its effect there, inference is shifted.",
+        f"{IOFFE}, section 3.2",
+    ),
+    specified(
+        "placement.bias_has_no_gradient",
+        "MUST",
+        "In training the gradient of a bias right before the layer is 0, within the bound.",
+        "db = sum(dx) = 0   within the bound of the sum",
+        "What is computed is rounding noise: to compare it between backends by ratio is meaningless, and optimizers that normalise gradients amplify it.",
+        f"{IOFFE}, section 3.2",
+        (),
+        ("pytorch/pytorch#82493",),
+    ),
+    specified(
+        "placement.weight_scale_cancels",
+        "SHOULD",
+        "Scaling the weights before the layer by a > 0 changes neither y nor dx, and divides their gradient by a, but for epsilon.",
+        "BN(a W x) = BN(W x),   d/d(a W) = (1/a) d/dW,   exactly with a^2 epsilon, asymptotically where var_B >> epsilon",
+        "Why initialization matters less and large weights learn more slowly: the claim that most users of the layer rely on.",
+        f"{IOFFE}, section 3.3",
+    ),
+    specified(
+        "placement.scale_and_shift",
+        "MUST",
+        "In inference the layer is one scale and one shift per channel.",
+        "scale = gamma / sqrt(running_var + epsilon),   shift = beta - running_mean * scale,   y = x * scale + shift",
+        "Converters hand over gamma and beta as they are, forget epsilon, or divide by the variance; with default parameters all of them pass.",
+        "Jacob et al. 2018, 3.2",
+        ("epsilon_dtype",),
+        ("PaddlePaddle/Paddle#68170", "qualcomm/aimet#1957", "tensorflow/tensorflow#49930"),
+    ),
+    specified(
+        "placement.folds_into_preceding",
+        "MUST",
+        "In inference Linear -> BN is the linear map with scaled weights and a bias that is scaled and shifted.",
+        "W' = scale * W,   b' = scale * b + shift",
+        "The bias of the linear map is scaled too: the slip that three projects made independently is to add it unscaled.",
+        "Jacob et al. 2018, 3.2",
+        (),
+        ("Tencent/ncnn#1339", "ultralytics/yolov3#807", "XiaoMi/mace#262"),
+    ),
+    specified(
+        "placement.folds_into_following",
+        "MAY",
+        "In inference BN -> Linear may be folded likewise; into a convolution only where it does not pad.",
+        "W' = W * scale,   b' = b + W shift",
+        "Padding zeros come after the shift: at the border the folded convolution sees shifted zeros.",
+        "Jacob et al. 2018, 3.2",
+    ),
+    specified(
+        "placement.order_is_kept",
+        "MUST",
+        "Linear -> BN -> activation and activation -> BN are different functions, and each is computed as written.",
+        "mean(BN(relu(z))) = beta;   mean(relu(BN(z))) > beta = 0 unless z is constant",
+        "Fusion passes match patterns; a rewritten order is silent, since shapes and parameters are the same.",
+        f"{IOFFE}, section 3.2",
+    ),
+    specified(
+        "placement.fused_activation_gradients",
+        "MUST",
+        "With an activation fused behind the layer, all three gradients see the cotangent after the activation's own derivative.",
+        "dy = dr * [y > 0]   for r = relu(y);   then dx, dgamma, dbeta of dy",
+        "Masking dx and not dgamma, or masking by x in place of y, leaves the loss falling.",
+        "the chain rule",
+        (),
+        ("uxlfoundation/oneDNN#1725",),
+    ),
+)

@@ -1,0 +1,82 @@
+"""Scripts in Keras on TensorFlow: ``keras.layers.BatchNormalization`` and ``keras.layers.Normalization``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bnspec.case import Step
+from bnspec.conformance.repro.tensorflow_scripts import TensorflowWriter
+from bnspec.profiles import HALVES
+
+
+class KerasWriter(TensorflowWriter):
+    """The Keras layers, eager."""
+
+    packages = ("keras", "tensorflow")
+    imports = ("import keras", "import tensorflow as tf")
+    environment = "KERAS_BACKEND=tensorflow CUDA_VISIBLE_DEVICES="
+
+    def policy(self) -> str:
+        """The name of the dtype policy."""
+        mixed = self.config.dtype in HALVES and self.config.parameter_dtype == "float32"
+        return "mixed_" + self.config.dtype if mixed else self.config.dtype
+
+    def build(self) -> list[str]:
+        """The layer with its weights set; a scaler is built by its fit."""
+        config = self.config
+        if self.case.subject == "input_norm":
+            return []
+        options = [f"axis={config.channel_axis}", f"momentum={config.decay!r}", f"epsilon={config.epsilon!r}"]
+        if not config.affine:
+            options += ["center=False", "scale=False"]
+        shape = tuple(config.channels if a == config.channel_axis else None for a in range(config.rank))
+        return [
+            f'layer = keras.layers.BatchNormalization({", ".join(options)}, dtype="{self.policy()}")',
+            f"layer.build({shape})",
+            *self.restart(),
+        ]
+
+    def restart(self) -> list[str]:
+        """gamma, beta, moving_mean and moving_variance."""
+        if self.case.subject == "input_norm":
+            return []
+        names = [n for n in ("gamma", "beta", "running_mean", "running_var") if n in self.case.arrays]
+        return [f"layer.set_weights([{', '.join(self.array(n) for n in names)}])"]
+
+    def forward(self, x: str, y: str, training: bool) -> list[str]:
+        """The layer's call."""
+        return [f"{y} = layer({x}, training={training})"]
+
+    def leaves(self) -> Sequence[str]:
+        """The layer's trainable weights."""
+        return ["layer.gamma.value", "layer.beta.value"] if self.config.affine else []
+
+    def call(self, step: Step, y: str) -> list[str]:
+        """A layer's call, or one of a scaler's."""
+        options = f'axis={self.config.channel_axis}, dtype="{self.policy()}"'
+        if step.call == "fit":
+            first, *others = (f"tf.data.Dataset.from_tensors({self.given(n)})" for n in step.inputs)
+            return [
+                f"layer = keras.layers.Normalization({options})",
+                f"layer.adapt({first}{''.join(f'.concatenate({o})' for o in others)})",
+            ]
+        if step.call == "transform":
+            return [f"{y} = layer({self.given(step.inputs[0])})"]
+        if step.call == "inverse":
+            given = self.given(step.inputs[0])
+            return [
+                "mean, variance = layer.get_weights()[:2]",
+                f"{y} = keras.layers.Normalization(mean=mean, variance=variance, invert=True, {options})({given})",
+            ]
+        return super().call(step, y)
+
+    def variable(self, name: str) -> str:
+        """The layer's weights."""
+        return {
+            "gamma": "layer.gamma.value",
+            "beta": "layer.beta.value",
+            "running_mean": "layer.moving_mean.value",
+            "running_var": "layer.moving_variance.value",
+            "mean": "layer.get_weights()[0]",
+            "var": "layer.get_weights()[1]",
+        }.get(name, name)

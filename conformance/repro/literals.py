@@ -1,0 +1,126 @@
+"""Arrays as source text: every value exactly, and the memory layout where it matters."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from bnspec.buffers import pack
+
+#: Characters that the values of one array may take in a script.
+CHARACTERS = 1000
+#: Above so many characters the digits of float32 values are cut to those that tell them apart.
+AT_EASE = 300
+
+
+class NoScript(Exception):
+    """A finding that no standalone script can show; the message says why."""
+
+
+@dataclass(frozen=True)
+class Literal:
+    """An array as text, in parts that each framework puts together in its own words.
+
+    Attributes:
+        kind: what ``text`` is: "list" (nested lists), "full" (the one value of all elements), "empty" (nothing), "hex" (bytes).
+        dtype, shape: of the packed array that ``text`` gives.
+        permuted: the order of axes that makes it the view; or empty.
+        flipped: the axes that are walked backwards; or empty.
+        strided: (shape, strides in elements, offset in elements) of the view into the flat array; or None.
+    """
+
+    kind: str
+    text: str
+    dtype: str
+    shape: tuple[int, ...]
+    permuted: tuple[int, ...] = ()
+    flipped: tuple[int, ...] = ()
+    strided: tuple[tuple[int, ...], tuple[int, ...], int] | None = None
+
+
+def literal(name: str, array: np.ndarray) -> Literal:
+    """The array as text. Raises NoScript: its values do not fit a line."""
+    if array.flags.c_contiguous or array.size == 0:
+        return _packed(name, array)
+    flipped = tuple(a for a in range(array.ndim) if array.strides[a] < 0)
+    forward = np.flip(array, flipped) if flipped else array
+    order = tuple(int(a) for a in np.argsort([-s for s in forward.strides], kind="stable"))
+    ordered = forward.transpose(order)
+    if ordered.flags.c_contiguous:
+        permuted = tuple(int(a) for a in np.argsort(order)) if order != tuple(range(array.ndim)) else ()
+        return _with(_packed(name, ordered), permuted=permuted, flipped=flipped)
+    return _strided(name, array)
+
+
+def _strided(name: str, array: np.ndarray) -> Literal:
+    """A view with gaps or repetitions, over the flat memory that it reaches."""
+    specs, (memory,) = pack({name: array})
+    size, strides, offset = array.itemsize, array.strides, int(specs[name]["offset"])
+    if any(s % size for s in strides) or offset % size or len(memory) % size:
+        raise NoScript(f"the elements of {name} do not lie at multiples of their size")
+    flat = _packed(name, np.frombuffer(memory, array.dtype))
+    return _with(flat, strided=(array.shape, tuple(s // size for s in strides), offset // size))
+
+
+def _with(packed: Literal, **view: object) -> Literal:
+    return Literal(packed.kind, packed.text, packed.dtype, packed.shape, **view)  # type: ignore[arg-type]
+
+
+def _packed(name: str, array: np.ndarray) -> Literal:
+    dtype, shape = array.dtype.name, array.shape
+    if array.size == 0:
+        return Literal("empty", "", dtype, shape)
+    if array.size > 4 and len({v.tobytes() for v in array.reshape(-1)}) == 1:
+        return Literal("full", number(array.reshape(-1)[0]), dtype, shape)
+    if array.size * 4 <= CHARACTERS:
+        text = nested(array)
+        if len(text) > AT_EASE and dtype == "float32":
+            text = nested(array, shortest=True)
+        if len(text) <= CHARACTERS:
+            return Literal("list", text, dtype, shape)
+    text = np.ascontiguousarray(array).tobytes().hex()
+    if len(text) <= CHARACTERS:
+        return Literal("hex", text, dtype, shape)
+    raise NoScript(f"{name} has {array.size} values, which do not fit a line of {CHARACTERS} characters")
+
+
+def nested(array: np.ndarray, shortest: bool = False) -> str:
+    """The values in nested lists."""
+    if array.ndim == 0:
+        return number(array[()], shortest)
+    return "[" + ", ".join(nested(row, shortest) for row in array) + "]"
+
+
+def number(value: np.generic, shortest: bool = False) -> str:
+    """A value exactly; with ``shortest`` in the fewest digits that its float32 is read back from."""
+    wide = float(value)  # type: ignore[arg-type]
+    if math.isnan(wide):
+        return "np.nan"
+    if math.isinf(wide):
+        return "np.inf" if wide > 0 else "-np.inf"
+    few = str(value)
+    return few if shortest and np.float32(float(few)) == value else repr(wide)
+
+
+def numpy_expression(value: Literal, dtype: str) -> str:
+    """The array in NumPy's words; ``dtype`` is an expression."""
+    shape = value.shape
+    text = {
+        "list": f"np.array({value.text}, {dtype})",
+        "full": f"np.full({shape}, {value.text}, {dtype})",
+        "empty": f"np.empty({shape}, {dtype})",
+        "hex": f'np.frombuffer(bytes.fromhex("{value.text}"), {dtype}).reshape({shape})',
+    }[value.kind]
+    if value.strided is not None:
+        wanted, strides, offset = value.strided
+        size = 2 if value.dtype in ("float16", "bfloat16") else np.dtype(value.dtype).itemsize
+        start = f"[{offset}:]" if offset else ""
+        text = f"np.lib.stride_tricks.as_strided({text}{start}, {wanted}, {tuple(s * size for s in strides)})"
+    if value.permuted:
+        text += f".transpose{value.permuted}"
+    if value.flipped:
+        ndim = len(value.shape)
+        text += "[" + ", ".join("::-1" if a in value.flipped else ":" for a in range(ndim)) + "]"
+    return text

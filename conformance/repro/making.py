@@ -1,0 +1,205 @@
+"""Repros of a run directory: which findings, where their scripts go, and how each ended."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import fnmatch
+import re
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from bnspec.case import Case
+from bnspec.cli import CONFORMS, DEVIATES
+from bnspec.conformance.repro.literals import NoScript
+from bnspec.conformance.repro.running import Outcome, run_script
+from bnspec.conformance.repro.script import WRITERS, script
+from bnspec.errors import HarnessError, UsageError
+from bnspec.reports.records import Finding, TargetRecord, target_name
+from bnspec.reports.store import Run, read_run, write_atomically
+
+FAILING = ("deviates", "crashed", "timeout")
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What ``bnspec repro`` was asked for.
+
+    Attributes:
+        run: the run directory; clauses, backends: shell globs over its findings, all when empty.
+        named: whether one finding was named, so that none may be missing.
+    """
+
+    run: Path
+    clauses: Sequence[str] = ()
+    backends: Sequence[str] = ()
+    named: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Repro:
+    """A finding's script.
+
+    Attributes:
+        status: "written", "no writer" (for this backend), "no script" (for this finding), and once it was run "reproduced",
+            "not reproduced" or "failed".
+        text: the script; path: where it was written. reason: why there is none.
+        outcome: how its run ended.
+    """
+
+    finding: Finding
+    status: str
+    text: str = ""
+    path: Path | None = None
+    reason: str = ""
+    outcome: Outcome | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON-ready data."""
+        f, outcome = self.finding, self.outcome
+        return {
+            "clause": f.clause,
+            "level": f.level,
+            "backend": f.backend,
+            "device": f.device,
+            "verdict": f.verdict,
+            "known": f.known,
+            "status": self.status,
+            "reason": self.reason,
+            "script": str(self.path) if self.path else None,
+            "lines": len(self.text.splitlines()),
+            "exit_status": outcome.exit_status if outcome else None,
+            "seconds": round(outcome.seconds, 3) if outcome else None,
+            "output": outcome.output if outcome else None,
+        }
+
+
+def parse(text: str, clauses: Sequence[str], backends: Sequence[str]) -> Request:
+    """RUN, or RUN:CLAUSE@BACKEND. Raises UsageError: it is neither."""
+    if Path(text).exists():
+        return Request(Path(text), clauses, backends)
+    found = re.fullmatch(r"(?P<run>.+):(?P<clause>[\w.*?\[\]]+)@(?P<backend>.+)", text)
+    if not found:
+        raise UsageError(
+            f"{text} is neither a run directory nor a finding.",
+            "a run directory does not exist there, and a finding is written RUN:CLAUSE@BACKEND.",
+            "name a folder that bnspec verify wrote, or for example runs/mine:running.var@torch.nn.",
+        )
+    if clauses or backends:
+        raise UsageError(
+            "a finding and globs were given together.",
+            f"{text} names clause and backend already.",
+            "leave --clause and --backend out, or name the run directory alone.",
+        )
+    return Request(Path(found["run"]), (found["clause"],), (found["backend"],), named=True)
+
+
+def chosen(run: Run, request: Request) -> list[Finding]:
+    """The deviating findings that are asked for. Raises UsageError: a pattern that no finding matches."""
+    found = list(run.findings)
+    for patterns, key in ((request.clauses, _clauses), (request.backends, _backends)):
+        for pattern in patterns:
+            if not any(fnmatch.fnmatchcase(k, pattern) for f in run.findings for k in key(f)):
+                names = sorted({key(f)[0] for f in run.findings})
+                near = difflib.get_close_matches(pattern, names, 1, 0.5)
+                raise UsageError(
+                    f"no finding of {run.path} matches {pattern!r}.",
+                    f"it holds findings of {', '.join(names) or 'nothing'}.",
+                    f"did you mean {near[0]}?" if near else "name one of these, or a glob.",
+                )
+        if patterns:
+            found = [f for f in found if any(fnmatch.fnmatchcase(k, p) for k in key(f) for p in patterns)]
+    deviating = [f for f in found if f.verdict in FAILING]
+    if request.named and not deviating:
+        said = ", ".join(f"{f.clause} on {target_name(f)} {f.verdict}" for f in found) or "there is no such pair"
+        raise UsageError(
+            "there is no deviation to show.", f"{said}.", "bnspec report RUN lists the deviations of a run."
+        )
+    return deviating
+
+
+def _clauses(finding: Finding) -> tuple[str, ...]:
+    return finding.clause, finding.family
+
+
+def _backends(finding: Finding) -> tuple[str, ...]:
+    return finding.backend, target_name(finding)
+
+
+def repros(request: Request) -> list[Repro]:
+    """A script, or the reason why there is none, for each finding that is asked for.
+
+    Raises UsageError: the run cannot be read, a pattern matches nothing, or a named finding can have no script.
+    """
+    run = read_run(request.run)
+    targets = {(t.backend, t.device): t for t in run.targets}
+    made = []
+    for finding in chosen(run, request):
+        blank = TargetRecord(finding.backend, finding.device, "ready", "", "", {}, {})
+        made.append(_repro(run, finding, targets.get((finding.backend, finding.device), blank)))
+    lacking = next((r for r in made if not r.text), None)
+    if request.named and lacking is not None:
+        raise UsageError(
+            f"{lacking.finding.clause} on {target_name(lacking.finding)} has no standalone script.",
+            f"{lacking.reason}.",
+            f"send its case instead: {run.path / (lacking.finding.shrunk or lacking.finding.case or 'cases')}.",
+        )
+    return made
+
+
+def _repro(run: Run, finding: Finding, target: TargetRecord) -> Repro:
+    if finding.backend not in WRITERS:
+        return Repro(finding, "no writer", reason=f"no writer of standalone scripts exists for {finding.backend}")
+    path = finding.shrunk or finding.case
+    if path is None:
+        return Repro(finding, "no script", reason="no case was saved with it")
+    try:
+        case = Case.loads((run.path / path).read_text("utf-8"))
+        return Repro(finding, "written", script(finding, case, target))
+    except NoScript as reason:
+        return Repro(finding, "no script", reason=str(reason))
+    except OSError as error:
+        raise UsageError(f"{run.path / path} cannot be read.", f"{error}.", "restore the file.") from None
+
+
+def write(made: Sequence[Repro], out: Path) -> list[Repro]:
+    """Write the scripts into a folder, each as BACKEND--CLAUSE.py. Raises HarnessError: it cannot be written."""
+    written = []
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for repro in made:
+            path = out / file_name(repro.finding)
+            if repro.text:
+                write_atomically(path, repro.text)
+            written.append(dataclasses.replace(repro, path=path if repro.text else None))
+    except OSError as error:
+        raise HarnessError(f"{out} cannot be written.", f"{error}.", "give --out a folder that can be.") from None
+    return written
+
+
+def file_name(finding: Finding) -> str:
+    """BACKEND--CLAUSE.py; with the device where it is not the CPU."""
+    place = "" if finding.device == "cpu" else f"@{finding.device}"
+    return re.sub(r"[^\w.@-]", "-", f"{finding.backend}{place}--{finding.clause}") + ".py"
+
+
+def run_all(written: Sequence[Repro], jobs: int, told: Callable[[Repro], None] = lambda repro: None) -> list[Repro]:
+    """Run the scripts, ``jobs`` at a time; ``told`` hears each as it is done."""
+
+    def one(repro: Repro) -> Repro:
+        if repro.path is not None:
+            outcome = run_script(repro.path, repro.finding)
+            repro = dataclasses.replace(repro, status=outcome.status, outcome=outcome)
+        told(repro)
+        return repro
+
+    with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
+        return list(pool.map(one, written))
+
+
+def exit_status(made: Sequence[Repro]) -> int:
+    """0: every finding has its script, and those that were run reproduce it; a backend without a writer has none to miss."""
+    good = ("written", "reproduced", "no writer")
+    return CONFORMS if all(r.status in good for r in made) else DEVIATES

@@ -1,0 +1,61 @@
+"""Running a script in a process of its own, as its reader would."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from bnspec.reports.records import Finding
+
+#: Seconds: importing a framework and a few small calls.
+SECONDS = 180.0
+#: Quiet frameworks, Keras on TensorFlow; for findings of the CPU no other device is in sight.
+ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
+CPU_ONLY = {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a script ended.
+
+    Attributes:
+        status: "reproduced", "not reproduced", or "failed": it ended before it looked at the result.
+        exit_status: of the process; None when it was stopped after ``SECONDS``.
+        output: what it printed, errors after the rest.
+    """
+
+    status: str
+    exit_status: int | None
+    output: str
+    seconds: float
+
+
+def run_script(path: Path, finding: Finding, seconds: float = SECONDS, python: str = sys.executable) -> Outcome:
+    """Run it. A finding of a crash is reproduced by a death, one of a time-out by silence; any other by exit status 1."""
+    hidden = CPU_ONLY if finding.device == "cpu" else {}
+    environment = {**os.environ, **ENVIRONMENT, **hidden}
+    environment.pop("PYTHONPATH", None)
+    started = time.perf_counter()
+    command = [python, str(path.resolve())]
+    try:
+        end = subprocess.run(
+            command, env=environment, cwd=path.parent, capture_output=True, text=True, timeout=seconds, check=False
+        )
+    except subprocess.TimeoutExpired as late:
+        status = "reproduced" if finding.verdict == "timeout" else "failed"
+        said = late.stdout.decode(errors="replace") if isinstance(late.stdout, bytes) else (late.stdout or "")
+        return Outcome(status, None, f"{said}stopped after {seconds:.0f} s", time.perf_counter() - started)
+    elapsed = time.perf_counter() - started
+    output = end.stdout + end.stderr
+    looked = (end.stdout.splitlines() or [""])[-1].startswith("got")
+    if finding.verdict == "crashed" and end.returncode < 0:
+        status = "reproduced"
+    elif not looked or end.returncode not in (0, 1):
+        status = "failed"
+    else:
+        status = "reproduced" if end.returncode == 1 else "not reproduced"
+    return Outcome(status, end.returncode, output, elapsed)

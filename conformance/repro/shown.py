@@ -1,0 +1,94 @@
+"""What a script shows: a finding with its case, and the lines that look at a result."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bnspec.case import Case, Step
+from bnspec.conformance.repro.literals import NoScript
+from bnspec.conformance.repro.writer import Writer
+from bnspec.reports.records import Finding
+
+Lines = Callable[[Writer], list[str]]
+
+
+@dataclass(frozen=True)
+class Look:
+    """What of a case is shown.
+
+    Attributes:
+        names: for each step that is looked at, the variable of its y.
+        wanted: the output that is looked at ("state": both running statistics).
+        after: lines that look.
+        before: lines right before the last step; between: right after the first that is looked at.
+        raises: the class of the exception that is the deviation; "*": that none comes is.
+    """
+
+    names: Mapping[int, str]
+    wanted: str
+    after: Lines
+    before: Lines = lambda writer: []
+    between: Lines = lambda writer: []
+    raises: str = ""
+
+    @property
+    def last(self) -> int:
+        """The last step that is performed."""
+        return max(self.names)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A finding with its case, what its evidence says, and the formula of its output."""
+
+    finding: Finding
+    case: Case
+    formula: str
+    rest: float = 0.0
+
+    @property
+    def evidence(self) -> Mapping[str, Any]:
+        """The finding's evidence."""
+        return self.finding.evidence or {}
+
+    @property
+    def step(self) -> int:
+        """The step of the evidence."""
+        return int(self.evidence.get("step", 0))
+
+    @property
+    def output(self) -> str:
+        """The output of the evidence."""
+        return str(self.evidence.get("output", "y"))
+
+    @property
+    def index(self) -> str:
+        """The element of the evidence, as it is written between brackets."""
+        return ", ".join(str(k) for k in self.evidence.get("index", ())) or "..."
+
+    def call(self, i: int) -> Step:
+        """The i-th call."""
+        return self.case.steps[i]
+
+    def other(self) -> int:
+        """The earlier step that the message compares with."""
+        found = re.search(r"step (\d+)", self.finding.message)
+        if not found:
+            raise NoScript("the finding does not say which two calls it compares")
+        return int(found.group(1))
+
+
+def variable(writer: Writer, output: str, y: str = "y") -> str:
+    """The expression of an output, of which y (and the x of an inverse) has the given name."""
+    return y if output in ("y", "x") else writer.variable(output)
+
+
+def decimal(text: object) -> str:
+    """A recorded number as source text. Raises NoScript: it is not finite."""
+    if not math.isfinite(float(str(text))):
+        raise NoScript(f"the finding expects {text}, which no element can be compared with")
+    return str(text)

@@ -1,0 +1,21 @@
+"""The profiles that the built-in adapters declare, read without opening a framework."""
+
+from __future__ import annotations
+
+import importlib
+import tomllib
+from pathlib import Path
+
+from bnspec.profiles import Profile
+
+_PYPROJECT = tomllib.loads((Path(__file__).resolve().parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def _declared(adapter: str) -> Profile:
+    module, _, name = adapter.partition(":")
+    profile: Profile = getattr(importlib.import_module(module), name).profile
+    return profile
+
+
+#: By backend.
+PROFILES = {n: _declared(a) for n, a in _PYPROJECT["project"]["entry-points"]["bnspec.backends"].items()}

@@ -81,13 +81,16 @@ def ordinary_size(oracle: Oracle, step: Step) -> Mask:
     case, config = oracle.case, oracle.case.config
     if count_of(case, step) < 2 or config.epsilon <= 0.0:
         return np.zeros(config.channels, bool)
-    wide = "float64" if config.dtype == "float64" else "float32"
-    batch = oracle.batch(step.inputs[0], config.epsilon)
+    batch, largest = oracle.batch(step.inputs[0], config.epsilon), PRECISIONS[config.dtype].largest
     with np.errstate(invalid="ignore", over="ignore"):
-        squares = (batch.mean_square * batch.count).reshape(-1)
-        fits = squares <= PRECISIONS[wide].largest / 4.0
-        # in half precision the values themselves, normalised and scaled, must fit the storage
-        fits &= batch.spread.reshape(-1) <= PRECISIONS[config.dtype].largest / 64.0
+        # x's own precision may be computed in: squares and their sum fit, and so do products with a cotangent
+        fits = (batch.mean_square * batch.count).reshape(-1) <= largest / 4.0
+        fits &= batch.spread.reshape(-1) <= largest / 64.0
+        if len(step.inputs) == 2:
+            dy = np.abs(case.arrays[step.inputs[1]].astype(np.float64))
+            # differentiated graphs form inv_std^3 and sums of dy x
+            cubed = (batch.var64.reshape(-1) + config.epsilon) ** -1.5
+            fits &= cubed * np.maximum(1.0, np.sum(dy * batch.abs_x, axis=config.reduce_axes)) <= largest / 64.0
     return np.asarray(fits & finite_channels(case, step.inputs) & (batch.var64.reshape(-1) < 1e30))
 
 

@@ -14,7 +14,7 @@ FOLDERS := bnspec backends conformance benchmarks reports
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help $(VENV) report repros test lint types specification constraints clean
+.PHONY: help $(VENV) report repros test oracle lint types specification bounds constraints clean
 
 help:  ## this list
 	@echo "usage: make TARGET      (PYTHON=... chooses the interpreter that makes $(VENV), 3.11 or newer)"
@@ -53,6 +53,9 @@ test: $(READY)  ## the suite's own tests, then the conformance checks as pytest 
 	@start=$$SECONDS; $(BIN)/python -m pytest tests && $(BIN)/python -m pytest conformance; status=$$?; \
 	  echo "make test: $$((SECONDS - start)) s, status $$status"; exit $$status
 
+oracle: $(READY)  ## the oracle against the second oracle at length, and what it costs: prints both
+	@$(BIN)/python -m pytest -q -s -m slow tests/core
+
 lint: $(READY)  ## ruff: rules and format
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
@@ -69,6 +72,9 @@ types: $(READY)  ## mypy, strict, and that it has read every file
 
 specification: $(READY)  ## docs/specification.md, from the clauses
 	@$(BIN)/bnspec explain --markdown > docs/specification.new && mv docs/specification.new docs/specification.md
+
+bounds: $(READY)  ## are the error bounds sound and tight? 40 algorithms against them: a table, minutes
+	@$(BIN)/python -m bnspec.conformance.soundness
 
 constraints: pyproject.toml  ## remake constraints.txt in a fresh environment
 	@rm -rf build/constraints && $(PYTHON) -m venv build/constraints

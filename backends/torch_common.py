@@ -27,8 +27,6 @@ class TorchAdapter(Adapter):
         if reason:
             raise DeviceAbsent("%s: %s" % (device, reason))
         self.torch, self.device, self.place = torch, device, torch.device(device)
-        if self.place.type == "cpu":  # its kernels round mean and 1/std of a half-precision x to the parameters' dtype
-            self.profile = dataclasses.replace(self.profile, half_arithmetic="parameters")
         if self.place.type == "mps":  # Metal has no double precision
             self.profile = dataclasses.replace(
                 self.profile, dtypes=tuple(d for d in self.profile.dtypes if d != "float64")

@@ -78,11 +78,11 @@ def gamma(roundings: Array | float, precision: Precision) -> Array:
 def mean_roundings(count: Array | float, tier: Tier, steps: float = 1.0) -> Array:
     """r with |error of a mean of count values| <= gamma_r mean |x|, in any of the tier's algorithms.
 
-        1. a sum divided, or multiplied by 1/m:                       m + 1
-        2. Welford, by division or by a table of 1/k; any merges into the larger part (H the harmonic number):
-           k e_k = (k-1) e_{k-1} + 3 u |x_k - mean_{k-1}| + k u |mean_k|      =>   m - 1 + 3 H_{m-1}
-        3. ``steps`` roundings for each value but the first, as (k mean + x) / (k + 1) needs:   steps (m - 1)
-        4. good: a sum, or a balanced tree of merges, 4 roundings each:   growth + 2 + 3 log2 m
+    1. a sum divided, or multiplied by 1/m:                       m + 1
+    2. Welford, by division or by a table of 1/k; any merges into the larger part (H the harmonic number):
+       k e_k = (k-1) e_{k-1} + 3 u |x_k - mean_{k-1}| + k u |mean_k|      =>   m - 1 + 3 H_{m-1}
+    3. ``steps`` roundings for each value but the first, as (k mean + x) / (k + 1) needs:   steps (m - 1)
+    4. good: a sum, or a balanced tree of merges, 4 roundings each:   growth + 2 + 3 log2 m
     """
     m = np.maximum(count, 1.0)
     worst = np.maximum(np.maximum(m + 1.0, m - 1.0 + 3.0 * _harmonic(m - 1.0)), steps * (m - 1.0))
@@ -198,7 +198,7 @@ def output_error(
         flushed = 4.0 * a.smallest * (1.0 + gamma_ + factor) + _lost(factor, a) * normalisation.reach
         error = (error + u * y) * (1.0 + u) + flushed
         steps = 2.0 * np.maximum(factor, normalisation.inv_std64) * normalisation.reach
-        return _stored(error, y, a, units.storage, steps)
+        return stored(error, y, a, units.storage, steps)
 
 
 def running_error(old: Array, batch: Array, batch_error: Array, decay: float, units: Units) -> Array:
@@ -220,7 +220,7 @@ def running_error(old: Array, batch: Array, batch_error: Array, decay: float, un
         own = (1.0 - decay) * (batch_error + gamma(2.0, units.statistics) * moved)
         error = own + (weight + gamma(2.0, coarser) * heaviest) * (old + moved) * (1.0 + u)
         error = error + u * (decay * old + (1.0 - decay) * moved + error) + 4.0 * coarser.smallest
-        return _stored(error, old + batch, coarser, units.parameter, old + batch + own)
+        return stored(error, old + batch, coarser, units.parameter, old + batch + own)
 
 
 class GradientError(NamedTuple):
@@ -238,7 +238,8 @@ def training_gradient_error(
 
         1. A, summed, divided or multiplied by 1/m:            E_A = gamma_{n+2} mean |dy|
         2. B, from zhat in error, in any form (sum dy x - mean sum dy of a folded graph included):
-                                                               E_B = mean |dy| E_zhat + gamma_{n+6} inv_std mean |dy| (|x| + |mean|)
+                                                               E_B = mean |dy| E_zhat + gamma_{n+3} inv_std mean |dy| (|x| + |mean|)
+           (products with inv_std and 1/m find their room in E_zhat)
         3. the bracket: A, B, zhat in error, its own roundings in any form (dy a + x b + c included):
                       E = E_A + |zhat| E_B + (|B| + E_B) E_zhat + gamma_4 (|dy| + |A| + |B| inv_std (|x| + |mean|))
         4. the mean's part in the variance, 0 but for rounding, which differentiated graphs add:
@@ -255,7 +256,9 @@ def training_gradient_error(
     mean_dyz = np.abs(double(cotangent.mean_dy_zhat))
     error_a, error_b = _sum_errors(cotangent, zhat_error, s, n)
     with np.errstate(invalid="ignore", over="ignore"):
-        own = gamma(4.0, a) * (cotangent.abs_dy + np.abs(double(cotangent.mean_dy)) + mean_dyz * norm.inv_std64 * norm.reach)
+        own = gamma(4.0, a) * (
+            cotangent.abs_dy + np.abs(double(cotangent.mean_dy)) + mean_dyz * norm.inv_std64 * norm.reach
+        )
         moved = (mean_dyz + error_b) * (zhat_error + gamma(n + 4.0, s) * (1.0 + zhat_error))
         bracket = (error_a + norm.abs_z * error_b + moved + own) * (1.0 + gamma(4.0, a))
         factor = gamma_ * norm.inv_std64
@@ -264,7 +267,7 @@ def training_gradient_error(
         error += a.smallest * gamma_ * deviation * (1.0 + cotangent.mean_of(deviation))
         error += 4.0 * a.smallest * (1.0 + factor) + _lost(factor, a) * (cotangent.abs_dy + cotangent.mean_abs)
         steps = np.maximum(m * np.maximum(cotangent.abs_dy, cotangent.mean_abs), _steps(cotangent))
-        error = _stored(error, dx, a, units.storage, np.maximum(steps, norm.inv_std64**3))
+        error = stored(error, dx, a, units.storage, np.maximum(steps, norm.inv_std64**3))
     return GradientError(error, *_parameter_errors(cotangent, error_a, error_b, units))
 
 
@@ -274,7 +277,7 @@ def inference_gradient_error(
     """Errors of dx = gamma inv_std dy, dgamma = sum dy zhat, dbeta = sum dy with the running statistics as exact constants.
 
     1. dx: inv_std and two products:     |dx| (relative + gamma_2 (1 + relative)), and storing
-    2. dgamma: summed in any form:       sum |dy| E_zhat + gamma_{n+6} inv_std sum |dy| (|x| + |mean|)
+    2. dgamma: summed in any form:       sum |dy| E_zhat + gamma_{n+3} inv_std sum |dy| (|x| + |mean|)
     3. dbeta: summed:                    gamma_{n+2} sum |dy|
     """
     a, norm, n = units.arithmetic, cotangent.normalisation, growth(cotangent.normalisation.batch.count, tier)
@@ -283,7 +286,7 @@ def inference_gradient_error(
     with np.errstate(invalid="ignore", over="ignore"):
         error = dx * (relative + gamma(2.0, a) * (1.0 + relative)) + 4.0 * a.smallest * (1.0 + norm.inv_std64)
         factor = np.where(cotangent.abs_dy > 0.0, dx / np.where(cotangent.abs_dy > 0.0, cotangent.abs_dy, 1.0), 0.0)
-        error = _stored(error + _lost(factor, a) * cotangent.abs_dy, dx, a, units.storage, 0.0)
+        error = stored(error + _lost(factor, a) * cotangent.abs_dy, dx, a, units.storage, 0.0)
     return GradientError(error, *_parameter_errors(cotangent, error_a, error_b, units))
 
 
@@ -307,7 +310,7 @@ def transform_error(sizes: tuple[Array, ...], units: Units) -> Array:
     with np.errstate(over="ignore", invalid="ignore"):
         reach = (x + mean) / scale
         error = (gamma(3.0, a) * reach + gamma(INV_STD_ROUNDINGS + 2.0, a) * y) * (1.0 + gamma(INV_STD_ROUNDINGS, a))
-        return _stored(error + 4.0 * a.smallest * (1.0 + 1.0 / scale), y, a, units.storage, 2.0 * reach)
+        return stored(error + 4.0 * a.smallest * (1.0 + 1.0 / scale), y, a, units.storage, 2.0 * reach)
 
 
 def inverse_error(sizes: tuple[Array, ...], units: Units) -> Array:
@@ -320,14 +323,14 @@ def inverse_error(sizes: tuple[Array, ...], units: Units) -> Array:
     a, u = units.arithmetic, units.arithmetic.unit_roundoff
     with np.errstate(over="ignore", invalid="ignore"):
         error = gamma(6.0, a) * y * scale + u * mean + u * x
-        return _stored(error * (1.0 + u) + 4.0 * a.smallest * (1.0 + scale), x, a, units.storage, y * scale + mean)
+        return stored(error * (1.0 + u) + 4.0 * a.smallest * (1.0 + scale), x, a, units.storage, y * scale + mean)
 
 
 def _sum_errors(cotangent: Cotangent, zhat_error: Array, s: Precision, n: float) -> tuple[Array, Array]:
     """E_A and E_B: errors of mean dy and of mean dy zhat, for zhat in error."""
     norm = cotangent.normalisation
     with np.errstate(invalid="ignore", over="ignore"):
-        summed = gamma(n + 6.0, s) * norm.inv_std64 * cotangent.mean_reach
+        summed = gamma(n + 3.0, s) * norm.inv_std64 * cotangent.mean_reach
         error_b = cotangent.mean_of(zhat_error) + summed + s.smallest * (1.0 + norm.inv_std64)
     return gamma(n + 2.0, s) * cotangent.mean_abs + 2.0 * s.smallest, error_b
 
@@ -338,8 +341,8 @@ def _parameter_errors(cotangent: Cotangent, error_a: Array, error_b: Array, unit
     dgamma, dbeta = m * np.abs(double(cotangent.mean_dy_zhat)), m * np.abs(double(cotangent.mean_dy))
     with np.errstate(invalid="ignore", over="ignore"):
         return (
-            _stored(m * error_b, dgamma, s, units.parameter, _steps(cotangent)),
-            _stored(m * error_a, dbeta, s, units.parameter, m * cotangent.mean_abs),
+            stored(m * error_b, dgamma, s, units.parameter, _steps(cotangent)),
+            stored(m * error_a, dbeta, s, units.parameter, m * cotangent.mean_abs),
         )
 
 
@@ -371,7 +374,7 @@ def _promised(error: Array, steps: Array | float, p: Precision) -> Array:
     return np.where(np.isnan(error) | ~(np.asarray(steps) <= p.largest), math.inf, error)
 
 
-def _stored(error: Array, magnitude: Array, formed: Precision, storage: Precision, steps: Array | float) -> Array:
+def stored(error: Array, magnitude: Array, formed: Precision, storage: Precision, steps: Array | float) -> Array:
     """The bound of a result formed in one precision and stored in another, with room for its own evaluation.
 
     Storing rounds where storage is coarser. Infinite where ``steps``, the magnitudes of intermediate values, may leave the

@@ -6,6 +6,7 @@ Each function takes facts of a case (see ``facts``), evaluates the equations in 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -71,12 +72,12 @@ def settled(
     if not doubtful.any():
         return Output(value, size)
     value = value.copy()
-    for c in np.flatnonzero(doubtful):
-        rows = [_channel(double(a), config, c).reshape(-1) for a in inputs]
+    for c in np.flatnonzero(doubtful).tolist():
+        rows = [double(_channel(a, config, c)).reshape(-1) for a in inputs]
         if all(np.isfinite(r).all() for r in rows):
             balls = [ball(r) for r in rows]
             target = _channel(value, config, c)
-            target[...] = midpoints(refined(lambda balls=balls: compute(*balls))).reshape(target.shape)
+            target[...] = midpoints(refined(functools.partial(compute, *balls))).reshape(target.shape)
     return Output(value, np.abs(double(value)))
 
 
@@ -135,11 +136,11 @@ def training_gradients(cotangent: Cotangent, affine: Affine) -> Gradients:
     )
 
 
-def running_mean(batch: Batch, old: Quad, decay: float) -> Output:
-    """The running mean after one training step from ``old``."""
+def running_mean(batch: Batch, old: np.ndarray, decay: float) -> Output:
+    """The running mean after one training step from ``old``, shape (1, C, 1, ...), as it is stored."""
     doubt = certification.running_doubt(np.abs(double(old)), batch.abs_mean, batch.summary.mean_roundings, decay)
     return settled(
-        eq.running_mean_update(old, batch.mean, quad(decay)),
+        eq.running_mean_update(quad(old), batch.mean, quad(decay)),
         doubt,
         batch.config,
         lambda x, old: eq.running_mean_update(old, eq.batch_statistics(x, CHANNEL)[0], ball(decay)),
@@ -147,8 +148,8 @@ def running_mean(batch: Batch, old: Quad, decay: float) -> Output:
     )
 
 
-def running_var(batch: Batch, old: Quad, decay: float, correction: int) -> Output:
-    """The running variance after one training step from ``old``; count must exceed correction."""
+def running_var(batch: Batch, old: np.ndarray, decay: float, correction: int) -> Output:
+    """The running variance after one training step from ``old``, as it is stored; count must exceed correction."""
     count, factor = batch.count, batch.count / (batch.count - correction)
     error = certification.var_doubt(count, batch.summary.mean_roundings)
     var = batch.var64 * factor
@@ -156,7 +157,7 @@ def running_var(batch: Batch, old: Quad, decay: float, correction: int) -> Outpu
         np.abs(double(old)), var, error.absolute * factor + np.asarray(error.relative) * var, decay
     )
     return settled(
-        eq.running_var_update(old, batch.var, count, quad(decay), correction),
+        eq.running_var_update(quad(old), batch.var, count, quad(decay), correction),
         doubt,
         batch.config,
         lambda x, old: eq.running_var_update(old, eq.batch_statistics(x, CHANNEL)[1], count, ball(decay), correction),

@@ -92,9 +92,9 @@ class Oracle:
     def affine(self) -> Affine:
         """gamma and beta; 1 and 0 where the layer has none."""
         config = self.case.config
-        gamma = broadcast(self.case.arrays.get("gamma", np.ones(config.channels)), config)
-        beta = broadcast(self.case.arrays.get("beta", np.zeros(config.channels)), config)
-        return Affine(gamma, beta, np.abs(double(gamma)), np.abs(double(beta)))
+        gamma = double(self.case.arrays.get("gamma", np.ones(config.channels))).reshape(config.channel_shape)
+        beta = double(self.case.arrays.get("beta", np.zeros(config.channels))).reshape(config.channel_shape)
+        return Affine(quad(gamma), quad(beta), np.abs(gamma), np.abs(beta))
 
     @remembered
     def batch(self, name: str, epsilon: float) -> Batch:
@@ -209,7 +209,7 @@ class _Judged:
         correction, decay = profile.running_correction, config.decay
         if batch.count == 1 and profile.count_one == "biased":
             correction = 0
-        old_mean, old_var = (broadcast(before[n], config) for n in RUNNING)
+        old_mean, old_var = (double(before[n]).reshape(config.channel_shape) for n in RUNNING)
         answers = {"running_mean": (exact.running_mean(batch, old_mean, decay), old_mean, batch.abs_mean, 0, 1.0)}
         if batch.count > correction:
             factor = batch.count / (batch.count - correction)
@@ -220,7 +220,7 @@ class _Judged:
             per_tier = {}
             for tier, units in self.units.items():
                 error = self.statistics_error(x, tier)[which] * factor
-                bound = bounds.running_error(np.abs(double(old)), magnitude, error, decay, units)
+                bound = bounds.running_error(np.abs(old), magnitude, error, decay, units)
                 per_tier[tier] = bound.reshape(-1)
             expected[name] = Expected(output.value.reshape(-1), per_tier)
         return expected
@@ -322,7 +322,8 @@ class _Judged:
         mean, var = broadcast(fitted["mean"], config), broadcast(fitted["var"], config)
         constant = self.is_constant() | (double(var) <= 0.0)
         safe = np.where(constant, quad(1.0), var)
-        scale, given, forward = np.sqrt(safe + epsilon), self.case.arrays[step.inputs[0]], step.call == "transform"
+        scale: Quad = np.sqrt(safe + quad(epsilon))
+        given, forward = self.case.arrays[step.inputs[0]], step.call == "transform"
         value = (
             input_transform(quad(given), mean, scale)
             if forward

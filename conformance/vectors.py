@@ -6,7 +6,7 @@ come in two tiers (see docs/decisions/0004): "lenient" is what a MUST is judged 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -115,7 +115,7 @@ def record(
     said = codes == WITHIN
     with np.errstate(invalid="ignore"):
         rest = double(expected.value - quad(value))
-    entry = {
+    entry: dict[str, Any] = {
         "dtype": dtype,
         "value": _add(arrays, f"{key}/value", np.where(said, value, np.nan)),
         "residual": _add(arrays, f"{key}/residual", np.where(said, rest, 0.0)),
@@ -158,7 +158,7 @@ def norm_calls(plan: VectorPlan, case: Case, keys: Mapping[str, str], arrays: Ar
 
 
 def outputs(
-    case: Case, step: Step, both: list[Mapping[str, Expected]], key: str, arrays: Arrays
+    case: Case, step: Step, both: Sequence[Mapping[str, Expected]], key: str, arrays: Arrays
 ) -> list[dict[str, Any]]:
     """The expected outputs of a call; running_var once for each correction, in training."""
     config, found = case.config, []

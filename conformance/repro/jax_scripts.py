@@ -11,8 +11,8 @@ from bnspec.profiles import HALVES
 class JaxWriter(Writer):
     """What the two have in common: arrays and settings."""
 
-    packages = ("jax",)
-    imports = ("import jax", "import jax.numpy as jnp")
+    packages: tuple[str, ...] = ("jax",)
+    imports: tuple[str, ...] = ("import jax", "import jax.numpy as jnp")
     environment = "JAX_PLATFORMS=cpu"
 
     def preamble(self) -> list[str]:

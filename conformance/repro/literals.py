@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -93,9 +94,9 @@ def nested(array: np.ndarray, shortest: bool = False) -> str:
     return "[" + ", ".join(nested(row, shortest) for row in array) + "]"
 
 
-def number(value: np.generic, shortest: bool = False) -> str:
+def number(value: Any, shortest: bool = False) -> str:
     """A value exactly; with ``shortest`` in the fewest digits that its float32 is read back from."""
-    wide = float(value)  # type: ignore[arg-type]
+    wide = float(value)
     if math.isnan(wide):
         return "np.nan"
     if math.isinf(wide):

@@ -22,7 +22,7 @@ def look(shown: Shown) -> Look:
     if laws.exception_of(shown.finding.message):
         form = laws.raised
     if form is None and {"expected", "bound", "index"} <= shown.evidence.keys():
-        form = laws.wrong_shape if str(shown.evidence["got"]).startswith("shape") else within_bound
+        form = laws.wrong_shape if str(shown.evidence.get("got")).startswith("shape") else within_bound
     if form is None:
         raise NoScript(f"the check of {shown.finding.clause} has no short form")
     return form(shown)

@@ -38,7 +38,6 @@ def run_script(path: Path, finding: Finding, seconds: float = SECONDS, python: s
     """Run it. A finding of a crash is reproduced by a death, one of a time-out by silence; any other by exit status 1."""
     hidden = CPU_ONLY if finding.device == "cpu" else {}
     environment = {**os.environ, **ENVIRONMENT, **hidden}
-    environment.pop("PYTHONPATH", None)
     started = time.perf_counter()
     command = [python, str(path.resolve())]
     try:
@@ -47,7 +46,7 @@ def run_script(path: Path, finding: Finding, seconds: float = SECONDS, python: s
         )
     except subprocess.TimeoutExpired as late:
         status = "reproduced" if finding.verdict == "timeout" else "failed"
-        said = late.stdout.decode(errors="replace") if isinstance(late.stdout, bytes) else (late.stdout or "")
+        said = late.stdout.decode(errors="replace") if late.stdout else ""
         return Outcome(status, None, f"{said}stopped after {seconds:.0f} s", time.perf_counter() - started)
     elapsed = time.perf_counter() - started
     output = end.stdout + end.stderr

@@ -14,8 +14,8 @@ FORMATS = {4: ("NCHW", "NHWC"), 5: ("NCDHW", "NDHWC")}
 class TensorflowWriter(Writer):
     """What scripts on TensorFlow have in common: tensors, the tape, results."""
 
-    packages = ("tensorflow",)
-    imports = ("import tensorflow as tf",)
+    packages: tuple[str, ...] = ("tensorflow",)
+    imports: tuple[str, ...] = ("import tensorflow as tf",)
     environment = "CUDA_VISIBLE_DEVICES="
 
     def tensor(self, value: Literal) -> str:
@@ -82,7 +82,7 @@ class MomentsWriter(TensorflowWriter):
     def reads_state(self) -> bool:
         """Whether a line needs the running statistics."""
         modes = {s.call.partition("_")[0] for s in self.case.steps}
-        return "inference" in modes or self.wanted.startswith("running_")
+        return "inference" in modes or self.wanted.startswith(("running_", "state"))
 
     def restart(self) -> list[str]:
         """The running statistics."""

@@ -29,7 +29,7 @@ class TorchWriter(Writer):
         return np.ascontiguousarray(array) if any(s < 0 for s in array.strides) else array
 
     def torch_dtype(self, name: str) -> str:
-        """ "The argument for a dtype; nothing for float32, the default."""
+        """The argument that names a dtype; nothing for float32, the default."""
         return "" if name == "float32" else f", dtype=torch.{name}"
 
     def tensor(self, value: Literal) -> str:

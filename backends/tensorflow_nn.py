@@ -64,8 +64,9 @@ class NNLayer(Layer):
         """The training forward pass; moves the running statistics."""
         mean, var = self.tf.nn.moments(x, self.config.reduce_axes, keepdims=True)
         decay = self.config.decay
-        self.running_mean.assign(self.running_mean * decay + self.tf.reshape(mean, [-1]) * (1.0 - decay))
-        self.running_var.assign(self.running_var * decay + self.tf.reshape(var, [-1]) * (1.0 - decay))
+        if x.shape.num_elements():  # the moments of nothing are NaN
+            self.running_mean.assign(self.running_mean * decay + self.tf.reshape(mean, [-1]) * (1.0 - decay))
+            self.running_var.assign(self.running_var * decay + self.tf.reshape(var, [-1]) * (1.0 - decay))
         return self.normalise(x, mean, var)
 
     def inference(self, x: Any) -> Any:

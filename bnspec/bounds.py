@@ -331,7 +331,8 @@ def _sum_errors(cotangent: Cotangent, zhat_error: Array, s: Precision, n: float)
     norm = cotangent.normalisation
     with np.errstate(invalid="ignore", over="ignore"):
         summed = gamma(n + 3.0, s) * norm.inv_std64 * cotangent.mean_reach
-        error_b = cotangent.mean_of(zhat_error) + summed + s.smallest * (1.0 + norm.inv_std64)
+        flushed = s.smallest * (1.0 + norm.inv_std64 + np.mean(norm.abs_z, axis=cotangent.axes, keepdims=True))
+        error_b = cotangent.mean_of(zhat_error) + summed + flushed
     return gamma(n + 2.0, s) * cotangent.mean_abs + 2.0 * s.smallest, error_b
 
 

@@ -82,6 +82,7 @@ class Batch:
         count: elements per channel.
         given64: x in float64; abs_x, abs_mean: |x| and |mean|; var64: the variance in float64.
         mean_abs: mean of |x|; mean_square: mean of x^2; largest: the largest |x|; spread: the largest |x - mean|.
+        normalisation: by this batch's own statistics.
     """
 
     config: LayerConfig
@@ -154,9 +155,9 @@ class Batch:
         """The largest |x - mean| of the channel."""
         return self.summary.spread
 
-    @functools.cached_property
+    @property
     def normalisation(self) -> Normalisation:
-        """Normalisation by this batch's own statistics: the training mode."""
+        """Normalisation by this batch's own statistics: the training mode. Not kept: it would hold what holds it."""
         return Normalisation(self, self.mean, self.var)
 
 

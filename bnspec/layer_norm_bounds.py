@@ -46,8 +46,8 @@ def layer_norm_error(batch: Batch, dy: Quad, gamma_: Quad, beta: Quad, units: Un
     least = -math.inf if tier == "lenient" else 0.0
     relative = bounds.inv_std_error(norm, statistics.var, a, least)
     zhat = bounds.normalised_error(norm, statistics.mean, relative, a)
-    sizes = [np.abs(double(v)) for v in (gamma_, beta, gamma_ * norm.zhat + beta)]
-    y = bounds.output_error(norm, *sizes, zhat, units)
+    abs_gamma, abs_beta, size = (np.abs(double(v)) for v in (gamma_, beta, gamma_ * norm.zhat + beta))
+    y = bounds.output_error(norm, abs_gamma, abs_beta, size, zhat, units)
 
     cotangent = Cotangent(norm, gamma_ * dy)
     bracket = cotangent.dy - cotangent.mean_dy - norm.zhat * cotangent.mean_dy_zhat
@@ -71,7 +71,7 @@ def _parameter_errors(norm: Normalisation, dy: Quad, zhat: Array, units: Units, 
     exact = [np.abs(double(np.sum(v, axis=axis, keepdims=True))) for v in (dy * norm.zhat, dy)]
     with np.errstate(invalid="ignore", over="ignore"):
         scaled = size * norm.inv_std64 * norm.reach
-        flushed = s.smallest * total(1.0 + np.broadcast_to(norm.inv_std64, size.shape))
+        flushed = s.smallest * total(1.0 + norm.inv_std64 + norm.abs_z)
         dgamma = total(size * zhat) + gamma(n + 3.0, s) * total(scaled) + flushed
         dbeta = gamma(n + 2.0, s) * total(size) + 2.0 * count * s.smallest
         return (

@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+import weakref
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -85,7 +86,8 @@ class Oracle:
         units = tuple(units_of(profile, config.dtype, config.parameter_dtype, t) for t in TIERS)
         key = units, effective_epsilon(config.epsilon, profile)
         if key not in self._judged:
-            self._judged[key] = _Judged(self, *key)
+            # the answers live in the oracle: by a strong reference back, neither would be freed with the last user
+            self._judged[key] = _Judged(weakref.proxy(self), *key)
         return self._judged[key]
 
     @functools.cached_property
@@ -120,14 +122,19 @@ class Oracle:
         self._summaries[name] = Summary.joined(parts, self.case.config.channel_axis)
 
     @remembered
+    def normalisation(self, x: str, epsilon: float) -> Normalisation:
+        """An input array normalised by its own statistics: the training mode."""
+        return self.batch(x, epsilon).normalisation
+
+    @remembered
     def cotangent(self, x: str, dy: str, epsilon: float) -> Cotangent:
         """The exact facts of a cotangent in training."""
-        return Cotangent(self.batch(x, epsilon).normalisation, self.case.arrays[dy])
+        return Cotangent(self.normalisation(x, epsilon), self.case.arrays[dy])
 
     @remembered
     def training_output(self, x: str, epsilon: float) -> Output:
         """y in training."""
-        return exact.training_output(self.batch(x, epsilon).normalisation, self.affine)
+        return exact.training_output(self.normalisation(x, epsilon), self.affine)
 
     @remembered
     def training_gradients(self, x: str, dy: str, epsilon: float) -> exact.Gradients:
@@ -175,7 +182,7 @@ class _Judged:
     @remembered
     def errors(self, x: str, tier: Tier) -> tuple[np.ndarray, np.ndarray]:
         """(relative error of inv_std, error of zhat) in training."""
-        norm = self.oracle.batch(x, self.epsilon).normalisation
+        norm = self.oracle.normalisation(x, self.epsilon)
         units, statistics = self.units[tier], self.statistics_error(x, tier)
         # a stable variance is never negative, whatever its error
         least_var = -math.inf if tier == "lenient" else 0.0
@@ -185,7 +192,7 @@ class _Judged:
     @remembered
     def training_output(self, x: str) -> Expected:
         """y."""
-        norm, affine = self.oracle.batch(x, self.epsilon).normalisation, self.oracle.affine
+        norm, affine = self.oracle.normalisation(x, self.epsilon), self.oracle.affine
         y = self.oracle.training_output(x, self.epsilon)
         sizes = (affine.abs_gamma, affine.abs_beta, y.size)
         return Expected(
@@ -278,7 +285,8 @@ class _Judged:
         count, axis = self.case.config.channels, self.case.config.channel_axis
         whole: dict[str, Expected] = {}
         for channels in channel_blocks(self.case, x):
-            part = _Judged(Oracle(block_of(self.case, channels)), *self.key)
+            oracle = Oracle(block_of(self.case, channels))
+            part = _Judged(oracle, *self.key)
             for name, answer in visit(part, channels).items():
                 if name not in whole:
                     empty = {t: whole_of(b, count, axis) for t, b in answer.bounds.items()}

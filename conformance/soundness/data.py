@@ -87,6 +87,9 @@ KINDS: tuple[Draw, ...] = (
     _random, _constant, _nearly_constant, _sorted, _alternating, _outlier_first, _one_value, _upward, _upward_in_pairs,
 )  # fmt: skip
 
+#: Those that choose their values so that all additions round upwards.
+ADVERSARIES: tuple[Draw, ...] = (_upward, _upward_in_pairs)
+
 
 def draw(dtype: str, kappa: float, count: int, seed: int, each: int = 3) -> dict[str, Array]:
     """The arrays of a case: x and dy of shape (channels, count), parameters and state of shape (channels,).

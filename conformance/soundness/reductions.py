@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -59,7 +60,7 @@ def threads(a: Array) -> Array:
     """Three unequal shares, each one after the other, collected last first: as atomics may order them."""
     m = a.shape[-1]
     cuts = [0, m // 2, m // 2 + m // 3, m]
-    shares = [sequential(a[..., i:j]) for i, j in zip(cuts[:-1], cuts[1:], strict=True) if j > i]
+    shares = [sequential(a[..., i:j]) for i, j in itertools.pairwise(cuts) if j > i]
     return sequential(np.stack(shares[::-1], axis=-1))
 
 

@@ -99,9 +99,9 @@ def bounds_of(mode: str, case: Case, arrays: Arrays, exact: SecondOrder, tier: T
     oracle, epsilon, profile = Oracle(case), case.config.epsilon, Profile()
     units = units_of(profile, case.config.dtype, case.config.parameter_dtype, tier)
     sizes = Sizes(*(np.abs(double(a)) for a in (*exact, *(arrays[n] for n in ("gamma", "ddgamma", "ddbeta")))))
-    batch = oracle.batch("x", epsilon)
+    batch, own = oracle.batch("x", epsilon), oracle.normalisation("x", epsilon)
     if mode == "training":
-        dy, v = (Cotangent(batch.normalisation, arrays[n]) for n in ("dy", "v"))
+        dy, v = (Cotangent(own, arrays[n]) for n in ("dy", "v"))
         return second_order_bounds.training_error(dy, v, sizes, *oracle.judged(profile).errors("x", tier), units, tier)
     norm = Normalisation(batch, *(quad(arrays[n]) for n in ("running_mean", "running_var")))
     relative = second_order_bounds.bounds.inv_std_error(norm, 0.0, units.arithmetic)

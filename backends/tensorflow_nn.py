@@ -25,6 +25,7 @@ class TensorflowNN(TensorflowAdapter):
         running_correction=0,
         momentum_weighs="none",
         count_one="biased",
+        empty_batch="keeps_state",
         half_statistics="input",
         half_arithmetic="input",
         dtypes=("float64", "float32", "bfloat16", "float16"),

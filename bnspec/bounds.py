@@ -382,7 +382,8 @@ def stored(error: Array, magnitude: Array, formed: Precision, storage: Precision
     range of the precision in which they are formed, and where the bound is undefined: 0 times an unbounded error is no 0,
     since the value in error may be a NaN.
     """
+    error = error * (1.0 + storage.unit_roundoff)
     if storage.unit_roundoff > formed.unit_roundoff:
-        error = error + storage.unit_roundoff * (magnitude + error)
+        error = error + storage.unit_roundoff * magnitude
     error = error + 2.0 * storage.smallest
     return _promised(error * ROOM, steps, formed)

@@ -48,7 +48,7 @@ def climb(
         trial = Trial.of(trying, epsilon, decay)
         found = np.full(channels, -1.0)
         for algorithm in algorithms:
-            outcome = trial.outcome(algorithm)[output]
+            outcome = trial.outcome(algorithm, output)[output]
             ratios = np.nan_to_num(worst_by_channel(*outcome, tier), nan=-1.0, posinf=np.inf)
             if ratios.max() > peak.ratio:
                 peak = Peak(float(ratios.max()), algorithm.name)

@@ -104,7 +104,8 @@ def statistics_error(batch: Batch, units: Units, tier: Tier, steps: float = 1.0)
            e = max(sqrt 2 times the mean's error over any k values, c gamma_m mean |x|), c = 1 + steps but at most 3: a part
            of k values with sum S_k of magnitudes has a mean in error by gamma_{r(k)} S_k / k, S_k <= min(k max |x|, S_m)
         4. shifted by a sample and clipped at 0:                gamma_{n+5} (var + D^2) + gamma_{2n+6} D^2
-           each chunk by its own (steps > 1), of k < m values:  D' = 2 D (k-1) / k in the place of D, if it is larger
+           each of several chunks by its own (steps > 1, m > 2): D' = max(1, 2 (m-2) / (m-1)) D in the place of D, and then
+           2 and 4 add to 1 and 3 where otherwise the larger counts, and E_mean of 2 to e
         5. lenient only, E[x^2] - E[x]^2:                       gamma_{n+5} E[x^2] + gamma_{2n+6} E[x^2]
         6. good, merges in a balanced tree of L levels:         as 3 with e = sqrt(L+1) gamma_r rms x; each level adds 2 to n
 
@@ -128,13 +129,19 @@ def statistics_error(batch: Batch, units: Units, tier: Tier, steps: float = 1.0)
             tree = math.sqrt(_levels(m) + 1.0) * gamma(mean_roundings(m, tier, steps), u) * np.sqrt(batch.mean_square)
             deviation = np.minimum(deviation, tree)
             n = min(float(max(m - 1, 0)), n + _levels(m))
+        chunked = steps > 1.0 and m > 2
+        far = max(1.0, 2.0 * (m - 2) / (m - 1)) if chunked else 1.0
+        if chunked and tier != "good":
+            deviation = deviation + gamma(n + 2.0, u) * far * batch.spread
         moved = 2.0 * deviation * std + deviation * deviation
         var = gamma(n + 9.0, u) * (batch.var64 + moved) + moved
         if tier != "good":
-            far = max(1.0, 2.0 * (m - 2) / (m - 1)) if steps > 1.0 and m > 1 else 1.0
+            shifted = gamma(n + 2.0, u) * far * batch.spread + 2.0 * u.unit_roundoff * batch.abs_mean
             spread = np.square(far * batch.spread)
-            mean = np.maximum(mean, gamma(n + 2.0, u) * batch.spread + 2.0 * u.unit_roundoff * batch.abs_mean)
-            var = np.maximum(var, gamma(n + 5.0, u) * (batch.var64 + spread) + gamma(2.0 * n + 6.0, u) * spread)
+            squares = gamma(n + 5.0, u) * (batch.var64 + spread) + gamma(2.0 * n + 6.0, u) * spread
+            mean, var = (
+                (mean + shifted, var + squares) if chunked else (np.maximum(mean, shifted), np.maximum(var, squares))
+            )
         if tier == "lenient":
             var = np.maximum(var, (gamma(n + 5.0, u) + gamma(2.0 * n + 6.0, u)) * batch.mean_square)
         mean = _promised(mean, 4.0 * m * np.maximum(batch.mean_abs, batch.spread), u)

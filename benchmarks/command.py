@@ -6,20 +6,13 @@ import argparse
 import sys
 from pathlib import Path
 
-from bnspec.cli import FAILED, Command
+from bnspec.cli import FAILED, Command, seed_number
 
 
 def _seconds(text: str) -> float:
     number = float(text)
     if not 0.0 < number <= 3600.0:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and 3600")
-    return number
-
-
-def _seed(text: str) -> int:
-    number = int(text)
-    if not 0 <= number < 10**6:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 999999")
     return number
 
 
@@ -48,7 +41,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="to spend on the timed calls of each cell (default: 1; quick: 0.15)",
     )
-    add("--seed", type=_seed, default=1, help="of the data (default: 1)")
+    add("--seed", type=seed_number, default=1, help="of the data (default: 1)")
     add("--out", type=Path, metavar="DIR", help="run directory to write (default: runs/<id>)")
     add("--json", action="store_true", help="print one JSON document instead of the table")
 

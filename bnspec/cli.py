@@ -42,6 +42,20 @@ class Command:
     run: Callable[[argparse.Namespace], int]
 
 
+def seed_number(text: str) -> int:
+    """An argument's text as a seed. Raises ArgumentTypeError: it is none."""
+    if not (text.isdecimal() and int(text) < 10**6):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number between 0 and 999999")
+    return int(text)
+
+
+def positive_number(text: str) -> int:
+    """An argument's text as a whole number of at least 1. Raises ArgumentTypeError: it is none."""
+    if not (text.isdecimal() and int(text) >= 1):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
 class _Parser(argparse.ArgumentParser):
     """argparse whose errors say what, why and how to mend, as all of ours do."""
 

@@ -31,6 +31,8 @@ CountGrade = Literal["constant", "logarithmic", "linear", "undetermined"]
 SATURATED = 0.125
 #: Points that a law needs: two for its constants and one for its exponent.
 POINTS = 3
+#: Exponents are fitted on a grid of this step.
+STEP = 0.05
 #: Between the exponents 1 (stable) and 2 (one-pass).
 STABLE_BELOW = 1.5
 #: Between the exponents 0 and 1, of the count and of its logarithm.
@@ -67,7 +69,7 @@ def grade_by_kappa(kappas: Sequence[float], errors: Sequence[float], unit_roundo
     floor = float(e.min())
     if float(e.max()) <= 2.0 * floor:
         return KappaGrowth("stable", 0.0, half)
-    exponent = min(np.arange(0.0, 3.01, 0.05), key=lambda p: _misfit(k, e, floor, float(p)))
+    exponent = min(np.arange(0.0, 3.0 + STEP / 2.0, STEP), key=lambda p: _misfit(k, e, floor, float(p)))
     return KappaGrowth("stable" if exponent < STABLE_BELOW else "one-pass", float(exponent), half)
 
 

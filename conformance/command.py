@@ -5,21 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from bnspec.cli import CONFORMS, Command
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not positive")
-    return number
-
-
-def _seed(text: str) -> int:
-    number = int(text)
-    if not 0 <= number < 10**6:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 999999")
-    return number
+from bnspec.cli import CONFORMS, Command, positive_number, seed_number
 
 
 def _configure_verify(parser: argparse.ArgumentParser) -> None:
@@ -35,8 +21,8 @@ def _configure_verify(parser: argparse.ArgumentParser) -> None:
     add("--clause", action="append", default=[], metavar="GLOB", help="clauses or families (default: all)")
     add("--effort", choices=("quick", "standard", "thorough"), default="quick", help="how many cases (default: quick)")
     add("--minutes", type=float, help="with --effort thorough: go on for so long")
-    add("--seed", type=_seed, default=1, help="the same seed gives the same cases everywhere (default: 1)")
-    add("--jobs", type=_positive, default=2, help="targets side by side (default: 2)")
+    add("--seed", type=seed_number, default=1, help="the same seed gives the same cases everywhere (default: 1)")
+    add("--jobs", type=positive_number, default=2, help="targets side by side (default: 2)")
     add("--out", type=Path, metavar="DIR", help="run directory to write (default: runs/<id>)")
     add("--resume", type=Path, metavar="DIR", help="go on with a run that was cut short")
     add("--json", action="store_true", help="print one JSON document instead of the summary")
@@ -83,8 +69,8 @@ def _configure_mutants(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--name", action="append", default=[], metavar="GLOB", help="mutants and variants to run (default: all)")
     add("--effort", choices=("quick", "standard"), default="quick", help="how many cases (default: quick)")
-    add("--seed", type=_seed, default=1, help="seed of the cases (default: 1)")
-    add("--jobs", type=_positive, default=2, help="mutants side by side (default: 2)")
+    add("--seed", type=seed_number, default=1, help="seed of the cases (default: 1)")
+    add("--jobs", type=positive_number, default=2, help="mutants side by side (default: 2)")
     add("--json", action="store_true", help="print one JSON document instead of the table")
 
 
@@ -145,7 +131,7 @@ def _configure_repro(parser: argparse.ArgumentParser) -> None:
     add("--backend", action="append", default=[], metavar="GLOB", help="backends (default: all that deviate)")
     add("--out", type=Path, metavar="DIR", help="where to write BACKEND--CLAUSE.py (default: RUN/repros)")
     add("--run", action="store_true", help="run each script too, in a process of its own, and say what it reproduced")
-    add("--jobs", type=_positive, default=2, help="scripts run side by side (default: 2)")
+    add("--jobs", type=positive_number, default=2, help="scripts run side by side (default: 2)")
     add("--json", action="store_true", help="print one JSON document instead of the table")
 
 

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bnspec.case import Step
+from bnspec.buffers import overlap
+from bnspec.case import Case, Step
+from bnspec.conformance.checks.check import shares_state
 from bnspec.conformance.repro.literals import Literal
 from bnspec.conformance.repro.writer import Writer, default_parameters, default_state, python_name
 
@@ -106,11 +108,14 @@ class ModuleWriter(TorchWriter):
         if not default_parameters(self.case):
             values = ", ".join(f"torch.nn.Parameter({self.array(n)})" for n in ("gamma", "beta"))
             lines.append(f"layer.weight, layer.bias = {values}")
-        return lines if default_state(self.case) else lines + self.restart()
+        return lines if default_state(self.case) and not shares_state(self.case) else lines + self.restart()
 
     def restart(self) -> list[str]:
         """The buffers."""
-        values = f"{self.array('running_mean')}, {self.array('running_var')}"
+        pairs = (("running_mean", "beta"), ("running_var", "gamma"))
+        values = ", ".join(
+            f"{self.variable(p)}.detach()" if shares_memory(self.case, s, p) else self.array(s) for s, p in pairs
+        )
         return [f"layer.running_mean, layer.running_var = {values}"]
 
     def forward(self, x: str, training: bool) -> str:
@@ -134,8 +139,11 @@ class FunctionWriter(TorchWriter):
         """The function's arguments."""
         lines = self.restart()
         if self.config.affine:
-            values = ", ".join(f"{self.array(n)}.requires_grad_()" for n in ("gamma", "beta"))
-            lines.append(f"weight, bias = {values}")
+            pairs = (("running_var", "gamma"), ("running_mean", "beta"))
+            sources = [
+                f"{self.variable(s)}.detach()" if shares_memory(self.case, s, p) else self.array(p) for s, p in pairs
+            ]
+            lines.append("weight, bias = " + ", ".join(f"{source}.requires_grad_()" for source in sources))
         return lines
 
     def restart(self) -> list[str]:
@@ -151,3 +159,8 @@ class FunctionWriter(TorchWriter):
     def variable(self, name: str) -> str:
         """The names that ``build`` gave."""
         return {"gamma": "weight", "beta": "bias", "running_mean": "mean", "running_var": "var"}.get(name, name)
+
+
+def shares_memory(case: Case, state: str, parameter: str) -> bool:
+    """Whether a running statistic and a parameter of the case are the same memory."""
+    return parameter in case.arrays and overlap(case.arrays[state], case.arrays[parameter])

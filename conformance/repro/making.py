@@ -13,14 +13,13 @@ from typing import Any
 
 from bnspec.case import Case
 from bnspec.cli import CONFORMS, DEVIATES
+from bnspec.conformance.judge import FAILING
 from bnspec.conformance.repro.literals import NoScript
 from bnspec.conformance.repro.running import Outcome, run_script
 from bnspec.conformance.repro.script import WRITERS, script
 from bnspec.errors import HarnessError, UsageError
 from bnspec.reports.records import Finding, TargetRecord, target_name
 from bnspec.reports.store import Run, read_run, write_atomically
-
-FAILING = ("deviates", "crashed", "timeout")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Sequence
 
 from bnspec.case import Step
@@ -31,9 +32,9 @@ class TensorflowWriter(Writer):
         dtype = "tf.bfloat16.as_numpy_dtype" if value.dtype == "bfloat16" else f'"{value.dtype}"'
         return f"tf.constant({numpy_expression(value, dtype)})"
 
+    @abc.abstractmethod
     def forward(self, x: str, y: str, training: bool) -> list[str]:
         """Lines that make y of x."""
-        raise NotImplementedError
 
     def leaves(self) -> Sequence[str]:
         """The parameters that gradients are asked for."""

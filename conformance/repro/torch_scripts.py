@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Sequence
 
 import numpy as np
@@ -50,9 +51,9 @@ class TorchWriter(Writer):
             text += f".permute{value.permuted}"
         return text if self.device == "cpu" else f'{text}.to("{self.device}")'
 
+    @abc.abstractmethod
     def forward(self, x: str, training: bool) -> str:
         """The expression of y."""
-        raise NotImplementedError
 
     def leaves(self) -> Sequence[str]:
         """The parameters that gradients are asked for."""

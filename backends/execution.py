@@ -14,12 +14,14 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 import numpy as np
 
 from bnspec.buffers import dtype_of, overlap, unpack
-from bnspec.case import PARAMETERS, Case, Step
-from bnspec.contract import Adapter, Gradients, LayerConfig, Scaler
+from bnspec.case import BETWEEN, PARAMETERS, Case, Step
+from bnspec.contract import Adapter, Gradients, LayerConfig, Scaler, SecondOrder, Tangent
 from bnspec.errors import Declined, UsageError
 from bnspec.observation import Observation, StepResult
 
 STATE = ("running_mean", "running_var")
+#: What calls return whose names end so; all others return one tensor.
+RESULTS: Dict[str, Any] = {"_gradients": Gradients, "_second_order": SecondOrder, "_tangent": Tangent}
 
 
 def run_case(adapter: Adapter, header: Mapping[str, Any], buffers: List[bytes]) -> Observation:
@@ -29,34 +31,80 @@ def run_case(adapter: Adapter, header: Mapping[str, Any], buffers: List[bytes]) 
     results: List[StepResult] = []
     live: Optional[Live] = None
     failure = StepResult("not_run", "no layer")
-    for step in case.steps:
+    for i, step in enumerate(case.steps):
         if live is None or step.fresh:
-            live, failure = _build(adapter, case, header["arrays"], buffers)
+            live, failure = _build(adapter, case, header["arrays"], buffers, case.built_at(i))
         results.append(failure if live is None else live.perform(step))
+    if any(step.option("threads") for step in case.steps):
+        _restore_threads(adapter)
     return Observation(_overall(results), "", tuple(results), time.perf_counter() - started)
 
 
-class Live:
-    """A built layer with the tensors it was built from; what ``run_case`` performs its steps on."""
+def _restore_threads(adapter: Adapter) -> None:
+    """As many threads as before the case."""
+    try:
+        adapter.use_threads(0)
+    except Declined:  # then they were never changed
+        return
 
-    def __init__(self, adapter: Adapter, case: Case, arrays: Dict[str, np.ndarray]) -> None:
+
+class Tensors(Dict[str, Any]):
+    """The case's arrays as tensors, each made when it is first asked for."""
+
+    def __init__(self, adapter: Adapter, arrays: Mapping[str, np.ndarray]) -> None:
+        super().__init__()
+        self._adapter, self._arrays = adapter, arrays
+
+    def __missing__(self, name: str) -> Any:
+        self[name] = self._adapter.tensor(self._arrays[name])
+        return self[name]
+
+
+class Live:
+    """A built layer with the tensors it was built from; what ``run_case`` performs its steps on.
+
+    Args:
+        case: the case as this layer sees it.
+        parameters: for each parameter the name of the array that is given for it.
+        initial: whether the framework's own parameters and state are taken instead.
+    """
+
+    def __init__(
+        self,
+        adapter: Adapter,
+        case: Case,
+        arrays: Dict[str, np.ndarray],
+        parameters: Optional[Mapping[str, str]] = None,
+        initial: bool = False,
+    ) -> None:
         self.adapter = adapter
-        self.tensors = {name: adapter.tensor(array) for name, array in arrays.items()}
+        self.tensors = Tensors(adapter, arrays)
         self.scaling = case.subject == "input_norm"
+        self.other: Any = None
+        self.parameters = dict(parameters or {n: n for n in PARAMETERS if n in arrays})
         if self.scaling:
             self.subject: Any = adapter.scaler(case.config)
+        elif initial:
+            self.subject = adapter.new_layer(case.config)
+            self.parameters = {}
         else:
-            self.subject = adapter.layer(case.config, *(self.tensors.get(name) for name in PARAMETERS))
+            given = (self.parameters.get(name) for name in PARAMETERS)
+            self.subject = adapter.layer(case.config, *(None if n is None else self.tensors[n] for n in given))
         # memory shared with the state may change with the state: it is no argument of which purity can be asked
-        state = [arrays[n] for n in STATE if n in arrays]
-        self.pure = [n for n, a in arrays.items() if n not in STATE and not any(overlap(a, s) for s in state)]
+        states = [self.parameters[n] for n in STATE if n in self.parameters]
+        state = [arrays[n] for n in states]
+        self.pure = [n for n, a in arrays.items() if n not in states and not any(overlap(a, s) for s in state)]
 
     def perform(self, step: Step) -> StepResult:
         """One call, observed; whatever the backend raises, in the call or around it, is its observation."""
         before: Dict[str, np.ndarray] = {}
         try:
             before = {} if self.scaling else self.state()
-            watched = {n: self.tensors[n] for n in self.pure if n in step.inputs or n in PARAMETERS}
+            if step.call in BETWEEN:
+                self.between(step)
+                return StepResult("ok", "", {}, before, self.state())
+            used = {*step.inputs, *self.parameters.values()}
+            watched = {n: self.tensors[n] for n in self.pure if n in used}
             snapshots = {n: self.bits(t) for n, t in watched.items()}
             outputs = {n: self.numpy(n, t) for n, t in self.call(step).items()}
             written = tuple(n for n, bits in snapshots.items() if self.bits(self.tensors[n]) != bits)
@@ -66,22 +114,50 @@ class Live:
         except Declined as reason:
             return StepResult("declined", reason.what, before=before)
         except Exception as error:
-            return StepResult("error", _describe(error), before=before)
+            return StepResult("error", _describe(error), before=before, after=self.left(step))
         return StepResult("ok", "", outputs, before, after, written, aliases)
+
+    def left(self, step: Step) -> Dict[str, np.ndarray]:
+        """The state after a call that was refused, where that can still be read."""
+        try:
+            return {} if self.scaling else self.state()
+        except Exception:  # the layer was left in pieces: there is no state to compare
+            return {}
+
+    def between(self, step: Step) -> None:
+        """What is done with the layer between its calls."""
+        if step.call == "save_restore":
+            self.subject = self.subject.restored()
+        elif step.call == "clone":
+            self.subject, self.other = self.subject.copied(), self.subject
+        elif step.call == "swap":
+            if self.other is None:
+                raise Declined("there is no copy to change places with")
+            self.subject, self.other = self.other, self.subject
+        elif step.call == "reset":
+            self.subject.reset()
+        elif step.call == "set_decay":
+            self.subject.set_decay(float(step.option("decay")))
+        else:
+            self.subject.freeze(step.call == "freeze")
 
     def call(self, step: Step) -> Dict[str, Any]:
         """The named results of the step's call, computed to the end."""
         inputs = [self.tensors[name] for name in step.inputs]
+        if step.call.endswith("_some_gradients"):
+            inputs.append(tuple(str(step.option("wanted")).split()))
         result = self.subject.fit(inputs) if step.call == "fit" else getattr(self.subject, step.call)(*inputs)
         if step.call == "fit":
             mean, var = self.subject.statistics()
             named = {"mean": mean, "var": var}
-        elif isinstance(result, Gradients):
-            named = {n: t for n, t in result._asdict().items() if t is not None}
-        elif step.call.endswith("_gradients"):
-            raise UsageError("%s returned %s, not contract.Gradients" % (step.call, type(result).__name__))
         else:
-            named = {"x" if step.call == "inverse" else "y": result}
+            kind = next((k for ending, k in RESULTS.items() if step.call.endswith(ending)), None)
+            if kind is None:
+                named = {"x" if step.call == "inverse" else "y": result}
+            elif isinstance(result, kind):
+                named = {n: t for n, t in result._asdict().items() if t is not None}
+            else:
+                raise UsageError("%s returned %s, not contract.%s" % (step.call, type(result).__name__, kind.__name__))
         self.adapter.synchronize(tuple(named.values()))
         return named
 
@@ -112,14 +188,19 @@ class Live:
 
 
 def _build(
-    adapter: Adapter, case: Case, specs: Mapping[str, Any], buffers: List[bytes]
+    adapter: Adapter, case: Case, specs: Mapping[str, Any], buffers: List[bytes], i: int = 0
 ) -> Tuple[Optional[Live], StepResult]:
-    """A live layer over fresh memory, or the result that every step of it gets."""
-    reason = _outside_profile(adapter, case)
+    """The live layer of step i over fresh memory, or the result that every step of it gets."""
+    step, seen = case.steps[i], case.overridden(case.overrides(i))
+    reason = _outside_profile(adapter, seen)
     if reason:
         return None, StepResult("declined", reason)
     try:
-        return Live(adapter, case, unpack(specs, buffers)), StepResult("ok")
+        if step.option("threads"):
+            adapter.use_threads(int(step.option("threads")))
+        parameters = {n: str(step.option(n, n)) for n in PARAMETERS if n in case.arrays}
+        initial = bool(step.option("initial"))
+        return Live(adapter, seen, unpack(specs, buffers), parameters, initial), StepResult("ok")
     except Declined as declined:
         return None, StepResult("declined", declined.what)
     except Exception as error:  # a layer that cannot be built is the backend's observation

@@ -95,12 +95,12 @@ def _time(
 ) -> Tuple[Dict[str, Any], StepResult]:
     """The timing record, and the result of the last timed call or of what came in its way."""
     live: Optional[Live] = None
-    for i, step in enumerate(case.steps, 1):
+    for i, step in enumerate(case.steps):
         if live is None or step.fresh:
-            live, failure = _build(adapter, case, specs, buffers)
+            live, failure = _build(adapter, case, specs, buffers, i)
             if live is None:
                 return {}, failure
-        if i < len(case.steps):
+        if i + 1 < len(case.steps):
             result = live.perform(step)
             if result.status != "ok":
                 return {}, result

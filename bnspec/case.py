@@ -2,7 +2,8 @@
 
 A case can be run, saved, replayed and mailed. Its steps are calls on the layer, in order; a step marked ``fresh`` first
 rebuilds the layer from the case's arrays, so one case asks several independent questions of one shape (for frameworks that
-compile, the shape is the cost).
+compile, the shape is the cost). A rebuilt layer may be given other parameters or another epsilon by its step: a relation
+between two layers is one case, too, and so is a whole history of training, saving, copying and refused calls.
 
 Runs in workers: Python 3.8, standard library and NumPy only.
 """
@@ -15,7 +16,7 @@ import functools
 import hashlib
 import json
 import zlib
-from typing import Any, Dict, List, Mapping, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
 
@@ -32,9 +33,33 @@ CALLS: Dict[str, Tuple[str, ...]] = {
     "fit": ("chunks",),
     "transform": ("x",),
     "inverse": ("y",),
+    # derivatives of derivatives, derivatives along a direction, some gradients only, and batches with padding
+    "training_second_order": ("x", "dy", "v"),
+    "inference_second_order": ("x", "dy", "v"),
+    "training_tangent": ("x", "v"),
+    "inference_tangent": ("x", "v"),
+    "training_some_gradients": ("x", "dy"),
+    "inference_some_gradients": ("x", "dy"),
+    "training_masked": ("x", "mask"),
+    "training_masked_gradients": ("x", "dy", "mask"),
+    # what is done with a layer between its calls
+    "save_restore": (),
+    "clone": (),
+    "swap": (),
+    "reset": (),
+    "freeze": (),
+    "unfreeze": (),
+    "set_decay": (),
 }
+#: Calls that return nothing: the layer goes on as another, or in another way.
+BETWEEN = tuple(call for call, takes in CALLS.items() if not takes)
 SUBJECTS = ("batch_norm", "input_norm")
 PARAMETERS = ("gamma", "beta", "running_mean", "running_var")
+#: What a step that builds a layer may give it otherwise than the case does: names of arrays, and numbers.
+SETTINGS = ("epsilon", "decay", "rank", "channel_axis")
+#: And two things that are no part of a configuration: the threads a layer may use, and that it starts from the framework's
+#: own initial parameters and state.
+SURROUNDINGS = ("threads", "initial")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,11 +67,38 @@ class Step:
     """One call: its name, the names of the arrays it takes, and whether the layer is rebuilt first.
 
     ``fit`` takes any number of arrays (the chunks); the other calls take what ``CALLS`` says.
+
+    Attributes:
+        options: pairs of a name and a value. Of a fresh step, what its layer is given otherwise: a parameter (the name of
+            another array) or one of ``SETTINGS`` and ``SURROUNDINGS``. Of ``set_decay`` the new decay; of ``..._some_gradients``
+            the "wanted" ones, as "dx dgamma". "relation": how the step's results follow from those of the step "to".
+        refused: the call is malformed on purpose: an error is the right answer to it.
     """
 
     call: str
-    inputs: Tuple[str, ...]
+    inputs: Tuple[str, ...] = ()
     fresh: bool = False
+    options: Tuple[Tuple[str, Any], ...] = ()
+    refused: bool = False
+
+    def option(self, name: str, default: Any = None) -> Any:
+        """The value of an option."""
+        return dict(self.options).get(name, default)
+
+    def to_json(self) -> Dict[str, Any]:
+        """The step as JSON-ready data; what is not said is left out."""
+        data: Dict[str, Any] = {"call": self.call, "inputs": list(self.inputs), "fresh": self.fresh}
+        if self.options:
+            data["options"] = dict(self.options)
+        if self.refused:
+            data["refused"] = True
+        return data
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Step:
+        """The inverse of ``to_json``."""
+        options = tuple((str(k), v) for k, v in dict(data.get("options", {})).items())
+        return cls(data["call"], tuple(data["inputs"]), bool(data["fresh"]), options, bool(data.get("refused", False)))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -80,7 +132,7 @@ class Case:
         """Twelve hex digits that identify the case's content (its origin left out)."""
         specs, buffers = pack(self.arrays)
         head: Dict[str, Any] = {"subject": self.subject, "config": dataclasses.asdict(self.config), "specs": specs}
-        head["steps"] = [dataclasses.astuple(s) for s in self.steps]
+        head["steps"] = [s.to_json() for s in self.steps]
         digest = hashlib.sha256(json.dumps(head, sort_keys=True).encode())
         for data in buffers:
             digest.update(data)
@@ -89,8 +141,73 @@ class Case:
     @property
     def count(self) -> int:
         """Elements per channel of the first step's first input."""
-        x = self.arrays[self.steps[0].inputs[0]]
-        return x.size // max(self.config.channels, 1)
+        first = next((s.inputs[0] for s in self.steps if s.inputs), None)
+        return 0 if first is None else self.arrays[first].size // max(self.config.channels, 1)
+
+    def overrides(self, i: int, performed: Callable[[int], bool] = lambda j: True) -> Tuple[Tuple[str, Any], ...]:
+        """What the layer of step i was given otherwise than the case says, and has been told since.
+
+        Args:
+            performed: whether an earlier step was, so that what it told the layer is in force.
+        """
+        start = self.built_at(i)
+        given = {k: v for k, v in self.steps[start].options if k in PARAMETERS or k in SETTINGS}
+        if self.steps[start].option("initial"):
+            given["initial"] = True
+        decay = self.told(i, performed)[0]
+        if decay is not None:
+            given["decay"] = decay
+        return tuple(sorted(given.items()))
+
+    def told(self, i: int, performed: Callable[[int], bool] = lambda j: True) -> Tuple[Optional[float], bool]:
+        """The decay that the layer of step i has been told since it was built, None where none, and whether it is frozen.
+
+        A copy starts from what its original was told; copy and original are then told apart.
+        """
+        here: Tuple[Optional[float], bool] = (None, False)
+        there = here
+        for j in range(self.built_at(i), i):
+            step = self.steps[j]
+            if not performed(j):
+                continue
+            if step.call == "set_decay":
+                here = (step.option("decay"), here[1])
+            elif step.call in ("freeze", "unfreeze"):
+                here = (here[0], step.call == "freeze")
+            elif step.call == "clone":
+                there = here
+            elif step.call == "swap":
+                here, there = there, here
+        return here
+
+    def built_at(self, i: int) -> int:
+        """The step at which the layer of step i was last built."""
+        return max(j for j in range(i + 1) if j == 0 or self.steps[j].fresh)
+
+    def overridden(self, overrides: Tuple[Tuple[str, Any], ...]) -> Case:
+        """The case as a layer sees it that was given these: other parameters, another epsilon. Kept: they are few."""
+        if not overrides:
+            return self
+        known: Dict[Any, Case] = self.__dict__.setdefault("_overridden", {})
+        if overrides not in known:
+            known[overrides] = self._overridden_by(dict(overrides))
+        return known[overrides]
+
+    def _overridden_by(self, given: Dict[str, Any]) -> Case:
+        settings = {k: v for k, v in given.items() if k in SETTINGS}
+        arrays = dict(self.arrays)
+        if given.get("initial"):
+            arrays.update({n: np.full_like(arrays[n], n == "gamma") for n in ("gamma", "beta") if n in arrays})
+        arrays.update({k: self.arrays[v] for k, v in given.items() if k in PARAMETERS})
+        copy = object.__new__(Case)  # its steps may be malformed under other settings; they were looked at already
+        copy.__dict__.update(
+            subject=self.subject,
+            config=dataclasses.replace(self.config, **settings),
+            arrays=arrays,
+            steps=self.steps,
+            origin=self.origin,
+        )
+        return copy
 
     def with_(self, **changes: Any) -> Case:
         """A copy with other fields."""
@@ -104,7 +221,7 @@ class Case:
             "subject": self.subject,
             "config": dataclasses.asdict(self.config),
             "arrays": specs,
-            "steps": [{"call": s.call, "inputs": list(s.inputs), "fresh": s.fresh} for s in self.steps],
+            "steps": [s.to_json() for s in self.steps],
             "origin": dict(self.origin),
         }
         return data, buffers
@@ -123,7 +240,7 @@ class Case:
                 data["subject"],
                 LayerConfig(**data["config"]),
                 unpack(data["arrays"], buffers),
-                tuple(Step(s["call"], tuple(s["inputs"]), bool(s["fresh"])) for s in data["steps"]),
+                tuple(Step.from_json(s) for s in data["steps"]),
                 data.get("origin", {}),
             )
         except (KeyError, TypeError, AttributeError) as error:
@@ -177,19 +294,48 @@ def _problem(case: Case) -> str:
                 return "%s is missing" % name
             if case.arrays[name].shape != (config.channels,):
                 return "%s has shape %s, expected (%d,)" % (name, case.arrays[name].shape, config.channels)
-    for step in case.steps:
-        if step.call not in CALLS:
-            return "call %r is unknown" % step.call
-        if step.call != "fit" and len(step.inputs) != len(CALLS[step.call]):
-            return "%s takes %d arrays, got %d" % (step.call, len(CALLS[step.call]), len(step.inputs))
-        for name in step.inputs:
-            if name not in case.arrays:
-                return "step %s names the array %r, which is missing" % (step.call, name)
-            shape = case.arrays[name].shape
-            if len(shape) != config.rank or shape[config.channel_axis] != config.channels:
-                return "%s has shape %s; axis %d of %d must have extent %d" % (
-                    (name, shape) + (config.channel_axis, config.rank, config.channels)
-                )
-        if step.call.endswith("_gradients") and case.arrays[step.inputs[0]].shape != case.arrays[step.inputs[1]].shape:
-            return "x and dy of step %s differ in shape" % step.call
+    for i, step in enumerate(case.steps):
+        problem = _step_problem(case, i, step)
+        if problem:
+            return problem
+    return ""
+
+
+def _step_problem(case: Case, i: int, step: Step) -> str:
+    """What is wrong with one step, or nothing."""
+    if step.call not in CALLS:
+        return "call %r is unknown" % step.call
+    if i == 0 and step.call in BETWEEN:
+        return "%s comes before there is a layer" % step.call
+    if step.call != "fit" and len(step.inputs) != len(CALLS[step.call]):
+        return "%s takes %d arrays, got %d" % (step.call, len(CALLS[step.call]), len(step.inputs))
+    if step.call == "set_decay" and not 0.0 <= step.option("decay", -1.0) <= 1.0:
+        return "set_decay has the decay %r, which must lie in [0, 1]" % step.option("decay")
+    if step.call.endswith("_some_gradients") and not set(str(step.option("wanted")).split()) & {
+        "dx",
+        "dgamma",
+        "dbeta",
+    }:
+        return "%s wants %r, which names no gradient" % (step.call, step.option("wanted"))
+    named = [*step.inputs, *(v for k, v in step.options if k in PARAMETERS)]
+    for name in named:
+        if name not in case.arrays:
+            return "step %s names the array %r, which is missing" % (step.call, name)
+    if step.refused:
+        return ""
+    config = case.overridden(tuple(p for p in case.overrides(i) if p[0] != "initial")).config
+    if not 0 <= config.channel_axis < config.rank:
+        return "channel_axis %d is outside rank %d" % (config.channel_axis, config.rank)
+    for name in step.inputs:
+        shape, channels = case.arrays[name].shape, 1 if name == "mask" else config.channels
+        if len(shape) != config.rank or shape[config.channel_axis] != channels:
+            return "%s has shape %s; axis %d of %d must have extent %d" % (
+                (name, shape) + (config.channel_axis, config.rank, channels)
+            )
+    for name in (v for k, v in step.options if k in PARAMETERS):
+        if case.arrays[name].shape != (config.channels,):
+            return "%s has shape %s, expected (%d,)" % (name, case.arrays[name].shape, config.channels)
+    shapes = {case.arrays[n].shape for n in step.inputs if n != "mask"}
+    if step.call != "fit" and len(shapes) > 1:
+        return "the arrays of step %s differ in shape" % step.call
     return ""

@@ -25,6 +25,9 @@ The laws that every implementation keeps, and that the suite tests:
 4. ``state`` returns the layer's current statistics and has no effect of its own.
 5. What cannot be done is said by raising ``Declined`` with the reason, never by returning something else.
 
+Everything beyond those five methods is optional: second derivatives, derivatives along a direction, masks, saving, copying,
+freezing, networks. Not overridden, a method declines, and what it would have been asked is counted as declined.
+
 Runs in workers: Python 3.8, standard library and NumPy only.
 """
 
@@ -92,6 +95,21 @@ class State(NamedTuple):
     running_var: Any
 
 
+class SecondOrder(NamedTuple):
+    """The gradients of <v, dx> by x and by dy, shaped like x, and by gamma, shape (C,), None without affine."""
+
+    by_x: Any
+    by_dy: Any
+    by_gamma: Any
+
+
+class Tangent(NamedTuple):
+    """y, and its derivative along a direction in x; both shaped like x."""
+
+    y: Any
+    along: Any
+
+
 class Layer(abc.ABC):
     """One batch-normalization layer with its parameters and state. Tensors in, tensors out."""
 
@@ -114,6 +132,64 @@ class Layer(abc.ABC):
     @abc.abstractmethod
     def state(self) -> State:
         """The current running statistics."""
+
+    # --- optional: derivatives ----------------------------------------------------------------------------------------
+
+    def training_second_order(self, x: Any, dy: Any, v: Any) -> SecondOrder:
+        """The gradients of <v, dx> in training mode, by the framework's own differentiation of its backward pass."""
+        raise Declined("this layer offers no second derivatives")
+
+    def inference_second_order(self, x: Any, dy: Any, v: Any) -> SecondOrder:
+        """The same in inference mode."""
+        raise Declined("this layer offers no second derivatives")
+
+    def training_tangent(self, x: Any, v: Any) -> Tangent:
+        """y in training mode and its derivative along v in x (forward mode); moves the running statistics once."""
+        raise Declined("this layer offers no forward mode")
+
+    def inference_tangent(self, x: Any, v: Any) -> Tangent:
+        """The same in inference mode."""
+        raise Declined("this layer offers no forward mode")
+
+    def training_some_gradients(self, x: Any, dy: Any, wanted: Tuple[str, ...]) -> Gradients:
+        """As ``training_gradients``, when only some of "dx", "dgamma", "dbeta" are asked for; the others are None."""
+        raise Declined("this layer offers all gradients or none")
+
+    def inference_some_gradients(self, x: Any, dy: Any, wanted: Tuple[str, ...]) -> Gradients:
+        """The same in inference mode."""
+        raise Declined("this layer offers all gradients or none")
+
+    # --- optional: masks ----------------------------------------------------------------------------------------------
+
+    def training_masked(self, x: Any, mask: Any) -> Any:
+        """y in training mode of a batch with padding; ``mask``: booleans shaped like x with one channel, False on padding."""
+        raise Declined("this layer takes no mask")
+
+    def training_masked_gradients(self, x: Any, dy: Any, mask: Any) -> Gradients:
+        """Forward and backward of a batch with padding."""
+        raise Declined("this layer takes no mask")
+
+    # --- optional: the life of a layer --------------------------------------------------------------------------------
+
+    def restored(self) -> Layer:
+        """A new layer of the same configuration and decay, from this one's checkpoint, saved and loaded as users do it."""
+        raise Declined("this layer is neither saved nor restored")
+
+    def copied(self) -> Layer:
+        """An independent copy with the same parameters and state, as the framework copies layers."""
+        raise Declined("this layer is not copied")
+
+    def reset(self) -> None:
+        """Put the running statistics back to what a new layer has."""
+        raise Declined("this layer is not reset")
+
+    def freeze(self, frozen: bool) -> None:
+        """Mark the layer as not trainable, or as trainable again; ``Profile.frozen_gradients`` says what that means."""
+        raise Declined("this layer is not frozen")
+
+    def set_decay(self, decay: float) -> None:
+        """Change the decay of a layer that lives."""
+        raise Declined("the decay of this layer does not change")
 
 
 class Scaler(abc.ABC):
@@ -190,5 +266,28 @@ class Adapter(abc.ABC):
         """An input-normalization layer. Raises Declined where the framework has none."""
         raise Declined("this backend offers no input normalization")
 
+    def new_layer(self, config: LayerConfig) -> Layer:
+        """A layer as the framework initializes it: its own gamma, beta and running statistics."""
+        raise Declined("this backend offers no layer with parameters of its own")
 
-__all__ = ["Adapter", "Declined", "DeviceAbsent", "Gradients", "Layer", "LayerConfig", "Profile", "Scaler", "State"]
+    def use_threads(self, count: int) -> None:
+        """Let calls from now on use so many threads; 0 stands for as many as when the adapter was opened.
+
+        Raises Declined where that cannot be changed in a process.
+        """
+        raise Declined("this backend cannot change its number of threads")
+
+
+__all__ = [
+    "Adapter",
+    "Declined",
+    "DeviceAbsent",
+    "Gradients",
+    "Layer",
+    "LayerConfig",
+    "Profile",
+    "Scaler",
+    "SecondOrder",
+    "State",
+    "Tangent",
+]

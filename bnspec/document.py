@@ -68,6 +68,7 @@ that ratio is at most 1. There are three tiers of bounds (`bnspec/bounds.py` der
 - **backends**: a check of the suite judges every backend by it, on generated cases; `bnspec verify --clause ID` asks it alone.
 - **specification**: the suite does not put this question to backends. A test holds the equations of this specification to it,
   in exact rational arithmetic wherever it is a law of real numbers.
+- **both**: backends are asked, and a test holds the equations to it.
 """
 
 
@@ -127,7 +128,7 @@ def _clause(clause: Clause) -> str:
 
 def _index(clauses: Sequence[Clause]) -> Iterator[str]:
     levels = collections.Counter(c.level for c in clauses)
-    asked = sum(c.verified == "backends" for c in clauses)
+    asked = sum(c.asked for c in clauses)
     yield '<a id="index"></a>\n\n## Index\n'
     counts = ", ".join(f"{n} {level}" for level, n in levels.items())
     yield f"{len(clauses)} clauses: {counts}. Backends are asked about {asked} of them.\n"

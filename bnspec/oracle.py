@@ -16,39 +16,21 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from bnspec import bounds, exact
+from bnspec import bounds, exact, further
 from bnspec.arithmetic import Quad, double, quad
 from bnspec.blocks import block_of, block_of_state, channel_blocks, is_large, view, whole_of
 from bnspec.bounds import Tier
 from bnspec.case import Case, Step
 from bnspec.exact import Affine, Output
+from bnspec.expected import TIERS, Expected
 from bnspec.facts import Batch, Cotangent, Normalisation, Summary, broadcast
 from bnspec.input_equations import input_transform
 from bnspec.memory import remembered
 from bnspec.precision import Units, units_of
 from bnspec.profiles import Profile
 
-TIERS: tuple[Tier, ...] = ("lenient", "permissive", "good")
 RUNNING = ("running_mean", "running_var")
 State = Mapping[str, np.ndarray]
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Expected:
-    """One output: its exact value and, per tier, the bound of each element. A NaN value is one that nothing is said of.
-
-    Attributes:
-        value: quad; rounded: the same, rounded to float64.
-        bounds: float64 arrays of the value's shape.
-    """
-
-    value: Quad
-    bounds: Mapping[Tier, np.ndarray]
-
-    @functools.cached_property
-    def rounded(self) -> np.ndarray:
-        """The exact value, rounded to float64."""
-        return double(self.value)
 
 
 Answers = Mapping[str, Expected]
@@ -57,10 +39,22 @@ Answers = Mapping[str, Expected]
 class Oracle:
     """The exact answers for one case."""
 
-    def __init__(self, case: Case) -> None:
-        self.case = case
+    def __init__(self, case: Case, like: Oracle | None = None) -> None:
+        """``like``: the oracle of the same inputs under other parameters, which knows the facts of the inputs already."""
+        self.case, self.like = case, like
         self._summaries: dict[str, Summary] = {}
         self._judged: dict[tuple[tuple[Units, ...], float], _Judged] = {}
+        self._overridden: dict[tuple[tuple[str, object], ...], Oracle] = {}
+
+    def overridden(self, overrides: tuple[tuple[str, object], ...]) -> Oracle:
+        """The oracle of the case as a layer sees it that was given these; see ``Case.overrides``."""
+        if not overrides:
+            return self
+        if overrides not in self._overridden:
+            same_facts = not {"epsilon", "rank", "channel_axis"} & {name for name, _ in overrides}
+            like: Oracle | None = weakref.proxy(self) if same_facts else None
+            self._overridden[overrides] = Oracle(self.case.overridden(overrides), like)
+        return self._overridden[overrides]
 
     @np.errstate(all="ignore")  # non-finite cases are cases too, and quad arithmetic raises "invalid" where nothing is
     def expect(self, step: Step, before: State, profile: Profile) -> dict[str, Expected]:
@@ -76,9 +70,30 @@ class Oracle:
             return answers.scaled(step, before, profile.input_epsilon)
         if self.case.arrays[step.inputs[0]].size == 0:
             return {}
+        if "_masked" in step.call:
+            return self.masked(step, before, profile)
+        if step.call.endswith("_second_order"):
+            moved = answers.running(step.inputs[0], before, profile) if step.call.startswith("training") else {}
+            return {**answers.second_order(step, before), **moved}
         if step.call.startswith("training"):
-            return {**answers.training(step.inputs), **answers.running(step.inputs[0], before, profile)}
-        return answers.inference(step.inputs, before)
+            given = {**answers.training(step.inputs), **answers.running(step.inputs[0], before, profile)}
+        else:
+            given = answers.inference(step.inputs, before)
+        if step.call.endswith("_tangent"):
+            return {"along" if n == "dx" else n: e for n, e in given.items() if n not in ("dgamma", "dbeta")}
+        if step.call.endswith("_some_gradients"):
+            wanted = str(step.option("wanted")).split()
+            return {n: e for n, e in given.items() if n in wanted or n not in ("dx", "dgamma", "dbeta")}
+        return given
+
+    def masked(self, step: Step, before: State, profile: Profile) -> dict[str, Expected]:
+        """A batch with padding: what the batch without it gives; dx is 0 on the padding, and of y there nothing is said."""
+        flat, kept = further.compacted(self.case, step)
+        if not kept.any():
+            return {}
+        return further.spread_out(
+            Oracle(flat).expect(flat.steps[0], before, profile), kept, self.case.config.channel_axis
+        )
 
     def judged(self, profile: Profile) -> _Judged:
         """The answers under a profile, kept: many steps, and all backends with the same precisions, share them."""
@@ -101,6 +116,8 @@ class Oracle:
     @remembered
     def batch(self, name: str, epsilon: float) -> Batch:
         """The exact facts of an input array, under the epsilon that is in force."""
+        if self.like is not None:
+            return self.like.batch(name, epsilon)
         own = self.case.config.epsilon
         config, given = dataclasses.replace(self.case.config, epsilon=epsilon), self.case.arrays[name]
         if epsilon != own:
@@ -124,11 +141,15 @@ class Oracle:
     @remembered
     def normalisation(self, x: str, epsilon: float) -> Normalisation:
         """An input array normalised by its own statistics: the training mode."""
+        if self.like is not None:
+            return self.like.normalisation(x, epsilon)
         return self.batch(x, epsilon).normalisation
 
     @remembered
     def cotangent(self, x: str, dy: str, epsilon: float) -> Cotangent:
         """The exact facts of a cotangent in training."""
+        if self.like is not None:
+            return self.like.cotangent(x, dy, epsilon)
         return Cotangent(self.normalisation(x, epsilon), self.case.arrays[dy])
 
     @remembered
@@ -271,6 +292,22 @@ class _Judged:
             answers.update(self.gradients(values, errors))
         return answers
 
+    # --- second order -------------------------------------------------------------------------------------------------
+
+    def second_order(self, step: Step, before: State) -> dict[str, Expected]:
+        """by_x, by_dy and by_gamma."""
+        if step.call.startswith("training"):
+            norm = self.oracle.normalisation(step.inputs[0], self.epsilon)
+            errors = {t: self.errors(step.inputs[0], t) for t in TIERS}
+        else:
+            mean, var = (broadcast(before[n], self.case.config) for n in RUNNING)
+            norm = Normalisation(self.oracle.batch(step.inputs[0], self.epsilon), mean, var)
+            errors = further.inference_errors(norm, self.units)
+        case = self.case
+        if self.epsilon != case.config.epsilon:
+            case = case.overridden((("epsilon", self.epsilon),))
+        return further.second_derivatives(case, step, norm, errors, self.units)
+
     def gradients(self, values: exact.Gradients, errors: Mapping[Tier, bounds.GradientError]) -> dict[str, Expected]:
         """dx, dgamma and dbeta with their bounds; without affine only dx."""
         answers = {"dx": Expected(values.dx.value, {t: e.dx for t, e in errors.items()})}
@@ -341,3 +378,6 @@ class _Judged:
         error = bounds.transform_error if forward else bounds.inverse_error
         per_tier = {t: np.where(constant, math.nan, error(sizes, units)) for t, units in self.units.items()}
         return {"y" if forward else "x": Expected(value, per_tier)}
+
+
+__all__ = ["RUNNING", "TIERS", "Answers", "Expected", "Oracle", "effective_epsilon"]

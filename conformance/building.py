@@ -45,7 +45,8 @@ class Plan:
         epsilon, decay: of the layer.
         gamma: "distinct" (with a negative), "zeros" (some zero), "ones".
         state: "distinct", "initial" (0, 1), "like_epsilon" (variances of the size of epsilon), "extreme" (1e-9 to 1e5),
-            "like_x" (the running mean lies near x).
+            "like_x" (the running mean lies near x), "negative" (variances of -1/2, as a damaged snapshot has them),
+            "beyond_half" (variances that half precision cannot hold).
         seed: of the values.
         short: forward and backward in both modes only, for shapes on which ten calls would be dear.
         shared: beta is the running mean's memory, and gamma the running variance's.
@@ -170,6 +171,8 @@ def parameters(plan: Plan, config: LayerConfig, rng: np.random.RandomState) -> d
         "like_epsilon": max(plan.epsilon, 2.0**-40) * (0.5 + 0.25 * (c % 7)),
         "extreme": np.where(c % 2 == 0, 1e-9, 6e4),
         "like_x": 0.5 + 0.25 * (c % 5),
+        "negative": np.where(c % 2 == 0, -0.5, 2.0),
+        "beyond_half": np.where(c % 2 == 0, 1e5, 1e-9),
     }
     arrays["running_mean"] = means.astype(dtype)
     arrays["running_var"] = variances[plan.state].astype(dtype)

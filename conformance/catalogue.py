@@ -11,6 +11,15 @@ from collections.abc import Iterator
 from bnspec.case import Case
 from bnspec.conformance.building import Form, Plan, ScalingPlan, batch_norm_case, input_norm_case
 from bnspec.conformance.layouts import LAYOUTS
+from bnspec.conformance.programs import (
+    derivative_case,
+    initial_case,
+    long_case,
+    masked_case,
+    refusal_case,
+    relation_case,
+    scaling_relation_case,
+)
 
 TINY, ROWS = Form((2, 3), 1), Form((9, 5), 1)
 IMAGE, IMAGE_LAST = Form((4, 3, 5, 2), 1), Form((4, 5, 2, 3), 3)
@@ -133,6 +142,39 @@ def batch_norm_plans() -> Iterator[tuple[str, Plan]]:
     yield "a small running variance", Plan(IMAGE, "ordinary", state="extreme", epsilon=1e-12, seed=92)
 
 
+NEGATIVE = "a running variance below -epsilon"
+
+
+def further() -> Iterator[tuple[str, Case]]:
+    """(what it is for, case) of relations, derivatives, masks, refusals, long training and new layers."""
+    for form in (TINY, IMAGE):
+        plan = Plan(form, "wide", epsilon=2.0**-4, seed=111)
+        yield "results that must follow from one another", relation_case(plan)
+        yield "derivatives", derivative_case(plan)
+        yield "derivatives, with a large mean", derivative_case(Plan(form, "mean_1e2", seed=112))
+        yield "many steps", long_case(Plan(form, "wide", decay=0.875, seed=113))
+        yield "a new layer", initial_case(Plan(form, "wide", seed=114))
+        yield "malformed calls", refusal_case(Plan(form, "wide", seed=115))
+        yield NEGATIVE, batch_norm_case(Plan(form, "wide", epsilon=2.0**-10, state="negative", seed=116))
+        yield "padding", masked_case(Plan(form, "wide", seed=117), 0.75)
+        yield "a mask that keeps all", masked_case(Plan(form, "wide", seed=118), 1.0)
+    yield (
+        "views that must agree with their copies",
+        relation_case(Plan(IMAGE, "exact", layout="stepped", dy_layout="transposed", epsilon=2.0**-4, seed=119)),
+    )
+    yield "results that must follow, channels last", relation_case(Plan(IMAGE_LAST, "exact", epsilon=2.0**-4, seed=120))
+    yield "padding, channels last", masked_case(Plan(IMAGE_LAST, "wide", seed=121), 0.75)
+    yield "padding of sequences, channels last", masked_case(Plan(LINE_LAST, "wide", seed=122), 0.5)
+    yield "derivatives, channels last", derivative_case(Plan(IMAGE_LAST, "wide", seed=123))
+    yield "derivatives in float64", derivative_case(Plan(_double(IMAGE), "mean_1e4", seed=124))
+    for dtype in ("float16", "bfloat16"):
+        half = _half(IMAGE, dtype)
+        yield (
+            f"{dtype} x with statistics beyond its range",
+            batch_norm_case(Plan(half, "pixels", state="beyond_half", seed=125)),
+        )
+
+
 def scaling_plans() -> Iterator[tuple[str, ScalingPlan]]:
     """(what it is for, plan) of input normalization."""
     form = Form((16, 3), 1, affine=False)
@@ -161,7 +203,14 @@ def catalogue() -> list[Case]:
     for purpose, plan in batch_norm_plans():
         case = batch_norm_case(plan)
         cases.append(case.with_(origin={**case.origin, "purpose": purpose}))
+    for purpose, case in further():
+        cases.append(case.with_(origin={**case.origin, "purpose": purpose}))
     for purpose, scaling in scaling_plans():
         case = input_norm_case(scaling)
         cases.append(case.with_(origin={**case.origin, "purpose": purpose}))
+        if scaling.form == Form((16, 3), 1, affine=False):
+            case = scaling_relation_case(scaling)
+            cases.append(
+                case.with_(origin={**case.origin, "purpose": purpose + "; reordered, in other units, far away"})
+            )
     return cases

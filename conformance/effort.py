@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from bnspec.case import Case
 from bnspec.conformance.catalogue import catalogue
-from bnspec.conformance.strategies import cases, draw, input_cases, settings
+from bnspec.conformance.histories import draw_histories
+from bnspec.conformance.strategies import cases, draw, further_cases, input_cases, settings
 
 
 @dataclass(frozen=True)
@@ -18,22 +19,27 @@ class Effort:
     Attributes:
         pool: number of settings that batch-normalization cases are drawn over (frameworks compile for each).
         drawn, scaling: numbers of drawn batch-normalization and input-normalization cases.
+        further: of drawn relations, derivatives, masks and long trainings; histories: of drawn lives of a layer.
         shrink_seconds: for each deviating clause of each target.
     """
 
     pool: int
     drawn: int
     scaling: int
+    further: int
+    histories: int
     shrink_seconds: float
 
 
 EFFORTS = {
-    "quick": Effort(16, 64, 12, 1.5),
-    "standard": Effort(60, 600, 60, 5.0),
-    "thorough": Effort(120, 1000, 120, 20.0),
+    "quick": Effort(16, 64, 12, 12, 24, 1.5),
+    "standard": Effort(60, 600, 60, 80, 150, 5.0),
+    "thorough": Effort(120, 1000, 120, 150, 300, 20.0),
 }
 #: Streams of a run's seed: no two generators draw the same numbers.
-SETTINGS, BATCH, SCALING = 0, 1, 2
+SETTINGS, BATCH, SCALING, FURTHER, HISTORIES = 0, 1, 2, 3, 4
+#: Settings of the pool in which derivatives and relations are asked: each compiles many calls.
+FURTHER_POOL = 8
 
 
 def cases_of(effort: str, seed: int, minutes: float | None = None) -> Iterator[Case]:
@@ -45,6 +51,8 @@ def cases_of(effort: str, seed: int, minutes: float | None = None) -> Iterator[C
         pool = draw(settings(), amount.pool, stream + SETTINGS)
         yield from draw(cases(pool), amount.drawn, stream + BATCH)
         yield from draw(input_cases(), amount.scaling, stream + SCALING)
+        yield from draw(further_cases(pool[:FURTHER_POOL]), amount.further, stream + FURTHER)
+        yield from draw_histories(amount.histories, stream + HISTORIES)
         wave += 1
         if effort != "thorough" or minutes is None or time.monotonic() - started > 60.0 * minutes:
             return

@@ -14,6 +14,7 @@ LABEL = 15
 VERIFIED = {
     "backends": "every backend is asked: bnspec verify --clause {id}",
     "specification": "the specification itself, by a test of its equations; no backend is asked",
+    "both": "every backend is asked: bnspec verify --clause {id}; and the specification itself, by a test",
 }
 
 
@@ -37,7 +38,7 @@ def listed(clauses: Sequence[Clause], width: int | None) -> list[str]:
         if mine:
             rows = [line for c in mine for line in _row(c, width)]
             blocks.append("\n".join([f"{family.title} ({len(mine)})", *rows, ""]))
-    asked = sum(c.verified == "backends" for c in clauses)
+    asked = sum(c.asked for c in clauses)
     end = f"{len(clauses)} clauses. Backends are asked about {asked}; those with * are verified on the specification itself."
     return [*blocks, end + "\nbnspec explain CLAUSE or FAMILY shows them in full."]
 
@@ -52,7 +53,7 @@ def explained(clause: Clause) -> str:
         ("verified on", VERIFIED[clause.verified].format(id=clause.id)),
         ("would catch", ", ".join(clause.catches) or "no public report on file"),
     ]
-    if clause.verified == "backends":
+    if clause.asked:
         rows.append(("mutants", ", ".join(killed) or "none is named for it"))
     formula = [" " * LABEL + part for part in clause.formula_lines]
     lines = [

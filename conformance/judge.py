@@ -98,9 +98,9 @@ def judge(
             if check.of_shared != shared:
                 continue
             for i, step in enumerate(case.steps):
-                if step.call not in check.calls:
+                if step.call not in check.calls or check.of_refused not in (None, step.refused):
                     continue
-                channels = _domain(oracle, check, i)
+                channels = _domain(exam.seen(i), check, i)
                 if not channels.any():
                     continue
                 status = observation.steps[i].status
@@ -119,7 +119,7 @@ _DOMAINS: weakref.WeakKeyDictionary[Oracle, dict[tuple[str, int], Mask]] = weakr
 
 
 def _domain(oracle: Oracle, check: Check, i: int) -> Mask:
-    """The channels of step i that the check speaks of."""
+    """The channels of step i that the check speaks of, of the case as the step's layer sees it."""
     known = _DOMAINS.setdefault(oracle, {})
     if (check.clause, i) not in known:
         known[check.clause, i] = check.domain(oracle, oracle.case.steps[i])

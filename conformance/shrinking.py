@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 
 from bnspec.case import Case, Step
+from bnspec.conformance.relations import SEPARATOR, rederived
 from bnspec.errors import UsageError
 
 Reduction = Callable[[Case], Iterator[Case]]
@@ -50,11 +51,17 @@ def _take(
 
 
 def rebuilt(case: Case, arrays: Mapping[str, np.ndarray], **config: object) -> Iterator[Case]:
-    """The case with other arrays and configuration, if that is a case at all."""
+    """The case with other arrays and configuration, if that is a case at all; derived arrays follow their bases."""
     try:
-        yield case.with_(arrays=dict(arrays), config=dataclasses.replace(case.config, **config))  # type: ignore[arg-type]
-    except UsageError:
+        new = dataclasses.replace(case.config, **config)  # type: ignore[arg-type]
+        yield case.with_(arrays=rederived(arrays, new), config=new)
+    except (UsageError, ValueError):  # a mask, say, no longer fits what it masks
         return
+
+
+def is_derived(name: str) -> bool:
+    """Whether an array follows from another: a part of it, or one that a relation makes."""
+    return name.endswith("]") or SEPARATOR in name
 
 
 def fewer_steps(case: Case) -> Iterator[Case]:
@@ -65,21 +72,34 @@ def fewer_steps(case: Case) -> Iterator[Case]:
             continue
         if case.steps[k].fresh and k < len(kept) and not kept[k].fresh:
             kept[k] = dataclasses.replace(kept[k], fresh=True)
-        used = {n for s in kept for n in s.inputs} | {"gamma", "beta", "running_mean", "running_var"}
-        if case.subject == "input_norm":
+        used = {n for s in kept for n in s.inputs} | {str(v) for s in kept for _, v in s.options} | set(PER_CHANNEL)
+        used |= {n.partition(SEPARATOR)[0] for n in used}  # the bases of what is derived
+        if case.subject == "input_norm" or any(n.endswith("]") for n in used):
             used.add("x")
-        yield case.with_(steps=tuple(kept), arrays={n: a for n, a in case.arrays.items() if n in used})
+        try:
+            yield case.with_(steps=tuple(kept), arrays={n: a for n, a in case.arrays.items() if n in used})
+        except UsageError:  # a call between others cannot come first
+            continue
 
 
 def fewer_channels(case: Case) -> Iterator[Case]:
     """Half of the channels, then without one of them."""
     config = case.config
+    if has_refused(case):
+        return
     for keep in _fewer(config.channels):
         arrays = {
-            n: np.take(a, keep, axis=config.channel_axis if a.ndim == config.rank and n not in PER_CHANNEL else 0)
+            n: a
+            if n == "mask" or SEPARATOR in n
+            else np.take(a, keep, axis=config.channel_axis if a.ndim == config.rank and n not in PER_CHANNEL else 0)
             for n, a in case.arrays.items()
         }
         yield from rebuilt(case, _linked(arrays), channels=len(keep))
+
+
+def has_refused(case: Case) -> bool:
+    """Whether a call is malformed on purpose: cut down, its arrays might become well-formed."""
+    return any(s.refused for s in case.steps)
 
 
 PER_CHANNEL = ("gamma", "beta", "running_mean", "running_var")
@@ -88,8 +108,11 @@ PER_CHANNEL = ("gamma", "beta", "running_mean", "running_var")
 def smaller_axes(case: Case) -> Iterator[Case]:
     """A reduced axis at half its extent, then one shorter. Parts of a batch follow their whole."""
     config = case.config
+    if has_refused(case):
+        return
     for shape, axis in itertools.product(_shapes(case), config.reduce_axes):
-        of_shape = [n for n, a in case.arrays.items() if n not in PER_CHANNEL and a.shape == shape]
+        whole = [n for n in case.arrays if n not in PER_CHANNEL and SEPARATOR not in n]
+        of_shape = [n for n in whole if _like(case, n) == shape]
         parts = [n for n in case.arrays if n.endswith("]") and "x" in of_shape]
         for keep in _fewer(shape[axis]):
             arrays, steps = dict(case.arrays), case.steps
@@ -103,8 +126,16 @@ def smaller_axes(case: Case) -> Iterator[Case]:
 
 def _shapes(case: Case) -> list[tuple[int, ...]]:
     """The distinct shapes of whole inputs: x and dy have one, the second batch may have another."""
-    whole = [a.shape for n, a in case.arrays.items() if n not in PER_CHANNEL and not n.endswith("]")]
+    whole = [a.shape for n, a in case.arrays.items() if n not in PER_CHANNEL and not is_derived(n) and n != "mask"]
     return list(dict.fromkeys(whole))
+
+
+def _like(case: Case, name: str) -> tuple[int, ...]:
+    """The shape of an array; of a mask that of what it masks."""
+    shape = case.arrays[name].shape
+    if name != "mask":
+        return shape
+    return tuple(case.config.channels if a == case.config.channel_axis else n for a, n in enumerate(shape))
 
 
 def _move_part(
@@ -143,7 +174,7 @@ def _fewer(extent: int) -> Iterator[list[int]]:
 
 def packed(case: Case) -> Iterator[Case]:
     """All arrays packed, then one at a time."""
-    views = [n for n, a in case.arrays.items() if not a.flags.c_contiguous]
+    views = [n for n, a in case.arrays.items() if not a.flags.c_contiguous and SEPARATOR not in n]
     if len(views) > 1:
         yield from rebuilt(case, _linked({n: np.ascontiguousarray(a) for n, a in case.arrays.items()}))
     for name in views:
@@ -153,12 +184,16 @@ def packed(case: Case) -> Iterator[Case]:
 def fewer_axes(case: Case) -> Iterator[Case]:
     """Rank 2, channels second."""
     config = case.config
-    if config.rank == 2 or any(n.endswith("]") for n in case.arrays):
+    if config.rank == 2 or has_refused(case) or any(n.endswith("]") or n == "mask" for n in case.arrays):
+        return
+    if any(name in ("rank", "channel_axis") for s in case.steps for name, _ in s.options):
         return
     arrays = {
-        n: a if n in PER_CHANNEL else np.moveaxis(a, config.channel_axis, -1).reshape(-1, config.channels)
+        n: a if a.ndim != config.rank else np.moveaxis(a, config.channel_axis, -1).reshape(-1, config.channels)
         for n, a in case.arrays.items()
+        if SEPARATOR not in n
     }
+    arrays.update({n: a for n, a in case.arrays.items() if SEPARATOR in n})
     yield from rebuilt(case, arrays, rank=2, channel_axis=1)
 
 
@@ -181,7 +216,7 @@ def plain_numbers(case: Case) -> Iterator[Case]:
 
 def plain_values(case: Case) -> Iterator[Case]:
     """Inputs rounded to 1, 3 or 6 significant bits, or made zero."""
-    for name in [n for n in case.arrays if n not in PER_CHANNEL and not n.endswith("]")]:
+    for name in [n for n in case.arrays if n not in PER_CHANNEL and not is_derived(n) and n != "mask"]:
         array = case.arrays[name]
         if array.size > 4096:
             continue

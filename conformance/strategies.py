@@ -7,6 +7,7 @@ its own path; cotangents are random and constant.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from bnspec.case import Case
 from bnspec.conformance.building import Form, Plan, ScalingPlan, batch_norm_case, input_norm_case
 from bnspec.conformance.layouts import LAYOUTS
+from bnspec.conformance.programs import derivative_case, long_case, masked_case, relation_case
 from bnspec.conformance.values import COTANGENTS, INPUT_TYPES
 
 T = TypeVar("T")
@@ -104,6 +106,38 @@ def scaling_plans(draw: st.DrawFn) -> ScalingPlan:
     form = Form((sum(chunks), *inner), axis, dtype, dtype, affine=False)
     kinds = [t for t in X_TYPES if t not in ("nan", "infinite", "subnormal")]
     return ScalingPlan(form, draw(st.sampled_from(kinds)), draw(st.sampled_from(ORDINARY)), chunks, draw(SEEDS))
+
+
+#: Kinds of values on which relations say something: what they compare is finite and not all rounding.
+RELATED = (
+    "wide",
+    "ordinary",
+    "narrow",
+    "exact",
+    "mean_1e2",
+    "mean_1e4",
+    "like_epsilon",
+    "constant",
+    "alternating",
+    "outlier",
+)
+
+
+@st.composite
+def further_cases(draw: st.DrawFn, pool: Sequence[Setting]) -> Case:
+    """A relation, derivatives, a mask, a long training or a malformed call, in a setting of the pool."""
+    plan = draw(plans(st.sampled_from(list(pool))))
+    plan = dataclasses.replace(
+        plan, x=draw(st.sampled_from(RELATED)), state=draw(st.sampled_from(("distinct", "like_x")))
+    )
+    kind = draw(st.sampled_from(("relation", "derivative", "masked", "long", "relation", "derivative")))
+    if kind == "relation":
+        return relation_case(plan)
+    if kind == "derivative":
+        return derivative_case(plan)
+    if kind == "long":
+        return long_case(plan)
+    return masked_case(plan, draw(st.sampled_from((0.75, 0.5, 1.0))))
 
 
 def cases(pool: Sequence[Setting] | None = None) -> st.SearchStrategy[Case]:

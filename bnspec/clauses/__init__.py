@@ -59,7 +59,7 @@ _ALL = (
     *layer_norm.CLAUSES,
 )
 CLAUSES: dict[str, Clause] = {c.id: c for c in _ALL}
-ASKED: dict[str, Clause] = {c.id: c for c in _ALL if c.verified == "backends"}
+ASKED: dict[str, Clause] = {c.id: c for c in _ALL if c.asked}
 
 
 def select(patterns: Sequence[str]) -> list[Clause]:

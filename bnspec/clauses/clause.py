@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 from bnspec.errors import UsageError
 
 Level = Literal["MUST", "SHOULD", "MAY"]
-Verified = Literal["backends", "specification"]
+Verified = Literal["backends", "specification", "both"]
 
 IOFFE = "Ioffe and Szegedy 2015, Batch Normalization"
 HIGHAM = "Higham 2002, Accuracy and Stability of Numerical Algorithms"
@@ -31,7 +31,7 @@ class Clause:
         depends: the profile fields it is relative to.
         catches: public reports of defects that it would have caught, as ``owner/project#number``.
         verified: where it is verified. "backends": a check judges every backend by it. "specification": no backend can be
-            asked about it yet; a test holds the specification's own equations to it.
+            asked about it yet; a test holds the specification's own equations to it. "both": a check and a test.
     """
 
     id: str
@@ -58,6 +58,11 @@ class Clause:
         return self.id.split(".")[0]
 
     @property
+    def asked(self) -> bool:
+        """Whether backends are judged by it."""
+        return self.verified != "specification"
+
+    @property
     def formula_lines(self) -> list[str]:
         """The formula's parts, which three blanks after a comma set apart."""
         return [part.strip() for part in self.formula.split(",   ")]
@@ -79,3 +84,17 @@ def specified(
 ) -> Clause:
     """A clause that is verified on the specification alone."""
     return Clause(id, level, statement, formula, rationale, source, depends, catches, "specification")
+
+
+def asked_too(
+    id: str,  # noqa: A002  # the field's name
+    level: Level,
+    statement: str,
+    formula: str,
+    rationale: str,
+    source: str,
+    depends: tuple[str, ...] = (),
+    catches: tuple[str, ...] = (),
+) -> Clause:
+    """A clause that backends are asked about, and that a test holds the specification's own equations to as well."""
+    return Clause(id, level, statement, formula, rationale, source, depends, catches, "both")

@@ -1,6 +1,6 @@
 """Degenerate counts: one value, no value, one value repeated."""
 
-from bnspec.clauses.clause import IOFFE, Clause, specified
+from bnspec.clauses.clause import IOFFE, Clause, asked_too
 
 CLAUSES = (
     Clause(
@@ -23,7 +23,7 @@ CLAUSES = (
         ("empty_batch",),
         ("pytorch/pytorch#12013", "google-deepmind/sonnet#125"),
     ),
-    specified(
+    asked_too(
         "degenerate.constant_channel",
         "MUST",
         "A channel that is constant in the batch gives y = beta, and finite gradients.",
@@ -33,7 +33,7 @@ CLAUSES = (
         (),
         ("VeriSilicon/TIM-VX#589", "pytorch/pytorch#181696"),
     ),
-    specified(
+    asked_too(
         "degenerate.gradients_of_count_one",
         "SHOULD",
         "Where a batch with one value per channel is computed, y is beta, and dx and dgamma are 0.",
@@ -43,7 +43,7 @@ CLAUSES = (
         ("count_one",),
         ("pytorch/pytorch#188375",),
     ),
-    specified(
+    asked_too(
         "degenerate.gradients_of_empty_batch",
         "SHOULD",
         "Where an empty batch is computed, y and dx are empty, and dgamma and dbeta are 0.",

@@ -1,6 +1,6 @@
 """Dtypes and mixed precision."""
 
-from bnspec.clauses.clause import IOFFE, Clause, specified
+from bnspec.clauses.clause import IOFFE, Clause, asked_too, specified
 
 CLAUSES = (
     Clause(
@@ -23,7 +23,7 @@ CLAUSES = (
         ("output_dtype",),
         ("tensorflow/tensorflow#44983", "tinygrad/tinygrad#7042"),
     ),
-    specified(
+    asked_too(
         "dtype.parameters_are_not_narrowed",
         "SHOULD",
         "Parameters and statistics wider than x are used as they are, not rounded to the dtype of x first.",

@@ -1,6 +1,6 @@
 """Epsilon: where it stands, and that it is the one that was asked for."""
 
-from bnspec.clauses.clause import IOFFE, Clause, specified
+from bnspec.clauses.clause import IOFFE, Clause, asked_too
 
 CLAUSES = (
     Clause(
@@ -43,7 +43,7 @@ CLAUSES = (
         ("running_correction",),
         ("chainer/chainer#4505", "nntrainer/nntrainer#677", "flagos-ai/FlagGems#4885"),
     ),
-    specified(
+    asked_too(
         "epsilon.only_the_sum_counts",
         "MUST",
         "Inference depends on the running variance and epsilon through their sum alone.",

@@ -1,9 +1,9 @@
 """Errors: what is refused, and how."""
 
-from bnspec.clauses.clause import CONTRACT, specified
+from bnspec.clauses.clause import CONTRACT, asked_too, specified
 
 CLAUSES = (
-    specified(
+    asked_too(
         "errors.malformed_parameters",
         "MUST",
         "gamma, beta and statistics that do not have one value per channel are refused.",
@@ -13,7 +13,7 @@ CLAUSES = (
         (),
         ("pytorch/pytorch#190079", "pytorch/pytorch#194798"),
     ),
-    specified(
+    asked_too(
         "errors.malformed_data",
         "MUST",
         "x without a channel axis or without an axis to reduce, and dy of another shape than x, are refused.",
@@ -31,7 +31,7 @@ CLAUSES = (
         "An error deep inside a kernel's launch says nothing about the layer that was called wrongly.",
         "bnspec/arguments.py",
     ),
-    specified(
+    asked_too(
         "errors.leave_the_state",
         "SHOULD",
         "A call that is refused leaves the state as it was.",

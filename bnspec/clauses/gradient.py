@@ -1,6 +1,6 @@
 """Gradients, in both modes."""
 
-from bnspec.clauses.clause import CHAN, IOFFE, Clause, specified
+from bnspec.clauses.clause import CHAN, IOFFE, Clause, asked_too, specified
 
 CLAUSES = (
     Clause(
@@ -83,7 +83,7 @@ CLAUSES = (
         (),
         ("pytorch/pytorch#141317",),
     ),
-    specified(
+    asked_too(
         "gradient.frozen_statistics",
         "MUST",
         "A layer whose statistics are frozen normalises by the running statistics, moves none of them, and has the gradients of inference, while gamma and beta may go on learning.",
@@ -111,7 +111,7 @@ CLAUSES = (
         "Functional layers expose them to automatic differentiation; a zero returned in their place is silent.",
         "the chain rule on Ioffe and Szegedy 2015, Algorithm 2",
     ),
-    specified(
+    asked_too(
         "gradient.linear_in_the_cotangent",
         "MUST",
         "dx, dgamma and dbeta are linear in dy.",
@@ -121,7 +121,7 @@ CLAUSES = (
         (),
         ("tensorflow/tensorflow#107705", "apache/mxnet#16297"),
     ),
-    specified(
+    asked_too(
         "gradient.orthogonality",
         "MUST",
         "In training dx sums to 0, and against the normalised values to what epsilon leaves of dgamma.",
@@ -131,7 +131,7 @@ CLAUSES = (
         (),
         ("facebookresearch/CrypTen#143", "deeplearning4j/deeplearning4j#8379", "tenstorrent/tt-metal#53204"),
     ),
-    specified(
+    asked_too(
         "gradient.each_argument_alone",
         "MUST",
         "Each gradient is the same whichever others are asked for, and asking again adds nothing to it.",
@@ -141,7 +141,7 @@ CLAUSES = (
         (),
         ("apache/mxnet#16297", "apache/mxnet#18499", "uxlfoundation/oneDNN#1725"),
     ),
-    specified(
+    asked_too(
         "gradient.forward_mode",
         "SHOULD",
         "In training the derivative of y along v is the expression of dx with v in the place of dy.",

@@ -1,6 +1,6 @@
 """Input normalization: statistics of the training set, applied unchanged to any data."""
 
-from bnspec.clauses.clause import CHAN, LECUN, Clause, specified
+from bnspec.clauses.clause import CHAN, LECUN, Clause, asked_too, specified
 
 CLAUSES = (
     Clause(
@@ -90,7 +90,7 @@ CLAUSES = (
         LECUN,
         ("input_epsilon",),
     ),
-    specified(
+    asked_too(
         "input.merge_in_any_order",
         "MUST",
         "Moments merge in any order and grouping.",
@@ -100,7 +100,7 @@ CLAUSES = (
         (),
         ("akanazawa/fpo#13", "younggyoseo/FastTD3#32", "vwxyzjn/cleanrl#18"),
     ),
-    specified(
+    asked_too(
         "input.units_do_not_matter",
         "MUST",
         "The unit and the origin of a feature do not matter: refitted in others, the transformed values are the same but for the sign of the unit.",
@@ -110,7 +110,7 @@ CLAUSES = (
         ("input_epsilon",),
         ("scikit-learn/scikit-learn#19726", "scikit-learn/scikit-learn#19527"),
     ),
-    specified(
+    asked_too(
         "input.unseen_data",
         "MUST",
         "The transform is the same affine map outside the range of the training set: nothing is clipped.",
@@ -118,7 +118,7 @@ CLAUSES = (
         "Clipping is a layer of its own; hidden in the transform, it breaks the inverse.",
         LECUN,
     ),
-    specified(
+    asked_too(
         "input.constant_feature_keeps_its_unit",
         "MAY",
         "A feature that is constant in the training set may be centred and left in its own unit.",
@@ -128,7 +128,7 @@ CLAUSES = (
         ("input_epsilon",),
         ("elixir-nx/scholar#363",),
     ),
-    specified(
+    asked_too(
         "input.nothing_to_fit",
         "SHOULD",
         "A fit without a single row is an error, and no statistics.",

@@ -1,6 +1,6 @@
 """Layout: memory, axes and extents change nothing."""
 
-from bnspec.clauses.clause import IOFFE, Clause, specified
+from bnspec.clauses.clause import IOFFE, Clause, asked_too
 
 CLAUSES = (
     Clause(
@@ -33,7 +33,7 @@ CLAUSES = (
         (),
         ("NVIDIA/apex#1768", "ROCm/MIOpen#2024", "torch/cunn#298"),
     ),
-    specified(
+    asked_too(
         "layout.joined_axes",
         "MUST",
         "Joining or splitting the reduced axes changes nothing.",
@@ -43,7 +43,7 @@ CLAUSES = (
         ("ranks",),
         ("tensorflow/tensorflow#55545", "ooples/AiDotNet.Tensors#233", "ooples/AiDotNet#1586"),
     ),
-    specified(
+    asked_too(
         "layout.channels_permute",
         "MUST",
         "Permuting the channels of every argument permutes the channels of every result, and changes no value.",
@@ -52,5 +52,23 @@ CLAUSES = (
         f"{IOFFE}, section 3: each feature independently",
         (),
         ("apache/mxnet#820",),
+    ),
+    Clause(
+        "layout.copies",
+        "MUST",
+        "A view and a packed copy of it give the same results.",
+        "results(view) = results(copy of the view)   within the bounds of both",
+        "It needs no reference values: a kernel that reads a view as if it were packed disagrees with itself.",
+        "an array is its values",
+        ("layouts",),
+        ("pytorch/pytorch#134580", "pytorch/pytorch#64039"),
+    ),
+    Clause(
+        "layout.threads",
+        "MUST",
+        "The number of threads changes no result beyond rounding.",
+        "results with 1 thread = results with n threads   within the bounds of both",
+        "The work of a reduction is cut by the number of threads: parts are lost, or added twice, for some numbers only.",
+        "the definition knows no threads",
     ),
 )

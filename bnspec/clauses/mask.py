@@ -1,9 +1,9 @@
 """Masks: batches of which only some elements count."""
 
-from bnspec.clauses.clause import specified
+from bnspec.clauses.clause import asked_too
 
 CLAUSES = (
-    specified(
+    asked_too(
         "mask.equals_compaction",
         "MUST",
         "Masked statistics, and y where the mask keeps, are those of the batch without its padding.",
@@ -13,7 +13,7 @@ CLAUSES = (
         (),
         ("keras-team/keras#18759", "keras-team/keras#3228", "tensorflow/tensorflow#30161"),
     ),
-    specified(
+    asked_too(
         "mask.padding_is_inert",
         "MUST",
         "What stands in the padding changes nothing.",
@@ -23,7 +23,7 @@ CLAUSES = (
         (),
         ("keras-team/keras#3228", "speechbrain/speechbrain#2835"),
     ),
-    specified(
+    asked_too(
         "mask.counts_elements",
         "MUST",
         "The count, in the mean and in the running variance's correction, is that of kept elements, after the mask was broadcast to x.",
@@ -33,7 +33,7 @@ CLAUSES = (
         ("running_correction",),
         ("keras-team/keras#19848", "google/flax#2417"),
     ),
-    specified(
+    asked_too(
         "mask.gradients",
         "MUST",
         "dx is 0 on the padding and elsewhere that of the batch without it.",

@@ -1,6 +1,6 @@
 """Running averages: what training leaves behind for inference."""
 
-from bnspec.clauses.clause import CHAN, IOFFE, Clause, specified
+from bnspec.clauses.clause import CHAN, IOFFE, Clause, asked_too, specified
 
 CLAUSES = (
     Clause(
@@ -83,7 +83,7 @@ CLAUSES = (
         (),
         ("tensorflow/tensorflow#14353", "tensorflow/tensorflow#3290"),
     ),
-    specified(
+    asked_too(
         "running.unrolled",
         "MUST",
         "After t steps a running statistic is the geometric average of the initial value and of the t statistics seen.",
@@ -93,7 +93,7 @@ CLAUSES = (
         ("momentum_weighs", "running_correction"),
         ("keras-team/keras#9003", "deeplearning4j/deeplearning4j#6648"),
     ),
-    specified(
+    asked_too(
         "running.initial_state",
         "SHOULD",
         "Before the first training step the running mean is 0 and the running variance 1, so that inference is defined and nearly the identity.",
@@ -132,5 +132,13 @@ CLAUSES = (
         "Kingma and Ba 2015, Adam, section 3",
         (),
         ("tensorflow/tensorflow#6270",),
+    ),
+    Clause(
+        "running.new_decay_takes_effect",
+        "MUST",
+        "A decay that is changed on a living layer is the one that its next step uses.",
+        "set_decay(a):   running' = a * running + (1 - a) * statistic",
+        "Schedules anneal it. A value that was copied when the layer was built, or compiled as a constant, ignores them silently.",
+        f"{IOFFE}, Algorithm 2",
     ),
 )

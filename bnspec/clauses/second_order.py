@@ -1,9 +1,9 @@
 """Second order: the gradient of the gradient."""
 
-from bnspec.clauses.clause import specified
+from bnspec.clauses.clause import asked_too
 
 CLAUSES = (
-    specified(
+    asked_too(
         "second_order.training",
         "SHOULD",
         "In training, second derivatives take mean and variance as functions of x, wherever dx contains them.",
@@ -13,7 +13,7 @@ CLAUSES = (
         (),
         ("pytorch/pytorch#186256", "pytorch/pytorch#2264"),
     ),
-    specified(
+    asked_too(
         "second_order.cotangent_and_scale",
         "SHOULD",
         "In training, the derivatives of dx by dy and by gamma follow from its being linear in both.",
@@ -23,7 +23,7 @@ CLAUSES = (
         (),
         ("pytorch/pytorch#186256",),
     ),
-    specified(
+    asked_too(
         "second_order.inference",
         "SHOULD",
         "In inference dx does not depend on x, and its derivatives by dy and gamma are those of a product.",

@@ -1,6 +1,6 @@
 """Special values: NaN, infinity, overflow, subnormal numbers."""
 
-from bnspec.clauses.clause import IEEE, IOFFE, Clause, specified
+from bnspec.clauses.clause import IEEE, IOFFE, Clause, asked_too, specified
 
 CLAUSES = (
     Clause(
@@ -33,9 +33,9 @@ CLAUSES = (
         (),
         ("pytorch/pytorch#88474",),
     ),
-    specified(
+    asked_too(
         "special.overflow_is_not_finite",
-        "SHOULD",
+        "MAY",
         "Where squares of finite values overflow, y is the definition's, or not finite; it is not a finite wrong number.",
         "var_B overflows:   y = definition within the bound, or NaN or Inf; not y = beta",
         "An infinite variance makes inv_std 0, and the whole channel becomes beta without a sign that anything happened.",
@@ -43,7 +43,7 @@ CLAUSES = (
         ("half_statistics",),
         ("pytorch/pytorch#178123",),
     ),
-    specified(
+    asked_too(
         "special.poisoned_state",
         "MAY",
         "A NaN in the running statistics stays there; a backend may refuse the update that would bring it in, and then says so.",
@@ -61,7 +61,7 @@ CLAUSES = (
         "Fast modes of processors flush. The Jacobian of training is a projection times gamma * inv_std, so that no value is amplified by more.",
         f"{IEEE}, 7.5",
     ),
-    specified(
+    asked_too(
         "special.negative_variance_is_shown",
         "SHOULD",
         "A running variance below -epsilon gives NaN or an error in inference, not a finite y.",

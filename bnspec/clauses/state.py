@@ -1,9 +1,9 @@
 """State: snapshots, shared layers, and what is to be seen between calls."""
 
-from bnspec.clauses.clause import CONTRACT, IOFFE, specified
+from bnspec.clauses.clause import CONTRACT, IOFFE, Clause, asked_too, specified
 
 CLAUSES = (
-    specified(
+    asked_too(
         "state.snapshot_continues",
         "MUST",
         "A layer rebuilt from a snapshot goes on as the layer would have gone on itself.",
@@ -23,7 +23,7 @@ CLAUSES = (
         (),
         ("Oneflow-Inc/oneflow#7440", "tensorflow/tensorflow#6270"),
     ),
-    specified(
+    asked_too(
         "state.is_visible_after_each_step",
         "MUST",
         "Reading the statistics has no effect, and shows every step taken before.",
@@ -52,5 +52,22 @@ CLAUSES = (
         CONTRACT,
         ("affine_optional",),
         ("apache/mxnet#9624", "PaddlePaddle/Paddle#68170"),
+    ),
+    Clause(
+        "state.copy_is_independent",
+        "MUST",
+        "A copy starts from the state of its original, and what is done with one does not reach the other.",
+        "state(copy) = state(original)   bitwise;   training(copy) leaves state(original)",
+        "Shadow models and ensembles are copies; a buffer that is shared is moved by both.",
+        CONTRACT,
+    ),
+    Clause(
+        "state.reset_restores_the_beginning",
+        "SHOULD",
+        "A layer that is reset has the running statistics of a new one.",
+        "reset:   running = (initial_mean, initial_var)   bitwise",
+        "Statistics are estimated anew after averaging weights, or on other data; what is left of the old ones stays in every average.",
+        "PyTorch, nn.BatchNorm1d: reset_running_stats",
+        ("initial_mean", "initial_var"),
     ),
 )

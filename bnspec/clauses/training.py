@@ -1,6 +1,6 @@
 """Training statistics and normalisation: what a training forward pass returns."""
 
-from bnspec.clauses.clause import CHAN, HIGHAM, IOFFE, Clause, specified
+from bnspec.clauses.clause import CHAN, HIGHAM, IOFFE, Clause, asked_too
 
 CLAUSES = (
     Clause(
@@ -53,7 +53,7 @@ CLAUSES = (
         (),
         ("pytorch/pytorch#53691", "PaddlePaddle/Paddle#56100"),
     ),
-    specified(
+    asked_too(
         "training.shift_invariant",
         "MUST",
         "Adding a constant to every value of a channel changes neither y nor dx.",
@@ -63,7 +63,7 @@ CLAUSES = (
         (),
         ("pytorch/pytorch#51102", "BVLC/caffe#3162"),
     ),
-    specified(
+    asked_too(
         "training.scale_equivariant",
         "MUST",
         "Scaling a channel by a, and epsilon by a^2, changes nothing in y but, for negative a, the sign of the normalised value.",
@@ -73,7 +73,7 @@ CLAUSES = (
         (),
         ("apple/coremltools#2821", "flagos-ai/FlagGems#5222"),
     ),
-    specified(
+    asked_too(
         "training.output_moments",
         "MUST",
         "In each channel the mean of y is beta, and its variance is gamma^2 times the share that epsilon leaves.",
@@ -83,7 +83,7 @@ CLAUSES = (
         ("normalising_correction",),
         ("NVIDIA/caffe#279", "RubixML/ML#423"),
     ),
-    specified(
+    asked_too(
         "training.order_of_elements",
         "MUST",
         "The order of a channel's elements does not matter: permuting them permutes y and dx alike and leaves the statistics.",
@@ -92,5 +92,21 @@ CLAUSES = (
         f"{IOFFE}, section 3",
         (),
         ("ROCm/MIOpen#2469",),
+    ),
+    Clause(
+        "training.repeated_batch",
+        "MUST",
+        "A batch that holds every value twice has the statistics of the batch that holds each once.",
+        "y((x, x)) = (y(x), y(x)),   dgamma((x, x)) = 2 * dgamma(x),   mean_B((x, x)) = mean_B(x)   within the bounds of both",
+        "Counts that are kept from another call, blocks that are lost, and divisors that are off by one all depend on the count.",
+        f"{IOFFE}, Algorithm 1",
+    ),
+    Clause(
+        "training.ignores_decay",
+        "MUST",
+        "The results of a training pass do not depend on the decay.",
+        "y, dx, dgamma, dbeta with decay a = those with decay b   within the bounds of both",
+        "A layer that normalises by blended statistics, or that computes the update in the place of the statistics, depends on it.",
+        f"{IOFFE}, Algorithm 1",
     ),
 )

@@ -1,6 +1,18 @@
 """Checks, one file per family of clauses. ``CHECKS`` holds them all; each clause has exactly one."""
 
-from bnspec.conformance.checks import contract, forward, gradients, robustness, scaling, state
+from bnspec.conformance.checks import (
+    contract,
+    derivatives,
+    forward,
+    gradients,
+    life,
+    masks,
+    refusals,
+    relations,
+    robustness,
+    scaling,
+    state,
+)
 from bnspec.conformance.checks.check import Check
 
 CHECKS: tuple[Check, ...] = (
@@ -10,6 +22,11 @@ CHECKS: tuple[Check, ...] = (
     *robustness.CHECKS,
     *scaling.CHECKS,
     *contract.CHECKS,
+    *relations.CHECKS,
+    *derivatives.CHECKS,
+    *life.CHECKS,
+    *refusals.CHECKS,
+    *masks.CHECKS,
 )
 
 __all__ = ["CHECKS", "Check"]

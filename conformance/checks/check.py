@@ -33,6 +33,7 @@ class Check:
         judge: the judgement of a step that ended "ok"; None when nothing there can be judged.
         reads_errors: whether steps that raised are judged, too.
         of_shared: whether it is asked of cases whose parameters share memory with the state; other checks are not.
+        of_refused: whether it is asked of calls that are malformed on purpose, or, None, of these as of others.
     """
 
     clause: str
@@ -41,6 +42,7 @@ class Check:
     domain: Domain
     reads_errors: bool = False
     of_shared: bool = False
+    of_refused: bool | None = False
 
 
 def everywhere(oracle: Oracle, step: Step) -> Mask:
@@ -84,10 +86,7 @@ in_full_precision = only_if(lambda case, step: case.config.dtype not in HALVES)
 
 
 def count_of(case: Case, step: Step) -> int:
-    """Elements per channel of the step's first input."""
+    """Elements per channel of the step's first input; 0 where it takes none."""
+    if not step.inputs:
+        return 0
     return case.arrays[step.inputs[0]].size // max(case.config.channels, 1)
-
-
-def segment_start(case: Case, i: int) -> int:
-    """The step at which the layer of step i was last built."""
-    return max(j for j in range(i + 1) if j == 0 or case.steps[j].fresh)

@@ -6,7 +6,9 @@ from bnspec.case import CALLS, Case, Step
 from bnspec.conformance.checks.check import Check, count_of, everywhere, only_if
 from bnspec.conformance.checks.examination import Examination, Judgement, Mask, law
 
-EVERY = tuple(CALLS)
+EVERY = tuple(call for call, takes in CALLS.items() if takes)
+#: Results shaped like x; all others have a value per channel.
+LIKE_X = ("y", "dx", "x", "along", "by_x", "by_dy")
 
 
 def accepts(exam: Examination, i: int, channels: Mask) -> Judgement | None:
@@ -22,11 +24,11 @@ def shapes(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     case, step, result = exam.case, exam.step(i), exam.result(i)
     like_x = case.arrays[step.inputs[0]].shape if step.inputs else ()
     for name, array in (*result.outputs.items(), *result.after.items()):
-        wanted = like_x if name in ("y", "dx", "x") else (case.config.channels,)
+        wanted = like_x if name in LIKE_X else (case.config.channels,)
         if array.shape != wanted:
             evidence = {"step": i, "call": step.call, "output": name, "expected": str(wanted), "got": str(array.shape)}
             return law(False, f"{name} has shape {array.shape}, expected {wanted}", evidence)
-    if step.call.endswith("_gradients") and case.config.affine:
+    if step.call.endswith("_gradients") and "_some_" not in step.call and exam.built(i).config.affine:
         missing = [n for n in ("dx", "dgamma", "dbeta") if n not in result.outputs]
         if missing:
             return law(False, f"{', '.join(missing)} missing", {"step": i, "call": step.call})
@@ -55,14 +57,20 @@ def reads_before_writing(exam: Examination, i: int, channels: Mask) -> Judgement
 
 def is_ordinary(case: Case, step: Step) -> bool:
     """Whether the counts are ordinary: degenerate ones have clauses of their own."""
+    if not step.inputs:
+        return True
     if step.call == "fit":
         return all(case.arrays[n].size for n in step.inputs)
     return count_of(case, step) > 1 or not step.call.startswith("training")
 
 
+#: What is done with a layer between its calls is accepted like a call.
+LIFE = tuple(call for call, takes in CALLS.items() if not takes)
+
+
 #: contract.completes is judged by the runner: a case that crashed or hung has no results to read.
 CHECKS = (
-    Check("contract.accepts", EVERY, accepts, only_if(is_ordinary), reads_errors=True),
+    Check("contract.accepts", (*EVERY, *LIFE), accepts, only_if(is_ordinary), reads_errors=True),
     Check("contract.shapes", EVERY, shapes, everywhere),
     Check("purity.arguments", EVERY, leaves_arguments, everywhere),
     Check(

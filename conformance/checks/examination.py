@@ -5,6 +5,7 @@ An ``Examination`` answers, for a step: what was expected, and how far off each 
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -60,14 +61,37 @@ class Examination:
         return self.observation.steps[i]
 
     @remembered
+    def seen(self, i: int) -> Oracle:
+        """The oracle of the case as the layer of step i sees it: with what it was given, and what it has been told since."""
+        return self.oracle.overridden(self.case.overrides(i, lambda j: self.result(j).status == "ok"))
+
+    def built(self, i: int) -> Case:
+        """The case as the layer of step i sees it."""
+        return self.seen(i).case
+
+    @remembered
+    def frozen(self, i: int) -> bool:
+        """Whether the layer of step i has been marked as not trainable."""
+        return self.case.told(i, lambda j: self.result(j).status == "ok")[1]
+
+    @remembered
     def expected(self, i: int) -> Mapping[str, Expected]:
-        """What the step must give, for the state it was observed to meet."""
+        """What the step must give, for the state it was observed to meet. Nothing, where the profile leaves it open."""
         before: Mapping[str, np.ndarray] = self.result(i).before
-        if self.case.subject == "input_norm" and self.step(i).call != "fit":
+        step = self.step(i)
+        if self.case.subject == "input_norm" and step.call != "fit":
             before = self.fitted(i)
-        if self.step(i).call != "fit" and not before:
+        if step.refused or not step.inputs or (step.call != "fit" and not before):
             return {}
-        return self.oracle.expect(self.step(i), before, self.profile)
+        if self.frozen(i) and step.call.startswith("training"):
+            if self.profile.frozen_gradients == "unspecified" or "_masked" in step.call:
+                return {}
+            if self.profile.frozen_gradients == "constants":
+                step = dataclasses.replace(step, call=step.call.replace("training", "inference"))
+        answers = self.seen(i).expect(step, before, self.profile)
+        if self.frozen(i):  # whether a frozen layer's own parameters still have gradients is the framework's affair
+            answers = {n: a for n, a in answers.items() if n not in ("dgamma", "dbeta", "by_gamma")}
+        return answers
 
     def fitted(self, i: int) -> Mapping[str, np.ndarray]:
         """The statistics of the last fit before step i, as observed; empty when there is none."""
@@ -114,7 +138,7 @@ class Examination:
         # a ratio of -1 stands for elements of which nothing is said
         visible = np.where(np.isnan(ratios), -1.0, ratios)
         if channels is not None:
-            visible = np.where(self.spread(channels, ratios.shape), visible, -1.0)
+            visible = np.where(self.spread(channels, ratios.shape, i), visible, -1.0)
         flat = int(visible.argmax())
         ratio = float(visible.reshape(-1)[flat])
         return None if ratio < 0.0 else (ratio, tuple(int(k) for k in np.unravel_index(flat, visible.shape)))
@@ -134,15 +158,15 @@ class Examination:
             "bound": repr(float(expected.bounds[tier][index])),
         }
 
-    def spread(self, channels: Mask, shape: tuple[int, ...]) -> np.ndarray:
-        """A channel mask broadcast to the shape of an output."""
+    def spread(self, channels: Mask, shape: tuple[int, ...], i: int) -> np.ndarray:
+        """A channel mask broadcast to the shape of an output of step i."""
         if len(shape) == 1:
             return channels
-        return np.broadcast_to(channels.reshape(self.case.config.channel_shape), shape)
+        return np.broadcast_to(channels.reshape(self.built(i).config.channel_shape), shape)
 
     def finite_channels(self, i: int) -> Mask:
         """The channels in which all inputs of the step are finite."""
-        return finite_channels(self.case, self.step(i).inputs)
+        return finite_channels(self.built(i), self.step(i).inputs)
 
 
 def finite_channels(case: Case, names: tuple[str, ...]) -> Mask:

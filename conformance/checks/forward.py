@@ -54,7 +54,7 @@ def ignores_running_state(exam: Examination, i: int, channels: Mask) -> Judgemen
     first = exam.step(i).inputs[0]
     j = earlier(exam, i, lambda j: exam.step(j).call in TRAINING and exam.step(j).inputs[0] == first)
     expected = exam.expected(i).get("y")
-    if j is None or expected is None or same_state(exam, i, j):
+    if j is None or expected is None or same_state(exam, i, j) or not same_layer(exam, i, j) or exam.frozen(i):
         return None
     a, b = exam.result(i).outputs["y"], exam.result(j).outputs["y"]
     if a.shape != b.shape:
@@ -62,13 +62,20 @@ def ignores_running_state(exam: Examination, i: int, channels: Mask) -> Judgemen
     with np.errstate(invalid="ignore", divide="ignore"):
         difference, bound = np.abs(a.astype(np.float64) - b.astype(np.float64)), 2.0 * expected.bounds["permissive"]
         ratio = np.where(difference == 0.0, 0.0, difference / bound)
-    ratio = np.where(np.isfinite(bound) & exam.spread(exam.finite_channels(i), ratio.shape), ratio, np.nan)
+    ratio = np.where(np.isfinite(bound) & exam.spread(exam.finite_channels(i), ratio.shape, i), ratio, np.nan)
     if np.isnan(ratio).all():
         return None
     index = np.unravel_index(int(np.nanargmax(ratio)), ratio.shape)
     evidence = {"step": i, "call": exam.step(i).call, "output": "y", "index": [int(k) for k in index]}
     evidence.update(expected=repr(float(b[index])), got=repr(float(a[index])), bound=repr(float(bound[index])))
     return Judgement(float(ratio[index]), evidence, f"y differs from step {j}'s, of the same x")
+
+
+def same_layer(exam: Examination, i: int, j: int) -> bool:
+    """Whether the layers of both steps were given and told the same, and may use the same threads."""
+    starts = [exam.step(exam.case.built_at(n)) for n in (i, j)]
+    alike = exam.seen(i) is exam.seen(j) and exam.frozen(i) == exam.frozen(j)
+    return alike and starts[0].option("threads") == starts[1].option("threads")
 
 
 def same_state(exam: Examination, i: int, j: int) -> bool:
@@ -96,8 +103,9 @@ def ordinary_size(oracle: Oracle, step: Step) -> Mask:
 
 def finite_results(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     """No NaN and no infinity where the exact result is comfortably inside the range."""
-    units = units_of(exam.profile, exam.case.config.dtype, exam.case.config.parameter_dtype)
-    batch = exam.oracle.batch(exam.step(i).inputs[0], exam.case.config.epsilon)
+    config = exam.built(i).config
+    units = units_of(exam.profile, config.dtype, config.parameter_dtype)
+    batch = exam.seen(i).batch(exam.step(i).inputs[0], config.epsilon)
     if (batch.mean_square * batch.count > units.statistics.largest / 4.0).any():
         return None
     judged = False
@@ -106,7 +114,7 @@ def finite_results(exam: Examination, i: int, channels: Mask) -> Judgement | Non
         if got is None or got.shape != expected.value.shape:
             continue
         limit = min(PRECISIONS[_stored(exam, name)].largest, units.statistics.largest) / 1024.0
-        inside = (np.abs(double(expected.value)) < limit) & exam.spread(channels, got.shape)
+        inside = (np.abs(double(expected.value)) < limit) & exam.spread(channels, got.shape, i)
         if name.startswith("running_"):
             inside &= np.isfinite(exam.result(i).before[name].astype(np.float64))
         judged |= bool(inside.any())
@@ -129,6 +137,7 @@ def repeatable(exam: Examination, i: int, channels: Mask) -> Judgement | None:
             exam.step(j).call == exam.step(i).call
             and exam.step(j).inputs == exam.step(i).inputs
             and same_state(exam, i, j)
+            and same_layer(exam, i, j)
         )
 
     j = earlier(exam, i, alike)
@@ -156,7 +165,7 @@ def bits_of_part(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     whole_name, _, rows = exam.step(i).inputs[0][:-1].partition("[")
     begin, end = (int(k) for k in rows.split(":"))
     j = earlier(exam, i, lambda j: exam.step(j).call == "inference" and exam.step(j).inputs == (whole_name,))
-    if j is None or not same_state(exam, i, j):
+    if j is None or not same_state(exam, i, j) or not same_layer(exam, i, j):
         return None
     part, whole = exam.result(i).outputs["y"], exam.result(j).outputs["y"]
     holds = same_bits(part, np.ascontiguousarray(whole[begin:end]))
@@ -180,9 +189,9 @@ def gives_beta(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     ratios = exam.ratios(i, "y", "lenient")
     if ratios is None:
         return None
-    y, config = exam.result(i).outputs["y"], exam.case.config
-    beta = exam.case.arrays["beta"].astype(y.dtype).reshape(config.channel_shape)
-    asked = exam.spread(channels, y.shape) & ~np.isnan(ratios)
+    y, config = exam.result(i).outputs["y"], exam.built(i).config
+    beta = exam.built(i).arrays["beta"].astype(y.dtype).reshape(config.channel_shape)
+    asked = exam.spread(channels, y.shape, i) & ~np.isnan(ratios)
     if not asked.any() or y.shape != exam.case.arrays[exam.step(i).inputs[0]].shape:
         return None
     wrong = asked & (y != beta)

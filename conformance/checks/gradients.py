@@ -7,7 +7,7 @@ import numpy as np
 from bnspec.case import Step
 from bnspec.conformance.checks.check import Check, count_of, earlier, everywhere, in_full_precision, within
 from bnspec.conformance.checks.examination import Examination, Judgement, Mask, law, same_bits
-from bnspec.conformance.checks.forward import same_state
+from bnspec.conformance.checks.forward import same_layer, same_state
 from bnspec.oracle import Oracle
 
 FORWARD_BACKWARD = ("training_gradients",)
@@ -31,7 +31,10 @@ def forward_agrees(exam: Examination, i: int, channels: Mask) -> Judgement | Non
         exam,
         i,
         lambda j: (
-            exam.step(j).call == plain and exam.step(j).inputs[0] == exam.step(i).inputs[0] and same_state(exam, i, j)
+            exam.step(j).call == plain
+            and exam.step(j).inputs[0] == exam.step(i).inputs[0]
+            and same_state(exam, i, j)
+            and same_layer(exam, i, j)
         ),
     )
     if j is None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from bnspec.buffers import dtype_of
 from bnspec.case import Case, Step
 from bnspec.conformance.checks.check import INFERENCE, TRAINING, Check, count_of, everywhere, only_if, within
 from bnspec.conformance.checks.examination import Examination, Judgement, Mask, finite_channels, law
 from bnspec.oracle import Oracle
+from bnspec.precision import PRECISIONS
 from bnspec.profiles import HALVES
 
 ALL = ("y", "dx", "dgamma", "dbeta", "running_mean", "running_var")
@@ -56,10 +58,12 @@ def nan_channels(oracle: Oracle, step: Step) -> Mask:
 
 def nan_is_shown(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     """y is NaN all over the channels that hold a NaN or an infinity."""
+    if exam.frozen(i):
+        return None
     y = exam.result(i).outputs["y"]
     if y.shape != exam.case.arrays[exam.step(i).inputs[0]].shape:
         return None
-    hidden = exam.spread(channels, y.shape) & ~np.isnan(y.astype(np.float64))
+    hidden = exam.spread(channels, y.shape, i) & ~np.isnan(y.astype(np.float64))
     if not hidden.any():
         return law(True, "", {})
     index = tuple(int(k[0]) for k in np.nonzero(hidden))
@@ -69,7 +73,7 @@ def nan_is_shown(exam: Examination, i: int, channels: Mask) -> Judgement | None:
 
 def keeps_dtypes(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     """Results have the declared dtypes."""
-    config, result = exam.case.config, exam.result(i)
+    config, result = exam.built(i).config, exam.result(i)
     data = config.dtype
     if exam.profile.output_dtype == "promoted" and data in HALVES:
         data = config.parameter_dtype
@@ -131,6 +135,99 @@ def one_value(oracle: Oracle, step: Step) -> Mask:
     return finite_channels(oracle.case, step.inputs) & asked
 
 
+def constant_in_batch(oracle: Oracle, step: Step) -> Mask:
+    """Channels with one finite value, more than once, in x."""
+    case = oracle.case
+    x = case.arrays[step.inputs[0]].astype(np.float64)
+    if count_of(case, step) < 2 or not x.size or case.config.epsilon <= 0.0:
+        return np.zeros(case.config.channels, bool)
+    with np.errstate(invalid="ignore"):
+        return np.asarray((np.ptp(x, axis=case.config.reduce_axes) == 0.0) & finite_channels(case, step.inputs))
+
+
+def nothing_of_nothing(exam: Examination, i: int, channels: Mask) -> Judgement | None:
+    """The gradients of an empty batch: dgamma and dbeta are 0."""
+    for name in ("dgamma", "dbeta"):
+        got = exam.got(i, name)
+        if got is not None and (got.astype(np.float64) != 0.0).any():
+            k = int(np.nonzero(got.astype(np.float64) != 0.0)[0][0])
+            evidence = {"step": i, "call": exam.step(i).call, "output": name, "index": [k], "expected": "0.0"}
+            return law(False, f"{name} is {got[k]}", {**evidence, "got": repr(float(got[k]))})
+    return law(True, "", {})
+
+
+def squares_overflow(oracle: Oracle, step: Step) -> Mask:
+    """Channels of finite values whose squares leave the range of x's dtype, with a gamma that is not 0."""
+    case, config = oracle.case, oracle.case.config
+    if count_of(case, step) < 2:
+        return np.zeros(config.channels, bool)
+    batch = oracle.batch(step.inputs[0], config.epsilon)
+    with np.errstate(all="ignore"):
+        beyond = (np.square(batch.spread) > PRECISIONS[config.dtype].largest).reshape(-1)
+    gamma = case.arrays.get("gamma", np.ones(config.channels)).astype(np.float64)
+    return np.asarray(beyond & (gamma != 0.0) & finite_channels(case, step.inputs))
+
+
+def not_beta(exam: Examination, i: int, channels: Mask) -> Judgement | None:
+    """The channel is not beta all over: some normalised value of a channel that is not constant has at least the size 1."""
+    y, config = exam.result(i).outputs["y"], exam.built(i).config
+    if y.shape != exam.case.arrays[exam.step(i).inputs[0]].shape:
+        return None
+    beta = exam.built(i).arrays.get("beta", np.zeros(config.channels)).astype(y.dtype).reshape(config.channel_shape)
+    lost = np.asarray((y == beta).all(axis=config.reduce_axes)) & channels
+    if not lost.any():
+        return law(True, "", {})
+    c = int(np.nonzero(lost)[0][0])
+    return law(
+        False, f"y is beta all over channel {c}", {"step": i, "call": exam.step(i).call, "output": "y", "channel": c}
+    )
+
+
+def stays_poisoned(exam: Examination, i: int, channels: Mask) -> Judgement | None:
+    """Statistics that are NaN stay NaN under a training step."""
+    before, after = exam.result(i).before, exam.result(i).after
+    for name in ("running_mean", "running_var"):
+        poisoned = np.isnan(before[name].astype(np.float64))
+        if poisoned.any() and after[name].shape == before[name].shape:
+            healed = poisoned & ~np.isnan(after[name].astype(np.float64))
+            evidence = {"step": i, "call": exam.step(i).call, "output": name, "expected": "nan"}
+            if healed.any():
+                k = int(np.nonzero(healed)[0][0])
+                evidence.update(index=[k], got=repr(float(after[name][k])))
+                return law(False, f"{name}[{k}] was NaN and is {after[name][k]}", evidence)
+            return law(True, "", {})
+    return None
+
+
+def negative_sum(oracle: Oracle, step: Step) -> Mask:
+    """Channels whose running variance plus epsilon is below 0, with a gamma that is not 0 and finite inputs."""
+    case, config = oracle.case, oracle.case.config
+    total = case.arrays["running_var"].astype(np.float64) + config.epsilon
+    gamma = case.arrays.get("gamma", np.ones(config.channels)).astype(np.float64)
+    return np.asarray((total < 0.0) & (gamma != 0.0) & finite_channels(case, step.inputs)) & (count_of(case, step) > 0)
+
+
+def negative_is_shown(exam: Examination, i: int, channels: Mask) -> Judgement | None:
+    """y is NaN all over the channels whose variance is negative, or the call raised."""
+    if exam.result(i).status == "error":
+        return law(True, "", {})
+    met = exam.result(i).before["running_var"]
+    if met.tobytes() != exam.built(i).arrays["running_var"].tobytes():
+        return None  # a training step came between
+    return nan_is_shown(exam, i, channels)
+
+
+def beyond_half(oracle: Oracle, step: Step) -> Mask:
+    """Channels whose float32 running variance is infinite or 0 in x's half precision."""
+    case = oracle.case
+    if case.config.dtype not in HALVES or case.config.parameter_dtype == case.config.dtype:
+        return np.zeros(case.config.channels, bool)
+    with np.errstate(over="ignore"):
+        var = case.arrays["running_var"].astype(np.float64)
+        narrow = case.arrays["running_var"].astype(dtype_of(case.config.dtype)).astype(np.float64)
+    return np.asarray((var > 0.0) & (np.isinf(narrow) | (narrow == 0.0)))
+
+
 CHECKS = (
     within("layout.strides", CALLS, ALL, only_if(has_view)),
     within("layout.axis", CALLS, ALL, only_if(has_unusual_axis)),
@@ -148,4 +245,16 @@ CHECKS = (
     within("special.channels_are_isolated", CALLS, ALL, poisoned),
     Check("special.nan_is_not_hidden", TRAINING, nan_is_shown, nan_channels),
     Check("special.infinity_is_not_hidden", TRAINING, nan_is_shown, infinite_channels),
+    within("degenerate.constant_channel", TRAINING, ("y", "dx", "dgamma"), constant_in_batch),
+    within("degenerate.gradients_of_count_one", ("training_gradients",), ("y", "dx", "dgamma"), one_value),
+    Check(
+        "degenerate.gradients_of_empty_batch",
+        ("training_gradients", "inference_gradients"),
+        nothing_of_nothing,
+        only_if(lambda case, step: count_of(case, step) == 0),
+    ),
+    Check("special.overflow_is_not_finite", TRAINING, not_beta, squares_overflow),
+    Check("special.poisoned_state", TRAINING, stays_poisoned, everywhere),
+    Check("special.negative_variance_is_shown", INFERENCE, negative_is_shown, negative_sum, reads_errors=True),
+    within("dtype.parameters_are_not_narrowed", INFERENCE, ("y",), beyond_half, tier="permissive"),
 )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from bnspec.bounds import transform_error
 from bnspec.case import Case, Step
 from bnspec.conformance.checks.check import Check, earlier, everywhere, only_if, within
 from bnspec.conformance.checks.examination import Examination, Judgement, Mask, law, same_bits
 from bnspec.oracle import Oracle
+from bnspec.precision import units_of
 
 
 def constant_features(oracle: Oracle, step: Step) -> Mask:
@@ -22,7 +24,7 @@ def constant_features(oracle: Oracle, step: Step) -> Mask:
 def finite_on_constants(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     """The transform is finite on constant features, and not of noise: at the training value it is at most 1 in size."""
     y = exam.result(i).outputs["y"]
-    asked = exam.spread(channels, y.shape)
+    asked = exam.spread(channels, y.shape, i)
     values = np.where(asked, np.abs(y.astype(np.float64)), 0.0)
     evidence = {"step": i, "call": "transform", "output": "y"}
     if not np.isfinite(values).all():
@@ -44,8 +46,8 @@ def same_again(exam: Examination, i: int, channels: Mask) -> Judgement | None:
 
 
 def has_empty(case: Case, step: Step) -> bool:
-    """Whether a chunk of the fit has no rows."""
-    return step.call == "fit" and any(not case.arrays[n].size for n in step.inputs)
+    """Whether a chunk of the fit has no rows, and another has."""
+    return step.call == "fit" and any(not case.arrays[n].size for n in step.inputs) and not no_rows(case, step)
 
 
 def ignores_empty_chunks(exam: Examination, i: int, channels: Mask) -> Judgement | None:
@@ -54,6 +56,80 @@ def ignores_empty_chunks(exam: Examination, i: int, channels: Mask) -> Judgement
     if result.status == "error":
         return law(False, f"raised {result.message}", {"step": i, "call": "fit"})
     return exam.within(i, ("mean", "var"))
+
+
+def in_other_units(exam: Examination, i: int, channels: Mask) -> Judgement | None:
+    """Fitted and transformed in units k times smaller, the values are those of the first transform, but for k's sign."""
+    word, _, number = str(exam.step(i).option("relation", "")).partition(":")
+    j = earlier(exam, i, lambda j: exam.step(j).call == "transform" and exam.step(j).inputs == ("x",))
+    if word != "units" or j is None:
+        return None
+    sign = np.sign(float(number))
+    got, base = exam.result(i).outputs["y"], sign * exam.result(j).outputs["y"].astype(np.float64)
+    a, b = (exam.case.arrays[exam.step(n).inputs[0]].astype(np.float64) for n in (i, j))
+    ours, theirs = exam.expected(i).get("y"), exam.expected(j).get("y")
+    if ours is None or theirs is None or got.shape != base.shape or not np.array_equal(a, b * float(number)):
+        return None
+    with np.errstate(all="ignore"):
+        limit = ours.bounds["lenient"] + theirs.bounds["lenient"]
+        limit = limit + _through_fit(exam, i, ours.rounded) + _through_fit(exam, j, theirs.rounded)
+        error = np.abs(got.astype(np.float64) - base)
+        ratio = np.where(error == 0.0, 0.0, error / limit)
+    said = np.isfinite(limit) & ~np.isnan(ours.bounds["lenient"]) & ~np.isnan(theirs.bounds["lenient"])
+    if not said.any():
+        return None
+    ratio = np.where(said & ~np.isnan(ratio), ratio, 0.0)
+    index = tuple(int(n) for n in np.unravel_index(int(ratio.argmax()), ratio.shape))
+    evidence = {"step": i, "call": "transform", "output": "y", "index": list(index), "bound": repr(float(limit[index]))}
+    evidence.update(expected=repr(float(base[index])), got=repr(float(got[index])))
+    return Judgement(float(ratio[index]), evidence, f"y differs from step {j}'s, of the same data in other units")
+
+
+def _through_fit(exam: Examination, i: int, y: np.ndarray) -> np.ndarray:
+    """What errors of the fit before step i, within their bounds, make of the exact transform y by its statistics.
+
+    |dy| <= E_mean / std / (1 - r) + |y| r,   r = E_var / var <= 1/2;   infinite beyond
+    """
+    fit = max(k for k in range(i) if exam.step(k).call == "fit")
+    shape, expected = exam.case.config.channel_shape, exam.expected(fit)
+    mean, var = (expected[n].bounds["lenient"].reshape(shape) for n in ("mean", "var"))
+    exact = expected["var"].rounded.reshape(shape)
+    r = var / exact
+    through = mean / np.sqrt(exact) / (1.0 - r) + np.abs(y) * r
+    return np.where(r <= 0.5, through, np.inf)
+
+
+def constants_keep_their_unit(exam: Examination, i: int, channels: Mask) -> Judgement | None:
+    """On features that are constant in the training set, the transform of other data is x - mean, to the last digit but two."""
+    y, fitted = exam.result(i).outputs["y"].astype(np.float64), exam.fitted(i)
+    if exam.step(i).inputs == ("x",) or "mean" not in fitted:
+        return None
+    config = exam.case.config
+    x = exam.case.arrays[exam.step(i).inputs[0]].astype(np.float64)
+    mean = fitted["mean"].astype(np.float64).reshape(config.channel_shape)
+    units = units_of(exam.profile, config.dtype, config.parameter_dtype)
+    bound = transform_error((np.abs(x), np.abs(mean), np.ones_like(mean), np.abs(x - mean)), units)
+    ratio = np.where(exam.spread(channels, y.shape, i), np.abs(y - (x - mean)) / bound, 0.0)
+    ratio = np.where(np.isnan(ratio), np.inf, ratio)
+    index = tuple(int(n) for n in np.unravel_index(int(ratio.argmax()), ratio.shape))
+    evidence = {"step": i, "call": "transform", "output": "y", "index": list(index), "bound": repr(float(bound[index]))}
+    evidence.update(expected=repr(float((x - mean)[index])), got=repr(float(y[index])))
+    return Judgement(float(ratio[index]), evidence, "a constant feature is scaled by something else than 1")
+
+
+def nothing_learnt(exam: Examination, i: int, channels: Mask) -> Judgement | None:
+    """A fit without rows raises, or leaves statistics that are not finite: no mean of 0 and variance of 1 by default."""
+    result = exam.result(i)
+    if result.status == "error":
+        return law(True, "", {})
+    finite = [n for n in ("mean", "var") if np.isfinite(result.outputs[n].astype(np.float64)).all()]
+    evidence = {"step": i, "call": "fit", "output": "mean"}
+    return law(len(finite) < 2, "fitted on nothing, and has statistics", evidence)
+
+
+def no_rows(case: Case, step: Step) -> bool:
+    """Whether no chunk of the fit has a row."""
+    return all(case.arrays[n].size == 0 for n in step.inputs)
 
 
 whole = only_if(lambda case, step: len(step.inputs) == 1)
@@ -68,5 +144,15 @@ CHECKS = (
     within("input.transform", ("transform",), ("y",)),
     within("input.inverse", ("inverse",), ("x",)),
     Check("input.constant_feature_is_finite", ("transform",), finite_on_constants, constant_features),
+    within(
+        "input.merge_in_any_order",
+        ("fit",),
+        ("mean", "var"),
+        only_if(lambda case, step: step.option("relation") == "reordered" and not has_empty(case, step)),
+    ),
+    Check("input.units_do_not_matter", ("transform",), in_other_units, everywhere),
+    within("input.unseen_data", ("transform",), ("y",), only_if(lambda case, step: step.inputs == ("far",))),
+    Check("input.constant_feature_keeps_its_unit", ("transform",), constants_keep_their_unit, constant_features),
+    Check("input.nothing_to_fit", ("fit",), nothing_learnt, only_if(no_rows), reads_errors=True),
     Check("input.keeps_statistics", ("transform",), same_again, everywhere),
 )

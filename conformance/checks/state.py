@@ -13,7 +13,6 @@ from bnspec.conformance.checks.check import (
     everywhere,
     in_full_precision,
     only_if,
-    segment_start,
     within,
 )
 from bnspec.conformance.checks.examination import Examination, Judgement, Mask, law, same_bits
@@ -24,7 +23,7 @@ STATE = ("running_mean", "running_var")
 
 def moved_before(exam: Examination, i: int) -> int:
     """How many training steps the layer of step i has taken before."""
-    start = segment_start(exam.case, i)
+    start = exam.case.built_at(i)
     return sum(exam.step(j).call in TRAINING and exam.result(j).status == "ok" for j in range(start, i))
 
 
@@ -73,6 +72,21 @@ def not_negative(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     return law(False, f"running_var is {new[k]}", evidence)
 
 
+def seen_from_outside(exam: Examination, i: int, channels: Mask) -> Judgement | None:
+    """What is read before a call is what was read after the one before: reading has no effect, and nothing is deferred."""
+    if i == exam.case.built_at(i) or exam.step(i).call == "swap":
+        return None
+    left, met = exam.result(i - 1).after, exam.result(i).before
+    if exam.result(i - 1).status != "ok" or not left or not met:
+        return None
+    for name in STATE:
+        if not same_bits(met[name], left[name]):
+            return law(
+                False, f"{name} changed between two calls", {"step": i, "call": exam.step(i).call, "output": name}
+            )
+    return law(True, "", {})
+
+
 def finite_batch(oracle: Oracle, step: Step) -> Mask:
     """Channels whose values are all finite, of a batch that is not empty."""
     x = oracle.case.arrays[step.inputs[0]].astype(np.float64)
@@ -90,6 +104,7 @@ CHECKS = (
     within("running.decay_one_keeps", TRAINING, STATE, only_if(lambda case, step: case.config.decay == 1.0)),
     within("running.decay_zero_replaces", TRAINING, STATE, only_if(lambda case, step: case.config.decay == 0.0)),
     Check("running.var_not_negative", TRAINING, not_negative, finite_batch),
+    Check("state.is_visible_after_each_step", (*TRAINING, *INFERENCE), seen_from_outside, everywhere),
     Check("inference.keeps_state", INFERENCE, keeps_state, everywhere),
     Check("inference.follows_training", INFERENCE, follows_training, everywhere),
 )

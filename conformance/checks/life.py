@@ -1,0 +1,132 @@
+"""Checks of what is done with a layer between its calls: saved, copied, reset, frozen, told another decay."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from bnspec.arithmetic import double
+from bnspec.conformance.checks.check import TRAINING, Check, everywhere
+from bnspec.conformance.checks.examination import Examination, Judgement, Mask, law, same_bits
+from bnspec.conformance.checks.state import STATE, keeps_state
+
+#: Calls that move the running statistics of a layer that is not frozen.
+MOVING = (*TRAINING, "training_second_order", "training_tangent", "training_some_gradients")
+
+
+def copied(exam: Examination, i: int, channels: Mask) -> Judgement | None:
+    """A copy has its original's state; an original that is met again has the state that it was left with."""
+    if exam.step(i).call == "clone":
+        return keeps_state(exam, i, channels)
+    away = set_aside(exam, i)
+    if away is None:
+        return None
+    for name in STATE:
+        left, met = exam.result(away).after.get(name), exam.result(i).after.get(name)
+        if left is not None and met is not None and not same_bits(met, left):
+            k = int(np.nonzero(met != left)[0][0]) if met.shape == left.shape and (met != left).any() else 0
+            evidence = {"step": i, "call": exam.step(i).call, "output": name, "index": [k]}
+            evidence.update(expected=repr(float(left[k])), got=repr(float(met[k])))
+            return law(False, f"{name} changed while the other layer was used", evidence)
+    return law(True, "", {})
+
+
+def set_aside(exam: Examination, i: int) -> int | None:
+    """The last step on the layer that step i, a swap, takes up again; None where its state then is not known."""
+    start, away = exam.case.built_at(i), None
+    for j in range(start + 1, i):
+        if exam.result(j).status != "ok":
+            return None
+        if exam.step(j).call in ("clone", "swap"):
+            away = j - 1  # the layer in use until then
+    return away
+
+
+def initial_again(exam: Examination, i: int, channels: Mask) -> Judgement | None:
+    """The state after a reset is that of a new layer."""
+    return _is_initial(exam, i, exam.result(i).after)
+
+
+def begins_as_declared(exam: Examination, i: int, channels: Mask) -> Judgement | None:
+    """A new layer's state is the declared one, and inference by it is defined."""
+    if i != exam.case.built_at(i) or not exam.step(i).option("initial"):
+        return None
+    said = _is_initial(exam, i, exam.result(i).before)
+    return said if said is not None and not said.holds else exam.within(i, ("y",))
+
+
+def _is_initial(exam: Examination, i: int, state: object) -> Judgement | None:
+    assert isinstance(state, dict)
+    wanted = {"running_mean": exam.profile.initial_mean, "running_var": exam.profile.initial_var}
+    for name, value in wanted.items():
+        wide = state[name].astype(np.float64)
+        if wide.size and not (wide == value).all():
+            k = int(np.nonzero(wide != value)[0][0])
+            evidence = {"step": i, "call": exam.step(i).call, "output": name, "index": [k]}
+            return law(
+                False, f"{name} is {wide[k]}", {**evidence, "expected": repr(value), "got": repr(float(wide[k]))}
+            )
+    return law(True, "", {})
+
+
+def frozen(exam: Examination, i: int, channels: Mask) -> Judgement | None:
+    """A frozen layer's training pass is what the profile says that it is."""
+    return exam.within(i, ("y", "dx", *STATE)) if exam.frozen(i) else None
+
+
+def told(exam: Examination, i: int, channels: Mask) -> Judgement | None:
+    """A step after the decay was changed moves the state by the new one."""
+    decay, frozen = exam.case.told(i, lambda j: exam.result(j).status == "ok")
+    return exam.within(i, STATE) if decay is not None and not frozen else None
+
+
+def unrolled(exam: Examination, i: int, channels: Mask) -> Judgement | None:
+    """The state after t steps, from the state before the first, by the exact statistics of every batch.
+
+    With e the exact chain and o what was observed:  e_t = exact(o_{t-1}) + decay (e_{t-1} - o_{t-1}),  and the bounds add up the
+    same way:  b_t = bound_t + decay b_{t-1}.
+    """
+    start = exam.case.built_at(i)
+    moving = [j for j in range(start, i + 1) if exam.step(j).call in MOVING]
+    plain = all(exam.step(j).call in (*MOVING, "inference", "inference_gradients") for j in range(start, i + 1))
+    if len(moving) < 2 or moving[-1] != i or not plain or any(exam.result(j).status != "ok" for j in moving):
+        return None
+    decay, worst = exam.built(i).config.decay, None
+    for name in STATE:
+        off, limit = np.zeros(exam.built(i).config.channels), np.zeros(exam.built(i).config.channels)
+        for j in moving:
+            expected, got = exam.expected(j).get(name), exam.got(j, name)
+            if expected is None or got is None or got.shape != limit.shape:
+                break
+            with np.errstate(all="ignore"):
+                off = got.astype(np.float64) - double(expected.value) + decay * off
+                limit = expected.bounds["lenient"] + decay * limit
+        else:
+            with np.errstate(all="ignore"):
+                ratio = np.where(off == 0.0, 0.0, np.abs(off) / limit)
+                ratio = np.where(np.isfinite(limit), np.where(np.isnan(ratio), math.inf, ratio), -1.0)
+            if ratio.size and ratio.max() >= 0.0 and (worst is None or ratio.max() > worst.ratio):
+                k = int(ratio.argmax())
+                evidence = {
+                    "step": i,
+                    "call": exam.step(i).call,
+                    "output": name,
+                    "channel": k,
+                    "bound": repr(float(limit[k])),
+                }
+                worst = Judgement(
+                    float(ratio[k]), evidence, f"{name}[{k}] is off by {off[k]:.3g} after {len(moving)} steps"
+                )
+    return worst
+
+
+CHECKS = (
+    Check("state.snapshot_continues", ("save_restore",), keeps_state, everywhere),
+    Check("state.copy_is_independent", ("clone", "swap"), copied, everywhere),
+    Check("state.reset_restores_the_beginning", ("reset",), initial_again, everywhere),
+    Check("running.initial_state", ("inference",), begins_as_declared, everywhere),
+    Check("gradient.frozen_statistics", TRAINING, frozen, everywhere),
+    Check("running.new_decay_takes_effect", TRAINING, told, everywhere),
+    Check("running.unrolled", TRAINING, unrolled, everywhere),
+)

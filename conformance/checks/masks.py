@@ -1,0 +1,55 @@
+"""Checks of the family mask: batches of which only some elements count."""
+
+from __future__ import annotations
+
+from bnspec.case import Case, Step
+from bnspec.conformance.checks.check import Check, everywhere, only_if, within
+from bnspec.conformance.checks.examination import Examination, Judgement, Mask, law, same_bits
+
+MASKED = ("training_masked", "training_masked_gradients")
+STATE = ("running_mean", "running_var")
+
+
+def padding_is_inert(exam: Examination, i: int, channels: Mask) -> Judgement | None:
+    """With other values in the padding, y where the mask keeps and the state after have the same bits."""
+    first = next(
+        (
+            j
+            for j in range(i)
+            if exam.step(j).call == exam.step(i).call and exam.step(j).inputs[-1:] == exam.step(i).inputs[-1:]
+        ),
+        None,
+    )
+    if first is None or exam.step(first).inputs == exam.step(i).inputs or exam.result(first).status != "ok":
+        return None
+    mask = exam.case.arrays["mask"].astype(bool)
+    pairs = [(n, exam.got(i, n), exam.got(first, n)) for n in ("y", *STATE)]
+    for name, got, base in pairs:
+        if got is None or base is None or got.shape != base.shape:
+            continue
+        a, b = (
+            v[mask.repeat(v.shape[exam.built(i).config.channel_axis], exam.built(i).config.channel_axis)]
+            if name == "y"
+            else v
+            for v in (got, base)
+        )
+        if not same_bits(a, b):
+            return law(
+                False,
+                f"{name} differs from step {first}'s, with other padding",
+                {"step": i, "call": exam.step(i).call, "output": name},
+            )
+    return law(True, "", {})
+
+
+def is_broadcast(case: Case, step: Step) -> bool:
+    """Whether several elements stand behind one entry of the mask's shape without its last axes of extent 1."""
+    return case.config.rank > 2
+
+
+CHECKS = (
+    within("mask.equals_compaction", MASKED, ("y", *STATE)),
+    Check("mask.padding_is_inert", MASKED, padding_is_inert, everywhere),
+    within("mask.counts_elements", MASKED, STATE, only_if(is_broadcast)),
+    within("mask.gradients", ("training_masked_gradients",), ("dx", "dgamma", "dbeta")),
+)

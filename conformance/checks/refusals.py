@@ -1,0 +1,53 @@
+"""Checks of the family errors: calls that are malformed on purpose, and what a refusal leaves behind."""
+
+from __future__ import annotations
+
+from bnspec.case import Case, Step
+from bnspec.conformance.checks.check import TRAINING, Check, count_of, only_if
+from bnspec.conformance.checks.examination import Examination, Judgement, Mask, law
+from bnspec.conformance.checks.state import STATE, keeps_state
+
+CALLS = ("training", "inference", "training_gradients", "inference_gradients")
+
+
+def refused(exam: Examination, i: int, channels: Mask) -> Judgement | None:
+    """The call ended with an error."""
+    text = f"{exam.step(i).call}({', '.join(exam.step(i).inputs)}) computed a result"
+    return law(exam.result(i).status == "error", text, {"step": i, "call": exam.step(i).call})
+
+
+def wrong_parameters(case: Case, step: Step) -> bool:
+    """Whether the layer was built from parameters of another length."""
+    return any(name in ("gamma", "beta", *STATE) for name, _ in step.options)
+
+
+def wrong_data(case: Case, step: Step) -> bool:
+    """Whether it is x or dy that is malformed."""
+    return not wrong_parameters(case, step)
+
+
+def left_alone(exam: Examination, i: int, channels: Mask) -> Judgement | None:
+    """The state after a call that raised is the state before it, where both could be read."""
+    before, after = exam.result(i).before, exam.result(i).after
+    if exam.result(i).status != "error" or not all(n in before and n in after for n in STATE):
+        return None
+    return keeps_state(exam, i, channels)
+
+
+def stops_before_its_step(case: Case, step: Step) -> bool:
+    """Whether what is wrong can be seen before anything is computed: with a wrong dy the forward pass is done already."""
+    return step.call == "training" and (step.refused or count_of(case, step) <= 1)
+
+
+CHECKS = (
+    Check("errors.malformed_data", CALLS, refused, only_if(wrong_data), reads_errors=True, of_refused=True),
+    Check("errors.malformed_parameters", CALLS, refused, only_if(wrong_parameters), reads_errors=True, of_refused=True),
+    Check(
+        "errors.leave_the_state",
+        TRAINING,
+        left_alone,
+        only_if(stops_before_its_step),
+        reads_errors=True,
+        of_refused=None,
+    ),
+)

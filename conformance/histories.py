@@ -1,0 +1,160 @@
+"""Histories: what may happen to a layer in a long life, as a state machine of hypothesis whose runs are cases.
+
+The rules are what a user does: train, infer, save and restore, copy, freeze, reset, change the decay, pass an empty batch, call
+wrongly. The machine keeps the pure model of which of these make sense next; the specification judges every step by the
+state that it met. A history is a case like any other: run once per backend, judged by every clause, shrunk as data, saved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import hypothesis
+import numpy as np
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+
+from bnspec.case import Case, Step
+from bnspec.conformance.building import Form, Plan, batch_norm_case
+
+#: Few forms, since compilers are slow on each; the histories are what varies.
+FORMS = (Form((4, 3), 1), Form((4, 3, 5, 2), 1), Form((4, 5, 2, 3), 3), Form((6, 2), 1, "float64", "float64"))
+DECAYS = (0.5, 0.0, 1.0, 0.875, 0.25)
+#: Calls of a history, at most.
+LENGTH = 16
+
+
+class History(RuleBasedStateMachine):
+    """One layer's life. ``told`` is given the case when the history is complete, and may raise to have it shrunk.
+
+    Attributes:
+        steps: the calls so far; copies: whether there is another layer to change places with; frozen, other_frozen: whether
+            this layer and that one are marked as not trainable.
+    """
+
+    told: Callable[[Case], None] = staticmethod(lambda case: None)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps: list[Step] = []
+        self.base: Case | None = None
+        self.copies, self.frozen, self.other_frozen = False, False, False
+
+    @initialize(
+        form=st.sampled_from(FORMS),
+        kind=st.sampled_from(("wide", "ordinary", "narrow", "exact", "like_epsilon")),
+        epsilon=st.sampled_from((2.0**-10, 1.0, 2.0**-17)),
+        decay=st.sampled_from(DECAYS),
+        seed=st.integers(0, 2**20),
+    )
+    def build(self, form: Form, kind: str, epsilon: float, decay: float, seed: int) -> None:
+        """The layer, and the batches that it will meet: two of different sizes, an empty and a malformed one."""
+        plan = Plan(form, kind, epsilon=epsilon, decay=decay, seed=seed)
+        self.base = batch_norm_case(plan)
+        self.steps.append(Step("inference", ("x",), fresh=True))
+
+    def call(self, call: str, *inputs: str, **options: float) -> None:
+        """One more call."""
+        self.steps.append(Step(call, inputs, options=tuple(options.items())))
+
+    @rule(batch=st.sampled_from(("", "2")))
+    def train(self, batch: str) -> None:
+        """A training pass without gradients."""
+        self.call("training", f"x{batch}")
+
+    @rule(batch=st.sampled_from(("", "2")))
+    def learn(self, batch: str) -> None:
+        """A training pass with gradients."""
+        self.call("training_gradients", f"x{batch}", f"dy{batch}")
+
+    @rule(batch=st.sampled_from(("", "2")), gradients=st.booleans())
+    def infer(self, batch: str, gradients: bool) -> None:
+        """An inference pass."""
+        if gradients:
+            self.call("inference_gradients", f"x{batch}", f"dy{batch}")
+        else:
+            self.call("inference", f"x{batch}")
+
+    @precondition(lambda self: not self.frozen)
+    @rule()
+    def save_and_restore(self) -> None:
+        """The layer goes on as its own restored checkpoint, which holds no such mark."""
+        self.call("save_restore")
+
+    @rule()
+    def clone(self) -> None:
+        """A copy goes on; the original is kept aside."""
+        self.call("clone")
+        self.copies, self.other_frozen = True, self.frozen
+
+    @precondition(lambda self: self.copies)
+    @rule()
+    def swap(self) -> None:
+        """Copy and original change places."""
+        self.call("swap")
+        self.frozen, self.other_frozen = self.other_frozen, self.frozen
+
+    @rule()
+    def reset(self) -> None:
+        """The statistics start again."""
+        self.call("reset")
+
+    @rule(frozen=st.booleans())
+    def freeze(self, frozen: bool) -> None:
+        """The layer is marked as not trainable, or as trainable again."""
+        self.call("freeze" if frozen else "unfreeze")
+        self.frozen = frozen
+
+    @rule(decay=st.sampled_from(DECAYS))
+    def change_decay(self, decay: float) -> None:
+        """Another decay from now on."""
+        self.call("set_decay", decay=decay)
+
+    @rule(training=st.booleans())
+    def pass_nothing(self, training: bool) -> None:
+        """A batch without elements."""
+        self.call("training" if training else "inference", "none")
+
+    @rule(training=st.booleans())
+    def call_wrongly(self, training: bool) -> None:
+        """A batch with twice as many channels, which must be refused and change nothing."""
+        self.steps.append(Step("training" if training else "inference", ("wide",), refused=True))
+
+    def case(self) -> Case | None:
+        """The history as a case."""
+        if self.base is None:
+            return None
+        config, x = self.base.config, self.base.arrays["x"]
+        axis = config.reduce_axes[0]
+        extra = {"none": np.take(x, [], axis=axis), "wide": np.repeat(x, 2, axis=config.channel_axis)}
+        used = {n for s in self.steps for n in s.inputs} | {"gamma", "beta", "running_mean", "running_var"}
+        arrays = {n: a for n, a in {**self.base.arrays, **extra}.items() if n in used}
+        return self.base.with_(steps=tuple(self.steps), arrays=arrays)
+
+    def teardown(self) -> None:
+        """Tell the history."""
+        case = self.case()
+        if case is not None:
+            type(self).told(case)
+
+
+def machine(told: Callable[[Case], None]) -> type[History]:
+    """The machine, whose histories are told to ``told``."""
+    return type("History", (History,), {"told": staticmethod(told)})
+
+
+def draw_histories(number: int, seed: int) -> Sequence[Case]:
+    """So many histories, at most; the same seed gives the same ones."""
+    found: list[Case] = []
+    run_state_machine_as_test(
+        hypothesis.seed(seed)(machine(found.append)),
+        settings=hypothesis.settings(
+            max_examples=number,
+            stateful_step_count=LENGTH,
+            phases=[hypothesis.Phase.generate],
+            database=None,
+            deadline=None,
+            suppress_health_check=list(hypothesis.HealthCheck),
+        ),
+    )
+    return found

@@ -1,0 +1,171 @@
+"""Cases beyond the ten calls of ``building.bn_program``: relations, derivatives, masks, refusals, long training.
+
+Each takes the same plan as any other case; what differs is what is done with the layer.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from bnspec.buffers import dtype_of
+from bnspec.case import PARAMETERS, Case, Step
+from bnspec.conformance.building import Plan, ScalingPlan, batch_norm_case, input_norm_case
+from bnspec.conformance.relations import SEPARATOR, derived
+from bnspec.contract import LayerConfig
+
+Options = Mapping[str, Any]
+
+
+def _step(call: str, inputs: Sequence[str], **options: Any) -> Step:
+    """A call on a layer built for it."""
+    return Step(call, tuple(inputs), True, tuple(options.items()))
+
+
+def _with_derived(case: Case, steps: Sequence[Step], **arrays: np.ndarray) -> Case:
+    """The case with these steps, and with the arrays that they name and that are derived from others."""
+    have = {**case.arrays, **arrays}
+    named = [*(n for s in steps for n in s.inputs), *(str(v) for s in steps for k, v in s.options if k in PARAMETERS)]
+    have.update({n: derived(n, have, case.config) for n in dict.fromkeys(named) if SEPARATOR in n})
+    used = {*named, *PARAMETERS, "x", "mask"}
+    return case.with_(steps=tuple(steps), arrays={n: a for n, a in have.items() if n in used})
+
+
+def relation_case(plan: Plan) -> Case:
+    """A forward and backward pass in both modes, and the passes that must follow from them."""
+    base = batch_norm_case(dataclasses.replace(plan, short=True))
+    return _with_derived(base, relation_program(base.config, not base.arrays["x"].flags.c_contiguous))
+
+
+def relation_program(config: LayerConfig, is_view: bool) -> list[Step]:
+    """The calls, of a layer of this configuration."""
+    flip = {n: f"{n}|channels_flipped" for n in PARAMETERS if config.affine or n.startswith("running")}
+    turned = {"gamma": "gamma|times:-1"} if config.affine else {}
+    rows = {"rank": 2, "channel_axis": 1}
+    steps = []
+    for call in ("training_gradients", "inference_gradients"):
+        steps.append(_step(call, ("x", "dy")))
+        steps.append(_step(call, ("x|channels_flipped", "dy|channels_flipped"), relation="channels_flipped", **flip))
+        if config.rank > 2:
+            steps.append(_step(call, ("x|rows", "dy|rows"), relation="rows", **rows))
+        if is_view:
+            steps.append(_step(call, ("x|packed", "dy|packed"), relation="packed"))
+        steps.append(_step(call, ("x", "dy|times:-4"), relation="cotangent:-4"))
+        steps.append(_step(call, ("x", "dy|times:0"), relation="cotangent:0"))
+        steps += [_step(call, ("x", "dy"), relation="threads", threads=n) for n in (1, 2, 3)]
+        if call == "inference_gradients":
+            moved = {"epsilon": config.epsilon + 0.25, "running_var": "running_var|plus:-0.25"}
+            steps.append(_step(call, ("x", "dy"), relation="moved_epsilon", **moved))
+            continue
+        steps.append(_step(call, ("x|flipped", "dy|flipped"), relation="flipped"))
+        steps.append(_step(call, ("x|twice", "dy|twice"), relation="twice"))
+        steps.append(_step(call, ("x|times:4", "dy"), relation="scaled:4", epsilon=config.epsilon * 16.0))
+        if config.affine:
+            steps.append(
+                _step(call, ("x|times:-0.125", "dy"), relation="scaled:-0.125", epsilon=config.epsilon / 64.0, **turned)
+            )
+        steps.append(_step(call, ("x|plus:64", "dy"), relation="shifted:64"))
+        steps.append(_step(call, ("x", "dy"), relation="decay", decay=0.25 if config.decay != 0.25 else 0.5))
+    return steps
+
+
+SUBSETS = ("dx", "dgamma", "dbeta", "dx dgamma", "dx dbeta", "dgamma dbeta")
+
+
+def derivative_case(plan: Plan) -> Case:
+    """Second derivatives, derivatives along a direction, and each subset of the gradients, in both modes."""
+    base = batch_norm_case(dataclasses.replace(plan, short=True))
+    rng = np.random.RandomState((plan.seed + 1) % 2**32)
+    v = rng.standard_normal(base.arrays["x"].shape).astype(base.arrays["x"].dtype)
+    steps = []
+    for mode in ("training", "inference"):
+        steps.append(_step(f"{mode}_second_order", ("x", "dy", "v")))
+        steps.append(_step(f"{mode}_tangent", ("x", "v")))
+        steps += [
+            _step(f"{mode}_some_gradients", ("x", "dy"), wanted=w) for w in (SUBSETS if base.config.affine else ("dx",))
+        ]
+        steps.append(Step(f"{mode}_gradients", ("x", "dy"), True))
+    return _with_derived(base, steps, v=v)
+
+
+def masked_case(plan: Plan, share: float) -> Case:
+    """A batch of which about this share counts, at least two elements of each channel; then with other padding."""
+    base = batch_norm_case(dataclasses.replace(plan, short=True))
+    config, rng = base.config, np.random.RandomState((plan.seed + 2) % 2**32)
+    shape = tuple(1 if a == config.channel_axis else n for a, n in enumerate(base.arrays["x"].shape))
+    mask = rng.uniform(size=shape) < share
+    mask.reshape(-1)[:2] = True
+    other = ("x|repadded:1000", "mask")
+    steps = (
+        _step("training_masked", ("x", "mask")),
+        _step("training_masked", other),
+        _step("training_masked_gradients", ("x", "dy", "mask")),
+    )
+    return _with_derived(base, steps, mask=mask)
+
+
+def long_case(plan: Plan) -> Case:
+    """Twelve training steps on two batches in turn, with and without gradients; then inference."""
+    base = batch_norm_case(plan)
+    calls = [("training", ("x",)), ("training_gradients", ("x2", "dy2")), ("training", ("x2",))] * 4
+    steps = [Step(call, inputs, fresh=k == 0) for k, (call, inputs) in enumerate(calls)]
+    return _with_derived(base, [*steps, Step("inference", ("x",))])
+
+
+def initial_case(plan: Plan) -> Case:
+    """A layer as the framework makes it: evaluated before it is trained, trained, evaluated."""
+    base = batch_norm_case(dataclasses.replace(plan, short=True, gamma="ones", state="initial"))
+    steps = (
+        _step("inference", ("x",), initial=True),
+        Step("training_gradients", ("x", "dy")),
+        Step("inference", ("x",)),
+    )
+    return _with_derived(base, steps)
+
+
+def refusal_case(plan: Plan) -> Case:
+    """Calls that are malformed on purpose, each beside its well-formed twin."""
+    base = batch_norm_case(dataclasses.replace(plan, short=True))
+    config, x, dy = base.config, base.arrays["x"], base.arrays["dy"]
+    wide = np.repeat(x, 2, axis=config.channel_axis)
+    long = np.concatenate([dy, dy], axis=config.reduce_axes[0])
+    parameter = dtype_of(config.parameter_dtype)
+    more = np.arange(1, 2 * config.channels + 1).astype(parameter)
+    steps = [Step("training", ("x",), True)]
+    for call in ("training", "inference"):
+        steps += [Step(call, ("wide",), refused=True), Step(call, ("x",))]
+    for call in ("training_gradients", "inference_gradients"):
+        steps += [Step(call, ("x", "long"), refused=True), Step(call, ("x", "dy"))]
+    for name in [n for n in PARAMETERS if config.affine or n.startswith("running")]:
+        for call in ("training", "inference"):
+            if call == "inference" or not name.startswith("running"):
+                steps.append(Step(call, ("x",), True, ((name, "more"),), refused=True))
+    return _with_derived(base, [*steps, Step("training", ("x",), True)], wide=wide, long=long, more=more)
+
+
+def scaling_relation_case(plan: ScalingPlan) -> Case:
+    """A fit, the same in another order and in other units, far values, and a fit on nothing."""
+    base = input_norm_case(plan)
+    chunks = base.steps[0].inputs
+    far = base.arrays["unseen"].astype(np.float64) * 64.0
+    arrays = {"far": far.astype(base.arrays["x"].dtype), "nothing": base.arrays["x"][:0].copy()}
+    steps = [
+        Step("fit", chunks, True),
+        Step("transform", ("x",)),
+        Step("transform", ("far",)),
+        Step("fit", chunks[::-1], True, (("relation", "reordered"),)),
+    ]
+    for k in ("64", "-0.0009765625"):
+        steps.append(Step("fit", (f"x|times:{k}",), True))
+        steps.append(Step("transform", (f"x|times:{k}",), options=(("relation", f"units:{k}"),)))
+    steps.append(Step("fit", ("nothing",), True))
+    case = base.with_(arrays={**base.arrays, **arrays})
+    have = {
+        **case.arrays,
+        **{n: derived(n, case.arrays, case.config) for s in steps for n in s.inputs if SEPARATOR in n},
+    }
+    used = {n for s in steps for n in s.inputs} | {"x"}
+    return base.with_(steps=tuple(steps), arrays={n: a for n, a in have.items() if n in used})

@@ -13,6 +13,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
 
+from bnspec.backends.networks import LiveNetwork
 from bnspec.buffers import dtype_of, overlap, unpack
 from bnspec.case import BETWEEN, PARAMETERS, Case, Step
 from bnspec.contract import Adapter, Gradients, LayerConfig, Scaler, SecondOrder, Tangent
@@ -26,10 +27,10 @@ RESULTS: Dict[str, Any] = {"_gradients": Gradients, "_second_order": SecondOrder
 
 def run_case(adapter: Adapter, header: Mapping[str, Any], buffers: List[bytes]) -> Observation:
     """Every step of the case, each with its own end; never raises for what the backend does."""
-    started = time.perf_counter()
+    started, cpu = time.perf_counter(), time.process_time()
     case = Case.from_header(header, buffers)
     results: List[StepResult] = []
-    live: Optional[Live] = None
+    live: Any = None
     failure = StepResult("not_run", "no layer")
     for i, step in enumerate(case.steps):
         if live is None or step.fresh:
@@ -37,7 +38,8 @@ def run_case(adapter: Adapter, header: Mapping[str, Any], buffers: List[bytes]) 
         results.append(failure if live is None else live.perform(step))
     if any(step.option("threads") for step in case.steps):
         _restore_threads(adapter)
-    return Observation(_overall(results), "", tuple(results), time.perf_counter() - started)
+    spent = time.perf_counter() - started, time.process_time() - cpu
+    return Observation(_overall(results), "", tuple(results), *spent)
 
 
 def _restore_threads(adapter: Adapter) -> None:
@@ -189,8 +191,8 @@ class Live:
 
 def _build(
     adapter: Adapter, case: Case, specs: Mapping[str, Any], buffers: List[bytes], i: int = 0
-) -> Tuple[Optional[Live], StepResult]:
-    """The live layer of step i over fresh memory, or the result that every step of it gets."""
+) -> Tuple[Any, StepResult]:
+    """The live layer, or network, of step i over fresh memory, or the result that every step of it gets."""
     step, seen = case.steps[i], case.overridden(case.overrides(i))
     reason = _outside_profile(adapter, seen)
     if reason:
@@ -198,6 +200,8 @@ def _build(
     try:
         if step.option("threads"):
             adapter.use_threads(int(step.option("threads")))
+        if case.subject == "network":
+            return LiveNetwork(adapter, seen, unpack(specs, buffers), step), StepResult("ok")
         parameters = {n: str(step.option(n, n)) for n in PARAMETERS if n in case.arrays}
         initial = bool(step.option("initial"))
         return Live(adapter, seen, unpack(specs, buffers), parameters, initial), StepResult("ok")
@@ -209,8 +213,8 @@ def _build(
 
 def _outside_profile(adapter: Adapter, case: Case) -> str:
     config, profile = case.config, adapter.profile
-    if case.subject == "input_norm":
-        if not profile.input_normalization:
+    if case.subject != "batch_norm":
+        if case.subject == "input_norm" and not profile.input_normalization:
             return "input normalization is not offered"
         return "" if config.dtype in profile.dtypes else "x of dtype %s is not offered" % config.dtype
     return profile.declines(config.dtype, config.parameter_dtype, config.rank, config.channel_axis, config.affine)

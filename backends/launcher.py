@@ -24,6 +24,9 @@ from bnspec.profiles import Profile
 OPEN_SECONDS = 180.0
 CASE_SECONDS = 60.0
 
+#: For runs whose workers stand side by side: threads that wait for work sleep, where the user has not said otherwise.
+PATIENT = {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0"}
+
 #: Quiet frameworks; the run's own choices (threads, devices) pass through the environment untouched.
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1")}
 
@@ -47,12 +50,21 @@ class Hello:
 
 
 class Worker:
-    """A running worker process. Use as a context manager, or call ``stop``."""
+    """A running worker process. Use as a context manager, or call ``stop``.
+
+    ``environment``: variables for the worker; what the process's own environment says goes before them.
+    """
 
     def __init__(
-        self, entry: Entry, device: str, python: str = sys.executable, open_seconds: float = OPEN_SECONDS
+        self,
+        entry: Entry,
+        device: str,
+        python: str = sys.executable,
+        open_seconds: float = OPEN_SECONDS,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.entry, self.device, self.python = entry, device, python
+        self._environment = dict(environment or {})
         self._open_seconds = open_seconds
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: Channel | None = None
@@ -134,7 +146,7 @@ class Worker:
 
     def _start(self) -> Hello:
         ours, theirs = socket.socketpair()
-        environment = {**os.environ, **QUIET, "PYTHONUNBUFFERED": "1"}
+        environment = {**self._environment, **os.environ, **QUIET, "PYTHONUNBUFFERED": "1"}
         command = [self.python, "-m", "bnspec.backends.worker", str(theirs.fileno()), self.entry.adapter, self.device]
         self._process = subprocess.Popen(
             command,

@@ -5,12 +5,13 @@ Half-precision input is widened to float32, in which everything is computed; res
 
 from __future__ import annotations
 
-from typing import Any, Optional, Sequence
+from typing import Any, Mapping, Optional, Sequence
 
 import numpy as np
 
 from bnspec import equations as eq
 from bnspec import input_equations as inputs
+from bnspec.backends.numpy_network import NumpyNetwork
 from bnspec.contract import Adapter, Gradients, Layer, LayerConfig, Profile, Scaler, State
 from bnspec.profiles import HALVES
 
@@ -32,6 +33,10 @@ class NumpySpec(Adapter):
     def layer(self, config: LayerConfig, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> NumpyLayer:
         """A layer over these arrays; the running statistics are updated in place."""
         return NumpyLayer(config, gamma, beta, running_mean, running_var)
+
+    def network(self, kind: str, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]) -> NumpyNetwork:
+        """The network written around the equations."""
+        return NumpyNetwork(kind, config, learning_rate, values)
 
     def scaler(self, config: LayerConfig) -> NumpyScaler:
         """Input normalization by Chan's merge of chunk moments."""

@@ -42,6 +42,8 @@ CALLS: Dict[str, Tuple[str, ...]] = {
     "inference_some_gradients": ("x", "dy"),
     "training_masked": ("x", "mask"),
     "training_masked_gradients": ("x", "dy", "mask"),
+    # one step of gradient descent of a network that holds the layer
+    "learn": ("x", "labels"),
     # what is done with a layer between its calls
     "save_restore": (),
     "clone": (),
@@ -53,7 +55,7 @@ CALLS: Dict[str, Tuple[str, ...]] = {
 }
 #: Calls that return nothing: the layer goes on as another, or in another way.
 BETWEEN = tuple(call for call, takes in CALLS.items() if not takes)
-SUBJECTS = ("batch_norm", "input_norm")
+SUBJECTS = ("batch_norm", "input_norm", "network")
 PARAMETERS = ("gamma", "beta", "running_mean", "running_var")
 #: What a step that builds a layer may give it otherwise than the case does: names of arrays, and numbers.
 SETTINGS = ("epsilon", "decay", "rank", "channel_axis")
@@ -106,7 +108,7 @@ class Case:
     """One layer and a sequence of calls.
 
     Attributes:
-        subject: "batch_norm" or "input_norm".
+        subject: "batch_norm", "input_norm", or "network": the layer inside a small network, see ``contract.Network``.
         config: what the layer is built from besides arrays.
         arrays: by name; gamma, beta, running_mean, running_var (for batch_norm; gamma and beta only when affine) of shape
             (C,), and the inputs that the steps name.
@@ -298,6 +300,22 @@ def _problem(case: Case) -> str:
         problem = _step_problem(case, i, step)
         if problem:
             return problem
+    if case.subject == "network":
+        return _network_problem(case)
+    return ""
+
+
+def _network_problem(case: Case) -> str:
+    """What is wrong with a network, or nothing."""
+    if case.steps[0].option("network") not in ("dense", "convolutional"):
+        return "the network is %r and must be dense or convolutional" % case.steps[0].option("network")
+    missing = [n for n in ("w1", "b1", *PARAMETERS, "w2", "b2") if n not in case.arrays]
+    if missing:
+        return "%s missing" % ", ".join(missing)
+    if any(case.arrays[n].shape != (case.config.channels,) for n in ("b1", *PARAMETERS)):
+        return "b1, gamma, beta and the statistics must have shape (%d,)" % case.config.channels
+    if any(s.call != "learn" for s in case.steps):
+        return "a network learns, and does nothing else"
     return ""
 
 
@@ -321,7 +339,7 @@ def _step_problem(case: Case, i: int, step: Step) -> str:
     for name in named:
         if name not in case.arrays:
             return "step %s names the array %r, which is missing" % (step.call, name)
-    if step.refused:
+    if step.refused or step.call == "learn":
         return ""
     config = case.overridden(tuple(p for p in case.overrides(i) if p[0] != "initial")).config
     if not 0 <= config.channel_axis < config.rank:

@@ -36,7 +36,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 import importlib
-from typing import Any, Dict, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -212,6 +212,23 @@ class Scaler(abc.ABC):
         """The fitted mean and (population) variance, each of shape (C,)."""
 
 
+class Network(abc.ABC):
+    """Linear or convolution -> BN -> ReLU -> Linear, trained by plain gradient descent as one writes it in the framework.
+
+    The convolution is 3 by 3 without padding, and the mean over positions follows ReLU. The loss is the mean softmax
+    cross-entropy. Values by name: w1 (features, C) or (3, 3, 1, C), b1, gamma, beta, running_mean, running_var (C,),
+    w2 (C, classes), b2 (classes,).
+    """
+
+    @abc.abstractmethod
+    def learn(self, x: Any, labels: Any) -> Any:
+        """One training step; returns the loss before it, shape (). x: (n, features) or (n, height, width, 1); labels: (n,)."""
+
+    @abc.abstractmethod
+    def values(self) -> Mapping[str, Any]:
+        """All values by name, in the shapes above."""
+
+
 class Adapter(abc.ABC):
     """One framework on one device. Subclasses import their framework when they are created, not before.
 
@@ -270,6 +287,10 @@ class Adapter(abc.ABC):
         """A layer as the framework initializes it: its own gamma, beta and running statistics."""
         raise Declined("this backend offers no layer with parameters of its own")
 
+    def network(self, kind: str, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]) -> Network:
+        """A network of kind "dense" or "convolutional" that starts from these tensors; ``config`` is that of its layer."""
+        raise Declined("this backend offers no networks")
+
     def use_threads(self, count: int) -> None:
         """Let calls from now on use so many threads; 0 stands for as many as when the adapter was opened.
 
@@ -285,6 +306,7 @@ __all__ = [
     "Gradients",
     "Layer",
     "LayerConfig",
+    "Network",
     "Profile",
     "Scaler",
     "SecondOrder",

@@ -42,13 +42,15 @@ class StepResult:
 class Observation:
     """A case's end on one target: overall status, and a result for every step.
 
-    ``seconds`` is the time the worker spent in it, for the account of where a run's time goes.
+    ``seconds`` and ``cpu_seconds`` are the time the worker spent in it, and the processor time that its process used
+    meanwhile, for the account of where a run's time goes.
     """
 
     status: str
     message: str = ""
     steps: Tuple[StepResult, ...] = ()
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
 
     def header(self) -> Tuple[Dict[str, Any], List[bytes]]:
         """JSON-ready data and buffers: the form in which it travels."""
@@ -71,6 +73,7 @@ class Observation:
             "status": self.status,
             "message": self.message,
             "seconds": self.seconds,
+            "cpu_seconds": self.cpu_seconds,
             "steps": steps,
             "arrays": specs,
         }
@@ -95,4 +98,4 @@ class Observation:
             )
             for step, group in zip(data["steps"], groups)
         )
-        return cls(data["status"], data["message"], steps, data["seconds"])
+        return cls(data["status"], data["message"], steps, data["seconds"], data.get("cpu_seconds", 0.0))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from bnspec.case import Case
 from bnspec.conformance.catalogue import catalogue
 from bnspec.conformance.histories import draw_histories
+from bnspec.conformance.networks import KINDS, network_case
 from bnspec.conformance.strategies import cases, draw, further_cases, input_cases, settings
 
 
@@ -52,6 +53,7 @@ def cases_of(effort: str, seed: int, minutes: float | None = None) -> Iterator[C
         yield from draw(cases(pool), amount.drawn, stream + BATCH)
         yield from draw(input_cases(), amount.scaling, stream + SCALING)
         yield from draw(further_cases(pool[:FURTHER_POOL]), amount.further, stream + FURTHER)
+        yield from (network_case(kind, stream + wave) for kind in KINDS)
         yield from draw_histories(amount.histories, stream + HISTORIES)
         wave += 1
         if effort != "thorough" or minutes is None or time.monotonic() - started > 60.0 * minutes:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from bnspec.backends.launcher import CASE_SECONDS, Hello, Worker
+from bnspec.backends.launcher import CASE_SECONDS, PATIENT, Hello, Worker
 from bnspec.backends.targets import Target
 from bnspec.case import Case
 from bnspec.clauses import Clause
@@ -42,7 +42,10 @@ class Settings:
 
 
 class Cases:
-    """The cases of a run and the oracle's answers to them, shared by all targets; drawn as far as the fastest target is."""
+    """The cases of a run and the oracle's answers to them, shared by all targets; drawn as far as the fastest target is.
+
+    ``seconds``: processor time that drawing took.
+    """
 
     def __init__(self, source: Iterable[Case], keep: int = 256) -> None:
         self._source = iter(source)
@@ -55,13 +58,13 @@ class Cases:
     def __getitem__(self, index: int) -> Case | None:
         """The case, or None after the last one."""
         with self._lock:
-            started = time.perf_counter()
+            started = time.thread_time()
             while len(self._drawn) <= index:
                 case = next(self._source, None)
                 if case is None:
                     return None
                 self._drawn.append(case)
-            self.seconds += time.perf_counter() - started
+            self.seconds += time.thread_time() - started
             return self._drawn[index]
 
     def oracle(self, case: Case) -> Oracle:
@@ -91,7 +94,7 @@ class Trial:
         started = time.perf_counter()
         entry, device = self.target.entry, self.target.device
         self.progress(self.target, 0, "opening")
-        worker = Worker(entry, device)
+        worker = Worker(entry, device, environment=PATIENT)
         self.seconds["open"] += time.perf_counter() - started
         try:
             self.writer.write(target_record(self.target, worker.hello))
@@ -121,12 +124,14 @@ class Trial:
             observation = self.observe(worker, case)
             self.counts[observation.status] += 1
             crashes += observation.status in ("crashed", "timeout")
-            started = time.perf_counter()
+            started = time.thread_time()
             court.hear(case, observation, self.cases.oracle(case))
-            self.seconds["judge"] += time.perf_counter() - started
+            self.seconds["judge_cpu"] += time.thread_time() - started
             self.note_incidents(case, observation)
             if index % 10 == 0:
                 self.progress(self.target, index, "running")
+        self.seconds["oracle_cpu"] = court.oracle_seconds
+        self.seconds["judge_cpu"] -= court.oracle_seconds
         started = time.perf_counter()
         findings = [self.finding(worker, profile, clause, tally) for clause, tally in court.tallies.items()]
         self.seconds["shrink"] += time.perf_counter() - started
@@ -134,11 +139,13 @@ class Trial:
 
     def observe(self, worker: Worker, case: Case) -> Observation:
         """Run the case; account for the time in the backend and on the wire."""
-        started = time.perf_counter()
+        started, cpu = time.perf_counter(), time.thread_time()
         observation = worker.run(case, self.settings.case_seconds)
         elapsed = time.perf_counter() - started
         self.seconds["backend"] += observation.seconds
+        self.seconds["backend_cpu"] += observation.cpu_seconds
         self.seconds["wire"] += elapsed - observation.seconds
+        self.seconds["wire_cpu"] += time.thread_time() - cpu
         return observation
 
     def note_incidents(self, case: Case, observation: Observation) -> None:

@@ -54,7 +54,7 @@ def verify(request: Request, command: str, quiet: bool = False) -> tuple[Run, in
         found = run_targets([t for t in targets if t not in done], cases, settings, writer, progress)
         findings = [f for fs in (*found.values(), *done.values()) for f in fs]
         status = exit_status(findings)
-        seconds = {"wall": time.perf_counter() - started, "generate": cases.seconds}
+        seconds = {"wall": time.perf_counter() - started, "hypothesis_cpu": cases.seconds}
         writer.write(RunFinished(finished_now(), status, seconds))
     progress.end()
     return read_run(writer.path), status

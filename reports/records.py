@@ -160,7 +160,10 @@ class Timing:
 
 @dataclasses.dataclass(frozen=True)
 class TargetFinished:
-    """The target's share of the run is complete; ``cases`` by status, ``seconds`` by where the time went."""
+    """The target's share of the run is complete; ``cases`` by status, ``seconds`` by where the time went.
+
+    Names in ``seconds`` that end in "_cpu" are processor time, which other work on the machine does not lengthen.
+    """
 
     kind: ClassVar[str] = "target_finished"
     backend: str

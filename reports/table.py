@@ -31,8 +31,33 @@ def print_summary(run: Run, console: Console) -> None:
     printer.absent(standings(run))
     if run.timings:
         printer.timings(run.timings)
+    if run.finished is not None and run.findings:
+        for words in throughput(run):
+            printer.line(Text(words, "dim"))
     if not run.complete:
         printer.heading("This run was cut short: what stands above is what it had recorded.")
+
+
+def throughput(run: Run) -> list[str]:
+    """What the run cost: answers a second, and the shares of the processor time by where it went."""
+    if run.finished is None:
+        return []
+    wall = run.finished.seconds.get("wall", 0.0)
+    spent: dict[str, float] = {"hypothesis": run.finished.seconds.get("hypothesis_cpu", 0.0)}
+    for target in run.targets_finished:
+        for name in ("backend", "oracle", "judge", "wire"):
+            spent[name] = spent.get(name, 0.0) + target.seconds.get(f"{name}_cpu", 0.0)
+    answers = sum(sum(t.cases.values()) for t in run.targets_finished)
+    whole = sum(spent.values())
+    if not (wall and whole):
+        return []
+    shares = ", ".join(f"{name} {seconds / whole:.0%}" for name, seconds in sorted(spent.items(), key=lambda s: -s[1]))
+    opening = sum(t.seconds.get("open", 0.0) for t in run.targets_finished)
+    shrinking = sum(t.seconds.get("shrink", 0.0) for t in run.targets_finished)
+    return [
+        f"{answers} answers in {wall:.0f} s ({answers / wall:.1f} a second); processor time: {shares}.",
+        f"Beside that {opening:.0f} s opening frameworks and {shrinking:.0f} s shrinking, summed over targets that run side by side.",
+    ]
 
 
 class _Printer:

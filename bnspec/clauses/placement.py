@@ -1,6 +1,6 @@
 """Placement: what stands before the layer and after it."""
 
-from bnspec.clauses.clause import IOFFE, specified
+from bnspec.clauses.clause import IOFFE, Clause, asked_too, specified
 
 CLAUSES = (
     specified(
@@ -11,7 +11,7 @@ CLAUSES = (
         "It moves the running mean instead: dropped together with its effect there, inference is shifted.",
         f"{IOFFE}, section 3.2",
     ),
-    specified(
+    asked_too(
         "placement.bias_has_no_gradient",
         "MUST",
         "In training the gradient of a bias right before the layer is 0, within the bound.",
@@ -74,5 +74,14 @@ CLAUSES = (
         "the chain rule",
         (),
         ("uxlfoundation/oneDNN#1725",),
+    ),
+    Clause(
+        "placement.trajectory",
+        "MUST",
+        "A network with the layer in it, trained from the same values on the same data, takes the steps that the equations give.",
+        "values_{t+1} = values_t - rate * gradient(values_t),   t = 0 ... 49, each within the step's own bound,   running_{t+1} as the update has it",
+        "Everything that is tested alone meets here: modes, gradients, state and what the framework puts around the layer.",
+        f"{IOFFE}, Algorithm 2",
+        ("running_correction",),
     ),
 )

@@ -7,6 +7,7 @@ from bnspec.conformance.checks import (
     gradients,
     life,
     masks,
+    networks,
     refusals,
     relations,
     robustness,
@@ -27,6 +28,7 @@ CHECKS: tuple[Check, ...] = (
     *life.CHECKS,
     *refusals.CHECKS,
     *masks.CHECKS,
+    *networks.CHECKS,
 )
 
 __all__ = ["CHECKS", "Check"]

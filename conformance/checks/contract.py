@@ -6,7 +6,7 @@ from bnspec.case import CALLS, Case, Step
 from bnspec.conformance.checks.check import Check, count_of, everywhere, only_if
 from bnspec.conformance.checks.examination import Examination, Judgement, Mask, law
 
-EVERY = tuple(call for call, takes in CALLS.items() if takes)
+EVERY = tuple(call for call, takes in CALLS.items() if takes and call != "learn")
 #: Results shaped like x; all others have a value per channel.
 LIKE_X = ("y", "dx", "x", "along", "by_x", "by_dy")
 
@@ -57,15 +57,15 @@ def reads_before_writing(exam: Examination, i: int, channels: Mask) -> Judgement
 
 def is_ordinary(case: Case, step: Step) -> bool:
     """Whether the counts are ordinary: degenerate ones have clauses of their own."""
-    if not step.inputs:
+    if not step.inputs or step.call == "learn":
         return True
     if step.call == "fit":
         return all(case.arrays[n].size for n in step.inputs)
     return count_of(case, step) > 1 or not step.call.startswith("training")
 
 
-#: What is done with a layer between its calls is accepted like a call.
-LIFE = tuple(call for call, takes in CALLS.items() if not takes)
+#: What is done with a layer between its calls, and a step of training around it, are accepted like a call.
+LIFE = tuple(call for call, takes in CALLS.items() if not takes or call == "learn")
 
 
 #: contract.completes is judged by the runner: a case that crashed or hung has no results to read.

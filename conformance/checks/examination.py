@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -46,10 +47,11 @@ class Judgement:
 
 
 class Examination:
-    """One case on one backend, under the backend's profile."""
+    """One case on one backend, under the backend's profile; ``oracle_seconds``: processor time spent in the oracle for it."""
 
     def __init__(self, case: Case, observation: Observation, profile: Profile, oracle: Oracle) -> None:
         self.case, self.observation, self.profile, self.oracle = case, observation, profile, oracle
+        self.oracle_seconds = 0.0
         self._errors: dict[tuple[int, str, Tier], np.ndarray | None] = {}
 
     def step(self, i: int) -> Step:
@@ -81,14 +83,16 @@ class Examination:
         step = self.step(i)
         if self.case.subject == "input_norm" and step.call != "fit":
             before = self.fitted(i)
-        if step.refused or not step.inputs or (step.call != "fit" and not before):
+        if step.refused or not step.inputs or step.call == "learn" or (step.call != "fit" and not before):
             return {}
         if self.frozen(i) and step.call.startswith("training"):
             if self.profile.frozen_gradients == "unspecified" or "_masked" in step.call:
                 return {}
             if self.profile.frozen_gradients == "constants":
                 step = dataclasses.replace(step, call=step.call.replace("training", "inference"))
+        started = time.thread_time()
         answers = self.seen(i).expect(step, before, self.profile)
+        self.oracle_seconds += time.thread_time() - started
         if self.frozen(i):  # whether a frozen layer's own parameters still have gradients is the framework's affair
             answers = {n: a for n, a in answers.items() if n not in ("dgamma", "dbeta", "by_gamma")}
         return answers

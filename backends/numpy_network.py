@@ -1,0 +1,71 @@
+"""The small network of trajectories in NumPy, around the specification's own equations, in the values' precision."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Mapping
+
+import numpy as np
+
+from bnspec import equations as eq
+from bnspec.contract import LayerConfig, Network
+
+AXES = (0,)
+
+
+class NumpyNetwork(Network):
+    """Linear maps of rows; a convolution is one of patches, and the mean over its positions follows ReLU."""
+
+    def __init__(self, kind: str, config: LayerConfig, rate: float, values: Mapping[str, Any]) -> None:
+        self.convolutional, self.config, self.rate = kind == "convolutional", config, rate
+        self.kept: Dict[str, Any] = {n: np.array(v) for n, v in values.items()}
+        self.shape = self.kept["w1"].shape
+        self.kept["w1"] = self.kept["w1"].reshape(-1, config.channels)
+
+    def rows(self, x: Any) -> Any:
+        """x, or its patches of 3 by 3, as rows."""
+        if not self.convolutional:
+            return x
+        high, wide = x.shape[1] - 2, x.shape[2] - 2
+        parts = [x[:, i : i + high, j : j + wide, :] for i in range(3) for j in range(3)]
+        return np.concatenate(parts, axis=-1).reshape(len(x) * high * wide, -1)
+
+    def learn(self, x: Any, labels: Any) -> Any:
+        """Forward, backward, and the update of every value."""
+        kept, epsilon, rows = self.kept, self.config.epsilon, self.rows(x)
+        h = rows @ kept["w1"] + kept["b1"]
+        y = eq.training_forward(h, kept["gamma"], kept["beta"], epsilon, AXES)
+        a = np.maximum(y, 0)
+        pooled = a.reshape(len(x), -1, a.shape[1]).mean(axis=1)
+        z = pooled @ kept["w2"] + kept["b2"]
+        e = np.exp(z - z.max(axis=1, keepdims=True))
+        p = e / e.sum(axis=1, keepdims=True)
+        taken = np.arange(len(x)), labels
+        loss = -np.log(p[taken]).mean()
+        p[taken] -= 1
+        dz = p / len(x)
+        positions = len(rows) // len(x)
+        dy = np.repeat(dz @ kept["w2"].T / positions, positions, axis=0) * (y > 0)
+        mean, var = eq.batch_statistics(h, AXES)
+        dh = eq.training_dx(h, dy, kept["gamma"], epsilon, AXES)
+        dgamma, dbeta = eq.parameter_gradients(eq.normalise(h, mean, var, epsilon), dy, AXES)
+        decay = self.config.decay
+        moved = {
+            "running_mean": eq.running_mean_update(kept["running_mean"], mean.reshape(-1), decay),
+            "running_var": eq.running_var_update(kept["running_var"], var.reshape(-1), len(rows), decay, 0),
+        }
+        gradients = {
+            "w1": rows.T @ dh,
+            "b1": dh.sum(0),
+            "gamma": dgamma,
+            "beta": dbeta,
+            "w2": pooled.T @ dz,
+            "b2": dz.sum(0),
+        }
+        for name, gradient in gradients.items():
+            kept[name] = kept[name] - kept[name].dtype.type(self.rate) * gradient.reshape(kept[name].shape)
+        kept.update(moved)
+        return np.asarray(loss)
+
+    def values(self) -> Mapping[str, Any]:
+        """All values, w1 in its own shape."""
+        return dict(self.kept, w1=self.kept["w1"].reshape(self.shape))

@@ -27,6 +27,16 @@ LINE, LINE_LAST = Form((6, 4, 7), 1), Form((6, 7, 4), 2)
 VOLUME, VOLUME_LAST = Form((3, 2, 4, 5, 7), 1), Form((3, 4, 5, 7, 2), 4)
 MIDDLE = Form((3, 4, 5, 2), 2)
 SMALL = 2.0**-23
+#: Layers of real networks at small batches: a squeeze-and-excitation gate of rexnet_100, a linear layer of levit_128, convolutions
+#: of hrnet_w18, densenet121 and maml_omniglot, and the standardised weights of nfnet_l0. Shapes as tritonbench traced them.
+REAL: tuple[tuple[int, ...], ...] = (
+    (8, 87, 1, 1),
+    (16, 384),
+    (4, 36, 7, 7),
+    (2, 128, 7, 7),
+    (5, 64, 3, 3),
+    (1, 32, 144),
+)
 
 
 def _half(form: Form, dtype: str, parameter_dtype: str = "float32") -> Form:
@@ -118,11 +128,13 @@ def batch_norm_plans() -> Iterator[tuple[str, Plan]]:
         Plan(_half(Form((2, 2, 129, 33), 1), "float16"), "pixels", seed=64),
     )
     yield "more terms than bfloat16 counts", Plan(_half(Form((2, 2, 129, 33), 1), "bfloat16"), "pixels", seed=65)
-    for count, channels in ((33, 31), (31, 33), (257, 2), (64, 65), (1025, 3)):
-        yield "extents around blocks", Plan(Form((count, channels), 1), "wide", cotangent="ramp", seed=71)
+    for count, channels in ((33, 31), (31, 33), (257, 2), (64, 65), (1025, 3), (3, 257), (255, 1)):
+        yield "extents around blocks", Plan(Form((count, channels), 1), "wide", cotangent="ramp", seed=71, short=True)
     shapes: tuple[tuple[int, ...], ...] = ((3, 2, 11, 31), (2, 3, 16, 17), (1, 33, 8, 4), (2, 5, 129, 1))
     for shape in shapes:
-        yield "spatial extents around blocks", Plan(Form(shape, 1), "wide", cotangent="ramp", seed=72)
+        yield "spatial extents around blocks", Plan(Form(shape, 1), "wide", cotangent="ramp", seed=72, short=True)
+    for shape in REAL:
+        yield "a layer of a real network", Plan(Form(shape, 1), "wide", "ordinary", seed=77, short=True)
     yield "more values than 16 bits count", Plan(Form((65537, 1), 1), "wide", cotangent="ramp", seed=75, short=True)
     yield "more channels than 16 bits count", Plan(Form((2, 65537), 1), "wide", seed=76, short=True)
     yield "many values", Plan(Form((7, 3, 41, 17), 1), "mean_1e4", state="like_x", seed=73)

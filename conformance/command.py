@@ -24,6 +24,9 @@ def _configure_verify(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=seed_number, default=1, help="the same seed gives the same cases everywhere (default: 1)")
     add("--jobs", type=positive_number, default=2, help="targets side by side (default: 2)")
     add("--out", type=Path, metavar="DIR", help="run directory to write (default: runs/<id>)")
+    add(
+        "--corpus", type=Path, metavar="DIR", help="found cases to replay first; the smallest of new deviations join it"
+    )
     add("--resume", type=Path, metavar="DIR", help="go on with a run that was cut short")
     add("--json", action="store_true", help="print one JSON document instead of the summary")
 
@@ -46,6 +49,7 @@ def _verify(arguments: argparse.Namespace) -> int:
         arguments.minutes,
         arguments.out,
         arguments.resume,
+        arguments.corpus,
     )
     run, status = verify(request, arguments.command_line, quiet=arguments.json)
     if arguments.json:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from bnspec.case import Case
 from bnspec.conformance.catalogue import catalogue
+from bnspec.conformance.corpus import built_in, distinct
 from bnspec.conformance.histories import draw_histories
 from bnspec.conformance.networks import KINDS, network_case
 from bnspec.conformance.strategies import cases, draw, further_cases, input_cases, settings
@@ -43,9 +44,12 @@ SETTINGS, BATCH, SCALING, FURTHER, HISTORIES = 0, 1, 2, 3, 4
 FURTHER_POOL = 8
 
 
-def cases_of(effort: str, seed: int, minutes: float | None = None) -> Iterator[Case]:
-    """The catalogue, then drawn cases; "thorough" goes on drawing, over new settings, until the minutes are over."""
-    yield from catalogue()
+def cases_of(effort: str, seed: int, minutes: float | None = None, corpus: Sequence[Case] = ()) -> Iterator[Case]:
+    """Cases that were found before, the catalogue, then drawn cases.
+
+    "thorough" goes on drawing, over new settings, until the minutes are over. ``corpus``: found cases beyond the suite's own.
+    """
+    yield from distinct([*built_in(), *corpus, *catalogue()])
     started, amount, wave = time.monotonic(), EFFORTS[effort], 0
     while True:
         stream = 1000 * seed + 10 * wave

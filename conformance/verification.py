@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from bnspec.backends.targets import Target, targets_of
+from bnspec.case import Case
 from bnspec.clauses import Clause, select_asked
 from bnspec.cli import CONFORMS, DEVIATES, FAILED
+from bnspec.conformance.corpus import add, read_corpus
 from bnspec.conformance.effort import EFFORTS, cases_of
 from bnspec.conformance.judge import FAILING
 from bnspec.conformance.run import Cases, Settings, run_targets
@@ -35,6 +37,7 @@ class Request:
     minutes: float | None = None
     out: Path | None = None
     resume: Path | None = None
+    corpus: Path | None = None
 
 
 def verify(request: Request, command: str, quiet: bool = False) -> tuple[Run, int]:
@@ -44,12 +47,13 @@ def verify(request: Request, command: str, quiet: bool = False) -> tuple[Run, in
     Interrupted, it leaves a readable run directory.
     """
     targets, clauses = targets_of(request.backends, request.devices), select_asked(request.clauses)
+    before = read_corpus(request.corpus)
     options = _options(request, targets, clauses)
     writer, done = _writer(request, command, options)
     settings = Settings(clauses, EFFORTS[request.effort].shrink_seconds, jobs=request.jobs)
     started = time.perf_counter()
     with writer:
-        cases = Cases(cases_of(request.effort, request.seed, request.minutes))
+        cases = Cases(cases_of(request.effort, request.seed, request.minutes, before))
         progress = Progress(sys.stderr if not quiet else None)
         found = run_targets([t for t in targets if t not in done], cases, settings, writer, progress)
         findings = [f for fs in (*found.values(), *done.values()) for f in fs]
@@ -57,7 +61,11 @@ def verify(request: Request, command: str, quiet: bool = False) -> tuple[Run, in
         seconds = {"wall": time.perf_counter() - started, "hypothesis_cpu": cases.seconds}
         writer.write(RunFinished(finished_now(), status, seconds))
     progress.end()
-    return read_run(writer.path), status
+    run = read_run(writer.path)
+    if request.corpus is not None:
+        shrunk = {f.shrunk for f in findings if f.shrunk and f.level != "MAY"}
+        add(request.corpus, [Case.loads((run.path / s).read_text("utf-8")) for s in sorted(shrunk)])
+    return run, status
 
 
 def exit_status(findings: Sequence[Finding]) -> int:
@@ -73,6 +81,7 @@ def _options(request: Request, targets: Sequence[Target], clauses: Sequence[Clau
         "clauses": [c.id for c in clauses],
         "jobs": request.jobs,
         "minutes": request.minutes,
+        "corpus": str(request.corpus) if request.corpus else None,
     }
 
 

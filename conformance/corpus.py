@@ -1,0 +1,69 @@
+"""The corpus: cases on which some implementation once deviated, smallest form, replayed first on every backend.
+
+One set comes with the suite (``conformance/corpus``); a user's own grows in a folder that ``bnspec verify --corpus`` names:
+its cases are replayed first, too, and the smallest case of every deviation that a run finds joins it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib.resources import files
+from pathlib import Path
+
+from bnspec.case import Case
+from bnspec.errors import UsageError
+from bnspec.reports.store import write_atomically
+
+#: A case that is larger than this as a file is not kept: the corpus is read before every run.
+BYTES_AT_MOST = 1 << 18
+
+
+def built_in() -> list[Case]:
+    """The cases that come with the suite, by file name."""
+    folder = files("bnspec.conformance").joinpath("corpus")
+    entries = sorted((e for e in folder.iterdir() if e.name.endswith(".json")), key=lambda e: e.name)
+    return [_marked(Case.loads(e.read_text("utf-8")), e.name) for e in entries]
+
+
+def read_corpus(folder: Path | None) -> list[Case]:
+    """The cases of a user's folder, by file name; none where it does not exist yet.
+
+    Raises UsageError: it is no folder, or holds a file that is no saved case.
+    """
+    if folder is None or not folder.exists():
+        return []
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is no folder.", "a corpus is a folder of saved cases.", "name a folder.")
+    found = []
+    for path in sorted(folder.glob("*.json")):
+        try:
+            found.append(_marked(Case.loads(path.read_text("utf-8")), path.name))
+        except (UsageError, OSError, UnicodeDecodeError) as error:
+            what = error.what if isinstance(error, UsageError) else str(error)
+            raise UsageError(f"{path} is no saved case.", what, "remove it from the corpus.") from None
+    return found
+
+
+def distinct(cases: Iterable[Case]) -> list[Case]:
+    """Each case once, in order."""
+    return list({c.id: c for c in cases}.values())
+
+
+def add(folder: Path, cases: Iterable[Case]) -> int:
+    """Add cases that the corpus does not hold yet; returns how many. Raises UsageError: the folder cannot be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        have = {p.stem for p in folder.glob("*.json")}
+        added = 0
+        for case in distinct(cases):
+            text = case.dumps()
+            if case.id not in have and len(text) <= BYTES_AT_MOST:
+                write_atomically(folder / f"{case.id}.json", text)
+                added += 1
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be written.", f"{error}.", "name a folder that can be.") from None
+    return added
+
+
+def _marked(case: Case, name: str) -> Case:
+    return case.with_(origin={**case.origin, "corpus": name})

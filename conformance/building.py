@@ -43,10 +43,11 @@ class Plan:
         cotangent: kind of dy.
         layout, dy_layout: memory layouts.
         epsilon, decay: of the layer.
-        gamma: "distinct" (with a negative), "zeros" (some zero), "ones".
+        gamma: "distinct" (with a negative), "zeros" (some zero), "ones", "scales" (from 2^-10 to 2^10).
         state: "distinct", "initial" (0, 1), "like_epsilon" (variances of the size of epsilon), "extreme" (1e-9 to 1e5),
             "like_x" (the running mean lies near x), "negative" (variances of -1/2, as a damaged snapshot has them),
-            "beyond_half" (variances that half precision cannot hold).
+            "beyond_half" (variances that half precision cannot hold), "poisoned" (a mean of NaN and an infinite variance).
+        parameter_layout: how gamma, beta and the running statistics lie: "packed", or "stepped" (every second element).
         seed: of the values.
         short: forward and backward in both modes only, for shapes on which ten calls would be dear.
         shared: beta is the running mean's memory, and gamma the running variance's.
@@ -62,6 +63,7 @@ class Plan:
     decay: float = 0.75
     gamma: str = "distinct"
     state: str = "distinct"
+    parameter_layout: str = "packed"
     seed: int = 0
     short: bool = False
     shared: bool = False
@@ -118,7 +120,8 @@ def batch_norm_case(plan: Plan) -> Case:
     arrays = parameters(plan, config, rng)
     x = lay_out(draw_x(plan.x, rng, config, form.shape), plan.layout, form.channel_axis)
     arrays["x"] = x
-    arrays["dy"] = lay_out(draw_cotangent(plan.cotangent, rng, config, form.shape), plan.dy_layout, form.channel_axis)
+    dy = draw_cotangent(plan.cotangent, rng, config, form.shape, np.asarray(x))
+    arrays["dy"] = lay_out(dy, plan.dy_layout, form.channel_axis)
     if not plan.short and not plan.shared:
         second = second_shape(form)
         arrays["x2"] = lay_out(draw_x(plan.x2, rng, config, second), plan.dy_layout, form.channel_axis)
@@ -159,6 +162,7 @@ def parameters(plan: Plan, config: LayerConfig, rng: np.random.RandomState) -> d
             "distinct": np.where(c % 3 == 1, -1.0, 1.0) * (0.5 + 0.375 * ((c * 5) % 11)),
             "zeros": np.where(c % 2 == 0, 0.0, -1.5),
             "ones": np.ones(config.channels),
+            "scales": np.where(c % 3 == 1, -1.0, 1.0) * np.ldexp(1.0, (c * 7) % 21 - 10),
         }
         arrays["gamma"] = gammas[plan.gamma].astype(dtype)
         arrays["beta"] = (0.25 + 0.5 * ((c * 7) % 13) - 2.0).astype(dtype)
@@ -171,12 +175,15 @@ def parameters(plan: Plan, config: LayerConfig, rng: np.random.RandomState) -> d
         "like_epsilon": max(plan.epsilon, 2.0**-40) * (0.5 + 0.25 * (c % 7)),
         "extreme": np.where(c % 2 == 0, 1e-9, 6e4),
         "like_x": 0.5 + 0.25 * (c % 5),
+        "poisoned": np.where(c % 3 == 1, np.inf, 2.0),
         "negative": np.where(c % 2 == 0, -0.5, 2.0),
         "beyond_half": np.where(c % 2 == 0, 1e5, 1e-9),
     }
+    if plan.state == "poisoned":
+        means = np.where(c % 3 == 0, np.nan, means)
     arrays["running_mean"] = means.astype(dtype)
     arrays["running_var"] = variances[plan.state].astype(dtype)
-    return arrays
+    return {n: lay_out(a, plan.parameter_layout, 0) for n, a in arrays.items()}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -100,6 +100,9 @@ def batch_norm_plans() -> Iterator[tuple[str, Plan]]:
         "outlier",
         "sorted",
         "alternating",
+        "mixed_scales",
+        "spike",
+        "bimodal",
     ):
         yield f"values: {kind}", Plan(ROWS, kind, seed=41)
         yield f"values: {kind}, in float64", Plan(_double(ROWS), kind, seed=42)
@@ -139,17 +142,24 @@ def batch_norm_plans() -> Iterator[tuple[str, Plan]]:
     yield "more channels than 16 bits count", Plan(Form((2, 65537), 1), "wide", seed=76, short=True)
     yield "many values", Plan(Form((7, 3, 41, 17), 1), "mean_1e4", state="like_x", seed=73)
     yield "many values, channels last", Plan(Form((7, 41, 17, 3), 3), "mean_1e4", state="like_x", seed=74)
-    singles: tuple[tuple[int, ...], ...] = ((1, 3), (1, 3, 1, 1))
+    singles: tuple[tuple[int, ...], ...] = ((1, 3), (1, 3, 1, 1), (1, 3, 1), (1, 3, 1, 1, 1))
     for shape in singles:
         yield "one value per channel", Plan(Form(shape, 1), seed=81)
         yield "one value per channel, tiny epsilon", Plan(Form(shape, 1), "wide", epsilon=1e-12, decay=0.0, seed=82)
     yield "one value per channel, channels last", Plan(Form((1, 1, 1, 3), 3), seed=83)
-    empties: tuple[tuple[int, ...], ...] = ((0, 3), (0, 3, 5, 2))
+    empties: tuple[tuple[int, ...], ...] = ((0, 3), (0, 3, 5, 2), (4, 3, 0, 2), (2, 3, 0))
     for shape in empties:
         yield "an empty batch", Plan(Form(shape, 1), seed=84)
     yield "an empty batch, channels last", Plan(Form((0, 5, 2, 3), 3), seed=85)
     for form in (TINY, IMAGE):
         yield "parameters in the memory of the running statistics", Plan(form, "wide", seed=93, shared=True)
+    for form in (TINY, IMAGE, IMAGE_LAST):
+        yield "parameters and state that are views", Plan(form, "wide", parameter_layout="stepped", seed=94)
+        yield "poisoned statistics in some channels", Plan(form, "wide", state="poisoned", seed=95)
+    for kind in ("normalised", "large", "zeros"):
+        yield f"a cotangent that is {kind}", Plan(IMAGE, "wide", cotangent=kind, gamma="scales", seed=96)
+        yield f"a cotangent that is {kind}, channels last", Plan(IMAGE_LAST, "wide", cotangent=kind, seed=96)
+    yield "no epsilon", Plan(IMAGE, "wide", epsilon=0.0, seed=97)
     yield "an initial state of 0 and 1", Plan(IMAGE, "wide", state="initial", seed=91)
     yield "a small running variance", Plan(IMAGE, "ordinary", state="extreme", epsilon=1e-12, seed=92)
 

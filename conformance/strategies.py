@@ -24,7 +24,7 @@ from bnspec.conformance.values import COTANGENTS, INPUT_TYPES
 T = TypeVar("T")
 
 EPSILONS = (2.0**-10, 1e-5, 1e-3, 2.0**-4, 1.0, 2.0**-17, 2.0**-23, 1e-12)
-DECAYS = (0.75, 0.9, 0.5, 0.99, 0.0, 1.0, 0.875)
+DECAYS = (0.75, 0.9, 0.5, 0.99, 0.0, 1.0, 0.875, 0.999)
 CHANNELS = (3, 2, 5, 1, 7, 8, 4, 31, 32, 33)
 BATCHES = (2, 4, 3, 6, 9, 16, 17, 64)
 SPATIAL = (3, 2, 4, 5, 7, 1, 8, 9, 13)
@@ -87,8 +87,9 @@ def plans(draw: st.DrawFn, settings: st.SearchStrategy[Setting]) -> Plan:
         dy_layout=draw(st.sampled_from(LAYOUTS[:-1])),
         epsilon=setting.epsilon,
         decay=setting.decay,
-        gamma=draw(st.sampled_from(("distinct", "distinct", "zeros", "ones"))),
-        state=draw(st.sampled_from(("distinct", "like_epsilon", "extreme", "like_x", "initial"))),
+        gamma=draw(st.sampled_from(("distinct", "distinct", "zeros", "ones", "scales"))),
+        state=draw(st.sampled_from(("distinct", "like_epsilon", "extreme", "like_x", "initial", "poisoned"))),
+        parameter_layout=draw(st.sampled_from(("packed", "packed", "stepped"))),
         seed=draw(SEEDS),
     )
 

@@ -112,6 +112,29 @@ def _pixels(rng: np.random.RandomState, config: LayerConfig, shape: tuple[int, .
     return rng.randint(0, 256, shape).astype(np.float64)
 
 
+def _mixed_scales(rng: np.random.RandomState, config: LayerConfig, shape: tuple[int, ...]) -> Array:
+    """Each channel on a scale of its own, from 2^-12 to 2^12."""
+    scale = np.ldexp(1.0, (np.arange(config.channels) * 7) % 25 - 12)
+    return _located(1.0, 1.0)(rng, config, shape) * _per_channel(config, scale)
+
+
+def _spike(rng: np.random.RandomState, config: LayerConfig, shape: tuple[int, ...]) -> Array:
+    """One value for all elements of a channel but one, which differs by 1."""
+    x = np.broadcast_to(_per_channel(config, 2.0 + np.arange(config.channels)), shape).copy()
+    if x.size:
+        where = tuple(slice(None) if a == config.channel_axis else int(rng.randint(n)) for a, n in enumerate(shape))
+        x[where] += 1.0
+    return x
+
+
+def _bimodal(rng: np.random.RandomState, config: LayerConfig, shape: tuple[int, ...]) -> Array:
+    """Two clusters that lie 64 of their own spreads apart, the first half of the batch in one, the rest in the other."""
+    x = _noise(rng, config, shape)
+    first = tuple(slice(0, (n + 1) // 2) if a == config.reduce_axes[0] else slice(None) for a, n in enumerate(shape))
+    x[first] += 64.0
+    return x
+
+
 def _alternating(rng: np.random.RandomState, config: LayerConfig, shape: tuple[int, ...]) -> Array:
     signs = np.where(np.arange(int(np.prod(shape))) % 2 == 0, 1.0, -1.0).reshape(shape)
     return _per_channel(config, 3.0 + np.arange(config.channels)) + signs * _per_channel(
@@ -142,13 +165,16 @@ INPUT_TYPES = tuple(
             ("infinite", "one infinity in one channel: the others must not see it", _poisoned(np.inf)),
             ("pixels", "whole numbers 0 to 255, as images come", _pixels),
             ("alternating", "two values per channel: variance known by heart, rounding of one sign", _alternating),
+            ("mixed_scales", "channels on scales from 2^-12 to 2^12: what is shared between channels shows", _mixed_scales),
+            ("spike", "all elements equal but one: a single term carries the variance", _spike),
+            ("bimodal", "two distant clusters, one after the other: merges of parts with different means", _bimodal),
         ),
         start=1,
     )
 )  # fmt: skip
 BY_NAME = {t.name: t for t in INPUT_TYPES}
 
-COTANGENTS = ("random", "constant", "one_hot", "ramp")
+COTANGENTS = ("random", "constant", "one_hot", "ramp", "normalised", "large", "zeros")
 
 
 def draw_x(kind: str, rng: np.random.RandomState, config: LayerConfig, shape: tuple[int, ...]) -> Array:
@@ -160,8 +186,13 @@ def draw_x(kind: str, rng: np.random.RandomState, config: LayerConfig, shape: tu
         return kept.astype(dtype_of(config.dtype))
 
 
-def draw_cotangent(kind: str, rng: np.random.RandomState, config: LayerConfig, shape: tuple[int, ...]) -> Array:
-    """dy: "random" with a mean of its own; "constant" per channel; "one_hot"; "ramp" 0, 1, 2, ... over the elements."""
+def draw_cotangent(
+    kind: str, rng: np.random.RandomState, config: LayerConfig, shape: tuple[int, ...], x: Array | None = None
+) -> Array:
+    """dy: "random" with a mean of its own; "constant" per channel; "one_hot"; "ramp" 0, 1, 2, ... over the elements; "zeros".
+
+    "normalised": a constant plus x normalised, which dx maps to next to nothing; "large": random, of the size 2^12.
+    """
     c = np.arange(config.channels)
     if kind == "constant":
         dy = np.broadcast_to(_per_channel(config, 1.0 + 0.5 * c), shape)
@@ -169,8 +200,20 @@ def draw_cotangent(kind: str, rng: np.random.RandomState, config: LayerConfig, s
         dy = np.zeros(shape)
         if dy.size:
             dy.reshape(-1)[int(rng.randint(dy.size))] = 1.0
+    elif kind == "zeros":
+        dy = np.zeros(shape)
+    elif kind == "normalised" and x is not None and x.size:
+        wide = x.astype(np.float64)
+        with np.errstate(all="ignore"):
+            spread = np.std(wide, axis=config.reduce_axes, keepdims=True)
+            dy = 1.0 + 0.5 * (wide - np.mean(wide, axis=config.reduce_axes, keepdims=True)) / np.where(
+                spread > 0, spread, 1.0
+            )
+        dy = np.clip(np.nan_to_num(dy, posinf=1.0, neginf=1.0), -64.0, 64.0)
     elif kind == "ramp":
         dy = (np.arange(int(np.prod(shape)), dtype=np.float64).reshape(shape) % 16.0) - 4.0
     else:
         dy = rng.standard_normal(shape) + _per_channel(config, 0.5 * (c % 3) - 0.25)
+        if kind == "large":
+            dy = dy * 4096.0
     return np.array(dy).astype(dtype_of(config.dtype))

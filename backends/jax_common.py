@@ -1,4 +1,4 @@
-"""What the JAX adapters share: devices, 64-bit mode, arrays, and the four calls around two functions."""
+"""What the JAX adapters share: devices, 64-bit mode, arrays, and the calls by mode."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any, Dict, Optional
 
 import numpy as np
 
-from bnspec.contract import Adapter, DeviceAbsent, Gradients, Layer
+from bnspec.backends.by_mode import LayerByMode
+from bnspec.contract import Adapter, Declined, DeviceAbsent
 
 
 class JaxAdapter(Adapter):
@@ -45,6 +46,10 @@ class JaxAdapter(Adapter):
         """None: XLA does not tell."""
         return None
 
+    def use_threads(self, count: int) -> None:
+        """Raises Declined."""
+        raise Declined("XLA fixes its threads when it starts")
+
     def tensor(self, array: np.ndarray) -> Any:
         """A JAX array on the device; JAX packs what is strided, and may keep the memory of what is not."""
         return self.jax.device_put(array, self.place)
@@ -58,16 +63,12 @@ class JaxAdapter(Adapter):
         self.jax.block_until_ready(result)
 
 
-class JaxLayer(Layer):
-    """The four calls of the contract. What is left to a subclass: ``forward``, ``gradients`` and ``state``."""
+class JaxLayer(LayerByMode):
+    """The passes of the contract. What is left to a subclass: ``forward``, the derivatives by mode, and ``state``."""
 
     @abc.abstractmethod
     def forward(self, x: Any, mode: str) -> Any:
         """y in ``mode`` "training" or "inference"; moves the state as that mode does."""
-
-    @abc.abstractmethod
-    def gradients(self, x: Any, dy: Any, mode: str) -> Gradients:
-        """Forward and backward in ``mode``; moves the state as that mode does."""
 
     def training(self, x: Any) -> Any:
         """y in training mode."""
@@ -76,14 +77,6 @@ class JaxLayer(Layer):
     def inference(self, x: Any) -> Any:
         """y in inference mode."""
         return self.forward(x, "inference")
-
-    def training_gradients(self, x: Any, dy: Any) -> Gradients:
-        """Forward and backward in training mode."""
-        return self.gradients(x, dy, "training")
-
-    def inference_gradients(self, x: Any, dy: Any) -> Gradients:
-        """Forward and backward in inference mode."""
-        return self.gradients(x, dy, "inference")
 
 
 def find(jax: Any, device: str) -> Any:

@@ -6,10 +6,13 @@ precision input is widened to float32, in which everything is computed; results 
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 from typing import Any, Callable, Dict, Optional, Sequence, Tuple
 
+from bnspec.backends.by_mode import GRADIENTS
 from bnspec.backends.jax_common import JaxAdapter, JaxLayer
-from bnspec.contract import Declined, Gradients, LayerConfig, Profile, Scaler, State
+from bnspec.contract import Declined, Gradients, LayerConfig, Profile, Scaler, SecondOrder, State, Tangent
 
 Jitted = Dict[str, Callable[..., Any]]
 
@@ -33,8 +36,11 @@ class JaxNumpy(JaxAdapter):
     def __init__(self, device: str = "cpu") -> None:
         super().__init__(device)
         functions = Functions(self.jax)
-        by_mode = (functions.forward, functions.gradients, functions.rescale)
+        by_mode = (functions.forward, functions.gradients, functions.second_order, functions.tangent, functions.rescale)
         self.jitted = {f.__name__: self.jax.jit(f, static_argnames=("axis", "mode")) for f in by_mode}
+        self.jitted["some_gradients"] = self.jax.jit(
+            functions.some_gradients, static_argnames=("axis", "mode", "wanted")
+        )
         self.jitted["moments"] = self.jax.jit(functions.moments, static_argnames="axis")
         self.jitted["merge"] = self.jax.jit(functions.merge)
 
@@ -98,6 +104,37 @@ class Functions:
         dx, (dgamma, dbeta) = pullback(dy)
         return Gradients(y, dx, dgamma, dbeta), after
 
+    def some_gradients(
+        self, x: Any, dy: Any, parameters: Tuple[Any, Any], *others: Any, wanted: Tuple[str, ...], **static: Any
+    ) -> Any:
+        """The same with respect to the wanted arguments only; the others are constants of the differentiation."""
+        given = dict(zip(GRADIENTS, (x, *parameters)))
+
+        def of(asked: Dict[str, Any]) -> Any:
+            x, *parameters = (asked.get(name, given[name]) for name in GRADIENTS)
+            return self.forward(x, tuple(parameters), *others, **static)
+
+        asked = {name: array for name, array in given.items() if name in wanted}
+        y, pullback, after = self.jax.vjp(of, asked, has_aux=True)
+        (found,) = pullback(dy)
+        return Gradients(y, *(found.get(name) for name in GRADIENTS)), after
+
+    def second_order(self, x: Any, dy: Any, v: Any, parameters: Tuple[Any, Any], *others: Any, **static: Any) -> Any:
+        """The vector-Jacobian product with v of dx, as (SecondOrder, State)."""
+
+        def dx(x: Any, dy: Any, gamma: Any) -> Any:
+            by_x = lambda x: self.forward(x, (gamma, parameters[1]), *others, **static)
+            _, pullback, after = self.jax.vjp(by_x, x, has_aux=True)
+            return pullback(dy)[0], after
+
+        _, pullback, after = self.jax.vjp(dx, x, dy, parameters[0], has_aux=True)
+        return SecondOrder(*pullback(v)), after
+
+    def tangent(self, x: Any, v: Any, *others: Any, **static: Any) -> Any:
+        """``forward`` and its Jacobian-vector product with v in x, as (Tangent, State)."""
+        y, along, after = self.jax.jvp(lambda x: self.forward(x, *others, **static), (x,), (v,), has_aux=True)
+        return Tangent(y, along), after
+
     def merge(self, a: State, b: State, weight: float) -> State:
         """The moments of the union of two sets, of whose values b has the fraction ``weight``."""
         delta = b.running_mean - a.running_mean
@@ -119,21 +156,43 @@ class JaxNumpyLayer(JaxLayer):
     def __init__(self, jitted: Jitted, config: LayerConfig, parameters: Tuple[Any, Any], running: State) -> None:
         self.jitted, self.config, self.parameters, self.running = jitted, config, parameters, running
 
+    def call(self, function: str, *inputs: Any, **static: Any) -> Any:
+        """What one of the pure functions gives; a training step's running statistics replace the old."""
+        arguments = (*inputs, self.parameters, self.running, self.config.epsilon, self.config.decay)
+        result, self.running = self.jitted[function](*arguments, axis=self.config.channel_axis, **static)
+        return result
+
     def forward(self, x: Any, mode: str) -> Any:
-        """y; a training step's running statistics replace the old."""
-        arguments = (x, self.parameters, self.running, self.config.epsilon, self.config.decay)
-        y, self.running = self.jitted["forward"](*arguments, axis=self.config.channel_axis, mode=mode)
-        return y
+        """y."""
+        return self.call("forward", x, mode=mode)
 
     def gradients(self, x: Any, dy: Any, mode: str) -> Gradients:
-        """y and the gradients; a training step's running statistics replace the old."""
-        arguments = (x, dy, self.parameters, self.running, self.config.epsilon, self.config.decay)
-        gradients, self.running = self.jitted["gradients"](*arguments, axis=self.config.channel_axis, mode=mode)
-        return gradients
+        """y and the gradients."""
+        return self.call("gradients", x, dy, mode=mode)
+
+    def some_gradients(self, x: Any, dy: Any, wanted: Tuple[str, ...], mode: str) -> Gradients:
+        """y and the wanted gradients."""
+        return self.call("some_gradients", x, dy, wanted=wanted, mode=mode)
+
+    def second_order(self, x: Any, dy: Any, v: Any, mode: str) -> SecondOrder:
+        """The gradients of <v, dx>."""
+        return self.call("second_order", x, dy, v, mode=mode)
+
+    def tangent(self, x: Any, v: Any, mode: str) -> Tangent:
+        """y and its derivative along v."""
+        return self.call("tangent", x, v, mode=mode)
 
     def state(self) -> State:
         """The running statistics."""
         return self.running
+
+    def copied(self) -> JaxNumpyLayer:
+        """Another holder of the same arrays, which never change."""
+        return copy.copy(self)
+
+    def set_decay(self, decay: float) -> None:
+        """Pass another decay from the next call on."""
+        self.config = dataclasses.replace(self.config, decay=decay)
 
 
 class JaxScaler(Scaler):

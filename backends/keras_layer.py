@@ -8,10 +8,11 @@ from __future__ import annotations
 import functools
 import importlib
 import os
+import tempfile
 from typing import Any, Optional, Sequence, Tuple
 
-from bnspec.backends.tensorflow_common import TensorflowAdapter, gradients
-from bnspec.contract import Gradients, Layer, LayerConfig, Profile, Scaler, State
+from bnspec.backends.tensorflow_common import TensorflowAdapter, TensorflowLayer
+from bnspec.contract import Declined, Gradients, LayerConfig, Profile, Scaler, State
 from bnspec.profiles import HALVES
 
 
@@ -43,7 +44,26 @@ class KerasLayer(TensorflowAdapter):
 
     def layer(self, config: LayerConfig, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> NormLayer:
         """A layer whose weights are assigned these tensors."""
-        return NormLayer(self.tf, self.keras, config, gamma, beta, running_mean, running_var)
+        new = self.new_layer(config)
+        if config.affine:
+            new.layer.gamma.assign(gamma)
+            new.layer.beta.assign(beta)
+        new.layer.moving_mean.assign(running_mean)
+        new.layer.moving_variance.assign(running_var)
+        return new
+
+    def new_layer(self, config: LayerConfig) -> NormLayer:
+        """The layer as constructed, and built for x's rank and channels."""
+        layer = self.keras.layers.BatchNormalization(
+            axis=config.channel_axis,
+            momentum=config.decay,
+            epsilon=config.epsilon,
+            center=config.affine,
+            scale=config.affine,
+            dtype=policy(config),
+        )
+        layer.build(open_shape(config))
+        return NormLayer(self.tf, self.keras, config, layer)
 
     def scaler(self, config: LayerConfig) -> NormScaler:
         """Input normalization by ``keras.layers.Normalization``."""
@@ -66,27 +86,12 @@ def not_fitted(_: Any) -> None:
     raise RuntimeError("no fit has succeeded: there are no statistics")
 
 
-class NormLayer(Layer):
+class NormLayer(TensorflowLayer):
     """One ``keras.layers.BatchNormalization``."""
 
-    def __init__(
-        self, tf: Any, keras: Any, config: LayerConfig, gamma: Any, beta: Any, running_mean: Any, running_var: Any
-    ) -> None:
-        self.tf = tf
-        self.layer = keras.layers.BatchNormalization(
-            axis=config.channel_axis,
-            momentum=config.decay,
-            epsilon=config.epsilon,
-            center=config.affine,
-            scale=config.affine,
-            dtype=policy(config),
-        )
-        self.layer.build(open_shape(config))
-        if config.affine:
-            self.layer.gamma.assign(gamma)
-            self.layer.beta.assign(beta)
-        self.layer.moving_mean.assign(running_mean)
-        self.layer.moving_variance.assign(running_var)
+    def __init__(self, tf: Any, keras: Any, config: LayerConfig, layer: Any) -> None:
+        super().__init__(tf)
+        self.keras, self.config, self.layer = keras, config, layer
 
     def training(self, x: Any) -> Any:
         """The training forward pass; moves the running statistics."""
@@ -96,17 +101,52 @@ class NormLayer(Layer):
         """The inference forward pass."""
         return self.layer(x, training=False)
 
-    def training_gradients(self, x: Any, dy: Any) -> Gradients:
-        """Forward and backward in training mode."""
-        return gradients(self.tf, self.training, x, dy, self.layer.trainable_weights)
+    def training_masked(self, x: Any, mask: Any) -> Any:
+        """The training forward pass with a mask, which Keras takes without the last axis. Raises Declined for other axes."""
+        if self.config.channel_axis != self.config.rank - 1:
+            raise Declined("Keras expands the mask by a last axis: it reaches channels there only")
+        return self.layer(x, training=True, mask=mask[..., 0])
 
-    def inference_gradients(self, x: Any, dy: Any) -> Gradients:
-        """Forward and backward in inference mode."""
-        return gradients(self.tf, self.inference, x, dy, self.layer.trainable_weights)
+    def training_masked_gradients(self, x: Any, dy: Any, mask: Any) -> Gradients:
+        """Forward and backward with a mask."""
+        return self.gradients_of(lambda x: self.training_masked(x, mask), x, dy)
+
+    def parameters(self) -> Sequence[Any]:
+        """TensorFlow's variables of the weights that are trainable now."""
+        return [weight.value for weight in self.layer.trainable_weights]
 
     def state(self) -> State:
         """The running statistics."""
         return State(self.layer.moving_mean.value, self.layer.moving_variance.value)
+
+    def model(self) -> Any:
+        """A model of this layer alone: what Keras saves and clones."""
+        return self.keras.Sequential(
+            [self.keras.Input(batch_shape=open_shape(self.config), dtype=self.config.dtype), self.layer]
+        )
+
+    def restored(self) -> NormLayer:
+        """The layer of a model that was saved to a file and loaded."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "layer.keras")
+            self.model().save(path)
+            loaded = self.keras.saving.load_model(path)
+        return NormLayer(self.tf, self.keras, self.config, loaded.layers[-1])
+
+    def copied(self) -> NormLayer:
+        """The layer of a cloned model, which is given the same weights."""
+        model = self.model()
+        clone = self.keras.models.clone_model(model)
+        clone.set_weights(model.get_weights())
+        return NormLayer(self.tf, self.keras, self.config, clone.layers[-1])
+
+    def freeze(self, frozen: bool) -> None:
+        """Set ``trainable``, by which the layer is run in inference mode."""
+        self.layer.trainable = not frozen
+
+    def set_decay(self, decay: float) -> None:
+        """Set the layer's momentum."""
+        self.layer.momentum = decay
 
 
 class NormScaler(Scaler):

@@ -5,14 +5,19 @@ Half-precision input is widened to float32, in which everything is computed; res
 
 from __future__ import annotations
 
-from typing import Any, Mapping, Optional, Sequence
+import copy
+import dataclasses
+import io
+from typing import Any, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
 from bnspec import equations as eq
 from bnspec import input_equations as inputs
+from bnspec import second_order
 from bnspec.backends.numpy_network import NumpyNetwork
-from bnspec.contract import Adapter, Gradients, Layer, LayerConfig, Profile, Scaler, State
+from bnspec.buffers import dtype_of
+from bnspec.contract import Adapter, Gradients, Layer, LayerConfig, Profile, Scaler, SecondOrder, State, Tangent
 from bnspec.profiles import HALVES
 
 
@@ -23,6 +28,7 @@ class NumpySpec(Adapter):
     profile = Profile(
         running_correction=0,
         momentum_weighs="none",
+        frozen_gradients="constants",
         count_one="biased",
         empty_batch="keeps_state",
         dtypes=("float64", "float32", "bfloat16", "float16"),
@@ -37,6 +43,11 @@ class NumpySpec(Adapter):
     def network(self, kind: str, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]) -> NumpyNetwork:
         """The network written around the equations."""
         return NumpyNetwork(kind, config, learning_rate, values)
+
+    def new_layer(self, config: LayerConfig) -> NumpyLayer:
+        """A layer with gamma 1 and beta 0, and the running statistics 0 and 1."""
+        ones, zeros = (np.full(config.channels, value, dtype_of(config.parameter_dtype)) for value in (1, 0))
+        return NumpyLayer(config, ones, zeros, zeros.copy(), ones.copy())
 
     def scaler(self, config: LayerConfig) -> NumpyScaler:
         """Input normalization by Chan's merge of chunk moments."""
@@ -53,13 +64,16 @@ class NumpyLayer(Layer):
         self.work = np.dtype("float32") if config.dtype in HALVES else np.dtype(config.dtype)
         self.gamma = self.wide(np.ones(config.channels) if gamma is None else gamma)
         self.beta = self.wide(np.zeros(config.channels) if beta is None else beta)
+        self.frozen = False
 
     def wide(self, channels: Any) -> Any:
         """A (C,) array in the working precision, shaped to broadcast against x."""
         return channels.astype(self.work).reshape(self.config.channel_shape)
 
     def training(self, x: Any) -> Any:
-        """The training forward pass; moves the running statistics."""
+        """The training forward pass; moves the running statistics, unless the layer is frozen."""
+        if self.frozen:
+            return self.inference(x)
         if x.size == 0:
             return x.copy()
         wide, axes = x.astype(self.work), self.config.reduce_axes
@@ -78,6 +92,8 @@ class NumpyLayer(Layer):
 
     def training_gradients(self, x: Any, dy: Any) -> Gradients:
         """Forward and backward in training mode."""
+        if self.frozen:
+            return self.inference_gradients(x, dy)
         y = self.training(x)
         if x.size == 0:
             return self.gradients(x, y, x, dy, x)
@@ -105,6 +121,113 @@ class NumpyLayer(Layer):
     def state(self) -> State:
         """The running statistics."""
         return State(self.running_mean, self.running_var)
+
+    # --- derivatives --------------------------------------------------------------------------------------------------
+
+    def training_some_gradients(self, x: Any, dy: Any, wanted: Tuple[str, ...]) -> Gradients:
+        """Those of ``training_gradients`` that are wanted."""
+        return wanted_of(self.training_gradients(x, dy), wanted)
+
+    def inference_some_gradients(self, x: Any, dy: Any, wanted: Tuple[str, ...]) -> Gradients:
+        """Those of ``inference_gradients`` that are wanted."""
+        return wanted_of(self.inference_gradients(x, dy), wanted)
+
+    def training_second_order(self, x: Any, dy: Any, v: Any) -> SecondOrder:
+        """The gradients of <v, dx> in training mode; 0 for a batch without values."""
+        if self.frozen or x.size == 0:
+            return self.inference_second_order(x, dy, v)
+        self.training(x)
+        wide, wide_dy, wide_v = (a.astype(self.work) for a in (x, dy, v))
+        axes, epsilon = self.config.reduce_axes, self.config.epsilon
+        return self.rounded(second_order.training_second_order(wide, wide_dy, wide_v, self.gamma, epsilon, axes), x)
+
+    def inference_second_order(self, x: Any, dy: Any, v: Any) -> SecondOrder:
+        """The gradients of <v, dx> in inference mode."""
+        wide_dy, wide_v, var = dy.astype(self.work), v.astype(self.work), self.wide(self.running_var)
+        axes, epsilon = self.config.reduce_axes, self.config.epsilon
+        return self.rounded(second_order.inference_second_order(wide_dy, wide_v, self.gamma, var, epsilon, axes), x)
+
+    def rounded(self, found: Any, x: Any) -> SecondOrder:
+        """Second derivatives in the dtypes of what they are taken by."""
+        by_gamma = found.by_gamma.reshape(-1).astype(self.running_mean.dtype) if self.config.affine else None
+        return SecondOrder(found.by_x.astype(x.dtype), found.by_dy.astype(x.dtype), by_gamma)
+
+    def training_tangent(self, x: Any, v: Any) -> Tangent:
+        """y and its derivative along v: dx with v in the place of dy."""
+        if self.frozen or x.size == 0:
+            return self.inference_tangent(x, v)
+        wide, wide_v, axes = x.astype(self.work), v.astype(self.work), self.config.reduce_axes
+        along = eq.training_dx(wide, wide_v, self.gamma, self.config.epsilon, axes)
+        return Tangent(self.training(x), along.astype(x.dtype))
+
+    def inference_tangent(self, x: Any, v: Any) -> Tangent:
+        """y and its derivative along v: dx with v in the place of dy."""
+        along = eq.inference_dx(v.astype(self.work), self.gamma, self.wide(self.running_var), self.config.epsilon)
+        return Tangent(self.inference(x), along.astype(x.dtype))
+
+    # --- masks --------------------------------------------------------------------------------------------------------
+
+    def training_masked(self, x: Any, mask: Any) -> Any:
+        """The training forward pass of the batch without its padding; 0 on the padding."""
+        layer, kept = self.of_rows(mask)
+        return self.put_back(layer.training(self.rows(x)[kept]), kept)
+
+    def training_masked_gradients(self, x: Any, dy: Any, mask: Any) -> Gradients:
+        """Forward and backward of the batch without its padding; y and dx are 0 on the padding."""
+        layer, kept = self.of_rows(mask)
+        y, dx, dgamma, dbeta = layer.training_gradients(self.rows(x)[kept], self.rows(dy)[kept])
+        return Gradients(self.put_back(y, kept), self.put_back(dx, kept), dgamma, dbeta)
+
+    def rows(self, x: Any) -> Any:
+        """x with the channel axis last."""
+        return np.moveaxis(x, self.config.channel_axis, -1)
+
+    def of_rows(self, mask: Any) -> Tuple[NumpyLayer, Any]:
+        """This layer, its running statistics shared, for rows of shape (kept, C), and which rows of x are kept."""
+        config = dataclasses.replace(self.config, rank=2, channel_axis=1)
+        parameters = (self.gamma.reshape(-1), self.beta.reshape(-1))
+        layer = NumpyLayer(config, *parameters, self.running_mean, self.running_var)
+        layer.frozen = self.frozen
+        return layer, self.rows(mask)[..., 0]
+
+    def put_back(self, rows: Any, kept: Any) -> Any:
+        """Rows of shape (kept, C) in x's shape; 0 elsewhere."""
+        whole = np.zeros((*kept.shape, self.config.channels), rows.dtype)
+        whole[kept] = rows
+        return np.moveaxis(whole, -1, self.config.channel_axis)
+
+    # --- the life of a layer ------------------------------------------------------------------------------------------
+
+    def restored(self) -> NumpyLayer:
+        """A layer over arrays that ``np.savez`` wrote and ``np.load`` read."""
+        file, state = io.BytesIO(), {"running_mean": self.running_mean, "running_var": self.running_var}
+        np.savez(file, gamma=self.gamma.reshape(-1), beta=self.beta.reshape(-1), **state)
+        file.seek(0)
+        loaded = np.load(file)
+        # a file knows bfloat16 as two bytes without a meaning
+        running = [loaded[name].view(array.dtype) for name, array in state.items()]
+        return type(self)(self.config, loaded["gamma"], loaded["beta"], *running)
+
+    def copied(self) -> NumpyLayer:
+        """A deep copy."""
+        return copy.deepcopy(self)
+
+    def reset(self) -> None:
+        """The running statistics of a new layer: 0 and 1."""
+        self.running_mean[:], self.running_var[:] = 0, 1
+
+    def freeze(self, frozen: bool) -> None:
+        """A frozen layer computes in training mode as in inference mode."""
+        self.frozen = frozen
+
+    def set_decay(self, decay: float) -> None:
+        """Average with another decay from the next call on."""
+        self.config = dataclasses.replace(self.config, decay=decay)
+
+
+def wanted_of(gradients: Gradients, wanted: Tuple[str, ...]) -> Gradients:
+    """y, and those gradients that are wanted."""
+    return Gradients(gradients.y, *(g if n in wanted else None for n, g in list(gradients._asdict().items())[1:]))
 
 
 class NumpyScaler(Scaler):

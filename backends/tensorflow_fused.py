@@ -5,10 +5,11 @@ Source: https://www.tensorflow.org/api_docs/python/tf/compat/v1/nn/fused_batch_n
 
 from __future__ import annotations
 
-from typing import Any, Sequence
+import dataclasses
+from typing import Any, Dict, Sequence
 
-from bnspec.backends.tensorflow_common import TensorflowAdapter, gradients
-from bnspec.contract import Declined, Gradients, Layer, LayerConfig, Profile, State
+from bnspec.backends.tensorflow_common import TensorflowAdapter, TensorflowLayer, checkpointed
+from bnspec.contract import Declined, LayerConfig, Profile, State
 
 #: data_format by rank, for a channel axis that comes first (axis 1) and last.
 FORMATS = {4: ("NCHW", "NHWC"), 5: ("NCDHW", "NDHWC")}
@@ -49,13 +50,14 @@ class TensorflowFused(TensorflowAdapter):
         return FusedLayer(self.tf, config, gamma, beta, running_mean, running_var)
 
 
-class FusedLayer(Layer):
+class FusedLayer(TensorflowLayer):
     """One batch-normalization layer."""
 
     def __init__(
         self, tf: Any, config: LayerConfig, gamma: Any, beta: Any, running_mean: Any, running_var: Any
     ) -> None:
-        self.tf, self.config = tf, config
+        super().__init__(tf)
+        self.config = config
         self.data_format = FORMATS[config.rank][0 if config.channel_axis == 1 else 1]
         self.gamma, self.beta = tf.Variable(gamma), tf.Variable(beta)
         self.running_mean = tf.Variable(running_mean, trainable=False)
@@ -96,14 +98,6 @@ class FusedLayer(Layer):
         )
         return y
 
-    def training_gradients(self, x: Any, dy: Any) -> Gradients:
-        """Forward and backward in training mode."""
-        return gradients(self.tf, self.training, x, dy, self.parameters())
-
-    def inference_gradients(self, x: Any, dy: Any) -> Gradients:
-        """Forward and backward in inference mode."""
-        return gradients(self.tf, self.inference, x, dy, self.parameters())
-
     def parameters(self) -> Sequence[Any]:
         """gamma and beta."""
         return [self.gamma, self.beta]
@@ -111,3 +105,19 @@ class FusedLayer(Layer):
     def state(self) -> State:
         """The running statistics."""
         return State(self.running_mean, self.running_var)
+
+    def restored(self) -> FusedLayer:
+        """A layer over variables that were saved and read back."""
+        return FusedLayer(self.tf, self.config, **checkpointed(self.tf, self.variables()))
+
+    def copied(self) -> FusedLayer:
+        """A layer over new variables with the same values."""
+        return FusedLayer(self.tf, self.config, **self.variables())
+
+    def variables(self) -> Dict[str, Any]:
+        """What the layer was built from and holds."""
+        return {n: getattr(self, n) for n in ("gamma", "beta", "running_mean", "running_var")}
+
+    def set_decay(self, decay: float) -> None:
+        """Pass another averaging factor from the next call on."""
+        self.config = dataclasses.replace(self.config, decay=decay)

@@ -7,10 +7,11 @@ Source: https://www.tensorflow.org/api_docs/python/tf/nn/batch_normalization
 
 from __future__ import annotations
 
-from typing import Any, Sequence
+import dataclasses
+from typing import Any, Dict, Sequence
 
-from bnspec.backends.tensorflow_common import TensorflowAdapter, gradients
-from bnspec.contract import Gradients, Layer, LayerConfig, Profile, Scaler, State
+from bnspec.backends.tensorflow_common import TensorflowAdapter, TensorflowLayer, checkpointed
+from bnspec.contract import Gradients, LayerConfig, Profile, Scaler, State
 from bnspec.precision import PRECISIONS
 
 
@@ -44,13 +45,14 @@ class TensorflowNN(TensorflowAdapter):
         return NNScaler(self.tf, config)
 
 
-class NNLayer(Layer):
+class NNLayer(TensorflowLayer):
     """One batch-normalization layer."""
 
     def __init__(
         self, tf: Any, config: LayerConfig, gamma: Any, beta: Any, running_mean: Any, running_var: Any
     ) -> None:
-        self.tf, self.config = tf, config
+        super().__init__(tf)
+        self.config = config
         self.gamma = None if gamma is None else tf.Variable(gamma)
         self.beta = None if beta is None else tf.Variable(beta)
         self.running_mean = tf.Variable(running_mean, trainable=False)
@@ -63,7 +65,10 @@ class NNLayer(Layer):
 
     def training(self, x: Any) -> Any:
         """The training forward pass; moves the running statistics."""
-        mean, var = self.tf.nn.moments(x, self.config.reduce_axes, keepdims=True)
+        return self.trained(x, *self.tf.nn.moments(x, self.config.reduce_axes, keepdims=True))
+
+    def trained(self, x: Any, mean: Any, var: Any) -> Any:
+        """y of x by the batch's statistics, which enter the running ones."""
         decay = self.config.decay
         if x.shape.num_elements():  # the moments of nothing are NaN
             self.running_mean.assign(self.running_mean * decay + self.tf.reshape(mean, [-1]) * (1.0 - decay))
@@ -75,13 +80,14 @@ class NNLayer(Layer):
         shape = self.config.channel_shape
         return self.normalise(x, self.tf.reshape(self.running_mean, shape), self.tf.reshape(self.running_var, shape))
 
-    def training_gradients(self, x: Any, dy: Any) -> Gradients:
-        """Forward and backward in training mode."""
-        return gradients(self.tf, self.training, x, dy, self.parameters())
+    def training_masked(self, x: Any, mask: Any) -> Any:
+        """The training forward pass by ``tf.nn.weighted_moments``, with the weights 1 and 0."""
+        weights = self.tf.cast(mask, x.dtype)
+        return self.trained(x, *self.tf.nn.weighted_moments(x, self.config.reduce_axes, weights, keepdims=True))
 
-    def inference_gradients(self, x: Any, dy: Any) -> Gradients:
-        """Forward and backward in inference mode."""
-        return gradients(self.tf, self.inference, x, dy, self.parameters())
+    def training_masked_gradients(self, x: Any, dy: Any, mask: Any) -> Gradients:
+        """Forward and backward with a mask."""
+        return self.gradients_of(lambda x: self.training_masked(x, mask), x, dy)
 
     def parameters(self) -> Sequence[Any]:
         """gamma and beta, where they exist."""
@@ -90,6 +96,23 @@ class NNLayer(Layer):
     def state(self) -> State:
         """The running statistics."""
         return State(self.running_mean, self.running_var)
+
+    def restored(self) -> NNLayer:
+        """A layer over variables that were saved and read back."""
+        kept = {n: v for n, v in self.variables().items() if v is not None}
+        return NNLayer(self.tf, self.config, **dict(self.variables(), **checkpointed(self.tf, kept)))
+
+    def copied(self) -> NNLayer:
+        """A layer over new variables with the same values."""
+        return NNLayer(self.tf, self.config, **self.variables())
+
+    def variables(self) -> Dict[str, Any]:
+        """What the layer was built from and holds."""
+        return {n: getattr(self, n) for n in ("gamma", "beta", "running_mean", "running_var")}
+
+    def set_decay(self, decay: float) -> None:
+        """Average with another decay from the next call on."""
+        self.config = dataclasses.replace(self.config, decay=decay)
 
 
 class NNScaler(Scaler):

@@ -1,15 +1,16 @@
-"""What the PyTorch adapters share: devices, tensors over NumPy's memory, and the four calls around one function."""
+"""What the PyTorch adapters share: devices, tensors over NumPy's memory, and the calls around one function."""
 
 from __future__ import annotations
 
 import abc
 import dataclasses
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
 import numpy as np
 
+from bnspec.backends.by_mode import GRADIENTS, LayerByMode
 from bnspec.buffers import dtype_of
-from bnspec.contract import Adapter, DeviceAbsent, Gradients, Layer
+from bnspec.contract import Adapter, DeviceAbsent, Gradients, SecondOrder, Tangent
 
 KINDS = ("cpu", "cuda", "mps", "xpu")
 
@@ -27,6 +28,7 @@ class TorchAdapter(Adapter):
         if reason:
             raise DeviceAbsent("%s: %s" % (device, reason))
         self.torch, self.device, self.place = torch, device, torch.device(device)
+        self.threads_at_first = int(torch.get_num_threads())
         if self.place.type == "mps":  # Metal has no double precision
             self.profile = dataclasses.replace(
                 self.profile, dtypes=tuple(d for d in self.profile.dtypes if d != "float64")
@@ -48,6 +50,10 @@ class TorchAdapter(Adapter):
     def threads(self) -> Optional[int]:
         """Threads that one operation may use."""
         return int(self.torch.get_num_threads())
+
+    def use_threads(self, count: int) -> None:
+        """Set the threads within one operation, for the process; 0: as many as at first."""
+        self.torch.set_num_threads(count or self.threads_at_first)
 
     def tensor(self, array: np.ndarray) -> Any:
         """A tensor over the array's memory, moved to the device. PyTorch has no negative strides: those are packed."""
@@ -74,8 +80,8 @@ class TorchAdapter(Adapter):
             getattr(self.torch, self.place.type).synchronize(self.place)
 
 
-class TorchLayer(Layer):
-    """The four calls of the contract. What is left to a subclass: ``forward``, ``parameters`` and ``state``."""
+class TorchLayer(LayerByMode):
+    """The passes of the contract. What is left to a subclass: ``forward``, ``parameters`` and ``state``."""
 
     def __init__(self, torch: Any) -> None:
         self.torch = torch
@@ -86,7 +92,7 @@ class TorchLayer(Layer):
 
     @abc.abstractmethod
     def parameters(self) -> List[Any]:
-        """gamma and beta as leaves of the graph, or nothing without affine."""
+        """gamma and beta as leaves of the graph, or nothing without affine or where they require no gradient."""
 
     def training(self, x: Any) -> Any:
         """y in training mode, under no_grad."""
@@ -98,14 +104,6 @@ class TorchLayer(Layer):
         with self.torch.no_grad():
             return self.forward(x, "inference")
 
-    def training_gradients(self, x: Any, dy: Any) -> Gradients:
-        """Forward and autograd's backward in training mode."""
-        return self.gradients(x, dy, "training")
-
-    def inference_gradients(self, x: Any, dy: Any) -> Gradients:
-        """Forward and autograd's backward in inference mode."""
-        return self.gradients(x, dy, "inference")
-
     def gradients(self, x: Any, dy: Any, mode: str) -> Gradients:
         """y and what ``torch.autograd.grad`` gives for x, gamma and beta with the cotangent dy."""
         leaf = x.detach().requires_grad_()
@@ -113,6 +111,39 @@ class TorchLayer(Layer):
         dx, *parameters = self.torch.autograd.grad(y, [leaf, *self.parameters()], dy)
         dgamma, dbeta = parameters or (None, None)
         return Gradients(y.detach(), dx, dgamma, dbeta)
+
+    def some_gradients(self, x: Any, dy: Any, wanted: Tuple[str, ...], mode: str) -> Gradients:
+        """y and the gradients of the only leaves that require one."""
+        leaves = dict(zip(GRADIENTS, [x.detach(), *self.parameters()]))
+        asked = {name: leaf for name, leaf in leaves.items() if name in wanted}
+        try:
+            for name, leaf in leaves.items():
+                leaf.requires_grad_(name in asked)
+            y = self.forward(leaves["dx"], mode)
+        finally:
+            for leaf in leaves.values():
+                leaf.requires_grad_()
+        found = dict(zip(asked, self.torch.autograd.grad(y, list(asked.values()), dy))) if asked else {}
+        return Gradients(y.detach(), *(found.get(name) for name in GRADIENTS))
+
+    def second_order(self, x: Any, dy: Any, v: Any, mode: str) -> SecondOrder:
+        """``torch.autograd.grad`` of the dx that ``create_graph`` recorded; autograd's None, for what dx does not depend on, is 0."""
+        grad, leaf, cotangent = self.torch.autograd.grad, x.detach().requires_grad_(), dy.detach().requires_grad_()
+        y = self.forward(leaf, mode)
+        (dx,) = grad(y, leaf, cotangent, create_graph=True)
+        leaves = [leaf, cotangent, *self.parameters()[:1]]
+        found = zip(leaves, grad(dx, leaves, v, allow_unused=True))
+        by_x, by_dy, *by_gamma = (self.torch.zeros_like(leaf) if g is None else g for leaf, g in found)
+        return SecondOrder(by_x, by_dy, *(by_gamma or [None]))
+
+    def tangent(self, x: Any, v: Any, mode: str) -> Tangent:
+        """Forward-mode differentiation by a dual tensor."""
+        forward_ad = self.torch.autograd.forward_ad
+        with self.torch.no_grad(), forward_ad.dual_level():
+            y, along = forward_ad.unpack_dual(self.forward(forward_ad.make_dual(x, v), mode))
+        if along is None:
+            raise RuntimeError("y has no tangent: it is not connected to x")
+        return Tangent(y, along)
 
 
 def why_absent(torch: Any, device: str) -> str:

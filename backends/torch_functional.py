@@ -5,6 +5,7 @@ Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.batch
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, List, Optional
 
 from bnspec.backends.torch_common import TorchAdapter, TorchLayer
@@ -65,3 +66,7 @@ class FunctionalLayer(TorchLayer):
     def state(self) -> State:
         """The tensors that the function updates."""
         return self.running
+
+    def set_decay(self, decay: float) -> None:
+        """Give the function another momentum from the next call on."""
+        self.config = dataclasses.replace(self.config, decay=decay)

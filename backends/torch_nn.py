@@ -5,6 +5,8 @@ Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.BatchNorm2d.html
 
 from __future__ import annotations
 
+import copy
+import io
 from typing import Any, List, Optional
 
 from bnspec.backends.torch_common import TorchAdapter, TorchLayer
@@ -34,19 +36,23 @@ class TorchNN(TorchAdapter):
         self, config: LayerConfig, gamma: Optional[Any], beta: Optional[Any], running_mean: Any, running_var: Any
     ) -> ModuleLayer:
         """The module of x's rank; weight, bias and buffers are these tensors."""
-        torch, module_class = self.torch, getattr(self.torch.nn, MODULES[config.rank])
-        module = module_class(
+        new, parameter = self.new_layer(config), self.torch.nn.Parameter
+        if config.affine:
+            new.module.weight, new.module.bias = parameter(gamma), parameter(beta)
+        new.module.running_mean, new.module.running_var = running_mean, running_var
+        return new
+
+    def new_layer(self, config: LayerConfig) -> ModuleLayer:
+        """The module of x's rank, as constructed."""
+        module = getattr(self.torch.nn, MODULES[config.rank])(
             config.channels,
             eps=config.epsilon,
             momentum=1.0 - config.decay,
             affine=config.affine,
             device=self.place,
-            dtype=getattr(torch, config.parameter_dtype),
+            dtype=getattr(self.torch, config.parameter_dtype),
         )
-        if config.affine:
-            module.weight, module.bias = torch.nn.Parameter(gamma), torch.nn.Parameter(beta)
-        module.running_mean, module.running_var = running_mean, running_var
-        return ModuleLayer(torch, module)
+        return ModuleLayer(self.torch, module)
 
 
 class ModuleLayer(TorchLayer):
@@ -62,9 +68,37 @@ class ModuleLayer(TorchLayer):
         return self.module(x)
 
     def parameters(self) -> List[Any]:
-        """weight and bias."""
-        return list(self.module.parameters())
+        """weight and bias, unless they are frozen."""
+        return [p for p in self.module.parameters() if p.requires_grad]
 
     def state(self) -> State:
         """The module's buffers."""
         return State(self.module.running_mean, self.module.running_var)
+
+    def restored(self) -> ModuleLayer:
+        """A new module of the same arguments, which loads the state_dict that ``torch.save`` wrote."""
+        file, old = io.BytesIO(), self.module
+        self.torch.save(old.state_dict(), file)
+        file.seek(0)
+        place, dtype = old.running_mean.device, old.running_mean.dtype
+        new = type(old)(
+            old.num_features, eps=old.eps, momentum=old.momentum, affine=old.affine, device=place, dtype=dtype
+        )
+        new.load_state_dict(self.torch.load(file, weights_only=True))
+        return ModuleLayer(self.torch, new)
+
+    def copied(self) -> ModuleLayer:
+        """A deep copy of the module."""
+        return ModuleLayer(self.torch, copy.deepcopy(self.module))
+
+    def reset(self) -> None:
+        """The module's own reset."""
+        self.module.reset_running_stats()
+
+    def freeze(self, frozen: bool) -> None:
+        """weight and bias require no gradient; the module goes on as before in train() and eval()."""
+        self.module.requires_grad_(not frozen)
+
+    def set_decay(self, decay: float) -> None:
+        """Set the module's momentum."""
+        self.module.momentum = 1.0 - decay

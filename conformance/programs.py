@@ -92,19 +92,25 @@ def derivative_case(plan: Plan) -> Case:
 
 
 def masked_case(plan: Plan, share: float) -> Case:
-    """A batch of which about this share counts, at least two elements of each channel; then with other padding."""
+    """A batch of which about this share counts, at least two elements of each channel; then with other padding.
+
+    Once more with NaN in it, as padding is where nothing was written.
+    """
     base = batch_norm_case(dataclasses.replace(plan, short=True))
     config, rng = base.config, np.random.RandomState((plan.seed + 2) % 2**32)
     shape = tuple(1 if a == config.channel_axis else n for a, n in enumerate(base.arrays["x"].shape))
     mask = rng.uniform(size=shape) < share
     mask.reshape(-1)[:2] = True
+    # y stands on the padding, too, and a loss that is masked has no gradient there
+    dy = np.where(mask, base.arrays["dy"], base.arrays["dy"].dtype.type(0))
     other = ("x|repadded:1000", "mask")
     steps = (
         _step("training_masked", ("x", "mask")),
         _step("training_masked", other),
         _step("training_masked_gradients", ("x", "dy", "mask")),
+        _step("training_masked_gradients", ("x|repadded:nan", "dy", "mask")),
     )
-    return _with_derived(base, steps, mask=mask)
+    return _with_derived(base, steps, mask=mask, dy=dy)
 
 
 def long_case(plan: Plan) -> Case:

@@ -21,6 +21,7 @@ from bnspec.conformance import known
 from bnspec.conformance.checks.examination import Judgement
 from bnspec.conformance.judge import COMPLETES, FAILING, Court, Tally, checks_for, finding_of, judge
 from bnspec.conformance.shrinking import shrink
+from bnspec.errors import HarnessError, UsageError
 from bnspec.observation import Observation
 from bnspec.oracle import Oracle
 from bnspec.profiles import Profile
@@ -102,7 +103,7 @@ class Trial:
                 findings = [self.unavailable(c, worker.hello) for c in self.settings.clauses]
             else:
                 assert worker.hello.profile is not None
-                findings = self.verify(worker, worker.hello.profile)
+                findings = self.judged(worker, worker.hello.profile)
         finally:
             worker.stop()
         for finding in findings:
@@ -110,6 +111,13 @@ class Trial:
         self.writer.write(TargetFinished(entry.name, device, dict(self.counts), dict(self.seconds)))
         self.progress(self.target, sum(self.counts.values()), "done")
         return findings
+
+    def judged(self, worker: Worker, profile: Profile) -> list[Finding]:
+        """``verify``; once the adapter is open, what is malformed is our own doing. Raises HarnessError."""
+        try:
+            return self.verify(worker, profile)
+        except UsageError as error:
+            raise HarnessError(f"{self.target.name}: {error.what}", error.why, "report this with the run.") from error
 
     def verify(self, worker: Worker, profile: Profile) -> list[Finding]:
         """Hear all cases, then say what was found."""

@@ -50,11 +50,13 @@ def _take(
     return None
 
 
-def rebuilt(case: Case, arrays: Mapping[str, np.ndarray], **config: object) -> Iterator[Case]:
-    """The case with other arrays and configuration, if that is a case at all; derived arrays follow their bases."""
+def rebuilt(
+    case: Case, arrays: Mapping[str, np.ndarray], steps: tuple[Step, ...] | None = None, **config: object
+) -> Iterator[Case]:
+    """The case with other arrays, steps and configuration, if that is a case at all; derived arrays follow their bases."""
     try:
         new = dataclasses.replace(case.config, **config)  # type: ignore[arg-type]
-        yield case.with_(arrays=rederived(arrays, new), config=new)
+        yield case.with_(arrays=rederived(arrays, new), config=new, steps=case.steps if steps is None else steps)
     except (UsageError, ValueError):  # a mask, say, no longer fits what it masks
         return
 
@@ -121,7 +123,7 @@ def smaller_axes(case: Case) -> Iterator[Case]:
             if axis == 0 and parts:
                 arrays, steps = _move_part(arrays, steps, keep)
             if arrays:
-                yield from rebuilt(case.with_(steps=steps, arrays={**case.arrays, **arrays}), _linked(arrays))
+                yield from rebuilt(case, _linked(arrays), steps)
 
 
 def _shapes(case: Case) -> list[tuple[int, ...]]:

@@ -1,6 +1,6 @@
 """Masks: batches of which only some elements count."""
 
-from bnspec.clauses.clause import asked_too
+from bnspec.clauses.clause import Clause, asked_too
 
 CLAUSES = (
     asked_too(
@@ -40,5 +40,13 @@ CLAUSES = (
         "dx[padding] = 0,   dx[kept] = dx(x[kept], dy[kept])",
         "The two means that dx subtracts have the mask's count too; forward passes get it right more often.",
         "the chain rule",
+    ),
+    Clause(
+        "mask.padding_may_be_anything",
+        "SHOULD",
+        "Padding that is not a number changes nothing either.",
+        "x = NaN where masked   =>   results as with any other padding",
+        "Padding is often memory that nobody wrote. A product with a mask of 0 lets a NaN through, a selection does not.",
+        "the definition on the elements that count",
     ),
 )

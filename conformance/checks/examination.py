@@ -85,6 +85,9 @@ class Examination:
             before = self.fitted(i)
         if step.refused or not step.inputs or step.call == "learn" or (step.call != "fit" and not before):
             return {}
+        first = self.step(self.case.built_at(i))
+        if first.option("initial") and before["running_mean"].dtype.name != self.case.config.parameter_dtype:
+            return {}  # the framework's own statistics have a precision of their own, which the bounds do not know
         if self.frozen(i) and step.call.startswith("training"):
             if self.profile.frozen_gradients == "unspecified" or "_masked" in step.call:
                 return {}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from bnspec.case import Case, Step
-from bnspec.conformance.checks.check import Check, everywhere, only_if, within
+from bnspec.conformance.checks.check import Check, only_if, within
 from bnspec.conformance.checks.examination import Examination, Judgement, Mask, law, same_bits
 
 MASKED = ("training_masked", "training_masked_gradients")
@@ -47,9 +49,27 @@ def is_broadcast(case: Case, step: Step) -> bool:
     return case.config.rank > 2
 
 
+def is_finite(case: Case, step: Step) -> bool:
+    """Whether x is finite on the padding as well."""
+    return bool(np.isfinite(case.arrays[step.inputs[0]].astype(np.float64)).all())
+
+
+finite_padding = only_if(is_finite)
+
 CHECKS = (
-    within("mask.equals_compaction", MASKED, ("y", *STATE)),
-    Check("mask.padding_is_inert", MASKED, padding_is_inert, everywhere),
-    within("mask.counts_elements", MASKED, STATE, only_if(is_broadcast)),
-    within("mask.gradients", ("training_masked_gradients",), ("dx", "dgamma", "dbeta")),
+    within("mask.equals_compaction", MASKED, ("y", *STATE), finite_padding),
+    Check("mask.padding_is_inert", MASKED, padding_is_inert, finite_padding),
+    within(
+        "mask.counts_elements",
+        MASKED,
+        STATE,
+        only_if(lambda case, step: is_broadcast(case, step) and is_finite(case, step)),
+    ),
+    within("mask.gradients", ("training_masked_gradients",), ("dx", "dgamma", "dbeta"), finite_padding),
+    within(
+        "mask.padding_may_be_anything",
+        MASKED,
+        ("y", *STATE, "dx", "dgamma", "dbeta"),
+        only_if(lambda case, step: not is_finite(case, step)),
+    ),
 )

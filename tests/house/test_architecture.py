@@ -43,6 +43,7 @@ WORKER_CORE = {
     "observation",
     "equations",
     "input_equations",
+    "second_order",
     "precision",
 }
 WORKER_PACKAGES = FRAMEWORKS | {"numpy", "ml_dtypes"}

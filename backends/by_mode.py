@@ -1,0 +1,67 @@
+"""Layers whose derivatives are written once for both modes: the contract's calls, by a word for the mode."""
+
+from __future__ import annotations
+
+import abc
+from typing import Any, Tuple
+
+from bnspec.contract import Gradients, Layer, SecondOrder, Tangent
+
+#: The names of the gradients, in the order of x, gamma and beta.
+GRADIENTS = Gradients._fields[1:]
+
+
+class LayerByMode(Layer):
+    """Every derivative of the contract by a method that is told the mode, "training" or "inference".
+
+    What is left to a subclass, besides these: ``training``, ``inference`` and ``state``. In mode "training" each moves the
+    running statistics once, in mode "inference" none does.
+    """
+
+    @abc.abstractmethod
+    def gradients(self, x: Any, dy: Any, mode: str) -> Gradients:
+        """Forward and backward."""
+
+    @abc.abstractmethod
+    def some_gradients(self, x: Any, dy: Any, wanted: Tuple[str, ...], mode: str) -> Gradients:
+        """Forward and a backward pass that is asked for the wanted gradients only."""
+
+    @abc.abstractmethod
+    def second_order(self, x: Any, dy: Any, v: Any, mode: str) -> SecondOrder:
+        """The gradients of <v, dx>: the backward pass, differentiated."""
+
+    @abc.abstractmethod
+    def tangent(self, x: Any, v: Any, mode: str) -> Tangent:
+        """y and its derivative along v in x, in forward mode."""
+
+    def training_gradients(self, x: Any, dy: Any) -> Gradients:
+        """Forward and backward in training mode."""
+        return self.gradients(x, dy, "training")
+
+    def inference_gradients(self, x: Any, dy: Any) -> Gradients:
+        """Forward and backward in inference mode."""
+        return self.gradients(x, dy, "inference")
+
+    def training_some_gradients(self, x: Any, dy: Any, wanted: Tuple[str, ...]) -> Gradients:
+        """The wanted gradients in training mode."""
+        return self.some_gradients(x, dy, wanted, "training")
+
+    def inference_some_gradients(self, x: Any, dy: Any, wanted: Tuple[str, ...]) -> Gradients:
+        """The wanted gradients in inference mode."""
+        return self.some_gradients(x, dy, wanted, "inference")
+
+    def training_second_order(self, x: Any, dy: Any, v: Any) -> SecondOrder:
+        """The gradients of <v, dx> in training mode."""
+        return self.second_order(x, dy, v, "training")
+
+    def inference_second_order(self, x: Any, dy: Any, v: Any) -> SecondOrder:
+        """The gradients of <v, dx> in inference mode."""
+        return self.second_order(x, dy, v, "inference")
+
+    def training_tangent(self, x: Any, v: Any) -> Tangent:
+        """y and its derivative along v in training mode."""
+        return self.tangent(x, v, "training")
+
+    def inference_tangent(self, x: Any, v: Any) -> Tangent:
+        """y and its derivative along v in inference mode."""
+        return self.tangent(x, v, "inference")

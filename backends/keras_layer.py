@@ -6,13 +6,11 @@ Source: https://keras.io/api/layers/normalization_layers/batch_normalization/
 from __future__ import annotations
 
 import functools
-import importlib
-import os
-from typing import Any, Optional, Sequence, Tuple
+from typing import Any, Sequence
 
+from bnspec.backends.keras_common import built_layer, not_fitted, open_keras, policy
 from bnspec.backends.tensorflow_common import TensorflowAdapter, gradients
 from bnspec.contract import Gradients, Layer, LayerConfig, Profile, Scaler, State
-from bnspec.profiles import HALVES
 
 
 class KerasLayer(TensorflowAdapter):
@@ -38,8 +36,7 @@ class KerasLayer(TensorflowAdapter):
 
     def __init__(self, device: str = "cpu") -> None:
         super().__init__(device)
-        os.environ["KERAS_BACKEND"] = "tensorflow"
-        self.keras = importlib.import_module("keras")
+        self.keras = open_keras("tensorflow")
 
     def layer(self, config: LayerConfig, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> NormLayer:
         """A layer whose weights are assigned these tensors."""
@@ -50,22 +47,6 @@ class KerasLayer(TensorflowAdapter):
         return NormScaler(self.tf, self.keras, config)
 
 
-def policy(config: LayerConfig) -> str:
-    """The name of the Keras dtype policy with these dtypes of computation and of weights."""
-    mixed = config.dtype in HALVES and config.parameter_dtype == "float32"
-    return "mixed_" + config.dtype if mixed else config.dtype
-
-
-def open_shape(config: LayerConfig) -> Tuple[Optional[int], ...]:
-    """The shape of x as Keras builds from it: only the channel axis has an extent."""
-    return tuple(config.channels if a == config.channel_axis else None for a in range(config.rank))
-
-
-def not_fitted(_: Any) -> None:
-    """What stands in for the layers of a scaler before its first fit that succeeds. Raises RuntimeError."""
-    raise RuntimeError("no fit has succeeded: there are no statistics")
-
-
 class NormLayer(Layer):
     """One ``keras.layers.BatchNormalization``."""
 
@@ -73,15 +54,7 @@ class NormLayer(Layer):
         self, tf: Any, keras: Any, config: LayerConfig, gamma: Any, beta: Any, running_mean: Any, running_var: Any
     ) -> None:
         self.tf = tf
-        self.layer = keras.layers.BatchNormalization(
-            axis=config.channel_axis,
-            momentum=config.decay,
-            epsilon=config.epsilon,
-            center=config.affine,
-            scale=config.affine,
-            dtype=policy(config),
-        )
-        self.layer.build(open_shape(config))
+        self.layer = built_layer(keras, config)
         if config.affine:
             self.layer.gamma.assign(gamma)
             self.layer.beta.assign(beta)

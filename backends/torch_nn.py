@@ -8,9 +8,8 @@ from __future__ import annotations
 from typing import Any, List, Optional
 
 from bnspec.backends.torch_common import TorchAdapter, TorchLayer
+from bnspec.backends.torch_modules import module_over
 from bnspec.contract import LayerConfig, Profile, State
-
-MODULES = {2: "BatchNorm1d", 3: "BatchNorm1d", 4: "BatchNorm2d", 5: "BatchNorm3d"}
 
 
 class TorchNN(TorchAdapter):
@@ -34,19 +33,8 @@ class TorchNN(TorchAdapter):
         self, config: LayerConfig, gamma: Optional[Any], beta: Optional[Any], running_mean: Any, running_var: Any
     ) -> ModuleLayer:
         """The module of x's rank; weight, bias and buffers are these tensors."""
-        torch, module_class = self.torch, getattr(self.torch.nn, MODULES[config.rank])
-        module = module_class(
-            config.channels,
-            eps=config.epsilon,
-            momentum=1.0 - config.decay,
-            affine=config.affine,
-            device=self.place,
-            dtype=getattr(torch, config.parameter_dtype),
-        )
-        if config.affine:
-            module.weight, module.bias = torch.nn.Parameter(gamma), torch.nn.Parameter(beta)
-        module.running_mean, module.running_var = running_mean, running_var
-        return ModuleLayer(torch, module)
+        module = module_over(self.torch, config, self.place, gamma, beta, running_mean, running_var)
+        return ModuleLayer(self.torch, module)
 
 
 class ModuleLayer(TorchLayer):

@@ -71,8 +71,9 @@ def pack(arrays: Mapping[str, np.ndarray]) -> Tuple[Dict[str, Any], List[bytes]]
         high = max((b for _, b in reached), default=0)
         root = root_of(arrays[names[0]])
         begin = int(root.__array_interface__["data"][0])
-        # a root is not contiguous only if NumPy did not allocate it; then its bytes are copied view by view
-        flat = root.reshape(-1, order="A").view(np.uint8) if root.flags.forc and root.size else None
+        # an owner is one block, its axes in any order: NumPy's functions give results the order of their arguments' strides
+        block = root.transpose(sorted(range(root.ndim), key=lambda axis: -abs(root.strides[axis])))
+        flat = block.reshape(-1).view(np.uint8) if block.flags.c_contiguous and root.size else None
         if flat is None and high > low:
             raise UsageError(
                 "an array's memory is not one block.", "its owner is not contiguous.", "copy the array first."

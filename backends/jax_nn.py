@@ -26,7 +26,7 @@ class JaxNN(JaxAdapter):
         momentum_weighs="none",
         default_epsilon=1e-5,
         count_one="biased",
-        empty_batch="unspecified",
+        empty_batch="keeps_state",
         half_statistics="input",
         half_arithmetic="input",
         dtypes=("float64", "float32", "bfloat16", "float16"),
@@ -84,8 +84,9 @@ class Functions:
         else:
             axes = tuple(a for a in range(x.ndim) if a != axis)
             y = self.jax.nn.standardize(x, axis=axes, epsilon=epsilon)
-            moved = (decay * old + (1.0 - decay) * new for old, new in zip(running, self.moments(x, axis)))
-            after = State(*moved)
+            after = running
+            if x.size:  # the moments of nothing are NaN
+                after = State(*(decay * old + (1.0 - decay) * new for old, new in zip(running, self.moments(x, axis))))
         if parameters[0] is not None:
             gamma, beta = (self.spread(x, p, axis) for p in parameters)
             y = gamma * y + beta

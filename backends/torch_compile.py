@@ -6,6 +6,9 @@ common is the decomposition's; the rest is the generated code's. Shapes are dyna
 layout, dtype, mode, epsilon and momentum. The whole call must be one graph, and the limit of recompilations is out of reach:
 there is no silent return to eager mode.
 
+Generating and compiling C++ takes seconds for each variant, so ``torch.compile`` is no entry point: it is asked for by
+``--backend bnspec.backends.torch_compile:TorchCompile``, and a run without ``--backend`` does not have it.
+
 Source: https://docs.pytorch.org/docs/stable/generated/torch.compile.html
 """
 

@@ -281,6 +281,17 @@ KNOWN: tuple[Known, ...] = (
         ">=3.15,<3.16",
     ),
     Known(
+        "torch.decomposed",
+        ("dtype.half_is_as_exact_as_declared",),
+        _is_half,
+        "half-precision x",
+        "accuracy",
+        "the decomposition rounds the saved mean and reciprocal root to x's dtype on the CPU, and the gradients use them.",
+        "",
+        "torch",
+        TORCH,
+    ),
+    Known(
         "flax.linen",
         ("dtype.results",),
         lambda case: _is_half(case) and not _all_half(case) and not case.config.affine,

@@ -11,13 +11,12 @@ class StandardizeWriter(JaxWriter):
     """``jax.nn.standardize``, jitted."""
 
     def build(self) -> list[str]:
-        """The function of the mode in use. Raises NoScript: two modes, a moving average, or another input normalization."""
+        """The function of the mode in use. Raises NoScript: two modes, or input normalization."""
         modes = {s.call.partition("_")[0] for s in self.case.steps}
         if self.case.subject == "input_norm" or len(modes) > 1:
             raise NoScript("only training or inference alone is written with jax.nn.standardize")
-        if self.wanted.startswith(("running_", "state")):
-            raise NoScript("jax.nn.standardize has no running statistics: the moving average is the adapter's own code")
         self.training = modes == {"training"}
+        self.moves = self.training and self.wanted.startswith(("running_", "state"))
         given = (
             f"{self.config.reduce_axes}"
             if self.training
@@ -31,7 +30,9 @@ class StandardizeWriter(JaxWriter):
 
     def restart(self) -> list[str]:
         """The running statistics, where they are read."""
-        return [] if self.training else [f"mean, var = {self.array('running_mean')}, {self.array('running_var')}"]
+        if self.training and not self.moves:
+            return []
+        return [f"mean, var = {self.array('running_mean')}, {self.array('running_var')}"]
 
     def arguments(self, x: str) -> list[str]:
         """What the function is differentiated by: x, gamma and beta."""
@@ -47,13 +48,22 @@ class StandardizeWriter(JaxWriter):
         x, *dy = (self.given(n) for n in step.inputs)
         given = ", ".join(self.arguments(x))
         if not dy:
-            return [f"{y} = jax.jit(forward)({given})"]
+            return [f"{y} = jax.jit(forward)({given})", *self.moved(x)]
         names = ", ".join(["dx", "dgamma", "dbeta"] if self.config.affine else ["dx,"])
         return [
             "both = jax.jit(lambda dy, *a: (lambda y, back: (y, back(dy)))(*jax.vjp(forward, *a)))",
             f"{y}, ({names}) = both({', '.join([*dy, given])})",
+            *self.moved(x),
         ]
+
+    def moved(self, x: str) -> list[str]:
+        """The moving average, where it is read: the user's own line."""
+        if not self.moves:
+            return []
+        old, new, axes = self.config.decay, 1.0 - self.config.decay, self.config.reduce_axes
+        pairs = (f"{old!r} * {n} + {new!r} * jnp.{n}({x}, {axes})" for n in ("mean", "var"))
+        return [f"mean, var = {', '.join(pairs)}"]
 
     def variable(self, name: str) -> str:
         """The names that the lines give."""
-        return name
+        return {"running_mean": "mean", "running_var": "var"}.get(name, name)

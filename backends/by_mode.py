@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 from typing import Any, Tuple
 
-from bnspec.contract import Gradients, Layer, SecondOrder, Tangent
+from bnspec.contract import Declined, Gradients, Layer, SecondOrder, Tangent
 
 #: The names of the gradients, in the order of x, gamma and beta.
 GRADIENTS = Gradients._fields[1:]
@@ -14,7 +14,7 @@ GRADIENTS = Gradients._fields[1:]
 class LayerByMode(Layer):
     """Every derivative of the contract by a method that is told the mode, "training" or "inference".
 
-    What is left to a subclass, besides these: ``training``, ``inference`` and ``state``. In mode "training" each moves the
+    What is left to a subclass: ``gradients``, ``training``, ``inference`` and ``state``; the others decline. In mode "training" each moves the
     running statistics once, in mode "inference" none does.
     """
 
@@ -22,17 +22,17 @@ class LayerByMode(Layer):
     def gradients(self, x: Any, dy: Any, mode: str) -> Gradients:
         """Forward and backward."""
 
-    @abc.abstractmethod
     def some_gradients(self, x: Any, dy: Any, wanted: Tuple[str, ...], mode: str) -> Gradients:
         """Forward and a backward pass that is asked for the wanted gradients only."""
+        raise Declined("this layer offers no such derivative")
 
-    @abc.abstractmethod
     def second_order(self, x: Any, dy: Any, v: Any, mode: str) -> SecondOrder:
         """The gradients of <v, dx>: the backward pass, differentiated."""
+        raise Declined("this layer offers no such derivative")
 
-    @abc.abstractmethod
     def tangent(self, x: Any, v: Any, mode: str) -> Tangent:
         """y and its derivative along v in x, in forward mode."""
+        raise Declined("this layer offers no such derivative")
 
     def training_gradients(self, x: Any, dy: Any) -> Gradients:
         """Forward and backward in training mode."""

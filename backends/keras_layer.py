@@ -6,14 +6,13 @@ Source: https://keras.io/api/layers/normalization_layers/batch_normalization/
 from __future__ import annotations
 
 import functools
-import importlib
 import os
 import tempfile
-from typing import Any, Optional, Sequence, Tuple
+from typing import Any, Sequence
 
+from bnspec.backends.keras_common import built_layer, not_fitted, open_keras, open_shape, policy
 from bnspec.backends.tensorflow_common import TensorflowAdapter, TensorflowLayer
 from bnspec.contract import Declined, Gradients, LayerConfig, Profile, Scaler, State
-from bnspec.profiles import HALVES
 
 
 class KerasLayer(TensorflowAdapter):
@@ -39,8 +38,7 @@ class KerasLayer(TensorflowAdapter):
 
     def __init__(self, device: str = "cpu") -> None:
         super().__init__(device)
-        os.environ["KERAS_BACKEND"] = "tensorflow"
-        self.keras = importlib.import_module("keras")
+        self.keras = open_keras("tensorflow")
 
     def layer(self, config: LayerConfig, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> NormLayer:
         """A layer whose weights are assigned these tensors."""
@@ -54,36 +52,11 @@ class KerasLayer(TensorflowAdapter):
 
     def new_layer(self, config: LayerConfig) -> NormLayer:
         """The layer as constructed, and built for x's rank and channels."""
-        layer = self.keras.layers.BatchNormalization(
-            axis=config.channel_axis,
-            momentum=config.decay,
-            epsilon=config.epsilon,
-            center=config.affine,
-            scale=config.affine,
-            dtype=policy(config),
-        )
-        layer.build(open_shape(config))
-        return NormLayer(self.tf, self.keras, config, layer)
+        return NormLayer(self.tf, self.keras, config, built_layer(self.keras, config))
 
     def scaler(self, config: LayerConfig) -> NormScaler:
         """Input normalization by ``keras.layers.Normalization``."""
         return NormScaler(self.tf, self.keras, config)
-
-
-def policy(config: LayerConfig) -> str:
-    """The name of the Keras dtype policy with these dtypes of computation and of weights."""
-    mixed = config.dtype in HALVES and config.parameter_dtype == "float32"
-    return "mixed_" + config.dtype if mixed else config.dtype
-
-
-def open_shape(config: LayerConfig) -> Tuple[Optional[int], ...]:
-    """The shape of x as Keras builds from it: only the channel axis has an extent."""
-    return tuple(config.channels if a == config.channel_axis else None for a in range(config.rank))
-
-
-def not_fitted(_: Any) -> None:
-    """What stands in for the layers of a scaler before its first fit that succeeds. Raises RuntimeError."""
-    raise RuntimeError("no fit has succeeded: there are no statistics")
 
 
 class NormLayer(TensorflowLayer):

@@ -10,9 +10,8 @@ import io
 from typing import Any, List, Optional
 
 from bnspec.backends.torch_common import TorchAdapter, TorchLayer
+from bnspec.backends.torch_modules import module_over, new_module
 from bnspec.contract import LayerConfig, Profile, State
-
-MODULES = {2: "BatchNorm1d", 3: "BatchNorm1d", 4: "BatchNorm2d", 5: "BatchNorm3d"}
 
 
 class TorchNN(TorchAdapter):
@@ -36,22 +35,12 @@ class TorchNN(TorchAdapter):
         self, config: LayerConfig, gamma: Optional[Any], beta: Optional[Any], running_mean: Any, running_var: Any
     ) -> ModuleLayer:
         """The module of x's rank; weight, bias and buffers are these tensors."""
-        new, parameter = self.new_layer(config), self.torch.nn.Parameter
-        if config.affine:
-            new.module.weight, new.module.bias = parameter(gamma), parameter(beta)
-        new.module.running_mean, new.module.running_var = running_mean, running_var
-        return new
+        module = module_over(self.torch, config, self.place, gamma, beta, running_mean, running_var)
+        return ModuleLayer(self.torch, module)
 
     def new_layer(self, config: LayerConfig) -> ModuleLayer:
         """The module of x's rank, as constructed."""
-        module = getattr(self.torch.nn, MODULES[config.rank])(
-            config.channels,
-            eps=config.epsilon,
-            momentum=1.0 - config.decay,
-            affine=config.affine,
-            device=self.place,
-            dtype=getattr(self.torch, config.parameter_dtype),
-        )
+        module = new_module(self.torch, config, self.place)
         return ModuleLayer(self.torch, module)
 
 

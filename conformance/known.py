@@ -111,7 +111,57 @@ def _tiny_spread(case: Case) -> bool:
     return case.subject == "input_norm" and bool((np.std(x, axis=case.config.reduce_axes) < 1e-6).any())
 
 
+def _square_overflows(case: Case) -> bool:
+    """Some value of a float16 batch has a square beyond float16's range."""
+    batches = [case.arrays[n] for n in ("x", "x2") if n in case.arrays and case.config.dtype == "float16"]
+    return any(bool((np.abs(x.astype(np.float64)) > 255.9).any()) for x in batches)
+
+
+def _one_value(case: Case) -> bool:
+    """Some gradient is asked for a batch with one value per channel, where dbeta is dy."""
+    return any(n.startswith("dy") and a.size == case.config.channels for n, a in case.arrays.items())
+
+
 TORCH = ">=2.13,<2.14"
+#: What a computation in float32 does not keep when float64 was asked for.
+FLOAT64 = (
+    "affine.absent_is_identity",
+    "affine.per_channel",
+    "affine.zero_gamma_gives_beta",
+    "epsilon.as_given",
+    "epsilon.inside_root_in_inference",
+    "epsilon.inside_root_in_training",
+    "epsilon.not_in_running_variance",
+    "gradient.inference_dx",
+    "gradient.inference_parameters",
+    "gradient.null_space",
+    "gradient.training_dbeta",
+    "gradient.training_dgamma",
+    "gradient.training_dx",
+    "gradient.training_is_stable",
+    "inference.follows_training",
+    "inference.output",
+    "inference.value_is_independent_of_batch",
+    "input.chunks_do_not_matter",
+    "input.constant_feature_is_finite",
+    "input.fit",
+    "input.fit_is_stable",
+    "input.inverse",
+    "input.transform",
+    "layout.axis",
+    "layout.extents",
+    "layout.strides",
+    "running.decay_one_keeps",
+    "running.decay_zero_replaces",
+    "running.mean",
+    "running.moves_once_with_gradients",
+    "running.second_step_continues",
+    "running.statistics_are_stable",
+    "running.var",
+    "special.channels_are_isolated",
+    "training.output",
+    "training.output_is_stable",
+)
 EMPTY = ("degenerate.empty_batch",)
 
 KNOWN: tuple[Known, ...] = (
@@ -149,7 +199,7 @@ KNOWN: tuple[Known, ...] = (
         TORCH,
     ),
     Known(
-        "flax.nnx",
+        "flax.*",
         (
             "training.output_is_stable",
             "running.statistics_are_stable",
@@ -165,7 +215,7 @@ KNOWN: tuple[Known, ...] = (
         ">=0.12,<0.13",
     ),
     Known(
-        "flax.nnx",
+        "flax.*",
         EMPTY,
         _is_empty,
         "a batch without values",
@@ -187,7 +237,7 @@ KNOWN: tuple[Known, ...] = (
         ">=2.21,<2.22",
     ),
     Known(
-        "keras",
+        "keras*",
         EMPTY,
         _is_empty,
         "a batch without values",
@@ -198,7 +248,7 @@ KNOWN: tuple[Known, ...] = (
         ">=3.15,<3.16",
     ),
     Known(
-        "keras",
+        "keras*",
         ("input.empty_chunk_changes_nothing",),
         _has_empty_chunk,
         "a batch of the training set has no rows",
@@ -220,13 +270,106 @@ KNOWN: tuple[Known, ...] = (
         ">=3.15,<3.16",
     ),
     Known(
-        "keras",
+        "keras*",
         ("input.transform", "input.inverse"),
         _tiny_spread,
         "a feature whose standard deviation is below 1e-6",
         "bug",
         "Normalization divides by max(sqrt(var), 1e-7), where its documentation says sqrt(var).",
         "",
+        "keras",
+        ">=3.15,<3.16",
+    ),
+    Known(
+        "torch.decomposed",
+        ("dtype.half_is_as_exact_as_declared",),
+        _is_half,
+        "half-precision x",
+        "accuracy",
+        "the decomposition rounds the saved mean and reciprocal root to x's dtype on the CPU, and the gradients use them.",
+        "",
+        "torch",
+        TORCH,
+    ),
+    Known(
+        "flax.linen",
+        ("dtype.results",),
+        lambda case: _is_half(case) and not _all_half(case) and not case.config.affine,
+        "half-precision x with float32 statistics, without scale and bias",
+        "documented difference",
+        "y's dtype is inferred from input and params, and there are no params: y is half although the statistics are float32.",
+        "https://flax-linen.readthedocs.io/en/latest/api_reference/flax.linen/layers.html#flax.linen.BatchNorm",
+        "flax",
+        ">=0.12,<0.13",
+    ),
+    Known(
+        "jax.nn",
+        ("training.output_is_stable", "gradient.training_is_stable"),
+        _off_centre,
+        "a channel with |mean| > 8 std, or constant",
+        "documented difference",
+        'algorithm "fast", the default, computes mean(x^2) - mean(x)^2, which its docstring says can cancel catastrophically.',
+        "https://github.com/jax-ml/jax/issues/37281",
+        "jax",
+        ">=0.10,<0.11",
+    ),
+    Known(
+        "jax.nn",
+        ("dtype.half_is_as_exact_as_declared",),
+        _square_overflows,
+        "float16 x with a value of 256 or more, whose square is infinite",
+        "accuracy",
+        'algorithm "fast" squares x in its own dtype: infinity minus infinity, and y is NaN.',
+        "https://github.com/jax-ml/jax/issues/37281",
+        "jax",
+        ">=0.10,<0.11",
+    ),
+    Known(
+        "keras.torch",
+        (
+            "training.output_is_stable",
+            "running.statistics_are_stable",
+            "gradient.training_is_stable",
+            "dtype.half_is_as_exact_as_declared",
+        ),
+        _off_centre,
+        "a channel with |mean| > 8 std, or constant",
+        "accuracy",
+        "keras.ops.moments computes E[x^2] - E[x]^2 on PyTorch; on TensorFlow and JAX that was mended.",
+        "https://github.com/keras-team/keras/pull/18795",
+        "keras",
+        ">=3.15,<3.16",
+    ),
+    Known(
+        "keras.torch",
+        ("running.var_not_negative", "training.finite"),
+        _off_centre,
+        "a channel with |mean| > 8 std, or constant",
+        "bug",
+        "E[x^2] - E[x]^2 is not clipped at 0: a negative variance is stored, and y becomes NaN.",
+        "https://github.com/keras-team/keras/pull/18795",
+        "keras",
+        ">=3.15,<3.16",
+    ),
+    Known(
+        "keras.torch",
+        ("purity.results_are_new",),
+        _one_value,
+        "a batch with one value per channel, of which dbeta is dy",
+        "accuracy",
+        "autograd hands dy through where nothing is summed or scaled: dbeta is a view of it.",
+        "",
+        "torch",
+        TORCH,
+    ),
+    Known(
+        "keras.[tj]*",
+        FLOAT64,
+        lambda case: case.config.dtype == "float64",
+        "float64 x, layer dtype float64",
+        "bug",
+        "result_type makes float64 float32 on every backend but TensorFlow: the layer computes in float32, without a warning.",
+        "https://github.com/keras-team/keras/issues/23704",
         "keras",
         ">=3.15,<3.16",
     ),

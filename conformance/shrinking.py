@@ -210,7 +210,7 @@ def plain_numbers(case: Case) -> Iterator[Case]:
             # only what is plainer than it is: two values that both fail must not take turns
             better = plainest_first[: plainest_first.index(value)] if value in plainest_first else plainest_first
             for plain_value in better:
-                yield from rebuilt(case, case.arrays, **{field: plain_value})
+                yield from rebuilt(case, case.arrays, None, **{field: plain_value})
     for name, plain in (("gamma", 1.0), ("beta", 0.0), ("running_mean", 0.0), ("running_var", 1.0)):
         if name in case.arrays and (case.arrays[name].astype(np.float64) != plain).any():
             yield from rebuilt(case, {**case.arrays, name: np.full_like(case.arrays[name], plain)})

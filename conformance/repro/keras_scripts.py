@@ -6,7 +6,39 @@ from collections.abc import Sequence
 
 from bnspec.case import Step
 from bnspec.conformance.repro.tensorflow_scripts import TensorflowWriter
+from bnspec.contract import LayerConfig
 from bnspec.profiles import HALVES
+
+
+def policy(config: LayerConfig) -> str:
+    """The name of the dtype policy."""
+    mixed = config.dtype in HALVES and config.parameter_dtype == "float32"
+    return "mixed_" + config.dtype if mixed else config.dtype
+
+
+def built(config: LayerConfig) -> list[str]:
+    """The lines that build a ``keras.layers.BatchNormalization``."""
+    options = [f"axis={config.channel_axis}", f"momentum={config.decay!r}", f"epsilon={config.epsilon!r}"]
+    if not config.affine:
+        options += ["center=False", "scale=False"]
+    shape = tuple(config.channels if a == config.channel_axis else None for a in range(config.rank))
+    return [
+        f'layer = keras.layers.BatchNormalization({", ".join(options)}, dtype="{policy(config)}")',
+        f"layer.build({shape})",
+    ]
+
+
+def scaled(config: LayerConfig, call: str, y: str, given: Sequence[str]) -> list[str]:
+    """The lines of one call of a ``keras.layers.Normalization``, which is adapted to a list of batches."""
+    options = f'axis={config.channel_axis}, dtype="{policy(config)}"'
+    if call == "fit":
+        return [f"layer = keras.layers.Normalization({options})", f"layer.adapt([{', '.join(given)}])"]
+    if call == "transform":
+        return [f"{y} = layer({given[0]})"]
+    return [
+        "mean, variance = layer.get_weights()[:2]",
+        f"{y} = keras.layers.Normalization(mean=mean, variance=variance, invert=True, {options})({given[0]})",
+    ]
 
 
 class KerasWriter(TensorflowWriter):
@@ -16,25 +48,9 @@ class KerasWriter(TensorflowWriter):
     imports = ("import keras", "import tensorflow as tf")
     environment = "KERAS_BACKEND=tensorflow CUDA_VISIBLE_DEVICES="
 
-    def policy(self) -> str:
-        """The name of the dtype policy."""
-        mixed = self.config.dtype in HALVES and self.config.parameter_dtype == "float32"
-        return "mixed_" + self.config.dtype if mixed else self.config.dtype
-
     def build(self) -> list[str]:
         """The layer with its weights set; a scaler is built by its fit."""
-        config = self.config
-        if self.case.subject == "input_norm":
-            return []
-        options = [f"axis={config.channel_axis}", f"momentum={config.decay!r}", f"epsilon={config.epsilon!r}"]
-        if not config.affine:
-            options += ["center=False", "scale=False"]
-        shape = tuple(config.channels if a == config.channel_axis else None for a in range(config.rank))
-        return [
-            f'layer = keras.layers.BatchNormalization({", ".join(options)}, dtype="{self.policy()}")',
-            f"layer.build({shape})",
-            *self.restart(),
-        ]
+        return [] if self.case.subject == "input_norm" else [*built(self.config), *self.restart()]
 
     def restart(self) -> list[str]:
         """gamma, beta, moving_mean and moving_variance."""
@@ -53,22 +69,14 @@ class KerasWriter(TensorflowWriter):
 
     def call(self, step: Step, y: str) -> list[str]:
         """A layer's call, or one of a scaler's."""
-        options = f'axis={self.config.channel_axis}, dtype="{self.policy()}"'
+        if self.case.subject != "input_norm":
+            return super().call(step, y)
+        given = [self.given(n) for n in step.inputs]
+        lines = scaled(self.config, step.call, y, given)
         if step.call == "fit":
-            first, *others = (f"tf.data.Dataset.from_tensors({self.given(n)})" for n in step.inputs)
-            return [
-                f"layer = keras.layers.Normalization({options})",
-                f"layer.adapt({first}{''.join(f'.concatenate({o})' for o in others)})",
-            ]
-        if step.call == "transform":
-            return [f"{y} = layer({self.given(step.inputs[0])})"]
-        if step.call == "inverse":
-            given = self.given(step.inputs[0])
-            return [
-                "mean, variance = layer.get_weights()[:2]",
-                f"{y} = keras.layers.Normalization(mean=mean, variance=variance, invert=True, {options})({given})",
-            ]
-        return super().call(step, y)
+            first, *others = (f"tf.data.Dataset.from_tensors({g})" for g in given)
+            lines[-1] = f"layer.adapt({first}{''.join(f'.concatenate({o})' for o in others)})"
+        return lines
 
     def variable(self, name: str) -> str:
         """The layer's weights."""

@@ -13,7 +13,7 @@ from bnspec.reports.records import Finding
 
 #: Seconds: importing a framework and a few small calls.
 SECONDS = 180.0
-#: Quiet frameworks, Keras on TensorFlow; for findings of the CPU no other device is in sight.
+#: Quiet frameworks, Keras on TensorFlow unless the backend's name says another; for findings of the CPU no other device is in sight.
 ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
 CPU_ONLY = {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
 
@@ -37,7 +37,9 @@ class Outcome:
 def run_script(path: Path, finding: Finding, seconds: float = SECONDS, python: str = sys.executable) -> Outcome:
     """Run it. A finding of a crash is reproduced by a death, one of a time-out by silence; any other by exit status 1."""
     hidden = CPU_ONLY if finding.device == "cpu" else {}
-    environment = {**os.environ, **ENVIRONMENT, **hidden}
+    package, _, below = finding.backend.partition(".")
+    chosen = {"KERAS_BACKEND": below} if package == "keras" and below else {}
+    environment = {**os.environ, **ENVIRONMENT, **hidden, **chosen}
     started = time.perf_counter()
     command = [python, str(path.resolve())]
     try:

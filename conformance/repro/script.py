@@ -8,13 +8,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from bnspec.arithmetic import quad
 from bnspec.case import Case
 from bnspec.clauses import CLAUSES
+from bnspec.conformance.repro.flax_scripts import LinenWriter
 from bnspec.conformance.repro.jax_scripts import FlaxWriter, JaxNumpyWriter
+from bnspec.conformance.repro.keras_other_scripts import KerasJaxWriter, KerasTorchWriter
 from bnspec.conformance.repro.keras_scripts import KerasWriter
 from bnspec.conformance.repro.literals import NoScript
 from bnspec.conformance.repro.looks import look
 from bnspec.conformance.repro.shown import Look, Shown
+from bnspec.conformance.repro.standardize_scripts import StandardizeWriter
 from bnspec.conformance.repro.tensorflow_scripts import FusedWriter, MomentsWriter
-from bnspec.conformance.repro.torch_scripts import FunctionWriter, ModuleWriter
+from bnspec.conformance.repro.torch_scripts import DecomposedWriter, FunctionWriter, ModuleWriter
 from bnspec.conformance.repro.writer import Writer, names_of, python_name
 from bnspec.errors import UsageError
 from bnspec.oracle import Oracle
@@ -28,11 +31,16 @@ WIDTH = 120
 WRITERS: Mapping[str, type[Writer]] = {
     "torch.nn": ModuleWriter,
     "torch.functional": FunctionWriter,
+    "torch.decomposed": DecomposedWriter,
     "jax.numpy": JaxNumpyWriter,
+    "jax.nn": StandardizeWriter,
     "flax.nnx": FlaxWriter,
+    "flax.linen": LinenWriter,
     "tensorflow.nn": MomentsWriter,
     "tensorflow.fused": FusedWriter,
     "keras": KerasWriter,
+    "keras.torch": KerasTorchWriter,
+    "keras.jax": KerasJaxWriter,
 }
 
 #: What the writers know to write.

@@ -19,8 +19,8 @@ MODULES = {2: "BatchNorm1d", 3: "BatchNorm1d", 4: "BatchNorm2d", 5: "BatchNorm3d
 class TorchWriter(Writer):
     """What the two have in common: tensors, gradients, results."""
 
-    packages = ("torch",)
-    imports = ("import torch",)
+    packages: tuple[str, ...] = ("torch",)
+    imports: tuple[str, ...] = ("import torch",)
     weights = ("weight", "bias")
 
     def devices(self) -> Sequence[str]:
@@ -131,6 +131,19 @@ class ModuleWriter(TorchWriter):
             "running_mean": "layer.running_mean",
             "running_var": "layer.running_var",
         }.get(name, name)
+
+
+class DecomposedWriter(ModuleWriter):
+    """The same modules under torch.compile, decomposed and run eagerly."""
+
+    def build(self) -> list[str]:
+        """The module, and what torch.compile makes of it."""
+        options = 'backend="aot_eager_decomp_partition", dynamic=True, fullgraph=True'
+        return [*super().build(), f"compiled = torch.compile(layer, {options})"]
+
+    def forward(self, x: str, training: bool) -> str:
+        """The compiled module's call."""
+        return f"compiled.{'train' if training else 'eval'}()({x})"
 
 
 class FunctionWriter(TorchWriter):

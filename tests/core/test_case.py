@@ -98,6 +98,16 @@ def test_a_case_survives_the_wires_json_header(case: Case) -> None:
     assert again.id == case.id
 
 
+def test_an_owner_keeps_its_axes_in_any_order() -> None:
+    """NumPy gives a result the order of its argument's strides, which may be neither C's nor Fortran's."""
+    turned = np.empty((2, 5, 3)).transpose(1, 0, 2).copy(order="K")
+    turned[...] = np.arange(30.0).reshape(turned.shape)
+    assert not turned.flags.forc
+    came = unpack(*pack({"x": turned}))["x"]
+    assert np.array_equal(came, turned)
+    assert came.strides == turned.strides
+
+
 @steady
 @given(st.data())
 def test_unpack_undoes_pack(data: st.DataObject) -> None:

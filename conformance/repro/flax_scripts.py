@@ -1,0 +1,56 @@
+"""Scripts with ``flax.linen.BatchNorm``, whose variables the caller keeps; jitted, in 64-bit mode."""
+
+from __future__ import annotations
+
+from bnspec.case import Step
+from bnspec.conformance.repro.jax_scripts import JaxWriter
+
+
+class LinenWriter(JaxWriter):
+    """``flax.linen.BatchNorm`` applied to variables."""
+
+    packages = ("flax", "jax")
+    imports = (*JaxWriter.imports, "from flax import linen")
+
+    def build(self) -> list[str]:
+        """The module and its parameters."""
+        config = self.config
+        options = [f"axis={config.channel_axis}", f"momentum={config.decay!r}", f"epsilon={config.epsilon!r}"]
+        if config.parameter_dtype != "float32":
+            options.append(f'param_dtype="{config.parameter_dtype}"')
+        if not config.affine:
+            options += ["use_bias=False", "use_scale=False"]
+        parameters = f'{{"scale": {self.array("gamma")}, "bias": {self.array("beta")}}}' if config.affine else "{}"
+        return [f"layer, params = linen.BatchNorm({', '.join(options)}), {parameters}", *self.restart()]
+
+    def restart(self) -> list[str]:
+        """The batch statistics."""
+        return [f'stats = {{"mean": {self.array("running_mean")}, "var": {self.array("running_var")}}}']
+
+    def call(self, step: Step, y: str) -> list[str]:
+        """The module applied, or its vector-Jacobian product; training gives new batch statistics."""
+        training, given = step.call.startswith("training"), ", ".join(self.given(n) for n in step.inputs)
+        variables = '{"params": params, "batch_stats": stats}'
+        mode = 'False, mutable=["batch_stats"]' if training else "True"
+        applied, new = f"layer.apply({variables}, x, {mode})", f"({y}, new)" if training else y
+        if not step.call.endswith("_gradients"):
+            after = ['stats = new["batch_stats"]'] if training else []
+            return [f"{new} = jax.jit(lambda params, stats, x: {applied})(params, stats, {given})", *after]
+        aux = ", has_aux=True" if training else ""
+        pulled = f"jax.vjp(lambda x, params: {applied}, x, params{aux})"
+        names, results = ("y, back, new", "y, back(dy), new") if training else ("y, back", "y, back(dy)")
+        after = ['stats, dgamma, dbeta = new["batch_stats"], dp.get("scale"), dp.get("bias")']
+        return [
+            f"both = jax.jit(lambda params, stats, x, dy: (lambda {names}: ({results}))(*{pulled}))",
+            f"{y}, (dx, dp){', new' if training else ''} = both(params, stats, {given})",
+            *(after if training else ['dgamma, dbeta = dp.get("scale"), dp.get("bias")']),
+        ]
+
+    def variable(self, name: str) -> str:
+        """The variables by their names."""
+        return {
+            "gamma": 'params["scale"]',
+            "beta": 'params["bias"]',
+            "running_mean": 'stats["mean"]',
+            "running_var": 'stats["var"]',
+        }.get(name, name)

@@ -1,0 +1,101 @@
+"""Scripts in Keras on its PyTorch and JAX backends: ``keras.layers.BatchNormalization`` and ``keras.layers.Normalization``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bnspec.case import Step
+from bnspec.conformance.repro.jax_scripts import JaxWriter
+from bnspec.conformance.repro.keras_scripts import built, scaled
+from bnspec.conformance.repro.torch_scripts import TorchWriter
+
+
+class KerasTorchWriter(TorchWriter):
+    """The Keras layers on tensors of PyTorch, eager."""
+
+    packages = ("keras", "torch")
+    imports = ("import keras", "import torch")
+    environment = "KERAS_BACKEND=torch KERAS_TORCH_DEVICE=cpu"
+
+    def devices(self) -> Sequence[str]:
+        """The environment names the device: written for the CPU."""
+        return ("cpu",)
+
+    def build(self) -> list[str]:
+        """The layer with its weights set; a scaler is built by its fit."""
+        return [] if self.case.subject == "input_norm" else [*built(self.config), *self.restart()]
+
+    def restart(self) -> list[str]:
+        """gamma, beta, moving_mean and moving_variance."""
+        if self.case.subject == "input_norm":
+            return []
+        names = [n for n in ("gamma", "beta", "running_mean", "running_var") if n in self.case.arrays]
+        return [f"layer.set_weights([{', '.join(self.array(n) for n in names)}])"]
+
+    def forward(self, x: str, training: bool) -> str:
+        """The layer's call."""
+        return f"layer({x}, training={training})"
+
+    def call(self, step: Step, y: str) -> list[str]:
+        """A layer's call, or one of a scaler's."""
+        if self.case.subject == "input_norm":
+            return scaled(self.config, step.call, y, [self.given(n) for n in step.inputs])
+        return super().call(step, y)
+
+    def variable(self, name: str) -> str:
+        """The layer's weights."""
+        return {
+            "gamma": "layer.gamma.value",
+            "beta": "layer.beta.value",
+            "running_mean": "layer.moving_mean.value",
+            "running_var": "layer.moving_variance.value",
+            "mean": "layer.weights[0].value",
+            "var": "layer.weights[1].value",
+        }.get(name, name)
+
+
+class KerasJaxWriter(JaxWriter):
+    """``stateless_call`` of the layer under jax.jit."""
+
+    packages = ("keras", "jax")
+    imports = (*JaxWriter.imports, "import keras")
+    environment = "KERAS_BACKEND=jax JAX_PLATFORMS=cpu"
+
+    def build(self) -> list[str]:
+        """The layer and its variables; a scaler is built by its fit."""
+        if self.case.subject == "input_norm":
+            return []
+        weights = ", ".join(self.array(n) for n in ("gamma", "beta") if n in self.case.arrays)
+        return [*built(self.config), f"weights = [{weights}]", *self.restart()]
+
+    def restart(self) -> list[str]:
+        """moving_mean and moving_variance."""
+        if self.case.subject == "input_norm":
+            return []
+        return [f"moving = [{self.array('running_mean')}, {self.array('running_var')}]"]
+
+    def call(self, step: Step, y: str) -> list[str]:
+        """One jitted call, or its vector-Jacobian product, or one of a scaler's."""
+        given = [self.given(n) for n in step.inputs]
+        if self.case.subject == "input_norm":
+            return scaled(self.config, step.call, y, given)
+        called = f"layer.stateless_call(w, m, x, training={step.call.startswith('training')})"
+        if not step.call.endswith("_gradients"):
+            return [f"{y}, moving = jax.jit(lambda w, m, x: {called})(weights, moving, {given[0]})"]
+        pulled = f"jax.vjp(lambda x, w: {called}, x, w, has_aux=True)"
+        names = "(dgamma, dbeta)" if self.config.affine else "_"
+        return [
+            f"both = jax.jit(lambda w, m, x, dy: (lambda y, back, m: (y, back(dy), m))(*{pulled}))",
+            f"{y}, (dx, {names}), moving = both(weights, moving, {', '.join(given)})",
+        ]
+
+    def variable(self, name: str) -> str:
+        """The layer's variables."""
+        return {
+            "gamma": "weights[0]",
+            "beta": "weights[1]",
+            "running_mean": "moving[0]",
+            "running_var": "moving[1]",
+            "mean": "layer.weights[0].value",
+            "var": "layer.weights[1].value",
+        }.get(name, name)

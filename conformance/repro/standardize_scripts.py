@@ -1,0 +1,69 @@
+"""Scripts with ``jax.nn.standardize``: gamma, beta and the moving average are the user's own lines."""
+
+from __future__ import annotations
+
+from bnspec.case import Step
+from bnspec.conformance.repro.jax_scripts import JaxWriter
+from bnspec.conformance.repro.literals import NoScript
+
+
+class StandardizeWriter(JaxWriter):
+    """``jax.nn.standardize``, jitted."""
+
+    def build(self) -> list[str]:
+        """The function of the mode in use. Raises NoScript: two modes, or input normalization."""
+        modes = {s.call.partition("_")[0] for s in self.case.steps}
+        if self.case.subject == "input_norm" or len(modes) > 1:
+            raise NoScript("only training or inference alone is written with jax.nn.standardize")
+        self.training = modes == {"training"}
+        self.moves = self.training and self.wanted.startswith(("running_", "state"))
+        given = (
+            f"{self.config.reduce_axes}"
+            if self.training
+            else f"mean={self.spread('mean')}, variance={self.spread('var')}"
+        )
+        y = f"jax.nn.standardize(x, {given}, epsilon={self.config.epsilon!r})"
+        if self.config.affine:
+            y = f"{self.spread('gamma')} * {y} + {self.spread('beta')}"
+        lines = [f"gamma, beta = {self.array('gamma')}, {self.array('beta')}"] if self.config.affine else []
+        return [*lines, *self.restart(), f"forward = lambda {', '.join(self.arguments('x'))}: {y}"]
+
+    def restart(self) -> list[str]:
+        """The running statistics, where they are read."""
+        if self.training and not self.moves:
+            return []
+        return [f"mean, var = {self.array('running_mean')}, {self.array('running_var')}"]
+
+    def arguments(self, x: str) -> list[str]:
+        """What the function is differentiated by: x, gamma and beta."""
+        return [x, "gamma", "beta"] if self.config.affine else [x]
+
+    def spread(self, name: str) -> str:
+        """A (C,) array shaped to broadcast against x."""
+        shape = self.config.channel_shape
+        return name if shape[:-1] == (1,) * (len(shape) - 1) else f"{name}.reshape{shape}"
+
+    def call(self, step: Step, y: str) -> list[str]:
+        """One jitted call, or its vector-Jacobian product."""
+        x, *dy = (self.given(n) for n in step.inputs)
+        given = ", ".join(self.arguments(x))
+        if not dy:
+            return [f"{y} = jax.jit(forward)({given})", *self.moved(x)]
+        names = ", ".join(["dx", "dgamma", "dbeta"] if self.config.affine else ["dx,"])
+        return [
+            "both = jax.jit(lambda dy, *a: (lambda y, back: (y, back(dy)))(*jax.vjp(forward, *a)))",
+            f"{y}, ({names}) = both({', '.join([*dy, given])})",
+            *self.moved(x),
+        ]
+
+    def moved(self, x: str) -> list[str]:
+        """The moving average, where it is read: the user's own line."""
+        if not self.moves:
+            return []
+        old, new, axes = self.config.decay, 1.0 - self.config.decay, self.config.reduce_axes
+        pairs = (f"{old!r} * {n} + {new!r} * jnp.{n}({x}, {axes})" for n in ("mean", "var"))
+        return [f"mean, var = {', '.join(pairs)}"]
+
+    def variable(self, name: str) -> str:
+        """The names that the lines give."""
+        return {"running_mean": "mean", "running_var": "var"}.get(name, name)

@@ -47,12 +47,21 @@ class Hello:
 
 
 class Worker:
-    """A running worker process. Use as a context manager, or call ``stop``."""
+    """A running worker process. Use as a context manager, or call ``stop``.
+
+    ``environment``: variables that it gets besides those of this process, and before them.
+    """
 
     def __init__(
-        self, entry: Entry, device: str, python: str = sys.executable, open_seconds: float = OPEN_SECONDS
+        self,
+        entry: Entry,
+        device: str,
+        python: str = sys.executable,
+        open_seconds: float = OPEN_SECONDS,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.entry, self.device, self.python = entry, device, python
+        self._environment = dict(environment or {})
         self._open_seconds = open_seconds
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: Channel | None = None
@@ -134,7 +143,7 @@ class Worker:
 
     def _start(self) -> Hello:
         ours, theirs = socket.socketpair()
-        environment = {**os.environ, **QUIET, "PYTHONUNBUFFERED": "1"}
+        environment = {**os.environ, **QUIET, "PYTHONUNBUFFERED": "1", **self._environment}
         command = [self.python, "-m", "bnspec.backends.worker", str(theirs.fileno()), self.entry.adapter, self.device]
         self._process = subprocess.Popen(
             command,

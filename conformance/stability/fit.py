@@ -40,7 +40,7 @@ class Growth(NamedTuple):
         kind: "fitted", "flat" or "few".
         exponent, low, high: of the fit; 0 when flat, NaN when few.
         points: how many the region has.
-        onset: where the fitted line passes one unit; NaN where nothing was fitted.
+        onset: where the fitted line passes one unit; for "few" the first place above the floors; NaN where there is none.
     """
 
     kind: Literal["fitted", "flat", "few"]
@@ -85,10 +85,12 @@ def growth(places: Array, errors: Array, unit_roundoff: float, whole: bool = Fal
     region, flat = _region(curve, ceiling, whole)
     if flat or region.sum() < POINTS:
         nothing = 0.0 if flat else math.nan
-        return Growth("flat" if flat else "few", nothing, nothing, nothing, int(region.sum()))
+        onset = math.nan if flat else float(places[np.argmax(curve > FLOOR_FACTOR * _floor(curve))])
+        return Growth("flat" if flat else "few", nothing, nothing, nothing, int(region.sum()), onset)
     x, y = _logs(places, curve, region)
     exponent = _slope(x, y)
-    onset = math.exp(-float(np.median(y - exponent * x)) / exponent) if exponent > 0.0 else math.nan
+    with np.errstate(over="ignore"):  # of a slope of nearly nothing
+        onset = float(np.exp(-np.median(y - exponent * x) / exponent)) if exponent > 0.0 else math.nan
     rng, resampled = np.random.default_rng(seed), []
     replicates = errors.shape[1]
     for again in curve_of(errors[:, rng.integers(replicates, size=(BOOTSTRAPS, replicates))]).T:
@@ -102,11 +104,15 @@ def growth(places: Array, errors: Array, unit_roundoff: float, whole: bool = Fal
 
 def _region(curve: Array, ceiling: float, whole: bool) -> tuple[Array, bool]:
     """Which points are fitted, and whether the curve is flat."""
-    floor = max(float(np.min(curve[:POINTS])), RESOLUTION)
+    floor = _floor(curve)
     before = np.cumsum(~(curve < ceiling)) == 0
     region = before & (curve > FLOOR_FACTOR * floor)
     flat = float(curve.max()) <= FLOOR_FACTOR * floor
     return (before if whole and region.sum() < POINTS else region), flat
+
+
+def _floor(curve: Array) -> float:
+    return max(float(np.min(curve[:POINTS])), RESOLUTION)
 
 
 def _logs(places: Array, curve: Array, region: Array) -> tuple[Array, Array]:
@@ -145,10 +151,17 @@ def stability_class(found: Growth, unit_roundoff: float) -> int | None:
 
     From the start: the fitted line passes one unit below kappa = u^(-1/4), the middle (of logarithms) between 1 and
     u^(-1/2). A growth with kappa^2 that starts later is of second order, as the variance of a stable algorithm has it from
-    the square of the mean's error, (kappa u)^2 = (kappa^2 u) u, or that of wider accumulators: class 1.
+    the square of the mean's error, (kappa u)^2 = (kappa^2 u) u, or that of wider accumulators: class 1. So is one that
+    starts so late that it cannot be fitted.
     """
+    late = is_late(found, unit_roundoff)
     if found.kind == "few":
-        return None
+        return 1 if late else None
     if found.exponent < GROWS_FROM:
         return 0
-    return 2 if found.exponent >= STABLE_BELOW and found.onset < unit_roundoff**-0.25 else 1
+    return 2 if found.exponent >= STABLE_BELOW and not late else 1
+
+
+def is_late(found: Growth, unit_roundoff: float) -> bool:
+    """Whether there is growth that is not known to be like kappa, but starts only from kappa = u^(-1/4) on."""
+    return not found.exponent < STABLE_BELOW and found.onset >= unit_roundoff**-0.25

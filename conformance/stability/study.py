@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from bnspec.conformance.stability.errors import OUTPUTS, REFERENCES, unit_roundoff
-from bnspec.conformance.stability.fit import Crossing, Growth, crossing, curve_of, growth, stability_class
+from bnspec.conformance.stability.fit import Crossing, Growth, crossing, curve_of, growth, is_late, stability_class
 from bnspec.conformance.stability.measuring import Point, Subject
 
 Array = np.ndarray
@@ -147,8 +147,7 @@ def _row(key: Key, with_kappa: Curve | None, with_count: Curve | None) -> Row:
     p = growth(with_kappa.places, with_kappa.errors, u)
     half = crossing(with_kappa.places, with_kappa.median, u**-0.5)
     kind = stability_class(p, u)
-    late = kind == 1 and p.exponent >= 1.5
-    return Row(key, p, q, kind, late, half, float(with_kappa.median[0]))
+    return Row(key, p, q, kind, is_late(p, u), half, float(with_kappa.median[0]))
 
 
 @dataclasses.dataclass(frozen=True)

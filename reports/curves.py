@@ -36,6 +36,7 @@ class Panel:
     Attributes:
         title, x_label: words.
         lines: the curves; bounds: thin reference curves with their names.
+        unit: power of two of the u that the errors are in units of.
         half, lost: the levels at which half of the digits, and all of them, are gone; drawn where they lie inside.
     """
 
@@ -45,6 +46,7 @@ class Panel:
     bounds: Sequence[tuple[str, Points]]
     half: float
     lost: float
+    unit: int
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The error of each output in units of a roundoff, on a scale on which a well-conditioned computation is off by about 1.
 
-    units = rms(got - exact) / (scale u)       rms over the elements of a channel; u of the dtype in which the output is stored
+    units = rms(got - exact) / (scale u)       rms over the elements of a channel; u of the dtype in which the output came back
 
 With D = mean |dy|, m the count, all of the channel and exact:
 
@@ -39,17 +39,15 @@ REFERENCES: tuple[Tier, ...] = ("permissive", "good")
 
 @dataclasses.dataclass(frozen=True)
 class Errors:
-    """One output's errors and bounds in units, one number per channel; a result that is not a number is infinitely off."""
+    """One output's errors and bounds in units, one number per channel; a result that is not a number is infinitely off.
+
+    ``dtype``: in which the output came back, and whose unit roundoff the units are of.
+    """
 
     rms: Array
     largest: Array
     bounds: Mapping[Tier, Array]
-
-
-def unit_roundoff(output: str, dtype: str, parameter_dtype: str) -> float:
-    """u of the dtype in which the output is stored: x's for y and dx, the parameters' for the others."""
-    elementwise = output.rpartition(".")[2] in ("y", "dx")
-    return PRECISIONS[dtype if elementwise else parameter_dtype].unit_roundoff
+    dtype: str
 
 
 def scales(oracle: Oracle, profile: Profile) -> dict[str, Array]:
@@ -84,7 +82,7 @@ def errors_of(
     for name in names:
         output = name if training else f"inference.{name}"
         axes = config.reduce_axes if got[name].ndim == config.rank else ()
-        unit = unit_roundoff(output, config.dtype, config.parameter_dtype) * scale[output]
+        unit = PRECISIONS[got[name].dtype.name].unit_roundoff * scale[output]
         found[output] = _in_units(got[name], expected[name], axes, unit)
     return found
 
@@ -94,12 +92,12 @@ def _in_units(got: Array, expected: Expected, axes: tuple[int, ...], unit: Array
     """|got - exact|, the difference formed in quad, and the bounds, each as rms over the axes in these units."""
     if got.shape != expected.rounded.shape:
         lost = np.full(unit.shape, np.inf)
-        return Errors(lost, lost, {t: _rms(expected.bounds[t], axes) / unit for t in REFERENCES})
+        return Errors(lost, lost, {t: _rms(expected.bounds[t], axes) / unit for t in REFERENCES}, got.dtype.name)
     wide = got.astype(np.float64)
     off = np.abs((wide.astype(expected.value.dtype) - expected.value).astype(np.float64))
     off = np.where(np.isfinite(wide) & np.isfinite(off), off, np.inf)
     bounds = {t: _rms(expected.bounds[t], axes) / unit for t in REFERENCES}
-    return Errors(_rms(off, axes) / unit, np.max(off, axis=axes) / unit, bounds)
+    return Errors(_rms(off, axes) / unit, np.max(off, axis=axes) / unit, bounds, got.dtype.name)
 
 
 def _rms(values: Array, axes: tuple[int, ...]) -> Array:

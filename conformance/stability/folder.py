@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 
-from bnspec.conformance.stability.errors import OUTPUTS
+from bnspec.conformance.stability.errors import OUTPUTS, REFERENCES
 from bnspec.conformance.stability.run import Study
 from bnspec.conformance.stability.study import Curve, Key, curves
 from bnspec.conformance.stability.table import cells, class_text, half_text
@@ -84,19 +86,19 @@ def _matrix(study: Study, names: list[str]) -> list[tuple[str, str, list[Cell | 
 
 
 def _panel(title: str, label: str, of: dict[str, Curve], names: list[str]) -> Panel:
-    """All backends in one chart, with the specification's bounds: one thin line for each that differs."""
-    first = next(iter(of.values()))
-    ceiling = 1.0 / first.unit_roundoff
-    lines = [Line(n, names.index(n), _places(of[n].places, of[n].median, ceiling)) for n in names if n in of]
+    """All backends in one chart, in units of the u that most of them store the output in, with the specification's bounds: one thin line for each that differs."""
+    u = Counter(c.unit_roundoff for c in of.values()).most_common(1)[0][0]
+    ceiling, own = 1.0 / u, {n: c.unit_roundoff / u for n, c in of.items()}
+    lines = [Line(n, names.index(n), _places(of[n].places, own[n] * of[n].median, ceiling)) for n in names if n in of]
     bounds: list[tuple[str, list[tuple[float, float]]]] = []
-    for tier in first.bounds:
+    for tier in REFERENCES:
         drawn: list[np.ndarray] = []
-        for curve in of.values():
-            new = curve.bounds[tier]
+        for name, curve in of.items():
+            new = own[name] * curve.bounds[tier]
             if not any(len(new) == len(old) and np.allclose(new, old, rtol=0.2, equal_nan=True) for old in drawn):
                 drawn.append(new)
                 bounds.append((f"{tier} bound", _places(curve.places, new, ceiling)))
-    return Panel(title, label, lines, bounds, half=first.unit_roundoff**-0.5, lost=ceiling)
+    return Panel(title, label, lines, bounds, half=u**-0.5, lost=ceiling, unit=round(math.log2(u)))
 
 
 def _places(x: np.ndarray, y: np.ndarray, ceiling: float) -> list[tuple[float, float]]:

@@ -99,6 +99,7 @@ class Point:
         s = self.spot
         outputs = {
             name: {
+                "dtype": e.dtype,
                 "rms": _numbers(e.rms),
                 "largest": _numbers(e.largest),
                 **{tier: _numbers(e.bounds[tier]) for tier in REFERENCES},

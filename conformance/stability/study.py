@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from bnspec.conformance.stability.errors import OUTPUTS, REFERENCES, unit_roundoff
+from bnspec.conformance.stability.errors import OUTPUTS, REFERENCES
 from bnspec.conformance.stability.fit import Crossing, Growth, crossing, curve_of, growth, is_late, stability_class
 from bnspec.conformance.stability.measuring import Point, Subject
+from bnspec.precision import PRECISIONS
 
 Array = np.ndarray
 
@@ -35,7 +36,7 @@ class Curve:
         places: shape (P,): the count, or the median kappa of the data as stored.
         errors: shape (P, R) in units, a replicate for each seed and channel; NaN where there is none.
         median, worst: over the replicates; bounds: medians of the specification's, by tier.
-        unit_roundoff: of the units.
+        dtype: of the output as it came back; its unit_roundoff is the units'.
     """
 
     places: Array
@@ -43,7 +44,12 @@ class Curve:
     median: Array
     worst: Array
     bounds: dict[str, Array]
-    unit_roundoff: float
+    dtype: str
+
+    @property
+    def unit_roundoff(self) -> float:
+        """u of the dtype."""
+        return PRECISIONS[self.dtype].unit_roundoff
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,12 +58,14 @@ class Row:
 
     Attributes:
         p, q: growth with kappa and with the count; None where that was not measured.
-        stability: the class, 0, 1 or 2; None where it is not known. late: growth like kappa^2 of second order only.
+        stored: the dtype in which the output came back, whose u the units are of.
+        stability: the class, 0, 1 or 2; None where it is not known. late: it starts to grow late.
         half: where half of the digits are gone: units 1/sqrt(u).
         least: the error at the smallest kappa, in units.
     """
 
     key: Key
+    stored: str
     p: Growth | None
     q: Growth | None
     stability: int | None
@@ -69,6 +77,7 @@ class Row:
         """JSON-ready data: null where there is no number."""
         return {
             **dataclasses.asdict(self.key),
+            "stored": self.stored,
             "class": self.stability,
             "late": self.late,
             "p": _growth_json(self.p),
@@ -114,10 +123,9 @@ def _curve(key: Key, sweep: str, by_place: dict[float, list[Point]]) -> Curve:
         errors[i, : hit.sum()] = np.concatenate([e.rms for e in found])[hit]
         for tier in REFERENCES:
             bounds[tier][i, : hit.sum()] = np.concatenate([e.bounds[tier] for e in found])[hit]
-    spot = by_place[asked[0]][0].spot
-    u = unit_roundoff(key.output, spot.dtype, spot.parameter_dtype)
+    dtype = by_place[asked[0]][0].errors[key.output].dtype
     worst = np.nanmax(errors, axis=1)
-    return Curve(places, errors, curve_of(errors), worst, {t: curve_of(b) for t, b in bounds.items()}, u)
+    return Curve(places, errors, curve_of(errors), worst, {t: curve_of(b) for t, b in bounds.items()}, dtype)
 
 
 def rows(points: Sequence[Point]) -> list[Row]:
@@ -138,16 +146,17 @@ def _order(points: Sequence[Point]) -> Any:
 
 
 def _row(key: Key, with_kappa: Curve | None, with_count: Curve | None) -> Row:
-    q = None
+    q, stored = None, ""
     if with_count is not None:
+        stored = with_count.dtype
         q = growth(with_count.places, with_count.errors, with_count.unit_roundoff, whole=True)
     if with_kappa is None:
-        return Row(key, None, q, None, False, Crossing(None, math.nan), math.nan)
+        return Row(key, stored, None, q, None, False, Crossing(None, math.nan), math.nan)
     u = with_kappa.unit_roundoff
     p = growth(with_kappa.places, with_kappa.errors, u)
     half = crossing(with_kappa.places, with_kappa.median, u**-0.5)
     kind = stability_class(p, u)
-    return Row(key, p, q, kind, is_late(p, u), half, float(with_kappa.median[0]))
+    return Row(key, with_kappa.dtype, p, q, kind, is_late(p, u), half, float(with_kappa.median[0]))
 
 
 @dataclasses.dataclass(frozen=True)

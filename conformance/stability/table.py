@@ -10,9 +10,10 @@ from bnspec.conformance.stability.run import Study
 from bnspec.conformance.stability.study import Row
 
 RULE = (
-    "class 0: p < 1/2 or flat; 1: like kappa; 2: p >= 3/2 from the start (E[x^2] - E[x]^2). 1*: kappa^2, but of second order "
-    "only (from kappa > u^(-1/4) on).\nError ~ c u kappa^p and ~ c u count^q; [5 %, 95 %] over seeds and channels, number of points. "
-    "Half at: kappa where half of the digits are gone, relative error sqrt(u). Least: units of u at kappa 1."
+    "class 0: p < 1/2 or flat; 1: like kappa; 2: p >= 3/2 from the start (E[x^2] - E[x]^2); 1*: it grows only from kappa = "
+    "u^(-1/4) on, by effects of second order or with wider accumulators.\n"
+    "Error ~ c u kappa^p and ~ c u count^q; [5 %, 95 %] over seeds and channels, number of points. Half at: kappa where half "
+    "of the digits are gone, relative error sqrt(u). Least: units of u at kappa 1."
 )
 
 
@@ -36,10 +37,20 @@ def print_study(study: Study, console: Console) -> None:
             else f"; not from {r.refused:.3g} on, where rounding to {r.dtype} changes the data's own"
         )
         console.print(f"{r.dtype}: data of kappa up to {r.largest:.3g}{beyond}", highlight=False, soft_wrap=True)
+    for backend, dtype, output, stored in promoted(study):
+        console.print(
+            f"{short(backend)}: {output} of {dtype} x comes back as {stored}, whose u counts", highlight=False
+        )
     for m in study.missing:
         where = ", ".join(w for w in (m.dtype, m.form) if w)
         console.print(f"{m.backend}{f' ({where})' if where else ''}: {m.status}: {m.message}", highlight=False, markup=False, soft_wrap=True)  # fmt: skip
     console.print(f"\n{RULE}", highlight=False, markup=False, soft_wrap=True)
+
+
+def promoted(study: Study) -> list[tuple[str, str, str, str]]:
+    """(backend, dtype, output, dtype as it came back) of the outputs shaped like x that come back in another dtype."""
+    elementwise = [r for r in study.table if r.key.output.rpartition(".")[2] in ("y", "dx") and r.stored != r.key.dtype]
+    return list(dict.fromkeys((r.key.backend, r.key.dtype, r.key.output, r.stored) for r in elementwise))
 
 
 def short(backend: str) -> str:

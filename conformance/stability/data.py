@@ -7,8 +7,8 @@ Two kinds, both of whole cases whose statistics are known by construction before
             within a binade are those of two numbers and do not average out: a sum that is formed one by one then drifts
             linearly with the count, where on random data its error would grow like the root of it.
 
-Rounding to the dtype adds noise of ulp^2 / 12 to the variance: beyond kappa of about 1 / (2 u) the data have another kappa than
-was asked, or none. Whoever uses them asks ``reached`` and leaves such points out.
+Rounding to the dtype adds noise of ulp^2 / 12 to the variance: from kappa of about 1 / (2 u) on, the data have another kappa
+than was asked, or none. Whoever uses them asks ``reached`` and leaves such points out.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from bnspec.case import Case, Step
 from bnspec.conformance.layouts import lay_out
 from bnspec.contract import LayerConfig
 from bnspec.oracle import Oracle
+from bnspec.precision import PRECISIONS
 
 Array = np.ndarray
 
@@ -145,7 +146,12 @@ def kappa_of(oracle: Oracle) -> Array:
         return np.asarray(batch.abs_mean / np.sqrt(batch.var64)).reshape(-1)
 
 
-def reached(asked: float, kappa: Array) -> Array:
-    """Which channels have the kappa that was asked, within ``NEAR``."""
+def reached(asked: float, kappa: Array, dtype: str) -> Array:
+    """Which channels have the kappa that was asked, within ``NEAR``.
+
+    None beyond 1/u: there std is less than the spacing of the numbers around the mean, and a channel that has the kappa owes
+    it to a few stray values in a constant.
+    """
     with np.errstate(invalid="ignore"):
-        return np.asarray(np.isfinite(kappa) & (np.abs(kappa / asked - 1.0) <= NEAR))
+        near = np.isfinite(kappa) & (np.abs(kappa / asked - 1.0) <= NEAR)
+    return np.asarray(near & (asked * PRECISIONS[dtype].unit_roundoff <= 1.0))

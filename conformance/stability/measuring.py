@@ -163,7 +163,7 @@ def measure(
             case = case_of(spot)
             oracle = Oracle(case)
             kappa = kappa_of(oracle)
-            hit = reached(spot.asked, kappa) if spot.sweep == "kappa" else np.isfinite(kappa)
+            hit = reached(spot.asked, kappa, spot.dtype) if spot.sweep == "kappa" else np.isfinite(kappa)
             if not hit.any():
                 message = f"the {spot.dtype} data have kappa {', '.join(f'{k:.3g}' for k in kappa)}"
                 yield from (Point(s.name, spot, "unreachable", message, kappa, hit, {}) for s in asked)

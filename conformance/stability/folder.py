@@ -97,7 +97,8 @@ def _panel(title: str, label: str, of: dict[str, Curve], names: list[str]) -> Pa
             new = own[name] * curve.bounds[tier]
             if not any(len(new) == len(old) and np.allclose(new, old, rtol=0.2, equal_nan=True) for old in drawn):
                 drawn.append(new)
-                bounds.append((f"{tier} bound", _places(curve.places, new, ceiling)))
+                promised = np.where(np.isinf(new), np.nan, new)
+                bounds.append((f"{tier} bound", _places(curve.places, promised, ceiling)))
     return Panel(title, label, lines, bounds, half=u**-0.5, lost=ceiling, unit=round(math.log2(u)))
 
 

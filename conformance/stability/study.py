@@ -59,7 +59,8 @@ class Row:
     Attributes:
         p, q: growth with kappa and with the count; None where that was not measured.
         stored: the dtype in which the output came back, whose u the units are of.
-        stability: the class, 0, 1 or 2; None where it is not known. late: it starts to grow late.
+        stability: the class, 0, 1 or 2; None where it is not known. late: it starts to grow late. sure: both ends of the interval of p
+            give the same class.
         half: where half of the digits are gone: units 1/sqrt(u).
         least: the error at the smallest kappa, in units.
     """
@@ -70,6 +71,7 @@ class Row:
     q: Growth | None
     stability: int | None
     late: bool
+    sure: bool
     half: Crossing
     least: float
 
@@ -80,6 +82,7 @@ class Row:
             "stored": self.stored,
             "class": self.stability,
             "late": self.late,
+            "sure": self.sure,
             "p": _growth_json(self.p),
             "q": _growth_json(self.q),
             "kappa_half": self.half.at,
@@ -151,12 +154,14 @@ def _row(key: Key, with_kappa: Curve | None, with_count: Curve | None) -> Row:
         stored = with_count.dtype
         q = growth(with_count.places, with_count.errors, with_count.unit_roundoff, whole=True)
     if with_kappa is None:
-        return Row(key, stored, None, q, None, False, Crossing(None, math.nan), math.nan)
+        return Row(key, stored, None, q, None, False, False, Crossing(None, math.nan), math.nan)
     u = with_kappa.unit_roundoff
     p = growth(with_kappa.places, with_kappa.errors, u)
     half = crossing(with_kappa.places, with_kappa.median, u**-0.5)
     kind = stability_class(p, u)
-    return Row(key, with_kappa.dtype, p, q, kind, is_late(p, u), half, float(with_kappa.median[0]))
+    ends = {stability_class(p._replace(exponent=end), u) for end in (p.low, p.high)}
+    sure = kind is not None and (p.kind != "fitted" or ends == {kind})
+    return Row(key, with_kappa.dtype, p, q, kind, is_late(p, u), sure, half, float(with_kappa.median[0]))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,7 +11,7 @@ from bnspec.conformance.stability.study import Row
 
 RULE = (
     "class 0: p < 1/2 or flat; 1: like kappa; 2: p >= 3/2 from the start (E[x^2] - E[x]^2); 1*: it grows only from kappa = "
-    "u^(-1/4) on, by effects of second order or with wider accumulators.\n"
+    "u^(-1/4) on, by effects of second order or with wider accumulators; ~: the interval allows another class.\n"
     "Error ~ c u kappa^p and ~ c u count^q; [5 %, 95 %] over seeds and channels, number of points. Half at: kappa where half "
     "of the digits are gone, relative error sqrt(u). Least: units of u at kappa 1."
 )
@@ -64,8 +64,10 @@ def cells(row: Row) -> tuple[str, str, str, str, str]:
 
 
 def class_text(row: Row) -> str:
-    """The class; a star for growth that is of second order, a question mark where nothing can be said."""
-    return "?" if row.stability is None else f"{row.stability}{'*' if row.late else ''}"
+    """The class, with a star where growth starts late and a tilde where the interval allows another; "?" where none is known."""
+    if row.stability is None:
+        return "?"
+    return f"{row.stability}{'*' if row.late else ''}{'' if row.sure else '~'}"
 
 
 def growth_text(growth: Growth | None) -> str:

@@ -17,6 +17,7 @@ What the planted layers must come out as (u: unit roundoff, kappa = |mean| / std
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import re
@@ -28,6 +29,7 @@ import numpy as np
 import pytest
 
 from bnspec.cli import main
+from bnspec.conformance.stability.command import OUTPUT_NAMES
 from bnspec.conformance.stability.data import FORMS, NEAR, Spot, case_of, kappa_of, reached, shape_of
 from bnspec.conformance.stability.errors import OUTPUTS
 from bnspec.conformance.stability.fit import RESOLUTION, crossing, curve_of, growth, is_late, stability_class
@@ -36,6 +38,7 @@ from bnspec.conformance.stability.measuring import measure, opened, thread_envir
 from bnspec.conformance.stability.plan import efforts, kappas_of, spots
 from bnspec.conformance.stability.run import Request, Study, study
 from bnspec.conformance.stability.study import Key, Row
+from bnspec.conformance.stability.table import class_text
 from bnspec.errors import UsageError
 from bnspec.oracle import Oracle
 from bnspec.precision import PRECISIONS
@@ -294,6 +297,15 @@ def test_sums_one_by_one_grow_with_the_count_and_pairwise_sums_do_not(row: Calla
     assert wide.kind == "flat"
 
 
+def test_a_class_that_the_interval_does_not_settle_is_marked(row: Callable[[str, str], Row]) -> None:
+    """Sure rows show the class alone; with an interval across a border it has a tilde, and "?" stands for no class."""
+    known = row("one_pass_variance", "y")
+    assert known.sure
+    assert class_text(known) == "2"
+    assert class_text(dataclasses.replace(known, sure=False)) == "2~"
+    assert class_text(dataclasses.replace(known, stability=None)) == "?"
+
+
 def test_measured_errors_of_stable_layers_keep_the_permissive_bound(planted: Study) -> None:
     """The reference curves are on the errors' scale: what the bounds promise holds point by point."""
     for point in planted.points:
@@ -362,6 +374,11 @@ def test_a_bad_call_exits_2(words: list[str], capsys: pytest.CaptureFixture[str]
     said = capsys.readouterr()
     assert (status, said.out) == (2, "")
     assert "Mend:" in said.err
+
+
+def test_the_command_offers_the_outputs_that_are_measured() -> None:
+    """Their names stand twice, so that --help need not wait for NumPy."""
+    assert OUTPUT_NAMES == OUTPUTS
 
 
 def test_the_same_seed_gives_the_same_data_and_another_one_others() -> None:

@@ -79,6 +79,14 @@ def axes(panel: Panel) -> Axes:
     return Axes((low - 0.1, high + 0.1), (bottom, max(math.ceil(math.log10(top)), bottom + 2)))
 
 
+def coinciding(panel: Panel) -> list[str]:
+    """Names of curves that lie on each other at every point, as "a = b": one hides the other."""
+    groups: dict[tuple[tuple[float, float], ...], list[str]] = {}
+    for line in panel.lines:
+        groups.setdefault(tuple(line.points), []).append(line.name)
+    return [" = ".join(names) for names in groups.values() if len(names) > 1]
+
+
 def chart(panel: Panel) -> Markup:
     """The panel as one picture."""
     on = axes(panel)

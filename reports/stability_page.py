@@ -70,7 +70,7 @@ class StabilityPage:
 def build_stability_page(page: StabilityPage) -> str:
     """The page as HTML."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.globals.update(chart=curves.chart, key=curves.key)
+    environment.globals.update(chart=curves.chart, key=curves.key, coinciding=curves.coinciding)
     css = Markup(_asset("page.css") + _asset("stability.css"))
     return environment.from_string(_asset("stability.html")).render(page=page, css=css)
 

@@ -81,4 +81,12 @@ def growth_text(growth: Growth | None) -> str:
 
 def half_text(half: Crossing) -> str:
     """Where half of the digits are gone, or how far it was looked."""
-    return f"{half.at:.2g}" if half.at is not None else f"> {half.beyond:.2g}"
+    return _number(half.at) if half.at is not None else f"> {_number(half.beyond)}"
+
+
+def _number(value: float) -> str:
+    """Two digits: 42, 6,100, 2.9e7."""
+    if not value < 1e5:
+        mantissa, _, exponent = f"{value:.1e}".partition("e")
+        return f"{mantissa}e{int(exponent)}" if exponent else mantissa
+    return f"{float(f'{value:.2g}'):,.{0 if value >= 9.5 else 1}f}"

@@ -32,17 +32,17 @@ from bnspec.cli import main
 from bnspec.conformance.stability.command import OUTPUT_NAMES
 from bnspec.conformance.stability.data import FORMS, NEAR, Spot, case_of, kappa_of, reached, shape_of
 from bnspec.conformance.stability.errors import OUTPUTS
-from bnspec.conformance.stability.fit import RESOLUTION, crossing, curve_of, growth, is_late, stability_class
+from bnspec.conformance.stability.fit import RESOLUTION, Crossing, crossing, curve_of, growth, is_late, stability_class
 from bnspec.conformance.stability.folder import write_folder
 from bnspec.conformance.stability.measuring import measure, opened, thread_environment
 from bnspec.conformance.stability.plan import efforts, kappas_of, spots
 from bnspec.conformance.stability.run import Request, Study, study
 from bnspec.conformance.stability.study import Key, Row
-from bnspec.conformance.stability.table import class_text
+from bnspec.conformance.stability.table import class_text, half_text
 from bnspec.errors import UsageError
 from bnspec.oracle import Oracle
 from bnspec.precision import PRECISIONS
-from bnspec.reports.curves import Line, Panel, axes, chart
+from bnspec.reports.curves import Line, Panel, axes, chart, coinciding
 
 PLANTED = "bnspec.conformance.mutants.planted:"
 U = PRECISIONS["float32"].unit_roundoff
@@ -158,6 +158,20 @@ def test_a_crossing_that_is_not_met_is_beyond_the_sweep() -> None:
     """None, with the last place; a curve that starts above crosses at its first place."""
     assert crossing(KAPPAS, np.ones(len(KAPPAS)), 2.0) == (None, KAPPAS[-1])
     assert crossing(KAPPAS, np.full(len(KAPPAS), 3.0), 2.0).at == KAPPAS[0]
+
+
+@pytest.mark.parametrize(
+    ("found", "text"),
+    [
+        (Crossing(42.3, 1e7), "42"),
+        (Crossing(6123.0, 1e7), "6,100"),
+        (Crossing(None, 2.86e7), "> 2.9e7"),
+        (Crossing(1.234, 9.0), "1.2"),
+    ],
+)
+def test_a_kappa_is_told_in_two_digits(found: Crossing, text: str) -> None:
+    """Plain below 100,000, and with > where the sweep ends before it."""
+    assert half_text(found) == text
 
 
 def test_missing_replicates_are_left_out_and_infinite_ones_are_large() -> None:
@@ -340,6 +354,13 @@ def test_a_chart_keeps_its_curves_inside_and_escapes_their_names() -> None:
     on = axes(panel)
     assert all(0 <= x <= 460 and 0 <= y <= 300 for x, y in (on.at(*p) for p in points))
     assert "<b>" not in str(chart(panel))
+
+
+def test_curves_that_hide_each_other_are_named() -> None:
+    """Those that are equal at every point, and no others."""
+    one, two = [(1.0, 1.0), (2.0, 3.0)], [(1.0, 1.0), (2.0, 4.0)]
+    panel = Panel("y", "kappa", [Line("a", 0, one), Line("b", 1, two), Line("c", 2, list(one))], [], 64.0, 4096.0, -12)
+    assert coinciding(panel) == ["a = c"]
 
 
 def test_json_is_one_document_with_all_points(capsys: pytest.CaptureFixture[str]) -> None:

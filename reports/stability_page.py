@@ -53,7 +53,7 @@ class StabilityPage:
 
     Attributes:
         head: how it was made; backends: in the order of their colours; versions: what each is.
-        matrix: rows (dtype, form, a cell for each backend), of the training output.
+        matrix: rows (dtype, form, output, a cell for each backend).
         sections: charts and tables; missing: (backend, dtype, form, status, message).
         reach: (dtype, largest kappa, kappa from which on data were refused, or "").
     """
@@ -61,7 +61,7 @@ class StabilityPage:
     head: Mapping[str, Any]
     backends: Sequence[str]
     versions: Mapping[str, str]
-    matrix: Sequence[tuple[str, str, Sequence[Cell | None]]]
+    matrix: Sequence[tuple[str, str, str, Sequence[Cell | None]]]
     sections: Sequence[Section]
     missing: Sequence[tuple[str, str, str, str, str]]
     reach: Sequence[tuple[str, str, str]]

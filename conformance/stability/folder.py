@@ -18,9 +18,11 @@ from bnspec.reports.curves import Line, Panel
 from bnspec.reports.stability_page import Cell, PageRow, Section, StabilityPage, build_stability_page
 from bnspec.reports.store import write_atomically
 
-#: What marks a page of ours, so that no other is overwritten.
 PAGE = "index.html"
+#: What marks a page of ours, so that no other is overwritten.
 MARK = '<meta name="generator" content="bnspec">'
+#: The outputs whose classes the page begins with.
+OVERVIEW = ("y", "inference.y")
 
 
 def write_folder(study: Study, folder: Path) -> Path:
@@ -73,15 +75,16 @@ def page_of(study: Study) -> StabilityPage:
     )
 
 
-def _matrix(study: Study, names: list[str]) -> list[tuple[str, str, list[Cell | None]]]:
-    """For each form and dtype, the class of y (or the first output asked) in training, backend by backend."""
+def _matrix(study: Study, names: list[str]) -> list[tuple[str, str, str, list[Cell | None]]]:
+    """For each form, dtype and overviewed output the classes, backend by backend; of the first output where neither was asked."""
     by_key = {r.key: r for r in study.table}
-    output = next(o for o in OUTPUTS if any(r.key.output == o for r in study.table)) if study.table else ""
+    asked = [o for o in OUTPUTS if any(r.key.output == o for r in study.table)]
     lines = []
     for form, dtype in dict.fromkeys((r.key.form, r.key.dtype) for r in study.table):
-        found = [by_key.get(Key(name, form, dtype, output)) for name in names]
-        told = [None if r is None else Cell(class_text(r), half_text(r.half)) for r in found]
-        lines.append((dtype, form, told))
+        for output in [o for o in OVERVIEW if o in asked] or asked[:1]:
+            found = [by_key.get(Key(name, form, dtype, output)) for name in names]
+            told = [None if r is None else Cell(class_text(r), half_text(r.half)) for r in found]
+            lines.append((dtype, form, output, told))
     return lines
 
 

@@ -76,7 +76,8 @@ def growth_text(growth: Growth | None) -> str:
         return "-"
     if growth.kind != "fitted":
         return "flat" if growth.kind == "flat" else "too few points"
-    return f"{growth.exponent:.2f} [{growth.low:.1f}, {growth.high:.1f}] {growth.points}"
+    low, high = (round(end, 1) + 0.0 for end in (growth.low, growth.high))  # + 0: no negative zeros
+    return f"{growth.exponent:.2f} [{low:.1f}, {high:.1f}] {growth.points}"
 
 
 def half_text(half: Crossing) -> str:

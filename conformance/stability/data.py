@@ -83,9 +83,8 @@ def shape_of(form: Form, count: int, channels: int) -> tuple[int, ...]:
         return (count, channels)
     power = count.bit_length() - 1
     height, width = 2 ** (power // 3), 2 ** ((power + 1) // 3)
-    return (count // (height * width), channels, height, width)[:1] + (
-        (height, width, channels) if form.channel_axis == 3 else (channels, height, width)
-    )
+    batch = count // (height * width)
+    return (batch, height, width, channels) if form.channel_axis == 3 else (batch, channels, height, width)
 
 
 def _of_kappa(rng: np.random.RandomState, kappa: float, channels: int, count: int) -> tuple[Array, Array]:

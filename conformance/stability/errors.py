@@ -81,7 +81,7 @@ def errors_of(
     config, found = case.config, {}
     for name in names:
         output = name if training else f"inference.{name}"
-        axes = config.reduce_axes if got[name].ndim == config.rank else ()
+        axes = config.reduce_axes if expected[name].rounded.ndim == config.rank else ()
         unit = PRECISIONS[got[name].dtype.name].unit_roundoff * scale[output]
         found[output] = _in_units(got[name], expected[name], axes, unit)
     return found

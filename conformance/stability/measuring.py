@@ -80,7 +80,7 @@ class Point:
 
     Attributes:
         subject: its name.
-        status, message: "ok", or how it ended: "declined", "error", "crashed", "timeout"; "unreachable": no channel of the
+        status, message: "ok" (with a message where one of its two calls was not), or how it ended: "declined", "error", "crashed", "timeout"; "unreachable": no channel of the
             stored data has the kappa that was asked.
         kappa: of each channel as stored; reached: whether that is what was asked.
         errors: by output; empty unless "ok".
@@ -191,16 +191,16 @@ def _point(
     hit: Array,
     outputs: Sequence[str],
 ) -> Point:
-    """The judged point; it is "ok" where any of its cases is."""
+    """The judged point: "ok" where any of its cases gave results; what the others ended with is its message."""
     found: dict[str, Errors] = {}
+    ends: list[tuple[str, str]] = []
     scale = scales(oracles[0], subject.profile)
     for oracle, observation in zip(oracles, seen, strict=True):
         if observation.status == "ok":
             found.update(errors_of(oracle, observation, subject.profile, scale))
-    first = seen[0]
-    if not found:
-        message = first.message or (first.steps[0].message if first.steps else "")
-        return Point(subject.name, spot, first.status, message, kappa, hit, {})
-    return Point(
-        subject.name, spot, "ok", "", kappa, hit, {n: found[n] for n in OUTPUTS if n in found and n in outputs}
-    )
+        else:
+            message = observation.message or (observation.steps[0].message if observation.steps else "")
+            ends.append((observation.status, f"{oracle.case.steps[0].call}: {observation.status}: {message}"))
+    kept = {n: found[n] for n in OUTPUTS if n in found and n in outputs}
+    status = "ok" if kept or not ends else ends[0][0]
+    return Point(subject.name, spot, status, "; ".join(text for _, text in ends), kappa, hit, kept)

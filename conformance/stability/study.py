@@ -193,7 +193,7 @@ def missing(
                 if reason:
                     found.append(Missing(subject.name, form.name, dtype, "declined", reason))
                     continue
-                bad = [p for p in ends[subject.name, form.name, dtype] if p.status not in ("ok", "unreachable")]
+                bad = [p for p in ends[subject.name, form.name, dtype] if p.message and p.status != "unreachable"]
                 if bad:
                     told = (
                         f"{len(bad)} points, the first at {bad[0].spot.sweep} {bad[0].spot.asked:.4g}: {bad[0].message}"

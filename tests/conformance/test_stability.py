@@ -58,7 +58,7 @@ def law(power: float, constant: float = 0.5, floor: float = 0.5, spread: float =
 
 def ask(*names: str, **changes: Any) -> Study:
     """A quick study of planted layers in float32."""
-    asked = dict(
+    asked: dict[str, Any] = dict(
         backends=[PLANTED + n for n in names], devices=["cpu"], dtypes=["float32"], outputs=OUTPUTS, threads=(),
         seed=1, effort="quick", command="bnspec stability",
     )  # fmt: skip
@@ -381,6 +381,15 @@ def test_a_dtype_that_is_not_offered_is_shown_and_nothing_measured_is_status_3(
     """The planted outside adapter has no float16."""
     assert main(["stability", "planted_adapters:Right", "--quick", "--dtype", "float16"]) == 3
     assert "declined: x of dtype float16 is not offered" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("planted_on_path")
+def test_a_call_that_fails_is_shown_with_what_it_raised() -> None:
+    """The planted outside adapter raises in training: no errors, and the reason among what is missing."""
+    done = ask(backends=["planted_adapters:Raising"], outputs=("y", "inference.y"))
+    assert {r.key.output for r in done.table} == {"inference.y"}
+    (only,) = done.missing
+    assert "training_gradients: error: RuntimeError: no kernel for this" in only.message
 
 
 @pytest.mark.parametrize(

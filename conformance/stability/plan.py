@@ -48,12 +48,13 @@ def efforts() -> dict[str, Effort]:
 
 
 def kappas_of(dtype: str, fine: bool) -> list[float]:
-    """Half-decade steps; if fine, quarters (eighths in half precision) from u^(-1/4) / 10 to 10 u^(-1/2)."""
+    """Half-decade steps; if fine, quarters from u^(-1/4) / 10 to 10 u^(-1/2) (in half precision eighths, up to 1/u)."""
     step = 8 if dtype in HALVES else 4
     u = PRECISIONS[dtype].unit_roundoff
+    top = 1.0 / u if dtype in HALVES else 10.0 * u**-0.5
     exponents = {k / 2.0 for k in range(17)}
     if fine:
-        exponents |= {k / step for k in range(8 * step + 1) if 0.1 * u**-0.25 <= 10.0 ** (k / step) <= 10.0 * u**-0.5}
+        exponents |= {k / step for k in range(8 * step + 1) if 0.1 * u**-0.25 <= 10.0 ** (k / step) <= top}
     return [10.0**e for e in sorted(exponents)]
 
 

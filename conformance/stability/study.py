@@ -160,7 +160,7 @@ def _row(key: Key, with_kappa: Curve | None, with_count: Curve | None) -> Row:
     half = crossing(with_kappa.places, with_kappa.median, u**-0.5)
     kind = stability_class(p, u)
     ends = {stability_class(p._replace(exponent=end), u) for end in (p.low, p.high)}
-    sure = kind is not None and (p.kind != "fitted" or ends == {kind})
+    sure = kind is not None and (p.kind == "flat" or (p.kind == "fitted" and ends == {kind}))
     return Row(key, with_kappa.dtype, p, q, kind, is_late(p, u), sure, half, float(with_kappa.median[0]))
 
 

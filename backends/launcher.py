@@ -25,7 +25,7 @@ OPEN_SECONDS = 180.0
 CASE_SECONDS = 60.0
 
 #: For runs whose workers stand side by side: threads that wait for work sleep, where the user has not said otherwise.
-PATIENT = {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0"}
+PATIENT = {n: os.environ.get(n, v) for n, v in (("OMP_WAIT_POLICY", "PASSIVE"), ("KMP_BLOCKTIME", "0"))}
 
 #: Quiet frameworks; the run's own choices (threads, devices) pass through the environment untouched.
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1")}
@@ -52,7 +52,7 @@ class Hello:
 class Worker:
     """A running worker process. Use as a context manager, or call ``stop``.
 
-    ``environment``: variables for the worker; what the process's own environment says goes before them.
+    ``environment``: variables that it gets besides those of this process, and before them.
     """
 
     def __init__(
@@ -146,7 +146,7 @@ class Worker:
 
     def _start(self) -> Hello:
         ours, theirs = socket.socketpair()
-        environment = {**self._environment, **os.environ, **QUIET, "PYTHONUNBUFFERED": "1"}
+        environment = {**os.environ, **QUIET, "PYTHONUNBUFFERED": "1", **self._environment}
         command = [self.python, "-m", "bnspec.backends.worker", str(theirs.fileno()), self.entry.adapter, self.device]
         self._process = subprocess.Popen(
             command,

@@ -23,6 +23,7 @@ SUMMARIES = {
     "explain": "a clause: text, formula, source, what it catches",
     "repro": "a deviation as a script of at most 15 lines, with only the framework and NumPy",
     "vectors": "hard cases with exact expected values, for implementations in any language",
+    "stability": "how errors grow with |mean| / std and with the count",
     "mutants": "the planted defects and who catches them",
     "bench": "time backends; every row carries the verdict of its own outputs",
     "report": "the page of a run",

@@ -122,5 +122,16 @@ class Slow(Right):
             return super().training(x)
 
 
+class Raising(Right):
+    """Fails in training with gradients."""
+
+    class layer_class(RightLayer):  # noqa: N801  # fills the slot
+        """Has no such kernel."""
+
+        def training_gradients(self, x: Array, dy: Array) -> Gradients:
+            """Raises."""
+            raise RuntimeError("no kernel for this")
+
+
 class Incomplete(Adapter):
     """Lacks its one abstract method."""

@@ -1,0 +1,139 @@
+"""A stability study from a command's arguments to its results."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from bnspec import __version__
+from bnspec.backends.targets import targets_of
+from bnspec.conformance.stability.measuring import (
+    THREAD_VARIABLES,
+    Point,
+    Progress,
+    Subject,
+    measure,
+    opened,
+    thread_environment,
+)
+from bnspec.conformance.stability.plan import Effort, efforts, spots
+from bnspec.conformance.stability.study import Missing, Reach, Row, missing, reach, rows
+from bnspec.reports.machine import describe_machine
+
+
+@dataclass(frozen=True)
+class Request:
+    """What ``bnspec stability`` was asked for; no dtypes and no threads: the effort's."""
+
+    backends: Sequence[str]
+    devices: Sequence[str]
+    dtypes: Sequence[str]
+    outputs: Sequence[str]
+    threads: tuple[int, ...]
+    seed: int
+    effort: str
+    command: str
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """All that was measured, and what it says.
+
+    Attributes:
+        head: how it was made: command, version, machine, seed, seconds.
+        subjects: who was asked; points: every point; table, missing, reach: see ``study``.
+    """
+
+    head: dict[str, Any]
+    subjects: Sequence[Subject]
+    points: Sequence[Point]
+    table: Sequence[Row]
+    missing: Sequence[Missing]
+    reach: Sequence[Reach]
+
+    @property
+    def measured(self) -> bool:
+        """Whether any point was measured."""
+        return any(p.status == "ok" for p in self.points)
+
+    def summary(self) -> dict[str, Any]:
+        """All but the points, JSON-ready."""
+        return {
+            "study": self.head,
+            "backends": [_subject_json(s) for s in self.subjects],
+            "rows": [r.to_json() for r in self.table],
+            "missing": [asdict(m) for m in self.missing],
+            "reach": [asdict(r) for r in self.reach],
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """The whole, JSON-ready."""
+        return {**self.summary(), "points": [p.to_json() for p in self.points]}
+
+
+def study(request: Request, quiet: bool = False) -> Study:
+    """Measure. Raises UsageError: a backend or device that is none."""
+    targets = targets_of(request.backends, request.devices)
+    effort = _asked(request)
+    started, clock = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), time.perf_counter()
+    progress = _progress(quiet)
+    with opened(targets, effort.threads, progress) as workers:
+        ready = [s for s in workers if s.hello.status == "ready"]
+        parameters = {
+            d: list(dict.fromkeys(s.parameter_dtype(d) for s in ready if d in s.profile.dtypes)) for d in effort.dtypes
+        }
+        plan = spots(effort, effort.dtypes, parameters, request.seed)
+        points = list(measure(workers, plan, request.outputs, progress))
+        subjects = list(workers)
+    progress("")
+    head = {
+        "bnspec": __version__,
+        "command": request.command,
+        "started": started,
+        "seconds": round(time.perf_counter() - clock, 1),
+        "seed": request.seed,
+        "effort": request.effort,
+        "seeds_per_point": effort.seeds,
+        "machine": describe_machine(),
+    }
+    table = rows(points) if points else []
+    return Study(head, subjects, points, table, missing(subjects, points, effort.forms, effort.dtypes), reach(points))
+
+
+def _asked(request: Request) -> Effort:
+    """The effort with what the request names in its place."""
+    effort = efforts()[request.effort]
+    if request.dtypes:
+        effort = replace(effort, dtypes=tuple(dict.fromkeys(request.dtypes)))
+    return replace(effort, threads=tuple(dict.fromkeys(request.threads))) if request.threads else effort
+
+
+def _subject_json(subject: Subject) -> dict[str, Any]:
+    names = (*THREAD_VARIABLES, "XLA_FLAGS")
+    inherited = {name: os.environ[name] for name in names if name in os.environ}
+    return {
+        "name": subject.name,
+        "backend": subject.target.entry.name,
+        "device": subject.target.device,
+        "status": subject.hello.status,
+        "reason": subject.hello.reason,
+        "versions": dict(subject.hello.versions),
+        "threads": subject.threads or None,
+        "environment": {**inherited, **thread_environment(subject.threads)},
+    }
+
+
+def _progress(quiet: bool) -> Progress:
+    """A line that is rewritten, on a terminal; silence elsewhere."""
+    live = sys.stderr.isatty() and not quiet
+
+    def say(text: str) -> None:
+        if live:
+            sys.stderr.write(f"\r\x1b[K{text}")
+            sys.stderr.flush()
+
+    return say

@@ -1,0 +1,186 @@
+"""Experiments on what is offered. A worker declines what the declared profile leaves out before the adapter is asked, so
+these can refute an offer and never find one that was not declared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from bnspec.case import Case, Step
+from bnspec.conformance.profiling.experiment import Experiment
+from bnspec.conformance.profiling.averages import FIRST
+from bnspec.conformance.profiling.lab import (
+    Lab,
+    ended,
+    laid,
+    layer_arrays,
+    layer_case,
+    parameter_dtypes,
+    plain_axis,
+    plain_config,
+    ratio,
+    results,
+)
+from bnspec.conformance.profiling.outcome import Outcome, hidden
+from bnspec.contract import LayerConfig
+from bnspec.profiles import CHOICES, HALVES, Profile
+
+STEPS = (Step("training", ("x",), fresh=True), Step("inference", ("x",), fresh=True))
+BEYOND = "what is not declared is declined before the adapter is asked"
+#: Extents of x besides the channels: all different, so that a wrong axis shows.
+EXTENTS = (4, 5, 2, 6, 7)
+
+
+def probed(lab: Lab, case: Case) -> str:
+    """How the case did not end well, or nothing."""
+    return ended(lab.see(case))
+
+
+class Offered(Experiment):
+    """A training step and an inference for each declared offer."""
+
+    def outcome(self, lab: Lab, field: str, cases: dict[Any, Case]) -> Outcome:
+        """The declared offers whose cases end well."""
+        ends = {v: probed(lab, case) for v, case in cases.items()}
+        left = tuple(v for v, end in ends.items() if not end)
+        wrong = "; ".join(f"{v} {end}" for v, end in ends.items() if end)
+        return Outcome(field, (left,), wrong or f"each declared one answers; {BEYOND}")
+
+
+class Dtypes(Offered):
+    """Each declared dtype of x."""
+
+    fields = ("dtypes",)
+    question = "Which dtypes of x are offered?"
+
+    def run(self, lab: Lab) -> Sequence[Outcome]:
+        cases = {
+            d: layer_case(plain_config(lab.declared, dtype=d), STEPS, {"x": FIRST}) for d in lab.declared.dtypes
+        }
+        return [self.outcome(lab, "dtypes", cases)]
+
+
+class HalfParameters(Offered):
+    """Each declared dtype of the parameters beside each declared half-precision x."""
+
+    fields = ("half_parameters",)
+    question = "Which dtypes of parameters are offered with half-precision x?"
+
+    def run(self, lab: Lab) -> Sequence[Outcome]:
+        halves = [d for d in HALVES if d in lab.declared.dtypes]
+        if not halves:
+            return [hidden("half_parameters", "no half precision is offered")]
+        offers = lab.declared.half_parameters
+        ends = {}
+        for offer in offers:
+            for dtype in halves:
+                own = dtype if offer == "input" else offer
+                config = plain_config(lab.declared, dtype=dtype, parameter_dtype=own)
+                ends[offer, dtype] = probed(lab, layer_case(config, STEPS, {"x": FIRST}))
+        left = tuple(o for o in offers if not any(ends[o, d] for d in halves))
+        wrong = "; ".join(f"{o} with {d} {end}" for (o, d), end in ends.items() if end)
+        return [Outcome("half_parameters", (left,), wrong or f"each declared one answers; {BEYOND}")]
+
+
+class Ranks(Offered):
+    """Each declared number of axes."""
+
+    fields = ("ranks",)
+    question = "Which numbers of axes are offered?"
+
+    def run(self, lab: Lab) -> Sequence[Outcome]:
+        profile = lab.declared
+        cases = {r: spread_case(profile, r, plain_axis(profile, r)) for r in profile.ranks}
+        return [self.outcome(lab, "ranks", cases)]
+
+
+class ChannelAxes(Experiment):
+    """Each declared channel axis of each declared rank, with extents that are all different."""
+
+    fields = ("channel_axes",)
+    question = "Which axes may hold the channels?"
+
+    def run(self, lab: Lab) -> Sequence[Outcome]:
+        profile, ends = lab.declared, {}
+        for rank in profile.ranks:
+            for axis in (a for a in range(rank) if profile.offers_axis(rank, a)):
+                case = spread_case(profile, rank, axis)
+                ends[rank, axis] = probed(lab, case) or self.astray(lab, case)
+        left = {place for place, end in ends.items() if not end}
+        wrong = "; ".join(f"axis {a} of rank {r}: {end}" for (r, a), end in ends.items() if end)
+        names = tuple(n for n in CHOICES["channel_axes"] if axes_of(n, profile.ranks) == left)
+        reason = "the declared ranks do not tell them apart" if len(names) > 1 else ""
+        return [Outcome("channel_axes", names, wrong or f"each declared one holds the channels; {BEYOND}", reason)]
+
+    def astray(self, lab: Lab, case: Case) -> str:
+        """Whether the running mean is not that of this axis; nothing is asked where the moving average is unknown."""
+        step = lab.see(case).steps[0]
+        if not lab.average_known:
+            return ""
+        found = ratio(results(step), lab.after(case, 0, step.before, lab.known, 0), ("running_mean",), "lenient")
+        return "" if found <= 1.0 else f"running_mean is not that axis's: error / bound {found:.2g}"
+
+
+class AffineOptional(Experiment):
+    """A layer without gamma and beta, if one is declared."""
+
+    fields = ("affine_optional",)
+    question = "May gamma and beta be absent?"
+
+    def run(self, lab: Lab) -> Sequence[Outcome]:
+        if not lab.declared.affine_optional:
+            return [hidden("affine_optional", BEYOND)]
+        end = probed(lab, layer_case(plain_config(lab.declared, affine=False), STEPS, {"x": FIRST}))
+        return [Outcome("affine_optional", (not end,), end or "a layer without them answers")]
+
+
+class Layouts(Experiment):
+    """The same values packed, and as every other row of a larger array; the packed ones twice, as the control."""
+
+    fields = ("layouts",)
+    question = "Do strides reach the kernel?"
+
+    def run(self, lab: Lab) -> Sequence[Outcome]:
+        config = plain_config(lab.declared)
+        rows = np.random.RandomState(11).standard_normal((2 * 67, config.channels)) + 3.0
+        along = tuple(slice(None, None, 2 if a == config.reduce_axes[0] else None) for a in range(config.rank))
+        strided = laid(config, rows)[along]
+        arrays = {**layer_arrays(config), "x": strided, "packed": strided.copy(order="C")}
+        calls: Callable[[str], Step] = lambda name: Step("training_gradients", (name, name), fresh=True)
+        case = Case("batch_norm", config, arrays, (calls("x"), calls("packed"), calls("packed")))
+        seen = lab.see(case)
+        if end := ended(seen):
+            return self.undecided(f"a strided or packed batch did not end well: {end}")
+        view, packed, again = ({n: a.tobytes() for n, a in results(s).items()} for s in seen.steps)
+        if packed != again:
+            return self.undecided("the same packed values give other bits in a second call")
+        if view != packed:
+            return [Outcome("layouts", ("strided",), "strided and packed values give different bits")]
+        return self.undecided("strided and packed values give the same bits, which either way may do")
+
+
+def axes_of(name: str, ranks: Sequence[int]) -> set[tuple[int, int]]:
+    """All (rank, channel axis) that a choice of channel axes admits."""
+    profile = Profile(channel_axes=name, ranks=tuple(ranks))
+    return {(r, a) for r in ranks for a in range(r) if profile.offers_axis(r, a)}
+
+
+def spread_case(profile: Profile, rank: int, axis: int) -> Case:
+    """A batch of this rank whose extents are all different, 3 channels on this axis."""
+    dtype = plain_config(profile).dtype
+    config = LayerConfig(rank, axis, 3, 0.5, 0.75, dtype, parameter_dtypes(profile, dtype)[0])
+    others = iter(EXTENTS)
+    shape = tuple(3 if a == axis else next(others) for a in range(rank))
+    rows = np.arange(int(np.prod(shape)), dtype=np.float64).reshape(shape)
+    x = (np.remainder(rows * 7.0, 16.0) - 5.0).astype(plain_array(config))
+    three = {"gamma": (2.0, -1.5, 0.5), "beta": (0.5, -3.0, 1.0), "running_mean": (5.0, -7.0, 0.5)}
+    state = layer_arrays(config, **three, running_var=(9.0, 20.0, 4.0))
+    return Case("batch_norm", config, {**state, "x": x}, STEPS)
+
+
+def plain_array(config: LayerConfig) -> Any:
+    """x's dtype for NumPy."""
+    return laid(config, np.zeros((1, config.channels))).dtype

@@ -117,5 +117,3 @@ class DecayDtype(Experiment):
             ratios[form] = worst_of(lab, case, "running_mean", lab.known, decays)
         left = tuple(dict.fromkeys(f.partition(" ")[0] for f in consistent(ratios)))
         return [Outcome("decay_dtype", left, f"decay 0.9: {said(ratios)}")]
-
-

@@ -48,7 +48,7 @@ class CountOne(Experiment):
         biased = dataclasses.replace(lab.known, count_one="biased")
         found = ratio(results(step), lab.after(case, 0, step.before, biased, 0), RUNNING, "lenient")
         if found <= 1.0:
-            return [Outcome("count_one", ("biased",), f"a variance of 0 enters the average: error / bound {found:.2g}")]
+            return [Outcome("count_one", ("biased",), f"a variance of 0 enters the average: {found:.2g}")]
         return [Outcome("count_one", (OPEN,), f"neither: {stored(step)}")]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -31,7 +32,7 @@ TIGHTEST = ("float32", "parameters", "input")
 STEPS = (Step("training", ("x",), fresh=True), Step("inference", ("x",), fresh=True))
 MANY = 64
 NO_HALVES = "no half precision is offered"
-Error = Callable[[Lab, Case, Mapping[str, str]], float]
+Error = Callable[[Lab, Case, Mapping[str, Any]], float]
 
 
 def half_forms(profile: Profile) -> Iterator[tuple[str, str]]:
@@ -65,7 +66,7 @@ class HalfPrecision(Experiment):
         given = {"half_statistics": statistics.possible[0]}
         return [statistics, self.tightest(lab, "half_arithmetic", cases, given, self.normalised)]
 
-    def tightest(self, lab: Lab, field: str, cases: Sequence[Case], given: Mapping[str, str], error: Error) -> Outcome:
+    def tightest(self, lab: Lab, field: str, cases: Sequence[Case], given: Mapping[str, Any], error: Error) -> Outcome:
         """The first precision of TIGHTEST that explains all cases, with its other name where there are two for it."""
         ratios = {p: {c.id: error(lab, c, {**given, field: p}) for c in cases} for p in TIGHTEST}
         worst = {p: max(by_case.values()) for p, by_case in ratios.items()}
@@ -92,13 +93,13 @@ class HalfPrecision(Experiment):
         rows = np.random.RandomState(8).permutation(np.concatenate([half, -half]).astype(dtype_of(dtype)))
         yield layer_case(config, STEPS, {"x": rows}, running_mean=(0.0, 0.0), running_var=(1.0, 1.0))
 
-    def tracked(self, lab: Lab, case: Case, precisions: Mapping[str, str]) -> float:
+    def tracked(self, lab: Lab, case: Case, precisions: Mapping[str, Any]) -> float:
         """The worst error / bound of the running statistics in these precisions."""
         step = lab.see(case).steps[0]
         expected = lab.after(case, 0, step.before, dataclasses.replace(lab.known, **precisions), 0)
         return ratio(results(step), expected, ("running_mean", "running_var"), "permissive")
 
-    def normalised(self, lab: Lab, case: Case, precisions: Mapping[str, str]) -> float:
+    def normalised(self, lab: Lab, case: Case, precisions: Mapping[str, Any]) -> float:
         """The worst error / bound of y, in training and in inference."""
         profile = dataclasses.replace(lab.known, **precisions)
         steps = enumerate(lab.see(case).steps)
@@ -124,6 +125,8 @@ class OutputDtype(Experiment):
                     kind = step.outputs["y"].dtype.name
                     found.add({dtype: "input", parameters: "promoted"}.get(kind, kind))
         if not found:
-            return self.undecided("float32 parameters are not offered with half precision: all promotions are x's dtype")
+            return self.undecided(
+                "float32 parameters are not offered with half precision: all promotions are x's dtype"
+            )
         known = tuple(v for v in alternatives("output_dtype") if found == {v})
         return [Outcome("output_dtype", known, "y of half-precision x is " + " and ".join(sorted(found)))]

@@ -69,9 +69,9 @@ class Lab:
 def decay_in_force(decay: float, first_batch: str, weighs: str, taken: int) -> float:
     """The weight that the old state has in a step, of which ``taken`` went before.
 
-        average     d
-        replace     0, then d
-        debiased    d (1 - d^t) / (1 - d^(t+1)): the quotients' own average
+    average     d
+    replace     0, then d
+    debiased    d (1 - d^t) / (1 - d^(t+1)): the quotients' own average
     """
     d = decay if weighs == "old" else 1.0 - decay
     if first_batch == "average" or d in (0.0, 1.0):
@@ -102,8 +102,8 @@ def ended(seen: Observation) -> str:
 
 
 def said(ratios: Mapping[Any, float]) -> str:
-    """Ratios under each alternative, for people."""
-    return "error / bound " + ", ".join(f"{r:.2g} under {v}" for v, r in ratios.items())
+    """error / bound under each alternative, for people."""
+    return ", ".join(f"{r:.2g} under {v}" for v, r in ratios.items())
 
 
 def consistent(ratios: Mapping[Any, float]) -> tuple[Any, ...]:

@@ -14,7 +14,6 @@ from bnspec.case import Case, Step
 from bnspec.conformance.profiling.lab import parameter_dtypes
 from bnspec.contract import LayerConfig
 from bnspec.profiles import DTYPES, Profile
-from bnspec.representable import nearest
 from bnspec.routes import ARRAYS, LayerValues
 from bnspec.translation import decay_of
 
@@ -71,13 +70,14 @@ def layer_of(profile: Profile, dtype: str, parameters: str, decay: float | None 
         values = changes.pop(name, ORDINARY[name])
         held[name] = None if values is None else np.array(values, dtype_of(parameters))
     given = {"epsilon": profile.default_epsilon, "momentum": momentum_for(profile, kept)} | changes
-    return LayerValues(**held, **given, dtype=dtype, rank=rank, channel_axis=rank - 1 if last else 1, steps=7)
+    # a layer that an adapter builds has taken no step; where none starts differently, any number will do
+    steps = 7 if profile.first_batch == "average" else 0
+    return LayerValues(**held, **given, dtype=dtype, rank=rank, channel_axis=rank - 1 if last else 1, steps=steps)
 
 
 def momentum_for(profile: Profile, decay: float) -> float:
-    """The framework's number for a decay, as a user writes it: 0.1, not 1 - 0.9 in float64."""
-    number = float(round(1 - Fraction(str(decay)), 12)) if profile.momentum_weighs == "new" else decay
-    return float(nearest(Fraction(number), "float64"))
+    """The framework's number for a decay, as a user writes it: 0.1 for 0.9, not 1 - 0.9 in float64."""
+    return float(1 - Fraction(str(decay))) if profile.momentum_weighs == "new" else decay
 
 
 def batches(layer: LayerValues, steps: int) -> Batches:

@@ -81,7 +81,7 @@ class EpsilonMinimum(Experiment):
 
         if (honoured := error(0.0)) <= 1.0:
             smallest = EPSILONS[-1]
-            evidence = f"as given down to {smallest:.2g}: error / bound {honoured:.2g}"
+            evidence = f"as given down to {smallest:.2g}: {honoured:.2g}"
             # a minimum of no more than the smallest epsilon replaces none of those tried
             return [Outcome("epsilon_minimum", (0.0,), evidence, interval=(0.0, smallest))]
         y = lab.see(cases[-1]).steps[0].outputs["y"].astype(np.float64).reshape(-1)
@@ -89,9 +89,9 @@ class EpsilonMinimum(Experiment):
             guess = float(np.square(1.0 / y[0]))  # where to begin to look; what decides is the bound
         interval = located(lambda m: error(m) <= 1.0, guess)
         if interval is None:
-            return [self.nothing(f"error / bound {honoured:.2g} without a minimum, and no minimum explains it", ())]
+            return [self.nothing(f"{honoured:.2g} without a minimum, and none explains it", ())]
         value = shortest(interval)
-        evidence = f"below it y is that of {value:g}: error / bound {error(value):.2g}; as given {honoured:.2g}"
+        evidence = f"{error(value):.2g} if smaller ones are replaced by it, {honoured:.2g} as given"
         return [Outcome("epsilon_minimum", (value,), evidence, interval=interval)]
 
     def case(self, lab: Lab, epsilon: float) -> Case:

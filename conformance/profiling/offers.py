@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from bnspec.case import Case, Step
-from bnspec.conformance.profiling.experiment import Experiment
 from bnspec.conformance.profiling.averages import FIRST
+from bnspec.conformance.profiling.experiment import Experiment
 from bnspec.conformance.profiling.lab import (
     Lab,
     ended,
@@ -47,7 +47,7 @@ class Offered(Experiment):
         ends = {v: probed(lab, case) for v, case in cases.items()}
         left = tuple(v for v, end in ends.items() if not end)
         wrong = "; ".join(f"{v} {end}" for v, end in ends.items() if end)
-        return Outcome(field, (left,), wrong or f"each declared one answers; {BEYOND}")
+        return Outcome(field, (left,), wrong or "each declared one answers")
 
 
 class Dtypes(Offered):
@@ -57,9 +57,7 @@ class Dtypes(Offered):
     question = "Which dtypes of x are offered?"
 
     def run(self, lab: Lab) -> Sequence[Outcome]:
-        cases = {
-            d: layer_case(plain_config(lab.declared, dtype=d), STEPS, {"x": FIRST}) for d in lab.declared.dtypes
-        }
+        cases = {d: layer_case(plain_config(lab.declared, dtype=d), STEPS, {"x": FIRST}) for d in lab.declared.dtypes}
         return [self.outcome(lab, "dtypes", cases)]
 
 
@@ -82,7 +80,7 @@ class HalfParameters(Offered):
                 ends[offer, dtype] = probed(lab, layer_case(config, STEPS, {"x": FIRST}))
         left = tuple(o for o in offers if not any(ends[o, d] for d in halves))
         wrong = "; ".join(f"{o} with {d} {end}" for (o, d), end in ends.items() if end)
-        return [Outcome("half_parameters", (left,), wrong or f"each declared one answers; {BEYOND}")]
+        return [Outcome("half_parameters", (left,), wrong or "each declared one answers")]
 
 
 class Ranks(Offered):
@@ -113,7 +111,7 @@ class ChannelAxes(Experiment):
         wrong = "; ".join(f"axis {a} of rank {r}: {end}" for (r, a), end in ends.items() if end)
         names = tuple(n for n in CHOICES["channel_axes"] if axes_of(n, profile.ranks) == left)
         reason = "the declared ranks do not tell them apart" if len(names) > 1 else ""
-        return [Outcome("channel_axes", names, wrong or f"each declared one holds the channels; {BEYOND}", reason)]
+        return [Outcome("channel_axes", names, wrong or "each declared one holds the channels", reason)]
 
     def astray(self, lab: Lab, case: Case) -> str:
         """Whether the running mean is not that of this axis; nothing is asked where the moving average is unknown."""

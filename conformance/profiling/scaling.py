@@ -62,13 +62,15 @@ class InputEpsilon(Experiment):
         if (nothing := error(0.0)) <= 1.0:
             most = located(lambda e: error(max(e - var, 0.0)) <= 1.0, var)
             highest = 0.0 if most is None else most[1] - var
-            evidence = f"variance {var:.2g}: error / bound {nothing:.2g} with 0; more than {highest:.2g} would show"
+            evidence = f"variance {var:.2g}: {nothing:.2g} with 0; more than {highest:.2g} would show"
             return [Outcome("input_epsilon", (0.0,), evidence, interval=(0.0, highest))]
         y = transform.outputs["y"].astype(np.float64).reshape(-1)
         with np.errstate(divide="ignore", invalid="ignore"):
             guess = float(np.square(SPREADS[0] / y[0])) - var  # where to begin; what decides is the bound
         interval = located(lambda e: error(e) <= 1.0, guess)
         if interval is None:
-            return [Outcome("input_epsilon", (), f"error / bound {nothing:.2g} with 0, and no epsilon explains it")]
+            return [Outcome("input_epsilon", (), f"{nothing:.2g} with 0, and no epsilon explains it")]
         value = shortest(interval)
-        return [Outcome("input_epsilon", (value,), f"error / bound {error(value):.2g}; {nothing:.2g} with 0", interval=interval)]
+        return [
+            Outcome("input_epsilon", (value,), f"{error(value):.2g} with it, {nothing:.2g} with 0", interval=interval)
+        ]

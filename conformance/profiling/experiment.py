@@ -41,6 +41,8 @@ def alternatives(field: str) -> tuple[Any, ...]:
         return CORRECTIONS
     if field in ("affine_optional", "input_normalization"):
         return (True, False)
+    if field == "half_parameters":
+        return (("float32",), ("input",), ("float32", "input"))
     return CHOICES[field]
 
 

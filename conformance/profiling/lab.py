@@ -33,7 +33,7 @@ class Runs(Protocol):
 
 
 class Lab:
-    """Runs each case once, and keeps what has been found so far.
+    """Runs each case once, and keeps what has been found so far. ``oracles``, by case, may be shared with other labs.
 
     Attributes:
         declared: the profile that the adapter declares.
@@ -42,11 +42,11 @@ class Lab:
         average_known: whether the rule of the moving average was inferred.
     """
 
-    def __init__(self, worker: Runs, declared: Profile) -> None:
+    def __init__(self, worker: Runs, declared: Profile, oracles: dict[str, Oracle] | None = None) -> None:
         self.worker, self.declared, self.known = worker, declared, declared
         self.decay_weighs, self.average_known = "old", False
         self._seen: dict[str, Observation] = {}
-        self._oracles: dict[str, Oracle] = {}
+        self._oracles = {} if oracles is None else oracles
 
     def see(self, case: Case) -> Observation:
         """The case's observation."""

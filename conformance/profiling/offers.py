@@ -19,7 +19,6 @@ from bnspec.conformance.profiling.lab import (
     layer_arrays,
     layer_case,
     parameter_dtypes,
-    plain_axis,
     plain_config,
     ratio,
     results,
@@ -78,38 +77,42 @@ class HalfParameters(Offered):
                 own = dtype if offer == "input" else offer
                 config = plain_config(lab.declared, dtype=dtype, parameter_dtype=own)
                 ends[offer, dtype] = probed(lab, layer_case(config, STEPS, {"x": FIRST}))
+        # a dtype that answers with no parameters at all is not the parameters' concern
+        halves = [d for d in halves if not all(ends[o, d] for o in offers)]
+        if not halves:
+            return self.undecided("no half-precision x answers")
         left = tuple(o for o in offers if not any(ends[o, d] for d in halves))
         wrong = "; ".join(f"{o} with {d} {end}" for (o, d), end in ends.items() if end)
         return [Outcome("half_parameters", (left,), wrong or "each declared one answers")]
 
 
-class Ranks(Offered):
-    """Each declared number of axes."""
+class Ranks(Experiment):
+    """Each declared number of axes, with any of the declared channel axes."""
 
     fields = ("ranks",)
     question = "Which numbers of axes are offered?"
 
     def run(self, lab: Lab) -> Sequence[Outcome]:
-        profile = lab.declared
-        cases = {r: spread_case(profile, r, plain_axis(profile, r)) for r in profile.ranks}
-        return [self.outcome(lab, "ranks", cases)]
+        ends: dict[int, list[str]] = {r: [] for r in lab.declared.ranks}
+        for (rank, _), case in spread_cases(lab.declared).items():
+            ends[rank].append(probed(lab, case))
+        left = tuple(r for r in ends if not all(ends[r]))
+        wrong = "; ".join(f"{r} {ends[r][0]}" for r in ends if all(ends[r]))
+        return [Outcome("ranks", (left,), wrong or "each declared one answers")]
 
 
 class ChannelAxes(Experiment):
-    """Each declared channel axis of each declared rank, with extents that are all different."""
+    """Each declared channel axis of each rank that answers, with extents that are all different."""
 
     fields = ("channel_axes",)
     question = "Which axes may hold the channels?"
 
     def run(self, lab: Lab) -> Sequence[Outcome]:
-        profile, ends = lab.declared, {}
-        for rank in profile.ranks:
-            for axis in (a for a in range(rank) if profile.offers_axis(rank, a)):
-                case = spread_case(profile, rank, axis)
-                ends[rank, axis] = probed(lab, case) or self.astray(lab, case)
+        ends = {p: probed(lab, c) or self.astray(lab, c) for p, c in spread_cases(lab.declared).items()}
         left = {place for place, end in ends.items() if not end}
+        ranks = sorted({rank for rank, _ in left})
         wrong = "; ".join(f"axis {a} of rank {r}: {end}" for (r, a), end in ends.items() if end)
-        names = tuple(n for n in CHOICES["channel_axes"] if axes_of(n, profile.ranks) == left)
+        names = tuple(n for n in CHOICES["channel_axes"] if axes_of(n, ranks) == left)
         reason = "the declared ranks do not tell them apart" if len(names) > 1 else ""
         return [Outcome("channel_axes", names, wrong or "each declared one holds the channels", reason)]
 
@@ -162,8 +165,13 @@ class Layouts(Experiment):
 
 def axes_of(name: str, ranks: Sequence[int]) -> set[tuple[int, int]]:
     """All (rank, channel axis) that a choice of channel axes admits."""
-    profile = Profile(channel_axes=name, ranks=tuple(ranks))
+    profile = Profile(channel_axes=name)
     return {(r, a) for r in ranks for a in range(r) if profile.offers_axis(r, a)}
+
+
+def spread_cases(profile: Profile) -> dict[tuple[int, int], Case]:
+    """``spread_case`` for each declared channel axis of each declared rank."""
+    return {(r, a): spread_case(profile, r, a) for r, a in sorted(axes_of(profile.channel_axes, profile.ranks))}
 
 
 def spread_case(profile: Profile, rank: int, axis: int) -> Case:

@@ -15,6 +15,7 @@ from bnspec.conformance.profiling.normalising import EpsilonDtype, EpsilonMinimu
 from bnspec.conformance.profiling.offers import AffineOptional, ChannelAxes, Dtypes, HalfParameters, Layouts, Ranks
 from bnspec.conformance.profiling.outcome import Outcome, hidden
 from bnspec.conformance.profiling.scaling import InputEpsilon, InputNormalization
+from bnspec.oracle import Oracle
 from bnspec.profiles import Profile
 
 #: Each may use what those before it found: the moving average comes first.
@@ -80,9 +81,9 @@ class Inference:
         return tuple(o for o in self.outcomes if o.agreement(self.declaration(o.field)) == "differs")
 
 
-def infer(worker: Runs, declared: Profile) -> Inference:
-    """Make every experiment on a worker."""
-    lab, found = Lab(worker, declared), {}
+def infer(worker: Runs, declared: Profile, oracles: dict[str, Oracle] | None = None) -> Inference:
+    """Make every experiment on a worker; ``oracles``, by case, may be shared by several inferences."""
+    lab, found = Lab(worker, declared, oracles), {}
     for experiment in EXPERIMENTS:
         found.update({o.field: o for o in experiment.run(lab)})
         lab.known = learnt(declared, tuple(found.values()))

@@ -143,7 +143,8 @@ def print_profile(profiled: Profiled, console: Console) -> None:
             row = (outcome.field, _found(outcome), _said(declared), outcome.agreement(declared))
             table.add_row(*row, "; ".join(t for t in (outcome.evidence, outcome.reason) if t))
     console.print(table)
-    _wrapped(console, "\n" + OFFERS)
+    _line(console, "")
+    _wrapped(console, OFFERS)
     _line(console, "\ndeclared, cannot be observed through the adapter")
     for outcome in inference.outcomes:
         if not outcome.observable:

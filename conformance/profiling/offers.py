@@ -4,11 +4,12 @@ these can refute an offer and never find one that was not declared.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from bnspec.buffers import dtype_of
 from bnspec.case import Case, Step
 from bnspec.conformance.profiling.averages import FIRST
 from bnspec.conformance.profiling.experiment import Experiment
@@ -38,29 +39,27 @@ def probed(lab: Lab, case: Case) -> str:
     return ended(lab.see(case))
 
 
-class Offered(Experiment):
-    """A training step and an inference for each declared offer."""
-
-    def outcome(self, lab: Lab, field: str, cases: dict[Any, Case]) -> Outcome:
-        """The declared offers whose cases end well."""
-        ends = {v: probed(lab, case) for v, case in cases.items()}
-        left = tuple(v for v, end in ends.items() if not end)
-        wrong = "; ".join(f"{v} {end}" for v, end in ends.items() if end)
-        return Outcome(field, (left,), wrong or "each declared one answers")
+def refused(ends: Mapping[Any, str]) -> str:
+    """What did not end well, and how, for people."""
+    return "; ".join(f"{offer}: {end}" for offer, end in ends.items() if end) or "each declared one answers"
 
 
-class Dtypes(Offered):
-    """Each declared dtype of x."""
+class Dtypes(Experiment):
+    """A training step and an inference in each declared dtype of x."""
 
     fields = ("dtypes",)
     question = "Which dtypes of x are offered?"
 
     def run(self, lab: Lab) -> Sequence[Outcome]:
-        cases = {d: layer_case(plain_config(lab.declared, dtype=d), STEPS, {"x": FIRST}) for d in lab.declared.dtypes}
-        return [self.outcome(lab, "dtypes", cases)]
+        ends = {}
+        for dtype in lab.declared.dtypes:
+            config = plain_config(lab.declared, dtype=dtype)
+            ends[dtype] = probed(lab, layer_case(config, STEPS, {"x": FIRST}))
+        left = tuple(d for d, end in ends.items() if not end)
+        return [Outcome("dtypes", (left,), refused(ends))]
 
 
-class HalfParameters(Offered):
+class HalfParameters(Experiment):
     """Each declared dtype of the parameters beside each declared half-precision x."""
 
     fields = ("half_parameters",)
@@ -82,8 +81,8 @@ class HalfParameters(Offered):
         if not halves:
             return self.undecided("no half-precision x answers")
         left = tuple(o for o in offers if not any(ends[o, d] for d in halves))
-        wrong = "; ".join(f"{o} with {d} {end}" for (o, d), end in ends.items() if end)
-        return [Outcome("half_parameters", (left,), wrong or "each declared one answers")]
+        told = {f"{offer} with {dtype}": end for (offer, dtype), end in ends.items() if dtype in halves}
+        return [Outcome("half_parameters", (left,), refused(told))]
 
 
 class Ranks(Experiment):
@@ -97,8 +96,7 @@ class Ranks(Experiment):
         for (rank, _), case in spread_cases(lab.declared).items():
             ends[rank].append(probed(lab, case))
         left = tuple(r for r in ends if not all(ends[r]))
-        wrong = "; ".join(f"{r} {ends[r][0]}" for r in ends if all(ends[r]))
-        return [Outcome("ranks", (left,), wrong or "each declared one answers")]
+        return [Outcome("ranks", (left,), refused({r: e[0] if all(e) else "" for r, e in ends.items()}))]
 
 
 class ChannelAxes(Experiment):
@@ -111,10 +109,10 @@ class ChannelAxes(Experiment):
         ends = {p: probed(lab, c) or self.astray(lab, c) for p, c in spread_cases(lab.declared).items()}
         left = {place for place, end in ends.items() if not end}
         ranks = sorted({rank for rank, _ in left})
-        wrong = "; ".join(f"axis {a} of rank {r}: {end}" for (r, a), end in ends.items() if end)
+        told = {f"axis {axis} of rank {rank}": end for (rank, axis), end in ends.items() if rank in ranks}
         names = tuple(n for n in CHOICES["channel_axes"] if axes_of(n, ranks) == left)
         reason = "the declared ranks do not tell them apart" if len(names) > 1 else ""
-        return [Outcome("channel_axes", names, wrong or "each declared one holds the channels", reason)]
+        return [Outcome("channel_axes", names, refused(told), reason)]
 
     def astray(self, lab: Lab, case: Case) -> str:
         """Whether the running mean is not that of this axis; nothing is asked where the moving average is unknown."""
@@ -181,12 +179,7 @@ def spread_case(profile: Profile, rank: int, axis: int) -> Case:
     others = iter(EXTENTS)
     shape = tuple(3 if a == axis else next(others) for a in range(rank))
     rows = np.arange(int(np.prod(shape)), dtype=np.float64).reshape(shape)
-    x = (np.remainder(rows * 7.0, 16.0) - 5.0).astype(plain_array(config))
+    x = (np.remainder(rows * 7.0, 16.0) - 5.0).astype(dtype_of(config.dtype))
     three = {"gamma": (2.0, -1.5, 0.5), "beta": (0.5, -3.0, 1.0), "running_mean": (5.0, -7.0, 0.5)}
     state = layer_arrays(config, **three, running_var=(9.0, 20.0, 4.0))
     return Case("batch_norm", config, {**state, "x": x}, STEPS)
-
-
-def plain_array(config: LayerConfig) -> Any:
-    """x's dtype for NumPy."""
-    return laid(config, np.zeros((1, config.channels))).dtype

@@ -15,6 +15,7 @@ from bnspec.backends.execution import run_case
 from bnspec.case import Case
 from bnspec.cli import main
 from bnspec.conformance.mutants.plain import PlainAdapter, PlainLayer
+from bnspec.conformance.profiling import proof
 from bnspec.conformance.profiling.lab import DECAY_WEIGHS, Lab, decay_in_force
 from bnspec.conformance.profiling.layers import layers, moved
 from bnspec.conformance.profiling.located import located, shortest
@@ -26,6 +27,8 @@ from bnspec.contract import Adapter
 from bnspec.observation import Observation
 from bnspec.oracle import Oracle
 from bnspec.profiles import Profile
+from bnspec.routes import Translation
+from bnspec.translation import translate
 
 #: In a worker, NumPy's warnings about NaN and infinity go to a log; here they would end a test.
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
@@ -266,6 +269,31 @@ def test_a_target_that_is_not_what_it_claims_to_be_is_caught() -> None:
     least = prove(party(), Party(InProcess(planted_as("LeastEpsilon").adapter(PLAIN)), PLAIN))
     failed = {p.layer for p in least.inference if not p.holds}
     assert failed == {"small epsilon and variance, float32", "ordinary, float64"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "worst"),
+    [
+        ({"gamma": np.array([2.0, 1.0, 0.5], np.float32)}, "gamma, as handed over"),
+        ({"epsilon": 1e-4}, "running_var + epsilon, as handed over"),
+        ({"momentum": 0.25}, "decay, as handed over"),
+    ],
+    ids=["gamma", "epsilon", "momentum"],
+)
+def test_a_wrong_translation_is_caught(changes: dict[str, Any], worst: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The route claims to be exact and hands over another number: it is named, whatever the results are."""
+
+    def wrong(*arguments: Any) -> Translation:
+        right = translate(*arguments).training
+        assert right.layer is not None
+        route = dataclasses.replace(right, layer=dataclasses.replace(right.layer, **changes))
+        return Translation(route, route)
+
+    monkeypatch.setattr(proof, "translate", wrong)
+    monkeypatch.setattr(proof, "layers", lambda profile: [next(layers(profile))])
+    (proven,) = prove(party(), party()).training
+    assert not proven.holds
+    assert proven.worst == worst
 
 
 def test_a_target_that_raises_has_failed() -> None:

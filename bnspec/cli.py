@@ -20,6 +20,7 @@ CONFORMS, DEVIATES, USAGE, FAILED = 0, 1, 2, 3
 SUMMARIES = {
     "backends": "every backend and device: ready, or why not",
     "verify": "judge backends by the specification",
+    "profile": "a backend's conventions, inferred; with --to its translation to another, proved",
     "explain": "a clause: text, formula, source, what it catches",
     "repro": "a deviation as a script of at most 15 lines, with only the framework and NumPy",
     "vectors": "hard cases with exact expected values, for implementations in any language",

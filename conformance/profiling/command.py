@@ -1,0 +1,54 @@
+"""``bnspec profile``: the conventions of a backend, inferred; and its translation to another one, proved."""
+
+from __future__ import annotations
+
+import argparse
+
+from bnspec.cli import CONFORMS, DEVIATES, Command
+
+
+def _configure(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("backend", metavar="BACKEND", help="a backend, or package.module:Class")
+    add("--device", default="cpu", metavar="D", help="cpu, cuda:0, ... (default: cpu)")
+    add("--to", metavar="OTHER", help="another backend, on the same device: what to hand it, proved by running both")
+    add("--json", action="store_true", help="print one JSON document instead of the tables")
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    # imported here, so that --help does not wait for them
+    import json
+
+    from bnspec.conformance.profiling.making import one_target, profiled_with
+    from bnspec.conformance.profiling.showing import (
+        print_profile,
+        print_translation,
+        profile_document,
+        translation_document,
+    )
+    from bnspec.reports.table import terminal
+
+    source = one_target(arguments.backend, arguments.device)
+    target = one_target(arguments.to, arguments.device) if arguments.to is not None else None
+    profiled, translated = profiled_with(source, target)
+    if arguments.json:
+        document = profile_document(profiled)
+        if translated is not None:
+            document["translation"] = translation_document(translated)
+        print(json.dumps(document, indent=1, allow_nan=False))
+    else:
+        print_profile(profiled, terminal())
+        if translated is not None:
+            print_translation(profiled, translated, terminal())
+    agrees = not profiled.inference.differences and (translated is None or translated.holds)
+    return CONFORMS if agrees else DEVIATES
+
+
+PROFILE = Command(
+    help="Infer every convention of a backend by experiment and compare it with what its adapter declares: exit status 1 "
+    "where they differ. With --to, print the exact translation of a layer to another backend, for inference and for "
+    "training, and run both on the same data: exit status 1 also where they are further apart than both bounds.",
+    example="bnspec profile torch.nn --to keras",
+    configure=_configure,
+    run=_run,
+)

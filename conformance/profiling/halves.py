@@ -1,0 +1,133 @@
+"""Experiments on half precision: which arithmetic explains the errors, and what dtype comes out."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from bnspec.buffers import dtype_of
+from bnspec.case import Case, Step
+from bnspec.conformance.profiling.averages import FIRST, UNKNOWN
+from bnspec.conformance.profiling.experiment import Experiment, alternatives
+from bnspec.conformance.profiling.lab import (
+    Lab,
+    consistent,
+    ended,
+    layer_case,
+    parameter_dtypes,
+    plain_config,
+    ratio,
+    results,
+    said,
+)
+from bnspec.conformance.profiling.outcome import Outcome, hidden
+from bnspec.precision import PRECISIONS
+from bnspec.profiles import HALVES, Profile
+
+#: From the tightest bound to the loosest: what one explains, the next explains too.
+TIGHTEST = ("float32", "parameters", "input")
+STEPS = (Step("training", ("x",), fresh=True), Step("inference", ("x",), fresh=True))
+MANY = 64
+NO_HALVES = "no half precision is offered"
+Error = Callable[[Lab, Case, Mapping[str, Any]], float]
+
+
+def half_forms(profile: Profile) -> Iterator[tuple[str, str]]:
+    """Dtypes of x and of the parameters with it, as far as they are offered."""
+    for dtype in HALVES:
+        if dtype in profile.dtypes:
+            yield from ((dtype, parameters) for parameters in parameter_dtypes(profile, dtype))
+
+
+class HalfPrecision(Experiment):
+    """Data that float32 computes almost exactly, and half precision visibly not: pairs whose mean it does not hold, and
+    values whose sum is 0 while no partial sum is held, so that all of its roundings are left. The tightest precision that explains every result is the inferred one:
+    of the statistics by what is tracked of them, of the arithmetic by y, given that of the statistics.
+    """
+
+    fields = ("half_statistics", "half_arithmetic")
+    question = "In which precision are half-precision statistics reduced, and values normalised?"
+
+    def run(self, lab: Lab) -> Sequence[Outcome]:
+        cases = [c for form in half_forms(lab.declared) for c in self.cases(lab, *form)]
+        if not cases:
+            return [hidden(f, NO_HALVES) for f in self.fields]
+        if not lab.average_known:
+            return self.undecided(UNKNOWN)
+        for case in cases:
+            if end := ended(lab.see(case)):
+                return self.undecided(f"{case.config.dtype}, {case.config.parameter_dtype} parameters: {end}")
+        statistics = self.tightest(lab, "half_statistics", cases, {}, self.tracked)
+        if not statistics.possible:
+            return [statistics, Outcome("half_arithmetic", TIGHTEST, "", "the precision of the statistics is unknown")]
+        given = {"half_statistics": statistics.possible[0]}
+        return [statistics, self.tightest(lab, "half_arithmetic", cases, given, self.normalised)]
+
+    def tightest(self, lab: Lab, field: str, cases: Sequence[Case], given: Mapping[str, Any], error: Error) -> Outcome:
+        """The first precision of TIGHTEST that explains all cases, with its other name where there are two for it."""
+        ratios = {p: {c.id: error(lab, c, {**given, field: p}) for c in cases} for p in TIGHTEST}
+        worst = {p: max(by_case.values()) for p, by_case in ratios.items()}
+        evidence = said(worst)
+        if worst["float32"] > 1.0:
+            case = max(cases, key=lambda c: ratios["float32"][c.id])
+            evidence += f"; most in {case.config.dtype} with {case.config.parameter_dtype} parameters"
+        left = consistent(worst)[:1]
+        kinds = {c.config.parameter_dtype in HALVES for c in cases}
+        twin = {"parameters", "float32" if kinds == {False} else "input"}
+        if len(kinds) == 1 and twin & set(left):
+            reason = "one dtype of parameters is offered with half precision: two names for the same"
+            return Outcome(field, tuple(v for v in TIGHTEST if v in twin), evidence, reason)
+        return Outcome(field, left, evidence)
+
+    def cases(self, lab: Lab, dtype: str, parameters: str) -> Iterator[Case]:
+        """Pairs three steps apart, whose variance shows a rounded mean; pairs one apart; and the sums; in these dtypes."""
+        config = plain_config(lab.declared, dtype=dtype, parameter_dtype=parameters, epsilon=2.0**-7, decay=0.5)
+        step = 16.0 * PRECISIONS[dtype].unit_roundoff  # between neighbours in [8, 16); the means lie between two
+        eight = {"running_mean": (8.0, -8.0), "running_var": (0.0, 0.0)}
+        for low, high in ((8.0 + step, 8.0 + 4.0 * step), (7.5, 8.5 + step)):
+            yield layer_case(config, STEPS, {"x": ((low, -low), (high, -high))}, **eight)
+        half = np.random.RandomState(7).standard_normal((MANY // 2, config.channels))
+        rows = np.random.RandomState(8).permutation(np.concatenate([half, -half]).astype(dtype_of(dtype)))
+        yield layer_case(config, STEPS, {"x": rows}, running_mean=(0.0, 0.0), running_var=(1.0, 1.0))
+
+    def tracked(self, lab: Lab, case: Case, precisions: Mapping[str, Any]) -> float:
+        """The worst error / bound of the running statistics in these precisions."""
+        step = lab.see(case).steps[0]
+        expected = lab.after(case, 0, step.before, dataclasses.replace(lab.known, **precisions), 0)
+        return ratio(results(step), expected, ("running_mean", "running_var"), "permissive")
+
+    def normalised(self, lab: Lab, case: Case, precisions: Mapping[str, Any]) -> float:
+        """The worst error / bound of y, in training and in inference; in that alone where training divides by m - 1."""
+        profile = dataclasses.replace(lab.known, **precisions)
+        first = 1 if lab.known.normalising_correction else 0
+        steps = list(enumerate(lab.see(case).steps))[first:]
+        return max(ratio(results(s), lab.expect(case, i, s.before, profile), ("y",), "permissive") for i, s in steps)
+
+
+class OutputDtype(Experiment):
+    """y of half-precision x with float32 parameters, whose promotion is float32."""
+
+    fields = ("output_dtype",)
+    question = "Has y the dtype of x, or the promotion of x's and the parameters'?"
+
+    def run(self, lab: Lab) -> Sequence[Outcome]:
+        found: set[str] = set()
+        if not any(True for _ in half_forms(lab.declared)):
+            return [hidden("output_dtype", NO_HALVES)]
+        for dtype, parameters in half_forms(lab.declared):
+            if parameters == "float32":
+                config = plain_config(lab.declared, dtype=dtype, parameter_dtype=parameters)
+                for step in lab.see(layer_case(config, STEPS, {"x": FIRST})).steps:
+                    if step.status != "ok":
+                        return self.undecided(f"{dtype}: {step.status}: {step.message}")
+                    kind = step.outputs["y"].dtype.name
+                    found.add({dtype: "input", parameters: "promoted"}.get(kind, kind))
+        if not found:
+            return self.undecided(
+                "float32 parameters are not offered with half precision: all promotions are x's dtype"
+            )
+        known = tuple(v for v in alternatives("output_dtype") if found == {v})
+        return [Outcome("output_dtype", known, "y of half-precision x is " + " and ".join(sorted(found)))]

@@ -1,0 +1,163 @@
+"""Where experiments are made: cases run on a worker, and the specification's answers under one convention or another."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from bnspec.bounds import Tier
+from bnspec.buffers import dtype_of
+from bnspec.case import Case, Step
+from bnspec.comparison import ratios_of
+from bnspec.contract import LayerConfig
+from bnspec.observation import Observation, StepResult
+from bnspec.oracle import Expected, Oracle, State
+from bnspec.profiles import DTYPES, HALVES, Profile
+
+#: The law that the contract gives for ``decay``: it is the weight of the old value. It is measured like a convention.
+DECAY_WEIGHS = "decay_weighs"
+#: Per channel: gamma, beta, and the state that a layer starts from, exact in every dtype and far from all defaults.
+LAYER = {"gamma": (2.0, -1.5), "beta": (0.5, -3.0), "running_mean": (5.0, -7.0), "running_var": (9.0, 20.0)}
+
+
+class Runs(Protocol):
+    """What can run a case: a worker."""
+
+    def run(self, case: Case) -> Observation:
+        """The case's observation."""
+        ...
+
+
+class Lab:
+    """Runs each case once, and keeps what has been found so far. ``oracles``, by case, may be shared with other labs.
+
+    Attributes:
+        declared: the profile that the adapter declares.
+        known: the declared profile with all that was inferred put in its place.
+        decay_weighs: what the given decay weighs, the "old" value (the contract's law) or the "new"; "" if neither.
+        average_known: whether the rule of the moving average was inferred.
+    """
+
+    def __init__(self, worker: Runs, declared: Profile, oracles: dict[str, Oracle] | None = None) -> None:
+        self.worker, self.declared, self.known = worker, declared, declared
+        self.decay_weighs, self.average_known = "old", False
+        self._seen: dict[str, Observation] = {}
+        self._oracles = {} if oracles is None else oracles
+
+    def see(self, case: Case) -> Observation:
+        """The case's observation."""
+        if case.id not in self._seen:
+            self._seen[case.id] = self.worker.run(case)
+        return self._seen[case.id]
+
+    def expect(self, case: Case, i: int, before: State, profile: Profile) -> dict[str, Expected]:
+        """The specification's answers for step i under a profile, for the state that the step met."""
+        if case.id not in self._oracles:
+            self._oracles[case.id] = Oracle(case)
+        return self._oracles[case.id].expect(case.steps[i], before, profile)
+
+    def after(self, case: Case, i: int, before: State, profile: Profile, taken: int) -> dict[str, Expected]:
+        """``expect`` for a training step after ``taken`` others, under the profile's rule for the first batch."""
+        decay = decay_in_force(case.config.decay, profile.first_batch, self.decay_weighs or "old", taken)
+        return self.expect(with_config(case, decay=decay), i, before, profile)
+
+
+def decay_in_force(decay: float, first_batch: str, weighs: str, taken: int) -> float:
+    """The weight that the old state has in a step, of which ``taken`` went before.
+
+    average     d
+    replace     0, then d
+    debiased    d (1 - d^t) / (1 - d^(t+1)): the quotients' own average
+    """
+    d = decay if weighs == "old" else 1.0 - decay
+    if first_batch == "average" or d in (0.0, 1.0):
+        return d
+    if taken == 0:
+        return 0.0
+    return d if first_batch == "replace" else float(d * (1.0 - d**taken) / (1.0 - d ** (taken + 1)))
+
+
+def ratio(got: Mapping[str, np.ndarray], expected: Mapping[str, Expected], names: Sequence[str], tier: Tier) -> float:
+    """The worst error / bound of these outputs; 0 where nothing is said of any: what says nothing excludes nothing."""
+    worst = 0.0
+    for name in names:
+        if name in expected:
+            found = ratios_of(got[name], expected[name], tier) if name in got else np.array([math.inf])
+            worst = max(worst, float(np.nanmax(found, initial=0.0)))
+    return worst
+
+
+def results(step: StepResult) -> dict[str, np.ndarray]:
+    """Outputs and the state after a step, by name."""
+    return {**step.outputs, **step.after}
+
+
+def ended(seen: Observation) -> str:
+    """How the first step that did not end "ok" ended, or nothing."""
+    return next((f"{s.status}: {s.message}" for s in seen.steps if s.status != "ok"), "")
+
+
+def said(ratios: Mapping[Any, float]) -> str:
+    """error / bound under each alternative, for people."""
+    return ", ".join(f"{r:.2g} under {v}" for v, r in ratios.items())
+
+
+def consistent(ratios: Mapping[Any, float]) -> tuple[Any, ...]:
+    """The alternatives under which every result is within its bound."""
+    return tuple(v for v, r in ratios.items() if r <= 1.0)
+
+
+# --- building cases ---------------------------------------------------------------------------------------------------
+
+
+def plain_config(profile: Profile, **changes: Any) -> LayerConfig:
+    """The plainest layer that the profile offers: two channels, the widest dtype, the fewest axes."""
+    dtype = next(d for d in DTYPES if d in profile.dtypes)
+    rank = min(profile.ranks)
+    given: dict[str, Any] = {"rank": rank, "channel_axis": plain_axis(profile, rank), "channels": 2, "dtype": dtype}
+    given |= {"epsilon": 0.5, "decay": 0.75} | changes
+    given.setdefault("parameter_dtype", parameter_dtypes(profile, given["dtype"])[0])
+    return LayerConfig(**given)
+
+
+def plain_axis(profile: Profile, rank: int) -> int:
+    """The channel axis that the profile offers: the first where it does."""
+    return 1 if profile.offers_axis(rank, 1) else rank - 1
+
+
+def parameter_dtypes(profile: Profile, dtype: str) -> tuple[str, ...]:
+    """The dtypes of parameters that are offered with x of this dtype."""
+    if dtype not in HALVES:
+        return (dtype,)
+    return tuple(dtype if p == "input" else p for p in profile.half_parameters) or ("float32",)
+
+
+def with_config(case: Case, **changes: Any) -> Case:
+    """The case with another configuration."""
+    return case.with_(config=dataclasses.replace(case.config, **changes))
+
+
+def laid(config: LayerConfig, rows: Sequence[Sequence[float]] | np.ndarray) -> np.ndarray:
+    """Values given as (count, C), laid out as x of the configuration's rank: all on one axis besides the channels'."""
+    values = np.asarray(rows, np.float64).reshape(-1, config.channels)
+    along = config.reduce_axes[0]
+    shape = [1] * config.rank
+    shape[along], shape[config.channel_axis] = values.shape
+    values = values if along < config.channel_axis else values.T
+    return np.ascontiguousarray(values.reshape(shape)).astype(dtype_of(config.dtype))
+
+
+def layer_arrays(config: LayerConfig, **changes: Sequence[float]) -> dict[str, np.ndarray]:
+    """gamma, beta and the state, in the parameters' dtype; without affine only the state."""
+    names = LAYER if config.affine else ("running_mean", "running_var")
+    return {n: np.array(changes.get(n, LAYER[n]), dtype_of(config.parameter_dtype)) for n in names}
+
+
+def layer_case(config: LayerConfig, steps: Sequence[Step], inputs: Mapping[str, Any], **state: Sequence[float]) -> Case:
+    """A case of these inputs, each given as (count, C) values."""
+    arrays = {n: laid(config, rows) for n, rows in inputs.items()}
+    return Case("batch_norm", config, {**layer_arrays(config, **state), **arrays}, tuple(steps))

@@ -1,0 +1,39 @@
+"""Locating a number by observations that only say whether a number explains them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+#: Halvings of an interval of a factor 2: what float64 resolves.
+HALVINGS = 52
+
+
+def located(explains: Callable[[float], bool], guess: float) -> tuple[float, float] | None:
+    """The interval around ``guess`` of numbers that explain; None if the guess itself does not.
+
+    Its ends are found by halving between the guess and half of it, and twice of it: both ends explain.
+    """
+    if not (math.isfinite(guess) and guess > 0.0 and explains(guess)):
+        return None
+    return _end(explains, guess, guess / 2.0), _end(explains, guess, guess * 2.0)
+
+
+def shortest(interval: tuple[float, float]) -> float:
+    """The number with the fewest decimal digits in the interval."""
+    low, high = interval
+    middle = low + (high - low) / 2.0
+    tried = (float(f"{middle:.{digits}e}") for digits in range(17))
+    return next((t for t in tried if low <= t <= high), middle)
+
+
+def _end(explains: Callable[[float], bool], inside: float, outside: float) -> float:
+    """The last number on the way from inside to outside that explains."""
+    if explains(outside):
+        return outside
+    for _ in range(HALVINGS):
+        middle = inside + (outside - inside) / 2.0
+        if middle in (inside, outside):
+            break
+        inside, outside = (middle, outside) if explains(middle) else (inside, middle)
+    return inside

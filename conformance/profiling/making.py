@@ -1,0 +1,68 @@
+"""Profiles and translations from workers: what ``bnspec profile`` asks for."""
+
+from __future__ import annotations
+
+import contextlib
+
+from bnspec.backends.launcher import Worker
+from bnspec.backends.targets import Target, targets_of
+from bnspec.conformance.profiling.layers import batches, layers
+from bnspec.conformance.profiling.plan import infer
+from bnspec.conformance.profiling.proof import TRAINING_STEPS, prove
+from bnspec.conformance.profiling.showing import Profiled, Translated
+from bnspec.conformance.profiling.sides import Party
+from bnspec.errors import HarnessError, UsageError
+from bnspec.translation import translate
+
+
+def one_target(backend: str, device: str) -> Target:
+    """The one target of this name. Raises UsageError: there is none, or several."""
+    found = targets_of([backend], [device])
+    if len(found) != 1:
+        raise UsageError(
+            f"{backend!r} on {device!r} names {len(found)} targets.",
+            "they are " + ", ".join(t.name for t in found) + ", and a profile is one target's.",
+            "name one backend and one device.",
+        )
+    return found[0]
+
+
+def profiled_with(source: Target, target: Target | None) -> tuple[Profiled, Translated | None]:
+    """The source's profile and, with a target, its translation. Raises UsageError: a target that cannot be opened."""
+    with contextlib.ExitStack() as stack:
+        here = stack.enter_context(opened(source))
+        profiled = profiled_by(source, here)
+        if target is None:
+            return profiled, None
+        there = stack.enter_context(opened(target))
+        other = profiled_by(target, there)
+        parties = Party(here, profiled.inference.known), Party(there, other.inference.known)
+        return profiled, translated_between(*parties, other)
+
+
+def profiled_by(target: Target, worker: Worker) -> Profiled:
+    """All experiments on one worker."""
+    declared = worker.hello.profile
+    assert declared is not None
+    return Profiled(target.entry.name, target.device, worker.hello.versions, infer(worker, declared))
+
+
+def translated_between(source: Party, target: Party, other: Profiled) -> Translated:
+    """The translation of the ordinary layer, and the proofs of all layers."""
+    _, layer = next(layers(source.profile))
+    count = batches(layer, TRAINING_STEPS).count
+    general, fixed = (translate(source.profile, target.profile, layer, c) for c in (None, count))
+    return Translated(other, general, fixed, count, prove(source, target))
+
+
+def opened(target: Target) -> Worker:
+    """A worker that is ready. Raises UsageError: the framework or device is not here; HarnessError: it broke."""
+    worker = Worker(target.entry, target.device)
+    hello = worker.hello
+    if hello.status == "ready":
+        return worker
+    worker.stop()
+    error = UsageError if hello.status in ("absent", "unavailable") else HarnessError
+    raise error(
+        f"{target.name} cannot be opened: {hello.status}.", hello.reason, "bnspec backends shows what is ready here."
+    )

@@ -1,0 +1,185 @@
+"""Experiments on what is offered. A worker declines what the declared profile leaves out before the adapter is asked, so
+these can refute an offer and never find one that was not declared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from bnspec.buffers import dtype_of
+from bnspec.case import Case, Step
+from bnspec.conformance.profiling.averages import FIRST
+from bnspec.conformance.profiling.experiment import Experiment
+from bnspec.conformance.profiling.lab import (
+    Lab,
+    ended,
+    laid,
+    layer_arrays,
+    layer_case,
+    parameter_dtypes,
+    plain_config,
+    ratio,
+    results,
+)
+from bnspec.conformance.profiling.outcome import Outcome, hidden
+from bnspec.contract import LayerConfig
+from bnspec.profiles import CHOICES, HALVES, Profile
+
+STEPS = (Step("training", ("x",), fresh=True), Step("inference", ("x",), fresh=True))
+BEYOND = "what is not declared is declined before the adapter is asked"
+#: Extents of x besides the channels: all different, so that a wrong axis shows.
+EXTENTS = (4, 5, 2, 6, 7)
+
+
+def probed(lab: Lab, case: Case) -> str:
+    """How the case did not end well, or nothing."""
+    return ended(lab.see(case))
+
+
+def refused(ends: Mapping[Any, str]) -> str:
+    """What did not end well, and how, for people."""
+    return "; ".join(f"{offer}: {end}" for offer, end in ends.items() if end) or "each declared one answers"
+
+
+class Dtypes(Experiment):
+    """A training step and an inference in each declared dtype of x."""
+
+    fields = ("dtypes",)
+    question = "Which dtypes of x are offered?"
+
+    def run(self, lab: Lab) -> Sequence[Outcome]:
+        ends = {}
+        for dtype in lab.declared.dtypes:
+            config = plain_config(lab.declared, dtype=dtype)
+            ends[dtype] = probed(lab, layer_case(config, STEPS, {"x": FIRST}))
+        left = tuple(d for d, end in ends.items() if not end)
+        return [Outcome("dtypes", (left,), refused(ends))]
+
+
+class HalfParameters(Experiment):
+    """Each declared dtype of the parameters beside each declared half-precision x."""
+
+    fields = ("half_parameters",)
+    question = "Which dtypes of parameters are offered with half-precision x?"
+
+    def run(self, lab: Lab) -> Sequence[Outcome]:
+        halves = [d for d in HALVES if d in lab.declared.dtypes]
+        if not halves:
+            return [hidden("half_parameters", "no half precision is offered")]
+        offers = lab.declared.half_parameters
+        ends = {}
+        for offer in offers:
+            for dtype in halves:
+                own = dtype if offer == "input" else offer
+                config = plain_config(lab.declared, dtype=dtype, parameter_dtype=own)
+                ends[offer, dtype] = probed(lab, layer_case(config, STEPS, {"x": FIRST}))
+        # a dtype that answers with no parameters at all is not the parameters' concern
+        halves = [d for d in halves if not all(ends[o, d] for o in offers)]
+        if not halves:
+            return self.undecided("no half-precision x answers")
+        left = tuple(o for o in offers if not any(ends[o, d] for d in halves))
+        told = {f"{offer} with {dtype}": end for (offer, dtype), end in ends.items() if dtype in halves}
+        return [Outcome("half_parameters", (left,), refused(told))]
+
+
+class Ranks(Experiment):
+    """Each declared number of axes, with any of the declared channel axes."""
+
+    fields = ("ranks",)
+    question = "Which numbers of axes are offered?"
+
+    def run(self, lab: Lab) -> Sequence[Outcome]:
+        ends: dict[int, list[str]] = {r: [] for r in lab.declared.ranks}
+        for (rank, _), case in spread_cases(lab.declared).items():
+            ends[rank].append(probed(lab, case))
+        left = tuple(r for r in ends if not all(ends[r]))
+        return [Outcome("ranks", (left,), refused({r: e[0] if all(e) else "" for r, e in ends.items()}))]
+
+
+class ChannelAxes(Experiment):
+    """Each declared channel axis of each rank that answers, with extents that are all different."""
+
+    fields = ("channel_axes",)
+    question = "Which axes may hold the channels?"
+
+    def run(self, lab: Lab) -> Sequence[Outcome]:
+        ends = {p: probed(lab, c) or self.astray(lab, c) for p, c in spread_cases(lab.declared).items()}
+        left = {place for place, end in ends.items() if not end}
+        ranks = sorted({rank for rank, _ in left})
+        told = {f"axis {axis} of rank {rank}": end for (rank, axis), end in ends.items() if rank in ranks}
+        names = tuple(n for n in CHOICES["channel_axes"] if axes_of(n, ranks) == left)
+        reason = "the declared ranks do not tell them apart" if len(names) > 1 else ""
+        return [Outcome("channel_axes", names, refused(told), reason)]
+
+    def astray(self, lab: Lab, case: Case) -> str:
+        """Whether the running mean is not that of this axis; nothing is asked where the moving average is unknown."""
+        step = lab.see(case).steps[0]
+        if not lab.average_known:
+            return ""
+        found = ratio(results(step), lab.after(case, 0, step.before, lab.known, 0), ("running_mean",), "lenient")
+        return "" if found <= 1.0 else f"running_mean is not that axis's: error / bound {found:.2g}"
+
+
+class AffineOptional(Experiment):
+    """A layer without gamma and beta, if one is declared."""
+
+    fields = ("affine_optional",)
+    question = "May gamma and beta be absent?"
+
+    def run(self, lab: Lab) -> Sequence[Outcome]:
+        if not lab.declared.affine_optional:
+            return [hidden("affine_optional", BEYOND)]
+        end = probed(lab, layer_case(plain_config(lab.declared, affine=False), STEPS, {"x": FIRST}))
+        return [Outcome("affine_optional", (not end,), end or "a layer without them answers")]
+
+
+class Layouts(Experiment):
+    """The same values packed, and as every other row of a larger array; the packed ones twice, as the control."""
+
+    fields = ("layouts",)
+    question = "Do strides reach the kernel?"
+
+    def run(self, lab: Lab) -> Sequence[Outcome]:
+        config = plain_config(lab.declared)
+        rows = np.random.RandomState(11).standard_normal((2 * 67, config.channels)) + 3.0
+        along = tuple(slice(None, None, 2 if a == config.reduce_axes[0] else None) for a in range(config.rank))
+        strided = laid(config, rows)[along]
+        arrays = {**layer_arrays(config), "x": strided, "packed": strided.copy(order="C")}
+        calls: Callable[[str], Step] = lambda name: Step("training_gradients", (name, name), fresh=True)
+        case = Case("batch_norm", config, arrays, (calls("x"), calls("packed"), calls("packed")))
+        seen = lab.see(case)
+        if end := ended(seen):
+            return self.undecided(f"a strided or packed batch did not end well: {end}")
+        view, packed, again = ({n: a.tobytes() for n, a in results(s).items()} for s in seen.steps)
+        if packed != again:
+            return self.undecided("the same packed values give other bits in a second call")
+        if view != packed:
+            return [Outcome("layouts", ("strided",), "strided and packed values give different bits")]
+        return self.undecided("strided and packed values give the same bits, which either way may do")
+
+
+def axes_of(name: str, ranks: Sequence[int]) -> set[tuple[int, int]]:
+    """All (rank, channel axis) that a choice of channel axes admits."""
+    profile = Profile(channel_axes=name)
+    return {(r, a) for r in ranks for a in range(r) if profile.offers_axis(r, a)}
+
+
+def spread_cases(profile: Profile) -> dict[tuple[int, int], Case]:
+    """``spread_case`` for each declared channel axis of each declared rank."""
+    return {(r, a): spread_case(profile, r, a) for r, a in sorted(axes_of(profile.channel_axes, profile.ranks))}
+
+
+def spread_case(profile: Profile, rank: int, axis: int) -> Case:
+    """A batch of this rank whose extents are all different, 3 channels on this axis."""
+    dtype = plain_config(profile).dtype
+    config = LayerConfig(rank, axis, 3, 0.5, 0.75, dtype, parameter_dtypes(profile, dtype)[0])
+    others = iter(EXTENTS)
+    shape = tuple(3 if a == axis else next(others) for a in range(rank))
+    rows = np.arange(int(np.prod(shape)), dtype=np.float64).reshape(shape)
+    x = (np.remainder(rows * 7.0, 16.0) - 5.0).astype(dtype_of(config.dtype))
+    three = {"gamma": (2.0, -1.5, 0.5), "beta": (0.5, -3.0, 1.0), "running_mean": (5.0, -7.0, 0.5)}
+    state = layer_arrays(config, **three, running_var=(9.0, 20.0, 4.0))
+    return Case("batch_norm", config, {**state, "x": x}, STEPS)

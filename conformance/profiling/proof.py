@@ -1,0 +1,234 @@
+"""Proving a translation: source and target run on the same data, and their results are as near as both bounds say.
+
+Two correct layers that are the same function give results s and t of the same exact value, within bound_s and bound_t of it.
+So |s - t| <= bound_s + bound_t for every element, or one of them is not correct, or they are not the same function.
+
+Where a number was rounded when it was handed over, the two functions differ a little. Then it is first checked that each
+number is a neighbour of what it stands for; then the difference of the two exact values is known, and is added to the room.
+
+The bounds are those of a MUST; in half precision, where those would admit almost anything, those of a SHOULD in the
+precision that the backend was found to compute in.
+
+Running statistics after k steps: with b_k the bound of step k from the state that it met, B_k = d B_(k-1) + b_k bounds the
+distance from the exact trajectory, since a step is linear in the old state with factor d. B_0 is the rounding of the initial
+state; a decay in error by e adds e |old - new value|.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+
+from bnspec.arithmetic import double
+from bnspec.case import Step
+from bnspec.conformance.profiling.lab import decay_in_force
+from bnspec.conformance.profiling.layers import batches, layers, moved
+from bnspec.conformance.profiling.sides import Party, Side
+from bnspec.precision import PRECISIONS
+from bnspec.routes import LayerValues, Route
+from bnspec.translation import translate
+
+OUTPUTS = ("y", "dx", "dgamma", "dbeta")
+RUNNING = ("running_mean", "running_var")
+TRAINING_STEPS = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Proof:
+    """One layer, translated and run on both sides.
+
+    Attributes:
+        layer: its name; exact: whether nothing was rounded when it was handed over.
+        ratio: the worst |source - target| / room.
+        elements, total: how many results were compared, of how many: of some, both bounds say nothing.
+        reason: why there is no proof; "" where there is one. failed: whether that is a failure of a side that should run.
+        worst: the output with the worst ratio.
+        holds: whether both sides agree, or there is nothing to prove.
+    """
+
+    layer: str
+    exact: bool = False
+    ratio: float = math.nan
+    elements: int = 0
+    total: int = 0
+    worst: str = ""
+    reason: str = ""
+    failed: bool = False
+
+    @property
+    def holds(self) -> bool:
+        return not self.failed and (bool(self.reason) or self.ratio <= 1.0)
+
+    def to_json(self) -> dict[str, Any]:
+        """The proof as JSON-ready data; a ratio that is not finite is a word."""
+        ratio: Any = None if math.isnan(self.ratio) else self.ratio if math.isfinite(self.ratio) else "inf"
+        return {**dataclasses.asdict(self), "ratio": ratio}
+
+
+@dataclasses.dataclass(frozen=True)
+class Proven:
+    """All layers, on both routes."""
+
+    inference: tuple[Proof, ...]
+    training: tuple[Proof, ...]
+
+
+def prove(source: Party, target: Party) -> Proven:
+    """Translate and run every layer of ``layers``."""
+    inference, training = [], []
+    for name, layer in layers(source.profile):
+        given = batches(layer, TRAINING_STEPS)
+        routes = translate(source.profile, target.profile, layer, given.count)
+        inference.append(_Comparison(source, target, name, layer, routes.inference).inference())
+        training.append(_Comparison(source, target, name, layer, routes.training).training())
+    return Proven(tuple(inference), tuple(training))
+
+
+class _Comparison:
+    """One layer and its translation for one purpose."""
+
+    def __init__(self, source: Party, target: Party, name: str, layer: LayerValues, route: Route) -> None:
+        self.parties, self.name, self.layer, self.route = (source, target), name, layer, route
+        self.batches = batches(layer, TRAINING_STEPS)
+        self.worst: tuple[float, str] = (0.0, "")
+        self.elements, self.total = 0, 0
+
+    def inference(self) -> Proof:
+        """y of two batches and the gradients, in inference."""
+        steps = (Step("inference", ("x0",)), Step("inference_gradients", ("x1", "dy1")))
+        if self.route.layer is None:
+            return self.without(self.impossible())
+        sides = self.sides(steps)
+        if problem := self.problem(sides):
+            return self.failure(problem)
+        self.handed_over(*sides, factor=1.0)
+        for i in range(len(steps)):
+            self.outputs(*sides, i)
+        return self.proof()
+
+    def training(self) -> Proof:
+        """y and gradients of three steps, and the running statistics after each."""
+        profiles = [p.profile for p in self.parties]
+        if self.route.layer is None:
+            return self.without(self.impossible())
+        if len({p.first_batch for p in profiles}) > 1:
+            return self.without("an adapter builds layers that have taken no step, and this holds after the first only")
+        if any(p.normalising_correction for p in profiles):
+            return self.without("the specification bounds nothing for a normalising variance with divisor m - 1")
+        steps = tuple(Step("training_gradients", (f"x{t}", f"dy{t}")) for t in range(TRAINING_STEPS))
+        corrections = [p.running_correction for p in profiles]
+        sides = self.sides(steps)
+        if problem := self.problem(sides):
+            return self.failure(problem)
+        factor = 1.0
+        if sides[0].case.config.decay != 1.0:
+            factor = (self.batches.count - corrections[0]) / (self.batches.count - corrections[1])
+        self.handed_over(*sides, factor)
+        self.decay_handed_over(*sides)
+        for i in range(TRAINING_STEPS):
+            self.outputs(*sides, i)
+        self.trajectory(*sides, dict(zip(RUNNING, (1.0, factor), strict=True)))
+        return self.proof()
+
+    def sides(self, steps: tuple[Step, ...]) -> tuple[Side, Side]:
+        """Both layers, each with the batches in its own shape."""
+        target = self.route.layer
+        assert target is not None
+        there = {n: moved(a, self.layer, target) for n, a in self.batches.arrays.items()}
+        source = Side(self.parties[0], self.layer, self.batches.arrays, steps)
+        return source, Side(self.parties[1], target, there, steps)
+
+    def handed_over(self, source: Side, target: Side, factor: float) -> None:
+        """Each number is what it stands for, or its neighbour in the dtype that holds it where the route says "rounded"."""
+        rounded = {p.name for p in self.route.by("rounded")}
+        for name in ("gamma", "beta", "running_mean"):
+            room = target.roundoff(name) * np.abs(source.held(name)) * (name in rounded)
+            self.neighbour(name, source.held(name) - target.held(name), room)
+        # of epsilon and running_var only the sum is handed over in inference; evaluated in float64
+        wanted = source.held("running_var") * factor + source.epsilon
+        has = target.held("running_var") + target.epsilon
+        room = 4.0 * PRECISIONS["float64"].unit_roundoff * (np.abs(wanted) + target.epsilon)
+        room = room + target.roundoff("running_var") * np.abs(target.held("running_var")) * ("running_var" in rounded)
+        room = room + PRECISIONS["float32"].unit_roundoff * source.epsilon * ("epsilon" in rounded)
+        self.neighbour("running_var + epsilon", has - wanted, room)
+
+    def decay_handed_over(self, source: Side, target: Side) -> None:
+        """The decay of training: within a rounding of the dtype that holds the framework's number."""
+        off = source.case.config.decay - target.case.config.decay
+        rounded = any(p.name == "momentum" for p in self.route.by("rounded"))
+        kind = self.parties[1].profile.decay_dtype if rounded else "float64"
+        self.neighbour("decay", np.array([off]), np.array([PRECISIONS[kind].unit_roundoff]))
+
+    def outputs(self, source: Side, target: Side, i: int) -> None:
+        """y and the gradients of step i."""
+        for name in OUTPUTS:
+            if name in source.got(i) and name in target.got(i):
+                here, there = source.expected(i)[name], target.expected(i)[name]
+                room = self.over(source.bound(i, name)) + target.bound(i, name)
+                if not self.route.is_exact:
+                    room = room + np.abs(double(self.over(here.value) - there.value))
+                s, t = (side.got(i)[name].astype(np.float64) for side in (source, target))
+                self.count(name, self.over(s) - t, room)
+
+    def trajectory(self, source: Side, target: Side, factors: dict[str, float]) -> None:
+        """The running statistics after each step."""
+        rounded = {p.name for p in self.route.by("rounded")}
+        decays = source.case.config.decay, target.case.config.decay
+        for name, factor in factors.items():
+            room = target.roundoff(name) * np.abs(target.held(name)) * (name in rounded)
+            for i in range(TRAINING_STEPS):
+                here = source.expected(i)[name]
+                old = source.seen.steps[i].before[name].astype(np.float64)
+                kept, other = (decay_in_force(d, self.parties[0].profile.first_batch, "old", i) for d in decays)
+                apart = np.abs(old - here.rounded) / (1.0 - kept) if kept < 1.0 else np.abs(old)
+                evaluated = PRECISIONS["float64"].unit_roundoff * np.abs(old) * factor
+                own = source.bound(i, name) * factor + target.bound(i, name)
+                room = max(kept, other) * room + own + abs(kept - other) * apart * factor + evaluated
+                s, t = (side.got(i)[name].astype(np.float64) for side in (source, target))
+                self.count(f"{name} after {i + 1} steps", s * factor - t, room)
+
+    def over(self, array: Any) -> Any:
+        """An array of the source in the target's shape."""
+        assert self.route.layer is not None
+        return moved(array, self.layer, self.route.layer)
+
+    def neighbour(self, what: str, difference: np.ndarray, room: np.ndarray) -> None:
+        """Check a number that is handed over: beyond its room the target has not been given the source's layer."""
+        if not (np.abs(difference) <= room).all():
+            self.worst = max(self.worst, (math.inf, f"{what}, as handed over"))
+
+    def count(self, what: str, difference: np.ndarray, room: np.ndarray) -> None:
+        """Compare results; where the room is infinite or undefined nothing is said."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratios = np.where(difference == 0.0, 0.0, np.abs(difference) / room)
+        ratios = np.where(np.isfinite(difference), ratios, math.inf)
+        judged = ratios[np.isfinite(np.broadcast_to(room, ratios.shape))]
+        self.elements, self.total = self.elements + judged.size, self.total + ratios.size
+        if judged.size:
+            self.worst = max(self.worst, (float(judged.max()), what))
+
+    def impossible(self) -> str:
+        """Why there is no translation."""
+        return "; ".join(f"{p.name}: {p.reason}" for p in self.route.by("impossible"))
+
+    def problem(self, sides: tuple[Side, Side]) -> str:
+        """How a side did not end well, or nothing."""
+        for word, side in zip(("source", "target"), sides, strict=True):
+            if end := side.problem():
+                return f"the {word} did not end well: {end}"
+        return ""
+
+    def without(self, reason: str) -> Proof:
+        """There is nothing to prove."""
+        return Proof(self.name, self.route.is_exact, reason=reason)
+
+    def failure(self, reason: str) -> Proof:
+        """A side did not do what its profile offers."""
+        return Proof(self.name, self.route.is_exact, reason=reason, failed=True)
+
+    def proof(self) -> Proof:
+        """What the comparison came to."""
+        return Proof(self.name, self.route.is_exact, self.worst[0], self.elements, self.total, self.worst[1])

@@ -1,0 +1,84 @@
+"""The two sides of a translation: one layer on one backend, what it gave, and the specification's answers for it."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+
+import numpy as np
+
+from bnspec.bounds import Tier
+from bnspec.case import Case, Step
+from bnspec.conformance.profiling.lab import Lab, Runs, ended, results, with_config
+from bnspec.conformance.profiling.layers import case_of
+from bnspec.observation import Observation
+from bnspec.oracle import Expected, effective_epsilon
+from bnspec.precision import PRECISIONS
+from bnspec.profiles import HALVES, Profile
+from bnspec.routes import LayerValues
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Party:
+    """A backend that takes part: its worker, and the profile that is in force."""
+
+    worker: Runs
+    profile: Profile
+
+
+class Side:
+    """One layer on one backend."""
+
+    def __init__(self, party: Party, layer: LayerValues, arrays: Mapping[str, np.ndarray], steps: tuple[Step, ...]):
+        self.party, self.layer = party, layer
+        self.case: Case = case_of(party.profile, layer, arrays, steps)
+        self.lab = Lab(party.worker, party.profile)
+        self.epsilon = effective_epsilon(layer.epsilon, party.profile)
+
+    @functools.cached_property
+    def seen(self) -> Observation:
+        """What came back."""
+        return self.lab.see(self.case)
+
+    def problem(self) -> str:
+        """How a step did not end well, or nothing."""
+        return ended(self.seen)
+
+    def got(self, i: int) -> dict[str, np.ndarray]:
+        """Outputs and state after step i."""
+        return results(self.seen.steps[i])
+
+    @functools.cache  # noqa: B019  # a side lives as long as its proof
+    def expected(self, i: int) -> dict[str, Expected]:
+        """The specification's answers for step i, from the state that it met."""
+        before, step, profile = self.seen.steps[i].before, self.case.steps[i], self.party.profile
+        if not step.call.startswith("training"):
+            return self.lab.expect(self.case, i, before, profile)
+        taken = sum(s.call.startswith("training") for s in self.case.steps[:i])
+        answers = self.lab.after(self.case, i, before, profile, taken)
+        kind = self.case.arrays["running_mean"].dtype.name
+        if (
+            kind != self.case.config.parameter_dtype
+        ):  # a framework may hold its state in another dtype than gamma and beta
+            state = self.lab.after(with_config(self.case, parameter_dtype=kind), i, before, profile, taken)
+            answers |= {n: state[n] for n in ("running_mean", "running_var") if n in state}
+        return answers
+
+    def bound(self, i: int, name: str) -> np.ndarray:
+        """The bound of each element of an output of step i."""
+        expected = self.expected(i)[name]
+        tier: Tier = "permissive" if self.layer.dtype in HALVES else "lenient"
+        return np.broadcast_to(expected.bounds[tier], expected.value.shape)
+
+    def held(self, name: str) -> np.ndarray:
+        """An array that the layer starts from, in float64; what stands for gamma or beta where it has none."""
+        array = self.case.arrays.get(name)
+        if array is None:
+            return np.full(self.case.config.channels, 1.0 if name == "gamma" else 0.0)
+        return array.astype(np.float64)
+
+    def roundoff(self, name: str) -> float:
+        """The unit roundoff in which an array is held."""
+        array = self.case.arrays.get(name)
+        return PRECISIONS[self.layer.parameter_dtype if array is None else array.dtype.name].unit_roundoff

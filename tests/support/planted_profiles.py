@@ -1,0 +1,356 @@
+"""The plain layer once for every convention: each follows one that the plain layer does not, and declares it."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from bnspec.conformance.mutants.plain import PlainAdapter, PlainLayer, PlainScaler
+from bnspec.profiles import HALVES, Profile
+
+Array = Any
+PLAIN = PlainAdapter.profile
+EPSILON_MINIMUM, INPUT_EPSILON = 1.001e-5, 1e-5
+
+
+class BiasedRunning(PlainLayer):
+    """running_correction 0."""
+
+    def corrected(self, var: Array, count: int) -> Array:
+        """As it is."""
+        return var
+
+
+class UnbiasedNormalising(PlainLayer):
+    """normalising_correction 1."""
+
+    def training_statistics(self, x: Array) -> tuple[Array, Array]:
+        """The variance with divisor m - 1, for the output alone."""
+        mean, var = self.moments(x)
+        return mean, self.corrected(var, self.count(x))
+
+
+class DecayWeighsNew(PlainLayer):
+    """Breaks the contract's law of the decay."""
+
+    def update(self, x: Array) -> None:
+        """With decay and 1 - decay exchanged."""
+        given = self.config
+        self.config = dataclasses.replace(given, decay=1.0 - given.decay)
+        super().update(x)
+        self.config = given
+
+
+class DecayInFloat32(PlainLayer):
+    """decay_dtype float32."""
+
+    def __init__(self, config: Any, *arrays: Any) -> None:
+        super().__init__(dataclasses.replace(config, decay=float(np.float32(config.decay))), *arrays)
+
+
+class MomentumInFloat32(PlainLayer):
+    """decay_dtype float32, of a number that weighs the new value."""
+
+    def __init__(self, config: Any, *arrays: Any) -> None:
+        super().__init__(dataclasses.replace(config, decay=1.0 - float(np.float32(1.0 - config.decay))), *arrays)
+
+
+class EpsilonInFloat32(PlainLayer):
+    """epsilon_dtype float32."""
+
+    def __init__(self, config: Any, *arrays: Any) -> None:
+        super().__init__(dataclasses.replace(config, epsilon=float(np.float32(config.epsilon))), *arrays)
+
+
+class LeastEpsilon(PlainLayer):
+    """epsilon_minimum 1.001e-5."""
+
+    def __init__(self, config: Any, *arrays: Any) -> None:
+        super().__init__(dataclasses.replace(config, epsilon=max(config.epsilon, EPSILON_MINIMUM)), *arrays)
+
+
+class FirstReplaces(PlainLayer):
+    """first_batch replace."""
+
+    steps = 0
+
+    def update(self, x: Array) -> None:
+        """The first one without the old state."""
+        given = self.config
+        if self.steps == 0:
+            self.config = dataclasses.replace(given, decay=0.0)
+        super().update(x)
+        self.config, self.steps = given, self.steps + 1
+
+
+class FirstDebiased(PlainLayer):
+    """first_batch debiased: a hidden average from 0, divided by 1 - decay^steps."""
+
+    hidden: tuple[Array, Array] = (0.0, 0.0)
+    steps = 0
+
+    def update(self, x: Array) -> None:
+        """Moves the hidden average; stores the quotients."""
+        mean, var = self.moments(x)
+        d, self.steps = self.config.decay, self.steps + 1
+        new = mean, self.corrected(var, self.count(x))
+        self.hidden = tuple(d * h + (1.0 - d) * n for h, n in zip(self.hidden, new, strict=True))  # type: ignore[assignment]
+        self.store(*(h / (1.0 - d**self.steps) for h in self.hidden))
+
+
+class CountOneRaises(PlainLayer):
+    """count_one raises."""
+
+    def training(self, x: Array) -> Array:
+        """Not on one value."""
+        if self.count(x) == 1:
+            raise ValueError("one value has no variance")
+        return super().training(x)
+
+
+class CountOneIsNaN(PlainLayer):
+    """count_one unspecified."""
+
+    def corrected(self, var: Array, count: int) -> Array:
+        """0 / 0."""
+        return super().corrected(var, count) if count > 1 else var * np.nan
+
+
+class EmptyRaises(PlainLayer):
+    """empty_batch raises."""
+
+    def training(self, x: Array) -> Array:
+        """Not on nothing."""
+        if x.size == 0:
+            raise ValueError("an empty batch")
+        return super().training(x)
+
+
+class EmptyIsNaN(PlainLayer):
+    """empty_batch unspecified."""
+
+    def training(self, x: Array) -> Array:
+        """The mean of nothing."""
+        if x.size == 0:
+            self.mean[:] = np.nan
+        return super().training(x)
+
+
+class HalfStatistics(PlainLayer):
+    """half_statistics input: sums one after the other in x's own dtype."""
+
+    def kind(self) -> Any:
+        """The dtype of the sums."""
+        from bnspec.buffers import dtype_of
+
+        return dtype_of(self.config.dtype)
+
+    def moments(self, x: Array) -> tuple[Array, Array]:
+        """Rounded to the dtype at every step."""
+        if self.config.dtype not in HALVES:
+            return super().moments(x)
+        flat = np.moveaxis(x, self.config.channel_axis, -1).reshape(-1, self.config.channels).astype(self.kind())
+        mean = np.add.accumulate(flat, axis=0)[-1] / self.kind().type(len(flat))
+        squares = np.square(flat - mean)
+        var = np.add.accumulate(squares, axis=0)[-1] / self.kind().type(len(flat))
+        shape = self.config.channel_shape
+        return mean.astype(self.work).reshape(shape), var.astype(self.work).reshape(shape)
+
+
+class ParameterStatistics(HalfStatistics):
+    """half_statistics parameters."""
+
+    def kind(self) -> Any:
+        """The parameters' dtype."""
+        return self.mean.dtype
+
+
+class HalfArithmetic(PlainLayer):
+    """half_arithmetic input: every step of the output is rounded to x's own dtype."""
+
+    def kind(self) -> Any:
+        """The dtype of the steps."""
+        from bnspec.buffers import dtype_of
+
+        return dtype_of(self.config.dtype)
+
+    def output(self, x: Array, mean: Array, inv_std: Array) -> Array:
+        """Rounded to the dtype at every step."""
+        if self.config.dtype not in HALVES:
+            return super().output(x, mean, inv_std)
+        x, mean, inv_std, gamma, beta = (a.astype(self.kind()) for a in (x, mean, inv_std, self.gamma(), self.beta()))
+        return (x - mean) * inv_std * gamma + beta
+
+
+class ParameterArithmetic(HalfArithmetic):
+    """half_arithmetic parameters."""
+
+    def kind(self) -> Any:
+        """The parameters' dtype."""
+        return self.mean.dtype
+
+
+class Promotes(PlainLayer):
+    """output_dtype promoted."""
+
+    def promoted(self, y: Array) -> Array:
+        """y in the wider dtype of x and the parameters."""
+        return y.astype(np.promote_types(y.dtype, self.mean.dtype))
+
+    def training(self, x: Array) -> Array:
+        """Promoted."""
+        return self.promoted(super().training(x))
+
+    def inference(self, x: Array) -> Array:
+        """Promoted."""
+        return self.promoted(super().inference(x))
+
+
+class SumsByStride(PlainLayer):
+    """layouts strided: a batch that is not packed is summed in another order."""
+
+    def values(self, array: Array) -> Array:
+        """A strided batch keeps its strides."""
+        return array if array.dtype == self.work else super().values(array)
+
+    def moments(self, x: Array) -> tuple[Array, Array]:
+        """From the back, if strided."""
+        if x.flags.c_contiguous:
+            return super().moments(x)
+        mean = np.add.accumulate(x[::-1], axis=0)[-1:] / len(x)
+        return mean, np.add.accumulate(np.square(x - mean)[::-1], axis=0)[-1:] / len(x)
+
+
+class AddsEpsilon(PlainScaler):
+    """input_epsilon 1e-5."""
+
+    def scale(self) -> Array:
+        """With it under the root."""
+        return np.sqrt(self.var + self.work.type(INPUT_EPSILON))
+
+
+class Refuses(PlainLayer):
+    """Raises for one form of a layer, which ``refused`` describes."""
+
+    def __init__(self, config: Any, *arrays: Any) -> None:
+        if self.refused(config):
+            raise ValueError("not implemented")
+        super().__init__(config, *arrays)
+
+    def refused(self, config: Any) -> bool:
+        """Nothing."""
+        return False
+
+
+class NoFloat16(Refuses):
+    """dtypes without float16."""
+
+    def refused(self, config: Any) -> bool:
+        """float16."""
+        return config.dtype == "float16"
+
+
+class NoHalfParameters(Refuses):
+    """half_parameters float32 alone."""
+
+    def refused(self, config: Any) -> bool:
+        """Half-precision parameters."""
+        return config.parameter_dtype in HALVES
+
+
+class NoRankFive(Refuses):
+    """ranks up to 4."""
+
+    def refused(self, config: Any) -> bool:
+        """Five axes."""
+        return config.rank == 5
+
+
+class FirstAxisOnly(Refuses):
+    """channel_axes first."""
+
+    def refused(self, config: Any) -> bool:
+        """Any other axis."""
+        return config.channel_axis != 1
+
+
+class LastAxisOnly(Refuses):
+    """channel_axes last."""
+
+    def refused(self, config: Any) -> bool:
+        """Any other axis."""
+        return config.channel_axis != config.rank - 1
+
+
+class AlwaysAffine(Refuses):
+    """affine_optional false."""
+
+    def refused(self, config: Any) -> bool:
+        """No gamma and beta."""
+        return not config.affine
+
+
+@dataclasses.dataclass(frozen=True)
+class Planted:
+    """A layer or scaler that follows one convention: the field, and its value."""
+
+    field: str
+    value: Any
+    layer: type = PlainLayer
+    scaler: type = PlainScaler
+
+    @property
+    def name(self) -> str:
+        return (self.layer if self.layer is not PlainLayer else self.scaler).__name__
+
+    @property
+    def profile(self) -> Profile:
+        """What such a backend declares."""
+        known = {f.name for f in dataclasses.fields(Profile)}
+        return dataclasses.replace(PLAIN, **({self.field: self.value} if self.field in known else {}))
+
+    def adapter(self, declared: Profile) -> type[PlainAdapter]:
+        """The backend, declaring this."""
+        parts = {"layer_class": self.layer, "scaler_class": self.scaler, "profile": declared}
+        return type(self.name, (PlainAdapter,), parts)
+
+
+PLANTED = (
+    Planted("running_correction", 0, BiasedRunning),
+    Planted("normalising_correction", 1, UnbiasedNormalising),
+    Planted("decay_weighs", "new", DecayWeighsNew),
+    Planted("decay_dtype", "float32", DecayInFloat32),
+    Planted("decay_dtype", "float32", MomentumInFloat32),
+    Planted("epsilon_dtype", "float32", EpsilonInFloat32),
+    Planted("epsilon_minimum", EPSILON_MINIMUM, LeastEpsilon),
+    Planted("first_batch", "replace", FirstReplaces),
+    Planted("first_batch", "debiased", FirstDebiased),
+    Planted("count_one", "raises", CountOneRaises),
+    Planted("count_one", "unspecified", CountOneIsNaN),
+    Planted("empty_batch", "raises", EmptyRaises),
+    Planted("empty_batch", "unspecified", EmptyIsNaN),
+    Planted("half_statistics", "input", HalfStatistics),
+    Planted("half_statistics", "parameters", ParameterStatistics),
+    Planted("half_arithmetic", "input", HalfArithmetic),
+    Planted("half_arithmetic", "parameters", ParameterArithmetic),
+    Planted("output_dtype", "promoted", Promotes),
+    Planted("dtypes", ("float64", "float32", "bfloat16"), NoFloat16),
+    Planted("half_parameters", ("float32",), NoHalfParameters),
+    Planted("ranks", (2, 3, 4), NoRankFive),
+    Planted("channel_axes", "first", FirstAxisOnly),
+    Planted("channel_axes", "last", LastAxisOnly),
+    Planted("layouts", "strided", SumsByStride),
+    Planted("affine_optional", False, AlwaysAffine),
+    Planted("input_epsilon", INPUT_EPSILON, scaler=AddsEpsilon),
+)
+
+
+def __getattr__(name: str) -> Any:
+    """For workers: ``Declares_NAME`` declares what it follows, ``Hides_NAME`` what the plain layer follows."""
+    kind, _, planted = name.partition("_")
+    for one in PLANTED:
+        if one.name == planted and kind in ("Declares", "Hides"):
+            return one.adapter(one.profile if kind == "Declares" else PLAIN)
+    raise AttributeError(name)

@@ -69,11 +69,11 @@ class NNLayer(TensorflowLayer):
 
     def trained(self, x: Any, mean: Any, var: Any) -> Any:
         """y of x by the batch's statistics, which enter the running ones."""
-        decay = self.config.decay
+        y, decay = self.normalise(x, mean, var), self.config.decay
         if x.shape.num_elements():  # the moments of nothing are NaN
             self.running_mean.assign(self.running_mean * decay + self.tf.reshape(mean, [-1]) * (1.0 - decay))
             self.running_var.assign(self.running_var * decay + self.tf.reshape(var, [-1]) * (1.0 - decay))
-        return self.normalise(x, mean, var)
+        return y
 
     def inference(self, x: Any) -> Any:
         """The inference forward pass."""

@@ -12,6 +12,8 @@ from bnspec.backends.by_mode import GRADIENTS, LayerByMode
 from bnspec.buffers import dtype_of
 from bnspec.contract import Adapter, DeviceAbsent, Gradients, SecondOrder, Tangent
 
+#: Why a layer without epsilon is declined: torch.nn.functional.batch_norm raises ValueError for it in training.
+NO_EPSILON = "PyTorch asks for a positive epsilon in training"
 KINDS = ("cpu", "cuda", "mps", "xpu")
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, List, Optional
 
-from bnspec.backends.torch_common import TorchAdapter, TorchLayer
-from bnspec.contract import LayerConfig, Profile, State
+from bnspec.backends.torch_common import NO_EPSILON, TorchAdapter, TorchLayer
+from bnspec.contract import Declined, LayerConfig, Profile, State
 
 
 class TorchFunctional(TorchAdapter):
@@ -32,6 +32,8 @@ class TorchFunctional(TorchAdapter):
         self, config: LayerConfig, gamma: Optional[Any], beta: Optional[Any], running_mean: Any, running_var: Any
     ) -> FunctionalLayer:
         """The function's arguments, kept together."""
+        if config.epsilon == 0.0:
+            raise Declined(NO_EPSILON)
         return FunctionalLayer(self.torch, config, gamma, beta, State(running_mean, running_var))
 
 

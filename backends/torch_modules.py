@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any, Optional
 
-from bnspec.contract import LayerConfig
+from bnspec.backends.torch_common import NO_EPSILON
+from bnspec.contract import Declined, LayerConfig
 
 MODULES = {2: "BatchNorm1d", 3: "BatchNorm1d", 4: "BatchNorm2d", 5: "BatchNorm3d"}
 
 
 def new_module(torch: Any, config: LayerConfig, place: Any) -> Any:
-    """A ``torch.nn.BatchNorm*d`` on the device ``place``, as constructed."""
+    """A ``torch.nn.BatchNorm*d`` on the device ``place``, as constructed. Raises Declined: epsilon 0, which PyTorch refuses."""
+    if config.epsilon == 0.0:
+        raise Declined(NO_EPSILON)
     return getattr(torch.nn, MODULES[config.rank])(
         config.channels,
         eps=config.epsilon,

@@ -40,8 +40,8 @@ EFFORTS = {
 }
 #: Streams of a run's seed: no two generators draw the same numbers.
 SETTINGS, BATCH, SCALING, FURTHER, HISTORIES = 0, 1, 2, 3, 4
-#: Settings of the pool in which derivatives and relations are asked: each compiles many calls.
-FURTHER_POOL = 8
+#: The share of the pool's settings in which derivatives and relations are asked, and the least number: each compiles many calls.
+FURTHER_SHARE, FURTHER_LEAST = 6, 3
 
 
 def cases_of(effort: str, seed: int, minutes: float | None = None, corpus: Sequence[Case] = ()) -> Iterator[Case]:
@@ -56,7 +56,9 @@ def cases_of(effort: str, seed: int, minutes: float | None = None, corpus: Seque
         pool = draw(settings(), amount.pool, stream + SETTINGS)
         yield from draw(cases(pool), amount.drawn, stream + BATCH)
         yield from draw(input_cases(), amount.scaling, stream + SCALING)
-        yield from draw(further_cases(pool[:FURTHER_POOL]), amount.further, stream + FURTHER)
+        yield from draw(
+            further_cases(pool[: max(FURTHER_LEAST, amount.pool // FURTHER_SHARE)]), amount.further, stream + FURTHER
+        )
         yield from (network_case(kind, stream + wave) for kind in KINDS)
         yield from draw_histories(amount.histories, stream + HISTORIES)
         wave += 1

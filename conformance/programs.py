@@ -72,21 +72,20 @@ def relation_program(config: LayerConfig, is_view: bool) -> list[Step]:
     return steps
 
 
-SUBSETS = ("dx", "dgamma", "dbeta", "dx dgamma", "dx dbeta", "dgamma dbeta")
+#: The gradients that may be asked for alone; of the six subsets, a case asks for three.
+SUBSETS = (("dx", "dgamma", "dgamma dbeta"), ("dbeta", "dx dgamma", "dx dbeta"))
 
 
 def derivative_case(plan: Plan) -> Case:
-    """Second derivatives, derivatives along a direction, and each subset of the gradients, in both modes."""
+    """Second derivatives, derivatives along a direction, and some subsets of the gradients, in both modes."""
     base = batch_norm_case(dataclasses.replace(plan, short=True))
     rng = np.random.RandomState((plan.seed + 1) % 2**32)
     v = rng.standard_normal(base.arrays["x"].shape).astype(base.arrays["x"].dtype)
-    steps = []
+    steps, subsets = [], SUBSETS[plan.seed % 2] if base.config.affine else ("dx",)
     for mode in ("training", "inference"):
         steps.append(_step(f"{mode}_second_order", ("x", "dy", "v")))
         steps.append(_step(f"{mode}_tangent", ("x", "v")))
-        steps += [
-            _step(f"{mode}_some_gradients", ("x", "dy"), wanted=w) for w in (SUBSETS if base.config.affine else ("dx",))
-        ]
+        steps += [_step(f"{mode}_some_gradients", ("x", "dy"), wanted=w) for w in subsets]
         steps.append(Step(f"{mode}_gradients", ("x", "dy"), True))
     return _with_derived(base, steps, v=v)
 

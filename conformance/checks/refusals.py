@@ -35,8 +35,9 @@ def left_alone(exam: Examination, i: int, channels: Mask) -> Judgement | None:
 
 
 def stops_before_its_step(case: Case, step: Step) -> bool:
-    """Whether what is wrong can be seen before anything is computed: with a wrong dy the forward pass is done already."""
-    return step.call == "training" and (step.refused or count_of(case, step) <= 1)
+    """Whether what is wrong is wrong with x: a wrong dy or gamma is met when the statistics have moved, in good order."""
+    wrong_x = step.refused and wrong_data(case, step)
+    return step.call == "training" and (wrong_x or count_of(case, step) <= 1)
 
 
 CHECKS = (

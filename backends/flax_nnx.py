@@ -7,9 +7,11 @@ Source: https://flax.readthedocs.io/en/latest/api_reference/flax.nnx/nn/normaliz
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Optional, Tuple
+from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 
+from bnspec.backends.flax_network import FlaxNetwork
 from bnspec.backends.jax_common import JaxAdapter, JaxLayer
+from bnspec.case import PARAMETERS
 from bnspec.contract import Gradients, LayerConfig, Profile, State
 
 MODES = {"training": "train", "inference": "eval"}
@@ -65,6 +67,11 @@ class FlaxNNX(JaxAdapter):
             module.scale, module.bias = self.nnx.Param(gamma), self.nnx.Param(beta)
         module.mean, module.var = self.nnx.BatchStat(running_mean), self.nnx.BatchStat(running_var)
         return ModuleLayer(module, self.call, self.call_gradients)
+
+    def network(self, kind: str, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]) -> FlaxNetwork:
+        """Modules around this adapter's module."""
+        layer = self.layer(config, *(values[n] for n in PARAMETERS))
+        return FlaxNetwork(self.nnx, kind, layer.module, learning_rate, values)
 
 
 class ModuleLayer(JaxLayer):

@@ -8,9 +8,11 @@ from __future__ import annotations
 import functools
 import importlib
 import os
-from typing import Any, Optional, Sequence, Tuple
+from typing import Any, Mapping, Optional, Sequence, Tuple
 
+from bnspec.backends.keras_network import KerasNetwork
 from bnspec.backends.tensorflow_common import TensorflowAdapter, gradients
+from bnspec.case import PARAMETERS
 from bnspec.contract import Gradients, Layer, LayerConfig, Profile, Scaler, State
 from bnspec.profiles import HALVES
 
@@ -44,6 +46,11 @@ class KerasLayer(TensorflowAdapter):
     def layer(self, config: LayerConfig, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> NormLayer:
         """A layer whose weights are assigned these tensors."""
         return NormLayer(self.tf, self.keras, config, gamma, beta, running_mean, running_var)
+
+    def network(self, kind: str, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]) -> KerasNetwork:
+        """Layers around this adapter's layer."""
+        norm = self.layer(config, *(values[n] for n in PARAMETERS)).layer
+        return KerasNetwork(self.tf, self.keras, kind, norm, learning_rate, values)
 
     def scaler(self, config: LayerConfig) -> NormScaler:
         """Input normalization by ``keras.layers.Normalization``."""

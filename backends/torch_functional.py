@@ -5,9 +5,11 @@ Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.batch
 
 from __future__ import annotations
 
-from typing import Any, List, Optional
+from typing import Any, List, Mapping, Optional
 
 from bnspec.backends.torch_common import TorchAdapter, TorchLayer
+from bnspec.backends.torch_network import TorchNetwork, module_of
+from bnspec.case import PARAMETERS
 from bnspec.contract import LayerConfig, Profile, State
 
 
@@ -32,6 +34,11 @@ class TorchFunctional(TorchAdapter):
     ) -> FunctionalLayer:
         """The function's arguments, kept together."""
         return FunctionalLayer(self.torch, config, gamma, beta, State(running_mean, running_var))
+
+    def network(self, kind: str, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]) -> TorchNetwork:
+        """Modules around one that calls the function."""
+        layer = self.layer(config, *(values[n] for n in PARAMETERS))
+        return TorchNetwork(self.torch, kind, module_of(self.torch, layer), learning_rate, values)
 
 
 class FunctionalLayer(TorchLayer):

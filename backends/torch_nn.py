@@ -5,9 +5,11 @@ Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.BatchNorm2d.html
 
 from __future__ import annotations
 
-from typing import Any, List, Optional
+from typing import Any, List, Mapping, Optional
 
 from bnspec.backends.torch_common import TorchAdapter, TorchLayer
+from bnspec.backends.torch_network import TorchNetwork
+from bnspec.case import PARAMETERS
 from bnspec.contract import LayerConfig, Profile, State
 
 MODULES = {2: "BatchNorm1d", 3: "BatchNorm1d", 4: "BatchNorm2d", 5: "BatchNorm3d"}
@@ -47,6 +49,11 @@ class TorchNN(TorchAdapter):
             module.weight, module.bias = torch.nn.Parameter(gamma), torch.nn.Parameter(beta)
         module.running_mean, module.running_var = running_mean, running_var
         return ModuleLayer(torch, module)
+
+    def network(self, kind: str, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]) -> TorchNetwork:
+        """Modules around this adapter's module."""
+        layer = self.layer(config, *(values[n] for n in PARAMETERS))
+        return TorchNetwork(self.torch, kind, layer.module, learning_rate, values)
 
 
 class ModuleLayer(TorchLayer):

@@ -18,11 +18,12 @@ class JaxNetwork(Network):
     ) -> None:
         self.state = State(*(values[n] for n in State._fields))
         self.parameters: Dict[str, Any] = {n: v for n, v in values.items() if n not in State._fields}
-        self.step = jax.jit(step_of(jax, forward, kind, config, rate))
+        self.jax, self.step = jax, jax.jit(step_of(jax, forward, kind, config, rate))
 
     def learn(self, x: Any, labels: Any) -> Any:
         """One step; new arrays take the place of the old."""
-        loss, self.parameters, self.state = self.step(self.parameters, self.state, x, labels)
+        with self.jax.default_matmul_precision("highest"):  # accelerators round the factors of products otherwise
+            loss, self.parameters, self.state = self.step(self.parameters, self.state, x, labels)
         return loss
 
     def values(self) -> Mapping[str, Any]:

@@ -17,6 +17,7 @@ class KerasNetwork(Network):
 
     def __init__(self, tf: Any, keras: Any, kind: str, norm: Any, rate: float, values: Mapping[str, Any]) -> None:
         layers, w1, w2 = keras.layers, values["w1"], values["w2"]
+        tf.config.experimental.enable_tensor_float_32_execution(False)  # GPUs round the factors of products otherwise
         options = {"dtype": norm.compute_dtype}
         if kind == "dense":
             first, pooling = layers.Dense(w1.shape[1], **options), []

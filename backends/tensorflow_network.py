@@ -15,6 +15,7 @@ class TensorflowNetwork(Network):
 
     def __init__(self, tf: Any, kind: str, layer: Any, rate: float, values: Mapping[str, Any]) -> None:
         self.tf, self.convolutional, self.layer, self.rate = tf, kind == "convolutional", layer, rate
+        tf.config.experimental.enable_tensor_float_32_execution(False)  # GPUs round the factors of products otherwise
         self.trained = {n: tf.Variable(values[n]) for n in ("w1", "b1", "w2", "b2")}
         self.trained.update(gamma=layer.gamma, beta=layer.beta)
 

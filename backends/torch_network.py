@@ -17,12 +17,14 @@ class TorchNetwork(Network):
     def __init__(self, torch: Any, kind: str, norm: Any, rate: float, values: Mapping[str, Any]) -> None:
         nn, w1, w2 = torch.nn, values["w1"], values["w2"]
         self.torch, self.convolutional = torch, kind == "convolutional"
+        torch.backends.cudnn.allow_tf32 = False  # cuDNN rounds the factors of convolutions to 11 bits otherwise
         pooling = [nn.AdaptiveAvgPool2d(1), nn.Flatten()] if self.convolutional else []
+        options = {"device": w1.device, "dtype": w1.dtype}
         if self.convolutional:
-            first = nn.Conv2d(w1.shape[2], w1.shape[3], 3, device=w1.device)
+            first = nn.Conv2d(w1.shape[2], w1.shape[3], 3, **options)
         else:
-            first = nn.Linear(*w1.shape, device=w1.device)
-        self.model = nn.Sequential(first, norm, nn.ReLU(), *pooling, nn.Linear(*w2.shape, device=w2.device))
+            first = nn.Linear(*w1.shape, **options)
+        self.model = nn.Sequential(first, norm, nn.ReLU(), *pooling, nn.Linear(*w2.shape, **options))
         last = "%d." % (len(self.model) - 1)
         #: The entries of the state dict by the contract's names.
         self.keys = {"w1": "0.weight", "b1": "0.bias", "gamma": "1.weight", "beta": "1.bias"}

@@ -21,7 +21,7 @@ bound, and ``room`` holds it. The step is judged from the values that it met, so
 twice.
 
 Known limitations: worst cases throughout, so bounds are 10 to 10,000 times what roundings do that cancel; a convolution by
-Winograd's or Fourier's transform is not covered, nor are products in less than the values' precision (TF32).
+Winograd's or Fourier's transform is not covered, nor are products of rounded factors (TF32): adapters ask for whole ones.
 """
 
 from __future__ import annotations

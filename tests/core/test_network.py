@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from small_network import DEFECTS, ORDERS, SmallNetwork
+from small_network import DEFECTS, ORDERS, OnePass, SmallNetwork
 
 from bnspec.case import Case
 from bnspec.conformance.checks.examination import Judgement
@@ -19,6 +19,15 @@ from bnspec.profiles import Profile
 
 CLAUSES = ("placement.trajectory", "placement.bias_has_no_gradient")
 TINY = 1e-200
+#: What makes a network hard to compute: saturated probabilities, variances far below epsilon and far above, gradients that are
+#: large, or small beside the values' last place. By what the values named are multiplied.
+HARD = {
+    "saturated": (("w2", "b2"), 2.0**6),
+    "small": (("w1",), 2.0**-12),
+    "huge": (("w1", "b1"), 2.0**12),
+    "steep": (("gamma",), 2.0**5),
+    "faint": (("gamma", "beta"), 2.0**-20),
+}
 
 
 def profile(correction: int) -> Profile:
@@ -98,6 +107,20 @@ def test_right_networks_stay_within_the_bounds_in_every_order_of_summation(kind:
         case, correction = network_case(kind, seed), seed - 1
         observation = SmallNetwork(case, correction, ORDERS[order]).observed()
         assert 1e-3 < ratio(case, observation, correction) <= 1.0
+
+
+@pytest.mark.parametrize("network", [SmallNetwork, OnePass])
+@pytest.mark.parametrize("place", HARD)
+@pytest.mark.parametrize("kind", KINDS)
+def test_right_networks_stay_within_the_bounds_in_hard_places(
+    kind: str, place: str, network: type[SmallNetwork]
+) -> None:
+    """By either variance, wherever the bounds' second-order terms count."""
+    case = network_case(kind, 1, 6)
+    names, factor = HARD[place]
+    arrays = {n: a * np.float32(factor) if n in names else a for n, a in case.arrays.items()}
+    hard = dataclasses.replace(case, arrays=arrays)
+    assert 0.0 < ratio(hard, network(hard, 0).observed(), 0) <= 1.0
 
 
 @pytest.mark.parametrize("defect", DEFECTS)

@@ -40,7 +40,7 @@ from bnspec.facts import Batch, Cotangent, Normalisation
 from bnspec.precision import PRECISIONS, Units
 
 Array = np.ndarray
-#: Units in the last place, halved, that an exponential or a logarithm may be off by.
+#: Roundings, of half a unit in the last place, that an exponential or a logarithm may be off by.
 EXPONENTIAL = 8.0
 
 
@@ -159,10 +159,8 @@ def layer_gradients(
     )
     # what dx makes of the error of dy: z and reach are the largest |zhat| and (|h| + |mean|) inv_std of an h in error
     n = float(norm.batch.count)
-    z, reach = (
-        norm.abs_z + forward.zhat_error,
-        norm.reach * norm.inv_std64 * (1.0 + forward.relative) + forward.zhat_error,
-    )
+    z = norm.abs_z + forward.zhat_error
+    reach = norm.reach * norm.inv_std64 * (1.0 + forward.relative) + forward.zhat_error
     a, b, c = (np.mean(dy.error * weight, axis=axes, keepdims=True) for weight in (1.0, z, reach))
     moved = dy.error + a + z * b
     rounded = bounds.gamma(n + 7.0, p) * (dy.error + a + z * c + b * (1.0 + z + reach))

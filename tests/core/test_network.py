@@ -145,6 +145,17 @@ def test_a_value_that_is_not_finite_deviates_where_it_appears_and_nowhere_else()
     assert found.evidence["output"] == "gamma"
 
 
+def test_a_trajectory_that_breaks_off_is_judged_as_far_as_it_went() -> None:
+    """Steps before a failure are judged; without values there is no next step to tell, and no drift."""
+    case = network_case("dense", 1, 3)
+    steps = list(SmallNetwork(case, 0).observed().steps)
+    steps[1] = StepResult("error", "RuntimeError: out of memory")
+    found = heard(case, Observation("ok", "", tuple(steps)), 0)[CLAUSES[0]]
+    assert found is not None
+    assert 0.0 < found.ratio <= 1.0
+    assert found.message == ""
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_right_trajectory_drifts_within_its_propagated_bound(kind: str) -> None:
     """What was observed and the exact trajectory differ by less than the bound says, and the message tells it."""
@@ -153,6 +164,7 @@ def test_a_right_trajectory_drifts_within_its_propagated_bound(kind: str) -> Non
     met = [{n: case.arrays[n] for n in VALUES}, *(dict(s.outputs) for s in observation.steps[:-1])]
     told = [exact_step(case, i, profile(0), values) for i, values in enumerate(met)]
     found, verdict = drift(case, profile(0), observation.steps, told), heard(case, observation, 0)[CLAUSES[0]]
+    assert all(np.isfinite(t.error).all() for step in told for t in step.values())
     assert found is not None
     assert verdict is not None
     assert 0.0 < found.distance <= found.bound

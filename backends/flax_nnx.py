@@ -8,9 +8,11 @@ Source: https://flax.readthedocs.io/en/latest/api_reference/flax.nnx/nn/normaliz
 from __future__ import annotations
 
 import functools
-from typing import Any, Callable, Dict, Optional, Tuple
+from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 
+from bnspec.backends.flax_network import FlaxNetwork
 from bnspec.backends.jax_common import JaxAdapter, JaxLayer
+from bnspec.case import PARAMETERS
 from bnspec.contract import Declined, Gradients, LayerConfig, Profile, SecondOrder, State, Tangent
 
 MODES = {"training": "train", "inference": "eval"}
@@ -72,6 +74,11 @@ class FlaxNNX(JaxAdapter):
             rngs=self.nnx.Rngs(0),
         )
         return ModuleLayer(self.nnx, self.calls, module)
+
+    def network(self, kind: str, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]) -> FlaxNetwork:
+        """Modules around this adapter's module."""
+        layer = self.layer(config, *(values[n] for n in PARAMETERS))
+        return FlaxNetwork(self.nnx, kind, layer.module, learning_rate, values)
 
 
 class ModuleLayer(JaxLayer):

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from typing import Any, Callable, Dict, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Tuple
 
 from bnspec.backends.by_mode import GRADIENTS
 from bnspec.backends.jax_common import JaxAdapter, JaxLayer
+from bnspec.backends.jax_network import JaxNetwork
 from bnspec.contract import Declined, Gradients, LayerConfig, Profile, Scaler, SecondOrder, State, Tangent
 
 Jitted = Dict[str, Callable[..., Any]]
@@ -49,6 +50,10 @@ class JaxNumpy(JaxAdapter):
     ) -> JaxNumpyLayer:
         """A layer that holds these arrays; a training step puts new ones in the place of the statistics."""
         return JaxNumpyLayer(self.jitted, config, (gamma, beta), State(running_mean, running_var))
+
+    def network(self, kind: str, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]) -> JaxNetwork:
+        """A pure step around this layer's functions."""
+        return JaxNetwork(self.jax, Functions(self.jax).forward, kind, config, learning_rate, values)
 
     def scaler(self, config: LayerConfig) -> JaxScaler:
         """Input normalization by Chan's merge of chunk moments."""

@@ -8,10 +8,12 @@ from __future__ import annotations
 import functools
 import os
 import tempfile
-from typing import Any, Sequence
+from typing import Any, Mapping, Sequence
 
 from bnspec.backends.keras_common import built_layer, not_fitted, open_keras, open_shape, policy
+from bnspec.backends.keras_network import KerasNetwork
 from bnspec.backends.tensorflow_common import TensorflowAdapter, TensorflowLayer
+from bnspec.case import PARAMETERS
 from bnspec.contract import Declined, Gradients, LayerConfig, Profile, Scaler, State
 
 
@@ -53,6 +55,11 @@ class KerasLayer(TensorflowAdapter):
     def new_layer(self, config: LayerConfig) -> NormLayer:
         """The layer as constructed, and built for x's rank and channels."""
         return NormLayer(self.tf, self.keras, config, built_layer(self.keras, config))
+
+    def network(self, kind: str, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]) -> KerasNetwork:
+        """Layers around this adapter's layer."""
+        norm = self.layer(config, *(values[n] for n in PARAMETERS)).layer
+        return KerasNetwork(self.tf, self.keras, kind, norm, learning_rate, values)
 
     def scaler(self, config: LayerConfig) -> NormScaler:
         """Input normalization by ``keras.layers.Normalization``."""

@@ -6,9 +6,11 @@ Source: https://www.tensorflow.org/api_docs/python/tf/compat/v1/nn/fused_batch_n
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Dict, Sequence
+from typing import Any, Dict, Mapping, Sequence
 
 from bnspec.backends.tensorflow_common import TensorflowAdapter, TensorflowLayer, checkpointed
+from bnspec.backends.tensorflow_network import TensorflowNetwork
+from bnspec.case import PARAMETERS
 from bnspec.contract import Declined, LayerConfig, Profile, State
 
 #: data_format by rank, for a channel axis that comes first (axis 1) and last.
@@ -48,6 +50,13 @@ class TensorflowFused(TensorflowAdapter):
         if reason:
             raise Declined(reason)
         return FusedLayer(self.tf, config, gamma, beta, running_mean, running_var)
+
+    def network(
+        self, kind: str, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]
+    ) -> TensorflowNetwork:
+        """Operations around this layer; the dense network is declined as every x of rank 2 is."""
+        layer = self.layer(config, *(values[n] for n in PARAMETERS))
+        return TensorflowNetwork(self.tf, kind, layer, learning_rate, values)
 
 
 class FusedLayer(TensorflowLayer):

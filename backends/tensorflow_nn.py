@@ -8,9 +8,11 @@ Source: https://www.tensorflow.org/api_docs/python/tf/nn/batch_normalization
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Dict, Sequence
+from typing import Any, Dict, Mapping, Sequence
 
 from bnspec.backends.tensorflow_common import TensorflowAdapter, TensorflowLayer, checkpointed
+from bnspec.backends.tensorflow_network import TensorflowNetwork
+from bnspec.case import PARAMETERS
 from bnspec.contract import Gradients, LayerConfig, Profile, Scaler, State
 from bnspec.precision import PRECISIONS
 
@@ -39,6 +41,13 @@ class TensorflowNN(TensorflowAdapter):
     def layer(self, config: LayerConfig, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> NNLayer:
         """A layer whose four arrays become variables."""
         return NNLayer(self.tf, config, gamma, beta, running_mean, running_var)
+
+    def network(
+        self, kind: str, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]
+    ) -> TensorflowNetwork:
+        """Operations around this layer."""
+        layer = self.layer(config, *(values[n] for n in PARAMETERS))
+        return TensorflowNetwork(self.tf, kind, layer, learning_rate, values)
 
     def scaler(self, config: LayerConfig) -> NNScaler:
         """Input normalization by merged ``tf.nn.moments``."""

@@ -6,9 +6,11 @@ Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.batch
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, List, Optional
+from typing import Any, List, Mapping, Optional
 
 from bnspec.backends.torch_common import NO_EPSILON, TorchAdapter, TorchLayer
+from bnspec.backends.torch_network import TorchNetwork, module_of
+from bnspec.case import PARAMETERS
 from bnspec.contract import Declined, LayerConfig, Profile, State
 
 
@@ -35,6 +37,11 @@ class TorchFunctional(TorchAdapter):
         if config.epsilon == 0.0:
             raise Declined(NO_EPSILON)
         return FunctionalLayer(self.torch, config, gamma, beta, State(running_mean, running_var))
+
+    def network(self, kind: str, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]) -> TorchNetwork:
+        """Modules around one that calls the function."""
+        layer = self.layer(config, *(values[n] for n in PARAMETERS))
+        return TorchNetwork(self.torch, kind, module_of(self.torch, layer), learning_rate, values)
 
 
 class FunctionalLayer(TorchLayer):

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import copy
 import io
-from typing import Any, List, Optional
+from typing import Any, List, Mapping, Optional
 
 from bnspec.backends.torch_common import TorchAdapter, TorchLayer
 from bnspec.backends.torch_modules import module_over, new_module
+from bnspec.backends.torch_network import TorchNetwork
+from bnspec.case import PARAMETERS
 from bnspec.contract import LayerConfig, Profile, State
 
 
@@ -42,6 +44,11 @@ class TorchNN(TorchAdapter):
         """The module of x's rank, as constructed."""
         module = new_module(self.torch, config, self.place)
         return ModuleLayer(self.torch, module)
+
+    def network(self, kind: str, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]) -> TorchNetwork:
+        """Modules around this adapter's module."""
+        layer = self.layer(config, *(values[n] for n in PARAMETERS))
+        return TorchNetwork(self.torch, kind, layer.module, learning_rate, values)
 
 
 class ModuleLayer(TorchLayer):

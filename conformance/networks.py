@@ -1,21 +1,40 @@
 """Trajectories: a small network with the layer in it, trained on images of digits for fifty steps.
 
-The images are the first of those that scikit-learn ships; ``digits.json`` says where they come from.
+The images are the first of those that scikit-learn ships; ``digits.json`` says where they come from. A step is judged from the
+values that it met. Beside what was observed runs the exact trajectory, from the case's values alone: with F the exact step,
+
+    |observed - exact| after a step  <=  the step's own bound + |F(observed before) - F(exact before)|
+
+where every step keeps its bound. The right side, the propagated bound, says how far rounding could have led by then.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 
 import numpy as np
 
-from bnspec.case import Case, Step
+from bnspec.case import PARAMETERS, Case, Step
 from bnspec.contract import LayerConfig
+from bnspec.network import Descent, Tracked, patches, step
+from bnspec.observation import StepResult
+from bnspec.oracle import effective_epsilon
+from bnspec.precision import units_of
+from bnspec.profiles import Profile
 
-STEPS, BATCH, RATE = 50, 32, 0.25
-KINDS = ("dense", "convolutional")
+Values = Mapping[str, np.ndarray]
+VALUES = ("w1", "b1", *PARAMETERS, "w2", "b2")
+STEPS, RATE = 50, 0.25
+#: Samples of a step by kind of network. Few where each has 36 positions: with the values of a channel the bounds grow, and what
+#: a correction m / (m - 1) changes shrinks.
+BATCH = {"dense": 32, "convolutional": 8}
+KINDS = tuple(BATCH)
+#: Large beside float32's roundings in the variance of any batch here, small beside the variance.
+EPSILON = 2.0**-6
 
 
 @functools.cache
@@ -32,12 +51,13 @@ def network_case(kind: str, seed: int, steps: int = STEPS) -> Case:
     rng = np.random.RandomState(seed % 2**32)
     order = rng.permutation(len(labels))
     channels, features = (24, 64) if kind == "dense" else (6, 9)
-    batches = len(labels) // BATCH
+    size = BATCH[kind]
+    batches = len(labels) // size
     arrays: dict[str, np.ndarray] = {}
     for k in range(min(batches, steps)):
-        chosen = order[k * BATCH : (k + 1) * BATCH]
+        chosen = order[k * size : (k + 1) * size]
         x = images[chosen]
-        arrays[f"x{k}"] = x.reshape(BATCH, -1).copy() if kind == "dense" else x[..., None].copy()
+        arrays[f"x{k}"] = x.reshape(size, -1).copy() if kind == "dense" else x[..., None].copy()
         arrays[f"labels{k}"] = labels[chosen]
     shape = (features, channels) if kind == "dense" else (3, 3, 1, channels)
     values = {
@@ -52,10 +72,82 @@ def network_case(kind: str, seed: int, steps: int = STEPS) -> Case:
     }
     arrays.update({n: v.astype(np.float32) for n, v in values.items()})
     rank = 2 if kind == "dense" else 4
-    config = LayerConfig(rank, rank - 1, channels, 2.0**-10, 0.875, "float32", "float32")
+    config = LayerConfig(rank, rank - 1, channels, EPSILON, 0.875, "float32", "float32")
     options = (("network", kind), ("learning_rate", RATE))
     plan = [
         Step("learn", (f"x{k % batches}", f"labels{k % batches}"), k == 0, options if k == 0 else ())
         for k in range(steps)
     ]
     return Case("network", config, arrays, tuple(plan), {"network": kind, "seed": seed})
+
+
+def usable(case: Case, values: Values) -> bool:
+    """Whether a step can be taken from these values: all finite and of the case's shapes."""
+    return all(values[n].shape == case.arrays[n].shape and np.isfinite(values[n].astype("f8")).all() for n in VALUES)
+
+
+def exact_step(case: Case, i: int, profile: Profile, values: Values) -> dict[str, Tracked]:
+    """Step i of a network's case from usable values, exactly: the values after it and the loss before it, with bounds."""
+    config, first = case.config, case.steps[case.built_at(i)]
+    x, labels = (case.arrays[n] for n in case.steps[i].inputs)
+    rows = x if first.option("network") == "dense" else patches(x)
+    wide = {n: values[n].astype(np.float64) for n in VALUES}
+    wide["w1"] = wide["w1"].reshape(rows.shape[1], config.channels)
+    descent = Descent(
+        dataclasses.replace(config, rank=2, channel_axis=1, epsilon=effective_epsilon(config.epsilon, profile)),
+        units_of(profile, config.dtype, config.parameter_dtype, "lenient"),
+        float(np.float32(first.option("learning_rate"))),
+        profile.running_correction,
+        len(rows) // len(labels),
+    )
+    with np.errstate(all="ignore"):
+        found = step(wide, rows.astype(np.float64), labels, descent)
+    return {n: Tracked(*(v.reshape(case.arrays[n].shape) for v in t)) if n in VALUES else t for n, t in found.items()}
+
+
+@dataclasses.dataclass(frozen=True)
+class Drift:
+    """Where a trajectory ended furthest from the exact one.
+
+    Attributes:
+        steps: how many steps were taken until then; output, index: the element that is furthest.
+        distance: |observed - exact|; bound: its propagated bound.
+    """
+
+    steps: int
+    output: str
+    index: tuple[int, ...]
+    distance: float
+    bound: float
+
+    def __str__(self) -> str:
+        """One line."""
+        place = f"{self.output}[{', '.join(map(str, self.index))}]"
+        return (
+            f"after {self.steps} steps {place} is {self.distance:.2e} from the exact trajectory, bound {self.bound:.2e}"
+        )
+
+
+def drift(
+    case: Case, profile: Profile, results: Sequence[StepResult], told: Sequence[Mapping[str, Tracked]]
+) -> Drift | None:
+    """How far the network that was built last has drifted from the exact trajectory.
+
+    Args:
+        results: of the steps. told: for each step, ``exact_step`` from the values that it met; empty where it has none.
+    Returns: None where a step failed or its values cannot be gone on with.
+    """
+    start = case.built_at(len(case.steps) - 1)
+    exact: Values = {n: case.arrays[n] for n in VALUES}
+    for i in range(start, len(case.steps)):
+        if results[i].status != "ok" or not told[i] or not usable(case, exact):
+            return None
+        exact = {n: t.value for n, t in exact_step(case, i, profile, exact).items() if n in VALUES}
+    observed, last = results[-1].outputs, told[-1]
+    if not usable(case, observed) or not usable(case, exact):
+        return None
+    distances = {n: np.abs(observed[n] - exact[n]) for n in VALUES}
+    name = max(VALUES, key=lambda n: float(distances[n].max()))
+    index = tuple(int(k) for k in np.unravel_index(int(distances[name].argmax()), distances[name].shape))
+    bound = last[name].error[index] + abs(last[name].value[index] - exact[name][index])
+    return Drift(len(case.steps) - start, name, index, float(distances[name][index]), float(bound))

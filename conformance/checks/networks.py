@@ -4,68 +4,66 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+import weakref
 
 import numpy as np
 
 from bnspec.arithmetic import quad
+from bnspec.case import Case
 from bnspec.comparison import ratios_of
 from bnspec.conformance.checks.check import Check, everywhere
 from bnspec.conformance.checks.examination import Examination, Judgement, Mask, law
+from bnspec.conformance.networks import VALUES, Drift, Values, drift, exact_step, usable
 from bnspec.expected import TIERS, Expected
-from bnspec.network import Descent, Tracked, patches, step
-from bnspec.oracle import effective_epsilon
-from bnspec.precision import units_of
+from bnspec.memory import remembered
+from bnspec.network import Tracked
+from bnspec.observation import Observation
+from bnspec.profiles import Profile
 
-VALUES = ("w1", "b1", "gamma", "beta", "running_mean", "running_var", "w2", "b2")
 LEARN = ("learn",)
 
 
-def met(exam: Examination, i: int) -> Mapping[str, np.ndarray] | None:
-    """The values that step i met: those of the case, or those that the step before left."""
-    if i == exam.case.built_at(i):
-        return {n: exam.case.arrays[n] for n in VALUES}
-    return exam.result(i - 1).outputs if exam.result(i - 1).status == "ok" else None
+class Trajectory:
+    """What an observation of a network is held against: the exact steps, each taken once."""
+
+    def __init__(self, case: Case, observation: Observation, profile: Profile) -> None:
+        self.case, self.results, self.profile = case, observation.steps, profile
+
+    def met(self, i: int) -> Values | None:
+        """The values that step i met: those of the case, or those that the step before left."""
+        if i == self.case.built_at(i):
+            return {n: self.case.arrays[n] for n in VALUES}
+        return self.results[i - 1].outputs if self.results[i - 1].status == "ok" else None
+
+    @remembered
+    def told(self, i: int) -> dict[str, Tracked]:
+        """The exact step from the values that were met, with its bounds; nothing where these are not finite or misshapen."""
+        before = self.met(i)
+        return {} if before is None or not usable(self.case, before) else exact_step(self.case, i, self.profile, before)
+
+    @remembered
+    def drift(self) -> Drift | None:
+        """How far the trajectory ended from the exact one, where both have an end."""
+        return drift(self.case, self.profile, self.results, [self.told(i) for i in range(len(self.results))])
 
 
-def told(exam: Examination, i: int) -> dict[str, Tracked]:
-    """The exact step from the values that were met, with its bounds; nothing where these are not finite or misshapen."""
-    known: dict[int, dict[str, Tracked]] = exam.__dict__.setdefault("_network_steps", {})
-    if i not in known:
-        known[i] = _told(exam, i)
-    return known[i]
+#: The checks of one examination share its exact steps.
+_TRAJECTORIES: weakref.WeakKeyDictionary[Examination, Trajectory] = weakref.WeakKeyDictionary()
 
 
-def _told(exam: Examination, i: int) -> dict[str, Tracked]:
-    before, case = met(exam, i), exam.case
-    if before is None or any(before[n].shape != case.arrays[n].shape for n in VALUES):
-        return {}
-    if not all(np.isfinite(before[n].astype(np.float64)).all() for n in VALUES):
-        return {}
-    config, first = case.config, case.steps[case.built_at(i)]
-    x, labels = (case.arrays[n] for n in exam.step(i).inputs)
-    dense = first.option("network") == "dense"
-    flat = dataclasses.replace(config, rank=2, channel_axis=1, epsilon=effective_epsilon(config.epsilon, exam.profile))
-    rows = x if dense else patches(x)
-    values = {n: before[n].astype(np.float64) for n in VALUES}
-    values["w1"] = values["w1"].reshape(rows.shape[1], config.channels)
-    descent = Descent(
-        flat,
-        units_of(exam.profile, config.dtype, config.parameter_dtype, "lenient"),
-        float(np.float32(first.option("learning_rate"))),
-        exam.profile.running_correction,
-        len(rows) // len(labels),
-    )
-    with np.errstate(all="ignore"):
-        found = step(values, rows.astype(np.float64), labels, descent)
-    shape = case.arrays["w1"].shape
-    found["w1"] = Tracked(found["w1"].value.reshape(shape), found["w1"].error.reshape(shape))
-    return found
+def trajectory(exam: Examination) -> Trajectory:
+    """The exact steps of an examination."""
+    if exam not in _TRAJECTORIES:
+        _TRAJECTORIES[exam] = Trajectory(exam.case, exam.observation, exam.profile)
+    return _TRAJECTORIES[exam]
 
 
 def steps_as_defined(exam: Examination, i: int, channels: Mask) -> Judgement | None:
-    """All values after the step, and the loss before it, within the bounds of the exact step."""
-    return _worst(exam, i, (*VALUES, "loss"))
+    """All values after the step, and the loss before it, within the bounds of the exact step; the message tells the drift."""
+    found = _worst(exam, i, (*VALUES, "loss"))
+    if found is None or found.message:
+        return found
+    return dataclasses.replace(found, message=str(trajectory(exam).drift() or ""))
 
 
 def bias_stays(exam: Examination, i: int, channels: Mask) -> Judgement | None:
@@ -74,7 +72,7 @@ def bias_stays(exam: Examination, i: int, channels: Mask) -> Judgement | None:
 
 
 def _worst(exam: Examination, i: int, names: tuple[str, ...]) -> Judgement | None:
-    expected, result, worst = told(exam, i), exam.result(i), None
+    expected, result, worst = trajectory(exam).told(i), exam.result(i), None
     for name in [n for n in names if n in expected]:
         got = result.outputs[name]
         value, error = expected[name]

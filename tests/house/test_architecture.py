@@ -26,7 +26,7 @@ ARROWS = {
     "conformance": {"bnspec", "backends", "reports", "conformance"},
     "benchmarks": {"bnspec", "backends", "reports", "benchmarks"},
 }
-FRAMEWORKS = {"torch", "jax", "jaxlib", "flax", "tensorflow", "keras"}
+FRAMEWORKS = {"torch", "jax", "jaxlib", "flax", "optax", "tensorflow", "keras"}
 OUTSIDE_WORLD = {
     "asyncio", "ftplib", "http", "multiprocessing", "requests", "select", "shutil", "signal", "socket", "socketserver",
     "sqlite3", "ssl", "subprocess", "tempfile", "urllib",

@@ -1,0 +1,59 @@
+"""The network of trajectories in Flax: one ``nnx.Sequential``, ``nnx.value_and_grad`` and ``nnx.Optimizer`` with Optax's SGD.
+
+Source: https://flax.readthedocs.io/en/latest/nnx_basics.html
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Mapping
+
+from bnspec.contract import Network
+
+
+class FlaxNetwork(Network):
+    """The modules around ``norm``, a ``flax.nnx.BatchNorm`` with its values; variables are replaced as from a checkpoint."""
+
+    def __init__(self, nnx: Any, kind: str, norm: Any, rate: float, values: Mapping[str, Any]) -> None:
+        import optax
+
+        w1, w2 = values["w1"], values["w2"]
+        # accelerators round the factors of products unless told otherwise
+        options = {"param_dtype": w1.dtype, "precision": "highest", "rngs": nnx.Rngs(0)}
+        if kind == "dense":
+            first = nnx.Linear(*w1.shape, **options)
+        else:
+            first = nnx.Conv(*w1.shape[2:], w1.shape[:2], padding="VALID", **options)
+        pooling = [] if kind == "dense" else [lambda a: a.mean((1, 2))]
+        last = nnx.Linear(*w2.shape, **options)
+        first.kernel, first.bias = nnx.Param(w1), nnx.Param(values["b1"])
+        last.kernel, last.bias = nnx.Param(w2), nnx.Param(values["b2"])
+        #: The variables by the contract's names.
+        self.variables = {"w1": first.kernel, "b1": first.bias, "gamma": norm.scale, "beta": norm.bias}
+        self.variables.update(running_mean=norm.mean, running_var=norm.var, w2=last.kernel, b2=last.bias)
+        self.model = nnx.Sequential(first, norm, nnx.relu, *pooling, last)
+        self.model.train()
+        self.optimizer = nnx.Optimizer(self.model, optax.sgd(rate), wrt=nnx.Param)
+        self.step = jitted_step(nnx, optax)
+
+    def learn(self, x: Any, labels: Any) -> Any:
+        """One step in train()."""
+        return self.step(self.model, self.optimizer, x, labels)
+
+    def values(self) -> Mapping[str, Any]:
+        """The modules' variables."""
+        return {name: variable[...] for name, variable in self.variables.items()}
+
+
+def jitted_step(nnx: Any, optax: Any) -> Callable[..., Any]:
+    """The step (model, optimizer, x, labels) -> loss, which moves model and optimizer."""
+
+    @nnx.jit
+    def step(model: Any, optimizer: Any, x: Any, labels: Any) -> Any:
+        def loss_of(model: Any) -> Any:
+            return optax.softmax_cross_entropy_with_integer_labels(model(x), labels).mean()
+
+        loss, gradients = nnx.value_and_grad(loss_of)(model)
+        optimizer.update(model, gradients)
+        return loss
+
+    return step

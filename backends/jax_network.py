@@ -1,0 +1,54 @@
+"""The network of trajectories in JAX: a pure step under jit, around a layer's pure function."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, Mapping, Tuple
+
+from bnspec.contract import LayerConfig, Network, State
+
+#: forward(x, (gamma, beta), running, epsilon, decay, axis, mode) -> (y, running after it)
+Forward = Callable[..., Tuple[Any, State]]
+
+
+class JaxNetwork(Network):
+    """``jax.value_and_grad`` of the loss, and the update of each parameter as a tree."""
+
+    def __init__(
+        self, jax: Any, forward: Forward, kind: str, config: LayerConfig, rate: float, values: Mapping[str, Any]
+    ) -> None:
+        self.state = State(*(values[n] for n in State._fields))
+        self.parameters: Dict[str, Any] = {n: v for n, v in values.items() if n not in State._fields}
+        self.jax, self.step = jax, jax.jit(step_of(jax, forward, kind, config, rate))
+
+    def learn(self, x: Any, labels: Any) -> Any:
+        """One step; new arrays take the place of the old."""
+        with self.jax.default_matmul_precision("highest"):  # accelerators round the factors of products otherwise
+            loss, self.parameters, self.state = self.step(self.parameters, self.state, x, labels)
+        return loss
+
+    def values(self) -> Mapping[str, Any]:
+        """Parameters and running statistics."""
+        return dict(self.parameters, **self.state._asdict())
+
+
+def step_of(jax: Any, forward: Forward, kind: str, config: LayerConfig, rate: float) -> Callable[..., Any]:
+    """The step (parameters, state, x, labels) -> (loss, parameters, state)."""
+
+    def loss_of(p: Dict[str, Any], state: State, x: Any, labels: Any) -> Tuple[Any, State]:
+        if kind == "dense":
+            h = x @ p["w1"] + p["b1"]
+        else:
+            h = jax.lax.conv_general_dilated(x, p["w1"], (1, 1), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+            h = h + p["b1"]
+        layer = (p["gamma"], p["beta"]), state, config.epsilon, config.decay
+        y, after = forward(h, *layer, axis=config.channel_axis, mode="training")
+        a = jax.nn.relu(y)
+        z = (a if kind == "dense" else a.mean((1, 2))) @ p["w2"] + p["b2"]
+        taken = jax.numpy.take_along_axis(jax.nn.log_softmax(z), labels[:, None], axis=1)
+        return -taken.mean(), after
+
+    def step(p: Dict[str, Any], state: State, x: Any, labels: Any) -> Tuple[Any, Dict[str, Any], State]:
+        (loss, after), gradients = jax.value_and_grad(loss_of, has_aux=True)(p, state, x, labels)
+        return loss, jax.tree.map(lambda old, gradient: old - rate * gradient, p, gradients), after
+
+    return step

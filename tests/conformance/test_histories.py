@@ -1,0 +1,179 @@
+"""Histories: drawn as cases, judged by the pure model, and shrunk to the shortest by hypothesis itself."""
+
+from __future__ import annotations
+
+import collections
+import copy
+from typing import Any
+
+import hypothesis
+import numpy as np
+import pytest
+from hypothesis.stateful import run_state_machine_as_test
+from in_process import adapter_of, broken
+
+from bnspec.case import BETWEEN, Case
+from bnspec.clauses import ASKED
+from bnspec.conformance.histories import draw_histories, machine
+from bnspec.conformance.mutants.plain import PlainAdapter, PlainLayer
+from bnspec.profiles import Profile
+
+PROFILE = Profile(
+    running_correction=1,
+    momentum_weighs="none",
+    frozen_gradients="constants",
+    empty_batch="keeps_state",
+    dtypes=PlainAdapter.profile.dtypes,
+    half_parameters=PlainAdapter.profile.half_parameters,
+)
+
+
+class Living(PlainLayer):
+    """A layer that is saved, copied, reset, frozen and told another decay."""
+
+    frozen = False
+
+    def restored(self) -> Any:
+        """A new layer over copies."""
+        parameters = (None if p is None else p.copy() for p in (self.raw_gamma, self.raw_beta))
+        new = type(self)(self.config, *parameters, self.mean.copy(), self.var.copy())
+        new.frozen = self.frozen
+        return new
+
+    def copied(self) -> Any:
+        """The same."""
+        return self.restored()
+
+    def reset(self) -> None:
+        """0 and 1."""
+        self.mean[:], self.var[:] = 0, 1
+
+    def freeze(self, frozen: bool) -> None:
+        """Inference from now on, in training too."""
+        self.frozen = frozen
+
+    def set_decay(self, decay: float) -> None:
+        """Another decay."""
+        self.config = copy.copy(self.config)
+        object.__setattr__(self.config, "decay", decay)
+
+    def training(self, x: Any) -> Any:
+        """Inference while frozen."""
+        return self.inference(x) if self.frozen else super().training(x)
+
+    def training_gradients(self, x: Any, dy: Any) -> Any:
+        """Inference while frozen."""
+        return self.inference_gradients(x, dy) if self.frozen else super().training_gradients(x, dy)
+
+
+class CopySharesState(Living):
+    """Copies share the running statistics."""
+
+    def copied(self) -> Any:
+        """A copy over the same arrays."""
+        return type(self)(self.config, self.raw_gamma, self.raw_beta, self.mean, self.var)
+
+
+class SnapshotRounds(Living):
+    """Saves the running variance in half precision."""
+
+    def restored(self) -> Any:
+        """With a variance that was rounded."""
+        new = super().restored()
+        new.var[:] = new.var.astype(np.float16)
+        return new
+
+
+class ResetForgetsVariance(Living):
+    """Resets the mean alone."""
+
+    def reset(self) -> None:
+        """0, and the variance as it was."""
+        self.mean[:] = 0
+
+
+class FrozenMoves(Living):
+    """Goes on moving the statistics while frozen."""
+
+    def training(self, x: Any) -> Any:
+        """Inference, but with an update."""
+        y = super().training(x)
+        if self.frozen and x.size:
+            self.update(self.values(x))
+        return y
+
+
+class DecayKept(Living):
+    """Ignores another decay."""
+
+    def set_decay(self, decay: float) -> None:
+        """Nothing."""
+
+
+class FailureMoves(Living):
+    """Moves the mean before it looks at x."""
+
+    def training(self, x: Any) -> Any:
+        """A mean that moves first."""
+        if x.shape[self.config.channel_axis] != self.config.channels:
+            self.mean += 1
+        return super().training(x)
+
+
+def test_the_same_seed_gives_the_same_histories() -> None:
+    """And another seed others."""
+    ids = [[c.id for c in draw_histories(10, seed)] for seed in (3, 3, 4)]
+    assert ids[0] == ids[1] != ids[2]
+
+
+def test_every_event_happens_in_a_few_histories() -> None:
+    """Also a copy that changes places, a malformed call and an empty batch."""
+    histories = draw_histories(60, 1)
+    events = collections.Counter(s.call for c in histories for s in c.steps)
+    assert set(BETWEEN) <= set(events)
+    assert any(s.refused for c in histories for s in c.steps)
+    assert any("none" in c.arrays for c in histories)
+
+
+def test_a_right_layer_lives_through_every_history() -> None:
+    """Nothing of the suite's is broken."""
+    adapter = adapter_of(Living, profile=PROFILE)
+    for history in draw_histories(40, 2):
+        assert not broken(history, adapter, ASKED), [s.call for s in history.steps]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "clause", "calls"),
+    [
+        (CopySharesState, "state.copy_is_independent", 4),
+        (SnapshotRounds, "state.snapshot_continues", 3),
+        (ResetForgetsVariance, "state.reset_restores_the_beginning", 2),
+        (FrozenMoves, "gradient.frozen_statistics", 3),
+        (DecayKept, "running.new_decay_takes_effect", 3),
+        (FailureMoves, "errors.leave_the_state", 2),
+    ],
+)
+def test_hypothesis_shrinks_to_the_shortest_history(wrong: type, clause: str, calls: int) -> None:
+    """A state machine that judges each history itself: what it reports has no call too many."""
+    adapter = adapter_of(wrong, profile=PROFILE)
+    failing: list[Case] = []
+
+    def told(case: Case) -> None:
+        if clause in broken(case, adapter, [clause]):
+            failing.append(case)
+            raise AssertionError(clause)
+
+    with pytest.raises(AssertionError, match=clause):
+        run_state_machine_as_test(
+            hypothesis.seed(1)(machine(told)),
+            settings=hypothesis.settings(
+                max_examples=300,
+                stateful_step_count=12,
+                database=None,
+                deadline=None,
+                print_blob=False,
+                suppress_health_check=list(hypothesis.HealthCheck),
+            ),
+        )
+    assert min(len(c.steps) for c in failing) <= calls
+    assert len(failing[-1].steps) <= calls

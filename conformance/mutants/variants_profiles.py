@@ -1,0 +1,294 @@
+"""Variants of declaration and of memory: what a profile allows, and what no clause forbids."""
+
+from __future__ import annotations
+
+from typing import Any, Tuple
+
+import numpy as np
+
+from bnspec.buffers import dtype_of
+from bnspec.conformance.mutants.plain import PlainLayer
+from bnspec.contract import Gradients, State
+from bnspec.errors import Declined
+
+Array = Any
+Pair = Tuple[Array, Array]
+
+
+class BiasedRunningVarianceDeclared(PlainLayer):
+    """Stores the population variance, and says so."""
+
+    declares = {"running_correction": 0}
+
+    def corrected(self, var: Array, count: int) -> Array:
+        return var
+
+
+class SampleVarianceDeclared(PlainLayer):
+    """Normalises by the unbiased variance, and says so."""
+
+    declares = {"normalising_correction": 1}
+
+    def training_statistics(self, x: Array) -> Pair:
+        mean, var = self.moments(x)
+        return mean, self.corrected(var, self.count(x))
+
+
+class CountOneRaises(PlainLayer):
+    """Refuses to train on one value per channel, and says so."""
+
+    declares = {"count_one": "raises"}
+
+    def forward(self, x: Array) -> Array:
+        if self.count(x) == 1:
+            raise ValueError("more than one value per channel is needed")
+        return super().forward(x)
+
+
+class CountOneUnspecified(PlainLayer):
+    """Says nothing about one value per channel, and keeps the running variance there."""
+
+    declares = {"count_one": "unspecified"}
+
+    def new_var(self, old: Array, var: Array, count: int) -> Array:
+        return old if count == 1 else super().new_var(old, var, count)
+
+
+class EmptyBatchRaises(PlainLayer):
+    """Refuses to train on an empty batch, and says so."""
+
+    declares = {"empty_batch": "raises"}
+
+    def forward(self, x: Array) -> Array:
+        if x.size == 0:
+            raise ValueError("x is empty")
+        return super().forward(x)
+
+
+class DecayStoredInFloat(PlainLayer):
+    """Stores the decay in float32, and says so."""
+
+    declares = {"decay_dtype": "float32", "momentum_weighs": "old"}
+
+    def decay(self) -> Array:
+        return self.work.type(np.float32(self.config.decay))
+
+
+class MomentumStoredInFloat(PlainLayer):
+    """Stores the new value's weight in float32, and says so."""
+
+    declares = {"decay_dtype": "float32", "momentum_weighs": "new"}
+
+    def averaged(self, old: Array, new: Array) -> Array:
+        momentum = self.work.type(np.float32(1 - self.config.decay))
+        return old * (1 - momentum) + new * momentum
+
+
+class EpsilonStoredInFloat(PlainLayer):
+    """Stores epsilon in float32, and says so."""
+
+    declares = {"epsilon_dtype": "float32"}
+
+    def epsilon(self) -> Array:
+        return self.work.type(np.float32(self.config.epsilon))
+
+
+class EpsilonMinimumDeclared(PlainLayer):
+    """Raises epsilon to 1.001e-5, and says so."""
+
+    declares = {"epsilon_minimum": 1.001e-5}
+
+    def epsilon(self) -> Array:
+        return self.work.type(max(self.config.epsilon, 1.001e-5))
+
+
+class FewForms(PlainLayer):
+    """Offers images with the channels first or last, in float32, with gamma and beta."""
+
+    declares = {
+        "ranks": (4,),
+        "channel_axes": "first_and_last",
+        "dtypes": ("float32",),
+        "affine_optional": False,
+        "input_normalization": False,
+    }
+
+
+class DeclinesAsItGoes(PlainLayer):
+    """Declines volumes and float16 when they come."""
+
+    def values(self, array: Array) -> Array:
+        if array.ndim == 5 or self.config.dtype == "float16":
+            raise Declined("neither rank 5 nor float16 is offered")
+        return super().values(array)
+
+    def forward(self, x: Array) -> Array:
+        self.values(x)
+        return super().forward(x)
+
+
+class HalfStatistics(PlainLayer):
+    """Reduces half-precision values in the dtype of x, and says so."""
+
+    declares = {"half_statistics": "input"}
+
+    def moments(self, x: Array) -> Pair:
+        narrow = x.astype(dtype_of(self.config.dtype))
+        mean = narrow.mean(axis=self.axes, keepdims=True).astype(narrow.dtype)
+        var = np.square(narrow - mean).mean(axis=self.axes, keepdims=True).astype(narrow.dtype)
+        return mean.astype(self.work), var.astype(self.work)
+
+
+class HalfArithmetic(PlainLayer):
+    """Normalises half-precision values in the dtype of x by statistics from float32, and says so."""
+
+    declares = {"half_arithmetic": "input"}
+
+    def output(self, x: Array, mean: Array, inv_std: Array) -> Array:
+        dtype = dtype_of(self.config.dtype)
+        x, mean, inv_std, gamma, beta = (v.astype(dtype) for v in (x, mean, inv_std, self.gamma(), self.beta()))
+        return ((x - mean) * inv_std * gamma + beta).astype(self.work)
+
+
+class HalfArithmeticOfParameters(PlainLayer):
+    """Normalises in the dtype of the parameters, and says so."""
+
+    declares = {"half_arithmetic": "parameters", "half_statistics": "parameters"}
+
+    def output(self, x: Array, mean: Array, inv_std: Array) -> Array:
+        dtype = dtype_of(self.config.parameter_dtype)
+        x, mean, inv_std, gamma, beta = (v.astype(dtype) for v in (x, mean, inv_std, self.gamma(), self.beta()))
+        return ((x - mean) * inv_std * gamma + beta).astype(self.work)
+
+
+class HalfComputedInDouble(PlainLayer):
+    """Computes everything in float64, whatever the dtype of x, and rounds once."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.work = np.dtype("float64")
+
+
+class PromotedOutput(PlainLayer):
+    """Returns y in the promotion of x's and the parameters' dtypes, and says so."""
+
+    declares = {"output_dtype": "promoted"}
+
+    def promoted(self, y: Array, x: Array) -> Array:
+        """y, where x is half precision, in the parameters' dtype."""
+        half = self.config.dtype.endswith("16")
+        return y.astype(dtype_of(self.config.parameter_dtype) if half else x.dtype)
+
+    def training(self, x: Array) -> Array:
+        return self.promoted(super().training(x), x)
+
+    def inference(self, x: Array) -> Array:
+        return self.promoted(super().inference(x), x)
+
+    def gradients(self, x: Array, y: Array, dx: Array, dgamma: Array, dbeta: Array) -> Gradients:
+        return super().gradients(x, self.promoted(y, x), dx, dgamma, dbeta)
+
+
+class FlushesInputs(PlainLayer):
+    """Treats inputs below the normal range as 0."""
+
+    def values(self, array: Array) -> Array:
+        wide = super().values(array)
+        return np.where(np.abs(wide) < np.finfo(self.work).tiny, np.copysign(self.work.type(0), wide), wide)
+
+
+class FlushesResults(PlainLayer):
+    """Treats results below the normal range as 0."""
+
+    def flushed(self, array: Array) -> Array:
+        """The array without subnormal numbers."""
+        return np.where(np.abs(array) < np.finfo(self.work).tiny, self.work.type(0), array)
+
+    def output(self, x: Array, mean: Array, inv_std: Array) -> Array:
+        return self.flushed(super().output(x, mean, inv_std))
+
+    def moments(self, x: Array) -> Pair:
+        mean, var = super().moments(x)
+        return self.flushed(mean), self.flushed(var)
+
+    def training_dx(self, dy: Array, zhat: Array, inv_std: Array) -> Array:
+        return self.flushed(super().training_dx(dy, zhat, inv_std))
+
+
+class FortranResults(PlainLayer):
+    """Returns results in Fortran order."""
+
+    def output(self, x: Array, mean: Array, inv_std: Array) -> Array:
+        return np.asfortranarray(super().output(x, mean, inv_std))
+
+    def gradients(self, x: Array, y: Array, dx: Array, dgamma: Array, dbeta: Array) -> Gradients:
+        result = super().gradients(x, y, dx, dgamma, dbeta)
+        return result._replace(dx=np.asfortranarray(result.dx))
+
+
+class ResultsInLargerMemory(PlainLayer):
+    """Returns views into fresh memory that is larger than the result."""
+
+    def roomy(self, array: Array) -> Array:
+        """The array as a view, every second row of fresh memory."""
+        room = np.zeros((2 * array.shape[0], *array.shape[1:]), array.dtype)
+        view = room[::2]
+        view[...] = array
+        return view
+
+    def training(self, x: Array) -> Array:
+        return self.roomy(super().training(x))
+
+    def inference(self, x: Array) -> Array:
+        return self.roomy(super().inference(x))
+
+    def gradients(self, x: Array, y: Array, dx: Array, dgamma: Array, dbeta: Array) -> Gradients:
+        result = super().gradients(x, y, dx, dgamma, dbeta)
+        return result._replace(y=self.roomy(result.y), dx=self.roomy(result.dx))
+
+
+class StateRebound(PlainLayer):
+    """Puts new arrays in the place of the running statistics, and writes into none."""
+
+    def store(self, mean: Array, var: Array) -> None:
+        dtype = self.mean.dtype
+        self.mean, self.var = (v.reshape(-1).astype(dtype) for v in (mean, var))
+
+
+class StateCopied(PlainLayer):
+    """Keeps copies of all it is given, and shows copies of its state."""
+
+    def __init__(self, config: Any, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> None:
+        kept = [None if v is None else v.copy() for v in (gamma, beta)]
+        super().__init__(config, *kept, running_mean.copy(), running_var.copy())
+
+    def state(self) -> State:
+        return State(self.mean.copy(), self.var.copy())
+
+
+class CachesWhatItMay(PlainLayer):
+    """Keeps the folded scale and shift of inference, until a training step."""
+
+    folded: Any = None
+
+    def update(self, x: Array) -> None:
+        super().update(x)
+        self.folded = None
+
+    def infer(self, x: Array) -> Array:
+        if self.folded is None:
+            mean, var = self.inference_statistics(x)
+            scale = self.gamma() * self.inference_inv_std(var)
+            self.folded = scale, self.beta() - mean * scale
+        return (self.values(x) * self.folded[0] + self.folded[1]).astype(x.dtype)
+
+
+class StatisticsSharedByThePass(PlainLayer):
+    """Takes the statistics once in a step, for y, for the state and for the backward pass."""
+
+    kept: Any = None
+
+    def moments(self, x: Array) -> Pair:
+        if self.kept is None or self.kept[0] is not x:
+            self.kept = x, super().moments(x)
+        return self.kept[1]

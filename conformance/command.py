@@ -82,7 +82,9 @@ def _mutants(arguments: argparse.Namespace) -> int:
     from bnspec.errors import UsageError
 
     if arguments.seed and arguments.seeds:
-        raise UsageError("--seed and --seeds are both given.", "--seeds N stands for the seeds 1 to N.", "give one of them.")
+        raise UsageError(
+            "--seed and --seeds are both given.", "--seeds N stands for the seeds 1 to N.", "give one of them."
+        )
     seeds = list(range(1, arguments.seeds + 1)) if arguments.seeds else list(dict.fromkeys(arguments.seed)) or [1]
     a = arguments
     return print_matrix(a.name, a.kind, a.effort, seeds, a.jobs, a.until_killed, a.json)

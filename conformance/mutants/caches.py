@@ -142,7 +142,11 @@ class KernelCachedWithoutMode(PlainLayer):
 class KernelCachedAcrossLayers(PlainLayer):
     """Keeps epsilon by shape and dtype for all layers of the process."""
 
-    family, killed_by, path = "epsilon", ("epsilon.inside_root_in_training", "epsilon.as_given"), "another layer's shape"
+    family, killed_by, path = (
+        "epsilon",
+        ("epsilon.inside_root_in_training", "epsilon.as_given"),
+        "another layer's shape",
+    )
     compiled: Dict[Any, Any] = {}
 
     def epsilon(self) -> Array:

@@ -8,6 +8,7 @@ import fnmatch
 import re
 from typing import Any, List, Sequence, Tuple
 
+from bnspec.case import Case
 from bnspec.conformance.mutants import (
     blocks,
     caches,
@@ -43,6 +44,7 @@ class Planted:
         kind: "mutant" (must be killed) or "variant" (must not be accused).
         family: of the clauses that the mutant belongs to.
         killed_by: clauses of which at least one must kill it.
+        escapes: why the suite does not see the mutant; empty where it does.
         path: the only path on which the mutant is wrong; empty where it is wrong on all.
         statement: what it does, one sentence.
         implementation: the layer or scaler class.
@@ -53,6 +55,7 @@ class Planted:
     family: str
     killed_by: Tuple[str, ...]
     path: str
+    escapes: str
     statement: str
     implementation: Any
 
@@ -66,10 +69,9 @@ class Planted:
         """Whether it is an input-normalization layer."""
         return issubclass(self.implementation, PlainScaler)
 
-    @property
-    def subject(self) -> str:
-        """The subject of the cases that can tell it from the plain one."""
-        return "input_norm" if self.is_scaler else "batch_norm"
+    def meets(self, case: Case) -> bool:
+        """Whether the case can tell it from the plain one: scalers meet input normalization, layers all else."""
+        return (case.subject == "input_norm") == self.is_scaler
 
     def adapter_class(self) -> type:
         """The adapter over the implementation, with the profile that it declares."""
@@ -88,7 +90,7 @@ def _planted(module: Any, kind: str) -> List[Planted]:
         if issubclass(made, (PlainLayer, PlainScaler)):
             words = re.sub(r"(?<!^)(?=[A-Z])|(?<=[a-z])(?=[0-9])", "_", made.__name__).lower()
             statement = (made.__doc__ or "").strip()
-            found.append(Planted(words, kind, made.family, made.killed_by, made.path, statement, made))
+            found.append(Planted(words, kind, made.family, made.killed_by, made.path, made.escapes, statement, made))
     return found
 
 
@@ -123,6 +125,7 @@ def select(patterns: Sequence[str], kind: str = "") -> List[Planted]:
         if not found:
             near = difflib.get_close_matches(pattern, [p.name for p in among], 1)
             hint = "did you mean %s?" % near[0] if near else "bnspec mutants --json lists them."
-            raise UsageError("no %s matches %r." % (kind or "mutant or variant", pattern), "their names say what they do.", hint)
+            what = "no %s matches %r." % (kind or "mutant or variant", pattern)
+            raise UsageError(what, "their names say what they do.", hint)
         chosen += [p for p in found if p not in chosen]
     return chosen

@@ -22,14 +22,14 @@ import numpy as np
 from bnspec.backends.execution import run_case
 from bnspec.backends.launcher import Worker
 from bnspec.backends.registry import Entry
-from bnspec.case import Case, Step
+from bnspec.case import Case
 from bnspec.conformance.effort import cases_of
 from bnspec.conformance.judge import COMPLETES, judge
 from bnspec.conformance.mutants.catalogue import ALL, Planted
 from bnspec.contract import Adapter
 from bnspec.errors import HarnessError
 from bnspec.observation import Observation
-from bnspec.oracle import Expected, Oracle, State
+from bnspec.oracle import Oracle
 from bnspec.profiles import Profile
 
 #: Cases that are handed out at a time; --until-killed decides after each wave.
@@ -97,10 +97,10 @@ class TimedOracle(Oracle):
         super().__init__(case)
         self.seconds = 0.0
 
-    def expect(self, step: Step, before: State, profile: Profile) -> dict[str, Expected]:
+    def expect(self, *arguments: Any) -> dict[str, Any]:
         """The oracle's answer, timed."""
         started = time.perf_counter()
-        answer = super().expect(step, before, profile)
+        answer = super().expect(*arguments)
         self.seconds += time.perf_counter() - started
         return answer
 
@@ -112,7 +112,9 @@ def adapter_of(name: str) -> Adapter:
     return adapter
 
 
-def accusations_of(name: str, case: Case, observation: Observation, profile: Profile, oracle: Oracle) -> list[Accusation]:
+def accusations_of(
+    name: str, case: Case, observation: Observation, profile: Profile, oracle: Oracle
+) -> list[Accusation]:
     """The clauses that the observation breaks."""
     if observation.status in ("crashed", "timeout"):
         return [Accusation(COMPLETES, math.inf, f"{observation.status}: {observation.message}")]
@@ -134,9 +136,9 @@ def fingerprint(observation: Observation) -> bytes:
     digest = hashlib.blake2b(observation.status.encode(), digest_size=16)
     for step in observation.steps:
         digest.update(repr((step.status, step.message, step.written, step.aliases)).encode())
-        for group in (step.outputs, step.before, step.after):
+        for place, group in (("outputs", step.outputs), ("before", step.before), ("after", step.after)):
             for name, array in group.items():
-                digest.update(f"{name} {array.dtype.name} {array.shape}".encode())
+                digest.update(f"{place} {name} {array.dtype.name} {array.shape}".encode())
                 digest.update(array.tobytes())
     return digest.digest()
 
@@ -174,7 +176,7 @@ def hear_isolated(name: str, cases: Sequence[Case]) -> dict[str, list[Accusation
     with Worker(Entry(name, BY_NAME[name].adapter), "cpu") as worker:
         if worker.hello.profile is None:
             raise HarnessError(f"{name} did not open: {worker.hello.reason}.", "", "mend it: it is ours.")
-        for case in (c for c in cases if c.subject == BY_NAME[name].subject):
+        for case in filter(BY_NAME[name].meets, cases):
             observation = worker.run(case, ISOLATED_SECONDS)
             if accusations := accusations_of(name, case, observation, worker.hello.profile, Oracle(case)):
                 found[case.id] = accusations
@@ -202,7 +204,7 @@ def kill_matrix(
         alone = {p.name: pool.submit(hear_isolated, p.name, every) for p in planted if p.implementation.isolated}
         for begin in range(0, len(every), WAVE):
             wave = every[begin : begin + WAVE]
-            names = [[p.name for p in waiting.values() if p.subject == c.subject] for c in wave]
+            names = [[p.name for p in waiting.values() if p.meets(c)] for c in wave]
             futures = [pool.submit(hear, *c.header(), n) for c, n in zip(wave, names)]
             for case, future in zip(wave, futures):
                 matrix.accusations[case.id], spent = future.result()

@@ -44,8 +44,11 @@ class Row:
 
     @property
     def as_it_should_be(self) -> bool:
-        """On every seed, a mutant is killed by a clause that it is named for; a variant by none."""
-        return self.seeds == self.of
+        """On every seed, a mutant is killed by a clause that it is named for; a variant by none.
+
+        A mutant that is known to escape may do so: a seed's drawn cases may find it all the same.
+        """
+        return bool(self.planted.escapes) or self.seeds == self.of
 
     def to_json(self) -> dict[str, Any]:
         """JSON-ready data."""
@@ -60,6 +63,7 @@ class Row:
             "expected": list(p.killed_by),
             "noted_by": list(self.noted_by),
             "path": p.path,
+            "escapes": p.escapes or None,
             "statement": p.statement,
             "as_it_should_be": self.as_it_should_be,
             "cases_to_first_kill": self.cases,
@@ -84,9 +88,7 @@ def row_of(matrix: Matrix, planted: Planted) -> Row:
             _, case, accusation = max(kills, key=lambda k: k[2].ratio)
             if worst is None or accusation.ratio > worst[1].ratio:
                 worst = case, accusation
-    killed, noted = (
-        tuple(c for c in ASKED if c in seen and (ASKED[c].level == "MAY") is may) for may in (False, True)
-    )
+    killed, noted = (tuple(c for c in ASKED if c in seen and (ASKED[c].level == "MAY") is may) for may in (False, True))
     accused = worst if planted.kind == "variant" else None
     return Row(planted, killed, noted, first, good, len(matrix.seeds), accused, matrix.stopped.get(planted.name, 0))
 
@@ -161,7 +163,9 @@ def _print(matrix: Matrix, rows: Sequence[Row], effort: str, whole: bool) -> Non
             note = "  (MAY: noted, kills nothing)" if c["level"] == "MAY" else ""
             print(f"{c['kills']:>5}  {len(c['unique_kills']) or '':>5}  {c['clause']}{note}")
         own = sum(r.killed_by_family for r in mutants)
-        print(f"\n{sum(bool(r.killed_by) for r in mutants)} of {len(mutants)} mutants killed, {own} by a clause of their own")
+        print(
+            f"\n{sum(bool(r.killed_by) for r in mutants)} of {len(mutants)} mutants killed, {own} by a clause of their own"
+        )
     if whole:
         mistrusted = [c["clause"] for c in clauses if not c["kills"]]
         print("clauses that killed no mutant (mistrusted): " + (", ".join(mistrusted) or "none"))
@@ -171,6 +175,10 @@ def _print(matrix: Matrix, rows: Sequence[Row], effort: str, whole: bool) -> Non
     used = budget(matrix, effort)
     shares = ", ".join(f"{name} {used['share_' + name]:.0%}" for name in ("layers", "oracle", "judge"))
     print(f"{used['cases']} cases of effort {effort}, {used['seconds']:.1f} s; of the processes' time: {shares}")
+    for row in (r for r in mutants if r.planted.escapes):
+        print(
+            f"escapes: {row.planted.name}: {row.planted.escapes}{'; it no longer does' if row.killed_by_family else ''}"
+        )
     for row in rows:
         if not row.as_it_should_be:
             _print_wrong(matrix, row)
@@ -181,7 +189,7 @@ def _print_row(row: Row) -> None:
     if row.planted.kind == "variant":
         verdict = f"ACCUSED by {said}" if row.killed_by else f"unaccused over {row.of} seed(s)"
     elif not row.killed_by:
-        verdict = "SURVIVES"
+        verdict = "escapes, as known" if row.planted.escapes else "SURVIVES"
     else:
         own = "own" if row.killed_by_family else "NOT its own"
         verdict = f"{row.cases:>4} cases  {own}  {said}" + (f"  (stopped after {row.stopped})" if row.stopped else "")
@@ -192,10 +200,14 @@ def _print_wrong(matrix: Matrix, row: Row) -> None:
     """Why a row is not as it should be."""
     p, on = row.planted, f" on {row.of - row.seeds} of {row.of} seeds" if row.of > 1 else ""
     if p.kind == "mutant":
-        print(f"WRONG: mutant {p.name} escapes {' and '.join(p.killed_by)}{on}; killed by {', '.join(row.killed_by) or 'none'}")
+        print(
+            f"WRONG: mutant {p.name} escapes {' and '.join(p.killed_by)}{on}; killed by {', '.join(row.killed_by) or 'none'}"
+        )
     elif row.worst is not None:
         case, worst = row.worst
         origin = matrix.origins[case]
         print(f"WRONG: variant {p.name} is accused{on} by {', '.join(row.killed_by)}")
-        print(f"       worst: {worst.clause} on case {case} ({origin.get('purpose', 'drawn')}), ratio {worst.ratio:.3g}: {worst.message}")
+        print(
+            f"       worst: {worst.clause} on case {case} ({origin.get('purpose', 'drawn')}), ratio {worst.ratio:.3g}: {worst.message}"
+        )
         print(f"       {origin.get('plan', '')}")

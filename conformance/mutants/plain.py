@@ -23,6 +23,8 @@ class PlainLayer(Layer):
     killed_by: Tuple[str, ...] = ()
     #: The only path on which the mutant differs from the plain layer; empty where it differs on all.
     path = ""
+    #: Why the suite does not see the mutant, for as long as it does not.
+    escapes = ""
     #: What a variant declares otherwise than the plain profile.
     declares: Dict[str, Any] = {}
     #: Whether it may end or stall its process, so that it needs one of its own.
@@ -73,6 +75,10 @@ class PlainLayer(Layer):
     def count(self, x: Array) -> int:
         """Elements per channel."""
         return int(x.size // self.config.channels)
+
+    def result_dtype(self, x: Array) -> Any:
+        """The dtype of y."""
+        return x.dtype
 
     def lanes(self, x: Array) -> Array:
         """The values of each channel in a row of their own: shape (C, count)."""
@@ -178,19 +184,19 @@ class PlainLayer(Layer):
         """The forward pass of training, with or without gradients."""
         self.steps += 1
         if x.size == 0:
-            return x.copy()
+            return x.astype(self.result_dtype(x))
         wide = self.values(x)
         mean, var = self.training_statistics(wide)
         y = self.output(wide, mean, self.inv_std(var))
         self.update(wide)
-        return y.astype(x.dtype)
+        return y.astype(self.result_dtype(x))
 
     def infer(self, x: Array) -> Array:
         """The forward pass of inference, with or without gradients."""
         self.inferences += 1
         wide = self.values(x)
         mean, var = self.inference_statistics(wide)
-        return self.output(wide, mean, self.inference_inv_std(var)).astype(x.dtype)
+        return self.output(wide, mean, self.inference_inv_std(var)).astype(self.result_dtype(x))
 
     def training(self, x: Array) -> Array:
         """The forward pass of training alone."""

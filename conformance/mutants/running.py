@@ -261,7 +261,7 @@ class VarianceAboutTheRunningMean(PlainLayer):
 
     def update(self, x: Array) -> None:
         super().update(x)
-        mean, var = self.moments(x)
+        var = self.moments(x)[1]
         spread = np.square(x - self.wide(self.mean)).mean(axis=self.axes, keepdims=True)
         self.var[:] = (self.wide(self.var) + (1 - self.decay()) * (spread - var)).reshape(-1)
 

@@ -177,7 +177,9 @@ class OnePassFit(PlainScaler):
         super().fit(chunks)
         filled = [c.astype(self.work) for c in chunks if c.size]
         count = self.work.type(sum(self.size(c) for c in filled))
-        mean, square = (sum(v.sum(axis=self.axes, keepdims=True) for v in w) / count for w in (filled, map(np.square, filled)))
+        mean, square = (
+            sum(v.sum(axis=self.axes, keepdims=True) for v in w) / count for w in (filled, map(np.square, filled))
+        )
         self.mean, self.var = mean, np.maximum(square - np.square(mean), 0)
 
 
@@ -185,6 +187,7 @@ class FitContinues(PlainScaler):
     """Keeps the rows of an earlier fit."""
 
     family, killed_by, path = "input", FIT, "second fit"
+    escapes = "the second fit of every case is on the data of the first"
     seen: Tuple[Array, ...] = ()
 
     def fit(self, chunks: Sequence[Array]) -> None:

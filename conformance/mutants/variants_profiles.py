@@ -24,16 +24,6 @@ class BiasedRunningVarianceDeclared(PlainLayer):
         return var
 
 
-class SampleVarianceDeclared(PlainLayer):
-    """Normalises by the unbiased variance, and says so."""
-
-    declares = {"normalising_correction": 1}
-
-    def training_statistics(self, x: Array) -> Pair:
-        mean, var = self.moments(x)
-        return mean, self.corrected(var, self.count(x))
-
-
 class CountOneRaises(PlainLayer):
     """Refuses to train on one value per channel, and says so."""
 
@@ -66,18 +56,18 @@ class EmptyBatchRaises(PlainLayer):
 
 
 class DecayStoredInFloat(PlainLayer):
-    """Stores the decay in float32, and says so."""
+    """Stores the decay in float32, and says so; offers no float64."""
 
-    declares = {"decay_dtype": "float32", "momentum_weighs": "old"}
+    declares = {"decay_dtype": "float32", "momentum_weighs": "old", "dtypes": ("float32", "bfloat16", "float16")}
 
     def decay(self) -> Array:
         return self.work.type(np.float32(self.config.decay))
 
 
 class MomentumStoredInFloat(PlainLayer):
-    """Stores the new value's weight in float32, and says so."""
+    """Stores the new value's weight in float32, and says so; offers no float64."""
 
-    declares = {"decay_dtype": "float32", "momentum_weighs": "new"}
+    declares = {"decay_dtype": "float32", "momentum_weighs": "new", "dtypes": ("float32", "bfloat16", "float16")}
 
     def averaged(self, old: Array, new: Array) -> Array:
         momentum = self.work.type(np.float32(1 - self.config.decay))
@@ -174,19 +164,9 @@ class PromotedOutput(PlainLayer):
 
     declares = {"output_dtype": "promoted"}
 
-    def promoted(self, y: Array, x: Array) -> Array:
-        """y, where x is half precision, in the parameters' dtype."""
+    def result_dtype(self, x: Array) -> Any:
         half = self.config.dtype.endswith("16")
-        return y.astype(dtype_of(self.config.parameter_dtype) if half else x.dtype)
-
-    def training(self, x: Array) -> Array:
-        return self.promoted(super().training(x), x)
-
-    def inference(self, x: Array) -> Array:
-        return self.promoted(super().inference(x), x)
-
-    def gradients(self, x: Array, y: Array, dx: Array, dgamma: Array, dbeta: Array) -> Gradients:
-        return super().gradients(x, self.promoted(y, x), dx, dgamma, dbeta)
+        return dtype_of(self.config.parameter_dtype) if half else x.dtype
 
 
 class FlushesInputs(PlainLayer):

@@ -22,7 +22,8 @@ from bnspec.clauses import ASKED, CLAUSES
 from bnspec.cli import main
 from bnspec.conformance.checks import CHECKS
 from bnspec.conformance.mutants.catalogue import MUTANTS, VARIANTS
-from bnspec.conformance.mutants.plain import PlainLayer, PlainScaler
+from bnspec.conformance.mutants.plain import PlainLayer
+from bnspec.conformance.mutants.plain_scaler import PlainScaler
 from bnspec.conformance.vectors_folder import safetensors, schema_text, write_vectors
 from bnspec.conformance.vectors_plan import ABOUT, FLAGS
 from bnspec.conformance.vectors_table import FAMILIES, NOT_IN_A_FILE

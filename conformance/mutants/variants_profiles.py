@@ -239,8 +239,8 @@ class StateCopied(PlainLayer):
     """Keeps copies of all it is given, and shows copies of its state."""
 
     def __init__(self, config: Any, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> None:
-        kept = [None if v is None else v.copy() for v in (gamma, beta)]
-        super().__init__(config, *kept, running_mean.copy(), running_var.copy())
+        gamma, beta = (None if v is None else v.copy() for v in (gamma, beta))
+        super().__init__(config, gamma, beta, running_mean.copy(), running_var.copy())
 
     def state(self) -> State:
         return State(self.mean.copy(), self.var.copy())

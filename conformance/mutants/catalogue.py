@@ -17,13 +17,18 @@ from bnspec.conformance.mutants import (
     epsilon,
     forward,
     gradients,
+    inference,
     layouts,
+    one_pass,
+    parameter_gradients,
     purity,
     running,
     scalers,
     scaling,
     statistics,
+    steps,
     variants_forms,
+    variants_memory,
     variants_profiles,
     variants_scalers,
     variants_sums,
@@ -31,8 +36,6 @@ from bnspec.conformance.mutants import (
 from bnspec.conformance.mutants.plain import PlainLayer
 from bnspec.conformance.mutants.plain_scaler import PlainAdapter, PlainScaler
 from bnspec.errors import UsageError
-
-KINDS = ("mutant", "variant")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,10 +100,14 @@ def _planted(module: Any, kind: str) -> List[Planted]:
 _DEFECTIVE = (
     epsilon,
     statistics,
+    one_pass,
     blocks,
     forward,
+    inference,
     running,
+    steps,
     gradients,
+    parameter_gradients,
     layouts,
     dtypes,
     degenerate,
@@ -109,7 +116,7 @@ _DEFECTIVE = (
     scalers,
     scaling,
 )
-_CORRECT = (variants_sums, variants_forms, variants_profiles, variants_scalers)
+_CORRECT = (variants_sums, variants_forms, variants_profiles, variants_memory, variants_scalers)
 
 MUTANTS = tuple(p for m in _DEFECTIVE for p in _planted(m, "mutant"))
 VARIANTS = tuple(p for m in _CORRECT for p in _planted(m, "variant"))

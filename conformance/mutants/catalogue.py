@@ -15,6 +15,7 @@ from bnspec.conformance.mutants import (
     degenerate,
     dtypes,
     epsilon,
+    escaping,
     forward,
     gradients,
     inference,
@@ -115,6 +116,7 @@ _DEFECTIVE = (
     caches,
     scalers,
     scaling,
+    escaping,
 )
 _CORRECT = (variants_sums, variants_forms, variants_profiles, variants_memory, variants_scalers)
 

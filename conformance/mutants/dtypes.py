@@ -101,13 +101,13 @@ class DoubleUpdatedInFloat(PlainLayer):
         super().store(mean.astype(np.float32), var.astype(np.float32))
 
 
-class DoubleEpsilonInFloat(PlainLayer):
-    """Stores epsilon in float32 beside float64 values, and does not say so."""
+class DoubleRootInFloat(PlainLayer):
+    """Takes the reciprocal root of float64 variances in float32."""
 
-    family, killed_by, path = "epsilon", ("epsilon.as_given", "epsilon.inside_root_in_training"), "float64"
+    family, killed_by, path = "training", ("training.output", "training.output_is_stable"), "float64"
 
-    def epsilon(self) -> Array:
-        return self.work.type(np.float32(self.config.epsilon))
+    def inv_std(self, var: Array) -> Array:
+        return super().inv_std(var).astype(np.float32).astype(self.work)
 
 
 class ResultPromoted(PlainLayer):

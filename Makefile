@@ -14,7 +14,7 @@ FOLDERS := bnspec backends conformance benchmarks reports
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help $(VENV) report repros test oracle lint types specification bounds constraints clean
+.PHONY: help $(VENV) report repros test mutants oracle lint types specification bounds constraints clean
 
 help:  ## this list
 	@echo "usage: make TARGET      (PYTHON=... chooses the interpreter that makes $(VENV), 3.11 or newer)"
@@ -55,6 +55,11 @@ test: $(READY)  ## the suite's own tests, then the conformance checks as pytest 
 
 oracle: $(READY)  ## the oracle against the second oracle at length, and what it costs: prints both
 	@$(BIN)/python -m pytest -q -s -m slow tests/core
+
+mutants: $(READY)  ## the whole kill matrix, then the correct variants over 20 seeds: prints both, an hour on two cores
+	@$(BIN)/bnspec mutants --kind mutant --effort standard; mutants=$$?; \
+	  $(BIN)/bnspec mutants --kind variant --effort quick --seeds 20; variants=$$?; \
+	  exit $$((mutants > variants ? mutants : variants))
 
 lint: $(READY)  ## ruff: rules and format
 	@$(BIN)/ruff check

@@ -72,22 +72,32 @@ VERIFY = Command(
 def _configure_mutants(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--name", action="append", default=[], metavar="GLOB", help="mutants and variants to run (default: all)")
+    add("--kind", choices=("mutant", "variant"), default="", help="only these (default: both)")
     add("--effort", choices=("quick", "standard"), default="quick", help="how many cases (default: quick)")
-    add("--seed", type=seed_number, default=1, help="seed of the cases (default: 1)")
-    add("--jobs", type=positive_number, default=2, help="mutants side by side (default: 2)")
+    add("--seed", type=seed_number, action="append", default=[], help="seed of the cases; repeatable (default: 1)")
+    add("--seeds", type=positive_number, metavar="N", help="the seeds 1 to N")
+    add("--until-killed", action="store_true", help="let a mutant go once a clause of its own has killed it")
+    add("--jobs", type=positive_number, default=2, help="processes side by side (default: 2)")
     add("--json", action="store_true", help="print one JSON document instead of the table")
 
 
 def _mutants(arguments: argparse.Namespace) -> int:
-    from bnspec.conformance.mutants.matrix import print_matrix
+    from bnspec.conformance.mutants.matrix_table import print_matrix
+    from bnspec.errors import UsageError
 
-    return print_matrix(arguments.name, arguments.effort, arguments.seed, arguments.jobs, arguments.json)
+    if arguments.seed and arguments.seeds:
+        raise UsageError(
+            "--seed and --seeds are both given.", "--seeds N stands for the seeds 1 to N.", "give one of them."
+        )
+    seeds = list(range(1, arguments.seeds + 1)) if arguments.seeds else list(dict.fromkeys(arguments.seed)) or [1]
+    a = arguments
+    return print_matrix(a.name, a.kind, a.effort, seeds, a.jobs, a.until_killed, a.json)
 
 
 MUTANTS = Command(
-    help="Run the planted defects and the unusual correct variants through the suite: every mutant must be killed, "
-    "no variant accused.",
-    example="bnspec mutants --name 'epsilon_*'",
+    help="Run the planted defects and the unusual correct variants through the suite. Exit status 1: a mutant is not killed "
+    "by a clause that it is named for, or a variant is accused; with several seeds, on any of them.",
+    example="bnspec mutants --name 'epsilon_*'\n  bnspec mutants --kind variant --seeds 20",
     configure=_configure_mutants,
     run=_mutants,
 )

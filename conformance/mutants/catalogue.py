@@ -8,8 +8,34 @@ import fnmatch
 import re
 from typing import Any, List, Sequence, Tuple
 
-from bnspec.conformance.mutants import forward, gradients, state, variants
-from bnspec.conformance.mutants.plain import PlainAdapter, PlainScaler
+from bnspec.case import Case
+from bnspec.conformance.mutants import (
+    blocks,
+    caches,
+    degenerate,
+    dtypes,
+    epsilon,
+    escaping,
+    forward,
+    gradients,
+    inference,
+    layouts,
+    one_pass,
+    parameter_gradients,
+    purity,
+    running,
+    scalers,
+    scaling,
+    statistics,
+    steps,
+    variants_forms,
+    variants_memory,
+    variants_profiles,
+    variants_scalers,
+    variants_sums,
+)
+from bnspec.conformance.mutants.plain import PlainLayer
+from bnspec.conformance.mutants.plain_scaler import PlainAdapter, PlainScaler
 from bnspec.errors import UsageError
 
 
@@ -22,6 +48,8 @@ class Planted:
         kind: "mutant" (must be killed) or "variant" (must not be accused).
         family: of the clauses that the mutant belongs to.
         killed_by: clauses of which at least one must kill it.
+        escapes: why the suite does not see the mutant; empty where it does.
+        path: the only path on which the mutant is wrong; empty where it is wrong on all.
         statement: what it does, one sentence.
         implementation: the layer or scaler class.
     """
@@ -30,6 +58,8 @@ class Planted:
     kind: str
     family: str
     killed_by: Tuple[str, ...]
+    path: str
+    escapes: str
     statement: str
     implementation: Any
 
@@ -38,31 +68,73 @@ class Planted:
         """Where a worker finds it."""
         return "bnspec.conformance.mutants.planted:" + self.name
 
+    @property
+    def is_scaler(self) -> bool:
+        """Whether it is an input-normalization layer."""
+        return issubclass(self.implementation, PlainScaler)
+
+    def meets(self, case: Case) -> bool:
+        """Whether the case can tell it from the plain one: scalers meet input normalization, layers all else."""
+        return (case.subject == "input_norm") == self.is_scaler
+
     def adapter_class(self) -> type:
-        """The adapter over the implementation."""
-        slot = "scaler_class" if issubclass(self.implementation, PlainScaler) else "layer_class"
-        return type(self.name, (PlainAdapter,), {slot: self.implementation, "__doc__": self.statement})
+        """The adapter over the implementation, with the profile that it declares."""
+        slot = "scaler_class" if self.is_scaler else "layer_class"
+        profile = dataclasses.replace(PlainAdapter.profile, **self.implementation.declares)
+        body = {slot: self.implementation, "profile": profile, "__doc__": self.statement}
+        return type(self.name, (PlainAdapter,), body)
 
 
-def _planted(implementation: Any, kind: str) -> Planted:
-    name = re.sub(r"(?<!^)(?=[A-Z])", "_", implementation.__name__).lower()
-    statement = (implementation.__doc__ or "").strip()
-    return Planted(name, kind, implementation.family, implementation.killed_by, statement, implementation)
+def _planted(module: Any, kind: str) -> List[Planted]:
+    """What a module plants: its public layers and scalers, in the order in which they stand there."""
+    found = []
+    for name, made in vars(module).items():
+        if name.startswith("_") or not isinstance(made, type) or made.__module__ != module.__name__:
+            continue
+        if issubclass(made, (PlainLayer, PlainScaler)):
+            words = re.sub(r"(?<!^)(?=[A-Z])|(?<=[a-z])(?=[0-9])", "_", made.__name__).lower()
+            statement = (made.__doc__ or "").strip()
+            found.append(Planted(words, kind, made.family, made.killed_by, made.path, made.escapes, statement, made))
+    return found
 
 
-MUTANTS = tuple(_planted(c, "mutant") for c in (*forward.MUTANTS, *state.MUTANTS, *gradients.MUTANTS))
-VARIANTS = tuple(_planted(c, "variant") for c in variants.VARIANTS)
+_DEFECTIVE = (
+    epsilon,
+    statistics,
+    one_pass,
+    blocks,
+    forward,
+    inference,
+    running,
+    steps,
+    gradients,
+    parameter_gradients,
+    layouts,
+    dtypes,
+    degenerate,
+    purity,
+    caches,
+    scalers,
+    scaling,
+    escaping,
+)
+_CORRECT = (variants_sums, variants_forms, variants_profiles, variants_memory, variants_scalers)
+
+MUTANTS = tuple(p for m in _DEFECTIVE for p in _planted(m, "mutant"))
+VARIANTS = tuple(p for m in _CORRECT for p in _planted(m, "variant"))
 ALL = MUTANTS + VARIANTS
 
 
-def select(patterns: Sequence[str]) -> List[Planted]:
+def select(patterns: Sequence[str], kind: str = "") -> List[Planted]:
     """Mutants and variants whose names match; all without patterns. Raises UsageError: a pattern without a match."""
+    among = [p for p in ALL if kind in ("", p.kind)]
     chosen: List[Planted] = []
     for pattern in patterns or ["*"]:
-        found = [p for p in ALL if fnmatch.fnmatchcase(p.name, pattern)]
+        found = [p for p in among if fnmatch.fnmatchcase(p.name, pattern)]
         if not found:
-            near = difflib.get_close_matches(pattern, [p.name for p in ALL], 1)
+            near = difflib.get_close_matches(pattern, [p.name for p in among], 1)
             hint = "did you mean %s?" % near[0] if near else "bnspec mutants --json lists them."
-            raise UsageError("no mutant or variant matches %r." % pattern, "their names say what they do.", hint)
+            what = "no %s matches %r." % (kind or "mutant or variant", pattern)
+            raise UsageError(what, "their names say what they do.", hint)
         chosen += [p for p in found if p not in chosen]
     return chosen

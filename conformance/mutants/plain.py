@@ -5,11 +5,11 @@ Written apart from ``bnspec.equations``: the suite must not test a text against 
 
 from __future__ import annotations
 
-from typing import Any, Optional, Sequence, Tuple
+from typing import Any, Dict, Optional, Tuple
 
 import numpy as np
 
-from bnspec.contract import Adapter, Gradients, Layer, LayerConfig, Profile, Scaler, State
+from bnspec.contract import Gradients, Layer, LayerConfig, State
 
 Array = Any
 
@@ -17,10 +17,18 @@ Array = Any
 class PlainLayer(Layer):
     """Batch normalization, two-pass, unbiased running variance; half precision is computed in float32."""
 
-    #: What the mutant or variant is there for.
+    #: What the mutant is there for; empty for a variant.
     family = ""
     #: Clauses of which at least one must kill the mutant; none for a variant.
     killed_by: Tuple[str, ...] = ()
+    #: The only path on which the mutant differs from the plain layer; empty where it differs on all.
+    path = ""
+    #: Why the suite does not see the mutant, for as long as it does not.
+    escapes = ""
+    #: What a variant declares otherwise than the plain profile.
+    declares: Dict[str, Any] = {}
+    #: Whether it may end or stall its process, so that it needs one of its own.
+    isolated = False
 
     def __init__(
         self,
@@ -35,9 +43,10 @@ class PlainLayer(Layer):
         self.mean, self.var = running_mean, running_var
         self.work = np.dtype("float64" if config.dtype == "float64" else "float32")
         self.axes = config.reduce_axes
-        self.calls = 0
+        #: training steps and inference calls so far, the present one included
+        self.steps = self.inferences = 0
 
-    # --- pieces -----------------------------------------------------------------------------------------------------
+    # --- parameters and inputs --------------------------------------------------------------------------------------
 
     def wide(self, channels: Array) -> Array:
         """A (C,) array in the working precision, broadcastable against x."""
@@ -51,18 +60,64 @@ class PlainLayer(Layer):
         """The shift."""
         return self.wide(np.zeros(self.config.channels) if self.raw_beta is None else self.raw_beta)
 
+    def epsilon(self) -> Array:
+        """The term inside the root."""
+        return self.work.type(self.config.epsilon)
+
+    def values(self, array: Array) -> Array:
+        """An input in the working precision."""
+        return array.astype(self.work)
+
+    def cotangent(self, dy: Array) -> Array:
+        """dy in the working precision."""
+        return self.values(dy)
+
     def count(self, x: Array) -> int:
         """Elements per channel."""
         return int(x.size // self.config.channels)
 
+    def result_dtype(self, x: Array) -> Any:
+        """The dtype of y."""
+        return x.dtype
+
+    def lanes(self, x: Array) -> Array:
+        """The values of each channel in a row of their own: shape (C, count)."""
+        return np.moveaxis(x, self.config.channel_axis, 0).reshape(self.config.channels, -1)
+
+    def broad(self, channels: Array) -> Array:
+        """A (C,) array, broadcastable against x, in its own dtype."""
+        return channels.reshape(self.config.channel_shape)
+
+    # --- statistics -------------------------------------------------------------------------------------------------
+
+    def average(self, x: Array) -> Array:
+        """The mean over all axes but the channels'."""
+        return x.mean(axis=self.axes, keepdims=True)
+
     def moments(self, x: Array) -> Tuple[Array, Array]:
         """Mean and population variance."""
-        mean = x.mean(axis=self.axes, keepdims=True)
+        mean = self.average(x)
         return mean, np.square(x - mean).mean(axis=self.axes, keepdims=True)
+
+    def training_statistics(self, x: Array) -> Tuple[Array, Array]:
+        """What normalises in training."""
+        return self.moments(x)
+
+    def backward_statistics(self, x: Array) -> Tuple[Array, Array]:
+        """What the backward pass of training takes for them."""
+        return self.training_statistics(x)
+
+    def inference_statistics(self, x: Array) -> Tuple[Array, Array]:
+        """What normalises in inference."""
+        return self.wide(self.mean), self.wide(self.var)
 
     def inv_std(self, var: Array) -> Array:
         """1 / sqrt(var + epsilon)."""
-        return 1 / np.sqrt(var + self.work.type(self.config.epsilon))
+        return 1 / np.sqrt(var + self.epsilon())
+
+    def backward_inv_std(self, var: Array) -> Array:
+        """The same, in the backward pass of training."""
+        return self.inv_std(var)
 
     def inference_inv_std(self, var: Array) -> Array:
         """The same, in inference."""
@@ -72,43 +127,43 @@ class PlainLayer(Layer):
         """Normalised, scaled, shifted."""
         return (x - mean) * inv_std * self.gamma() + self.beta()
 
-    def training_statistics(self, x: Array) -> Tuple[Array, Array]:
-        """What normalises in training."""
-        return self.moments(x)
+    # --- running averages -------------------------------------------------------------------------------------------
 
-    def inference_statistics(self, x: Array) -> Tuple[Array, Array]:
-        """What normalises in inference."""
-        return self.wide(self.mean), self.wide(self.var)
+    def decay(self) -> Array:
+        """The weight of the old value."""
+        return self.work.type(self.config.decay)
 
-    def new_mean(self, old: Array, mean: Array) -> Array:
-        """The running mean after a step."""
-        decay = self.work.type(self.config.decay)
-        return decay * old + (1 - decay) * mean
-
-    def new_var(self, old: Array, var: Array, count: int) -> Array:
-        """The running variance after a step."""
-        decay = self.work.type(self.config.decay)
-        return decay * old + (1 - decay) * self.corrected(var, count)
+    def averaged(self, old: Array, new: Array) -> Array:
+        """decay * old + (1 - decay) * new."""
+        return self.decay() * old + (1 - self.decay()) * new
 
     def corrected(self, var: Array, count: int) -> Array:
         """The variance that enters the running variance."""
         return var * self.work.type(count / (count - 1)) if count > 1 else var
 
+    def new_mean(self, old: Array, mean: Array, count: int) -> Array:
+        """The running mean after a step."""
+        return self.averaged(old, mean)
+
+    def new_var(self, old: Array, var: Array, count: int) -> Array:
+        """The running variance after a step."""
+        return self.averaged(old, self.corrected(var, count))
+
     def update(self, x: Array) -> None:
-        """Move the running statistics, in place."""
-        mean, var = self.moments(x)
-        self.store(self.new_mean(self.wide(self.mean), mean), self.new_var(self.wide(self.var), var, self.count(x)))
+        """Move the running statistics."""
+        (mean, var), count = self.moments(x), self.count(x)
+        self.store(self.new_mean(self.wide(self.mean), mean, count), self.new_var(self.wide(self.var), var, count))
 
     def store(self, mean: Array, var: Array) -> None:
-        """Write the running statistics."""
+        """Write the running statistics, in place."""
         self.mean[:] = mean.reshape(-1)
         self.var[:] = var.reshape(-1)
 
+    # --- gradients --------------------------------------------------------------------------------------------------
+
     def training_dx(self, dy: Array, zhat: Array, inv_std: Array) -> Array:
         """dx through the statistics."""
-        a = dy.mean(axis=self.axes, keepdims=True)
-        b = (dy * zhat).mean(axis=self.axes, keepdims=True)
-        return self.gamma() * inv_std * (dy - a - zhat * b)
+        return self.gamma() * inv_std * (dy - self.average(dy) - zhat * self.average(dy * zhat))
 
     def inference_dx(self, dy: Array, zhat: Array, inv_std: Array) -> Array:
         """dx with constant statistics."""
@@ -118,130 +173,62 @@ class PlainLayer(Layer):
         """dgamma and dbeta, shape (C,)."""
         return (dy * zhat).sum(axis=self.axes), dy.sum(axis=self.axes)
 
+    def gradients(self, x: Array, y: Array, dx: Array, dgamma: Array, dbeta: Array) -> Gradients:
+        """Results in the dtypes of what they belong to."""
+        parameters = [g.astype(self.mean.dtype) if self.config.affine else None for g in (dgamma, dbeta)]
+        return Gradients(y, dx.astype(x.dtype), *parameters)
+
     # --- the contract -----------------------------------------------------------------------------------------------
 
-    def values(self, array: Array) -> Array:
-        """An input in the working precision."""
-        return array.astype(self.work)
-
-    def training(self, x: Array) -> Array:
-        """The training forward pass."""
-        self.calls += 1
+    def forward(self, x: Array) -> Array:
+        """The forward pass of training, with or without gradients."""
+        self.steps += 1
         if x.size == 0:
-            return x.copy()
+            return x.astype(self.result_dtype(x))
         wide = self.values(x)
         mean, var = self.training_statistics(wide)
         y = self.output(wide, mean, self.inv_std(var))
         self.update(wide)
-        return y.astype(x.dtype)
+        return y.astype(self.result_dtype(x))
 
-    def inference(self, x: Array) -> Array:
-        """The inference forward pass."""
-        self.calls += 1
+    def infer(self, x: Array) -> Array:
+        """The forward pass of inference, with or without gradients."""
+        self.inferences += 1
         wide = self.values(x)
         mean, var = self.inference_statistics(wide)
-        return self.output(wide, mean, self.inference_inv_std(var)).astype(x.dtype)
+        return self.output(wide, mean, self.inference_inv_std(var)).astype(self.result_dtype(x))
+
+    def training(self, x: Array) -> Array:
+        """The forward pass of training alone."""
+        return self.forward(x)
+
+    def inference(self, x: Array) -> Array:
+        """The forward pass of inference alone."""
+        return self.infer(x)
 
     def training_gradients(self, x: Array, dy: Array) -> Gradients:
         """Forward and backward in training."""
-        y = self.training(x)
+        y = self.forward(x)
         if x.size == 0:
             zero = np.zeros(self.config.channels, self.mean.dtype)
-            return self.gradients(x, y, x.copy(), zero, zero)
-        wide, cotangent = self.values(x), self.values(dy)
-        mean, var = self.training_statistics(wide)
-        inv_std = self.inv_std(var)
+            return self.gradients(x, y, x.copy(), zero, zero.copy())
+        wide, cotangent = self.values(x), self.cotangent(dy)
+        mean, var = self.backward_statistics(wide)
+        inv_std = self.backward_inv_std(var)
         zhat = (wide - mean) * inv_std
         dx = self.training_dx(cotangent, zhat, inv_std)
         return self.gradients(x, y, dx, *self.parameter_gradients(cotangent, zhat, inv_std))
 
     def inference_gradients(self, x: Array, dy: Array) -> Gradients:
         """Forward and backward in inference."""
-        y = self.inference(x)
-        wide, cotangent = self.values(x), self.values(dy)
+        y = self.infer(x)
+        wide, cotangent = self.values(x), self.cotangent(dy)
         mean, var = self.inference_statistics(wide)
         inv_std = self.inference_inv_std(var)
         zhat = (wide - mean) * inv_std
         dx = self.inference_dx(cotangent, zhat, inv_std)
         return self.gradients(x, y, dx, *self.parameter_gradients(cotangent, zhat, inv_std))
 
-    def gradients(self, x: Array, y: Array, dx: Array, dgamma: Array, dbeta: Array) -> Gradients:
-        """Results in the dtypes of what they belong to."""
-        parameters = [g.astype(self.mean.dtype) if self.config.affine else None for g in (dgamma, dbeta)]
-        return Gradients(y, dx.astype(x.dtype), *parameters)
-
     def state(self) -> State:
         """The running statistics."""
         return State(self.mean, self.var)
-
-
-class PlainScaler(Scaler):
-    """Input normalization: moments of each chunk, merged; a feature of noise is divided by 1."""
-
-    family = ""
-    killed_by: Tuple[str, ...] = ()
-
-    def __init__(self, config: LayerConfig) -> None:
-        self.config, self.axes = config, config.reduce_axes
-        self.work = np.dtype("float64" if config.dtype == "float64" else "float32")
-
-    def fit(self, chunks: Sequence[Array]) -> None:
-        """Learn the statistics of all chunks."""
-        count, mean, squares = (
-            0,
-            np.zeros(self.config.channel_shape, self.work),
-            np.zeros(self.config.channel_shape, self.work),
-        )
-        for chunk in (c.astype(self.work) for c in chunks if c.size):
-            count, mean, squares = self.merged(count, mean, squares, chunk)
-        self.count, self.mean, self.var = count, mean, squares / self.work.type(count)
-
-    def merged(self, count: int, mean: Array, squares: Array, chunk: Array) -> Tuple[int, Array, Array]:
-        """Count, mean and squared deviations with one more chunk."""
-        n = int(chunk.size // self.config.channels)
-        own = chunk.mean(axis=self.axes, keepdims=True)
-        delta, total = own - mean, count + n
-        spread = np.square(chunk - own).sum(axis=self.axes, keepdims=True)
-        return total, mean + delta * (n / total), squares + spread + np.square(delta) * (count * n / total)
-
-    def scale(self) -> Array:
-        """What divides."""
-        reach = self.count * np.finfo(self.work).eps
-        noise = reach * self.var + np.square(reach * self.mean)
-        return np.where(self.var <= noise, self.work.type(1), np.sqrt(self.var))
-
-    def transform(self, x: Array) -> Array:
-        """(x - mean) / std."""
-        return ((x.astype(self.work) - self.mean) / self.scale()).astype(x.dtype)
-
-    def inverse(self, y: Array) -> Array:
-        """y * std + mean."""
-        return (y.astype(self.work) * self.scale() + self.mean).astype(y.dtype)
-
-    def statistics(self) -> State:
-        """The fitted statistics."""
-        return State(self.mean.reshape(-1), self.var.reshape(-1))
-
-
-class PlainAdapter(Adapter):
-    """The plain layer as a backend; a mutant or variant puts its own classes in."""
-
-    framework = "numpy"
-    profile = Profile(
-        running_correction=1,
-        momentum_weighs="none",
-        empty_batch="keeps_state",
-        dtypes=("float64", "float32", "bfloat16", "float16"),
-        half_parameters=("float32", "input"),
-        input_normalization=True,
-    )
-    layer_class: type = PlainLayer
-    scaler_class: type = PlainScaler
-
-    def layer(self, config: LayerConfig, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> Layer:
-        """A layer of the class under test."""
-        return self.layer_class(config, gamma, beta, running_mean, running_var)
-
-    def scaler(self, config: LayerConfig) -> Scaler:
-        """A scaler of the class under test."""
-        return self.scaler_class(config)

@@ -1,59 +1,72 @@
-"""The suite against planted defects and against unusual correct code. In this process: workers are tested elsewhere."""
+"""The suite against planted defects and against unusual correct code. In this process: workers are tested elsewhere.
+
+Each mutant meets the quick cases until a clause of its own kills it; each variant meets a third of them. ``make mutants`` runs
+the whole matrix.
+"""
 
 from __future__ import annotations
 
 import functools
+import json
+from collections.abc import Mapping
 
 import pytest
 
-from bnspec.backends.execution import run_case
-from bnspec.case import Case
 from bnspec.clauses import ASKED
+from bnspec.cli import main
+from bnspec.conformance.catalogue import catalogue
 from bnspec.conformance.checks import CHECKS
 from bnspec.conformance.effort import cases_of
-from bnspec.conformance.judge import COMPLETES, Court
-from bnspec.conformance.mutants.catalogue import ALL, MUTANTS, VARIANTS, Planted
-from bnspec.oracle import Oracle
+from bnspec.conformance.judge import COMPLETES
+from bnspec.conformance.mutants.catalogue import ALL, MUTANTS, VARIANTS, Planted, select
+from bnspec.conformance.mutants.matrix import Accusation, Matrix, fingerprint, hear
+from bnspec.conformance.mutants.matrix_table import Row, kills_by_clause, row_of
+from bnspec.observation import Observation, StepResult
 
-#: In a worker, NumPy's warnings about NaN and infinity go to a log; here they would end a test.
-pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
+#: What ends or stalls its process has no place here; the command's own test meets it.
+HEARD = [p for p in ALL if not p.implementation.isolated]
+#: Values per channel beyond which the variants that loop over values in Python take seconds.
+FEW = 500
+#: Each variant meets one case in so many, and each case one variant in so many.
+SHARE = 3
 
 
 @functools.cache
-def quick_cases() -> tuple[Case, ...]:
-    """The cases of a quick run."""
-    return tuple(cases_of("quick", 1))
+def accusers() -> Mapping[str, set[str]]:
+    """By name the clauses of level MUST and SHOULD that accuse it, each mutant until one of its own does."""
+    found: dict[str, set[str]] = {p.name: set() for p in HEARD}
+    waiting = {p.name: p for p in HEARD}
+    turn = {p.name: k for k, p in enumerate(VARIANTS)}
+    for number, case in enumerate(cases_of("quick", 1)):
+        mutants = [p.name for p in waiting.values() if p.kind == "mutant" and p.meets(case)]
+        variants = [p.name for p in VARIANTS if p.meets(case) and (number + turn[p.name]) % SHARE == 0]
+        names = mutants + (variants if case.count <= FEW else [])
+        accused, _ = hear(*case.header(), names)
+        for name, accusations in accused.items():
+            found[name] |= {a.clause for a in accusations if ASKED[a.clause].level != "MAY"}
+            if waiting[name].kind == "mutant" and found[name].intersection(waiting[name].killed_by):
+                del waiting[name]
+    return found
 
 
-@functools.cache
-def oracle_of(case: Case) -> Oracle:
-    """Shared by all mutants."""
-    return Oracle(case)
-
-
-def try_on(planted: Planted, until: frozenset[str] = frozenset()) -> set[str]:
-    """The clauses that accuse it; stops as soon as one of ``until`` does."""
-    adapter = planted.adapter_class()("cpu")
-    court = Court(list(ASKED), adapter.profile)
-    accusing: set[str] = set()
-    for case in quick_cases():
-        verdicts = court.hear(case, run_case(adapter, *case.header()), oracle_of(case))
-        accusing |= {c for c, j in verdicts.items() if j is not None and not j.holds and ASKED[c].level != "MAY"}
-        if accusing & until:
-            break
-    return accusing
-
-
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: m.name)
+@pytest.mark.parametrize(
+    "mutant",
+    [
+        pytest.param(m, marks=[pytest.mark.xfail(reason=m.escapes, strict=True)] if m.escapes else [])
+        for m in MUTANTS
+        if m in HEARD
+    ],
+    ids=lambda m: m.name,
+)
 def test_the_mutant_is_killed_by_a_clause_it_is_named_for(mutant: Planted) -> None:
-    """Quick effort kills every planted defect, and for the right reason."""
-    assert try_on(mutant, frozenset(mutant.killed_by)) & set(mutant.killed_by)
+    """Quick effort kills every planted defect, and for the right reason; what escapes is known, with why."""
+    assert accusers()[mutant.name] & set(mutant.killed_by)
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=lambda v: v.name)
 def test_the_correct_variant_is_not_accused(variant: Planted) -> None:
-    """Whatever the summation order, the form or the accumulator: no clause deviates."""
-    assert not try_on(variant)
+    """Whatever the summation order, the form, the accumulator or the memory: no clause deviates."""
+    assert not accusers()[variant.name]
 
 
 def test_every_clause_that_backends_are_asked_has_exactly_one_check() -> None:
@@ -66,4 +79,79 @@ def test_planted_names_are_distinct_and_name_real_clauses() -> None:
     names = [p.name for p in ALL]
     assert len(set(names)) == len(names)
     assert not {c for p in ALL for c in p.killed_by} - set(ASKED)
-    assert all(m.killed_by for m in MUTANTS)
+    assert all(m.killed_by and m.family and m.statement.endswith(".") for m in MUTANTS)
+    assert not any(v.killed_by or v.family or v.escapes for v in VARIANTS)
+
+
+def test_equal_observations_have_one_fingerprint_and_others_another() -> None:
+    """What is judged once for many must be the same in every bit that a check can see."""
+    case = catalogue()[0]
+    y = case.arrays["x"].copy()
+    plain = Observation("ok", steps=(StepResult("ok", outputs={"y": y}),), seconds=1.0)
+    again = Observation("ok", steps=(StepResult("ok", outputs={"y": y.copy()}),), seconds=2.0)
+    other = [
+        StepResult("ok", outputs={"y": -y}),
+        StepResult("ok", outputs={"y": y.reshape(-1)}),
+        StepResult("ok", outputs={"x": y}),
+        StepResult("ok", after={"y": y}),
+        StepResult("ok", outputs={"y": y}, written=("x",)),
+        StepResult("error", outputs={"y": y}),
+    ]
+    prints = {fingerprint(plain), *(fingerprint(Observation("ok", steps=(s,))) for s in other)}
+    assert fingerprint(plain) == fingerprint(again)
+    assert len(prints) == 1 + len(other)
+
+
+def table(*accused: tuple[str, tuple[str, ...]]) -> list[Row]:
+    """The rows of a matrix of one case, in which these names are accused by these clauses."""
+    planted = [p for name, _ in accused for p in select([name])]
+    found = {name: [Accusation(c, 2.0, "") for c in clauses] for name, clauses in accused}
+    matrix = Matrix(planted, {1: ["case"]}, {"case": {}}, {"case": {n: a for n, a in found.items() if a}})
+    return [row_of(matrix, p) for p in planted]
+
+
+def test_a_mutant_must_be_killed_by_its_own_and_a_variant_by_none() -> None:
+    """Killed for another reason is not as it should be; a clause of level MAY kills nothing."""
+    own, other, survivor, variant, accused = table(
+        ("epsilon_outside_root", ("epsilon.inside_root_in_training",)),
+        ("epsilon_as_floor", ("training.output",)),
+        ("epsilon_twice", ("gradient.forward_agrees",)),
+        ("unchanged", ("gradient.forward_agrees",)),
+        ("folded", ("training.output",)),
+    )
+    assert [r.as_it_should_be for r in (own, other, survivor, variant, accused)] == [True, False, False, True, False]
+    assert not survivor.killed_by
+    assert accused.worst == ("case", Accusation("training.output", 2.0, ""))
+
+
+def test_a_unique_kill_is_one_that_no_other_clause_makes() -> None:
+    """Clauses that kill nothing are counted too: they are not to be trusted."""
+    rows = table(
+        ("epsilon_twice", ("training.output", "epsilon.inside_root_in_training")),
+        ("epsilon_as_floor", ("training.output",)),
+    )
+    clauses = {c["clause"]: c for c in kills_by_clause(rows)}
+    assert clauses["training.output"] == {
+        "clause": "training.output", "level": "MUST", "kills": 2, "unique_kills": ["epsilon_as_floor"],
+    }  # fmt: skip
+    assert clauses["running.mean"]["kills"] == 0
+
+
+def test_the_command_prints_one_document(capsys: pytest.CaptureFixture[str]) -> None:
+    """Through processes and, for what may end its own, a worker; exit status 0 as all are as they should be."""
+    asked = ["mutants", "--name", "sample_variance_fitted", "--name", "scaler_by_rows", "--until-killed", "--json"]
+    assert main(asked) == 0
+    said = json.loads(capsys.readouterr().out)
+    mutant, variant = said["mutants"]
+    assert mutant["killed"]
+    assert mutant["killed_by_family"]
+    assert mutant["stopped_after"] >= mutant["cases_to_first_kill"] > 0
+    assert (variant["kind"], variant["killed_by"]) == ("variant", [])
+    assert said["budget"]["cases"] > 100
+    assert "input.fit" not in said["mistrusted"]
+
+
+def test_seeds_are_given_in_one_way(capsys: pytest.CaptureFixture[str]) -> None:
+    """--seed and --seeds together would leave open which are meant."""
+    assert main(["mutants", "--seed", "1", "--seeds", "2"]) == 2
+    assert "Mend:" in capsys.readouterr().err

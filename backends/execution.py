@@ -83,6 +83,7 @@ class Live:
         self.tensors = Tensors(adapter, arrays)
         self.scaling = case.subject == "input_norm"
         self.other: Any = None
+        self.earlier: List[Tuple[str, Any, bytes]] = []  # the results of the call before: the next may not change them
         self.parameters = dict(parameters or {n: n for n in PARAMETERS if n in arrays})
         if self.scaling:
             self.subject: Any = adapter.scaler(case.config)
@@ -108,10 +109,13 @@ class Live:
             used = {*step.inputs, *self.parameters.values()}
             watched = {n: self.tensors[n] for n in self.pure if n in used}
             snapshots = {n: self.bits(t) for n, t in watched.items()}
-            outputs = {n: self.numpy(n, t) for n, t in self.call(step).items()}
+            results = self.call(step)
+            outputs = {n: self.numpy(n, t) for n, t in results.items()}
             written = tuple(n for n, bits in snapshots.items() if self.bits(self.tensors[n]) != bits)
+            written += tuple("the earlier " + n for n, t, bits in self.earlier if self.bits(t) != bits)
             aliases = self.aliases(outputs, watched)
             outputs = {n: np.array(a, order="C", copy=True) for n, a in outputs.items()}
+            self.earlier = [(n, t, self.bits(t)) for n, t in results.items()]
             after = {} if self.scaling else self.state()
         except Declined as reason:
             return StepResult("declined", reason.what, before=before)

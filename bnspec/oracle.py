@@ -57,17 +57,18 @@ class Oracle:
         return self._overridden[overrides]
 
     @np.errstate(all="ignore")  # non-finite cases are cases too, and quad arithmetic raises "invalid" where nothing is
-    def expect(self, step: Step, before: State, profile: Profile) -> dict[str, Expected]:
+    def expect(self, step: Step, before: State, profile: Profile, fit: Step | None = None) -> dict[str, Expected]:
         """What the step must give, by output name: y, dx, dgamma, dbeta, running_mean, running_var; for ``fit`` mean and var.
 
         ``before`` is the state that the step met (observed: errors of earlier steps are not counted twice). Outputs that are
-        undefined (an empty batch, a corrected variance of one value) are left out.
+        undefined (an empty batch, a corrected variance of one value) are left out. ``fit``: of ``transform`` and ``inverse`` the
+        fit before them; None: the first of the case.
         """
         answers = self.judged(profile)
         if step.call == "fit":
             return answers.fit(step)
         if step.call in ("transform", "inverse"):
-            return answers.scaled(step, before, profile.input_epsilon)
+            return answers.scaled(step, before, profile.input_epsilon, fit)
         if self.case.arrays[step.inputs[0]].size == 0:
             return {}
         if "_masked" in step.call:
@@ -77,6 +78,8 @@ class Oracle:
             return {**answers.second_order(step, before), **moved}
         if step.call.startswith("training"):
             given = {**answers.training(step.inputs), **answers.running(step.inputs[0], before, profile)}
+            if profile.normalising_correction:  # the definition has 0: of what another divisor gives, nothing is said
+                given = {n: given[n] for n in ("dbeta", *RUNNING) if n in given}
         else:
             given = answers.inference(step.inputs, before)
         if step.call.endswith("_tangent"):
@@ -169,6 +172,13 @@ def effective_epsilon(epsilon: float, profile: Profile) -> float:
     return max(stored, profile.epsilon_minimum)
 
 
+def effective_decay(decay: float, profile: Profile) -> float:
+    """The decay as the backend computes with it: its own number, stored in the declared dtype, is the decay or 1 - decay."""
+    if profile.decay_dtype == "float64":
+        return decay
+    return 1.0 - float(np.float32(1.0 - decay)) if profile.momentum_weighs == "new" else float(np.float32(decay))
+
+
 class _Judged:
     """The oracle's answers with bounds, for the precisions of each tier and an epsilon."""
 
@@ -234,7 +244,7 @@ class _Judged:
     def running(self, x: str, before: State, profile: Profile) -> dict[str, Expected]:
         """The state after one training step from ``before``; running_var is left out where count <= correction."""
         batch, config = self.oracle.batch(x, self.epsilon), self.case.config
-        correction, decay = profile.running_correction, config.decay
+        correction, decay = profile.running_correction, effective_decay(config.decay, profile)
         if batch.count == 1 and profile.count_one == "biased":
             correction = 0
         old_mean, old_var = (double(before[n]).reshape(config.channel_shape) for n in RUNNING)
@@ -354,18 +364,18 @@ class _Judged:
             "var": Expected(var.value.reshape(-1), {t: e.var.reshape(-1) for t, e in errors.items()}),
         }
 
-    def is_constant(self) -> np.ndarray:
+    def is_constant(self, fit: Step | None) -> np.ndarray:
         """Features whose variance in the training set is no more than its rounding error: any scale is right for them."""
-        fit = next(s for s in self.case.steps if s.call == "fit")
+        fit = fit or next(s for s in self.case.steps if s.call == "fit")
         whole = self.training_set(fit.inputs)
         noise = bounds.statistics_error(whole, self.units["permissive"], "permissive").var
         return np.asarray(whole.var64 <= noise)
 
-    def scaled(self, step: Step, fitted: State, epsilon: float) -> dict[str, Expected]:
+    def scaled(self, step: Step, fitted: State, epsilon: float, fit: Step | None) -> dict[str, Expected]:
         """The transform or its inverse with the fitted statistics (observed); of constant features nothing is said."""
         config = self.case.config
         mean, var = broadcast(fitted["mean"], config), broadcast(fitted["var"], config)
-        constant = self.is_constant() | (double(var) <= 0.0)
+        constant = self.is_constant(fit) | (double(var) <= 0.0)
         safe = np.where(constant, quad(1.0), var)
         scale: Quad = np.sqrt(safe + quad(epsilon))
         given, forward = self.case.arrays[step.inputs[0]], step.call == "transform"
@@ -376,8 +386,10 @@ class _Judged:
         )
         sizes = tuple(np.abs(double(a)) for a in (given, mean, scale, value))
         error = bounds.transform_error if forward else bounds.inverse_error
-        per_tier = {t: np.where(constant, math.nan, error(sizes, units)) for t, units in self.units.items()}
+        # the inverse of 0 is the mean, whatever the scale
+        unsaid = constant if forward else constant & (double(given) != 0.0)
+        per_tier = {t: np.where(unsaid, math.nan, error(sizes, units)) for t, units in self.units.items()}
         return {"y" if forward else "x": Expected(value, per_tier)}
 
 
-__all__ = ["RUNNING", "TIERS", "Answers", "Expected", "Oracle", "effective_epsilon"]
+__all__ = ["RUNNING", "TIERS", "Answers", "Expected", "Oracle", "effective_decay", "effective_epsilon"]

@@ -43,7 +43,8 @@ class Plan:
         cotangent: kind of dy.
         layout, dy_layout: memory layouts.
         epsilon, decay: of the layer.
-        gamma: "distinct" (with a negative), "zeros" (some zero), "ones", "scales" (from 2^-10 to 2^10).
+        gamma: "distinct" (with a negative), "zeros" (some zero), "ones", "scales" (from 2^-10 to 2^10), "fine" (values that
+            need all the digits of their dtype).
         state: "distinct", "initial" (0, 1), "like_epsilon" (variances of the size of epsilon), "extreme" (1e-9 to 1e5),
             "like_x" (the running mean lies near x), "negative" (variances of -1/2, as a damaged snapshot has them),
             "beyond_half" (variances that half precision cannot hold), "poisoned" (a mean of NaN and an infinite variance).
@@ -162,6 +163,7 @@ def parameters(plan: Plan, config: LayerConfig, rng: np.random.RandomState) -> d
             "distinct": np.where(c % 3 == 1, -1.0, 1.0) * (0.5 + 0.375 * ((c * 5) % 11)),
             "zeros": np.where(c % 2 == 0, 0.0, -1.5),
             "ones": np.ones(config.channels),
+            "fine": np.where(c % 3 == 1, -1.0, 1.0) * (1.0 + c % 7) / 3.0,
             "scales": np.where(c % 3 == 1, -1.0, 1.0) * np.ldexp(1.0, (c * 7) % 21 - 10),
         }
         arrays["gamma"] = gammas[plan.gamma].astype(dtype)
@@ -205,9 +207,9 @@ class ScalingPlan:
 
 
 def input_norm_case(plan: ScalingPlan) -> Case:
-    """Fit on the chunks, transform the training set and unseen data, invert, transform once more.
+    """Fit on the chunks, transform the training set and unseen data, invert twice, transform once more.
 
-    Then fit again, on the whole: over what was learnt, which must be forgotten, and anew.
+    Then fit again, on other data and on the whole: over what was learnt, which must be forgotten, and anew.
     """
     form = plan.form
     rank, axis = len(form.shape), form.channel_axis
@@ -218,12 +220,16 @@ def input_norm_case(plan: ScalingPlan) -> Case:
     ends = np.cumsum((0, *plan.chunks)) if plan.chunks else np.array([0, form.shape[0]])
     chunks = {f"chunk{i}": whole[a:b].copy() for i, (a, b) in enumerate(itertools.pairwise(ends))}
     arrays = {"x": whole, "unseen": unseen, "normal": rng.standard_normal(unseen.shape).astype(whole.dtype), **chunks}
+    arrays["origin"] = np.zeros_like(arrays["normal"])
     steps = (
         Step("fit", tuple(chunks), fresh=True),
         Step("transform", ("x",)),
         Step("transform", ("unseen",)),
         Step("inverse", ("normal",)),
+        Step("inverse", ("origin",)),
         Step("transform", ("x",)),
+        Step("fit", ("unseen",)),
+        Step("transform", ("unseen",)),
         Step("fit", ("x",)),
         Step("fit", ("x",), fresh=True),
     )

@@ -138,6 +138,17 @@ def batch_norm_plans() -> Iterator[tuple[str, Plan]]:
         yield "spatial extents around blocks", Plan(Form(shape, 1), "wide", cotangent="ramp", seed=72, short=True)
     for shape in REAL:
         yield "a layer of a real network", Plan(Form(shape, 1), "wide", "ordinary", seed=77, short=True)
+    yield "a count that float16 cannot hold", Plan(_half(Form((2049, 2), 1), "float16"), "wide", seed=78, short=True)
+    yield "more values than 16 bits count, in float64", Plan(_double(Form((65537, 1), 1)), "wide", seed=79, short=True)
+    for form in (Form((3, 4), 0), Form((3, 4, 5, 2), 0)):
+        yield "channels before the batch", Plan(form, "wide", epsilon=2.0**-4, cotangent="ramp", seed=23)
+    for form in (Form((6, 1), 1), Form((4, 1, 5, 2), 1)):
+        yield "one channel", Plan(form, "wide", decay=0.9, seed=24)
+    yield (
+        "constants that no float32 holds",
+        Plan(_double(IMAGE), "narrow", epsilon=1e-3, decay=0.9, gamma="fine", seed=25),
+    )
+    yield "constants that no half precision holds", Plan(IMAGE, "wide", epsilon=1e-3, decay=0.9, gamma="fine", seed=26)
     yield "more values than 16 bits count", Plan(Form((65537, 1), 1), "wide", cotangent="ramp", seed=75, short=True)
     yield "more channels than 16 bits count", Plan(Form((2, 65537), 1), "wide", seed=76, short=True)
     yield "many values", Plan(Form((7, 3, 41, 17), 1), "mean_1e4", state="like_x", seed=73)
@@ -156,7 +167,7 @@ def batch_norm_plans() -> Iterator[tuple[str, Plan]]:
     for form in (TINY, IMAGE, IMAGE_LAST):
         yield "parameters and state that are views", Plan(form, "wide", parameter_layout="stepped", seed=94)
         yield "poisoned statistics in some channels", Plan(form, "wide", state="poisoned", seed=95)
-    for kind in ("normalised", "large", "zeros"):
+    for kind in ("normalised", "large", "zeros", "nan"):
         yield f"a cotangent that is {kind}", Plan(IMAGE, "wide", cotangent=kind, gamma="scales", seed=96)
         yield f"a cotangent that is {kind}, channels last", Plan(IMAGE_LAST, "wide", cotangent=kind, seed=96)
     yield "no epsilon", Plan(IMAGE, "wide", epsilon=0.0, seed=97)
@@ -202,6 +213,10 @@ def scaling_plans() -> Iterator[tuple[str, ScalingPlan]]:
     form = Form((16, 3), 1, affine=False)
     yield "one chunk", ScalingPlan(form, "wide", "ordinary", (16,), 101)
     yield "unequal chunks", ScalingPlan(form, "wide", "ordinary", (3, 1, 7, 5), 102)
+    yield "more chunks than a hand counts", ScalingPlan(form, "wide", "ordinary", (3, 1, 2, 1, 2, 3, 1, 3), 112)
+    for dtype in ("float16", "bfloat16"):
+        half = dataclasses.replace(form, dtype=dtype)
+        yield f"in {dtype}", ScalingPlan(half, "wide", "ordinary", (5, 11), 113)
     yield "chunks with other means", ScalingPlan(form, "sorted", "wide", (8, 5, 3), 103)
     yield "a chunk without rows", ScalingPlan(form, "ordinary", "wide", (7, 0, 9), 104)
     yield "large means", ScalingPlan(form, "mean_1e4", "mean_1e2", (5, 11), 105)

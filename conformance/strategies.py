@@ -20,6 +20,7 @@ from bnspec.conformance.building import Form, Plan, ScalingPlan, batch_norm_case
 from bnspec.conformance.layouts import LAYOUTS
 from bnspec.conformance.programs import derivative_case, long_case, masked_case, relation_case
 from bnspec.conformance.values import COTANGENTS, INPUT_TYPES
+from bnspec.profiles import HALVES
 
 T = TypeVar("T")
 
@@ -49,7 +50,7 @@ def forms(draw: st.DrawFn) -> Form:
         taken.add(spatial[-1])
     while batch * channels * _product(spatial) > ELEMENTS and spatial:
         spatial[spatial.index(max(spatial))] = 1
-    axis = draw(st.sampled_from((1, -1, 1, -1, 2)))
+    axis = draw(st.sampled_from((1, -1, 1, -1, 2, 0)))
     axis = rank - 1 if axis == -1 else min(axis, rank - 1)
     shape = [batch, *spatial]
     shape.insert(axis, channels)
@@ -87,7 +88,7 @@ def plans(draw: st.DrawFn, settings: st.SearchStrategy[Setting]) -> Plan:
         dy_layout=draw(st.sampled_from(LAYOUTS[:-1])),
         epsilon=setting.epsilon,
         decay=setting.decay,
-        gamma=draw(st.sampled_from(("distinct", "distinct", "zeros", "ones", "scales"))),
+        gamma=draw(st.sampled_from(("distinct", "fine", "zeros", "ones", "scales"))),
         state=draw(st.sampled_from(("distinct", "like_epsilon", "extreme", "like_x", "initial", "poisoned"))),
         parameter_layout=draw(st.sampled_from(("packed", "packed", "stepped"))),
         seed=draw(SEEDS),
@@ -98,13 +99,14 @@ def plans(draw: st.DrawFn, settings: st.SearchStrategy[Setting]) -> Plan:
 def scaling_plans(draw: st.DrawFn) -> ScalingPlan:
     """A training set, its chunking (empty chunks included) and data met later."""
     features = draw(st.sampled_from((3, 2, 5, 1, 4)))
-    chunks = tuple(draw(st.lists(st.sampled_from((3, 1, 7, 0, 2, 16)), min_size=1, max_size=5)))
+    chunks = tuple(draw(st.lists(st.sampled_from((3, 1, 7, 0, 2, 16)), min_size=1, max_size=9)))
     if sum(chunks) < 2:
         chunks = (*chunks, 2)
-    dtype = draw(st.sampled_from(("float32", "float32", "float64")))
+    dtype = draw(st.sampled_from(("float32", "float32", "float64", "float32", "float16", "bfloat16")))
     inner = draw(st.sampled_from(((features,), (features,), (4, 6, features), (features, 6, 4))))
     axis = 1 if inner[0] == features else len(inner)
-    form = Form((sum(chunks), *inner), axis, dtype, dtype, affine=False)
+    parameter = "float32" if dtype in HALVES else dtype
+    form = Form((sum(chunks), *inner), axis, dtype, parameter, affine=False)
     kinds = [t for t in X_TYPES if t not in ("nan", "infinite", "subnormal")]
     return ScalingPlan(form, draw(st.sampled_from(kinds)), draw(st.sampled_from(ORDINARY)), chunks, draw(SEEDS))
 

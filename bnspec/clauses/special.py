@@ -71,4 +71,12 @@ CLAUSES = (
         (),
         ("tensorflow/tensorflow#38644", "tensorflow/tensorflow#14353"),
     ),
+    Clause(
+        "special.cotangent_nan_is_not_hidden",
+        "SHOULD",
+        "A NaN in dy shows in dbeta and dgamma of its channel, and in dx at its place at least.",
+        "dy_i = NaN   =>   dbeta = NaN,   dgamma = NaN,   dx_i = NaN",
+        "A gradient that swallows NaN trains on, and the loss that has diverged is not stopped.",
+        f"{IEEE}, 6.2",
+    ),
 )

@@ -70,4 +70,12 @@ CLAUSES = (
         "PyTorch, nn.BatchNorm1d: reset_running_stats",
         ("initial_mean", "initial_var"),
     ),
+    Clause(
+        "state.starts_as_given",
+        "MUST",
+        "A layer that is built from running statistics starts with them.",
+        "state() before the first call = the statistics given   in value",
+        "Statistics that are taken for a hint, or replaced by the defaults, make every restored model a new one.",
+        CONTRACT,
+    ),
 )

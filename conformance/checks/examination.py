@@ -85,6 +85,8 @@ class Examination:
             before = self.fitted(i)
         if step.refused or not step.inputs or step.call == "learn" or (step.call != "fit" and not before):
             return {}
+        if any(a.shape != (self.case.config.channels,) for n, a in before.items() if n.startswith("running_")):
+            return {}  # the state has another shape: that is where it is said
         first = self.step(self.case.built_at(i))
         if first.option("initial") and before["running_mean"].dtype.name != self.case.config.parameter_dtype:
             return {}  # the framework's own statistics have a precision of their own, which the bounds do not know
@@ -94,7 +96,8 @@ class Examination:
             if self.profile.frozen_gradients == "constants":
                 step = dataclasses.replace(step, call=step.call.replace("training", "inference"))
         started = time.thread_time()
-        answers = self.seen(i).expect(step, before, self.profile)
+        fit = self.fit_before(i) if self.case.subject == "input_norm" else None
+        answers = self.seen(i).expect(step, before, self.profile, None if fit is None else self.step(fit))
         self.oracle_seconds += time.thread_time() - started
         if self.frozen(i):  # whether a frozen layer's own parameters still have gradients is the framework's affair
             answers = {n: a for n, a in answers.items() if n not in ("dgamma", "dbeta", "by_gamma")}
@@ -102,10 +105,12 @@ class Examination:
 
     def fitted(self, i: int) -> Mapping[str, np.ndarray]:
         """The statistics of the last fit before step i, as observed; empty when there is none."""
-        for j in range(i - 1, -1, -1):
-            if self.step(j).call == "fit":
-                return self.result(j).outputs
-        return {}
+        fit = self.fit_before(i)
+        return {} if fit is None else self.result(fit).outputs
+
+    def fit_before(self, i: int) -> int | None:
+        """The last fit before step i."""
+        return next((j for j in range(i - 1, -1, -1) if self.step(j).call == "fit"), None)
 
     def got(self, i: int, name: str) -> np.ndarray | None:
         """The observed output or, for the running statistics, the state after the step."""

@@ -191,8 +191,10 @@ def gives_beta(exam: Examination, i: int, channels: Mask) -> Judgement | None:
         return None
     y, config = exam.result(i).outputs["y"], exam.built(i).config
     beta = exam.built(i).arrays["beta"].astype(y.dtype).reshape(config.channel_shape)
+    if y.shape != exam.case.arrays[exam.step(i).inputs[0]].shape:
+        return None
     asked = exam.spread(channels, y.shape, i) & ~np.isnan(ratios)
-    if not asked.any() or y.shape != exam.case.arrays[exam.step(i).inputs[0]].shape:
+    if not asked.any():
         return None
     wrong = asked & (y != beta)
     if wrong.any():

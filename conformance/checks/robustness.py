@@ -8,6 +8,7 @@ from bnspec.buffers import dtype_of
 from bnspec.case import Case, Step
 from bnspec.conformance.checks.check import INFERENCE, TRAINING, Check, count_of, everywhere, only_if, within
 from bnspec.conformance.checks.examination import Examination, Judgement, Mask, finite_channels, law
+from bnspec.conformance.checks.state import keeps_state
 from bnspec.oracle import Oracle
 from bnspec.precision import PRECISIONS
 from bnspec.profiles import HALVES
@@ -104,10 +105,13 @@ def count_one(exam: Examination, i: int, channels: Mask) -> Judgement | None:
 
 
 def empty_batch(exam: Examination, i: int, channels: Mask) -> Judgement | None:
-    """An empty batch raises or leaves finite statistics."""
-    if exam.result(i).status == "error":
-        return law(True, "", {})
-    return _finite_state(exam, i, channels)
+    """An empty batch does what the profile declares; where that is nothing, it raises or leaves finite statistics."""
+    declared, raised = exam.profile.empty_batch, exam.result(i).status == "error"
+    if declared == "keeps_state" and not raised and not exam.frozen(i):
+        return keeps_state(exam, i, channels)
+    if raised or declared != "raises" or exam.frozen(i):
+        return law(True, "", {}) if raised else _finite_state(exam, i, channels)
+    return law(False, "computed, but the profile declares that it raises", {"step": i, "call": exam.step(i).call})
 
 
 def _finite_state(exam: Examination, i: int, channels: Mask) -> Judgement | None:
@@ -183,6 +187,36 @@ def not_beta(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     )
 
 
+def nan_cotangents(oracle: Oracle, step: Step) -> Mask:
+    """Channels whose x is finite, and whose cotangent holds a NaN."""
+    case = oracle.case
+    dy = case.arrays[step.inputs[1]].astype(np.float64)
+    nan = np.isnan(dy).any(axis=case.config.reduce_axes)
+    return np.asarray(nan & finite_channels(case, step.inputs[:1]))
+
+
+def nan_in_gradients(exam: Examination, i: int, channels: Mask) -> Judgement | None:
+    """dbeta and dgamma are NaN, and dx is where the cotangent is; in training it may be all over the channel."""
+    result, dy = exam.result(i), exam.case.arrays[exam.step(i).inputs[1]].astype(np.float64)
+    for name in ("dx", "dgamma", "dbeta"):
+        got = result.outputs.get(name)
+        if got is None or got.shape not in (dy.shape, channels.shape):
+            continue
+        asked = exam.spread(channels, got.shape, i)
+        if got.shape == dy.shape:
+            asked = asked & np.isnan(dy)
+        hidden = asked & ~np.isnan(got.astype(np.float64))
+        if hidden.any():
+            index = tuple(int(k[0]) for k in np.nonzero(hidden))
+            evidence = {"step": i, "call": exam.step(i).call, "output": name, "index": list(index), "expected": "nan"}
+            return law(
+                False,
+                f"{name} is {got[index]} under a cotangent with NaN",
+                {**evidence, "got": repr(float(got[index]))},
+            )
+    return law(True, "", {})
+
+
 def stays_poisoned(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     """Statistics that are NaN stay NaN under a training step."""
     before, after = exam.result(i).before, exam.result(i).after
@@ -252,6 +286,12 @@ CHECKS = (
         ("training_gradients", "inference_gradients"),
         nothing_of_nothing,
         only_if(lambda case, step: count_of(case, step) == 0),
+    ),
+    Check(
+        "special.cotangent_nan_is_not_hidden",
+        ("training_gradients", "inference_gradients"),
+        nan_in_gradients,
+        nan_cotangents,
     ),
     Check("special.overflow_is_not_finite", TRAINING, not_beta, squares_overflow),
     Check("special.poisoned_state", TRAINING, stays_poisoned, everywhere),

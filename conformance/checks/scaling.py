@@ -21,8 +21,16 @@ def constant_features(oracle: Oracle, step: Step) -> Mask:
     )
 
 
+def of_training_set(exam: Examination, i: int) -> bool:
+    """Whether the last fit was on the training set, whole or in chunks, and not on other data."""
+    fit = exam.fit_before(i)
+    return fit is not None and all(n == "x" or n.startswith("chunk") for n in exam.step(fit).inputs)
+
+
 def finite_on_constants(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     """The transform is finite on constant features, and not of noise: at the training value it is at most 1 in size."""
+    if not of_training_set(exam, i):
+        return None
     y = exam.result(i).outputs["y"]
     asked = exam.spread(channels, y.shape, i)
     values = np.where(asked, np.abs(y.astype(np.float64)), 0.0)
@@ -38,7 +46,7 @@ def finite_on_constants(exam: Examination, i: int, channels: Mask) -> Judgement 
 
 def same_again(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     """The same data, transformed again after other data, give the same bits."""
-    j = earlier(exam, i, lambda j: exam.step(j) == exam.step(i))
+    j = earlier(exam, i, lambda j: exam.step(j) == exam.step(i) and exam.fit_before(j) == exam.fit_before(i))
     if j is None:
         return None
     holds = same_bits(exam.result(i).outputs["y"], exam.result(j).outputs["y"])
@@ -90,7 +98,8 @@ def _through_fit(exam: Examination, i: int, y: np.ndarray) -> np.ndarray:
 
     |dy| <= E_mean / std / (1 - r) + |y| r,   r = E_var / var <= 1/2;   infinite beyond
     """
-    fit = max(k for k in range(i) if exam.step(k).call == "fit")
+    fit = exam.fit_before(i)
+    assert fit is not None  # there is a transform of what it has fitted
     shape, expected = exam.case.config.channel_shape, exam.expected(fit)
     mean, var = (expected[n].bounds["lenient"].reshape(shape) for n in ("mean", "var"))
     exact = expected["var"].rounded.reshape(shape)
@@ -102,7 +111,7 @@ def _through_fit(exam: Examination, i: int, y: np.ndarray) -> np.ndarray:
 def constants_keep_their_unit(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     """On features that are constant in the training set, the transform of other data is x - mean, to the last digit but two."""
     y, fitted = exam.result(i).outputs["y"].astype(np.float64), exam.fitted(i)
-    if exam.step(i).inputs == ("x",) or "mean" not in fitted:
+    if exam.step(i).inputs == ("x",) or "mean" not in fitted or not of_training_set(exam, i):
         return None
     config = exam.case.config
     x = exam.case.arrays[exam.step(i).inputs[0]].astype(np.float64)

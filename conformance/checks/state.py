@@ -87,6 +87,24 @@ def seen_from_outside(exam: Examination, i: int, channels: Mask) -> Judgement | 
     return law(True, "", {})
 
 
+def as_given(exam: Examination, i: int, channels: Mask) -> Judgement | None:
+    """The state before the first call of a layer is what it was built from."""
+    if i != exam.case.built_at(i) or exam.step(i).option("initial"):
+        return None
+    for name in STATE:
+        met, given = exam.result(i).before.get(name), exam.built(i).arrays[name]
+        if met is None or met.shape != given.shape:
+            continue
+        a, b = met.astype(np.float64), given.astype(np.float64)
+        if not np.array_equal(a, b, equal_nan=True):
+            k = int(np.nonzero(~((a == b) | (np.isnan(a) & np.isnan(b))))[0][0])
+            evidence = {"step": i, "call": exam.step(i).call, "output": name, "index": [k]}
+            return law(
+                False, f"{name} is {a[k]}", {**evidence, "expected": repr(float(b[k])), "got": repr(float(a[k]))}
+            )
+    return law(True, "", {})
+
+
 def finite_batch(oracle: Oracle, step: Step) -> Mask:
     """Channels whose values are all finite, of a batch that is not empty."""
     x = oracle.case.arrays[step.inputs[0]].astype(np.float64)
@@ -104,6 +122,7 @@ CHECKS = (
     within("running.decay_one_keeps", TRAINING, STATE, only_if(lambda case, step: case.config.decay == 1.0)),
     within("running.decay_zero_replaces", TRAINING, STATE, only_if(lambda case, step: case.config.decay == 0.0)),
     Check("running.var_not_negative", TRAINING, not_negative, finite_batch),
+    Check("state.starts_as_given", (*TRAINING, *INFERENCE), as_given, everywhere),
     Check("state.is_visible_after_each_step", (*TRAINING, *INFERENCE), seen_from_outside, everywhere),
     Check("inference.keeps_state", INFERENCE, keeps_state, everywhere),
     Check("inference.follows_training", INFERENCE, follows_training, everywhere),

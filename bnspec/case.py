@@ -353,7 +353,10 @@ def _step_problem(case: Case, i: int, step: Step) -> str:
     for name in (v for k, v in step.options if k in PARAMETERS):
         if case.arrays[name].shape != (config.channels,):
             return "%s has shape %s, expected (%d,)" % (name, case.arrays[name].shape, config.channels)
-    shapes = {case.arrays[n].shape for n in step.inputs if n != "mask"}
-    if step.call != "fit" and len(shapes) > 1:
+    along = config.reduce_axes[0] if step.call == "fit" else None  # chunks may differ in how many rows they hold
+    shapes = {
+        tuple(n for a, n in enumerate(case.arrays[name].shape) if a != along) for name in step.inputs if name != "mask"
+    }
+    if len(shapes) > 1:
         return "the arrays of step %s differ in shape" % step.call
     return ""

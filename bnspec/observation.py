@@ -25,7 +25,8 @@ class StepResult:
         status, message: how it ended, and the reason when not "ok".
         outputs: by name: y; dx, dgamma, dbeta; for input normalization mean, var, y, x.
         before, after: the running statistics before and after the step, by name.
-        written: names of arguments and parameters whose bits changed in the call.
+        written: names of arguments and parameters whose bits changed in the call, and "the earlier y" and its like: results
+            of the call before that did.
         aliases: pairs (result, what it shares memory with).
     """
 

@@ -368,7 +368,8 @@ class _Judged:
         """Features whose variance in the training set is no more than its rounding error: any scale is right for them."""
         fit = fit or next(s for s in self.case.steps if s.call == "fit")
         whole = self.training_set(fit.inputs)
-        noise = bounds.statistics_error(whole, self.units["permissive"], "permissive").var
+        # in x's own precision: whoever decides by it that a half-precision feature is constant decides well
+        noise = bounds.statistics_error(whole, self.units["lenient"], "permissive").var
         return np.asarray(whole.var64 <= noise)
 
     def scaled(self, step: Step, fitted: State, epsilon: float, fit: Step | None) -> dict[str, Expected]:

@@ -33,4 +33,12 @@ CLAUSES = (
         (),
         ("microsoft/onnxruntime#29790", "tenstorrent/tt-metal#45578"),
     ),
+    Clause(
+        "purity.results_stay",
+        "MUST",
+        "A result stays as it is while the layer is called again.",
+        "bits(y_1) after the second call = bits(y_1) before it",
+        "Buffers that are reused between calls change what the caller still holds: activations that a backward pass needs, or a logged loss.",
+        CONTRACT,
+    ),
 )

@@ -7,6 +7,8 @@ from bnspec.conformance.checks.check import Check, count_of, everywhere, only_if
 from bnspec.conformance.checks.examination import Examination, Judgement, Mask, law
 
 EVERY = tuple(call for call, takes in CALLS.items() if takes and call != "learn")
+#: How a result of the call before is named among what a call has written to.
+EARLIER = "the earlier "
 #: Results shaped like x; all others have a value per channel.
 LIKE_X = ("y", "dx", "x", "along", "by_x", "by_dy")
 
@@ -38,8 +40,14 @@ def shapes(exam: Examination, i: int, channels: Mask) -> Judgement | None:
 
 def leaves_arguments(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     """No argument or parameter was written to."""
-    written = exam.result(i).written
+    written = [n for n in exam.result(i).written if not n.startswith(EARLIER)]
     return law(not written, f"wrote into {', '.join(written)}", {"step": i, "call": exam.step(i).call})
+
+
+def results_stay(exam: Examination, i: int, channels: Mask) -> Judgement | None:
+    """The results of the call before have the bits that they had."""
+    changed = [n for n in exam.result(i).written if n.startswith(EARLIER)]
+    return law(not changed, f"{', '.join(changed)} changed", {"step": i, "call": exam.step(i).call})
 
 
 def results_are_new(exam: Examination, i: int, channels: Mask) -> Judgement | None:
@@ -77,5 +85,6 @@ CHECKS = (
     Check(
         "purity.shared_arguments", ("training", "training_gradients"), reads_before_writing, everywhere, of_shared=True
     ),
+    Check("purity.results_stay", EVERY, results_stay, everywhere),
     Check("purity.results_are_new", EVERY, results_are_new, everywhere),
 )

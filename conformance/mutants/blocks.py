@@ -70,7 +70,6 @@ class ValuesBeyond16BitsLost(_Whole):
     """Loops over the values with an index of 16 bits."""
 
     family, killed_by, path = "layout", EXTENTS, "more than 65,535 values per channel"
-    escapes = "2 of 65,537 values are within m roundings of float32; no case beyond 16 bits is in float64"
 
     def kept(self, count: int) -> int:
         return min(count, 65535)

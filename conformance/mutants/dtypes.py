@@ -65,7 +65,6 @@ class GammaInBfloat(PlainLayer):
     """Cuts float32 gamma to bfloat16 beside a half-precision x."""
 
     family, killed_by, path = "dtype", HALF, "half precision, float32 parameters"
-    escapes = "every gamma of the cases is exact in bfloat16"
 
     def gamma(self) -> Array:
         gamma = super().gamma()

@@ -187,7 +187,6 @@ class FitContinues(PlainScaler):
     """Keeps the rows of an earlier fit."""
 
     family, killed_by, path = "input", FIT, "second fit"
-    escapes = "the second fit of every case is on the data of the first"
     seen: Tuple[Array, ...] = ()
 
     def fit(self, chunks: Sequence[Array]) -> None:

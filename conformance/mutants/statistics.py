@@ -87,18 +87,6 @@ class BfloatAccumulator(PlainLayer):
         return self.broad(total / np.float32(lanes.shape[1]))
 
 
-class CountInHalf(PlainLayer):
-    """Divides by the count in float16, which has no odd numbers beyond 2,048."""
-
-    family, killed_by, path = "dtype", HALF, "float16, more than 2,048 values per channel"
-    escapes = "no float16 case has a count just above 2,048, where the count's error exceeds that of m roundings"
-
-    def average(self, x: Array) -> Array:
-        if self.config.dtype != "float16":
-            return super().average(x)
-        return x.sum(axis=self.axes, keepdims=True) / self.work.type(np.float16(self.count(x)))
-
-
 class SampleVarianceNormalises(PlainLayer):
     """Normalises by the unbiased variance."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import threading
 import weakref
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
@@ -48,19 +49,24 @@ class Tally:
     ended: str = ""
     excused: int = 0
     reasons: dict[str, None] = dataclasses.field(default_factory=dict)
+    worst_order: int = 0
+    failing_order: int = 0
 
-    def add(self, case: Case, judgement: Judgement, known: str = "") -> None:
-        """Count one judged case; ``known`` says which known deviation covers it, if one does."""
+    def add(self, case: Case, judgement: Judgement, known: str = "", order: int = 0) -> None:
+        """Count one judged case; ``known`` says which known deviation covers it, if one does.
+
+        ``order``: the case's number in the run: of equals the first is kept, in whatever order they are heard.
+        """
         self.cases += 1
-        if self.worst is None or judgement.ratio > self.worst.ratio:
-            self.worst, self.worst_case = judgement, case
+        if self.worst is None or (judgement.ratio, -order) > (self.worst.ratio, -self.worst_order):
+            self.worst, self.worst_case, self.worst_order = judgement, case, order
         if not judgement.holds:
             self.failures += 1
             if known:
                 self.excused += 1
                 self.reasons[known] = None
-            if self.failing is None or _size(case) < _size(self.failing):
-                self.failing = case
+            if self.failing is None or (_size(case), order) < (_size(self.failing), self.failing_order):
+                self.failing, self.failing_order = case, order
 
     @property
     def verdict(self) -> str:
@@ -138,26 +144,29 @@ class Court:
         self.profile, self.checks, self.excuse = profile, checks_for(clauses), excuse
         self.tallies = {c: Tally() for c in clauses}
         self.oracle_seconds = 0.0
+        self._lock = threading.Lock()
 
-    def hear(self, case: Case, observation: Observation, oracle: Oracle) -> dict[str, Judgement | None]:
-        """Judge one case and count it; returns the judgements."""
+    def hear(self, case: Case, observation: Observation, oracle: Oracle, order: int = 0) -> dict[str, Judgement | None]:
+        """Judge one case and count it; returns the judgements. ``order``: the case's number in the run. Thread-safe."""
         completed = self.tallies.get(COMPLETES)
-        if observation.status in ("crashed", "timeout"):
-            if completed is not None:
-                completed.ended = completed.ended or observation.status
-                completed.add(case, Judgement(math.inf, {}, f"{observation.status}: {observation.message}"))
-            return {}
+        ended = observation.status in ("crashed", "timeout")
         if completed is not None:
-            completed.add(case, Judgement(0.0, {}))
+            message = f"{observation.status}: {observation.message}"
+            with self._lock:
+                completed.ended = completed.ended or (observation.status if ended else "")
+                completed.add(case, Judgement(math.inf, {}, message) if ended else Judgement(0.0, {}), order=order)
+        if ended:
+            return {}
         exam = Examination(case, observation, self.profile, oracle)
         verdicts = examine(exam, self.checks)
-        self.oracle_seconds += exam.oracle_seconds
-        for clause, judgement in verdicts.items():
-            if judgement is None:
-                self.tallies[clause].declined += 1
-            else:
-                known = "" if judgement.holds else self.excuse(clause, case)
-                self.tallies[clause].add(case, judgement, known)
+        excuses = {c: self.excuse(c, case) for c, j in verdicts.items() if j is not None and not j.holds}
+        with self._lock:
+            self.oracle_seconds += exam.oracle_seconds
+            for clause, judgement in verdicts.items():
+                if judgement is None:
+                    self.tallies[clause].declined += 1
+                else:
+                    self.tallies[clause].add(case, judgement, excuses.get(clause, ""), order)
         return verdicts
 
 

@@ -17,7 +17,8 @@ from bnspec.cli import CONFORMS, DEVIATES, FAILED
 from bnspec.conformance.corpus import add, read_corpus
 from bnspec.conformance.effort import EFFORTS, cases_of
 from bnspec.conformance.judge import FAILING
-from bnspec.conformance.run import Cases, Settings, run_targets
+from bnspec.conformance.run import run_targets
+from bnspec.conformance.trial import Cases, Settings
 from bnspec.errors import UsageError
 from bnspec.reports.manifest import finished_now, new_manifest
 from bnspec.reports.records import Finding, RunFinished
@@ -50,7 +51,8 @@ def verify(request: Request, command: str, quiet: bool = False) -> tuple[Run, in
     before = read_corpus(request.corpus)
     options = _options(request, targets, clauses)
     writer, done = _writer(request, command, options)
-    settings = Settings(clauses, EFFORTS[request.effort].shrink_seconds, jobs=request.jobs)
+    finite = request.effort != "thorough"
+    settings = Settings(clauses, EFFORTS[request.effort].shrink_seconds, jobs=request.jobs, assist=finite)
     started = time.perf_counter()
     with writer:
         cases = Cases(cases_of(request.effort, request.seed, request.minutes, before))

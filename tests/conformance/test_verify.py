@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,9 +21,11 @@ from bnspec.case import Case
 from bnspec.clauses import select_asked
 from bnspec.cli import main
 from bnspec.conformance.catalogue import catalogue
-from bnspec.conformance.run import Cases, Settings, Trial
+from bnspec.conformance.trial import Cases, Settings, Trial
+from bnspec.conformance.verification import Request, verify
 from bnspec.reports.manifest import new_manifest
 from bnspec.reports.store import RunWriter, read_run
+from bnspec.reports.table import throughput
 
 FEW = 12
 
@@ -169,3 +172,28 @@ def test_a_run_that_was_cut_short_is_readable_and_resumed(tmp_path: Path, capsys
     assert read_run(out).complete
     capsys.readouterr()
     assert main(["verify", "--backend", "numpy", "--clause", "epsilon", "--resume", str(out)]) == 2
+
+
+def test_a_target_that_is_assisted_finds_what_it_finds_alone(planted_on_path: None, tmp_path: Path) -> None:
+    """The same verdicts, counts, ratios and smallest cases, whoever hears which case."""
+    outcomes = []
+    for jobs in (1, 3):
+        asked = Request(
+            ["planted_adapters:Wrong"], ["cpu"], ["epsilon", "running"], jobs=jobs, out=tmp_path / str(jobs)
+        )
+        run, status = verify(asked, "test", quiet=True)
+        assert status == 1
+        rows = [(f.clause, f.verdict, f.cases, f.failures, f.ratio, f.case) for f in run.findings]
+        outcomes.append((rows, run.targets_finished[0].cases))
+    assert outcomes[0] == outcomes[1]
+
+
+def test_a_run_says_what_it_cost(tmp_path: Path) -> None:
+    """Answers a second, and the shares of oracle, judge, backend, wire and hypothesis, which add up to the whole."""
+    run, _ = verify(Request(["numpy"], ["cpu"], ["running.mean"], out=tmp_path / "run"), "test", quiet=True)
+    first, second = throughput(run)
+    assert "answers in" in first
+    shares = [int(s) for s in re.findall(r"(\d+)%", first)]
+    assert len(shares) == 5
+    assert abs(sum(shares) - 100) <= len(shares)
+    assert "shrinking" in second

@@ -21,6 +21,8 @@ from bnspec.errors import Declined, UsageError
 from bnspec.observation import Observation, StepResult
 
 STATE = ("running_mean", "running_var")
+#: Why a malformed call is not made.
+UNCHECKED = "arguments are not checked here: whoever calls has done so"
 #: What calls return whose names end so; all others return one tensor.
 RESULTS: Dict[str, Any] = {"_gradients": Gradients, "_second_order": SecondOrder, "_tangent": Tangent}
 
@@ -101,6 +103,8 @@ class Live:
     def perform(self, step: Step) -> StepResult:
         """One call, observed; whatever the backend raises, in the call or around it, is its observation."""
         before: Dict[str, np.ndarray] = {}
+        if step.refused and not self.adapter.profile.checks_arguments:
+            return StepResult("declined", UNCHECKED)
         try:
             before = {} if self.scaling else self.state()
             if step.call in BETWEEN:
@@ -199,6 +203,8 @@ def _build(
     """The live layer, or network, of step i over fresh memory, or the result that every step of it gets."""
     step, seen = case.steps[i], case.overridden(case.overrides(i))
     reason = _outside_profile(adapter, seen)
+    if step.refused and not adapter.profile.checks_arguments:
+        reason = UNCHECKED
     if reason:
         return None, StepResult("declined", reason)
     try:

@@ -21,6 +21,7 @@ class FlaxLinen(JaxAdapter):
 
     framework = "flax"
     profile = Profile(
+        checks_arguments=True,
         running_correction=0,
         momentum_weighs="old",
         default_epsilon=1e-5,

@@ -22,6 +22,7 @@ class JaxNN(JaxAdapter):
     """``jax.nn.standardize`` with the lines that a user writes around it."""
 
     profile = Profile(
+        checks_arguments=True,
         running_correction=0,
         momentum_weighs="none",
         default_epsilon=1e-5,

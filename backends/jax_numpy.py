@@ -22,6 +22,7 @@ class JaxNumpy(JaxAdapter):
     """Batch and input normalization written with jax.numpy."""
 
     profile = Profile(
+        checks_arguments=True,
         running_correction=0,
         momentum_weighs="none",
         count_one="biased",

@@ -25,6 +25,7 @@ class KerasJax(JaxAdapter):
 
     framework = "keras"
     profile = Profile(
+        checks_arguments=True,
         running_correction=0,
         momentum_weighs="old",
         default_epsilon=1e-3,

@@ -23,6 +23,7 @@ class KerasTorch(TorchAdapter):
 
     framework = "keras"
     profile = Profile(
+        checks_arguments=True,
         running_correction=0,
         momentum_weighs="old",
         default_epsilon=1e-3,

@@ -26,6 +26,7 @@ class NumpySpec(Adapter):
 
     framework = "numpy"
     profile = Profile(
+        checks_arguments=True,
         running_correction=0,
         momentum_weighs="none",
         frozen_gradients="constants",

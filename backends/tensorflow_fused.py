@@ -25,6 +25,7 @@ class TensorflowFused(TensorflowAdapter):
     """
 
     profile = Profile(
+        checks_arguments=True,
         running_correction=1,
         momentum_weighs="new",
         default_epsilon=1e-3,

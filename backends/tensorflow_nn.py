@@ -25,6 +25,7 @@ class TensorflowNN(TensorflowAdapter):
     """
 
     profile = Profile(
+        checks_arguments=True,
         running_correction=0,
         momentum_weighs="none",
         count_one="biased",

@@ -23,6 +23,7 @@ class TensorflowXLA(TensorflowAdapter):
     """
 
     profile = Profile(
+        checks_arguments=True,
         running_correction=0,
         momentum_weighs="none",
         count_one="biased",

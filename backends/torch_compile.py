@@ -29,6 +29,7 @@ class CompiledAdapter(TorchAdapter):
 
     compiler = ""
     profile = Profile(
+        checks_arguments=True,
         running_correction=1,
         momentum_weighs="new",
         default_epsilon=1e-5,

@@ -18,6 +18,7 @@ class TorchFunctional(TorchAdapter):
     """One function call, which updates the running statistics in place."""
 
     profile = Profile(
+        checks_arguments=True,
         running_correction=1,
         momentum_weighs="new",
         default_epsilon=1e-5,

@@ -20,6 +20,7 @@ class TorchNN(TorchAdapter):
     """Modules in train() and eval(), over the case's own tensors."""
 
     profile = Profile(
+        checks_arguments=True,
         running_correction=1,
         momentum_weighs="new",
         default_epsilon=1e-5,

@@ -23,7 +23,8 @@ The laws that every implementation keeps, and that the suite tests:
 2. ``inference`` and ``inference_gradients`` change no state.
 3. No call writes into its arguments.
 4. ``state`` returns the layer's current statistics and has no effect of its own.
-5. What cannot be done is said by raising ``Declined`` with the reason, never by returning something else.
+5. A result stays as it is while the layer is called again.
+6. What cannot be done is said by raising ``Declined`` with the reason, never by returning something else.
 
 Everything beyond those five methods is optional: second derivatives, derivatives along a direction, masks, saving, copying,
 freezing, networks. Not overridden, a method declines, and what it would have been asked is counted as declined.

@@ -73,6 +73,8 @@ class Profile:
         layouts: "strided" (strides reach the kernel) or "normalised" (arrays are packed when they enter the framework).
         mutable_tensors: users can write into tensors, so that results may not share memory with arguments.
         affine_optional: gamma and beta may be absent.
+        checks_arguments: malformed arguments are refused by the implementation; where not, whoever calls it has checked them,
+            and malformed calls are not made.
         input_normalization: the framework has a layer for it.
         input_epsilon: what input normalization adds to the variance inside the root, or 0.
     """
@@ -102,6 +104,7 @@ class Profile:
     layouts: str = "strided"
     mutable_tensors: bool = True
     affine_optional: bool = True
+    checks_arguments: bool = False
     input_normalization: bool = False
     input_epsilon: float = 0.0
 

@@ -21,6 +21,8 @@ BYTES_AT_MOST = 1 << 18
 def built_in() -> list[Case]:
     """The cases that come with the suite, by file name."""
     folder = files("bnspec.conformance").joinpath("corpus")
+    if not folder.is_dir():  # nothing has been found yet
+        return []
     entries = sorted((e for e in folder.iterdir() if e.name.endswith(".json")), key=lambda e: e.name)
     return [_marked(Case.loads(e.read_text("utf-8")), e.name) for e in entries]
 

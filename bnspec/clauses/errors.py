@@ -10,7 +10,7 @@ CLAUSES = (
         "shape(gamma) != (C,)   =>   an error, before anything is computed",
         "Read by count of elements alone, or not checked, they are read past their end or broadcast over the wrong axis.",
         "bnspec/arguments.py",
-        (),
+        ("checks_arguments",),
         ("pytorch/pytorch#190079", "pytorch/pytorch#194798"),
     ),
     asked_too(
@@ -20,7 +20,10 @@ CLAUSES = (
         "rank(x) < 2,  channel_axis outside x,  or  shape(dy) != shape(x)   =>   an error",
         "An abort takes the caller's process with it.",
         "bnspec/arguments.py",
-        ("ranks",),
+        (
+            "checks_arguments",
+            "ranks",
+        ),
         ("pytorch/pytorch#186238",),
     ),
     specified(

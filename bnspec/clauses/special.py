@@ -63,7 +63,7 @@ CLAUSES = (
     ),
     asked_too(
         "special.negative_variance_is_shown",
-        "SHOULD",
+        "MAY",
         "A running variance below -epsilon gives NaN or an error in inference, not a finite y.",
         "running_var + epsilon < 0   =>   y = NaN, or raises",
         "Training cannot produce it; a damaged snapshot or a wrong average can. A clamped root hides that.",

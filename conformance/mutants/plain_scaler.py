@@ -84,6 +84,7 @@ class PlainAdapter(Adapter):
 
     framework = "numpy"
     profile = Profile(
+        checks_arguments=True,
         running_correction=1,
         momentum_weighs="none",
         empty_batch="keeps_state",

@@ -50,6 +50,7 @@ NOT_OBSERVABLE: Mapping[str, str] = {
     "initial_var": _GIVEN.format("its running variance"),
     "state_dtype": _GIVEN.format("its running statistics with their dtype"),
     "frozen_gradients": "no call of the contract marks a layer as not trainable",
+    "checks_arguments": "malformed calls are not made where it is not declared; where it is, bnspec verify --clause errors asks",
     "mutable_tensors": "no call of the contract writes into a tensor as a user would",
 }
 

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import collections
 import copy
+import dataclasses
 from typing import Any
 
 import hypothesis
 import numpy as np
 import pytest
 from hypothesis.stateful import run_state_machine_as_test
-from in_process import adapter_of, broken
+from in_process import adapter_of, broken, judged, observed
 
 from bnspec.case import BETWEEN, Case
 from bnspec.clauses import ASKED
 from bnspec.conformance.histories import draw_histories, machine
-from bnspec.conformance.mutants.plain import PlainAdapter, PlainLayer
+from bnspec.conformance.mutants.plain import PlainLayer
+from bnspec.conformance.mutants.plain_scaler import PlainAdapter
 from bnspec.profiles import Profile
 
 PROFILE = Profile(
+    checks_arguments=True,
     running_correction=1,
     momentum_weighs="none",
     frozen_gradients="constants",
@@ -135,6 +138,16 @@ def test_every_event_happens_in_a_few_histories() -> None:
     assert any("none" in c.arrays for c in histories)
 
 
+def test_a_layer_that_does_not_check_is_not_called_wrongly() -> None:
+    """Malformed calls are declined in its name, and no clause of errors is judged."""
+    unchecked = dataclasses.replace(PROFILE, checks_arguments=False)
+    adapter = adapter_of(FailureMoves, profile=unchecked)
+    wrong = next(c for c in draw_histories(60, 1) if any(s.refused for s in c.steps))
+    ends = {s.refused: r.status for s, r in zip(wrong.steps, observed(wrong, adapter).steps, strict=True)}
+    assert ends[True] == "declined"
+    assert judged(wrong, adapter, ["errors.malformed_data"]) == {"errors.malformed_data": None}
+
+
 def test_a_right_layer_lives_through_every_history() -> None:
     """Nothing of the suite's is broken."""
     adapter = adapter_of(Living, profile=PROFILE)
@@ -167,7 +180,7 @@ def test_hypothesis_shrinks_to_the_shortest_history(wrong: type, clause: str, ca
         run_state_machine_as_test(
             hypothesis.seed(1)(machine(told)),
             settings=hypothesis.settings(
-                max_examples=300,
+                max_examples=150,
                 stateful_step_count=12,
                 database=None,
                 deadline=None,

@@ -9,7 +9,7 @@ from bnspec.backends.execution import run_case
 from bnspec.case import Case
 from bnspec.conformance.checks.examination import Judgement
 from bnspec.conformance.judge import checks_for, judge
-from bnspec.conformance.mutants.plain import PlainAdapter
+from bnspec.conformance.mutants.plain_scaler import PlainAdapter
 from bnspec.observation import Observation
 from bnspec.oracle import Oracle
 

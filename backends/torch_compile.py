@@ -14,11 +14,11 @@ Source: https://docs.pytorch.org/docs/stable/generated/torch.compile.html
 
 from __future__ import annotations
 
-from typing import Any, List, Optional
+from typing import Any, Optional
 
-from bnspec.backends.torch_common import TorchAdapter, TorchLayer
-from bnspec.backends.torch_modules import module_over
-from bnspec.contract import LayerConfig, Profile, State
+from bnspec.backends.torch_common import TorchAdapter
+from bnspec.backends.torch_modules import LivingModule, module_over, new_module
+from bnspec.contract import LayerConfig, Profile
 
 #: More variants of one function than a run can ask for.
 LIMIT = 1_000_000
@@ -56,6 +56,10 @@ class CompiledAdapter(TorchAdapter):
         module = module_over(self.torch, config, self.place, gamma, beta, running_mean, running_var)
         return CompiledLayer(self.torch, module, self.compiler)
 
+    def new_layer(self, config: LayerConfig) -> CompiledLayer:
+        """The compiled module of x's rank, as constructed."""
+        return CompiledLayer(self.torch, new_module(self.torch, config, self.place), self.compiler)
+
 
 class TorchCompile(CompiledAdapter):
     """``torch.compile`` as it is by default."""
@@ -69,23 +73,19 @@ class TorchDecomposed(CompiledAdapter):
     compiler = "aot_eager_decomp_partition"
 
 
-class CompiledLayer(TorchLayer):
+class CompiledLayer(LivingModule):
     """One compiled ``torch.nn.BatchNorm*d``."""
 
     def __init__(self, torch: Any, module: Any, compiler: str) -> None:
-        super().__init__(torch)
-        self.module = module
+        super().__init__(torch, module)
+        self.compiler = compiler
         self.compiled = torch.compile(module, backend=compiler, dynamic=True, fullgraph=True)
+
+    def over(self, module: Any) -> CompiledLayer:
+        """Another module, compiled."""
+        return CompiledLayer(self.torch, module, self.compiler)
 
     def forward(self, x: Any, mode: str) -> Any:
         """The compiled module's call in train() or eval()."""
         self.module.train(mode == "training")
         return self.compiled(x)
-
-    def parameters(self) -> List[Any]:
-        """weight and bias."""
-        return list(self.module.parameters())
-
-    def state(self) -> State:
-        """The module's buffers."""
-        return State(self.module.running_mean, self.module.running_var)

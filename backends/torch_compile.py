@@ -18,7 +18,7 @@ from typing import Any, Optional
 
 from bnspec.backends.torch_common import TorchAdapter
 from bnspec.backends.torch_modules import LivingModule, module_over, new_module
-from bnspec.contract import LayerConfig, Profile
+from bnspec.contract import Declined, LayerConfig, Profile, SecondOrder
 
 #: More variants of one function than a run can ask for.
 LIMIT = 1_000_000
@@ -62,9 +62,21 @@ class CompiledAdapter(TorchAdapter):
 
 
 class TorchCompile(CompiledAdapter):
-    """``torch.compile`` as it is by default."""
+    """``torch.compile`` as it is by default.
+
+    The first code that Inductor generates in an empty cache is dear: it tries the machine's vector instructions and precompiles
+    PyTorch's headers. That is done when the adapter is opened. Code is compiled in this process, so that a worker that is killed
+    leaves no others behind; Inductor's folder of compiled code (TORCHINDUCTOR_CACHE_DIR) serves later workers and runs.
+    """
 
     compiler = "inductor"
+
+    def __init__(self, device: str = "cpu") -> None:
+        super().__init__(device)
+        import torch._inductor.config
+
+        torch._inductor.config.compile_threads = 1
+        self.torch.compile(lambda x: x + 1.0, backend=self.compiler)(self.torch.ones(8, device=self.place))
 
 
 class TorchDecomposed(CompiledAdapter):
@@ -89,3 +101,7 @@ class CompiledLayer(LivingModule):
         """The compiled module's call in train() or eval()."""
         self.module.train(mode == "training")
         return self.compiled(x)
+
+    def second_order(self, x: Any, dy: Any, v: Any, mode: str) -> SecondOrder:
+        """Raises Declined."""
+        raise Declined("torch.compile with AOTAutograd does not support double backward, and says so")

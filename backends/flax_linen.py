@@ -7,10 +7,11 @@ Source: https://flax-linen.readthedocs.io/en/latest/api_reference/flax.linen/lay
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Optional, Tuple
+from typing import Any, Dict, Optional, Tuple
 
-from bnspec.backends.jax_common import JaxAdapter, JaxLayer
-from bnspec.contract import Gradients, LayerConfig, Profile, State
+from bnspec.backends.jax_common import JaxAdapter
+from bnspec.backends.jax_functions import Functions, Parameters, PureLayer
+from bnspec.contract import Declined, LayerConfig, Profile, State
 
 
 class FlaxLinen(JaxAdapter):
@@ -43,7 +44,7 @@ class FlaxLinen(JaxAdapter):
         from flax import linen
 
         self.flax, self.linen = flax, linen
-        self.apply, self.apply_gradients = jitted_calls(self.jax)
+        self.jitted = ApplyFunctions(self.jax).jitted("module")
 
     def versions(self) -> Dict[str, str]:
         """Flax, and the JAX below it."""
@@ -53,7 +54,16 @@ class FlaxLinen(JaxAdapter):
         self, config: LayerConfig, gamma: Optional[Any], beta: Optional[Any], running_mean: Any, running_var: Any
     ) -> ApplyLayer:
         """The module, and these arrays as its variables."""
-        module = self.linen.BatchNorm(
+        return ApplyLayer(self, self.module(config), (gamma, beta), State(running_mean, running_var))
+
+    def new_layer(self, config: LayerConfig) -> ApplyLayer:
+        """The module, and the variables that init gives it."""
+        module, x = self.module(config), self.jax.numpy.zeros(config.channel_shape, config.dtype)
+        return ApplyLayer(self, module, *arrays_of(module.init(self.jax.random.key(0), x, use_running_average=False)))
+
+    def module(self, config: LayerConfig) -> Any:
+        """The module as constructed."""
+        return self.linen.BatchNorm(
             axis=config.channel_axis,
             momentum=config.decay,
             epsilon=config.epsilon,
@@ -61,49 +71,59 @@ class FlaxLinen(JaxAdapter):
             use_bias=config.affine,
             use_scale=config.affine,
         )
-        parameters = {"scale": gamma, "bias": beta} if config.affine else {}
-        return ApplyLayer(self, module, parameters, {"mean": running_mean, "var": running_var})
 
 
-class ApplyLayer(JaxLayer):
+class ApplyLayer(PureLayer):
     """A module with its parameters and the batch statistics of its last training step."""
 
-    def __init__(self, owner: FlaxLinen, module: Any, parameters: Dict[str, Any], batch_stats: Dict[str, Any]) -> None:
+    def __init__(self, owner: FlaxLinen, module: Any, parameters: Parameters, running: State) -> None:
+        super().__init__(owner.jitted, parameters, running)
         self.owner, self.module = owner, module
-        self.parameters, self.batch_stats = parameters, batch_stats
 
-    def forward(self, x: Any, mode: str) -> Any:
-        """The module applied; a training step's batch statistics replace the old."""
-        y, self.batch_stats = self.owner.apply(self.module, self.parameters, self.batch_stats, x, mode)
-        return y
+    def settings(self) -> Dict[str, Any]:
+        """The module."""
+        return {"module": self.module}
 
-    def gradients(self, x: Any, dy: Any, mode: str) -> Gradients:
-        """The module applied and its gradients; a training step's batch statistics replace the old."""
-        arguments = (self.module, self.parameters, self.batch_stats, x, dy, mode)
-        y, dx, parameters, self.batch_stats = self.owner.apply_gradients(*arguments)
-        return Gradients(y, dx, parameters.get("scale"), parameters.get("bias"))
+    def restored(self) -> ApplyLayer:
+        """The same module, with its variables to Flax's bytes and back."""
+        from flax import serialization
 
-    def state(self) -> State:
-        """The batch statistics."""
-        return State(self.batch_stats["mean"], self.batch_stats["var"])
+        variables = variables_of(self.parameters, self.running)
+        data = serialization.to_bytes(variables)
+        return ApplyLayer(self.owner, self.module, *arrays_of(serialization.from_bytes(variables, data)))
+
+    def reset(self) -> None:
+        """Raises Declined."""
+        raise Declined(
+            "a Flax module has no such call: init makes new variables, and which of them are used is the user's"
+        )
+
+    def set_decay(self, decay: float) -> None:
+        """A clone of the module with another momentum."""
+        self.module = self.module.clone(momentum=decay)
 
 
-def jitted_calls(jax: Any) -> Tuple[Callable[..., Any], Callable[..., Any]]:
-    """The module applied, and its vector-Jacobian product with dy; modules are hashable, so static arguments."""
+class ApplyFunctions(Functions):
+    """The module applied; modules are hashable, so static arguments."""
 
-    def apply(module: Any, parameters: Any, batch_stats: Any, x: Any, mode: str) -> Tuple[Any, Any]:
-        variables = {"params": parameters, "batch_stats": batch_stats}
+    def forward(
+        self, x: Any, parameters: Parameters, running: State, *, mode: str, module: Any, mask: Any = None
+    ) -> Tuple[Any, State]:
+        """y, and the batch statistics after it."""
+        variables = variables_of(parameters, running)
         if mode == "inference":
-            return module.apply(variables, x, use_running_average=True), batch_stats
-        y, updates = module.apply(variables, x, use_running_average=False, mutable=["batch_stats"])
-        return y, updates["batch_stats"]
+            return module.apply(variables, x, use_running_average=True), running
+        y, updates = module.apply(variables, x, use_running_average=False, mask=mask, mutable=["batch_stats"])
+        return y, State(**{"running_" + name: array for name, array in updates["batch_stats"].items()})
 
-    def apply_gradients(module: Any, parameters: Any, batch_stats: Any, x: Any, dy: Any, mode: str) -> Any:
-        def forward(x: Any, parameters: Any) -> Tuple[Any, Any]:
-            return apply(module, parameters, batch_stats, x, mode)
 
-        y, pullback, after = jax.vjp(forward, x, parameters, has_aux=True)
-        return (y, *pullback(dy.astype(y.dtype)), after)
+def variables_of(parameters: Parameters, running: State) -> Dict[str, Any]:
+    """The arrays as Flax keeps them."""
+    named = {n: p for n, p in zip(("scale", "bias"), parameters) if p is not None}
+    return {"params": named, "batch_stats": {"mean": running.running_mean, "var": running.running_var}}
 
-    static = ("module", "mode")
-    return jax.jit(apply, static_argnames=static), jax.jit(apply_gradients, static_argnames=static)
+
+def arrays_of(variables: Any) -> Tuple[Parameters, State]:
+    """The inverse of ``variables_of``."""
+    named, statistics = variables.get("params", {}), variables["batch_stats"]
+    return (named.get("scale"), named.get("bias")), State(statistics["mean"], statistics["var"])

@@ -10,12 +10,11 @@ Source: https://docs.jax.dev/en/latest/_autosummary/jax.nn.standardize.html
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Optional, Sequence, Tuple
+from typing import Any, Optional, Sequence, Tuple
 
-from bnspec.backends.jax_common import JaxAdapter, JaxLayer
-from bnspec.contract import Declined, Gradients, LayerConfig, Profile, Scaler, State
-
-Jitted = Dict[str, Callable[..., Any]]
+from bnspec.backends.jax_common import JaxAdapter
+from bnspec.backends.jax_functions import Functions, Jitted, Parameters, WrittenLayer
+from bnspec.contract import Declined, LayerConfig, Profile, Scaler, State
 
 
 class JaxNN(JaxAdapter):
@@ -41,31 +40,29 @@ class JaxNN(JaxAdapter):
 
     def __init__(self, device: str = "cpu") -> None:
         super().__init__(device)
-        functions = Functions(self.jax)
-        static = {"forward": ("axis", "mode"), "gradients": ("axis", "mode"), "moments": ("axis",), "by": ("axis",)}
-        self.jitted = {n: self.jax.jit(getattr(functions, n), static_argnames=s) for n, s in static.items()}
+        functions = StandardizeFunctions(self.jax)
+        self.jitted = functions.jitted("axis")
+        for function in (functions.moments, functions.by):
+            self.jitted[function.__name__] = self.jax.jit(function, static_argnames="axis")
 
     def layer(
         self, config: LayerConfig, gamma: Optional[Any], beta: Optional[Any], running_mean: Any, running_var: Any
-    ) -> StandardizeLayer:
+    ) -> WrittenLayer:
         """A layer that holds these arrays; a training step puts new ones in the place of the statistics."""
-        return StandardizeLayer(self.jitted, config, (gamma, beta), State(running_mean, running_var))
+        return WrittenLayer(self.jitted, config, (gamma, beta), State(running_mean, running_var))
 
     def scaler(self, config: LayerConfig) -> StandardizeScaler:
         """Standardization by the moments of the whole training set."""
         return StandardizeScaler(self.jax.numpy, self.jitted, config.channel_axis)
 
 
-class Functions:
-    """Pure functions of JAX arrays; ``axis`` is x's channel axis, statistics and parameters have shape (C,)."""
+class StandardizeFunctions(Functions):
+    """The layer and its parts; ``axis`` is x's channel axis."""
 
-    def __init__(self, jax: Any) -> None:
-        self.jax, self.jnp = jax, jax.numpy
-
-    def moments(self, x: Any, axis: int) -> State:
+    def moments(self, x: Any, axis: int, mask: Any = None) -> State:
         """The batch's mean and variance, as a user asks jax.numpy for them."""
         axes = tuple(a for a in range(x.ndim) if a != axis)
-        return State(self.jnp.mean(x, axes), self.jnp.var(x, axes))
+        return State(self.jnp.mean(x, axes, where=mask), self.jnp.var(x, axes, where=mask))
 
     def spread(self, x: Any, c: Any, axis: int) -> Any:
         """A (C,) array shaped to broadcast against x."""
@@ -77,50 +74,31 @@ class Functions:
         return self.jax.nn.standardize(x, mean=mean, variance=var, epsilon=epsilon)
 
     def forward(
-        self, x: Any, parameters: Tuple[Any, Any], running: State, epsilon: float, decay: float, axis: int, mode: str
+        self,
+        x: Any,
+        parameters: Parameters,
+        running: State,
+        *,
+        mode: str,
+        epsilon: float,
+        decay: float,
+        axis: int,
+        mask: Any = None,
     ) -> Tuple[Any, State]:
         """y = gamma * standardize(x) + beta, and the running statistics after it."""
+        after = running
         if mode == "inference":
-            y, after = self.by(x, running, epsilon, axis), running
+            y = self.by(x, running, epsilon, axis)
         else:
             axes = tuple(a for a in range(x.ndim) if a != axis)
-            y = self.jax.nn.standardize(x, axis=axes, epsilon=epsilon)
-            after = running
+            y = self.jax.nn.standardize(x, axis=axes, epsilon=epsilon, where=mask)
             if x.size:  # the moments of nothing are NaN
-                after = State(*(decay * old + (1.0 - decay) * new for old, new in zip(running, self.moments(x, axis))))
+                batch = self.moments(x, axis, mask)
+                after = State(*(decay * old + (1.0 - decay) * new for old, new in zip(running, batch)))
         if parameters[0] is not None:
             gamma, beta = (self.spread(x, p, axis) for p in parameters)
             y = gamma * y + beta
         return y, after
-
-    def gradients(self, x: Any, dy: Any, parameters: Tuple[Any, Any], *others: Any, **static: Any) -> Any:
-        """``forward`` and its vector-Jacobian product with dy, as (Gradients, State)."""
-        y, pullback, after = self.jax.vjp(lambda *a: self.forward(*a, *others, **static), x, parameters, has_aux=True)
-        dx, (dgamma, dbeta) = pullback(dy)
-        return Gradients(y, dx, dgamma, dbeta), after
-
-
-class StandardizeLayer(JaxLayer):
-    """One batch-normalization layer: what is kept between the calls of pure functions."""
-
-    def __init__(self, jitted: Jitted, config: LayerConfig, parameters: Tuple[Any, Any], running: State) -> None:
-        self.jitted, self.config, self.parameters, self.running = jitted, config, parameters, running
-
-    def forward(self, x: Any, mode: str) -> Any:
-        """y; a training step's running statistics replace the old."""
-        arguments = (x, self.parameters, self.running, self.config.epsilon, self.config.decay)
-        y, self.running = self.jitted["forward"](*arguments, axis=self.config.channel_axis, mode=mode)
-        return y
-
-    def gradients(self, x: Any, dy: Any, mode: str) -> Gradients:
-        """y and the gradients; a training step's running statistics replace the old."""
-        arguments = (x, dy, self.parameters, self.running, self.config.epsilon, self.config.decay)
-        gradients, self.running = self.jitted["gradients"](*arguments, axis=self.config.channel_axis, mode=mode)
-        return gradients
-
-    def state(self) -> State:
-        """The running statistics."""
-        return self.running
 
 
 class StandardizeScaler(Scaler):

@@ -6,16 +6,12 @@ precision input is widened to float32, in which everything is computed; results 
 
 from __future__ import annotations
 
-import copy
-import dataclasses
-from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Tuple
+from typing import Any, Mapping, Optional, Sequence, Tuple
 
-from bnspec.backends.by_mode import GRADIENTS
-from bnspec.backends.jax_common import JaxAdapter, JaxLayer
+from bnspec.backends.jax_common import JaxAdapter
+from bnspec.backends.jax_functions import Functions, Jitted, Parameters, WrittenLayer
 from bnspec.backends.jax_network import JaxNetwork
-from bnspec.contract import Declined, Gradients, LayerConfig, Profile, Scaler, SecondOrder, State, Tangent
-
-Jitted = Dict[str, Callable[..., Any]]
+from bnspec.contract import Declined, LayerConfig, Profile, Scaler, State
 
 
 class JaxNumpy(JaxAdapter):
@@ -37,35 +33,29 @@ class JaxNumpy(JaxAdapter):
 
     def __init__(self, device: str = "cpu") -> None:
         super().__init__(device)
-        functions = Functions(self.jax)
-        by_mode = (functions.forward, functions.gradients, functions.second_order, functions.tangent, functions.rescale)
-        self.jitted = {f.__name__: self.jax.jit(f, static_argnames=("axis", "mode")) for f in by_mode}
-        self.jitted["some_gradients"] = self.jax.jit(
-            functions.some_gradients, static_argnames=("axis", "mode", "wanted")
-        )
+        functions = NumpyFunctions(self.jax)
+        self.jitted = functions.jitted("axis")
+        self.jitted["rescale"] = self.jax.jit(functions.rescale, static_argnames=("axis", "mode"))
         self.jitted["moments"] = self.jax.jit(functions.moments, static_argnames="axis")
         self.jitted["merge"] = self.jax.jit(functions.merge)
 
     def layer(
         self, config: LayerConfig, gamma: Optional[Any], beta: Optional[Any], running_mean: Any, running_var: Any
-    ) -> JaxNumpyLayer:
+    ) -> WrittenLayer:
         """A layer that holds these arrays; a training step puts new ones in the place of the statistics."""
-        return JaxNumpyLayer(self.jitted, config, (gamma, beta), State(running_mean, running_var))
+        return WrittenLayer(self.jitted, config, (gamma, beta), State(running_mean, running_var))
 
     def network(self, kind: str, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]) -> JaxNetwork:
         """A pure step around this layer's functions."""
-        return JaxNetwork(self.jax, Functions(self.jax).forward, kind, config, learning_rate, values)
+        return JaxNetwork(self.jax, NumpyFunctions(self.jax).forward, kind, config, learning_rate, values)
 
     def scaler(self, config: LayerConfig) -> JaxScaler:
         """Input normalization by Chan's merge of chunk moments."""
         return JaxScaler(self.jitted, config.channel_axis)
 
 
-class Functions:
-    """Pure functions of JAX arrays; ``axis`` is x's channel axis, statistics and parameters have shape (C,)."""
-
-    def __init__(self, jax: Any) -> None:
-        self.jax, self.jnp = jax, jax.numpy
+class NumpyFunctions(Functions):
+    """The layer and the scaler; ``axis`` is x's channel axis."""
 
     def wide(self, x: Any, *channels: Any, axis: int) -> Any:
         """x and the (C,) arrays, shaped to broadcast against x, in the working precision: x's, at least float32."""
@@ -73,13 +63,13 @@ class Functions:
         shape = [-1 if a == axis else 1 for a in range(x.ndim)]
         return (x.astype(work), *(c.astype(work).reshape(shape) for c in channels))
 
-    def moments(self, x: Any, axis: int) -> State:
-        """mean = (1/m) sum x,   var = (1/m) sum (x - mean)^2."""
+    def moments(self, x: Any, axis: int, mask: Any = None) -> State:
+        """mean = (1/m) sum x,   var = (1/m) sum (x - mean)^2,   over the m elements of a channel that the mask keeps."""
         (z,), axes = self.wide(x, axis=axis), tuple(a for a in range(x.ndim) if a != axis)
-        mean = self.jnp.mean(z, axes, keepdims=True)
-        return State(mean.reshape(-1), self.jnp.mean(self.jnp.square(z - mean), axes))
+        mean = self.jnp.mean(z, axes, keepdims=True, where=mask)
+        return State(mean.reshape(-1), self.jnp.mean(self.jnp.square(z - mean), axes, where=mask))
 
-    def normalise(self, x: Any, parameters: Tuple[Any, Any], by: State, epsilon: float, axis: int) -> Any:
+    def normalise(self, x: Any, parameters: Parameters, by: State, epsilon: float, axis: int) -> Any:
         """y = gamma * (x - mean) / sqrt(var + epsilon) + beta, in the working precision."""
         z, mean, var = self.wide(x, *by, axis=axis)
         y = (z - mean) / self.jnp.sqrt(var + epsilon)
@@ -89,7 +79,16 @@ class Functions:
         return y
 
     def forward(
-        self, x: Any, parameters: Tuple[Any, Any], running: State, epsilon: float, decay: float, axis: int, mode: str
+        self,
+        x: Any,
+        parameters: Parameters,
+        running: State,
+        *,
+        mode: str,
+        epsilon: float,
+        decay: float,
+        axis: int,
+        mask: Any = None,
     ) -> Tuple[Any, State]:
         """y and the running statistics after it; only training with at least one value moves them."""
 
@@ -100,46 +99,9 @@ class Functions:
             return self.normalise(x, parameters, running, epsilon, axis).astype(x.dtype), running
         # widened once: two conversions would round two parts of dx to x's dtype before they are added
         (z,) = self.wide(x, axis=axis)
-        batch = self.moments(z, axis)
+        batch = self.moments(z, axis, mask)
         after = State(moved(running.running_mean, batch.running_mean), moved(running.running_var, batch.running_var))
         return self.normalise(z, parameters, batch, epsilon, axis).astype(x.dtype), after
-
-    def gradients(self, x: Any, dy: Any, parameters: Tuple[Any, Any], *others: Any, **static: Any) -> Any:
-        """``forward`` and its vector-Jacobian product with dy, as (Gradients, State)."""
-        y, pullback, after = self.jax.vjp(lambda *a: self.forward(*a, *others, **static), x, parameters, has_aux=True)
-        dx, (dgamma, dbeta) = pullback(dy)
-        return Gradients(y, dx, dgamma, dbeta), after
-
-    def some_gradients(
-        self, x: Any, dy: Any, parameters: Tuple[Any, Any], *others: Any, wanted: Tuple[str, ...], **static: Any
-    ) -> Any:
-        """The same with respect to the wanted arguments only; the others are constants of the differentiation."""
-        given = dict(zip(GRADIENTS, (x, *parameters)))
-
-        def of(asked: Dict[str, Any]) -> Any:
-            x, *parameters = (asked.get(name, given[name]) for name in GRADIENTS)
-            return self.forward(x, tuple(parameters), *others, **static)
-
-        asked = {name: array for name, array in given.items() if name in wanted}
-        y, pullback, after = self.jax.vjp(of, asked, has_aux=True)
-        (found,) = pullback(dy)
-        return Gradients(y, *(found.get(name) for name in GRADIENTS)), after
-
-    def second_order(self, x: Any, dy: Any, v: Any, parameters: Tuple[Any, Any], *others: Any, **static: Any) -> Any:
-        """The vector-Jacobian product with v of dx, as (SecondOrder, State)."""
-
-        def dx(x: Any, dy: Any, gamma: Any) -> Any:
-            by_x = lambda x: self.forward(x, (gamma, parameters[1]), *others, **static)
-            _, pullback, after = self.jax.vjp(by_x, x, has_aux=True)
-            return pullback(dy)[0], after
-
-        _, pullback, after = self.jax.vjp(dx, x, dy, parameters[0], has_aux=True)
-        return SecondOrder(*pullback(v)), after
-
-    def tangent(self, x: Any, v: Any, *others: Any, **static: Any) -> Any:
-        """``forward`` and its Jacobian-vector product with v in x, as (Tangent, State)."""
-        y, along, after = self.jax.jvp(lambda x: self.forward(x, *others, **static), (x,), (v,), has_aux=True)
-        return Tangent(y, along), after
 
     def merge(self, a: State, b: State, weight: float) -> State:
         """The moments of the union of two sets, of whose values b has the fraction ``weight``."""
@@ -154,51 +116,6 @@ class Functions:
         noise = reach * var + self.jnp.square(reach * mean)
         scale = self.jnp.where(var <= noise, 1, self.jnp.sqrt(var))
         return (z * scale + mean if mode == "inverse" else (z - mean) / scale).astype(x.dtype)
-
-
-class JaxNumpyLayer(JaxLayer):
-    """One batch-normalization layer: what is kept between the calls of pure functions."""
-
-    def __init__(self, jitted: Jitted, config: LayerConfig, parameters: Tuple[Any, Any], running: State) -> None:
-        self.jitted, self.config, self.parameters, self.running = jitted, config, parameters, running
-
-    def call(self, function: str, *inputs: Any, **static: Any) -> Any:
-        """What one of the pure functions gives; a training step's running statistics replace the old."""
-        arguments = (*inputs, self.parameters, self.running, self.config.epsilon, self.config.decay)
-        result, self.running = self.jitted[function](*arguments, axis=self.config.channel_axis, **static)
-        return result
-
-    def forward(self, x: Any, mode: str) -> Any:
-        """y."""
-        return self.call("forward", x, mode=mode)
-
-    def gradients(self, x: Any, dy: Any, mode: str) -> Gradients:
-        """y and the gradients."""
-        return self.call("gradients", x, dy, mode=mode)
-
-    def some_gradients(self, x: Any, dy: Any, wanted: Tuple[str, ...], mode: str) -> Gradients:
-        """y and the wanted gradients."""
-        return self.call("some_gradients", x, dy, wanted=wanted, mode=mode)
-
-    def second_order(self, x: Any, dy: Any, v: Any, mode: str) -> SecondOrder:
-        """The gradients of <v, dx>."""
-        return self.call("second_order", x, dy, v, mode=mode)
-
-    def tangent(self, x: Any, v: Any, mode: str) -> Tangent:
-        """y and its derivative along v."""
-        return self.call("tangent", x, v, mode=mode)
-
-    def state(self) -> State:
-        """The running statistics."""
-        return self.running
-
-    def copied(self) -> JaxNumpyLayer:
-        """Another holder of the same arrays, which never change."""
-        return copy.copy(self)
-
-    def set_decay(self, decay: float) -> None:
-        """Pass another decay from the next call on."""
-        self.config = dataclasses.replace(self.config, decay=decay)
 
 
 class JaxScaler(Scaler):

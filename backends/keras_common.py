@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib
 import os
+import tempfile
 from typing import Any, Optional, Tuple
 
-from bnspec.contract import LayerConfig
+from bnspec.contract import Declined, LayerConfig
 from bnspec.profiles import HALVES
 
 
@@ -39,6 +40,43 @@ def built_layer(keras: Any, config: LayerConfig) -> Any:
     )
     layer.build(open_shape(config))
     return layer
+
+
+def assign(layer: Any, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> None:
+    """Give the layer's weights these values; gamma and beta are None where it has none."""
+    if gamma is not None:
+        layer.gamma.assign(gamma)
+        layer.beta.assign(beta)
+    layer.moving_mean.assign(running_mean)
+    layer.moving_variance.assign(running_var)
+
+
+def keras_mask(config: LayerConfig, mask: Any) -> Any:
+    """The mask as Keras takes it, without the last axis. Raises Declined: the channel axis is another."""
+    if config.channel_axis != config.rank - 1:
+        raise Declined("Keras expands the mask by a last axis: it reaches channels there only")
+    return mask[..., 0]
+
+
+def model_of(keras: Any, config: LayerConfig, layer: Any) -> Any:
+    """A model of this layer alone: what Keras saves and clones."""
+    return keras.Sequential([keras.Input(batch_shape=open_shape(config), dtype=config.dtype), layer])
+
+
+def restored_layer(keras: Any, config: LayerConfig, layer: Any) -> Any:
+    """The layer of a model that was saved to a file and loaded."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "layer.keras")
+        model_of(keras, config, layer).save(path)
+        return keras.saving.load_model(path).layers[-1]
+
+
+def cloned_layer(keras: Any, config: LayerConfig, layer: Any) -> Any:
+    """The layer of a cloned model, which is given the same weights."""
+    model = model_of(keras, config, layer)
+    clone = keras.models.clone_model(model)
+    clone.set_weights(model.get_weights())
+    return clone.layers[-1]
 
 
 def not_fitted(_: Any) -> None:

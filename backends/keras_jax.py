@@ -10,10 +10,21 @@ https://keras.io/api/layers/normalization_layers/batch_normalization/
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Sequence, Tuple
+import dataclasses
+from typing import Any, Dict, Sequence, Tuple
 
-from bnspec.backends.jax_common import JaxAdapter, JaxLayer
-from bnspec.backends.keras_common import built_layer, not_fitted, open_keras, policy
+from bnspec.backends.jax_common import JaxAdapter
+from bnspec.backends.jax_functions import Functions, Jitted, Parameters, PureLayer
+from bnspec.backends.keras_common import (
+    assign,
+    built_layer,
+    cloned_layer,
+    keras_mask,
+    not_fitted,
+    open_keras,
+    policy,
+    restored_layer,
+)
 from bnspec.contract import Gradients, LayerConfig, Profile, Scaler, State
 
 
@@ -42,7 +53,7 @@ class KerasJax(JaxAdapter):
     def __init__(self, device: str = "cpu") -> None:
         super().__init__(device)
         self.keras = open_keras("jax")
-        self.pool: Dict[LayerConfig, Tuple[Callable[..., Any], Callable[..., Any]]] = {}
+        self.pool: Dict[Tuple[LayerConfig, bool], Jitted] = {}
 
     def versions(self) -> Dict[str, str]:
         """Keras, and the JAX below it."""
@@ -50,37 +61,92 @@ class KerasJax(JaxAdapter):
 
     def layer(self, config: LayerConfig, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> StatelessLayer:
         """These arrays as the variables of the configuration's layer."""
-        if config not in self.pool:
-            self.pool[config] = jitted_calls(self.jax, built_layer(self.keras, config))
-        trainable = [gamma, beta] if config.affine else []
-        return StatelessLayer(self.pool[config], trainable, [running_mean, running_var])
+        return StatelessLayer(self, config, (gamma, beta), State(running_mean, running_var))
+
+    def new_layer(self, config: LayerConfig) -> StatelessLayer:
+        """The layer's variables as constructed."""
+        return self.layer_of(config, built_layer(self.keras, config))
+
+    def layer_of(self, config: LayerConfig, layer: Any) -> StatelessLayer:
+        """The variables of a Keras layer, with its momentum and epsilon."""
+        config = dataclasses.replace(config, decay=layer.momentum, epsilon=layer.epsilon)
+        gamma, beta = (None if v is None else v.value for v in (layer.gamma, layer.beta))
+        return self.layer(config, gamma, beta, layer.moving_mean.value, layer.moving_variance.value)
+
+    def jitted(self, config: LayerConfig, trainable: bool) -> Jitted:
+        """The compiled functions of the configuration's layer."""
+        if (config, trainable) not in self.pool:
+            self.pool[config, trainable] = StatelessFunctions(self, config, trainable).jitted()
+        return self.pool[config, trainable]
 
     def scaler(self, config: LayerConfig) -> NormScaler:
         """Input normalization by ``keras.layers.Normalization``."""
         return NormScaler(self.keras, config)
 
 
-class StatelessLayer(JaxLayer):
-    """The variables of one ``keras.layers.BatchNormalization``, in the order that Keras keeps them in."""
+class StatelessFunctions(Functions):
+    """The stateless_call of one ``keras.layers.BatchNormalization``."""
 
-    def __init__(self, calls: Tuple[Callable[..., Any], ...], trainable: List[Any], moving: List[Any]) -> None:
-        (self.call, self.call_gradients), self.trainable, self.moving = calls, trainable, moving
+    def __init__(self, owner: KerasJax, config: LayerConfig, trainable: bool) -> None:
+        super().__init__(owner.jax)
+        self.config, self.layer = config, built_layer(owner.keras, config)
+        self.layer.trainable = trainable
 
-    def forward(self, x: Any, mode: str) -> Any:
-        """The layer's call; its non-trainable variables replace the old."""
-        y, self.moving = self.call(self.trainable, self.moving, x, training=mode == "training")
-        return y
+    def forward(
+        self, x: Any, parameters: Parameters, running: State, *, mode: str, mask: Any = None
+    ) -> Tuple[Any, State]:
+        """The layer's call; the variables of one that is not trainable are all non-trainable."""
+        weights = [p for p in parameters if p is not None]
+        trainable, constant = (weights, []) if self.layer.trainable else ([], weights)
+        options = {} if mask is None else {"mask": keras_mask(self.config, mask)}
+        moving = [*constant, *running]
+        y, after = self.layer.stateless_call(trainable, moving, x, training=mode == "training", **options)
+        return y, State(*after[len(constant) :])
+
+
+class StatelessLayer(PureLayer):
+    """The variables of one ``keras.layers.BatchNormalization``."""
+
+    def __init__(
+        self, owner: KerasJax, config: LayerConfig, parameters: Parameters, running: State, trainable: bool = True
+    ) -> None:
+        super().__init__(owner.jitted(config, trainable), parameters, running)
+        self.owner, self.config, self.trainable = owner, config, trainable
+
+    def settings(self) -> Dict[str, Any]:
+        """Nothing: the functions are this configuration's."""
+        return {}
 
     def gradients(self, x: Any, dy: Any, mode: str) -> Gradients:
-        """The layer's call and its gradients; its non-trainable variables replace the old."""
-        arguments = (self.trainable, self.moving, x, dy)
-        y, dx, parameters, self.moving = self.call_gradients(*arguments, training=mode == "training")
-        dgamma, dbeta = parameters or (None, None)
-        return Gradients(y, dx, dgamma, dbeta)
+        """The layer's call and the gradients of its trainable variables and x."""
+        return super().gradients(x, dy, mode) if self.trainable else self.some_gradients(x, dy, ("dx",), mode)
 
-    def state(self) -> State:
-        """moving_mean and moving_variance."""
-        return State(*self.moving)
+    def written(self) -> Any:
+        """A Keras layer whose variables are assigned these values, as after training."""
+        layer = built_layer(self.owner.keras, self.config)
+        assign(layer, *self.parameters, *self.running)
+        layer.trainable = self.trainable
+        return layer
+
+    def restored(self) -> StatelessLayer:
+        """The variables of the layer of a model that was saved to a file and loaded."""
+        return self.owner.layer_of(self.config, restored_layer(self.owner.keras, self.config, self.written()))
+
+    def copied(self) -> StatelessLayer:
+        """The variables of the layer of a cloned model."""
+        new = self.owner.layer_of(self.config, cloned_layer(self.owner.keras, self.config, self.written()))
+        new.freeze(not self.trainable)
+        return new
+
+    def freeze(self, frozen: bool) -> None:
+        """Set ``trainable``, by which the layer is run in inference mode."""
+        self.trainable = not frozen
+        self.jitted = self.owner.jitted(self.config, self.trainable)
+
+    def set_decay(self, decay: float) -> None:
+        """Set the layer's momentum, which is a constant of what was compiled."""
+        self.config = dataclasses.replace(self.config, decay=decay)
+        self.jitted = self.owner.jitted(self.config, self.trainable)
 
 
 class NormScaler(Scaler):
@@ -112,20 +178,3 @@ class NormScaler(Scaler):
         """The adapted mean and variance."""
         mean, variance, _ = self.forward.weights
         return State(mean.value, variance.value)
-
-
-def jitted_calls(jax: Any, layer: Any) -> Tuple[Callable[..., Any], Callable[..., Any]]:
-    """The layer's stateless_call, and its vector-Jacobian product with dy for x and the trainable variables."""
-
-    def call(trainable: Any, moving: Any, x: Any, training: bool) -> Any:
-        return layer.stateless_call(trainable, moving, x, training=training)
-
-    def call_gradients(trainable: Any, moving: Any, x: Any, dy: Any, training: bool) -> Any:
-        def forward(x: Any, trainable: Any) -> Any:
-            return call(trainable, moving, x, training)
-
-        y, pullback, after = jax.vjp(forward, x, trainable, has_aux=True)
-        return (y, *pullback(dy), after)
-
-    static = ("training",)
-    return jax.jit(call, static_argnames=static), jax.jit(call_gradients, static_argnames=static)

@@ -6,15 +6,22 @@ Source: https://keras.io/api/layers/normalization_layers/batch_normalization/
 from __future__ import annotations
 
 import functools
-import os
-import tempfile
 from typing import Any, Mapping, Sequence
 
-from bnspec.backends.keras_common import built_layer, not_fitted, open_keras, open_shape, policy
+from bnspec.backends.keras_common import (
+    assign,
+    built_layer,
+    cloned_layer,
+    keras_mask,
+    not_fitted,
+    open_keras,
+    policy,
+    restored_layer,
+)
 from bnspec.backends.keras_network import KerasNetwork
 from bnspec.backends.tensorflow_common import TensorflowAdapter, TensorflowLayer
 from bnspec.case import PARAMETERS
-from bnspec.contract import Declined, Gradients, LayerConfig, Profile, Scaler, State
+from bnspec.contract import Gradients, LayerConfig, Profile, Scaler, State
 
 
 class KerasLayer(TensorflowAdapter):
@@ -46,11 +53,7 @@ class KerasLayer(TensorflowAdapter):
     def layer(self, config: LayerConfig, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> NormLayer:
         """A layer whose weights are assigned these tensors."""
         new = self.new_layer(config)
-        if config.affine:
-            new.layer.gamma.assign(gamma)
-            new.layer.beta.assign(beta)
-        new.layer.moving_mean.assign(running_mean)
-        new.layer.moving_variance.assign(running_var)
+        assign(new.layer, gamma, beta, running_mean, running_var)
         return new
 
     def new_layer(self, config: LayerConfig) -> NormLayer:
@@ -84,9 +87,7 @@ class NormLayer(TensorflowLayer):
 
     def training_masked(self, x: Any, mask: Any) -> Any:
         """The training forward pass with a mask, which Keras takes without the last axis. Raises Declined for other axes."""
-        if self.config.channel_axis != self.config.rank - 1:
-            raise Declined("Keras expands the mask by a last axis: it reaches channels there only")
-        return self.layer(x, training=True, mask=mask[..., 0])
+        return self.layer(x, training=True, mask=keras_mask(self.config, mask))
 
     def training_masked_gradients(self, x: Any, dy: Any, mask: Any) -> Gradients:
         """Forward and backward with a mask."""
@@ -100,26 +101,13 @@ class NormLayer(TensorflowLayer):
         """The running statistics."""
         return State(self.layer.moving_mean.value, self.layer.moving_variance.value)
 
-    def model(self) -> Any:
-        """A model of this layer alone: what Keras saves and clones."""
-        return self.keras.Sequential(
-            [self.keras.Input(batch_shape=open_shape(self.config), dtype=self.config.dtype), self.layer]
-        )
-
     def restored(self) -> NormLayer:
         """The layer of a model that was saved to a file and loaded."""
-        with tempfile.TemporaryDirectory() as folder:
-            path = os.path.join(folder, "layer.keras")
-            self.model().save(path)
-            loaded = self.keras.saving.load_model(path)
-        return NormLayer(self.tf, self.keras, self.config, loaded.layers[-1])
+        return NormLayer(self.tf, self.keras, self.config, restored_layer(self.keras, self.config, self.layer))
 
     def copied(self) -> NormLayer:
         """The layer of a cloned model, which is given the same weights."""
-        model = self.model()
-        clone = self.keras.models.clone_model(model)
-        clone.set_weights(model.get_weights())
-        return NormLayer(self.tf, self.keras, self.config, clone.layers[-1])
+        return NormLayer(self.tf, self.keras, self.config, cloned_layer(self.keras, self.config, self.layer))
 
     def freeze(self, frozen: bool) -> None:
         """Set ``trainable``, by which the layer is run in inference mode."""

@@ -10,9 +10,18 @@ from __future__ import annotations
 import os
 from typing import Any, Dict, List, Sequence
 
-from bnspec.backends.keras_common import built_layer, not_fitted, open_keras, policy
+from bnspec.backends.keras_common import (
+    assign,
+    built_layer,
+    cloned_layer,
+    keras_mask,
+    not_fitted,
+    open_keras,
+    policy,
+    restored_layer,
+)
 from bnspec.backends.torch_common import TorchAdapter, TorchLayer
-from bnspec.contract import LayerConfig, Profile, Scaler, State
+from bnspec.contract import Gradients, LayerConfig, Profile, Scaler, State
 
 
 class KerasTorch(TorchAdapter):
@@ -46,13 +55,13 @@ class KerasTorch(TorchAdapter):
 
     def layer(self, config: LayerConfig, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> NormLayer:
         """A layer whose weights are assigned these tensors."""
-        layer = built_layer(self.keras, config)
-        if config.affine:
-            layer.gamma.assign(gamma)
-            layer.beta.assign(beta)
-        layer.moving_mean.assign(running_mean)
-        layer.moving_variance.assign(running_var)
-        return NormLayer(self.torch, layer)
+        new = self.new_layer(config)
+        assign(new.layer, gamma, beta, running_mean, running_var)
+        return new
+
+    def new_layer(self, config: LayerConfig) -> NormLayer:
+        """The layer as constructed, and built for x's rank and channels."""
+        return NormLayer(self.torch, self.keras, config, built_layer(self.keras, config))
 
     def scaler(self, config: LayerConfig) -> NormScaler:
         """Input normalization by ``keras.layers.Normalization``."""
@@ -62,21 +71,47 @@ class KerasTorch(TorchAdapter):
 class NormLayer(TorchLayer):
     """One ``keras.layers.BatchNormalization``."""
 
-    def __init__(self, torch: Any, layer: Any) -> None:
+    def __init__(self, torch: Any, keras: Any, config: LayerConfig, layer: Any) -> None:
         super().__init__(torch)
-        self.layer = layer
+        self.keras, self.config, self.layer = keras, config, layer
 
-    def forward(self, x: Any, mode: str) -> Any:
+    def forward(self, x: Any, mode: str, mask: Any = None) -> Any:
         """The layer's call."""
-        return self.layer(x, training=mode == "training")
+        return self.layer(x, training=mode == "training", mask=mask)
+
+    def training_masked(self, x: Any, mask: Any) -> Any:
+        """The layer's call with a mask, which Keras takes without the last axis."""
+        with self.torch.no_grad():
+            return self.forward(x, "training", keras_mask(self.config, mask))
+
+    def training_masked_gradients(self, x: Any, dy: Any, mask: Any) -> Gradients:
+        """The same with its gradients."""
+        given = keras_mask(self.config, mask)
+        return self.gradients_of(lambda x: self.forward(x, "training", given), x, dy)
 
     def parameters(self) -> List[Any]:
-        """The tensors of gamma and beta."""
+        """The tensors of the weights that are trainable now."""
         return [weight.value for weight in self.layer.trainable_weights]
 
     def state(self) -> State:
         """The running statistics."""
         return State(self.layer.moving_mean.value, self.layer.moving_variance.value)
+
+    def restored(self) -> NormLayer:
+        """The layer of a model that was saved to a file and loaded."""
+        return NormLayer(self.torch, self.keras, self.config, restored_layer(self.keras, self.config, self.layer))
+
+    def copied(self) -> NormLayer:
+        """The layer of a cloned model, which is given the same weights."""
+        return NormLayer(self.torch, self.keras, self.config, cloned_layer(self.keras, self.config, self.layer))
+
+    def freeze(self, frozen: bool) -> None:
+        """Set ``trainable``, by which the layer is run in inference mode."""
+        self.layer.trainable = not frozen
+
+    def set_decay(self, decay: float) -> None:
+        """Set the layer's momentum."""
+        self.layer.momentum = decay
 
 
 class NormScaler(Scaler):

@@ -123,9 +123,9 @@ class TensorflowLayer(LayerByMode):
         """
         parameters = self.parameters()
         with self.tf.GradientTape() as tape:
-            tape.watch(x)
+            tape.watch([x, *parameters])
             y = forward(x)
-        found = connected(tape.gradient(y, [x] + list(parameters), output_gradients=dy), GRADIENTS)
+        found = connected(tape.gradient(y, [x, *parameters], output_gradients=dy), GRADIENTS)
         dgamma, dbeta = found[1:] if parameters else (None, None)
         return Gradients(y, found[0], dgamma, dbeta)
 
@@ -144,7 +144,7 @@ class TensorflowLayer(LayerByMode):
         """A tape around a tape; a source that dx is not connected to has gradient 0."""
         sources = [x, dy, *self.parameters()[:1]]
         with self.tf.GradientTape() as outer:
-            outer.watch([x, dy])
+            outer.watch(sources)
             with self.tf.GradientTape() as inner:
                 inner.watch(x)
                 y = self.forward(mode)(x)

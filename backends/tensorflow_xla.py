@@ -9,10 +9,12 @@ Source: https://www.tensorflow.org/xla/tutorials/jit_compile
 
 from __future__ import annotations
 
-from typing import Any, Sequence, Tuple
+from typing import Any, Tuple
 
+from bnspec.backends.by_mode import LayerByMode
 from bnspec.backends.tensorflow_common import TensorflowAdapter
-from bnspec.contract import Gradients, Layer, LayerConfig, Profile, State
+from bnspec.backends.tensorflow_moments import MomentsLayer, VariablesLayer
+from bnspec.contract import Gradients, LayerConfig, Profile, SecondOrder, State, Tangent
 
 
 class TensorflowXLA(TensorflowAdapter):
@@ -38,91 +40,108 @@ class TensorflowXLA(TensorflowAdapter):
 
     def __init__(self, device: str = "cpu") -> None:
         super().__init__(device)
-        functions = Functions(self.tf)
-        self.forward = self.tf.function(functions.forward, jit_compile=True)
-        self.gradients = self.tf.function(functions.gradients, jit_compile=True)
+        self.step = self.tf.function(self.traced, jit_compile=True)
 
     def layer(self, config: LayerConfig, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> CompiledLayer:
         """A layer whose four arrays become variables."""
-        weights = [self.tf.Variable(p) for p in (gamma, beta) if p is not None]
-        running = State(*(self.tf.Variable(s, trainable=False) for s in (running_mean, running_var)))
-        return CompiledLayer(self, config, weights, running)
+        settings = config.channel_axis, config.epsilon, config.decay
+        running = State(running_mean, running_var)
+        return CompiledLayer(self, VariablesLayer(self.tf, *settings, gamma, beta, running))
 
-
-class Functions:
-    """What is compiled. x, dy, parameters (gamma and beta, or nothing) and state are tensors, all else are constants."""
-
-    def __init__(self, tf: Any) -> None:
-        self.tf = tf
-
-    def forward(
+    def traced(
         self,
-        x: Any,
-        parameters: Sequence[Any],
-        state: Sequence[Any],
+        call: str,
+        inputs: Tuple[Any, ...],
+        weights: Tuple[Any, Any],
+        running: State,
         axis: int,
         epsilon: float,
         decay: float,
-        mode: str,
-    ) -> Tuple[Any, Sequence[Any]]:
-        """y and the running statistics after it; only training with at least one value moves them."""
-        tf, axes = self.tf, [a for a in range(x.shape.rank) if a != axis]
-        shape = [-1 if a == axis else 1 for a in range(x.shape.rank)]
-        gamma, beta = (tf.reshape(p, shape) for p in parameters) if parameters else (None, None)
-        if mode == "training":
-            mean, var = tf.nn.moments(x, axes, keepdims=True)
-            if x.shape.num_elements():  # the moments of nothing are NaN
-                moments = [tf.reshape(m, [-1]) for m in (mean, var)]
-                state = [old * decay + new * (1.0 - decay) for old, new in zip(state, moments)]
-        else:
-            mean, var = (tf.reshape(s, shape) for s in state)
-        return tf.nn.batch_normalization(x, mean, var, beta, gamma, epsilon), state
+    ) -> Tuple[Any, State]:
+        """What is compiled: one call of the contract by its name, and the running statistics after it.
 
-    def gradients(self, x: Any, dy: Any, parameters: Sequence[Any], *others: Any) -> Tuple[Any, ...]:
-        """y, [dx, dgamma, dbeta] from a tape, and the running statistics after it."""
-        with self.tf.GradientTape() as tape:
-            tape.watch([x, *parameters])
-            y, after = self.forward(x, parameters, *others)
-        return y, tape.gradient(y, [x, *parameters], output_gradients=dy), after
+        Args: inputs, weights (gamma and beta, or None and None) and running are tensors, all else are constants.
+        """
+        layer = TracedLayer(self.tf, axis, epsilon, decay, *weights, running)
+        return getattr(layer, call)(*inputs), layer.running
 
 
-class CompiledLayer(Layer):
-    """One batch-normalization layer: its variables, and the compiled functions of its adapter."""
+class TracedLayer(MomentsLayer):
+    """The layer over tensors, while it is compiled."""
 
-    def __init__(self, owner: TensorflowXLA, config: LayerConfig, weights: Sequence[Any], running: State) -> None:
-        self.owner, self.config, self.weights, self.running = owner, config, weights, running
+    def move(self, after: State) -> None:
+        """Take these tensors in the place of the old."""
+        self.running = after
 
-    def arguments(self, mode: str) -> Tuple[Any, ...]:
-        """What a compiled function takes besides x and dy."""
-        parameters, state = ([v.value() for v in variables] for variables in (self.weights, self.running))
-        return parameters, state, self.config.channel_axis, self.config.epsilon, self.config.decay, mode
+
+class CompiledLayer(LayerByMode):
+    """One batch-normalization layer: its variables, and the compiled step of its adapter."""
+
+    def __init__(self, owner: TensorflowXLA, held: VariablesLayer) -> None:
+        self.owner, self.held = owner, held
+
+    def call(self, name: str, *inputs: Any) -> Any:
+        """What the compiled step gives; a training step's running statistics are assigned."""
+        held = self.held
+        weights = tuple(None if v is None else v.value() for v in (held.gamma, held.beta))
+        running = State(*(v.value() for v in held.running))
+        result, after = self.owner.step(name, inputs, weights, running, held.axis, held.epsilon, held.decay)
+        if name.startswith("training"):
+            held.move(after)
+        return result
 
     def training(self, x: Any) -> Any:
-        """The training forward pass; moves the running statistics."""
-        y, after = self.owner.forward(x, *self.arguments("training"))
-        self.move(after)
-        return y
+        """The training forward pass."""
+        return self.call("training", x)
 
     def inference(self, x: Any) -> Any:
         """The inference forward pass."""
-        return self.owner.forward(x, *self.arguments("inference"))[0]
+        return self.call("inference", x)
 
-    def training_gradients(self, x: Any, dy: Any) -> Gradients:
-        """Forward and backward in training mode; moves the running statistics."""
-        y, gradients, after = self.owner.gradients(x, dy, *self.arguments("training"))
-        self.move(after)
-        return Gradients(y, *gradients, *([None, None] if not self.weights else []))
+    def gradients(self, x: Any, dy: Any, mode: str) -> Gradients:
+        """Forward and backward."""
+        return self.call(mode + "_gradients", x, dy)
 
-    def inference_gradients(self, x: Any, dy: Any) -> Gradients:
-        """Forward and backward in inference mode."""
-        y, gradients, _ = self.owner.gradients(x, dy, *self.arguments("inference"))
-        return Gradients(y, *gradients, *([None, None] if not self.weights else []))
+    def some_gradients(self, x: Any, dy: Any, wanted: Tuple[str, ...], mode: str) -> Gradients:
+        """Forward and backward with a tape that watches the wanted sources only."""
+        return self.call(mode + "_some_gradients", x, dy, wanted)
 
-    def move(self, after: Sequence[Any]) -> None:
-        """Assign the running statistics that a training step gave."""
-        for variable, value in zip(self.running, after):
-            variable.assign(value)
+    def second_order(self, x: Any, dy: Any, v: Any, mode: str) -> SecondOrder:
+        """A tape around a tape."""
+        return self.call(mode + "_second_order", x, dy, v)
+
+    def tangent(self, x: Any, v: Any, mode: str) -> Tangent:
+        """A forward accumulator."""
+        return self.call(mode + "_tangent", x, v)
+
+    def training_masked(self, x: Any, mask: Any) -> Any:
+        """The training forward pass by ``tf.nn.weighted_moments``."""
+        return self.call("training_masked", x, mask)
+
+    def training_masked_gradients(self, x: Any, dy: Any, mask: Any) -> Gradients:
+        """Forward and backward with a mask."""
+        return self.call("training_masked_gradients", x, dy, mask)
 
     def state(self) -> State:
         """The running statistics."""
-        return self.running
+        return self.held.state()
+
+    def restored(self) -> CompiledLayer:
+        """A layer over variables that were saved and read back."""
+        return CompiledLayer(self.owner, self.held.restored())
+
+    def copied(self) -> CompiledLayer:
+        """A layer over new variables with the same values."""
+        return CompiledLayer(self.owner, self.held.copied())
+
+    def set_decay(self, decay: float) -> None:
+        """Average with another decay, a constant of what is compiled, from the next call on."""
+        self.held.set_decay(decay)
+
+    def freeze(self, frozen: bool) -> None:
+        """Raises Declined."""
+        self.held.freeze(frozen)
+
+    def reset(self) -> None:
+        """Raises Declined."""
+        self.held.reset()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 import numpy as np
 
@@ -107,9 +107,13 @@ class TorchLayer(LayerByMode):
             return self.forward(x, "inference")
 
     def gradients(self, x: Any, dy: Any, mode: str) -> Gradients:
-        """y and what ``torch.autograd.grad`` gives for x, gamma and beta with the cotangent dy."""
+        """y and the gradients."""
+        return self.gradients_of(lambda x: self.forward(x, mode), x, dy)
+
+    def gradients_of(self, forward: Callable[[Any], Any], x: Any, dy: Any) -> Gradients:
+        """y of a forward pass, and what ``torch.autograd.grad`` gives for x, gamma and beta with the cotangent dy."""
         leaf = x.detach().requires_grad_()
-        y = self.forward(leaf, mode)
+        y = forward(leaf)
         dx, *parameters = self.torch.autograd.grad(y, [leaf, *self.parameters()], dy)
         dgamma, dbeta = parameters or (None, None)
         return Gradients(y.detach(), dx, dgamma, dbeta)

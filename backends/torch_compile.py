@@ -14,11 +14,11 @@ Source: https://docs.pytorch.org/docs/stable/generated/torch.compile.html
 
 from __future__ import annotations
 
-from typing import Any, List, Optional
+from typing import Any, Optional
 
-from bnspec.backends.torch_common import TorchAdapter, TorchLayer
-from bnspec.backends.torch_modules import module_over
-from bnspec.contract import LayerConfig, Profile, State
+from bnspec.backends.torch_common import TorchAdapter
+from bnspec.backends.torch_modules import LivingModule, module_over, new_module
+from bnspec.contract import Declined, LayerConfig, Profile, SecondOrder
 
 #: More variants of one function than a run can ask for.
 LIMIT = 1_000_000
@@ -57,11 +57,27 @@ class CompiledAdapter(TorchAdapter):
         module = module_over(self.torch, config, self.place, gamma, beta, running_mean, running_var)
         return CompiledLayer(self.torch, module, self.compiler)
 
+    def new_layer(self, config: LayerConfig) -> CompiledLayer:
+        """The compiled module of x's rank, as constructed."""
+        return CompiledLayer(self.torch, new_module(self.torch, config, self.place), self.compiler)
+
 
 class TorchCompile(CompiledAdapter):
-    """``torch.compile`` as it is by default."""
+    """``torch.compile`` as it is by default.
+
+    The first code that Inductor generates in an empty cache is dear: it tries the machine's vector instructions and precompiles
+    PyTorch's headers. That is done when the adapter is opened. Code is compiled in this process, so that a worker that is killed
+    leaves no others behind; Inductor's folder of compiled code (TORCHINDUCTOR_CACHE_DIR) serves later workers and runs.
+    """
 
     compiler = "inductor"
+
+    def __init__(self, device: str = "cpu") -> None:
+        super().__init__(device)
+        import torch._inductor.config
+
+        torch._inductor.config.compile_threads = 1
+        self.torch.compile(lambda x: x + 1.0, backend=self.compiler)(self.torch.ones(8, device=self.place))
 
 
 class TorchDecomposed(CompiledAdapter):
@@ -70,23 +86,23 @@ class TorchDecomposed(CompiledAdapter):
     compiler = "aot_eager_decomp_partition"
 
 
-class CompiledLayer(TorchLayer):
+class CompiledLayer(LivingModule):
     """One compiled ``torch.nn.BatchNorm*d``."""
 
     def __init__(self, torch: Any, module: Any, compiler: str) -> None:
-        super().__init__(torch)
-        self.module = module
+        super().__init__(torch, module)
+        self.compiler = compiler
         self.compiled = torch.compile(module, backend=compiler, dynamic=True, fullgraph=True)
+
+    def over(self, module: Any) -> CompiledLayer:
+        """Another module, compiled."""
+        return CompiledLayer(self.torch, module, self.compiler)
 
     def forward(self, x: Any, mode: str) -> Any:
         """The compiled module's call in train() or eval()."""
         self.module.train(mode == "training")
         return self.compiled(x)
 
-    def parameters(self) -> List[Any]:
-        """weight and bias."""
-        return list(self.module.parameters())
-
-    def state(self) -> State:
-        """The module's buffers."""
-        return State(self.module.running_mean, self.module.running_var)
+    def second_order(self, x: Any, dy: Any, v: Any, mode: str) -> SecondOrder:
+        """Raises Declined."""
+        raise Declined("torch.compile with AOTAutograd does not support double backward, and says so")

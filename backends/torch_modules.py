@@ -1,11 +1,14 @@
-"""What adapters of PyTorch's modules share: the module of x's rank, over a case's own tensors."""
+"""What adapters of PyTorch's modules share: the module of x's rank, over a case's own tensors, and its life."""
 
 from __future__ import annotations
 
-from typing import Any, Optional
+import abc
+import copy
+import io
+from typing import Any, List, Optional
 
-from bnspec.backends.torch_common import NO_EPSILON
-from bnspec.contract import Declined, LayerConfig
+from bnspec.backends.torch_common import NO_EPSILON, TorchLayer
+from bnspec.contract import Declined, LayerConfig, State
 
 MODULES = {2: "BatchNorm1d", 3: "BatchNorm1d", 4: "BatchNorm2d", 5: "BatchNorm3d"}
 
@@ -39,3 +42,53 @@ def module_over(
         module.weight, module.bias = torch.nn.Parameter(gamma), torch.nn.Parameter(beta)
     module.running_mean, module.running_var = running_mean, running_var
     return module
+
+
+class LivingModule(TorchLayer):
+    """One ``torch.nn.BatchNorm*d``, its state, and what is done with it between calls. What is left to a subclass: ``forward``
+    and ``over``.
+    """
+
+    def __init__(self, torch: Any, module: Any) -> None:
+        super().__init__(torch)
+        self.module = module
+
+    @abc.abstractmethod
+    def over(self, module: Any) -> LivingModule:
+        """The layer of another module, called in the same way."""
+
+    def parameters(self) -> List[Any]:
+        """weight and bias, unless they are frozen."""
+        return [p for p in self.module.parameters() if p.requires_grad]
+
+    def state(self) -> State:
+        """The module's buffers."""
+        return State(self.module.running_mean, self.module.running_var)
+
+    def restored(self) -> LivingModule:
+        """A new module of the same arguments, which loads the state_dict that ``torch.save`` wrote."""
+        file, old = io.BytesIO(), self.module
+        self.torch.save(old.state_dict(), file)
+        file.seek(0)
+        place, dtype = old.running_mean.device, old.running_mean.dtype
+        new = type(old)(
+            old.num_features, eps=old.eps, momentum=old.momentum, affine=old.affine, device=place, dtype=dtype
+        )
+        new.load_state_dict(self.torch.load(file, weights_only=True))
+        return self.over(new)
+
+    def copied(self) -> LivingModule:
+        """A deep copy of the module."""
+        return self.over(copy.deepcopy(self.module))
+
+    def reset(self) -> None:
+        """The module's own reset."""
+        self.module.reset_running_stats()
+
+    def freeze(self, frozen: bool) -> None:
+        """weight and bias require no gradient; the module goes on as before in train() and eval()."""
+        self.module.requires_grad_(not frozen)
+
+    def set_decay(self, decay: float) -> None:
+        """Set the module's momentum."""
+        self.module.momentum = 1.0 - decay

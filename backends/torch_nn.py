@@ -5,15 +5,13 @@ Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.BatchNorm2d.html
 
 from __future__ import annotations
 
-import copy
-import io
-from typing import Any, List, Mapping, Optional
+from typing import Any, Mapping, Optional
 
-from bnspec.backends.torch_common import TorchAdapter, TorchLayer
-from bnspec.backends.torch_modules import module_over, new_module
+from bnspec.backends.torch_common import TorchAdapter
+from bnspec.backends.torch_modules import LivingModule, module_over, new_module
 from bnspec.backends.torch_network import TorchNetwork
 from bnspec.case import PARAMETERS
-from bnspec.contract import LayerConfig, Profile, State
+from bnspec.contract import LayerConfig, Profile
 
 
 class TorchNN(TorchAdapter):
@@ -52,50 +50,14 @@ class TorchNN(TorchAdapter):
         return TorchNetwork(self.torch, kind, layer.module, learning_rate, values)
 
 
-class ModuleLayer(TorchLayer):
-    """One ``torch.nn.BatchNorm*d``."""
+class ModuleLayer(LivingModule):
+    """One ``torch.nn.BatchNorm*d``, eager."""
 
-    def __init__(self, torch: Any, module: Any) -> None:
-        super().__init__(torch)
-        self.module = module
+    def over(self, module: Any) -> ModuleLayer:
+        """The layer of another module."""
+        return ModuleLayer(self.torch, module)
 
     def forward(self, x: Any, mode: str) -> Any:
         """The module's call in train() or eval()."""
         self.module.train(mode == "training")
         return self.module(x)
-
-    def parameters(self) -> List[Any]:
-        """weight and bias, unless they are frozen."""
-        return [p for p in self.module.parameters() if p.requires_grad]
-
-    def state(self) -> State:
-        """The module's buffers."""
-        return State(self.module.running_mean, self.module.running_var)
-
-    def restored(self) -> ModuleLayer:
-        """A new module of the same arguments, which loads the state_dict that ``torch.save`` wrote."""
-        file, old = io.BytesIO(), self.module
-        self.torch.save(old.state_dict(), file)
-        file.seek(0)
-        place, dtype = old.running_mean.device, old.running_mean.dtype
-        new = type(old)(
-            old.num_features, eps=old.eps, momentum=old.momentum, affine=old.affine, device=place, dtype=dtype
-        )
-        new.load_state_dict(self.torch.load(file, weights_only=True))
-        return ModuleLayer(self.torch, new)
-
-    def copied(self) -> ModuleLayer:
-        """A deep copy of the module."""
-        return ModuleLayer(self.torch, copy.deepcopy(self.module))
-
-    def reset(self) -> None:
-        """The module's own reset."""
-        self.module.reset_running_stats()
-
-    def freeze(self, frozen: bool) -> None:
-        """weight and bias require no gradient; the module goes on as before in train() and eval()."""
-        self.module.requires_grad_(not frozen)
-
-    def set_decay(self, decay: float) -> None:
-        """Set the module's momentum."""
-        self.module.momentum = 1.0 - decay

@@ -40,8 +40,8 @@ def step_of(jax: Any, forward: Forward, kind: str, config: LayerConfig, rate: fl
         else:
             h = jax.lax.conv_general_dilated(x, p["w1"], (1, 1), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC"))
             h = h + p["b1"]
-        layer = (p["gamma"], p["beta"]), state, config.epsilon, config.decay
-        y, after = forward(h, *layer, axis=config.channel_axis, mode="training")
+        constants = {"epsilon": config.epsilon, "decay": config.decay, "axis": config.channel_axis}
+        y, after = forward(h, (p["gamma"], p["beta"]), state, mode="training", **constants)
         a = jax.nn.relu(y)
         z = (a if kind == "dense" else a.mean((1, 2))) @ p["w2"] + p["b2"]
         taken = jax.numpy.take_along_axis(jax.nn.log_softmax(z), labels[:, None], axis=1)

@@ -1,0 +1,129 @@
+"""Steps that build their layer otherwise, and calls between calls: what a layer was given and has been told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bnspec.arithmetic import double
+from bnspec.case import Case, Step
+from bnspec.conformance.building import Form, Plan, batch_norm_case
+from bnspec.conformance.programs import masked_case, relation_case
+from bnspec.errors import UsageError
+from bnspec.oracle import Oracle, effective_decay
+from bnspec.profiles import Profile
+
+BASE = batch_norm_case(Plan(Form((4, 3), 1), "wide", seed=9, short=True))
+
+
+def lived(*steps: Step) -> Case:
+    """The base case with these steps after an inference on a fresh layer."""
+    return BASE.with_(steps=(Step("inference", ("x",), True), *steps))
+
+
+def decay(value: float) -> Step:
+    """Another decay."""
+    return Step("set_decay", options=(("decay", value),))
+
+
+def test_what_a_layer_has_been_told_holds_for_it_alone() -> None:
+    """A copy starts from what its original was told; then each has its own decay and mark; a fresh layer has neither."""
+    x = Step("training", ("x",))
+    case = lived(
+        decay(0.25), Step("clone"), decay(0.5), Step("freeze"), x, Step("swap"), x, Step("training", ("x",), True)
+    )
+    assert [case.told(i) for i in (1, 2, 5, 7, 8)] == [
+        (None, False),
+        (0.25, False),
+        (0.5, True),
+        (0.25, False),
+        (None, False),
+    ]
+    assert dict(case.overrides(5)) == {"decay": 0.5}
+    assert case.overrides(8) == ()
+
+
+def test_what_was_not_performed_is_not_in_force() -> None:
+    """A decay that was declined changed nothing."""
+    case = lived(decay(0.25), Step("training", ("x",)))
+    assert case.overrides(2, lambda j: False) == ()
+    assert dict(case.overrides(2)) == {"decay": 0.25}
+
+
+def test_a_layer_that_is_given_other_numbers_is_seen_with_them() -> None:
+    """Parameters, epsilon and axes of the step that built it; the same overrides give the same case and oracle."""
+    case = relation_case(Plan(Form((4, 3, 5, 2), 1), "wide", epsilon=2.0**-4, seed=3))
+    rows = next(i for i, s in enumerate(case.steps) if s.option("relation") == "rows")
+    seen = case.overridden(case.overrides(rows))
+    assert (seen.config.rank, seen.config.channel_axis, case.config.rank) == (2, 1, 4)
+    flipped = next(i for i, s in enumerate(case.steps) if s.option("relation") == "channels_flipped")
+    given = case.overridden(case.overrides(flipped)).arrays["gamma"]
+    assert np.array_equal(given, case.arrays["gamma"][::-1])
+    oracle = Oracle(case)
+    assert oracle.overridden(case.overrides(rows)) is oracle.overridden(case.overrides(rows))
+    assert oracle.overridden(()) is oracle
+
+
+def test_an_oracle_of_other_parameters_shares_the_facts_of_its_inputs() -> None:
+    """And answers as an oracle of its own would."""
+    case = relation_case(Plan(Form((4, 3), 1), "wide", epsilon=2.0**-4, seed=3))
+    i = next(i for i, s in enumerate(case.steps) if s.option("relation") == "decay")
+    oracle, profile = Oracle(case), Profile()
+    shared = oracle.overridden(case.overrides(i))
+    alone = Oracle(case.overridden(case.overrides(i)))
+    before = {n: case.arrays[n] for n in ("running_mean", "running_var")}
+    ours, theirs = (o.expect(case.steps[i], before, profile) for o in (shared, alone))
+    assert ours.keys() == theirs.keys()
+    for name, answer in ours.items():
+        assert np.array_equal(answer.rounded, theirs[name].rounded), name
+        assert np.array_equal(answer.bounds["lenient"], theirs[name].bounds["lenient"]), name
+    assert shared.batch("x", case.config.epsilon) is oracle.batch("x", case.config.epsilon)
+
+
+def test_a_masked_batch_has_the_answers_of_the_batch_without_its_padding() -> None:
+    """At the places that the mask keeps; dx is 0 on the padding, and of y nothing is said there."""
+    case = masked_case(Plan(Form((4, 5, 3), 2), "wide", seed=4), 0.5)
+    step = next(s for s in case.steps if s.call == "training_masked_gradients")
+    before = {n: case.arrays[n] for n in ("running_mean", "running_var")}
+    got = Oracle(case).expect(step, before, Profile())
+    kept = case.arrays["mask"][..., 0]
+    x = case.arrays["x"][kept].astype(np.float64)
+    gamma, beta = (case.arrays[n].astype(np.float64) for n in ("gamma", "beta"))
+    wanted = gamma * (x - x.mean(0)) / np.sqrt(x.var(0) + case.config.epsilon) + beta
+    assert np.abs(double(got["y"].value)[kept] - wanted).max() < 2.0**-40
+    assert np.isnan(got["y"].bounds["lenient"][~kept]).all()
+    assert not double(got["dx"].value)[~kept].any()
+    assert not got["dx"].bounds["lenient"][~kept].any()
+
+
+def test_a_declared_decay_dtype_is_the_one_that_is_judged_by() -> None:
+    """The framework's own number is stored: the decay, or 1 - decay."""
+    stored = {"decay_dtype": "float32"}
+    assert effective_decay(0.9, Profile()) == 0.9
+    assert effective_decay(0.9, Profile(momentum_weighs="old", **stored)) == float(np.float32(0.9))
+    assert effective_decay(0.9, Profile(momentum_weighs="new", **stored)) == 1.0 - float(np.float32(1.0 - 0.9))
+
+
+WRONG: dict[str, tuple[Any, str]] = {
+    "a call between others first": ((Step("clone"),), "comes before there is a layer"),
+    "a decay outside": ((Step("training", ("x",), True), decay(2.0)), "must lie in"),
+    "no gradient wanted": (
+        (Step("training_some_gradients", ("x", "dy"), True, (("wanted", "dz"),)),),
+        "names no gradient",
+    ),
+    "a parameter that is missing": ((Step("training", ("x",), True, (("gamma", "none"),)),), "is missing"),
+    "a parameter of another length": ((Step("training", ("x",), True, (("gamma", "x"),)),), "expected"),
+    "an axis outside": ((Step("training", ("x",), True, (("channel_axis", 4),)),), "outside rank"),
+    "a network that infers": ((Step("learn", ("x", "dy"), True), Step("inference", ("x",))), "must be dense or convolutional"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_malformed_step_is_refused(wrong: str) -> None:
+    """What is wrong is said."""
+    steps, said = WRONG[wrong]
+    subject = "network" if "network" in wrong else "batch_norm"
+    with pytest.raises(UsageError, match=said):
+        BASE.with_(steps=steps, subject=subject)

@@ -174,7 +174,7 @@ INPUT_TYPES = tuple(
 )  # fmt: skip
 BY_NAME = {t.name: t for t in INPUT_TYPES}
 
-COTANGENTS = ("random", "constant", "one_hot", "ramp", "normalised", "large", "zeros")
+COTANGENTS = ("random", "constant", "one_hot", "ramp", "normalised", "large", "zeros", "infinite", "x")
 
 
 def draw_x(kind: str, rng: np.random.RandomState, config: LayerConfig, shape: tuple[int, ...]) -> Array:
@@ -191,7 +191,8 @@ def draw_cotangent(
 ) -> Array:
     """dy: "random" with a mean of its own; "constant" per channel; "one_hot"; "ramp" 0, 1, 2, ... over the elements; "zeros".
 
-    "normalised": a constant plus x normalised, which dx maps to next to nothing; "large": random, of the size 2^12.
+    "normalised": a constant plus x normalised, which dx maps to next to nothing; "large": random, of the size 2^12;
+    "infinite": random, with one infinity in one channel. ("x" is made where x is: it is x.)
     """
     c = np.arange(config.channels)
     if kind == "constant":
@@ -216,4 +217,8 @@ def draw_cotangent(
         dy = rng.standard_normal(shape) + _per_channel(config, 0.5 * (c % 3) - 0.25)
         if kind == "large":
             dy = dy * 4096.0
+        if kind == "infinite" and dy.size:
+            where = [int(rng.randint(n)) for n in shape]
+            where[config.channel_axis] = config.channels // 2
+            dy[tuple(where)] = np.inf
     return np.array(dy).astype(dtype_of(config.dtype))

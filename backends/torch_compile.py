@@ -18,7 +18,7 @@ from typing import Any, List, Optional
 
 from bnspec.backends.torch_common import TorchAdapter, TorchLayer
 from bnspec.backends.torch_modules import module_over
-from bnspec.contract import LayerConfig, Profile, State
+from bnspec.contract import Declined, LayerConfig, Profile, SecondOrder, State
 
 #: More variants of one function than a run can ask for.
 LIMIT = 1_000_000
@@ -81,6 +81,10 @@ class CompiledLayer(TorchLayer):
         """The compiled module's call in train() or eval()."""
         self.module.train(mode == "training")
         return self.compiled(x)
+
+    def second_order(self, x: Any, dy: Any, v: Any, mode: str) -> SecondOrder:
+        """Declined: AOTAutograd compiles a backward pass that is not differentiated again, and says so when it is."""
+        raise Declined("torch.compile does not support double backward")
 
     def parameters(self) -> List[Any]:
         """weight and bias."""

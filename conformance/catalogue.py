@@ -211,6 +211,7 @@ def further() -> Iterator[tuple[str, Case]]:
     yield "results that must follow, channels last", relation_case(Plan(IMAGE_LAST, "exact", epsilon=2.0**-4, seed=120))
     yield "padding, channels last", masked_case(Plan(IMAGE_LAST, "wide", seed=121), 0.75)
     yield "padding of sequences, channels last", masked_case(Plan(LINE_LAST, "wide", seed=122), 0.5)
+    yield "padding in float64, channels last", masked_case(Plan(_double(LINE_LAST), "wide", seed=126), 0.5)
     yield "derivatives, channels last", derivative_case(Plan(IMAGE_LAST, "wide", seed=123))
     yield "derivatives in float64", derivative_case(Plan(_double(IMAGE), "mean_1e4", seed=124))
     for dtype in ("float16", "bfloat16"):

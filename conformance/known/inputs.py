@@ -82,6 +82,18 @@ def one_value(case: Case) -> bool:
     return any(n.startswith("dy") and a.size == case.config.channels for n, a in case.arrays.items())
 
 
+def constant_in_chunks(case: Case) -> bool:
+    """A feature is constant in a training set of several chunks."""
+    x = case.arrays["x"].astype(np.float64)
+    several = any(s.call == "fit" and len(s.inputs) > 1 for s in case.steps)
+    return case.subject == "input_norm" and several and bool((np.ptp(x, axis=case.config.reduce_axes) == 0.0).any())
+
+
+def takes_mask(case: Case) -> bool:
+    """Some step takes a mask."""
+    return any("masked" in s.call for s in case.steps)
+
+
 def has_padding(case: Case) -> bool:
     """Some step takes a mask, and its x has values that are not finite in the padding."""
     for step in case.steps:

@@ -18,6 +18,7 @@ BACKWARD = (
     "affine.absent_is_identity",
     "affine.per_channel",
     "affine.zero_gamma_gives_beta",
+    "degenerate.constant_channel",
     "epsilon.as_given",
     "epsilon.inside_root_in_inference",
     "epsilon.inside_root_in_training",

@@ -40,15 +40,17 @@ class Plan:
     Attributes:
         form: what compilers specialise on.
         x, x2: input types of the first and of the second batch.
-        cotangent: kind of dy.
+        cotangent: kind of dy; "x": the very memory of x.
         layout, dy_layout: memory layouts.
         epsilon, decay: of the layer.
         gamma: "distinct" (with a negative), "zeros" (some zero), "ones", "scales" (from 2^-10 to 2^10), "fine" (values that
-            need all the digits of their dtype).
+            need all the digits of their dtype), "poisoned" (NaN in one channel).
         state: "distinct", "initial" (0, 1), "like_epsilon" (variances of the size of epsilon), "extreme" (1e-9 to 1e5),
             "like_x" (the running mean lies near x), "negative" (variances of -1/2, as a damaged snapshot has them),
-            "beyond_half" (variances that half precision cannot hold), "poisoned" (a mean of NaN and an infinite variance).
-        parameter_layout: how gamma, beta and the running statistics lie: "packed", or "stepped" (every second element).
+            "beyond_half" (variances that half precision cannot hold), "poisoned" (a mean of NaN and an infinite variance),
+            "zero" (variances of 0).
+        parameter_layout: how gamma, beta and the running statistics lie: "packed", "stepped" (every second element), or
+            "expanded" (gamma and beta one number each, with stride 0).
         seed: of the values.
         short: forward and backward in both modes only, for shapes on which ten calls would be dear.
         shared: beta is the running mean's memory, and gamma the running variance's.
@@ -122,10 +124,11 @@ def batch_norm_case(plan: Plan) -> Case:
     x = lay_out(draw_x(plan.x, rng, config, form.shape), plan.layout, form.channel_axis)
     arrays["x"] = x
     dy = draw_cotangent(plan.cotangent, rng, config, form.shape, np.asarray(x))
-    arrays["dy"] = lay_out(dy, plan.dy_layout, form.channel_axis)
+    arrays["dy"] = x if plan.cotangent == "x" else lay_out(dy, plan.dy_layout, form.channel_axis)
     if not plan.short and not plan.shared:
         second = second_shape(form)
-        arrays["x2"] = lay_out(draw_x(plan.x2, rng, config, second), plan.dy_layout, form.channel_axis)
+        layout = "packed" if plan.dy_layout == "scalar" else plan.dy_layout
+        arrays["x2"] = lay_out(draw_x(plan.x2, rng, config, second), layout, form.channel_axis)
         arrays["dy2"] = draw_cotangent("random", rng, config, second)
     if plan.state == "like_x" and x.size:
         near = np.nan_to_num(np.mean(x.astype(np.float64), axis=config.reduce_axes), posinf=1.0, neginf=1.0)
@@ -165,6 +168,7 @@ def parameters(plan: Plan, config: LayerConfig, rng: np.random.RandomState) -> d
             "ones": np.ones(config.channels),
             "fine": np.where(c % 3 == 1, -1.0, 1.0) * (1.0 + c % 7) / 3.0,
             "scales": np.where(c % 3 == 1, -1.0, 1.0) * np.ldexp(1.0, (c * 7) % 21 - 10),
+            "poisoned": np.where(c == config.channels // 2, np.nan, 0.5 + 0.375 * ((c * 5) % 11)),
         }
         arrays["gamma"] = gammas[plan.gamma].astype(dtype)
         arrays["beta"] = (0.25 + 0.5 * ((c * 7) % 13) - 2.0).astype(dtype)
@@ -178,6 +182,7 @@ def parameters(plan: Plan, config: LayerConfig, rng: np.random.RandomState) -> d
         "extreme": np.where(c % 2 == 0, 1e-9, 6e4),
         "like_x": 0.5 + 0.25 * (c % 5),
         "poisoned": np.where(c % 3 == 1, np.inf, 2.0),
+        "zero": np.zeros(config.channels),
         "negative": np.where(c % 2 == 0, -0.5, 2.0),
         "beyond_half": np.where(c % 2 == 0, 1e5, 1e-9),
     }
@@ -185,6 +190,8 @@ def parameters(plan: Plan, config: LayerConfig, rng: np.random.RandomState) -> d
         means = np.where(c % 3 == 0, np.nan, means)
     arrays["running_mean"] = means.astype(dtype)
     arrays["running_var"] = variances[plan.state].astype(dtype)
+    if plan.parameter_layout == "expanded":  # only what is read: a statistic that is written has memory of its own
+        return {n: lay_out(a, "expanded" if n in ("gamma", "beta") else "packed", 0) for n, a in arrays.items()}
     return {n: lay_out(a, plan.parameter_layout, 0) for n, a in arrays.items()}
 
 

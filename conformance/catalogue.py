@@ -170,9 +170,33 @@ def batch_norm_plans() -> Iterator[tuple[str, Plan]]:
     for kind in ("normalised", "large", "zeros", "nan"):
         yield f"a cotangent that is {kind}", Plan(IMAGE, "wide", cotangent=kind, gamma="scales", seed=96)
         yield f"a cotangent that is {kind}, channels last", Plan(IMAGE_LAST, "wide", cotangent=kind, seed=96)
+    yield from odd_memory()
+    for form in (TINY, IMAGE):
+        yield "a gamma that is NaN in one channel", Plan(form, "wide", gamma="poisoned", seed=134)
+        yield "a cotangent with an infinity in one channel", Plan(form, "wide", cotangent="infinite", seed=135)
+        yield "running variances of 0", Plan(form, "wide", state="zero", seed=136)
+    for decay in (1.0 - 2.0**-24, 2.0**-24):
+        yield "a decay one rounding away from 0 or 1", Plan(TINY, "wide", decay=decay, seed=137)
+    yield "six axes", Plan(Form((2, 3, 4, 1, 5, 1), 1), "wide", seed=138)
     yield "no epsilon", Plan(IMAGE, "wide", epsilon=0.0, seed=97)
     yield "an initial state of 0 and 1", Plan(IMAGE, "wide", state="initial", seed=91)
     yield "a small running variance", Plan(IMAGE, "ordinary", state="extreme", epsilon=1e-12, seed=92)
+
+
+def odd_memory() -> Iterator[tuple[str, Plan]]:
+    """Memory that is legal and seldom tried: orders that coincide where an extent is 1, strides of 0, one array twice."""
+    shapes: tuple[tuple[int, ...], ...] = ((5, 1, 4, 3), (4, 3, 1, 1), (1, 3, 4, 1), (6, 1), (6, 4, 1))
+    for shape in shapes:
+        for one, other in (("channels_last", "loose"), ("loose", "channels_last"), ("loose", "stepped")):
+            yield (
+                f"an extent of 1: x {one}, dy {other}",
+                Plan(Form(shape, 1), "wide", layout=one, dy_layout=other, seed=131, short=True),
+            )
+    for form in (TINY, IMAGE, IMAGE_LAST):
+        for layout in ("packed", "channels_last"):
+            yield "the cotangent of a sum", Plan(form, "wide", layout=layout, dy_layout="scalar", seed=132)
+        yield "x is its own cotangent", Plan(form, "wide", cotangent="x", seed=133)
+        yield "one gamma and one beta for all channels", Plan(form, "wide", parameter_layout="expanded", seed=133)
 
 
 NEGATIVE = "a running variance below -epsilon"
@@ -198,6 +222,7 @@ def further() -> Iterator[tuple[str, Case]]:
     yield "results that must follow, channels last", relation_case(Plan(IMAGE_LAST, "exact", epsilon=2.0**-4, seed=120))
     yield "padding, channels last", masked_case(Plan(IMAGE_LAST, "wide", seed=121), 0.75)
     yield "padding of sequences, channels last", masked_case(Plan(LINE_LAST, "wide", seed=122), 0.5)
+    yield "padding in float64, channels last", masked_case(Plan(_double(LINE_LAST), "wide", seed=126), 0.5)
     yield "derivatives, channels last", derivative_case(Plan(IMAGE_LAST, "wide", seed=123))
     yield "derivatives in float64", derivative_case(Plan(_double(IMAGE), "mean_1e4", seed=124))
     for dtype in ("float16", "bfloat16"):

@@ -7,11 +7,17 @@ from __future__ import annotations
 
 import numpy as np
 
-LAYOUTS = ("packed", "fortran", "channels_last", "sliced", "stepped", "reversed", "transposed", "expanded")
+LAYOUTS = ("packed", "fortran", "channels_last", "sliced", "stepped", "reversed", "transposed", "loose", "expanded")
+#: Of a cotangent: what the backward pass of a sum hands on is one number with strides of 0.
+DY_LAYOUTS = (*LAYOUTS[:-1], "scalar")
 
 
 def lay_out(array: np.ndarray, layout: str, channel_axis: int) -> np.ndarray:
-    """``array`` in the layout. All keep the values, but "expanded", which repeats the first row with stride 0."""
+    """``array`` in the layout.
+
+    All keep the values but two, whose strides are 0: "expanded" repeats the first row, "scalar" the first element. "loose" is
+    packed, but for the strides of axes with extent 1, which mean nothing: 7 elements each.
+    """
     if layout == "packed" or array.size == 0:
         return np.ascontiguousarray(array)
     if layout == "fortran":
@@ -24,6 +30,12 @@ def lay_out(array: np.ndarray, layout: str, channel_axis: int) -> np.ndarray:
         return np.ascontiguousarray(array[..., ::-1])[..., ::-1]
     if layout == "expanded":
         return np.broadcast_to(np.ascontiguousarray(array[:1]), array.shape)
+    if layout == "scalar":
+        return np.broadcast_to(np.ascontiguousarray(array).reshape(-1)[:1].reshape((1,) * array.ndim), array.shape)
+    if layout == "loose":
+        packed = np.ascontiguousarray(array)
+        strides = [7 * array.itemsize if n == 1 else s for n, s in zip(packed.shape, packed.strides, strict=True)]
+        return np.lib.stride_tricks.as_strided(packed, packed.shape, strides)
     if layout == "sliced":
         room = np.full([n + 2 for n in array.shape], np.nan).astype(array.dtype)
         view = room[tuple(slice(1, 1 + n) for n in array.shape)]

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from bnspec.case import Case
 from bnspec.conformance.building import Form, Plan, ScalingPlan, batch_norm_case, input_norm_case
-from bnspec.conformance.layouts import LAYOUTS
+from bnspec.conformance.layouts import DY_LAYOUTS, LAYOUTS
 from bnspec.conformance.programs import derivative_case, long_case, masked_case, relation_case
 from bnspec.conformance.values import COTANGENTS, INPUT_TYPES
 from bnspec.profiles import HALVES
@@ -25,7 +25,7 @@ from bnspec.profiles import HALVES
 T = TypeVar("T")
 
 EPSILONS = (2.0**-10, 1e-5, 1e-3, 2.0**-4, 1.0, 2.0**-17, 2.0**-23, 1e-12)
-DECAYS = (0.75, 0.9, 0.5, 0.99, 0.0, 1.0, 0.875, 0.999)
+DECAYS = (0.75, 0.9, 0.5, 0.99, 0.0, 1.0, 0.875, 0.999, 1.0 - 2.0**-24, 2.0**-24)
 CHANNELS = (3, 2, 5, 1, 7, 8, 4, 31, 32, 33)
 BATCHES = (2, 4, 3, 6, 9, 16, 17, 64)
 SPATIAL = (3, 2, 4, 5, 7, 1, 8, 9, 13)
@@ -85,12 +85,12 @@ def plans(draw: st.DrawFn, settings: st.SearchStrategy[Setting]) -> Plan:
         x2=draw(st.sampled_from(ORDINARY)),
         cotangent=draw(st.sampled_from(COTANGENTS)),
         layout=draw(st.sampled_from(LAYOUTS)),
-        dy_layout=draw(st.sampled_from(LAYOUTS[:-1])),
+        dy_layout=draw(st.sampled_from(DY_LAYOUTS)),
         epsilon=setting.epsilon,
         decay=setting.decay,
-        gamma=draw(st.sampled_from(("distinct", "fine", "zeros", "ones", "scales"))),
-        state=draw(st.sampled_from(("distinct", "like_epsilon", "extreme", "like_x", "initial", "poisoned"))),
-        parameter_layout=draw(st.sampled_from(("packed", "packed", "stepped"))),
+        gamma=draw(st.sampled_from(("distinct", "fine", "zeros", "ones", "scales", "poisoned"))),
+        state=draw(st.sampled_from(("distinct", "like_epsilon", "extreme", "like_x", "initial", "poisoned", "zero"))),
+        parameter_layout=draw(st.sampled_from(("packed", "packed", "stepped", "expanded"))),
         seed=draw(SEEDS),
     )
 

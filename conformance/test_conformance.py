@@ -41,4 +41,4 @@ def test_known_deviations_of_the_target_still_happen(run: Run, target: Target) -
     stale = [
         f"{k.clauses[0]}: {k}" for k in mine if not any(str(k) in finding_of(run, target, c).known for c in k.clauses)
     ]
-    assert not stale, "remove or narrow in conformance/known.py: " + "; ".join(stale)
+    assert not stale, "remove or narrow in conformance/known: " + "; ".join(stale)

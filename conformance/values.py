@@ -174,7 +174,7 @@ INPUT_TYPES = tuple(
 )  # fmt: skip
 BY_NAME = {t.name: t for t in INPUT_TYPES}
 
-COTANGENTS = ("random", "constant", "one_hot", "ramp", "normalised", "large", "zeros", "nan")
+COTANGENTS = ("random", "constant", "one_hot", "ramp", "normalised", "large", "zeros", "nan", "infinite", "x")
 
 
 def draw_x(kind: str, rng: np.random.RandomState, config: LayerConfig, shape: tuple[int, ...]) -> Array:
@@ -192,7 +192,7 @@ def draw_cotangent(
     """dy: "random" with a mean of its own; "constant" per channel; "one_hot"; "ramp" 0, 1, 2, ... over the elements; "zeros".
 
     "normalised": a constant plus x normalised, which dx maps to next to nothing; "large": random, of the size 2^12;
-    "nan": random with one NaN in one channel.
+    "nan", "infinite": random, with one of these in one channel. ("x" is made where x is: it is x.)
     """
     c = np.arange(config.channels)
     if kind == "constant":
@@ -217,8 +217,8 @@ def draw_cotangent(
         dy = rng.standard_normal(shape) + _per_channel(config, 0.5 * (c % 3) - 0.25)
         if kind == "large":
             dy = dy * 4096.0
-        if kind == "nan" and dy.size:
+        if kind in ("nan", "infinite") and dy.size:
             where = [int(rng.randint(n)) for n in shape]
             where[config.channel_axis] = config.channels // 2
-            dy[tuple(where)] = np.nan
+            dy[tuple(where)] = np.nan if kind == "nan" else np.inf
     return np.array(dy).astype(dtype_of(config.dtype))

@@ -67,10 +67,13 @@ def ignores_empty_chunks(exam: Examination, i: int, channels: Mask) -> Judgement
 
 
 def in_other_units(exam: Examination, i: int, channels: Mask) -> Judgement | None:
-    """Fitted and transformed in units k times smaller, the values are those of the first transform, but for k's sign."""
+    """Fitted and transformed in units k times smaller, the values are those of the first transform, but for k's sign.
+
+    Nothing is said of a backend that declares an epsilon under the root: x by sqrt(var + epsilon) depends on the unit.
+    """
     word, _, number = str(exam.step(i).option("relation", "")).partition(":")
     j = earlier(exam, i, lambda j: exam.step(j).call == "transform" and exam.step(j).inputs == ("x",))
-    if word != "units" or j is None or exam.profile.input_epsilon:  # an epsilon has a unit itself
+    if word != "units" or j is None or exam.profile.input_epsilon:
         return None
     sign = np.sign(float(number))
     got, base = exam.result(i).outputs["y"], sign * exam.result(j).outputs["y"].astype(np.float64)

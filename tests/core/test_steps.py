@@ -116,7 +116,10 @@ WRONG: dict[str, tuple[Any, str]] = {
     "a parameter that is missing": ((Step("training", ("x",), True, (("gamma", "none"),)),), "is missing"),
     "a parameter of another length": ((Step("training", ("x",), True, (("gamma", "x"),)),), "expected"),
     "an axis outside": ((Step("training", ("x",), True, (("channel_axis", 4),)),), "outside rank"),
-    "a network that infers": ((Step("learn", ("x", "dy"), True), Step("inference", ("x",))), "must be dense or convolutional"),
+    "a network that infers": (
+        (Step("learn", ("x", "dy"), True), Step("inference", ("x",))),
+        "must be dense or convolutional",
+    ),
 }
 
 

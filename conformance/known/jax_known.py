@@ -1,0 +1,31 @@
+"""Known deviations of JAX."""
+
+from __future__ import annotations
+
+from bnspec.conformance.known.entry import Known
+from bnspec.conformance.known.inputs import off_centre, square_overflows
+
+JAX: tuple[Known, ...] = (
+    Known(
+        "jax.nn",
+        ("training.output_is_stable", "gradient.training_is_stable"),
+        off_centre,
+        "a channel with |mean| > 8 std, or constant",
+        "documented difference",
+        'algorithm "fast", the default, computes mean(x^2) - mean(x)^2, which its docstring says can cancel catastrophically.',
+        "https://github.com/jax-ml/jax/issues/37281",
+        "jax",
+        ">=0.10,<0.11",
+    ),
+    Known(
+        "jax.nn",
+        ("dtype.half_is_as_exact_as_declared",),
+        square_overflows,
+        "float16 x with a value of 256 or more, whose square is infinite",
+        "accuracy",
+        'algorithm "fast" squares x in its own dtype: infinity minus infinity, and y is NaN.',
+        "https://github.com/jax-ml/jax/issues/37281",
+        "jax",
+        ">=0.10,<0.11",
+    ),
+)

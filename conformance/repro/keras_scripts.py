@@ -50,7 +50,9 @@ class KerasWriter(TensorflowWriter):
 
     def build(self) -> list[str]:
         """The layer with its weights set; a scaler is built by its fit."""
-        return [] if self.case.subject == "input_norm" else [*built(self.config), *self.restart()]
+        if self.case.subject == "input_norm":
+            return []
+        return built(self.config) if self.initial else [*built(self.config), *self.restart()]
 
     def restart(self) -> list[str]:
         """gamma, beta, moving_mean and moving_variance."""
@@ -65,7 +67,41 @@ class KerasWriter(TensorflowWriter):
 
     def leaves(self) -> Sequence[str]:
         """The layer's trainable weights."""
-        return ["layer.gamma.value", "layer.beta.value"] if self.config.affine else []
+        return ["layer.gamma.value", "layer.beta.value"] if self.config.affine and not self.frozen else []
+
+    def masked(self, step: Step, y: str) -> list[str]:
+        """The layer's call with a mask, which Keras takes without the last axis."""
+        x, mask = self.given(step.inputs[0]), self.given(step.inputs[-1])
+        forward = [f"{y} = layer({x}, training=True, mask={mask}[..., 0])"]
+        return self.taped(step, y, forward) if step.call.endswith("_gradients") else forward
+
+    def between(self, step: Step) -> list[str]:
+        """Models saved, loaded and cloned; ``trainable`` and the layer's momentum. Raises NoScript: what Keras does not have."""
+        shape = tuple(self.config.channels if a == self.config.channel_axis else None for a in range(self.config.rank))
+        model = f'model = keras.Sequential([keras.Input(batch_shape={shape}, dtype="{self.config.dtype}"), layer])'
+        match step.call:
+            case "save_restore":
+                self.extra.append("tempfile")
+                return [
+                    model,
+                    'model.save(path := tempfile.mkdtemp() + "/layer.keras")',
+                    "layer = keras.saving.load_model(path).layers[-1]",
+                ]
+            case "clone":
+                return [
+                    model,
+                    "clone = keras.models.clone_model(model)",
+                    "clone.set_weights(model.get_weights())",
+                    "layer, other = clone.layers[-1], layer",
+                ]
+            case "swap":
+                return ["layer, other = other, layer"]
+            case "set_decay":
+                return [f"layer.momentum = {step.option('decay')!r}", *self.told_decay(step)]
+            case "freeze" | "unfreeze":
+                self.frozen = step.call == "freeze"
+                return [f"layer.trainable = {not self.frozen}"]
+        return super().between(step)
 
     def call(self, step: Step, y: str) -> list[str]:
         """A layer's call, or one of a scaler's."""

@@ -12,7 +12,7 @@ class StandardizeWriter(JaxWriter):
 
     def build(self) -> list[str]:
         """The function of the mode in use. Raises NoScript: two modes, or input normalization."""
-        modes = {s.call.partition("_")[0] for s in self.case.steps}
+        modes = self.modes()
         if self.case.subject == "input_norm" or len(modes) > 1:
             raise NoScript("only training or inference alone is written with jax.nn.standardize")
         self.training = modes == {"training"}

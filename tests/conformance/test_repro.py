@@ -20,9 +20,10 @@ from bnspec.case import Case, Step
 from bnspec.clauses import CLAUSES
 from bnspec.cli import main
 from bnspec.conformance.layouts import LAYOUTS, lay_out
+from bnspec.conformance.repro.assembly import join
 from bnspec.conformance.repro.literals import NoScript, literal, numpy_expression
 from bnspec.conformance.repro.looks import FORMS
-from bnspec.conformance.repro.script import MAX_LINES, WRITERS, join, script
+from bnspec.conformance.repro.script import MAX_LINES, WRITERS, script
 from bnspec.contract import LayerConfig
 from bnspec.oracle import Oracle
 from bnspec.profiles import Profile

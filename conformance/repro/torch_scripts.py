@@ -91,12 +91,12 @@ class TorchWriter(Writer):
         """torch.autograd.grad of the dx that create_graph recorded."""
         x, dy, v = (self.given(n) for n in step.inputs)
         leaves = ["leaf", "cotangent", *self.leaves()[:1]]
+        names, into = ", ".join(SECOND[: len(leaves)]), f"dx, [{', '.join(leaves)}], {v}"
         return [
             f"leaf, cotangent = {x}.detach().requires_grad_(), {dy}.detach().requires_grad_()",
             f"{y} = {self.forward('leaf', step.call.startswith('training'))}",
             f"(dx,) = torch.autograd.grad({y}, leaf, cotangent, create_graph=True)",
-            f"{', '.join(SECOND[: len(leaves)])} = torch.autograd.grad("
-            f"dx, [{', '.join(leaves)}], {v}, allow_unused=True, materialize_grads=True)",
+            f"{names} = torch.autograd.grad({into}, allow_unused=True, materialize_grads=True)",
         ]
 
     def tangent(self, step: Step, y: str) -> list[str]:

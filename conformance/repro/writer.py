@@ -207,12 +207,15 @@ def python_name(name: str) -> str:
 
 
 def default_state(case: Case) -> bool:
-    """Whether the state is what layers start from: 0 and 1."""
-    return not case.arrays["running_mean"].any() and bool((case.arrays["running_var"] == 1).all())
+    """Whether the state is what layers start from: 0 and 1, packed."""
+    return _are(case, "running_mean", 0) and _are(case, "running_var", 1)
 
 
 def default_parameters(case: Case) -> bool:
-    """Whether gamma and beta are what layers start from: absent, or 1 and 0."""
-    if not case.config.affine:
-        return True
-    return bool((case.arrays["gamma"] == 1).all()) and not case.arrays["beta"].any()
+    """Whether gamma and beta are what layers start from: absent, or 1 and 0, packed."""
+    return not case.config.affine or (_are(case, "gamma", 1) and _are(case, "beta", 0))
+
+
+def _are(case: Case, name: str, value: int) -> bool:
+    array = case.arrays[name]
+    return bool(array.flags.c_contiguous and (array == value).all())

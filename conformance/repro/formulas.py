@@ -78,7 +78,8 @@ def _rest(shown: Shown) -> float:
     if shown.profile is None or shown.call(step).option("relation"):
         return 0.0
     seen = case.overridden(case.overrides(step))
-    answers = Oracle(case).overridden(case.overrides(step)).expect(case.steps[step], seen.arrays, shown.profile)
+    oracle = Oracle(case)  # those of its layers refer to it weakly
+    answers = oracle.overridden(case.overrides(step)).expect(case.steps[step], seen.arrays, shown.profile)
     if shown.output not in answers:
         return 0.0
     expected = answers[shown.output]

@@ -117,7 +117,8 @@ def unrolled(shown: Shown) -> Look:
         raise NoScript("the backend's profile cannot be read")
     case, i = shown.case, shown.step
     overrides = case.overrides(i)
-    oracle, seen = Oracle(case).overridden(overrides), case.overridden(overrides)
+    whole, seen = Oracle(case), case.overridden(overrides)
+    oracle = whole.overridden(overrides)  # refers to the whole case's weakly
     moving = [j for j in range(case.built_at(i), i + 1) if case.steps[j].call in MOVING]
     before = {n: seen.arrays[n] for n in STATE}
     if case.steps[case.built_at(i)].option("initial"):

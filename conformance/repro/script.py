@@ -19,6 +19,7 @@ from bnspec.conformance.repro.standardize_scripts import StandardizeWriter
 from bnspec.conformance.repro.tensorflow_scripts import FusedWriter, MomentsWriter
 from bnspec.conformance.repro.torch_scripts import DecomposedWriter, FunctionWriter, ModuleWriter
 from bnspec.conformance.repro.writer import Writer
+from bnspec.conformance.repro.xla_scripts import XlaWriter
 from bnspec.reports.records import Finding, TargetRecord
 
 MAX_LINES = 15
@@ -33,6 +34,7 @@ WRITERS: Mapping[str, type[Writer]] = {
     "flax.linen": LinenWriter,
     "tensorflow.nn": MomentsWriter,
     "tensorflow.fused": FusedWriter,
+    "tensorflow.xla": XlaWriter,
     "keras": KerasWriter,
     "keras.torch": KerasTorchWriter,
     "keras.jax": KerasJaxWriter,

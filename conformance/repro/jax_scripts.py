@@ -40,6 +40,7 @@ class FlaxWriter(JaxWriter):
 
     packages = ("flax", "jax")
     imports = (*JaxWriter.imports, "from flax import nnx")
+    makes_initial = True
 
     def build(self) -> list[str]:
         """The module with its variables replaced."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
+
 from bnspec.case import Step
 from bnspec.conformance.repro.jax_scripts import JaxWriter
 from bnspec.conformance.repro.literals import NoScript
@@ -17,8 +20,10 @@ class StandardizeWriter(JaxWriter):
             raise NoScript("only training or inference alone is written with jax.nn.standardize")
         self.training = modes == {"training"}
         self.moves = self.training and self.wanted.startswith(("running_", "state"))
+        is_masked = any("_masked" in s.call for s in self.case.steps)
+        self.where = ", where=mask" if is_masked else ""
         given = (
-            f"{self.config.reduce_axes}"
+            f"{self.config.reduce_axes}{self.where}"
             if self.training
             else f"mean={self.spread('mean')}, variance={self.spread('var')}"
         )
@@ -56,12 +61,52 @@ class StandardizeWriter(JaxWriter):
             *self.moved(x),
         ]
 
+    def masked(self, step: Step, y: str) -> list[str]:
+        """The same, as the function reads the mask."""
+        return self.call(dataclasses.replace(step, inputs=step.inputs[:-1]), y)
+
+    def second_order(self, step: Step, y: str) -> list[str]:
+        """The vector-Jacobian product with v of the one with dy."""
+        x, dy, v = (self.given(n) for n in step.inputs)
+        leaves = ["x", "dy", *self.arguments("x")[1:2]]
+        first = f"jax.vjp(lambda x: forward({', '.join(self.arguments('x'))}), x)[1](dy)[0]"
+        given, names = ", ".join(leaves), ", ".join(("by_x", "by_dy", "by_gamma")[: len(leaves)])
+        values = ", ".join([v, x, dy, *leaves[2:]])
+        return [
+            f"first = lambda {given}: {first}",
+            f"{names} = jax.jit(lambda v, *a: jax.vjp(first, *a)[1](v))({values})",
+            *self.moved(x),
+        ]
+
+    def tangent(self, step: Step, y: str) -> list[str]:
+        """The Jacobian-vector product with v."""
+        x, v = (self.given(n) for n in step.inputs)
+        of = f"forward({', '.join(self.arguments('x'))})"
+        product = f"jax.jvp(lambda x: {of}, (x,), (v,))"
+        return [f"{y}, along = jax.jit(lambda x, v: {product})({x}, {v})", *self.moved(x)]
+
+    def some_gradients(self, step: Step, y: str, wanted: Sequence[str]) -> list[str]:
+        """The vector-Jacobian product by the wanted arguments only."""
+        x, dy = (self.given(n) for n in step.inputs)
+        leaves = [leaf for n, leaf in zip(("dx", "dgamma", "dbeta"), self.arguments("x")) if n in wanted]
+        names, values = ", ".join(leaves), ", ".join([dy, *(x if leaf == "x" else leaf for leaf in leaves)])
+        of = f"forward({', '.join(self.arguments('x' if 'x' in leaves else x))})"
+        return [
+            f"some = jax.jit(lambda dy, *a: (lambda y, back: (y, back(dy)))(*jax.vjp(lambda {names}: {of}, *a)))",
+            f"{y}, ({', '.join(wanted)},) = some({values})",
+            *self.moved(x),
+        ]
+
+    def between(self, step: Step) -> list[str]:
+        """Copies of arrays, which never change, and another decay."""
+        return self.kept_aside(step, ("mean", "var") if self.moves or not self.training else ())
+
     def moved(self, x: str) -> list[str]:
         """The moving average, where it is read: the user's own line."""
         if not self.moves:
             return []
         old, new, axes = self.config.decay, 1.0 - self.config.decay, self.config.reduce_axes
-        pairs = (f"{old!r} * {n} + {new!r} * jnp.{n}({x}, {axes})" for n in ("mean", "var"))
+        pairs = (f"{old!r} * {n} + {new!r} * jnp.{n}({x}, {axes}{self.where})" for n in ("mean", "var"))
         return [f"mean, var = {', '.join(pairs)}"]
 
     def variable(self, name: str) -> str:

@@ -136,6 +136,8 @@ class TorchWriter(Writer):
 class ModuleWriter(TorchWriter):
     """``torch.nn.BatchNorm*d`` in train() and eval()."""
 
+    makes_initial = True
+
     def constructed(self) -> str:
         """The module as constructed."""
         config = self.config

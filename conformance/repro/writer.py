@@ -26,6 +26,7 @@ class Writer(abc.ABC):
         imports: the lines that open the framework, without sys and NumPy.
         environment: variables that the script is to be run with, e.g. "JAX_PLATFORMS=cpu", or empty.
         case, config: the case as the layer in hand sees it, and that layer's configuration.
+        makes_initial: whether it writes layers with the framework's own parameters and state.
         initial: whether the layer in hand starts from the framework's own parameters and state.
         frozen: whether it has been marked as not trainable.
     """
@@ -33,6 +34,7 @@ class Writer(abc.ABC):
     packages: tuple[str, ...] = ()
     imports: tuple[str, ...] = ()
     environment = ""
+    makes_initial = False
 
     def __init__(self, case: Case, device: str, wanted: str) -> None:
         """``wanted``: the output that the script looks at, for lines that only some outputs need."""
@@ -83,6 +85,8 @@ class Writer(abc.ABC):
         self.case = self.given_case.overridden(overrides)
         self.config, self.in_hand = self.case.config, overrides
         self.initial, self.frozen = bool(step.option("initial")), False
+        if self.initial and not self.makes_initial:
+            raise NoScript("no lines are written here for a layer with the framework's own parameters and state")
         threads = self.use_threads(int(step.option("threads"))) if step.option("threads") else []
         return [*threads, *(self.restart() if again else self.build())]
 

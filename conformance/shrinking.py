@@ -129,6 +129,25 @@ def with_steps(case: Case, steps: tuple[Step, ...]) -> Iterator[Case]:
         return
 
 
+def much_smaller(case: Case) -> Iterator[Case]:
+    """Axes and channels halved in turn, down to so many elements in one go: large cases run slowly."""
+    for limit in (16, 64, 256):
+        small, channels = case, False
+        while _elements(small) > limit:
+            first, second = (fewer_channels, smaller_axes) if channels else (smaller_axes, fewer_channels)
+            halved = next(itertools.chain(first(small), second(small)), None)
+            if halved is None:
+                break
+            small, channels = halved, not channels
+        if small is not case and _elements(small) <= limit:
+            yield small
+
+
+def _elements(case: Case) -> int:
+    """Elements of the largest array."""
+    return max(a.size for a in case.arrays.values())
+
+
 def fewer_channels(case: Case) -> Iterator[Case]:
     """Half of the channels, then without one of them."""
     config = case.config
@@ -296,6 +315,7 @@ def _significant(array: np.ndarray, bits: int) -> np.ndarray:
 
 REDUCTIONS: tuple[Reduction, ...] = (
     fewer_lives,
+    much_smaller,
     fewer_steps,
     fewer_channels,
     smaller_axes,

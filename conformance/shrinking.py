@@ -157,10 +157,17 @@ def fewer_channels(case: Case) -> Iterator[Case]:
         arrays = {
             n: a
             if n == "mask" or SEPARATOR in n
-            else np.take(a, keep, axis=config.channel_axis if a.ndim == config.rank and n not in PER_CHANNEL else 0)
+            else kept(a, keep, config.channel_axis if a.ndim == config.rank and n not in PER_CHANNEL else 0)
             for n, a in case.arrays.items()
         }
         yield from rebuilt(case, _linked(arrays), channels=len(keep))
+
+
+def kept(array: np.ndarray, keep: list[int], axis: int) -> np.ndarray:
+    """These members of an axis: of a view a view with the same strides where they are neighbours, else packed."""
+    if array.flags.c_contiguous or keep[-1] - keep[0] != len(keep) - 1:
+        return np.take(array, keep, axis=axis)
+    return array[(slice(None),) * axis + (slice(keep[0], keep[-1] + 1),)]
 
 
 def has_refused(case: Case) -> bool:
@@ -181,7 +188,7 @@ def smaller_axes(case: Case) -> Iterator[Case]:
         for keep in _fewer(shape[axis]):
             arrays, steps = dict(case.arrays), case.steps
             for name in {*of_shape, *parts} if axis != 0 else set(of_shape) - set(parts):
-                arrays[name] = np.take(case.arrays[name], keep, axis=axis)
+                arrays[name] = kept(case.arrays[name], keep, axis)
             if axis == 0 and parts:
                 arrays, steps = _move_part(arrays, steps, keep)
             if arrays:

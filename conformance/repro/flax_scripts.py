@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bnspec.case import Step
 from bnspec.conformance.repro.pure_scripts import PureWriter
+from bnspec.profiles import HALVES
 
 
 class LinenWriter(PureWriter):
@@ -38,7 +39,8 @@ class LinenWriter(PureWriter):
             return [f"{new} = jax.jit(lambda params, stats, x: {applied})(params, stats, {given})", *after]
         aux = ", has_aux=True" if training else ""
         pulled = f"jax.vjp(lambda x, params: {applied}, x, params{aux})"
-        names, results = ("y, back, new", "y, back(dy), new") if training else ("y, back", "y, back(dy)")
+        names, back = "y, back", f"y, back({self.cotangent()})"
+        names, results = (f"{names}, new", f"{back}, new") if training else (names, back)
         after = ['stats, dgamma, dbeta = new["batch_stats"], dp.get("scale"), dp.get("bias")']
         return [
             f"both = jax.jit(lambda params, stats, x, dy: (lambda {names}: ({results}))(*{pulled}))",
@@ -51,6 +53,11 @@ class LinenWriter(PureWriter):
         mode = 'False, mutable=["batch_stats"]' if training else "True"
         given = f", mask={mask}" if mask else ""
         return f'layer.apply({{"params": w, "batch_stats": stats}}, x, {mode}{given})'
+
+    def cotangent(self) -> str:
+        """dy; beside a half-precision x y is as wide as the parameters."""
+        promoted = self.config.dtype in HALVES and self.config.affine
+        return f'dy.astype("{self.config.parameter_dtype}")' if promoted else "dy"
 
     def gives_pair(self, training: bool) -> bool:
         """In inference nothing is mutable."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 from bnspec.case import BETWEEN, Step
@@ -180,6 +181,7 @@ class JaxNumpyWriter(JaxWriter):
             raise NoScript("training and inference together take more than 15 lines in jax.numpy")
         calls = {s.call for s in self.case.steps if s.call not in BETWEEN}
         self.training = self.modes() == {"training"}
+        self.where = ", where=mask" if any("_masked" in c for c in calls) else ""
         self.moves = self.training and (self.wanted.startswith("running_") or self.wanted == "state")
         if self.moves and any(c.endswith(("_second_order", "_tangent", "_some_gradients")) for c in calls):
             raise NoScript("derivatives in other forms are written here without the moving average")
@@ -188,7 +190,7 @@ class JaxNumpyWriter(JaxWriter):
             lines.append(f"gamma, beta = {self.array('gamma')}, {self.array('beta')}")
         lines += self.restart()
         lines += self.define(self.forward())
-        if calls & {"training_gradients", "inference_gradients"}:
+        if calls & {"training_gradients", "inference_gradients", "training_masked_gradients"}:
             lines += self.define(self.backward(self.leaves()))
         return lines
 
@@ -230,12 +232,12 @@ class JaxNumpyWriter(JaxWriter):
             if self.moves or half:
                 lines += [f"    z = {x}"] if half else []
                 z = "z" if half else "x"
-                lines.append(f"    mean = jnp.mean({z}, {axes}, keepdims=True)")
+                lines.append(f"    mean = jnp.mean({z}, {axes}, keepdims=True{self.where})")
                 centred = f"({z} - mean)"
             else:
-                lines.append(f"    z = {x} - jnp.mean({x}, {axes}, keepdims=True)")
+                lines.append(f"    z = {x} - jnp.mean({x}, {axes}, keepdims=True{self.where})")
                 centred = "z"
-            var = f"jnp.mean(jnp.square({centred}), {axes}, keepdims=True)"
+            var = f"jnp.mean(jnp.square({centred}), {axes}, keepdims=True{self.where})"
             if self.moves:
                 lines.append(f"    var = {var}")
                 var = "var"
@@ -302,6 +304,10 @@ class JaxNumpyWriter(JaxWriter):
         product = f"jax.jvp(lambda x: forward({self.given_all(['x'])}), (x,), (v,))"
         line = f"tangent = lambda {self.given_all(['x', 'v'])}: {product}"
         return [*self.define([line]), f"{y}, along = jax.jit(tangent)({self.values(step)})"]
+
+    def masked(self, step: Step, y: str) -> list[str]:
+        """The same, as the function reads the mask."""
+        return self.call(dataclasses.replace(step, inputs=step.inputs[:-1]), y)
 
     def between(self, step: Step) -> list[str]:
         """Copies of arrays, which never change, and another decay."""

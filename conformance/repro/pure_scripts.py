@@ -30,6 +30,10 @@ class PureWriter(JaxWriter):
     def weights(self, gamma: str, beta: str) -> str:
         """Parameters with these values."""
 
+    def cotangent(self) -> str:
+        """dy, in the dtype of y."""
+        return "dy"
+
     def gives_pair(self, training: bool) -> bool:
         """Whether ``applied`` gives a pair."""
         return True
@@ -54,7 +58,7 @@ class PureWriter(JaxWriter):
         given = ", ".join([x, *others, self.parameters])
         return [
             *define,
-            f"first = lambda x, dy, w: jax.vjp(lambda x: {of}, x)[1](dy)[0]",
+            f"first = lambda x, dy, w: jax.vjp(lambda x: {of}, x)[1]({self.cotangent()})[0]",
             f"by_x, by_dy, dw = jax.jit(lambda x, dy, v, w: jax.vjp(first, x, dy, w)[1](v))({given})",
             *self.moved(step, x),
         ]
@@ -76,7 +80,7 @@ class PureWriter(JaxWriter):
         x, dy = (self.given(n) for n in step.inputs)
         leaves = ", ".join(leaf for n, leaf in (("dx", "x"), ("dgamma", "gamma"), ("dbeta", "beta")) if n in wanted)
         of = of.replace("(x, w)", f"(x, {self.weights('gamma', 'beta')})")
-        both = f"(lambda y, back: (y, back(dy)))(*jax.vjp(lambda {leaves}: {of}, {leaves}))"
+        both = f"(lambda y, back: (y, back({self.cotangent()})))(*jax.vjp(lambda {leaves}: {of}, {leaves}))"
         parameters = [self.variable(n) for n in ("gamma", "beta")] if self.config.affine else []
         names = ", ".join(["x", "dy", *(["gamma", "beta"] if parameters else [])])
         return [
@@ -92,7 +96,7 @@ class PureWriter(JaxWriter):
         moved = f"{self.states} = {self.after('aux')}"
         if not dy:
             return [*define, f"{y}, aux = jax.jit(forward)({x}, {self.parameters})", moved]
-        both = "(lambda y, back, aux: (y, back(dy), aux))(*jax.vjp(forward, x, w, has_aux=True))"
+        both = f"(lambda y, back, aux: (y, back({self.cotangent()}), aux))(*jax.vjp(forward, x, w, has_aux=True))"
         lines = [
             *define,
             f"{y}, (dx, dw), aux = jax.jit(lambda x, dy, w: {both})({x}, {dy[0]}, {self.parameters})",

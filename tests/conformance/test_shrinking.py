@@ -106,3 +106,11 @@ def test_cotangents_are_not_made_zero() -> None:
     """With zeros only what is not finite would be seen."""
     small = shrunk(relation_case(PLAN), lambda case: "dy" in case.arrays)
     assert small.arrays["dy"].any()
+
+
+def test_a_view_shrinks_as_a_view() -> None:
+    """That it is not packed may be what matters; what is packed stays packed."""
+    plan = Plan(Form((8, 3, 6, 2), 1), layout="stepped", seed=3)
+    small = shrunk(relation_case(plan), lambda case: not case.arrays["x"].flags.c_contiguous)
+    assert small.arrays["x"].size <= 4
+    assert small.arrays["dy"].flags.c_contiguous

@@ -61,6 +61,8 @@ def _formula(shown: Shown, profile: Mapping[str, object]) -> str:
     formula = formula.format(var="m / (m - 1) * var(x)" if corrected else "var(x)")
     if not case.config.affine and output in ("y", "dx"):
         formula = formula.replace("gamma * ", "").replace("gamma /", "1 /").replace(" + beta", "")
+    if call == "transform" and shown.profile is not None and shown.profile.input_epsilon:
+        formula = formula.replace("sqrt(var)", f"sqrt(var + {shown.profile.input_epsilon!r})")
     if "_masked" in call:
         formula += ", over what the mask keeps"
     if shown.finding.clause == "input.constant_feature_keeps_its_unit":

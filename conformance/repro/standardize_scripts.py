@@ -14,9 +14,11 @@ class StandardizeWriter(JaxWriter):
     """``jax.nn.standardize``, jitted."""
 
     def build(self) -> list[str]:
-        """The function of the mode in use. Raises NoScript: two modes, or input normalization."""
+        """The function of the mode in use; a scaler has none. Raises NoScript: two modes."""
         modes = self.modes()
-        if self.case.subject == "input_norm" or len(modes) > 1:
+        if self.case.subject == "input_norm":
+            return []
+        if len(modes) > 1:
             raise NoScript("only training or inference alone is written with jax.nn.standardize")
         self.training = modes == {"training"}
         self.moves = self.training and self.wanted.startswith(("running_", "state"))
@@ -35,7 +37,7 @@ class StandardizeWriter(JaxWriter):
 
     def restart(self) -> list[str]:
         """The running statistics, where they are read."""
-        if self.training and not self.moves:
+        if self.case.subject == "input_norm" or (self.training and not self.moves):
             return []
         return [f"mean, var = {self.array('running_mean')}, {self.array('running_var')}"]
 
@@ -49,7 +51,9 @@ class StandardizeWriter(JaxWriter):
         return name if shape[:-1] == (1,) * (len(shape) - 1) else f"{name}.reshape{shape}"
 
     def call(self, step: Step, y: str) -> list[str]:
-        """One jitted call, or its vector-Jacobian product."""
+        """One jitted call, or its vector-Jacobian product, or one of a scaler's."""
+        if self.case.subject == "input_norm":
+            return self.scaled(step, y)
         x, *dy = (self.given(n) for n in step.inputs)
         given = ", ".join(self.arguments(x))
         if not dy:
@@ -60,6 +64,19 @@ class StandardizeWriter(JaxWriter):
             f"{y}, ({names}) = both({', '.join([*dy, given])})",
             *self.moved(x),
         ]
+
+    def scaled(self, step: Step, y: str) -> list[str]:
+        """The moments of all chunks together, or the function by them. Raises NoScript: there is no inverse."""
+        axis, given = self.config.channel_axis, [self.given(n) for n in step.inputs]
+        if step.call == "fit":
+            rows = ", ".join(f"jnp.moveaxis({g}, {axis}, -1).reshape(-1, {self.config.channels})" for g in given)
+            return [
+                f"mean, var = jax.jit(lambda data: (jnp.mean(data, 0), jnp.var(data, 0)))(jnp.concatenate([{rows}]))"
+            ]
+        if step.call == "inverse":
+            raise NoScript("jax.nn has no inverse of standardize")
+        by = f"jax.nn.standardize(x, mean={self.spread('mean')}, variance={self.spread('var')})"
+        return [f"{y} = jax.jit(lambda x, mean, var: {by})({given[0]}, mean, var)"]
 
     def masked(self, step: Step, y: str) -> list[str]:
         """The same, as the function reads the mask."""

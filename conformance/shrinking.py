@@ -41,11 +41,11 @@ def shrink(
 def _take(
     case: Case, reduction: Reduction, fails: Callable[[Case], bool], end: float, clock: Callable[[], float]
 ) -> Case | None:
-    """The first proposal of the reduction that still fails."""
+    """The first proposal of the reduction that still fails, twice: what fails now and then is no plainer case."""
     for proposal in reduction(case):
         if clock() > end:
             return None
-        if proposal.id != case.id and fails(proposal):
+        if proposal.id != case.id and fails(proposal) and fails(proposal):
             return proposal
     return None
 
@@ -53,17 +53,55 @@ def _take(
 def rebuilt(
     case: Case, arrays: Mapping[str, np.ndarray], steps: tuple[Step, ...] | None = None, **config: object
 ) -> Iterator[Case]:
-    """The case with other arrays, steps and configuration, if that is a case at all; derived arrays follow their bases."""
+    """The case with other arrays, steps and configuration, if that is a case at all; derived arrays follow their bases.
+
+    What is malformed on purpose stays so.
+    """
     try:
         new = dataclasses.replace(case.config, **config)  # type: ignore[arg-type]
-        yield case.with_(arrays=rederived(arrays, new), config=new, steps=case.steps if steps is None else steps)
+        made = case.with_(arrays=rederived(arrays, new), config=new, steps=case.steps if steps is None else steps)
     except (UsageError, ValueError):  # a mask, say, no longer fits what it masks
         return
+    if all(is_malformed(made, step) for step in made.steps if step.refused):
+        yield made
+
+
+def is_malformed(case: Case, step: Step) -> bool:
+    """Whether a call cannot be answered: its arrays, or a parameter of its layer, do not fit the layer or each other."""
+    config = case.config
+    shapes = {case.arrays[n].shape for n in step.inputs}
+    if len(shapes) > 1 or any(len(s) != config.rank or s[config.channel_axis] != config.channels for s in shapes):
+        return True
+    given = [case.arrays[v] for name, v in step.options if name in PER_CHANNEL]
+    return any(a.shape != (config.channels,) for a in given)
 
 
 def is_derived(name: str) -> bool:
     """Whether an array follows from another: a part of it, or one that a relation makes."""
     return name.endswith("]") or SEPARATOR in name
+
+
+def fewer_lives(case: Case) -> Iterator[Case]:
+    """The calls of one layer alone; of a layer and the one that it is related to; of half of the layers."""
+    starts = [i for i, step in enumerate(case.steps) if step.fresh or i == 0]
+    lives = [case.steps[a:b] for a, b in zip(starts, [*starts[1:], len(case.steps)])]
+    if len(lives) < 2:
+        return
+    chosen: list[tuple[Step, ...]] = list(lives)
+    for life in lives:
+        related = next((step for step in life if step.option("relation")), None)
+        if related is not None:
+            like = (other for other in lives if any(is_first(step, related) for step in other))
+            chosen += [first + life for first in itertools.islice(like, 1)]
+    half = len(lives) // 2
+    chosen += [tuple(itertools.chain(*lives[:half])), tuple(itertools.chain(*lives[half:]))]
+    for steps in chosen:
+        yield from with_steps(case, steps)
+
+
+def is_first(step: Step, related: Step) -> bool:
+    """Whether a related call can follow from this one."""
+    return step.call == related.call and not step.option("relation")
 
 
 def fewer_steps(case: Case) -> Iterator[Case]:
@@ -74,14 +112,40 @@ def fewer_steps(case: Case) -> Iterator[Case]:
             continue
         if case.steps[k].fresh and k < len(kept) and not kept[k].fresh:
             kept[k] = dataclasses.replace(kept[k], fresh=True)
-        used = {n for s in kept for n in s.inputs} | {str(v) for s in kept for _, v in s.options} | set(PER_CHANNEL)
-        used |= {n.partition(SEPARATOR)[0] for n in used}  # the bases of what is derived
-        if case.subject == "input_norm" or any(n.endswith("]") for n in used):
-            used.add("x")
-        try:
-            yield case.with_(steps=tuple(kept), arrays={n: a for n, a in case.arrays.items() if n in used})
-        except UsageError:  # a call between others cannot come first
-            continue
+        yield from with_steps(case, tuple(kept))
+
+
+def with_steps(case: Case, steps: tuple[Step, ...]) -> Iterator[Case]:
+    """The case with these calls and the arrays that they need, if that is a case at all."""
+    used = {n for s in steps for n in s.inputs} | {str(v) for s in steps for _, v in s.options} | set(PER_CHANNEL)
+    used |= {n.partition(SEPARATOR)[0] for n in used}  # the bases of what is derived
+    if case.subject == "input_norm" or any(n.endswith("]") for n in used):
+        used.add("x")
+    if case.subject == "network" or any("repadded" in n for n in used):
+        used |= set(case.arrays)
+    try:
+        yield case.with_(steps=steps, arrays={n: a for n, a in case.arrays.items() if n in used})
+    except UsageError:  # a call between others cannot come first
+        return
+
+
+def much_smaller(case: Case) -> Iterator[Case]:
+    """Axes and channels halved in turn, down to so many elements in one go: large cases run slowly."""
+    for limit in (16, 64, 256):
+        small, channels = case, False
+        while _elements(small) > limit:
+            first, second = (fewer_channels, smaller_axes) if channels else (smaller_axes, fewer_channels)
+            halved = next(itertools.chain(first(small), second(small)), None)
+            if halved is None:
+                break
+            small, channels = halved, not channels
+        if small is not case and _elements(small) <= limit:
+            yield small
+
+
+def _elements(case: Case) -> int:
+    """Elements of the largest array."""
+    return max(a.size for a in case.arrays.values())
 
 
 def fewer_channels(case: Case) -> Iterator[Case]:
@@ -93,10 +157,17 @@ def fewer_channels(case: Case) -> Iterator[Case]:
         arrays = {
             n: a
             if n == "mask" or SEPARATOR in n
-            else np.take(a, keep, axis=config.channel_axis if a.ndim == config.rank and n not in PER_CHANNEL else 0)
+            else kept(a, keep, config.channel_axis if a.ndim == config.rank and n not in PER_CHANNEL else 0)
             for n, a in case.arrays.items()
         }
         yield from rebuilt(case, _linked(arrays), channels=len(keep))
+
+
+def kept(array: np.ndarray, keep: list[int], axis: int) -> np.ndarray:
+    """These members of an axis: of a view a view with the same strides where they are neighbours, else packed."""
+    if array.flags.c_contiguous or keep[-1] - keep[0] != len(keep) - 1:
+        return np.take(array, keep, axis=axis)
+    return array[(slice(None),) * axis + (slice(keep[0], keep[-1] + 1),)]
 
 
 def has_refused(case: Case) -> bool:
@@ -110,8 +181,6 @@ PER_CHANNEL = ("gamma", "beta", "running_mean", "running_var")
 def smaller_axes(case: Case) -> Iterator[Case]:
     """A reduced axis at half its extent, then one shorter. Parts of a batch follow their whole."""
     config = case.config
-    if has_refused(case):
-        return
     for shape, axis in itertools.product(_shapes(case), config.reduce_axes):
         whole = [n for n in case.arrays if n not in PER_CHANNEL and SEPARATOR not in n]
         of_shape = [n for n in whole if _like(case, n) == shape]
@@ -119,7 +188,7 @@ def smaller_axes(case: Case) -> Iterator[Case]:
         for keep in _fewer(shape[axis]):
             arrays, steps = dict(case.arrays), case.steps
             for name in {*of_shape, *parts} if axis != 0 else set(of_shape) - set(parts):
-                arrays[name] = np.take(case.arrays[name], keep, axis=axis)
+                arrays[name] = kept(case.arrays[name], keep, axis)
             if axis == 0 and parts:
                 arrays, steps = _move_part(arrays, steps, keep)
             if arrays:
@@ -210,19 +279,35 @@ def plain_numbers(case: Case) -> Iterator[Case]:
             # only what is plainer than it is: two values that both fail must not take turns
             better = plainest_first[: plainest_first.index(value)] if value in plainest_first else plainest_first
             for plain_value in better:
-                yield from rebuilt(case, case.arrays, None, **{field: plain_value})
+                steps = _with_epsilon(case, plain_value) if field == "epsilon" else case.steps
+                yield from rebuilt(case, case.arrays, steps, **{field: plain_value})
     for name, plain in (("gamma", 1.0), ("beta", 0.0), ("running_mean", 0.0), ("running_var", 1.0)):
         if name in case.arrays and (case.arrays[name].astype(np.float64) != plain).any():
             yield from rebuilt(case, {**case.arrays, name: np.full_like(case.arrays[name], plain)})
 
 
+def _with_epsilon(case: Case, epsilon: float) -> tuple[Step, ...]:
+    """The steps when the case's epsilon becomes another: a layer's own keeps its ratio to it, or its distance from it."""
+
+    def moved(step: Step) -> Step:
+        own, old = step.option("epsilon"), case.config.epsilon
+        if own is None or not old:
+            return step
+        scaled = str(step.option("relation", "")).startswith("scaled")
+        new = epsilon * (own / old) if scaled else epsilon + (own - old)
+        return dataclasses.replace(step, options=tuple((k, new if k == "epsilon" else v) for k, v in step.options))
+
+    return tuple(moved(step) for step in case.steps)
+
+
 def plain_values(case: Case) -> Iterator[Case]:
-    """Inputs rounded to 1, 3 or 6 significant bits, or made zero."""
+    """Inputs rounded to 1, 3 or 6 significant bits, or made zero; but for cotangents, as zeros show only what is not finite."""
     for name in [n for n in case.arrays if n not in PER_CHANNEL and not is_derived(n) and n != "mask"]:
         array = case.arrays[name]
         if array.size > 4096:
             continue
-        for rounded in (np.zeros(array.shape), *(_significant(array, bits) for bits in (1, 3, 6))):
+        plainest = [] if name.startswith(("dy", "v")) else [np.zeros(array.shape)]
+        for rounded in (*plainest, *(_significant(array, bits) for bits in (1, 3, 6))):
             new = rounded.astype(array.dtype)
             if not np.array_equal(new, array, equal_nan=True):
                 yield from rebuilt(case, _linked({**case.arrays, name: new}))
@@ -236,6 +321,8 @@ def _significant(array: np.ndarray, bits: int) -> np.ndarray:
 
 
 REDUCTIONS: tuple[Reduction, ...] = (
+    fewer_lives,
+    much_smaller,
     fewer_steps,
     fewer_channels,
     smaller_axes,

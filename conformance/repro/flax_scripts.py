@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from bnspec.case import Step
-from bnspec.conformance.repro.jax_scripts import JaxWriter
+from bnspec.conformance.repro.pure_scripts import PureWriter
+from bnspec.profiles import HALVES
 
 
-class LinenWriter(JaxWriter):
+class LinenWriter(PureWriter):
     """``flax.linen.BatchNorm`` applied to variables."""
 
     packages = ("flax", "jax")
-    imports = (*JaxWriter.imports, "from flax import linen")
+    imports = (*PureWriter.imports, "from flax import linen")
 
     def build(self) -> list[str]:
         """The module and its parameters."""
@@ -38,7 +39,8 @@ class LinenWriter(JaxWriter):
             return [f"{new} = jax.jit(lambda params, stats, x: {applied})(params, stats, {given})", *after]
         aux = ", has_aux=True" if training else ""
         pulled = f"jax.vjp(lambda x, params: {applied}, x, params{aux})"
-        names, results = ("y, back, new", "y, back(dy), new") if training else ("y, back", "y, back(dy)")
+        names, back = "y, back", f"y, back({self.cotangent()})"
+        names, results = (f"{names}, new", f"{back}, new") if training else (names, back)
         after = ['stats, dgamma, dbeta = new["batch_stats"], dp.get("scale"), dp.get("bias")']
         return [
             f"both = jax.jit(lambda params, stats, x, dy: (lambda {names}: ({results}))(*{pulled}))",
@@ -46,11 +48,49 @@ class LinenWriter(JaxWriter):
             *(after if training else ['dgamma, dbeta = dp.get("scale"), dp.get("bias")']),
         ]
 
+    def applied(self, training: bool, mask: str = "") -> str:
+        """The module applied."""
+        mode = 'False, mutable=["batch_stats"]' if training else "True"
+        given = f", mask={mask}" if mask else ""
+        return f'layer.apply({{"params": w, "batch_stats": stats}}, x, {mode}{given})'
+
+    def cotangent(self) -> str:
+        """dy; beside a half-precision x y is as wide as the parameters."""
+        promoted = self.config.dtype in HALVES and self.config.affine
+        return f'dy.astype("{self.config.parameter_dtype}")' if promoted else "dy"
+
+    def gives_pair(self, training: bool) -> bool:
+        """In inference nothing is mutable."""
+        return training
+
+    def after(self, aux: str) -> str:
+        """The new batch statistics."""
+        return f'{aux}["batch_stats"]'
+
+    def weights(self, gamma: str, beta: str) -> str:
+        """Parameters of these values."""
+        return f'{{"scale": {gamma}, "bias": {beta}}}' if self.config.affine else "{}"
+
+    def between(self, step: Step) -> list[str]:
+        """The variables as Flax's bytes and back, copies of them, a clone of the module with another momentum."""
+        match step.call:
+            case "save_restore":
+                self.imports = (*self.imports, "from flax import serialization")
+                variables = '{"params": params, "batch_stats": stats}'
+                return [
+                    f"read = serialization.from_bytes({variables}, serialization.to_bytes({variables}))",
+                    'params, stats = read["params"], read["batch_stats"]',
+                ]
+            case "set_decay":
+                return [f"layer = layer.clone(momentum={step.option('decay')!r})", *self.told_decay(step)]
+        return self.kept_aside(step, ("layer", "stats"))
+
     def variable(self, name: str) -> str:
         """The variables by their names."""
         return {
             "gamma": 'params["scale"]',
             "beta": 'params["bias"]',
+            "by_gamma": 'dw["scale"]',
             "running_mean": 'stats["mean"]',
             "running_var": 'stats["var"]',
         }.get(name, name)

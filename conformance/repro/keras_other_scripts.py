@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bnspec.case import Step
-from bnspec.conformance.repro.jax_scripts import JaxWriter
-from bnspec.conformance.repro.keras_scripts import built, scaled
+from bnspec.conformance.repro.keras_scripts import built, lived, scaled
+from bnspec.conformance.repro.pure_scripts import PureWriter
 from bnspec.conformance.repro.torch_scripts import TorchWriter
 
 
@@ -16,6 +16,8 @@ class KerasTorchWriter(TorchWriter):
     packages = ("keras", "torch")
     imports = ("import keras", "import torch")
     environment = "KERAS_BACKEND=torch KERAS_TORCH_DEVICE=cpu"
+    makes_initial = True
+    mask = ""
 
     def devices(self) -> Sequence[str]:
         """The environment names the device: written for the CPU."""
@@ -23,7 +25,9 @@ class KerasTorchWriter(TorchWriter):
 
     def build(self) -> list[str]:
         """The layer with its weights set; a scaler is built by its fit."""
-        return [] if self.case.subject == "input_norm" else [*built(self.config), *self.restart()]
+        if self.case.subject == "input_norm":
+            return []
+        return built(self.config) if self.initial else [*built(self.config), *self.restart()]
 
     def restart(self) -> list[str]:
         """gamma, beta, moving_mean and moving_variance."""
@@ -34,7 +38,18 @@ class KerasTorchWriter(TorchWriter):
 
     def forward(self, x: str, training: bool) -> str:
         """The layer's call."""
-        return f"layer({x}, training={training})"
+        return f"layer({x}, training={training}{self.mask})"
+
+    def masked(self, step: Step, y: str) -> list[str]:
+        """The layer's call with a mask, which Keras takes without the last axis."""
+        self.mask = f", mask={self.given(step.inputs[-1])}[..., 0]"
+        lines = super().call(step, y)
+        self.mask = ""
+        return lines
+
+    def between(self, step: Step) -> list[str]:
+        """What Keras offers."""
+        return lived(self, step)
 
     def call(self, step: Step, y: str) -> list[str]:
         """A layer's call, or one of a scaler's."""
@@ -54,11 +69,12 @@ class KerasTorchWriter(TorchWriter):
         }.get(name, name)
 
 
-class KerasJaxWriter(JaxWriter):
+class KerasJaxWriter(PureWriter):
     """``stateless_call`` of the layer under jax.jit."""
 
     packages = ("keras", "jax")
-    imports = (*JaxWriter.imports, "import keras")
+    imports = (*PureWriter.imports, "import keras")
+    parameters, states, by_gamma = "weights", "moving", "[0]"
     environment = "KERAS_BACKEND=jax JAX_PLATFORMS=cpu"
 
     def build(self) -> list[str]:
@@ -89,11 +105,31 @@ class KerasJaxWriter(JaxWriter):
             f"{y}, (dx, {names}), moving = both(weights, moving, {', '.join(given)})",
         ]
 
+    def applied(self, training: bool, mask: str = "") -> str:
+        """stateless_call, which gives y and the new variables."""
+        given = f", mask={mask}[..., 0]" if mask else ""
+        return f"layer.stateless_call(w, moving, x, training={training}{given})"
+
+    def after(self, aux: str) -> str:
+        """The new variables."""
+        return aux
+
+    def weights(self, gamma: str, beta: str) -> str:
+        """Variables of these values."""
+        return f"[{gamma}, {beta}]" if self.config.affine else "[]"
+
+    def between(self, step: Step) -> list[str]:
+        """Another momentum, and copies of arrays. Raises NoScript: what takes a layer that owns its variables."""
+        if step.call == "set_decay":
+            return [f"layer.momentum = {step.option('decay')!r}", *self.told_decay(step)]
+        return self.kept_aside(step, ("moving",))
+
     def variable(self, name: str) -> str:
         """The layer's variables."""
         return {
             "gamma": "weights[0]",
             "beta": "weights[1]",
+            "by_gamma": "dw[0]",
             "running_mean": "moving[0]",
             "running_var": "moving[1]",
             "mean": "layer.weights[0].value",

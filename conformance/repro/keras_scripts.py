@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bnspec.case import Step
+from bnspec.conformance.repro.literals import NoScript
 from bnspec.conformance.repro.tensorflow_scripts import TensorflowWriter
+from bnspec.conformance.repro.writer import Writer
 from bnspec.contract import LayerConfig
 from bnspec.profiles import HALVES
 
@@ -41,16 +43,46 @@ def scaled(config: LayerConfig, call: str, y: str, given: Sequence[str]) -> list
     ]
 
 
+def lived(writer: Writer, step: Step) -> list[str]:
+    """Lines of what is done with a Keras layer between its calls. Raises NoScript: what Keras does not have."""
+    config = writer.config
+    shape = tuple(config.channels if a == config.channel_axis else None for a in range(config.rank))
+    model = f'model = keras.Sequential([keras.Input(batch_shape={shape}, dtype="{config.dtype}"), layer])'
+    match step.call:
+        case "save_restore":
+            writer.extra.append("tempfile")
+            saved = 'model.save(path := tempfile.mkdtemp() + "/layer.keras")'
+            return [model, saved, "layer = keras.saving.load_model(path).layers[-1]"]
+        case "clone":
+            return [
+                model,
+                "clone = keras.models.clone_model(model)",
+                "clone.set_weights(model.get_weights())",
+                "layer, other = clone.layers[-1], layer",
+            ]
+        case "swap":
+            return ["layer, other = other, layer"]
+        case "set_decay":
+            return [f"layer.momentum = {step.option('decay')!r}", *writer.told_decay(step)]
+        case "freeze" | "unfreeze":
+            writer.frozen = step.call == "freeze"
+            return [f"layer.trainable = {not writer.frozen}"]
+    raise NoScript(f"Keras has no call for {step.call}")
+
+
 class KerasWriter(TensorflowWriter):
     """The Keras layers, eager."""
 
     packages = ("keras", "tensorflow")
     imports = ("import keras", "import tensorflow as tf")
     environment = "KERAS_BACKEND=tensorflow CUDA_VISIBLE_DEVICES="
+    makes_initial = True
 
     def build(self) -> list[str]:
         """The layer with its weights set; a scaler is built by its fit."""
-        return [] if self.case.subject == "input_norm" else [*built(self.config), *self.restart()]
+        if self.case.subject == "input_norm":
+            return []
+        return built(self.config) if self.initial else [*built(self.config), *self.restart()]
 
     def restart(self) -> list[str]:
         """gamma, beta, moving_mean and moving_variance."""
@@ -65,7 +97,17 @@ class KerasWriter(TensorflowWriter):
 
     def leaves(self) -> Sequence[str]:
         """The layer's trainable weights."""
-        return ["layer.gamma.value", "layer.beta.value"] if self.config.affine else []
+        return ["layer.gamma.value", "layer.beta.value"] if self.config.affine and not self.frozen else []
+
+    def masked(self, step: Step, y: str) -> list[str]:
+        """The layer's call with a mask, which Keras takes without the last axis."""
+        x, mask = self.given(step.inputs[0]), self.given(step.inputs[-1])
+        forward = [f"{y} = layer({x}, training=True, mask={mask}[..., 0])"]
+        return self.taped(step, y, forward) if step.call.endswith("_gradients") else forward
+
+    def between(self, step: Step) -> list[str]:
+        """Models saved, loaded and cloned; ``trainable`` and the layer's momentum. Raises NoScript: what Keras does not have."""
+        return lived(self, step)
 
     def call(self, step: Step, y: str) -> list[str]:
         """A layer's call, or one of a scaler's."""

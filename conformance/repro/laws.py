@@ -39,35 +39,41 @@ def _compared(shown: Shown, aspect: Callable[[Writer, str], str], expected: str)
 
 def finite(shown: Shown) -> Look:
     """One element that should be finite."""
-    return _element(shown, "a finite number", "not np.isfinite(got)")
+    return element_that(shown, "a finite number", "not np.isfinite(got)")
 
 
 def nan_shown(shown: Shown) -> Look:
     """One element that should be NaN."""
-    return _element(shown, "nan", "not np.isnan(got)")
+    return element_that(shown, "nan", "not np.isnan(got)")
 
 
 def not_negative(shown: Shown) -> Look:
     """One element that should not be negative."""
-    return _element(shown, "at least 0", "got < 0")
+    return element_that(shown, "at least 0", "got < 0")
 
 
 def small(shown: Shown) -> Look:
     """A constant feature: finite, and at most 1 at the value that it was fitted on."""
-    return _element(shown, "a number between -1 and 1", "not abs(got) <= 1")
+    return element_that(shown, "a number between -1 and 1", "not abs(got) <= 1")
 
 
 def zero_gamma(shown: Shown) -> Look:
     """One element that should be beta, or a gradient of 0, exactly."""
     if shown.output != "y":
-        return _element(shown, "0.0", "got != 0.0")
+        return element_that(shown, "0.0", "got != 0.0")
     config = shown.case.config
     beta = shown.case.arrays["beta"][shown.evidence["index"][config.channel_axis]]
     rounded = {float(beta): None, float(beta.astype(dtype_of(config.dtype))): None}  # y may be as wide as beta
-    return _element(shown, " or ".join(map(repr, rounded)), f"got not in {[*rounded]}")
+    return element_that(shown, " or ".join(map(repr, rounded)), f"got not in {[*rounded]}")
 
 
-def _element(shown: Shown, expected: str, wrong: str) -> Look:
+def zero(shown: Shown) -> Look:
+    """One element that should be 0."""
+    return element_that(shown, "0.0", "got != 0.0")
+
+
+def element_that(shown: Shown, expected: str, wrong: str) -> Look:
+    """One element of which ``wrong`` must not hold."""
     if "index" not in shown.evidence:
         raise NoScript("the finding does not say which element is wrong")
 

@@ -36,7 +36,9 @@ def print_repros(made: Sequence[Repro]) -> None:
 def _row(repro: Repro) -> tuple[str, str, str, str]:
     kind = repro.finding.known.partition(":")[0] or "not classed"
     backend = repro.finding.backend if repro.finding.device == "cpu" else target_name(repro.finding)
-    return backend, repro.finding.clause, kind, repro.status + (f": {repro.reason}" if repro.reason else "")
+    runs = repro.outcome.runs if repro.outcome else 1
+    told = f" in {runs} runs" if runs > 1 else ""
+    return backend, repro.finding.clause, kind, repro.status + told + (f": {repro.reason}" if repro.reason else "")
 
 
 def _line(console: Console, text: str) -> None:

@@ -96,6 +96,8 @@ def nested(array: np.ndarray, shortest: bool = False) -> str:
 
 def number(value: Any, shortest: bool = False) -> str:
     """A value exactly; with ``shortest`` in the fewest digits that its float32 is read back from."""
+    if isinstance(value, np.bool_):
+        return repr(bool(value))
     wide = float(value)
     if math.isnan(wide):
         return "np.nan"

@@ -15,7 +15,7 @@ from bnspec.case import Case
 from bnspec.cli import CONFORMS, DEVIATES
 from bnspec.conformance.judge import FAILING
 from bnspec.conformance.repro.literals import NoScript
-from bnspec.conformance.repro.running import Outcome, run_script
+from bnspec.conformance.repro.running import Outcome, run_again
 from bnspec.conformance.repro.script import WRITERS, script
 from bnspec.errors import HarnessError, UsageError
 from bnspec.reports.records import Finding, TargetRecord, target_name
@@ -71,6 +71,7 @@ class Repro:
             "lines": len(self.text.splitlines()),
             "exit_status": outcome.exit_status if outcome else None,
             "seconds": round(outcome.seconds, 3) if outcome else None,
+            "runs": outcome.runs if outcome else None,
             "output": outcome.output if outcome else None,
         }
 
@@ -189,7 +190,7 @@ def run_all(written: Sequence[Repro], jobs: int, told: Callable[[Repro], None] =
 
     def one(repro: Repro) -> Repro:
         if repro.path is not None:
-            outcome = run_script(repro.path, repro.finding)
+            outcome = run_again(repro.path, repro.finding)
             repro = dataclasses.replace(repro, status=outcome.status, outcome=outcome)
         told(repro)
         return repro

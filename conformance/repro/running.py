@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from bnspec.reports.records import Finding
 
 #: Seconds: importing a framework and a few small calls.
 SECONDS = 180.0
+#: Runs, at most, of a script that does not reproduce.
+RUNS = 5
 #: Quiet frameworks, Keras on TensorFlow unless the backend's name says another; for findings of the CPU no other device is in sight.
 ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
 CPU_ONLY = {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
@@ -26,12 +29,23 @@ class Outcome:
         status: "reproduced", "not reproduced", or "failed": it ended before it looked at the result.
         exit_status: of the process; None when it was stopped after ``SECONDS``.
         output: what it printed, errors after the rest.
+        runs: how often it was run: a deviation that hangs on what lies in freed memory comes now and then.
     """
 
     status: str
     exit_status: int | None
     output: str
     seconds: float
+    runs: int = 1
+
+
+def run_again(path: Path, finding: Finding, runs: int = RUNS) -> Outcome:
+    """Run it until it reproduces, fails, or has been run so often."""
+    for run in range(1, runs + 1):
+        outcome = dataclasses.replace(run_script(path, finding), runs=run)
+        if outcome.status != "not reproduced":
+            break
+    return outcome
 
 
 def run_script(path: Path, finding: Finding, seconds: float = SECONDS, python: str = sys.executable) -> Outcome:

@@ -11,6 +11,7 @@ from typing import Any
 from bnspec.case import Case, Step
 from bnspec.conformance.repro.literals import NoScript
 from bnspec.conformance.repro.writer import Writer
+from bnspec.profiles import Profile
 from bnspec.reports.records import Finding
 
 Lines = Callable[[Writer], list[str]]
@@ -43,12 +44,18 @@ class Look:
 
 @dataclass(frozen=True)
 class Shown:
-    """A finding with its case, what its evidence says, and the formula of its output."""
+    """A finding with its case, what its evidence says, and the formula of its output.
+
+    Attributes:
+        rest: what float64 cannot hold of the expected value.
+        profile: what the backend declared, where it can be read.
+    """
 
     finding: Finding
     case: Case
     formula: str
     rest: float = 0.0
+    profile: Profile | None = None
 
     @property
     def evidence(self) -> Mapping[str, Any]:
@@ -74,6 +81,11 @@ class Shown:
         """The i-th call."""
         return self.case.steps[i]
 
+    @property
+    def seen(self) -> Case:
+        """The case as the layer of the evidence's step sees it."""
+        return self.case.overridden(self.case.overrides(self.step))
+
     def other(self) -> int:
         """The earlier step that the message compares with."""
         found = re.search(r"step (\d+)", self.finding.message)
@@ -92,3 +104,33 @@ def decimal(text: object) -> str:
     if not math.isfinite(float(str(text))):
         raise NoScript(f"the finding expects {text}, which no element can be compared with")
     return str(text)
+
+
+def compared(bound: str) -> list[str]:
+    """Lines that print got and expected and end with 1 where they differ by more than the bound."""
+    ratio = (
+        '"error/bound", abs(got - expected) / bound' if float(bound) else '"error", abs(got - expected), "bound", bound'
+    )
+    return [f'print("got", got, "expected", expected, {ratio})', "sys.exit(not abs(got - expected) <= bound)"]
+
+
+def within_bound(shown: Shown) -> Look:
+    """One element: its error, against the bound."""
+    e, clause = shown.evidence, shown.finding.clause
+    expected, bound = decimal(e["expected"]), decimal(e["bound"])
+
+    def lines(writer: Writer) -> list[str]:
+        got = writer.element(variable(writer, shown.output), shown.index)
+        rest = [f"rest = {shown.rest!r}  # what float64 cannot hold of it"] if shown.rest else []
+        error = f"abs(got - expected{' - rest' if rest else ''})"
+        ratio = f', "error/bound", {error} / bound' if float(bound) else f', "error", {error}, "bound", bound'
+        return [
+            f"expected = {expected}  # {shown.formula}, in quad precision",
+            *rest,
+            f"bound = {bound}  # on the rounding errors of this element: {clause}",
+            f"got = {got}",
+            f'print("got", got, "expected", expected{ratio})',
+            f"sys.exit(not {error} <= bound)",
+        ]
+
+    return Look({shown.step: "y"}, shown.output, lines)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from bnspec.case import Step
 from bnspec.conformance.repro.literals import Literal, NoScript, numpy_expression
-from bnspec.conformance.repro.writer import Writer, python_name
+from bnspec.conformance.repro.writer import Writer
 
 FORMATS = {4: ("NCHW", "NHWC"), 5: ("NCDHW", "NDHWC")}
 
@@ -40,24 +40,58 @@ class TensorflowWriter(Writer):
         """The parameters that gradients are asked for."""
         return ["gamma", "beta"] if self.config.affine else []
 
-    def given(self, name: str) -> str:
-        """An input as it is named in the script."""
-        return name if self.is_part(name) else python_name(name)
-
     def call(self, step: Step, y: str) -> list[str]:
         """Eager; gradients by a tape that watches x."""
-        training, x = step.call.startswith("training"), self.given(step.inputs[0])
-        if not step.call.endswith("_gradients"):
-            return self.forward(x, y, training)
-        leaves = self.leaves()
-        names = ["dx", "dgamma", "dbeta"][: 1 + len(leaves)]
-        watched = ", ".join([x, *leaves])
-        into = ", ".join(names) if leaves else "(dx,)"
+        forward = self.forward(self.given(step.inputs[0]), y, step.call.startswith("training"))
+        return self.taped(step, y, forward) if step.call.endswith("_gradients") else forward
+
+    def taped(self, step: Step, y: str, forward: Sequence[str]) -> list[str]:
+        """A forward pass under a tape that watches x and the parameters, and its gradients from dy."""
+        leaves = [self.given(step.inputs[0]), *self.leaves()]
+        names = ["dx", "dgamma", "dbeta"][: len(leaves)]
+        watched = ", ".join(leaves)
+        into = ", ".join(names) if len(names) > 1 else "(dx,)"
         return [
             "with tf.GradientTape() as tape:",
             f"    tape.watch([{watched}])",
-            *("    " + line for line in self.forward(x, y, training)),
+            *("    " + line for line in forward),
             f"{into} = tape.gradient({y}, [{watched}], output_gradients={self.given(step.inputs[1])})",
+        ]
+
+    def some_gradients(self, step: Step, y: str, wanted: Sequence[str]) -> list[str]:
+        """A tape that watches the wanted sources only."""
+        x, dy = (self.given(n) for n in step.inputs)
+        sources = [(n, leaf) for n, leaf in zip(("dx", "dgamma", "dbeta"), (x, *self.leaves())) if n in wanted]
+        watched = ", ".join(leaf for _, leaf in sources)
+        return [
+            "with tf.GradientTape(watch_accessed_variables=False) as tape:",
+            f"    tape.watch([{watched}])",
+            *("    " + line for line in self.forward(x, y, step.call.startswith("training"))),
+            f"({', '.join(n for n, _ in sources)},) = tape.gradient({y}, [{watched}], output_gradients={dy})",
+        ]
+
+    def second_order(self, step: Step, y: str) -> list[str]:
+        """A tape around a tape."""
+        x, dy, v = (self.given(n) for n in step.inputs)
+        sources = [x, dy, *self.leaves()[:1]]
+        names, watched = ", ".join(("by_x", "by_dy", "by_gamma")[: len(sources)]), ", ".join(sources)
+        return [
+            "with tf.GradientTape() as outer:",
+            f"    outer.watch([{watched}])",
+            "    with tf.GradientTape() as inner:",
+            f"        inner.watch({x})",
+            *("        " + line for line in self.forward(x, y, step.call.startswith("training"))),
+            f"    dx = inner.gradient({y}, {x}, output_gradients={dy})",
+            f'{names} = outer.gradient(dx, [{watched}], output_gradients={v}, unconnected_gradients="zero")',
+        ]
+
+    def tangent(self, step: Step, y: str) -> list[str]:
+        """A forward accumulator."""
+        x, v = (self.given(n) for n in step.inputs)
+        return [
+            f"with tf.autodiff.ForwardAccumulator({x}, {v}) as accumulator:",
+            *("    " + line for line in self.forward(x, y, step.call.startswith("training"))),
+            f"    along = accumulator.jvp({y})",
         ]
 
     def parameters(self) -> list[str]:
@@ -82,8 +116,7 @@ class MomentsWriter(TensorflowWriter):
 
     def reads_state(self) -> bool:
         """Whether a line needs the running statistics."""
-        modes = {s.call.partition("_")[0] for s in self.case.steps}
-        return "inference" in modes or self.wanted.startswith(("running_", "state"))
+        return "inference" in self.modes() or self.wanted.startswith(("running_", "state"))
 
     def restart(self) -> list[str]:
         """The running statistics."""
@@ -96,14 +129,29 @@ class MomentsWriter(TensorflowWriter):
         shape = self.config.channel_shape
         return name if shape[-1] == self.config.channels and shape[:-1] == (1,) else f"tf.reshape({name}, {shape})"
 
-    def forward(self, x: str, y: str, training: bool) -> list[str]:
+    def between(self, step: Step) -> list[str]:
+        """Copies of tensors, which never change, and another decay. Raises NoScript: what is not TensorFlow's here."""
+        if step.call == "save_restore":
+            raise NoScript("a layer written by hand is saved by hand: the checkpoint is the adapter's own code")
+        return self.kept_aside(step, ("running_mean", "running_var") if self.reads_state() else ())
+
+    def masked(self, step: Step, y: str) -> list[str]:
+        """``tf.nn.weighted_moments``, with the weights 1 and 0."""
+        x, mask = self.given(step.inputs[0]), self.given(step.inputs[-1])
+        axes = list(self.config.reduce_axes)
+        moments = f"tf.nn.weighted_moments({x}, {axes}, tf.cast({mask}, {x}.dtype), keepdims=True)"
+        forward = self.forward(x, y, True, moments)
+        return self.taped(step, y, forward) if step.call.endswith("_gradients") else forward
+
+    def forward(self, x: str, y: str, training: bool, moments: str = "") -> list[str]:
         """Moments, moving averages where they are read, and the normalisation."""
         weights = [self.shaped(n) for n in ("beta", "gamma")] if self.config.affine else ["None", "None"]
         last = f"{', '.join(weights)}, {self.config.epsilon!r})"
         if not training:
             mean, var = self.shaped("running_mean"), self.shaped("running_var")
             return [f"{y} = tf.nn.batch_normalization({x}, {mean}, {var}, {last}"]
-        lines = [f"mean, var = tf.nn.moments({x}, {list(self.config.reduce_axes)}, keepdims=True)"]
+        moments = moments or f"tf.nn.moments({x}, {list(self.config.reduce_axes)}, keepdims=True)"
+        lines = [f"mean, var = {moments}"]
         if self.reads_state():
             decay = self.config.decay
             lines += [
@@ -134,6 +182,12 @@ class FusedWriter(TensorflowWriter):
         state = "None, None" if factor == 1.0 else "mean, var"  # at 1.0 they "must be None", says the documentation
         options += f", exponential_avg_factor={factor!r}"
         return [f"{y}, mean, var = {function}({x}, gamma, beta, {state}, {options})"]
+
+    def between(self, step: Step) -> list[str]:
+        """Copies of tensors, which never change, and another decay. Raises NoScript: what is not TensorFlow's here."""
+        if step.call == "save_restore":
+            raise NoScript("a function's tensors are saved by hand: the checkpoint is the adapter's own code")
+        return self.kept_aside(step, ("mean", "var"))
 
     def variable(self, name: str) -> str:
         """The names that the lines give."""

@@ -10,9 +10,10 @@ import numpy as np
 from bnspec.buffers import overlap
 from bnspec.case import Case, Step
 from bnspec.conformance.checks.check import shares_state
-from bnspec.conformance.repro.literals import Literal
-from bnspec.conformance.repro.writer import Writer, default_parameters, default_state, python_name
+from bnspec.conformance.repro.literals import Literal, NoScript
+from bnspec.conformance.repro.writer import Writer, default_parameters, default_state
 
+SECOND = ("by_x", "by_dy", "by_gamma")
 MODULES = {2: "BatchNorm1d", 3: "BatchNorm1d", 4: "BatchNorm2d", 5: "BatchNorm3d"}
 
 
@@ -28,8 +29,8 @@ class TorchWriter(Writer):
         return ("cpu", "cuda", "mps", "xpu")
 
     def laid_out(self, array: np.ndarray) -> np.ndarray:
-        """PyTorch has no negative strides: those are packed."""
-        return np.ascontiguousarray(array) if any(s < 0 for s in array.strides) else array
+        """PyTorch has no negative strides, nor strides of parts of elements: those are packed."""
+        return array.copy(order="C") if any(s < 0 or s % array.itemsize for s in array.strides) else array
 
     def torch_dtype(self, name: str) -> str:
         """The argument that names a dtype; nothing for float32, the default."""
@@ -57,7 +58,7 @@ class TorchWriter(Writer):
 
     def leaves(self) -> Sequence[str]:
         """The parameters that gradients are asked for."""
-        return [self.variable(n) for n in ("gamma", "beta")] if self.config.affine else []
+        return [self.variable(n) for n in ("gamma", "beta")] if self.config.affine and not self.frozen else []
 
     def call(self, step: Step, y: str) -> list[str]:
         """Without gradients under no_grad; with them by torch.autograd.grad."""
@@ -65,18 +66,52 @@ class TorchWriter(Writer):
         x = self.given(step.inputs[0])
         if not step.call.endswith("_gradients"):
             return [f"with torch.no_grad(): {y} = {self.forward(x, training)}"]
-        wanted = ["dx", "dgamma", "dbeta"] if self.config.affine else ["dx"]
-        names = ", ".join(wanted) if len(wanted) > 1 else "(dx,)"
-        leaves = ", ".join(["leaf", *self.leaves()])
+        leaves = ["leaf", *self.leaves()]
+        names = "dx, dgamma, dbeta" if len(leaves) > 1 else "(dx,)"
         return [
             f"leaf = {x}.detach().requires_grad_()",
             f"{y} = {self.forward('leaf', training)}",
-            f"{names} = torch.autograd.grad({y}, [{leaves}], {self.given(step.inputs[1])})",
+            f"{names} = torch.autograd.grad({y}, [{', '.join(leaves)}], {self.given(step.inputs[1])})",
         ]
 
-    def given(self, name: str) -> str:
-        """An input as it is named in the script."""
-        return name if self.is_part(name) else python_name(name)
+    def some_gradients(self, step: Step, y: str, wanted: Sequence[str]) -> list[str]:
+        """torch.autograd.grad by the only leaves that require a gradient."""
+        leaves = dict(zip(("dx", "dgamma", "dbeta"), ("leaf", *self.leaves())))
+        others = [f"{leaf}.requires_grad_(False)" for n, leaf in leaves.items() if n not in wanted and n != "dx"]
+        asked = [n for n in leaves if n in wanted]
+        lines = [f"leaf = {self.given(step.inputs[0])}.detach().requires_grad_({'dx' in wanted})", *others]
+        lines.append(f"{y} = {self.forward('leaf', step.call.startswith('training'))}")
+        names, given = (", ".join(part) for part in (asked, [leaves[n] for n in asked]))
+        if asked:
+            names = names if len(asked) > 1 else f"({names},)"
+            lines.append(f"{names} = torch.autograd.grad({y}, [{given}], {self.given(step.inputs[1])})")
+        return lines
+
+    def second_order(self, step: Step, y: str) -> list[str]:
+        """torch.autograd.grad of the dx that create_graph recorded."""
+        x, dy, v = (self.given(n) for n in step.inputs)
+        leaves = ["leaf", "cotangent", *self.leaves()[:1]]
+        names, into = ", ".join(SECOND[: len(leaves)]), f"dx, [{', '.join(leaves)}], {v}"
+        return [
+            f"leaf, cotangent = {x}.detach().requires_grad_(), {dy}.detach().requires_grad_()",
+            f"{y} = {self.forward('leaf', step.call.startswith('training'))}",
+            f"(dx,) = torch.autograd.grad({y}, leaf, cotangent, create_graph=True)",
+            f"{names} = torch.autograd.grad({into}, allow_unused=True, materialize_grads=True)",
+        ]
+
+    def tangent(self, step: Step, y: str) -> list[str]:
+        """Forward mode, by a dual tensor."""
+        x, v = (self.given(n) for n in step.inputs)
+        dual = self.forward(f"forward_ad.make_dual({x}, {v})", step.call.startswith("training"))
+        return [
+            "forward_ad = torch.autograd.forward_ad",
+            "with torch.no_grad(), forward_ad.dual_level():",
+            f"    {y}, along = forward_ad.unpack_dual({dual})",
+        ]
+
+    def use_threads(self, count: int) -> list[str]:
+        """torch.set_num_threads."""
+        return [f"torch.set_num_threads({count})"]
 
     def element(self, expression: str, index: str) -> str:
         """``y[0, 0].item()``."""
@@ -88,6 +123,11 @@ class TorchWriter(Writer):
         bits = ".view(torch.int16)" if self.config.dtype == "bfloat16" else ""
         return f"{expression}.detach(){place}{bits}.numpy()"
 
+    def wide(self, expression: str) -> str:
+        """``y.detach().double().numpy()``."""
+        place = "" if self.device == "cpu" else ".cpu()"
+        return f"{expression}.detach(){place}.double().numpy()"
+
     def dtype(self, expression: str) -> str:
         """What stands after "torch." in its name."""
         return f"str({expression}.dtype)[6:]"
@@ -96,8 +136,10 @@ class TorchWriter(Writer):
 class ModuleWriter(TorchWriter):
     """``torch.nn.BatchNorm*d`` in train() and eval()."""
 
-    def build(self) -> list[str]:
-        """The module, with parameters and buffers put in."""
+    makes_initial = True
+
+    def constructed(self) -> str:
+        """The module as constructed."""
         config = self.config
         arguments = [str(config.channels), f"eps={config.epsilon!r}", f"momentum={1.0 - config.decay!r}"]
         if not config.affine:
@@ -105,7 +147,13 @@ class ModuleWriter(TorchWriter):
         if self.device != "cpu":
             arguments.append(f'device="{self.device}"')
         dtype = self.torch_dtype(config.parameter_dtype)
-        lines = [f"layer = torch.nn.{MODULES[config.rank]}({', '.join(arguments)}{dtype})"]
+        return f"layer = torch.nn.{MODULES[config.rank]}({', '.join(arguments)}{dtype})"
+
+    def build(self) -> list[str]:
+        """The module, with parameters and buffers put in."""
+        lines = [self.constructed()]
+        if self.initial:
+            return lines
         if not default_parameters(self.case):
             values = ", ".join(f"torch.nn.Parameter({self.array(n)})" for n in ("gamma", "beta"))
             lines.append(f"layer.weight, layer.bias = {values}")
@@ -122,6 +170,28 @@ class ModuleWriter(TorchWriter):
     def forward(self, x: str, training: bool) -> str:
         """The module's call."""
         return f"layer.{'train' if training else 'eval'}()({x})"
+
+    def between(self, step: Step) -> list[str]:
+        """A saved and loaded state_dict, deep copies, and what modules offer."""
+        match step.call:
+            case "save_restore":
+                self.extra.append("io")
+                return [
+                    "torch.save(layer.state_dict(), file := io.BytesIO())",
+                    self.constructed(),
+                    "layer.load_state_dict(torch.load(io.BytesIO(file.getvalue())))",
+                ]
+            case "clone":
+                self.extra.append("copy")
+                return ["layer, other = copy.deepcopy(layer), layer"]
+            case "swap":
+                return ["layer, other = other, layer"]
+            case "reset":
+                return ["layer.reset_running_stats()"]
+            case "set_decay":
+                return [f"layer.momentum = {1.0 - float(step.option('decay'))!r}", *self.told_decay(step)]
+        self.frozen = step.call == "freeze"
+        return [f"layer.requires_grad_({not self.frozen})"]
 
     def variable(self, name: str) -> str:
         """Parameters and buffers are the module's."""
@@ -144,6 +214,10 @@ class DecomposedWriter(ModuleWriter):
     def forward(self, x: str, training: bool) -> str:
         """The compiled module's call."""
         return f"compiled.{'train' if training else 'eval'}()({x})"
+
+    def between(self, step: Step) -> list[str]:
+        """Raises NoScript: the adapter offers nothing of the kind."""
+        raise NoScript(f"{step.call} is not offered")
 
 
 class FunctionWriter(TorchWriter):
@@ -169,6 +243,10 @@ class FunctionWriter(TorchWriter):
         weights = "weight, bias" if self.config.affine else "None, None"
         numbers = f"momentum={1.0 - self.config.decay!r}, eps={self.config.epsilon!r}"
         return f"torch.nn.functional.batch_norm({x}, mean, var, {weights}, training={training}, {numbers})"
+
+    def between(self, step: Step) -> list[str]:
+        """Another momentum for the calls to come. Raises NoScript: anything else, which a function does not have."""
+        return self.told_decay(step) if step.call == "set_decay" else super().between(step)
 
     def variable(self, name: str) -> str:
         """The names that ``build`` gave."""

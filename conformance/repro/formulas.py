@@ -1,0 +1,92 @@
+"""What a script says of the number that it expects: the formula of each output, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bnspec.arithmetic import quad
+from bnspec.case import Case
+from bnspec.conformance.repro.shown import Shown
+from bnspec.errors import UsageError
+from bnspec.oracle import Oracle
+from bnspec.profiles import Profile
+from bnspec.reports.records import Finding
+
+#: What an output is, for people; {var} depends on the profile. The equations themselves are bnspec/equations.py.
+FORMULAS = {
+    "training y": "gamma * (x - mean(x)) / sqrt(var(x) + epsilon) + beta",
+    "inference y": "gamma * (x - running_mean) / sqrt(running_var + epsilon) + beta",
+    "training dx": "gamma / sqrt(var(x) + epsilon) * (dy - mean(dy) - zhat * mean(dy * zhat))",
+    "inference dx": "gamma * dy / sqrt(running_var + epsilon)",
+    "dgamma": "sum(dy * zhat)",
+    "dbeta": "sum(dy)",
+    "by_x": "the gradient of sum(v * dx) by x",
+    "by_dy": "the gradient of sum(v * dx) by dy",
+    "by_gamma": "the gradient of sum(v * dx) by gamma",
+    "along": "the derivative of y along v in x",
+    "training running_mean": "decay * running_mean + (1 - decay) * mean(x)",
+    "training running_var": "decay * running_var + (1 - decay) * {var}",
+    "inference running_mean": "as it was",
+    "inference running_var": "as it was",
+    "mean": "the mean of all chunks",
+    "var": "the population variance of all chunks",
+    "transform y": "(x - mean) / sqrt(var)",
+    "inverse x": "y * sqrt(var) + mean",
+}
+
+
+def shown_of(finding: Finding, case: Case, profile: Mapping[str, object]) -> Shown:
+    """The finding with what the script says of the expected value."""
+    shown = Shown(finding, case, "", 0.0, declared(profile))
+    if "output" not in shown.evidence or shown.step >= len(case.steps):
+        return shown
+    return Shown(finding, case, _formula(shown, profile), _rest(shown), shown.profile)
+
+
+def declared(profile: Mapping[str, object]) -> Profile | None:
+    """The profile on record; None where another version wrote it, which this one cannot read."""
+    try:
+        return Profile.from_json(profile)
+    except UsageError:
+        return None
+
+
+def _formula(shown: Shown, profile: Mapping[str, object]) -> str:
+    case, call, output = shown.case, shown.call(shown.step).call, shown.output
+    mode = call.partition("_")[0]
+    if case.told(shown.step)[1] and profile.get("frozen_gradients") == "constants":
+        mode = "inference"  # a frozen layer computes by its running statistics
+    formula = FORMULAS.get(f"{mode} {output}", FORMULAS.get(output, "the exact value"))
+    corrected = profile.get("running_correction") == 1
+    formula = formula.format(var="m / (m - 1) * var(x)" if corrected else "var(x)")
+    if not case.config.affine and output in ("y", "dx"):
+        formula = formula.replace("gamma * ", "").replace("gamma /", "1 /").replace(" + beta", "")
+    if call == "transform" and shown.profile is not None and shown.profile.input_epsilon:
+        formula = formula.replace("sqrt(var)", f"sqrt(var + {shown.profile.input_epsilon!r})")
+    if "_masked" in call:
+        formula += ", over what the mask keeps"
+    if shown.finding.clause == "input.constant_feature_keeps_its_unit":
+        formula = "x - mean, since the feature was constant in the training set"
+    return formula
+
+
+def _rest(shown: Shown) -> float:
+    """What float64 cannot hold of the expected value, where float64 results are judged and it is known."""
+    case, evidence, step = shown.case, shown.evidence, shown.step
+    if case.config.dtype != "float64" or not {"expected", "bound", "index"} <= evidence.keys():
+        return 0.0
+    if not case.steps[step].fresh or case.steps[step].option("initial") or case.subject != "batch_norm":
+        return 0.0  # the state that the step met was observed, and is not on record
+    if shown.profile is None or shown.call(step).option("relation"):
+        return 0.0
+    seen = case.overridden(case.overrides(step))
+    oracle = Oracle(case)  # those of its layers refer to it weakly
+    answers = oracle.overridden(case.overrides(step)).expect(case.steps[step], seen.arrays, shown.profile)
+    if shown.output not in answers:
+        return 0.0
+    expected = answers[shown.output]
+    index = tuple(evidence["index"])
+    recorded = float(str(evidence["expected"]))
+    if float(expected.rounded[index]) != recorded:
+        return 0.0
+    return float(expected.value[index] - quad(recorded))

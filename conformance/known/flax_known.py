@@ -24,11 +24,11 @@ FLAX: tuple[Known, ...] = (
     ),
     Known(
         "flax.*",
-        ("degenerate.empty_batch",),
+        ("degenerate.empty_batch", "degenerate.gradients_of_empty_batch"),
         trains_on_nothing,
         "a batch without values",
         "bug",
-        "training on an empty batch makes the running statistics NaN, without an error.",
+        "training on an empty batch makes the running statistics and dgamma NaN, without an error.",
         "https://github.com/google-deepmind/sonnet/issues/125",
         "flax",
         ">=0.12,<0.13",

@@ -33,7 +33,17 @@ BACKWARD = (
     "layout.extents",
     "layout.strides",
     "special.channels_are_isolated",
+    "gradient.each_argument_alone",
+    "gradient.linear_in_the_cotangent",
+    "layout.channels_permute",
+    "layout.copies",
+    "layout.joined_axes",
+    "layout.threads",
     "training.finite",
+    "training.ignores_decay",
+    "training.order_of_elements",
+    "training.repeated_batch",
+    "training.scale_equivariant",
 )
 
 PYTORCH: tuple[Known, ...] = (

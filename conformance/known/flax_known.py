@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bnspec.conformance.known.entry import Known
-from bnspec.conformance.known.inputs import all_half, is_half, off_centre, trains_on_nothing
+from bnspec.conformance.known.inputs import all_half, has_padding, is_half, off_centre, trains_on_nothing
 
 FLAX: tuple[Known, ...] = (
     Known(
@@ -24,11 +24,11 @@ FLAX: tuple[Known, ...] = (
     ),
     Known(
         "flax.*",
-        ("degenerate.empty_batch",),
+        ("degenerate.empty_batch", "degenerate.gradients_of_empty_batch"),
         trains_on_nothing,
         "a batch without values",
         "bug",
-        "training on an empty batch makes the running statistics NaN, without an error.",
+        "training on an empty batch makes the running statistics and dgamma NaN, without an error.",
         "https://github.com/google-deepmind/sonnet/issues/125",
         "flax",
         ">=0.12,<0.13",
@@ -51,6 +51,17 @@ FLAX: tuple[Known, ...] = (
         "gradients of half-precision x with float32 statistics",
         "accuracy",
         "dx is the sum of the paths through x and through its statistics, each rounded to x's dtype before it is added.",
+        "",
+        "flax",
+        ">=0.12,<0.13",
+    ),
+    Known(
+        "flax.nnx",
+        ("mask.padding_may_be_anything",),
+        has_padding,
+        "NaN in elements that the mask leaves out, and gradients are asked for",
+        "bug",
+        "the forward pass leaves padding out, but the backward pass multiplies it by a cotangent of 0: gradients are NaN.",
         "",
         "flax",
         ">=0.12,<0.13",

@@ -129,6 +129,20 @@ def _channels_innermost(a: np.ndarray, channel_axis: int) -> bool:
     return bool(np.moveaxis(a, channel_axis, -1).flags.c_contiguous)
 
 
+def half_cotangent_overflows(case: Case) -> bool:
+    """Everything is float16, x or dy is a view, and dy by sqrt(epsilon) is beyond float16's range."""
+    if not all_half(case) or case.config.dtype != "float16":
+        return False
+    for step in case.steps:
+        if step.call.endswith("gradients") and not step.refused:
+            x, dy = (case.arrays[n] for n in step.inputs[:2])
+            with np.errstate(all="ignore"):
+                beyond = np.abs(dy.astype(np.float64)).max(initial=0.0) / np.sqrt(case.config.epsilon) > 65504.0
+            if beyond and not (x.flags.c_contiguous and dy.flags.c_contiguous):
+                return True
+    return False
+
+
 def tangent_of_overlapping(case: Case) -> bool:
     """Forward mode at an x of which several elements are the same memory."""
     x = [case.arrays[s.inputs[0]] for s in case.steps if s.call.endswith("_tangent")]

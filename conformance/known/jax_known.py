@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bnspec.conformance.known.entry import Known
-from bnspec.conformance.known.inputs import off_centre, square_overflows
+from bnspec.conformance.known.inputs import half_cotangent_overflows, off_centre, square_overflows
 
 JAX: tuple[Known, ...] = (
     Known(
@@ -25,6 +25,23 @@ JAX: tuple[Known, ...] = (
         "accuracy",
         'algorithm "fast" squares x in its own dtype: infinity minus infinity, and y is NaN.',
         "https://github.com/jax-ml/jax/issues/37281",
+        "jax",
+        ">=0.10,<0.11",
+    ),
+    Known(
+        "jax.nn",
+        (
+            "affine.per_channel",
+            "dtype.half_is_as_exact_as_declared",
+            "epsilon.inside_root_in_training",
+            "gradient.training_dx",
+            "layout.strides",
+        ),
+        half_cotangent_overflows,
+        "float16 throughout, and dy times the reciprocal root exceeds its range",
+        "accuracy",
+        "dx is formed in x's dtype: dy times the reciprocal root overflows before gamma makes it small.",
+        "",
         "jax",
         ">=0.10,<0.11",
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bnspec.conformance.known.entry import Known
 from bnspec.conformance.known.inputs import (
+    calls,
     constant_in_chunks,
     has_empty_chunk,
     has_padding,
@@ -199,13 +200,24 @@ KERAS: tuple[Known, ...] = (
         ">=3.15,<3.16",
     ),
     Known(
-        "keras.torch",
+        "keras.[tj]*",
         ("input.constant_feature_is_finite",),
         constant_in_chunks,
         "a constant feature of a training set that comes in several batches",
         "accuracy",
-        "E[x^2] - E[x]^2 of a constant is rounding noise, and merged means are off: the feature becomes noise of size 1.",
+        "the merged variance of a constant is 0 or rounding noise, the merged mean is off: the feature becomes noise of size 1.",
         "https://github.com/keras-team/keras/pull/18795",
+        "keras",
+        ">=3.15,<3.16",
+    ),
+    Known(
+        "keras",
+        ("second_order.training",),
+        calls("training_second_order"),
+        "second derivatives by x in training",
+        "bug",
+        "tf.nn.moments stops the gradient at the mean inside the variance: right for dx, wrong for derivatives of dx by x.",
+        "https://github.com/tensorflow/tensorflow/pull/19609",
         "keras",
         ">=3.15,<3.16",
     ),

@@ -6,6 +6,7 @@ import pytest
 
 from bnspec.case import Case
 from bnspec.conformance.catalogue import catalogue
+from bnspec.conformance.corpus import built_in
 from bnspec.conformance.known import KNOWN, Known, excuse_for
 from bnspec.errors import UsageError
 
@@ -46,3 +47,21 @@ def test_a_known_deviation_of_no_clause_is_refused() -> None:
     """A misspelt clause could never be excused, and the entry would look stale for the wrong reason."""
     with pytest.raises(UsageError):
         Known("numpy", ("training.nope",), lambda case: True, "any", "bug", "why.", "", "numpy", ">=1")
+
+
+def test_strided_parameters_are_excused_only_where_the_channels_lie_innermost() -> None:
+    """The kernel of packed images reads strides as they are: a deviation there would be new."""
+    excuse = excuse_for("torch.nn", RELEASE)
+    matrix, image = (
+        c
+        for c in catalogue()
+        if "parameters and state that are views" in c.origin["purpose"] and c.config.channel_axis == 1
+    )
+    assert excuse("gradient.training_dx", matrix).startswith("bug: ")
+    assert not excuse("gradient.training_dx", image)
+
+
+def test_the_cases_that_come_with_the_suite_are_read() -> None:
+    """They are replayed first, and each says what it once found."""
+    assert all(case.id in case.origin["corpus"] for case in built_in())
+    assert built_in()

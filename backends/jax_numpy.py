@@ -99,6 +99,8 @@ class NumpyFunctions(Functions):
             return self.normalise(x, parameters, running, epsilon, axis).astype(x.dtype), running
         # widened once: two conversions would round two parts of dx to x's dtype before they are added
         (z,) = self.wide(x, axis=axis)
+        if mask is not None:  # selected before it is used: what is multiplied by 0 later hides no NaN from a gradient
+            z = self.jnp.where(mask, z, 0)
         batch = self.moments(z, axis, mask)
         after = State(moved(running.running_mean, batch.running_mean), moved(running.running_var, batch.running_var))
         return self.normalise(z, parameters, batch, epsilon, axis).astype(x.dtype), after

@@ -190,7 +190,7 @@ def _configure_vectors(parser: argparse.ArgumentParser) -> None:
 def _vectors(arguments: argparse.Namespace) -> int:
     import json
 
-    from bnspec.conformance.vectors_folder import write_vectors
+    from bnspec.conformance.vectors.folder import write_vectors
 
     index = write_vectors(arguments.out, arguments.family)
     if arguments.json:

@@ -14,9 +14,9 @@ from bnspec.backends.targets import Target
 from bnspec.case import Case
 from bnspec.clauses import Clause
 from bnspec.conformance import known
+from bnspec.conformance.cases.shrinking import shrink
 from bnspec.conformance.checks.examination import Judgement
 from bnspec.conformance.judge import COMPLETES, FAILING, Court, Tally, checks_for, finding_of, judge
-from bnspec.conformance.shrinking import shrink
 from bnspec.errors import HarnessError, UsageError
 from bnspec.observation import Observation
 from bnspec.oracle import Oracle

@@ -14,8 +14,8 @@ from bnspec.backends.targets import Target, targets_of
 from bnspec.case import Case
 from bnspec.clauses import Clause, select_asked
 from bnspec.cli import CONFORMS, DEVIATES, FAILED
-from bnspec.conformance.corpus import add, read_corpus
-from bnspec.conformance.effort import EFFORTS, cases_of
+from bnspec.conformance.cases.corpus import add, read_corpus
+from bnspec.conformance.cases.effort import EFFORTS, cases_of
 from bnspec.conformance.judge import FAILING
 from bnspec.conformance.run import run_targets
 from bnspec.conformance.trial import Cases, Settings

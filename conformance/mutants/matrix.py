@@ -23,7 +23,7 @@ from bnspec.backends.execution import run_case
 from bnspec.backends.launcher import Worker
 from bnspec.backends.registry import Entry
 from bnspec.case import Case
-from bnspec.conformance.effort import cases_of
+from bnspec.conformance.cases.effort import cases_of
 from bnspec.conformance.judge import COMPLETES, judge
 from bnspec.conformance.mutants.catalogue import ALL, Planted
 from bnspec.contract import Adapter

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from bnspec.case import BETWEEN, Case, Step
-from bnspec.conformance.relations import SEPARATOR
+from bnspec.conformance.cases.relations import SEPARATOR
 from bnspec.conformance.repro.literals import Literal, NoScript, literal
 
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from bnspec.buffers import dtype_of
 from bnspec.case import Case, Step
-from bnspec.conformance.layouts import lay_out
+from bnspec.conformance.cases.layouts import lay_out
 from bnspec.contract import LayerConfig
 from bnspec.oracle import Oracle
 from bnspec.precision import PRECISIONS

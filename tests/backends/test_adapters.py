@@ -9,7 +9,7 @@ import pytest
 from bnspec.backends.keras_common import open_shape, policy
 from bnspec.backends.launcher import Worker
 from bnspec.backends.registry import Entry
-from bnspec.conformance.catalogue import catalogue
+from bnspec.conformance.cases.catalogue import catalogue
 from bnspec.conformance.judge import judge
 from bnspec.contract import LayerConfig
 from bnspec.oracle import Oracle

@@ -8,7 +8,7 @@ import pytest
 
 from bnspec.backends.launcher import Worker
 from bnspec.backends.registry import select
-from bnspec.conformance.catalogue import catalogue
+from bnspec.conformance.cases.catalogue import catalogue
 from bnspec.conformance.judge import judge
 from bnspec.oracle import Oracle
 

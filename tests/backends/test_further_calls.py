@@ -12,7 +12,7 @@ from bnspec.backends.launcher import Worker
 from bnspec.backends.registry import Entry
 from bnspec.case import CALLS, Case, Step
 from bnspec.comparison import ratios_of
-from bnspec.conformance.building import Form, Plan, batch_norm_case
+from bnspec.conformance.cases.building import Form, Plan, batch_norm_case
 from bnspec.observation import Observation
 from bnspec.oracle import Oracle
 

@@ -10,16 +10,18 @@ import numpy as np
 import pytest
 
 from bnspec.case import Case
-from bnspec.conformance.catalogue import catalogue
-from bnspec.conformance.layouts import LAYOUTS, lay_out
-from bnspec.conformance.shrinking import shrink
-from bnspec.conformance.strategies import cases, draw, forms, input_cases
-from bnspec.conformance.values import INPUT_TYPES
+from bnspec.conformance.cases.catalogue import catalogue
+from bnspec.conformance.cases.layouts import LAYOUTS, lay_out
+from bnspec.conformance.cases.shrinking import shrink
+from bnspec.conformance.cases.strategies import cases, draw, forms, input_cases
+from bnspec.conformance.cases.values import INPUT_TYPES
 
 
 def test_the_same_seed_gives_the_same_cases_in_another_process() -> None:
     """Whatever else is imported there."""
-    program = "{}; from bnspec.conformance.effort import cases_of; print(','.join(c.id for c in cases_of('quick', 3)))"
+    program = (
+        "{}; from bnspec.conformance.cases.effort import cases_of; print(','.join(c.id for c in cases_of('quick', 3)))"
+    )
     said = [
         subprocess.run([sys.executable, "-c", program.format(first)], capture_output=True, text=True, check=True).stdout
         for first in ("pass", "import json, xml.dom, bnspec.conformance.mutants.catalogue")

@@ -15,7 +15,7 @@ from in_process import adapter_of, broken, judged, observed
 
 from bnspec.case import BETWEEN, Case
 from bnspec.clauses import ASKED
-from bnspec.conformance.histories import draw_histories, machine
+from bnspec.conformance.cases.histories import draw_histories, machine
 from bnspec.conformance.mutants.plain import PlainLayer
 from bnspec.conformance.mutants.plain_scaler import PlainAdapter
 from bnspec.profiles import Profile

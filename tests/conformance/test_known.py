@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bnspec.case import Case
-from bnspec.conformance.catalogue import catalogue
-from bnspec.conformance.corpus import built_in
+from bnspec.conformance.cases.catalogue import catalogue
+from bnspec.conformance.cases.corpus import built_in
 from bnspec.conformance.known import KNOWN, Known, excuse_for
 from bnspec.errors import UsageError
 

@@ -14,9 +14,9 @@ import pytest
 
 from bnspec.clauses import ASKED
 from bnspec.cli import main
-from bnspec.conformance.catalogue import catalogue
+from bnspec.conformance.cases.catalogue import catalogue
+from bnspec.conformance.cases.effort import cases_of
 from bnspec.conformance.checks import CHECKS
-from bnspec.conformance.effort import cases_of
 from bnspec.conformance.judge import COMPLETES
 from bnspec.conformance.mutants.catalogue import ALL, MUTANTS, VARIANTS, Planted, select
 from bnspec.conformance.mutants.matrix import Accusation, Matrix, fingerprint, hear

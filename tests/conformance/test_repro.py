@@ -19,7 +19,7 @@ from bnspec.buffers import dtype_of
 from bnspec.case import Case, Step
 from bnspec.clauses import CLAUSES
 from bnspec.cli import main
-from bnspec.conformance.layouts import LAYOUTS, lay_out
+from bnspec.conformance.cases.layouts import LAYOUTS, lay_out
 from bnspec.conformance.repro.assembly import join
 from bnspec.conformance.repro.literals import NoScript, literal, numpy_expression
 from bnspec.conformance.repro.looks import FORMS

@@ -15,7 +15,7 @@ import pytest
 
 from bnspec.case import PARAMETERS, Case, Step
 from bnspec.clauses import CLAUSES
-from bnspec.conformance.relations import SEPARATOR, derived
+from bnspec.conformance.cases.relations import SEPARATOR, derived
 from bnspec.conformance.repro.assembly import fold, in_line, join
 from bnspec.conformance.repro.literals import NoScript
 from bnspec.conformance.repro.script import MAX_LINES, script

@@ -23,9 +23,9 @@ from bnspec.cli import main
 from bnspec.conformance.checks import CHECKS
 from bnspec.conformance.mutants.catalogue import MUTANTS, VARIANTS
 from bnspec.conformance.mutants.plain import PlainLayer
-from bnspec.conformance.vectors_folder import safetensors, schema_text, write_vectors
-from bnspec.conformance.vectors_plan import ABOUT, FLAGS
-from bnspec.conformance.vectors_table import FAMILIES, NOT_IN_A_FILE
+from bnspec.conformance.vectors.folder import safetensors, schema_text, write_vectors
+from bnspec.conformance.vectors.plan import ABOUT, FLAGS
+from bnspec.conformance.vectors.table import FAMILIES, NOT_IN_A_FILE
 from bnspec.errors import UsageError
 from bnspec.oracle import Oracle
 
@@ -374,7 +374,7 @@ def test_a_wrong_call_leaves_nothing_behind(
 
 def test_what_fails_half_way_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The folder appears whole or not at all."""
-    from bnspec.conformance import vectors_folder
+    from bnspec.conformance.vectors import folder as vectors_folder
 
     def fails(family: str) -> Any:
         raise UsageError("no") if family == "epsilon" else None

@@ -20,7 +20,7 @@ from bnspec.backends.targets import Target
 from bnspec.case import Case
 from bnspec.clauses import select_asked
 from bnspec.cli import main
-from bnspec.conformance.catalogue import catalogue
+from bnspec.conformance.cases.catalogue import catalogue
 from bnspec.conformance.trial import Cases, Settings, Trial
 from bnspec.conformance.verification import Request, verify
 from bnspec.reports.manifest import new_manifest

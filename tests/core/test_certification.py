@@ -15,7 +15,7 @@ from bnspec.arithmetic import double, quad
 from bnspec.balls import LADDER, at_precision, ball, midpoints
 from bnspec.case import Case, Step
 from bnspec.certification import ROUNDING, Doubt
-from bnspec.conformance.building import Form, Plan, batch_norm_case
+from bnspec.conformance.cases.building import Form, Plan, batch_norm_case
 from bnspec.oracle import Oracle
 from bnspec.profiles import Profile
 

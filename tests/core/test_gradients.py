@@ -13,7 +13,7 @@ from bnspec import equations as eq
 from bnspec.arithmetic import double, quad
 from bnspec.balls import at_precision, ball
 from bnspec.case import Case, Step
-from bnspec.conformance.building import Form, Plan, batch_norm_case
+from bnspec.conformance.cases.building import Form, Plan, batch_norm_case
 from bnspec.oracle import Oracle
 from bnspec.profiles import Profile
 

@@ -12,7 +12,7 @@ from second_oracle import Channel, reciprocal_root, ulps
 from bnspec import blocks, bounds
 from bnspec.arithmetic import double
 from bnspec.case import Case, Step
-from bnspec.conformance.building import Form, Plan, ScalingPlan, batch_norm_case, input_norm_case
+from bnspec.conformance.cases.building import Form, Plan, ScalingPlan, batch_norm_case, input_norm_case
 from bnspec.oracle import Oracle
 from bnspec.precision import PRECISIONS
 from bnspec.profiles import Profile

@@ -20,7 +20,7 @@ SMALL, MILLISECONDS = ((4, 3, 5), (16, 8, 32), (64, 64), (1024, 4), (4, 1024)), 
 PROGRAM = """
 import json, resource, sys, time
 from bnspec.case import Step
-from bnspec.conformance.building import Form, Plan, batch_norm_case
+from bnspec.conformance.cases.building import Form, Plan, batch_norm_case
 from bnspec.oracle import Oracle
 from bnspec.profiles import Profile
 

@@ -14,7 +14,7 @@ from bnspec.arithmetic import double, quad
 from bnspec.balls import at_precision, ball
 from bnspec.bounds import Tier
 from bnspec.case import Case
-from bnspec.conformance.building import Form, Plan, batch_norm_case
+from bnspec.conformance.cases.building import Form, Plan, batch_norm_case
 from bnspec.facts import Cotangent, Normalisation
 from bnspec.oracle import Oracle
 from bnspec.precision import units_of

@@ -9,8 +9,8 @@ import pytest
 
 from bnspec.arithmetic import double
 from bnspec.case import Case, Step
-from bnspec.conformance.building import Form, Plan, batch_norm_case
-from bnspec.conformance.programs import masked_case, relation_case
+from bnspec.conformance.cases.building import Form, Plan, batch_norm_case
+from bnspec.conformance.cases.programs import masked_case, relation_case
 from bnspec.errors import UsageError
 from bnspec.oracle import Oracle, effective_decay
 from bnspec.profiles import Profile

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from bnspec.case import Case, Step
-from bnspec.conformance.building import Form, Plan, batch_norm_case
-from bnspec.conformance.values import COTANGENTS, INPUT_TYPES
+from bnspec.conformance.cases.building import Form, Plan, batch_norm_case
+from bnspec.conformance.cases.values import COTANGENTS, INPUT_TYPES
 from bnspec.contract import LayerConfig
 
 DTYPES = ("float32", "float64", "float16", "bfloat16")

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from bnspec.conformance import vectors_edges as edges
-from bnspec.conformance import vectors_forward as forward
-from bnspec.conformance import vectors_state as state
-from bnspec.conformance.vectors_plan import VectorPlan
+from bnspec.conformance.vectors import edges, forward, state
+from bnspec.conformance.vectors.plan import VectorPlan
 
 #: The families, in the order of the specification.
 FAMILIES: Mapping[str, Callable[[], Iterator[VectorPlan]]] = {

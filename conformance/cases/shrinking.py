@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 
 from bnspec.case import Case, Step
-from bnspec.conformance.relations import SEPARATOR, rederived
+from bnspec.conformance.cases.relations import SEPARATOR, rederived
 from bnspec.errors import UsageError
 
 Reduction = Callable[[Case], Iterator[Case]]

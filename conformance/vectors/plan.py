@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 
 from bnspec.case import Case, Step
-from bnspec.conformance.building import Form, Plan, ScalingPlan, batch_norm_case, input_norm_case
+from bnspec.conformance.cases.building import Form, Plan, ScalingPlan, batch_norm_case, input_norm_case
 
 TRAINING = (Step("training_gradients", ("x", "dy"), True),)
 INFERENCE = (Step("inference_gradients", ("x", "dy"), True),)

@@ -16,8 +16,8 @@ from bnspec.arithmetic import double, quad
 from bnspec.bounds import ROOM, Tier
 from bnspec.case import PARAMETERS, Case, Step
 from bnspec.clauses import CLAUSES
-from bnspec.conformance.vectors_plan import ABOUT, FLAGS, VectorPlan
-from bnspec.conformance.vectors_table import FAMILIES
+from bnspec.conformance.vectors.plan import ABOUT, FLAGS, VectorPlan
+from bnspec.conformance.vectors.table import FAMILIES
 from bnspec.oracle import RUNNING, Expected, Oracle
 from bnspec.precision import PRECISIONS
 from bnspec.profiles import Profile

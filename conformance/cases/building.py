@@ -10,8 +10,8 @@ import numpy as np
 
 from bnspec.buffers import dtype_of
 from bnspec.case import Case, Step
-from bnspec.conformance.layouts import lay_out
-from bnspec.conformance.values import draw_cotangent, draw_x
+from bnspec.conformance.cases.layouts import lay_out
+from bnspec.conformance.cases.values import draw_cotangent, draw_x
 from bnspec.contract import LayerConfig
 from bnspec.precision import PRECISIONS
 

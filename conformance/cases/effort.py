@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from bnspec.case import Case
-from bnspec.conformance.catalogue import catalogue
-from bnspec.conformance.corpus import built_in, distinct
-from bnspec.conformance.histories import draw_histories
-from bnspec.conformance.networks import KINDS, network_case
-from bnspec.conformance.strategies import cases, draw, further_cases, input_cases, settings
+from bnspec.conformance.cases.catalogue import catalogue
+from bnspec.conformance.cases.corpus import built_in, distinct
+from bnspec.conformance.cases.histories import draw_histories
+from bnspec.conformance.cases.networks import KINDS, network_case
+from bnspec.conformance.cases.strategies import cases, draw, further_cases, input_cases, settings
 
 
 @dataclass(frozen=True)

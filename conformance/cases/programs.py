@@ -13,8 +13,8 @@ import numpy as np
 
 from bnspec.buffers import dtype_of
 from bnspec.case import PARAMETERS, Case, Step
-from bnspec.conformance.building import Plan, ScalingPlan, batch_norm_case, input_norm_case
-from bnspec.conformance.relations import SEPARATOR, derived
+from bnspec.conformance.cases.building import Plan, ScalingPlan, batch_norm_case, input_norm_case
+from bnspec.conformance.cases.relations import SEPARATOR, derived
 from bnspec.contract import LayerConfig
 
 Options = Mapping[str, Any]

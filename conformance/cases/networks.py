@@ -40,7 +40,7 @@ EPSILON = 2.0**-6
 @functools.cache
 def digits() -> tuple[np.ndarray, np.ndarray]:
     """Images (n, 8, 8) with values from 0 to 1, and their labels (n,)."""
-    data = json.loads(files("bnspec.conformance").joinpath("digits.json").read_text("utf-8"))
+    data = json.loads(files("bnspec.conformance.cases").joinpath("digits.json").read_text("utf-8"))
     images = np.array([[int(c, 17) for c in row] for row in data["images"]], np.float32).reshape(-1, 8, 8) / 16.0
     return images, np.array([int(c) for c in data["labels"]], np.int64)
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from bnspec import __version__
-from bnspec.conformance.vectors import SCHEMA, family_document
-from bnspec.conformance.vectors_table import FAMILIES
+from bnspec.conformance.vectors.records import SCHEMA, family_document
+from bnspec.conformance.vectors.table import FAMILIES
 from bnspec.errors import HarnessError, UsageError
 
 #: The safetensors format's names of dtypes.
@@ -65,7 +65,7 @@ def _fill(place: Path, families: Sequence[str]) -> dict[str, Any]:
 
 def schema_text() -> str:
     """The JSON Schema of a family's file."""
-    return (files("bnspec.conformance") / SCHEMA_FILE).read_text("utf-8")
+    return (files("bnspec.conformance.vectors") / "schema.json").read_text("utf-8")
 
 
 def safetensors(arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> bytes:

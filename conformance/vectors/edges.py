@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bnspec.conformance.building import Form, Plan, ScalingPlan
-from bnspec.conformance.vectors_plan import BOTH, FORMS, VectorPlan, typed
+from bnspec.conformance.cases.building import Form, Plan, ScalingPlan
+from bnspec.conformance.vectors.plan import BOTH, FORMS, VectorPlan, typed
 
 NC, NCHW = FORMS["nc"], FORMS["nchw"]
 AXES = {

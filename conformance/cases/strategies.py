@@ -16,10 +16,10 @@ import hypothesis
 from hypothesis import strategies as st
 
 from bnspec.case import Case
-from bnspec.conformance.building import Form, Plan, ScalingPlan, batch_norm_case, input_norm_case
-from bnspec.conformance.layouts import DY_LAYOUTS, LAYOUTS
-from bnspec.conformance.programs import derivative_case, long_case, masked_case, relation_case
-from bnspec.conformance.values import COTANGENTS, INPUT_TYPES
+from bnspec.conformance.cases.building import Form, Plan, ScalingPlan, batch_norm_case, input_norm_case
+from bnspec.conformance.cases.layouts import DY_LAYOUTS, LAYOUTS
+from bnspec.conformance.cases.programs import derivative_case, long_case, masked_case, relation_case
+from bnspec.conformance.cases.values import COTANGENTS, INPUT_TYPES
 from bnspec.profiles import HALVES
 
 T = TypeVar("T")

@@ -1,6 +1,6 @@
 """The corpus: cases on which some implementation once deviated, smallest form, replayed first on every backend.
 
-One set comes with the suite (``conformance/corpus``); a user's own grows in a folder that ``bnspec verify --corpus`` names:
+One set comes with the suite (``conformance/cases/corpus``); a user's own grows in a folder that ``bnspec verify --corpus`` names:
 its cases are replayed first, too, and the smallest case of every deviation that a run finds joins it.
 """
 
@@ -20,7 +20,7 @@ BYTES_AT_MOST = 1 << 18
 
 def built_in() -> list[Case]:
     """The cases that come with the suite, by file name; none where the folder is absent, as version control keeps no empty one."""
-    folder = files("bnspec.conformance").joinpath("corpus")
+    folder = files("bnspec.conformance.cases").joinpath("corpus")
     if not folder.is_dir():
         return []
     entries = sorted((e for e in folder.iterdir() if e.name.endswith(".json")), key=lambda e: e.name)

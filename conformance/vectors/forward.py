@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
-from bnspec.conformance.building import Plan
-from bnspec.conformance.vectors_plan import BOTH, FORMS, VectorPlan, typed
+from bnspec.conformance.cases.building import Plan
+from bnspec.conformance.vectors.plan import BOTH, FORMS, VectorPlan, typed
 
 NC, NCHW = FORMS["nc"], FORMS["nchw"]
 

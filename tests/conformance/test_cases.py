@@ -63,7 +63,7 @@ def test_a_drawn_case_survives_saving(case: Case) -> None:
 @pytest.mark.parametrize("layout", [x for x in LAYOUTS if x != "expanded"])
 def test_a_layout_keeps_the_values(layout: str) -> None:
     """Only how they are reached differs."""
-    array = np.arange(60.0).reshape(3, 4, 5)
+    array = np.arange(60.0).reshape(3, 4, 1, 5)  # the extent of 1 is what "loose" strides are loose at
     laid = lay_out(array, layout, 1)
     assert np.array_equal(laid, array)
     assert layout == "packed" or laid.strides != array.strides

@@ -14,6 +14,7 @@ from bnspec.conformance.layouts import LAYOUTS
 from bnspec.conformance.programs import (
     derivative_case,
     initial_case,
+    life_case,
     long_case,
     masked_case,
     refusal_case,
@@ -176,6 +177,26 @@ def batch_norm_plans() -> Iterator[tuple[str, Plan]]:
 
 
 NEGATIVE = "a running variance below -epsilon"
+#: (what it is for, what happens to the layer): lives that histories may take many draws to come upon.
+LIVES = (
+    (
+        "a copy and its original, trained in turn",
+        "inference training clone training2 swap inference training_gradients swap inference2 training swap inference",
+    ),
+    (
+        "frozen, copied, trainable again",
+        "training freeze training2 training_gradients2 clone training unfreeze training training_gradients2 swap training2",
+    ),
+    (
+        "another decay, copied, restored",
+        "training set_decay:0.25 training training_gradients2 clone training2 save_restore training set_decay:0 training2 "
+        "set_decay:1 training inference",
+    ),
+    (
+        "reset, restored twice, reset again",
+        "training reset training_gradients2 save_restore training save_restore reset training2 inference",
+    ),
+)
 
 
 def further() -> Iterator[tuple[str, Case]]:
@@ -188,6 +209,8 @@ def further() -> Iterator[tuple[str, Case]]:
         yield "many steps", long_case(Plan(form, "wide", decay=0.875, seed=113))
         yield "a new layer", initial_case(Plan(form, "wide", seed=114))
         yield "malformed calls", refusal_case(Plan(form, "wide", seed=115))
+        for purpose, events in LIVES:
+            yield purpose, life_case(Plan(form, "wide", decay=0.875, seed=126), events)
         yield NEGATIVE, batch_norm_case(Plan(form, "wide", epsilon=2.0**-10, state="negative", seed=116))
         yield "padding", masked_case(Plan(form, "wide", seed=117), 0.75)
         yield "a mask that keeps all", masked_case(Plan(form, "wide", seed=118), 1.0)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from bnspec.buffers import dtype_of
-from bnspec.case import PARAMETERS, Case, Step
+from bnspec.case import CALLS, PARAMETERS, Case, Step
 from bnspec.conformance.building import Plan, ScalingPlan, batch_norm_case, input_norm_case
 from bnspec.conformance.relations import SEPARATOR, derived
 from bnspec.contract import LayerConfig
@@ -118,6 +118,17 @@ def long_case(plan: Plan) -> Case:
     calls = [("training", ("x",)), ("training_gradients", ("x2", "dy2")), ("training", ("x2",))] * 4
     steps = [Step(call, inputs, fresh=k == 0) for k, (call, inputs) in enumerate(calls)]
     return _with_derived(base, [*steps, Step("inference", ("x",))])
+
+
+def life_case(plan: Plan, events: str) -> Case:
+    """What happens to one layer, as words: calls, with a 2 behind them of the second batch; "set_decay:0.25"."""
+    base, steps = batch_norm_case(plan), []
+    for k, word in enumerate(events.split()):
+        name, _, decay = word.partition(":")
+        call = name.rstrip("2")
+        inputs = tuple(n + name[len(call) :] for n in CALLS[call])
+        steps.append(Step(call, inputs, k == 0, (("decay", float(decay)),) if decay else ()))
+    return _with_derived(base, steps)
 
 
 def initial_case(plan: Plan) -> Case:

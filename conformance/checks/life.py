@@ -36,7 +36,7 @@ def set_aside(exam: Examination, i: int) -> int | None:
     """The last step on the layer that step i, a swap, takes up again; None where its state then is not known."""
     start, away = exam.case.built_at(i), None
     for j in range(start + 1, i):
-        if exam.result(j).status != "ok":
+        if exam.result(j).status != "ok" and not exam.step(j).refused:
             return None
         if exam.step(j).call in ("clone", "swap"):
             away = j - 1  # the layer in use until then

@@ -58,7 +58,7 @@ class Planted:
         name: what is done to the layer.
         kind: "mutant" (must be killed) or "variant" (must not be accused).
         family: of the clauses that the mutant belongs to.
-        killed_by: clauses of which at least one must kill it.
+        killed_by: clauses of which at least one must kill it or, of level MAY, note it.
         escapes: why the suite does not see the mutant; empty where it does.
         path: the only path on which the mutant is wrong; empty where it is wrong on all.
         statement: what it does, one sentence.

@@ -468,18 +468,3 @@ class UpdateWaitsForTheNextCall(WholeLayer):
 
     def store(self, mean: Array, var: Array) -> None:
         self.waiting = mean, var
-
-
-class SecondReadingIsNewer(WholeLayer):
-    """Shows the statistics before the step at the first reading, and those after it from the second."""
-
-    family, killed_by = "state", VISIBLE
-    shown: Any = None
-
-    def store(self, mean: Array, var: Array) -> None:
-        self.shown = State(self.mean.copy(), self.var.copy())
-        super().store(mean, var)
-
-    def state(self) -> State:
-        found, self.shown = self.shown or State(self.mean, self.var), None
-        return found

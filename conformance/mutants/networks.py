@@ -47,7 +47,7 @@ class _BiasDecays(WholeNetwork):
     """Weight decay on the bias."""
 
     def bias_gradient(self, dh: Array, dy: Array) -> Array:
-        return super().bias_gradient(dh, dy) + np.float32(1e-3) * self.value["b1"]
+        return super().bias_gradient(dh, dy) + np.float32(2.0**-5) * self.value["b1"]
 
 
 class NetworkDecaysTheBias(WholeLayer):

@@ -19,7 +19,7 @@ class PlainLayer(Layer):
 
     #: What the mutant is there for; empty for a variant.
     family = ""
-    #: Clauses of which at least one must kill the mutant; none for a variant.
+    #: Clauses of which at least one must kill the mutant or, of level MAY, note it; none for a variant.
     killed_by: Tuple[str, ...] = ()
     #: The only path on which the mutant differs from the plain layer; empty where it differs on all.
     path = ""

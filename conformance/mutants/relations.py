@@ -154,14 +154,14 @@ class NoCotangentIsOnes(WholeLayer):
 
 
 class RunningVarianceFlooredInInference(WholeLayer):
-    """Takes at least 1/4 for the running variance, before epsilon is added."""
+    """Takes at least 4 for the running variance, before epsilon is added."""
 
     family, killed_by = "epsilon", ("epsilon.only_the_sum_counts",)
-    path = "inference, running variance below 1/4"
+    path = "inference, running variance below 4"
 
     def inference_statistics(self, x: Array) -> Moments:
         mean, var = super().inference_statistics(x)
-        return mean, np.maximum(var, self.work.type(0.25))
+        return mean, np.maximum(var, self.work.type(4))
 
 
 class LargeEpsilonTwiceInInference(WholeLayer):

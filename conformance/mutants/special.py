@@ -113,11 +113,19 @@ class NegativeVarianceGivesZero(WholeLayer):
 class PoisonedStateHealed(WholeLayer):
     """Starts the running average again from the batch's statistics where it was NaN."""
 
-    family, killed_by, path = "running", ("running.mean", "running.var"), "statistics that are NaN"
-    escapes = "special.poisoned_state has the level MAY: it records, and kills nothing"
+    family, killed_by, path = "special", ("special.poisoned_state",), "statistics that are NaN"
 
     def averaged(self, old: Array, new: Array) -> Array:
         return np.where(np.isnan(old), new, super().averaged(old, new))
+
+
+class OverflowGivesBeta(WholeLayer):
+    """Returns beta all over a channel whose variance has overflowed."""
+
+    family, killed_by, path = "special", ("special.overflow_is_not_finite",), "squares beyond the range"
+
+    def inv_std(self, var: Array) -> Array:
+        return np.where(np.isinf(var), self.work.type(0), super().inv_std(var))
 
 
 class CotangentNanSkippedInTheShift(WholeLayer):

@@ -20,6 +20,7 @@ from bnspec.conformance.programs import (
     refusal_case,
     relation_case,
     scaling_relation_case,
+    vast_case,
 )
 
 TINY, ROWS = Form((2, 3), 1), Form((9, 5), 1)
@@ -189,8 +190,10 @@ LIVES = (
     ),
     (
         "another decay, copied, restored",
-        "training set_decay:0.25 training training_gradients2 clone training2 save_restore training set_decay:0 training2 "
-        "set_decay:1 training inference",
+        (
+            "training set_decay:0.25 training clone training_gradients2 set_decay:0 training2 swap training save_restore "
+            "training2 inference"
+        ),
     ),
     (
         "reset, restored twice, reset again",
@@ -209,6 +212,7 @@ def further() -> Iterator[tuple[str, Case]]:
         yield "many steps", long_case(Plan(form, "wide", decay=0.875, seed=113))
         yield "a new layer", initial_case(Plan(form, "wide", seed=114))
         yield "malformed calls", refusal_case(Plan(form, "wide", seed=115))
+        yield "squares beyond the range of float32", vast_case(Plan(form, "huge", seed=127, short=True))
         for purpose, events in LIVES:
             yield purpose, life_case(Plan(form, "wide", decay=0.875, seed=126), events)
         yield NEGATIVE, batch_norm_case(Plan(form, "wide", epsilon=2.0**-10, state="negative", seed=116))
@@ -221,6 +225,9 @@ def further() -> Iterator[tuple[str, Case]]:
     yield "results that must follow, channels last", relation_case(Plan(IMAGE_LAST, "exact", epsilon=2.0**-4, seed=120))
     yield "padding, channels last", masked_case(Plan(IMAGE_LAST, "wide", seed=121), 0.75)
     yield "padding of sequences, channels last", masked_case(Plan(LINE_LAST, "wide", seed=122), 0.5)
+    for other in (LINE, VOLUME, dataclasses.replace(IMAGE, affine=False)):
+        yield "derivatives of this form", derivative_case(Plan(other, "wide", seed=128))
+    yield "padding in a volume, decay 0", masked_case(Plan(VOLUME, "wide", decay=0.0, seed=129), 0.5)
     yield "derivatives, channels last", derivative_case(Plan(IMAGE_LAST, "wide", seed=123))
     yield "derivatives in float64", derivative_case(Plan(_double(IMAGE), "mean_1e4", seed=124))
     for dtype in ("float16", "bfloat16"):

@@ -93,7 +93,7 @@ def derivative_case(plan: Plan) -> Case:
 def masked_case(plan: Plan, share: float) -> Case:
     """A batch of which about this share counts, at least two elements of each channel; then with other padding.
 
-    Once more with NaN in it, as padding is where nothing was written.
+    Once more with NaN in it, as padding is where nothing was written; then a second step.
     """
     base = batch_norm_case(dataclasses.replace(plan, short=True))
     config, rng = base.config, np.random.RandomState((plan.seed + 2) % 2**32)
@@ -108,6 +108,7 @@ def masked_case(plan: Plan, share: float) -> Case:
         _step("training_masked", other),
         _step("training_masked_gradients", ("x", "dy", "mask")),
         _step("training_masked_gradients", ("x|repadded:nan", "dy", "mask")),
+        Step("training_masked", ("x", "mask")),
     )
     return _with_derived(base, steps, mask=mask, dy=dy)
 
@@ -129,6 +130,12 @@ def life_case(plan: Plan, events: str) -> Case:
         inputs = tuple(n + name[len(call) :] for n in CALLS[call])
         steps.append(Step(call, inputs, k == 0, (("decay", float(decay)),) if decay else ()))
     return _with_derived(base, steps)
+
+
+def vast_case(plan: Plan) -> Case:
+    """Values 2^33 times those of the plan: of "huge" float32 values the squares overflow."""
+    base = batch_norm_case(plan)
+    return base.with_(arrays={**base.arrays, "x": base.arrays["x"] * np.float32(2.0**33)})
 
 
 def initial_case(plan: Plan) -> Case:

@@ -6,12 +6,20 @@ import numpy as np
 
 from bnspec.buffers import dtype_of
 from bnspec.case import Case, Step
-from bnspec.conformance.checks.check import INFERENCE, TRAINING, Check, count_of, everywhere, only_if, within
+from bnspec.conformance.checks.check import (
+    INFERENCE,
+    TRAINING,
+    Check,
+    count_of,
+    everywhere,
+    only_if,
+    squares_overflow,
+    within,
+)
 from bnspec.conformance.checks.examination import Examination, Judgement, Mask, finite_channels, law
 from bnspec.conformance.checks.forward import ordinary_size
 from bnspec.conformance.checks.state import keeps_state
 from bnspec.oracle import Oracle
-from bnspec.precision import PRECISIONS
 from bnspec.profiles import HALVES
 
 ALL = ("y", "dx", "dgamma", "dbeta", "running_mean", "running_var")
@@ -180,14 +188,12 @@ def nothing_of_nothing(exam: Examination, i: int, channels: Mask) -> Judgement |
     return law(True, "", {})
 
 
-def squares_overflow(oracle: Oracle, step: Step) -> Mask:
+def overflowing(oracle: Oracle, step: Step) -> Mask:
     """Channels of finite values whose squares leave the range of x's dtype, with a gamma that is not 0."""
     case, config = oracle.case, oracle.case.config
     if count_of(case, step) < 2:
         return np.zeros(config.channels, bool)
-    batch = oracle.batch(step.inputs[0], config.epsilon)
-    with np.errstate(all="ignore"):
-        beyond = (np.square(batch.spread) > PRECISIONS[config.dtype].largest).reshape(-1)
+    beyond = squares_overflow(oracle, step)
     gamma = case.arrays.get("gamma", np.ones(config.channels)).astype(np.float64)
     return np.asarray(beyond & (gamma != 0.0) & finite_channels(case, step.inputs))
 
@@ -313,7 +319,7 @@ CHECKS = (
         nan_in_gradients,
         nan_cotangents,
     ),
-    Check("special.overflow_is_not_finite", TRAINING, not_beta, squares_overflow),
+    Check("special.overflow_is_not_finite", TRAINING, not_beta, overflowing),
     Check("special.poisoned_state", TRAINING, stays_poisoned, everywhere),
     Check("special.negative_variance_is_shown", INFERENCE, negative_is_shown, negative_sum, reads_errors=True),
     within("dtype.parameters_are_not_narrowed", INFERENCE, ("y",), beyond_half, tier="permissive"),

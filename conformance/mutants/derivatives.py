@@ -13,7 +13,7 @@ Array = Any
 
 TRAINING, INFERENCE = ("second_order.training",), ("second_order.inference",)
 OTHER, FORWARD = ("second_order.cotangent_and_scale",), ("gradient.forward_mode",)
-ALONE = ("gradient.each_argument_alone",)
+ALONE, MOVES = ("gradient.each_argument_alone",), ("running.moves_once_with_gradients",)
 SECOND_CALLS = ("training_second_order", "inference_second_order")
 TANGENT_CALLS = ("training_tangent", "inference_tangent")
 SOME_CALLS = ("training_some_gradients", "inference_some_gradients")
@@ -69,6 +69,24 @@ class SecondOrderOfRanksAboveTwo(WholeLayer):
     def through_root(self, dy: Array, v: Array, zhat: Array) -> Array:
         rows = dy.shape[0] if self.config.channel_axis else self.count(dy)
         return super().through_root(dy, v, zhat) * self.work.type(self.count(dy) / rows)
+
+
+class SecondOrderOfVolumesWithoutTheRoot(WholeLayer):
+    """Leaves the derivative of inv_std out of the second derivatives of rank 5."""
+
+    family, killed_by, calls, path = "second_order", TRAINING, SECOND_CALLS, "rank 5"
+
+    def through_root(self, dy: Array, v: Array, zhat: Array) -> Array:
+        return super().through_root(dy, v, zhat) * self.work.type(dy.ndim != 5)
+
+
+class SecondOrderWithoutAffineConstant(WholeLayer):
+    """Takes inv_std for a constant in the second derivatives of a layer without gamma and beta."""
+
+    family, killed_by, calls, path = "second_order", TRAINING, SECOND_CALLS, "no gamma and beta"
+
+    def through_root(self, dy: Array, v: Array, zhat: Array) -> Array:
+        return super().through_root(dy, v, zhat) * self.work.type(self.config.affine)
 
 
 class SecondOrderByDyUncentred(WholeLayer):
@@ -240,6 +258,53 @@ class GradientsSwappedWithoutDx(WholeLayer):
     def some(self, found: Gradients, wanted: Tuple[str, ...]) -> Gradients:
         some = super().some(found, wanted)
         return some._replace(dgamma=some.dbeta, dbeta=some.dgamma) if wanted == ("dgamma", "dbeta") else some
+
+
+class SomeGradientsMoveTwice(WholeLayer):
+    """Moves the running statistics once for y and once for the gradients, where some are wanted."""
+
+    family, killed_by, calls = "running", MOVES, SOME_CALLS
+
+    def training_some_gradients(self, x: Array, dy: Array, wanted: Tuple[str, ...]) -> Gradients:
+        if x.size and not self.constant:
+            self.update(self.values(x))
+        return super().training_some_gradients(x, dy, wanted)
+
+
+class SecondOrderMovesNothing(WholeLayer):
+    """Leaves the running statistics where second derivatives are taken."""
+
+    family, killed_by, calls = "running", MOVES, SECOND_CALLS
+
+    def training_second_order(self, x: Array, dy: Array, v: Array) -> SecondOrder:
+        kept = self.mean.copy(), self.var.copy()
+        found = super().training_second_order(x, dy, v)
+        self.mean[:], self.var[:] = kept
+        return found
+
+
+class TangentMovesTwice(WholeLayer):
+    """Moves the running statistics for y and for its derivative."""
+
+    family, killed_by, calls = "running", MOVES, TANGENT_CALLS
+
+    def training_tangent(self, x: Array, v: Array) -> Tangent:
+        found = super().training_tangent(x, v)
+        if x.size and not self.constant:
+            self.update(self.values(x))
+        return found
+
+
+class TangentOfInferenceMoves(WholeLayer):
+    """Moves the running statistics where a derivative along a direction is taken in inference."""
+
+    family, killed_by, calls = "inference", ("inference.keeps_state",), TANGENT_CALLS
+
+    def inference_tangent(self, x: Array, v: Array) -> Tangent:
+        found = super().inference_tangent(x, v)
+        if x.size:
+            self.update(self.values(x))
+        return found
 
 
 class InferenceGradientsAloneOfTheBatch(WholeLayer):

@@ -213,6 +213,17 @@ class FrozenMovesWithGradients(WholeLayer):
         return found
 
 
+class FreezingResets(WholeLayer):
+    """Resets the running mean when it is frozen."""
+
+    family, killed_by, calls = "gradient", FROZEN, ("freeze",)
+
+    def freeze(self, frozen: bool) -> None:
+        super().freeze(frozen)
+        if frozen:
+            self.mean[:] = 0
+
+
 class FrozenNormalisesByTheBatch(WholeLayer):
     """Normalises by the batch while frozen, and moves nothing."""
 
@@ -288,6 +299,34 @@ class DecayKept(WholeLayer):
 
     def set_decay(self, decay: float) -> None:
         pass
+
+
+class DecayReachesTheOriginal(WholeLayer):
+    """Changes the decay of the layer that it was copied from, too: both hold one configuration."""
+
+    family, killed_by, calls, path = "running", TOLD, ("clone",), "changed in a copy"
+    original: Any = None
+
+    def copied(self) -> Layer:
+        new = super().copied()
+        assert isinstance(new, DecayReachesTheOriginal)
+        new.original = self
+        return new
+
+    def set_decay(self, decay: float) -> None:
+        super().set_decay(decay)
+        if self.original is not None:
+            WholeLayer.set_decay(self.original, decay)
+
+
+class AnotherDecayStartsAgain(WholeLayer):
+    """Resets the running statistics when the decay is changed."""
+
+    family, killed_by, calls = "running", TOLD, ("set_decay",)
+
+    def set_decay(self, decay: float) -> None:
+        super().set_decay(decay)
+        self.reset()
 
 
 class DecayTakesEffectOneStepLate(WholeLayer):

@@ -26,9 +26,7 @@ class WholeNetwork(Network):
         self.convolutional, self.rate = kind == "convolutional", np.float32(rate)
         self.value: Dict[str, Any] = {n: np.array(v) for n, v in values.items()}
         flat = dataclasses.replace(config, rank=2, channel_axis=1)
-        self.layer: Any = layer_class(
-            flat, *(self.value[n] for n in ("gamma", "beta", "running_mean", "running_var"))
-        )
+        self.layer: Any = layer_class(flat, *(self.value[n] for n in ("gamma", "beta", "running_mean", "running_var")))
 
     def rows(self, x: Array) -> Array:
         """x, or its patches of 3 by 3, as rows."""

@@ -132,6 +132,39 @@ class CountOfEveryChannel(_Masked):
         return self.kept(x, mask) * self.config.channels
 
 
+class VolumesCountTheirPadding(_Masked):
+    """Divides by the whole count where x has rank 5."""
+
+    family, killed_by, path = "mask", (*COMPACT, *COUNTS), "rank 5"
+
+    def kept(self, x: Array, mask: Array) -> int:
+        return int(mask.size) if x.ndim == 5 else super().kept(x, mask)
+
+
+class MaskedDecayZeroIsDefault(_Masked):
+    """Takes 0.9 for a decay of 0."""
+
+    family, killed_by, path = "mask", COMPACT, "decay 0"
+
+    def decay(self) -> Array:
+        return self.work.type(self.config.decay or 0.9)
+
+
+class SecondMaskedStepStartsAgain(_Masked):
+    """Averages with 0 and 1 from the second step on."""
+
+    family, killed_by, path = "mask", COMPACT, "second step"
+
+    def store(self, mean: Array, var: Array) -> None:
+        super().store(mean, var)
+        self.met = getattr(self, "met", 0) + 1
+
+    def training_masked(self, x: Array, mask: Array) -> Array:
+        if getattr(self, "met", 0):
+            self.reset()
+        return super().training_masked(x, mask)
+
+
 class FullMaskUncorrected(_Masked):
     """Stores the population variance where the mask keeps all."""
 

@@ -43,9 +43,7 @@ class StateReplaced(WholeLayer):
         self.mean, self.var = self.mean.copy(), self.var.copy()
 
     def store(self, mean: Array, var: Array) -> None:
-        self.mean, self.var = (
-            new.reshape(-1).astype(old.dtype) for new, old in ((mean, self.mean), (var, self.var))
-        )
+        self.mean, self.var = (new.reshape(-1).astype(old.dtype) for new, old in ((mean, self.mean), (var, self.var)))
 
     def copied(self) -> Layer:
         new = type(self)(self.config, self.raw_gamma, self.raw_beta, self.mean, self.var)

@@ -14,6 +14,11 @@ from bnspec.errors import Declined
 
 Array = Any
 
+SECOND_CALLS = ("training_second_order", "inference_second_order")
+TANGENT_CALLS = ("training_tangent", "inference_tangent")
+SOME_CALLS = ("training_some_gradients", "inference_some_gradients")
+MASKED, LEARN = ("training_masked", "training_masked_gradients"), ("learn",)
+
 
 class WholeUnchanged(WholeLayer):
     """The whole layer as it is."""
@@ -21,6 +26,8 @@ class WholeUnchanged(WholeLayer):
 
 class SecondOrderFolded(WholeLayer):
     """Differentiates dx = a dy - a mean(dy) - x' a inv_std^2 mean(dy x'), where x' is centred and a = gamma inv_std."""
+
+    calls = SECOND_CALLS
 
     def training_second_order(self, x: Array, dy: Array, v: Array) -> SecondOrder:
         self.check(x, dy, v)
@@ -56,6 +63,8 @@ class _Complex(WholeLayer):
 class TangentByComplexStep(_Complex):
     """Takes the derivative along v from the imaginary part of y(x + i h v), in complex128."""
 
+    calls = TANGENT_CALLS
+
     def training_tangent(self, x: Array, v: Array) -> Tangent:
         self.check(x, v)
         if self.constant or not x.size:
@@ -67,6 +76,8 @@ class TangentByComplexStep(_Complex):
 
 class SecondOrderByComplexStep(_Complex):
     """Takes the derivative by x from the imaginary part of dx(x + i h v): forward over reverse."""
+
+    calls = SECOND_CALLS
 
     def training_second_order(self, x: Array, dy: Array, v: Array) -> SecondOrder:
         found = super().training_second_order(x, dy, v)
@@ -82,6 +93,8 @@ class SecondOrderByComplexStep(_Complex):
 class SecondOrderOfTrainingDeclined(WholeLayer):
     """Offers second derivatives in inference alone."""
 
+    calls = SECOND_CALLS
+
     def training_second_order(self, x: Array, dy: Array, v: Array) -> SecondOrder:
         raise Declined("no second derivatives through the batch statistics")
 
@@ -89,12 +102,16 @@ class SecondOrderOfTrainingDeclined(WholeLayer):
 class TangentsLikeGradients(WholeLayer):
     """Takes the derivative along v for dx with v in the place of dy: the Jacobian is symmetric but for gamma."""
 
+    calls = TANGENT_CALLS
+
     def tangent(self, v: Array, centred: Array, inv_std: Array) -> Array:
         return self.training_dx(v, centred * inv_std, inv_std)
 
 
 class GradientsAloneFromSums(WholeLayer):
     """Computes dgamma alone as inv_std (sum(dy x') - mean(x') sum(dy)), with x' about the first value, in float64."""
+
+    calls = SOME_CALLS
 
     def training_some_gradients(self, x: Array, dy: Array, wanted: Tuple[str, ...]) -> Gradients:
         found = super().training_some_gradients(x, dy, wanted)
@@ -109,6 +126,8 @@ class GradientsAloneFromSums(WholeLayer):
 
 class MaskByCompaction(WholeLayer):
     """Trains on the kept rows, as a batch of their own."""
+
+    calls = MASKED
 
     def training_masked(self, x: Array, mask: Array) -> Array:
         inner, kept = self.of_rows(), self.rows(mask)[..., 0]
@@ -138,6 +157,8 @@ class MaskByCompaction(WholeLayer):
 class MaskByWeights(WholeLayer):
     """Cleans the padding once, and multiplies by weights of 0 and 1 from there on, in float64."""
 
+    calls = MASKED
+
     def kept_moments(self, x: Array, mask: Array) -> Tuple[Array, Array]:
         weight, clean = mask.astype(np.float64), self.cleaned(x, mask)
         total = weight.sum()
@@ -148,6 +169,8 @@ class MaskByWeights(WholeLayer):
 
 class MaskedOutputOnThePadding(WholeLayer):
     """Returns 7 on the padding, where y may be anything."""
+
+    calls = MASKED
 
     def training_masked(self, x: Array, mask: Array) -> Array:
         y = super().training_masked(x, mask)
@@ -201,6 +224,8 @@ class _LogSoftmax(WholeNetwork):
 class NetworkByLogSoftmax(WholeLayer):
     """Computes the network's loss by log-softmax."""
 
+    calls = LEARN
+
     network = _LogSoftmax
 
 
@@ -220,5 +245,7 @@ class _ShiftedProducts(WholeNetwork):
 
 class NetworkWithoutBiasGradient(WholeLayer):
     """Leaves the bias before the layer as it is: its gradient is 0."""
+
+    calls = LEARN
 
     network = _ShiftedProducts

@@ -18,6 +18,8 @@ Array = Any
 class RestoredFromText(WholeLayer):
     """Saves every value as a hexadecimal number in JSON, and reads it again."""
 
+    calls = ("save_restore",)
+
     def snapshot(self) -> Dict[str, Any]:
         arrays = {n: a for n, a in super().snapshot().items() if a is not None}
         text = json.dumps({n: [float(v).hex() for v in a] for n, a in arrays.items()})
@@ -29,7 +31,9 @@ class RestoredFromText(WholeLayer):
 class CopiedByPickle(WholeLayer):
     """Copies by what pickle keeps of the attributes."""
 
-    def copied(self) -> Layer:
+    calls = ("clone",)
+
+    def copied(self) -> Any:
         new = type(self).__new__(type(self))
         new.__dict__.update(pickle.loads(pickle.dumps(self.__dict__)))
         return new
@@ -45,7 +49,7 @@ class StateReplaced(WholeLayer):
     def store(self, mean: Array, var: Array) -> None:
         self.mean, self.var = (new.reshape(-1).astype(old.dtype) for new, old in ((mean, self.mean), (var, self.var)))
 
-    def copied(self) -> Layer:
+    def copied(self) -> Any:
         new = type(self)(self.config, self.raw_gamma, self.raw_beta, self.mean, self.var)
         new.mean, new.var, new.frozen, new.threads = self.mean, self.var, self.frozen, self.threads
         return new
@@ -57,11 +61,15 @@ class StateReplaced(WholeLayer):
 class FrozenByTheBatch(WholeLayer):
     """Goes on normalising by the batch and moving the statistics while frozen, and says so."""
 
+    calls = ("freeze",)
+
     declares = {"frozen_gradients": "batch"}
 
 
 class FrozenHasNoParameterGradients(WholeLayer):
     """Returns no dgamma and dbeta while frozen."""
+
+    calls = ("freeze",)
 
     def frozen_gradients(self, x: Array, dy: Array) -> Gradients:
         return super().frozen_gradients(x, dy)._replace(dgamma=None, dbeta=None)
@@ -69,6 +77,8 @@ class FrozenHasNoParameterGradients(WholeLayer):
 
 class FrozenUndeclared(WholeLayer):
     """Says nothing of what a frozen layer does, and returns x."""
+
+    calls = ("freeze",)
 
     declares = {"frozen_gradients": "unspecified"}
 
@@ -100,7 +110,7 @@ class BeginsElsewhere(WholeLayer):
     declares = {"initial_var": 0.0, "frozen_gradients": "constants"}
 
     @classmethod
-    def begun(cls, config: LayerConfig) -> Layer:
+    def begun(cls, config: LayerConfig) -> Any:
         new = super().begun(config)
         new.reset()
         return new
@@ -115,9 +125,8 @@ class BeginsInFloat(WholeLayer):
     declares = {"state_dtype": "float32", "frozen_gradients": "constants"}
 
     @classmethod
-    def begun(cls, config: LayerConfig) -> Layer:
+    def begun(cls, config: LayerConfig) -> Any:
         new = super().begun(config)
-        assert isinstance(new, WholeLayer)
         new.mean, new.var = (a.astype(dtype_of("float32")) for a in (new.mean, new.var))
         return new
 
@@ -125,6 +134,6 @@ class BeginsInFloat(WholeLayer):
 class SomeCallsDeclined(WholeLayer):
     """Offers no masks, copies or networks."""
 
-    copied = WholeLayer.__mro__[2].copied
-    training_masked = WholeLayer.__mro__[2].training_masked
-    training_masked_gradients = WholeLayer.__mro__[2].training_masked_gradients
+    copied = Layer.copied
+    training_masked = Layer.training_masked
+    training_masked_gradients = Layer.training_masked_gradients

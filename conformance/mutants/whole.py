@@ -239,17 +239,19 @@ class WholeLayer(PlainLayer):
     # --- the life of a layer ------------------------------------------------------------------------------------------
 
     def snapshot(self) -> Dict[str, Any]:
-        """What is saved, by name, in the order in which a layer takes it."""
+        """What is saved, by name."""
         arrays = {"gamma": self.raw_gamma, "beta": self.raw_beta, "running_mean": self.mean, "running_var": self.var}
         return {n: None if a is None else a.copy() for n, a in arrays.items()}
 
-    def restored(self) -> Layer:
+    def restored(self) -> Any:
         """A new layer over the arrays of a snapshot."""
-        new = type(self)(self.config, *self.snapshot().values())
+        saved = self.snapshot()
+        running = saved["running_mean"], saved["running_var"]
+        new = type(self)(self.config, saved["gamma"], saved["beta"], *running)
         new.threads = self.threads
         return new
 
-    def copied(self) -> Layer:
+    def copied(self) -> Any:
         """A deep copy."""
         return copy.deepcopy(self)
 
@@ -266,7 +268,7 @@ class WholeLayer(PlainLayer):
         self.config = dataclasses.replace(self.config, decay=decay)
 
     @classmethod
-    def begun(cls, config: LayerConfig) -> Layer:
+    def begun(cls, config: LayerConfig) -> Any:
         """A layer with parameters of its own: gamma 1, beta 0, running mean 0, running variance 1."""
         one, zero = (np.full(config.channels, v, dtype_of(config.parameter_dtype)) for v in (1, 0))
         affine = (one.copy(), zero.copy()) if config.affine else (None, None)

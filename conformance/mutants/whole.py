@@ -271,8 +271,8 @@ class WholeLayer(PlainLayer):
     def begun(cls, config: LayerConfig) -> Any:
         """A layer with parameters of its own: gamma 1, beta 0, running mean 0, running variance 1."""
         one, zero = (np.full(config.channels, v, dtype_of(config.parameter_dtype)) for v in (1, 0))
-        affine = (one.copy(), zero.copy()) if config.affine else (None, None)
-        return cls(config, *affine, zero, one)
+        gamma, beta = (one.copy(), zero.copy()) if config.affine else (None, None)
+        return cls(config, gamma, beta, zero, one)
 
 
 class WholeAdapter(PlainAdapter):

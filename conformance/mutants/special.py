@@ -245,7 +245,7 @@ class NothingFittedHasNoVariance(PlainScaler):
 class LongerChunksReplaceTheMean(PlainScaler):
     """Takes the mean of a chunk that is longer than all before for the mean of all."""
 
-    family, killed_by, path = "input", ("input.merge_in_any_order", "input.chunks_do_not_matter"), "a longer chunk"
+    family, killed_by, path = "input", ("input.merge_in_any_order",), "a longer chunk"
 
     def merged(self, count: int, mean: Array, squares: Array, chunk: Array) -> Tuple[int, Array, Array]:
         total, merged, squares = super().merged(count, mean, squares, chunk)
@@ -255,7 +255,7 @@ class LongerChunksReplaceTheMean(PlainScaler):
 class LastChunkOfFiveDropped(PlainScaler):
     """Drops a last chunk of 5 rows or more where others came before."""
 
-    family, killed_by, path = "input", ("input.merge_in_any_order", "input.chunks_do_not_matter"), "a last chunk of 5"
+    family, killed_by, path = "input", ("input.merge_in_any_order",), "a last chunk of 5"
 
     def fit(self, chunks: Sequence[Array]) -> None:
         whole = list(chunks)

@@ -174,7 +174,7 @@ class Case:
                 continue
             if step.call == "set_decay":
                 here = (step.option("decay"), here[1])
-            elif step.call in ("freeze", "unfreeze"):
+            elif step.call in ("freeze", "unfreeze", "save_restore"):  # a checkpoint holds no such mark
                 here = (here[0], step.call == "freeze")
             elif step.call == "clone":
                 there = here

@@ -14,11 +14,13 @@ from bnspec.conformance.cases.layouts import LAYOUTS
 from bnspec.conformance.cases.programs import (
     derivative_case,
     initial_case,
+    life_case,
     long_case,
     masked_case,
     refusal_case,
     relation_case,
     scaling_relation_case,
+    vast_case,
 )
 
 TINY, ROWS = Form((2, 3), 1), Form((9, 5), 1)
@@ -200,6 +202,28 @@ def odd_memory() -> Iterator[tuple[str, Plan]]:
 
 
 NEGATIVE = "a running variance below -epsilon"
+#: (what it is for, what happens to the layer): lives that histories may take many draws to come upon.
+LIVES = (
+    (
+        "a copy and its original, trained in turn",
+        "inference training clone training2 swap inference training_gradients swap inference2 training swap inference",
+    ),
+    (
+        "frozen, copied, trainable again",
+        "training freeze training2 training_gradients2 clone training unfreeze training training_gradients2 swap training2",
+    ),
+    (
+        "another decay, copied, restored",
+        (
+            "training set_decay:0.25 training clone training_gradients2 set_decay:0 training2 swap training save_restore "
+            "training2 inference"
+        ),
+    ),
+    (
+        "reset, restored twice, reset again",
+        "training reset training_gradients2 save_restore training save_restore reset training2 inference",
+    ),
+)
 
 
 def further() -> Iterator[tuple[str, Case]]:
@@ -212,6 +236,9 @@ def further() -> Iterator[tuple[str, Case]]:
         yield "many steps", long_case(Plan(form, "wide", decay=0.875, seed=113))
         yield "a new layer", initial_case(Plan(form, "wide", seed=114))
         yield "malformed calls", refusal_case(Plan(form, "wide", seed=115))
+        yield "squares beyond the range of float32", vast_case(Plan(form, "huge", seed=127, short=True))
+        for purpose, events in LIVES:
+            yield purpose, life_case(Plan(form, "wide", decay=0.875, seed=126), events)
         yield NEGATIVE, batch_norm_case(Plan(form, "wide", epsilon=2.0**-10, state="negative", seed=116))
         yield "padding", masked_case(Plan(form, "wide", seed=117), 0.75)
         yield "a mask that keeps all", masked_case(Plan(form, "wide", seed=118), 1.0)
@@ -223,6 +250,9 @@ def further() -> Iterator[tuple[str, Case]]:
     yield "padding, channels last", masked_case(Plan(IMAGE_LAST, "wide", seed=121), 0.75)
     yield "padding of sequences, channels last", masked_case(Plan(LINE_LAST, "wide", seed=122), 0.5)
     yield "padding in float64, channels last", masked_case(Plan(_double(LINE_LAST), "wide", seed=126), 0.5)
+    for other in (LINE, VOLUME, dataclasses.replace(IMAGE, affine=False)):
+        yield "derivatives of this form", derivative_case(Plan(other, "wide", seed=128))
+    yield "padding in a volume, decay 0", masked_case(Plan(VOLUME, "wide", decay=0.0, seed=129), 0.5)
     yield "derivatives, channels last", derivative_case(Plan(IMAGE_LAST, "wide", seed=123))
     yield "derivatives in float64", derivative_case(Plan(_double(IMAGE), "mean_1e4", seed=124))
     for dtype in ("float16", "bfloat16"):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from bnspec.buffers import dtype_of
-from bnspec.case import PARAMETERS, Case, Step
+from bnspec.case import CALLS, PARAMETERS, Case, Step
 from bnspec.conformance.cases.building import Plan, ScalingPlan, batch_norm_case, input_norm_case
 from bnspec.conformance.cases.relations import SEPARATOR, derived
 from bnspec.contract import LayerConfig
@@ -93,7 +93,7 @@ def derivative_case(plan: Plan) -> Case:
 def masked_case(plan: Plan, share: float) -> Case:
     """A batch of which about this share counts, at least two elements of each channel; then with other padding.
 
-    Once more with NaN in it, as padding is where nothing was written.
+    Once more with NaN in it, as padding is where nothing was written; then a second step.
     """
     base = batch_norm_case(dataclasses.replace(plan, short=True))
     config, rng = base.config, np.random.RandomState((plan.seed + 2) % 2**32)
@@ -108,6 +108,7 @@ def masked_case(plan: Plan, share: float) -> Case:
         _step("training_masked", other),
         _step("training_masked_gradients", ("x", "dy", "mask")),
         _step("training_masked_gradients", ("x|repadded:nan", "dy", "mask")),
+        Step("training_masked", ("x", "mask")),
     )
     return _with_derived(base, steps, mask=mask, dy=dy)
 
@@ -118,6 +119,23 @@ def long_case(plan: Plan) -> Case:
     calls = [("training", ("x",)), ("training_gradients", ("x2", "dy2")), ("training", ("x2",))] * 4
     steps = [Step(call, inputs, fresh=k == 0) for k, (call, inputs) in enumerate(calls)]
     return _with_derived(base, [*steps, Step("inference", ("x",))])
+
+
+def life_case(plan: Plan, events: str) -> Case:
+    """What happens to one layer, as words: calls, with a 2 behind them of the second batch; "set_decay:0.25"."""
+    base, steps = batch_norm_case(plan), []
+    for k, word in enumerate(events.split()):
+        name, _, decay = word.partition(":")
+        call = name.rstrip("2")
+        inputs = tuple(n + name[len(call) :] for n in CALLS[call])
+        steps.append(Step(call, inputs, k == 0, (("decay", float(decay)),) if decay else ()))
+    return _with_derived(base, steps)
+
+
+def vast_case(plan: Plan) -> Case:
+    """Values 2^33 times those of the plan: of "huge" float32 values the squares overflow."""
+    base = batch_norm_case(plan)
+    return base.with_(arrays={**base.arrays, "x": base.arrays["x"] * np.float32(2.0**33)})
 
 
 def initial_case(plan: Plan) -> Case:

@@ -12,6 +12,7 @@ from bnspec.buffers import overlap
 from bnspec.case import Case, Step
 from bnspec.conformance.checks.examination import Examination, Judgement, Mask
 from bnspec.oracle import Oracle
+from bnspec.precision import PRECISIONS
 from bnspec.profiles import HALVES
 
 #: The channels of a step that a clause speaks of; none: the clause is not asked there.
@@ -81,8 +82,21 @@ def earlier(exam: Examination, i: int, like: Callable[[int], bool]) -> int | Non
     return next((j for j in range(i) if exam.result(j).status == "ok" and like(j)), None)
 
 
-#: Stability is asked in float32 and float64; how exact half precision is, is a clause of its own.
-in_full_precision = only_if(lambda case, step: case.config.dtype not in HALVES)
+def squares_overflow(oracle: Oracle, step: Step) -> Mask:
+    """Channels of which the square of some deviation leaves the range of x's dtype."""
+    batch = oracle.batch(step.inputs[0], oracle.case.config.epsilon)
+    with np.errstate(all="ignore"):
+        beyond = (np.square(batch.spread) > PRECISIONS[oracle.case.config.dtype].largest).reshape(-1)
+    return np.asarray(beyond)
+
+
+def in_full_precision(oracle: Oracle, step: Step) -> Mask:
+    """Stability is asked in float32 and float64, where squares fit; how exact half precision is, is a clause of its own."""
+    if oracle.case.config.dtype in HALVES:
+        return np.zeros(oracle.case.config.channels, bool)
+    if count_of(oracle.case, step) == 0:
+        return everywhere(oracle, step)
+    return ~squares_overflow(oracle, step)
 
 
 def count_of(case: Case, step: Step) -> int:

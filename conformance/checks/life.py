@@ -14,6 +14,9 @@ from bnspec.conformance.checks.state import STATE, keeps_state
 #: Calls that move the running statistics of a layer that is not frozen.
 MOVING = (*TRAINING, "training_second_order", "training_tangent", "training_some_gradients")
 
+#: A layer is marked as not trainable, or as trainable again.
+MARKS = ("freeze", "unfreeze")
+
 
 def copied(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     """A copy has its original's state; an original that is met again has the state that it was left with."""
@@ -36,7 +39,7 @@ def set_aside(exam: Examination, i: int) -> int | None:
     """The last step on the layer that step i, a swap, takes up again; None where its state then is not known."""
     start, away = exam.case.built_at(i), None
     for j in range(start + 1, i):
-        if exam.result(j).status != "ok":
+        if exam.result(j).status != "ok" and not exam.step(j).refused:
             return None
         if exam.step(j).call in ("clone", "swap"):
             away = j - 1  # the layer in use until then
@@ -71,12 +74,16 @@ def _is_initial(exam: Examination, i: int, state: object) -> Judgement | None:
 
 
 def frozen(exam: Examination, i: int, channels: Mask) -> Judgement | None:
-    """A frozen layer's training pass is what the profile says that it is."""
+    """The mark changes no statistic; a frozen layer's training pass is what the profile says that it is."""
+    if exam.step(i).call in MARKS:
+        return keeps_state(exam, i, channels)
     return exam.within(i, ("y", "dx", *STATE)) if exam.frozen(i) else None
 
 
 def told(exam: Examination, i: int, channels: Mask) -> Judgement | None:
-    """A step after the decay was changed moves the state by the new one."""
+    """Another decay changes no statistic by itself; a step after it moves the state by the new one."""
+    if exam.step(i).call == "set_decay":
+        return keeps_state(exam, i, channels)
     decay, frozen = exam.case.told(i, lambda j: exam.result(j).status == "ok")
     return exam.within(i, STATE) if decay is not None and not frozen else None
 
@@ -126,7 +133,7 @@ CHECKS = (
     Check("state.copy_is_independent", ("clone", "swap"), copied, everywhere),
     Check("state.reset_restores_the_beginning", ("reset",), initial_again, everywhere),
     Check("running.initial_state", ("inference",), begins_as_declared, everywhere),
-    Check("gradient.frozen_statistics", TRAINING, frozen, everywhere),
-    Check("running.new_decay_takes_effect", TRAINING, told, everywhere),
+    Check("gradient.frozen_statistics", (*TRAINING, *MARKS), frozen, everywhere),
+    Check("running.new_decay_takes_effect", (*TRAINING, "set_decay"), told, everywhere),
     Check("running.unrolled", TRAINING, unrolled, everywhere),
 )

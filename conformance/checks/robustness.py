@@ -6,11 +6,20 @@ import numpy as np
 
 from bnspec.buffers import dtype_of
 from bnspec.case import Case, Step
-from bnspec.conformance.checks.check import INFERENCE, TRAINING, Check, count_of, everywhere, only_if, within
+from bnspec.conformance.checks.check import (
+    INFERENCE,
+    TRAINING,
+    Check,
+    count_of,
+    everywhere,
+    only_if,
+    squares_overflow,
+    within,
+)
 from bnspec.conformance.checks.examination import Examination, Judgement, Mask, finite_channels, law
+from bnspec.conformance.checks.forward import ordinary_size
 from bnspec.conformance.checks.state import keeps_state
 from bnspec.oracle import Oracle
-from bnspec.precision import PRECISIONS
 from bnspec.profiles import HALVES
 
 ALL = ("y", "dx", "dgamma", "dbeta", "running_mean", "running_var")
@@ -149,6 +158,25 @@ def constant_in_batch(oracle: Oracle, step: Step) -> Mask:
         return np.asarray((np.ptp(x, axis=case.config.reduce_axes) == 0.0) & finite_channels(case, step.inputs))
 
 
+def constant_is_finite(exam: Examination, i: int, channels: Mask) -> Judgement | None:
+    """y is beta within its bound; dx and dgamma are within theirs and, where values are ordinary, finite: bounds may not be."""
+    found = exam.within(i, ("y", "dx", "dgamma"), "lenient", None if channels.all() else channels)
+    if found is not None and not found.holds:
+        return found
+    ordinary = channels & ordinary_size(exam.seen(i), exam.step(i))
+    for name in ("dx", "dgamma"):
+        got = exam.got(i, name)
+        if got is None or got.shape not in (exam.case.arrays[exam.step(i).inputs[0]].shape, channels.shape):
+            continue
+        bad = exam.spread(ordinary, got.shape, i) & ~np.isfinite(got.astype(np.float64))
+        if bad.any():
+            index = tuple(int(k[0]) for k in np.nonzero(bad))
+            evidence = {"step": i, "call": exam.step(i).call, "output": name, "index": list(index)}
+            text = f"{name} is {got[index]} of a constant channel"
+            return law(False, text, {**evidence, "got": repr(float(got[index]))})
+    return found
+
+
 def nothing_of_nothing(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     """The gradients of an empty batch: dgamma and dbeta are 0."""
     for name in ("dgamma", "dbeta"):
@@ -160,14 +188,12 @@ def nothing_of_nothing(exam: Examination, i: int, channels: Mask) -> Judgement |
     return law(True, "", {})
 
 
-def squares_overflow(oracle: Oracle, step: Step) -> Mask:
+def overflowing(oracle: Oracle, step: Step) -> Mask:
     """Channels of finite values whose squares leave the range of x's dtype, with a gamma that is not 0."""
     case, config = oracle.case, oracle.case.config
     if count_of(case, step) < 2:
         return np.zeros(config.channels, bool)
-    batch = oracle.batch(step.inputs[0], config.epsilon)
-    with np.errstate(all="ignore"):
-        beyond = (np.square(batch.spread) > PRECISIONS[config.dtype].largest).reshape(-1)
+    beyond = squares_overflow(oracle, step)
     gamma = case.arrays.get("gamma", np.ones(config.channels)).astype(np.float64)
     return np.asarray(beyond & (gamma != 0.0) & finite_channels(case, step.inputs))
 
@@ -279,7 +305,7 @@ CHECKS = (
     within("special.channels_are_isolated", CALLS, ALL, poisoned),
     Check("special.nan_is_not_hidden", TRAINING, nan_is_shown, nan_channels),
     Check("special.infinity_is_not_hidden", TRAINING, nan_is_shown, infinite_channels),
-    within("degenerate.constant_channel", TRAINING, ("y", "dx", "dgamma"), constant_in_batch),
+    Check("degenerate.constant_channel", TRAINING, constant_is_finite, constant_in_batch),
     within("degenerate.gradients_of_count_one", ("training_gradients",), ("y", "dx", "dgamma"), one_value),
     Check(
         "degenerate.gradients_of_empty_batch",
@@ -293,7 +319,7 @@ CHECKS = (
         nan_in_gradients,
         nan_cotangents,
     ),
-    Check("special.overflow_is_not_finite", TRAINING, not_beta, squares_overflow),
+    Check("special.overflow_is_not_finite", TRAINING, not_beta, overflowing),
     Check("special.poisoned_state", TRAINING, stays_poisoned, everywhere),
     Check("special.negative_variance_is_shown", INFERENCE, negative_is_shown, negative_sum, reads_errors=True),
     within("dtype.parameters_are_not_narrowed", INFERENCE, ("y",), beyond_half, tier="permissive"),

@@ -13,6 +13,7 @@ from bnspec.conformance.mutants import (
     blocks,
     caches,
     degenerate,
+    derivatives,
     dtypes,
     epsilon,
     escaping,
@@ -20,15 +21,24 @@ from bnspec.conformance.mutants import (
     gradients,
     inference,
     layouts,
+    lives,
+    networks,
     one_pass,
+    padding,
     parameter_gradients,
     purity,
+    refusals,
+    relations,
     running,
     scalers,
     scaling,
+    special,
     statistics,
     steps,
+    threads,
+    variants_derivatives,
     variants_forms,
+    variants_lives,
     variants_memory,
     variants_profiles,
     variants_scalers,
@@ -36,6 +46,7 @@ from bnspec.conformance.mutants import (
 )
 from bnspec.conformance.mutants.plain import PlainLayer
 from bnspec.conformance.mutants.plain_scaler import PlainAdapter, PlainScaler
+from bnspec.conformance.mutants.whole import WholeAdapter, WholeLayer
 from bnspec.errors import UsageError
 
 
@@ -47,7 +58,7 @@ class Planted:
         name: what is done to the layer.
         kind: "mutant" (must be killed) or "variant" (must not be accused).
         family: of the clauses that the mutant belongs to.
-        killed_by: clauses of which at least one must kill it.
+        killed_by: clauses of which at least one must kill it or, of level MAY, note it.
         escapes: why the suite does not see the mutant; empty where it does.
         path: the only path on which the mutant is wrong; empty where it is wrong on all.
         statement: what it does, one sentence.
@@ -74,7 +85,10 @@ class Planted:
         return issubclass(self.implementation, PlainScaler)
 
     def meets(self, case: Case) -> bool:
-        """Whether the case can tell it from the plain one: scalers meet input normalization, layers all else."""
+        """Whether the case can tell it from what it is made from: scalers meet input normalization, layers all else."""
+        calls = self.implementation.calls
+        if calls and not any(s.call in calls for s in case.steps):
+            return False
         return (case.subject == "input_norm") == self.is_scaler
 
     def adapter_class(self) -> type:
@@ -82,7 +96,7 @@ class Planted:
         slot = "scaler_class" if self.is_scaler else "layer_class"
         profile = dataclasses.replace(PlainAdapter.profile, **self.implementation.declares)
         body = {slot: self.implementation, "profile": profile, "__doc__": self.statement}
-        return type(self.name, (PlainAdapter,), body)
+        return type(self.name, (WholeAdapter if issubclass(self.implementation, WholeLayer) else PlainAdapter,), body)
 
 
 def _planted(module: Any, kind: str) -> List[Planted]:
@@ -117,8 +131,24 @@ _DEFECTIVE = (
     scalers,
     scaling,
     escaping,
+    relations,
+    threads,
+    derivatives,
+    lives,
+    refusals,
+    padding,
+    special,
+    networks,
 )
-_CORRECT = (variants_sums, variants_forms, variants_profiles, variants_memory, variants_scalers)
+_CORRECT = (
+    variants_sums,
+    variants_forms,
+    variants_profiles,
+    variants_memory,
+    variants_scalers,
+    variants_derivatives,
+    variants_lives,
+)
 
 MUTANTS = tuple(p for m in _DEFECTIVE for p in _planted(m, "mutant"))
 VARIANTS = tuple(p for m in _CORRECT for p in _planted(m, "variant"))

@@ -39,8 +39,8 @@ class Row:
 
     @property
     def killed_by_family(self) -> bool:
-        """Whether a clause that the mutant is named for is among its killers."""
-        return bool(set(self.killed_by) & set(self.planted.killed_by))
+        """Whether a clause that the mutant is named for is among those that deviate; one of level MAY cannot do more than note."""
+        return bool({*self.killed_by, *self.noted_by} & set(self.planted.killed_by))
 
     @property
     def as_it_should_be(self) -> bool:
@@ -82,7 +82,8 @@ def row_of(matrix: Matrix, planted: Planted) -> Row:
         kills = [(n, c, a) for n, c, a in found if ASKED[a.clause].level != "MAY"]
         seen |= {a.clause: None for _, _, a in found}
         killers = {a.clause for _, _, a in kills}
-        good += bool(killers & set(planted.killed_by)) if planted.kind == "mutant" else not killers
+        named = {a.clause for _, _, a in found} & set(planted.killed_by)
+        good += bool(named) if planted.kind == "mutant" else not killers
         if kills:
             first = first or kills[0][0]
             _, case, accusation = max(kills, key=lambda k: k[2].ratio)

@@ -19,10 +19,12 @@ class PlainLayer(Layer):
 
     #: What the mutant is there for; empty for a variant.
     family = ""
-    #: Clauses of which at least one must kill the mutant; none for a variant.
+    #: Clauses of which at least one must kill the mutant or, of level MAY, note it; none for a variant.
     killed_by: Tuple[str, ...] = ()
     #: The only path on which the mutant differs from the plain layer; empty where it differs on all.
     path = ""
+    #: The only calls on which the mutant differs from the layer that it is made from; empty where it differs on others, too.
+    calls: Tuple[str, ...] = ()
     #: Why the suite does not see the mutant, for as long as it does not.
     escapes = ""
     #: What a variant declares otherwise than the plain profile.
@@ -212,12 +214,16 @@ class PlainLayer(Layer):
         if x.size == 0:
             zero = np.zeros(self.config.channels, self.mean.dtype)
             return self.gradients(x, y, x.copy(), zero, zero.copy())
-        wide, cotangent = self.values(x), self.cotangent(dy)
-        mean, var = self.backward_statistics(wide)
+        return self.gradients(x, y, *self.backward(self.values(x), self.cotangent(dy)))
+
+    def backward(self, x: Array, dy: Array) -> Tuple[Array, Array, Array]:
+        """dx, dgamma and dbeta of training, in the working precision."""
+        mean, var = self.backward_statistics(x)
         inv_std = self.backward_inv_std(var)
-        zhat = (wide - mean) * inv_std
-        dx = self.training_dx(cotangent, zhat, inv_std)
-        return self.gradients(x, y, dx, *self.parameter_gradients(cotangent, zhat, inv_std))
+        zhat = (x - mean) * inv_std
+        dx = self.training_dx(dy, zhat, inv_std)
+        dgamma, dbeta = self.parameter_gradients(dy, zhat, inv_std)
+        return dx, dgamma, dbeta
 
     def inference_gradients(self, x: Array, dy: Array) -> Gradients:
         """Forward and backward in inference."""

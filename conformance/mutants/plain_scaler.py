@@ -18,6 +18,7 @@ class PlainScaler(Scaler):
     family = ""
     killed_by: Tuple[str, ...] = ()
     path = ""
+    calls: Tuple[str, ...] = ()
     escapes = ""
     declares: Dict[str, Any] = {}
     isolated = False

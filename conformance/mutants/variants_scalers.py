@@ -31,7 +31,7 @@ class ScalerInDouble(PlainScaler):
         self.work = np.dtype("float64")
 
     def noise(self) -> Array:
-        reach = self.work.type(self.count * np.finfo(self.config.dtype).eps)
+        reach = self.work.type(self.count * np.finfo("float64" if self.config.dtype == "float64" else "float32").eps)
         return reach * self.var + np.square(reach * self.mean)
 
 

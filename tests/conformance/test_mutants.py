@@ -1,7 +1,7 @@
 """The suite against planted defects and against unusual correct code. In this process: workers are tested elsewhere.
 
-Each mutant meets the quick cases until a clause of its own kills it; each variant meets a third of them. ``make mutants`` runs
-the whole matrix.
+Each mutant meets the quick cases until a clause of its own kills it; each variant meets some of every kind, and all that hold a
+call which it is there for. ``make mutants`` runs the whole matrix.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 import pytest
 
+from bnspec.case import BETWEEN, Case
 from bnspec.clauses import ASKED
 from bnspec.cli import main
 from bnspec.conformance.cases.catalogue import catalogue
@@ -27,24 +28,49 @@ from bnspec.observation import Observation, StepResult
 HEARD = [p for p in ALL if not p.implementation.isolated]
 #: Values per channel beyond which the variants that loop over values in Python take seconds.
 FEW = 500
-#: Each variant meets one case in so many, and each case one variant in so many.
-SHARE = 3
+#: Of the cases of a kind each variant meets one in so many, at least one, and each case as many variants.
+SHARE = 8
+#: By number of values: kinds of count are none, one and more.
+MORE = 2
+
+
+def kind_of(case: Case) -> tuple[object, ...]:
+    """What tells kinds of case apart: the question, the dtype, the count and the memory."""
+    asked = {s.call.partition("_")[2] for s in case.steps} - {"", "gradients"}
+    life = any(s.call in BETWEEN for s in case.steps)
+    question = "life" if life else (*sorted(asked), any(s.option("relation") for s in case.steps))
+    packed = all(a.flags.c_contiguous for a in case.arrays.values())
+    return (case.subject, question, case.config.dtype, min(case.count, MORE), packed)
+
+
+def in_turn() -> list[tuple[int, int, Case]]:
+    """The quick cases, first one of each kind: (number in its kind, cases of its kind, case)."""
+    kinds: dict[tuple[object, ...], list[Case]] = {}
+    for case in cases_of("quick", 1):
+        kinds.setdefault(kind_of(case), []).append(case)
+    return sorted(((k, len(of), c) for of in kinds.values() for k, c in enumerate(of)), key=lambda place: place[0])
 
 
 @functools.cache
 def accusers() -> Mapping[str, set[str]]:
-    """By name the clauses of level MUST and SHOULD that accuse it, each mutant until one of its own does."""
+    """By name the clauses that accuse it: each mutant until one of its own does, a variant those that are not of level MAY."""
     found: dict[str, set[str]] = {p.name: set() for p in HEARD}
     waiting = {p.name: p for p in HEARD}
     turn = {p.name: k for k, p in enumerate(VARIANTS)}
-    for number, case in enumerate(cases_of("quick", 1)):
+    for k, of, case in in_turn():
         mutants = [p.name for p in waiting.values() if p.kind == "mutant" and p.meets(case)]
-        variants = [p.name for p in VARIANTS if p.meets(case) and (number + turn[p.name]) % SHARE == 0]
+        variants = [
+            p.name
+            for p in VARIANTS
+            if p.meets(case) and (p.implementation.calls or (k + turn[p.name]) % min(SHARE, of) == 0)
+        ]
         names = mutants + (variants if case.count <= FEW else [])
         accused, _ = hear(*case.header(), names)
         for name, accusations in accused.items():
-            found[name] |= {a.clause for a in accusations if ASKED[a.clause].level != "MAY"}
-            if waiting[name].kind == "mutant" and found[name].intersection(waiting[name].killed_by):
+            planted = waiting[name]
+            mutant = planted.kind == "mutant"
+            found[name] |= {a.clause for a in accusations if mutant or ASKED[a.clause].level != "MAY"}
+            if mutant and found[name].intersection(planted.killed_by):
                 del waiting[name]
     return found
 

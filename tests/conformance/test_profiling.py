@@ -14,7 +14,8 @@ from planted_profiles import PLAIN, PLANTED, Planted
 from bnspec.backends.execution import run_case
 from bnspec.case import Case
 from bnspec.cli import main
-from bnspec.conformance.mutants.plain import PlainAdapter, PlainLayer
+from bnspec.conformance.mutants.plain import PlainLayer
+from bnspec.conformance.mutants.plain_scaler import PlainAdapter
 from bnspec.conformance.profiling import proof
 from bnspec.conformance.profiling.lab import DECAY_WEIGHS, Lab, decay_in_force
 from bnspec.conformance.profiling.layers import layers, moved

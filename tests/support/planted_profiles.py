@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from bnspec.conformance.mutants.plain import PlainAdapter, PlainLayer, PlainScaler
+from bnspec.conformance.mutants.plain import PlainLayer
+from bnspec.conformance.mutants.plain_scaler import PlainAdapter, PlainScaler
 from bnspec.profiles import HALVES, Profile
 
 Array = Any

@@ -109,7 +109,7 @@ def degenerate() -> Iterator[VectorPlan]:
             "degenerate",
             "one_value_" + "x".join(map(str, shape)),
             "One value per channel: refused, or y = beta and a tracked variance of 0.",
-            ("degenerate.count_one",),
+            ("degenerate.count_one", "degenerate.gradients_of_count_one"),
             ("one_value",),
             Plan(Form(shape, 1), seed=91),
         )
@@ -119,7 +119,7 @@ def degenerate() -> Iterator[VectorPlan]:
             "degenerate",
             "empty_" + "x".join(map(str, shape)),
             "An empty batch: refused, or statistics that stay finite.",
-            ("degenerate.empty_batch",),
+            ("degenerate.empty_batch", "degenerate.gradients_of_empty_batch"),
             ("empty",),
             Plan(Form(shape, 1), seed=92),
         )

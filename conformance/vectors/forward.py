@@ -129,7 +129,7 @@ def epsilon() -> Iterator[VectorPlan]:
         family,
         "constant_channels",
         "1e-12 on constant channels: only epsilon divides.",
-        ("epsilon.as_given",),
+        ("epsilon.as_given", "degenerate.constant_channel"),
         ("tiny_epsilon", "constant_channel"),
         Plan(NCHW, "constant", epsilon=1e-12, state="like_epsilon", seed=24),
         BOTH,

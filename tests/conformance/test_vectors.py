@@ -228,7 +228,8 @@ def test_correct_layers_stay_within_every_bound(families: dict[str, Family], tie
 def test_vectors_find_the_planted_defects(families: dict[str, Family]) -> None:
     """Every mutant of the layer that breaks a law about values on all paths."""
     told = [m for m in MUTANTS if not m.path and not m.is_scaler and m.killed_by != ("dtype.results",)]
-    asked = [m for m in told if not all(map(is_excused, m.killed_by))]
+    told = [m for m in told if not m.implementation.calls]  # the vectors have no others than the five
+    asked = [m for m in told if not any(map(is_excused, m.killed_by))]
     for mutant in asked:
         found = (vector_reader.failures(f, mutant.implementation, 1, "permissive") for f in layer_families(families))
         assert any(found), mutant.name

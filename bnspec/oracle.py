@@ -387,8 +387,12 @@ class _Judged:
         )
         sizes = tuple(np.abs(double(a)) for a in (given, mean, scale, value))
         error = bounds.transform_error if forward else bounds.inverse_error
-        # the inverse of 0 is the mean, whatever the scale
-        unsaid = constant if forward else constant & (double(given) != 0.0)
+        # the inverse of 0 is the mean, whatever the scale, if that is a number
+        unsaid = (
+            constant
+            if forward
+            else constant & ~((double(given) == 0.0) & np.isfinite(double(var)) & (double(var) >= 0.0))
+        )
         per_tier = {t: np.where(unsaid, math.nan, error(sizes, units)) for t, units in self.units.items()}
         return {"y" if forward else "x": Expected(value, per_tier)}
 

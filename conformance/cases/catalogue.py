@@ -64,6 +64,7 @@ def batch_norm_plans() -> Iterator[tuple[str, Plan]]:
             "an epsilon below 1e-5 on constant channels",
             Plan(form, "constant", epsilon=1e-12, state="like_epsilon", seed=16),
         )
+        yield "constant channels beside a large epsilon", Plan(form, "constant", epsilon=1.0, seed=27)
         yield "cancellation", Plan(form, "mean_1e4", state="like_x", seed=17)
         yield (
             "a constant cotangent: the null space of dx",
@@ -124,7 +125,7 @@ def batch_norm_plans() -> Iterator[tuple[str, Plan]]:
                 )
                 yield (
                     f"{dtype} x, {parameter} parameters, wide",
-                    Plan(form, "wide", cotangent="ramp", decay=0.5, seed=62),
+                    Plan(form, "wide", cotangent="ramp", decay=0.5, gamma="fine", seed=62),
                 )
         bare = dataclasses.replace(_half(IMAGE, dtype), affine=False)
         yield f"{dtype} x without gamma and beta", Plan(bare, "wide", seed=63)

@@ -168,7 +168,10 @@ def constant_is_finite(exam: Examination, i: int, channels: Mask) -> Judgement |
         got = exam.got(i, name)
         if got is None or got.shape not in (exam.case.arrays[exam.step(i).inputs[0]].shape, channels.shape):
             continue
-        bad = exam.spread(ordinary, got.shape, i) & ~np.isfinite(got.astype(np.float64))
+        expected = exam.expected(i).get(name)
+        if expected is None:
+            continue
+        bad = exam.spread(ordinary, got.shape, i) & ~np.isfinite(got.astype(np.float64)) & np.isfinite(expected.rounded)
         if bad.any():
             index = tuple(int(k[0]) for k in np.nonzero(bad))
             evidence = {"step": i, "call": exam.step(i).call, "output": name, "index": list(index)}

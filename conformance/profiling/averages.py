@@ -39,7 +39,7 @@ def two_steps(profile: Profile, decay: float = 0.75) -> Case:
 
 def worst_of(lab: Lab, case: Case, name: str, profile: Profile, decays: Sequence[float]) -> float:
     """The worst ratio of a running statistic over the steps, if the old state weighs ``decays`` in them."""
-    worst = 0.0
+    worst, profile = 0.0, dataclasses.replace(profile, decay_dtype="float64")  # the decays are given as they are stored
     for i, (step, decay) in enumerate(zip(lab.see(case).steps, decays, strict=True)):
         expected = lab.expect(with_config(case, decay=decay), i, step.before, profile)
         worst = max(worst, ratio(results(step), expected, (name,), "lenient"))

@@ -119,9 +119,9 @@ def test_what_no_convention_explains_is_none_of_the_known() -> None:
     class Astray(PlainLayer):
         """Stores the batch's mean plus one."""
 
-        def new_mean(self, old: Any, mean: Any) -> Any:
+        def new_mean(self, old: Any, mean: Any, count: int) -> Any:
             """Off."""
-            return super().new_mean(old, mean) + 1.0
+            return super().new_mean(old, mean, count) + 1.0
 
     inference = inferred(type("Astray", (PlainAdapter,), {"layer_class": Astray}))
     found = outcomes(inference)

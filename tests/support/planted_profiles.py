@@ -75,30 +75,30 @@ class LeastEpsilon(PlainLayer):
 class FirstReplaces(PlainLayer):
     """first_batch replace."""
 
-    steps = 0
+    moved = 0
 
     def update(self, x: Array) -> None:
         """The first one without the old state."""
         given = self.config
-        if self.steps == 0:
+        if self.moved == 0:
             self.config = dataclasses.replace(given, decay=0.0)
         super().update(x)
-        self.config, self.steps = given, self.steps + 1
+        self.config, self.moved = given, self.moved + 1
 
 
 class FirstDebiased(PlainLayer):
     """first_batch debiased: a hidden average from 0, divided by 1 - decay^steps."""
 
     hidden: tuple[Array, Array] = (0.0, 0.0)
-    steps = 0
+    moved = 0
 
     def update(self, x: Array) -> None:
         """Moves the hidden average; stores the quotients."""
         mean, var = self.moments(x)
-        d, self.steps = self.config.decay, self.steps + 1
+        d, self.moved = self.config.decay, self.moved + 1
         new = mean, self.corrected(var, self.count(x))
         self.hidden = tuple(d * h + (1.0 - d) * n for h, n in zip(self.hidden, new, strict=True))  # type: ignore[assignment]
-        self.store(*(h / (1.0 - d**self.steps) for h in self.hidden))
+        self.store(*(h / (1.0 - d**self.moved) for h in self.hidden))
 
 
 class CountOneRaises(PlainLayer):

@@ -43,6 +43,11 @@ class Row:
         return bool({*self.killed_by, *self.noted_by} & set(self.planted.killed_by))
 
     @property
+    def killed(self) -> bool:
+        """Whether a clause of level MUST or SHOULD deviates, or one of level MAY that a mutant is named for notes it."""
+        return bool(self.killed_by) or (self.planted.kind == "mutant" and self.killed_by_family)
+
+    @property
     def as_it_should_be(self) -> bool:
         """On every seed, a mutant is killed by a clause that it is named for; a variant by none.
 
@@ -56,7 +61,7 @@ class Row:
         return {
             "name": p.name,
             "kind": p.kind,
-            "killed": bool(self.killed_by),
+            "killed": self.killed,
             "killed_by": list(self.killed_by),
             "family": p.family,
             "killed_by_family": self.killed_by_family,
@@ -189,6 +194,8 @@ def _print_row(row: Row) -> None:
     said = ", ".join(row.killed_by[:3]) + (f" and {len(row.killed_by) - 3} more" if len(row.killed_by) > 3 else "")
     if row.planted.kind == "variant":
         verdict = f"ACCUSED by {said}" if row.killed_by else f"unaccused over {row.of} seed(s)"
+    elif row.killed and not row.killed_by:
+        verdict = f"{row.cases:>4} cases  own  noted by {', '.join(row.noted_by[:3])} (MAY)"
     elif not row.killed_by:
         verdict = "escapes, as known" if row.planted.escapes else "SURVIVES"
     else:

@@ -274,6 +274,9 @@ def training_gradient_error(
         error += a.smallest * gamma_ * deviation * (1.0 + cotangent.mean_of(deviation))
         error += 4.0 * a.smallest * (1.0 + factor) + _lost(factor, a) * (cotangent.abs_dy + cotangent.mean_abs)
         steps = np.maximum(m * np.maximum(cotangent.abs_dy, cotangent.mean_abs), _steps(cotangent))
+        # inv_std times the bracket before gamma scales it, in any order
+        before = norm.inv_std64 * (cotangent.abs_dy + cotangent.mean_abs + norm.abs_z * mean_dyz)
+        steps = np.maximum(steps, np.maximum(before, factor))
         error = stored(error, dx, a, units.storage, np.maximum(steps, norm.inv_std64**3))
     return GradientError(error, *_parameter_errors(cotangent, error_a, error_b, units))
 
@@ -293,7 +296,8 @@ def inference_gradient_error(
     with np.errstate(invalid="ignore", over="ignore"):
         error = dx * (relative + gamma(2.0, a) * (1.0 + relative)) + 4.0 * a.smallest * (1.0 + norm.inv_std64)
         factor = np.where(cotangent.abs_dy > 0.0, dx / np.where(cotangent.abs_dy > 0.0, cotangent.abs_dy, 1.0), 0.0)
-        error = stored(error + _lost(factor, a) * cotangent.abs_dy, dx, a, units.storage, 0.0)
+        before = np.maximum(norm.inv_std64 * cotangent.abs_dy, factor)  # before gamma scales it, in any order
+        error = stored(error + _lost(factor, a) * cotangent.abs_dy, dx, a, units.storage, before)
     return GradientError(error, *_parameter_errors(cotangent, error_a, error_b, units))
 
 

@@ -56,7 +56,7 @@ FLAX: tuple[Known, ...] = (
         ">=0.12,<0.13",
     ),
     Known(
-        "flax.nnx",
+        "flax.*",
         ("mask.padding_may_be_anything",),
         has_padding,
         "NaN in elements that the mask leaves out, and gradients are asked for",

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from bnspec.conformance.known.entry import Known
-from bnspec.conformance.known.inputs import half_cotangent_overflows, off_centre, square_overflows
+from bnspec.conformance.known.inputs import (
+    half_cotangent_overflows,
+    has_padding,
+    off_centre,
+    square_overflows,
+)
 
 JAX: tuple[Known, ...] = (
     Known(
@@ -42,6 +47,17 @@ JAX: tuple[Known, ...] = (
         "accuracy",
         "dx is formed in x's dtype: dy times the reciprocal root overflows before gamma makes it small.",
         "",
+        "jax",
+        ">=0.10,<0.11",
+    ),
+    Known(
+        "jax.nn",
+        ("mask.padding_may_be_anything",),
+        has_padding,
+        "NaN in elements that ``where`` leaves out, and gradients are asked for",
+        "documented difference",
+        "the backward pass of a reduction with where= multiplies what was left out by a cotangent of 0: gradients are NaN.",
+        "https://docs.jax.dev/en/latest/faq.html#gradients-contain-nan-where-using-where",
         "jax",
         ">=0.10,<0.11",
     ),

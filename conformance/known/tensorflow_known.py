@@ -18,7 +18,7 @@ TENSORFLOW: tuple[Known, ...] = (
         ">=2.21,<2.22",
     ),
     Known(
-        "tensorflow.nn",
+        "tensorflow.[nx]*",
         ("second_order.training",),
         calls("training_second_order"),
         "second derivatives by x in training",
@@ -40,7 +40,7 @@ TENSORFLOW: tuple[Known, ...] = (
         ">=2.21,<2.22",
     ),
     Known(
-        "tensorflow.nn",
+        "tensorflow.[nx]*",
         ("mask.padding_may_be_anything",),
         has_padding,
         "NaN in elements whose weight is 0",

@@ -103,7 +103,7 @@ PYTORCH: tuple[Known, ...] = (
         RELEASES,
     ),
     Known(
-        "torch.*",
+        "*torch*",
         ("contract.accepts",),
         tangent_of_overlapping,
         "forward mode at an x that was expanded",

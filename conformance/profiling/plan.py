@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bnspec.conformance.profiling.averages import Averaging, DecayDtype, RunningCorrection
+from bnspec.conformance.profiling.beginning import Beginning, Frozen, StateDtype
 from bnspec.conformance.profiling.degenerate import CountOne, EmptyBatch
 from bnspec.conformance.profiling.experiment import Experiment
 from bnspec.conformance.profiling.halves import HalfPrecision, OutputDtype
@@ -38,6 +39,9 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     AffineOptional(),
     InputNormalization(),
     InputEpsilon(),
+    Beginning(),
+    StateDtype(),
+    Frozen(),
 )
 
 _GIVEN = "an adapter hands the layer {0}: what a user gets who gives none is not asked"
@@ -46,10 +50,6 @@ NOT_OBSERVABLE: Mapping[str, str] = {
     "momentum_weighs": "the contract speaks of decay; which number the framework takes stays inside the adapter",
     "default_epsilon": _GIVEN.format("its epsilon"),
     "default_decay": _GIVEN.format("its decay"),
-    "initial_mean": _GIVEN.format("its running mean"),
-    "initial_var": _GIVEN.format("its running variance"),
-    "state_dtype": _GIVEN.format("its running statistics with their dtype"),
-    "frozen_gradients": "no call of the contract marks a layer as not trainable",
     "checks_arguments": "malformed calls are not made where it is not declared; where it is, bnspec verify --clause errors asks",
     "mutable_tensors": "no call of the contract writes into a tensor as a user would",
 }

@@ -9,6 +9,7 @@ import numpy as np
 
 from bnspec.conformance.mutants.plain import PlainLayer
 from bnspec.conformance.mutants.plain_scaler import PlainAdapter, PlainScaler
+from bnspec.contract import LayerConfig
 from bnspec.profiles import HALVES, Profile
 
 Array = Any
@@ -293,6 +294,47 @@ class AlwaysAffine(Refuses):
         return not config.affine
 
 
+class StartsAtOne(PlainLayer):
+    """initial_mean 1."""
+
+    begins = (1.0, 1.0, "")
+
+
+class StartsWide(PlainLayer):
+    """initial_var 4."""
+
+    begins = (0.0, 4.0, "")
+
+
+class StateInFloat32(PlainLayer):
+    """state_dtype float32."""
+
+    begins = (0.0, 1.0, "float32")
+
+
+class FrozenIsConstants(PlainLayer):
+    """frozen_gradients constants."""
+
+    frozen = False
+
+    def freeze(self, frozen: bool) -> None:
+        """Inference from now on."""
+        self.frozen = frozen
+
+    def training(self, x: Array) -> Array:
+        """Inference while frozen."""
+        return self.inference(x) if self.frozen else super().training(x)
+
+
+def new_layer(self: PlainAdapter, config: LayerConfig) -> Any:
+    """A layer that begins as its class says."""
+    mean, var, dtype = self.layer_class.begins  # type: ignore[attr-defined]
+    one, state = np.ones(config.channels, config.parameter_dtype), np.dtype(dtype or config.parameter_dtype)
+    return self.layer_class(
+        config, one, 0 * one, np.full(config.channels, mean, state), np.full(config.channels, var, state)
+    )
+
+
 @dataclasses.dataclass(frozen=True)
 class Planted:
     """A layer or scaler that follows one convention: the field, and its value."""
@@ -315,6 +357,8 @@ class Planted:
     def adapter(self, declared: Profile) -> type[PlainAdapter]:
         """The backend, declaring this."""
         parts = {"layer_class": self.layer, "scaler_class": self.scaler, "profile": declared}
+        if hasattr(self.layer, "begins"):
+            parts["new_layer"] = new_layer
         return type(self.name, (PlainAdapter,), parts)
 
 
@@ -345,6 +389,10 @@ PLANTED = (
     Planted("layouts", "strided", SumsByStride),
     Planted("affine_optional", False, AlwaysAffine),
     Planted("input_epsilon", INPUT_EPSILON, scaler=AddsEpsilon),
+    Planted("initial_mean", 1.0, StartsAtOne),
+    Planted("initial_var", 4.0, StartsWide),
+    Planted("state_dtype", "float32", StateInFloat32),
+    Planted("frozen_gradients", "constants", FrozenIsConstants),
 )
 
 

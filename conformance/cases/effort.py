@@ -34,7 +34,7 @@ class Effort:
 
 
 EFFORTS = {
-    "quick": Effort(10, 44, 8, 10, 20, 1.5),
+    "quick": Effort(8, 36, 6, 8, 20, 1.5),
     "standard": Effort(60, 600, 60, 80, 150, 5.0),
     "thorough": Effort(120, 1000, 120, 150, 300, 20.0),
 }

@@ -40,7 +40,7 @@ def print_summary(run: Run, console: Console) -> None:
 
 def throughput(run: Run) -> list[str]:
     """What the run cost: answers a second, and the shares of the processor time by where it went."""
-    if run.finished is None:
+    if run.finished is None or "hypothesis_cpu" not in run.finished.seconds:  # timings, or runs merged: another account
         return []
     wall = run.finished.seconds.get("wall", 0.0)
     spent: dict[str, float] = {"hypothesis": run.finished.seconds.get("hypothesis_cpu", 0.0)}

@@ -20,8 +20,8 @@ Accepted outcomes at the edges of the range (``comparison.ratios_of`` judges by 
 
     underflow   what is smaller than the smallest normal number, an input or a step, may be flushed to zero: every bound holds
                 room for it, in units of ``smallest``. Inputs of half precision that are computed in float32 keep theirs.
-    overflow    where the exact value with its bound leaves the range of the result's dtype, an infinity of the exact value's
-                sign conforms as well as a finite value within the bound. Where a step of an admitted algorithm may leave the
+    overflow    where a value within the bound leaves the range of the result's dtype, an infinity of its sign conforms
+                as well as a finite value within the bound. Where a step of an admitted algorithm may leave the
                 range of its precision (squares, sums, x gamma inv_std of the folded form, inv_std^3 of differentiated
                 graphs), the bound is infinite: nothing is promised, NaN included.
     NaN         never conforms where the bound is finite, and neither does an infinity of the wrong sign.

@@ -15,8 +15,8 @@ from bnspec.precision import PRECISIONS
 def ratios_of(got: np.ndarray, expected: Expected, tier: Tier) -> np.ndarray:
     """error / bound per element; 0/0 is 0; NaN where the bound is NaN or infinite: nothing is said there.
 
-    A result of another shape is infinitely wrong everywhere. An infinity of the exact value's sign is right where the exact
-    value, with its bound, leaves the result's range. The bounds say what else is accepted: see ``bnspec.bounds``.
+    A result of another shape is infinitely wrong everywhere. An infinity is right where a value of its sign that the bound
+    admits leaves the result's range. The bounds say what else is accepted: see ``bnspec.bounds``.
     """
     bound = np.broadcast_to(expected.bounds[tier], expected.value.shape)
     if got.shape != expected.value.shape:
@@ -27,7 +27,7 @@ def ratios_of(got: np.ndarray, expected: Expected, tier: Tier) -> np.ndarray:
         # beside a float64 result the rounding of the exact value counts; beside coarser ones it is nothing
         error = np.abs(double(quad(got) - expected.value) if got.dtype == np.float64 else wide - exact)
         ratio = np.where(error == 0.0, 0.0, error / bound)
-        leaves = np.isinf(wide) & (np.abs(exact) + bound > _largest(got)) & (wide * exact > 0.0)
+        leaves = np.isinf(wide) & (np.sign(wide) * exact + bound > _largest(got))
     ratio = np.where(np.isfinite(wide) & ~np.isnan(ratio), ratio, math.inf)
     return np.where(np.isfinite(bound) & np.isfinite(exact), np.where(leaves, 0.0, ratio), math.nan)
 

@@ -93,6 +93,9 @@ def ordinary_size(oracle: Oracle, step: Step) -> Mask:
         # x's own precision may be computed in: squares and their sum fit, and so do products with a cotangent
         fits = (batch.mean_square * batch.count).reshape(-1) <= largest / 4.0
         fits &= batch.spread.reshape(-1) <= largest / 64.0
+        # inv_std itself, and what a folded form adds to: x inv_std and mean inv_std
+        inv_std = (batch.var64.reshape(-1) + config.epsilon) ** -0.5
+        fits &= inv_std * np.maximum(1.0, 2.0 * batch.largest.reshape(-1)) <= largest / 64.0
         if len(step.inputs) == 2:
             dy = np.abs(case.arrays[step.inputs[1]].astype(np.float64))
             # differentiated graphs form inv_std^3 and sums of dy x

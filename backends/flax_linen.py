@@ -9,46 +9,23 @@ from __future__ import annotations
 
 from typing import Any, Dict, Optional, Tuple
 
-from bnspec.backends.jax_common import JaxAdapter
+from bnspec.backends.flax_common import FlaxAdapter
 from bnspec.backends.jax_functions import Functions, Parameters, PureLayer
-from bnspec.contract import Declined, LayerConfig, Profile, State
+from bnspec.contract import Declined, LayerConfig, State
 
 
-class FlaxLinen(JaxAdapter):
+class FlaxLinen(FlaxAdapter):
     """``apply`` with mutable batch_stats in training, with the variance as Flax computes it unless told otherwise.
 
     Statistics are reduced in float32 at least. An empty batch's are 0/0, which nothing catches.
     """
 
-    framework = "flax"
-    profile = Profile(
-        checks_arguments=True,
-        running_correction=0,
-        momentum_weighs="old",
-        default_epsilon=1e-5,
-        default_decay=0.99,
-        state_dtype="float32",
-        count_one="biased",
-        empty_batch="unspecified",
-        output_dtype="promoted",
-        dtypes=("float64", "float32", "bfloat16", "float16"),
-        half_parameters=("float32",),
-        ranks=(2, 3, 4, 5, 6),
-        layouts="normalised",
-        mutable_tensors=False,
-    )
-
     def __init__(self, device: str = "cpu") -> None:
         super().__init__(device)
-        import flax
         from flax import linen
 
-        self.flax, self.linen = flax, linen
+        self.linen = linen
         self.jitted = ApplyFunctions(self.jax).jitted("module")
-
-    def versions(self) -> Dict[str, str]:
-        """Flax, and the JAX below it."""
-        return dict(super().versions(), flax=str(self.flax.__version__))
 
     def layer(
         self, config: LayerConfig, gamma: Optional[Any], beta: Optional[Any], running_mean: Any, running_var: Any

@@ -10,47 +10,25 @@ from __future__ import annotations
 import functools
 from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 
+from bnspec.backends.flax_common import FlaxAdapter
 from bnspec.backends.flax_network import FlaxNetwork
-from bnspec.backends.jax_common import JaxAdapter, JaxLayer
+from bnspec.backends.jax_common import JaxLayer
 from bnspec.case import PARAMETERS
-from bnspec.contract import Declined, Gradients, LayerConfig, Profile, SecondOrder, State, Tangent
+from bnspec.contract import Declined, Gradients, LayerConfig, SecondOrder, State, Tangent
 
 MODES = {"training": "train", "inference": "eval"}
 Calls = Dict[str, Callable[..., Any]]
 
 
-class FlaxNNX(JaxAdapter):
+class FlaxNNX(FlaxAdapter):
     """Modules in train() and eval(), with the variance as Flax computes it unless told otherwise."""
-
-    framework = "flax"
-    profile = Profile(
-        checks_arguments=True,
-        running_correction=0,
-        momentum_weighs="old",
-        default_epsilon=1e-5,
-        default_decay=0.99,
-        state_dtype="float32",
-        count_one="biased",
-        empty_batch="unspecified",
-        output_dtype="promoted",
-        dtypes=("float64", "float32", "bfloat16", "float16"),
-        half_parameters=("float32",),
-        ranks=(2, 3, 4, 5, 6),
-        layouts="normalised",
-        mutable_tensors=False,
-    )
 
     def __init__(self, device: str = "cpu") -> None:
         super().__init__(device)
-        import flax
         from flax import nnx
 
-        self.flax, self.nnx = flax, nnx
+        self.nnx = nnx
         self.calls = jitted_calls(self.jax, nnx)
-
-    def versions(self) -> Dict[str, str]:
-        """Flax, and the JAX below it."""
-        return dict(super().versions(), flax=str(self.flax.__version__))
 
     def layer(
         self, config: LayerConfig, gamma: Optional[Any], beta: Optional[Any], running_mean: Any, running_var: Any

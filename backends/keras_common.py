@@ -1,14 +1,31 @@
-"""What the Keras adapters share whatever Keras' own backend is: dtype policies, the built layer, the built scaler."""
+"""What the Keras adapters share whatever Keras' own backend is: the profile, dtype policies, the layer's life, the scaler."""
 
 from __future__ import annotations
 
+import abc
 import importlib
 import os
 import tempfile
-from typing import Any, Optional, Tuple
+from typing import Any, List, Optional, Sequence, Tuple
 
-from bnspec.contract import Declined, LayerConfig
+from bnspec.contract import Declined, Layer, LayerConfig, Profile, Scaler, State
 from bnspec.profiles import HALVES
+
+#: The layers' conventions on every backend of Keras, with tensors that a user cannot change in place.
+PROFILE = Profile(
+    checks_arguments=True,
+    running_correction=0,
+    momentum_weighs="old",
+    default_epsilon=1e-3,
+    default_decay=0.99,
+    frozen_gradients="constants",
+    count_one="biased",
+    dtypes=("float64", "float32", "bfloat16", "float16"),
+    half_parameters=("float32", "input"),
+    layouts="normalised",
+    mutable_tensors=False,
+    input_normalization=True,
+)
 
 
 def open_keras(backend: str) -> Any:
@@ -82,3 +99,74 @@ def cloned_layer(keras: Any, config: LayerConfig, layer: Any) -> Any:
 def not_fitted(_: Any) -> None:
     """What stands in for the layers of a scaler before its first fit that succeeds. Raises RuntimeError."""
     raise RuntimeError("no fit has succeeded: there are no statistics")
+
+
+class LivingLayer(Layer):
+    """One ``keras.layers.BatchNormalization`` that holds its own state. What is left to a subclass: both passes and ``over``."""
+
+    keras: Any
+    config: LayerConfig
+    layer: Any
+
+    @abc.abstractmethod
+    def over(self, layer: Any) -> LivingLayer:
+        """This configuration's layer by another Keras layer."""
+
+    def parameters(self) -> List[Any]:
+        """The tensors of the weights that are trainable now."""
+        return [weight.value for weight in self.layer.trainable_weights]
+
+    def state(self) -> State:
+        """The running statistics."""
+        return State(self.layer.moving_mean.value, self.layer.moving_variance.value)
+
+    def restored(self) -> LivingLayer:
+        """The layer of a model that was saved to a file and loaded."""
+        return self.over(restored_layer(self.keras, self.config, self.layer))
+
+    def copied(self) -> LivingLayer:
+        """The layer of a cloned model, which is given the same weights."""
+        return self.over(cloned_layer(self.keras, self.config, self.layer))
+
+    def freeze(self, frozen: bool) -> None:
+        """Set ``trainable``, by which the layer is run in inference mode."""
+        self.layer.trainable = not frozen
+
+    def set_decay(self, decay: float) -> None:
+        """Set the layer's momentum."""
+        self.layer.momentum = decay
+
+
+class NormScaler(Scaler):
+    """One ``keras.layers.Normalization``, and a second one that inverts it; eager."""
+
+    def __init__(self, keras: Any, config: LayerConfig) -> None:
+        self.keras, self.config = keras, config
+        self.forward: Any = not_fitted
+        self.backward: Any = not_fitted
+
+    def dataset(self, chunks: Sequence[Any]) -> Any:
+        """The batches as ``adapt`` is given them: a list."""
+        return list(chunks)
+
+    def fit(self, chunks: Sequence[Any]) -> None:
+        """Adapt to the batches, and give what was learned to the inverting layer."""
+        options = {"axis": self.config.channel_axis, "dtype": policy(self.config)}
+        forward = self.keras.layers.Normalization(**options)
+        forward.adapt(self.dataset(chunks))
+        mean, variance, _ = forward.get_weights()
+        self.forward = forward
+        self.backward = self.keras.layers.Normalization(mean=mean, variance=variance, invert=True, **options)
+
+    def transform(self, x: Any) -> Any:
+        """(x - mean) / max(sqrt(variance), 1e-7), by the layer."""
+        return self.forward(x)
+
+    def inverse(self, y: Any) -> Any:
+        """mean + y * max(sqrt(variance), 1e-7), by the inverting layer."""
+        return self.backward(y)
+
+    def statistics(self) -> State:
+        """The adapted mean and variance."""
+        mean, variance, _ = self.forward.weights
+        return State(mean.value, variance.value)

@@ -11,21 +11,21 @@ https://keras.io/api/layers/normalization_layers/batch_normalization/
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Dict, Sequence, Tuple
+from typing import Any, Dict, Tuple
 
 from bnspec.backends.jax_common import JaxAdapter
 from bnspec.backends.jax_functions import Functions, Jitted, Parameters, PureLayer
 from bnspec.backends.keras_common import (
+    PROFILE,
+    NormScaler,
     assign,
     built_layer,
     cloned_layer,
     keras_mask,
-    not_fitted,
     open_keras,
-    policy,
     restored_layer,
 )
-from bnspec.contract import Gradients, LayerConfig, Profile, Scaler, State
+from bnspec.contract import Gradients, LayerConfig, State
 
 
 class KerasJax(JaxAdapter):
@@ -35,20 +35,7 @@ class KerasJax(JaxAdapter):
     """
 
     framework = "keras"
-    profile = Profile(
-        checks_arguments=True,
-        running_correction=0,
-        momentum_weighs="old",
-        default_epsilon=1e-3,
-        default_decay=0.99,
-        frozen_gradients="constants",
-        count_one="biased",
-        dtypes=("float64", "float32", "bfloat16", "float16"),
-        half_parameters=("float32", "input"),
-        layouts="normalised",
-        mutable_tensors=False,
-        input_normalization=True,
-    )
+    profile = PROFILE
 
     def __init__(self, device: str = "cpu") -> None:
         super().__init__(device)
@@ -147,34 +134,3 @@ class StatelessLayer(PureLayer):
         """Set the layer's momentum, which is a constant of what was compiled."""
         self.config = dataclasses.replace(self.config, decay=decay)
         self.jitted = self.owner.jitted(self.config, self.trainable)
-
-
-class NormScaler(Scaler):
-    """One ``keras.layers.Normalization``, and a second one that inverts it; eager."""
-
-    def __init__(self, keras: Any, config: LayerConfig) -> None:
-        self.keras, self.config = keras, config
-        self.forward: Any = not_fitted
-        self.backward: Any = not_fitted
-
-    def fit(self, chunks: Sequence[Any]) -> None:
-        """Adapt to the list of batches, and give what was learned to the inverting layer."""
-        options = {"axis": self.config.channel_axis, "dtype": policy(self.config)}
-        forward = self.keras.layers.Normalization(**options)
-        forward.adapt(list(chunks))
-        mean, variance, _ = forward.get_weights()
-        self.forward = forward
-        self.backward = self.keras.layers.Normalization(mean=mean, variance=variance, invert=True, **options)
-
-    def transform(self, x: Any) -> Any:
-        """(x - mean) / max(sqrt(variance), 1e-7), by the layer."""
-        return self.forward(x)
-
-    def inverse(self, y: Any) -> Any:
-        """mean + y * max(sqrt(variance), 1e-7), by the inverting layer."""
-        return self.backward(y)
-
-    def statistics(self) -> State:
-        """The adapted mean and variance."""
-        mean, variance, _ = self.forward.weights
-        return State(mean.value, variance.value)

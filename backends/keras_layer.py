@@ -8,20 +8,11 @@ from __future__ import annotations
 import functools
 from typing import Any, Mapping, Sequence
 
-from bnspec.backends.keras_common import (
-    assign,
-    built_layer,
-    cloned_layer,
-    keras_mask,
-    not_fitted,
-    open_keras,
-    policy,
-    restored_layer,
-)
+from bnspec.backends.keras_common import PROFILE, LivingLayer, NormScaler, assign, built_layer, keras_mask, open_keras
 from bnspec.backends.keras_network import KerasNetwork
 from bnspec.backends.tensorflow_common import TensorflowAdapter, TensorflowLayer
 from bnspec.case import PARAMETERS
-from bnspec.contract import Gradients, LayerConfig, Profile, Scaler, State
+from bnspec.contract import Gradients, LayerConfig
 
 
 class KerasLayer(TensorflowAdapter):
@@ -31,20 +22,7 @@ class KerasLayer(TensorflowAdapter):
     """
 
     framework = "keras"
-    profile = Profile(
-        checks_arguments=True,
-        running_correction=0,
-        momentum_weighs="old",
-        default_epsilon=1e-3,
-        default_decay=0.99,
-        frozen_gradients="constants",
-        count_one="biased",
-        dtypes=("float64", "float32", "bfloat16", "float16"),
-        half_parameters=("float32", "input"),
-        layouts="normalised",
-        mutable_tensors=False,
-        input_normalization=True,
-    )
+    profile = PROFILE
 
     def __init__(self, device: str = "cpu") -> None:
         super().__init__(device)
@@ -65,12 +43,12 @@ class KerasLayer(TensorflowAdapter):
         norm = self.layer(config, *(values[n] for n in PARAMETERS)).layer
         return KerasNetwork(self.tf, self.keras, kind, norm, learning_rate, values)
 
-    def scaler(self, config: LayerConfig) -> NormScaler:
+    def scaler(self, config: LayerConfig) -> DatasetScaler:
         """Input normalization by ``keras.layers.Normalization``."""
-        return NormScaler(self.tf, self.keras, config)
+        return DatasetScaler(self.tf, self.keras, config)
 
 
-class NormLayer(TensorflowLayer):
+class NormLayer(LivingLayer, TensorflowLayer):
     """One ``keras.layers.BatchNormalization``."""
 
     def __init__(self, tf: Any, keras: Any, config: LayerConfig, layer: Any) -> None:
@@ -93,58 +71,19 @@ class NormLayer(TensorflowLayer):
         """Forward and backward with a mask."""
         return self.gradients_of(lambda x: self.training_masked(x, mask), x, dy)
 
-    def parameters(self) -> Sequence[Any]:
-        """TensorFlow's variables of the weights that are trainable now."""
-        return [weight.value for weight in self.layer.trainable_weights]
-
-    def state(self) -> State:
-        """The running statistics."""
-        return State(self.layer.moving_mean.value, self.layer.moving_variance.value)
-
-    def restored(self) -> NormLayer:
-        """The layer of a model that was saved to a file and loaded."""
-        return NormLayer(self.tf, self.keras, self.config, restored_layer(self.keras, self.config, self.layer))
-
-    def copied(self) -> NormLayer:
-        """The layer of a cloned model, which is given the same weights."""
-        return NormLayer(self.tf, self.keras, self.config, cloned_layer(self.keras, self.config, self.layer))
-
-    def freeze(self, frozen: bool) -> None:
-        """Set ``trainable``, by which the layer is run in inference mode."""
-        self.layer.trainable = not frozen
-
-    def set_decay(self, decay: float) -> None:
-        """Set the layer's momentum."""
-        self.layer.momentum = decay
+    def over(self, layer: Any) -> NormLayer:
+        """This configuration's layer by another Keras layer."""
+        return NormLayer(self.tf, self.keras, self.config, layer)
 
 
-class NormScaler(Scaler):
-    """One ``keras.layers.Normalization``, and a second one that inverts it."""
+class DatasetScaler(NormScaler):
+    """Adapted to a dataset, as TensorFlow's users do."""
 
     def __init__(self, tf: Any, keras: Any, config: LayerConfig) -> None:
-        self.tf, self.keras, self.config = tf, keras, config
-        self.forward: Any = not_fitted
-        self.backward: Any = not_fitted
+        super().__init__(keras, config)
+        self.tf = tf
 
-    def fit(self, chunks: Sequence[Any]) -> None:
-        """Adapt to a dataset whose batches are the chunks, and give what was learned to the inverting layer."""
-        options = {"axis": self.config.channel_axis, "dtype": policy(self.config)}
+    def dataset(self, chunks: Sequence[Any]) -> Any:
+        """A dataset whose batches are the chunks."""
         batches = [self.tf.data.Dataset.from_tensors(chunk) for chunk in chunks]
-        forward = self.keras.layers.Normalization(**options)
-        forward.adapt(functools.reduce(lambda first, second: first.concatenate(second), batches))
-        mean, variance, _ = forward.get_weights()
-        self.forward = forward
-        self.backward = self.keras.layers.Normalization(mean=mean, variance=variance, invert=True, **options)
-
-    def transform(self, x: Any) -> Any:
-        """(x - mean) / max(sqrt(variance), 1e-7), by the layer."""
-        return self.forward(x)
-
-    def inverse(self, y: Any) -> Any:
-        """mean + y * max(sqrt(variance), 1e-7), by the inverting layer."""
-        return self.backward(y)
-
-    def statistics(self) -> State:
-        """The adapted mean and variance."""
-        mean, variance, _ = self.forward.weights
-        return State(mean.value, variance.value)
+        return functools.reduce(lambda first, second: first.concatenate(second), batches)

@@ -6,7 +6,22 @@ import abc
 from typing import Any, Optional, Sequence
 
 from bnspec.backends.tensorflow_common import TensorflowLayer, checkpointed
-from bnspec.contract import Declined, Gradients, State
+from bnspec.contract import Declined, Gradients, Profile, State
+
+#: The conventions of the two functions and of the lines around them, eager or compiled.
+PROFILE = Profile(
+    checks_arguments=True,
+    running_correction=0,
+    momentum_weighs="none",
+    count_one="biased",
+    empty_batch="keeps_state",
+    half_statistics="input",
+    half_arithmetic="input",
+    dtypes=("float64", "float32", "bfloat16", "float16"),
+    half_parameters=("input",),
+    layouts="normalised",
+    mutable_tensors=False,
+)
 
 
 class MomentsLayer(TensorflowLayer):

@@ -7,13 +7,14 @@ Source: https://www.tensorflow.org/api_docs/python/tf/nn/batch_normalization
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, Mapping, Sequence
 
 from bnspec.backends.tensorflow_common import TensorflowAdapter
-from bnspec.backends.tensorflow_moments import VariablesLayer
+from bnspec.backends.tensorflow_moments import PROFILE, VariablesLayer
 from bnspec.backends.tensorflow_network import TensorflowNetwork
 from bnspec.case import PARAMETERS
-from bnspec.contract import LayerConfig, Profile, Scaler, State
+from bnspec.contract import LayerConfig, Scaler, State
 from bnspec.precision import PRECISIONS
 
 
@@ -24,20 +25,7 @@ class TensorflowNN(TensorflowAdapter):
     rounds the moments to float16. Neither function has a default epsilon or a moving average.
     """
 
-    profile = Profile(
-        checks_arguments=True,
-        running_correction=0,
-        momentum_weighs="none",
-        count_one="biased",
-        empty_batch="keeps_state",
-        half_statistics="input",
-        half_arithmetic="input",
-        dtypes=("float64", "float32", "bfloat16", "float16"),
-        half_parameters=("input",),
-        layouts="normalised",
-        mutable_tensors=False,
-        input_normalization=True,
-    )
+    profile = dataclasses.replace(PROFILE, input_normalization=True)
 
     def layer(self, config: LayerConfig, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> VariablesLayer:
         """A layer whose four arrays become variables."""

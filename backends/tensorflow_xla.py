@@ -13,8 +13,8 @@ from typing import Any, Tuple
 
 from bnspec.backends.by_mode import LayerByMode
 from bnspec.backends.tensorflow_common import TensorflowAdapter
-from bnspec.backends.tensorflow_moments import MomentsLayer, VariablesLayer
-from bnspec.contract import Gradients, LayerConfig, Profile, SecondOrder, State, Tangent
+from bnspec.backends.tensorflow_moments import PROFILE, MomentsLayer, VariablesLayer
+from bnspec.contract import Gradients, LayerConfig, SecondOrder, State, Tangent
 
 
 class TensorflowXLA(TensorflowAdapter):
@@ -24,19 +24,7 @@ class TensorflowXLA(TensorflowAdapter):
     moments to float16. An empty batch, known by its shape, is left out of the moving average.
     """
 
-    profile = Profile(
-        checks_arguments=True,
-        running_correction=0,
-        momentum_weighs="none",
-        count_one="biased",
-        empty_batch="keeps_state",
-        half_statistics="input",
-        half_arithmetic="input",
-        dtypes=("float64", "float32", "bfloat16", "float16"),
-        half_parameters=("input",),
-        layouts="normalised",
-        mutable_tensors=False,
-    )
+    profile = PROFILE
 
     def __init__(self, device: str = "cpu") -> None:
         super().__init__(device)

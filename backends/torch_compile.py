@@ -17,8 +17,8 @@ from __future__ import annotations
 from typing import Any, Optional
 
 from bnspec.backends.torch_common import TorchAdapter
-from bnspec.backends.torch_modules import LivingModule, module_over, new_module
-from bnspec.contract import Declined, LayerConfig, Profile, SecondOrder
+from bnspec.backends.torch_modules import PROFILE, LivingModule, module_over, new_module
+from bnspec.contract import Declined, LayerConfig, SecondOrder
 
 #: More variants of one function than a run can ask for.
 LIMIT = 1_000_000
@@ -28,20 +28,7 @@ class CompiledAdapter(TorchAdapter):
     """Compiled modules. What is left to a subclass: ``compiler``, the name of torch.compile's backend."""
 
     compiler = ""
-    profile = Profile(
-        checks_arguments=True,
-        running_correction=1,
-        momentum_weighs="new",
-        default_epsilon=1e-5,
-        default_decay=0.9,
-        frozen_gradients="batch",
-        count_one="raises",
-        empty_batch="keeps_state",
-        dtypes=("float64", "float32", "bfloat16", "float16"),
-        half_parameters=("float32", "input"),
-        ranks=(2, 3, 4, 5),
-        channel_axes="first",
-    )
+    profile = PROFILE
 
     def __init__(self, device: str = "cpu") -> None:
         super().__init__(device)

@@ -8,9 +8,24 @@ import io
 from typing import Any, List, Optional
 
 from bnspec.backends.torch_common import NO_EPSILON, TorchLayer
-from bnspec.contract import Declined, LayerConfig, State
+from bnspec.contract import Declined, LayerConfig, Profile, State
 
 MODULES = {2: "BatchNorm1d", 3: "BatchNorm1d", 4: "BatchNorm2d", 5: "BatchNorm3d"}
+#: The modules' conventions, eager or compiled.
+PROFILE = Profile(
+    checks_arguments=True,
+    running_correction=1,
+    momentum_weighs="new",
+    default_epsilon=1e-5,
+    default_decay=0.9,
+    frozen_gradients="batch",
+    count_one="raises",
+    empty_batch="keeps_state",
+    dtypes=("float64", "float32", "bfloat16", "float16"),
+    half_parameters=("float32", "input"),
+    ranks=(2, 3, 4, 5),
+    channel_axes="first",
+)
 
 
 def new_module(torch: Any, config: LayerConfig, place: Any) -> Any:

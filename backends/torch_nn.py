@@ -8,29 +8,16 @@ from __future__ import annotations
 from typing import Any, Mapping, Optional
 
 from bnspec.backends.torch_common import TorchAdapter
-from bnspec.backends.torch_modules import LivingModule, module_over, new_module
+from bnspec.backends.torch_modules import PROFILE, LivingModule, module_over, new_module
 from bnspec.backends.torch_network import TorchNetwork
 from bnspec.case import PARAMETERS
-from bnspec.contract import LayerConfig, Profile
+from bnspec.contract import LayerConfig
 
 
 class TorchNN(TorchAdapter):
     """Modules in train() and eval(), over the case's own tensors."""
 
-    profile = Profile(
-        checks_arguments=True,
-        running_correction=1,
-        momentum_weighs="new",
-        default_epsilon=1e-5,
-        default_decay=0.9,
-        frozen_gradients="batch",
-        count_one="raises",
-        empty_batch="keeps_state",
-        dtypes=("float64", "float32", "bfloat16", "float16"),
-        half_parameters=("float32", "input"),
-        ranks=(2, 3, 4, 5),
-        channel_axes="first",
-    )
+    profile = PROFILE
 
     def layer(
         self, config: LayerConfig, gamma: Optional[Any], beta: Optional[Any], running_mean: Any, running_var: Any

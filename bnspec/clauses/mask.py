@@ -36,7 +36,7 @@ CLAUSES = (
     asked_too(
         "mask.gradients",
         "MUST",
-        "dx is 0 on the padding and elsewhere that of the batch without it.",
+        "For finite gamma and dy, dx is 0 on the padding and elsewhere that of the batch without it.",
         "dx[padding] = 0,   dx[kept] = dx(x[kept], dy[kept])",
         "The two means that dx subtracts have the mask's count too; forward passes get it right more often.",
         "the chain rule",
@@ -44,7 +44,7 @@ CLAUSES = (
     Clause(
         "mask.padding_may_be_anything",
         "SHOULD",
-        "Padding that is not a number changes nothing either.",
+        "Padding of x that is not a number changes nothing either, where gamma and dy are finite.",
         "x = NaN where masked   =>   results as with any other padding",
         "Padding is often memory that nobody wrote. A product with a mask of 0 lets a NaN through, a selection does not.",
         "the definition on the elements that count",

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from bnspec.case import Case, Step
-from bnspec.conformance.checks.check import Check, only_if, within
+from bnspec.conformance.checks.check import Check, everywhere, only_if, within
 from bnspec.conformance.checks.examination import Examination, Judgement, Mask, law, same_bits
+from bnspec.oracle import Oracle
 
 MASKED = ("training_masked", "training_masked_gradients")
 STATE = ("running_mean", "running_var")
@@ -57,6 +58,25 @@ def is_finite(case: Case, step: Step) -> bool:
     return bool(np.isfinite(case.arrays[step.inputs[0]].astype(np.float64)).all())
 
 
+def finite_factors(oracle: Oracle, step: Step) -> Mask:
+    """The channels whose gamma and dy are finite: 0 times a factor that is not is NaN, so a product with the mask is no defect there."""
+    case, axes = oracle.case, oracle.case.config.reduce_axes
+    finite = everywhere(oracle, step)
+    if len(step.inputs) > 2:
+        finite = finite & np.isfinite(case.arrays[step.inputs[1]].astype(np.float64)).all(axis=axes)
+    return finite & np.isfinite(case.arrays["gamma"].astype(np.float64)) if case.config.affine else finite
+
+
+def both_finite(oracle: Oracle, step: Step) -> Mask:
+    """The channels whose factors are finite, where x is."""
+    return finite_padding(oracle, step) & finite_factors(oracle, step)
+
+
+def stray_padding(oracle: Oracle, step: Step) -> Mask:
+    """The channels whose factors are finite, where x is not."""
+    return ~finite_padding(oracle, step) & finite_factors(oracle, step)
+
+
 finite_padding = only_if(is_finite)
 
 CHECKS = (
@@ -68,11 +88,6 @@ CHECKS = (
         STATE,
         only_if(lambda case, step: is_broadcast(case, step) and is_finite(case, step)),
     ),
-    within("mask.gradients", ("training_masked_gradients",), ("dx", "dgamma", "dbeta"), finite_padding),
-    within(
-        "mask.padding_may_be_anything",
-        MASKED,
-        ("y", *STATE, "dx", "dgamma", "dbeta"),
-        only_if(lambda case, step: not is_finite(case, step)),
-    ),
+    within("mask.gradients", ("training_masked_gradients",), ("dx", "dgamma", "dbeta"), both_finite),
+    within("mask.padding_may_be_anything", MASKED, ("y", *STATE, "dx", "dgamma", "dbeta"), stray_padding),
 )

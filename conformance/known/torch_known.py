@@ -23,6 +23,7 @@ BACKWARD = (
     "epsilon.as_given",
     "epsilon.inside_root_in_inference",
     "epsilon.inside_root_in_training",
+    "epsilon.only_the_sum_counts",
     "gradient.inference_dx",
     "gradient.inference_parameters",
     "gradient.null_space",

@@ -167,6 +167,16 @@ class MaskByWeights(WholeLayer):
         return mean.astype(self.work), var.astype(self.work)
 
 
+class MaskByProductInDx(WholeLayer):
+    """Multiplies dx by the mask at the end: NaN on the padding of a channel whose cotangent is NaN, else 0."""
+
+    calls = MASKED
+
+    def masked_dx(self, dy: Array, zhat: Array, inv_std: Array, mask: Array) -> Array:
+        left = dy - self.kept_average(dy, mask) - zhat * self.kept_average(dy * zhat, mask)
+        return self.gamma() * inv_std * left * mask.astype(self.work)
+
+
 class MaskedOutputOnThePadding(WholeLayer):
     """Returns 7 on the padding, where y may be anything."""
 

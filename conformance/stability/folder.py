@@ -23,6 +23,8 @@ PAGE = "index.html"
 MARK = '<meta name="generator" content="bnspec">'
 #: The outputs whose classes the page begins with.
 OVERVIEW = ("y", "inference.y")
+#: Bounds of two backends that are nowhere further apart than this, relatively, are drawn as one line.
+ONE_LINE = 0.2
 
 
 def write_folder(study: Study, folder: Path) -> Path:
@@ -98,7 +100,7 @@ def _panel(title: str, label: str, of: dict[str, Curve], names: list[str]) -> Pa
         drawn: list[np.ndarray] = []
         for name, curve in of.items():
             new = own[name] * curve.bounds[tier]
-            if not any(len(new) == len(old) and np.allclose(new, old, rtol=0.2, equal_nan=True) for old in drawn):
+            if not any(len(new) == len(old) and np.allclose(new, old, rtol=ONE_LINE, equal_nan=True) for old in drawn):
                 drawn.append(new)
                 promised = np.where(np.isinf(new), np.nan, new)
                 bounds.append((f"{tier} bound", _places(curve.places, promised, ceiling)))

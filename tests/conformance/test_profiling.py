@@ -185,7 +185,9 @@ def test_the_weight_of_the_old_state_under_each_rule() -> None:
         hidden_value = 0.75 * hidden_value + 0.25 * batch
         weight = decay_in_force(0.75, "debiased", "old", t)
         quotient = weight * quotient + (1.0 - weight) * batch
-        assert quotient == pytest.approx(hidden_value / (1.0 - 0.75 ** (t + 1)), rel=0.0, abs=(t + 1) * 8 * 11 * 2.0**-53)
+        assert quotient == pytest.approx(
+            hidden_value / (1.0 - 0.75 ** (t + 1)), rel=0.0, abs=(t + 1) * 8 * 11 * 2.0**-53
+        )
 
 
 def test_a_number_is_located_by_what_explains_alone() -> None:

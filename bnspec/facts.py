@@ -224,7 +224,7 @@ class Cotangent:
     Attributes:
         given: dy as it is, in its dtype or in quad; shaped like x.
         dy: quad; abs_dy: |dy|.
-        mean_dy, mean_dy_zhat: quad, (1, C, 1, ...); abs_mean_dy, abs_mean_dy_zhat: their magnitudes.
+        mean_dy, mean_dy_zhat: quad, (1, C, 1, ...); abs_mean_dy_zhat: the second's magnitude.
         mean_abs: mean of |dy|; mean_reach: mean of |dy| (|x| + |mean|).
         mean_roundings: error of mean_dy, in roundings.
     """
@@ -251,11 +251,6 @@ class Cotangent:
     def mean_dy_zhat(self) -> Quad:
         """Mean of dy zhat, quad."""
         return np.mean(self.dy * self.normalisation.zhat, axis=self.axes, keepdims=True)
-
-    @functools.cached_property
-    def abs_mean_dy(self) -> np.ndarray:
-        """|mean of dy|."""
-        return np.abs(double(self.mean_dy))
 
     @functools.cached_property
     def abs_mean_dy_zhat(self) -> np.ndarray:

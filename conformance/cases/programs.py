@@ -6,7 +6,7 @@ Each takes the same plan as any other case; what differs is what is done with th
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,8 +16,6 @@ from bnspec.case import CALLS, PARAMETERS, Case, Step
 from bnspec.conformance.cases.building import Plan, ScalingPlan, batch_norm_case, input_norm_case
 from bnspec.conformance.cases.relations import SEPARATOR, derived
 from bnspec.contract import LayerConfig
-
-Options = Mapping[str, Any]
 
 
 def _step(call: str, inputs: Sequence[str], **options: Any) -> Step:

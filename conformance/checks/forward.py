@@ -210,7 +210,6 @@ def gives_beta(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     return law(True, "", {})
 
 
-has_affine = only_if(lambda case, step: case.config.affine)
 has_distinct_gamma = only_if(
     lambda case, step: case.config.affine and case.config.channels > 1 and len(set(case.arrays["gamma"].tolist())) > 1
 )

@@ -5,36 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bnspec.case import Step
-from bnspec.conformance.repro.keras_scripts import built, lived, scaled
+from bnspec.conformance.repro.keras_scripts import LivingKeras, built, scaled
 from bnspec.conformance.repro.pure_scripts import PureWriter
 from bnspec.conformance.repro.torch_scripts import TorchWriter
 
 
-class KerasTorchWriter(TorchWriter):
+class KerasTorchWriter(LivingKeras, TorchWriter):
     """The Keras layers on tensors of PyTorch, eager."""
 
     packages = ("keras", "torch")
     imports = ("import keras", "import torch")
     environment = "KERAS_BACKEND=torch KERAS_TORCH_DEVICE=cpu"
-    makes_initial = True
     mask = ""
 
     def devices(self) -> Sequence[str]:
         """The environment names the device: written for the CPU."""
         return ("cpu",)
-
-    def build(self) -> list[str]:
-        """The layer with its weights set; a scaler is built by its fit."""
-        if self.case.subject == "input_norm":
-            return []
-        return built(self.config) if self.initial else [*built(self.config), *self.restart()]
-
-    def restart(self) -> list[str]:
-        """gamma, beta, moving_mean and moving_variance."""
-        if self.case.subject == "input_norm":
-            return []
-        names = [n for n in ("gamma", "beta", "running_mean", "running_var") if n in self.case.arrays]
-        return [f"layer.set_weights([{', '.join(self.array(n) for n in names)}])"]
 
     def forward(self, x: str, training: bool) -> str:
         """The layer's call."""
@@ -47,26 +33,11 @@ class KerasTorchWriter(TorchWriter):
         self.mask = ""
         return lines
 
-    def between(self, step: Step) -> list[str]:
-        """What Keras offers."""
-        return lived(self, step)
-
     def call(self, step: Step, y: str) -> list[str]:
         """A layer's call, or one of a scaler's."""
         if self.case.subject == "input_norm":
             return scaled(self.config, step.call, y, [self.given(n) for n in step.inputs])
         return super().call(step, y)
-
-    def variable(self, name: str) -> str:
-        """The layer's weights."""
-        return {
-            "gamma": "layer.gamma.value",
-            "beta": "layer.beta.value",
-            "running_mean": "layer.moving_mean.value",
-            "running_var": "layer.moving_variance.value",
-            "mean": "layer.weights[0].value",
-            "var": "layer.weights[1].value",
-        }.get(name, name)
 
 
 class KerasJaxWriter(PureWriter):

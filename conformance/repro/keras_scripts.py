@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bnspec.case import Step
+from bnspec.backends.keras_common import open_shape, policy
+from bnspec.case import PARAMETERS, Step
 from bnspec.conformance.repro.literals import NoScript
 from bnspec.conformance.repro.tensorflow_scripts import TensorflowWriter
 from bnspec.conformance.repro.writer import Writer
 from bnspec.contract import LayerConfig
-from bnspec.profiles import HALVES
-
-
-def policy(config: LayerConfig) -> str:
-    """The name of the dtype policy."""
-    mixed = config.dtype in HALVES and config.parameter_dtype == "float32"
-    return "mixed_" + config.dtype if mixed else config.dtype
 
 
 def built(config: LayerConfig) -> list[str]:
@@ -23,10 +17,9 @@ def built(config: LayerConfig) -> list[str]:
     options = [f"axis={config.channel_axis}", f"momentum={config.decay!r}", f"epsilon={config.epsilon!r}"]
     if not config.affine:
         options += ["center=False", "scale=False"]
-    shape = tuple(config.channels if a == config.channel_axis else None for a in range(config.rank))
     return [
         f'layer = keras.layers.BatchNormalization({", ".join(options)}, dtype="{policy(config)}")',
-        f"layer.build({shape})",
+        f"layer.build({open_shape(config)})",
     ]
 
 
@@ -46,8 +39,7 @@ def scaled(config: LayerConfig, call: str, y: str, given: Sequence[str]) -> list
 def lived(writer: Writer, step: Step) -> list[str]:
     """Lines of what is done with a Keras layer between its calls. Raises NoScript: what Keras does not have."""
     config = writer.config
-    shape = tuple(config.channels if a == config.channel_axis else None for a in range(config.rank))
-    model = f'model = keras.Sequential([keras.Input(batch_shape={shape}, dtype="{config.dtype}"), layer])'
+    model = f'model = keras.Sequential([keras.Input(batch_shape={open_shape(config)}, dtype="{config.dtype}"), layer])'
     match step.call:
         case "save_restore":
             writer.extra.append("tempfile")
@@ -70,12 +62,9 @@ def lived(writer: Writer, step: Step) -> list[str]:
     raise NoScript(f"Keras has no call for {step.call}")
 
 
-class KerasWriter(TensorflowWriter):
-    """The Keras layers, eager."""
+class LivingKeras(Writer):
+    """What is the same for a Keras layer that holds its own state, on whatever tensors."""
 
-    packages = ("keras", "tensorflow")
-    imports = ("import keras", "import tensorflow as tf")
-    environment = "KERAS_BACKEND=tensorflow CUDA_VISIBLE_DEVICES="
     makes_initial = True
 
     def build(self) -> list[str]:
@@ -88,8 +77,31 @@ class KerasWriter(TensorflowWriter):
         """gamma, beta, moving_mean and moving_variance."""
         if self.case.subject == "input_norm":
             return []
-        names = [n for n in ("gamma", "beta", "running_mean", "running_var") if n in self.case.arrays]
+        names = [n for n in PARAMETERS if n in self.case.arrays]
         return [f"layer.set_weights([{', '.join(self.array(n) for n in names)}])"]
+
+    def between(self, step: Step) -> list[str]:
+        """Models saved, loaded and cloned; ``trainable`` and the layer's momentum. Raises NoScript: what Keras does not have."""
+        return lived(self, step)
+
+    def variable(self, name: str) -> str:
+        """The layer's weights."""
+        return {
+            "gamma": "layer.gamma.value",
+            "beta": "layer.beta.value",
+            "running_mean": "layer.moving_mean.value",
+            "running_var": "layer.moving_variance.value",
+            "mean": "layer.weights[0].value",
+            "var": "layer.weights[1].value",
+        }.get(name, name)
+
+
+class KerasWriter(LivingKeras, TensorflowWriter):
+    """The Keras layers, eager."""
+
+    packages = ("keras", "tensorflow")
+    imports = ("import keras", "import tensorflow as tf")
+    environment = "KERAS_BACKEND=tensorflow CUDA_VISIBLE_DEVICES="
 
     def forward(self, x: str, y: str, training: bool) -> list[str]:
         """The layer's call."""
@@ -105,10 +117,6 @@ class KerasWriter(TensorflowWriter):
         forward = [f"{y} = layer({x}, training=True, mask={mask}[..., 0])"]
         return self.taped(step, y, forward) if step.call.endswith("_gradients") else forward
 
-    def between(self, step: Step) -> list[str]:
-        """Models saved, loaded and cloned; ``trainable`` and the layer's momentum. Raises NoScript: what Keras does not have."""
-        return lived(self, step)
-
     def call(self, step: Step, y: str) -> list[str]:
         """A layer's call, or one of a scaler's."""
         if self.case.subject != "input_norm":
@@ -119,14 +127,3 @@ class KerasWriter(TensorflowWriter):
             first, *others = (f"tf.data.Dataset.from_tensors({g})" for g in given)
             lines[-1] = f"layer.adapt({first}{''.join(f'.concatenate({o})' for o in others)})"
         return lines
-
-    def variable(self, name: str) -> str:
-        """The layer's weights."""
-        return {
-            "gamma": "layer.gamma.value",
-            "beta": "layer.beta.value",
-            "running_mean": "layer.moving_mean.value",
-            "running_var": "layer.moving_variance.value",
-            "mean": "layer.get_weights()[0]",
-            "var": "layer.get_weights()[1]",
-        }.get(name, name)

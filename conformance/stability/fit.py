@@ -22,10 +22,14 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from bnspec.grades import GROWS_FROM, POINTS, SATURATED, STABLE_BELOW
-
 Array = np.ndarray
 
+#: From this fraction of 1 on, an error no longer follows its law: 1/8 leaves the law of inv_std, linear to 1/2 of it or so.
+SATURATED = 0.125
+#: Points that a law needs: two for its constants and one for its exponent.
+POINTS = 3
+#: The midpoints between the exponents: 0 and 1, and 1 and 2.
+GROWS_FROM, STABLE_BELOW = 0.5, 1.5
 #: In units: a correctly rounded result is off by 1/4 on average and by 1/2 at most; below, differences are luck.
 RESOLUTION = 0.25
 #: What lies within this factor of the floor is not growth.

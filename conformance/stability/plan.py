@@ -11,8 +11,6 @@ from bnspec.precision import PRECISIONS
 from bnspec.profiles import HALVES
 
 DTYPES = ("float32", "float64", "bfloat16", "float16")
-#: The largest kappa asked; what a dtype cannot hold is refused when its data are made.
-LARGEST_KAPPA = 1e8
 
 
 @dataclass(frozen=True)

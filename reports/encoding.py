@@ -8,10 +8,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bnspec.reports.records import (
+    Comparison,
     Finding,
     Incident,
     Manifest,
     Record,
+    Roof,
     RunFinished,
     TargetFinished,
     TargetRecord,
@@ -24,6 +26,8 @@ KINDS: dict[str, type[Record]] = {
     "finding": Finding,
     "incident": Incident,
     "timing": Timing,
+    "roof": Roof,
+    "comparison": Comparison,
     "target_finished": TargetFinished,
     "run_finished": RunFinished,
 }
@@ -59,8 +63,8 @@ def to_json(record: Record | Manifest) -> dict[str, Any]:
 def from_json(data: Mapping[str, Any]) -> Record:
     """The inverse of ``to_json`` for a record; the data have passed the schema."""
     fields = {_NAMES.get(name, name): value for name, value in data.items() if name != "kind"}
-    for name in ("shape", "samples_ns"):
-        if name in fields:
+    for name in ("shape", "samples_ns", "moved_bytes", "sizes_bytes", "bytes_per_second"):
+        if fields.get(name) is not None:
             fields[name] = tuple(fields[name])
     return KINDS[data["kind"]](**fields)
 

@@ -31,6 +31,8 @@ def merge(runs: Sequence[Run]) -> Run:
         findings=tuple(f for run in runs for f in run.findings),
         incidents=tuple(i for run in runs for i in run.incidents),
         timings=tuple(t for run in runs for t in run.timings),
+        roofs=tuple(r for run in runs for r in run.roofs),
+        comparisons=tuple(c for run in runs for c in run.comparisons),
         targets_finished=tuple(t for run in runs for t in run.targets_finished),
         finished=finished[-1] if len(finished) == len(runs) else None,
     )

@@ -131,15 +131,27 @@ class Incident:
 
 @dataclasses.dataclass(frozen=True)
 class Timing:
-    """One timed cell, with the verdict of the outputs of the timed calls.
+    """One workload timed in one process, with the verdict of the outputs of the timed calls.
 
     Attributes:
-        pass_name: "training", "training_gradients" (forward and backward) or "inference"; in JSON it is called "pass".
+        pass_name: what is called, e.g. "training", "training_gradients" (forward and backward), "inference"; in JSON it is
+            called "pass".
         shape, dtype, channel_axis: of x.
-        samples_ns: wall time of each timed call, in nanoseconds, synchronised.
-        median_ns: their median; first_ns: the first call, compilation included.
+        samples_ns: wall time of a call, in nanoseconds, synchronised and with the release of the call's earlier results;
+            one sample is the mean of ``calls_per_sample`` calls in a row.
+        median_ns: their median; first_ns: the first call of the process, compilation included.
         threads: how many the framework says it uses, where it says so.
-        verdict, ratio: "conforms", "deviates", "unavailable", "declined", "error", "crashed", "timeout"; worst error / bound.
+        verdict, ratio: "conforms", "deviates", "rejected" (a probe has shown that the samples are not of the work),
+            "unavailable", "declined", "error", "crashed", "timeout"; worst error / bound.
+        workload, regime, scan: the workload's name, the values of its data, and the series that it is a point of.
+        conditions: allocation, cache, mode and threads, as far as they are not the defaults.
+        process: which process of the run, counted from 0: processes are what the statistics count.
+        import_ns: opening the framework; compile_ns: compiling, as the framework says, or first call less median.
+        dispatch_ns: the median time after which the call came back, before its results were there; None in blocks.
+        page_faults_per_call: minor ones; peak_bytes: memory of a call beyond what was there before it.
+        kernels: what the framework says it has run, with its share of the time.
+        probes: each probe that was made, with what it objects to (nothing: "").
+        moved_bytes: (read, written) that the pass cannot do without.
     """
 
     kind: ClassVar[str] = "timing"
@@ -156,6 +168,67 @@ class Timing:
     verdict: str
     ratio: Ratio
     message: str = ""
+    workload: str = ""
+    regime: str = "ordinary"
+    scan: str = ""
+    conditions: dict[str, str | int] = dataclasses.field(default_factory=dict)
+    process: int = 0
+    calls_per_sample: int = 1
+    import_ns: int | None = None
+    compile_ns: int | None = None
+    dispatch_ns: float | None = None
+    page_faults_per_call: float | None = None
+    peak_bytes: int | None = None
+    kernels: dict[str, float] = dataclasses.field(default_factory=dict)
+    probes: dict[str, str] = dataclasses.field(default_factory=dict)
+    moved_bytes: tuple[int, int] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Roof:
+    """How fast a device moved memory in one process of the run: bytes per second for each size of the buffer.
+
+    Attributes:
+        action: "copy" (bytes read and written are counted) or "read".
+        threads: that moved it, 1 or as many as the targets had.
+        sizes_bytes: of what is read; copy writes as much again.
+    """
+
+    kind: ClassVar[str] = "roof"
+    device: str
+    action: str
+    threads: int
+    process: int
+    sizes_bytes: tuple[int, ...]
+    bytes_per_second: tuple[float, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """Two contenders on one workload.
+
+    Attributes:
+        workload: its id; baseline, candidate: contenders, as ``contender`` writes them.
+        pairs: processes of each, paired by round.
+        ratio, low, high: time of the candidate over that of the baseline, and its interval at 95 %; None where unknown.
+        q: after control of the false discoveries over all comparisons of the run.
+        verdict: "FASTER", "SLOWER", "SAME" or "AMBIGUOUS", said of the candidate.
+        more_processes: that would be expected to decide; 0 when decided, None when unknown.
+        detectable: the ratio that as many pairs with this spread find four times in five.
+    """
+
+    kind: ClassVar[str] = "comparison"
+    workload: str
+    baseline: str
+    candidate: str
+    pairs: int
+    ratio: float | None
+    low: float | None
+    high: float | None
+    q: float
+    verdict: str
+    more_processes: int | None
+    detectable: float | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -182,12 +255,24 @@ class RunFinished:
     seconds: dict[str, float]
 
 
+def contender(timing: Timing) -> str:
+    """Who was timed under which conditions: ``torch.nn@cpu``, ``torch.nn@cpu[cache=cold,threads=1]``."""
+    said = ",".join(f"{name}={timing.conditions[name]}" for name in sorted(timing.conditions))
+    return target_name(timing) + (f"[{said}]" if said else "")
+
+
+def workload_id(timing: Timing) -> str:
+    """What was timed, as a word: ``training-4096x64-axis1-float32``."""
+    word = f"{timing.pass_name}-{'x'.join(map(str, timing.shape))}-axis{timing.channel_axis}-{timing.dtype}"
+    return word if timing.regime == "ordinary" else f"{word}-{timing.regime}"
+
+
 def target_name(record: TargetRecord | Finding | Incident | Timing | TargetFinished) -> str:
     """How a target is written: ``backend@device``."""
     return f"{record.backend}@{record.device}"
 
 
-Record = TargetRecord | Finding | Incident | Timing | TargetFinished | RunFinished
+Record = TargetRecord | Finding | Incident | Timing | Roof | Comparison | TargetFinished | RunFinished
 
 
 def identity(record: Record) -> tuple[object, ...]:
@@ -198,8 +283,11 @@ def identity(record: Record) -> tuple[object, ...]:
         case Incident():
             return record.case, record.step, record.backend, record.device
         case Timing():
-            workload = (record.pass_name, record.shape, record.dtype, record.channel_axis)
-            return *workload, record.backend, record.device
+            return workload_id(record), contender(record), record.process
+        case Roof():
+            return record.device, record.action, record.threads, record.process
+        case Comparison():
+            return record.workload, record.baseline, record.candidate
         case TargetRecord() | TargetFinished():
             return record.backend, record.device
         case RunFinished():

@@ -21,10 +21,12 @@ from bnspec.errors import HarnessError, UsageError
 from bnspec.reports.encoding import from_json, manifest_from_json, to_json
 from bnspec.reports.records import (
     SCHEMA,
+    Comparison,
     Finding,
     Incident,
     Manifest,
     Record,
+    Roof,
     RunFinished,
     TargetFinished,
     TargetRecord,
@@ -60,6 +62,8 @@ class Run:
     incidents: tuple[Incident, ...] = ()
     timings: tuple[Timing, ...] = ()
     targets_finished: tuple[TargetFinished, ...] = ()
+    roofs: tuple[Roof, ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
     finished: RunFinished | None = None
 
     @property
@@ -184,6 +188,8 @@ def read_run(path: Path) -> Run:
         of.get(Incident, ()),
         of.get(Timing, ()),
         of.get(TargetFinished, ()),
+        of.get(Roof, ()),
+        of.get(Comparison, ()),
         *of.get(RunFinished, ()),
     )
 

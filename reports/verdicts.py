@@ -24,6 +24,7 @@ class Mark:
 #: In order of weight: of several findings the first of these is what a summary shows.
 MARKS = {
     "deviates": Mark("✗", "X", "deviates", "bad"),
+    "rejected": Mark("✗", "X", "rejected", "bad"),
     "crashed": Mark("!", "!", "crashed", "broken"),
     "timeout": Mark("!", "!", "timed out", "broken"),
     "error": Mark("!", "!", "error", "broken"),

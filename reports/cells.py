@@ -87,6 +87,23 @@ class Cell:
         """Whether the cell was faster than the memory of this run allows, by more than 5 %."""
         return self.fraction is not None and self.fraction > IMPOSSIBLE
 
+    @property
+    def spread(self) -> float | None:
+        """Half the range of the processes' medians, as a share of their median; None of fewer than two processes."""
+        medians = self.medians_ns.values()
+        if len(medians) < 2 or not self.median_ns:
+            return None
+        return (max(medians) - min(medians)) / 2 / self.median_ns
+
+    @property
+    def probes(self) -> dict[str, str]:
+        """Each probe that any process made, with the first objection of any (none: "")."""
+        found: dict[str, str] = {}
+        for t in self.timings:
+            for name, objection in t.probes.items():
+                found[name] = found.get(name) or objection
+        return found
+
     def middle(self, field: str) -> float | None:
         """The median over the processes of a number that may be missing, e.g. "first_ns", "compile_ns", "peak_bytes"."""
         values = [v for t in self.timings if (v := getattr(t, field)) is not None]
@@ -118,7 +135,7 @@ class Cell:
 IMPOSSIBLE = 1.05
 _COMMON = (
     "backend", "device", "pass", "shape", "dtype", "channel_axis", "workload", "regime", "scan", "conditions", "threads",
-    "moved_bytes",
+    "moved_bytes", "streaming_bytes",
 )  # fmt: skip
 _MIDDLES = ("import_ns", "first_ns", "compile_ns", "dispatch_ns", "page_faults_per_call", "peak_bytes")
 _EACH = (

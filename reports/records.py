@@ -151,7 +151,7 @@ class Timing:
         page_faults_per_call: minor ones; peak_bytes: memory of a call beyond what was there before it.
         kernels: what the framework says it has run, with its share of the time.
         probes: each probe that was made, with what it objects to (nothing: "").
-        moved_bytes: (read, written) that the pass cannot do without.
+        moved_bytes: (read, written) that the pass cannot do without; streaming_bytes: when no cache keeps x.
     """
 
     kind: ClassVar[str] = "timing"
@@ -182,6 +182,7 @@ class Timing:
     kernels: dict[str, float] = dataclasses.field(default_factory=dict)
     probes: dict[str, str] = dataclasses.field(default_factory=dict)
     moved_bytes: tuple[int, int] | None = None
+    streaming_bytes: tuple[int, int] | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,8 +6,7 @@ comparison. Each round replays one sample: it is as long as the call was, and no
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 
 class VirtualClock:
@@ -20,12 +19,24 @@ class VirtualClock:
         """The time now: the timer."""
         return self._now_ns * 1e-9
 
-    def load(self, samples_ns: Sequence[int]) -> Callable[[], None]:
-        """Begin at 0; returns the round, which moves the clock by the next sample, and after the last by the first."""
+    def load(self, samples_ns: Sequence[int], calls_per_sample: int = 1) -> Callable[[], None]:
+        """Begin at 0; returns one call, which moves the clock by its sample.
+
+        Args:
+            samples_ns: each the mean of ``calls_per_sample`` calls in a row, so that as many replayed calls take it each;
+                after the last sample comes the first again.
+        """
         self._now_ns = 0
-        coming = itertools.cycle(samples_ns)
+        coming = _repeated(samples_ns, calls_per_sample)
 
         def replay() -> None:
             self._now_ns += next(coming)
 
         return replay
+
+
+def _repeated(samples_ns: Sequence[int], times: int) -> Iterator[int]:
+    while True:
+        for sample in samples_ns:
+            for _ in range(times):
+                yield sample

@@ -82,7 +82,7 @@ def extra_info(cell: Cell) -> dict[str, Any]:
         "backend": first.backend,
         "device": first.device,
         "contender": cell.contender,
-        "workload": first.workload,
+        "workload_name": first.workload,
         "regime": first.regime,
         "scan": first.scan,
         "conditions": dict(first.conditions),

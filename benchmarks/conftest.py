@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,15 +10,21 @@ import pytest
 
 from bnspec.backends.launcher import Worker
 from bnspec.backends.targets import Target, targets_of
-from bnspec.benchmarks.measure import Prepared, measure
-from bnspec.benchmarks.workloads import PROFILES, Workload, workloads
+from bnspec.benchmarks.measure import measure
+from bnspec.benchmarks.preparing import Larder
+from bnspec.benchmarks.workload import Workload
+from bnspec.benchmarks.workloads import PROFILES, workloads
+from bnspec.errors import UsageError
 from bnspec.reports.records import Timing
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "--bnspec-backend": {"action": "append", "metavar": "GLOB", "help": "backends to use (default: all)"},
     "--bnspec-device": {"action": "append", "metavar": "GLOB", "help": "devices to use (default: cpu)"},
-    "--bnspec-profile": {"default": "quick", "choices": sorted(PROFILES), "help": "which workloads (default: quick)"},
+    "--bnspec-profile": {"default": "short", "choices": list(PROFILES), "help": "which workloads (default: short)"},
 }
+#: The parameters are words, so that files and groupings show words; here is what they stand for.
+TARGETS = pytest.StashKey[dict[str, Target]]()
+WORKLOADS = pytest.StashKey[dict[str, Workload]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -31,48 +36,57 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One benchmark for each target and workload; all of a target together, so that its worker is opened once."""
+    """One benchmark for each target and workload; all of a target together, so that its worker is opened once.
+
+    Raises CollectError: no such backend or device.
+    """
     if "timing" not in metafunc.fixturenames:
         return
-    option = metafunc.config.getoption
-    targets = targets_of(option("bnspec_backend") or [], option("bnspec_device") or [])
-    metafunc.parametrize("worker", targets, ids=lambda t: t.name, indirect=True, scope="session")
-    metafunc.parametrize("workload", workloads(option("bnspec_profile")), ids=lambda w: w.id)
+    option, stash = metafunc.config.getoption, metafunc.config.stash
+    try:
+        targets = targets_of(option("bnspec_backend") or [], option("bnspec_device") or [])
+    except UsageError as error:
+        raise pytest.Collector.CollectError(f"bnspec: {error}") from None
+    by_name, by_id = {t.name: t for t in targets}, {w.id: w for w in workloads(option("bnspec_profile"))}
+    stash[TARGETS], stash[WORKLOADS] = by_name, by_id
+    metafunc.parametrize("backend", list(by_name), scope="session")
+    metafunc.parametrize("workload", list(by_id))
 
 
 @pytest.fixture(scope="session")
-def worker(request: pytest.FixtureRequest) -> Iterator[Worker]:
+def worker(request: pytest.FixtureRequest, backend: str) -> Iterator[Worker]:
     """The target's worker."""
-    target: Target = request.param
+    target = request.config.stash[TARGETS][backend]
     with Worker(target.entry, target.device) as opened:
         yield opened
 
 
-@functools.cache
-def prepared(workload: Workload) -> Prepared:
-    """The workload's case and its oracle, shared by all backends."""
-    return Prepared(workload)
+@pytest.fixture(scope="session")
+def larder() -> Larder:
+    """The workloads' cases and oracles, shared by all backends."""
+    return Larder(seed=0)
 
 
 @pytest.fixture
-def timing(request: pytest.FixtureRequest, worker: Worker, workload: Workload) -> Timing:
-    """The workload timed in the worker, once, before any round; skips what is not offered, fails what broke.
-
-    pytest-benchmark's own options decide how long: --benchmark-max-time and --benchmark-min-rounds; a single call with
-    --benchmark-disable.
-    """
-    option = request.config.getoption
-    if option("benchmark_skip") and not option("benchmark_only"):
-        pytest.skip("--benchmark-skip was given")
+def timing(request: pytest.FixtureRequest, worker: Worker, larder: Larder, workload: str) -> Timing:
+    """The workload timed in the worker, once, before any round; skips what is not offered, fails what broke."""
     if worker.hello.status != "ready":
         pytest.skip(f"{worker.entry.name}@{worker.device} is {worker.hello.status}: {worker.hello.reason}")
-    if option("benchmark_disable") and not option("benchmark_enable"):
-        record, _ = measure(worker, prepared(workload), 0.0, rounds=1)
-    else:
-        seconds = float(option("benchmark_max_time"))
-        record, _ = measure(worker, prepared(workload), seconds, min_rounds=option("benchmark_min_rounds"))
+    prepared = larder.prepared(request.config.stash[WORKLOADS][workload])
+    record, _ = measure(worker, prepared, duration(request.config), {}, 0)
     if record.verdict == "declined":
         pytest.skip(f"{worker.entry.name} declines: {record.message}")
     if not record.samples_ns:
-        pytest.fail(f"{worker.entry.name}@{worker.device}, {workload.id}: {record.verdict}: {record.message}")
+        pytest.fail(f"{worker.entry.name}@{worker.device}, {workload}: {record.verdict}: {record.message}")
     return record
+
+
+def duration(config: pytest.Config) -> dict[str, Any]:
+    """How long to time, and whether to probe, as pytest-benchmark's options say: --benchmark-max-time, -min-rounds, -disable."""
+    if config.getoption("benchmark_disable") and not config.getoption("benchmark_enable"):
+        return {"seconds": 0.0, "rounds": 1, "min_rounds": 1}
+    return {
+        "seconds": float(config.getoption("benchmark_max_time")),
+        "min_rounds": config.getoption("benchmark_min_rounds"),
+        "probes": True,
+    }

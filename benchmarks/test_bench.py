@@ -2,8 +2,10 @@
 
     pytest benchmarks --bnspec-backend 'torch.*' --benchmark-json out.json
     pytest benchmarks --benchmark-autosave;  pytest benchmarks --benchmark-compare
+    pytest benchmarks --benchmark-group-by param:backend
 
-A benchmark whose outputs deviate from the specification fails: there is no speed without a right answer.
+A benchmark whose outputs deviate from the specification fails, and so does one whose samples a probe rejects: there is no speed
+without a right answer. Its time is shown with the verdict in its name, and neither saved nor written.
 """
 
 from __future__ import annotations
@@ -13,24 +15,23 @@ from typing import Any
 import pytest
 
 from bnspec.benchmarks.virtual_clock import VirtualClock
-from bnspec.benchmarks.workloads import Workload
-from bnspec.reports.records import Timing
+from bnspec.reports.cells import Cell
+from bnspec.reports.exports.pytest_benchmark import extra_info
+from bnspec.reports.exports.selection import RIGHT
+from bnspec.reports.records import Timing, contender
 
 CLOCK = VirtualClock()
 
 
 @pytest.mark.benchmark(timer=CLOCK.seconds)
-def test_pass(timing: Timing, workload: Workload, benchmark: Any) -> None:
-    """The worker's samples, one a round; and the outputs of its last timed call are right."""
-    benchmark.group = f"{workload.pass_name}, {workload.name}"
-    benchmark.extra_info.update(
-        backend=timing.backend,
-        device=timing.device,
-        verdict=timing.verdict,
-        ratio=timing.ratio,
-        first_ns=timing.first_ns,
-        threads=timing.threads,
-        message=timing.message,
-    )
-    benchmark.pedantic(CLOCK.load(timing.samples_ns), rounds=len(timing.samples_ns))
-    assert timing.verdict == "conforms", f"{timing.backend}@{timing.device}, {workload.id}: {timing.message}"
+def test_pass(timing: Timing, workload: str, benchmark: Any) -> None:
+    """The worker's samples, one a round; and the outputs of its timed calls are right."""
+    benchmark.group = workload
+    benchmark.extra_info.update(extra_info(Cell(workload, contender(timing), (timing,))))
+    if timing.verdict != RIGHT:
+        benchmark.name += f" ({timing.verdict})"
+        benchmark.has_error = True
+    replay = CLOCK.load(timing.samples_ns, timing.calls_per_sample)
+    benchmark.pedantic(replay, rounds=len(timing.samples_ns), iterations=timing.calls_per_sample)
+    said = f"{contender(timing)}, {workload}: {timing.verdict}: {timing.message}"
+    assert timing.verdict == RIGHT, said

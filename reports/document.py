@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from bnspec.reports.cells import cells
 from bnspec.reports.encoding import documents, plain, to_json
 from bnspec.reports.merge import merge
+from bnspec.reports.roofs import Ceiling
 from bnspec.reports.store import Run
 
 
 def run_document(runs: Sequence[Run]) -> dict[str, Any]:
-    """One document: ``run`` (the first manifest, and whether all runs are whole), targets, findings, incidents, timings."""
+    """One document: ``run`` (the first manifest, and whether all runs are whole), targets, findings, incidents,
+    timings (one of each contender on each workload, with its processes inside), comparisons, roofs."""
     run = merge(runs)
     return {
         "run": {
@@ -22,5 +25,7 @@ def run_document(runs: Sequence[Run]) -> dict[str, Any]:
         "targets": documents(run.targets),
         "findings": documents(run.findings),
         "incidents": documents(run.incidents),
-        "timings": documents(run.timings),
+        "timings": [c.to_json() for c in cells(run.timings, Ceiling(run.roofs))],
+        "comparisons": documents(run.comparisons),
+        "roofs": documents(run.roofs),
     }

@@ -66,7 +66,7 @@ def _distinct(runs: Sequence[Run]) -> None:
     for run in runs:
         records: tuple[Finding | Timing, ...] = (*run.findings, *run.timings)
         for record in records:
-            cell = identity(record)
+            cell = identity(record)[:2] if isinstance(record, Timing) else identity(record)  # of whatever process
             other = seen.setdefault(cell, run)
             if other is not run:
                 raise UsageError(

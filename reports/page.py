@@ -6,16 +6,21 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from bnspec.clauses import Clause
 from bnspec.errors import UsageError
-from bnspec.reports import charts, page_parts
+from bnspec.reports import charts, page_parts, page_timings
+from bnspec.reports.cells import cells
 from bnspec.reports.merge import merge, warnings
+from bnspec.reports.pictures.album import album
+from bnspec.reports.pictures.palette import palette
+from bnspec.reports.pictures.units import bytes_text, count_text, factor_text, percent_text
 from bnspec.reports.records import ratio_text, target_name
+from bnspec.reports.roofs import Ceiling
 from bnspec.reports.store import Run, write_atomically
-from bnspec.reports.verdicts import MARKS, shade, standings, time_text
+from bnspec.reports.verdicts import COMPARISON_MARKS, MARKS, shade, standings, time_text
 
 NAME = "index.html"
 _GENERATOR = '<meta name="generator" content="bnspec">'
@@ -33,23 +38,27 @@ def build_page(runs: Sequence[Run], clauses: Mapping[str, Clause]) -> str:
     rows = standings(run)
     judged = [s for s in rows if s.tally.verdicts]
     texts = page_parts.clause_texts(run.findings, clauses)
+    ceiling = Ceiling(run.roofs)
+    timed = cells(run.timings, ceiling)
+    styles = palette(timed)
     return (
         _environment()
-        .from_string(_asset("page.html"))
+        .get_template("page.html")
         .render(
-            css=Markup(_asset("page.css")),
+            css=Markup(_asset("page.css") + _asset("page_timings.css")),
             generator=Markup(_GENERATOR),
             runs=runs,
             run=run,
             warnings=warnings(runs),
-            headline=page_parts.headline(rows, run.timings),
+            headline=page_parts.headline(rows, timed),
             standings=rows,
             judged=judged,
             texts=texts,
             matrix=page_parts.matrix(texts, judged, run.findings),
             deviating=page_parts.deviating(runs, texts, run.findings),
             profiles=page_parts.profiles(run.targets),
-            workloads=page_parts.timed(run.timings),
+            workloads=page_timings.workloads(timed, run.comparisons, styles),
+            pictures=album(timed, styles, ceiling),
         )
     )
 
@@ -80,9 +89,25 @@ def _asset(name: str) -> str:
 
 def _environment() -> Environment:
     """Jinja with everything escaped, and the words that the template uses."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(
-        ratio=ratio_text, time=time_text, shade=shade, target=target_name, text=page_parts.text_of
+    environment = Environment(
+        loader=FunctionLoader(_asset), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.globals.update(marks=MARKS, anchor=page_parts.anchor, charts=charts)
+    environment.filters.update(
+        ratio=ratio_text,
+        time=time_text,
+        shade=shade,
+        target=target_name,
+        text=page_parts.text_of,
+        bytes=bytes_text,
+        percent=percent_text,
+        factor=factor_text,
+        count=count_text,
+    )
+    environment.globals.update(
+        marks=MARKS,
+        compared=COMPARISON_MARKS,
+        anchor=page_parts.anchor,
+        charts=charts,
+        undecided=page_timings.undecided,
+    )
     return environment

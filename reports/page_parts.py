@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bnspec.clauses import Clause
-from bnspec.reports import charts
 from bnspec.reports.casefile import CaseView, view_case
-from bnspec.reports.records import Finding, TargetRecord, Timing, ratio_text, target_name
+from bnspec.reports.cells import Cell
+from bnspec.reports.records import Finding, TargetRecord, ratio_text, target_name
 from bnspec.reports.store import Run
-from bnspec.reports.verdicts import LEVELS, Standing, deviations, families, workloads
+from bnspec.reports.verdicts import LEVELS, Standing, deviations, families
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,16 +65,6 @@ class ProfileTable:
     targets: Sequence[str]
     differing: Sequence[tuple[str, Sequence[tuple[str, bool]]]]
     common: Sequence[tuple[str, str]]
-
-
-@dataclasses.dataclass(frozen=True)
-class Workload:
-    """Timings of one pass on one shape: rows with their spread, drawn on one scale."""
-
-    title: str
-    anchor: str
-    rows: Sequence[tuple[Timing, charts.Spread | None]]
-    scale: charts.Scale | None
 
 
 def slug(words: str) -> str:
@@ -159,23 +149,15 @@ def profiles(targets: Sequence[TargetRecord]) -> ProfileTable | None:
     return ProfileTable([target_name(t) for t in listed], differing, common)
 
 
-def timed(timings: Sequence[Timing]) -> list[Workload]:
-    """The workloads, each on a scale of its own."""
-    return [
-        Workload(title, "timing-" + slug(title), [(t, charts.spread(t.samples_ns)) for t in rows], charts.scale(rows))
-        for title, rows in workloads(timings).items()
-    ]
-
-
-def headline(rows: Sequence[Standing], timings: Sequence[Timing]) -> str:
+def headline(rows: Sequence[Standing], cells: Sequence[Cell]) -> str:
     """The answer in one line."""
     judged = [s for s in rows if s.ready and s.tally.verdicts]
     if judged:
         good = sum(s.verdict == "conforms" for s in judged)
         return f"{good} of {len(judged)} targets conform{'s' * (good == 1)} to every MUST judged"
-    if timings:
-        good = sum(t.verdict == "conforms" for t in timings)
-        return f"{good} of {len(timings)} timings have outputs that conform"
+    if cells:
+        good = sum(c.verdict == "conforms" for c in cells)
+        return f"{good} of {len(cells)} timings have outputs that conform"
     return "Nothing was judged"
 
 

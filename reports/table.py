@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from bnspec.reports.records import Finding, Incident, Timing, ratio_text, target_name
+from bnspec.reports.bench_table import print_timings
+from bnspec.reports.printer import Printer
+from bnspec.reports.records import Finding, Incident, ratio_text, target_name
 from bnspec.reports.store import Run
-from bnspec.reports.verdicts import MARKS, Standing, Tally, deviations, families, standings, tally, time_text, workloads
+from bnspec.reports.verdicts import Standing, Tally, deviations, families, standings, tally
 
-_STYLES = {"good": "green", "bad": "bold red", "broken": "bold magenta", "quiet": "dim"}
 _LEVEL_STYLES = {"MUST": "bold red", "SHOULD": "yellow", "MAY": "cyan"}
-_GAP, _BAR = 2, 20
+_GAP = 2
 
 
 def print_summary(run: Run, console: Console) -> None:
@@ -30,7 +29,7 @@ def print_summary(run: Run, console: Console) -> None:
     printer.incidents(run.incidents)
     printer.absent(standings(run))
     if run.timings:
-        printer.timings(run.timings)
+        print_timings(run, printer)
     if run.finished is not None and run.findings:
         for words in throughput(run):
             printer.line(Text(words, "dim"))
@@ -60,44 +59,8 @@ def throughput(run: Run) -> list[str]:
     ]
 
 
-class _Printer:
-    """Knows the console's abilities: colour and lines on a terminal, symbols where the encoding has them."""
-
-    def __init__(self, console: Console) -> None:
-        self.console = console
-        self.symbols = console.encoding.lower().startswith("utf")
-
-    def heading(self, words: str) -> None:
-        """A line of its own, with an empty one before."""
-        self.line(Text())
-        self.line(Text(words, "bold"))
-
-    def line(self, text: Text) -> None:
-        """One line; long ones wrap, and nothing in them is markup."""
-        self.console.print(self.encodable(text), highlight=False, overflow="fold")
-
-    def encodable(self, text: Text) -> Text:
-        """The text with a "?" for each character that the console cannot show."""
-        if self.symbols:
-            return text
-        plain = text.plain.replace("µ", "u").replace("×", "x").replace("∞", "inf").encode("ascii", "replace").decode()
-        return Text(plain, text.style) if len(plain) != len(text.plain) else Text(plain, text.style, spans=text.spans)
-
-    def table(self, *columns: str) -> Table:
-        """An empty table; its first column never wraps."""
-        lines = box.SIMPLE_HEAD if self.console.is_terminal and self.symbols else None
-        table = Table(box=lines, pad_edge=False, show_edge=False, header_style="bold")
-        for column in columns:
-            table.add_column(column, no_wrap=True)
-        table.columns[-1].no_wrap, table.columns[-1].overflow = False, "fold"
-        return table
-
-    def mark(self, verdict: str, tail: str = "") -> Text:
-        """A verdict's symbol and what follows it, in its colour."""
-        mark = MARKS[verdict]
-        return self.encodable(
-            Text(f"{mark.symbol if self.symbols else mark.ascii} {tail}".rstrip(), _STYLES[mark.style])
-        )
+class _Printer(Printer):
+    """Prints what was judged."""
 
     def cell(self, counted: Tally) -> Text:
         """A family on a target: worst ratio where all judged conform, else how many do not; then what was not judged."""
@@ -162,27 +125,6 @@ class _Printer:
             self.heading("not judged")
         for record in missing:
             self.line(Text(f"{target_name(record)}  {record.status}: {record.reason}"))
-
-    def timings(self, timings: Sequence[Timing]) -> None:
-        """A table per workload, fastest first; the bar is the median against the slowest of the workload."""
-        for workload, rows in workloads(timings).items():
-            self.heading(workload)
-            table = self.table("target", "median", "outputs", "")
-            slowest = max((t.median_ns or 0.0 for t in rows), default=0.0)
-            for t in rows:
-                length = round(_BAR * t.median_ns / slowest) if t.median_ns and slowest else 0
-                bar = (
-                    ("█" if self.symbols else "#") * max(length, 1)
-                    if t.median_ns
-                    else t.message or MARKS[t.verdict].word
-                )
-                table.add_row(
-                    target_name(t),
-                    self.encodable(Text(time_text(t.median_ns), justify="right")),
-                    self.mark(t.verdict, ratio_text(t.ratio)),
-                    self.encodable(Text(bar, "cyan" if t.median_ns else "dim")),
-                )
-            self.console.print(table)
 
 
 _LEGEND = {

@@ -7,7 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from bnspec.reports.records import Finding, Ratio, TargetRecord, Timing, ratio_value, target_name
+from bnspec.reports.records import Finding, Ratio, TargetRecord, ratio_value, target_name
 from bnspec.reports.store import Run
 
 
@@ -32,6 +32,13 @@ MARKS = {
     "declined": Mark("–", "-", "declined", "quiet"),
     "not_exercised": Mark("?", "?", "not exercised", "quiet"),
     "unavailable": Mark("∅", ".", "unavailable", "quiet"),
+}
+#: What a comparison says of the candidate.
+COMPARISON_MARKS = {
+    "FASTER": Mark("▲", "<", "faster", "good"),
+    "SLOWER": Mark("▼", ">", "slower", "bad"),
+    "SAME": Mark("=", "=", "same", "quiet"),
+    "AMBIGUOUS": Mark("?", "?", "ambiguous", "quiet"),
 }
 BROKEN = ("crashed", "timeout")
 LEVELS = ("MUST", "SHOULD", "MAY")
@@ -163,16 +170,3 @@ def time_text(ns: float | None) -> str:
         if ns >= size:
             return f"{ns / size:.3g} {unit}" if ns / size < 999.5 else f"{ns / size:.0f} {unit}"
     return f"{ns:.3g} ns"
-
-
-def workloads(timings: Sequence[Timing]) -> dict[str, list[Timing]]:
-    """Timings by what was timed (pass, shape, channel axis, dtype), each list fastest first, the untimed last."""
-    found: dict[str, list[Timing]] = {}
-    for t in timings:
-        shape = " × ".join(map(str, t.shape))
-        found.setdefault(
-            f"{t.pass_name.replace('_', ' ')}, {shape} {t.dtype}, channels on axis {t.channel_axis}", []
-        ).append(t)
-    for rows in found.values():
-        rows.sort(key=lambda t: (t.median_ns is None, t.median_ns or 0.0, target_name(t)))
-    return found

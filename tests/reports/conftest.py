@@ -13,10 +13,12 @@ import pytest
 from bnspec.case import Case, Step
 from bnspec.contract import LayerConfig
 from bnspec.reports.records import (
+    Comparison,
     Finding,
     Incident,
     Manifest,
     Record,
+    Roof,
     RunFinished,
     TargetFinished,
     TargetRecord,
@@ -84,6 +86,19 @@ def timing(backend: str = "alpha", **changes: Any) -> Timing:
     return dataclasses.replace(timed, **changes)
 
 
+def comparison(candidate: str = "beta@cpu", **changes: Any) -> Comparison:
+    """A comparison with alpha that is not decided, but for the changes."""
+    undecided = Comparison(
+        "training-4x2-axis1-float32", "alpha@cpu", candidate, 2, 1.05, 0.97, 1.13, 0.25, "AMBIGUOUS", 7, 1.12
+    )
+    return dataclasses.replace(undecided, **changes)
+
+
+def roof(action: str = "copy", **changes: Any) -> Roof:
+    """A roof of 1 GB/s at every size, but for the changes."""
+    return dataclasses.replace(Roof("cpu", action, 1, 0, (1024, 2**20), (1e9, 1e9)), **changes)
+
+
 def small_case() -> Case:
     """Four rows of two channels, every second one of a longer array."""
     x = np.arange(16, dtype=np.float32).reshape(8, 2)[::2]
@@ -113,12 +128,27 @@ def records(case: str | None = None) -> list[Record]:
     ]
 
 
+def timed() -> list[Record]:
+    """A small benchmark run: two processes, outputs that deviate, a probe that objects, and a row that is impossibly fast."""
+    return [
+        timing("alpha"),
+        timing("alpha", process=1, samples_ns=(104, 112, 131), median_ns=112.0),
+        timing("beta", samples_ns=(200, 210, 9000), median_ns=210.0, verdict="deviates", ratio="inf"),
+        timing("delta", verdict="rejected", probes={"memoised": "it gave the old results", "no_work": ""}),
+        timing("epsilon", moved_bytes=(1000, 1000)),
+        roof("copy"),
+        roof("read"),
+        comparison(),
+    ]
+
+
 class Sample:
     """The builders above, for tests: conftest.py cannot be imported by name."""
 
     clauses, manifest, finished = CLAUSES, MANIFEST, FINISHED
     target, finding, deviation, timing = map(staticmethod, (target, finding, deviation, timing))
-    small_case, records = map(staticmethod, (small_case, records))
+    comparison, roof = map(staticmethod, (comparison, roof))
+    small_case, records, timed = map(staticmethod, (small_case, records, timed))
 
 
 @pytest.fixture

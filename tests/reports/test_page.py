@@ -16,6 +16,8 @@ from bnspec.cli import main
 from bnspec.errors import UsageError
 from bnspec.reports import charts
 from bnspec.reports.casefile import view_case
+from bnspec.reports.cells import cells
+from bnspec.reports.document import run_document
 from bnspec.reports.page import build_page, write_page
 from bnspec.reports.store import read_run
 
@@ -127,12 +129,35 @@ def test_the_page_says(words: str, page: Balance) -> None:
     assert words in page.text
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "111 ns",
+        "memoised: it gave the old results",
+        "1 of 2",
+        "18×impossible",
+        "1.05× [0.97, 1.13] ? AMBIGUOUS",
+        "against alpha@cpu; q 0.25, 2 pairs, detectable 1.12×; 7 more processes would decide",
+        "Not drawn: this run has timed no pass on two sizes.",
+    ],
+)
+def test_the_page_says_of_timings(words: str, write_run: WriteRun, sample: Any) -> None:
+    """Medians over processes, probes, roofs, comparisons with what they lack, and pictures that cannot be drawn."""
+    text = Balance.of(build_page([read_run(write_run(*sample.timed()))], sample.clauses)).text
+    assert words in re.sub(r"\s+", " ", text)
+
+
 def test_hostile_texts_stay_texts(write_run: WriteRun, sample: Any) -> None:
     """Backends, messages, reasons and versions come from outside; none becomes markup."""
     path = write_run(
         sample.target(HOSTILE, status="absent", reason=HOSTILE, field=HOSTILE),
         sample.deviation(HOSTILE, message=HOSTILE, known=HOSTILE, evidence={"output": HOSTILE, HOSTILE: HOSTILE}),
-        sample.timing(HOSTILE, message=HOSTILE, dtype=HOSTILE),
+        sample.timing(HOSTILE, message=HOSTILE, dtype=HOSTILE, moved_bytes=(32, 32), workload=HOSTILE),
+        sample.timing(HOSTILE, dtype=HOSTILE, process=1, probes={HOSTILE: HOSTILE}, conditions={"cache": HOSTILE}),
+        *(sample.timing(HOSTILE, shape=(n, 2), pass_name=HOSTILE, scan="count", device=HOSTILE) for n in (4, 8, 16)),
+        sample.comparison(HOSTILE, baseline=HOSTILE, workload=HOSTILE),
+        sample.roof(),
+        sample.roof("read"),
     )
     page = Balance.of(build_page([read_run(path)], sample.clauses))
     assert not page.tags & {"script", "img"}
@@ -180,6 +205,13 @@ def test_two_runs_that_judge_the_same_cell_are_refused(write_run: WriteRun, samp
         build_page(runs, sample.clauses)
 
 
+def test_two_runs_that_time_the_same_cell_are_refused(write_run: WriteRun, sample: Any) -> None:
+    """Processes of different runs are not put together, whatever their numbers."""
+    runs = [read_run(write_run(sample.timing(process=n), name=f"run{n}")) for n in (0, 1)]
+    with pytest.raises(UsageError, match="both hold training-4x2-axis1-float32 of alpha@cpu"):
+        build_page(runs, sample.clauses)
+
+
 def test_a_foreign_index_is_not_overwritten(write_run: WriteRun, sample: Any, tmp_path: Path) -> None:
     """Only our own page is replaced."""
     out = tmp_path / "site"
@@ -192,7 +224,7 @@ def test_a_foreign_index_is_not_overwritten(write_run: WriteRun, sample: Any, tm
 
 def test_a_slow_sample_is_counted_when_it_does_not_fit_the_scale(sample: Any) -> None:
     """Nothing is removed silently: what stretches a linear scale is counted beside it."""
-    rows = [sample.timing(samples_ns=(100, 101, 102, 103, 5000), median_ns=102.0)]
+    rows = cells([sample.timing(samples_ns=(100, 101, 102, 103, 5000), median_ns=102.0)])
     scale = charts.scale(rows)
     assert scale
     assert charts.beyond(rows[0], scale) == 1
@@ -201,12 +233,23 @@ def test_a_slow_sample_is_counted_when_it_does_not_fit_the_scale(sample: Any) ->
 
 def test_a_wide_range_of_times_gets_a_logarithmic_scale(sample: Any) -> None:
     """The fast ones stay visible, and nothing lies off the scale."""
-    rows = [sample.timing(samples_ns=(n, n + 1, 2 * n), median_ns=float(n)) for n in (100, 1_000_000)]
+    times = {"alpha": 100, "beta": 1_000_000}
+    rows = cells([sample.timing(b, samples_ns=(n, n + 1, 2 * n), median_ns=float(n)) for b, n in times.items()])
     scale = charts.scale(rows)
     assert scale
     assert scale.logarithmic
-    assert [charts.beyond(t, scale) for t in rows] == [0, 0]
-    assert all(0 < scale.share(t.median_ns) < 1 for t in rows)
+    assert [charts.beyond(c, scale) for c in rows] == [0, 0]
+    assert all(0 < scale.share(c.median_ns or 0.0) < 1 for c in rows)
+
+
+def test_every_process_has_a_lane_of_its_own(sample: Any) -> None:
+    """Ticks of one process are not taken for those of another; each lane says whose it is."""
+    [cell] = cells([sample.timing(process=p) for p in range(3)])
+    scale = charts.scale([cell])
+    assert scale
+    drawn = charts.strip(cell, scale)
+    assert drawn.count('class="ticks"') == 3
+    assert all(f"process {p}: median" in drawn for p in range(3))
 
 
 def test_the_command_writes_the_page_and_names_it_last(write_run: WriteRun, capsys: pytest.CaptureFixture[str]) -> None:
@@ -229,6 +272,18 @@ def test_the_command_prints_one_json_document(
     assert {f["verdict"] for f in document["findings"]} == {"conforms", "deviates", "declined"}
     assert {t["pass"] for t in document["timings"]} == {"training"}
     assert (out / "index.html").is_file()
+
+
+def test_the_document_has_a_timing_for_each_contender_on_each_workload(write_run: WriteRun, sample: Any) -> None:
+    """With its processes inside, the comparisons and the roofs beside it; all of it is JSON."""
+    document = json.loads(json.dumps(run_document([read_run(write_run(*sample.timed()))]), allow_nan=False))
+    alpha = next(t for t in document["timings"] if t["backend"] == "alpha")
+    assert alpha["median_ns"] == 111.0
+    assert [p["process"] for p in alpha["processes"]] == [0, 1]
+    assert {"device", "pass", "shape", "dtype", "verdict", "ratio"} <= alpha.keys()
+    assert [t["contender"] for t in document["timings"] if t["impossible"]] == ["epsilon@cpu"]
+    assert [c["verdict"] for c in document["comparisons"]] == ["AMBIGUOUS"]
+    assert {r["action"] for r in document["roofs"]} == {"copy", "read"}
 
 
 def test_the_command_refuses_a_bad_directory_and_writes_nothing(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import statistics
 from collections.abc import Sequence
 
@@ -31,13 +32,16 @@ def growth(cells: Sequence[Cell], styles: Palette) -> Picture:
     """A panel for each series in each pass that has three points."""
     grouped: dict[tuple[str, str, str], list[Cell]] = {}
     for c in drawable(cells):
-        if c.first.scan and extent(c):
-            grouped.setdefault((c.first.scan, c.first.pass_name, c.first.dtype), []).append(c)
+        for scan in filter(None, re.split(r"[\s,+]+", c.first.scan)):  # a workload may be a point of several series
+            if extent(c, scan):
+                grouped.setdefault((scan, c.first.pass_name, c.first.dtype), []).append(c)
     panels = []
     for (scan, pass_name, dtype), of in grouped.items():
-        lines = {who: points for who, found in by_contender(of).items() if len(points := _points(found)) >= FITTED}
+        lines = {
+            who: points for who, found in by_contender(of).items() if len(points := _points(found, scan)) >= FITTED
+        }
         if lines:
-            name = f"{pass_name.replace('_', ' ')}, {dtype}: {_LABELS.get(scan, scan)}"
+            name = f"{pass_name.replace('_', ' ')}, {dtype}: {_LABELS.get(scan, 'elements of x')}"
             notes = {who: exponents(points) for who, points in lines.items()}
             plot = _plot(f"{name}; {'; '.join(f'{who}{said}' for who, said in notes.items())}", scan, lines, styles)
             panels.append(Panel(name, draw(plot), of_contenders(lines, styles, notes)))
@@ -47,12 +51,12 @@ def growth(cells: Sequence[Cell], styles: Palette) -> Picture:
     return Picture(NAME, TITLE, TEXT, panels)
 
 
-def extent(cell: Cell) -> int:
-    """What grows in the cell's series: elements per channel, channels, or elements."""
+def extent(cell: Cell, scan: str) -> int:
+    """What grows in a series that the cell is a point of: elements per channel, channels, or elements."""
     t = cell.first
-    if t.scan == "channels":
+    if scan == "channels":
         return t.shape[t.channel_axis]
-    if t.scan == "count":
+    if scan == "count":
         return elements(cell) // max(t.shape[t.channel_axis], 1)
     return elements(cell)
 
@@ -69,11 +73,11 @@ def exponents(points: Sequence[Point]) -> str:
     return f": p = {slope(places):.2f}, last {slope(places[-2:]):.2f}"
 
 
-def _points(cells: Sequence[Cell]) -> list[Point]:
+def _points(cells: Sequence[Cell], scan: str) -> list[Point]:
     """One for each extent, ascending; of several workloads with the same extent the fastest."""
     found: dict[int, Cell] = {}
     for c in sorted(cells, key=lambda c: -(c.median_ns or 0.0)):
-        found[extent(c)] = c
+        found[extent(c, scan)] = c
     return [Point(n, c.median_ns or 0.0, words(c), suspicious(c)) for n, c in sorted(found.items())]
 
 

@@ -79,7 +79,7 @@ class _Ratios:
     def __init__(self, ratios: Sequence[float]) -> None:
         finite = [r for r in ratios if r > 0 and math.isfinite(r)] or [1.0]
         ends = [min(finite) / 3] * (0.0 in ratios) + [max(*finite, 1.0) * 3] * (math.inf in ratios)
-        self.axis: Axis = around([*finite, 1.0, *ends], "worst error / bound", power_text)
+        self.axis: Axis = around([*finite, 2.0, *ends], "worst error / bound", power_text)
 
     def clip(self, ratio: float) -> float:
         """The ratio, moved onto the axis."""

@@ -122,8 +122,15 @@ def test_the_exponent_is_that_of_the_power_law() -> None:
 @pytest.mark.parametrize(("scan", "expected"), [("count", 12), ("channels", 5), ("size", 60), ("", 60)])
 def test_what_grows_is_what_the_series_is_named_after(scan: str, expected: int, sample: Any) -> None:
     """x of 3 by 5 by 4, channels on axis 1."""
-    [cell] = cells([sample.timing(shape=(3, 5, 4), scan=scan)])
-    assert extent(cell) == expected
+    [cell] = cells([sample.timing(shape=(3, 5, 4))])
+    assert extent(cell, scan) == expected
+
+
+def test_a_workload_may_be_a_point_of_several_series(sample: Any) -> None:
+    """Each of them gets its panel."""
+    listed = cells([sample.timing(shape=(n, 2), scan="count,size") for n in (4, 8, 16)])
+    panels = [p.title for p in pictures(listed, [])["growth"].panels]
+    assert panels == ["training, float32: elements per channel", "training, float32: elements of x"]
 
 
 def test_the_share_of_samples_goes_from_none_to_all() -> None:

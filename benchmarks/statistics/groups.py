@@ -1,0 +1,75 @@
+"""Raw samples of one code compared with itself, in replicate runs, and slowdowns planted in them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from bnspec.benchmarks.statistics.paired import Paired, paired
+from bnspec.errors import UsageError
+
+#: The samples of each process of a contender, in nanoseconds; element r is of round r.
+Processes = Sequence[np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Group:
+    """One comparison: the processes of baseline and candidate, in the order of the rounds.
+
+    Attributes:
+        cell: id of what was timed; family: id of the replicate run. Together they are unique.
+    """
+
+    cell: str
+    family: str
+    baseline: Processes
+    candidate: Processes
+
+    def slowed(self, ratio: float) -> Group:
+        """The same group, every sample of the candidate multiplied by the ratio."""
+        return dataclasses.replace(self, candidate=[samples * ratio for samples in self.candidate])
+
+    def paired(self) -> Paired:
+        """The comparison of the processes' medians."""
+        return paired(medians_ns(self.baseline), medians_ns(self.candidate))
+
+
+#: The groups of one replicate run by their cell.
+Family = dict[str, Group]
+
+
+def group(cell: str, family: str, baseline: Iterable[Sequence[float]], candidate: Iterable[Sequence[float]]) -> Group:
+    """A group of samples in any form, each a sequence of ns for each process."""
+    arms = [[np.asarray(samples, dtype=float) for samples in arm] for arm in (baseline, candidate)]
+    return Group(cell, family, *arms)
+
+
+def medians_ns(processes: Processes) -> list[float]:
+    """The median of each process."""
+    return [float(np.median(samples)) for samples in processes]
+
+
+def families_of(groups: Iterable[Group]) -> list[Family]:
+    """The groups by family, in the order of their first appearance.
+
+    Raises: UsageError: a cell comes twice in a family.
+    """
+    families: dict[str, Family] = {}
+    for one in groups:
+        cells = families.setdefault(one.family, {})
+        if one.cell in cells:
+            raise UsageError(
+                f"{one.cell} comes twice in the replicate run {one.family}.",
+                "the cells of a run are judged together, each once.",
+                "give every replicate run an id of its own.",
+            )
+        cells[one.cell] = one
+    return list(families.values())
+
+
+def half_planted(family: Family, number: int, ratio: float) -> tuple[Family, set[str]]:
+    """The family with the slowdown in every other cell, and which these are; odd numbers of families plant the others."""
+    chosen = {cell for position, cell in enumerate(family) if (position + number) % 2 == 0}
+    return {cell: one.slowed(ratio) if cell in chosen else one for cell, one in family.items()}, chosen

@@ -20,7 +20,7 @@ FOLDERS := bnspec backends conformance benchmarks reports
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help $(VENV) report repros test conformance mutants oracle lint types specification bounds constraints clean
+.PHONY: help $(VENV) report repros test conformance mutants calibrate cheats overhead oracle lint types specification bounds constraints clean
 
 help:  ## this list
 	@echo "usage: make TARGET      (PYTHON=... chooses the interpreter that makes $(VENV), 3.11 or newer)"
@@ -69,6 +69,15 @@ mutants: $(READY)  ## the whole kill matrix, then the correct variants over 20 s
 	@$(BIN)/bnspec mutants --kind mutant --effort standard; mutants=$$?; \
 	  $(BIN)/bnspec mutants --kind variant --effort quick --seeds 20; variants=$$?; \
 	  exit $$((mutants > variants ? mutants : variants))
+
+calibrate: $(READY)  ## false alarms and the least effect found, of 400 comparisons of two backends with themselves: an hour or less
+	@$(BIN)/bnspec calibrate --backend numpy --backend torch.nn --comparisons 400
+
+cheats: $(READY)  ## the planted cheats and the honest backends of TESTED before the probes: prints both
+	@$(BIN)/bnspec cheats $(CHOSEN)
+
+overhead: $(READY)  ## what the timed loop adds to a call, against torch.utils.benchmark: prints it; wants a quiet machine
+	@$(BIN)/python -m pytest -q -s -m slow tests/backends/test_timing_overhead.py
 
 lint: $(READY)  ## ruff: rules and format
 	@$(BIN)/ruff check

@@ -84,11 +84,15 @@ class Live:
         self.adapter = adapter
         self.tensors = Tensors(adapter, arrays)
         self.scaling = case.subject == "input_norm"
+        self.stateless = self.scaling or case.subject == "layer_norm"
+        self.fitted = False
         self.other: Any = None
         self.earlier: List[Tuple[str, Any, bytes]] = []  # the results of the call before: the next may not change them
         self.parameters = dict(parameters or {n: n for n in PARAMETERS if n in arrays})
         if self.scaling:
             self.subject: Any = adapter.scaler(case.config)
+        elif case.subject == "layer_norm":
+            self.subject = adapter.layer_norm(case.config, self.tensors["gamma"], self.tensors["beta"])
         elif initial:
             self.subject = adapter.new_layer(case.config)
             self.parameters = {}
@@ -106,7 +110,7 @@ class Live:
         if step.refused and not self.adapter.profile.checks_arguments:
             return StepResult("declined", UNCHECKED)
         try:
-            before = {} if self.scaling else self.state()
+            before = self.met(step)
             if step.call in BETWEEN:
                 self.between(step)
                 return StepResult("ok", "", {}, before, self.state())
@@ -120,7 +124,7 @@ class Live:
             aliases = self.aliases(outputs, watched)
             outputs = {n: np.array(a, order="C", copy=True) for n, a in outputs.items()}
             self.earlier = [(n, t, self.bits(t)) for n, t in results.items()]
-            after = {} if self.scaling else self.state()
+            after = {} if self.stateless else self.state()
         except Declined as reason:
             return StepResult("declined", reason.what, before=before)
         except Exception as error:
@@ -130,7 +134,7 @@ class Live:
     def left(self, step: Step) -> Dict[str, np.ndarray]:
         """The state after a call that was refused, where that can still be read."""
         try:
-            return {} if self.scaling else self.state()
+            return {} if self.stateless else self.state()
         except Exception:  # the layer was left in pieces: there is no state to compare
             return {}
 
@@ -158,6 +162,7 @@ class Live:
             inputs.append(tuple(str(step.option("wanted")).split()))
         result = self.subject.fit(inputs) if step.call == "fit" else getattr(self.subject, step.call)(*inputs)
         if step.call == "fit":
+            self.fitted = True
             mean, var = self.subject.statistics()
             named = {"mean": mean, "var": var}
         else:
@@ -170,6 +175,12 @@ class Live:
                 raise UsageError("%s returned %s, not contract.%s" % (step.call, type(result).__name__, kind.__name__))
         self.adapter.synchronize(tuple(named.values()))
         return named
+
+    def met(self, step: Step) -> Dict[str, np.ndarray]:
+        """Copies of what the step starts from: the running statistics; for what a scaler has learnt, mean and var."""
+        if self.scaling and self.fitted and step.call != "fit":
+            return {n: np.array(self.numpy(n, t)) for n, t in zip(("mean", "var"), self.subject.statistics())}
+        return {} if self.stateless else self.state()
 
     def state(self) -> Dict[str, np.ndarray]:
         """Copies of the running statistics."""
@@ -191,7 +202,7 @@ class Live:
     def aliases(self, outputs: Mapping[str, np.ndarray], arguments: Mapping[str, Any]) -> Tuple[Tuple[str, str], ...]:
         """Pairs of a result and the argument or state whose memory it shares."""
         others = {n: self.adapter.array(t) for n, t in arguments.items()}
-        if not self.scaling:
+        if not self.stateless:
             mean, var = self.subject.state()
             others.update(running_mean=self.adapter.array(mean), running_var=self.adapter.array(var))
         return tuple((o, n) for o, a in outputs.items() for n, b in others.items() if overlap(a, b))
@@ -223,6 +234,8 @@ def _build(
 
 def _outside_profile(adapter: Adapter, case: Case) -> str:
     config, profile = case.config, adapter.profile
+    if case.subject == "layer_norm":
+        return profile.declines_dtypes(config.dtype, config.parameter_dtype)
     if case.subject != "batch_norm":
         if case.subject == "input_norm" and not profile.input_normalization:
             return "input normalization is not offered"

@@ -5,32 +5,37 @@ Source: https://flax.readthedocs.io/en/latest/nnx_basics.html
 
 from __future__ import annotations
 
-from typing import Any, Callable, Mapping
+from typing import Any, Callable, Mapping, Optional
 
 from bnspec.contract import Network
 
 
 class FlaxNetwork(Network):
-    """The modules around ``norm``, a ``flax.nnx.BatchNorm`` with its values; variables are replaced as from a checkpoint."""
+    """The modules around ``norm``, a ``flax.nnx.BatchNorm`` with its values; variables are replaced as from a checkpoint.
 
-    def __init__(self, nnx: Any, kind: str, norm: Any, rate: float, values: Mapping[str, Any]) -> None:
+    Without ``norm`` they are the plain network.
+    """
+
+    def __init__(self, nnx: Any, kind: str, norm: Optional[Any], rate: float, values: Mapping[str, Any]) -> None:
         import optax
 
         w1, w2 = values["w1"], values["w2"]
         # accelerators round the factors of products unless told otherwise
         options = {"param_dtype": w1.dtype, "precision": "highest", "rngs": nnx.Rngs(0)}
-        if kind == "dense":
+        dense = kind.startswith("dense")
+        if dense:
             first = nnx.Linear(*w1.shape, **options)
         else:
             first = nnx.Conv(*w1.shape[2:], w1.shape[:2], padding="VALID", **options)
-        pooling = [] if kind == "dense" else [lambda a: a.mean((1, 2))]
+        pooling = [] if dense else [lambda a: a.mean((1, 2))]
         last = nnx.Linear(*w2.shape, **options)
         first.kernel, first.bias = nnx.Param(w1), nnx.Param(values["b1"])
         last.kernel, last.bias = nnx.Param(w2), nnx.Param(values["b2"])
         #: The variables by the contract's names.
-        self.variables = {"w1": first.kernel, "b1": first.bias, "gamma": norm.scale, "beta": norm.bias}
-        self.variables.update(running_mean=norm.mean, running_var=norm.var, w2=last.kernel, b2=last.bias)
-        self.model = nnx.Sequential(first, norm, nnx.relu, *pooling, last)
+        self.variables = {"w1": first.kernel, "b1": first.bias, "w2": last.kernel, "b2": last.bias}
+        if norm is not None:
+            self.variables.update(gamma=norm.scale, beta=norm.bias, running_mean=norm.mean, running_var=norm.var)
+        self.model = nnx.Sequential(first, *([] if norm is None else [norm]), nnx.relu, *pooling, last)
         self.model.train()
         self.optimizer = nnx.Optimizer(self.model, optax.sgd(rate), wrt=nnx.Param)
         self.step = jitted_step(nnx, optax)

@@ -13,6 +13,7 @@ from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 from bnspec.backends.flax_common import FlaxAdapter
 from bnspec.backends.flax_network import FlaxNetwork
 from bnspec.backends.jax_common import JaxLayer
+from bnspec.backends.jax_layer_norm import ModuleLayerNorm
 from bnspec.case import PARAMETERS
 from bnspec.contract import Declined, Gradients, LayerConfig, SecondOrder, State, Tangent
 
@@ -56,8 +57,12 @@ class FlaxNNX(FlaxAdapter):
 
     def network(self, kind: str, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]) -> FlaxNetwork:
         """Modules around this adapter's module."""
-        layer = self.layer(config, *(values[n] for n in PARAMETERS))
-        return FlaxNetwork(self.nnx, kind, layer.module, learning_rate, values)
+        norm = None if kind.endswith("_plain") else self.layer(config, *(values[n] for n in PARAMETERS)).module
+        return FlaxNetwork(self.nnx, kind, norm, learning_rate, values)
+
+    def layer_norm(self, config: LayerConfig, gamma: Any, beta: Any) -> ModuleLayerNorm:
+        """``flax.nnx.LayerNorm``."""
+        return ModuleLayerNorm(self.nnx, self.calls, config, gamma, beta)
 
 
 class ModuleLayer(JaxLayer):

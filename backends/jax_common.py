@@ -8,6 +8,7 @@ from typing import Any, Dict, Optional
 import numpy as np
 
 from bnspec.backends.by_mode import LayerByMode
+from bnspec.backends.jax_instruments import JaxInstruments
 from bnspec.contract import Adapter, Declined, DeviceAbsent
 
 
@@ -27,6 +28,7 @@ class JaxAdapter(Adapter):
         self.place = find(jax, device)
         jax.config.update("jax_enable_x64", True)
         jax.config.update("jax_default_device", self.place)
+        self._instruments = JaxInstruments(jax, self.place)
 
     @classmethod
     def devices(cls) -> Dict[str, str]:
@@ -45,6 +47,10 @@ class JaxAdapter(Adapter):
     def threads(self) -> Optional[int]:
         """None: XLA does not tell."""
         return None
+
+    def instruments(self) -> JaxInstruments:
+        """JAX's."""
+        return self._instruments
 
     def use_threads(self, count: int) -> None:
         """Raises Declined."""

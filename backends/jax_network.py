@@ -10,13 +10,18 @@ from bnspec.contract import LayerConfig, Network, State
 Forward = Callable[..., Tuple[Any, State]]
 
 
+def without(x: Any, parameters: Any, running: State, **_: Any) -> Tuple[Any, State]:
+    """The ``Forward`` of a network without the layer."""
+    return x, running
+
+
 class JaxNetwork(Network):
     """``jax.value_and_grad`` of the loss, and the update of each parameter as a tree."""
 
     def __init__(
         self, jax: Any, forward: Forward, kind: str, config: LayerConfig, rate: float, values: Mapping[str, Any]
     ) -> None:
-        self.state = State(*(values[n] for n in State._fields))
+        self.state = State(*(values.get(n) for n in State._fields))
         self.parameters: Dict[str, Any] = {n: v for n, v in values.items() if n not in State._fields}
         self.jax, self.step = jax, jax.jit(step_of(jax, forward, kind, config, rate))
 
@@ -28,22 +33,23 @@ class JaxNetwork(Network):
 
     def values(self) -> Mapping[str, Any]:
         """Parameters and running statistics."""
-        return dict(self.parameters, **self.state._asdict())
+        return dict(self.parameters, **{n: v for n, v in self.state._asdict().items() if v is not None})
 
 
 def step_of(jax: Any, forward: Forward, kind: str, config: LayerConfig, rate: float) -> Callable[..., Any]:
     """The step (parameters, state, x, labels) -> (loss, parameters, state)."""
+    dense = kind.startswith("dense")
 
     def loss_of(p: Dict[str, Any], state: State, x: Any, labels: Any) -> Tuple[Any, State]:
-        if kind == "dense":
+        if dense:
             h = x @ p["w1"] + p["b1"]
         else:
             h = jax.lax.conv_general_dilated(x, p["w1"], (1, 1), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC"))
             h = h + p["b1"]
         constants = {"epsilon": config.epsilon, "decay": config.decay, "axis": config.channel_axis}
-        y, after = forward(h, (p["gamma"], p["beta"]), state, mode="training", **constants)
+        y, after = forward(h, (p.get("gamma"), p.get("beta")), state, mode="training", **constants)
         a = jax.nn.relu(y)
-        z = (a if kind == "dense" else a.mean((1, 2))) @ p["w2"] + p["b2"]
+        z = (a if dense else a.mean((1, 2))) @ p["w2"] + p["b2"]
         taken = jax.numpy.take_along_axis(jax.nn.log_softmax(z), labels[:, None], axis=1)
         return -taken.mean(), after
 

@@ -10,7 +10,8 @@ from typing import Any, Mapping, Optional, Sequence, Tuple
 
 from bnspec.backends.jax_common import JaxAdapter
 from bnspec.backends.jax_functions import Functions, Jitted, Parameters, WrittenLayer
-from bnspec.backends.jax_network import JaxNetwork
+from bnspec.backends.jax_layer_norm import WrittenLayerNorm, written
+from bnspec.backends.jax_network import JaxNetwork, without
 from bnspec.contract import Declined, LayerConfig, Profile, Scaler, State
 
 
@@ -37,6 +38,7 @@ class JaxNumpy(JaxAdapter):
         self.jitted = functions.jitted("axis")
         self.jitted["rescale"] = self.jax.jit(functions.rescale, static_argnames=("axis", "mode"))
         self.jitted["moments"] = self.jax.jit(functions.moments, static_argnames="axis")
+        self.normalising_samples = written(self.jax)
         self.jitted["merge"] = self.jax.jit(functions.merge)
 
     def layer(
@@ -47,7 +49,12 @@ class JaxNumpy(JaxAdapter):
 
     def network(self, kind: str, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]) -> JaxNetwork:
         """A pure step around this layer's functions."""
-        return JaxNetwork(self.jax, NumpyFunctions(self.jax).forward, kind, config, learning_rate, values)
+        forward = without if kind.endswith("_plain") else NumpyFunctions(self.jax).forward
+        return JaxNetwork(self.jax, forward, kind, config, learning_rate, values)
+
+    def layer_norm(self, config: LayerConfig, gamma: Any, beta: Any) -> WrittenLayerNorm:
+        """Written in the same way."""
+        return WrittenLayerNorm(self.normalising_samples, config, gamma, beta)
 
     def scaler(self, config: LayerConfig) -> JaxScaler:
         """Input normalization by Chan's merge of chunk moments."""

@@ -8,9 +8,19 @@ from __future__ import annotations
 import functools
 from typing import Any, Mapping, Sequence
 
-from bnspec.backends.keras_common import PROFILE, LivingLayer, NormScaler, assign, built_layer, keras_mask, open_keras
+from bnspec.backends.keras_common import (
+    PROFILE,
+    LivingLayer,
+    NormScaler,
+    assign,
+    built_layer,
+    keras_mask,
+    open_keras,
+    policy,
+)
 from bnspec.backends.keras_network import KerasNetwork
 from bnspec.backends.tensorflow_common import TensorflowAdapter, TensorflowLayer
+from bnspec.backends.tensorflow_layer_norm import TapedLayerNorm, keras_layer
 from bnspec.case import PARAMETERS
 from bnspec.contract import Gradients, LayerConfig
 
@@ -40,8 +50,12 @@ class KerasLayer(TensorflowAdapter):
 
     def network(self, kind: str, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]) -> KerasNetwork:
         """Layers around this adapter's layer."""
-        norm = self.layer(config, *(values[n] for n in PARAMETERS)).layer
+        norm = None if kind.endswith("_plain") else self.layer(config, *(values[n] for n in PARAMETERS)).layer
         return KerasNetwork(self.tf, self.keras, kind, norm, learning_rate, values)
+
+    def layer_norm(self, config: LayerConfig, gamma: Any, beta: Any) -> TapedLayerNorm:
+        """``keras.layers.LayerNormalization``."""
+        return keras_layer(self.tf, self.keras, config, policy(config), gamma, beta)
 
     def scaler(self, config: LayerConfig) -> DatasetScaler:
         """Input normalization by ``keras.layers.Normalization``."""

@@ -99,13 +99,18 @@ class Worker:
     def time(
         self, case: Case, options: Mapping[str, Any], seconds: float = CASE_SECONDS
     ) -> tuple[dict[str, Any], Observation]:
-        """Timings of the case's last step, as (timing record, observation of the very call that was timed last)."""
+        """Timings of the case's last step: (timing record, observation), as ``bnspec.backends.timing.time_case`` gives them."""
         header, buffers = case.header()
         reply, data, end = self._ask({"do": "time", "case": header, "options": dict(options)}, buffers, seconds)
         if end is not None:
             status, message = end
             return {}, Observation(status, message, tuple(StepResult(status, message) for _ in case.steps))
         return reply["timing"], Observation.from_header(reply["observation"], data)
+
+    def roofs(self, options: Mapping[str, Any], seconds: float = CASE_SECONDS) -> dict[str, Any]:
+        """Bandwidths of the device's memory, as ``bnspec.backends.roofs.roofs`` gives them; nothing where there is no answer."""
+        reply, _, end = self._ask({"do": "roofs", "options": dict(options)}, [], seconds)
+        return reply if end is None else {"roofs": [], "copies": [], "timed_ns": 0}
 
     def devices(self) -> dict[str, str]:
         """Each kind of device the backend knows, with its state."""

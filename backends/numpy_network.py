@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Mapping
+import abc
+from typing import Any, Dict, Mapping, NamedTuple
 
 import numpy as np
 
@@ -12,14 +13,33 @@ from bnspec.contract import LayerConfig, Network
 AXES = (0,)
 
 
-class NumpyNetwork(Network):
-    """Linear maps of rows; a convolution is one of patches, and the mean over its positions follows ReLU."""
+class Backward(NamedTuple):
+    """What the part between the linear map and ReLU makes of a cotangent: its own, gradients, and values that have moved."""
+
+    dh: Any
+    gradients: Mapping[str, Any]
+    moved: Mapping[str, Any]
+
+
+class RowsNetwork(Network):
+    """Linear maps of rows; a convolution is one of patches, and the mean over its positions follows ReLU.
+
+    What is left to a subclass: what lies between the first linear map and ReLU, forward and backward.
+    """
 
     def __init__(self, kind: str, config: LayerConfig, rate: float, values: Mapping[str, Any]) -> None:
-        self.convolutional, self.config, self.rate = kind == "convolutional", config, rate
+        self.convolutional, self.config, self.rate = kind.startswith("convolutional"), config, rate
         self.kept: Dict[str, Any] = {n: np.array(v) for n, v in values.items()}
         self.shape = self.kept["w1"].shape
         self.kept["w1"] = self.kept["w1"].reshape(-1, config.channels)
+
+    @abc.abstractmethod
+    def forward(self, h: Any) -> Any:
+        """y of rows h."""
+
+    @abc.abstractmethod
+    def backward(self, h: Any, dy: Any) -> Backward:
+        """Of the same rows and the cotangent of y."""
 
     def rows(self, x: Any) -> Any:
         """x, or its patches of 3 by 3, as rows."""
@@ -31,9 +51,9 @@ class NumpyNetwork(Network):
 
     def learn(self, x: Any, labels: Any) -> Any:
         """Forward, backward, and the update of every value."""
-        kept, epsilon, rows = self.kept, self.config.epsilon, self.rows(x)
+        kept, rows = self.kept, self.rows(x)
         h = rows @ kept["w1"] + kept["b1"]
-        y = eq.training_forward(h, kept["gamma"], kept["beta"], epsilon, AXES)
+        y = self.forward(h)
         a = np.maximum(y, 0)
         pooled = a.reshape(len(x), -1, a.shape[1]).mean(axis=1)
         z = pooled @ kept["w2"] + kept["b2"]
@@ -44,28 +64,50 @@ class NumpyNetwork(Network):
         p[taken] -= 1
         dz = p / len(x)
         positions = len(rows) // len(x)
-        dy = np.repeat(dz @ kept["w2"].T / positions, positions, axis=0) * (y > 0)
-        mean, var = eq.batch_statistics(h, AXES)
-        dh = eq.training_dx(h, dy, kept["gamma"], epsilon, AXES)
-        dgamma, dbeta = eq.parameter_gradients(eq.normalise(h, mean, var, epsilon), dy, AXES)
-        decay = self.config.decay
-        moved = {
-            "running_mean": eq.running_mean_update(kept["running_mean"], mean.reshape(-1), decay),
-            "running_var": eq.running_var_update(kept["running_var"], var.reshape(-1), len(rows), decay, 0),
-        }
+        back = self.backward(h, np.repeat(dz @ kept["w2"].T / positions, positions, axis=0) * (y > 0))
         gradients = {
-            "w1": rows.T @ dh,
-            "b1": dh.sum(0),
-            "gamma": dgamma,
-            "beta": dbeta,
+            "w1": rows.T @ back.dh,
+            "b1": back.dh.sum(0),
+            **back.gradients,
             "w2": pooled.T @ dz,
             "b2": dz.sum(0),
         }
         for name, gradient in gradients.items():
             kept[name] = kept[name] - kept[name].dtype.type(self.rate) * gradient.reshape(kept[name].shape)
-        kept.update(moved)
+        kept.update(back.moved)
         return np.asarray(loss)
 
     def values(self) -> Mapping[str, Any]:
         """All values, w1 in its own shape."""
         return dict(self.kept, w1=self.kept["w1"].reshape(self.shape))
+
+
+class NumpyNetwork(RowsNetwork):
+    """The network with batch normalization."""
+
+    def forward(self, h: Any) -> Any:
+        """y in training mode."""
+        return eq.training_forward(h, self.kept["gamma"], self.kept["beta"], self.config.epsilon, AXES)
+
+    def backward(self, h: Any, dy: Any) -> Backward:
+        """dx, dgamma, dbeta, and the running statistics after the step."""
+        kept, epsilon, decay = self.kept, self.config.epsilon, self.config.decay
+        mean, var = eq.batch_statistics(h, AXES)
+        dgamma, dbeta = eq.parameter_gradients(eq.normalise(h, mean, var, epsilon), dy, AXES)
+        moved = {
+            "running_mean": eq.running_mean_update(kept["running_mean"], mean.reshape(-1), decay),
+            "running_var": eq.running_var_update(kept["running_var"], var.reshape(-1), len(h), decay, 0),
+        }
+        return Backward(eq.training_dx(h, dy, kept["gamma"], epsilon, AXES), {"gamma": dgamma, "beta": dbeta}, moved)
+
+
+class PlainNumpyNetwork(RowsNetwork):
+    """The same network without the normalization."""
+
+    def forward(self, h: Any) -> Any:
+        """h as it is."""
+        return h
+
+    def backward(self, h: Any, dy: Any) -> Backward:
+        """dy as it is."""
+        return Backward(dy, {}, {})

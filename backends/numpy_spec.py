@@ -15,7 +15,8 @@ import numpy as np
 from bnspec import equations as eq
 from bnspec import input_equations as inputs
 from bnspec import second_order
-from bnspec.backends.numpy_network import NumpyNetwork
+from bnspec.backends.numpy_layer_norm import NumpyLayerNorm
+from bnspec.backends.numpy_network import NumpyNetwork, PlainNumpyNetwork, RowsNetwork
 from bnspec.buffers import dtype_of
 from bnspec.contract import Adapter, Gradients, Layer, LayerConfig, Profile, Scaler, SecondOrder, State, Tangent
 from bnspec.profiles import HALVES
@@ -41,9 +42,14 @@ class NumpySpec(Adapter):
         """A layer over these arrays; the running statistics are updated in place."""
         return NumpyLayer(config, gamma, beta, running_mean, running_var)
 
-    def network(self, kind: str, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]) -> NumpyNetwork:
+    def network(self, kind: str, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]) -> RowsNetwork:
         """The network written around the equations."""
-        return NumpyNetwork(kind, config, learning_rate, values)
+        made = PlainNumpyNetwork if kind.endswith("_plain") else NumpyNetwork
+        return made(kind, config, learning_rate, values)
+
+    def layer_norm(self, config: LayerConfig, gamma: Any, beta: Any) -> NumpyLayerNorm:
+        """The equations of ``bnspec.layer_norm``."""
+        return NumpyLayerNorm(config, gamma, beta)
 
     def new_layer(self, config: LayerConfig) -> NumpyLayer:
         """A layer with gamma 1 and beta 0, and the running statistics 0 and 1."""

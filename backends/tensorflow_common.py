@@ -14,6 +14,7 @@ from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Tuple
 import numpy as np
 
 from bnspec.backends.by_mode import GRADIENTS, LayerByMode
+from bnspec.backends.tensorflow_instruments import TensorflowInstruments
 from bnspec.contract import Adapter, Declined, DeviceAbsent, Gradients, SecondOrder, Tangent
 
 
@@ -75,6 +76,10 @@ class TensorflowAdapter(Adapter):
     def threads(self) -> Optional[int]:
         """Threads within one operation; None where TensorFlow chooses."""
         return self.tf.config.threading.get_intra_op_parallelism_threads() or None
+
+    def instruments(self) -> TensorflowInstruments:
+        """TensorFlow's."""
+        return TensorflowInstruments(self.tf, self.place, self.synchronize)
 
     def tensor(self, array: np.ndarray) -> Any:
         """A packed tensor on the device; TensorFlow has no strides and copies."""

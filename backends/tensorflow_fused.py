@@ -55,8 +55,10 @@ class TensorflowFused(TensorflowAdapter):
     def network(
         self, kind: str, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]
     ) -> TensorflowNetwork:
-        """Operations around this layer; the dense network is declined as every x of rank 2 is."""
-        layer = self.layer(config, *(values[n] for n in PARAMETERS))
+        """Operations around this layer; the dense networks are declined as every x of rank 2 is."""
+        if kind.startswith("dense"):
+            raise Declined("x of rank 2 is not offered")
+        layer = None if kind.endswith("_plain") else self.layer(config, *(values[n] for n in PARAMETERS))
         return TensorflowNetwork(self.tf, kind, layer, learning_rate, values)
 
 

@@ -5,19 +5,23 @@ Source: https://www.tensorflow.org/guide/core/mlp_core
 
 from __future__ import annotations
 
-from typing import Any, Mapping
+from typing import Any, Mapping, Optional
 
 from bnspec.contract import Network
 
 
 class TensorflowNetwork(Network):
-    """The operations around ``layer``: its ``training`` under a tape, its variables gamma, beta and its state."""
+    """The operations around ``layer``: its ``training`` under a tape, its variables gamma, beta and its state.
 
-    def __init__(self, tf: Any, kind: str, layer: Any, rate: float, values: Mapping[str, Any]) -> None:
-        self.tf, self.convolutional, self.layer, self.rate = tf, kind == "convolutional", layer, rate
+    Without ``layer`` they are the plain network.
+    """
+
+    def __init__(self, tf: Any, kind: str, layer: Optional[Any], rate: float, values: Mapping[str, Any]) -> None:
+        self.tf, self.convolutional, self.layer, self.rate = tf, kind.startswith("convolutional"), layer, rate
         tf.config.experimental.enable_tensor_float_32_execution(False)  # GPUs round the factors of products otherwise
         self.trained = {n: tf.Variable(values[n]) for n in ("w1", "b1", "w2", "b2")}
-        self.trained.update(gamma=layer.gamma, beta=layer.beta)
+        if layer is not None:
+            self.trained.update(gamma=layer.gamma, beta=layer.beta)
 
     def loss(self, x: Any, labels: Any) -> Any:
         """The mean cross-entropy in training mode; moves the running statistics."""
@@ -26,7 +30,7 @@ class TensorflowNetwork(Network):
             h = tf.nn.bias_add(tf.nn.conv2d(x, v["w1"], strides=1, padding="VALID"), v["b1"])
         else:
             h = tf.matmul(x, v["w1"]) + v["b1"]
-        a = tf.nn.relu(self.layer.training(h))
+        a = tf.nn.relu(h if self.layer is None else self.layer.training(h))
         z = tf.matmul(tf.reduce_mean(a, [1, 2]) if self.convolutional else a, v["w2"]) + v["b2"]
         return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, z))
 
@@ -40,4 +44,4 @@ class TensorflowNetwork(Network):
 
     def values(self) -> Mapping[str, Any]:
         """The variables and the layer's state."""
-        return dict(self.trained, **self.layer.state()._asdict())
+        return dict(self.trained, **({} if self.layer is None else self.layer.state()._asdict()))

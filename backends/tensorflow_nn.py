@@ -11,6 +11,7 @@ import dataclasses
 from typing import Any, Mapping, Sequence
 
 from bnspec.backends.tensorflow_common import TensorflowAdapter
+from bnspec.backends.tensorflow_layer_norm import TapedLayerNorm, moments
 from bnspec.backends.tensorflow_moments import PROFILE, VariablesLayer
 from bnspec.backends.tensorflow_network import TensorflowNetwork
 from bnspec.case import PARAMETERS
@@ -36,8 +37,12 @@ class TensorflowNN(TensorflowAdapter):
         self, kind: str, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]
     ) -> TensorflowNetwork:
         """Operations around this layer."""
-        layer = self.layer(config, *(values[n] for n in PARAMETERS))
+        layer = None if kind.endswith("_plain") else self.layer(config, *(values[n] for n in PARAMETERS))
         return TensorflowNetwork(self.tf, kind, layer, learning_rate, values)
+
+    def layer_norm(self, config: LayerConfig, gamma: Any, beta: Any) -> TapedLayerNorm:
+        """The same two functions over the last axis."""
+        return moments(self.tf, config, gamma, beta)
 
     def scaler(self, config: LayerConfig) -> NNScaler:
         """Input normalization by merged ``tf.nn.moments``."""

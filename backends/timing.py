@@ -1,43 +1,50 @@
-"""Timing a case's last call, inside the worker, where no transport is in the way.
-
-What is timed is one call of the layer, from before it until ``adapter.synchronize`` of its results has returned: dispatch,
-execution and the wait for the device are in it; making tensors, reading results and freeing them are not. In this order:
+"""Timing a case's last call, inside the worker, where no transport is in the way. In this order:
 
 1. steps before the last are performed once, untimed: they bring the layer into the state that the call meets;
 2. one first call, kept apart (``first_ns``): a compiler works here, if this process has not met the form before;
-3. warm-up calls, not recorded;
-4. timed calls. They and the warm-up rotate over copies of the inputs with other values, so nothing can be folded into a
-   constant; each call's results live until the next call has ended, as in ``y = layer(x)`` in a loop;
-5. the last timed call, on the case's own inputs, which the layer has not seen before: a remembered answer is a wrong one.
-   The state before and after, the results, and what was written into are observed around it and returned for judgement.
+3. warm-up calls, not recorded, from which the size of a block follows;
+4. timed samples (``stopwatch``). They and the warm-up rotate over copies of the inputs with other values, so nothing can be
+   folded into a constant; the results of one of them, chosen by lot while they run, are kept: the witness;
+5. an observed call on the case's own inputs, which the layer has not seen before: a remembered answer is a wrong one. The
+   state before and after, the results, and what was written into are observed around it;
+6. where asked for, the probes, the memory of a call, and what the framework says it has run.
+
+The witness and the observed call are returned for judgement, both.
 
 Runs in workers: Python 3.8, standard library and NumPy only.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import statistics
 import time
-from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
 
-from bnspec.backends.execution import Live, _build, _describe
+from bnspec.backends.execution import _build, _describe
+from bnspec.backends.probes import Subject, probe
+from bnspec.backends.stopwatch import Call, Witness, block_size, clock_ns, samples_of
 from bnspec.buffers import unpack
 from bnspec.case import Case
-from bnspec.contract import Adapter
-from bnspec.errors import Declined
+from bnspec.contract import Adapter, LayerConfig
+from bnspec.errors import Declined, UsageError
 from bnspec.observation import Observation, StepResult
 
 #: What the rotating copies are multiplied by: exact in every binary format, and different statistics.
 FACTORS = (0.5, -1.0, -0.5)
-#: At most so many timed calls, at least so many, and the seconds to spend on them in between.
-DEFAULTS = {"rounds": 1000, "min_rounds": 5, "seconds": 0.25}
+#: At most so many samples, at least so many, and the seconds to spend on them in between; data in the caches or not; a call, or
+#: the replay of a recorded graph; whether to probe; what decides the witness; channels to return, or all (None).
+DEFAULTS: Dict[str, Any] = {
+    "rounds": 1000, "min_rounds": 5, "seconds": 0.25, "cache": "hot", "mode": "call", "probes": False, "seed": 0,
+    "channels": None,
+}  # fmt: skip
+CACHE, MODES = ("hot", "cold"), ("call", "graph")
 #: The share of the seconds that warm-up may take, and the calls it makes in any case: each copy once.
-WARMUP_SHARE, WARMUP_CALLS = 0.2, len(FACTORS)
+WARMUP_SHARE, WARMUP_CALLS = 0.1, len(FACTORS)
 
-Tensors = List[Any]
 Reply = Tuple[Dict[str, Any], List[bytes]]
 
 
@@ -45,146 +52,166 @@ def time_case(adapter: Adapter, header: Mapping[str, Any], buffers: List[bytes],
     """Time the last step of the case; never raises for what the backend does.
 
     Args:
-        options: "seconds" of timed calls, "rounds" (at most so many) and "min_rounds" (at least so many, whatever they
-            take); see ``DEFAULTS``.
-    Returns: {"timing": ..., "observation": ...} and the buffers of the observation, whose only step is the last timed
-        call. ``timing`` is empty when the case was declined or raised, else it holds first_ns, warmup (calls), samples_ns,
-        overhead_ns (what an empty call reads), threads and page_faults_per_call (None where unknown).
+        options: see ``DEFAULTS``.
+    Returns: {"timing": ..., "observation": ...} and the buffers of the observation. Its first step is the observed call; its
+        second, where there is one, the witness, with the outputs of a timed call on the first of the copies. ``timing`` is
+        empty when the case was declined or raised; else see ``Session.record``.
     """
     begun = time.perf_counter()
     case = Case.from_header(header, buffers)
-    timing, result = _time(adapter, case, header["arrays"], buffers, dict(DEFAULTS, **options))
-    observation = Observation(result.status, result.message, (result,), time.perf_counter() - begun)
+    chosen = dict(DEFAULTS, **options)
+    timing, results = _time(adapter, case, header["arrays"], buffers, chosen)
+    timing["shapes"] = [{n: list(a.shape) for n, a in r.outputs.items()} for r in results]
+    results = [_cut(r, chosen["channels"], case.config) for r in results]
+    observation = Observation(results[0].status, results[0].message, tuple(results), time.perf_counter() - begun)
     head, data = observation.header()
-    return {"timing": timing if result.status == "ok" else {}, "observation": head}, data
-
-
-class Stopwatch:
-    """Stands in for a layer and times one of its calls until its results are there; all else passes through."""
-
-    def __init__(self, subject: Any, call: str, synchronize: Callable[[Any], Any], affine: bool = True) -> None:
-        self._subject, self._function = subject, getattr(subject, call)
-        self._wait = self._waiting(call, synchronize, affine)
-        self.samples_ns: List[int] = []
-        setattr(self, call, self.timed)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._subject, name)
-
-    def timed(self, *inputs: Any) -> Any:
-        """The call's result; its wall time is appended to ``samples_ns``."""
-        function, wait, clock = self._function, self._wait, time.perf_counter_ns
-        begun = clock()
-        result = function(*inputs)
-        wait(result)
-        ended = clock()
-        self.samples_ns.append(ended - begun)
-        return result
-
-    def _waiting(self, call: str, synchronize: Callable[[Any], Any], affine: bool) -> Callable[[Any], Any]:
-        """What to wait for after the call, settled beforehand: the common case costs nothing more."""
-        if call == "fit":  # a fit returns nothing; what it has learnt is its result
-            return lambda _: synchronize(tuple(self._subject.statistics()))
-        if call.endswith("_gradients") and not affine:
-            return lambda result: synchronize(tuple(t for t in result if t is not None))
-        return synchronize
+    return {"timing": timing if results[0].status == "ok" else {}, "observation": head}, data
 
 
 def _time(
     adapter: Adapter, case: Case, specs: Mapping[str, Any], buffers: List[bytes], options: Mapping[str, Any]
-) -> Tuple[Dict[str, Any], StepResult]:
-    """The timing record, and the result of the last timed call or of what came in its way."""
-    live: Optional[Live] = None
+) -> Tuple[Dict[str, Any], List[StepResult]]:
+    """The timing record, and the observed call with the witness, or what came in its way."""
+    live: Any = None
     for i, step in enumerate(case.steps):
         if live is None or step.fresh:
             live, failure = _build(adapter, case, specs, buffers, i)
             if live is None:
-                return {}, failure
+                return {}, [failure]
         if i + 1 < len(case.steps):
             result = live.perform(step)
             if result.status != "ok":
-                return {}, result
+                return {}, [result]
     assert live is not None  # a case has at least one step
-    try:
-        return _measure(live, case, _copies(adapter, case, specs, buffers), options)
-    except Declined as reason:
-        return {}, StepResult("declined", reason.what)
-    except Exception as error:  # noqa: BLE001  # whatever the backend raises is its observation
-        return {}, StepResult("error", _describe(error))
-
-
-def _measure(
-    live: Live, case: Case, copies: List[Tensors], options: Mapping[str, Any]
-) -> Tuple[Dict[str, Any], StepResult]:
-    """First call, warm-up, timed calls, and the last one observed; without garbage collection."""
-    step, adapter = case.steps[-1], live.adapter
-    watch = Stopwatch(live.subject, step.call, adapter.synchronize, case.config.affine)
-    if step.call == "fit":
-        copies = [[tensors] for tensors in copies]  # its one argument is the list of chunks
-    budget_ns, clock = options["seconds"] * 1e9, time.perf_counter_ns
-    most = max(int(options["rounds"]), 1)
-    least = min(max(int(options["min_rounds"]), 1), most)
     collecting = gc.isenabled()
     gc.collect()
+    gc.freeze()  # what is there now, the framework above all, is not walked through again before the next timing
     gc.disable()
     try:
-        kept = watch.timed(*copies[0])
-        first_ns, warm = watch.samples_ns.pop(), watch.samples_ns
-        begun = clock()
-        while len(warm) < WARMUP_CALLS or (len(warm) < most and clock() - begun < WARMUP_SHARE * budget_ns):
-            kept = watch.timed(*copies[len(warm) % len(copies)])
-        samples: List[int] = []
-        watch.samples_ns = samples
-        faults, begun = page_faults(), clock()
-        while len(samples) < most - 1 and (len(samples) < least - 1 or clock() - begun < budget_ns):
-            kept = watch.timed(*copies[len(samples) % len(copies)])
-        faults_per_call = _per_call(faults, page_faults(), len(samples))
-        live.subject = watch  # the one call that perform makes is timed like the others
-        result = live.perform(step)
-        del kept
+        return Session(live, case, specs, buffers, options).record()
+    except Declined as reason:
+        return {}, [StepResult("declined", reason.what)]
+    except UsageError:  # of the request, not of the backend
+        raise
+    except Exception as error:  # whatever the backend raises is its observation
+        return {}, [StepResult("error", _describe(error))]
     finally:
         if collecting:
             gc.enable()
-    timing = {
-        "first_ns": first_ns,
-        "warmup": len(warm),
-        "samples_ns": list(samples),
-        "overhead_ns": overhead_ns(),
-        "threads": threads(adapter),
-        "page_faults_per_call": faults_per_call,
+
+
+class Session:
+    """One timing: the subject, its call, and the options."""
+
+    def __init__(
+        self, live: Any, case: Case, specs: Mapping[str, Any], buffers: List[bytes], options: Mapping[str, Any]
+    ) -> None:
+        self.live, self.step, self.options = live, case.steps[-1], options
+        for name, known in (("cache", CACHE), ("mode", MODES)):
+            if options[name] not in known:
+                raise UsageError(
+                    "%s cannot be %r." % (name, options[name]), "", "give one of " + ", ".join(known) + "."
+                )
+        self.adapter: Adapter = live.adapter
+        self.instruments = self.adapter.instruments()
+        self.subject = Subject(live, case, lambda factor: _scaled(specs, buffers, factor))
+        self.rotation = [self.subject.inputs(factor) for factor in FACTORS]
+
+    def record(self) -> Tuple[Dict[str, Any], List[StepResult]]:
+        """Everything in order: the timing record, and the results to judge.
+
+        The record: first_ns, compile_ns; warmup (calls), samples_ns, calls_per_sample, dispatch_ns (of each call, none in
+        blocks); timed_ns (warm-up and samples together); overhead_ns (what a sample of nothing reads); threads,
+        page_faults_per_call, peak_bytes (None where unknown); kernels; probes.
+        """
+        seconds = float(self.options["seconds"])
+        most = max(int(self.options["rounds"]), 1)
+        least = min(max(int(self.options["min_rounds"]), 1), most)
+        call, compiled = self.call(), self.instruments.compile_ns()
+        first_ns, _ = call.once()
+        compiled_after = self.instruments.compile_ns()
+        began = time.perf_counter_ns()
+        warm, _, warm_calls = samples_of(call, 1, WARMUP_SHARE * seconds, WARMUP_CALLS, max(most, WARMUP_CALLS))
+        nothing_ns = clock_ns()
+        calls = block_size(statistics.median(warm), nothing_ns, len(FACTORS)) if call.before is None else 1
+        witness = None if self.options["mode"] == "graph" else Witness(int(self.options["seed"]))
+        faults, started = page_faults(), time.perf_counter_ns()
+        samples, dispatched, made = samples_of(call, calls, seconds, least, most, witness)
+        ended, faults_after = time.perf_counter_ns(), page_faults()
+        median = statistics.median(samples)
+        compile_ns = max(first_ns - median, 0.0)
+        if compiled is not None and compiled_after is not None:
+            compile_ns = compiled_after - compiled
+        timing = {
+            "first_ns": first_ns,
+            "compile_ns": round(compile_ns),
+            "warmup": warm_calls,
+            "samples_ns": [round(ns) for ns in samples],
+            "calls_per_sample": calls,
+            "dispatch_ns": statistics.median(dispatched) if dispatched else None,
+            "timed_ns": ended - began,
+            "overhead_ns": nothing_ns,
+            "threads": threads(self.adapter),
+            "page_faults_per_call": _per_call(faults, faults_after, made) if started else None,
+        }
+        call.result = None
+        results = [self.live.perform(self.step)]
+        if witness is not None and witness.result is not None and results[0].status == "ok":
+            results.append(StepResult("ok", "", self.subject.arrays(witness.result)))
+        looked = time.perf_counter_ns()
+        timing.update(self.closer_look(call, median) if results[0].status == "ok" else {})
+        timing["probes_ns"] = time.perf_counter_ns() - looked
+        return timing, results
+
+    def call(self) -> Call:
+        """The call to time: of the subject itself, or of a graph recorded from it."""
+        function, wait = self.subject.function, self.subject.wait
+        events = self.instruments.events()
+        if self.options["mode"] == "graph":
+            graph = self.instruments.graph(function, self.rotation[0])
+            return Call(lambda *_: graph.replay(), wait, self.rotation, events, graph.load)
+        flush = (lambda _: self.instruments.flush()) if self.options["cache"] == "cold" else None
+        return Call(function, wait, self.rotation, events, flush)
+
+    def closer_look(self, call: Call, median_ns: float) -> Dict[str, Any]:
+        """What costs time of its own, where asked for: memory of a call, kernels, probes."""
+        if not self.options["probes"]:
+            return {"peak_bytes": None, "kernels": {}, "probes": {}}
+        call.result = None
+        inputs = self.rotation[0]
+
+        def once() -> Any:
+            result = self.subject.function(*inputs)
+            self.subject.wait(result)
+            return result
+
+        looked: Dict[str, Any] = {
+            "peak_bytes": self.instruments.peak_bytes(once),
+            "kernels": self.instruments.kernels(once),
+        }
+        probed = {} if self.options["mode"] == "graph" else probe(self.subject, self.rotation, FACTORS, median_ns)
+        return dict(looked, probes=probed)
+
+
+def _scaled(specs: Mapping[str, Any], buffers: List[bytes], factor: float) -> Dict[str, np.ndarray]:
+    """The case's arrays in memory of their own, with the same layout; floating-point values are multiplied by the factor."""
+    arrays = unpack(specs, buffers)
+    for array in arrays.values():
+        if array.dtype.kind in "fV" and factor != 1.0:  # bfloat16 is of kind V
+            np.multiply(array, array.dtype.type(factor), out=array)
+    return arrays
+
+
+def _cut(result: StepResult, channels: Optional[List[int]], config: LayerConfig) -> StepResult:
+    """The result with these channels alone of what is shaped like x."""
+    if channels is None:
+        return result
+    axis, most = config.channel_axis, max(channels)
+    outputs = {
+        n: np.take(a, channels, axis) if a.ndim == config.rank and a.ndim > 1 and a.shape[axis] > most else a
+        for n, a in result.outputs.items()
     }
-    return timing, result
-
-
-def _copies(adapter: Adapter, case: Case, specs: Mapping[str, Any], buffers: List[bytes]) -> List[Tensors]:
-    """The last step's inputs, once per factor: in memory of their own, with the same layout and other values."""
-    copies = []
-    for factor in FACTORS:
-        arrays = unpack(specs, buffers)
-        for name in dict.fromkeys(case.steps[-1].inputs):
-            np.multiply(arrays[name], arrays[name].dtype.type(factor), out=arrays[name])
-        copies.append([adapter.tensor(arrays[name]) for name in case.steps[-1].inputs])
-    return copies
-
-
-def overhead_ns(calls: int = 200) -> float:
-    """What the clock and the way to the call take: the median of an empty call, timed as the others are."""
-    watch = Stopwatch(_Empty(), "training", _Empty.synchronize)
-    for _ in range(calls):
-        watch.timed(None, None)
-    return float(statistics.median(watch.samples_ns))
-
-
-class _Empty:
-    """A layer and an adapter that do nothing."""
-
-    @staticmethod
-    def training(*_: Any) -> None:
-        """No work at all."""
-
-    @staticmethod
-    def synchronize(result: Any) -> None:
-        """Nothing to wait for."""
+    return dataclasses.replace(result, outputs=outputs)
 
 
 def page_faults() -> Optional[int]:

@@ -9,6 +9,7 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 import numpy as np
 
 from bnspec.backends.by_mode import GRADIENTS, LayerByMode
+from bnspec.backends.torch_instruments import TorchInstruments
 from bnspec.buffers import dtype_of
 from bnspec.contract import Adapter, DeviceAbsent, Gradients, SecondOrder, Tangent
 
@@ -31,6 +32,7 @@ class TorchAdapter(Adapter):
             raise DeviceAbsent("%s: %s" % (device, reason))
         self.torch, self.device, self.place = torch, device, torch.device(device)
         self.threads_at_first = int(torch.get_num_threads())
+        self._instruments = TorchInstruments(torch, self.place)
         if self.place.type == "mps":  # Metal has no double precision
             self.profile = dataclasses.replace(
                 self.profile, dtypes=tuple(d for d in self.profile.dtypes if d != "float64")
@@ -52,6 +54,10 @@ class TorchAdapter(Adapter):
     def threads(self) -> Optional[int]:
         """Threads that one operation may use."""
         return int(self.torch.get_num_threads())
+
+    def instruments(self) -> TorchInstruments:
+        """PyTorch's."""
+        return self._instruments
 
     def use_threads(self, count: int) -> None:
         """Set the threads within one operation, for the process; 0: as many as at first."""

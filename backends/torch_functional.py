@@ -9,6 +9,7 @@ import dataclasses
 from typing import Any, List, Mapping, Optional
 
 from bnspec.backends.torch_common import NO_EPSILON, TorchAdapter, TorchLayer
+from bnspec.backends.torch_layer_norm import TorchLayerNorm, functional
 from bnspec.backends.torch_network import TorchNetwork, module_of
 from bnspec.case import PARAMETERS
 from bnspec.contract import Declined, LayerConfig, Profile, State
@@ -41,8 +42,14 @@ class TorchFunctional(TorchAdapter):
 
     def network(self, kind: str, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]) -> TorchNetwork:
         """Modules around one that calls the function."""
+        if kind.endswith("_plain"):
+            return TorchNetwork(self.torch, kind, None, learning_rate, values)
         layer = self.layer(config, *(values[n] for n in PARAMETERS))
         return TorchNetwork(self.torch, kind, module_of(self.torch, layer), learning_rate, values)
+
+    def layer_norm(self, config: LayerConfig, gamma: Any, beta: Any) -> TorchLayerNorm:
+        """The function torch.nn.functional.layer_norm."""
+        return functional(self.torch, config, gamma, beta)
 
 
 class FunctionalLayer(TorchLayer):

@@ -5,18 +5,21 @@ Source: https://docs.pytorch.org/tutorials/beginner/basics/optimization_tutorial
 
 from __future__ import annotations
 
-from typing import Any, Mapping
+from typing import Any, Mapping, Optional
 
 from bnspec.backends.torch_common import TorchLayer
 from bnspec.contract import Network, State
 
 
 class TorchNetwork(Network):
-    """The modules around ``norm``, a module with weight, bias, running_mean and running_var; images become channels-first."""
+    """The modules around ``norm``, a module with weight, bias, running_mean and running_var; images become channels-first.
 
-    def __init__(self, torch: Any, kind: str, norm: Any, rate: float, values: Mapping[str, Any]) -> None:
+    Without ``norm`` they are the plain network.
+    """
+
+    def __init__(self, torch: Any, kind: str, norm: Optional[Any], rate: float, values: Mapping[str, Any]) -> None:
         nn, w1, w2 = torch.nn, values["w1"], values["w2"]
-        self.torch, self.convolutional = torch, kind == "convolutional"
+        self.torch, self.convolutional = torch, kind.startswith("convolutional")
         torch.backends.cudnn.allow_tf32 = False  # cuDNN rounds the factors of convolutions to 11 bits otherwise
         pooling = [nn.AdaptiveAvgPool2d(1), nn.Flatten()] if self.convolutional else []
         options = {"device": w1.device, "dtype": w1.dtype}
@@ -24,11 +27,14 @@ class TorchNetwork(Network):
             first = nn.Conv2d(w1.shape[2], w1.shape[3], 3, **options)
         else:
             first = nn.Linear(*w1.shape, **options)
-        self.model = nn.Sequential(first, norm, nn.ReLU(), *pooling, nn.Linear(*w2.shape, **options))
+        self.model = nn.Sequential(
+            first, *([] if norm is None else [norm]), nn.ReLU(), *pooling, nn.Linear(*w2.shape, **options)
+        )
         last = "%d." % (len(self.model) - 1)
         #: The entries of the state dict by the contract's names.
-        self.keys = {"w1": "0.weight", "b1": "0.bias", "gamma": "1.weight", "beta": "1.bias"}
-        self.keys.update({n: "1." + n for n in State._fields}, w2=last + "weight", b2=last + "bias")
+        self.keys = {"w1": "0.weight", "b1": "0.bias", "w2": last + "weight", "b2": last + "bias"}
+        if norm is not None:
+            self.keys.update({n: "1." + n for n in State._fields}, gamma="1.weight", beta="1.bias")
         turned = dict(values, w1=w1.permute(3, 2, 0, 1) if self.convolutional else w1.T, w2=w2.T)
         self.model.load_state_dict({key: turned[name] for name, key in self.keys.items()})
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=rate)

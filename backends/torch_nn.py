@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Mapping, Optional
 
 from bnspec.backends.torch_common import TorchAdapter
+from bnspec.backends.torch_layer_norm import TorchLayerNorm, module
 from bnspec.backends.torch_modules import PROFILE, LivingModule, module_over, new_module
 from bnspec.backends.torch_network import TorchNetwork
 from bnspec.case import PARAMETERS
@@ -33,8 +34,14 @@ class TorchNN(TorchAdapter):
 
     def network(self, kind: str, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]) -> TorchNetwork:
         """Modules around this adapter's module."""
+        if kind.endswith("_plain"):
+            return TorchNetwork(self.torch, kind, None, learning_rate, values)
         layer = self.layer(config, *(values[n] for n in PARAMETERS))
         return TorchNetwork(self.torch, kind, layer.module, learning_rate, values)
+
+    def layer_norm(self, config: LayerConfig, gamma: Any, beta: Any) -> TorchLayerNorm:
+        """torch.nn.LayerNorm."""
+        return module(self.torch, config, gamma, beta)
 
 
 class ModuleLayer(LivingModule):

@@ -2,7 +2,8 @@
 
     python -m bnspec.backends.worker FD MODULE:CLASS DEVICE
 
-Requests are {"do": "run" | "time" | "devices" | "stop", ...}; the first frame is the worker's own hello.
+Requests are {"do": "run" | "time" | "roofs" | "devices" | "stop", ...}; the first frame is the worker's own hello. Where the
+environment holds ``BNSPEC_PROCESSORS`` ("0,3"), the process and its threads keep to these processors.
 
 Runs in workers: Python 3.8, standard library, NumPy and the framework.
 """
@@ -91,6 +92,10 @@ def answer(adapter: Any, header: Dict[str, Any], buffers: List[bytes]) -> Tuple[
         from bnspec.backends.timing import time_case
 
         return time_case(adapter, header["case"], buffers, header["options"])
+    if header["do"] == "roofs":
+        from bnspec.backends.roofs import roofs
+
+        return roofs(adapter, header["options"]), []
     if header["do"] == "devices":
         return {"devices": dict(type(adapter).devices())}, []
     raise UsageError("the worker does not know %r." % header["do"])
@@ -113,8 +118,16 @@ def serve(channel: Channel, spec: str, device: str) -> None:
         channel.send(reply, data)
 
 
+def keep_to_processors() -> None:
+    """Bind this process to the processors of ``BNSPEC_PROCESSORS``, before a framework counts them."""
+    listed = os.environ.get("BNSPEC_PROCESSORS", "")
+    if listed and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {int(number) for number in listed.split(",")})
+
+
 def main() -> int:
     """Entry point; arguments: socket descriptor, adapter, device."""
+    keep_to_processors()
     descriptor, spec, device = sys.argv[1:4]
     channel = Channel(socket.socket(fileno=int(descriptor)))
     try:
@@ -125,4 +138,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    ended = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(ended)  # at once: taking a framework down takes up to a second, and nobody waits for what it would do

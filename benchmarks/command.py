@@ -1,74 +1,122 @@
-"""``bnspec bench``: time backends; every row carries the verdict of its own outputs."""
+"""``bnspec bench``, ``bnspec calibrate``, ``bnspec cheats``: timings whose own outputs were verified, and what they are worth."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
-from bnspec.cli import FAILED, Command, seed_number
+from bnspec.cli import CONFORMS, DEVIATES, FAILED, Command, seed_number
+
+#: For each profile: seconds for a workload in a process, rounds (least, most), minutes after which no round begins.
+PACES: dict[str, tuple[float, int, int, float | None]] = {
+    "short": (0.2, 4, 8, 2.5),
+    "standard": (0.5, 4, 12, 30.0),
+    "full": (0.5, 4, 8, None),
+}
 
 
-def _seconds(text: str) -> float:
-    number = float(text)
-    if not 0.0 < number <= 3600.0:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 3600")
+def _between(low: float, high: float, kind: Callable[[str], float] = float) -> Callable[[str], float]:
+    """A number within limits, for argparse."""
+
+    def number(text: str) -> float:
+        try:
+            value = kind(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{text} is not between {low:g} and {high:g}")
+        return value
+
     return number
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
+    many = {"action": "append", "default": [], "metavar": "GLOB"}
+    add("--backend", help="backends, or package.module:Class (default: all)", **many)  # type: ignore[arg-type]
+    add("--device", help="devices: cpu, cuda:0, '*' (default: cpu)", **many)  # type: ignore[arg-type]
+    add("--profile", choices=sorted(PACES), default="short", help="which workloads (default: short, under 3 minutes)")
+    add("--quick", action="store_const", const="short", dest="profile", help="the same as --profile short")
+    add("--pass", dest="passes", action="append", default=[], metavar="P", help="passes to time (default: all)")
+    add("--model", help="the layers of these models instead, e.g. resnet50", **many)  # type: ignore[arg-type]
+    one = {"action": "append", "default": []}
+    threads = _between(1, 4096, int)
+    add("--threads", type=threads, metavar="N", help="processors to bind to; repeatable", **one)  # type: ignore[arg-type]
+    add("--allocation", metavar="A", help="default, fresh or preallocated; repeatable", **one)  # type: ignore[arg-type]
+    add("--cache", metavar="C", help="hot or cold; repeatable", **one)  # type: ignore[arg-type]
+    add("--mode", metavar="M", help="call or graph (CUDA graphs); repeatable", **one)  # type: ignore[arg-type]
+    add("--baseline", default="", metavar="NAME", help="whom the others are compared with (default: the first)")
+    seconds = _between(1e-4, 3600.0)
+    add("--seconds", type=seconds, metavar="S", help="for the samples of a workload in a process")
+    add("--rounds", type=_between(1, 1000, int), metavar="N", help="exactly so many processes of each contender")
+    add("--minutes", type=_between(0.01, 1e5), metavar="M", help="after which no round begins")
     add(
-        "--backend",
-        action="append",
-        default=[],
-        metavar="GLOB",
-        help="backends, or package.module:Class (default: all)",
+        "--resolution",
+        type=_between(1e-4, 10.0),
+        default=0.03,
+        metavar="R",
+        help="relative half-width of the intervals at which rounds end (default: 0.03)",
     )
-    add("--device", action="append", default=[], metavar="GLOB", help="devices: cpu, cuda:0, '*' (default: cpu)")
     add(
-        "--pass",
-        dest="passes",
-        action="append",
-        default=[],
-        metavar="P",
-        help="training, training_gradients or inference (default: all)",
+        "--margin",
+        type=_between(1e-4, 10.0),
+        default=0.05,
+        metavar="M",
+        help="relative difference up to which two are the SAME (default: 0.05)",
     )
-    add("--quick", action="store_true", help="three shapes only, and briefly")
-    add(
-        "--seconds",
-        type=_seconds,
-        metavar="S",
-        help="to spend on the timed calls of each cell (default: 1; quick: 0.15)",
-    )
-    add("--seed", type=seed_number, default=1, help="of the data (default: 1)")
+    add("--seed", type=seed_number, default=1, help="of the data and of every order (default: 1)")
     add("--out", type=Path, metavar="DIR", help="run directory to write (default: runs/<id>)")
-    add("--json", action="store_true", help="print one JSON document instead of the table")
+    add("--json", action="store_true", help="print one JSON document instead of the tables")
 
 
 def _run(arguments: argparse.Namespace) -> int:
     # imported here, so that --help does not wait for them
     import json
 
+    from bnspec.benchmarks import claims
+    from bnspec.benchmarks.calibrate import calibrated
+    from bnspec.benchmarks.conditions import combinations
+    from bnspec.benchmarks.models import select_models
     from bnspec.benchmarks.run import Request, bench
+    from bnspec.benchmarks.workloads import MOST
+    from bnspec.reports.cells import cells
     from bnspec.reports.document import run_document
     from bnspec.reports.table import print_summary, terminal
 
+    seconds, least, most, minutes = PACES[arguments.profile]
+    rounds = int(arguments.rounds) if arguments.rounds else 0
     request = Request(
-        arguments.backend,
-        arguments.device,
-        arguments.passes,
-        "quick" if arguments.quick else "standard",
-        arguments.seconds or (0.15 if arguments.quick else 1.0),
-        arguments.seed,
-        arguments.out,
+        backends=arguments.backend,
+        devices=arguments.device,
+        passes=arguments.passes,
+        models=arguments.model,
+        profile=arguments.profile,
+        conditions=combinations(
+            [int(n) for n in arguments.threads], arguments.allocation, arguments.cache, arguments.mode
+        ),
+        baseline=arguments.baseline,
+        seconds=arguments.seconds or seconds,
+        least=rounds or least,
+        most=rounds or most,
+        minutes=arguments.minutes or (None if rounds else minutes),
+        resolution=arguments.resolution,
+        margin=arguments.margin,
+        seed=arguments.seed,
+        out=arguments.out,
     )
     run, status = bench(request, arguments.command_line, quiet=arguments.json)
+    timed = cells(run.timings)
+    models = select_models(arguments.model) if arguments.model else ()
+    told = claims.costs(timed), claims.model_times(timed, models, MOST[arguments.profile])
     if arguments.json:
-        print(json.dumps(run_document([run]), indent=1, allow_nan=False))
+        print(json.dumps({**run_document([run]), **claims.to_json(*told)}, indent=1, allow_nan=False))
     else:
         console = terminal()
         print_summary(run, console)
+        for line in [*claims.lines(*told), *calibrated(run.manifest.options["calibration"])]:
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
         console.print(f"\n{run.path}", highlight=False, markup=False, soft_wrap=True)
     if status == FAILED:
         reasons = sorted({t.message for t in run.timings if t.message})
@@ -80,9 +128,93 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 BENCH = Command(
-    help="Time backends on the same inputs, one after the other, each in a process of its own. The outputs of the last "
-    "timed call are judged by the specification: exit status 0 when all conform, 1 when some deviate.",
-    example="bnspec bench --quick --backend 'torch.*' --pass training",
+    help="Time backends on the same inputs. Processes are what is replicated: rounds open every contender once, in random order, "
+    "until the intervals are narrow enough or the time is over. Every row carries the verdict of the outputs that were timed: "
+    "exit status 0 when all conform, 1 when some deviate or a probe shows that the work was not done.",
+    example="bnspec bench --backend 'torch.*' --pass training\nbnspec bench --backend torch.nn --threads 1 --threads 2 --cache cold",
     configure=_configure,
     run=_run,
+)
+
+
+def _configure_calibrate(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "--backend",
+        action="append",
+        default=[],
+        metavar="GLOB",
+        help="backends to compare with themselves (default: numpy)",
+    )
+    add(
+        "--comparisons",
+        type=_between(2, 1e5, int),
+        default=200,
+        metavar="N",
+        help="of a backend with itself, at least (default: 200)",
+    )
+    add("--pairs", type=_between(2, 100, int), default=5, metavar="N", help="processes of each side (default: 5)")
+    add("--seconds", type=_between(1e-4, 3600.0), default=0.05, metavar="S", help="for the samples of a workload")
+    add("--seed", type=seed_number, default=1, help="of the data and of every order (default: 1)")
+    add("--out", type=Path, metavar="DIR", help="run directory to write, raw samples included (default: runs/<id>)")
+    add("--json", action="store_true", help="print one JSON document instead of the table")
+
+
+def _run_calibrate(arguments: argparse.Namespace) -> int:
+    import json
+
+    from bnspec.benchmarks.calibrate import Plan, calibrate, print_calibration
+
+    plan = Plan(
+        arguments.backend or ["numpy"],
+        int(arguments.comparisons),
+        int(arguments.pairs),
+        arguments.seconds,
+        arguments.seed,
+        arguments.out,
+    )
+    calibration, path = calibrate(plan, arguments.command_line, quiet=arguments.json)
+    if arguments.json:
+        print(json.dumps({**calibration.to_json(), "run": str(path)}, indent=1, allow_nan=False))
+    else:
+        print_calibration(calibration, path)
+    return CONFORMS
+
+
+CALIBRATE = Command(
+    help="What this machine can tell apart: backends are compared with themselves, so that every difference found is a false alarm, "
+    "and with copies of themselves that are slowed by calculation. The figures are kept in runs/calibration.json, and every later "
+    "bench prints them beside its verdicts.",
+    example="bnspec calibrate\nbnspec calibrate --backend torch.nn --pairs 8",
+    configure=_configure_calibrate,
+    run=_run_calibrate,
+)
+
+
+def _configure_cheats(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--backend", action="append", default=[], metavar="GLOB", help="honest backends to probe, too (default: numpy)")
+    add("--seconds", type=_between(1e-4, 3600.0), default=0.05, metavar="S", help="for the samples of a workload")
+    add("--json", action="store_true", help="print one JSON document instead of the table")
+
+
+def _run_cheats(arguments: argparse.Namespace) -> int:
+    import json
+
+    from bnspec.benchmarks.proving import print_trials, prove
+
+    trials = prove(arguments.backend or ["numpy"], arguments.seconds)
+    if arguments.json:
+        print(json.dumps({"trials": [t.to_json() for t in trials]}, indent=1, allow_nan=False))
+    else:
+        print_trials(trials)
+    return CONFORMS if all(t.right for t in trials) else DEVIATES
+
+
+CHEATS = Command(
+    help="The planted cheats, which are fast because they do not do the work, and what the probes say to each; and honest backends, "
+    "to which no probe may object. Exit status 1: a cheat gets through, or an honest backend is rejected.",
+    example="bnspec cheats\nbnspec cheats --backend 'torch.*'",
+    configure=_configure_cheats,
+    run=_run_cheats,
 )

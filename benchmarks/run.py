@@ -1,25 +1,39 @@
 """A benchmark run from a command's arguments to its run directory.
 
-Targets run one after the other, each in a worker of its own that is stopped before the next one starts: two that are
-timed side by side would time each other. While a worker times, this process waits; it judges while the worker waits.
+The process is what is replicated. A round opens every contender once, one after the other, in an order drawn by lot, each in a
+process of its own that is stopped before the next one starts: two that are timed side by side would time each other. In it
+every workload is timed once, in an order drawn by lot, too. What is compared is pairs: two contenders in one round have met the
+same hour of the machine. Rounds go on until the intervals are as narrow as was asked for, or the time is over.
+
+While a worker times, this process waits; it judges while the worker waits.
 """
 
 from __future__ import annotations
 
 import collections
 import os
+import random
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TextIO
 
 from bnspec.backends.launcher import Worker
-from bnspec.backends.targets import Target, targets_of
-from bnspec.benchmarks.measure import Prepared, cell, measure, target_record
-from bnspec.benchmarks.workloads import Workload, workloads
+from bnspec.backends.targets import targets_of
+from bnspec.benchmarks.calibrate import kept
+from bnspec.benchmarks.conditions import Conditions
+from bnspec.benchmarks.contenders import Contender, baseline_of, contenders_of
+from bnspec.benchmarks.deciding import compared, precise
+from bnspec.benchmarks.measure import cell, measure, target_record
+from bnspec.benchmarks.preparing import Larder
+from bnspec.benchmarks.progress import Progress
+from bnspec.benchmarks.roof import COPY, measured_roofs, sizes_of
+from bnspec.benchmarks.statistics.stopping import Precision
+from bnspec.benchmarks.workload import Workload
+from bnspec.benchmarks.workloads import workloads
 from bnspec.cli import CONFORMS, DEVIATES, FAILED
+from bnspec.reports.cells import cells
 from bnspec.reports.manifest import finished_now, new_manifest
 from bnspec.reports.records import RunFinished, TargetFinished, Timing
 from bnspec.reports.store import Run, RunWriter, read_run
@@ -29,13 +43,30 @@ BROKEN = ("error", "crashed", "timeout")
 
 @dataclass(frozen=True)
 class Request:
-    """What ``bnspec bench`` was asked for; ``profile`` names one of ``PROFILES``, ``seconds`` are for each cell."""
+    """What ``bnspec bench`` was asked for.
+
+    Attributes:
+        backends, devices, passes, models: globs; profile: one of ``PROFILES``.
+        conditions: each is timed; baseline: the contender that the others are compared with, the first one if empty.
+        seconds: for the samples of a workload in a process.
+        least, most: rounds; minutes: after which no further round begins; None: no limit.
+        resolution: relative half-width of the intervals at which rounds end.
+        margin: relative difference up to which two contenders are the same.
+    """
 
     backends: Sequence[str] = ()
     devices: Sequence[str] = ()
     passes: Sequence[str] = ()
-    profile: str = "quick"
+    models: Sequence[str] = ()
+    profile: str = "short"
+    conditions: Sequence[Conditions] = (Conditions(),)
+    baseline: str = ""
     seconds: float = 0.15
+    least: int = 3
+    most: int = 10
+    minutes: float | None = None
+    resolution: float = 0.03
+    margin: float = 0.05
     seed: int = 1
     out: Path | None = None
 
@@ -45,30 +76,39 @@ def bench(request: Request, command: str, quiet: bool = False) -> tuple[Run, int
 
     Raises UsageError: a backend, device, pass or folder that is wrong. Interrupted, it leaves a readable run directory.
     """
-    listed = workloads(request.profile, request.passes)
-    targets = targets_of(request.backends, request.devices)
+    listed = workloads(request.profile, request.passes, request.models)
+    contenders = contenders_of(targets_of(request.backends, request.devices), request.conditions)
+    baseline = baseline_of(contenders, request.baseline)
     options = {
-        "targets": [t.name for t in targets],
+        "contenders": [c.name for c in contenders],
+        "baseline": baseline.name,
         "workloads": [w.id for w in listed],
         "seconds": request.seconds,
+        "rounds": [request.least, request.most],
+        "resolution": request.resolution,
+        "margin": request.margin,
+        "models": list(request.models),
+        "calibration": kept(),
         "load_average": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
     }
     manifest = new_manifest("bench", command, request.seed, request.profile, options)
-    started = time.perf_counter()
+    progress = Progress(None if quiet else sys.stderr, len(contenders) * len(listed))
     with RunWriter.create(request.out, manifest) as writer:
-        session = Session(request, writer, Progress(None if quiet else sys.stderr, len(targets) * len(listed)))
-        timings = [t for target in targets for t in session.target(target, listed)]
-        status = exit_status(timings)
-        seconds = {"wall": time.perf_counter() - started, **session.seconds}
-        writer.write(RunFinished(finished_now(), status, seconds))
-    session.progress.end()
+        session = Session(request, writer, progress, contenders, listed)
+        session.rounds(baseline)
+        for comparison in compared(cells(session.timings), baseline.name, request.margin):
+            writer.write(comparison)
+        session.finish()
+        status = exit_status(session.timings)
+        writer.write(RunFinished(finished_now(), status, session.account()))
+    progress.end()
     return read_run(writer.path), status
 
 
 def exit_status(timings: Sequence[Timing]) -> int:
-    """0: what was timed conforms; 1: outputs deviate, or a call that is offered failed; 3: nothing could be timed."""
+    """0: what was timed conforms; 1: outputs deviate, a probe objects, or a call that is offered failed; 3: nothing was timed."""
     verdicts = {t.verdict for t in timings}
-    if "deviates" in verdicts:
+    if verdicts.intersection(("deviates", "rejected")):
         return DEVIATES
     if not any(t.samples_ns for t in timings):
         return FAILED
@@ -77,63 +117,110 @@ def exit_status(timings: Sequence[Timing]) -> int:
 
 @dataclass
 class Session:
-    """What lives through a run: the prepared workloads, which all targets share, and the account of the time."""
+    """What lives through a run: the prepared workloads, which all contenders share, and the account of the time."""
 
     request: Request
     writer: RunWriter
     progress: Progress
-    seconds: collections.Counter[str] = field(default_factory=collections.Counter)
-    _prepared: dict[Workload, Prepared] = field(default_factory=dict)
+    contenders: Sequence[Contender]
+    workloads: Sequence[Workload]
+    timings: list[Timing] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=lambda: collections.defaultdict(float))
+    spent: dict[str, dict[str, float]] = field(default_factory=dict)
+    started: float = field(default_factory=time.perf_counter)
 
-    def target(self, target: Target, listed: Sequence[Workload]) -> list[Timing]:
-        """Open the target, time every workload, write everything."""
-        self.progress(target.name, "opening")
+    def __post_init__(self) -> None:
+        self.larder = Larder(self.request.seed)
+        self.random = random.Random(self.request.seed)
+        self.left = {c: list(self.workloads) for c in self.contenders}  # what each goes on with
+        self.longest_round = 0.0
+
+    def rounds(self, baseline: Contender) -> None:
+        """Round after round, until the intervals are narrow enough or the time is over."""
+        least, most = self.request.least, self.request.most
+        rule = Precision(self.request.resolution, max(least, 4), max(most, 4))  # the spread needs four rounds
+        for number in range(most):
+            begun = time.perf_counter()
+            order = [c for c in self.contenders if self.left[c]]
+            self.random.shuffle(order)
+            self.roofs(number, order)
+            for contender in order:
+                if number and self.late(self.longest_round / max(len(order), 1)):
+                    return
+                self.process(contender, number)
+            self.longest_round = max(self.longest_round, time.perf_counter() - begun)
+            if self.late(self.longest_round):
+                return
+            timed = cells(t for t in self.timings if t.backend != COPY)
+            if number + 1 >= least and precise(timed, baseline.name, rule):
+                return
+
+    def late(self, more_seconds: float) -> bool:
+        """Whether so many more seconds lead beyond the time that was given."""
+        limit = self.request.minutes
+        return limit is not None and time.perf_counter() - self.started + more_seconds > 60.0 * limit
+
+    def roofs(self, number: int, order: Sequence[Contender]) -> None:
+        """Measure the memory of every device, on the contender that is the first to have it."""
+        sizes = sizes_of(self.workloads)
+        firsts = {c.target.device: c for c in reversed(order)}
+        for device, contender in firsts.items():
+            self.progress(f"memory of {device}", f"round {number + 1}")
+            for record in measured_roofs(device, contender, number, sizes, self.seconds):
+                if isinstance(record, Timing):
+                    self.timings.append(record)
+                self.writer.write(record)
+
+    def process(self, contender: Contender, number: int) -> None:
+        """A fresh process of a contender: every workload it has left, once."""
+        self.progress(contender.name, f"process {number + 1}, opening")
         opened = time.perf_counter()
-        with Worker(target.entry, target.device) as worker:
+        with contender.open() as worker:
             started = time.perf_counter()
-            self.writer.write(target_record(worker))
-            timings = []
-            for workload in listed:
-                self.progress(target.name, workload.id, cells=1)
-                timings.append(self.cell(worker, workload))
-                self.writer.write(timings[-1])
-        spent = {"open": started - opened, "cells": time.perf_counter() - started}
-        self.seconds.update(spent)
-        counts = collections.Counter(t.verdict for t in timings)
-        self.writer.write(TargetFinished(target.entry.name, target.device, dict(counts), spent))
-        self.progress(target.name, "done")
-        return timings
+            self.seconds["open"] += started - opened
+            if number == 0:
+                self.writer.write(target_record(worker))
+            order = list(self.left[contender])
+            self.random.shuffle(order)
+            for workload in order:
+                self.progress(contender.name, workload.id, cells=1)
+                timing = self.cell(worker, contender, workload, number)
+                self.timings.append(timing)
+                self.writer.write(timing)
+                if not timing.samples_ns:
+                    self.left[contender].remove(workload)
+        spent = self.spent.setdefault(contender.target.name, {"open": 0.0, "cells": 0.0})
+        spent["open"] += started - opened
+        spent["cells"] += time.perf_counter() - started
+        self.progress(contender.name, f"process {number + 1}, done")
 
-    def cell(self, worker: Worker, workload: Workload) -> Timing:
-        """One workload on one worker."""
-        hello = worker.hello
-        if hello.status != "ready":
-            reason = f"{hello.status}: {hello.reason}"
-            return cell(worker.entry.name, worker.device, workload, "unavailable", reason)
-        if workload not in self._prepared:
-            self._prepared[workload] = Prepared(workload, self.request.seed)
-        return measure(worker, self._prepared[workload], self.request.seconds)[0]
+    def cell(self, worker: Worker, contender: Contender, workload: Workload, number: int) -> Timing:
+        """One workload in one process."""
+        if worker.hello.status != "ready":
+            reason = f"{worker.hello.status}: {worker.hello.reason}"
+            return cell(worker, workload, "unavailable", reason, contender.conditions.named, number)
+        prepared = self.larder.prepared(workload)
+        options = {**contender.options, "seconds": self.request.seconds, "probes": number == 0}
+        record, told = measure(worker, prepared, options, contender.conditions.named, number)
+        self.seconds["timed"] += told.get("timed_ns", 0) * 1e-9
+        self.seconds["first_calls"] += told.get("first_ns", 0) * 1e-9
+        self.seconds["probes"] += told.get("probes_ns", 0) * 1e-9
+        self.seconds["judge"] += told.get("judge_ns", 0) * 1e-9
+        return record
 
+    def finish(self) -> None:
+        """Each target's share, complete."""
+        for contender in {c.target.name: c for c in self.contenders}.values():
+            target = contender.target
+            own = [
+                c
+                for c in cells(self.timings)
+                if (c.first.backend, c.first.device) == (target.entry.name, target.device)
+            ]
+            counts = dict(collections.Counter(c.verdict for c in own))
+            spent = self.spent.get(target.name, {})
+            self.writer.write(TargetFinished(target.entry.name, target.device, counts, spent))
 
-class Progress:
-    """One line that is rewritten on a terminal; elsewhere a line when a target starts and ends."""
-
-    def __init__(self, stream: TextIO | None, cells: int) -> None:
-        self._stream, self._cells, self._begun = stream, cells, 0
-        self._live = stream is not None and stream.isatty()
-
-    def __call__(self, target: str, doing: str, cells: int = 0) -> None:
-        """Say what a target is doing; ``cells`` more have begun."""
-        self._begun += cells
-        if self._stream is None:
-            return
-        if self._live:
-            self._stream.write(f"\r\x1b[K{f'{self._begun}/{self._cells}  {target}  {doing}':.118}")
-        elif not cells:
-            self._stream.write(f"{target}: {doing}\n")
-        self._stream.flush()
-
-    def end(self) -> None:
-        """Clear the line."""
-        if self._live and self._stream is not None:
-            self._stream.write("\r\x1b[K")
+    def account(self) -> dict[str, float]:
+        """Where the time went, in seconds."""
+        return {"wall": time.perf_counter() - self.started, **self.seconds}

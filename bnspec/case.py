@@ -55,7 +55,9 @@ CALLS: Dict[str, Tuple[str, ...]] = {
 }
 #: Calls that return nothing: the layer goes on as another, or in another way.
 BETWEEN = tuple(call for call, takes in CALLS.items() if not takes)
-SUBJECTS = ("batch_norm", "input_norm", "network")
+SUBJECTS = ("batch_norm", "input_norm", "layer_norm", "network")
+#: Kinds of network, and the same without their normalization.
+NETWORKS = ("dense", "convolutional", "dense_plain", "convolutional_plain")
 PARAMETERS = ("gamma", "beta", "running_mean", "running_var")
 #: What a step that builds a layer may give it otherwise than the case does: names of arrays, and numbers.
 SETTINGS = ("epsilon", "decay", "rank", "channel_axis")
@@ -108,10 +110,11 @@ class Case:
     """One layer and a sequence of calls.
 
     Attributes:
-        subject: "batch_norm", "input_norm", or "network": the layer inside a small network, see ``contract.Network``.
+        subject: "batch_norm", "input_norm", "layer_norm" (over the last axis, without state), or "network": the layer inside a
+            small network, see ``contract.Network``.
         config: what the layer is built from besides arrays.
-        arrays: by name; gamma, beta, running_mean, running_var (for batch_norm; gamma and beta only when affine) of shape
-            (C,), and the inputs that the steps name.
+        arrays: by name; gamma, beta, running_mean, running_var (for batch_norm; gamma and beta only when affine, and for
+            layer_norm gamma and beta alone) of shape (C,), and the inputs that the steps name.
         steps: the calls.
         origin: where the case comes from, for people: input type, seed, name in the catalogue.
     """
@@ -289,9 +292,9 @@ def _problem(case: Case) -> str:
         return "decay is %r and must lie in [0, 1]" % config.decay
     if not case.steps:
         return "it has no steps"
-    if case.subject == "batch_norm":
+    if case.subject in ("batch_norm", "layer_norm"):
         wanted = PARAMETERS if config.affine else PARAMETERS[2:]
-        for name in wanted:
+        for name in PARAMETERS[:2] if case.subject == "layer_norm" else wanted:
             if name not in case.arrays:
                 return "%s is missing" % name
             if case.arrays[name].shape != (config.channels,):
@@ -300,19 +303,30 @@ def _problem(case: Case) -> str:
         problem = _step_problem(case, i, step)
         if problem:
             return problem
+    if case.subject == "layer_norm" and config.channel_axis != config.rank - 1:
+        return "layer_norm has its features on axis %d, and must have them on the last" % config.channel_axis
+    if case.subject == "layer_norm" and any(s.call not in ("training", "training_gradients") for s in case.steps):
+        return "layer_norm is called by training and training_gradients, and by nothing else"
     if case.subject == "network":
         return _network_problem(case)
     return ""
 
 
+def network_values(kind: str) -> Tuple[str, ...]:
+    """The names of a network's values."""
+    return ("w1", "b1", *(() if kind.endswith("_plain") else PARAMETERS), "w2", "b2")
+
+
 def _network_problem(case: Case) -> str:
     """What is wrong with a network, or nothing."""
-    if case.steps[0].option("network") not in ("dense", "convolutional"):
-        return "the network is %r and must be dense or convolutional" % case.steps[0].option("network")
-    missing = [n for n in ("w1", "b1", *PARAMETERS, "w2", "b2") if n not in case.arrays]
+    kind = case.steps[0].option("network")
+    if kind not in NETWORKS:
+        return "the network is %r and must be one of %s" % (kind, ", ".join(NETWORKS))
+    values = network_values(kind)
+    missing = [n for n in values if n not in case.arrays]
     if missing:
         return "%s missing" % ", ".join(missing)
-    if any(case.arrays[n].shape != (case.config.channels,) for n in ("b1", *PARAMETERS)):
+    if any(case.arrays[n].shape != (case.config.channels,) for n in values[1:-2]):
         return "b1, gamma, beta and the statistics must have shape (%d,)" % case.config.channels
     if any(s.call != "learn" for s in case.steps):
         return "a network learns, and does nothing else"

@@ -27,7 +27,10 @@ SUMMARIES = {
     "stability": "how errors grow with |mean| / std and with the count",
     "mutants": "the planted defects and who catches them",
     "bench": "time backends; every row carries the verdict of its own outputs",
+    "calibrate": "what this machine can tell apart: false alarms, and the least effect that is found",
+    "cheats": "backends that do not do the work they are timed for, and the probes that tell",
     "report": "the page of a run",
+    "export": "a run's timings for pytest-benchmark, asv, Bencher, spreadsheets",
 }
 
 

@@ -42,6 +42,7 @@ from typing import Any, Dict, Mapping, NamedTuple, Optional, Sequence, Tuple
 import numpy as np
 
 from bnspec.errors import Declined, DeviceAbsent
+from bnspec.instruments import Instruments
 from bnspec.profiles import Profile
 
 
@@ -217,17 +218,29 @@ class Network(abc.ABC):
     """Linear or convolution -> BN -> ReLU -> Linear, trained by plain gradient descent as one writes it in the framework.
 
     The convolution is 3 by 3 without padding, and the mean over positions follows ReLU. The loss is the mean softmax
-    cross-entropy. Values by name: w1 (features, C) or (3, 3, 1, C), b1, gamma, beta, running_mean, running_var (C,),
-    w2 (C, classes), b2 (classes,).
+    cross-entropy. Values by name: w1 (features, C) or (3, 3, k, C), b1, gamma, beta, running_mean, running_var (C,),
+    w2 (C, classes), b2 (classes,). Kinds that end in "_plain" are the same network without BN, and without its four values.
     """
 
     @abc.abstractmethod
     def learn(self, x: Any, labels: Any) -> Any:
-        """One training step; returns the loss before it, shape (). x: (n, features) or (n, height, width, 1); labels: (n,)."""
+        """One training step; returns the loss before it, shape (). x: (n, features) or (n, height, width, k); labels: (n,)."""
 
     @abc.abstractmethod
     def values(self) -> Mapping[str, Any]:
         """All values by name, in the shapes above."""
+
+
+class LayerNorm(abc.ABC):
+    """Layer normalization over the last axis of x, with gamma and beta of that extent; no state."""
+
+    @abc.abstractmethod
+    def training(self, x: Any) -> Any:
+        """y, without recording gradients."""
+
+    @abc.abstractmethod
+    def training_gradients(self, x: Any, dy: Any) -> Gradients:
+        """Forward and backward."""
 
 
 class Adapter(abc.ABC):
@@ -289,8 +302,19 @@ class Adapter(abc.ABC):
         raise Declined("this backend offers no layer with parameters of its own")
 
     def network(self, kind: str, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]) -> Network:
-        """A network of kind "dense" or "convolutional" that starts from these tensors; ``config`` is that of its layer."""
+        """A network of kind "dense" or "convolutional", or "dense_plain" or "convolutional_plain": the same without BN.
+
+        It starts from these tensors; ``config`` is that of its layer. Raises Declined for what is not offered.
+        """
         raise Declined("this backend offers no networks")
+
+    def layer_norm(self, config: LayerConfig, gamma: Any, beta: Any) -> LayerNorm:
+        """The framework's own layer normalization over the last axis, to compare with; gamma and beta of shape (C,)."""
+        raise Declined("this backend offers no layer normalization")
+
+    def instruments(self) -> Instruments:
+        """What can be measured on the device besides the time of the host's clock."""
+        return Instruments()
 
     def use_threads(self, count: int) -> None:
         """Let calls from now on use so many threads; 0 stands for as many as when the adapter was opened.
@@ -305,8 +329,10 @@ __all__ = [
     "Declined",
     "DeviceAbsent",
     "Gradients",
+    "Instruments",
     "Layer",
     "LayerConfig",
+    "LayerNorm",
     "Network",
     "Profile",
     "Scaler",

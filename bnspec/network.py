@@ -1,5 +1,7 @@
 """One step of gradient descent through Linear -> BN -> ReLU -> Linear, exactly, with a bound on what float32 makes of it.
 
+Or through the same network without BN: then 2 and 5 are left out, and h is y.
+
 A convolution is the same linear map on patches: x then has several rows for each sample, and what ReLU gives is averaged over
 them. The loss is the mean cross-entropy of a softmax. With E_t the bound of a value t, gamma_n as in ``bounds``, and in every
 product the magnitudes |t| + E_t of both factors, so that second-order terms are kept:
@@ -204,14 +206,17 @@ def step(values: Mapping[str, Array], x: Array, labels: Array, descent: Descent)
         values' = values - rate * gradient of the mean cross-entropy;   running' = decay * running + (1 - decay) * batch
 
     Args:
-        values: w1 (k, C), b1, gamma, beta, running_mean, running_var (C,), w2 (C, classes), b2 (classes,), float64.
+        values: w1 (k, C), b1, gamma, beta, running_mean, running_var (C,), w2 (C, classes), b2 (classes,), float64; without
+            gamma, beta and the statistics it is the network without BN.
         x: (samples * rows, k), float64; labels: (samples,), integers.
     """
     units, rows = descent.units, descent.rows
     h = linear(exact(x), values["w1"], values["b1"], units)
-    gamma, beta = values["gamma"][None], values["beta"][None]
-    forward = normalised(h, gamma, beta, descent)
-    a = Tracked(np.maximum(forward.y.value, 0.0), forward.y.error)
+    forward = None
+    if "gamma" in values:
+        forward = normalised(h, values["gamma"][None], values["beta"][None], descent)
+    y = h if forward is None else forward.y
+    a = Tracked(np.maximum(y.value, 0.0), y.error)
     pooled = _pooled(a, rows, units)
     loss, dz = cross_entropy(linear(pooled, values["w2"], values["b2"], units), labels, units)
     da = product(dz, exact(values["w2"].T), units)
@@ -219,20 +224,22 @@ def step(values: Mapping[str, Array], x: Array, labels: Array, descent: Descent)
         np.repeat(da.value, rows, axis=0) / rows,
         np.repeat(da.error + bounds.gamma(2.0, units.arithmetic) * da.reach, rows, axis=0) / rows,
     )
-    y = forward.y
     open_sign, positive = np.abs(y.value) <= y.error, y.value > 0.0
     dy = Tracked(spread.value * positive, np.where(open_sign, spread.reach, spread.error * positive))
-    dh, dgamma, dbeta = layer_gradients(forward, gamma, dy, descent)
+    dh, inside = dy, {}
+    if forward is not None:
+        dh, *parameters = layer_gradients(forward, values["gamma"][None], dy, descent)
+        inside = dict(zip(("gamma", "beta"), parameters, strict=True))
     gradients = {
         "w1": product(Tracked(x.T, np.zeros_like(x.T)), dh, units),
         "b1": total(dh, units),
-        "gamma": dgamma,
-        "beta": dbeta,
+        **inside,
         "w2": product(Tracked(pooled.value.T, pooled.error.T), dz, units),
         "b2": total(dz, units),
     }
     after = {n: _descended(values[n], g, descent) for n, g in gradients.items()}
-    after.update(_running(values, forward, descent))
+    if forward is not None:
+        after.update(_running(values, forward, descent))
     after["loss"] = loss
     return {n: Tracked(t.value, t.error * room(units)) for n, t in after.items()}
 

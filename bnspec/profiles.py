@@ -152,14 +152,9 @@ class Profile:
 
     def declines(self, x_dtype: str, parameter_dtype: str, rank: int, channel_axis: int, affine: bool) -> str:
         """Why a case of this form is outside what the backend offers; empty when it is inside."""
-        if x_dtype not in self.dtypes:
-            return "x of dtype %s is not offered" % x_dtype
-        if x_dtype in HALVES:
-            wanted = "input" if parameter_dtype == x_dtype else parameter_dtype
-            if wanted not in self.half_parameters:
-                return "%s parameters with %s x are not offered" % (parameter_dtype, x_dtype)
-        elif parameter_dtype != x_dtype:
-            return "%s parameters with %s x are not offered" % (parameter_dtype, x_dtype)
+        reason = self.declines_dtypes(x_dtype, parameter_dtype)
+        if reason:
+            return reason
         if rank not in self.ranks:
             return "x of rank %d is not offered" % rank
         if not self.offers_axis(rank, channel_axis):
@@ -167,6 +162,17 @@ class Profile:
         if not affine and not self.affine_optional:
             return "a layer without gamma and beta is not offered"
         return ""
+
+    def declines_dtypes(self, x_dtype: str, parameter_dtype: str) -> str:
+        """Why these dtypes are outside what the backend offers; empty when they are inside."""
+        if x_dtype not in self.dtypes:
+            return "x of dtype %s is not offered" % x_dtype
+        if x_dtype in HALVES:
+            wanted = "input" if parameter_dtype == x_dtype else parameter_dtype
+            offered = wanted in self.half_parameters
+        else:
+            offered = parameter_dtype == x_dtype
+        return "" if offered else "%s parameters with %s x are not offered" % (parameter_dtype, x_dtype)
 
     def offers_axis(self, rank: int, channel_axis: int) -> bool:
         """Whether ``channel_axes`` admits this axis of x of this rank."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import statistics
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bnspec.reports.encoding import to_json
@@ -25,13 +25,19 @@ class Cell:
     Attributes:
         workload, contender: what was timed, and who under which conditions.
         timings: of every process, in their order; at least one.
-        roof: the least time, in nanoseconds, that the memory of this run allows; None where no roof was measured.
+        roofs_ns: by process, the least time, in nanoseconds, that the memory allowed in its round; empty where no roof was
+            measured.
     """
 
     workload: str
     contender: str
     timings: tuple[Timing, ...]
-    roof_ns: float | None = None
+    roofs_ns: Mapping[int, float] = dataclasses.field(default_factory=dict)
+
+    @property
+    def roof_ns(self) -> float | None:
+        """The median of the roofs."""
+        return statistics.median(self.roofs_ns.values()) if self.roofs_ns else None
 
     @property
     def first(self) -> Timing:
@@ -77,10 +83,10 @@ class Cell:
 
     @property
     def fraction(self) -> float | None:
-        """Of the roof: the least time that the memory allows over the time taken. Above 1 only by what a roof is off."""
-        if self.roof_ns is None or not self.median_ns:
-            return None
-        return self.roof_ns / self.median_ns
+        """Of the roof: the least time over the time taken, process by process, and the median of these."""
+        medians = self.medians_ns
+        shares = [roof / medians[process] for process, roof in self.roofs_ns.items() if medians.get(process)]
+        return statistics.median(shares) if shares else None
 
     @property
     def impossible(self) -> bool:
@@ -148,11 +154,16 @@ def cells(timings: Iterable[Timing], ceiling: Ceiling | None = None) -> list[Cel
     grouped: dict[tuple[str, str], list[Timing]] = {}
     for t in timings:
         grouped.setdefault((workload_id(t), contender(t)), []).append(t)
-    least: Callable[[Timing], float | None] = ceiling.least_ns if ceiling else lambda _: None
     return [
-        Cell(workload, name, tuple(sorted(found, key=lambda t: t.process)), least(found[0]))
+        Cell(workload, name, tuple(sorted(found, key=lambda t: t.process)), _roofs(found, ceiling))
         for (workload, name), found in grouped.items()
     ]
+
+
+def _roofs(timings: Iterable[Timing], ceiling: Ceiling | None) -> dict[int, float]:
+    """The least time of each process, where it is known."""
+    least = {t.process: ceiling.least_ns(t) for t in timings} if ceiling else {}
+    return {process: ns for process, ns in least.items() if ns is not None}
 
 
 def by_workload(listed: Iterable[Cell]) -> dict[str, list[Cell]]:

@@ -2,9 +2,10 @@
 
     least time = copy(min(read, written)) + read(what is read beyond that)
 
-The bandwidths come from buffers as large as the workload's own (cached data has another roof than data in memory), are those
-of the better of one thread and of all, and of the fastest process: a roof that is too low accuses, one that is too high does
-not. Between two sizes the logarithm of the bandwidth is interpolated over that of the size.
+The bandwidths come from buffers as large as the workload's own (cached data has another roof than data in memory; where a copy
+begins to bypass the caches there is a step), measured in the same round as the process (a shared machine has better and worse
+hours), and are those of the better of one thread and of all. Between two sizes the logarithm of the bandwidth is interpolated
+over that of the size.
 
 Known limitations: what a pass keeps in a cache between reading twice is not seen; writes are counted once, whether or not the
 processor reads a line before it is overwritten (write-allocate).
@@ -59,21 +60,26 @@ class Ceiling:
     def __init__(self, roofs: Sequence[Roof]) -> None:
         self.roofs = tuple(roofs)
 
-    def curve(self, device: str, action: str, threads: int | None = None) -> Curve | None:
-        """The best of an action ("copy" or "read") by at most so many threads (None: by any); None where not measured."""
+    def curve(self, device: str, action: str, threads: int | None = None, process: int | None = None) -> Curve | None:
+        """The best of an action ("copy" or "read") by at most so many threads (None: by any); None where not measured.
+
+        ``process``: the round that counts; where it has none, and for None, the best of all rounds.
+        """
         fitting = [
             r
             for r in self.roofs
             if r.device == device and r.action == action and (threads is None or r.threads <= max(threads, 1))
         ]
-        return best(fitting) if fitting else None
+        own = [r for r in fitting if r.process == process]
+        return best(own or fitting) if fitting else None
 
     def least_ns(self, timing: Timing) -> float | None:
         """The least time, in nanoseconds, of what was timed; None where its traffic or its device's roof is not known."""
         if timing.moved_bytes is None or not any(timing.moved_bytes):
             return None
         threads = timing.conditions.get("threads")
-        copy, read = (self.curve(timing.device, a, int(threads) if threads else None) for a in ("copy", "read"))
+        most = int(threads) if threads else None
+        copy, read = (self.curve(timing.device, a, most, timing.process) for a in ("copy", "read"))
         if copy is None or read is None:
             return None
         reads, writes = timing.moved_bytes

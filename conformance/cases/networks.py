@@ -20,13 +20,11 @@ import numpy as np
 
 from bnspec.case import PARAMETERS, Case, Step
 from bnspec.contract import LayerConfig
-from bnspec.network import Descent, Tracked, patches, step
+from bnspec.network import Tracked
+from bnspec.network_case import Values, exact_step, usable
 from bnspec.observation import StepResult
-from bnspec.oracle import effective_epsilon
-from bnspec.precision import units_of
 from bnspec.profiles import Profile
 
-Values = Mapping[str, np.ndarray]
 VALUES = ("w1", "b1", *PARAMETERS, "w2", "b2")
 STEPS, RATE = 50, 0.25
 #: Samples of a step by kind of network. Few where each has 36 positions: with the values of a channel the bounds grow, and what
@@ -79,30 +77,6 @@ def network_case(kind: str, seed: int, steps: int = STEPS) -> Case:
         for k in range(steps)
     ]
     return Case("network", config, arrays, tuple(plan), {"network": kind, "seed": seed})
-
-
-def usable(case: Case, values: Values) -> bool:
-    """Whether a step can be taken from these values: all finite and of the case's shapes."""
-    return all(values[n].shape == case.arrays[n].shape and np.isfinite(values[n].astype("f8")).all() for n in VALUES)
-
-
-def exact_step(case: Case, i: int, profile: Profile, values: Values) -> dict[str, Tracked]:
-    """Step i of a network's case from usable values, exactly: the values after it and the loss before it, with bounds."""
-    config, first = case.config, case.steps[case.built_at(i)]
-    x, labels = (case.arrays[n] for n in case.steps[i].inputs)
-    rows = x if first.option("network") == "dense" else patches(x)
-    wide = {n: values[n].astype(np.float64) for n in VALUES}
-    wide["w1"] = wide["w1"].reshape(rows.shape[1], config.channels)
-    descent = Descent(
-        dataclasses.replace(config, rank=2, channel_axis=1, epsilon=effective_epsilon(config.epsilon, profile)),
-        units_of(profile, config.dtype, config.parameter_dtype, "lenient"),
-        float(np.float32(first.option("learning_rate"))),
-        profile.running_correction,
-        len(rows) // len(labels),
-    )
-    with np.errstate(all="ignore"):
-        found = step(wide, rows.astype(np.float64), labels, descent)
-    return {n: Tracked(*(v.reshape(case.arrays[n].shape) for v in t)) if n in VALUES else t for n, t in found.items()}
 
 
 @dataclasses.dataclass(frozen=True)

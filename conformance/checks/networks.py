@@ -11,12 +11,13 @@ import numpy as np
 from bnspec.arithmetic import quad
 from bnspec.case import Case
 from bnspec.comparison import ratios_of
-from bnspec.conformance.cases.networks import VALUES, Drift, Values, drift, exact_step, usable
+from bnspec.conformance.cases.networks import VALUES, Drift, drift
 from bnspec.conformance.checks.check import Check, everywhere
 from bnspec.conformance.checks.examination import Examination, Judgement, Mask, law
 from bnspec.expected import TIERS, Expected
 from bnspec.memory import remembered
 from bnspec.network import Tracked
+from bnspec.network_case import Values, exact_step, usable
 from bnspec.observation import Observation
 from bnspec.profiles import Profile
 

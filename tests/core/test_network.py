@@ -10,9 +10,10 @@ import pytest
 from small_network import DEFECTS, ORDERS, OnePass, SmallNetwork
 
 from bnspec.case import Case
-from bnspec.conformance.cases.networks import KINDS, VALUES, drift, exact_step, network_case
+from bnspec.conformance.cases.networks import KINDS, VALUES, drift, network_case
 from bnspec.conformance.checks.examination import Judgement
 from bnspec.conformance.judge import checks_for, judge
+from bnspec.network_case import exact_step
 from bnspec.observation import Observation, StepResult
 from bnspec.oracle import Oracle
 from bnspec.profiles import Profile

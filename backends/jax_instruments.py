@@ -1,0 +1,58 @@
+"""What JAX tells of a device: the time that tracing, lowering and compiling took, and the device's memory.
+
+Source: jax.monitoring's events under /jax/core/compile, which every compilation reports.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+from bnspec.instruments import Call, Instruments
+
+#: Every duration that JAX reports of a compilation is named so.
+COMPILING = "/jax/core/compile"
+#: The largest cache of a GPU on the market in 2025; JAX does not tell that of the device.
+LARGEST_CACHE_BYTES = 256 * 2**20
+
+
+class JaxInstruments(Instruments):
+    """Of JAX on one device. One for each process: what JAX reports is added up from when it is made."""
+
+    def __init__(self, jax: Any, place: Any) -> None:
+        self.jax, self.place, self.compiling_seconds = jax, place, 0.0
+        self.host = place.platform == "cpu"
+        jax.monitoring.register_event_duration_secs_listener(self.heard)
+
+    def heard(self, event: str, seconds: float, **_: Any) -> None:
+        """Add up what compiling took."""
+        if event.startswith(COMPILING):
+            self.compiling_seconds += seconds
+
+    def compile_ns(self) -> Optional[int]:
+        """Tracing, lowering and compiling so far."""
+        return round(self.compiling_seconds * 1e9)
+
+    def cache_bytes(self) -> int:
+        """Of a CPU as the system tells; of another device the largest there is."""
+        return super().cache_bytes() if self.host else LARGEST_CACHE_BYTES
+
+    def flush(self) -> None:
+        """Write as much of the device's memory as a cache may hold."""
+        if self.host:
+            super().flush()
+        else:
+            zeros = self.jax.numpy.zeros(self.cache_bytes() // 4, "float32", device=self.place)
+            self.jax.block_until_ready(zeros)
+
+    def peak_bytes(self, call: Call) -> Optional[int]:
+        """Of a CPU as the kernel counts; None of other devices: their peak, since the process began, cannot be put back."""
+        return super().peak_bytes(call) if self.host else None
+
+    def mover(self, action: str, size_bytes: int) -> Optional[Call]:
+        """A copy within the device's memory, or a sum of it."""
+        if self.host:
+            return None
+        numpy, wait = self.jax.numpy, self.jax.block_until_ready
+        source = numpy.ones(max(size_bytes // 4, 1), "float32", device=self.place)
+        move = self.jax.jit(numpy.copy if action == "copy" else numpy.sum)
+        return lambda: wait(move(source))

@@ -1,0 +1,214 @@
+"""Probes: is what was timed the work that was asked for? Each is a claim, and an objection where it does not hold.
+
+Outputs that are right do not prove it: a layer can give right answers to the call that is looked at and none to the timed
+ones, remember what it has seen, or return before it has computed. Each probe looks for one such habit from outside, by what a
+layer does and how long it takes; those that need the exact answer (is every output of a timed call right?) stand with the
+judge, in ``bnspec.benchmarks``.
+
+Where a probe compares times, its threshold is what the claim itself says: it objects when less than half of the work is in
+the samples, and the least favourable of ``REPETITIONS`` tries counts, so that noise alone accuses nobody.
+
+Runs in workers: Python 3.8, standard library and NumPy only.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from typing import Any, Callable, Dict, List, Mapping, Sequence
+
+import numpy as np
+
+from bnspec.backends.execution import RESULTS
+from bnspec.case import Case
+from bnspec.errors import UsageError
+
+#: Tries of a probe that compares times.
+REPETITIONS = 5
+#: Nanoseconds that a call which returned too early is given to end: several times what it seemed to take, and at least 20 ms.
+PATIENCE, LEAST_PATIENCE_NS, MOST_PATIENCE_NS = 4, 20_000_000, 100_000_000
+#: More work than this many times what was timed, found elsewhere, is more than half of the whole.
+HIDDEN = 1.0
+#: A call on new inputs that takes longer than so many calls on known ones: the known ones do less than half of the work.
+REMEMBERED = 2.0
+#: Of these calls all state moves, or none.
+MOVING = ("training", "training_gradients")
+
+Tensors = List[Any]
+Named = Dict[str, Any]
+
+
+class Subject:
+    """What is timed, as the loop and the probes see it: a function of tensors, and what its results are called.
+
+    Args:
+        live: the built layer (or scaler, or network); case: what it was built from, whose last step is timed.
+        scaled: the case's arrays multiplied by a factor, in memory of their own.
+    """
+
+    def __init__(self, live: Any, case: Case, scaled: Callable[[float], Dict[str, np.ndarray]]) -> None:
+        self.live, self.case, self.step, self.adapter = live, case, case.steps[-1], live.adapter
+        self.function: Callable[..., Any] = getattr(live.subject, self.step.call)
+        self.wait, self._scaled = self.waiting(), scaled
+
+    def inputs(self, factor: float) -> Tensors:
+        """The step's inputs, multiplied; a fit's one argument is the list of its chunks."""
+        arrays = self._scaled(factor)
+        tensors = [self.adapter.tensor(arrays[name]) for name in self.step.inputs]
+        self.adapter.synchronize(tuple(tensors))
+        return [tensors] if self.step.call == "fit" else tensors
+
+    def waiting(self) -> Callable[[Any], Any]:
+        """What returns when a result is there; settled beforehand, so that the common case costs nothing more."""
+        synchronize = self.adapter.synchronize
+        if self.step.call == "fit":  # a fit returns nothing; what it has learnt is its result
+            return lambda _: synchronize(tuple(self.live.subject.statistics()))
+        if self.step.call.endswith("_gradients") and not self.case.config.affine:
+            return lambda result: synchronize(tuple(t for t in result if t is not None))
+        return synchronize
+
+    def named(self, result: Any) -> Named:
+        """The tensors of a result by name, without those that are None."""
+        if self.step.call == "fit":
+            mean, var = self.live.subject.statistics()
+            return {"mean": mean, "var": var}
+        if self.step.call == "learn":
+            return {"loss": result}
+        kind = next((k for ending, k in RESULTS.items() if self.step.call.endswith(ending)), None)
+        if kind is None:
+            return {"x" if self.step.call == "inverse" else "y": result}
+        if not isinstance(result, kind):
+            raise UsageError("%s returned %s, not contract.%s" % (self.step.call, type(result).__name__, kind.__name__))
+        return {n: t for n, t in result._asdict().items() if t is not None}
+
+    def arrays(self, result: Any) -> Dict[str, np.ndarray]:
+        """Copies of the result's values by name."""
+        return {n: np.array(self.adapter.array(t), order="C", copy=True) for n, t in self.named(result).items()}
+
+    def bits(self, tensors: Sequence[Any]) -> List[bytes]:
+        """The values of tensors as bytes."""
+        flat = [t for item in tensors for t in (item if isinstance(item, (list, tuple)) else [item])]
+        return [np.asarray(self.adapter.array(t)).tobytes() for t in flat]
+
+    def timed(self, inputs: Tensors) -> "tuple[int, Any]":
+        """One call: (nanoseconds until its results were there, its result)."""
+        begun = time.perf_counter_ns()
+        result = self.function(*inputs)
+        self.wait(result)
+        return time.perf_counter_ns() - begun, result
+
+    def state(self) -> Mapping[str, np.ndarray]:
+        """The running statistics; of what has none, nothing."""
+        return {} if self.case.subject != "batch_norm" else self.live.state()
+
+
+def probe(subject: Subject, rotation: Sequence[Tensors], factors: Sequence[float], median_ns: float) -> Dict[str, str]:
+    """Every probe that can be made of the subject, with its objection or nothing.
+
+    Args:
+        rotation: the inputs that the timed calls took in turn, made of the case's by ``factors``.
+        median_ns: of the timed calls.
+    """
+    found = {
+        "waits_for_its_results": _waits(subject, rotation[0], median_ns),
+        "computes_every_call": _computes(subject, rotation[0], median_ns),
+        "results_keep_their_values": _keeps(subject, rotation),
+        "inputs_stay_as_they_are": _leaves(subject, rotation, factors),
+    }
+    if subject.step.call != "fit":  # its results are the state
+        found["depends_on_its_inputs"] = _depends(subject, rotation)
+    if subject.case.subject == "batch_norm":
+        found["moves_the_state_of_its_mode"] = _moves(subject, rotation)
+    return found
+
+
+def _waits(subject: Subject, inputs: Tensors, median_ns: float) -> str:
+    """No work is left when the wait has returned: reading a result costs what reading a tensor costs, and gives what it gives later."""
+    settle = min(max(PATIENCE * median_ns, LEAST_PATIENCE_NS), MOST_PATIENCE_NS) * 1e-9
+    read_ns, control_ns, settled = [], [], True
+    for i in range(REPETITIONS):
+        _, result = subject.timed(inputs)
+        begun = time.perf_counter_ns()
+        arrays = [subject.adapter.array(t) for t in subject.named(result).values()]
+        read_ns.append(time.perf_counter_ns() - begun)
+        if i == 0:  # on the first alone: settling takes time
+            bits = [a.tobytes() for a in arrays]
+            time.sleep(settle)
+            settled = bits == subject.bits(list(subject.named(result).values()))
+        made = [subject.adapter.tensor(np.array(a)) for a in arrays]
+        subject.adapter.synchronize(tuple(made))
+        begun = time.perf_counter_ns()
+        for tensor in made:
+            subject.adapter.array(tensor)
+        control_ns.append(time.perf_counter_ns() - begun)
+    if not settled:
+        return "results changed %.3g ms after the wait for them had returned" % (settle * 1e3)
+    hidden = min(read_ns) - max(control_ns)
+    if hidden > HIDDEN * median_ns:
+        return "reading the results took %.3g ms more than reading tensors does, and the timed call %.3g ms" % (
+            hidden * 1e-6, median_ns * 1e-6,
+        )  # fmt: skip
+    return ""
+
+
+def _computes(subject: Subject, seen: Tensors, median_ns: float) -> str:
+    """A call on inputs that were never seen takes no longer than one on inputs that were."""
+    new_ns, seen_ns = [], []
+    for i in range(REPETITIONS):
+        new = subject.inputs(1.0 + 2.0**-6 * (i + 1))  # other values, of the same magnitude
+        subject.bits(new)  # read once: in the caches, as what was seen is
+        new_ns.append(subject.timed(new)[0])
+        subject.bits(seen)
+        seen_ns.append(subject.timed(seen)[0])
+    if min(new_ns) > REMEMBERED * max(statistics.median(seen_ns), median_ns):
+        return "new inputs take at least %.3g times as long as those seen before" % (
+            min(new_ns) / statistics.median(seen_ns)
+        )
+    return ""
+
+
+def _keeps(subject: Subject, rotation: Sequence[Tensors]) -> str:
+    """A result stays as it is while the layer is called again."""
+    if subject.step.call == "fit":
+        return ""
+    _, result = subject.timed(rotation[0])
+    tensors = list(subject.named(result).values())
+    before = subject.bits(tensors)
+    subject.timed(rotation[1])
+    return "" if subject.bits(tensors) == before else "a later call has changed the results of an earlier one"
+
+
+def _leaves(subject: Subject, rotation: Sequence[Tensors], factors: Sequence[float]) -> str:
+    """The timed calls have written into none of their inputs."""
+    changed = [f for f, inputs in zip(factors, rotation) if subject.bits(inputs) != subject.bits(subject.inputs(f))]
+    return "the timed calls have written into their inputs" if changed else ""
+
+
+def _depends(subject: Subject, rotation: Sequence[Tensors]) -> str:
+    """Two inputs, of which the second is the first times -2, do not have the same results to the bit."""
+    results = [subject.bits(list(subject.named(subject.timed(inputs)[1]).values())) for inputs in rotation[:2]]
+    inputs = [subject.bits(inputs) for inputs in rotation[:2]]
+    if results[0] == results[1] and inputs[0] != inputs[1] and not _flat(subject, rotation[0]):
+        return "inputs of opposite sign have the same results to the bit"
+    return ""
+
+
+def _flat(subject: Subject, inputs: Tensors) -> bool:
+    """Whether no channel of x has a variance of at least epsilon: then the result may be beta, whatever the value."""
+    x = np.asarray(subject.adapter.array(inputs[0])).astype(np.float64)
+    config = subject.case.config
+    return x.ndim != config.rank or not bool((x.var(config.reduce_axes) >= config.epsilon).any())
+
+
+def _moves(subject: Subject, rotation: Sequence[Tensors]) -> str:
+    """Each call moves the running statistics, in training; none does otherwise."""
+    if not subject.case.config.channels or not 0.0 < subject.case.config.decay < 1.0:
+        return ""
+    moved = []
+    for inputs in rotation:
+        before = {n: a.tobytes() for n, a in subject.state().items()}
+        subject.timed(inputs)
+        moved.append(any(a.tobytes() != before[n] for n, a in subject.state().items()))
+    if subject.step.call in MOVING:
+        return "" if all(moved) else "a call in training has left the running statistics as they were"
+    return "a call that is no training has moved the running statistics" if any(moved) else ""

@@ -1,0 +1,61 @@
+"""What TensorFlow tells of a device: the memory of a GPU. Events and graphs it does not hand out; its clock is the host's.
+
+Source: tf.config.experimental.get_memory_info and reset_memory_stats.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+from bnspec.instruments import Call, Instruments
+
+#: The largest cache of a GPU on the market in 2025; TensorFlow does not tell that of the device.
+LARGEST_CACHE_BYTES = 256 * 2**20
+
+
+class TensorflowInstruments(Instruments):
+    """Of TensorFlow on one device.
+
+    Args:
+        place: TensorFlow's name of it, e.g. "/GPU:0"; wait: returns when the device has done all that was asked of it.
+    """
+
+    def __init__(self, tf: Any, place: str, wait: Any) -> None:
+        self.tf, self.place, self.wait, self.host = tf, place, wait, place == "/CPU:0"
+
+    def cache_bytes(self) -> int:
+        """Of a CPU as the system tells; of another device the largest there is."""
+        return super().cache_bytes() if self.host else LARGEST_CACHE_BYTES
+
+    def flush(self) -> None:
+        """Write as much of the device's memory as a cache may hold."""
+        if self.host:
+            super().flush()
+            return
+        with self.tf.device(self.place):
+            self.wait(self.tf.zeros(self.cache_bytes() // 4))
+
+    def peak_bytes(self, call: Call) -> Optional[int]:
+        """What the device's allocator has handed out at most, beyond what it had before."""
+        if self.host:
+            return super().peak_bytes(call)
+        memory, device = self.tf.config.experimental, self.place.strip("/")
+        memory.reset_memory_stats(device)
+        before = int(memory.get_memory_info(device)["current"])
+        result = call()
+        peak = int(memory.get_memory_info(device)["peak"])
+        del result
+        return max(peak - before, 0)
+
+    def mover(self, action: str, size_bytes: int) -> Optional[Call]:
+        """A pass that reads and writes the device's memory, or a sum of it."""
+        if self.host:
+            return None
+        with self.tf.device(self.place):
+            source = self.tf.ones(max(size_bytes // 4, 1))
+
+        def move() -> None:
+            with self.tf.device(self.place):
+                self.wait(self.tf.negative(source) if action == "copy" else self.tf.reduce_sum(source))
+
+        return move

@@ -1,0 +1,213 @@
+"""``bnspec calibrate``: backends against themselves, in fresh processes that take turns as a bench's do.
+
+A family is one replicate run: two contenders that are the same code, so many pairs of processes, every workload. What the
+statistics make of it is in ``bnspec.benchmarks.statistics.calibration``; raw samples stay in the run directory.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import json
+import random
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bnspec.backends.launcher import Worker
+from bnspec.backends.registry import Entry, select
+from bnspec.benchmarks.measure import measure, target_record
+from bnspec.benchmarks.preparing import Larder
+from bnspec.benchmarks.progress import Progress
+from bnspec.benchmarks.statistics import calibration as statistics
+from bnspec.benchmarks.statistics.calibration import Calibration
+from bnspec.benchmarks.statistics.groups import Group, group
+from bnspec.benchmarks.statistics.shares import Share
+from bnspec.benchmarks.workloads import PROFILES
+from bnspec.cli import CONFORMS
+from bnspec.errors import HarnessError
+from bnspec.reports.machine import describe_machine
+from bnspec.reports.manifest import finished_now, new_manifest
+from bnspec.reports.records import RunFinished, Timing, workload_id
+from bnspec.reports.store import RunWriter, write_atomically
+
+#: Where the latest calibration is kept for later runs from the same folder.
+KEPT = Path("runs") / "calibration.json"
+#: The second side of a comparison is marked so.
+AGAIN: dict[str, str | int] = {"arm": "again"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What is compared with itself: backends, at least so many comparisons in all, pairs of processes in each."""
+
+    backends: Sequence[str]
+    comparisons: int
+    pairs: int
+    seconds: float
+    seed: int = 1
+    out: Path | None = None
+
+
+def calibrate(plan: Plan, command: str, quiet: bool = False) -> tuple[Calibration, Path]:
+    """Measure; returns what the statistics found, and the run directory.
+
+    Raises UsageError: there is no such backend. HarnessError: a backend could not be timed.
+    """
+    entries = select(plan.backends)
+    listed = PROFILES["short"]
+    options = {
+        "comparisons": plan.comparisons,
+        "pairs": plan.pairs,
+        "seconds": plan.seconds,
+        "workloads": [w.id for w in listed],
+    }
+    manifest = new_manifest("calibrate", command, plan.seed, "short", options)
+    progress = Progress(None if quiet else sys.stderr, 0)
+    with RunWriter.create(plan.out, manifest) as writer:
+        gathering = Gathering(plan, entries, writer, progress)
+        while gathering.comparisons < plan.comparisons or gathering.families < 2 * len(entries):
+            gathering.family()
+        writer.write(RunFinished(finished_now(), CONFORMS, {}))
+    progress.end()
+    found = statistics.calibrate(gathering.groups)
+    keep(found, plan, writer.path)
+    return found, writer.path
+
+
+@dataclasses.dataclass
+class Gathering:
+    """The measurements so far."""
+
+    plan: Plan
+    entries: Sequence[Entry]
+    writer: RunWriter
+    progress: Progress
+    groups: list[Group] = dataclasses.field(default_factory=list)
+    families: int = 0
+
+    def __post_init__(self) -> None:
+        self.larder, self.random = Larder(self.plan.seed), random.Random(self.plan.seed)
+
+    @property
+    def comparisons(self) -> int:
+        """How many there are."""
+        return len(self.groups)
+
+    def family(self) -> None:
+        """One replicate run of the next backend: its pairs of processes."""
+        entry = self.entries[self.families % len(self.entries)]
+        self.progress(
+            entry.name, f"replicate run {self.families + 1}, {self.comparisons} of {self.plan.comparisons} comparisons"
+        )
+        arms: dict[tuple[str, bool], list[Sequence[int]]] = collections.defaultdict(list)
+        for pair in range(self.plan.pairs):
+            order = [False, True]
+            self.random.shuffle(order)
+            for again in order:
+                for timing in self.process(entry, self.families * self.plan.pairs + pair, again):
+                    arms[workload_id(timing), again].append(timing.samples_ns)
+        name = f"{entry.name} {self.families}"
+        whole = [w for w, again in arms if not again and len(arms[w, True]) == len(arms[w, False]) == self.plan.pairs]
+        self.groups += [group(f"{entry.name} {w}", name, arms[w, False], arms[w, True]) for w in whole]
+        self.families += 1
+        if not whole:
+            raise HarnessError(
+                f"{entry.name} could not be timed.", "no workload has samples.", "choose another backend."
+            )
+
+    def process(self, entry: Entry, number: int, again: bool) -> list[Timing]:
+        """A fresh process: every workload once, in random order; those that have samples."""
+        timed = []
+        with Worker(entry, "cpu") as worker:
+            if worker.hello.status != "ready":
+                raise HarnessError(
+                    f"{entry.name} is {worker.hello.status}.", f"{worker.hello.reason}.", "choose another backend."
+                )
+            if not self.families and not again and not number:
+                self.writer.write(target_record(worker))
+            order = list(PROFILES["short"])
+            self.random.shuffle(order)
+            for workload in order:
+                prepared, options = self.larder.prepared(workload), {"seconds": self.plan.seconds}
+                timing, _ = measure(worker, prepared, options, AGAIN if again else {}, number)
+                self.writer.write(timing)
+                timed += [timing] if timing.samples_ns else []
+        return timed
+
+
+def keep(found: Calibration, plan: Plan, path: Path) -> None:
+    """Write what was found where later runs look for it."""
+    data = {
+        "machine": describe_machine(),
+        "made": finished_now(),
+        "backends": list(plan.backends),
+        "run": path.name,
+        "calibration": found.to_json(),
+    }
+    KEPT.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(KEPT, json.dumps(data, indent=1) + "\n")
+
+
+def kept() -> dict[str, Any] | None:
+    """A summary of the latest calibration of this machine; None where there is none."""
+    try:
+        data = json.loads(KEPT.read_text())
+        if data["machine"] != describe_machine():
+            return None
+        found = Calibration.from_json(data["calibration"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    ours = found.tracks[0].false_alarms
+    return {
+        "made": data["made"],
+        "comparisons": found.comparisons,
+        "pairs": list(found.pairs),
+        "false_alarms": ours.count,
+        "detectable_ratio": found.detectable_ratio,
+    }
+
+
+def calibrated(summary: dict[str, Any] | None) -> list[str]:
+    """What the latest calibration says of a run's verdicts, for people."""
+    if summary is None:
+        return [
+            "",
+            "This machine is not calibrated from here: bnspec calibrate measures its false alarms and what it can tell apart.",
+        ]
+    words = f"Calibrated {summary['made'][:10]}: {summary['false_alarms']} false alarms in {summary['comparisons']} comparisons"
+    if summary["detectable_ratio"]:
+        percent = 100 * (summary["detectable_ratio"] - 1)
+        words += f"; with {summary['pairs'][0]} processes a difference of {percent:.1f} % is found 4 times in 5"
+    return ["", words + "."]
+
+
+def print_calibration(found: Calibration, path: Path) -> None:
+    """The table: our rule and the rivals' on the same data."""
+    low, high = found.pairs
+    print(
+        f"{found.comparisons} comparisons of a backend with itself: {found.cells} cells in {found.families} replicate runs, "
+        f"{low if low == high else f'{low} to {high}'} pairs of processes each\n"
+    )
+    print(
+        f"{'rule':<32} {'false alarms':>22} {'slowdown found':>20} {'in every other cell':>20} {'false discoveries':>18}"
+    )
+    for track in found.tracks:
+        shares = (track.false_alarms, track.found, track.mixed_found, track.false_discoveries)
+        texts = [_share(share) for share in shares]
+        texts[0] += f" (<= {100 * track.false_alarms.at_most:.1f} %)" if track.false_alarms.of else ""
+        print(f"{track.rule:<32} {texts[0]:>22} {texts[1]:>20} {texts[2]:>20} {texts[3]:>18}")
+    if found.detectable_ratio:
+        percent = 100 * (found.detectable_ratio - 1)
+        print(
+            f"\nminimum detectable effect: {percent:.1f} % slower is found at least {100 * found.power:.0f} times in 100 "
+            f"(95 % confidence; half of the replicate runs tell it, the other half are the slowdowns found above)"
+        )
+    else:
+        print("\nminimum detectable effect: these data show none; more comparisons would")
+    print(f"\n{path}\n{KEPT}")
+
+
+def _share(share: Share) -> str:
+    return "-" if not share.of else f"{share.count}/{share.of} = {100 * share.count / share.of:.1f} %"

@@ -1,0 +1,19 @@
+"""Planted cheats, and which probe must object to each; ``bnspec cheats`` shows that it does."""
+
+from __future__ import annotations
+
+from typing import Mapping, Tuple
+
+#: Each cheat with the pass in which it cheats, and the probe that is there for it.
+CHEATS: Mapping[str, Tuple[str, str]] = {
+    "NoSync": ("training", "waits_for_its_results"),
+    "FilledLater": ("inference", "waits_for_its_results"),
+    "DeadOutput": ("training_gradients", "computes_every_output"),
+    "ReplayedOutput": ("inference", "computes_every_call"),
+    "ConstantFolding": ("training", "depends_on_its_inputs"),
+    "StaleOutput": ("inference", "results_keep_their_values"),
+    "MutatedInput": ("inference", "inputs_stay_as_they_are"),
+    "WrongMode": ("training", "moves_the_state_of_its_mode"),
+    "WrongModeOfState": ("inference", "moves_the_state_of_its_mode"),
+    "ChangedDtype": ("training", "keeps_the_dtype"),
+}

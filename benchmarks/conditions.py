@@ -1,0 +1,97 @@
+"""The conditions of a timing besides its workload, as named axes: what a contender is timed under.
+
+threads      processors that the process is bound to, and its frameworks are told of; 0: all that there are
+allocation   of results. "default": as the C library does it. "fresh": in new pages every time. "preallocated": in memory
+             that the process has already and never gives back
+cache        "hot": what the calls before have left there. "cold": driven out before every call
+mode         "call", or "graph": the replay of a recorded graph (CUDA)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import os
+from collections.abc import Sequence
+
+from bnspec.errors import UsageError
+
+ALLOCATIONS = ("default", "fresh", "preallocated")
+CACHES = ("hot", "cold")
+MODES = ("call", "graph")
+
+#: glibc's switches. "fresh": whatever has a page or more is mapped by itself and unmapped when freed. "preallocated": nothing
+#: is mapped by itself, and the heap never shrinks.
+_MALLOC = {
+    "default": {},
+    "fresh": {"MALLOC_MMAP_THRESHOLD_": "4096", "MALLOC_MMAP_MAX_": "1000000"},
+    "preallocated": {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**62), "MALLOC_TOP_PAD_": str(2**26)},
+}
+#: OpenMP's threads stay where they are, each on a processor of its own: two that spin on one processor, waiting for each other,
+#: take a time slice of the kernel for every step (tens of milliseconds for a call of 40 microseconds, seen on two cores).
+_BOUND = {"OMP_PROC_BIND": "true", "OMP_PLACES": "threads"}
+#: How libraries are told their number of threads, where binding the process is not enough.
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "NPROC")
+
+
+@dataclasses.dataclass(frozen=True)
+class Conditions:
+    """One value of each axis."""
+
+    threads: int = 0
+    allocation: str = "default"
+    cache: str = "hot"
+    mode: str = "call"
+
+    @property
+    def named(self) -> dict[str, str | int]:
+        """The axes whose value is not the default."""
+        fields = dataclasses.fields(self)
+        return {f.name: getattr(self, f.name) for f in fields if getattr(self, f.name) != f.default}
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a worker under these conditions gets in its environment; what the user has set of OpenMP's binding stays.
+
+        Raises UsageError: more threads than there are processors.
+        """
+        variables = {name: os.environ.get(name, value) for name, value in _BOUND.items()}
+        variables.update(_MALLOC[self.allocation])
+        if self.threads:
+            there = processors()
+            if self.threads > len(there):
+                raise UsageError(
+                    f"{self.threads} threads cannot be had.",
+                    f"this process may use {len(there)} processors, and each thread gets one of its own.",
+                    f"give at most {len(there)}.",
+                )
+            chosen = there[-self.threads :]  # the first one serves the system's interrupts
+            variables["BNSPEC_PROCESSORS"] = ",".join(map(str, chosen))
+            variables.update(dict.fromkeys(_THREADS, str(self.threads)))
+        return variables
+
+
+def processors() -> list[int]:
+    """The numbers of the processors that this process may use."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
+
+
+def combinations(
+    threads: Sequence[int] = (), allocation: Sequence[str] = (), cache: Sequence[str] = (), mode: Sequence[str] = ()
+) -> list[Conditions]:
+    """Every combination of the given values; an axis of which none is given has its default.
+
+    Raises UsageError: a value that an axis does not have.
+    """
+    for axis, given, known in (
+        ("allocation", allocation, ALLOCATIONS),
+        ("cache", cache, CACHES),
+        ("mode", mode, MODES),
+    ):
+        for wrong in [g for g in given if g not in known]:
+            raise UsageError(f"{axis} cannot be {wrong!r}.", f"known are {', '.join(known)}.", "name one of them.")
+    axes = (threads or (0,), allocation or ("default",), cache or ("hot",), mode or ("call",))
+    found = [Conditions(*values) for values in itertools.product(*axes)]
+    for conditions in found:
+        _ = conditions.environment  # refuses what cannot be had, before anything is timed
+    return list(dict.fromkeys(found))

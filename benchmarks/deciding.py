@@ -1,0 +1,69 @@
+"""From cells to comparisons: every candidate against the baseline, on every workload that both were timed on and got right."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from bnspec.benchmarks.statistics.paired import Paired, paired
+from bnspec.benchmarks.statistics.power import detectable
+from bnspec.benchmarks.statistics.stopping import Precision
+from bnspec.benchmarks.statistics.verdicts import decide
+from bnspec.reports.cells import Cell
+from bnspec.reports.records import Comparison
+
+#: A workload's id, and the candidate's name.
+Key = tuple[str, str]
+
+
+def pairs_of(listed: Sequence[Cell], baseline: str) -> dict[Key, Paired]:
+    """The pairs of processes, by round, of each candidate and the baseline; outputs of both conform, or there is no comparing."""
+    right = [c for c in listed if c.verdict == "conforms"]
+    against = {c.workload: c.medians_ns for c in right if c.contender == baseline}
+    found = {}
+    for cell in right:
+        if cell.contender == baseline or cell.workload not in against:
+            continue
+        base, own = against[cell.workload], cell.medians_ns
+        rounds = sorted(base.keys() & own.keys())
+        if rounds:
+            medians = [base[r] for r in rounds], [own[r] for r in rounds]
+            found[cell.workload, cell.contender] = paired(*medians, adaptive=True)
+    return found
+
+
+def compared(listed: Sequence[Cell], baseline: str, margin: float) -> list[Comparison]:
+    """The verdict of every comparison of the run; false discoveries are controlled over all of them."""
+    pairs = pairs_of(listed, baseline)
+    comparisons = []
+    for (workload, candidate), d in decide(pairs, margin=margin).items():
+        known = d.pairs > 1
+        comparisons.append(
+            Comparison(
+                workload,
+                baseline,
+                candidate,
+                d.pairs,
+                _number(d.ratio),
+                _number(d.low) if known else None,
+                _number(d.high) if known else None,
+                d.q,
+                d.verdict,
+                d.more_processes,
+                detectable(pairs[workload, candidate]),
+            )
+        )
+    return comparisons
+
+
+def precise(listed: Sequence[Cell], baseline: str, rule: Precision) -> bool:
+    """Whether the intervals are as narrow as was asked for: those of the ratios, and of a lone contender those of its medians."""
+    pairs = list(pairs_of(listed, baseline).values())
+    if not pairs:
+        alone = [list(c.medians_ns.values()) for c in listed if c.verdict == "conforms" and c.contender == baseline]
+        pairs = [paired(medians[:1] * len(medians), medians, adaptive=True) for medians in alone]
+    return rule.enough(pairs)
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None

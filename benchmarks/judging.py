@@ -1,0 +1,236 @@
+"""The verdict of timed outputs, by the specification's own bounds.
+
+The oracle is exact and therefore slow, so of a large workload a subset of the channels is judged: batch normalization treats
+each channel by itself, and a case cut down to some channels is the same mathematics with the same bounds. The first and the last
+channel are always among them, the others lie evenly between. Shapes are looked at in full. Two calls are judged:
+
+- the *observed* one, on inputs that the layer had not seen before, with the state before and after it;
+- the *witness*, a timed call drawn by lot, whose inputs were the workload's times ``WITNESS_FACTOR``.
+
+Layer normalization with gamma and beta is that of batch normalization without them, a row for a channel, then scaled:
+
+    y  = gamma zhat + beta     E_y  = |gamma| E_zhat + 3 u (|gamma| (|zhat| + E_zhat) + |beta|)
+    dx = dx(gamma dy)          E_dx = its bound, and what roundings of gamma dy, u each, are carried to: inv_std (e + mean e +
+                               |zhat| mean(e |zhat|)), e = u |gamma dy|
+
+with u the rounding of x's dtype. Its dgamma and dbeta, which sum over the rows, are not judged; the message says so.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from bnspec.arithmetic import double, quad
+from bnspec.benchmarks.workload import Workload
+from bnspec.bounds import Tier
+from bnspec.case import Case, Step
+from bnspec.comparison import ratios_of
+from bnspec.expected import TIERS, Expected
+from bnspec.memory import remembered
+from bnspec.network_case import exact_step, usable
+from bnspec.observation import StepResult
+from bnspec.oracle import Oracle
+from bnspec.precision import PRECISIONS
+from bnspec.profiles import HALVES, Profile
+
+#: Elements of x that the oracle is asked for, about; and the fewest channels.
+JUDGED_ELEMENTS, JUDGED_CHANNELS = 2**14, 4
+#: An output is judged by the widest bound that says anything of it: "lenient", which no textbook formula breaks, and
+#: where that is infinite (half precision, many elements) "permissive", which no order of summation breaks.
+TIERS_OF_JUDGEMENT: tuple[Tier, ...] = ("lenient", "permissive")
+#: What the inputs of the witness were multiplied by: the first of ``bnspec.backends.timing.FACTORS``.
+WITNESS_FACTOR = 0.5
+UNJUDGED = ("dgamma", "dbeta")
+Arrays = Mapping[str, np.ndarray]
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Judgement:
+    """The worst error / bound over all outputs (NaN: nothing could be judged), and what is wrong when it exceeds 1.
+
+    ``kind``: "dtype" where an output has another dtype than the one asked for.
+    """
+
+    ratio: float
+    message: str = ""
+    kind: str = ""
+
+
+class Prepared:
+    """A workload's case, and the oracles of its judged channels: made once, shared by all processes and backends.
+
+    Attributes:
+        workload, case: what is timed.
+        channels: indices of the judged channels; of layer normalization, of the judged rows.
+        cut: the channels that a worker need return, None where it must return all.
+    """
+
+    def __init__(self, workload: Workload, seed: int = 0) -> None:
+        self.workload, self.case = workload, workload.case(seed)
+        self.subject, channels = self.case.subject, workload.channels
+        if self.subject == "layer_norm":
+            channels = workload.elements // workload.channels
+        self.channels = judged_channels(channels, workload.elements // max(channels, 1))
+        whole = self.subject in ("layer_norm", "network") or len(self.channels) == channels
+        self.cut: list[int] | None = None if whole else [int(c) for c in self.channels]
+
+    @remembered
+    def oracle(self, factor: float) -> Oracle:
+        """The oracle of the case cut down to the judged channels, its inputs multiplied."""
+        case = scaled(self.case, factor)
+        return Oracle(
+            rows_as_channels(case, self.channels) if self.subject == "layer_norm" else cut(case, self.channels)
+        )
+
+    def observed(self, result: StepResult, shapes: Shapes, profile: Profile) -> Judgement:
+        """Every output, and the state after the call, against the oracle's answer to the state before it."""
+        if result.written:
+            return Judgement(math.inf, "the observed call wrote into " + ", ".join(result.written))
+        if self.subject == "batch_norm":
+            statistics = (*result.before.values(), *result.after.values())
+            if any(a.shape != (self.workload.channels,) for a in statistics):
+                return Judgement(math.inf, "the running statistics are not one value per channel")
+        got = {**result.outputs, **result.after}
+        return self.judged(self.expected(1.0, result.before, profile), got, shapes, profile)
+
+    def witness(self, result: StepResult, before: Arrays, shapes: Shapes, profile: Profile) -> Judgement | None:
+        """The outputs of a timed call; None where nothing can be said of it: a network's step depends on all before it.
+
+        ``before``: the state that the observed call met; of what depends on the state, inference alone is looked at, and
+        there it is the same in every call.
+        """
+        if self.subject == "network":
+            return None
+        expected = self.expected(WITNESS_FACTOR, before, profile)
+        told = {n: e for n, e in expected.items() if not n.startswith("running_")}
+        return self.judged(told, result.outputs, shapes, profile)
+
+    def expected(self, factor: float, before: Arrays, profile: Profile) -> Mapping[str, Expected]:
+        """What the timed call must give, by output name."""
+        if self.subject == "network":
+            return self.network_step(before, profile)
+        oracle = self.oracle(factor)
+        step = oracle.case.steps[-1]
+        if self.subject == "layer_norm":
+            return self.layer_norm(oracle, step, factor, profile)
+        return oracle.expect(step, {n: a[self.channels] for n, a in before.items()}, profile)
+
+    def network_step(self, before: Arrays, profile: Profile) -> Mapping[str, Expected]:
+        """Loss and values of a network's step."""
+        if not usable(self.case, before):
+            return {}
+        tracked = exact_step(self.case, len(self.case.steps) - 1, profile, before)
+        return {n: Expected(quad(t.value), dict.fromkeys(TIERS, t.error)) for n, t in tracked.items()}
+
+    def layer_norm(self, oracle: Oracle, step: Step, factor: float, profile: Profile) -> Mapping[str, Expected]:
+        """y and dx of layer normalization's judged rows."""
+        names = PRECISIONS[self.case.config.dtype].unit_roundoff
+        gamma, beta = (double(self.case.arrays[n])[None] for n in ("gamma", "beta"))
+        state = {n: oracle.case.arrays[n] for n in ("running_mean", "running_var")}
+        plain = oracle.expect(step, state, profile)
+        zhat = plain["y"]
+        size = np.abs(zhat.rounded)
+        y = {
+            t: np.abs(gamma) * e + 3 * names * (np.abs(gamma) * (size + e) + np.abs(beta))
+            for t, e in zhat.bounds.items()
+        }
+        found = {"y": Expected(quad(gamma) * zhat.value + quad(beta), y)}
+        if "dx" in plain:
+            x, dy = (double(oracle.case.arrays[n]) for n in ("x", "dy"))
+            moved = names * np.abs(dy)
+            inv_std = 1 / np.sqrt(x.var(1, keepdims=True) + oracle.case.config.epsilon)
+            carried = moved + moved.mean(1, keepdims=True) + size * (moved * size).mean(1, keepdims=True)
+            bounds = {t: e + inv_std * carried for t, e in plain["dx"].bounds.items()}
+            found["dx"] = Expected(plain["dx"].value, bounds)
+        return found
+
+    def judged(self, expected: Mapping[str, Expected], got: Arrays, shapes: Shapes, profile: Profile) -> Judgement:
+        """The worst of all outputs."""
+        found = [self.compare(n, e, got, shapes, profile) for n, e in expected.items()]
+        return max(found, key=_weight, default=Judgement(math.nan, "there are no outputs that can be judged"))
+
+    def compare(self, name: str, expected: Expected, got: Arrays, shapes: Shapes, profile: Profile) -> Judgement:
+        """One output."""
+        if name not in got:
+            return Judgement(math.inf, f"{name} is missing")
+        like_x = expected.value.ndim > 1 and self.subject != "network"
+        whole = self.case.arrays["x"].shape if like_x else (self.workload.channels,)
+        if self.subject != "network" and tuple(shapes.get(name, whole)) != whole:
+            return Judgement(math.inf, f"{name} has shape {tuple(shapes[name])}, expected {whole}")
+        wrong = self.changed_dtype(name, got[name], like_x, profile)
+        if wrong:
+            return Judgement(math.inf, wrong, "dtype")
+        values = self.part(name, got[name], like_x)
+        for tier in TIERS_OF_JUDGEMENT:
+            ratios = ratios_of(values, expected, tier)
+            if not np.isnan(ratios).all():
+                worst = float(np.nanmax(ratios))
+                return Judgement(worst, "" if worst <= 1.0 else f"{name} is off: {worst:.3g} times its {tier} bound")
+        return Judgement(math.nan, f"{name} cannot be judged: its bounds are infinite, or nothing is said of it")
+
+    def part(self, name: str, array: np.ndarray, like_x: bool) -> np.ndarray:
+        """The judged channels of an output, which a worker may have cut already."""
+        if self.subject == "network":
+            return array
+        if self.subject == "layer_norm":
+            return array.reshape(-1, self.workload.channels)[self.channels]
+        axis = self.workload.channel_axis if like_x else 0
+        cut_already = like_x and self.cut is not None and array.shape[axis] == len(self.channels)
+        return array if cut_already else np.take(array, self.channels, axis)
+
+    def changed_dtype(self, name: str, array: np.ndarray, like_x: bool, profile: Profile) -> str:
+        """What is wrong with an output's dtype, or nothing. Of half precision only what is shaped like x is asked."""
+        dtype = self.case.config.dtype
+        if self.subject == "input_norm" or (dtype in HALVES and (not like_x or profile.output_dtype == "promoted")):
+            return ""
+        return "" if array.dtype.name == dtype else f"changed dtype: {name} is {array.dtype.name}, expected {dtype}"
+
+
+def judged_channels(channels: int, count: int) -> np.ndarray:
+    """Which of the channels, of ``count`` elements each, are judged: first, last, and some evenly between."""
+    wanted = max(JUDGED_CHANNELS, JUDGED_ELEMENTS // max(count, 1))
+    if wanted >= channels:
+        return np.arange(channels)
+    return np.unique(np.linspace(0, channels - 1, wanted).round().astype(int))
+
+
+def scaled(case: Case, factor: float) -> Case:
+    """The case with the inputs of its last step multiplied, as the timed calls have them."""
+    if factor == 1.0:
+        return case
+    arrays = dict(case.arrays)
+    for name in case.steps[-1].inputs:
+        arrays[name] = (arrays[name] * arrays[name].dtype.type(factor)).astype(arrays[name].dtype)
+    return case.with_(arrays=arrays)
+
+
+def cut(case: Case, channels: np.ndarray) -> Case:
+    """The case of these channels alone."""
+    config, axis = dataclasses.replace(case.config, channels=len(channels)), case.config.channel_axis
+    arrays = {name: np.take(a, channels, axis if a.ndim > 1 else 0) for name, a in case.arrays.items()}
+    return case.with_(config=config, arrays=arrays)
+
+
+def rows_as_channels(case: Case, rows: np.ndarray) -> Case:
+    """Layer normalization of these rows, as batch normalization in which each row is a channel; dy is multiplied by gamma."""
+    config, step = case.config, case.steps[-1]
+    flat = {n: case.arrays[n].reshape(-1, config.channels)[rows] for n in step.inputs}
+    if "dy" in flat:
+        flat["dy"] = flat["dy"].astype(np.float64) * case.arrays["gamma"].astype(np.float64)
+    statistics = {
+        n: np.full(len(rows), v, case.arrays["gamma"].dtype) for n, v in (("running_mean", 0), ("running_var", 1))
+    }
+    turned = dataclasses.replace(config, rank=2, channel_axis=0, channels=len(rows), affine=False)
+    return case.with_(subject="batch_norm", config=turned, arrays={**statistics, **flat})
+
+
+def _weight(judgement: Judgement) -> tuple[int, float]:
+    """What deviates weighs most, then what cannot be judged: a cell conforms only when every output does."""
+    if math.isnan(judgement.ratio):
+        return 1, 0.0
+    return (2 if judgement.ratio > 1.0 else 0), judgement.ratio

@@ -1,0 +1,95 @@
+"""The probes proven: every planted cheat is objected to by the probe that is there for it, and no honest backend by any."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from bnspec.backends.launcher import Worker
+from bnspec.backends.registry import Entry, select
+from bnspec.benchmarks.cheats import CHEATS
+from bnspec.benchmarks.measure import measure
+from bnspec.benchmarks.preparing import Larder
+from bnspec.benchmarks.workload import Workload
+from bnspec.reports.records import Timing, contender, workload_id
+
+#: What cheats and honest backends are tried on: a call short enough to be timed in blocks, and one of a few milliseconds.
+SHAPES = ((32, 16), (4096, 64))
+HONEST_PASSES = ("training", "training_gradients", "inference", "frozen")
+
+
+@dataclasses.dataclass(frozen=True)
+class Trial:
+    """A cheat, or an honest backend, on one workload.
+
+    Attributes:
+        name: of who was tried; workload: its id; honest: whether it does its work.
+        expected: the probe that must object to a cheat; empty of an honest backend.
+        timing: what came out, with the objections.
+    """
+
+    name: str
+    workload: str
+    honest: bool
+    expected: str
+    timing: Timing
+
+    @property
+    def objections(self) -> dict[str, str]:
+        """Probes that object, with what they say."""
+        return {name: said for name, said in self.timing.probes.items() if said}
+
+    @property
+    def right(self) -> bool:
+        """Whether the outcome is the right one."""
+        if self.honest:
+            return not self.objections
+        return self.timing.verdict == "rejected" and self.expected in self.objections
+
+    def to_json(self) -> dict[str, Any]:
+        """The trial as JSON-ready data."""
+        return {
+            "name": self.name, "workload": self.workload, "honest": self.honest, "expected": self.expected,
+            "verdict": self.timing.verdict, "objections": self.objections, "right": self.right,
+        }  # fmt: skip
+
+
+def prove(backends: Sequence[str], seconds: float, seed: int = 1) -> list[Trial]:
+    """Try every cheat, and these backends. Raises UsageError: there is no such backend."""
+    honest = select(backends)
+    larder = Larder(seed)
+    trials = [t for name, (p, probe) in CHEATS.items() for t in _cheat(name, p, probe, larder, seconds)]
+    return trials + [t for entry in honest for t in _honest(entry, larder, seconds)]
+
+
+def _cheat(name: str, pass_name: str, probe: str, larder: Larder, seconds: float) -> Iterator[Trial]:
+    entry = Entry(name, f"bnspec.benchmarks.cheats.planted:{name}")
+    for timing in _timed(entry, [pass_name], larder, seconds):
+        yield Trial(name, workload_id(timing), False, probe, timing)
+
+
+def _honest(entry: Entry, larder: Larder, seconds: float) -> Iterator[Trial]:
+    for timing in _timed(entry, HONEST_PASSES, larder, seconds):
+        yield Trial(contender(timing), workload_id(timing), True, "", timing)
+
+
+def _timed(entry: Entry, passes: Sequence[str], larder: Larder, seconds: float) -> Iterator[Timing]:
+    with Worker(entry, "cpu") as worker:
+        for shape in SHAPES:
+            for pass_name in passes:
+                workload = Workload("proof of the probes", shape, 1, "float32", pass_name)
+                yield measure(worker, larder.prepared(workload), {"seconds": seconds, "probes": True})[0]
+
+
+def print_trials(trials: Sequence[Trial]) -> None:
+    """A line for each trial, and the count."""
+    for trial in trials:
+        said = "; ".join(f"{name}: {text}" for name, text in trial.objections.items()) or "no objection"
+        mark = "ok" if trial.right else "WRONG"
+        print(f"{mark:<6}{trial.name:<18} {trial.workload:<44} {trial.timing.verdict:<10} {said}")
+    cheats, honest = ([t for t in trials if t.honest is kind] for kind in (False, True))
+    rejected, accused = sum(t.right for t in cheats), sum(not t.right for t in honest)
+    print(
+        f"\n{rejected} of {len(cheats)} cheats rejected by their own probe, {accused} of {len(honest)} honest cells rejected"
+    )

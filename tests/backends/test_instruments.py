@@ -1,0 +1,215 @@
+"""Instruments: what is measured besides the host's time; those of CUDA on a stand-in that counts, as far as no GPU is needed."""
+
+from __future__ import annotations
+
+import types
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bnspec.backends.stopwatch import Call, Witness, block_size, samples_of
+from bnspec.backends.torch_instruments import TorchInstruments
+from bnspec.errors import Declined
+from bnspec.instruments import Events, Instruments
+
+
+class FakeTensor:
+    """A tensor that counts what is done with it."""
+
+    def __init__(self, value: float = 0.0) -> None:
+        self.value, self.zeroed = value, 0
+
+    def clone(self) -> FakeTensor:
+        """Another one."""
+        return FakeTensor(self.value)
+
+    def copy_(self, other: FakeTensor) -> None:
+        """Take its value."""
+        self.value = other.value
+
+    def zero_(self) -> None:
+        """Count."""
+        self.zeroed += 1
+
+
+class FakeCuda:
+    """torch.cuda with a clock of its own: every recorded event reads it, and recorded graphs replay their function."""
+
+    def __init__(self) -> None:
+        self.now_ms, self.capturing, self.log = 0.0, None, []
+        self.allocated = self.peak = 100
+
+    def get_device_properties(self, _: Any) -> Any:
+        """50 MB of cache."""
+        return types.SimpleNamespace(L2_cache_size=50 * 2**20)
+
+    def Event(self, enable_timing: bool) -> Any:  # noqa: N802  # PyTorch's name
+        """Reads the clock."""
+        assert enable_timing
+        cuda = self
+
+        class Event:
+            at = 0.0
+
+            def record(self) -> None:
+                self.at = cuda.now_ms
+
+            def synchronize(self) -> None:
+                cuda.log.append("synchronize")
+
+            def elapsed_time(self, other: Event) -> float:
+                return other.at - self.at
+
+        return Event()
+
+    def memory_allocated(self, _: Any) -> int:
+        """Now."""
+        return self.allocated
+
+    def reset_peak_memory_stats(self, _: Any) -> None:
+        """The peak is what is there now."""
+        self.peak = self.allocated
+
+    def max_memory_allocated(self, _: Any) -> int:
+        """At most."""
+        return self.peak
+
+    def Stream(self) -> Any:  # noqa: N802
+        """A stream that waits for nothing."""
+        return types.SimpleNamespace(wait_stream=lambda _: self.log.append("wait"))
+
+    def current_stream(self) -> Any:
+        """The same."""
+        return self.Stream()
+
+    def stream(self, _: Any) -> Any:
+        """As a context."""
+        return _Nothing()
+
+    def CUDAGraph(self) -> Any:  # noqa: N802
+        """Replays by calling what it is told to."""
+        return types.SimpleNamespace(replay=lambda: self.log.append("replay"))
+
+    def graph(self, _: Any) -> Any:
+        """As a context."""
+        self.log.append("capture")
+        return _Nothing()
+
+
+class _Nothing:
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+
+@pytest.fixture
+def cuda() -> tuple[TorchInstruments, FakeCuda]:
+    """The instruments of a device that is not there."""
+    fake = FakeCuda()
+    made: list[FakeTensor] = []
+    torch = types.SimpleNamespace(
+        cuda=fake, int8="int8", empty=lambda *_, **__: made.append(FakeTensor()) or made[-1], made=made
+    )
+    return TorchInstruments(torch, types.SimpleNamespace(type="cuda")), fake
+
+
+def test_on_a_gpu_the_device_clock_is_read_and_waited_for(cuda: Any) -> None:
+    """What lies between two events of the device counts, not the host's time."""
+    instruments, fake = cuda
+
+    def work(_: Any) -> str:
+        fake.now_ms += 1.5
+        return "result"
+
+    call = Call(work, lambda _: fake.log.append("wait"), [(1,)], instruments.events())
+    ns, _ = call.once()
+    assert ns == 1_500_000
+    assert fake.log == ["wait", "synchronize"]
+    assert call.result == "result"
+
+
+def test_a_gpu_flush_overwrites_twice_its_cache_in_one_buffer(cuda: Any) -> None:
+    """The buffer is made once."""
+    instruments, _ = cuda
+    instruments.flush()
+    instruments.flush()
+    (buffer,) = instruments.torch.made
+    assert buffer.zeroed == 2
+    assert list(instruments.buffers) == [2 * 50 * 2**20]
+
+
+def test_a_graph_is_recorded_once_and_fed_through_its_own_inputs(cuda: Any) -> None:
+    """Replays see the values that were loaded last."""
+    instruments, fake = cuda
+    calls = []
+    graph = instruments.graph(lambda x: calls.append(x.value) or x, [FakeTensor(1.0)])
+    assert calls == [1.0] * 4  # three before recording, one recorded
+    graph.load([FakeTensor(7.0)])
+    assert graph.replay().value == 7.0
+    assert fake.log[-2:] == ["capture", "replay"]
+    with pytest.raises(Declined):
+        instruments.graph(lambda chunks: chunks, [[FakeTensor()]])
+
+
+def test_the_peak_of_a_gpu_is_what_its_allocator_gave_beyond_what_was_there(cuda: Any) -> None:
+    """Earlier peaks do not count."""
+    instruments, fake = cuda
+    fake.peak = 10_000
+
+    def call() -> None:
+        fake.peak = fake.allocated + 64
+
+    assert instruments.peak_bytes(call) == 64
+
+
+def test_on_the_host_the_peak_is_at_least_what_the_call_returns() -> None:
+    """8 MiB that were not there before."""
+    peak = Instruments().peak_bytes(lambda: np.ones(2**23, np.uint8))
+    assert peak is not None
+    assert peak >= 2**23 - 2**16  # a few pages may have been there
+
+
+def test_a_flush_writes_as_much_as_the_caches_hold() -> None:
+    """And the size is one that the system tells."""
+    instruments = Instruments()
+    assert instruments.cache_bytes() > 0
+    instruments.flush()
+    assert instruments._evict.nbytes == instruments.cache_bytes()
+
+
+def test_short_calls_are_joined_to_blocks_that_let_a_witness_see_every_input() -> None:
+    """Long ones are not."""
+    assert block_size(1e6, 100.0, 3) == 1
+    for call_ns in (100.0, 1000.0, 16_000.0, 20_000.0):
+        assert block_size(call_ns, 100.0, 3) % 3
+
+
+def test_a_witness_is_a_timed_result_of_the_first_inputs() -> None:
+    """Whichever it is."""
+    for seed in range(20):
+        call, witness = Call(lambda x: x, lambda _: None, [(0,), (1,), (2,)]), Witness(seed)
+        samples_of(call, 4, 0.0, 30, 30, witness)
+        assert witness.result == 0
+        assert witness.seen == 10
+
+
+def test_the_release_of_the_result_before_is_inside_the_sample() -> None:
+    """As in a loop that assigns: the next result is there before the last one goes."""
+    log: list[str] = []
+
+    class Result:
+        def __del__(self) -> None:
+            log.append("released")
+
+    def work(_: Any) -> Result:
+        log.append("made")
+        return Result()
+
+    call = Call(work, lambda _: log.append("waited"), [(0,)])
+    call.once()
+    call.once()
+    assert log == ["made", "waited", "made", "released", "waited"]
+    assert issubclass(Events, object)

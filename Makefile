@@ -77,7 +77,7 @@ cheats: $(READY)  ## the planted cheats and the honest backends of TESTED before
 	@$(BIN)/bnspec cheats $(CHOSEN)
 
 overhead: $(READY)  ## what the timed loop adds to a call, against torch.utils.benchmark: prints it; wants a quiet machine
-	@$(BIN)/python -m pytest -q -s -m slow tests/backends/test_timing_overhead.py
+	@OMP_PROC_BIND=true OMP_PLACES=threads $(BIN)/python -m pytest -q -s -m slow tests/backends/test_timing_overhead.py
 
 lint: $(READY)  ## ruff: rules and format
 	@$(BIN)/ruff check

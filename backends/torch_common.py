@@ -31,6 +31,7 @@ class TorchAdapter(Adapter):
         if reason:
             raise DeviceAbsent("%s: %s" % (device, reason))
         self.torch, self.device, self.place = torch, device, torch.device(device)
+        self.kind = self.place.type
         self.threads_at_first = int(torch.get_num_threads())
         self._instruments = TorchInstruments(torch, self.place)
         if self.place.type == "mps":  # Metal has no double precision
@@ -82,10 +83,12 @@ class TorchAdapter(Adapter):
 
     def synchronize(self, result: Any) -> None:
         """Wait for the device's queue; the CPU has none."""
-        if self.place.type == "mps":
+        if self.kind == "cpu":
+            return
+        if self.kind == "mps":
             self.torch.mps.synchronize()
-        elif self.place.type != "cpu":
-            getattr(self.torch, self.place.type).synchronize(self.place)
+        else:
+            getattr(self.torch, self.kind).synchronize(self.place)
 
 
 class TorchLayer(LayerByMode):

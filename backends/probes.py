@@ -23,8 +23,8 @@ from bnspec.backends.execution import RESULTS
 from bnspec.case import Case
 from bnspec.errors import UsageError
 
-#: Tries of a probe that compares times.
-REPETITIONS = 5
+#: Tries of a probe that compares times, and of one whose calls take longer than 2 ms: noise is a smaller part of them.
+REPETITIONS, FEW, LONG_NS = 5, 3, 2e6
 #: Nanoseconds that a call which returned too early is given to end: several times what it seemed to take, and at least 20 ms.
 PATIENCE, LEAST_PATIENCE_NS, MOST_PATIENCE_NS = 4, 20_000_000, 100_000_000
 #: More work than this many times what was timed, found elsewhere, is more than half of the whole.
@@ -122,11 +122,16 @@ def probe(subject: Subject, rotation: Sequence[Tensors], factors: Sequence[float
     return found
 
 
+def repetitions(median_ns: float) -> int:
+    """How often a call of this length is tried."""
+    return REPETITIONS if median_ns < LONG_NS else FEW
+
+
 def _waits(subject: Subject, inputs: Tensors, median_ns: float) -> str:
     """No work is left when the wait has returned: reading a result costs what reading a tensor costs, and gives what it gives later."""
     settle = min(max(PATIENCE * median_ns, LEAST_PATIENCE_NS), MOST_PATIENCE_NS) * 1e-9
     read_ns, control_ns, settled = [], [], True
-    for i in range(REPETITIONS):
+    for i in range(repetitions(median_ns)):
         _, result = subject.timed(inputs)
         begun = time.perf_counter_ns()
         arrays = [subject.adapter.array(t) for t in subject.named(result).values()]
@@ -154,7 +159,7 @@ def _waits(subject: Subject, inputs: Tensors, median_ns: float) -> str:
 def _computes(subject: Subject, seen: Tensors, median_ns: float) -> str:
     """A call on inputs that were never seen takes no longer than one on inputs that were."""
     new_ns, seen_ns = [], []
-    for i in range(REPETITIONS):
+    for i in range(repetitions(median_ns)):
         new = subject.inputs(1.0 + 2.0**-6 * (i + 1))  # other values, of the same magnitude
         subject.bits(new)  # read once: in the caches, as what was seen is
         new_ns.append(subject.timed(new)[0])

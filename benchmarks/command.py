@@ -11,7 +11,7 @@ from bnspec.cli import CONFORMS, DEVIATES, FAILED, Command, seed_number
 
 #: For each profile: seconds for a workload in a process, rounds (least, most), minutes after which no round begins.
 PACES: dict[str, tuple[float, int, int, float | None]] = {
-    "short": (0.2, 4, 8, 2.5),
+    "short": (0.3, 4, 8, 2.7),
     "standard": (0.5, 4, 12, 30.0),
     "full": (0.5, 4, 8, None),
 }

@@ -57,7 +57,7 @@ class ModelTime:
 
 
 def costs(listed: Iterable[Cell]) -> list[Cost]:
-    """The ratios of ``COSTS`` that the cells hold, in their order."""
+    """The ratios of ``COSTS`` that the cells hold; of one kind and shape the smallest first."""
     found: dict[tuple[str, Shape, str, str], Cell] = {}
     for cell in listed:
         if cell.verdict == "conforms" and cell.first.regime == "ordinary":
@@ -73,7 +73,7 @@ def costs(listed: Iterable[Cell]) -> list[Cost]:
             ratios = [own[p] / base[p] for p in own.keys() & base.keys()]
             if ratios:
                 told.append(Cost(name, about, shape, dtype, statistics.median(ratios), min(ratios), max(ratios)))
-    return told
+    return sorted(told, key=lambda c: (c.about, c.shape, c.ratio))
 
 
 def model_times(listed: Iterable[Cell], models: Sequence[Model], most: int) -> list[ModelTime]:
@@ -100,17 +100,18 @@ def model_times(listed: Iterable[Cell], models: Sequence[Model], most: int) -> l
 def lines(ratios: Sequence[Cost], times: Sequence[ModelTime]) -> list[str]:
     """Both for a terminal."""
     said = []
+    room = max((len(t.contender) for t in (*ratios, *times)), default=0)
     for about in dict.fromkeys(c.about for c in ratios):
         said += ["", about]
         for c in (c for c in ratios if c.about == about):
             shape = " x ".join(map(str, c.shape))
-            said.append(f"  {c.contender:<24} {c.ratio:6.2f}   {c.low:.2f} to {c.high:.2f}   {shape} {c.dtype}")
+            said.append(f"  {c.contender:<{room}} {c.ratio:6.2f}   {c.low:.2f} to {c.high:.2f}   {shape} {c.dtype}")
     for model in dict.fromkeys(t.model for t in times):
         said += ["", f"all batch-normalization layers of {model}, whole batch"]
         for t in (t for t in times if t.model == model):
             part = f"{100 * t.share:.0f} % of it {' x '.join(map(str, t.dearest))}"
             whole = "" if t.covered > 0.999 else f"; {100 * t.covered:.0f} % of the elements were timed"
-            said.append(f"  {t.contender:<24} {t.pass_name:<20} {time_text(t.seconds * 1e9):>8}   {part}{whole}")
+            said.append(f"  {t.contender:<{room}} {t.pass_name:<20} {time_text(t.seconds * 1e9):>8}   {part}{whole}")
     return said
 
 

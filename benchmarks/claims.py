@@ -100,7 +100,8 @@ def model_times(listed: Iterable[Cell], models: Sequence[Model], most: int) -> l
 def lines(ratios: Sequence[Cost], times: Sequence[ModelTime]) -> list[str]:
     """Both for a terminal."""
     said = []
-    room = max((len(t.contender) for t in (*ratios, *times)), default=0)
+    names = [c.contender for c in ratios] + [t.contender for t in times]
+    room = max(map(len, names), default=0)
     for about in dict.fromkeys(c.about for c in ratios):
         said += ["", about]
         for c in (c for c in ratios if c.about == about):

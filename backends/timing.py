@@ -124,51 +124,58 @@ class Session:
         blocks); timed_ns (warm-up and samples together); overhead_ns (what a sample of nothing reads); threads,
         page_faults_per_call, peak_bytes (None where unknown); kernels; probes.
         """
-        seconds = float(self.options["seconds"])
-        most = max(int(self.options["rounds"]), 1)
-        least = min(max(int(self.options["min_rounds"]), 1), most)
         call, compiled = self.call(), self.instruments.compile_ns()
         first_ns, _ = call.once()
         compiled_after = self.instruments.compile_ns()
-        began = time.perf_counter_ns()
+        witness = Witness(int(self.options["seed"]))
+        timing = self.samples(call, witness)
+        median_ns = statistics.median(timing["samples_ns"])
+        compile_ns = max(first_ns - median_ns, 0.0)
+        if compiled is not None and compiled_after is not None:
+            compile_ns = compiled_after - compiled
+        timing.update(first_ns=first_ns, compile_ns=round(compile_ns), threads=threads(self.adapter))
+        timed = self.replayed(call) if self.options["mode"] == "graph" else witness.result
+        call.result = None
+        results = [self.live.perform(self.step)]
+        if timed is not None and results[0].status == "ok":
+            results.append(StepResult("ok", "", self.subject.arrays(timed)))
+        looked = time.perf_counter_ns()
+        timing.update(self.closer_look(call, median_ns) if results[0].status == "ok" else {})
+        timing["probes_ns"] = time.perf_counter_ns() - looked
+        return timing, results
+
+    def samples(self, call: Call, witness: Witness) -> Dict[str, Any]:
+        """Warm-up and samples, with what can be counted around them."""
+        seconds = float(self.options["seconds"])
+        most = max(int(self.options["rounds"]), 1)
+        least = min(max(int(self.options["min_rounds"]), 1), most)
         warm, _, warm_calls = samples_of(call, 1, WARMUP_SHARE * seconds, WARMUP_CALLS, max(most, WARMUP_CALLS))
         nothing_ns = clock_ns()
         calls = block_size(statistics.median(warm), nothing_ns, len(FACTORS)) if call.before is None else 1
-        witness = None if self.options["mode"] == "graph" else Witness(int(self.options["seed"]))
-        faults, started = page_faults(), time.perf_counter_ns()
+        faults = page_faults()
         samples, dispatched, made = samples_of(call, calls, seconds, least, most, witness)
-        ended, faults_after = time.perf_counter_ns(), page_faults()
-        median = statistics.median(samples)
-        compile_ns = max(first_ns - median, 0.0)
-        if compiled is not None and compiled_after is not None:
-            compile_ns = compiled_after - compiled
-        timing = {
-            "first_ns": first_ns,
-            "compile_ns": round(compile_ns),
+        return {
             "warmup": warm_calls,
             "samples_ns": [round(ns) for ns in samples],
             "calls_per_sample": calls,
             "dispatch_ns": statistics.median(dispatched) if dispatched else None,
-            "timed_ns": ended - began,
+            "timed_ns": round(sum(warm) + calls * sum(samples)),
             "overhead_ns": nothing_ns,
-            "threads": threads(self.adapter),
-            "page_faults_per_call": _per_call(faults, faults_after, made) if started else None,
+            "page_faults_per_call": _per_call(faults, page_faults(), made),
         }
-        call.result = None
-        results = [self.live.perform(self.step)]
-        if witness is not None and witness.result is not None and results[0].status == "ok":
-            results.append(StepResult("ok", "", self.subject.arrays(witness.result)))
-        looked = time.perf_counter_ns()
-        timing.update(self.closer_look(call, median) if results[0].status == "ok" else {})
-        timing["probes_ns"] = time.perf_counter_ns() - looked
-        return timing, results
+
+    def replayed(self, call: Call) -> Any:
+        """What a replay leaves for the first inputs: every replay overwrites the results of the one before."""
+        while (call.made - 1) % len(FACTORS):
+            call.once()
+        return call.result
 
     def call(self) -> Call:
         """The call to time: of the subject itself, or of a graph recorded from it."""
         function, wait = self.subject.function, self.subject.wait
         events = self.instruments.events()
         if self.options["mode"] == "graph":
-            graph = self.instruments.graph(function, self.rotation[0])
+            graph = self.instruments.graph(function, self.rotation[1])  # other inputs than those whose results are judged
             return Call(lambda *_: graph.replay(), wait, self.rotation, events, graph.load)
         flush = (lambda _: self.instruments.flush()) if self.options["cache"] == "cold" else None
         return Call(function, wait, self.rotation, events, flush)

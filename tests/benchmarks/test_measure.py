@@ -26,7 +26,7 @@ def small(pass_name: str = "training", shape: tuple[int, ...] = (6, 3), channel_
     return Workload("small", shape, channel_axis, "float32", pass_name)
 
 
-def timed(worker: Worker, workload: Workload, seconds: float = 0.001, **options: float) -> Timing:
+def timed(worker: Worker, workload: Workload, seconds: float = 0.001, **options: object) -> Timing:
     """The record of one cell; it keeps the schema, whatever happened."""
     record, _ = measure(worker, Prepared(workload), {"seconds": seconds, **options})
     assert problem(json.loads(json.dumps(to_json(record)))) == ""
@@ -202,3 +202,38 @@ def test_the_judged_channels_are_spread_and_the_oracle_of_them_is_that_of_the_wh
         axis = 2 if expected.value.ndim > 1 else 0
         assert (np.take(expected.value, some, axis) == part[name].value).all(), name
         assert (np.take(expected.bounds["lenient"], some, axis) == part[name].bounds["lenient"]).all(), name
+
+
+GRAPHS = """
+def instruments(self):
+    from bnspec.instruments import Graph, Instruments
+
+    class Recorded(Graph):
+        def __init__(self, function, inputs):
+            self.function, self.inputs = function, [np.array(x) for x in inputs]
+            self.result = function(*self.inputs)
+
+        def load(self, inputs):
+            for own, given in zip(self.inputs, inputs):
+                own[...] = given
+
+        def replay(self):
+            {replay}
+            return self.result
+
+    class Recording(Instruments):
+        def graph(self, function, inputs):
+            return Recorded(function, inputs)
+
+    return Recording()
+"""
+REPLAYS = {"conforms": "self.result[...] = self.function(*self.inputs)", "rejected": "pass"}
+
+
+@pytest.mark.parametrize("verdict", REPLAYS)
+def test_what_a_replayed_graph_computes_is_judged(verdict: str, worker_of: Start) -> None:
+    """The results of the replays that were timed, not only those of a call beside them."""
+    worker = worker_of(adapter=GRAPHS.format(replay=REPLAYS[verdict]))
+    record = timed(worker, small("inference"), mode="graph")
+    assert record.verdict == verdict, record.message
+    assert record.calls_per_sample == 1

@@ -118,7 +118,7 @@ WRONG: dict[str, tuple[Any, str]] = {
     "an axis outside": ((Step("training", ("x",), True, (("channel_axis", 4),)),), "outside rank"),
     "a network that infers": (
         (Step("learn", ("x", "dy"), True), Step("inference", ("x",))),
-        "must be dense or convolutional",
+        "must be one of dense, convolutional",
     ),
 }
 

@@ -8,7 +8,7 @@ import pytest
 from bnspec.backends.launcher import Worker
 from bnspec.benchmarks.judging import Prepared
 from bnspec.benchmarks.measure import measure
-from bnspec.benchmarks.models import cut_batch, models, select_models
+from bnspec.benchmarks.models import Model, cut_batch, models, select_models, worth
 from bnspec.benchmarks.traffic import minimal_bytes, streaming_bytes
 from bnspec.benchmarks.workload import PASSES, REGIMES, SCANS, Workload
 from bnspec.benchmarks.workloads import MOST, PROFILES, workloads
@@ -52,6 +52,15 @@ def test_a_model_is_chosen_by_its_name_and_its_layers_keep_their_weight() -> Non
     assert sum(w.weight for w in listed) == 53
     with pytest.raises(UsageError, match="no model matches"):
         workloads("standard", [], ["resnet51"])
+
+
+def test_what_a_change_of_one_shape_is_worth_for_the_model_follows_from_its_share() -> None:
+    """Half of the time in three quarters of the layers' time is three eighths less."""
+    model = Model("made up", "twoshapes", {(2, 4): 3, (2, 8): 1})
+    found = worth(model, {(2, 4): 1.0, (2, 8): 1.0}, most=10**6)
+    assert found.seconds == 4.0
+    assert found.after({(2, 4): 0.5}) == 1.0 - 3 / 8
+    assert found.after({}) == found.covered == 1.0
 
 
 @pytest.mark.parametrize("regime", REGIMES)

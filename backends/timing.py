@@ -175,7 +175,9 @@ class Session:
         function, wait = self.subject.function, self.subject.wait
         events = self.instruments.events()
         if self.options["mode"] == "graph":
-            graph = self.instruments.graph(function, self.rotation[1])  # other inputs than those whose results are judged
+            graph = self.instruments.graph(
+                function, self.rotation[1]
+            )  # other inputs than those whose results are judged
             return Call(lambda *_: graph.replay(), wait, self.rotation, events, graph.load)
         flush = (lambda _: self.instruments.flush()) if self.options["cache"] == "cold" else None
         return Call(function, wait, self.rotation, events, flush)

@@ -88,7 +88,11 @@ def _parameters(channels: int) -> dict[str, np.ndarray]:
 
 
 def _network(workload: Workload, config: LayerConfig, rng: np.random.RandomState) -> tuple[dict[str, np.ndarray], Step]:
-    """A network whose first linear map keeps the number of channels, and one step of its training."""
+    """A network whose first linear map keeps the number of channels, and one step of its training.
+
+    Parameters as a layer has them early in training, so that no class has all of the probability: with gradients that vanish the
+    step would be an easy one.
+    """
     channels, dense = config.channels, config.rank == 2
     n, *image, _ = workload.shape
     x = rng.standard_normal((n, *(extent + 2 for extent in image), channels))  # a map of 3 by 3 takes the border away
@@ -102,7 +106,9 @@ def _network(workload: Workload, config: LayerConfig, rng: np.random.RandomState
         "b2": 0.125 * rng.standard_normal(CLASSES),
     }
     plain = workload.pass_name == "plain_network_step"
-    values.update({} if plain else _parameters(channels))
+    if not plain:
+        values.update(_parameters(channels), gamma=0.75 + 0.5 * rng.uniform(size=channels))
+        values["beta"] = 0.25 * rng.standard_normal(channels)
     arrays = {name: value.astype(dtype_of(workload.dtype)) for name, value in values.items()}
     arrays["labels"] = rng.randint(0, CLASSES, n).astype(np.int64)
     kind = ("dense" if dense else "convolutional") + ("_plain" if plain else "")

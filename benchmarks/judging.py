@@ -7,13 +7,7 @@ channel are always among them, the others lie evenly between. Shapes are looked 
 - the *observed* one, on inputs that the layer had not seen before, with the state before and after it;
 - the *witness*, a timed call drawn by lot, whose inputs were the workload's times ``WITNESS_FACTOR``.
 
-Layer normalization with gamma and beta is that of batch normalization without them, a row for a channel, then scaled:
-
-    y  = gamma zhat + beta     E_y  = |gamma| E_zhat + 3 u (|gamma| (|zhat| + E_zhat) + |beta|)
-    dx = dx(gamma dy)          E_dx = its bound, and what roundings of gamma dy, u each, are carried to: inv_std (e + mean e +
-                               |zhat| mean(e |zhat|)), e = u |gamma dy|
-
-with u the rounding of x's dtype. Its dgamma and dbeta, which sum over the rows, are not judged; the message says so.
+Of layer normalization the judged part are rows, and dgamma and dbeta, which sum over all of them, in full.
 """
 
 from __future__ import annotations
@@ -24,17 +18,17 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from bnspec.arithmetic import double, quad
+from bnspec.arithmetic import quad
 from bnspec.benchmarks.workload import Workload
 from bnspec.bounds import Tier
-from bnspec.case import Case, Step
+from bnspec.case import Case
 from bnspec.comparison import ratios_of
 from bnspec.expected import TIERS, Expected
 from bnspec.memory import remembered
+from bnspec.layer_norm_case import layer_norm_answers
 from bnspec.network_case import exact_step, usable
 from bnspec.observation import StepResult
 from bnspec.oracle import Oracle
-from bnspec.precision import PRECISIONS
 from bnspec.profiles import HALVES, Profile
 
 #: Elements of x that the oracle is asked for, about; and the fewest channels.
@@ -44,7 +38,6 @@ JUDGED_ELEMENTS, JUDGED_CHANNELS = 2**14, 4
 TIERS_OF_JUDGEMENT: tuple[Tier, ...] = ("lenient", "permissive")
 #: What the inputs of the witness were multiplied by: the first of ``bnspec.backends.timing.FACTORS``.
 WITNESS_FACTOR = 0.5
-UNJUDGED = ("dgamma", "dbeta")
 Arrays = Mapping[str, np.ndarray]
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -72,6 +65,7 @@ class Prepared:
 
     def __init__(self, workload: Workload, seed: int = 0) -> None:
         self.workload, self.case = workload, workload.case(seed)
+        self._layer_norm: dict[tuple[float, Profile], Mapping[str, Expected]] = {}
         self.subject, channels = self.case.subject, workload.channels
         if self.subject == "layer_norm":
             channels = workload.elements // workload.channels
@@ -82,10 +76,7 @@ class Prepared:
     @remembered
     def oracle(self, factor: float) -> Oracle:
         """The oracle of the case cut down to the judged channels, its inputs multiplied."""
-        case = scaled(self.case, factor)
-        return Oracle(
-            rows_as_channels(case, self.channels) if self.subject == "layer_norm" else cut(case, self.channels)
-        )
+        return Oracle(cut(scaled(self.case, factor), self.channels))
 
     def observed(self, result: StepResult, shapes: Shapes, profile: Profile) -> Judgement:
         """Every output, and the state after the call, against the oracle's answer to the state before it."""
@@ -114,11 +105,10 @@ class Prepared:
         """What the timed call must give, by output name."""
         if self.subject == "network":
             return self.network_step(before, profile)
-        oracle = self.oracle(factor)
-        step = oracle.case.steps[-1]
         if self.subject == "layer_norm":
-            return self.layer_norm(oracle, step, factor, profile)
-        return oracle.expect(step, {n: a[self.channels] for n, a in before.items()}, profile)
+            return self.layer_norm(factor, profile)
+        oracle = self.oracle(factor)
+        return oracle.expect(oracle.case.steps[-1], {n: a[self.channels] for n, a in before.items()}, profile)
 
     def network_step(self, before: Arrays, profile: Profile) -> Mapping[str, Expected]:
         """Loss and values of a network's step."""
@@ -127,27 +117,11 @@ class Prepared:
         tracked = exact_step(self.case, len(self.case.steps) - 1, profile, before)
         return {n: Expected(quad(t.value), dict.fromkeys(TIERS, t.error)) for n, t in tracked.items()}
 
-    def layer_norm(self, oracle: Oracle, step: Step, factor: float, profile: Profile) -> Mapping[str, Expected]:
-        """y and dx of layer normalization's judged rows."""
-        names = PRECISIONS[self.case.config.dtype].unit_roundoff
-        gamma, beta = (double(self.case.arrays[n])[None] for n in ("gamma", "beta"))
-        state = {n: oracle.case.arrays[n] for n in ("running_mean", "running_var")}
-        plain = oracle.expect(step, state, profile)
-        zhat = plain["y"]
-        size = np.abs(zhat.rounded)
-        y = {
-            t: np.abs(gamma) * e + 3 * names * (np.abs(gamma) * (size + e) + np.abs(beta))
-            for t, e in zhat.bounds.items()
-        }
-        found = {"y": Expected(quad(gamma) * zhat.value + quad(beta), y)}
-        if "dx" in plain:
-            x, dy = (double(oracle.case.arrays[n]) for n in ("x", "dy"))
-            moved = names * np.abs(dy)
-            inv_std = 1 / np.sqrt(x.var(1, keepdims=True) + oracle.case.config.epsilon)
-            carried = moved + moved.mean(1, keepdims=True) + size * (moved * size).mean(1, keepdims=True)
-            bounds = {t: e + inv_std * carried for t, e in plain["dx"].bounds.items()}
-            found["dx"] = Expected(plain["dx"].value, bounds)
-        return found
+    def layer_norm(self, factor: float, profile: Profile) -> Mapping[str, Expected]:
+        """y and dx of layer normalization's judged rows, and both sums; kept for all backends of one profile."""
+        if (factor, profile) not in self._layer_norm:
+            self._layer_norm[factor, profile] = layer_norm_answers(scaled(self.case, factor), self.channels, profile)
+        return self._layer_norm[factor, profile]
 
     def judged(self, expected: Mapping[str, Expected], got: Arrays, shapes: Shapes, profile: Profile) -> Judgement:
         """The worst of all outputs."""
@@ -177,6 +151,8 @@ class Prepared:
         """The judged channels of an output, which a worker may have cut already."""
         if self.subject == "network":
             return array
+        if self.subject == "layer_norm" and not like_x:
+            return array
         if self.subject == "layer_norm":
             return array.reshape(-1, self.workload.channels)[self.channels]
         axis = self.workload.channel_axis if like_x else 0
@@ -184,11 +160,19 @@ class Prepared:
         return array if cut_already else np.take(array, self.channels, axis)
 
     def changed_dtype(self, name: str, array: np.ndarray, like_x: bool, profile: Profile) -> str:
-        """What is wrong with an output's dtype, or nothing. Of half precision only what is shaped like x is asked."""
-        dtype = self.case.config.dtype
-        if self.subject == "input_norm" or (dtype in HALVES and (not like_x or profile.output_dtype == "promoted")):
+        """What is wrong with an output's dtype, or nothing.
+
+        y and dx have x's, save a y that the profile promotes; all else that of the parameters. Of what input normalization has
+        learnt from half precision nothing is said.
+        """
+        config = self.case.config
+        wanted = config.dtype if like_x else config.parameter_dtype
+        if name == "y" and profile.output_dtype == "promoted" and config.dtype in HALVES:
+            wanted = config.parameter_dtype
+        open_ = self.subject == "input_norm" and not like_x and config.dtype in HALVES
+        if open_ or array.dtype.name == wanted:
             return ""
-        return "" if array.dtype.name == dtype else f"changed dtype: {name} is {array.dtype.name}, expected {dtype}"
+        return f"changed dtype: {name} is {array.dtype.name}, expected {wanted}"
 
 
 def judged_channels(channels: int, count: int) -> np.ndarray:
@@ -214,19 +198,6 @@ def cut(case: Case, channels: np.ndarray) -> Case:
     config, axis = dataclasses.replace(case.config, channels=len(channels)), case.config.channel_axis
     arrays = {name: np.take(a, channels, axis if a.ndim > 1 else 0) for name, a in case.arrays.items()}
     return case.with_(config=config, arrays=arrays)
-
-
-def rows_as_channels(case: Case, rows: np.ndarray) -> Case:
-    """Layer normalization of these rows, as batch normalization in which each row is a channel; dy is multiplied by gamma."""
-    config, step = case.config, case.steps[-1]
-    flat = {n: case.arrays[n].reshape(-1, config.channels)[rows] for n in step.inputs}
-    if "dy" in flat:
-        flat["dy"] = flat["dy"].astype(np.float64) * case.arrays["gamma"].astype(np.float64)
-    statistics = {
-        n: np.full(len(rows), v, case.arrays["gamma"].dtype) for n, v in (("running_mean", 0), ("running_var", 1))
-    }
-    turned = dataclasses.replace(config, rank=2, channel_axis=0, channels=len(rows), affine=False)
-    return case.with_(subject="batch_norm", config=turned, arrays={**statistics, **flat})
 
 
 def _weight(judgement: Judgement) -> tuple[int, float]:

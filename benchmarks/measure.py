@@ -118,8 +118,6 @@ def _circumstances(prepared: Prepared, told: Mapping[str, Any], witness: Judgeme
     judged = f"verified {'rows' if of else 'channels'} {len(prepared.channels)} of {of or prepared.workload.channels}"
     if prepared.subject == "network":
         judged = "verified the loss and every value"
-    if prepared.workload.pass_name == "layer_norm_gradients":
-        judged += ", not dgamma and dbeta"
     calls = "a timed call and the observed one" if witness is not None else "the observed call"
     return f"{judged}, of {calls}; {told['warmup']} calls of warm-up; overhead_ns {told['overhead_ns']:.0f}"
 

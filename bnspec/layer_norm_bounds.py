@@ -42,10 +42,7 @@ def layer_norm_error(batch: Batch, dy: Quad, gamma_: Quad, beta: Quad, units: Un
         dy: shaped like x; gamma_, beta: broadcastable against x, of extent 1 along the samples.
     """
     norm, a = batch.normalisation, units.arithmetic
-    statistics = bounds.statistics_error(batch, units, tier)
-    least = -math.inf if tier == "lenient" else 0.0
-    relative = bounds.inv_std_error(norm, statistics.var, a, least)
-    zhat = bounds.normalised_error(norm, statistics.mean, relative, a)
+    relative, zhat = zhat_error(norm, units, tier)
     abs_gamma, abs_beta, size = (np.abs(double(v)) for v in (gamma_, beta, gamma_ * norm.zhat + beta))
     y = bounds.output_error(norm, abs_gamma, abs_beta, size, zhat, units)
 
@@ -57,10 +54,19 @@ def layer_norm_error(batch: Batch, dy: Quad, gamma_: Quad, beta: Quad, units: Un
         formed = cotangent.abs_dy + cotangent.mean_abs + norm.abs_z * cotangent.mean_of(norm.abs_z)
         dx = dx + norm.inv_std64 * (1.0 + relative) * gamma(1.0, a) * formed * bounds.ROOM
     dx = np.where(np.isnan(dx), math.inf, dx)
-    return LayerNormError(y, dx, *_parameter_errors(norm, dy, zhat, units, tier))
+    return LayerNormError(y, dx, *parameter_errors(norm, dy, zhat, units, tier))
 
 
-def _parameter_errors(norm: Normalisation, dy: Quad, zhat: Array, units: Units, tier: Tier) -> tuple[Array, Array]:
+def zhat_error(norm: Normalisation, units: Units, tier: Tier) -> tuple[Array, Array]:
+    """(relative error of inv_std, error of zhat), of a batch normalised by its own statistics."""
+    statistics = bounds.statistics_error(norm.batch, units, tier)
+    least = -math.inf if tier == "lenient" else 0.0
+    relative = bounds.inv_std_error(norm, statistics.var, units.arithmetic, least)
+    return relative, bounds.normalised_error(norm, statistics.mean, relative, units.arithmetic)
+
+
+def parameter_errors(norm: Normalisation, dy: Quad, zhat: Array, units: Units, tier: Tier) -> tuple[Array, Array]:
+    """Errors of dgamma and dbeta, of extent 1 along the samples; ``zhat``: the error of zhat."""
     axis, s = norm.batch.config.channel_axis, units.statistics
     count = norm.batch.config.channels
     n, size = bounds.growth(count, tier), np.abs(double(dy))

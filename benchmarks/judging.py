@@ -24,8 +24,8 @@ from bnspec.bounds import Tier
 from bnspec.case import Case
 from bnspec.comparison import ratios_of
 from bnspec.expected import TIERS, Expected
-from bnspec.memory import remembered
 from bnspec.layer_norm_case import layer_norm_answers
+from bnspec.memory import remembered
 from bnspec.network_case import exact_step, usable
 from bnspec.observation import StepResult
 from bnspec.oracle import Oracle

@@ -93,6 +93,13 @@ class Workload:
                 "features lie on the last axis there.",
                 f"give channel_axis {len(self.shape) - 1}.",
             )
+        rows = self.shape[0 if self.channel_axis else 1]
+        if self.step.call == "fit" and rows < len(CHUNKS):
+            raise UsageError(
+                f"fit of shape {self.shape} has {rows} rows.",
+                f"they arrive in {len(CHUNKS)} chunks, and what a chunk without rows does is a clause of its own.",
+                f"give at least {len(CHUNKS)} rows.",
+            )
 
     @property
     def step(self) -> Pass:

@@ -112,6 +112,36 @@ def test_a_wrong_layer_normalization_deviates(pass_name: str, worker_of: object)
     assert measure(worker, Prepared(workload), {"seconds": 0.001})[0].verdict == "deviates"
 
 
+@pytest.mark.parametrize("name", ["dgamma", "dbeta"])
+def test_a_sum_of_layer_normalization_over_all_rows_is_judged(name: str, worker_of: object) -> None:
+    """Of more elements than are judged otherwise, too."""
+    wrong = WRONG_NORM.replace("dx=found.dx *", f"{name}=found.{name} *")
+    worker = worker_of(adapter=wrong)  # type: ignore[operator]
+    timing, _ = measure(
+        worker, Prepared(Workload("large", (300, 100), 1, "float32", "layer_norm_gradients")), {"seconds": 0.001}
+    )
+    assert timing.verdict == "deviates"
+    assert name in timing.message
+
+
+WIDER = """
+def training_gradients(self, x, dy):
+    found = super().training_gradients(x, dy)
+    return found._replace({name}=found.{name}.astype(np.float64))
+"""
+
+
+@pytest.mark.parametrize("name", ["y", "dx", "dgamma", "dbeta"])
+def test_a_result_of_another_dtype_is_told(name: str, worker_of: object) -> None:
+    """Of half precision as well, where gradients of parameters have the parameters' dtype."""
+    worker = worker_of(WIDER.format(name=name))  # type: ignore[operator]
+    timing, _ = measure(
+        worker, Prepared(Workload("small", (12, 5), 1, "float16", "training_gradients")), {"seconds": 0.001}
+    )
+    assert timing.verdict != "conforms"
+    assert f"changed dtype: {name} is float64" in timing.message
+
+
 def test_what_a_pass_must_move_is_in_bytes_and_never_more_than_what_streaming_moves() -> None:
     """Of networks nothing is said."""
     for name in PASSES:
@@ -133,5 +163,9 @@ def test_wrong_workloads_are_refused() -> None:
         workloads("short", ["backward"])
     with pytest.raises(UsageError, match="no profile is called 'quick'"):
         workloads("quick")
+    with pytest.raises(UsageError, match="has 3 rows"):
+        Workload("small", (3, 2), 1, "float32", "fit")
+    with pytest.raises(UsageError, match="features lie on the last axis"):
+        Workload("small", (3, 2, 4), 1, "float32", "layer_norm")
     with pytest.raises(UsageError, match="no regime is called 'odd'"):
         Workload("small", (2, 2), 1, "float32", "training", "odd")

@@ -161,18 +161,8 @@ class Live:
         if step.call.endswith("_some_gradients"):
             inputs.append(tuple(str(step.option("wanted")).split()))
         result = self.subject.fit(inputs) if step.call == "fit" else getattr(self.subject, step.call)(*inputs)
-        if step.call == "fit":
-            self.fitted = True
-            mean, var = self.subject.statistics()
-            named = {"mean": mean, "var": var}
-        else:
-            kind = next((k for ending, k in RESULTS.items() if step.call.endswith(ending)), None)
-            if kind is None:
-                named = {"x" if step.call == "inverse" else "y": result}
-            elif isinstance(result, kind):
-                named = {n: t for n, t in result._asdict().items() if t is not None}
-            else:
-                raise UsageError("%s returned %s, not contract.%s" % (step.call, type(result).__name__, kind.__name__))
+        self.fitted = self.fitted or step.call == "fit"
+        named = named_results(step.call, result, self.subject)
         self.adapter.synchronize(tuple(named.values()))
         return named
 
@@ -206,6 +196,24 @@ class Live:
             mean, var = self.subject.state()
             others.update(running_mean=self.adapter.array(mean), running_var=self.adapter.array(var))
         return tuple((o, n) for o, a in outputs.items() for n, b in others.items() if overlap(a, b))
+
+
+def named_results(call: str, result: Any, subject: Any) -> Dict[str, Any]:
+    """The tensors of a call's result by name, without those that are None; of a fit, what the subject has learnt.
+
+    Raises UsageError: the result is not of the kind that the contract asks for.
+    """
+    if call == "fit":
+        mean, var = subject.statistics()
+        return {"mean": mean, "var": var}
+    if call == "learn":
+        return {"loss": result}
+    kind = next((k for ending, k in RESULTS.items() if call.endswith(ending)), None)
+    if kind is None:
+        return {"x" if call == "inverse" else "y": result}
+    if not isinstance(result, kind):
+        raise UsageError("%s returned %s, not contract.%s" % (call, type(result).__name__, kind.__name__))
+    return {n: t for n, t in result._asdict().items() if t is not None}
 
 
 def _build(

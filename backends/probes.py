@@ -15,13 +15,11 @@ from __future__ import annotations
 
 import statistics
 import time
-from typing import Any, Callable, Dict, List, Mapping, Sequence
+from typing import Callable, Dict, List, Optional, Sequence
 
 import numpy as np
 
-from bnspec.backends.execution import RESULTS
-from bnspec.case import Case
-from bnspec.errors import UsageError
+from bnspec.backends.subject import Subject, Tensors
 
 #: Tries of a probe that compares times, and of one whose calls take longer than 2 ms: noise is a smaller part of them.
 REPETITIONS, FEW, LONG_NS = 5, 3, 2e6
@@ -36,76 +34,9 @@ REMEMBERED = 2.0
 #: Of these calls all state moves, or none.
 MOVING = ("training", "training_gradients")
 
-Tensors = List[Any]
-Named = Dict[str, Any]
-
-
-class Subject:
-    """What is timed, as the loop and the probes see it: a function of tensors, and what its results are called.
-
-    Args:
-        live: the built layer (or scaler, or network); case: what it was built from, whose last step is timed.
-        scaled: the case's arrays multiplied by a factor, in memory of their own.
-    """
-
-    def __init__(self, live: Any, case: Case, scaled: Callable[[float], Dict[str, np.ndarray]]) -> None:
-        self.live, self.case, self.step, self.adapter = live, case, case.steps[-1], live.adapter
-        self.function: Callable[..., Any] = getattr(live.subject, self.step.call)
-        self.wait, self._scaled = self.waiting(), scaled
-
-    def inputs(self, factor: float) -> Tensors:
-        """The step's inputs, multiplied; a fit's one argument is the list of its chunks."""
-        arrays = self._scaled(factor)
-        tensors = [self.adapter.tensor(arrays[name]) for name in self.step.inputs]
-        self.adapter.synchronize(tuple(tensors))
-        return [tensors] if self.step.call == "fit" else tensors
-
-    def waiting(self) -> Callable[[Any], Any]:
-        """What returns when a result is there; settled beforehand, so that the common case costs nothing more."""
-        synchronize = self.adapter.synchronize
-        if self.step.call == "fit":  # a fit returns nothing; what it has learnt is its result
-            return lambda _: synchronize(tuple(self.live.subject.statistics()))
-        if self.step.call.endswith("_gradients") and not self.case.config.affine:
-            return lambda result: synchronize(tuple(t for t in result if t is not None))
-        return synchronize
-
-    def named(self, result: Any) -> Named:
-        """The tensors of a result by name, without those that are None."""
-        if self.step.call == "fit":
-            mean, var = self.live.subject.statistics()
-            return {"mean": mean, "var": var}
-        if self.step.call == "learn":
-            return {"loss": result}
-        kind = next((k for ending, k in RESULTS.items() if self.step.call.endswith(ending)), None)
-        if kind is None:
-            return {"x" if self.step.call == "inverse" else "y": result}
-        if not isinstance(result, kind):
-            raise UsageError("%s returned %s, not contract.%s" % (self.step.call, type(result).__name__, kind.__name__))
-        return {n: t for n, t in result._asdict().items() if t is not None}
-
-    def arrays(self, result: Any) -> Dict[str, np.ndarray]:
-        """Copies of the result's values by name."""
-        return {n: np.array(self.adapter.array(t), order="C", copy=True) for n, t in self.named(result).items()}
-
-    def bits(self, tensors: Sequence[Any]) -> List[bytes]:
-        """The values of tensors as bytes."""
-        flat = [t for item in tensors for t in (item if isinstance(item, (list, tuple)) else [item])]
-        return [np.asarray(self.adapter.array(t)).tobytes() for t in flat]
-
-    def timed(self, inputs: Tensors) -> "tuple[int, Any]":
-        """One call: (nanoseconds until its results were there, its result)."""
-        begun = time.perf_counter_ns()
-        result = self.function(*inputs)
-        self.wait(result)
-        return time.perf_counter_ns() - begun, result
-
-    def state(self) -> Mapping[str, np.ndarray]:
-        """The running statistics; of what has none, nothing."""
-        return {} if self.case.subject != "batch_norm" else self.live.state()
-
 
 def probe(subject: Subject, rotation: Sequence[Tensors], factors: Sequence[float], median_ns: float) -> Dict[str, str]:
-    """Every probe that can be made of the subject, with its objection or nothing.
+    """Every probe that can be made of the subject, with its objection or nothing; what cannot be asked of it is left out.
 
     Args:
         rotation: the inputs that the timed calls took in turn, made of the case's by ``factors``.
@@ -116,12 +47,10 @@ def probe(subject: Subject, rotation: Sequence[Tensors], factors: Sequence[float
         "computes_every_call": confirmed(lambda: _computes(subject, rotation[0], median_ns)),
         "results_keep_their_values": _keeps(subject, rotation),
         "inputs_stay_as_they_are": _leaves(subject, rotation, factors),
+        "depends_on_its_inputs": _depends(subject, rotation),
+        "moves_the_state_of_its_mode": _moves(subject, rotation),
     }
-    if subject.step.call != "fit":  # its results are the state
-        found["depends_on_its_inputs"] = _depends(subject, rotation)
-    if subject.case.subject == "batch_norm":
-        found["moves_the_state_of_its_mode"] = _moves(subject, rotation)
-    return found
+    return {name: said for name, said in found.items() if said is not None}
 
 
 def confirmed(attempt: Callable[[], str]) -> str:
@@ -188,10 +117,10 @@ def _computes(subject: Subject, seen: Tensors, median_ns: float) -> str:
     return ""
 
 
-def _keeps(subject: Subject, rotation: Sequence[Tensors]) -> str:
-    """A result stays as it is while the layer is called again."""
+def _keeps(subject: Subject, rotation: Sequence[Tensors]) -> Optional[str]:
+    """A result stays as it is while the layer is called again. A fit's result is the state: not asked."""
     if subject.step.call == "fit":
-        return ""
+        return None
     _, result = subject.timed(rotation[0])
     tensors = list(subject.named(result).values())
     before = subject.bits(tensors)
@@ -205,26 +134,29 @@ def _leaves(subject: Subject, rotation: Sequence[Tensors], factors: Sequence[flo
     return "the timed calls have written into their inputs" if changed else ""
 
 
-def _depends(subject: Subject, rotation: Sequence[Tensors]) -> str:
-    """Two inputs, of which the second is the first times -2, do not have the same results to the bit."""
+def _depends(subject: Subject, rotation: Sequence[Tensors]) -> Optional[str]:
+    """Two inputs, of which the second is the first times -2, do not have the same results to the bit.
+
+    Not asked of a fit, whose results are the state; of a network, which is another one after every step; nor where the result
+    may be beta whatever x is.
+    """
+    if subject.step.call in ("fit", "learn") or _flat(subject, rotation[0]):
+        return None
     results = [subject.bits(list(subject.named(subject.timed(inputs)[1]).values())) for inputs in rotation[:2]]
-    inputs = [subject.bits(inputs) for inputs in rotation[:2]]
-    if results[0] == results[1] and inputs[0] != inputs[1] and not _flat(subject, rotation[0]):
-        return "inputs of opposite sign have the same results to the bit"
-    return ""
+    return "inputs of opposite sign have the same results to the bit" if results[0] == results[1] else ""
 
 
 def _flat(subject: Subject, inputs: Tensors) -> bool:
-    """Whether no channel of x has a variance of at least epsilon: then the result may be beta, whatever the value."""
+    """Whether no channel of x has a variance of at least epsilon: then normalising may leave nothing of x."""
     x = np.asarray(subject.adapter.array(inputs[0])).astype(np.float64)
     config = subject.case.config
-    return x.ndim != config.rank or not bool((x.var(config.reduce_axes) >= config.epsilon).any())
+    return not bool((x.var(config.reduce_axes) >= config.epsilon).any())
 
 
-def _moves(subject: Subject, rotation: Sequence[Tensors]) -> str:
-    """Each call moves the running statistics, in training; none does otherwise."""
-    if not subject.case.config.channels or not 0.0 < subject.case.config.decay < 1.0:
-        return ""
+def _moves(subject: Subject, rotation: Sequence[Tensors]) -> Optional[str]:
+    """Each call moves the running statistics, in training; none does otherwise. Not asked of what has none."""
+    if subject.case.subject != "batch_norm" or not 0.0 < subject.case.config.decay < 1.0:
+        return None
     moved = []
     for inputs in rotation:
         before = {n: a.tobytes() for n, a in subject.state().items()}

@@ -25,8 +25,9 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 import numpy as np
 
 from bnspec.backends.execution import _build, _describe
-from bnspec.backends.probes import Subject, probe
+from bnspec.backends.probes import probe
 from bnspec.backends.stopwatch import Call, Witness, block_size, clock_ns, samples_of
+from bnspec.backends.subject import Subject
 from bnspec.buffers import unpack
 from bnspec.case import Case
 from bnspec.contract import Adapter, LayerConfig

@@ -76,7 +76,7 @@ def _record(
     """What was timed and what was judged, as one record."""
     observed, witness = judgements
     probes = dict(told["probes"])
-    if witness is not None:
+    if witness is not None and not math.isnan(witness.ratio):
         only_there = witness.ratio > 1.0 and not observed.ratio > 1.0
         probes[EVERY_OUTPUT] = f"of a timed call, {witness.message}; of the observed one not" if only_there else ""
     if "y" in told["shapes"][0]:
@@ -148,7 +148,7 @@ def cell(
         message,
         workload=workload.name,
         regime=workload.regime,
-        scan=",".join(workload.scans),
+        scans=workload.scans,
         conditions=dict(conditions or {}),
         process=process,
         import_ns=None if opened is None else round(float(opened) * 1e9),

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from bnspec.backends.execution import Live
-from bnspec.backends.probes import Subject
 from bnspec.backends.stopwatch import Call, block_size, clock_ns, samples_of
+from bnspec.backends.subject import Subject
 from bnspec.benchmarks.workload import Workload
 
 pytestmark = pytest.mark.slow

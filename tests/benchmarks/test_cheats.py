@@ -86,4 +86,24 @@ def test_the_command_prints_every_trial(monkeypatch: pytest.MonkeyPatch, capsys:
     blind = [Trial(t.name, t.workload, False, "a probe that is blind", t.timing) for t in trials]
     monkeypatch.setattr("bnspec.benchmarks.proving.prove", lambda *_: blind)
     assert main(["cheats"]) == 1
-    assert main(["cheats", "--backend", "nunpy"]) in (1, 2)
+
+
+def test_an_unknown_backend_is_refused(capsys: Any) -> None:
+    """Before any cheat is tried."""
+    assert main(["cheats", "--backend", "nunpy"]) == 2
+    assert "no backend matches 'nunpy'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("pass_name", "regime", "asked"),
+    [("inference", "ordinary", True), ("training", "constant", False), ("fit", "ordinary", False)],
+)
+def test_a_probe_that_cannot_be_asked_is_left_out(
+    pass_name: str, regime: str, asked: bool, numpy_worker: Worker
+) -> None:
+    """It is neither passed nor objected to."""
+    workload = Workload("small", (64, 5), 1, "float32", pass_name, regime)
+    timing, _ = measure(numpy_worker, Prepared(workload), {"seconds": 0.002, "probes": True})
+    assert ("depends_on_its_inputs" in timing.probes) is asked
+    assert ("moves_the_state_of_its_mode" in timing.probes) is (pass_name != "fit")
+    assert ("results_keep_their_values" in timing.probes) is (pass_name != "fit")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Optional
 
-from bnspec.instruments import Call, Instruments
+from bnspec.instruments import Call, Instruments, Mover
 
 #: Every duration that JAX reports of a compilation is named so.
 COMPILING = "/jax/core/compile"
@@ -48,11 +48,11 @@ class JaxInstruments(Instruments):
         """Of a CPU as the kernel counts; None of other devices: their peak, since the process began, cannot be put back."""
         return super().peak_bytes(call) if self.host else None
 
-    def mover(self, action: str, size_bytes: int) -> Optional[Call]:
+    def mover(self, action: str, size_bytes: int) -> Optional[Mover]:
         """A copy within the device's memory, or a sum of it."""
         if self.host:
             return None
         numpy, wait = self.jax.numpy, self.jax.block_until_ready
-        source = numpy.ones(max(size_bytes // 4, 1), "float32", device=self.place)
-        move = self.jax.jit(numpy.copy if action == "copy" else numpy.sum)
-        return lambda: wait(move(source))
+        source = numpy.arange(max(size_bytes // 4, 1), dtype="float32", device=self.place)
+        call = self.jax.jit(numpy.copy if action == "copy" else numpy.sum)
+        return Mover(lambda: wait(call(source)), lambda: bool((call(source) == source).all()))

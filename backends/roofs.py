@@ -20,6 +20,7 @@ import numpy as np
 
 from bnspec.backends.stopwatch import Call, block_size, clock_ns, samples_of
 from bnspec.contract import Adapter
+from bnspec.instruments import Mover
 
 #: What is read, in bytes; a copy writes as much again.
 SIZES = tuple(2**k for k in range(14, 28))
@@ -67,25 +68,21 @@ def _on_host(adapter: Adapter) -> bool:
     return adapter.instruments().mover("copy", 1) is None
 
 
-class Mover:
-    """Moves a buffer of the device by the framework's own call."""
+class Whole:
+    """A buffer that the device's framework moves in one piece."""
 
-    def __init__(self, move: Callable[[], Any]) -> None:
-        self.move = move
+    def __init__(self, mover: Mover) -> None:
+        self.move, self.same = mover
 
     def batch(self, times: int) -> float:
         """Seconds of so many moves."""
         return _repeat(self.move, times)
 
-    def same(self) -> bool:
-        """Whether a copy equals its source; on a device that is its framework's to check."""
-        return True
-
 
 def _mover(adapter: Adapter, action: str, size: int, count: int) -> Any:
     """What moves a buffer of this size with so many threads."""
-    move = adapter.instruments().mover(action, size)
-    return Shares(action, size, count) if move is None else Mover(move)
+    mover = adapter.instruments().mover(action, size)
+    return Shares(action, size, count) if mover is None else Whole(mover)
 
 
 def _seconds(mover: Any) -> float:

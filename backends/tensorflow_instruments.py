@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Optional
 
-from bnspec.instruments import Call, Instruments
+from bnspec.instruments import Call, Instruments, Mover
 
 #: The largest cache of a GPU on the market in 2025; TensorFlow does not tell that of the device.
 LARGEST_CACHE_BYTES = 256 * 2**20
@@ -47,15 +47,17 @@ class TensorflowInstruments(Instruments):
         del result
         return max(peak - before, 0)
 
-    def mover(self, action: str, size_bytes: int) -> Optional[Call]:
+    def mover(self, action: str, size_bytes: int) -> Optional[Mover]:
         """A pass that reads and writes the device's memory, or a sum of it."""
         if self.host:
             return None
         with self.tf.device(self.place):
-            source = self.tf.ones(max(size_bytes // 4, 1))
+            source = self.tf.range(max(size_bytes // 4, 1), dtype=self.tf.float32)
 
-        def move() -> None:
+        def move() -> Any:
             with self.tf.device(self.place):
-                self.wait(self.tf.negative(source) if action == "copy" else self.tf.reduce_sum(source))
+                moved = self.tf.negative(source) if action == "copy" else self.tf.reduce_sum(source)
+            self.wait(moved)
+            return moved
 
-        return move
+        return Mover(move, lambda: bool(self.tf.reduce_all(move() == -source)))

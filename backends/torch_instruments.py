@@ -9,7 +9,7 @@ import operator
 import sys
 from typing import Any, Callable, Dict, Optional, Sequence
 
-from bnspec.instruments import Call, Declined, Events, Graph, Instruments
+from bnspec.instruments import Call, Declined, Events, Graph, Instruments, Mover
 
 #: Operators and kernels with a smaller share of the time are left out.
 LEAST_SHARE = 0.02
@@ -81,12 +81,12 @@ class TorchInstruments(Instruments):
         shares = sorted(((ns / total, name) for name, ns in spent.items()), reverse=True)
         return {name: round(share, 3) for share, name in shares if share >= LEAST_SHARE}
 
-    def mover(self, action: str, size_bytes: int) -> Optional[Call]:
+    def mover(self, action: str, size_bytes: int) -> Optional[Mover]:
         """A copy within the device's memory, or a sum of it."""
         if self.place.type == "cpu":
             return None
-        source = self.torch.ones(max(size_bytes // 4, 1), dtype=self.torch.float32, device=self.place)
-        target = self.torch.empty_like(source)
+        source = self.torch.arange(max(size_bytes // 4, 1), dtype=self.torch.float32, device=self.place)
+        target = self.torch.zeros_like(source)
         wait = getattr(self.torch, self.place.type).synchronize
 
         def move() -> None:
@@ -96,7 +96,7 @@ class TorchInstruments(Instruments):
                 source.sum()
             wait()
 
-        return move
+        return Mover(move, lambda: bool((target == source).all()))
 
 
 class CudaEvents(Events):

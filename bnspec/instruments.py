@@ -12,7 +12,7 @@ from __future__ import annotations
 import abc
 import glob
 import os
-from typing import Any, Callable, Dict, Optional, Sequence
+from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence
 
 import numpy as np
 
@@ -53,6 +53,13 @@ class Graph(abc.ABC):
         """Run what was recorded; returns its results, which the next replay overwrites."""
 
 
+class Mover(NamedTuple):
+    """``move``: copies (or reads) a buffer; its return means that it is done. ``same``: whether the copy equals its source."""
+
+    move: Call
+    same: Callable[[], bool]
+
+
 class Instruments:
     """Of a CPU. Whatever a framework cannot tell stays as it is here."""
 
@@ -87,11 +94,8 @@ class Instruments:
         """What the framework ran for the call, each with its share of the time, the weightiest first; {} where it does not say."""
         return {}
 
-    def mover(self, action: str, size_bytes: int) -> Optional[Call]:
-        """A call that copies (or reads) a buffer of the device; None where the host's own memory is meant.
-
-        Its return means that it is done.
-        """
+    def mover(self, action: str, size_bytes: int) -> Optional[Mover]:
+        """What copies (or reads) a buffer of the device; None where the host's own memory is meant."""
         return None
 
 
@@ -140,4 +144,4 @@ def _status_bytes(name: str) -> int:
     return int(lines[name].split()[0]) * 1024
 
 
-__all__ = ["Call", "Declined", "Events", "Graph", "Instruments"]
+__all__ = ["Call", "Declined", "Events", "Graph", "Instruments", "Mover"]

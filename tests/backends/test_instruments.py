@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bnspec.backends.roofs import roofs
 from bnspec.backends.stopwatch import Call, Witness, block_size, samples_of
 from bnspec.backends.torch_instruments import TorchInstruments
 from bnspec.errors import Declined
-from bnspec.instruments import Events, Instruments
+from bnspec.instruments import Instruments, Mover
 
 
 class FakeTensor:
@@ -212,4 +213,25 @@ def test_the_release_of_the_result_before_is_inside_the_sample() -> None:
     call.once()
     call.once()
     assert log == ["made", "waited", "made", "released", "waited"]
-    assert issubclass(Events, object)
+
+
+class Device(Instruments):
+    """Instruments of a device whose framework copies, or only says so."""
+
+    def __init__(self, honest: bool) -> None:
+        self.honest = honest
+
+    def mover(self, action: str, size_bytes: int) -> Mover:
+        """Over the host's memory."""
+        source, target = np.ones(size_bytes, np.uint8), np.zeros(size_bytes, np.uint8)
+        move = (lambda: np.copyto(target, source)) if self.honest else (lambda: None)
+        return Mover(move, lambda: bool((source == target).all()))
+
+
+@pytest.mark.parametrize("honest", [True, False])
+def test_the_copy_of_a_device_is_verified(honest: bool) -> None:
+    """A roof is measured by copies that have copied."""
+    adapter: Any = types.SimpleNamespace(instruments=lambda: Device(honest))
+    answer = roofs(adapter, {"copies": [2**15], "seconds": 0.001})
+    assert [c["same"] for c in answer["copies"]] == [honest]
+    assert {r["threads"] for r in answer["roofs"]} == {1}

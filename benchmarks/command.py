@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from bnspec.cli import CONFORMS, DEVIATES, FAILED, Command, seed_number
 
@@ -34,19 +35,19 @@ def _between(low: float, high: float, kind: Callable[[str], float] = float) -> C
 
 def _configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    many = {"action": "append", "default": [], "metavar": "GLOB"}
-    add("--backend", help="backends, or package.module:Class (default: all)", **many)  # type: ignore[arg-type]
-    add("--device", help="devices: cpu, cuda:0, '*' (default: cpu)", **many)  # type: ignore[arg-type]
+    many: dict[str, Any] = {"action": "append", "default": [], "metavar": "GLOB"}
+    add("--backend", help="backends, or package.module:Class (default: all)", **many)
+    add("--device", help="devices: cpu, cuda:0, '*' (default: cpu)", **many)
     add("--profile", choices=sorted(PACES), default="short", help="which workloads (default: short, under 3 minutes)")
     add("--quick", action="store_const", const="short", dest="profile", help="the same as --profile short")
     add("--pass", dest="passes", action="append", default=[], metavar="P", help="passes to time (default: all)")
-    add("--model", help="the layers of these models instead, e.g. resnet50", **many)  # type: ignore[arg-type]
-    one = {"action": "append", "default": []}
+    add("--model", help="the layers of these models instead, e.g. resnet50", **many)
+    one: dict[str, Any] = {"action": "append", "default": []}
     threads = _between(1, 4096, int)
-    add("--threads", type=threads, metavar="N", help="processors to bind to; repeatable", **one)  # type: ignore[arg-type]
-    add("--allocation", metavar="A", help="default, fresh or preallocated; repeatable", **one)  # type: ignore[arg-type]
-    add("--cache", metavar="C", help="hot or cold; repeatable", **one)  # type: ignore[arg-type]
-    add("--mode", metavar="M", help="call or graph (CUDA graphs); repeatable", **one)  # type: ignore[arg-type]
+    add("--threads", type=threads, metavar="N", help="processors to bind to; repeatable", **one)
+    add("--allocation", metavar="A", help="default, fresh or preallocated; repeatable", **one)
+    add("--cache", metavar="C", help="hot or cold; repeatable", **one)
+    add("--mode", metavar="M", help="call or graph (CUDA graphs); repeatable", **one)
     add("--baseline", default="", metavar="NAME", help="whom the others are compared with (default: the first)")
     seconds = _between(1e-4, 3600.0)
     add("--seconds", type=seconds, metavar="S", help="for the samples of a workload in a process")

@@ -19,6 +19,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from bnspec.arithmetic import quad
+from bnspec.backends.timing import FACTORS
 from bnspec.benchmarks.workload import Workload
 from bnspec.bounds import Tier
 from bnspec.case import Case
@@ -36,8 +37,8 @@ JUDGED_ELEMENTS, JUDGED_CHANNELS = 2**14, 4
 #: An output is judged by the widest bound that says anything of it: "lenient", which no textbook formula breaks, and
 #: where that is infinite (half precision, many elements) "permissive", which no order of summation breaks.
 TIERS_OF_JUDGEMENT: tuple[Tier, ...] = ("lenient", "permissive")
-#: What the inputs of the witness were multiplied by: the first of ``bnspec.backends.timing.FACTORS``.
-WITNESS_FACTOR = 0.5
+#: What the inputs of the witness were multiplied by: it is a call on the first of the copies.
+WITNESS_FACTOR = FACTORS[0]
 Arrays = Mapping[str, np.ndarray]
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -65,7 +66,6 @@ class Prepared:
 
     def __init__(self, workload: Workload, seed: int = 0) -> None:
         self.workload, self.case = workload, workload.case(seed)
-        self._layer_norm: dict[tuple[float, Profile], Mapping[str, Expected]] = {}
         self.subject, channels = self.case.subject, workload.channels
         if self.subject == "layer_norm":
             channels = workload.elements // workload.channels
@@ -117,11 +117,10 @@ class Prepared:
         tracked = exact_step(self.case, len(self.case.steps) - 1, profile, before)
         return {n: Expected(quad(t.value), dict.fromkeys(TIERS, t.error)) for n, t in tracked.items()}
 
+    @remembered
     def layer_norm(self, factor: float, profile: Profile) -> Mapping[str, Expected]:
-        """y and dx of layer normalization's judged rows, and both sums; kept for all backends of one profile."""
-        if (factor, profile) not in self._layer_norm:
-            self._layer_norm[factor, profile] = layer_norm_answers(scaled(self.case, factor), self.channels, profile)
-        return self._layer_norm[factor, profile]
+        """y and dx of layer normalization's judged rows, and both sums."""
+        return layer_norm_answers(scaled(self.case, factor), self.channels, profile)
 
     def judged(self, expected: Mapping[str, Expected], got: Arrays, shapes: Shapes, profile: Profile) -> Judgement:
         """The worst of all outputs."""

@@ -140,7 +140,7 @@ class Cell:
 #: found its data in a cache that the roof has not met.
 IMPOSSIBLE = 1.05
 _COMMON = (
-    "backend", "device", "pass", "shape", "dtype", "channel_axis", "workload", "regime", "scan", "conditions", "threads",
+    "backend", "device", "pass", "shape", "dtype", "channel_axis", "workload", "regime", "scans", "conditions", "threads",
     "moved_bytes", "streaming_bytes",
 )  # fmt: skip
 _MIDDLES = ("import_ns", "first_ns", "compile_ns", "dispatch_ns", "page_faults_per_call", "peak_bytes")

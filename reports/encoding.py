@@ -63,7 +63,7 @@ def to_json(record: Record | Manifest) -> dict[str, Any]:
 def from_json(data: Mapping[str, Any]) -> Record:
     """The inverse of ``to_json`` for a record; the data have passed the schema."""
     fields = {_NAMES.get(name, name): value for name, value in data.items() if name != "kind"}
-    for name in ("shape", "samples_ns", "moved_bytes", "streaming_bytes", "sizes_bytes", "bytes_per_second"):
+    for name in ("shape", "samples_ns", "scans", "moved_bytes", "streaming_bytes", "sizes_bytes", "bytes_per_second"):
         if fields.get(name) is not None:
             fields[name] = tuple(fields[name])
     return KINDS[data["kind"]](**fields)

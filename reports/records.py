@@ -143,7 +143,7 @@ class Timing:
         threads: how many the framework says it uses, where it says so.
         verdict, ratio: "conforms", "deviates", "rejected" (a probe has shown that the samples are not of the work),
             "unavailable", "declined", "error", "crashed", "timeout"; worst error / bound.
-        workload, regime, scan: the workload's name, the values of its data, and the series that it is a point of.
+        workload, regime, scans: the workload's name, the values of its data, and the series that it is a point of.
         conditions: allocation, cache, mode and threads, as far as they are not the defaults.
         process: which process of the run, counted from 0: processes are what the statistics count.
         import_ns: opening the framework; compile_ns: compiling, as the framework says, or first call less median.
@@ -170,7 +170,7 @@ class Timing:
     message: str = ""
     workload: str = ""
     regime: str = "ordinary"
-    scan: str = ""
+    scans: tuple[str, ...] = ()
     conditions: dict[str, str | int] = dataclasses.field(default_factory=dict)
     process: int = 0
     calls_per_sample: int = 1

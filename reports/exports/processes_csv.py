@@ -67,7 +67,7 @@ def identity(cell: Cell, timing: Timing) -> dict[str, Any]:
         "channel_axis": timing.channel_axis,
         "workload": timing.workload,
         "regime": timing.regime,
-        "scan": timing.scan,
+        "scans": " ".join(timing.scans),
     }
 
 

@@ -84,7 +84,7 @@ def extra_info(cell: Cell) -> dict[str, Any]:
         "contender": cell.contender,
         "workload_name": first.workload,
         "regime": first.regime,
-        "scan": first.scan,
+        "scans": list(first.scans),
         "conditions": dict(first.conditions),
         "verdict": cell.verdict,
         "ratio": plain(cell.ratio),

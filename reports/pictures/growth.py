@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import statistics
 from collections.abc import Sequence
 
@@ -32,7 +31,7 @@ def growth(cells: Sequence[Cell], styles: Palette) -> Picture:
     """A panel for each series in each pass that has three points."""
     grouped: dict[tuple[str, str, str], list[Cell]] = {}
     for c in drawable(cells):
-        for scan in filter(None, re.split(r"[\s,+]+", c.first.scan)):  # a workload may be a point of several series
+        for scan in c.first.scans:
             if extent(c, scan):
                 grouped.setdefault((scan, c.first.pass_name, c.first.dtype), []).append(c)
     panels = []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from bnspec.backends.launcher import Worker
@@ -13,7 +15,7 @@ from bnspec.reports.roofs import Ceiling, best
 
 
 @pytest.fixture(scope="module")
-def answer() -> dict[str, object]:
+def answer() -> dict[str, Any]:
     """What a worker measures, with one copy."""
     from bnspec.backends.registry import select
 
@@ -22,16 +24,16 @@ def answer() -> dict[str, object]:
 
 
 def test_both_actions_are_measured_at_every_size_by_one_thread_and_by_all(
-    answer: dict[str, list[dict[str, list[float]]]],
+    answer: dict[str, Any],
 ) -> None:
     """Sizes that were asked for are on the curve."""
     for found in answer["roofs"]:
         assert found["sizes_bytes"] == sorted({*SIZES, 3 * 2**15, 3 * 2**17})
         assert min(found["bytes_per_second"]) > 0
-    assert {f["action"] for f in answer["roofs"]} == {"copy", "read"}  # type: ignore[comparison-overlap]
+    assert {f["action"] for f in answer["roofs"]} == {"copy", "read"}
 
 
-def test_the_plain_copy_is_verified(answer: dict[str, list[dict[str, object]]]) -> None:
+def test_the_plain_copy_is_verified(answer: dict[str, Any]) -> None:
     """It has copied."""
     (copy,) = answer["copies"]
     assert copy["same"] is True
@@ -45,7 +47,7 @@ def test_the_sizes_of_the_workloads_are_on_the_curve_as_far_as_they_are_few() ->
     many = sizes_of(PROFILES["full"])
     assert MOST_SIZES < len(many) <= 4 * 13 + 1 + len(COPIES_BYTES)
     assert many[0] >= LEAST
-    assert many[-1] <= 1.1 * LARGEST
+    assert many[-1] <= LARGEST  # which is a whole octave
 
 
 def roof(action: str, speed: float, threads: int = 1, process: int = 0) -> Roof:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import mmap
 import os
+import platform
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -78,10 +80,27 @@ def test_a_process_keeps_to_the_processors_that_it_was_given(run: Callable[..., 
     assert {t.conditions["threads"] for t in found.timings} == {1}
 
 
-def test_cold_calls_are_not_faster_than_their_flush_allows_them_to_be_seen(run: Callable[..., Run]) -> None:
-    """The axis reaches the worker: every sample is one call, and conforms."""
-    found = run(conditions=[Conditions(cache="cold")], least=1, most=1)
-    assert {(t.calls_per_sample, t.verdict) for t in found.timings} == {(1, "conforms")}
+def test_cold_calls_are_timed_one_by_one(run: Callable[..., Run]) -> None:
+    """Ahead of each the caches are driven out; calls as short as these are timed in blocks when they are hot."""
+    found = run(conditions=[Conditions(), Conditions(cache="cold")], least=1, most=1)
+    blocks = {t.conditions.get("cache", "hot"): t.calls_per_sample for t in found.timings if t.pass_name == "inference"}
+    assert blocks["cold"] == 1 < blocks["hot"]
+    assert {t.verdict for t in found.timings} == {"conforms"}
+
+
+def test_results_in_fresh_memory_fault_for_every_page_and_those_in_kept_memory_do_not(
+    run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The axis of allocation does what its names say (glibc)."""
+    if platform.libc_ver()[0] != "glibc":
+        pytest.skip("the switches are glibc's")
+    large = Workload("large", (2048, 256), 1, "float32", "inference")
+    monkeypatch.setattr(offered, "PROFILES", {"short": (large,)})
+    found = run(conditions=[Conditions(allocation=a) for a in ("fresh", "preallocated")], least=1, most=1, seconds=0.1)
+    faults = {t.conditions["allocation"]: t.page_faults_per_call or 0.0 for t in found.timings}
+    pages = 4 * large.elements // mmap.PAGESIZE
+    assert faults["fresh"] >= pages
+    assert faults["preallocated"] < pages / 2  # what the first timed calls still take is spread over all of them
 
 
 def test_a_graph_is_declined_where_there_is_none(run: Callable[..., Run]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -105,18 +107,18 @@ def layer_norm(self, config, gamma, beta):
 
 
 @pytest.mark.parametrize("pass_name", ["layer_norm", "layer_norm_gradients"])
-def test_a_wrong_layer_normalization_deviates(pass_name: str, worker_of: object) -> None:
+def test_a_wrong_layer_normalization_deviates(pass_name: str, worker_of: Callable[..., Worker]) -> None:
     """Its bound is derived, and tight enough for a thousandth."""
-    worker = worker_of(adapter=WRONG_NORM)  # type: ignore[operator]
+    worker = worker_of(adapter=WRONG_NORM)
     workload = Workload("small", (9, 7), 1, "float32", pass_name)
     assert measure(worker, Prepared(workload), {"seconds": 0.001})[0].verdict == "deviates"
 
 
 @pytest.mark.parametrize("name", ["dgamma", "dbeta"])
-def test_a_sum_of_layer_normalization_over_all_rows_is_judged(name: str, worker_of: object) -> None:
+def test_a_sum_of_layer_normalization_over_all_rows_is_judged(name: str, worker_of: Callable[..., Worker]) -> None:
     """Of more elements than are judged otherwise, too."""
     wrong = WRONG_NORM.replace("dx=found.dx * np.float32(1.001)", f"{name}=found.{name} * np.float32(1.25)")
-    worker = worker_of(adapter=wrong)  # type: ignore[operator]
+    worker = worker_of(adapter=wrong)
     timing, _ = measure(
         worker, Prepared(Workload("large", (300, 100), 1, "float32", "layer_norm_gradients")), {"seconds": 0.001}
     )
@@ -132,9 +134,9 @@ def training_gradients(self, x, dy):
 
 
 @pytest.mark.parametrize("name", ["y", "dx", "dgamma", "dbeta"])
-def test_a_result_of_another_dtype_is_told(name: str, worker_of: object) -> None:
+def test_a_result_of_another_dtype_is_told(name: str, worker_of: Callable[..., Worker]) -> None:
     """Of half precision as well, where gradients of parameters have the parameters' dtype."""
-    worker = worker_of(WIDER.format(name=name))  # type: ignore[operator]
+    worker = worker_of(WIDER.format(name=name))
     timing, _ = measure(
         worker, Prepared(Workload("small", (12, 5), 1, "float16", "training_gradients")), {"seconds": 0.001}
     )

@@ -154,7 +154,10 @@ def test_hostile_texts_stay_texts(write_run: WriteRun, sample: Any) -> None:
         sample.deviation(HOSTILE, message=HOSTILE, known=HOSTILE, evidence={"output": HOSTILE, HOSTILE: HOSTILE}),
         sample.timing(HOSTILE, message=HOSTILE, dtype=HOSTILE, moved_bytes=(32, 32), workload=HOSTILE),
         sample.timing(HOSTILE, dtype=HOSTILE, process=1, probes={HOSTILE: HOSTILE}, conditions={"cache": HOSTILE}),
-        *(sample.timing(HOSTILE, shape=(n, 2), pass_name=HOSTILE, scan="count", device=HOSTILE) for n in (4, 8, 16)),
+        *(
+            sample.timing(HOSTILE, shape=(n, 2), pass_name=HOSTILE, scans=("count",), device=HOSTILE)
+            for n in (4, 8, 16)
+        ),
         sample.comparison(HOSTILE, baseline=HOSTILE, workload=HOSTILE),
         sample.roof(),
         sample.roof("read"),

@@ -81,7 +81,7 @@ def _timing(
     return Timing(
         *common, taken, median, int(median * 40 + 2e6), None if backend == "numpy" else 2, verdict,
         ratio * (1 - 0.3 * rng.random()) if verdict == "conforms" else ratio, message,
-        workload="made up", scan=scan, conditions=conditions, process=process, import_ns=1_500_000_000,
+        workload="made up", scans=(scan,) if scan else (), conditions=conditions, process=process, import_ns=1_500_000_000,
         compile_ns=int(3e8) if backend in ("jax.numpy", "flax.nnx") else None, dispatch_ns=constant / 3,
         page_faults_per_call=size / 4096 if size > 2**20 else 0.0, peak_bytes=2 * size, probes=probes, moved_bytes=moved,
     )  # fmt: skip

@@ -15,8 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bnspec.backends.launcher import Worker
 from bnspec.backends.registry import Entry, select
+from bnspec.backends.targets import Target
+from bnspec.benchmarks.contenders import Contender
 from bnspec.benchmarks.measure import measure, target_record
 from bnspec.benchmarks.preparing import Larder
 from bnspec.benchmarks.progress import Progress
@@ -120,12 +121,12 @@ class Gathering:
     def process(self, entry: Entry, number: int, again: bool) -> list[Timing]:
         """A fresh process: every workload once, in random order; those that have samples."""
         timed = []
-        with Worker(entry, "cpu") as worker:
+        with Contender(Target(entry, "cpu")).open() as worker:
             if worker.hello.status != "ready":
                 raise HarnessError(
                     f"{entry.name} is {worker.hello.status}.", f"{worker.hello.reason}.", "choose another backend."
                 )
-            if not self.families and not again and not number:
+            if self.families < len(self.entries) and number % self.plan.pairs == 0 and not again:
                 self.writer.write(target_record(worker))
             order = list(PROFILES["short"])
             self.random.shuffle(order)

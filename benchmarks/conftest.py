@@ -10,6 +10,7 @@ import pytest
 
 from bnspec.backends.launcher import Worker
 from bnspec.backends.targets import Target, targets_of
+from bnspec.benchmarks.contenders import Contender
 from bnspec.benchmarks.measure import measure
 from bnspec.benchmarks.preparing import Larder
 from bnspec.benchmarks.workload import Workload
@@ -56,8 +57,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture(scope="session")
 def worker(request: pytest.FixtureRequest, backend: str) -> Iterator[Worker]:
     """The target's worker."""
-    target = request.config.stash[TARGETS][backend]
-    with Worker(target.entry, target.device) as opened:
+    with Contender(request.config.stash[TARGETS][backend]).open() as opened:
         yield opened
 
 

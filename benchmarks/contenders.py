@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bnspec.backends.launcher import Worker
 from bnspec.backends.targets import Target
@@ -16,7 +16,7 @@ class Contender:
     """A target under conditions."""
 
     target: Target
-    conditions: Conditions
+    conditions: Conditions = field(default_factory=Conditions)
 
     @property
     def name(self) -> str:
@@ -26,7 +26,7 @@ class Contender:
         return self.target.name + (f"[{said}]" if said else "")
 
     def open(self) -> Worker:
-        """A fresh process of it."""
+        """A fresh process of it: the one way in which processes that are timed are opened."""
         return Worker(self.target.entry, self.target.device, environment=self.conditions.environment)
 
     @property

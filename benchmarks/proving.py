@@ -6,9 +6,10 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from bnspec.backends.launcher import Worker
 from bnspec.backends.registry import Entry, select
+from bnspec.backends.targets import Target
 from bnspec.benchmarks.cheats import CHEATS
+from bnspec.benchmarks.contenders import Contender
 from bnspec.benchmarks.measure import measure
 from bnspec.benchmarks.preparing import Larder
 from bnspec.benchmarks.workload import Workload
@@ -75,7 +76,7 @@ def _honest(entry: Entry, larder: Larder, seconds: float) -> Iterator[Trial]:
 
 
 def _timed(entry: Entry, passes: Sequence[str], larder: Larder, seconds: float) -> Iterator[Timing]:
-    with Worker(entry, "cpu") as worker:
+    with Contender(Target(entry, "cpu")).open() as worker:
         for shape in SHAPES:
             for pass_name in passes:
                 workload = Workload("proof of the probes", shape, 1, "float32", pass_name)

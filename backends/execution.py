@@ -14,11 +14,11 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 import numpy as np
 
 from bnspec.backends.networks import LiveNetwork
-from bnspec.buffers import dtype_of, overlap, unpack
-from bnspec.case import BETWEEN, PARAMETERS, Case, Step
 from bnspec.contract import Adapter, Gradients, LayerConfig, Scaler, SecondOrder, Tangent
 from bnspec.errors import Declined, UsageError
-from bnspec.observation import Observation, StepResult
+from bnspec.model.buffers import dtype_of, overlap, unpack
+from bnspec.model.case import BETWEEN, PARAMETERS, Case, Step
+from bnspec.model.observation import Observation, StepResult
 
 STATE = ("running_mean", "running_var")
 #: Why a malformed call is not made.

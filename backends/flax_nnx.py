@@ -14,8 +14,8 @@ from bnspec.backends.flax_common import FlaxAdapter
 from bnspec.backends.flax_network import FlaxNetwork
 from bnspec.backends.jax_common import JaxLayer
 from bnspec.backends.jax_layer_norm import ModuleLayerNorm
-from bnspec.case import PARAMETERS
 from bnspec.contract import Declined, Gradients, LayerConfig, SecondOrder, State, Tangent
+from bnspec.model.case import PARAMETERS
 
 MODES = {"training": "train", "inference": "eval"}
 Calls = Dict[str, Callable[..., Any]]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Optional
 
-from bnspec.instruments import Call, Instruments, Mover
+from bnspec.model.instruments import Call, Instruments, Mover
 
 #: Every duration that JAX reports of a compilation is named so.
 COMPILING = "/jax/core/compile"

@@ -9,7 +9,7 @@ import tempfile
 from typing import Any, List, Optional, Sequence, Tuple
 
 from bnspec.contract import Declined, Layer, LayerConfig, Profile, Scaler, State
-from bnspec.profiles import HALVES
+from bnspec.model.conventions import HALVES
 
 #: The layers' conventions on every backend of Keras, with tensors that a user cannot change in place.
 PROFILE = Profile(

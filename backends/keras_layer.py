@@ -21,8 +21,8 @@ from bnspec.backends.keras_common import (
 from bnspec.backends.keras_network import KerasNetwork
 from bnspec.backends.tensorflow_common import TensorflowAdapter, TensorflowLayer
 from bnspec.backends.tensorflow_layer_norm import TapedLayerNorm, keras_layer
-from bnspec.case import PARAMETERS
 from bnspec.contract import Gradients, LayerConfig
+from bnspec.model.case import PARAMETERS
 
 
 class KerasLayer(TensorflowAdapter):

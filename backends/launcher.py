@@ -15,10 +15,10 @@ from typing import Any
 
 from bnspec.backends.registry import Entry
 from bnspec.backends.wire import Channel, Closed, TimedOut
-from bnspec.case import Case
 from bnspec.errors import HarnessError, UsageError
-from bnspec.observation import Observation, StepResult
-from bnspec.profiles import Profile
+from bnspec.model.case import Case
+from bnspec.model.conventions import Profile
+from bnspec.model.observation import Observation, StepResult
 
 #: Seconds: opening a framework; one case. A case is small: a worker silent for so long hangs.
 OPEN_SECONDS = 180.0

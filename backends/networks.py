@@ -9,10 +9,10 @@ from typing import Any, Dict
 
 import numpy as np
 
-from bnspec.case import Case, Step, network_values
 from bnspec.contract import Adapter, Network
 from bnspec.errors import Declined, UsageError
-from bnspec.observation import StepResult
+from bnspec.model.case import Case, Step, network_values
+from bnspec.model.observation import StepResult
 
 
 class LiveNetwork:

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from bnspec import layer_norm as ln
 from bnspec.contract import Gradients, LayerConfig, LayerNorm
-from bnspec.profiles import HALVES
+from bnspec.equations import layer_norm as ln
+from bnspec.model.conventions import HALVES
 
 AXES = (-1,)
 

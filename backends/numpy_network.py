@@ -7,8 +7,8 @@ from typing import Any, Dict, Mapping, NamedTuple
 
 import numpy as np
 
-from bnspec import equations as eq
 from bnspec.contract import LayerConfig, Network
+from bnspec.equations import batch_norm as eq
 
 AXES = (0,)
 

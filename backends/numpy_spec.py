@@ -12,18 +12,18 @@ from typing import Any, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
-from bnspec import equations as eq
-from bnspec import input_equations as inputs
-from bnspec import second_order
 from bnspec.backends.numpy_layer_norm import NumpyLayerNorm
 from bnspec.backends.numpy_network import NumpyNetwork, PlainNumpyNetwork, RowsNetwork
-from bnspec.buffers import dtype_of
 from bnspec.contract import Adapter, Gradients, Layer, LayerConfig, Profile, Scaler, SecondOrder, State, Tangent
-from bnspec.profiles import HALVES
+from bnspec.equations import batch_norm as eq
+from bnspec.equations import input_normalization as inputs
+from bnspec.equations import second_order
+from bnspec.model.buffers import dtype_of
+from bnspec.model.conventions import HALVES
 
 
 class NumpySpec(Adapter):
-    """The equations of ``bnspec.equations`` on NumPy arrays."""
+    """The equations of ``bnspec.equations.batch_norm`` on NumPy arrays."""
 
     framework = "numpy"
     profile = Profile(
@@ -48,7 +48,7 @@ class NumpySpec(Adapter):
         return made(kind, config, learning_rate, values)
 
     def layer_norm(self, config: LayerConfig, gamma: Any, beta: Any) -> NumpyLayerNorm:
-        """The equations of ``bnspec.layer_norm``."""
+        """The equations of ``bnspec.equations.layer_norm``."""
         return NumpyLayerNorm(config, gamma, beta)
 
     def new_layer(self, config: LayerConfig) -> NumpyLayer:

@@ -20,7 +20,7 @@ import numpy as np
 
 from bnspec.backends.stopwatch import Call, block_size, clock_ns, samples_of
 from bnspec.contract import Adapter
-from bnspec.instruments import Mover
+from bnspec.model.instruments import Mover
 
 #: What is read, in bytes; a copy writes as much again.
 SIZES = tuple(2**k for k in range(14, 28))

@@ -14,7 +14,7 @@ import statistics
 import time
 from typing import Any, Callable, List, Optional, Sequence, Tuple
 
-from bnspec.instruments import Events
+from bnspec.model.instruments import Events
 
 #: The share of a sample that reading the clock may take; calls are joined to blocks until it takes no more.
 CLOCK_SHARE = 0.002

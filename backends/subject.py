@@ -11,7 +11,7 @@ from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
 import numpy as np
 
 from bnspec.backends.execution import named_results
-from bnspec.case import Case
+from bnspec.model.case import Case
 
 Tensors = List[Any]
 Named = Dict[str, Any]

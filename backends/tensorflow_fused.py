@@ -10,8 +10,8 @@ from typing import Any, Dict, Mapping, Sequence
 
 from bnspec.backends.tensorflow_common import TensorflowAdapter, TensorflowLayer, checkpointed
 from bnspec.backends.tensorflow_network import TensorflowNetwork
-from bnspec.case import PARAMETERS
 from bnspec.contract import Declined, LayerConfig, Profile, State
+from bnspec.model.case import PARAMETERS
 
 #: data_format by rank, for a channel axis that comes first (axis 1) and last.
 FORMATS = {4: ("NCHW", "NHWC"), 5: ("NCDHW", "NDHWC")}

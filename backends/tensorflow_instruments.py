@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Optional
 
-from bnspec.instruments import Call, Instruments, Mover
+from bnspec.model.instruments import Call, Instruments, Mover
 
 #: The largest cache of a GPU on the market in 2025; TensorFlow does not tell that of the device.
 LARGEST_CACHE_BYTES = 256 * 2**20

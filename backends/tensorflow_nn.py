@@ -14,9 +14,9 @@ from bnspec.backends.tensorflow_common import TensorflowAdapter
 from bnspec.backends.tensorflow_layer_norm import TapedLayerNorm, moments
 from bnspec.backends.tensorflow_moments import PROFILE, VariablesLayer
 from bnspec.backends.tensorflow_network import TensorflowNetwork
-from bnspec.case import PARAMETERS
 from bnspec.contract import LayerConfig, Scaler, State
-from bnspec.precision import PRECISIONS
+from bnspec.model.case import PARAMETERS
+from bnspec.model.precision import PRECISIONS
 
 
 class TensorflowNN(TensorflowAdapter):

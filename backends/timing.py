@@ -28,11 +28,11 @@ from bnspec.backends.execution import _build, _describe
 from bnspec.backends.probes import probe
 from bnspec.backends.stopwatch import Call, Witness, block_size, clock_ns, samples_of
 from bnspec.backends.subject import Subject
-from bnspec.buffers import unpack
-from bnspec.case import Case
 from bnspec.contract import Adapter, LayerConfig
 from bnspec.errors import Declined, UsageError
-from bnspec.observation import Observation, StepResult
+from bnspec.model.buffers import unpack
+from bnspec.model.case import Case
+from bnspec.model.observation import Observation, StepResult
 
 #: What the rotating copies are multiplied by: exact in every binary format, and different statistics.
 FACTORS = (0.5, -1.0, -0.5)

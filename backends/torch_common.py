@@ -10,8 +10,8 @@ import numpy as np
 
 from bnspec.backends.by_mode import GRADIENTS, LayerByMode
 from bnspec.backends.torch_instruments import TorchInstruments
-from bnspec.buffers import dtype_of
 from bnspec.contract import Adapter, DeviceAbsent, Gradients, SecondOrder, Tangent
+from bnspec.model.buffers import dtype_of
 
 #: Why a layer without epsilon is declined: torch.nn.functional.batch_norm raises ValueError for it in training.
 NO_EPSILON = "PyTorch asks for a positive epsilon in training"

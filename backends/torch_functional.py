@@ -11,8 +11,8 @@ from typing import Any, List, Mapping, Optional
 from bnspec.backends.torch_common import NO_EPSILON, TorchAdapter, TorchLayer
 from bnspec.backends.torch_layer_norm import TorchLayerNorm, functional
 from bnspec.backends.torch_network import TorchNetwork, module_of
-from bnspec.case import PARAMETERS
 from bnspec.contract import Declined, LayerConfig, Profile, State
+from bnspec.model.case import PARAMETERS
 
 
 class TorchFunctional(TorchAdapter):

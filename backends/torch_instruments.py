@@ -9,7 +9,7 @@ import operator
 import sys
 from typing import Any, Callable, Dict, Optional, Sequence
 
-from bnspec.instruments import Call, Declined, Events, Graph, Instruments, Mover
+from bnspec.model.instruments import Call, Declined, Events, Graph, Instruments, Mover
 
 #: Operators and kernels with a smaller share of the time are left out.
 LEAST_SHARE = 0.02

@@ -11,8 +11,8 @@ from bnspec.backends.torch_common import TorchAdapter
 from bnspec.backends.torch_layer_norm import TorchLayerNorm, module
 from bnspec.backends.torch_modules import PROFILE, LivingModule, module_over, new_module
 from bnspec.backends.torch_network import TorchNetwork
-from bnspec.case import PARAMETERS
 from bnspec.contract import LayerConfig
+from bnspec.model.case import PARAMETERS
 
 
 class TorchNN(TorchAdapter):

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from bnspec.benchmarks.workload import Workload
-from bnspec.buffers import dtype_of
-from bnspec.case import Case, Step
 from bnspec.contract import LayerConfig
-from bnspec.profiles import HALVES
+from bnspec.model.buffers import dtype_of
+from bnspec.model.case import Case, Step
+from bnspec.model.conventions import HALVES
 
 #: Both are exact in float32, so that every framework receives the same numbers.
 EPSILON, DECAY = 2.0**-10, 0.75

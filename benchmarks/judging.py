@@ -18,19 +18,19 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from bnspec.arithmetic import quad
+from bnspec.arithmetic.quad import quad
 from bnspec.backends.timing import FACTORS
 from bnspec.benchmarks.workload import Workload
-from bnspec.bounds import Tier
-from bnspec.case import Case
-from bnspec.comparison import ratios_of
-from bnspec.expected import TIERS, Expected
-from bnspec.layer_norm_case import layer_norm_answers
-from bnspec.memory import remembered
-from bnspec.network_case import exact_step, usable
-from bnspec.observation import StepResult
-from bnspec.oracle import Oracle
-from bnspec.profiles import HALVES, Profile
+from bnspec.bounds.batch_norm import Tier
+from bnspec.model.case import Case
+from bnspec.model.conventions import HALVES, Profile
+from bnspec.model.observation import StepResult
+from bnspec.oracle.comparison import ratios_of
+from bnspec.oracle.expected import TIERS, Expected
+from bnspec.oracle.layer_norm import layer_norm_answers
+from bnspec.oracle.memoize import remembered
+from bnspec.oracle.network_case import exact_step, usable
+from bnspec.oracle.oracle import Oracle
 
 #: Elements of x that the oracle is asked for, about; and the fewest channels.
 JUDGED_ELEMENTS, JUDGED_CHANNELS = 2**14, 4

@@ -14,8 +14,8 @@ from bnspec.backends.launcher import CASE_SECONDS, Worker
 from bnspec.benchmarks.judging import Judgement, Prepared
 from bnspec.benchmarks.traffic import minimal_bytes, streaming_bytes
 from bnspec.benchmarks.workload import Workload
-from bnspec.observation import Observation
-from bnspec.profiles import Profile
+from bnspec.model.conventions import Profile
+from bnspec.model.observation import Observation
 from bnspec.reports.records import TargetRecord, Timing
 
 Conditions = Mapping[str, str | int]

@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bnspec.benchmarks.workload import Workload
-from bnspec.buffers import dtype_of
+from bnspec.model.buffers import dtype_of
 
 #: (read, written) in units of the bytes of x.
 MINIMAL: Mapping[str, tuple[int, int]] = {

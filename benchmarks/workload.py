@@ -6,8 +6,8 @@ import dataclasses
 import math
 from collections.abc import Mapping
 
-from bnspec.case import Case
 from bnspec.errors import UsageError
+from bnspec.model.case import Case
 
 Shape = tuple[int, ...]
 
@@ -17,7 +17,7 @@ class Pass:
     """What is called of which subject.
 
     Attributes:
-        subject: of the case, see ``bnspec.case``.
+        subject: of the case, see ``bnspec.model.case``.
         call: of its last step, the one that is timed.
         inputs: names of the arrays that the call takes.
         about: what it stands for, for people.

@@ -42,8 +42,8 @@ from typing import Any, Dict, Mapping, NamedTuple, Optional, Sequence, Tuple
 import numpy as np
 
 from bnspec.errors import Declined, DeviceAbsent
-from bnspec.instruments import Instruments
-from bnspec.profiles import Profile
+from bnspec.model.conventions import Profile
+from bnspec.model.instruments import Instruments
 
 
 @dataclasses.dataclass(frozen=True)

@@ -114,7 +114,7 @@ def _explain(arguments: argparse.Namespace) -> int:
 
     clauses = select(arguments.clause)
     if arguments.markdown:
-        from bnspec.document import text
+        from bnspec.clauses.document import text
 
         families = [f for f in FAMILIES if any(c.family == f.name for c in clauses)]
         print(text(clauses, families), end="")

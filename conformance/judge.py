@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from bnspec.case import Case
 from bnspec.clauses import CLAUSES
 from bnspec.conformance.checks import CHECKS, Check
 from bnspec.conformance.checks.check import shares_state
 from bnspec.conformance.checks.examination import Examination, Judgement, Mask
-from bnspec.observation import Observation
-from bnspec.oracle import Oracle
-from bnspec.profiles import Profile
+from bnspec.model.case import Case
+from bnspec.model.conventions import Profile
+from bnspec.model.observation import Observation
+from bnspec.oracle.oracle import Oracle
 from bnspec.reports.records import Finding
 
 COMPLETES = "contract.completes"

@@ -11,16 +11,16 @@ from dataclasses import dataclass, field
 
 from bnspec.backends.launcher import CASE_SECONDS, PATIENT, Hello, Worker
 from bnspec.backends.targets import Target
-from bnspec.case import Case
 from bnspec.clauses import Clause
 from bnspec.conformance import known
 from bnspec.conformance.cases.shrinking import shrink
 from bnspec.conformance.checks.examination import Judgement
 from bnspec.conformance.judge import COMPLETES, FAILING, Court, Tally, checks_for, finding_of, judge
 from bnspec.errors import HarnessError, UsageError
-from bnspec.observation import Observation
-from bnspec.oracle import Oracle
-from bnspec.profiles import Profile
+from bnspec.model.case import Case
+from bnspec.model.conventions import Profile
+from bnspec.model.observation import Observation
+from bnspec.oracle.oracle import Oracle
 from bnspec.reports.records import Finding, Incident, TargetFinished, TargetRecord
 from bnspec.reports.store import RunWriter
 

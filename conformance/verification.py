@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from bnspec.backends.targets import Target, targets_of
-from bnspec.case import Case
 from bnspec.clauses import Clause, select_asked
 from bnspec.cli import CONFORMS, DEVIATES, FAILED
 from bnspec.conformance.cases.corpus import add, read_corpus
@@ -20,6 +19,7 @@ from bnspec.conformance.judge import FAILING
 from bnspec.conformance.run import run_targets
 from bnspec.conformance.trial import Cases, Settings
 from bnspec.errors import UsageError
+from bnspec.model.case import Case
 from bnspec.reports.manifest import finished_now, new_manifest
 from bnspec.reports.records import Finding, RunFinished
 from bnspec.reports.store import Run, RunWriter, read_run

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from bnspec.case import Case
 from bnspec.errors import UsageError
+from bnspec.model.case import Case
 from bnspec.reports.store import Run
 
 #: Larger arrays are described, not listed; larger files are not carried in the page.

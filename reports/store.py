@@ -41,7 +41,7 @@ MANIFEST, RECORDS, CASES = "manifest.json", "records.jsonl", "cases"
 
 
 class SavedCase(Protocol):
-    """What the store asks of a case: ``bnspec.case.Case`` has it."""
+    """What the store asks of a case: ``bnspec.model.case.Case`` has it."""
 
     @property
     def id(self) -> str:

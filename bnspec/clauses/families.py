@@ -36,7 +36,7 @@ FAMILIES = (
             r"\mu_B = \frac{1}{m} \sum_{i=1}^{m} x_i \qquad \sigma_B^2 = \frac{1}{m} \sum_{i=1}^{m} (x_i - \mu_B)^2",
             r"\hat z_i = \frac{x_i - \mu_B}{\sqrt{\sigma_B^2 + \epsilon}} \qquad y_i = \gamma \hat z_i + \beta",
         ),
-        "bnspec/equations.py: batch_statistics, normalise, training_forward",
+        "bnspec/equations/batch_norm.py: batch_statistics, normalise, training_forward",
     ),
     Family(
         "epsilon",
@@ -44,14 +44,14 @@ FAMILIES = (
         "Epsilon prevents the division by zero. It stands inside the square root, in both modes, and nowhere else: it is no part "
         "of what is tracked. A backend may store it in a declared precision and raise it to a documented minimum.",
         (r"\mathrm{inv\_std} = \frac{1}{\sqrt{\sigma^2 + \epsilon}}",),
-        "bnspec/equations.py: inv_std",
+        "bnspec/equations/batch_norm.py: inv_std",
     ),
     Family(
         "affine",
         "Scale and shift",
         "gamma and beta are learned, one of each per channel. A layer may be built without them.",
         (r"y_c = \gamma_c \hat z_c + \beta_c",),
-        "bnspec/equations.py: affine",
+        "bnspec/equations/batch_norm.py: affine",
     ),
     Family(
         "running",
@@ -63,7 +63,7 @@ FAMILIES = (
             r"\mu' = a \mu + (1 - a) \mu_B \qquad \sigma'^2 = a \sigma^2 + (1 - a) \frac{m}{m - c} \sigma_B^2",
             r"\mu_t = a^t \mu_0 + (1 - a) \sum_{k=1}^{t} a^{t-k} \mu_{B_k}",
         ),
-        "bnspec/equations.py: running_mean_update, running_var_update; bnspec/averages.py",
+        "bnspec/equations/batch_norm.py: running_mean_update, running_var_update; bnspec/equations/averages.py",
     ),
     Family(
         "inference",
@@ -71,7 +71,7 @@ FAMILIES = (
         "In inference the layer is a fixed map, element by element: deterministic, without memory, and blind to what else is in "
         "the batch.",
         (r"y = \gamma \frac{x - \mu}{\sqrt{\sigma^2 + \epsilon}} + \beta",),
-        "bnspec/equations.py: inference_forward",
+        "bnspec/equations/batch_norm.py: inference_forward",
     ),
     Family(
         "gradient",
@@ -93,7 +93,7 @@ FAMILIES = (
                 r"\qquad \text{(inference, frozen statistics)}"
             ),
         ),
-        "bnspec/equations.py: training_dx, inference_dx, parameter_gradients",
+        "bnspec/equations/batch_norm.py: training_dx, inference_dx, parameter_gradients",
     ),
     Family(
         "second_order",
@@ -110,7 +110,7 @@ FAMILIES = (
                 r"+ \overline{g \hat z} \, P v + \overline{v \hat z} \, P g \right)"
             ),
         ),
-        "bnspec/second_order.py",
+        "bnspec/equations/second_order.py",
     ),
     Family(
         "degenerate",
@@ -155,7 +155,7 @@ FAMILIES = (
                 r"\sigma_B^2 = \frac{1}{m} \sum_i w_i (x_i - \mu_B)^2 \qquad w_i \in \{0, 1\}"
             ),
         ),
-        "bnspec/masked.py",
+        "bnspec/equations/masked.py",
     ),
     Family(
         "sharded",
@@ -167,7 +167,7 @@ FAMILIES = (
                 r"\sigma^2 = \frac{1}{m} \sum_j m_j \left( \sigma_j^2 + (\mu_j - \mu)^2 \right)"
             ),
         ),
-        "bnspec/sharded.py",
+        "bnspec/equations/sharded.py",
     ),
     Family(
         "contract",
@@ -179,7 +179,7 @@ FAMILIES = (
         "Errors",
         "What cannot be computed is refused by an error, and never by another result, an abort or a read beyond the end.",
         (),
-        "bnspec/arguments.py",
+        "bnspec/model/arguments.py",
     ),
     Family(
         "input",
@@ -193,7 +193,7 @@ FAMILIES = (
                 r"S = S_a + S_b + \delta^2 \frac{m_a m_b}{m}"
             ),
         ),
-        "bnspec/input_equations.py",
+        "bnspec/equations/input_normalization.py",
     ),
     Family(
         "placement",
@@ -207,7 +207,7 @@ FAMILIES = (
                 r"\qquad \text{(inference)}"
             ),
         ),
-        "bnspec/folding.py",
+        "bnspec/equations/folding.py",
     ),
     Family(
         "layernorm",
@@ -221,6 +221,6 @@ FAMILIES = (
                 r"\qquad h_{nj} = \gamma_j g_{nj}"
             ),
         ),
-        "bnspec/layer_norm.py",
+        "bnspec/equations/layer_norm.py",
     ),
 )

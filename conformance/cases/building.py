@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from bnspec.buffers import dtype_of
-from bnspec.case import Case, Step
 from bnspec.conformance.cases.layouts import lay_out
 from bnspec.conformance.cases.values import draw_cotangent, draw_x
 from bnspec.contract import LayerConfig
-from bnspec.precision import PRECISIONS
+from bnspec.model.buffers import dtype_of
+from bnspec.model.case import Case, Step
+from bnspec.model.precision import PRECISIONS
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
-from bnspec.case import Case
 from bnspec.conformance.cases.building import Form, Plan, ScalingPlan, batch_norm_case, input_norm_case
 from bnspec.conformance.cases.layouts import LAYOUTS
 from bnspec.conformance.cases.programs import (
@@ -22,6 +21,7 @@ from bnspec.conformance.cases.programs import (
     scaling_relation_case,
     vast_case,
 )
+from bnspec.model.case import Case
 
 TINY, ROWS = Form((2, 3), 1), Form((9, 5), 1)
 IMAGE, IMAGE_LAST = Form((4, 3, 5, 2), 1), Form((4, 5, 2, 3), 3)

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from importlib.resources import files
 from pathlib import Path
 
-from bnspec.case import Case
 from bnspec.errors import UsageError
+from bnspec.model.case import Case
 from bnspec.reports.store import write_atomically
 
 #: A case that is larger than this as a file is not kept: the corpus is read before every run.

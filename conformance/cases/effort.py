@@ -6,12 +6,12 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from bnspec.case import Case
 from bnspec.conformance.cases.catalogue import catalogue
 from bnspec.conformance.cases.corpus import built_in, distinct
 from bnspec.conformance.cases.histories import draw_histories
 from bnspec.conformance.cases.networks import KINDS, network_case
 from bnspec.conformance.cases.strategies import cases, draw, further_cases, input_cases, settings
+from bnspec.model.case import Case
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
-from bnspec.case import Case, Step
 from bnspec.conformance.cases.building import Form, Plan, batch_norm_case
+from bnspec.model.case import Case, Step
 
 #: Few forms, since compilers are slow on each; the histories are what varies.
 FORMS = (Form((4, 3), 1), Form((4, 3, 5, 2), 1), Form((4, 5, 2, 3), 3), Form((6, 2), 1, "float64", "float64"))

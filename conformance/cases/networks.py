@@ -18,12 +18,12 @@ from importlib.resources import files
 
 import numpy as np
 
-from bnspec.case import PARAMETERS, Case, Step
 from bnspec.contract import LayerConfig
-from bnspec.network import Tracked
-from bnspec.network_case import Values, exact_step, usable
-from bnspec.observation import StepResult
-from bnspec.profiles import Profile
+from bnspec.model.case import PARAMETERS, Case, Step
+from bnspec.model.conventions import Profile
+from bnspec.model.observation import StepResult
+from bnspec.oracle.network import Tracked
+from bnspec.oracle.network_case import Values, exact_step, usable
 
 VALUES = ("w1", "b1", *PARAMETERS, "w2", "b2")
 STEPS, RATE = 50, 0.25

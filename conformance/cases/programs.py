@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from bnspec.buffers import dtype_of
-from bnspec.case import CALLS, PARAMETERS, Case, Step
 from bnspec.conformance.cases.building import Plan, ScalingPlan, batch_norm_case, input_norm_case
 from bnspec.conformance.cases.relations import SEPARATOR, derived
 from bnspec.contract import LayerConfig
+from bnspec.model.buffers import dtype_of
+from bnspec.model.case import CALLS, PARAMETERS, Case, Step
 
 
 def _step(call: str, inputs: Sequence[str], **options: Any) -> Step:

@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
-from bnspec.case import Case, Step
 from bnspec.conformance.cases.relations import SEPARATOR, rederived
 from bnspec.errors import UsageError
+from bnspec.model.case import Case, Step
 
 Reduction = Callable[[Case], Iterator[Case]]
 

@@ -15,12 +15,12 @@ from typing import TypeVar
 import hypothesis
 from hypothesis import strategies as st
 
-from bnspec.case import Case
 from bnspec.conformance.cases.building import Form, Plan, ScalingPlan, batch_norm_case, input_norm_case
 from bnspec.conformance.cases.layouts import DY_LAYOUTS, LAYOUTS
 from bnspec.conformance.cases.programs import derivative_case, long_case, masked_case, relation_case
 from bnspec.conformance.cases.values import COTANGENTS, INPUT_TYPES
-from bnspec.profiles import HALVES
+from bnspec.model.case import Case
+from bnspec.model.conventions import HALVES
 
 T = TypeVar("T")
 

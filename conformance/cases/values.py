@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bnspec.buffers import dtype_of
 from bnspec.contract import LayerConfig
-from bnspec.precision import PRECISIONS
+from bnspec.model.buffers import dtype_of
+from bnspec.model.precision import PRECISIONS
 
 Array = np.ndarray
 Draw = Callable[[np.random.RandomState, LayerConfig, tuple[int, ...]], Array]

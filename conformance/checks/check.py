@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bnspec.bounds import Tier
-from bnspec.buffers import overlap
-from bnspec.case import Case, Step
+from bnspec.bounds.batch_norm import Tier
 from bnspec.conformance.checks.examination import Examination, Judgement, Mask
-from bnspec.oracle import Oracle
-from bnspec.precision import PRECISIONS
-from bnspec.profiles import HALVES
+from bnspec.model.buffers import overlap
+from bnspec.model.case import Case, Step
+from bnspec.model.conventions import HALVES
+from bnspec.model.precision import PRECISIONS
+from bnspec.oracle.oracle import Oracle
 
 #: The channels of a step that a clause speaks of; none: the clause is not asked there.
 Domain = Callable[[Oracle, Step], Mask]

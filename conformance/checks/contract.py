@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bnspec.case import CALLS, Case, Step
 from bnspec.conformance.checks.check import Check, count_of, everywhere, only_if
 from bnspec.conformance.checks.examination import Examination, Judgement, Mask, law
+from bnspec.model.case import CALLS, Case, Step
 
 EVERY = tuple(call for call, takes in CALLS.items() if takes and call != "learn")
 #: How a result of the call before is named among what a call has written to.

@@ -14,14 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from bnspec.arithmetic import double
-from bnspec.bounds import Tier
-from bnspec.case import Case, Step
-from bnspec.comparison import ratios_of
-from bnspec.memory import remembered
-from bnspec.observation import Observation, StepResult
-from bnspec.oracle import Expected, Oracle
-from bnspec.profiles import Profile
+from bnspec.arithmetic.quad import double
+from bnspec.bounds.batch_norm import Tier
+from bnspec.model.case import Case, Step
+from bnspec.model.conventions import Profile
+from bnspec.model.observation import Observation, StepResult
+from bnspec.oracle.comparison import ratios_of
+from bnspec.oracle.memoize import remembered
+from bnspec.oracle.oracle import Expected, Oracle
 
 Mask = np.ndarray  # (C,) booleans: the channels that a clause speaks of
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bnspec.arithmetic import double
-from bnspec.case import Step
+from bnspec.arithmetic.quad import double
 from bnspec.conformance.checks.check import (
     INFERENCE,
     TRAINING,
@@ -18,8 +17,9 @@ from bnspec.conformance.checks.check import (
     within,
 )
 from bnspec.conformance.checks.examination import Examination, Judgement, Mask, finite_channels, law, same_bits
-from bnspec.oracle import Oracle
-from bnspec.precision import PRECISIONS, units_of
+from bnspec.model.case import Step
+from bnspec.model.precision import PRECISIONS, units_of
+from bnspec.oracle.oracle import Oracle
 
 
 def _batch_var(oracle: Oracle, step: Step) -> np.ndarray:

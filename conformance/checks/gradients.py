@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from bnspec.case import Step
 from bnspec.conformance.checks.check import Check, count_of, earlier, everywhere, in_full_precision, within
 from bnspec.conformance.checks.examination import Examination, Judgement, Mask, law, same_bits
 from bnspec.conformance.checks.forward import same_layer, same_state
-from bnspec.oracle import Oracle
+from bnspec.model.case import Step
+from bnspec.oracle.oracle import Oracle
 
 FORWARD_BACKWARD = ("training_gradients",)
 INFERENCE_BACKWARD = ("inference_gradients",)

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from bnspec.arithmetic import double
+from bnspec.arithmetic.quad import double
 from bnspec.conformance.checks.check import TRAINING, Check, everywhere
 from bnspec.conformance.checks.examination import Examination, Judgement, Mask, law, same_bits
 from bnspec.conformance.checks.state import STATE, keeps_state

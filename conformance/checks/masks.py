@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from bnspec.case import Case, Step
 from bnspec.conformance.checks.check import Check, everywhere, only_if, within
 from bnspec.conformance.checks.examination import Examination, Judgement, Mask, law, same_bits
-from bnspec.oracle import Oracle
+from bnspec.model.case import Case, Step
+from bnspec.oracle.oracle import Oracle
 
 MASKED = ("training_masked", "training_masked_gradients")
 STATE = ("running_mean", "running_var")

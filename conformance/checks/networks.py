@@ -8,18 +8,18 @@ import weakref
 
 import numpy as np
 
-from bnspec.arithmetic import quad
-from bnspec.case import Case
-from bnspec.comparison import ratios_of
+from bnspec.arithmetic.quad import quad
 from bnspec.conformance.cases.networks import VALUES, Drift, drift
 from bnspec.conformance.checks.check import Check, everywhere
 from bnspec.conformance.checks.examination import Examination, Judgement, Mask, law
-from bnspec.expected import TIERS, Expected
-from bnspec.memory import remembered
-from bnspec.network import Tracked
-from bnspec.network_case import Values, exact_step, usable
-from bnspec.observation import Observation
-from bnspec.profiles import Profile
+from bnspec.model.case import Case
+from bnspec.model.conventions import Profile
+from bnspec.model.observation import Observation
+from bnspec.oracle.comparison import ratios_of
+from bnspec.oracle.expected import TIERS, Expected
+from bnspec.oracle.memoize import remembered
+from bnspec.oracle.network import Tracked
+from bnspec.oracle.network_case import Values, exact_step, usable
 
 LEARN = ("learn",)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from bnspec.case import Case, Step
 from bnspec.conformance.checks.check import TRAINING, Check, count_of, only_if
 from bnspec.conformance.checks.examination import Examination, Judgement, Mask, law
 from bnspec.conformance.checks.state import STATE, keeps_state
+from bnspec.model.case import Case, Step
 
 CALLS = ("training", "inference", "training_gradients", "inference_gradients")
 

@@ -9,11 +9,11 @@ import math
 
 import numpy as np
 
-from bnspec.case import Step
 from bnspec.conformance.cases.relations import RELATIONS, Relation
 from bnspec.conformance.checks.check import Check, Judge, everywhere
 from bnspec.conformance.checks.examination import Examination, Judgement, Mask, law
-from bnspec.oracle import effective_epsilon
+from bnspec.model.case import Step
+from bnspec.oracle.oracle import effective_epsilon
 
 CALLS = ("training_gradients", "inference_gradients", "training", "inference")
 

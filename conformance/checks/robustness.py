@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from bnspec.buffers import dtype_of
-from bnspec.case import Case, Step
 from bnspec.conformance.checks.check import (
     INFERENCE,
     TRAINING,
@@ -19,8 +17,10 @@ from bnspec.conformance.checks.check import (
 from bnspec.conformance.checks.examination import Examination, Judgement, Mask, finite_channels, law
 from bnspec.conformance.checks.forward import ordinary_size
 from bnspec.conformance.checks.state import keeps_state
-from bnspec.oracle import Oracle
-from bnspec.profiles import HALVES
+from bnspec.model.buffers import dtype_of
+from bnspec.model.case import Case, Step
+from bnspec.model.conventions import HALVES
+from bnspec.oracle.oracle import Oracle
 
 ALL = ("y", "dx", "dgamma", "dbeta", "running_mean", "running_var")
 CALLS = (*TRAINING, *INFERENCE)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from bnspec.bounds import transform_error
-from bnspec.case import Case, Step
+from bnspec.bounds.batch_norm import transform_error
 from bnspec.conformance.checks.check import Check, earlier, everywhere, only_if, within
 from bnspec.conformance.checks.examination import Examination, Judgement, Mask, law, same_bits
-from bnspec.oracle import Oracle
-from bnspec.precision import units_of
+from bnspec.model.case import Case, Step
+from bnspec.model.precision import units_of
+from bnspec.oracle.oracle import Oracle
 
 
 def constant_features(oracle: Oracle, step: Step) -> Mask:

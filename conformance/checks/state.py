@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from bnspec.case import Step
 from bnspec.conformance.checks.check import (
     INFERENCE,
     TRAINING,
@@ -16,7 +15,8 @@ from bnspec.conformance.checks.check import (
     within,
 )
 from bnspec.conformance.checks.examination import Examination, Judgement, Mask, law, same_bits
-from bnspec.oracle import Oracle
+from bnspec.model.case import Step
+from bnspec.oracle.oracle import Oracle
 
 STATE = ("running_mean", "running_var")
 #: Derivatives that are asked for in other ways: each call is one step in training, and none in inference.

@@ -13,13 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from bnspec.case import Case
 from bnspec.conformance.known.entry import CLASSES, Known, Predicate
 from bnspec.conformance.known.flax_known import FLAX
 from bnspec.conformance.known.jax_known import JAX
 from bnspec.conformance.known.keras_known import KERAS
 from bnspec.conformance.known.tensorflow_known import TENSORFLOW
 from bnspec.conformance.known.torch_known import PYTORCH
+from bnspec.model.case import Case
 
 KNOWN: tuple[Known, ...] = (*PYTORCH, *FLAX, *JAX, *TENSORFLOW, *KERAS)
 

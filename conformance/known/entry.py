@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from packaging.specifiers import SpecifierSet
 
-from bnspec.case import Case
 from bnspec.clauses import CLAUSES
 from bnspec.errors import UsageError
+from bnspec.model.case import Case
 
 CLASSES = ("bug", "documented difference", "accuracy")
 Predicate = Callable[[Case], bool]

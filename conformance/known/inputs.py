@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from bnspec.case import PARAMETERS, Case
 from bnspec.conformance.known.entry import Predicate
-from bnspec.profiles import HALVES
+from bnspec.model.case import PARAMETERS, Case
+from bnspec.model.conventions import HALVES
 
 
 def is_half(case: Case) -> bool:

@@ -8,7 +8,6 @@ import fnmatch
 import re
 from typing import Any, List, Sequence, Tuple
 
-from bnspec.case import Case
 from bnspec.conformance.mutants import (
     blocks,
     caches,
@@ -49,6 +48,7 @@ from bnspec.conformance.mutants.plain import PlainLayer
 from bnspec.conformance.mutants.plain_scaler import PlainAdapter, PlainScaler
 from bnspec.conformance.mutants.whole import WholeAdapter, WholeLayer
 from bnspec.errors import UsageError
+from bnspec.model.case import Case
 
 
 @dataclasses.dataclass(frozen=True)

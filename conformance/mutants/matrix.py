@@ -22,15 +22,15 @@ import numpy as np
 from bnspec.backends.execution import run_case
 from bnspec.backends.launcher import Worker
 from bnspec.backends.registry import Entry
-from bnspec.case import Case
 from bnspec.conformance.cases.effort import cases_of
 from bnspec.conformance.judge import COMPLETES, judge
 from bnspec.conformance.mutants.catalogue import ALL, Planted
 from bnspec.contract import Adapter
 from bnspec.errors import HarnessError
-from bnspec.observation import Observation
-from bnspec.oracle import Oracle
-from bnspec.profiles import Profile
+from bnspec.model.case import Case
+from bnspec.model.conventions import Profile
+from bnspec.model.observation import Observation
+from bnspec.oracle.oracle import Oracle
 
 #: Cases that are handed out at a time; --until-killed decides after each wave.
 WAVE = 16

@@ -1,6 +1,6 @@
 """The plain layer: a correct NumPy implementation in small pieces, each of which a mutant can replace.
 
-Written apart from ``bnspec.equations``: the suite must not test a text against itself.
+Written apart from ``bnspec.equations.batch_norm``: the suite must not test a text against itself.
 """
 
 from __future__ import annotations

@@ -6,10 +6,10 @@ from typing import Any, Sequence, Tuple
 
 import numpy as np
 
-from bnspec.buffers import dtype_of
 from bnspec.conformance.mutants.plain_scaler import PlainScaler
 from bnspec.conformance.mutants.whole import WholeLayer
 from bnspec.contract import Gradients
+from bnspec.model.buffers import dtype_of
 
 Array = Any
 Moments = Tuple[Array, Array]

@@ -8,9 +8,9 @@ from typing import Any, Dict
 
 import numpy as np
 
-from bnspec.buffers import dtype_of
 from bnspec.conformance.mutants.whole import WholeLayer
 from bnspec.contract import Gradients, Layer, LayerConfig
+from bnspec.model.buffers import dtype_of
 
 Array = Any
 

@@ -6,9 +6,9 @@ from typing import Any, Tuple
 
 import numpy as np
 
-from bnspec.buffers import dtype_of
 from bnspec.conformance.mutants.plain import PlainLayer
 from bnspec.errors import Declined
+from bnspec.model.buffers import dtype_of
 
 Array = Any
 Pair = Tuple[Array, Array]

@@ -1,6 +1,6 @@
 """The whole layer: the plain one with everything that the contract leaves optional, in small pieces that a mutant can replace.
 
-Written apart from ``bnspec.second_order`` and ``bnspec.masked``: the suite must not test a text against itself.
+Written apart from ``bnspec.equations.second_order`` and ``bnspec.equations.masked``: the suite must not test a text against itself.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from typing import Any, Dict, Mapping, Tuple, Type
 
 import numpy as np
 
-from bnspec.buffers import dtype_of
 from bnspec.conformance.mutants.network import WholeNetwork
 from bnspec.conformance.mutants.plain import PlainLayer
 from bnspec.conformance.mutants.plain_scaler import PlainAdapter
 from bnspec.contract import Gradients, Layer, LayerConfig, Network, SecondOrder, Tangent
+from bnspec.model.buffers import dtype_of
 
 Array = Any
 

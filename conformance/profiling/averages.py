@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bnspec.case import Case, Step
 from bnspec.conformance.profiling.experiment import Experiment, alternatives, projected
 from bnspec.conformance.profiling.lab import (
     DECAY_WEIGHS,
@@ -24,7 +23,8 @@ from bnspec.conformance.profiling.lab import (
     with_config,
 )
 from bnspec.conformance.profiling.outcome import Outcome
-from bnspec.profiles import Profile
+from bnspec.model.case import Case, Step
+from bnspec.model.conventions import Profile
 
 #: Two batches of two values per channel: means 3, 4 and 11, -5; variances 4, 36 and 1, 9; all exact in every dtype.
 FIRST, SECOND = ((1.0, -2.0), (5.0, 10.0)), ((10.0, -8.0), (12.0, -2.0))

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bnspec.case import Case, Step
 from bnspec.conformance.profiling.averages import FIRST
 from bnspec.conformance.profiling.experiment import Experiment
 from bnspec.conformance.profiling.lab import Lab, layer_case, plain_config, ratio, results
 from bnspec.conformance.profiling.outcome import OPEN, Outcome, hidden
 from bnspec.contract import LayerConfig
-from bnspec.observation import StepResult
-from bnspec.profiles import HALVES
+from bnspec.model.case import Case, Step
+from bnspec.model.conventions import HALVES
+from bnspec.model.observation import StepResult
 
 OWN = Step("inference", ("x",), True, (("initial", True),))
 LIFE = (Step("inference", ("x",), True), Step("freeze"), Step("training", ("x",)))

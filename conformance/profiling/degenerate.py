@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bnspec.case import Case, Step
 from bnspec.conformance.profiling.averages import FIRST, UNKNOWN, two_steps
 from bnspec.conformance.profiling.experiment import Experiment
 from bnspec.conformance.profiling.lab import Lab, ended, layer_case, plain_config, ratio, results
 from bnspec.conformance.profiling.outcome import OPEN, Outcome
-from bnspec.observation import StepResult
+from bnspec.model.case import Case, Step
+from bnspec.model.observation import StepResult
 
 RUNNING = ("running_mean", "running_var")
 TRAINING = Step("training", ("x",), fresh=True)

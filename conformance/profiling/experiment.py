@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from bnspec.conformance.profiling.lab import DECAY_WEIGHS, Lab
 from bnspec.conformance.profiling.outcome import Outcome
-from bnspec.profiles import CHOICES, CORRECTIONS
+from bnspec.model.conventions import CHOICES, CORRECTIONS
 
 
 class Experiment(abc.ABC):

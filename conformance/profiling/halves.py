@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from bnspec.buffers import dtype_of
-from bnspec.case import Case, Step
 from bnspec.conformance.profiling.averages import FIRST, UNKNOWN
 from bnspec.conformance.profiling.experiment import Experiment, alternatives
 from bnspec.conformance.profiling.lab import (
@@ -24,8 +22,10 @@ from bnspec.conformance.profiling.lab import (
     said,
 )
 from bnspec.conformance.profiling.outcome import Outcome, hidden
-from bnspec.precision import PRECISIONS
-from bnspec.profiles import HALVES, Profile
+from bnspec.model.buffers import dtype_of
+from bnspec.model.case import Case, Step
+from bnspec.model.conventions import HALVES, Profile
+from bnspec.model.precision import PRECISIONS
 
 #: From the tightest bound to the loosest: what one explains, the next explains too.
 TIGHTEST = ("float32", "parameters", "input")

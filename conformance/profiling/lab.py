@@ -9,14 +9,14 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from bnspec.bounds import Tier
-from bnspec.buffers import dtype_of
-from bnspec.case import Case, Step
-from bnspec.comparison import ratios_of
+from bnspec.bounds.batch_norm import Tier
 from bnspec.contract import LayerConfig
-from bnspec.observation import Observation, StepResult
-from bnspec.oracle import Expected, Oracle, State
-from bnspec.profiles import DTYPES, HALVES, Profile
+from bnspec.model.buffers import dtype_of
+from bnspec.model.case import Case, Step
+from bnspec.model.conventions import DTYPES, HALVES, Profile
+from bnspec.model.observation import Observation, StepResult
+from bnspec.oracle.comparison import ratios_of
+from bnspec.oracle.oracle import Expected, Oracle, State
 
 #: The law that the contract gives for ``decay``: it is the weight of the old value. It is measured like a convention.
 DECAY_WEIGHS = "decay_weighs"

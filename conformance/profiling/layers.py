@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from bnspec.buffers import dtype_of
-from bnspec.case import Case, Step
 from bnspec.conformance.profiling.lab import parameter_dtypes
 from bnspec.contract import LayerConfig
-from bnspec.profiles import DTYPES, Profile
-from bnspec.routes import ARRAYS, LayerValues
-from bnspec.translation import decay_of
+from bnspec.model.buffers import dtype_of
+from bnspec.model.case import Case, Step
+from bnspec.model.conventions import DTYPES, Profile
+from bnspec.translation.parts import ARRAYS, LayerValues
+from bnspec.translation.translate import decay_of
 
 #: Per channel, of all layers unless a layer says otherwise: exact in every dtype, no two alike, one gamma negative.
 ORDINARY = {

@@ -12,7 +12,7 @@ from bnspec.conformance.profiling.proof import TRAINING_STEPS, prove
 from bnspec.conformance.profiling.showing import Profiled, Translated
 from bnspec.conformance.profiling.sides import Party
 from bnspec.errors import HarnessError, UsageError
-from bnspec.translation import translate
+from bnspec.translation.translate import translate
 
 
 def one_target(backend: str, device: str) -> Target:

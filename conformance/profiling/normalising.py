@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bnspec.case import Case, Step
 from bnspec.conformance.profiling.averages import FIRST
 from bnspec.conformance.profiling.experiment import Experiment, alternatives
 from bnspec.conformance.profiling.lab import Lab, consistent, ended, layer_case, plain_config, ratio, results, said
 from bnspec.conformance.profiling.located import located, shortest
 from bnspec.conformance.profiling.outcome import Outcome
-from bnspec.profiles import Profile
+from bnspec.model.case import Case, Step
+from bnspec.model.conventions import Profile
 
 TRAINING, INFERENCE = Step("training", ("x",), fresh=True), Step("inference", ("x",), fresh=True)
 #: Epsilons from one that every framework takes down to less than any documented minimum; powers of two, exact everywhere.

@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from bnspec.buffers import dtype_of
-from bnspec.case import Case, Step
 from bnspec.conformance.profiling.averages import FIRST
 from bnspec.conformance.profiling.experiment import Experiment
 from bnspec.conformance.profiling.lab import (
@@ -26,7 +24,9 @@ from bnspec.conformance.profiling.lab import (
 )
 from bnspec.conformance.profiling.outcome import Outcome, hidden
 from bnspec.contract import LayerConfig
-from bnspec.profiles import CHOICES, HALVES, Profile
+from bnspec.model.buffers import dtype_of
+from bnspec.model.case import Case, Step
+from bnspec.model.conventions import CHOICES, HALVES, Profile
 
 STEPS = (Step("training", ("x",), fresh=True), Step("inference", ("x",), fresh=True))
 BEYOND = "what is not declared is declined before the adapter is asked"

@@ -16,8 +16,8 @@ from bnspec.conformance.profiling.normalising import EpsilonDtype, EpsilonMinimu
 from bnspec.conformance.profiling.offers import AffineOptional, ChannelAxes, Dtypes, HalfParameters, Layouts, Ranks
 from bnspec.conformance.profiling.outcome import Outcome, hidden
 from bnspec.conformance.profiling.scaling import InputEpsilon, InputNormalization
-from bnspec.oracle import Oracle
-from bnspec.profiles import Profile
+from bnspec.model.conventions import Profile
+from bnspec.oracle.oracle import Oracle
 
 #: Each may use what those before it found: the moving average comes first.
 EXPERIMENTS: tuple[Experiment, ...] = (

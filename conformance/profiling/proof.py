@@ -22,14 +22,14 @@ from typing import Any
 
 import numpy as np
 
-from bnspec.arithmetic import double
-from bnspec.case import Step
+from bnspec.arithmetic.quad import double
 from bnspec.conformance.profiling.lab import decay_in_force
 from bnspec.conformance.profiling.layers import batches, layers, moved
 from bnspec.conformance.profiling.sides import Party, Side
-from bnspec.precision import PRECISIONS
-from bnspec.routes import LayerValues, Route
-from bnspec.translation import translate
+from bnspec.model.case import Step
+from bnspec.model.precision import PRECISIONS
+from bnspec.translation.parts import LayerValues, Route
+from bnspec.translation.translate import translate
 
 OUTPUTS = ("y", "dx", "dgamma", "dbeta")
 RUNNING = ("running_mean", "running_var")

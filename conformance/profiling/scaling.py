@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bnspec.case import Case, Step
 from bnspec.conformance.profiling.experiment import Experiment
 from bnspec.conformance.profiling.lab import Lab, ended, laid, plain_config, ratio
 from bnspec.conformance.profiling.located import located, shortest
 from bnspec.conformance.profiling.offers import BEYOND
 from bnspec.conformance.profiling.outcome import Outcome, hidden
-from bnspec.profiles import Profile
+from bnspec.model.case import Case, Step
+from bnspec.model.conventions import Profile
 
 #: Features of mean 0 and variance 2^-24 and 2^-20: an epsilon of any usual size would swamp them.
 SPREADS = (2.0**-12, 2.0**-10)

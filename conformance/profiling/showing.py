@@ -14,7 +14,7 @@ from bnspec.conformance.profiling.outcome import Outcome
 from bnspec.conformance.profiling.plan import Inference
 from bnspec.conformance.profiling.proof import Proof, Proven
 from bnspec.reports.records import ratio_text
-from bnspec.routes import Part, Route, Translation
+from bnspec.translation.parts import Part, Route, Translation
 
 OFFERS = (
     "What is not declared as offered is declined before the adapter is asked: an offer can be refuted here, not found."

@@ -8,15 +8,15 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from bnspec.bounds import Tier
-from bnspec.case import Case, Step
+from bnspec.bounds.batch_norm import Tier
 from bnspec.conformance.profiling.lab import Lab, Runs, ended, results, with_config
 from bnspec.conformance.profiling.layers import case_of
-from bnspec.observation import Observation
-from bnspec.oracle import Expected, effective_epsilon
-from bnspec.precision import PRECISIONS
-from bnspec.profiles import HALVES, Profile
-from bnspec.routes import LayerValues
+from bnspec.model.case import Case, Step
+from bnspec.model.conventions import HALVES, Profile
+from bnspec.model.observation import Observation
+from bnspec.model.precision import PRECISIONS
+from bnspec.oracle.oracle import Expected, effective_epsilon
+from bnspec.translation.parts import LayerValues
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

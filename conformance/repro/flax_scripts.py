@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bnspec.case import Step
 from bnspec.conformance.repro.pure_scripts import PureWriter
-from bnspec.profiles import HALVES
+from bnspec.model.case import Step
+from bnspec.model.conventions import HALVES
 
 
 class LinenWriter(PureWriter):

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bnspec.arithmetic import quad
-from bnspec.case import Case
+from bnspec.arithmetic.quad import quad
 from bnspec.conformance.repro.shown import Shown
 from bnspec.errors import UsageError
-from bnspec.oracle import Oracle
-from bnspec.profiles import Profile
+from bnspec.model.case import Case
+from bnspec.model.conventions import Profile
+from bnspec.oracle.oracle import Oracle
 from bnspec.reports.records import Finding
 
-#: What an output is, for people; {var} depends on the profile. The equations themselves are bnspec/equations.py.
+#: What an output is, for people; {var} depends on the profile. The equations themselves are bnspec/equations/batch_norm.py.
 FORMULAS = {
     "training y": "gamma * (x - mean(x)) / sqrt(var(x) + epsilon) + beta",
     "inference y": "gamma * (x - running_mean) / sqrt(running_var + epsilon) + beta",

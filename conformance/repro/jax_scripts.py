@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from bnspec.case import BETWEEN, Step
 from bnspec.conformance.repro.literals import Literal, NoScript, numpy_expression
 from bnspec.conformance.repro.writer import Writer, default_parameters, default_state
-from bnspec.profiles import HALVES
+from bnspec.model.case import BETWEEN, Step
+from bnspec.model.conventions import HALVES
 
 
 class JaxWriter(Writer):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bnspec.case import Step
 from bnspec.conformance.repro.keras_scripts import LivingKeras, built, scaled
 from bnspec.conformance.repro.pure_scripts import PureWriter
 from bnspec.conformance.repro.torch_scripts import TorchWriter
+from bnspec.model.case import Step
 
 
 class KerasTorchWriter(LivingKeras, TorchWriter):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bnspec.backends.keras_common import open_shape, policy
-from bnspec.case import PARAMETERS, Step
 from bnspec.conformance.repro.literals import NoScript
 from bnspec.conformance.repro.tensorflow_scripts import TensorflowWriter
 from bnspec.conformance.repro.writer import Writer
 from bnspec.contract import LayerConfig
+from bnspec.model.case import PARAMETERS, Step
 
 
 def built(config: LayerConfig) -> list[str]:

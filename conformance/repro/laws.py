@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from bnspec.buffers import dtype_of
 from bnspec.conformance.repro.literals import NoScript
 from bnspec.conformance.repro.shown import Look, Shown, decimal, variable
 from bnspec.conformance.repro.writer import Writer
+from bnspec.model.buffers import dtype_of
 
 
 def wrong_shape(shown: Shown) -> Look:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bnspec.buffers import pack
+from bnspec.model.buffers import pack
 
 #: Characters that the values of one array may take in a script.
 CHARACTERS = 1000

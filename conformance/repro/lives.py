@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from bnspec.arithmetic import double, quad
+from bnspec.arithmetic.quad import double, quad
 from bnspec.conformance.checks.life import MOVING
 from bnspec.conformance.repro.laws import TOLD, element_that
 from bnspec.conformance.repro.literals import NoScript
 from bnspec.conformance.repro.shown import Look, Shown, compared, decimal, within_bound
 from bnspec.conformance.repro.writer import Writer
-from bnspec.oracle import Oracle
+from bnspec.oracle.oracle import Oracle
 
 STATE = ("running_mean", "running_var")
 

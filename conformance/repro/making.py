@@ -11,13 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from bnspec.case import Case
 from bnspec.cli import CONFORMS, DEVIATES
 from bnspec.conformance.judge import FAILING
 from bnspec.conformance.repro.literals import NoScript
 from bnspec.conformance.repro.running import Outcome, run_again
 from bnspec.conformance.repro.script import WRITERS, script
 from bnspec.errors import HarnessError, UsageError
+from bnspec.model.case import Case
 from bnspec.reports.records import Finding, TargetRecord, target_name
 from bnspec.reports.store import Run, read_run, write_atomically
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import abc
 from collections.abc import Sequence
 
-from bnspec.case import Step
 from bnspec.conformance.repro.jax_scripts import JaxWriter
+from bnspec.model.case import Step
 
 
 class PureWriter(JaxWriter):

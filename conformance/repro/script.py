@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from bnspec.case import Case, Step
 from bnspec.clauses import CLAUSES
 from bnspec.conformance.checks.check import count_of
 from bnspec.conformance.repro.assembly import parts, pruned, versions
@@ -20,6 +19,7 @@ from bnspec.conformance.repro.tensorflow_scripts import FusedWriter, MomentsWrit
 from bnspec.conformance.repro.torch_scripts import DecomposedWriter, FunctionWriter, ModuleWriter
 from bnspec.conformance.repro.writer import Writer
 from bnspec.conformance.repro.xla_scripts import XlaWriter
+from bnspec.model.case import Case, Step
 from bnspec.reports.records import Finding, TargetRecord
 
 MAX_LINES = 15

@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bnspec.case import Case, Step
 from bnspec.conformance.repro.literals import NoScript
 from bnspec.conformance.repro.writer import Writer
-from bnspec.profiles import Profile
+from bnspec.model.case import Case, Step
+from bnspec.model.conventions import Profile
 from bnspec.reports.records import Finding
 
 Lines = Callable[[Writer], list[str]]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from bnspec.case import Step
 from bnspec.conformance.repro.jax_scripts import JaxWriter
 from bnspec.conformance.repro.literals import NoScript
+from bnspec.model.case import Step
 
 
 class StandardizeWriter(JaxWriter):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import abc
 from collections.abc import Sequence
 
-from bnspec.case import Step
 from bnspec.conformance.repro.literals import Literal, NoScript, numpy_expression
 from bnspec.conformance.repro.writer import Writer
+from bnspec.model.case import Step
 
 FORMATS = {4: ("NCHW", "NHWC"), 5: ("NCDHW", "NDHWC")}
 

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bnspec.buffers import overlap
-from bnspec.case import Case, Step
 from bnspec.conformance.checks.check import shares_state
 from bnspec.conformance.repro.literals import Literal, NoScript
 from bnspec.conformance.repro.writer import Writer, default_parameters, default_state
+from bnspec.model.buffers import overlap
+from bnspec.model.case import Case, Step
 
 SECOND = ("by_x", "by_dy", "by_gamma")
 MODULES = {2: "BatchNorm1d", 3: "BatchNorm1d", 4: "BatchNorm2d", 5: "BatchNorm3d"}

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bnspec.case import BETWEEN, Case, Step
 from bnspec.conformance.cases.relations import SEPARATOR
 from bnspec.conformance.repro.literals import Literal, NoScript, literal
+from bnspec.model.case import BETWEEN, Case, Step
 
 
 class Writer(abc.ABC):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from bnspec.case import BETWEEN, CALLS, Step
 from bnspec.conformance.repro.tensorflow_scripts import MomentsWriter
+from bnspec.model.case import BETWEEN, CALLS, Step
 
 #: What a pass gives besides y, by the ending of its name.
 RESULTS = {

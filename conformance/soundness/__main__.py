@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from bnspec.conformance.soundness.algorithms import ALGORITHMS
 from bnspec.conformance.soundness.record import NEAR, NEAR_GOOD, SMALL, SOUND, Record
 from bnspec.conformance.soundness.trial import Trial, trials
-from bnspec.oracle import TIERS
-from bnspec.profiles import DTYPES
+from bnspec.model.conventions import DTYPES
+from bnspec.oracle.oracle import TIERS
 
 KAPPAS = (0.0, 1.0, 1e2, 1e4, 1e6)
 SMALL_COUNTS = (1, 2, 3, 4, 7, 16, 33, 64)

@@ -8,12 +8,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from bnspec.bounds import Tier
+from bnspec.bounds.batch_norm import Tier
 from bnspec.conformance.soundness import moments as mo
 from bnspec.conformance.soundness import passes as pa
 from bnspec.conformance.soundness import reductions as re
-from bnspec.oracle import TIERS
-from bnspec.profiles import HALVES
+from bnspec.model.conventions import HALVES
+from bnspec.oracle.oracle import TIERS
 
 Array = Any
 Fit = Callable[[Sequence[Array], mo.Moments, re.Sum], mo.Pair]

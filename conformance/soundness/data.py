@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from bnspec.buffers import dtype_of
+from bnspec.model.buffers import dtype_of
 
 Array = Any
 #: (random state, kappa, channels, count) -> float64 values of standard deviation about 1 and mean kappa.

@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from bnspec.arithmetic import quad
+from bnspec.arithmetic.quad import quad
+from bnspec.bounds.layer_norm import LayerNormError, layer_norm_error
 from bnspec.conformance.soundness.algorithms import Algorithm
 from bnspec.conformance.soundness.passes import Terms
 from bnspec.contract import LayerConfig
-from bnspec.facts import Batch
-from bnspec.layer_norm import layer_norm, layer_norm_dx, layer_norm_parameter_gradients
-from bnspec.layer_norm_bounds import LayerNormError, layer_norm_error
-from bnspec.oracle import TIERS, Expected
-from bnspec.precision import units_of
-from bnspec.profiles import Profile
+from bnspec.equations.layer_norm import layer_norm, layer_norm_dx, layer_norm_parameter_gradients
+from bnspec.exact.quantities import Batch
+from bnspec.model.conventions import Profile
+from bnspec.model.precision import units_of
+from bnspec.oracle.oracle import TIERS, Expected
 
 Array = Any
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bnspec.arithmetic import double, quad
+from bnspec.arithmetic.quad import double, quad
 from bnspec.conformance.soundness.moments import mean_of
 from bnspec.conformance.soundness.reductions import Sum
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from bnspec.bounds import Tier
+from bnspec.bounds.batch_norm import Tier
 from bnspec.conformance.soundness.algorithms import Algorithm
 from bnspec.conformance.soundness.search import Peak, climb
 from bnspec.conformance.soundness.trial import Trial, worst_by_channel
-from bnspec.oracle import TIERS
-from bnspec.profiles import HALVES
+from bnspec.model.conventions import HALVES
+from bnspec.oracle.oracle import TIERS
 
 #: A bound is sound if no correct algorithm's error exceeds it.
 SOUND = 1.0

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bnspec.bounds import Tier
+from bnspec.bounds.batch_norm import Tier
 from bnspec.conformance.soundness.algorithms import Algorithm
 from bnspec.conformance.soundness.trial import STATE, Trial, worst_by_channel
 

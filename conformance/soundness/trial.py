@@ -10,16 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from bnspec.bounds import Tier
-from bnspec.case import Case, Step
-from bnspec.comparison import ratios_of
+from bnspec.bounds.batch_norm import Tier
 from bnspec.conformance.soundness.algorithms import Algorithm
 from bnspec.conformance.soundness.data import draw
 from bnspec.conformance.soundness.layers import LayerNormTrial
 from bnspec.conformance.soundness.passes import Terms
 from bnspec.contract import LayerConfig
-from bnspec.oracle import Expected, Oracle
-from bnspec.profiles import HALVES, Profile
+from bnspec.model.case import Case, Step
+from bnspec.model.conventions import HALVES, Profile
+from bnspec.oracle.comparison import ratios_of
+from bnspec.oracle.oracle import Expected, Oracle
 
 Array = Any
 PROFILE = Profile(running_correction=1)

@@ -17,12 +17,12 @@ import dataclasses
 
 import numpy as np
 
-from bnspec.buffers import dtype_of
-from bnspec.case import Case, Step
 from bnspec.conformance.cases.layouts import lay_out
 from bnspec.contract import LayerConfig
-from bnspec.oracle import Oracle
-from bnspec.precision import PRECISIONS
+from bnspec.model.buffers import dtype_of
+from bnspec.model.case import Case, Step
+from bnspec.model.precision import PRECISIONS
+from bnspec.oracle.oracle import Oracle
 
 Array = np.ndarray
 

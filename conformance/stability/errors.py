@@ -23,11 +23,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from bnspec.bounds import Tier
-from bnspec.observation import Observation
-from bnspec.oracle import Expected, Oracle
-from bnspec.precision import PRECISIONS
-from bnspec.profiles import Profile
+from bnspec.bounds.batch_norm import Tier
+from bnspec.model.conventions import Profile
+from bnspec.model.observation import Observation
+from bnspec.model.precision import PRECISIONS
+from bnspec.oracle.oracle import Expected, Oracle
 
 Array = np.ndarray
 

@@ -14,12 +14,12 @@ import numpy as np
 
 from bnspec.backends.launcher import Hello, Worker
 from bnspec.backends.targets import Target
-from bnspec.case import Case
 from bnspec.conformance.stability.data import Form, Spot, case_of, inference_case, kappa_of, reached
 from bnspec.conformance.stability.errors import OUTPUTS, REFERENCES, Errors, errors_of, scales
-from bnspec.observation import Observation
-from bnspec.oracle import Oracle
-from bnspec.profiles import HALVES, Profile
+from bnspec.model.case import Case
+from bnspec.model.conventions import HALVES, Profile
+from bnspec.model.observation import Observation
+from bnspec.oracle.oracle import Oracle
 
 Array = np.ndarray
 Progress = Callable[[str], None]

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bnspec.conformance.stability.data import FORMS, Form, Spot
-from bnspec.precision import PRECISIONS
-from bnspec.profiles import HALVES
+from bnspec.model.conventions import HALVES
+from bnspec.model.precision import PRECISIONS
 
 DTYPES = ("float32", "float64", "bfloat16", "float16")
 

@@ -13,7 +13,7 @@ import numpy as np
 from bnspec.conformance.stability.errors import OUTPUTS, REFERENCES
 from bnspec.conformance.stability.fit import Crossing, Growth, crossing, curve_of, growth, is_late, stability_class
 from bnspec.conformance.stability.measuring import Point, Subject
-from bnspec.precision import PRECISIONS
+from bnspec.model.precision import PRECISIONS
 
 Array = np.ndarray
 

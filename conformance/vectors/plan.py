@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from bnspec.case import Case, Step
 from bnspec.conformance.cases.building import Form, Plan, ScalingPlan, batch_norm_case, input_norm_case
+from bnspec.model.case import Case, Step
 
 TRAINING = (Step("training_gradients", ("x", "dy"), True),)
 INFERENCE = (Step("inference_gradients", ("x", "dy"), True),)

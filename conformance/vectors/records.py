@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 
 from bnspec import __version__
-from bnspec.arithmetic import double, quad
-from bnspec.bounds import ROOM, Tier
-from bnspec.case import PARAMETERS, Case, Step
+from bnspec.arithmetic.quad import double, quad
+from bnspec.bounds.batch_norm import ROOM, Tier
 from bnspec.clauses import CLAUSES
 from bnspec.conformance.vectors.plan import ABOUT, FLAGS, VectorPlan
 from bnspec.conformance.vectors.table import FAMILIES
-from bnspec.oracle import RUNNING, Expected, Oracle
-from bnspec.precision import PRECISIONS
-from bnspec.profiles import Profile
+from bnspec.model.case import PARAMETERS, Case, Step
+from bnspec.model.conventions import Profile
+from bnspec.model.precision import PRECISIONS
+from bnspec.oracle.oracle import RUNNING, Expected, Oracle
 
 SCHEMA = "bnspec-vectors/1"
 TIERS: tuple[Tier, ...] = ("permissive", "lenient")

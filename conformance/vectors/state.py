@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bnspec.case import Step
 from bnspec.conformance.cases.building import Form, Plan, batch_norm_case
 from bnspec.conformance.vectors.plan import BOTH, FORMS, INFERENCE, TRAINING, TWO_STEPS, VectorPlan
+from bnspec.model.case import Step
 
 NC, NCHW, PAIR = FORMS["nc"], FORMS["nchw"], Form((2, 3), 1)
 

@@ -12,7 +12,7 @@ from bnspec.backends.registry import Entry
 from bnspec.conformance.cases.catalogue import catalogue
 from bnspec.conformance.judge import judge
 from bnspec.contract import LayerConfig
-from bnspec.oracle import Oracle
+from bnspec.oracle.oracle import Oracle
 
 JAX = [
     Entry("flax.linen", "bnspec.backends.flax_linen:FlaxLinen"),

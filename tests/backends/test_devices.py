@@ -10,7 +10,7 @@ from bnspec.backends.launcher import Worker
 from bnspec.backends.registry import select
 from bnspec.conformance.cases.catalogue import catalogue
 from bnspec.conformance.judge import judge
-from bnspec.oracle import Oracle
+from bnspec.oracle.oracle import Oracle
 
 needs_jax = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
 

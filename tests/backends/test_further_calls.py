@@ -10,11 +10,11 @@ import pytest
 
 from bnspec.backends.launcher import Worker
 from bnspec.backends.registry import Entry
-from bnspec.case import CALLS, Case, Step
-from bnspec.comparison import ratios_of
 from bnspec.conformance.cases.building import Form, Plan, batch_norm_case
-from bnspec.observation import Observation
-from bnspec.oracle import Oracle
+from bnspec.model.case import CALLS, Case, Step
+from bnspec.model.observation import Observation
+from bnspec.oracle.comparison import ratios_of
+from bnspec.oracle.oracle import Oracle
 
 FORMS = (
     Form((6, 3), 1, "float32", "float32"),

@@ -12,7 +12,7 @@ from bnspec.backends.roofs import roofs
 from bnspec.backends.stopwatch import Call, Witness, block_size, samples_of
 from bnspec.backends.torch_instruments import TorchInstruments
 from bnspec.errors import Declined
-from bnspec.instruments import Instruments, Mover
+from bnspec.model.instruments import Instruments, Mover
 
 
 class FakeTensor:

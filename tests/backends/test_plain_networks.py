@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bnspec.arithmetic import quad
+from bnspec.arithmetic.quad import quad
 from bnspec.backends.numpy_network import Backward, PlainNumpyNetwork
 from bnspec.backends.numpy_spec import NumpySpec
 from bnspec.benchmarks.workload import Workload
-from bnspec.case import Case, network_values
-from bnspec.comparison import ratios_of
-from bnspec.expected import TIERS, Expected
-from bnspec.network_case import exact_step, usable
-from bnspec.profiles import Profile
+from bnspec.model.case import Case, network_values
+from bnspec.model.conventions import Profile
+from bnspec.oracle.comparison import ratios_of
+from bnspec.oracle.expected import TIERS, Expected
+from bnspec.oracle.network_case import exact_step, usable
 
 SHAPES = {"dense_plain": (9, 7), "convolutional_plain": (3, 4, 5, 6)}
 every_kind = pytest.mark.parametrize("kind", SHAPES)

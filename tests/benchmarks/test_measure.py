@@ -13,7 +13,7 @@ from bnspec.benchmarks.judging import Prepared, cut, judged_channels
 from bnspec.benchmarks.measure import measure
 from bnspec.benchmarks.workload import Workload
 from bnspec.benchmarks.workloads import BASIC
-from bnspec.oracle import Oracle
+from bnspec.oracle.oracle import Oracle
 from bnspec.reports.encoding import to_json
 from bnspec.reports.records import Timing
 from bnspec.reports.validation import problem

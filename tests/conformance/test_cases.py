@@ -9,12 +9,12 @@ import hypothesis
 import numpy as np
 import pytest
 
-from bnspec.case import Case
 from bnspec.conformance.cases.catalogue import catalogue
 from bnspec.conformance.cases.layouts import LAYOUTS, lay_out
 from bnspec.conformance.cases.shrinking import shrink
 from bnspec.conformance.cases.strategies import cases, draw, forms, input_cases
 from bnspec.conformance.cases.values import INPUT_TYPES
+from bnspec.model.case import Case
 
 
 def test_the_same_seed_gives_the_same_cases_in_another_process() -> None:

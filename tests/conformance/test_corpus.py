@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from bnspec.case import Case
 from bnspec.conformance.cases.building import Form, Plan, batch_norm_case
 from bnspec.conformance.cases.corpus import BYTES_AT_MOST, add, built_in, distinct, read_corpus
 from bnspec.conformance.cases.effort import cases_of
 from bnspec.conformance.verification import Request, verify
 from bnspec.errors import UsageError
+from bnspec.model.case import Case
 
 WRONG = "planted_adapters:Wrong"
 

@@ -13,12 +13,12 @@ import pytest
 from hypothesis.stateful import run_state_machine_as_test
 from in_process import adapter_of, broken, judged, observed
 
-from bnspec.case import BETWEEN, Case
 from bnspec.clauses import ASKED
 from bnspec.conformance.cases.histories import draw_histories, machine
 from bnspec.conformance.mutants.plain import PlainLayer
 from bnspec.conformance.mutants.plain_scaler import PlainAdapter
-from bnspec.profiles import Profile
+from bnspec.model.case import BETWEEN, Case
+from bnspec.model.conventions import Profile
 
 PROFILE = Profile(
     checks_arguments=True,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from bnspec.case import Case
 from bnspec.conformance.cases.catalogue import catalogue
 from bnspec.conformance.cases.corpus import built_in
 from bnspec.conformance.known import KNOWN, Known, excuse_for
 from bnspec.errors import UsageError
+from bnspec.model.case import Case
 
 RELEASE = {"torch": "2.13.0+cpu"}
 

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 
 import pytest
 
-from bnspec.case import BETWEEN, Case
 from bnspec.clauses import ASKED
 from bnspec.cli import main
 from bnspec.conformance.cases.catalogue import catalogue
@@ -22,7 +21,8 @@ from bnspec.conformance.judge import COMPLETES
 from bnspec.conformance.mutants.catalogue import ALL, MUTANTS, VARIANTS, Planted, select
 from bnspec.conformance.mutants.matrix import Accusation, Matrix, fingerprint, hear
 from bnspec.conformance.mutants.matrix_table import Row, kills_by_clause, row_of
-from bnspec.observation import Observation, StepResult
+from bnspec.model.case import BETWEEN, Case
+from bnspec.model.observation import Observation, StepResult
 
 #: What ends or stalls its process has no place here; the command's own test meets it.
 HEARD = [p for p in ALL if not p.implementation.isolated]

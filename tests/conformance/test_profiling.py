@@ -12,7 +12,6 @@ import pytest
 from planted_profiles import PLAIN, PLANTED, Planted
 
 from bnspec.backends.execution import run_case
-from bnspec.case import Case
 from bnspec.cli import main
 from bnspec.conformance.mutants.plain import PlainLayer
 from bnspec.conformance.mutants.plain_scaler import PlainAdapter
@@ -25,11 +24,12 @@ from bnspec.conformance.profiling.plan import EXPERIMENTS, NOT_OBSERVABLE, Infer
 from bnspec.conformance.profiling.proof import prove
 from bnspec.conformance.profiling.sides import Party
 from bnspec.contract import Adapter
-from bnspec.observation import Observation
-from bnspec.oracle import Oracle
-from bnspec.profiles import Profile
-from bnspec.routes import Translation
-from bnspec.translation import translate
+from bnspec.model.case import Case
+from bnspec.model.conventions import Profile
+from bnspec.model.observation import Observation
+from bnspec.oracle.oracle import Oracle
+from bnspec.translation.parts import Translation
+from bnspec.translation.translate import translate
 
 #: In a worker, NumPy's warnings about NaN and infinity go to a log; here they would end a test.
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")

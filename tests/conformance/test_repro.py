@@ -15,8 +15,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bnspec.buffers import dtype_of
-from bnspec.case import Case, Step
 from bnspec.clauses import CLAUSES
 from bnspec.cli import main
 from bnspec.conformance.cases.layouts import LAYOUTS, lay_out
@@ -25,8 +23,10 @@ from bnspec.conformance.repro.literals import NoScript, literal, numpy_expressio
 from bnspec.conformance.repro.looks import FORMS
 from bnspec.conformance.repro.script import MAX_LINES, WRITERS, script
 from bnspec.contract import LayerConfig
-from bnspec.oracle import Oracle
-from bnspec.profiles import Profile
+from bnspec.model.buffers import dtype_of
+from bnspec.model.case import Case, Step
+from bnspec.model.conventions import Profile
+from bnspec.oracle.oracle import Oracle
 from bnspec.reports.manifest import new_manifest
 from bnspec.reports.records import Finding, RunFinished, TargetRecord
 from bnspec.reports.store import RunWriter

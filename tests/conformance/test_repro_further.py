@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bnspec.case import PARAMETERS, Case, Step
 from bnspec.clauses import CLAUSES
 from bnspec.conformance.cases.relations import SEPARATOR, derived
 from bnspec.conformance.repro.assembly import fold, in_line, join
 from bnspec.conformance.repro.literals import NoScript
 from bnspec.conformance.repro.script import MAX_LINES, script
 from bnspec.contract import LayerConfig
-from bnspec.profiles import Profile
+from bnspec.model.case import PARAMETERS, Case, Step
+from bnspec.model.conventions import Profile
 from bnspec.reports.records import Finding, TargetRecord
 
 TRAIN, LEARN = Step("training", ("x",), True), Step("training_gradients", ("x", "dy"), True)

@@ -8,10 +8,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from bnspec.case import Case, Step
 from bnspec.conformance.cases.building import Form, Plan
 from bnspec.conformance.cases.programs import long_case, masked_case, refusal_case, relation_case
 from bnspec.conformance.cases.shrinking import is_malformed, much_smaller, rebuilt, shrink
+from bnspec.model.case import Case, Step
 
 PLAN = Plan(Form((4, 3, 5, 2), 1), seed=3)
 

@@ -39,8 +39,8 @@ from bnspec.conformance.stability.run import Request, Study, study
 from bnspec.conformance.stability.study import Key, Row
 from bnspec.conformance.stability.table import class_text
 from bnspec.errors import UsageError
-from bnspec.oracle import Oracle
-from bnspec.precision import PRECISIONS
+from bnspec.model.precision import PRECISIONS
+from bnspec.oracle.oracle import Oracle
 from bnspec.reports.curves import Line, Panel, axes, chart, coinciding
 
 PLANTED = "bnspec.conformance.mutants.planted:"

@@ -17,7 +17,7 @@ from bnspec.conformance.stability.fit import (
     growth,
     stability_class,
 )
-from bnspec.precision import PRECISIONS
+from bnspec.model.precision import PRECISIONS
 
 U = PRECISIONS["float32"].unit_roundoff
 KAPPAS = 10.0 ** np.arange(0.0, 6.1, 0.5)

@@ -11,7 +11,7 @@ import pytest
 from bnspec.conformance.stability.fit import RESOLUTION, Crossing, crossing, curve_of, growth, is_late, stability_class
 from bnspec.conformance.stability.plan import kappas_of
 from bnspec.conformance.stability.table import half_text
-from bnspec.precision import PRECISIONS
+from bnspec.model.precision import PRECISIONS
 
 U = PRECISIONS["float32"].unit_roundoff
 KAPPAS = np.array(kappas_of("float32", fine=True))

@@ -27,7 +27,7 @@ from bnspec.conformance.vectors.folder import safetensors, schema_text, write_ve
 from bnspec.conformance.vectors.plan import ABOUT, FLAGS
 from bnspec.conformance.vectors.table import FAMILIES, NOT_IN_A_FILE
 from bnspec.errors import UsageError
-from bnspec.oracle import Oracle
+from bnspec.oracle.oracle import Oracle
 
 READER = Path(__file__).resolve().parents[2] / "docs" / "vectors" / "read_vectors.py"
 PLANS = [plan for make in FAMILIES.values() for plan in make()]

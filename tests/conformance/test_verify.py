@@ -17,12 +17,12 @@ import pytest
 
 from bnspec.backends.registry import Entry
 from bnspec.backends.targets import Target
-from bnspec.case import Case
 from bnspec.clauses import select_asked
 from bnspec.cli import main
 from bnspec.conformance.cases.catalogue import catalogue
 from bnspec.conformance.trial import Cases, Settings, Trial
 from bnspec.conformance.verification import Request, verify
+from bnspec.model.case import Case
 from bnspec.reports.manifest import new_manifest
 from bnspec.reports.store import RunWriter, read_run
 from bnspec.reports.table import throughput

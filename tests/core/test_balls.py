@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bnspec import equations as eq
-from bnspec.arithmetic import double, quad
-from bnspec.balls import LADDER, at_precision, ball, contains, midpoints, refined
-from bnspec.certification import ROUNDING, mean_roundings
+from bnspec.arithmetic.balls import LADDER, at_precision, ball, contains, midpoints, refined
+from bnspec.arithmetic.quad import double, quad
+from bnspec.equations import batch_norm as eq
 from bnspec.errors import HarnessError
+from bnspec.exact.certification import ROUNDING, mean_roundings
 
 BITS = LADDER[0]
 OPERATIONS = {

@@ -8,18 +8,18 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
-from bnspec import bounds
-from bnspec.arithmetic import quad
-from bnspec.comparison import ratios_of
+from bnspec.arithmetic.quad import quad
+from bnspec.bounds import batch_norm as bounds
 from bnspec.conformance.soundness.algorithms import ALGORITHMS, Algorithm
 from bnspec.conformance.soundness.data import draw
 from bnspec.conformance.soundness.record import NEAR, NEAR_GOOD, SOUND, Record
 from bnspec.conformance.soundness.trial import STATE, Trial, trials, worst_by_channel
 from bnspec.contract import LayerConfig
-from bnspec.facts import Batch
-from bnspec.oracle import TIERS, Expected
-from bnspec.precision import PRECISIONS, units_of
-from bnspec.profiles import DTYPES, Profile
+from bnspec.exact.quantities import Batch
+from bnspec.model.conventions import DTYPES, Profile
+from bnspec.model.precision import PRECISIONS, units_of
+from bnspec.oracle.comparison import ratios_of
+from bnspec.oracle.oracle import TIERS, Expected
 
 BY_NAME = {a.name: a for a in ALGORITHMS}
 PLAIN = BY_NAME["pairwise"]

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bnspec.buffers import overlap, pack, unpack
-from bnspec.case import CALLS, PARAMETERS, Case, Step
 from bnspec.contract import LayerConfig
 from bnspec.errors import UsageError
+from bnspec.model.buffers import overlap, pack, unpack
+from bnspec.model.case import CALLS, PARAMETERS, Case, Step
 
 DTYPES = {"float64": np.float64, "float32": np.float32, "float16": np.float16, "bfloat16": ml_dtypes.bfloat16}
 #: Derandomised: the same examples on every run, so that a red run is a changed program.

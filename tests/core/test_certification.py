@@ -10,14 +10,14 @@ import pytest
 from oracle_cases import ADVERSARIES, case_of, extremes, families, ill_conditioned
 from oracle_comparison import Comparison
 
-from bnspec import exact
-from bnspec.arithmetic import double, quad
-from bnspec.balls import LADDER, at_precision, ball, midpoints
-from bnspec.case import Case, Step
-from bnspec.certification import ROUNDING, Doubt
+from bnspec.arithmetic.balls import LADDER, at_precision, ball, midpoints
+from bnspec.arithmetic.quad import double, quad
 from bnspec.conformance.cases.building import Form, Plan, batch_norm_case
-from bnspec.oracle import Oracle
-from bnspec.profiles import Profile
+from bnspec.exact import outputs as exact
+from bnspec.exact.certification import ROUNDING, Doubt
+from bnspec.model.case import Case, Step
+from bnspec.model.conventions import Profile
+from bnspec.oracle.oracle import Oracle
 
 
 class Settled(NamedTuple):

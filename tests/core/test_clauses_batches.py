@@ -6,13 +6,13 @@ import numpy as np
 from claims import verifies
 from series import equal, exact, gradient, some, square_epsilon
 
-from bnspec import equations as eq
-from bnspec.arithmetic import QUAD, double, quad
-from bnspec.input_equations import moments
-from bnspec.layer_norm import layer_norm_dx
-from bnspec.masked import masked_count, masked_statistics, masked_training_dx
-from bnspec.second_order import training_second_order
-from bnspec.sharded import shard_sums, synchronised_dx, synchronised_moments, synchronised_sums
+from bnspec.arithmetic.quad import QUAD, double, quad
+from bnspec.equations import batch_norm as eq
+from bnspec.equations.input_normalization import moments
+from bnspec.equations.layer_norm import layer_norm_dx
+from bnspec.equations.masked import masked_count, masked_statistics, masked_training_dx
+from bnspec.equations.second_order import training_second_order
+from bnspec.equations.sharded import shard_sums, synchronised_dx, synchronised_moments, synchronised_sums
 
 GAMMA, BETA = some((1, 1, 2), 3), some((1, 1, 2), 4)
 

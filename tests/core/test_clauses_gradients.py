@@ -6,10 +6,10 @@ import numpy as np
 from claims import verifies
 from series import Series, equal, exact, gradient, moving, rate, some, square_epsilon
 
-from bnspec import equations as eq
 from bnspec.backends.numpy_spec import NumpyLayer
 from bnspec.contract import LayerConfig
-from bnspec.second_order import inference_second_order, training_second_order
+from bnspec.equations import batch_norm as eq
+from bnspec.equations.second_order import inference_second_order, training_second_order
 
 AXES = (0,)
 X, DY, V = some((4, 2), 1), some((4, 2), 2), some((4, 2), 3)

@@ -7,9 +7,9 @@ import pytest
 from claims import verifies
 from series import Series, equal, exact, gradient, some, square_epsilon
 
-from bnspec import equations as eq
-from bnspec import folding
-from bnspec.layer_norm import layer_norm, layer_norm_dx, layer_norm_parameter_gradients
+from bnspec.equations import batch_norm as eq
+from bnspec.equations import folding
+from bnspec.equations.layer_norm import layer_norm, layer_norm_dx, layer_norm_parameter_gradients
 
 AXES = (0,)
 X, DY = some((5, 3), 1), some((5, 2), 2)

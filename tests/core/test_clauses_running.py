@@ -9,10 +9,10 @@ import pytest
 from claims import verifies
 from series import Series, equal, exact, some
 
-from bnspec import averages
-from bnspec import equations as eq
 from bnspec.backends.numpy_spec import NumpyLayer
 from bnspec.contract import LayerConfig
+from bnspec.equations import averages
+from bnspec.equations import batch_norm as eq
 from bnspec.errors import UsageError
 
 DECAY = Series(Fraction(9, 10))

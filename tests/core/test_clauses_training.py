@@ -7,7 +7,7 @@ import pytest
 from claims import verifies
 from series import Series, equal, exact, some, square_epsilon
 
-from bnspec import equations as eq
+from bnspec.equations import batch_norm as eq
 
 AXES = (0,)
 X, DY, GAMMA, BETA = some((5, 3), 1), some((5, 3), 2), some((1, 3), 3), some((1, 3), 4)

@@ -7,14 +7,14 @@ import pytest
 from claims import verifies
 from series import equal, exact, some
 
-from bnspec import equations as eq
-from bnspec import input_equations as inputs
-from bnspec.arguments import malformed
-from bnspec.arithmetic import double, quad
+from bnspec.arithmetic.quad import double, quad
 from bnspec.backends.numpy_spec import NumpyLayer, NumpyScaler
 from bnspec.contract import LayerConfig
+from bnspec.equations import batch_norm as eq
+from bnspec.equations import input_normalization as inputs
 from bnspec.errors import UsageError
-from bnspec.precision import PRECISIONS
+from bnspec.model.arguments import malformed
+from bnspec.model.precision import PRECISIONS
 
 AXES = (0,)
 DRAW = np.random.default_rng(5).normal(size=(6, 3))

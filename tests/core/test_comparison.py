@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from bnspec.arithmetic import quad
-from bnspec.comparison import ratios_of
-from bnspec.expected import TIERS, Expected
+from bnspec.arithmetic.quad import quad
+from bnspec.oracle.comparison import ratios_of
+from bnspec.oracle.expected import TIERS, Expected
 
 
 def expected(value: float, bound: float) -> Expected:

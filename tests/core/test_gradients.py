@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from dual_numbers import gradient
 
-from bnspec import equations as eq
-from bnspec.arithmetic import double, quad
-from bnspec.balls import at_precision, ball
-from bnspec.case import Case, Step
+from bnspec.arithmetic.balls import at_precision, ball
+from bnspec.arithmetic.quad import double, quad
 from bnspec.conformance.cases.building import Form, Plan, batch_norm_case
-from bnspec.oracle import Oracle
-from bnspec.profiles import Profile
+from bnspec.equations import batch_norm as eq
+from bnspec.model.case import Case, Step
+from bnspec.model.conventions import Profile
+from bnspec.oracle.oracle import Oracle
 
 BITS = 256
 STEP = 2.0**-600

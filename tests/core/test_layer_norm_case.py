@@ -5,17 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bnspec import layer_norm_case
-from bnspec.arithmetic import double
+from bnspec.arithmetic.quad import double
 from bnspec.backends.numpy_layer_norm import NumpyLayerNorm
 from bnspec.benchmarks.workload import Workload
-from bnspec.case import Case
-from bnspec.comparison import ratios_of
-from bnspec.expected import TIERS
-from bnspec.layer_norm_case import layer_norm_answers
-from bnspec.network import room
-from bnspec.precision import units_of
-from bnspec.profiles import Profile
+from bnspec.model.case import Case
+from bnspec.model.conventions import Profile
+from bnspec.model.precision import units_of
+from bnspec.oracle import layer_norm as layer_norm_case
+from bnspec.oracle.comparison import ratios_of
+from bnspec.oracle.expected import TIERS
+from bnspec.oracle.layer_norm import layer_norm_answers
+from bnspec.oracle.network import room
 
 ROWS = np.array([0, 3, 29])
 LATER = ("dgamma", "dbeta")

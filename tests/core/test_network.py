@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from small_network import DEFECTS, ORDERS, OnePass, SmallNetwork
 
-from bnspec.case import Case
 from bnspec.conformance.cases.networks import KINDS, VALUES, drift, network_case
 from bnspec.conformance.checks.examination import Judgement
 from bnspec.conformance.judge import checks_for, judge
-from bnspec.network_case import exact_step
-from bnspec.observation import Observation, StepResult
-from bnspec.oracle import Oracle
-from bnspec.profiles import Profile
+from bnspec.model.case import Case
+from bnspec.model.conventions import Profile
+from bnspec.model.observation import Observation, StepResult
+from bnspec.oracle.network_case import exact_step
+from bnspec.oracle.oracle import Oracle
 
 CLAUSES = ("placement.trajectory", "placement.bias_has_no_gradient")
 TINY = 1e-200

@@ -9,13 +9,14 @@ import pytest
 from oracle_comparison import channel_of
 from second_oracle import Channel, reciprocal_root, ulps
 
-from bnspec import blocks, bounds
-from bnspec.arithmetic import double
-from bnspec.case import Case, Step
+from bnspec.arithmetic.quad import double
+from bnspec.bounds import batch_norm as bounds
 from bnspec.conformance.cases.building import Form, Plan, ScalingPlan, batch_norm_case, input_norm_case
-from bnspec.oracle import Oracle
-from bnspec.precision import PRECISIONS
-from bnspec.profiles import Profile
+from bnspec.exact import blocks
+from bnspec.model.case import Case, Step
+from bnspec.model.conventions import Profile
+from bnspec.model.precision import PRECISIONS
+from bnspec.oracle.oracle import Oracle
 
 DTYPES = ("float32", "float64", "float16", "bfloat16")
 TRAIN = Step("training_gradients", ("x", "dy"))

@@ -11,8 +11,8 @@ import pytest
 from oracle_cases import COUNTS, extremes, families, ill_conditioned, large
 from oracle_comparison import Comparison
 
-from bnspec.buffers import dtype_of
-from bnspec.profiles import DTYPES
+from bnspec.model.buffers import dtype_of
+from bnspec.model.conventions import DTYPES
 
 WANTED = 10_000
 LARGE_COUNT = 10_000

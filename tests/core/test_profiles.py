@@ -12,8 +12,8 @@ import pytest
 
 from bnspec.clauses import CLAUSES
 from bnspec.errors import UsageError
-from bnspec.precision import PRECISIONS, units_of
-from bnspec.profiles import CHOICES, HALVES, Profile
+from bnspec.model.conventions import CHOICES, HALVES, Profile
+from bnspec.model.precision import PRECISIONS, units_of
 
 FIELDS = {f.name: f for f in dataclasses.fields(Profile)}
 

@@ -8,19 +8,20 @@ import numpy as np
 import pytest
 from dual_numbers import Dual, constants, gradient
 
-from bnspec import equations as eq
-from bnspec import second_order, second_order_bounds
-from bnspec.arithmetic import double, quad
-from bnspec.balls import at_precision, ball
-from bnspec.bounds import Tier
-from bnspec.case import Case
+from bnspec.arithmetic.balls import at_precision, ball
+from bnspec.arithmetic.quad import double, quad
+from bnspec.bounds import second_order as second_order_bounds
+from bnspec.bounds.batch_norm import Tier
+from bnspec.bounds.second_order import SecondOrderError, Sizes
 from bnspec.conformance.cases.building import Form, Plan, batch_norm_case
-from bnspec.facts import Cotangent, Normalisation
-from bnspec.oracle import Oracle
-from bnspec.precision import units_of
-from bnspec.profiles import Profile
-from bnspec.second_order import SecondOrder
-from bnspec.second_order_bounds import SecondOrderError, Sizes
+from bnspec.equations import batch_norm as eq
+from bnspec.equations import second_order
+from bnspec.equations.second_order import SecondOrder
+from bnspec.exact.quantities import Cotangent, Normalisation
+from bnspec.model.case import Case
+from bnspec.model.conventions import Profile
+from bnspec.model.precision import units_of
+from bnspec.oracle.oracle import Oracle
 
 BITS = 256
 SHAPES = ((3, 1), (4, 2), (2, 2, 3))

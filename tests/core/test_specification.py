@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from bnspec.clauses import ASKED, CLAUSES, FAMILIES, Clause, select, select_asked
+from bnspec.clauses.document import anchor, text
 from bnspec.cli import main
-from bnspec.document import anchor, text
 from bnspec.errors import UsageError
-from bnspec.profiles import Profile
+from bnspec.model.conventions import Profile
 
 ROOT = Path(__file__).resolve().parents[2]
 every_clause = pytest.mark.parametrize("clause", CLAUSES.values(), ids=lambda c: c.id)

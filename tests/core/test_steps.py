@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bnspec.arithmetic import double
-from bnspec.case import Case, Step
+from bnspec.arithmetic.quad import double
 from bnspec.conformance.cases.building import Form, Plan, batch_norm_case
 from bnspec.conformance.cases.programs import masked_case, relation_case
 from bnspec.errors import UsageError
-from bnspec.oracle import Oracle, effective_decay
-from bnspec.profiles import Profile
+from bnspec.model.case import Case, Step
+from bnspec.model.conventions import Profile
+from bnspec.oracle.oracle import Oracle, effective_decay
 
 BASE = batch_norm_case(Plan(Form((4, 3), 1), "wide", seed=9, short=True))
 

@@ -14,15 +14,15 @@ import pytest
 from exact_layer import Model, batch, train_alike
 from hypothesis import strategies as st
 
-from bnspec import equations as eq
-from bnspec.arithmetic import quad
-from bnspec.buffers import dtype_of
+from bnspec.arithmetic.quad import quad
+from bnspec.arithmetic.representable import nearest
+from bnspec.equations import batch_norm as eq
 from bnspec.errors import UsageError
-from bnspec.oracle import effective_epsilon
-from bnspec.profiles import CHOICES, Profile
-from bnspec.representable import nearest
-from bnspec.routes import LayerValues, Route
-from bnspec.translation import translate
+from bnspec.model.buffers import dtype_of
+from bnspec.model.conventions import CHOICES, Profile
+from bnspec.oracle.oracle import effective_epsilon
+from bnspec.translation.parts import LayerValues, Route
+from bnspec.translation.translate import translate
 
 PROFILES = builtin_profiles.PROFILES
 PAIRS = list(itertools.product(sorted(PROFILES), repeat=2))

@@ -17,10 +17,10 @@ import pytest
 from bnspec.backends.launcher import Worker
 from bnspec.backends.registry import Entry
 from bnspec.backends.wire import Channel, Closed, TimedOut
-from bnspec.buffers import overlap, pack, unpack
-from bnspec.case import Case, Step
 from bnspec.contract import LayerConfig
 from bnspec.errors import UsageError
+from bnspec.model.buffers import overlap, pack, unpack
+from bnspec.model.case import Case, Step
 
 #: A correct layer, from which the planted ones differ in the one thing that their test is about.
 PLANTED = """

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bnspec.case import Case, Step
 from bnspec.contract import LayerConfig
+from bnspec.model.case import Case, Step
 from bnspec.reports.records import (
     Comparison,
     Finding,

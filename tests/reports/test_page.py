@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from bnspec.case import Step
 from bnspec.cli import main
 from bnspec.errors import UsageError
+from bnspec.model.case import Step
 from bnspec.reports import charts
 from bnspec.reports.casefile import view_case
 from bnspec.reports.cells import cells

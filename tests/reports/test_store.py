@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from bnspec.case import Case
 from bnspec.errors import HarnessError, UsageError
+from bnspec.model.case import Case
 from bnspec.reports.encoding import to_json
 from bnspec.reports.machine import describe_machine
 from bnspec.reports.records import Finding, Record, TargetRecord, Timing, ratio_text, ratio_value

@@ -6,7 +6,7 @@ import importlib
 import tomllib
 from pathlib import Path
 
-from bnspec.profiles import Profile
+from bnspec.model.conventions import Profile
 
 _PYPROJECT = tomllib.loads((Path(__file__).resolve().parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
 

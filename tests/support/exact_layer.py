@@ -8,11 +8,11 @@ from fractions import Fraction
 
 import numpy as np
 
-from bnspec.oracle import effective_epsilon
-from bnspec.profiles import Profile
-from bnspec.representable import fractions_of
-from bnspec.routes import LayerValues
-from bnspec.translation import decay_of
+from bnspec.arithmetic.representable import fractions_of
+from bnspec.model.conventions import Profile
+from bnspec.oracle.oracle import effective_epsilon
+from bnspec.translation.parts import LayerValues
+from bnspec.translation.translate import decay_of
 
 Channel = list[Fraction]
 

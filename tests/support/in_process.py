@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from bnspec.backends.execution import run_case
-from bnspec.case import Case
 from bnspec.conformance.checks.examination import Judgement
 from bnspec.conformance.judge import checks_for, judge
 from bnspec.conformance.mutants.plain_scaler import PlainAdapter
-from bnspec.observation import Observation
-from bnspec.oracle import Oracle
+from bnspec.model.case import Case
+from bnspec.model.observation import Observation
+from bnspec.oracle.oracle import Oracle
 
 
 def adapter_of(layer_class: type, **declared: Any) -> PlainAdapter:

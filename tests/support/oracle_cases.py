@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from bnspec.case import Case, Step
 from bnspec.conformance.cases.building import Form, Plan, batch_norm_case
 from bnspec.conformance.cases.values import COTANGENTS as EVERY_COTANGENT
 from bnspec.conformance.cases.values import INPUT_TYPES
 from bnspec.contract import LayerConfig
+from bnspec.model.case import Case, Step
 
 DTYPES = ("float32", "float64", "float16", "bfloat16")
 FAMILIES = tuple(t.name for t in INPUT_TYPES if t.name not in ("nan", "infinite"))

@@ -9,10 +9,10 @@ from fractions import Fraction
 import numpy as np
 import second_oracle
 
-from bnspec.arithmetic import double
-from bnspec.case import Case, Step
-from bnspec.oracle import Expected, Oracle
-from bnspec.profiles import Profile
+from bnspec.arithmetic.quad import double
+from bnspec.model.case import Case, Step
+from bnspec.model.conventions import Profile
+from bnspec.oracle.oracle import Expected, Oracle
 
 RUNNING = ("running_mean", "running_var")
 TRAIN = Step("training_gradients", ("x", "dy"))

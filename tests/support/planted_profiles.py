@@ -10,7 +10,7 @@ from planted_beginnings import FrozenIsConstants, StartsAtOne, StartsWide, State
 
 from bnspec.conformance.mutants.plain import PlainLayer
 from bnspec.conformance.mutants.plain_scaler import PlainAdapter, PlainScaler
-from bnspec.profiles import HALVES, Profile
+from bnspec.model.conventions import HALVES, Profile
 
 Array = Any
 PLAIN = PlainAdapter.profile
@@ -145,7 +145,7 @@ class HalfStatistics(PlainLayer):
 
     def kind(self) -> Any:
         """The dtype of the sums."""
-        from bnspec.buffers import dtype_of
+        from bnspec.model.buffers import dtype_of
 
         return dtype_of(self.config.dtype)
 
@@ -174,7 +174,7 @@ class HalfArithmetic(PlainLayer):
 
     def kind(self) -> Any:
         """The dtype of the steps."""
-        from bnspec.buffers import dtype_of
+        from bnspec.model.buffers import dtype_of
 
         return dtype_of(self.config.dtype)
 

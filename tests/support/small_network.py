@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from bnspec.case import Case
-from bnspec.observation import Observation, StepResult
+from bnspec.model.case import Case
+from bnspec.model.observation import Observation, StepResult
 
 Array = Any
 #: A sum over the first axis, which goes away.

@@ -1,0 +1,1 @@
+"""A-priori rounding-error bounds, element by element."""

@@ -1,0 +1,35 @@
+"""Batch normalization of a batch of which only some elements count: padded sequences.
+
+The same arithmetics as ``equations``. ``mask`` holds 1 where an element counts and 0 where it is padding, and broadcasts
+against x: a mask over (batch, time) has shape (N, T, 1) for x of shape (N, T, C).
+
+Source: the definition on the elements that count: a masked batch is the batch without its padding.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bnspec.equations.batch_norm import Array, Axes, inv_std, normalise
+
+
+def masked_count(x: Array, mask: Array, axes: Axes) -> Array:
+    """How many elements of each channel count: the mask's sum *after* it was broadcast to x."""
+    return np.sum(np.broadcast_to(mask, x.shape), axis=axes, keepdims=True)
+
+
+def masked_statistics(x: Array, mask: Array, axes: Axes) -> tuple[Array, Array]:
+    """mean = (1/count) sum mask * x,   var = (1/count) sum mask * (x - mean)^2."""
+    count = masked_count(x, mask, axes)
+    mean = np.sum(mask * x, axis=axes, keepdims=True) / count
+    return mean, np.sum(mask * (x - mean) * (x - mean), axis=axes, keepdims=True) / count
+
+
+def masked_training_dx(x: Array, dy: Array, gamma: Array, mask: Array, epsilon: float, axes: Axes) -> Array:
+    """dx = mask * gamma * inv_std * (dy - M(dy) - zhat * M(dy * zhat)),   M(a) = (1/count) sum mask * a; 0 on padding."""
+    count = masked_count(x, mask, axes)
+    mean, var = masked_statistics(x, mask, axes)
+    zhat = normalise(x, mean, var, epsilon)
+    through_mean = np.sum(mask * dy, axis=axes, keepdims=True) / count
+    through_var = zhat * np.sum(mask * dy * zhat, axis=axes, keepdims=True) / count
+    return mask * gamma * inv_std(var, epsilon) * (dy - through_mean - through_var)

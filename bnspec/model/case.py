@@ -1,0 +1,376 @@
+"""A case: one layer, its parameters and state, and what is done with it, as plain data.
+
+A case can be run, saved, replayed and mailed. Its steps are calls on the layer, in order; a step marked ``fresh`` first
+rebuilds the layer from the case's arrays, so one case asks several independent questions of one shape (for frameworks that
+compile, the shape is the cost). A rebuilt layer may be given other parameters or another epsilon by its step: a relation
+between two layers is one case, too, and so is a whole history of training, saving, copying and refused calls.
+
+Runs in workers: Python 3.8, standard library and NumPy only.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import functools
+import hashlib
+import json
+import zlib
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+
+import numpy as np
+
+from bnspec.contract import LayerConfig
+from bnspec.errors import UsageError
+from bnspec.model.buffers import pack, unpack
+
+SCHEMA = "bnspec-case/1"
+CALLS: Dict[str, Tuple[str, ...]] = {
+    "training": ("x",),
+    "inference": ("x",),
+    "training_gradients": ("x", "dy"),
+    "inference_gradients": ("x", "dy"),
+    "fit": ("chunks",),
+    "transform": ("x",),
+    "inverse": ("y",),
+    # derivatives of derivatives, derivatives along a direction, some gradients only, and batches with padding
+    "training_second_order": ("x", "dy", "v"),
+    "inference_second_order": ("x", "dy", "v"),
+    "training_tangent": ("x", "v"),
+    "inference_tangent": ("x", "v"),
+    "training_some_gradients": ("x", "dy"),
+    "inference_some_gradients": ("x", "dy"),
+    "training_masked": ("x", "mask"),
+    "training_masked_gradients": ("x", "dy", "mask"),
+    # one step of gradient descent of a network that holds the layer
+    "learn": ("x", "labels"),
+    # what is done with a layer between its calls
+    "save_restore": (),
+    "clone": (),
+    "swap": (),
+    "reset": (),
+    "freeze": (),
+    "unfreeze": (),
+    "set_decay": (),
+}
+#: Calls that return nothing: the layer goes on as another, or in another way.
+BETWEEN = tuple(call for call, takes in CALLS.items() if not takes)
+SUBJECTS = ("batch_norm", "input_norm", "layer_norm", "network")
+#: Kinds of network, and the same without their normalization.
+NETWORKS = ("dense", "convolutional", "dense_plain", "convolutional_plain")
+PARAMETERS = ("gamma", "beta", "running_mean", "running_var")
+#: What a step that builds a layer may give it otherwise than the case does: names of arrays, and numbers.
+SETTINGS = ("epsilon", "decay", "rank", "channel_axis")
+#: And two things that are no part of a configuration: the threads a layer may use, and that it starts from the framework's
+#: own initial parameters and state.
+SURROUNDINGS = ("threads", "initial")
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """One call: its name, the names of the arrays it takes, and whether the layer is rebuilt first.
+
+    ``fit`` takes any number of arrays (the chunks); the other calls take what ``CALLS`` says.
+
+    Attributes:
+        options: pairs of a name and a value. Of a fresh step, what its layer is given otherwise: a parameter (the name of
+            another array) or one of ``SETTINGS`` and ``SURROUNDINGS``. Of ``set_decay`` the new decay; of ``..._some_gradients``
+            the "wanted" ones, as "dx dgamma". "relation": how the step's results follow from those of the step "to".
+        refused: the call is malformed on purpose: an error is the right answer to it.
+    """
+
+    call: str
+    inputs: Tuple[str, ...] = ()
+    fresh: bool = False
+    options: Tuple[Tuple[str, Any], ...] = ()
+    refused: bool = False
+
+    def option(self, name: str, default: Any = None) -> Any:
+        """The value of an option."""
+        return dict(self.options).get(name, default)
+
+    def to_json(self) -> Dict[str, Any]:
+        """The step as JSON-ready data; what is not said is left out."""
+        data: Dict[str, Any] = {"call": self.call, "inputs": list(self.inputs), "fresh": self.fresh}
+        if self.options:
+            data["options"] = dict(self.options)
+        if self.refused:
+            data["refused"] = True
+        return data
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Step:
+        """The inverse of ``to_json``."""
+        options = tuple((str(k), v) for k, v in dict(data.get("options", {})).items())
+        return cls(data["call"], tuple(data["inputs"]), bool(data["fresh"]), options, bool(data.get("refused", False)))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Case:
+    """One layer and a sequence of calls.
+
+    Attributes:
+        subject: "batch_norm", "input_norm", "layer_norm" (over the last axis, without state), or "network": the layer inside a
+            small network, see ``contract.Network``.
+        config: what the layer is built from besides arrays.
+        arrays: by name; gamma, beta, running_mean, running_var (for batch_norm; gamma and beta only when affine, and for
+            layer_norm gamma and beta alone) of shape (C,), and the inputs that the steps name.
+        steps: the calls.
+        origin: where the case comes from, for people: input type, seed, name in the catalogue.
+    """
+
+    subject: str
+    config: LayerConfig
+    arrays: Mapping[str, np.ndarray]
+    steps: Tuple[Step, ...]
+    origin: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        problem = _problem(self)
+        if problem:
+            raise UsageError(
+                "the case is malformed: %s." % problem, "see bnspec/model/case.py for the rules.", "mend the case."
+            )
+
+    @functools.cached_property
+    def id(self) -> str:
+        """Twelve hex digits that identify the case's content (its origin left out)."""
+        specs, buffers = pack(self.arrays)
+        head: Dict[str, Any] = {"subject": self.subject, "config": dataclasses.asdict(self.config), "specs": specs}
+        head["steps"] = [s.to_json() for s in self.steps]
+        digest = hashlib.sha256(json.dumps(head, sort_keys=True).encode())
+        for data in buffers:
+            digest.update(data)
+        return digest.hexdigest()[:12]
+
+    @property
+    def count(self) -> int:
+        """Elements per channel of the first step's first input."""
+        first = next((s.inputs[0] for s in self.steps if s.inputs), None)
+        return 0 if first is None else self.arrays[first].size // max(self.config.channels, 1)
+
+    def overrides(self, i: int, performed: Callable[[int], bool] = lambda j: True) -> Tuple[Tuple[str, Any], ...]:
+        """What the layer of step i was given otherwise than the case says, and has been told since.
+
+        Args:
+            performed: whether an earlier step was, so that what it told the layer is in force.
+        """
+        start = self.built_at(i)
+        given = {k: v for k, v in self.steps[start].options if k in PARAMETERS or k in SETTINGS}
+        if self.steps[start].option("initial"):
+            given["initial"] = True
+        decay = self.told(i, performed)[0]
+        if decay is not None:
+            given["decay"] = decay
+        return tuple(sorted(given.items()))
+
+    def told(self, i: int, performed: Callable[[int], bool] = lambda j: True) -> Tuple[Optional[float], bool]:
+        """The decay that the layer of step i has been told since it was built, None where none, and whether it is frozen.
+
+        A copy starts from what its original was told; copy and original are then told apart.
+        """
+        here: Tuple[Optional[float], bool] = (None, False)
+        there = here
+        for j in range(self.built_at(i), i):
+            step = self.steps[j]
+            if not performed(j):
+                continue
+            if step.call == "set_decay":
+                here = (step.option("decay"), here[1])
+            elif step.call in ("freeze", "unfreeze", "save_restore"):  # a checkpoint holds no such mark
+                here = (here[0], step.call == "freeze")
+            elif step.call == "clone":
+                there = here
+            elif step.call == "swap":
+                here, there = there, here
+        return here
+
+    def built_at(self, i: int) -> int:
+        """The step at which the layer of step i was last built."""
+        return max(j for j in range(i + 1) if j == 0 or self.steps[j].fresh)
+
+    def overridden(self, overrides: Tuple[Tuple[str, Any], ...]) -> Case:
+        """The case as a layer sees it that was given these: other parameters, another epsilon. Kept: they are few."""
+        if not overrides:
+            return self
+        known: Dict[Any, Case] = self.__dict__.setdefault("_overridden", {})
+        if overrides not in known:
+            known[overrides] = self._overridden_by(dict(overrides))
+        return known[overrides]
+
+    def _overridden_by(self, given: Dict[str, Any]) -> Case:
+        settings = {k: v for k, v in given.items() if k in SETTINGS}
+        arrays = dict(self.arrays)
+        if given.get("initial"):
+            arrays.update({n: np.full_like(arrays[n], n == "gamma") for n in ("gamma", "beta") if n in arrays})
+        arrays.update({k: self.arrays[v] for k, v in given.items() if k in PARAMETERS})
+        copy = object.__new__(Case)  # its steps may be malformed under other settings; they were looked at already
+        copy.__dict__.update(
+            subject=self.subject,
+            config=dataclasses.replace(self.config, **settings),
+            arrays=arrays,
+            steps=self.steps,
+            origin=self.origin,
+        )
+        return copy
+
+    def with_(self, **changes: Any) -> Case:
+        """A copy with other fields."""
+        return dataclasses.replace(self, **changes)
+
+    def header(self) -> Tuple[Dict[str, Any], List[bytes]]:
+        """The case as JSON-ready data and buffers: the form in which it travels."""
+        specs, buffers = pack(self.arrays)
+        data = {
+            "schema": SCHEMA,
+            "subject": self.subject,
+            "config": dataclasses.asdict(self.config),
+            "arrays": specs,
+            "steps": [s.to_json() for s in self.steps],
+            "origin": dict(self.origin),
+        }
+        return data, buffers
+
+    @classmethod
+    def from_header(cls, data: Mapping[str, Any], buffers: List[bytes]) -> Case:
+        """The inverse of ``header``. Raises UsageError on malformed data."""
+        if data.get("schema") != SCHEMA:
+            raise UsageError(
+                "the case has schema %r." % data.get("schema"),
+                "this version reads %s." % SCHEMA,
+                "write the case again.",
+            )
+        try:
+            return cls(
+                data["subject"],
+                LayerConfig(**data["config"]),
+                unpack(data["arrays"], buffers),
+                tuple(Step.from_json(s) for s in data["steps"]),
+                data.get("origin", {}),
+            )
+        except (KeyError, TypeError, AttributeError) as error:
+            raise UsageError(
+                "the case lacks or misnames %s." % error, "its schema is %s." % SCHEMA, "mend the file."
+            ) from None
+
+    def dumps(self) -> str:
+        """The case as one JSON document; small arrays are also listed as numbers for the reader."""
+        data, buffers = self.header()
+        data["buffers"] = [
+            {"nbytes": len(b), "zlib_base64": base64.b64encode(zlib.compress(b)).decode("ascii")} for b in buffers
+        ]
+        data["values"] = {
+            n: a.astype(np.float64).tolist() for n, a in self.arrays.items() if a.size <= 64 and a.dtype.kind not in "c"
+        }
+        return json.dumps(data, indent=1)
+
+    @classmethod
+    def loads(cls, text: str) -> Case:
+        """The inverse of ``dumps``. Raises UsageError on anything that is not a saved case."""
+        try:
+            data = json.loads(text)
+            buffers = [zlib.decompress(base64.b64decode(b["zlib_base64"])) for b in data["buffers"]]
+        except (ValueError, KeyError, TypeError, zlib.error) as error:
+            raise UsageError(
+                "this is not a saved case: %s." % error,
+                "a case is a JSON document of schema %s." % SCHEMA,
+                "check the path.",
+            ) from None
+        return cls.from_header(data, buffers)
+
+
+def _problem(case: Case) -> str:
+    """What is wrong with a case, or nothing."""
+    config = case.config
+    if case.subject not in SUBJECTS:
+        return "subject %r is not one of %s" % (case.subject, ", ".join(SUBJECTS))
+    if not 0 <= config.channel_axis < config.rank:
+        return "channel_axis %d is outside rank %d" % (config.channel_axis, config.rank)
+    if not config.epsilon >= 0.0:
+        return "epsilon is %r and must be at least 0" % config.epsilon
+    if not 0.0 <= config.decay <= 1.0:
+        return "decay is %r and must lie in [0, 1]" % config.decay
+    if not case.steps:
+        return "it has no steps"
+    if case.subject in ("batch_norm", "layer_norm"):
+        wanted = PARAMETERS if config.affine else PARAMETERS[2:]
+        for name in PARAMETERS[:2] if case.subject == "layer_norm" else wanted:
+            if name not in case.arrays:
+                return "%s is missing" % name
+            if case.arrays[name].shape != (config.channels,):
+                return "%s has shape %s, expected (%d,)" % (name, case.arrays[name].shape, config.channels)
+    for i, step in enumerate(case.steps):
+        problem = _step_problem(case, i, step)
+        if problem:
+            return problem
+    if case.subject == "layer_norm" and config.channel_axis != config.rank - 1:
+        return "layer_norm has its features on axis %d, and must have them on the last" % config.channel_axis
+    if case.subject == "layer_norm" and any(s.call not in ("training", "training_gradients") for s in case.steps):
+        return "layer_norm is called by training and training_gradients, and by nothing else"
+    if case.subject == "network":
+        return _network_problem(case)
+    return ""
+
+
+def network_values(kind: str) -> Tuple[str, ...]:
+    """The names of a network's values."""
+    return ("w1", "b1", *(() if kind.endswith("_plain") else PARAMETERS), "w2", "b2")
+
+
+def _network_problem(case: Case) -> str:
+    """What is wrong with a network, or nothing."""
+    kind = case.steps[0].option("network")
+    if kind not in NETWORKS:
+        return "the network is %r and must be one of %s" % (kind, ", ".join(NETWORKS))
+    values = network_values(kind)
+    missing = [n for n in values if n not in case.arrays]
+    if missing:
+        return "%s missing" % ", ".join(missing)
+    if any(case.arrays[n].shape != (case.config.channels,) for n in values[1:-2]):
+        return "b1, gamma, beta and the statistics must have shape (%d,)" % case.config.channels
+    if any(s.call != "learn" for s in case.steps):
+        return "a network learns, and does nothing else"
+    return ""
+
+
+def _step_problem(case: Case, i: int, step: Step) -> str:
+    """What is wrong with one step, or nothing."""
+    if step.call not in CALLS:
+        return "call %r is unknown" % step.call
+    if i == 0 and step.call in BETWEEN:
+        return "%s comes before there is a layer" % step.call
+    if step.call != "fit" and len(step.inputs) != len(CALLS[step.call]):
+        return "%s takes %d arrays, got %d" % (step.call, len(CALLS[step.call]), len(step.inputs))
+    if step.call == "set_decay" and not 0.0 <= step.option("decay", -1.0) <= 1.0:
+        return "set_decay has the decay %r, which must lie in [0, 1]" % step.option("decay")
+    if step.call.endswith("_some_gradients") and not set(str(step.option("wanted")).split()) & {
+        "dx",
+        "dgamma",
+        "dbeta",
+    }:
+        return "%s wants %r, which names no gradient" % (step.call, step.option("wanted"))
+    named = [*step.inputs, *(v for k, v in step.options if k in PARAMETERS)]
+    for name in named:
+        if name not in case.arrays:
+            return "step %s names the array %r, which is missing" % (step.call, name)
+    if step.refused or step.call == "learn":
+        return ""
+    config = case.overridden(tuple(p for p in case.overrides(i) if p[0] != "initial")).config
+    if not 0 <= config.channel_axis < config.rank:
+        return "channel_axis %d is outside rank %d" % (config.channel_axis, config.rank)
+    for name in step.inputs:
+        shape, channels = case.arrays[name].shape, 1 if name == "mask" else config.channels
+        if len(shape) != config.rank or shape[config.channel_axis] != channels:
+            return "%s has shape %s; axis %d of %d must have extent %d" % (
+                (name, shape) + (config.channel_axis, config.rank, channels)
+            )
+    for name in (v for k, v in step.options if k in PARAMETERS):
+        if case.arrays[name].shape != (config.channels,):
+            return "%s has shape %s, expected (%d,)" % (name, case.arrays[name].shape, config.channels)
+    along = config.reduce_axes[0] if step.call == "fit" else None  # chunks may differ in how many rows they hold
+    shapes = {
+        tuple(n for a, n in enumerate(case.arrays[name].shape) if a != along) for name in step.inputs if name != "mask"
+    }
+    if len(shapes) > 1:
+        return "the arrays of step %s differ in shape" % step.call
+    return ""

@@ -1,0 +1,102 @@
+"""What came back from a backend: outputs, state and gradients, or how it ended.
+
+Runs in workers: Python 3.8, standard library and NumPy only.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Dict, List, Mapping, Tuple
+
+import numpy as np
+
+from bnspec.model.buffers import pack, unpack
+
+#: ok: outputs are there. declined: the backend does not offer it. error: it raised. crashed: its process died.
+#: timeout: it did not answer in time. not_run: an earlier step or the target's end prevented it.
+STATUSES = ("ok", "declined", "error", "crashed", "timeout", "not_run")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class StepResult:
+    """One step's end.
+
+    Attributes:
+        status, message: how it ended, and the reason when not "ok".
+        outputs: by name: y; dx, dgamma, dbeta; for input normalization mean, var, y, x.
+        before, after: the running statistics before and after the step, by name.
+        written: names of arguments and parameters whose bits changed in the call, and "the earlier y" and its like: results
+            of the call before that did.
+        aliases: pairs (result, what it shares memory with).
+    """
+
+    status: str
+    message: str = ""
+    outputs: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    before: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    after: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    written: Tuple[str, ...] = ()
+    aliases: Tuple[Tuple[str, str], ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Observation:
+    """A case's end on one target: overall status, and a result for every step.
+
+    ``seconds`` and ``cpu_seconds`` are the time the worker spent in it, and the processor time that its process used
+    meanwhile, for the account of where a run's time goes.
+    """
+
+    status: str
+    message: str = ""
+    steps: Tuple[StepResult, ...] = ()
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+
+    def header(self) -> Tuple[Dict[str, Any], List[bytes]]:
+        """JSON-ready data and buffers: the form in which it travels."""
+        arrays: Dict[str, np.ndarray] = {}
+        steps = []
+        for i, step in enumerate(self.steps):
+            for group in ("outputs", "before", "after"):
+                for name, array in getattr(step, group).items():
+                    arrays["%d/%s/%s" % (i, group, name)] = np.array(array, order="C", copy=True)
+            steps.append(
+                {
+                    "status": step.status,
+                    "message": step.message,
+                    "written": list(step.written),
+                    "aliases": [list(a) for a in step.aliases],
+                }
+            )
+        specs, buffers = pack(arrays)
+        head = {
+            "status": self.status,
+            "message": self.message,
+            "seconds": self.seconds,
+            "cpu_seconds": self.cpu_seconds,
+            "steps": steps,
+            "arrays": specs,
+        }
+        return head, buffers
+
+    @classmethod
+    def from_header(cls, data: Mapping[str, Any], buffers: List[bytes]) -> Observation:
+        """The inverse of ``header``."""
+        groups: List[Dict[str, Dict[str, np.ndarray]]] = [
+            {"outputs": {}, "before": {}, "after": {}} for _ in data["steps"]
+        ]
+        for key, array in unpack(data["arrays"], buffers).items():
+            index, group, name = key.split("/", 2)
+            groups[int(index)][group][name] = array
+        steps = tuple(
+            StepResult(
+                step["status"],
+                step["message"],
+                written=tuple(step["written"]),
+                aliases=tuple((a, b) for a, b in step["aliases"]),
+                **group,
+            )
+            for step, group in zip(data["steps"], groups)
+        )
+        return cls(data["status"], data["message"], steps, data["seconds"], data.get("cpu_seconds", 0.0))

@@ -1,0 +1,66 @@
+"""Unit roundoffs and ranges of the dtypes, and which of them a computation of a given profile uses."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+
+import numpy as np
+
+from bnspec.model.conventions import HALVES, Profile
+
+
+@dataclasses.dataclass(frozen=True)
+class Precision:
+    """A floating-point format.
+
+    Attributes:
+        unit_roundoff: u, half the distance from 1 to the next number.
+        smallest: the smallest normal number; results below it may be flushed to zero.
+        largest: the largest finite number.
+    """
+
+    unit_roundoff: float
+    smallest: float
+    largest: float
+
+
+#: Source: IEEE 754-2019 table 3.5; bfloat16 has float32's exponent and 8 bits of precision.
+PRECISIONS = {
+    "float64": Precision(2.0**-53, 2.0**-1022, float(np.finfo(np.float64).max)),
+    "float32": Precision(2.0**-24, 2.0**-126, float(np.finfo(np.float32).max)),
+    "float16": Precision(2.0**-11, 2.0**-14, 65504.0),
+    "bfloat16": Precision(2.0**-8, 2.0**-126, (2.0 - 2.0**-7) * 2.0**127),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Units:
+    """The precisions of one layer's computation.
+
+    Attributes:
+        storage: of x, y, dy and dx.
+        parameter: of gamma, beta, dgamma, dbeta and the running statistics.
+        statistics: in which means, variances and sums are formed.
+        arithmetic: in which the normalised value is formed.
+    """
+
+    storage: Precision
+    parameter: Precision
+    statistics: Precision
+    arithmetic: Precision
+
+
+@functools.lru_cache(maxsize=256)
+def units_of(profile: Profile, dtype: str, parameter_dtype: str, tier: str = "permissive") -> Units:
+    """The precisions that bounds of this tier assume for x and parameters of these dtypes.
+
+    The lenient tier allows a computation in x's own precision; the others hold the profile to the wider one it declares.
+    """
+    half = dtype in HALVES and tier != "lenient"
+    statistics = profile.half_statistics if half else "input"
+    arithmetic = profile.half_arithmetic if half else "input"
+    wide = {"float32": "float32", "input": dtype, "parameters": parameter_dtype}
+    return Units(
+        PRECISIONS[dtype], PRECISIONS[parameter_dtype], PRECISIONS[wide[statistics]], PRECISIONS[wide[arithmetic]]
+    )

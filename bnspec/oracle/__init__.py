@@ -1,0 +1,1 @@
+"""The oracle: exact values with their bounds, for every call of a case."""

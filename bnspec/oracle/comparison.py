@@ -1,0 +1,38 @@
+"""How far a result is from the oracle's answer, in units of the bound: what checks and timings both judge by."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from bnspec.arithmetic.quad import double, quad
+from bnspec.bounds.batch_norm import Tier
+from bnspec.model.precision import PRECISIONS
+from bnspec.oracle.oracle import Expected
+
+
+def ratios_of(got: np.ndarray, expected: Expected, tier: Tier) -> np.ndarray:
+    """error / bound per element; 0/0 is 0; NaN where the bound is NaN or infinite: nothing is said there.
+
+    A result of another shape is infinitely wrong everywhere. An infinity is right where a value of its sign that the bound
+    admits leaves the result's range. The bounds say what else is accepted: see ``bnspec.bounds.batch_norm``.
+    """
+    bound = np.broadcast_to(expected.bounds[tier], expected.value.shape)
+    if got.shape != expected.value.shape:
+        return np.full(expected.value.shape, math.inf)
+    exact = expected.rounded
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+        wide = got.astype(np.float64)
+        # beside a float64 result the rounding of the exact value counts; beside coarser ones it is nothing
+        error = np.abs(double(quad(got) - expected.value) if got.dtype == np.float64 else wide - exact)
+        ratio = np.where(error == 0.0, 0.0, error / bound)
+        leaves = np.isinf(wide) & (np.sign(wide) * exact + bound > _largest(got))
+    ratio = np.where(np.isfinite(wide) & ~np.isnan(ratio), ratio, math.inf)
+    return np.where(np.isfinite(bound) & np.isfinite(exact), np.where(leaves, 0.0, ratio), math.nan)
+
+
+def _largest(array: np.ndarray) -> float:
+    """The largest finite number of a result's dtype; of dtypes that are not specified nothing leaves the range."""
+    precision = PRECISIONS.get(array.dtype.name)
+    return precision.largest if precision else math.inf

@@ -1,0 +1,32 @@
+"""What the oracle answers with: an exact value, and how far off a correct implementation may be."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+
+import numpy as np
+
+from bnspec.arithmetic.quad import Quad, double
+from bnspec.bounds.batch_norm import Tier
+
+TIERS: tuple[Tier, ...] = ("lenient", "permissive", "good")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Expected:
+    """One output: its exact value and, per tier, the bound of each element. A NaN value is one that nothing is said of.
+
+    Attributes:
+        value: quad; rounded: the same, rounded to float64.
+        bounds: float64 arrays of the value's shape.
+    """
+
+    value: Quad
+    bounds: Mapping[Tier, np.ndarray]
+
+    @functools.cached_property
+    def rounded(self) -> np.ndarray:
+        """The exact value, rounded to float64."""
+        return double(self.value)

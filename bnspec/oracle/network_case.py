@@ -1,0 +1,49 @@
+"""The exact step of a case's network: ``network.step`` from the values that a step was observed to meet."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+
+from bnspec.model.case import Case, network_values
+from bnspec.model.conventions import Profile
+from bnspec.model.precision import units_of
+from bnspec.oracle.network import Descent, Tracked, patches, step
+from bnspec.oracle.oracle import effective_epsilon
+
+Values = Mapping[str, np.ndarray]
+
+
+def values_of(case: Case, i: int = -1) -> tuple[str, ...]:
+    """The names of the values of step i's network."""
+    return network_values(str(case.steps[case.built_at(i % len(case.steps))].option("network")))
+
+
+def usable(case: Case, values: Values, i: int = -1) -> bool:
+    """Whether step i can be taken from these values: all there, finite and of the case's shapes."""
+    names = values_of(case, i)
+    return all(
+        n in values and values[n].shape == case.arrays[n].shape and np.isfinite(values[n].astype("f8")).all()
+        for n in names
+    )
+
+
+def exact_step(case: Case, i: int, profile: Profile, values: Values) -> dict[str, Tracked]:
+    """Step i of a network's case from usable values, exactly: the values after it and the loss before it, with bounds."""
+    config, first, names = case.config, case.steps[case.built_at(i)], values_of(case, i)
+    x, labels = (case.arrays[n] for n in case.steps[i].inputs)
+    rows = x if str(first.option("network")).startswith("dense") else patches(x)
+    wide = {n: values[n].astype(np.float64) for n in names}
+    wide["w1"] = wide["w1"].reshape(rows.shape[1], config.channels)
+    descent = Descent(
+        dataclasses.replace(config, rank=2, channel_axis=1, epsilon=effective_epsilon(config.epsilon, profile)),
+        units_of(profile, config.dtype, config.parameter_dtype, "lenient"),
+        float(np.float32(first.option("learning_rate"))),
+        profile.running_correction,
+        len(rows) // len(labels),
+    )
+    with np.errstate(all="ignore"):
+        found = step(wide, rows.astype(np.float64), labels, descent)
+    return {n: Tracked(*(v.reshape(case.arrays[n].shape) for v in t)) if n in names else t for n, t in found.items()}

@@ -1,0 +1,402 @@
+"""The oracle: for a step of a case, the exact result and its bounds.
+
+    Oracle(case).expect(step, before, profile)  ->  by output name: the exact value (quad) and a bound per tier
+
+What does not depend on the backend's state or profile is computed once per case and shared by all backends. The values come
+from ``exact``, the bounds from ``bounds``; here they meet.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+import weakref
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from bnspec.arithmetic.quad import Quad, double, quad
+from bnspec.bounds import batch_norm as bounds
+from bnspec.bounds.batch_norm import Tier
+from bnspec.equations.input_normalization import input_transform
+from bnspec.exact import outputs as exact
+from bnspec.exact.blocks import block_of, block_of_state, channel_blocks, is_large, view, whole_of
+from bnspec.exact.outputs import Affine, Output
+from bnspec.exact.quantities import Batch, Cotangent, Normalisation, Summary, broadcast
+from bnspec.model.case import Case, Step
+from bnspec.model.conventions import Profile
+from bnspec.model.precision import Units, units_of
+from bnspec.oracle import optional_calls as further
+from bnspec.oracle.expected import TIERS, Expected
+from bnspec.oracle.memoize import remembered
+
+RUNNING = ("running_mean", "running_var")
+State = Mapping[str, np.ndarray]
+
+
+Answers = Mapping[str, Expected]
+
+
+class Oracle:
+    """The exact answers for one case."""
+
+    def __init__(self, case: Case, like: Oracle | None = None) -> None:
+        """``like``: the oracle of the same inputs under other parameters, which knows the facts of the inputs already."""
+        self.case, self.like = case, like
+        self._summaries: dict[str, Summary] = {}
+        self._judged: dict[tuple[tuple[Units, ...], float], _Judged] = {}
+        self._overridden: dict[tuple[tuple[str, object], ...], Oracle] = {}
+
+    def overridden(self, overrides: tuple[tuple[str, object], ...]) -> Oracle:
+        """The oracle of the case as a layer sees it that was given these; see ``Case.overrides``."""
+        if not overrides:
+            return self
+        if overrides not in self._overridden:
+            same_facts = not {"epsilon", "rank", "channel_axis"} & {name for name, _ in overrides}
+            like: Oracle | None = weakref.proxy(self) if same_facts else None
+            self._overridden[overrides] = Oracle(self.case.overridden(overrides), like)
+        return self._overridden[overrides]
+
+    @np.errstate(all="ignore")  # non-finite cases are cases too, and quad arithmetic raises "invalid" where nothing is
+    def expect(self, step: Step, before: State, profile: Profile, fit: Step | None = None) -> dict[str, Expected]:
+        """What the step must give, by output name: y, dx, dgamma, dbeta, running_mean, running_var; for ``fit`` mean and var.
+
+        ``before`` is the state that the step met (observed: errors of earlier steps are not counted twice). Outputs that are
+        undefined (an empty batch, a corrected variance of one value) are left out. ``fit``: of ``transform`` and ``inverse`` the
+        fit before them; None: the first of the case.
+        """
+        answers = self.judged(profile)
+        if step.call == "fit":
+            return answers.fit(step)
+        if step.call in ("transform", "inverse"):
+            return answers.scaled(step, before, profile.input_epsilon, fit)
+        if self.case.arrays[step.inputs[0]].size == 0:
+            return {}
+        if "_masked" in step.call:
+            return self.masked(step, before, profile)
+        if step.call.endswith("_second_order"):
+            moved = answers.running(step.inputs[0], before, profile) if step.call.startswith("training") else {}
+            return {**answers.second_order(step, before), **moved}
+        if step.call.startswith("training"):
+            given = {**answers.training(step.inputs), **answers.running(step.inputs[0], before, profile)}
+            if profile.normalising_correction:  # the definition has 0: of what another divisor gives, nothing is said
+                given = {n: given[n] for n in ("dbeta", *RUNNING) if n in given}
+        else:
+            given = answers.inference(step.inputs, before)
+        if step.call.endswith("_tangent"):
+            return {"along" if n == "dx" else n: e for n, e in given.items() if n not in ("dgamma", "dbeta")}
+        if step.call.endswith("_some_gradients"):
+            wanted = str(step.option("wanted")).split()
+            return {n: e for n, e in given.items() if n in wanted or n not in ("dx", "dgamma", "dbeta")}
+        return given
+
+    def masked(self, step: Step, before: State, profile: Profile) -> dict[str, Expected]:
+        """A batch with padding: what the batch without it gives; dx is 0 on the padding, and of y there nothing is said."""
+        flat, kept = further.compacted(self.case, step)
+        if not kept.any():
+            return {}
+        return further.spread_out(
+            Oracle(flat).expect(flat.steps[0], before, profile), kept, self.case.config.channel_axis
+        )
+
+    def judged(self, profile: Profile) -> _Judged:
+        """The answers under a profile, kept: many steps, and all backends with the same precisions, share them."""
+        config = self.case.config
+        units = tuple(units_of(profile, config.dtype, config.parameter_dtype, t) for t in TIERS)
+        key = units, effective_epsilon(config.epsilon, profile)
+        if key not in self._judged:
+            # the answers live in the oracle: by a strong reference back, neither would be freed with the last user
+            self._judged[key] = _Judged(weakref.proxy(self), *key)
+        return self._judged[key]
+
+    @functools.cached_property
+    def affine(self) -> Affine:
+        """gamma and beta; 1 and 0 where the layer has none."""
+        config = self.case.config
+        gamma = double(self.case.arrays.get("gamma", np.ones(config.channels))).reshape(config.channel_shape)
+        beta = double(self.case.arrays.get("beta", np.zeros(config.channels))).reshape(config.channel_shape)
+        return Affine(quad(gamma), quad(beta), np.abs(gamma), np.abs(beta))
+
+    @remembered
+    def batch(self, name: str, epsilon: float) -> Batch:
+        """The exact facts of an input array, under the epsilon that is in force."""
+        if self.like is not None:
+            return self.like.batch(name, epsilon)
+        own = self.case.config.epsilon
+        config, given = dataclasses.replace(self.case.config, epsilon=epsilon), self.case.arrays[name]
+        if epsilon != own:
+            return Batch(config, given, shared=self.batch(name, own))
+        if is_large(self.case, name):
+            return Batch(config, given, known=self.summary(name))
+        return Batch(config, given)
+
+    def summary(self, name: str) -> Summary:
+        """The channels of a large input array, block by block."""
+        if name not in self._summaries:
+            case = self.case
+            parts = [Oracle(block_of(case, c)).batch(name, case.config.epsilon) for c in channel_blocks(case, name)]
+            self.learn(name, [p.summary for p in parts])
+        return self._summaries[name]
+
+    def learn(self, name: str, parts: list[Summary]) -> None:
+        """Keep what the blocks of a large input array gave."""
+        self._summaries[name] = Summary.joined(parts, self.case.config.channel_axis)
+
+    @remembered
+    def normalisation(self, x: str, epsilon: float) -> Normalisation:
+        """An input array normalised by its own statistics: the training mode."""
+        if self.like is not None:
+            return self.like.normalisation(x, epsilon)
+        return self.batch(x, epsilon).normalisation
+
+    @remembered
+    def cotangent(self, x: str, dy: str, epsilon: float) -> Cotangent:
+        """The exact facts of a cotangent in training."""
+        if self.like is not None:
+            return self.like.cotangent(x, dy, epsilon)
+        return Cotangent(self.normalisation(x, epsilon), self.case.arrays[dy])
+
+    @remembered
+    def training_output(self, x: str, epsilon: float) -> Output:
+        """y in training."""
+        return exact.training_output(self.normalisation(x, epsilon), self.affine)
+
+    @remembered
+    def training_gradients(self, x: str, dy: str, epsilon: float) -> exact.Gradients:
+        """dx, dgamma and dbeta in training."""
+        return exact.training_gradients(self.cotangent(x, dy, epsilon), self.affine)
+
+
+def effective_epsilon(epsilon: float, profile: Profile) -> float:
+    """The epsilon as the backend received it: stored in its declared dtype, raised to its documented minimum."""
+    stored = float(np.float32(epsilon)) if profile.epsilon_dtype == "float32" else epsilon
+    return max(stored, profile.epsilon_minimum)
+
+
+def effective_decay(decay: float, profile: Profile) -> float:
+    """The decay as the backend computes with it: its own number, stored in the declared dtype, is the decay or 1 - decay."""
+    if profile.decay_dtype == "float64":
+        return decay
+    return 1.0 - float(np.float32(1.0 - decay)) if profile.momentum_weighs == "new" else float(np.float32(decay))
+
+
+class _Judged:
+    """The oracle's answers with bounds, for the precisions of each tier and an epsilon."""
+
+    def __init__(self, oracle: Oracle, units: tuple[Units, ...], epsilon: float) -> None:
+        self.oracle, self.case, self.epsilon = oracle, oracle.case, epsilon
+        self.units: dict[Tier, Units] = dict(zip(TIERS, units, strict=True))
+        self.key = units, epsilon
+
+    # --- training -----------------------------------------------------------------------------------------------------
+
+    @remembered
+    def training(self, inputs: tuple[str, ...]) -> Answers:
+        """y and, with a cotangent, the gradients."""
+        if is_large(self.case, inputs[0]):
+            summaries: list[Summary] = []
+
+            def visit(part: _Judged, _: slice) -> Answers:
+                summaries.append(part.oracle.batch(inputs[0], self.case.config.epsilon).summary)
+                return part.training(inputs)
+
+            answers = self.in_blocks(inputs[0], visit)
+            self.oracle.learn(inputs[0], summaries)
+            return answers
+        answers = {"y": self.training_output(inputs[0])}
+        return answers | self.training_gradients(*inputs) if len(inputs) == 2 else answers
+
+    @remembered
+    def statistics_error(self, x: str, tier: Tier) -> bounds.StatisticsError:
+        """Errors of the batch statistics."""
+        return bounds.statistics_error(self.oracle.batch(x, self.epsilon), self.units[tier], tier)
+
+    @remembered
+    def errors(self, x: str, tier: Tier) -> tuple[np.ndarray, np.ndarray]:
+        """(relative error of inv_std, error of zhat) in training."""
+        norm = self.oracle.normalisation(x, self.epsilon)
+        units, statistics = self.units[tier], self.statistics_error(x, tier)
+        # a stable variance is never negative, whatever its error
+        least_var = -math.inf if tier == "lenient" else 0.0
+        relative = bounds.inv_std_error(norm, statistics.var, units.arithmetic, least_var)
+        return relative, bounds.normalised_error(norm, statistics.mean, relative, units.arithmetic)
+
+    @remembered
+    def training_output(self, x: str) -> Expected:
+        """y."""
+        norm, affine = self.oracle.normalisation(x, self.epsilon), self.oracle.affine
+        y = self.oracle.training_output(x, self.epsilon)
+        sizes = (affine.abs_gamma, affine.abs_beta, y.size)
+        return Expected(
+            y.value, {t: bounds.output_error(norm, *sizes, self.errors(x, t)[1], u) for t, u in self.units.items()}
+        )
+
+    @remembered
+    def training_gradients(self, x: str, dy: str) -> dict[str, Expected]:
+        """dx and, with affine, dgamma and dbeta."""
+        cotangent, gamma = self.oracle.cotangent(x, dy, self.epsilon), self.oracle.affine.abs_gamma
+        values = self.oracle.training_gradients(x, dy, self.epsilon)
+        errors = {}
+        for tier, units in self.units.items():
+            relative, zhat = self.errors(x, tier)
+            errors[tier] = bounds.training_gradient_error(cotangent, gamma, values.dx.size, zhat, relative, units, tier)
+        return self.gradients(values, errors)
+
+    def running(self, x: str, before: State, profile: Profile) -> dict[str, Expected]:
+        """The state after one training step from ``before``; running_var is left out where count <= correction."""
+        batch, config = self.oracle.batch(x, self.epsilon), self.case.config
+        correction, decay = profile.running_correction, effective_decay(config.decay, profile)
+        if batch.count == 1 and profile.count_one == "biased":
+            correction = 0
+        old_mean, old_var = (double(before[n]).reshape(config.channel_shape) for n in RUNNING)
+        answers = {"running_mean": (exact.running_mean(batch, old_mean, decay), old_mean, batch.abs_mean, 0, 1.0)}
+        if batch.count > correction:
+            factor = batch.count / (batch.count - correction)
+            var = exact.running_var(batch, old_var, decay, correction)
+            answers["running_var"] = (var, old_var, batch.var64 * factor, 1, factor)
+        expected = {}
+        for name, (output, old, magnitude, which, factor) in answers.items():
+            per_tier = {}
+            for tier, units in self.units.items():
+                error = self.statistics_error(x, tier)[which] * factor
+                bound = bounds.running_error(np.abs(old), magnitude, error, decay, units)
+                per_tier[tier] = bound.reshape(-1)
+            expected[name] = Expected(output.value.reshape(-1), per_tier)
+        return expected
+
+    # --- inference ----------------------------------------------------------------------------------------------------
+
+    def inference(self, inputs: tuple[str, ...], before: State) -> dict[str, Expected]:
+        """y and, with a cotangent, the gradients, for the statistics that the step met; the state after is the state before."""
+        initial = all(before[n].tobytes() == self.case.arrays[n].tobytes() for n in RUNNING)
+        answers = dict(self.initial_inference(inputs) if initial else self.inference_outputs(inputs, before))
+        for name in RUNNING:
+            answers[name] = Expected(quad(before[name]), dict.fromkeys(TIERS, np.zeros(self.case.config.channels)))
+        return answers
+
+    @remembered
+    def initial_inference(self, inputs: tuple[str, ...]) -> Answers:
+        """The answers for the state that the case starts from, which every backend meets."""
+        return self.inference_outputs(inputs, self.case.arrays)
+
+    def inference_outputs(self, inputs: tuple[str, ...], before: State) -> Answers:
+        """y and, with a cotangent, the gradients, for given statistics."""
+        if is_large(self.case, inputs[0]):
+            state = {n: before[n] for n in RUNNING}
+            return self.in_blocks(inputs[0], lambda part, c: part.inference_outputs(inputs, block_of_state(state, c)))
+        mean, var = (broadcast(before[n], self.case.config) for n in RUNNING)
+        norm, affine = Normalisation(self.oracle.batch(inputs[0], self.epsilon), mean, var), self.oracle.affine
+        y = exact.inference_output(norm, affine)
+        per_tier, relative = {}, {}
+        for tier, units in self.units.items():
+            relative[tier] = bounds.inv_std_error(norm, 0.0, units.arithmetic)
+            zhat = bounds.normalised_error(norm, 0.0, relative[tier], units.arithmetic)
+            per_tier[tier] = bounds.output_error(norm, affine.abs_gamma, affine.abs_beta, y.size, zhat, units)
+        answers = {"y": Expected(y.value, per_tier)}
+        if len(inputs) == 2:
+            cotangent = Cotangent(norm, self.case.arrays[inputs[1]])
+            values = exact.inference_gradients(cotangent, affine)
+            errors = {
+                t: bounds.inference_gradient_error(cotangent, values.dx.size, relative[t], units, t)
+                for t, units in self.units.items()
+            }
+            answers.update(self.gradients(values, errors))
+        return answers
+
+    # --- second order -------------------------------------------------------------------------------------------------
+
+    def second_order(self, step: Step, before: State) -> dict[str, Expected]:
+        """by_x, by_dy and by_gamma."""
+        if step.call.startswith("training"):
+            norm = self.oracle.normalisation(step.inputs[0], self.epsilon)
+            errors = {t: self.errors(step.inputs[0], t) for t in TIERS}
+        else:
+            mean, var = (broadcast(before[n], self.case.config) for n in RUNNING)
+            norm = Normalisation(self.oracle.batch(step.inputs[0], self.epsilon), mean, var)
+            errors = further.inference_errors(norm, self.units)
+        case = self.case
+        if self.epsilon != case.config.epsilon:
+            case = case.overridden((("epsilon", self.epsilon),))
+        return further.second_derivatives(case, step, norm, errors, self.units)
+
+    def gradients(self, values: exact.Gradients, errors: Mapping[Tier, bounds.GradientError]) -> dict[str, Expected]:
+        """dx, dgamma and dbeta with their bounds; without affine only dx."""
+        answers = {"dx": Expected(values.dx.value, {t: e.dx for t, e in errors.items()})}
+        if self.case.config.affine:
+            dgamma, dbeta = values.dgamma.value.reshape(-1), values.dbeta.value.reshape(-1)
+            answers["dgamma"] = Expected(dgamma, {t: e.dgamma.reshape(-1) for t, e in errors.items()})
+            answers["dbeta"] = Expected(dbeta, {t: e.dbeta.reshape(-1) for t, e in errors.items()})
+        return answers
+
+    def in_blocks(self, x: str, visit: Callable[[_Judged, slice], Answers]) -> Answers:
+        """The answers of a large case from those of its blocks of channels, each forgotten once it has answered."""
+        count, axis = self.case.config.channels, self.case.config.channel_axis
+        whole: dict[str, Expected] = {}
+        for channels in channel_blocks(self.case, x):
+            oracle = Oracle(block_of(self.case, channels))
+            part = _Judged(oracle, *self.key)
+            for name, answer in visit(part, channels).items():
+                if name not in whole:
+                    empty = {t: whole_of(b, count, axis) for t, b in answer.bounds.items()}
+                    whole[name] = Expected(whole_of(answer.value, count, axis), empty)
+                view(whole[name].value, channels, axis)[...] = answer.value
+                for tier, bound in answer.bounds.items():
+                    view(whole[name].bounds[tier], channels, axis)[...] = bound
+        return whole
+
+    # --- input normalization ------------------------------------------------------------------------------------------
+
+    @remembered
+    def training_set(self, chunks: tuple[str, ...]) -> Batch:
+        """The training set that the chunks make up."""
+        config = dataclasses.replace(self.case.config, epsilon=self.epsilon)
+        axis = config.reduce_axes[0]
+        return Batch(config, np.concatenate([double(self.case.arrays[n]) for n in chunks], axis=axis))
+
+    def fit(self, step: Step) -> dict[str, Expected]:
+        """Mean and variance of the training set that the chunks make up."""
+        whole = self.training_set(step.inputs)
+        if whole.count == 0:
+            return {}
+        errors = {t: bounds.fitted_error(whole, units, t) for t, units in self.units.items()}
+        mean, var = exact.fitted(whole)
+        return {
+            "mean": Expected(mean.value.reshape(-1), {t: e.mean.reshape(-1) for t, e in errors.items()}),
+            "var": Expected(var.value.reshape(-1), {t: e.var.reshape(-1) for t, e in errors.items()}),
+        }
+
+    def is_constant(self, fit: Step | None) -> np.ndarray:
+        """Features whose variance in the training set is no more than its rounding error: any scale is right for them."""
+        fit = fit or next(s for s in self.case.steps if s.call == "fit")
+        whole = self.training_set(fit.inputs)
+        # in x's own precision: whoever decides by it that a half-precision feature is constant decides well
+        noise = bounds.statistics_error(whole, self.units["lenient"], "permissive").var
+        return np.asarray(whole.var64 <= noise)
+
+    def scaled(self, step: Step, fitted: State, epsilon: float, fit: Step | None) -> dict[str, Expected]:
+        """The transform or its inverse with the fitted statistics (observed); of constant features nothing is said."""
+        config = self.case.config
+        mean, var = broadcast(fitted["mean"], config), broadcast(fitted["var"], config)
+        constant = self.is_constant(fit) | (double(var) <= 0.0)
+        safe = np.where(constant, quad(1.0), var)
+        scale: Quad = np.sqrt(safe + quad(epsilon))
+        given, forward = self.case.arrays[step.inputs[0]], step.call == "transform"
+        value = (
+            input_transform(quad(given), mean, scale)
+            if forward
+            else exact.inverse(given, mean, safe, epsilon, config).value
+        )
+        sizes = tuple(np.abs(double(a)) for a in (given, mean, scale, value))
+        error = bounds.transform_error if forward else bounds.inverse_error
+        # the inverse of 0 is the mean, whatever the scale, if that is a number
+        unsaid = (
+            constant
+            if forward
+            else constant & ~((double(given) == 0.0) & np.isfinite(double(var)) & (double(var) >= 0.0))
+        )
+        per_tier = {t: np.where(unsaid, math.nan, error(sizes, units)) for t, units in self.units.items()}
+        return {"y" if forward else "x": Expected(value, per_tier)}
+
+
+__all__ = ["RUNNING", "TIERS", "Answers", "Expected", "Oracle", "effective_decay", "effective_epsilon"]

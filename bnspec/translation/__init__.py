@@ -1,0 +1,1 @@
+"""Exact translation of a layer between the conventions of two backends."""

@@ -19,8 +19,8 @@ def _run(arguments: argparse.Namespace) -> int:
     import json
     from concurrent.futures import ThreadPoolExecutor
 
-    from bnspec.backends.registry import select
-    from bnspec.backends.targets import describe
+    from bnspec.backends.harness.registry import select
+    from bnspec.backends.harness.targets import describe
 
     with ThreadPoolExecutor(max_workers=2) as pool:
         rows = list(pool.map(describe, select(arguments.backend)))

@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bnspec.backends.registry import Entry, select
-from bnspec.backends.targets import Target
+from bnspec.backends.harness.registry import Entry, select
+from bnspec.backends.harness.targets import Target
 from bnspec.benchmarks.contenders import Contender
 from bnspec.benchmarks.measure import measure, target_record
 from bnspec.benchmarks.preparing import Larder

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from bnspec.backends.launcher import Worker
-from bnspec.backends.targets import Target, targets_of
+from bnspec.backends.harness.launcher import Worker
+from bnspec.backends.harness.targets import Target, targets_of
 from bnspec.benchmarks.contenders import Contender
 from bnspec.benchmarks.measure import measure
 from bnspec.benchmarks.preparing import Larder

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from bnspec.backends.launcher import Worker
-from bnspec.backends.targets import Target
+from bnspec.backends.harness.launcher import Worker
+from bnspec.backends.harness.targets import Target
 from bnspec.benchmarks.conditions import Conditions
 from bnspec.errors import UsageError
 

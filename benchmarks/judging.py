@@ -19,7 +19,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from bnspec.arithmetic.quad import quad
-from bnspec.backends.timing import FACTORS
+from bnspec.backends.worker.timing import FACTORS
 from bnspec.benchmarks.workload import Workload
 from bnspec.bounds.batch_norm import Tier
 from bnspec.model.case import Case

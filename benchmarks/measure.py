@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from bnspec.backends.launcher import CASE_SECONDS, Worker
+from bnspec.backends.harness.launcher import CASE_SECONDS, Worker
 from bnspec.benchmarks.judging import Judgement, Prepared
 from bnspec.benchmarks.traffic import minimal_bytes, streaming_bytes
 from bnspec.benchmarks.workload import Workload
@@ -19,7 +19,7 @@ from bnspec.model.observation import Observation
 from bnspec.reports.records import TargetRecord, Timing
 
 Conditions = Mapping[str, str | int]
-#: The probes that the judge makes; those of the worker stand in ``bnspec.backends.probes``.
+#: The probes that the judge makes; those of the worker stand in ``bnspec.backends.worker.probes``.
 EVERY_OUTPUT, DTYPE = "computes_every_output", "keeps_the_dtype"
 COUNTED = ("import_ns", "first_ns", "compile_ns", "dispatch_ns", "page_faults_per_call", "peak_bytes", "kernels")
 
@@ -34,7 +34,7 @@ def measure(
     """Time a workload on a worker that is ready, and judge what was timed.
 
     Args:
-        options: of ``bnspec.backends.timing``: seconds, rounds, min_rounds, cache, mode, probes, seed.
+        options: of ``bnspec.backends.worker.timing``: seconds, rounds, min_rounds, cache, mode, probes, seed.
         conditions: that the process runs under, for the record; process: which one of the run it is.
     Returns: the record, and what the worker told besides, with ``judge_ns``.
     """

@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from bnspec.backends.registry import Entry, select
-from bnspec.backends.targets import Target
+from bnspec.backends.harness.registry import Entry, select
+from bnspec.backends.harness.targets import Target
 from bnspec.benchmarks.cheats import CHEATS
 from bnspec.benchmarks.contenders import Contender
 from bnspec.benchmarks.measure import measure

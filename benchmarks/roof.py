@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from bnspec.backends.launcher import Worker
-from bnspec.backends.registry import select
+from bnspec.backends.harness.launcher import Worker
+from bnspec.backends.harness.registry import select
 from bnspec.benchmarks.contenders import Contender
 from bnspec.benchmarks.traffic import minimal_bytes
 from bnspec.benchmarks.workload import Workload

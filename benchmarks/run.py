@@ -19,8 +19,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bnspec.backends.launcher import Worker
-from bnspec.backends.targets import targets_of
+from bnspec.backends.harness.launcher import Worker
+from bnspec.backends.harness.targets import targets_of
 from bnspec.benchmarks.calibrate import kept
 from bnspec.benchmarks.conditions import Conditions
 from bnspec.benchmarks.contenders import Contender, baseline_of, contenders_of

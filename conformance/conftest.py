@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bnspec.backends.targets import targets_of
+from bnspec.backends.harness.targets import targets_of
 from bnspec.clauses import ASKED
 from bnspec.conformance.verification import Request, verify
 from bnspec.errors import UsageError

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from bnspec.backends.targets import Target
+from bnspec.backends.harness.targets import Target
 from bnspec.conformance.trial import Cases, Settings, Trial
 from bnspec.reports.records import Finding
 from bnspec.reports.store import RunWriter

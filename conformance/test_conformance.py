@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bnspec.backends.targets import Target
-from bnspec.conformance.known import KNOWN
+from bnspec.backends.harness.known.entries import KNOWN
+from bnspec.backends.harness.targets import Target
 from bnspec.reports.records import Finding, ratio_text
 from bnspec.reports.store import Run
 

@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from bnspec.backends.launcher import CASE_SECONDS, PATIENT, Hello, Worker
-from bnspec.backends.targets import Target
+from bnspec.backends.harness.known import entries as known
+from bnspec.backends.harness.launcher import CASE_SECONDS, PATIENT, Hello, Worker
+from bnspec.backends.harness.targets import Target
 from bnspec.clauses import Clause
-from bnspec.conformance import known
 from bnspec.conformance.cases.shrinking import shrink
 from bnspec.conformance.checks.examination import Judgement
 from bnspec.conformance.judge import COMPLETES, FAILING, Court, Tally, checks_for, finding_of, judge

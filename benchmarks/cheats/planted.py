@@ -13,7 +13,7 @@ from typing import Any, Dict, Tuple
 
 import numpy as np
 
-from bnspec.backends.numpy_spec import NumpyLayer, NumpySpec
+from bnspec.backends.numpy.specification import NumpyLayer, NumpySpec
 from bnspec.contract import Gradients, Layer
 
 

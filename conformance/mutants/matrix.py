@@ -19,9 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from bnspec.backends.execution import run_case
-from bnspec.backends.launcher import Worker
-from bnspec.backends.registry import Entry
+from bnspec.backends.harness.launcher import Worker
+from bnspec.backends.harness.registry import Entry
+from bnspec.backends.worker.execution import run_case
 from bnspec.conformance.cases.effort import cases_of
 from bnspec.conformance.judge import COMPLETES, judge
 from bnspec.conformance.mutants.catalogue import ALL, Planted

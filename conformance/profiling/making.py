@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 
-from bnspec.backends.launcher import Worker
-from bnspec.backends.targets import Target, targets_of
+from bnspec.backends.harness.launcher import Worker
+from bnspec.backends.harness.targets import Target, targets_of
 from bnspec.conformance.profiling.layers import batches, layers
 from bnspec.conformance.profiling.plan import infer
 from bnspec.conformance.profiling.proof import TRAINING_STEPS, prove

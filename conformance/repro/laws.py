@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from bnspec.conformance.repro.literals import NoScript
+from bnspec.backends.harness.scripts.literals import NoScript
+from bnspec.backends.harness.scripts.writer import Writer
 from bnspec.conformance.repro.shown import Look, Shown, decimal, variable
-from bnspec.conformance.repro.writer import Writer
 from bnspec.model.buffers import dtype_of
 
 

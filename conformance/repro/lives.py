@@ -7,11 +7,11 @@ from collections.abc import Callable
 import numpy as np
 
 from bnspec.arithmetic.quad import double, quad
+from bnspec.backends.harness.scripts.literals import NoScript
+from bnspec.backends.harness.scripts.writer import Writer
 from bnspec.conformance.checks.life import MOVING
 from bnspec.conformance.repro.laws import TOLD, element_that
-from bnspec.conformance.repro.literals import NoScript
 from bnspec.conformance.repro.shown import Look, Shown, compared, decimal, within_bound
-from bnspec.conformance.repro.writer import Writer
 from bnspec.oracle.oracle import Oracle
 
 STATE = ("running_mean", "running_var")

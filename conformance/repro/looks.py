@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from bnspec.backends.harness.scripts.literals import NoScript
 from bnspec.conformance.cases.relations import RELATIONS
 from bnspec.conformance.repro import laws, lives, two_results
-from bnspec.conformance.repro.literals import NoScript
 from bnspec.conformance.repro.shown import Look, Shown, within_bound
 
 

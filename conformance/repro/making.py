@@ -11,9 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from bnspec.backends.harness.scripts.literals import NoScript
 from bnspec.cli import CONFORMS, DEVIATES
 from bnspec.conformance.judge import FAILING
-from bnspec.conformance.repro.literals import NoScript
 from bnspec.conformance.repro.running import Outcome, run_again
 from bnspec.conformance.repro.script import WRITERS, script
 from bnspec.errors import HarnessError, UsageError

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from bnspec.backends.flax.harness.repro import LinenWriter
+from bnspec.backends.harness.scripts.literals import NoScript
+from bnspec.backends.harness.scripts.writer import Writer
+from bnspec.backends.jax.harness.nn_repro import StandardizeWriter
+from bnspec.backends.jax.harness.repro import FlaxWriter, JaxNumpyWriter
+from bnspec.backends.keras.harness.other_backends_repro import KerasJaxWriter, KerasTorchWriter
+from bnspec.backends.keras.harness.repro import KerasWriter
+from bnspec.backends.tensorflow.harness.repro import FusedWriter, MomentsWriter
+from bnspec.backends.tensorflow.harness.xla_repro import XlaWriter
+from bnspec.backends.torch.harness.repro import DecomposedWriter, FunctionWriter, ModuleWriter
 from bnspec.clauses import CLAUSES
 from bnspec.conformance.checks.check import count_of
 from bnspec.conformance.repro.assembly import parts, pruned, versions
-from bnspec.conformance.repro.flax_scripts import LinenWriter
 from bnspec.conformance.repro.formulas import shown_of
-from bnspec.conformance.repro.jax_scripts import FlaxWriter, JaxNumpyWriter
-from bnspec.conformance.repro.keras_other_scripts import KerasJaxWriter, KerasTorchWriter
-from bnspec.conformance.repro.keras_scripts import KerasWriter
-from bnspec.conformance.repro.literals import NoScript
 from bnspec.conformance.repro.looks import look
-from bnspec.conformance.repro.standardize_scripts import StandardizeWriter
-from bnspec.conformance.repro.tensorflow_scripts import FusedWriter, MomentsWriter
-from bnspec.conformance.repro.torch_scripts import DecomposedWriter, FunctionWriter, ModuleWriter
-from bnspec.conformance.repro.writer import Writer
-from bnspec.conformance.repro.xla_scripts import XlaWriter
 from bnspec.model.case import Case, Step
 from bnspec.reports.records import Finding, TargetRecord
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bnspec.conformance.repro.literals import NoScript
-from bnspec.conformance.repro.writer import Writer
+from bnspec.backends.harness.scripts.literals import NoScript
+from bnspec.backends.harness.scripts.writer import Writer
 from bnspec.model.case import Case, Step
 from bnspec.model.conventions import Profile
 from bnspec.reports.records import Finding

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from bnspec.backends.launcher import Hello, Worker
-from bnspec.backends.targets import Target
+from bnspec.backends.harness.launcher import Hello, Worker
+from bnspec.backends.harness.targets import Target
 from bnspec.conformance.stability.data import Form, Spot, case_of, inference_case, kappa_of, reached
 from bnspec.conformance.stability.errors import OUTPUTS, REFERENCES, Errors, errors_of, scales
 from bnspec.model.case import Case

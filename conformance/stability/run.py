@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from bnspec import __version__
-from bnspec.backends.targets import targets_of
+from bnspec.backends.harness.targets import targets_of
 from bnspec.conformance.stability.measuring import (
     THREAD_VARIABLES,
     Point,

@@ -6,24 +6,24 @@ import importlib.util
 
 import pytest
 
-from bnspec.backends.keras_common import open_shape, policy
-from bnspec.backends.launcher import Worker
-from bnspec.backends.registry import Entry
+from bnspec.backends.harness.launcher import Worker
+from bnspec.backends.harness.registry import Entry
+from bnspec.backends.keras.common import open_shape, policy
 from bnspec.conformance.cases.catalogue import catalogue
 from bnspec.conformance.judge import judge
 from bnspec.contract import LayerConfig
 from bnspec.oracle.oracle import Oracle
 
 JAX = [
-    Entry("flax.linen", "bnspec.backends.flax_linen:FlaxLinen"),
-    Entry("jax.nn", "bnspec.backends.jax_nn:JaxNN"),
+    Entry("flax.linen", "bnspec.backends.flax.linen:FlaxLinen"),
+    Entry("jax.nn", "bnspec.backends.jax.nn:JaxNN"),
 ]
 SLOW_TO_OPEN = [
-    Entry("keras.torch", "bnspec.backends.keras_torch:KerasTorch"),
-    Entry("keras.jax", "bnspec.backends.keras_jax:KerasJax"),
-    Entry("tensorflow.xla", "bnspec.backends.tensorflow_xla:TensorflowXLA"),
-    Entry("torch.decomposed", "bnspec.backends.torch_compile:TorchDecomposed"),
-    Entry("torch.compile", "bnspec.backends.torch_compile:TorchCompile"),
+    Entry("keras.torch", "bnspec.backends.keras.on_torch:KerasTorch"),
+    Entry("keras.jax", "bnspec.backends.keras.on_jax:KerasJax"),
+    Entry("tensorflow.xla", "bnspec.backends.tensorflow.xla:TensorflowXLA"),
+    Entry("torch.decomposed", "bnspec.backends.torch.compile:TorchDecomposed"),
+    Entry("torch.compile", "bnspec.backends.torch.compile:TorchCompile"),
 ]
 FRAMEWORKS = {"flax": "flax", "jax": "jax", "keras": "keras", "tensorflow": "tensorflow", "torch": "torch"}
 

@@ -6,8 +6,8 @@ import importlib.util
 
 import pytest
 
-from bnspec.backends.launcher import Worker
-from bnspec.backends.registry import select
+from bnspec.backends.harness.launcher import Worker
+from bnspec.backends.harness.registry import select
 from bnspec.conformance.cases.catalogue import catalogue
 from bnspec.conformance.judge import judge
 from bnspec.oracle.oracle import Oracle

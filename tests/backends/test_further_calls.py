@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pytest
 
-from bnspec.backends.launcher import Worker
-from bnspec.backends.registry import Entry
+from bnspec.backends.harness.launcher import Worker
+from bnspec.backends.harness.registry import Entry
 from bnspec.conformance.cases.building import Form, Plan, batch_norm_case
 from bnspec.model.case import CALLS, Case, Step
 from bnspec.model.observation import Observation
@@ -31,7 +31,7 @@ every_form = pytest.mark.parametrize("form", FORMS, ids=lambda f: f"{len(f.shape
 @pytest.fixture(scope="module")
 def worker() -> Iterator[Worker]:
     """The reference adapter in its process."""
-    with Worker(Entry("numpy", "bnspec.backends.numpy_spec:NumpySpec"), "cpu") as opened:
+    with Worker(Entry("numpy", "bnspec.backends.numpy.specification:NumpySpec"), "cpu") as opened:
         yield opened
 
 

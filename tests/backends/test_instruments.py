@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bnspec.backends.roofs import roofs
-from bnspec.backends.stopwatch import Call, Witness, block_size, samples_of
-from bnspec.backends.torch_instruments import TorchInstruments
+from bnspec.backends.torch.instruments import TorchInstruments
+from bnspec.backends.worker.memory_bandwidth import roofs
+from bnspec.backends.worker.timed_loop import Call, Witness, block_size, samples_of
 from bnspec.errors import Declined
 from bnspec.model.instruments import Instruments, Mover
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from bnspec.arithmetic.quad import quad
-from bnspec.backends.numpy_network import Backward, PlainNumpyNetwork
-from bnspec.backends.numpy_spec import NumpySpec
+from bnspec.backends.numpy.network import Backward, PlainNumpyNetwork
+from bnspec.backends.numpy.specification import NumpySpec
 from bnspec.benchmarks.workload import Workload
 from bnspec.model.case import Case, network_values
 from bnspec.model.conventions import Profile

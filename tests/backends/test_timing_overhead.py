@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from bnspec.backends.execution import Live
-from bnspec.backends.stopwatch import Call, block_size, clock_ns, samples_of
-from bnspec.backends.subject import Subject
+from bnspec.backends.worker.execution import Live
+from bnspec.backends.worker.timed_call import Subject
+from bnspec.backends.worker.timed_loop import Call, block_size, clock_ns, samples_of
 from bnspec.benchmarks.workload import Workload
 
 pytestmark = pytest.mark.slow
@@ -34,7 +34,7 @@ TURNS, SECONDS = 81, 0.06
 def test_the_median_is_that_of_blocked_autorange(name: str, pass_name: str) -> None:
     """Both take the same inputs in turn, on the same layer, in the same process, and keep a result until the next one is there."""
     benchmark = pytest.importorskip("torch.utils.benchmark")
-    from bnspec.backends.torch_functional import TorchFunctional
+    from bnspec.backends.torch.functional import TorchFunctional
 
     shape, allowed = SHAPES[name]
     case = Workload("overhead", shape, 1, "float32", pass_name).case(1)

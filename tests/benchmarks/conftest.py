@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bnspec.backends.launcher import Worker
-from bnspec.backends.registry import Entry
+from bnspec.backends.harness.launcher import Worker
+from bnspec.backends.harness.registry import Entry
 
 #: A correct layer on NumPy; what is planted is added to its layer (LAYER) or its adapter (ADAPTER).
 SOURCE = """
@@ -61,5 +61,5 @@ def worker_of(plant: Plant) -> Iterator[Callable[..., Worker]]:
 @pytest.fixture(scope="session")
 def numpy_worker() -> Iterator[Worker]:
     """A worker of the backend ``numpy``."""
-    with Worker(Entry("numpy", "bnspec.backends.numpy_spec:NumpySpec"), "cpu") as worker:
+    with Worker(Entry("numpy", "bnspec.backends.numpy.specification:NumpySpec"), "cpu") as worker:
         yield worker

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from bnspec.backends.launcher import Worker
-from bnspec.backends.registry import Entry
+from bnspec.backends.harness.launcher import Worker
+from bnspec.backends.harness.registry import Entry
 from bnspec.benchmarks.cheats import CHEATS
 from bnspec.benchmarks.judging import Prepared
 from bnspec.benchmarks.measure import measure

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from bnspec.backends.launcher import Worker
+from bnspec.backends.harness.launcher import Worker
 from bnspec.benchmarks.judging import Prepared, cut, judged_channels
 from bnspec.benchmarks.measure import measure
 from bnspec.benchmarks.workload import Workload

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from bnspec.backends.launcher import Worker
-from bnspec.backends.roofs import SIZES
+from bnspec.backends.harness.launcher import Worker
+from bnspec.backends.worker.memory_bandwidth import SIZES
 from bnspec.benchmarks.roof import COPIES_BYTES, LARGEST, LEAST, MOST_SIZES, sizes_of
 from bnspec.benchmarks.workloads import PROFILES
 from bnspec.reports.records import Roof, Timing
@@ -17,7 +17,7 @@ from bnspec.reports.roofs import Ceiling, best
 @pytest.fixture(scope="module")
 def answer() -> dict[str, Any]:
     """What a worker measures, with one copy."""
-    from bnspec.backends.registry import select
+    from bnspec.backends.harness.registry import select
 
     with Worker(select(["numpy"])[0], "cpu") as worker:
         return worker.roofs({"sizes": [3 * 2**15], "copies": [3 * 2**17], "seconds": 0.01})

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from bnspec.backends.launcher import Worker
+from bnspec.backends.harness.launcher import Worker
 from bnspec.benchmarks.judging import Prepared
 from bnspec.benchmarks.measure import measure
 from bnspec.benchmarks.models import Model, cut_batch, models, select_models, worth

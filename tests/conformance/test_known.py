@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from bnspec.backends.harness.known.entries import KNOWN, Known, excuse_for
 from bnspec.conformance.cases.catalogue import catalogue
 from bnspec.conformance.cases.corpus import built_in
-from bnspec.conformance.known import KNOWN, Known, excuse_for
 from bnspec.errors import UsageError
 from bnspec.model.case import Case
 

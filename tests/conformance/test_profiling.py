@@ -11,7 +11,7 @@ import planted_profiles
 import pytest
 from planted_profiles import PLAIN, PLANTED, Planted
 
-from bnspec.backends.execution import run_case
+from bnspec.backends.worker.execution import run_case
 from bnspec.cli import main
 from bnspec.conformance.mutants.plain import PlainLayer
 from bnspec.conformance.mutants.plain_scaler import PlainAdapter

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bnspec.backends.harness.scripts.literals import NoScript, literal, numpy_expression
 from bnspec.clauses import CLAUSES
 from bnspec.cli import main
 from bnspec.conformance.cases.layouts import LAYOUTS, lay_out
 from bnspec.conformance.repro.assembly import join
-from bnspec.conformance.repro.literals import NoScript, literal, numpy_expression
 from bnspec.conformance.repro.looks import FORMS
 from bnspec.conformance.repro.script import MAX_LINES, WRITERS, script
 from bnspec.contract import LayerConfig

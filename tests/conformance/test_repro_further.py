@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bnspec.backends.harness.scripts.literals import NoScript
 from bnspec.clauses import CLAUSES
 from bnspec.conformance.cases.relations import SEPARATOR, derived
 from bnspec.conformance.repro.assembly import fold, in_line, join
-from bnspec.conformance.repro.literals import NoScript
 from bnspec.conformance.repro.script import MAX_LINES, script
 from bnspec.contract import LayerConfig
 from bnspec.model.case import PARAMETERS, Case, Step

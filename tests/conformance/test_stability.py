@@ -110,7 +110,7 @@ def test_unreachable_points_are_recorded_as_such_and_not_measured() -> None:
 
 
 def _targets(name: str) -> Any:
-    from bnspec.backends.targets import targets_of
+    from bnspec.backends.harness.targets import targets_of
 
     return targets_of([PLANTED + name], ["cpu"])
 

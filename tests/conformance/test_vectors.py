@@ -17,7 +17,7 @@ import second_oracle
 import vector_reader
 from vector_reader import Family
 
-from bnspec.backends.numpy_spec import NumpyLayer, NumpyScaler
+from bnspec.backends.numpy.specification import NumpyLayer, NumpyScaler
 from bnspec.clauses import ASKED, CLAUSES
 from bnspec.cli import main
 from bnspec.conformance.checks import CHECKS

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from bnspec.backends.registry import Entry
-from bnspec.backends.targets import Target
+from bnspec.backends.harness.registry import Entry
+from bnspec.backends.harness.targets import Target
 from bnspec.clauses import select_asked
 from bnspec.cli import main
 from bnspec.conformance.cases.catalogue import catalogue

@@ -6,7 +6,7 @@ import numpy as np
 from claims import verifies
 from series import Series, equal, exact, gradient, moving, rate, some, square_epsilon
 
-from bnspec.backends.numpy_spec import NumpyLayer
+from bnspec.backends.numpy.specification import NumpyLayer
 from bnspec.contract import LayerConfig
 from bnspec.equations import batch_norm as eq
 from bnspec.equations.second_order import inference_second_order, training_second_order

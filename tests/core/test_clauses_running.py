@@ -9,7 +9,7 @@ import pytest
 from claims import verifies
 from series import Series, equal, exact, some
 
-from bnspec.backends.numpy_spec import NumpyLayer
+from bnspec.backends.numpy.specification import NumpyLayer
 from bnspec.contract import LayerConfig
 from bnspec.equations import averages
 from bnspec.equations import batch_norm as eq

@@ -8,7 +8,7 @@ from claims import verifies
 from series import equal, exact, some
 
 from bnspec.arithmetic.quad import double, quad
-from bnspec.backends.numpy_spec import NumpyLayer, NumpyScaler
+from bnspec.backends.numpy.specification import NumpyLayer, NumpyScaler
 from bnspec.contract import LayerConfig
 from bnspec.equations import batch_norm as eq
 from bnspec.equations import input_normalization as inputs

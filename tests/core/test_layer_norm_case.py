@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bnspec.arithmetic.quad import double
-from bnspec.backends.numpy_layer_norm import NumpyLayerNorm
+from bnspec.backends.numpy.layer_norm import NumpyLayerNorm
 from bnspec.benchmarks.workload import Workload
 from bnspec.model.case import Case
 from bnspec.model.conventions import Profile

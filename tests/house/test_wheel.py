@@ -124,7 +124,7 @@ def test_the_installed_package_works_away_from_the_checkout(
 def test_the_installed_package_can_host_a_worker(built: Built, tmp_path: Path, environment: dict[str, str]) -> None:
     """PYTHONPATH is all that a foreign environment needs: the worker's side starts from the installation."""
     program = (
-        "from bnspec.backends.launcher import Worker; from bnspec.backends.registry import select\n"
+        "from bnspec.backends.harness.launcher import Worker; from bnspec.backends.harness.registry import select\n"
         "with Worker(select(['numpy'])[0], 'cpu') as worker: print(worker.hello.status)"
     )
     environment = environment | {"PYTHONPATH": str(built.site)}

@@ -14,9 +14,9 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from bnspec.backends.launcher import Worker
-from bnspec.backends.registry import Entry
-from bnspec.backends.wire import Channel, Closed, TimedOut
+from bnspec.backends.harness.launcher import Worker
+from bnspec.backends.harness.registry import Entry
+from bnspec.backends.worker.wire import Channel, Closed, TimedOut
 from bnspec.contract import LayerConfig
 from bnspec.errors import UsageError
 from bnspec.model.buffers import overlap, pack, unpack
@@ -87,7 +87,7 @@ def plant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
 @pytest.fixture(scope="module")
 def numpy_worker() -> Iterator[Worker]:
     """A worker of the backend ``numpy``, shared by the tests that leave it alive."""
-    with Worker(Entry("numpy", "bnspec.backends.numpy_spec:NumpySpec"), "cpu") as worker:
+    with Worker(Entry("numpy", "bnspec.backends.numpy.specification:NumpySpec"), "cpu") as worker:
         yield worker
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from bnspec.backends.execution import run_case
+from bnspec.backends.worker.execution import run_case
 from bnspec.conformance.checks.examination import Judgement
 from bnspec.conformance.judge import checks_for, judge
 from bnspec.conformance.mutants.plain_scaler import PlainAdapter

@@ -1,0 +1,35 @@
+"""What the Flax adapters share: Flax on JAX's devices, and the conventions of its two modules."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Dict
+
+from bnspec.backends.jax.common import JaxAdapter
+from bnspec.contract import Profile
+
+
+class FlaxAdapter(JaxAdapter):
+    """Flax on one device. What is left to a subclass: ``layer``."""
+
+    framework = "flax"
+    profile = Profile(
+        checks_arguments=True,
+        running_correction=0,
+        momentum_weighs="old",
+        default_epsilon=1e-5,
+        default_decay=0.99,
+        state_dtype="float32",
+        count_one="biased",
+        empty_batch="unspecified",
+        output_dtype="promoted",
+        dtypes=("float64", "float32", "bfloat16", "float16"),
+        half_parameters=("float32",),
+        ranks=(2, 3, 4, 5, 6),
+        layouts="normalised",
+        mutable_tensors=False,
+    )
+
+    def versions(self) -> Dict[str, str]:
+        """Flax, and the JAX below it."""
+        return dict(super().versions(), flax=str(importlib.import_module("flax").__version__))

@@ -1,0 +1,1 @@
+"""Flax, harness side: known deviations and repro scripts."""

@@ -1,0 +1,106 @@
+"""``flax.linen``: the module flax.linen.BatchNorm, whose variables the caller keeps; apply is jitted, as in a training step.
+
+Compiled once per shape, dtype and module: axis, momentum and epsilon are fields of the module, so constants there.
+
+Source: https://flax-linen.readthedocs.io/en/latest/api_reference/flax.linen/layers.html#flax.linen.BatchNorm
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Optional, Tuple
+
+from bnspec.backends.flax.common import FlaxAdapter
+from bnspec.backends.jax.pure_layer import Functions, Parameters, PureLayer
+from bnspec.contract import Declined, LayerConfig, State
+
+
+class FlaxLinen(FlaxAdapter):
+    """``apply`` with mutable batch_stats in training, with the variance as Flax computes it unless told otherwise.
+
+    Statistics are reduced in float32 at least. An empty batch's are 0/0, which nothing catches.
+    """
+
+    def __init__(self, device: str = "cpu") -> None:
+        super().__init__(device)
+        from flax import linen
+
+        self.linen = linen
+        self.jitted = ApplyFunctions(self.jax).jitted("module")
+
+    def layer(
+        self, config: LayerConfig, gamma: Optional[Any], beta: Optional[Any], running_mean: Any, running_var: Any
+    ) -> ApplyLayer:
+        """The module, and these arrays as its variables."""
+        return ApplyLayer(self, self.module(config), (gamma, beta), State(running_mean, running_var))
+
+    def new_layer(self, config: LayerConfig) -> ApplyLayer:
+        """The module, and the variables that init gives it."""
+        module, x = self.module(config), self.jax.numpy.zeros(config.channel_shape, config.dtype)
+        return ApplyLayer(self, module, *arrays_of(module.init(self.jax.random.key(0), x, use_running_average=False)))
+
+    def module(self, config: LayerConfig) -> Any:
+        """The module as constructed."""
+        return self.linen.BatchNorm(
+            axis=config.channel_axis,
+            momentum=config.decay,
+            epsilon=config.epsilon,
+            param_dtype=config.parameter_dtype,
+            use_bias=config.affine,
+            use_scale=config.affine,
+        )
+
+
+class ApplyLayer(PureLayer):
+    """A module with its parameters and the batch statistics of its last training step."""
+
+    def __init__(self, owner: FlaxLinen, module: Any, parameters: Parameters, running: State) -> None:
+        super().__init__(owner.jitted, parameters, running)
+        self.owner, self.module = owner, module
+
+    def settings(self) -> Dict[str, Any]:
+        """The module."""
+        return {"module": self.module}
+
+    def restored(self) -> ApplyLayer:
+        """The same module, with its variables to Flax's bytes and back."""
+        from flax import serialization
+
+        variables = variables_of(self.parameters, self.running)
+        data = serialization.to_bytes(variables)
+        return ApplyLayer(self.owner, self.module, *arrays_of(serialization.from_bytes(variables, data)))
+
+    def reset(self) -> None:
+        """Raises Declined."""
+        raise Declined(
+            "a Flax module has no such call: init makes new variables, and which of them are used is the user's"
+        )
+
+    def set_decay(self, decay: float) -> None:
+        """A clone of the module with another momentum."""
+        self.module = self.module.clone(momentum=decay)
+
+
+class ApplyFunctions(Functions):
+    """The module applied; modules are hashable, so static arguments."""
+
+    def forward(
+        self, x: Any, parameters: Parameters, running: State, *, mode: str, module: Any, mask: Any = None
+    ) -> Tuple[Any, State]:
+        """y, and the batch statistics after it."""
+        variables = variables_of(parameters, running)
+        if mode == "inference":
+            return module.apply(variables, x, use_running_average=True), running
+        y, updates = module.apply(variables, x, use_running_average=False, mask=mask, mutable=["batch_stats"])
+        return y, State(**{"running_" + name: array for name, array in updates["batch_stats"].items()})
+
+
+def variables_of(parameters: Parameters, running: State) -> Dict[str, Any]:
+    """The arrays as Flax keeps them."""
+    named = {n: p for n, p in zip(("scale", "bias"), parameters) if p is not None}
+    return {"params": named, "batch_stats": {"mean": running.running_mean, "var": running.running_var}}
+
+
+def arrays_of(variables: Any) -> Tuple[Parameters, State]:
+    """The inverse of ``variables_of``."""
+    named, statistics = variables.get("params", {}), variables["batch_stats"]
+    return (named.get("scale"), named.get("bias")), State(statistics["mean"], statistics["var"])

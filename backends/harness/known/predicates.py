@@ -1,0 +1,149 @@
+"""Predicates over cases: on which inputs a known deviation happens. Each as narrow as the facts allow."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bnspec.backends.harness.known.deviation import Predicate
+from bnspec.model.case import PARAMETERS, Case
+from bnspec.model.conventions import HALVES
+
+
+def is_half(case: Case) -> bool:
+    """x is in half precision."""
+    return case.config.dtype in HALVES
+
+
+def all_half(case: Case) -> bool:
+    """x, the parameters and the running statistics are in the same half precision."""
+    return is_half(case) and case.config.parameter_dtype == case.config.dtype
+
+
+def half_not_packed(case: Case) -> bool:
+    """x is in half precision, and some array is a view."""
+    return is_half(case) and any(not a.flags.c_contiguous for a in case.arrays.values())
+
+
+def is_view(case: Case) -> bool:
+    """x is a view with strides of its own."""
+    return not case.arrays["x"].flags.c_contiguous
+
+
+def is_float64(case: Case) -> bool:
+    """x is in double precision."""
+    return case.config.dtype == "float64"
+
+
+def calls(*names: str) -> Predicate:
+    """A predicate: some step makes one of these calls."""
+    return lambda case: any(s.call in names for s in case.steps)
+
+
+def trains_on_nothing(case: Case) -> bool:
+    """A layer is trained on a batch without values."""
+    batches = [case.arrays[s.inputs[0]] for s in case.steps if s.call.startswith("training") and not s.refused]
+    return case.subject == "batch_norm" and any(x.size == 0 for x in batches)
+
+
+def has_empty_chunk(case: Case) -> bool:
+    """A batch of the training set has no rows."""
+    return case.subject == "input_norm" and any(a.size == 0 for a in case.arrays.values())
+
+
+def off_centre(case: Case) -> bool:
+    """Some channel of a batch has |mean| > 8 std, or is constant, where E[x^2] - E[x]^2 loses digits."""
+    batches = {s.inputs[0] for s in case.steps if s.inputs and s.call != "fit" and not s.refused}
+    for name in batches:
+        x = case.arrays[name].astype(np.float64)
+        if x.size and x.ndim == case.config.rank:
+            with np.errstate(all="ignore"):
+                mean, std = (f(x, axis=case.config.reduce_axes) for f in (np.mean, np.std))
+                if bool((np.abs(mean) > 8.0 * std).any()):
+                    return True
+    return False
+
+
+def tiny_spread(case: Case) -> bool:
+    """A feature's standard deviation is below 1e-6."""
+    x = case.arrays["x"].astype(np.float64)
+    return case.subject == "input_norm" and bool((np.std(x, axis=case.config.reduce_axes) < 1e-6).any())
+
+
+def square_overflows(case: Case) -> bool:
+    """Some value of a float16 batch has a square beyond float16's range."""
+    if case.config.dtype != "float16":
+        return False
+    batches = [case.arrays[s.inputs[0]] for s in case.steps if s.inputs]
+    return any(bool((np.abs(x.astype(np.float64)) > 255.9).any()) for x in batches)
+
+
+def one_value(case: Case) -> bool:
+    """Some gradient is asked for a batch with one value per channel, where dbeta is dy."""
+    return any(n.startswith("dy") and a.size == case.config.channels for n, a in case.arrays.items())
+
+
+def constant_in_chunks(case: Case) -> bool:
+    """A feature is constant in a training set of several chunks."""
+    x = case.arrays["x"].astype(np.float64)
+    several = any(s.call == "fit" and len(s.inputs) > 1 for s in case.steps)
+    return case.subject == "input_norm" and several and bool((np.ptp(x, axis=case.config.reduce_axes) == 0.0).any())
+
+
+def takes_mask(case: Case) -> bool:
+    """Some step takes a mask."""
+    return any("masked" in s.call for s in case.steps)
+
+
+def has_padding(case: Case) -> bool:
+    """Some step takes a mask, and its x has values that are not finite in the padding."""
+    for step in case.steps:
+        if "masked" in step.call:
+            x, mask = (case.arrays[n] for n in (step.inputs[0], step.inputs[-1]))
+            if bool((~np.isfinite(x.astype(np.float64)) & ~mask.astype(bool)).any()):
+                return True
+    return False
+
+
+def channels_innermost_strided_parameters(case: Case) -> bool:
+    """Gradients of x and dy whose channels lie innermost in memory, while a parameter or a statistic is a view.
+
+    A matrix, and an image of one pixel, are such x, whatever they are called; so is one that is packed for having negative
+    strides. Parameters have x's dtype.
+    """
+    config = case.config
+    if config.dtype != config.parameter_dtype or is_half(case):
+        return False
+    if all(case.arrays[n].flags.c_contiguous for n in PARAMETERS if n in case.arrays):
+        return False
+    for i, step in enumerate(case.steps):
+        if len(step.inputs) > 1 and not step.refused and "tangent" not in step.call:
+            axis = dict(case.overrides(i)).get("channel_axis", config.channel_axis)
+            if all(_channels_innermost(case.arrays[n], axis) for n in step.inputs[:2]):
+                return True
+    return False
+
+
+def _channels_innermost(a: np.ndarray, channel_axis: int) -> bool:
+    if any(stride < 0 for stride in a.strides):
+        a = np.ascontiguousarray(a)
+    return bool(np.moveaxis(a, channel_axis, -1).flags.c_contiguous)
+
+
+def half_cotangent_overflows(case: Case) -> bool:
+    """Everything is float16, x or dy is a view, and dy by sqrt(epsilon) is beyond float16's range."""
+    if not all_half(case) or case.config.dtype != "float16":
+        return False
+    for step in case.steps:
+        if step.call.endswith("gradients") and not step.refused:
+            x, dy = (case.arrays[n] for n in step.inputs[:2])
+            with np.errstate(all="ignore"):
+                beyond = np.abs(dy.astype(np.float64)).max(initial=0.0) / np.sqrt(case.config.epsilon) > 65504.0
+            if beyond and not (x.flags.c_contiguous and dy.flags.c_contiguous):
+                return True
+    return False
+
+
+def tangent_of_overlapping(case: Case) -> bool:
+    """Forward mode at an x of which several elements are the same memory."""
+    x = [case.arrays[s.inputs[0]] for s in case.steps if s.call.endswith("_tangent")]
+    return any(stride == 0 and n > 1 for a in x for stride, n in zip(a.strides, a.shape, strict=True))

@@ -1,0 +1,78 @@
+"""Targets: backends on devices, as a command line names them."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from bnspec.backends.harness.launcher import Worker
+from bnspec.backends.harness.registry import Entry, select
+from bnspec.errors import UsageError
+
+DEVICE = re.compile(r"[a-z]+(:\d+)?")
+
+
+@dataclass(frozen=True)
+class Target:
+    """A backend on a device."""
+
+    entry: Entry
+    device: str
+
+    @property
+    def name(self) -> str:
+        """``backend@device``."""
+        return f"{self.entry.name}@{self.device}"
+
+
+def targets_of(backends: Sequence[str], devices: Sequence[str]) -> list[Target]:
+    """The targets that patterns name.
+
+    A device is taken as it is ("cpu", "cuda:0"); a glob ("*", "c*") stands for the kinds that each backend knows, absent ones
+    included: they are reported as absent. Raises UsageError: no such backend, or no such form of a device.
+    """
+    entries = select(backends)
+    targets: list[Target] = []
+    for device in devices or ["cpu"]:
+        if any(c in device for c in "*?["):
+            known = devices_of(entries)
+            targets += [Target(e, d) for e in entries for d in known[e] if fnmatch.fnmatchcase(d, device)]
+        elif DEVICE.fullmatch(device):
+            targets += [Target(e, device) for e in entries]
+        else:
+            raise UsageError(
+                f"{device!r} is no device.",
+                "a device is a kind with an optional number, or a glob over kinds.",
+                "give cpu, cuda:0, gpu:0 or '*'.",
+            )
+    if not targets:
+        raise UsageError(f"no backend knows a device like {', '.join(devices)}.", "", "bnspec backends lists them.")
+    return list(dict.fromkeys(targets))
+
+
+def devices_of(entries: Sequence[Entry], jobs: int = 2) -> dict[Entry, dict[str, str]]:
+    """Each backend's kinds of device with their state; a backend that does not open has only its cpu, with the reason."""
+    with ThreadPoolExecutor(max_workers=jobs) as pool:
+        return {e: d["devices"] for e, d in zip(entries, pool.map(describe, entries), strict=True)}
+
+
+def describe(entry: Entry) -> dict[str, Any]:
+    """One backend as ``bnspec backends`` shows it: framework, version, devices."""
+    worker = Worker(entry, "cpu")
+    try:
+        hello = worker.hello
+        devices = worker.devices() if hello.status == "ready" else {"cpu": f"{hello.status}: {hello.reason}"}
+    finally:
+        worker.stop()
+    framework = str(hello.details.get("framework", ""))
+    return {
+        "backend": entry.name,
+        "framework": framework,
+        "version": str(hello.versions.get(framework, "")),
+        "versions": dict(hello.versions),
+        "devices": devices,
+    }

@@ -1,0 +1,103 @@
+"""What the JAX adapters share: devices, 64-bit mode, arrays, and the calls by mode."""
+
+from __future__ import annotations
+
+import abc
+from typing import Any, Dict, Optional
+
+import numpy as np
+
+from bnspec.backends.jax.instruments import JaxInstruments
+from bnspec.backends.worker.mode_layer import LayerByMode
+from bnspec.contract import Adapter, Declined, DeviceAbsent
+
+
+class JaxAdapter(Adapter):
+    """JAX on one device, in 64-bit mode. What is left to a subclass: ``profile`` and ``layer``."""
+
+    framework = "jax"
+
+    def __init__(self, device: str = "cpu") -> None:
+        """Open JAX on ``device``, e.g. "cpu", "gpu", "cuda:0", "tpu:1". Raises DeviceAbsent with JAX's reason."""
+        import jax
+
+        reason = why_absent(jax, device)
+        if reason:
+            raise DeviceAbsent("%s: %s" % (device, reason))
+        self.jax, self.device = jax, device
+        self.place = find(jax, device)
+        jax.config.update("jax_enable_x64", True)
+        jax.config.update("jax_default_device", self.place)
+        self._instruments = JaxInstruments(jax, self.place)
+
+    @classmethod
+    def devices(cls) -> Dict[str, str]:
+        """The CPU, and whatever JAX counts as a GPU (CUDA or ROCm)."""
+        import jax
+
+        reasons = {kind: why_absent(jax, kind) for kind in ("cpu", "gpu")}
+        return {kind: "absent: " + reason if reason else "ready" for kind, reason in reasons.items()}
+
+    def versions(self) -> Dict[str, str]:
+        """JAX and the jaxlib with its compiler."""
+        import jaxlib
+
+        return {"jax": str(self.jax.__version__), "jaxlib": str(jaxlib.__version__)}
+
+    def threads(self) -> Optional[int]:
+        """None: XLA does not tell."""
+        return None
+
+    def instruments(self) -> JaxInstruments:
+        """JAX's."""
+        return self._instruments
+
+    def use_threads(self, count: int) -> None:
+        """Raises Declined."""
+        raise Declined("XLA fixes its threads when it starts")
+
+    def tensor(self, array: np.ndarray) -> Any:
+        """A JAX array on the device; JAX packs what is strided, and may keep the memory of what is not."""
+        return self.jax.device_put(array, self.place)
+
+    def array(self, tensor: Any) -> np.ndarray:
+        """The array's values; on the CPU a read-only view of its memory."""
+        return np.asarray(tensor)
+
+    def synchronize(self, result: Any) -> None:
+        """Wait for the arrays of ``result``."""
+        self.jax.block_until_ready(result)
+
+
+class JaxLayer(LayerByMode):
+    """The passes of the contract. What is left to a subclass: ``forward``, the derivatives by mode, and ``state``."""
+
+    @abc.abstractmethod
+    def forward(self, x: Any, mode: str) -> Any:
+        """y in ``mode`` "training" or "inference"; moves the state as that mode does."""
+
+    def training(self, x: Any) -> Any:
+        """y in training mode."""
+        return self.forward(x, "training")
+
+    def inference(self, x: Any) -> Any:
+        """y in inference mode."""
+        return self.forward(x, "inference")
+
+
+def find(jax: Any, device: str) -> Any:
+    """The jax.Device of "kind" or "kind:index". Raises RuntimeError, IndexError or ValueError where there is none."""
+    kind, _, index = device.partition(":")
+    return jax.devices(kind)[int(index or 0)]
+
+
+def why_absent(jax: Any, device: str) -> str:
+    """One line why JAX has no such device; empty when it has."""
+    kind = device.partition(":")[0]
+    try:
+        find(jax, device)
+    except IndexError:
+        return "JAX has %d device(s) of kind %s" % (len(jax.devices(kind)), kind)
+    except (RuntimeError, ValueError) as error:
+        return str(error).partition("\n")[0]
+    return ""

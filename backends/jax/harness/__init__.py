@@ -1,0 +1,1 @@
+"""JAX, harness side: known deviations and repro scripts."""

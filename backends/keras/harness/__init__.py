@@ -1,0 +1,1 @@
+"""Keras, harness side: known deviations and repro scripts."""

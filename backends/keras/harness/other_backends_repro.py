@@ -1,0 +1,108 @@
+"""Scripts in Keras on its PyTorch and JAX backends: ``keras.layers.BatchNormalization`` and ``keras.layers.Normalization``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bnspec.backends.jax.harness.pure_repro import PureWriter
+from bnspec.backends.keras.harness.repro import LivingKeras, built, scaled
+from bnspec.backends.torch.harness.repro import TorchWriter
+from bnspec.model.case import Step
+
+
+class KerasTorchWriter(LivingKeras, TorchWriter):
+    """The Keras layers on tensors of PyTorch, eager."""
+
+    packages = ("keras", "torch")
+    imports = ("import keras", "import torch")
+    environment = "KERAS_BACKEND=torch KERAS_TORCH_DEVICE=cpu"
+    mask = ""
+
+    def devices(self) -> Sequence[str]:
+        """The environment names the device: written for the CPU."""
+        return ("cpu",)
+
+    def forward(self, x: str, training: bool) -> str:
+        """The layer's call."""
+        return f"layer({x}, training={training}{self.mask})"
+
+    def masked(self, step: Step, y: str) -> list[str]:
+        """The layer's call with a mask, which Keras takes without the last axis."""
+        self.mask = f", mask={self.given(step.inputs[-1])}[..., 0]"
+        lines = super().call(step, y)
+        self.mask = ""
+        return lines
+
+    def call(self, step: Step, y: str) -> list[str]:
+        """A layer's call, or one of a scaler's."""
+        if self.case.subject == "input_norm":
+            return scaled(self.config, step.call, y, [self.given(n) for n in step.inputs])
+        return super().call(step, y)
+
+
+class KerasJaxWriter(PureWriter):
+    """``stateless_call`` of the layer under jax.jit."""
+
+    packages = ("keras", "jax")
+    imports = (*PureWriter.imports, "import keras")
+    parameters, states, by_gamma = "weights", "moving", "[0]"
+    environment = "KERAS_BACKEND=jax JAX_PLATFORMS=cpu"
+
+    def build(self) -> list[str]:
+        """The layer and its variables; a scaler is built by its fit."""
+        if self.case.subject == "input_norm":
+            return []
+        weights = ", ".join(self.array(n) for n in ("gamma", "beta") if n in self.case.arrays)
+        return [*built(self.config), f"weights = [{weights}]", *self.restart()]
+
+    def restart(self) -> list[str]:
+        """moving_mean and moving_variance."""
+        if self.case.subject == "input_norm":
+            return []
+        return [f"moving = [{self.array('running_mean')}, {self.array('running_var')}]"]
+
+    def call(self, step: Step, y: str) -> list[str]:
+        """One jitted call, or its vector-Jacobian product, or one of a scaler's."""
+        given = [self.given(n) for n in step.inputs]
+        if self.case.subject == "input_norm":
+            return scaled(self.config, step.call, y, given)
+        called = f"layer.stateless_call(w, m, x, training={step.call.startswith('training')})"
+        if not step.call.endswith("_gradients"):
+            return [f"{y}, moving = jax.jit(lambda w, m, x: {called})(weights, moving, {given[0]})"]
+        pulled = f"jax.vjp(lambda x, w: {called}, x, w, has_aux=True)"
+        names = "(dgamma, dbeta)" if self.config.affine else "_"
+        return [
+            f"both = jax.jit(lambda w, m, x, dy: (lambda y, back, m: (y, back(dy), m))(*{pulled}))",
+            f"{y}, (dx, {names}), moving = both(weights, moving, {', '.join(given)})",
+        ]
+
+    def applied(self, training: bool, mask: str = "") -> str:
+        """stateless_call, which gives y and the new variables."""
+        given = f", mask={mask}[..., 0]" if mask else ""
+        return f"layer.stateless_call(w, moving, x, training={training}{given})"
+
+    def after(self, aux: str) -> str:
+        """The new variables."""
+        return aux
+
+    def weights(self, gamma: str, beta: str) -> str:
+        """Variables of these values."""
+        return f"[{gamma}, {beta}]" if self.config.affine else "[]"
+
+    def between(self, step: Step) -> list[str]:
+        """Another momentum, and copies of arrays. Raises NoScript: what takes a layer that owns its variables."""
+        if step.call == "set_decay":
+            return [f"layer.momentum = {step.option('decay')!r}", *self.told_decay(step)]
+        return self.kept_aside(step, ("moving",))
+
+    def variable(self, name: str) -> str:
+        """The layer's variables."""
+        return {
+            "gamma": "weights[0]",
+            "beta": "weights[1]",
+            "by_gamma": "dw[0]",
+            "running_mean": "moving[0]",
+            "running_var": "moving[1]",
+            "mean": "layer.weights[0].value",
+            "var": "layer.weights[1].value",
+        }.get(name, name)

@@ -1,0 +1,136 @@
+"""``keras.jax``: ``keras.layers.BatchNormalization`` and ``keras.layers.Normalization`` on Keras' JAX backend.
+
+The layer is called by ``stateless_call`` under jax.jit, and differentiated by JAX, as Keras' own training loop does on this
+backend. Compiled once per shape and configuration: layers of one configuration share one Keras layer, which is a pure
+function of its variables here.
+
+Source: https://keras.io/api/layers/base_layer/ (stateless_call) and
+https://keras.io/api/layers/normalization_layers/batch_normalization/
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Dict, Tuple
+
+from bnspec.backends.jax.common import JaxAdapter
+from bnspec.backends.jax.pure_layer import Functions, Jitted, Parameters, PureLayer
+from bnspec.backends.keras.common import (
+    PROFILE,
+    NormScaler,
+    assign,
+    built_layer,
+    cloned_layer,
+    keras_mask,
+    open_keras,
+    restored_layer,
+)
+from bnspec.contract import Gradients, LayerConfig, State
+
+
+class KerasJax(JaxAdapter):
+    """The Keras layers; KERAS_BACKEND is set to jax before Keras is imported.
+
+    A half-precision x is computed in float32. float32 parameters with it are Keras' mixed policies.
+    """
+
+    framework = "keras"
+    profile = PROFILE
+
+    def __init__(self, device: str = "cpu") -> None:
+        super().__init__(device)
+        self.keras = open_keras("jax")
+        self.pool: Dict[Tuple[LayerConfig, bool], Jitted] = {}
+
+    def versions(self) -> Dict[str, str]:
+        """Keras, and the JAX below it."""
+        return dict(super().versions(), keras=str(self.keras.__version__))
+
+    def layer(self, config: LayerConfig, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> StatelessLayer:
+        """These arrays as the variables of the configuration's layer."""
+        return StatelessLayer(self, config, (gamma, beta), State(running_mean, running_var))
+
+    def new_layer(self, config: LayerConfig) -> StatelessLayer:
+        """The layer's variables as constructed."""
+        return self.layer_of(config, built_layer(self.keras, config))
+
+    def layer_of(self, config: LayerConfig, layer: Any) -> StatelessLayer:
+        """The variables of a Keras layer, with its momentum and epsilon."""
+        config = dataclasses.replace(config, decay=layer.momentum, epsilon=layer.epsilon)
+        gamma, beta = (None if v is None else v.value for v in (layer.gamma, layer.beta))
+        return self.layer(config, gamma, beta, layer.moving_mean.value, layer.moving_variance.value)
+
+    def jitted(self, config: LayerConfig, trainable: bool) -> Jitted:
+        """The compiled functions of the configuration's layer."""
+        if (config, trainable) not in self.pool:
+            self.pool[config, trainable] = StatelessFunctions(self, config, trainable).jitted()
+        return self.pool[config, trainable]
+
+    def scaler(self, config: LayerConfig) -> NormScaler:
+        """Input normalization by ``keras.layers.Normalization``."""
+        return NormScaler(self.keras, config)
+
+
+class StatelessFunctions(Functions):
+    """The stateless_call of one ``keras.layers.BatchNormalization``."""
+
+    def __init__(self, owner: KerasJax, config: LayerConfig, trainable: bool) -> None:
+        super().__init__(owner.jax)
+        self.config, self.layer = config, built_layer(owner.keras, config)
+        self.layer.trainable = trainable
+
+    def forward(
+        self, x: Any, parameters: Parameters, running: State, *, mode: str, mask: Any = None
+    ) -> Tuple[Any, State]:
+        """The layer's call; the variables of one that is not trainable are all non-trainable."""
+        weights = [p for p in parameters if p is not None]
+        trainable, constant = (weights, []) if self.layer.trainable else ([], weights)
+        options = {} if mask is None else {"mask": keras_mask(self.config, mask)}
+        moving = [*constant, *running]
+        y, after = self.layer.stateless_call(trainable, moving, x, training=mode == "training", **options)
+        return y, State(*after[len(constant) :])
+
+
+class StatelessLayer(PureLayer):
+    """The variables of one ``keras.layers.BatchNormalization``."""
+
+    def __init__(
+        self, owner: KerasJax, config: LayerConfig, parameters: Parameters, running: State, trainable: bool = True
+    ) -> None:
+        super().__init__(owner.jitted(config, trainable), parameters, running)
+        self.owner, self.config, self.trainable = owner, config, trainable
+
+    def settings(self) -> Dict[str, Any]:
+        """Nothing: the functions are this configuration's."""
+        return {}
+
+    def gradients(self, x: Any, dy: Any, mode: str) -> Gradients:
+        """The layer's call and the gradients of its trainable variables and x."""
+        return super().gradients(x, dy, mode) if self.trainable else self.some_gradients(x, dy, ("dx",), mode)
+
+    def written(self) -> Any:
+        """A Keras layer whose variables are assigned these values, as after training."""
+        layer = built_layer(self.owner.keras, self.config)
+        assign(layer, *self.parameters, *self.running)
+        layer.trainable = self.trainable
+        return layer
+
+    def restored(self) -> StatelessLayer:
+        """The variables of the layer of a model that was saved to a file and loaded."""
+        return self.owner.layer_of(self.config, restored_layer(self.owner.keras, self.config, self.written()))
+
+    def copied(self) -> StatelessLayer:
+        """The variables of the layer of a cloned model."""
+        new = self.owner.layer_of(self.config, cloned_layer(self.owner.keras, self.config, self.written()))
+        new.freeze(not self.trainable)
+        return new
+
+    def freeze(self, frozen: bool) -> None:
+        """Set ``trainable``, by which the layer is run in inference mode."""
+        self.trainable = not frozen
+        self.jitted = self.owner.jitted(self.config, self.trainable)
+
+    def set_decay(self, decay: float) -> None:
+        """Set the layer's momentum, which is a constant of what was compiled."""
+        self.config = dataclasses.replace(self.config, decay=decay)
+        self.jitted = self.owner.jitted(self.config, self.trainable)

@@ -1,0 +1,103 @@
+"""``keras``: ``keras.layers.BatchNormalization`` and ``keras.layers.Normalization`` on the TensorFlow backend, eager.
+
+Source: https://keras.io/api/layers/normalization_layers/batch_normalization/
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, Mapping, Sequence
+
+from bnspec.backends.keras.common import (
+    PROFILE,
+    LivingLayer,
+    NormScaler,
+    assign,
+    built_layer,
+    keras_mask,
+    open_keras,
+    policy,
+)
+from bnspec.backends.keras.network import KerasNetwork
+from bnspec.backends.tensorflow.common import TensorflowAdapter, TensorflowLayer
+from bnspec.backends.tensorflow.layer_norm import TapedLayerNorm, keras_layer
+from bnspec.contract import Gradients, LayerConfig
+from bnspec.model.case import PARAMETERS
+
+
+class KerasLayer(TensorflowAdapter):
+    """The Keras layers; KERAS_BACKEND is set to tensorflow before Keras is imported.
+
+    A half-precision x is computed in float32. float32 parameters with it are Keras' mixed policies.
+    """
+
+    framework = "keras"
+    profile = PROFILE
+
+    def __init__(self, device: str = "cpu") -> None:
+        super().__init__(device)
+        self.keras = open_keras("tensorflow")
+
+    def layer(self, config: LayerConfig, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> NormLayer:
+        """A layer whose weights are assigned these tensors."""
+        new = self.new_layer(config)
+        assign(new.layer, gamma, beta, running_mean, running_var)
+        return new
+
+    def new_layer(self, config: LayerConfig) -> NormLayer:
+        """The layer as constructed, and built for x's rank and channels."""
+        return NormLayer(self.tf, self.keras, config, built_layer(self.keras, config))
+
+    def network(self, kind: str, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]) -> KerasNetwork:
+        """Layers around this adapter's layer."""
+        norm = None if kind.endswith("_plain") else self.layer(config, *(values[n] for n in PARAMETERS)).layer
+        return KerasNetwork(self.tf, self.keras, kind, norm, learning_rate, values)
+
+    def layer_norm(self, config: LayerConfig, gamma: Any, beta: Any) -> TapedLayerNorm:
+        """``keras.layers.LayerNormalization``."""
+        return keras_layer(self.tf, self.keras, config, policy(config), gamma, beta)
+
+    def scaler(self, config: LayerConfig) -> DatasetScaler:
+        """Input normalization by ``keras.layers.Normalization``."""
+        return DatasetScaler(self.tf, self.keras, config)
+
+
+class NormLayer(LivingLayer, TensorflowLayer):
+    """One ``keras.layers.BatchNormalization``."""
+
+    def __init__(self, tf: Any, keras: Any, config: LayerConfig, layer: Any) -> None:
+        super().__init__(tf)
+        self.keras, self.config, self.layer = keras, config, layer
+
+    def training(self, x: Any) -> Any:
+        """The training forward pass; moves the running statistics."""
+        return self.layer(x, training=True)
+
+    def inference(self, x: Any) -> Any:
+        """The inference forward pass."""
+        return self.layer(x, training=False)
+
+    def training_masked(self, x: Any, mask: Any) -> Any:
+        """The training forward pass with a mask, which Keras takes without the last axis. Raises Declined for other axes."""
+        return self.layer(x, training=True, mask=keras_mask(self.config, mask))
+
+    def training_masked_gradients(self, x: Any, dy: Any, mask: Any) -> Gradients:
+        """Forward and backward with a mask."""
+        return self.gradients_of(lambda x: self.training_masked(x, mask), x, dy)
+
+    def over(self, layer: Any) -> NormLayer:
+        """This configuration's layer by another Keras layer."""
+        return NormLayer(self.tf, self.keras, self.config, layer)
+
+
+class DatasetScaler(NormScaler):
+    """Adapted to a dataset, as TensorFlow's users do."""
+
+    def __init__(self, tf: Any, keras: Any, config: LayerConfig) -> None:
+        super().__init__(keras, config)
+        self.tf = tf
+
+    def dataset(self, chunks: Sequence[Any]) -> Any:
+        """A dataset whose batches are the chunks."""
+        batches = [self.tf.data.Dataset.from_tensors(chunk) for chunk in chunks]
+        return functools.reduce(lambda first, second: first.concatenate(second), batches)

@@ -1,0 +1,1 @@
+"""NumPy: the specification itself, evaluated in the working precision."""

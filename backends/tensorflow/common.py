@@ -1,0 +1,183 @@
+"""What the adapters on TensorFlow share: opening a device, tensors in and out, and derivatives by tapes.
+
+Everything is eager. The framework is imported when an adapter is created or asked for its devices.
+"""
+
+from __future__ import annotations
+
+import abc
+import importlib
+import os
+import tempfile
+from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Tuple
+
+import numpy as np
+
+from bnspec.backends.tensorflow.instruments import TensorflowInstruments
+from bnspec.backends.worker.mode_layer import GRADIENTS, LayerByMode
+from bnspec.contract import Adapter, Declined, DeviceAbsent, Gradients, SecondOrder, Tangent
+
+
+def devices_of(tf: Any) -> Dict[str, str]:
+    """The kinds of device this TensorFlow knows, each "ready" or "absent: " and the reason."""
+    if tf.config.list_physical_devices("GPU"):
+        return {"cpu": "ready", "gpu": "ready"}
+    reason = "absent: tf.config.list_physical_devices('GPU') is empty"
+    if not tf.test.is_built_with_cuda():
+        reason += "; this build has no CUDA (tf.test.is_built_with_cuda() is False)"
+    return {"cpu": "ready", "gpu": reason}
+
+
+def open_device(tf: Any, device: str) -> str:
+    """Make ``device`` the one that eager operations run on, and return TensorFlow's name of it.
+
+    Args:
+        device: "cpu", or "gpu" or "cuda" with an index, as in "gpu:0".
+    Raises: DeviceAbsent: no such device.
+    """
+    kind, _, index = device.partition(":")
+    gpus = tf.config.list_physical_devices("GPU")
+    if kind == "cpu" and index in ("", "0"):
+        if gpus:  # with a GPU in sight an operation on tensors of the CPU would still run there
+            tf.config.set_visible_devices([], "GPU")
+        return "/CPU:0"
+    if kind not in ("gpu", "cuda") or not (index or "0").isdigit():
+        raise DeviceAbsent("%s: TensorFlow's devices are cpu and gpu:N" % device)
+    if not gpus:
+        raise DeviceAbsent("%s: %s" % (device, devices_of(tf)["gpu"][len("absent: ") :]))
+    if int(index or 0) >= len(gpus):
+        raise DeviceAbsent("%s: tf.config.list_physical_devices('GPU') has %d entries" % (device, len(gpus)))
+    chosen = gpus[int(index or 0)]
+    tf.config.set_visible_devices([chosen], "GPU")  # the only one in sight is number 0
+    tf.config.experimental.set_memory_growth(chosen, True)
+    return "/GPU:0"
+
+
+class TensorflowAdapter(Adapter):
+    """An adapter on TensorFlow tensors that has yet to say which layers it builds."""
+
+    framework = "tensorflow"
+
+    def __init__(self, device: str = "cpu") -> None:
+        self.tf = importlib.import_module("tensorflow")
+        self.place = open_device(self.tf, device)
+        self.device = device
+
+    @classmethod
+    def devices(cls) -> Dict[str, str]:
+        """The CPU, and GPUs where this build and machine have them."""
+        return devices_of(importlib.import_module("tensorflow"))
+
+    def versions(self) -> Dict[str, str]:
+        """Version of each package involved."""
+        packages = sorted({self.framework, "tensorflow", "numpy"})
+        return {name: str(importlib.import_module(name).__version__) for name in packages}
+
+    def threads(self) -> Optional[int]:
+        """Threads within one operation; None where TensorFlow chooses."""
+        return self.tf.config.threading.get_intra_op_parallelism_threads() or None
+
+    def instruments(self) -> TensorflowInstruments:
+        """TensorFlow's."""
+        return TensorflowInstruments(self.tf, self.place, self.synchronize)
+
+    def tensor(self, array: np.ndarray) -> Any:
+        """A packed tensor on the device; TensorFlow has no strides and copies."""
+        with self.tf.device(self.place):
+            return self.tf.convert_to_tensor(array)
+
+    def array(self, tensor: Any) -> np.ndarray:
+        """The values of a tensor or variable; on the CPU a read-only view of its memory."""
+        return np.asarray(self.tf.convert_to_tensor(tensor))
+
+    def synchronize(self, result: Any) -> None:
+        """Wait for the GPU; on the CPU an eager operation has ended when it returns."""
+        if self.place != "/CPU:0":
+            self.tf.test.experimental.sync_devices()
+
+    def use_threads(self, count: int) -> None:
+        """Raises Declined."""
+        raise Declined("TensorFlow fixes its threads when it runs its first operation")
+
+
+class TensorflowLayer(LayerByMode):
+    """The derivatives of the contract, by tapes. What is left to a subclass: both forward passes, parameters and state."""
+
+    def __init__(self, tf: Any) -> None:
+        self.tf = tf
+
+    @abc.abstractmethod
+    def parameters(self) -> Sequence[Any]:
+        """gamma and beta, or nothing without affine or where they are not trainable."""
+
+    def forward(self, mode: str) -> Callable[[Any], Any]:
+        """The forward pass in ``mode``."""
+        return self.training if mode == "training" else self.inference
+
+    def gradients(self, x: Any, dy: Any, mode: str) -> Gradients:
+        """Forward and backward."""
+        return self.gradients_of(self.forward(mode), x, dy)
+
+    def gradients_of(self, forward: Callable[[Any], Any], x: Any, dy: Any) -> Gradients:
+        """One recorded forward pass and its backward pass from dy.
+
+        Args:
+            forward: y of x, in the mode that is asked for.
+            x, dy: tensors of one shape.
+        Raises: RuntimeError: the tape found no path from y to x or to a parameter.
+        """
+        parameters = self.parameters()
+        with self.tf.GradientTape() as tape:
+            tape.watch([x, *parameters])
+            y = forward(x)
+        found = connected(tape.gradient(y, [x, *parameters], output_gradients=dy), GRADIENTS)
+        dgamma, dbeta = found[1:] if parameters else (None, None)
+        return Gradients(y, found[0], dgamma, dbeta)
+
+    def some_gradients(self, x: Any, dy: Any, wanted: Tuple[str, ...], mode: str) -> Gradients:
+        """Forward and backward with a tape that watches the wanted sources only."""
+        sources = {n: t for n, t in zip(GRADIENTS, [x, *self.parameters()]) if n in wanted}
+        with self.tf.GradientTape(watch_accessed_variables=False) as tape:
+            for source in sources.values():
+                tape.watch(source)
+            y = self.forward(mode)(x)
+        names = tuple(sources)
+        found = dict(zip(names, connected(tape.gradient(y, list(sources.values()), output_gradients=dy), names)))
+        return Gradients(y, *(found.get(name) for name in GRADIENTS))
+
+    def second_order(self, x: Any, dy: Any, v: Any, mode: str) -> SecondOrder:
+        """A tape around a tape; a source that dx is not connected to has gradient 0."""
+        sources = [x, dy, *self.parameters()[:1]]
+        with self.tf.GradientTape() as outer:
+            outer.watch(sources)
+            with self.tf.GradientTape() as inner:
+                inner.watch(x)
+                y = self.forward(mode)(x)
+            dx = inner.gradient(y, x, output_gradients=dy)
+        zero = self.tf.UnconnectedGradients.ZERO
+        by_x, by_dy, *by_gamma = outer.gradient(dx, sources, output_gradients=v, unconnected_gradients=zero)
+        return SecondOrder(by_x, by_dy, *(by_gamma or [None]))
+
+    def tangent(self, x: Any, v: Any, mode: str) -> Tangent:
+        """y and its Jacobian-vector product by a forward accumulator."""
+        with self.tf.autodiff.ForwardAccumulator(x, v) as accumulator:
+            y = self.forward(mode)(x)
+        (along,) = connected([accumulator.jvp(y)], ("y along v",))
+        return Tangent(y, along)
+
+
+def connected(found: Sequence[Any], names: Sequence[str]) -> Sequence[Any]:
+    """The derivatives that TensorFlow found. Raises RuntimeError: there is none by one of them."""
+    for name, derivative in zip(names, found):
+        if derivative is None:
+            raise RuntimeError("TensorFlow returned None for %s: y is not connected to it" % name)
+    return found
+
+
+def checkpointed(tf: Any, variables: Mapping[str, Any]) -> Dict[str, Any]:
+    """New variables, with the values that ``tf.train.Checkpoint`` wrote of these and read back."""
+    new = {name: tf.Variable(tf.zeros_like(v), trainable=v.trainable) for name, v in variables.items()}
+    with tempfile.TemporaryDirectory() as folder:
+        path = tf.train.Checkpoint(**variables).write(os.path.join(folder, "layer"))
+        tf.train.Checkpoint(**new).read(path).assert_consumed()
+    return new

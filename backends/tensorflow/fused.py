@@ -1,0 +1,135 @@
+"""``tensorflow.fused``: the public function ``tf.compat.v1.nn.fused_batch_norm``, one operation for the whole layer.
+
+Source: https://www.tensorflow.org/api_docs/python/tf/compat/v1/nn/fused_batch_norm
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Dict, Mapping, Sequence
+
+from bnspec.backends.tensorflow.common import TensorflowAdapter, TensorflowLayer, checkpointed
+from bnspec.backends.tensorflow.network import TensorflowNetwork
+from bnspec.contract import Declined, LayerConfig, Profile, State
+from bnspec.model.case import PARAMETERS
+
+#: data_format by rank, for a channel axis that comes first (axis 1) and last.
+FORMATS = {4: ("NCHW", "NHWC"), 5: ("NCDHW", "NDHWC")}
+
+
+class TensorflowFused(TensorflowAdapter):
+    """``tf.compat.v1.nn.fused_batch_norm`` with running statistics, eager.
+
+    The kernels store the unbiased variance (a divisor of 1 where count is 1) and compute in float32; epsilon and the
+    averaging factor are float32 attributes. scale and offset are required, float32 for every x.
+    """
+
+    profile = Profile(
+        checks_arguments=True,
+        running_correction=1,
+        momentum_weighs="new",
+        default_epsilon=1e-3,
+        default_decay=0.0,
+        decay_dtype="float32",
+        epsilon_dtype="float32",
+        state_dtype="float32",
+        count_one="biased",
+        dtypes=("float32", "bfloat16", "float16"),
+        half_parameters=("float32",),
+        ranks=(4, 5),
+        channel_axes="first_and_last",
+        layouts="normalised",
+        mutable_tensors=False,
+        affine_optional=False,
+    )
+
+    def layer(self, config: LayerConfig, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> FusedLayer:
+        """A layer whose four arrays become variables."""
+        reason = self.profile.declines(
+            config.dtype, config.parameter_dtype, config.rank, config.channel_axis, config.affine
+        )
+        if reason:
+            raise Declined(reason)
+        return FusedLayer(self.tf, config, gamma, beta, running_mean, running_var)
+
+    def network(
+        self, kind: str, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]
+    ) -> TensorflowNetwork:
+        """Operations around this layer; the dense networks are declined as every x of rank 2 is."""
+        if kind.startswith("dense"):
+            raise Declined("x of rank 2 is not offered")
+        layer = None if kind.endswith("_plain") else self.layer(config, *(values[n] for n in PARAMETERS))
+        return TensorflowNetwork(self.tf, kind, layer, learning_rate, values)
+
+
+class FusedLayer(TensorflowLayer):
+    """One batch-normalization layer."""
+
+    def __init__(
+        self, tf: Any, config: LayerConfig, gamma: Any, beta: Any, running_mean: Any, running_var: Any
+    ) -> None:
+        super().__init__(tf)
+        self.config = config
+        self.data_format = FORMATS[config.rank][0 if config.channel_axis == 1 else 1]
+        self.gamma, self.beta = tf.Variable(gamma), tf.Variable(beta)
+        self.running_mean = tf.Variable(running_mean, trainable=False)
+        self.running_var = tf.Variable(running_var, trainable=False)
+
+    def training(self, x: Any) -> Any:
+        """The training forward pass; moves the running statistics.
+
+        exponential_avg_factor weighs the new value. At 1.0 mean and variance "must be None", says the documentation.
+        """
+        factor = 1.0 - self.config.decay
+        y, mean, var = self.tf.compat.v1.nn.fused_batch_norm(
+            x,
+            self.gamma,
+            self.beta,
+            mean=None if factor == 1.0 else self.running_mean,
+            variance=None if factor == 1.0 else self.running_var,
+            epsilon=self.config.epsilon,
+            data_format=self.data_format,
+            is_training=True,
+            exponential_avg_factor=factor,
+        )
+        self.running_mean.assign(mean)
+        self.running_var.assign(var)
+        return y
+
+    def inference(self, x: Any) -> Any:
+        """The inference forward pass."""
+        y, _, _ = self.tf.compat.v1.nn.fused_batch_norm(
+            x,
+            self.gamma,
+            self.beta,
+            mean=self.running_mean,
+            variance=self.running_var,
+            epsilon=self.config.epsilon,
+            data_format=self.data_format,
+            is_training=False,
+        )
+        return y
+
+    def parameters(self) -> Sequence[Any]:
+        """gamma and beta."""
+        return [self.gamma, self.beta]
+
+    def state(self) -> State:
+        """The running statistics."""
+        return State(self.running_mean, self.running_var)
+
+    def restored(self) -> FusedLayer:
+        """A layer over variables that were saved and read back."""
+        return FusedLayer(self.tf, self.config, **checkpointed(self.tf, self.variables()))
+
+    def copied(self) -> FusedLayer:
+        """A layer over new variables with the same values."""
+        return FusedLayer(self.tf, self.config, **self.variables())
+
+    def variables(self) -> Dict[str, Any]:
+        """What the layer was built from and holds."""
+        return {n: getattr(self, n) for n in ("gamma", "beta", "running_mean", "running_var")}
+
+    def set_decay(self, decay: float) -> None:
+        """Pass another averaging factor from the next call on."""
+        self.config = dataclasses.replace(self.config, decay=decay)

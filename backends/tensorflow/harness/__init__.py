@@ -1,0 +1,1 @@
+"""TensorFlow, harness side: known deviations and repro scripts."""

@@ -1,0 +1,100 @@
+"""``tensorflow.nn``: the layer written by hand from ``tf.nn.moments`` and ``tf.nn.batch_normalization``.
+
+The running statistics are variables that a moving average is assigned to; both functions leave them to the user.
+
+Source: https://www.tensorflow.org/api_docs/python/tf/nn/batch_normalization
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Mapping, Sequence
+
+from bnspec.backends.tensorflow.common import TensorflowAdapter
+from bnspec.backends.tensorflow.layer_norm import TapedLayerNorm, moments
+from bnspec.backends.tensorflow.moments_layer import PROFILE, VariablesLayer
+from bnspec.backends.tensorflow.network import TensorflowNetwork
+from bnspec.contract import LayerConfig, Scaler, State
+from bnspec.model.case import PARAMETERS
+from bnspec.model.precision import PRECISIONS
+
+
+class TensorflowNN(TensorflowAdapter):
+    """``tf.nn.moments`` and ``tf.nn.batch_normalization``, eager.
+
+    Everything is computed in x's dtype, save that ``tf.nn.moments`` reduces float16 (not bfloat16) in float32 and
+    rounds the moments to float16. Neither function has a default epsilon or a moving average.
+    """
+
+    profile = dataclasses.replace(PROFILE, input_normalization=True)
+
+    def layer(self, config: LayerConfig, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> VariablesLayer:
+        """A layer whose four arrays become variables."""
+        running = State(running_mean, running_var)
+        return VariablesLayer(self.tf, config.channel_axis, config.epsilon, config.decay, gamma, beta, running)
+
+    def network(
+        self, kind: str, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]
+    ) -> TensorflowNetwork:
+        """Operations around this layer."""
+        layer = None if kind.endswith("_plain") else self.layer(config, *(values[n] for n in PARAMETERS))
+        return TensorflowNetwork(self.tf, kind, layer, learning_rate, values)
+
+    def layer_norm(self, config: LayerConfig, gamma: Any, beta: Any) -> TapedLayerNorm:
+        """The same two functions over the last axis."""
+        return moments(self.tf, config, gamma, beta)
+
+    def scaler(self, config: LayerConfig) -> NNScaler:
+        """Input normalization by merged ``tf.nn.moments``."""
+        return NNScaler(self.tf, config)
+
+
+class NNScaler(Scaler):
+    """Input normalization in x's dtype; a constant feature is divided by 1.
+
+    TensorFlow gives the moments of one chunk; they are merged, with w the chunk's share of all values so far:
+
+        mean = mean + w * delta                                 delta = chunk_mean - mean
+        var  = (1 - w) * var + w * chunk_var + w * (1 - w) * delta^2
+
+    Source: Chan, Golub and LeVeque 1979.
+    """
+
+    def __init__(self, tf: Any, config: LayerConfig) -> None:
+        self.tf, self.config = tf, config
+
+    def fit(self, chunks: Sequence[Any]) -> None:
+        """Learn the moments of all chunks that have values. Raises ValueError where none has."""
+        count = 0
+        self.mean: Any = None
+        self.var: Any = None
+        for chunk in chunks:
+            size = chunk.shape.num_elements() // self.config.channels
+            if size == 0:
+                continue
+            count += size
+            mean, var = self.tf.nn.moments(chunk, self.config.reduce_axes, keepdims=True)
+            if self.mean is None:
+                self.mean, self.var = mean, var
+                continue
+            weight, delta = size / count, mean - self.mean
+            self.mean = self.mean + weight * delta
+            self.var = (1.0 - weight) * self.var + weight * var + weight * (1.0 - weight) * self.tf.square(delta)
+        if self.mean is None:
+            raise ValueError("the training set has no values")
+        # a variance that is no more than rounding noise is a constant feature's: divided by 1
+        reach = count * 2.0 * PRECISIONS[self.var.dtype.name].unit_roundoff
+        noise = reach * self.var + self.tf.square(reach * self.mean)
+        self.scale = self.tf.where(self.var <= noise, self.tf.ones_like(self.var), self.tf.sqrt(self.var))
+
+    def transform(self, x: Any) -> Any:
+        """(x - mean) / std."""
+        return (x - self.mean) / self.scale
+
+    def inverse(self, y: Any) -> Any:
+        """y * std + mean."""
+        return y * self.scale + self.mean
+
+    def statistics(self) -> State:
+        """The fitted mean and variance."""
+        return State(self.tf.reshape(self.mean, [-1]), self.tf.reshape(self.var, [-1]))

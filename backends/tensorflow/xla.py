@@ -1,0 +1,135 @@
+"""``tensorflow.xla``: the layer from ``tf.nn.moments`` and ``tf.nn.batch_normalization``, in a train step compiled by XLA.
+
+Forward pass, tape and moving average are one tf.function(jit_compile=True), which is how train steps are compiled by hand, and
+what Model.fit of Keras does by default where XLA can compile the model. The step is a pure function of tensors here, so that
+layers of one configuration share what was compiled for a shape; epsilon and decay are constants in it.
+
+Source: https://www.tensorflow.org/xla/tutorials/jit_compile
+"""
+
+from __future__ import annotations
+
+from typing import Any, Tuple
+
+from bnspec.backends.tensorflow.common import TensorflowAdapter
+from bnspec.backends.tensorflow.moments_layer import PROFILE, MomentsLayer, VariablesLayer
+from bnspec.backends.worker.mode_layer import LayerByMode
+from bnspec.contract import Gradients, LayerConfig, SecondOrder, State, Tangent
+
+
+class TensorflowXLA(TensorflowAdapter):
+    """``tf.nn.moments`` and ``tf.nn.batch_normalization`` under XLA.
+
+    Everything is asked for in x's dtype, save that ``tf.nn.moments`` reduces float16 (not bfloat16) in float32 and rounds the
+    moments to float16. An empty batch, known by its shape, is left out of the moving average.
+    """
+
+    profile = PROFILE
+
+    def __init__(self, device: str = "cpu") -> None:
+        super().__init__(device)
+        self.step = self.tf.function(self.traced, jit_compile=True)
+
+    def layer(self, config: LayerConfig, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> CompiledLayer:
+        """A layer whose four arrays become variables."""
+        settings = config.channel_axis, config.epsilon, config.decay
+        running = State(running_mean, running_var)
+        return CompiledLayer(self, VariablesLayer(self.tf, *settings, gamma, beta, running))
+
+    def traced(
+        self,
+        call: str,
+        inputs: Tuple[Any, ...],
+        weights: Tuple[Any, Any],
+        running: State,
+        axis: int,
+        epsilon: float,
+        decay: float,
+    ) -> Tuple[Any, State]:
+        """What is compiled: one call of the contract by its name, and the running statistics after it.
+
+        Args: inputs, weights (gamma and beta, or None and None) and running are tensors, all else are constants.
+        """
+        layer = TracedLayer(self.tf, axis, epsilon, decay, *weights, running)
+        return getattr(layer, call)(*inputs), layer.running
+
+
+class TracedLayer(MomentsLayer):
+    """The layer over tensors, while it is compiled."""
+
+    def move(self, after: State) -> None:
+        """Take these tensors in the place of the old."""
+        self.running = after
+
+
+class CompiledLayer(LayerByMode):
+    """One batch-normalization layer: its variables, and the compiled step of its adapter."""
+
+    def __init__(self, owner: TensorflowXLA, held: VariablesLayer) -> None:
+        self.owner, self.held = owner, held
+
+    def call(self, name: str, *inputs: Any) -> Any:
+        """What the compiled step gives; a training step's running statistics are assigned."""
+        held = self.held
+        weights = tuple(None if v is None else v.value() for v in (held.gamma, held.beta))
+        running = State(*(v.value() for v in held.running))
+        result, after = self.owner.step(name, inputs, weights, running, held.axis, held.epsilon, held.decay)
+        if name.startswith("training"):
+            held.move(after)
+        return result
+
+    def training(self, x: Any) -> Any:
+        """The training forward pass."""
+        return self.call("training", x)
+
+    def inference(self, x: Any) -> Any:
+        """The inference forward pass."""
+        return self.call("inference", x)
+
+    def gradients(self, x: Any, dy: Any, mode: str) -> Gradients:
+        """Forward and backward."""
+        return self.call(mode + "_gradients", x, dy)
+
+    def some_gradients(self, x: Any, dy: Any, wanted: Tuple[str, ...], mode: str) -> Gradients:
+        """Forward and backward with a tape that watches the wanted sources only."""
+        return self.call(mode + "_some_gradients", x, dy, wanted)
+
+    def second_order(self, x: Any, dy: Any, v: Any, mode: str) -> SecondOrder:
+        """A tape around a tape."""
+        return self.call(mode + "_second_order", x, dy, v)
+
+    def tangent(self, x: Any, v: Any, mode: str) -> Tangent:
+        """A forward accumulator."""
+        return self.call(mode + "_tangent", x, v)
+
+    def training_masked(self, x: Any, mask: Any) -> Any:
+        """The training forward pass by ``tf.nn.weighted_moments``."""
+        return self.call("training_masked", x, mask)
+
+    def training_masked_gradients(self, x: Any, dy: Any, mask: Any) -> Gradients:
+        """Forward and backward with a mask."""
+        return self.call("training_masked_gradients", x, dy, mask)
+
+    def state(self) -> State:
+        """The running statistics."""
+        return self.held.state()
+
+    def restored(self) -> CompiledLayer:
+        """A layer over variables that were saved and read back."""
+        return CompiledLayer(self.owner, self.held.restored())
+
+    def copied(self) -> CompiledLayer:
+        """A layer over new variables with the same values."""
+        return CompiledLayer(self.owner, self.held.copied())
+
+    def set_decay(self, decay: float) -> None:
+        """Average with another decay, a constant of what is compiled, from the next call on."""
+        self.held.set_decay(decay)
+
+    def freeze(self, frozen: bool) -> None:
+        """Raises Declined."""
+        self.held.freeze(frozen)
+
+    def reset(self) -> None:
+        """Raises Declined."""
+        self.held.reset()

@@ -1,0 +1,175 @@
+"""What the PyTorch adapters share: devices, tensors over NumPy's memory, and the calls around one function."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+from typing import Any, Callable, Dict, List, Optional, Tuple
+
+import numpy as np
+
+from bnspec.backends.torch.instruments import TorchInstruments
+from bnspec.backends.worker.mode_layer import GRADIENTS, LayerByMode
+from bnspec.contract import Adapter, DeviceAbsent, Gradients, SecondOrder, Tangent
+from bnspec.model.buffers import dtype_of
+
+#: Why a layer without epsilon is declined: torch.nn.functional.batch_norm raises ValueError for it in training.
+NO_EPSILON = "PyTorch asks for a positive epsilon in training"
+KINDS = ("cpu", "cuda", "mps", "xpu")
+
+
+class TorchAdapter(Adapter):
+    """PyTorch on one device. What is left to a subclass: ``profile`` and ``layer``."""
+
+    framework = "torch"
+
+    def __init__(self, device: str = "cpu") -> None:
+        """Open PyTorch on ``device``, e.g. "cpu", "cuda", "cuda:1", "mps". Raises DeviceAbsent with the reason."""
+        import torch
+
+        reason = why_absent(torch, device)
+        if reason:
+            raise DeviceAbsent("%s: %s" % (device, reason))
+        self.torch, self.device, self.place = torch, device, torch.device(device)
+        self.kind = self.place.type
+        self.threads_at_first = int(torch.get_num_threads())
+        self._instruments = TorchInstruments(torch, self.place)
+        if self.place.type == "mps":  # Metal has no double precision
+            self.profile = dataclasses.replace(
+                self.profile, dtypes=tuple(d for d in self.profile.dtypes if d != "float64")
+            )
+
+    @classmethod
+    def devices(cls) -> Dict[str, str]:
+        """Each kind of device PyTorch was asked for."""
+        import torch
+
+        reasons = {kind: why_absent(torch, kind) for kind in KINDS}
+        return {kind: "absent: " + reason if reason else "ready" for kind, reason in reasons.items()}
+
+    def versions(self) -> Dict[str, str]:
+        """PyTorch, and the CUDA or ROCm release it was built for."""
+        found = {"torch": self.torch.__version__, "cuda": self.torch.version.cuda, "rocm": self.torch.version.hip}
+        return {name: str(version) for name, version in found.items() if version}
+
+    def threads(self) -> Optional[int]:
+        """Threads that one operation may use."""
+        return int(self.torch.get_num_threads())
+
+    def instruments(self) -> TorchInstruments:
+        """PyTorch's."""
+        return self._instruments
+
+    def use_threads(self, count: int) -> None:
+        """Set the threads within one operation, for the process; 0: as many as at first."""
+        self.torch.set_num_threads(count or self.threads_at_first)
+
+    def tensor(self, array: np.ndarray) -> Any:
+        """A tensor over the array's memory, moved to the device. PyTorch has no negative strides: those are packed."""
+        if any(stride < 0 or stride % array.itemsize for stride in array.strides):
+            array = array.copy(order="C")  # unlike ascontiguousarray, also for a negative stride along an extent of 1
+        if array.dtype.name == "bfloat16":
+            tensor = self.torch.from_numpy(array.view(np.int16)).view(self.torch.bfloat16)
+        else:
+            tensor = self.torch.from_numpy(array)
+        return tensor.to(self.place)
+
+    def array(self, tensor: Any) -> np.ndarray:
+        """The tensor's memory as an array; a copy from other devices than the CPU."""
+        host = tensor.detach().cpu()
+        if host.dtype == self.torch.bfloat16:
+            return host.view(self.torch.int16).numpy().view(dtype_of("bfloat16"))
+        return host.numpy()
+
+    def synchronize(self, result: Any) -> None:
+        """Wait for the device's queue; the CPU has none."""
+        if self.kind == "cpu":
+            return
+        if self.kind == "mps":
+            self.torch.mps.synchronize()
+        else:
+            getattr(self.torch, self.kind).synchronize(self.place)
+
+
+class TorchLayer(LayerByMode):
+    """The passes of the contract. What is left to a subclass: ``forward``, ``parameters`` and ``state``."""
+
+    def __init__(self, torch: Any) -> None:
+        self.torch = torch
+
+    @abc.abstractmethod
+    def forward(self, x: Any, mode: str) -> Any:
+        """y in ``mode`` "training" or "inference"."""
+
+    @abc.abstractmethod
+    def parameters(self) -> List[Any]:
+        """gamma and beta as leaves of the graph, or nothing without affine or where they require no gradient."""
+
+    def training(self, x: Any) -> Any:
+        """y in training mode, under no_grad."""
+        with self.torch.no_grad():
+            return self.forward(x, "training")
+
+    def inference(self, x: Any) -> Any:
+        """y in inference mode, under no_grad."""
+        with self.torch.no_grad():
+            return self.forward(x, "inference")
+
+    def gradients(self, x: Any, dy: Any, mode: str) -> Gradients:
+        """y and the gradients."""
+        return self.gradients_of(lambda x: self.forward(x, mode), x, dy)
+
+    def gradients_of(self, forward: Callable[[Any], Any], x: Any, dy: Any) -> Gradients:
+        """y of a forward pass, and what ``torch.autograd.grad`` gives for x, gamma and beta with the cotangent dy."""
+        leaf = x.detach().requires_grad_()
+        y = forward(leaf)
+        dx, *parameters = self.torch.autograd.grad(y, [leaf, *self.parameters()], dy)
+        dgamma, dbeta = parameters or (None, None)
+        return Gradients(y.detach(), dx, dgamma, dbeta)
+
+    def some_gradients(self, x: Any, dy: Any, wanted: Tuple[str, ...], mode: str) -> Gradients:
+        """y and the gradients of the only leaves that require one."""
+        leaves = dict(zip(GRADIENTS, [x.detach(), *self.parameters()]))
+        asked = {name: leaf for name, leaf in leaves.items() if name in wanted}
+        try:
+            for name, leaf in leaves.items():
+                leaf.requires_grad_(name in asked)
+            y = self.forward(leaves["dx"], mode)
+        finally:
+            for leaf in leaves.values():
+                leaf.requires_grad_()
+        found = dict(zip(asked, self.torch.autograd.grad(y, list(asked.values()), dy))) if asked else {}
+        return Gradients(y.detach(), *(found.get(name) for name in GRADIENTS))
+
+    def second_order(self, x: Any, dy: Any, v: Any, mode: str) -> SecondOrder:
+        """``torch.autograd.grad`` of the dx that ``create_graph`` recorded; autograd's None, for what dx does not depend on, is 0."""
+        grad, leaf, cotangent = self.torch.autograd.grad, x.detach().requires_grad_(), dy.detach().requires_grad_()
+        y = self.forward(leaf, mode)
+        (dx,) = grad(y, leaf, cotangent, create_graph=True)
+        leaves = [leaf, cotangent, *self.parameters()[:1]]
+        found = zip(leaves, grad(dx, leaves, v, allow_unused=True))
+        by_x, by_dy, *by_gamma = (self.torch.zeros_like(leaf) if g is None else g for leaf, g in found)
+        return SecondOrder(by_x, by_dy, *(by_gamma or [None]))
+
+    def tangent(self, x: Any, v: Any, mode: str) -> Tangent:
+        """Forward-mode differentiation by a dual tensor."""
+        forward_ad = self.torch.autograd.forward_ad
+        with self.torch.no_grad(), forward_ad.dual_level():
+            y, along = forward_ad.unpack_dual(self.forward(forward_ad.make_dual(x, v), mode))
+        if along is None:
+            raise RuntimeError("y has no tangent: it is not connected to x")
+        return Tangent(y, along)
+
+
+def why_absent(torch: Any, device: str) -> str:
+    """PyTorch's own reason, one sentence, why no tensor can be made on ``device``; empty when one can."""
+    kind = device.partition(":")[0]
+    if kind not in KINDS:
+        return "the kinds of device are " + ", ".join(KINDS)
+    if kind == "mps" and not torch.backends.mps.is_built():
+        return "Torch not compiled with MPS enabled"
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, ImportError, OSError) as error:  # each kind of device fails in its own way
+        return str(error).partition("\n")[0].partition(". ")[0] or type(error).__name__
+    return ""

@@ -1,0 +1,95 @@
+"""``torch.compile`` and ``torch.decomposed``: the modules BatchNorm1d, BatchNorm2d and BatchNorm3d under torch.compile.
+
+Two compiler backends: "inductor", the default, which generates C++ or Triton code; and "aot_eager_decomp_partition", which takes
+the same decompositions and the same joint forward and backward graph, and runs them operation by operation. What the two have in
+common is the decomposition's; the rest is the generated code's. Shapes are dynamic, so that code is compiled once per rank,
+layout, dtype, mode, epsilon and momentum. The whole call must be one graph, and the limit of recompilations is out of reach:
+there is no silent return to eager mode.
+
+Generating and compiling C++ takes seconds for each variant, so ``torch.compile`` is no entry point: it is asked for by
+``--backend bnspec.backends.torch.compile:TorchCompile``, and a run without ``--backend`` does not have it.
+
+Source: https://docs.pytorch.org/docs/stable/generated/torch.compile.html
+"""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+from bnspec.backends.torch.common import TorchAdapter
+from bnspec.backends.torch.modules import PROFILE, LivingModule, module_over, new_module
+from bnspec.contract import Declined, LayerConfig, SecondOrder
+
+#: More variants of one function than a run can ask for.
+LIMIT = 1_000_000
+
+
+class CompiledAdapter(TorchAdapter):
+    """Compiled modules. What is left to a subclass: ``compiler``, the name of torch.compile's backend."""
+
+    compiler = ""
+    profile = PROFILE
+
+    def __init__(self, device: str = "cpu") -> None:
+        super().__init__(device)
+        import torch._dynamo
+
+        torch._dynamo.config.recompile_limit = LIMIT
+        torch._dynamo.config.accumulated_recompile_limit = LIMIT
+
+    def layer(
+        self, config: LayerConfig, gamma: Optional[Any], beta: Optional[Any], running_mean: Any, running_var: Any
+    ) -> CompiledLayer:
+        """The compiled module of x's rank; weight, bias and buffers are these tensors."""
+        module = module_over(self.torch, config, self.place, gamma, beta, running_mean, running_var)
+        return CompiledLayer(self.torch, module, self.compiler)
+
+    def new_layer(self, config: LayerConfig) -> CompiledLayer:
+        """The compiled module of x's rank, as constructed."""
+        return CompiledLayer(self.torch, new_module(self.torch, config, self.place), self.compiler)
+
+
+class TorchCompile(CompiledAdapter):
+    """``torch.compile`` as it is by default.
+
+    The first code that Inductor generates in an empty cache is dear: it tries the machine's vector instructions and precompiles
+    PyTorch's headers. That is done when the adapter is opened. Code is compiled in this process, so that a worker that is killed
+    leaves no others behind; Inductor's folder of compiled code (TORCHINDUCTOR_CACHE_DIR) serves later workers and runs.
+    """
+
+    compiler = "inductor"
+
+    def __init__(self, device: str = "cpu") -> None:
+        super().__init__(device)
+        import torch._inductor.config
+
+        torch._inductor.config.compile_threads = 1
+        self.torch.compile(lambda x: x + 1.0, backend=self.compiler)(self.torch.ones(8, device=self.place))
+
+
+class TorchDecomposed(CompiledAdapter):
+    """Inductor's decompositions, run eagerly."""
+
+    compiler = "aot_eager_decomp_partition"
+
+
+class CompiledLayer(LivingModule):
+    """One compiled ``torch.nn.BatchNorm*d``."""
+
+    def __init__(self, torch: Any, module: Any, compiler: str) -> None:
+        super().__init__(torch, module)
+        self.compiler = compiler
+        self.compiled = torch.compile(module, backend=compiler, dynamic=True, fullgraph=True)
+
+    def over(self, module: Any) -> CompiledLayer:
+        """Another module, compiled."""
+        return CompiledLayer(self.torch, module, self.compiler)
+
+    def forward(self, x: Any, mode: str) -> Any:
+        """The compiled module's call in train() or eval()."""
+        self.module.train(mode == "training")
+        return self.compiled(x)
+
+    def second_order(self, x: Any, dy: Any, v: Any, mode: str) -> SecondOrder:
+        """Raises Declined."""
+        raise Declined("torch.compile with AOTAutograd does not support double backward, and says so")

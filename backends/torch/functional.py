@@ -1,0 +1,89 @@
+"""``torch.functional``: the function torch.nn.functional.batch_norm.
+
+Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.batch_norm.html
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, List, Mapping, Optional
+
+from bnspec.backends.torch.common import NO_EPSILON, TorchAdapter, TorchLayer
+from bnspec.backends.torch.layer_norm import TorchLayerNorm, functional
+from bnspec.backends.torch.network import TorchNetwork, module_of
+from bnspec.contract import Declined, LayerConfig, Profile, State
+from bnspec.model.case import PARAMETERS
+
+
+class TorchFunctional(TorchAdapter):
+    """One function call, which updates the running statistics in place."""
+
+    profile = Profile(
+        checks_arguments=True,
+        running_correction=1,
+        momentum_weighs="new",
+        default_epsilon=1e-5,
+        default_decay=0.9,
+        count_one="raises",
+        empty_batch="keeps_state",
+        dtypes=("float64", "float32", "bfloat16", "float16"),
+        half_parameters=("float32", "input"),
+        ranks=(2, 3, 4, 5, 6),
+        channel_axes="first",
+    )
+
+    def layer(
+        self, config: LayerConfig, gamma: Optional[Any], beta: Optional[Any], running_mean: Any, running_var: Any
+    ) -> FunctionalLayer:
+        """The function's arguments, kept together."""
+        if config.epsilon == 0.0:
+            raise Declined(NO_EPSILON)
+        return FunctionalLayer(self.torch, config, gamma, beta, State(running_mean, running_var))
+
+    def network(self, kind: str, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]) -> TorchNetwork:
+        """Modules around one that calls the function."""
+        if kind.endswith("_plain"):
+            return TorchNetwork(self.torch, kind, None, learning_rate, values)
+        layer = self.layer(config, *(values[n] for n in PARAMETERS))
+        return TorchNetwork(self.torch, kind, module_of(self.torch, layer), learning_rate, values)
+
+    def layer_norm(self, config: LayerConfig, gamma: Any, beta: Any) -> TorchLayerNorm:
+        """The function torch.nn.functional.layer_norm."""
+        return functional(self.torch, config, gamma, beta)
+
+
+class FunctionalLayer(TorchLayer):
+    """The arguments of ``torch.nn.functional.batch_norm`` besides x and the mode."""
+
+    def __init__(
+        self, torch: Any, config: LayerConfig, gamma: Optional[Any], beta: Optional[Any], state: State
+    ) -> None:
+        super().__init__(torch)
+        self.config, self.running = config, state
+        self.weight = None if gamma is None else gamma.detach().requires_grad_()
+        self.bias = None if beta is None else beta.detach().requires_grad_()
+
+    def forward(self, x: Any, mode: str) -> Any:
+        """The function's result."""
+        return self.torch.nn.functional.batch_norm(
+            x,
+            self.running.running_mean,
+            self.running.running_var,
+            weight=self.weight,
+            bias=self.bias,
+            training=mode == "training",
+            momentum=1.0 - self.config.decay,
+            eps=self.config.epsilon,
+        )
+
+    def parameters(self) -> List[Any]:
+        """weight and bias."""
+        return [p for p in (self.weight, self.bias) if p is not None]
+
+    def state(self) -> State:
+        """The tensors that the function updates."""
+        return self.running
+
+    def set_decay(self, decay: float) -> None:
+        """Give the function another momentum from the next call on."""
+        self.config = dataclasses.replace(self.config, decay=decay)

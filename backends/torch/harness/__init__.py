@@ -1,0 +1,1 @@
+"""PyTorch, harness side: known deviations and repro scripts."""

@@ -1,0 +1,109 @@
+"""What adapters of PyTorch's modules share: the module of x's rank, over a case's own tensors, and its life."""
+
+from __future__ import annotations
+
+import abc
+import copy
+import io
+from typing import Any, List, Optional
+
+from bnspec.backends.torch.common import NO_EPSILON, TorchLayer
+from bnspec.contract import Declined, LayerConfig, Profile, State
+
+MODULES = {2: "BatchNorm1d", 3: "BatchNorm1d", 4: "BatchNorm2d", 5: "BatchNorm3d"}
+#: The modules' conventions, eager or compiled.
+PROFILE = Profile(
+    checks_arguments=True,
+    running_correction=1,
+    momentum_weighs="new",
+    default_epsilon=1e-5,
+    default_decay=0.9,
+    frozen_gradients="batch",
+    count_one="raises",
+    empty_batch="keeps_state",
+    dtypes=("float64", "float32", "bfloat16", "float16"),
+    half_parameters=("float32", "input"),
+    ranks=(2, 3, 4, 5),
+    channel_axes="first",
+)
+
+
+def new_module(torch: Any, config: LayerConfig, place: Any) -> Any:
+    """A ``torch.nn.BatchNorm*d`` on the device ``place``, as constructed. Raises Declined: epsilon 0, which PyTorch refuses."""
+    if config.epsilon == 0.0:
+        raise Declined(NO_EPSILON)
+    return getattr(torch.nn, MODULES[config.rank])(
+        config.channels,
+        eps=config.epsilon,
+        momentum=1.0 - config.decay,
+        affine=config.affine,
+        device=place,
+        dtype=getattr(torch, config.parameter_dtype),
+    )
+
+
+def module_over(
+    torch: Any,
+    config: LayerConfig,
+    place: Any,
+    gamma: Optional[Any],
+    beta: Optional[Any],
+    running_mean: Any,
+    running_var: Any,
+) -> Any:
+    """A ``torch.nn.BatchNorm*d`` on the device ``place``, whose weight, bias and buffers are these tensors."""
+    module = new_module(torch, config, place)
+    if config.affine:
+        module.weight, module.bias = torch.nn.Parameter(gamma), torch.nn.Parameter(beta)
+    module.running_mean, module.running_var = running_mean, running_var
+    return module
+
+
+class LivingModule(TorchLayer):
+    """One ``torch.nn.BatchNorm*d``, its state, and what is done with it between calls. What is left to a subclass: ``forward``
+    and ``over``.
+    """
+
+    def __init__(self, torch: Any, module: Any) -> None:
+        super().__init__(torch)
+        self.module = module
+
+    @abc.abstractmethod
+    def over(self, module: Any) -> LivingModule:
+        """The layer of another module, called in the same way."""
+
+    def parameters(self) -> List[Any]:
+        """weight and bias, unless they are frozen."""
+        return [p for p in self.module.parameters() if p.requires_grad]
+
+    def state(self) -> State:
+        """The module's buffers."""
+        return State(self.module.running_mean, self.module.running_var)
+
+    def restored(self) -> LivingModule:
+        """A new module of the same arguments, which loads the state_dict that ``torch.save`` wrote."""
+        file, old = io.BytesIO(), self.module
+        self.torch.save(old.state_dict(), file)
+        file.seek(0)
+        place, dtype = old.running_mean.device, old.running_mean.dtype
+        new = type(old)(
+            old.num_features, eps=old.eps, momentum=old.momentum, affine=old.affine, device=place, dtype=dtype
+        )
+        new.load_state_dict(self.torch.load(file, weights_only=True))
+        return self.over(new)
+
+    def copied(self) -> LivingModule:
+        """A deep copy of the module."""
+        return self.over(copy.deepcopy(self.module))
+
+    def reset(self) -> None:
+        """The module's own reset."""
+        self.module.reset_running_stats()
+
+    def freeze(self, frozen: bool) -> None:
+        """weight and bias require no gradient; the module goes on as before in train() and eval()."""
+        self.module.requires_grad_(not frozen)
+
+    def set_decay(self, decay: float) -> None:
+        """Set the module's momentum."""
+        self.module.momentum = 1.0 - decay

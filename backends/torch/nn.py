@@ -1,0 +1,57 @@
+"""``torch.nn``: the modules BatchNorm1d, BatchNorm2d and BatchNorm3d.
+
+Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.BatchNorm2d.html
+"""
+
+from __future__ import annotations
+
+from typing import Any, Mapping, Optional
+
+from bnspec.backends.torch.common import TorchAdapter
+from bnspec.backends.torch.layer_norm import TorchLayerNorm, module
+from bnspec.backends.torch.modules import PROFILE, LivingModule, module_over, new_module
+from bnspec.backends.torch.network import TorchNetwork
+from bnspec.contract import LayerConfig
+from bnspec.model.case import PARAMETERS
+
+
+class TorchNN(TorchAdapter):
+    """Modules in train() and eval(), over the case's own tensors."""
+
+    profile = PROFILE
+
+    def layer(
+        self, config: LayerConfig, gamma: Optional[Any], beta: Optional[Any], running_mean: Any, running_var: Any
+    ) -> ModuleLayer:
+        """The module of x's rank; weight, bias and buffers are these tensors."""
+        module = module_over(self.torch, config, self.place, gamma, beta, running_mean, running_var)
+        return ModuleLayer(self.torch, module)
+
+    def new_layer(self, config: LayerConfig) -> ModuleLayer:
+        """The module of x's rank, as constructed."""
+        module = new_module(self.torch, config, self.place)
+        return ModuleLayer(self.torch, module)
+
+    def network(self, kind: str, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]) -> TorchNetwork:
+        """Modules around this adapter's module."""
+        if kind.endswith("_plain"):
+            return TorchNetwork(self.torch, kind, None, learning_rate, values)
+        layer = self.layer(config, *(values[n] for n in PARAMETERS))
+        return TorchNetwork(self.torch, kind, layer.module, learning_rate, values)
+
+    def layer_norm(self, config: LayerConfig, gamma: Any, beta: Any) -> TorchLayerNorm:
+        """torch.nn.LayerNorm."""
+        return module(self.torch, config, gamma, beta)
+
+
+class ModuleLayer(LivingModule):
+    """One ``torch.nn.BatchNorm*d``, eager."""
+
+    def over(self, module: Any) -> ModuleLayer:
+        """The layer of another module."""
+        return ModuleLayer(self.torch, module)
+
+    def forward(self, x: Any, mode: str) -> Any:
+        """The module's call in train() or eval()."""
+        self.module.train(mode == "training")
+        return self.module(x)

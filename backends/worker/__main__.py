@@ -1,0 +1,144 @@
+"""The worker: one process, one adapter, one device. Started by the launcher; speaks the wire on an inherited socket.
+
+    python -m bnspec.backends.worker.__main__ FD MODULE:CLASS DEVICE
+
+Requests are {"do": "run" | "time" | "roofs" | "devices" | "stop", ...}; the first frame is the worker's own hello. Where the
+environment holds ``BNSPEC_PROCESSORS`` ("0,3"), the process and its threads keep to these processors.
+
+Runs in workers: Python 3.8, standard library, NumPy and the framework.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import platform
+import socket
+import sys
+import time
+import traceback
+from typing import Any, Dict, List, Tuple
+
+from bnspec.backends.worker.wire import PROTOCOL, Channel, Closed
+from bnspec.contract import Adapter
+from bnspec.errors import BnspecError, DeviceAbsent, UsageError
+
+
+def load(spec: str) -> Any:
+    """The adapter class of ``package.module:Class``. Raises UsageError; ImportError of a framework passes through."""
+    module_name, _, class_name = spec.partition(":")
+    if not class_name:
+        raise UsageError("%r names no class." % spec, "an adapter is package.module:Class.", "add the class.")
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and (module_name + ".").startswith(error.name + "."):
+            raise UsageError(
+                "module %s cannot be found." % module_name,
+                "it is not on the worker's import path.",
+                "run where it can be imported, or set PYTHONPATH.",
+            ) from None
+        raise
+    if not hasattr(module, class_name):
+        raise UsageError("module %s has no %s." % (module_name, class_name), "", "check the spelling.")
+    return getattr(module, class_name)
+
+
+def open_adapter(spec: str, device: str) -> Tuple[Dict[str, Any], Any]:
+    """The hello frame and the opened adapter, or None with the reason in the frame."""
+    from bnspec.backends.worker.execution import check_contract
+
+    hello: Dict[str, Any] = {"hello": PROTOCOL, "pid": os.getpid(), "python": platform.python_version()}
+    started = time.perf_counter()
+    try:
+        adapter_class = load(spec)
+        if not (isinstance(adapter_class, type) and issubclass(adapter_class, Adapter)):
+            raise UsageError(
+                "%s is not a subclass of bnspec.contract.Adapter." % spec,
+                "the worker talks to adapters only.",
+                "derive the class from it.",
+            )
+        missing = sorted(getattr(adapter_class, "__abstractmethods__", ()))
+        if missing:
+            raise UsageError(
+                "%s lacks the method(s) %s." % (spec, ", ".join(missing)),
+                "the contract in bnspec/contract.py asks for them.",
+                "add them to the class.",
+            )
+        hello["framework"] = adapter_class.framework
+        adapter = adapter_class(device)
+        hello.update(status="ready", reason="", profile=adapter.profile.to_json(), versions=adapter.versions())
+        check_contract(adapter)
+    except DeviceAbsent as absent:
+        return dict(hello, status="absent", reason=absent.what), None
+    except UsageError as error:
+        return dict(hello, status="malformed", reason=error.what, why=error.why, mend=error.mend), None
+    except ImportError as error:
+        return dict(hello, status="unavailable", reason="%s: %s" % (type(error).__name__, error)), None
+    except Exception as error:
+        reason = "%s: %s" % (type(error).__name__, " ".join(str(error).split())[:300])
+        return dict(hello, status="broken", reason=reason, trace=traceback.format_exc()), None
+    hello["open_seconds"] = time.perf_counter() - started
+    return hello, adapter
+
+
+def answer(adapter: Any, header: Dict[str, Any], buffers: List[bytes]) -> Tuple[Dict[str, Any], List[bytes]]:
+    """The reply to one request."""
+    if header["do"] == "run":
+        from bnspec.backends.worker.execution import run_case
+
+        return run_case(adapter, header["case"], buffers).header()
+    if header["do"] == "time":
+        from bnspec.backends.worker.timing import time_case
+
+        return time_case(adapter, header["case"], buffers, header["options"])
+    if header["do"] == "roofs":
+        from bnspec.backends.worker.memory_bandwidth import roofs
+
+        return roofs(adapter, header["options"]), []
+    if header["do"] == "devices":
+        return {"devices": dict(type(adapter).devices())}, []
+    raise UsageError("the worker does not know %r." % header["do"])
+
+
+def serve(channel: Channel, spec: str, device: str) -> None:
+    """Say hello, then answer requests until told to stop or left alone."""
+    hello, adapter = open_adapter(spec, device)
+    channel.send(hello)
+    while adapter is not None:
+        header, buffers = channel.receive()
+        if header["do"] == "stop":
+            return
+        try:
+            reply, data = answer(adapter, header, buffers)
+        except BnspecError as error:
+            reply, data = {"failure": str(error)}, []
+        except Exception:
+            reply, data = {"failure": traceback.format_exc()}, []
+        channel.send(reply, data)
+
+
+def keep_to_processors() -> None:
+    """Bind this process to the processors of ``BNSPEC_PROCESSORS``, before a framework counts them."""
+    listed = os.environ.get("BNSPEC_PROCESSORS", "")
+    if listed and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {int(number) for number in listed.split(",")})
+
+
+def main() -> int:
+    """Entry point; arguments: socket descriptor, adapter, device."""
+    keep_to_processors()
+    descriptor, spec, device = sys.argv[1:4]
+    channel = Channel(socket.socket(fileno=int(descriptor)))
+    try:
+        serve(channel, spec, device)
+    except Closed:
+        pass
+    return 0
+
+
+if __name__ == "__main__":
+    ended = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(ended)  # at once: taking a framework down takes up to a second, and nobody waits for what it would do

@@ -1,0 +1,293 @@
+"""Running a case on an adapter, inside the worker: the calls, and what can be seen only from here.
+
+Purity is observed here, bitwise: which arguments and parameters a call wrote into, and which results share memory with
+arguments or state.
+
+Runs in workers: Python 3.8, standard library and NumPy only.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Dict, List, Mapping, Optional, Tuple
+
+import numpy as np
+
+from bnspec.backends.worker.networks import LiveNetwork
+from bnspec.contract import Adapter, Gradients, LayerConfig, Scaler, SecondOrder, Tangent
+from bnspec.errors import Declined, UsageError
+from bnspec.model.buffers import dtype_of, overlap, unpack
+from bnspec.model.case import BETWEEN, PARAMETERS, Case, Step
+from bnspec.model.observation import Observation, StepResult
+
+STATE = ("running_mean", "running_var")
+#: Why a malformed call is not made.
+UNCHECKED = "arguments are not checked here: whoever calls has done so"
+#: What calls return whose names end so; all others return one tensor.
+RESULTS: Dict[str, Any] = {"_gradients": Gradients, "_second_order": SecondOrder, "_tangent": Tangent}
+
+
+def run_case(adapter: Adapter, header: Mapping[str, Any], buffers: List[bytes]) -> Observation:
+    """Every step of the case, each with its own end; never raises for what the backend does."""
+    started, cpu = time.perf_counter(), time.process_time()
+    case = Case.from_header(header, buffers)
+    results: List[StepResult] = []
+    live: Any = None
+    failure = StepResult("not_run", "no layer")
+    for i, step in enumerate(case.steps):
+        if live is None or step.fresh:
+            live, failure = _build(adapter, case, header["arrays"], buffers, case.built_at(i))
+        results.append(failure if live is None else live.perform(step))
+    if any(step.option("threads") for step in case.steps):
+        _restore_threads(adapter)
+    spent = time.perf_counter() - started, time.process_time() - cpu
+    return Observation(_overall(results), "", tuple(results), *spent)
+
+
+def _restore_threads(adapter: Adapter) -> None:
+    """As many threads as before the case."""
+    try:
+        adapter.use_threads(0)
+    except Declined:  # then they were never changed
+        return
+
+
+class Tensors(Dict[str, Any]):
+    """The case's arrays as tensors, each made when it is first asked for."""
+
+    def __init__(self, adapter: Adapter, arrays: Mapping[str, np.ndarray]) -> None:
+        super().__init__()
+        self._adapter, self._arrays = adapter, arrays
+
+    def __missing__(self, name: str) -> Any:
+        self[name] = self._adapter.tensor(self._arrays[name])
+        return self[name]
+
+
+class Live:
+    """A built layer with the tensors it was built from; what ``run_case`` performs its steps on.
+
+    Args:
+        case: the case as this layer sees it.
+        parameters: for each parameter the name of the array that is given for it.
+        initial: whether the framework's own parameters and state are taken instead.
+    """
+
+    def __init__(
+        self,
+        adapter: Adapter,
+        case: Case,
+        arrays: Dict[str, np.ndarray],
+        parameters: Optional[Mapping[str, str]] = None,
+        initial: bool = False,
+    ) -> None:
+        self.adapter = adapter
+        self.tensors = Tensors(adapter, arrays)
+        self.scaling = case.subject == "input_norm"
+        self.stateless = self.scaling or case.subject == "layer_norm"
+        self.fitted = False
+        self.other: Any = None
+        self.earlier: List[Tuple[str, Any, bytes]] = []  # the results of the call before: the next may not change them
+        self.parameters = dict(parameters or {n: n for n in PARAMETERS if n in arrays})
+        if self.scaling:
+            self.subject: Any = adapter.scaler(case.config)
+        elif case.subject == "layer_norm":
+            self.subject = adapter.layer_norm(case.config, self.tensors["gamma"], self.tensors["beta"])
+        elif initial:
+            self.subject = adapter.new_layer(case.config)
+            self.parameters = {}
+        else:
+            given = (self.parameters.get(name) for name in PARAMETERS)
+            self.subject = adapter.layer(case.config, *(None if n is None else self.tensors[n] for n in given))
+        # memory shared with the state may change with the state: it is no argument of which purity can be asked
+        states = [self.parameters[n] for n in STATE if n in self.parameters]
+        state = [arrays[n] for n in states]
+        self.pure = [n for n, a in arrays.items() if n not in states and not any(overlap(a, s) for s in state)]
+
+    def perform(self, step: Step) -> StepResult:
+        """One call, observed; whatever the backend raises, in the call or around it, is its observation."""
+        before: Dict[str, np.ndarray] = {}
+        if step.refused and not self.adapter.profile.checks_arguments:
+            return StepResult("declined", UNCHECKED)
+        try:
+            before = self.met(step)
+            if step.call in BETWEEN:
+                self.between(step)
+                return StepResult("ok", "", {}, before, self.state())
+            used = {*step.inputs, *self.parameters.values()}
+            watched = {n: self.tensors[n] for n in self.pure if n in used}
+            snapshots = {n: self.bits(t) for n, t in watched.items()}
+            results = self.call(step)
+            outputs = {n: self.numpy(n, t) for n, t in results.items()}
+            written = tuple(n for n, bits in snapshots.items() if self.bits(self.tensors[n]) != bits)
+            written += tuple("the earlier " + n for n, t, bits in self.earlier if self.bits(t) != bits)
+            aliases = self.aliases(outputs, watched)
+            outputs = {n: np.array(a, order="C", copy=True) for n, a in outputs.items()}
+            self.earlier = [(n, t, self.bits(t)) for n, t in results.items()]
+            after = {} if self.stateless else self.state()
+        except Declined as reason:
+            return StepResult("declined", reason.what, before=before)
+        except Exception as error:
+            return StepResult("error", _describe(error), before=before, after=self.left(step))
+        return StepResult("ok", "", outputs, before, after, written, aliases)
+
+    def left(self, step: Step) -> Dict[str, np.ndarray]:
+        """The state after a call that was refused, where that can still be read."""
+        try:
+            return {} if self.stateless else self.state()
+        except Exception:  # the layer was left in pieces: there is no state to compare
+            return {}
+
+    def between(self, step: Step) -> None:
+        """What is done with the layer between its calls."""
+        if step.call == "save_restore":
+            self.subject = self.subject.restored()
+        elif step.call == "clone":
+            self.subject, self.other = self.subject.copied(), self.subject
+        elif step.call == "swap":
+            if self.other is None:
+                raise Declined("there is no copy to change places with")
+            self.subject, self.other = self.other, self.subject
+        elif step.call == "reset":
+            self.subject.reset()
+        elif step.call == "set_decay":
+            self.subject.set_decay(float(step.option("decay")))
+        else:
+            self.subject.freeze(step.call == "freeze")
+
+    def call(self, step: Step) -> Dict[str, Any]:
+        """The named results of the step's call, computed to the end."""
+        inputs = [self.tensors[name] for name in step.inputs]
+        if step.call.endswith("_some_gradients"):
+            inputs.append(tuple(str(step.option("wanted")).split()))
+        result = self.subject.fit(inputs) if step.call == "fit" else getattr(self.subject, step.call)(*inputs)
+        self.fitted = self.fitted or step.call == "fit"
+        named = named_results(step.call, result, self.subject)
+        self.adapter.synchronize(tuple(named.values()))
+        return named
+
+    def met(self, step: Step) -> Dict[str, np.ndarray]:
+        """Copies of what the step starts from: the running statistics; for what a scaler has learnt, mean and var."""
+        if self.scaling and self.fitted and step.call != "fit":
+            return {n: np.array(self.numpy(n, t)) for n, t in zip(("mean", "var"), self.subject.statistics())}
+        return {} if self.stateless else self.state()
+
+    def state(self) -> Dict[str, np.ndarray]:
+        """Copies of the running statistics."""
+        mean, var = self.subject.state()
+        return {n: np.array(self.numpy(n, t)) for n, t in zip(STATE, (mean, var))}
+
+    def numpy(self, name: str, tensor: Any) -> np.ndarray:
+        """The tensor as an array that can travel. Raises UsageError: it is none, or of a dtype that no backend offers."""
+        array = self.adapter.array(tensor)
+        if not isinstance(array, np.ndarray):
+            raise UsageError("array() made %s a %s, not a NumPy array" % (name, type(array).__name__))
+        dtype_of(array.dtype.name)
+        return array
+
+    def bits(self, tensor: Any) -> bytes:
+        """The tensor's values as bytes."""
+        return self.adapter.array(tensor).tobytes()
+
+    def aliases(self, outputs: Mapping[str, np.ndarray], arguments: Mapping[str, Any]) -> Tuple[Tuple[str, str], ...]:
+        """Pairs of a result and the argument or state whose memory it shares."""
+        others = {n: self.adapter.array(t) for n, t in arguments.items()}
+        if not self.stateless:
+            mean, var = self.subject.state()
+            others.update(running_mean=self.adapter.array(mean), running_var=self.adapter.array(var))
+        return tuple((o, n) for o, a in outputs.items() for n, b in others.items() if overlap(a, b))
+
+
+def named_results(call: str, result: Any, subject: Any) -> Dict[str, Any]:
+    """The tensors of a call's result by name, without those that are None; of a fit, what the subject has learnt.
+
+    Raises UsageError: the result is not of the kind that the contract asks for.
+    """
+    if call == "fit":
+        mean, var = subject.statistics()
+        return {"mean": mean, "var": var}
+    if call == "learn":
+        return {"loss": result}
+    kind = next((k for ending, k in RESULTS.items() if call.endswith(ending)), None)
+    if kind is None:
+        return {"x" if call == "inverse" else "y": result}
+    if not isinstance(result, kind):
+        raise UsageError("%s returned %s, not contract.%s" % (call, type(result).__name__, kind.__name__))
+    return {n: t for n, t in result._asdict().items() if t is not None}
+
+
+def _build(
+    adapter: Adapter, case: Case, specs: Mapping[str, Any], buffers: List[bytes], i: int = 0
+) -> Tuple[Any, StepResult]:
+    """The live layer, or network, of step i over fresh memory, or the result that every step of it gets."""
+    step, seen = case.steps[i], case.overridden(case.overrides(i))
+    reason = _outside_profile(adapter, seen)
+    if step.refused and not adapter.profile.checks_arguments:
+        reason = UNCHECKED
+    if reason:
+        return None, StepResult("declined", reason)
+    try:
+        if step.option("threads"):
+            adapter.use_threads(int(step.option("threads")))
+        if case.subject == "network":
+            return LiveNetwork(adapter, seen, unpack(specs, buffers), step), StepResult("ok")
+        parameters = {n: str(step.option(n, n)) for n in PARAMETERS if n in case.arrays}
+        initial = bool(step.option("initial"))
+        return Live(adapter, seen, unpack(specs, buffers), parameters, initial), StepResult("ok")
+    except Declined as declined:
+        return None, StepResult("declined", declined.what)
+    except Exception as error:  # a layer that cannot be built is the backend's observation
+        return None, StepResult("error", _describe(error))
+
+
+def _outside_profile(adapter: Adapter, case: Case) -> str:
+    config, profile = case.config, adapter.profile
+    if case.subject == "layer_norm":
+        return profile.declines_dtypes(config.dtype, config.parameter_dtype)
+    if case.subject != "batch_norm":
+        if case.subject == "input_norm" and not profile.input_normalization:
+            return "input normalization is not offered"
+        return "" if config.dtype in profile.dtypes else "x of dtype %s is not offered" % config.dtype
+    return profile.declines(config.dtype, config.parameter_dtype, config.rank, config.channel_axis, config.affine)
+
+
+def _overall(results: List[StepResult]) -> str:
+    statuses = {r.status for r in results}
+    for status in ("error", "declined", "not_run"):
+        if statuses == {status}:
+            return status
+    return "ok"
+
+
+def _describe(error: BaseException) -> str:
+    """The error as one line of at most 300 characters."""
+    text = " ".join(str(error).split())
+    return ("%s: %s" % (type(error).__name__, text))[:300]
+
+
+def check_contract(adapter: Adapter) -> None:
+    """Build a tiny layer and see that it has every method. Raises UsageError naming what is missing."""
+    profile = adapter.profile
+    dtype = "float32" if "float32" in profile.dtypes else profile.dtypes[0]
+    rank = min(profile.ranks)
+    config = LayerConfig(rank, 1, 2, 2.0**-10, 0.5, dtype, dtype if "input" in profile.half_parameters else "float32")
+    if dtype == "float64":
+        config = LayerConfig(rank, 1, 2, 2.0**-10, 0.5, dtype, dtype)
+    owner = type(adapter).__name__
+    try:
+        ones = np.ones(2, config.parameter_dtype)
+        layer = adapter.layer(config, *(adapter.tensor(ones.copy()) for _ in PARAMETERS))
+    except TypeError as error:
+        raise UsageError("%s.layer cannot build a layer: %s" % (owner, error), *_CONTRACT) from None
+    wanted = ("training", "inference", "training_gradients", "inference_gradients", "state")
+    missing = [c for c in wanted if not callable(getattr(layer, c, None))]
+    if missing:
+        raise UsageError("%s lacks the method(s) %s." % (type(layer).__name__, ", ".join(missing)), *_CONTRACT)
+    if profile.input_normalization and not isinstance(adapter.scaler(config), Scaler):
+        raise UsageError("%s.scaler does not return a contract.Scaler." % owner, *_CONTRACT)
+
+
+_CONTRACT = (
+    "the contract in bnspec/contract.py asks for training, inference, training_gradients, inference_gradients and state.",
+    "add the method; raise Declined in it for what the implementation does not offer.",
+)

@@ -1,0 +1,165 @@
+"""How fast this machine's memory is: copying and reading buffers of many sizes, by one thread and by as many as there are.
+
+The C library does it (``memmove``, ``memchr``), with the widest instructions it has for this processor, and lets the
+interpreter's lock go meanwhile. Threads work on shares of the buffer side by side, over and over, so that starting them does
+not count. Of a device other than the CPU the framework's own copy is timed.
+
+Runs in workers: Python 3.8, standard library and NumPy only.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import statistics
+import threading
+import time
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+
+import numpy as np
+
+from bnspec.backends.worker.timed_loop import Call, block_size, clock_ns, samples_of
+from bnspec.contract import Adapter
+from bnspec.model.instruments import Mover
+
+#: What is read, in bytes; a copy writes as much again.
+SIZES = tuple(2**k for k in range(14, 28))
+ACTIONS = ("copy", "read")
+#: A measurement's batch lasts about so long, and has at least so many moves; the second best of so many batches counts: other
+#: work on the machine only slows, and the very best may be the clock's doing.
+BATCH_SECONDS, LEAST_MOVES, BATCHES = 0.002, 3, 7
+#: Source and target do not begin at the same place of a page: stores would be taken for what is loaded next.
+ASIDE = 2112
+LIBC = ctypes.CDLL(None) if os.name == "posix" else None
+
+
+def roofs(adapter: Adapter, options: Mapping[str, Any]) -> Dict[str, Any]:
+    """Bandwidths in bytes per second: {"roofs": [{"action", "threads", "sizes_bytes", "bytes_per_second"}, ...], "copies": [...]}.
+
+    Args:
+        options: "sizes" in bytes, besides ``SIZES``; "copies": sizes in bytes of plain copies, which are timed as any call is:
+            {"bytes", "samples_ns", "same"} each, by one thread; "same" when the copy has the source's bytes.
+    Returns: these, and "timed_ns", which all of it took.
+    """
+    begun = time.perf_counter_ns()
+    wanted = [int(s) for s in options.get("copies", ())]
+    sizes = sorted({*SIZES, *(int(s) for s in options.get("sizes", ())), *wanted})
+    found, copies = [], []
+    for action in ACTIONS:
+        for count in sorted({1, cores()}) if _on_host(adapter) else [1]:
+            speeds = []
+            for size in sizes:
+                mover = _mover(adapter, action, size, count)
+                seconds = _seconds(mover)
+                if action == "copy" and count == 1 and size in wanted:
+                    copies.append(_copy(mover, size, float(options.get("seconds", 0.1))))
+                    seconds = min(seconds, _seconds(mover))  # the machine's hour may have changed meanwhile
+                speeds.append(size * (2 if action == "copy" else 1) / seconds)
+            found.append({"action": action, "threads": count, "sizes_bytes": sizes, "bytes_per_second": speeds})
+    return {"roofs": found, "copies": copies, "timed_ns": time.perf_counter_ns() - begun}
+
+
+def cores() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _on_host(adapter: Adapter) -> bool:
+    return adapter.instruments().mover("copy", 1) is None
+
+
+class Whole:
+    """A buffer that the device's framework moves in one piece."""
+
+    def __init__(self, mover: Mover) -> None:
+        self.move, self.same = mover
+
+    def batch(self, times: int) -> float:
+        """Seconds of so many moves."""
+        return _repeat(self.move, times)
+
+
+def _mover(adapter: Adapter, action: str, size: int, count: int) -> Any:
+    """What moves a buffer of this size with so many threads."""
+    mover = adapter.instruments().mover(action, size)
+    return Shares(action, size, count) if mover is None else Whole(mover)
+
+
+def _seconds(mover: Any) -> float:
+    """Of one move."""
+    mover.batch(LEAST_MOVES)  # the buffers' pages are there from now on
+    times = max(int(BATCH_SECONDS / max(mover.batch(1), 1e-7)), LEAST_MOVES)
+    return sorted(mover.batch(times) / times for _ in range(BATCHES))[1]
+
+
+def _repeat(move: Callable[[], Any], times: int) -> float:
+    """Seconds of so many calls."""
+    begun = time.perf_counter()
+    for _ in range(times):
+        move()
+    return time.perf_counter() - begun
+
+
+class Shares:
+    """A buffer in shares, each copied or read by a thread of its own."""
+
+    def __init__(self, action: str, size: int, count: int) -> None:
+        source, room = np.arange(size, dtype=np.uint8) | 1, np.ones(size + ASIDE, np.uint8)
+        target = room[ASIDE:]
+        shares = [slice(size * i // count, size * (i + 1) // count) for i in range(count)]
+        self._parts = [_move(action, source[share], target[share]) for share in shares]
+        self._kept = source, target
+        self.move = self._parts[0]
+
+    def same(self) -> bool:
+        """Whether the copy equals its source."""
+        return bool((self._kept[0] == self._kept[1]).all())
+
+    def batch(self, times: int) -> float:
+        """Seconds until every share has been moved so many times."""
+        if len(self._parts) == 1:
+            return _repeat(self._parts[0], times)
+        gate = threading.Barrier(len(self._parts))
+        spans: List[Tuple[float, float]] = []
+
+        def work(move: Callable[[], Any], processor: Optional[int]) -> None:
+            if processor is not None:
+                os.sched_setaffinity(threading.get_native_id(), {processor})  # or both may share one for a while
+            gate.wait()
+            begun = time.perf_counter()
+            for _ in range(times):
+                move()
+            spans.append((begun, time.perf_counter()))
+
+        places: List[Optional[int]] = [None] * len(self._parts)
+        if hasattr(os, "sched_setaffinity"):
+            places[:] = sorted(os.sched_getaffinity(0))[: len(places)]
+        workers = [threading.Thread(target=work, args=pair) for pair in zip(self._parts, places)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        return max(end for _, end in spans) - min(begun for begun, _ in spans)
+
+
+def _move(action: str, source: np.ndarray, target: np.ndarray) -> Callable[[], Any]:
+    """One thread's share of the action."""
+    if LIBC is None:
+        return (lambda: np.copyto(target, source)) if action == "copy" else source.max
+    size, begin, to = (
+        ctypes.c_size_t(source.nbytes),
+        ctypes.c_void_p(source.ctypes.data),
+        ctypes.c_void_p(target.ctypes.data),
+    )
+    if action == "copy":
+        return lambda: LIBC.memmove(to, begin, size)
+    nowhere = ctypes.c_int(0)  # the buffer holds none
+    return lambda: LIBC.memchr(begin, nowhere, size)
+
+
+def _copy(mover: Any, size: int, seconds: float) -> Dict[str, Any]:
+    """The copy that the curve was measured with, by one thread, timed by the loop that times layers."""
+    call = Call(lambda _: mover.move(), lambda _: None, [(None,)])
+    warm, _, _ = samples_of(call, 1, seconds / 10, 3, 100)
+    samples, _, _ = samples_of(call, block_size(statistics.median(warm), clock_ns(), 1), seconds, 5, 1000)
+    return {"bytes": size, "samples_ns": [round(s) for s in samples], "same": mover.same()}

@@ -1,0 +1,244 @@
+"""Timing a case's last call, inside the worker, where no transport is in the way. In this order:
+
+1. steps before the last are performed once, untimed: they bring the layer into the state that the call meets;
+2. one first call, kept apart (``first_ns``): a compiler works here, if this process has not met the form before;
+3. warm-up calls, not recorded, from which the size of a block follows;
+4. timed samples (``stopwatch``). They and the warm-up rotate over copies of the inputs with other values, so nothing can be
+   folded into a constant; the results of one of them, chosen by lot while they run, are kept: the witness;
+5. an observed call on the case's own inputs, which the layer has not seen before: a remembered answer is a wrong one. The
+   state before and after, the results, and what was written into are observed around it;
+6. where asked for, the probes, the memory of a call, and what the framework says it has run.
+
+The witness and the observed call are returned for judgement, both.
+
+Runs in workers: Python 3.8, standard library and NumPy only.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import gc
+import statistics
+import time
+from typing import Any, Dict, List, Mapping, Optional, Tuple
+
+import numpy as np
+
+from bnspec.backends.worker.execution import _build, _describe
+from bnspec.backends.worker.probes import probe
+from bnspec.backends.worker.timed_call import Subject
+from bnspec.backends.worker.timed_loop import Call, Witness, block_size, clock_ns, samples_of
+from bnspec.contract import Adapter, LayerConfig
+from bnspec.errors import Declined, UsageError
+from bnspec.model.buffers import unpack
+from bnspec.model.case import Case
+from bnspec.model.observation import Observation, StepResult
+
+#: What the rotating copies are multiplied by: exact in every binary format, and different statistics.
+FACTORS = (0.5, -1.0, -0.5)
+#: At most so many samples, at least so many, and the seconds to spend on them in between; data in the caches or not; a call, or
+#: the replay of a recorded graph; whether to probe; what decides the witness; channels to return, or all (None).
+DEFAULTS: Dict[str, Any] = {
+    "rounds": 1000, "min_rounds": 5, "seconds": 0.25, "cache": "hot", "mode": "call", "probes": False, "seed": 0,
+    "channels": None,
+}  # fmt: skip
+CACHE, MODES = ("hot", "cold"), ("call", "graph")
+#: The share of the seconds that warm-up may take, and the calls it makes in any case: each copy once.
+WARMUP_SHARE, WARMUP_CALLS = 0.1, len(FACTORS)
+
+Reply = Tuple[Dict[str, Any], List[bytes]]
+
+
+def time_case(adapter: Adapter, header: Mapping[str, Any], buffers: List[bytes], options: Mapping[str, Any]) -> Reply:
+    """Time the last step of the case; never raises for what the backend does.
+
+    Args:
+        options: see ``DEFAULTS``.
+    Returns: {"timing": ..., "observation": ...} and the buffers of the observation. Its first step is the observed call; its
+        second, where there is one, the witness, with the outputs of a timed call on the first of the copies. ``timing`` is
+        empty when the case was declined or raised; else see ``Session.record``.
+    """
+    begun = time.perf_counter()
+    case = Case.from_header(header, buffers)
+    chosen = dict(DEFAULTS, **options)
+    timing, results = _time(adapter, case, header["arrays"], buffers, chosen)
+    timing["shapes"] = [{n: list(a.shape) for n, a in r.outputs.items()} for r in results]
+    results = [_cut(r, chosen["channels"], case.config) for r in results]
+    observation = Observation(results[0].status, results[0].message, tuple(results), time.perf_counter() - begun)
+    head, data = observation.header()
+    return {"timing": timing if results[0].status == "ok" else {}, "observation": head}, data
+
+
+def _time(
+    adapter: Adapter, case: Case, specs: Mapping[str, Any], buffers: List[bytes], options: Mapping[str, Any]
+) -> Tuple[Dict[str, Any], List[StepResult]]:
+    """The timing record, and the observed call with the witness, or what came in its way."""
+    live: Any = None
+    for i, step in enumerate(case.steps):
+        if live is None or step.fresh:
+            live, failure = _build(adapter, case, specs, buffers, i)
+            if live is None:
+                return {}, [failure]
+        if i + 1 < len(case.steps):
+            result = live.perform(step)
+            if result.status != "ok":
+                return {}, [result]
+    assert live is not None  # a case has at least one step
+    collecting = gc.isenabled()
+    gc.collect()
+    gc.freeze()  # what is there now, the framework above all, is not walked through again before the next timing
+    gc.disable()
+    try:
+        return Session(live, case, specs, buffers, options).record()
+    except Declined as reason:
+        return {}, [StepResult("declined", reason.what)]
+    except UsageError:  # of the request, not of the backend
+        raise
+    except Exception as error:  # whatever the backend raises is its observation
+        return {}, [StepResult("error", _describe(error))]
+    finally:
+        if collecting:
+            gc.enable()
+
+
+class Session:
+    """One timing: the subject, its call, and the options."""
+
+    def __init__(
+        self, live: Any, case: Case, specs: Mapping[str, Any], buffers: List[bytes], options: Mapping[str, Any]
+    ) -> None:
+        self.live, self.step, self.options = live, case.steps[-1], options
+        for name, known in (("cache", CACHE), ("mode", MODES)):
+            if options[name] not in known:
+                raise UsageError(
+                    "%s cannot be %r." % (name, options[name]), "", "give one of " + ", ".join(known) + "."
+                )
+        self.adapter: Adapter = live.adapter
+        self.instruments = self.adapter.instruments()
+        self.subject = Subject(live, case, lambda factor: _scaled(specs, buffers, factor))
+        self.rotation = [self.subject.inputs(factor) for factor in FACTORS]
+
+    def record(self) -> Tuple[Dict[str, Any], List[StepResult]]:
+        """Everything in order: the timing record, and the results to judge.
+
+        The record: first_ns, compile_ns; warmup (calls), samples_ns, calls_per_sample, dispatch_ns (of each call, none in
+        blocks); timed_ns (warm-up and samples together); overhead_ns (what a sample of nothing reads); threads,
+        page_faults_per_call, peak_bytes (None where unknown); kernels; probes.
+        """
+        call, compiled = self.call(), self.instruments.compile_ns()
+        first_ns, _ = call.once()
+        compiled_after = self.instruments.compile_ns()
+        witness = Witness(int(self.options["seed"]))
+        timing = self.samples(call, witness)
+        median_ns = statistics.median(timing["samples_ns"])
+        compile_ns = max(first_ns - median_ns, 0.0)
+        if compiled is not None and compiled_after is not None:
+            compile_ns = compiled_after - compiled
+        timing.update(first_ns=first_ns, compile_ns=round(compile_ns), threads=threads(self.adapter))
+        timed = self.replayed(call) if self.options["mode"] == "graph" else witness.result
+        call.result = None
+        results = [self.live.perform(self.step)]
+        if timed is not None and results[0].status == "ok":
+            results.append(StepResult("ok", "", self.subject.arrays(timed)))
+        looked = time.perf_counter_ns()
+        timing.update(self.closer_look(call, median_ns) if results[0].status == "ok" else {})
+        timing["probes_ns"] = time.perf_counter_ns() - looked
+        return timing, results
+
+    def samples(self, call: Call, witness: Witness) -> Dict[str, Any]:
+        """Warm-up and samples, with what can be counted around them."""
+        seconds = float(self.options["seconds"])
+        most = max(int(self.options["rounds"]), 1)
+        least = min(max(int(self.options["min_rounds"]), 1), most)
+        warm, _, warm_calls = samples_of(call, 1, WARMUP_SHARE * seconds, WARMUP_CALLS, max(most, WARMUP_CALLS))
+        nothing_ns = clock_ns()
+        calls = block_size(statistics.median(warm), nothing_ns, len(FACTORS)) if call.before is None else 1
+        faults = page_faults()
+        samples, dispatched, made = samples_of(call, calls, seconds, least, most, witness)
+        return {
+            "warmup": warm_calls,
+            "samples_ns": [round(ns) for ns in samples],
+            "calls_per_sample": calls,
+            "dispatch_ns": statistics.median(dispatched) if dispatched else None,
+            "timed_ns": round(sum(warm) + calls * sum(samples)),
+            "overhead_ns": nothing_ns,
+            "page_faults_per_call": _per_call(faults, page_faults(), made),
+        }
+
+    def replayed(self, call: Call) -> Any:
+        """What a replay leaves for the first inputs: every replay overwrites the results of the one before."""
+        while (call.made - 1) % len(FACTORS):
+            call.once()
+        return call.result
+
+    def call(self) -> Call:
+        """The call to time: of the subject itself, or of a graph recorded from it."""
+        function, wait = self.subject.function, self.subject.wait
+        events = self.instruments.events()
+        if self.options["mode"] == "graph":
+            graph = self.instruments.graph(
+                function, self.rotation[1]
+            )  # other inputs than those whose results are judged
+            return Call(lambda *_: graph.replay(), wait, self.rotation, events, graph.load)
+        flush = (lambda _: self.instruments.flush()) if self.options["cache"] == "cold" else None
+        return Call(function, wait, self.rotation, events, flush)
+
+    def closer_look(self, call: Call, median_ns: float) -> Dict[str, Any]:
+        """What costs time of its own, where asked for: memory of a call, kernels, probes."""
+        if not self.options["probes"]:
+            return {"peak_bytes": None, "kernels": {}, "probes": {}}
+        call.result = None
+        inputs = self.rotation[0]
+
+        def once() -> Any:
+            result = self.subject.function(*inputs)
+            self.subject.wait(result)
+            return result
+
+        looked: Dict[str, Any] = {
+            "peak_bytes": self.instruments.peak_bytes(once),
+            "kernels": self.instruments.kernels(once),
+        }
+        probed = {} if self.options["mode"] == "graph" else probe(self.subject, self.rotation, FACTORS, median_ns)
+        return dict(looked, probes=probed)
+
+
+def _scaled(specs: Mapping[str, Any], buffers: List[bytes], factor: float) -> Dict[str, np.ndarray]:
+    """The case's arrays in memory of their own, with the same layout; floating-point values are multiplied by the factor."""
+    arrays = unpack(specs, buffers)
+    for array in arrays.values():
+        if array.dtype.kind in "fV" and factor != 1.0:  # bfloat16 is of kind V
+            np.multiply(array, array.dtype.type(factor), out=array)
+    return arrays
+
+
+def _cut(result: StepResult, channels: Optional[List[int]], config: LayerConfig) -> StepResult:
+    """The result with these channels alone of what is shaped like x."""
+    if channels is None:
+        return result
+    axis, most = config.channel_axis, max(channels)
+    outputs = {
+        n: np.take(a, channels, axis) if a.ndim == config.rank and a.ndim > 1 and a.shape[axis] > most else a
+        for n, a in result.outputs.items()
+    }
+    return dataclasses.replace(result, outputs=outputs)
+
+
+def page_faults() -> Optional[int]:
+    """Minor page faults of this process so far; None where the system does not count them."""
+    try:
+        import resource
+    except ImportError:  # not a POSIX system
+        return None
+    return int(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
+
+
+def _per_call(before: Optional[int], after: Optional[int], calls: int) -> Optional[float]:
+    return None if before is None or after is None or calls == 0 else (after - before) / calls
+
+
+def threads(adapter: Adapter) -> Optional[int]:
+    """How many threads the framework says one operation may use; None where it does not say."""
+    told = getattr(adapter, "threads", None)
+    count = told() if callable(told) else None
+    return int(count) if count else None

@@ -98,7 +98,7 @@ specification: $(READY)  ## docs/specification.md, from the clauses
 	@$(BIN)/bnspec explain --markdown > docs/specification.new && mv docs/specification.new docs/specification.md
 
 bounds: $(READY)  ## are the error bounds sound and tight? 40 algorithms against them: a table, minutes
-	@$(BIN)/python -m bnspec.conformance.soundness
+	@$(BIN)/python -m bnspec.conformance.selftest.soundness
 
 constraints: pyproject.toml  ## remake constraints.txt in a fresh environment
 	@rm -rf build/constraints && $(PYTHON) -m venv build/constraints

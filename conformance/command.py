@@ -82,7 +82,7 @@ def _configure_mutants(parser: argparse.ArgumentParser) -> None:
 
 
 def _mutants(arguments: argparse.Namespace) -> int:
-    from bnspec.conformance.mutants.matrix_table import print_matrix
+    from bnspec.conformance.selftest.matrix.table import print_matrix
     from bnspec.errors import UsageError
 
     if arguments.seed and arguments.seeds:

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Sequence
 
 from bnspec.clauses import FAMILIES, Clause
-from bnspec.conformance.mutants.catalogue import MUTANTS
+from bnspec.conformance.selftest.catalogue.catalogue import MUTANTS
 from bnspec.reports.table import terminal
 
 WIDTH = 100

@@ -15,8 +15,8 @@ from in_process import adapter_of, broken, judged, observed
 
 from bnspec.clauses import ASKED
 from bnspec.conformance.cases.histories import draw_histories, machine
-from bnspec.conformance.mutants.plain import PlainLayer
-from bnspec.conformance.mutants.plain_scaler import PlainAdapter
+from bnspec.conformance.selftest.reference.layer import PlainLayer
+from bnspec.conformance.selftest.reference.scaler import PlainAdapter
 from bnspec.model.case import BETWEEN, Case
 from bnspec.model.conventions import Profile
 

@@ -18,9 +18,9 @@ from bnspec.conformance.cases.catalogue import catalogue
 from bnspec.conformance.cases.effort import cases_of
 from bnspec.conformance.checks import CHECKS
 from bnspec.conformance.judge import COMPLETES
-from bnspec.conformance.mutants.catalogue import ALL, MUTANTS, VARIANTS, Planted, select
-from bnspec.conformance.mutants.matrix import Accusation, Matrix, fingerprint, hear
-from bnspec.conformance.mutants.matrix_table import Row, kills_by_clause, row_of
+from bnspec.conformance.selftest.catalogue.catalogue import ALL, MUTANTS, VARIANTS, Planted, select
+from bnspec.conformance.selftest.matrix.matrix import Accusation, Matrix, fingerprint, hear
+from bnspec.conformance.selftest.matrix.table import Row, kills_by_clause, row_of
 from bnspec.model.case import BETWEEN, Case
 from bnspec.model.observation import Observation, StepResult
 

@@ -13,8 +13,6 @@ from planted_profiles import PLAIN, PLANTED, Planted
 
 from bnspec.backends.worker.execution import run_case
 from bnspec.cli import main
-from bnspec.conformance.mutants.plain import PlainLayer
-from bnspec.conformance.mutants.plain_scaler import PlainAdapter
 from bnspec.conformance.profiling import proof
 from bnspec.conformance.profiling.lab import DECAY_WEIGHS, Lab, decay_in_force
 from bnspec.conformance.profiling.layers import layers, moved
@@ -23,6 +21,8 @@ from bnspec.conformance.profiling.outcome import Outcome, hidden
 from bnspec.conformance.profiling.plan import EXPERIMENTS, NOT_OBSERVABLE, Inference, infer
 from bnspec.conformance.profiling.proof import prove
 from bnspec.conformance.profiling.sides import Party
+from bnspec.conformance.selftest.reference.layer import PlainLayer
+from bnspec.conformance.selftest.reference.scaler import PlainAdapter
 from bnspec.contract import Adapter
 from bnspec.model.case import Case
 from bnspec.model.conventions import Profile

@@ -13,7 +13,7 @@ from bnspec.conformance.cases.building import Form, Plan
 from bnspec.conformance.cases.programs import relation_case
 from bnspec.conformance.cases.relations import DERIVED, RELATIONS, SEPARATOR, derived, rederived
 from bnspec.conformance.cases.shrinking import REDUCTIONS
-from bnspec.conformance.mutants.plain import PlainLayer
+from bnspec.conformance.selftest.reference.layer import PlainLayer
 
 IMAGE = Form((4, 3, 5, 2), 1)
 LAWS = tuple(r.clause for r in RELATIONS.values())

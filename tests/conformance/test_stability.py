@@ -43,7 +43,7 @@ from bnspec.model.precision import PRECISIONS
 from bnspec.oracle.oracle import Oracle
 from bnspec.reports.curves import Line, Panel, axes, chart, coinciding
 
-PLANTED = "bnspec.conformance.mutants.planted:"
+PLANTED = "bnspec.conformance.selftest.catalogue.adapters:"
 U = PRECISIONS["float32"].unit_roundoff
 
 

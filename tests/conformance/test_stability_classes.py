@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bnspec.conformance.soundness import data, reductions
-from bnspec.conformance.soundness.algorithms import ALGORITHMS
-from bnspec.conformance.soundness.trial import Trial
+from bnspec.conformance.selftest.soundness import data, reductions
+from bnspec.conformance.selftest.soundness.algorithms import ALGORITHMS
+from bnspec.conformance.selftest.soundness.experiment import Trial
 from bnspec.conformance.stability.fit import (
     GROWS_FROM,
     STABLE_BELOW,

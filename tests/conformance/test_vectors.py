@@ -21,8 +21,8 @@ from bnspec.backends.numpy.specification import NumpyLayer, NumpyScaler
 from bnspec.clauses import ASKED, CLAUSES
 from bnspec.cli import main
 from bnspec.conformance.checks import CHECKS
-from bnspec.conformance.mutants.catalogue import MUTANTS, VARIANTS
-from bnspec.conformance.mutants.plain import PlainLayer
+from bnspec.conformance.selftest.catalogue.catalogue import MUTANTS, VARIANTS
+from bnspec.conformance.selftest.reference.layer import PlainLayer
 from bnspec.conformance.vectors.folder import safetensors, schema_text, write_vectors
 from bnspec.conformance.vectors.plan import ABOUT, FLAGS
 from bnspec.conformance.vectors.table import FAMILIES, NOT_IN_A_FILE

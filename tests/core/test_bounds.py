@@ -10,10 +10,10 @@ import pytest
 
 from bnspec.arithmetic.quad import quad
 from bnspec.bounds import batch_norm as bounds
-from bnspec.conformance.soundness.algorithms import ALGORITHMS, Algorithm
-from bnspec.conformance.soundness.data import draw
-from bnspec.conformance.soundness.record import NEAR, NEAR_GOOD, SOUND, Record
-from bnspec.conformance.soundness.trial import STATE, Trial, trials, worst_by_channel
+from bnspec.conformance.selftest.soundness.algorithms import ALGORITHMS, Algorithm
+from bnspec.conformance.selftest.soundness.data import draw
+from bnspec.conformance.selftest.soundness.experiment import STATE, Trial, trials, worst_by_channel
+from bnspec.conformance.selftest.soundness.record import NEAR, NEAR_GOOD, SOUND, Record
 from bnspec.contract import LayerConfig
 from bnspec.exact.quantities import Batch
 from bnspec.model.conventions import DTYPES, Profile

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from bnspec.conformance.mutants.plain import PlainLayer
-from bnspec.conformance.mutants.plain_scaler import PlainAdapter
+from bnspec.conformance.selftest.reference.layer import PlainLayer
+from bnspec.conformance.selftest.reference.scaler import PlainAdapter
 from bnspec.contract import LayerConfig
 
 Array = Any

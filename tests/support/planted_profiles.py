@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from planted_beginnings import FrozenIsConstants, StartsAtOne, StartsWide, StateInFloat32, new_layer
 
-from bnspec.conformance.mutants.plain import PlainLayer
-from bnspec.conformance.mutants.plain_scaler import PlainAdapter, PlainScaler
+from bnspec.conformance.selftest.reference.layer import PlainLayer
+from bnspec.conformance.selftest.reference.scaler import PlainAdapter, PlainScaler
 from bnspec.model.conventions import HALVES, Profile
 
 Array = Any

@@ -1,0 +1,1 @@
+"""All mutants and variants by name, and the adapters through which workers open them."""

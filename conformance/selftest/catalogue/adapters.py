@@ -1,0 +1,15 @@
+"""The door through which workers find mutants and variants: ``bnspec.conformance.selftest.catalogue.adapters:NAME``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def __getattr__(name: str) -> Any:
+    """The adapter class of the mutant or variant of that name."""
+    from bnspec.conformance.selftest.catalogue.catalogue import ALL
+
+    for planted in ALL:
+        if planted.name == name:
+            return planted.adapter_class()
+    raise AttributeError(name)

@@ -1,0 +1,172 @@
+"""All mutants and variants by name. Names are the defect: ``epsilon_outside_root``."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import fnmatch
+import re
+from typing import Any, List, Sequence, Tuple
+
+from bnspec.conformance.selftest.mutants import (
+    blocks,
+    caches,
+    degenerate,
+    derivatives,
+    dtypes,
+    epsilon,
+    forward,
+    gradients,
+    inference,
+    layouts,
+    networks,
+    one_pass,
+    padding,
+    parameter_gradients,
+    purity,
+    refusals,
+    relations,
+    running,
+    special,
+    statistics,
+    steps,
+    threads,
+)
+from bnspec.conformance.selftest.mutants import copies_and_checkpoints as lives
+from bnspec.conformance.selftest.mutants import escaped_once as escaping
+from bnspec.conformance.selftest.mutants import freezing_and_initial_state as marks
+from bnspec.conformance.selftest.mutants import scaler_fits as scalers
+from bnspec.conformance.selftest.mutants import scaler_transforms as scaling
+from bnspec.conformance.selftest.reference.full_layer import WholeAdapter, WholeLayer
+from bnspec.conformance.selftest.reference.layer import PlainLayer
+from bnspec.conformance.selftest.reference.scaler import PlainAdapter, PlainScaler
+from bnspec.conformance.selftest.variants import conventions as variants_profiles
+from bnspec.conformance.selftest.variants import copies_and_checkpoints as variants_lives
+from bnspec.conformance.selftest.variants import derivatives as variants_derivatives
+from bnspec.conformance.selftest.variants import forms as variants_forms
+from bnspec.conformance.selftest.variants import memory as variants_memory
+from bnspec.conformance.selftest.variants import scalers as variants_scalers
+from bnspec.conformance.selftest.variants import sums as variants_sums
+from bnspec.errors import UsageError
+from bnspec.model.case import Case
+
+
+@dataclasses.dataclass(frozen=True)
+class Planted:
+    """A mutant or a variant.
+
+    Attributes:
+        name: what is done to the layer.
+        kind: "mutant" (must be killed) or "variant" (must not be accused).
+        family: of the clauses that the mutant belongs to.
+        killed_by: clauses of which at least one must kill it or, of level MAY, note it.
+        escapes: why the suite does not see the mutant; empty where it does.
+        path: the only path on which the mutant is wrong; empty where it is wrong on all.
+        statement: what it does, one sentence.
+        implementation: the layer or scaler class.
+    """
+
+    name: str
+    kind: str
+    family: str
+    killed_by: Tuple[str, ...]
+    path: str
+    escapes: str
+    statement: str
+    implementation: Any
+
+    @property
+    def adapter(self) -> str:
+        """Where a worker finds it."""
+        return "bnspec.conformance.selftest.catalogue.adapters:" + self.name
+
+    @property
+    def is_scaler(self) -> bool:
+        """Whether it is an input-normalization layer."""
+        return issubclass(self.implementation, PlainScaler)
+
+    def meets(self, case: Case) -> bool:
+        """Whether the case can tell it from what it is made from: scalers meet input normalization, layers all else."""
+        calls = self.implementation.calls
+        if calls and not any(s.call in calls for s in case.steps):
+            return False
+        return (case.subject == "input_norm") == self.is_scaler
+
+    def adapter_class(self) -> type:
+        """The adapter over the implementation, with the profile that it declares."""
+        slot = "scaler_class" if self.is_scaler else "layer_class"
+        profile = dataclasses.replace(PlainAdapter.profile, **self.implementation.declares)
+        body = {slot: self.implementation, "profile": profile, "__doc__": self.statement}
+        return type(self.name, (WholeAdapter if issubclass(self.implementation, WholeLayer) else PlainAdapter,), body)
+
+
+def _planted(module: Any, kind: str) -> List[Planted]:
+    """What a module plants: its public layers and scalers, in the order in which they stand there."""
+    found = []
+    for name, made in vars(module).items():
+        if name.startswith("_") or not isinstance(made, type) or made.__module__ != module.__name__:
+            continue
+        if issubclass(made, (PlainLayer, PlainScaler)):
+            words = re.sub(r"(?<!^)(?=[A-Z])|(?<=[a-z])(?=[0-9])", "_", made.__name__).lower()
+            statement = (made.__doc__ or "").strip()
+            found.append(Planted(words, kind, made.family, made.killed_by, made.path, made.escapes, statement, made))
+    return found
+
+
+_DEFECTIVE = (
+    epsilon,
+    statistics,
+    one_pass,
+    blocks,
+    forward,
+    inference,
+    running,
+    steps,
+    gradients,
+    parameter_gradients,
+    layouts,
+    dtypes,
+    degenerate,
+    purity,
+    caches,
+    scalers,
+    scaling,
+    escaping,
+    relations,
+    threads,
+    derivatives,
+    lives,
+    marks,
+    refusals,
+    padding,
+    special,
+    networks,
+)
+_CORRECT = (
+    variants_sums,
+    variants_forms,
+    variants_profiles,
+    variants_memory,
+    variants_scalers,
+    variants_derivatives,
+    variants_lives,
+)
+
+MUTANTS = tuple(p for m in _DEFECTIVE for p in _planted(m, "mutant"))
+VARIANTS = tuple(p for m in _CORRECT for p in _planted(m, "variant"))
+ALL = MUTANTS + VARIANTS
+
+
+def select(patterns: Sequence[str], kind: str = "") -> List[Planted]:
+    """Mutants and variants whose names match; all without patterns. Raises UsageError: a pattern without a match."""
+    among = [p for p in ALL if kind in ("", p.kind)]
+    chosen: List[Planted] = []
+    for pattern in patterns or ["*"]:
+        found = [p for p in among if fnmatch.fnmatchcase(p.name, pattern)]
+        if not found:
+            near = difflib.get_close_matches(pattern, [p.name for p in among], 1)
+            hint = "did you mean %s?" % near[0] if near else "bnspec mutants --json lists them."
+            what = "no %s matches %r." % (kind or "mutant or variant", pattern)
+            raise UsageError(what, "their names say what they do.", hint)
+        chosen += [p for p in found if p not in chosen]
+    return chosen

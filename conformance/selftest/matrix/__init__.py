@@ -1,0 +1,1 @@
+"""The kill matrix: every mutant and variant through the suite."""

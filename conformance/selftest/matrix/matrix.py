@@ -1,0 +1,228 @@
+"""The kill matrix: every mutant and variant through the suite, case by case.
+
+A case and the oracle's answers to it are made once for all mutants, variants and seeds: the cases are shared out over
+processes, and in each process a case meets every mutant and variant in turn. What may end its process goes through a worker.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import math
+import multiprocessing
+import time
+import warnings
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from bnspec.backends.harness.launcher import Worker
+from bnspec.backends.harness.registry import Entry
+from bnspec.backends.worker.execution import run_case
+from bnspec.conformance.cases.effort import cases_of
+from bnspec.conformance.judge import COMPLETES, judge
+from bnspec.conformance.selftest.catalogue.catalogue import ALL, Planted
+from bnspec.contract import Adapter
+from bnspec.errors import HarnessError
+from bnspec.model.case import Case
+from bnspec.model.conventions import Profile
+from bnspec.model.observation import Observation
+from bnspec.oracle.oracle import Oracle
+
+#: Cases that are handed out at a time; --until-killed decides after each wave.
+WAVE = 16
+#: How long a worker may take for a case of a mutant that hangs: ordinary cases take milliseconds.
+ISOLATED_SECONDS = 10.0
+BY_NAME = {p.name: p for p in ALL}
+
+
+@dataclass(frozen=True)
+class Accusation:
+    """A clause that deviates on a case: worst error / bound, and what was seen."""
+
+    clause: str
+    ratio: float
+    message: str
+
+
+@dataclass
+class Seconds:
+    """Where the time went, summed over processes."""
+
+    layers: float = 0.0
+    oracle: float = 0.0
+    judge: float = 0.0
+
+    def add(self, other: Seconds) -> None:
+        """Count another's."""
+        self.layers += other.layers
+        self.oracle += other.oracle
+        self.judge += other.judge
+
+
+@dataclass
+class Matrix:
+    """What was seen.
+
+    Attributes:
+        planted: the mutants and variants, in the catalogue's order.
+        seeds: for each seed the ids of its cases, in the order in which a run has them.
+        origins: by case id, what the case is for.
+        accusations: by case id and name, the clauses that deviate.
+        stopped: by name, after how many cases of a stopped trial its own clause had killed it.
+        seconds, wall: the budget used.
+    """
+
+    planted: Sequence[Planted]
+    seeds: Mapping[int, Sequence[str]]
+    origins: Mapping[str, Mapping[str, Any]]
+    accusations: dict[str, dict[str, list[Accusation]]] = field(default_factory=dict)
+    stopped: dict[str, int] = field(default_factory=dict)
+    seconds: Seconds = field(default_factory=Seconds)
+    wall: float = 0.0
+
+    def of(self, name: str, seed: int) -> list[tuple[int, str, Accusation]]:
+        """All accusations of one name on one seed's cases: (number of the case, its id, accusation)."""
+        cases = enumerate(self.seeds[seed], 1)
+        return [(n, c, a) for n, c in cases for a in self.accusations.get(c, {}).get(name, ())]
+
+
+class TimedOracle(Oracle):
+    """An oracle that knows how long it took."""
+
+    def __init__(self, case: Case) -> None:
+        super().__init__(case)
+        self.seconds = 0.0
+
+    def expect(self, *arguments: Any) -> dict[str, Any]:
+        """The oracle's answer, timed."""
+        started = time.perf_counter()
+        answer = super().expect(*arguments)
+        self.seconds += time.perf_counter() - started
+        return answer
+
+
+@functools.cache
+def adapter_of(name: str) -> Adapter:
+    """The adapter of a mutant or variant, opened once in each process."""
+    adapter: Adapter = BY_NAME[name].adapter_class()("cpu")
+    return adapter
+
+
+def accusations_of(
+    name: str, case: Case, observation: Observation, profile: Profile, oracle: Oracle
+) -> list[Accusation]:
+    """The clauses that the observation breaks."""
+    if observation.status in ("crashed", "timeout"):
+        return [Accusation(COMPLETES, math.inf, f"{observation.status}: {observation.message}")]
+    try:
+        found = judge(case, observation, profile, oracle).items()
+    except Exception as error:  # said of whom and on what; the matrix ends
+        plan = case.origin.get("plan", case.id)
+        raise HarnessError(f"judging {name} failed: {error!r}.", f"the case is {plan}.", "mend the check.") from error
+    return [Accusation(c, j.ratio, j.message or _text(j.evidence)) for c, j in found if j is not None and not j.holds]
+
+
+def _text(evidence: Mapping[str, Any]) -> str:
+    told = ("step", "call", "output", "index", "expected", "got", "bound")
+    return ", ".join(f"{name} {evidence[name]}" for name in told if name in evidence)
+
+
+def fingerprint(observation: Observation) -> bytes:
+    """A digest of all that a check can see of an observation."""
+    digest = hashlib.blake2b(observation.status.encode(), digest_size=16)
+    for step in observation.steps:
+        digest.update(repr((step.status, step.message, step.written, step.aliases)).encode())
+        for place, group in (("outputs", step.outputs), ("before", step.before), ("after", step.after)):
+            for name, array in group.items():
+                digest.update(f"{place} {name} {array.dtype.name} {array.shape}".encode())
+                digest.update(array.tobytes())
+    return digest.digest()
+
+
+Heard = tuple[dict[str, list[Accusation]], Seconds]
+
+
+def hear(header: Mapping[str, Any], buffers: list[bytes], names: Sequence[str]) -> Heard:
+    """One case on mutants and variants in this process: by name what accuses it, and where the time went.
+
+    Most mutants are the plain layer off their path: equal observations under equal profiles are judged once.
+    """
+    case, found, spent = Case.from_header(header, buffers), {}, Seconds()
+    judged: dict[tuple[Profile, bytes], list[Accusation]] = {}
+    oracle, started = TimedOracle(case), time.perf_counter()
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore", RuntimeWarning)
+        for name in names:
+            adapter = adapter_of(name)
+            observation = run_case(adapter, header, buffers)
+            spent.layers += observation.seconds
+            key = adapter.profile, fingerprint(observation)
+            if key not in judged:
+                judged[key] = accusations_of(name, case, observation, adapter.profile, oracle)
+            if judged[key]:
+                found[name] = judged[key]
+    spent.oracle = oracle.seconds
+    spent.judge = time.perf_counter() - started - spent.layers - spent.oracle
+    return found, spent
+
+
+def hear_isolated(name: str, cases: Sequence[Case]) -> dict[str, list[Accusation]]:
+    """One mutant that may end its process, on every case, in a worker: by case id what accuses it."""
+    found = {}
+    with Worker(Entry(name, BY_NAME[name].adapter), "cpu") as worker:
+        if worker.hello.profile is None:
+            raise HarnessError(f"{name} did not open: {worker.hello.reason}.", "", "mend it: it is ours.")
+        for case in filter(BY_NAME[name].meets, cases):
+            observation = worker.run(case, ISOLATED_SECONDS)
+            if accusations := accusations_of(name, case, observation, worker.hello.profile, Oracle(case)):
+                found[case.id] = accusations
+    return found
+
+
+def kill_matrix(
+    planted: Sequence[Planted],
+    effort: str,
+    seeds: Sequence[int],
+    jobs: int,
+    until_killed: bool = False,
+    told: Callable[[int, int], None] = lambda done, of: None,
+) -> Matrix:
+    """Run all of it; ``told`` hears how many cases are done. ``until_killed`` lets a mutant go once its own clause kills it."""
+    started = time.perf_counter()
+    drawn = {seed: list(cases_of(effort, seed)) for seed in seeds}
+    cases = {c.id: c for some in drawn.values() for c in some}
+    matrix = Matrix(
+        planted, {s: [c.id for c in some] for s, some in drawn.items()}, {i: c.origin for i, c in cases.items()}
+    )
+    waiting = {p.name: p for p in planted if not p.implementation.isolated}
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
+        every = list(cases.values())
+        alone = {p.name: pool.submit(hear_isolated, p.name, every) for p in planted if p.implementation.isolated}
+        for begin in range(0, len(every), WAVE):
+            wave = every[begin : begin + WAVE]
+            names = [[p.name for p in waiting.values() if p.meets(c)] for c in wave]
+            futures = [pool.submit(hear, *c.header(), n) for c, n in zip(wave, names)]
+            for case, future in zip(wave, futures):
+                matrix.accusations[case.id], spent = future.result()
+                matrix.seconds.add(spent)
+            told(min(begin + WAVE, len(every)), len(every))
+            if until_killed:
+                _let_go(matrix, waiting, [c.id for c in wave], begin + len(wave))
+        for name, found in alone.items():
+            for case_id, accusations in found.result().items():
+                matrix.accusations.setdefault(case_id, {})[name] = accusations
+    matrix.wall = time.perf_counter() - started
+    return matrix
+
+
+def _let_go(matrix: Matrix, waiting: dict[str, Planted], ids: Collection[str], done: int) -> None:
+    """Take the mutants out of the trial that a clause they are named for has killed in these cases."""
+    for name, planted in list(waiting.items()):
+        seen = {a.clause for i in ids for a in matrix.accusations[i].get(name, ())}
+        if seen.intersection(planted.killed_by):
+            matrix.stopped[name] = done
+            del waiting[name]

@@ -1,0 +1,221 @@
+"""Mutants that keep something for too long: between calls, modes and instances."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Tuple
+
+import numpy as np
+
+from bnspec.conformance.selftest.reference.layer import PlainLayer
+from bnspec.contract import Gradients
+
+Array = Any
+Moments = Tuple[Array, Array]
+
+
+class StaleFoldedInference(PlainLayer):
+    """Folds scale and shift at the first inference and never again."""
+
+    family, killed_by, path = "inference", ("inference.follows_training",), "inference after training"
+    folded: Any = None
+
+    def inference_statistics(self, x: Array) -> Moments:
+        if self.folded is None:
+            self.folded = self.wide(self.mean).copy(), self.wide(self.var).copy()
+        return self.folded
+
+
+class StaleVarianceInInference(PlainLayer):
+    """Keeps inv_std of inference, and follows the running mean only."""
+
+    family, killed_by, path = "inference", ("inference.follows_training",), "inference after training"
+    kept: Any = None
+
+    def inference_inv_std(self, var: Array) -> Array:
+        if self.kept is None:
+            self.kept = super().inference_inv_std(var)
+        return self.kept
+
+
+class FoldOutlivesStepWithoutGradients(PlainLayer):
+    """Discards the folded statistics only in training with gradients."""
+
+    family, killed_by, path = "inference", ("inference.follows_training",), "inference after training without gradients"
+    folded: Any = None
+
+    def inference_statistics(self, x: Array) -> Moments:
+        if self.folded is None:
+            self.folded = self.wide(self.mean).copy(), self.wide(self.var).copy()
+        return self.folded
+
+    def training_gradients(self, x: Array, dy: Array) -> Gradients:
+        self.folded = None
+        return super().training_gradients(x, dy)
+
+
+class ModeSticks(PlainLayer):
+    """Stays in inference after an inference, where training normalises by the running statistics."""
+
+    family, killed_by, path = "training", ("training.output", "training.ignores_running_state"), "after an inference"
+
+    def training_statistics(self, x: Array) -> Moments:
+        return (self.wide(self.mean), self.wide(self.var)) if self.inferences else self.moments(x)
+
+
+class FirstCountKept(PlainLayer):
+    """Divides the sums of later batches by the first batch's count."""
+
+    family, killed_by, path = "training", ("training.output", "running.mean"), "a batch of another size"
+    first = 0
+
+    def average(self, x: Array) -> Array:
+        self.first = self.first or self.count(x)
+        return x.sum(axis=self.axes, keepdims=True) / self.work.type(self.first)
+
+
+class SumsNotCleared(PlainLayer):
+    """Adds the sums of a later batch to those of the one before."""
+
+    family, killed_by, path = "running", ("running.second_step_continues", "running.mean"), "second step"
+    total: Any = 0
+
+    def new_mean(self, old: Array, mean: Array, count: int) -> Array:
+        kept, self.total = self.total, mean
+        return super().new_mean(old, mean + kept, count)
+
+
+class FirstBatchSaved(PlainLayer):
+    """Normalises in the backward pass by the statistics of the layer's first batch."""
+
+    family, killed_by, path = "gradient", ("gradient.training_dx", "gradient.training_dgamma"), "second step, backward"
+    saved: Any = None
+
+    def training_statistics(self, x: Array) -> Moments:
+        found = self.moments(x)
+        self.saved = found if self.saved is None else self.saved
+        return found
+
+    def backward_statistics(self, x: Array) -> Moments:
+        return self.saved
+
+
+class StatisticsCachedByShape(PlainLayer):
+    """Keeps batch statistics by shape, for all layers of the process."""
+
+    family, killed_by, path = "training", ("training.output",), "a shape that was seen before"
+    cache: Dict[Any, Moments] = {}
+
+    def moments(self, x: Array) -> Moments:
+        return self.cache.setdefault((x.shape, self.config), super().moments(x))
+
+
+class StatisticsCachedByRow(PlainLayer):
+    """Keeps batch statistics by the shape of a row, and does not see that another batch has come."""
+
+    family, killed_by, path = "training", ("training.output",), "second step"
+    cached: Any = None
+
+    def training_statistics(self, x: Array) -> Moments:
+        if self.cached is None or self.cached[0] != x.shape[1:]:
+            self.cached = x.shape[1:], self.moments(x)
+        return self.cached[1]
+
+
+class KernelCachedWithoutMode(PlainLayer):
+    """Keeps the kernel of dx by shape, and forgets that it depends on the mode."""
+
+    family, killed_by, path = "gradient", ("gradient.training_dx", "gradient.inference_dx"), "second backward"
+    kernel: Any = None
+
+    def training_dx(self, dy: Array, zhat: Array, inv_std: Array) -> Array:
+        return self.chosen("training")(dy, zhat, inv_std)
+
+    def inference_dx(self, dy: Array, zhat: Array, inv_std: Array) -> Array:
+        return self.chosen("inference")(dy, zhat, inv_std)
+
+    def chosen(self, mode: str) -> Any:
+        """The kernel of the first mode that was asked for."""
+        self.kernel = self.kernel or mode
+        return super().training_dx if self.kernel == "training" else super().inference_dx
+
+
+class KernelCachedAcrossLayers(PlainLayer):
+    """Keeps epsilon by shape and dtype for all layers of the process."""
+
+    family, killed_by, path = (
+        "epsilon",
+        ("epsilon.inside_root_in_training", "epsilon.as_given"),
+        "another layer's shape",
+    )
+    compiled: Dict[Any, Any] = {}
+
+    def epsilon(self) -> Array:
+        c = self.config
+        return self.compiled.setdefault((c.rank, c.channel_axis, c.channels, c.dtype), super().epsilon())
+
+
+class DecayCachedAcrossLayers(PlainLayer):
+    """Keeps the decay by shape and dtype for all layers of the process."""
+
+    family, killed_by, path = "running", ("running.mean", "running.var"), "another layer's shape"
+    compiled: Dict[Any, Any] = {}
+
+    def decay(self) -> Array:
+        c = self.config
+        return self.compiled.setdefault((c.rank, c.channel_axis, c.channels, c.dtype), super().decay())
+
+
+class GammaCachedAcrossLayers(PlainLayer):
+    """Keeps the widened gamma of half-precision layers by the number of channels, for all layers of the process."""
+
+    family, killed_by, path = "affine", ("affine.per_channel",), "another layer's channels"
+    compiled: Dict[Any, Any] = {}
+
+    def gamma(self) -> Array:
+        gamma = super().gamma()
+        if not self.config.affine:
+            return gamma
+        return self.broad(self.compiled.setdefault((self.config.channels, self.work.name), gamma.reshape(-1)))
+
+
+class NormalisedValueKept(PlainLayer):
+    """Keeps the normalised value of the last inference for dgamma of training, where the shapes agree."""
+
+    family, killed_by, path = "gradient", ("gradient.training_dgamma",), "training backward after inference"
+    kept: Any = None
+
+    def output(self, x: Array, mean: Array, inv_std: Array) -> Array:
+        if self.inferences and not self.steps:
+            self.kept = (x - mean) * inv_std
+        return super().output(x, mean, inv_std)
+
+    def parameter_gradients(self, dy: Array, zhat: Array, inv_std: Array) -> Tuple[Array, Array]:
+        if self.kept is not None and self.steps and self.kept.shape[1:] == zhat.shape[1:]:
+            rows = min(len(self.kept), len(zhat))
+            zhat = np.concatenate([self.kept[:rows], zhat[rows:]])
+        return super().parameter_gradients(dy, zhat, inv_std)
+
+
+class ThirdStepRepeatsSecond(PlainLayer):
+    """Updates from the second step's statistics in the third."""
+
+    family, killed_by, path = "running", ("running.second_step_continues",), "third step"
+    second: Any = None
+
+    def new_mean(self, old: Array, mean: Array, count: int) -> Array:
+        if self.steps == 2:
+            self.second = mean
+        return super().new_mean(old, self.second if self.steps == 3 else mean, count)
+
+
+class GradientsKeptBetweenSteps(PlainLayer):
+    """Adds dx of the step before where the shapes agree."""
+
+    family, killed_by, path = "gradient", ("gradient.training_dx", "gradient.inference_dx"), "second backward"
+    last: Any = None
+
+    def gradients(self, x: Array, y: Array, dx: Array, dgamma: Array, dbeta: Array) -> Gradients:
+        if self.last is not None and self.last.shape[1:] == dx.shape[1:]:
+            dx = dx + self.average(self.last)
+        self.last = dx
+        return super().gradients(x, y, dx, dgamma, dbeta)

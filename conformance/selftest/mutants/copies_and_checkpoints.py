@@ -1,0 +1,182 @@
+"""Mutants of what is done with a layer between its calls: saved, copied, reset."""
+
+from __future__ import annotations
+
+from typing import Any, Dict
+
+import numpy as np
+
+from bnspec.conformance.selftest.reference.full_layer import WholeLayer
+
+Array = Any
+
+SNAPSHOT, COPY = ("state.snapshot_continues",), ("state.copy_is_independent",)
+RESET, FROZEN = ("state.reset_restores_the_beginning",), ("gradient.frozen_statistics",)
+TOLD, BEGINNING = ("running.new_decay_takes_effect",), ("running.initial_state",)
+GIVEN, VISIBLE = ("state.starts_as_given",), ("state.is_visible_after_each_step",)
+RUNNING = ("running.mean", "running.var", "running.second_step_continues")
+
+
+class SnapshotLosesTheMean(WholeLayer):
+    """Restores a running mean of 0."""
+
+    family, killed_by, calls = "state", SNAPSHOT, ("save_restore",)
+
+    def snapshot(self) -> Dict[str, Any]:
+        return dict(super().snapshot(), running_mean=np.zeros_like(self.mean))
+
+
+class SnapshotRoundsTheVariance(WholeLayer):
+    """Saves the running variance in half precision."""
+
+    family, killed_by, calls = "state", SNAPSHOT, ("save_restore",)
+
+    def snapshot(self) -> Dict[str, Any]:
+        return dict(super().snapshot(), running_var=self.var.astype(np.float16).astype(self.var.dtype))
+
+
+class SnapshotIsOfTheStepBefore(WholeLayer):
+    """Saves the statistics as they were before the last step."""
+
+    family, killed_by, calls, path = "state", SNAPSHOT, ("save_restore",), "saved after training"
+    old: Any = None
+
+    def update(self, x: Array) -> None:
+        self.old = self.mean.copy(), self.var.copy()
+        super().update(x)
+
+    def snapshot(self) -> Dict[str, Any]:
+        mean, var = self.old or (self.mean.copy(), self.var.copy())
+        return dict(super().snapshot(), running_mean=mean, running_var=var)
+
+
+class SnapshotLosesTheDecay(WholeLayer):
+    """Restores a layer with a decay of 0.9: the number is no part of the checkpoint."""
+
+    family, killed_by, calls, path = "running", RUNNING, ("save_restore",), "trained after restoring"
+
+    def restored(self) -> Any:
+        new = super().restored()
+        new.set_decay(0.9)
+        return new
+
+
+class SnapshotLosesTheScale(WholeLayer):
+    """Restores a gamma of 1."""
+
+    family, killed_by, calls = "inference", ("inference.output", "inference.follows_training"), ("save_restore",)
+
+    def snapshot(self) -> Dict[str, Any]:
+        return dict(super().snapshot(), gamma=None if self.raw_gamma is None else np.ones_like(self.raw_gamma))
+
+
+class SnapshotExchangesTheStatistics(WholeLayer):
+    """Restores mean and variance in each other's place, after a second save."""
+
+    family, killed_by, calls, path = "state", SNAPSHOT, ("save_restore",), "saved, restored and saved again"
+    generation = 0
+
+    def restored(self) -> Any:
+        new = super().restored()
+        new.generation = self.generation + 1
+        if new.generation > 1:
+            new.mean, new.var = new.var, new.mean
+        return new
+
+
+class CopySharesTheVariance(WholeLayer):
+    """Copies the running mean, and shares the variance."""
+
+    family, killed_by, calls, path = "state", COPY, ("clone",), "one of both is trained"
+
+    def copied(self) -> Any:
+        new = super().copied()
+        new.var = self.var
+        return new
+
+
+class CopySharesTheMean(WholeLayer):
+    """Copies the running variance, and shares the mean."""
+
+    family, killed_by, calls, path = "state", COPY, ("clone",), "one of both is trained"
+
+    def copied(self) -> Any:
+        new = super().copied()
+        new.mean = self.mean
+        return new
+
+
+class CopyIsTheLayer(WholeLayer):
+    """Returns itself for a copy."""
+
+    family, killed_by, calls, path = "state", COPY, ("clone",), "one of both is trained"
+
+    def copied(self) -> Any:
+        return self
+
+
+class CopyStartsAnew(WholeLayer):
+    """Gives the copy the statistics of a new layer."""
+
+    family, killed_by, calls = "state", COPY, ("clone",)
+
+    def copied(self) -> Any:
+        new = super().copied()
+        new.reset()
+        return new
+
+
+class CopyKeepsAnEarlierDecay(WholeLayer):
+    """Gives the copy the decay with which the layer was built."""
+
+    family, killed_by, calls, path = "running", TOLD, ("clone",), "copied after the decay was changed"
+    first: Any = None
+
+    def set_decay(self, decay: float) -> None:
+        self.first = self.config.decay if self.first is None else self.first
+        super().set_decay(decay)
+
+    def copied(self) -> Any:
+        new = super().copied()
+        if self.first is not None:
+            WholeLayer.set_decay(new, self.first)
+        return new
+
+
+class ResetForgetsTheVariance(WholeLayer):
+    """Resets the mean alone."""
+
+    family, killed_by, calls = "state", RESET, ("reset",)
+
+    def reset(self) -> None:
+        self.mean[:] = 0
+
+
+class ResetForgetsTheMean(WholeLayer):
+    """Resets the variance alone."""
+
+    family, killed_by, calls = "state", RESET, ("reset",)
+
+    def reset(self) -> None:
+        self.var[:] = 1
+
+
+class ResetToNoVariance(WholeLayer):
+    """Resets both statistics to 0."""
+
+    family, killed_by, calls = "state", RESET, ("reset",)
+
+    def reset(self) -> None:
+        self.mean[:], self.var[:] = 0, 0
+
+
+class ResetWorksOnce(WholeLayer):
+    """Resets the first time, and never again."""
+
+    family, killed_by, calls, path = "state", RESET, ("reset",), "second reset"
+    done = False
+
+    def reset(self) -> None:
+        if not self.done:
+            super().reset()
+        self.done = True

@@ -1,0 +1,320 @@
+"""Mutants of second derivatives, of forward mode, and of gradients that are asked for alone."""
+
+from __future__ import annotations
+
+from typing import Any, Tuple
+
+import numpy as np
+
+from bnspec.conformance.selftest.reference.full_layer import WholeLayer
+from bnspec.contract import Gradients, SecondOrder, Tangent
+
+Array = Any
+
+TRAINING, INFERENCE = ("second_order.training",), ("second_order.inference",)
+OTHER, FORWARD = ("second_order.cotangent_and_scale",), ("gradient.forward_mode",)
+ALONE, MOVES = ("gradient.each_argument_alone",), ("running.moves_once_with_gradients",)
+SECOND_CALLS = ("training_second_order", "inference_second_order")
+TANGENT_CALLS = ("training_tangent", "inference_tangent")
+SOME_CALLS = ("training_some_gradients", "inference_some_gradients")
+
+
+class SavedStatisticsConstantInSecondOrder(WholeLayer):
+    """Differentiates dx by x with mean and inv_std as constants, as saved values are."""
+
+    family, killed_by, calls = "second_order", TRAINING, SECOND_CALLS
+
+    def through_root(self, dy: Array, v: Array, zhat: Array) -> Array:
+        return np.zeros_like(dy)
+
+    def project(self, v: Array, zhat: Array) -> Array:
+        return v
+
+    def second_by_dy(self, v: Array, zhat: Array, inv_std: Array) -> Array:
+        return self.gamma() * inv_std * super().project(v, zhat)
+
+
+class SecondOrderWithoutTheRoot(WholeLayer):
+    """Leaves the derivative of inv_std out of the second derivatives."""
+
+    family, killed_by, calls = "second_order", TRAINING, SECOND_CALLS
+
+    def through_root(self, dy: Array, v: Array, zhat: Array) -> Array:
+        return np.zeros_like(dy)
+
+
+class SecondOrderInOnePlace(WholeLayer):
+    """Differentiates one of the two places where the normalised values stand."""
+
+    family, killed_by, calls = "second_order", TRAINING, SECOND_CALLS
+
+    def through_values(self, dy: Array, v: Array, zhat: Array) -> Array:
+        return self.average(dy * zhat) * self.project(v, zhat)
+
+
+class SecondOrderOfTheOtherSign(WholeLayer):
+    """Returns the second derivative by x with the other sign."""
+
+    family, killed_by, calls = "second_order", TRAINING, SECOND_CALLS
+
+    def second_by_x(self, *arguments: Array) -> Array:
+        return -super().second_by_x(*arguments)
+
+
+class SecondOrderOfRanksAboveTwo(WholeLayer):
+    """Divides by the batch's extent rather than by the count in a mean of the second derivative by x."""
+
+    family, killed_by, calls, path = "second_order", TRAINING, SECOND_CALLS, "rank above 2"
+
+    def through_root(self, dy: Array, v: Array, zhat: Array) -> Array:
+        rows = dy.shape[0] if self.config.channel_axis else self.count(dy)
+        return super().through_root(dy, v, zhat) * self.work.type(self.count(dy) / rows)
+
+
+class SecondOrderOfVolumesWithoutTheRoot(WholeLayer):
+    """Leaves the derivative of inv_std out of the second derivatives of rank 5."""
+
+    family, killed_by, calls, path = "second_order", TRAINING, SECOND_CALLS, "rank 5"
+
+    def through_root(self, dy: Array, v: Array, zhat: Array) -> Array:
+        return super().through_root(dy, v, zhat) * self.work.type(dy.ndim != 5)
+
+
+class SecondOrderWithoutAffineConstant(WholeLayer):
+    """Takes inv_std for a constant in the second derivatives of a layer without gamma and beta."""
+
+    family, killed_by, calls, path = "second_order", TRAINING, SECOND_CALLS, "no gamma and beta"
+
+    def through_root(self, dy: Array, v: Array, zhat: Array) -> Array:
+        return super().through_root(dy, v, zhat) * self.work.type(self.config.affine)
+
+
+class SecondOrderByDyUncentred(WholeLayer):
+    """Leaves the means out of the derivative by dy."""
+
+    family, killed_by, calls = "second_order", OTHER, SECOND_CALLS
+
+    def second_by_dy(self, v: Array, zhat: Array, inv_std: Array) -> Array:
+        return self.gamma() * inv_std * v
+
+
+class SecondOrderByGammaHoldsGamma(WholeLayer):
+    """Multiplies the derivative by gamma with gamma."""
+
+    family, killed_by, calls = "second_order", OTHER, SECOND_CALLS
+
+    def second_by_gamma(self, *arguments: Array) -> Array:
+        return super().second_by_gamma(*arguments) * self.gamma().reshape(-1)
+
+
+class SecondOrderByGammaWithoutVariance(WholeLayer):
+    """Centres, and does no more, in the derivative by gamma."""
+
+    family, killed_by, calls = "second_order", OTHER, SECOND_CALLS
+
+    def second_by_gamma(self, dy: Array, v: Array, zhat: Array, inv_std: Array) -> Array:
+        return (inv_std * v * (dy - self.average(dy))).sum(axis=self.axes)
+
+
+class SecondOrderOfTrainingInInference(WholeLayer):
+    """Takes the second derivatives of training in inference."""
+
+    family, killed_by, calls = "second_order", INFERENCE, SECOND_CALLS
+
+    def inference_second_order(self, x: Array, dy: Array, v: Array) -> SecondOrder:
+        if not x.size:
+            return super().inference_second_order(x, dy, v)
+        wide, dy, v = self.values(x), self.cotangent(dy), self.values(v)
+        mean, var = self.moments(wide)
+        inv_std = self.inv_std(var)
+        zhat = (wide - mean) * inv_std
+        found = self.second_by_x(dy, v, zhat, inv_std), self.second_by_dy(v, zhat, inv_std)
+        return self.second_order(x, *found, self.second_by_gamma(dy, v, zhat, inv_std))
+
+
+class SecondOrderInferenceForgetsGamma(WholeLayer):
+    """Leaves gamma out of the derivative by dy in inference."""
+
+    family, killed_by, calls = "second_order", INFERENCE, SECOND_CALLS
+
+    def inference_second_order(self, x: Array, dy: Array, v: Array) -> SecondOrder:
+        found = super().inference_second_order(x, dy, v)
+        return found._replace(by_dy=(self.inference_inv_std(self.wide(self.var)) * v).astype(x.dtype))
+
+
+class SecondOrderInferenceByGammaAveraged(WholeLayer):
+    """Takes the mean for the sum in the derivative by gamma in inference."""
+
+    family, killed_by, calls = "second_order", INFERENCE, SECOND_CALLS
+
+    def inference_second_order(self, x: Array, dy: Array, v: Array) -> SecondOrder:
+        found = super().inference_second_order(x, dy, v)
+        if found.by_gamma is None or not x.size:
+            return found
+        return found._replace(by_gamma=found.by_gamma / found.by_gamma.dtype.type(self.count(x)))
+
+
+class TangentWithoutTheVariance(WholeLayer):
+    """Ignores the path through the variance in forward mode."""
+
+    family, killed_by, calls = "gradient", FORWARD, TANGENT_CALLS
+
+    def root_along(self, moved: Array, centred: Array, inv_std: Array) -> Array:
+        return np.zeros_like(inv_std)
+
+
+class TangentWithoutTheMean(WholeLayer):
+    """Ignores the path through the mean in forward mode."""
+
+    family, killed_by, calls = "gradient", FORWARD, TANGENT_CALLS
+
+    def tangent(self, v: Array, centred: Array, inv_std: Array) -> Array:
+        return self.gamma() * (v * inv_std + centred * self.root_along(v, centred, inv_std))
+
+
+class TangentOfInferenceCentred(WholeLayer):
+    """Subtracts the direction's mean in inference."""
+
+    family, killed_by, calls, path = "gradient", FORWARD, TANGENT_CALLS, "inference"
+
+    def inference_tangent(self, x: Array, v: Array) -> Tangent:
+        found = super().inference_tangent(x, v)
+        return found._replace(along=(found.along - self.average(self.values(found.along))).astype(x.dtype))
+
+
+class TangentHoldsBeta(WholeLayer):
+    """Adds beta to the derivative along a direction."""
+
+    family, killed_by, calls = "gradient", FORWARD, TANGENT_CALLS
+
+    def tangent(self, v: Array, centred: Array, inv_std: Array) -> Array:
+        return super().tangent(v, centred, inv_std) + self.beta()
+
+
+class TangentsOutputUnshifted(WholeLayer):
+    """Returns y without beta beside the derivative along a direction."""
+
+    family, killed_by, calls = "gradient", FORWARD, TANGENT_CALLS
+
+    def training_tangent(self, x: Array, v: Array) -> Tangent:
+        found = super().training_tangent(x, v)
+        return found._replace(y=(found.y - self.beta()).astype(found.y.dtype))
+
+
+class ScaleGradientNeedsDx(WholeLayer):
+    """Takes dgamma from uncentred values where dx is not wanted."""
+
+    family, killed_by, calls, path = "gradient", ALONE, SOME_CALLS, "dx is not wanted"
+
+    def training_some_gradients(self, x: Array, dy: Array, wanted: Tuple[str, ...]) -> Gradients:
+        found = super().training_some_gradients(x, dy, wanted)
+        if "dx" in wanted or found.dgamma is None or not x.size:
+            return found
+        wide = self.values(x)
+        uncentred = self.cotangent(dy) * wide * self.inv_std(self.moments(wide)[1])
+        return found._replace(dgamma=uncentred.sum(axis=self.axes).astype(found.dgamma.dtype))
+
+
+class ShiftGradientMissingBesideDx(WholeLayer):
+    """Returns no dbeta where dx is wanted, and dgamma is not."""
+
+    family, killed_by, calls, path = "gradient", ALONE, SOME_CALLS, "dx and dbeta"
+
+    def some(self, found: Gradients, wanted: Tuple[str, ...]) -> Gradients:
+        found = super().some(found, wanted)
+        return found._replace(dbeta=None) if "dx" in wanted and "dgamma" not in wanted else found
+
+
+class DxAloneTakesStatisticsAsConstants(WholeLayer):
+    """Takes mean and variance as constants where dx alone is wanted."""
+
+    family, killed_by, calls, path = "gradient", ALONE, SOME_CALLS, "dx alone"
+
+    def training_some_gradients(self, x: Array, dy: Array, wanted: Tuple[str, ...]) -> Gradients:
+        found = super().training_some_gradients(x, dy, wanted)
+        if wanted != ("dx",) or not x.size:
+            return found
+        inv_std = self.inv_std(self.moments(self.values(x))[1])
+        return found._replace(dx=(self.gamma() * inv_std * self.cotangent(dy)).astype(x.dtype))
+
+
+class ShiftGradientAloneIsAMean(WholeLayer):
+    """Averages dy where dbeta alone is wanted."""
+
+    family, killed_by, calls, path = "gradient", ALONE, SOME_CALLS, "dbeta alone"
+
+    def some(self, found: Gradients, wanted: Tuple[str, ...]) -> Gradients:
+        some = super().some(found, wanted)
+        if wanted != ("dbeta",) or some.dbeta is None or not found.y.size:
+            return some
+        return some._replace(dbeta=some.dbeta / some.dbeta.dtype.type(self.count(found.y)))
+
+
+class GradientsSwappedWithoutDx(WholeLayer):
+    """Returns dgamma and dbeta in the other order where both are wanted, and dx is not."""
+
+    family, killed_by, calls, path = "gradient", ALONE, SOME_CALLS, "dgamma and dbeta"
+
+    def some(self, found: Gradients, wanted: Tuple[str, ...]) -> Gradients:
+        some = super().some(found, wanted)
+        return some._replace(dgamma=some.dbeta, dbeta=some.dgamma) if wanted == ("dgamma", "dbeta") else some
+
+
+class SomeGradientsMoveTwice(WholeLayer):
+    """Moves the running statistics once for y and once for the gradients, where some are wanted."""
+
+    family, killed_by, calls = "running", MOVES, SOME_CALLS
+
+    def training_some_gradients(self, x: Array, dy: Array, wanted: Tuple[str, ...]) -> Gradients:
+        if x.size and not self.constant:
+            self.update(self.values(x))
+        return super().training_some_gradients(x, dy, wanted)
+
+
+class SecondOrderMovesNothing(WholeLayer):
+    """Leaves the running statistics where second derivatives are taken."""
+
+    family, killed_by, calls = "running", MOVES, SECOND_CALLS
+
+    def training_second_order(self, x: Array, dy: Array, v: Array) -> SecondOrder:
+        kept = self.mean.copy(), self.var.copy()
+        found = super().training_second_order(x, dy, v)
+        self.mean[:], self.var[:] = kept
+        return found
+
+
+class TangentMovesTwice(WholeLayer):
+    """Moves the running statistics for y and for its derivative."""
+
+    family, killed_by, calls = "running", MOVES, TANGENT_CALLS
+
+    def training_tangent(self, x: Array, v: Array) -> Tangent:
+        found = super().training_tangent(x, v)
+        if x.size and not self.constant:
+            self.update(self.values(x))
+        return found
+
+
+class TangentOfInferenceMoves(WholeLayer):
+    """Moves the running statistics where a derivative along a direction is taken in inference."""
+
+    family, killed_by, calls = "inference", ("inference.keeps_state",), TANGENT_CALLS
+
+    def inference_tangent(self, x: Array, v: Array) -> Tangent:
+        found = super().inference_tangent(x, v)
+        if x.size:
+            self.update(self.values(x))
+        return found
+
+
+class InferenceGradientsAloneOfTheBatch(WholeLayer):
+    """Takes the batch's statistics for dx alone in inference."""
+
+    family, killed_by, calls, path = "gradient", ALONE, SOME_CALLS, "inference"
+
+    def inference_some_gradients(self, x: Array, dy: Array, wanted: Tuple[str, ...]) -> Gradients:
+        found = super().inference_some_gradients(x, dy, wanted)
+        if found.dx is None or not x.size:
+            return found
+        inv_std = self.inv_std(self.moments(self.values(x))[1])
+        return found._replace(dx=(self.gamma() * inv_std * self.cotangent(dy)).astype(x.dtype))

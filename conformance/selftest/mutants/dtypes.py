@@ -1,0 +1,155 @@
+"""Mutants of dtypes: what is narrowed on the way, and what comes back in the wrong dtype."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from bnspec.conformance.selftest.reference.layer import PlainLayer
+from bnspec.contract import Gradients
+from bnspec.model.buffers import dtype_of
+
+Array = Any
+
+HALF, RESULTS = ("dtype.half_is_as_exact_as_declared",), ("dtype.results",)
+
+
+def bfloat(array: Array) -> Array:
+    """Float32 values cut to the eight bits of bfloat16."""
+    return (np.ascontiguousarray(array, np.float32).view(np.uint32) & np.uint32(0xFFFF0000)).view(np.float32)
+
+
+class ParametersNarrowed(PlainLayer):
+    """Casts gamma, beta and the running statistics to the dtype of x before it uses them."""
+
+    family, killed_by, path = "dtype", HALF, "half precision, wider parameters"
+
+    def wide(self, channels: Array) -> Array:
+        return super().wide(np.asarray(channels).astype(dtype_of(self.config.dtype)))
+
+
+class RunningVarianceNarrowed(PlainLayer):
+    """Casts the running variance to float16 in inference, where 1e-9 is 0."""
+
+    family, killed_by, path = "dtype", ("inference.output", *HALF), "inference, float16"
+
+    def inference_statistics(self, x: Array) -> Any:
+        mean, var = super().inference_statistics(x)
+        return mean, var.astype(np.float16).astype(self.work) if self.config.dtype == "float16" else var
+
+
+class ArithmeticInHalf(PlainLayer):
+    """Rounds the normalised value to float16 before it is scaled."""
+
+    family, killed_by, path = "dtype", HALF, "float16"
+
+    def output(self, x: Array, mean: Array, inv_std: Array) -> Array:
+        if self.config.dtype != "float16":
+            return super().output(x, mean, inv_std)
+        half = [np.asarray(v).astype(np.float16) for v in (x, mean, inv_std, self.gamma(), self.beta())]
+        return (half[0] - half[1]) * half[2] * half[3] + half[4]
+
+
+class BfloatResultCut(PlainLayer):
+    """Cuts y to bfloat16 where it must be rounded to the nearest."""
+
+    family, killed_by, path = "dtype", HALF, "bfloat16"
+
+    def output(self, x: Array, mean: Array, inv_std: Array) -> Array:
+        y = super().output(x, mean, inv_std)
+        return bfloat(y) if self.config.dtype == "bfloat16" else y
+
+
+class GammaInBfloat(PlainLayer):
+    """Cuts float32 gamma to bfloat16 beside a half-precision x."""
+
+    family, killed_by, path = "dtype", HALF, "half precision, float32 parameters"
+
+    def gamma(self) -> Array:
+        gamma = super().gamma()
+        mixed = self.config.dtype != self.config.parameter_dtype
+        return bfloat(gamma) if mixed else gamma
+
+
+class MixedParametersIgnored(PlainLayer):
+    """Leaves beta out where the parameters' dtype is not that of x."""
+
+    family, killed_by, path = "affine", ("affine.per_channel",), "half precision, float32 parameters"
+
+    def beta(self) -> Array:
+        beta = super().beta()
+        return beta * 0 if self.config.dtype != self.config.parameter_dtype else beta
+
+
+class DoubleComputedInFloat(PlainLayer):
+    """Computes float64 in float32."""
+
+    family, killed_by, path = "training", ("training.output",), "float64"
+
+    def values(self, array: Array) -> Array:
+        return super().values(array.astype(np.float32))
+
+
+class DoubleUpdatedInFloat(PlainLayer):
+    """Keeps float64 running statistics in float32."""
+
+    family, killed_by, path = "running", ("running.mean", "running.var"), "float64"
+
+    def store(self, mean: Array, var: Array) -> None:
+        super().store(mean.astype(np.float32), var.astype(np.float32))
+
+
+class DoubleRootInFloat(PlainLayer):
+    """Takes the reciprocal root of float64 variances in float32."""
+
+    family, killed_by, path = "training", ("training.output", "training.output_is_stable"), "float64"
+
+    def inv_std(self, var: Array) -> Array:
+        return super().inv_std(var).astype(np.float32).astype(self.work)
+
+
+class ResultPromoted(PlainLayer):
+    """Returns y of a half-precision x in float32."""
+
+    family, killed_by, path = "dtype", RESULTS, "half precision"
+
+    def inference(self, x: Array) -> Array:
+        return super().inference(x).astype(self.work)
+
+
+class DxPromoted(PlainLayer):
+    """Returns dx of a half-precision x in float32."""
+
+    family, killed_by, path = "dtype", RESULTS, "half precision, backward"
+
+    def gradients(self, x: Array, y: Array, dx: Array, dgamma: Array, dbeta: Array) -> Gradients:
+        return super().gradients(x, y, dx, dgamma, dbeta)._replace(dx=np.array(dx, self.work))
+
+
+class ParameterGradientsNarrowed(PlainLayer):
+    """Returns dgamma and dbeta in the dtype of x."""
+
+    family, killed_by, path = "dtype", RESULTS, "half precision, float32 parameters"
+
+    def gradients(self, x: Array, y: Array, dx: Array, dgamma: Array, dbeta: Array) -> Gradients:
+        result = super().gradients(x, y, dx, dgamma, dbeta)
+        return result._replace(dgamma=dgamma.astype(x.dtype), dbeta=dbeta.astype(x.dtype))
+
+
+class StatePromoted(PlainLayer):
+    """Replaces the running statistics by float64 ones."""
+
+    family, killed_by = "dtype", RESULTS
+
+    def store(self, mean: Array, var: Array) -> None:
+        self.mean, self.var = (v.reshape(-1).astype(np.float64) for v in (mean, var))
+
+
+class StateNarrowed(PlainLayer):
+    """Replaces float32 running statistics beside a half-precision x by ones of x's dtype."""
+
+    family, killed_by, path = "dtype", RESULTS, "half precision, float32 parameters"
+
+    def store(self, mean: Array, var: Array) -> None:
+        self.mean, self.var = (v.reshape(-1).astype(dtype_of(self.config.dtype)) for v in (mean, var))

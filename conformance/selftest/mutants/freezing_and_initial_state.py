@@ -1,0 +1,332 @@
+"""Mutants of what a layer is told, frozen or another decay; of its beginning, and of when its state is seen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from bnspec.conformance.selftest.reference.full_layer import WholeLayer
+from bnspec.contract import Gradients, LayerConfig, State
+
+Array = Any
+
+SNAPSHOT, COPY = ("state.snapshot_continues",), ("state.copy_is_independent",)
+RESET, FROZEN = ("state.reset_restores_the_beginning",), ("gradient.frozen_statistics",)
+TOLD, BEGINNING = ("running.new_decay_takes_effect",), ("running.initial_state",)
+GIVEN, VISIBLE = ("state.starts_as_given",), ("state.is_visible_after_each_step",)
+RUNNING = ("running.mean", "running.var", "running.second_step_continues")
+
+
+class FrozenMoves(WholeLayer):
+    """Goes on moving the statistics while frozen."""
+
+    family, killed_by, calls = "gradient", FROZEN, ("freeze",)
+
+    def frozen_training(self, x: Array) -> Array:
+        y = super().frozen_training(x)
+        if x.size:
+            self.update(self.values(x))
+        return y
+
+
+class FrozenMovesWithGradients(WholeLayer):
+    """Goes on moving the statistics while frozen, when gradients are asked for."""
+
+    family, killed_by, calls, path = "gradient", FROZEN, ("freeze",), "with gradients"
+
+    def frozen_gradients(self, x: Array, dy: Array) -> Gradients:
+        found = super().frozen_gradients(x, dy)
+        if x.size:
+            self.update(self.values(x))
+        return found
+
+
+class FreezingResets(WholeLayer):
+    """Resets the running mean when it is frozen."""
+
+    family, killed_by, calls = "gradient", FROZEN, ("freeze",)
+
+    def freeze(self, frozen: bool) -> None:
+        super().freeze(frozen)
+        if frozen:
+            self.mean[:] = 0
+
+
+class FrozenNormalisesByTheBatch(WholeLayer):
+    """Normalises by the batch while frozen, and moves nothing."""
+
+    family, killed_by, calls = "gradient", FROZEN, ("freeze",)
+
+    def frozen_training(self, x: Array) -> Array:
+        kept = self.mean.copy(), self.var.copy()
+        y = self.forward(x)
+        self.mean[:], self.var[:] = kept
+        return y
+
+
+class FrozenDxThroughTheBatch(WholeLayer):
+    """Differentiates through the batch's statistics while frozen."""
+
+    family, killed_by, calls, path = "gradient", FROZEN, ("freeze",), "dx"
+
+    def frozen_gradients(self, x: Array, dy: Array) -> Gradients:
+        found = super().frozen_gradients(x, dy)
+        if not x.size:
+            return found
+        return found._replace(dx=self.backward(self.values(x), self.cotangent(dy))[0].astype(x.dtype))
+
+
+class FrozenForever(WholeLayer):
+    """Stays frozen once it was."""
+
+    family, killed_by, calls, path = "running", RUNNING, ("unfreeze",), "trainable again"
+
+    def freeze(self, frozen: bool) -> None:
+        self.frozen = self.frozen or frozen
+
+
+class CopyThaws(WholeLayer):
+    """Gives a frozen layer a copy that is not."""
+
+    family, killed_by, calls, path = "gradient", FROZEN, ("clone",), "copied while frozen"
+
+    def copied(self) -> Any:
+        new = super().copied()
+        new.frozen = False
+        return new
+
+
+class FrozenStopsUndeclared(WholeLayer):
+    """Declares that a frozen layer goes on normalising by the batch, and moves no statistics while frozen."""
+
+    family, killed_by, calls = "gradient", FROZEN, ("freeze",)
+    declares = {"frozen_gradients": "batch"}
+
+    def update(self, x: Array) -> None:
+        if not self.frozen:
+            super().update(x)
+
+
+class FrozenWithoutGradientsAlone(WholeLayer):
+    """Takes constants while frozen in training without gradients, and the batch with them."""
+
+    family, killed_by, calls, path = "gradient", FROZEN, ("freeze",), "with gradients"
+
+    def frozen_gradients(self, x: Array, dy: Array) -> Gradients:
+        y = self.forward(x)
+        if not x.size:
+            return super().frozen_gradients(x, dy)
+        return self.gradients(x, y, *self.backward(self.values(x), self.cotangent(dy)))
+
+
+class DecayKept(WholeLayer):
+    """Ignores another decay."""
+
+    family, killed_by, calls = "running", TOLD, ("set_decay",)
+
+    def set_decay(self, decay: float) -> None:
+        pass
+
+
+class DecayReachesTheOriginal(WholeLayer):
+    """Changes the decay of the layer that it was copied from, too: both hold one configuration."""
+
+    family, killed_by, calls, path = "running", TOLD, ("clone",), "changed in a copy"
+    original: Any = None
+
+    def copied(self) -> Any:
+        new = super().copied()
+        new.original = self
+        return new
+
+    def set_decay(self, decay: float) -> None:
+        super().set_decay(decay)
+        if self.original is not None:
+            WholeLayer.set_decay(self.original, decay)
+
+
+class AnotherDecayStartsAgain(WholeLayer):
+    """Resets the running statistics when the decay is changed."""
+
+    family, killed_by, calls = "running", TOLD, ("set_decay",)
+
+    def set_decay(self, decay: float) -> None:
+        super().set_decay(decay)
+        self.reset()
+
+
+class DecayTakesEffectOneStepLate(WholeLayer):
+    """Takes one more step with the decay before."""
+
+    family, killed_by, calls = "running", TOLD, ("set_decay",)
+    waiting: Any = None
+
+    def set_decay(self, decay: float) -> None:
+        self.waiting = decay
+
+    def update(self, x: Array) -> None:
+        super().update(x)
+        if self.waiting is not None:
+            super().set_decay(self.waiting)
+            self.waiting = None
+
+
+class DecayChangedForTheMeanAlone(WholeLayer):
+    """Averages the variance with the decay that the layer was built with."""
+
+    family, killed_by, calls = "running", TOLD, ("set_decay",)
+    first: Any = None
+
+    def set_decay(self, decay: float) -> None:
+        self.first = self.config.decay if self.first is None else self.first
+        super().set_decay(decay)
+
+    def new_var(self, old: Array, var: Array, count: int) -> Array:
+        if self.first is None:
+            return super().new_var(old, var, count)
+        decay = self.work.type(self.first)
+        return decay * old + (1 - decay) * self.corrected(var, count)
+
+
+class DecaySetAsMomentum(WholeLayer):
+    """Takes another decay for the weight of the new value."""
+
+    family, killed_by, calls = "running", TOLD, ("set_decay",)
+
+    def set_decay(self, decay: float) -> None:
+        super().set_decay(1 - decay)
+
+
+class DecayZeroIsNoChange(WholeLayer):
+    """Takes a new decay of 0 for none."""
+
+    family, killed_by, calls, path = "running", TOLD, ("set_decay",), "a new decay of 0"
+
+    def set_decay(self, decay: float) -> None:
+        super().set_decay(decay or self.config.decay)
+
+
+class FifthStepMovesNothing(WholeLayer):
+    """Loses every fifth update."""
+
+    family, killed_by, path = "running", ("running.unrolled",), "fifth step"
+
+    def update(self, x: Array) -> None:
+        if self.steps % 5:
+            super().update(x)
+
+
+class StepsAreWarmedUp(WholeLayer):
+    """Takes (t + 1) / (t + 10) for the decay of the first steps, where that is less."""
+
+    family, killed_by, path = "running", ("running.unrolled",), "the first steps"
+
+    def decay(self) -> Array:
+        return self.work.type(min(self.config.decay, (1 + self.steps) / (10 + self.steps)))
+
+
+class BeginsWithoutVariance(WholeLayer):
+    """Begins with a running variance of 0."""
+
+    family, killed_by, path = "running", BEGINNING, "a new layer"
+
+    @classmethod
+    def begun(cls, config: LayerConfig) -> Any:
+        new = super().begun(config)
+        new.var[:] = 0
+        return new
+
+
+class BeginsWithAMeanOfOne(WholeLayer):
+    """Begins with a running mean of 1."""
+
+    family, killed_by, path = "running", BEGINNING, "a new layer"
+
+    @classmethod
+    def begun(cls, config: LayerConfig) -> Any:
+        new = super().begun(config)
+        new.mean[:] = 1
+        return new
+
+
+class BeginsUnwritten(WholeLayer):
+    """Leaves the last running variance of a new layer as the memory was."""
+
+    family, killed_by, path = "running", BEGINNING, "a new layer"
+
+    @classmethod
+    def begun(cls, config: LayerConfig) -> Any:
+        new = super().begun(config)
+        new.var[-1:] = 3e-39
+        return new
+
+
+class BeginsWithANarrowScale(WholeLayer):
+    """Begins with a gamma of 1/10."""
+
+    family, killed_by, path = "running", BEGINNING, "a new layer"
+
+    @classmethod
+    def begun(cls, config: LayerConfig) -> Any:
+        new = super().begun(config)
+        if new.raw_gamma is not None:
+            new.raw_gamma[:] = 0.1
+        return new
+
+
+class StartsFromNothing(WholeLayer):
+    """Starts from 0 and 1, whatever running statistics it is given."""
+
+    family, killed_by = "state", GIVEN
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.reset()
+
+
+class StartsFromHalf(WholeLayer):
+    """Rounds the running mean that it is given to half precision."""
+
+    family, killed_by = "state", GIVEN
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.mean[:] = self.mean.astype(np.float16)
+
+
+class StartsWithAPositiveVariance(WholeLayer):
+    """Raises a running variance that it is given to 2^-10."""
+
+    family, killed_by, path = "state", GIVEN, "a running variance below 2^-10"
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.var[:] = np.maximum(self.var, self.var.dtype.type(2.0**-10))
+
+
+class ReadingDecaysTheMean(WholeLayer):
+    """Moves the mean a little whenever the statistics are read."""
+
+    family, killed_by = "state", VISIBLE
+
+    def state(self) -> State:
+        found = State(self.mean.copy(), self.var.copy())
+        self.mean *= self.mean.dtype.type(0.875)
+        return found
+
+
+class UpdateWaitsForTheNextCall(WholeLayer):
+    """Moves the statistics at the beginning of the call after."""
+
+    family, killed_by = "running", ("running.mean", "running.second_step_continues")
+    waiting: Any = None
+
+    def check(self, x: Array, *alike: Array) -> None:
+        super().check(x, *alike)
+        if self.waiting is not None:
+            super().store(*self.waiting)
+            self.waiting = None
+
+    def store(self, mean: Array, var: Array) -> None:
+        self.waiting = mean, var

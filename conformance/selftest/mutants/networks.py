@@ -1,0 +1,209 @@
+"""Mutants of the network around a layer: each step trains otherwise than it should."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Tuple
+
+import numpy as np
+
+from bnspec.conformance.selftest.reference.full_layer import WholeLayer
+from bnspec.conformance.selftest.reference.network import WholeNetwork
+
+Array = Any
+
+TRAJECTORY, BIAS = ("placement.trajectory",), ("placement.bias_has_no_gradient",)
+LEARN = ("learn",)
+
+
+class _Running(WholeNetwork):
+    """Normalises by the running statistics while it trains."""
+
+    def normalised(self, h: Array) -> Array:
+        self.layer.training(h)
+        return self.layer.inference(h)
+
+
+class NetworkTrainsInInference(WholeLayer):
+    """Normalises by the running statistics while the network trains, and moves them."""
+
+    family, killed_by, calls, network = "placement", TRAJECTORY, LEARN, _Running
+
+
+class _BiasLearns(WholeNetwork):
+    """Gives the bias the gradient it has where statistics are constants."""
+
+    def bias_gradient(self, dh: Array, dy: Array) -> Array:
+        mean_removed: Array = dy.sum(axis=0)
+        return mean_removed
+
+
+class NetworkTrainsTheBias(WholeLayer):
+    """Moves the bias before the layer by the sum of dy."""
+
+    family, killed_by, calls, network = "placement", BIAS, LEARN, _BiasLearns
+
+
+class _BiasDecays(WholeNetwork):
+    """Weight decay on the bias."""
+
+    def bias_gradient(self, dh: Array, dy: Array) -> Array:
+        return super().bias_gradient(dh, dy) + np.float32(2.0**-5) * self.value["b1"]
+
+
+class NetworkDecaysTheBias(WholeLayer):
+    """Adds a weight decay to the gradient of the bias before the layer."""
+
+    family, killed_by, calls, network = "placement", BIAS, LEARN, _BiasDecays
+
+
+class _Still(WholeNetwork):
+    """Computes as it should, and keeps the statistics."""
+
+    def normalised(self, h: Array) -> Array:
+        kept = self.layer.mean.copy(), self.layer.var.copy()
+        y = self.layer.training(h)
+        self.layer.mean[:], self.layer.var[:] = kept
+        return y
+
+
+class NetworkKeepsTheStatistics(WholeLayer):
+    """Moves no running statistics in the network, though the layer alone does."""
+
+    family, killed_by, calls, network = "placement", TRAJECTORY, LEARN, _Still
+
+
+class _Twice(WholeNetwork):
+    """Calls the layer twice in each step."""
+
+    def backward(self, h: Array, dy: Array) -> Tuple[Array, Array, Array]:
+        self.layer.training(h)
+        return super().backward(h, dy)
+
+
+class NetworkMovesTheStatisticsTwice(WholeLayer):
+    """Moves the running statistics again in the backward pass: what recomputes its activations does."""
+
+    family, killed_by, calls, network = "placement", TRAJECTORY, LEARN, _Twice
+
+
+class _Constants(WholeNetwork):
+    """Stops gradients at the statistics."""
+
+    def backward(self, h: Array, dy: Array) -> Tuple[Array, Array, Array]:
+        mean, var = self.layer.moments(h)
+        inv_std = self.layer.inv_std(var)
+        zhat = (h - mean) * inv_std
+        dgamma, dbeta = self.layer.parameter_gradients(dy, zhat, inv_std)
+        return self.layer.inference_dx(dy, zhat, inv_std), dgamma, dbeta
+
+
+class NetworkStopsAtTheStatistics(WholeLayer):
+    """Takes the batch statistics as constants in the network's backward pass."""
+
+    family, killed_by, calls, network = "placement", (*TRAJECTORY, *BIAS), LEARN, _Constants
+
+
+class _Patches(WholeNetwork):
+    """Corrects by the number of samples."""
+
+    def normalised(self, h: Array) -> Array:
+        old = self.layer.var.copy()
+        y = self.layer.training(h)
+        if self.convolutional:
+            positions, n = 36, len(h)
+            _, var = self.layer.moments(h)
+            samples = n // positions
+            moved = self.layer.averaged(old, var.reshape(-1) * np.float32(samples / (samples - 1)))
+            self.layer.var[:] = moved
+        return y
+
+
+class NetworkCorrectsBySamples(WholeLayer):
+    """Corrects the running variance after a convolution by the number of images, and not of positions."""
+
+    family, killed_by, calls, network, path = "placement", TRAJECTORY, LEARN, _Patches, "convolutional"
+
+
+class _LeakyBackward(WholeNetwork):
+    """Passes a share of the gradient where ReLU is 0."""
+
+    def active(self, y: Array) -> Array:
+        return np.where(y > 0, np.float32(1), np.float32(2.0**-6))
+
+
+class NetworkReluLeaksBackwards(WholeLayer):
+    """Passes a sixty-fourth of the gradient where ReLU is 0."""
+
+    family, killed_by, calls, network = "placement", TRAJECTORY, LEARN, _LeakyBackward
+
+
+class _Summed(WholeNetwork):
+    """Forgets the mean over positions in the backward pass."""
+
+    def spread(self, da: Array, positions: int) -> Array:
+        return np.repeat(da, positions, axis=0)
+
+
+class NetworkPoolsWithoutAShare(WholeLayer):
+    """Gives every position the whole gradient of their mean."""
+
+    family, killed_by, calls, network, path = "placement", TRAJECTORY, LEARN, _Summed, "convolutional"
+
+
+class _ScaleStays(WholeNetwork):
+    """Learns no gamma."""
+
+    def descend(self, gradients: Dict[str, Array]) -> None:
+        super().descend({n: g for n, g in gradients.items() if n != "gamma"})
+
+
+class NetworkLearnsNoScale(WholeLayer):
+    """Leaves gamma out of the values that are learnt."""
+
+    family, killed_by, calls, network = "placement", TRAJECTORY, LEARN, _ScaleStays
+
+
+class _Early(WholeNetwork):
+    """Updates beta before the backward pass has read it."""
+
+    def backward(self, h: Array, dy: Array) -> Tuple[Array, Array, Array]:
+        dh, dgamma, dbeta = super().backward(h, dy)
+        self.value["gamma"] -= self.rate * dgamma
+        dh = super().backward(h, dy)[0]
+        return dh, np.zeros_like(dgamma), dbeta
+
+
+class NetworkMovesTheScaleTooEarly(WholeLayer):
+    """Moves gamma before dh is computed with it."""
+
+    family, killed_by, calls, network = "placement", TRAJECTORY, LEARN, _Early
+
+
+class _LossOfTheFirst(WholeNetwork):
+    """Reports the loss of one sample."""
+
+    def loss(self, z: Array, labels: Array) -> Tuple[Array, Array]:
+        _, dz = super().loss(z, labels)
+        return super().loss(z[:1], labels[:1])[0], dz
+
+
+class NetworkReportsOneLoss(WholeLayer):
+    """Reports the loss of the first sample."""
+
+    family, killed_by, calls, network = "placement", TRAJECTORY, LEARN, _LossOfTheFirst
+
+
+class _Tenth(WholeNetwork):
+    """Counts its steps."""
+
+    taken = 0
+
+    def descend(self, gradients: Dict[str, Array]) -> None:
+        self.taken += 1
+        super().descend(gradients if self.taken % 10 else {n: g for n, g in gradients.items() if n != "w1"})
+
+
+class NetworkSkipsTheTenthUpdate(WholeLayer):
+    """Leaves the first weights as they are in every tenth step."""
+
+    family, killed_by, calls, network, path = "placement", TRAJECTORY, LEARN, _Tenth, "tenth step"

@@ -1,0 +1,226 @@
+"""Mutants of batches with padding."""
+
+from __future__ import annotations
+
+from typing import Any, Tuple
+
+import numpy as np
+
+from bnspec.conformance.selftest.reference.full_layer import WholeLayer
+
+Array = Any
+
+MASKED = ("training_masked", "training_masked_gradients")
+COMPACT, INERT, COUNTS = ("mask.equals_compaction",), ("mask.padding_is_inert",), ("mask.counts_elements",)
+GRADIENTS, ANYTHING = ("mask.gradients",), ("mask.padding_may_be_anything",)
+
+
+class _Masked(WholeLayer):
+    """Differs on masked calls alone."""
+
+    calls = MASKED
+
+    def samples(self, mask: Array) -> Array:
+        """For each sample whether any of its elements is kept."""
+        return mask.reshape(mask.shape[0], -1).any(axis=1)
+
+
+class PaddingCountsAsZeros(_Masked):
+    """Divides the sums of what is kept by the whole count."""
+
+    family, killed_by = "mask", COMPACT
+
+    def kept(self, x: Array, mask: Array) -> int:
+        return int(mask.size)
+
+
+class PaddingInTheVariance(_Masked):
+    """Takes the mean of what is kept, and the variance of everything."""
+
+    family, killed_by = "mask", (*COMPACT, *INERT)
+
+    def kept_moments(self, x: Array, mask: Array) -> Tuple[Array, Array]:
+        mean, _ = super().kept_moments(x, mask)
+        return mean, np.square(x - mean).mean(axis=self.axes, keepdims=True)
+
+
+class PaddingInTheMean(_Masked):
+    """Centres by the mean of everything."""
+
+    family, killed_by = "mask", (*COMPACT, *INERT)
+
+    def kept_moments(self, x: Array, mask: Array) -> Tuple[Array, Array]:
+        mean = self.average(x)
+        return mean, self.kept_average(np.square(x - mean), mask)
+
+
+class ZeroedPaddingInTheVariance(_Masked):
+    """Sets padding to 0 before the deviations are squared, and not after."""
+
+    family, killed_by = "mask", COMPACT
+
+    def kept_moments(self, x: Array, mask: Array) -> Tuple[Array, Array]:
+        mean, clean = self.kept_average(x, mask), self.cleaned(x, mask)
+        return mean, np.square(clean - mean).sum(axis=self.axes, keepdims=True) / self.work.type(self.kept(x, mask))
+
+
+class PilotFromThePadding(_Masked):
+    """Shifts by the first element, kept or not, before it sums."""
+
+    family, killed_by = "mask", (*INERT, *COMPACT)
+
+    def kept_moments(self, x: Array, mask: Array) -> Tuple[Array, Array]:
+        pilot = self.broad(self.lanes(x)[:, -1])
+        mean, var = super().kept_moments(x - pilot, mask)
+        return mean + pilot, var
+
+
+class MaskIgnored(_Masked):
+    """Takes padding for data."""
+
+    family, killed_by = "mask", (*COMPACT, *INERT, *COUNTS)
+
+    def cleaned(self, x: Array, mask: Array) -> Array:
+        return x
+
+    def kept(self, x: Array, mask: Array) -> int:
+        return int(mask.size)
+
+
+class MaskInverted(_Masked):
+    """Keeps the padding, where there is some."""
+
+    family, killed_by = "mask", COMPACT
+
+    def kept_moments(self, x: Array, mask: Array) -> Tuple[Array, Array]:
+        return super().kept_moments(x, mask if mask.all() else ~mask)
+
+
+class CorrectionOfTheWholeBatch(_Masked):
+    """Corrects the running variance by the whole count."""
+
+    family, killed_by = "mask", COUNTS
+
+    def correction_count(self, x: Array, mask: Array) -> int:
+        return int(mask.size)
+
+
+class CorrectionCountsSamples(_Masked):
+    """Corrects the running variance by the number of samples, however many positions of each are kept."""
+
+    family, killed_by, path = "mask", COUNTS, "rank above 2"
+
+    def correction_count(self, x: Array, mask: Array) -> int:
+        return max(int(self.samples(mask).sum()), 2) if x.ndim > 2 else super().correction_count(x, mask)
+
+
+class PositionsOfASampleCountAlike(_Masked):
+    """Counts all positions of a sample of which any is kept."""
+
+    family, killed_by, path = "mask", (*COMPACT, *COUNTS), "rank above 2"
+
+    def kept(self, x: Array, mask: Array) -> int:
+        return int(self.samples(mask).sum() * (mask.size // mask.shape[0]))
+
+
+class CountOfEveryChannel(_Masked):
+    """Counts what is kept once for each channel in the correction, as after broadcasting over the channels."""
+
+    family, killed_by, path = "mask", COUNTS, "more than one channel"
+
+    def correction_count(self, x: Array, mask: Array) -> int:
+        return self.kept(x, mask) * self.config.channels
+
+
+class VolumesCountTheirPadding(_Masked):
+    """Divides by the whole count where x has rank 5."""
+
+    family, killed_by, path = "mask", (*COMPACT, *COUNTS), "rank 5"
+
+    def kept(self, x: Array, mask: Array) -> int:
+        return int(mask.size) if x.ndim == 5 else super().kept(x, mask)
+
+
+class MaskedDecayZeroIsDefault(_Masked):
+    """Takes 0.9 for a decay of 0."""
+
+    family, killed_by, path = "mask", COMPACT, "decay 0"
+
+    def decay(self) -> Array:
+        return self.work.type(self.config.decay or 0.9)
+
+
+class SecondMaskedStepStartsAgain(_Masked):
+    """Averages with 0 and 1 from the second step on."""
+
+    family, killed_by, path = "mask", COMPACT, "second step"
+
+    def store(self, mean: Array, var: Array) -> None:
+        super().store(mean, var)
+        self.met = getattr(self, "met", 0) + 1
+
+    def training_masked(self, x: Array, mask: Array) -> Array:
+        if getattr(self, "met", 0):
+            self.reset()
+        return super().training_masked(x, mask)
+
+
+class FullMaskUncorrected(_Masked):
+    """Stores the population variance where the mask keeps all."""
+
+    family, killed_by, path = "mask", (*COUNTS, *COMPACT), "a mask that keeps all"
+
+    def correction_count(self, x: Array, mask: Array) -> int:
+        return 1 if mask.all() else self.kept(x, mask)
+
+
+class PaddingHasAGradient(_Masked):
+    """Leaves dx on the padding as the means make it."""
+
+    family, killed_by = "mask", GRADIENTS
+
+    def masked_dx(self, dy: Array, zhat: Array, inv_std: Array, mask: Array) -> Array:
+        left = dy - self.kept_average(dy, mask) - zhat * self.kept_average(dy * zhat, mask)
+        return self.gamma() * inv_std * left
+
+
+class GradientMeansOverThePadding(_Masked):
+    """Divides the means in dx by the whole count."""
+
+    family, killed_by = "mask", GRADIENTS
+
+    def masked_dx(self, dy: Array, zhat: Array, inv_std: Array, mask: Array) -> Array:
+        left = dy - self.average(dy) - zhat * self.average(dy * zhat)
+        return self.cleaned(self.gamma() * inv_std * left, mask)
+
+
+class MaskedStatisticsAsConstants(_Masked):
+    """Takes the statistics of what is kept as constants in dx."""
+
+    family, killed_by = "mask", GRADIENTS
+
+    def masked_dx(self, dy: Array, zhat: Array, inv_std: Array, mask: Array) -> Array:
+        return self.cleaned(self.gamma() * inv_std * dy, mask)
+
+
+class PaddingMultipliedAway(_Masked):
+    """Multiplies by the mask, which leaves a NaN as it is."""
+
+    family, killed_by, path = "mask", ANYTHING, "NaN in the padding"
+
+    def cleaned(self, x: Array, mask: Array) -> Array:
+        return x * mask.astype(x.dtype)
+
+
+class PaddingMultipliedAwayInTheGradients(_Masked):
+    """Multiplies by the mask in dgamma's sum alone."""
+
+    family, killed_by, path = "mask", ANYTHING, "NaN in the padding, dgamma"
+
+    def training_masked_gradients(self, x: Array, dy: Array, mask: Array) -> Any:
+        found = super().training_masked_gradients(x, dy, mask)
+        wide = self.values(x)
+        mean, var = self.kept_moments(wide, mask)
+        zhat = (wide - mean) * self.inv_std(var) * mask.astype(self.work)
+        dgamma, _ = self.parameter_gradients(self.cleaned(self.cotangent(dy), mask), zhat, var)
+        return found if found.dgamma is None else found._replace(dgamma=dgamma.astype(found.dgamma.dtype))

@@ -1,0 +1,247 @@
+"""Mutants of input normalization: fitting and merging."""
+
+from __future__ import annotations
+
+from typing import Any, Sequence, Tuple
+
+import numpy as np
+
+from bnspec.conformance.selftest.reference.scaler import PlainScaler
+
+Array = Any
+Merged = Tuple[int, Array, Array]
+
+CHUNKS, FIT, EMPTY = ("input.chunks_do_not_matter",), ("input.fit",), ("input.empty_chunk_changes_nothing",)
+STABLE = ("input.fit_is_stable",)
+
+
+class ChunkVariancesAveraged(PlainScaler):
+    """Forgets the spread between chunks."""
+
+    family, killed_by, path = "input", CHUNKS, "several chunks"
+
+    def merged(self, count: int, mean: Array, squares: Array, chunk: Array) -> Merged:
+        total, new, _ = super().merged(count, mean, squares, chunk)
+        return total, new, squares + self.spread(chunk, self.average(chunk))
+
+
+class SquaresOverwritten(PlainScaler):
+    """Keeps the last chunk's squared deviations alone."""
+
+    family, killed_by, path = "input", CHUNKS, "several chunks"
+
+    def merged(self, count: int, mean: Array, squares: Array, chunk: Array) -> Merged:
+        return super().merged(count, mean, squares * 0, chunk)
+
+
+class DistanceToTheUpdatedMean(PlainScaler):
+    """Measures a chunk's distance from the mean that already contains it."""
+
+    family, killed_by, path = "input", CHUNKS, "several chunks"
+
+    def merged(self, count: int, mean: Array, squares: Array, chunk: Array) -> Merged:
+        total, new, _ = super().merged(count, mean, squares, chunk)
+        n, own = self.size(chunk), self.average(chunk)
+        between = np.square(own - new) * self.work.type(count * n / total)
+        return total, new, squares + self.spread(chunk, own) + between
+
+
+class ChunksWeighEqually(PlainScaler):
+    """Averages the means of chunks whatever their sizes."""
+
+    family, killed_by, path = "input", CHUNKS, "chunks of unequal sizes"
+    parts = 0
+
+    def fit(self, chunks: Sequence[Array]) -> None:
+        self.parts = 0
+        super().fit(chunks)
+
+    def merged(self, count: int, mean: Array, squares: Array, chunk: Array) -> Merged:
+        total, _, spread = super().merged(count, mean, squares, chunk)
+        self.parts += 1
+        return total, mean + (self.average(chunk) - mean) / self.work.type(self.parts), spread
+
+
+class WeightInIntegers(PlainScaler):
+    """Divides the counts as whole numbers, so that a chunk's weight is 0 or 1."""
+
+    family, killed_by, path = "input", CHUNKS, "several chunks"
+
+    def merged(self, count: int, mean: Array, squares: Array, chunk: Array) -> Merged:
+        total, _, spread = super().merged(count, mean, squares, chunk)
+        return total, mean + (self.average(chunk) - mean) * (self.size(chunk) // total), spread
+
+
+class BetweenCountedTwice(PlainScaler):
+    """Weighs the distance of the means by n in place of count n / total."""
+
+    family, killed_by, path = "input", CHUNKS, "several chunks"
+
+    def merged(self, count: int, mean: Array, squares: Array, chunk: Array) -> Merged:
+        total, new, spread = super().merged(count, mean, squares, chunk)
+        extra = self.work.type(self.size(chunk) - count * self.size(chunk) / total) if count else self.work.type(0)
+        return total, new, spread + np.square(self.average(chunk) - mean) * extra
+
+
+class LastChunkDropped(PlainScaler):
+    """Leaves out the last of several chunks."""
+
+    family, killed_by, path = "input", CHUNKS, "several chunks"
+
+    def fit(self, chunks: Sequence[Array]) -> None:
+        filled = [c for c in chunks if c.size]
+        super().fit(filled[:-1] if len(filled) > 1 else filled)
+
+
+class ChunksOfOneSkipped(PlainScaler):
+    """Skips chunks of a single row, whose variance it cannot take."""
+
+    family, killed_by, path = "input", CHUNKS, "a chunk of one row"
+
+    def fit(self, chunks: Sequence[Array]) -> None:
+        many = [c for c in chunks if len(c) > 1]
+        super().fit(many or chunks)
+
+
+class LaterChunksForgetTheFirst(PlainScaler):
+    """Keeps the first chunk's mean when there are more than two chunks."""
+
+    family, killed_by, path = "input", CHUNKS, "more than two chunks"
+
+    def fit(self, chunks: Sequence[Array]) -> None:
+        super().fit(chunks)
+        filled = [c for c in chunks if c.size]
+        if len(filled) > 2:
+            self.mean = self.average(filled[0].astype(self.work))
+
+
+class EmptyChunkGivesNan(PlainScaler):
+    """Takes the mean of a chunk without rows."""
+
+    family, killed_by, path = "input", EMPTY, "a chunk without rows"
+
+    def fit(self, chunks: Sequence[Array]) -> None:
+        super().fit(chunks)
+        if any(not c.size for c in chunks):
+            self.mean = self.mean + self.work.type(np.nan)
+
+
+class EmptyChunkCountsAsRow(PlainScaler):
+    """Counts a chunk without rows as one row."""
+
+    family, killed_by, path = "input", EMPTY, "a chunk without rows"
+
+    def fit(self, chunks: Sequence[Array]) -> None:
+        super().fit(chunks)
+        empty = sum(not c.size for c in chunks)
+        self.mean = self.mean * self.work.type(self.count / (self.count + empty))
+
+
+class EmptyChunkRefused(PlainScaler):
+    """Raises for a chunk without rows."""
+
+    family, killed_by, path = "input", EMPTY, "a chunk without rows"
+
+    def fit(self, chunks: Sequence[Array]) -> None:
+        if any(not c.size for c in chunks):
+            raise ValueError("a chunk has no rows")
+        super().fit(chunks)
+
+
+class FitEndsAtEmptyChunk(PlainScaler):
+    """Takes a chunk without rows for the end of the stream."""
+
+    family, killed_by, path = "input", EMPTY, "a chunk without rows"
+
+    def fit(self, chunks: Sequence[Array]) -> None:
+        chunks = list(chunks)
+        end = next((k for k, c in enumerate(chunks) if k and not c.size), len(chunks))
+        super().fit(chunks[:end] if any(c.size for c in chunks[:end]) else chunks)
+
+
+class SampleVarianceFitted(PlainScaler):
+    """Divides the squared deviations by m - 1."""
+
+    family, killed_by = "input", FIT
+
+    def variance(self, squares: Array, count: int) -> Array:
+        return super().variance(squares, max(count - 1, 1))
+
+
+class OnePassFit(PlainScaler):
+    """Fits by E[x^2] - E[x]^2."""
+
+    family, killed_by = "input", STABLE
+
+    def fit(self, chunks: Sequence[Array]) -> None:
+        super().fit(chunks)
+        filled = [c.astype(self.work) for c in chunks if c.size]
+        count = self.work.type(sum(self.size(c) for c in filled))
+        mean, square = (
+            sum(v.sum(axis=self.axes, keepdims=True) for v in w) / count for w in (filled, map(np.square, filled))
+        )
+        self.mean, self.var = mean, np.maximum(square - np.square(mean), 0)
+
+
+class FitContinues(PlainScaler):
+    """Keeps the rows of an earlier fit."""
+
+    family, killed_by, path = "input", FIT, "second fit"
+    seen: Tuple[Array, ...] = ()
+
+    def fit(self, chunks: Sequence[Array]) -> None:
+        self.seen = (*self.seen, *(c.copy() for c in chunks))
+        super().fit(self.seen)
+
+
+class FirstFitKept(PlainScaler):
+    """Ignores a second fit's mean."""
+
+    family, killed_by, path = "input", FIT, "second fit"
+    first: Any = None
+
+    def fit(self, chunks: Sequence[Array]) -> None:
+        super().fit(chunks)
+        self.first = self.mean + 0 * self.mean if self.first is None else self.first * self.work.type(1.5)
+        self.mean = self.first
+
+
+class ImagesFittedByRow(PlainScaler):
+    """Forgets an inner axis of images in the variance."""
+
+    family, killed_by, path = "input", (*FIT, *CHUNKS), "rank 4"
+
+    def spread(self, chunk: Array, mean: Array) -> Array:
+        if chunk.ndim < 4:
+            return super().spread(chunk, mean)
+        return super().spread(chunk, chunk.mean(axis=self.axes[:-1], keepdims=True))
+
+
+class FitInHalf(PlainScaler):
+    """Keeps the fitted mean in float16."""
+
+    family, killed_by = "input", (*STABLE, *FIT)
+
+    def fit(self, chunks: Sequence[Array]) -> None:
+        super().fit(chunks)
+        self.mean = self.mean.astype(np.float16).astype(self.work)
+
+
+class DoubleFittedInFloat(PlainScaler):
+    """Fits float64 data in float32."""
+
+    family, killed_by, path = "input", (*STABLE, *FIT), "float64"
+
+    def fit(self, chunks: Sequence[Array]) -> None:
+        super().fit([c.astype(np.float32) for c in chunks])
+
+
+class FitWritesIntoChunks(PlainScaler):
+    """Centres each chunk in place."""
+
+    family, killed_by = "purity", ("purity.arguments",)
+
+    def fit(self, chunks: Sequence[Array]) -> None:
+        super().fit(chunks)
+        for chunk in chunks:
+            chunk -= self.mean.astype(chunk.dtype)

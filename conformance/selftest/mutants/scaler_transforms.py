@@ -1,0 +1,224 @@
+"""Mutants of input normalization: the transform, its inverse, and constant features."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from bnspec.conformance.selftest.reference.scaler import PlainScaler
+
+Array = Any
+
+TRANSFORM, INVERSE, KEEPS = ("input.transform",), ("input.inverse",), ("input.keeps_statistics",)
+CONSTANT = ("input.constant_feature_is_finite",)
+
+
+class InverseAddsFirst(PlainScaler):
+    """Computes (y + mean) * std."""
+
+    family, killed_by = "input", INVERSE
+
+    def inverse(self, y: Array) -> Array:
+        return ((y.astype(self.work) + self.mean) * self.scale()).astype(y.dtype)
+
+
+class InverseMultipliesVariance(PlainScaler):
+    """Computes y * var + mean."""
+
+    family, killed_by = "input", INVERSE
+
+    def inverse(self, y: Array) -> Array:
+        return (y.astype(self.work) * self.var + self.mean).astype(y.dtype)
+
+
+class InverseForgetsTheMean(PlainScaler):
+    """Computes y * std."""
+
+    family, killed_by = "input", INVERSE
+
+    def inverse(self, y: Array) -> Array:
+        return (y.astype(self.work) * self.scale()).astype(y.dtype)
+
+
+class InverseDivides(PlainScaler):
+    """Computes y / std + mean."""
+
+    family, killed_by = "input", INVERSE
+
+    def inverse(self, y: Array) -> Array:
+        return (y.astype(self.work) / self.scale() + self.mean).astype(y.dtype)
+
+
+class InverseOfConstantsIsZero(PlainScaler):
+    """Multiplies constant features by their standard deviation, 0, which the transform does not divide by."""
+
+    family, killed_by, path = "input", INVERSE, "a constant feature"
+    escapes = "the inverse is not asked about constant features, whose scale is a matter of choice"
+
+    def inverse(self, y: Array) -> Array:
+        return (y.astype(self.work) * np.sqrt(self.var) + self.mean).astype(y.dtype)
+
+
+class InverseClipsToTheTrainingRange(PlainScaler):
+    """Clips what the inverse returns to within two standard deviations of the mean."""
+
+    family, killed_by, path = "input", INVERSE, "|y| above 2"
+
+    def inverse(self, y: Array) -> Array:
+        return super().inverse(np.clip(y, -2, 2))
+
+
+class InverseMovesMean(PlainScaler):
+    """Leaves the mean shifted after an inverse."""
+
+    family, killed_by, path = "input", KEEPS, "after an inverse"
+
+    def inverse(self, y: Array) -> Array:
+        x = super().inverse(y)
+        self.mean = self.mean * self.work.type(1.25)
+        return x
+
+
+class TransformRefits(PlainScaler):
+    """Centres unseen data by their own mean."""
+
+    family, killed_by, path = "input", TRANSFORM, "unseen data"
+
+    def transform(self, x: Array) -> Array:
+        wide = x.astype(self.work)
+        return ((wide - self.average(wide)) / self.scale()).astype(x.dtype)
+
+
+class TransformMovesStatistics(PlainScaler):
+    """Goes on averaging in the transform."""
+
+    family, killed_by, path = "input", KEEPS, "after a transform"
+
+    def transform(self, x: Array) -> Array:
+        y = super().transform(x)
+        self.mean = self.mean + (self.average(x.astype(self.work)) - self.mean) * self.work.type(0.1)
+        return y
+
+
+class TransformDividesByVariance(PlainScaler):
+    """Computes (x - mean) / var."""
+
+    family, killed_by = "input", TRANSFORM
+
+    def transform(self, x: Array) -> Array:
+        scale = np.where(self.var <= self.noise(), self.work.type(1), self.var)
+        return ((x.astype(self.work) - self.mean) / scale).astype(x.dtype)
+
+
+class TransformMultiplies(PlainScaler):
+    """Computes (x - mean) * std."""
+
+    family, killed_by = "input", TRANSFORM
+
+    def transform(self, x: Array) -> Array:
+        return ((x.astype(self.work) - self.mean) * self.scale()).astype(x.dtype)
+
+
+class TransformAddsEpsilon(PlainScaler):
+    """Adds 1e-5 to the variance, and does not declare it."""
+
+    family, killed_by = "input", TRANSFORM
+
+    def scale(self) -> Array:
+        return np.sqrt(self.var + self.work.type(1e-5))
+
+
+class TransformByTheFirstFeature(PlainScaler):
+    """Divides all features by the first one's standard deviation."""
+
+    family, killed_by, path = "input", TRANSFORM, "several features"
+
+    def scale(self) -> Array:
+        return np.full_like(super().scale(), super().scale().reshape(-1)[0])
+
+
+class UnseenDataClipped(PlainScaler):
+    """Clips the transformed values to the range of -3 to 3."""
+
+    family, killed_by, path = "input", TRANSFORM, "|y| above 3"
+
+    def transform(self, x: Array) -> Array:
+        return np.clip(super().transform(x), -3, 3)
+
+
+class MeanOfRankTwoOnly(PlainScaler):
+    """Does not centre images."""
+
+    family, killed_by, path = "input", TRANSFORM, "rank 4"
+
+    def transform(self, x: Array) -> Array:
+        y = super().transform(x)
+        return y + (self.mean / self.scale()).astype(y.dtype) if x.ndim == 4 else y
+
+
+class TransformInPlace(PlainScaler):
+    """Writes the transformed values into x and returns it."""
+
+    family, killed_by = "purity", ("purity.arguments", "purity.results_are_new")
+
+    def transform(self, x: Array) -> Array:
+        x[...] = super().transform(x)
+        return x
+
+
+class TransformCachedByShape(PlainScaler):
+    """Keeps the result of a transform by the number of rows, and returns it for other data."""
+
+    family, killed_by, path = "input", TRANSFORM, "a shape that was seen before"
+    kept: Any = None
+
+    def transform(self, x: Array) -> Array:
+        y = super().transform(x)
+        if self.kept is None:
+            self.kept = y
+        rows = min(len(y), len(self.kept))
+        return np.concatenate([self.kept[:rows], y[rows:]])
+
+
+class AbsoluteThreshold(PlainScaler):
+    """Takes a feature whose variance is below 1e-8 for constant, whatever its unit."""
+
+    family, killed_by, path = "input", TRANSFORM, "small variance"
+
+    def scale(self) -> Array:
+        return np.where(self.var < 1e-8, self.work.type(1), np.sqrt(self.var))
+
+
+class NoiseTakenForSpread(PlainScaler):
+    """Divides by the standard deviation whenever it is not exactly 0."""
+
+    family, killed_by, path = "input", CONSTANT, "a constant feature, summed with rounding"
+
+    def noise(self) -> Array:
+        return np.zeros_like(self.var)
+
+    def fit(self, chunks: Any) -> None:
+        super().fit(chunks)
+        ulp = np.spacing(np.abs(self.mean)).astype(self.work)
+        self.mean = np.where(self.var <= super().noise(), self.mean + ulp, self.mean)
+        self.var = np.where(self.var == 0, np.square(ulp) / 4, self.var)
+
+
+class ConstantsDividedByZero(PlainScaler):
+    """Divides constant features by 0."""
+
+    family, killed_by, path = "input", CONSTANT, "a constant feature"
+
+    def scale(self) -> Array:
+        with np.errstate(all="ignore"):
+            return np.sqrt(self.var)
+
+
+class ConstantsDividedByTiny(PlainScaler):
+    """Divides constant features by 1e-20, so that unseen values overflow."""
+
+    family, killed_by, path = "input", (*CONSTANT, *TRANSFORM), "a constant feature"
+
+    def scale(self) -> Array:
+        return np.sqrt(self.var) + self.work.type(1e-20)

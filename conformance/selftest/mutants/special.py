@@ -1,0 +1,262 @@
+"""Mutants of special values and degenerate counts that are met on one path; of input normalization in other units and far away."""
+
+from __future__ import annotations
+
+from typing import Any, Sequence, Tuple
+
+import numpy as np
+
+from bnspec.conformance.selftest.reference.full_layer import WholeLayer
+from bnspec.conformance.selftest.reference.scaler import PlainScaler
+from bnspec.contract import Gradients
+from bnspec.model.buffers import dtype_of
+
+Array = Any
+Moments = Tuple[Array, Array]
+
+
+class ConstantChannelIsZero(WholeLayer):
+    """Returns 0 for beta where a channel is constant."""
+
+    family, killed_by, path = "degenerate", ("degenerate.constant_channel",), "a constant channel"
+
+    def output(self, x: Array, mean: Array, inv_std: Array) -> Array:
+        y = super().output(x, mean, inv_std)
+        constant = np.ptp(self.lanes(x), axis=1) == 0 if x.size > self.config.channels else np.zeros(mean.size, bool)
+        return np.where(self.broad(constant), self.work.type(0), y)
+
+
+class ConstantChannelUnguarded(WholeLayer):
+    """Divides by the deviation alone in dgamma."""
+
+    family, killed_by, path = "degenerate", ("degenerate.constant_channel",), "a constant channel, dgamma"
+
+    def parameter_gradients(self, dy: Array, zhat: Array, inv_std: Array) -> Tuple[Array, Array]:
+        dgamma, dbeta = super().parameter_gradients(dy, zhat, inv_std)
+        return np.where((zhat == 0).all(axis=self.axes), np.nan, dgamma), dbeta
+
+
+class OneValuePassesTheCotangent(WholeLayer):
+    """Takes the statistics as constants in dx, where there is one value per channel."""
+
+    family, killed_by = "degenerate", ("degenerate.gradients_of_count_one",)
+    path = "one value per channel, dx"
+
+    def training_dx(self, dy: Array, zhat: Array, inv_std: Array) -> Array:
+        if self.count(dy) == 1:
+            return self.inference_dx(dy, zhat, inv_std)
+        return super().training_dx(dy, zhat, inv_std)
+
+
+class OneValueScaleGradientIsDy(WholeLayer):
+    """Returns dbeta for dgamma, where there is one value per channel."""
+
+    family, killed_by = "degenerate", ("degenerate.gradients_of_count_one",)
+    path = "one value per channel, dgamma"
+
+    def parameter_gradients(self, dy: Array, zhat: Array, inv_std: Array) -> Tuple[Array, Array]:
+        dgamma, dbeta = super().parameter_gradients(dy, zhat, inv_std)
+        return (dbeta.copy() if self.count(dy) == 1 else dgamma), dbeta
+
+
+class EmptyScaleGradientIsNan(WholeLayer):
+    """Returns a dgamma of NaN for an empty batch."""
+
+    family, killed_by, path = "degenerate", ("degenerate.gradients_of_empty_batch",), "an empty batch"
+
+    def gradients(self, x: Array, y: Array, dx: Array, dgamma: Array, dbeta: Array) -> Gradients:
+        found = super().gradients(x, y, dx, dgamma, dbeta)
+        if x.size or found.dgamma is None:
+            return found
+        return found._replace(dgamma=np.full_like(found.dgamma, np.nan))
+
+
+class EmptyShiftGradientUnwritten(WholeLayer):
+    """Leaves dbeta as the memory was for an empty batch in inference."""
+
+    family, killed_by, path = "degenerate", ("degenerate.gradients_of_empty_batch",), "an empty batch, inference"
+
+    def inference_gradients(self, x: Array, dy: Array) -> Gradients:
+        found = super().inference_gradients(x, dy)
+        return found if x.size or found.dbeta is None else found._replace(dbeta=np.full_like(found.dbeta, 7))
+
+
+class NegativeVarianceClipped(WholeLayer):
+    """Takes 0 for a running variance below it, in inference."""
+
+    family, killed_by, path = "special", ("special.negative_variance_is_shown",), "a running variance below 0"
+
+    def inference_statistics(self, x: Array) -> Moments:
+        mean, var = super().inference_statistics(x)
+        return mean, np.where(var < 0, self.work.type(0), var)
+
+
+class NegativeVarianceReflected(WholeLayer):
+    """Takes the root of |running variance + epsilon|."""
+
+    family, killed_by, path = "special", ("special.negative_variance_is_shown",), "a running variance below -epsilon"
+
+    def inference_inv_std(self, var: Array) -> Array:
+        return 1 / np.sqrt(np.abs(var + self.epsilon()))
+
+
+class NegativeVarianceGivesZero(WholeLayer):
+    """Returns beta where the running variance is below -epsilon."""
+
+    family, killed_by, path = "special", ("special.negative_variance_is_shown",), "a running variance below -epsilon"
+
+    def inference_inv_std(self, var: Array) -> Array:
+        found = super().inference_inv_std(var)
+        return np.where(var + self.epsilon() < 0, self.work.type(0), found)
+
+
+class PoisonedStateHealed(WholeLayer):
+    """Starts the running average again from the batch's statistics where it was NaN."""
+
+    family, killed_by, path = "special", ("special.poisoned_state",), "statistics that are NaN"
+
+    def averaged(self, old: Array, new: Array) -> Array:
+        return np.where(np.isnan(old), new, super().averaged(old, new))
+
+
+class OverflowGivesBeta(WholeLayer):
+    """Returns beta all over a channel whose variance has overflowed."""
+
+    family, killed_by, path = "special", ("special.overflow_is_not_finite",), "squares beyond the range"
+
+    def inv_std(self, var: Array) -> Array:
+        return np.where(np.isinf(var), self.work.type(0), super().inv_std(var))
+
+
+class CotangentNanSkippedInTheShift(WholeLayer):
+    """Leaves NaN out of dbeta's sum."""
+
+    family, killed_by, path = "special", ("special.cotangent_nan_is_not_hidden",), "NaN in dy"
+
+    def parameter_gradients(self, dy: Array, zhat: Array, inv_std: Array) -> Tuple[Array, Array]:
+        dgamma, _ = super().parameter_gradients(dy, zhat, inv_std)
+        return dgamma, np.nansum(dy, axis=self.axes)
+
+
+class CotangentNanHiddenInInference(WholeLayer):
+    """Takes 0 for NaN in dx of inference."""
+
+    family, killed_by, path = "special", ("special.cotangent_nan_is_not_hidden",), "NaN in dy, inference"
+
+    def inference_dx(self, dy: Array, zhat: Array, inv_std: Array) -> Array:
+        return np.nan_to_num(super().inference_dx(dy, zhat, inv_std))
+
+
+class RunningVarianceInTheDtypeOfX(WholeLayer):
+    """Rounds the running variance to the dtype of x in inference."""
+
+    family, killed_by = "dtype", ("dtype.parameters_are_not_narrowed",)
+    path = "half-precision x, float32 statistics"
+
+    def inference_statistics(self, x: Array) -> Moments:
+        mean, var = super().inference_statistics(x)
+        return mean, var.astype(dtype_of(self.config.dtype)).astype(self.work)
+
+
+class SmallVarianceIsAConstantFeature(PlainScaler):
+    """Divides a feature by 1 whose variance is below 10^-3."""
+
+    family, killed_by, path = "input", ("input.units_do_not_matter",), "a variance below 10^-3"
+
+    def scale(self) -> Array:
+        return np.where(self.var < 1e-3, self.work.type(1), super().scale())
+
+
+class FitOfOtherUnitsFloored(PlainScaler):
+    """Divides by at least 2^-9."""
+
+    family, killed_by, path = "input", ("input.units_do_not_matter",), "a deviation below 2^-9"
+
+    def scale(self) -> Array:
+        return np.maximum(super().scale(), self.work.type(2.0**-9))
+
+
+class NegativeUnitsLoseTheirSign(PlainScaler):
+    """Takes |mean|."""
+
+    family, killed_by, path = "input", ("input.units_do_not_matter",), "a mean below 0"
+
+    def transform(self, x: Array) -> Array:
+        return ((x.astype(self.work) - np.abs(self.mean)) / self.scale()).astype(x.dtype)
+
+
+class FarValuesClipped(PlainScaler):
+    """Clips to 10 deviations."""
+
+    family, killed_by, path = "input", ("input.unseen_data",), "more than 10 deviations from the mean"
+
+    def transform(self, x: Array) -> Array:
+        return np.clip(super().transform(x), -10, 10)
+
+
+class FarValuesMissing(PlainScaler):
+    """Takes what lies 32 deviations from the mean for missing, and returns 0."""
+
+    family, killed_by, path = "input", ("input.unseen_data",), "more than 32 deviations from the mean"
+
+    def transform(self, x: Array) -> Array:
+        y = super().transform(x)
+        return np.where(np.abs(y.astype(self.work)) > 32, y.dtype.type(0), y).astype(y.dtype)
+
+
+class ConstantFeatureIsZero(PlainScaler):
+    """Returns 0 for a feature that was constant, whatever comes later."""
+
+    family, killed_by, path = "input", ("input.constant_feature_keeps_its_unit",), "a constant feature, other data"
+
+    def transform(self, x: Array) -> Array:
+        y = super().transform(x)
+        return np.where(self.var <= self.noise(), y.dtype.type(0), y).astype(y.dtype)
+
+
+class ConstantFeatureDividedByItsValue(PlainScaler):
+    """Divides a feature that was constant by its value, where that is not 0."""
+
+    family, killed_by, path = "input", ("input.constant_feature_keeps_its_unit",), "a constant feature, other data"
+
+    def scale(self) -> Array:
+        value = np.where(self.mean == 0, self.work.type(1), np.abs(self.mean))
+        return np.where(self.var <= self.noise(), value, super().scale())
+
+
+class NothingFittedIsStandard(PlainScaler):
+    """Takes mean 0 and variance 1 where there is nothing to fit."""
+
+    family, killed_by, path = "input", ("input.nothing_to_fit",), "no rows"
+
+    def variance(self, squares: Array, count: int) -> Array:
+        return super().variance(squares, count) if count else np.ones_like(squares)
+
+
+class NothingFittedHasNoVariance(PlainScaler):
+    """Divides by at least 1, and takes mean and variance 0 where there is nothing to fit."""
+
+    family, killed_by, path = "input", ("input.nothing_to_fit",), "no rows"
+
+    def variance(self, squares: Array, count: int) -> Array:
+        return super().variance(squares, max(count, 1))
+
+
+class LongerChunksReplaceTheMean(PlainScaler):
+    """Takes the mean of a chunk that is longer than all before for the mean of all."""
+
+    family, killed_by, path = "input", ("input.merge_in_any_order",), "a longer chunk"
+
+    def merged(self, count: int, mean: Array, squares: Array, chunk: Array) -> Tuple[int, Array, Array]:
+        total, merged, squares = super().merged(count, mean, squares, chunk)
+        return total, self.average(chunk) if 0 < count < self.size(chunk) else merged, squares
+
+
+class LastChunkOfFiveDropped(PlainScaler):
+    """Drops a last chunk of 5 rows or more where others came before."""
+
+    family, killed_by, path = "input", ("input.merge_in_any_order",), "a last chunk of 5"
+
+    def fit(self, chunks: Sequence[Array]) -> None:
+        whole = list(chunks)
+        super().fit(whole[:-1] if len(whole) > 1 and self.size(whole[-1]) >= 5 else whole)

@@ -1,0 +1,105 @@
+"""The plain scaler, in small pieces like the plain layer; and the adapter through which both enter the suite."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Sequence, Tuple
+
+import numpy as np
+
+from bnspec.conformance.selftest.reference.layer import PlainLayer
+from bnspec.contract import Adapter, Layer, LayerConfig, Profile, Scaler, State
+
+Array = Any
+
+
+class PlainScaler(Scaler):
+    """Input normalization: moments of each chunk, merged; a feature of noise is divided by 1."""
+
+    family = ""
+    killed_by: Tuple[str, ...] = ()
+    path = ""
+    calls: Tuple[str, ...] = ()
+    escapes = ""
+    declares: Dict[str, Any] = {}
+    isolated = False
+
+    def __init__(self, config: LayerConfig) -> None:
+        self.config, self.axes = config, config.reduce_axes
+        self.work = np.dtype("float64" if config.dtype == "float64" else "float32")
+
+    def fit(self, chunks: Sequence[Array]) -> None:
+        """Learn the statistics of all chunks."""
+        zero = np.zeros(self.config.channel_shape, self.work)
+        count, mean, squares = 0, zero, zero.copy()
+        for chunk in (c.astype(self.work) for c in chunks if c.size):
+            count, mean, squares = self.merged(count, mean, squares, chunk)
+        self.count, self.mean, self.var = count, mean, self.variance(squares, count)
+
+    def size(self, chunk: Array) -> int:
+        """Elements per feature."""
+        return int(chunk.size // self.config.channels)
+
+    def average(self, chunk: Array) -> Array:
+        """The mean of each feature."""
+        return chunk.mean(axis=self.axes, keepdims=True)
+
+    def spread(self, chunk: Array, mean: Array) -> Array:
+        """The sum of squared deviations of each feature."""
+        return np.square(chunk - mean).sum(axis=self.axes, keepdims=True)
+
+    def merged(self, count: int, mean: Array, squares: Array, chunk: Array) -> Tuple[int, Array, Array]:
+        """Count, mean and squared deviations with one more chunk."""
+        n, own = self.size(chunk), self.average(chunk)
+        delta, total = own - mean, count + n
+        between = np.square(delta) * self.work.type(count * n / total)
+        return total, mean + delta * self.work.type(n / total), squares + self.spread(chunk, own) + between
+
+    def variance(self, squares: Array, count: int) -> Array:
+        """The variance of so many values with these squared deviations."""
+        return squares / self.work.type(count)
+
+    def noise(self) -> Array:
+        """The variance that rounding alone may give."""
+        reach = self.work.type(self.count * np.finfo(self.work).eps)
+        return reach * self.var + np.square(reach * self.mean)
+
+    def scale(self) -> Array:
+        """What divides."""
+        return np.where(self.var <= self.noise(), self.work.type(1), np.sqrt(self.var))
+
+    def transform(self, x: Array) -> Array:
+        """(x - mean) / std."""
+        return ((x.astype(self.work) - self.mean) / self.scale()).astype(x.dtype)
+
+    def inverse(self, y: Array) -> Array:
+        """y * std + mean."""
+        return (y.astype(self.work) * self.scale() + self.mean).astype(y.dtype)
+
+    def statistics(self) -> State:
+        """The fitted statistics."""
+        return State(self.mean.reshape(-1), self.var.reshape(-1))
+
+
+class PlainAdapter(Adapter):
+    """The plain layer and the plain scaler as a backend; a mutant or variant puts its own class in."""
+
+    framework = "numpy"
+    profile = Profile(
+        checks_arguments=True,
+        running_correction=1,
+        momentum_weighs="none",
+        empty_batch="keeps_state",
+        dtypes=("float64", "float32", "bfloat16", "float16"),
+        half_parameters=("float32", "input"),
+        input_normalization=True,
+    )
+    layer_class: type = PlainLayer
+    scaler_class: type = PlainScaler
+
+    def layer(self, config: LayerConfig, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> Layer:
+        """A layer of the class under test."""
+        return self.layer_class(config, gamma, beta, running_mean, running_var)
+
+    def scaler(self, config: LayerConfig) -> Scaler:
+        """A scaler of the class under test."""
+        return self.scaler_class(config)

@@ -1,0 +1,1 @@
+"""Variants: unusual but correct implementations, which must never be accused."""

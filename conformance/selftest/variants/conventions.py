@@ -1,0 +1,168 @@
+"""Variants of declaration: what a profile allows."""
+
+from __future__ import annotations
+
+from typing import Any, Tuple
+
+import numpy as np
+
+from bnspec.conformance.selftest.reference.layer import PlainLayer
+from bnspec.errors import Declined
+from bnspec.model.buffers import dtype_of
+
+Array = Any
+Pair = Tuple[Array, Array]
+
+
+class BiasedRunningVarianceDeclared(PlainLayer):
+    """Stores the population variance, and says so."""
+
+    declares = {"running_correction": 0}
+
+    def corrected(self, var: Array, count: int) -> Array:
+        return var
+
+
+class CountOneRaises(PlainLayer):
+    """Refuses to train on one value per channel, and says so."""
+
+    declares = {"count_one": "raises"}
+
+    def forward(self, x: Array) -> Array:
+        if self.count(x) == 1:
+            raise ValueError("more than one value per channel is needed")
+        return super().forward(x)
+
+
+class CountOneUnspecified(PlainLayer):
+    """Says nothing about one value per channel, and keeps the running variance there."""
+
+    declares = {"count_one": "unspecified"}
+
+    def new_var(self, old: Array, var: Array, count: int) -> Array:
+        return old if count == 1 else super().new_var(old, var, count)
+
+
+class EmptyBatchRaises(PlainLayer):
+    """Refuses to train on an empty batch, and says so."""
+
+    declares = {"empty_batch": "raises"}
+
+    def forward(self, x: Array) -> Array:
+        if x.size == 0:
+            raise ValueError("x is empty")
+        return super().forward(x)
+
+
+class DecayStoredInFloat(PlainLayer):
+    """Stores the decay in float32, and says so; offers no float64."""
+
+    declares = {"decay_dtype": "float32", "momentum_weighs": "old", "dtypes": ("float32", "bfloat16", "float16")}
+
+    def decay(self) -> Array:
+        return self.work.type(np.float32(self.config.decay))
+
+
+class MomentumStoredInFloat(PlainLayer):
+    """Stores the new value's weight in float32, and says so; offers no float64."""
+
+    declares = {"decay_dtype": "float32", "momentum_weighs": "new", "dtypes": ("float32", "bfloat16", "float16")}
+
+    def averaged(self, old: Array, new: Array) -> Array:
+        momentum = self.work.type(np.float32(1 - self.config.decay))
+        return old * (1 - momentum) + new * momentum
+
+
+class EpsilonStoredInFloat(PlainLayer):
+    """Stores epsilon in float32, and says so."""
+
+    declares = {"epsilon_dtype": "float32"}
+
+    def epsilon(self) -> Array:
+        return self.work.type(np.float32(self.config.epsilon))
+
+
+class EpsilonMinimumDeclared(PlainLayer):
+    """Raises epsilon to 1.001e-5, and says so."""
+
+    declares = {"epsilon_minimum": 1.001e-5}
+
+    def epsilon(self) -> Array:
+        return self.work.type(max(self.config.epsilon, 1.001e-5))
+
+
+class FewForms(PlainLayer):
+    """Offers images with the channels first or last, in float32, with gamma and beta."""
+
+    declares = {
+        "ranks": (4,),
+        "channel_axes": "first_and_last",
+        "dtypes": ("float32",),
+        "affine_optional": False,
+        "input_normalization": False,
+    }
+
+
+class DeclinesAsItGoes(PlainLayer):
+    """Declines volumes and float16 when they come."""
+
+    def values(self, array: Array) -> Array:
+        if array.ndim == 5 or self.config.dtype == "float16":
+            raise Declined("neither rank 5 nor float16 is offered")
+        return super().values(array)
+
+    def forward(self, x: Array) -> Array:
+        self.values(x)
+        return super().forward(x)
+
+
+class HalfStatistics(PlainLayer):
+    """Reduces half-precision values in the dtype of x, and says so."""
+
+    declares = {"half_statistics": "input"}
+
+    def moments(self, x: Array) -> Pair:
+        narrow = x.astype(dtype_of(self.config.dtype))
+        mean = narrow.mean(axis=self.axes, keepdims=True).astype(narrow.dtype)
+        var = np.square(narrow - mean).mean(axis=self.axes, keepdims=True).astype(narrow.dtype)
+        return mean.astype(self.work), var.astype(self.work)
+
+
+class HalfArithmetic(PlainLayer):
+    """Normalises half-precision values in the dtype of x by statistics from float32, and says so."""
+
+    declares = {"half_arithmetic": "input"}
+
+    def output(self, x: Array, mean: Array, inv_std: Array) -> Array:
+        dtype = dtype_of(self.config.dtype)
+        x, mean, inv_std, gamma, beta = (v.astype(dtype) for v in (x, mean, inv_std, self.gamma(), self.beta()))
+        return ((x - mean) * inv_std * gamma + beta).astype(self.work)
+
+
+class HalfArithmeticOfParameters(PlainLayer):
+    """Normalises in the dtype of the parameters, and says so."""
+
+    declares = {"half_arithmetic": "parameters", "half_statistics": "parameters"}
+
+    def output(self, x: Array, mean: Array, inv_std: Array) -> Array:
+        dtype = dtype_of(self.config.parameter_dtype)
+        x, mean, inv_std, gamma, beta = (v.astype(dtype) for v in (x, mean, inv_std, self.gamma(), self.beta()))
+        return ((x - mean) * inv_std * gamma + beta).astype(self.work)
+
+
+class HalfComputedInDouble(PlainLayer):
+    """Computes everything in float64, whatever the dtype of x, and rounds once."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.work = np.dtype("float64")
+
+
+class PromotedOutput(PlainLayer):
+    """Returns y in the promotion of x's and the parameters' dtypes, and says so."""
+
+    declares = {"output_dtype": "promoted"}
+
+    def result_dtype(self, x: Array) -> Any:
+        half = self.config.dtype.endswith("16")
+        return dtype_of(self.config.parameter_dtype) if half else x.dtype

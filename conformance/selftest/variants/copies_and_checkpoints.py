@@ -1,0 +1,139 @@
+"""Correct variants of what is done with a layer between its calls, of what it refuses, and of how it begins."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from typing import Any, Dict
+
+import numpy as np
+
+from bnspec.conformance.selftest.reference.full_layer import WholeLayer
+from bnspec.contract import Gradients, Layer, LayerConfig
+from bnspec.model.buffers import dtype_of
+
+Array = Any
+
+
+class RestoredFromText(WholeLayer):
+    """Saves every value as a hexadecimal number in JSON, and reads it again."""
+
+    calls = ("save_restore",)
+
+    def snapshot(self) -> Dict[str, Any]:
+        arrays = {n: a for n, a in super().snapshot().items() if a is not None}
+        text = json.dumps({n: [float(v).hex() for v in a] for n, a in arrays.items()})
+        dtypes = {n: a.dtype for n, a in arrays.items()}
+        read = {n: np.array([float.fromhex(v) for v in row]) for n, row in json.loads(text).items()}
+        return {n: read[n].astype(dtypes[n]) if n in read else None for n in super().snapshot()}
+
+
+class CopiedByPickle(WholeLayer):
+    """Copies by what pickle keeps of the attributes."""
+
+    calls = ("clone",)
+
+    def copied(self) -> Any:
+        new = type(self).__new__(type(self))
+        new.__dict__.update(pickle.loads(pickle.dumps(self.__dict__)))
+        return new
+
+
+class StateReplaced(WholeLayer):
+    """Replaces the running statistics by new arrays at every step; copies share what nobody writes to."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.mean, self.var = self.mean.copy(), self.var.copy()
+
+    def store(self, mean: Array, var: Array) -> None:
+        self.mean, self.var = (new.reshape(-1).astype(old.dtype) for new, old in ((mean, self.mean), (var, self.var)))
+
+    def copied(self) -> Any:
+        new = type(self)(self.config, self.raw_gamma, self.raw_beta, self.mean, self.var)
+        new.mean, new.var, new.frozen, new.threads = self.mean, self.var, self.frozen, self.threads
+        return new
+
+    def reset(self) -> None:
+        self.mean, self.var = np.zeros_like(self.mean), np.ones_like(self.var)
+
+
+class FrozenByTheBatch(WholeLayer):
+    """Goes on normalising by the batch and moving the statistics while frozen, and says so."""
+
+    calls = ("freeze",)
+
+    declares = {"frozen_gradients": "batch"}
+
+
+class FrozenHasNoParameterGradients(WholeLayer):
+    """Returns no dgamma and dbeta while frozen."""
+
+    calls = ("freeze",)
+
+    def frozen_gradients(self, x: Array, dy: Array) -> Gradients:
+        return super().frozen_gradients(x, dy)._replace(dgamma=None, dbeta=None)
+
+
+class FrozenUndeclared(WholeLayer):
+    """Says nothing of what a frozen layer does, and returns x."""
+
+    calls = ("freeze",)
+
+    declares = {"frozen_gradients": "unspecified"}
+
+    def training(self, x: Array) -> Array:
+        self.check(x)
+        return x.copy() if self.frozen else super().training(x)
+
+
+class DecayKeptAsItsComplement(WholeLayer):
+    """Moves the statistics by old + (1 - decay) (new - old)."""
+
+    def averaged(self, old: Array, new: Array) -> Array:
+        return old + self.work.type(1 - self.config.decay) * (new - old)
+
+
+class RefusesByType(WholeLayer):
+    """Raises a KeyError, with a message of two lines, for what is malformed."""
+
+    def check(self, x: Array, *alike: Array) -> None:
+        try:
+            super().check(x, *alike)
+        except ValueError as error:
+            raise KeyError("malformed\n%s" % error) from None
+
+
+class BeginsElsewhere(WholeLayer):
+    """Begins and resets with the statistics 0 and 0, and says so."""
+
+    declares = {"initial_var": 0.0, "frozen_gradients": "constants"}
+
+    @classmethod
+    def begun(cls, config: LayerConfig) -> Any:
+        new = super().begun(config)
+        new.reset()
+        return new
+
+    def reset(self) -> None:
+        self.mean[:], self.var[:] = 0, 0
+
+
+class BeginsInFloat(WholeLayer):
+    """Keeps the statistics of a new layer in float32, whatever the parameters are, and says so."""
+
+    declares = {"state_dtype": "float32", "frozen_gradients": "constants"}
+
+    @classmethod
+    def begun(cls, config: LayerConfig) -> Any:
+        new = super().begun(config)
+        new.mean, new.var = (a.astype(dtype_of("float32")) for a in (new.mean, new.var))
+        return new
+
+
+class SomeCallsDeclined(WholeLayer):
+    """Offers no masks, copies or networks."""
+
+    copied = Layer.copied
+    training_masked = Layer.training_masked
+    training_masked_gradients = Layer.training_masked_gradients

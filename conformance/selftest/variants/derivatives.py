@@ -1,0 +1,261 @@
+"""Correct variants of second derivatives, forward mode, single gradients, masks and networks."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Tuple
+
+import numpy as np
+
+from bnspec.conformance.selftest.reference.full_layer import WholeLayer
+from bnspec.conformance.selftest.reference.network import WholeNetwork
+from bnspec.contract import Gradients, SecondOrder, Tangent
+from bnspec.errors import Declined
+
+Array = Any
+
+SECOND_CALLS = ("training_second_order", "inference_second_order")
+TANGENT_CALLS = ("training_tangent", "inference_tangent")
+SOME_CALLS = ("training_some_gradients", "inference_some_gradients")
+MASKED, LEARN = ("training_masked", "training_masked_gradients"), ("learn",)
+
+
+class WholeUnchanged(WholeLayer):
+    """The whole layer as it is."""
+
+
+class SecondOrderFolded(WholeLayer):
+    """Differentiates dx = a dy - a mean(dy) - x' a inv_std^2 mean(dy x'), where x' is centred and a = gamma inv_std."""
+
+    calls = SECOND_CALLS
+
+    def training_second_order(self, x: Array, dy: Array, v: Array) -> SecondOrder:
+        self.check(x, dy, v)
+        if self.constant or not x.size:
+            return self.inference_second_order(x, dy, v)
+        self.forward(x)
+        wide, dy, v = self.values(x), self.cotangent(dy), self.values(v)
+        mean, var = self.moments(wide)
+        s, z = self.inv_std(var), wide - mean
+        a, free_v, free_dy = self.gamma() * s, v - self.average(v), dy - self.average(dy)
+        of_v, of_dy = s * self.average(v * z), s * self.average(dy * z)
+        straight = self.average(free_v * free_dy)
+        by_x = s * a * (s * z * (3 * of_v * of_dy - straight) - free_v * of_dy - free_dy * of_v)
+        by_dy = a * free_v - z * a * s * of_v
+        by_gamma = self.count(x) * (s * (straight - of_v * of_dy)).reshape(-1)
+        return self.second_order(x, by_x, by_dy, by_gamma)
+
+
+class _Complex(WholeLayer):
+    """Differentiates by a step in the imaginary direction, which cancels nothing."""
+
+    step = 2.0**-60
+
+    def stepped(self, x: Array, v: Array) -> Tuple[Array, Array]:
+        """x + i h v and its inv_std and normalised values, in complex128."""
+        z = x.astype(np.complex128) + 1j * self.step * v
+        centred = z - z.mean(axis=self.axes, keepdims=True)
+        var = (centred * centred).mean(axis=self.axes, keepdims=True)
+        inv_std = (var + float(self.epsilon())) ** -0.5
+        return inv_std, centred * inv_std
+
+
+class TangentByComplexStep(_Complex):
+    """Takes the derivative along v from the imaginary part of y(x + i h v), in complex128."""
+
+    calls = TANGENT_CALLS
+
+    def training_tangent(self, x: Array, v: Array) -> Tangent:
+        self.check(x, v)
+        if self.constant or not x.size:
+            return self.inference_tangent(x, v)
+        _, zhat = self.stepped(self.values(x), self.values(v))
+        along = (self.gamma() * zhat).imag / self.step
+        return Tangent(self.forward(x), along.astype(x.dtype))
+
+
+class SecondOrderByComplexStep(_Complex):
+    """Takes the derivative by x from the imaginary part of dx(x + i h v): forward over reverse."""
+
+    calls = SECOND_CALLS
+
+    def training_second_order(self, x: Array, dy: Array, v: Array) -> SecondOrder:
+        found = super().training_second_order(x, dy, v)
+        if self.constant or not x.size:
+            return found
+        inv_std, zhat = self.stepped(self.values(x), self.values(v))
+        wide = self.cotangent(dy).astype(np.complex128)
+        mean, slope = (a.mean(axis=self.axes, keepdims=True) for a in (wide, wide * zhat))
+        dx = self.gamma() * inv_std * (wide - mean - zhat * slope)
+        return found._replace(by_x=(dx.imag / self.step).astype(x.dtype))
+
+
+class SecondOrderOfTrainingDeclined(WholeLayer):
+    """Offers second derivatives in inference alone."""
+
+    calls = SECOND_CALLS
+
+    def training_second_order(self, x: Array, dy: Array, v: Array) -> SecondOrder:
+        raise Declined("no second derivatives through the batch statistics")
+
+
+class TangentsLikeGradients(WholeLayer):
+    """Takes the derivative along v for dx with v in the place of dy: the Jacobian is symmetric but for gamma."""
+
+    calls = TANGENT_CALLS
+
+    def tangent(self, v: Array, centred: Array, inv_std: Array) -> Array:
+        return self.training_dx(v, centred * inv_std, inv_std)
+
+
+class GradientsAloneFromSums(WholeLayer):
+    """Computes dgamma alone as inv_std (sum(dy x') - mean(x') sum(dy)), with x' about the first value, in float64."""
+
+    calls = SOME_CALLS
+
+    def training_some_gradients(self, x: Array, dy: Array, wanted: Tuple[str, ...]) -> Gradients:
+        found = super().training_some_gradients(x, dy, wanted)
+        if "dx" in wanted or found.dgamma is None or self.constant or not x.size:
+            return found
+        lanes, cotangent = (self.lanes(self.values(a)).astype(np.float64) for a in (x, dy))
+        shifted = lanes - lanes[:, :1]
+        inv_std = (shifted.var(axis=1) + float(self.epsilon())) ** -0.5
+        dgamma = inv_std * ((cotangent * shifted).sum(axis=1) - shifted.mean(axis=1) * cotangent.sum(axis=1))
+        return found._replace(dgamma=dgamma.astype(found.dgamma.dtype))
+
+
+class MaskByCompaction(WholeLayer):
+    """Trains on the kept rows, as a batch of their own."""
+
+    calls = MASKED
+
+    def training_masked(self, x: Array, mask: Array) -> Array:
+        inner, kept = self.of_rows(), self.rows(mask)[..., 0]
+        return self.put_back(inner.training(self.rows(x)[kept]), kept)
+
+    def training_masked_gradients(self, x: Array, dy: Array, mask: Array) -> Gradients:
+        inner, kept = self.of_rows(), self.rows(mask)[..., 0]
+        y, dx, dgamma, dbeta = inner.training_gradients(self.rows(x)[kept], self.rows(dy)[kept])
+        return Gradients(self.put_back(y, kept), self.put_back(dx, kept), dgamma, dbeta)
+
+    def rows(self, x: Array) -> Array:
+        """x with the channels last."""
+        return np.moveaxis(x, self.config.channel_axis, -1)
+
+    def of_rows(self) -> WholeLayer:
+        """A layer of rows over the same arrays."""
+        config = dataclasses.replace(self.config, rank=2, channel_axis=1)
+        return WholeLayer(config, self.raw_gamma, self.raw_beta, self.mean, self.var)
+
+    def put_back(self, rows: Array, kept: Array) -> Array:
+        """Rows at their places; 0 on padding."""
+        whole = np.zeros((*kept.shape, self.config.channels), rows.dtype)
+        whole[kept] = rows
+        return np.moveaxis(whole, -1, self.config.channel_axis)
+
+
+class MaskByWeights(WholeLayer):
+    """Cleans the padding once, and multiplies by weights of 0 and 1 from there on, in float64."""
+
+    calls = MASKED
+
+    def kept_moments(self, x: Array, mask: Array) -> Tuple[Array, Array]:
+        weight, clean = mask.astype(np.float64), self.cleaned(x, mask)
+        total = weight.sum()
+        mean = (clean * weight).sum(axis=self.axes, keepdims=True) / total
+        var = (np.square(clean - mean) * weight).sum(axis=self.axes, keepdims=True) / total
+        return mean.astype(self.work), var.astype(self.work)
+
+
+class MaskByProductInDx(WholeLayer):
+    """Multiplies dx by the mask at the end: NaN on the padding of a channel whose cotangent is NaN, else 0."""
+
+    calls = MASKED
+
+    def masked_dx(self, dy: Array, zhat: Array, inv_std: Array, mask: Array) -> Array:
+        left = dy - self.kept_average(dy, mask) - zhat * self.kept_average(dy * zhat, mask)
+        return self.gamma() * inv_std * left * mask.astype(self.work)
+
+
+class MaskedOutputOnThePadding(WholeLayer):
+    """Returns 7 on the padding, where y may be anything."""
+
+    calls = MASKED
+
+    def training_masked(self, x: Array, mask: Array) -> Array:
+        y = super().training_masked(x, mask)
+        return np.where(mask, y, y.dtype.type(7))
+
+
+class ResultsInFortranOrder(WholeLayer):
+    """Returns y and dx in Fortran's order."""
+
+    def training(self, x: Array) -> Array:
+        return np.asfortranarray(super().training(x))
+
+    def inference(self, x: Array) -> Array:
+        return np.asfortranarray(super().inference(x))
+
+    def gradients(self, x: Array, y: Array, dx: Array, dgamma: Array, dbeta: Array) -> Gradients:
+        return super().gradients(x, np.asfortranarray(y), np.asfortranarray(dx), dgamma, dbeta)
+
+
+class ThreadsSplitPairwise(WholeLayer):
+    """Joins the partial sums of so many threads by halves."""
+
+    def joined(self, parts: Any) -> Array:
+        if len(parts) < 3:
+            return super().joined(parts)
+        half = len(parts) // 2
+        return self.joined(parts[half:]) + self.joined(parts[:half])
+
+
+class ThreadsInterleave(WholeLayer):
+    """Gives each thread every n-th value."""
+
+    def average(self, x: Array) -> Array:
+        if self.threads == 1 or not x.size:
+            return super().average(x)
+        lanes = self.lanes(x)
+        parts = [lanes[:, k :: self.threads].sum(axis=1) for k in range(self.threads)]
+        return self.broad(self.joined(parts)) / x.dtype.type(self.count(x))
+
+
+class _LogSoftmax(WholeNetwork):
+    """The loss by log-softmax, its gradient by exp of it."""
+
+    def loss(self, z: Array, labels: Array) -> Tuple[Array, Array]:
+        shifted = z - z.max(axis=1, keepdims=True)
+        logs = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+        one_hot = np.eye(z.shape[1], dtype=z.dtype)[labels]
+        return -(logs * one_hot).sum() / z.dtype.type(len(z)), (np.exp(logs) - one_hot) / z.dtype.type(len(z))
+
+
+class NetworkByLogSoftmax(WholeLayer):
+    """Computes the network's loss by log-softmax."""
+
+    calls = LEARN
+
+    network = _LogSoftmax
+
+
+class _ShiftedProducts(WholeNetwork):
+    """Patches in another memory order, and no gradient of the bias at all."""
+
+    def rows(self, x: Array) -> Array:
+        if not self.convolutional:
+            return x
+        high, wide = x.shape[1] - 2, x.shape[2] - 2
+        parts = [x[:, i : i + high, j : j + wide, 0].reshape(-1) for i in range(3) for j in range(3)]
+        return np.array(parts).T
+
+    def bias_gradient(self, dh: Array, dy: Array) -> Array:
+        return np.zeros_like(dh[0])
+
+
+class NetworkWithoutBiasGradient(WholeLayer):
+    """Leaves the bias before the layer as it is: its gradient is 0."""
+
+    calls = LEARN
+
+    network = _ShiftedProducts

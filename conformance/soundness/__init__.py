@@ -1,7 +1,0 @@
-"""The bounds against correct algorithms: are they sound, and does anyone come near them?
-
-    python -m bnspec.conformance.soundness        (make bounds)
-
-``reductions``, ``moments`` and ``passes`` are the pieces, ``algorithms`` puts them together, ``data`` draws what they are fed,
-``trial`` compares with the oracle, ``search`` climbs towards the bound, and ``table`` prints what came out.
-"""

@@ -35,7 +35,7 @@ def _verify(arguments: argparse.Namespace) -> int:
     # imported here, so that --help does not wait for them
     import json
 
-    from bnspec.conformance.verification import Request, verify
+    from bnspec.conformance.run.verify import Request, verify
     from bnspec.reports.document import run_document
     from bnspec.reports.table import print_summary, terminal
 
@@ -124,7 +124,7 @@ def _explain(arguments: argparse.Namespace) -> int:
 
         print(json.dumps([c.to_json() for c in clauses], indent=1))
         return CONFORMS
-    from bnspec.conformance.explaining import print_clauses
+    from bnspec.conformance.explain import print_clauses
 
     print_clauses(clauses, in_full=bool(arguments.clause))
     return CONFORMS
@@ -152,8 +152,8 @@ def _configure_repro(parser: argparse.ArgumentParser) -> None:
 def _repro(arguments: argparse.Namespace) -> int:
     import json
 
-    from bnspec.conformance.repro.listing import print_repros
-    from bnspec.conformance.repro.making import exit_status, parse, repros, run_all, write
+    from bnspec.conformance.repro.scripts import exit_status, parse, repros, run_all, write
+    from bnspec.conformance.repro.table import print_repros
 
     request = parse(arguments.finding, arguments.clause, arguments.backend)
     made = repros(request)

@@ -8,7 +8,7 @@ import pytest
 
 from bnspec.backends.harness.targets import targets_of
 from bnspec.clauses import ASKED
-from bnspec.conformance.verification import Request, verify
+from bnspec.conformance.run.verify import Request, verify
 from bnspec.errors import UsageError
 from bnspec.reports.store import Run
 

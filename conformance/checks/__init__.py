@@ -5,15 +5,15 @@ from bnspec.conformance.checks import (
     derivatives,
     forward,
     gradients,
-    life,
     masks,
     networks,
     refusals,
     relations,
     robustness,
-    scaling,
     state,
 )
+from bnspec.conformance.checks import input_normalization as scaling
+from bnspec.conformance.checks import layer_operations as life
 from bnspec.conformance.checks.check import Check
 
 CHECKS: tuple[Check, ...] = (

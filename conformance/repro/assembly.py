@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 
 from bnspec.backends.harness.scripts.writer import Writer, names_of, python_name
-from bnspec.conformance.repro.shown import Look
+from bnspec.conformance.repro.subject import Look
 from bnspec.model.case import BETWEEN, Case, Step
 
 #: Lines are joined up to this width, and where that is not enough, up to twice as much.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bnspec.arithmetic.quad import quad
-from bnspec.conformance.repro.shown import Shown
+from bnspec.conformance.repro.subject import Shown
 from bnspec.errors import UsageError
 from bnspec.model.case import Case
 from bnspec.model.conventions import Profile

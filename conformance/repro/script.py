@@ -17,8 +17,8 @@ from bnspec.backends.torch.harness.repro import DecomposedWriter, FunctionWriter
 from bnspec.clauses import CLAUSES
 from bnspec.conformance.checks.check import count_of
 from bnspec.conformance.repro.assembly import parts, pruned, versions
+from bnspec.conformance.repro.assertions import look
 from bnspec.conformance.repro.formulas import shown_of
-from bnspec.conformance.repro.looks import look
 from bnspec.model.case import Case, Step
 from bnspec.reports.records import Finding, TargetRecord
 

@@ -10,7 +10,7 @@ from bnspec.backends.harness.launcher import Worker
 from bnspec.backends.harness.registry import Entry
 from bnspec.backends.keras.common import open_shape, policy
 from bnspec.conformance.cases.catalogue import catalogue
-from bnspec.conformance.judge import judge
+from bnspec.conformance.judge.judge import judge
 from bnspec.contract import LayerConfig
 from bnspec.oracle.oracle import Oracle
 

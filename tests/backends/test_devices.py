@@ -9,7 +9,7 @@ import pytest
 from bnspec.backends.harness.launcher import Worker
 from bnspec.backends.harness.registry import select
 from bnspec.conformance.cases.catalogue import catalogue
-from bnspec.conformance.judge import judge
+from bnspec.conformance.judge.judge import judge
 from bnspec.oracle.oracle import Oracle
 
 needs_jax = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")

@@ -9,7 +9,7 @@ import pytest
 from bnspec.conformance.cases.building import Form, Plan, batch_norm_case
 from bnspec.conformance.cases.corpus import BYTES_AT_MOST, add, built_in, distinct, read_corpus
 from bnspec.conformance.cases.effort import cases_of
-from bnspec.conformance.verification import Request, verify
+from bnspec.conformance.run.verify import Request, verify
 from bnspec.errors import UsageError
 from bnspec.model.case import Case
 

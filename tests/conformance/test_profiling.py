@@ -13,14 +13,14 @@ from planted_profiles import PLAIN, PLANTED, Planted
 
 from bnspec.backends.worker.execution import run_case
 from bnspec.cli import main
-from bnspec.conformance.profiling import proof
-from bnspec.conformance.profiling.lab import DECAY_WEIGHS, Lab, decay_in_force
-from bnspec.conformance.profiling.layers import layers, moved
-from bnspec.conformance.profiling.located import located, shortest
-from bnspec.conformance.profiling.outcome import Outcome, hidden
-from bnspec.conformance.profiling.plan import EXPERIMENTS, NOT_OBSERVABLE, Inference, infer
-from bnspec.conformance.profiling.proof import prove
-from bnspec.conformance.profiling.sides import Party
+from bnspec.conformance.conventions import proof
+from bnspec.conformance.conventions.bisection import located, shortest
+from bnspec.conformance.conventions.laboratory import DECAY_WEIGHS, Lab, decay_in_force
+from bnspec.conformance.conventions.outcome import Outcome, hidden
+from bnspec.conformance.conventions.plan import EXPERIMENTS, NOT_OBSERVABLE, Inference, infer
+from bnspec.conformance.conventions.proof import prove
+from bnspec.conformance.conventions.translated_cases import layers, moved
+from bnspec.conformance.conventions.translated_layer import Party
 from bnspec.conformance.selftest.reference.layer import PlainLayer
 from bnspec.conformance.selftest.reference.scaler import PlainAdapter
 from bnspec.contract import Adapter

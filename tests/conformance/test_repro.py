@@ -20,7 +20,7 @@ from bnspec.clauses import CLAUSES
 from bnspec.cli import main
 from bnspec.conformance.cases.layouts import LAYOUTS, lay_out
 from bnspec.conformance.repro.assembly import join
-from bnspec.conformance.repro.looks import FORMS
+from bnspec.conformance.repro.assertions import FORMS
 from bnspec.conformance.repro.script import MAX_LINES, WRITERS, script
 from bnspec.contract import LayerConfig
 from bnspec.model.buffers import dtype_of
@@ -278,7 +278,7 @@ def test_what_does_not_reproduce_is_told_apart(
     """A script that ends before its look has failed, whatever its exit status; one that ends with 0 did not reproduce."""
     case = case_of()
     path = make_run(element("torch.nn", case, "y"), case)
-    monkeypatch.setattr("bnspec.conformance.repro.making.script", lambda *_: planted)
+    monkeypatch.setattr("bnspec.conformance.repro.scripts.script", lambda *_: planted)
     assert main(["repro", str(path), "--run", "--json"]) == 1
     (row,) = json.loads(capsys.readouterr().out)["repros"]
     assert row["status"] == ("not reproduced" if "got" in planted else "failed")

@@ -20,8 +20,8 @@ from bnspec.backends.harness.targets import Target
 from bnspec.clauses import select_asked
 from bnspec.cli import main
 from bnspec.conformance.cases.catalogue import catalogue
-from bnspec.conformance.trial import Cases, Settings, Trial
-from bnspec.conformance.verification import Request, verify
+from bnspec.conformance.run.target_run import Cases, Settings, Trial
+from bnspec.conformance.run.verify import Request, verify
 from bnspec.model.case import Case
 from bnspec.reports.manifest import new_manifest
 from bnspec.reports.store import RunWriter, read_run

@@ -11,7 +11,7 @@ from small_network import DEFECTS, ORDERS, OnePass, SmallNetwork
 
 from bnspec.conformance.cases.networks import KINDS, VALUES, drift, network_case
 from bnspec.conformance.checks.examination import Judgement
-from bnspec.conformance.judge import checks_for, judge
+from bnspec.conformance.judge.judge import checks_for, judge
 from bnspec.model.case import Case
 from bnspec.model.conventions import Profile
 from bnspec.model.observation import Observation, StepResult

@@ -23,7 +23,7 @@ from bnspec.backends.harness.launcher import Worker
 from bnspec.backends.harness.registry import Entry
 from bnspec.backends.worker.execution import run_case
 from bnspec.conformance.cases.effort import cases_of
-from bnspec.conformance.judge import COMPLETES, judge
+from bnspec.conformance.judge.judge import COMPLETES, judge
 from bnspec.conformance.selftest.catalogue.catalogue import ALL, Planted
 from bnspec.contract import Adapter
 from bnspec.errors import HarnessError

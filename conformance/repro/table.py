@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from bnspec.conformance.repro.making import Repro
+from bnspec.conformance.repro.scripts import Repro
 from bnspec.reports.records import target_name
 from bnspec.reports.table import terminal
 

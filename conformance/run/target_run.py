@@ -15,7 +15,7 @@ from bnspec.backends.harness.targets import Target
 from bnspec.clauses import Clause
 from bnspec.conformance.cases.shrinking import shrink
 from bnspec.conformance.checks.examination import Judgement
-from bnspec.conformance.judge import COMPLETES, FAILING, Court, Tally, checks_for, finding_of, judge
+from bnspec.conformance.judge.judge import COMPLETES, FAILING, Court, Tally, checks_for, finding_of, judge
 from bnspec.errors import HarnessError, UsageError
 from bnspec.model.case import Case
 from bnspec.model.conventions import Profile

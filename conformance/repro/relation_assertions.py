@@ -7,7 +7,7 @@ import numpy as np
 from bnspec.backends.harness.scripts.literals import NoScript
 from bnspec.backends.harness.scripts.writer import Writer
 from bnspec.conformance.cases.relations import RELATIONS
-from bnspec.conformance.repro.shown import Look, Shown, compared, decimal, variable
+from bnspec.conformance.repro.subject import Look, Shown, compared, decimal, variable
 from bnspec.model.buffers import dtype_of
 
 #: What the second call differs in, for people; {k} is the relation's number.

@@ -7,11 +7,20 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bnspec.conformance.profiling.averages import FIRST
-from bnspec.conformance.profiling.experiment import Experiment, alternatives
-from bnspec.conformance.profiling.lab import Lab, consistent, ended, layer_case, plain_config, ratio, results, said
-from bnspec.conformance.profiling.located import located, shortest
-from bnspec.conformance.profiling.outcome import Outcome
+from bnspec.conformance.conventions.bisection import located, shortest
+from bnspec.conformance.conventions.experiment import Experiment, alternatives
+from bnspec.conformance.conventions.laboratory import (
+    Lab,
+    consistent,
+    ended,
+    layer_case,
+    plain_config,
+    ratio,
+    results,
+    said,
+)
+from bnspec.conformance.conventions.moving_average import FIRST
+from bnspec.conformance.conventions.outcome import Outcome
 from bnspec.model.case import Case, Step
 from bnspec.model.conventions import Profile
 

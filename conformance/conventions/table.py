@@ -10,9 +10,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bnspec.conformance.profiling.outcome import Outcome
-from bnspec.conformance.profiling.plan import Inference
-from bnspec.conformance.profiling.proof import Proof, Proven
+from bnspec.conformance.conventions.outcome import Outcome
+from bnspec.conformance.conventions.plan import Inference
+from bnspec.conformance.conventions.proof import Proof, Proven
 from bnspec.reports.records import ratio_text
 from bnspec.translation.parts import Part, Route, Translation
 

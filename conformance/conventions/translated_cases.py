@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from bnspec.conformance.profiling.lab import parameter_dtypes
+from bnspec.conformance.conventions.laboratory import parameter_dtypes
 from bnspec.contract import LayerConfig
 from bnspec.model.buffers import dtype_of
 from bnspec.model.case import Case, Step

@@ -15,9 +15,9 @@ from bnspec.clauses import Clause, select_asked
 from bnspec.cli import CONFORMS, DEVIATES, FAILED
 from bnspec.conformance.cases.corpus import add, read_corpus
 from bnspec.conformance.cases.effort import EFFORTS, cases_of
-from bnspec.conformance.judge import FAILING
-from bnspec.conformance.run import run_targets
-from bnspec.conformance.trial import Cases, Settings
+from bnspec.conformance.judge.judge import FAILING
+from bnspec.conformance.run.run import run_targets
+from bnspec.conformance.run.target_run import Cases, Settings
 from bnspec.errors import UsageError
 from bnspec.model.case import Case
 from bnspec.reports.manifest import finished_now, new_manifest

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bnspec.conformance.profiling.averages import FIRST, UNKNOWN, two_steps
-from bnspec.conformance.profiling.experiment import Experiment
-from bnspec.conformance.profiling.lab import Lab, ended, layer_case, plain_config, ratio, results
-from bnspec.conformance.profiling.outcome import OPEN, Outcome
+from bnspec.conformance.conventions.experiment import Experiment
+from bnspec.conformance.conventions.laboratory import Lab, ended, layer_case, plain_config, ratio, results
+from bnspec.conformance.conventions.moving_average import FIRST, UNKNOWN, two_steps
+from bnspec.conformance.conventions.outcome import OPEN, Outcome
 from bnspec.model.case import Case, Step
 from bnspec.model.observation import StepResult
 

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bnspec.conformance.profiling.experiment import Experiment
-from bnspec.conformance.profiling.lab import Lab, ended, laid, plain_config, ratio
-from bnspec.conformance.profiling.located import located, shortest
-from bnspec.conformance.profiling.offers import BEYOND
-from bnspec.conformance.profiling.outcome import Outcome, hidden
+from bnspec.conformance.conventions.bisection import located, shortest
+from bnspec.conformance.conventions.experiment import Experiment
+from bnspec.conformance.conventions.features import BEYOND
+from bnspec.conformance.conventions.laboratory import Lab, ended, laid, plain_config, ratio
+from bnspec.conformance.conventions.outcome import Outcome, hidden
 from bnspec.model.case import Case, Step
 from bnspec.model.conventions import Profile
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from bnspec.backends.harness.scripts.literals import NoScript
 from bnspec.cli import CONFORMS, DEVIATES
-from bnspec.conformance.judge import FAILING
-from bnspec.conformance.repro.running import Outcome, run_again
+from bnspec.conformance.judge.judge import FAILING
+from bnspec.conformance.repro.execute import Outcome, run_again
 from bnspec.conformance.repro.script import WRITERS, script
 from bnspec.errors import HarnessError, UsageError
 from bnspec.model.case import Case

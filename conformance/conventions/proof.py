@@ -23,9 +23,9 @@ from typing import Any
 import numpy as np
 
 from bnspec.arithmetic.quad import double
-from bnspec.conformance.profiling.lab import decay_in_force
-from bnspec.conformance.profiling.layers import batches, layers, moved
-from bnspec.conformance.profiling.sides import Party, Side
+from bnspec.conformance.conventions.laboratory import decay_in_force
+from bnspec.conformance.conventions.translated_cases import batches, layers, moved
+from bnspec.conformance.conventions.translated_layer import Party, Side
 from bnspec.model.case import Step
 from bnspec.model.precision import PRECISIONS
 from bnspec.translation.parts import LayerValues, Route

@@ -10,8 +10,10 @@ from collections.abc import Callable, Mapping
 
 from bnspec.backends.harness.scripts.literals import NoScript
 from bnspec.conformance.cases.relations import RELATIONS
-from bnspec.conformance.repro import laws, lives, two_results
-from bnspec.conformance.repro.shown import Look, Shown, within_bound
+from bnspec.conformance.repro import history_assertions as lives
+from bnspec.conformance.repro import law_assertions as laws
+from bnspec.conformance.repro import relation_assertions as two_results
+from bnspec.conformance.repro.subject import Look, Shown, within_bound
 
 
 def look(shown: Shown) -> Look:

@@ -6,8 +6,8 @@ import abc
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from bnspec.conformance.profiling.lab import DECAY_WEIGHS, Lab
-from bnspec.conformance.profiling.outcome import Outcome
+from bnspec.conformance.conventions.laboratory import DECAY_WEIGHS, Lab
+from bnspec.conformance.conventions.outcome import Outcome
 from bnspec.model.conventions import CHOICES, CORRECTIONS
 
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bnspec.conformance.profiling.experiment import Experiment, alternatives, projected
-from bnspec.conformance.profiling.lab import (
+from bnspec.conformance.conventions.experiment import Experiment, alternatives, projected
+from bnspec.conformance.conventions.laboratory import (
     DECAY_WEIGHS,
     Lab,
     consistent,
@@ -22,7 +22,7 @@ from bnspec.conformance.profiling.lab import (
     said,
     with_config,
 )
-from bnspec.conformance.profiling.outcome import Outcome
+from bnspec.conformance.conventions.outcome import Outcome
 from bnspec.model.case import Case, Step
 from bnspec.model.conventions import Profile
 

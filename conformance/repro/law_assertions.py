@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from bnspec.backends.harness.scripts.literals import NoScript
 from bnspec.backends.harness.scripts.writer import Writer
-from bnspec.conformance.repro.shown import Look, Shown, decimal, variable
+from bnspec.conformance.repro.subject import Look, Shown, decimal, variable
 from bnspec.model.buffers import dtype_of
 
 

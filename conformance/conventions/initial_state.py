@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bnspec.conformance.profiling.averages import FIRST
-from bnspec.conformance.profiling.experiment import Experiment
-from bnspec.conformance.profiling.lab import Lab, layer_case, plain_config, ratio, results
-from bnspec.conformance.profiling.outcome import OPEN, Outcome, hidden
+from bnspec.conformance.conventions.experiment import Experiment
+from bnspec.conformance.conventions.laboratory import Lab, layer_case, plain_config, ratio, results
+from bnspec.conformance.conventions.moving_average import FIRST
+from bnspec.conformance.conventions.outcome import OPEN, Outcome, hidden
 from bnspec.contract import LayerConfig
 from bnspec.model.case import Case, Step
 from bnspec.model.conventions import HALVES

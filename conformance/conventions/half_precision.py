@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from bnspec.conformance.profiling.averages import FIRST, UNKNOWN
-from bnspec.conformance.profiling.experiment import Experiment, alternatives
-from bnspec.conformance.profiling.lab import (
+from bnspec.conformance.conventions.experiment import Experiment, alternatives
+from bnspec.conformance.conventions.laboratory import (
     Lab,
     consistent,
     ended,
@@ -21,7 +20,8 @@ from bnspec.conformance.profiling.lab import (
     results,
     said,
 )
-from bnspec.conformance.profiling.outcome import Outcome, hidden
+from bnspec.conformance.conventions.moving_average import FIRST, UNKNOWN
+from bnspec.conformance.conventions.outcome import Outcome, hidden
 from bnspec.model.buffers import dtype_of
 from bnspec.model.case import Case, Step
 from bnspec.model.conventions import HALVES, Profile

@@ -6,11 +6,11 @@ import contextlib
 
 from bnspec.backends.harness.launcher import Worker
 from bnspec.backends.harness.targets import Target, targets_of
-from bnspec.conformance.profiling.layers import batches, layers
-from bnspec.conformance.profiling.plan import infer
-from bnspec.conformance.profiling.proof import TRAINING_STEPS, prove
-from bnspec.conformance.profiling.showing import Profiled, Translated
-from bnspec.conformance.profiling.sides import Party
+from bnspec.conformance.conventions.plan import infer
+from bnspec.conformance.conventions.proof import TRAINING_STEPS, prove
+from bnspec.conformance.conventions.table import Profiled, Translated
+from bnspec.conformance.conventions.translated_cases import batches, layers
+from bnspec.conformance.conventions.translated_layer import Party
 from bnspec.errors import HarnessError, UsageError
 from bnspec.translation.translate import translate
 

@@ -9,9 +9,9 @@ import numpy as np
 from bnspec.arithmetic.quad import double, quad
 from bnspec.backends.harness.scripts.literals import NoScript
 from bnspec.backends.harness.scripts.writer import Writer
-from bnspec.conformance.checks.life import MOVING
-from bnspec.conformance.repro.laws import TOLD, element_that
-from bnspec.conformance.repro.shown import Look, Shown, compared, decimal, within_bound
+from bnspec.conformance.checks.layer_operations import MOVING
+from bnspec.conformance.repro.law_assertions import TOLD, element_that
+from bnspec.conformance.repro.subject import Look, Shown, compared, decimal, within_bound
 from bnspec.oracle.oracle import Oracle
 
 STATE = ("running_mean", "running_var")

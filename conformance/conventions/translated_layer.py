@@ -9,8 +9,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from bnspec.bounds.batch_norm import Tier
-from bnspec.conformance.profiling.lab import Lab, Runs, ended, results, with_config
-from bnspec.conformance.profiling.layers import case_of
+from bnspec.conformance.conventions.laboratory import Lab, Runs, ended, results, with_config
+from bnspec.conformance.conventions.translated_cases import case_of
 from bnspec.model.case import Case, Step
 from bnspec.model.conventions import HALVES, Profile
 from bnspec.model.observation import Observation

@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from bnspec.conformance.profiling.averages import FIRST
-from bnspec.conformance.profiling.experiment import Experiment
-from bnspec.conformance.profiling.lab import (
+from bnspec.conformance.conventions.experiment import Experiment
+from bnspec.conformance.conventions.laboratory import (
     Lab,
     ended,
     laid,
@@ -22,7 +21,8 @@ from bnspec.conformance.profiling.lab import (
     ratio,
     results,
 )
-from bnspec.conformance.profiling.outcome import Outcome, hidden
+from bnspec.conformance.conventions.moving_average import FIRST
+from bnspec.conformance.conventions.outcome import Outcome, hidden
 from bnspec.contract import LayerConfig
 from bnspec.model.buffers import dtype_of
 from bnspec.model.case import Case, Step

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from bnspec.backends.harness.targets import Target
-from bnspec.conformance.trial import Cases, Settings, Trial
+from bnspec.conformance.run.target_run import Cases, Settings, Trial
 from bnspec.reports.records import Finding
 from bnspec.reports.store import RunWriter
 

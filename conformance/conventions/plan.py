@@ -6,16 +6,16 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from bnspec.conformance.profiling.averages import Averaging, DecayDtype, RunningCorrection
-from bnspec.conformance.profiling.beginning import Beginning, Frozen, StateDtype
-from bnspec.conformance.profiling.degenerate import CountOne, EmptyBatch
-from bnspec.conformance.profiling.experiment import Experiment
-from bnspec.conformance.profiling.halves import HalfPrecision, OutputDtype
-from bnspec.conformance.profiling.lab import DECAY_WEIGHS, Lab, Runs
-from bnspec.conformance.profiling.normalising import EpsilonDtype, EpsilonMinimum, NormalisingCorrection
-from bnspec.conformance.profiling.offers import AffineOptional, ChannelAxes, Dtypes, HalfParameters, Layouts, Ranks
-from bnspec.conformance.profiling.outcome import Outcome, hidden
-from bnspec.conformance.profiling.scaling import InputEpsilon, InputNormalization
+from bnspec.conformance.conventions.degenerate import CountOne, EmptyBatch
+from bnspec.conformance.conventions.experiment import Experiment
+from bnspec.conformance.conventions.features import AffineOptional, ChannelAxes, Dtypes, HalfParameters, Layouts, Ranks
+from bnspec.conformance.conventions.half_precision import HalfPrecision, OutputDtype
+from bnspec.conformance.conventions.initial_state import Beginning, Frozen, StateDtype
+from bnspec.conformance.conventions.input_normalization import InputEpsilon, InputNormalization
+from bnspec.conformance.conventions.laboratory import DECAY_WEIGHS, Lab, Runs
+from bnspec.conformance.conventions.moving_average import Averaging, DecayDtype, RunningCorrection
+from bnspec.conformance.conventions.normalisation import EpsilonDtype, EpsilonMinimum, NormalisingCorrection
+from bnspec.conformance.conventions.outcome import Outcome, hidden
 from bnspec.model.conventions import Profile
 from bnspec.oracle.oracle import Oracle
 

@@ -19,8 +19,8 @@ def _run(arguments: argparse.Namespace) -> int:
     # imported here, so that --help does not wait for them
     import json
 
-    from bnspec.conformance.profiling.making import one_target, profiled_with
-    from bnspec.conformance.profiling.showing import (
+    from bnspec.conformance.conventions.infer import one_target, profiled_with
+    from bnspec.conformance.conventions.table import (
         print_profile,
         print_translation,
         profile_document,

@@ -1,0 +1,1 @@
+"""The judge: one observation, every clause that can use it."""

@@ -17,9 +17,9 @@ from typing import Any
 
 from bnspec.backends.harness.registry import Entry, select
 from bnspec.backends.harness.targets import Target
+from bnspec.benchmarks.case_cache import Larder
 from bnspec.benchmarks.contenders import Contender
 from bnspec.benchmarks.measure import measure, target_record
-from bnspec.benchmarks.preparing import Larder
 from bnspec.benchmarks.progress import Progress
 from bnspec.benchmarks.statistics import calibration as statistics
 from bnspec.benchmarks.statistics.calibration import Calibration

@@ -76,7 +76,7 @@ def _run(arguments: argparse.Namespace) -> int:
     # imported here, so that --help does not wait for them
     import json
 
-    from bnspec.benchmarks import claims
+    from bnspec.benchmarks import model_cost as claims
     from bnspec.benchmarks.calibrate import calibrated
     from bnspec.benchmarks.conditions import combinations
     from bnspec.benchmarks.models import select_models
@@ -202,7 +202,7 @@ def _configure_cheats(parser: argparse.ArgumentParser) -> None:
 def _run_cheats(arguments: argparse.Namespace) -> int:
     import json
 
-    from bnspec.benchmarks.proving import print_trials, prove
+    from bnspec.benchmarks.cheats.proof import print_trials, prove
 
     trials = prove(arguments.backend or ["numpy"], arguments.seconds)
     if arguments.json:

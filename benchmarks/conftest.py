@@ -10,9 +10,9 @@ import pytest
 
 from bnspec.backends.harness.launcher import Worker
 from bnspec.backends.harness.targets import Target, targets_of
+from bnspec.benchmarks.case_cache import Larder
 from bnspec.benchmarks.contenders import Contender
 from bnspec.benchmarks.measure import measure
-from bnspec.benchmarks.preparing import Larder
 from bnspec.benchmarks.workload import Workload
 from bnspec.benchmarks.workloads import PROFILES, workloads
 from bnspec.errors import UsageError

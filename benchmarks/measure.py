@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from bnspec.backends.harness.launcher import CASE_SECONDS, Worker
-from bnspec.benchmarks.judging import Judgement, Prepared
+from bnspec.benchmarks.output_verdicts import Judgement, Prepared
 from bnspec.benchmarks.traffic import minimal_bytes, streaming_bytes
 from bnspec.benchmarks.workload import Workload
 from bnspec.model.conventions import Profile

@@ -21,14 +21,14 @@ from pathlib import Path
 
 from bnspec.backends.harness.launcher import Worker
 from bnspec.backends.harness.targets import targets_of
+from bnspec.benchmarks.bandwidth import COPY, measured_roofs, sizes_of
 from bnspec.benchmarks.calibrate import kept
+from bnspec.benchmarks.case_cache import Larder
+from bnspec.benchmarks.comparisons import compared, precise
 from bnspec.benchmarks.conditions import Conditions
 from bnspec.benchmarks.contenders import Contender, baseline_of, contenders_of
-from bnspec.benchmarks.deciding import compared, precise
 from bnspec.benchmarks.measure import cell, measure, target_record
-from bnspec.benchmarks.preparing import Larder
 from bnspec.benchmarks.progress import Progress
-from bnspec.benchmarks.roof import COPY, measured_roofs, sizes_of
 from bnspec.benchmarks.statistics.stopping import Precision
 from bnspec.benchmarks.workload import Workload
 from bnspec.benchmarks.workloads import workloads

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bnspec.benchmarks.claims import costs, lines, model_times, to_json
+from bnspec.benchmarks.model_cost import costs, lines, model_times, to_json
 from bnspec.benchmarks.models import Model
 from bnspec.reports.cells import cells
 from bnspec.reports.records import Timing

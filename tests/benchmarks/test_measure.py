@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from bnspec.backends.harness.launcher import Worker
-from bnspec.benchmarks.judging import Prepared, cut, judged_channels
 from bnspec.benchmarks.measure import measure
+from bnspec.benchmarks.output_verdicts import Prepared, cut, judged_channels
 from bnspec.benchmarks.workload import Workload
 from bnspec.benchmarks.workloads import BASIC
 from bnspec.oracle.oracle import Oracle

@@ -13,8 +13,8 @@ import pytest
 
 from bnspec.benchmarks import run as running
 from bnspec.benchmarks import workloads as offered
+from bnspec.benchmarks.comparisons import compared, pairs_of
 from bnspec.benchmarks.conditions import Conditions, combinations, processors
-from bnspec.benchmarks.deciding import compared, pairs_of
 from bnspec.benchmarks.run import Request, bench
 from bnspec.benchmarks.workload import Workload
 from bnspec.errors import UsageError

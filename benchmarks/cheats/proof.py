@@ -8,10 +8,10 @@ from typing import Any
 
 from bnspec.backends.harness.registry import Entry, select
 from bnspec.backends.harness.targets import Target
+from bnspec.benchmarks.case_cache import Larder
 from bnspec.benchmarks.cheats import CHEATS
 from bnspec.benchmarks.contenders import Contender
 from bnspec.benchmarks.measure import measure
-from bnspec.benchmarks.preparing import Larder
 from bnspec.benchmarks.workload import Workload
 from bnspec.reports.records import Timing, contender, workload_id
 
@@ -65,7 +65,7 @@ def prove(backends: Sequence[str], seconds: float, seed: int = 1) -> list[Trial]
 
 
 def _cheat(name: str, pass_name: str, probe: str, larder: Larder, seconds: float) -> Iterator[Trial]:
-    entry = Entry(name, f"bnspec.benchmarks.cheats.planted:{name}")
+    entry = Entry(name, f"bnspec.benchmarks.cheats.backends:{name}")
     for timing in _timed(entry, [pass_name], larder, seconds):
         yield Trial(name, workload_id(timing), False, probe, timing)
 

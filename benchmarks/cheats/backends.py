@@ -1,6 +1,6 @@
 """Planted cheats: backends that are fast because they do not do the work. Each is what a probe is there for.
 
-They enter by the backends' door, as ``bnspec.benchmarks.cheats.planted:NoSync``; what they compute, where they do, is right.
+They enter by the backends' door, as ``bnspec.benchmarks.cheats.backends:NoSync``; what they compute, where they do, is right.
 
 Runs in workers: Python 3.8, standard library and NumPy only.
 """

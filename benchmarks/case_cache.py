@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 
-from bnspec.benchmarks.judging import Prepared
+from bnspec.benchmarks.output_verdicts import Prepared
 from bnspec.benchmarks.workload import Workload
 
 #: Bytes of inputs that are kept at a time; what has been used longest ago is made again when it is asked for.

@@ -3,14 +3,16 @@
 # The environment, .venv, is made once and again only when pyproject.toml or constraints.txt change.
 
 PYTHON ?= python3
-# The releases under test. `make constraints` takes the newest of everything else.
-FRAMEWORKS := torch==2.13.0 jax==0.10.2 jaxlib==0.10.2 flax==0.12.8 tensorflow-cpu==2.21.0 keras==3.15.1 numpy==2.4.6
+# What the backend folders say: the releases under test, the backends of `make report`, and those of `make test`.
+FOLDERS_SAY = $(shell $(PYTHON) -m bnspec.backends.harness.folders $(1))
 
 # The backends that `make report` takes, and one of each framework, which `make test` takes; `make conformance` takes all, and
 # so do the commands. `make report TESTED=numpy,torch.nn` takes these.
-TESTED ?= numpy,torch.nn,torch.functional,jax.numpy,flax.nnx,tensorflow.nn,tensorflow.fused,keras
-GATED ?= numpy,torch.nn,jax.numpy,flax.nnx,tensorflow.nn,keras
 comma := ,
+empty :=
+commas = $(subst $(empty) $(empty),$(comma),$(1))
+TESTED ?= $(call commas,$(call FOLDERS_SAY,report))
+GATED ?= $(call commas,$(call FOLDERS_SAY,gate))
 CHOSEN = $(patsubst %,--backend %,$(subst $(comma), ,$(TESTED)))
 
 SHELL := bash
@@ -29,7 +31,7 @@ help:  ## this list
 
 $(VENV): $(READY)  ## the environment: bnspec in editable form, every framework for CPU, the tools
 
-$(READY): pyproject.toml constraints.txt
+$(READY): pyproject.toml setup.py constraints.txt $(wildcard backends/*/environment.toml)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "make: $(PYTHON) cannot make the environment $(VENV)." >&2; \
 	  echo "  Why:  it is missing or older than Python 3.11, which bnspec needs: $$($(PYTHON) --version 2>&1 | tail -1)." >&2; \
@@ -102,7 +104,7 @@ bounds: $(READY)  ## are the error bounds sound and tight? 40 algorithms against
 
 constraints: pyproject.toml  ## remake constraints.txt in a fresh environment
 	@rm -rf build/constraints && $(PYTHON) -m venv build/constraints
-	@printf '%s\n' $(FRAMEWORKS) > build/constraints/frameworks.txt
+	@printf '%s\n' $(call FOLDERS_SAY,tested) > build/constraints/frameworks.txt
 	@build/constraints/bin/pip install --quiet --disable-pip-version-check -c build/constraints/frameworks.txt -e '.[cpu,dev]'
 	@sed -n '/^#/p' constraints.txt > build/constraints/new.txt
 	@build/constraints/bin/pip freeze --all --exclude pip --exclude bnspec --exclude-editable | sed -E 's/\+[A-Za-z0-9.]+$$//' >> build/constraints/new.txt

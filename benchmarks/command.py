@@ -202,7 +202,7 @@ def _configure_cheats(parser: argparse.ArgumentParser) -> None:
 def _run_cheats(arguments: argparse.Namespace) -> int:
     import json
 
-    from bnspec.benchmarks.cheats.proof import print_trials, prove
+    from bnspec.benchmarks.cheat_proof import print_trials, prove
 
     trials = prove(arguments.backend or ["numpy"], arguments.seconds)
     if arguments.json:

@@ -22,7 +22,7 @@ import numpy as np
 
 from bnspec.contract import LayerConfig
 from bnspec.errors import UsageError
-from bnspec.model.buffers import pack, unpack
+from bnspec.model.buffers import overlap, pack, unpack
 
 SCHEMA = "bnspec-case/1"
 CALLS: Dict[str, Tuple[str, ...]] = {
@@ -58,6 +58,8 @@ BETWEEN = tuple(call for call, takes in CALLS.items() if not takes)
 SUBJECTS = ("batch_norm", "input_norm", "layer_norm", "network")
 #: Kinds of network, and the same without their normalization.
 NETWORKS = ("dense", "convolutional", "dense_plain", "convolutional_plain")
+#: Between an array and what is done with it: "x|twice" is x, twice. See conformance/cases/relations.py.
+SEPARATOR = "|"
 PARAMETERS = ("gamma", "beta", "running_mean", "running_var")
 #: What a step that builds a layer may give it otherwise than the case does: names of arrays, and numbers.
 SETTINGS = ("epsilon", "decay", "rank", "channel_axis")
@@ -310,6 +312,12 @@ def _problem(case: Case) -> str:
     if case.subject == "network":
         return _network_problem(case)
     return ""
+
+
+def shares_state(case: Case) -> bool:
+    """Whether a parameter shares memory with a running statistic, which training writes to."""
+    state = [case.arrays[n] for n in ("running_mean", "running_var") if n in case.arrays]
+    return any(overlap(case.arrays[n], s) for n in ("gamma", "beta") if n in case.arrays for s in state)
 
 
 def network_values(kind: str) -> Tuple[str, ...]:

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from bnspec.conformance.cases.building import Plan, ScalingPlan, batch_norm_case, input_norm_case
-from bnspec.conformance.cases.relations import SEPARATOR, derived
+from bnspec.conformance.cases.relations import derived
 from bnspec.contract import LayerConfig
 from bnspec.model.buffers import dtype_of
-from bnspec.model.case import CALLS, PARAMETERS, Case, Step
+from bnspec.model.case import CALLS, PARAMETERS, SEPARATOR, Case, Step
 
 
 def _step(call: str, inputs: Sequence[str], **options: Any) -> Step:

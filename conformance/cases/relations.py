@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from bnspec.contract import LayerConfig
+from bnspec.model.case import SEPARATOR
 
 Array = np.ndarray
-SEPARATOR = "|"
 
 
 def _along(config: LayerConfig) -> int:

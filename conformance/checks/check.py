@@ -9,7 +9,6 @@ import numpy as np
 
 from bnspec.bounds.batch_norm import Tier
 from bnspec.conformance.checks.examination import Examination, Judgement, Mask
-from bnspec.model.buffers import overlap
 from bnspec.model.case import Case, Step
 from bnspec.model.conventions import HALVES
 from bnspec.model.precision import PRECISIONS
@@ -69,12 +68,6 @@ def within(
         return exam.within(i, outputs, tier, None if channels.all() else channels)
 
     return Check(clause, calls, judge, domain)
-
-
-def shares_state(case: Case) -> bool:
-    """Whether a parameter shares memory with a running statistic, which training writes to."""
-    state = [case.arrays[n] for n in ("running_mean", "running_var") if n in case.arrays]
-    return any(overlap(case.arrays[n], s) for n in ("gamma", "beta") if n in case.arrays for s in state)
 
 
 def earlier(exam: Examination, i: int, like: Callable[[int], bool]) -> int | None:

@@ -13,9 +13,8 @@ import numpy as np
 
 from bnspec.clauses import CLAUSES
 from bnspec.conformance.checks import CHECKS, Check
-from bnspec.conformance.checks.check import shares_state
 from bnspec.conformance.checks.examination import Examination, Judgement, Mask
-from bnspec.model.case import Case
+from bnspec.model.case import Case, shares_state
 from bnspec.model.conventions import Profile
 from bnspec.model.observation import Observation
 from bnspec.oracle.oracle import Oracle

@@ -4,16 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from bnspec.backends.flax.harness.repro import LinenWriter
+from bnspec.backends.harness.folders import backend_folders
 from bnspec.backends.harness.scripts.literals import NoScript
 from bnspec.backends.harness.scripts.writer import Writer
-from bnspec.backends.jax.harness.nn_repro import StandardizeWriter
-from bnspec.backends.jax.harness.repro import FlaxWriter, JaxNumpyWriter
-from bnspec.backends.keras.harness.other_backends_repro import KerasJaxWriter, KerasTorchWriter
-from bnspec.backends.keras.harness.repro import KerasWriter
-from bnspec.backends.tensorflow.harness.repro import FusedWriter, MomentsWriter
-from bnspec.backends.tensorflow.harness.xla_repro import XlaWriter
-from bnspec.backends.torch.harness.repro import DecomposedWriter, FunctionWriter, ModuleWriter
 from bnspec.clauses import CLAUSES
 from bnspec.conformance.checks.check import count_of
 from bnspec.conformance.repro.assembly import parts, pruned, versions
@@ -24,26 +17,15 @@ from bnspec.reports.records import Finding, TargetRecord
 
 MAX_LINES = 15
 
-WRITERS: Mapping[str, type[Writer]] = {
-    "torch.nn": ModuleWriter,
-    "torch.functional": FunctionWriter,
-    "torch.decomposed": DecomposedWriter,
-    "jax.numpy": JaxNumpyWriter,
-    "jax.nn": StandardizeWriter,
-    "flax.nnx": FlaxWriter,
-    "flax.linen": LinenWriter,
-    "tensorflow.nn": MomentsWriter,
-    "tensorflow.fused": FusedWriter,
-    "tensorflow.xla": XlaWriter,
-    "keras": KerasWriter,
-    "keras.torch": KerasTorchWriter,
-    "keras.jax": KerasJaxWriter,
-}
+
+def writers() -> dict[str, type[Writer]]:
+    """For each backend that has one, the class that writes its scripts."""
+    return {b: w for f in backend_folders() for b, w in (f.harness_object("repro", "WRITERS") or {}).items()}
 
 
 def script(finding: Finding, case: Case, target: TargetRecord) -> str:
     """The script's text. Raises NoScript: there is none for this backend, case or check; the message says why."""
-    writer_class = WRITERS.get(finding.backend)
+    writer_class = writers().get(finding.backend)
     if writer_class is None:
         raise NoScript(f"no writer of standalone scripts exists for {finding.backend}")
     if "seen once" in finding.message:

@@ -15,7 +15,7 @@ from bnspec.backends.harness.scripts.literals import NoScript
 from bnspec.cli import CONFORMS, DEVIATES
 from bnspec.conformance.judge.judge import FAILING
 from bnspec.conformance.repro.execute import Outcome, run_again
-from bnspec.conformance.repro.script import WRITERS, script
+from bnspec.conformance.repro.script import script, writers
 from bnspec.errors import HarnessError, UsageError
 from bnspec.model.case import Case
 from bnspec.reports.records import Finding, TargetRecord, target_name
@@ -150,7 +150,7 @@ def repros(request: Request) -> list[Repro]:
 
 
 def _repro(run: Run, finding: Finding, target: TargetRecord) -> Repro:
-    if finding.backend not in WRITERS:
+    if finding.backend not in writers():
         return Repro(finding, "no writer", reason=f"no writer of standalone scripts exists for {finding.backend}")
     path = finding.shrunk or finding.case
     if path is None:

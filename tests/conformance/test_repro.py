@@ -21,7 +21,7 @@ from bnspec.cli import main
 from bnspec.conformance.cases.layouts import LAYOUTS, lay_out
 from bnspec.conformance.repro.assembly import join
 from bnspec.conformance.repro.assertions import FORMS
-from bnspec.conformance.repro.script import MAX_LINES, WRITERS, script
+from bnspec.conformance.repro.script import MAX_LINES, script, writers
 from bnspec.contract import LayerConfig
 from bnspec.model.buffers import dtype_of
 from bnspec.model.case import Case, Step
@@ -31,9 +31,9 @@ from bnspec.reports.manifest import new_manifest
 from bnspec.reports.records import Finding, RunFinished, TargetRecord
 from bnspec.reports.store import RunWriter
 
-MODULES = {backend: backend.partition(".")[0] for backend in WRITERS}  # a name begins with its framework's
+MODULES = {backend: backend.partition(".")[0] for backend in writers()}  # a name begins with its framework's
 ALLOWED = {"sys", "numpy", "torch", "jax", "flax", "tensorflow", "keras"}
-every_backend = pytest.mark.parametrize("backend", sorted(WRITERS))
+every_backend = pytest.mark.parametrize("backend", sorted(writers()))
 
 
 def case_of(*steps: Step, dtype: str = "float32", rank: int = 2, layout: str = "packed", affine: bool = True) -> Case:

@@ -15,11 +15,11 @@ import pytest
 
 from bnspec.backends.harness.scripts.literals import NoScript
 from bnspec.clauses import CLAUSES
-from bnspec.conformance.cases.relations import SEPARATOR, derived
+from bnspec.conformance.cases.relations import derived
 from bnspec.conformance.repro.assembly import fold, in_line, join
 from bnspec.conformance.repro.script import MAX_LINES, script
 from bnspec.contract import LayerConfig
-from bnspec.model.case import PARAMETERS, Case, Step
+from bnspec.model.case import PARAMETERS, SEPARATOR, Case, Step
 from bnspec.model.conventions import Profile
 from bnspec.reports.records import Finding, TargetRecord
 

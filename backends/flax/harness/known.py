@@ -5,7 +5,7 @@ from __future__ import annotations
 from bnspec.backends.harness.known.deviation import Known
 from bnspec.backends.harness.known.predicates import all_half, has_padding, is_half, off_centre, trains_on_nothing
 
-FLAX: tuple[Known, ...] = (
+KNOWN: tuple[Known, ...] = (
     Known(
         "flax.*",
         (

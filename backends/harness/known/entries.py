@@ -13,15 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from bnspec.backends.flax.harness.known import FLAX
+from bnspec.backends.harness.folders import backend_folders
 from bnspec.backends.harness.known.deviation import CLASSES, Known, Predicate
-from bnspec.backends.jax.harness.known import JAX
-from bnspec.backends.keras.harness.known import KERAS
-from bnspec.backends.tensorflow.harness.known import TENSORFLOW
-from bnspec.backends.torch.harness.known import PYTORCH
 from bnspec.model.case import Case
 
-KNOWN: tuple[Known, ...] = (*PYTORCH, *FLAX, *JAX, *TENSORFLOW, *KERAS)
+#: The entries of all backend folders.
+KNOWN: tuple[Known, ...] = tuple(k for f in backend_folders() for k in f.harness_object("known", "KNOWN") or ())
 
 
 def excuse_for(backend: str, versions: Mapping[str, str]) -> Callable[[str, Case], str]:

@@ -14,8 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from bnspec.backends.harness.scripts.literals import Literal, NoScript, literal
-from bnspec.conformance.cases.relations import SEPARATOR
-from bnspec.model.case import BETWEEN, Case, Step
+from bnspec.model.case import BETWEEN, SEPARATOR, Case, Step
 
 
 class Writer(abc.ABC):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bnspec.backends.harness.known.deviation import Known
 from bnspec.backends.harness.known.predicates import half_cotangent_overflows, has_padding, off_centre, square_overflows
 
-JAX: tuple[Known, ...] = (
+KNOWN: tuple[Known, ...] = (
     Known(
         "jax.nn",
         ("training.output_is_stable", "gradient.training_is_stable"),

@@ -73,7 +73,7 @@ FLOAT64 = (
     "training.shift_invariant",
 )
 
-KERAS: tuple[Known, ...] = (
+KNOWN: tuple[Known, ...] = (
     Known(
         "keras*",
         ("degenerate.empty_batch",),

@@ -1,129 +1,15 @@
-"""Scripts in Keras on TensorFlow: ``keras.layers.BatchNormalization`` and ``keras.layers.Normalization``."""
+"""Which class writes the repro scripts of each Keras backend."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
-from bnspec.backends.harness.scripts.literals import NoScript
 from bnspec.backends.harness.scripts.writer import Writer
-from bnspec.backends.keras.common import open_shape, policy
-from bnspec.backends.tensorflow.harness.repro import TensorflowWriter
-from bnspec.contract import LayerConfig
-from bnspec.model.case import PARAMETERS, Step
+from bnspec.backends.keras.harness.other_backends_writer import KerasJaxWriter, KerasTorchWriter
+from bnspec.backends.keras.harness.writer import KerasWriter
 
-
-def built(config: LayerConfig) -> list[str]:
-    """The lines that build a ``keras.layers.BatchNormalization``."""
-    options = [f"axis={config.channel_axis}", f"momentum={config.decay!r}", f"epsilon={config.epsilon!r}"]
-    if not config.affine:
-        options += ["center=False", "scale=False"]
-    return [
-        f'layer = keras.layers.BatchNormalization({", ".join(options)}, dtype="{policy(config)}")',
-        f"layer.build({open_shape(config)})",
-    ]
-
-
-def scaled(config: LayerConfig, call: str, y: str, given: Sequence[str]) -> list[str]:
-    """The lines of one call of a ``keras.layers.Normalization``, which is adapted to a list of batches."""
-    options = f'axis={config.channel_axis}, dtype="{policy(config)}"'
-    if call == "fit":
-        return [f"layer = keras.layers.Normalization({options})", f"layer.adapt([{', '.join(given)}])"]
-    if call == "transform":
-        return [f"{y} = layer({given[0]})"]
-    return [
-        "mean, variance = layer.get_weights()[:2]",
-        f"{y} = keras.layers.Normalization(mean=mean, variance=variance, invert=True, {options})({given[0]})",
-    ]
-
-
-def lived(writer: Writer, step: Step) -> list[str]:
-    """Lines of what is done with a Keras layer between its calls. Raises NoScript: what Keras does not have."""
-    config = writer.config
-    model = f'model = keras.Sequential([keras.Input(batch_shape={open_shape(config)}, dtype="{config.dtype}"), layer])'
-    match step.call:
-        case "save_restore":
-            writer.extra.append("tempfile")
-            saved = 'model.save(path := tempfile.mkdtemp() + "/layer.keras")'
-            return [model, saved, "layer = keras.saving.load_model(path).layers[-1]"]
-        case "clone":
-            return [
-                model,
-                "clone = keras.models.clone_model(model)",
-                "clone.set_weights(model.get_weights())",
-                "layer, other = clone.layers[-1], layer",
-            ]
-        case "swap":
-            return ["layer, other = other, layer"]
-        case "set_decay":
-            return [f"layer.momentum = {step.option('decay')!r}", *writer.told_decay(step)]
-        case "freeze" | "unfreeze":
-            writer.frozen = step.call == "freeze"
-            return [f"layer.trainable = {not writer.frozen}"]
-    raise NoScript(f"Keras has no call for {step.call}")
-
-
-class LivingKeras(Writer):
-    """What is the same for a Keras layer that holds its own state, on whatever tensors."""
-
-    makes_initial = True
-
-    def build(self) -> list[str]:
-        """The layer with its weights set; a scaler is built by its fit."""
-        if self.case.subject == "input_norm":
-            return []
-        return built(self.config) if self.initial else [*built(self.config), *self.restart()]
-
-    def restart(self) -> list[str]:
-        """gamma, beta, moving_mean and moving_variance."""
-        if self.case.subject == "input_norm":
-            return []
-        names = [n for n in PARAMETERS if n in self.case.arrays]
-        return [f"layer.set_weights([{', '.join(self.array(n) for n in names)}])"]
-
-    def between(self, step: Step) -> list[str]:
-        """Models saved, loaded and cloned; ``trainable`` and the layer's momentum. Raises NoScript: what Keras does not have."""
-        return lived(self, step)
-
-    def variable(self, name: str) -> str:
-        """The layer's weights."""
-        return {
-            "gamma": "layer.gamma.value",
-            "beta": "layer.beta.value",
-            "running_mean": "layer.moving_mean.value",
-            "running_var": "layer.moving_variance.value",
-            "mean": "layer.weights[0].value",
-            "var": "layer.weights[1].value",
-        }.get(name, name)
-
-
-class KerasWriter(LivingKeras, TensorflowWriter):
-    """The Keras layers, eager."""
-
-    packages = ("keras", "tensorflow")
-    imports = ("import keras", "import tensorflow as tf")
-    environment = "KERAS_BACKEND=tensorflow CUDA_VISIBLE_DEVICES="
-
-    def forward(self, x: str, y: str, training: bool) -> list[str]:
-        """The layer's call."""
-        return [f"{y} = layer({x}, training={training})"]
-
-    def leaves(self) -> Sequence[str]:
-        """The layer's trainable weights."""
-        return ["layer.gamma.value", "layer.beta.value"] if self.config.affine and not self.frozen else []
-
-    def masked(self, step: Step, y: str) -> list[str]:
-        """The layer's call with a mask, which Keras takes without the last axis."""
-        x, mask = self.given(step.inputs[0]), self.given(step.inputs[-1])
-        forward = [f"{y} = layer({x}, training=True, mask={mask}[..., 0])"]
-        return self.taped(step, y, forward) if step.call.endswith("_gradients") else forward
-
-    def call(self, step: Step, y: str) -> list[str]:
-        """A layer's call, or one of a scaler's."""
-        if self.case.subject != "input_norm":
-            return super().call(step, y)
-        given = [self.given(n) for n in step.inputs]
-        lines = scaled(self.config, step.call, y, given)
-        if step.call == "fit":
-            first, *others = (f"tf.data.Dataset.from_tensors({g})" for g in given)
-            lines[-1] = f"layer.adapt({first}{''.join(f'.concatenate({o})' for o in others)})"
-        return lines
+WRITERS: Mapping[str, type[Writer]] = {
+    "keras": KerasWriter,
+    "keras.torch": KerasTorchWriter,
+    "keras.jax": KerasJaxWriter,
+}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bnspec.backends.harness.known.deviation import Known
 from bnspec.backends.harness.known.predicates import calls, has_padding, trains_on_nothing
 
-TENSORFLOW: tuple[Known, ...] = (
+KNOWN: tuple[Known, ...] = (
     Known(
         "tensorflow.fused",
         ("degenerate.empty_batch",),

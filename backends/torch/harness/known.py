@@ -47,7 +47,7 @@ BACKWARD = (
     "training.scale_equivariant",
 )
 
-PYTORCH: tuple[Known, ...] = (
+KNOWN: tuple[Known, ...] = (
     Known(
         "torch.*",
         ("dtype.half_is_as_exact_as_declared",),

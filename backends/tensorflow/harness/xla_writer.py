@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from bnspec.backends.tensorflow.harness.repro import MomentsWriter
+from bnspec.backends.tensorflow.harness.writer import MomentsWriter
 from bnspec.model.case import BETWEEN, CALLS, Step
 
 #: What a pass gives besides y, by the ending of its name.

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from bnspec.backends.harness.scripts.literals import NoScript
-from bnspec.backends.jax.harness.repro import JaxWriter
+from bnspec.backends.jax.harness.numpy_writer import JaxWriter
 from bnspec.model.case import Step
 
 

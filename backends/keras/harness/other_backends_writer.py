@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bnspec.backends.jax.harness.pure_repro import PureWriter
-from bnspec.backends.keras.harness.repro import LivingKeras, built, scaled
-from bnspec.backends.torch.harness.repro import TorchWriter
+from bnspec.backends.jax.harness.pure_writer import PureWriter
+from bnspec.backends.keras.harness.writer import LivingKeras, built, scaled
+from bnspec.backends.torch.harness.writer import TorchWriter
 from bnspec.model.case import Step
 
 

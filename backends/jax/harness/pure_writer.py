@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Sequence
 
-from bnspec.backends.jax.harness.repro import JaxWriter
+from bnspec.backends.jax.harness.numpy_writer import JaxWriter
 from bnspec.model.case import Step
 
 

@@ -1,0 +1,72 @@
+"""The backend folders: each holds a framework's adapters, and says in ``environment.toml`` what they need.
+
+    backends/torch/environment.toml   packages by name and range; which backends the report and the tests take
+    backends/torch/*.py               adapters and what they share: the worker's side
+    backends/torch/harness/known.py   KNOWN: the known deviations of its backends
+    backends/torch/harness/repro.py   WRITERS: for each backend the class that writes its repro scripts
+
+``python -m bnspec.backends.harness.folders FIELD`` prints a field of all folders, for the Makefile.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import importlib
+import importlib.util
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+PACKAGE = "bnspec.backends"
+ENVIRONMENT = "environment.toml"
+
+
+@dataclasses.dataclass(frozen=True)
+class BackendFolder:
+    """A folder of ``backends/`` with its environment.
+
+    Attributes:
+        name: of the folder, e.g. "torch".
+        imports: import names that only its adapters use; packages: requirements by name and range; tested: the releases
+            that are pinned; folders: others whose packages are needed, too.
+        report: the backends that ``make report`` takes; gate: those that ``make test`` takes.
+    """
+
+    name: str
+    imports: tuple[str, ...]
+    packages: tuple[str, ...]
+    tested: tuple[str, ...]
+    folders: tuple[str, ...]
+    report: tuple[str, ...]
+    gate: tuple[str, ...]
+
+    def harness_object(self, module: str, name: str) -> Any:
+        """An object of a module of the folder's ``harness``; None where there is no such module."""
+        place = f"{PACKAGE}.{self.name}.harness"
+        if importlib.util.find_spec(place) is None or importlib.util.find_spec(f"{place}.{module}") is None:
+            return None
+        return getattr(importlib.import_module(f"{place}.{module}"), name)
+
+
+@functools.cache
+def backend_folders() -> tuple[BackendFolder, ...]:
+    """Every folder of ``backends/`` that holds a framework's adapters, sorted by name."""
+    root = Path(__file__).resolve().parents[1]
+    found = []
+    for file in sorted(root.glob(f"*/{ENVIRONMENT}")):
+        data = tomllib.loads(file.read_text("utf-8"))
+        fields = {f.name: tuple(data.get(f.name, ())) for f in dataclasses.fields(BackendFolder) if f.name != "name"}
+        found.append(BackendFolder(file.parent.name, **fields))
+    return tuple(found)
+
+
+def main(arguments: list[str]) -> int:
+    """Print one field of all folders, separated by spaces."""
+    print(" ".join(dict.fromkeys(word for f in backend_folders() for word in getattr(f, arguments[0]))))  # noqa: T201 - for the Makefile
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

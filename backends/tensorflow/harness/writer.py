@@ -1,0 +1,194 @@
+"""Scripts in TensorFlow: ``tf.nn.moments`` with ``tf.nn.batch_normalization``, and ``tf.compat.v1.nn.fused_batch_norm``."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Sequence
+
+from bnspec.backends.harness.scripts.literals import Literal, NoScript, numpy_expression
+from bnspec.backends.harness.scripts.writer import Writer
+from bnspec.model.case import Step
+
+FORMATS = {4: ("NCHW", "NHWC"), 5: ("NCDHW", "NDHWC")}
+
+
+class TensorflowWriter(Writer):
+    """What scripts on TensorFlow have in common: tensors, the tape, results."""
+
+    packages: tuple[str, ...] = ("tensorflow",)
+    imports: tuple[str, ...] = ("import tensorflow as tf",)
+    environment = "CUDA_VISIBLE_DEVICES="
+
+    def tensor(self, value: Literal) -> str:
+        """``tf.constant([...], "float32")``; a view by NumPy, as it reaches TensorFlow."""
+        if not (value.permuted or value.flipped or value.strided):
+            match value.kind:
+                case "list":
+                    return f'tf.constant({value.text}, "{value.dtype}")'
+                case "full":
+                    return f'tf.constant({value.text}, "{value.dtype}", {value.shape})'
+                case "empty":
+                    return f'tf.zeros({value.shape}, "{value.dtype}")'
+        dtype = "tf.bfloat16.as_numpy_dtype" if value.dtype == "bfloat16" else f'"{value.dtype}"'
+        return f"tf.constant({numpy_expression(value, dtype)})"
+
+    @abc.abstractmethod
+    def forward(self, x: str, y: str, training: bool) -> list[str]:
+        """Lines that make y of x."""
+
+    def leaves(self) -> Sequence[str]:
+        """The parameters that gradients are asked for."""
+        return ["gamma", "beta"] if self.config.affine else []
+
+    def call(self, step: Step, y: str) -> list[str]:
+        """Eager; gradients by a tape that watches x."""
+        forward = self.forward(self.given(step.inputs[0]), y, step.call.startswith("training"))
+        return self.taped(step, y, forward) if step.call.endswith("_gradients") else forward
+
+    def taped(self, step: Step, y: str, forward: Sequence[str]) -> list[str]:
+        """A forward pass under a tape that watches x and the parameters, and its gradients from dy."""
+        leaves = [self.given(step.inputs[0]), *self.leaves()]
+        names = ["dx", "dgamma", "dbeta"][: len(leaves)]
+        watched = ", ".join(leaves)
+        into = ", ".join(names) if len(names) > 1 else "(dx,)"
+        return [
+            "with tf.GradientTape() as tape:",
+            f"    tape.watch([{watched}])",
+            *("    " + line for line in forward),
+            f"{into} = tape.gradient({y}, [{watched}], output_gradients={self.given(step.inputs[1])})",
+        ]
+
+    def some_gradients(self, step: Step, y: str, wanted: Sequence[str]) -> list[str]:
+        """A tape that watches the wanted sources only."""
+        x, dy = (self.given(n) for n in step.inputs)
+        sources = [(n, leaf) for n, leaf in zip(("dx", "dgamma", "dbeta"), (x, *self.leaves())) if n in wanted]
+        watched = ", ".join(leaf for _, leaf in sources)
+        return [
+            "with tf.GradientTape(watch_accessed_variables=False) as tape:",
+            f"    tape.watch([{watched}])",
+            *("    " + line for line in self.forward(x, y, step.call.startswith("training"))),
+            f"({', '.join(n for n, _ in sources)},) = tape.gradient({y}, [{watched}], output_gradients={dy})",
+        ]
+
+    def second_order(self, step: Step, y: str) -> list[str]:
+        """A tape around a tape."""
+        x, dy, v = (self.given(n) for n in step.inputs)
+        sources = [x, dy, *self.leaves()[:1]]
+        names, watched = ", ".join(("by_x", "by_dy", "by_gamma")[: len(sources)]), ", ".join(sources)
+        return [
+            "with tf.GradientTape() as outer:",
+            f"    outer.watch([{watched}])",
+            "    with tf.GradientTape() as inner:",
+            f"        inner.watch({x})",
+            *("        " + line for line in self.forward(x, y, step.call.startswith("training"))),
+            f"    dx = inner.gradient({y}, {x}, output_gradients={dy})",
+            f'{names} = outer.gradient(dx, [{watched}], output_gradients={v}, unconnected_gradients="zero")',
+        ]
+
+    def tangent(self, step: Step, y: str) -> list[str]:
+        """A forward accumulator."""
+        x, v = (self.given(n) for n in step.inputs)
+        return [
+            f"with tf.autodiff.ForwardAccumulator({x}, {v}) as accumulator:",
+            *("    " + line for line in self.forward(x, y, step.call.startswith("training"))),
+            f"    along = accumulator.jvp({y})",
+        ]
+
+    def parameters(self) -> list[str]:
+        """Lines that name gamma and beta."""
+        if not self.config.affine:
+            return []
+        return [f"gamma, beta = {self.array('gamma')}, {self.array('beta')}"]
+
+    def variable(self, name: str) -> str:
+        """The names that the lines give."""
+        return name
+
+
+class MomentsWriter(TensorflowWriter):
+    """``tf.nn.moments`` and ``tf.nn.batch_normalization``; the moving average is the user's own line."""
+
+    def build(self) -> list[str]:
+        """Parameters and running statistics, as tensors. Raises NoScript: input normalization is not TensorFlow's."""
+        if self.case.subject == "input_norm":
+            raise NoScript("tf.nn has no input normalization: fitting and merging chunks is the adapter's own code")
+        return self.parameters() + (self.restart() if self.reads_state() else [])
+
+    def reads_state(self) -> bool:
+        """Whether a line needs the running statistics."""
+        return "inference" in self.modes() or self.wanted.startswith(("running_", "state"))
+
+    def restart(self) -> list[str]:
+        """The running statistics."""
+        if not self.reads_state():
+            return []
+        return [f"running_mean, running_var = {self.array('running_mean')}, {self.array('running_var')}"]
+
+    def shaped(self, name: str) -> str:
+        """A (C,) tensor, shaped to broadcast against x."""
+        shape = self.config.channel_shape
+        return name if shape[-1] == self.config.channels and shape[:-1] == (1,) else f"tf.reshape({name}, {shape})"
+
+    def between(self, step: Step) -> list[str]:
+        """Copies of tensors, which never change, and another decay. Raises NoScript: what is not TensorFlow's here."""
+        if step.call == "save_restore":
+            raise NoScript("a layer written by hand is saved by hand: the checkpoint is the adapter's own code")
+        return self.kept_aside(step, ("running_mean", "running_var") if self.reads_state() else ())
+
+    def masked(self, step: Step, y: str) -> list[str]:
+        """``tf.nn.weighted_moments``, with the weights 1 and 0."""
+        x, mask = self.given(step.inputs[0]), self.given(step.inputs[-1])
+        axes = list(self.config.reduce_axes)
+        moments = f"tf.nn.weighted_moments({x}, {axes}, tf.cast({mask}, {x}.dtype), keepdims=True)"
+        forward = self.forward(x, y, True, moments)
+        return self.taped(step, y, forward) if step.call.endswith("_gradients") else forward
+
+    def forward(self, x: str, y: str, training: bool, moments: str = "") -> list[str]:
+        """Moments, moving averages where they are read, and the normalisation."""
+        weights = [self.shaped(n) for n in ("beta", "gamma")] if self.config.affine else ["None", "None"]
+        last = f"{', '.join(weights)}, {self.config.epsilon!r})"
+        if not training:
+            mean, var = self.shaped("running_mean"), self.shaped("running_var")
+            return [f"{y} = tf.nn.batch_normalization({x}, {mean}, {var}, {last}"]
+        moments = moments or f"tf.nn.moments({x}, {list(self.config.reduce_axes)}, keepdims=True)"
+        lines = [f"mean, var = {moments}"]
+        if self.reads_state():
+            decay = self.config.decay
+            lines += [
+                f"{old} = {old} * {decay!r} + tf.reshape({new}, [-1]) * {1.0 - decay!r}"
+                for old, new in (("running_mean", "mean"), ("running_var", "var"))
+            ]
+        return [*lines, f"{y} = tf.nn.batch_normalization({x}, mean, var, {last}"]
+
+
+class FusedWriter(TensorflowWriter):
+    """``tf.compat.v1.nn.fused_batch_norm``: one operation for the whole layer."""
+
+    def build(self) -> list[str]:
+        """scale, offset and the running statistics."""
+        return self.parameters() + self.restart()
+
+    def restart(self) -> list[str]:
+        """The running statistics."""
+        return [f"mean, var = {self.array('running_mean')}, {self.array('running_var')}"]
+
+    def forward(self, x: str, y: str, training: bool) -> list[str]:
+        """The operation; in training its second and third results are the new running statistics."""
+        config, factor = self.config, 1.0 - self.config.decay
+        options = f'epsilon={config.epsilon!r}, data_format="{FORMATS[config.rank][config.channel_axis != 1]}"'
+        function = "tf.compat.v1.nn.fused_batch_norm"
+        if not training:
+            return [f"{y}, _, _ = {function}({x}, gamma, beta, mean, var, {options}, is_training=False)"]
+        state = "None, None" if factor == 1.0 else "mean, var"  # at 1.0 they "must be None", says the documentation
+        options += f", exponential_avg_factor={factor!r}"
+        return [f"{y}, mean, var = {function}({x}, gamma, beta, {state}, {options})"]
+
+    def between(self, step: Step) -> list[str]:
+        """Copies of tensors, which never change, and another decay. Raises NoScript: what is not TensorFlow's here."""
+        if step.call == "save_restore":
+            raise NoScript("a function's tensors are saved by hand: the checkpoint is the adapter's own code")
+        return self.kept_aside(step, ("mean", "var"))
+
+    def variable(self, name: str) -> str:
+        """The names that the lines give."""
+        return {"running_mean": "mean", "running_var": "var"}.get(name, name)

@@ -1,0 +1,257 @@
+"""Scripts in PyTorch: the modules of ``torch.nn`` and the function ``torch.nn.functional.batch_norm``."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Sequence
+
+import numpy as np
+
+from bnspec.backends.harness.scripts.literals import Literal, NoScript
+from bnspec.backends.harness.scripts.writer import Writer, default_parameters, default_state
+from bnspec.model.buffers import overlap
+from bnspec.model.case import Case, Step, shares_state
+
+SECOND = ("by_x", "by_dy", "by_gamma")
+MODULES = {2: "BatchNorm1d", 3: "BatchNorm1d", 4: "BatchNorm2d", 5: "BatchNorm3d"}
+
+
+class TorchWriter(Writer):
+    """What the two have in common: tensors, gradients, results."""
+
+    packages: tuple[str, ...] = ("torch",)
+    imports: tuple[str, ...] = ("import torch",)
+    weights = ("weight", "bias")
+
+    def devices(self) -> Sequence[str]:
+        """PyTorch's kinds of device."""
+        return ("cpu", "cuda", "mps", "xpu")
+
+    def laid_out(self, array: np.ndarray) -> np.ndarray:
+        """PyTorch has no negative strides, nor strides of parts of elements: those are packed."""
+        return array.copy(order="C") if any(s < 0 or s % array.itemsize for s in array.strides) else array
+
+    def torch_dtype(self, name: str) -> str:
+        """The argument that names a dtype; nothing for float32, the default."""
+        return "" if name == "float32" else f", dtype=torch.{name}"
+
+    def tensor(self, value: Literal) -> str:
+        """``torch.tensor([...])``, with a view's strides."""
+        dtype, shape = self.torch_dtype(value.dtype), value.shape
+        text = {
+            "list": f"torch.tensor({value.text}{dtype})",
+            "full": f"torch.full({shape}, {value.text}{dtype})",
+            "empty": f"torch.empty({shape}{dtype})",
+            "hex": f'torch.frombuffer(bytearray.fromhex("{value.text}"), dtype=torch.{value.dtype}).reshape({shape})',
+        }[value.kind]
+        if value.strided is not None:
+            wanted, strides, offset = value.strided
+            text += f".as_strided({wanted}, {strides}{f', {offset}' if offset else ''})"
+        if value.permuted:
+            text += f".permute{value.permuted}"
+        return text if self.device == "cpu" else f'{text}.to("{self.device}")'
+
+    @abc.abstractmethod
+    def forward(self, x: str, training: bool) -> str:
+        """The expression of y."""
+
+    def leaves(self) -> Sequence[str]:
+        """The parameters that gradients are asked for."""
+        return [self.variable(n) for n in ("gamma", "beta")] if self.config.affine and not self.frozen else []
+
+    def call(self, step: Step, y: str) -> list[str]:
+        """Without gradients under no_grad; with them by torch.autograd.grad."""
+        training = step.call.startswith("training")
+        x = self.given(step.inputs[0])
+        if not step.call.endswith("_gradients"):
+            return [f"with torch.no_grad(): {y} = {self.forward(x, training)}"]
+        leaves = ["leaf", *self.leaves()]
+        names = "dx, dgamma, dbeta" if len(leaves) > 1 else "(dx,)"
+        return [
+            f"leaf = {x}.detach().requires_grad_()",
+            f"{y} = {self.forward('leaf', training)}",
+            f"{names} = torch.autograd.grad({y}, [{', '.join(leaves)}], {self.given(step.inputs[1])})",
+        ]
+
+    def some_gradients(self, step: Step, y: str, wanted: Sequence[str]) -> list[str]:
+        """torch.autograd.grad by the only leaves that require a gradient."""
+        leaves = dict(zip(("dx", "dgamma", "dbeta"), ("leaf", *self.leaves())))
+        others = [f"{leaf}.requires_grad_(False)" for n, leaf in leaves.items() if n not in wanted and n != "dx"]
+        asked = [n for n in leaves if n in wanted]
+        lines = [f"leaf = {self.given(step.inputs[0])}.detach().requires_grad_({'dx' in wanted})", *others]
+        lines.append(f"{y} = {self.forward('leaf', step.call.startswith('training'))}")
+        names, given = (", ".join(part) for part in (asked, [leaves[n] for n in asked]))
+        if asked:
+            names = names if len(asked) > 1 else f"({names},)"
+            lines.append(f"{names} = torch.autograd.grad({y}, [{given}], {self.given(step.inputs[1])})")
+        return lines
+
+    def second_order(self, step: Step, y: str) -> list[str]:
+        """torch.autograd.grad of the dx that create_graph recorded."""
+        x, dy, v = (self.given(n) for n in step.inputs)
+        leaves = ["leaf", "cotangent", *self.leaves()[:1]]
+        names, into = ", ".join(SECOND[: len(leaves)]), f"dx, [{', '.join(leaves)}], {v}"
+        return [
+            f"leaf, cotangent = {x}.detach().requires_grad_(), {dy}.detach().requires_grad_()",
+            f"{y} = {self.forward('leaf', step.call.startswith('training'))}",
+            f"(dx,) = torch.autograd.grad({y}, leaf, cotangent, create_graph=True)",
+            f"{names} = torch.autograd.grad({into}, allow_unused=True, materialize_grads=True)",
+        ]
+
+    def tangent(self, step: Step, y: str) -> list[str]:
+        """Forward mode, by a dual tensor."""
+        x, v = (self.given(n) for n in step.inputs)
+        dual = self.forward(f"forward_ad.make_dual({x}, {v})", step.call.startswith("training"))
+        return [
+            "forward_ad = torch.autograd.forward_ad",
+            "with torch.no_grad(), forward_ad.dual_level():",
+            f"    {y}, along = forward_ad.unpack_dual({dual})",
+        ]
+
+    def use_threads(self, count: int) -> list[str]:
+        """torch.set_num_threads."""
+        return [f"torch.set_num_threads({count})"]
+
+    def element(self, expression: str, index: str) -> str:
+        """``y[0, 0].item()``."""
+        return f"{expression}[{index}].item()"
+
+    def host(self, expression: str) -> str:
+        """A view of the tensor's memory, where it is on the CPU; bfloat16 as its bits."""
+        place = "" if self.device == "cpu" else ".cpu()"
+        bits = ".view(torch.int16)" if self.config.dtype == "bfloat16" else ""
+        return f"{expression}.detach(){place}{bits}.numpy()"
+
+    def wide(self, expression: str) -> str:
+        """``y.detach().double().numpy()``."""
+        place = "" if self.device == "cpu" else ".cpu()"
+        return f"{expression}.detach(){place}.double().numpy()"
+
+    def dtype(self, expression: str) -> str:
+        """What stands after "torch." in its name."""
+        return f"str({expression}.dtype)[6:]"
+
+
+class ModuleWriter(TorchWriter):
+    """``torch.nn.BatchNorm*d`` in train() and eval()."""
+
+    makes_initial = True
+
+    def constructed(self) -> str:
+        """The module as constructed."""
+        config = self.config
+        arguments = [str(config.channels), f"eps={config.epsilon!r}", f"momentum={1.0 - config.decay!r}"]
+        if not config.affine:
+            arguments.append("affine=False")
+        if self.device != "cpu":
+            arguments.append(f'device="{self.device}"')
+        dtype = self.torch_dtype(config.parameter_dtype)
+        return f"layer = torch.nn.{MODULES[config.rank]}({', '.join(arguments)}{dtype})"
+
+    def build(self) -> list[str]:
+        """The module, with parameters and buffers put in."""
+        lines = [self.constructed()]
+        if self.initial:
+            return lines
+        if not default_parameters(self.case):
+            values = ", ".join(f"torch.nn.Parameter({self.array(n)})" for n in ("gamma", "beta"))
+            lines.append(f"layer.weight, layer.bias = {values}")
+        return lines if default_state(self.case) and not shares_state(self.case) else lines + self.restart()
+
+    def restart(self) -> list[str]:
+        """The buffers."""
+        pairs = (("running_mean", "beta"), ("running_var", "gamma"))
+        values = ", ".join(
+            f"{self.variable(p)}.detach()" if shares_memory(self.case, s, p) else self.array(s) for s, p in pairs
+        )
+        return [f"layer.running_mean, layer.running_var = {values}"]
+
+    def forward(self, x: str, training: bool) -> str:
+        """The module's call."""
+        return f"layer.{'train' if training else 'eval'}()({x})"
+
+    def between(self, step: Step) -> list[str]:
+        """A saved and loaded state_dict, deep copies, and what modules offer."""
+        match step.call:
+            case "save_restore":
+                self.extra.append("io")
+                return [
+                    "torch.save(layer.state_dict(), file := io.BytesIO())",
+                    self.constructed(),
+                    "layer.load_state_dict(torch.load(io.BytesIO(file.getvalue())))",
+                ]
+            case "clone":
+                self.extra.append("copy")
+                return ["layer, other = copy.deepcopy(layer), layer"]
+            case "swap":
+                return ["layer, other = other, layer"]
+            case "reset":
+                return ["layer.reset_running_stats()"]
+            case "set_decay":
+                return [f"layer.momentum = {1.0 - float(step.option('decay'))!r}", *self.told_decay(step)]
+        self.frozen = step.call == "freeze"
+        return [f"layer.requires_grad_({not self.frozen})"]
+
+    def variable(self, name: str) -> str:
+        """Parameters and buffers are the module's."""
+        return {
+            "gamma": "layer.weight",
+            "beta": "layer.bias",
+            "running_mean": "layer.running_mean",
+            "running_var": "layer.running_var",
+        }.get(name, name)
+
+
+class DecomposedWriter(ModuleWriter):
+    """The same modules under torch.compile, decomposed and run eagerly."""
+
+    def build(self) -> list[str]:
+        """The module, and what torch.compile makes of it."""
+        options = 'backend="aot_eager_decomp_partition", dynamic=True, fullgraph=True'
+        return [*super().build(), f"compiled = torch.compile(layer, {options})"]
+
+    def forward(self, x: str, training: bool) -> str:
+        """The compiled module's call."""
+        return f"compiled.{'train' if training else 'eval'}()({x})"
+
+    def between(self, step: Step) -> list[str]:
+        """Raises NoScript: the adapter offers nothing of the kind."""
+        raise NoScript(f"{step.call} is not offered")
+
+
+class FunctionWriter(TorchWriter):
+    """``torch.nn.functional.batch_norm``, which updates the running statistics in place."""
+
+    def build(self) -> list[str]:
+        """The function's arguments."""
+        lines = self.restart()
+        if self.config.affine:
+            pairs = (("running_var", "gamma"), ("running_mean", "beta"))
+            sources = [
+                f"{self.variable(s)}.detach()" if shares_memory(self.case, s, p) else self.array(p) for s, p in pairs
+            ]
+            lines.append("weight, bias = " + ", ".join(f"{source}.requires_grad_()" for source in sources))
+        return lines
+
+    def restart(self) -> list[str]:
+        """The running statistics."""
+        return [f"mean, var = {self.array('running_mean')}, {self.array('running_var')}"]
+
+    def forward(self, x: str, training: bool) -> str:
+        """The function's call."""
+        weights = "weight, bias" if self.config.affine else "None, None"
+        numbers = f"momentum={1.0 - self.config.decay!r}, eps={self.config.epsilon!r}"
+        return f"torch.nn.functional.batch_norm({x}, mean, var, {weights}, training={training}, {numbers})"
+
+    def between(self, step: Step) -> list[str]:
+        """Another momentum for the calls to come. Raises NoScript: anything else, which a function does not have."""
+        return self.told_decay(step) if step.call == "set_decay" else super().between(step)
+
+    def variable(self, name: str) -> str:
+        """The names that ``build`` gave."""
+        return {"gamma": "weight", "beta": "bias", "running_mean": "mean", "running_var": "var"}.get(name, name)
+
+
+def shares_memory(case: Case, state: str, parameter: str) -> bool:
+    """Whether a running statistic and a parameter of the case are the same memory."""
+    return parameter in case.arrays and overlap(case.arrays[state], case.arrays[parameter])

@@ -17,21 +17,21 @@ from typing import Any
 
 from bnspec.backends.harness.registry import Entry, select
 from bnspec.backends.harness.targets import Target
-from bnspec.benchmarks.case_cache import Larder
-from bnspec.benchmarks.contenders import Contender
-from bnspec.benchmarks.measure import measure, target_record
 from bnspec.benchmarks.progress import Progress
 from bnspec.benchmarks.statistics import calibration as statistics
 from bnspec.benchmarks.statistics.calibration import Calibration
 from bnspec.benchmarks.statistics.groups import Group, group
 from bnspec.benchmarks.statistics.shares import Share
-from bnspec.benchmarks.workloads import PROFILES
+from bnspec.benchmarks.timing.case_cache import Larder
+from bnspec.benchmarks.timing.contenders import Contender
+from bnspec.benchmarks.timing.measure import measure, target_record
+from bnspec.benchmarks.workloads.suites import PROFILES
 from bnspec.cli import CONFORMS
 from bnspec.errors import HarnessError
-from bnspec.reports.machine import describe_machine
-from bnspec.reports.manifest import finished_now, new_manifest
-from bnspec.reports.records import RunFinished, Timing, workload_id
-from bnspec.reports.store import RunWriter, write_atomically
+from bnspec.reports.run.machine import describe_machine
+from bnspec.reports.run.manifest import finished_now, new_manifest
+from bnspec.reports.run.records import RunFinished, Timing, workload_id
+from bnspec.reports.run.store import RunWriter, write_atomically
 
 #: Where the latest calibration is kept for later runs from the same folder.
 KEPT = Path("runs") / "calibration.json"

@@ -8,12 +8,12 @@ from typing import Any
 
 from bnspec.backends.harness.registry import Entry, select
 from bnspec.backends.harness.targets import Target
-from bnspec.benchmarks.case_cache import Larder
 from bnspec.benchmarks.cheats import CHEATS
-from bnspec.benchmarks.contenders import Contender
-from bnspec.benchmarks.measure import measure
-from bnspec.benchmarks.workload import Workload
-from bnspec.reports.records import Timing, contender, workload_id
+from bnspec.benchmarks.timing.case_cache import Larder
+from bnspec.benchmarks.timing.contenders import Contender
+from bnspec.benchmarks.timing.measure import measure
+from bnspec.benchmarks.workloads.workload import Workload
+from bnspec.reports.run.records import Timing, contender, workload_id
 
 #: What cheats and honest backends are tried on: a call short enough to be timed in blocks, and one of a few milliseconds.
 SHAPES = ((32, 16), (4096, 64))

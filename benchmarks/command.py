@@ -78,13 +78,13 @@ def _run(arguments: argparse.Namespace) -> int:
 
     from bnspec.benchmarks import model_cost as claims
     from bnspec.benchmarks.calibrate import calibrated
-    from bnspec.benchmarks.conditions import combinations
-    from bnspec.benchmarks.models import select_models
     from bnspec.benchmarks.run import Request, bench
-    from bnspec.benchmarks.workloads import MOST
-    from bnspec.reports.cells import cells
-    from bnspec.reports.document import run_document
-    from bnspec.reports.table import print_summary, terminal
+    from bnspec.benchmarks.timing.conditions import combinations
+    from bnspec.benchmarks.workloads.models import select_models
+    from bnspec.benchmarks.workloads.suites import MOST
+    from bnspec.reports.summary.cells import cells
+    from bnspec.reports.summary.document import run_document
+    from bnspec.reports.tables.run import print_summary, terminal
 
     seconds, least, most, minutes = PACES[arguments.profile]
     rounds = int(arguments.rounds) if arguments.rounds else 0

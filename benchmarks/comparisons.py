@@ -9,8 +9,8 @@ from bnspec.benchmarks.statistics.paired import Paired, paired
 from bnspec.benchmarks.statistics.power import detectable
 from bnspec.benchmarks.statistics.stopping import Precision
 from bnspec.benchmarks.statistics.verdicts import decide
-from bnspec.reports.cells import Cell
-from bnspec.reports.records import Comparison
+from bnspec.reports.run.records import Comparison
+from bnspec.reports.summary.cells import Cell
 
 #: A workload's id, and the candidate's name.
 Key = tuple[str, str]

@@ -10,13 +10,13 @@ import pytest
 
 from bnspec.backends.harness.launcher import Worker
 from bnspec.backends.harness.targets import Target, targets_of
-from bnspec.benchmarks.case_cache import Larder
-from bnspec.benchmarks.contenders import Contender
-from bnspec.benchmarks.measure import measure
-from bnspec.benchmarks.workload import Workload
-from bnspec.benchmarks.workloads import PROFILES, workloads
+from bnspec.benchmarks.timing.case_cache import Larder
+from bnspec.benchmarks.timing.contenders import Contender
+from bnspec.benchmarks.timing.measure import measure
+from bnspec.benchmarks.workloads.suites import PROFILES, workloads
+from bnspec.benchmarks.workloads.workload import Workload
 from bnspec.errors import UsageError
-from bnspec.reports.records import Timing
+from bnspec.reports.run.records import Timing
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "--bnspec-backend": {"action": "append", "metavar": "GLOB", "help": "backends to use (default: all)"},

@@ -12,10 +12,10 @@ import statistics
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from bnspec.benchmarks.models import Model, worth
-from bnspec.benchmarks.workload import Shape
-from bnspec.reports.cells import Cell
-from bnspec.reports.verdicts import time_text
+from bnspec.benchmarks.workloads.models import Model, worth
+from bnspec.benchmarks.workloads.workload import Shape
+from bnspec.reports.summary.cells import Cell
+from bnspec.reports.summary.counts import time_text
 
 #: Pairs of passes on one shape whose ratio says what the first costs, given the second.
 COSTS = {

@@ -21,22 +21,22 @@ from pathlib import Path
 
 from bnspec.backends.harness.launcher import Worker
 from bnspec.backends.harness.targets import targets_of
-from bnspec.benchmarks.bandwidth import COPY, measured_roofs, sizes_of
 from bnspec.benchmarks.calibrate import kept
-from bnspec.benchmarks.case_cache import Larder
 from bnspec.benchmarks.comparisons import compared, precise
-from bnspec.benchmarks.conditions import Conditions
-from bnspec.benchmarks.contenders import Contender, baseline_of, contenders_of
-from bnspec.benchmarks.measure import cell, measure, target_record
 from bnspec.benchmarks.progress import Progress
 from bnspec.benchmarks.statistics.stopping import Precision
-from bnspec.benchmarks.workload import Workload
-from bnspec.benchmarks.workloads import workloads
+from bnspec.benchmarks.timing.bandwidth import COPY, measured_roofs, sizes_of
+from bnspec.benchmarks.timing.case_cache import Larder
+from bnspec.benchmarks.timing.conditions import Conditions
+from bnspec.benchmarks.timing.contenders import Contender, baseline_of, contenders_of
+from bnspec.benchmarks.timing.measure import cell, measure, target_record
+from bnspec.benchmarks.workloads.suites import workloads
+from bnspec.benchmarks.workloads.workload import Workload
 from bnspec.cli import CONFORMS, DEVIATES, FAILED
-from bnspec.reports.cells import cells
-from bnspec.reports.manifest import finished_now, new_manifest
-from bnspec.reports.records import RunFinished, TargetFinished, Timing
-from bnspec.reports.store import Run, RunWriter, read_run
+from bnspec.reports.run.manifest import finished_now, new_manifest
+from bnspec.reports.run.records import RunFinished, TargetFinished, Timing
+from bnspec.reports.run.store import Run, RunWriter, read_run
+from bnspec.reports.summary.cells import cells
 
 BROKEN = ("error", "crashed", "timeout")
 

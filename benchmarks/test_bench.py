@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from bnspec.benchmarks.virtual_clock import VirtualClock
-from bnspec.reports.cells import Cell
 from bnspec.reports.exports.pytest_benchmark import extra_info
 from bnspec.reports.exports.selection import RIGHT
-from bnspec.reports.records import Timing, contender
+from bnspec.reports.run.records import Timing, contender
+from bnspec.reports.summary.cells import Cell
 
 CLOCK = VirtualClock()
 

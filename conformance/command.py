@@ -36,8 +36,8 @@ def _verify(arguments: argparse.Namespace) -> int:
     import json
 
     from bnspec.conformance.run.verify import Request, verify
-    from bnspec.reports.document import run_document
-    from bnspec.reports.table import print_summary, terminal
+    from bnspec.reports.summary.document import run_document
+    from bnspec.reports.tables.run import print_summary, terminal
 
     request = Request(
         arguments.backend,

@@ -10,7 +10,7 @@ from bnspec.backends.harness.targets import targets_of
 from bnspec.clauses import ASKED
 from bnspec.conformance.run.verify import Request, verify
 from bnspec.errors import UsageError
-from bnspec.reports.store import Run
+from bnspec.reports.run.store import Run
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from bnspec.clauses import FAMILIES, Clause
 from bnspec.conformance.selftest.catalogue.catalogue import MUTANTS
-from bnspec.reports.table import terminal
+from bnspec.reports.tables.run import terminal
 
 WIDTH = 100
 LABEL = 15

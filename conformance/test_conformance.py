@@ -6,8 +6,8 @@ import pytest
 
 from bnspec.backends.harness.known.entries import KNOWN
 from bnspec.backends.harness.targets import Target
-from bnspec.reports.records import Finding, ratio_text
-from bnspec.reports.store import Run
+from bnspec.reports.run.records import Finding, ratio_text
+from bnspec.reports.run.store import Run
 
 
 def finding_of(run: Run, target: Target, clause: str) -> Finding:

@@ -21,17 +21,17 @@ def _run(arguments: argparse.Namespace) -> int:
     import json
 
     from bnspec.clauses import CLAUSES
-    from bnspec.reports.document import run_document
-    from bnspec.reports.merge import merge
-    from bnspec.reports.page import write_page
-    from bnspec.reports.store import read_run
+    from bnspec.reports.page.page import write_page
+    from bnspec.reports.run.merge import merge
+    from bnspec.reports.run.store import read_run
+    from bnspec.reports.summary.document import run_document
 
     runs = [read_run(path) for path in arguments.run]
     page = write_page(runs, CLAUSES, arguments.out or arguments.run[0])
     if arguments.json:
         print(json.dumps({**run_document(runs), "page": str(page)}, indent=1, allow_nan=False))
         return CONFORMS
-    from bnspec.reports.table import print_summary, terminal
+    from bnspec.reports.tables.run import print_summary, terminal
 
     console = terminal()
     print_summary(merge(runs), console)

@@ -14,12 +14,12 @@ import numpy as np
 
 from bnspec.arithmetic.balls import Balls, ball, midpoints, refined
 from bnspec.arithmetic.quad import Quad, double, quad
-from bnspec.contract import LayerConfig
 from bnspec.equations import batch_norm as eq
 from bnspec.equations.input_normalization import input_inverse
 from bnspec.exact import certification
 from bnspec.exact.certification import Doubt
 from bnspec.exact.quantities import Batch, Cotangent, Normalisation
+from bnspec.model.layer import LayerConfig
 
 CHANNEL = (0,)  # the reduced axes of a channel that lies flat
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from bnspec.arithmetic.quad import Quad, double, quad
-from bnspec.contract import LayerConfig
 from bnspec.equations import batch_norm as eq
 from bnspec.exact.certification import mean_roundings
+from bnspec.model.layer import LayerConfig
 
 SMALLEST = 2.0**-1074  # double
 

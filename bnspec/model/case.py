@@ -20,9 +20,9 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
 
-from bnspec.contract import LayerConfig
 from bnspec.errors import UsageError
 from bnspec.model.buffers import overlap, pack, unpack
+from bnspec.model.layer import LayerConfig
 
 SCHEMA = "bnspec-case/1"
 CALLS: Dict[str, Tuple[str, ...]] = {

@@ -36,9 +36,9 @@ from typing import NamedTuple
 import numpy as np
 
 from bnspec.bounds import batch_norm as bounds
-from bnspec.contract import LayerConfig
 from bnspec.equations import batch_norm as eq
 from bnspec.exact.quantities import Batch, Cotangent, Normalisation
+from bnspec.model.layer import LayerConfig
 from bnspec.model.precision import PRECISIONS, Units
 
 Array = np.ndarray

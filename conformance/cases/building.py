@@ -10,9 +10,9 @@ import numpy as np
 
 from bnspec.conformance.cases.layouts import lay_out
 from bnspec.conformance.cases.values import draw_cotangent, draw_x
-from bnspec.contract import LayerConfig
 from bnspec.model.buffers import dtype_of
 from bnspec.model.case import Case, Step
+from bnspec.model.layer import LayerConfig
 from bnspec.model.precision import PRECISIONS
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bnspec.errors import UsageError
 from bnspec.model.case import Case
-from bnspec.reports.store import write_atomically
+from bnspec.reports.run.store import write_atomically
 
 #: A case that is larger than this as a file is not kept: the corpus is read before every run.
 BYTES_AT_MOST = 1 << 18

@@ -18,9 +18,9 @@ from importlib.resources import files
 
 import numpy as np
 
-from bnspec.contract import LayerConfig
 from bnspec.model.case import PARAMETERS, Case, Step
 from bnspec.model.conventions import Profile
+from bnspec.model.layer import LayerConfig
 from bnspec.model.observation import StepResult
 from bnspec.oracle.network import Tracked
 from bnspec.oracle.network_case import Values, exact_step, usable

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bnspec.contract import LayerConfig
 from bnspec.model.case import SEPARATOR
+from bnspec.model.layer import LayerConfig
 
 Array = np.ndarray
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bnspec.contract import LayerConfig
 from bnspec.model.buffers import dtype_of
+from bnspec.model.layer import LayerConfig
 from bnspec.model.precision import PRECISIONS
 
 Array = np.ndarray

@@ -26,7 +26,7 @@ def _run(arguments: argparse.Namespace) -> int:
         profile_document,
         translation_document,
     )
-    from bnspec.reports.table import terminal
+    from bnspec.reports.tables.run import terminal
 
     source = one_target(arguments.backend, arguments.device)
     target = one_target(arguments.to, arguments.device) if arguments.to is not None else None

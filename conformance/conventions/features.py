@@ -23,10 +23,10 @@ from bnspec.conformance.conventions.laboratory import (
 )
 from bnspec.conformance.conventions.moving_average import FIRST
 from bnspec.conformance.conventions.outcome import Outcome, hidden
-from bnspec.contract import LayerConfig
 from bnspec.model.buffers import dtype_of
 from bnspec.model.case import Case, Step
 from bnspec.model.conventions import CHOICES, HALVES, Profile
+from bnspec.model.layer import LayerConfig
 
 STEPS = (Step("training", ("x",), fresh=True), Step("inference", ("x",), fresh=True))
 BEYOND = "what is not declared is declined before the adapter is asked"

@@ -11,9 +11,9 @@ from bnspec.conformance.conventions.experiment import Experiment
 from bnspec.conformance.conventions.laboratory import Lab, layer_case, plain_config, ratio, results
 from bnspec.conformance.conventions.moving_average import FIRST
 from bnspec.conformance.conventions.outcome import OPEN, Outcome, hidden
-from bnspec.contract import LayerConfig
 from bnspec.model.case import Case, Step
 from bnspec.model.conventions import HALVES
+from bnspec.model.layer import LayerConfig
 from bnspec.model.observation import StepResult
 
 OWN = Step("inference", ("x",), True, (("initial", True),))

@@ -13,7 +13,7 @@ from rich.table import Table
 from bnspec.conformance.conventions.outcome import Outcome
 from bnspec.conformance.conventions.plan import Inference
 from bnspec.conformance.conventions.proof import Proof, Proven
-from bnspec.reports.records import ratio_text
+from bnspec.reports.run.records import ratio_text
 from bnspec.translation.parts import Part, Route, Translation
 
 OFFERS = (

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from bnspec.conformance.conventions.laboratory import parameter_dtypes
-from bnspec.contract import LayerConfig
 from bnspec.model.buffers import dtype_of
 from bnspec.model.case import Case, Step
 from bnspec.model.conventions import DTYPES, Profile
+from bnspec.model.layer import LayerConfig
 from bnspec.translation.parts import ARRAYS, LayerValues
 from bnspec.translation.translate import decay_of
 

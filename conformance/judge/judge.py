@@ -18,7 +18,7 @@ from bnspec.model.case import Case, shares_state
 from bnspec.model.conventions import Profile
 from bnspec.model.observation import Observation
 from bnspec.oracle.oracle import Oracle
-from bnspec.reports.records import Finding
+from bnspec.reports.run.records import Finding
 
 COMPLETES = "contract.completes"
 #: Verdicts that say that a clause is not kept.

@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from bnspec.reports.records import Finding
+from bnspec.reports.run.records import Finding
 
 #: Seconds: importing a framework and a few small calls.
 SECONDS = 180.0

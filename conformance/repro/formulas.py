@@ -10,7 +10,7 @@ from bnspec.errors import UsageError
 from bnspec.model.case import Case
 from bnspec.model.conventions import Profile
 from bnspec.oracle.oracle import Oracle
-from bnspec.reports.records import Finding
+from bnspec.reports.run.records import Finding
 
 #: What an output is, for people; {var} depends on the profile. The equations themselves are bnspec/equations/batch_norm.py.
 FORMULAS = {

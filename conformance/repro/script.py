@@ -13,7 +13,7 @@ from bnspec.conformance.repro.assembly import parts, pruned, versions
 from bnspec.conformance.repro.assertions import look
 from bnspec.conformance.repro.formulas import shown_of
 from bnspec.model.case import Case, Step
-from bnspec.reports.records import Finding, TargetRecord
+from bnspec.reports.run.records import Finding, TargetRecord
 
 MAX_LINES = 15
 

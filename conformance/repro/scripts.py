@@ -18,8 +18,8 @@ from bnspec.conformance.repro.execute import Outcome, run_again
 from bnspec.conformance.repro.script import script, writers
 from bnspec.errors import HarnessError, UsageError
 from bnspec.model.case import Case
-from bnspec.reports.records import Finding, TargetRecord, target_name
-from bnspec.reports.store import Run, read_run, write_atomically
+from bnspec.reports.run.records import Finding, TargetRecord, target_name
+from bnspec.reports.run.store import Run, read_run, write_atomically
 
 
 @dataclasses.dataclass(frozen=True)

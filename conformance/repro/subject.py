@@ -12,7 +12,7 @@ from bnspec.backends.harness.scripts.literals import NoScript
 from bnspec.backends.harness.scripts.writer import Writer
 from bnspec.model.case import Case, Step
 from bnspec.model.conventions import Profile
-from bnspec.reports.records import Finding
+from bnspec.reports.run.records import Finding
 
 Lines = Callable[[Writer], list[str]]
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from bnspec.conformance.repro.scripts import Repro
-from bnspec.reports.records import target_name
-from bnspec.reports.table import terminal
+from bnspec.reports.run.records import target_name
+from bnspec.reports.tables.run import terminal
 
 
 def print_repros(made: Sequence[Repro]) -> None:

@@ -14,8 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from bnspec.backends.harness.targets import Target
 from bnspec.conformance.run.target_run import Cases, Settings, Trial
-from bnspec.reports.records import Finding
-from bnspec.reports.store import RunWriter
+from bnspec.reports.run.records import Finding
+from bnspec.reports.run.store import RunWriter
 
 
 def run_targets(

@@ -21,8 +21,8 @@ from bnspec.model.case import Case
 from bnspec.model.conventions import Profile
 from bnspec.model.observation import Observation
 from bnspec.oracle.oracle import Oracle
-from bnspec.reports.records import Finding, Incident, TargetFinished, TargetRecord
-from bnspec.reports.store import RunWriter
+from bnspec.reports.run.records import Finding, Incident, TargetFinished, TargetRecord
+from bnspec.reports.run.store import RunWriter
 
 #: A target whose process died so often is given up: its remaining cases are counted as never run.
 CRASHES_AT_MOST = 5

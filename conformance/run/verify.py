@@ -20,9 +20,9 @@ from bnspec.conformance.run.run import run_targets
 from bnspec.conformance.run.target_run import Cases, Settings
 from bnspec.errors import UsageError
 from bnspec.model.case import Case
-from bnspec.reports.manifest import finished_now, new_manifest
-from bnspec.reports.records import Finding, RunFinished
-from bnspec.reports.store import Run, RunWriter, read_run
+from bnspec.reports.run.manifest import finished_now, new_manifest
+from bnspec.reports.run.records import Finding, RunFinished
+from bnspec.reports.run.store import Run, RunWriter, read_run
 
 
 @dataclass(frozen=True)

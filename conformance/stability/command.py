@@ -40,7 +40,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from bnspec.conformance.stability.folder import write_folder
     from bnspec.conformance.stability.run import Request, study
     from bnspec.conformance.stability.table import print_study
-    from bnspec.reports.table import terminal
+    from bnspec.reports.tables.run import terminal
 
     request = Request(
         arguments.backend,

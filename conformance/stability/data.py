@@ -18,9 +18,9 @@ import dataclasses
 import numpy as np
 
 from bnspec.conformance.cases.layouts import lay_out
-from bnspec.contract import LayerConfig
 from bnspec.model.buffers import dtype_of
 from bnspec.model.case import Case, Step
+from bnspec.model.layer import LayerConfig
 from bnspec.model.precision import PRECISIONS
 from bnspec.oracle.oracle import Oracle
 

@@ -14,9 +14,9 @@ from bnspec.conformance.stability.run import Study
 from bnspec.conformance.stability.study import Curve, Key, curves
 from bnspec.conformance.stability.table import cells, class_text, half_text
 from bnspec.errors import UsageError
-from bnspec.reports.curves import Line, Panel
-from bnspec.reports.stability_page import Cell, PageRow, Section, StabilityPage, build_stability_page
-from bnspec.reports.store import write_atomically
+from bnspec.reports.page.stability import Cell, PageRow, Section, StabilityPage, build_stability_page
+from bnspec.reports.plots.curves import Line, Panel
+from bnspec.reports.run.store import write_atomically
 
 PAGE = "index.html"
 #: What marks a page of ours, so that no other is overwritten.

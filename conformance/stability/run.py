@@ -22,7 +22,7 @@ from bnspec.conformance.stability.measuring import (
 )
 from bnspec.conformance.stability.plan import Effort, efforts, spots
 from bnspec.conformance.stability.study import Missing, Reach, Row, missing, reach, rows
-from bnspec.reports.machine import describe_machine
+from bnspec.reports.run.machine import describe_machine
 
 
 @dataclass(frozen=True)

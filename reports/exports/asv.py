@@ -22,10 +22,10 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from bnspec.reports.cells import Cell
 from bnspec.reports.exports.selection import Selection, name
-from bnspec.reports.records import SCHEMA, target_name
-from bnspec.reports.store import Run
+from bnspec.reports.run.records import SCHEMA, target_name
+from bnspec.reports.run.store import Run
+from bnspec.reports.summary.cells import Cell
 
 CONFIGURATION, BENCHMARKS = "asv.conf.json", "results/benchmarks.json"
 #: asv's versions of the forms of its files.

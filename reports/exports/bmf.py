@@ -15,10 +15,10 @@ from __future__ import annotations
 import json
 import math
 
-from bnspec.reports.cells import Cell
 from bnspec.reports.exports.selection import Selection, name
-from bnspec.reports.records import ratio_value
-from bnspec.reports.store import Run
+from bnspec.reports.run.records import ratio_value
+from bnspec.reports.run.store import Run
+from bnspec.reports.summary.cells import Cell
 
 Measures = dict[str, dict[str, float]]
 

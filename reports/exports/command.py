@@ -43,7 +43,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from bnspec.errors import UsageError
     from bnspec.reports.exports.formats import FOLDERS, export
     from bnspec.reports.exports.writing import write_file, write_folder
-    from bnspec.reports.store import read_run
+    from bnspec.reports.run.store import read_run
 
     if arguments.to in FOLDERS and arguments.out is None:
         raise UsageError(

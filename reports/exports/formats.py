@@ -12,7 +12,7 @@ from bnspec.reports.exports.processes_csv import processes_csv
 from bnspec.reports.exports.pytest_benchmark import pytest_benchmark
 from bnspec.reports.exports.samples_csv import samples_csv
 from bnspec.reports.exports.selection import Selection, select
-from bnspec.reports.store import Run
+from bnspec.reports.run.store import Run
 
 #: Formats of times: of cells that have been selected.
 TIMES: dict[str, Callable[[Run, Selection], str]] = {"pytest-benchmark": pytest_benchmark, "bmf": bmf}

@@ -11,10 +11,10 @@ import statistics
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from bnspec.reports.cells import Cell
 from bnspec.reports.exports.selection import cells_of
-from bnspec.reports.records import Timing, target_name
-from bnspec.reports.store import Run
+from bnspec.reports.run.records import Timing, target_name
+from bnspec.reports.run.store import Run
+from bnspec.reports.summary.cells import Cell
 
 #: Fields of a timing that are one value as they are.
 SCALARS = (

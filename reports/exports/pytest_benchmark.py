@@ -11,11 +11,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from bnspec.reports.cells import Cell
-from bnspec.reports.encoding import plain
 from bnspec.reports.exports.selection import Selection, name
-from bnspec.reports.records import Timing, target_name
-from bnspec.reports.store import Run
+from bnspec.reports.run.encoding import plain
+from bnspec.reports.run.records import Timing, target_name
+from bnspec.reports.run.store import Run
+from bnspec.reports.summary.cells import Cell
 
 #: What pytest-benchmark itself writes outside a repository.
 NO_COMMIT = {"id": "unversioned", "time": None, "author_time": None, "dirty": False, "branch": "(unknown)"}

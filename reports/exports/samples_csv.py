@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bnspec.reports.exports.processes_csv import identity, table
 from bnspec.reports.exports.selection import cells_of
-from bnspec.reports.store import Run
+from bnspec.reports.run.store import Run
 
 
 def samples_csv(run: Run) -> str:

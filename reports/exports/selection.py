@@ -12,9 +12,9 @@ from collections import Counter
 from collections.abc import Mapping
 
 from bnspec.errors import UsageError
-from bnspec.reports.cells import Cell, cells
-from bnspec.reports.roofs import Ceiling
-from bnspec.reports.store import Run
+from bnspec.reports.run.store import Run
+from bnspec.reports.summary.bandwidth import Ceiling
+from bnspec.reports.summary.cells import Cell, cells
 
 #: The only verdict with which a time goes out as it is.
 RIGHT = "conforms"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bnspec.errors import UsageError
 from bnspec.reports.exports.asv import BENCHMARKS, CONFIGURATION, merged
-from bnspec.reports.store import write_atomically
+from bnspec.reports.run.store import write_atomically
 
 
 def write_file(path: Path, text: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 from bnspec.arithmetic.quad import quad
 from bnspec.backends.numpy.network import Backward, PlainNumpyNetwork
 from bnspec.backends.numpy.specification import NumpySpec
-from bnspec.benchmarks.workload import Workload
+from bnspec.benchmarks.workloads.workload import Workload
 from bnspec.model.case import Case, network_values
 from bnspec.model.conventions import Profile
 from bnspec.oracle.comparison import ratios_of

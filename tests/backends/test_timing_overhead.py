@@ -14,7 +14,7 @@ import pytest
 from bnspec.backends.worker.execution import Live
 from bnspec.backends.worker.timed_call import Subject
 from bnspec.backends.worker.timed_loop import Call, block_size, clock_ns, samples_of
-from bnspec.benchmarks.workload import Workload
+from bnspec.benchmarks.workloads.workload import Workload
 
 pytestmark = pytest.mark.slow
 

@@ -12,10 +12,10 @@ import pytest
 from bnspec.benchmarks import calibrate as calibrating
 from bnspec.benchmarks.calibrate import KEPT, calibrated, kept
 from bnspec.benchmarks.statistics.calibration import Calibration
-from bnspec.benchmarks.workload import Workload
+from bnspec.benchmarks.workloads.workload import Workload
 from bnspec.cli import main
-from bnspec.reports.records import contender
-from bnspec.reports.store import read_run
+from bnspec.reports.run.records import contender
+from bnspec.reports.run.store import read_run
 
 TINY = tuple(Workload("tiny", (6, 3), 1, "float32", p) for p in ("training", "inference"))
 

@@ -9,11 +9,11 @@ import pytest
 
 from bnspec.backends.harness.launcher import Worker
 from bnspec.backends.harness.registry import Entry
-from bnspec.benchmarks.cheats import CHEATS
 from bnspec.benchmarks.cheat_proof import Trial, prove
-from bnspec.benchmarks.measure import measure
-from bnspec.benchmarks.output_verdicts import Prepared
-from bnspec.benchmarks.workload import Workload
+from bnspec.benchmarks.cheats import CHEATS
+from bnspec.benchmarks.timing.measure import measure
+from bnspec.benchmarks.timing.output_verdicts import Prepared
+from bnspec.benchmarks.workloads.workload import Workload
 from bnspec.cli import main
 
 #: The habits that timings are known to hide, each with the cheats that have it.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from bnspec.benchmarks.model_cost import costs, lines, model_times, to_json
-from bnspec.benchmarks.models import Model
-from bnspec.reports.cells import cells
-from bnspec.reports.records import Timing
+from bnspec.benchmarks.workloads.models import Model
+from bnspec.reports.run.records import Timing
+from bnspec.reports.summary.cells import cells
 
 
 def timing(pass_name: str, shape: tuple[int, ...], medians_ns: list[float], verdict: str = "conforms") -> list[Timing]:

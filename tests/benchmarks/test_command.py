@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from bnspec.benchmarks import run as running
-from bnspec.benchmarks import workloads as offered
 from bnspec.benchmarks.run import exit_status
-from bnspec.benchmarks.workload import Workload
+from bnspec.benchmarks.workloads import suites as offered
+from bnspec.benchmarks.workloads.workload import Workload
 from bnspec.cli import main
-from bnspec.reports.records import Timing
-from bnspec.reports.store import read_run
+from bnspec.reports.run.records import Timing
+from bnspec.reports.run.store import read_run
 
 TINY = tuple(
     Workload("tiny", shape, axis, "float32", p) for shape, axis in (((6, 3), 1), ((2, 4, 3), 2)) for p in offered.BASIC

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from bnspec.backends.harness.launcher import Worker
-from bnspec.benchmarks.measure import measure
-from bnspec.benchmarks.output_verdicts import Prepared, cut, judged_channels
-from bnspec.benchmarks.workload import Workload
-from bnspec.benchmarks.workloads import BASIC
+from bnspec.benchmarks.timing.measure import measure
+from bnspec.benchmarks.timing.output_verdicts import Prepared, cut, judged_channels
+from bnspec.benchmarks.workloads.suites import BASIC
+from bnspec.benchmarks.workloads.workload import Workload
 from bnspec.oracle.oracle import Oracle
-from bnspec.reports.encoding import to_json
-from bnspec.reports.records import Timing
-from bnspec.reports.validation import problem
+from bnspec.reports.run.encoding import to_json
+from bnspec.reports.run.records import Timing
+from bnspec.reports.run.validation import problem
 
 Start = Callable[..., Worker]
 

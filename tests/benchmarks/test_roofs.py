@@ -8,10 +8,10 @@ import pytest
 
 from bnspec.backends.harness.launcher import Worker
 from bnspec.backends.worker.memory_bandwidth import SIZES
-from bnspec.benchmarks.bandwidth import COPIES_BYTES, LARGEST, LEAST, MOST_SIZES, sizes_of
-from bnspec.benchmarks.workloads import PROFILES
-from bnspec.reports.records import Roof, Timing
-from bnspec.reports.roofs import Ceiling, best
+from bnspec.benchmarks.timing.bandwidth import COPIES_BYTES, LARGEST, LEAST, MOST_SIZES, sizes_of
+from bnspec.benchmarks.workloads.suites import PROFILES
+from bnspec.reports.run.records import Roof, Timing
+from bnspec.reports.summary.bandwidth import Ceiling, best
 
 
 @pytest.fixture(scope="module")

@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 
 from bnspec.benchmarks import run as running
-from bnspec.benchmarks import workloads as offered
 from bnspec.benchmarks.comparisons import compared, pairs_of
-from bnspec.benchmarks.conditions import Conditions, combinations, processors
 from bnspec.benchmarks.run import Request, bench
-from bnspec.benchmarks.workload import Workload
+from bnspec.benchmarks.timing.conditions import Conditions, combinations, processors
+from bnspec.benchmarks.workloads import suites as offered
+from bnspec.benchmarks.workloads.workload import Workload
 from bnspec.errors import UsageError
-from bnspec.reports.cells import cells
-from bnspec.reports.records import Timing, contender
-from bnspec.reports.store import Run
+from bnspec.reports.run.records import Timing, contender
+from bnspec.reports.run.store import Run
+from bnspec.reports.summary.cells import cells
 
 TINY = (Workload("tiny", (6, 3), 1, "float32", "training"), Workload("tiny", (6, 3), 1, "float32", "inference"))
 

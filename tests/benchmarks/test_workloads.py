@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from bnspec.backends.harness.launcher import Worker
-from bnspec.benchmarks.measure import measure
-from bnspec.benchmarks.models import Model, cut_batch, models, select_models, worth
-from bnspec.benchmarks.output_verdicts import Prepared
-from bnspec.benchmarks.traffic import minimal_bytes, streaming_bytes
-from bnspec.benchmarks.workload import PASSES, REGIMES, SCANS, Workload
-from bnspec.benchmarks.workloads import MOST, PROFILES, workloads
+from bnspec.benchmarks.timing.measure import measure
+from bnspec.benchmarks.timing.output_verdicts import Prepared
+from bnspec.benchmarks.workloads.models import Model, cut_batch, models, select_models, worth
+from bnspec.benchmarks.workloads.suites import MOST, PROFILES, workloads
+from bnspec.benchmarks.workloads.traffic import minimal_bytes, streaming_bytes
+from bnspec.benchmarks.workloads.workload import PASSES, REGIMES, SCANS, Workload
 from bnspec.errors import UsageError
 
 SMALL = {

@@ -27,9 +27,9 @@ from bnspec.model.buffers import dtype_of
 from bnspec.model.case import Case, Step
 from bnspec.model.conventions import Profile
 from bnspec.oracle.oracle import Oracle
-from bnspec.reports.manifest import new_manifest
-from bnspec.reports.records import Finding, RunFinished, TargetRecord
-from bnspec.reports.store import RunWriter
+from bnspec.reports.run.manifest import new_manifest
+from bnspec.reports.run.records import Finding, RunFinished, TargetRecord
+from bnspec.reports.run.store import RunWriter
 
 MODULES = {backend: backend.partition(".")[0] for backend in writers()}  # a name begins with its framework's
 ALLOWED = {"sys", "numpy", "torch", "jax", "flax", "tensorflow", "keras"}

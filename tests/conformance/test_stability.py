@@ -41,7 +41,7 @@ from bnspec.conformance.stability.table import class_text
 from bnspec.errors import UsageError
 from bnspec.model.precision import PRECISIONS
 from bnspec.oracle.oracle import Oracle
-from bnspec.reports.curves import Line, Panel, axes, chart, coinciding
+from bnspec.reports.plots.curves import Line, Panel, axes, chart, coinciding
 
 PLANTED = "bnspec.conformance.selftest.catalogue.adapters:"
 U = PRECISIONS["float32"].unit_roundoff

@@ -23,9 +23,9 @@ from bnspec.conformance.cases.catalogue import catalogue
 from bnspec.conformance.run.target_run import Cases, Settings, Trial
 from bnspec.conformance.run.verify import Request, verify
 from bnspec.model.case import Case
-from bnspec.reports.manifest import new_manifest
-from bnspec.reports.store import RunWriter, read_run
-from bnspec.reports.table import throughput
+from bnspec.reports.run.manifest import new_manifest
+from bnspec.reports.run.store import RunWriter, read_run
+from bnspec.reports.tables.run import throughput
 
 FEW = 12
 

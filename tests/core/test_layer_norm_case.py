@@ -7,7 +7,7 @@ import pytest
 
 from bnspec.arithmetic.quad import double
 from bnspec.backends.numpy.layer_norm import NumpyLayerNorm
-from bnspec.benchmarks.workload import Workload
+from bnspec.benchmarks.workloads.workload import Workload
 from bnspec.model.case import Case
 from bnspec.model.conventions import Profile
 from bnspec.model.precision import units_of

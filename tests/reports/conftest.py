@@ -12,7 +12,7 @@ import pytest
 
 from bnspec.contract import LayerConfig
 from bnspec.model.case import Case, Step
-from bnspec.reports.records import (
+from bnspec.reports.run.records import (
     Comparison,
     Finding,
     Incident,
@@ -24,7 +24,7 @@ from bnspec.reports.records import (
     TargetRecord,
     Timing,
 )
-from bnspec.reports.store import RunWriter
+from bnspec.reports.run.store import RunWriter
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,10 +11,10 @@ import pytest
 from benchmark_records import benchmark_records
 from rich.console import Console
 
-from bnspec.reports.bench_table import accounting
-from bnspec.reports.records import RunFinished
-from bnspec.reports.store import read_run
-from bnspec.reports.table import print_summary
+from bnspec.reports.run.records import RunFinished
+from bnspec.reports.run.store import read_run
+from bnspec.reports.tables.run import print_summary
+from bnspec.reports.tables.timings import accounting
 
 WriteRun = Callable[..., Path]
 RECORDS = benchmark_records(processes=2, samples=5)

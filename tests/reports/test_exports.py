@@ -21,7 +21,7 @@ from bnspec.cli import main
 from bnspec.reports.exports.asv import ENOUGH
 from bnspec.reports.exports.command import FORMATS
 from bnspec.reports.exports.formats import FOLDERS, TABLES, TIMES, export
-from bnspec.reports.store import read_run
+from bnspec.reports.run.store import read_run
 
 WriteRun = Callable[..., Path]
 RIGHT = "training-4x2-axis1-float32/alpha@cpu"

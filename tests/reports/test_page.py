@@ -14,12 +14,12 @@ import pytest
 from bnspec.cli import main
 from bnspec.errors import UsageError
 from bnspec.model.case import Step
-from bnspec.reports import charts
-from bnspec.reports.casefile import view_case
-from bnspec.reports.cells import cells
-from bnspec.reports.document import run_document
-from bnspec.reports.page import build_page, write_page
-from bnspec.reports.store import read_run
+from bnspec.reports.page.case import view_case
+from bnspec.reports.page.page import build_page, write_page
+from bnspec.reports.plots import strips as charts
+from bnspec.reports.run.store import read_run
+from bnspec.reports.summary.cells import cells
+from bnspec.reports.summary.document import run_document
 
 WriteRun = Callable[..., Path]
 VOID = {"meta", "br", "wbr", "input", "link", "img", "hr"}

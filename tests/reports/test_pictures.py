@@ -12,19 +12,19 @@ from typing import Any
 import pytest
 from benchmark_records import benchmark_records
 
-from bnspec.reports.cells import Cell, cells
-from bnspec.reports.page import build_page
-from bnspec.reports.pictures.album import album
-from bnspec.reports.pictures.axes import TICKS, Axis, around
-from bnspec.reports.pictures.distribution import ecdf
-from bnspec.reports.pictures.growth import extent, slope
-from bnspec.reports.pictures.palette import SHAPES, palette
-from bnspec.reports.pictures.pareto import front
-from bnspec.reports.pictures.picture import Picture
-from bnspec.reports.pictures.units import bandwidth_text, bytes_text, count_text, factor_text, percent_text
-from bnspec.reports.records import Roof, Timing
-from bnspec.reports.roofs import Ceiling
-from bnspec.reports.store import read_run
+from bnspec.reports.page.page import build_page
+from bnspec.reports.plots.album import album
+from bnspec.reports.plots.axes import TICKS, Axis, around
+from bnspec.reports.plots.distribution import ecdf
+from bnspec.reports.plots.growth import extent, slope
+from bnspec.reports.plots.palette import SHAPES, palette
+from bnspec.reports.plots.pareto import front
+from bnspec.reports.plots.picture import Picture
+from bnspec.reports.plots.units import bandwidth_text, bytes_text, count_text, factor_text, percent_text
+from bnspec.reports.run.records import Roof, Timing
+from bnspec.reports.run.store import read_run
+from bnspec.reports.summary.bandwidth import Ceiling
+from bnspec.reports.summary.cells import Cell, cells
 
 WriteRun = Callable[..., Path]
 RECORDS = benchmark_records(processes=2, samples=8)

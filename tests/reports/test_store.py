@@ -15,11 +15,11 @@ from jsonschema import Draft202012Validator
 
 from bnspec.errors import HarnessError, UsageError
 from bnspec.model.case import Case
-from bnspec.reports.encoding import to_json
-from bnspec.reports.machine import describe_machine
-from bnspec.reports.records import Finding, Record, TargetRecord, Timing, ratio_text, ratio_value
-from bnspec.reports.store import Run, RunWriter, read_run
-from bnspec.reports.validation import problem, schema
+from bnspec.reports.run.encoding import to_json
+from bnspec.reports.run.machine import describe_machine
+from bnspec.reports.run.records import Finding, Record, TargetRecord, Timing, ratio_text, ratio_value
+from bnspec.reports.run.store import Run, RunWriter, read_run
+from bnspec.reports.run.validation import problem, schema
 
 WriteRun = Callable[..., Path]
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from bnspec.reports.store import read_run
-from bnspec.reports.table import print_summary
-from bnspec.reports.verdicts import standings, tally
+from bnspec.reports.run.store import read_run
+from bnspec.reports.summary.counts import standings, tally
+from bnspec.reports.tables.run import print_summary
 
 WriteRun = Callable[..., Path]
 

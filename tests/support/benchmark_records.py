@@ -7,7 +7,7 @@ import random
 import statistics
 from collections.abc import Iterator
 
-from bnspec.reports.records import Comparison, Record, Roof, Timing, contender, workload_id
+from bnspec.reports.run.records import Comparison, Record, Roof, Timing, contender, workload_id
 
 #: Backend, conditions, nanoseconds of a call's constant costs, bytes per nanosecond, worst error / bound.
 CONTENDERS: tuple[tuple[str, dict[str, str | int], float, float, float], ...] = (

@@ -1,0 +1,1 @@
+"""Timing one workload under one condition, and the verdict of what was timed."""

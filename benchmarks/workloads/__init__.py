@@ -1,0 +1,1 @@
+"""What is timed: workloads, suites of them, their cases, and the bytes they must move."""

@@ -1,0 +1,1 @@
+"""The pages of a run: one HTML file each, readable without scripts."""

@@ -1,0 +1,174 @@
+"""What stands on the page, worked out from the records: everything but its looks."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bnspec.clauses import Clause
+from bnspec.reports.page.case import CaseView, view_case
+from bnspec.reports.run.records import Finding, TargetRecord, ratio_text, target_name
+from bnspec.reports.run.store import Run
+from bnspec.reports.summary.cells import Cell
+from bnspec.reports.summary.counts import LEVELS, Standing, deviations, families
+
+
+@dataclasses.dataclass(frozen=True)
+class ClauseText:
+    """A clause as the page shows it; texts are empty for a clause that this version does not know."""
+
+    id: str
+    family: str
+    level: str
+    statement: str = ""
+    formula: str = ""
+    source: str = ""
+
+    @property
+    def anchor(self) -> str:
+        """Its place on the page."""
+        return "clause-" + slug(self.id)
+
+
+@dataclasses.dataclass(frozen=True)
+class MatrixRow:
+    """A clause across the targets; None where a target has no finding."""
+
+    clause: ClauseText
+    cells: Sequence[Finding | None]
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing in the row asks for attention."""
+        return all(
+            c is None or c.verdict in ("conforms", "declined", "not_exercised", "unavailable") for c in self.cells
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Deviation:
+    """A finding that deviates, with its evidence in rows and its smallest case."""
+
+    finding: Finding
+    evidence: Sequence[tuple[str, str]]
+    case: CaseView | None
+
+
+@dataclasses.dataclass(frozen=True)
+class ProfileTable:
+    """Declared profiles: fields in which the targets differ, each with a cell (text, unusual) per target; and the others."""
+
+    targets: Sequence[str]
+    differing: Sequence[tuple[str, Sequence[tuple[str, bool]]]]
+    common: Sequence[tuple[str, str]]
+
+
+def slug(words: str) -> str:
+    """The words as an anchor."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", words).strip("-")
+
+
+def anchor(finding: Finding) -> str:
+    """Where a deviation stands on the page."""
+    return f"deviation-{slug(finding.clause)}-{slug(target_name(finding))}"
+
+
+def clause_texts(findings: Sequence[Finding], clauses: Mapping[str, Clause]) -> list[ClauseText]:
+    """Every clause of the run, by family and in order of appearance; the run's own family and level count."""
+    first = {f.clause: f for f in reversed(findings)}
+    order = families(findings)
+    seen = dict.fromkeys(f.clause for f in findings)
+    texts = []
+    for name in sorted(seen, key=lambda c: order.index(first[c].family)):
+        finding, clause = first[name], clauses.get(name)
+        words = (clause.statement, clause.formula, clause.source) if clause else ("", "", "")
+        texts.append(ClauseText(name, finding.family, finding.level, *words))
+    return texts
+
+
+def matrix(
+    texts: Sequence[ClauseText], rows: Sequence[Standing], findings: Sequence[Finding]
+) -> dict[str, list[MatrixRow]]:
+    """Clauses by targets, grouped by family."""
+    cells = {(f.clause, target_name(f)): f for f in findings}
+    grouped: dict[str, list[MatrixRow]] = {}
+    for text in texts:
+        row = MatrixRow(text, [cells.get((text.id, s.target)) for s in rows])
+        grouped.setdefault(text.family, []).append(row)
+    return grouped
+
+
+def deviating(
+    runs: Sequence[Run], texts: Sequence[ClauseText], findings: Sequence[Finding]
+) -> list[tuple[ClauseText, list[Deviation]]]:
+    """Each clause that someone deviates from, MUST first, with those who do."""
+    of = {t.id: t for t in texts}
+    grouped: dict[str, list[Deviation]] = {}
+    for f in deviations(findings):
+        path = f.shrunk or f.case
+        case = view_case(runs, path, f.evidence) if path else None
+        grouped.setdefault(f.clause, []).append(Deviation(f, evidence_rows(f.evidence), case))
+    return sorted(((of[name], found) for name, found in grouped.items()), key=lambda g: LEVELS.index(g[0].level))
+
+
+def evidence_rows(evidence: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    """The worst element in rows: where it is, then expected, got, bound, and what else the check knew."""
+    if not evidence:
+        return []
+    e = {k: evidence[k] for k in ("expected", "got", "bound") if k in evidence}
+    e.update(evidence)
+    step, call, output, index, ratio = (e.pop(k, None) for k in ("step", "call", "output", "index", "ratio"))
+    where = [f"step {step}"] if step is not None else []
+    where += [f"{call}()"] if call else []
+    rows = [("call", ", ".join(where))] if where else []
+    if output:
+        rows.append(("output", output + (f"[{', '.join(map(str, index))}]" if index else "")))
+    rows += [(k.replace("_", " "), text_of(v)) for k, v in e.items() if v is not None]
+    return rows + ([("ratio here", ratio_text(ratio))] if ratio is not None else [])
+
+
+def profiles(targets: Sequence[TargetRecord]) -> ProfileTable | None:
+    """The declared profiles side by side; None where nobody declares one."""
+    listed = [t for t in targets if t.profile]
+    if not listed:
+        return None
+    differing, common = [], []
+    for field in dict.fromkeys(k for t in listed for k in t.profile):
+        words = [text_of(t.profile[field]) if field in t.profile else "" for t in listed]
+        counts = Counter(words)
+        if len(counts) == 1:
+            common.append((field, words[0]))
+        else:
+            most = max(counts.values())
+            usual = [w for w, n in counts.items() if n == most]
+            differing.append((field, [(w, len(usual) == 1 and w != usual[0]) for w in words]))
+    return ProfileTable([target_name(t) for t in listed], differing, common)
+
+
+def headline(rows: Sequence[Standing], cells: Sequence[Cell]) -> str:
+    """The answer in one line."""
+    judged = [s for s in rows if s.ready and s.tally.verdicts]
+    if judged:
+        good = sum(s.verdict == "conforms" for s in judged)
+        return f"{good} of {len(judged)} targets conform{'s' * (good == 1)} to every MUST judged"
+    if cells:
+        good = sum(c.verdict == "conforms" for c in cells)
+        return f"{good} of {len(cells)} timings have outputs that conform"
+    return "Nothing was judged"
+
+
+def text_of(value: Any) -> str:
+    """A value of a record for a person."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(text_of(v) for v in value)
+    if isinstance(value, dict):
+        return ", ".join(f"{k} {text_of(v)}" for k, v in value.items()) or "none"
+    if isinstance(value, float) and float(f"{value:g}") == value:
+        return f"{value:g}"
+    return value if isinstance(value, str) else json.dumps(value)

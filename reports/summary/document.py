@@ -1,0 +1,31 @@
+"""Runs as one JSON document, for the commands' ``--json``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from bnspec.reports.run.encoding import documents, plain, to_json
+from bnspec.reports.run.merge import merge
+from bnspec.reports.run.store import Run
+from bnspec.reports.summary.bandwidth import Ceiling
+from bnspec.reports.summary.cells import cells
+
+
+def run_document(runs: Sequence[Run]) -> dict[str, Any]:
+    """One document: ``run`` (the first manifest, and whether all runs are whole), targets, findings, incidents,
+    timings (one of each contender on each workload, with its processes inside), comparisons, roofs."""
+    run = merge(runs)
+    return {
+        "run": {
+            **to_json(run.manifest),
+            "complete": run.complete,
+            "finished": plain(run.finished and run.finished.finished),
+        },
+        "targets": documents(run.targets),
+        "findings": documents(run.findings),
+        "incidents": documents(run.incidents),
+        "timings": [c.to_json() for c in cells(run.timings, Ceiling(run.roofs))],
+        "comparisons": documents(run.comparisons),
+        "roofs": documents(run.roofs),
+    }

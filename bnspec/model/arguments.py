@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import Mapping, Optional, Tuple
 
-Shape = tuple[int, ...]
+Shape = Tuple[int, ...]
 
 
-def malformed(x: Shape, channel_axis: int, channels: Mapping[str, Shape], dy: Shape | None = None) -> str:
+def malformed(x: Shape, channel_axis: int, channels: Mapping[str, Shape], dy: Optional[Shape] = None) -> str:
     """What is wrong with a call's shapes, as a sentence that names the argument, its shape and the expected one.
 
     Args:

@@ -15,7 +15,7 @@ from bnspec.backends.harness.registry import Entry
 SOURCE = """
 import os, signal, time
 import numpy as np
-from bnspec.backends.numpy_spec import NumpyLayer, NumpySpec
+from bnspec.backends.numpy.specification import NumpyLayer, NumpySpec
 from bnspec.contract import Declined, DeviceAbsent, Profile
 
 class Layer(NumpyLayer):

@@ -206,7 +206,7 @@ def test_the_judged_channels_are_spread_and_the_oracle_of_them_is_that_of_the_wh
 
 GRAPHS = """
 def instruments(self):
-    from bnspec.instruments import Graph, Instruments
+    from bnspec.model.instruments import Graph, Instruments
 
     class Recorded(Graph):
         def __init__(self, function, inputs):

@@ -19,10 +19,10 @@ SMALL, MILLISECONDS = ((4, 3, 5), (16, 8, 32), (64, 64), (1024, 4), (4, 1024)), 
 
 PROGRAM = """
 import json, resource, sys, time
-from bnspec.case import Step
+from bnspec.model.case import Step
 from bnspec.conformance.cases.building import Form, Plan, batch_norm_case
 from bnspec.oracle import Oracle
-from bnspec.profiles import Profile
+from bnspec.model.conventions import Profile
 
 def spent(shape, calls, seed):
     case = batch_norm_case(Plan(Form(tuple(shape), 1), "ordinary", epsilon=1e-5, seed=seed))

@@ -108,10 +108,10 @@ def test_the_installed_package_works_away_from_the_checkout(
     program = textwrap.dedent("""
         import importlib, pathlib, sys
         site = pathlib.Path(sys.argv[1])
-        for name in ("", ".backends.registry", ".conformance", ".benchmarks", ".reports"):
+        for name in ("", ".backends.harness.registry", ".conformance", ".benchmarks", ".reports"):
             module = importlib.import_module("bnspec" + name)
             assert site in pathlib.Path(module.__file__).parents, module.__file__
-        from bnspec.backends.registry import select
+        from bnspec.backends.harness.registry import select
         assert [e.name for e in select(["numpy"])] == ["numpy"]
         from bnspec.cli import main
         sys.exit(main(["--help"]))

@@ -26,7 +26,7 @@ from bnspec.model.case import Case, Step
 PLANTED = """
 import os, signal, time
 import numpy as np
-from bnspec.backends.numpy_spec import NumpyLayer, NumpySpec
+from bnspec.backends.numpy.specification import NumpyLayer, NumpySpec
 from bnspec.contract import Adapter, DeviceAbsent, Gradients
 
 class Base(NumpySpec):

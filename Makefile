@@ -35,7 +35,7 @@ $(READY): pyproject.toml setup.py constraints.txt $(wildcard backends/*/environm
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "make: $(PYTHON) cannot make the environment $(VENV)." >&2; \
 	  echo "  Why:  it is missing or older than Python 3.11, which bnspec needs: $$($(PYTHON) --version 2>&1 | tail -1)." >&2; \
-	  echo "  Mend: name a newer one, for example: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
+	  echo "  Fix:  name a newer one, for example: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
 	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo "making $(VENV) with $$($(PYTHON) --version)"; $(PYTHON) -m venv --clear $(VENV); }
 	@echo "installing bnspec, the frameworks and the tools into $(VENV); the first time takes minutes"
@@ -93,7 +93,7 @@ types: $(READY)  ## mypy, strict, and that it has read every file
 	  if [ "$${read:-0}" -ne "$$there" ]; then \
 	    echo "make: mypy has read $${read:-no} files of $$there." >&2; \
 	    echo "  Why:  it reaches the folders through the links bnspec/backends, ... and those are broken or excluded." >&2; \
-	    echo "  Mend: git checkout bnspec; tests/house/test_architecture.py says which link." >&2; exit 1; fi; \
+	    echo "  Fix:  git checkout bnspec; tests/house/test_architecture.py says which link." >&2; exit 1; fi; \
 	  exit $$status
 
 specification: $(READY)  ## docs/specification.md, from the clauses

@@ -37,7 +37,11 @@ def extras() -> dict[str, list[str]]:
     return {**found, "cpu": sorted({p for packages in found.values() for p in packages})}
 
 
+#: ``pytest conformance`` and ``pytest benchmarks``.
+PYTEST = ["pytest>=8", "pytest-benchmark>=5"]
 DEV = [
+    *PYTEST,
+    "pytest-xdist>=3.6",
     "ruff>=0.8",
     "mypy>=1.13",
     "pre-commit>=4",
@@ -49,5 +53,5 @@ DEV = [
 setup(
     packages=packages(),
     package_dir={f"bnspec.{name}": name for name in FOLDERS[1:]},
-    extras_require={**extras(), "dev": DEV},
+    extras_require={**extras(), "pytest": PYTEST, "dev": DEV},
 )

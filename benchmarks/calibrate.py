@@ -25,7 +25,7 @@ from bnspec.benchmarks.statistics.shares import Share
 from bnspec.benchmarks.timing.case_cache import Larder
 from bnspec.benchmarks.timing.contenders import Contender
 from bnspec.benchmarks.timing.measure import measure, target_record
-from bnspec.benchmarks.workloads.suites import PROFILES
+from bnspec.benchmarks.workloads.suites import SUITES
 from bnspec.cli import CONFORMS
 from bnspec.errors import HarnessError
 from bnspec.reports.run.machine import describe_machine
@@ -57,7 +57,7 @@ def calibrate(plan: Plan, command: str, quiet: bool = False) -> tuple[Calibratio
     Raises UsageError: there is no such backend. HarnessError: a backend could not be timed.
     """
     entries = select(plan.backends)
-    listed = PROFILES["short"]
+    listed = SUITES["short"]
     options = {
         "comparisons": plan.comparisons,
         "pairs": plan.pairs,
@@ -128,7 +128,7 @@ class Gathering:
                 )
             if self.families < len(self.entries) and number % self.plan.pairs == 0 and not again:
                 self.writer.write(target_record(worker))
-            order = list(PROFILES["short"])
+            order = list(SUITES["short"])
             self.random.shuffle(order)
             for workload in order:
                 prepared, options = self.larder.prepared(workload), {"seconds": self.plan.seconds}

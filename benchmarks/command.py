@@ -10,7 +10,7 @@ from typing import Any
 
 from bnspec.cli import CONFORMS, DEVIATES, FAILED, Command, seed_number
 
-#: For each profile: seconds for a workload in a process, rounds (least, most), minutes after which no round begins.
+#: For each suite: seconds for a workload in a process, rounds (least, most), minutes after which no round begins.
 PACES: dict[str, tuple[float, int, int, float | None]] = {
     "short": (0.3, 4, 8, 2.7),
     "standard": (0.5, 4, 12, 30.0),
@@ -38,8 +38,8 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     many: dict[str, Any] = {"action": "append", "default": [], "metavar": "GLOB"}
     add("--backend", help="backends, or package.module:Class (default: all)", **many)
     add("--device", help="devices: cpu, cuda:0, '*' (default: cpu)", **many)
-    add("--profile", choices=sorted(PACES), default="short", help="which workloads (default: short, under 3 minutes)")
-    add("--quick", action="store_const", const="short", dest="profile", help="the same as --profile short")
+    add("--suite", choices=sorted(PACES), default="short", help="which workloads (default: short, under 3 minutes)")
+    add("--quick", action="store_const", const="short", dest="suite", help="the same as --suite short")
     add("--pass", dest="passes", action="append", default=[], metavar="P", help="passes to time (default: all)")
     add("--model", help="the layers of these models instead, e.g. resnet50", **many)
     one: dict[str, Any] = {"action": "append", "default": []}
@@ -86,14 +86,14 @@ def _run(arguments: argparse.Namespace) -> int:
     from bnspec.reports.summary.document import run_document
     from bnspec.reports.tables.run import print_summary, terminal
 
-    seconds, least, most, minutes = PACES[arguments.profile]
+    seconds, least, most, minutes = PACES[arguments.suite]
     rounds = int(arguments.rounds) if arguments.rounds else 0
     request = Request(
         backends=arguments.backend,
         devices=arguments.device,
         passes=arguments.passes,
         models=arguments.model,
-        profile=arguments.profile,
+        suite=arguments.suite,
         conditions=combinations(
             [int(n) for n in arguments.threads], arguments.allocation, arguments.cache, arguments.mode
         ),
@@ -110,7 +110,7 @@ def _run(arguments: argparse.Namespace) -> int:
     run, status = bench(request, arguments.command_line, quiet=arguments.json)
     timed = cells(run.timings)
     models = select_models(arguments.model) if arguments.model else ()
-    told = claims.costs(timed), claims.model_times(timed, models, MOST[arguments.profile])
+    told = claims.costs(timed), claims.model_times(timed, models, MOST[arguments.suite])
     if arguments.json:
         print(json.dumps({**run_document([run]), **claims.to_json(*told)}, indent=1, allow_nan=False))
     else:
@@ -124,7 +124,7 @@ def _run(arguments: argparse.Namespace) -> int:
         sys.stderr.write(
             f"bnspec bench: nothing could be timed.\n  Why:  {'; '.join(reasons) or 'no reason was given'}.\n"
         )
-        sys.stderr.write("  Mend: bnspec backends shows what is ready; choose another --backend, --device or --pass.\n")
+        sys.stderr.write("  Fix:  bnspec backends shows what is ready; choose another --backend, --device or --pass.\n")
     return status
 
 

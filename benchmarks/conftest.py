@@ -13,7 +13,7 @@ from bnspec.backends.harness.targets import Target, targets_of
 from bnspec.benchmarks.timing.case_cache import Larder
 from bnspec.benchmarks.timing.contenders import Contender
 from bnspec.benchmarks.timing.measure import measure
-from bnspec.benchmarks.workloads.suites import PROFILES, workloads
+from bnspec.benchmarks.workloads.suites import SUITES, workloads
 from bnspec.benchmarks.workloads.workload import Workload
 from bnspec.errors import UsageError
 from bnspec.reports.run.records import Timing
@@ -21,7 +21,7 @@ from bnspec.reports.run.records import Timing
 OPTIONS: dict[str, dict[str, Any]] = {
     "--bnspec-backend": {"action": "append", "metavar": "GLOB", "help": "backends to use (default: all)"},
     "--bnspec-device": {"action": "append", "metavar": "GLOB", "help": "devices to use (default: cpu)"},
-    "--bnspec-profile": {"default": "short", "choices": list(PROFILES), "help": "which workloads (default: short)"},
+    "--bnspec-profile": {"default": "short", "choices": list(SUITES), "help": "which workloads (default: short)"},
 }
 #: The parameters are words, so that files and groupings show words; here is what they stand for.
 TARGETS = pytest.StashKey[dict[str, Target]]()

@@ -46,7 +46,7 @@ class Request:
     """What ``bnspec bench`` was asked for.
 
     Attributes:
-        backends, devices, passes, models: globs; profile: one of ``PROFILES``.
+        backends, devices, passes, models: globs; suite: one of ``SUITES``.
         conditions: each is timed; baseline: the contender that the others are compared with, the first one if empty.
         seconds: for the samples of a workload in a process.
         least, most: rounds; minutes: after which no further round begins; None: no limit.
@@ -58,7 +58,7 @@ class Request:
     devices: Sequence[str] = ()
     passes: Sequence[str] = ()
     models: Sequence[str] = ()
-    profile: str = "short"
+    suite: str = "short"
     conditions: Sequence[Conditions] = (Conditions(),)
     baseline: str = ""
     seconds: float = 0.15
@@ -76,7 +76,7 @@ def bench(request: Request, command: str, quiet: bool = False) -> tuple[Run, int
 
     Raises UsageError: a backend, device, pass or folder that is wrong. Interrupted, it leaves a readable run directory.
     """
-    listed = workloads(request.profile, request.passes, request.models)
+    listed = workloads(request.suite, request.passes, request.models)
     contenders = contenders_of(targets_of(request.backends, request.devices), request.conditions)
     baseline = baseline_of(contenders, request.baseline)
     options = {
@@ -91,7 +91,7 @@ def bench(request: Request, command: str, quiet: bool = False) -> tuple[Run, int
         "calibration": kept(),
         "load_average": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
     }
-    manifest = new_manifest("bench", command, request.seed, request.profile, options)
+    manifest = new_manifest("bench", command, request.seed, request.suite, options)
     progress = Progress(None if quiet else sys.stderr, len(contenders) * len(listed))
     with RunWriter.create(request.out, manifest) as writer:
         session = Session(request, writer, progress, contenders, listed)

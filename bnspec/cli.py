@@ -20,7 +20,7 @@ CONFORMS, DEVIATES, USAGE, FAILED = 0, 1, 2, 3
 SUMMARIES = {
     "backends": "every backend and device: ready, or why not",
     "verify": "judge backends by the specification",
-    "profile": "a backend's conventions, inferred; with --to its translation to another, proved",
+    "conventions": "a backend's conventions, inferred; with --to its translation to another, proved",
     "explain": "a clause: text, formula, source, what it catches",
     "repro": "a deviation as a script of at most 15 lines, with only the framework and NumPy",
     "vectors": "hard cases with exact expected values, for implementations in any language",
@@ -62,10 +62,10 @@ def positive_number(text: str) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """argparse whose errors say what, why and how to mend, as all of ours do."""
+    """argparse whose errors say what, why and how to fix, as all of ours do."""
 
     def error(self, message: str) -> None:  # type: ignore[override]  # never returns, like its parent
-        self.exit(USAGE, f"{self.prog}: {message}.\n  Mend: {self.prog} --help shows the arguments with an example.\n")
+        self.exit(USAGE, f"{self.prog}: {message}.\n  Fix:  {self.prog} --help shows the arguments with an example.\n")
 
 
 def overview(commands: Sequence[str]) -> str:
@@ -99,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if words[0] not in found:
         near = difflib.get_close_matches(words[0], names, 1)
         hint = f"did you mean {near[0]}?" if near else "bnspec --help lists them."
-        sys.stderr.write(f"bnspec: no command {words[0]!r}.\n  Why:  known are {', '.join(names)}.\n  Mend: {hint}\n")
+        sys.stderr.write(f"bnspec: no command {words[0]!r}.\n  Why:  known are {', '.join(names)}.\n  Fix:  {hint}\n")
         return USAGE
     return _run(found[words[0]], words[1:])
 

@@ -5,7 +5,7 @@ smallest adapter is one subclass of each::
 
     class Adapter(contract.Adapter):
         framework = "numpy"
-        profile = Profile(running_correction=1)
+        conventions = Conventions(running_correction=1)
 
         def layer(self, config, gamma, beta, running_mean, running_var):
             return MyLayer(config, gamma, beta, running_mean, running_var)
@@ -41,9 +41,12 @@ from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 import numpy as np
 
 from bnspec.errors import Declined, DeviceAbsent
-from bnspec.model.conventions import Profile
+from bnspec.model.conventions import Conventions
 from bnspec.model.instruments import Instruments
 from bnspec.model.layer import Gradients, LayerConfig, SecondOrder, State, Tangent
+
+#: The name until 0.1.
+Profile = Conventions
 
 
 class Layer(abc.ABC):
@@ -120,7 +123,7 @@ class Layer(abc.ABC):
         raise Declined("this layer is not reset")
 
     def freeze(self, frozen: bool) -> None:
-        """Mark the layer as not trainable, or as trainable again; ``Profile.frozen_gradients`` says what that means."""
+        """Mark the layer as not trainable, or as trainable again; ``Conventions.frozen_gradients`` says what that means."""
         raise Declined("this layer is not frozen")
 
     def set_decay(self, decay: float) -> None:
@@ -182,11 +185,17 @@ class Adapter(abc.ABC):
 
     Attributes:
         framework: the import name of the package under test, whose version is reported.
-        profile: the conventions that the backend follows.
+        conventions: the conventions that the backend follows.
     """
 
     framework = "numpy"
-    profile = Profile()
+    conventions = Conventions()
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """``profile``, the attribute's name until 0.1, is read as ``conventions``."""
+        super().__init_subclass__(**options)
+        if "profile" in cls.__dict__ and "conventions" not in cls.__dict__:
+            cls.conventions = cls.__dict__["profile"]
 
     def __init__(self, device: str = "cpu") -> None:
         """Open the framework on ``device`` ("cpu", "cuda:0", ...). Raises DeviceAbsent with the reason."""
@@ -268,7 +277,7 @@ __all__ = [
     "LayerConfig",
     "LayerNorm",
     "Network",
-    "Profile",
+    "Conventions",
     "Scaler",
     "SecondOrder",
     "State",

@@ -1,4 +1,4 @@
-"""The error tree. Every message says what is wrong, why, and how to mend it.
+"""The error tree. Every message says what is wrong, why, and how to fix it.
 
     BnspecError
     +-- UsageError       the caller's input is wrong           exit status 2
@@ -13,20 +13,20 @@ from __future__ import annotations
 
 
 class BnspecError(Exception):
-    """Base of all errors raised on purpose; ``what``, ``why`` and ``mend`` are kept apart."""
+    """Base of all errors raised on purpose; ``what``, ``why`` and ``fix`` are kept apart."""
 
     exit_status = 3
 
-    def __init__(self, what: str, why: str = "", mend: str = "") -> None:
-        super().__init__(what, why, mend)
-        self.what, self.why, self.mend = what, why, mend
+    def __init__(self, what: str, why: str = "", fix: str = "") -> None:
+        super().__init__(what, why, fix)
+        self.what, self.why, self.fix = what, why, fix
 
     def __str__(self) -> str:
         lines = [self.what]
         if self.why:
             lines.append("  Why:  " + self.why)
-        if self.mend:
-            lines.append("  Mend: " + self.mend)
+        if self.fix:
+            lines.append("  Fix:  " + self.fix)
         return "\n".join(lines)
 
 

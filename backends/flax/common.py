@@ -6,14 +6,14 @@ import importlib
 from typing import Dict
 
 from bnspec.backends.jax.common import JaxAdapter
-from bnspec.contract import Profile
+from bnspec.contract import Conventions
 
 
 class FlaxAdapter(JaxAdapter):
     """Flax on one device. What is left to a subclass: ``layer``."""
 
     framework = "flax"
-    profile = Profile(
+    conventions = Conventions(
         checks_arguments=True,
         running_correction=0,
         momentum_weighs="old",

@@ -17,7 +17,7 @@ from bnspec.backends.harness.registry import Entry
 from bnspec.backends.worker.wire import Channel, Closed, TimedOut
 from bnspec.errors import HarnessError, UsageError
 from bnspec.model.case import Case
-from bnspec.model.conventions import Profile
+from bnspec.model.conventions import Conventions
 from bnspec.model.observation import Observation, StepResult
 
 #: Seconds: opening a framework; one case. A case is small: a worker silent for so long hangs.
@@ -39,13 +39,13 @@ class Hello:
         status: "ready"; "absent" (the device), "unavailable" (the framework), "malformed" (the adapter), "broken" (it raised),
             "crashed" or "timeout" (the process).
         reason: why, when not ready.
-        versions, profile: of a ready backend.
+        versions, conventions: of a ready backend.
     """
 
     status: str
     reason: str = ""
     versions: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    profile: Profile | None = None
+    conventions: Conventions | None = None
     details: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
@@ -181,9 +181,9 @@ class Worker:
         if details["status"] != "ready":
             self._reap(grace_seconds=2.0)
         if details["status"] == "malformed":
-            raise UsageError(f"{self.entry.name}: {details['reason']}", details["why"], details["mend"])
-        profile = Profile.from_json(details["profile"]) if "profile" in details else None
-        return Hello(details["status"], details["reason"], details.get("versions", {}), profile, details)
+            raise UsageError(f"{self.entry.name}: {details['reason']}", details["why"], details["fix"])
+        conventions = Conventions.from_json(details["conventions"]) if "conventions" in details else None
+        return Hello(details["status"], details["reason"], details.get("versions", {}), conventions, details)
 
     def _obituary(self) -> str:
         """How the process ended, with the last thing it said."""

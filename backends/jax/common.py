@@ -13,7 +13,7 @@ from bnspec.contract import Adapter, Declined, DeviceAbsent
 
 
 class JaxAdapter(Adapter):
-    """JAX on one device, in 64-bit mode. What is left to a subclass: ``profile`` and ``layer``."""
+    """JAX on one device, in 64-bit mode. What is left to a subclass: ``conventions`` and ``layer``."""
 
     framework = "jax"
 

@@ -14,13 +14,13 @@ from typing import Any, Optional, Sequence, Tuple
 
 from bnspec.backends.jax.common import JaxAdapter
 from bnspec.backends.jax.pure_layer import Functions, Jitted, Parameters, WrittenLayer
-from bnspec.contract import Declined, LayerConfig, Profile, Scaler, State
+from bnspec.contract import Conventions, Declined, LayerConfig, Scaler, State
 
 
 class JaxNN(JaxAdapter):
     """``jax.nn.standardize`` with the lines that a user writes around it."""
 
-    profile = Profile(
+    conventions = Conventions(
         checks_arguments=True,
         running_correction=0,
         momentum_weighs="none",
@@ -117,7 +117,7 @@ class StandardizeScaler(Scaler):
 
     def transform(self, x: Any) -> Any:
         """(x - mean) / sqrt(var + 1e-5)."""
-        return self.jitted["by"](x, self.learnt, JaxNN.profile.input_epsilon, axis=self.axis)
+        return self.jitted["by"](x, self.learnt, JaxNN.conventions.input_epsilon, axis=self.axis)
 
     def inverse(self, y: Any) -> Any:
         """Raises Declined: jax.nn has no inverse of standardize."""

@@ -12,13 +12,13 @@ from bnspec.backends.jax.common import JaxAdapter
 from bnspec.backends.jax.layer_norm import WrittenLayerNorm, written
 from bnspec.backends.jax.network import JaxNetwork, without
 from bnspec.backends.jax.pure_layer import Functions, Jitted, Parameters, WrittenLayer
-from bnspec.contract import Declined, LayerConfig, Profile, Scaler, State
+from bnspec.contract import Conventions, Declined, LayerConfig, Scaler, State
 
 
 class JaxNumpy(JaxAdapter):
     """Batch and input normalization written with jax.numpy."""
 
-    profile = Profile(
+    conventions = Conventions(
         checks_arguments=True,
         running_correction=0,
         momentum_weighs="none",

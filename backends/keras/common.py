@@ -1,4 +1,4 @@
-"""What the Keras adapters share whatever Keras' own backend is: the profile, dtype policies, the layer's life, the scaler."""
+"""What the Keras adapters share whatever Keras' own backend is: the conventions, dtype policies, the layer's life, the scaler."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import os
 import tempfile
 from typing import Any, List, Optional, Sequence, Tuple
 
-from bnspec.contract import Declined, Layer, LayerConfig, Profile, Scaler, State
+from bnspec.contract import Conventions, Declined, Layer, LayerConfig, Scaler, State
 from bnspec.model.conventions import HALVES
 
 #: The layers' conventions on every backend of Keras, with tensors that a user cannot change in place.
-PROFILE = Profile(
+PROFILE = Conventions(
     checks_arguments=True,
     running_correction=0,
     momentum_weighs="old",

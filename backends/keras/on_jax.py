@@ -35,7 +35,7 @@ class KerasJax(JaxAdapter):
     """
 
     framework = "keras"
-    profile = PROFILE
+    conventions = PROFILE
 
     def __init__(self, device: str = "cpu") -> None:
         super().__init__(device)

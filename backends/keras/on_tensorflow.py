@@ -32,7 +32,7 @@ class KerasLayer(TensorflowAdapter):
     """
 
     framework = "keras"
-    profile = PROFILE
+    conventions = PROFILE
 
     def __init__(self, device: str = "cpu") -> None:
         super().__init__(device)

@@ -23,7 +23,7 @@ class KerasTorch(TorchAdapter):
     """
 
     framework = "keras"
-    profile = dataclasses.replace(PROFILE, layouts="strided", mutable_tensors=True)
+    conventions = dataclasses.replace(PROFILE, layouts="strided", mutable_tensors=True)
 
     def __init__(self, device: str = "cpu") -> None:
         super().__init__(device)

@@ -14,7 +14,7 @@ import numpy as np
 
 from bnspec.backends.numpy.layer_norm import NumpyLayerNorm
 from bnspec.backends.numpy.network import NumpyNetwork, PlainNumpyNetwork, RowsNetwork
-from bnspec.contract import Adapter, Gradients, Layer, LayerConfig, Profile, Scaler, SecondOrder, State, Tangent
+from bnspec.contract import Adapter, Conventions, Gradients, Layer, LayerConfig, Scaler, SecondOrder, State, Tangent
 from bnspec.equations import batch_norm as eq
 from bnspec.equations import input_normalization as inputs
 from bnspec.equations import second_order
@@ -26,7 +26,7 @@ class NumpySpec(Adapter):
     """The equations of ``bnspec.equations.batch_norm`` on NumPy arrays."""
 
     framework = "numpy"
-    profile = Profile(
+    conventions = Conventions(
         checks_arguments=True,
         running_correction=0,
         momentum_weighs="none",

@@ -10,7 +10,7 @@ from typing import Any, Dict, Mapping, Sequence
 
 from bnspec.backends.tensorflow.common import TensorflowAdapter, TensorflowLayer, checkpointed
 from bnspec.backends.tensorflow.network import TensorflowNetwork
-from bnspec.contract import Declined, LayerConfig, Profile, State
+from bnspec.contract import Conventions, Declined, LayerConfig, State
 from bnspec.model.case import PARAMETERS
 
 #: data_format by rank, for a channel axis that comes first (axis 1) and last.
@@ -24,7 +24,7 @@ class TensorflowFused(TensorflowAdapter):
     averaging factor are float32 attributes. scale and offset are required, float32 for every x.
     """
 
-    profile = Profile(
+    conventions = Conventions(
         checks_arguments=True,
         running_correction=1,
         momentum_weighs="new",
@@ -45,7 +45,7 @@ class TensorflowFused(TensorflowAdapter):
 
     def layer(self, config: LayerConfig, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> FusedLayer:
         """A layer whose four arrays become variables."""
-        reason = self.profile.declines(
+        reason = self.conventions.declines(
             config.dtype, config.parameter_dtype, config.rank, config.channel_axis, config.affine
         )
         if reason:

@@ -6,10 +6,10 @@ import abc
 from typing import Any, Optional, Sequence
 
 from bnspec.backends.tensorflow.common import TensorflowLayer, checkpointed
-from bnspec.contract import Declined, Gradients, Profile, State
+from bnspec.contract import Conventions, Declined, Gradients, State
 
 #: The conventions of the two functions and of the lines around them, eager or compiled.
-PROFILE = Profile(
+PROFILE = Conventions(
     checks_arguments=True,
     running_correction=0,
     momentum_weighs="none",

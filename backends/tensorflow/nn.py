@@ -26,7 +26,7 @@ class TensorflowNN(TensorflowAdapter):
     rounds the moments to float16. Neither function has a default epsilon or a moving average.
     """
 
-    profile = dataclasses.replace(PROFILE, input_normalization=True)
+    conventions = dataclasses.replace(PROFILE, input_normalization=True)
 
     def layer(self, config: LayerConfig, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> VariablesLayer:
         """A layer whose four arrays become variables."""

@@ -24,7 +24,7 @@ class TensorflowXLA(TensorflowAdapter):
     moments to float16. An empty batch, known by its shape, is left out of the moving average.
     """
 
-    profile = PROFILE
+    conventions = PROFILE
 
     def __init__(self, device: str = "cpu") -> None:
         super().__init__(device)

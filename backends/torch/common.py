@@ -19,7 +19,7 @@ KINDS = ("cpu", "cuda", "mps", "xpu")
 
 
 class TorchAdapter(Adapter):
-    """PyTorch on one device. What is left to a subclass: ``profile`` and ``layer``."""
+    """PyTorch on one device. What is left to a subclass: ``conventions`` and ``layer``."""
 
     framework = "torch"
 
@@ -35,8 +35,8 @@ class TorchAdapter(Adapter):
         self.threads_at_first = int(torch.get_num_threads())
         self._instruments = TorchInstruments(torch, self.place)
         if self.place.type == "mps":  # Metal has no double precision
-            self.profile = dataclasses.replace(
-                self.profile, dtypes=tuple(d for d in self.profile.dtypes if d != "float64")
+            self.conventions = dataclasses.replace(
+                self.conventions, dtypes=tuple(d for d in self.conventions.dtypes if d != "float64")
             )
 
     @classmethod

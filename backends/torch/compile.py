@@ -28,7 +28,7 @@ class CompiledAdapter(TorchAdapter):
     """Compiled modules. What is left to a subclass: ``compiler``, the name of torch.compile's backend."""
 
     compiler = ""
-    profile = PROFILE
+    conventions = PROFILE
 
     def __init__(self, device: str = "cpu") -> None:
         super().__init__(device)

@@ -11,14 +11,14 @@ from typing import Any, List, Mapping, Optional
 from bnspec.backends.torch.common import NO_EPSILON, TorchAdapter, TorchLayer
 from bnspec.backends.torch.layer_norm import TorchLayerNorm, functional
 from bnspec.backends.torch.network import TorchNetwork, module_of
-from bnspec.contract import Declined, LayerConfig, Profile, State
+from bnspec.contract import Conventions, Declined, LayerConfig, State
 from bnspec.model.case import PARAMETERS
 
 
 class TorchFunctional(TorchAdapter):
     """One function call, which updates the running statistics in place."""
 
-    profile = Profile(
+    conventions = Conventions(
         checks_arguments=True,
         running_correction=1,
         momentum_weighs="new",

@@ -8,11 +8,11 @@ import io
 from typing import Any, List, Optional
 
 from bnspec.backends.torch.common import NO_EPSILON, TorchLayer
-from bnspec.contract import Declined, LayerConfig, Profile, State
+from bnspec.contract import Conventions, Declined, LayerConfig, State
 
 MODULES = {2: "BatchNorm1d", 3: "BatchNorm1d", 4: "BatchNorm2d", 5: "BatchNorm3d"}
 #: The modules' conventions, eager or compiled.
-PROFILE = Profile(
+PROFILE = Conventions(
     checks_arguments=True,
     running_correction=1,
     momentum_weighs="new",

@@ -18,7 +18,7 @@ from bnspec.model.case import PARAMETERS
 class TorchNN(TorchAdapter):
     """Modules in train() and eval(), over the case's own tensors."""
 
-    profile = PROFILE
+    conventions = PROFILE
 
     def layer(
         self, config: LayerConfig, gamma: Optional[Any], beta: Optional[Any], running_mean: Any, running_var: Any

@@ -67,12 +67,12 @@ def open_adapter(spec: str, device: str) -> Tuple[Dict[str, Any], Any]:
             )
         hello["framework"] = adapter_class.framework
         adapter = adapter_class(device)
-        hello.update(status="ready", reason="", profile=adapter.profile.to_json(), versions=adapter.versions())
+        hello.update(status="ready", reason="", conventions=adapter.conventions.to_json(), versions=adapter.versions())
         check_contract(adapter)
     except DeviceAbsent as absent:
         return dict(hello, status="absent", reason=absent.what), None
     except UsageError as error:
-        return dict(hello, status="malformed", reason=error.what, why=error.why, mend=error.mend), None
+        return dict(hello, status="malformed", reason=error.what, why=error.why, fix=error.fix), None
     except ImportError as error:
         return dict(hello, status="unavailable", reason="%s: %s" % (type(error).__name__, error)), None
     except Exception as error:

@@ -107,7 +107,7 @@ class Live:
     def perform(self, step: Step) -> StepResult:
         """One call, observed; whatever the backend raises, in the call or around it, is its observation."""
         before: Dict[str, np.ndarray] = {}
-        if step.refused and not self.adapter.profile.checks_arguments:
+        if step.refused and not self.adapter.conventions.checks_arguments:
             return StepResult("declined", UNCHECKED)
         try:
             before = self.met(step)
@@ -222,7 +222,7 @@ def _build(
     """The live layer, or network, of step i over fresh memory, or the result that every step of it gets."""
     step, seen = case.steps[i], case.overridden(case.overrides(i))
     reason = _outside_profile(adapter, seen)
-    if step.refused and not adapter.profile.checks_arguments:
+    if step.refused and not adapter.conventions.checks_arguments:
         reason = UNCHECKED
     if reason:
         return None, StepResult("declined", reason)
@@ -241,14 +241,14 @@ def _build(
 
 
 def _outside_profile(adapter: Adapter, case: Case) -> str:
-    config, profile = case.config, adapter.profile
+    config, conventions = case.config, adapter.conventions
     if case.subject == "layer_norm":
-        return profile.declines_dtypes(config.dtype, config.parameter_dtype)
+        return conventions.declines_dtypes(config.dtype, config.parameter_dtype)
     if case.subject != "batch_norm":
-        if case.subject == "input_norm" and not profile.input_normalization:
+        if case.subject == "input_norm" and not conventions.input_normalization:
             return "input normalization is not offered"
-        return "" if config.dtype in profile.dtypes else "x of dtype %s is not offered" % config.dtype
-    return profile.declines(config.dtype, config.parameter_dtype, config.rank, config.channel_axis, config.affine)
+        return "" if config.dtype in conventions.dtypes else "x of dtype %s is not offered" % config.dtype
+    return conventions.declines(config.dtype, config.parameter_dtype, config.rank, config.channel_axis, config.affine)
 
 
 def _overall(results: List[StepResult]) -> str:
@@ -267,10 +267,12 @@ def _describe(error: BaseException) -> str:
 
 def check_contract(adapter: Adapter) -> None:
     """Build a tiny layer and see that it has every method. Raises UsageError naming what is missing."""
-    profile = adapter.profile
-    dtype = "float32" if "float32" in profile.dtypes else profile.dtypes[0]
-    rank = min(profile.ranks)
-    config = LayerConfig(rank, 1, 2, 2.0**-10, 0.5, dtype, dtype if "input" in profile.half_parameters else "float32")
+    conventions = adapter.conventions
+    dtype = "float32" if "float32" in conventions.dtypes else conventions.dtypes[0]
+    rank = min(conventions.ranks)
+    config = LayerConfig(
+        rank, 1, 2, 2.0**-10, 0.5, dtype, dtype if "input" in conventions.half_parameters else "float32"
+    )
     if dtype == "float64":
         config = LayerConfig(rank, 1, 2, 2.0**-10, 0.5, dtype, dtype)
     owner = type(adapter).__name__
@@ -283,7 +285,7 @@ def check_contract(adapter: Adapter) -> None:
     missing = [c for c in wanted if not callable(getattr(layer, c, None))]
     if missing:
         raise UsageError("%s lacks the method(s) %s." % (type(layer).__name__, ", ".join(missing)), *_CONTRACT)
-    if profile.input_normalization and not isinstance(adapter.scaler(config), Scaler):
+    if conventions.input_normalization and not isinstance(adapter.scaler(config), Scaler):
         raise UsageError("%s.scaler does not return a contract.Scaler." % owner, *_CONTRACT)
 
 

@@ -47,7 +47,7 @@ class Precision:
 
             t(n - 1; 1 - LEVEL / 2) scout_sd_log / sqrt(n) <= log(1 + half_width)
 
-        The clock's resolution is left out: more rounds do not mend it.
+        The clock's resolution is left out: more rounds do not fix it.
 
         Args:
             cells: all cells of the run, after the same round; a round in which a process failed counts for the others.

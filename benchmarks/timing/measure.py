@@ -14,7 +14,7 @@ from bnspec.backends.harness.launcher import CASE_SECONDS, Worker
 from bnspec.benchmarks.timing.output_verdicts import Judgement, Prepared
 from bnspec.benchmarks.workloads.traffic import minimal_bytes, streaming_bytes
 from bnspec.benchmarks.workloads.workload import Workload
-from bnspec.model.conventions import Profile
+from bnspec.model.conventions import Conventions
 from bnspec.model.observation import Observation
 from bnspec.reports.run.records import TargetRecord, Timing
 
@@ -38,8 +38,8 @@ def measure(
         conditions: that the process runs under, for the record; process: which one of the run it is.
     Returns: the record, and what the worker told besides, with ``judge_ns``.
     """
-    profile = worker.hello.profile
-    assert profile is not None, "only a ready worker is measured on"
+    conventions = worker.hello.conventions
+    assert conventions is not None, "only a ready worker is measured on"
     patience = CASE_SECONDS + 20.0 * float(options.get("seconds", 0.0))
     told, observation = worker.time(prepared.case, {**options, "seed": process, "channels": prepared.cut}, patience)
     result = observation.steps[0]
@@ -48,21 +48,21 @@ def measure(
         return cell(worker, prepared.workload, verdict, result.message, conditions, process), {}
     begun = time.perf_counter_ns()
     with np.errstate(all="ignore"):
-        judged, witness = judge(prepared, observation, told, profile)
+        judged, witness = judge(prepared, observation, told, conventions)
     told["judge_ns"] = time.perf_counter_ns() - begun
     return _record(worker, prepared, told, (judged, witness), conditions, process), told
 
 
 def judge(
-    prepared: Prepared, observation: Observation, told: Mapping[str, Any], profile: Profile
+    prepared: Prepared, observation: Observation, told: Mapping[str, Any], conventions: Conventions
 ) -> tuple[Judgement, Judgement | None]:
     """The observed call, and the witness where there is one."""
     shapes = [{n: tuple(s) for n, s in each.items()} for each in told["shapes"]]
     observed, *timed = observation.steps
-    judged = prepared.observed(observed, shapes[0], profile)
+    judged = prepared.observed(observed, shapes[0], conventions)
     if not timed:
         return judged, None
-    return judged, prepared.witness(timed[0], observed.before, shapes[1], profile)
+    return judged, prepared.witness(timed[0], observed.before, shapes[1], conventions)
 
 
 def _record(
@@ -167,5 +167,5 @@ def target_record(worker: Worker) -> TargetRecord:
         hello.reason,
         str(hello.details.get("framework", "")),
         dict(hello.versions),
-        hello.profile.to_json() if hello.profile else {},
+        hello.conventions.to_json() if hello.conventions else {},
     )

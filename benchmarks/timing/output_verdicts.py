@@ -23,7 +23,7 @@ from bnspec.backends.worker.timing import FACTORS
 from bnspec.benchmarks.workloads.workload import Workload
 from bnspec.bounds.batch_norm import Tier
 from bnspec.model.case import Case
-from bnspec.model.conventions import HALVES, Profile
+from bnspec.model.conventions import HALVES, Conventions
 from bnspec.model.observation import StepResult
 from bnspec.oracle.comparison import ratios_of
 from bnspec.oracle.expected import TIERS, Expected
@@ -78,7 +78,7 @@ class Prepared:
         """The oracle of the case cut down to the judged channels, its inputs multiplied."""
         return Oracle(cut(scaled(self.case, factor), self.channels))
 
-    def observed(self, result: StepResult, shapes: Shapes, profile: Profile) -> Judgement:
+    def observed(self, result: StepResult, shapes: Shapes, conventions: Conventions) -> Judgement:
         """Every output, and the state after the call, against the oracle's answer to the state before it."""
         if result.written:
             return Judgement(math.inf, "the observed call wrote into " + ", ".join(result.written))
@@ -87,9 +87,9 @@ class Prepared:
             if any(a.shape != (self.workload.channels,) for a in statistics):
                 return Judgement(math.inf, "the running statistics are not one value per channel")
         got = {**result.outputs, **result.after}
-        return self.judged(self.expected(1.0, result.before, profile), got, shapes, profile)
+        return self.judged(self.expected(1.0, result.before, conventions), got, shapes, conventions)
 
-    def witness(self, result: StepResult, before: Arrays, shapes: Shapes, profile: Profile) -> Judgement | None:
+    def witness(self, result: StepResult, before: Arrays, shapes: Shapes, conventions: Conventions) -> Judgement | None:
         """The outputs of a timed call; None where nothing can be said of it: a network's step depends on all before it.
 
         ``before``: the state that the observed call met; of what depends on the state, inference alone is looked at, and
@@ -97,37 +97,41 @@ class Prepared:
         """
         if self.subject == "network":
             return None
-        expected = self.expected(WITNESS_FACTOR, before, profile)
+        expected = self.expected(WITNESS_FACTOR, before, conventions)
         told = {n: e for n, e in expected.items() if not n.startswith("running_")}
-        return self.judged(told, result.outputs, shapes, profile)
+        return self.judged(told, result.outputs, shapes, conventions)
 
-    def expected(self, factor: float, before: Arrays, profile: Profile) -> Mapping[str, Expected]:
+    def expected(self, factor: float, before: Arrays, conventions: Conventions) -> Mapping[str, Expected]:
         """What the timed call must give, by output name."""
         if self.subject == "network":
-            return self.network_step(before, profile)
+            return self.network_step(before, conventions)
         if self.subject == "layer_norm":
-            return self.layer_norm(factor, profile)
+            return self.layer_norm(factor, conventions)
         oracle = self.oracle(factor)
-        return oracle.expect(oracle.case.steps[-1], {n: a[self.channels] for n, a in before.items()}, profile)
+        return oracle.expect(oracle.case.steps[-1], {n: a[self.channels] for n, a in before.items()}, conventions)
 
-    def network_step(self, before: Arrays, profile: Profile) -> Mapping[str, Expected]:
+    def network_step(self, before: Arrays, conventions: Conventions) -> Mapping[str, Expected]:
         """Loss and values of a network's step."""
         if not usable(self.case, before):
             return {}
-        tracked = exact_step(self.case, len(self.case.steps) - 1, profile, before)
+        tracked = exact_step(self.case, len(self.case.steps) - 1, conventions, before)
         return {n: Expected(quad(t.value), dict.fromkeys(TIERS, t.error)) for n, t in tracked.items()}
 
     @remembered
-    def layer_norm(self, factor: float, profile: Profile) -> Mapping[str, Expected]:
+    def layer_norm(self, factor: float, conventions: Conventions) -> Mapping[str, Expected]:
         """y and dx of layer normalization's judged rows, and both sums."""
-        return layer_norm_answers(scaled(self.case, factor), self.channels, profile)
+        return layer_norm_answers(scaled(self.case, factor), self.channels, conventions)
 
-    def judged(self, expected: Mapping[str, Expected], got: Arrays, shapes: Shapes, profile: Profile) -> Judgement:
+    def judged(
+        self, expected: Mapping[str, Expected], got: Arrays, shapes: Shapes, conventions: Conventions
+    ) -> Judgement:
         """The worst of all outputs."""
-        found = [self.compare(n, e, got, shapes, profile) for n, e in expected.items()]
+        found = [self.compare(n, e, got, shapes, conventions) for n, e in expected.items()]
         return max(found, key=_weight, default=Judgement(math.nan, "there are no outputs that can be judged"))
 
-    def compare(self, name: str, expected: Expected, got: Arrays, shapes: Shapes, profile: Profile) -> Judgement:
+    def compare(
+        self, name: str, expected: Expected, got: Arrays, shapes: Shapes, conventions: Conventions
+    ) -> Judgement:
         """One output."""
         if name not in got:
             return Judgement(math.inf, f"{name} is missing")
@@ -135,7 +139,7 @@ class Prepared:
         whole = self.case.arrays["x"].shape if like_x else (self.workload.channels,)
         if self.subject != "network" and tuple(shapes.get(name, whole)) != whole:
             return Judgement(math.inf, f"{name} has shape {tuple(shapes[name])}, expected {whole}")
-        wrong = self.changed_dtype(name, got[name], like_x, profile)
+        wrong = self.changed_dtype(name, got[name], like_x, conventions)
         if wrong:
             return Judgement(math.inf, wrong, "dtype")
         values = self.part(name, got[name], like_x)
@@ -158,15 +162,15 @@ class Prepared:
         cut_already = like_x and self.cut is not None and array.shape[axis] == len(self.channels)
         return array if cut_already else np.take(array, self.channels, axis)
 
-    def changed_dtype(self, name: str, array: np.ndarray, like_x: bool, profile: Profile) -> str:
+    def changed_dtype(self, name: str, array: np.ndarray, like_x: bool, conventions: Conventions) -> str:
         """What is wrong with an output's dtype, or nothing.
 
-        y and dx have x's, save a y that the profile promotes; all else that of the parameters. Of what input normalization has
+        y and dx have x's, save a y that the conventions promotes; all else that of the parameters. Of what input normalization has
         learnt from half precision nothing is said.
         """
         config = self.case.config
         wanted = config.dtype if like_x else config.parameter_dtype
-        if name == "y" and profile.output_dtype == "promoted" and config.dtype in HALVES:
+        if name == "y" and conventions.output_dtype == "promoted" and config.dtype in HALVES:
             wanted = config.parameter_dtype
         open_ = self.subject == "input_norm" and not like_x and config.dtype in HALVES
         if open_ or array.dtype.name == wanted:

@@ -1,4 +1,4 @@
-"""Which workloads there are: profiles of growing length, and the layers of chosen models.
+"""Which workloads there are: suites of growing length, and the layers of chosen models.
 
 ``short`` is for a look, ``standard`` for a report, ``full`` for a page of charts: every distinct shape of 70 models.
 """
@@ -123,33 +123,33 @@ def _full() -> tuple[Workload, ...]:
     return (*STANDARD, *regimes, *halves, *scans(1, BASIC, MOST["full"]), *model_workloads([], MOST["full"]))
 
 
-PROFILES: Mapping[str, tuple[Workload, ...]] = {
+SUITES: Mapping[str, tuple[Workload, ...]] = {
     name: distinct(listed) for name, listed in (("short", SHORT), ("standard", STANDARD), ("full", _full()))
 }
 
 
-def workloads(profile: str, passes: Sequence[str] = (), models: Sequence[str] = ()) -> tuple[Workload, ...]:
-    """The workloads of a profile, of these passes only (all, when none is named).
+def workloads(suite: str, passes: Sequence[str] = (), models: Sequence[str] = ()) -> tuple[Workload, ...]:
+    """The workloads of a suite, of these passes only (all, when none is named).
 
     Args:
-        models: globs; with them, the distinct layers of these models in place of the profile's workloads, batches cut as the
-            profile cuts them, in the passes that are named (the basic three, when none is).
-    Raises UsageError: there is no such pass, profile or model.
+        models: globs; with them, the distinct layers of these models in place of the suite's workloads, batches cut as the
+            suite cuts them, in the passes that are named (the basic three, when none is).
+    Raises UsageError: there is no such pass, suite or model.
     """
     for wrong in [p for p in passes if p not in PASSES]:
         raise UsageError(f"no pass is called {wrong!r}.", f"known are {', '.join(PASSES)}.", "name one of them.")
-    if profile not in PROFILES:
-        raise UsageError(f"no profile is called {profile!r}.", f"known are {', '.join(PROFILES)}.", "name one of them.")
+    if suite not in SUITES:
+        raise UsageError(f"no suite is called {suite!r}.", f"known are {', '.join(SUITES)}.", "name one of them.")
     if models:
-        return model_workloads(models, MOST[profile], passes or BASIC)
-    return tuple(w for w in PROFILES[profile] if not passes or w.pass_name in passes)
+        return model_workloads(models, MOST[suite], passes or BASIC)
+    return tuple(w for w in SUITES[suite] if not passes or w.pass_name in passes)
 
 
 __all__ = [
     "BASIC",
     "MOST",
     "PASSES",
-    "PROFILES",
+    "SUITES",
     "Pass",
     "Shape",
     "Workload",

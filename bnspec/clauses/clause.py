@@ -28,7 +28,7 @@ class Clause:
         formula: the same in symbols.
         rationale: why it is demanded, and what breaks without it.
         source: the paper or document it comes from.
-        depends: the profile fields it is relative to.
+        depends: the conventions fields it is relative to.
         catches: public reports of defects that it would have caught, as ``owner/project#number``.
         verified: where it is verified. "backends": a check judges every backend by it. "specification": no backend can be
             asked about it yet; a test holds the specification's own equations to it. "both": a check and a test.
@@ -49,7 +49,7 @@ class Clause:
             raise UsageError(
                 f"clause {self.id!r} of level {self.level!r}, verified by {self.verified!r}, is malformed.",
                 f"ids are family.name, levels {get_args(Level)}, and it is verified by one of {get_args(Verified)}.",
-                "mend it in bnspec/clauses.",
+                "fix it in bnspec/clauses.",
             )
 
     @property

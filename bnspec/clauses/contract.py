@@ -16,7 +16,7 @@ CLAUSES = (
     Clause(
         "contract.accepts",
         "MUST",
-        "A case that the profile offers is computed, not refused.",
+        "A case that the conventions offers is computed, not refused.",
         "no exception within the declared dtypes, ranks, axes and counts",
         "Coverage that is declared but missing must fail, not skip.",
         CONTRACT,

@@ -6,7 +6,7 @@ CLAUSES = (
     Clause(
         "degenerate.count_one",
         "MUST",
-        "Training with one value per channel does what the profile declares, and leaves finite statistics.",
+        "Training with one value per channel does what the conventions declares, and leaves finite statistics.",
         "m = 1:   raises, or y = beta and finite running statistics",
         "var * m / (m - 1) is 0/0: one such batch makes the running variance NaN for good.",
         "the corrected variance of one value does not exist",

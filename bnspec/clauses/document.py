@@ -45,7 +45,7 @@ what is used where batches are small. How an implementation computes any of this
 - **SHOULD**: what good implementations do. Not to do it is no violation of the definition, but it hurts someone.
 - **MAY**: a choice. It is recorded, and it is described here so that it means the same everywhere.
 
-What a clause *depends on* are the fields of a backend's profile (`bnspec/model/conventions.py`) in which correct implementations
+What a clause *depends on* are the fields of a backend's conventions (`bnspec/model/conventions.py`) in which correct implementations
 differ; it is judged relative to them.
 
 ## How numbers are judged

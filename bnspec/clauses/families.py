@@ -58,7 +58,7 @@ FAMILIES = (
         "Running averages",
         "Training tracks the statistics that inference will use. decay is the weight that the old value keeps, whatever number a "
         "framework calls momentum. The variance that is tracked may be corrected by m / (m - c), c = 0 or 1: a convention, which "
-        "the profile declares. Averages that are cumulative or debiased are choices too.",
+        "the conventions declares. Averages that are cumulative or debiased are choices too.",
         (
             r"\mu' = a \mu + (1 - a) \mu_B \qquad \sigma'^2 = a \sigma^2 + (1 - a) \frac{m}{m - c} \sigma_B^2",
             r"\mu_t = a^t \mu_0 + (1 - a) \sum_{k=1}^{t} a^{t-k} \mu_{B_k}",

@@ -131,7 +131,7 @@ class Case:
         problem = _problem(self)
         if problem:
             raise UsageError(
-                "the case is malformed: %s." % problem, "see bnspec/model/case.py for the rules.", "mend the case."
+                "the case is malformed: %s." % problem, "see bnspec/model/case.py for the rules.", "fix the case."
             )
 
     @functools.cached_property
@@ -252,7 +252,7 @@ class Case:
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise UsageError(
-                "the case lacks or misnames %s." % error, "its schema is %s." % SCHEMA, "mend the file."
+                "the case lacks or misnames %s." % error, "its schema is %s." % SCHEMA, "fix the file."
             ) from None
 
     def dumps(self) -> str:

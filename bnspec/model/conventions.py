@@ -1,7 +1,7 @@
 """Profiles: the conventions in which correct implementations legitimately differ, as data.
 
-A profile says how a backend reads the definition where the definition leaves a choice. Conformance is relative to it; what
-no profile allows is a deviation. Values are declared by the adapter and compared with what experiments infer.
+A conventions says how a backend reads the definition where the definition leaves a choice. Conformance is relative to it; what
+no conventions allows is a deviation. Values are declared by the adapter and compared with what experiments infer.
 
 Runs in workers: Python 3.8, standard library only.
 """
@@ -38,7 +38,7 @@ CORRECTIONS = (0, 1)
 
 
 @dataclasses.dataclass(frozen=True)
-class Profile:
+class Conventions:
     """The conventions of one backend.
 
     Attributes:
@@ -129,21 +129,21 @@ class Profile:
     def _demand(self, field: str, holds: bool, rule: str) -> None:
         """Raise UsageError unless the field's value keeps its rule."""
         if not holds:
-            what = "Profile.%s is %r." % (field, getattr(self, field))
+            what = "Conventions.%s is %r." % (field, getattr(self, field))
             raise UsageError(what, rule, "declare a value that keeps this rule in the adapter.")
 
     def to_json(self) -> Dict[str, Any]:
-        """The profile as JSON-ready data."""
+        """The conventions as JSON-ready data."""
         return {k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(self).items()}
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Profile:
+    def from_json(cls, data: Mapping[str, Any]) -> Conventions:
         """The inverse of ``to_json``. Raises UsageError on unknown fields."""
         known = {f.name for f in dataclasses.fields(cls)}
         unknown = sorted(set(data) - known)
         if unknown:
             raise UsageError(
-                "a profile has the unknown field(s) %s." % ", ".join(unknown),
+                "the conventions have the unknown field(s) %s." % ", ".join(unknown),
                 "the known ones are " + ", ".join(sorted(known)) + ".",
                 "remove or rename them.",
             )

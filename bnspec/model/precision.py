@@ -1,4 +1,4 @@
-"""Unit roundoffs and ranges of the dtypes, and which of them a computation of a given profile uses."""
+"""Unit roundoffs and ranges of the dtypes, and which of them a computation of a given conventions uses."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import functools
 
 import numpy as np
 
-from bnspec.model.conventions import HALVES, Profile
+from bnspec.model.conventions import HALVES, Conventions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,14 +52,14 @@ class Units:
 
 
 @functools.lru_cache(maxsize=256)
-def units_of(profile: Profile, dtype: str, parameter_dtype: str, tier: str = "permissive") -> Units:
+def units_of(conventions: Conventions, dtype: str, parameter_dtype: str, tier: str = "permissive") -> Units:
     """The precisions that bounds of this tier assume for x and parameters of these dtypes.
 
-    The lenient tier allows a computation in x's own precision; the others hold the profile to the wider one it declares.
+    The lenient tier allows a computation in x's own precision; the others hold the conventions to the wider one it declares.
     """
     half = dtype in HALVES and tier != "lenient"
-    statistics = profile.half_statistics if half else "input"
-    arithmetic = profile.half_arithmetic if half else "input"
+    statistics = conventions.half_statistics if half else "input"
+    arithmetic = conventions.half_arithmetic if half else "input"
     wide = {"float32": "float32", "input": dtype, "parameters": parameter_dtype}
     return Units(
         PRECISIONS[dtype], PRECISIONS[parameter_dtype], PRECISIONS[wide[statistics]], PRECISIONS[wide[arithmetic]]

@@ -19,7 +19,7 @@ from bnspec.bounds.layer_norm import LayerNormError, layer_norm_error, parameter
 from bnspec.equations.layer_norm import layer_norm, layer_norm_dx, layer_norm_parameter_gradients
 from bnspec.exact.quantities import Batch
 from bnspec.model.case import Case
-from bnspec.model.conventions import Profile
+from bnspec.model.conventions import Conventions
 from bnspec.model.precision import Units, units_of
 from bnspec.oracle.expected import TIERS, Expected
 from bnspec.oracle.network import Rows, room
@@ -31,7 +31,7 @@ FEATURES = (1,)
 UnitsOf = Mapping[Tier, Units]
 
 
-def layer_norm_answers(case: Case, rows: np.ndarray, profile: Profile) -> dict[str, Expected]:
+def layer_norm_answers(case: Case, rows: np.ndarray, conventions: Conventions) -> dict[str, Expected]:
     """What the last step of the case must give.
 
     Args:
@@ -39,8 +39,8 @@ def layer_norm_answers(case: Case, rows: np.ndarray, profile: Profile) -> dict[s
     Returns: y and, with a cotangent, dx of shape (rows, C), dgamma and dbeta of shape (C,) where something is said of them.
     """
     config, inputs = case.config, case.steps[-1].inputs
-    units: UnitsOf = {t: units_of(profile, config.dtype, config.parameter_dtype, t) for t in TIERS}
-    epsilon = effective_epsilon(config.epsilon, profile)
+    units: UnitsOf = {t: units_of(conventions, config.dtype, config.parameter_dtype, t) for t in TIERS}
+    epsilon = effective_epsilon(config.epsilon, conventions)
     flat = {n: case.arrays[n].reshape(-1, config.channels) for n in inputs}
     turned = dataclasses.replace(config, rank=2, channel_axis=0, epsilon=epsilon)
     gamma, beta = (quad(case.arrays[n]).reshape(1, -1) for n in ("gamma", "beta"))

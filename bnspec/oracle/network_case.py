@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from bnspec.model.case import Case, network_values
-from bnspec.model.conventions import Profile
+from bnspec.model.conventions import Conventions
 from bnspec.model.precision import units_of
 from bnspec.oracle.network import Descent, Tracked, patches, step
 from bnspec.oracle.oracle import effective_epsilon
@@ -30,7 +30,7 @@ def usable(case: Case, values: Values, i: int = -1) -> bool:
     )
 
 
-def exact_step(case: Case, i: int, profile: Profile, values: Values) -> dict[str, Tracked]:
+def exact_step(case: Case, i: int, conventions: Conventions, values: Values) -> dict[str, Tracked]:
     """Step i of a network's case from usable values, exactly: the values after it and the loss before it, with bounds."""
     config, first, names = case.config, case.steps[case.built_at(i)], values_of(case, i)
     x, labels = (case.arrays[n] for n in case.steps[i].inputs)
@@ -38,10 +38,10 @@ def exact_step(case: Case, i: int, profile: Profile, values: Values) -> dict[str
     wide = {n: values[n].astype(np.float64) for n in names}
     wide["w1"] = wide["w1"].reshape(rows.shape[1], config.channels)
     descent = Descent(
-        dataclasses.replace(config, rank=2, channel_axis=1, epsilon=effective_epsilon(config.epsilon, profile)),
-        units_of(profile, config.dtype, config.parameter_dtype, "lenient"),
+        dataclasses.replace(config, rank=2, channel_axis=1, epsilon=effective_epsilon(config.epsilon, conventions)),
+        units_of(conventions, config.dtype, config.parameter_dtype, "lenient"),
         float(np.float32(first.option("learning_rate"))),
-        profile.running_correction,
+        conventions.running_correction,
         len(rows) // len(labels),
     )
     with np.errstate(all="ignore"):

@@ -1,8 +1,8 @@
 """The oracle: for a step of a case, the exact result and its bounds.
 
-    Oracle(case).expect(step, before, profile)  ->  by output name: the exact value (quad) and a bound per tier
+    Oracle(case).expect(step, before, conventions)  ->  by output name: the exact value (quad) and a bound per tier
 
-What does not depend on the backend's state or profile is computed once per case and shared by all backends. The values come
+What does not depend on the backend's state or conventions is computed once per case and shared by all backends. The values come
 from ``exact``, the bounds from ``bounds``; here they meet.
 """
 
@@ -25,7 +25,7 @@ from bnspec.exact.blocks import block_of, block_of_state, channel_blocks, is_lar
 from bnspec.exact.outputs import Affine, Output
 from bnspec.exact.quantities import Batch, Cotangent, Normalisation, Summary, broadcast
 from bnspec.model.case import Case, Step
-from bnspec.model.conventions import Profile
+from bnspec.model.conventions import Conventions
 from bnspec.model.precision import Units, units_of
 from bnspec.oracle import optional_calls as further
 from bnspec.oracle.expected import TIERS, Expected
@@ -59,28 +59,32 @@ class Oracle:
         return self._overridden[overrides]
 
     @np.errstate(all="ignore")  # non-finite cases are cases too, and quad arithmetic raises "invalid" where nothing is
-    def expect(self, step: Step, before: State, profile: Profile, fit: Step | None = None) -> dict[str, Expected]:
+    def expect(
+        self, step: Step, before: State, conventions: Conventions, fit: Step | None = None
+    ) -> dict[str, Expected]:
         """What the step must give, by output name: y, dx, dgamma, dbeta, running_mean, running_var; for ``fit`` mean and var.
 
         ``before`` is the state that the step met (observed: errors of earlier steps are not counted twice). Outputs that are
         undefined (an empty batch, a corrected variance of one value) are left out. ``fit``: of ``transform`` and ``inverse`` the
         fit before them; None: the first of the case.
         """
-        answers = self.judged(profile)
+        answers = self.judged(conventions)
         if step.call == "fit":
             return answers.fit(step)
         if step.call in ("transform", "inverse"):
-            return answers.scaled(step, before, profile.input_epsilon, fit)
+            return answers.scaled(step, before, conventions.input_epsilon, fit)
         if self.case.arrays[step.inputs[0]].size == 0:
             return {}
         if "_masked" in step.call:
-            return self.masked(step, before, profile)
+            return self.masked(step, before, conventions)
         if step.call.endswith("_second_order"):
-            moved = answers.running(step.inputs[0], before, profile) if step.call.startswith("training") else {}
+            moved = answers.running(step.inputs[0], before, conventions) if step.call.startswith("training") else {}
             return {**answers.second_order(step, before), **moved}
         if step.call.startswith("training"):
-            given = {**answers.training(step.inputs), **answers.running(step.inputs[0], before, profile)}
-            if profile.normalising_correction:  # the definition has 0: of what another divisor gives, nothing is said
+            given = {**answers.training(step.inputs), **answers.running(step.inputs[0], before, conventions)}
+            if (
+                conventions.normalising_correction
+            ):  # the definition has 0: of what another divisor gives, nothing is said
                 given = {n: given[n] for n in ("dbeta", *RUNNING) if n in given}
         else:
             given = answers.inference(step.inputs, before)
@@ -91,20 +95,20 @@ class Oracle:
             return {n: e for n, e in given.items() if n in wanted or n not in ("dx", "dgamma", "dbeta")}
         return given
 
-    def masked(self, step: Step, before: State, profile: Profile) -> dict[str, Expected]:
+    def masked(self, step: Step, before: State, conventions: Conventions) -> dict[str, Expected]:
         """A batch with padding: what the batch without it gives; dx is 0 on the padding, and of y there nothing is said."""
         flat, kept = further.compacted(self.case, step)
         if not kept.any():
             return {}
         return further.spread_out(
-            Oracle(flat).expect(flat.steps[0], before, profile), kept, self.case.config.channel_axis
+            Oracle(flat).expect(flat.steps[0], before, conventions), kept, self.case.config.channel_axis
         )
 
-    def judged(self, profile: Profile) -> _Judged:
-        """The answers under a profile, kept: many steps, and all backends with the same precisions, share them."""
+    def judged(self, conventions: Conventions) -> _Judged:
+        """The answers under given conventions, kept: many steps, and all backends with the same precisions, share them."""
         config = self.case.config
-        units = tuple(units_of(profile, config.dtype, config.parameter_dtype, t) for t in TIERS)
-        key = units, effective_epsilon(config.epsilon, profile)
+        units = tuple(units_of(conventions, config.dtype, config.parameter_dtype, t) for t in TIERS)
+        key = units, effective_epsilon(config.epsilon, conventions)
         if key not in self._judged:
             # the answers live in the oracle: by a strong reference back, neither would be freed with the last user
             self._judged[key] = _Judged(weakref.proxy(self), *key)
@@ -168,17 +172,17 @@ class Oracle:
         return exact.training_gradients(self.cotangent(x, dy, epsilon), self.affine)
 
 
-def effective_epsilon(epsilon: float, profile: Profile) -> float:
+def effective_epsilon(epsilon: float, conventions: Conventions) -> float:
     """The epsilon as the backend received it: stored in its declared dtype, raised to its documented minimum."""
-    stored = float(np.float32(epsilon)) if profile.epsilon_dtype == "float32" else epsilon
-    return max(stored, profile.epsilon_minimum)
+    stored = float(np.float32(epsilon)) if conventions.epsilon_dtype == "float32" else epsilon
+    return max(stored, conventions.epsilon_minimum)
 
 
-def effective_decay(decay: float, profile: Profile) -> float:
+def effective_decay(decay: float, conventions: Conventions) -> float:
     """The decay as the backend computes with it: its own number, stored in the declared dtype, is the decay or 1 - decay."""
-    if profile.decay_dtype == "float64":
+    if conventions.decay_dtype == "float64":
         return decay
-    return 1.0 - float(np.float32(1.0 - decay)) if profile.momentum_weighs == "new" else float(np.float32(decay))
+    return 1.0 - float(np.float32(1.0 - decay)) if conventions.momentum_weighs == "new" else float(np.float32(decay))
 
 
 class _Judged:
@@ -243,11 +247,11 @@ class _Judged:
             errors[tier] = bounds.training_gradient_error(cotangent, gamma, values.dx.size, zhat, relative, units, tier)
         return self.gradients(values, errors)
 
-    def running(self, x: str, before: State, profile: Profile) -> dict[str, Expected]:
+    def running(self, x: str, before: State, conventions: Conventions) -> dict[str, Expected]:
         """The state after one training step from ``before``; running_var is left out where count <= correction."""
         batch, config = self.oracle.batch(x, self.epsilon), self.case.config
-        correction, decay = profile.running_correction, effective_decay(config.decay, profile)
-        if batch.count == 1 and profile.count_one == "biased":
+        correction, decay = conventions.running_correction, effective_decay(config.decay, conventions)
+        if batch.count == 1 and conventions.count_one == "biased":
             correction = 0
         old_mean, old_var = (double(before[n]).reshape(config.channel_shape) for n in RUNNING)
         answers = {"running_mean": (exact.running_mean(batch, old_mean, decay), old_mean, batch.abs_mean, 0, 1.0)}

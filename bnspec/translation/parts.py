@@ -20,7 +20,7 @@ class LayerValues:
 
     Attributes:
         epsilon: as given to the framework.
-        momentum: the framework's number; it weighs what the profile says (the old value where the profile says "none").
+        momentum: the framework's number; it weighs what the conventions says (the old value where the conventions says "none").
         running_mean, running_var: (C,), what inference uses.
         gamma, beta: (C,), or None.
         dtype: of x; rank, channel_axis: of x.
@@ -57,7 +57,7 @@ class LayerValues:
         elif not 0 <= self.channel_axis < self.rank:
             problem = f"channel axis {self.channel_axis} is outside rank {self.rank}"
         if problem:
-            raise UsageError(f"the layer cannot be translated: {problem}.", "LayerValues says what is.", "mend it.")
+            raise UsageError(f"the layer cannot be translated: {problem}.", "LayerValues says what is.", "fix it.")
 
     @property
     def parameter_dtype(self) -> str:

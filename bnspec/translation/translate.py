@@ -1,4 +1,4 @@
-"""From one profile to another: what to give a layer of the target so that it computes what a layer of the source computes.
+"""From one conventions to another: what to give a layer of the target so that it computes what a layer of the source computes.
 
     translate(source, target, layer, count=None)  ->  Translation: one route for inference, one for training
 
@@ -35,7 +35,7 @@ from fractions import Fraction
 import numpy as np
 
 from bnspec.arithmetic.representable import fractions_of, is_exact, nearest, nearest_of
-from bnspec.model.conventions import HALVES, Profile
+from bnspec.model.conventions import HALVES, Conventions
 from bnspec.oracle.oracle import effective_epsilon
 from bnspec.translation.parts import LayerValues, Part, Route, Translation
 
@@ -55,7 +55,7 @@ SAID = {
 }
 
 
-def translate(source: Profile, target: Profile, layer: LayerValues, count: int | None = None) -> Translation:
+def translate(source: Conventions, target: Conventions, layer: LayerValues, count: int | None = None) -> Translation:
     """What a layer of the source becomes in the target.
 
     Args:
@@ -70,16 +70,16 @@ def translate(source: Profile, target: Profile, layer: LayerValues, count: int |
     )
 
 
-def decay_of(profile: Profile, momentum: float) -> Fraction:
+def decay_of(conventions: Conventions, momentum: float) -> Fraction:
     """The decay, exactly, that the framework's number stands for once it is stored."""
-    stored = fractions_of(nearest(Fraction(momentum), profile.decay_dtype))[0]
-    return 1 - stored if profile.momentum_weighs == "new" else stored
+    stored = fractions_of(nearest(Fraction(momentum), conventions.decay_dtype))[0]
+    return 1 - stored if conventions.momentum_weighs == "new" else stored
 
 
 class _Rules:
     """The rules of translation, for one layer; each method decides one part."""
 
-    def __init__(self, source: Profile, target: Profile, layer: LayerValues, count: int | None) -> None:
+    def __init__(self, source: Conventions, target: Conventions, layer: LayerValues, count: int | None) -> None:
         self.source, self.target, self.layer, self.count = source, target, layer, count
         self.decay = decay_of(source, layer.momentum)
         self.offered = [d for d in (layer.dtype, *WIDER[layer.dtype]) if d in target.dtypes]
@@ -143,11 +143,11 @@ class _Rules:
     def output(self) -> Part:
         """The dtype of y."""
         kinds = []
-        for profile, x, parameters in (
+        for conventions, x, parameters in (
             (self.source, self.layer.dtype, self.layer.parameter_dtype),
             (self.target, self.x_dtype, self.parameters),
         ):
-            kinds.append(parameters if profile.output_dtype == "promoted" and x in HALVES else x)
+            kinds.append(parameters if conventions.output_dtype == "promoted" and x in HALVES else x)
         had, has = kinds
         if had == has:
             return Part("y", "copied", "y")

@@ -19,7 +19,7 @@ from importlib.resources import files
 import numpy as np
 
 from bnspec.model.case import PARAMETERS, Case, Step
-from bnspec.model.conventions import Profile
+from bnspec.model.conventions import Conventions
 from bnspec.model.layer import LayerConfig
 from bnspec.model.observation import StepResult
 from bnspec.oracle.network import Tracked
@@ -103,7 +103,7 @@ class Drift:
 
 
 def drift(
-    case: Case, profile: Profile, results: Sequence[StepResult], told: Sequence[Mapping[str, Tracked]]
+    case: Case, conventions: Conventions, results: Sequence[StepResult], told: Sequence[Mapping[str, Tracked]]
 ) -> Drift | None:
     """How far the network that was built last has drifted from the exact trajectory.
 
@@ -116,7 +116,7 @@ def drift(
     for i in range(start, len(case.steps)):
         if results[i].status != "ok" or not told[i] or not usable(case, exact):
             return None
-        exact = {n: t.value for n, t in exact_step(case, i, profile, exact).items() if n in VALUES}
+        exact = {n: t.value for n, t in exact_step(case, i, conventions, exact).items() if n in VALUES}
     observed, last = results[-1].outputs, told[-1]
     if not usable(case, observed) or not usable(case, exact):
         return None

@@ -14,7 +14,7 @@ LIKE_X = ("y", "dx", "x", "along", "by_x", "by_dy")
 
 
 def accepts(exam: Examination, i: int, channels: Mask) -> Judgement | None:
-    """A call inside the profile does not raise."""
+    """A call inside the conventions does not raise."""
     result = exam.result(i)
     if exam.step(i).call in ("transform", "inverse") and not exam.fitted(i):
         return None  # the fit before has failed: that is where it is said
@@ -53,7 +53,7 @@ def results_stay(exam: Examination, i: int, channels: Mask) -> Judgement | None:
 def results_are_new(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     """No result shares memory with what the caller or the layer can write to."""
     aliases = exam.result(i).aliases
-    if not exam.profile.mutable_tensors:
+    if not exam.conventions.mutable_tensors:
         aliases = tuple((a, b) for a, b in aliases if b.startswith("running_"))
     text = ", ".join(f"{a} shares memory with {b}" for a, b in aliases)
     return law(not aliases, text, {"step": i, "call": exam.step(i).call})

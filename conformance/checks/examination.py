@@ -17,7 +17,7 @@ import numpy as np
 from bnspec.arithmetic.quad import double
 from bnspec.bounds.batch_norm import Tier
 from bnspec.model.case import Case, Step
-from bnspec.model.conventions import Profile
+from bnspec.model.conventions import Conventions
 from bnspec.model.observation import Observation, StepResult
 from bnspec.oracle.comparison import ratios_of
 from bnspec.oracle.memoize import remembered
@@ -47,10 +47,10 @@ class Judgement:
 
 
 class Examination:
-    """One case on one backend, under the backend's profile; ``oracle_seconds``: processor time spent in the oracle for it."""
+    """One case on one backend, under the backend's conventions; ``oracle_seconds``: processor time spent in the oracle for it."""
 
-    def __init__(self, case: Case, observation: Observation, profile: Profile, oracle: Oracle) -> None:
-        self.case, self.observation, self.profile, self.oracle = case, observation, profile, oracle
+    def __init__(self, case: Case, observation: Observation, conventions: Conventions, oracle: Oracle) -> None:
+        self.case, self.observation, self.conventions, self.oracle = case, observation, conventions, oracle
         self.oracle_seconds = 0.0
         self._errors: dict[tuple[int, str, Tier], np.ndarray | None] = {}
 
@@ -78,7 +78,7 @@ class Examination:
 
     @remembered
     def expected(self, i: int) -> Mapping[str, Expected]:
-        """What the step must give, for the state it was observed to meet. Nothing, where the profile leaves it open."""
+        """What the step must give, for the state it was observed to meet. Nothing, where the conventions leaves it open."""
         before: Mapping[str, np.ndarray] = self.result(i).before
         step = self.step(i)
         if self.case.subject == "input_norm" and step.call != "fit":
@@ -91,13 +91,13 @@ class Examination:
         if first.option("initial") and before["running_mean"].dtype.name != self.case.config.parameter_dtype:
             return {}  # the framework's own statistics have a precision of their own, which the bounds do not know
         if self.frozen(i) and step.call.startswith("training"):
-            if self.profile.frozen_gradients == "unspecified" or "_masked" in step.call:
+            if self.conventions.frozen_gradients == "unspecified" or "_masked" in step.call:
                 return {}
-            if self.profile.frozen_gradients == "constants":
+            if self.conventions.frozen_gradients == "constants":
                 step = dataclasses.replace(step, call=step.call.replace("training", "inference"))
         started = time.thread_time()
         fit = self.fit_before(i) if self.case.subject == "input_norm" else None
-        answers = self.seen(i).expect(step, before, self.profile, None if fit is None else self.step(fit))
+        answers = self.seen(i).expect(step, before, self.conventions, None if fit is None else self.step(fit))
         self.oracle_seconds += time.thread_time() - started
         if self.frozen(i):  # whether a frozen layer's own parameters still have gradients is the framework's affair
             answers = {n: a for n, a in answers.items() if n not in ("dgamma", "dbeta", "by_gamma")}

@@ -107,7 +107,7 @@ def ordinary_size(oracle: Oracle, step: Step) -> Mask:
 def finite_results(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     """No NaN and no infinity where the exact result is comfortably inside the range."""
     config = exam.built(i).config
-    units = units_of(exam.profile, config.dtype, config.parameter_dtype)
+    units = units_of(exam.conventions, config.dtype, config.parameter_dtype)
     batch = exam.seen(i).batch(exam.step(i).inputs[0], config.epsilon)
     if (batch.mean_square * batch.count > units.statistics.largest / 4.0).any():
         return None

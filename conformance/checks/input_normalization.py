@@ -73,7 +73,7 @@ def in_other_units(exam: Examination, i: int, channels: Mask) -> Judgement | Non
     """
     word, _, number = str(exam.step(i).option("relation", "")).partition(":")
     j = earlier(exam, i, lambda j: exam.step(j).call == "transform" and exam.step(j).inputs == ("x",))
-    if word != "units" or j is None or exam.profile.input_epsilon:
+    if word != "units" or j is None or exam.conventions.input_epsilon:
         return None
     sign = np.sign(float(number))
     got, base = exam.result(i).outputs["y"], sign * exam.result(j).outputs["y"].astype(np.float64)
@@ -119,7 +119,7 @@ def constants_keep_their_unit(exam: Examination, i: int, channels: Mask) -> Judg
     config = exam.case.config
     x = exam.case.arrays[exam.step(i).inputs[0]].astype(np.float64)
     mean = fitted["mean"].astype(np.float64).reshape(config.channel_shape)
-    units = units_of(exam.profile, config.dtype, config.parameter_dtype)
+    units = units_of(exam.conventions, config.dtype, config.parameter_dtype)
     bound = transform_error((np.abs(x), np.abs(mean), np.ones_like(mean), np.abs(x - mean)), units)
     ratio = np.where(exam.spread(channels, y.shape, i), np.abs(y - (x - mean)) / bound, 0.0)
     ratio = np.where(np.isnan(ratio), np.inf, ratio)

@@ -61,7 +61,7 @@ def begins_as_declared(exam: Examination, i: int, channels: Mask) -> Judgement |
 
 def _is_initial(exam: Examination, i: int, state: object) -> Judgement | None:
     assert isinstance(state, dict)
-    wanted = {"running_mean": exam.profile.initial_mean, "running_var": exam.profile.initial_var}
+    wanted = {"running_mean": exam.conventions.initial_mean, "running_var": exam.conventions.initial_var}
     for name, value in wanted.items():
         wide = state[name].astype(np.float64)
         if wide.size and not (wide == value).all():
@@ -74,7 +74,7 @@ def _is_initial(exam: Examination, i: int, state: object) -> Judgement | None:
 
 
 def frozen(exam: Examination, i: int, channels: Mask) -> Judgement | None:
-    """The mark changes no statistic; a frozen layer's training pass is what the profile says that it is."""
+    """The mark changes no statistic; a frozen layer's training pass is what the conventions says that it is."""
     if exam.step(i).call in MARKS:
         return keeps_state(exam, i, channels)
     return exam.within(i, ("y", "dx", *STATE)) if exam.frozen(i) else None

@@ -13,7 +13,7 @@ from bnspec.conformance.cases.networks import VALUES, Drift, drift
 from bnspec.conformance.checks.check import Check, everywhere
 from bnspec.conformance.checks.examination import Examination, Judgement, Mask, law
 from bnspec.model.case import Case
-from bnspec.model.conventions import Profile
+from bnspec.model.conventions import Conventions
 from bnspec.model.observation import Observation
 from bnspec.oracle.comparison import ratios_of
 from bnspec.oracle.expected import TIERS, Expected
@@ -27,8 +27,8 @@ LEARN = ("learn",)
 class Trajectory:
     """What an observation of a network is held against: the exact steps, each taken once."""
 
-    def __init__(self, case: Case, observation: Observation, profile: Profile) -> None:
-        self.case, self.results, self.profile = case, observation.steps, profile
+    def __init__(self, case: Case, observation: Observation, conventions: Conventions) -> None:
+        self.case, self.results, self.conventions = case, observation.steps, conventions
 
     def met(self, i: int) -> Values | None:
         """The values that step i met: those of the case, or those that the step before left."""
@@ -40,12 +40,16 @@ class Trajectory:
     def told(self, i: int) -> dict[str, Tracked]:
         """The exact step from the values that were met, with its bounds; nothing where these are not finite or misshapen."""
         before = self.met(i)
-        return {} if before is None or not usable(self.case, before) else exact_step(self.case, i, self.profile, before)
+        return (
+            {}
+            if before is None or not usable(self.case, before)
+            else exact_step(self.case, i, self.conventions, before)
+        )
 
     @remembered
     def drift(self) -> Drift | None:
         """How far the trajectory ended from the exact one, where both have an end."""
-        return drift(self.case, self.profile, self.results, [self.told(i) for i in range(len(self.results))])
+        return drift(self.case, self.conventions, self.results, [self.told(i) for i in range(len(self.results))])
 
 
 #: The checks of one examination share its exact steps.
@@ -55,7 +59,7 @@ _TRAJECTORIES: weakref.WeakKeyDictionary[Examination, Trajectory] = weakref.Weak
 def trajectory(exam: Examination) -> Trajectory:
     """The exact steps of an examination."""
     if exam not in _TRAJECTORIES:
-        _TRAJECTORIES[exam] = Trajectory(exam.case, exam.observation, exam.profile)
+        _TRAJECTORIES[exam] = Trajectory(exam.case, exam.observation, exam.conventions)
     return _TRAJECTORIES[exam]
 
 

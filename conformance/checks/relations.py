@@ -57,7 +57,7 @@ def _always(exam: Examination, i: int, j: int, k: float) -> bool:
 
 def _epsilon(exam: Examination, i: int) -> float:
     """The epsilon in force, as the backend says that it receives it."""
-    return effective_epsilon(exam.built(i).config.epsilon, exam.profile)
+    return effective_epsilon(exam.built(i).config.epsilon, exam.conventions)
 
 
 def _wide(exam: Examination, i: int) -> np.ndarray:

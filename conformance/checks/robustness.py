@@ -85,7 +85,7 @@ def keeps_dtypes(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     """Results have the declared dtypes."""
     config, result = exam.built(i).config, exam.result(i)
     data = config.dtype
-    if exam.profile.output_dtype == "promoted" and data in HALVES:
+    if exam.conventions.output_dtype == "promoted" and data in HALVES:
         data = config.parameter_dtype
     wanted = {"y": data, "dx": config.dtype, "dgamma": config.parameter_dtype, "dbeta": config.parameter_dtype}
     for name, array in (*result.outputs.items(), *result.after.items()):
@@ -104,23 +104,23 @@ def keeps_dtypes(exam: Examination, i: int, channels: Mask) -> Judgement | None:
 
 def count_one(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     """A batch of one value per channel: the declared policy, and finite statistics."""
-    result, policy = exam.result(i), exam.profile.count_one
+    result, policy = exam.result(i), exam.conventions.count_one
     evidence = {"step": i, "call": exam.step(i).call}
     if result.status == "error":
-        return law(policy != "biased", f"raised, but the profile declares {policy!r}: {result.message}", evidence)
+        return law(policy != "biased", f"raised, but the conventions declares {policy!r}: {result.message}", evidence)
     if policy == "raises":
-        return law(False, "computed, but the profile declares that it raises", evidence)
+        return law(False, "computed, but the conventions declares that it raises", evidence)
     return _finite_state(exam, i, channels)
 
 
 def empty_batch(exam: Examination, i: int, channels: Mask) -> Judgement | None:
-    """An empty batch does what the profile declares; where that is nothing, it raises or leaves finite statistics."""
-    declared, raised = exam.profile.empty_batch, exam.result(i).status == "error"
+    """An empty batch does what the conventions declares; where that is nothing, it raises or leaves finite statistics."""
+    declared, raised = exam.conventions.empty_batch, exam.result(i).status == "error"
     if declared == "keeps_state" and not raised and not exam.frozen(i):
         return keeps_state(exam, i, channels)
     if raised or declared != "raises" or exam.frozen(i):
         return law(True, "", {}) if raised else _finite_state(exam, i, channels)
-    return law(False, "computed, but the profile declares that it raises", {"step": i, "call": exam.step(i).call})
+    return law(False, "computed, but the conventions declares that it raises", {"step": i, "call": exam.step(i).call})
 
 
 def _finite_state(exam: Examination, i: int, channels: Mask) -> Judgement | None:

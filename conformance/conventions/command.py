@@ -1,4 +1,4 @@
-"""``bnspec profile``: the conventions of a backend, inferred; and its translation to another one, proved."""
+"""``bnspec conventions``: the conventions of a backend, inferred; and its translation to another one, proved."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ def _run(arguments: argparse.Namespace) -> int:
     return CONFORMS if agrees else DEVIATES
 
 
-PROFILE = Command(
+CONVENTIONS = Command(
     help="Infer every convention of a backend by experiment and compare it with what its adapter declares: exit status 1 "
     "where they differ. With --to, print the exact translation of a layer to another backend, for inference and for "
     "training, and run both on the same data: exit status 1 also where they are further apart than both bounds.",
-    example="bnspec profile torch.nn --to keras",
+    example="bnspec conventions torch.nn --to keras",
     configure=_configure,
     run=_run,
 )

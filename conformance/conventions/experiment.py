@@ -1,4 +1,4 @@
-"""What an experiment is: a question about fields of a profile, put to a backend by cases and decided by bounds alone."""
+"""What an experiment is: a question about fields of the conventions, put to a backend by cases and decided by bounds alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Experiments on what is offered. A worker declines what the declared profile leaves out before the adapter is asked, so
+"""Experiments on what is offered. A worker declines what the declared conventions leaves out before the adapter is asked, so
 these can refute an offer and never find one that was not declared.
 """
 
@@ -25,7 +25,7 @@ from bnspec.conformance.conventions.moving_average import FIRST
 from bnspec.conformance.conventions.outcome import Outcome, hidden
 from bnspec.model.buffers import dtype_of
 from bnspec.model.case import Case, Step
-from bnspec.model.conventions import CHOICES, HALVES, Profile
+from bnspec.model.conventions import CHOICES, HALVES, Conventions
 from bnspec.model.layer import LayerConfig
 
 STEPS = (Step("training", ("x",), fresh=True), Step("inference", ("x",), fresh=True))
@@ -163,19 +163,21 @@ class Layouts(Experiment):
 
 def axes_of(name: str, ranks: Sequence[int]) -> set[tuple[int, int]]:
     """All (rank, channel axis) that a choice of channel axes admits."""
-    profile = Profile(channel_axes=name)
-    return {(r, a) for r in ranks for a in range(r) if profile.offers_axis(r, a)}
+    conventions = Conventions(channel_axes=name)
+    return {(r, a) for r in ranks for a in range(r) if conventions.offers_axis(r, a)}
 
 
-def spread_cases(profile: Profile) -> dict[tuple[int, int], Case]:
+def spread_cases(conventions: Conventions) -> dict[tuple[int, int], Case]:
     """``spread_case`` for each declared channel axis of each declared rank."""
-    return {(r, a): spread_case(profile, r, a) for r, a in sorted(axes_of(profile.channel_axes, profile.ranks))}
+    return {
+        (r, a): spread_case(conventions, r, a) for r, a in sorted(axes_of(conventions.channel_axes, conventions.ranks))
+    }
 
 
-def spread_case(profile: Profile, rank: int, axis: int) -> Case:
+def spread_case(conventions: Conventions, rank: int, axis: int) -> Case:
     """A batch of this rank whose extents are all different, 3 channels on this axis."""
-    dtype = plain_config(profile).dtype
-    config = LayerConfig(rank, axis, 3, 0.5, 0.75, dtype, parameter_dtypes(profile, dtype)[0])
+    dtype = plain_config(conventions).dtype
+    config = LayerConfig(rank, axis, 3, 0.5, 0.75, dtype, parameter_dtypes(conventions, dtype)[0])
     others = iter(EXTENTS)
     shape = tuple(3 if a == axis else next(others) for a in range(rank))
     rows = np.arange(int(np.prod(shape)), dtype=np.float64).reshape(shape)

@@ -24,7 +24,7 @@ from bnspec.conformance.conventions.moving_average import FIRST, UNKNOWN
 from bnspec.conformance.conventions.outcome import Outcome, hidden
 from bnspec.model.buffers import dtype_of
 from bnspec.model.case import Case, Step
-from bnspec.model.conventions import HALVES, Profile
+from bnspec.model.conventions import HALVES, Conventions
 from bnspec.model.precision import PRECISIONS
 
 #: From the tightest bound to the loosest: what one explains, the next explains too.
@@ -35,11 +35,11 @@ NO_HALVES = "no half precision is offered"
 Error = Callable[[Lab, Case, Mapping[str, Any]], float]
 
 
-def half_forms(profile: Profile) -> Iterator[tuple[str, str]]:
+def half_forms(conventions: Conventions) -> Iterator[tuple[str, str]]:
     """Dtypes of x and of the parameters with it, as far as they are offered."""
     for dtype in HALVES:
-        if dtype in profile.dtypes:
-            yield from ((dtype, parameters) for parameters in parameter_dtypes(profile, dtype))
+        if dtype in conventions.dtypes:
+            yield from ((dtype, parameters) for parameters in parameter_dtypes(conventions, dtype))
 
 
 class HalfPrecision(Experiment):
@@ -101,10 +101,12 @@ class HalfPrecision(Experiment):
 
     def normalised(self, lab: Lab, case: Case, precisions: Mapping[str, Any]) -> float:
         """The worst error / bound of y, in training and in inference; in that alone where training divides by m - 1."""
-        profile = dataclasses.replace(lab.known, **precisions)
+        conventions = dataclasses.replace(lab.known, **precisions)
         first = 1 if lab.known.normalising_correction else 0
         steps = list(enumerate(lab.see(case).steps))[first:]
-        return max(ratio(results(s), lab.expect(case, i, s.before, profile), ("y",), "permissive") for i, s in steps)
+        return max(
+            ratio(results(s), lab.expect(case, i, s.before, conventions), ("y",), "permissive") for i, s in steps
+        )
 
 
 class OutputDtype(Experiment):

@@ -1,4 +1,4 @@
-"""Profiles and translations from workers: what ``bnspec profile`` asks for."""
+"""Profiles and translations from workers: what ``bnspec conventions`` asks for."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def one_target(backend: str, device: str) -> Target:
     if len(found) != 1:
         raise UsageError(
             f"{backend!r} on {device!r} names {len(found)} targets.",
-            "they are " + ", ".join(t.name for t in found) + ", and a profile is one target's.",
+            "they are " + ", ".join(t.name for t in found) + ", and conventions are one target's.",
             "name one backend and one device.",
         )
     return found[0]
 
 
 def profiled_with(source: Target, target: Target | None) -> tuple[Profiled, Translated | None]:
-    """The source's profile and, with a target, its translation. Raises UsageError: a target that cannot be opened."""
+    """The source's conventions and, with a target, its translation. Raises UsageError: a target that cannot be opened."""
     with contextlib.ExitStack() as stack:
         here = stack.enter_context(opened(source))
         profiled = profiled_by(source, here)
@@ -42,16 +42,16 @@ def profiled_with(source: Target, target: Target | None) -> tuple[Profiled, Tran
 
 def profiled_by(target: Target, worker: Worker) -> Profiled:
     """All experiments on one worker."""
-    declared = worker.hello.profile
+    declared = worker.hello.conventions
     assert declared is not None
     return Profiled(target.entry.name, target.device, worker.hello.versions, infer(worker, declared))
 
 
 def translated_between(source: Party, target: Party, other: Profiled) -> Translated:
     """The translation of the ordinary layer, and the proofs of all layers."""
-    _, layer = next(layers(source.profile))
+    _, layer = next(layers(source.conventions))
     count = batches(layer, TRAINING_STEPS).count
-    general, fixed = (translate(source.profile, target.profile, layer, c) for c in (None, count))
+    general, fixed = (translate(source.conventions, target.conventions, layer, c) for c in (None, count))
     return Translated(other, general, fixed, count, prove(source, target))
 
 

@@ -13,16 +13,16 @@ from bnspec.conformance.conventions.features import BEYOND
 from bnspec.conformance.conventions.laboratory import Lab, ended, laid, plain_config, ratio
 from bnspec.conformance.conventions.outcome import Outcome, hidden
 from bnspec.model.case import Case, Step
-from bnspec.model.conventions import Profile
+from bnspec.model.conventions import Conventions
 
 #: Features of mean 0 and variance 2^-24 and 2^-20: an epsilon of any usual size would swamp them.
 SPREADS = (2.0**-12, 2.0**-10)
 
 
-def fitted(profile: Profile) -> Case:
+def fitted(conventions: Conventions) -> Case:
     """Fit on two values per feature, transform them; float32 where it is offered, which every framework fits in."""
-    dtype = "float32" if "float32" in profile.dtypes else plain_config(profile).dtype
-    config = plain_config(profile, dtype=dtype, affine=False, epsilon=0.0, decay=0.0)
+    dtype = "float32" if "float32" in conventions.dtypes else plain_config(conventions).dtype
+    config = plain_config(conventions, dtype=dtype, affine=False, epsilon=0.0, decay=0.0)
     x = laid(config, [[-s for s in SPREADS], list(SPREADS)])
     return Case("input_norm", config, {"x": x}, (Step("fit", ("x",), fresh=True), Step("transform", ("x",))))
 
@@ -55,8 +55,8 @@ class InputEpsilon(Experiment):
             return [Outcome("input_epsilon", (0.0, np.inf), "", end, interval=(0.0, np.inf))]
 
         def error(epsilon: float) -> float:
-            profile = dataclasses.replace(lab.known, input_epsilon=epsilon)
-            return ratio(transform.outputs, lab.expect(case, 1, fit.outputs, profile), ("y",), "lenient")
+            conventions = dataclasses.replace(lab.known, input_epsilon=epsilon)
+            return ratio(transform.outputs, lab.expect(case, 1, fit.outputs, conventions), ("y",), "lenient")
 
         var = SPREADS[0] ** 2
         if (nothing := error(0.0)) <= 1.0:

@@ -12,7 +12,7 @@ import numpy as np
 from bnspec.bounds.batch_norm import Tier
 from bnspec.model.buffers import dtype_of
 from bnspec.model.case import Case, Step
-from bnspec.model.conventions import DTYPES, HALVES, Profile
+from bnspec.model.conventions import DTYPES, HALVES, Conventions
 from bnspec.model.layer import LayerConfig
 from bnspec.model.observation import Observation, StepResult
 from bnspec.oracle.comparison import ratios_of
@@ -36,13 +36,13 @@ class Lab:
     """Runs each case once, and keeps what has been found so far. ``oracles``, by case, may be shared with other labs.
 
     Attributes:
-        declared: the profile that the adapter declares.
-        known: the declared profile with all that was inferred put in its place.
+        declared: the conventions that the adapter declares.
+        known: the declared conventions with all that was inferred put in its place.
         decay_weighs: what the given decay weighs, the "old" value (the contract's law) or the "new"; "" if neither.
         average_known: whether the rule of the moving average was inferred.
     """
 
-    def __init__(self, worker: Runs, declared: Profile, oracles: dict[str, Oracle] | None = None) -> None:
+    def __init__(self, worker: Runs, declared: Conventions, oracles: dict[str, Oracle] | None = None) -> None:
         self.worker, self.declared, self.known = worker, declared, declared
         self.decay_weighs, self.average_known = "old", False
         self._seen: dict[str, Observation] = {}
@@ -54,16 +54,16 @@ class Lab:
             self._seen[case.id] = self.worker.run(case)
         return self._seen[case.id]
 
-    def expect(self, case: Case, i: int, before: State, profile: Profile) -> dict[str, Expected]:
-        """The specification's answers for step i under a profile, for the state that the step met."""
+    def expect(self, case: Case, i: int, before: State, conventions: Conventions) -> dict[str, Expected]:
+        """The specification's answers for step i under given conventions, for the state that the step met."""
         if case.id not in self._oracles:
             self._oracles[case.id] = Oracle(case)
-        return self._oracles[case.id].expect(case.steps[i], before, profile)
+        return self._oracles[case.id].expect(case.steps[i], before, conventions)
 
-    def after(self, case: Case, i: int, before: State, profile: Profile, taken: int) -> dict[str, Expected]:
-        """``expect`` for a training step after ``taken`` others, under the profile's rule for the first batch."""
-        decay = decay_in_force(case.config.decay, profile.first_batch, self.decay_weighs or "old", taken)
-        return self.expect(with_config(case, decay=decay), i, before, profile)
+    def after(self, case: Case, i: int, before: State, conventions: Conventions, taken: int) -> dict[str, Expected]:
+        """``expect`` for a training step after ``taken`` others, under the conventions's rule for the first batch."""
+        decay = decay_in_force(case.config.decay, conventions.first_batch, self.decay_weighs or "old", taken)
+        return self.expect(with_config(case, decay=decay), i, before, conventions)
 
 
 def decay_in_force(decay: float, first_batch: str, weighs: str, taken: int) -> float:
@@ -114,26 +114,26 @@ def consistent(ratios: Mapping[Any, float]) -> tuple[Any, ...]:
 # --- building cases ---------------------------------------------------------------------------------------------------
 
 
-def plain_config(profile: Profile, **changes: Any) -> LayerConfig:
-    """The plainest layer that the profile offers: two channels, the widest dtype, the fewest axes."""
-    dtype = next(d for d in DTYPES if d in profile.dtypes)
-    rank = min(profile.ranks)
-    given: dict[str, Any] = {"rank": rank, "channel_axis": plain_axis(profile, rank), "channels": 2, "dtype": dtype}
+def plain_config(conventions: Conventions, **changes: Any) -> LayerConfig:
+    """The plainest layer that the conventions offers: two channels, the widest dtype, the fewest axes."""
+    dtype = next(d for d in DTYPES if d in conventions.dtypes)
+    rank = min(conventions.ranks)
+    given: dict[str, Any] = {"rank": rank, "channel_axis": plain_axis(conventions, rank), "channels": 2, "dtype": dtype}
     given |= {"epsilon": 0.5, "decay": 0.75} | changes
-    given.setdefault("parameter_dtype", parameter_dtypes(profile, given["dtype"])[0])
+    given.setdefault("parameter_dtype", parameter_dtypes(conventions, given["dtype"])[0])
     return LayerConfig(**given)
 
 
-def plain_axis(profile: Profile, rank: int) -> int:
-    """The channel axis that the profile offers: the first where it does."""
-    return 1 if profile.offers_axis(rank, 1) else rank - 1
+def plain_axis(conventions: Conventions, rank: int) -> int:
+    """The channel axis that the conventions offers: the first where it does."""
+    return 1 if conventions.offers_axis(rank, 1) else rank - 1
 
 
-def parameter_dtypes(profile: Profile, dtype: str) -> tuple[str, ...]:
+def parameter_dtypes(conventions: Conventions, dtype: str) -> tuple[str, ...]:
     """The dtypes of parameters that are offered with x of this dtype."""
     if dtype not in HALVES:
         return (dtype,)
-    return tuple(dtype if p == "input" else p for p in profile.half_parameters) or ("float32",)
+    return tuple(dtype if p == "input" else p for p in conventions.half_parameters) or ("float32",)
 
 
 def with_config(case: Case, **changes: Any) -> Case:

@@ -24,7 +24,7 @@ from bnspec.conformance.conventions.laboratory import (
 )
 from bnspec.conformance.conventions.outcome import Outcome
 from bnspec.model.case import Case, Step
-from bnspec.model.conventions import Profile
+from bnspec.model.conventions import Conventions
 
 #: Two batches of two values per channel: means 3, 4 and 11, -5; variances 4, 36 and 1, 9; all exact in every dtype.
 FIRST, SECOND = ((1.0, -2.0), (5.0, 10.0)), ((10.0, -8.0), (12.0, -2.0))
@@ -32,16 +32,19 @@ STEPS = (Step("training", ("x",), fresh=True), Step("training", ("x2",)))
 UNKNOWN = "the moving average follows none of the known rules"
 
 
-def two_steps(profile: Profile, decay: float = 0.75) -> Case:
+def two_steps(conventions: Conventions, decay: float = 0.75) -> Case:
     """Two training steps of one layer, from a state that is far from every default."""
-    return layer_case(plain_config(profile, decay=decay), STEPS, {"x": FIRST, "x2": SECOND})
+    return layer_case(plain_config(conventions, decay=decay), STEPS, {"x": FIRST, "x2": SECOND})
 
 
-def worst_of(lab: Lab, case: Case, name: str, profile: Profile, decays: Sequence[float]) -> float:
+def worst_of(lab: Lab, case: Case, name: str, conventions: Conventions, decays: Sequence[float]) -> float:
     """The worst ratio of a running statistic over the steps, if the old state weighs ``decays`` in them."""
-    worst, profile = 0.0, dataclasses.replace(profile, decay_dtype="float64")  # the decays are given as they are stored
+    worst, conventions = (
+        0.0,
+        dataclasses.replace(conventions, decay_dtype="float64"),
+    )  # the decays are given as they are stored
     for i, (step, decay) in enumerate(zip(lab.see(case).steps, decays, strict=True)):
-        expected = lab.expect(with_config(case, decay=decay), i, step.before, profile)
+        expected = lab.expect(with_config(case, decay=decay), i, step.before, conventions)
         worst = max(worst, ratio(results(step), expected, (name,), "lenient"))
     return worst
 

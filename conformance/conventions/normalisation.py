@@ -22,7 +22,7 @@ from bnspec.conformance.conventions.laboratory import (
 from bnspec.conformance.conventions.moving_average import FIRST
 from bnspec.conformance.conventions.outcome import Outcome
 from bnspec.model.case import Case, Step
-from bnspec.model.conventions import Profile
+from bnspec.model.conventions import Conventions
 
 TRAINING, INFERENCE = Step("training", ("x",), fresh=True), Step("inference", ("x",), fresh=True)
 #: Epsilons from one that every framework takes down to less than any documented minimum; powers of two, exact everywhere.
@@ -67,8 +67,8 @@ class EpsilonDtype(Experiment):
             return self.undecided(f"inference did not end well: {end}")
         ratios = {}
         for dtype in alternatives("epsilon_dtype"):
-            profile = dataclasses.replace(lab.known, epsilon_dtype=dtype, epsilon_minimum=0.0)
-            expected = lab.expect(case, 0, seen.steps[0].before, profile)
+            conventions = dataclasses.replace(lab.known, epsilon_dtype=dtype, epsilon_minimum=0.0)
+            expected = lab.expect(case, 0, seen.steps[0].before, conventions)
             ratios[dtype] = ratio(results(seen.steps[0]), expected, ("y",), "lenient")
         return [Outcome("epsilon_dtype", consistent(ratios), f"y, epsilon 0.1: {said(ratios)}")]
 
@@ -112,9 +112,9 @@ class EpsilonMinimum(Experiment):
 
     def error(self, lab: Lab, case: Case, minimum: float) -> float:
         """error / bound of y under this minimum."""
-        profile: Profile = dataclasses.replace(lab.known, epsilon_minimum=minimum)
+        conventions: Conventions = dataclasses.replace(lab.known, epsilon_minimum=minimum)
         step = lab.see(case).steps[0]
-        return ratio(results(step), lab.expect(case, 0, step.before, profile), ("y",), "lenient")
+        return ratio(results(step), lab.expect(case, 0, step.before, conventions), ("y",), "lenient")
 
     def nothing(self, reason: str, left: tuple[float, ...] = (0.0, np.inf)) -> Outcome:
         """No minimum is inferred: any is left, or none."""

@@ -1,4 +1,4 @@
-"""What an experiment found about a field of a profile, and whether the adapter's declaration survives it."""
+"""What an experiment found about a field of the conventions, and whether the adapter's declaration survives it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Outcome:
     """What is left of a field's alternatives.
 
     Attributes:
-        field: of Profile, or a law of the contract that is measured beside them.
+        field: of Conventions, or a law of the contract that is measured beside them.
         possible: the alternatives that the observations do not exclude; one: inferred; none: no known convention.
         evidence: what was seen, in a few words.
         reason: why several alternatives are left, or why the field cannot be observed.

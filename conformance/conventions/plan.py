@@ -16,7 +16,7 @@ from bnspec.conformance.conventions.laboratory import DECAY_WEIGHS, Lab, Runs
 from bnspec.conformance.conventions.moving_average import Averaging, DecayDtype, RunningCorrection
 from bnspec.conformance.conventions.normalisation import EpsilonDtype, EpsilonMinimum, NormalisingCorrection
 from bnspec.conformance.conventions.outcome import Outcome, hidden
-from bnspec.model.conventions import Profile
+from bnspec.model.conventions import Conventions
 from bnspec.oracle.oracle import Oracle
 
 #: Each may use what those before it found: the moving average comes first.
@@ -60,13 +60,13 @@ class Inference:
     """What the experiments made of a backend.
 
     Attributes:
-        declared: the adapter's profile.
-        outcomes: in the order of Profile's fields; the law of the decay comes first.
-        known: the declared profile with every inferred value put in its place.
+        declared: the adapter's conventions.
+        outcomes: in the order of Conventions's fields; the law of the decay comes first.
+        known: the declared conventions with every inferred value put in its place.
         differences: the outcomes that the declaration does not survive.
     """
 
-    declared: Profile
+    declared: Conventions
     outcomes: tuple[Outcome, ...]
 
     def declaration(self, field: str) -> Any:
@@ -74,7 +74,7 @@ class Inference:
         return "old" if field == DECAY_WEIGHS else getattr(self.declared, field)
 
     @property
-    def known(self) -> Profile:
+    def known(self) -> Conventions:
         return learnt(self.declared, self.outcomes)
 
     @property
@@ -82,20 +82,20 @@ class Inference:
         return tuple(o for o in self.outcomes if o.agreement(self.declaration(o.field)) == "differs")
 
 
-def infer(worker: Runs, declared: Profile, oracles: dict[str, Oracle] | None = None) -> Inference:
+def infer(worker: Runs, declared: Conventions, oracles: dict[str, Oracle] | None = None) -> Inference:
     """Make every experiment on a worker; ``oracles``, by case, may be shared by several inferences."""
     lab, found = Lab(worker, declared, oracles), {}
     for experiment in EXPERIMENTS:
         found.update({o.field: o for o in experiment.run(lab)})
         lab.known = learnt(declared, tuple(found.values()))
     found.update({field: hidden(field, reason) for field, reason in NOT_OBSERVABLE.items()})
-    order = [DECAY_WEIGHS, *(f.name for f in dataclasses.fields(Profile))]
+    order = [DECAY_WEIGHS, *(f.name for f in dataclasses.fields(Conventions))]
     return Inference(declared, tuple(found[field] for field in order))
 
 
-def learnt(declared: Profile, outcomes: tuple[Outcome, ...]) -> Profile:
-    """The declared profile with what was inferred; a number keeps its declaration where that explains as well."""
-    fields = {f.name for f in dataclasses.fields(Profile)}
+def learnt(declared: Conventions, outcomes: tuple[Outcome, ...]) -> Conventions:
+    """The declared conventions with what was inferred; a number keeps its declaration where that explains as well."""
+    fields = {f.name for f in dataclasses.fields(Conventions)}
     changes = {
         o.field: o.value
         for o in outcomes

@@ -79,9 +79,9 @@ class Proven:
 def prove(source: Party, target: Party) -> Proven:
     """Translate and run every layer of ``layers``."""
     inference, training = [], []
-    for name, layer in layers(source.profile):
+    for name, layer in layers(source.conventions):
         given = batches(layer, TRAINING_STEPS)
-        routes = translate(source.profile, target.profile, layer, given.count)
+        routes = translate(source.conventions, target.conventions, layer, given.count)
         inference.append(_Comparison(source, target, name, layer, routes.inference).inference())
         training.append(_Comparison(source, target, name, layer, routes.training).training())
     return Proven(tuple(inference), tuple(training))
@@ -111,7 +111,7 @@ class _Comparison:
 
     def training(self) -> Proof:
         """y and gradients of three steps, and the running statistics after each."""
-        profiles = [p.profile for p in self.parties]
+        profiles = [p.conventions for p in self.parties]
         if self.route.layer is None:
             return self.without(self.impossible())
         if len({p.first_batch for p in profiles}) > 1:
@@ -159,7 +159,7 @@ class _Comparison:
         """The decay of training: within a rounding of the dtype that holds the framework's number."""
         off = source.case.config.decay - target.case.config.decay
         rounded = any(p.name == "momentum" for p in self.route.by("rounded"))
-        kind = self.parties[1].profile.decay_dtype if rounded else "float64"
+        kind = self.parties[1].conventions.decay_dtype if rounded else "float64"
         self.neighbour("decay", np.array([off]), np.array([PRECISIONS[kind].unit_roundoff]))
 
     def outputs(self, source: Side, target: Side, i: int) -> None:
@@ -182,7 +182,7 @@ class _Comparison:
             for i in range(TRAINING_STEPS):
                 here = source.expected(i)[name]
                 old = source.seen.steps[i].before[name].astype(np.float64)
-                kept, other = (decay_in_force(d, self.parties[0].profile.first_batch, "old", i) for d in decays)
+                kept, other = (decay_in_force(d, self.parties[0].conventions.first_batch, "old", i) for d in decays)
                 apart = np.abs(old - here.rounded) / (1.0 - kept) if kept < 1.0 else np.abs(old)
                 evaluated = PRECISIONS["float64"].unit_roundoff * np.abs(old) * factor
                 own = source.bound(i, name) * factor + target.bound(i, name)
@@ -226,7 +226,7 @@ class _Comparison:
         return Proof(self.name, self.route.is_exact, reason=reason)
 
     def failure(self, reason: str) -> Proof:
-        """A side did not do what its profile offers."""
+        """A side did not do what its conventions offers."""
         return Proof(self.name, self.route.is_exact, reason=reason, failed=True)
 
     def proof(self) -> Proof:

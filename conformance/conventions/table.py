@@ -1,4 +1,4 @@
-"""An inferred profile and a translation: on a terminal, and as one document."""
+"""An inferred conventions and a translation: on a terminal, and as one document."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Translated:
 
 
 def profile_document(profiled: Profiled) -> dict[str, Any]:
-    """The profile as JSON-ready data."""
+    """The conventions as JSON-ready data."""
     inference = profiled.inference
     outcomes = inference.outcomes
     undecided = [o for o in outcomes if o.agreement(inference.declaration(o.field)) == "undecided"]

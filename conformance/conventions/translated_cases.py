@@ -12,7 +12,7 @@ import numpy as np
 from bnspec.conformance.conventions.laboratory import parameter_dtypes
 from bnspec.model.buffers import dtype_of
 from bnspec.model.case import Case, Step
-from bnspec.model.conventions import DTYPES, Profile
+from bnspec.model.conventions import DTYPES, Conventions
 from bnspec.model.layer import LayerConfig
 from bnspec.translation.parts import ARRAYS, LayerValues
 from bnspec.translation.translate import decay_of
@@ -46,38 +46,40 @@ class Batches:
     count: int
 
 
-def layers(profile: Profile) -> Iterator[tuple[str, LayerValues]]:
-    """Layers that a backend of this profile may hold: what is difficult, in the first dtype; then each other dtype."""
-    dtypes = [d for d in ("float32", *DTYPES) if d in profile.dtypes]
+def layers(conventions: Conventions) -> Iterator[tuple[str, LayerValues]]:
+    """Layers that a backend of this conventions may hold: what is difficult, in the first dtype; then each other dtype."""
+    dtypes = [d for d in ("float32", *DTYPES) if d in conventions.dtypes]
     first = dtypes[0]
     for name, changes in DIFFICULT.items():
-        if profile.affine_optional or "gamma" not in changes or changes["gamma"] is not None:
-            yield f"{name}, {first}", layer_of(profile, first, parameter_dtypes(profile, first)[0], **changes)
+        if conventions.affine_optional or "gamma" not in changes or changes["gamma"] is not None:
+            yield f"{name}, {first}", layer_of(conventions, first, parameter_dtypes(conventions, first)[0], **changes)
     for dtype in dict.fromkeys(dtypes):
-        for parameters in parameter_dtypes(profile, dtype):
+        for parameters in parameter_dtypes(conventions, dtype):
             if dtype != first:
                 label = dtype if parameters == dtype else f"{dtype} with {parameters} parameters"
-                yield f"ordinary, {label}", layer_of(profile, dtype, parameters)
+                yield f"ordinary, {label}", layer_of(conventions, dtype, parameters)
 
 
-def layer_of(profile: Profile, dtype: str, parameters: str, decay: float | None = None, **changes: Any) -> LayerValues:
+def layer_of(
+    conventions: Conventions, dtype: str, parameters: str, decay: float | None = None, **changes: Any
+) -> LayerValues:
     """A layer with the framework's own defaults for epsilon and momentum, unless changed."""
-    kept = profile.default_decay if decay is None else decay
-    rank = 4 if 4 in profile.ranks else min(profile.ranks)
-    last = profile.channel_axes != "first"
+    kept = conventions.default_decay if decay is None else decay
+    rank = 4 if 4 in conventions.ranks else min(conventions.ranks)
+    last = conventions.channel_axes != "first"
     held: dict[str, Any] = {}
     for name in ARRAYS:
         values = changes.pop(name, ORDINARY[name])
         held[name] = None if values is None else np.array(values, dtype_of(parameters))
-    given = {"epsilon": profile.default_epsilon, "momentum": momentum_for(profile, kept)} | changes
+    given = {"epsilon": conventions.default_epsilon, "momentum": momentum_for(conventions, kept)} | changes
     # a layer that an adapter builds has taken no step; where none starts differently, any number will do
-    steps = 7 if profile.first_batch == "average" else 0
+    steps = 7 if conventions.first_batch == "average" else 0
     return LayerValues(**held, **given, dtype=dtype, rank=rank, channel_axis=rank - 1 if last else 1, steps=steps)
 
 
-def momentum_for(profile: Profile, decay: float) -> float:
+def momentum_for(conventions: Conventions, decay: float) -> float:
     """The framework's number for a decay, as a user writes it: 0.1 for 0.9, not 1 - 0.9 in float64."""
-    return float(1 - Fraction(str(decay))) if profile.momentum_weighs == "new" else decay
+    return float(1 - Fraction(str(decay))) if conventions.momentum_weighs == "new" else decay
 
 
 def batches(layer: LayerValues, steps: int) -> Batches:
@@ -106,14 +108,16 @@ def moved(array: np.ndarray, source: LayerValues, target: LayerValues) -> np.nda
     return np.ascontiguousarray((flat if along < target.channel_axis else flat.T).reshape(shape))
 
 
-def case_of(profile: Profile, layer: LayerValues, arrays: Mapping[str, np.ndarray], steps: Sequence[Step]) -> Case:
-    """The layer, and what is done with it, as a case of a backend of this profile."""
+def case_of(
+    conventions: Conventions, layer: LayerValues, arrays: Mapping[str, np.ndarray], steps: Sequence[Step]
+) -> Case:
+    """The layer, and what is done with it, as a case of a backend of this conventions."""
     config = LayerConfig(
         layer.rank,
         layer.channel_axis,
         layer.running_mean.size,
         layer.epsilon,
-        float(decay_of(profile, layer.momentum)),
+        float(decay_of(conventions, layer.momentum)),
         layer.dtype,
         layer.parameter_dtype,
         layer.gamma is not None,

@@ -12,7 +12,7 @@ from bnspec.bounds.batch_norm import Tier
 from bnspec.conformance.conventions.laboratory import Lab, Runs, ended, results, with_config
 from bnspec.conformance.conventions.translated_cases import case_of
 from bnspec.model.case import Case, Step
-from bnspec.model.conventions import HALVES, Profile
+from bnspec.model.conventions import HALVES, Conventions
 from bnspec.model.observation import Observation
 from bnspec.model.precision import PRECISIONS
 from bnspec.oracle.oracle import Expected, effective_epsilon
@@ -21,10 +21,10 @@ from bnspec.translation.parts import LayerValues
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Party:
-    """A backend that takes part: its worker, and the profile that is in force."""
+    """A backend that takes part: its worker, and the conventions that is in force."""
 
     worker: Runs
-    profile: Profile
+    conventions: Conventions
 
 
 class Side:
@@ -32,9 +32,9 @@ class Side:
 
     def __init__(self, party: Party, layer: LayerValues, arrays: Mapping[str, np.ndarray], steps: tuple[Step, ...]):
         self.party, self.layer = party, layer
-        self.case: Case = case_of(party.profile, layer, arrays, steps)
-        self.lab = Lab(party.worker, party.profile)
-        self.epsilon = effective_epsilon(layer.epsilon, party.profile)
+        self.case: Case = case_of(party.conventions, layer, arrays, steps)
+        self.lab = Lab(party.worker, party.conventions)
+        self.epsilon = effective_epsilon(layer.epsilon, party.conventions)
 
     @functools.cached_property
     def seen(self) -> Observation:
@@ -52,16 +52,16 @@ class Side:
     @functools.cache  # noqa: B019  # a side lives as long as its proof
     def expected(self, i: int) -> dict[str, Expected]:
         """The specification's answers for step i, from the state that it met."""
-        before, step, profile = self.seen.steps[i].before, self.case.steps[i], self.party.profile
+        before, step, conventions = self.seen.steps[i].before, self.case.steps[i], self.party.conventions
         if not step.call.startswith("training"):
-            return self.lab.expect(self.case, i, before, profile)
+            return self.lab.expect(self.case, i, before, conventions)
         taken = sum(s.call.startswith("training") for s in self.case.steps[:i])
-        answers = self.lab.after(self.case, i, before, profile, taken)
+        answers = self.lab.after(self.case, i, before, conventions, taken)
         kind = self.case.arrays["running_mean"].dtype.name
         if (
             kind != self.case.config.parameter_dtype
         ):  # a framework may hold its state in another dtype than gamma and beta
-            state = self.lab.after(with_config(self.case, parameter_dtype=kind), i, before, profile, taken)
+            state = self.lab.after(with_config(self.case, parameter_dtype=kind), i, before, conventions, taken)
             answers |= {n: state[n] for n in ("running_mean", "running_var") if n in state}
         return answers
 

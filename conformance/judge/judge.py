@@ -15,7 +15,7 @@ from bnspec.clauses import CLAUSES
 from bnspec.conformance.checks import CHECKS, Check
 from bnspec.conformance.checks.examination import Examination, Judgement, Mask
 from bnspec.model.case import Case, shares_state
-from bnspec.model.conventions import Profile
+from bnspec.model.conventions import Conventions
 from bnspec.model.observation import Observation
 from bnspec.oracle.oracle import Oracle
 from bnspec.reports.run.records import Finding
@@ -89,13 +89,13 @@ def checks_for(clauses: Collection[str]) -> list[Check]:
 
 
 def judge(
-    case: Case, observation: Observation, profile: Profile, oracle: Oracle, checks: Iterable[Check] = CHECKS
+    case: Case, observation: Observation, conventions: Conventions, oracle: Oracle, checks: Iterable[Check] = CHECKS
 ) -> dict[str, Judgement | None]:
     """For each clause that the case asks: the worst judgement over its steps, or None where the backend declined them all.
 
     Clauses that the case does not ask, or of which nothing can be said here, are left out.
     """
-    return examine(Examination(case, observation, profile, oracle), checks)
+    return examine(Examination(case, observation, conventions, oracle), checks)
 
 
 def examine(exam: Examination, checks: Iterable[Check]) -> dict[str, Judgement | None]:
@@ -139,8 +139,10 @@ def _domain(oracle: Oracle, check: Check, i: int) -> Mask:
 class Court:
     """All tallies of one target; ``oracle_seconds``: processor time that hearing its cases took in the oracle."""
 
-    def __init__(self, clauses: Collection[str], profile: Profile, excuse: Excuse = lambda clause, case: "") -> None:
-        self.profile, self.checks, self.excuse = profile, checks_for(clauses), excuse
+    def __init__(
+        self, clauses: Collection[str], conventions: Conventions, excuse: Excuse = lambda clause, case: ""
+    ) -> None:
+        self.conventions, self.checks, self.excuse = conventions, checks_for(clauses), excuse
         self.tallies = {c: Tally() for c in clauses}
         self.oracle_seconds = 0.0
         self._lock = threading.Lock()
@@ -156,7 +158,7 @@ class Court:
                 completed.add(case, Judgement(math.inf, {}, message) if ended else Judgement(0.0, {}), order=order)
         if ended:
             return {}
-        exam = Examination(case, observation, self.profile, oracle)
+        exam = Examination(case, observation, self.conventions, oracle)
         verdicts = examine(exam, self.checks)
         excuses = {c: self.excuse(c, case) for c, j in verdicts.items() if j is not None and not j.holds}
         with self._lock:

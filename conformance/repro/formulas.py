@@ -8,11 +8,11 @@ from bnspec.arithmetic.quad import quad
 from bnspec.conformance.repro.subject import Shown
 from bnspec.errors import UsageError
 from bnspec.model.case import Case
-from bnspec.model.conventions import Profile
+from bnspec.model.conventions import Conventions
 from bnspec.oracle.oracle import Oracle
 from bnspec.reports.run.records import Finding
 
-#: What an output is, for people; {var} depends on the profile. The equations themselves are bnspec/equations/batch_norm.py.
+#: What an output is, for people; {var} depends on the conventions. The equations themselves are bnspec/equations/batch_norm.py.
 FORMULAS = {
     "training y": "gamma * (x - mean(x)) / sqrt(var(x) + epsilon) + beta",
     "inference y": "gamma * (x - running_mean) / sqrt(running_var + epsilon) + beta",
@@ -35,34 +35,34 @@ FORMULAS = {
 }
 
 
-def shown_of(finding: Finding, case: Case, profile: Mapping[str, object]) -> Shown:
+def shown_of(finding: Finding, case: Case, conventions: Mapping[str, object]) -> Shown:
     """The finding with what the script says of the expected value."""
-    shown = Shown(finding, case, "", 0.0, declared(profile))
+    shown = Shown(finding, case, "", 0.0, declared(conventions))
     if "output" not in shown.evidence or shown.step >= len(case.steps):
         return shown
-    return Shown(finding, case, _formula(shown, profile), _rest(shown), shown.profile)
+    return Shown(finding, case, _formula(shown, conventions), _rest(shown), shown.conventions)
 
 
-def declared(profile: Mapping[str, object]) -> Profile | None:
-    """The profile on record; None where another version wrote it, which this one cannot read."""
+def declared(conventions: Mapping[str, object]) -> Conventions | None:
+    """The conventions on record; None where another version wrote it, which this one cannot read."""
     try:
-        return Profile.from_json(profile)
+        return Conventions.from_json(conventions)
     except UsageError:
         return None
 
 
-def _formula(shown: Shown, profile: Mapping[str, object]) -> str:
+def _formula(shown: Shown, conventions: Mapping[str, object]) -> str:
     case, call, output = shown.case, shown.call(shown.step).call, shown.output
     mode = call.partition("_")[0]
-    if case.told(shown.step)[1] and profile.get("frozen_gradients") == "constants":
+    if case.told(shown.step)[1] and conventions.get("frozen_gradients") == "constants":
         mode = "inference"  # a frozen layer computes by its running statistics
     formula = FORMULAS.get(f"{mode} {output}", FORMULAS.get(output, "the exact value"))
-    corrected = profile.get("running_correction") == 1
+    corrected = conventions.get("running_correction") == 1
     formula = formula.format(var="m / (m - 1) * var(x)" if corrected else "var(x)")
     if not case.config.affine and output in ("y", "dx"):
         formula = formula.replace("gamma * ", "").replace("gamma /", "1 /").replace(" + beta", "")
-    if call == "transform" and shown.profile is not None and shown.profile.input_epsilon:
-        formula = formula.replace("sqrt(var)", f"sqrt(var + {shown.profile.input_epsilon!r})")
+    if call == "transform" and shown.conventions is not None and shown.conventions.input_epsilon:
+        formula = formula.replace("sqrt(var)", f"sqrt(var + {shown.conventions.input_epsilon!r})")
     if "_masked" in call:
         formula += ", over what the mask keeps"
     if shown.finding.clause == "input.constant_feature_keeps_its_unit":
@@ -77,11 +77,11 @@ def _rest(shown: Shown) -> float:
         return 0.0
     if not case.steps[step].fresh or case.steps[step].option("initial") or case.subject != "batch_norm":
         return 0.0  # the state that the step met was observed, and is not on record
-    if shown.profile is None or shown.call(step).option("relation"):
+    if shown.conventions is None or shown.call(step).option("relation"):
         return 0.0
     seen = case.overridden(case.overrides(step))
     oracle = Oracle(case)  # those of its layers refer to it weakly
-    answers = oracle.overridden(case.overrides(step)).expect(case.steps[step], seen.arrays, shown.profile)
+    answers = oracle.overridden(case.overrides(step)).expect(case.steps[step], seen.arrays, shown.conventions)
     if shown.output not in answers:
         return 0.0
     expected = answers[shown.output]

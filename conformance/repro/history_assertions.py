@@ -112,9 +112,9 @@ def fitted_on_nothing(shown: Shown) -> Look:
 
 def unrolled(shown: Shown) -> Look:
     """A statistic after several steps, from that before the first, by the exact statistics of every batch."""
-    channel, name, profile = int(shown.evidence["channel"]), shown.output, shown.profile
-    if profile is None:
-        raise NoScript("the backend's profile cannot be read")
+    channel, name, conventions = int(shown.evidence["channel"]), shown.output, shown.conventions
+    if conventions is None:
+        raise NoScript("the backend's conventions cannot be read")
     case, i = shown.case, shown.step
     overrides = case.overrides(i)
     whole, seen = Oracle(case), case.overridden(overrides)
@@ -122,12 +122,12 @@ def unrolled(shown: Shown) -> Look:
     moving = [j for j in range(case.built_at(i), i + 1) if case.steps[j].call in MOVING]
     before = {n: seen.arrays[n] for n in STATE}
     if case.steps[case.built_at(i)].option("initial"):
-        starts = {"running_mean": profile.initial_mean, "running_var": profile.initial_var}
+        starts = {"running_mean": conventions.initial_mean, "running_var": conventions.initial_var}
         before = {n: np.full_like(a, starts[n]) for n, a in before.items()}
     start = quad(before[name].astype(np.float64))
     exact = start
     for j in moving:  # the new value is linear in the old one, with the weight decay
-        exact = oracle.expect(case.steps[j], before, profile)[name].value + seen.config.decay * (exact - start)
+        exact = oracle.expect(case.steps[j], before, conventions)[name].value + seen.config.decay * (exact - start)
     expected, bound = repr(float(double(exact)[channel])), decimal(shown.evidence["bound"])
 
     def lines(writer: Writer) -> list[str]:

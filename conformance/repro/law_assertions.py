@@ -197,7 +197,7 @@ TOLD = 'type(error).__name__, " ".join(str(error).split())[:200]'
 
 def exception_of(message: str) -> str:
     """The class of the exception that a message tells of, or nothing."""
-    found = re.match(r"raised(?:, but the profile declares '\w+':)? (\w+):", message)
+    found = re.match(r"raised(?:, but the conventions declares '\w+':)? (\w+):", message)
     return found.group(1) if found else ""
 
 

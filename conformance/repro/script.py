@@ -32,22 +32,22 @@ def script(finding: Finding, case: Case, target: TargetRecord) -> str:
         raise NoScript("it was seen once, and not again when the case was repeated")
     if case.subject == "network":
         raise NoScript("a network's training step takes more than 15 lines beside the layer's")
-    short, looked = pruned(case, look(shown_of(finding, case, target.profile)))
+    short, looked = pruned(case, look(shown_of(finding, case, target.conventions)))
     writer = writer_class(short, finding.device, looked.wanted)
-    found = parts(writer, looked, _raising(short, target.profile))
+    found = parts(writer, looked, _raising(short, target.conventions))
     for lines in versions(writer, found, heads(finding, target, writer)):
         if len(lines) <= MAX_LINES:
             return "\n".join(lines) + "\n"
     raise NoScript(f"it would take {len(lines)} lines, more than {MAX_LINES}")
 
 
-def _raising(case: Case, profile: Mapping[str, object]) -> Callable[[Step], bool]:
+def _raising(case: Case, conventions: Mapping[str, object]) -> Callable[[Step], bool]:
     """Whether a step on the way ends with an exception, by the case and by what the backend declares."""
 
     def raises(step: Step) -> bool:
         if step.refused or not step.inputs:
             return step.refused
-        policy = {0: profile.get("empty_batch"), 1: profile.get("count_one")}.get(count_of(case, step))
+        policy = {0: conventions.get("empty_batch"), 1: conventions.get("count_one")}.get(count_of(case, step))
         return policy == "raises" and step.call.startswith("training")
 
     return raises

@@ -11,7 +11,7 @@ from typing import Any
 from bnspec.backends.harness.scripts.literals import NoScript
 from bnspec.backends.harness.scripts.writer import Writer
 from bnspec.model.case import Case, Step
-from bnspec.model.conventions import Profile
+from bnspec.model.conventions import Conventions
 from bnspec.reports.run.records import Finding
 
 Lines = Callable[[Writer], list[str]]
@@ -48,14 +48,14 @@ class Shown:
 
     Attributes:
         rest: what float64 cannot hold of the expected value.
-        profile: what the backend declared, where it can be read.
+        conventions: what the backend declared, where it can be read.
     """
 
     finding: Finding
     case: Case
     formula: str
     rest: float = 0.0
-    profile: Profile | None = None
+    conventions: Conventions | None = None
 
     @property
     def evidence(self) -> Mapping[str, Any]:

@@ -18,7 +18,7 @@ from bnspec.conformance.checks.examination import Judgement
 from bnspec.conformance.judge.judge import COMPLETES, FAILING, Court, Tally, checks_for, finding_of, judge
 from bnspec.errors import HarnessError, UsageError
 from bnspec.model.case import Case
-from bnspec.model.conventions import Profile
+from bnspec.model.conventions import Conventions
 from bnspec.model.observation import Observation
 from bnspec.oracle.oracle import Oracle
 from bnspec.reports.run.records import Finding, Incident, TargetFinished, TargetRecord
@@ -152,8 +152,8 @@ class Trial:
             if worker.hello.status != "ready":
                 findings = [self.unavailable(c, worker.hello) for c in self.settings.clauses]
             else:
-                assert worker.hello.profile is not None
-                findings = self.judged(worker, worker.hello.profile)
+                assert worker.hello.conventions is not None
+                findings = self.judged(worker, worker.hello.conventions)
         finally:
             worker.stop()
         for finding in findings:
@@ -175,17 +175,17 @@ class Trial:
             for name, spent in seconds.items():
                 self.seconds[name] += spent
 
-    def judged(self, worker: Worker, profile: Profile) -> list[Finding]:
+    def judged(self, worker: Worker, conventions: Conventions) -> list[Finding]:
         """``verify``; once the adapter is open, what is malformed is our own doing. Raises HarnessError."""
         try:
-            return self.verify(worker, profile)
+            return self.verify(worker, conventions)
         except UsageError as error:
             raise HarnessError(f"{self.target.name}: {error.what}", error.why, "report this with the run.") from error
 
-    def verify(self, worker: Worker, profile: Profile) -> list[Finding]:
+    def verify(self, worker: Worker, conventions: Conventions) -> list[Finding]:
         """Hear all cases, then say what was found."""
         excuse = known.excuse_for(self.target.entry.name, worker.hello.versions)
-        court = Court([c.id for c in self.settings.clauses], profile, excuse)
+        court = Court([c.id for c in self.settings.clauses], conventions, excuse)
         with self.changed:
             self.court = court
         self.hear(worker, court, self.share.first)
@@ -194,7 +194,7 @@ class Trial:
             self.court = None
         self.spend(oracle_cpu=court.oracle_seconds, judge_cpu=-court.oracle_seconds)
         started = time.perf_counter()
-        findings = [self.finding(worker, profile, clause, tally) for clause, tally in court.tallies.items()]
+        findings = [self.finding(worker, conventions, clause, tally) for clause, tally in court.tallies.items()]
         self.spend(shrink=time.perf_counter() - started)
         return findings
 
@@ -254,7 +254,7 @@ class Trial:
             entry, device = self.target.entry.name, self.target.device
             self.writer.write(Incident(entry, device, path, observation.status, None, observation.message))
 
-    def finding(self, worker: Worker, profile: Profile, clause: str, tally: Tally) -> Finding:
+    def finding(self, worker: Worker, conventions: Conventions, clause: str, tally: Tally) -> Finding:
         """The tally as a finding, with its worst and its smallest case saved when it deviates."""
         name, device = self.target.entry.name, self.target.device
         if tally.verdict not in FAILING or tally.failing is None:
@@ -264,7 +264,7 @@ class Trial:
         if clause == COMPLETES:
             return finding_of(clause, tally, name, device, case=worst, shrunk=self.writer.save_case(tally.failing))
         self.progress(self.target, sum(self.counts.values()), f"shrinking {clause}")
-        smallest, judgement = self.smallest(worker, profile, clause, tally.failing)
+        smallest, judgement = self.smallest(worker, conventions, clause, tally.failing)
         return finding_of(
             clause,
             tally,
@@ -276,7 +276,7 @@ class Trial:
             evidence={**judgement.evidence, "ratio": _json_ratio(judgement.ratio)},
         )
 
-    def smallest(self, worker: Worker, profile: Profile, clause: str, case: Case) -> tuple[Case, Judgement]:
+    def smallest(self, worker: Worker, conventions: Conventions, clause: str, case: Case) -> tuple[Case, Judgement]:
         """The case, shrunk for the clause alone, and its judgement there."""
         checks = checks_for([clause])
         last: dict[str, Judgement] = {}
@@ -285,7 +285,7 @@ class Trial:
             observation = self.observe(worker, candidate)
             if observation.status in ("crashed", "timeout"):
                 return False
-            judgement = judge(candidate, observation, profile, Oracle(candidate), checks).get(clause)
+            judgement = judge(candidate, observation, conventions, Oracle(candidate), checks).get(clause)
             if judgement is None or judgement.holds:
                 return False
             last[candidate.id] = judgement
@@ -319,7 +319,7 @@ def _json_ratio(ratio: float) -> float | str:
 
 def target_record(target: Target, hello: Hello) -> TargetRecord:
     """What the target said when it was opened."""
-    profile = hello.profile.to_json() if hello.profile else {}
+    conventions = hello.conventions.to_json() if hello.conventions else {}
     framework = str(hello.details.get("framework", ""))
     versions = {str(k): str(v) for k, v in hello.versions.items()}
-    return TargetRecord(target.entry.name, target.device, hello.status, hello.reason, framework, versions, profile)
+    return TargetRecord(target.entry.name, target.device, hello.status, hello.reason, framework, versions, conventions)

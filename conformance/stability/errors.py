@@ -24,7 +24,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from bnspec.bounds.batch_norm import Tier
-from bnspec.model.conventions import Profile
+from bnspec.model.conventions import Conventions
 from bnspec.model.observation import Observation
 from bnspec.model.precision import PRECISIONS
 from bnspec.oracle.oracle import Expected, Oracle
@@ -50,14 +50,14 @@ class Errors:
     dtype: str
 
 
-def scales(oracle: Oracle, profile: Profile) -> dict[str, Array]:
+def scales(oracle: Oracle, conventions: Conventions) -> dict[str, Array]:
     """The scale of each output, shape (C,)."""
     config = oracle.case.config
     batch = oracle.batch("x", config.epsilon)
     m, var, mean = batch.count, batch.var64.reshape(-1), batch.abs_mean.reshape(-1)
     inv_std, gamma = 1.0 / np.sqrt(var + config.epsilon), oracle.affine.abs_gamma.reshape(-1)
     dy = np.mean(np.abs(oracle.case.arrays["dy"].astype(np.float64)), axis=config.reduce_axes)
-    new, correction = 1.0 - config.decay, profile.running_correction if m > 1 else 0
+    new, correction = 1.0 - config.decay, conventions.running_correction if m > 1 else 0
     shared = {"y": gamma * np.sqrt(var) * inv_std, "dx": gamma * inv_std * dy}
     return {
         **shared,
@@ -70,11 +70,11 @@ def scales(oracle: Oracle, profile: Profile) -> dict[str, Array]:
 
 
 def errors_of(
-    oracle: Oracle, observation: Observation, profile: Profile, scale: Mapping[str, Array]
+    oracle: Oracle, observation: Observation, conventions: Conventions, scale: Mapping[str, Array]
 ) -> dict[str, Errors]:
     """Each output of a case of one step that ended well, by its name in ``OUTPUTS``."""
     case, step, result = oracle.case, oracle.case.steps[0], observation.steps[0]
-    expected = oracle.expect(step, result.before, profile)
+    expected = oracle.expect(step, result.before, conventions)
     training = step.call.startswith("training")
     got = {**result.outputs, **result.after} if training else result.outputs
     names = [n for n in (TRAINING if training else ("y", "dx")) if n in expected and n in got]

@@ -17,7 +17,7 @@ from bnspec.backends.harness.targets import Target
 from bnspec.conformance.stability.data import Form, Spot, case_of, inference_case, kappa_of, reached
 from bnspec.conformance.stability.errors import OUTPUTS, REFERENCES, Errors, errors_of, scales
 from bnspec.model.case import Case
-from bnspec.model.conventions import HALVES, Profile
+from bnspec.model.conventions import HALVES, Conventions
 from bnspec.model.observation import Observation
 from bnspec.oracle.oracle import Oracle
 
@@ -58,20 +58,20 @@ class Subject:
         return self.target.entry.name + device + (f" x{self.threads}" if self.threads else "")
 
     @property
-    def profile(self) -> Profile:
+    def conventions(self) -> Conventions:
         """The conventions; of a ready backend only."""
-        assert self.hello.profile is not None
-        return self.hello.profile
+        assert self.hello.conventions is not None
+        return self.hello.conventions
 
     def parameter_dtype(self, dtype: str) -> str:
         """The dtype of the parameters that go with x: float32 with a half-precision x wherever that is offered."""
         if dtype not in HALVES:
             return dtype
-        return "float32" if "float32" in self.profile.half_parameters else dtype
+        return "float32" if "float32" in self.conventions.half_parameters else dtype
 
     def declines(self, form: Form, dtype: str) -> str:
         """Why the backend does not offer x of this form and dtype; empty where it does."""
-        return self.profile.declines(dtype, self.parameter_dtype(dtype), form.rank, form.channel_axis, affine=True)
+        return self.conventions.declines(dtype, self.parameter_dtype(dtype), form.rank, form.channel_axis, affine=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -194,10 +194,10 @@ def _point(
     """The judged point: "ok" where any of its cases gave results; what the others ended with is its message."""
     found: dict[str, Errors] = {}
     ends: list[tuple[str, str]] = []
-    scale = scales(oracles[0], subject.profile)
+    scale = scales(oracles[0], subject.conventions)
     for oracle, observation in zip(oracles, seen, strict=True):
         if observation.status == "ok":
-            found.update(errors_of(oracle, observation, subject.profile, scale))
+            found.update(errors_of(oracle, observation, subject.conventions, scale))
         else:
             message = observation.message or (observation.steps[0].message if observation.steps else "")
             ends.append((observation.status, f"{oracle.case.steps[0].call}: {observation.status}: {message}"))

@@ -84,7 +84,8 @@ def study(request: Request, quiet: bool = False) -> Study:
     with opened(targets, effort.threads, progress) as workers:
         ready = [s for s in workers if s.hello.status == "ready"]
         parameters = {
-            d: list(dict.fromkeys(s.parameter_dtype(d) for s in ready if d in s.profile.dtypes)) for d in effort.dtypes
+            d: list(dict.fromkeys(s.parameter_dtype(d) for s in ready if d in s.conventions.dtypes))
+            for d in effort.dtypes
         }
         plan = spots(effort, effort.dtypes, parameters, request.seed)
         points = list(measure(workers, plan, request.outputs, progress))

@@ -18,7 +18,7 @@ from bnspec.clauses import CLAUSES
 from bnspec.conformance.vectors.plan import ABOUT, FLAGS, VectorPlan
 from bnspec.conformance.vectors.table import FAMILIES
 from bnspec.model.case import PARAMETERS, Case, Step
-from bnspec.model.conventions import Profile
+from bnspec.model.conventions import Conventions
 from bnspec.model.precision import PRECISIONS
 from bnspec.oracle.oracle import RUNNING, Expected, Oracle
 
@@ -41,8 +41,8 @@ ASSUMPTIONS = {
     "precision": "permissive: float16 and bfloat16 data are computed in float32; lenient: in their own dtype",
     "underflow": "numbers below the smallest normal one may be flushed to zero: the bounds have room for it",
 }
-#: One profile for each running correction; besides, what ASSUMPTIONS says.
-PROFILES = tuple(Profile(running_correction=c, count_one="raises") for c in (0, 1))
+#: One conventions for each running correction; besides, what ASSUMPTIONS says.
+SUITES = tuple(Conventions(running_correction=c, count_one="raises") for c in (0, 1))
 Arrays = dict[str, np.ndarray]
 
 
@@ -139,7 +139,7 @@ def norm_calls(plan: VectorPlan, case: Case, keys: Mapping[str, str], arrays: Ar
         count = case.arrays[step.inputs[0]].size // case.config.channels
         both = [
             oracle.expect(step, case.arrays, p) if step.fresh else following(oracle, step, p, before)
-            for p, before in zip(PROFILES, states, strict=True)
+            for p, before in zip(SUITES, states, strict=True)
         ]
         states = [*both]
         if count <= 1 and step.call.startswith("training"):
@@ -197,7 +197,9 @@ def unmoved(case: Case) -> dict[str, Expected]:
     return {n: Expected(quad(case.arrays[n]), none) for n in RUNNING}
 
 
-def following(oracle: Oracle, step: Step, profile: Profile, before: Mapping[str, Expected]) -> dict[str, Expected]:
+def following(
+    oracle: Oracle, step: Step, conventions: Conventions, before: Mapping[str, Expected]
+) -> dict[str, Expected]:
     """What a training step gives after one that a conforming layer took: the state it met may be off by its bound.
 
     running'  = decay running + (1 - decay) batch, exactly; its bound grows by decay times the bound of running.
@@ -205,7 +207,7 @@ def following(oracle: Oracle, step: Step, profile: Profile, before: Mapping[str,
     decay = oracle.case.config.decay
     held = {n: double(before[n].value) for n in RUNNING}
     largest = {n: held[n] + np.copysign(before[n].bounds["lenient"], held[n]) for n in RUNNING}
-    found, own = dict(oracle.expect(step, held, profile)), oracle.expect(step, largest, profile)
+    found, own = dict(oracle.expect(step, held, conventions)), oracle.expect(step, largest, conventions)
     for name in RUNNING:
         value = found[name].value + quad(decay) * (before[name].value - quad(held[name]))
         per_tier = {t: (own[name].bounds[t] + decay * before[name].bounds[t]) * ROOM for t in TIERS}
@@ -218,8 +220,8 @@ def following(oracle: Oracle, step: Step, profile: Profile, before: Mapping[str,
 
 def input_calls(plan: VectorPlan, case: Case, keys: Mapping[str, str], arrays: Arrays) -> list[dict[str, Any]]:
     """The calls of an input-normalization vector: fits, and the transforms and inverse by statistics that are given."""
-    oracle, profile, dtype = Oracle(case), PROFILES[0], case.config.dtype
-    fitted = oracle.expect(case.steps[0], {}, profile)
+    oracle, conventions, dtype = Oracle(case), SUITES[0], case.config.dtype
+    fitted = oracle.expect(case.steps[0], {}, conventions)
     given = {n: double(fitted[n].value).astype(case.arrays["x"].dtype) for n in ("mean", "var")}
     statistics = {n: _add(arrays, f"{plan.id}/{n}", a) for n, a in given.items()}
     calls = []
@@ -231,7 +233,7 @@ def input_calls(plan: VectorPlan, case: Case, keys: Mapping[str, str], arrays: A
             else {("y" if step.call == "inverse" else "x"): keys[step.inputs[0]]}
         )
         expected = []
-        for name, answer in oracle.expect(step, {} if fits else given, profile).items():
+        for name, answer in oracle.expect(step, {} if fits else given, conventions).items():
             settled, codes = (answer, None) if fits else constant_features(case, step, answer)
             expected.append(
                 {"output": name, "correction": None, **record(arrays, f"{plan.id}/{i}/{name}", dtype, settled, codes)}

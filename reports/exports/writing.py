@@ -1,4 +1,4 @@
-"""Exported files on disk: each is whole or not there, and an error says how to mend it."""
+"""Exported files on disk: each is whole or not there, and an error says how to fix it."""
 
 from __future__ import annotations
 

@@ -133,12 +133,12 @@ def evidence_rows(evidence: Mapping[str, Any] | None) -> list[tuple[str, str]]:
 
 def profiles(targets: Sequence[TargetRecord]) -> ProfileTable | None:
     """The declared profiles side by side; None where nobody declares one."""
-    listed = [t for t in targets if t.profile]
+    listed = [t for t in targets if t.conventions]
     if not listed:
         return None
     differing, common = [], []
-    for field in dict.fromkeys(k for t in listed for k in t.profile):
-        words = [text_of(t.profile[field]) if field in t.profile else "" for t in listed]
+    for field in dict.fromkeys(k for t in listed for k in t.conventions):
+        words = [text_of(t.conventions[field]) if field in t.conventions else "" for t in listed]
         counts = Counter(words)
         if len(counts) == 1:
             common.append((field, words[0]))

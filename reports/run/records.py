@@ -81,7 +81,7 @@ class TargetRecord:
     reason: str
     framework: str
     versions: dict[str, str]
-    profile: dict[str, Any]
+    conventions: dict[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,7 +118,7 @@ class Finding:
 
 @dataclasses.dataclass(frozen=True)
 class Incident:
-    """A case that ended in no answer on a target: crashed, timeout, or an error where the profile offers the case."""
+    """A case that ended in no answer on a target: crashed, timeout, or an error where the conventions offers the case."""
 
     kind: ClassVar[str] = "incident"
     backend: str

@@ -36,9 +36,9 @@ def _computes(entry: Entry) -> None:
     case = catalogue()[0]
     with Worker(entry, "cpu") as worker:
         assert worker.hello.status == "ready", worker.hello.reason
-        assert worker.hello.profile is not None
+        assert worker.hello.conventions is not None
         assert package in worker.hello.versions
-        verdicts = judge(case, worker.run(case, 180.0), worker.hello.profile, Oracle(case))
+        verdicts = judge(case, worker.run(case, 180.0), worker.hello.conventions, Oracle(case))
     for clause in ("training.output", "running.mean", "running.var"):
         judgement = verdicts[clause]
         assert judgement is not None, clause

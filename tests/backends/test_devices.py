@@ -23,8 +23,8 @@ def test_a_second_device_is_reached_by_its_number_and_computes_there(monkeypatch
     case = catalogue()[0]
     with Worker(entry, "cpu:1") as worker:
         assert worker.hello.status == "ready"
-        assert worker.hello.profile is not None
-        verdicts = judge(case, worker.run(case), worker.hello.profile, Oracle(case))
+        assert worker.hello.conventions is not None
+        verdicts = judge(case, worker.run(case), worker.hello.conventions, Oracle(case))
     assert verdicts["training.output"] is not None
     assert verdicts["training.output"].holds
     with Worker(entry, "cpu:2") as worker:

@@ -58,11 +58,11 @@ def run(worker: Worker, case: Case) -> Observation:
 
 def assert_judged(worker: Worker, case: Case, calls: Sequence[int] | None = None) -> Observation:
     """Every output of these steps, or of all that take arrays, lies within the oracle's bound; returns the observation."""
-    profile, oracle, observation = worker.hello.profile, Oracle(case), run(worker, case)
-    assert profile is not None
+    conventions, oracle, observation = worker.hello.conventions, Oracle(case), run(worker, case)
+    assert conventions is not None
     for i in calls if calls is not None else [i for i, s in enumerate(case.steps) if s.inputs]:
         step, result = case.steps[i], observation.steps[i]
-        answers = oracle.overridden(case.overrides(i)).expect(step, result.before, profile)
+        answers = oracle.overridden(case.overrides(i)).expect(step, result.before, conventions)
         assert answers, step.call
         assert {*result.outputs, *STATE} == {*answers, *STATE}, step.call
         for name, expected in answers.items():
@@ -136,22 +136,22 @@ def test_a_layer_that_was_saved_or_copied_goes_on_as_the_same(worker: Worker, fo
 
 @every_form
 def test_a_reset_layer_has_the_statistics_of_a_new_one(worker: Worker, form: Form) -> None:
-    """Mean 0 and variance 1, as the profile says; a layer of the framework's own has gamma 1 and beta 0 besides."""
+    """Mean 0 and variance 1, as the conventions says; a layer of the framework's own has gamma 1 and beta 0 besides."""
     steps = [Step("training", ("x",), True), Step("reset"), Step("inference", ("x",))]
     new = [Step("inference", ("x",), True, (("initial", True),)), Step("training_gradients", ("x", "dy"))]
-    observation, profile = assert_judged(worker, case_of(form, [*steps, *new])), worker.hello.profile
-    assert profile is not None
+    observation, conventions = assert_judged(worker, case_of(form, [*steps, *new])), worker.hello.conventions
+    assert conventions is not None
     for result in observation.steps[2:4]:
-        assert (result.before["running_mean"] == profile.initial_mean).all()
-        assert (result.before["running_var"] == profile.initial_var).all()
+        assert (result.before["running_mean"] == conventions.initial_mean).all()
+        assert (result.before["running_var"] == conventions.initial_var).all()
 
 
 @every_form
 def test_a_frozen_layer_takes_its_statistics_as_constants(worker: Worker, form: Form) -> None:
-    """As the profile declares it: in training mode as in inference mode, bit for bit, until it is unfrozen."""
-    profile = worker.hello.profile
-    assert profile is not None
-    assert profile.frozen_gradients == "constants"
+    """As the conventions declares it: in training mode as in inference mode, bit for bit, until it is unfrozen."""
+    conventions = worker.hello.conventions
+    assert conventions is not None
+    assert conventions.frozen_gradients == "constants"
     ends = ("_gradients", "_second_order", "_tangent")
     pairs = [Step(mode + end, CALLS[mode + end]) for end in ends for mode in MODES]
     steps = [Step("training", ("x",), True), Step("freeze"), *pairs, Step("unfreeze"), Step("training", ("x",))]

@@ -12,7 +12,7 @@ from bnspec.backends.numpy.network import Backward, PlainNumpyNetwork
 from bnspec.backends.numpy.specification import NumpySpec
 from bnspec.benchmarks.workloads.workload import Workload
 from bnspec.model.case import Case, network_values
-from bnspec.model.conventions import Profile
+from bnspec.model.conventions import Conventions
 from bnspec.oracle.comparison import ratios_of
 from bnspec.oracle.expected import TIERS, Expected
 from bnspec.oracle.network_case import exact_step, usable
@@ -31,7 +31,7 @@ def worst(case: Case, network: Any) -> float:
     """The largest error / bound of a step, over the loss and all values."""
     values = {n: case.arrays[n] for n in network_values(str(case.steps[0].option("network")))}
     assert usable(case, values)
-    expected = exact_step(case, 0, Profile(), values)
+    expected = exact_step(case, 0, Conventions(), values)
     assert set(expected) == {*values, "loss"}
     loss = network.learn(case.arrays["x"], case.arrays["labels"])
     got = dict(network.values(), loss=loss)

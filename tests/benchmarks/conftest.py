@@ -16,7 +16,7 @@ SOURCE = """
 import os, signal, time
 import numpy as np
 from bnspec.backends.numpy.specification import NumpyLayer, NumpySpec
-from bnspec.contract import Declined, DeviceAbsent, Profile
+from bnspec.contract import Declined, DeviceAbsent, Conventions
 
 class Layer(NumpyLayer):
     answer = None

@@ -23,7 +23,7 @@ TINY = tuple(Workload("tiny", (6, 3), 1, "float32", p) for p in ("training", "in
 @pytest.fixture
 def calibrate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> Callable[..., tuple[int, str, str]]:
     """Four comparisons of tiny workloads, from ``tmp_path`` into ``tmp_path/run``; returns status, stdout, stderr."""
-    monkeypatch.setattr(calibrating, "PROFILES", {"short": TINY})
+    monkeypatch.setattr(calibrating, "SUITES", {"short": TINY})
     monkeypatch.chdir(tmp_path)
 
     def call(*words: str) -> tuple[int, str, str]:

@@ -25,7 +25,7 @@ TINY = tuple(
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> Callable[..., tuple[int, str, str]]:
     """Run ``bnspec bench`` once on tiny shapes, into ``tmp_path/run``; returns status, stdout, stderr."""
-    monkeypatch.setattr(offered, "PROFILES", {"short": TINY})
+    monkeypatch.setattr(offered, "SUITES", {"short": TINY})
     monkeypatch.setattr(running, "measured_roofs", lambda *_: iter(()))
     monkeypatch.chdir(tmp_path)
 
@@ -81,7 +81,7 @@ def test_outputs_that_deviate_make_the_exit_status_1(bench: Any, plant: Any) -> 
 
 def test_a_declined_form_is_a_row_with_its_reason(bench: Any, plant: Any) -> None:
     """What is not offered is shown as itself: neither green nor left out."""
-    spec = plant(adapter="profile = Profile(channel_axes='first')")
+    spec = plant(adapter="conventions = Conventions(channel_axes='first')")
     status, out, _ = bench("--backend", spec, "--pass", "training", "--json")
     declined, conforms = sorted(json.loads(out)["timings"], key=lambda row: row["verdict"], reverse=True)
     assert status == 0
@@ -96,7 +96,7 @@ def test_nothing_timed_is_exit_status_3_with_the_reason(bench: Any, plant: Any) 
     assert status == 3
     assert "nothing could be timed" in err
     assert "no licence" in err
-    assert "Mend:" in err
+    assert "Fix:" in err
 
 
 WRONG_CALLS = {
@@ -114,7 +114,7 @@ def test_a_wrong_call_is_refused_with_what_why_and_mend(wrong: str, bench: Any, 
     assert (status, out) == (2, "")
     assert what in err
     assert "Why:" in err
-    assert "Mend:" in err
+    assert "Fix:" in err
     assert not (tmp_path / "run").exists()
 
 
@@ -131,10 +131,10 @@ def test_a_wrong_call_is_refused_with_what_why_and_mend(wrong: str, bench: Any, 
     ids=" ".join,
 )
 def test_a_number_that_makes_no_sense_is_refused(words: list[str], bench: Any) -> None:
-    """argparse's own errors say how to mend them, too."""
+    """argparse's own errors say how to fix them, too."""
     status, out, err = bench(*words)
     assert (status, out) == (2, "")
-    assert "Mend:" in err
+    assert "Fix:" in err
 
 
 def test_a_folder_that_holds_files_is_not_overwritten(bench: Any, tmp_path: Path) -> None:

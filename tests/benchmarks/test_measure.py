@@ -160,7 +160,7 @@ def test_the_worker_tells_what_explains_the_samples(numpy_worker: Worker) -> Non
 
 ENDS = {
     "declined by the layer": ("declined", "def training(self, x): raise Declined('not on Sundays')", ""),
-    "outside the profile": ("declined", "", "profile = Profile(ranks=(2, 4), channel_axes='last')"),
+    "outside the conventions": ("declined", "", "conventions = Conventions(ranks=(2, 4), channel_axes='last')"),
     "an exception": ("error", "def training(self, x): raise RuntimeError('not on Sundays')", ""),
     "a state that cannot be read": ("error", "def state(self): raise RuntimeError('not on Sundays')", ""),
     "a dead process": ("crashed", "def training(self, x): os.kill(os.getpid(), signal.SIGKILL)", ""),
@@ -194,10 +194,10 @@ def test_the_judged_channels_are_spread_and_the_oracle_of_them_is_that_of_the_wh
     assert (len(channels), channels[0], channels[-1]) == (4, 0, 63)
     case = small("training_gradients", (4, 5, 7), 2).case()
     some, state = np.array([0, 3, 6]), {n: case.arrays[n] for n in ("running_mean", "running_var")}
-    profile = numpy_worker.hello.profile
-    assert profile is not None
-    whole = Oracle(case).expect(case.steps[0], state, profile)
-    part = Oracle(cut(case, some)).expect(case.steps[0], {n: a[some] for n, a in state.items()}, profile)
+    conventions = numpy_worker.hello.conventions
+    assert conventions is not None
+    whole = Oracle(case).expect(case.steps[0], state, conventions)
+    part = Oracle(cut(case, some)).expect(case.steps[0], {n: a[some] for n, a in state.items()}, conventions)
     for name, expected in whole.items():
         axis = 2 if expected.value.ndim > 1 else 0
         assert (np.take(expected.value, some, axis) == part[name].value).all(), name

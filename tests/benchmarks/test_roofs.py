@@ -9,7 +9,7 @@ import pytest
 from bnspec.backends.harness.launcher import Worker
 from bnspec.backends.worker.memory_bandwidth import SIZES
 from bnspec.benchmarks.timing.bandwidth import COPIES_BYTES, LARGEST, LEAST, MOST_SIZES, sizes_of
-from bnspec.benchmarks.workloads.suites import PROFILES
+from bnspec.benchmarks.workloads.suites import SUITES
 from bnspec.reports.run.records import Roof, Timing
 from bnspec.reports.summary.bandwidth import Ceiling, best
 
@@ -42,9 +42,9 @@ def test_the_plain_copy_is_verified(answer: dict[str, Any]) -> None:
 
 def test_the_sizes_of_the_workloads_are_on_the_curve_as_far_as_they_are_few() -> None:
     """Many are rounded to quarters of an octave."""
-    short = sizes_of(PROFILES["short"])
+    short = sizes_of(SUITES["short"])
     assert {4096 * 64 * 4, 16 * 64 * 28 * 28 * 4, *COPIES_BYTES} <= set(short)
-    many = sizes_of(PROFILES["full"])
+    many = sizes_of(SUITES["full"])
     assert MOST_SIZES < len(many) <= 4 * 13 + 1 + len(COPIES_BYTES)
     assert many[0] >= LEAST
     assert many[-1] <= LARGEST  # which is a whole octave

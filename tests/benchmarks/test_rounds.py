@@ -28,7 +28,7 @@ TINY = (Workload("tiny", (6, 3), 1, "float32", "training"), Workload("tiny", (6,
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Run]:
     """A run of the backend numpy on tiny workloads."""
-    monkeypatch.setattr(offered, "PROFILES", {"short": TINY})
+    monkeypatch.setattr(offered, "SUITES", {"short": TINY})
     monkeypatch.setattr(running, "measured_roofs", lambda *_: iter(()))
 
     def call(**asked: Any) -> Run:
@@ -95,7 +95,7 @@ def test_results_in_fresh_memory_fault_for_every_page_and_those_in_kept_memory_d
     if platform.libc_ver()[0] != "glibc":
         pytest.skip("the switches are glibc's")
     large = Workload("large", (2048, 256), 1, "float32", "inference")
-    monkeypatch.setattr(offered, "PROFILES", {"short": (large,)})
+    monkeypatch.setattr(offered, "SUITES", {"short": (large,)})
     found = run(conditions=[Conditions(allocation=a) for a in ("fresh", "preallocated")], least=1, most=1, seconds=0.1)
     faults = {t.conditions["allocation"]: t.page_faults_per_call or 0.0 for t in found.timings}
     pages = 4 * large.elements // mmap.PAGESIZE

@@ -176,7 +176,7 @@ def test_a_time_that_a_probe_rejects_fails(suite: Any, plant: Any) -> None:
 
 def test_what_cannot_be_timed_is_skipped_with_its_reason(suite: Any, plant: Any) -> None:
     """A reason in the summary, and no error."""
-    end = suite("--bnspec-backend", plant(adapter="profile = Profile(ranks=(4,))"))
+    end = suite("--bnspec-backend", plant(adapter="conventions = Conventions(ranks=(4,))"))
     assert "1 skipped" in end.stdout
     assert "x of rank 2 is not offered" in end.stdout.replace("\n", " ")
 
@@ -193,5 +193,5 @@ def test_a_backend_that_is_not_there_is_refused_with_what_why_and_mend(suite: An
     end = suite("--bnspec-backend", "nosuch")
     assert end.returncode != 0
     assert "no backend matches 'nosuch'" in end.stdout
-    assert "Mend:" in end.stdout
+    assert "Fix:" in end.stdout
     assert "Traceback" not in end.stdout + end.stderr

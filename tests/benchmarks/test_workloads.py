@@ -11,7 +11,7 @@ from bnspec.backends.harness.launcher import Worker
 from bnspec.benchmarks.timing.measure import measure
 from bnspec.benchmarks.timing.output_verdicts import Prepared
 from bnspec.benchmarks.workloads.models import Model, cut_batch, models, select_models, worth
-from bnspec.benchmarks.workloads.suites import MOST, PROFILES, workloads
+from bnspec.benchmarks.workloads.suites import MOST, SUITES, workloads
 from bnspec.benchmarks.workloads.traffic import minimal_bytes, streaming_bytes
 from bnspec.benchmarks.workloads.workload import PASSES, REGIMES, SCANS, Workload
 from bnspec.errors import UsageError
@@ -21,18 +21,18 @@ SMALL = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("profile", PROFILES)
-def test_a_profile_names_each_workload_once(profile: str) -> None:
+@pytest.mark.parametrize("suite", SUITES)
+def test_a_profile_names_each_workload_once(suite: str) -> None:
     """An id is what comparisons over runs go by."""
-    listed = workloads(profile)
+    listed = workloads(suite)
     assert len({w.id for w in listed}) == len(listed)
 
 
 def test_the_profiles_grow_and_the_standard_one_has_everything() -> None:
     """Every pass, every regime, every series, every precision."""
-    short, standard, full = ({w.id for w in PROFILES[p]} for p in ("short", "standard", "full"))
+    short, standard, full = ({w.id for w in SUITES[p]} for p in ("short", "standard", "full"))
     assert short < standard < full
-    listed = PROFILES["standard"]
+    listed = SUITES["standard"]
     assert {w.pass_name for w in listed} == set(PASSES)
     assert {w.regime for w in listed} == set(REGIMES)
     assert {s for w in listed for s in w.scans} == set(SCANS)
@@ -43,7 +43,7 @@ def test_every_distinct_shape_of_the_70_models_is_in_the_full_profile() -> None:
     """With its batch cut, where a batch is too large to be timed."""
     assert len({m.name for m in models()}) == 70
     shapes = {cut_batch(s, MOST["full"]) for m in models() for s in m.layers}
-    assert shapes <= {w.shape for w in PROFILES["full"]}
+    assert shapes <= {w.shape for w in SUITES["full"]}
 
 
 def test_a_model_is_chosen_by_its_name_and_its_layers_keep_their_weight() -> None:
@@ -163,7 +163,7 @@ def test_wrong_workloads_are_refused() -> None:
     """With what there is."""
     with pytest.raises(UsageError, match="no pass is called 'backward'"):
         workloads("short", ["backward"])
-    with pytest.raises(UsageError, match="no profile is called 'quick'"):
+    with pytest.raises(UsageError, match="no suite is called 'quick'"):
         workloads("quick")
     with pytest.raises(UsageError, match="has 3 rows"):
         Workload("small", (3, 2), 1, "float32", "fit")

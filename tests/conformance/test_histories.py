@@ -18,16 +18,16 @@ from bnspec.conformance.cases.histories import draw_histories, machine
 from bnspec.conformance.selftest.reference.layer import PlainLayer
 from bnspec.conformance.selftest.reference.scaler import PlainAdapter
 from bnspec.model.case import BETWEEN, Case
-from bnspec.model.conventions import Profile
+from bnspec.model.conventions import Conventions
 
-PROFILE = Profile(
+PROFILE = Conventions(
     checks_arguments=True,
     running_correction=1,
     momentum_weighs="none",
     frozen_gradients="constants",
     empty_batch="keeps_state",
-    dtypes=PlainAdapter.profile.dtypes,
-    half_parameters=PlainAdapter.profile.half_parameters,
+    dtypes=PlainAdapter.conventions.dtypes,
+    half_parameters=PlainAdapter.conventions.half_parameters,
 )
 
 
@@ -141,7 +141,7 @@ def test_every_event_happens_in_a_few_histories() -> None:
 def test_a_layer_that_does_not_check_is_not_called_wrongly() -> None:
     """Malformed calls are declined in its name, and no clause of errors is judged."""
     unchecked = dataclasses.replace(PROFILE, checks_arguments=False)
-    adapter = adapter_of(FailureMoves, profile=unchecked)
+    adapter = adapter_of(FailureMoves, conventions=unchecked)
     wrong = next(c for c in draw_histories(60, 1) if any(s.refused for s in c.steps))
     ends = {s.refused: r.status for s, r in zip(wrong.steps, observed(wrong, adapter).steps, strict=True)}
     assert ends[True] == "declined"
@@ -150,7 +150,7 @@ def test_a_layer_that_does_not_check_is_not_called_wrongly() -> None:
 
 def test_a_right_layer_lives_through_every_history() -> None:
     """Nothing of the suite's is broken."""
-    adapter = adapter_of(Living, profile=PROFILE)
+    adapter = adapter_of(Living, conventions=PROFILE)
     for history in draw_histories(40, 2):
         assert not broken(history, adapter, ASKED), [s.call for s in history.steps]
 
@@ -168,7 +168,7 @@ def test_a_right_layer_lives_through_every_history() -> None:
 )
 def test_hypothesis_shrinks_to_the_shortest_history(wrong: type, clause: str, calls: int) -> None:
     """A state machine that judges each history itself: what it reports has no call too many."""
-    adapter = adapter_of(wrong, profile=PROFILE)
+    adapter = adapter_of(wrong, conventions=PROFILE)
     failing: list[Case] = []
 
     def told(case: Case) -> None:

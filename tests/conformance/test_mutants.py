@@ -180,4 +180,4 @@ def test_the_command_prints_one_document(capsys: pytest.CaptureFixture[str]) -> 
 def test_seeds_are_given_in_one_way(capsys: pytest.CaptureFixture[str]) -> None:
     """--seed and --seeds together would leave open which are meant."""
     assert main(["mutants", "--seed", "1", "--seeds", "2"]) == 2
-    assert "Mend:" in capsys.readouterr().err
+    assert "Fix:" in capsys.readouterr().err

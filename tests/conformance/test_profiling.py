@@ -1,4 +1,4 @@
-"""``bnspec profile``: every convention that is planted is inferred, a wrong declaration is found, a translation is proved."""
+"""``bnspec conventions``: every convention that is planted is inferred, a wrong declaration is found, a translation is proved."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from bnspec.conformance.selftest.reference.layer import PlainLayer
 from bnspec.conformance.selftest.reference.scaler import PlainAdapter
 from bnspec.contract import Adapter
 from bnspec.model.case import Case
-from bnspec.model.conventions import Profile
+from bnspec.model.conventions import Conventions
 from bnspec.model.observation import Observation
 from bnspec.oracle.oracle import Oracle
 from bnspec.translation.parts import Translation
@@ -51,7 +51,7 @@ class InProcess:
 
 def inferred(adapter: type[Adapter]) -> Inference:
     """All experiments on an adapter."""
-    return infer(InProcess(adapter), adapter.profile, ORACLES)
+    return infer(InProcess(adapter), adapter.conventions, ORACLES)
 
 
 def outcomes(inference: Inference) -> dict[str, Outcome]:
@@ -72,7 +72,7 @@ def test_every_field_of_a_profile_is_inferred_or_said_to_be_out_of_sight() -> No
     asked = [field for e in EXPERIMENTS for field in e.fields]
     assert len(asked) == len(set(asked))
     assert not set(asked) & set(NOT_OBSERVABLE)
-    assert {*asked, *NOT_OBSERVABLE} == {DECAY_WEIGHS, *(f.name for f in dataclasses.fields(Profile))}
+    assert {*asked, *NOT_OBSERVABLE} == {DECAY_WEIGHS, *(f.name for f in dataclasses.fields(Conventions))}
     assert all(e.question.endswith("?") for e in EXPERIMENTS)
     assert all(len(reason) > 20 for reason in NOT_OBSERVABLE.values())
 
@@ -94,7 +94,7 @@ def test_the_plain_layer_is_what_it_declares() -> None:
 @pytest.mark.parametrize("planted", PLANTED, ids=named)
 def test_a_planted_convention_is_inferred(planted: Planted) -> None:
     """Alone, with no other field disturbed: what such a backend declares is what is inferred."""
-    inference = inferred(planted.adapter(planted.profile))
+    inference = inferred(planted.adapter(planted.conventions))
     found = outcomes(inference)[planted.field]
     if planted.field == "affine_optional":
         assert not found.observable
@@ -152,7 +152,7 @@ def test_a_backend_that_raises_leaves_everything_open() -> None:
 def test_a_narrow_backend_says_what_it_cannot_show() -> None:
     """Without float64 and half precision some fields are left open, each with a reason, and none is guessed."""
     narrow = dataclasses.replace(PLAIN, dtypes=("float32",), input_normalization=False)
-    inference = inferred(type("Narrow", (PlainAdapter,), {"profile": narrow}))
+    inference = inferred(type("Narrow", (PlainAdapter,), {"conventions": narrow}))
     found = outcomes(inference)
     assert not inference.differences
     for field in ("decay_dtype", "epsilon_dtype"):
@@ -166,12 +166,12 @@ def test_a_narrow_backend_says_what_it_cannot_show() -> None:
 def test_one_dtype_of_parameters_gives_two_names_to_one_thing() -> None:
     """With float32 parameters only, "float32" and "parameters" are the same; "input" is still excluded."""
     one = dataclasses.replace(PLAIN, half_parameters=("float32",))
-    assert outcomes(inferred(type("One", (PlainAdapter,), {"profile": one})))["half_statistics"].possible == (
+    assert outcomes(inferred(type("One", (PlainAdapter,), {"conventions": one})))["half_statistics"].possible == (
         "float32",
         "parameters",
     )
     wrong = dataclasses.replace(one, half_statistics="input")
-    assert [o.field for o in inferred(type("One", (PlainAdapter,), {"profile": wrong})).differences] == [
+    assert [o.field for o in inferred(type("One", (PlainAdapter,), {"conventions": wrong})).differences] == [
         "half_statistics"
     ]
 
@@ -218,10 +218,10 @@ def test_agreement_is_relative_to_what_is_left() -> None:
 
 def party(planted: Planted | None = None, **declared: Any) -> Party:
     """The plain layer, or a planted one, as a side of a translation."""
-    adapter = PlainAdapter if planted is None else planted.adapter(planted.profile)
+    adapter = PlainAdapter if planted is None else planted.adapter(planted.conventions)
     if declared:
-        adapter = type("Other", (adapter,), {"profile": dataclasses.replace(adapter.profile, **declared)})
-    return Party(InProcess(adapter), adapter.profile)
+        adapter = type("Other", (adapter,), {"conventions": dataclasses.replace(adapter.conventions, **declared)})
+    return Party(InProcess(adapter), adapter.conventions)
 
 
 def planted_as(name: str) -> Planted:
@@ -293,14 +293,14 @@ def test_a_wrong_translation_is_caught(changes: dict[str, Any], worst: str, monk
         return Translation(route, route)
 
     monkeypatch.setattr(proof, "translate", wrong)
-    monkeypatch.setattr(proof, "layers", lambda profile: [next(layers(profile))])
+    monkeypatch.setattr(proof, "layers", lambda conventions: [next(layers(conventions))])
     (proven,) = prove(party(), party()).training
     assert not proven.holds
     assert proven.worst == worst
 
 
 def test_a_target_that_raises_has_failed() -> None:
-    """What the profile offers must run: no answer is no proof."""
+    """What the conventions offers must run: no answer is no proof."""
     refusing = prove(party(), Party(InProcess(planted_as("AlwaysAffine").adapter(PLAIN)), PLAIN))
     failed = [p for p in refusing.inference if p.failed]
     assert [p.layer for p in failed] == ["without gamma and beta, float32"]
@@ -325,7 +325,7 @@ def test_moving_axes_keeps_every_value_in_its_channel() -> None:
 @pytest.mark.usefixtures("planted_on_path")
 def test_the_command_reports_a_wrong_declaration_with_exit_status_1(capsys: pytest.CaptureFixture[str]) -> None:
     """One document: what was inferred, what is declared, and the one difference."""
-    assert main(["profile", "planted_profiles:Hides_BiasedRunning", "--json"]) == 1
+    assert main(["conventions", "planted_profiles:Hides_BiasedRunning", "--json"]) == 1
     document = json.loads(capsys.readouterr().out)
     (difference,) = document["differences"]
     assert (difference["field"], difference["inferred"], difference["declared"]) == ("running_correction", 0, 1)
@@ -333,13 +333,13 @@ def test_the_command_reports_a_wrong_declaration_with_exit_status_1(capsys: pyte
     assert document["declared"]["running_correction"] == 1
     assert set(document["not_observable"]) >= set(NOT_OBSERVABLE)
     known = {*document["inferred"], *document["undecided"], *document["not_observable"]}
-    assert known == {DECAY_WEIGHS, *(f.name for f in dataclasses.fields(Profile))}
+    assert known == {DECAY_WEIGHS, *(f.name for f in dataclasses.fields(Conventions))}
 
 
 @pytest.mark.usefixtures("planted_on_path")
 def test_the_command_proves_a_translation(capsys: pytest.CaptureFixture[str]) -> None:
     """Two workers; parts with their formulas, and the worst ratio of each route."""
-    call = ["profile", "numpy", "--to", "planted_profiles:Declares_EpsilonInFloat32"]
+    call = ["conventions", "numpy", "--to", "planted_profiles:Declares_EpsilonInFloat32"]
     assert main([*call, "--json"]) == 0
     translation = json.loads(capsys.readouterr().out)["translation"]
     assert translation["to"] == "planted_profiles:Declares_EpsilonInFloat32"
@@ -359,17 +359,17 @@ def test_the_command_proves_a_translation(capsys: pytest.CaptureFixture[str]) ->
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["profile"],
-        ["profile", "nope"],
-        ["profile", "torch.*"],
-        ["profile", "numpy", "--device", "no:such:device"],
-        ["profile", "numpy", "--device", "cuda:0"],
-        ["profile", "numpy", "--to", "nope"],
-        ["profile", "no_such_module:Class"],
+        ["conventions"],
+        ["conventions", "nope"],
+        ["conventions", "torch.*"],
+        ["conventions", "numpy", "--device", "no:such:device"],
+        ["conventions", "numpy", "--device", "cuda:0"],
+        ["conventions", "numpy", "--to", "nope"],
+        ["conventions", "no_such_module:Class"],
     ],
     ids=" ".join,
 )
-def test_a_bad_call_exits_2_and_says_how_to_mend_it(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_bad_call_exits_2_and_says_how_to_fix_it(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """Exit status 2, what and mend on standard error, nothing on standard output."""
     try:
         status = main(arguments)
@@ -377,7 +377,7 @@ def test_a_bad_call_exits_2_and_says_how_to_mend_it(arguments: list[str], capsys
         status = int(ended.code or 0)
     said = capsys.readouterr()
     assert status == 2
-    assert "Mend:" in said.err
+    assert "Fix:" in said.err
     assert not said.out
 
 

@@ -25,7 +25,7 @@ from bnspec.conformance.repro.script import MAX_LINES, script, writers
 from bnspec.contract import LayerConfig
 from bnspec.model.buffers import dtype_of
 from bnspec.model.case import Case, Step
-from bnspec.model.conventions import Profile
+from bnspec.model.conventions import Conventions
 from bnspec.oracle.oracle import Oracle
 from bnspec.reports.run.manifest import new_manifest
 from bnspec.reports.run.records import Finding, RunFinished, TargetRecord
@@ -55,8 +55,8 @@ def rank_for(backend: str) -> int:
 
 def element(backend: str, case: Case, output: str, error: float = 0.0, step: int = 0) -> Finding:
     """A finding on the last element of an output that is off by so many bounds, by the oracle."""
-    profile = Profile(running_correction=int(backend.startswith(("torch", "tensorflow.fused"))))
-    expected = Oracle(case).expect(case.steps[step], case.arrays, profile)[output]
+    conventions = Conventions(running_correction=int(backend.startswith(("torch", "tensorflow.fused"))))
+    expected = Oracle(case).expect(case.steps[step], case.arrays, conventions)[output]
     index = [n - 1 for n in expected.value.shape]
     value, bound = (float(a[tuple(index)]) for a in (expected.rounded, expected.bounds["lenient"]))
     evidence = {"step": step, "call": case.steps[step].call, "output": output, "index": index, "got": "0.0"}
@@ -134,7 +134,7 @@ LAWS: dict[str, tuple[str, dict[str, Any]]] = {
     "running.var_not_negative": ("running_var is -1.0", {"output": "running_var", "index": [1], "got": "-1.0"}),
     "affine.zero_gamma_gives_beta": ("y is 1.0 where gamma is 0", {"output": "y", "index": [0, 1]}),
     "degenerate.empty_batch": ("running_mean became nan", {"output": "running_mean", "index": [0]}),
-    "degenerate.count_one": ("computed, but the profile declares that it raises", {}),
+    "degenerate.count_one": ("computed, but the conventions declares that it raises", {}),
     "special.nan_is_not_hidden": ("y is 1.0 in a channel with a NaN", {"output": "y", "index": [0, 1]}),
     "purity.arguments": ("wrote into x", {}),
     "purity.results_are_new": ("y shares memory with x", {}),
@@ -298,7 +298,7 @@ def test_what_does_not_reproduce_is_told_apart(
 def test_a_wrong_call_is_refused(
     words: list[str], told: str, make_run: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Exit status 2, and a message that says what, why and how to mend it."""
+    """Exit status 2, and a message that says what, why and how to fix it."""
     case = case_of()
     path = make_run(element("torch.nn", case, "y"), case)
     try:
@@ -308,7 +308,7 @@ def test_a_wrong_call_is_refused(
     said = capsys.readouterr().err
     assert status == 2
     assert told in said
-    assert "Mend:" in said
+    assert "Fix:" in said
 
 
 def test_a_backend_without_a_writer_is_listed_and_refused_by_name(

@@ -20,11 +20,11 @@ from bnspec.conformance.repro.assembly import fold, in_line, join
 from bnspec.conformance.repro.script import MAX_LINES, script
 from bnspec.contract import LayerConfig
 from bnspec.model.case import PARAMETERS, SEPARATOR, Case, Step
-from bnspec.model.conventions import Profile
+from bnspec.model.conventions import Conventions
 from bnspec.reports.run.records import Finding, TargetRecord
 
 TRAIN, LEARN = Step("training", ("x",), True), Step("training_gradients", ("x", "dy"), True)
-PROFILE = Profile(running_correction=1, count_one="raises", frozen_gradients="batch")
+PROFILE = Conventions(running_correction=1, count_one="raises", frozen_gradients="batch")
 
 
 def related(call: str, inputs: tuple[str, ...], **options: Any) -> Step:

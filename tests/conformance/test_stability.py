@@ -282,14 +282,14 @@ def test_a_call_that_fails_is_shown_with_what_it_raised() -> None:
     "words", [["nope"], [], ["numpy", "--dtype", "int8"], ["numpy", "--threads", "0"], ["numpy", "--output", "z"]]
 )
 def test_a_bad_call_exits_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """With a way to mend it on standard error, and nothing on standard output."""
+    """With a way to fix it on standard error, and nothing on standard output."""
     try:
         status = main(["stability", *words])
     except SystemExit as ended:
         status = int(ended.code or 0)
     said = capsys.readouterr()
     assert (status, said.out) == (2, "")
-    assert "Mend:" in said.err
+    assert "Fix:" in said.err
 
 
 def test_the_command_offers_the_outputs_that_are_measured() -> None:

@@ -348,7 +348,7 @@ def test_a_folder_that_is_not_empty_is_refused_untouched(tmp_path: Path, capsys:
     assert main(["vectors", "--out", str(tmp_path / "mine"), "--family", "layout"]) == 2
     said = capsys.readouterr()
     assert said.out == ""
-    assert all(word in said.err for word in ("is not empty", "Why:", "Mend:"))
+    assert all(word in said.err for word in ("is not empty", "Why:", "Fix:"))
     assert [p.name for p in tmp_path.rglob("*")] == ["mine", "notes.txt"]
 
 
@@ -369,7 +369,7 @@ def test_a_wrong_call_leaves_nothing_behind(
     monkeypatch.chdir(tmp_path)
     Path("file.txt").write_text("keep")
     assert main(["vectors", "--out", "new", *words]) == 2
-    assert "Mend:" in capsys.readouterr().err
+    assert "Fix:" in capsys.readouterr().err
     assert [p.name for p in tmp_path.iterdir()] == ["file.txt"]
 
 

@@ -133,7 +133,7 @@ def test_a_worker_killed_from_outside_in_the_middle_is_a_finding_too(begin: Begi
     ids=" ".join,
 )
 @pytest.mark.usefixtures("planted_on_path")
-def test_a_bad_call_exits_2_and_says_how_to_mend_it(
+def test_a_bad_call_exits_2_and_says_how_to_fix_it(
     arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Exit status 2, what and mend on standard error, nothing on standard output."""
@@ -144,7 +144,7 @@ def test_a_bad_call_exits_2_and_says_how_to_mend_it(
         status = int(ended.code or 0)
     said = capsys.readouterr()
     assert status == 2
-    assert "Mend:" in said.err
+    assert "Fix:" in said.err
     assert not said.out
 
 

@@ -16,7 +16,7 @@ from bnspec.conformance.selftest.soundness.experiment import STATE, Trial, trial
 from bnspec.conformance.selftest.soundness.record import NEAR, NEAR_GOOD, SOUND, Record
 from bnspec.contract import LayerConfig
 from bnspec.exact.quantities import Batch
-from bnspec.model.conventions import DTYPES, Profile
+from bnspec.model.conventions import DTYPES, Conventions
 from bnspec.model.precision import PRECISIONS, units_of
 from bnspec.oracle.comparison import ratios_of
 from bnspec.oracle.oracle import TIERS, Expected
@@ -170,7 +170,7 @@ def test_half_precision_results_may_overflow_to_the_right_infinity() -> None:
 
 def test_a_single_value_has_a_sharp_mean_and_no_variance() -> None:
     """count 1: a mean in error by no more than its storing, and a variance by no more than underflow and that error squared."""
-    units = units_of(Profile(), "float32", "float32")
+    units = units_of(Conventions(), "float32", "float32")
     batch = Batch(LayerConfig(2, 0, 1, 1e-5, 0.9, "float32", "float32"), quad([[3.0]]))
     error, u = bounds.statistics_error(batch, units, "permissive"), PRECISIONS["float32"].unit_roundoff
     assert error.mean.item() <= 3.0 * 3.0 * u

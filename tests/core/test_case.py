@@ -231,7 +231,7 @@ def test_a_malformed_case_is_refused_with_what_why_and_mend(fault: str) -> None:
         Case.loads(json.dumps(data))
     assert refused.value.what
     assert refused.value.why
-    assert refused.value.mend
+    assert refused.value.fix
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from bnspec.arithmetic.quad import double, quad
 from bnspec.conformance.cases.building import Form, Plan, batch_norm_case
 from bnspec.equations import batch_norm as eq
 from bnspec.model.case import Case, Step
-from bnspec.model.conventions import Profile
+from bnspec.model.conventions import Conventions
 from bnspec.oracle.oracle import Oracle
 
 BITS = 256
@@ -93,7 +93,7 @@ def test_the_complex_step_keeps_the_bounds(mode: str, kind: str) -> None:
     case = case_of(kind, (4, 3, 5), 6)
     arrays, epsilon, axes = arguments(case, lambda a: a.astype(complex)), case.config.epsilon, case.config.reduce_axes
     step = Step(f"{mode}_gradients", ("x", "dy"))
-    expected = Oracle(case).expect(step, case.arrays, Profile())
+    expected = Oracle(case).expect(step, case.arrays, Conventions())
     for name in ("x", "gamma", "beta"):
         found = np.empty(arrays[name].shape)
         for index in np.ndindex(found.shape):

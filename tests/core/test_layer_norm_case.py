@@ -9,7 +9,7 @@ from bnspec.arithmetic.quad import double
 from bnspec.backends.numpy.layer_norm import NumpyLayerNorm
 from bnspec.benchmarks.workloads.workload import Workload
 from bnspec.model.case import Case
-from bnspec.model.conventions import Profile
+from bnspec.model.conventions import Conventions
 from bnspec.model.precision import units_of
 from bnspec.oracle import layer_norm as layer_norm_case
 from bnspec.oracle.comparison import ratios_of
@@ -39,7 +39,7 @@ def test_the_reference_lies_within_the_bounds_of_the_samples_and_of_the_sums(
 ) -> None:
     """Samples are counted through all axes but the last."""
     given = case(dtype, shape)
-    got, answers = computed(given), layer_norm_answers(given, ROWS, Profile())
+    got, answers = computed(given), layer_norm_answers(given, ROWS, Conventions())
     assert set(answers) == {"y", "dx", "dgamma", "dbeta"}
     for name, expected in answers.items():
         values = got[name] if name in LATER else got[name].reshape(-1, 12)[ROWS]
@@ -50,7 +50,7 @@ def test_the_reference_lies_within_the_bounds_of_the_samples_and_of_the_sums(
 def test_a_value_that_is_off_by_a_thousandth_is_found_out(name: str) -> None:
     """The bounds are those of roundings."""
     given = case()
-    answers, got = layer_norm_answers(given, np.arange(30), Profile()), computed(given)
+    answers, got = layer_norm_answers(given, np.arange(30), Conventions()), computed(given)
     wrong = got[name] * np.float32(1.001)
     assert np.nanmax(ratios_of(wrong, answers[name], "lenient")) > 1.0
 
@@ -60,12 +60,12 @@ def test_sums_evaluated_in_float64_are_those_of_quad_precision_up_to_the_room_of
 ) -> None:
     """What float64 itself errs by is inside the bound that is told."""
     given = case()
-    few = layer_norm_answers(given, ROWS, Profile())
+    few = layer_norm_answers(given, ROWS, Conventions())
     monkeypatch.setattr(layer_norm_case, "FEW", 0)
-    many = layer_norm_answers(given, ROWS, Profile())
+    many = layer_norm_answers(given, ROWS, Conventions())
     for name in LATER:
         for tier in TIERS:
-            share = room(units_of(Profile(), "float32", "float32", tier)) - 1.0
+            share = room(units_of(Conventions(), "float32", "float32", tier)) - 1.0
             apart = np.abs(double(many[name].value - few[name].value))
             assert (apart <= share * few[name].bounds[tier]).all(), name
             assert (many[name].bounds[tier] >= few[name].bounds[tier]).all(), name
@@ -74,4 +74,4 @@ def test_sums_evaluated_in_float64_are_those_of_quad_precision_up_to_the_room_of
 def test_of_many_float64_elements_the_sums_are_not_said(monkeypatch: pytest.MonkeyPatch) -> None:
     """There float64 is no better than what is judged."""
     monkeypatch.setattr(layer_norm_case, "FEW", 0)
-    assert set(layer_norm_answers(case("float64"), ROWS, Profile())) == {"y", "dx"}
+    assert set(layer_norm_answers(case("float64"), ROWS, Conventions())) == {"y", "dx"}

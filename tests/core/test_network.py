@@ -13,7 +13,7 @@ from bnspec.conformance.cases.networks import KINDS, VALUES, drift, network_case
 from bnspec.conformance.checks.examination import Judgement
 from bnspec.conformance.judge.judge import checks_for, judge
 from bnspec.model.case import Case
-from bnspec.model.conventions import Profile
+from bnspec.model.conventions import Conventions
 from bnspec.model.observation import Observation, StepResult
 from bnspec.oracle.network_case import exact_step
 from bnspec.oracle.oracle import Oracle
@@ -31,14 +31,14 @@ HARD = {
 }
 
 
-def profile(correction: int) -> Profile:
+def conventions(correction: int) -> Conventions:
     """NumPy's conventions, with this correction of the running variance."""
-    return Profile(running_correction=correction)
+    return Conventions(running_correction=correction)
 
 
 def heard(case: Case, observation: Observation, correction: int) -> dict[str, Judgement | None]:
     """What the checks say."""
-    return judge(case, observation, profile(correction), Oracle(case), checks_for(CLAUSES))
+    return judge(case, observation, conventions(correction), Oracle(case), checks_for(CLAUSES))
 
 
 def ratio(case: Case, observation: Observation, correction: int) -> float:
@@ -88,7 +88,7 @@ def test_the_exact_step_descends_along_the_derivative_of_the_loss(kind: str) -> 
     """Each value moves by the rate times a derivative by a complex step, to within the bound of two float64 evaluations."""
     case = tiny_case(kind)
     values = {n: case.arrays[n] for n in VALUES}
-    after = exact_step(case, 0, profile(0), values)
+    after = exact_step(case, 0, conventions(0), values)
     rate = case.steps[0].option("learning_rate")
     assert abs(after["loss"].value - loss_of(case, values).real) <= 2.0 * after["loss"].error
     for name in ("w1", "b1", "gamma", "beta", "w2", "b2"):
@@ -163,8 +163,8 @@ def test_a_right_trajectory_drifts_within_its_propagated_bound(kind: str) -> Non
     case = network_case(kind, 3, 10)
     observation = SmallNetwork(case, 0).observed()
     met = [{n: case.arrays[n] for n in VALUES}, *(dict(s.outputs) for s in observation.steps[:-1])]
-    told = [exact_step(case, i, profile(0), values) for i, values in enumerate(met)]
-    found, verdict = drift(case, profile(0), observation.steps, told), heard(case, observation, 0)[CLAUSES[0]]
+    told = [exact_step(case, i, conventions(0), values) for i, values in enumerate(met)]
+    found, verdict = drift(case, conventions(0), observation.steps, told), heard(case, observation, 0)[CLAUSES[0]]
     assert all(np.isfinite(t.error).all() for step in told for t in step.values())
     assert found is not None
     assert verdict is not None

@@ -14,7 +14,7 @@ from bnspec.bounds import batch_norm as bounds
 from bnspec.conformance.cases.building import Form, Plan, ScalingPlan, batch_norm_case, input_norm_case
 from bnspec.exact import blocks
 from bnspec.model.case import Case, Step
-from bnspec.model.conventions import Profile
+from bnspec.model.conventions import Conventions
 from bnspec.model.precision import PRECISIONS
 from bnspec.oracle.oracle import Oracle
 
@@ -25,9 +25,9 @@ INFER = Step("inference_gradients", ("x", "dy"))
 
 def whole_and_blocks(case: Case, step: Step, monkeypatch: pytest.MonkeyPatch) -> tuple[dict, dict]:
     """The answers with and without treating the case as large."""
-    whole = Oracle(case).expect(step, case.arrays, Profile(running_correction=1))
+    whole = Oracle(case).expect(step, case.arrays, Conventions(running_correction=1))
     monkeypatch.setattr(blocks, "BLOCK", 8)
-    parts = Oracle(case).expect(step, case.arrays, Profile(running_correction=1))
+    parts = Oracle(case).expect(step, case.arrays, Conventions(running_correction=1))
     return whole, parts
 
 
@@ -56,8 +56,8 @@ def test_backends_of_the_same_precisions_share_their_answers() -> None:
     """Profiles that differ in what no bound depends on get the very same arrays."""
     case = batch_norm_case(Plan(Form((4, 3, 5), 1), seed=1))
     oracle = Oracle(case)
-    one = oracle.expect(TRAIN, case.arrays, Profile(running_correction=1))
-    other = oracle.expect(TRAIN, case.arrays, Profile(running_correction=0, channel_axes="first"))
+    one = oracle.expect(TRAIN, case.arrays, Conventions(running_correction=1))
+    other = oracle.expect(TRAIN, case.arrays, Conventions(running_correction=0, channel_axes="first"))
     assert one["dx"].value is other["dx"].value
     assert one["running_var"].value is not other["running_var"].value
 
@@ -66,10 +66,10 @@ def test_another_epsilon_is_another_answer() -> None:
     """A backend that raises epsilon to its documented minimum is expected to give what that gives; statistics are the same."""
     case = batch_norm_case(Plan(Form((4, 3, 5), 1), "like_epsilon", epsilon=1e-7, seed=1))
     oracle = Oracle(case)
-    plain = oracle.expect(TRAIN, case.arrays, Profile())
-    raised = oracle.expect(TRAIN, case.arrays, Profile(epsilon_minimum=1e-5))
+    plain = oracle.expect(TRAIN, case.arrays, Conventions())
+    raised = oracle.expect(TRAIN, case.arrays, Conventions(epsilon_minimum=1e-5))
     again = Oracle(case.with_(config=case.config.__class__(**{**vars(case.config), "epsilon": 1e-5})))
-    assert np.array_equal(raised["y"].rounded, again.expect(TRAIN, case.arrays, Profile())["y"].rounded)
+    assert np.array_equal(raised["y"].rounded, again.expect(TRAIN, case.arrays, Conventions())["y"].rounded)
     assert not np.array_equal(raised["y"].rounded, plain["y"].rounded)
     assert np.array_equal(raised["running_var"].rounded, plain["running_var"].rounded)
 
@@ -77,13 +77,13 @@ def test_another_epsilon_is_another_answer() -> None:
 def test_nothing_is_expected_of_an_empty_batch() -> None:
     """It has no statistics, and no outputs to judge."""
     case = batch_norm_case(Plan(Form((0, 3), 1), seed=1))
-    assert Oracle(case).expect(TRAIN, case.arrays, Profile()) == {}
+    assert Oracle(case).expect(TRAIN, case.arrays, Conventions()) == {}
 
 
 def test_one_value_per_channel_normalises_to_beta() -> None:
     """Its variance is 0: y = beta and dx = 0; the corrected variance does not exist and is left out."""
     case = batch_norm_case(Plan(Form((1, 3), 1, "float64", "float64"), seed=1))
-    expected = Oracle(case).expect(TRAIN, case.arrays, Profile(running_correction=1, count_one="unspecified"))
+    expected = Oracle(case).expect(TRAIN, case.arrays, Conventions(running_correction=1, count_one="unspecified"))
     assert np.array_equal(expected["y"].rounded[0], case.arrays["beta"])
     assert not expected["dx"].rounded.any()
     assert "running_var" not in expected
@@ -96,7 +96,7 @@ def test_input_normalization_agrees_with_exact_rationals(kind: str, dtype: str) 
     parameter = dtype if dtype in ("float32", "float64") else "float32"
     case = input_norm_case(ScalingPlan(Form((12, 3), 1, dtype, parameter), kind, chunks=(5, 7), seed=3))
     oracle, fit = Oracle(case), case.steps[0]
-    learned = oracle.expect(fit, {}, Profile())
+    learned = oracle.expect(fit, {}, Conventions())
     fitted = {n: learned[n].rounded.astype(case.arrays["x"].dtype) for n in ("mean", "var")}
     rows = case.arrays["x"].astype(np.float64).T.tolist()
     for c, row in enumerate(rows):
@@ -104,7 +104,7 @@ def test_input_normalization_agrees_with_exact_rationals(kind: str, dtype: str) 
         assert ulps(float(learned["mean"].rounded[c]), channel.mean) <= 1.0
         assert ulps(float(learned["var"].rounded[c]), channel.var) <= 1.0
     for name, call, output in (("unseen", "transform", "y"), ("normal", "inverse", "x")):
-        answer = oracle.expect(Step(call, (name,)), fitted, Profile())[output]
+        answer = oracle.expect(Step(call, (name,)), fitted, Conventions())[output]
         for c in range(case.config.channels):
             mean, var = (Fraction(float(fitted[n][c])) for n in ("mean", "var"))
             if np.isnan(answer.bounds["permissive"][:, c]).any() or var == 0:

@@ -22,13 +22,13 @@ import json, resource, sys, time
 from bnspec.model.case import Step
 from bnspec.conformance.cases.building import Form, Plan, batch_norm_case
 from bnspec.oracle import Oracle
-from bnspec.model.conventions import Profile
+from bnspec.model.conventions import Conventions
 
 def spent(shape, calls, seed):
     case = batch_norm_case(Plan(Form(tuple(shape), 1), "ordinary", epsilon=1e-5, seed=seed))
-    oracle, profile, start = Oracle(case), Profile(running_correction=1), time.process_time()
+    oracle, conventions, start = Oracle(case), Conventions(running_correction=1), time.process_time()
     for call in calls:
-        oracle.expect(Step(call, ("x", "dy")), case.arrays, profile)
+        oracle.expect(Step(call, ("x", "dy")), case.arrays, conventions)
     return time.process_time() - start
 
 shape, calls, times = json.loads(sys.argv[1])

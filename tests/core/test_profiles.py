@@ -12,12 +12,12 @@ import pytest
 
 from bnspec.clauses import CLAUSES
 from bnspec.errors import UsageError
-from bnspec.model.conventions import CHOICES, HALVES, Profile
+from bnspec.model.conventions import CHOICES, HALVES, Conventions
 from bnspec.model.precision import PRECISIONS, units_of
 
-FIELDS = {f.name: f for f in dataclasses.fields(Profile)}
+FIELDS = {f.name: f for f in dataclasses.fields(Conventions)}
 
-#: Values that no profile may have, for the fields that are no choice of words.
+#: Values that no conventions may have, for the fields that are no choice of words.
 WRONG: dict[str, Any] = {
     "running_correction": 2,
     "normalising_correction": -1,
@@ -34,8 +34,8 @@ WRONG: dict[str, Any] = {
 
 
 def test_every_field_is_documented() -> None:
-    """Who reads a profile finds each of its words in the class's docstring."""
-    said = set(re.findall(r"\w+", Profile.__doc__ or ""))
+    """Who reads the conventions finds each of its words in the class's docstring."""
+    said = set(re.findall(r"\w+", Conventions.__doc__ or ""))
     assert said >= FIELDS.keys()
     assert all(word in said for words in CHOICES.values() for word in words if word not in ("float64", "any"))
 
@@ -44,39 +44,39 @@ def test_every_field_is_documented() -> None:
 def test_a_choice_takes_its_words_and_no_other(field: str) -> None:
     """Each word is accepted; another is refused with what, why and mend."""
     for word in CHOICES[field]:
-        assert getattr(Profile(**{field: word}), field) == word
+        assert getattr(Conventions(**{field: word}), field) == word
     with pytest.raises(UsageError) as caught:
-        Profile(**{field: "perhaps"})
-    assert f"Profile.{field} is 'perhaps'" in caught.value.what
+        Conventions(**{field: "perhaps"})
+    assert f"Conventions.{field} is 'perhaps'" in caught.value.what
     assert all(word in caught.value.why for word in CHOICES[field])
-    assert caught.value.mend
+    assert caught.value.fix
 
 
 @pytest.mark.parametrize("field", sorted(WRONG))
 def test_a_value_outside_its_range_is_refused(field: str) -> None:
     """Numbers and lists are checked as words are."""
-    with pytest.raises(UsageError, match=f"Profile.{field}"):
-        Profile(**{field: WRONG[field]})
+    with pytest.raises(UsageError, match=f"Conventions.{field}"):
+        Conventions(**{field: WRONG[field]})
 
 
 def test_a_profile_without_dtypes_or_ranks_is_refused() -> None:
     """It would decline everything, and look like a backend that conforms."""
     for empty in ({"dtypes": ()}, {"ranks": ()}):
         with pytest.raises(UsageError):
-            Profile(**empty)
+            Conventions(**empty)
 
 
-@pytest.mark.parametrize("name", sorted(builtin_profiles.PROFILES))
+@pytest.mark.parametrize("name", sorted(builtin_profiles.SUITES))
 def test_a_declared_profile_survives_json(name: str) -> None:
     """It reaches the harness as it left the worker."""
-    profile = builtin_profiles.PROFILES[name]
-    assert Profile.from_json(json.loads(json.dumps(profile.to_json()))) == profile
+    conventions = builtin_profiles.SUITES[name]
+    assert Conventions.from_json(json.loads(json.dumps(conventions.to_json()))) == conventions
 
 
 def test_an_unknown_field_is_refused() -> None:
-    """A profile of a newer version is not read by half."""
+    """A conventions of a newer version is not read by half."""
     with pytest.raises(UsageError, match="unknown field"):
-        Profile.from_json({"running_corection": 1})
+        Conventions.from_json({"running_corection": 1})
 
 
 def test_clauses_are_relative_to_fields_that_exist() -> None:
@@ -88,25 +88,27 @@ def test_clauses_are_relative_to_fields_that_exist() -> None:
 @pytest.mark.parametrize("policy", CHOICES["half_statistics"])
 def test_half_policies_choose_the_precision_of_the_bounds(policy: str, dtype: str) -> None:
     """The word "parameters" means gamma's dtype; the lenient tier allows x's own precision whatever is declared."""
-    profile = Profile(half_statistics=policy, half_arithmetic=policy)
+    conventions = Conventions(half_statistics=policy, half_arithmetic=policy)
     for parameter in ("float32", dtype):
         meant = {"float32": "float32", "input": dtype, "parameters": parameter}[policy]
-        units = units_of(profile, dtype, parameter)
+        units = units_of(conventions, dtype, parameter)
         assert (units.statistics, units.arithmetic) == (PRECISIONS[meant], PRECISIONS[meant])
         assert units.parameter == PRECISIONS[parameter]
-        assert units_of(profile, dtype, parameter, "lenient").statistics == PRECISIONS[dtype]
+        assert units_of(conventions, dtype, parameter, "lenient").statistics == PRECISIONS[dtype]
 
 
 @pytest.mark.parametrize("policy", CHOICES["half_statistics"])
 def test_full_precision_is_computed_in_its_own(policy: str) -> None:
     """The half policies say nothing of float32 and float64."""
     for dtype in ("float32", "float64"):
-        units = units_of(Profile(half_statistics=policy, half_arithmetic=policy), dtype, dtype)
+        units = units_of(Conventions(half_statistics=policy, half_arithmetic=policy), dtype, dtype)
         assert units.statistics == units.arithmetic == units.storage == PRECISIONS[dtype]
 
 
 def test_an_axis_is_offered_as_declared() -> None:
     """First is axis 1, last the last one; rank 2 has both in one."""
-    offered = {c: [a for a in range(4) if Profile(channel_axes=c).offers_axis(4, a)] for c in CHOICES["channel_axes"]}
+    offered = {
+        c: [a for a in range(4) if Conventions(channel_axes=c).offers_axis(4, a)] for c in CHOICES["channel_axes"]
+    }
     assert offered == {"first": [1], "last": [3], "first_and_last": [1, 3], "any": [0, 1, 2, 3]}
-    assert all(Profile(channel_axes=c).offers_axis(2, 1) for c in CHOICES["channel_axes"])
+    assert all(Conventions(channel_axes=c).offers_axis(2, 1) for c in CHOICES["channel_axes"])

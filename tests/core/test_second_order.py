@@ -19,7 +19,7 @@ from bnspec.equations import second_order
 from bnspec.equations.second_order import SecondOrder
 from bnspec.exact.quantities import Cotangent, Normalisation
 from bnspec.model.case import Case
-from bnspec.model.conventions import Profile
+from bnspec.model.conventions import Conventions
 from bnspec.model.precision import units_of
 from bnspec.oracle.oracle import Oracle
 
@@ -97,13 +97,15 @@ def test_the_second_derivatives_are_those_of_the_first_order_text(mode: str, wei
 
 def bounds_of(mode: str, case: Case, arrays: Arrays, exact: SecondOrder, tier: Tier) -> SecondOrderError:
     """The a-priori bounds of a case."""
-    oracle, epsilon, profile = Oracle(case), case.config.epsilon, Profile()
-    units = units_of(profile, case.config.dtype, case.config.parameter_dtype, tier)
+    oracle, epsilon, conventions = Oracle(case), case.config.epsilon, Conventions()
+    units = units_of(conventions, case.config.dtype, case.config.parameter_dtype, tier)
     sizes = Sizes(*(np.abs(double(a)) for a in (*exact, *(arrays[n] for n in ("gamma", "ddgamma", "ddbeta")))))
     batch, own = oracle.batch("x", epsilon), oracle.normalisation("x", epsilon)
     if mode == "training":
         dy, v = (Cotangent(own, arrays[n]) for n in ("dy", "v"))
-        return second_order_bounds.training_error(dy, v, sizes, *oracle.judged(profile).errors("x", tier), units, tier)
+        return second_order_bounds.training_error(
+            dy, v, sizes, *oracle.judged(conventions).errors("x", tier), units, tier
+        )
     norm = Normalisation(batch, *(quad(arrays[n]) for n in ("running_mean", "running_var")))
     relative = second_order_bounds.bounds.inv_std_error(norm, 0.0, units.arithmetic)
     dy, v = (Cotangent(norm, arrays[n]) for n in ("dy", "v"))

@@ -13,7 +13,7 @@ from bnspec.clauses import ASKED, CLAUSES, FAMILIES, Clause, select, select_aske
 from bnspec.clauses.document import anchor, text
 from bnspec.cli import main
 from bnspec.errors import UsageError
-from bnspec.model.conventions import Profile
+from bnspec.model.conventions import Conventions
 
 ROOT = Path(__file__).resolve().parents[2]
 every_clause = pytest.mark.parametrize("clause", CLAUSES.values(), ids=lambda c: c.id)
@@ -58,13 +58,13 @@ def test_every_family_that_is_owed_has_clauses_and_stands_in_order() -> None:
 
 @every_clause
 def test_the_clause_says_all_that_a_clause_says(clause: Clause) -> None:
-    """One sentence, a formula, a reason, a source; profile fields and reports that can be looked up."""
+    """One sentence, a formula, a reason, a source; conventions fields and reports that can be looked up."""
     assert re.fullmatch(r"\w.*[^.]\.", clause.statement)
     assert ". " not in clause.statement
     assert clause.formula
     assert clause.rationale.endswith(".")
     assert clause.source
-    assert set(clause.depends) <= set(Profile.__dataclass_fields__)
+    assert set(clause.depends) <= set(Conventions.__dataclass_fields__)
     assert all(re.fullmatch(r"[\w.-]+/[\w.-]+#\d+", c) for c in clause.catches)
     assert len(set(clause.catches)) == len(clause.catches)
 
@@ -115,7 +115,7 @@ def test_naming_only_what_no_backend_can_be_asked_is_a_wrong_call(
     said = capsys.readouterr().err
     assert "no backend can be asked" in said
     assert "Why:" in said
-    assert "Mend:" in said
+    assert "Fix:" in said
 
 
 def test_explain_lists_every_clause_once_under_its_family(capsys: pytest.CaptureFixture[str]) -> None:

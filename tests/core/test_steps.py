@@ -12,7 +12,7 @@ from bnspec.conformance.cases.building import Form, Plan, batch_norm_case
 from bnspec.conformance.cases.programs import masked_case, relation_case
 from bnspec.errors import UsageError
 from bnspec.model.case import Case, Step
-from bnspec.model.conventions import Profile
+from bnspec.model.conventions import Conventions
 from bnspec.oracle.oracle import Oracle, effective_decay
 
 BASE = batch_norm_case(Plan(Form((4, 3), 1), "wide", seed=9, short=True))
@@ -70,11 +70,11 @@ def test_an_oracle_of_other_parameters_shares_the_facts_of_its_inputs() -> None:
     """And answers as an oracle of its own would."""
     case = relation_case(Plan(Form((4, 3), 1), "wide", epsilon=2.0**-4, seed=3))
     i = next(i for i, s in enumerate(case.steps) if s.option("relation") == "decay")
-    oracle, profile = Oracle(case), Profile()
+    oracle, conventions = Oracle(case), Conventions()
     shared = oracle.overridden(case.overrides(i))
     alone = Oracle(case.overridden(case.overrides(i)))
     before = {n: case.arrays[n] for n in ("running_mean", "running_var")}
-    ours, theirs = (o.expect(case.steps[i], before, profile) for o in (shared, alone))
+    ours, theirs = (o.expect(case.steps[i], before, conventions) for o in (shared, alone))
     assert ours.keys() == theirs.keys()
     for name, answer in ours.items():
         assert np.array_equal(answer.rounded, theirs[name].rounded), name
@@ -87,7 +87,7 @@ def test_a_masked_batch_has_the_answers_of_the_batch_without_its_padding() -> No
     case = masked_case(Plan(Form((4, 5, 3), 2), "wide", seed=4), 0.5)
     step = next(s for s in case.steps if s.call == "training_masked_gradients")
     before = {n: case.arrays[n] for n in ("running_mean", "running_var")}
-    got = Oracle(case).expect(step, before, Profile())
+    got = Oracle(case).expect(step, before, Conventions())
     kept = case.arrays["mask"][..., 0]
     x = case.arrays["x"][kept].astype(np.float64)
     gamma, beta = (case.arrays[n].astype(np.float64) for n in ("gamma", "beta"))
@@ -101,9 +101,9 @@ def test_a_masked_batch_has_the_answers_of_the_batch_without_its_padding() -> No
 def test_a_declared_decay_dtype_is_the_one_that_is_judged_by() -> None:
     """The framework's own number is stored: the decay, or 1 - decay."""
     stored = {"decay_dtype": "float32"}
-    assert effective_decay(0.9, Profile()) == 0.9
-    assert effective_decay(0.9, Profile(momentum_weighs="old", **stored)) == float(np.float32(0.9))
-    assert effective_decay(0.9, Profile(momentum_weighs="new", **stored)) == 1.0 - float(np.float32(1.0 - 0.9))
+    assert effective_decay(0.9, Conventions()) == 0.9
+    assert effective_decay(0.9, Conventions(momentum_weighs="old", **stored)) == float(np.float32(0.9))
+    assert effective_decay(0.9, Conventions(momentum_weighs="new", **stored)) == 1.0 - float(np.float32(1.0 - 0.9))
 
 
 WRONG: dict[str, tuple[Any, str]] = {

@@ -19,20 +19,22 @@ from bnspec.arithmetic.representable import nearest
 from bnspec.equations import batch_norm as eq
 from bnspec.errors import UsageError
 from bnspec.model.buffers import dtype_of
-from bnspec.model.conventions import CHOICES, Profile
+from bnspec.model.conventions import CHOICES, Conventions
 from bnspec.oracle.oracle import effective_epsilon
 from bnspec.translation.parts import LayerValues, Route
 from bnspec.translation.translate import translate
 
-PROFILES = builtin_profiles.PROFILES
-PAIRS = list(itertools.product(sorted(PROFILES), repeat=2))
+SUITES = builtin_profiles.SUITES
+PAIRS = list(itertools.product(sorted(SUITES), repeat=2))
 
 
 # --- layers and profiles ----------------------------------------------------------------------------------------------
 
 
-def layer_of(profile: Profile, dtype: str = "float32", parameter: str = "float32", **changes: Any) -> LayerValues:
-    """A layer that a backend of this profile could hold: distinct values, exact in every dtype."""
+def layer_of(
+    conventions: Conventions, dtype: str = "float32", parameter: str = "float32", **changes: Any
+) -> LayerValues:
+    """A layer that a backend of this conventions could hold: distinct values, exact in every dtype."""
     arrays = {
         "gamma": [0.5, -1.25, 2.0],
         "beta": [0.25, 0.0, -3.0],
@@ -50,10 +52,10 @@ numbers = st.one_of(st.floats(0.0, 1.0), st.sampled_from([0.0, 0.1, 0.5, 0.9, 0.
 
 
 @st.composite
-def profiles(draw: st.DrawFn) -> Profile:
+def profiles(draw: st.DrawFn) -> Conventions:
     """Profiles that differ in all that a translation reads; float32 is always offered."""
     words = {f: draw(st.sampled_from(CHOICES[f])) for f in CHOICES}
-    return Profile(
+    return Conventions(
         running_correction=draw(st.sampled_from([0, 1])),
         normalising_correction=draw(st.sampled_from([0, 0, 0, 1])),
         epsilon_minimum=draw(st.sampled_from([0.0, 0.0, 2.0**-16, 1.001e-5])),
@@ -92,7 +94,7 @@ def layers(draw: st.DrawFn) -> LayerValues:
     )
 
 
-def demand_exactness(source: Profile, target: Profile, layer: LayerValues, count: int | None) -> None:
+def demand_exactness(source: Conventions, target: Conventions, layer: LayerValues, count: int | None) -> None:
     """Run both layers; where the translation says exact, they agree."""
     found = translate(source, target, layer, count)
     if found.inference.is_exact and found.inference.layer:
@@ -112,15 +114,17 @@ def demand_exactness(source: Profile, target: Profile, layer: LayerValues, count
 
 @hypothesis.settings(max_examples=300, deadline=None, database=None, derandomize=True)
 @hypothesis.given(profiles(), profiles(), layers(), st.sampled_from([None, 2, 3, 64]))
-def test_what_is_called_exact_is_exact(source: Profile, target: Profile, layer: LayerValues, count: int | None) -> None:
+def test_what_is_called_exact_is_exact(
+    source: Conventions, target: Conventions, layer: LayerValues, count: int | None
+) -> None:
     """Over the rationals, both layers compute the same map in inference and in every step of training."""
     demand_exactness(source, target, layer, count)
 
 
 @hypothesis.settings(max_examples=200, deadline=None, database=None, derandomize=True)
 @hypothesis.given(profiles(), profiles(), layers())
-def test_what_is_handed_over_comes_back(source: Profile, target: Profile, layer: LayerValues) -> None:
-    """An exact translation into another profile, and an exact one back, give a layer of the same function and state."""
+def test_what_is_handed_over_comes_back(source: Conventions, target: Conventions, layer: LayerValues) -> None:
+    """An exact translation into another conventions, and an exact one back, give a layer of the same function and state."""
     there = translate(source, target, layer, 4).training
     if there.is_exact and there.layer:
         back = translate(target, source, there.layer, 4).training
@@ -132,7 +136,7 @@ def test_what_is_handed_over_comes_back(source: Profile, target: Profile, layer:
 @pytest.mark.parametrize(("source", "target"), PAIRS)
 def test_the_built_in_backends_translate_exactly_or_say_why_not(source: str, target: str) -> None:
     """Each pair, in each precision that the source offers, with a fixed count and with none."""
-    a, b = PROFILES[source], PROFILES[target]
+    a, b = SUITES[source], SUITES[target]
     for dtype in a.dtypes:
         for kind in ("float32", dtype) if dtype in ("float16", "bfloat16") else (dtype,):
             for count in (None, 4):
@@ -147,7 +151,7 @@ def test_the_built_in_backends_translate_exactly_or_say_why_not(source: str, tar
 @pytest.mark.parametrize(("source", "target"), PAIRS)
 def test_inference_of_built_in_backends_is_bitwise_the_same_in_quad(source: str, target: str) -> None:
     """The specification's own equations, run on the source's numbers and on the target's, give the same bits; so does training."""
-    a, b = PROFILES[source], PROFILES[target]
+    a, b = SUITES[source], SUITES[target]
     layer = layer_of(a)
     route = translate(a, b, layer).inference
     assert route.is_exact
@@ -157,10 +161,10 @@ def test_inference_of_built_in_backends_is_bitwise_the_same_in_quad(source: str,
     assert [y.tobytes() for y in had] == [y.tobytes() for y in has]
 
 
-def quad_outputs(profile: Profile, layer: LayerValues, x: Any) -> list[Any]:
+def quad_outputs(conventions: Conventions, layer: LayerValues, x: Any) -> list[Any]:
     """y of inference and of training by the specification's equations, in quad."""
     gamma, beta, mean, var = (quad(getattr(layer, n)) for n in ("gamma", "beta", "running_mean", "running_var"))
-    epsilon = effective_epsilon(layer.epsilon, profile)
+    epsilon = effective_epsilon(layer.epsilon, conventions)
     return [
         eq.inference_forward(x, gamma, beta, mean, var, epsilon),
         eq.training_forward(x, gamma, beta, epsilon, (0,)),
@@ -178,7 +182,7 @@ def test_a_running_variance_under_another_correction_needs_one_count(
 ) -> None:
     """The state scaled for one count follows for that count for ever, and is wrong after one step of any other."""
     hypothesis.assume(count != other)
-    source, target = (Profile(running_correction=c, momentum_weighs="old") for c in pair)
+    source, target = (Conventions(running_correction=c, momentum_weighs="old") for c in pair)
     layer = layer_of(source, "float64", "float64", momentum=momentum)
     assert translate(source, target, layer).training.by("impossible")[0].name == "running_var"
     factor = Fraction(count - pair[0], count - pair[1])
@@ -192,7 +196,7 @@ def test_a_running_variance_under_another_correction_needs_one_count(
 
 def test_a_running_variance_is_scaled_for_a_fixed_count() -> None:
     """m / (m - 1) from the biased to the unbiased, exactly where the target holds it, else the nearest number."""
-    source, target = Profile(running_correction=0), Profile(running_correction=1)
+    source, target = Conventions(running_correction=0), Conventions(running_correction=1)
     exact = translate(source, target, layer_of(source), count=3).training
     assert {p.name: p.how for p in exact.parts}["running_var"] == "computed"
     assert exact.layer is not None
@@ -207,13 +211,13 @@ def test_a_running_variance_is_scaled_for_a_fixed_count() -> None:
 
 def test_a_decay_of_one_needs_no_scaling() -> None:
     """Nothing moves, so nothing differs."""
-    source, target = (Profile(running_correction=c, momentum_weighs="old") for c in (0, 1))
+    source, target = (Conventions(running_correction=c, momentum_weighs="old") for c in (0, 1))
     assert translate(source, target, layer_of(source, momentum=1.0)).training.is_exact
 
 
 def test_another_normalising_correction_has_no_translation() -> None:
     """gamma would have to change by an irrational factor; inference does not know the correction."""
-    source, target = Profile(), Profile(normalising_correction=1)
+    source, target = Conventions(), Conventions(normalising_correction=1)
     found = translate(source, target, layer_of(source), count=4)
     assert [p.name for p in found.training.by("impossible")] == ["normalising_correction"]
     assert found.training.layer is None
@@ -225,7 +229,7 @@ def test_another_normalising_correction_has_no_translation() -> None:
 
 def test_first_batch_rules_agree_after_the_first_step_or_never() -> None:
     """Replacing and averaging differ in one step; debiasing differs in every step."""
-    rules = {r: Profile(first_batch=r, momentum_weighs="old") for r in CHOICES["first_batch"]}
+    rules = {r: Conventions(first_batch=r, momentum_weighs="old") for r in CHOICES["first_batch"]}
     for a, b in itertools.permutations(rules, 2):
         for steps in (0, 2):
             layer = layer_of(rules[a], momentum=0.5, steps=steps)
@@ -245,7 +249,7 @@ def test_first_batch_rules_agree_after_the_first_step_or_never() -> None:
 @hypothesis.example(0.01)
 def test_one_minus_momentum_is_exact_from_one_half_on_and_on_the_grid_below(momentum: float) -> None:
     """1 - q is a double for q >= 1/2 (Sterbenz), and for smaller q when it is a multiple of 2^-53; else one rounding off."""
-    new, old = Profile(momentum_weighs="new"), Profile(momentum_weighs="old")
+    new, old = Conventions(momentum_weighs="new"), Conventions(momentum_weighs="old")
     for source, target in ((new, old), (old, new)):
         part = next(p for p in translate(source, target, layer_of(source, momentum=momentum)).training.parts
                     if p.name == "momentum")  # fmt: skip
@@ -263,9 +267,9 @@ def test_the_numbers_people_meet() -> None:
         ("keras", "torch.nn", 0.9),
         ("keras", "torch.nn", 0.99),
     ):
-        layer = layer_of(PROFILES[source], momentum=momentum)
+        layer = layer_of(SUITES[source], momentum=momentum)
         part = next(
-            p for p in translate(PROFILES[source], PROFILES[target], layer, 4).training.parts if p.name == "momentum"
+            p for p in translate(SUITES[source], SUITES[target], layer, 4).training.parts if p.name == "momentum"
         )
         said[source, momentum] = (part.how, part.value)
     assert said == {
@@ -277,7 +281,7 @@ def test_the_numbers_people_meet() -> None:
 
 def test_an_epsilon_that_the_target_rounds_is_the_nearest_and_said() -> None:
     """1e-3 is no float32; 2^-10 is."""
-    source, target = Profile(), Profile(epsilon_dtype="float32")
+    source, target = Conventions(), Conventions(epsilon_dtype="float32")
     route = translate(source, target, layer_of(source, epsilon=1e-3)).inference
     assert [p.name for p in route.by("rounded")] == ["epsilon"]
     assert route.layer is not None
@@ -290,7 +294,7 @@ def test_an_epsilon_that_the_target_rounds_is_the_nearest_and_said() -> None:
 
 def test_an_epsilon_below_the_minimum_moves_into_the_running_variance() -> None:
     """For inference only their sum matters; training has no such way out."""
-    source, target = Profile(), Profile(epsilon_minimum=2.0**-8)
+    source, target = Conventions(), Conventions(epsilon_minimum=2.0**-8)
     found = translate(source, target, layer_of(source, epsilon=2.0**-10))
     assert found.inference.is_exact
     assert found.inference.layer is not None
@@ -324,7 +328,7 @@ def parts(route: Route) -> dict[str, str]:
 
 def test_forms_that_the_target_lacks_are_reached_by_moving_and_merging_axes() -> None:
     """Statistics reduce over all other axes alike."""
-    fused, torch = PROFILES["tensorflow.fused"], PROFILES["torch.nn"]
+    fused, torch = SUITES["tensorflow.fused"], SUITES["torch.nn"]
     found = translate(torch, fused, layer_of(torch, rank=2)).inference
     assert found.layer is not None
     assert (found.layer.rank, found.layer.channel_axis) == (4, 1)
@@ -336,27 +340,29 @@ def test_forms_that_the_target_lacks_are_reached_by_moving_and_merging_axes() ->
 
 def test_dtypes_are_widened_and_never_narrowed_in_silence() -> None:
     """float16 fits a float32 layer; a float64 x does not; parameters that lose bits are called rounded."""
-    wide = Profile(dtypes=("float32",))
-    assert parts(translate(Profile(), wide, layer_of(wide, "float16")).inference)["dtype"] == "computed"
-    assert parts(translate(Profile(), wide, layer_of(wide, "float64", "float64")).inference)["dtype"] == "impossible"
-    half = Profile(dtypes=("float16",), half_parameters=("input",))
+    wide = Conventions(dtypes=("float32",))
+    assert parts(translate(Conventions(), wide, layer_of(wide, "float16")).inference)["dtype"] == "computed"
+    assert (
+        parts(translate(Conventions(), wide, layer_of(wide, "float64", "float64")).inference)["dtype"] == "impossible"
+    )
+    half = Conventions(dtypes=("float16",), half_parameters=("input",))
     layer = layer_of(half, "float16", beta=np.array([0.1, 0.2, 7e4], np.float32))
-    assert parts(translate(Profile(), half, layer).inference)["beta"] == "impossible"
+    assert parts(translate(Conventions(), half, layer).inference)["beta"] == "impossible"
     layer = layer_of(half, "float16", beta=np.array([0.1, 0.2, 0.5], np.float32))
-    assert parts(translate(Profile(), half, layer).inference)["beta"] == "rounded"
+    assert parts(translate(Conventions(), half, layer).inference)["beta"] == "rounded"
 
 
 def test_absent_parameters_become_one_and_zero_where_they_must_exist() -> None:
     """They may not be trained then."""
-    fused = PROFILES["tensorflow.fused"]
-    found = translate(Profile(), fused, layer_of(fused, gamma=None, beta=None)).training
+    fused = SUITES["tensorflow.fused"]
+    found = translate(Conventions(), fused, layer_of(fused, gamma=None, beta=None)).training
     assert parts(found)["gamma"] == parts(found)["beta"] == "computed"
     assert "gamma and beta are not trained" in found.needs
 
 
 def test_conditions_name_the_batches_on_which_the_two_part() -> None:
     """What the source refuses cannot differ; what it computes and the target refuses does."""
-    torch, keras = PROFILES["torch.nn"], PROFILES["keras"]
+    torch, keras = SUITES["torch.nn"], SUITES["keras"]
     there = translate(keras, torch, layer_of(keras), 4).training.needs
     back = translate(torch, keras, layer_of(torch), 4).training.needs
     assert any("count >= 2" in n for n in there)
@@ -380,4 +386,4 @@ def test_conditions_name_the_batches_on_which_the_two_part() -> None:
 def test_a_malformed_layer_is_refused(wrong: dict[str, Any]) -> None:
     """With what is wrong."""
     with pytest.raises(UsageError, match="cannot be translated"):
-        layer_of(Profile(), **wrong)
+        layer_of(Conventions(), **wrong)

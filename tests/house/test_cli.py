@@ -77,7 +77,7 @@ def test_an_unknown_command_is_refused_with_what_why_and_mend(bnspec: Any) -> No
     assert (end.returncode, end.stdout) == (2, "")
     assert "no command 'verfy'" in end.stderr
     assert "Why:" in end.stderr
-    assert "Mend: did you mean verify?" in end.stderr
+    assert "Fix: did you mean verify?" in end.stderr
 
 
 def test_no_command_at_all_shows_the_overview_and_is_a_wrong_call(bnspec: Any) -> None:
@@ -92,7 +92,7 @@ def test_an_unknown_argument_is_refused_with_a_way_to_mend_it(command: str, bnsp
     """Exit status 2, nothing on standard output, no traceback."""
     end = bnspec(command, "--no-such-argument")
     assert (end.returncode, end.stdout) == (2, "")
-    assert "Mend:" in end.stderr
+    assert "Fix:" in end.stderr
     assert "Traceback" not in end.stderr
 
 

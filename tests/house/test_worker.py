@@ -298,8 +298,8 @@ def test_a_malformed_adapter_is_refused_with_what_why_and_mend(fault: str, plant
     with pytest.raises(UsageError) as refused:
         plant(source)
     assert expected in refused.value.what
-    assert refused.value.mend
-    assert "Mend: " in str(refused.value)
+    assert refused.value.fix
+    assert "Fix: " in str(refused.value)
 
 
 def test_a_module_that_is_missing_is_refused_with_the_way_to_mend_it() -> None:
@@ -307,7 +307,7 @@ def test_a_module_that_is_missing_is_refused_with_the_way_to_mend_it() -> None:
     with pytest.raises(UsageError) as refused:
         Worker(Entry("absent", "no_such_module_of_anyone:Adapter"), "cpu")
     assert "no_such_module_of_anyone" in refused.value.what
-    assert "PYTHONPATH" in refused.value.mend
+    assert "PYTHONPATH" in refused.value.fix
 
 
 OPENINGS = {
@@ -324,7 +324,7 @@ def test_an_adapter_that_does_not_open_says_why(status: str, plant: Callable[[st
     worker = plant(f"class Planted(Base):\n    def __init__(self, device): {OPENINGS[status]}")
     assert worker.hello.status == status
     assert worker.hello.reason
-    assert worker.hello.profile is None
+    assert worker.hello.conventions is None
 
 
 # --- purity -----------------------------------------------------------------------------------------------------------

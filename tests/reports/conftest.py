@@ -62,9 +62,11 @@ MANIFEST = Manifest(
 FINISHED = RunFinished("2025-01-01T00:01:00+00:00", 1, {"total": 60.0})
 
 
-def target(backend: str, device: str = "cpu", status: str = "ready", reason: str = "", **profile: Any) -> TargetRecord:
-    """A target that declares ``profile``."""
-    return TargetRecord(backend, device, status, reason, backend, {backend: "1.0"}, profile)
+def target(
+    backend: str, device: str = "cpu", status: str = "ready", reason: str = "", **conventions: Any
+) -> TargetRecord:
+    """A target that declares ``conventions``."""
+    return TargetRecord(backend, device, status, reason, backend, {backend: "1.0"}, conventions)
 
 
 def finding(backend: str = "alpha", clause: str = "training.output", **changes: Any) -> Finding:

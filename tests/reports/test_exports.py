@@ -229,7 +229,7 @@ def test_a_wrong_call_says_what_why_and_mend_and_writes_nothing(
     assert said.out == ""
     assert what in said.err
     assert "Why:" in said.err
-    assert "Mend:" in said.err
+    assert "Fix:" in said.err
     assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
 
 

@@ -299,7 +299,7 @@ def test_the_command_refuses_a_bad_directory_and_writes_nothing(
     assert not captured.out
     assert "nowhere does not exist" in captured.err
     assert "Why:" in captured.err
-    assert "Mend:" in captured.err
+    assert "Fix:" in captured.err
     assert not out.exists()
 
 

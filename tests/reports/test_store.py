@@ -31,7 +31,7 @@ def all_records(run: Run) -> list[Record]:
 
 def says_what_why_and_mend(error: UsageError) -> bool:
     """Whether each part of the message is there."""
-    return bool(error.what and error.why and error.mend)
+    return bool(error.what and error.why and error.fix)
 
 
 def test_what_is_written_is_read_back_equal(write_run: WriteRun, sample: Any) -> None:

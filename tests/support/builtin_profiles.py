@@ -6,16 +6,16 @@ import importlib
 import tomllib
 from pathlib import Path
 
-from bnspec.model.conventions import Profile
+from bnspec.model.conventions import Conventions
 
 _PYPROJECT = tomllib.loads((Path(__file__).resolve().parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
 
 
-def _declared(adapter: str) -> Profile:
+def _declared(adapter: str) -> Conventions:
     module, _, name = adapter.partition(":")
-    profile: Profile = getattr(importlib.import_module(module), name).profile
-    return profile
+    conventions: Conventions = getattr(importlib.import_module(module), name).conventions
+    return conventions
 
 
 #: By backend.
-PROFILES = {n: _declared(a) for n, a in _PYPROJECT["project"]["entry-points"]["bnspec.backends"].items()}
+SUITES = {n: _declared(a) for n, a in _PYPROJECT["project"]["entry-points"]["bnspec.backends"].items()}

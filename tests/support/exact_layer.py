@@ -1,4 +1,4 @@
-"""A layer that follows a profile, in exact rationals: what its framework would compute if nothing were rounded."""
+"""A layer that follows given conventions, in exact rationals: what its framework would compute if nothing were rounded."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 
 from bnspec.arithmetic.representable import fractions_of
-from bnspec.model.conventions import Profile
+from bnspec.model.conventions import Conventions
 from bnspec.oracle.oracle import effective_epsilon
 from bnspec.translation.parts import LayerValues
 from bnspec.translation.translate import decay_of
@@ -19,15 +19,15 @@ Channel = list[Fraction]
 
 @dataclasses.dataclass
 class Model:
-    """One layer under one profile."""
+    """One layer under one conventions."""
 
-    profile: Profile
+    conventions: Conventions
     layer: LayerValues
 
     def __post_init__(self) -> None:
         self.mean, self.var = fractions_of(self.layer.running_mean), fractions_of(self.layer.running_var)
-        self.epsilon = Fraction(effective_epsilon(self.layer.epsilon, self.profile))
-        self.decay = decay_of(self.profile, self.layer.momentum)
+        self.epsilon = Fraction(effective_epsilon(self.layer.epsilon, self.conventions))
+        self.decay = decay_of(self.conventions, self.layer.momentum)
         self.steps = self.layer.steps or 0
         ones, zeros = [Fraction(1)] * len(self.mean), [Fraction(0)] * len(self.mean)
         self.gamma = ones if self.layer.gamma is None else fractions_of(self.layer.gamma)
@@ -43,7 +43,7 @@ class Model:
 
     def train(self, x: Sequence[Channel]) -> list[tuple[Fraction, ...]]:
         """The map of this training step, which then moves the statistics."""
-        m, c, n = len(x[0]), self.profile.running_correction, self.profile.normalising_correction
+        m, c, n = len(x[0]), self.conventions.running_correction, self.conventions.normalising_correction
         mean = [sum(v, Fraction(0)) / m for v in x]
         squares = [sum(((e - a) ** 2 for e in v), Fraction(0)) for v, a in zip(x, mean, strict=True)]
         y = self.map(mean, [s / (m - n) for s in squares])
@@ -55,9 +55,9 @@ class Model:
     def moved(self, old: Channel, new: Channel) -> Channel:
         """The moving average after a step, by the first-batch rule."""
         d, t = self.decay, self.steps
-        if self.profile.first_batch == "replace" and t == 0:
+        if self.conventions.first_batch == "replace" and t == 0:
             return new
-        if self.profile.first_batch == "debiased":
+        if self.conventions.first_batch == "debiased":
             return [(d * (1 - d**t) * o + (1 - d) * n) / (1 - d ** (t + 1)) for o, n in zip(old, new, strict=True)]
         return [d * o + (1 - d) * n for o, n in zip(old, new, strict=True)]
 

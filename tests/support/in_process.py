@@ -15,7 +15,7 @@ from bnspec.oracle.oracle import Oracle
 
 
 def adapter_of(layer_class: type, **declared: Any) -> PlainAdapter:
-    """An adapter whose layers are of this class; ``declared``: attributes of the adapter, its profile say."""
+    """An adapter whose layers are of this class; ``declared``: attributes of the adapter, its conventions say."""
     return type("Adapter", (PlainAdapter,), {"layer_class": layer_class, **declared})()
 
 
@@ -26,7 +26,7 @@ def observed(case: Case, adapter: PlainAdapter) -> Observation:
 
 def judged(case: Case, adapter: PlainAdapter, clauses: Iterable[str]) -> dict[str, Judgement | None]:
     """The judgements of these clauses."""
-    return judge(case, observed(case, adapter), adapter.profile, Oracle(case), checks_for(list(clauses)))
+    return judge(case, observed(case, adapter), adapter.conventions, Oracle(case), checks_for(list(clauses)))
 
 
 def broken(case: Case, adapter: PlainAdapter, clauses: Iterable[str]) -> set[str]:

@@ -11,7 +11,7 @@ import second_oracle
 
 from bnspec.arithmetic.quad import double
 from bnspec.model.case import Case, Step
-from bnspec.model.conventions import Profile
+from bnspec.model.conventions import Conventions
 from bnspec.oracle.oracle import Expected, Oracle
 
 RUNNING = ("running_mean", "running_var")
@@ -34,15 +34,15 @@ class Comparison:
             if not apart <= 1.0:
                 self.disagreements.append(f"{where}[{i}]: {a!r} is {apart:.3g} ulp from {second_oracle.rounded(e)!r}")
 
-    def compare(self, case: Case, label: str, profile: Profile | None = None) -> None:
+    def compare(self, case: Case, label: str, conventions: Conventions | None = None) -> None:
         """Compare every output of training and inference, with gradients and statistics; count must exceed 1."""
-        oracle, profile = Oracle(case), profile or Profile(running_correction=1)
+        oracle, conventions = Oracle(case), conventions or Conventions(running_correction=1)
         state = {n: case.arrays[n] for n in RUNNING}
-        trained, inferred = (oracle.expect(step, state, profile) for step in (TRAIN, INFER))
+        trained, inferred = (oracle.expect(step, state, conventions) for step in (TRAIN, INFER))
         for c, channel in enumerate(channels_of(case)):
             old = {n: float(state[n][c]) for n in RUNNING}
             for mode, answers, wanted in (
-                ("training", trained, training(channel, old, case.config.decay, profile.running_correction)),
+                ("training", trained, training(channel, old, case.config.decay, conventions.running_correction)),
                 ("inference", inferred, inference(channel, old)),
             ):
                 for name, exact in wanted.items():

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from bnspec.contract import Adapter, Gradients, Layer, LayerConfig, Profile, State
+from bnspec.contract import Adapter, Conventions, Gradients, Layer, LayerConfig, State
 
 Array = Any
 
@@ -81,7 +81,7 @@ class WrongLayer(RightLayer):
 class Right(Adapter):
     """Conforms."""
 
-    profile = Profile(running_correction=0, dtypes=("float32", "float64"))
+    conventions = Conventions(running_correction=0, dtypes=("float32", "float64"))
     layer_class: type = RightLayer
 
     def layer(self, config: LayerConfig, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> Layer:

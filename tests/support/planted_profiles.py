@@ -10,10 +10,10 @@ from planted_beginnings import FrozenIsConstants, StartsAtOne, StartsWide, State
 
 from bnspec.conformance.selftest.reference.layer import PlainLayer
 from bnspec.conformance.selftest.reference.scaler import PlainAdapter, PlainScaler
-from bnspec.model.conventions import HALVES, Profile
+from bnspec.model.conventions import HALVES, Conventions
 
 Array = Any
-PLAIN = PlainAdapter.profile
+PLAIN = PlainAdapter.conventions
 EPSILON_MINIMUM, INPUT_EPSILON = 1.001e-5, 1e-5
 
 
@@ -308,14 +308,14 @@ class Planted:
         return (self.layer if self.layer is not PlainLayer else self.scaler).__name__
 
     @property
-    def profile(self) -> Profile:
+    def conventions(self) -> Conventions:
         """What such a backend declares."""
-        known = {f.name for f in dataclasses.fields(Profile)}
+        known = {f.name for f in dataclasses.fields(Conventions)}
         return dataclasses.replace(PLAIN, **({self.field: self.value} if self.field in known else {}))
 
-    def adapter(self, declared: Profile) -> type[PlainAdapter]:
+    def adapter(self, declared: Conventions) -> type[PlainAdapter]:
         """The backend, declaring this."""
-        parts = {"layer_class": self.layer, "scaler_class": self.scaler, "profile": declared}
+        parts = {"layer_class": self.layer, "scaler_class": self.scaler, "conventions": declared}
         if hasattr(self.layer, "begins"):
             parts["new_layer"] = new_layer
         return type(self.name, (PlainAdapter,), parts)
@@ -360,5 +360,5 @@ def __getattr__(name: str) -> Any:
     kind, _, planted = name.partition("_")
     for one in PLANTED:
         if one.name == planted and kind in ("Declares", "Hides"):
-            return one.adapter(one.profile if kind == "Declares" else PLAIN)
+            return one.adapter(one.conventions if kind == "Declares" else PLAIN)
     raise AttributeError(name)

@@ -41,7 +41,7 @@ class Known:
         unknown = [c for c in self.clauses if c not in CLAUSES]
         if unknown or self.kind not in CLASSES:
             raise UsageError(
-                f"a known deviation names {unknown or self.kind!r}.", "no such clause or class.", "mend known/."
+                f"a known deviation names {unknown or self.kind!r}.", "no such clause or class.", "fix known/."
             )
 
     def covers(self, backend: str, versions: Mapping[str, str], clause: str, case: Case) -> bool:

@@ -93,10 +93,10 @@ class Planted:
         return (case.subject == "input_norm") == self.is_scaler
 
     def adapter_class(self) -> type:
-        """The adapter over the implementation, with the profile that it declares."""
+        """The adapter over the implementation, with the conventions that it declares."""
         slot = "scaler_class" if self.is_scaler else "layer_class"
-        profile = dataclasses.replace(PlainAdapter.profile, **self.implementation.declares)
-        body = {slot: self.implementation, "profile": profile, "__doc__": self.statement}
+        conventions = dataclasses.replace(PlainAdapter.conventions, **self.implementation.declares)
+        body = {slot: self.implementation, "conventions": conventions, "__doc__": self.statement}
         return type(self.name, (WholeAdapter if issubclass(self.implementation, WholeLayer) else PlainAdapter,), body)
 
 

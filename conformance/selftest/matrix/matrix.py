@@ -28,7 +28,7 @@ from bnspec.conformance.selftest.catalogue.catalogue import ALL, Planted
 from bnspec.contract import Adapter
 from bnspec.errors import HarnessError
 from bnspec.model.case import Case
-from bnspec.model.conventions import Profile
+from bnspec.model.conventions import Conventions
 from bnspec.model.observation import Observation
 from bnspec.oracle.oracle import Oracle
 
@@ -113,16 +113,16 @@ def adapter_of(name: str) -> Adapter:
 
 
 def accusations_of(
-    name: str, case: Case, observation: Observation, profile: Profile, oracle: Oracle
+    name: str, case: Case, observation: Observation, conventions: Conventions, oracle: Oracle
 ) -> list[Accusation]:
     """The clauses that the observation breaks."""
     if observation.status in ("crashed", "timeout"):
         return [Accusation(COMPLETES, math.inf, f"{observation.status}: {observation.message}")]
     try:
-        found = judge(case, observation, profile, oracle).items()
+        found = judge(case, observation, conventions, oracle).items()
     except Exception as error:  # said of whom and on what; the matrix ends
         plan = case.origin.get("plan", case.id)
-        raise HarnessError(f"judging {name} failed: {error!r}.", f"the case is {plan}.", "mend the check.") from error
+        raise HarnessError(f"judging {name} failed: {error!r}.", f"the case is {plan}.", "fix the check.") from error
     return [Accusation(c, j.ratio, j.message or _text(j.evidence)) for c, j in found if j is not None and not j.holds]
 
 
@@ -152,7 +152,7 @@ def hear(header: Mapping[str, Any], buffers: list[bytes], names: Sequence[str]) 
     Most mutants are the plain layer off their path: equal observations under equal profiles are judged once.
     """
     case, found, spent = Case.from_header(header, buffers), {}, Seconds()
-    judged: dict[tuple[Profile, bytes], list[Accusation]] = {}
+    judged: dict[tuple[Conventions, bytes], list[Accusation]] = {}
     oracle, started = TimedOracle(case), time.perf_counter()
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore", RuntimeWarning)
@@ -160,9 +160,9 @@ def hear(header: Mapping[str, Any], buffers: list[bytes], names: Sequence[str]) 
             adapter = adapter_of(name)
             observation = run_case(adapter, header, buffers)
             spent.layers += observation.seconds
-            key = adapter.profile, fingerprint(observation)
+            key = adapter.conventions, fingerprint(observation)
             if key not in judged:
-                judged[key] = accusations_of(name, case, observation, adapter.profile, oracle)
+                judged[key] = accusations_of(name, case, observation, adapter.conventions, oracle)
             if judged[key]:
                 found[name] = judged[key]
     spent.oracle = oracle.seconds
@@ -174,11 +174,11 @@ def hear_isolated(name: str, cases: Sequence[Case]) -> dict[str, list[Accusation
     """One mutant that may end its process, on every case, in a worker: by case id what accuses it."""
     found = {}
     with Worker(Entry(name, BY_NAME[name].adapter), "cpu") as worker:
-        if worker.hello.profile is None:
-            raise HarnessError(f"{name} did not open: {worker.hello.reason}.", "", "mend it: it is ours.")
+        if worker.hello.conventions is None:
+            raise HarnessError(f"{name} did not open: {worker.hello.reason}.", "", "fix it: it is ours.")
         for case in filter(BY_NAME[name].meets, cases):
             observation = worker.run(case, ISOLATED_SECONDS)
-            if accusations := accusations_of(name, case, observation, worker.hello.profile, Oracle(case)):
+            if accusations := accusations_of(name, case, observation, worker.hello.conventions, Oracle(case)):
                 found[case.id] = accusations
     return found
 

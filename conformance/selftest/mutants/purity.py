@@ -199,7 +199,7 @@ class SecondInferenceMovesState(PlainLayer):
 
 
 class VolumesRefused(PlainLayer):
-    """Raises for rank 5, which the profile offers."""
+    """Raises for rank 5, which the conventions offers."""
 
     family, killed_by, path = "contract", ("contract.accepts",), "rank 5"
 

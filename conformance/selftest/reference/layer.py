@@ -27,7 +27,7 @@ class PlainLayer(Layer):
     calls: Tuple[str, ...] = ()
     #: Why the suite does not see the mutant, for as long as it does not.
     escapes = ""
-    #: What a variant declares otherwise than the plain profile.
+    #: What a variant declares otherwise than the plain conventions.
     declares: Dict[str, Any] = {}
     #: Whether it may end or stall its process, so that it needs one of its own.
     isolated = False

@@ -7,7 +7,7 @@ from typing import Any, Dict, Sequence, Tuple
 import numpy as np
 
 from bnspec.conformance.selftest.reference.layer import PlainLayer
-from bnspec.contract import Adapter, Layer, LayerConfig, Profile, Scaler, State
+from bnspec.contract import Adapter, Conventions, Layer, LayerConfig, Scaler, State
 
 Array = Any
 
@@ -84,7 +84,7 @@ class PlainAdapter(Adapter):
     """The plain layer and the plain scaler as a backend; a mutant or variant puts its own class in."""
 
     framework = "numpy"
-    profile = Profile(
+    conventions = Conventions(
         checks_arguments=True,
         running_correction=1,
         momentum_weighs="none",

@@ -17,12 +17,12 @@ from bnspec.conformance.selftest.soundness.layers import LayerNormTrial
 from bnspec.conformance.selftest.soundness.passes import Terms
 from bnspec.contract import LayerConfig
 from bnspec.model.case import Case, Step
-from bnspec.model.conventions import HALVES, Profile
+from bnspec.model.conventions import HALVES, Conventions
 from bnspec.oracle.comparison import ratios_of
 from bnspec.oracle.oracle import Expected, Oracle
 
 Array = Any
-PROFILE = Profile(running_correction=1)
+PROFILE = Conventions(running_correction=1)
 #: Every so many-th row is kept where few samples are wanted: sums over many hide how sharp the bound of each is.
 FEW = 20
 STATE = ("running_mean", "running_var")

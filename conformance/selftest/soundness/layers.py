@@ -14,7 +14,7 @@ from bnspec.conformance.selftest.soundness.passes import Terms
 from bnspec.contract import LayerConfig
 from bnspec.equations.layer_norm import layer_norm, layer_norm_dx, layer_norm_parameter_gradients
 from bnspec.exact.quantities import Batch
-from bnspec.model.conventions import Profile
+from bnspec.model.conventions import Conventions
 from bnspec.model.precision import units_of
 from bnspec.oracle.oracle import TIERS, Expected
 
@@ -34,7 +34,7 @@ class LayerNormTrial:
         x, dy, gamma, beta = (quad(a) for a in (self.x, self.dy, self.gamma, self.beta))
         batch, errors = Batch(self.config, x), {}
         for tier in TIERS:
-            units = units_of(Profile(), self.config.dtype, self.config.parameter_dtype, tier)
+            units = units_of(Conventions(), self.config.dtype, self.config.parameter_dtype, tier)
             errors[tier] = layer_norm_error(batch, dy, gamma, beta, units, tier)
         values = LayerNormError(
             layer_norm(x, gamma, beta, self.epsilon, (1,)),

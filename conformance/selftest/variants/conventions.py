@@ -1,4 +1,4 @@
-"""Variants of declaration: what a profile allows."""
+"""Variants of declaration: what the conventions allow."""
 
 from __future__ import annotations
 

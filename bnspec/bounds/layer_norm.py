@@ -15,6 +15,7 @@ import numpy as np
 from bnspec.arithmetic.quad import Quad, double
 from bnspec.bounds import batch_norm as bounds
 from bnspec.bounds.batch_norm import Array, Tier, gamma
+from bnspec.equations.batch_norm import projected
 from bnspec.exact.quantities import Batch, Cotangent, Normalisation
 from bnspec.model.precision import Units
 
@@ -47,8 +48,8 @@ def layer_norm_error(batch: Batch, dy: Quad, gamma_: Quad, beta: Quad, units: Un
     y = bounds.output_error(norm, abs_gamma, abs_beta, size, zhat, units)
 
     cotangent = Cotangent(norm, gamma_ * dy)
-    bracket = cotangent.dy - cotangent.mean_dy - norm.zhat * cotangent.mean_dy_zhat
-    size = np.abs(double(norm.inv_std * bracket))
+    exact = projected(cotangent.dy, norm.zhat, cotangent.mean_dy, cotangent.mean_dy_zhat, norm.inv_std)
+    size = np.abs(double(exact))
     dx = bounds.training_gradient_error(cotangent, np.ones(1), size, zhat, relative, units, tier).dx
     with np.errstate(invalid="ignore", over="ignore"):
         formed = cotangent.abs_dy + cotangent.mean_abs + norm.abs_z * cotangent.mean_of(norm.abs_z)

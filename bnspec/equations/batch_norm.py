@@ -3,8 +3,8 @@
 They run unchanged on float32 and float64 arrays (the working precision of the NumPy backend), on quad arrays (the oracle),
 on complex arrays (the complex-step derivative that checks the gradients), and on object arrays of balls or of exact numbers:
 only +, -, *, /, ``np.sqrt``, ``np.sum`` and ``np.mean`` are used. Statistics and parameters broadcast against x: shape
-(1, C, 1, ...). Around this core stand ``input_equations``, ``averages``, ``second_order``, ``masked``, ``sharded``, ``folding``
-and ``layer_norm``.
+(1, C, 1, ...). Beside it lie ``input_normalization``, ``averages``, ``second_order``, ``masked``, ``sharded``,
+``folding`` and ``layer_norm``.
 
 Notation: x, y, dy, dx, gamma, beta as in Ioffe and Szegedy 2015; ``axes`` are the reduced axes; ``count`` is the number of
 elements per channel; ``decay`` is the weight that the old running value keeps.
@@ -88,12 +88,16 @@ def parameter_gradients(zhat: Array, dy: Array, axes: Axes) -> Tuple[Array, Arra
 
 
 def training_dx(x: Array, dy: Array, gamma: Array, epsilon: float, axes: Axes) -> Array:
-    """dx = gamma * inv_std * (dy - mean(dy) - zhat * mean(dy * zhat)); mean and variance depend on x."""
+    """dx, with the statistics of x itself: ``projected`` with both means of the cotangent."""
     mean, var = batch_statistics(x, axes)
     zhat = normalise(x, mean, var, epsilon)
-    through_mean = np.mean(dy, axis=axes, keepdims=True)
-    through_var = zhat * np.mean(dy * zhat, axis=axes, keepdims=True)
-    return gamma * inv_std(var, epsilon) * (dy - through_mean - through_var)
+    mean_dy, mean_dy_zhat = (np.mean(g, axis=axes, keepdims=True) for g in (dy, dy * zhat))
+    return projected(dy, zhat, mean_dy, mean_dy_zhat, gamma * inv_std(var, epsilon))
+
+
+def projected(dy: Array, zhat: Array, mean_dy: Array, mean_dy_zhat: Array, slope: Array) -> Array:
+    """dx = slope * (dy - mean(dy) - zhat * mean(dy * zhat)), slope = gamma * inv_std: mean and variance depend on x."""
+    return slope * (dy - mean_dy - zhat * mean_dy_zhat)
 
 
 def inference_dx(dy: Array, gamma: Array, var: Array, epsilon: float) -> Array:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bnspec.equations.batch_norm import Array, Axes, affine, batch_statistics, inv_std, normalise
+from bnspec.equations.batch_norm import Array, Axes, affine, batch_statistics, inv_std, normalise, projected
 
 
 def layer_norm(x: Array, gamma: Array, beta: Array, epsilon: float, axes: Axes) -> Array:
@@ -23,9 +23,8 @@ def layer_norm_dx(x: Array, dy: Array, gamma: Array, epsilon: float, axes: Axes)
     """dx = inv_std * (g - mean(g) - zhat * mean(g * zhat)),   g = gamma * dy: gamma stands inside the means."""
     mean, var = batch_statistics(x, axes)
     zhat, g = normalise(x, mean, var, epsilon), gamma * dy
-    through_mean = np.mean(g, axis=axes, keepdims=True)
-    through_var = zhat * np.mean(g * zhat, axis=axes, keepdims=True)
-    return inv_std(var, epsilon) * (g - through_mean - through_var)
+    mean_g, mean_g_zhat = (np.mean(h, axis=axes, keepdims=True) for h in (g, g * zhat))
+    return projected(g, zhat, mean_g, mean_g_zhat, inv_std(var, epsilon))
 
 
 def layer_norm_parameter_gradients(x: Array, dy: Array, epsilon: float, axes: Axes) -> tuple[Array, Array]:

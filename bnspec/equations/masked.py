@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bnspec.equations.batch_norm import Array, Axes, inv_std, normalise
+from bnspec.equations.batch_norm import Array, Axes, inv_std, normalise, projected
 
 
 def masked_count(x: Array, mask: Array, axes: Axes) -> Array:
@@ -30,6 +30,5 @@ def masked_training_dx(x: Array, dy: Array, gamma: Array, mask: Array, epsilon: 
     count = masked_count(x, mask, axes)
     mean, var = masked_statistics(x, mask, axes)
     zhat = normalise(x, mean, var, epsilon)
-    through_mean = np.sum(mask * dy, axis=axes, keepdims=True) / count
-    through_var = zhat * np.sum(mask * dy * zhat, axis=axes, keepdims=True) / count
-    return mask * gamma * inv_std(var, epsilon) * (dy - through_mean - through_var)
+    mean_dy, mean_dy_zhat = (np.sum(g, axis=axes, keepdims=True) / count for g in (mask * dy, mask * dy * zhat))
+    return projected(dy, zhat, mean_dy, mean_dy_zhat, mask * gamma * inv_std(var, epsilon))

@@ -114,7 +114,8 @@ def training_gradients(cotangent: Cotangent, affine: Affine) -> Gradients:
     largest_z = certification.product(batch.spread, norm.inv_std64)
     doubt = _cotangent_doubt(cotangent, statistics, largest_z)
     factor = certification.product(affine.abs_gamma, norm.inv_std64)
-    dx = affine.gamma * norm.inv_std * (cotangent.dy - cotangent.mean_dy - norm.zhat * cotangent.mean_dy_zhat)
+    slope = affine.gamma * norm.inv_std
+    dx = eq.projected(cotangent.dy, norm.zhat, cotangent.mean_dy, cotangent.mean_dy_zhat, slope)
 
     def dgamma_of(x: Balls, dy: Balls) -> Balls:
         mean, var = eq.batch_statistics(x, CHANNEL)

@@ -27,7 +27,7 @@ from bnspec.exact.quantities import Batch, Cotangent, Normalisation, Summary, br
 from bnspec.model.case import Case, Step
 from bnspec.model.conventions import Conventions
 from bnspec.model.precision import Units, units_of
-from bnspec.oracle import optional_calls as further
+from bnspec.oracle import masks, second_order
 from bnspec.oracle.expected import TIERS, Expected
 from bnspec.oracle.memoize import remembered
 
@@ -97,10 +97,10 @@ class Oracle:
 
     def masked(self, step: Step, before: State, conventions: Conventions) -> dict[str, Expected]:
         """A batch with padding: what the batch without it gives; dx is 0 on the padding, and of y there nothing is said."""
-        flat, kept = further.compacted(self.case, step)
+        flat, kept = masks.compacted(self.case, step)
         if not kept.any():
             return {}
-        return further.spread_out(
+        return masks.spread_out(
             Oracle(flat).expect(flat.steps[0], before, conventions), kept, self.case.config.channel_axis
         )
 
@@ -318,11 +318,11 @@ class _Judged:
         else:
             mean, var = (broadcast(before[n], self.case.config) for n in RUNNING)
             norm = Normalisation(self.oracle.batch(step.inputs[0], self.epsilon), mean, var)
-            errors = further.inference_errors(norm, self.units)
+            errors = second_order.inference_errors(norm, self.units)
         case = self.case
         if self.epsilon != case.config.epsilon:
             case = case.overridden((("epsilon", self.epsilon),))
-        return further.second_derivatives(case, step, norm, errors, self.units)
+        return second_order.second_derivatives(case, step, norm, errors, self.units)
 
     def gradients(self, values: exact.Gradients, errors: Mapping[Tier, bounds.GradientError]) -> dict[str, Expected]:
         """dx, dgamma and dbeta with their bounds; without affine only dx."""

@@ -1,9 +1,7 @@
-"""The oracle's answers to the further calls: second derivatives, derivatives along a direction, batches with padding."""
+"""The oracle's answers to calls that ask for derivatives of derivatives: exact values, and a bound for each tier."""
 
 from __future__ import annotations
 
-import dataclasses
-import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -13,7 +11,7 @@ from bnspec.bounds import batch_norm as bounds
 from bnspec.bounds import second_order as second_order_bounds
 from bnspec.bounds.batch_norm import Tier
 from bnspec.bounds.second_order import SecondOrderError, Sizes
-from bnspec.equations import second_order
+from bnspec.equations import second_order as equations
 from bnspec.equations.second_order import SecondOrder
 from bnspec.exact.quantities import Cotangent, Normalisation
 from bnspec.model.case import Case, Step
@@ -38,9 +36,9 @@ def second_derivatives(
     x, dy, v = (quad(case.arrays[n]) for n in step.inputs)
     gamma = quad(double(case.arrays.get("gamma", np.ones(config.channels)))).reshape(config.channel_shape)
     if training:
-        value = second_order.training_second_order(x, dy, v, gamma, config.epsilon, config.reduce_axes)
+        value = equations.training_second_order(x, dy, v, gamma, config.epsilon, config.reduce_axes)
     else:
-        value = second_order.inference_second_order(dy, v, gamma, norm.var, config.epsilon, config.reduce_axes)
+        value = equations.inference_second_order(dy, v, gamma, norm.var, config.epsilon, config.reduce_axes)
     of_dy, of_v = (Cotangent(norm, case.arrays[n]) for n in step.inputs[1:])
     none = np.zeros(config.channel_shape)
     by_x, by_dy, by_gamma, abs_gamma = (np.abs(double(a)) for a in (*value, gamma))
@@ -69,39 +67,3 @@ def inference_errors(norm: Normalisation, units: Mapping[Tier, Units]) -> dict[T
         relative = bounds.inv_std_error(norm, 0.0, precision.arithmetic)
         found[tier] = relative, bounds.normalised_error(norm, 0.0, relative, precision.arithmetic)
     return found
-
-
-def compacted(case: Case, step: Step) -> tuple[Case, np.ndarray]:
-    """The case of a masked call without its padding, as rows of shape (kept, C), and where the kept rows lie in x.
-
-    Returns: a case of rank 2 whose step takes "x" and, with gradients, "dy"; a mask of x's shape without the channel axis.
-    """
-    config = case.config
-    kept = np.moveaxis(case.arrays["mask"], config.channel_axis, -1)[..., 0].astype(bool)
-    arrays = {n: a for n, a in case.arrays.items() if n in ("gamma", "beta", "running_mean", "running_var")}
-    for name in step.inputs[:-1]:
-        arrays[name] = np.moveaxis(case.arrays[name], config.channel_axis, -1)[kept]
-    rows = Step(step.call.replace("_masked", ""), step.inputs[:-1], fresh=True)
-    flat = case.with_(config=dataclasses.replace(config, rank=2, channel_axis=1), arrays=arrays, steps=(rows,))
-    return flat, kept
-
-
-def spread_out(answers: Mapping[str, Expected], kept: np.ndarray, channel_axis: int) -> dict[str, Expected]:
-    """The answers for the rows that a mask keeps, at their places in x: dx is 0 on the padding, of y nothing is said there."""
-    whole = {}
-    for name, answer in answers.items():
-        if name not in ("y", "dx"):
-            whole[name] = answer
-            continue
-        value = _scattered(answer.value, kept, channel_axis, 0.0)
-        padding = math.nan if name == "y" else 0.0
-        limits = {t: _scattered(b, kept, channel_axis, padding) for t, b in answer.bounds.items()}
-        whole[name] = Expected(value, limits)
-    return whole
-
-
-def _scattered(rows: np.ndarray, kept: np.ndarray, channel_axis: int, padding: float) -> np.ndarray:
-    """Rows of shape (kept, C) put back to where the mask keeps them, in x's shape; ``padding`` elsewhere."""
-    whole = np.full((*kept.shape, rows.shape[-1]), padding, rows.dtype)
-    whole[kept] = rows
-    return np.moveaxis(whole, -1, channel_axis)

@@ -1,0 +1,48 @@
+"""The oracle's answers for a batch with padding: those of the batch without it, at the places that the mask keeps."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from bnspec.model.case import Case, Step
+from bnspec.oracle.expected import Expected
+
+
+def compacted(case: Case, step: Step) -> tuple[Case, np.ndarray]:
+    """The case of a masked call without its padding, as rows of shape (kept, C), and where the kept rows lie in x.
+
+    Returns: a case of rank 2 whose step takes "x" and, with gradients, "dy"; a mask of x's shape without the channel axis.
+    """
+    config = case.config
+    kept = np.moveaxis(case.arrays["mask"], config.channel_axis, -1)[..., 0].astype(bool)
+    arrays = {n: a for n, a in case.arrays.items() if n in ("gamma", "beta", "running_mean", "running_var")}
+    for name in step.inputs[:-1]:
+        arrays[name] = np.moveaxis(case.arrays[name], config.channel_axis, -1)[kept]
+    rows = Step(step.call.replace("_masked", ""), step.inputs[:-1], fresh=True)
+    flat = case.with_(config=dataclasses.replace(config, rank=2, channel_axis=1), arrays=arrays, steps=(rows,))
+    return flat, kept
+
+
+def spread_out(answers: Mapping[str, Expected], kept: np.ndarray, channel_axis: int) -> dict[str, Expected]:
+    """The answers for the rows that a mask keeps, at their places in x: dx is 0 on the padding, of y nothing is said there."""
+    whole = {}
+    for name, answer in answers.items():
+        if name not in ("y", "dx"):
+            whole[name] = answer
+            continue
+        value = _scattered(answer.value, kept, channel_axis, 0.0)
+        padding = math.nan if name == "y" else 0.0
+        limits = {t: _scattered(b, kept, channel_axis, padding) for t, b in answer.bounds.items()}
+        whole[name] = Expected(value, limits)
+    return whole
+
+
+def _scattered(rows: np.ndarray, kept: np.ndarray, channel_axis: int, padding: float) -> np.ndarray:
+    """Rows of shape (kept, C) put back to where the mask keeps them, in x's shape; ``padding`` elsewhere."""
+    whole = np.full((*kept.shape, rows.shape[-1]), padding, rows.dtype)
+    whole[kept] = rows
+    return np.moveaxis(whole, -1, channel_axis)

@@ -24,11 +24,12 @@ from bnspec.conformance.conventions.laboratory import (
 from bnspec.conformance.conventions.moving_average import FIRST
 from bnspec.conformance.conventions.outcome import Outcome, hidden
 from bnspec.model.buffers import dtype_of
+from bnspec.model.call import INFERENCE, TRAINING, TRAINING_GRADIENTS
 from bnspec.model.case import Case, Step
 from bnspec.model.conventions import CHOICES, HALVES, Conventions
 from bnspec.model.layer import LayerConfig
 
-STEPS = (Step("training", ("x",), fresh=True), Step("inference", ("x",), fresh=True))
+STEPS = (Step(TRAINING, ("x",), fresh=True), Step(INFERENCE, ("x",), fresh=True))
 BEYOND = "what is not declared is declined before the adapter is asked"
 #: Extents of x besides the channels: all different, so that a wrong axis shows.
 EXTENTS = (4, 5, 2, 6, 7)
@@ -148,7 +149,7 @@ class Layouts(Experiment):
         along = tuple(slice(None, None, 2 if a == config.reduce_axes[0] else None) for a in range(config.rank))
         strided = laid(config, rows)[along]
         arrays = {**layer_arrays(config), "x": strided, "packed": strided.copy(order="C")}
-        calls: Callable[[str], Step] = lambda name: Step("training_gradients", (name, name), fresh=True)
+        calls: Callable[[str], Step] = lambda name: Step(TRAINING_GRADIENTS, (name, name), fresh=True)
         case = Case("batch_norm", config, arrays, (calls("x"), calls("packed"), calls("packed")))
         seen = lab.see(case)
         if end := ended(seen):

@@ -13,6 +13,7 @@ from bnspec.benchmarks.timing.measure import measure
 from bnspec.benchmarks.timing.output_verdicts import Prepared, cut, judged_channels
 from bnspec.benchmarks.workloads.suites import BASIC
 from bnspec.benchmarks.workloads.workload import Workload
+from bnspec.model.call import INFERENCE
 from bnspec.oracle.oracle import Oracle
 from bnspec.reports.run.encoding import to_json
 from bnspec.reports.run.records import Timing
@@ -180,7 +181,7 @@ def test_steps_before_the_last_make_the_state_and_are_not_timed(numpy_worker: Wo
     """The timed call meets what the earlier steps left."""
     case = small().case()
     (step,) = case.steps
-    once = case.with_(steps=(step, type(step)("inference", ("x",))))
+    once = case.with_(steps=(step, type(step)(INFERENCE, ("x",))))
     timing, observation = numpy_worker.time(once, {"rounds": 2, "seconds": 0.0})
     result = observation.steps[0]
     assert len(timing["samples_ns"]) == 2

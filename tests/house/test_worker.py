@@ -20,6 +20,7 @@ from bnspec.backends.worker.wire import Channel, Closed, TimedOut
 from bnspec.contract import LayerConfig
 from bnspec.errors import UsageError
 from bnspec.model.buffers import overlap, pack, unpack
+from bnspec.model.call import INFERENCE, INFERENCE_GRADIENTS, TRAINING, TRAINING_GRADIENTS
 from bnspec.model.case import Case, Step
 
 #: A correct layer, from which the planted ones differ in the one thing that their test is about.
@@ -65,7 +66,7 @@ def case_of(x: np.ndarray, *steps: Step, **more: np.ndarray) -> Case:
     arrays |= {"running_mean": np.zeros(3), "running_var": np.ones(3)}
     parameters = {n: a.astype(np.float32) for n, a in arrays.items() if n != "x"}
     config = LayerConfig(2, 1, 3, 2.0**-10, 0.75, name, "float32")
-    return Case("batch_norm", config, {"x": x, **parameters, **more}, steps or (Step("training", ("x",)),))
+    return Case("batch_norm", config, {"x": x, **parameters, **more}, steps or (Step(TRAINING, ("x",)),))
 
 
 @pytest.fixture
@@ -153,7 +154,7 @@ def test_a_silent_channel_times_out_and_a_closed_one_says_so(channels: tuple[Cha
 def test_every_layout_gives_the_values_of_the_packed_one(layout: str, numpy_worker: Worker) -> None:
     """Inference is elementwise: strides change no bit of it."""
     x = layouts()[layout]
-    inference = Step("inference", ("x",))
+    inference = Step(INFERENCE, ("x",))
     seen = [numpy_worker.run(case_of(a, inference)) for a in (x, np.array(x, order="C", copy=True))]
     assert [s.status for s in seen] == ["ok", "ok"], seen
     strided, packed = (s.steps[0].outputs["y"] for s in seen)
@@ -178,14 +179,14 @@ def test_the_layer_sees_strides_and_shared_memory(plant: Callable[[str], Worker]
             (step,) = worker.run(case_of(x)).steps
             assert tuple(step.outputs["y"]) == x.strides, layout
     room = np.arange(24, dtype=np.float32)
-    shared = case_of(room[:12].reshape(4, 3), Step("inference_gradients", ("x", "dy")), dy=room[9:21].reshape(4, 3))
+    shared = case_of(room[:12].reshape(4, 3), Step(INFERENCE_GRADIENTS, ("x", "dy")), dy=room[9:21].reshape(4, 3))
     (step,) = worker.run(shared).steps
     assert int(step.outputs["y"]) == 9 * room.itemsize
 
 
 def test_a_layer_lives_through_a_sequence_and_is_rebuilt_when_fresh(numpy_worker: Worker) -> None:
     """The second call meets the state that the first left; a fresh step meets the case's own."""
-    once, again = Step("training", ("x",)), Step("training", ("x",), fresh=True)
+    once, again = Step(TRAINING, ("x",)), Step(TRAINING, ("x",), fresh=True)
     seen = numpy_worker.run(case_of(layouts()["contiguous"], once, once, again))
     first, second, fresh = (s.after["running_mean"].tobytes() for s in seen.steps)
     assert second != first
@@ -224,7 +225,7 @@ def test_a_layer_that_kills_its_process_is_a_crash_with_its_last_words(plant: Ca
     assert seen.status == "crashed"
     assert "SIGSEGV" in seen.message
     assert "out of luck" in seen.message
-    assert worker.run(case_of(layouts()["contiguous"], Step("inference", ("x",)))).status == "ok"
+    assert worker.run(case_of(layouts()["contiguous"], Step(INFERENCE, ("x",)))).status == "ok"
 
 
 def test_a_hanging_layer_is_a_timeout_and_the_next_case_meets_a_new_worker(plant: Callable[[str], Worker]) -> None:
@@ -237,7 +238,7 @@ def test_a_hanging_layer_is_a_timeout_and_the_next_case_meets_a_new_worker(plant
             built = Layer
         """)
     assert worker.run(case_of(layouts()["contiguous"]), seconds=1).status == "timeout"
-    assert worker.run(case_of(layouts()["contiguous"], Step("inference", ("x",)))).status == "ok"
+    assert worker.run(case_of(layouts()["contiguous"], Step(INFERENCE, ("x",)))).status == "ok"
 
 
 @pytest.mark.parametrize(
@@ -252,7 +253,7 @@ def test_a_result_that_is_no_array_is_the_steps_error(result: str, plant: Callab
         class Planted(Base):
             built = Layer
         """)
-    seen = worker.run(case_of(layouts()["contiguous"], Step("training", ("x",)), Step("inference", ("x",))))
+    seen = worker.run(case_of(layouts()["contiguous"], Step(TRAINING, ("x",)), Step(INFERENCE, ("x",))))
     assert [s.status for s in seen.steps] == ["error", "ok"]
     assert seen.steps[0].message
 
@@ -360,7 +361,7 @@ def test_an_adapter_that_returns_x_itself_is_found_out(plant: Callable[[str], Wo
 
 def test_a_clean_layer_is_not_accused(numpy_worker: Worker) -> None:
     """The control: a layer that keeps the laws is reported clean in every call."""
-    calls = [Step("training", ("x",)), Step("inference", ("x",))]
-    calls += [Step(f"{mode}_gradients", ("x", "dy")) for mode in ("training", "inference")]
+    calls = [Step(TRAINING, ("x",)), Step(INFERENCE, ("x",))]
+    calls += [Step(call, call.inputs) for call in (TRAINING_GRADIENTS, INFERENCE_GRADIENTS)]
     seen = numpy_worker.run(case_of(layouts()["contiguous"], *calls, dy=layouts()["reversed"]))
     assert [(s.status, s.written, s.aliases) for s in seen.steps] == [("ok", (), ())] * 4

@@ -20,6 +20,7 @@ from bnspec.model.buffers import dtype_of, overlap, unpack
 from bnspec.model.call import Call, Kind
 from bnspec.model.case import PARAMETERS, Case, Step
 from bnspec.model.observation import Observation, StepResult
+from bnspec.model.vocabulary import Status
 
 STATE = ("running_mean", "running_var")
 #: Why a malformed call is not made.
@@ -258,12 +259,10 @@ def _outside_profile(adapter: Adapter, case: Case) -> str:
     return conventions.declines(config.dtype, config.parameter_dtype, config.rank, config.channel_axis, config.affine)
 
 
-def _overall(results: List[StepResult]) -> str:
+def _overall(results: List[StepResult]) -> Status:
     statuses = {r.status for r in results}
-    for status in ("error", "declined", "not_run"):
-        if statuses == {status}:
-            return status
-    return "ok"
+    whole: Tuple[Status, ...] = ("error", "declined", "not_run")
+    return next((status for status in whole if statuses == {status}), "ok")
 
 
 def _describe(error: BaseException) -> str:

@@ -21,6 +21,7 @@ import numpy as np
 
 from bnspec.backends.worker.timed_call import Subject, Tensors
 from bnspec.model.call import FIT, LEARN, TRAINING, TRAINING_GRADIENTS
+from bnspec.model.vocabulary import Probe
 
 #: Tries of a probe that compares times, and of one whose calls take longer than 2 ms: noise is a smaller part of them.
 REPETITIONS, FEW, LONG_NS = 5, 3, 2e6
@@ -36,14 +37,16 @@ REMEMBERED = 2.0
 MOVING = (TRAINING, TRAINING_GRADIENTS)
 
 
-def probe(subject: Subject, rotation: Sequence[Tensors], factors: Sequence[float], median_ns: float) -> Dict[str, str]:
+def probe(
+    subject: Subject, rotation: Sequence[Tensors], factors: Sequence[float], median_ns: float
+) -> Dict[Probe, str]:
     """Every probe that can be made of the subject, with its objection or nothing; what cannot be asked of it is left out.
 
     Args:
         rotation: the inputs that the timed calls took in turn, made of the case's by ``factors``.
         median_ns: of the timed calls.
     """
-    found = {
+    found: Dict[Probe, Optional[str]] = {
         "waits_for_its_results": confirmed(lambda: _waits(subject, rotation[0], median_ns)),
         "computes_every_call": confirmed(lambda: _computes(subject, rotation[0], median_ns)),
         "results_keep_their_values": _keeps(subject, rotation),

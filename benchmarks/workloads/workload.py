@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from bnspec.errors import UsageError
 from bnspec.model.call import FIT, INFERENCE, INFERENCE_GRADIENTS, LEARN, TRAINING, TRAINING_GRADIENTS, TRANSFORM, Call
 from bnspec.model.case import Case
+from bnspec.model.vocabulary import Subject
 
 Shape = tuple[int, ...]
 
@@ -24,7 +25,7 @@ class Pass:
         about: what it stands for, for people.
     """
 
-    subject: str
+    subject: Subject
     call: Call
     inputs: tuple[str, ...]
     about: str

@@ -24,11 +24,9 @@ from bnspec.errors import UsageError
 from bnspec.model.buffers import overlap, pack, unpack
 from bnspec.model.call import CALLS, FREEZE, SAVE_RESTORE, TRAINING, TRAINING_GRADIENTS, UNFREEZE, Call, call_named
 from bnspec.model.layer import LayerConfig
+from bnspec.model.vocabulary import NETWORKS, SUBJECTS, Subject
 
 SCHEMA = "bnspec-case/1"
-SUBJECTS = ("batch_norm", "input_norm", "layer_norm", "network")
-#: Kinds of network, and the same without their normalization.
-NETWORKS = ("dense", "convolutional", "dense_plain", "convolutional_plain")
 #: Between an array and what is done with it: "x|twice" is x, twice. See conformance/cases/relations.py.
 SEPARATOR = "|"
 PARAMETERS = ("gamma", "beta", "running_mean", "running_var")
@@ -98,7 +96,7 @@ class Case:
         origin: where the case comes from, for people: input type, seed, name in the catalogue.
     """
 
-    subject: str
+    subject: Subject
     config: LayerConfig
     arrays: Mapping[str, np.ndarray]
     steps: Tuple[Step, ...]

@@ -6,6 +6,7 @@ import itertools
 import os
 import signal
 import socket
+import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,9 +15,10 @@ import ml_dtypes
 import numpy as np
 import pytest
 
+import bnspec
 from bnspec.backends.harness.launcher import Worker
 from bnspec.backends.harness.registry import Entry
-from bnspec.backends.worker.wire import Channel, Closed, TimedOut
+from bnspec.backends.worker.wire import PROTOCOL, Channel, Closed, TimedOut
 from bnspec.contract import LayerConfig
 from bnspec.errors import UsageError
 from bnspec.model.buffers import overlap, pack, unpack
@@ -309,6 +311,50 @@ def test_a_module_that_is_missing_is_refused_with_the_way_to_mend_it() -> None:
         Worker(Entry("absent", "no_such_module_of_anyone:Adapter"), "cpu")
     assert "no_such_module_of_anyone" in refused.value.what
     assert "PYTHONPATH" in refused.value.fix
+
+
+#: Runs in place of a Python: says one hello on the socket that it is given, and ends.
+OTHER_WORKER = """
+import socket, sys
+from bnspec.backends.worker.wire import PROTOCOL, Channel
+Channel(socket.socket(fileno=int(sys.argv[3]))).send({hello})
+"""
+READY = {"status": "ready", "reason": "", "conventions": {}, "versions": {}}
+OTHERS = {
+    "another protocol": ({"hello": PROTOCOL + 1, "bnspec": bnspec.__version__}, f"protocol {PROTOCOL + 1}"),
+    "another version": ({"hello": PROTOCOL, "bnspec": "0.0.9"}, "bnspec 0.0.9"),
+    "no version": ({"hello": PROTOCOL}, "does not say"),
+    "no protocol": ({"bnspec": bnspec.__version__}, "does not say"),
+}
+
+
+def other_python(folder: Path, hello: dict[str, object]) -> str:
+    """An executable that answers as a worker with this hello, whatever it is asked to run."""
+    program, python = folder / "other_worker.py", folder / "python"
+    program.write_text(OTHER_WORKER.replace("{hello}", repr({**READY, **hello})))
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{program}" "$@"\n')
+    python.chmod(0o755)
+    return str(python)
+
+
+@pytest.mark.parametrize("difference", OTHERS)
+def test_a_worker_of_another_bnspec_is_refused_with_what_why_and_fix(difference: str, tmp_path: Path) -> None:
+    """Its answers would be read wrongly, or taken for those of this version's adapters."""
+    hello, expected = OTHERS[difference]
+    python = other_python(tmp_path, hello)
+    with pytest.raises(UsageError) as refused:
+        Worker(Entry("numpy", "bnspec.backends.numpy.specification:NumpySpec"), "cpu", python)
+    assert expected in refused.value.what
+    assert python in refused.value.what
+    assert bnspec.__version__ in refused.value.why
+    assert "PYTHONPATH" in refused.value.fix
+
+
+def test_a_worker_of_the_same_bnspec_is_accepted(tmp_path: Path) -> None:
+    """The control: the same executable with this version's hello opens."""
+    python = other_python(tmp_path, {"hello": PROTOCOL, "bnspec": bnspec.__version__})
+    with Worker(Entry("numpy", "bnspec.backends.numpy.specification:NumpySpec"), "cpu", python) as worker:
+        assert worker.hello.status == "ready"
 
 
 OPENINGS = {

@@ -220,7 +220,7 @@ class Session:
                 for c in cells(self.timings)
                 if (c.first.backend, c.first.device) == (target.entry.name, target.device)
             ]
-            counts = dict(collections.Counter(c.verdict for c in own))
+            counts = dict(collections.Counter(str(c.verdict) for c in own))
             spent = self.spent.get(target.name, {})
             self.writer.write(TargetFinished(target.entry.name, target.device, counts, spent))
 

@@ -17,6 +17,7 @@ from bnspec.backends.jax.layer_norm import ModuleLayerNorm
 from bnspec.contract import Declined, Gradients, LayerConfig, SecondOrder, State, Tangent
 from bnspec.model.call import Mode
 from bnspec.model.case import PARAMETERS
+from bnspec.model.vocabulary import NetworkKind
 
 MODES = {"training": "train", "inference": "eval"}
 Calls = Dict[str, Callable[..., Any]]
@@ -56,7 +57,9 @@ class FlaxNNX(FlaxAdapter):
         )
         return ModuleLayer(self.nnx, self.calls, module)
 
-    def network(self, kind: str, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]) -> FlaxNetwork:
+    def network(
+        self, kind: NetworkKind, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]
+    ) -> FlaxNetwork:
         """Modules around this adapter's module."""
         norm = None if kind.endswith("_plain") else self.layer(config, *(values[n] for n in PARAMETERS)).module
         return FlaxNetwork(self.nnx, kind, norm, learning_rate, values)

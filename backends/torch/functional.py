@@ -14,6 +14,7 @@ from bnspec.backends.torch.network import TorchNetwork, module_of
 from bnspec.contract import Conventions, Declined, LayerConfig, State
 from bnspec.model.call import Mode
 from bnspec.model.case import PARAMETERS
+from bnspec.model.vocabulary import NetworkKind
 
 
 class TorchFunctional(TorchAdapter):
@@ -41,7 +42,9 @@ class TorchFunctional(TorchAdapter):
             raise Declined(NO_EPSILON)
         return FunctionalLayer(self.torch, config, gamma, beta, State(running_mean, running_var))
 
-    def network(self, kind: str, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]) -> TorchNetwork:
+    def network(
+        self, kind: NetworkKind, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]
+    ) -> TorchNetwork:
         """Modules around one that calls the function."""
         if kind.endswith("_plain"):
             return TorchNetwork(self.torch, kind, None, learning_rate, values)

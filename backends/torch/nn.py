@@ -14,6 +14,7 @@ from bnspec.backends.torch.network import TorchNetwork
 from bnspec.contract import LayerConfig
 from bnspec.model.call import Mode
 from bnspec.model.case import PARAMETERS
+from bnspec.model.vocabulary import NetworkKind
 
 
 class TorchNN(TorchAdapter):
@@ -33,7 +34,9 @@ class TorchNN(TorchAdapter):
         module = new_module(self.torch, config, self.place)
         return ModuleLayer(self.torch, module)
 
-    def network(self, kind: str, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]) -> TorchNetwork:
+    def network(
+        self, kind: NetworkKind, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]
+    ) -> TorchNetwork:
         """Modules around this adapter's module."""
         if kind.endswith("_plain"):
             return TorchNetwork(self.torch, kind, None, learning_rate, values)

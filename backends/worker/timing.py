@@ -34,7 +34,7 @@ from bnspec.model.buffers import unpack
 from bnspec.model.case import Case
 from bnspec.model.observation import Observation, StepResult
 from bnspec.model.timing import TimingResult
-from bnspec.model.vocabulary import Probe
+from bnspec.model.vocabulary import CACHE_STATES, TIMED_MODES, Probe
 
 #: What the rotating copies are multiplied by: exact in every binary format, and different statistics.
 FACTORS = (0.5, -1.0, -0.5)
@@ -44,7 +44,6 @@ DEFAULTS: Dict[str, Any] = {
     "rounds": 1000, "min_rounds": 5, "seconds": 0.25, "cache": "hot", "mode": "call", "probes": False, "seed": 0,
     "channels": None,
 }  # fmt: skip
-CACHE, MODES = ("hot", "cold"), ("call", "graph")
 #: The share of the seconds that warm-up may take, and the calls it makes in any case: each copy once.
 WARMUP_SHARE, WARMUP_CALLS = 0.1, len(FACTORS)
 
@@ -121,7 +120,7 @@ class Session:
         self, live: Any, case: Case, specs: Mapping[str, Any], buffers: List[bytes], options: Mapping[str, Any]
     ) -> None:
         self.live, self.step, self.options = live, case.steps[-1], options
-        for name, known in (("cache", CACHE), ("mode", MODES)):
+        for name, known in (("cache", CACHE_STATES), ("mode", TIMED_MODES)):
             if options[name] not in known:
                 raise UsageError(
                     "%s cannot be %r." % (name, options[name]), "", "give one of " + ", ".join(known) + "."

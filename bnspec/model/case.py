@@ -24,7 +24,7 @@ from bnspec.errors import UsageError
 from bnspec.model.buffers import overlap, pack, unpack
 from bnspec.model.call import CALLS, FREEZE, SAVE_RESTORE, TRAINING, TRAINING_GRADIENTS, UNFREEZE, Call, call_named
 from bnspec.model.layer import LayerConfig
-from bnspec.model.vocabulary import NETWORKS, SUBJECTS, Subject
+from bnspec.model.vocabulary import NETWORKS, SUBJECTS, NetworkKind, Subject
 
 SCHEMA = "bnspec-case/1"
 #: Between an array and what is done with it: "x|twice" is x, twice. See conformance/cases/relations.py.
@@ -295,7 +295,7 @@ def shares_state(case: Case) -> bool:
     return any(overlap(case.arrays[n], s) for n in ("gamma", "beta") if n in case.arrays for s in state)
 
 
-def network_values(kind: str) -> Tuple[str, ...]:
+def network_values(kind: NetworkKind) -> Tuple[str, ...]:
     """The names of a network's values."""
     return ("w1", "b1", *(() if kind.endswith("_plain") else PARAMETERS), "w2", "b2")
 

@@ -1,7 +1,7 @@
 """Closed vocabularies of the model: the words that a status, a subject or a probe may be, as types.
 
 Words of one type only stand beside it: modes and kinds of calls in ``call``, choices of conventions in ``conventions``, levels in
-``bnspec.clauses.clause``, tiers in ``bnspec.bounds``, verdicts in ``bnspec.reports.run.vocabulary``.
+``bnspec.clauses.clause``, verdicts in ``bnspec.reports.run.vocabulary``.
 
 Runs in workers: Python 3.8, standard library only.
 """
@@ -27,6 +27,16 @@ SUBJECTS: Tuple[Subject, ...] = get_args(Subject)
 #: Kinds of network, and the same without their normalization.
 NetworkKind = Literal["dense", "convolutional", "dense_plain", "convolutional_plain"]
 NETWORKS: Tuple[NetworkKind, ...] = get_args(NetworkKind)
+
+#: What a bound allows: see ``bnspec.bounds.batch_norm``.
+Tier = Literal["lenient", "permissive", "good"]
+TIERS: Tuple[Tier, ...] = get_args(Tier)
+
+#: Where the data of a timed call is when it begins, and what is timed: a call, or the replay of a recorded graph.
+CacheState = Literal["hot", "cold"]
+CACHE_STATES: Tuple[CacheState, ...] = get_args(CacheState)
+TimedMode = Literal["call", "graph"]
+TIMED_MODES: Tuple[TimedMode, ...] = get_args(TimedMode)
 
 #: What is done with a buffer when the bandwidth of memory is measured.
 MemoryAction = Literal["copy", "read"]

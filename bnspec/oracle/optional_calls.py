@@ -11,13 +11,13 @@ import numpy as np
 from bnspec.arithmetic.quad import double, quad
 from bnspec.bounds import batch_norm as bounds
 from bnspec.bounds import second_order as second_order_bounds
-from bnspec.bounds.batch_norm import Tier
 from bnspec.bounds.second_order import SecondOrderError, Sizes
 from bnspec.equations import second_order
 from bnspec.equations.second_order import SecondOrder
 from bnspec.exact.quantities import Cotangent, Normalisation
 from bnspec.model.case import Case, Step
 from bnspec.model.precision import Units
+from bnspec.model.vocabulary import Tier
 from bnspec.oracle.expected import Expected
 
 

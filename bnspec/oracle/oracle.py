@@ -18,7 +18,6 @@ import numpy as np
 
 from bnspec.arithmetic.quad import Quad, double, quad
 from bnspec.bounds import batch_norm as bounds
-from bnspec.bounds.batch_norm import Tier
 from bnspec.equations.input_normalization import input_transform
 from bnspec.exact import outputs as exact
 from bnspec.exact.blocks import block_of, block_of_state, channel_blocks, is_large, view, whole_of
@@ -28,6 +27,7 @@ from bnspec.model.call import INVERSE, TRANSFORM
 from bnspec.model.case import Case, Step
 from bnspec.model.conventions import Conventions
 from bnspec.model.precision import Units, units_of
+from bnspec.model.vocabulary import Tier
 from bnspec.oracle import optional_calls as further
 from bnspec.oracle.expected import TIERS, Expected
 from bnspec.oracle.memoize import remembered

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bnspec.bounds.batch_norm import Tier
 from bnspec.conformance.checks.examination import Examination, Judgement, Mask
 from bnspec.model.call import INFERENCE, INFERENCE_GRADIENTS, TRAINING, TRAINING_GRADIENTS, Call
 from bnspec.model.case import Case, Step
 from bnspec.model.conventions import HALVES
 from bnspec.model.precision import PRECISIONS
+from bnspec.model.vocabulary import Tier
 from bnspec.oracle.oracle import Oracle
 
 #: The channels of a step that a clause speaks of; none: the clause is not asked there.

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from bnspec.arithmetic.quad import double
-from bnspec.bounds.batch_norm import Tier
 from bnspec.model.case import Case, Step
 from bnspec.model.conventions import Conventions
 from bnspec.model.observation import Observation, StepResult
+from bnspec.model.vocabulary import Tier
 from bnspec.oracle.comparison import ratios_of
 from bnspec.oracle.memoize import remembered
 from bnspec.oracle.oracle import Expected, Oracle

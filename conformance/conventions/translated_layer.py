@@ -8,13 +8,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from bnspec.bounds.batch_norm import Tier
 from bnspec.conformance.conventions.laboratory import Lab, Runs, ended, results, with_config
 from bnspec.conformance.conventions.translated_cases import case_of
 from bnspec.model.case import Case, Step
 from bnspec.model.conventions import HALVES, Conventions
 from bnspec.model.observation import Observation
 from bnspec.model.precision import PRECISIONS
+from bnspec.model.vocabulary import Tier
 from bnspec.oracle.oracle import Expected, effective_epsilon
 from bnspec.translation.parts import LayerValues
 

@@ -23,10 +23,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from bnspec.bounds.batch_norm import Tier
 from bnspec.model.conventions import Conventions
 from bnspec.model.observation import Observation
 from bnspec.model.precision import PRECISIONS
+from bnspec.model.vocabulary import Tier
 from bnspec.oracle.oracle import Expected, Oracle
 
 Array = np.ndarray

@@ -44,6 +44,10 @@ def thread_environment(threads: int) -> dict[str, str]:
     return asked
 
 
+#: How a point ended; "unreachable": no channel of the stored data has the kappa that was asked.
+PointStatus = Status | Literal["unreachable"]
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Subject:
     """A backend with a thread count: who is measured. ``threads`` 0 is what the environment says."""
@@ -89,7 +93,7 @@ class Point:
 
     subject: str
     spot: Spot
-    status: Status | Literal["unreachable"]
+    status: PointStatus
     message: str
     kappa: Array
     reached: Array

@@ -21,8 +21,9 @@ from bnspec.conformance.stability.fit import (
     is_late,
     stability_class,
 )
-from bnspec.conformance.stability.measuring import Point, Subject
+from bnspec.conformance.stability.measuring import Point, PointStatus, Subject
 from bnspec.model.precision import PRECISIONS
+from bnspec.model.vocabulary import TargetStatus
 
 Array = np.ndarray
 
@@ -180,7 +181,7 @@ class Missing:
     backend: str
     form: str
     dtype: str
-    status: str
+    status: PointStatus | TargetStatus
     message: str
 
 

@@ -13,13 +13,14 @@ import numpy as np
 
 from bnspec import __version__
 from bnspec.arithmetic.quad import double, quad
-from bnspec.bounds.batch_norm import ROOM, Tier
+from bnspec.bounds.batch_norm import ROOM
 from bnspec.clauses import CLAUSES
 from bnspec.conformance.vectors.plan import ABOUT, FLAGS, VectorPlan
 from bnspec.conformance.vectors.table import FAMILIES
 from bnspec.model.case import PARAMETERS, Case, Step
 from bnspec.model.conventions import Conventions
 from bnspec.model.precision import PRECISIONS
+from bnspec.model.vocabulary import Tier
 from bnspec.oracle.oracle import RUNNING, Expected, Oracle
 
 SCHEMA = "bnspec-vectors/1"

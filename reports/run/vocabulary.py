@@ -10,6 +10,9 @@ from typing import Literal, get_args
 from bnspec.clauses.clause import Level
 from bnspec.model.vocabulary import MemoryAction, Probe, TargetStatus
 
+#: From the strongest demand to what is only recorded.
+LEVELS: tuple[Level, ...] = get_args(Level)
+
 #: What can be said of a clause on a target. Only "conforms" and "deviates" are judgements; the others say why there is none.
 #: conforms: every judged case is within its bound. deviates: at least one is not. crashed: the process died in a case.
 #: timeout: the process did not answer in a case. declined: the backend offers none of the cases that the clause needs.
@@ -20,6 +23,9 @@ FINDING_VERDICTS: tuple[FindingVerdict, ...] = get_args(FindingVerdict)
 #: What can be said of one timed cell. rejected: a probe has shown that the samples are not of the work.
 TimingVerdict = Literal["conforms", "deviates", "rejected", "unavailable", "declined", "error", "crashed", "timeout"]
 TIMING_VERDICTS: tuple[TimingVerdict, ...] = get_args(TimingVerdict)
+
+#: What can be said where both are shown.
+Verdict = FindingVerdict | TimingVerdict
 
 #: What can be said of a candidate beside a baseline.
 ComparisonVerdict = Literal["FASTER", "SLOWER", "SAME", "AMBIGUOUS"]
@@ -32,6 +38,7 @@ INCIDENT_STATUSES: tuple[IncidentStatus, ...] = get_args(IncidentStatus)
 __all__ = [
     "COMPARISON_VERDICTS",
     "FINDING_VERDICTS",
+    "LEVELS",
     "INCIDENT_STATUSES",
     "TIMING_VERDICTS",
     "ComparisonVerdict",
@@ -42,4 +49,5 @@ __all__ = [
     "Probe",
     "TargetStatus",
     "TimingVerdict",
+    "Verdict",
 ]

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import pickle
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
 
 from bnspec.benchmarks.cheats import CHEATS
-from bnspec.bounds.batch_norm import Tier
 from bnspec.clauses import CLAUSES
 from bnspec.clauses.clause import Level
 from bnspec.conformance.cases import networks
+from bnspec.conformance.repro.scripts import ReproStatus
+from bnspec.conformance.stability.measuring import PointStatus
 from bnspec.contract import Layer, Scaler
 from bnspec.errors import UsageError
 from bnspec.model import call as calls
@@ -21,7 +25,7 @@ from bnspec.model.case import Case, Step
 from bnspec.model.conventions import CHOICES, Conventions
 from bnspec.model.observation import Observation, StepResult
 from bnspec.model.timing import Bandwidth, BandwidthCurve, PlainCopy, TimingResult
-from bnspec.model.vocabulary import MemoryAction, NetworkKind, Probe, Status, Subject, TargetStatus
+from bnspec.model.vocabulary import MemoryAction, NetworkKind, Probe, Status, Subject, TargetStatus, Tier, TimedMode
 from bnspec.oracle.expected import Expected
 from bnspec.reports.run import records, validation
 from bnspec.reports.run.vocabulary import ComparisonVerdict, FindingVerdict, IncidentStatus, TimingVerdict
@@ -98,6 +102,55 @@ def test_words_that_clauses_and_bounds_use_are_those_of_their_types() -> None:
     assert get_type_hints(Expected)["bounds"].__args__[0] == Tier
     assert set(get_args(NetworkKind)) == {kind + ending for kind in networks.KINDS for ending in ("", "_plain")}
     assert {probe for _, probe in CHEATS.values()} == set(get_args(Probe)), "each probe has a cheat that it objects to"
+
+
+#: The words that a value of this name may be among: where it is compared with one word, the type checker sees a typo; where it
+#: is compared with several, it does not.
+AMONG: dict[str, tuple[Any, ...]] = {
+    "status": (Status, TargetStatus, IncidentStatus, PointStatus, ReproStatus),
+    "verdict": (FindingVerdict, TimingVerdict, ComparisonVerdict),
+    "level": (Level,),
+    "tier": (Tier,),
+    "mode": (calls.Mode, TimedMode),
+    "kind": (calls.Kind,),
+}
+
+
+def words_of(kind: Any) -> set[str]:
+    """The words of a Literal, or of a union of such."""
+    return {w for k in get_args(kind) for w in ([k] if isinstance(k, str) else words_of(k))}
+
+
+def among(tree: ast.AST) -> Iterator[tuple[str, int, set[str]]]:
+    """Each comparison of a named value with several words: the name, the line, the words."""
+    for node in ast.walk(tree):
+        if not (isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.In | ast.NotIn)):
+            continue
+        listed, left = node.comparators[0], node.left
+        name = left.attr if isinstance(left, ast.Attribute) else left.id if isinstance(left, ast.Name) else ""
+        is_call = isinstance(left, ast.Attribute) and ast.unparse(left.value).split(".")[-1] in ("call", "c", "self")
+        if name in AMONG and (name != "kind" or is_call) and isinstance(listed, ast.Tuple | ast.List | ast.Set):
+            yield name, node.lineno, {e.value for e in listed.elts if isinstance(e, ast.Constant) and e.value}
+
+
+def misspelt(text: str) -> list[str]:
+    """The comparisons of a source text that name a word of no vocabulary."""
+    wrong = []
+    for name, line, words in among(ast.parse(text)):
+        unknown = words - {w for kind in AMONG[name] for w in words_of(kind)}
+        wrong += [f"line {line}: no {name} is {', '.join(sorted(unknown))}"] if unknown else []
+    return wrong
+
+
+def test_comparisons_with_several_words_name_words_that_exist() -> None:
+    """``status in ("crashed", "timeot")`` would never be true of a worker that did not answer."""
+    assert misspelt('end.status in ("crashed", "timeot")') == ["line 1: no status is timeot"]
+    assert misspelt('step.call.kind not in ("fit", "lern")') == ["line 1: no kind is lern"]
+    assert misspelt('verdict in ("conforms", "SLOWER") or form.kind in ("fitted", "whatever")') == []
+    root = Path(__file__).resolve().parents[2]
+    for folder in ("bnspec", "backends", "conformance", "benchmarks", "reports"):
+        for path in sorted((root / folder).rglob("*.py")):
+            assert not misspelt(path.read_text("utf-8")), path
 
 
 # --- calls ------------------------------------------------------------------------------------------------------------

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from bnspec.bounds.batch_norm import Tier
 from bnspec.conformance.selftest.soundness.algorithms import Algorithm
 from bnspec.conformance.selftest.soundness.data import draw
 from bnspec.conformance.selftest.soundness.layers import LayerNormTrial
@@ -19,6 +18,7 @@ from bnspec.contract import LayerConfig
 from bnspec.model.call import FIT, INFERENCE_GRADIENTS, INVERSE, TRAINING_GRADIENTS, TRANSFORM
 from bnspec.model.case import Case, Step
 from bnspec.model.conventions import HALVES, Conventions
+from bnspec.model.vocabulary import Tier
 from bnspec.oracle.comparison import ratios_of
 from bnspec.oracle.oracle import Expected, Oracle
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Optional
 
-from bnspec.model.instruments import Call, Instruments, Mover
+from bnspec.model.instruments import Instruments, Mover, Work
 from bnspec.model.vocabulary import MemoryAction
 
 #: The largest cache of a GPU on the market in 2025; TensorFlow does not tell that of the device.
@@ -36,7 +36,7 @@ class TensorflowInstruments(Instruments):
         with self.tf.device(self.place):
             self.wait(self.tf.zeros(self.cache_bytes() // 4))
 
-    def peak_bytes(self, call: Call) -> Optional[int]:
+    def peak_bytes(self, call: Work) -> Optional[int]:
         """What the device's allocator has handed out at most, beyond what it had before."""
         if self.host:
             return super().peak_bytes(call)

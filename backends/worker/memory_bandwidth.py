@@ -18,7 +18,7 @@ from typing import Any, Callable, List, Mapping, Optional, Tuple
 
 import numpy as np
 
-from bnspec.backends.worker.timed_loop import Call, block_size, clock_ns, samples_of
+from bnspec.backends.worker.timed_loop import TimedCall, block_size, clock_ns, samples_of
 from bnspec.contract import Adapter
 from bnspec.model.instruments import Mover
 from bnspec.model.timing import Bandwidth, BandwidthCurve, PlainCopy
@@ -160,7 +160,7 @@ def _move(action: MemoryAction, source: np.ndarray, target: np.ndarray) -> Calla
 
 def _copy(mover: Any, size: int, seconds: float) -> PlainCopy:
     """The copy that the curve was measured with, by one thread, timed by the loop that times layers."""
-    call = Call(lambda _: mover.move(), lambda _: None, [(None,)])
+    call = TimedCall(lambda _: mover.move(), lambda _: None, [(None,)])
     warm, _, _ = samples_of(call, 1, seconds / 10, 3, 100)
     samples, _, _ = samples_of(call, block_size(statistics.median(warm), clock_ns(), 1), seconds, 5, 1000)
     return PlainCopy(size, tuple(round(s) for s in samples), mover.same())

@@ -27,7 +27,7 @@ import numpy as np
 from bnspec.backends.worker.execution import _build, _describe
 from bnspec.backends.worker.probes import probe
 from bnspec.backends.worker.timed_call import Subject
-from bnspec.backends.worker.timed_loop import Call, Witness, block_size, clock_ns, samples_of
+from bnspec.backends.worker.timed_loop import TimedCall, Witness, block_size, clock_ns, samples_of
 from bnspec.contract import Adapter, LayerConfig
 from bnspec.errors import Declined, UsageError
 from bnspec.model.buffers import unpack
@@ -169,7 +169,7 @@ class Session:
         )
         return timing, results
 
-    def samples(self, call: Call, witness: Witness) -> Samples:
+    def samples(self, call: TimedCall, witness: Witness) -> Samples:
         """Warm-up and samples, with what can be counted around them."""
         seconds = float(self.options["seconds"])
         most = max(int(self.options["rounds"]), 1)
@@ -189,13 +189,13 @@ class Session:
             page_faults_per_call=_per_call(faults, page_faults(), made),
         )
 
-    def replayed(self, call: Call) -> Any:
+    def replayed(self, call: TimedCall) -> Any:
         """What a replay leaves for the first inputs: every replay overwrites the results of the one before."""
         while (call.made - 1) % len(FACTORS):
             call.once()
         return call.result
 
-    def call(self) -> Call:
+    def call(self) -> TimedCall:
         """The call to time: of the subject itself, or of a graph recorded from it."""
         function, wait = self.subject.function, self.subject.wait
         events = self.instruments.events()
@@ -203,12 +203,12 @@ class Session:
             graph = self.instruments.graph(
                 function, self.rotation[1]
             )  # other inputs than those whose results are judged
-            return Call(lambda *_: graph.replay(), wait, self.rotation, events, graph.load)
+            return TimedCall(lambda *_: graph.replay(), wait, self.rotation, events, graph.load)
         flush = (lambda _: self.instruments.flush()) if self.options["cache"] == "cold" else None
-        return Call(function, wait, self.rotation, events, flush)
+        return TimedCall(function, wait, self.rotation, events, flush)
 
     def closer_look(
-        self, call: Call, median_ns: float
+        self, call: TimedCall, median_ns: float
     ) -> Tuple[Optional[int], Mapping[str, float], Mapping[Probe, str]]:
         """What costs time of its own, where asked for: memory of a call in bytes, kernels, probes."""
         if not self.options["probes"]:

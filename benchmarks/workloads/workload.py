@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from bnspec.errors import UsageError
 from bnspec.model.call import FIT, INFERENCE, INFERENCE_GRADIENTS, LEARN, TRAINING, TRAINING_GRADIENTS, TRANSFORM, Call
 from bnspec.model.case import Case
-from bnspec.model.vocabulary import Subject
+from bnspec.model.vocabulary import CaseSubject
 
 Shape = tuple[int, ...]
 
@@ -25,7 +25,7 @@ class Pass:
         about: what it stands for, for people.
     """
 
-    subject: Subject
+    subject: CaseSubject
     call: Call
     inputs: tuple[str, ...]
     about: str

@@ -24,7 +24,7 @@ from bnspec.errors import UsageError
 from bnspec.model.buffers import overlap, pack, unpack
 from bnspec.model.call import CALLS, FREEZE, SAVE_RESTORE, TRAINING, TRAINING_GRADIENTS, UNFREEZE, Call, call_named
 from bnspec.model.layer import LayerConfig
-from bnspec.model.vocabulary import NETWORKS, SUBJECTS, NetworkKind, Subject
+from bnspec.model.vocabulary import NETWORKS, SUBJECTS, CaseSubject, NetworkKind
 
 SCHEMA = "bnspec-case/1"
 #: Between an array and what is done with it: "x|twice" is x, twice. See conformance/cases/relations.py.
@@ -96,7 +96,7 @@ class Case:
         origin: where the case comes from, for people: input type, seed, name in the catalogue.
     """
 
-    subject: Subject
+    subject: CaseSubject
     config: LayerConfig
     arrays: Mapping[str, np.ndarray]
     steps: Tuple[Step, ...]

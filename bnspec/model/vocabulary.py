@@ -21,8 +21,8 @@ TargetStatus = Literal["ready", "absent", "unavailable", "malformed", "broken", 
 TARGET_STATUSES: Tuple[TargetStatus, ...] = get_args(TargetStatus)
 
 #: What a case is about.
-Subject = Literal["batch_norm", "input_norm", "layer_norm", "network"]
-SUBJECTS: Tuple[Subject, ...] = get_args(Subject)
+CaseSubject = Literal["batch_norm", "input_norm", "layer_norm", "network"]
+SUBJECTS: Tuple[CaseSubject, ...] = get_args(CaseSubject)
 
 #: Kinds of network, and the same without their normalization.
 NetworkKind = Literal["dense", "convolutional", "dense_plain", "convolutional_plain"]

@@ -25,7 +25,7 @@ from bnspec.model.case import Case, Step
 from bnspec.model.conventions import CHOICES, Conventions
 from bnspec.model.observation import Observation, StepResult
 from bnspec.model.timing import Bandwidth, BandwidthCurve, PlainCopy, TimingResult
-from bnspec.model.vocabulary import MemoryAction, NetworkKind, Probe, Status, Subject, TargetStatus, Tier, TimedMode
+from bnspec.model.vocabulary import CaseSubject, MemoryAction, NetworkKind, Probe, Status, TargetStatus, Tier, TimedMode
 from bnspec.oracle.expected import Expected
 from bnspec.reports.run import records, validation
 from bnspec.reports.run.vocabulary import ComparisonVerdict, FindingVerdict, IncidentStatus, TimingVerdict
@@ -86,7 +86,7 @@ def test_choices_of_conventions_are_those_of_their_types() -> None:
     ("owner", "field", "words"),
     [
         (Step, "call", Call),
-        (Case, "subject", Subject),
+        (Case, "subject", CaseSubject),
         (StepResult, "status", Status),
         (Observation, "status", Status),
     ],

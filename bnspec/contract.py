@@ -44,6 +44,7 @@ from bnspec.errors import Declined, DeviceAbsent
 from bnspec.model.conventions import Conventions
 from bnspec.model.instruments import Instruments
 from bnspec.model.layer import Gradients, LayerConfig, SecondOrder, State, Tangent
+from bnspec.model.vocabulary import NetworkKind
 
 #: The name until 0.1.
 Profile = Conventions
@@ -244,7 +245,9 @@ class Adapter(abc.ABC):
         """A layer as the framework initializes it: its own gamma, beta and running statistics."""
         raise Declined("this backend offers no layer with parameters of its own")
 
-    def network(self, kind: str, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]) -> Network:
+    def network(
+        self, kind: NetworkKind, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]
+    ) -> Network:
         """A network of kind "dense" or "convolutional", or "dense_plain" or "convolutional_plain": the same without BN.
 
         It starts from these tensors; ``config`` is that of its layer. Raises Declined for what is not offered.

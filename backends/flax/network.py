@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Callable, Mapping, Optional
 
 from bnspec.contract import Network
+from bnspec.model.vocabulary import NetworkKind
 
 
 class FlaxNetwork(Network):
@@ -16,7 +17,9 @@ class FlaxNetwork(Network):
     Without ``norm`` they are the plain network.
     """
 
-    def __init__(self, nnx: Any, kind: str, norm: Optional[Any], rate: float, values: Mapping[str, Any]) -> None:
+    def __init__(
+        self, nnx: Any, kind: NetworkKind, norm: Optional[Any], rate: float, values: Mapping[str, Any]
+    ) -> None:
         import optax
 
         w1, w2 = values["w1"], values["w2"]

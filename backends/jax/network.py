@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, Mapping, Tuple
 
 from bnspec.contract import LayerConfig, Network, State
+from bnspec.model.vocabulary import NetworkKind
 
 #: forward(x, (gamma, beta), running, epsilon, decay, axis, mode) -> (y, running after it)
 Forward = Callable[..., Tuple[Any, State]]
@@ -19,7 +20,7 @@ class JaxNetwork(Network):
     """``jax.value_and_grad`` of the loss, and the update of each parameter as a tree."""
 
     def __init__(
-        self, jax: Any, forward: Forward, kind: str, config: LayerConfig, rate: float, values: Mapping[str, Any]
+        self, jax: Any, forward: Forward, kind: NetworkKind, config: LayerConfig, rate: float, values: Mapping[str, Any]
     ) -> None:
         self.state = State(*(values.get(n) for n in State._fields))
         self.parameters: Dict[str, Any] = {n: v for n, v in values.items() if n not in State._fields}
@@ -36,7 +37,7 @@ class JaxNetwork(Network):
         return dict(self.parameters, **{n: v for n, v in self.state._asdict().items() if v is not None})
 
 
-def step_of(jax: Any, forward: Forward, kind: str, config: LayerConfig, rate: float) -> Callable[..., Any]:
+def step_of(jax: Any, forward: Forward, kind: NetworkKind, config: LayerConfig, rate: float) -> Callable[..., Any]:
     """The step (parameters, state, x, labels) -> (loss, parameters, state)."""
     dense = kind.startswith("dense")
 

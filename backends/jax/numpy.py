@@ -13,6 +13,8 @@ from bnspec.backends.jax.layer_norm import WrittenLayerNorm, written
 from bnspec.backends.jax.network import JaxNetwork, without
 from bnspec.backends.jax.pure_layer import Functions, Jitted, Parameters, WrittenLayer
 from bnspec.contract import Conventions, Declined, LayerConfig, Scaler, State
+from bnspec.model.call import Mode
+from bnspec.model.vocabulary import NetworkKind
 
 
 class JaxNumpy(JaxAdapter):
@@ -47,7 +49,9 @@ class JaxNumpy(JaxAdapter):
         """A layer that holds these arrays; a training step puts new ones in the place of the statistics."""
         return WrittenLayer(self.jitted, config, (gamma, beta), State(running_mean, running_var))
 
-    def network(self, kind: str, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]) -> JaxNetwork:
+    def network(
+        self, kind: NetworkKind, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]
+    ) -> JaxNetwork:
         """A pure step around this layer's functions."""
         forward = without if kind.endswith("_plain") else NumpyFunctions(self.jax).forward
         return JaxNetwork(self.jax, forward, kind, config, learning_rate, values)
@@ -91,7 +95,7 @@ class NumpyFunctions(Functions):
         parameters: Parameters,
         running: State,
         *,
-        mode: str,
+        mode: Mode,
         epsilon: float,
         decay: float,
         axis: int,

@@ -10,13 +10,14 @@ from __future__ import annotations
 from typing import Any, Mapping, Optional
 
 from bnspec.contract import Network
+from bnspec.model.vocabulary import NetworkKind
 
 
 class KerasNetwork(Network):
     """The layers around ``norm``, a ``keras.layers.BatchNormalization``; without it they are the plain network."""
 
     def __init__(
-        self, tf: Any, keras: Any, kind: str, norm: Optional[Any], rate: float, values: Mapping[str, Any]
+        self, tf: Any, keras: Any, kind: NetworkKind, norm: Optional[Any], rate: float, values: Mapping[str, Any]
     ) -> None:
         layers, w1, w2 = keras.layers, values["w1"], values["w2"]
         tf.config.experimental.enable_tensor_float_32_execution(False)  # GPUs round the factors of products otherwise

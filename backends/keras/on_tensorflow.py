@@ -23,6 +23,7 @@ from bnspec.backends.tensorflow.common import TensorflowAdapter, TensorflowLayer
 from bnspec.backends.tensorflow.layer_norm import TapedLayerNorm, keras_layer
 from bnspec.contract import Gradients, LayerConfig
 from bnspec.model.case import PARAMETERS
+from bnspec.model.vocabulary import NetworkKind
 
 
 class KerasLayer(TensorflowAdapter):
@@ -48,7 +49,9 @@ class KerasLayer(TensorflowAdapter):
         """The layer as constructed, and built for x's rank and channels."""
         return NormLayer(self.tf, self.keras, config, built_layer(self.keras, config))
 
-    def network(self, kind: str, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]) -> KerasNetwork:
+    def network(
+        self, kind: NetworkKind, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]
+    ) -> KerasNetwork:
         """Layers around this adapter's layer."""
         norm = None if kind.endswith("_plain") else self.layer(config, *(values[n] for n in PARAMETERS)).layer
         return KerasNetwork(self.tf, self.keras, kind, norm, learning_rate, values)

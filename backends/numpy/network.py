@@ -9,6 +9,7 @@ import numpy as np
 
 from bnspec.contract import LayerConfig, Network
 from bnspec.equations import batch_norm as eq
+from bnspec.model.vocabulary import NetworkKind
 
 AXES = (0,)
 
@@ -27,7 +28,7 @@ class RowsNetwork(Network):
     What is left to a subclass: what lies between the first linear map and ReLU, forward and backward.
     """
 
-    def __init__(self, kind: str, config: LayerConfig, rate: float, values: Mapping[str, Any]) -> None:
+    def __init__(self, kind: NetworkKind, config: LayerConfig, rate: float, values: Mapping[str, Any]) -> None:
         self.convolutional, self.config, self.rate = kind.startswith("convolutional"), config, rate
         self.kept: Dict[str, Any] = {n: np.array(v) for n, v in values.items()}
         self.shape = self.kept["w1"].shape

@@ -20,6 +20,7 @@ from bnspec.equations import input_normalization as inputs
 from bnspec.equations import second_order
 from bnspec.model.buffers import dtype_of
 from bnspec.model.conventions import HALVES
+from bnspec.model.vocabulary import NetworkKind
 
 
 class NumpySpec(Adapter):
@@ -42,7 +43,9 @@ class NumpySpec(Adapter):
         """A layer over these arrays; the running statistics are updated in place."""
         return NumpyLayer(config, gamma, beta, running_mean, running_var)
 
-    def network(self, kind: str, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]) -> RowsNetwork:
+    def network(
+        self, kind: NetworkKind, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]
+    ) -> RowsNetwork:
         """The network written around the equations."""
         made = PlainNumpyNetwork if kind.endswith("_plain") else NumpyNetwork
         return made(kind, config, learning_rate, values)

@@ -12,6 +12,7 @@ from bnspec.backends.tensorflow.common import TensorflowAdapter, TensorflowLayer
 from bnspec.backends.tensorflow.network import TensorflowNetwork
 from bnspec.contract import Conventions, Declined, LayerConfig, State
 from bnspec.model.case import PARAMETERS
+from bnspec.model.vocabulary import NetworkKind
 
 #: data_format by rank, for a channel axis that comes first (axis 1) and last.
 FORMATS = {4: ("NCHW", "NHWC"), 5: ("NCDHW", "NDHWC")}
@@ -53,7 +54,7 @@ class TensorflowFused(TensorflowAdapter):
         return FusedLayer(self.tf, config, gamma, beta, running_mean, running_var)
 
     def network(
-        self, kind: str, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]
+        self, kind: NetworkKind, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]
     ) -> TensorflowNetwork:
         """Operations around this layer; the dense networks are declined as every x of rank 2 is."""
         if kind.startswith("dense"):

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any, Optional
 
-from bnspec.model.instruments import Call, Instruments, Mover
+from bnspec.model.instruments import Instruments, Mover, Work
+from bnspec.model.vocabulary import MemoryAction
 
 #: The largest cache of a GPU on the market in 2025; TensorFlow does not tell that of the device.
 LARGEST_CACHE_BYTES = 256 * 2**20
@@ -35,7 +36,7 @@ class TensorflowInstruments(Instruments):
         with self.tf.device(self.place):
             self.wait(self.tf.zeros(self.cache_bytes() // 4))
 
-    def peak_bytes(self, call: Call) -> Optional[int]:
+    def peak_bytes(self, call: Work) -> Optional[int]:
         """What the device's allocator has handed out at most, beyond what it had before."""
         if self.host:
             return super().peak_bytes(call)
@@ -47,7 +48,7 @@ class TensorflowInstruments(Instruments):
         del result
         return max(peak - before, 0)
 
-    def mover(self, action: str, size_bytes: int) -> Optional[Mover]:
+    def mover(self, action: MemoryAction, size_bytes: int) -> Optional[Mover]:
         """A pass that reads and writes the device's memory, or a sum of it."""
         if self.host:
             return None

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Mapping, Optional
 
 from bnspec.contract import Network
+from bnspec.model.vocabulary import NetworkKind
 
 
 class TensorflowNetwork(Network):
@@ -16,7 +17,9 @@ class TensorflowNetwork(Network):
     Without ``layer`` they are the plain network.
     """
 
-    def __init__(self, tf: Any, kind: str, layer: Optional[Any], rate: float, values: Mapping[str, Any]) -> None:
+    def __init__(
+        self, tf: Any, kind: NetworkKind, layer: Optional[Any], rate: float, values: Mapping[str, Any]
+    ) -> None:
         self.tf, self.convolutional, self.layer, self.rate = tf, kind.startswith("convolutional"), layer, rate
         tf.config.experimental.enable_tensor_float_32_execution(False)  # GPUs round the factors of products otherwise
         self.trained = {n: tf.Variable(values[n]) for n in ("w1", "b1", "w2", "b2")}

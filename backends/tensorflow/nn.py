@@ -17,6 +17,7 @@ from bnspec.backends.tensorflow.network import TensorflowNetwork
 from bnspec.contract import LayerConfig, Scaler, State
 from bnspec.model.case import PARAMETERS
 from bnspec.model.precision import PRECISIONS
+from bnspec.model.vocabulary import NetworkKind
 
 
 class TensorflowNN(TensorflowAdapter):
@@ -34,7 +35,7 @@ class TensorflowNN(TensorflowAdapter):
         return VariablesLayer(self.tf, config.channel_axis, config.epsilon, config.decay, gamma, beta, running)
 
     def network(
-        self, kind: str, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]
+        self, kind: NetworkKind, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]
     ) -> TensorflowNetwork:
         """Operations around this layer."""
         layer = None if kind.endswith("_plain") else self.layer(config, *(values[n] for n in PARAMETERS))

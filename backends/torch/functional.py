@@ -12,7 +12,9 @@ from bnspec.backends.torch.common import NO_EPSILON, TorchAdapter, TorchLayer
 from bnspec.backends.torch.layer_norm import TorchLayerNorm, functional
 from bnspec.backends.torch.network import TorchNetwork, module_of
 from bnspec.contract import Conventions, Declined, LayerConfig, State
+from bnspec.model.call import Mode
 from bnspec.model.case import PARAMETERS
+from bnspec.model.vocabulary import NetworkKind
 
 
 class TorchFunctional(TorchAdapter):
@@ -40,7 +42,9 @@ class TorchFunctional(TorchAdapter):
             raise Declined(NO_EPSILON)
         return FunctionalLayer(self.torch, config, gamma, beta, State(running_mean, running_var))
 
-    def network(self, kind: str, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]) -> TorchNetwork:
+    def network(
+        self, kind: NetworkKind, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]
+    ) -> TorchNetwork:
         """Modules around one that calls the function."""
         if kind.endswith("_plain"):
             return TorchNetwork(self.torch, kind, None, learning_rate, values)
@@ -63,7 +67,7 @@ class FunctionalLayer(TorchLayer):
         self.weight = None if gamma is None else gamma.detach().requires_grad_()
         self.bias = None if beta is None else beta.detach().requires_grad_()
 
-    def forward(self, x: Any, mode: str) -> Any:
+    def forward(self, x: Any, mode: Mode) -> Any:
         """The function's result."""
         return self.torch.nn.functional.batch_norm(
             x,

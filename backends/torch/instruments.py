@@ -9,7 +9,8 @@ import operator
 import sys
 from typing import Any, Callable, Dict, Optional, Sequence
 
-from bnspec.model.instruments import Call, Declined, Events, Graph, Instruments, Mover
+from bnspec.model.instruments import Declined, Events, Graph, Instruments, Mover, Work
+from bnspec.model.vocabulary import MemoryAction
 
 #: Operators and kernels with a smaller share of the time are left out.
 LEAST_SHARE = 0.02
@@ -57,7 +58,7 @@ class TorchInstruments(Instruments):
         """A CUDA graph. Raises Declined on other devices."""
         return CudaGraph(self.torch, function, inputs) if self.cuda else super().graph(function, inputs)
 
-    def peak_bytes(self, call: Call) -> Optional[int]:
+    def peak_bytes(self, call: Work) -> Optional[int]:
         """What the caching allocator has handed out at most, beyond what it had before."""
         if not self.cuda:
             return super().peak_bytes(call) if self.place.type == "cpu" else None
@@ -69,7 +70,7 @@ class TorchInstruments(Instruments):
         del result
         return max(peak - before, 0)
 
-    def kernels(self, call: Call) -> Dict[str, float]:
+    def kernels(self, call: Work) -> Dict[str, float]:
         """Operators (CPU) or kernels (CUDA) with their share of the profiled time."""
         profiler = self.torch.profiler
         kinds = profiler.ProfilerActivity
@@ -81,7 +82,7 @@ class TorchInstruments(Instruments):
         shares = sorted(((ns / total, name) for name, ns in spent.items()), reverse=True)
         return {name: round(share, 3) for share, name in shares if share >= LEAST_SHARE}
 
-    def mover(self, action: str, size_bytes: int) -> Optional[Mover]:
+    def mover(self, action: MemoryAction, size_bytes: int) -> Optional[Mover]:
         """A copy within the device's memory, or a sum of it."""
         if self.place.type == "cpu":
             return None

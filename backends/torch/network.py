@@ -9,6 +9,7 @@ from typing import Any, Mapping, Optional
 
 from bnspec.backends.torch.common import TorchLayer
 from bnspec.contract import Network, State
+from bnspec.model.vocabulary import NetworkKind
 
 
 class TorchNetwork(Network):
@@ -17,7 +18,9 @@ class TorchNetwork(Network):
     Without ``norm`` they are the plain network.
     """
 
-    def __init__(self, torch: Any, kind: str, norm: Optional[Any], rate: float, values: Mapping[str, Any]) -> None:
+    def __init__(
+        self, torch: Any, kind: NetworkKind, norm: Optional[Any], rate: float, values: Mapping[str, Any]
+    ) -> None:
         nn, w1, w2 = torch.nn, values["w1"], values["w2"]
         self.torch, self.convolutional = torch, kind.startswith("convolutional")
         torch.backends.cudnn.allow_tf32 = False  # cuDNN rounds the factors of convolutions to 11 bits otherwise

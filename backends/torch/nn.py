@@ -12,7 +12,9 @@ from bnspec.backends.torch.layer_norm import TorchLayerNorm, module
 from bnspec.backends.torch.modules import PROFILE, LivingModule, module_over, new_module
 from bnspec.backends.torch.network import TorchNetwork
 from bnspec.contract import LayerConfig
+from bnspec.model.call import Mode
 from bnspec.model.case import PARAMETERS
+from bnspec.model.vocabulary import NetworkKind
 
 
 class TorchNN(TorchAdapter):
@@ -32,7 +34,9 @@ class TorchNN(TorchAdapter):
         module = new_module(self.torch, config, self.place)
         return ModuleLayer(self.torch, module)
 
-    def network(self, kind: str, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]) -> TorchNetwork:
+    def network(
+        self, kind: NetworkKind, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]
+    ) -> TorchNetwork:
         """Modules around this adapter's module."""
         if kind.endswith("_plain"):
             return TorchNetwork(self.torch, kind, None, learning_rate, values)
@@ -51,7 +55,7 @@ class ModuleLayer(LivingModule):
         """The layer of another module."""
         return ModuleLayer(self.torch, module)
 
-    def forward(self, x: Any, mode: str) -> Any:
+    def forward(self, x: Any, mode: Mode) -> Any:
         """The module's call in train() or eval()."""
         self.module.train(mode == "training")
         return self.module(x)

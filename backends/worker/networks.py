@@ -13,6 +13,7 @@ from bnspec.contract import Adapter, Network
 from bnspec.errors import Declined, UsageError
 from bnspec.model.case import Case, Step, network_values
 from bnspec.model.observation import StepResult
+from bnspec.model.vocabulary import NetworkKind
 
 
 class LiveNetwork:
@@ -20,7 +21,8 @@ class LiveNetwork:
 
     def __init__(self, adapter: Adapter, case: Case, arrays: Dict[str, np.ndarray], step: Step) -> None:
         self.adapter, self.arrays = adapter, arrays
-        kind, rate = str(step.option("network")), float(step.option("learning_rate"))
+        kind: NetworkKind = step.option("network")  # of which the case has seen that it is one
+        rate = float(step.option("learning_rate"))
         self.names = network_values(kind)
         values = {n: adapter.tensor(arrays[n]) for n in self.names}
         self.subject: Any = adapter.network(kind, case.config, rate, values)

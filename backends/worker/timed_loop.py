@@ -25,7 +25,7 @@ Inputs = Sequence[Any]
 Wait = Callable[[Any], Any]
 
 
-class Call:
+class TimedCall:
     """One call of a layer on inputs that rotate.
 
     Args:
@@ -106,7 +106,7 @@ class Witness:
         self.random, self.seen = random.Random(seed), 0
         self.result: Any = None
 
-    def look(self, call: Call) -> None:
+    def look(self, call: TimedCall) -> None:
         """Perhaps keep what the latest call returned: each one so seen is kept in the end with the same probability."""
         if (call.made - 1) % len(call.rotation) == 0:
             self.seen += 1
@@ -125,7 +125,7 @@ def block_size(call_ns: float, clock_ns: float, rotation: int) -> int:
 
 def clock_ns(readings: int = 200) -> float:
     """What a sample of nothing reads: the median over empty calls."""
-    empty = Call(_nothing, _nothing, [(None,)])
+    empty = TimedCall(_nothing, _nothing, [(None,)])
     return statistics.median(empty.once()[0] for _ in range(readings))
 
 
@@ -134,7 +134,7 @@ def _nothing(_: Any) -> None:
 
 
 def samples_of(
-    call: Call, calls: int, seconds: float, least: int, most: int, witness: Optional[Witness] = None
+    call: TimedCall, calls: int, seconds: float, least: int, most: int, witness: Optional[Witness] = None
 ) -> Tuple[List[float], List[int], int]:
     """Samples until the time is over: (nanoseconds a call, nanoseconds to come back, calls made)."""
     samples: List[float] = []

@@ -13,16 +13,17 @@ import dataclasses
 import itertools
 import os
 from collections.abc import Sequence
+from typing import Literal, get_args
 
 from bnspec.errors import UsageError
+from bnspec.model.vocabulary import CACHE_STATES, TIMED_MODES, CacheState, TimedMode
 
-ALLOCATIONS = ("default", "fresh", "preallocated")
-CACHES = ("hot", "cold")
-MODES = ("call", "graph")
+Allocation = Literal["default", "fresh", "preallocated"]
+ALLOCATIONS: tuple[Allocation, ...] = get_args(Allocation)
 
 #: glibc's switches. "fresh": whatever has a page or more is mapped by itself and unmapped when freed. "preallocated": nothing
 #: is mapped by itself, and the heap never shrinks.
-_MALLOC = {
+_MALLOC: dict[Allocation, dict[str, str]] = {
     "default": {},
     "fresh": {"MALLOC_MMAP_THRESHOLD_": "4096", "MALLOC_MMAP_MAX_": "1000000"},
     "preallocated": {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**62), "MALLOC_TOP_PAD_": str(2**26)},
@@ -39,9 +40,9 @@ class Conditions:
     """One value of each axis."""
 
     threads: int = 0
-    allocation: str = "default"
-    cache: str = "hot"
-    mode: str = "call"
+    allocation: Allocation = "default"
+    cache: CacheState = "hot"
+    mode: TimedMode = "call"
 
     @property
     def named(self) -> dict[str, str | int]:
@@ -77,7 +78,10 @@ def processors() -> list[int]:
 
 
 def combinations(
-    threads: Sequence[int] = (), allocation: Sequence[str] = (), cache: Sequence[str] = (), mode: Sequence[str] = ()
+    threads: Sequence[int] = (),
+    allocation: Sequence[Allocation] = (),
+    cache: Sequence[CacheState] = (),
+    mode: Sequence[TimedMode] = (),
 ) -> list[Conditions]:
     """Every combination of the given values; an axis of which none is given has its default.
 
@@ -85,13 +89,19 @@ def combinations(
     """
     for axis, given, known in (
         ("allocation", allocation, ALLOCATIONS),
-        ("cache", cache, CACHES),
-        ("mode", mode, MODES),
+        ("cache", cache, CACHE_STATES),
+        ("mode", mode, TIMED_MODES),
     ):
         for wrong in [g for g in given if g not in known]:
             raise UsageError(f"{axis} cannot be {wrong!r}.", f"known are {', '.join(known)}.", "name one of them.")
-    axes = (threads or (0,), allocation or ("default",), cache or ("hot",), mode or ("call",))
-    found = [Conditions(*values) for values in itertools.product(*axes)]
+    default = Conditions()
+    axes = itertools.product(
+        threads or (default.threads,),
+        allocation or (default.allocation,),
+        cache or (default.cache,),
+        mode or (default.mode,),
+    )
+    found = [Conditions(*values) for values in axes]
     for conditions in found:
         _ = conditions.environment  # refuses what cannot be had, before anything is timed
     return list(dict.fromkeys(found))

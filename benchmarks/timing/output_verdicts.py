@@ -15,16 +15,17 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
+from typing import Literal
 
 import numpy as np
 
 from bnspec.arithmetic.quad import quad
 from bnspec.backends.worker.timing import FACTORS
 from bnspec.benchmarks.workloads.workload import Workload
-from bnspec.bounds.batch_norm import Tier
 from bnspec.model.case import Case
 from bnspec.model.conventions import HALVES, Conventions
 from bnspec.model.observation import StepResult
+from bnspec.model.vocabulary import Tier
 from bnspec.oracle.comparison import ratios_of
 from bnspec.oracle.expected import TIERS, Expected
 from bnspec.oracle.layer_norm import layer_norm_answers
@@ -52,7 +53,7 @@ class Judgement:
 
     ratio: float
     message: str = ""
-    kind: str = ""
+    kind: Literal["", "dtype"] = ""
 
 
 class Prepared:

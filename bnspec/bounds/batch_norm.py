@@ -34,15 +34,15 @@ or as reciprocal roots accurate to 2 units in the last place.
 from __future__ import annotations
 
 import math
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from bnspec.arithmetic.quad import double
 from bnspec.exact.quantities import Batch, Cotangent, Normalisation
 from bnspec.model.precision import Precision, Units
+from bnspec.model.vocabulary import Tier
 
-Tier = Literal["lenient", "permissive", "good"]
 Array = np.ndarray
 
 #: Relative room for evaluating the bounds themselves in float64.

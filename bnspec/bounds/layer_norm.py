@@ -14,10 +14,11 @@ import numpy as np
 
 from bnspec.arithmetic.quad import Quad, double
 from bnspec.bounds import batch_norm as bounds
-from bnspec.bounds.batch_norm import Array, Tier, gamma
+from bnspec.bounds.batch_norm import Array, gamma
 from bnspec.equations.batch_norm import projected
 from bnspec.exact.quantities import Batch, Cotangent, Normalisation
 from bnspec.model.precision import Units
+from bnspec.model.vocabulary import Tier
 
 
 class LayerNormError(NamedTuple):

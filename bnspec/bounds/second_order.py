@@ -18,9 +18,10 @@ from typing import NamedTuple
 import numpy as np
 
 from bnspec.bounds import batch_norm as bounds
-from bnspec.bounds.batch_norm import Array, Tier
+from bnspec.bounds.batch_norm import Array
 from bnspec.exact.quantities import Cotangent, Normalisation
 from bnspec.model.precision import Precision, Units
+from bnspec.model.vocabulary import Tier
 
 
 class SecondOrderError(NamedTuple):

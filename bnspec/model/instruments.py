@@ -17,8 +17,9 @@ from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence
 import numpy as np
 
 from bnspec.errors import Declined
+from bnspec.model.vocabulary import MemoryAction
 
-Call = Callable[[], Any]
+Work = Callable[[], Any]
 #: Where Linux tells the sizes of the caches of a processor.
 CACHES = "/sys/devices/system/cpu/cpu0/cache/index*/size"
 #: What is taken for a last-level cache where the system tells none: no processor in common use had a larger one in 2024.
@@ -56,7 +57,7 @@ class Graph(abc.ABC):
 class Mover(NamedTuple):
     """``move``: copies (or reads) a buffer; its return means that it is done. ``same``: whether the copy equals its source."""
 
-    move: Call
+    move: Work
     same: Callable[[], bool]
 
 
@@ -86,15 +87,15 @@ class Instruments:
         """The call recorded, for replay. Raises Declined where there is no such thing."""
         raise Declined("graphs are recorded and replayed on CUDA devices only")
 
-    def peak_bytes(self, call: Call) -> Optional[int]:
+    def peak_bytes(self, call: Work) -> Optional[int]:
         """Memory that a call takes beyond what was in use before it, results included; None where nobody counts it."""
         return host_peak_bytes(call)
 
-    def kernels(self, call: Call) -> Dict[str, float]:
+    def kernels(self, call: Work) -> Dict[str, float]:
         """What the framework ran for the call, each with its share of the time, the weightiest first; {} where it does not say."""
         return {}
 
-    def mover(self, action: str, size_bytes: int) -> Optional[Mover]:
+    def mover(self, action: MemoryAction, size_bytes: int) -> Optional[Mover]:
         """What copies (or reads) a buffer of the device; None where the host's own memory is meant."""
         return None
 
@@ -110,7 +111,7 @@ def _size(path: str) -> int:
     return int(text[:-1]) * units[text[-1]] if text[-1:] in units else int(text or 0)
 
 
-def host_peak_bytes(call: Call) -> Optional[int]:
+def host_peak_bytes(call: Work) -> Optional[int]:
     """The call's peak of resident memory beyond what was resident before it; None where Linux' counters are missing.
 
     Freed memory that the C library keeps is given back first, or the call would find it and take nothing.
@@ -144,4 +145,4 @@ def _status_bytes(name: str) -> int:
     return int(lines[name].split()[0]) * 1024
 
 
-__all__ = ["Call", "Declined", "Events", "Graph", "Instruments", "Mover"]
+__all__ = ["Work", "Declined", "Events", "Graph", "Instruments", "Mover"]

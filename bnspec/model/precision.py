@@ -8,6 +8,7 @@ import functools
 import numpy as np
 
 from bnspec.model.conventions import HALVES, Conventions
+from bnspec.model.vocabulary import Tier
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Units:
 
 
 @functools.lru_cache(maxsize=256)
-def units_of(conventions: Conventions, dtype: str, parameter_dtype: str, tier: str = "permissive") -> Units:
+def units_of(conventions: Conventions, dtype: str, parameter_dtype: str, tier: Tier = "permissive") -> Units:
     """The precisions that bounds of this tier assume for x and parameters of these dtypes.
 
     The lenient tier allows a computation in x's own precision; the others hold the conventions to the wider one it declares.

@@ -7,8 +7,8 @@ import math
 import numpy as np
 
 from bnspec.arithmetic.quad import double, quad
-from bnspec.bounds.batch_norm import Tier
 from bnspec.model.precision import PRECISIONS
+from bnspec.model.vocabulary import Tier
 from bnspec.oracle.oracle import Expected
 
 

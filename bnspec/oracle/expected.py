@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from bnspec.arithmetic.quad import Quad, double
-from bnspec.bounds.batch_norm import Tier
+from bnspec.model.vocabulary import Tier
 
 TIERS: tuple[Tier, ...] = ("lenient", "permissive", "good")
 

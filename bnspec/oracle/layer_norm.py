@@ -14,13 +14,13 @@ from collections.abc import Mapping
 import numpy as np
 
 from bnspec.arithmetic.quad import double, quad
-from bnspec.bounds.batch_norm import Tier
 from bnspec.bounds.layer_norm import LayerNormError, layer_norm_error, parameter_errors, zhat_error
 from bnspec.equations.layer_norm import layer_norm, layer_norm_dx, layer_norm_parameter_gradients
 from bnspec.exact.quantities import Batch
 from bnspec.model.case import Case
 from bnspec.model.conventions import Conventions
 from bnspec.model.precision import Units, units_of
+from bnspec.model.vocabulary import Tier
 from bnspec.oracle.expected import TIERS, Expected
 from bnspec.oracle.network import Rows, room
 from bnspec.oracle.oracle import effective_epsilon

@@ -22,7 +22,7 @@ def compacted(case: Case, step: Step) -> tuple[Case, np.ndarray]:
     arrays = {n: a for n, a in case.arrays.items() if n in ("gamma", "beta", "running_mean", "running_var")}
     for name in step.inputs[:-1]:
         arrays[name] = np.moveaxis(case.arrays[name], config.channel_axis, -1)[kept]
-    rows = Step(step.call.replace("_masked", ""), step.inputs[:-1], fresh=True)
+    rows = Step(step.call.without_mask, step.inputs[:-1], fresh=True)
     flat = case.with_(config=dataclasses.replace(config, rank=2, channel_axis=1), arrays=arrays, steps=(rows,))
     return flat, kept
 

@@ -18,7 +18,7 @@ Values = Mapping[str, np.ndarray]
 
 def values_of(case: Case, i: int = -1) -> tuple[str, ...]:
     """The names of the values of step i's network."""
-    return network_values(str(case.steps[case.built_at(i % len(case.steps))].option("network")))
+    return network_values(case.steps[case.built_at(i % len(case.steps))].option("network"))
 
 
 def usable(case: Case, values: Values, i: int = -1) -> bool:

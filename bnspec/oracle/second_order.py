@@ -9,13 +9,13 @@ import numpy as np
 from bnspec.arithmetic.quad import double, quad
 from bnspec.bounds import batch_norm as bounds
 from bnspec.bounds import second_order as second_order_bounds
-from bnspec.bounds.batch_norm import Tier
 from bnspec.bounds.second_order import SecondOrderError, Sizes
 from bnspec.equations import second_order as equations
 from bnspec.equations.second_order import SecondOrder
 from bnspec.exact.quantities import Cotangent, Normalisation
 from bnspec.model.case import Case, Step
 from bnspec.model.precision import Units
+from bnspec.model.vocabulary import Tier
 from bnspec.oracle.expected import Expected
 
 
@@ -32,7 +32,7 @@ def second_derivatives(
         norm: x normalised by the statistics of the step's mode.
         errors: per tier the relative error of inv_std and the error of zhat (of which inference needs the first alone).
     """
-    config, training = case.config, step.call.startswith("training")
+    config, training = case.config, step.call.mode == "training"
     x, dy, v = (quad(case.arrays[n]) for n in step.inputs)
     gamma = quad(double(case.arrays.get("gamma", np.ones(config.channels)))).reshape(config.channel_shape)
     if training:

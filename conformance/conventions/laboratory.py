@@ -9,12 +9,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from bnspec.bounds.batch_norm import Tier
 from bnspec.model.buffers import dtype_of
 from bnspec.model.case import Case, Step
 from bnspec.model.conventions import DTYPES, HALVES, Conventions
 from bnspec.model.layer import LayerConfig
 from bnspec.model.observation import Observation, StepResult
+from bnspec.model.vocabulary import Tier
 from bnspec.oracle.comparison import ratios_of
 from bnspec.oracle.oracle import Expected, Oracle, State
 

@@ -8,13 +8,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from bnspec.bounds.batch_norm import Tier
 from bnspec.conformance.conventions.laboratory import Lab, Runs, ended, results, with_config
 from bnspec.conformance.conventions.translated_cases import case_of
 from bnspec.model.case import Case, Step
 from bnspec.model.conventions import HALVES, Conventions
 from bnspec.model.observation import Observation
 from bnspec.model.precision import PRECISIONS
+from bnspec.model.vocabulary import Tier
 from bnspec.oracle.oracle import Expected, effective_epsilon
 from bnspec.translation.parts import LayerValues
 
@@ -53,9 +53,9 @@ class Side:
     def expected(self, i: int) -> dict[str, Expected]:
         """The specification's answers for step i, from the state that it met."""
         before, step, conventions = self.seen.steps[i].before, self.case.steps[i], self.party.conventions
-        if not step.call.startswith("training"):
+        if step.call.mode != "training":
             return self.lab.expect(self.case, i, before, conventions)
-        taken = sum(s.call.startswith("training") for s in self.case.steps[:i])
+        taken = sum(s.call.mode == "training" for s in self.case.steps[:i])
         answers = self.lab.after(self.case, i, before, conventions, taken)
         kind = self.case.arrays["running_mean"].dtype.name
         if (

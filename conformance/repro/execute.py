@@ -9,6 +9,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from bnspec.reports.run.records import Finding
 
@@ -19,6 +20,9 @@ RUNS = 5
 #: Quiet frameworks, Keras on TensorFlow unless the backend's name says another; for findings of the CPU no other device is in sight.
 ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
 CPU_ONLY = {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
+
+#: How a script ended.
+RunStatus = Literal["reproduced", "not reproduced", "failed"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,7 @@ class Outcome:
         runs: how often it was run: a deviation that hangs on what lies in freed memory comes now and then.
     """
 
-    status: str
+    status: RunStatus
     exit_status: int | None
     output: str
     seconds: float
@@ -61,7 +65,7 @@ def run_script(path: Path, finding: Finding, seconds: float = SECONDS, python: s
             command, env=environment, cwd=path.parent, capture_output=True, text=True, timeout=seconds, check=False
         )
     except subprocess.TimeoutExpired as late:
-        status = "reproduced" if finding.verdict == "timeout" else "failed"
+        status: RunStatus = "reproduced" if finding.verdict == "timeout" else "failed"
         said = late.stdout.decode(errors="replace") if late.stdout else ""
         return Outcome(status, None, f"{said}stopped after {seconds:.0f} s", time.perf_counter() - started)
     elapsed = time.perf_counter() - started

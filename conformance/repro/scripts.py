@@ -9,12 +9,12 @@ import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from bnspec.backends.harness.scripts.literals import NoScript
 from bnspec.cli import CONFORMS, DEVIATES
 from bnspec.conformance.judge.judge import FAILING
-from bnspec.conformance.repro.execute import Outcome, run_again
+from bnspec.conformance.repro.execute import Outcome, RunStatus, run_again
 from bnspec.conformance.repro.script import script, writers
 from bnspec.errors import HarnessError, UsageError
 from bnspec.model.case import Case
@@ -37,6 +37,10 @@ class Request:
     named: bool = False
 
 
+#: Whether there is a script, and once it was run how that ended.
+ReproStatus = RunStatus | Literal["written", "no writer", "no script"]
+
+
 @dataclasses.dataclass(frozen=True)
 class Repro:
     """A finding's script.
@@ -49,7 +53,7 @@ class Repro:
     """
 
     finding: Finding
-    status: str
+    status: ReproStatus
     text: str = ""
     path: Path | None = None
     reason: str = ""

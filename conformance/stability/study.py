@@ -11,9 +11,19 @@ from typing import Any
 import numpy as np
 
 from bnspec.conformance.stability.errors import OUTPUTS, REFERENCES
-from bnspec.conformance.stability.fit import Crossing, Growth, crossing, curve_of, growth, is_late, stability_class
-from bnspec.conformance.stability.measuring import Point, Subject
+from bnspec.conformance.stability.fit import (
+    Crossing,
+    Growth,
+    StabilityClass,
+    crossing,
+    curve_of,
+    growth,
+    is_late,
+    stability_class,
+)
+from bnspec.conformance.stability.measuring import Point, PointStatus, Subject
 from bnspec.model.precision import PRECISIONS
+from bnspec.model.vocabulary import TargetStatus
 
 Array = np.ndarray
 
@@ -69,7 +79,7 @@ class Row:
     stored: str
     p: Growth | None
     q: Growth | None
-    stability: int | None
+    stability: StabilityClass | None
     late: bool
     sure: bool
     half: Crossing
@@ -171,7 +181,7 @@ class Missing:
     backend: str
     form: str
     dtype: str
-    status: str
+    status: PointStatus | TargetStatus
     message: str
 
 

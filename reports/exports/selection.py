@@ -13,11 +13,12 @@ from collections.abc import Mapping
 
 from bnspec.errors import UsageError
 from bnspec.reports.run.store import Run
+from bnspec.reports.run.vocabulary import TimingVerdict
 from bnspec.reports.summary.bandwidth import Ceiling
 from bnspec.reports.summary.cells import Cell, cells
 
 #: The only verdict with which a time goes out as it is.
-RIGHT = "conforms"
+RIGHT: TimingVerdict = "conforms"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,8 +31,8 @@ class Selection:
     """
 
     taken: tuple[Cell, ...]
-    untimed: Mapping[str, int]
-    unverified: Mapping[str, int]
+    untimed: Mapping[TimingVerdict, int]
+    unverified: Mapping[TimingVerdict, int]
 
     @property
     def left_out(self) -> dict[str, int]:
@@ -86,10 +87,10 @@ def name(cell: Cell) -> str:
     return plain if cell.verdict == RIGHT else f"{plain} ({cell.verdict})"
 
 
-def _count(verdicts: Mapping[str, int], one: str, several: str) -> str:
+def _count(verdicts: Mapping[TimingVerdict, int], one: str, several: str) -> str:
     number = sum(verdicts.values())
     return f"1 cell {one}" if number == 1 else f"{number} cells {several}"
 
 
-def _listed(verdicts: Mapping[str, int]) -> str:
+def _listed(verdicts: Mapping[TimingVerdict, int]) -> str:
     return ", ".join(f"{verdict} {verdicts[verdict]}" for verdict in sorted(verdicts))

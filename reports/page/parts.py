@@ -13,8 +13,9 @@ from bnspec.clauses import Clause
 from bnspec.reports.page.case import CaseView, view_case
 from bnspec.reports.run.records import Finding, TargetRecord, ratio_text, target_name
 from bnspec.reports.run.store import Run
+from bnspec.reports.run.vocabulary import LEVELS, Level
 from bnspec.reports.summary.cells import Cell
-from bnspec.reports.summary.counts import LEVELS, Standing, deviations, families
+from bnspec.reports.summary.counts import Standing, deviations, families
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +24,7 @@ class ClauseText:
 
     id: str
     family: str
-    level: str
+    level: Level
     statement: str = ""
     formula: str = ""
     source: str = ""

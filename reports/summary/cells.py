@@ -14,6 +14,7 @@ from typing import Any
 
 from bnspec.reports.run.encoding import to_json
 from bnspec.reports.run.records import Ratio, Timing, contender, ratio_value, workload_id
+from bnspec.reports.run.vocabulary import TimingVerdict
 from bnspec.reports.summary.bandwidth import Ceiling
 from bnspec.reports.summary.counts import MARKS
 
@@ -66,7 +67,7 @@ class Cell:
         return tuple(s for t in self.timings for s in t.samples_ns)
 
     @property
-    def verdict(self) -> str:
+    def verdict(self) -> TimingVerdict:
         """The weightiest verdict of any process."""
         verdicts = {t.verdict for t in self.timings}
         return next(v for v in MARKS if v in verdicts)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from bnspec.reports.run.records import Finding, Ratio, TargetRecord, ratio_value, target_name
 from bnspec.reports.run.store import Run
+from bnspec.reports.run.vocabulary import LEVELS, ComparisonVerdict, FindingVerdict, Verdict
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Mark:
 
 
 #: In order of weight: of several findings the first of these is what a summary shows.
-MARKS = {
+MARKS: dict[Verdict, Mark] = {
     "deviates": Mark("✗", "X", "deviates", "bad"),
     "rejected": Mark("✗", "X", "rejected", "bad"),
     "crashed": Mark("!", "!", "crashed", "broken"),
@@ -34,25 +35,24 @@ MARKS = {
     "unavailable": Mark("∅", ".", "unavailable", "quiet"),
 }
 #: What a comparison says of the candidate.
-COMPARISON_MARKS = {
+COMPARISON_MARKS: dict[ComparisonVerdict, Mark] = {
     "FASTER": Mark("▲", "<", "faster", "good"),
     "SLOWER": Mark("▼", ">", "slower", "bad"),
     "SAME": Mark("=", "=", "same", "quiet"),
     "AMBIGUOUS": Mark("?", "?", "ambiguous", "quiet"),
 }
-BROKEN = ("crashed", "timeout")
-LEVELS = ("MUST", "SHOULD", "MAY")
+BROKEN: tuple[FindingVerdict, ...] = ("crashed", "timeout")
 
 
 @dataclasses.dataclass(frozen=True)
 class Tally:
     """Findings counted by verdict, with the worst ratio among them."""
 
-    verdicts: Counter[str]
+    verdicts: Counter[Verdict]
     ratio: Ratio
 
     @property
-    def verdict(self) -> str:
+    def verdict(self) -> Verdict:
         """The weightiest verdict, or "not_exercised" of nothing."""
         return next((v for v in MARKS if self.verdicts[v]), "not_exercised")
 
@@ -93,7 +93,7 @@ class Standing:
         return self.record is None or self.record.status == "ready"
 
     @property
-    def verdict(self) -> str:
+    def verdict(self) -> FindingVerdict:
         """The target's verdict as a whole: only a MUST makes it deviate."""
         must = self.levels["MUST"]
         if not self.ready:

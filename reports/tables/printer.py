@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bnspec.reports.run.vocabulary import Verdict
 from bnspec.reports.summary.counts import MARKS, Mark
 
 _STYLES = {"good": "green", "bad": "bold red", "broken": "bold magenta", "quiet": "dim"}
@@ -51,7 +52,7 @@ class Printer:
         table.columns[-1].no_wrap, table.columns[-1].overflow = False, "fold"
         return table
 
-    def mark(self, verdict: str, tail: str = "") -> Text:
+    def mark(self, verdict: Verdict, tail: str = "") -> Text:
         """A verdict's symbol and what follows it, in its colour."""
         return self.marked(MARKS[verdict], tail)
 

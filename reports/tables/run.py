@@ -9,6 +9,7 @@ from rich.text import Text
 
 from bnspec.reports.run.records import Finding, Incident, ratio_text, target_name
 from bnspec.reports.run.store import Run
+from bnspec.reports.run.vocabulary import Verdict
 from bnspec.reports.summary.counts import Standing, Tally, deviations, families, standings, tally
 from bnspec.reports.tables.printer import Printer
 from bnspec.reports.tables.timings import print_timings
@@ -67,7 +68,8 @@ class _Printer(Printer):
         verdict, judged = counted.verdict, counted.judged
         tails = {"conforms": ratio_text(counted.ratio), "deviates": f"{counted.verdicts['deviates']} of {judged}"}
         text = self.mark(verdict, tails.get(verdict, str(counted.verdicts[verdict] or "")))
-        for other in ("crashed", "timeout", "declined", "not_exercised"):
+        others: tuple[Verdict, ...] = ("crashed", "timeout", "declined", "not_exercised")
+        for other in others:
             if other != verdict and counted.verdicts[other]:
                 text.append(" ").append_text(self.mark(other, str(counted.verdicts[other])))
         return text
@@ -127,7 +129,7 @@ class _Printer(Printer):
             self.line(Text(f"{target_name(record)}  {record.status}: {record.reason}"))
 
 
-_LEGEND = {
+_LEGEND: dict[Verdict, str] = {
     "conforms": "worst error/bound",
     "deviates": "clauses that deviate",
     "crashed": "no answer",

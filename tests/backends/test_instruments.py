@@ -10,7 +10,7 @@ import pytest
 
 from bnspec.backends.torch.instruments import TorchInstruments
 from bnspec.backends.worker.memory_bandwidth import roofs
-from bnspec.backends.worker.timed_loop import Call, Witness, block_size, samples_of
+from bnspec.backends.worker.timed_loop import TimedCall, Witness, block_size, samples_of
 from bnspec.errors import Declined
 from bnspec.model.instruments import Instruments, Mover
 
@@ -125,7 +125,7 @@ def test_on_a_gpu_the_device_clock_is_read_and_waited_for(cuda: Any) -> None:
         fake.now_ms += 1.5
         return "result"
 
-    call = Call(work, lambda _: fake.log.append("wait"), [(1,)], instruments.events())
+    call = TimedCall(work, lambda _: fake.log.append("wait"), [(1,)], instruments.events())
     ns, _ = call.once()
     assert ns == 1_500_000
     assert fake.log == ["wait", "synchronize"]
@@ -191,7 +191,7 @@ def test_short_calls_are_joined_to_blocks_that_let_a_witness_see_every_input() -
 def test_a_witness_is_a_timed_result_of_the_first_inputs() -> None:
     """Whichever it is."""
     for seed in range(20):
-        call, witness = Call(lambda x: x, lambda _: None, [(0,), (1,), (2,)]), Witness(seed)
+        call, witness = TimedCall(lambda x: x, lambda _: None, [(0,), (1,), (2,)]), Witness(seed)
         samples_of(call, 4, 0.0, 30, 30, witness)
         assert witness.result == 0
         assert witness.seen == 10
@@ -209,7 +209,7 @@ def test_the_release_of_the_result_before_is_inside_the_sample() -> None:
         log.append("made")
         return Result()
 
-    call = Call(work, lambda _: log.append("waited"), [(0,)])
+    call = TimedCall(work, lambda _: log.append("waited"), [(0,)])
     call.once()
     call.once()
     assert log == ["made", "waited", "made", "released", "waited"]
@@ -233,5 +233,5 @@ def test_the_copy_of_a_device_is_verified(honest: bool) -> None:
     """A roof is measured by copies that have copied."""
     adapter: Any = types.SimpleNamespace(instruments=lambda: Device(honest))
     answer = roofs(adapter, {"copies": [2**15], "seconds": 0.001})
-    assert [c["same"] for c in answer["copies"]] == [honest]
-    assert {r["threads"] for r in answer["roofs"]} == {1}
+    assert [c.same for c in answer.copies] == [honest]
+    assert {c.threads for c in answer.curves} == {1}

@@ -13,7 +13,7 @@ import pytest
 
 from bnspec.backends.worker.execution import Live
 from bnspec.backends.worker.timed_call import Subject
-from bnspec.backends.worker.timed_loop import Call, block_size, clock_ns, samples_of
+from bnspec.backends.worker.timed_loop import TimedCall, block_size, clock_ns, samples_of
 from bnspec.benchmarks.workloads.workload import Workload
 
 pytestmark = pytest.mark.slow
@@ -51,7 +51,7 @@ def test_the_median_is_that_of_blocked_autorange(name: str, pass_name: str) -> N
     )
     ratios, ours_ns = [], 0.0
     for _ in range(TURNS):
-        call = Call(subject.function, subject.wait, rotation)
+        call = TimedCall(subject.function, subject.wait, rotation)
         warm, _, _ = samples_of(call, 1, SECONDS / 10, 3, 1000)
         calls = block_size(statistics.median(warm), clock_ns(), len(rotation))
         samples, _, _ = samples_of(call, calls, SECONDS, 5, 10_000)

@@ -77,7 +77,7 @@ def test_a_difference_below_the_resolution_of_the_clock_is_not_found() -> None:
 )
 def test_medians_that_cannot_be_paired_are_refused(baseline: list[float], candidate: list[float]) -> None:
     """Lengths that differ and times that are not positive are mistakes of the caller."""
-    with pytest.raises(UsageError, match="Mend"):
+    with pytest.raises(UsageError, match="Fix"):
         paired(baseline, candidate)
 
 
@@ -173,5 +173,5 @@ def test_a_run_stops_when_every_cell_is_precise_or_at_its_last_round() -> None:
 @pytest.mark.parametrize("wrong", [(0.0, 6, 30), (0.02, 3, 30), (0.02, 6, 5)])
 def test_a_rule_that_cannot_stop_is_refused(wrong: tuple[float, int, int]) -> None:
     """No width, no two scouts, no room between the bounds."""
-    with pytest.raises(UsageError, match="Mend"):
+    with pytest.raises(UsageError, match="Fix"):
         Precision(*wrong)

@@ -11,7 +11,6 @@ from dual_numbers import Dual, constants, gradient
 from bnspec.arithmetic.balls import at_precision, ball
 from bnspec.arithmetic.quad import double, quad
 from bnspec.bounds import second_order as second_order_bounds
-from bnspec.bounds.batch_norm import Tier
 from bnspec.bounds.second_order import SecondOrderError, Sizes
 from bnspec.conformance.cases.building import Form, Plan, batch_norm_case
 from bnspec.equations import batch_norm as eq
@@ -21,6 +20,7 @@ from bnspec.exact.quantities import Cotangent, Normalisation
 from bnspec.model.case import Case
 from bnspec.model.conventions import Conventions
 from bnspec.model.precision import units_of
+from bnspec.model.vocabulary import Tier
 from bnspec.oracle.oracle import Oracle
 
 BITS = 256

@@ -16,6 +16,7 @@ from bnspec.conformance.selftest.reference.network import WholeNetwork
 from bnspec.conformance.selftest.reference.scaler import PlainAdapter
 from bnspec.contract import Gradients, Layer, LayerConfig, Network, SecondOrder, Tangent
 from bnspec.model.buffers import dtype_of
+from bnspec.model.vocabulary import NetworkKind
 
 Array = Any
 
@@ -291,7 +292,9 @@ class WholeAdapter(PlainAdapter):
         """A layer of the class under test, as it makes itself."""
         return self.layer_class.begun(config)
 
-    def network(self, kind: str, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]) -> Network:
+    def network(
+        self, kind: NetworkKind, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]
+    ) -> Network:
         """The class's network around its layer."""
         return self.layer_class.network(self.layer_class, kind, config, learning_rate, values)
 

@@ -8,6 +8,7 @@ from typing import Any, Dict, Mapping, Tuple
 import numpy as np
 
 from bnspec.contract import LayerConfig, Network
+from bnspec.model.vocabulary import NetworkKind
 
 Array = Any
 #: The learnt values, in the order in which their gradients are found.
@@ -21,7 +22,7 @@ class WholeNetwork(Network):
     """
 
     def __init__(
-        self, layer_class: Any, kind: str, config: LayerConfig, rate: float, values: Mapping[str, Any]
+        self, layer_class: Any, kind: NetworkKind, config: LayerConfig, rate: float, values: Mapping[str, Any]
     ) -> None:
         self.convolutional, self.rate = kind == "convolutional", np.float32(rate)
         self.value: Dict[str, Any] = {n: np.array(v) for n, v in values.items()}

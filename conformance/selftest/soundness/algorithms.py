@@ -8,11 +8,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from bnspec.bounds.batch_norm import Tier
 from bnspec.conformance.selftest.soundness import moments as mo
 from bnspec.conformance.selftest.soundness import passes as pa
 from bnspec.conformance.selftest.soundness import reductions as re
 from bnspec.model.conventions import HALVES
+from bnspec.model.vocabulary import Tier
 from bnspec.oracle.oracle import TIERS
 
 Array = Any

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from bnspec.bounds.batch_norm import Tier
 from bnspec.conformance.selftest.soundness.algorithms import Algorithm
 from bnspec.conformance.selftest.soundness.experiment import Trial, worst_by_channel
 from bnspec.conformance.selftest.soundness.search import Peak, climb
 from bnspec.model.conventions import HALVES
+from bnspec.model.vocabulary import Tier
 from bnspec.oracle.oracle import TIERS
 
 #: A bound is sound if no correct algorithm's error exceeds it.

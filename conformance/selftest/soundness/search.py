@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bnspec.bounds.batch_norm import Tier
 from bnspec.conformance.selftest.soundness.algorithms import Algorithm
 from bnspec.conformance.selftest.soundness.experiment import STATE, Trial, worst_by_channel
+from bnspec.model.vocabulary import Tier
 
 Array = Any
 NAMES = ("x", "dy", "gamma", "beta", *STATE)

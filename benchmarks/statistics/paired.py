@@ -29,6 +29,9 @@ class Paired:
     ratio, low and high are exp of the mean and of the interval's ends: the ratio of the geometric means. With fewer than two
     pairs the spread is unknown: the interval is (0, inf), p is 1; with none, the ratio is NaN.
 
+    Where the clock is fine and the rounds were fixed beforehand this is ``scipy.stats.ttest_rel`` of the logarithms. That function
+    takes the spread from the samples alone, and has no place for resolution_log or for the spread of ``paired(adaptive=True)``.
+
     Attributes:
         pairs: n, processes of each contender.
         mean_log, sd_log: mean and standard deviation of d.

@@ -6,10 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 
 from scipy.special import nctdtrinc
+from scipy.stats import false_discovery_control
 
 from bnspec.benchmarks.statistics.paired import LEVEL, Paired, exp, t_quantile
 from bnspec.benchmarks.statistics.shares import Share
-from bnspec.benchmarks.statistics.verdicts import Key, q_values
+from bnspec.benchmarks.statistics.verdicts import Key
 
 #: How often a detectable effect is found.
 POWER = 0.8
@@ -49,7 +50,7 @@ def found(families: Sequence[Mapping[Key, Paired]], log_slowdown: float, rate: f
     count = 0
     for family in families:
         slowed = [pair.slowed(log_slowdown) for pair in family.values()]
-        rates = q_values([pair.p for pair in slowed])
+        rates = false_discovery_control([pair.p for pair in slowed])
         count += sum(q <= rate and pair.mean_log > 0.0 for q, pair in zip(rates, slowed))
     return Share(count, sum(map(len, families)))
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Literal
 
-from scipy.special import betaincinv
+from scipy.stats import binomtest
 
 #: Of a one-sided bound.
 CONFIDENCE = 0.95
@@ -32,15 +33,18 @@ class Share:
 
     @property
     def at_least(self) -> float:
-        if self.count == 0:
-            return 0.0
-        return float(betaincinv(self.count, self.of - self.count + 1, 1.0 - CONFIDENCE))
+        return self._interval("greater")[0]
 
     @property
     def at_most(self) -> float:
-        if self.count == self.of:
-            return 1.0
-        return float(betaincinv(self.count + 1, self.of - self.count, CONFIDENCE))
+        return self._interval("less")[1]
+
+    def _interval(self, alternative: Literal["greater", "less"]) -> tuple[float, float]:
+        """The one-sided exact interval; scipy refuses 0 of 0, of which nothing is known."""
+        if not self.of:
+            return 0.0, 1.0
+        low, high = binomtest(self.count, self.of, alternative=alternative).proportion_ci(CONFIDENCE, method="exact")
+        return float(low), float(high)
 
 
 def share_of(outcomes: list[bool]) -> Share:

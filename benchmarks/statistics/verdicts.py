@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping
 from typing import Literal, TypeVar
 
-import numpy as np
+from scipy.stats import false_discovery_control
 
 from bnspec.benchmarks.statistics.paired import Paired, t_quantile
 
@@ -52,11 +52,11 @@ def decide(pairs: Mapping[Key, Paired], rate: float = 0.05, margin: float = 0.05
     Args:
         pairs: all cells that are looked at together.
         rate: of false discoveries; margin: largest slowdown that nobody minds, 0.05 for 5 %.
-    Returns: a decision for each key.
+    Returns: a decision for each key; its q is the adjusted p-value of ``scipy.stats.false_discovery_control``.
     Source: Benjamini and Hochberg 1995; equivalence by an interval: Schuirmann 1987. Comparisons that share a baseline are
         dependent; the rate is proved for positive dependence: Benjamini and Yekutieli 2001.
     """
-    rates = dict(zip(pairs, q_values([pair.p for pair in pairs.values()])))
+    rates = dict(zip(pairs, false_discovery_control([pair.p for pair in pairs.values()]).tolist()))
     found = sum(q <= rate for q in rates.values())
     level = rate * (found + 1) / max(len(pairs), 1)
     decisions = {}
@@ -65,18 +65,6 @@ def decide(pairs: Mapping[Key, Paired], rate: float = 0.05, margin: float = 0.05
         more = needed(pair, level, margin) if verdict == "AMBIGUOUS" else 0
         decisions[key] = Decision(verdict, pair.pairs, pair.ratio, pair.low, pair.high, rates[key], more)
     return decisions
-
-
-def q_values(p: Sequence[float]) -> list[float]:
-    """q of every p, in their order: q_(i) = min over k >= i of m p_(k) / k, at most 1, p_(1) <= ... <= p_(m).
-
-    Source: Benjamini and Hochberg 1995, as adjusted p-values: Yekutieli and Benjamini 1999.
-    """
-    order = np.argsort(p)
-    stepped = np.asarray(p, dtype=float)[order] * len(p) / np.arange(1, len(p) + 1)
-    q = np.empty(len(p))
-    q[order] = np.minimum.accumulate(stepped[::-1])[::-1]
-    return np.minimum(q, 1.0).tolist()
 
 
 def _verdict(pair: Paired, q: float, rate: float, margin: float) -> Verdict:

@@ -12,7 +12,7 @@ from bnspec.benchmarks.statistics.paired import Paired, paired, t_quantile
 from bnspec.benchmarks.statistics.power import detectable, detectable_ratio
 from bnspec.benchmarks.statistics.shares import CONFIDENCE, Share
 from bnspec.benchmarks.statistics.stopping import Precision
-from bnspec.benchmarks.statistics.verdicts import decide, needed, q_values
+from bnspec.benchmarks.statistics.verdicts import decide, needed
 from bnspec.errors import UsageError
 
 #: Both sides of a comparison with SciPy sum a few terms: far more roundings than there are, far less than any digit shown.
@@ -77,7 +77,7 @@ def test_a_difference_below_the_resolution_of_the_clock_is_not_found() -> None:
 )
 def test_medians_that_cannot_be_paired_are_refused(baseline: list[float], candidate: list[float]) -> None:
     """Lengths that differ and times that are not positive are mistakes of the caller."""
-    with pytest.raises(UsageError, match="Mend"):
+    with pytest.raises(UsageError, match="Fix"):
         paired(baseline, candidate)
 
 
@@ -89,11 +89,12 @@ def test_adaptive_spread_is_never_below_the_spread_of_all_rounds() -> None:
         assert paired(*medians, adaptive=True).sd_log >= paired(*medians).sd_log
 
 
-def test_q_values_are_benjamini_and_hochbergs() -> None:
-    """As SciPy adjusts p-values, in the order they came in."""
-    p = np.random.default_rng(2).uniform(size=50) ** 3
-    assert q_values(p.tolist()) == pytest.approx(stats.false_discovery_control(p).tolist(), rel=ROUNDINGS)
-    assert q_values([]) == []
+def test_a_decision_keeps_the_adjusted_p_value_of_its_own_cell() -> None:
+    """Benjamini and Hochberg by hand: 2 p of the least of two, and the larger p itself; of no cells nothing is decided."""
+    decisions = decide({"unclear": cell(0.005), "clear": cell(0.01)})
+    assert decisions["unclear"].q == cell(0.005).p
+    assert decisions["clear"].q == 2 * cell(0.01).p
+    assert decide({}) == {}
 
 
 def test_every_verdict_follows_from_q_and_the_interval() -> None:
@@ -151,11 +152,12 @@ def test_the_detectable_ratio_is_found_four_times_in_five_by_the_noncentral_t() 
         assert missed == pytest.approx(0.2, rel=1e-5)  # what the search for the noncentrality leaves: five digits
 
 
-def test_the_bounds_of_a_share_are_clopper_and_pearsons() -> None:
-    """As SciPy has them, one-sided; of nothing, anything may be."""
-    share, test = Share(7, 200), stats.binomtest(7, 200)
-    both_sides = test.proportion_ci(2 * CONFIDENCE - 1, method="exact")
-    assert (share.at_least, share.at_most) == pytest.approx((both_sides.low, both_sides.high), rel=ROUNDINGS)
+def test_each_bound_of_a_share_holds_with_the_confidence_by_itself() -> None:
+    """One-sided: were p the bound, a count as extreme would come in one of twenty. Of nothing, anything may be."""
+    share = Share(7, 200)
+    assert stats.binom.sf(6, 200, share.at_least) == pytest.approx(1 - CONFIDENCE)
+    assert stats.binom.cdf(7, 200, share.at_most) == pytest.approx(1 - CONFIDENCE)
+    assert (Share(0, 9).at_least, Share(9, 9).at_most) == (0.0, 1.0)
     assert (Share(0, 0).share, Share(0, 0).at_least, Share(0, 0).at_most) == (None, 0.0, 1.0)
 
 
@@ -173,5 +175,5 @@ def test_a_run_stops_when_every_cell_is_precise_or_at_its_last_round() -> None:
 @pytest.mark.parametrize("wrong", [(0.0, 6, 30), (0.02, 3, 30), (0.02, 6, 5)])
 def test_a_rule_that_cannot_stop_is_refused(wrong: tuple[float, int, int]) -> None:
     """No width, no two scouts, no room between the bounds."""
-    with pytest.raises(UsageError, match="Mend"):
+    with pytest.raises(UsageError, match="Fix"):
         Precision(*wrong)

@@ -42,6 +42,16 @@ def test_the_interval_of_a_noisy_law_holds_its_exponent(power: float) -> None:
     assert found.high - found.low < 0.5
 
 
+def test_resamples_without_an_exponent_are_left_out_of_the_interval() -> None:
+    """Two of five replicates do not grow: where they are the majority of a resample there is nothing to fit."""
+    errors = np.ones((8, 5))
+    errors[3:6, :3], errors[6:] = np.array([[10.0], [30.0], [90.0]]), 1e30
+    found = growth(10.0 ** np.arange(8), errors, U)
+    assert found.kind == "fitted"
+    assert found.low == pytest.approx(found.exponent)
+    assert found.high == pytest.approx(found.exponent)
+
+
 def test_one_wild_point_does_not_move_the_exponent() -> None:
     """The slopes' median ignores it, where least squares would not."""
     errors = law(1.0, floor=0.0)

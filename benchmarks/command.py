@@ -76,9 +76,9 @@ def _run(arguments: argparse.Namespace) -> int:
     # imported here, so that --help does not wait for them
     import json
 
-    from bnspec.benchmarks import model_cost as claims
-    from bnspec.benchmarks.calibrate import calibrated
-    from bnspec.benchmarks.run import Request, bench
+    from bnspec.benchmarks.run.bench import Request, bench
+    from bnspec.benchmarks.run.calibrate import calibrated
+    from bnspec.benchmarks.summary import model_cost as claims
     from bnspec.benchmarks.timing.conditions import combinations
     from bnspec.benchmarks.workloads.models import select_models
     from bnspec.benchmarks.workloads.suites import MOST
@@ -164,7 +164,7 @@ def _configure_calibrate(parser: argparse.ArgumentParser) -> None:
 def _run_calibrate(arguments: argparse.Namespace) -> int:
     import json
 
-    from bnspec.benchmarks.calibrate import Plan, calibrate, print_calibration
+    from bnspec.benchmarks.run.calibrate import Plan, calibrate, print_calibration
 
     plan = Plan(
         arguments.backend or ["numpy"],
@@ -202,7 +202,7 @@ def _configure_cheats(parser: argparse.ArgumentParser) -> None:
 def _run_cheats(arguments: argparse.Namespace) -> int:
     import json
 
-    from bnspec.benchmarks.cheat_proof import print_trials, prove
+    from bnspec.benchmarks.run.probe_check import print_trials, prove
 
     trials = prove(arguments.backend or ["numpy"], arguments.seconds)
     if arguments.json:

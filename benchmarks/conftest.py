@@ -11,7 +11,7 @@ import pytest
 from bnspec.backends.harness.launcher import Worker
 from bnspec.backends.harness.targets import Target, targets_of
 from bnspec.benchmarks.timing.case_cache import Larder
-from bnspec.benchmarks.timing.contenders import Contender
+from bnspec.benchmarks.timing.contender import Contender
 from bnspec.benchmarks.timing.measure import measure
 from bnspec.benchmarks.workloads.suites import SUITES, workloads
 from bnspec.benchmarks.workloads.workload import Workload

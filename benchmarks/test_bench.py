@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from bnspec.benchmarks.virtual_clock import VirtualClock
+from bnspec.benchmarks.replay_clock import VirtualClock
 from bnspec.reports.exports.pytest_benchmark import extra_info
 from bnspec.reports.exports.selection import RIGHT
 from bnspec.reports.run.records import Timing, contender

@@ -7,10 +7,10 @@ import functools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from bnspec.benchmarks.statistics.groups import Family, Group, families_of, half_planted
-from bnspec.benchmarks.statistics.power import POWER, planted_ratio
-from bnspec.benchmarks.statistics.rivals import RIVALS
-from bnspec.benchmarks.statistics.shares import Share, share_of
+from bnspec.benchmarks.statistics.detectable_effect import POWER, planted_ratio
+from bnspec.benchmarks.statistics.other_rules import RIVALS
+from bnspec.benchmarks.statistics.proportions import Share, share_of
+from bnspec.benchmarks.statistics.self_comparison import Family, Group, families_of, half_planted
 from bnspec.benchmarks.statistics.verdicts import Verdict, decide
 from bnspec.errors import UsageError
 

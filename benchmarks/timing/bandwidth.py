@@ -10,7 +10,7 @@ import numpy as np
 
 from bnspec.backends.harness.launcher import Worker
 from bnspec.backends.harness.registry import select
-from bnspec.benchmarks.timing.contenders import Contender
+from bnspec.benchmarks.timing.contender import Contender
 from bnspec.benchmarks.workloads.traffic import minimal_bytes
 from bnspec.benchmarks.workloads.workload import Workload
 from bnspec.reports.run.records import Roof, Timing

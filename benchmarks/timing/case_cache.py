@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 
-from bnspec.benchmarks.timing.output_verdicts import Prepared
+from bnspec.benchmarks.timing.judge_outputs import Prepared
 from bnspec.benchmarks.workloads.workload import Workload
 
 #: Bytes of inputs that are kept at a time; what has been used longest ago is made again when it is asked for.

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from bnspec.backends.harness.launcher import CASE_SECONDS, Worker
-from bnspec.benchmarks.timing.output_verdicts import Judgement, Prepared
+from bnspec.benchmarks.timing.judge_outputs import Judgement, Prepared
 from bnspec.benchmarks.workloads.traffic import minimal_bytes, streaming_bytes
 from bnspec.benchmarks.workloads.workload import Workload
 from bnspec.model.conventions import Conventions

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from bnspec.benchmarks import calibrate as calibrating
-from bnspec.benchmarks.calibrate import KEPT, calibrated, kept
+from bnspec.benchmarks.run import calibrate as calibrating
+from bnspec.benchmarks.run.calibrate import KEPT, calibrated, kept
 from bnspec.benchmarks.statistics.calibration import Calibration
 from bnspec.benchmarks.workloads.workload import Workload
 from bnspec.cli import main

@@ -9,10 +9,10 @@ import pytest
 
 from bnspec.backends.harness.launcher import Worker
 from bnspec.backends.harness.registry import Entry
-from bnspec.benchmarks.cheat_proof import Trial, prove
 from bnspec.benchmarks.cheats import CHEATS
+from bnspec.benchmarks.run.probe_check import Trial, prove
+from bnspec.benchmarks.timing.judge_outputs import Prepared
 from bnspec.benchmarks.timing.measure import measure
-from bnspec.benchmarks.timing.output_verdicts import Prepared
 from bnspec.benchmarks.workloads.workload import Workload
 from bnspec.cli import main
 
@@ -78,13 +78,13 @@ def test_the_results_of_a_timed_call_are_judged_even_without_probes() -> None:
 
 def test_the_command_prints_every_trial(monkeypatch: pytest.MonkeyPatch, capsys: Any, trials: list[Trial]) -> None:
     """Exit status 1 when one is wrong."""
-    monkeypatch.setattr("bnspec.benchmarks.cheat_proof.prove", lambda *_: trials)
+    monkeypatch.setattr("bnspec.benchmarks.run.probe_check.prove", lambda *_: trials)
     assert main(["cheats", "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)["trials"]) == len(trials)
     assert main(["cheats"]) == 0
     assert "20 of 20 cheats rejected" in capsys.readouterr().out
     blind = [Trial(t.name, t.workload, False, "a probe that is blind", t.timing) for t in trials]
-    monkeypatch.setattr("bnspec.benchmarks.cheat_proof.prove", lambda *_: blind)
+    monkeypatch.setattr("bnspec.benchmarks.run.probe_check.prove", lambda *_: blind)
     assert main(["cheats"]) == 1
 
 

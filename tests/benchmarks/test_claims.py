@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bnspec.benchmarks.model_cost import costs, lines, model_times, to_json
+from bnspec.benchmarks.summary.model_cost import costs, lines, model_times, to_json
 from bnspec.benchmarks.workloads.models import Model
 from bnspec.reports.run.records import Timing
 from bnspec.reports.summary.cells import cells

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from bnspec.benchmarks import run as running
-from bnspec.benchmarks.run import exit_status
+from bnspec.benchmarks.run import bench as running
+from bnspec.benchmarks.run.bench import exit_status
 from bnspec.benchmarks.workloads import suites as offered
 from bnspec.benchmarks.workloads.workload import Workload
 from bnspec.cli import main

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from bnspec.backends.harness.launcher import Worker
+from bnspec.benchmarks.timing.judge_outputs import Prepared, cut, judged_channels
 from bnspec.benchmarks.timing.measure import measure
-from bnspec.benchmarks.timing.output_verdicts import Prepared, cut, judged_channels
 from bnspec.benchmarks.workloads.suites import BASIC
 from bnspec.benchmarks.workloads.workload import Workload
 from bnspec.oracle.oracle import Oracle

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from bnspec.benchmarks import run as running
-from bnspec.benchmarks.comparisons import compared, pairs_of
-from bnspec.benchmarks.run import Request, bench
+from bnspec.benchmarks.run import bench as running
+from bnspec.benchmarks.run.bench import Request, bench
+from bnspec.benchmarks.summary.comparisons import compared, pairs_of
 from bnspec.benchmarks.timing.conditions import Conditions, combinations, processors
 from bnspec.benchmarks.workloads import suites as offered
 from bnspec.benchmarks.workloads.workload import Workload

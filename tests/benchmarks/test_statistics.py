@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from bnspec.benchmarks.statistics.detectable_effect import detectable, detectable_ratio
 from bnspec.benchmarks.statistics.paired import Paired, paired, t_quantile
-from bnspec.benchmarks.statistics.power import detectable, detectable_ratio
-from bnspec.benchmarks.statistics.shares import CONFIDENCE, Share
+from bnspec.benchmarks.statistics.proportions import CONFIDENCE, Share
 from bnspec.benchmarks.statistics.stopping import Precision
 from bnspec.benchmarks.statistics.verdicts import decide, needed
 from bnspec.errors import UsageError

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from bnspec.benchmarks.statistics.calibration import ALONE, OURS, Calibration, Track, calibrate
-from bnspec.benchmarks.statistics.groups import Group, group
+from bnspec.benchmarks.statistics.detectable_effect import detectable_ratio, planted_ratio
+from bnspec.benchmarks.statistics.other_rules import RIVALS
 from bnspec.benchmarks.statistics.paired import LEVEL, Paired, paired
-from bnspec.benchmarks.statistics.power import detectable_ratio, planted_ratio
-from bnspec.benchmarks.statistics.rivals import RIVALS
+from bnspec.benchmarks.statistics.self_comparison import Group, group
 from bnspec.benchmarks.statistics.stopping import Precision
 from bnspec.benchmarks.statistics.verdicts import decide
 from bnspec.errors import UsageError

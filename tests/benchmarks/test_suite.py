@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from bnspec.benchmarks.virtual_clock import VirtualClock
+from bnspec.benchmarks.replay_clock import VirtualClock
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKLOAD = "inference-4096x64-axis1-float32"

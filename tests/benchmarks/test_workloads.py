@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from bnspec.backends.harness.launcher import Worker
+from bnspec.benchmarks.timing.judge_outputs import Prepared
 from bnspec.benchmarks.timing.measure import measure
-from bnspec.benchmarks.timing.output_verdicts import Prepared
 from bnspec.benchmarks.workloads.models import Model, cut_batch, models, select_models, worth
 from bnspec.benchmarks.workloads.suites import MOST, SUITES, workloads
 from bnspec.benchmarks.workloads.traffic import minimal_bytes, streaming_bytes

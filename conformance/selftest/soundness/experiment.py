@@ -13,7 +13,7 @@ import numpy as np
 from bnspec.bounds.batch_norm import Tier
 from bnspec.conformance.selftest.soundness.algorithms import Algorithm
 from bnspec.conformance.selftest.soundness.data import draw
-from bnspec.conformance.selftest.soundness.layers import LayerNormTrial
+from bnspec.conformance.selftest.soundness.layer_norm import LayerNormTrial
 from bnspec.conformance.selftest.soundness.passes import Terms
 from bnspec.contract import LayerConfig
 from bnspec.model.case import Case, Step

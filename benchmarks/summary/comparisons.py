@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from bnspec.benchmarks.statistics.detectable_effect import detectable
 from bnspec.benchmarks.statistics.paired import Paired, paired
-from bnspec.benchmarks.statistics.power import detectable
 from bnspec.benchmarks.statistics.stopping import Precision
 from bnspec.benchmarks.statistics.verdicts import decide
 from bnspec.reports.run.records import Comparison

@@ -9,7 +9,7 @@ from scipy.special import nctdtrinc
 from scipy.stats import false_discovery_control
 
 from bnspec.benchmarks.statistics.paired import LEVEL, Paired, exp, t_quantile
-from bnspec.benchmarks.statistics.shares import Share
+from bnspec.benchmarks.statistics.proportions import Share
 from bnspec.benchmarks.statistics.verdicts import Key
 
 #: How often a detectable effect is found.

@@ -10,7 +10,7 @@ from bnspec.backends.harness.registry import Entry, select
 from bnspec.backends.harness.targets import Target
 from bnspec.benchmarks.cheats import CHEATS
 from bnspec.benchmarks.timing.case_cache import Larder
-from bnspec.benchmarks.timing.contenders import Contender
+from bnspec.benchmarks.timing.contender import Contender
 from bnspec.benchmarks.timing.measure import measure
 from bnspec.benchmarks.workloads.workload import Workload
 from bnspec.reports.run.records import Timing, contender, workload_id

@@ -21,14 +21,14 @@ from pathlib import Path
 
 from bnspec.backends.harness.launcher import Worker
 from bnspec.backends.harness.targets import targets_of
-from bnspec.benchmarks.calibrate import kept
-from bnspec.benchmarks.comparisons import compared, precise
-from bnspec.benchmarks.progress import Progress
+from bnspec.benchmarks.run.calibrate import kept
+from bnspec.benchmarks.run.progress import Progress
 from bnspec.benchmarks.statistics.stopping import Precision
+from bnspec.benchmarks.summary.comparisons import compared, precise
 from bnspec.benchmarks.timing.bandwidth import COPY, measured_roofs, sizes_of
 from bnspec.benchmarks.timing.case_cache import Larder
 from bnspec.benchmarks.timing.conditions import Conditions
-from bnspec.benchmarks.timing.contenders import Contender, baseline_of, contenders_of
+from bnspec.benchmarks.timing.contender import Contender, baseline_of, contenders_of
 from bnspec.benchmarks.timing.measure import cell, measure, target_record
 from bnspec.benchmarks.workloads.suites import workloads
 from bnspec.benchmarks.workloads.workload import Workload

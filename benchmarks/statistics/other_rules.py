@@ -10,8 +10,8 @@ from collections.abc import Callable
 import numpy as np
 from scipy.stats import mannwhitneyu, ttest_ind_from_stats
 
-from bnspec.benchmarks.statistics.groups import Group, Processes, medians_ns
 from bnspec.benchmarks.statistics.paired import LEVEL
+from bnspec.benchmarks.statistics.self_comparison import Group, Processes, medians_ns
 from bnspec.benchmarks.statistics.verdicts import Verdict
 
 #: nvbench's own thresholds, preset "default" of its robust comparison: smallest gap and largest distance of the centres,

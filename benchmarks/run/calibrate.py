@@ -17,13 +17,13 @@ from typing import Any
 
 from bnspec.backends.harness.registry import Entry, select
 from bnspec.backends.harness.targets import Target
-from bnspec.benchmarks.progress import Progress
+from bnspec.benchmarks.run.progress import Progress
 from bnspec.benchmarks.statistics import calibration as statistics
 from bnspec.benchmarks.statistics.calibration import Calibration
-from bnspec.benchmarks.statistics.groups import Group, group
-from bnspec.benchmarks.statistics.shares import Share
+from bnspec.benchmarks.statistics.proportions import Share
+from bnspec.benchmarks.statistics.self_comparison import Group, group
 from bnspec.benchmarks.timing.case_cache import Larder
-from bnspec.benchmarks.timing.contenders import Contender
+from bnspec.benchmarks.timing.contender import Contender
 from bnspec.benchmarks.timing.measure import measure, target_record
 from bnspec.benchmarks.workloads.suites import SUITES
 from bnspec.cli import CONFORMS

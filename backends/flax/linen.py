@@ -12,6 +12,7 @@ from typing import Any, Dict, Optional, Tuple
 from bnspec.backends.flax.common import FlaxAdapter
 from bnspec.backends.jax.pure_layer import Functions, Parameters, PureLayer
 from bnspec.contract import Declined, LayerConfig, State
+from bnspec.model.call import Mode
 
 
 class FlaxLinen(FlaxAdapter):
@@ -84,7 +85,7 @@ class ApplyFunctions(Functions):
     """The module applied; modules are hashable, so static arguments."""
 
     def forward(
-        self, x: Any, parameters: Parameters, running: State, *, mode: str, module: Any, mask: Any = None
+        self, x: Any, parameters: Parameters, running: State, *, mode: Mode, module: Any, mask: Any = None
     ) -> Tuple[Any, State]:
         """y, and the batch statistics after it."""
         variables = variables_of(parameters, running)

@@ -15,6 +15,7 @@ from bnspec.backends.flax.network import FlaxNetwork
 from bnspec.backends.jax.common import JaxLayer
 from bnspec.backends.jax.layer_norm import ModuleLayerNorm
 from bnspec.contract import Declined, Gradients, LayerConfig, SecondOrder, State, Tangent
+from bnspec.model.call import Mode
 from bnspec.model.case import PARAMETERS
 
 MODES = {"training": "train", "inference": "eval"}
@@ -71,30 +72,30 @@ class ModuleLayer(JaxLayer):
     def __init__(self, nnx: Any, calls: Calls, module: Any) -> None:
         self.nnx, self.calls, self.module = nnx, calls, module
 
-    def call(self, name: str, mode: str, *arguments: Any) -> Any:
+    def call(self, name: str, mode: Mode, *arguments: Any) -> Any:
         """One of the jitted calls with the module in train() or eval()."""
         getattr(self.module, MODES[mode])()
         return self.calls[name](self.module, *arguments)
 
-    def forward(self, x: Any, mode: str) -> Any:
+    def forward(self, x: Any, mode: Mode) -> Any:
         """The module's call."""
         return self.call("output", mode, x)
 
-    def gradients(self, x: Any, dy: Any, mode: str) -> Gradients:
+    def gradients(self, x: Any, dy: Any, mode: Mode) -> Gradients:
         """The module's call and its gradients."""
         return self.call("gradients", mode, x, dy)
 
-    def some_gradients(self, x: Any, dy: Any, wanted: Tuple[str, ...], mode: str) -> Gradients:
+    def some_gradients(self, x: Any, dy: Any, wanted: Tuple[str, ...], mode: Mode) -> Gradients:
         """The module's call and the gradients by a subset of its variables and x."""
         if self.module.scale is None:
             wanted = tuple(name for name in wanted if name == "dx")
         return self.call("some_gradients", mode, x, dy, wanted)
 
-    def second_order(self, x: Any, dy: Any, v: Any, mode: str) -> SecondOrder:
+    def second_order(self, x: Any, dy: Any, v: Any, mode: Mode) -> SecondOrder:
         """nnx.grad of nnx.grad."""
         return self.call("second_order", mode, x, dy, v)
 
-    def tangent(self, x: Any, v: Any, mode: str) -> Tangent:
+    def tangent(self, x: Any, v: Any, mode: Mode) -> Tangent:
         """jax.jvp of the module's call."""
         return self.call("tangent", mode, x, v)
 

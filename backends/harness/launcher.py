@@ -13,12 +13,15 @@ import tempfile
 from collections.abc import Mapping
 from typing import Any
 
+import bnspec
 from bnspec.backends.harness.registry import Entry
-from bnspec.backends.worker.wire import Channel, Closed, TimedOut
+from bnspec.backends.worker.wire import PROTOCOL, Channel, Closed, TimedOut
 from bnspec.errors import HarnessError, UsageError
 from bnspec.model.case import Case
 from bnspec.model.conventions import Conventions
 from bnspec.model.observation import Observation, StepResult
+from bnspec.model.timing import Bandwidth, TimingResult
+from bnspec.model.vocabulary import Status, TargetStatus
 
 #: Seconds: opening a framework; one case. A case is small: a worker silent for so long hangs.
 OPEN_SECONDS = 180.0
@@ -42,11 +45,21 @@ class Hello:
         versions, conventions: of a ready backend.
     """
 
-    status: str
+    status: TargetStatus
     reason: str = ""
     versions: Mapping[str, str] = dataclasses.field(default_factory=dict)
     conventions: Conventions | None = None
     details: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+def another_bnspec(hello: Mapping[str, Any]) -> str:
+    """Which other bnspec a worker's hello comes from; empty where it is this one."""
+    protocol, version = hello.get("hello"), hello.get("bnspec")
+    if protocol is None or version is None:
+        return "does not say its protocol and its bnspec version"
+    if (protocol, version) == (PROTOCOL, bnspec.__version__):
+        return ""
+    return f"is bnspec {version} with protocol {protocol}"
 
 
 class Worker:
@@ -98,19 +111,23 @@ class Worker:
 
     def time(
         self, case: Case, options: Mapping[str, Any], seconds: float = CASE_SECONDS
-    ) -> tuple[dict[str, Any], Observation]:
-        """Timings of the case's last step: (timing record, observation), as ``bnspec.backends.worker.timing.time_case`` gives them."""
+    ) -> tuple[TimingResult | None, Observation]:
+        """What was timed of the case's last step, None where it did not end well, and the observation.
+
+        The observation's first step is the observed call; its second, where there is one, holds the outputs of a timed call.
+        """
         header, buffers = case.header()
         reply, data, end = self._ask({"do": "time", "case": header, "options": dict(options)}, buffers, seconds)
         if end is not None:
             status, message = end
-            return {}, Observation(status, message, tuple(StepResult(status, message) for _ in case.steps))
-        return reply["timing"], Observation.from_header(reply["observation"], data)
+            return None, Observation(status, message, tuple(StepResult(status, message) for _ in case.steps))
+        timing = None if reply["timing"] is None else TimingResult.from_json(reply["timing"])
+        return timing, Observation.from_header(reply["observation"], data)
 
-    def roofs(self, options: Mapping[str, Any], seconds: float = CASE_SECONDS) -> dict[str, Any]:
-        """Bandwidths of the device's memory, as ``bnspec.backends.worker.memory_bandwidth.roofs`` gives them; nothing where there is no answer."""
+    def roofs(self, options: Mapping[str, Any], seconds: float = CASE_SECONDS) -> Bandwidth:
+        """Bandwidths of the device's memory; nothing where there is no answer."""
         reply, _, end = self._ask({"do": "roofs", "options": dict(options)}, [], seconds)
-        return reply if end is None else {"roofs": [], "copies": [], "timed_ns": 0}
+        return Bandwidth.from_json(reply) if end is None else Bandwidth()
 
     def devices(self) -> dict[str, str]:
         """Each kind of device the backend knows, with its state."""
@@ -127,7 +144,7 @@ class Worker:
 
     def _ask(
         self, header: dict[str, Any], buffers: list[bytes], seconds: float
-    ) -> tuple[dict[str, Any], list[bytes], tuple[str, str] | None]:
+    ) -> tuple[dict[str, Any], list[bytes], tuple[Status, str] | None]:
         """(reply, buffers, None), or (…, (status, message)) when there is no reply."""
         if self._channel is None:
             again = self._start()
@@ -178,6 +195,13 @@ class Worker:
         except TimedOut:
             self._reap(grace_seconds=0.0)
             return Hello("timeout", f"did not open within {self._open_seconds:g} s")
+        if problem := another_bnspec(details):
+            self._reap(grace_seconds=0.0)
+            raise UsageError(
+                f"{self.entry.name}: the worker in {self.python} {problem}.",
+                f"here is bnspec {bnspec.__version__} with protocol {PROTOCOL}; on that Python's import path is another bnspec.",
+                f"install bnspec {bnspec.__version__} there, or take the other one off its PYTHONPATH.",
+            )
         if details["status"] != "ready":
             self._reap(grace_seconds=2.0)
         if details["status"] == "malformed":

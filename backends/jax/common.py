@@ -10,6 +10,7 @@ import numpy as np
 from bnspec.backends.jax.instruments import JaxInstruments
 from bnspec.backends.worker.mode_layer import LayerByMode
 from bnspec.contract import Adapter, Declined, DeviceAbsent
+from bnspec.model.call import Mode
 
 
 class JaxAdapter(Adapter):
@@ -73,7 +74,7 @@ class JaxLayer(LayerByMode):
     """The passes of the contract. What is left to a subclass: ``forward``, the derivatives by mode, and ``state``."""
 
     @abc.abstractmethod
-    def forward(self, x: Any, mode: str) -> Any:
+    def forward(self, x: Any, mode: Mode) -> Any:
         """y in ``mode`` "training" or "inference"; moves the state as that mode does."""
 
     def training(self, x: Any) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Optional
 
 from bnspec.model.instruments import Call, Instruments, Mover
+from bnspec.model.vocabulary import MemoryAction
 
 #: Every duration that JAX reports of a compilation is named so.
 COMPILING = "/jax/core/compile"
@@ -48,7 +49,7 @@ class JaxInstruments(Instruments):
         """Of a CPU as the kernel counts; None of other devices: their peak, since the process began, cannot be put back."""
         return super().peak_bytes(call) if self.host else None
 
-    def mover(self, action: str, size_bytes: int) -> Optional[Mover]:
+    def mover(self, action: MemoryAction, size_bytes: int) -> Optional[Mover]:
         """A copy within the device's memory, or a sum of it."""
         if self.host:
             return None

@@ -15,6 +15,7 @@ from typing import Any, Optional, Sequence, Tuple
 from bnspec.backends.jax.common import JaxAdapter
 from bnspec.backends.jax.pure_layer import Functions, Jitted, Parameters, WrittenLayer
 from bnspec.contract import Conventions, Declined, LayerConfig, Scaler, State
+from bnspec.model.call import Mode
 
 
 class JaxNN(JaxAdapter):
@@ -79,7 +80,7 @@ class StandardizeFunctions(Functions):
         parameters: Parameters,
         running: State,
         *,
-        mode: str,
+        mode: Mode,
         epsilon: float,
         decay: float,
         axis: int,

@@ -13,6 +13,7 @@ from bnspec.backends.jax.layer_norm import WrittenLayerNorm, written
 from bnspec.backends.jax.network import JaxNetwork, without
 from bnspec.backends.jax.pure_layer import Functions, Jitted, Parameters, WrittenLayer
 from bnspec.contract import Conventions, Declined, LayerConfig, Scaler, State
+from bnspec.model.call import Mode
 
 
 class JaxNumpy(JaxAdapter):
@@ -91,7 +92,7 @@ class NumpyFunctions(Functions):
         parameters: Parameters,
         running: State,
         *,
-        mode: str,
+        mode: Mode,
         epsilon: float,
         decay: float,
         axis: int,

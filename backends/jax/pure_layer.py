@@ -14,6 +14,7 @@ from typing import Any, Callable, Dict, Tuple
 from bnspec.backends.jax.common import JaxLayer
 from bnspec.backends.worker.mode_layer import GRADIENTS
 from bnspec.contract import Declined, Gradients, LayerConfig, SecondOrder, State, Tangent
+from bnspec.model.call import Mode
 
 Jitted = Dict[str, Callable[..., Any]]
 #: gamma and beta, or None and None.
@@ -103,23 +104,23 @@ class PureLayer(JaxLayer):
         result, self.running = self.jitted[function](*arguments, **self.settings(), **settings)
         return result
 
-    def forward(self, x: Any, mode: str) -> Any:
+    def forward(self, x: Any, mode: Mode) -> Any:
         """y."""
         return self.call("forward", x, mode=mode)
 
-    def gradients(self, x: Any, dy: Any, mode: str) -> Gradients:
+    def gradients(self, x: Any, dy: Any, mode: Mode) -> Gradients:
         """y and the gradients."""
         return self.call("gradients", x, dy, mode=mode)
 
-    def some_gradients(self, x: Any, dy: Any, wanted: Tuple[str, ...], mode: str) -> Gradients:
+    def some_gradients(self, x: Any, dy: Any, wanted: Tuple[str, ...], mode: Mode) -> Gradients:
         """y and the wanted gradients."""
         return self.call("some_gradients", x, dy, wanted=wanted, mode=mode)
 
-    def second_order(self, x: Any, dy: Any, v: Any, mode: str) -> SecondOrder:
+    def second_order(self, x: Any, dy: Any, v: Any, mode: Mode) -> SecondOrder:
         """The gradients of <v, dx>."""
         return self.call("second_order", x, dy, v, mode=mode)
 
-    def tangent(self, x: Any, v: Any, mode: str) -> Tangent:
+    def tangent(self, x: Any, v: Any, mode: Mode) -> Tangent:
         """y and its derivative along v."""
         return self.call("tangent", x, v, mode=mode)
 

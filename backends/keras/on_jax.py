@@ -26,6 +26,7 @@ from bnspec.backends.keras.common import (
     restored_layer,
 )
 from bnspec.contract import Gradients, LayerConfig, State
+from bnspec.model.call import Mode
 
 
 class KerasJax(JaxAdapter):
@@ -80,7 +81,7 @@ class StatelessFunctions(Functions):
         self.layer.trainable = trainable
 
     def forward(
-        self, x: Any, parameters: Parameters, running: State, *, mode: str, mask: Any = None
+        self, x: Any, parameters: Parameters, running: State, *, mode: Mode, mask: Any = None
     ) -> Tuple[Any, State]:
         """The layer's call; the variables of one that is not trainable are all non-trainable."""
         weights = [p for p in parameters if p is not None]
@@ -104,7 +105,7 @@ class StatelessLayer(PureLayer):
         """Nothing: the functions are this configuration's."""
         return {}
 
-    def gradients(self, x: Any, dy: Any, mode: str) -> Gradients:
+    def gradients(self, x: Any, dy: Any, mode: Mode) -> Gradients:
         """The layer's call and the gradients of its trainable variables and x."""
         return super().gradients(x, dy, mode) if self.trainable else self.some_gradients(x, dy, ("dx",), mode)
 

@@ -14,6 +14,7 @@ from typing import Any, Dict
 from bnspec.backends.keras.common import PROFILE, LivingLayer, NormScaler, assign, built_layer, keras_mask, open_keras
 from bnspec.backends.torch.common import TorchAdapter, TorchLayer
 from bnspec.contract import Gradients, LayerConfig
+from bnspec.model.call import Mode
 
 
 class KerasTorch(TorchAdapter):
@@ -56,7 +57,7 @@ class NormLayer(LivingLayer, TorchLayer):
         super().__init__(torch)
         self.keras, self.config, self.layer = keras, config, layer
 
-    def forward(self, x: Any, mode: str, mask: Any = None) -> Any:
+    def forward(self, x: Any, mode: Mode, mask: Any = None) -> Any:
         """The layer's call."""
         return self.layer(x, training=mode == "training", mask=mask)
 

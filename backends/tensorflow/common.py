@@ -16,6 +16,7 @@ import numpy as np
 from bnspec.backends.tensorflow.instruments import TensorflowInstruments
 from bnspec.backends.worker.mode_layer import GRADIENTS, LayerByMode
 from bnspec.contract import Adapter, Declined, DeviceAbsent, Gradients, SecondOrder, Tangent
+from bnspec.model.call import Mode
 
 
 def devices_of(tf: Any) -> Dict[str, str]:
@@ -110,11 +111,11 @@ class TensorflowLayer(LayerByMode):
     def parameters(self) -> Sequence[Any]:
         """gamma and beta, or nothing without affine or where they are not trainable."""
 
-    def forward(self, mode: str) -> Callable[[Any], Any]:
+    def forward(self, mode: Mode) -> Callable[[Any], Any]:
         """The forward pass in ``mode``."""
         return self.training if mode == "training" else self.inference
 
-    def gradients(self, x: Any, dy: Any, mode: str) -> Gradients:
+    def gradients(self, x: Any, dy: Any, mode: Mode) -> Gradients:
         """Forward and backward."""
         return self.gradients_of(self.forward(mode), x, dy)
 
@@ -134,7 +135,7 @@ class TensorflowLayer(LayerByMode):
         dgamma, dbeta = found[1:] if parameters else (None, None)
         return Gradients(y, found[0], dgamma, dbeta)
 
-    def some_gradients(self, x: Any, dy: Any, wanted: Tuple[str, ...], mode: str) -> Gradients:
+    def some_gradients(self, x: Any, dy: Any, wanted: Tuple[str, ...], mode: Mode) -> Gradients:
         """Forward and backward with a tape that watches the wanted sources only."""
         sources = {n: t for n, t in zip(GRADIENTS, [x, *self.parameters()]) if n in wanted}
         with self.tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -145,7 +146,7 @@ class TensorflowLayer(LayerByMode):
         found = dict(zip(names, connected(tape.gradient(y, list(sources.values()), output_gradients=dy), names)))
         return Gradients(y, *(found.get(name) for name in GRADIENTS))
 
-    def second_order(self, x: Any, dy: Any, v: Any, mode: str) -> SecondOrder:
+    def second_order(self, x: Any, dy: Any, v: Any, mode: Mode) -> SecondOrder:
         """A tape around a tape; a source that dx is not connected to has gradient 0."""
         sources = [x, dy, *self.parameters()[:1]]
         with self.tf.GradientTape() as outer:
@@ -158,7 +159,7 @@ class TensorflowLayer(LayerByMode):
         by_x, by_dy, *by_gamma = outer.gradient(dx, sources, output_gradients=v, unconnected_gradients=zero)
         return SecondOrder(by_x, by_dy, *(by_gamma or [None]))
 
-    def tangent(self, x: Any, v: Any, mode: str) -> Tangent:
+    def tangent(self, x: Any, v: Any, mode: Mode) -> Tangent:
         """y and its Jacobian-vector product by a forward accumulator."""
         with self.tf.autodiff.ForwardAccumulator(x, v) as accumulator:
             y = self.forward(mode)(x)

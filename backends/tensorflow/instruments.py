@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Optional
 
 from bnspec.model.instruments import Call, Instruments, Mover
+from bnspec.model.vocabulary import MemoryAction
 
 #: The largest cache of a GPU on the market in 2025; TensorFlow does not tell that of the device.
 LARGEST_CACHE_BYTES = 256 * 2**20
@@ -47,7 +48,7 @@ class TensorflowInstruments(Instruments):
         del result
         return max(peak - before, 0)
 
-    def mover(self, action: str, size_bytes: int) -> Optional[Mover]:
+    def mover(self, action: MemoryAction, size_bytes: int) -> Optional[Mover]:
         """A pass that reads and writes the device's memory, or a sum of it."""
         if self.host:
             return None

@@ -15,6 +15,7 @@ from bnspec.backends.tensorflow.common import TensorflowAdapter
 from bnspec.backends.tensorflow.moments_layer import PROFILE, MomentsLayer, VariablesLayer
 from bnspec.backends.worker.mode_layer import LayerByMode
 from bnspec.contract import Gradients, LayerConfig, SecondOrder, State, Tangent
+from bnspec.model.call import INFERENCE, TRAINING, TRAINING_MASKED, TRAINING_MASKED_GRADIENTS, Call, Mode, call_of
 
 
 class TensorflowXLA(TensorflowAdapter):
@@ -68,47 +69,47 @@ class CompiledLayer(LayerByMode):
     def __init__(self, owner: TensorflowXLA, held: VariablesLayer) -> None:
         self.owner, self.held = owner, held
 
-    def call(self, name: str, *inputs: Any) -> Any:
+    def call(self, call: Call, *inputs: Any) -> Any:
         """What the compiled step gives; a training step's running statistics are assigned."""
         held = self.held
         weights = tuple(None if v is None else v.value() for v in (held.gamma, held.beta))
         running = State(*(v.value() for v in held.running))
-        result, after = self.owner.step(name, inputs, weights, running, held.axis, held.epsilon, held.decay)
-        if name.startswith("training"):
+        result, after = self.owner.step(call.name, inputs, weights, running, held.axis, held.epsilon, held.decay)
+        if call.mode == "training":
             held.move(after)
         return result
 
     def training(self, x: Any) -> Any:
         """The training forward pass."""
-        return self.call("training", x)
+        return self.call(TRAINING, x)
 
     def inference(self, x: Any) -> Any:
         """The inference forward pass."""
-        return self.call("inference", x)
+        return self.call(INFERENCE, x)
 
-    def gradients(self, x: Any, dy: Any, mode: str) -> Gradients:
+    def gradients(self, x: Any, dy: Any, mode: Mode) -> Gradients:
         """Forward and backward."""
-        return self.call(mode + "_gradients", x, dy)
+        return self.call(call_of(mode, "gradients"), x, dy)
 
-    def some_gradients(self, x: Any, dy: Any, wanted: Tuple[str, ...], mode: str) -> Gradients:
+    def some_gradients(self, x: Any, dy: Any, wanted: Tuple[str, ...], mode: Mode) -> Gradients:
         """Forward and backward with a tape that watches the wanted sources only."""
-        return self.call(mode + "_some_gradients", x, dy, wanted)
+        return self.call(call_of(mode, "some_gradients"), x, dy, wanted)
 
-    def second_order(self, x: Any, dy: Any, v: Any, mode: str) -> SecondOrder:
+    def second_order(self, x: Any, dy: Any, v: Any, mode: Mode) -> SecondOrder:
         """A tape around a tape."""
-        return self.call(mode + "_second_order", x, dy, v)
+        return self.call(call_of(mode, "second_order"), x, dy, v)
 
-    def tangent(self, x: Any, v: Any, mode: str) -> Tangent:
+    def tangent(self, x: Any, v: Any, mode: Mode) -> Tangent:
         """A forward accumulator."""
-        return self.call(mode + "_tangent", x, v)
+        return self.call(call_of(mode, "tangent"), x, v)
 
     def training_masked(self, x: Any, mask: Any) -> Any:
         """The training forward pass by ``tf.nn.weighted_moments``."""
-        return self.call("training_masked", x, mask)
+        return self.call(TRAINING_MASKED, x, mask)
 
     def training_masked_gradients(self, x: Any, dy: Any, mask: Any) -> Gradients:
         """Forward and backward with a mask."""
-        return self.call("training_masked_gradients", x, dy, mask)
+        return self.call(TRAINING_MASKED_GRADIENTS, x, dy, mask)
 
     def state(self) -> State:
         """The running statistics."""

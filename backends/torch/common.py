@@ -12,6 +12,7 @@ from bnspec.backends.torch.instruments import TorchInstruments
 from bnspec.backends.worker.mode_layer import GRADIENTS, LayerByMode
 from bnspec.contract import Adapter, DeviceAbsent, Gradients, SecondOrder, Tangent
 from bnspec.model.buffers import dtype_of
+from bnspec.model.call import Mode
 
 #: Why a layer without epsilon is declined: torch.nn.functional.batch_norm raises ValueError for it in training.
 NO_EPSILON = "PyTorch asks for a positive epsilon in training"
@@ -98,7 +99,7 @@ class TorchLayer(LayerByMode):
         self.torch = torch
 
     @abc.abstractmethod
-    def forward(self, x: Any, mode: str) -> Any:
+    def forward(self, x: Any, mode: Mode) -> Any:
         """y in ``mode`` "training" or "inference"."""
 
     @abc.abstractmethod
@@ -115,7 +116,7 @@ class TorchLayer(LayerByMode):
         with self.torch.no_grad():
             return self.forward(x, "inference")
 
-    def gradients(self, x: Any, dy: Any, mode: str) -> Gradients:
+    def gradients(self, x: Any, dy: Any, mode: Mode) -> Gradients:
         """y and the gradients."""
         return self.gradients_of(lambda x: self.forward(x, mode), x, dy)
 
@@ -127,7 +128,7 @@ class TorchLayer(LayerByMode):
         dgamma, dbeta = parameters or (None, None)
         return Gradients(y.detach(), dx, dgamma, dbeta)
 
-    def some_gradients(self, x: Any, dy: Any, wanted: Tuple[str, ...], mode: str) -> Gradients:
+    def some_gradients(self, x: Any, dy: Any, wanted: Tuple[str, ...], mode: Mode) -> Gradients:
         """y and the gradients of the only leaves that require one."""
         leaves = dict(zip(GRADIENTS, [x.detach(), *self.parameters()]))
         asked = {name: leaf for name, leaf in leaves.items() if name in wanted}
@@ -141,7 +142,7 @@ class TorchLayer(LayerByMode):
         found = dict(zip(asked, self.torch.autograd.grad(y, list(asked.values()), dy))) if asked else {}
         return Gradients(y.detach(), *(found.get(name) for name in GRADIENTS))
 
-    def second_order(self, x: Any, dy: Any, v: Any, mode: str) -> SecondOrder:
+    def second_order(self, x: Any, dy: Any, v: Any, mode: Mode) -> SecondOrder:
         """``torch.autograd.grad`` of the dx that ``create_graph`` recorded; autograd's None, for what dx does not depend on, is 0."""
         grad, leaf, cotangent = self.torch.autograd.grad, x.detach().requires_grad_(), dy.detach().requires_grad_()
         y = self.forward(leaf, mode)
@@ -151,7 +152,7 @@ class TorchLayer(LayerByMode):
         by_x, by_dy, *by_gamma = (self.torch.zeros_like(leaf) if g is None else g for leaf, g in found)
         return SecondOrder(by_x, by_dy, *(by_gamma or [None]))
 
-    def tangent(self, x: Any, v: Any, mode: str) -> Tangent:
+    def tangent(self, x: Any, v: Any, mode: Mode) -> Tangent:
         """Forward-mode differentiation by a dual tensor."""
         forward_ad = self.torch.autograd.forward_ad
         with self.torch.no_grad(), forward_ad.dual_level():

@@ -19,6 +19,7 @@ from typing import Any, Optional
 from bnspec.backends.torch.common import TorchAdapter
 from bnspec.backends.torch.modules import PROFILE, LivingModule, module_over, new_module
 from bnspec.contract import Declined, LayerConfig, SecondOrder
+from bnspec.model.call import Mode
 
 #: More variants of one function than a run can ask for.
 LIMIT = 1_000_000
@@ -85,11 +86,11 @@ class CompiledLayer(LivingModule):
         """Another module, compiled."""
         return CompiledLayer(self.torch, module, self.compiler)
 
-    def forward(self, x: Any, mode: str) -> Any:
+    def forward(self, x: Any, mode: Mode) -> Any:
         """The compiled module's call in train() or eval()."""
         self.module.train(mode == "training")
         return self.compiled(x)
 
-    def second_order(self, x: Any, dy: Any, v: Any, mode: str) -> SecondOrder:
+    def second_order(self, x: Any, dy: Any, v: Any, mode: Mode) -> SecondOrder:
         """Raises Declined."""
         raise Declined("torch.compile with AOTAutograd does not support double backward, and says so")

@@ -12,6 +12,7 @@ from bnspec.backends.torch.common import NO_EPSILON, TorchAdapter, TorchLayer
 from bnspec.backends.torch.layer_norm import TorchLayerNorm, functional
 from bnspec.backends.torch.network import TorchNetwork, module_of
 from bnspec.contract import Conventions, Declined, LayerConfig, State
+from bnspec.model.call import Mode
 from bnspec.model.case import PARAMETERS
 
 
@@ -63,7 +64,7 @@ class FunctionalLayer(TorchLayer):
         self.weight = None if gamma is None else gamma.detach().requires_grad_()
         self.bias = None if beta is None else beta.detach().requires_grad_()
 
-    def forward(self, x: Any, mode: str) -> Any:
+    def forward(self, x: Any, mode: Mode) -> Any:
         """The function's result."""
         return self.torch.nn.functional.batch_norm(
             x,

@@ -10,6 +10,7 @@ import sys
 from typing import Any, Callable, Dict, Optional, Sequence
 
 from bnspec.model.instruments import Call, Declined, Events, Graph, Instruments, Mover
+from bnspec.model.vocabulary import MemoryAction
 
 #: Operators and kernels with a smaller share of the time are left out.
 LEAST_SHARE = 0.02
@@ -81,7 +82,7 @@ class TorchInstruments(Instruments):
         shares = sorted(((ns / total, name) for name, ns in spent.items()), reverse=True)
         return {name: round(share, 3) for share, name in shares if share >= LEAST_SHARE}
 
-    def mover(self, action: str, size_bytes: int) -> Optional[Mover]:
+    def mover(self, action: MemoryAction, size_bytes: int) -> Optional[Mover]:
         """A copy within the device's memory, or a sum of it."""
         if self.place.type == "cpu":
             return None

@@ -12,6 +12,7 @@ from bnspec.backends.torch.layer_norm import TorchLayerNorm, module
 from bnspec.backends.torch.modules import PROFILE, LivingModule, module_over, new_module
 from bnspec.backends.torch.network import TorchNetwork
 from bnspec.contract import LayerConfig
+from bnspec.model.call import Mode
 from bnspec.model.case import PARAMETERS
 
 
@@ -51,7 +52,7 @@ class ModuleLayer(LivingModule):
         """The layer of another module."""
         return ModuleLayer(self.torch, module)
 
-    def forward(self, x: Any, mode: str) -> Any:
+    def forward(self, x: Any, mode: Mode) -> Any:
         """The module's call in train() or eval()."""
         self.module.train(mode == "training")
         return self.module(x)

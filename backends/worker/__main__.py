@@ -19,6 +19,7 @@ import time
 import traceback
 from typing import Any, Dict, List, Tuple
 
+import bnspec
 from bnspec.backends.worker.wire import PROTOCOL, Channel, Closed
 from bnspec.contract import Adapter
 from bnspec.errors import BnspecError, DeviceAbsent, UsageError
@@ -48,7 +49,12 @@ def open_adapter(spec: str, device: str) -> Tuple[Dict[str, Any], Any]:
     """The hello frame and the opened adapter, or None with the reason in the frame."""
     from bnspec.backends.worker.execution import check_contract
 
-    hello: Dict[str, Any] = {"hello": PROTOCOL, "pid": os.getpid(), "python": platform.python_version()}
+    hello: Dict[str, Any] = {
+        "hello": PROTOCOL,
+        "bnspec": bnspec.__version__,
+        "pid": os.getpid(),
+        "python": platform.python_version(),
+    }
     started = time.perf_counter()
     try:
         adapter_class = load(spec)
@@ -95,7 +101,7 @@ def answer(adapter: Any, header: Dict[str, Any], buffers: List[bytes]) -> Tuple[
     if header["do"] == "roofs":
         from bnspec.backends.worker.memory_bandwidth import roofs
 
-        return roofs(adapter, header["options"]), []
+        return roofs(adapter, header["options"]).to_json(), []
     if header["do"] == "devices":
         return {"devices": dict(type(adapter).devices())}, []
     raise UsageError("the worker does not know %r." % header["do"])

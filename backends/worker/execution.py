@@ -9,7 +9,7 @@ Runs in workers: Python 3.8, standard library and NumPy only.
 from __future__ import annotations
 
 import time
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Tuple, Type
 
 import numpy as np
 
@@ -17,14 +17,22 @@ from bnspec.backends.worker.networks import LiveNetwork
 from bnspec.contract import Adapter, Gradients, LayerConfig, Scaler, SecondOrder, Tangent
 from bnspec.errors import Declined, UsageError
 from bnspec.model.buffers import dtype_of, overlap, unpack
-from bnspec.model.case import BETWEEN, PARAMETERS, Case, Step
+from bnspec.model.call import Call, Kind
+from bnspec.model.case import PARAMETERS, Case, Step
 from bnspec.model.observation import Observation, StepResult
+from bnspec.model.vocabulary import Status
 
 STATE = ("running_mean", "running_var")
 #: Why a malformed call is not made.
 UNCHECKED = "arguments are not checked here: whoever calls has done so"
-#: What calls return whose names end so; all others return one tensor.
-RESULTS: Dict[str, Any] = {"_gradients": Gradients, "_second_order": SecondOrder, "_tangent": Tangent}
+#: What calls of these kinds return; all others return one tensor.
+RESULTS: Dict[Kind, Type[Any]] = {
+    "gradients": Gradients,
+    "some_gradients": Gradients,
+    "masked_gradients": Gradients,
+    "second_order": SecondOrder,
+    "tangent": Tangent,
+}
 
 
 def run_case(adapter: Adapter, header: Mapping[str, Any], buffers: List[bytes]) -> Observation:
@@ -111,7 +119,7 @@ class Live:
             return StepResult("declined", UNCHECKED)
         try:
             before = self.met(step)
-            if step.call in BETWEEN:
+            if step.call.between:
                 self.between(step)
                 return StepResult("ok", "", {}, before, self.state())
             used = {*step.inputs, *self.parameters.values()}
@@ -140,35 +148,35 @@ class Live:
 
     def between(self, step: Step) -> None:
         """What is done with the layer between its calls."""
-        if step.call == "save_restore":
+        if step.call.kind == "save_restore":
             self.subject = self.subject.restored()
-        elif step.call == "clone":
+        elif step.call.kind == "clone":
             self.subject, self.other = self.subject.copied(), self.subject
-        elif step.call == "swap":
+        elif step.call.kind == "swap":
             if self.other is None:
                 raise Declined("there is no copy to change places with")
             self.subject, self.other = self.other, self.subject
-        elif step.call == "reset":
+        elif step.call.kind == "reset":
             self.subject.reset()
-        elif step.call == "set_decay":
+        elif step.call.kind == "set_decay":
             self.subject.set_decay(float(step.option("decay")))
         else:
-            self.subject.freeze(step.call == "freeze")
+            self.subject.freeze(step.call.kind == "freeze")
 
     def call(self, step: Step) -> Dict[str, Any]:
         """The named results of the step's call, computed to the end."""
         inputs = [self.tensors[name] for name in step.inputs]
-        if step.call.endswith("_some_gradients"):
+        if step.call.kind == "some_gradients":
             inputs.append(tuple(str(step.option("wanted")).split()))
-        result = self.subject.fit(inputs) if step.call == "fit" else getattr(self.subject, step.call)(*inputs)
-        self.fitted = self.fitted or step.call == "fit"
+        result = self.subject.fit(inputs) if step.call.kind == "fit" else getattr(self.subject, step.call.name)(*inputs)
+        self.fitted = self.fitted or step.call.kind == "fit"
         named = named_results(step.call, result, self.subject)
         self.adapter.synchronize(tuple(named.values()))
         return named
 
     def met(self, step: Step) -> Dict[str, np.ndarray]:
         """Copies of what the step starts from: the running statistics; for what a scaler has learnt, mean and var."""
-        if self.scaling and self.fitted and step.call != "fit":
+        if self.scaling and self.fitted and step.call.kind != "fit":
             return {n: np.array(self.numpy(n, t)) for n, t in zip(("mean", "var"), self.subject.statistics())}
         return {} if self.stateless else self.state()
 
@@ -198,21 +206,21 @@ class Live:
         return tuple((o, n) for o, a in outputs.items() for n, b in others.items() if overlap(a, b))
 
 
-def named_results(call: str, result: Any, subject: Any) -> Dict[str, Any]:
+def named_results(call: Call, result: Any, subject: Any) -> Dict[str, Any]:
     """The tensors of a call's result by name, without those that are None; of a fit, what the subject has learnt.
 
     Raises UsageError: the result is not of the kind that the contract asks for.
     """
-    if call == "fit":
+    if call.kind == "fit":
         mean, var = subject.statistics()
         return {"mean": mean, "var": var}
-    if call == "learn":
+    if call.kind == "learn":
         return {"loss": result}
-    kind = next((k for ending, k in RESULTS.items() if call.endswith(ending)), None)
-    if kind is None:
-        return {"x" if call == "inverse" else "y": result}
-    if not isinstance(result, kind):
-        raise UsageError("%s returned %s, not contract.%s" % (call, type(result).__name__, kind.__name__))
+    returned = RESULTS.get(call.kind)
+    if returned is None:
+        return {"x" if call.kind == "inverse" else "y": result}
+    if not isinstance(result, returned):
+        raise UsageError("%s returned %s, not contract.%s" % (call, type(result).__name__, returned.__name__))
     return {n: t for n, t in result._asdict().items() if t is not None}
 
 
@@ -251,12 +259,10 @@ def _outside_profile(adapter: Adapter, case: Case) -> str:
     return conventions.declines(config.dtype, config.parameter_dtype, config.rank, config.channel_axis, config.affine)
 
 
-def _overall(results: List[StepResult]) -> str:
+def _overall(results: List[StepResult]) -> Status:
     statuses = {r.status for r in results}
-    for status in ("error", "declined", "not_run"):
-        if statuses == {status}:
-            return status
-    return "ok"
+    whole: Tuple[Status, ...] = ("error", "declined", "not_run")
+    return next((status for status in whole if statuses == {status}), "ok")
 
 
 def _describe(error: BaseException) -> str:

@@ -14,17 +14,18 @@ import os
 import statistics
 import threading
 import time
-from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Callable, List, Mapping, Optional, Tuple
 
 import numpy as np
 
 from bnspec.backends.worker.timed_loop import Call, block_size, clock_ns, samples_of
 from bnspec.contract import Adapter
 from bnspec.model.instruments import Mover
+from bnspec.model.timing import Bandwidth, BandwidthCurve, PlainCopy
+from bnspec.model.vocabulary import MEMORY_ACTIONS, MemoryAction
 
 #: What is read, in bytes; a copy writes as much again.
 SIZES = tuple(2**k for k in range(14, 28))
-ACTIONS = ("copy", "read")
 #: A measurement's batch lasts about so long, and has at least so many moves; the second best of so many batches counts: other
 #: work on the machine only slows, and the very best may be the clock's doing.
 BATCH_SECONDS, LEAST_MOVES, BATCHES = 0.002, 3, 7
@@ -33,19 +34,19 @@ ASIDE = 2112
 LIBC = ctypes.CDLL(None) if os.name == "posix" else None
 
 
-def roofs(adapter: Adapter, options: Mapping[str, Any]) -> Dict[str, Any]:
-    """Bandwidths in bytes per second: {"roofs": [{"action", "threads", "sizes_bytes", "bytes_per_second"}, ...], "copies": [...]}.
+def roofs(adapter: Adapter, options: Mapping[str, Any]) -> Bandwidth:
+    """How fast the memory of the adapter's device is.
 
     Args:
-        options: "sizes" in bytes, besides ``SIZES``; "copies": sizes in bytes of plain copies, which are timed as any call is:
-            {"bytes", "samples_ns", "same"} each, by one thread; "same" when the copy has the source's bytes.
-    Returns: these, and "timed_ns", which all of it took.
+        options: "sizes" in bytes, besides ``SIZES``; "copies": sizes in bytes of plain copies, which are timed as any call is;
+            "seconds" for each of these.
     """
     begun = time.perf_counter_ns()
     wanted = [int(s) for s in options.get("copies", ())]
     sizes = sorted({*SIZES, *(int(s) for s in options.get("sizes", ())), *wanted})
-    found, copies = [], []
-    for action in ACTIONS:
+    curves: List[BandwidthCurve] = []
+    copies: List[PlainCopy] = []
+    for action in MEMORY_ACTIONS:
         for count in sorted({1, cores()}) if _on_host(adapter) else [1]:
             speeds = []
             for size in sizes:
@@ -55,8 +56,8 @@ def roofs(adapter: Adapter, options: Mapping[str, Any]) -> Dict[str, Any]:
                     copies.append(_copy(mover, size, float(options.get("seconds", 0.1))))
                     seconds = min(seconds, _seconds(mover))  # the machine's hour may have changed meanwhile
                 speeds.append(size * (2 if action == "copy" else 1) / seconds)
-            found.append({"action": action, "threads": count, "sizes_bytes": sizes, "bytes_per_second": speeds})
-    return {"roofs": found, "copies": copies, "timed_ns": time.perf_counter_ns() - begun}
+            curves.append(BandwidthCurve(action, count, tuple(sizes), tuple(speeds)))
+    return Bandwidth(tuple(curves), tuple(copies), time.perf_counter_ns() - begun)
 
 
 def cores() -> int:
@@ -79,7 +80,7 @@ class Whole:
         return _repeat(self.move, times)
 
 
-def _mover(adapter: Adapter, action: str, size: int, count: int) -> Any:
+def _mover(adapter: Adapter, action: MemoryAction, size: int, count: int) -> Any:
     """What moves a buffer of this size with so many threads."""
     mover = adapter.instruments().mover(action, size)
     return Shares(action, size, count) if mover is None else Whole(mover)
@@ -103,7 +104,7 @@ def _repeat(move: Callable[[], Any], times: int) -> float:
 class Shares:
     """A buffer in shares, each copied or read by a thread of its own."""
 
-    def __init__(self, action: str, size: int, count: int) -> None:
+    def __init__(self, action: MemoryAction, size: int, count: int) -> None:
         source, room = np.arange(size, dtype=np.uint8) | 1, np.ones(size + ASIDE, np.uint8)
         target = room[ASIDE:]
         shares = [slice(size * i // count, size * (i + 1) // count) for i in range(count)]
@@ -142,7 +143,7 @@ class Shares:
         return max(end for _, end in spans) - min(begun for begun, _ in spans)
 
 
-def _move(action: str, source: np.ndarray, target: np.ndarray) -> Callable[[], Any]:
+def _move(action: MemoryAction, source: np.ndarray, target: np.ndarray) -> Callable[[], Any]:
     """One thread's share of the action."""
     if LIBC is None:
         return (lambda: np.copyto(target, source)) if action == "copy" else source.max
@@ -157,9 +158,9 @@ def _move(action: str, source: np.ndarray, target: np.ndarray) -> Callable[[], A
     return lambda: LIBC.memchr(begin, nowhere, size)
 
 
-def _copy(mover: Any, size: int, seconds: float) -> Dict[str, Any]:
+def _copy(mover: Any, size: int, seconds: float) -> PlainCopy:
     """The copy that the curve was measured with, by one thread, timed by the loop that times layers."""
     call = Call(lambda _: mover.move(), lambda _: None, [(None,)])
     warm, _, _ = samples_of(call, 1, seconds / 10, 3, 100)
     samples, _, _ = samples_of(call, block_size(statistics.median(warm), clock_ns(), 1), seconds, 5, 1000)
-    return {"bytes": size, "samples_ns": [round(s) for s in samples], "same": mover.same()}
+    return PlainCopy(size, tuple(round(s) for s in samples), mover.same())

@@ -6,6 +6,7 @@ import abc
 from typing import Any, Tuple
 
 from bnspec.contract import Declined, Gradients, Layer, SecondOrder, Tangent
+from bnspec.model.call import Mode
 
 #: The names of the gradients, in the order of x, gamma and beta.
 GRADIENTS = Gradients._fields[1:]
@@ -19,18 +20,18 @@ class LayerByMode(Layer):
     """
 
     @abc.abstractmethod
-    def gradients(self, x: Any, dy: Any, mode: str) -> Gradients:
+    def gradients(self, x: Any, dy: Any, mode: Mode) -> Gradients:
         """Forward and backward."""
 
-    def some_gradients(self, x: Any, dy: Any, wanted: Tuple[str, ...], mode: str) -> Gradients:
+    def some_gradients(self, x: Any, dy: Any, wanted: Tuple[str, ...], mode: Mode) -> Gradients:
         """Forward and a backward pass that is asked for the wanted gradients only."""
         raise Declined("this layer offers no such derivative")
 
-    def second_order(self, x: Any, dy: Any, v: Any, mode: str) -> SecondOrder:
+    def second_order(self, x: Any, dy: Any, v: Any, mode: Mode) -> SecondOrder:
         """The gradients of <v, dx>: the backward pass, differentiated."""
         raise Declined("this layer offers no such derivative")
 
-    def tangent(self, x: Any, v: Any, mode: str) -> Tangent:
+    def tangent(self, x: Any, v: Any, mode: Mode) -> Tangent:
         """y and its derivative along v in x, in forward mode."""
         raise Declined("this layer offers no such derivative")
 

@@ -20,6 +20,8 @@ from typing import Callable, Dict, List, Optional, Sequence
 import numpy as np
 
 from bnspec.backends.worker.timed_call import Subject, Tensors
+from bnspec.model.call import FIT, LEARN, TRAINING, TRAINING_GRADIENTS
+from bnspec.model.vocabulary import Probe
 
 #: Tries of a probe that compares times, and of one whose calls take longer than 2 ms: noise is a smaller part of them.
 REPETITIONS, FEW, LONG_NS = 5, 3, 2e6
@@ -32,17 +34,19 @@ HIDDEN = 1.0
 #: A call on new inputs that takes longer than so many calls on known ones: the known ones do less than half of the work.
 REMEMBERED = 2.0
 #: Of these calls all state moves, or none.
-MOVING = ("training", "training_gradients")
+MOVING = (TRAINING, TRAINING_GRADIENTS)
 
 
-def probe(subject: Subject, rotation: Sequence[Tensors], factors: Sequence[float], median_ns: float) -> Dict[str, str]:
+def probe(
+    subject: Subject, rotation: Sequence[Tensors], factors: Sequence[float], median_ns: float
+) -> Dict[Probe, str]:
     """Every probe that can be made of the subject, with its objection or nothing; what cannot be asked of it is left out.
 
     Args:
         rotation: the inputs that the timed calls took in turn, made of the case's by ``factors``.
         median_ns: of the timed calls.
     """
-    found = {
+    found: Dict[Probe, Optional[str]] = {
         "waits_for_its_results": confirmed(lambda: _waits(subject, rotation[0], median_ns)),
         "computes_every_call": confirmed(lambda: _computes(subject, rotation[0], median_ns)),
         "results_keep_their_values": _keeps(subject, rotation),
@@ -119,7 +123,7 @@ def _computes(subject: Subject, seen: Tensors, median_ns: float) -> str:
 
 def _keeps(subject: Subject, rotation: Sequence[Tensors]) -> Optional[str]:
     """A result stays as it is while the layer is called again. A fit's result is the state: not asked."""
-    if subject.step.call == "fit":
+    if subject.step.call.kind == "fit":
         return None
     _, result = subject.timed(rotation[0])
     tensors = list(subject.named(result).values())
@@ -140,7 +144,7 @@ def _depends(subject: Subject, rotation: Sequence[Tensors]) -> Optional[str]:
     Not asked of a fit, whose results are the state; of a network, which is another one after every step; nor where the result
     may be beta whatever x is.
     """
-    if subject.step.call in ("fit", "learn") or _flat(subject, rotation[0]):
+    if subject.step.call in (FIT, LEARN) or _flat(subject, rotation[0]):
         return None
     results = [subject.bits(list(subject.named(subject.timed(inputs)[1]).values())) for inputs in rotation[:2]]
     return "inputs of opposite sign have the same results to the bit" if results[0] == results[1] else ""

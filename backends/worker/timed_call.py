@@ -27,7 +27,7 @@ class Subject:
 
     def __init__(self, live: Any, case: Case, scaled: Callable[[float], Dict[str, np.ndarray]]) -> None:
         self.live, self.case, self.step, self.adapter = live, case, case.steps[-1], live.adapter
-        self.function: Callable[..., Any] = getattr(live.subject, self.step.call)
+        self.function: Callable[..., Any] = getattr(live.subject, self.step.call.name)
         self.wait, self._scaled = self.waiting(), scaled
 
     def inputs(self, factor: float) -> Tensors:
@@ -35,14 +35,14 @@ class Subject:
         arrays = self._scaled(factor)
         tensors = [self.adapter.tensor(arrays[name]) for name in self.step.inputs]
         self.adapter.synchronize(tuple(tensors))
-        return [tensors] if self.step.call == "fit" else tensors
+        return [tensors] if self.step.call.kind == "fit" else tensors
 
     def waiting(self) -> Callable[[Any], Any]:
         """What returns when a result is there; settled beforehand, so that the common case costs nothing more."""
         synchronize = self.adapter.synchronize
-        if self.step.call == "fit":  # a fit returns nothing; what it has learnt is its result
+        if self.step.call.kind == "fit":  # a fit returns nothing; what it has learnt is its result
             return lambda _: synchronize(tuple(self.live.subject.statistics()))
-        if self.step.call.endswith("_gradients") and not self.case.config.affine:
+        if self.step.call.has_gradients and not self.case.config.affine:
             return lambda result: synchronize(tuple(t for t in result if t is not None))
         return synchronize
 

@@ -20,7 +20,7 @@ import dataclasses
 import gc
 import statistics
 import time
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 import numpy as np
 
@@ -33,6 +33,8 @@ from bnspec.errors import Declined, UsageError
 from bnspec.model.buffers import unpack
 from bnspec.model.case import Case
 from bnspec.model.observation import Observation, StepResult
+from bnspec.model.timing import TimingResult
+from bnspec.model.vocabulary import Probe
 
 #: What the rotating copies are multiplied by: exact in every binary format, and different statistics.
 FACTORS = (0.5, -1.0, -0.5)
@@ -55,34 +57,33 @@ def time_case(adapter: Adapter, header: Mapping[str, Any], buffers: List[bytes],
     Args:
         options: see ``DEFAULTS``.
     Returns: {"timing": ..., "observation": ...} and the buffers of the observation. Its first step is the observed call; its
-        second, where there is one, the witness, with the outputs of a timed call on the first of the copies. ``timing`` is
-        empty when the case was declined or raised; else see ``Session.record``.
+        second, where there is one, the witness, with the outputs of a timed call on the first of the copies. ``timing`` is a
+        ``TimingResult`` as JSON-ready data; None when the case was declined or raised.
     """
     begun = time.perf_counter()
     case = Case.from_header(header, buffers)
     chosen = dict(DEFAULTS, **options)
     timing, results = _time(adapter, case, header["arrays"], buffers, chosen)
-    timing["shapes"] = [{n: list(a.shape) for n, a in r.outputs.items()} for r in results]
     results = [_cut(r, chosen["channels"], case.config) for r in results]
     observation = Observation(results[0].status, results[0].message, tuple(results), time.perf_counter() - begun)
     head, data = observation.header()
-    return {"timing": timing if results[0].status == "ok" else {}, "observation": head}, data
+    return {"timing": None if timing is None else timing.to_json(), "observation": head}, data
 
 
 def _time(
     adapter: Adapter, case: Case, specs: Mapping[str, Any], buffers: List[bytes], options: Mapping[str, Any]
-) -> Tuple[Dict[str, Any], List[StepResult]]:
-    """The timing record, and the observed call with the witness, or what came in its way."""
+) -> Tuple[Optional[TimingResult], List[StepResult]]:
+    """What was timed, and the observed call with the witness; or None, and what came in its way."""
     live: Any = None
     for i, step in enumerate(case.steps):
         if live is None or step.fresh:
             live, failure = _build(adapter, case, specs, buffers, i)
             if live is None:
-                return {}, [failure]
+                return None, [failure]
         if i + 1 < len(case.steps):
             result = live.perform(step)
             if result.status != "ok":
-                return {}, [result]
+                return None, [result]
     assert live is not None  # a case has at least one step
     collecting = gc.isenabled()
     gc.collect()
@@ -91,14 +92,26 @@ def _time(
     try:
         return Session(live, case, specs, buffers, options).record()
     except Declined as reason:
-        return {}, [StepResult("declined", reason.what)]
+        return None, [StepResult("declined", reason.what)]
     except UsageError:  # of the request, not of the backend
         raise
     except Exception as error:  # whatever the backend raises is its observation
-        return {}, [StepResult("error", _describe(error))]
+        return None, [StepResult("error", _describe(error))]
     finally:
         if collecting:
             gc.enable()
+
+
+class Samples(NamedTuple):
+    """The timed samples, with what could be counted around them; see ``TimingResult``."""
+
+    warmup: int
+    samples_ns: Tuple[int, ...]
+    calls_per_sample: int
+    dispatch_ns: Optional[float]
+    timed_ns: int
+    overhead_ns: float
+    page_faults_per_call: Optional[float]
 
 
 class Session:
@@ -118,34 +131,46 @@ class Session:
         self.subject = Subject(live, case, lambda factor: _scaled(specs, buffers, factor))
         self.rotation = [self.subject.inputs(factor) for factor in FACTORS]
 
-    def record(self) -> Tuple[Dict[str, Any], List[StepResult]]:
-        """Everything in order: the timing record, and the results to judge.
-
-        The record: first_ns, compile_ns; warmup (calls), samples_ns, calls_per_sample, dispatch_ns (of each call, none in
-        blocks); timed_ns (warm-up and samples together); overhead_ns (what a sample of nothing reads); threads,
-        page_faults_per_call, peak_bytes (None where unknown); kernels; probes.
-        """
+    def record(self) -> Tuple[Optional[TimingResult], List[StepResult]]:
+        """Everything in order: what was timed, and the results to judge; None where the observed call did not end well."""
         call, compiled = self.call(), self.instruments.compile_ns()
         first_ns, _ = call.once()
         compiled_after = self.instruments.compile_ns()
         witness = Witness(int(self.options["seed"]))
-        timing = self.samples(call, witness)
-        median_ns = statistics.median(timing["samples_ns"])
+        sampled = self.samples(call, witness)
+        median_ns = statistics.median(sampled.samples_ns)
         compile_ns = max(first_ns - median_ns, 0.0)
         if compiled is not None and compiled_after is not None:
             compile_ns = compiled_after - compiled
-        timing.update(first_ns=first_ns, compile_ns=round(compile_ns), threads=threads(self.adapter))
         timed = self.replayed(call) if self.options["mode"] == "graph" else witness.result
         call.result = None
         results = [self.live.perform(self.step)]
-        if timed is not None and results[0].status == "ok":
+        if results[0].status != "ok":
+            return None, results
+        if timed is not None:
             results.append(StepResult("ok", "", self.subject.arrays(timed)))
         looked = time.perf_counter_ns()
-        timing.update(self.closer_look(call, median_ns) if results[0].status == "ok" else {})
-        timing["probes_ns"] = time.perf_counter_ns() - looked
+        peak_bytes, kernels, probes = self.closer_look(call, median_ns)
+        timing = TimingResult(
+            first_ns=first_ns,
+            compile_ns=round(compile_ns),
+            warmup=sampled.warmup,
+            samples_ns=sampled.samples_ns,
+            calls_per_sample=sampled.calls_per_sample,
+            dispatch_ns=sampled.dispatch_ns,
+            timed_ns=sampled.timed_ns,
+            overhead_ns=sampled.overhead_ns,
+            page_faults_per_call=sampled.page_faults_per_call,
+            threads=threads(self.adapter),
+            peak_bytes=peak_bytes,
+            kernels=kernels,
+            probes=probes,
+            probes_ns=time.perf_counter_ns() - looked,
+            shapes=tuple({n: a.shape for n, a in r.outputs.items()} for r in results),
+        )
         return timing, results
 
-    def samples(self, call: Call, witness: Witness) -> Dict[str, Any]:
+    def samples(self, call: Call, witness: Witness) -> Samples:
         """Warm-up and samples, with what can be counted around them."""
         seconds = float(self.options["seconds"])
         most = max(int(self.options["rounds"]), 1)
@@ -155,15 +180,15 @@ class Session:
         calls = block_size(statistics.median(warm), nothing_ns, len(FACTORS)) if call.before is None else 1
         faults = page_faults()
         samples, dispatched, made = samples_of(call, calls, seconds, least, most, witness)
-        return {
-            "warmup": warm_calls,
-            "samples_ns": [round(ns) for ns in samples],
-            "calls_per_sample": calls,
-            "dispatch_ns": statistics.median(dispatched) if dispatched else None,
-            "timed_ns": round(sum(warm) + calls * sum(samples)),
-            "overhead_ns": nothing_ns,
-            "page_faults_per_call": _per_call(faults, page_faults(), made),
-        }
+        return Samples(
+            warmup=warm_calls,
+            samples_ns=tuple(round(ns) for ns in samples),
+            calls_per_sample=calls,
+            dispatch_ns=statistics.median(dispatched) if dispatched else None,
+            timed_ns=round(sum(warm) + calls * sum(samples)),
+            overhead_ns=nothing_ns,
+            page_faults_per_call=_per_call(faults, page_faults(), made),
+        )
 
     def replayed(self, call: Call) -> Any:
         """What a replay leaves for the first inputs: every replay overwrites the results of the one before."""
@@ -183,10 +208,12 @@ class Session:
         flush = (lambda _: self.instruments.flush()) if self.options["cache"] == "cold" else None
         return Call(function, wait, self.rotation, events, flush)
 
-    def closer_look(self, call: Call, median_ns: float) -> Dict[str, Any]:
-        """What costs time of its own, where asked for: memory of a call, kernels, probes."""
+    def closer_look(
+        self, call: Call, median_ns: float
+    ) -> Tuple[Optional[int], Mapping[str, float], Mapping[Probe, str]]:
+        """What costs time of its own, where asked for: memory of a call in bytes, kernels, probes."""
         if not self.options["probes"]:
-            return {"peak_bytes": None, "kernels": {}, "probes": {}}
+            return None, {}, {}
         call.result = None
         inputs = self.rotation[0]
 
@@ -195,12 +222,10 @@ class Session:
             self.subject.wait(result)
             return result
 
-        looked: Dict[str, Any] = {
-            "peak_bytes": self.instruments.peak_bytes(once),
-            "kernels": self.instruments.kernels(once),
-        }
-        probed = {} if self.options["mode"] == "graph" else probe(self.subject, self.rotation, FACTORS, median_ns)
-        return dict(looked, probes=probed)
+        peak_bytes, kernels = self.instruments.peak_bytes(once), self.instruments.kernels(once)
+        if self.options["mode"] == "graph":
+            return peak_bytes, kernels, {}
+        return peak_bytes, kernels, probe(self.subject, self.rotation, FACTORS, median_ns)
 
 
 def _scaled(specs: Mapping[str, Any], buffers: List[bytes], factor: float) -> Dict[str, np.ndarray]:

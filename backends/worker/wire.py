@@ -16,7 +16,8 @@ from typing import Any, Dict, List, Optional, Tuple
 from bnspec.errors import HarnessError
 
 MAGIC = b"BNW1"
-PROTOCOL = 1
+#: Of what is said over it; both sides compare it in the worker's hello. 2: timings and bandwidths are records of their own.
+PROTOCOL = 2
 
 
 class Closed(Exception):

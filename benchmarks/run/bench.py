@@ -203,11 +203,12 @@ class Session:
             return cell(worker, workload, "unavailable", reason, contender.conditions.named, number)
         prepared = self.larder.prepared(workload)
         options = {**contender.options, "seconds": self.request.seconds, "probes": number == 0}
-        record, told = measure(worker, prepared, options, contender.conditions.named, number)
-        self.seconds["timed"] += told.get("timed_ns", 0) * 1e-9
-        self.seconds["first_calls"] += told.get("first_ns", 0) * 1e-9
-        self.seconds["probes"] += told.get("probes_ns", 0) * 1e-9
-        self.seconds["judge"] += told.get("judge_ns", 0) * 1e-9
+        record, spent = measure(worker, prepared, options, contender.conditions.named, number)
+        self.seconds["judge"] += spent.judge_ns * 1e-9
+        if spent.timing is not None:
+            self.seconds["timed"] += spent.timing.timed_ns * 1e-9
+            self.seconds["first_calls"] += spent.timing.first_ns * 1e-9
+            self.seconds["probes"] += spent.timing.probes_ns * 1e-9
         return record
 
     def finish(self) -> None:

@@ -11,14 +11,15 @@ from bnspec.benchmarks.statistics.detectable_effect import POWER, planted_ratio
 from bnspec.benchmarks.statistics.other_rules import RIVALS
 from bnspec.benchmarks.statistics.proportions import Share, share_of
 from bnspec.benchmarks.statistics.self_comparison import Family, Group, families_of, half_planted
-from bnspec.benchmarks.statistics.verdicts import Verdict, decide
+from bnspec.benchmarks.statistics.verdicts import decide
 from bnspec.errors import UsageError
+from bnspec.reports.run.vocabulary import ComparisonVerdict
 
 #: The names of our rule, and of its test without the control of false discoveries.
 OURS, ALONE = "bnspec", "bnspec, each cell alone"
 #: Verdicts that claim a difference.
 DECIDED = ("FASTER", "SLOWER")
-Rule = Callable[[Family], Mapping[str, Verdict]]
+Rule = Callable[[Family], Mapping[str, ComparisonVerdict]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,16 +122,16 @@ def _shares(track: Mapping[str, Any]) -> dict[str, Any]:
     return {name: Share(**value) if isinstance(value, Mapping) else value for name, value in track.items()}
 
 
-def _ours(family: Family, rate: float) -> Mapping[str, Verdict]:
+def _ours(family: Family, rate: float) -> Mapping[str, ComparisonVerdict]:
     decisions = decide({cell: one.paired() for cell, one in family.items()}, rate)
     return {cell: decision.verdict for cell, decision in decisions.items()}
 
 
-def _alone(family: Family, rate: float) -> Mapping[str, Verdict]:
+def _alone(family: Family, rate: float) -> Mapping[str, ComparisonVerdict]:
     return {cell: _ours({cell: one}, rate)[cell] for cell, one in family.items()}
 
 
-def _each(family: Family, rival: Callable[[Group], Verdict]) -> Mapping[str, Verdict]:
+def _each(family: Family, rival: Callable[[Group], ComparisonVerdict]) -> Mapping[str, ComparisonVerdict]:
     return {cell: rival(one) for cell, one in family.items()}
 
 

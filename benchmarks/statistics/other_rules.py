@@ -12,19 +12,19 @@ from scipy.stats import mannwhitneyu, ttest_ind_from_stats
 
 from bnspec.benchmarks.statistics.paired import LEVEL
 from bnspec.benchmarks.statistics.self_comparison import Group, Processes, medians_ns
-from bnspec.benchmarks.statistics.verdicts import Verdict
+from bnspec.reports.run.vocabulary import ComparisonVerdict
 
 #: nvbench's own thresholds, preset "default" of its robust comparison: smallest gap and largest distance of the centres,
 #: as shares of the smaller time; least overlap, as a share of the narrower interval; largest interquartile range over median.
 NVBENCH_GAP, NVBENCH_CENTRES, NVBENCH_OVERLAP, NVBENCH_NOISE = 0.005, 0.005, 0.5, 0.02
 
 
-def welch_of_medians(group: Group) -> Verdict:
+def welch_of_medians(group: Group) -> ComparisonVerdict:
     """Welch's test of the process medians, not paired."""
     return _welch(np.asarray(medians_ns(group.baseline)), np.asarray(medians_ns(group.candidate)))
 
 
-def pooled_welch(group: Group) -> Verdict:
+def pooled_welch(group: Group) -> ComparisonVerdict:
     """Welch's test of all samples as if each were of a process of its own.
 
     Source: pyperf's compare_to, which tests all values of all runs so, with one variance for both.
@@ -32,7 +32,7 @@ def pooled_welch(group: Group) -> Verdict:
     return _welch(_pooled(group.baseline), _pooled(group.candidate))
 
 
-def pooled_mann_whitney(group: Group) -> Verdict:
+def pooled_mann_whitney(group: Group) -> ComparisonVerdict:
     """The rank test of all samples, at LEVEL.
 
     Source: Mann and Whitney 1947; asv's compare, at a level of its own.
@@ -46,7 +46,7 @@ def pooled_mann_whitney(group: Group) -> Verdict:
     return _side(test.statistic - baseline.size * candidate.size / 2.0)
 
 
-def nvbench_noise(group: Group) -> Verdict:
+def nvbench_noise(group: Group) -> ComparisonVerdict:
     """SAME when the means differ, over the baseline's, by at most the smaller one of the relative standard deviations.
 
     Source: NVIDIA nvbench, nvbench_compare_legacy.py.
@@ -59,7 +59,7 @@ def nvbench_noise(group: Group) -> Verdict:
     return "SAME" if abs(difference) <= noise else _side(difference)
 
 
-def nvbench_intervals(group: Group) -> Verdict:
+def nvbench_intervals(group: Group) -> ComparisonVerdict:
     """The interval of a contender reaches from its fastest sample to its third quartile, around the median.
 
     FASTER, SLOWER when the intervals are apart by NVBENCH_GAP. SAME when the medians are within NVBENCH_CENTRES, the
@@ -83,7 +83,7 @@ def nvbench_intervals(group: Group) -> Verdict:
 
 
 #: All of them by the name that tables print.
-RIVALS: dict[str, Callable[[Group], Verdict]] = {
+RIVALS: dict[str, Callable[[Group], ComparisonVerdict]] = {
     "Welch, process medians": welch_of_medians,
     "Welch, pooled samples": pooled_welch,
     "Mann-Whitney, pooled samples": pooled_mann_whitney,
@@ -96,7 +96,7 @@ def _pooled(processes: Processes) -> np.ndarray:
     return np.concatenate([np.asarray(samples, dtype=float) for samples in processes])
 
 
-def _welch(baseline: np.ndarray, candidate: np.ndarray) -> Verdict:
+def _welch(baseline: np.ndarray, candidate: np.ndarray) -> ComparisonVerdict:
     """scipy's test at LEVEL, from means and standard deviations: samples that are all alike, as a coarse clock gives, are no error.
 
     Source: Welch 1947.
@@ -111,5 +111,5 @@ def _welch(baseline: np.ndarray, candidate: np.ndarray) -> Verdict:
     return _side(difference) if test.pvalue <= LEVEL else "AMBIGUOUS"
 
 
-def _side(difference: float) -> Verdict:
+def _side(difference: float) -> ComparisonVerdict:
     return "FASTER" if difference < 0.0 else "SLOWER"

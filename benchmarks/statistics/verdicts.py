@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Hashable, Mapping
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from scipy.stats import false_discovery_control
 
 from bnspec.benchmarks.statistics.paired import Paired, t_quantile
+from bnspec.reports.run.vocabulary import ComparisonVerdict
 
-Verdict = Literal["FASTER", "SLOWER", "SAME", "AMBIGUOUS"]
 Key = TypeVar("Key", bound=Hashable)
 
 
@@ -25,7 +25,7 @@ class Decision:
         more_processes: further pairs that would be expected to decide; 0 when decided, None when none can be named.
     """
 
-    verdict: Verdict
+    verdict: ComparisonVerdict
     pairs: int
     ratio: float
     low: float
@@ -67,7 +67,7 @@ def decide(pairs: Mapping[Key, Paired], rate: float = 0.05, margin: float = 0.05
     return decisions
 
 
-def _verdict(pair: Paired, q: float, rate: float, margin: float) -> Verdict:
+def _verdict(pair: Paired, q: float, rate: float, margin: float) -> ComparisonVerdict:
     if q <= rate:
         return "FASTER" if pair.mean_log < 0.0 else "SLOWER"
     return "SAME" if 1.0 / (1.0 + margin) <= pair.low and pair.high <= 1.0 + margin else "AMBIGUOUS"

@@ -13,7 +13,8 @@ from bnspec.backends.harness.registry import select
 from bnspec.benchmarks.timing.contender import Contender
 from bnspec.benchmarks.workloads.traffic import minimal_bytes
 from bnspec.benchmarks.workloads.workload import Workload
-from bnspec.reports.run.records import Roof, Timing
+from bnspec.reports.run.records import Ratio, Roof, Timing
+from bnspec.reports.run.vocabulary import TimingVerdict
 
 #: Sizes of the plain copies that are timed as layers are: they should come out at the roof, or the roof is wrong.
 COPIES_BYTES = (3 * 2**17, 3 * 2**21, 3 * 2**24)
@@ -49,13 +50,13 @@ def measured_roofs(
             return
         seconds["open"] += time.perf_counter() - begun
         answer = worker.roofs({"sizes": list(sizes), "copies": COPIES_BYTES})
-    seconds["timed"] += answer["timed_ns"] * 1e-9
-    for found in answer["roofs"]:
-        sizes, speeds = tuple(found["sizes_bytes"]), tuple(found["bytes_per_second"])
-        yield Roof(device, found["action"], found["threads"], process, sizes, speeds)
-    for copy in answer["copies"]:
-        samples, size = tuple(copy["samples_ns"]), copy["bytes"]
-        verdict, ratio = ("conforms", 0.0) if copy["same"] else ("deviates", "inf")
+    seconds["timed"] += answer.timed_ns * 1e-9
+    for curve in answer.curves:
+        yield Roof(device, curve.action, curve.threads, process, curve.sizes_bytes, curve.bytes_per_second)
+    for copy in answer.copies:
+        samples, size = copy.samples_ns, copy.size_bytes
+        verdict: TimingVerdict = "conforms" if copy.same else "deviates"
+        ratio: Ratio = 0.0 if copy.same else "inf"
         yield Timing(
             COPY, device, "copy", (size,), "uint8", 0, samples, float(np.median(samples)), None, 1, verdict, ratio,
             workload="plain copy", conditions={"threads": 1} if host else {}, process=process, moved_bytes=(size, size),

@@ -6,7 +6,7 @@ import dataclasses
 import math
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,12 +16,26 @@ from bnspec.benchmarks.workloads.traffic import minimal_bytes, streaming_bytes
 from bnspec.benchmarks.workloads.workload import Workload
 from bnspec.model.conventions import Conventions
 from bnspec.model.observation import Observation
+from bnspec.model.timing import TimingResult
+from bnspec.model.vocabulary import Status
 from bnspec.reports.run.records import TargetRecord, Timing
+from bnspec.reports.run.vocabulary import Probe, TimingVerdict
 
 Conditions = Mapping[str, str | int]
 #: The probes that the judge makes; those of the worker stand in ``bnspec.backends.worker.probes``.
-EVERY_OUTPUT, DTYPE = "computes_every_output", "keeps_the_dtype"
-COUNTED = ("import_ns", "first_ns", "compile_ns", "dispatch_ns", "page_faults_per_call", "peak_bytes", "kernels")
+EVERY_OUTPUT: Probe = "computes_every_output"
+DTYPE: Probe = "keeps_the_dtype"
+#: What is said of a cell by how its observed call ended, where nothing was timed.
+ENDINGS: Mapping[Status, TimingVerdict] = {
+    "declined": "declined", "error": "error", "crashed": "crashed", "timeout": "timeout", "not_run": "error",
+}  # fmt: skip
+
+
+class Spent(NamedTuple):
+    """Where the time of one cell went: what the worker has timed, None where nothing, and nanoseconds of judging."""
+
+    timing: TimingResult | None = None
+    judge_ns: int = 0
 
 
 def measure(
@@ -30,102 +44,105 @@ def measure(
     options: Mapping[str, Any],
     conditions: Conditions | None = None,
     process: int = 0,
-) -> tuple[Timing, dict[str, Any]]:
+) -> tuple[Timing, Spent]:
     """Time a workload on a worker that is ready, and judge what was timed.
 
     Args:
         options: of ``bnspec.backends.worker.timing``: seconds, rounds, min_rounds, cache, mode, probes, seed.
         conditions: that the process runs under, for the record; process: which one of the run it is.
-    Returns: the record, and what the worker told besides, with ``judge_ns``.
+    Returns: the record, and where the time went.
     """
     conventions = worker.hello.conventions
     assert conventions is not None, "only a ready worker is measured on"
     patience = CASE_SECONDS + 20.0 * float(options.get("seconds", 0.0))
-    told, observation = worker.time(prepared.case, {**options, "seed": process, "channels": prepared.cut}, patience)
+    timing, observation = worker.time(prepared.case, {**options, "seed": process, "channels": prepared.cut}, patience)
     result = observation.steps[0]
-    if result.status != "ok":
-        verdict = result.status if result.status != "not_run" else "error"
-        return cell(worker, prepared.workload, verdict, result.message, conditions, process), {}
+    if timing is None:
+        return cell(worker, prepared.workload, ENDINGS[result.status], result.message, conditions, process), Spent()
     begun = time.perf_counter_ns()
     with np.errstate(all="ignore"):
-        judged, witness = judge(prepared, observation, told, conventions)
-    told["judge_ns"] = time.perf_counter_ns() - begun
-    return _record(worker, prepared, told, (judged, witness), conditions, process), told
+        judged, witness = judge(prepared, observation, timing, conventions)
+    spent = Spent(timing, time.perf_counter_ns() - begun)
+    return _record(worker, prepared, timing, (judged, witness), conditions, process), spent
 
 
 def judge(
-    prepared: Prepared, observation: Observation, told: Mapping[str, Any], conventions: Conventions
+    prepared: Prepared, observation: Observation, timing: TimingResult, conventions: Conventions
 ) -> tuple[Judgement, Judgement | None]:
     """The observed call, and the witness where there is one."""
-    shapes = [{n: tuple(s) for n, s in each.items()} for each in told["shapes"]]
     observed, *timed = observation.steps
-    judged = prepared.observed(observed, shapes[0], conventions)
+    judged = prepared.observed(observed, timing.shapes[0], conventions)
     if not timed:
         return judged, None
-    return judged, prepared.witness(timed[0], observed.before, shapes[1], conventions)
+    return judged, prepared.witness(timed[0], observed.before, timing.shapes[1], conventions)
 
 
 def _record(
     worker: Worker,
     prepared: Prepared,
-    told: Mapping[str, Any],
+    timing: TimingResult,
     judgements: tuple[Judgement, Judgement | None],
     conditions: Conditions | None,
     process: int,
 ) -> Timing:
     """What was timed and what was judged, as one record."""
     observed, witness = judgements
-    probes = dict(told["probes"])
+    probes = dict(timing.probes)
     if witness is not None and not math.isnan(witness.ratio):
         only_there = witness.ratio > 1.0 and not observed.ratio > 1.0
         probes[EVERY_OUTPUT] = f"of a timed call, {witness.message}; of the observed one not" if only_there else ""
-    if "y" in told["shapes"][0]:
+    if "y" in timing.shapes[0]:
         probes[DTYPE] = observed.message if observed.kind == "dtype" else ""
     worst = max(
         (j for j in judgements if j is not None and not math.isnan(j.ratio)), key=lambda j: j.ratio, default=None
     )
     unjudged = next((j for j in judgements if j is not None and math.isnan(j.ratio)), None)
     objections = [f"{name}: {said}" for name, said in probes.items() if said]
-    verdict = "error" if worst is None or (unjudged and worst.ratio <= 1.0) else "conforms"
+    verdict: TimingVerdict = "error" if worst is None or (unjudged and worst.ratio <= 1.0) else "conforms"
     if worst is not None and worst.ratio > 1.0:
         verdict = "deviates"
     if objections:
         verdict = "rejected"
     said = [*objections, *(j.message for j in (worst, unjudged) if j is not None and j.message)]
-    samples = tuple(told["samples_ns"])
+    samples = timing.samples_ns
     return dataclasses.replace(
         cell(
             worker,
             prepared.workload,
             verdict,
-            "; ".join([*said, _circumstances(prepared, told, witness)]),
+            "; ".join([*said, _circumstances(prepared, timing, witness)]),
             conditions,
             process,
         ),
         samples_ns=samples,
         median_ns=float(np.median(samples)),
-        threads=told["threads"],
-        calls_per_sample=told["calls_per_sample"],
+        threads=timing.threads,
+        calls_per_sample=timing.calls_per_sample,
+        first_ns=timing.first_ns,
+        compile_ns=timing.compile_ns,
+        dispatch_ns=timing.dispatch_ns,
+        page_faults_per_call=timing.page_faults_per_call,
+        peak_bytes=timing.peak_bytes,
+        kernels=dict(timing.kernels),
         ratio=None if worst is None else worst.ratio if math.isfinite(worst.ratio) else "inf",
         probes=probes,
-        **{name: told[name] for name in COUNTED if name in told},
     )
 
 
-def _circumstances(prepared: Prepared, told: Mapping[str, Any], witness: Judgement | None) -> str:
+def _circumstances(prepared: Prepared, timing: TimingResult, witness: Judgement | None) -> str:
     """How the samples came about, and what of them was judged."""
     of = prepared.workload.elements // prepared.workload.channels if prepared.subject == "layer_norm" else None
     judged = f"verified {'rows' if of else 'channels'} {len(prepared.channels)} of {of or prepared.workload.channels}"
     if prepared.subject == "network":
         judged = "verified the loss and every value"
     calls = "a timed call and the observed one" if witness is not None else "the observed call"
-    return f"{judged}, of {calls}; {told['warmup']} calls of warm-up; overhead_ns {told['overhead_ns']:.0f}"
+    return f"{judged}, of {calls}; {timing.warmup} calls of warm-up; overhead_ns {timing.overhead_ns:.0f}"
 
 
 def cell(
     worker: Worker,
     workload: Workload,
-    verdict: str,
+    verdict: TimingVerdict,
     message: str = "",
     conditions: Conditions | None = None,
     process: int = 0,

@@ -12,6 +12,7 @@ import numpy as np
 
 from bnspec.benchmarks.workloads.workload import Workload
 from bnspec.model.buffers import dtype_of
+from bnspec.model.call import FIT, LEARN
 from bnspec.model.case import Case, Step
 from bnspec.model.conventions import HALVES
 from bnspec.model.layer import LayerConfig
@@ -42,11 +43,9 @@ def case_of(workload: Workload, seed: int) -> Case:
         arrays["dy"] = (0.25 + rng.standard_normal(workload.shape)).astype(x.dtype)
     timed = Step(workload.step.call, inputs, fresh=True)
     if subject == "input_norm":
-        if timed.call == "fit":
+        if timed.call.kind == "fit":
             return Case(subject, config, dict(zip(inputs, _chunks(x, config, len(inputs)))), (timed,), origin)
-        return Case(
-            subject, config, arrays, (Step("fit", ("x",), True), dataclasses.replace(timed, fresh=False)), origin
-        )
+        return Case(subject, config, arrays, (Step(FIT, ("x",), True), dataclasses.replace(timed, fresh=False)), origin)
     kept = ("gamma", "beta") if subject == "layer_norm" else ("gamma", "beta", "running_mean", "running_var")
     parameters = {n: v.astype(dtype_of(parameter_dtype)) for n, v in _parameters(config.channels).items() if n in kept}
     return Case(subject, config, {**parameters, **arrays}, (timed,), origin)
@@ -113,4 +112,4 @@ def _network(workload: Workload, config: LayerConfig, rng: np.random.RandomState
     arrays["labels"] = rng.randint(0, CLASSES, n).astype(np.int64)
     kind = ("dense" if dense else "convolutional") + ("_plain" if plain else "")
     options = (("network", kind), ("learning_rate", LEARNING_RATE))
-    return arrays, Step("learn", workload.step.inputs, True, options)
+    return arrays, Step(LEARN, workload.step.inputs, True, options)

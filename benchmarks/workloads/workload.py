@@ -7,7 +7,9 @@ import math
 from collections.abc import Mapping
 
 from bnspec.errors import UsageError
+from bnspec.model.call import FIT, INFERENCE, INFERENCE_GRADIENTS, LEARN, TRAINING, TRAINING_GRADIENTS, TRANSFORM, Call
 from bnspec.model.case import Case
+from bnspec.model.vocabulary import Subject
 
 Shape = tuple[int, ...]
 
@@ -23,8 +25,8 @@ class Pass:
         about: what it stands for, for people.
     """
 
-    subject: str
-    call: str
+    subject: Subject
+    call: Call
     inputs: tuple[str, ...]
     about: str
 
@@ -32,18 +34,16 @@ class Pass:
 CHUNKS = ("x0", "x1", "x2", "x3")
 #: The passes by the names that a user gives.
 PASSES: Mapping[str, Pass] = {
-    "training": Pass("batch_norm", "training", ("x",), "forward in training"),
-    "training_gradients": Pass("batch_norm", "training_gradients", ("x", "dy"), "forward and backward in training"),
-    "inference": Pass("batch_norm", "inference", ("x",), "forward at test time"),
-    "frozen": Pass("batch_norm", "inference_gradients", ("x", "dy"), "forward and backward, statistics held constant"),
-    "fit": Pass("input_norm", "fit", CHUNKS, "input normalization: learn from four chunks"),
-    "transform": Pass("input_norm", "transform", ("x",), "input normalization: apply"),
-    "layer_norm": Pass("layer_norm", "training", ("x",), "layer normalization over the last axis, forward"),
-    "layer_norm_gradients": Pass("layer_norm", "training_gradients", ("x", "dy"), "the same, forward and backward"),
-    "network_step": Pass(
-        "network", "learn", ("x", "labels"), "one step of gradient descent of a network with the layer"
-    ),
-    "plain_network_step": Pass("network", "learn", ("x", "labels"), "the same network without the layer"),
+    "training": Pass("batch_norm", TRAINING, ("x",), "forward in training"),
+    "training_gradients": Pass("batch_norm", TRAINING_GRADIENTS, ("x", "dy"), "forward and backward in training"),
+    "inference": Pass("batch_norm", INFERENCE, ("x",), "forward at test time"),
+    "frozen": Pass("batch_norm", INFERENCE_GRADIENTS, ("x", "dy"), "forward and backward, statistics held constant"),
+    "fit": Pass("input_norm", FIT, CHUNKS, "input normalization: learn from four chunks"),
+    "transform": Pass("input_norm", TRANSFORM, ("x",), "input normalization: apply"),
+    "layer_norm": Pass("layer_norm", TRAINING, ("x",), "layer normalization over the last axis, forward"),
+    "layer_norm_gradients": Pass("layer_norm", TRAINING_GRADIENTS, ("x", "dy"), "the same, forward and backward"),
+    "network_step": Pass("network", LEARN, ("x", "labels"), "one step of gradient descent of a network with the layer"),
+    "plain_network_step": Pass("network", LEARN, ("x", "labels"), "the same network without the layer"),
 }
 #: The values of x: a mean and a spread of its own for each channel; subnormal numbers; one value for each channel; a mean
 #: of 1000 standard deviations.
@@ -94,7 +94,7 @@ class Workload:
                 f"give channel_axis {len(self.shape) - 1}.",
             )
         rows = self.shape[0 if self.channel_axis else 1]
-        if self.step.call == "fit" and rows < len(CHUNKS):
+        if self.step.call.kind == "fit" and rows < len(CHUNKS):
             raise UsageError(
                 f"fit of shape {self.shape} has {rows} rows.",
                 f"they arrive in {len(CHUNKS)} chunks, and what a chunk without rows does is a clause of its own.",

@@ -22,42 +22,11 @@ import numpy as np
 
 from bnspec.errors import UsageError
 from bnspec.model.buffers import overlap, pack, unpack
+from bnspec.model.call import CALLS, FREEZE, SAVE_RESTORE, TRAINING, TRAINING_GRADIENTS, UNFREEZE, Call, call_named
 from bnspec.model.layer import LayerConfig
+from bnspec.model.vocabulary import NETWORKS, SUBJECTS, Subject
 
 SCHEMA = "bnspec-case/1"
-CALLS: Dict[str, Tuple[str, ...]] = {
-    "training": ("x",),
-    "inference": ("x",),
-    "training_gradients": ("x", "dy"),
-    "inference_gradients": ("x", "dy"),
-    "fit": ("chunks",),
-    "transform": ("x",),
-    "inverse": ("y",),
-    # derivatives of derivatives, derivatives along a direction, some gradients only, and batches with padding
-    "training_second_order": ("x", "dy", "v"),
-    "inference_second_order": ("x", "dy", "v"),
-    "training_tangent": ("x", "v"),
-    "inference_tangent": ("x", "v"),
-    "training_some_gradients": ("x", "dy"),
-    "inference_some_gradients": ("x", "dy"),
-    "training_masked": ("x", "mask"),
-    "training_masked_gradients": ("x", "dy", "mask"),
-    # one step of gradient descent of a network that holds the layer
-    "learn": ("x", "labels"),
-    # what is done with a layer between its calls
-    "save_restore": (),
-    "clone": (),
-    "swap": (),
-    "reset": (),
-    "freeze": (),
-    "unfreeze": (),
-    "set_decay": (),
-}
-#: Calls that return nothing: the layer goes on as another, or in another way.
-BETWEEN = tuple(call for call, takes in CALLS.items() if not takes)
-SUBJECTS = ("batch_norm", "input_norm", "layer_norm", "network")
-#: Kinds of network, and the same without their normalization.
-NETWORKS = ("dense", "convolutional", "dense_plain", "convolutional_plain")
 #: Between an array and what is done with it: "x|twice" is x, twice. See conformance/cases/relations.py.
 SEPARATOR = "|"
 PARAMETERS = ("gamma", "beta", "running_mean", "running_var")
@@ -70,9 +39,9 @@ SURROUNDINGS = ("threads", "initial")
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """One call: its name, the names of the arrays it takes, and whether the layer is rebuilt first.
+    """One call: which one, the names of the arrays it takes, and whether the layer is rebuilt first.
 
-    ``fit`` takes any number of arrays (the chunks); the other calls take what ``CALLS`` says.
+    ``fit`` takes any number of arrays (the chunks); the other calls take as many as ``Call.inputs`` names.
 
     Attributes:
         options: pairs of a name and a value. Of a fresh step, what its layer is given otherwise: a parameter (the name of
@@ -81,7 +50,7 @@ class Step:
         refused: the call is malformed on purpose: an error is the right answer to it.
     """
 
-    call: str
+    call: Call
     inputs: Tuple[str, ...] = ()
     fresh: bool = False
     options: Tuple[Tuple[str, Any], ...] = ()
@@ -93,7 +62,7 @@ class Step:
 
     def to_json(self) -> Dict[str, Any]:
         """The step as JSON-ready data; what is not said is left out."""
-        data: Dict[str, Any] = {"call": self.call, "inputs": list(self.inputs), "fresh": self.fresh}
+        data: Dict[str, Any] = {"call": self.call.name, "inputs": list(self.inputs), "fresh": self.fresh}
         if self.options:
             data["options"] = dict(self.options)
         if self.refused:
@@ -104,7 +73,13 @@ class Step:
     def from_json(cls, data: Mapping[str, Any]) -> Step:
         """The inverse of ``to_json``."""
         options = tuple((str(k), v) for k, v in dict(data.get("options", {})).items())
-        return cls(data["call"], tuple(data["inputs"]), bool(data["fresh"]), options, bool(data.get("refused", False)))
+        return cls(
+            call_named(data["call"]),
+            tuple(data["inputs"]),
+            bool(data["fresh"]),
+            options,
+            bool(data.get("refused", False)),
+        )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -121,7 +96,7 @@ class Case:
         origin: where the case comes from, for people: input type, seed, name in the catalogue.
     """
 
-    subject: str
+    subject: Subject
     config: LayerConfig
     arrays: Mapping[str, np.ndarray]
     steps: Tuple[Step, ...]
@@ -177,13 +152,13 @@ class Case:
             step = self.steps[j]
             if not performed(j):
                 continue
-            if step.call == "set_decay":
+            if step.call.kind == "set_decay":
                 here = (step.option("decay"), here[1])
-            elif step.call in ("freeze", "unfreeze", "save_restore"):  # a checkpoint holds no such mark
-                here = (here[0], step.call == "freeze")
-            elif step.call == "clone":
+            elif step.call in (FREEZE, UNFREEZE, SAVE_RESTORE):  # a checkpoint holds no such mark
+                here = (here[0], step.call.kind == "freeze")
+            elif step.call.kind == "clone":
                 there = here
-            elif step.call == "swap":
+            elif step.call.kind == "swap":
                 here, there = there, here
         return here
 
@@ -307,7 +282,7 @@ def _problem(case: Case) -> str:
             return problem
     if case.subject == "layer_norm" and config.channel_axis != config.rank - 1:
         return "layer_norm has its features on axis %d, and must have them on the last" % config.channel_axis
-    if case.subject == "layer_norm" and any(s.call not in ("training", "training_gradients") for s in case.steps):
+    if case.subject == "layer_norm" and any(s.call not in (TRAINING, TRAINING_GRADIENTS) for s in case.steps):
         return "layer_norm is called by training and training_gradients, and by nothing else"
     if case.subject == "network":
         return _network_problem(case)
@@ -336,22 +311,22 @@ def _network_problem(case: Case) -> str:
         return "%s missing" % ", ".join(missing)
     if any(case.arrays[n].shape != (case.config.channels,) for n in values[1:-2]):
         return "b1, gamma, beta and the statistics must have shape (%d,)" % case.config.channels
-    if any(s.call != "learn" for s in case.steps):
+    if any(s.call.kind != "learn" for s in case.steps):
         return "a network learns, and does nothing else"
     return ""
 
 
 def _step_problem(case: Case, i: int, step: Step) -> str:
     """What is wrong with one step, or nothing."""
-    if step.call not in CALLS:
+    if step.call not in CALLS.values():
         return "call %r is unknown" % step.call
-    if i == 0 and step.call in BETWEEN:
+    if i == 0 and step.call.between:
         return "%s comes before there is a layer" % step.call
-    if step.call != "fit" and len(step.inputs) != len(CALLS[step.call]):
-        return "%s takes %d arrays, got %d" % (step.call, len(CALLS[step.call]), len(step.inputs))
-    if step.call == "set_decay" and not 0.0 <= step.option("decay", -1.0) <= 1.0:
+    if step.call.kind != "fit" and len(step.inputs) != len(step.call.inputs):
+        return "%s takes %d arrays, got %d" % (step.call, len(step.call.inputs), len(step.inputs))
+    if step.call.kind == "set_decay" and not 0.0 <= step.option("decay", -1.0) <= 1.0:
         return "set_decay has the decay %r, which must lie in [0, 1]" % step.option("decay")
-    if step.call.endswith("_some_gradients") and not set(str(step.option("wanted")).split()) & {
+    if step.call.kind == "some_gradients" and not set(str(step.option("wanted")).split()) & {
         "dx",
         "dgamma",
         "dbeta",
@@ -361,7 +336,7 @@ def _step_problem(case: Case, i: int, step: Step) -> str:
     for name in named:
         if name not in case.arrays:
             return "step %s names the array %r, which is missing" % (step.call, name)
-    if step.refused or step.call == "learn":
+    if step.refused or step.call.kind == "learn":
         return ""
     config = case.overridden(tuple(p for p in case.overrides(i) if p[0] != "initial")).config
     if not 0 <= config.channel_axis < config.rank:
@@ -375,7 +350,7 @@ def _step_problem(case: Case, i: int, step: Step) -> str:
     for name in (v for k, v in step.options if k in PARAMETERS):
         if case.arrays[name].shape != (config.channels,):
             return "%s has shape %s, expected (%d,)" % (name, case.arrays[name].shape, config.channels)
-    along = config.reduce_axes[0] if step.call == "fit" else None  # chunks may differ in how many rows they hold
+    along = config.reduce_axes[0] if step.call.kind == "fit" else None  # chunks may differ in how many rows they hold
     shapes = {
         tuple(n for a, n in enumerate(case.arrays[name].shape) if a != along) for name in step.inputs if name != "mask"
     }

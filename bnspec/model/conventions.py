@@ -10,31 +10,32 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any, Dict, Mapping, Tuple
+from typing import Any, Dict, Literal, Mapping, Tuple, get_args, get_origin, get_type_hints
 
 from bnspec.errors import UsageError
 
-HALVES = ("float16", "bfloat16")
-DTYPES = ("float64", "float32", "bfloat16", "float16")
+Dtype = Literal["float64", "float32", "bfloat16", "float16"]
+DTYPES: Tuple[Dtype, ...] = get_args(Dtype)
+HALVES: Tuple[Dtype, ...] = ("float16", "bfloat16")
+#: The dtypes of parameters beside a half-precision x.
+HalfParameters = Literal["float32", "input"]
+Correction = Literal[0, 1]
 
-#: Allowed values of the fields that are a choice of words.
-CHOICES: Dict[str, Tuple[str, ...]] = {
-    "momentum_weighs": ("new", "old", "none"),
-    "decay_dtype": ("float64", "float32"),
-    "epsilon_dtype": ("float64", "float32"),
-    "first_batch": ("average", "replace", "debiased"),
-    "state_dtype": ("parameters", "float32", "input"),
-    "frozen_gradients": ("batch", "constants", "unspecified"),
-    "count_one": ("raises", "biased", "unspecified"),
-    "empty_batch": ("raises", "keeps_state", "unspecified"),
-    "half_statistics": ("float32", "input", "parameters"),
-    "half_arithmetic": ("float32", "input", "parameters"),
-    "output_dtype": ("input", "promoted"),
-    "channel_axes": ("first", "last", "first_and_last", "any"),
-    "layouts": ("strided", "normalised"),
-}
+#: The words that fields of ``Conventions`` choose from; see there for what they mean.
+MomentumWeighs = Literal["new", "old", "none"]
+NumberDtype = Literal["float64", "float32"]
+FirstBatch = Literal["average", "replace", "debiased"]
+StateDtype = Literal["parameters", "float32", "input"]
+FrozenGradients = Literal["batch", "constants", "unspecified"]
+CountOne = Literal["raises", "biased", "unspecified"]
+EmptyBatch = Literal["raises", "keeps_state", "unspecified"]
+HalfPrecision = Literal["float32", "input", "parameters"]
+OutputDtype = Literal["input", "promoted"]
+OfferedAxes = Literal["first", "last", "first_and_last", "any"]
+Layouts = Literal["strided", "normalised"]
+
 #: The corrections a variance's divisor may have.
-CORRECTIONS = (0, 1)
+CORRECTIONS: Tuple[Correction, ...] = get_args(Correction)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,29 +80,29 @@ class Conventions:
         input_epsilon: what input normalization adds to the variance inside the root, or 0.
     """
 
-    running_correction: int = 0
-    normalising_correction: int = 0
-    momentum_weighs: str = "new"
-    decay_dtype: str = "float64"
+    running_correction: Correction = 0
+    normalising_correction: Correction = 0
+    momentum_weighs: MomentumWeighs = "new"
+    decay_dtype: NumberDtype = "float64"
     default_epsilon: float = 1e-5
     default_decay: float = 0.9
-    epsilon_dtype: str = "float64"
+    epsilon_dtype: NumberDtype = "float64"
     epsilon_minimum: float = 0.0
     initial_mean: float = 0.0
     initial_var: float = 1.0
-    state_dtype: str = "parameters"
-    first_batch: str = "average"
-    frozen_gradients: str = "unspecified"
-    count_one: str = "biased"
-    empty_batch: str = "unspecified"
-    half_statistics: str = "float32"
-    half_arithmetic: str = "float32"
-    output_dtype: str = "input"
-    dtypes: Tuple[str, ...] = ("float32", "float64")
-    half_parameters: Tuple[str, ...] = ("float32",)
+    state_dtype: StateDtype = "parameters"
+    first_batch: FirstBatch = "average"
+    frozen_gradients: FrozenGradients = "unspecified"
+    count_one: CountOne = "biased"
+    empty_batch: EmptyBatch = "unspecified"
+    half_statistics: HalfPrecision = "float32"
+    half_arithmetic: HalfPrecision = "float32"
+    output_dtype: OutputDtype = "input"
+    dtypes: Tuple[Dtype, ...] = ("float32", "float64")
+    half_parameters: Tuple[HalfParameters, ...] = ("float32",)
     ranks: Tuple[int, ...] = (2, 3, 4, 5)
-    channel_axes: str = "any"
-    layouts: str = "strided"
+    channel_axes: OfferedAxes = "any"
+    layouts: Layouts = "strided"
     mutable_tensors: bool = True
     affine_optional: bool = True
     checks_arguments: bool = False
@@ -116,7 +117,7 @@ class Conventions:
             self._demand(
                 field, value in CORRECTIONS, "the divisor is count - correction, and the correction is 0 or 1."
             )
-        for field, known in (("dtypes", DTYPES), ("half_parameters", ("float32", "input"))):
+        for field, known in (("dtypes", DTYPES), ("half_parameters", get_args(HalfParameters))):
             unknown = [d for d in getattr(self, field) if d not in known]
             self._demand(field, not unknown, "the specification covers " + ", ".join(known) + ".")
         self._demand("dtypes", bool(self.dtypes), "a backend offers at least one.")
@@ -178,3 +179,15 @@ class Conventions:
         """Whether ``channel_axes`` admits this axis of x of this rank."""
         first, last = channel_axis == 1, channel_axis == rank - 1
         return {"first": first, "last": last, "first_and_last": first or last, "any": True}[self.channel_axes]
+
+
+def _choices() -> Dict[str, Tuple[str, ...]]:
+    """The words of each field whose type is a choice of words."""
+    kinds = get_type_hints(Conventions)
+    return {
+        name: get_args(kind) for name, kind in kinds.items() if get_origin(kind) is Literal and kind is not Correction
+    }
+
+
+#: Allowed values of the fields that are a choice of words, as their types say.
+CHOICES = _choices()

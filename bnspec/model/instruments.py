@@ -17,6 +17,7 @@ from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence
 import numpy as np
 
 from bnspec.errors import Declined
+from bnspec.model.vocabulary import MemoryAction
 
 Call = Callable[[], Any]
 #: Where Linux tells the sizes of the caches of a processor.
@@ -94,7 +95,7 @@ class Instruments:
         """What the framework ran for the call, each with its share of the time, the weightiest first; {} where it does not say."""
         return {}
 
-    def mover(self, action: str, size_bytes: int) -> Optional[Mover]:
+    def mover(self, action: MemoryAction, size_bytes: int) -> Optional[Mover]:
         """What copies (or reads) a buffer of the device; None where the host's own memory is meant."""
         return None
 

@@ -11,10 +11,7 @@ from typing import Any, Dict, List, Mapping, Tuple
 import numpy as np
 
 from bnspec.model.buffers import pack, unpack
-
-#: ok: outputs are there. declined: the backend does not offer it. error: it raised. crashed: its process died.
-#: timeout: it did not answer in time. not_run: an earlier step or the target's end prevented it.
-STATUSES = ("ok", "declined", "error", "crashed", "timeout", "not_run")
+from bnspec.model.vocabulary import Status
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -30,7 +27,7 @@ class StepResult:
         aliases: pairs (result, what it shares memory with).
     """
 
-    status: str
+    status: Status
     message: str = ""
     outputs: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
     before: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
@@ -47,7 +44,7 @@ class Observation:
     meanwhile, for the account of where a run's time goes.
     """
 
-    status: str
+    status: Status
     message: str = ""
     steps: Tuple[StepResult, ...] = ()
     seconds: float = 0.0

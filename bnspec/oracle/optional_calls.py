@@ -34,7 +34,7 @@ def second_derivatives(
         norm: x normalised by the statistics of the step's mode.
         errors: per tier the relative error of inv_std and the error of zhat (of which inference needs the first alone).
     """
-    config, training = case.config, step.call.startswith("training")
+    config, training = case.config, step.call.mode == "training"
     x, dy, v = (quad(case.arrays[n]) for n in step.inputs)
     gamma = quad(double(case.arrays.get("gamma", np.ones(config.channels)))).reshape(config.channel_shape)
     if training:
@@ -81,7 +81,7 @@ def compacted(case: Case, step: Step) -> tuple[Case, np.ndarray]:
     arrays = {n: a for n, a in case.arrays.items() if n in ("gamma", "beta", "running_mean", "running_var")}
     for name in step.inputs[:-1]:
         arrays[name] = np.moveaxis(case.arrays[name], config.channel_axis, -1)[kept]
-    rows = Step(step.call.replace("_masked", ""), step.inputs[:-1], fresh=True)
+    rows = Step(step.call.without_mask, step.inputs[:-1], fresh=True)
     flat = case.with_(config=dataclasses.replace(config, rank=2, channel_axis=1), arrays=arrays, steps=(rows,))
     return flat, kept
 

@@ -24,6 +24,7 @@ from bnspec.exact import outputs as exact
 from bnspec.exact.blocks import block_of, block_of_state, channel_blocks, is_large, view, whole_of
 from bnspec.exact.outputs import Affine, Output
 from bnspec.exact.quantities import Batch, Cotangent, Normalisation, Summary, broadcast
+from bnspec.model.call import INVERSE, TRANSFORM
 from bnspec.model.case import Case, Step
 from bnspec.model.conventions import Conventions
 from bnspec.model.precision import Units, units_of
@@ -69,18 +70,18 @@ class Oracle:
         fit before them; None: the first of the case.
         """
         answers = self.judged(conventions)
-        if step.call == "fit":
+        if step.call.kind == "fit":
             return answers.fit(step)
-        if step.call in ("transform", "inverse"):
+        if step.call in (TRANSFORM, INVERSE):
             return answers.scaled(step, before, conventions.input_epsilon, fit)
         if self.case.arrays[step.inputs[0]].size == 0:
             return {}
-        if "_masked" in step.call:
+        if step.call.has_mask:
             return self.masked(step, before, conventions)
-        if step.call.endswith("_second_order"):
-            moved = answers.running(step.inputs[0], before, conventions) if step.call.startswith("training") else {}
+        if step.call.kind == "second_order":
+            moved = answers.running(step.inputs[0], before, conventions) if step.call.mode == "training" else {}
             return {**answers.second_order(step, before), **moved}
-        if step.call.startswith("training"):
+        if step.call.mode == "training":
             given = {**answers.training(step.inputs), **answers.running(step.inputs[0], before, conventions)}
             if (
                 conventions.normalising_correction
@@ -88,9 +89,9 @@ class Oracle:
                 given = {n: given[n] for n in ("dbeta", *RUNNING) if n in given}
         else:
             given = answers.inference(step.inputs, before)
-        if step.call.endswith("_tangent"):
+        if step.call.kind == "tangent":
             return {"along" if n == "dx" else n: e for n, e in given.items() if n not in ("dgamma", "dbeta")}
-        if step.call.endswith("_some_gradients"):
+        if step.call.kind == "some_gradients":
             wanted = str(step.option("wanted")).split()
             return {n: e for n, e in given.items() if n in wanted or n not in ("dx", "dgamma", "dbeta")}
         return given
@@ -312,7 +313,7 @@ class _Judged:
 
     def second_order(self, step: Step, before: State) -> dict[str, Expected]:
         """by_x, by_dy and by_gamma."""
-        if step.call.startswith("training"):
+        if step.call.mode == "training":
             norm = self.oracle.normalisation(step.inputs[0], self.epsilon)
             errors = {t: self.errors(step.inputs[0], t) for t in TIERS}
         else:
@@ -372,7 +373,7 @@ class _Judged:
 
     def is_constant(self, fit: Step | None) -> np.ndarray:
         """Features whose variance in the training set is no more than its rounding error: any scale is right for them."""
-        fit = fit or next(s for s in self.case.steps if s.call == "fit")
+        fit = fit or next(s for s in self.case.steps if s.call.kind == "fit")
         whole = self.training_set(fit.inputs)
         # in x's own precision: whoever decides by it that a half-precision feature is constant decides well
         noise = bounds.statistics_error(whole, self.units["lenient"], "permissive").var
@@ -385,7 +386,7 @@ class _Judged:
         constant = self.is_constant(fit) | (double(var) <= 0.0)
         safe = np.where(constant, quad(1.0), var)
         scale: Quad = np.sqrt(safe + quad(epsilon))
-        given, forward = self.case.arrays[step.inputs[0]], step.call == "transform"
+        given, forward = self.case.arrays[step.inputs[0]], step.call.kind == "transform"
         value = (
             input_transform(quad(given), mean, scale)
             if forward

@@ -11,6 +11,7 @@ import numpy as np
 from bnspec.conformance.cases.layouts import lay_out
 from bnspec.conformance.cases.values import draw_cotangent, draw_x
 from bnspec.model.buffers import dtype_of
+from bnspec.model.call import FIT, INFERENCE, INFERENCE_GRADIENTS, INVERSE, TRAINING, TRAINING_GRADIENTS, TRANSFORM
 from bnspec.model.case import Case, Step
 from bnspec.model.layer import LayerConfig
 from bnspec.model.precision import PRECISIONS
@@ -82,28 +83,28 @@ def bn_program(row: str | None) -> tuple[Step, ...]:
     Inference alone, with gradients, in part and repeated; a training step; inference by what it left; a second step on a batch
     of another size; a third; then the first once more on a layer built anew, without gradients and with them.
     """
-    steps = [Step("inference", ("x",), fresh=True), Step("inference_gradients", ("x", "dy"))]
+    steps = [Step(INFERENCE, ("x",), fresh=True), Step(INFERENCE_GRADIENTS, ("x", "dy"))]
     if row:
-        steps.append(Step("inference", (row,)))
+        steps.append(Step(INFERENCE, (row,)))
     return (
         *steps,
-        Step("inference", ("x",)),
-        Step("training", ("x",)),
-        Step("inference", ("x",)),
-        Step("training_gradients", ("x2", "dy2")),
-        Step("training", ("x",)),
-        Step("training", ("x",), fresh=True),
-        Step("training_gradients", ("x", "dy"), fresh=True),
+        Step(INFERENCE, ("x",)),
+        Step(TRAINING, ("x",)),
+        Step(INFERENCE, ("x",)),
+        Step(TRAINING_GRADIENTS, ("x2", "dy2")),
+        Step(TRAINING, ("x",)),
+        Step(TRAINING, ("x",), fresh=True),
+        Step(TRAINING_GRADIENTS, ("x", "dy"), fresh=True),
     )
 
 
 SHORT_PROGRAM = (
-    Step("inference_gradients", ("x", "dy"), fresh=True),
-    Step("training_gradients", ("x", "dy"), fresh=True),
+    Step(INFERENCE_GRADIENTS, ("x", "dy"), fresh=True),
+    Step(TRAINING_GRADIENTS, ("x", "dy"), fresh=True),
 )
 
 
-SHARED_PROGRAM = (Step("training", ("x",), fresh=True), Step("training_gradients", ("x", "dy"), fresh=True))
+SHARED_PROGRAM = (Step(TRAINING, ("x",), fresh=True), Step(TRAINING_GRADIENTS, ("x", "dy"), fresh=True))
 
 
 def batch_norm_case(plan: Plan) -> Case:
@@ -229,15 +230,15 @@ def input_norm_case(plan: ScalingPlan) -> Case:
     arrays = {"x": whole, "unseen": unseen, "normal": rng.standard_normal(unseen.shape).astype(whole.dtype), **chunks}
     arrays["origin"] = np.zeros_like(arrays["normal"])
     steps = (
-        Step("fit", tuple(chunks), fresh=True),
-        Step("transform", ("x",)),
-        Step("transform", ("unseen",)),
-        Step("inverse", ("normal",)),
-        Step("inverse", ("origin",)),
-        Step("transform", ("x",)),
-        Step("fit", ("unseen",)),
-        Step("transform", ("unseen",)),
-        Step("fit", ("x",)),
-        Step("fit", ("x",), fresh=True),
+        Step(FIT, tuple(chunks), fresh=True),
+        Step(TRANSFORM, ("x",)),
+        Step(TRANSFORM, ("unseen",)),
+        Step(INVERSE, ("normal",)),
+        Step(INVERSE, ("origin",)),
+        Step(TRANSFORM, ("x",)),
+        Step(FIT, ("unseen",)),
+        Step(TRANSFORM, ("unseen",)),
+        Step(FIT, ("x",)),
+        Step(FIT, ("x",), fresh=True),
     )
     return Case("input_norm", config, arrays, steps, {"plan": dataclasses.asdict(plan)})

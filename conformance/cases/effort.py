@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from bnspec.conformance.cases.catalogue import catalogue
 from bnspec.conformance.cases.corpus import built_in, distinct
@@ -12,6 +13,8 @@ from bnspec.conformance.cases.histories import draw_histories
 from bnspec.conformance.cases.networks import KINDS, network_case
 from bnspec.conformance.cases.strategies import cases, draw, further_cases, input_cases, settings
 from bnspec.model.case import Case
+
+EffortName = Literal["quick", "standard", "thorough"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Effort:
     shrink_seconds: float
 
 
-EFFORTS = {
+EFFORTS: dict[EffortName, Effort] = {
     "quick": Effort(8, 36, 6, 8, 20, 1.5),
     "standard": Effort(60, 600, 60, 80, 150, 5.0),
     "thorough": Effort(120, 1000, 120, 150, 300, 20.0),
@@ -44,7 +47,9 @@ SETTINGS, BATCH, SCALING, FURTHER, HISTORIES = 0, 1, 2, 3, 4
 FURTHER_SHARE, FURTHER_LEAST = 6, 3
 
 
-def cases_of(effort: str, seed: int, minutes: float | None = None, corpus: Sequence[Case] = ()) -> Iterator[Case]:
+def cases_of(
+    effort: EffortName, seed: int, minutes: float | None = None, corpus: Sequence[Case] = ()
+) -> Iterator[Case]:
     """Cases that were found before, the catalogue, then drawn cases.
 
     "thorough" goes on drawing, over new settings, until the minutes are over. ``corpus``: found cases beyond the suite's own.

@@ -15,6 +15,20 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from bnspec.conformance.cases.building import Form, Plan, batch_norm_case
+from bnspec.model.call import (
+    CLONE,
+    FREEZE,
+    INFERENCE,
+    INFERENCE_GRADIENTS,
+    RESET,
+    SAVE_RESTORE,
+    SET_DECAY,
+    SWAP,
+    TRAINING,
+    TRAINING_GRADIENTS,
+    UNFREEZE,
+    Call,
+)
 from bnspec.model.case import Case, Step
 
 #: Few forms, since compilers are slow on each; the histories are what varies.
@@ -51,74 +65,74 @@ class History(RuleBasedStateMachine):
         """The layer, and the batches that it will meet: two of different sizes, an empty and a malformed one."""
         plan = Plan(form, kind, epsilon=epsilon, decay=decay, seed=seed)
         self.base = batch_norm_case(plan)
-        self.steps.append(Step("inference", ("x",), fresh=True))
+        self.steps.append(Step(INFERENCE, ("x",), fresh=True))
 
-    def call(self, call: str, *inputs: str, **options: float) -> None:
+    def call(self, call: Call, *inputs: str, **options: float) -> None:
         """One more call."""
         self.steps.append(Step(call, inputs, options=tuple(options.items())))
 
     @rule(batch=st.sampled_from(("", "2")))
     def train(self, batch: str) -> None:
         """A training pass without gradients."""
-        self.call("training", f"x{batch}")
+        self.call(TRAINING, f"x{batch}")
 
     @rule(batch=st.sampled_from(("", "2")))
     def learn(self, batch: str) -> None:
         """A training pass with gradients."""
-        self.call("training_gradients", f"x{batch}", f"dy{batch}")
+        self.call(TRAINING_GRADIENTS, f"x{batch}", f"dy{batch}")
 
     @rule(batch=st.sampled_from(("", "2")), gradients=st.booleans())
     def infer(self, batch: str, gradients: bool) -> None:
         """An inference pass."""
         if gradients:
-            self.call("inference_gradients", f"x{batch}", f"dy{batch}")
+            self.call(INFERENCE_GRADIENTS, f"x{batch}", f"dy{batch}")
         else:
-            self.call("inference", f"x{batch}")
+            self.call(INFERENCE, f"x{batch}")
 
     @precondition(lambda self: not self.frozen)
     @rule()
     def save_and_restore(self) -> None:
         """The layer goes on as its own restored checkpoint, which holds no such mark."""
-        self.call("save_restore")
+        self.call(SAVE_RESTORE)
 
     @rule()
     def clone(self) -> None:
         """A copy goes on; the original is kept aside."""
-        self.call("clone")
+        self.call(CLONE)
         self.copies, self.other_frozen = True, self.frozen
 
     @precondition(lambda self: self.copies)
     @rule()
     def swap(self) -> None:
         """Copy and original change places."""
-        self.call("swap")
+        self.call(SWAP)
         self.frozen, self.other_frozen = self.other_frozen, self.frozen
 
     @rule()
     def reset(self) -> None:
         """The statistics start again."""
-        self.call("reset")
+        self.call(RESET)
 
     @rule(frozen=st.booleans())
     def freeze(self, frozen: bool) -> None:
         """The layer is marked as not trainable, or as trainable again."""
-        self.call("freeze" if frozen else "unfreeze")
+        self.call(FREEZE if frozen else UNFREEZE)
         self.frozen = frozen
 
     @rule(decay=st.sampled_from(DECAYS))
     def change_decay(self, decay: float) -> None:
         """Another decay from now on."""
-        self.call("set_decay", decay=decay)
+        self.call(SET_DECAY, decay=decay)
 
     @rule(training=st.booleans())
     def pass_nothing(self, training: bool) -> None:
         """A batch without elements."""
-        self.call("training" if training else "inference", "none")
+        self.call(TRAINING if training else INFERENCE, "none")
 
     @rule(training=st.booleans())
     def call_wrongly(self, training: bool) -> None:
         """A batch with twice as many channels, which must be refused and change nothing."""
-        self.steps.append(Step("training" if training else "inference", ("wide",), refused=True))
+        self.steps.append(Step(TRAINING if training else INFERENCE, ("wide",), refused=True))
 
     def case(self) -> Case | None:
         """The history as a case."""

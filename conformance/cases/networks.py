@@ -18,6 +18,7 @@ from importlib.resources import files
 
 import numpy as np
 
+from bnspec.model.call import LEARN
 from bnspec.model.case import PARAMETERS, Case, Step
 from bnspec.model.conventions import Conventions
 from bnspec.model.layer import LayerConfig
@@ -73,7 +74,7 @@ def network_case(kind: str, seed: int, steps: int = STEPS) -> Case:
     config = LayerConfig(rank, rank - 1, channels, EPSILON, 0.875, "float32", "float32")
     options = (("network", kind), ("learning_rate", RATE))
     plan = [
-        Step("learn", (f"x{k % batches}", f"labels{k % batches}"), k == 0, options if k == 0 else ())
+        Step(LEARN, (f"x{k % batches}", f"labels{k % batches}"), k == 0, options if k == 0 else ())
         for k in range(steps)
     ]
     return Case("network", config, arrays, tuple(plan), {"network": kind, "seed": seed})

@@ -14,11 +14,25 @@ import numpy as np
 from bnspec.conformance.cases.building import Plan, ScalingPlan, batch_norm_case, input_norm_case
 from bnspec.conformance.cases.relations import derived
 from bnspec.model.buffers import dtype_of
-from bnspec.model.case import CALLS, PARAMETERS, SEPARATOR, Case, Step
+from bnspec.model.call import (
+    FIT,
+    INFERENCE,
+    INFERENCE_GRADIENTS,
+    MODES,
+    TRAINING,
+    TRAINING_GRADIENTS,
+    TRAINING_MASKED,
+    TRAINING_MASKED_GRADIENTS,
+    TRANSFORM,
+    Call,
+    call_named,
+    call_of,
+)
+from bnspec.model.case import PARAMETERS, SEPARATOR, Case, Step
 from bnspec.model.layer import LayerConfig
 
 
-def _step(call: str, inputs: Sequence[str], **options: Any) -> Step:
+def _step(call: Call, inputs: Sequence[str], **options: Any) -> Step:
     """A call on a layer built for it."""
     return Step(call, tuple(inputs), True, tuple(options.items()))
 
@@ -44,7 +58,7 @@ def relation_program(config: LayerConfig, is_view: bool) -> list[Step]:
     turned = {"gamma": "gamma|times:-1"} if config.affine else {}
     rows = {"rank": 2, "channel_axis": 1}
     steps = []
-    for call in ("training_gradients", "inference_gradients"):
+    for call in (TRAINING_GRADIENTS, INFERENCE_GRADIENTS):
         steps.append(_step(call, ("x", "dy")))
         steps.append(_step(call, ("x|channels_flipped", "dy|channels_flipped"), relation="channels_flipped", **flip))
         if config.rank > 2:
@@ -54,7 +68,7 @@ def relation_program(config: LayerConfig, is_view: bool) -> list[Step]:
         steps.append(_step(call, ("x", "dy|times:-4"), relation="cotangent:-4"))
         steps.append(_step(call, ("x", "dy|times:0"), relation="cotangent:0"))
         steps += [_step(call, ("x", "dy"), relation="threads", threads=n) for n in (1, 2, 3)]
-        if call == "inference_gradients":
+        if call == INFERENCE_GRADIENTS:
             moved = {"epsilon": config.epsilon + 0.25, "running_var": "running_var|plus:-0.25"}
             steps.append(_step(call, ("x", "dy"), relation="moved_epsilon", **moved))
             continue
@@ -80,11 +94,11 @@ def derivative_case(plan: Plan) -> Case:
     rng = np.random.RandomState((plan.seed + 1) % 2**32)
     v = rng.standard_normal(base.arrays["x"].shape).astype(base.arrays["x"].dtype)
     steps, subsets = [], SUBSETS[plan.seed % 2] if base.config.affine else ("dx",)
-    for mode in ("training", "inference"):
-        steps.append(_step(f"{mode}_second_order", ("x", "dy", "v")))
-        steps.append(_step(f"{mode}_tangent", ("x", "v")))
-        steps += [_step(f"{mode}_some_gradients", ("x", "dy"), wanted=w) for w in subsets]
-        steps.append(Step(f"{mode}_gradients", ("x", "dy"), True))
+    for mode in MODES:
+        steps.append(_step(call_of(mode, "second_order"), ("x", "dy", "v")))
+        steps.append(_step(call_of(mode, "tangent"), ("x", "v")))
+        steps += [_step(call_of(mode, "some_gradients"), ("x", "dy"), wanted=w) for w in subsets]
+        steps.append(Step(call_of(mode, "gradients"), ("x", "dy"), True))
     return _with_derived(base, steps, v=v)
 
 
@@ -102,11 +116,11 @@ def masked_case(plan: Plan, share: float) -> Case:
     dy = np.where(mask, base.arrays["dy"], base.arrays["dy"].dtype.type(0))
     other = ("x|repadded:1000", "mask")
     steps = (
-        _step("training_masked", ("x", "mask")),
-        _step("training_masked", other),
-        _step("training_masked_gradients", ("x", "dy", "mask")),
-        _step("training_masked_gradients", ("x|repadded:nan", "dy", "mask")),
-        Step("training_masked", ("x", "mask")),
+        _step(TRAINING_MASKED, ("x", "mask")),
+        _step(TRAINING_MASKED, other),
+        _step(TRAINING_MASKED_GRADIENTS, ("x", "dy", "mask")),
+        _step(TRAINING_MASKED_GRADIENTS, ("x|repadded:nan", "dy", "mask")),
+        Step(TRAINING_MASKED, ("x", "mask")),
     )
     return _with_derived(base, steps, mask=mask, dy=dy)
 
@@ -114,9 +128,9 @@ def masked_case(plan: Plan, share: float) -> Case:
 def long_case(plan: Plan) -> Case:
     """Twelve training steps on two batches in turn, with and without gradients; then inference."""
     base = batch_norm_case(plan)
-    calls = [("training", ("x",)), ("training_gradients", ("x2", "dy2")), ("training", ("x2",))] * 4
+    calls = [(TRAINING, ("x",)), (TRAINING_GRADIENTS, ("x2", "dy2")), (TRAINING, ("x2",))] * 4
     steps = [Step(call, inputs, fresh=k == 0) for k, (call, inputs) in enumerate(calls)]
-    return _with_derived(base, [*steps, Step("inference", ("x",))])
+    return _with_derived(base, [*steps, Step(INFERENCE, ("x",))])
 
 
 def life_case(plan: Plan, events: str) -> Case:
@@ -124,8 +138,8 @@ def life_case(plan: Plan, events: str) -> Case:
     base, steps = batch_norm_case(plan), []
     for k, word in enumerate(events.split()):
         name, _, decay = word.partition(":")
-        call = name.rstrip("2")
-        inputs = tuple(n + name[len(call) :] for n in CALLS[call])
+        call = call_named(name.rstrip("2"))
+        inputs = tuple(n + name[len(call.name) :] for n in call.inputs)
         steps.append(Step(call, inputs, k == 0, (("decay", float(decay)),) if decay else ()))
     return _with_derived(base, steps)
 
@@ -140,9 +154,9 @@ def initial_case(plan: Plan) -> Case:
     """A layer as the framework makes it: evaluated before it is trained, trained, evaluated."""
     base = batch_norm_case(dataclasses.replace(plan, short=True, gamma="ones", state="initial"))
     steps = (
-        _step("inference", ("x",), initial=True),
-        Step("training_gradients", ("x", "dy")),
-        Step("inference", ("x",)),
+        _step(INFERENCE, ("x",), initial=True),
+        Step(TRAINING_GRADIENTS, ("x", "dy")),
+        Step(INFERENCE, ("x",)),
     )
     return _with_derived(base, steps)
 
@@ -155,16 +169,16 @@ def refusal_case(plan: Plan) -> Case:
     long = np.concatenate([dy, dy], axis=config.reduce_axes[0])
     parameter = dtype_of(config.parameter_dtype)
     more = np.arange(1, 2 * config.channels + 1).astype(parameter)
-    steps = [Step("training", ("x",), True)]
-    for call in ("training", "inference"):
+    steps = [Step(TRAINING, ("x",), True)]
+    for call in (TRAINING, INFERENCE):
         steps += [Step(call, ("wide",), refused=True), Step(call, ("x",))]
-    for call in ("training_gradients", "inference_gradients"):
+    for call in (TRAINING_GRADIENTS, INFERENCE_GRADIENTS):
         steps += [Step(call, ("x", "long"), refused=True), Step(call, ("x", "dy"))]
     for name in [n for n in PARAMETERS if config.affine or n.startswith("running")]:
-        for call in ("training", "inference"):
-            if call == "inference" or not name.startswith("running"):
+        for call in (TRAINING, INFERENCE):
+            if call == INFERENCE or not name.startswith("running"):
                 steps.append(Step(call, ("x",), True, ((name, "more"),), refused=True))
-    return _with_derived(base, [*steps, Step("training", ("x",), True)], wide=wide, long=long, more=more)
+    return _with_derived(base, [*steps, Step(TRAINING, ("x",), True)], wide=wide, long=long, more=more)
 
 
 def scaling_relation_case(plan: ScalingPlan) -> Case:
@@ -174,15 +188,15 @@ def scaling_relation_case(plan: ScalingPlan) -> Case:
     far = base.arrays["unseen"].astype(np.float64) * 64.0
     arrays = {"far": far.astype(base.arrays["x"].dtype), "nothing": base.arrays["x"][:0].copy()}
     steps = [
-        Step("fit", chunks, True),
-        Step("transform", ("x",)),
-        Step("transform", ("far",)),
-        Step("fit", chunks[::-1], True, (("relation", "reordered"),)),
+        Step(FIT, chunks, True),
+        Step(TRANSFORM, ("x",)),
+        Step(TRANSFORM, ("far",)),
+        Step(FIT, chunks[::-1], True, (("relation", "reordered"),)),
     ]
     for k in ("64", "-0.0009765625"):
-        steps.append(Step("fit", (f"x|times:{k}",), True))
-        steps.append(Step("transform", (f"x|times:{k}",), options=(("relation", f"units:{k}"),)))
-    steps.append(Step("fit", ("nothing",), True))
+        steps.append(Step(FIT, (f"x|times:{k}",), True))
+        steps.append(Step(TRANSFORM, (f"x|times:{k}",), options=(("relation", f"units:{k}"),)))
+    steps.append(Step(FIT, ("nothing",), True))
     case = base.with_(arrays={**base.arrays, **arrays})
     have = {
         **case.arrays,

@@ -9,6 +9,7 @@ import numpy as np
 
 from bnspec.bounds.batch_norm import Tier
 from bnspec.conformance.checks.examination import Examination, Judgement, Mask
+from bnspec.model.call import INFERENCE, INFERENCE_GRADIENTS, TRAINING, TRAINING_GRADIENTS, Call
 from bnspec.model.case import Case, Step
 from bnspec.model.conventions import HALVES
 from bnspec.model.precision import PRECISIONS
@@ -18,8 +19,8 @@ from bnspec.oracle.oracle import Oracle
 Domain = Callable[[Oracle, Step], Mask]
 Judge = Callable[[Examination, int, Mask], Judgement | None]
 
-TRAINING = ("training", "training_gradients")
-INFERENCE = ("inference", "inference_gradients")
+TRAINING_CALLS = (TRAINING, TRAINING_GRADIENTS)
+INFERENCE_CALLS = (INFERENCE, INFERENCE_GRADIENTS)
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Check:
     """
 
     clause: str
-    calls: tuple[str, ...]
+    calls: tuple[Call, ...]
     judge: Judge
     domain: Domain
     reads_errors: bool = False
@@ -60,7 +61,7 @@ def only_if(predicate: Callable[[Case, Step], bool]) -> Domain:
 
 
 def within(
-    clause: str, calls: tuple[str, ...], outputs: tuple[str, ...], domain: Domain = everywhere, tier: Tier = "lenient"
+    clause: str, calls: tuple[Call, ...], outputs: tuple[str, ...], domain: Domain = everywhere, tier: Tier = "lenient"
 ) -> Check:
     """The check that these outputs of these calls stay within their bounds, on the domain."""
 

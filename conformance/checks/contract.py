@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from bnspec.conformance.checks.check import Check, count_of, everywhere, only_if
 from bnspec.conformance.checks.examination import Examination, Judgement, Mask, law
-from bnspec.model.case import CALLS, Case, Step
+from bnspec.model.call import BETWEEN, CALLS, INVERSE, LEARN, TRAINING, TRAINING_GRADIENTS, TRANSFORM
+from bnspec.model.case import Case, Step
 
-EVERY = tuple(call for call, takes in CALLS.items() if takes and call != "learn")
+EVERY = tuple(call for call in CALLS.values() if not call.between and call != LEARN)
 #: How a result of the call before is named among what a call has written to.
 EARLIER = "the earlier "
 #: Results shaped like x; all others have a value per channel.
@@ -16,9 +17,9 @@ LIKE_X = ("y", "dx", "x", "along", "by_x", "by_dy")
 def accepts(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     """A call inside the conventions does not raise."""
     result = exam.result(i)
-    if exam.step(i).call in ("transform", "inverse") and not exam.fitted(i):
+    if exam.step(i).call in (TRANSFORM, INVERSE) and not exam.fitted(i):
         return None  # the fit before has failed: that is where it is said
-    return law(result.status != "error", f"raised {result.message}", {"step": i, "call": exam.step(i).call})
+    return law(result.status != "error", f"raised {result.message}", {"step": i, "call": exam.step(i).call.name})
 
 
 def shapes(exam: Examination, i: int, channels: Mask) -> Judgement | None:
@@ -28,26 +29,32 @@ def shapes(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     for name, array in (*result.outputs.items(), *result.after.items()):
         wanted = like_x if name in LIKE_X else (case.config.channels,)
         if array.shape != wanted:
-            evidence = {"step": i, "call": step.call, "output": name, "expected": str(wanted), "got": str(array.shape)}
+            evidence = {
+                "step": i,
+                "call": step.call.name,
+                "output": name,
+                "expected": str(wanted),
+                "got": str(array.shape),
+            }
             return law(False, f"{name} has shape {array.shape}, expected {wanted}", evidence)
-    whole = step.call.endswith("_gradients") and "_some_" not in step.call and not exam.frozen(i)
+    whole = step.call.has_gradients and step.call.kind != "some_gradients" and not exam.frozen(i)
     if whole and exam.built(i).config.affine:
         missing = [n for n in ("dx", "dgamma", "dbeta") if n not in result.outputs]
         if missing:
-            return law(False, f"{', '.join(missing)} missing", {"step": i, "call": step.call})
+            return law(False, f"{', '.join(missing)} missing", {"step": i, "call": step.call.name})
     return law(True, "", {})
 
 
 def leaves_arguments(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     """No argument or parameter was written to."""
     written = [n for n in exam.result(i).written if not n.startswith(EARLIER)]
-    return law(not written, f"wrote into {', '.join(written)}", {"step": i, "call": exam.step(i).call})
+    return law(not written, f"wrote into {', '.join(written)}", {"step": i, "call": exam.step(i).call.name})
 
 
 def results_stay(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     """The results of the call before have the bits that they had."""
     changed = [n for n in exam.result(i).written if n.startswith(EARLIER)]
-    return law(not changed, f"{', '.join(changed)} changed", {"step": i, "call": exam.step(i).call})
+    return law(not changed, f"{', '.join(changed)} changed", {"step": i, "call": exam.step(i).call.name})
 
 
 def results_are_new(exam: Examination, i: int, channels: Mask) -> Judgement | None:
@@ -56,7 +63,7 @@ def results_are_new(exam: Examination, i: int, channels: Mask) -> Judgement | No
     if not exam.conventions.mutable_tensors:
         aliases = tuple((a, b) for a, b in aliases if b.startswith("running_"))
     text = ", ".join(f"{a} shares memory with {b}" for a, b in aliases)
-    return law(not aliases, text, {"step": i, "call": exam.step(i).call})
+    return law(not aliases, text, {"step": i, "call": exam.step(i).call.name})
 
 
 def reads_before_writing(exam: Examination, i: int, channels: Mask) -> Judgement | None:
@@ -66,15 +73,15 @@ def reads_before_writing(exam: Examination, i: int, channels: Mask) -> Judgement
 
 def is_ordinary(case: Case, step: Step) -> bool:
     """Whether the counts are ordinary: degenerate ones have clauses of their own."""
-    if not step.inputs or step.call == "learn":
+    if not step.inputs or step.call.kind == "learn":
         return True
-    if step.call == "fit":
+    if step.call.kind == "fit":
         return all(case.arrays[n].size for n in step.inputs)
-    return count_of(case, step) > 1 or not step.call.startswith("training")
+    return count_of(case, step) > 1 or step.call.mode != "training"
 
 
 #: What is done with a layer between its calls, and a step of training around it, are accepted like a call.
-LIFE = tuple(call for call, takes in CALLS.items() if not takes or call == "learn")
+LIFE = (*BETWEEN, LEARN)
 
 
 #: contract.completes is judged by the runner: a case that crashed or hung has no results to read.
@@ -82,9 +89,7 @@ CHECKS = (
     Check("contract.accepts", (*EVERY, *LIFE), accepts, only_if(is_ordinary), reads_errors=True),
     Check("contract.shapes", EVERY, shapes, everywhere),
     Check("purity.arguments", EVERY, leaves_arguments, everywhere),
-    Check(
-        "purity.shared_arguments", ("training", "training_gradients"), reads_before_writing, everywhere, of_shared=True
-    ),
+    Check("purity.shared_arguments", (TRAINING, TRAINING_GRADIENTS), reads_before_writing, everywhere, of_shared=True),
     Check("purity.results_stay", EVERY, results_stay, everywhere),
     Check("purity.results_are_new", EVERY, results_are_new, everywhere),
 )

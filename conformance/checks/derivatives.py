@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from bnspec.conformance.checks.check import Check, everywhere, within
 from bnspec.conformance.checks.examination import Examination, Judgement, Mask, law
+from bnspec.model.call import (
+    INFERENCE_SECOND_ORDER,
+    INFERENCE_SOME_GRADIENTS,
+    INFERENCE_TANGENT,
+    TRAINING_SECOND_ORDER,
+    TRAINING_SOME_GRADIENTS,
+    TRAINING_TANGENT,
+)
 
-SOME = ("training_some_gradients", "inference_some_gradients")
+SOME = (TRAINING_SOME_GRADIENTS, INFERENCE_SOME_GRADIENTS)
 GRADIENTS = ("dx", "dgamma", "dbeta")
 
 
@@ -14,14 +22,14 @@ def alone(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     wanted = [n for n in str(exam.step(i).option("wanted")).split() if n == "dx" or exam.built(i).config.affine]
     missing = [n for n in wanted if n not in exam.result(i).outputs]
     if missing:
-        return law(False, f"{', '.join(missing)} missing", {"step": i, "call": exam.step(i).call})
+        return law(False, f"{', '.join(missing)} missing", {"step": i, "call": exam.step(i).call.name})
     return exam.within(i, ("y", *wanted))
 
 
 CHECKS = (
-    within("second_order.training", ("training_second_order",), ("by_x",)),
-    within("second_order.cotangent_and_scale", ("training_second_order",), ("by_dy", "by_gamma")),
-    within("second_order.inference", ("inference_second_order",), ("by_x", "by_dy", "by_gamma")),
-    within("gradient.forward_mode", ("training_tangent", "inference_tangent"), ("y", "along")),
+    within("second_order.training", (TRAINING_SECOND_ORDER,), ("by_x",)),
+    within("second_order.cotangent_and_scale", (TRAINING_SECOND_ORDER,), ("by_dy", "by_gamma")),
+    within("second_order.inference", (INFERENCE_SECOND_ORDER,), ("by_x", "by_dy", "by_gamma")),
+    within("gradient.forward_mode", (TRAINING_TANGENT, INFERENCE_TANGENT), ("y", "along")),
     Check("gradient.each_argument_alone", SOME, alone, everywhere),
 )

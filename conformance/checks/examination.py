@@ -81,20 +81,20 @@ class Examination:
         """What the step must give, for the state it was observed to meet. Nothing, where the conventions leaves it open."""
         before: Mapping[str, np.ndarray] = self.result(i).before
         step = self.step(i)
-        if self.case.subject == "input_norm" and step.call != "fit":
+        if self.case.subject == "input_norm" and step.call.kind != "fit":
             before = self.fitted(i)
-        if step.refused or not step.inputs or step.call == "learn" or (step.call != "fit" and not before):
+        if step.refused or not step.inputs or step.call.kind == "learn" or (step.call.kind != "fit" and not before):
             return {}
         if any(a.shape != (self.case.config.channels,) for n, a in before.items() if n.startswith("running_")):
             return {}  # the state has another shape: that is where it is said
         first = self.step(self.case.built_at(i))
         if first.option("initial") and before["running_mean"].dtype.name != self.case.config.parameter_dtype:
             return {}  # the framework's own statistics have a precision of their own, which the bounds do not know
-        if self.frozen(i) and step.call.startswith("training"):
-            if self.conventions.frozen_gradients == "unspecified" or "_masked" in step.call:
+        if self.frozen(i) and step.call.mode == "training":
+            if self.conventions.frozen_gradients == "unspecified" or step.call.has_mask:
                 return {}
             if self.conventions.frozen_gradients == "constants":
-                step = dataclasses.replace(step, call=step.call.replace("training", "inference"))
+                step = dataclasses.replace(step, call=step.call.in_mode("inference"))
         started = time.thread_time()
         fit = self.fit_before(i) if self.case.subject == "input_norm" else None
         answers = self.seen(i).expect(step, before, self.conventions, None if fit is None else self.step(fit))
@@ -110,7 +110,7 @@ class Examination:
 
     def fit_before(self, i: int) -> int | None:
         """The last fit before step i."""
-        return next((j for j in range(i - 1, -1, -1) if self.step(j).call == "fit"), None)
+        return next((j for j in range(i - 1, -1, -1) if self.step(j).call.kind == "fit"), None)
 
     def got(self, i: int, name: str) -> np.ndarray | None:
         """The observed output or, for the running statistics, the state after the step."""
@@ -162,7 +162,7 @@ class Examination:
         same = got.shape == expected.value.shape
         return {
             "step": i,
-            "call": self.step(i).call,
+            "call": self.step(i).call.name,
             "output": name,
             "index": list(index),
             "expected": repr(float(double(expected.value[index]))),

@@ -6,8 +6,8 @@ import numpy as np
 
 from bnspec.arithmetic.quad import double
 from bnspec.conformance.checks.check import (
-    INFERENCE,
-    TRAINING,
+    INFERENCE_CALLS,
+    TRAINING_CALLS,
     Check,
     count_of,
     earlier,
@@ -17,6 +17,7 @@ from bnspec.conformance.checks.check import (
     within,
 )
 from bnspec.conformance.checks.examination import Examination, Judgement, Mask, finite_channels, law, same_bits
+from bnspec.model.call import INFERENCE
 from bnspec.model.case import Step
 from bnspec.model.precision import PRECISIONS, units_of
 from bnspec.oracle.oracle import Oracle
@@ -45,20 +46,20 @@ def epsilon_counts_in_inference(oracle: Oracle, step: Step) -> Mask:
 def small_epsilon_counts(oracle: Oracle, step: Step) -> Mask:
     """Channels where an epsilon of at most 2^-16 is within a factor 64 of the variance that it is added to, or alone."""
     epsilon = oracle.case.config.epsilon
-    var = _running_var(oracle) if step.call.startswith("inference") else _batch_var(oracle, step)
+    var = _running_var(oracle) if step.call.mode == "inference" else _batch_var(oracle, step)
     return np.asarray((epsilon <= 2.0**-16) & (var <= 64.0 * epsilon))
 
 
 def ignores_running_state(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     """y of the same x in training, from another state: within both bounds."""
     first = exam.step(i).inputs[0]
-    j = earlier(exam, i, lambda j: exam.step(j).call in TRAINING and exam.step(j).inputs[0] == first)
+    j = earlier(exam, i, lambda j: exam.step(j).call in TRAINING_CALLS and exam.step(j).inputs[0] == first)
     expected = exam.expected(i).get("y")
     if j is None or expected is None or same_state(exam, i, j) or not same_layer(exam, i, j) or exam.frozen(i):
         return None
     a, b = exam.result(i).outputs["y"], exam.result(j).outputs["y"]
     if a.shape != b.shape:
-        return law(False, "y has another shape", {"step": i, "call": exam.step(i).call})
+        return law(False, "y has another shape", {"step": i, "call": exam.step(i).call.name})
     with np.errstate(invalid="ignore", divide="ignore"):
         difference, bound = np.abs(a.astype(np.float64) - b.astype(np.float64)), 2.0 * expected.bounds["permissive"]
         ratio = np.where(difference == 0.0, 0.0, difference / bound)
@@ -66,7 +67,7 @@ def ignores_running_state(exam: Examination, i: int, channels: Mask) -> Judgemen
     if np.isnan(ratio).all():
         return None
     index = np.unravel_index(int(np.nanargmax(ratio)), ratio.shape)
-    evidence = {"step": i, "call": exam.step(i).call, "output": "y", "index": [int(k) for k in index]}
+    evidence = {"step": i, "call": exam.step(i).call.name, "output": "y", "index": [int(k) for k in index]}
     evidence.update(expected=repr(float(b[index])), got=repr(float(a[index])), bound=repr(float(bound[index])))
     return Judgement(float(ratio[index]), evidence, f"y differs from step {j}'s, of the same x")
 
@@ -153,7 +154,7 @@ def repeatable(exam: Examination, i: int, channels: Mask) -> Judgement | None:
                 return law(
                     False,
                     f"{name} differs in bits from step {j}'s",
-                    {"step": i, "call": exam.step(i).call, "output": name},
+                    {"step": i, "call": exam.step(i).call.name, "output": name},
                 )
     return law(True, "", {})
 
@@ -167,7 +168,7 @@ def bits_of_part(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     """The rows of a part have the bits they have in the whole."""
     whole_name, _, rows = exam.step(i).inputs[0][:-1].partition("[")
     begin, end = (int(k) for k in rows.split(":"))
-    j = earlier(exam, i, lambda j: exam.step(j).call == "inference" and exam.step(j).inputs == (whole_name,))
+    j = earlier(exam, i, lambda j: exam.step(j).call == INFERENCE and exam.step(j).inputs == (whole_name,))
     if j is None or not same_state(exam, i, j) or not same_layer(exam, i, j):
         return None
     part, whole = exam.result(i).outputs["y"], exam.result(j).outputs["y"]
@@ -216,27 +217,25 @@ has_distinct_gamma = only_if(
 no_affine = only_if(lambda case, step: not case.config.affine)
 
 CHECKS = (
-    within("training.output", TRAINING, ("y",)),
-    within("training.output_is_stable", TRAINING, ("y",), in_full_precision, "permissive"),
-    Check("training.ignores_running_state", TRAINING, ignores_running_state, everywhere),
-    Check("training.finite", TRAINING, finite_results, ordinary_size),
-    Check("training.repeatable", TRAINING, repeatable, everywhere),
-    within("epsilon.inside_root_in_training", TRAINING, ("y", "dx"), epsilon_counts_in_training),
-    within("epsilon.inside_root_in_inference", INFERENCE, ("y", "dx"), epsilon_counts_in_inference),
-    within("epsilon.as_given", (*TRAINING, *INFERENCE), ("y",), small_epsilon_counts),
-    within("epsilon.not_in_running_variance", TRAINING, ("running_var",), epsilon_counts_in_training),
-    within("affine.per_channel", (*TRAINING, *INFERENCE), ("y", "dx"), has_distinct_gamma),
-    within("affine.absent_is_identity", (*TRAINING, *INFERENCE), ("y", "dx"), no_affine),
-    Check("affine.zero_gamma_gives_beta", (*TRAINING, *INFERENCE), gives_beta, zero_gamma),
-    within("inference.output", INFERENCE, ("y",)),
-    within(
-        "inference.value_is_independent_of_batch", ("inference",), ("y",), only_if(lambda case, step: is_part(step))
-    ),
+    within("training.output", TRAINING_CALLS, ("y",)),
+    within("training.output_is_stable", TRAINING_CALLS, ("y",), in_full_precision, "permissive"),
+    Check("training.ignores_running_state", TRAINING_CALLS, ignores_running_state, everywhere),
+    Check("training.finite", TRAINING_CALLS, finite_results, ordinary_size),
+    Check("training.repeatable", TRAINING_CALLS, repeatable, everywhere),
+    within("epsilon.inside_root_in_training", TRAINING_CALLS, ("y", "dx"), epsilon_counts_in_training),
+    within("epsilon.inside_root_in_inference", INFERENCE_CALLS, ("y", "dx"), epsilon_counts_in_inference),
+    within("epsilon.as_given", (*TRAINING_CALLS, *INFERENCE_CALLS), ("y",), small_epsilon_counts),
+    within("epsilon.not_in_running_variance", TRAINING_CALLS, ("running_var",), epsilon_counts_in_training),
+    within("affine.per_channel", (*TRAINING_CALLS, *INFERENCE_CALLS), ("y", "dx"), has_distinct_gamma),
+    within("affine.absent_is_identity", (*TRAINING_CALLS, *INFERENCE_CALLS), ("y", "dx"), no_affine),
+    Check("affine.zero_gamma_gives_beta", (*TRAINING_CALLS, *INFERENCE_CALLS), gives_beta, zero_gamma),
+    within("inference.output", INFERENCE_CALLS, ("y",)),
+    within("inference.value_is_independent_of_batch", (INFERENCE,), ("y",), only_if(lambda case, step: is_part(step))),
     Check(
         "inference.bits_are_independent_of_batch",
-        ("inference",),
+        (INFERENCE,),
         bits_of_part,
         only_if(lambda case, step: is_part(step)),
     ),
-    Check("inference.repeatable", INFERENCE, repeatable, everywhere),
+    Check("inference.repeatable", INFERENCE_CALLS, repeatable, everywhere),
 )

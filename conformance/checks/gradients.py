@@ -7,11 +7,12 @@ import numpy as np
 from bnspec.conformance.checks.check import Check, count_of, earlier, everywhere, in_full_precision, within
 from bnspec.conformance.checks.examination import Examination, Judgement, Mask, law, same_bits
 from bnspec.conformance.checks.forward import same_layer, same_state
+from bnspec.model.call import INFERENCE_GRADIENTS, TRAINING_GRADIENTS
 from bnspec.model.case import Step
 from bnspec.oracle.oracle import Oracle
 
-FORWARD_BACKWARD = ("training_gradients",)
-INFERENCE_BACKWARD = ("inference_gradients",)
+FORWARD_BACKWARD = (TRAINING_GRADIENTS,)
+INFERENCE_BACKWARD = (INFERENCE_GRADIENTS,)
 
 
 def constant_cotangent(oracle: Oracle, step: Step) -> Mask:
@@ -26,7 +27,7 @@ def constant_cotangent(oracle: Oracle, step: Step) -> Mask:
 
 def forward_agrees(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     """y with gradients recorded has the bits of y without."""
-    plain = exam.step(i).call.partition("_")[0]
+    plain = exam.step(i).call.with_kind("forward")
     j = earlier(
         exam,
         i,
@@ -41,7 +42,7 @@ def forward_agrees(exam: Examination, i: int, channels: Mask) -> Judgement | Non
         return None
     a, b = exam.result(i).outputs["y"], exam.result(j).outputs["y"]
     holds = same_bits(a, b)
-    evidence: dict[str, object] = {"step": i, "call": exam.step(i).call, "output": "y"}
+    evidence: dict[str, object] = {"step": i, "call": exam.step(i).call.name, "output": "y"}
     if not holds and a.shape == b.shape and (a != b).any():
         index = tuple(int(k[0]) for k in np.nonzero(a != b))
         evidence.update(index=list(index), got=repr(float(a[index])), expected=repr(float(b[index])))

@@ -7,6 +7,7 @@ import numpy as np
 from bnspec.bounds.batch_norm import transform_error
 from bnspec.conformance.checks.check import Check, earlier, everywhere, only_if, within
 from bnspec.conformance.checks.examination import Examination, Judgement, Mask, law, same_bits
+from bnspec.model.call import FIT, INVERSE, TRANSFORM
 from bnspec.model.case import Case, Step
 from bnspec.model.precision import units_of
 from bnspec.oracle.oracle import Oracle
@@ -55,7 +56,7 @@ def same_again(exam: Examination, i: int, channels: Mask) -> Judgement | None:
 
 def has_empty(case: Case, step: Step) -> bool:
     """Whether a chunk of the fit has no rows, and another has."""
-    return step.call == "fit" and any(not case.arrays[n].size for n in step.inputs) and not no_rows(case, step)
+    return step.call.kind == "fit" and any(not case.arrays[n].size for n in step.inputs) and not no_rows(case, step)
 
 
 def ignores_empty_chunks(exam: Examination, i: int, channels: Mask) -> Judgement | None:
@@ -72,7 +73,7 @@ def in_other_units(exam: Examination, i: int, channels: Mask) -> Judgement | Non
     Nothing is said of a backend that declares an epsilon under the root: x by sqrt(var + epsilon) depends on the unit.
     """
     word, _, number = str(exam.step(i).option("relation", "")).partition(":")
-    j = earlier(exam, i, lambda j: exam.step(j).call == "transform" and exam.step(j).inputs == ("x",))
+    j = earlier(exam, i, lambda j: exam.step(j).call.kind == "transform" and exam.step(j).inputs == ("x",))
     if word != "units" or j is None or exam.conventions.input_epsilon:
         return None
     sign = np.sign(float(number))
@@ -149,22 +150,22 @@ chunked = only_if(lambda case, step: len(step.inputs) > 1 and not has_empty(case
 filled = only_if(lambda case, step: not has_empty(case, step))
 
 CHECKS = (
-    within("input.fit", ("fit",), ("mean", "var"), whole),
-    within("input.fit_is_stable", ("fit",), ("mean", "var"), filled, "permissive"),
-    within("input.chunks_do_not_matter", ("fit",), ("mean", "var"), chunked),
-    Check("input.empty_chunk_changes_nothing", ("fit",), ignores_empty_chunks, only_if(has_empty), reads_errors=True),
-    within("input.transform", ("transform",), ("y",)),
-    within("input.inverse", ("inverse",), ("x",)),
-    Check("input.constant_feature_is_finite", ("transform",), finite_on_constants, constant_features),
+    within("input.fit", (FIT,), ("mean", "var"), whole),
+    within("input.fit_is_stable", (FIT,), ("mean", "var"), filled, "permissive"),
+    within("input.chunks_do_not_matter", (FIT,), ("mean", "var"), chunked),
+    Check("input.empty_chunk_changes_nothing", (FIT,), ignores_empty_chunks, only_if(has_empty), reads_errors=True),
+    within("input.transform", (TRANSFORM,), ("y",)),
+    within("input.inverse", (INVERSE,), ("x",)),
+    Check("input.constant_feature_is_finite", (TRANSFORM,), finite_on_constants, constant_features),
     within(
         "input.merge_in_any_order",
-        ("fit",),
+        (FIT,),
         ("mean", "var"),
         only_if(lambda case, step: step.option("relation") == "reordered" and not has_empty(case, step)),
     ),
-    Check("input.units_do_not_matter", ("transform",), in_other_units, everywhere),
-    within("input.unseen_data", ("transform",), ("y",), only_if(lambda case, step: step.inputs == ("far",))),
-    Check("input.constant_feature_keeps_its_unit", ("transform",), constants_keep_their_unit, constant_features),
-    Check("input.nothing_to_fit", ("fit",), nothing_learnt, only_if(no_rows), reads_errors=True),
-    Check("input.keeps_statistics", ("transform",), same_again, everywhere),
+    Check("input.units_do_not_matter", (TRANSFORM,), in_other_units, everywhere),
+    within("input.unseen_data", (TRANSFORM,), ("y",), only_if(lambda case, step: step.inputs == ("far",))),
+    Check("input.constant_feature_keeps_its_unit", (TRANSFORM,), constants_keep_their_unit, constant_features),
+    Check("input.nothing_to_fit", (FIT,), nothing_learnt, only_if(no_rows), reads_errors=True),
+    Check("input.keeps_statistics", (TRANSFORM,), same_again, everywhere),
 )

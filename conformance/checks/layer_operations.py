@@ -7,20 +7,34 @@ import math
 import numpy as np
 
 from bnspec.arithmetic.quad import double
-from bnspec.conformance.checks.check import TRAINING, Check, everywhere
+from bnspec.conformance.checks.check import TRAINING_CALLS, Check, everywhere
 from bnspec.conformance.checks.examination import Examination, Judgement, Mask, law, same_bits
 from bnspec.conformance.checks.state import STATE, keeps_state
+from bnspec.model.call import (
+    CLONE,
+    FREEZE,
+    INFERENCE,
+    INFERENCE_GRADIENTS,
+    RESET,
+    SAVE_RESTORE,
+    SET_DECAY,
+    SWAP,
+    TRAINING_SECOND_ORDER,
+    TRAINING_SOME_GRADIENTS,
+    TRAINING_TANGENT,
+    UNFREEZE,
+)
 
 #: Calls that move the running statistics of a layer that is not frozen.
-MOVING = (*TRAINING, "training_second_order", "training_tangent", "training_some_gradients")
+MOVING = (*TRAINING_CALLS, TRAINING_SECOND_ORDER, TRAINING_TANGENT, TRAINING_SOME_GRADIENTS)
 
 #: A layer is marked as not trainable, or as trainable again.
-MARKS = ("freeze", "unfreeze")
+MARKS = (FREEZE, UNFREEZE)
 
 
 def copied(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     """A copy has its original's state; an original that is met again has the state that it was left with."""
-    if exam.step(i).call == "clone":
+    if exam.step(i).call.kind == "clone":
         return keeps_state(exam, i, channels)
     away = set_aside(exam, i)
     if away is None:
@@ -29,7 +43,7 @@ def copied(exam: Examination, i: int, channels: Mask) -> Judgement | None:
         left, met = exam.result(away).after.get(name), exam.result(i).after.get(name)
         if left is not None and met is not None and not same_bits(met, left):
             k = int(np.nonzero(met != left)[0][0]) if met.shape == left.shape and (met != left).any() else 0
-            evidence = {"step": i, "call": exam.step(i).call, "output": name, "index": [k]}
+            evidence = {"step": i, "call": exam.step(i).call.name, "output": name, "index": [k]}
             evidence.update(expected=repr(float(left[k])), got=repr(float(met[k])))
             return law(False, f"{name} changed while the other layer was used", evidence)
     return law(True, "", {})
@@ -41,7 +55,7 @@ def set_aside(exam: Examination, i: int) -> int | None:
     for j in range(start + 1, i):
         if exam.result(j).status != "ok" and not exam.step(j).refused:
             return None
-        if exam.step(j).call in ("clone", "swap"):
+        if exam.step(j).call in (CLONE, SWAP):
             away = j - 1  # the layer in use until then
     return away
 
@@ -66,7 +80,7 @@ def _is_initial(exam: Examination, i: int, state: object) -> Judgement | None:
         wide = state[name].astype(np.float64)
         if wide.size and not (wide == value).all():
             k = int(np.nonzero(wide != value)[0][0])
-            evidence = {"step": i, "call": exam.step(i).call, "output": name, "index": [k]}
+            evidence = {"step": i, "call": exam.step(i).call.name, "output": name, "index": [k]}
             return law(
                 False, f"{name} is {wide[k]}", {**evidence, "expected": repr(value), "got": repr(float(wide[k]))}
             )
@@ -82,7 +96,7 @@ def frozen(exam: Examination, i: int, channels: Mask) -> Judgement | None:
 
 def told(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     """Another decay changes no statistic by itself; a step after it moves the state by the new one."""
-    if exam.step(i).call == "set_decay":
+    if exam.step(i).call.kind == "set_decay":
         return keeps_state(exam, i, channels)
     decay, frozen = exam.case.told(i, lambda j: exam.result(j).status == "ok")
     return exam.within(i, STATE) if decay is not None and not frozen else None
@@ -96,7 +110,7 @@ def unrolled(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     """
     start = exam.case.built_at(i)
     moving = [j for j in range(start, i + 1) if exam.step(j).call in MOVING]
-    plain = all(exam.step(j).call in (*MOVING, "inference", "inference_gradients") for j in range(start, i + 1))
+    plain = all(exam.step(j).call in (*MOVING, INFERENCE, INFERENCE_GRADIENTS) for j in range(start, i + 1))
     if len(moving) < 2 or moving[-1] != i or not plain or any(exam.result(j).status != "ok" for j in moving):
         return None
     decay, worst = exam.built(i).config.decay, None
@@ -117,7 +131,7 @@ def unrolled(exam: Examination, i: int, channels: Mask) -> Judgement | None:
                 k = int(ratio.argmax())
                 evidence = {
                     "step": i,
-                    "call": exam.step(i).call,
+                    "call": exam.step(i).call.name,
                     "output": name,
                     "channel": k,
                     "bound": repr(float(limit[k])),
@@ -129,11 +143,11 @@ def unrolled(exam: Examination, i: int, channels: Mask) -> Judgement | None:
 
 
 CHECKS = (
-    Check("state.snapshot_continues", ("save_restore",), keeps_state, everywhere),
-    Check("state.copy_is_independent", ("clone", "swap"), copied, everywhere),
-    Check("state.reset_restores_the_beginning", ("reset",), initial_again, everywhere),
-    Check("running.initial_state", ("inference",), begins_as_declared, everywhere),
-    Check("gradient.frozen_statistics", (*TRAINING, *MARKS), frozen, everywhere),
-    Check("running.new_decay_takes_effect", (*TRAINING, "set_decay"), told, everywhere),
-    Check("running.unrolled", TRAINING, unrolled, everywhere),
+    Check("state.snapshot_continues", (SAVE_RESTORE,), keeps_state, everywhere),
+    Check("state.copy_is_independent", (CLONE, SWAP), copied, everywhere),
+    Check("state.reset_restores_the_beginning", (RESET,), initial_again, everywhere),
+    Check("running.initial_state", (INFERENCE,), begins_as_declared, everywhere),
+    Check("gradient.frozen_statistics", (*TRAINING_CALLS, *MARKS), frozen, everywhere),
+    Check("running.new_decay_takes_effect", (*TRAINING_CALLS, SET_DECAY), told, everywhere),
+    Check("running.unrolled", TRAINING_CALLS, unrolled, everywhere),
 )

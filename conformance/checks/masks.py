@@ -6,10 +6,11 @@ import numpy as np
 
 from bnspec.conformance.checks.check import Check, everywhere, only_if, within
 from bnspec.conformance.checks.examination import Examination, Judgement, Mask, law, same_bits
+from bnspec.model.call import TRAINING_MASKED, TRAINING_MASKED_GRADIENTS
 from bnspec.model.case import Case, Step
 from bnspec.oracle.oracle import Oracle
 
-MASKED = ("training_masked", "training_masked_gradients")
+MASKED = (TRAINING_MASKED, TRAINING_MASKED_GRADIENTS)
 STATE = ("running_mean", "running_var")
 
 
@@ -43,7 +44,7 @@ def padding_is_inert(exam: Examination, i: int, channels: Mask) -> Judgement | N
             return law(
                 False,
                 f"{name} differs from step {first}'s, with other padding",
-                {"step": i, "call": exam.step(i).call, "output": name},
+                {"step": i, "call": exam.step(i).call.name, "output": name},
             )
     return law(True, "", {})
 
@@ -88,6 +89,6 @@ CHECKS = (
         STATE,
         only_if(lambda case, step: is_broadcast(case, step) and is_finite(case, step)),
     ),
-    within("mask.gradients", ("training_masked_gradients",), ("dx", "dgamma", "dbeta"), both_finite),
+    within("mask.gradients", (TRAINING_MASKED_GRADIENTS,), ("dx", "dgamma", "dbeta"), both_finite),
     within("mask.padding_may_be_anything", MASKED, ("y", *STATE, "dx", "dgamma", "dbeta"), stray_padding),
 )

@@ -12,6 +12,7 @@ from bnspec.arithmetic.quad import quad
 from bnspec.conformance.cases.networks import VALUES, Drift, drift
 from bnspec.conformance.checks.check import Check, everywhere
 from bnspec.conformance.checks.examination import Examination, Judgement, Mask, law
+from bnspec.model.call import LEARN
 from bnspec.model.case import Case
 from bnspec.model.conventions import Conventions
 from bnspec.model.observation import Observation
@@ -20,8 +21,6 @@ from bnspec.oracle.expected import TIERS, Expected
 from bnspec.oracle.memoize import remembered
 from bnspec.oracle.network import Tracked
 from bnspec.oracle.network_case import Values, exact_step, usable
-
-LEARN = ("learn",)
 
 
 class Trajectory:
@@ -98,6 +97,6 @@ def _worst(exam: Examination, i: int, names: tuple[str, ...]) -> Judgement | Non
 
 
 CHECKS = (
-    Check("placement.trajectory", LEARN, steps_as_defined, everywhere),
-    Check("placement.bias_has_no_gradient", LEARN, bias_stays, everywhere),
+    Check("placement.trajectory", (LEARN,), steps_as_defined, everywhere),
+    Check("placement.bias_has_no_gradient", (LEARN,), bias_stays, everywhere),
 )

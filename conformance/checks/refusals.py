@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from bnspec.conformance.checks.check import TRAINING, Check, count_of, only_if
+from bnspec.conformance.checks.check import TRAINING_CALLS, Check, count_of, only_if
 from bnspec.conformance.checks.examination import Examination, Judgement, Mask, law
 from bnspec.conformance.checks.state import STATE, keeps_state
+from bnspec.model.call import INFERENCE, INFERENCE_GRADIENTS, TRAINING, TRAINING_GRADIENTS
 from bnspec.model.case import Case, Step
 
-CALLS = ("training", "inference", "training_gradients", "inference_gradients")
+CALLS = (TRAINING, INFERENCE, TRAINING_GRADIENTS, INFERENCE_GRADIENTS)
 
 
 def refused(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     """The call ended with an error."""
     text = f"{exam.step(i).call}({', '.join(exam.step(i).inputs)}) computed a result"
-    return law(exam.result(i).status == "error", text, {"step": i, "call": exam.step(i).call})
+    return law(exam.result(i).status == "error", text, {"step": i, "call": exam.step(i).call.name})
 
 
 def wrong_parameters(case: Case, step: Step) -> bool:
@@ -37,7 +38,7 @@ def left_alone(exam: Examination, i: int, channels: Mask) -> Judgement | None:
 def stops_before_its_step(case: Case, step: Step) -> bool:
     """Whether what is wrong is wrong with x: a wrong dy or gamma is met when the statistics have moved, in good order."""
     wrong_x = step.refused and wrong_data(case, step)
-    return step.call == "training" and (wrong_x or count_of(case, step) <= 1)
+    return step.call == TRAINING and (wrong_x or count_of(case, step) <= 1)
 
 
 CHECKS = (
@@ -45,7 +46,7 @@ CHECKS = (
     Check("errors.malformed_parameters", CALLS, refused, only_if(wrong_parameters), reads_errors=True, of_refused=True),
     Check(
         "errors.leave_the_state",
-        TRAINING,
+        TRAINING_CALLS,
         left_alone,
         only_if(stops_before_its_step),
         reads_errors=True,

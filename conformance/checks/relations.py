@@ -12,10 +12,11 @@ import numpy as np
 from bnspec.conformance.cases.relations import RELATIONS, Relation
 from bnspec.conformance.checks.check import Check, Judge, everywhere
 from bnspec.conformance.checks.examination import Examination, Judgement, Mask, law
+from bnspec.model.call import INFERENCE, INFERENCE_GRADIENTS, TRAINING, TRAINING_GRADIENTS
 from bnspec.model.case import Step
 from bnspec.oracle.oracle import effective_epsilon
 
-CALLS = ("training_gradients", "inference_gradients", "training", "inference")
+CALLS = (TRAINING_GRADIENTS, INFERENCE_GRADIENTS, TRAINING, INFERENCE)
 
 
 def relation_of(step: Step) -> tuple[str, float]:
@@ -93,7 +94,9 @@ def related(exam: Examination, i: int, j: int, output: str, relation: Relation, 
     config = exam.built(j).config
     wanted = relation.follows[output](base.astype(np.float64), config, k)
     if got.shape != wanted.shape:
-        return law(False, f"{output} has shape {got.shape}", {"step": i, "call": exam.step(i).call, "output": output})
+        return law(
+            False, f"{output} has shape {got.shape}", {"step": i, "call": exam.step(i).call.name, "output": output}
+        )
     with np.errstate(all="ignore"):
         bound = ours.bounds["lenient"] + np.abs(relation.follows[output](theirs.bounds["lenient"], config, k))
         difference = np.abs(got.astype(np.float64) - wanted)
@@ -105,7 +108,7 @@ def related(exam: Examination, i: int, j: int, output: str, relation: Relation, 
     if ratio.size == 0 or float(ratio.max()) < 0.0:
         return None
     index = tuple(int(n) for n in np.unravel_index(int(ratio.argmax()), ratio.shape))
-    evidence = {"step": i, "call": exam.step(i).call, "output": output, "index": list(index)}
+    evidence = {"step": i, "call": exam.step(i).call.name, "output": output, "index": list(index)}
     evidence.update(expected=repr(float(wanted[index])), got=repr(float(got[index])), bound=repr(float(bound[index])))
     return Judgement(float(ratio[index]), evidence, f"{output} does not follow from that of step {j}")
 
@@ -149,7 +152,7 @@ def _sums(
     channel = int(ratio.argmax())
     evidence = {
         "step": i,
-        "call": exam.step(i).call,
+        "call": exam.step(i).call.name,
         "output": name,
         "channel": channel,
         "bound": repr(float(bound[channel])),
@@ -160,6 +163,6 @@ def _sums(
 
 CHECKS = (
     *(Check(r.clause, CALLS, follows(name, r), everywhere) for name, r in RELATIONS.items()),
-    Check("training.output_moments", ("training", "training_gradients"), mean_of_output, everywhere),
-    Check("gradient.orthogonality", ("training_gradients",), sum_of_dx, everywhere),
+    Check("training.output_moments", (TRAINING, TRAINING_GRADIENTS), mean_of_output, everywhere),
+    Check("gradient.orthogonality", (TRAINING_GRADIENTS,), sum_of_dx, everywhere),
 )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from bnspec.conformance.checks.check import (
-    INFERENCE,
-    TRAINING,
+    INFERENCE_CALLS,
+    TRAINING_CALLS,
     Check,
     count_of,
     everywhere,
@@ -18,12 +18,13 @@ from bnspec.conformance.checks.examination import Examination, Judgement, Mask, 
 from bnspec.conformance.checks.forward import ordinary_size
 from bnspec.conformance.checks.state import keeps_state
 from bnspec.model.buffers import dtype_of
+from bnspec.model.call import INFERENCE_GRADIENTS, TRAINING_GRADIENTS
 from bnspec.model.case import Case, Step
 from bnspec.model.conventions import HALVES
 from bnspec.oracle.oracle import Oracle
 
 ALL = ("y", "dx", "dgamma", "dbeta", "running_mean", "running_var")
-CALLS = (*TRAINING, *INFERENCE)
+CALLS = (*TRAINING_CALLS, *INFERENCE_CALLS)
 
 
 def has_view(case: Case, step: Step) -> bool:
@@ -77,7 +78,7 @@ def nan_is_shown(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     if not hidden.any():
         return law(True, "", {})
     index = tuple(int(k[0]) for k in np.nonzero(hidden))
-    evidence = {"step": i, "call": exam.step(i).call, "output": "y", "index": list(index), "expected": "nan"}
+    evidence = {"step": i, "call": exam.step(i).call.name, "output": "y", "index": list(index), "expected": "nan"}
     return law(False, f"y is {y[index]} in a channel that is not finite", {**evidence, "got": repr(float(y[index]))})
 
 
@@ -93,7 +94,7 @@ def keeps_dtypes(exam: Examination, i: int, channels: Mask) -> Judgement | None:
         if array.dtype.name != expected:
             evidence = {
                 "step": i,
-                "call": exam.step(i).call,
+                "call": exam.step(i).call.name,
                 "output": name,
                 "expected": expected,
                 "got": array.dtype.name,
@@ -105,7 +106,7 @@ def keeps_dtypes(exam: Examination, i: int, channels: Mask) -> Judgement | None:
 def count_one(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     """A batch of one value per channel: the declared policy, and finite statistics."""
     result, policy = exam.result(i), exam.conventions.count_one
-    evidence = {"step": i, "call": exam.step(i).call}
+    evidence = {"step": i, "call": exam.step(i).call.name}
     if result.status == "error":
         return law(policy != "biased", f"raised, but the conventions declares {policy!r}: {result.message}", evidence)
     if policy == "raises":
@@ -120,7 +121,9 @@ def empty_batch(exam: Examination, i: int, channels: Mask) -> Judgement | None:
         return keeps_state(exam, i, channels)
     if raised or declared != "raises" or exam.frozen(i):
         return law(True, "", {}) if raised else _finite_state(exam, i, channels)
-    return law(False, "computed, but the conventions declares that it raises", {"step": i, "call": exam.step(i).call})
+    return law(
+        False, "computed, but the conventions declares that it raises", {"step": i, "call": exam.step(i).call.name}
+    )
 
 
 def _finite_state(exam: Examination, i: int, channels: Mask) -> Judgement | None:
@@ -133,7 +136,7 @@ def _finite_state(exam: Examination, i: int, channels: Mask) -> Judgement | None
             k = int(np.nonzero(bad)[0][0])
             evidence = {
                 "step": i,
-                "call": exam.step(i).call,
+                "call": exam.step(i).call.name,
                 "output": name,
                 "index": [k],
                 "got": repr(float(array[k])),
@@ -174,7 +177,7 @@ def constant_is_finite(exam: Examination, i: int, channels: Mask) -> Judgement |
         bad = exam.spread(ordinary, got.shape, i) & ~np.isfinite(got.astype(np.float64)) & np.isfinite(expected.rounded)
         if bad.any():
             index = tuple(int(k[0]) for k in np.nonzero(bad))
-            evidence = {"step": i, "call": exam.step(i).call, "output": name, "index": list(index)}
+            evidence = {"step": i, "call": exam.step(i).call.name, "output": name, "index": list(index)}
             text = f"{name} is {got[index]} of a constant channel"
             return law(False, text, {**evidence, "got": repr(float(got[index]))})
     return found
@@ -186,7 +189,7 @@ def nothing_of_nothing(exam: Examination, i: int, channels: Mask) -> Judgement |
         got = exam.got(i, name)
         if got is not None and (got.astype(np.float64) != 0.0).any():
             k = int(np.nonzero(got.astype(np.float64) != 0.0)[0][0])
-            evidence = {"step": i, "call": exam.step(i).call, "output": name, "index": [k], "expected": "0.0"}
+            evidence = {"step": i, "call": exam.step(i).call.name, "output": name, "index": [k], "expected": "0.0"}
             return law(False, f"{name} is {got[k]}", {**evidence, "got": repr(float(got[k]))})
     return law(True, "", {})
 
@@ -212,7 +215,9 @@ def not_beta(exam: Examination, i: int, channels: Mask) -> Judgement | None:
         return law(True, "", {})
     c = int(np.nonzero(lost)[0][0])
     return law(
-        False, f"y is beta all over channel {c}", {"step": i, "call": exam.step(i).call, "output": "y", "channel": c}
+        False,
+        f"y is beta all over channel {c}",
+        {"step": i, "call": exam.step(i).call.name, "output": "y", "channel": c},
     )
 
 
@@ -237,7 +242,13 @@ def nan_in_gradients(exam: Examination, i: int, channels: Mask) -> Judgement | N
         hidden = asked & ~np.isnan(got.astype(np.float64))
         if hidden.any():
             index = tuple(int(k[0]) for k in np.nonzero(hidden))
-            evidence = {"step": i, "call": exam.step(i).call, "output": name, "index": list(index), "expected": "nan"}
+            evidence = {
+                "step": i,
+                "call": exam.step(i).call.name,
+                "output": name,
+                "index": list(index),
+                "expected": "nan",
+            }
             return law(
                 False,
                 f"{name} is {got[index]} under a cotangent with NaN",
@@ -253,7 +264,7 @@ def stays_poisoned(exam: Examination, i: int, channels: Mask) -> Judgement | Non
         poisoned = np.isnan(before[name].astype(np.float64))
         if poisoned.any() and after[name].shape == before[name].shape:
             healed = poisoned & ~np.isnan(after[name].astype(np.float64))
-            evidence = {"step": i, "call": exam.step(i).call, "output": name, "expected": "nan"}
+            evidence = {"step": i, "call": exam.step(i).call.name, "output": name, "expected": "nan"}
             if healed.any():
                 k = int(np.nonzero(healed)[0][0])
                 evidence.update(index=[k], got=repr(float(after[name][k])))
@@ -297,33 +308,33 @@ CHECKS = (
     within("layout.extents", CALLS, ALL, only_if(near_block)),
     within("dtype.half_is_as_exact_as_declared", CALLS, ALL, only_if(is_half), tier="permissive"),
     Check("dtype.results", CALLS, keeps_dtypes, everywhere),
-    Check("degenerate.count_one", TRAINING, count_one, one_value, reads_errors=True),
+    Check("degenerate.count_one", TRAINING_CALLS, count_one, one_value, reads_errors=True),
     Check(
         "degenerate.empty_batch",
-        TRAINING,
+        TRAINING_CALLS,
         empty_batch,
         only_if(lambda case, step: count_of(case, step) == 0),
         reads_errors=True,
     ),
     within("special.channels_are_isolated", CALLS, ALL, poisoned),
-    Check("special.nan_is_not_hidden", TRAINING, nan_is_shown, nan_channels),
-    Check("special.infinity_is_not_hidden", TRAINING, nan_is_shown, infinite_channels),
-    Check("degenerate.constant_channel", TRAINING, constant_is_finite, constant_in_batch),
-    within("degenerate.gradients_of_count_one", ("training_gradients",), ("y", "dx", "dgamma"), one_value),
+    Check("special.nan_is_not_hidden", TRAINING_CALLS, nan_is_shown, nan_channels),
+    Check("special.infinity_is_not_hidden", TRAINING_CALLS, nan_is_shown, infinite_channels),
+    Check("degenerate.constant_channel", TRAINING_CALLS, constant_is_finite, constant_in_batch),
+    within("degenerate.gradients_of_count_one", (TRAINING_GRADIENTS,), ("y", "dx", "dgamma"), one_value),
     Check(
         "degenerate.gradients_of_empty_batch",
-        ("training_gradients", "inference_gradients"),
+        (TRAINING_GRADIENTS, INFERENCE_GRADIENTS),
         nothing_of_nothing,
         only_if(lambda case, step: count_of(case, step) == 0),
     ),
     Check(
         "special.cotangent_nan_is_not_hidden",
-        ("training_gradients", "inference_gradients"),
+        (TRAINING_GRADIENTS, INFERENCE_GRADIENTS),
         nan_in_gradients,
         nan_cotangents,
     ),
-    Check("special.overflow_is_not_finite", TRAINING, not_beta, overflowing),
-    Check("special.poisoned_state", TRAINING, stays_poisoned, everywhere),
-    Check("special.negative_variance_is_shown", INFERENCE, negative_is_shown, negative_sum, reads_errors=True),
-    within("dtype.parameters_are_not_narrowed", INFERENCE, ("y",), beyond_half, tier="permissive"),
+    Check("special.overflow_is_not_finite", TRAINING_CALLS, not_beta, overflowing),
+    Check("special.poisoned_state", TRAINING_CALLS, stays_poisoned, everywhere),
+    Check("special.negative_variance_is_shown", INFERENCE_CALLS, negative_is_shown, negative_sum, reads_errors=True),
+    within("dtype.parameters_are_not_narrowed", INFERENCE_CALLS, ("y",), beyond_half, tier="permissive"),
 )

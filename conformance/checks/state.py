@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from bnspec.conformance.checks.check import (
-    INFERENCE,
-    TRAINING,
+    INFERENCE_CALLS,
+    TRAINING_CALLS,
     Check,
     count_of,
     everywhere,
@@ -15,18 +15,19 @@ from bnspec.conformance.checks.check import (
     within,
 )
 from bnspec.conformance.checks.examination import Examination, Judgement, Mask, law, same_bits
+from bnspec.model.call import TRAINING_GRADIENTS, Kind, call_of
 from bnspec.model.case import Step
 from bnspec.oracle.oracle import Oracle
 
 STATE = ("running_mean", "running_var")
 #: Derivatives that are asked for in other ways: each call is one step in training, and none in inference.
-FURTHER = ("some_gradients", "second_order", "tangent")
+FURTHER: tuple[Kind, ...] = ("some_gradients", "second_order", "tangent")
 
 
 def moved_before(exam: Examination, i: int) -> int:
     """How many training steps the layer of step i has taken before."""
     start = exam.case.built_at(i)
-    return sum(exam.step(j).call in TRAINING and exam.result(j).status == "ok" for j in range(start, i))
+    return sum(exam.step(j).call in TRAINING_CALLS and exam.result(j).status == "ok" for j in range(start, i))
 
 
 def second_step(exam: Examination, i: int, channels: Mask) -> Judgement | None:
@@ -35,7 +36,7 @@ def second_step(exam: Examination, i: int, channels: Mask) -> Judgement | None:
         return None
     left, met = exam.result(i - 1).after, exam.result(i).before
     if left and not all(same_bits(met[n], left[n]) for n in STATE):
-        return law(False, "the state changed between two calls", {"step": i, "call": exam.step(i).call})
+        return law(False, "the state changed between two calls", {"step": i, "call": exam.step(i).call.name})
     return exam.within(i, STATE)
 
 
@@ -46,7 +47,7 @@ def keeps_state(exam: Examination, i: int, channels: Mask) -> Judgement | None:
         if not same_bits(result.after[name], result.before[name]):
             changed = np.nonzero(result.after[name] != result.before[name])[0]
             k = int(changed[0]) if changed.size else 0
-            evidence = {"step": i, "call": exam.step(i).call, "output": name, "index": [k]}
+            evidence = {"step": i, "call": exam.step(i).call.name, "output": name, "index": [k]}
             evidence.update(expected=repr(float(result.before[name][k])), got=repr(float(result.after[name][k])))
             return law(False, f"{name} changed", evidence)
     return law(True, "", {})
@@ -70,13 +71,19 @@ def not_negative(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     if not wrong.size:
         return law(True, "", {})
     k = int(wrong[0])
-    evidence = {"step": i, "call": exam.step(i).call, "output": "running_var", "index": [k], "got": repr(float(new[k]))}
+    evidence = {
+        "step": i,
+        "call": exam.step(i).call.name,
+        "output": "running_var",
+        "index": [k],
+        "got": repr(float(new[k])),
+    }
     return law(False, f"running_var is {new[k]}", evidence)
 
 
 def seen_from_outside(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     """What is read before a call is what was read after the one before: reading has no effect, and nothing is deferred."""
-    if i == exam.case.built_at(i) or exam.step(i).call == "swap":
+    if i == exam.case.built_at(i) or exam.step(i).call.kind == "swap":
         return None
     left, met = exam.result(i - 1).after, exam.result(i).before
     if exam.result(i - 1).status != "ok" or not left or not met:
@@ -84,7 +91,7 @@ def seen_from_outside(exam: Examination, i: int, channels: Mask) -> Judgement | 
     for name in STATE:
         if not same_bits(met[name], left[name]):
             return law(
-                False, f"{name} changed between two calls", {"step": i, "call": exam.step(i).call, "output": name}
+                False, f"{name} changed between two calls", {"step": i, "call": exam.step(i).call.name, "output": name}
             )
     return law(True, "", {})
 
@@ -100,7 +107,7 @@ def as_given(exam: Examination, i: int, channels: Mask) -> Judgement | None:
         a, b = met.astype(np.float64), given.astype(np.float64)
         if not np.array_equal(a, b, equal_nan=True):
             k = int(np.nonzero(~((a == b) | (np.isnan(a) & np.isnan(b))))[0][0])
-            evidence = {"step": i, "call": exam.step(i).call, "output": name, "index": [k]}
+            evidence = {"step": i, "call": exam.step(i).call.name, "output": name, "index": [k]}
             return law(
                 False, f"{name} is {a[k]}", {**evidence, "expected": repr(float(b[k])), "got": repr(float(a[k]))}
             )
@@ -116,16 +123,25 @@ def finite_batch(oracle: Oracle, step: Step) -> Mask:
 
 
 CHECKS = (
-    within("running.mean", TRAINING, ("running_mean",)),
-    within("running.var", TRAINING, ("running_var",)),
-    within("running.statistics_are_stable", TRAINING, STATE, in_full_precision, "permissive"),
-    within("running.moves_once_with_gradients", ("training_gradients", *(f"training_{f}" for f in FURTHER)), STATE),
-    Check("running.second_step_continues", TRAINING, second_step, everywhere),
-    within("running.decay_one_keeps", TRAINING, STATE, only_if(lambda case, step: case.config.decay == 1.0)),
-    within("running.decay_zero_replaces", TRAINING, STATE, only_if(lambda case, step: case.config.decay == 0.0)),
-    Check("running.var_not_negative", TRAINING, not_negative, finite_batch),
-    Check("state.starts_as_given", (*TRAINING, *INFERENCE), as_given, everywhere),
-    Check("state.is_visible_after_each_step", (*TRAINING, *INFERENCE), seen_from_outside, everywhere),
-    Check("inference.keeps_state", (*INFERENCE, *(f"inference_{f}" for f in FURTHER)), keeps_state, everywhere),
-    Check("inference.follows_training", INFERENCE, follows_training, everywhere),
+    within("running.mean", TRAINING_CALLS, ("running_mean",)),
+    within("running.var", TRAINING_CALLS, ("running_var",)),
+    within("running.statistics_are_stable", TRAINING_CALLS, STATE, in_full_precision, "permissive"),
+    within(
+        "running.moves_once_with_gradients",
+        (TRAINING_GRADIENTS, *(call_of("training", kind) for kind in FURTHER)),
+        STATE,
+    ),
+    Check("running.second_step_continues", TRAINING_CALLS, second_step, everywhere),
+    within("running.decay_one_keeps", TRAINING_CALLS, STATE, only_if(lambda case, step: case.config.decay == 1.0)),
+    within("running.decay_zero_replaces", TRAINING_CALLS, STATE, only_if(lambda case, step: case.config.decay == 0.0)),
+    Check("running.var_not_negative", TRAINING_CALLS, not_negative, finite_batch),
+    Check("state.starts_as_given", (*TRAINING_CALLS, *INFERENCE_CALLS), as_given, everywhere),
+    Check("state.is_visible_after_each_step", (*TRAINING_CALLS, *INFERENCE_CALLS), seen_from_outside, everywhere),
+    Check(
+        "inference.keeps_state",
+        (*INFERENCE_CALLS, *(call_of("inference", kind) for kind in FURTHER)),
+        keeps_state,
+        everywhere,
+    ),
+    Check("inference.follows_training", INFERENCE_CALLS, follows_training, everywhere),
 )

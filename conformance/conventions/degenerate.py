@@ -11,16 +11,17 @@ from bnspec.conformance.conventions.experiment import Experiment
 from bnspec.conformance.conventions.laboratory import Lab, ended, layer_case, plain_config, ratio, results
 from bnspec.conformance.conventions.moving_average import FIRST, UNKNOWN, two_steps
 from bnspec.conformance.conventions.outcome import OPEN, Outcome
+from bnspec.model.call import TRAINING
 from bnspec.model.case import Case, Step
 from bnspec.model.observation import StepResult
 
 RUNNING = ("running_mean", "running_var")
-TRAINING = Step("training", ("x",), fresh=True)
+TRAINING_STEP = Step(TRAINING, ("x",), fresh=True)
 
 
 def trained_on(lab: Lab, rows: Sequence[Sequence[float]]) -> tuple[Case, StepResult]:
     """One training step on these rows."""
-    case = layer_case(plain_config(lab.declared), (TRAINING,), {"x": rows})
+    case = layer_case(plain_config(lab.declared), (TRAINING_STEP,), {"x": rows})
     return case, lab.see(case).steps[0]
 
 

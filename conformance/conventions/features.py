@@ -5,7 +5,7 @@ these can refute an offer and never find one that was not declared.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -24,11 +24,12 @@ from bnspec.conformance.conventions.laboratory import (
 from bnspec.conformance.conventions.moving_average import FIRST
 from bnspec.conformance.conventions.outcome import Outcome, hidden
 from bnspec.model.buffers import dtype_of
+from bnspec.model.call import INFERENCE, TRAINING, TRAINING_GRADIENTS
 from bnspec.model.case import Case, Step
-from bnspec.model.conventions import CHOICES, HALVES, Conventions
+from bnspec.model.conventions import HALVES, Conventions, OfferedAxes
 from bnspec.model.layer import LayerConfig
 
-STEPS = (Step("training", ("x",), fresh=True), Step("inference", ("x",), fresh=True))
+STEPS = (Step(TRAINING, ("x",), fresh=True), Step(INFERENCE, ("x",), fresh=True))
 BEYOND = "what is not declared is declined before the adapter is asked"
 #: Extents of x besides the channels: all different, so that a wrong axis shows.
 EXTENTS = (4, 5, 2, 6, 7)
@@ -110,7 +111,7 @@ class ChannelAxes(Experiment):
         left = {place for place, end in ends.items() if not end}
         ranks = sorted({rank for rank, _ in left})
         told = {f"axis {axis} of rank {rank}": end for (rank, axis), end in ends.items() if rank in ranks}
-        names = tuple(n for n in CHOICES["channel_axes"] if axes_of(n, ranks) == left)
+        names = tuple(n for n in get_args(OfferedAxes) if axes_of(n, ranks) == left)
         reason = "the declared ranks do not tell them apart" if len(names) > 1 else ""
         return [Outcome("channel_axes", names, refused(told), reason)]
 
@@ -148,7 +149,7 @@ class Layouts(Experiment):
         along = tuple(slice(None, None, 2 if a == config.reduce_axes[0] else None) for a in range(config.rank))
         strided = laid(config, rows)[along]
         arrays = {**layer_arrays(config), "x": strided, "packed": strided.copy(order="C")}
-        calls: Callable[[str], Step] = lambda name: Step("training_gradients", (name, name), fresh=True)
+        calls: Callable[[str], Step] = lambda name: Step(TRAINING_GRADIENTS, (name, name), fresh=True)
         case = Case("batch_norm", config, arrays, (calls("x"), calls("packed"), calls("packed")))
         seen = lab.see(case)
         if end := ended(seen):
@@ -161,7 +162,7 @@ class Layouts(Experiment):
         return self.undecided("strided and packed values give the same bits, which either way may do")
 
 
-def axes_of(name: str, ranks: Sequence[int]) -> set[tuple[int, int]]:
+def axes_of(name: OfferedAxes, ranks: Sequence[int]) -> set[tuple[int, int]]:
     """All (rank, channel axis) that a choice of channel axes admits."""
     conventions = Conventions(channel_axes=name)
     return {(r, a) for r in ranks for a in range(r) if conventions.offers_axis(r, a)}

@@ -23,13 +23,14 @@ from bnspec.conformance.conventions.laboratory import (
 from bnspec.conformance.conventions.moving_average import FIRST, UNKNOWN
 from bnspec.conformance.conventions.outcome import Outcome, hidden
 from bnspec.model.buffers import dtype_of
+from bnspec.model.call import INFERENCE, TRAINING
 from bnspec.model.case import Case, Step
 from bnspec.model.conventions import HALVES, Conventions
 from bnspec.model.precision import PRECISIONS
 
 #: From the tightest bound to the loosest: what one explains, the next explains too.
 TIGHTEST = ("float32", "parameters", "input")
-STEPS = (Step("training", ("x",), fresh=True), Step("inference", ("x",), fresh=True))
+STEPS = (Step(TRAINING, ("x",), fresh=True), Step(INFERENCE, ("x",), fresh=True))
 MANY = 64
 NO_HALVES = "no half precision is offered"
 Error = Callable[[Lab, Case, Mapping[str, Any]], float]

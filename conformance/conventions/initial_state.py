@@ -11,13 +11,14 @@ from bnspec.conformance.conventions.experiment import Experiment
 from bnspec.conformance.conventions.laboratory import Lab, layer_case, plain_config, ratio, results
 from bnspec.conformance.conventions.moving_average import FIRST
 from bnspec.conformance.conventions.outcome import OPEN, Outcome, hidden
+from bnspec.model.call import FREEZE, INFERENCE, TRAINING
 from bnspec.model.case import Case, Step
 from bnspec.model.conventions import HALVES
 from bnspec.model.layer import LayerConfig
 from bnspec.model.observation import StepResult
 
-OWN = Step("inference", ("x",), True, (("initial", True),))
-LIFE = (Step("inference", ("x",), True), Step("freeze"), Step("training", ("x",)))
+OWN = Step(INFERENCE, ("x",), True, (("initial", True),))
+LIFE = (Step(INFERENCE, ("x",), True), Step(FREEZE), Step(TRAINING, ("x",)))
 RUNNING = ("running_mean", "running_var")
 
 
@@ -96,4 +97,4 @@ class Frozen(Experiment):
 
     def inferring(self, case: Case) -> Case:
         """The case with inference in the place of its last step: what constants mean."""
-        return case.with_(steps=(*case.steps[:-1], dataclasses.replace(case.steps[-1], call="inference")))
+        return case.with_(steps=(*case.steps[:-1], dataclasses.replace(case.steps[-1], call=INFERENCE)))

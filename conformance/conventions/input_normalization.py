@@ -12,6 +12,7 @@ from bnspec.conformance.conventions.experiment import Experiment
 from bnspec.conformance.conventions.features import BEYOND
 from bnspec.conformance.conventions.laboratory import Lab, ended, laid, plain_config, ratio
 from bnspec.conformance.conventions.outcome import Outcome, hidden
+from bnspec.model.call import FIT, TRANSFORM
 from bnspec.model.case import Case, Step
 from bnspec.model.conventions import Conventions
 
@@ -24,7 +25,7 @@ def fitted(conventions: Conventions) -> Case:
     dtype = "float32" if "float32" in conventions.dtypes else plain_config(conventions).dtype
     config = plain_config(conventions, dtype=dtype, affine=False, epsilon=0.0, decay=0.0)
     x = laid(config, [[-s for s in SPREADS], list(SPREADS)])
-    return Case("input_norm", config, {"x": x}, (Step("fit", ("x",), fresh=True), Step("transform", ("x",))))
+    return Case("input_norm", config, {"x": x}, (Step(FIT, ("x",), fresh=True), Step(TRANSFORM, ("x",))))
 
 
 class InputNormalization(Experiment):

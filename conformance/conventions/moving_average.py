@@ -23,12 +23,13 @@ from bnspec.conformance.conventions.laboratory import (
     with_config,
 )
 from bnspec.conformance.conventions.outcome import Outcome
+from bnspec.model.call import TRAINING
 from bnspec.model.case import Case, Step
 from bnspec.model.conventions import Conventions
 
 #: Two batches of two values per channel: means 3, 4 and 11, -5; variances 4, 36 and 1, 9; all exact in every dtype.
 FIRST, SECOND = ((1.0, -2.0), (5.0, 10.0)), ((10.0, -8.0), (12.0, -2.0))
-STEPS = (Step("training", ("x",), fresh=True), Step("training", ("x2",)))
+STEPS = (Step(TRAINING, ("x",), fresh=True), Step(TRAINING, ("x2",)))
 UNKNOWN = "the moving average follows none of the known rules"
 
 

@@ -21,10 +21,11 @@ from bnspec.conformance.conventions.laboratory import (
 )
 from bnspec.conformance.conventions.moving_average import FIRST
 from bnspec.conformance.conventions.outcome import Outcome
+from bnspec.model.call import INFERENCE, TRAINING
 from bnspec.model.case import Case, Step
 from bnspec.model.conventions import Conventions
 
-TRAINING, INFERENCE = Step("training", ("x",), fresh=True), Step("inference", ("x",), fresh=True)
+TRAINING_STEP, INFERENCE_STEP = Step(TRAINING, ("x",), fresh=True), Step(INFERENCE, ("x",), fresh=True)
 #: Epsilons from one that every framework takes down to less than any documented minimum; powers of two, exact everywhere.
 EPSILONS = tuple(2.0**-k for k in (4, 10, 17, 20, 24))
 
@@ -36,7 +37,7 @@ class NormalisingCorrection(Experiment):
     question = "Is the variance that normalises in training divided by the count, or by one less?"
 
     def run(self, lab: Lab) -> Sequence[Outcome]:
-        case = layer_case(plain_config(lab.declared), (TRAINING,), {"x": FIRST})
+        case = layer_case(plain_config(lab.declared), (TRAINING_STEP,), {"x": FIRST})
         seen = lab.see(case)
         if end := ended(seen):
             return self.undecided(f"a training step did not end well: {end}")
@@ -45,7 +46,7 @@ class NormalisingCorrection(Experiment):
         for correction in alternatives("normalising_correction"):
             # statistics without error: y is that of inference by them, and so is its bound
             by = {"running_mean": rows.mean(axis=0), "running_var": rows.var(axis=0, ddof=correction)}
-            twin = layer_case(case.config, (INFERENCE,), {"x": FIRST}, **{n: a.tolist() for n, a in by.items()})
+            twin = layer_case(case.config, (INFERENCE_STEP,), {"x": FIRST}, **{n: a.tolist() for n, a in by.items()})
             expected = lab.expect(twin, 0, twin.arrays, lab.known)
             ratios[correction] = ratio(results(seen.steps[0]), expected, ("y",), "lenient")
         return [Outcome("normalising_correction", consistent(ratios), f"y, count 2: {said(ratios)}")]
@@ -61,7 +62,7 @@ class EpsilonDtype(Experiment):
         if "float64" not in lab.declared.dtypes:
             return self.undecided("float64 is not offered; in narrower layers the bound holds room for either")
         config = plain_config(lab.declared, epsilon=0.1)
-        case = layer_case(config, (INFERENCE,), {"x": FIRST}, running_var=(0.125, 0.25))
+        case = layer_case(config, (INFERENCE_STEP,), {"x": FIRST}, running_var=(0.125, 0.25))
         seen = lab.see(case)
         if end := ended(seen):
             return self.undecided(f"inference did not end well: {end}")
@@ -108,7 +109,7 @@ class EpsilonMinimum(Experiment):
         config = plain_config(lab.declared, epsilon=epsilon)
         ones, zeros = (1.0, 1.0), (0.0, 0.0)
         state = {"gamma": ones, "beta": zeros, "running_mean": zeros, "running_var": zeros}
-        return layer_case(config, (INFERENCE,), {"x": ((1.0, 2.0),)}, **state)
+        return layer_case(config, (INFERENCE_STEP,), {"x": ((1.0, 2.0),)}, **state)
 
     def error(self, lab: Lab, case: Case, minimum: float) -> float:
         """error / bound of y under this minimum."""

@@ -26,6 +26,7 @@ from bnspec.arithmetic.quad import double
 from bnspec.conformance.conventions.laboratory import decay_in_force
 from bnspec.conformance.conventions.translated_cases import batches, layers, moved
 from bnspec.conformance.conventions.translated_layer import Party, Side
+from bnspec.model.call import INFERENCE, INFERENCE_GRADIENTS, TRAINING_GRADIENTS
 from bnspec.model.case import Step
 from bnspec.model.precision import PRECISIONS
 from bnspec.translation.parts import LayerValues, Route
@@ -98,7 +99,7 @@ class _Comparison:
 
     def inference(self) -> Proof:
         """y of two batches and the gradients, in inference."""
-        steps = (Step("inference", ("x0",)), Step("inference_gradients", ("x1", "dy1")))
+        steps = (Step(INFERENCE, ("x0",)), Step(INFERENCE_GRADIENTS, ("x1", "dy1")))
         if self.route.layer is None:
             return self.without(self.impossible())
         sides = self.sides(steps)
@@ -118,7 +119,7 @@ class _Comparison:
             return self.without("an adapter builds layers that have taken no step, and this holds after the first only")
         if any(p.normalising_correction for p in profiles):
             return self.without("the specification bounds nothing for a normalising variance with divisor m - 1")
-        steps = tuple(Step("training_gradients", (f"x{t}", f"dy{t}")) for t in range(TRAINING_STEPS))
+        steps = tuple(Step(TRAINING_GRADIENTS, (f"x{t}", f"dy{t}")) for t in range(TRAINING_STEPS))
         corrections = [p.running_correction for p in profiles]
         sides = self.sides(steps)
         if problem := self.problem(sides):

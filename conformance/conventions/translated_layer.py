@@ -53,9 +53,9 @@ class Side:
     def expected(self, i: int) -> dict[str, Expected]:
         """The specification's answers for step i, from the state that it met."""
         before, step, conventions = self.seen.steps[i].before, self.case.steps[i], self.party.conventions
-        if not step.call.startswith("training"):
+        if step.call.mode != "training":
             return self.lab.expect(self.case, i, before, conventions)
-        taken = sum(s.call.startswith("training") for s in self.case.steps[:i])
+        taken = sum(s.call.mode == "training" for s in self.case.steps[:i])
         answers = self.lab.after(self.case, i, before, conventions, taken)
         kind = self.case.arrays["running_mean"].dtype.name
         if (

@@ -6,7 +6,7 @@ import dataclasses
 import math
 import threading
 import weakref
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,12 +17,16 @@ from bnspec.conformance.checks.examination import Examination, Judgement, Mask
 from bnspec.model.case import Case, shares_state
 from bnspec.model.conventions import Conventions
 from bnspec.model.observation import Observation
+from bnspec.model.vocabulary import Status
 from bnspec.oracle.oracle import Oracle
 from bnspec.reports.run.records import Finding
+from bnspec.reports.run.vocabulary import FindingVerdict
 
 COMPLETES = "contract.completes"
 #: Verdicts that say that a clause is not kept.
-FAILING = ("deviates", "crashed", "timeout")
+FAILING: tuple[FindingVerdict, ...] = ("deviates", "crashed", "timeout")
+#: What a case that ended without an answer says of ``COMPLETES``.
+ENDINGS: Mapping[Status, FindingVerdict] = {"crashed": "crashed", "timeout": "timeout"}
 #: The known deviation that covers a clause on a case, as "class: reason", or nothing.
 Excuse = Callable[[str, Case], str]
 
@@ -36,7 +40,7 @@ class Tally:
         worst, worst_case: the judgement with the largest ratio, and its case.
         failing: the smallest case that deviates.
         excused: failures on cases that a known deviation covers; reasons: theirs.
-        ended: "crashed" or "timeout" if a case ended so (of the clause contract.completes).
+        ended: "crashed" or "timeout" if a case ended so (of the clause contract.completes), else None.
     """
 
     cases: int = 0
@@ -45,7 +49,7 @@ class Tally:
     worst: Judgement | None = None
     worst_case: Case | None = None
     failing: Case | None = None
-    ended: str = ""
+    ended: FindingVerdict | None = None
     excused: int = 0
     reasons: dict[str, None] = dataclasses.field(default_factory=dict)
     worst_order: int = 0
@@ -68,8 +72,8 @@ class Tally:
                 self.failing, self.failing_order = case, order
 
     @property
-    def verdict(self) -> str:
-        """One of ``records.VERDICTS``."""
+    def verdict(self) -> FindingVerdict:
+        """What is said of the clause."""
         if self.ended:
             return self.ended
         if self.failures:
@@ -150,11 +154,11 @@ class Court:
     def hear(self, case: Case, observation: Observation, oracle: Oracle, order: int = 0) -> dict[str, Judgement | None]:
         """Judge one case and count it; returns the judgements. ``order``: the case's number in the run. Thread-safe."""
         completed = self.tallies.get(COMPLETES)
-        ended = observation.status in ("crashed", "timeout")
+        ended = ENDINGS.get(observation.status)
         if completed is not None:
             message = f"{observation.status}: {observation.message}"
             with self._lock:
-                completed.ended = completed.ended or (observation.status if ended else "")
+                completed.ended = completed.ended or ended
                 completed.add(case, Judgement(math.inf, {}, message) if ended else Judgement(0.0, {}), order=order)
         if ended:
             return {}

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from bnspec.backends.harness.scripts.writer import Writer, names_of, python_name
 from bnspec.conformance.repro.subject import Look
-from bnspec.model.case import BETWEEN, Case, Step
+from bnspec.model.case import Case, Step
 
 #: Lines are joined up to this width, and where that is not enough, up to twice as much.
 WIDTH = 120
@@ -84,7 +84,7 @@ def versions(writer: Writer, found: Parts, heads: Sequence[list[str]]) -> Iterat
 
 def _arrays(writer: Writer) -> list[str]:
     """A line for each array that the steps take; parts of x are cut out where they are used."""
-    names = list(dict.fromkeys(n for s in writer.given_case.steps if s.call not in BETWEEN for n in names_of(s)))
+    names = list(dict.fromkeys(n for s in writer.given_case.steps if not s.call.between for n in names_of(s)))
     lines = {}
     for name in names:
         if writer.is_part(name):

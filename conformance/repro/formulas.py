@@ -53,7 +53,7 @@ def declared(conventions: Mapping[str, object]) -> Conventions | None:
 
 def _formula(shown: Shown, conventions: Mapping[str, object]) -> str:
     case, call, output = shown.case, shown.call(shown.step).call, shown.output
-    mode = call.partition("_")[0]
+    mode = call.mode or call.name
     if case.told(shown.step)[1] and conventions.get("frozen_gradients") == "constants":
         mode = "inference"  # a frozen layer computes by its running statistics
     formula = FORMULAS.get(f"{mode} {output}", FORMULAS.get(output, "the exact value"))
@@ -61,9 +61,9 @@ def _formula(shown: Shown, conventions: Mapping[str, object]) -> str:
     formula = formula.format(var="m / (m - 1) * var(x)" if corrected else "var(x)")
     if not case.config.affine and output in ("y", "dx"):
         formula = formula.replace("gamma * ", "").replace("gamma /", "1 /").replace(" + beta", "")
-    if call == "transform" and shown.conventions is not None and shown.conventions.input_epsilon:
+    if call.kind == "transform" and shown.conventions is not None and shown.conventions.input_epsilon:
         formula = formula.replace("sqrt(var)", f"sqrt(var + {shown.conventions.input_epsilon!r})")
-    if "_masked" in call:
+    if call.has_mask:
         formula += ", over what the mask keeps"
     if shown.finding.clause == "input.constant_feature_keeps_its_unit":
         formula = "x - mean, since the feature was constant in the training set"

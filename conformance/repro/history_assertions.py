@@ -12,6 +12,7 @@ from bnspec.backends.harness.scripts.writer import Writer
 from bnspec.conformance.checks.layer_operations import MOVING
 from bnspec.conformance.repro.law_assertions import TOLD, element_that
 from bnspec.conformance.repro.subject import Look, Shown, compared, decimal, within_bound
+from bnspec.model.call import CLONE, SWAP
 from bnspec.oracle.oracle import Oracle
 
 STATE = ("running_mean", "running_var")
@@ -50,7 +51,7 @@ def changed(shown: Shown) -> Look:
 def _left(shown: Shown) -> int:
     """The last step on the layer that a swap takes up again."""
     start, calls = shown.case.built_at(shown.step), [s.call for s in shown.case.steps]
-    return max(j - 1 for j in range(start + 1, shown.step) if calls[j] in ("clone", "swap"))
+    return max(j - 1 for j in range(start + 1, shown.step) if calls[j] in (CLONE, SWAP))
 
 
 def left_alone(shown: Shown) -> Look:
@@ -68,7 +69,7 @@ def initial(shown: Shown) -> Look:
     if "bound" in shown.evidence:
         return within_bound(shown)
     wanted = element_that(shown, str(shown.evidence["expected"]), f"got != {shown.evidence['expected']}")
-    if shown.call(shown.step).call == "reset":
+    if shown.call(shown.step).call.kind == "reset":
         return wanted
 
     def before(writer: Writer) -> list[str]:

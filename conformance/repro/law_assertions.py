@@ -9,6 +9,7 @@ from bnspec.backends.harness.scripts.literals import NoScript
 from bnspec.backends.harness.scripts.writer import Writer
 from bnspec.conformance.repro.subject import Look, Shown, decimal, variable
 from bnspec.model.buffers import dtype_of
+from bnspec.model.call import INFERENCE
 
 
 def wrong_shape(shown: Shown) -> Look:
@@ -95,7 +96,7 @@ def same_bits(first: str, second: str, part: bool = False) -> Callable[[Shown], 
         if part:
             whole, _, cut = shown.call(i).inputs[0].partition("[")
             rows = "[" + cut
-            j = next(k for k, s in enumerate(shown.case.steps[:i]) if (s.call, s.inputs) == ("inference", (whole,)))
+            j = next(k for k, s in enumerate(shown.case.steps[:i]) if (s.call, s.inputs) == (INFERENCE, (whole,)))
         else:
             j = shown.other()
         bare = output in ("y", "x")  # others have one name: the second call's take the place of the first's

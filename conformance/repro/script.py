@@ -48,7 +48,7 @@ def _raising(case: Case, conventions: Mapping[str, object]) -> Callable[[Step], 
         if step.refused or not step.inputs:
             return step.refused
         policy = {0: conventions.get("empty_batch"), 1: conventions.get("count_one")}.get(count_of(case, step))
-        return policy == "raises" and step.call.startswith("training")
+        return policy == "raises" and step.call.mode == "training"
 
     return raises
 

@@ -14,7 +14,7 @@ from bnspec.backends.harness.targets import Target, targets_of
 from bnspec.clauses import Clause, select_asked
 from bnspec.cli import CONFORMS, DEVIATES, FAILED
 from bnspec.conformance.cases.corpus import add, read_corpus
-from bnspec.conformance.cases.effort import EFFORTS, cases_of
+from bnspec.conformance.cases.effort import EFFORTS, EffortName, cases_of
 from bnspec.conformance.judge.judge import FAILING
 from bnspec.conformance.run.run import run_targets
 from bnspec.conformance.run.target_run import Cases, Settings
@@ -32,7 +32,7 @@ class Request:
     backends: Sequence[str]
     devices: Sequence[str]
     clauses: Sequence[str]
-    effort: str = "quick"
+    effort: EffortName = "quick"
     seed: int = 1
     jobs: int = 2
     minutes: float | None = None

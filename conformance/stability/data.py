@@ -19,6 +19,7 @@ import numpy as np
 
 from bnspec.conformance.cases.layouts import lay_out
 from bnspec.model.buffers import dtype_of
+from bnspec.model.call import INFERENCE_GRADIENTS, TRAINING_GRADIENTS
 from bnspec.model.case import Case, Step
 from bnspec.model.layer import LayerConfig
 from bnspec.model.precision import PRECISIONS
@@ -125,7 +126,7 @@ def case_of(spot: Spot) -> Case:
             placed = np.moveaxis(values.reshape(channels, *moved), 0, form.channel_axis).astype(dtype)
             arrays[name] = lay_out(placed, form.layout, form.channel_axis)
     origin = {"sweep": spot.sweep, "asked": spot.asked, "form": form.name, "seed": spot.seed}
-    return Case("batch_norm", config, arrays, (Step("training_gradients", ("x", "dy"), fresh=True),), origin)
+    return Case("batch_norm", config, arrays, (Step(TRAINING_GRADIENTS, ("x", "dy"), fresh=True),), origin)
 
 
 def inference_case(oracle: Oracle) -> Case:
@@ -135,7 +136,7 @@ def inference_case(oracle: Oracle) -> Case:
     parameter = dtype_of(case.config.parameter_dtype)
     mean, var = (np.asarray(v).astype(np.float64).reshape(-1).astype(parameter) for v in (batch.mean, batch.var))
     arrays = {**case.arrays, "running_mean": mean, "running_var": var}
-    return case.with_(arrays=arrays, steps=(Step("inference_gradients", ("x", "dy"), fresh=True),))
+    return case.with_(arrays=arrays, steps=(Step(INFERENCE_GRADIENTS, ("x", "dy"), fresh=True),))
 
 
 def kappa_of(oracle: Oracle) -> Array:

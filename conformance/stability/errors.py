@@ -75,7 +75,7 @@ def errors_of(
     """Each output of a case of one step that ended well, by its name in ``OUTPUTS``."""
     case, step, result = oracle.case, oracle.case.steps[0], observation.steps[0]
     expected = oracle.expect(step, result.before, conventions)
-    training = step.call.startswith("training")
+    training = step.call.mode == "training"
     got = {**result.outputs, **result.after} if training else result.outputs
     names = [n for n in (TRAINING if training else ("y", "dx")) if n in expected and n in got]
     config, found = case.config, {}

@@ -37,6 +37,8 @@ RESOLUTION = 0.25
 #: What lies within this factor of the floor is not growth.
 FLOOR_FACTOR = 4.0
 BOOTSTRAPS = 200
+#: How an error grows with kappa, see ``stability_class``.
+StabilityClass = Literal[0, 1, 2]
 
 
 class Growth(NamedTuple):
@@ -155,7 +157,7 @@ def crossing(places: Array, curve: Array, level: float) -> Crossing:
     return Crossing(math.exp(x[0] + share * (x[1] - x[0])), float(places[-1]))
 
 
-def stability_class(found: Growth, unit_roundoff: float) -> int | None:
+def stability_class(found: Growth, unit_roundoff: float) -> StabilityClass | None:
     """0, 1 or 2 from growth with kappa; None where it is not known.
 
         0   flat, or p < 1/2: rounding errors are those of the data's own rounding at most

@@ -8,7 +8,7 @@ import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from bnspec.conformance.stability.errors import OUTPUTS, REFERENCES, Errors, err
 from bnspec.model.case import Case
 from bnspec.model.conventions import HALVES, Conventions
 from bnspec.model.observation import Observation
+from bnspec.model.vocabulary import Status
 from bnspec.oracle.oracle import Oracle
 
 Array = np.ndarray
@@ -88,7 +89,7 @@ class Point:
 
     subject: str
     spot: Spot
-    status: str
+    status: Status | Literal["unreachable"]
     message: str
     kappa: Array
     reached: Array
@@ -193,7 +194,7 @@ def _point(
 ) -> Point:
     """The judged point: "ok" where any of its cases gave results; what the others ended with is its message."""
     found: dict[str, Errors] = {}
-    ends: list[tuple[str, str]] = []
+    ends: list[tuple[Status, str]] = []
     scale = scales(oracles[0], subject.conventions)
     for oracle, observation in zip(oracles, seen, strict=True):
         if observation.status == "ok":

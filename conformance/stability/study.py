@@ -11,7 +11,16 @@ from typing import Any
 import numpy as np
 
 from bnspec.conformance.stability.errors import OUTPUTS, REFERENCES
-from bnspec.conformance.stability.fit import Crossing, Growth, crossing, curve_of, growth, is_late, stability_class
+from bnspec.conformance.stability.fit import (
+    Crossing,
+    Growth,
+    StabilityClass,
+    crossing,
+    curve_of,
+    growth,
+    is_late,
+    stability_class,
+)
 from bnspec.conformance.stability.measuring import Point, Subject
 from bnspec.model.precision import PRECISIONS
 
@@ -69,7 +78,7 @@ class Row:
     stored: str
     p: Growth | None
     q: Growth | None
-    stability: int | None
+    stability: StabilityClass | None
     late: bool
     sure: bool
     half: Crossing

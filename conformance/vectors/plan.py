@@ -6,12 +6,13 @@ import dataclasses
 from collections.abc import Mapping
 
 from bnspec.conformance.cases.building import Form, Plan, ScalingPlan, batch_norm_case, input_norm_case
+from bnspec.model.call import INFERENCE_GRADIENTS, TRAINING_GRADIENTS
 from bnspec.model.case import Case, Step
 
-TRAINING = (Step("training_gradients", ("x", "dy"), True),)
-INFERENCE = (Step("inference_gradients", ("x", "dy"), True),)
-BOTH = (*TRAINING, *INFERENCE)
-TWO_STEPS = (Step("training_gradients", ("x", "dy"), True), Step("training_gradients", ("x2", "dy2")))
+TRAINING_STEPS = (Step(TRAINING_GRADIENTS, ("x", "dy"), True),)
+INFERENCE_STEPS = (Step(INFERENCE_GRADIENTS, ("x", "dy"), True),)
+BOTH = (*TRAINING_STEPS, *INFERENCE_STEPS)
+TWO_STEPS = (Step(TRAINING_GRADIENTS, ("x", "dy"), True), Step(TRAINING_GRADIENTS, ("x2", "dy2")))
 
 FORMS = {"nc": Form((9, 3), 1), "nchw": Form((4, 3, 5, 2), 1), "nhwc": Form((4, 5, 2, 3), 3)}
 
@@ -79,7 +80,7 @@ class VectorPlan:
     clauses: tuple[str, ...]
     flags: tuple[str, ...]
     plan: Plan | ScalingPlan
-    steps: tuple[Step, ...] = TRAINING
+    steps: tuple[Step, ...] = TRAINING_STEPS
     arrays: Mapping[str, tuple[float, ...]] = dataclasses.field(default_factory=dict)
 
     @property

@@ -142,15 +142,15 @@ def norm_calls(plan: VectorPlan, case: Case, keys: Mapping[str, str], arrays: Ar
             for p, before in zip(SUITES, states, strict=True)
         ]
         states = [*both]
-        if count <= 1 and step.call.startswith("training"):
+        if count <= 1 and step.call.mode == "training":
             both = [{**unmoved(case), **answers} for answers in both]
         names = {"x": keys[step.inputs[0]], **({"dy": keys[step.inputs[1]]} if len(step.inputs) == 2 else {})}
         calls.append(
             {
-                "mode": step.call.partition("_")[0],
+                "mode": step.call.mode,
                 "inputs": names,
                 "continues": not step.fresh,
-                "outcomes": ["result", "error"] if count <= 1 and step.call.startswith("training") else ["result"],
+                "outcomes": ["result", "error"] if count <= 1 and step.call.mode == "training" else ["result"],
                 "expected": outputs(case, step, both, f"{plan.id}/{i}", arrays),
             }
         )
@@ -162,7 +162,7 @@ def outputs(
 ) -> list[dict[str, Any]]:
     """The expected outputs of a call; running_var once for each correction, in training."""
     config, found = case.config, []
-    trained = step.call.startswith("training")
+    trained = step.call.mode == "training"
     for name in ("y", "dx", "dgamma", "dbeta", *RUNNING):
         corrections = (0, 1) if name == "running_var" and trained else (0,)
         for c in corrections:
@@ -181,7 +181,7 @@ def accepted(case: Case, step: Step, name: str, correction: int) -> np.ndarray |
     """
     x = case.arrays[step.inputs[0]].astype(np.float64)
     count = x.size // case.config.channels
-    if not step.call.startswith("training"):
+    if step.call.mode != "training":
         return None
     if name in RUNNING and (count == 0 or (count == 1 and name == "running_var" and correction == 1)):
         return np.asarray(IS_FINITE)
@@ -226,11 +226,11 @@ def input_calls(plan: VectorPlan, case: Case, keys: Mapping[str, str], arrays: A
     statistics = {n: _add(arrays, f"{plan.id}/{n}", a) for n, a in given.items()}
     calls = []
     for i, step in enumerate(dict.fromkeys(Step(s.call, s.inputs) for s in case.steps)):
-        fits = step.call == "fit"
+        fits = step.call.kind == "fit"
         named = (
             {"chunks": [keys[n] for n in step.inputs]}
             if fits
-            else {("y" if step.call == "inverse" else "x"): keys[step.inputs[0]]}
+            else {("y" if step.call.kind == "inverse" else "x"): keys[step.inputs[0]]}
         )
         expected = []
         for name, answer in oracle.expect(step, {} if fits else given, conventions).items():
@@ -240,7 +240,7 @@ def input_calls(plan: VectorPlan, case: Case, keys: Mapping[str, str], arrays: A
             )
         calls.append(
             {
-                "mode": step.call,
+                "mode": step.call.name,
                 "inputs": named if fits else {**named, **statistics},
                 "continues": False,
                 "outcomes": ["result"],

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bnspec.conformance.cases.building import Form, Plan, batch_norm_case
-from bnspec.conformance.vectors.plan import BOTH, FORMS, INFERENCE, TRAINING, TWO_STEPS, VectorPlan
+from bnspec.conformance.vectors.plan import BOTH, FORMS, INFERENCE_STEPS, TRAINING_STEPS, TWO_STEPS, VectorPlan
+from bnspec.model.call import INFERENCE
 from bnspec.model.case import Step
 
 NC, NCHW, PAIR = FORMS["nc"], FORMS["nchw"], Form((2, 3), 1)
@@ -94,7 +95,7 @@ def inference() -> Iterator[VectorPlan]:
             output,
             ("ordinary",),
             Plan(form, seed=51),
-            INFERENCE,
+            INFERENCE_STEPS,
         )
         yield VectorPlan(
             family,
@@ -103,7 +104,7 @@ def inference() -> Iterator[VectorPlan]:
             output,
             ("large_mean",),
             Plan(form, "mean_1e4", state="like_x", seed=52),
-            INFERENCE,
+            INFERENCE_STEPS,
         )
         case = batch_norm_case(Plan(form, seed=51))
         row = next(n for n in case.arrays if n.endswith("]"))
@@ -114,7 +115,7 @@ def inference() -> Iterator[VectorPlan]:
             ("inference.value_is_independent_of_batch",),
             ("ordinary",),
             Plan(form, seed=51),
-            (Step("inference", (row,), True),),
+            (Step(INFERENCE, (row,), True),),
         )
     yield VectorPlan(
         family,
@@ -123,7 +124,7 @@ def inference() -> Iterator[VectorPlan]:
         output,
         ("extreme_state",),
         Plan(NCHW, state="extreme", epsilon=1e-12, seed=53),
-        INFERENCE,
+        INFERENCE_STEPS,
     )
     yield VectorPlan(
         family,
@@ -132,7 +133,7 @@ def inference() -> Iterator[VectorPlan]:
         output,
         ("ordinary",),
         Plan(NCHW, state="initial", seed=54),
-        INFERENCE,
+        INFERENCE_STEPS,
     )
 
 
@@ -176,7 +177,7 @@ def gradient() -> Iterator[VectorPlan]:
             trained,
             ("ordinary",),
             Plan(form, "ordinary", cotangent="ramp", seed=64),
-            TRAINING,
+            TRAINING_STEPS,
         )
     yield VectorPlan(
         family,

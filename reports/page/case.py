@@ -70,7 +70,7 @@ def view_case(runs: Sequence[Run], path: str, evidence: Mapping[str, Any] | None
         path,
         subject=case.subject.replace("_", " "),
         config=[(k.replace("_", " "), _word(v)) for k, v in dataclasses.asdict(case.config).items()],
-        steps=[_step(s.call, s.inputs, s.fresh) for s in case.steps],
+        steps=[_step(s.call.name, s.inputs, s.fresh) for s in case.steps],
         blocks=_blocks(case, _point(case, evidence or {})),
         origin=[(str(k).replace("_", " "), _word(v)) for k, v in case.origin.items()],
         download="data:application/json;base64," + base64.b64encode(text.encode()).decode() if carried else "",

@@ -1,5 +1,6 @@
 """The records of a run directory: what a run says, as plain data.
 
+
 A run directory holds ``manifest.json`` (one Manifest), ``records.jsonl`` (one of the other records a line, append-only, each
 with its ``kind``) and ``cases/*.json`` (saved cases, named by their id). Everything downstream reads only this.
 """
@@ -10,22 +11,18 @@ import dataclasses
 import math
 from typing import Any, ClassVar
 
-SCHEMA = "bnspec-run/1"
-
-#: What can be said of a clause on a target. Only "conforms" and "deviates" are judgements; the others say why there is none.
-VERDICTS = (
-    "conforms",  # every judged case is within its bound
-    "deviates",  # at least one is not
-    "crashed",  # the process died in a case
-    "timeout",  # the process did not answer in a case
-    "declined",  # the backend offers none of the cases that the clause needs
-    "not_exercised",  # no case of this run asks the clause
-    "unavailable",  # the target could not be opened
+from bnspec.reports.run.vocabulary import (
+    ComparisonVerdict,
+    FindingVerdict,
+    IncidentStatus,
+    Level,
+    MemoryAction,
+    Probe,
+    TargetStatus,
+    TimingVerdict,
 )
 
-
-#: How a target answered when it was opened. Only "ready" can be judged; the others come with a reason.
-TARGET_STATUSES = ("ready", "absent", "unavailable", "malformed", "broken", "crashed", "timeout")
+SCHEMA = "bnspec-run/1"
 
 #: error / bound; infinite is the string "inf" because JSON has no infinity; None where nothing was judged.
 Ratio = float | str | None
@@ -77,7 +74,7 @@ class TargetRecord:
     kind: ClassVar[str] = "target"
     backend: str
     device: str
-    status: str
+    status: TargetStatus
     reason: str
     framework: str
     versions: dict[str, str]
@@ -101,10 +98,10 @@ class Finding:
     kind: ClassVar[str] = "finding"
     clause: str
     family: str
-    level: str
+    level: Level
     backend: str
     device: str
-    verdict: str
+    verdict: FindingVerdict
     cases: int
     failures: int
     declined: int
@@ -124,7 +121,7 @@ class Incident:
     backend: str
     device: str
     case: str
-    status: str
+    status: IncidentStatus
     step: int | None
     message: str
 
@@ -165,7 +162,7 @@ class Timing:
     median_ns: float | None
     first_ns: int | None
     threads: int | None
-    verdict: str
+    verdict: TimingVerdict
     ratio: Ratio
     message: str = ""
     workload: str = ""
@@ -180,7 +177,7 @@ class Timing:
     page_faults_per_call: float | None = None
     peak_bytes: int | None = None
     kernels: dict[str, float] = dataclasses.field(default_factory=dict)
-    probes: dict[str, str] = dataclasses.field(default_factory=dict)
+    probes: dict[Probe, str] = dataclasses.field(default_factory=dict)
     moved_bytes: tuple[int, int] | None = None
     streaming_bytes: tuple[int, int] | None = None
 
@@ -197,7 +194,7 @@ class Roof:
 
     kind: ClassVar[str] = "roof"
     device: str
-    action: str
+    action: MemoryAction
     threads: int
     process: int
     sizes_bytes: tuple[int, ...]
@@ -227,7 +224,7 @@ class Comparison:
     low: float | None
     high: float | None
     q: float
-    verdict: str
+    verdict: ComparisonVerdict
     more_processes: int | None
     detectable: float | None
 

@@ -11,7 +11,25 @@ import pytest
 from bnspec.backends.harness.launcher import Worker
 from bnspec.backends.harness.registry import Entry
 from bnspec.conformance.cases.building import Form, Plan, batch_norm_case
-from bnspec.model.case import CALLS, Case, Step
+from bnspec.model.call import (
+    CLONE,
+    FREEZE,
+    INFERENCE,
+    INFERENCE_GRADIENTS,
+    MODES,
+    RESET,
+    SAVE_RESTORE,
+    SET_DECAY,
+    SWAP,
+    TRAINING,
+    TRAINING_GRADIENTS,
+    TRAINING_MASKED,
+    TRAINING_MASKED_GRADIENTS,
+    UNFREEZE,
+    Kind,
+    call_of,
+)
+from bnspec.model.case import Case, Step
 from bnspec.model.observation import Observation
 from bnspec.oracle.comparison import ratios_of
 from bnspec.oracle.oracle import Oracle
@@ -22,7 +40,6 @@ FORMS = (
     Form((4, 2, 3, 5), 3, "float32", "float32", affine=False),
     Form((4, 2, 3, 5), 3, "bfloat16", "float32"),
 )
-MODES = ("training", "inference")
 WANTED = [" ".join(w) for n in (1, 2, 3) for w in itertools.combinations(("dx", "dgamma", "dbeta"), n)]
 STATE = ("running_mean", "running_var")
 every_form = pytest.mark.parametrize("form", FORMS, ids=lambda f: f"{len(f.shape)}d-{f.dtype}")
@@ -78,11 +95,11 @@ def assert_judged(worker: Worker, case: Case, calls: Sequence[int] | None = None
 @every_form
 def test_derivatives_are_those_of_the_oracle(worker: Worker, form: Form) -> None:
     """Second order and tangents in both modes; a training call moves the running statistics once, the others never."""
-    calls = [f"{mode}_{what}" for what in ("second_order", "tangent") for mode in MODES]
-    case = case_of(form, [*(Step(c, CALLS[c], fresh=True) for c in calls), Step("training", ("x",), fresh=True)])
+    calls = [call_of(mode, kind) for kind in ("second_order", "tangent") for mode in MODES]
+    case = case_of(form, [*(Step(c, c.inputs, fresh=True) for c in calls), Step(TRAINING, ("x",), fresh=True)])
     *results, once = assert_judged(worker, case).steps
     for call, result in zip(calls, results, strict=True):
-        moved = once.after if call.startswith("training") else result.before
+        moved = once.after if call.mode == "training" else result.before
         assert all(result.after[n].tobytes() == moved[n].tobytes() for n in STATE), call
 
 
@@ -90,8 +107,8 @@ def test_derivatives_are_those_of_the_oracle(worker: Worker, form: Form) -> None
 def test_some_gradients_are_those_of_all_and_no_others(worker: Worker, form: Form) -> None:
     """Every subset of dx, dgamma and dbeta, in both modes, bit for bit."""
     for mode in MODES:
-        whole = Step(f"{mode}_gradients", ("x", "dy"), fresh=True)
-        some = [Step(f"{mode}_some_gradients", ("x", "dy"), True, (("wanted", w),)) for w in WANTED]
+        whole = Step(call_of(mode, "gradients"), ("x", "dy"), fresh=True)
+        some = [Step(call_of(mode, "some_gradients"), ("x", "dy"), True, (("wanted", w),)) for w in WANTED]
         everything, *results = assert_judged(worker, case_of(form, [whole, *some])).steps
         for wanted, result in zip(WANTED, results, strict=True):
             exist = {"dx", "dgamma", "dbeta"} if form.affine else {"dx"}
@@ -102,8 +119,8 @@ def test_some_gradients_are_those_of_all_and_no_others(worker: Worker, form: For
 @every_form
 def test_a_masked_batch_is_the_batch_without_its_padding(worker: Worker, form: Form) -> None:
     """NaN in the padding reaches nothing; dx is 0 there."""
-    masked = [Step("training_masked", ("padded", "mask"), True)]
-    masked.append(Step("training_masked_gradients", ("padded", "dy", "mask"), True))
+    masked = [Step(TRAINING_MASKED, ("padded", "mask"), True)]
+    masked.append(Step(TRAINING_MASKED_GRADIENTS, ("padded", "dy", "mask"), True))
     observation = assert_judged(worker, case_of(form, masked))
     for result in observation.steps:
         assert all(np.isfinite(a.astype(np.float64)).all() for a in (*result.outputs.values(), *result.after.values()))
@@ -112,15 +129,15 @@ def test_a_masked_batch_is_the_batch_without_its_padding(worker: Worker, form: F
 @every_form
 def test_a_layer_that_was_saved_or_copied_goes_on_as_the_same(worker: Worker, form: Form) -> None:
     """State, parameters and decay survive; what the copy learns, the original does not."""
-    grown = [Step("training", ("x",), True), Step("set_decay", (), options=(("decay", 0.25),))]
-    after = [Step("inference_gradients", ("x", "dy")), Step("training_gradients", ("x", "dy"))]
+    grown = [Step(TRAINING, ("x",), True), Step(SET_DECAY, (), options=(("decay", 0.25),))]
+    after = [Step(INFERENCE_GRADIENTS, ("x", "dy")), Step(TRAINING_GRADIENTS, ("x", "dy"))]
     plain = assert_judged(worker, case_of(form, [*grown, *after])).steps[-2:]
-    for change in ("save_restore", "clone"):
+    for change in (SAVE_RESTORE, CLONE):
         steps = [
             *grown,
             Step(change),
             *after,
-            *([Step("swap"), Step("inference", ("x",))] if change == "clone" else []),
+            *([Step(SWAP), Step(INFERENCE, ("x",))] if change == CLONE else []),
         ]
         observation = assert_judged(worker, case_of(form, steps))
         for before, now in zip(plain, observation.steps[3:5], strict=True):
@@ -128,7 +145,7 @@ def test_a_layer_that_was_saved_or_copied_goes_on_as_the_same(worker: Worker, fo
                 n: a.tobytes() for n, a in before.outputs.items()
             }
             assert all(now.after[n].tobytes() == before.after[n].tobytes() for n in STATE)
-        if change == "clone":
+        if change == CLONE:
             met, moved = observation.steps[-1].before, observation.steps[4].after
             assert all(met[n].tobytes() == observation.steps[1].after[n].tobytes() for n in STATE)
             assert any(met[n].tobytes() != moved[n].tobytes() for n in STATE)
@@ -137,8 +154,8 @@ def test_a_layer_that_was_saved_or_copied_goes_on_as_the_same(worker: Worker, fo
 @every_form
 def test_a_reset_layer_has_the_statistics_of_a_new_one(worker: Worker, form: Form) -> None:
     """Mean 0 and variance 1, as the conventions says; a layer of the framework's own has gamma 1 and beta 0 besides."""
-    steps = [Step("training", ("x",), True), Step("reset"), Step("inference", ("x",))]
-    new = [Step("inference", ("x",), True, (("initial", True),)), Step("training_gradients", ("x", "dy"))]
+    steps = [Step(TRAINING, ("x",), True), Step(RESET), Step(INFERENCE, ("x",))]
+    new = [Step(INFERENCE, ("x",), True, (("initial", True),)), Step(TRAINING_GRADIENTS, ("x", "dy"))]
     observation, conventions = assert_judged(worker, case_of(form, [*steps, *new])), worker.hello.conventions
     assert conventions is not None
     for result in observation.steps[2:4]:
@@ -152,11 +169,12 @@ def test_a_frozen_layer_takes_its_statistics_as_constants(worker: Worker, form: 
     conventions = worker.hello.conventions
     assert conventions is not None
     assert conventions.frozen_gradients == "constants"
-    ends = ("_gradients", "_second_order", "_tangent")
-    pairs = [Step(mode + end, CALLS[mode + end]) for end in ends for mode in MODES]
-    steps = [Step("training", ("x",), True), Step("freeze"), *pairs, Step("unfreeze"), Step("training", ("x",))]
+    kinds: tuple[Kind, ...] = ("gradients", "second_order", "tangent")
+    calls = [call_of(mode, kind) for kind in kinds for mode in MODES]
+    pairs = [Step(call, call.inputs) for call in calls]
+    steps = [Step(TRAINING, ("x",), True), Step(FREEZE), *pairs, Step(UNFREEZE), Step(TRAINING, ("x",))]
     case = case_of(form, steps)
-    observation = assert_judged(worker, case, [i for i, s in enumerate(steps) if s.call.startswith("inference_")])
+    observation = assert_judged(worker, case, [i for i, s in enumerate(steps) if s.call.mode == "inference"])
     results = observation.steps[2:-2]
     for frozen, inference in zip(results[::2], results[1::2], strict=True):
         assert {n: a.tobytes() for n, a in frozen.outputs.items()} == {
@@ -169,5 +187,5 @@ def test_a_frozen_layer_takes_its_statistics_as_constants(worker: Worker, form: 
 
 def test_threads_that_cannot_be_set_are_declined(worker: Worker) -> None:
     """Said, and not ignored: a result under other threads would otherwise be one under the same."""
-    case = case_of(FORMS[0], [Step("training", ("x",), True, (("threads", 2),))])
+    case = case_of(FORMS[0], [Step(TRAINING, ("x",), True, (("threads", 2),))])
     assert [r.status for r in worker.run(case).steps] == ["declined"]

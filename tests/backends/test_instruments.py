@@ -233,5 +233,5 @@ def test_the_copy_of_a_device_is_verified(honest: bool) -> None:
     """A roof is measured by copies that have copied."""
     adapter: Any = types.SimpleNamespace(instruments=lambda: Device(honest))
     answer = roofs(adapter, {"copies": [2**15], "seconds": 0.001})
-    assert [c["same"] for c in answer["copies"]] == [honest]
-    assert {r["threads"] for r in answer["roofs"]} == {1}
+    assert [c.same for c in answer.copies] == [honest]
+    assert {c.threads for c in answer.curves} == {1}

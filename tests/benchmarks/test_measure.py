@@ -13,6 +13,7 @@ from bnspec.benchmarks.timing.judge_outputs import Prepared, cut, judged_channel
 from bnspec.benchmarks.timing.measure import measure
 from bnspec.benchmarks.workloads.suites import BASIC
 from bnspec.benchmarks.workloads.workload import Workload
+from bnspec.model.call import INFERENCE
 from bnspec.oracle.oracle import Oracle
 from bnspec.reports.run.encoding import to_json
 from bnspec.reports.run.records import Timing
@@ -151,11 +152,13 @@ def test_rounds_bound_the_samples_from_both_sides(numpy_worker: Worker) -> None:
 
 def test_the_worker_tells_what_explains_the_samples(numpy_worker: Worker) -> None:
     """What the clock itself takes, the warm-up and the page faults come with the samples."""
-    _, told = measure(numpy_worker, Prepared(small()), {"seconds": 0.001})
-    assert told["overhead_ns"] > 0
-    assert told["warmup"] >= 3
-    assert told["page_faults_per_call"] >= 0
-    assert told["threads"] is None
+    _, (timing, _) = measure(numpy_worker, Prepared(small()), {"seconds": 0.001})
+    assert timing is not None
+    assert timing.overhead_ns > 0
+    assert timing.warmup >= 3
+    assert timing.page_faults_per_call is not None
+    assert timing.page_faults_per_call >= 0
+    assert timing.threads is None
 
 
 ENDS = {
@@ -180,10 +183,11 @@ def test_steps_before_the_last_make_the_state_and_are_not_timed(numpy_worker: Wo
     """The timed call meets what the earlier steps left."""
     case = small().case()
     (step,) = case.steps
-    once = case.with_(steps=(step, type(step)("inference", ("x",))))
+    once = case.with_(steps=(step, type(step)(INFERENCE, ("x",))))
     timing, observation = numpy_worker.time(once, {"rounds": 2, "seconds": 0.0})
     result = observation.steps[0]
-    assert len(timing["samples_ns"]) == 2
+    assert timing is not None
+    assert len(timing.samples_ns) == 2
     assert result.before["running_mean"].tobytes() != case.arrays["running_mean"].tobytes()
 
 

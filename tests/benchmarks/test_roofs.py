@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from bnspec.backends.harness.launcher import Worker
 from bnspec.backends.worker.memory_bandwidth import SIZES
 from bnspec.benchmarks.timing.bandwidth import COPIES_BYTES, LARGEST, LEAST, MOST_SIZES, sizes_of
 from bnspec.benchmarks.workloads.suites import SUITES
+from bnspec.model.timing import Bandwidth
 from bnspec.reports.run.records import Roof, Timing
 from bnspec.reports.summary.bandwidth import Ceiling, best
 
 
 @pytest.fixture(scope="module")
-def answer() -> dict[str, Any]:
+def answer() -> Bandwidth:
     """What a worker measures, with one copy."""
     from bnspec.backends.harness.registry import select
 
@@ -24,20 +23,20 @@ def answer() -> dict[str, Any]:
 
 
 def test_both_actions_are_measured_at_every_size_by_one_thread_and_by_all(
-    answer: dict[str, Any],
+    answer: Bandwidth,
 ) -> None:
     """Sizes that were asked for are on the curve."""
-    for found in answer["roofs"]:
-        assert found["sizes_bytes"] == sorted({*SIZES, 3 * 2**15, 3 * 2**17})
-        assert min(found["bytes_per_second"]) > 0
-    assert {f["action"] for f in answer["roofs"]} == {"copy", "read"}
+    for found in answer.curves:
+        assert found.sizes_bytes == tuple(sorted({*SIZES, 3 * 2**15, 3 * 2**17}))
+        assert min(found.bytes_per_second) > 0
+    assert {f.action for f in answer.curves} == {"copy", "read"}
 
 
-def test_the_plain_copy_is_verified(answer: dict[str, Any]) -> None:
+def test_the_plain_copy_is_verified(answer: Bandwidth) -> None:
     """It has copied."""
-    (copy,) = answer["copies"]
-    assert copy["same"] is True
-    assert copy["samples_ns"]
+    (copy,) = answer.copies
+    assert copy.same is True
+    assert copy.samples_ns
 
 
 def test_the_sizes_of_the_workloads_are_on_the_curve_as_far_as_they_are_few() -> None:

@@ -14,6 +14,7 @@ from bnspec.conformance.cases.layouts import LAYOUTS, lay_out
 from bnspec.conformance.cases.shrinking import shrink
 from bnspec.conformance.cases.strategies import cases, draw, forms, input_cases
 from bnspec.conformance.cases.values import INPUT_TYPES
+from bnspec.model.call import TRAINING_GRADIENTS
 from bnspec.model.case import Case
 
 
@@ -75,11 +76,11 @@ def test_shrinking_reaches_a_small_plain_case() -> None:
 
     def fails(case: Case) -> bool:
         last = case.steps[-1]
-        return last.call == "training_gradients" and bool((np.abs(case.arrays[last.inputs[0]]) > 20).any())
+        return last.call == TRAINING_GRADIENTS and bool((np.abs(case.arrays[last.inputs[0]]) > 20).any())
 
     small = shrink(start, fails, seconds=20.0)
     assert fails(small)
-    assert [s.call for s in small.steps] == ["training_gradients"]
+    assert [s.call for s in small.steps] == [TRAINING_GRADIENTS]
     assert (small.config.channels, small.config.rank) == (1, 2)
     assert small.arrays[small.steps[0].inputs[0]].size == 1
     assert all(a.flags.c_contiguous for a in small.arrays.values())

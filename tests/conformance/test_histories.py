@@ -17,7 +17,8 @@ from bnspec.clauses import ASKED
 from bnspec.conformance.cases.histories import draw_histories, machine
 from bnspec.conformance.selftest.reference.layer import PlainLayer
 from bnspec.conformance.selftest.reference.scaler import PlainAdapter
-from bnspec.model.case import BETWEEN, Case
+from bnspec.model.call import BETWEEN
+from bnspec.model.case import Case
 from bnspec.model.conventions import Conventions
 
 PROFILE = Conventions(

@@ -21,7 +21,7 @@ from bnspec.conformance.judge.judge import COMPLETES
 from bnspec.conformance.selftest.catalogue.catalogue import ALL, MUTANTS, VARIANTS, Planted, select
 from bnspec.conformance.selftest.matrix.matrix import Accusation, Matrix, fingerprint, hear
 from bnspec.conformance.selftest.matrix.table import Row, kills_by_clause, row_of
-from bnspec.model.case import BETWEEN, Case
+from bnspec.model.case import Case
 from bnspec.model.observation import Observation, StepResult
 
 #: What ends or stalls its process has no place here; the command's own test meets it.
@@ -36,8 +36,8 @@ MORE = 2
 
 def kind_of(case: Case) -> tuple[object, ...]:
     """What tells kinds of case apart: the question, the dtype, the count and the memory."""
-    asked = {s.call.partition("_")[2] for s in case.steps} - {"", "gradients"}
-    life = any(s.call in BETWEEN for s in case.steps)
+    asked = {s.call.kind for s in case.steps} - {"forward", "gradients", "fit", "transform", "inverse", "learn"}
+    life = any(s.call.between for s in case.steps)
     question = "life" if life else (*sorted(asked), any(s.option("relation") for s in case.steps))
     packed = all(a.flags.c_contiguous for a in case.arrays.values())
     return (case.subject, question, case.config.dtype, min(case.count, MORE), packed)

@@ -24,6 +24,7 @@ from bnspec.conformance.repro.assertions import FORMS
 from bnspec.conformance.repro.script import MAX_LINES, script, writers
 from bnspec.contract import LayerConfig
 from bnspec.model.buffers import dtype_of
+from bnspec.model.call import CALLS, INFERENCE, TRAINING, TRAINING_GRADIENTS
 from bnspec.model.case import Case, Step
 from bnspec.model.conventions import Conventions
 from bnspec.oracle.oracle import Oracle
@@ -45,7 +46,7 @@ def case_of(*steps: Step, dtype: str = "float32", rank: int = 2, layout: str = "
     parameters = {"gamma": [0.5, 2.0], "beta": [-1.0, 0.25], "running_mean": [0.5, 1.0], "running_var": [2.0, 4.0]}
     arrays |= {n: np.array(v, np.float32) for n, v in parameters.items() if affine or n.startswith("running")}
     config = LayerConfig(rank, 1, 2, 0.001, 0.75, dtype, "float32", affine)
-    return Case("batch_norm", config, arrays, steps or (Step("training", ("x",), True),))
+    return Case("batch_norm", config, arrays, steps or (Step(TRAINING, ("x",), True),))
 
 
 def rank_for(backend: str) -> int:
@@ -59,7 +60,7 @@ def element(backend: str, case: Case, output: str, error: float = 0.0, step: int
     expected = Oracle(case).expect(case.steps[step], case.arrays, conventions)[output]
     index = [n - 1 for n in expected.value.shape]
     value, bound = (float(a[tuple(index)]) for a in (expected.rounded, expected.bounds["lenient"]))
-    evidence = {"step": step, "call": case.steps[step].call, "output": output, "index": index, "got": "0.0"}
+    evidence = {"step": step, "call": case.steps[step].call.name, "output": output, "index": index, "got": "0.0"}
     evidence |= {"expected": repr(value + error * bound), "bound": repr(bound), "ratio": 2.0}
     return finding(backend, "training.output", "y is off", evidence)
 
@@ -109,8 +110,8 @@ def make_run(tmp_path: Path) -> Callable[..., Path]:
 @pytest.mark.parametrize("call", ["training", "inference", "training_gradients", "inference_gradients"])
 def test_a_script_of_every_call_is_short_and_stands_alone(backend: str, call: str) -> None:
     """At most 15 lines that import sys, NumPy and the framework; the numbers and the clause are in it."""
-    inputs = ("x", "dy") if call.endswith("_gradients") else ("x",)
-    case = case_of(Step(call, inputs, True), rank=rank_for(backend))
+    inputs = CALLS[call].inputs
+    case = case_of(Step(CALLS[call], inputs, True), rank=rank_for(backend))
     output = "dx" if len(inputs) == 2 else "y"
     found = element(backend, case, output)
     text = text_of(found, case)
@@ -147,12 +148,12 @@ LAWS: dict[str, tuple[str, dict[str, Any]]] = {
 def test_a_law_has_a_look_of_its_own(backend: str, clause: str) -> None:
     """Bits, shapes, finiteness, memory and exceptions: each script says what came, last of all."""
     message, evidence = LAWS[clause]
-    call = "inference" if clause.startswith("inference") else "training"
+    call = INFERENCE if clause.startswith("inference") else TRAINING
     steps = [Step(call, ("x",), True)] * (1 + evidence.get("step", 0))
     case = case_of(*steps, rank=rank_for(backend))
     if len(evidence.get("index", ())) == 2:
         evidence = {**evidence, "index": evidence["index"] + [0] * (rank_for(backend) - 2)}
-    found = finding(backend, clause, message, {"step": 0, "call": call, **evidence})
+    found = finding(backend, clause, message, {"step": 0, "call": call.name, **evidence})
     text = text_of(found, case)
     assert '"got' in text
     assert "sys.exit" in text
@@ -201,7 +202,7 @@ def test_lines_that_read_each_other_are_not_joined() -> None:
     ("backend", "case", "why"),
     [
         ("numpy", case_of(), "no writer of standalone scripts exists for numpy"),
-        ("torch.nn", case_of(*[Step("training_gradients", ("x", "dy"))] * 40), "lines, more than 15"),
+        ("torch.nn", case_of(*[Step(TRAINING_GRADIENTS, ("x", "dy"))] * 40), "lines, more than 15"),
     ],
 )
 def test_where_no_script_can_be_had_the_reason_is_told(backend: str, case: Case, why: str) -> None:
@@ -230,7 +231,7 @@ def test_a_script_ends_with_1_on_the_deviation_and_with_0_without_it(backend: st
     """A framework that is right by the oracle passes; asked for another number by two bounds it does not."""
     if importlib.util.find_spec(MODULES[backend]) is None:
         pytest.skip(f"{MODULES[backend]} is not installed")
-    step = Step("training_gradients", ("x", "dy"), True)
+    step = Step(TRAINING_GRADIENTS, ("x", "dy"), True)
     case = case_of(step, rank=rank_for(backend), layout="stepped")
     for error, status in ((0.0, 0), (3.0, 1)):
         end = run(text_of(element(backend, case, "dx", error), case), tmp_path)
@@ -244,11 +245,11 @@ def test_the_laws_pass_where_they_hold(tmp_path: Path) -> None:
     parts = []
     for clause in ("inference.keeps_state", "purity.arguments", "purity.results_are_new", "training.repeatable"):
         message, evidence = LAWS[clause]
-        call = "inference" if clause.startswith("inference") else "training"
+        call = INFERENCE if clause.startswith("inference") else TRAINING
         if clause == "training.repeatable":
             evidence = {**evidence, "output": "running_var"}
         case = case_of(*[Step(call, ("x",), True)] * (1 + evidence.get("step", 0)))
-        found = finding("torch.nn", clause, message, {"step": 0, "call": call, **evidence})
+        found = finding("torch.nn", clause, message, {"step": 0, "call": call.name, **evidence})
         parts.append(text_of(found, case).replace("sys.exit(", "assert not ("))
     end = run("".join(parts), tmp_path)
     assert (end.returncode, end.stderr) == (0, "")

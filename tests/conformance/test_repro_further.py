@@ -19,15 +19,30 @@ from bnspec.conformance.cases.relations import derived
 from bnspec.conformance.repro.assembly import fold, in_line, join
 from bnspec.conformance.repro.script import MAX_LINES, script
 from bnspec.contract import LayerConfig
+from bnspec.model.call import (
+    CALLS,
+    CLONE,
+    FREEZE,
+    INFERENCE,
+    INFERENCE_GRADIENTS,
+    RESET,
+    SAVE_RESTORE,
+    SET_DECAY,
+    SWAP,
+    TRAINING,
+    TRAINING_GRADIENTS,
+    TRAINING_MASKED,
+    Call,
+)
 from bnspec.model.case import PARAMETERS, SEPARATOR, Case, Step
 from bnspec.model.conventions import Conventions
 from bnspec.reports.run.records import Finding, TargetRecord
 
-TRAIN, LEARN = Step("training", ("x",), True), Step("training_gradients", ("x", "dy"), True)
+TRAIN, DIFFERENTIATE = Step(TRAINING, ("x",), True), Step(TRAINING_GRADIENTS, ("x", "dy"), True)
 PROFILE = Conventions(running_correction=1, count_one="raises", frozen_gradients="batch")
 
 
-def related(call: str, inputs: tuple[str, ...], **options: Any) -> Step:
+def related(call: Call, inputs: tuple[str, ...], **options: Any) -> Step:
     """A call on a layer built for it."""
     return Step(call, inputs, True, tuple(options.items()))
 
@@ -72,22 +87,22 @@ CHANGED = {"output": "running_mean", "index": [0]}
 HELD: list[tuple[str, tuple[Step, ...], str, dict[str, Any]]] = [
     (
         "gradient.linear_in_the_cotangent",
-        (LEARN, related("training_gradients", ("x", "dy|times:-4"), relation="cotangent:-4")),
+        (DIFFERENTIATE, related(TRAINING_GRADIENTS, ("x", "dy|times:-4"), relation="cotangent:-4")),
         f"dx {LOST}",
         {"step": 1, "output": "dx", **flat(bound="1e-5")},
     ),
     (
         "training.order_of_elements",
-        (LEARN, related("training_gradients", ("x|flipped", "dy|flipped"), relation="flipped")),
+        (DIFFERENTIATE, related(TRAINING_GRADIENTS, ("x|flipped", "dy|flipped"), relation="flipped")),
         f"y {LOST}",
         {"step": 1, "output": "y", **flat(bound="1e-5")},
     ),
     (
         "layout.channels_permute",
         (
-            LEARN,
+            DIFFERENTIATE,
             related(
-                "training_gradients",
+                TRAINING_GRADIENTS,
                 ("x|channels_flipped", "dy|channels_flipped"),
                 relation="channels_flipped",
                 **{n: f"{n}|channels_flipped" for n in PARAMETERS},
@@ -98,66 +113,66 @@ HELD: list[tuple[str, tuple[Step, ...], str, dict[str, Any]]] = [
     ),
     (
         "training.scale_equivariant",
-        (LEARN, related("training_gradients", ("x|times:4", "dy"), relation="scaled:4", epsilon=0.016)),
+        (DIFFERENTIATE, related(TRAINING_GRADIENTS, ("x|times:4", "dy"), relation="scaled:4", epsilon=0.016)),
         f"dx {LOST}",
         {"step": 1, "output": "dx", **flat(bound="1e-5")},
     ),
     (
         "layout.threads",
-        (LEARN, related("training_gradients", ("x", "dy"), relation="threads", threads=2)),
+        (DIFFERENTIATE, related(TRAINING_GRADIENTS, ("x", "dy"), relation="threads", threads=2)),
         f"y {LOST}",
         {"step": 1, "output": "y", **flat(bound="1e-5")},
     ),
     ("training.output_moments", (TRAIN,), "mean of y is off", {"output": "y", "channel": 1, "bound": "1e-5"}),
-    ("gradient.orthogonality", (LEARN,), "sum of dx is off", {"output": "dx", "channel": 1, "bound": "1e-5"}),
-    ("state.snapshot_continues", (TRAIN, Step("save_restore")), "running_mean changed", {"step": 1, **CHANGED}),
+    ("gradient.orthogonality", (DIFFERENTIATE,), "sum of dx is off", {"output": "dx", "channel": 1, "bound": "1e-5"}),
+    ("state.snapshot_continues", (TRAIN, Step(SAVE_RESTORE)), "running_mean changed", {"step": 1, **CHANGED}),
     (
         "state.copy_is_independent",
-        (TRAIN, Step("clone"), Step("training", ("x",)), Step("swap")),
+        (TRAIN, Step(CLONE), Step(TRAINING, ("x",)), Step(SWAP)),
         "running_mean changed while the other layer was used",
         {"step": 3, **CHANGED},
     ),
     (
         "state.is_visible_after_each_step",
-        (TRAIN, Step("training", ("x",))),
+        (TRAIN, Step(TRAINING, ("x",))),
         "running_mean changed between two calls",
         {"step": 1, **CHANGED},
     ),
     (
         "state.reset_restores_the_beginning",
-        (TRAIN, Step("reset")),
+        (TRAIN, Step(RESET)),
         "running_var is 2.0",
         {"step": 1, "output": "running_var", "index": [0], "expected": "1.0", "got": "2.0"},
     ),
     (
         "running.initial_state",
-        (related("inference", ("x",), initial=True),),
+        (related(INFERENCE, ("x",), initial=True),),
         "running_var is 2.0",
         {"output": "running_var", "index": [0], "expected": "1.0", "got": "2.0"},
     ),
     (
         "running.unrolled",
-        (TRAIN, Step("training_gradients", ("x", "dy")), Step("training", ("x",))),
+        (TRAIN, Step(TRAINING_GRADIENTS, ("x", "dy")), Step(TRAINING, ("x",))),
         "running_var[1] is off by 3 after 3 steps",
         {"step": 2, "output": "running_var", "channel": 1, "bound": "1e-4"},
     ),
     (
         "errors.leave_the_state",
-        (TRAIN, Step("training", ("wide",), refused=True)),
+        (TRAIN, Step(TRAINING, ("wide",), refused=True)),
         "running_mean changed",
         {"step": 1, **CHANGED},
     ),
-    ("errors.malformed_data", (Step("training", ("wide",), True, (), True),), "training(wide) computed a result", {}),
+    ("errors.malformed_data", (Step(TRAINING, ("wide",), True, (), True),), "training(wide) computed a result", {}),
     (
         "errors.malformed_parameters",
-        (Step("training", ("x",), True, (("gamma", "more"),), True),),
+        (Step(TRAINING, ("x",), True, (("gamma", "more"),), True),),
         "training(x) computed a result",
         {},
     ),
     ("special.overflow_is_not_finite", (TRAIN,), "y is beta all over channel 1", {"output": "y", "channel": 1}),
     (
         "degenerate.gradients_of_empty_batch",
-        (related("inference_gradients", ("none", "none")),),
+        (related(INFERENCE_GRADIENTS, ("none", "none")),),
         "dbeta is 1.0",
         {"output": "dbeta", "index": [0], "expected": "0.0", "got": "1.0"},
     ),
@@ -207,7 +222,7 @@ def ended(text: str, status: int) -> str:
 
 def test_masked_padding_is_compared_where_the_mask_keeps() -> None:
     """Both calls, one mask; NaN in the padding is written out."""
-    steps = (related("training_masked", ("x", "mask")), related("training_masked", ("x|repadded:nan", "mask")))
+    steps = (related(TRAINING_MASKED, ("x", "mask")), related(TRAINING_MASKED, ("x|repadded:nan", "mask")))
     message = "y differs from step 0's, with other padding"
     text = text_of("flax.nnx", "mask.padding_is_inert", case_of(*steps), message, step=1, output="y")
     assert "np.nan" in text
@@ -221,15 +236,15 @@ def test_further_derivatives_are_written(backend: str, mode: str, call: str) -> 
     """The call as its adapter performs it, and the formula of what is expected."""
     inputs = {"second_order": ("x", "dy", "v"), "tangent": ("x", "v"), "some_gradients": ("x", "dy")}[call]
     output = {"second_order": "by_x", "tangent": "along", "some_gradients": "dx"}[call]
-    case = case_of(related(f"{mode}_{call}", inputs, **({"wanted": "dx"} if call == "some_gradients" else {})))
+    case = case_of(related(CALLS[f"{mode}_{call}"], inputs, **({"wanted": "dx"} if call == "some_gradients" else {})))
     text = text_of(backend, "training.output", case, "off", step=0, output=output, **flat())
     assert f"{output}[2, 1]" in text
 
 
 def test_a_frozen_layer_and_another_decay_are_written() -> None:
     """What a layer was told stands between its calls; a step that is refused on the way does not end the script."""
-    wrong = Step("training", ("wide",), refused=True)
-    steps = (TRAIN, Step("freeze"), Step("set_decay", (), False, (("decay", 0.25),)), wrong, Step("training", ("x",)))
+    wrong = Step(TRAINING, ("wide",), refused=True)
+    steps = (TRAIN, Step(FREEZE), Step(SET_DECAY, (), False, (("decay", 0.25),)), wrong, Step(TRAINING, ("x",)))
     text = text_of("torch.nn", "running.mean", case_of(*steps), "off", step=4, output="running_mean", **flat(index=[0]))
     for word in ("requires_grad_(False)", "layer.momentum = 0.75", "except Exception"):
         assert word in text

@@ -11,6 +11,7 @@ import pytest
 from bnspec.conformance.cases.building import Form, Plan
 from bnspec.conformance.cases.programs import long_case, masked_case, refusal_case, relation_case
 from bnspec.conformance.cases.shrinking import is_malformed, much_smaller, rebuilt, shrink
+from bnspec.model.call import TRAINING, TRAINING_MASKED_GRADIENTS
 from bnspec.model.case import Case, Step
 
 PLAN = Plan(Form((4, 3, 5, 2), 1), seed=3)
@@ -56,7 +57,7 @@ def test_a_layer_of_its_own_epsilon_keeps_its_ratio() -> None:
 
 def test_a_long_training_shrinks_to_what_matters() -> None:
     """Two steps that move the state, of twelve."""
-    small = shrunk(long_case(PLAN), lambda case: sum(s.call.startswith("training") for s in case.steps) >= 2)
+    small = shrunk(long_case(PLAN), lambda case: sum(s.call.mode == "training" for s in case.steps) >= 2)
     assert len(small.steps) == 2
 
 
@@ -76,14 +77,14 @@ def test_a_refused_call_stays_malformed() -> None:
 def test_what_makes_a_malformed_call_well_formed_is_no_proposal() -> None:
     """A wide x of which half of the channels are left would be an ordinary one."""
     case = refusal_case(PLAN)
-    small = case.with_(steps=(Step("training", ("wide",), True, (), True),))
+    small = case.with_(steps=(Step(TRAINING, ("wide",), True, (), True),))
     cut = {**small.arrays, "wide": small.arrays["wide"][:, :3]}
     assert not list(rebuilt(small, cut))
 
 
 def test_padding_stays_padding() -> None:
     """A mask goes with what it masks, and NaN stays where it is False."""
-    small = shrunk(masked_case(PLAN, 0.5), lambda case: bool(has(case, call="training_masked_gradients")))
+    small = shrunk(masked_case(PLAN, 0.5), lambda case: bool(has(case, call=TRAINING_MASKED_GRADIENTS)))
     assert len(small.steps) == 1
     for name, array in small.arrays.items():
         if "repadded:nan" in name:

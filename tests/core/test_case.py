@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from bnspec.contract import LayerConfig
 from bnspec.errors import UsageError
 from bnspec.model.buffers import overlap, pack, unpack
-from bnspec.model.case import CALLS, PARAMETERS, Case, Step
+from bnspec.model.call import INFERENCE, INFERENCE_GRADIENTS, TRAINING, TRAINING_GRADIENTS
+from bnspec.model.case import PARAMETERS, Case, Step
 
 DTYPES = {"float64": np.float64, "float32": np.float32, "float16": np.float16, "bfloat16": ml_dtypes.bfloat16}
 #: Derandomised: the same examples on every run, so that a red run is a changed program.
@@ -58,9 +59,9 @@ def cases(draw: st.DrawFn) -> Case:
     arrays = {"x": x, "dy": x[::-1] if draw(st.booleans()) else draw(views(shape, DTYPES[name]))}
     for parameter in PARAMETERS if affine else PARAMETERS[2:]:
         arrays[parameter] = draw(views((shape[axis],), DTYPES[parameter_name]))
-    calls = ["training", "inference", "training_gradients", "inference_gradients"]
+    calls = [TRAINING, INFERENCE, TRAINING_GRADIENTS, INFERENCE_GRADIENTS]
     steps = draw(
-        st.lists(st.builds(lambda c, f: Step(c, CALLS[c], f), st.sampled_from(calls), st.booleans()), min_size=1)
+        st.lists(st.builds(lambda c, f: Step(c, c.inputs, f), st.sampled_from(calls), st.booleans()), min_size=1)
     )
     origin = draw(st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=5), max_size=3))
     return Case("batch_norm", config, arrays, tuple(steps), origin)
@@ -125,7 +126,7 @@ def test_unpack_undoes_pack(data: st.DataObject) -> None:
 def test_an_id_names_the_content_and_not_the_origin(case: Case) -> None:
     """The same content has one id wherever it came from; another bit has another."""
     assert case.with_(origin={"elsewhere": 1}).id == case.id
-    assert case.with_(steps=(*case.steps, Step("inference", ("x",)))).id != case.id
+    assert case.with_(steps=(*case.steps, Step(INFERENCE, ("x",)))).id != case.id
     assert case.with_(arrays={**case.arrays, "extra": np.array([1.0])}).id != case.id
 
 
@@ -137,7 +138,7 @@ def plain() -> dict[str, Any]:
     arrays = {name: np.ones(2, np.float32) for name in PARAMETERS}
     arrays |= {"x": np.arange(8, dtype=np.float32).reshape(4, 2), "dy": np.ones((4, 2), np.float32)}
     config = LayerConfig(2, 1, 2, 2.0**-10, 0.75, "float32", "float32")
-    case = Case("batch_norm", config, arrays, (Step("training_gradients", ("x", "dy")),))
+    case = Case("batch_norm", config, arrays, (Step(TRAINING_GRADIENTS, ("x", "dy")),))
     data: dict[str, Any] = json.loads(case.dumps())
     return data
 

@@ -15,6 +15,7 @@ from bnspec.arithmetic.quad import double, quad
 from bnspec.conformance.cases.building import Form, Plan, batch_norm_case
 from bnspec.exact import outputs as exact
 from bnspec.exact.certification import ROUNDING, Doubt
+from bnspec.model.call import INFERENCE_GRADIENTS, TRAINING_GRADIENTS
 from bnspec.model.case import Case, Step
 from bnspec.model.conventions import Conventions
 from bnspec.oracle.oracle import Oracle
@@ -63,7 +64,7 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
 def answer(case: Case) -> None:
     """Ask for everything."""
     oracle, conventions = Oracle(case), Conventions(running_correction=1)
-    for call in ("training_gradients", "inference_gradients"):
+    for call in (TRAINING_GRADIENTS, INFERENCE_GRADIENTS):
         oracle.expect(Step(call, ("x", "dy")), case.arrays, conventions)
 
 
@@ -149,6 +150,6 @@ def test_every_adversary_is_met() -> None:
 def test_a_case_without_an_answer_is_left_alone() -> None:
     """A constant channel with epsilon 0 has no normalised value; the oracle says NaN, and does not search for one."""
     case = case_of(np.full((4, 1), 3.0), np.ones((4, 1)), 0.0, np.random.RandomState(1))
-    expected = Oracle(case).expect(Step("training_gradients", ("x", "dy")), case.arrays, Conventions())
+    expected = Oracle(case).expect(Step(TRAINING_GRADIENTS, ("x", "dy")), case.arrays, Conventions())
     assert np.isnan(double(expected["y"].value)).all()
     assert double(quad(3.0)) == 3.0

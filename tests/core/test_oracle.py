@@ -13,14 +13,15 @@ from bnspec.arithmetic.quad import double
 from bnspec.bounds import batch_norm as bounds
 from bnspec.conformance.cases.building import Form, Plan, ScalingPlan, batch_norm_case, input_norm_case
 from bnspec.exact import blocks
+from bnspec.model.call import INFERENCE_GRADIENTS, INVERSE, TRAINING, TRAINING_GRADIENTS, TRANSFORM
 from bnspec.model.case import Case, Step
 from bnspec.model.conventions import Conventions
 from bnspec.model.precision import PRECISIONS
 from bnspec.oracle.oracle import Oracle
 
 DTYPES = ("float32", "float64", "float16", "bfloat16")
-TRAIN = Step("training_gradients", ("x", "dy"))
-INFER = Step("inference_gradients", ("x", "dy"))
+TRAIN = Step(TRAINING_GRADIENTS, ("x", "dy"))
+INFER = Step(INFERENCE_GRADIENTS, ("x", "dy"))
 
 
 def whole_and_blocks(case: Case, step: Step, monkeypatch: pytest.MonkeyPatch) -> tuple[dict, dict]:
@@ -31,7 +32,7 @@ def whole_and_blocks(case: Case, step: Step, monkeypatch: pytest.MonkeyPatch) ->
     return whole, parts
 
 
-@pytest.mark.parametrize("step", [TRAIN, INFER, Step("training", ("x",))], ids=lambda s: s.call)
+@pytest.mark.parametrize("step", [TRAIN, INFER, Step(TRAINING, ("x",))], ids=lambda s: s.call.name)
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_a_large_case_is_answered_as_a_small_one(axis: int, step: Step, monkeypatch: pytest.MonkeyPatch) -> None:
     """Block by block the same values and bounds come out, wherever the channel axis is."""
@@ -103,7 +104,7 @@ def test_input_normalization_agrees_with_exact_rationals(kind: str, dtype: str) 
         channel = Channel(row, row, 1.0, 0.0, 0.0)
         assert ulps(float(learned["mean"].rounded[c]), channel.mean) <= 1.0
         assert ulps(float(learned["var"].rounded[c]), channel.var) <= 1.0
-    for name, call, output in (("unseen", "transform", "y"), ("normal", "inverse", "x")):
+    for name, call, output in (("unseen", TRANSFORM, "y"), ("normal", INVERSE, "x")):
         answer = oracle.expect(Step(call, (name,)), fitted, Conventions())[output]
         for c in range(case.config.channels):
             mean, var = (Fraction(float(fitted[n][c])) for n in ("mean", "var"))

@@ -19,6 +19,7 @@ SMALL, MILLISECONDS = ((4, 3, 5), (16, 8, 32), (64, 64), (1024, 4), (4, 1024)), 
 
 PROGRAM = """
 import json, resource, sys, time
+from bnspec.model.call import CALLS
 from bnspec.model.case import Step
 from bnspec.conformance.cases.building import Form, Plan, batch_norm_case
 from bnspec.oracle import Oracle
@@ -28,7 +29,7 @@ def spent(shape, calls, seed):
     case = batch_norm_case(Plan(Form(tuple(shape), 1), "ordinary", epsilon=1e-5, seed=seed))
     oracle, conventions, start = Oracle(case), Conventions(running_correction=1), time.process_time()
     for call in calls:
-        oracle.expect(Step(call, ("x", "dy")), case.arrays, conventions)
+        oracle.expect(Step(CALLS[call], ("x", "dy")), case.arrays, conventions)
     return time.process_time() - start
 
 shape, calls, times = json.loads(sys.argv[1])

@@ -11,6 +11,17 @@ from bnspec.arithmetic.quad import double
 from bnspec.conformance.cases.building import Form, Plan, batch_norm_case
 from bnspec.conformance.cases.programs import masked_case, relation_case
 from bnspec.errors import UsageError
+from bnspec.model.call import (
+    CLONE,
+    FREEZE,
+    INFERENCE,
+    LEARN,
+    SET_DECAY,
+    SWAP,
+    TRAINING,
+    TRAINING_MASKED_GRADIENTS,
+    TRAINING_SOME_GRADIENTS,
+)
 from bnspec.model.case import Case, Step
 from bnspec.model.conventions import Conventions
 from bnspec.oracle.oracle import Oracle, effective_decay
@@ -20,20 +31,18 @@ BASE = batch_norm_case(Plan(Form((4, 3), 1), "wide", seed=9, short=True))
 
 def lived(*steps: Step) -> Case:
     """The base case with these steps after an inference on a fresh layer."""
-    return BASE.with_(steps=(Step("inference", ("x",), True), *steps))
+    return BASE.with_(steps=(Step(INFERENCE, ("x",), True), *steps))
 
 
 def decay(value: float) -> Step:
     """Another decay."""
-    return Step("set_decay", options=(("decay", value),))
+    return Step(SET_DECAY, options=(("decay", value),))
 
 
 def test_what_a_layer_has_been_told_holds_for_it_alone() -> None:
     """A copy starts from what its original was told; then each has its own decay and mark; a fresh layer has neither."""
-    x = Step("training", ("x",))
-    case = lived(
-        decay(0.25), Step("clone"), decay(0.5), Step("freeze"), x, Step("swap"), x, Step("training", ("x",), True)
-    )
+    x = Step(TRAINING, ("x",))
+    case = lived(decay(0.25), Step(CLONE), decay(0.5), Step(FREEZE), x, Step(SWAP), x, Step(TRAINING, ("x",), True))
     assert [case.told(i) for i in (1, 2, 5, 7, 8)] == [
         (None, False),
         (0.25, False),
@@ -47,7 +56,7 @@ def test_what_a_layer_has_been_told_holds_for_it_alone() -> None:
 
 def test_what_was_not_performed_is_not_in_force() -> None:
     """A decay that was declined changed nothing."""
-    case = lived(decay(0.25), Step("training", ("x",)))
+    case = lived(decay(0.25), Step(TRAINING, ("x",)))
     assert case.overrides(2, lambda j: False) == ()
     assert dict(case.overrides(2)) == {"decay": 0.25}
 
@@ -85,7 +94,7 @@ def test_an_oracle_of_other_parameters_shares_the_facts_of_its_inputs() -> None:
 def test_a_masked_batch_has_the_answers_of_the_batch_without_its_padding() -> None:
     """At the places that the mask keeps; dx is 0 on the padding, and of y nothing is said there."""
     case = masked_case(Plan(Form((4, 5, 3), 2), "wide", seed=4), 0.5)
-    step = next(s for s in case.steps if s.call == "training_masked_gradients")
+    step = next(s for s in case.steps if s.call == TRAINING_MASKED_GRADIENTS)
     before = {n: case.arrays[n] for n in ("running_mean", "running_var")}
     got = Oracle(case).expect(step, before, Conventions())
     kept = case.arrays["mask"][..., 0]
@@ -107,17 +116,17 @@ def test_a_declared_decay_dtype_is_the_one_that_is_judged_by() -> None:
 
 
 WRONG: dict[str, tuple[Any, str]] = {
-    "a call between others first": ((Step("clone"),), "comes before there is a layer"),
-    "a decay outside": ((Step("training", ("x",), True), decay(2.0)), "must lie in"),
+    "a call between others first": ((Step(CLONE),), "comes before there is a layer"),
+    "a decay outside": ((Step(TRAINING, ("x",), True), decay(2.0)), "must lie in"),
     "no gradient wanted": (
-        (Step("training_some_gradients", ("x", "dy"), True, (("wanted", "dz"),)),),
+        (Step(TRAINING_SOME_GRADIENTS, ("x", "dy"), True, (("wanted", "dz"),)),),
         "names no gradient",
     ),
-    "a parameter that is missing": ((Step("training", ("x",), True, (("gamma", "none"),)),), "is missing"),
-    "a parameter of another length": ((Step("training", ("x",), True, (("gamma", "x"),)),), "expected"),
-    "an axis outside": ((Step("training", ("x",), True, (("channel_axis", 4),)),), "outside rank"),
+    "a parameter that is missing": ((Step(TRAINING, ("x",), True, (("gamma", "none"),)),), "is missing"),
+    "a parameter of another length": ((Step(TRAINING, ("x",), True, (("gamma", "x"),)),), "expected"),
+    "an axis outside": ((Step(TRAINING, ("x",), True, (("channel_axis", 4),)),), "outside rank"),
     "a network that infers": (
-        (Step("learn", ("x", "dy"), True), Step("inference", ("x",))),
+        (Step(LEARN, ("x", "dy"), True), Step(INFERENCE, ("x",))),
         "must be one of dense, convolutional",
     ),
 }

@@ -6,6 +6,7 @@ import itertools
 import os
 import signal
 import socket
+import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,12 +15,14 @@ import ml_dtypes
 import numpy as np
 import pytest
 
+import bnspec
 from bnspec.backends.harness.launcher import Worker
 from bnspec.backends.harness.registry import Entry
-from bnspec.backends.worker.wire import Channel, Closed, TimedOut
+from bnspec.backends.worker.wire import PROTOCOL, Channel, Closed, TimedOut
 from bnspec.contract import LayerConfig
 from bnspec.errors import UsageError
 from bnspec.model.buffers import overlap, pack, unpack
+from bnspec.model.call import INFERENCE, INFERENCE_GRADIENTS, TRAINING, TRAINING_GRADIENTS
 from bnspec.model.case import Case, Step
 
 #: A correct layer, from which the planted ones differ in the one thing that their test is about.
@@ -65,7 +68,7 @@ def case_of(x: np.ndarray, *steps: Step, **more: np.ndarray) -> Case:
     arrays |= {"running_mean": np.zeros(3), "running_var": np.ones(3)}
     parameters = {n: a.astype(np.float32) for n, a in arrays.items() if n != "x"}
     config = LayerConfig(2, 1, 3, 2.0**-10, 0.75, name, "float32")
-    return Case("batch_norm", config, {"x": x, **parameters, **more}, steps or (Step("training", ("x",)),))
+    return Case("batch_norm", config, {"x": x, **parameters, **more}, steps or (Step(TRAINING, ("x",)),))
 
 
 @pytest.fixture
@@ -153,7 +156,7 @@ def test_a_silent_channel_times_out_and_a_closed_one_says_so(channels: tuple[Cha
 def test_every_layout_gives_the_values_of_the_packed_one(layout: str, numpy_worker: Worker) -> None:
     """Inference is elementwise: strides change no bit of it."""
     x = layouts()[layout]
-    inference = Step("inference", ("x",))
+    inference = Step(INFERENCE, ("x",))
     seen = [numpy_worker.run(case_of(a, inference)) for a in (x, np.array(x, order="C", copy=True))]
     assert [s.status for s in seen] == ["ok", "ok"], seen
     strided, packed = (s.steps[0].outputs["y"] for s in seen)
@@ -178,14 +181,14 @@ def test_the_layer_sees_strides_and_shared_memory(plant: Callable[[str], Worker]
             (step,) = worker.run(case_of(x)).steps
             assert tuple(step.outputs["y"]) == x.strides, layout
     room = np.arange(24, dtype=np.float32)
-    shared = case_of(room[:12].reshape(4, 3), Step("inference_gradients", ("x", "dy")), dy=room[9:21].reshape(4, 3))
+    shared = case_of(room[:12].reshape(4, 3), Step(INFERENCE_GRADIENTS, ("x", "dy")), dy=room[9:21].reshape(4, 3))
     (step,) = worker.run(shared).steps
     assert int(step.outputs["y"]) == 9 * room.itemsize
 
 
 def test_a_layer_lives_through_a_sequence_and_is_rebuilt_when_fresh(numpy_worker: Worker) -> None:
     """The second call meets the state that the first left; a fresh step meets the case's own."""
-    once, again = Step("training", ("x",)), Step("training", ("x",), fresh=True)
+    once, again = Step(TRAINING, ("x",)), Step(TRAINING, ("x",), fresh=True)
     seen = numpy_worker.run(case_of(layouts()["contiguous"], once, once, again))
     first, second, fresh = (s.after["running_mean"].tobytes() for s in seen.steps)
     assert second != first
@@ -224,7 +227,7 @@ def test_a_layer_that_kills_its_process_is_a_crash_with_its_last_words(plant: Ca
     assert seen.status == "crashed"
     assert "SIGSEGV" in seen.message
     assert "out of luck" in seen.message
-    assert worker.run(case_of(layouts()["contiguous"], Step("inference", ("x",)))).status == "ok"
+    assert worker.run(case_of(layouts()["contiguous"], Step(INFERENCE, ("x",)))).status == "ok"
 
 
 def test_a_hanging_layer_is_a_timeout_and_the_next_case_meets_a_new_worker(plant: Callable[[str], Worker]) -> None:
@@ -237,7 +240,7 @@ def test_a_hanging_layer_is_a_timeout_and_the_next_case_meets_a_new_worker(plant
             built = Layer
         """)
     assert worker.run(case_of(layouts()["contiguous"]), seconds=1).status == "timeout"
-    assert worker.run(case_of(layouts()["contiguous"], Step("inference", ("x",)))).status == "ok"
+    assert worker.run(case_of(layouts()["contiguous"], Step(INFERENCE, ("x",)))).status == "ok"
 
 
 @pytest.mark.parametrize(
@@ -252,7 +255,7 @@ def test_a_result_that_is_no_array_is_the_steps_error(result: str, plant: Callab
         class Planted(Base):
             built = Layer
         """)
-    seen = worker.run(case_of(layouts()["contiguous"], Step("training", ("x",)), Step("inference", ("x",))))
+    seen = worker.run(case_of(layouts()["contiguous"], Step(TRAINING, ("x",)), Step(INFERENCE, ("x",))))
     assert [s.status for s in seen.steps] == ["error", "ok"]
     assert seen.steps[0].message
 
@@ -310,6 +313,50 @@ def test_a_module_that_is_missing_is_refused_with_the_way_to_mend_it() -> None:
     assert "PYTHONPATH" in refused.value.fix
 
 
+#: Runs in place of a Python: says one hello on the socket that it is given, and ends.
+OTHER_WORKER = """
+import socket, sys
+from bnspec.backends.worker.wire import PROTOCOL, Channel
+Channel(socket.socket(fileno=int(sys.argv[3]))).send({hello})
+"""
+READY = {"status": "ready", "reason": "", "conventions": {}, "versions": {}}
+OTHERS = {
+    "another protocol": ({"hello": PROTOCOL + 1, "bnspec": bnspec.__version__}, f"protocol {PROTOCOL + 1}"),
+    "another version": ({"hello": PROTOCOL, "bnspec": "0.0.9"}, "bnspec 0.0.9"),
+    "no version": ({"hello": PROTOCOL}, "does not say"),
+    "no protocol": ({"bnspec": bnspec.__version__}, "does not say"),
+}
+
+
+def other_python(folder: Path, hello: dict[str, object]) -> str:
+    """An executable that answers as a worker with this hello, whatever it is asked to run."""
+    program, python = folder / "other_worker.py", folder / "python"
+    program.write_text(OTHER_WORKER.replace("{hello}", repr({**READY, **hello})))
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{program}" "$@"\n')
+    python.chmod(0o755)
+    return str(python)
+
+
+@pytest.mark.parametrize("difference", OTHERS)
+def test_a_worker_of_another_bnspec_is_refused_with_what_why_and_fix(difference: str, tmp_path: Path) -> None:
+    """Its answers would be read wrongly, or taken for those of this version's adapters."""
+    hello, expected = OTHERS[difference]
+    python = other_python(tmp_path, hello)
+    with pytest.raises(UsageError) as refused:
+        Worker(Entry("numpy", "bnspec.backends.numpy.specification:NumpySpec"), "cpu", python)
+    assert expected in refused.value.what
+    assert python in refused.value.what
+    assert bnspec.__version__ in refused.value.why
+    assert "PYTHONPATH" in refused.value.fix
+
+
+def test_a_worker_of_the_same_bnspec_is_accepted(tmp_path: Path) -> None:
+    """The control: the same executable with this version's hello opens."""
+    python = other_python(tmp_path, {"hello": PROTOCOL, "bnspec": bnspec.__version__})
+    with Worker(Entry("numpy", "bnspec.backends.numpy.specification:NumpySpec"), "cpu", python) as worker:
+        assert worker.hello.status == "ready"
+
+
 OPENINGS = {
     "broken": "raise RuntimeError('the licence has expired')",
     "unavailable": "import a_framework_that_is_not_installed",
@@ -360,7 +407,7 @@ def test_an_adapter_that_returns_x_itself_is_found_out(plant: Callable[[str], Wo
 
 def test_a_clean_layer_is_not_accused(numpy_worker: Worker) -> None:
     """The control: a layer that keeps the laws is reported clean in every call."""
-    calls = [Step("training", ("x",)), Step("inference", ("x",))]
-    calls += [Step(f"{mode}_gradients", ("x", "dy")) for mode in ("training", "inference")]
+    calls = [Step(TRAINING, ("x",)), Step(INFERENCE, ("x",))]
+    calls += [Step(call, call.inputs) for call in (TRAINING_GRADIENTS, INFERENCE_GRADIENTS)]
     seen = numpy_worker.run(case_of(layouts()["contiguous"], *calls, dy=layouts()["reversed"]))
     assert [(s.status, s.written, s.aliases) for s in seen.steps] == [("ok", (), ())] * 4

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from bnspec.contract import LayerConfig
+from bnspec.model.call import TRAINING
 from bnspec.model.case import Case, Step
 from bnspec.reports.run.records import (
     Comparison,
@@ -107,7 +108,7 @@ def small_case() -> Case:
     ones, zeros = np.ones(2, np.float32), np.zeros(2, np.float32)
     arrays = {"x": x, "gamma": ones, "beta": zeros, "running_mean": zeros.copy(), "running_var": ones.copy()}
     config = LayerConfig(2, 1, 2, 1e-5, 0.9, "float32", "float32")
-    return Case("batch_norm", config, arrays, (Step("training", ("x",)),), {"input_type": "ramp"})
+    return Case("batch_norm", config, arrays, (Step(TRAINING, ("x",)),), {"input_type": "ramp"})
 
 
 def records(case: str | None = None) -> list[Record]:

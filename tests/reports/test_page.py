@@ -13,6 +13,7 @@ import pytest
 
 from bnspec.cli import main
 from bnspec.errors import UsageError
+from bnspec.model.call import INFERENCE
 from bnspec.model.case import Step
 from bnspec.reports.page.case import view_case
 from bnspec.reports.page.page import build_page, write_page
@@ -317,7 +318,7 @@ def test_only_the_arrays_of_the_step_that_deviates_are_pointed_at(write_run: Wri
     """The index of the evidence counts in the arrays that its step takes, and in no others."""
     case, run = sample.small_case(), read_run(write_run(sample.finding("alpha")))
     case = case.with_(
-        arrays={**case.arrays, "z": case.arrays["x"].copy()}, steps=(*case.steps, Step("inference", ("z",)))
+        arrays={**case.arrays, "z": case.arrays["x"].copy()}, steps=(*case.steps, Step(INFERENCE, ("z",)))
     )
     (run.path / "cases" / "two.json").write_text(case.dumps())
     view = view_case([run], "cases/two.json", {"step": 1, "index": [2, 1]})

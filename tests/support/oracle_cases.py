@@ -10,6 +10,7 @@ from bnspec.conformance.cases.building import Form, Plan, batch_norm_case
 from bnspec.conformance.cases.values import COTANGENTS as EVERY_COTANGENT
 from bnspec.conformance.cases.values import INPUT_TYPES
 from bnspec.contract import LayerConfig
+from bnspec.model.call import TRAINING_GRADIENTS
 from bnspec.model.case import Case, Step
 
 DTYPES = ("float32", "float64", "float16", "bfloat16")
@@ -87,7 +88,7 @@ def case_of(x: np.ndarray, dy: np.ndarray, epsilon: float, rng: np.random.Random
     config = LayerConfig(2, 1, 1, epsilon, 0.9, "float64", "float64")
     gamma, beta = np.array([rng.choice([-0.7, 1.0, 3.1])]), np.array([rng.choice([0.0, 0.3])])
     arrays = {"gamma": gamma, "beta": beta, "running_mean": x[0] * 1.5, "running_var": np.array([0.7])}
-    return Case("batch_norm", config, {**arrays, "x": x, "dy": dy}, (Step("training_gradients", ("x", "dy")),))
+    return Case("batch_norm", config, {**arrays, "x": x, "dy": dy}, (Step(TRAINING_GRADIENTS, ("x", "dy")),))
 
 
 def large(seed: int, count: int) -> Iterator[Label]:

@@ -10,13 +10,14 @@ import numpy as np
 import second_oracle
 
 from bnspec.arithmetic.quad import double
+from bnspec.model.call import INFERENCE_GRADIENTS, TRAINING_GRADIENTS
 from bnspec.model.case import Case, Step
 from bnspec.model.conventions import Conventions
 from bnspec.oracle.oracle import Expected, Oracle
 
 RUNNING = ("running_mean", "running_var")
-TRAIN = Step("training_gradients", ("x", "dy"))
-INFER = Step("inference_gradients", ("x", "dy"))
+TRAIN = Step(TRAINING_GRADIENTS, ("x", "dy"))
+INFER = Step(INFERENCE_GRADIENTS, ("x", "dy"))
 
 
 @dataclass

@@ -47,7 +47,7 @@ KNOWN: tuple[Known, ...] = (
     Known(
         "flax.linen",
         ("dtype.half_is_as_exact_as_declared",),
-        lambda case: is_half(case) and not all_half(case) and any("gradients" in s.call for s in case.steps),
+        lambda case: is_half(case) and not all_half(case) and any(s.call.has_gradients for s in case.steps),
         "gradients of half-precision x with float32 statistics",
         "accuracy",
         "dx is the sum of the paths through x and through its statistics, each rounded to x's dtype before it is added.",

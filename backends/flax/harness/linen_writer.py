@@ -30,11 +30,11 @@ class LinenWriter(PureWriter):
 
     def call(self, step: Step, y: str) -> list[str]:
         """The module applied, or its vector-Jacobian product; training gives new batch statistics."""
-        training, given = step.call.startswith("training"), ", ".join(self.given(n) for n in step.inputs)
+        training, given = step.call.mode == "training", ", ".join(self.given(n) for n in step.inputs)
         variables = '{"params": params, "batch_stats": stats}'
         mode = 'False, mutable=["batch_stats"]' if training else "True"
         applied, new = f"layer.apply({variables}, x, {mode})", f"({y}, new)" if training else y
-        if not step.call.endswith("_gradients"):
+        if not step.call.has_gradients:
             after = ['stats = new["batch_stats"]'] if training else []
             return [f"{new} = jax.jit(lambda params, stats, x: {applied})(params, stats, {given})", *after]
         aux = ", has_aux=True" if training else ""
@@ -73,7 +73,7 @@ class LinenWriter(PureWriter):
 
     def between(self, step: Step) -> list[str]:
         """The variables as Flax's bytes and back, copies of them, a clone of the module with another momentum."""
-        match step.call:
+        match step.call.kind:
             case "save_restore":
                 self.imports = (*self.imports, "from flax import serialization")
                 variables = '{"params": params, "batch_stats": stats}'

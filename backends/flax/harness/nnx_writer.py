@@ -39,7 +39,7 @@ class FlaxWriter(JaxWriter):
 
     def in_mode(self, step: Step) -> list[str]:
         """The line that puts the module in the step's mode, where it is in another."""
-        mode = "train" if step.call.startswith("training") else "eval"
+        mode = "train" if step.call.mode == "training" else "eval"
         lines = [f"layer.{mode}()"] if mode != self.mode else []
         self.mode = mode
         return lines
@@ -53,7 +53,7 @@ class FlaxWriter(JaxWriter):
     def call(self, step: Step, y: str) -> list[str]:
         """The module's call in train() or eval(), or its gradients with the cotangent dy for y."""
         lines, given = self.in_mode(step), ", ".join(self.given(n) for n in step.inputs)
-        if not step.call.endswith("_gradients"):
+        if not step.call.has_gradients:
             return [*lines, f"{y} = nnx.jit(lambda layer, x: layer(x))(layer, {given})"]
         loss = "lambda layer, x, dy: (jnp.sum((y := layer(x)) * dy), y)"
         return [
@@ -65,7 +65,7 @@ class FlaxWriter(JaxWriter):
     def masked(self, step: Step, y: str) -> list[str]:
         """The same with a mask."""
         given = ", ".join(self.given(n) for n in step.inputs)
-        if not step.call.endswith("_gradients"):
+        if not step.call.has_gradients:
             return [*self.in_mode(step), f"{y} = nnx.jit(lambda layer, x, mask: layer(x, mask=mask))(layer, {given})"]
         loss = "lambda layer, x, dy, mask: (jnp.sum((y := layer(x, mask=mask)) * dy), y)"
         return [
@@ -113,7 +113,7 @@ class FlaxWriter(JaxWriter):
 
     def between(self, step: Step) -> list[str]:
         """The state as Flax's bytes and back, nnx.clone, the module's momentum. Raises NoScript: what Flax does not have."""
-        match step.call:
+        match step.call.kind:
             case "save_restore":
                 self.imports = (*self.imports, "from flax import serialization")
                 return [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bnspec.backends.harness.known.deviation import Predicate
+from bnspec.model.call import Call
 from bnspec.model.case import PARAMETERS, Case
 from bnspec.model.conventions import HALVES
 
@@ -34,14 +35,14 @@ def is_float64(case: Case) -> bool:
     return case.config.dtype == "float64"
 
 
-def calls(*names: str) -> Predicate:
+def calls(*calls: Call) -> Predicate:
     """A predicate: some step makes one of these calls."""
-    return lambda case: any(s.call in names for s in case.steps)
+    return lambda case: any(s.call in calls for s in case.steps)
 
 
 def trains_on_nothing(case: Case) -> bool:
     """A layer is trained on a batch without values."""
-    batches = [case.arrays[s.inputs[0]] for s in case.steps if s.call.startswith("training") and not s.refused]
+    batches = [case.arrays[s.inputs[0]] for s in case.steps if s.call.mode == "training" and not s.refused]
     return case.subject == "batch_norm" and any(x.size == 0 for x in batches)
 
 
@@ -52,7 +53,7 @@ def has_empty_chunk(case: Case) -> bool:
 
 def off_centre(case: Case) -> bool:
     """Some channel of a batch has |mean| > 8 std, or is constant, where E[x^2] - E[x]^2 loses digits."""
-    batches = {s.inputs[0] for s in case.steps if s.inputs and s.call != "fit" and not s.refused}
+    batches = {s.inputs[0] for s in case.steps if s.inputs and s.call.kind != "fit" and not s.refused}
     for name in batches:
         x = case.arrays[name].astype(np.float64)
         if x.size and x.ndim == case.config.rank:
@@ -85,19 +86,19 @@ def one_value(case: Case) -> bool:
 def constant_in_chunks(case: Case) -> bool:
     """A feature is constant in a training set of several chunks."""
     x = case.arrays["x"].astype(np.float64)
-    several = any(s.call == "fit" and len(s.inputs) > 1 for s in case.steps)
+    several = any(s.call.kind == "fit" and len(s.inputs) > 1 for s in case.steps)
     return case.subject == "input_norm" and several and bool((np.ptp(x, axis=case.config.reduce_axes) == 0.0).any())
 
 
 def takes_mask(case: Case) -> bool:
     """Some step takes a mask."""
-    return any("masked" in s.call for s in case.steps)
+    return any(s.call.has_mask for s in case.steps)
 
 
 def has_padding(case: Case) -> bool:
     """Some step takes a mask, and its x has values that are not finite in the padding."""
     for step in case.steps:
-        if "masked" in step.call:
+        if step.call.has_mask:
             x, mask = (case.arrays[n] for n in (step.inputs[0], step.inputs[-1]))
             if bool((~np.isfinite(x.astype(np.float64)) & ~mask.astype(bool)).any()):
                 return True
@@ -116,7 +117,7 @@ def channels_innermost_strided_parameters(case: Case) -> bool:
     if all(case.arrays[n].flags.c_contiguous for n in PARAMETERS if n in case.arrays):
         return False
     for i, step in enumerate(case.steps):
-        if len(step.inputs) > 1 and not step.refused and "tangent" not in step.call:
+        if len(step.inputs) > 1 and not step.refused and step.call.kind != "tangent":
             axis = dict(case.overrides(i)).get("channel_axis", config.channel_axis)
             if all(_channels_innermost(case.arrays[n], axis) for n in step.inputs[:2]):
                 return True
@@ -134,7 +135,7 @@ def half_cotangent_overflows(case: Case) -> bool:
     if not all_half(case) or case.config.dtype != "float16":
         return False
     for step in case.steps:
-        if step.call.endswith("gradients") and not step.refused:
+        if step.call.has_gradients and not step.refused:
             x, dy = (case.arrays[n] for n in step.inputs[:2])
             with np.errstate(all="ignore"):
                 beyond = np.abs(dy.astype(np.float64)).max(initial=0.0) / np.sqrt(case.config.epsilon) > 65504.0
@@ -145,5 +146,5 @@ def half_cotangent_overflows(case: Case) -> bool:
 
 def tangent_of_overlapping(case: Case) -> bool:
     """Forward mode at an x of which several elements are the same memory."""
-    x = [case.arrays[s.inputs[0]] for s in case.steps if s.call.endswith("_tangent")]
+    x = [case.arrays[s.inputs[0]] for s in case.steps if s.call.kind == "tangent"]
     return any(stride == 0 and n > 1 for a in x for stride, n in zip(a.strides, a.shape, strict=True))

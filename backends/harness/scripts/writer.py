@@ -14,7 +14,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from bnspec.backends.harness.scripts.literals import Literal, NoScript, literal
-from bnspec.model.case import BETWEEN, SEPARATOR, Case, Step
+from bnspec.model.call import Mode
+from bnspec.model.case import SEPARATOR, Case, Step
 
 
 class Writer(abc.ABC):
@@ -91,15 +92,15 @@ class Writer(abc.ABC):
 
     def perform(self, step: Step, y: str) -> list[str]:
         """Lines of any step; see ``call``. Raises NoScript: this framework's lines for it are not written."""
-        if step.call in BETWEEN:
+        if step.call.between:
             self.in_hand = None
             lines, here = self.between(step), (self.config, self.frozen)
-            if step.call == "clone":
+            if step.call.kind == "clone":
                 self.aside = here
-            elif step.call == "swap":
+            elif step.call.kind == "swap":
                 (self.config, self.frozen), self.aside = self.aside, here
             return lines
-        kind = step.call.partition("_")[2]
+        kind = step.call.kind
         if kind == "some_gradients":
             self.in_hand = None
             return self.some_gradients(step, y, [n for n in str(step.option("wanted")).split() if self.has(n)])
@@ -135,14 +136,14 @@ class Writer(abc.ABC):
         """Lines of what is done with the layer between its calls."""
         raise NoScript(f"no lines are written here for {step.call}")
 
-    def modes(self) -> set[str]:
+    def modes(self) -> set[Mode | None]:
         """The modes of the passes that are performed: "training", "inference"."""
-        return {s.call.partition("_")[0] for s in self.case.steps if s.call not in BETWEEN}
+        return {s.call.mode for s in self.case.steps if not s.call.between}
 
     def kept_aside(self, step: Step, names: Sequence[str]) -> list[str]:
         """Copies of a layer whose state is these variables, whose arrays never change; and another decay for its calls."""
         state = ", ".join(names)  # none: nothing reads it
-        match step.call:
+        match step.call.kind:
             case "set_decay":
                 return self.told_decay(step)
             case "clone":

@@ -22,7 +22,7 @@ class StandardizeWriter(JaxWriter):
             raise NoScript("only training or inference alone is written with jax.nn.standardize")
         self.training = modes == {"training"}
         self.moves = self.training and self.wanted.startswith(("running_", "state"))
-        is_masked = any("_masked" in s.call for s in self.case.steps)
+        is_masked = any(s.call.has_mask for s in self.case.steps)
         self.where = ", where=mask" if is_masked else ""
         given = (
             f"{self.config.reduce_axes}{self.where}"
@@ -68,12 +68,12 @@ class StandardizeWriter(JaxWriter):
     def scaled(self, step: Step, y: str) -> list[str]:
         """The moments of all chunks together, or the function by them. Raises NoScript: there is no inverse."""
         axis, given = self.config.channel_axis, [self.given(n) for n in step.inputs]
-        if step.call == "fit":
+        if step.call.kind == "fit":
             rows = ", ".join(f"jnp.moveaxis({g}, {axis}, -1).reshape(-1, {self.config.channels})" for g in given)
             return [
                 f"mean, var = jax.jit(lambda data: (jnp.mean(data, 0), jnp.var(data, 0)))(jnp.concatenate([{rows}]))"
             ]
-        if step.call == "inverse":
+        if step.call.kind == "inverse":
             raise NoScript("jax.nn has no inverse of standardize")
         by = f"jax.nn.standardize(x, mean={self.spread('mean')}, variance={self.spread('var')})"
         return [f"{y} = jax.jit(lambda x, mean, var: {by})({given[0]}, mean, var)"]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from bnspec.backends.harness.scripts.literals import Literal, NoScript, numpy_expression
 from bnspec.backends.harness.scripts.writer import Writer
-from bnspec.model.case import BETWEEN, Step
+from bnspec.model.case import Step
 from bnspec.model.conventions import HALVES
 
 
@@ -45,18 +45,18 @@ class JaxNumpyWriter(JaxWriter):
             raise NoScript("jax.numpy has no input normalization: fitting and merging chunks is the adapter's own code")
         if len(self.modes()) > 1:
             raise NoScript("training and inference together take more than 15 lines in jax.numpy")
-        calls = {s.call for s in self.case.steps if s.call not in BETWEEN}
+        calls = {s.call for s in self.case.steps if not s.call.between}
         self.training = self.modes() == {"training"}
-        self.where = ", where=mask" if any("_masked" in c for c in calls) else ""
+        self.where = ", where=mask" if any(c.has_mask for c in calls) else ""
         self.moves = self.training and (self.wanted.startswith("running_") or self.wanted == "state")
-        if self.moves and any(c.endswith(("_second_order", "_tangent", "_some_gradients")) for c in calls):
+        if self.moves and any(c.kind in ("second_order", "tangent", "some_gradients") for c in calls):
             raise NoScript("derivatives in other forms are written here without the moving average")
         lines = []
         if self.config.affine:
             lines.append(f"gamma, beta = {self.array('gamma')}, {self.array('beta')}")
         lines += self.restart()
         lines += self.define(self.forward())
-        if calls & {"training_gradients", "inference_gradients", "training_masked_gradients"}:
+        if any(c.kind in ("gradients", "masked_gradients") for c in calls):
             lines += self.define(self.backward(self.leaves()))
         return lines
 
@@ -146,7 +146,7 @@ class JaxNumpyWriter(JaxWriter):
     def call(self, step: Step, y: str) -> list[str]:
         """One jitted call."""
         state = ", (running_mean, running_var)" if self.moves else ""
-        if not step.call.endswith("_gradients"):
+        if not step.call.has_gradients:
             return [f"{y}{state} = jax.jit(forward)({self.values(step)})"]
         names = ", ".join([y, "dx", "dgamma", "dbeta"] if self.config.affine else [y, "dx"])
         return [f"{f'({names}){state}' if state else names} = jax.jit(gradients)({self.values(step)})"]

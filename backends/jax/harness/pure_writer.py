@@ -40,14 +40,14 @@ class PureWriter(JaxWriter):
 
     def forward(self, step: Step, mask: str = "") -> tuple[list[str], str]:
         """The line that defines the pure function "forward", and the expression of y by it."""
-        training = step.call.startswith("training")
+        training = step.call.mode == "training"
         y = "forward(x, w)[0]" if self.gives_pair(training) else "forward(x, w)"
         return [f"forward = lambda x, w: {self.applied(training, mask)}"], y
 
     def moved(self, step: Step, x: str) -> list[str]:
         """The line that moves the statistics, where they are read afterwards."""
         read = self.wanted.startswith(("running_", "state")) or len(self.given_case.steps) > 1
-        if not (read and step.call.startswith("training")):
+        if not (read and step.call.mode == "training"):
             return []
         return [f"{self.states} = {self.after(f'forward({x}, {self.parameters})[1]')}"]
 

@@ -16,6 +16,7 @@ from bnspec.backends.harness.known.predicates import (
     tiny_spread,
     trains_on_nothing,
 )
+from bnspec.model.call import TRAINING_SECOND_ORDER
 
 #: What a computation in float32 does not keep when float64 was asked for.
 FLOAT64 = (
@@ -214,7 +215,7 @@ KNOWN: tuple[Known, ...] = (
     Known(
         "keras",
         ("second_order.training",),
-        calls("training_second_order"),
+        calls(TRAINING_SECOND_ORDER),
         "second derivatives by x in training",
         "bug",
         "tf.nn.moments stops the gradient at the mean inside the variance: right for dx, wrong for derivatives of dx by x.",

@@ -66,8 +66,8 @@ class KerasJaxWriter(PureWriter):
         given = [self.given(n) for n in step.inputs]
         if self.case.subject == "input_norm":
             return scaled(self.config, step.call, y, given)
-        called = f"layer.stateless_call(w, m, x, training={step.call.startswith('training')})"
-        if not step.call.endswith("_gradients"):
+        called = f"layer.stateless_call(w, m, x, training={step.call.mode == 'training'})"
+        if not step.call.has_gradients:
             return [f"{y}, moving = jax.jit(lambda w, m, x: {called})(weights, moving, {given[0]})"]
         pulled = f"jax.vjp(lambda x, w: {called}, x, w, has_aux=True)"
         names = "(dgamma, dbeta)" if self.config.affine else "_"
@@ -91,7 +91,7 @@ class KerasJaxWriter(PureWriter):
 
     def between(self, step: Step) -> list[str]:
         """Another momentum, and copies of arrays. Raises NoScript: what takes a layer that owns its variables."""
-        if step.call == "set_decay":
+        if step.call.kind == "set_decay":
             return [f"layer.momentum = {step.option('decay')!r}", *self.told_decay(step)]
         return self.kept_aside(step, ("moving",))
 

@@ -9,6 +9,7 @@ from bnspec.backends.harness.scripts.writer import Writer
 from bnspec.backends.keras.common import open_shape, policy
 from bnspec.backends.tensorflow.harness.writer import TensorflowWriter
 from bnspec.contract import LayerConfig
+from bnspec.model.call import Call
 from bnspec.model.case import PARAMETERS, Step
 
 
@@ -23,12 +24,12 @@ def built(config: LayerConfig) -> list[str]:
     ]
 
 
-def scaled(config: LayerConfig, call: str, y: str, given: Sequence[str]) -> list[str]:
+def scaled(config: LayerConfig, call: Call, y: str, given: Sequence[str]) -> list[str]:
     """The lines of one call of a ``keras.layers.Normalization``, which is adapted to a list of batches."""
     options = f'axis={config.channel_axis}, dtype="{policy(config)}"'
-    if call == "fit":
+    if call.kind == "fit":
         return [f"layer = keras.layers.Normalization({options})", f"layer.adapt([{', '.join(given)}])"]
-    if call == "transform":
+    if call.kind == "transform":
         return [f"{y} = layer({given[0]})"]
     return [
         "mean, variance = layer.get_weights()[:2]",
@@ -40,7 +41,7 @@ def lived(writer: Writer, step: Step) -> list[str]:
     """Lines of what is done with a Keras layer between its calls. Raises NoScript: what Keras does not have."""
     config = writer.config
     model = f'model = keras.Sequential([keras.Input(batch_shape={open_shape(config)}, dtype="{config.dtype}"), layer])'
-    match step.call:
+    match step.call.kind:
         case "save_restore":
             writer.extra.append("tempfile")
             saved = 'model.save(path := tempfile.mkdtemp() + "/layer.keras")'
@@ -57,7 +58,7 @@ def lived(writer: Writer, step: Step) -> list[str]:
         case "set_decay":
             return [f"layer.momentum = {step.option('decay')!r}", *writer.told_decay(step)]
         case "freeze" | "unfreeze":
-            writer.frozen = step.call == "freeze"
+            writer.frozen = step.call.kind == "freeze"
             return [f"layer.trainable = {not writer.frozen}"]
     raise NoScript(f"Keras has no call for {step.call}")
 
@@ -115,7 +116,7 @@ class KerasWriter(LivingKeras, TensorflowWriter):
         """The layer's call with a mask, which Keras takes without the last axis."""
         x, mask = self.given(step.inputs[0]), self.given(step.inputs[-1])
         forward = [f"{y} = layer({x}, training=True, mask={mask}[..., 0])"]
-        return self.taped(step, y, forward) if step.call.endswith("_gradients") else forward
+        return self.taped(step, y, forward) if step.call.has_gradients else forward
 
     def call(self, step: Step, y: str) -> list[str]:
         """A layer's call, or one of a scaler's."""
@@ -123,7 +124,7 @@ class KerasWriter(LivingKeras, TensorflowWriter):
             return super().call(step, y)
         given = [self.given(n) for n in step.inputs]
         lines = scaled(self.config, step.call, y, given)
-        if step.call == "fit":
+        if step.call.kind == "fit":
             first, *others = (f"tf.data.Dataset.from_tensors({g})" for g in given)
             lines[-1] = f"layer.adapt({first}{''.join(f'.concatenate({o})' for o in others)})"
         return lines

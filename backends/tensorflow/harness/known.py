@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bnspec.backends.harness.known.deviation import Known
 from bnspec.backends.harness.known.predicates import calls, has_padding, trains_on_nothing
+from bnspec.model.call import TRAINING_SECOND_ORDER
 
 KNOWN: tuple[Known, ...] = (
     Known(
@@ -20,7 +21,7 @@ KNOWN: tuple[Known, ...] = (
     Known(
         "tensorflow.[nx]*",
         ("second_order.training",),
-        calls("training_second_order"),
+        calls(TRAINING_SECOND_ORDER),
         "second derivatives by x in training",
         "bug",
         "tf.nn.moments stops the gradient at the mean inside the variance: right for dx, wrong for derivatives of dx by x.",

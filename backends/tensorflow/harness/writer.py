@@ -42,8 +42,8 @@ class TensorflowWriter(Writer):
 
     def call(self, step: Step, y: str) -> list[str]:
         """Eager; gradients by a tape that watches x."""
-        forward = self.forward(self.given(step.inputs[0]), y, step.call.startswith("training"))
-        return self.taped(step, y, forward) if step.call.endswith("_gradients") else forward
+        forward = self.forward(self.given(step.inputs[0]), y, step.call.mode == "training")
+        return self.taped(step, y, forward) if step.call.has_gradients else forward
 
     def taped(self, step: Step, y: str, forward: Sequence[str]) -> list[str]:
         """A forward pass under a tape that watches x and the parameters, and its gradients from dy."""
@@ -66,7 +66,7 @@ class TensorflowWriter(Writer):
         return [
             "with tf.GradientTape(watch_accessed_variables=False) as tape:",
             f"    tape.watch([{watched}])",
-            *("    " + line for line in self.forward(x, y, step.call.startswith("training"))),
+            *("    " + line for line in self.forward(x, y, step.call.mode == "training")),
             f"({', '.join(n for n, _ in sources)},) = tape.gradient({y}, [{watched}], output_gradients={dy})",
         ]
 
@@ -80,7 +80,7 @@ class TensorflowWriter(Writer):
             f"    outer.watch([{watched}])",
             "    with tf.GradientTape() as inner:",
             f"        inner.watch({x})",
-            *("        " + line for line in self.forward(x, y, step.call.startswith("training"))),
+            *("        " + line for line in self.forward(x, y, step.call.mode == "training")),
             f"    dx = inner.gradient({y}, {x}, output_gradients={dy})",
             f'{names} = outer.gradient(dx, [{watched}], output_gradients={v}, unconnected_gradients="zero")',
         ]
@@ -90,7 +90,7 @@ class TensorflowWriter(Writer):
         x, v = (self.given(n) for n in step.inputs)
         return [
             f"with tf.autodiff.ForwardAccumulator({x}, {v}) as accumulator:",
-            *("    " + line for line in self.forward(x, y, step.call.startswith("training"))),
+            *("    " + line for line in self.forward(x, y, step.call.mode == "training")),
             f"    along = accumulator.jvp({y})",
         ]
 
@@ -131,7 +131,7 @@ class MomentsWriter(TensorflowWriter):
 
     def between(self, step: Step) -> list[str]:
         """Copies of tensors, which never change, and another decay. Raises NoScript: what is not TensorFlow's here."""
-        if step.call == "save_restore":
+        if step.call.kind == "save_restore":
             raise NoScript("a layer written by hand is saved by hand: the checkpoint is the adapter's own code")
         return self.kept_aside(step, ("running_mean", "running_var") if self.reads_state() else ())
 
@@ -141,7 +141,7 @@ class MomentsWriter(TensorflowWriter):
         axes = list(self.config.reduce_axes)
         moments = f"tf.nn.weighted_moments({x}, {axes}, tf.cast({mask}, {x}.dtype), keepdims=True)"
         forward = self.forward(x, y, True, moments)
-        return self.taped(step, y, forward) if step.call.endswith("_gradients") else forward
+        return self.taped(step, y, forward) if step.call.has_gradients else forward
 
     def forward(self, x: str, y: str, training: bool, moments: str = "") -> list[str]:
         """Moments, moving averages where they are read, and the normalisation."""
@@ -185,7 +185,7 @@ class FusedWriter(TensorflowWriter):
 
     def between(self, step: Step) -> list[str]:
         """Copies of tensors, which never change, and another decay. Raises NoScript: what is not TensorFlow's here."""
-        if step.call == "save_restore":
+        if step.call.kind == "save_restore":
             raise NoScript("a function's tensors are saved by hand: the checkpoint is the adapter's own code")
         return self.kept_aside(step, ("mean", "var"))
 

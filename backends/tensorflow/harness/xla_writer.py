@@ -5,14 +5,16 @@ from __future__ import annotations
 import dataclasses
 
 from bnspec.backends.tensorflow.harness.writer import MomentsWriter
-from bnspec.model.case import BETWEEN, CALLS, Step
+from bnspec.model.call import Kind
+from bnspec.model.case import Step
 
-#: What a pass gives besides y, by the ending of its name.
-RESULTS = {
-    "_some_gradients": ("dx", "dgamma", "dbeta"),
-    "_gradients": ("dx", "dgamma", "dbeta"),
-    "_second_order": ("by_x", "by_dy", "by_gamma"),
-    "_tangent": ("along",),
+#: What a pass gives besides y, by the kind of the call.
+RESULTS: dict[Kind, tuple[str, ...]] = {
+    "some_gradients": ("dx", "dgamma", "dbeta"),
+    "masked_gradients": ("dx", "dgamma", "dbeta"),
+    "gradients": ("dx", "dgamma", "dbeta"),
+    "second_order": ("by_x", "by_dy", "by_gamma"),
+    "tangent": ("along",),
 }
 
 
@@ -26,11 +28,11 @@ class XlaWriter(MomentsWriter):
 
     def perform(self, step: Step, y: str) -> list[str]:
         """The function of the step, and its call."""
-        if step.call in BETWEEN:
+        if step.call.between:
             return super().perform(step, y)
-        inner = dataclasses.replace(step, inputs=CALLS[step.call])
+        inner = dataclasses.replace(step, inputs=step.call.inputs)
         leaves, state = list(self.leaves()), ["running_mean", "running_var"] if self.reads_state() else []
-        results = [*self.results(step), *(state if step.call.startswith("training") else [])]
+        results = [*self.results(step), *(state if step.call.mode == "training" else [])]
         function = [
             "@tf.function(jit_compile=True)",
             f"def {step.call}({', '.join([*inner.inputs, *leaves, *state])}):",
@@ -45,7 +47,7 @@ class XlaWriter(MomentsWriter):
 
     def results(self, step: Step) -> list[str]:
         """What the step gives besides y."""
-        names = next((names for ending, names in RESULTS.items() if step.call.endswith(ending)), ())
-        if step.call.endswith("_some_gradients"):
+        names = RESULTS.get(step.call.kind, ())
+        if step.call.kind == "some_gradients":
             return [n for n in names if n in str(step.option("wanted")).split() and self.has(n)]
         return [n for n in names if self.config.affine or n not in ("dgamma", "dbeta", "by_gamma")]

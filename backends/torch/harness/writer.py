@@ -61,9 +61,9 @@ class TorchWriter(Writer):
 
     def call(self, step: Step, y: str) -> list[str]:
         """Without gradients under no_grad; with them by torch.autograd.grad."""
-        training = step.call.startswith("training")
+        training = step.call.mode == "training"
         x = self.given(step.inputs[0])
-        if not step.call.endswith("_gradients"):
+        if not step.call.has_gradients:
             return [f"with torch.no_grad(): {y} = {self.forward(x, training)}"]
         leaves = ["leaf", *self.leaves()]
         names = "dx, dgamma, dbeta" if len(leaves) > 1 else "(dx,)"
@@ -79,7 +79,7 @@ class TorchWriter(Writer):
         others = [f"{leaf}.requires_grad_(False)" for n, leaf in leaves.items() if n not in wanted and n != "dx"]
         asked = [n for n in leaves if n in wanted]
         lines = [f"leaf = {self.given(step.inputs[0])}.detach().requires_grad_({'dx' in wanted})", *others]
-        lines.append(f"{y} = {self.forward('leaf', step.call.startswith('training'))}")
+        lines.append(f"{y} = {self.forward('leaf', step.call.mode == 'training')}")
         names, given = (", ".join(part) for part in (asked, [leaves[n] for n in asked]))
         if asked:
             names = names if len(asked) > 1 else f"({names},)"
@@ -93,7 +93,7 @@ class TorchWriter(Writer):
         names, into = ", ".join(SECOND[: len(leaves)]), f"dx, [{', '.join(leaves)}], {v}"
         return [
             f"leaf, cotangent = {x}.detach().requires_grad_(), {dy}.detach().requires_grad_()",
-            f"{y} = {self.forward('leaf', step.call.startswith('training'))}",
+            f"{y} = {self.forward('leaf', step.call.mode == 'training')}",
             f"(dx,) = torch.autograd.grad({y}, leaf, cotangent, create_graph=True)",
             f"{names} = torch.autograd.grad({into}, allow_unused=True, materialize_grads=True)",
         ]
@@ -101,7 +101,7 @@ class TorchWriter(Writer):
     def tangent(self, step: Step, y: str) -> list[str]:
         """Forward mode, by a dual tensor."""
         x, v = (self.given(n) for n in step.inputs)
-        dual = self.forward(f"forward_ad.make_dual({x}, {v})", step.call.startswith("training"))
+        dual = self.forward(f"forward_ad.make_dual({x}, {v})", step.call.mode == "training")
         return [
             "forward_ad = torch.autograd.forward_ad",
             "with torch.no_grad(), forward_ad.dual_level():",
@@ -172,7 +172,7 @@ class ModuleWriter(TorchWriter):
 
     def between(self, step: Step) -> list[str]:
         """A saved and loaded state_dict, deep copies, and what modules offer."""
-        match step.call:
+        match step.call.kind:
             case "save_restore":
                 self.extra.append("io")
                 return [
@@ -189,7 +189,7 @@ class ModuleWriter(TorchWriter):
                 return ["layer.reset_running_stats()"]
             case "set_decay":
                 return [f"layer.momentum = {1.0 - float(step.option('decay'))!r}", *self.told_decay(step)]
-        self.frozen = step.call == "freeze"
+        self.frozen = step.call.kind == "freeze"
         return [f"layer.requires_grad_({not self.frozen})"]
 
     def variable(self, name: str) -> str:
@@ -245,7 +245,7 @@ class FunctionWriter(TorchWriter):
 
     def between(self, step: Step) -> list[str]:
         """Another momentum for the calls to come. Raises NoScript: anything else, which a function does not have."""
-        return self.told_decay(step) if step.call == "set_decay" else super().between(step)
+        return self.told_decay(step) if step.call.kind == "set_decay" else super().between(step)
 
     def variable(self, name: str) -> str:
         """The names that ``build`` gave."""

@@ -22,7 +22,7 @@ import numpy as np
 from bnspec.backends.harness.launcher import Worker
 from bnspec.backends.harness.registry import Entry
 from bnspec.backends.worker.execution import run_case
-from bnspec.conformance.cases.effort import cases_of
+from bnspec.conformance.cases.effort import EffortName, cases_of
 from bnspec.conformance.judge.judge import COMPLETES, judge
 from bnspec.conformance.selftest.catalogue.catalogue import ALL, Planted
 from bnspec.contract import Adapter
@@ -185,7 +185,7 @@ def hear_isolated(name: str, cases: Sequence[Case]) -> dict[str, list[Accusation
 
 def kill_matrix(
     planted: Sequence[Planted],
-    effort: str,
+    effort: EffortName,
     seeds: Sequence[int],
     jobs: int,
     until_killed: bool = False,

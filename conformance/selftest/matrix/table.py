@@ -10,6 +10,7 @@ from typing import Any
 
 from bnspec.clauses import ASKED
 from bnspec.cli import CONFORMS, DEVIATES
+from bnspec.conformance.cases.effort import EffortName
 from bnspec.conformance.selftest.catalogue.catalogue import Planted, select
 from bnspec.conformance.selftest.matrix.matrix import Accusation, Matrix, kill_matrix
 
@@ -110,7 +111,7 @@ def kills_by_clause(rows: Sequence[Row]) -> list[dict[str, Any]]:
     return table
 
 
-def document(matrix: Matrix, rows: Sequence[Row], effort: str) -> dict[str, Any]:
+def document(matrix: Matrix, rows: Sequence[Row], effort: EffortName) -> dict[str, Any]:
     """The whole as JSON-ready data."""
     clauses = kills_by_clause(rows)
     return {
@@ -121,7 +122,7 @@ def document(matrix: Matrix, rows: Sequence[Row], effort: str) -> dict[str, Any]
     }
 
 
-def budget(matrix: Matrix, effort: str) -> dict[str, Any]:
+def budget(matrix: Matrix, effort: EffortName) -> dict[str, Any]:
     """What the matrix cost: cases, seconds, and the shares of the processes' time."""
     spent = matrix.seconds
     total = spent.layers + spent.oracle + spent.judge or 1.0
@@ -139,7 +140,13 @@ def budget(matrix: Matrix, effort: str) -> dict[str, Any]:
 
 
 def print_matrix(
-    names: Sequence[str], kind: str, effort: str, seeds: Sequence[int], jobs: int, until_killed: bool, as_json: bool
+    names: Sequence[str],
+    kind: str,
+    effort: EffortName,
+    seeds: Sequence[int],
+    jobs: int,
+    until_killed: bool,
+    as_json: bool,
 ) -> int:
     """Run and print; exit status 1 when a mutant survives, is killed for other reasons only, or a variant is accused."""
     chosen = select(names, kind)
@@ -158,7 +165,7 @@ def _progress(done: int, of: int) -> None:
         sys.stderr.flush()
 
 
-def _print(matrix: Matrix, rows: Sequence[Row], effort: str, whole: bool) -> None:
+def _print(matrix: Matrix, rows: Sequence[Row], effort: EffortName, whole: bool) -> None:
     for row in rows:
         _print_row(row)
     clauses, mutants = kills_by_clause(rows), [r for r in rows if r.planted.kind == "mutant"]

@@ -8,6 +8,7 @@ import numpy as np
 
 from bnspec.conformance.selftest.reference.layer import PlainLayer
 from bnspec.contract import Gradients
+from bnspec.model.call import Mode
 
 Array = Any
 Moments = Tuple[Array, Array]
@@ -133,7 +134,7 @@ class KernelCachedWithoutMode(PlainLayer):
     def inference_dx(self, dy: Array, zhat: Array, inv_std: Array) -> Array:
         return self.chosen("inference")(dy, zhat, inv_std)
 
-    def chosen(self, mode: str) -> Any:
+    def chosen(self, mode: Mode) -> Any:
         """The kernel of the first mode that was asked for."""
         self.kernel = self.kernel or mode
         return super().training_dx if self.kernel == "training" else super().inference_dx

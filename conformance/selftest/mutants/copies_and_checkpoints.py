@@ -7,11 +7,12 @@ from typing import Any, Dict
 import numpy as np
 
 from bnspec.conformance.selftest.reference.full_layer import WholeLayer
+from bnspec.model.call import CLONE, RESET, SAVE_RESTORE
 
 Array = Any
 
 SNAPSHOT, COPY = ("state.snapshot_continues",), ("state.copy_is_independent",)
-RESET, FROZEN = ("state.reset_restores_the_beginning",), ("gradient.frozen_statistics",)
+INITIAL_AGAIN, FROZEN = ("state.reset_restores_the_beginning",), ("gradient.frozen_statistics",)
 TOLD, BEGINNING = ("running.new_decay_takes_effect",), ("running.initial_state",)
 GIVEN, VISIBLE = ("state.starts_as_given",), ("state.is_visible_after_each_step",)
 RUNNING = ("running.mean", "running.var", "running.second_step_continues")
@@ -20,7 +21,7 @@ RUNNING = ("running.mean", "running.var", "running.second_step_continues")
 class SnapshotLosesTheMean(WholeLayer):
     """Restores a running mean of 0."""
 
-    family, killed_by, calls = "state", SNAPSHOT, ("save_restore",)
+    family, killed_by, calls = "state", SNAPSHOT, (SAVE_RESTORE,)
 
     def snapshot(self) -> Dict[str, Any]:
         return dict(super().snapshot(), running_mean=np.zeros_like(self.mean))
@@ -29,7 +30,7 @@ class SnapshotLosesTheMean(WholeLayer):
 class SnapshotRoundsTheVariance(WholeLayer):
     """Saves the running variance in half precision."""
 
-    family, killed_by, calls = "state", SNAPSHOT, ("save_restore",)
+    family, killed_by, calls = "state", SNAPSHOT, (SAVE_RESTORE,)
 
     def snapshot(self) -> Dict[str, Any]:
         return dict(super().snapshot(), running_var=self.var.astype(np.float16).astype(self.var.dtype))
@@ -38,7 +39,7 @@ class SnapshotRoundsTheVariance(WholeLayer):
 class SnapshotIsOfTheStepBefore(WholeLayer):
     """Saves the statistics as they were before the last step."""
 
-    family, killed_by, calls, path = "state", SNAPSHOT, ("save_restore",), "saved after training"
+    family, killed_by, calls, path = "state", SNAPSHOT, (SAVE_RESTORE,), "saved after training"
     old: Any = None
 
     def update(self, x: Array) -> None:
@@ -53,7 +54,7 @@ class SnapshotIsOfTheStepBefore(WholeLayer):
 class SnapshotLosesTheDecay(WholeLayer):
     """Restores a layer with a decay of 0.9: the number is no part of the checkpoint."""
 
-    family, killed_by, calls, path = "running", RUNNING, ("save_restore",), "trained after restoring"
+    family, killed_by, calls, path = "running", RUNNING, (SAVE_RESTORE,), "trained after restoring"
 
     def restored(self) -> Any:
         new = super().restored()
@@ -64,7 +65,7 @@ class SnapshotLosesTheDecay(WholeLayer):
 class SnapshotLosesTheScale(WholeLayer):
     """Restores a gamma of 1."""
 
-    family, killed_by, calls = "inference", ("inference.output", "inference.follows_training"), ("save_restore",)
+    family, killed_by, calls = "inference", ("inference.output", "inference.follows_training"), (SAVE_RESTORE,)
 
     def snapshot(self) -> Dict[str, Any]:
         return dict(super().snapshot(), gamma=None if self.raw_gamma is None else np.ones_like(self.raw_gamma))
@@ -73,7 +74,7 @@ class SnapshotLosesTheScale(WholeLayer):
 class SnapshotExchangesTheStatistics(WholeLayer):
     """Restores mean and variance in each other's place, after a second save."""
 
-    family, killed_by, calls, path = "state", SNAPSHOT, ("save_restore",), "saved, restored and saved again"
+    family, killed_by, calls, path = "state", SNAPSHOT, (SAVE_RESTORE,), "saved, restored and saved again"
     generation = 0
 
     def restored(self) -> Any:
@@ -87,7 +88,7 @@ class SnapshotExchangesTheStatistics(WholeLayer):
 class CopySharesTheVariance(WholeLayer):
     """Copies the running mean, and shares the variance."""
 
-    family, killed_by, calls, path = "state", COPY, ("clone",), "one of both is trained"
+    family, killed_by, calls, path = "state", COPY, (CLONE,), "one of both is trained"
 
     def copied(self) -> Any:
         new = super().copied()
@@ -98,7 +99,7 @@ class CopySharesTheVariance(WholeLayer):
 class CopySharesTheMean(WholeLayer):
     """Copies the running variance, and shares the mean."""
 
-    family, killed_by, calls, path = "state", COPY, ("clone",), "one of both is trained"
+    family, killed_by, calls, path = "state", COPY, (CLONE,), "one of both is trained"
 
     def copied(self) -> Any:
         new = super().copied()
@@ -109,7 +110,7 @@ class CopySharesTheMean(WholeLayer):
 class CopyIsTheLayer(WholeLayer):
     """Returns itself for a copy."""
 
-    family, killed_by, calls, path = "state", COPY, ("clone",), "one of both is trained"
+    family, killed_by, calls, path = "state", COPY, (CLONE,), "one of both is trained"
 
     def copied(self) -> Any:
         return self
@@ -118,7 +119,7 @@ class CopyIsTheLayer(WholeLayer):
 class CopyStartsAnew(WholeLayer):
     """Gives the copy the statistics of a new layer."""
 
-    family, killed_by, calls = "state", COPY, ("clone",)
+    family, killed_by, calls = "state", COPY, (CLONE,)
 
     def copied(self) -> Any:
         new = super().copied()
@@ -129,7 +130,7 @@ class CopyStartsAnew(WholeLayer):
 class CopyKeepsAnEarlierDecay(WholeLayer):
     """Gives the copy the decay with which the layer was built."""
 
-    family, killed_by, calls, path = "running", TOLD, ("clone",), "copied after the decay was changed"
+    family, killed_by, calls, path = "running", TOLD, (CLONE,), "copied after the decay was changed"
     first: Any = None
 
     def set_decay(self, decay: float) -> None:
@@ -146,7 +147,7 @@ class CopyKeepsAnEarlierDecay(WholeLayer):
 class ResetForgetsTheVariance(WholeLayer):
     """Resets the mean alone."""
 
-    family, killed_by, calls = "state", RESET, ("reset",)
+    family, killed_by, calls = "state", INITIAL_AGAIN, (RESET,)
 
     def reset(self) -> None:
         self.mean[:] = 0
@@ -155,7 +156,7 @@ class ResetForgetsTheVariance(WholeLayer):
 class ResetForgetsTheMean(WholeLayer):
     """Resets the variance alone."""
 
-    family, killed_by, calls = "state", RESET, ("reset",)
+    family, killed_by, calls = "state", INITIAL_AGAIN, (RESET,)
 
     def reset(self) -> None:
         self.var[:] = 1
@@ -164,7 +165,7 @@ class ResetForgetsTheMean(WholeLayer):
 class ResetToNoVariance(WholeLayer):
     """Resets both statistics to 0."""
 
-    family, killed_by, calls = "state", RESET, ("reset",)
+    family, killed_by, calls = "state", INITIAL_AGAIN, (RESET,)
 
     def reset(self) -> None:
         self.mean[:], self.var[:] = 0, 0
@@ -173,7 +174,7 @@ class ResetToNoVariance(WholeLayer):
 class ResetWorksOnce(WholeLayer):
     """Resets the first time, and never again."""
 
-    family, killed_by, calls, path = "state", RESET, ("reset",), "second reset"
+    family, killed_by, calls, path = "state", INITIAL_AGAIN, (RESET,), "second reset"
     done = False
 
     def reset(self) -> None:

@@ -8,15 +8,23 @@ import numpy as np
 
 from bnspec.conformance.selftest.reference.full_layer import WholeLayer
 from bnspec.contract import Gradients, SecondOrder, Tangent
+from bnspec.model.call import (
+    INFERENCE_SECOND_ORDER,
+    INFERENCE_SOME_GRADIENTS,
+    INFERENCE_TANGENT,
+    TRAINING_SECOND_ORDER,
+    TRAINING_SOME_GRADIENTS,
+    TRAINING_TANGENT,
+)
 
 Array = Any
 
 TRAINING, INFERENCE = ("second_order.training",), ("second_order.inference",)
 OTHER, FORWARD = ("second_order.cotangent_and_scale",), ("gradient.forward_mode",)
 ALONE, MOVES = ("gradient.each_argument_alone",), ("running.moves_once_with_gradients",)
-SECOND_CALLS = ("training_second_order", "inference_second_order")
-TANGENT_CALLS = ("training_tangent", "inference_tangent")
-SOME_CALLS = ("training_some_gradients", "inference_some_gradients")
+SECOND_CALLS = (TRAINING_SECOND_ORDER, INFERENCE_SECOND_ORDER)
+TANGENT_CALLS = (TRAINING_TANGENT, INFERENCE_TANGENT)
+SOME_CALLS = (TRAINING_SOME_GRADIENTS, INFERENCE_SOME_GRADIENTS)
 
 
 class SavedStatisticsConstantInSecondOrder(WholeLayer):

@@ -8,11 +8,12 @@ import numpy as np
 
 from bnspec.conformance.selftest.reference.full_layer import WholeLayer
 from bnspec.contract import Gradients, LayerConfig, State
+from bnspec.model.call import CLONE, FREEZE, SET_DECAY, UNFREEZE
 
 Array = Any
 
 SNAPSHOT, COPY = ("state.snapshot_continues",), ("state.copy_is_independent",)
-RESET, FROZEN = ("state.reset_restores_the_beginning",), ("gradient.frozen_statistics",)
+FROZEN = ("gradient.frozen_statistics",)
 TOLD, BEGINNING = ("running.new_decay_takes_effect",), ("running.initial_state",)
 GIVEN, VISIBLE = ("state.starts_as_given",), ("state.is_visible_after_each_step",)
 RUNNING = ("running.mean", "running.var", "running.second_step_continues")
@@ -21,7 +22,7 @@ RUNNING = ("running.mean", "running.var", "running.second_step_continues")
 class FrozenMoves(WholeLayer):
     """Goes on moving the statistics while frozen."""
 
-    family, killed_by, calls = "gradient", FROZEN, ("freeze",)
+    family, killed_by, calls = "gradient", FROZEN, (FREEZE,)
 
     def frozen_training(self, x: Array) -> Array:
         y = super().frozen_training(x)
@@ -33,7 +34,7 @@ class FrozenMoves(WholeLayer):
 class FrozenMovesWithGradients(WholeLayer):
     """Goes on moving the statistics while frozen, when gradients are asked for."""
 
-    family, killed_by, calls, path = "gradient", FROZEN, ("freeze",), "with gradients"
+    family, killed_by, calls, path = "gradient", FROZEN, (FREEZE,), "with gradients"
 
     def frozen_gradients(self, x: Array, dy: Array) -> Gradients:
         found = super().frozen_gradients(x, dy)
@@ -45,7 +46,7 @@ class FrozenMovesWithGradients(WholeLayer):
 class FreezingResets(WholeLayer):
     """Resets the running mean when it is frozen."""
 
-    family, killed_by, calls = "gradient", FROZEN, ("freeze",)
+    family, killed_by, calls = "gradient", FROZEN, (FREEZE,)
 
     def freeze(self, frozen: bool) -> None:
         super().freeze(frozen)
@@ -56,7 +57,7 @@ class FreezingResets(WholeLayer):
 class FrozenNormalisesByTheBatch(WholeLayer):
     """Normalises by the batch while frozen, and moves nothing."""
 
-    family, killed_by, calls = "gradient", FROZEN, ("freeze",)
+    family, killed_by, calls = "gradient", FROZEN, (FREEZE,)
 
     def frozen_training(self, x: Array) -> Array:
         kept = self.mean.copy(), self.var.copy()
@@ -68,7 +69,7 @@ class FrozenNormalisesByTheBatch(WholeLayer):
 class FrozenDxThroughTheBatch(WholeLayer):
     """Differentiates through the batch's statistics while frozen."""
 
-    family, killed_by, calls, path = "gradient", FROZEN, ("freeze",), "dx"
+    family, killed_by, calls, path = "gradient", FROZEN, (FREEZE,), "dx"
 
     def frozen_gradients(self, x: Array, dy: Array) -> Gradients:
         found = super().frozen_gradients(x, dy)
@@ -80,7 +81,7 @@ class FrozenDxThroughTheBatch(WholeLayer):
 class FrozenForever(WholeLayer):
     """Stays frozen once it was."""
 
-    family, killed_by, calls, path = "running", RUNNING, ("unfreeze",), "trainable again"
+    family, killed_by, calls, path = "running", RUNNING, (UNFREEZE,), "trainable again"
 
     def freeze(self, frozen: bool) -> None:
         self.frozen = self.frozen or frozen
@@ -89,7 +90,7 @@ class FrozenForever(WholeLayer):
 class CopyThaws(WholeLayer):
     """Gives a frozen layer a copy that is not."""
 
-    family, killed_by, calls, path = "gradient", FROZEN, ("clone",), "copied while frozen"
+    family, killed_by, calls, path = "gradient", FROZEN, (CLONE,), "copied while frozen"
 
     def copied(self) -> Any:
         new = super().copied()
@@ -100,7 +101,7 @@ class CopyThaws(WholeLayer):
 class FrozenStopsUndeclared(WholeLayer):
     """Declares that a frozen layer goes on normalising by the batch, and moves no statistics while frozen."""
 
-    family, killed_by, calls = "gradient", FROZEN, ("freeze",)
+    family, killed_by, calls = "gradient", FROZEN, (FREEZE,)
     declares = {"frozen_gradients": "batch"}
 
     def update(self, x: Array) -> None:
@@ -111,7 +112,7 @@ class FrozenStopsUndeclared(WholeLayer):
 class FrozenWithoutGradientsAlone(WholeLayer):
     """Takes constants while frozen in training without gradients, and the batch with them."""
 
-    family, killed_by, calls, path = "gradient", FROZEN, ("freeze",), "with gradients"
+    family, killed_by, calls, path = "gradient", FROZEN, (FREEZE,), "with gradients"
 
     def frozen_gradients(self, x: Array, dy: Array) -> Gradients:
         y = self.forward(x)
@@ -123,7 +124,7 @@ class FrozenWithoutGradientsAlone(WholeLayer):
 class DecayKept(WholeLayer):
     """Ignores another decay."""
 
-    family, killed_by, calls = "running", TOLD, ("set_decay",)
+    family, killed_by, calls = "running", TOLD, (SET_DECAY,)
 
     def set_decay(self, decay: float) -> None:
         pass
@@ -132,7 +133,7 @@ class DecayKept(WholeLayer):
 class DecayReachesTheOriginal(WholeLayer):
     """Changes the decay of the layer that it was copied from, too: both hold one configuration."""
 
-    family, killed_by, calls, path = "running", TOLD, ("clone",), "changed in a copy"
+    family, killed_by, calls, path = "running", TOLD, (CLONE,), "changed in a copy"
     original: Any = None
 
     def copied(self) -> Any:
@@ -149,7 +150,7 @@ class DecayReachesTheOriginal(WholeLayer):
 class AnotherDecayStartsAgain(WholeLayer):
     """Resets the running statistics when the decay is changed."""
 
-    family, killed_by, calls = "running", TOLD, ("set_decay",)
+    family, killed_by, calls = "running", TOLD, (SET_DECAY,)
 
     def set_decay(self, decay: float) -> None:
         super().set_decay(decay)
@@ -159,7 +160,7 @@ class AnotherDecayStartsAgain(WholeLayer):
 class DecayTakesEffectOneStepLate(WholeLayer):
     """Takes one more step with the decay before."""
 
-    family, killed_by, calls = "running", TOLD, ("set_decay",)
+    family, killed_by, calls = "running", TOLD, (SET_DECAY,)
     waiting: Any = None
 
     def set_decay(self, decay: float) -> None:
@@ -175,7 +176,7 @@ class DecayTakesEffectOneStepLate(WholeLayer):
 class DecayChangedForTheMeanAlone(WholeLayer):
     """Averages the variance with the decay that the layer was built with."""
 
-    family, killed_by, calls = "running", TOLD, ("set_decay",)
+    family, killed_by, calls = "running", TOLD, (SET_DECAY,)
     first: Any = None
 
     def set_decay(self, decay: float) -> None:
@@ -192,7 +193,7 @@ class DecayChangedForTheMeanAlone(WholeLayer):
 class DecaySetAsMomentum(WholeLayer):
     """Takes another decay for the weight of the new value."""
 
-    family, killed_by, calls = "running", TOLD, ("set_decay",)
+    family, killed_by, calls = "running", TOLD, (SET_DECAY,)
 
     def set_decay(self, decay: float) -> None:
         super().set_decay(1 - decay)
@@ -201,7 +202,7 @@ class DecaySetAsMomentum(WholeLayer):
 class DecayZeroIsNoChange(WholeLayer):
     """Takes a new decay of 0 for none."""
 
-    family, killed_by, calls, path = "running", TOLD, ("set_decay",), "a new decay of 0"
+    family, killed_by, calls, path = "running", TOLD, (SET_DECAY,), "a new decay of 0"
 
     def set_decay(self, decay: float) -> None:
         super().set_decay(decay or self.config.decay)

@@ -8,11 +8,11 @@ import numpy as np
 
 from bnspec.conformance.selftest.reference.full_layer import WholeLayer
 from bnspec.conformance.selftest.reference.network import WholeNetwork
+from bnspec.model.call import LEARN
 
 Array = Any
 
 TRAJECTORY, BIAS = ("placement.trajectory",), ("placement.bias_has_no_gradient",)
-LEARN = ("learn",)
 
 
 class _Running(WholeNetwork):
@@ -26,7 +26,7 @@ class _Running(WholeNetwork):
 class NetworkTrainsInInference(WholeLayer):
     """Normalises by the running statistics while the network trains, and moves them."""
 
-    family, killed_by, calls, network = "placement", TRAJECTORY, LEARN, _Running
+    family, killed_by, calls, network = "placement", TRAJECTORY, (LEARN,), _Running
 
 
 class _BiasLearns(WholeNetwork):
@@ -40,7 +40,7 @@ class _BiasLearns(WholeNetwork):
 class NetworkTrainsTheBias(WholeLayer):
     """Moves the bias before the layer by the sum of dy."""
 
-    family, killed_by, calls, network = "placement", BIAS, LEARN, _BiasLearns
+    family, killed_by, calls, network = "placement", BIAS, (LEARN,), _BiasLearns
 
 
 class _BiasDecays(WholeNetwork):
@@ -53,7 +53,7 @@ class _BiasDecays(WholeNetwork):
 class NetworkDecaysTheBias(WholeLayer):
     """Adds a weight decay to the gradient of the bias before the layer."""
 
-    family, killed_by, calls, network = "placement", BIAS, LEARN, _BiasDecays
+    family, killed_by, calls, network = "placement", BIAS, (LEARN,), _BiasDecays
 
 
 class _Still(WholeNetwork):
@@ -69,7 +69,7 @@ class _Still(WholeNetwork):
 class NetworkKeepsTheStatistics(WholeLayer):
     """Moves no running statistics in the network, though the layer alone does."""
 
-    family, killed_by, calls, network = "placement", TRAJECTORY, LEARN, _Still
+    family, killed_by, calls, network = "placement", TRAJECTORY, (LEARN,), _Still
 
 
 class _Twice(WholeNetwork):
@@ -83,7 +83,7 @@ class _Twice(WholeNetwork):
 class NetworkMovesTheStatisticsTwice(WholeLayer):
     """Moves the running statistics again in the backward pass: what recomputes its activations does."""
 
-    family, killed_by, calls, network = "placement", TRAJECTORY, LEARN, _Twice
+    family, killed_by, calls, network = "placement", TRAJECTORY, (LEARN,), _Twice
 
 
 class _Constants(WholeNetwork):
@@ -100,7 +100,7 @@ class _Constants(WholeNetwork):
 class NetworkStopsAtTheStatistics(WholeLayer):
     """Takes the batch statistics as constants in the network's backward pass."""
 
-    family, killed_by, calls, network = "placement", (*TRAJECTORY, *BIAS), LEARN, _Constants
+    family, killed_by, calls, network = "placement", (*TRAJECTORY, *BIAS), (LEARN,), _Constants
 
 
 class _Patches(WholeNetwork):
@@ -121,7 +121,7 @@ class _Patches(WholeNetwork):
 class NetworkCorrectsBySamples(WholeLayer):
     """Corrects the running variance after a convolution by the number of images, and not of positions."""
 
-    family, killed_by, calls, network, path = "placement", TRAJECTORY, LEARN, _Patches, "convolutional"
+    family, killed_by, calls, network, path = "placement", TRAJECTORY, (LEARN,), _Patches, "convolutional"
 
 
 class _LeakyBackward(WholeNetwork):
@@ -134,7 +134,7 @@ class _LeakyBackward(WholeNetwork):
 class NetworkReluLeaksBackwards(WholeLayer):
     """Passes a sixty-fourth of the gradient where ReLU is 0."""
 
-    family, killed_by, calls, network = "placement", TRAJECTORY, LEARN, _LeakyBackward
+    family, killed_by, calls, network = "placement", TRAJECTORY, (LEARN,), _LeakyBackward
 
 
 class _Summed(WholeNetwork):
@@ -147,7 +147,7 @@ class _Summed(WholeNetwork):
 class NetworkPoolsWithoutAShare(WholeLayer):
     """Gives every position the whole gradient of their mean."""
 
-    family, killed_by, calls, network, path = "placement", TRAJECTORY, LEARN, _Summed, "convolutional"
+    family, killed_by, calls, network, path = "placement", TRAJECTORY, (LEARN,), _Summed, "convolutional"
 
 
 class _ScaleStays(WholeNetwork):
@@ -160,7 +160,7 @@ class _ScaleStays(WholeNetwork):
 class NetworkLearnsNoScale(WholeLayer):
     """Leaves gamma out of the values that are learnt."""
 
-    family, killed_by, calls, network = "placement", TRAJECTORY, LEARN, _ScaleStays
+    family, killed_by, calls, network = "placement", TRAJECTORY, (LEARN,), _ScaleStays
 
 
 class _Early(WholeNetwork):
@@ -176,7 +176,7 @@ class _Early(WholeNetwork):
 class NetworkMovesTheScaleTooEarly(WholeLayer):
     """Moves gamma before dh is computed with it."""
 
-    family, killed_by, calls, network = "placement", TRAJECTORY, LEARN, _Early
+    family, killed_by, calls, network = "placement", TRAJECTORY, (LEARN,), _Early
 
 
 class _LossOfTheFirst(WholeNetwork):
@@ -190,7 +190,7 @@ class _LossOfTheFirst(WholeNetwork):
 class NetworkReportsOneLoss(WholeLayer):
     """Reports the loss of the first sample."""
 
-    family, killed_by, calls, network = "placement", TRAJECTORY, LEARN, _LossOfTheFirst
+    family, killed_by, calls, network = "placement", TRAJECTORY, (LEARN,), _LossOfTheFirst
 
 
 class _Tenth(WholeNetwork):
@@ -206,4 +206,4 @@ class _Tenth(WholeNetwork):
 class NetworkSkipsTheTenthUpdate(WholeLayer):
     """Leaves the first weights as they are in every tenth step."""
 
-    family, killed_by, calls, network, path = "placement", TRAJECTORY, LEARN, _Tenth, "tenth step"
+    family, killed_by, calls, network, path = "placement", TRAJECTORY, (LEARN,), _Tenth, "tenth step"

@@ -7,10 +7,11 @@ from typing import Any, Tuple
 import numpy as np
 
 from bnspec.conformance.selftest.reference.full_layer import WholeLayer
+from bnspec.model.call import TRAINING_MASKED, TRAINING_MASKED_GRADIENTS
 
 Array = Any
 
-MASKED = ("training_masked", "training_masked_gradients")
+MASKED = (TRAINING_MASKED, TRAINING_MASKED_GRADIENTS)
 COMPACT, INERT, COUNTS = ("mask.equals_compaction",), ("mask.padding_is_inert",), ("mask.counts_elements",)
 GRADIENTS, ANYTHING = ("mask.gradients",), ("mask.padding_may_be_anything",)
 

@@ -10,6 +10,7 @@ from typing import Any, Dict, Optional, Tuple
 import numpy as np
 
 from bnspec.contract import Gradients, Layer, LayerConfig, State
+from bnspec.model.call import Call
 
 Array = Any
 
@@ -24,7 +25,7 @@ class PlainLayer(Layer):
     #: The only path on which the mutant differs from the plain layer; empty where it differs on all.
     path = ""
     #: The only calls on which the mutant differs from the layer that it is made from; empty where it differs on others, too.
-    calls: Tuple[str, ...] = ()
+    calls: Tuple[Call, ...] = ()
     #: Why the suite does not see the mutant, for as long as it does not.
     escapes = ""
     #: What a variant declares otherwise than the plain conventions.

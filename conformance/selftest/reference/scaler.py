@@ -8,6 +8,7 @@ import numpy as np
 
 from bnspec.conformance.selftest.reference.layer import PlainLayer
 from bnspec.contract import Adapter, Conventions, Layer, LayerConfig, Scaler, State
+from bnspec.model.call import Call
 
 Array = Any
 
@@ -18,7 +19,7 @@ class PlainScaler(Scaler):
     family = ""
     killed_by: Tuple[str, ...] = ()
     path = ""
-    calls: Tuple[str, ...] = ()
+    calls: Tuple[Call, ...] = ()
     escapes = ""
     declares: Dict[str, Any] = {}
     isolated = False

@@ -16,6 +16,7 @@ from bnspec.conformance.selftest.soundness.data import draw
 from bnspec.conformance.selftest.soundness.layer_norm import LayerNormTrial
 from bnspec.conformance.selftest.soundness.passes import Terms
 from bnspec.contract import LayerConfig
+from bnspec.model.call import FIT, INFERENCE_GRADIENTS, INVERSE, TRAINING_GRADIENTS, TRANSFORM
 from bnspec.model.case import Case, Step
 from bnspec.model.conventions import HALVES, Conventions
 from bnspec.oracle.comparison import ratios_of
@@ -48,11 +49,11 @@ class Trial:
         x = arrays["x"]
         parameter = arrays["gamma"].dtype.name
         config = LayerConfig(2, 0, len(x), epsilon, decay, x.dtype.name, parameter)
-        steps = (Step("training_gradients", ("x", "dy")), Step("inference_gradients", ("x", "dy")))
+        steps = (Step(TRAINING_GRADIENTS, ("x", "dy")), Step(INFERENCE_GRADIENTS, ("x", "dy")))
         layer = Case("batch_norm", config, arrays, steps)
         pieces = np.array_split(x, min(x.shape[1], 8), axis=1)
         chunks = {f"chunk{i}": p for i, p in enumerate(pieces)}
-        scaling = (Step("fit", tuple(chunks)), Step("transform", ("x",)), Step("inverse", ("dy",)))
+        scaling = (Step(FIT, tuple(chunks)), Step(TRANSFORM, ("x",)), Step(INVERSE, ("dy",)))
         scaler = Case("input_norm", config, {**chunks, "x": x, "dy": arrays["dy"]}, scaling)
         label = {"dtype": x.dtype.name, "count": x.shape[1], "epsilon": epsilon, "decay": decay, **label}
         return Trial(label, layer, scaler, (Oracle(layer), Oracle(scaler)))

@@ -11,6 +11,7 @@ import numpy as np
 from bnspec.conformance.selftest.reference.full_layer import WholeLayer
 from bnspec.contract import Gradients, Layer, LayerConfig
 from bnspec.model.buffers import dtype_of
+from bnspec.model.call import CLONE, FREEZE, SAVE_RESTORE
 
 Array = Any
 
@@ -18,7 +19,7 @@ Array = Any
 class RestoredFromText(WholeLayer):
     """Saves every value as a hexadecimal number in JSON, and reads it again."""
 
-    calls = ("save_restore",)
+    calls = (SAVE_RESTORE,)
 
     def snapshot(self) -> Dict[str, Any]:
         arrays = {n: a for n, a in super().snapshot().items() if a is not None}
@@ -31,7 +32,7 @@ class RestoredFromText(WholeLayer):
 class CopiedByPickle(WholeLayer):
     """Copies by what pickle keeps of the attributes."""
 
-    calls = ("clone",)
+    calls = (CLONE,)
 
     def copied(self) -> Any:
         new = type(self).__new__(type(self))
@@ -61,7 +62,7 @@ class StateReplaced(WholeLayer):
 class FrozenByTheBatch(WholeLayer):
     """Goes on normalising by the batch and moving the statistics while frozen, and says so."""
 
-    calls = ("freeze",)
+    calls = (FREEZE,)
 
     declares = {"frozen_gradients": "batch"}
 
@@ -69,7 +70,7 @@ class FrozenByTheBatch(WholeLayer):
 class FrozenHasNoParameterGradients(WholeLayer):
     """Returns no dgamma and dbeta while frozen."""
 
-    calls = ("freeze",)
+    calls = (FREEZE,)
 
     def frozen_gradients(self, x: Array, dy: Array) -> Gradients:
         return super().frozen_gradients(x, dy)._replace(dgamma=None, dbeta=None)
@@ -78,7 +79,7 @@ class FrozenHasNoParameterGradients(WholeLayer):
 class FrozenUndeclared(WholeLayer):
     """Says nothing of what a frozen layer does, and returns x."""
 
-    calls = ("freeze",)
+    calls = (FREEZE,)
 
     declares = {"frozen_gradients": "unspecified"}
 

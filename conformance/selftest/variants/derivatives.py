@@ -11,13 +11,24 @@ from bnspec.conformance.selftest.reference.full_layer import WholeLayer
 from bnspec.conformance.selftest.reference.network import WholeNetwork
 from bnspec.contract import Gradients, SecondOrder, Tangent
 from bnspec.errors import Declined
+from bnspec.model.call import (
+    INFERENCE_SECOND_ORDER,
+    INFERENCE_SOME_GRADIENTS,
+    INFERENCE_TANGENT,
+    LEARN,
+    TRAINING_MASKED,
+    TRAINING_MASKED_GRADIENTS,
+    TRAINING_SECOND_ORDER,
+    TRAINING_SOME_GRADIENTS,
+    TRAINING_TANGENT,
+)
 
 Array = Any
 
-SECOND_CALLS = ("training_second_order", "inference_second_order")
-TANGENT_CALLS = ("training_tangent", "inference_tangent")
-SOME_CALLS = ("training_some_gradients", "inference_some_gradients")
-MASKED, LEARN = ("training_masked", "training_masked_gradients"), ("learn",)
+SECOND_CALLS = (TRAINING_SECOND_ORDER, INFERENCE_SECOND_ORDER)
+TANGENT_CALLS = (TRAINING_TANGENT, INFERENCE_TANGENT)
+SOME_CALLS = (TRAINING_SOME_GRADIENTS, INFERENCE_SOME_GRADIENTS)
+MASKED = (TRAINING_MASKED, TRAINING_MASKED_GRADIENTS)
 
 
 class WholeUnchanged(WholeLayer):
@@ -234,7 +245,7 @@ class _LogSoftmax(WholeNetwork):
 class NetworkByLogSoftmax(WholeLayer):
     """Computes the network's loss by log-softmax."""
 
-    calls = LEARN
+    calls = (LEARN,)
 
     network = _LogSoftmax
 
@@ -256,6 +267,6 @@ class _ShiftedProducts(WholeNetwork):
 class NetworkWithoutBiasGradient(WholeLayer):
     """Leaves the bias before the layer as it is: its gradient is 0."""
 
-    calls = LEARN
+    calls = (LEARN,)
 
     network = _ShiftedProducts

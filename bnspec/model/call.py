@@ -1,0 +1,160 @@
+"""The calls on a layer, as values: what each is named, in which mode it computes, what it returns and which arrays it takes.
+
+``CALLS`` holds them all by name; the constants below it name them one by one. On the wire and in saved cases a call is its name.
+
+Runs in workers: Python 3.8, standard library only.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Dict, Iterator, Literal, Optional, Tuple, get_args
+
+from bnspec.errors import UsageError
+
+Mode = Literal["training", "inference"]
+Kind = Literal[
+    # passes of a layer: forward, and what is differentiated besides
+    "forward",
+    "gradients",
+    "second_order",
+    "tangent",
+    "some_gradients",
+    "masked",
+    "masked_gradients",
+    # of a layer that normalizes inputs
+    "fit",
+    "transform",
+    "inverse",
+    # one step of gradient descent of a network that holds the layer
+    "learn",
+    # operations between calls: they return nothing
+    "save_restore",
+    "clone",
+    "swap",
+    "reset",
+    "freeze",
+    "unfreeze",
+    "set_decay",
+]
+MODES: Tuple[Mode, ...] = get_args(Mode)
+KINDS: Tuple[Kind, ...] = get_args(Kind)
+
+#: The arrays that a call of each kind takes. Of a fit: any number of arrays.
+_INPUTS: Dict[Kind, Tuple[str, ...]] = {
+    "forward": ("x",),
+    "gradients": ("x", "dy"),
+    "second_order": ("x", "dy", "v"),
+    "tangent": ("x", "v"),
+    "some_gradients": ("x", "dy"),
+    "masked": ("x", "mask"),
+    "masked_gradients": ("x", "dy", "mask"),
+    "fit": ("chunks",),
+    "transform": ("x",),
+    "inverse": ("y",),
+    "learn": ("x", "labels"),
+}
+_IN_BOTH_MODES: Tuple[Kind, ...] = ("forward", "gradients", "second_order", "tangent", "some_gradients")
+_IN_TRAINING: Tuple[Kind, ...] = ("masked", "masked_gradients")
+
+
+@dataclasses.dataclass(frozen=True)
+class Call:
+    """One call of the contract. Take one of the constants; there are no others.
+
+    Attributes:
+        name: the method's name, which is also what is written; unique.
+        mode: of a pass of a layer; None of everything else.
+        kind: what is computed.
+        inputs: the arrays it takes, by the names they usually have; a fit takes any number of them.
+    """
+
+    name: str
+    mode: Optional[Mode]
+    kind: Kind
+    inputs: Tuple[str, ...]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def between(self) -> bool:
+        """Whether it is an operation between calls, which takes no array and returns nothing."""
+        return not self.inputs
+
+    @property
+    def has_gradients(self) -> bool:
+        """Whether it returns ``Gradients``: all of them, or some, of a batch with a mask or without."""
+        return self.kind in ("gradients", "some_gradients", "masked_gradients")
+
+    @property
+    def has_mask(self) -> bool:
+        """Whether its last array is a mask."""
+        return self.kind in ("masked", "masked_gradients")
+
+    @property
+    def without_mask(self) -> Call:
+        """The same call of a batch without a mask; a call without a mask is its own."""
+        if self.kind == "masked":
+            return self.with_kind("forward")
+        return self.with_kind("gradients") if self.kind == "masked_gradients" else self
+
+    def in_mode(self, mode: Mode) -> Call:
+        """The same kind of pass in this mode. Raises UsageError: there is none."""
+        return call_of(mode, self.kind)
+
+    def with_kind(self, kind: Kind) -> Call:
+        """Another kind of pass in the same mode. Raises UsageError: there is none."""
+        return call_of(self.mode, kind)
+
+
+def _all_calls() -> Iterator[Call]:
+    for kind in KINDS:
+        inputs = _INPUTS.get(kind, ())
+        ending = "" if kind == "forward" else "_" + kind
+        if kind in _IN_BOTH_MODES or kind in _IN_TRAINING:
+            for mode in MODES if kind in _IN_BOTH_MODES else MODES[:1]:
+                yield Call(mode + ending, mode, kind, inputs)
+        else:
+            yield Call(kind, None, kind, inputs)
+
+
+#: Every call by its name.
+CALLS: Dict[str, Call] = {call.name: call for call in _all_calls()}
+_BY_MODE_AND_KIND: Dict[Tuple[Optional[Mode], Kind], Call] = {(c.mode, c.kind): c for c in CALLS.values()}
+
+
+def call_named(name: str) -> Call:
+    """The call of this name. Raises UsageError: there is none."""
+    if name not in CALLS:
+        raise UsageError(
+            "the case is malformed: call %r is unknown." % (name,),
+            "the calls are %s." % ", ".join(CALLS),
+            "fix the case.",
+        )
+    return CALLS[name]
+
+
+def call_of(mode: Optional[Mode], kind: Kind) -> Call:
+    """The call of this mode and kind. Raises UsageError: there is none."""
+    call = _BY_MODE_AND_KIND.get((mode, kind))
+    if call is None:
+        raise UsageError(
+            "there is no call of kind %s in mode %s." % (kind, mode),
+            "masks are for training only, and what is no pass of a layer has no mode.",
+            "ask for one of %s." % ", ".join(CALLS),
+        )
+    return call
+
+
+TRAINING, INFERENCE = CALLS["training"], CALLS["inference"]
+TRAINING_GRADIENTS, INFERENCE_GRADIENTS = CALLS["training_gradients"], CALLS["inference_gradients"]
+TRAINING_SECOND_ORDER, INFERENCE_SECOND_ORDER = CALLS["training_second_order"], CALLS["inference_second_order"]
+TRAINING_TANGENT, INFERENCE_TANGENT = CALLS["training_tangent"], CALLS["inference_tangent"]
+TRAINING_SOME_GRADIENTS, INFERENCE_SOME_GRADIENTS = CALLS["training_some_gradients"], CALLS["inference_some_gradients"]
+TRAINING_MASKED, TRAINING_MASKED_GRADIENTS = CALLS["training_masked"], CALLS["training_masked_gradients"]
+FIT, TRANSFORM, INVERSE, LEARN = CALLS["fit"], CALLS["transform"], CALLS["inverse"], CALLS["learn"]
+SAVE_RESTORE, CLONE, SWAP, RESET = CALLS["save_restore"], CALLS["clone"], CALLS["swap"], CALLS["reset"]
+FREEZE, UNFREEZE, SET_DECAY = CALLS["freeze"], CALLS["unfreeze"], CALLS["set_decay"]
+#: The operations between calls.
+BETWEEN = tuple(call for call in CALLS.values() if call.between)

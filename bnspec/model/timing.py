@@ -1,0 +1,109 @@
+"""What a worker has timed: how long a call takes, and how fast memory is. Sent as JSON-ready data.
+
+Runs in workers: Python 3.8, standard library only.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Dict, Mapping, Optional, Tuple
+
+from bnspec.model.vocabulary import MemoryAction, Probe
+
+#: The shapes of a call's outputs by their names.
+Shapes = Mapping[str, Tuple[int, ...]]
+
+
+@dataclasses.dataclass(frozen=True)
+class TimingResult:
+    """The timed call of one process.
+
+    Attributes:
+        first_ns: the first call, kept apart; compile_ns: of it, or of what came before, what the compiler took.
+        warmup: calls that were not recorded.
+        samples_ns: a call, as the mean over the ``calls_per_sample`` calls of a sample.
+        dispatch_ns: the median time after which a call came back; None in blocks.
+        timed_ns: warm-up and samples together; overhead_ns: what a sample of nothing reads.
+        page_faults_per_call: minor ones; threads: of the framework; peak_bytes: of a call. None where unknown.
+        kernels: what the framework says it has run, with its share of the time.
+        probes: each probe that was made, with what it objects to, or nothing; probes_ns: the time that all of it took.
+        shapes: of the outputs of the observed call and, where there is one, of the kept timed call.
+    """
+
+    first_ns: int
+    compile_ns: int
+    warmup: int
+    samples_ns: Tuple[int, ...]
+    calls_per_sample: int
+    dispatch_ns: Optional[float]
+    timed_ns: int
+    overhead_ns: float
+    page_faults_per_call: Optional[float]
+    threads: Optional[int]
+    peak_bytes: Optional[int]
+    kernels: Mapping[str, float]
+    probes: Mapping[Probe, str]
+    probes_ns: int
+    shapes: Tuple[Shapes, ...]
+
+    def to_json(self) -> Dict[str, Any]:
+        """JSON-ready data."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> TimingResult:
+        """The inverse of ``to_json``. Raises TypeError: a field is missing or unknown."""
+        shapes = tuple({n: tuple(shape) for n, shape in each.items()} for each in data["shapes"])
+        return cls(**{**data, "samples_ns": tuple(data["samples_ns"]), "shapes": shapes})
+
+
+@dataclasses.dataclass(frozen=True)
+class BandwidthCurve:
+    """Bytes per second for each size of the buffer, moved by so many threads.
+
+    Attributes:
+        sizes_bytes: of what is read; a copy writes as much again, and both are counted.
+    """
+
+    action: MemoryAction
+    threads: int
+    sizes_bytes: Tuple[int, ...]
+    bytes_per_second: Tuple[float, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class PlainCopy:
+    """A copy of a buffer by one thread, timed as any call is; ``same``: it has the source's bytes."""
+
+    size_bytes: int
+    samples_ns: Tuple[int, ...]
+    same: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Bandwidth:
+    """How fast a device's memory is: curves, plain copies, and the time that measuring them took."""
+
+    curves: Tuple[BandwidthCurve, ...] = ()
+    copies: Tuple[PlainCopy, ...] = ()
+    timed_ns: int = 0
+
+    def to_json(self) -> Dict[str, Any]:
+        """JSON-ready data."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Bandwidth:
+        """The inverse of ``to_json``. Raises TypeError: a field is missing or unknown."""
+        curves = tuple(
+            BandwidthCurve(
+                **{
+                    **c,
+                    "sizes_bytes": tuple(c["sizes_bytes"]),
+                    "bytes_per_second": tuple(c["bytes_per_second"]),
+                }
+            )
+            for c in data["curves"]
+        )
+        copies = tuple(PlainCopy(**{**c, "samples_ns": tuple(c["samples_ns"])}) for c in data["copies"])
+        return cls(curves, copies, data["timed_ns"])

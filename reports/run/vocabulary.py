@@ -1,0 +1,45 @@
+"""Closed vocabularies of a run's records: the words that verdicts and statuses may be, as types.
+
+``schema.json`` lists the same words; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+from bnspec.clauses.clause import Level
+from bnspec.model.vocabulary import MemoryAction, Probe, TargetStatus
+
+#: What can be said of a clause on a target. Only "conforms" and "deviates" are judgements; the others say why there is none.
+#: conforms: every judged case is within its bound. deviates: at least one is not. crashed: the process died in a case.
+#: timeout: the process did not answer in a case. declined: the backend offers none of the cases that the clause needs.
+#: not_exercised: no case of this run asks the clause. unavailable: the target could not be opened.
+FindingVerdict = Literal["conforms", "deviates", "crashed", "timeout", "declined", "not_exercised", "unavailable"]
+FINDING_VERDICTS: tuple[FindingVerdict, ...] = get_args(FindingVerdict)
+
+#: What can be said of one timed cell. rejected: a probe has shown that the samples are not of the work.
+TimingVerdict = Literal["conforms", "deviates", "rejected", "unavailable", "declined", "error", "crashed", "timeout"]
+TIMING_VERDICTS: tuple[TimingVerdict, ...] = get_args(TimingVerdict)
+
+#: What can be said of a candidate beside a baseline.
+ComparisonVerdict = Literal["FASTER", "SLOWER", "SAME", "AMBIGUOUS"]
+COMPARISON_VERDICTS: tuple[ComparisonVerdict, ...] = get_args(ComparisonVerdict)
+
+#: How a case ended in no answer.
+IncidentStatus = Literal["crashed", "timeout", "error"]
+INCIDENT_STATUSES: tuple[IncidentStatus, ...] = get_args(IncidentStatus)
+
+__all__ = [
+    "COMPARISON_VERDICTS",
+    "FINDING_VERDICTS",
+    "INCIDENT_STATUSES",
+    "TIMING_VERDICTS",
+    "ComparisonVerdict",
+    "FindingVerdict",
+    "IncidentStatus",
+    "Level",
+    "MemoryAction",
+    "Probe",
+    "TargetStatus",
+    "TimingVerdict",
+]

@@ -1,0 +1,181 @@
+"""Closed vocabularies: each list of words that something reads at run time is that of its type."""
+
+from __future__ import annotations
+
+import dataclasses
+import pickle
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+import pytest
+
+from bnspec.benchmarks.cheats import CHEATS
+from bnspec.bounds.batch_norm import Tier
+from bnspec.clauses import CLAUSES
+from bnspec.clauses.clause import Level
+from bnspec.conformance.cases import networks
+from bnspec.contract import Layer, Scaler
+from bnspec.errors import UsageError
+from bnspec.model import call as calls
+from bnspec.model.call import BETWEEN, CALLS, KINDS, MODES, Call, call_named, call_of
+from bnspec.model.case import Case, Step
+from bnspec.model.conventions import CHOICES, Conventions
+from bnspec.model.observation import Observation, StepResult
+from bnspec.model.timing import Bandwidth, BandwidthCurve, PlainCopy, TimingResult
+from bnspec.model.vocabulary import MemoryAction, NetworkKind, Probe, Status, Subject, TargetStatus
+from bnspec.oracle.expected import Expected
+from bnspec.reports.run import records, validation
+from bnspec.reports.run.vocabulary import ComparisonVerdict, FindingVerdict, IncidentStatus, TimingVerdict
+
+#: Words of the schema, by record and field, and the type that the record's field has.
+IN_SCHEMA = {
+    ("target", "status"): TargetStatus,
+    ("finding", "level"): Level,
+    ("finding", "verdict"): FindingVerdict,
+    ("incident", "status"): IncidentStatus,
+    ("timing", "verdict"): TimingVerdict,
+    ("roof", "action"): MemoryAction,
+    ("comparison", "verdict"): ComparisonVerdict,
+}
+RECORDS: dict[str, Any] = {
+    "target": records.TargetRecord,
+    "finding": records.Finding,
+    "incident": records.Incident,
+    "timing": records.Timing,
+    "roof": records.Roof,
+    "comparison": records.Comparison,
+}
+
+
+@pytest.mark.parametrize(("kind", "field"), IN_SCHEMA, ids=".".join)
+def test_the_schema_lists_the_words_of_the_type(kind: str, field: str) -> None:
+    """What is written can be read back, and what the schema admits has a meaning."""
+    listed = validation.schema()["$defs"][kind]["properties"][field]["enum"]
+    assert sorted(listed) == sorted(get_args(IN_SCHEMA[kind, field]))
+    assert get_type_hints(RECORDS[kind])[field] == IN_SCHEMA[kind, field]
+
+
+def test_no_other_field_of_a_record_is_a_closed_list_of_words() -> None:
+    """A new enumeration in the schema gets a type as well."""
+    listed = {
+        (kind, field)
+        for kind in RECORDS
+        for field, rule in validation.schema()["$defs"][kind]["properties"].items()
+        if "enum" in rule
+    }
+    assert listed == set(IN_SCHEMA)
+
+
+def test_choices_of_conventions_are_those_of_their_types() -> None:
+    """Every word of a choice is accepted in its field, and any other is refused."""
+    hints = get_type_hints(Conventions)
+    worded = {n: get_args(t) for n, t in hints.items() if get_origin(t) is Literal and isinstance(get_args(t)[0], str)}
+    assert worded == CHOICES
+    assert len(CHOICES) == 13
+    for field, words in CHOICES.items():
+        for word in words:
+            assert getattr(Conventions(**{field: word}), field) == word  # type: ignore[arg-type]
+        with pytest.raises(UsageError, match=field):
+            Conventions(**{field: "no such word"})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("owner", "field", "words"),
+    [
+        (Step, "call", Call),
+        (Case, "subject", Subject),
+        (StepResult, "status", Status),
+        (Observation, "status", Status),
+    ],
+)
+def test_fields_of_the_model_have_the_types_of_their_words(owner: Any, field: str, words: Any) -> None:
+    """A plain string would let a misspelt word pass the type check."""
+    assert get_type_hints(owner)[field] == words
+
+
+def test_words_that_clauses_and_bounds_use_are_those_of_their_types() -> None:
+    """Levels of clauses, tiers of bounds, kinds of network and probes: none is missing, none is idle."""
+    assert {c.level for c in CLAUSES.values()} == set(get_args(Level))
+    assert get_type_hints(Expected)["bounds"].__args__[0] == Tier
+    assert set(get_args(NetworkKind)) == {kind + ending for kind in networks.KINDS for ending in ("", "_plain")}
+    assert {probe for _, probe in CHEATS.values()} == set(get_args(Probe)), "each probe has a cheat that it objects to"
+
+
+# --- calls ------------------------------------------------------------------------------------------------------------
+
+
+def test_every_kind_has_a_call_and_every_call_a_constant() -> None:
+    """``CALLS`` is complete, and the constants are its values by the same names."""
+    assert {c.kind for c in CALLS.values()} == set(KINDS)
+    assert {c.mode for c in CALLS.values()} == {*MODES, None}
+    assert [getattr(calls, name.upper()) for name in CALLS] == list(CALLS.values())
+    assert {c.kind for c in BETWEEN} == {"save_restore", "clone", "swap", "reset", "freeze", "unfreeze", "set_decay"}
+
+
+def test_the_passes_are_methods_of_the_contract() -> None:
+    """A call's name is what the worker looks up in the layer or the scaler."""
+    for call in CALLS.values():
+        if call.mode is not None:
+            assert callable(getattr(Layer, call.name))
+        elif call.kind in ("fit", "transform", "inverse"):
+            assert callable(getattr(Scaler, call.name))
+
+
+def test_a_call_leads_to_its_siblings() -> None:
+    """Another mode, another kind, no mask; what does not exist is refused."""
+    masked = CALLS["training_masked_gradients"]
+    assert masked.without_mask == CALLS["training_gradients"]
+    assert CALLS["training_masked"].without_mask == CALLS["training"]
+    assert CALLS["inference_tangent"].without_mask == CALLS["inference_tangent"]
+    assert CALLS["training_tangent"].in_mode("inference") == CALLS["inference_tangent"]
+    assert CALLS["inference_gradients"].with_kind("forward") == CALLS["inference"]
+    with pytest.raises(UsageError, match="no call of kind masked"):
+        CALLS["training_masked"].in_mode("inference")
+    with pytest.raises(UsageError, match="no call of kind fit"):
+        call_of("training", "fit")
+
+
+def test_what_a_call_returns_and_takes_follows_from_its_kind() -> None:
+    """Said once for all calls, in words that tests of other rooms rely on."""
+    assert {c.name for c in CALLS.values() if c.has_gradients} == {
+        "training_gradients",
+        "inference_gradients",
+        "training_some_gradients",
+        "inference_some_gradients",
+        "training_masked_gradients",
+    }
+    assert {c.name for c in CALLS.values() if c.has_mask} == {c.name for c in CALLS.values() if "mask" in c.inputs}
+    assert all(c.between == (c.inputs == ()) for c in CALLS.values())
+
+
+def test_a_call_travels_as_its_name() -> None:
+    """In JSON, in text, and between processes."""
+    for name, call in CALLS.items():
+        assert str(call) == name
+        assert call_named(name) is call
+        assert pickle.loads(pickle.dumps(call)) == call
+        assert Step.from_json(Step(call).to_json()) == Step(call)
+        assert Step(call).to_json()["call"] == name
+
+
+def test_an_unknown_call_is_refused() -> None:
+    """By name from a file, and as a value that is none of the calls."""
+    with pytest.raises(UsageError, match="call 'train' is unknown"):
+        Step.from_json({"call": "train", "inputs": ["x"], "fresh": True})
+
+
+# --- timings ----------------------------------------------------------------------------------------------------------
+
+
+def test_what_was_timed_comes_back_as_it_was() -> None:
+    """To JSON and back, tuples included; a field that is missing or unknown is an error."""
+    timing = TimingResult(
+        9, 8, 3, (5, 6), 1, 2.0, 40, 0.5, None, 2, 64, {"add": 1.0}, {"keeps_the_dtype": ""}, 7, ({"y": (2, 3)}, {})
+    )
+    assert TimingResult.from_json(timing.to_json()) == timing
+    data = timing.to_json()
+    del data["warmup"]
+    with pytest.raises(TypeError, match="warmup"):
+        TimingResult.from_json(data)
+    bandwidth = Bandwidth((BandwidthCurve("copy", 1, (4, 8), (1.0, 2.0)),), (PlainCopy(4, (3,), True),), 5)
+    assert Bandwidth.from_json(bandwidth.to_json()) == bandwidth
+    assert dataclasses.asdict(Bandwidth()) == {"curves": (), "copies": (), "timed_ns": 0}

@@ -1,4 +1,4 @@
-"""Counts out of so many."""
+"""Binomial proportions with exact one-sided confidence bounds."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ from typing import Literal
 
 from scipy.stats import binomtest
 
-#: Of a one-sided bound.
+#: The confidence of each one-sided bound.
 CONFIDENCE = 0.95
 
 
 @dataclasses.dataclass(frozen=True)
-class Share:
-    """``count`` of ``of``, and what it says of the probability p behind it.
+class Proportion:
+    """``count`` successes of ``of``, and bounds of the probability p behind them.
 
-    share is count / of. With the confidence CONFIDENCE each, p is at least ``at_least``, and at most ``at_most``:
+    ``estimate`` is count / of. Each bound holds with the confidence CONFIDENCE by itself: p is at least ``at_least``, p is at
+    most ``at_most``.
 
         P(X >= count | at_least) = P(X <= count | at_most) = 1 - CONFIDENCE,  X binomial
 
-    The trials are taken as independent. Of nothing: share is None, the bounds are 0 and 1.
+    Outcomes are assumed independent. Of none, the estimate is None and the bounds are 0 and 1.
 
     Source: Clopper and Pearson 1934.
     """
@@ -28,7 +29,7 @@ class Share:
     of: int
 
     @property
-    def share(self) -> float | None:
+    def estimate(self) -> float | None:
         return self.count / self.of if self.of else None
 
     @property
@@ -40,13 +41,13 @@ class Share:
         return self._interval("less")[1]
 
     def _interval(self, alternative: Literal["greater", "less"]) -> tuple[float, float]:
-        """The one-sided exact interval; scipy refuses 0 of 0, of which nothing is known."""
+        """The exact one-sided interval; scipy has none for 0 of 0."""
         if not self.of:
             return 0.0, 1.0
         low, high = binomtest(self.count, self.of, alternative=alternative).proportion_ci(CONFIDENCE, method="exact")
         return float(low), float(high)
 
 
-def share_of(outcomes: list[bool]) -> Share:
-    """How many of the outcomes are true."""
-    return Share(sum(outcomes), len(outcomes))
+def proportion_of(outcomes: list[bool]) -> Proportion:
+    """The proportion of outcomes that are true."""
+    return Proportion(sum(outcomes), len(outcomes))

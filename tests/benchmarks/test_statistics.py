@@ -1,4 +1,4 @@
-"""What is said of one comparison, and of the cells of one run."""
+"""The verdict of one comparison, and of the cells of one run."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from scipy import stats
 
 from bnspec.benchmarks.statistics.detectable_effect import detectable, detectable_ratio
 from bnspec.benchmarks.statistics.paired import Paired, paired, t_quantile
-from bnspec.benchmarks.statistics.proportions import CONFIDENCE, Share
+from bnspec.benchmarks.statistics.proportions import CONFIDENCE, Proportion
 from bnspec.benchmarks.statistics.stopping import Precision
 from bnspec.benchmarks.statistics.verdicts import decide, needed
 from bnspec.errors import UsageError
 
-#: Both sides of a comparison with SciPy sum a few terms: far more roundings than there are, far less than any digit shown.
+#: Two ways to sum a few terms differ by a few roundings: far fewer than these, which are far below any digit shown.
 ROUNDINGS = 1e3 * np.finfo(float).eps
 BASELINE = [1000.0, 1040.0, 1010.0, 990.0, 1025.0]
 CANDIDATE = [1100.0, 1120.0, 1090.0, 1105.0, 1150.0]
@@ -46,7 +46,7 @@ def test_swapping_the_contenders_inverts_the_ratio_and_its_interval() -> None:
 
 
 @pytest.mark.parametrize("pairs", [0, 1])
-def test_one_pair_or_none_says_nothing(pairs: int) -> None:
+def test_one_pair_or_none_decides_nothing(pairs: int) -> None:
     """Without a spread the interval is everything, p is 1, the verdict AMBIGUOUS and no number of processes is known."""
     got = paired(BASELINE[:pairs], CANDIDATE[:pairs])
     assert (got.low, got.high, got.p) == (0.0, math.inf, 1.0)
@@ -98,7 +98,7 @@ def test_a_decision_keeps_the_adjusted_p_value_of_its_own_cell() -> None:
 
 
 def test_every_verdict_follows_from_q_and_the_interval() -> None:
-    """One cell of each kind; the sides are said of the candidate."""
+    """One cell of each kind; the sides are the candidate's."""
     cells = {
         "FASTER": cell(-0.2),
         "SLOWER": cell(0.2),
@@ -152,13 +152,13 @@ def test_the_detectable_ratio_is_found_four_times_in_five_by_the_noncentral_t() 
         assert missed == pytest.approx(0.2, rel=1e-5)  # what the search for the noncentrality leaves: five digits
 
 
-def test_each_bound_of_a_share_holds_with_the_confidence_by_itself() -> None:
+def test_each_bound_of_a_proportion_holds_with_the_confidence_by_itself() -> None:
     """One-sided: were p the bound, a count as extreme would come in one of twenty. Of nothing, anything may be."""
-    share = Share(7, 200)
-    assert stats.binom.sf(6, 200, share.at_least) == pytest.approx(1 - CONFIDENCE)
-    assert stats.binom.cdf(7, 200, share.at_most) == pytest.approx(1 - CONFIDENCE)
-    assert (Share(0, 9).at_least, Share(9, 9).at_most) == (0.0, 1.0)
-    assert (Share(0, 0).share, Share(0, 0).at_least, Share(0, 0).at_most) == (None, 0.0, 1.0)
+    few = Proportion(7, 200)
+    assert stats.binom.sf(6, 200, few.at_least) == pytest.approx(1 - CONFIDENCE)
+    assert stats.binom.cdf(7, 200, few.at_most) == pytest.approx(1 - CONFIDENCE)
+    assert (Proportion(0, 9).at_least, Proportion(9, 9).at_most) == (0.0, 1.0)
+    assert (Proportion(0, 0).estimate, Proportion(0, 0).at_least, Proportion(0, 0).at_most) == (None, 0.0, 1.0)
 
 
 def test_a_run_stops_when_every_cell_is_precise_or_at_its_last_round() -> None:
@@ -174,6 +174,6 @@ def test_a_run_stops_when_every_cell_is_precise_or_at_its_last_round() -> None:
 
 @pytest.mark.parametrize("wrong", [(0.0, 6, 30), (0.02, 3, 30), (0.02, 6, 5)])
 def test_a_rule_that_cannot_stop_is_refused(wrong: tuple[float, int, int]) -> None:
-    """No width, no two scouts, no room between the bounds."""
+    """No width, too few pilot rounds, no room between the bounds."""
     with pytest.raises(UsageError, match="Fix"):
         Precision(*wrong)

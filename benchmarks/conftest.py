@@ -21,7 +21,7 @@ from bnspec.reports.run.records import Timing
 OPTIONS: dict[str, dict[str, Any]] = {
     "--bnspec-backend": {"action": "append", "metavar": "GLOB", "help": "backends to use (default: all)"},
     "--bnspec-device": {"action": "append", "metavar": "GLOB", "help": "devices to use (default: cpu)"},
-    "--bnspec-profile": {"default": "short", "choices": list(SUITES), "help": "which workloads (default: short)"},
+    "--bnspec-suite": {"default": "short", "choices": list(SUITES), "help": "which workloads (default: short)"},
 }
 #: Parameters are strings, for files and groupings; these map them to targets and workloads.
 TARGETS = pytest.StashKey[dict[str, Target]]()
@@ -48,7 +48,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         targets = targets_of(option("bnspec_backend") or [], option("bnspec_device") or [])
     except UsageError as error:
         raise pytest.Collector.CollectError(f"bnspec: {error}") from None
-    by_name, by_id = {t.name: t for t in targets}, {w.id: w for w in workloads(option("bnspec_profile"))}
+    by_name, by_id = {t.name: t for t in targets}, {w.id: w for w in workloads(option("bnspec_suite"))}
     stash[TARGETS], stash[WORKLOADS] = by_name, by_id
     metafunc.parametrize("backend", list(by_name), scope="session")
     metafunc.parametrize("workload", list(by_id))

@@ -1,17 +1,17 @@
-"""Growth exponents read off measured errors: error ~ c t^p on log-log axes, robust, with an interval.
+"""Growth exponents of measured errors: error ~ c t^p on log-log axes, by a robust fit, with an interval.
 
 Given a matrix of errors in units (points of a sweep by replicates), its curve is the median over replicates.
 
     floor       the least of the curve's first POINTS points, at least RESOLUTION
-    saturated   from the first point on whose relative error is SATURATED or more: nothing is left to lose there
+    saturated   from the first point whose relative error is SATURATED or more: no digits are left there
     region      the points before saturation that lie above FLOOR_FACTOR floors
     exponent    Theil and Sen: the median slope of all pairs of points of the region (``scipy.stats.theilslopes``, whose own
                 interval is not used: it treats the points of one curve as the sample, and the sample here is the replicates)
     interval    percentile bootstrap, 5 % to 95 %: BOOTSTRAPS resamples of the replicates, the region chosen anew in each
 
-A region of fewer than POINTS points is "flat" where the curve stays below FLOOR_FACTOR floors to its end. Otherwise it leaves
-them too fast, or too late, to be fitted: then there is no exponent, "few"; or, on request, that of the ``whole`` curve before
-saturation, which is small where the growth is slow all along, as a logarithm's is.
+A region of fewer than POINTS points is "flat" where the curve stays below FLOOR_FACTOR floors to its end. Otherwise the curve
+rises too fast or too late to be fitted: then there is no exponent ("few"), or on request that of the ``whole`` curve before
+saturation, which is small where growth is slow throughout, like a logarithm's.
 
 Source: Sen 1968, "Estimates of the regression coefficient based on Kendall's tau"; Efron 1979 for the bootstrap.
 """
@@ -32,9 +32,9 @@ SATURATED = 0.125
 POINTS = 3
 #: The midpoints between the exponents: 0 and 1, and 1 and 2.
 GROWS_FROM, STABLE_BELOW = 0.5, 1.5
-#: In units: a correctly rounded result is off by 1/4 on average and by 1/2 at most; below, differences are luck.
+#: In units: a correctly rounded result is off by 1/4 on average and by 1/2 at most; smaller differences are chance.
 RESOLUTION = 0.25
-#: What lies within this factor of the floor is not growth.
+#: Errors within this factor of the floor are not growth.
 FLOOR_FACTOR = 4.0
 BOOTSTRAPS = 200
 #: How an error grows with kappa, see ``stability_class``.
@@ -67,7 +67,7 @@ class Crossing(NamedTuple):
 
 
 def curve_of(errors: Array) -> Array:
-    """The median over the last axis, of the replicates that are there (NaN: none); an infinite error is larger than all others."""
+    """The median over the last axis, over the replicates that are not NaN; an infinite error is larger than all others."""
     ordered = np.sort(errors, axis=-1)  # NaN last
     count = np.sum(~np.isnan(errors), axis=-1, keepdims=True)
     low, high = (
@@ -178,5 +178,5 @@ def stability_class(found: Growth, unit_roundoff: float) -> StabilityClass | Non
 
 
 def is_late(found: Growth, unit_roundoff: float) -> bool:
-    """Whether there is growth that is not known to be like kappa, but starts only from kappa = u^(-1/4) on."""
+    """Whether growth starts only from kappa = u^(-1/4) on, unless its exponent is that of kappa."""
     return not found.exponent < STABLE_BELOW and found.onset >= unit_roundoff**-0.25

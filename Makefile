@@ -76,7 +76,7 @@ mutants: $(READY)  ## the whole kill matrix, then the correct variants over 20 s
 calibrate: $(READY)  ## false alarms and the least effect found, of 400 comparisons of two backends with themselves: an hour or less
 	@$(BIN)/bnspec calibrate --backend numpy --backend torch.nn --comparisons 400
 
-cheats: $(READY)  ## the planted cheats and the honest backends of TESTED before the probes: prints both
+cheats: $(READY)  ## run the probes on the cheating backends and on the honest ones of TESTED
 	@$(BIN)/bnspec cheats $(CHOSEN)
 
 overhead: $(READY)  ## what the timed loop adds to a call, against torch.utils.benchmark: prints it; wants a quiet machine

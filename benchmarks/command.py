@@ -48,7 +48,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     add("--allocation", metavar="A", help="default, fresh or preallocated; repeatable", **one)
     add("--cache", metavar="C", help="hot or cold; repeatable", **one)
     add("--mode", metavar="M", help="call or graph (CUDA graphs); repeatable", **one)
-    add("--baseline", default="", metavar="NAME", help="whom the others are compared with (default: the first)")
+    add("--baseline", default="", metavar="NAME", help="the contender to compare the others with (default: the first)")
     seconds = _between(1e-4, 3600.0)
     add("--seconds", type=seconds, metavar="S", help="for the samples of a workload in a process")
     add("--rounds", type=_between(1, 1000, int), metavar="N", help="exactly so many processes of each contender")
@@ -76,9 +76,9 @@ def _run(arguments: argparse.Namespace) -> int:
     # imported here, so that --help does not wait for them
     import json
 
-    from bnspec.benchmarks import model_cost as claims
-    from bnspec.benchmarks.calibrate import calibrated
-    from bnspec.benchmarks.run import Request, bench
+    from bnspec.benchmarks.run.bench import Request, bench
+    from bnspec.benchmarks.run.calibrate import calibrated
+    from bnspec.benchmarks.summary import model_cost as claims
     from bnspec.benchmarks.timing.conditions import combinations
     from bnspec.benchmarks.workloads.models import select_models
     from bnspec.benchmarks.workloads.suites import MOST
@@ -110,13 +110,13 @@ def _run(arguments: argparse.Namespace) -> int:
     run, status = bench(request, arguments.command_line, quiet=arguments.json)
     timed = cells(run.timings)
     models = select_models(arguments.model) if arguments.model else ()
-    told = claims.costs(timed), claims.model_times(timed, models, MOST[arguments.suite])
+    found = claims.costs(timed), claims.model_times(timed, models, MOST[arguments.suite])
     if arguments.json:
-        print(json.dumps({**run_document([run]), **claims.to_json(*told)}, indent=1, allow_nan=False))
+        print(json.dumps({**run_document([run]), **claims.to_json(*found)}, indent=1, allow_nan=False))
     else:
         console = terminal()
         print_summary(run, console)
-        for line in [*claims.lines(*told), *calibrated(run.manifest.options["calibration"])]:
+        for line in [*claims.lines(*found), *calibrated(run.manifest.options["calibration"])]:
             console.print(line, highlight=False, markup=False, soft_wrap=True)
         console.print(f"\n{run.path}", highlight=False, markup=False, soft_wrap=True)
     if status == FAILED:
@@ -129,7 +129,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 BENCH = Command(
-    help="Time backends on the same inputs. Processes are what is replicated: rounds open every contender once, in random order, "
+    help="Time backends on the same inputs. Fresh processes are the unit of replication: rounds open every contender once, in random order, "
     "until the intervals are narrow enough or the time is over. Every row carries the verdict of the outputs that were timed: "
     "exit status 0 when all conform, 1 when some deviate or a probe shows that the work was not done.",
     example="bnspec bench --backend 'torch.*' --pass training\nbnspec bench --backend torch.nn --threads 1 --threads 2 --cache cold",
@@ -164,7 +164,7 @@ def _configure_calibrate(parser: argparse.ArgumentParser) -> None:
 def _run_calibrate(arguments: argparse.Namespace) -> int:
     import json
 
-    from bnspec.benchmarks.calibrate import Plan, calibrate, print_calibration
+    from bnspec.benchmarks.run.calibrate import Plan, calibrate, print_calibration
 
     plan = Plan(
         arguments.backend or ["numpy"],
@@ -183,7 +183,7 @@ def _run_calibrate(arguments: argparse.Namespace) -> int:
 
 
 CALIBRATE = Command(
-    help="What this machine can tell apart: backends are compared with themselves, so that every difference found is a false alarm, "
+    help="Measure the false alarms and the minimum detectable effect of this machine: backends are compared with themselves, so that every difference found is a false alarm, "
     "and with copies of themselves that are slowed by calculation. The figures are kept in runs/calibration.json, and every later "
     "bench prints them beside its verdicts.",
     example="bnspec calibrate\nbnspec calibrate --backend torch.nn --pairs 8",
@@ -202,19 +202,19 @@ def _configure_cheats(parser: argparse.ArgumentParser) -> None:
 def _run_cheats(arguments: argparse.Namespace) -> int:
     import json
 
-    from bnspec.benchmarks.cheat_proof import print_trials, prove
+    from bnspec.benchmarks.run.probe_check import check_probes, print_checks
 
-    trials = prove(arguments.backend or ["numpy"], arguments.seconds)
+    checks = check_probes(arguments.backend or ["numpy"], arguments.seconds)
     if arguments.json:
-        print(json.dumps({"trials": [t.to_json() for t in trials]}, indent=1, allow_nan=False))
+        print(json.dumps({"checks": [c.to_json() for c in checks]}, indent=1, allow_nan=False))
     else:
-        print_trials(trials)
-    return CONFORMS if all(t.right for t in trials) else DEVIATES
+        print_checks(checks)
+    return CONFORMS if all(c.right for c in checks) else DEVIATES
 
 
 CHEATS = Command(
-    help="The planted cheats, which are fast because they do not do the work, and what the probes say to each; and honest backends, "
-    "to which no probe may object. Exit status 1: a cheat gets through, or an honest backend is rejected.",
+    help="Check the probes: on cheating backends, which are fast because they do not do the work, and on honest ones, "
+    "which no probe may reject. Exit status 1: a cheat gets through, or an honest backend is rejected.",
     example="bnspec cheats\nbnspec cheats --backend 'torch.*'",
     configure=_configure_cheats,
     run=_run_cheats,

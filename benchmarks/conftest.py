@@ -10,8 +10,8 @@ import pytest
 
 from bnspec.backends.harness.launcher import Worker
 from bnspec.backends.harness.targets import Target, targets_of
-from bnspec.benchmarks.timing.case_cache import Larder
-from bnspec.benchmarks.timing.contenders import Contender
+from bnspec.benchmarks.timing.case_cache import CaseCache
+from bnspec.benchmarks.timing.contender import Contender
 from bnspec.benchmarks.timing.measure import measure
 from bnspec.benchmarks.workloads.suites import SUITES, workloads
 from bnspec.benchmarks.workloads.workload import Workload
@@ -21,9 +21,9 @@ from bnspec.reports.run.records import Timing
 OPTIONS: dict[str, dict[str, Any]] = {
     "--bnspec-backend": {"action": "append", "metavar": "GLOB", "help": "backends to use (default: all)"},
     "--bnspec-device": {"action": "append", "metavar": "GLOB", "help": "devices to use (default: cpu)"},
-    "--bnspec-profile": {"default": "short", "choices": list(SUITES), "help": "which workloads (default: short)"},
+    "--bnspec-suite": {"default": "short", "choices": list(SUITES), "help": "which workloads (default: short)"},
 }
-#: The parameters are words, so that files and groupings show words; here is what they stand for.
+#: Parameters are strings, for files and groupings; these map them to targets and workloads.
 TARGETS = pytest.StashKey[dict[str, Target]]()
 WORKLOADS = pytest.StashKey[dict[str, Workload]]()
 
@@ -32,7 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the options that no other folder's suite has declared."""
     group = parser.getgroup("bnspec")
     for name, declaration in OPTIONS.items():
-        with contextlib.suppress(ValueError):  # declared already: both suites were asked for at once
+        with contextlib.suppress(ValueError):  # declared already: both suites run at once
             group.addoption(name, **declaration)
 
 
@@ -48,7 +48,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         targets = targets_of(option("bnspec_backend") or [], option("bnspec_device") or [])
     except UsageError as error:
         raise pytest.Collector.CollectError(f"bnspec: {error}") from None
-    by_name, by_id = {t.name: t for t in targets}, {w.id: w for w in workloads(option("bnspec_profile"))}
+    by_name, by_id = {t.name: t for t in targets}, {w.id: w for w in workloads(option("bnspec_suite"))}
     stash[TARGETS], stash[WORKLOADS] = by_name, by_id
     metafunc.parametrize("backend", list(by_name), scope="session")
     metafunc.parametrize("workload", list(by_id))
@@ -62,18 +62,18 @@ def worker(request: pytest.FixtureRequest, backend: str) -> Iterator[Worker]:
 
 
 @pytest.fixture(scope="session")
-def larder() -> Larder:
+def cases() -> CaseCache:
     """The workloads' cases and oracles, shared by all backends."""
-    return Larder(seed=0)
+    return CaseCache(seed=0)
 
 
 @pytest.fixture
-def timing(request: pytest.FixtureRequest, worker: Worker, larder: Larder, workload: str) -> Timing:
-    """The workload timed in the worker, once, before any round; skips what is not offered, fails what broke."""
+def timing(request: pytest.FixtureRequest, worker: Worker, cases: CaseCache, workload: str) -> Timing:
+    """The workload timed in the worker, once, before any round; skipped where not offered, failed where broken."""
     if worker.hello.status != "ready":
         pytest.skip(f"{worker.entry.name}@{worker.device} is {worker.hello.status}: {worker.hello.reason}")
-    prepared = larder.prepared(request.config.stash[WORKLOADS][workload])
-    record, _ = measure(worker, prepared, duration(request.config), {}, 0)
+    timed_case = cases.get(request.config.stash[WORKLOADS][workload])
+    record, _ = measure(worker, timed_case, duration(request.config), {}, 0)
     if record.verdict == "declined":
         pytest.skip(f"{worker.entry.name} declines: {record.message}")
     if not record.samples_ns:
@@ -82,7 +82,7 @@ def timing(request: pytest.FixtureRequest, worker: Worker, larder: Larder, workl
 
 
 def duration(config: pytest.Config) -> dict[str, Any]:
-    """How long to time, and whether to probe, as pytest-benchmark's options say: --benchmark-max-time, -min-rounds, -disable."""
+    """Duration and probes by pytest-benchmark's options --benchmark-max-time, -min-rounds and -disable."""
     if config.getoption("benchmark_disable") and not config.getoption("benchmark_enable"):
         return {"seconds": 0.0, "rounds": 1, "min_rounds": 1}
     return {

@@ -4,8 +4,8 @@
     pytest benchmarks --benchmark-autosave;  pytest benchmarks --benchmark-compare
     pytest benchmarks --benchmark-group-by param:backend
 
-A benchmark whose outputs deviate from the specification fails, and so does one whose samples a probe rejects: there is no speed
-without a right answer. Its time is shown with the verdict in its name, and neither saved nor written.
+A benchmark fails when its outputs deviate from the specification or a probe rejects its samples: the time of a wrong answer
+means nothing. Such a time is shown with the verdict in its name, and is neither saved nor exported.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from typing import Any
 
 import pytest
 
-from bnspec.benchmarks.virtual_clock import VirtualClock
+from bnspec.benchmarks.replay_clock import ReplayClock
 from bnspec.reports.exports.pytest_benchmark import extra_info
 from bnspec.reports.exports.selection import RIGHT
 from bnspec.reports.run.records import Timing, contender
 from bnspec.reports.summary.cells import Cell
 
-CLOCK = VirtualClock()
+CLOCK = ReplayClock()
 
 
 @pytest.mark.benchmark(timer=CLOCK.seconds)
 def test_pass(timing: Timing, workload: str, benchmark: Any) -> None:
-    """The worker's samples, one a round; and the outputs of its timed calls are right."""
+    """The worker's samples, one a round; the outputs of its timed calls conform."""
     benchmark.group = workload
     benchmark.extra_info.update(extra_info(Cell(workload, contender(timing), (timing,))))
     if timing.verdict != RIGHT:
@@ -33,5 +33,5 @@ def test_pass(timing: Timing, workload: str, benchmark: Any) -> None:
         benchmark.has_error = True
     replay = CLOCK.load(timing.samples_ns, timing.calls_per_sample)
     benchmark.pedantic(replay, rounds=len(timing.samples_ns), iterations=timing.calls_per_sample)
-    said = f"{contender(timing)}, {workload}: {timing.verdict}: {timing.message}"
-    assert timing.verdict == RIGHT, said
+    message = f"{contender(timing)}, {workload}: {timing.verdict}: {timing.message}"
+    assert timing.verdict == RIGHT, message

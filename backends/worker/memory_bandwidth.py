@@ -1,8 +1,8 @@
-"""How fast this machine's memory is: copying and reading buffers of many sizes, by one thread and by as many as there are.
+"""Memory bandwidth of this machine: copying and reading buffers of many sizes, with one thread and with one per processor.
 
-The C library does it (``memmove``, ``memchr``), with the widest instructions it has for this processor, and lets the
-interpreter's lock go meanwhile. Threads work on shares of the buffer side by side, over and over, so that starting them does
-not count. Of a device other than the CPU the framework's own copy is timed.
+The C library does the work (``memmove``, ``memchr``) with the widest instructions that it has for this processor; ctypes
+releases the interpreter's lock meanwhile. Threads work on shares of the buffer in parallel, over and over, so that their start
+does not count. On a device other than the CPU the framework's own copy is timed.
 
 Runs in workers: Python 3.8, standard library and NumPy only.
 """
@@ -24,12 +24,12 @@ from bnspec.model.instruments import Mover
 from bnspec.model.timing import Bandwidth, BandwidthCurve, PlainCopy
 from bnspec.model.vocabulary import MEMORY_ACTIONS, MemoryAction
 
-#: What is read, in bytes; a copy writes as much again.
+#: Bytes read; a copy writes as many again.
 SIZES = tuple(2**k for k in range(14, 28))
-#: A measurement's batch lasts about so long, and has at least so many moves; the second best of so many batches counts: other
-#: work on the machine only slows, and the very best may be the clock's doing.
+#: Length of a batch and its fewest moves; the second fastest of so many batches counts: other work on the machine only slows,
+#: and the very fastest may be an error of the clock.
 BATCH_SECONDS, LEAST_MOVES, BATCHES = 0.002, 3, 7
-#: Source and target do not begin at the same place of a page: stores would be taken for what is loaded next.
+#: Source and target start at different offsets of a page: otherwise the processor takes stores for the next loads (4K aliasing).
 ASIDE = 2112
 LIBC = ctypes.CDLL(None) if os.name == "posix" else None
 
@@ -54,7 +54,7 @@ def roofs(adapter: Adapter, options: Mapping[str, Any]) -> Bandwidth:
                 seconds = _seconds(mover)
                 if action == "copy" and count == 1 and size in wanted:
                     copies.append(_copy(mover, size, float(options.get("seconds", 0.1))))
-                    seconds = min(seconds, _seconds(mover))  # the machine's hour may have changed meanwhile
+                    seconds = min(seconds, _seconds(mover))  # the machine's load may have changed meanwhile
                 speeds.append(size * (2 if action == "copy" else 1) / seconds)
             curves.append(BandwidthCurve(action, count, tuple(sizes), tuple(speeds)))
     return Bandwidth(tuple(curves), tuple(copies), time.perf_counter_ns() - begun)
@@ -125,7 +125,9 @@ class Shares:
 
         def work(move: Callable[[], Any], processor: Optional[int]) -> None:
             if processor is not None:
-                os.sched_setaffinity(threading.get_native_id(), {processor})  # or both may share one for a while
+                os.sched_setaffinity(
+                    threading.get_native_id(), {processor}
+                )  # otherwise two threads may share a processor at first
             gate.wait()
             begun = time.perf_counter()
             for _ in range(times):

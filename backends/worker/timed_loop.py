@@ -1,8 +1,8 @@
 """The timed loop: what is inside a sample, and what is not.
 
-A sample is one call in a loop like ``y = layer(x)``: dispatch, execution, the wait until its results are there, and the release
-of the results of the call before, which the assignment brings. Making inputs, reading results and choosing what comes next lie
-outside. Calls so short that reading the clock would show are timed in blocks; a sample is then the mean of its block.
+A sample is one call in a loop like ``y = layer(x)``: dispatch, execution, the wait for its results, and the release of the
+previous call's results by the assignment. Making inputs, reading results and choosing the next inputs are outside. Calls too
+short for the clock's own cost to be negligible are timed in blocks; a sample is then the mean of its block.
 
 Runs in workers: Python 3.8, standard library and NumPy only.
 """
@@ -18,7 +18,7 @@ from bnspec.model.instruments import Events
 
 #: The share of a sample that reading the clock may take; calls are joined to blocks until it takes no more.
 CLOCK_SHARE = 0.002
-#: At most so many calls to a block: it must hold still for all of them.
+#: The most calls to a block: their inputs are listed before it starts.
 LONGEST_BLOCK = 1000
 
 Inputs = Sequence[Any]
@@ -32,7 +32,7 @@ class TimedCall:
         function: what is called; wait: returns when what it is given has been computed.
         rotation: the inputs of the calls, in turn.
         events: the device's clock, or None for the host's.
-        before: done with the inputs ahead of every call, outside of its time; with it, no blocks are made.
+        before: called with the inputs ahead of every call, outside its time; with it, there are no blocks.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class TimedCall:
         self.result: Any = None  # of the latest call: alive until the next one's assignment
 
     def once(self) -> Tuple[int, int]:
-        """One call; returns (nanoseconds until its results were there, until it came back)."""
+        """One call; returns (nanoseconds until its results were ready, nanoseconds until it returned)."""
         inputs = self.rotation[self.made % len(self.rotation)]
         self.made += 1
         if self.before is not None:
@@ -66,7 +66,7 @@ class TimedCall:
         return ended - begun, dispatched - begun
 
     def on_device(self, events: Events, inputs: Inputs) -> Tuple[int, int]:
-        """The same by the device's clock."""
+        """The same on the device's clock."""
         function, result = self.function, self.result
         self.result = None
         begun = time.perf_counter_ns()
@@ -79,7 +79,7 @@ class TimedCall:
         return events.elapsed_ns(), dispatched
 
     def block(self, calls: int) -> int:
-        """So many calls in a row; returns the nanoseconds of all of them together."""
+        """So many calls in a row; returns their total in nanoseconds."""
         function, wait, clock = self.function, self.wait, time.perf_counter_ns
         todo = [self.rotation[(self.made + i) % len(self.rotation)] for i in range(calls)]
         self.made += calls
@@ -93,38 +93,38 @@ class TimedCall:
         return ended - begun
 
     def sample(self, calls: int) -> Tuple[float, Optional[int]]:
-        """The next sample, of so many calls: (nanoseconds a call, nanoseconds to come back or None in a block)."""
+        """The next sample, of so many calls: (nanoseconds a call, nanoseconds until it returned or None in a block)."""
         if calls == 1 or self.before is not None or self.events is not None:
             return self.once()
         return self.block(calls) / calls, None
 
 
-class Witness:
-    """Keeps the results of one timed call that nobody could know beforehand, of those made on the first inputs."""
+class AuditedSample:
+    """The results of one timed call on the first inputs, drawn at random so that no layer can know which call is audited."""
 
     def __init__(self, seed: int) -> None:
-        self.random, self.seen = random.Random(seed), 0
+        self.random, self.candidates = random.Random(seed), 0
         self.result: Any = None
 
-    def look(self, call: TimedCall) -> None:
-        """Perhaps keep what the latest call returned: each one so seen is kept in the end with the same probability."""
+    def consider(self, call: TimedCall) -> None:
+        """Keep the latest results with probability 1 / candidates so far, which makes all candidates equally likely in the end."""
         if (call.made - 1) % len(call.rotation) == 0:
-            self.seen += 1
-            if self.random.random() * self.seen < 1.0:
+            self.candidates += 1
+            if self.random.random() * self.candidates < 1.0:
                 self.result = call.result
 
 
 def block_size(call_ns: float, clock_ns: float, rotation: int) -> int:
     """How many calls make a sample, so that the clock takes at most ``CLOCK_SHARE`` of it.
 
-    Never a multiple of the rotation's length: the last calls of the blocks, which a witness may see, are then of every kind.
+    Never a multiple of the rotation's length: the last calls of the blocks, from which the audited sample is drawn, then rotate too.
     """
     calls = int(min(max(clock_ns / (CLOCK_SHARE * max(call_ns, 1.0)), 1.0), LONGEST_BLOCK))
     return calls + 1 if rotation > 1 and calls % rotation == 0 else calls
 
 
 def clock_ns(readings: int = 200) -> float:
-    """What a sample of nothing reads: the median over empty calls."""
+    """What an empty sample reads: the median over calls that do nothing."""
     empty = TimedCall(_nothing, _nothing, [(None,)])
     return statistics.median(empty.once()[0] for _ in range(readings))
 
@@ -134,17 +134,17 @@ def _nothing(_: Any) -> None:
 
 
 def samples_of(
-    call: TimedCall, calls: int, seconds: float, least: int, most: int, witness: Optional[Witness] = None
+    call: TimedCall, calls: int, seconds: float, least: int, most: int, audited: Optional[AuditedSample] = None
 ) -> Tuple[List[float], List[int], int]:
-    """Samples until the time is over: (nanoseconds a call, nanoseconds to come back, calls made)."""
+    """Samples until the time is over: (nanoseconds a call, nanoseconds until it returned, calls made)."""
     samples: List[float] = []
     dispatched: List[int] = []
     budget, begun, made = seconds * 1e9, time.perf_counter_ns(), call.made
     while len(samples) < most and (len(samples) < least or time.perf_counter_ns() - begun < budget):
-        ns, came_back = call.sample(calls)
+        ns, dispatch_ns = call.sample(calls)
         samples.append(ns)
-        if came_back is not None:
-            dispatched.append(came_back)
-        if witness is not None:
-            witness.look(call)
+        if dispatch_ns is not None:
+            dispatched.append(dispatch_ns)
+        if audited is not None:
+            audited.consider(call)
     return samples, dispatched, call.made - made

@@ -1,15 +1,15 @@
-"""Timing a case's last call, inside the worker, where no transport is in the way. In this order:
+"""Timing a case's last call inside the worker, so that no transport is in the time. In this order:
 
-1. steps before the last are performed once, untimed: they bring the layer into the state that the call meets;
-2. one first call, kept apart (``first_ns``): a compiler works here, if this process has not met the form before;
+1. the steps before the last run once, untimed: they put the layer into the state in which the call starts;
+2. one first call, recorded on its own (``first_ns``): a compiler works here, if it has not yet compiled this form;
 3. warm-up calls, not recorded, from which the size of a block follows;
-4. timed samples (``stopwatch``). They and the warm-up rotate over copies of the inputs with other values, so nothing can be
-   folded into a constant; the results of one of them, chosen by lot while they run, are kept: the witness;
-5. an observed call on the case's own inputs, which the layer has not seen before: a remembered answer is a wrong one. The
-   state before and after, the results, and what was written into are observed around it;
-6. where asked for, the probes, the memory of a call, and what the framework says it has run.
+4. timed samples (``timed_loop``). They and the warm-up rotate over copies of the inputs with other values, so nothing can be
+   folded into a constant. The results of one call, drawn at random while they run, are kept: the audited sample;
+5. an observed call on the case's own inputs, which are new to the layer, so that a remembered answer is wrong. The state
+   before and after, the results, and writes into the arguments are recorded around it;
+6. on request, the probes, the memory of a call, and the kernels that the framework reports.
 
-The witness and the observed call are returned for judgement, both.
+Both the audited sample and the observed call are returned and judged.
 
 Runs in workers: Python 3.8, standard library and NumPy only.
 """
@@ -27,7 +27,7 @@ import numpy as np
 from bnspec.backends.worker.execution import _build, _describe
 from bnspec.backends.worker.probes import probe
 from bnspec.backends.worker.timed_call import Subject
-from bnspec.backends.worker.timed_loop import TimedCall, Witness, block_size, clock_ns, samples_of
+from bnspec.backends.worker.timed_loop import AuditedSample, TimedCall, block_size, clock_ns, samples_of
 from bnspec.contract import Adapter, LayerConfig
 from bnspec.errors import Declined, UsageError
 from bnspec.model.buffers import unpack
@@ -39,7 +39,7 @@ from bnspec.model.vocabulary import CACHE_STATES, TIMED_MODES, Probe
 #: What the rotating copies are multiplied by: exact in every binary format, and different statistics.
 FACTORS = (0.5, -1.0, -0.5)
 #: At most so many samples, at least so many, and the seconds to spend on them in between; data in the caches or not; a call, or
-#: the replay of a recorded graph; whether to probe; what decides the witness; channels to return, or all (None).
+#: the replay of a recorded graph; whether to probe; the seed of the audited sample; channels to return, or all (None).
 DEFAULTS: Dict[str, Any] = {
     "rounds": 1000, "min_rounds": 5, "seconds": 0.25, "cache": "hot", "mode": "call", "probes": False, "seed": 0,
     "channels": None,
@@ -56,8 +56,8 @@ def time_case(adapter: Adapter, header: Mapping[str, Any], buffers: List[bytes],
     Args:
         options: see ``DEFAULTS``.
     Returns: {"timing": ..., "observation": ...} and the buffers of the observation. Its first step is the observed call; its
-        second, where there is one, the witness, with the outputs of a timed call on the first of the copies. ``timing`` is a
-        ``TimingResult`` as JSON-ready data; None when the case was declined or raised.
+        second, where there is one, the audited sample, with the outputs of a timed call on the first of the copies. ``timing`` is a
+        ``TimingResult`` as JSON-ready data; None when the case was declined or raised an error.
     """
     begun = time.perf_counter()
     case = Case.from_header(header, buffers)
@@ -72,7 +72,7 @@ def time_case(adapter: Adapter, header: Mapping[str, Any], buffers: List[bytes],
 def _time(
     adapter: Adapter, case: Case, specs: Mapping[str, Any], buffers: List[bytes], options: Mapping[str, Any]
 ) -> Tuple[Optional[TimingResult], List[StepResult]]:
-    """What was timed, and the observed call with the witness; or None, and what came in its way."""
+    """What was timed, the observed call and the audited sample; or None, and the result that ended it."""
     live: Any = None
     for i, step in enumerate(case.steps):
         if live is None or step.fresh:
@@ -86,7 +86,7 @@ def _time(
     assert live is not None  # a case has at least one step
     collecting = gc.isenabled()
     gc.collect()
-    gc.freeze()  # what is there now, the framework above all, is not walked through again before the next timing
+    gc.freeze()  # the collector skips what exists now, the framework above all, until the next timing
     gc.disable()
     try:
         return Session(live, case, specs, buffers, options).record()
@@ -131,25 +131,25 @@ class Session:
         self.rotation = [self.subject.inputs(factor) for factor in FACTORS]
 
     def record(self) -> Tuple[Optional[TimingResult], List[StepResult]]:
-        """Everything in order: what was timed, and the results to judge; None where the observed call did not end well."""
+        """All steps in order: what was timed, and the results to judge; None where the observed call failed."""
         call, compiled = self.call(), self.instruments.compile_ns()
         first_ns, _ = call.once()
         compiled_after = self.instruments.compile_ns()
-        witness = Witness(int(self.options["seed"]))
-        sampled = self.samples(call, witness)
+        audited = AuditedSample(int(self.options["seed"]))
+        sampled = self.samples(call, audited)
         median_ns = statistics.median(sampled.samples_ns)
         compile_ns = max(first_ns - median_ns, 0.0)
         if compiled is not None and compiled_after is not None:
             compile_ns = compiled_after - compiled
-        timed = self.replayed(call) if self.options["mode"] == "graph" else witness.result
+        timed = self.replayed(call) if self.options["mode"] == "graph" else audited.result
         call.result = None
         results = [self.live.perform(self.step)]
         if results[0].status != "ok":
             return None, results
         if timed is not None:
             results.append(StepResult("ok", "", self.subject.arrays(timed)))
-        looked = time.perf_counter_ns()
-        peak_bytes, kernels, probes = self.closer_look(call, median_ns)
+        begun = time.perf_counter_ns()
+        peak_bytes, kernels, probes = self.inspect(call, median_ns)
         timing = TimingResult(
             first_ns=first_ns,
             compile_ns=round(compile_ns),
@@ -164,12 +164,12 @@ class Session:
             peak_bytes=peak_bytes,
             kernels=kernels,
             probes=probes,
-            probes_ns=time.perf_counter_ns() - looked,
+            probes_ns=time.perf_counter_ns() - begun,
             shapes=tuple({n: a.shape for n, a in r.outputs.items()} for r in results),
         )
         return timing, results
 
-    def samples(self, call: TimedCall, witness: Witness) -> Samples:
+    def samples(self, call: TimedCall, audited: AuditedSample) -> Samples:
         """Warm-up and samples, with what can be counted around them."""
         seconds = float(self.options["seconds"])
         most = max(int(self.options["rounds"]), 1)
@@ -178,7 +178,7 @@ class Session:
         nothing_ns = clock_ns()
         calls = block_size(statistics.median(warm), nothing_ns, len(FACTORS)) if call.before is None else 1
         faults = page_faults()
-        samples, dispatched, made = samples_of(call, calls, seconds, least, most, witness)
+        samples, dispatched, made = samples_of(call, calls, seconds, least, most, audited)
         return Samples(
             warmup=warm_calls,
             samples_ns=tuple(round(ns) for ns in samples),
@@ -190,7 +190,7 @@ class Session:
         )
 
     def replayed(self, call: TimedCall) -> Any:
-        """What a replay leaves for the first inputs: every replay overwrites the results of the one before."""
+        """The results of a replay on the first inputs: every replay overwrites the results of the previous one."""
         while (call.made - 1) % len(FACTORS):
             call.once()
         return call.result
@@ -207,10 +207,10 @@ class Session:
         flush = (lambda _: self.instruments.flush()) if self.options["cache"] == "cold" else None
         return TimedCall(function, wait, self.rotation, events, flush)
 
-    def closer_look(
+    def inspect(
         self, call: TimedCall, median_ns: float
     ) -> Tuple[Optional[int], Mapping[str, float], Mapping[Probe, str]]:
-        """What costs time of its own, where asked for: memory of a call in bytes, kernels, probes."""
+        """What takes extra time, on request: memory of a call in bytes, kernels, probes."""
         if not self.options["probes"]:
             return None, {}, {}
         call.result = None
@@ -262,7 +262,7 @@ def _per_call(before: Optional[int], after: Optional[int], calls: int) -> Option
 
 
 def threads(adapter: Adapter) -> Optional[int]:
-    """How many threads the framework says one operation may use; None where it does not say."""
-    told = getattr(adapter, "threads", None)
-    count = told() if callable(told) else None
+    """How many threads one operation may use, as the framework reports it; None where it does not."""
+    reported = getattr(adapter, "threads", None)
+    count = reported() if callable(reported) else None
     return int(count) if count else None

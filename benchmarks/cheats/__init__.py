@@ -1,10 +1,10 @@
-"""Planted cheats, and which probe must object to each; ``bnspec cheats`` shows that it does."""
+"""Cheating backends, and which probe must reject each; ``bnspec cheats`` checks that it does."""
 
 from __future__ import annotations
 
 from typing import Mapping, Tuple
 
-#: Each cheat with the pass in which it cheats, and the probe that is there for it.
+#: Each cheat with the pass in which it cheats, and the probe that must reject it.
 CHEATS: Mapping[str, Tuple[str, str]] = {
     "NoSync": ("training", "waits_for_its_results"),
     "FilledLater": ("inference", "waits_for_its_results"),

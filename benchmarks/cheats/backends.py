@@ -1,6 +1,6 @@
-"""Planted cheats: backends that are fast because they do not do the work. Each is what a probe is there for.
+"""Cheating backends, which are fast because they do not do the work. Each is there to be rejected by one probe.
 
-They enter by the backends' door, as ``bnspec.benchmarks.cheats.backends:NoSync``; what they compute, where they do, is right.
+They are opened like any other backend, as ``bnspec.benchmarks.cheats.backends:NoSync``. What they do compute is right.
 
 Runs in workers: Python 3.8, standard library and NumPy only.
 """
@@ -18,7 +18,7 @@ from bnspec.contract import Gradients, Layer
 
 
 class _Around(Layer):
-    """A layer around a right one. What is not changed by a cheat is passed through."""
+    """A layer around an honest one; a cheat overrides what it changes."""
 
     def __init__(self, honest: NumpyLayer) -> None:
         self.honest = honest
@@ -55,7 +55,7 @@ class _Cheat(NumpySpec):
 
 
 class _Pending:
-    """A result that is computed when somebody looks at it."""
+    """A result that is computed when it is read."""
 
     def __init__(self, compute: Any) -> None:
         self.compute, self.value = compute, None
@@ -108,7 +108,7 @@ class _Filled(_Around):
 
 
 class FilledLater(_Cheat):
-    """Returns a buffer that is filled a millisecond later, unless another one is asked for meanwhile."""
+    """Returns a buffer that a thread fills a millisecond later, unless another call comes first."""
 
     around = _Filled
 
@@ -116,18 +116,18 @@ class FilledLater(_Cheat):
 class _Dead(_Around):
     def __init__(self, honest: NumpyLayer) -> None:
         super().__init__(honest)
-        self.met: Dict[int, Any] = {}
+        self.known: Dict[int, Any] = {}
 
     def training_gradients(self, x: Any, dy: Any) -> Gradients:
-        if id(x) not in self.met:
-            self.met[id(x)] = x
+        if id(x) not in self.known:
+            self.known[id(x)] = x
             return self.honest.training_gradients(x, dy)
-        y = self.honest.training(x)  # nobody looks at the others
+        y = self.honest.training(x)  # the other outputs are not read
         return Gradients(y, np.empty_like(x), *(np.empty_like(s) for s in self.honest.state()))
 
 
 class DeadOutput(_Cheat):
-    """Computes no gradient that it believes nobody reads: those for inputs that it has met before."""
+    """Leaves out the gradients that it expects to be discarded: those for inputs of earlier calls."""
 
     around = _Dead
 
@@ -149,7 +149,7 @@ class _Replaying(_Around):
 
 
 class ReplayedOutput(_Cheat):
-    """Answers an input that it has met with the answer that it gave then: always right in inference."""
+    """Returns the earlier result for an input of an earlier call: always right in inference."""
 
     around = _Replaying
 
@@ -169,13 +169,13 @@ class _Folded(_Around):
 
 
 class ConstantFolding(_Cheat):
-    """The first input has become a constant of the compiled program."""
+    """Treats the first input as a constant of the compiled program."""
 
     around = _Folded
 
 
 class _Reusing(_Around):
-    room: Any = None
+    buffer: Any = None
 
     def training(self, x: Any) -> Any:
         return self.reused(self.honest.training(x))
@@ -184,10 +184,10 @@ class _Reusing(_Around):
         return self.reused(self.honest.inference(x))
 
     def reused(self, y: Any) -> Any:
-        if self.room is None or self.room.shape != y.shape:
-            self.room = np.empty_like(y)
-        np.copyto(self.room, y)
-        return self.room
+        if self.buffer is None or self.buffer.shape != y.shape:
+            self.buffer = np.empty_like(y)
+        np.copyto(self.buffer, y)
+        return self.buffer
 
 
 class StaleOutput(_Cheat):
@@ -207,7 +207,7 @@ class _Overwriting(_Around):
 
 
 class MutatedInput(_Cheat):
-    """Takes its argument for working memory."""
+    """Uses its argument as working memory."""
 
     around = _Overwriting
 
@@ -221,7 +221,7 @@ class _Inferring(_Around):
 
 
 class WrongMode(_Cheat):
-    """Is asked for training, and infers."""
+    """Infers when training is called."""
 
     around = _Inferring
 

@@ -14,13 +14,13 @@ from bnspec.errors import UsageError
 
 #: 1 - LEVEL is the confidence of every interval.
 LEVEL = 0.05
-#: Every third round is a scout: its spread may decide when to stop, see ``stopping``.
-SCOUT_EVERY = 3
+#: Every third round is a pilot round: the spread of these decides when to stop, see ``stopping``.
+PILOT_EVERY = 3
 
 
 @dataclasses.dataclass(frozen=True)
 class Paired:
-    """What n pairs of processes say of the ratio candidate / baseline. d_r = log(candidate_r / baseline_r) in round r.
+    """The ratio candidate / baseline from n pairs of processes. d_r = log(candidate_r / baseline_r) in round r.
 
         standard_error = max(sd_log / sqrt(n), resolution_log)
         interval       = mean_log -+ half_width,  half_width = t(n - 1; 1 - LEVEL / 2) standard_error
@@ -29,19 +29,22 @@ class Paired:
     ratio, low and high are exp of the mean and of the interval's ends: the ratio of the geometric means. With fewer than two
     pairs the spread is unknown: the interval is (0, inf), p is 1; with none, the ratio is NaN.
 
+    With a fine clock and a fixed number of rounds this is ``scipy.stats.ttest_rel`` of the logarithms. scipy's test takes the
+    spread from the samples alone: it has no room for resolution_log, nor for the spread of ``paired(adaptive=True)``.
+
     Attributes:
         pairs: n, processes of each contender.
         mean_log, sd_log: mean and standard deviation of d.
-        scout_sd_log: standard deviation of d over the scouts alone; infinite with fewer than two.
-        resolution_log: standard error that the clock leaves, however many pairs there are.
+        pilot_sd_log: standard deviation of d over the pilot rounds alone; infinite with fewer than two.
+        resolution_log: standard error due to the clock, which does not shrink with the pairs.
 
-    Source: Student 1908; processes as the unit: Kalibera and Jones 2013, "Rigorous benchmarking in reasonable time".
+    Source: Student 1908; processes as the unit of replication: Kalibera and Jones 2013, "Rigorous benchmarking in reasonable time".
     """
 
     pairs: int
     mean_log: float
     sd_log: float
-    scout_sd_log: float
+    pilot_sd_log: float
     resolution_log: float
 
     @property
@@ -80,14 +83,14 @@ def paired(
 ) -> Paired:
     """The comparison of two contenders by the medians of their processes.
 
-    A median that was read to the resolution r is off by anything up to r / 2: a standard deviation of r / sqrt(12). A steady
-    process is off by the same in every round, so the mean over the rounds does not lose that error:
+    A median read to the resolution r is off by up to r / 2, with a standard deviation of r / sqrt(12). A steady process is off
+    by the same amount in every round, so the mean over rounds keeps that error:
 
         resolution_log = r / sqrt(12) * sqrt(1 / median(baseline)^2 + 1 / median(candidate)^2)
 
-    Where the number of rounds was decided by the scouts' spread, a run of quiet rounds ends early and seems more precise
-    than it is. Then sd_log is the larger one of the spread over all rounds and the spread over those that were no scouts:
-    the latter has had no say in when to stop.
+    Where the pilot rounds' spread decides the number of rounds, a run with quiet pilots ends early and seems more precise than
+    it is. Then sd_log is the larger of the spread over all rounds and the spread over the other rounds, which did not
+    decide when to stop.
 
     Args:
         baseline_ns, candidate_ns: medians of fresh processes; element r of both is of round r.
@@ -102,10 +105,10 @@ def paired(
     d = np.log(candidate) - np.log(baseline)
     if d.size == 0:
         return Paired(0, math.nan, math.inf, math.inf, math.inf)
-    scout = np.arange(d.size) % SCOUT_EVERY == 0
-    spread = max(_sd(d), _sd(d[~scout])) if adaptive and (~scout).sum() > 1 else _sd(d)
+    pilot = np.arange(d.size) % PILOT_EVERY == 0
+    spread = max(_sd(d), _sd(d[~pilot])) if adaptive and (~pilot).sum() > 1 else _sd(d)
     steady = resolution_ns / math.sqrt(12.0) * math.hypot(1.0 / np.median(baseline), 1.0 / np.median(candidate))
-    return Paired(d.size, float(d.mean()), spread, _sd(d[scout]), steady)
+    return Paired(d.size, float(d.mean()), spread, _sd(d[pilot]), steady)
 
 
 def _refuse(baseline: np.ndarray, candidate: np.ndarray, resolution_ns: float) -> None:

@@ -1,13 +1,13 @@
-"""Verdicts for all cells of a run, with the share of false discoveries among them controlled."""
+"""Verdicts for all cells of a run, with the false discovery rate controlled."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping
 from typing import TypeVar
 
-import numpy as np
+from scipy.stats import false_discovery_control
 
 from bnspec.benchmarks.statistics.paired import Paired, t_quantile
 from bnspec.reports.run.vocabulary import ComparisonVerdict
@@ -17,12 +17,12 @@ Key = TypeVar("Key", bound=Hashable)
 
 @dataclasses.dataclass(frozen=True)
 class Decision:
-    """What is said of one cell, of the candidate.
+    """The verdict on the candidate in one cell.
 
     Attributes:
         pairs, ratio, low, high: of its ``Paired``.
-        q: smallest rate of false discoveries at which the cell would be one of the discoveries.
-        more_processes: further pairs that would be expected to decide; 0 when decided, None when none can be named.
+        q: adjusted p-value, the smallest false discovery rate at which the cell is a discovery.
+        more_processes: further pairs that are expected to decide; 0 when decided, None when no number is known.
     """
 
     verdict: ComparisonVerdict
@@ -41,22 +41,22 @@ def decide(pairs: Mapping[Key, Paired], rate: float = 0.05, margin: float = 0.05
         SAME             otherwise, when 1 / (1 + margin) <= low and high <= 1 + margin
         AMBIGUOUS        otherwise
 
-    Among the cells called FASTER or SLOWER, at most the share ``rate`` is expected to be wrong. A cell whose ratio really is
+    Of the cells called FASTER or SLOWER, at most the proportion ``rate`` is expected to be wrong. A cell whose true ratio is
     outside the margin is called SAME with a probability of at most 2.5 %, each cell by itself. Cells with fewer than
-    two pairs are counted, with p = 1.
+    two pairs count, with p = 1.
 
-    Looking again and again: this may be asked at any time, but a run that ended *because of* its verdicts has more false
-    ones than are promised. ``stopping`` ends it by the scouts' spread instead, and ``paired(adaptive=True)`` makes up for
-    what little that gives away. ``more_processes`` is advice for a new run, not to go on with the same.
+    Repeated looks: verdicts may be computed at any time, but a run that stops *because of* its verdicts has more false ones
+    than stated here. ``stopping`` uses the pilot rounds' spread instead, and ``paired(adaptive=True)`` corrects for that.
+    ``more_processes`` is advice for a new run, not for continuing this one.
 
     Args:
-        pairs: all cells that are looked at together.
-        rate: of false discoveries; margin: largest slowdown that nobody minds, 0.05 for 5 %.
-    Returns: a decision for each key.
+        pairs: all cells of the family.
+        rate: false discovery rate; margin: largest slowdown that counts as the same, 0.05 for 5 %.
+    Returns: a decision for each key; q is from ``scipy.stats.false_discovery_control``.
     Source: Benjamini and Hochberg 1995; equivalence by an interval: Schuirmann 1987. Comparisons that share a baseline are
-        dependent; the rate is proved for positive dependence: Benjamini and Yekutieli 2001.
+        dependent; the rate holds under positive dependence: Benjamini and Yekutieli 2001.
     """
-    rates = dict(zip(pairs, q_values([pair.p for pair in pairs.values()])))
+    rates = dict(zip(pairs, false_discovery_control([pair.p for pair in pairs.values()]).tolist()))
     found = sum(q <= rate for q in rates.values())
     level = rate * (found + 1) / max(len(pairs), 1)
     decisions = {}
@@ -67,18 +67,6 @@ def decide(pairs: Mapping[Key, Paired], rate: float = 0.05, margin: float = 0.05
     return decisions
 
 
-def q_values(p: Sequence[float]) -> list[float]:
-    """q of every p, in their order: q_(i) = min over k >= i of m p_(k) / k, at most 1, p_(1) <= ... <= p_(m).
-
-    Source: Benjamini and Hochberg 1995, as adjusted p-values: Yekutieli and Benjamini 1999.
-    """
-    order = np.argsort(p)
-    stepped = np.asarray(p, dtype=float)[order] * len(p) / np.arange(1, len(p) + 1)
-    q = np.empty(len(p))
-    q[order] = np.minimum.accumulate(stepped[::-1])[::-1]
-    return np.minimum(q, 1.0).tolist()
-
-
 def _verdict(pair: Paired, q: float, rate: float, margin: float) -> ComparisonVerdict:
     if q <= rate:
         return "FASTER" if pair.mean_log < 0.0 else "SLOWER"
@@ -86,18 +74,18 @@ def _verdict(pair: Paired, q: float, rate: float, margin: float) -> ComparisonVe
 
 
 def needed(pair: Paired, level: float, margin: float) -> int | None:
-    """How many pairs more would be expected to decide: the smallest n, less those there are, at which
+    """How many further pairs are expected to decide: the smallest n, less the pairs so far, at which
 
         |mean_log| > t(n - 1; 1 - level / 2) se(n)                          FASTER or SLOWER
         or  |mean_log| + t(n - 1; 1 - LEVEL / 2) se(n) <= log(1 + margin)   SAME
 
-    with se(n) = max(sd_log / sqrt(n), resolution_log), if mean and spread stay what they are. They will not quite:
-    a run of that many pairs decides about every second time.
+    with se(n) = max(sd_log / sqrt(n), resolution_log), if mean and spread stay as they are. They vary, so a run
+    of that many pairs decides about every second time.
 
     Args:
-        level: of the test. ``decide`` gives rate (found + 1) / m: with a p-value of at most that, one cell more is found.
+        level: of the test. ``decide`` gives rate (found + 1) / m: a p-value of at most that makes one more discovery.
         margin: as in ``decide``.
-    Returns: at least 1; None where no n will do, or the spread is unknown.
+    Returns: at least 1; None where no n is enough, or the spread is unknown.
     """
     if pair.pairs < 2:
         return None

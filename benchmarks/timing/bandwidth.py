@@ -1,4 +1,4 @@
-"""The roofs of a run, measured in it: by a worker of its own on the host, by the contender's framework on another device."""
+"""The memory roofs of a run, measured within it: on the host by a worker of their own, on a device by the contender's framework."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ import numpy as np
 
 from bnspec.backends.harness.launcher import Worker
 from bnspec.backends.harness.registry import select
-from bnspec.benchmarks.timing.contenders import Contender
+from bnspec.benchmarks.timing.contender import Contender
 from bnspec.benchmarks.workloads.traffic import minimal_bytes
 from bnspec.benchmarks.workloads.workload import Workload
 from bnspec.reports.run.records import Ratio, Roof, Timing
 from bnspec.reports.run.vocabulary import TimingVerdict
 
-#: Sizes of the plain copies that are timed as layers are: they should come out at the roof, or the roof is wrong.
+#: Sizes of the plain copies that are timed as layers are: they should reach the roof, or the roof is wrong.
 COPIES_BYTES = (3 * 2**17, 3 * 2**21, 3 * 2**24)
-#: More sizes than these are rounded to quarters of an octave.
+#: With more sizes than this, they are rounded to quarters of an octave.
 MOST_SIZES = 24
-#: Smaller and larger buffers have the roof of these.
+#: Smaller and larger buffers take the roof of these sizes.
 LEAST, LARGEST = 2**14, 2**27
 COPY = "plain copy"
 
 
 def sizes_of(workloads: Sequence[Workload]) -> list[int]:
-    """Buffers as large as those that the workloads move."""
+    """Sizes of the buffers that the workloads move."""
     moved = {
         b for w in workloads if (m := minimal_bytes(w)) for b in (min(m), abs(m[0] - m[1])) if LEAST <= b <= LARGEST
     }
@@ -38,9 +38,9 @@ def sizes_of(workloads: Sequence[Workload]) -> list[int]:
 def measured_roofs(
     device: str, contender: Contender, process: int, sizes: Sequence[int], seconds: dict[str, float]
 ) -> Iterator[Roof | Timing]:
-    """The bandwidth curves of a device, and a few plain copies, in a process of their own; nothing where it does not open.
+    """The bandwidth curves of a device and a few plain copies, in a process of their own; nothing where it does not open.
 
-    ``sizes``: at which the curves are measured besides their grid. ``seconds``: the run's account, to which "open" and "timed" are added.
+    ``sizes``: measured besides the curves' grid. ``seconds``: the run's account of time; "open" and "timed" are added to.
     """
     begun = time.perf_counter()
     host = device == "cpu"

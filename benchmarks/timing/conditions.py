@@ -1,9 +1,9 @@
-"""The conditions of a timing besides its workload, as named axes: what a contender is timed under.
+"""The conditions of a timing besides its workload, as named axes.
 
-threads      processors that the process is bound to, and its frameworks are told of; 0: all that there are
-allocation   of results. "default": as the C library does it. "fresh": in new pages every time. "preallocated": in memory
-             that the process has already and never gives back
-cache        "hot": what the calls before have left there. "cold": driven out before every call
+threads      processors that the process is bound to, and its libraries' thread count; 0: all processors
+allocation   of results. "default": as the C library does it. "fresh": new pages for every result. "preallocated": memory
+             that the process already has and never returns
+cache        "hot": as the previous calls leave it. "cold": flushed before every call
 mode         "call", or "graph": the replay of a recorded graph (CUDA)
 """
 
@@ -21,17 +21,17 @@ from bnspec.model.vocabulary import CACHE_STATES, TIMED_MODES, CacheState, Timed
 Allocation = Literal["default", "fresh", "preallocated"]
 ALLOCATIONS: tuple[Allocation, ...] = get_args(Allocation)
 
-#: glibc's switches. "fresh": whatever has a page or more is mapped by itself and unmapped when freed. "preallocated": nothing
-#: is mapped by itself, and the heap never shrinks.
+#: glibc's switches. "fresh": every block of a page or more has a mapping of its own, unmapped when freed. "preallocated": no
+#: block has, and the heap never shrinks.
 _MALLOC: dict[Allocation, dict[str, str]] = {
     "default": {},
     "fresh": {"MALLOC_MMAP_THRESHOLD_": "4096", "MALLOC_MMAP_MAX_": "1000000"},
     "preallocated": {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**62), "MALLOC_TOP_PAD_": str(2**26)},
 }
-#: OpenMP's threads stay where they are, each on a processor of its own: two that spin on one processor, waiting for each other,
-#: take a time slice of the kernel for every step (tens of milliseconds for a call of 40 microseconds, seen on two cores).
+#: OpenMP's threads are pinned, each to a processor of its own: two threads that spin on one processor, waiting for each other,
+#: cost a time slice of the kernel for every step (tens of milliseconds for a call of 40 microseconds, measured on two cores).
 _BOUND = {"OMP_PROC_BIND": "true", "OMP_PLACES": "threads"}
-#: How libraries are told their number of threads, where binding the process is not enough.
+#: Variables that set the number of threads of libraries which ignore the process's binding.
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "NPROC")
 
 
@@ -52,7 +52,7 @@ class Conditions:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a worker under these conditions gets in its environment; what the user has set of OpenMP's binding stays.
+        """A worker's environment under these conditions; the user's own settings of OpenMP's binding stay.
 
         Raises UsageError: more threads than there are processors.
         """
@@ -62,8 +62,8 @@ class Conditions:
             there = processors()
             if self.threads > len(there):
                 raise UsageError(
-                    f"{self.threads} threads cannot be had.",
-                    f"this process may use {len(there)} processors, and each thread gets one of its own.",
+                    f"{self.threads} threads are too many.",
+                    f"this process may use {len(there)} processors, and each thread needs one of its own.",
                     f"give at most {len(there)}.",
                 )
             chosen = there[-self.threads :]  # the first one serves the system's interrupts
@@ -83,7 +83,7 @@ def combinations(
     cache: Sequence[CacheState] = (),
     mode: Sequence[TimedMode] = (),
 ) -> list[Conditions]:
-    """Every combination of the given values; an axis of which none is given has its default.
+    """Every combination of the given values; an axis without values has its default.
 
     Raises UsageError: a value that an axis does not have.
     """
@@ -103,5 +103,5 @@ def combinations(
     )
     found = [Conditions(*values) for values in axes]
     for conditions in found:
-        _ = conditions.environment  # refuses what cannot be had, before anything is timed
+        _ = conditions.environment  # raises before anything is timed
     return list(dict.fromkeys(found))

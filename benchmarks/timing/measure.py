@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bnspec.backends.harness.launcher import CASE_SECONDS, Worker
-from bnspec.benchmarks.timing.output_verdicts import Judgement, Prepared
+from bnspec.benchmarks.timing.judge_outputs import Judgement, TimedCase
 from bnspec.benchmarks.workloads.traffic import minimal_bytes, streaming_bytes
 from bnspec.benchmarks.workloads.workload import Workload
 from bnspec.model.conventions import Conventions
@@ -25,7 +25,7 @@ Conditions = Mapping[str, str | int]
 #: The probes that the judge makes; those of the worker stand in ``bnspec.backends.worker.probes``.
 EVERY_OUTPUT: Probe = "computes_every_output"
 DTYPE: Probe = "keeps_the_dtype"
-#: What is said of a cell by how its observed call ended, where nothing was timed.
+#: The verdict of a cell without samples, by how its observed call ended.
 ENDINGS: Mapping[Status, TimingVerdict] = {
     "declined": "declined", "error": "error", "crashed": "crashed", "timeout": "timeout", "not_run": "error",
 }  # fmt: skip
@@ -40,7 +40,7 @@ class Spent(NamedTuple):
 
 def measure(
     worker: Worker,
-    prepared: Prepared,
+    timed_case: TimedCase,
     options: Mapping[str, Any],
     conditions: Conditions | None = None,
     process: int = 0,
@@ -53,64 +53,66 @@ def measure(
     Returns: the record, and where the time went.
     """
     conventions = worker.hello.conventions
-    assert conventions is not None, "only a ready worker is measured on"
+    assert conventions is not None, "only a ready worker can be measured"
     patience = CASE_SECONDS + 20.0 * float(options.get("seconds", 0.0))
-    timing, observation = worker.time(prepared.case, {**options, "seed": process, "channels": prepared.cut}, patience)
+    timing, observation = worker.time(
+        timed_case.case, {**options, "seed": process, "channels": timed_case.cut}, patience
+    )
     result = observation.steps[0]
     if timing is None:
-        return cell(worker, prepared.workload, ENDINGS[result.status], result.message, conditions, process), Spent()
+        return cell(worker, timed_case.workload, ENDINGS[result.status], result.message, conditions, process), Spent()
     begun = time.perf_counter_ns()
     with np.errstate(all="ignore"):
-        judged, witness = judge(prepared, observation, timing, conventions)
+        judged, audited = judge(timed_case, observation, timing, conventions)
     spent = Spent(timing, time.perf_counter_ns() - begun)
-    return _record(worker, prepared, timing, (judged, witness), conditions, process), spent
+    return _record(worker, timed_case, timing, (judged, audited), conditions, process), spent
 
 
 def judge(
-    prepared: Prepared, observation: Observation, timing: TimingResult, conventions: Conventions
+    timed_case: TimedCase, observation: Observation, timing: TimingResult, conventions: Conventions
 ) -> tuple[Judgement, Judgement | None]:
-    """The observed call, and the witness where there is one."""
-    observed, *timed = observation.steps
-    judged = prepared.observed(observed, timing.shapes[0], conventions)
-    if not timed:
+    """The verdicts of the observed call and, where there is one, of the audited sample."""
+    observed, *audited = observation.steps
+    judged = timed_case.observed(observed, timing.shapes[0], conventions)
+    if not audited:
         return judged, None
-    return judged, prepared.witness(timed[0], observed.before, timing.shapes[1], conventions)
+    return judged, timed_case.audited(audited[0], observed.before, timing.shapes[1], conventions)
 
 
 def _record(
     worker: Worker,
-    prepared: Prepared,
+    timed_case: TimedCase,
     timing: TimingResult,
     judgements: tuple[Judgement, Judgement | None],
     conditions: Conditions | None,
     process: int,
 ) -> Timing:
     """What was timed and what was judged, as one record."""
-    observed, witness = judgements
+    observed, audited = judgements
     probes = dict(timing.probes)
-    if witness is not None and not math.isnan(witness.ratio):
-        only_there = witness.ratio > 1.0 and not observed.ratio > 1.0
-        probes[EVERY_OUTPUT] = f"of a timed call, {witness.message}; of the observed one not" if only_there else ""
+    if audited is not None and not math.isnan(audited.ratio):
+        only_there = audited.ratio > 1.0 and not observed.ratio > 1.0
+        probes[EVERY_OUTPUT] = f"in a timed call, {audited.message}; not in the observed call" if only_there else ""
     if "y" in timing.shapes[0]:
         probes[DTYPE] = observed.message if observed.kind == "dtype" else ""
     worst = max(
         (j for j in judgements if j is not None and not math.isnan(j.ratio)), key=lambda j: j.ratio, default=None
     )
     unjudged = next((j for j in judgements if j is not None and math.isnan(j.ratio)), None)
-    objections = [f"{name}: {said}" for name, said in probes.items() if said]
+    rejections = [f"{name}: {message}" for name, message in probes.items() if message]
     verdict: TimingVerdict = "error" if worst is None or (unjudged and worst.ratio <= 1.0) else "conforms"
     if worst is not None and worst.ratio > 1.0:
         verdict = "deviates"
-    if objections:
+    if rejections:
         verdict = "rejected"
-    said = [*objections, *(j.message for j in (worst, unjudged) if j is not None and j.message)]
+    messages = [*rejections, *(j.message for j in (worst, unjudged) if j is not None and j.message)]
     samples = timing.samples_ns
     return dataclasses.replace(
         cell(
             worker,
-            prepared.workload,
+            timed_case.workload,
             verdict,
-            "; ".join([*said, _circumstances(prepared, timing, witness)]),
+            "; ".join([*messages, _circumstances(timed_case, timing, audited)]),
             conditions,
             process,
         ),
@@ -129,13 +131,15 @@ def _record(
     )
 
 
-def _circumstances(prepared: Prepared, timing: TimingResult, witness: Judgement | None) -> str:
-    """How the samples came about, and what of them was judged."""
-    of = prepared.workload.elements // prepared.workload.channels if prepared.subject == "layer_norm" else None
-    judged = f"verified {'rows' if of else 'channels'} {len(prepared.channels)} of {of or prepared.workload.channels}"
-    if prepared.subject == "network":
+def _circumstances(timed_case: TimedCase, timing: TimingResult, audited: Judgement | None) -> str:
+    """How the samples were taken, and which part of the outputs was judged."""
+    of = timed_case.workload.elements // timed_case.workload.channels if timed_case.subject == "layer_norm" else None
+    judged = (
+        f"verified {'rows' if of else 'channels'} {len(timed_case.channels)} of {of or timed_case.workload.channels}"
+    )
+    if timed_case.subject == "network":
         judged = "verified the loss and every value"
-    calls = "a timed call and the observed one" if witness is not None else "the observed call"
+    calls = "a timed call and the observed one" if audited is not None else "the observed call"
     return f"{judged}, of {calls}; {timing.warmup} calls of warm-up; overhead_ns {timing.overhead_ns:.0f}"
 
 
@@ -147,7 +151,7 @@ def cell(
     conditions: Conditions | None = None,
     process: int = 0,
 ) -> Timing:
-    """A record without samples: of what was not timed."""
+    """A record without samples, for a workload that was not timed."""
     opened = worker.hello.details.get("open_seconds")
     return Timing(
         worker.entry.name,
@@ -175,7 +179,7 @@ def cell(
 
 
 def target_record(worker: Worker) -> TargetRecord:
-    """What the worker said when it opened, as a record."""
+    """What the worker reported when it opened, as a record."""
     hello = worker.hello
     return TargetRecord(
         worker.entry.name,

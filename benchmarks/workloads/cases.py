@@ -1,6 +1,6 @@
 """The case of a workload: its data, its parameters and its steps.
 
-Parameters and statistics are not the defaults: no zeros, ones or subnormal numbers that a kernel could be quick with.
+Parameters and statistics are not the defaults: zeros, ones or subnormal numbers could be fast paths of a kernel.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from bnspec.model.layer import LayerConfig
 
 #: Both are exact in float32, so that every framework receives the same numbers.
 EPSILON, DECAY = 2.0**-10, 0.75
-#: Of the networks: small enough that thousands of timed steps do not lead away from finite values; digits have ten classes.
+#: For the networks: a rate small enough that values stay finite over thousands of timed steps; ten classes, as for digits.
 LEARNING_RATE, CLASSES = 2.0**-10, 10
 #: |mean| / standard deviation of a channel in the regime "offset".
 OFFSET = 1000.0

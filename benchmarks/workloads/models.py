@@ -133,7 +133,7 @@ class Worth:
 
     @property
     def covered(self) -> float:
-        """Share of the elements that are known."""
+        """Proportion of the elements that are known."""
         known = sum(p.elements for p in self.parts if p.seconds is not None)
         return known / self.model.elements if self.model.elements else 0.0
 

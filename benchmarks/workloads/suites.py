@@ -1,6 +1,6 @@
-"""Which workloads there are: suites of growing length, and the layers of chosen models.
+"""The suites of workloads, of growing length, and the layers of chosen models.
 
-``short`` is for a look, ``standard`` for a report, ``full`` for a page of charts: every distinct shape of 70 models.
+``short`` is for a quick check, ``standard`` for a report, ``full`` for a page of charts: every distinct shape of 70 models.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from bnspec.benchmarks.workloads.models import distinct_shapes, select_models
 from bnspec.benchmarks.workloads.workload import PASSES, REGIMES, Pass, Shape, Workload
 from bnspec.errors import UsageError
 
-#: The passes of the layer that a user meets first.
+#: The layer's most used passes.
 BASIC = ("training", "training_gradients", "inference")
 #: Elements that batches of models are cut to: two cores finish a call in a fraction of a second, 16 copies fit into 1 GiB
 #: (``full``, save where one sample is larger) and the inputs still exceed the caches of most processors (``standard``: 8 MiB).
@@ -47,7 +47,7 @@ SIDES = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 
 
 def scans(every: int, passes: Iterable[str], most: int) -> tuple[Workload, ...]:
-    """The families for charts, of every so-many-th point that has at most ``most`` elements.
+    """The families for charts: every ``every``-th point with at most ``most`` elements.
 
     "count": 16 to 65,536 rows of 64 features; "channels": 1024 rows of 1 to 4096 features; "size": 8 x 64 x s x s images.
     """
@@ -63,7 +63,7 @@ def scans(every: int, passes: Iterable[str], most: int) -> tuple[Workload, ...]:
 
 
 def distinct(listed: Iterable[Workload]) -> tuple[Workload, ...]:
-    """Each workload once; of two with one id the first, with the scans of both, and origin and weight where only one has them."""
+    """Each workload once; two with the same id become one, with the scans of both and whichever origin and weight there is."""
     kept: dict[str, Workload] = {}
     for workload in listed:
         first = kept.setdefault(workload.id, workload)
@@ -76,8 +76,8 @@ def distinct(listed: Iterable[Workload]) -> tuple[Workload, ...]:
 TALL: tuple[Shape, int] = ((4096, 64), 1)
 IMAGE: tuple[Shape, int] = ((16, 64, 28, 28), 1)
 LAST: tuple[Shape, int] = ((16, 28, 28, 64), 3)
-#: A few seconds a backend: a long table of features, an image stage with the channels first and last, and a call so short that
-#: it shows the overhead.
+#: A few seconds a backend: a long table of features, an image with the channels first and last, and a call short enough to show
+#: the overhead.
 SHORT = (
     *_of("tall and skinny", *TALL),
     *_of("image, channels first", *IMAGE),
@@ -129,11 +129,11 @@ SUITES: Mapping[str, tuple[Workload, ...]] = {
 
 
 def workloads(suite: str, passes: Sequence[str] = (), models: Sequence[str] = ()) -> tuple[Workload, ...]:
-    """The workloads of a suite, of these passes only (all, when none is named).
+    """The workloads of a suite, limited to these passes (none named: all).
 
     Args:
         models: globs; with them, the distinct layers of these models in place of the suite's workloads, batches cut as the
-            suite cuts them, in the passes that are named (the basic three, when none is).
+            suite cuts them, in the named passes (none named: the basic three).
     Raises UsageError: there is no such pass, suite or model.
     """
     for wrong in [p for p in passes if p not in PASSES]:

@@ -1,4 +1,4 @@
-"""How much memory a pass must move, and how much it moves when nothing stays in a cache between two looks at it.
+"""The memory traffic of a pass: the minimum, and what it is when nothing stays in a cache between two reads.
 
 With S the bytes of x, in units of S, as (read, written):
 
@@ -11,7 +11,7 @@ With S the bytes of x, in units of S, as (read, written):
     layer_norm, layer_norm_gradients   (1, 1), (2, 2)          a row stays in a cache
 
 Statistics and parameters, of C elements each, are left out. Writes count once: whether the processor reads a line before it is
-overwritten (write-allocate) is its own affair. Of networks nothing is said: their products are more than their traffic.
+overwritten (write-allocate) is left out. Networks have no entry: their matrix products dominate their traffic.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ STREAMING: Mapping[str, tuple[int, int]] = {
 
 
 def minimal_bytes(workload: Workload) -> tuple[int, int] | None:
-    """(read, written) that no implementation can do without; None of networks."""
+    """(read, written) that every implementation needs; None for networks."""
     return _bytes(workload, MINIMAL)
 
 
 def streaming_bytes(workload: Workload) -> tuple[int, int] | None:
-    """(read, written) of a two-pass implementation whose x does not fit into a cache; None of networks."""
+    """(read, written) of a two-pass implementation whose x does not fit into a cache; None for networks."""
     return _bytes(workload, STREAMING)
 
 

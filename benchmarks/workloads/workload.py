@@ -16,13 +16,13 @@ Shape = tuple[int, ...]
 
 @dataclasses.dataclass(frozen=True)
 class Pass:
-    """What is called of which subject.
+    """A call of a subject.
 
     Attributes:
         subject: of the case, see ``bnspec.model.case``.
         call: of its last step, the one that is timed.
         inputs: names of the arrays that the call takes.
-        about: what it stands for, for people.
+        about: the pass in words.
     """
 
     subject: CaseSubject
@@ -97,7 +97,7 @@ class Workload:
         if self.step.call.kind == "fit" and rows < len(CHUNKS):
             raise UsageError(
                 f"fit of shape {self.shape} has {rows} rows.",
-                f"they arrive in {len(CHUNKS)} chunks, and what a chunk without rows does is a clause of its own.",
+                f"they arrive in {len(CHUNKS)} chunks, and empty chunks are tested by a clause, not timed.",
                 f"give at least {len(CHUNKS)} rows.",
             )
 

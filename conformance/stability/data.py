@@ -8,7 +8,7 @@ Two kinds, both of whole cases whose statistics are known by construction before
             linearly with the count, where on random data its error would grow like the root of it.
 
 Rounding to the dtype adds noise of ulp^2 / 12 to the variance: from kappa of about 1 / (2 u) on, the data have another kappa
-than was asked, or none. Whoever uses them asks ``reached`` and leaves such points out.
+than requested, or none. ``reached`` says so, and such points are left out.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Array = np.ndarray
 
 #: Elements per channel, and channels, of the sweep over kappa.
 COUNT, CHANNELS = 512, 3
-#: The kappa of the sweep over the count, and its channels: two, so that the memory order of the axes is no formality.
+#: The kappa of the sweep over the count, and its channels: two, so that the memory order of the axes matters.
 KAPPA, COUNT_CHANNELS = 4.0, 2
 #: Both are exact in every dtype; epsilon is a normal number of each.
 EPSILON, DECAY = 2.0**-14, 0.5
@@ -57,10 +57,10 @@ FORMS = (
 
 @dataclasses.dataclass(frozen=True)
 class Spot:
-    """One point of a sweep: what is asked, without who is asked.
+    """One point of a sweep, for any backend.
 
     Attributes:
-        sweep: "kappa" or "count"; asked: the kappa or the count.
+        sweep: "kappa" or "count"; asked: the requested kappa or count.
         dtype, parameter_dtype: of x, and of parameters and state.
         seed: of the values.
     """

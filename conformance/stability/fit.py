@@ -1,16 +1,17 @@
-"""Growth exponents read off measured errors: error ~ c t^p on log-log axes, robust, with an interval.
+"""Growth exponents of measured errors: error ~ c t^p on log-log axes, by a robust fit, with an interval.
 
 Given a matrix of errors in units (points of a sweep by replicates), its curve is the median over replicates.
 
     floor       the least of the curve's first POINTS points, at least RESOLUTION
-    saturated   from the first point on whose relative error is SATURATED or more: nothing is left to lose there
+    saturated   from the first point whose relative error is SATURATED or more: no digits are left there
     region      the points before saturation that lie above FLOOR_FACTOR floors
-    exponent    Theil and Sen: the median slope of all pairs of points of the region
-    interval    5 % to 95 % of the exponents of BOOTSTRAPS resamples of the replicates, region chosen anew each time
+    exponent    Theil and Sen: the median slope of all pairs of points of the region (``scipy.stats.theilslopes``, whose own
+                interval is not used: it treats the points of one curve as the sample, and the sample here is the replicates)
+    interval    percentile bootstrap, 5 % to 95 %: BOOTSTRAPS resamples of the replicates, the region chosen anew in each
 
-A region of fewer than POINTS points is "flat" where the curve stays below FLOOR_FACTOR floors to its end. Otherwise it leaves
-them too fast, or too late, to be fitted: then there is no exponent, "few"; or, on request, that of the ``whole`` curve before
-saturation, which is small where the growth is slow all along, as a logarithm's is.
+A region of fewer than POINTS points is "flat" where the curve stays below FLOOR_FACTOR floors to its end. Otherwise the curve
+rises too fast or too late to be fitted: then there is no exponent ("few"), or on request that of the ``whole`` curve before
+saturation, which is small where growth is slow throughout, like a logarithm's.
 
 Source: Sen 1968, "Estimates of the regression coefficient based on Kendall's tau"; Efron 1979 for the bootstrap.
 """
@@ -21,6 +22,7 @@ import math
 from typing import Literal, NamedTuple
 
 import numpy as np
+from scipy.stats import theilslopes
 
 Array = np.ndarray
 
@@ -30,9 +32,9 @@ SATURATED = 0.125
 POINTS = 3
 #: The midpoints between the exponents: 0 and 1, and 1 and 2.
 GROWS_FROM, STABLE_BELOW = 0.5, 1.5
-#: In units: a correctly rounded result is off by 1/4 on average and by 1/2 at most; below, differences are luck.
+#: In units: a correctly rounded result is off by 1/4 on average and by 1/2 at most; smaller differences are chance.
 RESOLUTION = 0.25
-#: What lies within this factor of the floor is not growth.
+#: Errors within this factor of the floor are not growth.
 FLOOR_FACTOR = 4.0
 BOOTSTRAPS = 200
 #: How an error grows with kappa, see ``stability_class``.
@@ -65,7 +67,7 @@ class Crossing(NamedTuple):
 
 
 def curve_of(errors: Array) -> Array:
-    """The median over the last axis, of the replicates that are there (NaN: none); an infinite error is larger than all others."""
+    """The median over the last axis, over the replicates that are not NaN; an infinite error is larger than all others."""
     ordered = np.sort(errors, axis=-1)  # NaN last
     count = np.sum(~np.isnan(errors), axis=-1, keepdims=True)
     low, high = (
@@ -93,19 +95,30 @@ def growth(places: Array, errors: Array, unit_roundoff: float, whole: bool = Fal
         nothing = 0.0 if flat else math.nan
         onset = math.nan if flat else float(places[np.argmax(curve > FLOOR_FACTOR * _floor(curve))])
         return Growth("flat" if flat else "few", nothing, nothing, nothing, int(region.sum()), onset)
-    x, y = _logs(places, curve, region)
-    exponent = _slope(x, y)
-    with np.errstate(over="ignore"):  # of a slope of nearly nothing
-        onset = float(np.exp(-np.median(y - exponent * x) / exponent)) if exponent > 0.0 else math.nan
-    rng, resampled = np.random.default_rng(seed), []
-    replicates = errors.shape[1]
-    for again in curve_of(errors[:, rng.integers(replicates, size=(BOOTSTRAPS, replicates))]).T:
-        seen = ~np.isnan(again)
-        region, _ = _region(again[seen], ceiling, whole)
-        if region.sum() >= POINTS:
-            resampled.append(_slope(*_logs(places[seen], again[seen], region)))
-    low, high = np.percentile(resampled, [5.0, 95.0]) if resampled else (math.nan, math.nan)
-    return Growth("fitted", exponent, float(low), float(high), len(x), onset)
+    exponent, intercept = _fit(places, curve, region)
+    with np.errstate(over="ignore"):  # a slope close to zero
+        onset = float(np.exp(-intercept / exponent)) if exponent > 0.0 else math.nan
+    low, high = _interval(places, errors, ceiling, whole, seed)
+    return Growth("fitted", exponent, low, high, int(region.sum()), onset)
+
+
+def _interval(places: Array, errors: Array, ceiling: float, whole: bool, seed: int) -> tuple[float, float]:
+    """The percentile bootstrap over replicates; resamples whose region is too small to fit are left out.
+
+    ``scipy.stats.bootstrap`` has no place for that, nor for a single replicate: its interval is then NaN.
+    """
+
+    def exponent(replicates: Array) -> float:
+        curve = curve_of(errors[:, replicates])
+        there = ~np.isnan(curve)
+        region, _ = _region(curve[there], ceiling, whole)
+        return _fit(places[there], curve[there], region)[0] if region.sum() >= POINTS else math.nan
+
+    rng, count = np.random.default_rng(seed), errors.shape[1]
+    resampled = np.array([exponent(rng.integers(count, size=(count,))) for _ in range(BOOTSTRAPS)])
+    fitted = resampled[~np.isnan(resampled)]
+    low, high = np.percentile(fitted, [5.0, 95.0]) if fitted.size else (math.nan, math.nan)
+    return float(low), float(high)
 
 
 def _region(curve: Array, ceiling: float, whole: bool) -> tuple[Array, bool]:
@@ -121,14 +134,10 @@ def _floor(curve: Array) -> float:
     return max(float(np.min(curve[:POINTS])), RESOLUTION)
 
 
-def _logs(places: Array, curve: Array, region: Array) -> tuple[Array, Array]:
-    return np.log(places[region]), np.log(np.maximum(curve[region], RESOLUTION))
-
-
-def _slope(x: Array, y: Array) -> float:
-    """Theil and Sen's slope."""
-    i, j = np.triu_indices(len(x), 1)
-    return float(np.median((y[j] - y[i]) / (x[j] - x[i])))
+def _fit(places: Array, curve: Array, region: Array) -> tuple[float, float]:
+    """Slope and intercept of the region on log-log axes."""
+    fit = theilslopes(np.log(np.maximum(curve[region], RESOLUTION)), np.log(places[region]), method="joint")
+    return float(fit.slope), float(fit.intercept)
 
 
 def crossing(places: Array, curve: Array, level: float) -> Crossing:
@@ -169,5 +178,5 @@ def stability_class(found: Growth, unit_roundoff: float) -> StabilityClass | Non
 
 
 def is_late(found: Growth, unit_roundoff: float) -> bool:
-    """Whether there is growth that is not known to be like kappa, but starts only from kappa = u^(-1/4) on."""
+    """Whether growth starts only from kappa = u^(-1/4) on, unless its exponent is that of kappa."""
     return not found.exponent < STABLE_BELOW and found.onset >= unit_roundoff**-0.25

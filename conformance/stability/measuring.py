@@ -27,14 +27,14 @@ Progress = Callable[[str], None]
 
 #: Seconds: the longest case has 2^21 values, and its first call may compile.
 CASE_SECONDS = 300.0
-#: What frameworks and their libraries read the number of threads from, when a worker starts.
+#: The variables from which frameworks and their libraries read the number of threads, when a worker starts.
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS",
 )  # fmt: skip
 
 
 def thread_environment(threads: int) -> dict[str, str]:
-    """The environment that asks for so many threads; 0 leaves it as it is. XLA can only be told one, or its own choice."""
+    """The environment that sets the number of threads; 0 leaves it as it is. XLA offers only one thread or its own choice."""
     if not threads:
         return {}
     asked = dict.fromkeys(THREAD_VARIABLES, str(threads))
@@ -50,7 +50,7 @@ PointStatus = Status | Literal["unreachable"]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Subject:
-    """A backend with a thread count: who is measured. ``threads`` 0 is what the environment says."""
+    """A backend with a thread count; ``threads`` 0 leaves the count to the environment."""
 
     target: Target
     threads: int
@@ -183,7 +183,7 @@ def measure(
 
 
 def _run(worker: Worker, cases: Sequence[Case]) -> list[Observation]:
-    """One after the other: a worker answers one question at a time."""
+    """One after the other: a worker runs one case at a time."""
     return [worker.run(case, CASE_SECONDS) for case in cases]
 
 
@@ -191,16 +191,16 @@ def _point(
     subject: Subject,
     spot: Spot,
     oracles: Sequence[Oracle],
-    seen: Sequence[Observation],
+    observations: Sequence[Observation],
     kappa: Array,
     hit: Array,
     outputs: Sequence[str],
 ) -> Point:
-    """The judged point: "ok" where any of its cases gave results; what the others ended with is its message."""
+    """The judged point: "ok" where any of its cases gave results; how the others ended is its message."""
     found: dict[str, Errors] = {}
     ends: list[tuple[Status, str]] = []
     scale = scales(oracles[0], subject.conventions)
-    for oracle, observation in zip(oracles, seen, strict=True):
+    for oracle, observation in zip(oracles, observations, strict=True):
         if observation.status == "ok":
             found.update(errors_of(oracle, observation, subject.conventions, scale))
         else:

@@ -1,4 +1,4 @@
-"""How much is measured: which points, forms, dtypes and thread counts, by effort."""
+"""The amount of work by effort: points, forms, dtypes and thread counts."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Effort:
         seeds: cases per point; each has several channels.
         fine: whether steps are finer around the kappas where the classes lose half of their digits.
         counts: exponents of two of the counts; largest: the last of them for dtypes other than float32, whose sums differ least.
-        forms: of x; dtypes: if none are asked.
-        threads: thread counts; 0 is what the environment says.
+        forms: of x; dtypes: the default ones.
+        threads: thread counts; 0 leaves the count to the environment.
     """
 
     seeds: int

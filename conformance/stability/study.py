@@ -30,7 +30,7 @@ Array = np.ndarray
 
 @dataclasses.dataclass(frozen=True)
 class Key:
-    """What a curve is of."""
+    """The backend, form, dtype and output of a curve."""
 
     backend: str
     form: str
@@ -69,7 +69,7 @@ class Row:
     Attributes:
         p, q: growth with kappa and with the count; None where that was not measured.
         stored: the dtype in which the output came back, whose u the units are of.
-        stability: the class, 0, 1 or 2; None where it is not known. late: it starts to grow late. sure: both ends of the interval of p
+        stability: the class, 0, 1 or 2; None where it is not known. late: growth starts late. sure: both ends of the interval of p
             give the same class.
         half: where half of the digits are gone: units 1/sqrt(u).
         least: the error at the smallest kappa, in units.
@@ -176,7 +176,7 @@ def _row(key: Key, with_kappa: Curve | None, with_count: Curve | None) -> Row:
 
 @dataclasses.dataclass(frozen=True)
 class Missing:
-    """What was not measured of a backend, and why; form and dtype are empty where all of it is meant."""
+    """A backend, or a form and dtype of it, that was not measured, and why; both are empty for the whole backend."""
 
     backend: str
     form: str
@@ -188,7 +188,7 @@ class Missing:
 def missing(
     subjects: Sequence[Subject], points: Sequence[Point], forms: Sequence[Any], dtypes: Sequence[str]
 ) -> list[Missing]:
-    """Backends that did not open, forms and dtypes that they do not offer, and those whose every point ended badly."""
+    """Backends that did not open, forms and dtypes that they do not offer, and those with calls that failed."""
     found: list[Missing] = []
     ends: dict[tuple[str, str, str], list[Point]] = defaultdict(list)
     for p in points:
@@ -205,16 +205,16 @@ def missing(
                     continue
                 bad = [p for p in ends[subject.name, form.name, dtype] if p.message and p.status != "unreachable"]
                 if bad:
-                    told = (
+                    message = (
                         f"{len(bad)} points, the first at {bad[0].spot.sweep} {bad[0].spot.asked:.4g}: {bad[0].message}"
                     )
-                    found.append(Missing(subject.name, form.name, dtype, bad[0].status, told))
+                    found.append(Missing(subject.name, form.name, dtype, bad[0].status, message))
     return found
 
 
 @dataclasses.dataclass(frozen=True)
 class Reach:
-    """Up to which kappa data of a dtype could be made, and from where on not; ``refused`` is None where all could."""
+    """The largest kappa that data of a dtype can have; ``refused``: the smallest requested one that they cannot, or None."""
 
     dtype: str
     largest: float

@@ -1,4 +1,4 @@
-"""Planted adapters: layers with one habit each, opened in a worker of their own as any backend is."""
+"""Custom adapters: layers with one defect each, opened in a worker of their own like any backend."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from bnspec.backends.harness.launcher import Worker
 from bnspec.backends.harness.registry import Entry
 
-#: A correct layer on NumPy; what is planted is added to its layer (LAYER) or its adapter (ADAPTER).
+#: A correct layer on NumPy; a test adds code to its layer or its adapter.
 SOURCE = """
 import os, signal, time
 import numpy as np
@@ -22,35 +22,35 @@ class Layer(NumpyLayer):
     answer = None
 {layer}
 
-class Planted(NumpySpec):
+class Custom(NumpySpec):
     def layer(self, *arguments):
         return Layer(*arguments)
 {adapter}
 """
-Plant = Callable[..., str]
+WriteAdapter = Callable[..., str]
 
 
 @pytest.fixture
-def plant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plant:
-    """Write the module of a planted adapter; returns what ``--backend`` takes."""
+def write_adapter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WriteAdapter:
+    """Write the module of a custom adapter; returns its name for ``--backend``."""
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
 
     def write(layer: str = "", adapter: str = "") -> str:
         parts = {"layer": layer, "adapter": adapter}
         indented = {name: textwrap.indent(textwrap.dedent(part), "    ") for name, part in parts.items()}
-        (tmp_path / "planted_adapter.py").write_text(SOURCE.format(**indented))
-        return "planted_adapter:Planted"
+        (tmp_path / "custom_adapter.py").write_text(SOURCE.format(**indented))
+        return "custom_adapter:Custom"
 
     return write
 
 
 @pytest.fixture
-def worker_of(plant: Plant) -> Iterator[Callable[..., Worker]]:
-    """Start a worker on a planted adapter; stopped when the test ends."""
+def worker_of(write_adapter: WriteAdapter) -> Iterator[Callable[..., Worker]]:
+    """Start a worker on a custom adapter; stopped when the test ends."""
     workers: list[Worker] = []
 
     def start(layer: str = "", adapter: str = "") -> Worker:
-        workers.append(Worker(Entry("planted", plant(layer, adapter)), "cpu"))
+        workers.append(Worker(Entry("custom", write_adapter(layer, adapter)), "cpu"))
         return workers[-1]
 
     yield start

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from bnspec.benchmarks import calibrate as calibrating
-from bnspec.benchmarks.calibrate import KEPT, calibrated, kept
+from bnspec.benchmarks.run import calibrate as calibrating
+from bnspec.benchmarks.run.calibrate import KEPT, calibrated, kept
 from bnspec.benchmarks.statistics.calibration import Calibration
 from bnspec.benchmarks.workloads.workload import Workload
 from bnspec.cli import main
@@ -29,8 +29,8 @@ def calibrate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> C
     def call(*words: str) -> tuple[int, str, str]:
         few = ["--comparisons", "4", "--pairs", "2", "--seconds", "0.001", "--out", str(tmp_path / "run")]
         status = main(["calibrate", *few, *words])
-        said = capsys.readouterr()
-        return status, said.out, said.err
+        printed = capsys.readouterr()
+        return status, printed.out, printed.err
 
     return call
 
@@ -48,12 +48,12 @@ def test_both_sides_are_fresh_processes_whose_raw_samples_are_kept(calibrate: An
     assert "pooled" in out
 
 
-def test_every_backend_is_told_of_and_compared(calibrate: Any, plant: Any, tmp_path: Path) -> None:
+def test_every_backend_is_recorded_and_compared(calibrate: Any, write_adapter: Any, tmp_path: Path) -> None:
     """They take turns."""
-    status, _, _ = calibrate("--backend", "numpy", "--backend", plant())
+    status, _, _ = calibrate("--backend", "numpy", "--backend", write_adapter())
     run = read_run(tmp_path / "run")
     assert status == 0
-    assert {t.backend for t in run.targets} == {t.backend for t in run.timings} == {"numpy", "planted_adapter:Planted"}
+    assert {t.backend for t in run.targets} == {t.backend for t in run.timings} == {"numpy", "custom_adapter:Custom"}
 
 
 def test_the_document_is_the_calibration_and_later_runs_find_it(
@@ -68,7 +68,7 @@ def test_the_document_is_the_calibration_and_later_runs_find_it(
     summary = kept()
     assert summary is not None
     assert (summary["comparisons"], summary["pairs"]) == (found.comparisons, [2, 2]) == (4, [2, 2])
-    assert f"{found.tracks[0].false_alarms.count} false alarms in 4 comparisons" in calibrated(summary)[1]
+    assert f"{found.rules[0].false_alarms.count} false alarms in 4 comparisons" in calibrated(summary)[1]
     monkeypatch.setattr(calibrating, "describe_machine", lambda: {"cpu": "another"})
     assert kept() is None
 
@@ -84,9 +84,9 @@ def test_a_kept_file_that_is_none_is_as_if_there_were_none(
     assert kept() is None
 
 
-def test_a_backend_that_cannot_be_timed_ends_it_with_the_reason(calibrate: Any, plant: Any) -> None:
+def test_a_backend_that_cannot_be_timed_ends_it_with_the_reason(calibrate: Any, write_adapter: Any) -> None:
     """Exit status 3: nothing was measured."""
-    spec = plant(adapter="def __init__(self, device): raise DeviceAbsent('no licence')")
+    spec = write_adapter(adapter="def __init__(self, device): raise DeviceAbsent('no licence')")
     status, _, err = calibrate("--backend", spec)
     assert status == 3
     assert "no licence" in err

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from bnspec.benchmarks import run as running
-from bnspec.benchmarks.run import exit_status
+from bnspec.benchmarks.run import bench as running
+from bnspec.benchmarks.run.bench import exit_status
 from bnspec.benchmarks.workloads import suites as offered
 from bnspec.benchmarks.workloads.workload import Workload
 from bnspec.cli import main
@@ -35,8 +35,8 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> Calla
             status = main(arguments)
         except SystemExit as end:  # argparse ends so
             status = int(end.code or 0)
-        said = capsys.readouterr()
-        return status, said.out, said.err
+        printed = capsys.readouterr()
+        return status, printed.out, printed.err
 
     return call
 
@@ -66,9 +66,9 @@ def test_the_run_directory_holds_the_whole_run(bench: Any, tmp_path: Path) -> No
     assert str(tmp_path / "run") in out.replace("\n", "")
 
 
-def test_outputs_that_deviate_make_the_exit_status_1(bench: Any, plant: Any) -> None:
+def test_outputs_that_deviate_make_the_exit_status_1(bench: Any, write_adapter: Any) -> None:
     """A stale answer is fast, and wrong."""
-    spec = plant("""
+    spec = write_adapter("""
         def inference(self, x):
             self.answer = super().inference(x) if self.answer is None else self.answer
             return self.answer
@@ -79,9 +79,9 @@ def test_outputs_that_deviate_make_the_exit_status_1(bench: Any, plant: Any) -> 
     assert verdicts == {("inference", "rejected"), ("training", "conforms"), ("training_gradients", "conforms")}
 
 
-def test_a_declined_form_is_a_row_with_its_reason(bench: Any, plant: Any) -> None:
+def test_a_declined_form_is_a_row_with_its_reason(bench: Any, write_adapter: Any) -> None:
     """What is not offered is shown as itself: neither green nor left out."""
-    spec = plant(adapter="conventions = Conventions(channel_axes='first')")
+    spec = write_adapter(adapter="conventions = Conventions(channel_axes='first')")
     status, out, _ = bench("--backend", spec, "--pass", "training", "--json")
     declined, conforms = sorted(json.loads(out)["timings"], key=lambda row: row["verdict"], reverse=True)
     assert status == 0
@@ -90,9 +90,11 @@ def test_a_declined_form_is_a_row_with_its_reason(bench: Any, plant: Any) -> Non
     assert declined["median_ns"] is None
 
 
-def test_nothing_timed_is_exit_status_3_with_the_reason(bench: Any, plant: Any) -> None:
+def test_nothing_timed_is_exit_status_3_with_the_reason(bench: Any, write_adapter: Any) -> None:
     """A run that measured nothing must not look green."""
-    status, _, err = bench("--backend", plant(adapter="def __init__(self, device): raise DeviceAbsent('no licence')"))
+    status, _, err = bench(
+        "--backend", write_adapter(adapter="def __init__(self, device): raise DeviceAbsent('no licence')")
+    )
     assert status == 3
     assert "nothing could be timed" in err
     assert "no licence" in err

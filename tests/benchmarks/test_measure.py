@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from bnspec.backends.harness.launcher import Worker
+from bnspec.benchmarks.timing.judge_outputs import TimedCase, cut, judged_channels
 from bnspec.benchmarks.timing.measure import measure
-from bnspec.benchmarks.timing.output_verdicts import Prepared, cut, judged_channels
 from bnspec.benchmarks.workloads.suites import BASIC
 from bnspec.benchmarks.workloads.workload import Workload
 from bnspec.model.call import INFERENCE
@@ -29,7 +29,7 @@ def small(pass_name: str = "training", shape: tuple[int, ...] = (6, 3), channel_
 
 def timed(worker: Worker, workload: Workload, seconds: float = 0.001, **options: object) -> Timing:
     """The record of one cell; it keeps the schema, whatever happened."""
-    record, _ = measure(worker, Prepared(workload), {"seconds": seconds, **options})
+    record, _ = measure(worker, TimedCase(workload), {"seconds": seconds, **options})
     assert problem(json.loads(json.dumps(to_json(record)))) == ""
     return record
 
@@ -37,7 +37,7 @@ def timed(worker: Worker, workload: Workload, seconds: float = 0.001, **options:
 @pytest.mark.parametrize("channel_axis", [1, 2])
 @pytest.mark.parametrize("pass_name", BASIC)
 def test_a_correct_layer_conforms_in_every_pass(pass_name: str, channel_axis: int, numpy_worker: Worker) -> None:
-    """The control: what is right is not accused, and has samples, a first call and a ratio."""
+    """The control: a right layer conforms, and has samples, a first call and a ratio."""
     record = timed(numpy_worker, small(pass_name, (4, 5, 3), channel_axis))
     assert record.verdict == "conforms", record.message
     assert len(record.samples_ns) > 1
@@ -91,10 +91,10 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("habit", WRONG)
-def test_outputs_that_are_wrong_deviate_however_fast_they_came(habit: str, worker_of: Start) -> None:
+@pytest.mark.parametrize("defect", WRONG)
+def test_outputs_that_are_wrong_deviate_however_fast_they_came(defect: str, worker_of: Start) -> None:
     """The last timed call is judged: its results, the state it left, and what it wrote into."""
-    record = timed(worker_of(WRONG[habit]), small())
+    record = timed(worker_of(WRONG[defect]), small())
     assert record.verdict in ("deviates", "rejected")
     assert record.samples_ns
     assert record.message
@@ -150,9 +150,9 @@ def test_rounds_bound_the_samples_from_both_sides(numpy_worker: Worker) -> None:
     assert len(timed(numpy_worker, small(), seconds=0.0, rounds=1).samples_ns) == 1
 
 
-def test_the_worker_tells_what_explains_the_samples(numpy_worker: Worker) -> None:
+def test_the_worker_reports_the_conditions_of_the_samples(numpy_worker: Worker) -> None:
     """What the clock itself takes, the warm-up and the page faults come with the samples."""
-    _, (timing, _) = measure(numpy_worker, Prepared(small()), {"seconds": 0.001})
+    _, (timing, _) = measure(numpy_worker, TimedCase(small()), {"seconds": 0.001})
     assert timing is not None
     assert timing.overhead_ns > 0
     assert timing.warmup >= 3
@@ -180,7 +180,7 @@ def test_what_was_not_timed_says_how_it_ended(end: str, worker_of: Start) -> Non
 
 
 def test_steps_before_the_last_make_the_state_and_are_not_timed(numpy_worker: Worker) -> None:
-    """The timed call meets what the earlier steps left."""
+    """The timed call starts from the state that the earlier steps left."""
     case = small().case()
     (step,) = case.steps
     once = case.with_(steps=(step, type(step)(INFERENCE, ("x",))))

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from bnspec.benchmarks import run as running
-from bnspec.benchmarks.comparisons import compared, pairs_of
-from bnspec.benchmarks.run import Request, bench
+from bnspec.benchmarks.run import bench as running
+from bnspec.benchmarks.run.bench import Request, bench
+from bnspec.benchmarks.summary.comparisons import compared, pairs_of
 from bnspec.benchmarks.timing.conditions import Conditions, combinations, processors
 from bnspec.benchmarks.workloads import suites as offered
 from bnspec.benchmarks.workloads.workload import Workload
@@ -39,7 +39,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Run]:
 
 
 def test_every_round_opens_every_contender_in_a_process_of_its_own(run: Callable[..., Run]) -> None:
-    """The process is what is replicated."""
+    """The process is the unit of replication."""
     found = run(conditions=[Conditions(), Conditions(allocation="fresh")], least=3, most=3)
     timed = [(contender(t), t.process, t.pass_name) for t in found.timings]
     names = ("numpy@cpu", "numpy@cpu[allocation=fresh]")
@@ -48,14 +48,14 @@ def test_every_round_opens_every_contender_in_a_process_of_its_own(run: Callable
     assert {c.baseline for c in found.comparisons} == {"numpy@cpu"}
 
 
-def test_the_order_of_a_round_is_drawn_by_lot(run: Callable[..., Run]) -> None:
+def test_the_order_of_a_round_is_random(run: Callable[..., Run]) -> None:
     """All of A before all of B would take the machine's drift for a difference."""
     found = run(conditions=[Conditions(), Conditions(allocation="fresh")], least=8, most=8)
     firsts = {r: next(contender(t) for t in found.timings if t.process == r) for r in range(8)}
     assert len(set(firsts.values())) == 2  # of eight rounds all begin with the same one in one seed of 128
 
 
-def test_probes_are_made_once_and_the_memory_of_a_call_is_told(run: Callable[..., Run]) -> None:
+def test_probes_and_the_memory_of_a_call_are_measured_once(run: Callable[..., Run]) -> None:
     """In the first process; the others are left alone."""
     found = run(least=2, most=2)
     for timing in found.timings:
@@ -72,9 +72,9 @@ def test_no_round_begins_when_the_time_is_over(run: Callable[..., Run]) -> None:
     assert found.complete
 
 
-def test_a_process_keeps_to_the_processors_that_it_was_given(run: Callable[..., Run], plant: Any) -> None:
+def test_a_process_keeps_to_the_processors_that_it_was_given(run: Callable[..., Run], write_adapter: Any) -> None:
     """Bound before the framework counts them."""
-    spec = plant(adapter="def threads(self): return len(os.sched_getaffinity(0))")
+    spec = write_adapter(adapter="def threads(self): return len(os.sched_getaffinity(0))")
     found = run(backends=[spec], conditions=[Conditions(threads=1)], least=1, most=1)
     assert {t.threads for t in found.timings} == {1}
     assert {t.conditions["threads"] for t in found.timings} == {1}
@@ -120,7 +120,7 @@ def test_an_unknown_baseline_is_refused_before_anything_is_written(run: Callable
 @pytest.mark.parametrize(
     "axis", [{"allocation": ["some"]}, {"cache": ["warm"]}, {"mode": ["tape"]}, {"threads": [10**6]}]
 )
-def test_conditions_that_cannot_be_had_are_refused(axis: dict[str, Any]) -> None:
+def test_impossible_conditions_are_refused(axis: dict[str, Any]) -> None:
     """Before anything is timed."""
     with pytest.raises(UsageError):
         combinations(**axis)

@@ -1,4 +1,4 @@
-"""What is said of one comparison, and of the cells of one run."""
+"""The verdict of one comparison, and of the cells of one run."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from bnspec.benchmarks.statistics.detectable_effect import detectable, detectable_ratio
 from bnspec.benchmarks.statistics.paired import Paired, paired, t_quantile
-from bnspec.benchmarks.statistics.power import detectable, detectable_ratio
-from bnspec.benchmarks.statistics.shares import CONFIDENCE, Share
+from bnspec.benchmarks.statistics.proportions import CONFIDENCE, Proportion
 from bnspec.benchmarks.statistics.stopping import Precision
-from bnspec.benchmarks.statistics.verdicts import decide, needed, q_values
+from bnspec.benchmarks.statistics.verdicts import decide, needed
 from bnspec.errors import UsageError
 
-#: Both sides of a comparison with SciPy sum a few terms: far more roundings than there are, far less than any digit shown.
+#: Two ways to sum a few terms differ by a few roundings: far fewer than these, which are far below any digit shown.
 ROUNDINGS = 1e3 * np.finfo(float).eps
 BASELINE = [1000.0, 1040.0, 1010.0, 990.0, 1025.0]
 CANDIDATE = [1100.0, 1120.0, 1090.0, 1105.0, 1150.0]
@@ -46,7 +46,7 @@ def test_swapping_the_contenders_inverts_the_ratio_and_its_interval() -> None:
 
 
 @pytest.mark.parametrize("pairs", [0, 1])
-def test_one_pair_or_none_says_nothing(pairs: int) -> None:
+def test_one_pair_or_none_decides_nothing(pairs: int) -> None:
     """Without a spread the interval is everything, p is 1, the verdict AMBIGUOUS and no number of processes is known."""
     got = paired(BASELINE[:pairs], CANDIDATE[:pairs])
     assert (got.low, got.high, got.p) == (0.0, math.inf, 1.0)
@@ -89,15 +89,16 @@ def test_adaptive_spread_is_never_below_the_spread_of_all_rounds() -> None:
         assert paired(*medians, adaptive=True).sd_log >= paired(*medians).sd_log
 
 
-def test_q_values_are_benjamini_and_hochbergs() -> None:
-    """As SciPy adjusts p-values, in the order they came in."""
-    p = np.random.default_rng(2).uniform(size=50) ** 3
-    assert q_values(p.tolist()) == pytest.approx(stats.false_discovery_control(p).tolist(), rel=ROUNDINGS)
-    assert q_values([]) == []
+def test_a_decision_keeps_the_adjusted_p_value_of_its_own_cell() -> None:
+    """Benjamini and Hochberg by hand: 2 p of the least of two, and the larger p itself; of no cells nothing is decided."""
+    decisions = decide({"unclear": cell(0.005), "clear": cell(0.01)})
+    assert decisions["unclear"].q == cell(0.005).p
+    assert decisions["clear"].q == 2 * cell(0.01).p
+    assert decide({}) == {}
 
 
 def test_every_verdict_follows_from_q_and_the_interval() -> None:
-    """One cell of each kind; the sides are said of the candidate."""
+    """One cell of each kind; the sides are the candidate's."""
     cells = {
         "FASTER": cell(-0.2),
         "SLOWER": cell(0.2),
@@ -151,12 +152,13 @@ def test_the_detectable_ratio_is_found_four_times_in_five_by_the_noncentral_t() 
         assert missed == pytest.approx(0.2, rel=1e-5)  # what the search for the noncentrality leaves: five digits
 
 
-def test_the_bounds_of_a_share_are_clopper_and_pearsons() -> None:
-    """As SciPy has them, one-sided; of nothing, anything may be."""
-    share, test = Share(7, 200), stats.binomtest(7, 200)
-    both_sides = test.proportion_ci(2 * CONFIDENCE - 1, method="exact")
-    assert (share.at_least, share.at_most) == pytest.approx((both_sides.low, both_sides.high), rel=ROUNDINGS)
-    assert (Share(0, 0).share, Share(0, 0).at_least, Share(0, 0).at_most) == (None, 0.0, 1.0)
+def test_each_bound_of_a_proportion_holds_with_the_confidence_by_itself() -> None:
+    """One-sided: were p the bound, a count as extreme would come in one of twenty. Of nothing, anything may be."""
+    few = Proportion(7, 200)
+    assert stats.binom.sf(6, 200, few.at_least) == pytest.approx(1 - CONFIDENCE)
+    assert stats.binom.cdf(7, 200, few.at_most) == pytest.approx(1 - CONFIDENCE)
+    assert (Proportion(0, 9).at_least, Proportion(9, 9).at_most) == (0.0, 1.0)
+    assert (Proportion(0, 0).estimate, Proportion(0, 0).at_least, Proportion(0, 0).at_most) == (None, 0.0, 1.0)
 
 
 def test_a_run_stops_when_every_cell_is_precise_or_at_its_last_round() -> None:
@@ -172,6 +174,6 @@ def test_a_run_stops_when_every_cell_is_precise_or_at_its_last_round() -> None:
 
 @pytest.mark.parametrize("wrong", [(0.0, 6, 30), (0.02, 3, 30), (0.02, 6, 5)])
 def test_a_rule_that_cannot_stop_is_refused(wrong: tuple[float, int, int]) -> None:
-    """No width, no two scouts, no room between the bounds."""
+    """No width, too few pilot rounds, no room between the bounds."""
     with pytest.raises(UsageError, match="Fix"):
         Precision(*wrong)

@@ -1,4 +1,4 @@
-"""False alarms and discoveries, counted over planted data."""
+"""False alarms and discoveries, counted over simulated data."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from bnspec.benchmarks.statistics.calibration import ALONE, OURS, Calibration, Track, calibrate
-from bnspec.benchmarks.statistics.groups import Group, group
+from bnspec.benchmarks.statistics.calibration import ALONE, OURS, Calibration, RuleRecord, calibrate
+from bnspec.benchmarks.statistics.detectable_effect import detectable_by_injection, detectable_ratio
+from bnspec.benchmarks.statistics.other_rules import OTHER_RULES
 from bnspec.benchmarks.statistics.paired import LEVEL, Paired, paired
-from bnspec.benchmarks.statistics.power import detectable_ratio, planted_ratio
-from bnspec.benchmarks.statistics.rivals import RIVALS
+from bnspec.benchmarks.statistics.self_comparison import SelfComparison, self_comparison
 from bnspec.benchmarks.statistics.stopping import Precision
 from bnspec.benchmarks.statistics.verdicts import decide
 from bnspec.errors import UsageError
@@ -23,9 +23,9 @@ SPREAD = 0.02
 Draw = Callable[[np.random.Generator, int], np.ndarray]
 
 
-def margin(probability: float, trials: int) -> float:
-    """Three standard errors of a binomial share."""
-    return 3.0 * math.sqrt(probability * (1.0 - probability) / trials)
+def margin(probability: float, outcomes: int) -> float:
+    """Three standard errors of a binomial proportion."""
+    return 3.0 * math.sqrt(probability * (1.0 - probability) / outcomes)
 
 
 def normal(rng: np.random.Generator, rounds: int) -> np.ndarray:
@@ -44,13 +44,13 @@ def drifting(rng: np.random.Generator, rounds: int) -> np.ndarray:
     return walk + normal(rng, rounds)
 
 
-def stopped(draw: Draw, rng: np.random.Generator, rule: Precision, scouts: bool) -> Paired:
-    """A run of one cell without a difference, up to where the rule ends it; or a rule that looks at all rounds."""
+def stopped(draw: Draw, rng: np.random.Generator, rule: Precision, pilots: bool) -> Paired:
+    """A run of one cell without a difference, up to where the rule ends it; or a rule on the spread of all rounds."""
     baseline, candidate = 1e6 * np.exp(draw(rng, rule.max_rounds))
     for rounds in range(rule.min_rounds, rule.max_rounds + 1):
-        now = paired(baseline[:rounds].tolist(), candidate[:rounds].tolist(), adaptive=scouts)
-        seen = now if scouts else Paired(rounds, now.mean_log, now.sd_log, now.sd_log, now.resolution_log)
-        if rule.enough([seen]):
+        now = paired(baseline[:rounds].tolist(), candidate[:rounds].tolist(), adaptive=pilots)
+        judged = now if pilots else Paired(rounds, now.mean_log, now.sd_log, now.sd_log, now.resolution_log)
+        if rule.enough([judged]):
             return now
     raise AssertionError("the rule does not stop at its last round")
 
@@ -64,19 +64,19 @@ RUNS = 2000
 def test_stopping_by_precision_raises_no_false_alarms(draw: Draw) -> None:
     """At most 5 %, whatever the errors are like, in the hardest case: one cell, which alone decides when to stop."""
     rng = np.random.default_rng(3)
-    runs = [stopped(draw, rng, RULE, scouts=True) for _ in range(RUNS)]
+    runs = [stopped(draw, rng, RULE, pilots=True) for _ in range(RUNS)]
     assert {run.pairs for run in runs} == set(range(RULE.min_rounds, RULE.max_rounds + 1)), "runs must end everywhere"
     assert np.mean([run.p <= LEVEL for run in runs]) <= LEVEL + margin(LEVEL, RUNS)
 
 
 def test_stopping_by_the_spread_of_all_rounds_would_raise_them() -> None:
-    """The control, and the reason for the scouts: with the plain rule the share is beyond the limit of the test above."""
+    """The control, and the reason for pilot rounds: with the plain rule the share is beyond the limit of the test above."""
     rng = np.random.default_rng(3)
-    runs = [stopped(normal, rng, RULE, scouts=False) for _ in range(RUNS)]
+    runs = [stopped(normal, rng, RULE, pilots=False) for _ in range(RUNS)]
     assert np.mean([run.p <= LEVEL for run in runs]) > LEVEL + margin(LEVEL, RUNS)
 
 
-def test_the_share_of_false_discoveries_is_what_was_asked_for() -> None:
+def test_the_false_discovery_rate_is_at_most_the_requested_one() -> None:
     """20 cells, of which 10 differ by what is found half the time: the mean share of false ones is at most the rate."""
     rng, families, rate = np.random.default_rng(4), 400, 0.05
     shares = []
@@ -89,20 +89,20 @@ def test_the_share_of_false_discoveries_is_what_was_asked_for() -> None:
     assert np.mean(shares) > 0.0, "the control: there are some to be counted"
 
 
-def test_the_formula_and_the_planting_agree_on_what_is_detectable() -> None:
+def test_the_formula_and_injected_slowdowns_agree_on_the_detectable_ratio() -> None:
     """Cells alone in their families: no other cell moves the level, and the share found is the test's power."""
     rng, cells, pairs = np.random.default_rng(5), 2000, 10
     families = [{0: paired(*(1e6 * np.exp(normal(rng, pairs))).tolist())} for _ in range(cells)]
-    planted = planted_ratio(families, sure=False)
-    assert planted is not None
+    injected = detectable_by_injection(families, sure=False)
+    assert injected is not None
     sd = math.sqrt(2.0) * SPREAD
     low, high = (detectable_ratio(pairs, sd, power=0.8 + side * margin(0.8, cells)) for side in (-1, 1))
     assert low is not None
     assert high is not None
-    assert low <= planted <= high
+    assert low <= injected <= high
 
 
-def a_machine(families: int, cells: int, processes: int, samples: int, seed: int = 6) -> list[Group]:
+def a_machine(families: int, cells: int, processes: int, samples: int, seed: int = 6) -> list[SelfComparison]:
     """One code against itself; processes differ as much as samples within one do."""
     rng = np.random.default_rng(seed)
 
@@ -110,7 +110,7 @@ def a_machine(families: int, cells: int, processes: int, samples: int, seed: int
         levels = SPREAD * rng.standard_normal((processes, 1))
         return np.rint(1e5 * np.exp(levels + SPREAD * rng.standard_normal((processes, samples))))
 
-    return [group(f"cell {c}", f"run {f}", arm(), arm()) for f in range(families) for c in range(cells)]
+    return [self_comparison(f"cell {c}", f"run {f}", arm(), arm()) for f in range(families) for c in range(cells)]
 
 
 @pytest.fixture(scope="module")
@@ -119,20 +119,20 @@ def calibration() -> Calibration:
     return calibrate(a_machine(families=20, cells=12, processes=8, samples=20))
 
 
-def track(calibration: Calibration, rule: str) -> Track:
+def record(calibration: Calibration, rule: str) -> RuleRecord:
     """The record of one rule."""
-    (found,) = [t for t in calibration.tracks if t.rule == rule]
+    (found,) = [r for r in calibration.rules if r.rule == rule]
     return found
 
 
-def test_a_calibration_keeps_what_the_verdicts_promise(calibration: Calibration) -> None:
+def test_a_calibration_meets_the_false_alarm_and_detection_rates(calibration: Calibration) -> None:
     """At most 5 % of false alarms over at least 200 comparisons; what is printed as detectable is found in at least 80 %."""
-    ours = track(calibration, OURS)
+    ours = record(calibration, OURS)
     assert ours.false_alarms.of == calibration.comparisons >= 200
     assert ours.false_alarms.count <= LEVEL * ours.false_alarms.of
     assert ours.alarmed_families.count <= LEVEL * 20 + 20 * margin(LEVEL, 20)
     assert ours.found.of == calibration.comparisons // 2, "the held-out half"
-    assert (ours.found.share or 0.0) >= calibration.power
+    assert (ours.found.estimate or 0.0) >= calibration.power
     assert calibration.detectable_ratio is not None
     assert 1.0 < (calibration.estimated_ratio or 0.0) <= calibration.detectable_ratio
     assert (ours.false_discovery_rate or 0.0) <= LEVEL + margin(LEVEL, 10)
@@ -140,14 +140,14 @@ def test_a_calibration_keeps_what_the_verdicts_promise(calibration: Calibration)
 
 def test_the_test_itself_has_the_level_that_its_interval_claims(calibration: Calibration) -> None:
     """The few alarms of our rule are not the correction's doing alone."""
-    alone = track(calibration, ALONE)
-    assert (alone.false_alarms.share or 0.0) <= LEVEL + margin(LEVEL, 240)
+    alone = record(calibration, ALONE)
+    assert (alone.false_alarms.estimate or 0.0) <= LEVEL + margin(LEVEL, 240)
 
 
-@pytest.mark.parametrize("rival", ["Welch, pooled samples", "Mann-Whitney, pooled samples"])
-def test_pooling_the_samples_of_processes_raises_false_alarms(calibration: Calibration, rival: str) -> None:
+@pytest.mark.parametrize("rule", ["Welch, pooled samples", "Mann-Whitney, pooled samples"])
+def test_pooling_the_samples_of_processes_raises_false_alarms(calibration: Calibration, rule: str) -> None:
     """Samples of one process are not independent, and a test that takes them so finds differences everywhere."""
-    assert track(calibration, rival).false_alarms.at_least > LEVEL
+    assert record(calibration, rule).false_alarms.at_least > LEVEL
 
 
 def test_a_calibration_is_the_same_after_json(calibration: Calibration) -> None:
@@ -158,16 +158,16 @@ def test_a_calibration_is_the_same_after_json(calibration: Calibration) -> None:
 def test_a_machine_without_spread_is_calibrated_too() -> None:
     """All samples alike: no rule raises an alarm, and what a nanosecond is of 100 can be found."""
     still = [[100.0] * 5] * 6
-    got = calibrate([group(str(c), str(f), still, still) for f in range(4) for c in range(10)])
-    assert {t.false_alarms.count for t in got.tracks} == {0}
+    got = calibrate([self_comparison(str(c), str(f), still, still) for f in range(4) for c in range(10)])
+    assert {t.false_alarms.count for t in got.rules} == {0}
     assert got.detectable_ratio is not None
 
 
-def test_too_few_cells_promise_nothing() -> None:
-    """With four cells nobody can be sure of four in five, and what cannot be planted is not counted."""
+def test_too_few_cells_give_no_detectable_ratio() -> None:
+    """Four cells cannot show four in five with confidence, and without a ratio no slowdown is injected."""
     got = calibrate(a_machine(families=2, cells=4, processes=5, samples=5))
     assert got.detectable_ratio is None
-    assert {t.found.of for t in got.tracks} == {0}
+    assert {t.found.of for t in got.rules} == {0}
     assert Calibration.from_json(json.loads(json.dumps(got.to_json()))) == got
 
 
@@ -183,17 +183,17 @@ def test_a_calibration_needs_two_runs_with_each_cell_once() -> None:
 ORDINARY = [[100.0, 101.0, 102.0, 103.0], [100.5, 101.5, 102.5, 103.5], [99.5, 101.0, 102.0, 103.0]]
 
 
-@pytest.mark.parametrize("name", RIVALS)
-def test_a_rival_tells_the_sides_of_twice_the_time(name: str) -> None:
-    """Each says what its tool would say of a candidate that takes twice as long, or half."""
-    rival = RIVALS[name]
-    slow = group("cell", "run", ORDINARY, ORDINARY).slowed(2.0)
-    assert rival(slow) == "SLOWER"
-    assert rival(Group("cell", "run", slow.candidate, slow.baseline)) == "FASTER"
+@pytest.mark.parametrize("name", OTHER_RULES)
+def test_every_other_rule_finds_the_side_of_twice_the_time(name: str) -> None:
+    """For a candidate that takes twice as long, or half."""
+    rule = OTHER_RULES[name]
+    slow = self_comparison("cell", "run", ORDINARY, ORDINARY).slowed(2.0)
+    assert rule(slow) == "SLOWER"
+    assert rule(SelfComparison("cell", "run", slow.candidate, slow.baseline)) == "FASTER"
 
 
-@pytest.mark.parametrize("name", RIVALS)
-def test_a_rival_finds_nothing_between_a_contender_and_itself(name: str) -> None:
+@pytest.mark.parametrize("name", OTHER_RULES)
+def test_no_other_rule_finds_a_difference_between_a_contender_and_itself(name: str) -> None:
     """The very same samples; nvbench's rules say SAME, a test cannot."""
     expected = "SAME" if name.startswith("nvbench") else "AMBIGUOUS"
-    assert RIVALS[name](group("cell", "run", ORDINARY, ORDINARY)) == expected
+    assert OTHER_RULES[name](self_comparison("cell", "run", ORDINARY, ORDINARY)) == expected

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from bnspec.benchmarks.virtual_clock import VirtualClock
+from bnspec.benchmarks.replay_clock import ReplayClock
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKLOAD = "inference-4096x64-axis1-float32"
@@ -37,7 +37,7 @@ def suite(tmp_path: Path) -> Callable[..., Ended]:
 
 @dataclass(frozen=True)
 class Kept:
-    """A run of the suite on numpy that many tests look at: how it ended, its JSON, and where it was saved."""
+    """A run of the suite on numpy that many tests share: how it ended, its JSON, and where it was saved."""
 
     end: Ended
     document: dict[str, Any]
@@ -64,9 +64,9 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
     return Kept(end, json.loads((place / "out.json").read_text()), saved)
 
 
-def test_the_virtual_clock_stands_still_between_samples() -> None:
+def test_the_replay_clock_stands_still_between_samples() -> None:
     """Transport, and whatever else the harness does, takes no time in it."""
-    clock = VirtualClock()
+    clock = ReplayClock()
     replay = clock.load([3_000, 5_000])
     readings = []
     for _ in range(3):
@@ -81,7 +81,7 @@ def test_the_virtual_clock_stands_still_between_samples() -> None:
 
 def test_the_calls_of_a_sample_take_its_mean_each() -> None:
     """A round of so many iterations is as long as the block of calls was, and its mean is the sample."""
-    clock = VirtualClock()
+    clock = ReplayClock()
     replay = clock.load([30, 50], calls_per_sample=4)
     rounds = []
     for _ in range(2):
@@ -94,22 +94,22 @@ def test_the_calls_of_a_sample_take_its_mean_each() -> None:
 
 def test_the_statistics_are_those_of_the_workers_samples(kept: Kept) -> None:
     """Every round of the JSON is a sample, and the cell says what its outputs were worth."""
-    stats, told = kept.cell["stats"], kept.cell["extra_info"]
+    stats, extra = kept.cell["stats"], kept.cell["extra_info"]
     assert stats["rounds"] == len(stats["data"])
-    assert [stats["iterations"]] == told["calls_per_sample"]
-    assert round(stats["median"] * 1e9) == round(told["median_of_processes_ns"])
-    assert (told["contender"], told["verdict"], told["conditions"]) == ("numpy@cpu", "conforms", {})
-    assert told["ratio"] <= 1.0
+    assert [stats["iterations"]] == extra["calls_per_sample"]
+    assert round(stats["median"] * 1e9) == round(extra["median_of_processes_ns"])
+    assert (extra["contender"], extra["verdict"], extra["conditions"]) == ("numpy@cpu", "conforms", {})
+    assert extra["ratio"] <= 1.0
     assert kept.cell["options"]["timer"].endswith("seconds")
 
 
 def test_what_the_worker_has_measured_besides_stands_in_the_extra_info(kept: Kept) -> None:
     """First call, compilation, dispatch, page faults, memory and probes: pytest-benchmark has no columns for them."""
-    told = kept.cell["extra_info"]
-    assert told["first_ns"] > 0
-    assert {"import_ns", "compile_ns", "dispatch_ns", "page_faults_per_call", "peak_bytes", "moved_bytes"} <= set(told)
-    assert told["probes"]
-    assert not any(told["probes"].values()), "numpy does its work"
+    extra = kept.cell["extra_info"]
+    assert extra["first_ns"] > 0
+    assert {"import_ns", "compile_ns", "dispatch_ns", "page_faults_per_call", "peak_bytes", "moved_bytes"} <= set(extra)
+    assert extra["probes"]
+    assert not any(extra["probes"].values()), "numpy does its work"
 
 
 def test_parameters_are_words_that_can_be_grouped_by(kept: Kept) -> None:
@@ -140,26 +140,26 @@ def test_a_saved_run_can_be_compared_with(kept: Kept, suite: Any, tmp_path: Path
     assert "Performance has regressed" in end.stdout + end.stderr
 
 
-def test_without_benchmarking_the_outputs_are_still_judged(suite: Any, plant: Any) -> None:
+def test_without_benchmarking_the_outputs_are_still_judged(suite: Any, write_adapter: Any) -> None:
     """--benchmark-disable makes it a test of one call; a wrong output fails it."""
-    spec = plant("def inference(self, x): return super().inference(x) + 1")
+    spec = write_adapter("def inference(self, x): return super().inference(x) + 1")
     end = suite(*NUMPY, "--bnspec-backend", spec, "--benchmark-disable")
     assert end.returncode == 1
     assert "1 failed, 1 passed" in end.stdout
     assert "y is off" in end.stdout
 
 
-def test_a_wrong_time_is_marked_and_never_saved(suite: Any, plant: Any, tmp_path: Path) -> None:
+def test_a_wrong_time_is_marked_and_never_saved(suite: Any, write_adapter: Any, tmp_path: Path) -> None:
     """It fails; the table shows it with its verdict, the file of times holds the right ones alone."""
-    spec = plant("def inference(self, x): return super().inference(x) + 1")
+    spec = write_adapter("def inference(self, x): return super().inference(x) + 1")
     end = suite(*NUMPY, "--bnspec-backend", spec, "--benchmark-json", str(tmp_path / "out.json"))
     assert end.returncode == 1
-    assert f"test_pass[planted_adapter:Planted@cpu-{WORKLOAD}] (deviates)" in end.stdout
+    assert f"test_pass[custom_adapter:Custom@cpu-{WORKLOAD}] (deviates)" in end.stdout
     names = [b["params"]["backend"] for b in json.loads((tmp_path / "out.json").read_text())["benchmarks"]]
     assert names == ["numpy@cpu"]
 
 
-def test_a_time_that_a_probe_rejects_fails(suite: Any, plant: Any) -> None:
+def test_a_time_that_a_probe_rejects_fails(suite: Any, write_adapter: Any) -> None:
     """An answer that was remembered is right, and its time is none."""
     remembers = """
     def inference(self, x):
@@ -169,14 +169,14 @@ def test_a_time_that_a_probe_rejects_fails(suite: Any, plant: Any) -> None:
             self.answer[id(x)] = (x, super().inference(x))
         return self.answer[id(x)][1]
     """
-    end = suite("--bnspec-backend", plant(remembers))
+    end = suite("--bnspec-backend", write_adapter(remembers))
     assert end.returncode == 1
     assert "(rejected)" in end.stdout
 
 
-def test_what_cannot_be_timed_is_skipped_with_its_reason(suite: Any, plant: Any) -> None:
+def test_what_cannot_be_timed_is_skipped_with_its_reason(suite: Any, write_adapter: Any) -> None:
     """A reason in the summary, and no error."""
-    end = suite("--bnspec-backend", plant(adapter="conventions = Conventions(ranks=(4,))"))
+    end = suite("--bnspec-backend", write_adapter(adapter="conventions = Conventions(ranks=(4,))"))
     assert "1 skipped" in end.stdout
     assert "x of rank 2 is not offered" in end.stdout.replace("\n", " ")
 
@@ -188,7 +188,7 @@ def test_benchmarks_can_be_left_out(suite: Any) -> None:
     assert "1 skipped" in end.stdout
 
 
-def test_a_backend_that_is_not_there_is_refused_with_what_why_and_mend(suite: Any) -> None:
+def test_a_backend_that_is_not_there_is_refused_with_what_why_and_fix(suite: Any) -> None:
     """A message, and no traceback."""
     end = suite("--bnspec-backend", "nosuch")
     assert end.returncode != 0

@@ -1,4 +1,4 @@
-"""Workloads: named once, of ordinary numbers where nothing else is said, judged in every pass."""
+"""Workloads: named once, of ordinary numbers unless stated otherwise, judged in every pass."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from bnspec.backends.harness.launcher import Worker
+from bnspec.benchmarks.timing.judge_outputs import TimedCase
 from bnspec.benchmarks.timing.measure import measure
-from bnspec.benchmarks.timing.output_verdicts import Prepared
 from bnspec.benchmarks.workloads.models import Model, cut_batch, models, select_models, worth
 from bnspec.benchmarks.workloads.suites import MOST, SUITES, workloads
 from bnspec.benchmarks.workloads.traffic import minimal_bytes, streaming_bytes
@@ -86,7 +86,7 @@ def test_every_pass_is_timed_and_conforms(pass_name: str, numpy_worker: Worker) 
     """And is judged: a ratio within the bound, and not by nothing."""
     shape = SMALL.get(pass_name, (12, 5))
     workload = Workload("small", shape, len(shape) - 1, "float32", pass_name)
-    timing, _ = measure(numpy_worker, Prepared(workload), {"seconds": 0.002, "probes": True})
+    timing, _ = measure(numpy_worker, TimedCase(workload), {"seconds": 0.002, "probes": True})
     assert timing.verdict == "conforms", timing.message
     assert timing.ratio is not None
     assert timing.samples_ns
@@ -111,7 +111,7 @@ def test_a_wrong_layer_normalization_deviates(pass_name: str, worker_of: Callabl
     """Its bound is derived, and tight enough for a thousandth."""
     worker = worker_of(adapter=WRONG_NORM)
     workload = Workload("small", (9, 7), 1, "float32", pass_name)
-    assert measure(worker, Prepared(workload), {"seconds": 0.001})[0].verdict == "deviates"
+    assert measure(worker, TimedCase(workload), {"seconds": 0.001})[0].verdict == "deviates"
 
 
 @pytest.mark.parametrize("name", ["dgamma", "dbeta"])
@@ -120,7 +120,7 @@ def test_a_sum_of_layer_normalization_over_all_rows_is_judged(name: str, worker_
     wrong = WRONG_NORM.replace("dx=found.dx * np.float32(1.001)", f"{name}=found.{name} * np.float32(1.25)")
     worker = worker_of(adapter=wrong)
     timing, _ = measure(
-        worker, Prepared(Workload("large", (300, 100), 1, "float32", "layer_norm_gradients")), {"seconds": 0.001}
+        worker, TimedCase(Workload("large", (300, 100), 1, "float32", "layer_norm_gradients")), {"seconds": 0.001}
     )
     assert timing.verdict == "deviates"
     assert name in timing.message
@@ -138,14 +138,14 @@ def test_a_result_of_another_dtype_is_told(name: str, worker_of: Callable[..., W
     """Of half precision as well, where gradients of parameters have the parameters' dtype."""
     worker = worker_of(WIDER.format(name=name))
     timing, _ = measure(
-        worker, Prepared(Workload("small", (12, 5), 1, "float16", "training_gradients")), {"seconds": 0.001}
+        worker, TimedCase(Workload("small", (12, 5), 1, "float16", "training_gradients")), {"seconds": 0.001}
     )
     assert timing.verdict != "conforms"
     assert f"changed dtype: {name} is float64" in timing.message
 
 
 def test_what_a_pass_must_move_is_in_bytes_and_never_more_than_what_streaming_moves() -> None:
-    """Of networks nothing is said."""
+    """Networks have no entry."""
     for name in PASSES:
         shape = SMALL.get(name, (12, 5))
         workload = Workload("small", shape, len(shape) - 1, "float32", name)

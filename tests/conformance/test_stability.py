@@ -1,6 +1,6 @@
-"""``bnspec stability``: planted layers whose class is known by derivation.
+"""``bnspec stability`` on layers of the mutant catalogue whose class is known by derivation.
 
-What the planted layers must come out as (u: unit roundoff, kappa = |mean| / std, m: the count):
+The expected classes (u: unit roundoff, kappa = |mean| / std, m: the count):
 
     one_pass_variance     E[x^2] and E[x]^2 are each off by u mean^2, their difference by u kappa^2 var: running_var, and with
                           it y and dx, are of class 2.
@@ -43,30 +43,30 @@ from bnspec.model.precision import PRECISIONS
 from bnspec.oracle.oracle import Oracle
 from bnspec.reports.plots.curves import Line, Panel, axes, chart, coinciding
 
-PLANTED = "bnspec.conformance.selftest.catalogue.adapters:"
+CATALOGUE = "bnspec.conformance.selftest.catalogue.adapters:"
 U = PRECISIONS["float32"].unit_roundoff
 
 
 def ask(*names: str, **changes: Any) -> Study:
-    """A quick study of planted layers in float32."""
+    """A quick study of catalogue layers in float32."""
     asked: dict[str, Any] = dict(
-        backends=[PLANTED + n for n in names], devices=["cpu"], dtypes=["float32"], outputs=OUTPUTS, threads=(),
+        backends=[CATALOGUE + n for n in names], devices=["cpu"], dtypes=["float32"], outputs=OUTPUTS, threads=(),
         seed=1, effort="quick", command="bnspec stability",
     )  # fmt: skip
     return study(Request(**{**asked, **changes}), quiet=True)
 
 
 @pytest.fixture(scope="module")
-def planted() -> Study:
-    """The planted layers of the file's docstring, measured once."""
+def known() -> Study:
+    """The layers of the file's docstring, measured once."""
     return ask("one_pass_variance", "unchanged", "welford", "double_accumulators", "folded", "sequential_sums")
 
 
 @pytest.fixture(scope="module")
-def row(planted: Study) -> Callable[[str, str], Row]:
-    """The table's row of a planted layer and output."""
-    by_key = {r.key: r for r in planted.table}
-    return lambda name, output: by_key[Key(PLANTED + name, FORMS[0].name, "float32", output)]
+def row(known: Study) -> Callable[[str, str], Row]:
+    """The table's row of a layer and output."""
+    by_key = {r.key: r for r in known.table}
+    return lambda name, output: by_key[Key(CATALOGUE + name, FORMS[0].name, "float32", output)]
 
 
 # --- the data ---------------------------------------------------------------------------------------------------------
@@ -99,7 +99,7 @@ def test_the_kappa_of_the_stored_data_is_what_was_asked_or_refused(dtype: str) -
 
 
 def test_unreachable_points_are_recorded_as_such_and_not_measured() -> None:
-    """bfloat16 data of kappa 1e4 are constant: the point says so and carries no errors."""
+    """bfloat16 data of kappa 1e4 are constant: the point is "unreachable" and has no errors."""
     quick = efforts()["quick"]
     with opened(_targets("unchanged"), (0,), lambda _: None) as workers:
         plan = [s for s in spots(quick, ["bfloat16"], {"bfloat16": ["float32"]}, 1) if s.asked == 1e4]
@@ -112,7 +112,7 @@ def test_unreachable_points_are_recorded_as_such_and_not_measured() -> None:
 def _targets(name: str) -> Any:
     from bnspec.backends.harness.targets import targets_of
 
-    return targets_of([PLANTED + name], ["cpu"])
+    return targets_of([CATALOGUE + name], ["cpu"])
 
 
 @pytest.mark.parametrize("form", FORMS, ids=lambda f: f.name)
@@ -130,7 +130,7 @@ def test_a_form_holds_the_count_it_is_asked_for(form: Any, count: int) -> None:
         assert often.tolist() == [count // 2, count // 2]
 
 
-# --- planted layers ---------------------------------------------------------------------------------------------------
+# --- layers of known class ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -153,13 +153,13 @@ def test_a_form_holds_the_count_it_is_asked_for(form: Any, count: int) -> None:
         ("folded", "inference.dx", 0),
     ],
 )
-def test_a_planted_layer_has_its_class(row: Callable[[str, str], Row], name: str, output: str, kind: int) -> None:
+def test_a_layer_has_its_derived_class(row: Callable[[str, str], Row], name: str, output: str, kind: int) -> None:
     """As derived in the file's docstring."""
     assert row(name, output).stability == kind, row(name, output)
 
 
 @pytest.mark.parametrize(("name", "power"), [("one_pass_variance", 2.0), ("unchanged", 1.0), ("welford", 1.0)])
-def test_the_exponent_of_a_planted_layer_is_about_that_of_its_law(
+def test_the_exponent_of_a_layer_is_about_that_of_its_law(
     row: Callable[[str, str], Row], name: str, power: float
 ) -> None:
     """Within a quarter."""
@@ -206,9 +206,9 @@ def test_a_class_that_the_interval_does_not_settle_is_marked(row: Callable[[str,
     assert class_text(dataclasses.replace(known, stability=None)) == "?"
 
 
-def test_measured_errors_of_stable_layers_keep_the_permissive_bound(planted: Study) -> None:
+def test_measured_errors_of_stable_layers_keep_the_permissive_bound(known: Study) -> None:
     """The reference curves are on the errors' scale: what the bounds promise holds point by point."""
-    for point in planted.points:
+    for point in known.points:
         if point.subject.endswith(("unchanged", "welford", "sequential_sums")):
             for name, e in point.errors.items():
                 assert (e.rms <= e.bounds["permissive"]).all(), (point.subject, point.spot, name)
@@ -217,20 +217,20 @@ def test_measured_errors_of_stable_layers_keep_the_permissive_bound(planted: Stu
 # --- the command ------------------------------------------------------------------------------------------------------
 
 
-def test_the_page_needs_nothing_but_itself_and_every_point_is_beside_it(planted: Study, tmp_path: Path) -> None:
-    """No address, no script; the JSON lines hold all points; what was not measured is said."""
-    html = write_folder(planted, tmp_path / "out").read_text("utf-8")
+def test_the_page_needs_nothing_but_itself_and_every_point_is_beside_it(known: Study, tmp_path: Path) -> None:
+    """No address, no script; the JSON lines hold all points; what was not measured is listed."""
+    html = write_folder(known, tmp_path / "out").read_text("utf-8")
     assert not re.findall(r"https?://|<script|<link|@import|url\(|src=", html)
     assert html.count('<svg class="plot"') == len(OUTPUTS) + 6
     assert "changes its own kappa" in html
     lines = (tmp_path / "out" / "points.jsonl").read_text().splitlines()
-    assert len(lines) == len(planted.points)
+    assert len(lines) == len(known.points)
     first = json.loads(lines[0])
     assert first["outputs"]["y"]["rms"]
     assert set(first) >= {"backend", "sweep", "asked", "kappa", "reached", "dtype", "form", "seed", "status"}
     (tmp_path / "out" / "index.html").write_text("somebody else's")
     with pytest.raises(UsageError, match="not a page of bnspec"):
-        write_folder(planted, tmp_path / "out")
+        write_folder(known, tmp_path / "out")
 
 
 def test_a_chart_keeps_its_curves_inside_and_escapes_their_names() -> None:
@@ -250,12 +250,12 @@ def test_curves_that_hide_each_other_are_named() -> None:
 
 
 def test_json_is_one_document_with_all_points(capsys: pytest.CaptureFixture[str]) -> None:
-    """Rows, points, who was asked with which environment; exit status 0 whatever the class."""
-    asked = ["stability", PLANTED + "one_pass_variance", "--quick", "--dtype", "float32", "--output", "y"]
+    """Rows, points, the backends with their environments; exit status 0 whatever the class."""
+    asked = ["stability", CATALOGUE + "one_pass_variance", "--quick", "--dtype", "float32", "--output", "y"]
     assert main([*asked, "--threads", "1", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     (only,) = document["rows"]
-    assert (only["output"], only["class"], only["backend"]) == ("y", 2, PLANTED + "one_pass_variance x1")
+    assert (only["output"], only["class"], only["backend"]) == ("y", 2, CATALOGUE + "one_pass_variance x1")
     assert {p["sweep"] for p in document["points"]} == {"kappa", "count"}
     assert document["backends"][0]["environment"]["OMP_NUM_THREADS"] == "1"
 
@@ -264,14 +264,14 @@ def test_json_is_one_document_with_all_points(capsys: pytest.CaptureFixture[str]
 def test_a_dtype_that_is_not_offered_is_shown_and_nothing_measured_is_status_3(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """The planted outside adapter has no float16."""
+    """The outside adapter has no float16."""
     assert main(["stability", "planted_adapters:Right", "--quick", "--dtype", "float16"]) == 3
     assert "declined: x of dtype float16 is not offered" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("planted_on_path")
 def test_a_call_that_fails_is_shown_with_what_it_raised() -> None:
-    """The planted outside adapter raises in training: no errors, and the reason among what is missing."""
+    """The outside adapter raises in training: no errors, and the reason among what is missing."""
     done = ask(backends=["planted_adapters:Raising"], outputs=("y", "inference.y"))
     assert {r.key.output for r in done.table} == {"inference.y"}
     (only,) = done.missing
@@ -287,9 +287,9 @@ def test_a_bad_call_exits_2(words: list[str], capsys: pytest.CaptureFixture[str]
         status = main(["stability", *words])
     except SystemExit as ended:
         status = int(ended.code or 0)
-    said = capsys.readouterr()
-    assert (status, said.out) == (2, "")
-    assert "Fix:" in said.err
+    printed = capsys.readouterr()
+    assert (status, printed.out) == (2, "")
+    assert "Fix:" in printed.err
 
 
 def test_the_command_offers_the_outputs_that_are_measured() -> None:

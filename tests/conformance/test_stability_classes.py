@@ -7,7 +7,7 @@ import pytest
 
 from bnspec.conformance.selftest.soundness import data, reductions
 from bnspec.conformance.selftest.soundness.algorithms import ALGORITHMS
-from bnspec.conformance.selftest.soundness.experiment import Trial
+from bnspec.conformance.selftest.soundness.experiment import BoundExperiment
 from bnspec.conformance.stability.fit import (
     GROWS_FROM,
     STABLE_BELOW,
@@ -30,9 +30,9 @@ def errors_of_y(name: str) -> np.ndarray:
     algorithm = next(a for a in ALGORITHMS if a.name == name)
     errors = []
     for kappa in KAPPAS:
-        trial = Trial.of(data.draw("float32", float(kappa), 64, 3, each=RANDOM), 1e-5, 0.9)
-        got, expected = trial.outcome(algorithm)["training y"]
-        gamma = trial.layer.arrays["gamma"].astype(np.float64)[:, None]
+        experiment = BoundExperiment.of(data.draw("float32", float(kappa), 64, 3, each=RANDOM), 1e-5, 0.9)
+        got, expected = experiment.outcome(algorithm)["training y"]
+        gamma = experiment.layer.arrays["gamma"].astype(np.float64)[:, None]
         off = np.abs((got - expected.rounded) / gamma)[:RANDOM] / U
         errors.append(np.where(np.isnan(off), np.inf, off).max(axis=1))
     return np.array(errors)

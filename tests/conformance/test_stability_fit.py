@@ -42,6 +42,16 @@ def test_the_interval_of_a_noisy_law_holds_its_exponent(power: float) -> None:
     assert found.high - found.low < 0.5
 
 
+def test_resamples_without_an_exponent_are_left_out_of_the_interval() -> None:
+    """Two of five replicates do not grow: where they are the majority of a resample there is nothing to fit."""
+    errors = np.ones((8, 5))
+    errors[3:6, :3], errors[6:] = np.array([[10.0], [30.0], [90.0]]), 1e30
+    found = growth(10.0 ** np.arange(8), errors, U)
+    assert found.kind == "fitted"
+    assert found.low == pytest.approx(found.exponent)
+    assert found.high == pytest.approx(found.exponent)
+
+
 def test_one_wild_point_does_not_move_the_exponent() -> None:
     """The slopes' median ignores it, where least squares would not."""
     errors = law(1.0, floor=0.0)
@@ -97,7 +107,7 @@ def test_the_half_digits_point_is_interpolated(power: float, constant: float) ->
     assert found.at not in KAPPAS
 
 
-def test_a_crossing_that_is_not_met_is_beyond_the_sweep() -> None:
+def test_a_crossing_that_is_not_reached_is_beyond_the_sweep() -> None:
     """None, with the last place; a curve that starts above crosses at its first place."""
     assert crossing(KAPPAS, np.ones(len(KAPPAS)), 2.0) == (None, KAPPAS[-1])
     assert crossing(KAPPAS, np.full(len(KAPPAS), 3.0), 2.0).at == KAPPAS[0]
@@ -112,7 +122,7 @@ def test_a_crossing_that_is_not_met_is_beyond_the_sweep() -> None:
         (Crossing(1.234, 9.0), "1.2"),
     ],
 )
-def test_a_kappa_is_told_in_two_digits(found: Crossing, text: str) -> None:
+def test_a_kappa_is_shown_in_two_digits(found: Crossing, text: str) -> None:
     """Plain below 100,000, and with > where the sweep ends before it."""
     assert half_text(found) == text
 
@@ -124,7 +134,7 @@ def test_missing_replicates_are_left_out_and_infinite_ones_are_large() -> None:
     np.testing.assert_array_equal(curve_of(errors), [1.5, inf, nan, 4.0])
 
 
-def test_a_zero_error_is_luck() -> None:
+def test_a_zero_error_is_chance() -> None:
     """It counts as RESOLUTION and does not turn the rest into growth."""
     errors = law(0.0, constant=0.0, floor=2.0 * RESOLUTION)
     errors[0] = 0.0

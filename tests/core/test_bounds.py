@@ -12,7 +12,7 @@ from bnspec.arithmetic.quad import quad
 from bnspec.bounds import batch_norm as bounds
 from bnspec.conformance.selftest.soundness.algorithms import ALGORITHMS, Algorithm
 from bnspec.conformance.selftest.soundness.data import draw
-from bnspec.conformance.selftest.soundness.experiment import STATE, Trial, trials, worst_by_channel
+from bnspec.conformance.selftest.soundness.experiment import STATE, BoundExperiment, experiments, worst_by_channel
 from bnspec.conformance.selftest.soundness.record import NEAR, NEAR_GOOD, SOUND, Record
 from bnspec.contract import LayerConfig
 from bnspec.exact.quantities import Batch
@@ -29,19 +29,19 @@ DIFFERENT = 24  # the issue asks for 20 at least
 @functools.cache
 def quick_record() -> Record:
     """A quick part of what `make bounds` runs."""
-    record = Record().run(trials(DTYPES, (1.0, 1e4), (2, 7, 33), seeds=1, each=1), ALGORITHMS)
-    record.run(trials(("float32", "float64"), (0.0, 1e2), (1, 2, 3), seeds=1), ALGORITHMS)
+    record = Record().run(experiments(DTYPES, (1.0, 1e4), (2, 7, 33), seeds=1, each=1), ALGORITHMS)
+    record.run(experiments(("float32", "float64"), (0.0, 1e2), (1, 2, 3), seeds=1), ALGORITHMS)
     return record.search(ALGORITHMS, counts=(2,), steps=6)
 
 
 def test_no_correct_algorithm_exceeds_a_bound_that_admits_it() -> None:
     """In every tier, for every output, dtype, kappa, count and kind of data that the quick part holds."""
-    assert not [c for c in quick_record().complaints() if c.startswith("unsound")]
+    assert not [c for c in quick_record().violations() if c.startswith("unsound")]
     assert max(r for r, *_ in quick_record().by_output.values()) <= SOUND
 
 
 def test_every_output_has_an_algorithm_near_its_permissive_bound() -> None:
-    """At small counts: a bound that nobody comes near is no bound."""
+    """At small counts: a bound that no algorithm approaches is loose."""
     assert {o: n for o, n in quick_record().near.items() if n[0] < NEAR} == {}
 
 
@@ -51,7 +51,7 @@ def test_half_of_the_good_algorithms_are_near_the_good_bound() -> None:
     assert {o: record.median_good(o) for o in record.outputs if record.median_good(o) < NEAR_GOOD} == {}
 
 
-def test_the_trial_holds_enough_different_algorithms() -> None:
+def test_the_experiment_holds_enough_different_algorithms() -> None:
     """By name, and by the pieces they are made of; at least eight of them good."""
     names = {a.name for a in ALGORITHMS}
     pieces = {(a.total, a.moments, a.root, a.forward, a.backward, a.update, a.half) for a in ALGORITHMS}
@@ -62,8 +62,8 @@ def test_the_trial_holds_enough_different_algorithms() -> None:
 @pytest.mark.parametrize("name", ["one-pass", "one-pass, not clipped", "one-pass, differentiated"])
 def test_the_permissive_bound_is_left_by_a_one_pass_variance(name: str) -> None:
     """At kappa 1e4 in float32: the tier tells stable algorithms from others, in y and in the running variance."""
-    trial = Trial.of(draw("float32", 1e4, 33, 1), 1e-5, 0.9, kappa=1e4)
-    outcome = trial.outcome(BY_NAME[name])
+    experiment = BoundExperiment.of(draw("float32", 1e4, 33, 1), 1e-5, 0.9, kappa=1e4)
+    outcome = experiment.outcome(BY_NAME[name])
     for output in ("training y", "training running_var"):
         assert np.nanmax(worst_by_channel(*outcome[output], "permissive")) > 10.0 * SOUND
         assert np.nanmax(worst_by_channel(*outcome[output], "lenient")) <= SOUND
@@ -72,14 +72,14 @@ def test_the_permissive_bound_is_left_by_a_one_pass_variance(name: str) -> None:
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_the_tiers_are_ordered(dtype: str) -> None:
     """good <= permissive <= lenient, element by element."""
-    for trial in trials((dtype,), (0.0, 1e2, 1e6), (1, 2, 9, 64, 300), seeds=1, each=1):
-        training, inference = trial.layer_answers
-        layer_norm = trial.as_layer_norm.expected
-        for answers in (training, inference, trial.fit_answers, layer_norm):
+    for experiment in experiments((dtype,), (0.0, 1e2, 1e6), (1, 2, 9, 64, 300), seeds=1, each=1):
+        training, inference = experiment.layer_answers
+        layer_norm = experiment.as_layer_norm.expected
+        for answers in (training, inference, experiment.fit_answers, layer_norm):
             for name, expected in answers.items():
                 lenient, permissive, good = (expected.bounds[t] for t in TIERS)
-                assert (good <= permissive).all(), (name, trial.label)
-                assert (permissive <= lenient).all(), (name, trial.label)
+                assert (good <= permissive).all(), (name, experiment.label)
+                assert (permissive <= lenient).all(), (name, experiment.label)
 
 
 def test_the_good_tier_s_chains_are_short() -> None:
@@ -105,12 +105,12 @@ def test_subnormal_inputs_may_be_flushed_to_zero(name: str, exponent: int) -> No
     arrays = draw("float32", 1.0, 9, 3)
     arrays |= {n: np.ldexp(arrays[n], exponent).astype(np.float32) for n in ("x", "dy")}
     algorithm = BY_NAME[name]
-    trial = Trial.of(arrays, 1e-5, 0.9)
-    other = Trial.of(flushed(arrays), 1e-5, 0.9)
-    for run in (trial, other):
+    experiment = BoundExperiment.of(arrays, 1e-5, 0.9)
+    other = BoundExperiment.of(flushed(arrays), 1e-5, 0.9)
+    for run in (experiment, other):
         for output, (got, _) in run.outcome(algorithm).items():
             if output.startswith(("training", "inference", "fitted")):
-                answers = trial.layer_answers if not output.startswith("fitted") else (trial.fit_answers,)
+                answers = experiment.layer_answers if not output.startswith("fitted") else (experiment.fit_answers,)
                 expected = answers[1 if output.startswith("inference") else 0][output.split()[1]]
                 assert not (worst_by_channel(got, expected, "lenient") > SOUND).any(), output
 
@@ -145,12 +145,12 @@ def test_nothing_is_said_where_a_step_may_leave_the_range() -> None:
     """Squares beyond float32's largest number: the variance's bound is infinite, and no result is judged by it."""
     arrays = draw("float32", 1.0, 9, 3)
     arrays["x"] = (arrays["x"] * np.float32(2.0**90)).astype(np.float32)
-    trial = Trial.of(arrays, 1e-5, 0.9)
-    answers = trial.layer_answers[0]
+    experiment = BoundExperiment.of(arrays, 1e-5, 0.9)
+    answers = experiment.layer_answers[0]
     assert np.isinf(answers["running_var"].bounds["permissive"]).all()
     assert np.isfinite(answers["running_mean"].bounds["permissive"]).any()
     assert np.isnan(
-        worst_by_channel(trial.outcome(PLAIN)["training running_var"][0], answers["running_var"], "good")
+        worst_by_channel(experiment.outcome(PLAIN)["training running_var"][0], answers["running_var"], "good")
     ).all()
 
 
@@ -159,8 +159,8 @@ def test_half_precision_results_may_overflow_to_the_right_infinity() -> None:
     arrays = draw("float16", 1.0, 16, 5)
     arrays["gamma"] = np.full_like(arrays["gamma"], 6e4)
     arrays |= {"running_mean": np.zeros_like(arrays["gamma"]), "running_var": np.ones_like(arrays["gamma"])}
-    trial = Trial.of(arrays, 1e-5, 0.9)
-    got, expected = trial.outcome(PLAIN)["training y"]
+    experiment = BoundExperiment.of(arrays, 1e-5, 0.9)
+    got, expected = experiment.outcome(PLAIN)["training y"]
     assert np.isinf(got).any()
     assert np.isfinite(expected.bounds["permissive"]).all()
     assert np.nanmax(worst_by_channel(got, expected, "permissive")) <= SOUND

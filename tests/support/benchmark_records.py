@@ -41,22 +41,22 @@ def benchmark_records(processes: int = 4, samples: int = 30, seed: int = 1) -> l
     """
     rng = random.Random(seed)
     timings = [
-        _timing(rng, who, work, process, samples)
+        _timing(rng, row, work, process, samples)
         for process in range(processes)
         for work in WORKLOADS
-        for who in CONTENDERS
+        for row in CONTENDERS
     ]
     return [*_roofs(processes), *timings, *_comparisons(rng, timings)]
 
 
 def _timing(
     rng: random.Random,
-    who: tuple[str, dict[str, str | int], float, float, float],
+    row: tuple[str, dict[str, str | int], float, float, float],
     work: tuple[str, tuple[int, ...], int, str, str],
     process: int,
     samples: int,
 ) -> Timing:
-    backend, conditions, constant, speed, ratio = who
+    backend, conditions, constant, speed, ratio = row
     pass_name, shape, axis, dtype, scan = work
     common = (backend, "cpu", pass_name, shape, dtype, axis)
     if dtype == "bfloat16" and backend == "numpy":
@@ -68,7 +68,7 @@ def _timing(
     verdict, message, probes = "conforms", "", {"memoised": "", "input_changed": "", "no_work": ""}
     middle = constant + sum(moved) / speed * (1 + 0.04 * rng.gauss(0, 1))
     if backend == REJECTED and shape == (32768, 64):
-        middle, verdict, message = 900.0, "rejected", "the probe memoised objects"
+        middle, verdict, message = 900.0, "rejected", "the probe memoised rejects it"
         probes["memoised"] = "the second call with other data returned the results of the first"
     elif backend == DEVIATING and dtype == "bfloat16":
         verdict, ratio, message = "deviates", 3.7, "y is beyond its bound"

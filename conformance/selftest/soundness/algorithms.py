@@ -1,4 +1,4 @@
-"""The algorithms of the trial: correct implementations, put together from the pieces and named by what sets them apart."""
+"""The algorithms of the experiments: correct implementations, combined from the pieces and named by what sets them apart."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Algorithm:
         return TIERS[: TIERS.index(self.tier) + 1]
 
     def applies_to(self, dtype: str) -> bool:
-        """Whether it says anything about x of this dtype."""
+        """Whether it can be judged on x of this dtype."""
         return dtype not in self.not_in and (self.half == "float32" or dtype in HALVES)
 
     def work(self, dtype: np.dtype[Any]) -> np.dtype[Any]:

@@ -1,4 +1,4 @@
-"""What the algorithms are fed: from harmless noise to values chosen so that every addition rounds the same way.
+"""The inputs of the algorithms: from harmless noise to values chosen so that every addition rounds the same way.
 
 Arrays are (channels, count); every kind fills some of the channels, so that one case holds them all.
 """
@@ -49,7 +49,7 @@ def _outlier_first(rng: np.random.RandomState, kappa: float, channels: int, coun
 
 
 def _one_value(rng: np.random.RandomState, kappa: float, channels: int, count: int) -> Array:
-    """All values kappa but one: the shifted and the centred worlds differ most."""
+    """All values kappa but one: shifted and centred algorithms differ most."""
     x = np.full((channels, count), kappa)
     x[:, 0] += 1.0 + rng.random_sample(channels)
     return x

@@ -1,4 +1,4 @@
-"""One algorithm on one case: its outputs, and how far each is from the oracle's answer in units of the bound."""
+"""One algorithm on one case: its outputs, and the error of each in units of its bound."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from bnspec.conformance.selftest.soundness.algorithms import Algorithm
 from bnspec.conformance.selftest.soundness.data import draw
-from bnspec.conformance.selftest.soundness.layers import LayerNormTrial
+from bnspec.conformance.selftest.soundness.layer_norm import LayerNormExperiment
 from bnspec.conformance.selftest.soundness.passes import Terms
 from bnspec.contract import LayerConfig
 from bnspec.model.call import FIT, INFERENCE_GRADIENTS, INVERSE, TRAINING_GRADIENTS, TRANSFORM
@@ -23,15 +23,15 @@ from bnspec.oracle.comparison import ratios_of
 from bnspec.oracle.oracle import Expected, Oracle
 
 Array = Any
-PROFILE = Conventions(running_correction=1)
-#: Every so many-th row is kept where few samples are wanted: sums over many hide how sharp the bound of each is.
+CONVENTIONS = Conventions(running_correction=1)
+#: Every FEW-th row is kept where few samples are needed: sums over many hide how tight the bound of each is.
 FEW = 20
 STATE = ("running_mean", "running_var")
 SCALED = ("fitted mean", "fitted var", "transform", "inverse")
 
 
 @dataclass(frozen=True, eq=False)
-class Trial:
+class BoundExperiment:
     """One set of arrays as a layer's case and as a scaler's.
 
     Attributes:
@@ -44,8 +44,8 @@ class Trial:
     oracles: tuple[Oracle, Oracle]
 
     @staticmethod
-    def of(arrays: Mapping[str, Array], epsilon: float, decay: float, **label: Any) -> Trial:
-        """The trial of these arrays; the training set comes in the chunks that the count allows."""
+    def of(arrays: Mapping[str, Array], epsilon: float, decay: float, **label: Any) -> BoundExperiment:
+        """The experiment of these arrays; the training set comes in the chunks that the count allows."""
         x = arrays["x"]
         parameter = arrays["gamma"].dtype.name
         config = LayerConfig(2, 0, len(x), epsilon, decay, x.dtype.name, parameter)
@@ -56,10 +56,10 @@ class Trial:
         scaling = (Step(FIT, tuple(chunks)), Step(TRANSFORM, ("x",)), Step(INVERSE, ("dy",)))
         scaler = Case("input_norm", config, {**chunks, "x": x, "dy": arrays["dy"]}, scaling)
         label = {"dtype": x.dtype.name, "count": x.shape[1], "epsilon": epsilon, "decay": decay, **label}
-        return Trial(label, layer, scaler, (Oracle(layer), Oracle(scaler)))
+        return BoundExperiment(label, layer, scaler, (Oracle(layer), Oracle(scaler)))
 
     def outcome(self, algorithm: Algorithm, output: str = "") -> dict[str, tuple[Array, Expected]]:
-        """By output, what the algorithm gives and what it must give; with an output, at least that one."""
+        """By output, the algorithm's result and the expected one; with an output, at least that one."""
         layer = {} if output in SCALED else self._layer_outcome(algorithm)
         return layer if output in layer else {**layer, **self._scaler_outcome(algorithm)}
 
@@ -75,7 +75,7 @@ class Trial:
     def _scaler_outcome(self, algorithm: Algorithm) -> dict[str, tuple[Array, Expected]]:
         with np.errstate(all="ignore"):
             fitted, scaled = run_scaler(algorithm, self.scaler)
-            transform, inverse = (self.oracles[1].expect(s, fitted, PROFILE) for s in self.scaler.steps[1:])
+            transform, inverse = (self.oracles[1].expect(s, fitted, CONVENTIONS) for s in self.scaler.steps[1:])
         return {
             **{f"fitted {n}": (fitted[n], e) for n, e in self.fit_answers.items()},
             "transform": (scaled["y"], transform["y"]),
@@ -89,26 +89,26 @@ class Trial:
         return {f"layer norm {n}": (got[n], e) for n, e in self.as_layer_norm.expected.items()}
 
     @functools.cached_property
-    def as_layer_norm(self) -> LayerNormTrial:
+    def as_layer_norm(self) -> LayerNormExperiment:
         """x and dy with as many gammas and betas as there are values in a row; at some counts, few samples."""
         arrays, count, config = self.layer.arrays, self.layer.count, self.layer.config
         chance = zlib.crc32(arrays["x"].tobytes())
         rows = slice(chance % min(FEW, config.channels), None, FEW) if count % 4 in (2, 3) else slice(None)
         gamma, beta = (np.resize(arrays[n], count) for n in ("gamma", "beta"))
-        return LayerNormTrial(arrays["x"][rows], arrays["dy"][rows], gamma, beta, config.epsilon)
+        return LayerNormExperiment(arrays["x"][rows], arrays["dy"][rows], gamma, beta, config.epsilon)
 
     @functools.cached_property
     def layer_answers(self) -> tuple[Mapping[str, Expected], Mapping[str, Expected]]:
-        """What training and inference must give."""
+        """The expected results of training and inference."""
         state = {n: self.layer.arrays[n] for n in STATE}
         with np.errstate(all="ignore"):
-            training, inference = (self.oracles[0].expect(s, state, PROFILE) for s in self.layer.steps)
+            training, inference = (self.oracles[0].expect(s, state, CONVENTIONS) for s in self.layer.steps)
         return training, inference
 
     @functools.cached_property
     def fit_answers(self) -> Mapping[str, Expected]:
-        """What the fit must give."""
-        return self.oracles[1].expect(self.scaler.steps[0], {}, PROFILE)
+        """The expected results of the fit."""
+        return self.oracles[1].expect(self.scaler.steps[0], {}, CONVENTIONS)
 
     def _name(self, output: str) -> str:
         """With decay 0 the running statistics are the batch's."""
@@ -152,9 +152,9 @@ def run_scaler(algorithm: Algorithm, case: Case) -> tuple[dict[str, Array], dict
     )
 
 
-def trials(
+def experiments(
     dtypes: tuple[str, ...], kappas: tuple[float, ...], counts: tuple[int, ...], seeds: int, each: int = 3
-) -> Iterator[Trial]:
+) -> Iterator[BoundExperiment]:
     """Every combination, with an epsilon and a decay drawn for each; float64 has more digits and so a wider range of kappa."""
     k = 0
     for dtype in dtypes:
@@ -169,7 +169,7 @@ def trials(
                     arrays = draw(dtype, wide, count, 1000 * k + seed, each)
                     if decay == 0.0:  # nothing of the old value: the running statistics are the batch's
                         arrays |= {n: np.zeros_like(arrays[n]) for n in STATE}
-                    yield Trial.of(arrays, epsilon, decay, kappa=wide)
+                    yield BoundExperiment.of(arrays, epsilon, decay, kappa=wide)
 
 
 def _stored(x: Array, arrays: Mapping[str, Array], y: Array, gradients: Any) -> dict[str, Array]:
@@ -179,7 +179,7 @@ def _stored(x: Array, arrays: Mapping[str, Array], y: Array, gradients: Any) -> 
 
 
 def worst_by_channel(got: Array, expected: Expected, tier: Tier) -> Array:
-    """error / bound of the worst element of each row; NaN where nothing is said of any."""
+    """error / bound of the worst element of each row; NaN where the specification leaves the row open."""
     ratios = ratios_of(got, expected, tier)
     per_channel = np.where(np.isnan(ratios), -1.0, ratios).reshape(len(ratios), -1).max(axis=1)
     return np.where(per_channel < 0.0, np.nan, per_channel)

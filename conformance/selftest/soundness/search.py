@@ -1,6 +1,6 @@
 """Climbing towards the bounds: small changes of small inputs, kept where some algorithm's error comes nearer its bound.
 
-What random data leave untried the search finds: it shows how tight the bounds are, and tries to break them.
+The search reaches inputs that random data miss: it shows how tight the bounds are, and may find one that is unsound.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bnspec.conformance.selftest.soundness.algorithms import Algorithm
-from bnspec.conformance.selftest.soundness.experiment import STATE, Trial, worst_by_channel
+from bnspec.conformance.selftest.soundness.experiment import STATE, BoundExperiment, worst_by_channel
 from bnspec.model.vocabulary import Tier
 
 Array = Any
@@ -19,7 +19,7 @@ NAMES = ("x", "dy", "gamma", "beta", *STATE)
 
 
 class Peak(NamedTuple):
-    """The highest ratio of an output, and who reached it."""
+    """The highest ratio of an output, and the algorithm that reached it."""
 
     ratio: float
     algorithm: str
@@ -44,18 +44,18 @@ def climb(
     arrays = _start(rng, channels, count, decay)
     best, peak = np.full(channels, -1.0), Peak(0.0, "")
     for step in range(steps):
-        trying = arrays if step == 0 else _changed(rng, arrays)
-        trial = Trial.of(trying, epsilon, decay)
+        candidate = arrays if step == 0 else _changed(rng, arrays)
+        experiment = BoundExperiment.of(candidate, epsilon, decay)
         found = np.full(channels, -1.0)
         for algorithm in algorithms:
-            outcome = trial.outcome(algorithm, output)[output]
+            outcome = experiment.outcome(algorithm, output)[output]
             ratios = np.nan_to_num(worst_by_channel(*outcome, tier), nan=-1.0, posinf=np.inf)
             if ratios.max() > peak.ratio:
                 peak = Peak(float(ratios.max()), algorithm.name)
             found = np.maximum(found, ratios)
         better = found > best
         best = np.where(better, found, best)
-        arrays = {n: np.where(better.reshape(-1, *[1] * (a.ndim - 1)), trying[n], a) for n, a in arrays.items()}
+        arrays = {n: np.where(better.reshape(-1, *[1] * (a.ndim - 1)), candidate[n], a) for n, a in arrays.items()}
     return peak
 
 

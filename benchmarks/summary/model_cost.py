@@ -1,7 +1,7 @@
-"""What the timings of a run say beyond single workloads: the layers of whole models, and what normalization costs.
+"""Costs beyond single workloads: the layers of whole models, and batch normalization relative to doing without it.
 
-Both are put together from cells whose outputs conform; a process is compared with itself, so what is shared by both sides of a
-ratio cancels.
+Both are computed from cells whose outputs conform. The two sides of a ratio are from the same process, so that what they
+share cancels.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from bnspec.benchmarks.workloads.workload import Shape
 from bnspec.reports.summary.cells import Cell
 from bnspec.reports.summary.counts import time_text
 
-#: Pairs of passes on one shape whose ratio says what the first costs, given the second.
+#: Pairs of passes on one shape, whose ratio is the cost of the first relative to the second.
 COSTS = {
     ("network_step", "plain_network_step"): "a training step with batch normalization / without",
     ("training", "layer_norm"): "batch normalization / layer normalization, forward",
@@ -44,7 +44,7 @@ class ModelTime:
 
     Attributes:
         seconds: of the layers whose shape was timed, batches extrapolated to the model's; covered: their share of the elements.
-        dearest: the shape that takes the most, and its share of the seconds.
+        dearest: the shape that takes the most time; share: its share of the seconds.
     """
 
     model: str
@@ -63,7 +63,7 @@ def costs(listed: Iterable[Cell]) -> list[Cost]:
         if cell.verdict == "conforms" and cell.first.regime == "ordinary":
             t = cell.first
             found[cell.contender, t.shape, t.dtype, t.pass_name] = cell
-    told = []
+    ratios_found = []
     for (name, shape, dtype, pass_name), cell in found.items():
         for (of, by), about in COSTS.items():
             other = found.get((name, shape, dtype, by)) if pass_name == of else None
@@ -72,8 +72,10 @@ def costs(listed: Iterable[Cell]) -> list[Cost]:
             own, base = cell.medians_ns, other.medians_ns
             ratios = [own[p] / base[p] for p in own.keys() & base.keys()]
             if ratios:
-                told.append(Cost(name, about, shape, dtype, statistics.median(ratios), min(ratios), max(ratios)))
-    return sorted(told, key=lambda c: (c.about, c.shape, c.ratio))
+                ratios_found.append(
+                    Cost(name, about, shape, dtype, statistics.median(ratios), min(ratios), max(ratios))
+                )
+    return sorted(ratios_found, key=lambda c: (c.about, c.shape, c.ratio))
 
 
 def model_times(listed: Iterable[Cell], models: Sequence[Model], most: int) -> list[ModelTime]:
@@ -83,37 +85,37 @@ def model_times(listed: Iterable[Cell], models: Sequence[Model], most: int) -> l
         t = cell.first
         if cell.verdict == "conforms" and cell.median_ns and t.channel_axis == 1 and t.dtype == "float32":
             seconds[cell.contender, t.pass_name][t.shape] = cell.median_ns * 1e-9
-    told = []
+    times = []
     for model in models:
         for (name, pass_name), by_shape in seconds.items():
             found = worth(model, by_shape, most)
             if found.covered:
                 dearest = found.parts[0]
-                told.append(
+                times.append(
                     ModelTime(
                         model.name, name, pass_name, found.seconds, found.covered, dearest.shape, found.share(dearest)
                     )
                 )
-    return told
+    return times
 
 
 def lines(ratios: Sequence[Cost], times: Sequence[ModelTime]) -> list[str]:
     """Both for a terminal."""
-    said = []
+    text = []
     names = [c.contender for c in ratios] + [t.contender for t in times]
     room = max(map(len, names), default=0)
     for about in dict.fromkeys(c.about for c in ratios):
-        said += ["", about]
+        text += ["", about]
         for c in (c for c in ratios if c.about == about):
             shape = " x ".join(map(str, c.shape))
-            said.append(f"  {c.contender:<{room}} {c.ratio:6.2f}   {c.low:.2f} to {c.high:.2f}   {shape} {c.dtype}")
+            text.append(f"  {c.contender:<{room}} {c.ratio:6.2f}   {c.low:.2f} to {c.high:.2f}   {shape} {c.dtype}")
     for model in dict.fromkeys(t.model for t in times):
-        said += ["", f"all batch-normalization layers of {model}, whole batch"]
+        text += ["", f"all batch-normalization layers of {model}, whole batch"]
         for t in (t for t in times if t.model == model):
             part = f"{100 * t.share:.0f} % of it {' x '.join(map(str, t.dearest))}"
             whole = "" if t.covered > 0.999 else f"; {100 * t.covered:.0f} % of the elements were timed"
-            said.append(f"  {t.contender:<{room}} {t.pass_name:<20} {time_text(t.seconds * 1e9):>8}   {part}{whole}")
-    return said
+            text.append(f"  {t.contender:<{room}} {t.pass_name:<20} {time_text(t.seconds * 1e9):>8}   {part}{whole}")
+    return text
 
 
 def to_json(ratios: Sequence[Cost], times: Sequence[ModelTime]) -> dict[str, Any]:

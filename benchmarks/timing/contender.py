@@ -1,4 +1,4 @@
-"""Contenders: who is timed, and under which conditions. What is compared is contenders, on the same workload."""
+"""Contenders: targets under conditions. Comparisons are between contenders, on the same workload."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ class Contender:
 
     @property
     def name(self) -> str:
-        """As the records write it: ``torch.nn@cpu``, ``torch.nn@cpu[cache=cold,threads=1]``."""
+        """The name in records: ``torch.nn@cpu``, ``torch.nn@cpu[cache=cold,threads=1]``."""
         named = self.conditions.named
-        said = ",".join(f"{axis}={named[axis]}" for axis in sorted(named))
-        return self.target.name + (f"[{said}]" if said else "")
+        suffix = ",".join(f"{axis}={named[axis]}" for axis in sorted(named))
+        return self.target.name + (f"[{suffix}]" if suffix else "")
 
     def open(self) -> Worker:
-        """A fresh process of it: the one way in which processes that are timed are opened."""
+        """A fresh process; the only place where timed processes are opened."""
         return Worker(self.target.entry, self.target.device, environment=self.conditions.environment)
 
     @property
     def options(self) -> dict[str, str]:
-        """What the timing is told of the conditions; the rest is in the process's environment."""
+        """The conditions that the worker's timing takes as options; the others are in the process's environment."""
         return {"cache": self.conditions.cache, "mode": self.conditions.mode}
 
 
@@ -41,7 +41,7 @@ def contenders_of(targets: Sequence[Target], conditions: Sequence[Conditions]) -
 
 
 def baseline_of(contenders: Sequence[Contender], name: str) -> Contender:
-    """The contender that the others are compared with: the one of this name, or the first one where none is given.
+    """The contender that the others are compared with: the one of this name, or without a name the first.
 
     Raises UsageError: there is none of this name.
     """

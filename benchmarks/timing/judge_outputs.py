@@ -2,12 +2,12 @@
 
 The oracle is exact and therefore slow, so of a large workload a subset of the channels is judged: batch normalization treats
 each channel by itself, and a case cut down to some channels is the same mathematics with the same bounds. The first and the last
-channel are always among them, the others lie evenly between. Shapes are looked at in full. Two calls are judged:
+channel are always among them, the others lie evenly between. Shapes are checked in full. Two calls are judged:
 
-- the *observed* one, on inputs that the layer had not seen before, with the state before and after it;
-- the *witness*, a timed call drawn by lot, whose inputs were the workload's times ``WITNESS_FACTOR``.
+- the *observed call*, on inputs that are new to the layer, with the state before and after it;
+- the *audited sample*, a timed call drawn at random, on the workload's inputs times ``AUDITED_FACTOR``.
 
-Of layer normalization the judged part are rows, and dgamma and dbeta, which sum over all of them, in full.
+For layer normalization rows are judged, and dgamma and dbeta, which sum over all rows, in full.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ from bnspec.oracle.memoize import remembered
 from bnspec.oracle.network_case import exact_step, usable
 from bnspec.oracle.oracle import Oracle
 
-#: Elements of x that the oracle is asked for, about; and the fewest channels.
+#: About how many elements of x the oracle answers for, and the fewest channels.
 JUDGED_ELEMENTS, JUDGED_CHANNELS = 2**14, 4
-#: An output is judged by the widest bound that says anything of it: "lenient", which no textbook formula breaks, and
-#: where that is infinite (half precision, many elements) "permissive", which no order of summation breaks.
+#: An output is judged by its widest finite bound: "lenient", which every textbook formula keeps, and where that is infinite
+#: (half precision, many elements) "permissive", which every order of summation keeps.
 TIERS_OF_JUDGEMENT: tuple[Tier, ...] = ("lenient", "permissive")
-#: What the inputs of the witness were multiplied by: it is a call on the first of the copies.
-WITNESS_FACTOR = FACTORS[0]
+#: Factor of the audited sample's inputs: it is a call on the first of the copies.
+AUDITED_FACTOR = FACTORS[0]
 Arrays = Mapping[str, np.ndarray]
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -56,13 +56,13 @@ class Judgement:
     kind: Literal["", "dtype"] = ""
 
 
-class Prepared:
-    """A workload's case, and the oracles of its judged channels: made once, shared by all processes and backends.
+class TimedCase:
+    """A workload's case with the oracles of its judged channels: made once, shared by all processes and backends.
 
     Attributes:
         workload, case: what is timed.
-        channels: indices of the judged channels; of layer normalization, of the judged rows.
-        cut: the channels that a worker need return, None where it must return all.
+        channels: indices of the judged channels; for layer normalization, of the judged rows.
+        cut: the channels that a worker has to return; None for all.
     """
 
     def __init__(self, workload: Workload, seed: int = 0) -> None:
@@ -90,17 +90,17 @@ class Prepared:
         got = {**result.outputs, **result.after}
         return self.judged(self.expected(1.0, result.before, conventions), got, shapes, conventions)
 
-    def witness(self, result: StepResult, before: Arrays, shapes: Shapes, conventions: Conventions) -> Judgement | None:
-        """The outputs of a timed call; None where nothing can be said of it: a network's step depends on all before it.
+    def audited(self, result: StepResult, before: Arrays, shapes: Shapes, conventions: Conventions) -> Judgement | None:
+        """The outputs of a timed call; None for a network, whose step depends on all steps before it.
 
-        ``before``: the state that the observed call met; of what depends on the state, inference alone is looked at, and
-        there it is the same in every call.
+        ``before``: the state before the observed call. Of the outputs that depend on the state only those of inference are
+        judged, and inference has the same state in every call.
         """
         if self.subject == "network":
             return None
-        expected = self.expected(WITNESS_FACTOR, before, conventions)
-        told = {n: e for n, e in expected.items() if not n.startswith("running_")}
-        return self.judged(told, result.outputs, shapes, conventions)
+        expected = self.expected(AUDITED_FACTOR, before, conventions)
+        outputs = {n: e for n, e in expected.items() if not n.startswith("running_")}
+        return self.judged(outputs, result.outputs, shapes, conventions)
 
     def expected(self, factor: float, before: Arrays, conventions: Conventions) -> Mapping[str, Expected]:
         """What the timed call must give, by output name."""
@@ -128,7 +128,7 @@ class Prepared:
     ) -> Judgement:
         """The worst of all outputs."""
         found = [self.compare(n, e, got, shapes, conventions) for n, e in expected.items()]
-        return max(found, key=_weight, default=Judgement(math.nan, "there are no outputs that can be judged"))
+        return max(found, key=_weight, default=Judgement(math.nan, "no output can be judged"))
 
     def compare(
         self, name: str, expected: Expected, got: Arrays, shapes: Shapes, conventions: Conventions
@@ -148,8 +148,10 @@ class Prepared:
             ratios = ratios_of(values, expected, tier)
             if not np.isnan(ratios).all():
                 worst = float(np.nanmax(ratios))
-                return Judgement(worst, "" if worst <= 1.0 else f"{name} is off: {worst:.3g} times its {tier} bound")
-        return Judgement(math.nan, f"{name} cannot be judged: its bounds are infinite, or nothing is said of it")
+                return Judgement(worst, "" if worst <= 1.0 else f"{name} is off by {worst:.3g} times its {tier} bound")
+        return Judgement(
+            math.nan, f"{name} cannot be judged: its bounds are infinite, or the specification leaves it open"
+        )
 
     def part(self, name: str, array: np.ndarray, like_x: bool) -> np.ndarray:
         """The judged channels of an output, which a worker may have cut already."""
@@ -164,10 +166,10 @@ class Prepared:
         return array if cut_already else np.take(array, self.channels, axis)
 
     def changed_dtype(self, name: str, array: np.ndarray, like_x: bool, conventions: Conventions) -> str:
-        """What is wrong with an output's dtype, or nothing.
+        """What is wrong with an output's dtype; empty where it is right.
 
-        y and dx have x's, save a y that the conventions promotes; all else that of the parameters. Of what input normalization has
-        learnt from half precision nothing is said.
+        y and dx have the dtype of x, except a y that the conventions promote; all else has that of the parameters. The dtype of
+        statistics that input normalization learns from half precision is left open.
         """
         config = self.case.config
         wanted = config.dtype if like_x else config.parameter_dtype
@@ -205,7 +207,7 @@ def cut(case: Case, channels: np.ndarray) -> Case:
 
 
 def _weight(judgement: Judgement) -> tuple[int, float]:
-    """What deviates weighs most, then what cannot be judged: a cell conforms only when every output does."""
+    """A deviation weighs most, then an output that cannot be judged: a cell conforms only when every output does."""
     if math.isnan(judgement.ratio):
         return 1, 0.0
     return (2 if judgement.ratio > 1.0 else 0), judgement.ratio

@@ -1,4 +1,4 @@
-"""The smallest slowdown that is found four times in five: by formula for one cell, by planting for a machine."""
+"""The minimum detectable effect: by formula for one cell, by injected slowdowns for a machine."""
 
 from __future__ import annotations
 
@@ -6,31 +6,32 @@ import math
 from collections.abc import Mapping, Sequence
 
 from scipy.special import nctdtrinc
+from scipy.stats import false_discovery_control
 
 from bnspec.benchmarks.statistics.paired import LEVEL, Paired, exp, t_quantile
-from bnspec.benchmarks.statistics.shares import Share
-from bnspec.benchmarks.statistics.verdicts import Key, q_values
+from bnspec.benchmarks.statistics.proportions import Proportion
+from bnspec.benchmarks.statistics.verdicts import Key
 
-#: How often a detectable effect is found.
+#: The probability with which a detectable effect is found.
 POWER = 0.8
-#: Bisections of the bracket in which the planted slowdown lies: its width then is lost in the ratio's float32.
+#: Bisections of the bracket of the injected slowdown: its width is then below the ratio's float32 resolution.
 HALVINGS = 24
 
 
 def detectable_ratio(
     pairs: int, sd_log: float, *, level: float = LEVEL, power: float = POWER, resolution_log: float = 0.0
 ) -> float | None:
-    """The true ratio that one comparison finds on its right side with the probability ``power``.
+    """The true ratio that one comparison finds, on the right side, with the probability ``power``.
 
         exp(nc * max(sd_log / sqrt(n), resolution_log)),  P(T' > t(n - 1; 1 - level / 2)) = power,
         T' of the noncentral t distribution with n - 1 degrees of freedom and noncentrality nc
 
-    One cell by itself: among many, the control of false discoveries asks for more where few of them differ.
+    For one cell by itself: among many cells, false discovery control needs a larger effect where few of them differ.
 
     Args:
         pairs: n; sd_log: standard deviation of the log ratio from round to round.
         resolution_log: of ``Paired``.
-    Returns: larger than 1; a candidate that is faster is found as well, at one over it. None with fewer than two pairs.
+    Returns: larger than 1; a faster candidate is found equally well at its reciprocal. None with fewer than two pairs.
     Source: Johnson and Welch 1940.
     """
     if pairs < 2:
@@ -44,35 +45,35 @@ def detectable(pair: Paired) -> float | None:
     return detectable_ratio(pair.pairs, pair.sd_log, resolution_log=pair.resolution_log)
 
 
-def found(families: Sequence[Mapping[Key, Paired]], log_slowdown: float, rate: float) -> Share:
-    """How many cells are called SLOWER once every candidate is exp(log_slowdown) times as slow; q within each family."""
+def found(families: Sequence[Mapping[Key, Paired]], log_slowdown: float, rate: float) -> Proportion:
+    """How many cells are SLOWER when every candidate takes exp(log_slowdown) times as long; rate controlled per family."""
     count = 0
     for family in families:
         slowed = [pair.slowed(log_slowdown) for pair in family.values()]
-        rates = q_values([pair.p for pair in slowed])
+        rates = false_discovery_control([pair.p for pair in slowed])
         count += sum(q <= rate and pair.mean_log > 0.0 for q, pair in zip(rates, slowed))
-    return Share(count, sum(map(len, families)))
+    return Proportion(count, sum(map(len, families)))
 
 
-def planted_ratio(
+def detectable_by_injection(
     families: Sequence[Mapping[Key, Paired]], *, rate: float = 0.05, power: float = POWER, sure: bool = True
 ) -> float | None:
-    """The smallest slowdown that is found in at least the share ``power`` of all cells.
+    """The smallest injected slowdown that is found in at least the proportion ``power`` of all cells.
 
-    The families are of one code compared with itself; the slowdown is planted in every candidate and sought by bisection
-    between 0 and the first doubling that is found. What is found grows with it, but for cells on the way from FASTER
-    to SLOWER; where these matter, one of several crossings is given.
+    The families are A/A comparisons. The slowdown is injected into every candidate, and bisected between 0 and the first
+    doubling that is found. The proportion found grows with the slowdown except for cells that pass from FASTER to SLOWER;
+    where these matter, the result is one of several crossings.
 
     Args:
         families: the cells of each replicate run.
-        sure: ask the share's lower confidence bound to reach ``power``, so that the ratio holds for other data of
-            this machine; otherwise the share itself, which others will miss every second time.
+        sure: require the proportion's lower confidence bound to reach ``power``, so that the ratio holds for other data of
+            this machine; otherwise the estimate, which other data miss every second time.
     Returns: the ratio; None where none is found often enough: too few cells to be sure, or too few pairs.
     """
 
     def reached(log_slowdown: float) -> bool:
-        share = found(families, log_slowdown, rate)
-        return (share.at_least if sure else share.share or 0.0) >= power
+        proportion = found(families, log_slowdown, rate)
+        return (proportion.at_least if sure else proportion.estimate or 0.0) >= power
 
     spreads = [pair.standard_error for family in families for pair in family.values() if pair.pairs > 1]
     high = min(spreads, default=math.inf)

@@ -1,12 +1,12 @@
-"""From cells to comparisons: every candidate against the baseline, on every workload that both were timed on and got right."""
+"""From cells to comparisons: every candidate against the baseline, on every workload where both were timed and conform."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 
+from bnspec.benchmarks.statistics.detectable_effect import detectable
 from bnspec.benchmarks.statistics.paired import Paired, paired
-from bnspec.benchmarks.statistics.power import detectable
 from bnspec.benchmarks.statistics.stopping import Precision
 from bnspec.benchmarks.statistics.verdicts import decide
 from bnspec.reports.run.records import Comparison
@@ -17,7 +17,7 @@ Key = tuple[str, str]
 
 
 def pairs_of(listed: Sequence[Cell], baseline: str) -> dict[Key, Paired]:
-    """The pairs of processes, by round, of each candidate and the baseline; outputs of both conform, or there is no comparing."""
+    """The pairs of processes, by round, of each candidate and the baseline; cells whose outputs do not conform are not compared."""
     right = [c for c in listed if c.verdict == "conforms"]
     against = {c.workload: c.medians_ns for c in right if c.contender == baseline}
     found = {}
@@ -33,7 +33,7 @@ def pairs_of(listed: Sequence[Cell], baseline: str) -> dict[Key, Paired]:
 
 
 def compared(listed: Sequence[Cell], baseline: str, margin: float) -> list[Comparison]:
-    """The verdict of every comparison of the run; false discoveries are controlled over all of them."""
+    """The verdict of every comparison of the run; the false discovery rate is controlled over all of them."""
     pairs = pairs_of(listed, baseline)
     comparisons = []
     for (workload, candidate), d in decide(pairs, margin=margin).items():
@@ -57,7 +57,7 @@ def compared(listed: Sequence[Cell], baseline: str, margin: float) -> list[Compa
 
 
 def precise(listed: Sequence[Cell], baseline: str, rule: Precision) -> bool:
-    """Whether the intervals are as narrow as was asked for: those of the ratios, and of a lone contender those of its medians."""
+    """Whether the confidence intervals are narrow enough: of the ratios, or for a single contender of its medians."""
     pairs = list(pairs_of(listed, baseline).values())
     if not pairs:
         alone = [list(c.medians_ns.values()) for c in listed if c.verdict == "conforms" and c.contender == baseline]

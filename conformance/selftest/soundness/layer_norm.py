@@ -1,4 +1,4 @@
-"""The same algorithms as layer normalization: the rows are samples, gamma and beta belong to the columns."""
+"""The same algorithms as layer normalization: rows are samples, and gamma and beta belong to the columns."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from bnspec.oracle.oracle import TIERS, Expected
 Array = Any
 
 
-class LayerNormTrial:
+class LayerNormExperiment:
     """One x and dy of shape (samples, features) with gamma and beta of shape (features,), and the exact answers."""
 
     def __init__(self, x: Array, dy: Array, gamma: Array, beta: Array, epsilon: float) -> None:
@@ -47,7 +47,7 @@ class LayerNormTrial:
         }
 
     def run(self, algorithm: Algorithm) -> dict[str, Array]:
-        """What the algorithm makes of it."""
+        """The algorithm's outputs."""
         work = algorithm.work(self.x.dtype)
         x, dy, gamma, beta = (a.astype(work) for a in (self.x, self.dy, self.gamma, self.beta))
         mean, var = algorithm.moments(x, algorithm.total)

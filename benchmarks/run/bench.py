@@ -1,9 +1,9 @@
 """A benchmark run from a command's arguments to its run directory.
 
-The process is what is replicated. A round opens every contender once, one after the other, in an order drawn by lot, each in a
-process of its own that is stopped before the next one starts: two that are timed side by side would time each other. In it
-every workload is timed once, in an order drawn by lot, too. What is compared is pairs: two contenders in one round have met the
-same hour of the machine. Rounds go on until the intervals are as narrow as was asked for, or the time is over.
+The process is the unit of replication. A round opens every contender once, in random order, each in a fresh process that is
+stopped before the next one starts: two running at once would disturb each other. The process times every workload once, in
+random order too. Comparisons are paired by round, since two contenders of one round share the state of the machine. Rounds
+continue until the confidence intervals are as narrow as requested, or the time is over.
 
 While a worker times, this process waits; it judges while the worker waits.
 """
@@ -21,14 +21,14 @@ from pathlib import Path
 
 from bnspec.backends.harness.launcher import Worker
 from bnspec.backends.harness.targets import targets_of
-from bnspec.benchmarks.calibrate import kept
-from bnspec.benchmarks.comparisons import compared, precise
-from bnspec.benchmarks.progress import Progress
+from bnspec.benchmarks.run.calibrate import kept
+from bnspec.benchmarks.run.progress import Progress
 from bnspec.benchmarks.statistics.stopping import Precision
+from bnspec.benchmarks.summary.comparisons import compared, precise
 from bnspec.benchmarks.timing.bandwidth import COPY, measured_roofs, sizes_of
-from bnspec.benchmarks.timing.case_cache import Larder
+from bnspec.benchmarks.timing.case_cache import CaseCache
 from bnspec.benchmarks.timing.conditions import Conditions
-from bnspec.benchmarks.timing.contenders import Contender, baseline_of, contenders_of
+from bnspec.benchmarks.timing.contender import Contender, baseline_of, contenders_of
 from bnspec.benchmarks.timing.measure import cell, measure, target_record
 from bnspec.benchmarks.workloads.suites import workloads
 from bnspec.benchmarks.workloads.workload import Workload
@@ -43,14 +43,14 @@ BROKEN = ("error", "crashed", "timeout")
 
 @dataclass(frozen=True)
 class Request:
-    """What ``bnspec bench`` was asked for.
+    """The arguments of ``bnspec bench``.
 
     Attributes:
         backends, devices, passes, models: globs; suite: one of ``SUITES``.
-        conditions: each is timed; baseline: the contender that the others are compared with, the first one if empty.
+        conditions: each is timed; baseline: the contender that the others are compared with; empty for the first.
         seconds: for the samples of a workload in a process.
-        least, most: rounds; minutes: after which no further round begins; None: no limit.
-        resolution: relative half-width of the intervals at which rounds end.
+        least, most: rounds; minutes: no round begins later; None for no limit.
+        resolution: relative half-width of the confidence intervals at which rounds end.
         margin: relative difference up to which two contenders are the same.
     """
 
@@ -106,7 +106,7 @@ def bench(request: Request, command: str, quiet: bool = False) -> tuple[Run, int
 
 
 def exit_status(timings: Sequence[Timing]) -> int:
-    """0: what was timed conforms; 1: outputs deviate, a probe objects, or a call that is offered failed; 3: nothing was timed."""
+    """0: what was timed conforms; 1: outputs deviate, a probe rejects a timing, or a supported call failed; 3: nothing was timed."""
     verdicts = {t.verdict for t in timings}
     if verdicts.intersection(("deviates", "rejected")):
         return DEVIATES
@@ -117,7 +117,7 @@ def exit_status(timings: Sequence[Timing]) -> int:
 
 @dataclass
 class Session:
-    """What lives through a run: the prepared workloads, which all contenders share, and the account of the time."""
+    """The state of a run: the cases, which all contenders share, the timings so far, and where the time went."""
 
     request: Request
     writer: RunWriter
@@ -130,15 +130,17 @@ class Session:
     started: float = field(default_factory=time.perf_counter)
 
     def __post_init__(self) -> None:
-        self.larder = Larder(self.request.seed)
+        self.cases = CaseCache(self.request.seed)
         self.random = random.Random(self.request.seed)
-        self.left = {c: list(self.workloads) for c in self.contenders}  # what each goes on with
+        self.left = {c: list(self.workloads) for c in self.contenders}  # still timed in each round
         self.longest_round = 0.0
 
     def rounds(self, baseline: Contender) -> None:
         """Round after round, until the intervals are narrow enough or the time is over."""
         least, most = self.request.least, self.request.most
-        rule = Precision(self.request.resolution, max(least, 4), max(most, 4))  # the spread needs four rounds
+        rule = Precision(
+            self.request.resolution, max(least, 4), max(most, 4)
+        )  # the pilot rounds' spread needs four rounds
         for number in range(most):
             begun, probes = time.perf_counter(), self.seconds["probes"]
             order = [c for c in self.contenders if self.left[c]]
@@ -148,7 +150,7 @@ class Session:
                 if number and self.late(self.longest_round / max(len(order), 1)):
                     return
                 self.process(contender, number)
-            # the first round alone has probes: those that follow take as much less
+            # only the first round has probes: later ones are that much shorter
             probed = self.seconds["probes"] - probes
             self.longest_round = max(self.longest_round, time.perf_counter() - begun - probed)
             if self.late(self.longest_round):
@@ -158,12 +160,12 @@ class Session:
                 return
 
     def late(self, more_seconds: float) -> bool:
-        """Whether so many more seconds lead beyond the time that was given."""
+        """Whether so many more seconds exceed the time limit."""
         limit = self.request.minutes
         return limit is not None and time.perf_counter() - self.started + more_seconds > 60.0 * limit
 
     def roofs(self, number: int, order: Sequence[Contender]) -> None:
-        """Measure the memory of every device, on the contender that is the first to have it."""
+        """Measure the memory of every device, through the first contender on it."""
         sizes = sizes_of(self.workloads)
         firsts = {c.target.device: c for c in reversed(order)}
         for device, contender in firsts.items():
@@ -174,7 +176,7 @@ class Session:
                 self.writer.write(record)
 
     def process(self, contender: Contender, number: int) -> None:
-        """A fresh process of a contender: every workload it has left, once."""
+        """A fresh process of a contender: every workload that it can still be timed on, once."""
         self.progress(contender.name, f"process {number + 1}, opening")
         opened = time.perf_counter()
         with contender.open() as worker:
@@ -201,9 +203,9 @@ class Session:
         if worker.hello.status != "ready":
             reason = f"{worker.hello.status}: {worker.hello.reason}"
             return cell(worker, workload, "unavailable", reason, contender.conditions.named, number)
-        prepared = self.larder.prepared(workload)
+        timed_case = self.cases.get(workload)
         options = {**contender.options, "seconds": self.request.seconds, "probes": number == 0}
-        record, spent = measure(worker, prepared, options, contender.conditions.named, number)
+        record, spent = measure(worker, timed_case, options, contender.conditions.named, number)
         self.seconds["judge"] += spent.judge_ns * 1e-9
         if spent.timing is not None:
             self.seconds["timed"] += spent.timing.timed_ns * 1e-9
@@ -212,7 +214,7 @@ class Session:
         return record
 
     def finish(self) -> None:
-        """Each target's share, complete."""
+        """Each target's counts and times."""
         for contender in {c.target.name: c for c in self.contenders}.values():
             target = contender.target
             own = [

@@ -1,7 +1,7 @@
-"""``bnspec calibrate``: backends against themselves, in fresh processes that take turns as a bench's do.
+"""``bnspec calibrate``: backends compared with themselves (A/A tests), in fresh processes that alternate as those of a bench do.
 
-A family is one replicate run: two contenders that are the same code, so many pairs of processes, every workload. What the
-statistics make of it is in ``bnspec.benchmarks.statistics.calibration``; raw samples stay in the run directory.
+A family is one replicate run: two contenders with the same code, several pairs of processes, every workload. The statistics are
+in ``bnspec.benchmarks.statistics.calibration``; raw samples stay in the run directory.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from typing import Any
 
 from bnspec.backends.harness.registry import Entry, select
 from bnspec.backends.harness.targets import Target
-from bnspec.benchmarks.progress import Progress
+from bnspec.benchmarks.run.progress import Progress
 from bnspec.benchmarks.statistics import calibration as statistics
 from bnspec.benchmarks.statistics.calibration import Calibration
-from bnspec.benchmarks.statistics.groups import Group, group
-from bnspec.benchmarks.statistics.shares import Share
-from bnspec.benchmarks.timing.case_cache import Larder
-from bnspec.benchmarks.timing.contenders import Contender
+from bnspec.benchmarks.statistics.proportions import Proportion
+from bnspec.benchmarks.statistics.self_comparison import SelfComparison, self_comparison
+from bnspec.benchmarks.timing.case_cache import CaseCache
+from bnspec.benchmarks.timing.contender import Contender
 from bnspec.benchmarks.timing.measure import measure, target_record
 from bnspec.benchmarks.workloads.suites import SUITES
 from bnspec.cli import CONFORMS
@@ -41,7 +41,7 @@ AGAIN: dict[str, str | int] = {"arm": "again"}
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What is compared with itself: backends, at least so many comparisons in all, pairs of processes in each."""
+    """Backends to compare with themselves, at least so many comparisons in all, pairs of processes in each."""
 
     backends: Sequence[str]
     comparisons: int
@@ -52,7 +52,7 @@ class Plan:
 
 
 def calibrate(plan: Plan, command: str, quiet: bool = False) -> tuple[Calibration, Path]:
-    """Measure; returns what the statistics found, and the run directory.
+    """Measure; returns the calibration and the run directory.
 
     Raises UsageError: there is no such backend. HarnessError: a backend could not be timed.
     """
@@ -72,7 +72,7 @@ def calibrate(plan: Plan, command: str, quiet: bool = False) -> tuple[Calibratio
             gathering.family()
         writer.write(RunFinished(finished_now(), CONFORMS, {}))
     progress.end()
-    found = statistics.calibrate(gathering.groups)
+    found = statistics.calibrate(gathering.measured)
     keep(found, plan, writer.path)
     return found, writer.path
 
@@ -85,16 +85,16 @@ class Gathering:
     entries: Sequence[Entry]
     writer: RunWriter
     progress: Progress
-    groups: list[Group] = dataclasses.field(default_factory=list)
+    measured: list[SelfComparison] = dataclasses.field(default_factory=list)
     families: int = 0
 
     def __post_init__(self) -> None:
-        self.larder, self.random = Larder(self.plan.seed), random.Random(self.plan.seed)
+        self.cases, self.random = CaseCache(self.plan.seed), random.Random(self.plan.seed)
 
     @property
     def comparisons(self) -> int:
-        """How many there are."""
-        return len(self.groups)
+        """How many comparisons there are."""
+        return len(self.measured)
 
     def family(self) -> None:
         """One replicate run of the next backend: its pairs of processes."""
@@ -111,7 +111,7 @@ class Gathering:
                     arms[workload_id(timing), again].append(timing.samples_ns)
         name = f"{entry.name} {self.families}"
         whole = [w for w, again in arms if not again and len(arms[w, True]) == len(arms[w, False]) == self.plan.pairs]
-        self.groups += [group(f"{entry.name} {w}", name, arms[w, False], arms[w, True]) for w in whole]
+        self.measured += [self_comparison(f"{entry.name} {w}", name, arms[w, False], arms[w, True]) for w in whole]
         self.families += 1
         if not whole:
             raise HarnessError(
@@ -119,7 +119,7 @@ class Gathering:
             )
 
     def process(self, entry: Entry, number: int, again: bool) -> list[Timing]:
-        """A fresh process: every workload once, in random order; those that have samples."""
+        """A fresh process: every workload once, in random order; returns the timings with samples."""
         timed = []
         with Contender(Target(entry, "cpu")).open() as worker:
             if worker.hello.status != "ready":
@@ -131,15 +131,15 @@ class Gathering:
             order = list(SUITES["short"])
             self.random.shuffle(order)
             for workload in order:
-                prepared, options = self.larder.prepared(workload), {"seconds": self.plan.seconds}
-                timing, _ = measure(worker, prepared, options, AGAIN if again else {}, number)
+                timed_case, options = self.cases.get(workload), {"seconds": self.plan.seconds}
+                timing, _ = measure(worker, timed_case, options, AGAIN if again else {}, number)
                 self.writer.write(timing)
                 timed += [timing] if timing.samples_ns else []
         return timed
 
 
 def keep(found: Calibration, plan: Plan, path: Path) -> None:
-    """Write what was found where later runs look for it."""
+    """Write the calibration where later runs read it."""
     data = {
         "machine": describe_machine(),
         "made": finished_now(),
@@ -160,7 +160,7 @@ def kept() -> dict[str, Any] | None:
         found = Calibration.from_json(data["calibration"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    ours = found.tracks[0].false_alarms
+    ours = found.rules[0].false_alarms
     return {
         "made": data["made"],
         "comparisons": found.comparisons,
@@ -171,21 +171,21 @@ def kept() -> dict[str, Any] | None:
 
 
 def calibrated(summary: dict[str, Any] | None) -> list[str]:
-    """What the latest calibration says of a run's verdicts, for people."""
+    """What the latest calibration says about a run's verdicts, in lines for people."""
     if summary is None:
         return [
             "",
-            "This machine is not calibrated from here: bnspec calibrate measures its false alarms and what it can tell apart.",
+            "This machine is not calibrated from this folder: bnspec calibrate measures its false alarms and minimum detectable effect.",
         ]
     words = f"Calibrated {summary['made'][:10]}: {summary['false_alarms']} false alarms in {summary['comparisons']} comparisons"
     if summary["detectable_ratio"]:
         percent = 100 * (summary["detectable_ratio"] - 1)
-        words += f"; with {summary['pairs'][0]} processes a difference of {percent:.1f} % is found 4 times in 5"
+        words += f"; with {summary['pairs'][0]} processes the minimum detectable effect is {percent:.1f} % (found 4 times in 5)"
     return ["", words + "."]
 
 
 def print_calibration(found: Calibration, path: Path) -> None:
-    """The table: our rule and the rivals' on the same data."""
+    """The table: our rule and those of other tools on the same data."""
     low, high = found.pairs
     print(
         f"{found.comparisons} comparisons of a backend with itself: {found.cells} cells in {found.families} replicate runs, "
@@ -194,21 +194,21 @@ def print_calibration(found: Calibration, path: Path) -> None:
     print(
         f"{'rule':<32} {'false alarms':>22} {'slowdown found':>20} {'in every other cell':>20} {'false discoveries':>18}"
     )
-    for track in found.tracks:
-        shares = (track.false_alarms, track.found, track.mixed_found, track.false_discoveries)
-        texts = [_share(share) for share in shares]
-        texts[0] += f" (<= {100 * track.false_alarms.at_most:.1f} %)" if track.false_alarms.of else ""
-        print(f"{track.rule:<32} {texts[0]:>22} {texts[1]:>20} {texts[2]:>20} {texts[3]:>18}")
+    for record in found.rules:
+        counts = (record.false_alarms, record.found, record.mixed_found, record.false_discoveries)
+        texts = [_proportion(count) for count in counts]
+        texts[0] += f" (<= {100 * record.false_alarms.at_most:.1f} %)" if record.false_alarms.of else ""
+        print(f"{record.rule:<32} {texts[0]:>22} {texts[1]:>20} {texts[2]:>20} {texts[3]:>18}")
     if found.detectable_ratio:
         percent = 100 * (found.detectable_ratio - 1)
         print(
             f"\nminimum detectable effect: {percent:.1f} % slower is found at least {100 * found.power:.0f} times in 100 "
-            f"(95 % confidence; half of the replicate runs tell it, the other half are the slowdowns found above)"
+            f"(95 % confidence; estimated on half of the replicate runs, checked on the other half, as shown above)"
         )
     else:
-        print("\nminimum detectable effect: these data show none; more comparisons would")
+        print("\nminimum detectable effect: unknown, these comparisons are too few")
     print(f"\n{path}\n{KEPT}")
 
 
-def _share(share: Share) -> str:
-    return "-" if not share.of else f"{share.count}/{share.of} = {100 * share.count / share.of:.1f} %"
+def _proportion(p: Proportion) -> str:
+    return "-" if not p.of else f"{p.count}/{p.of} = {100 * p.count / p.of:.1f} %"

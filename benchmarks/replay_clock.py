@@ -1,7 +1,7 @@
-"""A clock that stands still but for the samples of a worker: what pytest-benchmark reads as its timer.
+"""A clock that advances only by the worker's samples: the timer of pytest-benchmark in ``test_bench``.
 
 The worker measures where the framework lives; pytest-benchmark keeps the statistics, the tables, the JSON and the
-comparison. Each round replays one sample: it is as long as the call was, and no request and no transport is in it.
+comparison. Each round replays one sample and lasts as long as the call did, without request or transport.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 
-class VirtualClock:
-    """Time since ``load``, in which only replayed samples pass."""
+class ReplayClock:
+    """Time since ``load``, in which only replayed samples count."""
 
     def __init__(self) -> None:
         self._now_ns = 0
@@ -20,11 +20,11 @@ class VirtualClock:
         return self._now_ns * 1e-9
 
     def load(self, samples_ns: Sequence[int], calls_per_sample: int = 1) -> Callable[[], None]:
-        """Begin at 0; returns one call, which moves the clock by its sample.
+        """Start at 0; returns a function that advances the clock by the next sample.
 
         Args:
-            samples_ns: each the mean of ``calls_per_sample`` calls in a row, so that as many replayed calls take it each;
-                after the last sample comes the first again.
+            samples_ns: each the mean of ``calls_per_sample`` calls in a row, and replayed as often; after the last sample the first
+                follows.
         """
         self._now_ns = 0
         coming = _repeated(samples_ns, calls_per_sample)

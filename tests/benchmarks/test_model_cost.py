@@ -1,8 +1,8 @@
-"""What a run says beyond single workloads: ratios of passes, and the layers of whole models."""
+"""Costs beyond single workloads: ratios of passes, and the layers of whole models."""
 
 from __future__ import annotations
 
-from bnspec.benchmarks.model_cost import costs, lines, model_times, to_json
+from bnspec.benchmarks.summary.model_cost import costs, lines, model_times, to_json
 from bnspec.benchmarks.workloads.models import Model
 from bnspec.reports.run.records import Timing
 from bnspec.reports.summary.cells import cells
@@ -49,13 +49,13 @@ def test_a_cost_needs_both_sides_right_and_of_one_shape() -> None:
 
 
 def test_a_model_costs_its_layers_at_their_whole_batch() -> None:
-    """A shape that was not timed is not covered, and the message says so."""
+    """A shape that was not timed is not covered, and the text reports it."""
     model = Model("made up", "twolayers", {(8, 4, 2, 2): 3, (8, 2, 1, 1): 1})
     listed = cells(timing("training", (2, 4, 2, 2), [1000.0, 3000.0, 2000.0]))
     (found,) = model_times(listed, [model], most=2 * 4 * 2 * 2)
     assert found.seconds == 2000.0 * 1e-9 * 4 * 3  # three layers, four times the batch that was timed
     assert found.covered == 384 / 400
     assert (found.dearest, found.share) == ((8, 4, 2, 2), 1.0)
-    said = "\n".join(lines([], [found]))
-    assert "96 % of the elements were timed" in said
+    text = "\n".join(lines([], [found]))
+    assert "96 % of the elements were timed" in text
     assert to_json([], [found])["models"][0]["model"] == "twolayers"

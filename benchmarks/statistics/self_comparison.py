@@ -1,4 +1,4 @@
-"""Raw samples of one code compared with itself, in replicate runs, and slowdowns planted in them."""
+"""A/A comparisons: raw samples of one code compared with itself, in replicate runs, and slowdowns injected into them."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ Processes = Sequence[np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Group:
+class SelfComparison:
     """One comparison: the processes of baseline and candidate, in the order of the rounds.
 
     Attributes:
-        cell: id of what was timed; family: id of the replicate run. Together they are unique.
+        cell: id of the backend and workload; family: id of the replicate run. Together they are unique.
     """
 
     cell: str
@@ -27,8 +27,8 @@ class Group:
     baseline: Processes
     candidate: Processes
 
-    def slowed(self, ratio: float) -> Group:
-        """The same group, every sample of the candidate multiplied by the ratio."""
+    def slowed(self, ratio: float) -> SelfComparison:
+        """The same samples with every one of the candidate multiplied by the ratio."""
         return dataclasses.replace(self, candidate=[samples * ratio for samples in self.candidate])
 
     def paired(self) -> Paired:
@@ -36,14 +36,16 @@ class Group:
         return paired(medians_ns(self.baseline), medians_ns(self.candidate))
 
 
-#: The groups of one replicate run by their cell.
-Family = dict[str, Group]
+#: The comparisons of one replicate run by their cell.
+Family = dict[str, SelfComparison]
 
 
-def group(cell: str, family: str, baseline: Iterable[Sequence[float]], candidate: Iterable[Sequence[float]]) -> Group:
-    """A group of samples in any form, each a sequence of ns for each process."""
+def self_comparison(
+    cell: str, family: str, baseline: Iterable[Sequence[float]], candidate: Iterable[Sequence[float]]
+) -> SelfComparison:
+    """A comparison of samples in any form: for each arm and process a sequence of nanoseconds."""
     arms = [[np.asarray(samples, dtype=float) for samples in arm] for arm in (baseline, candidate)]
-    return Group(cell, family, *arms)
+    return SelfComparison(cell, family, *arms)
 
 
 def medians_ns(processes: Processes) -> list[float]:
@@ -51,13 +53,13 @@ def medians_ns(processes: Processes) -> list[float]:
     return [float(np.median(samples)) for samples in processes]
 
 
-def families_of(groups: Iterable[Group]) -> list[Family]:
-    """The groups by family, in the order of their first appearance.
+def families_of(comparisons: Iterable[SelfComparison]) -> list[Family]:
+    """The comparisons by family, in the order of their first appearance.
 
     Raises: UsageError: a cell comes twice in a family.
     """
     families: dict[str, Family] = {}
-    for one in groups:
+    for one in comparisons:
         cells = families.setdefault(one.family, {})
         if one.cell in cells:
             raise UsageError(
@@ -69,7 +71,7 @@ def families_of(groups: Iterable[Group]) -> list[Family]:
     return list(families.values())
 
 
-def half_planted(family: Family, number: int, ratio: float) -> tuple[Family, set[str]]:
-    """The family with the slowdown in every other cell, and which these are; odd numbers of families plant the others."""
+def half_slowed(family: Family, number: int, ratio: float) -> tuple[Family, set[str]]:
+    """The family with the slowdown in every other cell, and which cells these are; odd families slow the other half."""
     chosen = {cell for position, cell in enumerate(family) if (position + number) % 2 == 0}
     return {cell: one.slowed(ratio) if cell in chosen else one for cell, one in family.items()}, chosen

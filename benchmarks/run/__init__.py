@@ -1,0 +1,1 @@
+"""The three commands' runs, from a request to a run directory: ``bench``, ``calibrate`` and the check of the probes."""

@@ -1,0 +1,96 @@
+"""A check of the probes: every cheating backend is rejected by its own probe, and no honest backend by any."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from bnspec.backends.harness.registry import Entry, select
+from bnspec.backends.harness.targets import Target
+from bnspec.benchmarks.cheats import CHEATS
+from bnspec.benchmarks.timing.case_cache import CaseCache
+from bnspec.benchmarks.timing.contender import Contender
+from bnspec.benchmarks.timing.measure import measure
+from bnspec.benchmarks.workloads.workload import Workload
+from bnspec.reports.run.records import Timing, contender, workload_id
+
+#: Cheats and honest backends run on both: a call short enough to be timed in blocks, and one of a few milliseconds.
+SHAPES = ((32, 16), (4096, 64))
+HONEST_PASSES = ("training", "training_gradients", "inference", "frozen")
+
+
+@dataclasses.dataclass(frozen=True)
+class ProbeCheck:
+    """A cheating or an honest backend on one workload.
+
+    Attributes:
+        name: the backend's; workload: its id; honest: whether the backend does the timed work.
+        expected: the probe that must reject a cheat; empty for an honest backend.
+        timing: the result, with the probes' messages.
+    """
+
+    name: str
+    workload: str
+    honest: bool
+    expected: str
+    timing: Timing
+
+    @property
+    def rejections(self) -> dict[str, str]:
+        """The probes that reject the timing, with their messages."""
+        return {name: message for name, message in self.timing.probes.items() if message}
+
+    @property
+    def right(self) -> bool:
+        """Whether the outcome is the right one."""
+        if self.honest:
+            return not self.rejections
+        return self.timing.verdict == "rejected" and self.expected in self.rejections
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON-ready data."""
+        return {
+            "name": self.name, "workload": self.workload, "honest": self.honest, "expected": self.expected,
+            "verdict": self.timing.verdict, "rejections": self.rejections, "right": self.right,
+        }  # fmt: skip
+
+
+def check_probes(backends: Sequence[str], seconds: float, seed: int = 1) -> list[ProbeCheck]:
+    """Check every cheat, and these honest backends. Raises UsageError: there is no such backend."""
+    honest = select(backends)
+    cases = CaseCache(seed)
+    checks = [c for name, (p, probe) in CHEATS.items() for c in _cheat(name, p, probe, cases, seconds)]
+    return checks + [c for entry in honest for c in _honest(entry, cases, seconds)]
+
+
+def _cheat(name: str, pass_name: str, probe: str, cases: CaseCache, seconds: float) -> Iterator[ProbeCheck]:
+    entry = Entry(name, f"bnspec.benchmarks.cheats.backends:{name}")
+    for timing in _timed(entry, [pass_name], cases, seconds):
+        yield ProbeCheck(name, workload_id(timing), False, probe, timing)
+
+
+def _honest(entry: Entry, cases: CaseCache, seconds: float) -> Iterator[ProbeCheck]:
+    for timing in _timed(entry, HONEST_PASSES, cases, seconds):
+        yield ProbeCheck(contender(timing), workload_id(timing), True, "", timing)
+
+
+def _timed(entry: Entry, passes: Sequence[str], cases: CaseCache, seconds: float) -> Iterator[Timing]:
+    with Contender(Target(entry, "cpu")).open() as worker:
+        for shape in SHAPES:
+            for pass_name in passes:
+                workload = Workload("check of the probes", shape, 1, "float32", pass_name)
+                yield measure(worker, cases.get(workload), {"seconds": seconds, "probes": True})[0]
+
+
+def print_checks(checks: Sequence[ProbeCheck]) -> None:
+    """A line for each check, and the counts."""
+    for check in checks:
+        messages = "; ".join(f"{name}: {text}" for name, text in check.rejections.items()) or "passed by every probe"
+        mark = "ok" if check.right else "WRONG"
+        print(f"{mark:<6}{check.name:<18} {check.workload:<44} {check.timing.verdict:<10} {messages}")
+    cheats, honest = ([c for c in checks if c.honest is kind] for kind in (False, True))
+    caught, rejected = sum(c.right for c in cheats), sum(not c.right for c in honest)
+    print(
+        f"\n{caught} of {len(cheats)} cheats rejected by their own probe, {rejected} of {len(honest)} honest cells rejected"
+    )

@@ -1,4 +1,4 @@
-"""The probes proven: every planted cheat is objected to by the probe that is there for it, and no honest backend by any."""
+"""The test of the probes: each cheating backend is rejected by the probe that is there for it, and no honest backend by any."""
 
 from __future__ import annotations
 
@@ -14,20 +14,22 @@ from bnspec.benchmarks.timing.contenders import Contender
 from bnspec.benchmarks.timing.measure import measure
 from bnspec.benchmarks.workloads.workload import Workload
 from bnspec.reports.run.records import Timing, contender, workload_id
+from bnspec.terminal.console import line, show, table, terminal
+from bnspec.terminal.progress import Progress
 
-#: What cheats and honest backends are tried on: a call short enough to be timed in blocks, and one of a few milliseconds.
+#: The shapes they are timed on: a call short enough to be timed in blocks, and one of a few milliseconds.
 SHAPES = ((32, 16), (4096, 64))
 HONEST_PASSES = ("training", "training_gradients", "inference", "frozen")
 
 
 @dataclasses.dataclass(frozen=True)
 class Trial:
-    """A cheat, or an honest backend, on one workload.
+    """A cheating or an honest backend on one workload.
 
     Attributes:
-        name: of who was tried; workload: its id; honest: whether it does its work.
-        expected: the probe that must object to a cheat; empty of an honest backend.
-        timing: what came out, with the objections.
+        name: of the backend; workload: its id; honest: whether the backend does its work.
+        expected: the probe that must reject a cheating backend; empty for an honest one.
+        timing: the result, with the probes' objections.
     """
 
     name: str
@@ -38,30 +40,39 @@ class Trial:
 
     @property
     def objections(self) -> dict[str, str]:
-        """Probes that object, with what they say."""
+        """The probes that object, with their messages."""
         return {name: said for name, said in self.timing.probes.items() if said}
 
     @property
     def right(self) -> bool:
-        """Whether the outcome is the right one."""
+        """Whether the expected probe rejects a cheating backend, and no probe an honest one."""
         if self.honest:
             return not self.objections
         return self.timing.verdict == "rejected" and self.expected in self.objections
 
     def to_json(self) -> dict[str, Any]:
-        """The trial as JSON-ready data."""
+        """JSON-ready data."""
         return {
             "name": self.name, "workload": self.workload, "honest": self.honest, "expected": self.expected,
             "verdict": self.timing.verdict, "objections": self.objections, "right": self.right,
         }  # fmt: skip
 
 
-def prove(backends: Sequence[str], seconds: float, seed: int = 1) -> list[Trial]:
-    """Try every cheat, and these backends. Raises UsageError: there is no such backend."""
+def prove(backends: Sequence[str], seconds: float, seed: int = 1, quiet: bool = False) -> list[Trial]:
+    """Time every cheating backend, and these honest ones. Raises UsageError: there is no such backend."""
     honest = select(backends)
     larder = Larder(seed)
-    trials = [t for name, (p, probe) in CHEATS.items() for t in _cheat(name, p, probe, larder, seconds)]
-    return trials + [t for entry in honest for t in _honest(entry, larder, seconds)]
+    trials: list[Trial] = []
+    with Progress(quiet) as progress:
+        for name, (p, probe) in CHEATS.items():
+            progress.update("cheating backends", name, len(trials))
+            trials += _cheat(name, p, probe, larder, seconds)
+        progress.end("cheating backends", f"done, {len(trials)} cells")
+        for entry in honest:
+            progress.update(entry.name, "honest")
+            trials += _honest(entry, larder, seconds)
+            progress.end(entry.name, "done")
+    return trials
 
 
 def _cheat(name: str, pass_name: str, probe: str, larder: Larder, seconds: float) -> Iterator[Trial]:
@@ -84,13 +95,17 @@ def _timed(entry: Entry, passes: Sequence[str], larder: Larder, seconds: float) 
 
 
 def print_trials(trials: Sequence[Trial]) -> None:
-    """A line for each trial, and the count."""
+    """Print a row for each trial, and the counts."""
+    console = terminal()
+    listed = table(console, "", "backend", "workload", "verdict", "objections")
     for trial in trials:
         said = "; ".join(f"{name}: {text}" for name, text in trial.objections.items()) or "no objection"
-        mark = "ok" if trial.right else "WRONG"
-        print(f"{mark:<6}{trial.name:<18} {trial.workload:<44} {trial.timing.verdict:<10} {said}")
+        listed.add_row("ok" if trial.right else "WRONG", trial.name, trial.workload, trial.timing.verdict, said)
+    show(console, listed)
     cheats, honest = ([t for t in trials if t.honest is kind] for kind in (False, True))
     rejected, accused = sum(t.right for t in cheats), sum(not t.right for t in honest)
-    print(
-        f"\n{rejected} of {len(cheats)} cheats rejected by their own probe, {accused} of {len(honest)} honest cells rejected"
+    line(console)
+    line(
+        console,
+        f"{rejected} of {len(cheats)} cheats rejected by their own probe, {accused} of {len(honest)} honest cells rejected",
     )

@@ -121,4 +121,4 @@ RUN_DIRECTORY = click.Option(
 JSON = click.Option(["--json", "as_json"], is_flag=True, help="Print one JSON document and nothing else.")
 
 #: By parameter name; a test holds that no command has another option of these names.
-SHARED = {"backend": BACKEND, "device": DEVICE, "clause": CLAUSE, "jobs": JOBS, "as_json": JSON}
+SHARED = {"backend": BACKEND, "device": DEVICE, "clause": CLAUSE, "seed": SEED, "jobs": JOBS, "as_json": JSON}

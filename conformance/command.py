@@ -82,7 +82,7 @@ def verify(
     example="bnspec mutants --name 'epsilon_*'\nbnspec mutants --kind variant --seeds 20",
     params=[
         many("--name", metavar="GLOB", help="Select mutants and variants by name or glob. Repeatable."),
-        click.Option(["--kind"], type=click.Choice(("mutant", "variant")), default="", show_default="both", help="Run only this kind."),
+        click.Option(["--kind"], type=click.Choice(("mutant", "variant")), show_default="both", help="Run only this kind."),
         effort("quick", "standard", default="quick", help="Number of generated cases."),
         many("--seed", type=Number(0, 999_999), metavar="N", help="Seed of the generated cases. Repeatable.", all="1"),
         click.Option(["--seeds"], type=Number(1), metavar="N", help="Use the seeds 1 to N."),
@@ -94,7 +94,7 @@ def verify(
 def mutants(
     command_line: str,
     name: Sequence[str],
-    kind: str,
+    kind: str | None,
     effort: str,
     seed: Sequence[int],
     seeds: int | None,
@@ -114,7 +114,7 @@ def mutants(
             "--seed and --seeds are both given.", "--seeds N stands for the seeds 1 to N.", "give one of them."
         )
     chosen = list(range(1, seeds + 1)) if seeds else list(dict.fromkeys(seed)) or [1]
-    return print_matrix(name, kind, effort, chosen, jobs, until_killed, as_json)
+    return print_matrix(name, kind or "", effort, chosen, jobs, until_killed, as_json)
 
 
 @command(

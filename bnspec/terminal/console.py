@@ -46,7 +46,7 @@ def has_symbols(console: Console) -> bool:
 
 def encodable(console: Console, text: str | Text) -> Text:
     """The text without control characters, and with a "?" for each character that the console cannot show."""
-    styled = Text(text) if isinstance(text, str) else text
+    styled = Text(clean(text)) if isinstance(text, str) else text
     plain = clean(styled.plain)
     if not has_symbols(console):
         for symbol, twin in _ASCII.items():
@@ -61,7 +61,7 @@ def encodable(console: Console, text: str | Text) -> Text:
 
 def line(console: Console, text: str | Text = "", style: str = "") -> None:
     """Print one line; a long one wraps."""
-    text = Text(text, style) if isinstance(text, str) else text
+    text = Text(clean(text), style) if isinstance(text, str) else text
     console.print(encodable(console, text), highlight=False, overflow="fold")
 
 
@@ -78,6 +78,7 @@ def verbatim(console: Console, text: str) -> None:
 
 def indented(console: Console, text: str, width: int | None = None) -> None:
     """Print a paragraph whose lines, from the second on, are indented by two more columns than the first."""
+    text = clean(text)
     indent = " " * (len(text) - len(text.lstrip()) + 2)
     lines = textwrap.wrap(text, width or console.width, subsequent_indent=indent, break_on_hyphens=False)
     verbatim(console, "\n".join(lines))

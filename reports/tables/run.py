@@ -21,7 +21,7 @@ _GAP = 2
 def print_summary(run: Run, console: Console) -> None:
     """Print the matrix of targets and families, then deviations, incidents, absent targets and timings, as far as there are any.
 
-    A console that is not a terminal should be 100 wide: ``Console(width=100)``.
+    ``bnspec.terminal.console.terminal`` makes the console.
     """
     if run.findings:
         _matrix(run, console)

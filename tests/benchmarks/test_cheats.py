@@ -1,4 +1,4 @@
-"""Every planted cheat is rejected by the probe that is there for it; an honest layer by none."""
+"""Every cheating backend is rejected by the probe that is there for it; an honest layer by none."""
 
 from __future__ import annotations
 
@@ -78,13 +78,13 @@ def test_the_results_of_a_timed_call_are_judged_even_without_probes() -> None:
 
 def test_the_command_prints_every_trial(monkeypatch: pytest.MonkeyPatch, capsys: Any, trials: list[Trial]) -> None:
     """Exit status 1 when one is wrong."""
-    monkeypatch.setattr("bnspec.benchmarks.cheat_proof.prove", lambda *_: trials)
+    monkeypatch.setattr("bnspec.benchmarks.cheat_proof.prove", lambda *_, **__: trials)
     assert main(["cheats", "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)["trials"]) == len(trials)
     assert main(["cheats"]) == 0
     assert "20 of 20 cheats rejected" in capsys.readouterr().out
     blind = [Trial(t.name, t.workload, False, "a probe that is blind", t.timing) for t in trials]
-    monkeypatch.setattr("bnspec.benchmarks.cheat_proof.prove", lambda *_: blind)
+    monkeypatch.setattr("bnspec.benchmarks.cheat_proof.prove", lambda *_, **__: blind)
     assert main(["cheats"]) == 1
 
 

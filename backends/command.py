@@ -1,46 +1,47 @@
-"""``bnspec backends``: every backend and device, ready or why not."""
+"""``bnspec backends``."""
 
 from __future__ import annotations
 
-import argparse
+from collections.abc import Mapping, Sequence
 
-from bnspec.cli import CONFORMS, Command
-
-
-def _configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--backend", action="append", default=[], metavar="GLOB", help="backends to look at (default: all)"
-    )
-    parser.add_argument("--json", action="store_true", help="print one JSON document")
+from bnspec.cli import CONFORMS
+from bnspec.options import BACKEND, JSON, command
 
 
-def _run(arguments: argparse.Namespace) -> int:
-    # imported here, so that --help does not wait for them
-    import json
+@command(
+    "backends",
+    summary="list backends and devices: ready, or why not",
+    example="bnspec backends --backend 'torch.*'",
+    params=[BACKEND, JSON],
+)
+def backends(command_line: str, backend: Sequence[str], as_json: bool) -> int:
+    """List every backend with the version of its framework and, for each kind of device, whether it is ready or why not."""
     from concurrent.futures import ThreadPoolExecutor
 
     from bnspec.backends.harness.registry import select
     from bnspec.backends.harness.targets import describe
+    from bnspec.terminal.console import print_json
 
     with ThreadPoolExecutor(max_workers=2) as pool:
-        rows = list(pool.map(describe, select(arguments.backend)))
-    if arguments.json:
-        print(json.dumps(rows, indent=1))
-        return CONFORMS
-    width = max(len(str(r["backend"])) for r in rows)
-    for row in rows:
-        devices = row["devices"]
-        assert isinstance(devices, dict)
-        label = f"{row['framework']} {row['version']}".strip()
-        for k, (device, state) in enumerate(devices.items()):
-            head = f"{row['backend']:<{width}}  {label:<20}" if k == 0 else " " * (width + 22)
-            print(f"{head}  {device:<5} {state}")
+        rows = list(pool.map(describe, select(backend)))
+    if as_json:
+        print_json(rows)
+    else:
+        _print(rows)
     return CONFORMS
 
 
-BACKENDS = Command(
-    help="List every backend with its framework's version and, for each kind of device, whether it is ready or why not.",
-    example="bnspec backends --backend 'torch.*'",
-    configure=_configure,
-    run=_run,
-)
+def _print(rows: Sequence[Mapping[str, object]]) -> None:
+    """A row for each backend and device."""
+    from bnspec.terminal.console import show, table, terminal
+
+    console = terminal()
+    listed = table(console, "backend", "framework", "device", "state")
+    for row in rows:
+        devices = row["devices"]
+        assert isinstance(devices, dict)
+        names = str(row["backend"]), f"{row['framework']} {row['version']}".strip()
+        for device, state in devices.items():
+            listed.add_row(*names, device, state)
+            names = "", ""
+    show(console, listed)

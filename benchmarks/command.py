@@ -1,14 +1,21 @@
-"""``bnspec bench``, ``bnspec calibrate``, ``bnspec cheats``: timings whose own outputs were verified, and what they are worth."""
+"""``bnspec bench``, ``bnspec calibrate`` and ``bnspec cheats``: timings whose own outputs are judged, and how far to trust them."""
 
 from __future__ import annotations
 
-import argparse
-import sys
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from bnspec.cli import CONFORMS, DEVIATES, FAILED, Command, seed_number
+import click
+
+from bnspec.cli import CONFORMS, DEVIATES, FAILED
+from bnspec.options import BACKEND, DEVICE, JSON, RUN_DIRECTORY, SEED, Number, command, many
+
+if TYPE_CHECKING:
+    from bnspec.benchmarks.run.bench import Request
+    from bnspec.benchmarks.timing.conditions import Allocation
+    from bnspec.model.vocabulary import CacheState, TimedMode
+    from bnspec.reports.run.store import Run
 
 #: For each suite: seconds for a workload in a process, rounds (least, most), minutes after which no round begins.
 PACES: dict[str, tuple[float, int, int, float | None]] = {
@@ -16,206 +23,192 @@ PACES: dict[str, tuple[float, int, int, float | None]] = {
     "standard": (0.5, 4, 12, 30.0),
     "full": (0.5, 4, 8, None),
 }
+SUITE = click.Choice(sorted(PACES))
+#: calibrate and cheats time one backend unless they are asked for more.
+TIMED = many("--backend", metavar="GLOB", help="Select backends by name or glob. Repeatable.", all="numpy")
 
 
-def _between(low: float, high: float, kind: Callable[[str], float] = float) -> Callable[[str], float]:
-    """A number within limits, for argparse."""
-
-    def number(text: str) -> float:
-        try:
-            value = kind(text)
-        except ValueError:
-            raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
-        if not low <= value <= high:
-            raise argparse.ArgumentTypeError(f"{text} is not between {low:g} and {high:g}")
-        return value
-
-    return number
-
-
-def _configure(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    many: dict[str, Any] = {"action": "append", "default": [], "metavar": "GLOB"}
-    add("--backend", help="backends, or package.module:Class (default: all)", **many)
-    add("--device", help="devices: cpu, cuda:0, '*' (default: cpu)", **many)
-    add("--suite", choices=sorted(PACES), default="short", help="which workloads (default: short, under 3 minutes)")
-    add("--quick", action="store_const", const="short", dest="suite", help="the same as --suite short")
-    add("--pass", dest="passes", action="append", default=[], metavar="P", help="passes to time (default: all)")
-    add("--model", help="the layers of these models instead, e.g. resnet50", **many)
-    one: dict[str, Any] = {"action": "append", "default": []}
-    threads = _between(1, 4096, int)
-    add("--threads", type=threads, metavar="N", help="processors to bind to; repeatable", **one)
-    add("--allocation", metavar="A", help="default, fresh or preallocated; repeatable", **one)
-    add("--cache", metavar="C", help="hot or cold; repeatable", **one)
-    add("--mode", metavar="M", help="call or graph (CUDA graphs); repeatable", **one)
-    add("--baseline", default="", metavar="NAME", help="the contender to compare the others with (default: the first)")
-    seconds = _between(1e-4, 3600.0)
-    add("--seconds", type=seconds, metavar="S", help="for the samples of a workload in a process")
-    add("--rounds", type=_between(1, 1000, int), metavar="N", help="exactly so many processes of each contender")
-    add("--minutes", type=_between(0.01, 1e5), metavar="M", help="after which no round begins")
-    add(
-        "--resolution",
-        type=_between(1e-4, 10.0),
-        default=0.03,
-        metavar="R",
-        help="relative half-width of the intervals at which rounds end (default: 0.03)",
+def _seconds(default: float | None) -> click.Option:
+    return click.Option(
+        ["--seconds"],
+        type=Number(1e-4, 3600.0),
+        default=default,
+        metavar="S",
+        help="Seconds of samples of a workload in a process.",
+        show_default="0.3 to 0.5, by suite" if default is None else True,
     )
-    add(
-        "--margin",
-        type=_between(1e-4, 10.0),
-        default=0.05,
-        metavar="M",
-        help="relative difference up to which two are the SAME (default: 0.05)",
-    )
-    add("--seed", type=seed_number, default=1, help="of the data and of every order (default: 1)")
-    add("--out", type=Path, metavar="DIR", help="run directory to write (default: runs/<id>)")
-    add("--json", action="store_true", help="print one JSON document instead of the tables")
 
 
-def _run(arguments: argparse.Namespace) -> int:
-    # imported here, so that --help does not wait for them
-    import json
+@command(
+    "bench",
+    summary="time backends; each time has the verdict of its own outputs",
+    example="bnspec bench --backend 'torch.*' --pass training\n"
+    "bnspec bench --backend torch.nn --threads 1 --threads 2 --cache cold",
+    params=[
+        BACKEND,
+        DEVICE,
+        click.Option(["--suite"], type=SUITE, default="short", help="Workloads to time; short takes less than 3 minutes."),
+        click.Option(["--quick", "suite"], flag_value="short", help="Same as --suite short."),
+        click.Option(["--profile", "suite"], type=SUITE, hidden=True),
+        many("--pass", "passes", metavar="P", help="Select passes, e.g. training or inference. Repeatable."),
+        many("--model", metavar="GLOB", help="Time the layers of these models instead, e.g. resnet50. Repeatable.", all=""),
+        many("--threads", type=Number(1, 4096), metavar="N", help="Bind to N processors. Repeatable.", all=""),
+        many("--allocation", metavar="A", help="Where results go: default, fresh or preallocated. Repeatable.", all="default"),
+        many("--cache", metavar="C", help="State of the cache: hot or cold. Repeatable.", all="hot"),
+        many("--mode", metavar="M", help="How calls are made: call or graph (CUDA graphs). Repeatable.", all="call"),
+        click.Option(["--baseline"], default="", metavar="NAME", show_default="the first", help="Compare the other contenders with this one."),
+        _seconds(None),
+        click.Option(["--rounds"], type=Number(1, 1000), metavar="N", help="Run exactly N processes of each contender."),
+        click.Option(["--minutes"], type=Number(0.01, 1e5), metavar="M", help="Begin no round after M minutes."),
+        click.Option(["--resolution"], type=Number(1e-4, 10.0), default=0.03, metavar="R", help="Stop when the relative half-width of the intervals is R."),
+        click.Option(["--margin"], type=Number(1e-4, 10.0), default=0.05, metavar="M", help="Relative difference up to which two contenders are the SAME."),
+        SEED,
+        RUN_DIRECTORY,
+        JSON,
+    ],
+)  # fmt: skip
+def bench(
+    command_line: str,
+    backend: Sequence[str],
+    device: Sequence[str],
+    suite: str,
+    passes: Sequence[str],
+    model: Sequence[str],
+    threads: Sequence[int],
+    allocation: Sequence[Allocation],
+    cache: Sequence[CacheState],
+    mode: Sequence[TimedMode],
+    baseline: str,
+    seconds: float | None,
+    rounds: int | None,
+    minutes: float | None,
+    resolution: float,
+    margin: float,
+    seed: int,
+    out: Path | None,
+    as_json: bool,
+) -> int:
+    """Time backends on the same inputs, and judge the outputs of the timed calls.
 
-    from bnspec.benchmarks.run.bench import Request, bench
-    from bnspec.benchmarks.run.calibrate import calibrated
-    from bnspec.benchmarks.summary import model_cost as claims
+    The unit of replication is the process: each round opens every contender once, in random order, until the intervals are
+    narrow enough or the time is over. Exit status 0: all outputs conform; 1: some deviate, or a probe finds that a backend
+    did not do the work.
+    """
+    from bnspec.benchmarks.run.bench import Request
+    from bnspec.benchmarks.run.bench import bench as run_bench
     from bnspec.benchmarks.timing.conditions import combinations
+    from bnspec.errors import HarnessError
+
+    usual, least, most, limit = PACES[suite]
+    request = Request(
+        backends=backend,
+        devices=device,
+        passes=passes,
+        models=model,
+        suite=suite,
+        conditions=combinations(threads, allocation, cache, mode),
+        baseline=baseline,
+        seconds=seconds or usual,
+        least=rounds or least,
+        most=rounds or most,
+        minutes=minutes or (None if rounds else limit),
+        resolution=resolution,
+        margin=margin,
+        seed=seed,
+        out=out,
+    )
+    run, status = run_bench(request, command_line, quiet=as_json)
+    _print_bench(run, request, as_json)
+    if status == FAILED:
+        reasons = sorted({t.message for t in run.timings if t.message})
+        raise HarnessError(
+            "nothing could be timed.",
+            f"{'; '.join(reasons) or 'no reason was given'}.",
+            "bnspec backends shows what is ready; choose another --backend, --device or --pass.",
+        )
+    return status
+
+
+def _print_bench(run: Run, request: Request, as_json: bool) -> None:
+    """The tables, what models cost and what the calibration says; or one JSON document."""
+    from bnspec.benchmarks.run.calibrate import calibrated
+    from bnspec.benchmarks.summary import model_cost
     from bnspec.benchmarks.workloads.models import select_models
     from bnspec.benchmarks.workloads.suites import MOST
     from bnspec.reports.summary.cells import cells
     from bnspec.reports.summary.document import run_document
-    from bnspec.reports.tables.run import print_summary, terminal
+    from bnspec.reports.tables.run import print_run
+    from bnspec.terminal.console import print_json
 
-    seconds, least, most, minutes = PACES[arguments.suite]
-    rounds = int(arguments.rounds) if arguments.rounds else 0
-    request = Request(
-        backends=arguments.backend,
-        devices=arguments.device,
-        passes=arguments.passes,
-        models=arguments.model,
-        suite=arguments.suite,
-        conditions=combinations(
-            [int(n) for n in arguments.threads], arguments.allocation, arguments.cache, arguments.mode
-        ),
-        baseline=arguments.baseline,
-        seconds=arguments.seconds or seconds,
-        least=rounds or least,
-        most=rounds or most,
-        minutes=arguments.minutes or (None if rounds else minutes),
-        resolution=arguments.resolution,
-        margin=arguments.margin,
-        seed=arguments.seed,
-        out=arguments.out,
-    )
-    run, status = bench(request, arguments.command_line, quiet=arguments.json)
     timed = cells(run.timings)
-    models = select_models(arguments.model) if arguments.model else ()
-    found = claims.costs(timed), claims.model_times(timed, models, MOST[arguments.suite])
-    if arguments.json:
-        print(json.dumps({**run_document([run]), **claims.to_json(*found)}, indent=1, allow_nan=False))
+    models = select_models(request.models) if request.models else ()
+    costs = model_cost.costs(timed), model_cost.model_times(timed, models, MOST[request.suite])
+    if as_json:
+        print_json({**run_document([run]), **model_cost.to_json(*costs)})
     else:
-        console = terminal()
-        print_summary(run, console)
-        for line in [*claims.lines(*found), *calibrated(run.manifest.options["calibration"])]:
-            console.print(line, highlight=False, markup=False, soft_wrap=True)
-        console.print(f"\n{run.path}", highlight=False, markup=False, soft_wrap=True)
-    if status == FAILED:
-        reasons = sorted({t.message for t in run.timings if t.message})
-        sys.stderr.write(
-            f"bnspec bench: nothing could be timed.\n  Why:  {'; '.join(reasons) or 'no reason was given'}.\n"
-        )
-        sys.stderr.write("  Fix:  bnspec backends shows what is ready; choose another --backend, --device or --pass.\n")
-    return status
+        print_run(run, [*model_cost.lines(*costs), *calibrated(run.manifest.options["calibration"])])
 
 
-BENCH = Command(
-    help="Time backends on the same inputs. Fresh processes are the unit of replication: rounds open every contender once, in random order, "
-    "until the intervals are narrow enough or the time is over. Every row carries the verdict of the outputs that were timed: "
-    "exit status 0 when all conform, 1 when some deviate or a probe shows that the work was not done.",
-    example="bnspec bench --backend 'torch.*' --pass training\nbnspec bench --backend torch.nn --threads 1 --threads 2 --cache cold",
-    configure=_configure,
-    run=_run,
-)
+@command(
+    "calibrate",
+    summary="measure this machine's false alarms and minimum detectable effect",
+    example="bnspec calibrate\nbnspec calibrate --backend torch.nn --pairs 8",
+    params=[
+        TIMED,
+        click.Option(["--comparisons"], type=Number(2, 100_000), default=200, metavar="N", help="Least number of comparisons of a backend with itself."),
+        click.Option(["--pairs"], type=Number(2, 100), default=5, metavar="N", help="Processes on each side of a comparison."),
+        _seconds(0.05),
+        SEED,
+        RUN_DIRECTORY,
+        JSON,
+    ],
+)  # fmt: skip
+def calibrate(
+    command_line: str,
+    backend: Sequence[str],
+    comparisons: int,
+    pairs: int,
+    seconds: float,
+    seed: int,
+    out: Path | None,
+    as_json: bool,
+) -> int:
+    """Measure which differences in time this machine can resolve.
 
+    Backends are compared with themselves, so that every difference found is a false alarm, and with copies of themselves whose
+    times are increased by calculation. The result is kept in runs/calibration.json; later runs of bench print it beside their
+    verdicts.
+    """
+    from bnspec.benchmarks.run.calibrate import Plan, print_calibration
+    from bnspec.benchmarks.run.calibrate import calibrate as run_calibration
+    from bnspec.terminal.console import print_json
 
-def _configure_calibrate(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add(
-        "--backend",
-        action="append",
-        default=[],
-        metavar="GLOB",
-        help="backends to compare with themselves (default: numpy)",
-    )
-    add(
-        "--comparisons",
-        type=_between(2, 1e5, int),
-        default=200,
-        metavar="N",
-        help="of a backend with itself, at least (default: 200)",
-    )
-    add("--pairs", type=_between(2, 100, int), default=5, metavar="N", help="processes of each side (default: 5)")
-    add("--seconds", type=_between(1e-4, 3600.0), default=0.05, metavar="S", help="for the samples of a workload")
-    add("--seed", type=seed_number, default=1, help="of the data and of every order (default: 1)")
-    add("--out", type=Path, metavar="DIR", help="run directory to write, raw samples included (default: runs/<id>)")
-    add("--json", action="store_true", help="print one JSON document instead of the table")
-
-
-def _run_calibrate(arguments: argparse.Namespace) -> int:
-    import json
-
-    from bnspec.benchmarks.run.calibrate import Plan, calibrate, print_calibration
-
-    plan = Plan(
-        arguments.backend or ["numpy"],
-        int(arguments.comparisons),
-        int(arguments.pairs),
-        arguments.seconds,
-        arguments.seed,
-        arguments.out,
-    )
-    calibration, path = calibrate(plan, arguments.command_line, quiet=arguments.json)
-    if arguments.json:
-        print(json.dumps({**calibration.to_json(), "run": str(path)}, indent=1, allow_nan=False))
+    plan = Plan(backend or ["numpy"], comparisons, pairs, seconds, seed, out)
+    calibration, path = run_calibration(plan, command_line, quiet=as_json)
+    if as_json:
+        print_json({**calibration.to_json(), "run": str(path)})
     else:
         print_calibration(calibration, path)
     return CONFORMS
 
 
-CALIBRATE = Command(
-    help="Measure the false alarms and the minimum detectable effect of this machine: backends are compared with themselves, so that every difference found is a false alarm, "
-    "and with copies of themselves that are slowed by calculation. The figures are kept in runs/calibration.json, and every later "
-    "bench prints them beside its verdicts.",
-    example="bnspec calibrate\nbnspec calibrate --backend torch.nn --pairs 8",
-    configure=_configure_calibrate,
-    run=_run_calibrate,
+@command(
+    "cheats",
+    summary="test the probes on backends that do not do the work they are timed for",
+    example="bnspec cheats\nbnspec cheats --backend 'torch.*'",
+    params=[TIMED, _seconds(0.05), JSON],
 )
+def cheats(command_line: str, backend: Sequence[str], seconds: float, as_json: bool) -> int:
+    """Time the cheating backends, which are fast because they do not do the work, and honest backends, and print what the probes find.
 
-
-def _configure_cheats(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add("--backend", action="append", default=[], metavar="GLOB", help="honest backends to probe, too (default: numpy)")
-    add("--seconds", type=_between(1e-4, 3600.0), default=0.05, metavar="S", help="for the samples of a workload")
-    add("--json", action="store_true", help="print one JSON document instead of the table")
-
-
-def _run_cheats(arguments: argparse.Namespace) -> int:
-    import json
-
+    Exit status 1: a probe misses its cheating backend, or rejects an honest one.
+    """
     from bnspec.benchmarks.run.probe_check import check_probes, print_checks
+    from bnspec.terminal.console import print_json
 
-    checks = check_probes(arguments.backend or ["numpy"], arguments.seconds)
-    if arguments.json:
-        print(json.dumps({"checks": [c.to_json() for c in checks]}, indent=1, allow_nan=False))
+    checks = check_probes(backend or ["numpy"], seconds, quiet=as_json)
+    if as_json:
+        print_json({"checks": [c.to_json() for c in checks]})
     else:
         print_checks(checks)
     return CONFORMS if all(c.right for c in checks) else DEVIATES
-
-
-CHEATS = Command(
-    help="Check the probes: on cheating backends, which are fast because they do not do the work, and on honest ones, "
-    "which no probe may reject. Exit status 1: a cheat gets through, or an honest backend is rejected.",
-    example="bnspec cheats\nbnspec cheats --backend 'torch.*'",
-    configure=_configure_cheats,
-    run=_run_cheats,
-)

@@ -1,128 +1,177 @@
-"""The command line: finds each folder's commands through entry points and imports none until it is asked."""
+"""The command line: finds each folder's commands through entry points, and loads them when they are called or listed."""
 
 from __future__ import annotations
 
-import argparse
-import difflib
 import shlex
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 
+import click
+
 from bnspec import __version__
-from bnspec.errors import BnspecError
+from bnspec.errors import BnspecError, UsageError
+from bnspec.options import SETTINGS
 
 GROUP = "bnspec.commands"
 CONFORMS, DEVIATES, USAGE, FAILED = 0, 1, 2, 3
-
-#: One line each, so that the overview imports nothing; commands of others are listed by name.
-SUMMARIES = {
-    "backends": "every backend and device: ready, or why not",
-    "verify": "judge backends by the specification",
-    "conventions": "a backend's conventions, inferred; with --to its translation to another, proved",
-    "explain": "a clause: text, formula, source, what it catches",
-    "repro": "a deviation as a script of at most 15 lines, with only the framework and NumPy",
-    "vectors": "hard cases with exact expected values, for implementations in any language",
-    "stability": "how errors grow with |mean| / std and with the count",
-    "mutants": "the planted defects and who catches them",
-    "bench": "time backends; every row carries the verdict of its own outputs",
-    "calibrate": "what this machine can tell apart: false alarms, and the least effect that is found",
-    "cheats": "backends that do not do the work they are timed for, and the probes that tell",
-    "report": "the page of a run",
-    "export": "a run's timings for pytest-benchmark, asv, Bencher, spreadsheets",
-}
+#: Former names, still understood and no longer listed.
+FORMER = {"profile": "conventions"}
+STATUSES = (
+    "Exit status: 0 all conforms, 1 deviations found, 2 the call is wrong, 3 the harness could not do its work.\n"
+    "bnspec COMMAND --help shows the options of a command with an example."
+)
 
 
-@dataclass(frozen=True)
-class Command:
-    """A command: its help with an example, its arguments, and what it does.
+class Commands(click.Group):
+    """All commands of the entry-point group, each a ``click.Command``; other packages may add theirs."""
 
-    ``run`` gets the parsed arguments, with the whole call as ``command_line``, and returns the exit status.
-    """
+    @cached_property
+    def entries(self) -> dict[str, EntryPoint]:
+        """The entry points by name."""
+        return {e.name: e for e in sorted(entry_points(group=GROUP), key=lambda e: (_room(e), e.name))}
 
-    help: str
-    example: str
-    configure: Callable[[argparse.ArgumentParser], None]
-    run: Callable[[argparse.Namespace], int]
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, room by room."""
+        return list(self.entries)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load one command; None: there is none of this name."""
+        entry = self.entries.get(cmd_name)
+        if entry is None:
+            return None
+        loaded = entry.load()
+        if not isinstance(loaded, click.Command):
+            raise UsageError(
+                f"the command {entry.name} cannot be used.",
+                f"{entry.value} is a {type(loaded).__name__}, not a click.Command.",
+                "correct or remove the package that provides it.",
+            )
+        return loaded
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that is called. Raises UsageError: there is none of this name."""
+        name = FORMER.get(args[0], args[0])
+        if name in self.entries or name.startswith("-"):
+            return super().resolve_command(ctx, [name, *args[1:]])
+        hint = _nearest(args[0], self.entries) or "bnspec --help lists the commands."
+        raise UsageError(f"no command {args[0]!r}.", f"the commands are {', '.join(self.entries)}.", hint)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The overview: a section for each folder that has commands, then the exit statuses."""
+        rows: dict[str, list[tuple[str, str]]] = {}
+        for name, entry in self.entries.items():
+            rows.setdefault(_room(entry), []).append((name, _summary(entry)))
+        widest = max((len(name) for name in self.entries), default=0)
+        for room, listed in rows.items():
+            with formatter.section(room.capitalize()):
+                formatter.write_dl([(f"{name:<{widest}}", summary) for name, summary in listed])
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """What the exit statuses mean, and an example."""
+        formatter.write(f"\n{STATUSES}\n")
+        with formatter.section("Example"):
+            formatter.write("  bnspec verify --backend numpy --effort quick\n")
 
 
-def seed_number(text: str) -> int:
-    """An argument's text as a seed. Raises ArgumentTypeError: it is none."""
-    if not (text.isdecimal() and int(text) < 10**6):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number between 0 and 999999")
-    return int(text)
+def _room(entry: EntryPoint) -> str:
+    """The folder that a command comes from; the package, if it is not one of ours."""
+    first, _, rest = entry.module.partition(".")
+    return rest.partition(".")[0] if first == "bnspec" else first
 
 
-def positive_number(text: str) -> int:
-    """An argument's text as a whole number of at least 1. Raises ArgumentTypeError: it is none."""
-    if not (text.isdecimal() and int(text) >= 1):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
-    return int(text)
+def _summary(entry: EntryPoint) -> str:
+    """The command's line in the overview; a package of others that is broken spoils only its own line."""
+    try:
+        loaded = entry.load()
+    except Exception as error:  # noqa: BLE001  # whatever a foreign module raises when it is imported
+        return f"cannot be loaded: {error!r}"
+    return loaded.get_short_help_str(100) if isinstance(loaded, click.Command) else "is not a click.Command"
 
 
-class _Parser(argparse.ArgumentParser):
-    """argparse whose errors say what, why and how to fix, as all of ours do."""
-
-    def error(self, message: str) -> None:  # type: ignore[override]  # never returns, like its parent
-        self.exit(USAGE, f"{self.prog}: {message}.\n  Fix:  {self.prog} --help shows the arguments with an example.\n")
-
-
-def overview(commands: Sequence[str]) -> str:
-    """The text of ``bnspec --help``."""
-    width = max(map(len, commands), default=0)
-    lines = [f"  {name:<{width}}  {SUMMARIES.get(name, '')}".rstrip() for name in commands]
-    return "\n".join(
-        [
-            f"bnspec {__version__}: conformance suite and benchmark harness for batch and input normalization",
-            "",
-            "usage: bnspec COMMAND [...]      bnspec COMMAND --help shows its arguments with an example",
-            "",
-            *lines,
-            "",
-            "exit status: 0 all conforms, 1 deviations found, 2 the call was wrong, 3 the harness could not do its work",
-        ]
-    )
+@click.group(cls=Commands, invoke_without_command=True, context_settings=SETTINGS)
+@click.version_option(__version__, message="%(version)s")
+@click.pass_context
+def bnspec(context: click.Context) -> int:
+    """Conformance suite and benchmark harness for batch normalization and input normalization."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+    return USAGE
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit status."""
+    """Run one command; returns the exit status. Errors go to standard error as what, Why and Fix."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    found = {e.name: e for e in entry_points(group=GROUP)}
-    names = [n for n in SUMMARIES if n in found] + sorted(set(found) - set(SUMMARIES))
-    if not words or words[0] in ("-h", "--help"):
-        print(overview(names))
-        return CONFORMS if words else USAGE
-    if words[0] == "--version":
-        print(__version__)
-        return CONFORMS
-    if words[0] not in found:
-        near = difflib.get_close_matches(words[0], names, 1)
-        hint = f"did you mean {near[0]}?" if near else "bnspec --help lists them."
-        sys.stderr.write(f"bnspec: no command {words[0]!r}.\n  Why:  known are {', '.join(names)}.\n  Fix:  {hint}\n")
-        return USAGE
-    return _run(found[words[0]], words[1:])
-
-
-def _run(entry: EntryPoint, words: Sequence[str]) -> int:
-    command: Command = entry.load()
-    parser = _Parser(
-        prog=f"bnspec {entry.name}",
-        description=command.help,
-        epilog="example:\n  " + command.example,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    command.configure(parser)
+    name = FORMER.get(words[0], words[0]) if words else ""
+    called = f"bnspec {name}" if name in bnspec.entries else "bnspec"
     try:
-        arguments = parser.parse_args(words)
-        arguments.command_line = shlex.join(["bnspec", entry.name, *words])
-        return command.run(arguments)
+        with bnspec.make_context("bnspec", words, obj=shlex.join(["bnspec", *words])) as context:
+            return int(bnspec.invoke(context))
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except click.UsageError as error:
+        return _refused(called, explained(error, name))
     except BnspecError as error:
-        sys.stderr.write(f"bnspec {entry.name}: {error}\n")
-        return error.exit_status
+        return _refused(called, error)
     except BrokenPipeError:
         sys.stderr.close()
         return FAILED
     except KeyboardInterrupt:
-        sys.stderr.write(f"bnspec {entry.name}: interrupted\n")
+        sys.stderr.write(f"{called}: interrupted\n")
         return FAILED
+    except Exception:  # noqa: BLE001  # exit status 1 would say that a backend deviates
+        import traceback
+
+        traceback.print_exc()
+        sys.stderr.write(f"{called}: internal error.\n  Fix:  report it with the lines above.\n")
+        return FAILED
+
+
+def _refused(called: str, error: BnspecError) -> int:
+    sys.stderr.write(f"{called}: {error}\n")
+    return error.exit_status
+
+
+def explained(error: click.UsageError, name: str) -> UsageError:
+    """click's error in a call of the command of this name as what, why and fix."""
+    top = click.Context(bnspec, info_name="bnspec")
+    command = bnspec.get_command(top, name)
+    context = click.Context(command, top, command.name) if command else top
+    show = f"{context.command_path} --help shows the options with an example."
+    options = {o: p for p in context.command.params if isinstance(p, click.Option) for o in p.opts if not p.hidden}
+    if isinstance(error, click.NoSuchOption):
+        what = f"no option {error.option_name}"
+        return UsageError(
+            f"{what}.",
+            f"the options are {', '.join(options)}.",
+            f"{_nearest(error.option_name, options)} {show}".strip(),
+        )
+    if isinstance(error, click.BadOptionUsage):
+        parameter: click.Parameter | None = options.get(error.option_name)
+        what = _sentence(error.message)
+    elif isinstance(error, click.BadParameter) and error.param is not None:
+        parameter = error.param
+        word = parameter.opts[-1] if isinstance(parameter, click.Option) else str(parameter.name).upper()
+        missing = isinstance(error, click.MissingParameter)
+        what = f"{word} is missing." if missing else f"{word}: {_sentence(error.message)}"
+    else:
+        parameter, what = None, _sentence(error.format_message())
+    meaning = getattr(parameter, "help", None)
+    usage = context.get_usage().removeprefix("Usage: ")
+    return UsageError(what, f"the help says: {meaning}" if meaning else f"the usage is {usage}.", show)
+
+
+def _sentence(words: str) -> str:
+    """click's message as ours: it goes on after a colon, and ends with a full stop."""
+    return words[:1].lower() + words[1:].rstrip(".") + "."
+
+
+def _nearest(word: str, known: Iterable[str]) -> str:
+    """A question for what was probably meant; empty if nothing is near."""
+    import difflib
+
+    near = difflib.get_close_matches(word, list(known), 1)
+    return f"did you mean {near[0]}?" if near else ""

@@ -2,210 +2,231 @@
 
 from __future__ import annotations
 
-import argparse
+import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from bnspec.cli import CONFORMS, Command, positive_number, seed_number
+import click
 
+from bnspec.cli import CONFORMS
+from bnspec.options import (
+    BACKEND,
+    CLAUSE,
+    DEVICE,
+    JOBS,
+    JSON,
+    RUN_DIRECTORY,
+    SEED,
+    Number,
+    command,
+    effort,
+    folder,
+    many,
+)
 
-def _configure_verify(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add(
-        "--backend",
-        action="append",
-        default=[],
-        metavar="GLOB",
-        help="backends, or package.module:Class (default: all)",
-    )
-    add("--device", action="append", default=[], metavar="GLOB", help="devices: cpu, cuda:0, '*' (default: cpu)")
-    add("--clause", action="append", default=[], metavar="GLOB", help="clauses or families (default: all)")
-    add("--effort", choices=("quick", "standard", "thorough"), default="quick", help="how many cases (default: quick)")
-    add("--minutes", type=float, help="with --effort thorough: go on for so long")
-    add("--seed", type=seed_number, default=1, help="the same seed gives the same cases everywhere (default: 1)")
-    add("--jobs", type=positive_number, default=2, help="targets side by side (default: 2)")
-    add("--out", type=Path, metavar="DIR", help="run directory to write (default: runs/<id>)")
-    add(
-        "--corpus", type=Path, metavar="DIR", help="found cases to replay first; the smallest of new deviations join it"
-    )
-    add("--resume", type=Path, metavar="DIR", help="go on with a run that was cut short")
-    add("--json", action="store_true", help="print one JSON document instead of the summary")
+if TYPE_CHECKING:
+    from bnspec.conformance.cases.effort import EffortName
 
 
-def _verify(arguments: argparse.Namespace) -> int:
-    # imported here, so that --help does not wait for them
-    import json
+@command(
+    "verify",
+    summary="judge backends by the specification",
+    example="bnspec verify --backend 'torch.*' --clause running --effort standard --seed 7",
+    params=[
+        BACKEND,
+        DEVICE,
+        CLAUSE,
+        effort("quick", "standard", "thorough", default="quick", help="Number of generated cases."),
+        click.Option(["--minutes"], type=Number(0.0), metavar="M", help="With --effort thorough: generate cases this long."),
+        SEED,
+        JOBS,
+        RUN_DIRECTORY,
+        folder("--corpus", help="Replay the saved cases of this regression corpus first; add the smallest case of each new deviation."),
+        folder("--resume", help="Continue the interrupted run in this directory."),
+        JSON,
+    ],
+)  # fmt: skip
+def verify(
+    command_line: str,
+    backend: Sequence[str],
+    device: Sequence[str],
+    clause: Sequence[str],
+    effort: EffortName,
+    minutes: float | None,
+    seed: int,
+    jobs: int,
+    out: Path | None,
+    corpus: Path | None,
+    resume: Path | None,
+    as_json: bool,
+) -> int:
+    """Judge backends by the clauses of the specification, on generated cases.
 
-    from bnspec.conformance.run.verify import Request, verify
+    Exit status 0: every MUST and SHOULD conforms; 1: one deviates.
+    """
+    from bnspec.conformance.run.verify import Request
+    from bnspec.conformance.run.verify import verify as run_verify
     from bnspec.reports.summary.document import run_document
-    from bnspec.reports.tables.run import print_summary, terminal
+    from bnspec.reports.tables.run import print_run
+    from bnspec.terminal.console import print_json
 
-    request = Request(
-        arguments.backend,
-        arguments.device,
-        arguments.clause,
-        arguments.effort,
-        arguments.seed,
-        arguments.jobs,
-        arguments.minutes,
-        arguments.out,
-        arguments.resume,
-        arguments.corpus,
-    )
-    run, status = verify(request, arguments.command_line, quiet=arguments.json)
-    if arguments.json:
-        print(json.dumps(run_document([run]), indent=1, allow_nan=False))
-        return status
-    console = terminal()
-    print_summary(run, console)
-    console.print(f"\n{run.path}", highlight=False, markup=False, soft_wrap=True)
+    request = Request(backend, device, clause, effort, seed, jobs, minutes, out, resume, corpus)
+    run, status = run_verify(request, command_line, quiet=as_json)
+    if as_json:
+        print_json(run_document([run]))
+    else:
+        print_run(run)
     return status
 
 
-VERIFY = Command(
-    help="Judge backends by the specification: exit status 0 when all conforms, 1 when something deviates.",
-    example="bnspec verify --backend 'torch.*' --clause running --effort standard --seed 7",
-    configure=_configure_verify,
-    run=_verify,
-)
+@command(
+    "mutants",
+    summary="test the suite: which clauses kill which mutants",
+    example="bnspec mutants --name 'epsilon_*'\nbnspec mutants --kind variant --seeds 20",
+    params=[
+        many("--name", metavar="GLOB", help="Select mutants and variants by name or glob. Repeatable."),
+        click.Option(["--kind"], type=click.Choice(("mutant", "variant")), show_default="both", help="Run only this kind."),
+        effort("quick", "standard", default="quick", help="Number of generated cases."),
+        many("--seed", type=Number(0, 999_999), metavar="N", help="Seed of the generated cases. Repeatable.", all="1"),
+        click.Option(["--seeds"], type=Number(1), metavar="N", help="Use the seeds 1 to N."),
+        click.Option(["--until-killed"], is_flag=True, help="Stop a mutant once one of its expected clauses has killed it."),
+        JOBS,
+        JSON,
+    ],
+)  # fmt: skip
+def mutants(
+    command_line: str,
+    name: Sequence[str],
+    kind: str | None,
+    effort: EffortName,
+    seed: Sequence[int],
+    seeds: int | None,
+    until_killed: bool,
+    jobs: int,
+    as_json: bool,
+) -> int:
+    """Run the mutants (defective backends) and the variants (unusual but correct ones) through the suite.
 
-
-def _configure_mutants(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add("--name", action="append", default=[], metavar="GLOB", help="mutants and variants to run (default: all)")
-    add("--kind", choices=("mutant", "variant"), default="", help="only these (default: both)")
-    add("--effort", choices=("quick", "standard"), default="quick", help="how many cases (default: quick)")
-    add("--seed", type=seed_number, action="append", default=[], help="seed of the cases; repeatable (default: 1)")
-    add("--seeds", type=positive_number, metavar="N", help="the seeds 1 to N")
-    add("--until-killed", action="store_true", help="let a mutant go once a clause of its own has killed it")
-    add("--jobs", type=positive_number, default=2, help="processes side by side (default: 2)")
-    add("--json", action="store_true", help="print one JSON document instead of the table")
-
-
-def _mutants(arguments: argparse.Namespace) -> int:
+    Exit status 1: on some seed, no expected clause kills a mutant, or a clause reports a variant.
+    """
     from bnspec.conformance.selftest.matrix.table import print_matrix
     from bnspec.errors import UsageError
 
-    if arguments.seed and arguments.seeds:
+    if seed and seeds:
         raise UsageError(
             "--seed and --seeds are both given.", "--seeds N stands for the seeds 1 to N.", "give one of them."
         )
-    seeds = list(range(1, arguments.seeds + 1)) if arguments.seeds else list(dict.fromkeys(arguments.seed)) or [1]
-    a = arguments
-    return print_matrix(a.name, a.kind, a.effort, seeds, a.jobs, a.until_killed, a.json)
+    chosen = list(range(1, seeds + 1)) if seeds else list(dict.fromkeys(seed)) or [1]
+    return print_matrix(name, kind or "", effort, chosen, jobs, until_killed, as_json)
 
 
-MUTANTS = Command(
-    help="Run the planted defects and the unusual correct variants through the suite. Exit status 1: a mutant is not killed "
-    "by a clause that it is named for, or a variant is accused; with several seeds, on any of them.",
-    example="bnspec mutants --name 'epsilon_*'\n  bnspec mutants --kind variant --seeds 20",
-    configure=_configure_mutants,
-    run=_mutants,
-)
-
-
-def _configure_explain(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("clause", nargs="*", metavar="CLAUSE", help="clauses or families (default: a list of all)")
-    parser.add_argument("--json", action="store_true", help="print one JSON document")
-    parser.add_argument("--markdown", action="store_true", help="print the whole specification: docs/specification.md")
-
-
-def _explain(arguments: argparse.Namespace) -> int:
+@command(
+    "explain",
+    summary="explain clauses: statement, formula, source, known bugs",
+    example="bnspec explain epsilon.inside_root_in_training",
+    params=[
+        click.Argument(["clause"], nargs=-1, required=False, help="Clauses or families; without one, a list of all clauses."),
+        click.Option(["--markdown"], is_flag=True, help="Print the specification as Markdown: docs/specification.md."),
+        JSON,
+    ],
+)  # fmt: skip
+def explain(command_line: str, clause: Sequence[str], markdown: bool, as_json: bool) -> int:
+    """Explain clauses of the specification: statement, formula, source, the conventions it depends on, the bugs it would catch."""
     from bnspec.clauses import FAMILIES, select
 
-    clauses = select(arguments.clause)
-    if arguments.markdown:
+    clauses = select(clause)
+    if markdown:
         from bnspec.clauses.document import text
 
         families = [f for f in FAMILIES if any(c.family == f.name for c in clauses)]
-        print(text(clauses, families), end="")
+        sys.stdout.write(text(clauses, families))
         return CONFORMS
-    if arguments.json:
-        import json
+    if as_json:
+        from bnspec.terminal.console import print_json
 
-        print(json.dumps([c.to_json() for c in clauses], indent=1))
+        print_json([c.to_json() for c in clauses])
         return CONFORMS
     from bnspec.conformance.explain import print_clauses
 
-    print_clauses(clauses, in_full=bool(arguments.clause))
+    print_clauses(clauses, in_full=bool(clause))
     return CONFORMS
 
 
-EXPLAIN = Command(
-    help="Explain clauses of the specification: text, formula, source, what it depends on, what it has caught.",
-    example="bnspec explain epsilon.inside_root_in_training",
-    configure=_configure_explain,
-    run=_explain,
-)
+@command(
+    "repro",
+    summary="write deviations as short scripts that need only the framework and NumPy",
+    example="bnspec repro runs/mine --backend 'torch.*' --run\nbnspec repro runs/mine:running.var@torch.nn > repro.py",
+    params=[
+        click.Argument(["finding"], help="A run directory for all its deviations, or one deviation as RUN:CLAUSE@BACKEND."),
+        CLAUSE,
+        BACKEND,
+        click.Option(["--out"], type=Path, metavar="DIR", show_default="RUN/repros", help="Write the scripts here, as BACKEND--CLAUSE.py."),
+        click.Option(["--run"], is_flag=True, help="Run each script in its own process and report whether it reproduces the deviation."),
+        JOBS,
+        JSON,
+    ],
+)  # fmt: skip
+def repro(
+    command_line: str,
+    finding: str,
+    clause: Sequence[str],
+    backend: Sequence[str],
+    out: Path | None,
+    run: bool,
+    jobs: int,
+    as_json: bool,
+) -> int:
+    """Write deviations as scripts of at most 15 statements that need only the framework and NumPy.
 
+    A script exits with 1 where the deviation occurs and with 0 where it does not. A deviation named as RUN:CLAUSE@BACKEND is
+    printed, unless --out or --run is given. Exit status 1: a deviation has no script, or a script did not reproduce it.
+    """
+    from bnspec.conformance.repro.scripts import exit_status, parse, repros, write
+    from bnspec.conformance.repro.table import print_repros, run_with_progress
+    from bnspec.terminal.console import print_json
 
-def _configure_repro(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add("finding", metavar="FINDING", help="a run directory for all its deviations, or one as RUN:CLAUSE@BACKEND")
-    add("--clause", action="append", default=[], metavar="GLOB", help="clauses or families (default: all that deviate)")
-    add("--backend", action="append", default=[], metavar="GLOB", help="backends (default: all that deviate)")
-    add("--out", type=Path, metavar="DIR", help="where to write BACKEND--CLAUSE.py (default: RUN/repros)")
-    add("--run", action="store_true", help="run each script too, in a process of its own, and say what it reproduced")
-    add("--jobs", type=positive_number, default=2, help="scripts run side by side (default: 2)")
-    add("--json", action="store_true", help="print one JSON document instead of the table")
-
-
-def _repro(arguments: argparse.Namespace) -> int:
-    import json
-
-    from bnspec.conformance.repro.scripts import exit_status, parse, repros, run_all, write
-    from bnspec.conformance.repro.table import print_repros
-
-    request = parse(arguments.finding, arguments.clause, arguments.backend)
+    request = parse(finding, clause, backend)
     made = repros(request)
-    if request.named and len(made) == 1 and not (arguments.out or arguments.run or arguments.json):
-        print(made[0].text, end="")
+    if request.named and len(made) == 1 and not (out or run or as_json):
+        sys.stdout.write(made[0].text)
         return CONFORMS
-    made = write(made, arguments.out or request.run / "repros")
-    if arguments.run:
-        made = run_all(made, arguments.jobs)
-    if arguments.json:
-        print(json.dumps({"run": str(request.run), "repros": [r.to_json() for r in made]}, indent=1, allow_nan=False))
+    made = write(made, out or request.run / "repros")
+    if run:
+        made = run_with_progress(made, jobs, quiet=as_json)
+    if as_json:
+        print_json({"run": str(request.run), "repros": [r.to_json() for r in made]})
     else:
         print_repros(made)
     return exit_status(made)
 
 
-REPRO = Command(
-    help="Write deviations as scripts of at most 15 lines that need only the framework and NumPy. A script exits with 1 on "
-    "the deviation and with 0 where it no longer happens. One named as RUN:CLAUSE@BACKEND is printed, unless --out or "
-    "--run is given. Exit status 1: some finding has no script, or one that was run did not reproduce it.",
-    example="bnspec repro runs/mine --backend 'torch.*' --run\n  bnspec repro runs/mine:running.var@torch.nn > repro.py",
-    configure=_configure_repro,
-    run=_repro,
-)
-
-
-def _configure_vectors(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add("--out", type=Path, metavar="DIR", required=True, help="a folder that is empty or does not exist yet")
-    add("--family", action="append", default=[], metavar="NAME", help="families to write (default: all)")
-    add("--json", action="store_true", help="print one JSON document instead of the list")
-
-
-def _vectors(arguments: argparse.Namespace) -> int:
-    import json
-
-    from bnspec.conformance.vectors.folder import write_vectors
-
-    index = write_vectors(arguments.out, arguments.family)
-    if arguments.json:
-        print(json.dumps({"out": str(arguments.out), **index}, indent=1))
-        return CONFORMS
-    for row in index["families"]:
-        print(f"{row['family']:<12}{row['vectors']:>4} vectors {row['bytes'] / 1e6:>6.2f} MB  {row['about']}")
-    print(f"\n{arguments.out}")
-    return CONFORMS
-
-
-VECTORS = Command(
-    help="Write test vectors for implementations in any language: hard cases with exact expected values, a bound for each "
-    "element and the clauses they ask, as JSON and safetensors.",
+@command(
+    "vectors",
+    summary="write test vectors with exact expected values, for any language",
     example="bnspec vectors --out vectors --family running --family gradient",
-    configure=_configure_vectors,
-    run=_vectors,
+    params=[
+        folder("--out", required=True, help="Write the vectors here: a folder that is empty or does not exist."),
+        many("--family", metavar="NAME", help="Select families of clauses. Repeatable."),
+        JSON,
+    ],
 )
+def vectors(command_line: str, out: Path, family: Sequence[str], as_json: bool) -> int:
+    """Write test vectors for implementations in any language: hard cases as JSON and safetensors.
+
+    Each has exact expected values, a bound for each element, and the clauses that it tests.
+    """
+    from bnspec.conformance.vectors.folder import write_vectors
+    from bnspec.terminal.console import print_json, show, table, terminal, verbatim
+
+    index = write_vectors(out, family)
+    if as_json:
+        print_json({"out": str(out), **index})
+        return CONFORMS
+    console = terminal()
+    listed = table(console, "family", "vectors", "MB", "contents", right=("vectors", "MB"))
+    for row in index["families"]:
+        listed.add_row(row["family"], str(row["vectors"]), f"{row['bytes'] / 1e6:.2f}", row["about"])
+    show(console, listed)
+    verbatim(console, f"\n{out}")
+    return CONFORMS

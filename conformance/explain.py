@@ -5,42 +5,57 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
+from rich.console import Console
+from rich.table import Table
+
 from bnspec.clauses import FAMILIES, Clause
 from bnspec.conformance.selftest.catalogue.catalogue import MUTANTS
-from bnspec.reports.tables.run import terminal
+from bnspec.terminal.console import line, show, table, terminal, verbatim
 
 WIDTH = 100
+#: Columns where there is no terminal: each clause is one line, to be searched.
+UNBROKEN = 10_000
 LABEL = 15
 VERIFIED = {
-    "backends": "every backend is asked: bnspec verify --clause {id}",
-    "specification": "the specification itself, by a test of its equations; no backend is asked",
-    "both": "every backend is asked: bnspec verify --clause {id}; and the specification itself, by a test",
+    "backends": "every backend: bnspec verify --clause {id}",
+    "specification": "the specification itself, by a test of its equations; not on backends",
+    "both": "every backend: bnspec verify --clause {id}; and the specification itself, by a test",
 }
 
 
 def print_clauses(clauses: Sequence[Clause], in_full: bool) -> None:
-    """Each clause in full, or family by family one line each."""
+    """Print each clause in full, or a table for each family with a row for each clause."""
     console = terminal()
-    for block in (
-        map(explained, clauses) if in_full else listed(clauses, console.width if console.is_terminal else None)
-    ):
-        console.print(block, highlight=False, markup=False, soft_wrap=True)
-
-
-def listed(clauses: Sequence[Clause], width: int | None) -> list[str]:
-    """A block for each family: its title, then level, id and statement of each clause; and a last one on how to read them.
-
-    Statements are wrapped to ``width``; without one, each clause is one line, to be searched.
-    """
-    blocks = []
+    if in_full:
+        for clause in clauses:
+            verbatim(console, explained(clause))
+        return
+    if not console.is_terminal:
+        console.width = UNBROKEN
+    ids = max((len(c.id) for c in clauses), default=0)
     for family in FAMILIES:
         mine = [c for c in clauses if c.family == family.name]
         if mine:
-            rows = [line for c in mine for line in _row(c, width)]
-            blocks.append("\n".join([f"{family.title} ({len(mine)})", *rows, ""]))
+            verbatim(console, f"{family.title} ({len(mine)})")
+            show(console, listed(console, mine, ids))
+            line(console)
     asked = sum(c.asked for c in clauses)
-    end = f"{len(clauses)} clauses. Backends are asked about {asked}; those with * are verified on the specification itself."
-    return [*blocks, end + "\nbnspec explain CLAUSE or FAMILY shows them in full."]
+    verbatim(
+        console,
+        f"{len(clauses)} clauses. Backends are asked about {asked}; those with * are verified on the specification itself.\n"
+        "bnspec explain CLAUSE or FAMILY shows them in full.",
+    )
+
+
+def listed(console: Console, clauses: Sequence[Clause], width: int) -> Table:
+    """The clauses of a family: level, mark, id in a column of this width, statement."""
+    rows = table(console, "", "", "", "")
+    rows.columns[0].min_width, rows.columns[2].min_width = len("  SHOULD"), width
+    for clause in clauses:
+        rows.add_row(
+            f"  {clause.level}", "*" if clause.verified == "specification" else " ", clause.id, clause.statement
+        )
+    return rows
 
 
 def explained(clause: Clause) -> str:
@@ -51,10 +66,10 @@ def explained(clause: Clause) -> str:
         ("source", clause.source),
         ("relative to", ", ".join(clause.depends) or "nothing: the same for every backend"),
         ("verified on", VERIFIED[clause.verified].format(id=clause.id)),
-        ("would catch", ", ".join(clause.catches) or "no public report on file"),
+        ("would catch", ", ".join(clause.catches) or "no public report known"),
     ]
     if clause.asked:
-        rows.append(("mutants", ", ".join(killed) or "none is named for it"))
+        rows.append(("mutants", ", ".join(killed) or "none expects it"))
     formula = [" " * LABEL + part for part in clause.formula_lines]
     lines = [
         f"{clause.id}   {clause.level}",
@@ -67,14 +82,6 @@ def explained(clause: Clause) -> str:
     for label, value in rows:
         lines += _labelled(label, _wrapped(value, LABEL))
     return "\n".join(lines) + "\n"
-
-
-def _row(clause: Clause, width: int | None) -> list[str]:
-    mark = "*" if clause.verified == "specification" else " "
-    head = f"  {clause.level:<6} {mark} {clause.id:<41} "
-    room = max(width - len(head), 40) if width else len(clause.statement)
-    first, *rest = textwrap.wrap(clause.statement, room, break_on_hyphens=False)
-    return [head + first, *(" " * len(head) + line for line in rest)]
 
 
 def _wrapped(text: str, indent: int) -> list[str]:

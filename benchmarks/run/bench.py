@@ -13,7 +13,6 @@ from __future__ import annotations
 import collections
 import os
 import random
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -22,7 +21,6 @@ from pathlib import Path
 from bnspec.backends.harness.launcher import Worker
 from bnspec.backends.harness.targets import targets_of
 from bnspec.benchmarks.run.calibrate import kept
-from bnspec.benchmarks.run.progress import Progress
 from bnspec.benchmarks.statistics.stopping import Precision
 from bnspec.benchmarks.summary.comparisons import compared, precise
 from bnspec.benchmarks.timing.bandwidth import COPY, measured_roofs, sizes_of
@@ -37,6 +35,7 @@ from bnspec.reports.run.manifest import finished_now, new_manifest
 from bnspec.reports.run.records import RunFinished, TargetFinished, Timing
 from bnspec.reports.run.store import Run, RunWriter, read_run
 from bnspec.reports.summary.cells import cells
+from bnspec.terminal.progress import Progress
 
 BROKEN = ("error", "crashed", "timeout")
 
@@ -92,16 +91,15 @@ def bench(request: Request, command: str, quiet: bool = False) -> tuple[Run, int
         "load_average": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
     }
     manifest = new_manifest("bench", command, request.seed, request.suite, options)
-    progress = Progress(None if quiet else sys.stderr, len(contenders) * len(listed))
-    with RunWriter.create(request.out, manifest) as writer:
+    with RunWriter.create(request.out, manifest) as writer, Progress(quiet) as progress:
         session = Session(request, writer, progress, contenders, listed)
         session.rounds(baseline)
+        session.report_ends()
         for comparison in compared(cells(session.timings), baseline.name, request.margin):
             writer.write(comparison)
         session.finish()
         status = exit_status(session.timings)
         writer.write(RunFinished(finished_now(), status, session.account()))
-    progress.end()
     return read_run(writer.path), status
 
 
@@ -127,6 +125,7 @@ class Session:
     timings: list[Timing] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=lambda: collections.defaultdict(float))
     spent: dict[str, dict[str, float]] = field(default_factory=dict)
+    processes: dict[str, int] = field(default_factory=lambda: collections.defaultdict(int))
     started: float = field(default_factory=time.perf_counter)
 
     def __post_init__(self) -> None:
@@ -169,15 +168,15 @@ class Session:
         sizes = sizes_of(self.workloads)
         firsts = {c.target.device: c for c in reversed(order)}
         for device, contender in firsts.items():
-            self.progress(f"memory of {device}", f"round {number + 1}")
+            self.progress.update(f"memory of {device}", f"round {number + 1}")
             for record in measured_roofs(device, contender, number, sizes, self.seconds):
                 if isinstance(record, Timing):
                     self.timings.append(record)
                 self.writer.write(record)
 
     def process(self, contender: Contender, number: int) -> None:
-        """A fresh process of a contender: every workload that it can still be timed on, once."""
-        self.progress(contender.name, f"process {number + 1}, opening")
+        """A fresh process of a contender: every workload it has left, once."""
+        self.progress.update(contender.name, f"process {number + 1}, opening")
         opened = time.perf_counter()
         with contender.open() as worker:
             started = time.perf_counter()
@@ -186,17 +185,17 @@ class Session:
                 self.writer.write(target_record(worker))
             order = list(self.left[contender])
             self.random.shuffle(order)
-            for workload in order:
-                self.progress(contender.name, workload.id, cells=1)
+            for done, workload in enumerate(order):
+                self.progress.update(contender.name, f"process {number + 1}, {workload.id}", done, len(order))
                 timing = self.cell(worker, contender, workload, number)
                 self.timings.append(timing)
                 self.writer.write(timing)
                 if not timing.samples_ns:
                     self.left[contender].remove(workload)
         spent = self.spent.setdefault(contender.target.name, {"open": 0.0, "cells": 0.0})
+        self.processes[contender.name] += 1
         spent["open"] += started - opened
         spent["cells"] += time.perf_counter() - started
-        self.progress(contender.name, f"process {number + 1}, done")
 
     def cell(self, worker: Worker, contender: Contender, workload: Workload, number: int) -> Timing:
         """One workload in one process."""
@@ -212,6 +211,13 @@ class Session:
             self.seconds["first_calls"] += spent.timing.first_ns * 1e-9
             self.seconds["probes"] += spent.timing.probes_ns * 1e-9
         return record
+
+    def report_ends(self) -> None:
+        """Report the end of each contender, and of the memory's measurement, to the progress."""
+        for device in dict.fromkeys(c.target.device for c in self.contenders):
+            self.progress.end(f"memory of {device}", "done")
+        for contender in self.contenders:
+            self.progress.end(contender.name, f"done, {self.processes[contender.name]} processes")
 
     def finish(self) -> None:
         """Each target's counts and times."""

@@ -10,14 +10,12 @@ import collections
 import dataclasses
 import json
 import random
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from bnspec.backends.harness.registry import Entry, select
 from bnspec.backends.harness.targets import Target
-from bnspec.benchmarks.run.progress import Progress
 from bnspec.benchmarks.statistics import calibration as statistics
 from bnspec.benchmarks.statistics.calibration import Calibration
 from bnspec.benchmarks.statistics.proportions import Proportion
@@ -32,6 +30,8 @@ from bnspec.reports.run.machine import describe_machine
 from bnspec.reports.run.manifest import finished_now, new_manifest
 from bnspec.reports.run.records import RunFinished, Timing, workload_id
 from bnspec.reports.run.store import RunWriter, write_atomically
+from bnspec.terminal.console import line, show, table, terminal, verbatim
+from bnspec.terminal.progress import Progress
 
 #: Where the latest calibration is kept for later runs from the same folder.
 KEPT = Path("runs") / "calibration.json"
@@ -65,13 +65,13 @@ def calibrate(plan: Plan, command: str, quiet: bool = False) -> tuple[Calibratio
         "workloads": [w.id for w in listed],
     }
     manifest = new_manifest("calibrate", command, plan.seed, "short", options)
-    progress = Progress(None if quiet else sys.stderr, 0)
-    with RunWriter.create(plan.out, manifest) as writer:
+    with RunWriter.create(plan.out, manifest) as writer, Progress(quiet) as progress:
         gathering = Gathering(plan, entries, writer, progress)
         while gathering.comparisons < plan.comparisons or gathering.families < 2 * len(entries):
             gathering.family()
+        for entry in entries:
+            progress.end(entry.name, f"done, {gathering.comparisons} comparisons in all")
         writer.write(RunFinished(finished_now(), CONFORMS, {}))
-    progress.end()
     found = statistics.calibrate(gathering.measured)
     keep(found, plan, writer.path)
     return found, writer.path
@@ -99,9 +99,8 @@ class Gathering:
     def family(self) -> None:
         """One replicate run of the next backend: its pairs of processes."""
         entry = self.entries[self.families % len(self.entries)]
-        self.progress(
-            entry.name, f"replicate run {self.families + 1}, {self.comparisons} of {self.plan.comparisons} comparisons"
-        )
+        doing = f"replicate run {self.families + 1}, comparisons"
+        self.progress.update(entry.name, doing, self.comparisons, self.plan.comparisons)
         arms: dict[tuple[str, bool], list[Sequence[int]]] = collections.defaultdict(list)
         for pair in range(self.plan.pairs):
             order = [False, True]
@@ -175,7 +174,7 @@ def calibrated(summary: dict[str, Any] | None) -> list[str]:
     if summary is None:
         return [
             "",
-            "This machine is not calibrated from this folder: bnspec calibrate measures its false alarms and minimum detectable effect.",
+            "This machine is not calibrated: bnspec calibrate measures its false alarms and its minimum detectable effect.",
         ]
     words = f"Calibrated {summary['made'][:10]}: {summary['false_alarms']} false alarms in {summary['comparisons']} comparisons"
     if summary["detectable_ratio"]:
@@ -185,29 +184,35 @@ def calibrated(summary: dict[str, Any] | None) -> list[str]:
 
 
 def print_calibration(found: Calibration, path: Path) -> None:
-    """The table: our rule and those of other tools on the same data."""
+    """Print the table: our rule and those of other tools on the same data."""
+    console = terminal()
     low, high = found.pairs
-    print(
+    pairs = low if low == high else f"{low} to {high}"
+    line(
+        console,
         f"{found.comparisons} comparisons of a backend with itself: {found.cells} cells in {found.families} replicate runs, "
-        f"{low if low == high else f'{low} to {high}'} pairs of processes each\n"
+        f"{pairs} pairs of processes each",
     )
-    print(
-        f"{'rule':<32} {'false alarms':>22} {'slowdown found':>20} {'in every other cell':>20} {'false discoveries':>18}"
-    )
+    line(console)
+    shown = ("false alarms", "at most", "slowdowns found", "in every other cell", "false discoveries")
+    rules = table(console, "rule", *shown, right=shown)
     for record in found.rules:
-        counts = (record.false_alarms, record.found, record.mixed_found, record.false_discoveries)
-        texts = [_proportion(count) for count in counts]
-        texts[0] += f" (<= {100 * record.false_alarms.at_most:.1f} %)" if record.false_alarms.of else ""
-        print(f"{record.rule:<32} {texts[0]:>22} {texts[1]:>20} {texts[2]:>20} {texts[3]:>18}")
+        alarms = record.false_alarms
+        most = f"{100 * alarms.at_most:.1f} %" if alarms.of else ""
+        found_shares = (_proportion(p) for p in (record.found, record.mixed_found, record.false_discoveries))
+        rules.add_row(record.rule, _proportion(alarms), most, *found_shares)
+    show(console, rules)
+    line(console)
     if found.detectable_ratio:
         percent = 100 * (found.detectable_ratio - 1)
-        print(
-            f"\nminimum detectable effect: {percent:.1f} % slower is found at least {100 * found.power:.0f} times in 100 "
-            f"(95 % confidence; estimated on half of the replicate runs, checked on the other half, as shown above)"
+        line(
+            console,
+            f"Minimum detectable effect: a slowdown of {percent:.1f} % is found in at least {100 * found.power:.0f} of 100 "
+            "comparisons (95 % confidence; estimated on half of the replicate runs, the slowdowns above are in the other half).",
         )
     else:
-        print("\nminimum detectable effect: unknown, these comparisons are too few")
-    print(f"\n{path}\n{KEPT}")
+        line(console, "Minimum detectable effect: none in these data; make more comparisons.")
+    verbatim(console, f"\n{path}\n{KEPT}")
 
 
 def _proportion(p: Proportion) -> str:

@@ -14,6 +14,8 @@ from bnspec.benchmarks.timing.contender import Contender
 from bnspec.benchmarks.timing.measure import measure
 from bnspec.benchmarks.workloads.workload import Workload
 from bnspec.reports.run.records import Timing, contender, workload_id
+from bnspec.terminal.console import line, show, table, terminal
+from bnspec.terminal.progress import Progress
 
 #: Cheats and honest backends run on both: a call short enough to be timed in blocks, and one of a few milliseconds.
 SHAPES = ((32, 16), (4096, 64))
@@ -56,12 +58,21 @@ class ProbeCheck:
         }  # fmt: skip
 
 
-def check_probes(backends: Sequence[str], seconds: float, seed: int = 1) -> list[ProbeCheck]:
+def check_probes(backends: Sequence[str], seconds: float, seed: int = 1, quiet: bool = False) -> list[ProbeCheck]:
     """Check every cheat, and these honest backends. Raises UsageError: there is no such backend."""
     honest = select(backends)
     cases = CaseCache(seed)
-    checks = [c for name, (p, probe) in CHEATS.items() for c in _cheat(name, p, probe, cases, seconds)]
-    return checks + [c for entry in honest for c in _honest(entry, cases, seconds)]
+    checks: list[ProbeCheck] = []
+    with Progress(quiet) as progress:
+        for name, (pass_name, probe) in CHEATS.items():
+            progress.update("cheating backends", name, len(checks))
+            checks += _cheat(name, pass_name, probe, cases, seconds)
+        progress.end("cheating backends", f"done, {len(checks)} cells")
+        for entry in honest:
+            progress.update(entry.name, "honest")
+            checks += _honest(entry, cases, seconds)
+            progress.end(entry.name, "done")
+    return checks
 
 
 def _cheat(name: str, pass_name: str, probe: str, cases: CaseCache, seconds: float) -> Iterator[ProbeCheck]:
@@ -84,13 +95,17 @@ def _timed(entry: Entry, passes: Sequence[str], cases: CaseCache, seconds: float
 
 
 def print_checks(checks: Sequence[ProbeCheck]) -> None:
-    """A line for each check, and the counts."""
+    """Print a row for each check, and the counts."""
+    console = terminal()
+    listed = table(console, "", "backend", "workload", "verdict", "rejections")
     for check in checks:
         messages = "; ".join(f"{name}: {text}" for name, text in check.rejections.items()) or "passed by every probe"
-        mark = "ok" if check.right else "WRONG"
-        print(f"{mark:<6}{check.name:<18} {check.workload:<44} {check.timing.verdict:<10} {messages}")
+        listed.add_row("ok" if check.right else "WRONG", check.name, check.workload, check.timing.verdict, messages)
+    show(console, listed)
     cheats, honest = ([c for c in checks if c.honest is kind] for kind in (False, True))
     caught, rejected = sum(c.right for c in cheats), sum(not c.right for c in honest)
-    print(
-        f"\n{caught} of {len(cheats)} cheats rejected by their own probe, {rejected} of {len(honest)} honest cells rejected"
+    line(console)
+    line(
+        console,
+        f"{caught} of {len(cheats)} cheats rejected by their own probe, {rejected} of {len(honest)} honest cells rejected",
     )

@@ -1,24 +1,30 @@
-"""``bnspec conventions``: the conventions of a backend, inferred; and its translation to another one, proved."""
+"""``bnspec conventions``."""
 
 from __future__ import annotations
 
-import argparse
+import click
 
-from bnspec.cli import CONFORMS, DEVIATES, Command
-
-
-def _configure(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add("backend", metavar="BACKEND", help="a backend, or package.module:Class")
-    add("--device", default="cpu", metavar="D", help="cpu, cuda:0, ... (default: cpu)")
-    add("--to", metavar="OTHER", help="another backend, on the same device: what to hand it, proved by running both")
-    add("--json", action="store_true", help="print one JSON document instead of the tables")
+from bnspec.cli import CONFORMS, DEVIATES
+from bnspec.options import JSON, command
 
 
-def _run(arguments: argparse.Namespace) -> int:
-    # imported here, so that --help does not wait for them
-    import json
+@command(
+    "conventions",
+    summary="infer a backend's conventions; translate a layer to another backend",
+    example="bnspec conventions torch.nn --to keras",
+    params=[
+        click.Argument(["backend"], help="A backend, or package.module:Class."),
+        click.Option(["--device"], default="cpu", metavar="D", help="The device: cpu, cuda:0, ..."),
+        click.Option(["--to"], metavar="OTHER", help="Translate a layer to this backend on the same device, and run both to prove it."),
+        JSON,
+    ],
+)  # fmt: skip
+def conventions(command_line: str, backend: str, device: str, to: str | None, as_json: bool) -> int:
+    """Infer every convention of a backend by experiment and compare it with the adapter's declaration.
 
+    With --to, print the exact translation of a layer to another backend, for inference and for further training, and run both
+    layers on the same data. Exit status 1: a declaration differs, or the two layers differ by more than the sum of their bounds.
+    """
     from bnspec.conformance.conventions.infer import one_target, profiled_with
     from bnspec.conformance.conventions.table import (
         print_profile,
@@ -26,29 +32,19 @@ def _run(arguments: argparse.Namespace) -> int:
         profile_document,
         translation_document,
     )
-    from bnspec.reports.tables.run import terminal
+    from bnspec.terminal.console import print_json, terminal
 
-    source = one_target(arguments.backend, arguments.device)
-    target = one_target(arguments.to, arguments.device) if arguments.to is not None else None
+    source = one_target(backend, device)
+    target = one_target(to, device) if to is not None else None
     profiled, translated = profiled_with(source, target)
-    if arguments.json:
+    if as_json:
         document = profile_document(profiled)
         if translated is not None:
             document["translation"] = translation_document(translated)
-        print(json.dumps(document, indent=1, allow_nan=False))
+        print_json(document)
     else:
         print_profile(profiled, terminal())
         if translated is not None:
             print_translation(profiled, translated, terminal())
     agrees = not profiled.inference.differences and (translated is None or translated.holds)
     return CONFORMS if agrees else DEVIATES
-
-
-CONVENTIONS = Command(
-    help="Infer every convention of a backend by experiment and compare it with what its adapter declares: exit status 1 "
-    "where they differ. With --to, print the exact translation of a layer to another backend, for inference and for "
-    "training, and run both on the same data: exit status 1 also where they are further apart than both bounds.",
-    example="bnspec conventions torch.nn --to keras",
-    configure=_configure,
-    run=_run,
-)

@@ -1,30 +1,30 @@
-"""An inferred conventions and a translation: on a terminal, and as one document."""
+"""Inferred conventions and a translation: on a terminal, and as one document."""
 
 from __future__ import annotations
 
 import dataclasses
-import textwrap
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from bnspec.conformance.conventions.outcome import Outcome
 from bnspec.conformance.conventions.plan import Inference
 from bnspec.conformance.conventions.proof import Proof, Proven
 from bnspec.reports.run.records import ratio_text
+from bnspec.terminal.console import indented, show, table, verbatim
 from bnspec.translation.parts import Part, Route, Translation
 
 OFFERS = (
-    "What is not declared as offered is declined before the adapter is asked: an offer can be refuted here, not found."
+    "A form that is not declared as offered is declined before the adapter is called: the experiments can refute an offer, but not "
+    "find one."
 )
 EVIDENCE = "evidence (numbers: error / bound)"
 
 
 @dataclasses.dataclass(frozen=True)
 class Profiled:
-    """What is known of one backend.
+    """The inferred conventions of one backend.
 
     Attributes:
         backend, device, versions: which one.
@@ -130,30 +130,32 @@ def _json(value: Any) -> Any:
 
 
 def print_profile(profiled: Profiled, console: Console) -> None:
-    """The table of conventions, a line for each that differs, and what cannot be seen."""
+    """Print the table of conventions, those that are not observable, and the differences."""
     inference = profiled.inference
     versions = ", ".join(f"{n} {v}" for n, v in profiled.versions.items())
-    _line(console, f"{profiled.name}   {versions}\n")
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column, most in (("field", None), ("inferred", 18), ("declared", 18), ("", None), (EVIDENCE, None)):
-        table.add_column(column, no_wrap=column in ("field", ""), overflow="fold", max_width=most)
+    verbatim(console, f"{profiled.name}   {versions}\n")
+    listed = table(console, "field", "inferred", "declared", "", EVIDENCE)
+    for column in listed.columns[1:3]:
+        column.max_width = 18
     for outcome in inference.outcomes:
         if outcome.observable:
             declared = inference.declaration(outcome.field)
-            row = (outcome.field, _found(outcome), _said(declared), outcome.agreement(declared))
-            table.add_row(*row, "; ".join(t for t in (outcome.evidence, outcome.reason) if t))
-    console.print(table)
-    _line(console, "")
-    _wrapped(console, OFFERS)
-    _line(console, "\ndeclared, cannot be observed through the adapter")
+            row = (outcome.field, _found(outcome), _value_text(declared), outcome.agreement(declared))
+            listed.add_row(*row, "; ".join(t for t in (outcome.evidence, outcome.reason) if t))
+    show(console, listed)
+    verbatim(console, "")
+    indented(console, OFFERS)
+    verbatim(console, "\nDeclared, but not observable through the adapter")
     for outcome in inference.outcomes:
         if not outcome.observable:
-            _wrapped(console, f"  {outcome.field} = {_said(inference.declaration(outcome.field))}: {outcome.reason}")
+            indented(
+                console, f"  {outcome.field} = {_value_text(inference.declaration(outcome.field))}: {outcome.reason}"
+            )
     count = len(inference.differences)
-    _line(console, f"\n{count or 'no'} difference{'s' * (count != 1)} between what was inferred and what is declared")
+    verbatim(console, f"\n{count or 'no'} difference{'s' * (count != 1)} between inferred and declared conventions")
     for outcome in inference.differences:
-        declared = _said(inference.declaration(outcome.field))
-        _wrapped(console, f"  {outcome.field}: declared {declared}, inferred {_found(outcome)}: {outcome.evidence}")
+        declared = _value_text(inference.declaration(outcome.field))
+        indented(console, f"  {outcome.field}: declared {declared}, inferred {_found(outcome)}: {outcome.evidence}")
 
 
 def print_translation(source: Profiled, translated: Translated, console: Console) -> None:
@@ -161,38 +163,42 @@ def print_translation(source: Profiled, translated: Translated, console: Console
     general, fixed = translated.general, translated.fixed
     heading = f"from {source.name} to {translated.to.name}"
     _route(console, f"\n{heading}, for inference", general.inference)
-    _route(console, f"\n{heading}, to go on training", general.training)
+    _route(console, f"\n{heading}, for further training", general.training)
     if general.training.layer is None and fixed.training.layer is not None:
-        words = f"\n{heading}, to go on training with {translated.count} values per channel in every step"
+        words = f"\n{heading}, for further training with {translated.count} values per channel in every step"
         _route(console, words, fixed.training, {(p.name, p.how) for p in general.training.parts})
     for word, proofs in (("inference", translated.proven.inference), ("training", translated.proven.training)):
-        _line(console, f"\n{word}, both run on the same data: |source - target| / (bound + bound)")
+        verbatim(console, f"\n{word}, both run on the same data: |source - target| / (bound + bound)")
+        listed = table(console, "ratio", "layer", "elements", "")
         for proof in proofs:
-            for text in _proof_lines(proof):
-                _wrapped(console, f"  {text}")
+            listed.add_row(*_proof_row(proof))
+        show(console, listed)
 
 
-def _route(console: Console, heading: str, route: Route, told: Collection[tuple[str, str]] = ()) -> None:
-    """The parts that were not told already, and what must hold."""
+def _route(console: Console, heading: str, route: Route, printed: Collection[tuple[str, str]] = ()) -> None:
+    """Print the parts that are not printed already, and what must hold."""
     ends = {True: "exact", False: "not exact"}[route.is_exact] if route.layer is not None else "there is none"
-    _line(console, f"{heading}: {ends}")
-    for part in (p for p in route.parts if (p.name, p.how) not in told):
-        _wrapped(console, f"  {part.name:<22} {part.how:<11} {_formula(part)}")
+    verbatim(console, f"{heading}: {ends}")
+    parts = table(console, "part", "how", "formula")
+    for part in (p for p in route.parts if (p.name, p.how) not in printed):
+        parts.add_row(part.name, part.how, _formula(part))
+    if parts.row_count:
+        show(console, parts)
     for need in route.needs:
-        _wrapped(console, f"  as long as             {need}")
+        indented(console, f"as long as {need}")
 
 
 def _formula(part: Part) -> str:
     return "; ".join(text for text in (part.formula, part.reason) if text)
 
 
-def _proof_lines(proof: Proof) -> Iterator[str]:
+def _proof_row(proof: Proof) -> tuple[str, str, str, str]:
+    """Ratio, layer, elements, and how it ended."""
     if proof.reason:
-        yield f"{'failed' if proof.failed else '-':<8} {proof.layer}: {proof.reason}"
-    else:
-        kind = "exact" if proof.exact else "rounded"
-        verdict = "" if proof.holds else f", beyond its bound in {proof.worst}"
-        yield f"{ratio_text(proof.ratio):<8} {proof.layer}: {_compared(proof)} elements, {kind}{verdict}"
+        return "failed" if proof.failed else "-", proof.layer, "", proof.reason
+    kind = "exact" if proof.exact else "rounded"
+    verdict = "" if proof.holds else f", beyond its bound in {proof.worst}"
+    return ratio_text(proof.ratio), proof.layer, _compared(proof), kind + verdict
 
 
 def _compared(proof: Proof) -> str:
@@ -204,24 +210,13 @@ def _found(outcome: Outcome) -> str:
         return "none of the known"
     if outcome.interval is not None and len(outcome.possible) > 1:
         return "any"
-    return " or ".join(_said(p) for p in outcome.possible)
+    return " or ".join(_value_text(p) for p in outcome.possible)
 
 
-def _said(value: Any) -> str:
+def _value_text(value: Any) -> str:
     """A value as a reader would write it."""
     if isinstance(value, tuple):
         return ", ".join(map(str, value)) or "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _line(console: Console, text: str) -> None:
-    console.print(text, highlight=False, markup=False, soft_wrap=True)
-
-
-def _wrapped(console: Console, text: str) -> None:
-    """A line that goes on further in, where it is long."""
-    indent = " " * (len(text) - len(text.lstrip()) + 2)
-    for line in textwrap.wrap(text, console.width, subsequent_indent=indent, break_on_hyphens=False):
-        _line(console, line)

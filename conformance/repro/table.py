@@ -1,45 +1,57 @@
-"""Repros on a terminal: a line each, and what the scripts printed where it was not what was expected."""
+"""Repros on a terminal: a row each, and the output of the scripts that did not reproduce their deviation."""
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Sequence
 
-from rich.console import Console
-
-from bnspec.conformance.repro.scripts import Repro
+from bnspec.conformance.repro.scripts import Repro, run_all
 from bnspec.reports.run.records import target_name
-from bnspec.reports.tables.run import terminal
+from bnspec.terminal.console import line, show, table, terminal, verbatim
+from bnspec.terminal.progress import Progress
+
+
+def run_with_progress(made: Sequence[Repro], jobs: int, quiet: bool) -> list[Repro]:
+    """Run the scripts and report how many are done."""
+    done = itertools.count(1)
+    total = sum(r.path is not None for r in made)
+    with Progress(quiet) as progress:
+
+        def report(repro: Repro) -> None:
+            if repro.path is not None:
+                progress.update("repros", repro.path.name, next(done), total)
+
+        progress.update("repros", "running", 0, total)
+        ended = run_all(made, jobs, report)
+        progress.end("repros", f"done, {total} scripts")
+    return ended
 
 
 def print_repros(made: Sequence[Repro]) -> None:
-    """A table: backend, clause, class, and how it ended."""
+    """Print a table: backend, clause, class, and how it ended."""
     console = terminal()
     if not made:
-        _line(console, "nothing deviates: there is no repro to write")
+        line(console, "nothing deviates: there is no repro to write")
         return
-    rows = [("backend", "clause", "class", "repro")] + [_row(r) for r in made]
-    widths = [max(len(row[k]) for row in rows) for k in range(3)]
-    for row in rows:
-        _line(console, "  ".join(f"{cell:<{width}}" for cell, width in zip(row[:3], widths)) + "  " + row[3])
+    listed = table(console, "backend", "clause", "class", "repro")
+    for repro in made:
+        listed.add_row(*_row(repro))
+    show(console, listed)
     for repro in made:
         if repro.status in ("failed", "not reproduced") and repro.outcome is not None:
-            _line(console, f"\n{repro.path}: {repro.status}, exit status {repro.outcome.exit_status}")
-            _line(console, "\n".join("  " + line for line in repro.outcome.output.splitlines()[-8:]))
+            verbatim(console, f"\n{repro.path}: {repro.status}, exit status {repro.outcome.exit_status}")
+            verbatim(console, "\n".join("  " + text for text in repro.outcome.output.splitlines()[-8:]))
     counts = Counter(r.status for r in made)
-    _line(console, f"\n{len(made)} deviations: " + ", ".join(f"{n} {status}" for status, n in counts.items()))
+    verbatim(console, f"\n{len(made)} deviations: " + ", ".join(f"{n} {status}" for status, n in counts.items()))
     folders = {str(r.path.parent) for r in made if r.path}
     for folder in sorted(folders):
-        _line(console, folder)
+        verbatim(console, folder)
 
 
 def _row(repro: Repro) -> tuple[str, str, str, str]:
     kind = repro.finding.known.partition(":")[0] or "not classed"
     backend = repro.finding.backend if repro.finding.device == "cpu" else target_name(repro.finding)
     runs = repro.outcome.runs if repro.outcome else 1
-    told = f" in {runs} runs" if runs > 1 else ""
-    return backend, repro.finding.clause, kind, repro.status + told + (f": {repro.reason}" if repro.reason else "")
-
-
-def _line(console: Console, text: str) -> None:
-    console.print(text, highlight=False, markup=False, soft_wrap=True)
+    count = f" in {runs} runs" if runs > 1 else ""
+    return backend, repro.finding.clause, kind, repro.status + count + (f": {repro.reason}" if repro.reason else "")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,11 +21,12 @@ from bnspec.model.case import Case
 from bnspec.reports.run.manifest import finished_now, new_manifest
 from bnspec.reports.run.records import Finding, RunFinished
 from bnspec.reports.run.store import Run, RunWriter, read_run
+from bnspec.terminal.progress import Progress
 
 
 @dataclass(frozen=True)
 class Request:
-    """What ``bnspec verify`` was asked for."""
+    """The arguments of ``bnspec verify``."""
 
     backends: Sequence[str]
     devices: Sequence[str]
@@ -56,13 +55,13 @@ def verify(request: Request, command: str, quiet: bool = False) -> tuple[Run, in
     started = time.perf_counter()
     with writer:
         cases = Cases(cases_of(request.effort, request.seed, request.minutes, before))
-        progress = Progress(sys.stderr if not quiet else None)
-        found = run_targets([t for t in targets if t not in done], cases, settings, writer, progress)
+        with Progress(quiet) as progress:
+            left = [t for t in targets if t not in done]
+            found = run_targets(left, cases, settings, writer, reported(progress))
         findings = [f for fs in (*found.values(), *done.values()) for f in fs]
         status = exit_status(findings)
         seconds = {"wall": time.perf_counter() - started, "hypothesis_cpu": cases.seconds}
         writer.write(RunFinished(finished_now(), status, seconds))
-    progress.end()
     run = read_run(writer.path)
     if request.corpus is not None:
         shrunk = {f.shrunk for f in findings if f.shrunk and f.level != "MAY"}
@@ -101,7 +100,7 @@ def _writer(request: Request, command: str, options: dict[str, Any]) -> tuple[Ru
     )
     if same != (request.seed, request.effort, options["clauses"], options["targets"]):
         raise UsageError(
-            f"{request.resume} was asked for something else.",
+            f"{request.resume} was started with other arguments.",
             f"it has seed {run.manifest.seed}, effort {run.manifest.effort} and {len(same[3] or [])} targets.",
             "resume with the arguments it was started with: " + run.manifest.command,
         )
@@ -114,30 +113,13 @@ def _writer(request: Request, command: str, options: dict[str, Any]) -> tuple[Ru
     return RunWriter.resume(request.resume), done
 
 
-class Progress:
-    """One line that is rewritten on a terminal; elsewhere a line when a target starts and ends."""
+def reported(progress: Progress) -> Callable[[Target, int, str], None]:
+    """What targets report to: opening and done are the start and the end of a part of the progress."""
 
-    def __init__(self, stream: Any) -> None:
-        self._stream, self._lock = stream, threading.Lock()
-        self._live = stream is not None and stream.isatty()
-        self._state: dict[str, str] = {}
+    def report(target: Target, cases: int, doing: str) -> None:
+        if doing == "done":
+            progress.end(target.name, f"done, {cases} cases")
+        else:
+            progress.update(target.name, doing, cases or None)
 
-    def __call__(self, target: Target, cases: int, doing: str) -> None:
-        """Say what a target is doing."""
-        if self._stream is None:
-            return
-        with self._lock:
-            if self._live:
-                self._state[target.name] = f"{target.name} {cases} {doing}"
-                if doing == "done":
-                    self._state.pop(target.name)
-                line = "  ".join(self._state.values())[:118]
-                self._stream.write(f"\r\x1b[K{line}")
-                self._stream.flush()
-            elif doing in ("opening", "done"):
-                self._stream.write(f"{target.name}: {doing}{f', {cases} cases' if doing == 'done' else ''}\n")
-
-    def end(self) -> None:
-        """Clear the line."""
-        if self._live:
-            self._stream.write("\r\x1b[K")
+    return report

@@ -2,73 +2,67 @@
 
 from __future__ import annotations
 
-import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
-from bnspec.cli import CONFORMS, FAILED, Command, positive_number, seed_number
+import click
 
+from bnspec.cli import CONFORMS, FAILED
+from bnspec.options import DEVICE, JSON, SEED, Number, command, effort, folder, many
+
+DTYPES = ("float32", "float64", "bfloat16", "float16")
 OUTPUT_NAMES = ("y", "dx", "dgamma", "dbeta", "running_mean", "running_var", "inference.y", "inference.dx")
 
 
-def _configure(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add("backend", nargs="+", metavar="BACKEND", help="backends as globs, or package.module:Class")
-    add("--device", action="append", default=[], metavar="GLOB", help="devices: cpu, cuda:0, '*' (default: cpu)")
-    dtypes = ("float32", "float64", "bfloat16", "float16")
-    add("--dtype", action="append", default=[], choices=dtypes, help="dtypes of x (default: all; quick: the first two)")
-    add("--output", action="append", default=[], choices=OUTPUT_NAMES, help="outputs (default: all)")
-    add(
-        "--threads",
-        action="append",
-        default=[],
-        type=positive_number,
-        metavar="N",
-        help="threads of a worker; may repeat",
-    )
-    add("--seed", type=seed_number, default=1, help="the same seed gives the same data everywhere (default: 1)")
-    add("--effort", choices=("quick", "default", "standard"), default="default", help="standard: every layout too, one "
-        "thread and all")  # fmt: skip
-    add("--quick", action="store_const", const="quick", dest="effort", help="the same as --effort quick")
-    add("--out", type=Path, metavar="DIR", help="write index.html, points.jsonl and summary.json there")
-    add("--json", action="store_true", help="print one JSON document with all points instead of the table")
+@command(
+    "stability",
+    summary="measure how errors grow with |mean| / std and with the count",
+    example="bnspec stability 'torch.*' numpy --dtype float32 --output y --out runs/stability",
+    params=[
+        click.Argument(["backend"], nargs=-1, required=True, help="Backends by name or glob, or package.module:Class."),
+        DEVICE,
+        many("--dtype", type=click.Choice(DTYPES), help="Dtype of x. Repeatable.", all="all; quick: float32, float64"),
+        many("--output", type=click.Choice(OUTPUT_NAMES), help="Output to measure. Repeatable."),
+        many("--threads", type=Number(1), metavar="N", help="Threads of a worker. Repeatable.", all=""),
+        SEED,
+        effort("quick", "default", "standard", default="default", help="standard adds every layout, and one thread beside all."),
+        click.Option(["--quick", "effort"], flag_value="quick", help="Same as --effort quick."),
+        folder("--out", help="Write index.html, points.jsonl and summary.json here."),
+        JSON,
+    ],
+)  # fmt: skip
+def stability(
+    command_line: str,
+    backend: Sequence[str],
+    device: Sequence[str],
+    dtype: Sequence[str],
+    output: Sequence[str],
+    threads: Sequence[int],
+    seed: int,
+    effort: str,
+    out: Path | None,
+    as_json: bool,
+) -> int:
+    """Measure how the error of backends grows with kappa = |mean| / std and with the count of values per channel.
 
-
-def _run(arguments: argparse.Namespace) -> int:
-    # imported here, so that --help does not wait for them
-    import json
-
+    The result is the stability class (0, 1 or 2) and the kappa at which half of the digits are lost. It is measured, not
+    judged: exit status 0 when done, 3 when nothing could be measured.
+    """
     from bnspec.conformance.stability.folder import write_folder
     from bnspec.conformance.stability.run import Request, study
     from bnspec.conformance.stability.table import print_study
-    from bnspec.reports.tables.run import terminal
+    from bnspec.terminal.console import print_json, terminal, verbatim
 
     request = Request(
-        arguments.backend,
-        arguments.device,
-        arguments.dtype,
-        arguments.output or OUTPUT_NAMES,
-        tuple(arguments.threads),
-        arguments.seed,
-        arguments.effort,
-        arguments.command_line,
-    )
-    done = study(request, quiet=arguments.json)
-    page = write_folder(done, arguments.out) if arguments.out else None
-    if arguments.json:
-        print(json.dumps(done.to_json(), indent=1, allow_nan=False))
+        backend, device, dtype, output or OUTPUT_NAMES, tuple(threads), seed, effort, command_line
+    )  # fmt: skip
+    done = study(request, quiet=as_json)
+    page = write_folder(done, out) if out else None
+    if as_json:
+        print_json(done.to_json())
     else:
         console = terminal()
         print_study(done, console)
         if page is not None:
-            console.print(f"\n{page}", highlight=False, markup=False, soft_wrap=True)
+            verbatim(console, f"\n{page}")
     return CONFORMS if done.measured else FAILED
-
-
-STABILITY = Command(
-    help="Measure how the error of backends grows with kappa = |mean| / std (class 0, 1 or 2, and the kappa at which half of "
-    "the digits are gone) and with the count. It measures and does not judge: exit status 0 when done, 3 when nothing could "
-    "be measured.",
-    example="bnspec stability 'torch.*' numpy --dtype float32 --output y --out runs/stability",
-    configure=_configure,
-    run=_run,
-)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 from bnspec import __version__
@@ -14,7 +14,6 @@ from bnspec.backends.harness.targets import targets_of
 from bnspec.conformance.stability.measuring import (
     THREAD_VARIABLES,
     Point,
-    Progress,
     Subject,
     measure,
     opened,
@@ -23,6 +22,10 @@ from bnspec.conformance.stability.measuring import (
 from bnspec.conformance.stability.plan import Effort, efforts, spots
 from bnspec.conformance.stability.study import Missing, Reach, Row, missing, reach, rows
 from bnspec.reports.run.machine import describe_machine
+from bnspec.terminal.progress import Progress
+
+#: The whole study is one part of the progress: all backends are measured side by side.
+PART = "stability"
 
 
 @dataclass(frozen=True)
@@ -80,17 +83,16 @@ def study(request: Request, quiet: bool = False) -> Study:
     targets = targets_of(request.backends, request.devices)
     effort = _asked(request)
     started, clock = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), time.perf_counter()
-    progress = _progress(quiet)
-    with opened(targets, effort.threads, progress) as workers:
+    with Progress(quiet) as progress, opened(targets, effort.threads, partial(progress.update, PART)) as workers:
         ready = [s for s in workers if s.hello.status == "ready"]
         parameters = {
             d: list(dict.fromkeys(s.parameter_dtype(d) for s in ready if d in s.conventions.dtypes))
             for d in effort.dtypes
         }
         plan = spots(effort, effort.dtypes, parameters, request.seed)
-        points = list(measure(workers, plan, request.outputs, progress))
+        points = list(measure(workers, plan, request.outputs, partial(progress.update, PART)))
         subjects = list(workers)
-    progress("")
+        progress.end(PART, f"done, {len(points)} points")
     head = {
         "bnspec": __version__,
         "command": request.command,
@@ -126,15 +128,3 @@ def _subject_json(subject: Subject) -> dict[str, Any]:
         "threads": subject.threads or None,
         "environment": {**inherited, **thread_environment(subject.threads)},
     }
-
-
-def _progress(quiet: bool) -> Progress:
-    """A line that is rewritten, on a terminal; silence elsewhere."""
-    live = sys.stderr.isatty() and not quiet
-
-    def say(text: str) -> None:
-        if live:
-            sys.stderr.write(f"\r\x1b[K{text}")
-            sys.stderr.flush()
-
-    return say

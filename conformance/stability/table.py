@@ -3,48 +3,42 @@
 from __future__ import annotations
 
 from rich.console import Console
-from rich.table import Table
 
 from bnspec.conformance.stability.fit import Crossing, Growth
 from bnspec.conformance.stability.run import Study
 from bnspec.conformance.stability.study import Row
+from bnspec.terminal.console import line, show, table, verbatim
 
 RULE = (
-    "class 0: p < 1/2 or flat; 1: like kappa; 2: p >= 3/2 from the start (E[x^2] - E[x]^2); 1*: it grows only from kappa = "
-    "u^(-1/4) on, by effects of second order or with wider accumulators; ~: the interval allows another class.\n"
-    "Error ~ c u kappa^p and ~ c u count^q; [5 %, 95 %] over seeds and channels, number of points. Half at: kappa where half "
-    "of the digits are gone, relative error sqrt(u). Least: units of u at kappa 1."
+    "Class 0: p < 1/2 or flat; 1: like kappa; 2: p >= 3/2 from the start (E[x^2] - E[x]^2); 1*: growth starts only at kappa = "
+    "u^(-1/4), from second-order effects or wider accumulators; ~: the interval allows another class.\n"
+    "Error ~ c u kappa^p and ~ c u count^q; [5 %, 95 %] over seeds and channels, then the number of points. Half at: kappa at "
+    "which half of the digits are lost, relative error sqrt(u). Least: error at kappa 1 in units of u."
 )
 
 
 def print_study(study: Study, console: Console) -> None:
-    """A table for each form and dtype, then what is missing, then the rule."""
+    """Print a table for each form and dtype, then what is missing, then the rule."""
     groups = dict.fromkeys((r.key.form, r.key.dtype) for r in study.table)
     for form, dtype in groups:
-        table = Table(title=f"{dtype}, {form}", title_justify="left", box=None, pad_edge=False)
-        for head in ("output", "backend", "class", "p", "half at", "q", "least"):
-            table.add_column(head, no_wrap=True)
+        listed = table(console, "output", "backend", "class", "p", "half at", "q", "least", title=f"{dtype}, {form}")
         last = ""
         for row in (r for r in study.table if (r.key.form, r.key.dtype) == (form, dtype)):
-            table.add_row(row.key.output if row.key.output != last else "", short(row.key.backend), *cells(row))
+            listed.add_row(row.key.output if row.key.output != last else "", short(row.key.backend), *cells(row))
             last = row.key.output
-        console.print(table)
-        console.print()
+        show(console, listed)
+        line(console)
     for r in study.reach:
-        beyond = (
-            ""
-            if r.refused is None
-            else f"; not from {r.refused:.3g} on, where rounding to {r.dtype} changes the data's own"
-        )
-        console.print(f"{r.dtype}: data of kappa up to {r.largest:.3g}{beyond}", highlight=False, soft_wrap=True)
+        beyond = f"; from {r.refused:.3g} on, rounding to {r.dtype} changes kappa" if r.refused is not None else ""
+        verbatim(console, f"{r.dtype}: data of kappa up to {r.largest:.3g}{beyond}")
     for backend, dtype, output, stored in promoted(study):
-        console.print(
-            f"{short(backend)}: {output} of {dtype} x comes back as {stored}, whose u counts", highlight=False
-        )
+        verbatim(console, f"{short(backend)}: {output} of {dtype} x is returned as {stored}, whose u is used")
     for m in study.missing:
         where = ", ".join(w for w in (m.dtype, m.form) if w)
-        console.print(f"{m.backend}{f' ({where})' if where else ''}: {m.status}: {m.message}", highlight=False, markup=False, soft_wrap=True)  # fmt: skip
-    console.print(f"\n{RULE}", highlight=False, markup=False, soft_wrap=True)
+        verbatim(console, f"{m.backend}{f' ({where})' if where else ''}: {m.status}: {m.message}")
+    line(console)
+    for paragraph in RULE.split("\n"):
+        line(console, paragraph)
 
 
 def promoted(study: Study) -> list[tuple[str, str, str, str]]:

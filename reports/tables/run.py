@@ -11,8 +11,9 @@ from bnspec.reports.run.records import Finding, Incident, ratio_text, target_nam
 from bnspec.reports.run.store import Run
 from bnspec.reports.run.vocabulary import Verdict
 from bnspec.reports.summary.counts import Standing, Tally, deviations, families, standings, tally
-from bnspec.reports.tables.printer import Printer
+from bnspec.reports.tables.marks import mark
 from bnspec.reports.tables.timings import print_timings
+from bnspec.terminal.console import heading, line, show, table, terminal, verbatim
 
 _LEVEL_STYLES = {"MUST": "bold red", "SHOULD": "yellow", "MAY": "cyan"}
 _GAP = 2
@@ -21,21 +22,29 @@ _GAP = 2
 def print_summary(run: Run, console: Console) -> None:
     """Print the matrix of targets and families, then deviations, incidents, absent targets and timings, as far as there are any.
 
-    A console that is not a terminal should be 100 wide: ``Console(width=100)``.
+    ``bnspec.terminal.console.terminal`` makes the console.
     """
-    printer = _Printer(console)
     if run.findings:
-        printer.matrix(run)
-    printer.deviations(run.findings)
-    printer.incidents(run.incidents)
-    printer.absent(standings(run))
+        _matrix(run, console)
+    _deviations(run.findings, console)
+    _incidents(run.incidents, console)
+    _absent(standings(run), console)
     if run.timings:
-        print_timings(run, printer)
+        print_timings(run, console)
     if run.finished is not None and run.findings:
         for words in throughput(run):
-            printer.line(Text(words, "dim"))
+            line(console, words, "dim")
     if not run.complete:
-        printer.heading("This run was cut short: what stands above is what it had recorded.")
+        heading(console, "This run was cut short: the summary shows what it had recorded.")
+
+
+def print_run(run: Run, notes: Sequence[str] = ()) -> None:
+    """Print the summary of a run on standard output, then notes, then the path of its directory."""
+    console = terminal()
+    print_summary(run, console)
+    for note in notes:
+        verbatim(console, note)
+    verbatim(console, f"\n{run.path}")
 
 
 def throughput(run: Run) -> list[str]:
@@ -60,73 +69,73 @@ def throughput(run: Run) -> list[str]:
     ]
 
 
-class _Printer(Printer):
-    """Prints what was judged."""
+def _cell(counted: Tally, console: Console) -> Text:
+    """A family on a target: worst ratio where all judged conform, else how many do not; then what was not judged."""
+    verdict, judged = counted.verdict, counted.judged
+    tails = {"conforms": ratio_text(counted.ratio), "deviates": f"{counted.verdicts['deviates']} of {judged}"}
+    text = mark(console, verdict, tails.get(verdict, str(counted.verdicts[verdict] or "")))
+    for other in ("crashed", "timeout", "declined", "not_exercised"):
+        if other != verdict and counted.verdicts[other]:
+            text.append(" ").append_text(mark(console, other, str(counted.verdicts[other])))
+    return text
 
-    def cell(self, counted: Tally) -> Text:
-        """A family on a target: worst ratio where all judged conform, else how many do not; then what was not judged."""
-        verdict, judged = counted.verdict, counted.judged
-        tails = {"conforms": ratio_text(counted.ratio), "deviates": f"{counted.verdicts['deviates']} of {judged}"}
-        text = self.mark(verdict, tails.get(verdict, str(counted.verdicts[verdict] or "")))
-        others: tuple[Verdict, ...] = ("crashed", "timeout", "declined", "not_exercised")
-        for other in others:
-            if other != verdict and counted.verdicts[other]:
-                text.append(" ").append_text(self.mark(other, str(counted.verdicts[other])))
-        return text
 
-    def matrix(self, run: Run) -> None:
-        """Targets by families, in as many tables as the width asks for."""
-        rows = [s for s in standings(run) if s.tally.verdicts]
-        names = families(run.findings)
-        grouped: dict[tuple[str, str], list[Finding]] = {}
-        for finding in run.findings:
-            grouped.setdefault((target_name(finding), finding.family), []).append(finding)
-        cells = {(r.target, n): self.cell(tally(grouped.get((r.target, n), ()))) for r in rows for n in names}
-        widths = [max(len(n), *(cells[r.target, n].cell_len for r in rows)) + _GAP for n in names]
-        for part in _fitting(names, widths, self.console.width - max(len(r.target) for r in rows)):
-            table = self.table("target", *(name.replace("_", " ") for name in part))
-            for row in rows:
-                table.add_row(row.target, *(cells[row.target, name] for name in part))
-            self.console.print(table)
-            self.line(Text())
-        legend = Text()
-        for verdict, meaning in _LEGEND.items():
-            legend.append_text(self.mark(verdict)).append(f" {meaning}  ", "dim")
-        self.line(legend)
-        self.line(Text())
+def _matrix(run: Run, console: Console) -> None:
+    """Targets by families, in as many tables as the width asks for."""
+    rows = [s for s in standings(run) if s.tally.verdicts]
+    names = families(run.findings)
+    grouped: dict[tuple[str, str], list[Finding]] = {}
+    for finding in run.findings:
+        grouped.setdefault((target_name(finding), finding.family), []).append(finding)
+    cells = {(r.target, n): _cell(tally(grouped.get((r.target, n), ())), console) for r in rows for n in names}
+    widths = [max(len(n), *(cells[r.target, n].cell_len for r in rows)) + _GAP for n in names]
+    for part in _fitting(names, widths, console.width - max(len(r.target) for r in rows)):
+        listed = table(console, "target", *(name.replace("_", " ") for name in part))
         for row in rows:
-            self.line(self.mark(row.verdict, f"{row.target}: {row.sentence}"))
+            listed.add_row(row.target, *(cells[row.target, name] for name in part))
+        show(console, listed)
+        line(console)
+    legend = Text()
+    for verdict, meaning in _LEGEND.items():
+        legend.append_text(mark(console, verdict)).append(f" {meaning}  ", "dim")
+    line(console, legend)
+    line(console)
+    for row in rows:
+        line(console, mark(console, row.verdict, f"{row.target}: {row.sentence}"))
 
-    def deviations(self, findings: Sequence[Finding]) -> None:
-        """What deviates, the weightiest first."""
-        found = deviations(findings)
-        if not found:
-            return
-        self.heading(f"{len(found)} deviation{'s' * (len(found) > 1)}")
-        for f in found:
-            head = Text(f"{f.level:<6} ", _LEVEL_STYLES[f.level]).append(f.clause, "bold")
-            known = "  (known)" if f.known else ""
-            head.append(f"  {target_name(f)}  ratio {ratio_text(f.ratio)}  {f.failures} of {f.cases} cases{known}")
-            self.line(head)
-            for detail in (f.message, f.shrunk or f.case or ""):
-                if detail:
-                    self.line(Text(f"       {detail}", "dim"))
 
-    def incidents(self, incidents: Sequence[Incident]) -> None:
-        """Cases that ended in no answer."""
-        if incidents:
-            self.heading(f"{len(incidents)} case{'s' * (len(incidents) > 1)} without an answer")
-        for i in incidents:
-            step = "" if i.step is None else f" step {i.step}"
-            self.line(self.mark(i.status, f"{i.status}  {target_name(i)}  {i.case}{step}  {i.message}"))
+def _deviations(findings: Sequence[Finding], console: Console) -> None:
+    """What deviates, the weightiest first."""
+    found = deviations(findings)
+    if not found:
+        return
+    heading(console, f"{len(found)} deviation{'s' * (len(found) > 1)}")
+    for f in found:
+        head = Text(f"{f.level:<6} ", _LEVEL_STYLES[f.level]).append(f.clause, "bold")
+        known = "  (known)" if f.known else ""
+        head.append(f"  {target_name(f)}  ratio {ratio_text(f.ratio)}  {f.failures} of {f.cases} cases{known}")
+        line(console, head)
+        for detail in (f.message, f.shrunk or f.case or ""):
+            if detail:
+                line(console, Text(f"       {detail}", "dim"))
 
-    def absent(self, rows: Iterable[Standing]) -> None:
-        """Targets that could not be opened, with the reason."""
-        missing = [row.record for row in rows if row.record and not row.ready]
-        if missing:
-            self.heading("not judged")
-        for record in missing:
-            self.line(Text(f"{target_name(record)}  {record.status}: {record.reason}"))
+
+def _incidents(incidents: Sequence[Incident], console: Console) -> None:
+    """Cases that ended in no answer."""
+    if incidents:
+        heading(console, f"{len(incidents)} case{'s' * (len(incidents) > 1)} without an answer")
+    for i in incidents:
+        step = "" if i.step is None else f" step {i.step}"
+        line(console, mark(console, i.status, f"{i.status}  {target_name(i)}  {i.case}{step}  {i.message}"))
+
+
+def _absent(rows: Iterable[Standing], console: Console) -> None:
+    """Targets that could not be opened, with the reason."""
+    missing = [row.record for row in rows if row.record and not row.ready]
+    if missing:
+        heading(console, "not judged")
+    for record in missing:
+        line(console, Text(f"{target_name(record)}  {record.status}: {record.reason}"))
 
 
 _LEGEND: dict[Verdict, str] = {
@@ -149,9 +158,3 @@ def _fitting(names: Sequence[str], widths: Sequence[int], room: int) -> list[lis
         rows[-1].append(name)
         left -= width
     return rows
-
-
-def terminal() -> Console:
-    """A console for standard output: as wide as the terminal, 100 wide and without colour elsewhere."""
-    console = Console()
-    return console if console.is_terminal else Console(width=100, color_system=None)

@@ -78,13 +78,13 @@ def test_the_results_of_a_timed_call_are_judged_even_without_probes() -> None:
 
 def test_the_command_prints_every_trial(monkeypatch: pytest.MonkeyPatch, capsys: Any, checks: list[ProbeCheck]) -> None:
     """Exit status 1 when one is wrong."""
-    monkeypatch.setattr("bnspec.benchmarks.run.probe_check.check_probes", lambda *_: checks)
+    monkeypatch.setattr("bnspec.benchmarks.run.probe_check.check_probes", lambda *_, **__: checks)
     assert main(["cheats", "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)["checks"]) == len(checks)
     assert main(["cheats"]) == 0
     assert "20 of 20 cheats rejected" in capsys.readouterr().out
     blind = [ProbeCheck(t.name, t.workload, False, "a probe that is blind", t.timing) for t in checks]
-    monkeypatch.setattr("bnspec.benchmarks.run.probe_check.check_probes", lambda *_: blind)
+    monkeypatch.setattr("bnspec.benchmarks.run.probe_check.check_probes", lambda *_, **__: blind)
     assert main(["cheats"]) == 1
 
 

@@ -351,7 +351,7 @@ def test_the_command_proves_a_translation(capsys: pytest.CaptureFixture[str]) ->
     assert translation["training"]["count"] == 12
     assert main(call) == 0
     said = capsys.readouterr().out
-    assert "to go on training" in said
+    assert "for further training" in said
     assert "no differences" in said
     assert "rounded" in said
 

@@ -1,18 +1,20 @@
-"""The kill matrix as rows: who killed what, which clauses killed nothing, and what it cost."""
+"""The kill matrix as rows: which clauses kill which mutant, which clauses kill none, and the cost."""
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from rich.console import Console
 
 from bnspec.clauses import ASKED
 from bnspec.cli import CONFORMS, DEVIATES
 from bnspec.conformance.cases.effort import EffortName
 from bnspec.conformance.selftest.catalogue.catalogue import Planted, select
 from bnspec.conformance.selftest.matrix.matrix import Accusation, Matrix, kill_matrix
+from bnspec.terminal.console import line, print_json, show, table, terminal
+from bnspec.terminal.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -148,81 +150,93 @@ def print_matrix(
     until_killed: bool,
     as_json: bool,
 ) -> int:
-    """Run and print; exit status 1 when a mutant survives, is killed for other reasons only, or a variant is accused."""
+    """Run and print; exit status 1 when no expected clause kills a mutant, or a clause reports a variant."""
     chosen = select(names, kind)
-    matrix = kill_matrix(chosen, effort, seeds, jobs, until_killed, (lambda done, of: None) if as_json else _progress)
+    with Progress(as_json) as progress:
+        progress.update("kill matrix", "making the cases")
+
+        def report(done: int, of: int) -> None:
+            progress.update("kill matrix", "cases", done, of)
+
+        matrix = kill_matrix(chosen, effort, seeds, jobs, until_killed, report)
+        progress.end("kill matrix", f"done, {len(matrix.origins)} cases")
     rows = [row_of(matrix, p) for p in chosen]
     if as_json:
-        print(json.dumps(document(matrix, rows, effort), indent=1, allow_nan=False))
+        print_json(document(matrix, rows, effort))
     else:
         _print(matrix, rows, effort, whole=not names and kind != "variant" and not until_killed)
     return CONFORMS if all(r.as_it_should_be for r in rows) else DEVIATES
 
 
-def _progress(done: int, of: int) -> None:
-    if sys.stderr.isatty():
-        sys.stderr.write(f"\r\x1b[K{done} of {of} cases" if done < of else "\r\x1b[K")
-        sys.stderr.flush()
-
-
 def _print(matrix: Matrix, rows: Sequence[Row], effort: EffortName, whole: bool) -> None:
+    console = terminal()
+    listed = table(console, "kind", "name", "cases", "clause", "killed by", right=("cases",))
     for row in rows:
-        _print_row(row)
+        listed.add_row(row.planted.kind, row.planted.name, *_outcome(row))
+    show(console, listed)
     clauses, mutants = kills_by_clause(rows), [r for r in rows if r.planted.kind == "mutant"]
     variants = [r for r in rows if r.planted.kind == "variant"]
+    line(console)
     if mutants:
-        print("\nkills  alone  clause")
-        for c in clauses:
-            note = "  (MAY: noted, kills nothing)" if c["level"] == "MAY" else ""
-            print(f"{c['kills']:>5}  {len(c['unique_kills']) or '':>5}  {c['clause']}{note}")
+        _print_kills(console, clauses)
         own = sum(r.killed_by_family for r in mutants)
-        print(
-            f"\n{sum(bool(r.killed_by) for r in mutants)} of {len(mutants)} mutants killed, {own} by a clause of their own"
-        )
+        killed = sum(bool(r.killed_by) for r in mutants)
+        line(console)
+        line(console, f"{killed} of {len(mutants)} mutants killed, {own} by a clause that they expect")
     if whole:
         mistrusted = [c["clause"] for c in clauses if not c["kills"]]
-        print("clauses that killed no mutant (mistrusted): " + (", ".join(mistrusted) or "none"))
+        line(console, "mistrusted clauses, which kill no mutant: " + (", ".join(mistrusted) or "none"))
     if variants:
         clear = sum(not r.killed_by for r in variants)
-        print(f"{clear} of {len(variants)} variants unaccused over {len(matrix.seeds)} seed(s)")
+        line(console, f"{clear} of {len(variants)} variants conform on {_seeds(len(matrix.seeds))}")
     used = budget(matrix, effort)
     shares = ", ".join(f"{name} {used['share_' + name]:.0%}" for name in ("layers", "oracle", "judge"))
-    print(f"{used['cases']} cases of effort {effort}, {used['seconds']:.1f} s; of the processes' time: {shares}")
+    line(console, f"{used['cases']} cases of effort {effort}, {used['seconds']:.1f} s; processor time: {shares}")
     for row in (r for r in mutants if r.planted.escapes):
-        print(
-            f"escapes: {row.planted.name}: {row.planted.escapes}{'; it no longer does' if row.killed_by_family else ''}"
-        )
+        again = "; it is killed now" if row.killed_by_family else ""
+        line(console, f"known to survive: {row.planted.name}: {row.planted.escapes}{again}")
     for row in rows:
         if not row.as_it_should_be:
-            _print_wrong(matrix, row)
+            for text in _wrong(matrix, row):
+                line(console, text)
 
 
-def _print_row(row: Row) -> None:
+def _print_kills(console: Console, clauses: Sequence[dict[str, Any]]) -> None:
+    """How many mutants each clause kills, and how many it alone kills."""
+    kills = table(console, "kills", "alone", "clause", "", right=("kills", "alone"))
+    for c in clauses:
+        note = "MAY: noted, kills nothing" if c["level"] == "MAY" else ""
+        kills.add_row(str(c["kills"]), str(len(c["unique_kills"]) or ""), c["clause"], note)
+    show(console, kills)
+
+
+def _outcome(row: Row) -> tuple[str, str, str]:
+    """Cases to the first kill, whether an expected clause killed, and by what."""
     said = ", ".join(row.killed_by[:3]) + (f" and {len(row.killed_by) - 3} more" if len(row.killed_by) > 3 else "")
     if row.planted.kind == "variant":
-        verdict = f"ACCUSED by {said}" if row.killed_by else f"unaccused over {row.of} seed(s)"
-    elif row.killed and not row.killed_by:
-        verdict = f"{row.cases:>4} cases  own  noted by {', '.join(row.noted_by[:3])} (MAY)"
-    elif not row.killed_by:
-        verdict = "escapes, as known" if row.planted.escapes else "SURVIVES"
-    else:
-        own = "own" if row.killed_by_family else "NOT its own"
-        verdict = f"{row.cases:>4} cases  {own}  {said}" + (f"  (stopped after {row.stopped})" if row.stopped else "")
-    print(f"{row.planted.kind:<8}{row.planted.name:<46}{verdict}")
+        return ("", "REPORTED", said) if row.killed_by else ("", "", f"none on {_seeds(row.of)}")
+    if row.killed and not row.killed_by:
+        return str(row.cases), "expected", f"noted by {', '.join(row.noted_by[:3])} (MAY)"
+    if not row.killed_by:
+        return "", "", "survives, as known" if row.planted.escapes else "SURVIVES"
+    stopped = f" (stopped after {row.stopped})" if row.stopped else ""
+    return str(row.cases), "expected" if row.killed_by_family else "NOT expected", said + stopped
 
 
-def _print_wrong(matrix: Matrix, row: Row) -> None:
+def _seeds(count: int) -> str:
+    return "1 seed" if count == 1 else f"{count} seeds"
+
+
+def _wrong(matrix: Matrix, row: Row) -> Iterator[str]:
     """Why a row is not as it should be."""
     p, on = row.planted, f" on {row.of - row.seeds} of {row.of} seeds" if row.of > 1 else ""
     if p.kind == "mutant":
-        print(
-            f"WRONG: mutant {p.name} escapes {' and '.join(p.killed_by)}{on}; killed by {', '.join(row.killed_by) or 'none'}"
-        )
+        killers = ", ".join(row.killed_by) or "none"
+        yield f"WRONG: mutant {p.name} survives {' and '.join(p.killed_by)}{on}; killed by {killers}"
     elif row.worst is not None:
         case, worst = row.worst
         origin = matrix.origins[case]
-        print(f"WRONG: variant {p.name} is accused{on} by {', '.join(row.killed_by)}")
-        print(
-            f"       worst: {worst.clause} on case {case} ({origin.get('purpose', 'drawn')}), ratio {worst.ratio:.3g}: {worst.message}"
-        )
-        print(f"       {origin.get('plan', '')}")
+        yield f"WRONG: variant {p.name} is reported{on} by {', '.join(row.killed_by)}"
+        made = origin.get("purpose", "drawn")
+        yield f"       worst: {worst.clause} on case {case} ({made}), ratio {worst.ratio:.3g}: {worst.message}"
+        yield f"       {origin.get('plan', '')}"

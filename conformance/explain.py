@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-from bnspec.clauses import FAMILIES, Clause
+from bnspec.clauses import FAMILIES, VERSION, Clause
 from bnspec.conformance.selftest.catalogue.catalogue import MUTANTS
 from bnspec.reports.tables.run import terminal
 
@@ -51,6 +51,7 @@ def explained(clause: Clause) -> str:
         ("source", clause.source),
         ("relative to", ", ".join(clause.depends) or "nothing: the same for every backend"),
         ("verified on", VERIFIED[clause.verified].format(id=clause.id)),
+        ("since", f"version {clause.since} of the specification, which is at {VERSION}"),
         ("would catch", ", ".join(clause.catches) or "no public report on file"),
     ]
     if clause.asked:

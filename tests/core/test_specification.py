@@ -165,7 +165,19 @@ def test_explain_as_json_has_the_fields_that_others_rely_on(capsys: pytest.Captu
     assert main(["explain", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert [c["id"] for c in document] == list(CLAUSES)
-    wanted = {"id", "family", "level", "statement", "formula", "rationale", "source", "depends", "catches", "verified", "since"}
+    wanted = {
+        "id",
+        "family",
+        "level",
+        "statement",
+        "formula",
+        "rationale",
+        "source",
+        "depends",
+        "catches",
+        "verified",
+        "since",
+    }
     assert all(wanted <= c.keys() for c in document)
 
 

@@ -14,9 +14,11 @@ from typing import Any
 
 import pytest
 
+from bnspec.backends.harness.folders import backend_folders
+
 PYPROJECT = tomllib.loads((Path(__file__).resolve().parents[2] / "pyproject.toml").read_text())
 COMMANDS = sorted(PYPROJECT["project"]["entry-points"]["bnspec.commands"])
-FRAMEWORKS = ("torch", "jax", "flax", "tensorflow", "keras")
+FRAMEWORKS = tuple(package for folder in backend_folders() for package in folder.imports)
 
 #: Seconds. What is promised, and what is asserted: a shared machine may be three times slower than the one it was set on.
 PROMISED, ASSERTED = 0.3, 1.0

@@ -48,7 +48,7 @@ def test_cases_in_a_test_of_ones_own(root: Path, tmp_path: Path, environment: di
 def public_names(root: Path) -> list[tuple[str, str]]:
     """(module, name) of the table of docs/api.md."""
     rows = re.findall(r"^\| `(bnspec\.[\w.]+)` \| (.*) \|$", (root / "docs" / "api.md").read_text(), re.MULTILINE)
-    return [(module, name) for module, told in rows for name in re.findall(r"`(\w+)`", told)]
+    return [(module, name) for module, listed in rows for name in re.findall(r"`(\w+)`", listed)]
 
 
 def test_the_public_names_exist(root: Path) -> None:

@@ -30,8 +30,8 @@ SAMPLES = ("bnspec/clauses/", "tests/support/benchmark_records.py")
 #: What a person writes by hand; a page is prose, and what is generated follows from the rest.
 CODE = {".py", ".toml", ".yml", ".yaml", ""}
 FOLDERS = ("backends", "benchmarks", "bnspec", "conformance", "reports", "tests")
-#: The names of planted classes are read from these.
-PLANTED = re.compile(r"conformance/(selftest/)?mutants/\w+\.py")
+#: The class names of mutants are read from these.
+MUTANTS = re.compile(r"conformance/(selftest/)?mutants/\w+\.py")
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def count(files: Mapping[str, str]) -> Places:
     return Places(
         (*sorted(f"{p}/" for p in folders[most]), *sorted(lists)),
         median(code, clause_ids(code)),
-        median(code, planted(code)),
+        median(code, mutants(code)),
         sum(bool(spelled(n)) or "/numpy_" in n for n in beside),
         len(beside),
         lines(files),
@@ -131,13 +131,13 @@ def clause_ids(code: Mapping[str, str]) -> list[str]:
     return sorted(set(re.findall(r'^        "([a-z_]+\.[a-z_]+)",$', text, re.MULTILINE)))
 
 
-def planted(code: Mapping[str, str]) -> list[str]:
+def mutants(code: Mapping[str, str]) -> list[str]:
     """The class names of all mutants."""
     return sorted(
         {
             c
             for n, t in code.items()
-            if PLANTED.fullmatch(n)
+            if MUTANTS.fullmatch(n)
             for c in re.findall(r"^class ([A-Z]\w+)\(", t, re.MULTILINE)
         }
     )

@@ -112,5 +112,5 @@ constraints: pyproject.toml  ## remake constraints.txt in a fresh environment
 	@git --no-pager diff --stat -- constraints.txt
 
 clean:  ## remove what was built, runs/ and the environment
-	@rm -rf $(VENV) build dist runs *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks .coverage
+	@rm -rf $(VENV) build dist runs *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks
 	@find $(FOLDERS) tests -type d -name __pycache__ -prune -exec rm -rf {} +

@@ -47,7 +47,7 @@ DEV = [
     "pre-commit>=4",
     "build>=1.2",
     "setuptools>=77",  # the wheel test builds without isolation, so offline
-    "coverage[toml]>=7.6",
+    "pyyaml>=6",  # the workflows are read by a test,
 ]
 
 setup(

@@ -3,4 +3,4 @@
 This package imports nothing heavy: a worker process that hosts one framework imports it too.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

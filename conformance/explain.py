@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from bnspec.clauses import FAMILIES, Clause
+from bnspec.clauses import FAMILIES, VERSION, Clause
 from bnspec.conformance.selftest.catalogue.catalogue import MUTANTS
 from bnspec.terminal.console import line, show, table, terminal, verbatim
 
@@ -66,7 +66,8 @@ def explained(clause: Clause) -> str:
         ("source", clause.source),
         ("relative to", ", ".join(clause.depends) or "nothing: the same for every backend"),
         ("verified on", VERIFIED[clause.verified].format(id=clause.id)),
-        ("would catch", ", ".join(clause.catches) or "no public report known"),
+        ("since", f"version {clause.since} of the specification, which is at {VERSION}"),
+        ("would catch", ", ".join(clause.catches) or "no public report on file"),
     ]
     if clause.asked:
         rows.append(("mutants", ", ".join(killed) or "none expects it"))

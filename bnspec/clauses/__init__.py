@@ -32,7 +32,7 @@ from bnspec.clauses import (
     state,
     training,
 )
-from bnspec.clauses.clause import Clause
+from bnspec.clauses.clause import VERSION, Clause
 from bnspec.clauses.families import FAMILIES, Family
 from bnspec.errors import UsageError
 
@@ -99,4 +99,4 @@ def select_asked(patterns: Sequence[str]) -> list[Clause]:
     return [c for c in select(patterns) if c.id in ASKED]
 
 
-__all__ = ["ASKED", "CLAUSES", "FAMILIES", "Clause", "Family", "select", "select_asked"]
+__all__ = ["ASKED", "CLAUSES", "FAMILIES", "VERSION", "Clause", "Family", "select", "select_asked"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import Any, Literal, get_args
 
 from bnspec.errors import UsageError
@@ -16,6 +17,12 @@ CHAN = "Chan, Golub and LeVeque 1983, Algorithms for Computing the Sample Varian
 LECUN = "LeCun, Bottou, Orr and Mueller 1998, Efficient BackProp, 4.3"
 IEEE = "IEEE 754-2019"
 CONTRACT = "bnspec/contract.py"
+
+#: The version of the specification, major.minor. Minor: clauses were added. Major: a clause demands something else than before,
+#: was retired, or changed its level. Wording, formulas in other symbols, reports and tighter tests change neither.
+VERSION = "1.0"
+#: The version that a clause is from unless it says another one.
+FIRST = "1.0"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +39,7 @@ class Clause:
         catches: public reports of defects that it would have caught, as ``owner/project#number``.
         verified: where it is verified. "backends": a check judges every backend by it. "specification": no backend can be
             asked about it yet; a test holds the specification's own equations to it. "both": a check and a test.
+        since: the version of the specification that has first demanded it as it stands.
     """
 
     id: str
@@ -43,6 +51,7 @@ class Clause:
     depends: tuple[str, ...] = ()
     catches: tuple[str, ...] = ()
     verified: Verified = "backends"
+    since: str = FIRST
 
     def __post_init__(self) -> None:
         if self.level not in get_args(Level) or self.verified not in get_args(Verified) or self.id.count(".") != 1:
@@ -50,6 +59,12 @@ class Clause:
                 f"clause {self.id!r} of level {self.level!r}, verified by {self.verified!r}, is malformed.",
                 f"ids are family.name, levels {get_args(Level)}, and it is verified by one of {get_args(Verified)}.",
                 "fix it in bnspec/clauses.",
+            )
+        if not re.fullmatch(r"\d+\.\d+", self.since) or version_key(self.since) > version_key(VERSION):
+            raise UsageError(
+                f"clause {self.id!r} is from version {self.since!r} of the specification.",
+                f"versions are major.minor, and the newest is {VERSION}.",
+                "fix its since, or raise VERSION in bnspec/clauses/clause.py.",
             )
 
     @property
@@ -72,6 +87,11 @@ class Clause:
         return {"family": self.family, **dataclasses.asdict(self)}
 
 
+def version_key(version: str) -> tuple[int, ...]:
+    """A version of the specification as numbers, to be ordered by."""
+    return tuple(int(part) for part in version.split("."))
+
+
 def specified(
     id: str,  # noqa: A002  # the field's name
     level: Level,
@@ -81,9 +101,10 @@ def specified(
     source: str,
     depends: tuple[str, ...] = (),
     catches: tuple[str, ...] = (),
+    since: str = FIRST,
 ) -> Clause:
     """A clause that is verified on the specification alone."""
-    return Clause(id, level, statement, formula, rationale, source, depends, catches, "specification")
+    return Clause(id, level, statement, formula, rationale, source, depends, catches, "specification", since)
 
 
 def asked_too(
@@ -95,6 +116,7 @@ def asked_too(
     source: str,
     depends: tuple[str, ...] = (),
     catches: tuple[str, ...] = (),
+    since: str = FIRST,
 ) -> Clause:
     """A clause that backends are asked about, and that a test holds the specification's own equations to as well."""
-    return Clause(id, level, statement, formula, rationale, source, depends, catches, "both")
+    return Clause(id, level, statement, formula, rationale, source, depends, catches, "both", since)

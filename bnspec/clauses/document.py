@@ -6,10 +6,12 @@ import collections
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 
-from bnspec.clauses import Clause, Family
+from bnspec.clauses import VERSION, Clause, Family
 
-INTRODUCTION = """\
+INTRODUCTION = f"""\
 # Batch normalization and input normalization: the specification
+
+Version {VERSION}
 
 This document says what batch normalization, input normalization and their nearest relative compute: forward, backward, in
 what they remember, and at the edges where implementations part. It is generated from `bnspec/clauses` and
@@ -62,6 +64,13 @@ that ratio is at most 1. There are three tiers of bounds (`bnspec/bounds/batch_n
 | good | pairwise or blocked summation, or a wider accumulator | measured, not judged |
 
 "Within the bound" below means the tier of the clause's level.
+
+## Versions
+
+The specification has a version of its own, major.minor, which every run records. The minor number moves when clauses are
+added; the major number when a clause demands something else than before, is retired, or changes its level. Wording, reports
+and tighter tests move neither. An id never changes its meaning: a retired one is not used again. *Since* is the version that
+first made the demand as it stands.
 
 ## Where a clause is verified
 
@@ -116,7 +125,7 @@ def _clause(clause: Clause) -> str:
     rows = [f"- why: {clause.rationale}", f"- source: {clause.source}"]
     if clause.depends:
         rows.append("- depends on: " + ", ".join(f"`{d}`" for d in clause.depends))
-    rows.append(f"- verified on: {clause.verified}")
+    rows += [f"- verified on: {clause.verified}", f"- since: {clause.since}"]
     if clause.catches:
         rows.append("- would have caught: " + ", ".join(f"[{c}]({_address(c)})" for c in clause.catches))
     formula = "\n".join(clause.formula_lines)

@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from bnspec import __version__
+from bnspec.clauses import VERSION
 from bnspec.reports.run.machine import describe_machine
 from bnspec.reports.run.records import Manifest
 
@@ -30,7 +31,7 @@ def finished_now() -> str:
 
 
 def _versions() -> dict[str, str]:
-    found = {}
+    found = {"specification": VERSION}
     for name in PACKAGES:
         try:
             found[name] = version(name)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bnspec.backends.harness.folders import backend_folders
 from bnspec.backends.harness.scripts.literals import NoScript, literal, numpy_expression
 from bnspec.clauses import CLAUSES
 from bnspec.cli import main
@@ -33,7 +34,7 @@ from bnspec.reports.run.records import Finding, RunFinished, TargetRecord
 from bnspec.reports.run.store import RunWriter
 
 MODULES = {backend: backend.partition(".")[0] for backend in writers()}  # a name begins with its framework's
-ALLOWED = {"sys", "numpy", "torch", "jax", "flax", "tensorflow", "keras"}
+ALLOWED = {"sys", "numpy", *(package for folder in backend_folders() for package in folder.imports)}
 every_backend = pytest.mark.parametrize("backend", sorted(writers()))
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import json
 import re
 from pathlib import Path
 
 import pytest
 
-from bnspec.clauses import ASKED, CLAUSES, FAMILIES, Clause, select, select_asked
+from bnspec.clauses import ASKED, CLAUSES, FAMILIES, VERSION, Clause, select, select_asked
 from bnspec.clauses.document import anchor, text
 from bnspec.cli import main
 from bnspec.errors import UsageError
@@ -67,6 +68,15 @@ def test_the_clause_says_all_that_a_clause_says(clause: Clause) -> None:
     assert set(clause.depends) <= set(Conventions.__dataclass_fields__)
     assert all(re.fullmatch(r"[\w.-]+/[\w.-]+#\d+", c) for c in clause.catches)
     assert len(set(clause.catches)) == len(clause.catches)
+
+
+def test_the_document_and_every_clause_name_a_version() -> None:
+    """Of the specification, not of the package; none is from a later one."""
+    assert f"\nVersion {VERSION}\n" in text(list(CLAUSES.values()), FAMILIES)
+    assert {c.since for c in CLAUSES.values()} <= {f"1.{k}" for k in range(int(VERSION.partition(".")[2]) + 1)}
+    for since in ("1.999", "2", "soon"):
+        with pytest.raises(UsageError, match="from version"):
+            dataclasses.replace(CLAUSES["training.output"], since=since)
 
 
 def test_ids_and_statements_are_distinct() -> None:
@@ -155,7 +165,19 @@ def test_explain_as_json_has_the_fields_that_others_rely_on(capsys: pytest.Captu
     assert main(["explain", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert [c["id"] for c in document] == list(CLAUSES)
-    wanted = {"id", "family", "level", "statement", "formula", "rationale", "source", "depends", "catches", "verified"}
+    wanted = {
+        "id",
+        "family",
+        "level",
+        "statement",
+        "formula",
+        "rationale",
+        "source",
+        "depends",
+        "catches",
+        "verified",
+        "since",
+    }
     assert all(wanted <= c.keys() for c in document)
 
 

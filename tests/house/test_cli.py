@@ -16,6 +16,7 @@ from typing import Any
 import click
 import pytest
 
+from bnspec.backends.harness.folders import backend_folders
 from bnspec.cli import bnspec as group
 from bnspec.cli import main
 from bnspec.errors import HarnessError, UsageError
@@ -23,7 +24,7 @@ from bnspec.options import SHARED
 
 PYPROJECT = tomllib.loads((Path(__file__).resolve().parents[2] / "pyproject.toml").read_text())
 COMMANDS = sorted(PYPROJECT["project"]["entry-points"]["bnspec.commands"])
-FRAMEWORKS = ("torch", "jax", "flax", "tensorflow", "keras")
+FRAMEWORKS = tuple(package for folder in backend_folders() for package in folder.imports)
 
 #: Modules that take time to import: none of them is needed to print help.
 HEAVY = (

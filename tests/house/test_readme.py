@@ -49,7 +49,8 @@ def test_the_own_layer_of_the_readme_conforms(own_layer: str, tmp_path: Path, en
 
 def test_the_files_that_the_documentation_links_to_exist(root: Path) -> None:
     """A link inside the repository leads somewhere."""
-    pages = [root / "README.md", root / "CHANGELOG.md", *sorted((root / "docs").rglob("*.md"))]
+    folders = (root / "docs", root / "examples", root / ".github")
+    pages = [*sorted(root.glob("*.md")), *(page for folder in folders for page in sorted(folder.rglob("*.md")))]
     links = [(page, link) for page in pages for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())]
     broken = [f"{page.relative_to(root)}: {link}" for page, link in links if not (page.parent / link).exists()]
     assert not broken
@@ -67,3 +68,18 @@ def test_the_commands_that_the_readme_names_exist(root: Path, pyproject: dict[st
     called = set(re.findall(r"^    bnspec (\w+)", text, re.MULTILINE))
     assert called
     assert called <= set(pyproject["project"]["entry-points"]["bnspec.commands"])
+
+
+def test_every_decision_has_a_status_and_a_date_and_stands_in_the_index(root: Path) -> None:
+    """A reader knows which records hold."""
+    folder = root / "docs" / "decisions"
+    index = (folder / "README.md").read_text()
+    records = sorted(folder.glob("[0-9]*.md"))
+    assert [r.name[:4] for r in records] == [f"{k:04}" for k in range(1, len(records) + 1)]
+    for record in records:
+        head = re.match(r"# (\d{4}): (.+)\n\nStatus: (.+)\nDate: (\d{4}-\d\d-\d\d)\n", record.read_text())
+        assert head, record.name
+        number, title, status, date = head.groups()
+        assert number == record.name[:4]
+        assert re.fullmatch(r"proposed|accepted|superseded by \d{4}", status)
+        assert f"| [{number}]({record.name}) {title} | {status} | {date} |" in index

@@ -1,0 +1,1 @@
+"""The toy framework, harness side: known deviations and repro scripts."""

@@ -14,6 +14,7 @@ from bnspec.benchmarks.timing.contenders import Contender
 from bnspec.benchmarks.workloads.traffic import minimal_bytes
 from bnspec.benchmarks.workloads.workload import Workload
 from bnspec.reports.run.records import Roof, Timing
+from bnspec.reports.run.vocabulary import TimingVerdict
 
 #: Sizes of the plain copies that are timed as layers are: they should come out at the roof, or the roof is wrong.
 COPIES_BYTES = (3 * 2**17, 3 * 2**21, 3 * 2**24)
@@ -55,7 +56,8 @@ def measured_roofs(
         yield Roof(device, found["action"], found["threads"], process, sizes, speeds)
     for copy in answer["copies"]:
         samples, size = tuple(copy["samples_ns"]), copy["bytes"]
-        verdict, ratio = ("conforms", 0.0) if copy["same"] else ("deviates", "inf")
+        verdict: TimingVerdict = "conforms" if copy["same"] else "deviates"
+        ratio = 0.0 if copy["same"] else "inf"
         yield Timing(
             COPY, device, "copy", (size,), "uint8", 0, samples, float(np.median(samples)), None, 1, verdict, ratio,
             workload="plain copy", conditions={"threads": 1} if host else {}, process=process, moved_bytes=(size, size),

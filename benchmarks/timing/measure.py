@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import time
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from bnspec.backends.harness.launcher import CASE_SECONDS, Worker
@@ -17,6 +17,7 @@ from bnspec.benchmarks.workloads.workload import Workload
 from bnspec.model.conventions import Conventions
 from bnspec.model.observation import Observation
 from bnspec.reports.run.records import TargetRecord, Timing
+from bnspec.reports.run.vocabulary import TargetStatus, TimingVerdict
 
 Conditions = Mapping[str, str | int]
 #: The probes that the judge makes; those of the worker stand in ``bnspec.backends.worker.probes``.
@@ -93,15 +94,16 @@ def _record(
         verdict = "rejected"
     said = [*objections, *(j.message for j in (worst, unjudged) if j is not None and j.message)]
     samples = tuple(told["samples_ns"])
-    return dataclasses.replace(
+    return msgspec.structs.replace(
         cell(
             worker,
             prepared.workload,
-            verdict,
+            "error",
             "; ".join([*said, _circumstances(prepared, told, witness)]),
             conditions,
             process,
         ),
+        verdict=verdict,
         samples_ns=samples,
         median_ns=float(np.median(samples)),
         threads=told["threads"],
@@ -143,7 +145,7 @@ def cell(
         None,
         None,
         None,
-        verdict,
+        msgspec.convert(verdict, TimingVerdict),
         None,
         message,
         workload=workload.name,
@@ -163,7 +165,7 @@ def target_record(worker: Worker) -> TargetRecord:
     return TargetRecord(
         worker.entry.name,
         worker.device,
-        hello.status,
+        msgspec.convert(hello.status, TargetStatus),
         hello.reason,
         str(hello.details.get("framework", "")),
         dict(hello.versions),

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from bnspec.conformance.repro.scripts import Repro
+from bnspec.conformance.repro.subject import known_of
 from bnspec.reports.run.records import target_name
 from bnspec.reports.tables.run import terminal
 
@@ -34,7 +35,7 @@ def print_repros(made: Sequence[Repro]) -> None:
 
 
 def _row(repro: Repro) -> tuple[str, str, str, str]:
-    kind = repro.finding.known.partition(":")[0] or "not classed"
+    kind = known_of(repro.finding).partition(":")[0] or "not classed"
     backend = repro.finding.backend if repro.finding.device == "cpu" else target_name(repro.finding)
     runs = repro.outcome.runs if repro.outcome else 1
     told = f" in {runs} runs" if runs > 1 else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bnspec.reports.run.encoding import documents, plain, to_json
+from bnspec.reports.run.codec import documents, plain, to_json
 from bnspec.reports.run.merge import merge
 from bnspec.reports.run.store import Run
 from bnspec.reports.summary.bandwidth import Ceiling

@@ -78,11 +78,15 @@ def _configure_mutants(parser: argparse.ArgumentParser) -> None:
     add("--seeds", type=positive_number, metavar="N", help="the seeds 1 to N")
     add("--until-killed", action="store_true", help="let a mutant go once a clause of its own has killed it")
     add("--jobs", type=positive_number, default=2, help="processes side by side (default: 2)")
+    add("--out", type=Path, metavar="DIR", help="run directory to write (default: runs/<id>)")
     add("--json", action="store_true", help="print one JSON document instead of the table")
 
 
 def _mutants(arguments: argparse.Namespace) -> int:
-    from bnspec.conformance.selftest.matrix.table import print_matrix
+    import json
+
+    from bnspec.conformance.selftest.matrix.run import Request, run_matrix
+    from bnspec.conformance.selftest.matrix.table import document, print_matrix
     from bnspec.errors import UsageError
 
     if arguments.seed and arguments.seeds:
@@ -91,7 +95,14 @@ def _mutants(arguments: argparse.Namespace) -> int:
         )
     seeds = list(range(1, arguments.seeds + 1)) if arguments.seeds else list(dict.fromkeys(arguments.seed)) or [1]
     a = arguments
-    return print_matrix(a.name, a.kind, a.effort, seeds, a.jobs, a.until_killed, a.json)
+    request = Request(a.name, a.kind, a.effort, seeds, a.jobs, a.until_killed)
+    done = run_matrix(request, a.out, a.command_line, quiet=a.json)
+    if a.json:
+        print(json.dumps(document(done.matrix, done.rows, a.effort), indent=1, allow_nan=False))
+    else:
+        print_matrix(done.matrix, done.rows, a.effort, request.whole)
+        print(f"\n{done.path}")
+    return done.status
 
 
 MUTANTS = Command(

@@ -29,7 +29,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     add("--effort", choices=("quick", "default", "standard"), default="default", help="standard: every layout too, one "
         "thread and all")  # fmt: skip
     add("--quick", action="store_const", const="quick", dest="effort", help="the same as --effort quick")
-    add("--out", type=Path, metavar="DIR", help="write index.html, points.jsonl and summary.json there")
+    add("--out", type=Path, metavar="DIR", help="run directory to write (default: runs/<id>)")
     add("--json", action="store_true", help="print one JSON document with all points instead of the table")
 
 
@@ -37,10 +37,10 @@ def _run(arguments: argparse.Namespace) -> int:
     # imported here, so that --help does not wait for them
     import json
 
-    from bnspec.conformance.stability.folder import write_folder
-    from bnspec.conformance.stability.run import Request, study
-    from bnspec.conformance.stability.table import print_study
+    from bnspec.conformance.stability.run import Request
+    from bnspec.conformance.stability.write import write_study
     from bnspec.reports.tables.run import terminal
+    from bnspec.reports.tables.stability import print_stability
 
     request = Request(
         arguments.backend,
@@ -52,22 +52,20 @@ def _run(arguments: argparse.Namespace) -> int:
         arguments.effort,
         arguments.command_line,
     )
-    done = study(request, quiet=arguments.json)
-    page = write_folder(done, arguments.out) if arguments.out else None
+    done, run = write_study(request, arguments.out, quiet=arguments.json)
     if arguments.json:
         print(json.dumps(done.to_json(), indent=1, allow_nan=False))
     else:
         console = terminal()
-        print_study(done, console)
-        if page is not None:
-            console.print(f"\n{page}", highlight=False, markup=False, soft_wrap=True)
+        print_stability(run.stability_curves, run.not_measured, run.reaches, console)
+        console.print(f"\n{run.path}", highlight=False, markup=False, soft_wrap=True)
     return CONFORMS if done.measured else FAILED
 
 
 STABILITY = Command(
     help="Measure how the error of backends grows with kappa = |mean| / std (class 0, 1 or 2, and the kappa at which half of "
     "the digits are gone) and with the count. It measures and does not judge: exit status 0 when done, 3 when nothing could "
-    "be measured.",
+    "be measured. bnspec report draws the curves.",
     example="bnspec stability 'torch.*' numpy --dtype float32 --output y --out runs/stability",
     configure=_configure,
     run=_run,

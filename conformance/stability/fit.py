@@ -146,7 +146,7 @@ def crossing(places: Array, curve: Array, level: float) -> Crossing:
     return Crossing(math.exp(x[0] + share * (x[1] - x[0])), float(places[-1]))
 
 
-def stability_class(found: Growth, unit_roundoff: float) -> int | None:
+def stability_class(found: Growth, unit_roundoff: float) -> Literal[0, 1, 2] | None:
     """0, 1 or 2 from growth with kappa; None where it is not known.
 
         0   flat, or p < 1/2: rounding errors are those of the data's own rounding at most

@@ -6,7 +6,7 @@ import dataclasses
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -69,7 +69,7 @@ class Row:
     stored: str
     p: Growth | None
     q: Growth | None
-    stability: int | None
+    stability: Literal[0, 1, 2] | None
     late: bool
     sure: bool
     half: Crossing

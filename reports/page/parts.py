@@ -149,8 +149,8 @@ def profiles(targets: Sequence[TargetRecord]) -> ProfileTable | None:
     return ProfileTable([target_name(t) for t in listed], differing, common)
 
 
-def headline(rows: Sequence[Standing], cells: Sequence[Cell]) -> str:
-    """The answer in one line."""
+def headline(rows: Sequence[Standing], cells: Sequence[Cell], other: str = "") -> str:
+    """The answer in one line: of findings, else of timings, else ``other``."""
     judged = [s for s in rows if s.ready and s.tally.verdicts]
     if judged:
         good = sum(s.verdict == "conforms" for s in judged)
@@ -158,7 +158,7 @@ def headline(rows: Sequence[Standing], cells: Sequence[Cell]) -> str:
     if cells:
         good = sum(c.verdict == "conforms" for c in cells)
         return f"{good} of {len(cells)} timings have outputs that conform"
-    return "Nothing was judged"
+    return other or "Nothing was judged"
 
 
 def text_of(value: Any) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from bnspec.reports.run.fields import CasePath, Count, Ordinal, Ratio, Tagged, Word
+from bnspec.reports.run.fields import CasePath, Count, Number, Ordinal, Ratio, Tagged, Word
 from bnspec.reports.run.vocabulary import Agreement, How, Purpose
 
 
@@ -28,7 +28,7 @@ class Convention(Tagged, frozen=True, tag="convention"):
     declared: Any
     agreement: Agreement
     possible: tuple[Any, ...]
-    interval: tuple[float, float] | None = None
+    interval: tuple[Number, Number] | None = None
     evidence: str = ""
     reason: str = ""
     cases: tuple[CasePath, ...] = ()

@@ -54,13 +54,13 @@ def ratio_text(ratio: Ratio) -> str:
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What was run, where and when. ``command`` is the command line that made the run."""
+    """What was run, where and when. ``command`` is the command line that made the run; ``seed`` None: nothing was drawn."""
 
     id: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._+-]*$")]
     command: str
     started: str
     bnspec: Word
-    seed: int
+    seed: int | None
     effort: str
     machine: dict[str, Any]
     packages: dict[str, str]
@@ -280,7 +280,7 @@ def workload_id(timing: Timing) -> str:
 
 
 def target_name(
-    record: TargetRecord | Finding | Incident | Timing | TargetFinished | Convention | StabilityCurve | StabilityPoint,
+    record: TargetRecord | Finding | Incident | Timing | TargetFinished | Convention | Translation | StabilityCurve,
 ) -> str:
     """How a target is written: ``backend@device``."""
     return f"{record.backend}@{record.device}"

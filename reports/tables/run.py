@@ -7,10 +7,14 @@ from collections.abc import Iterable, Sequence
 from rich.console import Console
 from rich.text import Text
 
+from bnspec.reports.run.mutants import Mutant
 from bnspec.reports.run.records import Finding, Incident, ratio_text, target_name
 from bnspec.reports.run.store import Run
+from bnspec.reports.summary.conventions import found_text, value_text
 from bnspec.reports.summary.counts import Standing, Tally, deviations, families, standings, tally
+from bnspec.reports.summary.headlines import conventions_headline, mutants_headline
 from bnspec.reports.tables.printer import Printer
+from bnspec.reports.tables.stability import print_stability
 from bnspec.reports.tables.timings import print_timings
 
 _LEVEL_STYLES = {"MUST": "bold red", "SHOULD": "yellow", "MAY": "cyan"}
@@ -18,7 +22,8 @@ _GAP = 2
 
 
 def print_summary(run: Run, console: Console) -> None:
-    """Print the matrix of targets and families, then deviations, incidents, absent targets and timings, as far as there are any.
+    """Print the matrix of targets and families, then deviations, incidents, absent targets, timings, conventions, mutants and
+    stability, as far as there are any.
 
     A console that is not a terminal should be 100 wide: ``Console(width=100)``.
     """
@@ -30,6 +35,10 @@ def print_summary(run: Run, console: Console) -> None:
     printer.absent(standings(run))
     if run.timings:
         print_timings(run, printer)
+    printer.conventions(run)
+    printer.mutants(run)
+    if run.stability_curves or run.not_measured:
+        print_stability(run.stability_curves, run.not_measured, run.reaches, console)
     if run.finished is not None and run.findings:
         for words in throughput(run):
             printer.line(Text(words, "dim"))
@@ -117,6 +126,37 @@ class _Printer(Printer):
         for i in incidents:
             step = "" if i.step is None else f" step {i.step}"
             self.line(self.mark(i.status, f"{i.status}  {target_name(i)}  {i.case}{step}  {i.message}"))
+
+    def conventions(self, run: Run) -> None:
+        """The conventions that contradict their declaration, and how the translations fared."""
+        if not run.conventions and not run.translations:
+            return
+        self.heading(conventions_headline(run))
+        for c in run.conventions:
+            if c.agreement == "differs":
+                said = f"declared {value_text(c.declared)}, inferred {found_text(c)}: {c.evidence}"
+                self.line(Text(f"{target_name(c)}  {c.field}: {said}"))
+        for t in run.translations:
+            how = "exact" if t.exact else "not exact" if t.possible else "there is none"
+            count = "" if t.count is None else f" with {t.count} values per channel"
+            proof = f", worst ratio {ratio_text(t.ratio)}" if t.proofs else ""
+            names = f"{target_name(t)} to {t.to_backend}@{t.to_device}"
+            self.line(Text(f"{names}, for {t.purpose}{count}: {how}{proof}"))
+
+    def mutants(self, run: Run) -> None:
+        """The kill matrix in one line, and what is not as it should be."""
+        if not run.mutants and not run.variants:
+            return
+        self.heading(mutants_headline(run))
+        for r in (*run.mutants, *run.variants):
+            if not r.as_it_should_be:
+                word = "mutant" if isinstance(r, Mutant) else "variant"
+                by = ", ".join(r.killed_by) or "none"
+                on = f" on {r.seeds - r.seeds_as_it_should_be} of {r.seeds} seeds" if r.seeds > 1 else ""
+                self.line(self.mark("deviates", f"{word} {r.name}{on}: killed by {by}"))
+        mistrusted = [c.clause for c in run.clause_kills if c.mistrusted]
+        if mistrusted:
+            self.line(Text("clauses that killed no mutant (mistrusted): " + ", ".join(mistrusted)))
 
     def absent(self, rows: Iterable[Standing]) -> None:
         """Targets that could not be opened, with the reason."""

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from bnspec.clauses import ASKED
-from bnspec.cli import CONFORMS, DEVIATES
-from bnspec.conformance.selftest.catalogue.catalogue import Planted, select
-from bnspec.conformance.selftest.matrix.matrix import Accusation, Matrix, kill_matrix
+from bnspec.conformance.selftest.catalogue.catalogue import Planted
+from bnspec.conformance.selftest.matrix.matrix import Accusation, Matrix
 
 
 @dataclass(frozen=True)
@@ -24,7 +21,7 @@ class Row:
         cases: how many cases had been run on the first seed that killed it when the first of them did; 0 if none.
         seeds: on how many seeds it fared as it should.
         of: how many seeds there were.
-        worst: of an accused variant, the accusation with the largest ratio, and its case.
+        first: the first accusation that kills, and its case; worst: of an accused variant, the one with the largest ratio.
         stopped: after how many cases its trial was stopped, its own clause having killed it; 0 if it was not.
     """
 
@@ -34,6 +31,7 @@ class Row:
     cases: int
     seeds: int
     of: int
+    first: tuple[str, Accusation] | None = None
     worst: tuple[str, Accusation] | None = None
     stopped: int = 0
 
@@ -81,7 +79,7 @@ class Row:
 def row_of(matrix: Matrix, planted: Planted) -> Row:
     """What the matrix says of one mutant or variant."""
     seen: dict[str, None] = {}
-    first, good, worst = 0, 0, None
+    number, good, first, worst = 0, 0, None, None
     for seed in matrix.seeds:
         found = matrix.of(planted.name, seed)
         kills = [(n, c, a) for n, c, a in found if ASKED[a.clause].level != "MAY"]
@@ -90,13 +88,15 @@ def row_of(matrix: Matrix, planted: Planted) -> Row:
         named = {a.clause for _, _, a in found} & set(planted.killed_by)
         good += bool(named) if planted.kind == "mutant" else not killers
         if kills:
-            first = first or kills[0][0]
+            if first is None:
+                number, first = kills[0][0], kills[0][1:]
             _, case, accusation = max(kills, key=lambda k: k[2].ratio)
             if worst is None or accusation.ratio > worst[1].ratio:
                 worst = case, accusation
     killed, noted = (tuple(c for c in ASKED if c in seen and (ASKED[c].level == "MAY") is may) for may in (False, True))
     accused = worst if planted.kind == "variant" else None
-    return Row(planted, killed, noted, first, good, len(matrix.seeds), accused, matrix.stopped.get(planted.name, 0))
+    stopped = matrix.stopped.get(planted.name, 0)
+    return Row(planted, killed, noted, number, good, len(matrix.seeds), first, accused, stopped)
 
 
 def kills_by_clause(rows: Sequence[Row]) -> list[dict[str, Any]]:
@@ -138,27 +138,8 @@ def budget(matrix: Matrix, effort: str) -> dict[str, Any]:
     }
 
 
-def print_matrix(
-    names: Sequence[str], kind: str, effort: str, seeds: Sequence[int], jobs: int, until_killed: bool, as_json: bool
-) -> int:
-    """Run and print; exit status 1 when a mutant survives, is killed for other reasons only, or a variant is accused."""
-    chosen = select(names, kind)
-    matrix = kill_matrix(chosen, effort, seeds, jobs, until_killed, (lambda done, of: None) if as_json else _progress)
-    rows = [row_of(matrix, p) for p in chosen]
-    if as_json:
-        print(json.dumps(document(matrix, rows, effort), indent=1, allow_nan=False))
-    else:
-        _print(matrix, rows, effort, whole=not names and kind != "variant" and not until_killed)
-    return CONFORMS if all(r.as_it_should_be for r in rows) else DEVIATES
-
-
-def _progress(done: int, of: int) -> None:
-    if sys.stderr.isatty():
-        sys.stderr.write(f"\r\x1b[K{done} of {of} cases" if done < of else "\r\x1b[K")
-        sys.stderr.flush()
-
-
-def _print(matrix: Matrix, rows: Sequence[Row], effort: str, whole: bool) -> None:
+def print_matrix(matrix: Matrix, rows: Sequence[Row], effort: str, whole: bool) -> None:
+    """A line for each mutant and variant, then the clauses, then what is not as it should be."""
     for row in rows:
         _print_row(row)
     clauses, mutants = kills_by_clause(rows), [r for r in rows if r.planted.kind == "mutant"]

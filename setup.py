@@ -45,6 +45,7 @@ DEV = [
     "ruff>=0.8",
     "mypy>=1.13",
     "pre-commit>=4",
+    "jsonschema>=4.20",  # tests hold records and vectors to their schemas
     "build>=1.2",
     "setuptools>=77",  # the wheel test builds without isolation, so offline
     "pyyaml>=6",  # the workflows are read by a test,

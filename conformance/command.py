@@ -92,6 +92,7 @@ def verify(
         click.Option(["--seeds"], type=Number(1), metavar="N", help="Use the seeds 1 to N."),
         click.Option(["--until-killed"], is_flag=True, help="Stop a mutant once one of its expected clauses has killed it."),
         JOBS,
+        RUN_DIRECTORY,
         JSON,
     ],
 )  # fmt: skip
@@ -104,21 +105,31 @@ def mutants(
     seeds: int | None,
     until_killed: bool,
     jobs: int,
+    out: Path | None,
     as_json: bool,
 ) -> int:
     """Run the mutants (defective backends) and the variants (unusual but correct ones) through the suite.
 
     Exit status 1: on some seed, no expected clause kills a mutant, or a clause reports a variant.
     """
-    from bnspec.conformance.selftest.matrix.table import print_matrix
+    from bnspec.conformance.selftest.matrix.run import Request, run_matrix
+    from bnspec.conformance.selftest.matrix.table import document, print_matrix
     from bnspec.errors import UsageError
+    from bnspec.terminal.console import print_json, terminal, verbatim
 
     if seed and seeds:
         raise UsageError(
             "--seed and --seeds are both given.", "--seeds N stands for the seeds 1 to N.", "give one of them."
         )
     chosen = list(range(1, seeds + 1)) if seeds else list(dict.fromkeys(seed)) or [1]
-    return print_matrix(name, kind or "", effort, chosen, jobs, until_killed, as_json)
+    request = Request(name, kind or "", effort, chosen, jobs, until_killed)
+    done = run_matrix(request, out, command_line, quiet=as_json)
+    if as_json:
+        print_json(document(done.matrix, done.rows, effort))
+    else:
+        print_matrix(done.matrix, done.rows, effort, request.whole)
+        verbatim(terminal(), f"\n{done.path}")
+    return done.status
 
 
 @command(

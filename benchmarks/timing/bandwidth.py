@@ -13,7 +13,8 @@ from bnspec.backends.harness.registry import select
 from bnspec.benchmarks.timing.contender import Contender
 from bnspec.benchmarks.workloads.traffic import minimal_bytes
 from bnspec.benchmarks.workloads.workload import Workload
-from bnspec.reports.run.records import Ratio, Roof, Timing
+from bnspec.reports.run.fields import Ratio
+from bnspec.reports.run.records import Roof, Timing
 from bnspec.reports.run.vocabulary import TimingVerdict
 
 #: Sizes of the plain copies that are timed as layers are: they should reach the roof, or the roof is wrong.

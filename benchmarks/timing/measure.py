@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 
 from bnspec.backends.harness.launcher import CASE_SECONDS, Worker
@@ -19,7 +19,7 @@ from bnspec.model.observation import Observation
 from bnspec.model.timing import TimingResult
 from bnspec.model.vocabulary import Status
 from bnspec.reports.run.records import TargetRecord, Timing
-from bnspec.reports.run.vocabulary import Probe, TimingVerdict
+from bnspec.reports.run.vocabulary import Probe, TargetStatus, TimingVerdict
 
 Conditions = Mapping[str, str | int]
 #: The probes that the judge makes; those of the worker stand in ``bnspec.backends.worker.probes``.
@@ -107,15 +107,16 @@ def _record(
         verdict = "rejected"
     messages = [*rejections, *(j.message for j in (worst, unjudged) if j is not None and j.message)]
     samples = timing.samples_ns
-    return dataclasses.replace(
+    return msgspec.structs.replace(
         cell(
             worker,
             timed_case.workload,
-            verdict,
+            "error",
             "; ".join([*messages, _circumstances(timed_case, timing, audited)]),
             conditions,
             process,
         ),
+        verdict=verdict,
         samples_ns=samples,
         median_ns=float(np.median(samples)),
         threads=timing.threads,
@@ -164,7 +165,7 @@ def cell(
         None,
         None,
         None,
-        verdict,
+        msgspec.convert(verdict, TimingVerdict),
         None,
         message,
         workload=workload.name,
@@ -184,7 +185,7 @@ def target_record(worker: Worker) -> TargetRecord:
     return TargetRecord(
         worker.entry.name,
         worker.device,
-        hello.status,
+        msgspec.convert(hello.status, TargetStatus),
         hello.reason,
         str(hello.details.get("framework", "")),
         dict(hello.versions),

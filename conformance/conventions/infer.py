@@ -44,7 +44,9 @@ def profiled_by(target: Target, worker: Worker) -> Profiled:
     """All experiments on one worker."""
     declared = worker.hello.conventions
     assert declared is not None
-    return Profiled(target.entry.name, target.device, worker.hello.versions, infer(worker, declared))
+    hello = worker.hello
+    framework = str(hello.details.get("framework", ""))
+    return Profiled(target.entry.name, target.device, hello.versions, infer(worker, declared), framework)
 
 
 def translated_between(source: Party, target: Party, other: Profiled) -> Translated:

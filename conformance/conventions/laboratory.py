@@ -40,16 +40,19 @@ class Lab:
         known: the declared conventions with all that was inferred put in its place.
         decay_weighs: what the given decay weighs, the "old" value (the contract's law) or the "new"; "" if neither.
         average_known: whether the rule of the moving average was inferred.
+        asked: by id, the cases that the present experiment has asked for.
     """
 
     def __init__(self, worker: Runs, declared: Conventions, oracles: dict[str, Oracle] | None = None) -> None:
         self.worker, self.declared, self.known = worker, declared, declared
         self.decay_weighs, self.average_known = "old", False
+        self.asked: dict[str, Case] = {}
         self._seen: dict[str, Observation] = {}
         self._oracles = {} if oracles is None else oracles
 
     def see(self, case: Case) -> Observation:
         """The case's observation."""
+        self.asked[case.id] = case
         if case.id not in self._seen:
             self._seen[case.id] = self.worker.run(case)
         return self._seen[case.id]

@@ -16,6 +16,7 @@ from bnspec.conformance.conventions.laboratory import DECAY_WEIGHS, Lab, Runs
 from bnspec.conformance.conventions.moving_average import Averaging, DecayDtype, RunningCorrection
 from bnspec.conformance.conventions.normalisation import EpsilonDtype, EpsilonMinimum, NormalisingCorrection
 from bnspec.conformance.conventions.outcome import Outcome, hidden
+from bnspec.model.case import Case
 from bnspec.model.conventions import Conventions
 from bnspec.oracle.oracle import Oracle
 
@@ -62,12 +63,14 @@ class Inference:
     Attributes:
         declared: the adapter's conventions.
         outcomes: in the order of Conventions's fields; the law of the decay comes first.
+        cases: by field, those that its experiment ran.
         known: the declared conventions with every inferred value put in its place.
         differences: the outcomes that the declaration does not survive.
     """
 
     declared: Conventions
     outcomes: tuple[Outcome, ...]
+    cases: Mapping[str, tuple[Case, ...]] = dataclasses.field(default_factory=dict)
 
     def declaration(self, field: str) -> Any:
         """What the adapter declares; of the decay, what the contract demands."""
@@ -85,12 +88,16 @@ class Inference:
 def infer(worker: Runs, declared: Conventions, oracles: dict[str, Oracle] | None = None) -> Inference:
     """Make every experiment on a worker; ``oracles``, by case, may be shared by several inferences."""
     lab, found = Lab(worker, declared, oracles), {}
+    cases: dict[str, tuple[Case, ...]] = {}
     for experiment in EXPERIMENTS:
-        found.update({o.field: o for o in experiment.run(lab)})
+        lab.asked = {}
+        outcomes = list(experiment.run(lab))
+        found.update({o.field: o for o in outcomes})
+        cases.update({o.field: tuple(lab.asked.values()) for o in outcomes})
         lab.known = learnt(declared, tuple(found.values()))
     found.update({field: hidden(field, reason) for field, reason in NOT_OBSERVABLE.items()})
     order = [DECAY_WEIGHS, *(f.name for f in dataclasses.fields(Conventions))]
-    return Inference(declared, tuple(found[field] for field in order))
+    return Inference(declared, tuple(found[field] for field in order), cases)
 
 
 def learnt(declared: Conventions, outcomes: tuple[Outcome, ...]) -> Conventions:

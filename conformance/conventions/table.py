@@ -27,7 +27,7 @@ class Profiled:
     """The inferred conventions of one backend.
 
     Attributes:
-        backend, device, versions: which one.
+        backend, device, versions, framework: which one.
         inference: what the experiments found.
         name: backend@device.
     """
@@ -36,6 +36,7 @@ class Profiled:
     device: str
     versions: Mapping[str, str]
     inference: Inference
+    framework: str = ""
 
     @property
     def name(self) -> str:

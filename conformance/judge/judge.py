@@ -9,6 +9,7 @@ import weakref
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from bnspec.clauses import CLAUSES
@@ -19,6 +20,8 @@ from bnspec.model.conventions import Conventions
 from bnspec.model.observation import Observation
 from bnspec.model.vocabulary import Status
 from bnspec.oracle.oracle import Oracle
+from bnspec.reports.run.codec import plain
+from bnspec.reports.run.evidence import Evidence, KnownDeviation
 from bnspec.reports.run.records import Finding
 from bnspec.reports.run.vocabulary import FindingVerdict
 
@@ -75,7 +78,7 @@ class Tally:
     def verdict(self) -> FindingVerdict:
         """What is said of the clause."""
         if self.ended:
-            return self.ended
+            return "crashed" if self.ended == "crashed" else "timeout"
         if self.failures:
             return "deviates"
         if self.cases:
@@ -175,6 +178,23 @@ class Court:
         return verdicts
 
 
+def _typed(evidence: dict[str, Any] | None) -> Evidence | None:
+    """What a check said of an element, as a record's evidence."""
+    if not evidence or "step" not in evidence:
+        return None
+    said = {k: v for k, v in evidence.items() if k in Evidence.__struct_fields__ and v is not None}
+    relation = "within_bound" if "bound" in said else "equals"
+    return msgspec.convert(plain({"call": "", "relation": relation, **said}), Evidence)
+
+
+def _known(words: str) -> KnownDeviation:
+    """An entry's class and reason as a record."""
+    kind, _, reason = words.partition(": ")
+    return msgspec.convert(
+        {"kind": kind, "reason": reason, "conditions": "", "package": "", "versions": ""}, KnownDeviation
+    )
+
+
 def finding_of(clause: str, tally: Tally, backend: str, device: str, **saved: Any) -> Finding:
     """The tally as a record. ``saved``: case and shrunk (paths), evidence and message of the shrunk case."""
     told = CLAUSES[clause]
@@ -184,9 +204,10 @@ def finding_of(clause: str, tally: Tally, backend: str, device: str, **saved: An
         ratio = worst.ratio if math.isfinite(worst.ratio) else "inf"
     if tally.verdict in FAILING and worst is not None:
         if tally.excused == tally.failures:
-            saved.setdefault("known", "; ".join(tally.reasons))
+            saved.setdefault("known", tuple(map(_known, tally.reasons)))
         saved.setdefault("message", worst.message)
         saved.setdefault("evidence", worst.evidence)
+    saved["evidence"] = _typed(saved.get("evidence"))
     return Finding(
         clause,
         told.family,

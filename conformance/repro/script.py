@@ -12,6 +12,7 @@ from bnspec.conformance.checks.check import count_of
 from bnspec.conformance.repro.assembly import parts, pruned, versions
 from bnspec.conformance.repro.assertions import look
 from bnspec.conformance.repro.formulas import shown_of
+from bnspec.conformance.repro.subject import known_of
 from bnspec.model.case import Case, Step
 from bnspec.reports.run.records import Finding, TargetRecord
 
@@ -61,7 +62,7 @@ def heads(finding: Finding, target: TargetRecord, writer: Writer) -> list[list[s
     place = f"{releases or finding.backend} on {finding.device}"
     first = f"# {finding.backend} ({place}) deviates from {finding.clause}, a {finding.level}{statement}"
     run = f"; run with {writer.environment}" if writer.environment and finding.device == "cpu" else ""
-    second = f"# {finding.known or 'not classed'}{run}"
-    kind = (finding.known.partition(":")[0] or "not classed") + run
+    second = f"# {known_of(finding) or 'not classed'}{run}"
+    kind = (known_of(finding).partition(":")[0] or "not classed") + run
     short = f"# {finding.backend} ({place}) deviates from {finding.clause}, a {finding.level}; {kind}"
     return [[first, second], [short]]

@@ -16,6 +16,7 @@ from bnspec.cli import CONFORMS, DEVIATES
 from bnspec.conformance.judge.judge import FAILING
 from bnspec.conformance.repro.execute import Outcome, RunStatus, run_again
 from bnspec.conformance.repro.script import script, writers
+from bnspec.conformance.repro.subject import known_of
 from bnspec.errors import HarnessError, UsageError
 from bnspec.model.case import Case
 from bnspec.reports.run.records import Finding, TargetRecord, target_name
@@ -68,7 +69,7 @@ class Repro:
             "backend": f.backend,
             "device": f.device,
             "verdict": f.verdict,
-            "known": f.known,
+            "known": known_of(f),
             "status": self.status,
             "reason": self.reason,
             "script": str(self.path) if self.path else None,

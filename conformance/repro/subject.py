@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from bnspec.backends.harness.scripts.literals import NoScript
 from bnspec.backends.harness.scripts.writer import Writer
 from bnspec.model.case import Case, Step
@@ -60,7 +62,7 @@ class Shown:
     @property
     def evidence(self) -> Mapping[str, Any]:
         """The finding's evidence."""
-        return self.finding.evidence or {}
+        return {} if self.finding.evidence is None else msgspec.to_builtins(self.finding.evidence)
 
     @property
     def step(self) -> int:
@@ -92,6 +94,11 @@ class Shown:
         if not found:
             raise NoScript("the finding does not say which two calls it compares")
         return int(found.group(1))
+
+
+def known_of(finding: Finding) -> str:
+    """The known deviations that cover a finding, as "class: reason"; empty where none does."""
+    return "; ".join(f"{k.kind}: {k.reason}" for k in finding.known)
 
 
 def variable(writer: Writer, output: str, y: str = "y") -> str:

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from bnspec.backends.harness.known import entries as known
 from bnspec.backends.harness.launcher import CASE_SECONDS, PATIENT, Hello, Worker
 from bnspec.backends.harness.targets import Target
@@ -23,6 +25,7 @@ from bnspec.model.observation import Observation
 from bnspec.oracle.oracle import Oracle
 from bnspec.reports.run.records import Finding, Incident, TargetFinished, TargetRecord
 from bnspec.reports.run.store import RunWriter
+from bnspec.reports.run.vocabulary import IncidentStatus, TargetStatus
 
 #: A target whose process died so often is given up: its remaining cases are counted as never run.
 CRASHES_AT_MOST = 5
@@ -252,7 +255,8 @@ class Trial:
         if observation.status in ("crashed", "timeout"):
             path = self.writer.save_case(case)
             entry, device = self.target.entry.name, self.target.device
-            self.writer.write(Incident(entry, device, path, observation.status, None, observation.message))
+            status = msgspec.convert(observation.status, IncidentStatus)
+            self.writer.write(Incident(entry, device, path, status, None, observation.message))
 
     def finding(self, worker: Worker, conventions: Conventions, clause: str, tally: Tally) -> Finding:
         """The tally as a finding, with its worst and its smallest case saved when it deviates."""
@@ -322,4 +326,5 @@ def target_record(target: Target, hello: Hello) -> TargetRecord:
     conventions = hello.conventions.to_json() if hello.conventions else {}
     framework = str(hello.details.get("framework", ""))
     versions = {str(k): str(v) for k, v in hello.versions.items()}
-    return TargetRecord(target.entry.name, target.device, hello.status, hello.reason, framework, versions, conventions)
+    status = msgspec.convert(hello.status, TargetStatus)
+    return TargetRecord(target.entry.name, target.device, status, hello.reason, framework, versions, conventions)

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from bnspec.cli import CONFORMS, FAILED
-from bnspec.options import DEVICE, JSON, SEED, Number, command, effort, folder, many
+from bnspec.options import DEVICE, JSON, RUN_DIRECTORY, SEED, Number, command, effort, many
 
 DTYPES = ("float32", "float64", "bfloat16", "float16")
 OUTPUT_NAMES = ("y", "dx", "dgamma", "dbeta", "running_mean", "running_var", "inference.y", "inference.dx")
@@ -27,7 +27,7 @@ OUTPUT_NAMES = ("y", "dx", "dgamma", "dbeta", "running_mean", "running_var", "in
         SEED,
         effort("quick", "default", "standard", default="default", help="standard adds every layout, and one thread beside all."),
         click.Option(["--quick", "effort"], flag_value="quick", help="Same as --effort quick."),
-        folder("--out", help="Write index.html, points.jsonl and summary.json here."),
+        RUN_DIRECTORY,
         JSON,
     ],
 )  # fmt: skip
@@ -46,23 +46,21 @@ def stability(
     """Measure how the error of backends grows with kappa = |mean| / std and with the count of values per channel.
 
     The result is the stability class (0, 1 or 2) and the kappa at which half of the digits are lost. It is measured, not
-    judged: exit status 0 when done, 3 when nothing could be measured.
+    judged: exit status 0 when done, 3 when nothing could be measured. bnspec report draws the curves.
     """
-    from bnspec.conformance.stability.folder import write_folder
-    from bnspec.conformance.stability.run import Request, study
-    from bnspec.conformance.stability.table import print_study
+    from bnspec.conformance.stability.run import Request
+    from bnspec.conformance.stability.write import write_study
+    from bnspec.reports.tables.stability import print_stability
     from bnspec.terminal.console import print_json, terminal, verbatim
 
     request = Request(
         backend, device, dtype, output or OUTPUT_NAMES, tuple(threads), seed, effort, command_line
     )  # fmt: skip
-    done = study(request, quiet=as_json)
-    page = write_folder(done, out) if out else None
+    done, run = write_study(request, out, quiet=as_json)
     if as_json:
         print_json(done.to_json())
     else:
         console = terminal()
-        print_study(done, console)
-        if page is not None:
-            verbatim(console, f"\n{page}")
+        print_stability(run.stability_curves, run.not_measured, run.reaches, console)
+        verbatim(console, f"\n{run.path}")
     return CONFORMS if done.measured else FAILED

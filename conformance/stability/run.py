@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
@@ -78,19 +78,32 @@ class Study:
         return {**self.summary(), "points": [p.to_json() for p in self.points]}
 
 
-def study(request: Request, quiet: bool = False) -> Study:
-    """Measure. Raises UsageError: a backend or device that is none."""
+def study(
+    request: Request,
+    quiet: bool = False,
+    opening: Callable[[Sequence[Subject]], None] = lambda subjects: None,
+    measured: Callable[[Subject, Point], None] = lambda subject, point: None,
+) -> Study:
+    """Measure; ``opening`` gets the subjects once they are open, ``measured`` each point as it comes.
+
+    Raises UsageError: a backend or device that is none.
+    """
     targets = targets_of(request.backends, request.devices)
-    effort = _asked(request)
+    effort = effort_of(request)
     started, clock = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), time.perf_counter()
     with Progress(quiet) as progress, opened(targets, effort.threads, partial(progress.update, PART)) as workers:
+        opening(list(workers))
+        by_name = {s.name: s for s in workers}
         ready = [s for s in workers if s.hello.status == "ready"]
         parameters = {
             d: list(dict.fromkeys(s.parameter_dtype(d) for s in ready if d in s.conventions.dtypes))
             for d in effort.dtypes
         }
         plan = spots(effort, effort.dtypes, parameters, request.seed)
-        points = list(measure(workers, plan, request.outputs, partial(progress.update, PART)))
+        points = []
+        for point in measure(workers, plan, request.outputs, partial(progress.update, PART)):
+            measured(by_name[point.subject], point)
+            points.append(point)
         subjects = list(workers)
         progress.end(PART, f"done, {len(points)} points")
     head = {
@@ -107,7 +120,7 @@ def study(request: Request, quiet: bool = False) -> Study:
     return Study(head, subjects, points, table, missing(subjects, points, effort.forms, effort.dtypes), reach(points))
 
 
-def _asked(request: Request) -> Effort:
+def effort_of(request: Request) -> Effort:
     """The effort with what the request names in its place."""
     effort = efforts()[request.effort]
     if request.dtypes:
@@ -115,9 +128,14 @@ def _asked(request: Request) -> Effort:
     return replace(effort, threads=tuple(dict.fromkeys(request.threads))) if request.threads else effort
 
 
-def _subject_json(subject: Subject) -> dict[str, Any]:
+def environment(threads: int) -> dict[str, str]:
+    """What decides the number of threads of a worker: what it inherits, and what is asked for."""
     names = (*THREAD_VARIABLES, "XLA_FLAGS")
     inherited = {name: os.environ[name] for name in names if name in os.environ}
+    return {**inherited, **thread_environment(threads)}
+
+
+def _subject_json(subject: Subject) -> dict[str, Any]:
     return {
         "name": subject.name,
         "backend": subject.target.entry.name,
@@ -126,5 +144,5 @@ def _subject_json(subject: Subject) -> dict[str, Any]:
         "reason": subject.hello.reason,
         "versions": dict(subject.hello.versions),
         "threads": subject.threads or None,
-        "environment": {**inherited, **thread_environment(subject.threads)},
+        "environment": environment(subject.threads),
     }

@@ -12,7 +12,7 @@ import json
 from typing import Any
 
 from bnspec.reports.exports.selection import Selection, name
-from bnspec.reports.run.encoding import plain
+from bnspec.reports.run.codec import plain
 from bnspec.reports.run.records import Timing, target_name
 from bnspec.reports.run.store import Run
 from bnspec.reports.summary.cells import Cell

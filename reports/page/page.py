@@ -11,8 +11,12 @@ from markupsafe import Markup
 
 from bnspec.clauses import Clause
 from bnspec.errors import UsageError
+from bnspec.reports.page import conventions as page_conventions
+from bnspec.reports.page import mutants as page_mutants
 from bnspec.reports.page import parts as page_parts
+from bnspec.reports.page import stability as page_stability
 from bnspec.reports.page import timings as page_timings
+from bnspec.reports.plots import curves
 from bnspec.reports.plots import strips as charts
 from bnspec.reports.plots.album import album
 from bnspec.reports.plots.palette import palette
@@ -22,9 +26,12 @@ from bnspec.reports.run.records import ratio_text, target_name
 from bnspec.reports.run.store import Run, write_atomically
 from bnspec.reports.summary.bandwidth import Ceiling
 from bnspec.reports.summary.cells import cells
+from bnspec.reports.summary.conventions import found_text, value_text
 from bnspec.reports.summary.counts import COMPARISON_MARKS, MARKS, shade, standings, time_text
+from bnspec.reports.summary.headlines import other_headline
 
 NAME = "index.html"
+STYLES = ("page.css", "page_timings.css", "page_stability.css")
 _GENERATOR = '<meta name="generator" content="bnspec">'
 
 
@@ -47,12 +54,15 @@ def build_page(runs: Sequence[Run], clauses: Mapping[str, Clause]) -> str:
         _environment()
         .get_template("page.html")
         .render(
-            css=Markup(_asset("page.css") + _asset("page_timings.css")),
+            css=Markup("".join(map(_asset, STYLES))),
             generator=Markup(_GENERATOR),
             runs=runs,
             run=run,
             warnings=warnings(runs),
-            headline=page_parts.headline(rows, timed),
+            headline=page_parts.headline(rows, timed, other_headline(run)),
+            conventions=page_conventions.conventions(run),
+            stability=page_stability.stability(run),
+            mutants=page_mutants.mutants(run),
             standings=rows,
             judged=judged,
             texts=texts,
@@ -104,12 +114,15 @@ def _environment() -> Environment:
         percent=percent_text,
         factor=factor_text,
         count=count_text,
+        possible=found_text,
+        value=value_text,
     )
     environment.globals.update(
         marks=MARKS,
         compared=COMPARISON_MARKS,
         anchor=page_parts.anchor,
         charts=charts,
+        curves=curves,
         undecided=page_timings.undecided,
     )
     return environment

@@ -11,6 +11,7 @@ from typing import Any
 
 from bnspec.clauses import Clause
 from bnspec.reports.page.case import CaseView, view_case
+from bnspec.reports.run.evidence import Evidence
 from bnspec.reports.run.records import Finding, TargetRecord, ratio_text, target_name
 from bnspec.reports.run.store import Run
 from bnspec.reports.run.vocabulary import LEVELS, Level
@@ -116,20 +117,19 @@ def deviating(
     return sorted(((of[name], found) for name, found in grouped.items()), key=lambda g: LEVELS.index(g[0].level))
 
 
-def evidence_rows(evidence: Mapping[str, Any] | None) -> list[tuple[str, str]]:
-    """The worst element in rows: where it is, then expected, got, bound, and what else the check knew."""
-    if not evidence:
+def evidence_rows(evidence: Evidence | None) -> list[tuple[str, str]]:
+    """The evidence in rows: where it is, what was expected, what came, and what else is known of it."""
+    if evidence is None:
         return []
-    e = {k: evidence[k] for k in ("expected", "got", "bound") if k in evidence}
-    e.update(evidence)
-    step, call, output, index, ratio = (e.pop(k, None) for k in ("step", "call", "output", "index", "ratio"))
-    where = [f"step {step}"] if step is not None else []
-    where += [f"{call}()"] if call else []
-    rows = [("call", ", ".join(where))] if where else []
-    if output:
-        rows.append(("output", output + (f"[{', '.join(map(str, index))}]" if index else "")))
-    rows += [(k.replace("_", " "), text_of(v)) for k, v in e.items() if v is not None]
-    return rows + ([("ratio here", ratio_text(ratio))] if ratio is not None else [])
+    e = evidence
+    rows = [("call", f"step {e.step}, {e.call}()")]
+    if e.output:
+        rows.append(("output", e.output + (f"[{', '.join(map(str, e.index))}]" if e.index else "")))
+    rows.append(("must hold", e.relation.replace("_", " ")))
+    compared = None if e.compared_with is None else f"step {e.compared_with}"
+    rest = {"expected": e.expected, "got": e.got, "bound": e.bound, "compared with": compared, "names": e.names or None}
+    rows += [(k, text_of(v)) for k, v in {**rest, "exception": e.exception}.items() if v is not None]
+    return rows + ([("ratio here", ratio_text(e.ratio))] if e.ratio is not None else [])
 
 
 def profiles(targets: Sequence[TargetRecord]) -> ProfileTable | None:
@@ -150,8 +150,8 @@ def profiles(targets: Sequence[TargetRecord]) -> ProfileTable | None:
     return ProfileTable([target_name(t) for t in listed], differing, common)
 
 
-def headline(rows: Sequence[Standing], cells: Sequence[Cell]) -> str:
-    """The answer in one line."""
+def headline(rows: Sequence[Standing], cells: Sequence[Cell], other: str = "") -> str:
+    """The answer in one line: of findings, else of timings, else ``other``."""
     judged = [s for s in rows if s.ready and s.tally.verdicts]
     if judged:
         good = sum(s.verdict == "conforms" for s in judged)
@@ -159,7 +159,7 @@ def headline(rows: Sequence[Standing], cells: Sequence[Cell]) -> str:
     if cells:
         good = sum(c.verdict == "conforms" for c in cells)
         return f"{good} of {len(cells)} timings have outputs that conform"
-    return "Nothing was judged"
+    return other or "Nothing was judged"
 
 
 def text_of(value: Any) -> str:

@@ -1,17 +1,23 @@
-"""The page of a stability study: one HTML file that needs nothing else, in print, in light and in dark."""
+"""The stability of backends on the page: classes, and for each form and dtype of x its charts and numbers."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
-from typing import Any
 
-from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup
+from bnspec.reports.plots.curves import Line, Panel
+from bnspec.reports.run.stability import Curve, StabilityCurve, subject
+from bnspec.reports.run.store import Run
+from bnspec.reports.tables.stability import cells, class_text, half_text
 
-from bnspec.reports.plots import curves
-from bnspec.reports.plots.curves import Panel
+#: The outputs whose classes the section begins with.
+OVERVIEW = ("y", "inference.y")
+#: Bounds of two backends that are nowhere more apart than this, relatively, are drawn as one line.
+ONE_LINE = 0.2
+#: Of the sweeps: the field of a record, the word, and the words on the axis.
+SWEEPS = (("with_kappa", "kappa", "kappa = |mean| / std"), ("with_count", "count", "count"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +29,7 @@ class Cell:
 
 
 @dataclasses.dataclass(frozen=True)
-class PageRow:
+class TableRow:
     """A row of the table: output, backend, class, and the other columns."""
 
     output: str
@@ -33,47 +39,114 @@ class PageRow:
 
 
 @dataclasses.dataclass(frozen=True)
-class Section:
+class FormSection:
     """A form and dtype of x: its charts and its table."""
 
     form: str
     dtype: str
     panels: Sequence[Panel]
-    rows: Sequence[PageRow]
+    rows: Sequence[TableRow]
 
     @property
     def anchor(self) -> str:
-        """Its place on the page: ``anchor`` of dtype and form."""
-        return f"{self.dtype}-{'-'.join(self.form.replace(',', '').split())}"
+        """Its place on the page."""
+        return f"stability-{self.dtype}-{'-'.join(self.form.replace(',', '').split())}"
 
 
 @dataclasses.dataclass(frozen=True)
-class StabilityPage:
-    """What stands on the page.
+class StabilitySection:
+    """What the page says of stability.
 
     Attributes:
-        head: how it was made; backends: in the order of their colours; versions: what each is.
+        backends: in the order of their colours.
         matrix: rows (dtype, form, output, a cell for each backend).
-        sections: charts and tables; missing: (backend, dtype, form, status, message).
+        forms: charts and tables; missing: (backend, dtype, form, status, message).
         reach: (dtype, largest kappa, kappa from which on data were refused, or "").
     """
 
-    head: Mapping[str, Any]
     backends: Sequence[str]
-    versions: Mapping[str, str]
     matrix: Sequence[tuple[str, str, str, Sequence[Cell | None]]]
-    sections: Sequence[Section]
+    forms: Sequence[FormSection]
     missing: Sequence[tuple[str, str, str, str, str]]
     reach: Sequence[tuple[str, str, str]]
 
 
-def build_stability_page(page: StabilityPage) -> str:
-    """The page as HTML."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.globals.update(chart=curves.chart, key=curves.key, coinciding=curves.coinciding)
-    css = Markup(_asset("page.css") + _asset("stability.css"))
-    return environment.from_string(_asset("stability.html")).render(page=page, css=css)
+def stability(run: Run) -> StabilitySection | None:
+    """The section; None where nothing of it was studied."""
+    found = run.stability_curves
+    if not found and not run.not_measured:
+        return None
+    names = list(dict.fromkeys(map(subject, found)))
+    groups = dict.fromkeys((c.form, c.dtype) for c in found)
+    forms = []
+    for form, dtype in groups:
+        of = [c for c in found if (c.form, c.dtype) == (form, dtype)]
+        outputs = dict.fromkeys(c.output for c in of)
+        panels = [p for output in outputs for p in _panels([c for c in of if c.output == output], names)]
+        rows = [TableRow(c.output, subject(c), class_text(c), cells(c)[1:]) for c in of]
+        rows.sort(key=lambda r: list(outputs).index(r.output))
+        forms.append(FormSection(form, dtype, panels, rows))
+    return StabilitySection(
+        backends=names,
+        matrix=_matrix(found, names),
+        forms=forms,
+        missing=[(subject(m), m.dtype, m.form, m.status, m.message) for m in run.not_measured],
+        reach=[(r.dtype, f"{r.largest:.3g}", f"{r.refused:.3g}" if r.refused is not None else "") for r in run.reaches],
+    )
 
 
-def _asset(name: str) -> str:
-    return (files("bnspec.reports.page") / "templates" / name).read_text("utf-8")
+def _matrix(found: Sequence[StabilityCurve], names: Sequence[str]) -> list[tuple[str, str, str, list[Cell | None]]]:
+    """For each form, dtype and overviewed output the classes, backend by backend; of the first output where neither was measured."""
+    by_key = {(c.form, c.dtype, c.output, subject(c)): c for c in found}
+    measured = list(dict.fromkeys(c.output for c in found))
+    lines = []
+    for form, dtype in dict.fromkeys((c.form, c.dtype) for c in found):
+        for output in [o for o in OVERVIEW if o in measured] or measured[:1]:
+            row = [by_key.get((form, dtype, output, name)) for name in names]
+            lines.append((dtype, form, output, [None if c is None else Cell(class_text(c), half_text(c)) for c in row]))
+    return lines
+
+
+def _panels(of: Sequence[StabilityCurve], names: Sequence[str]) -> list[Panel]:
+    """The charts of one output: against kappa, and against the count."""
+    panels = []
+    for field, sweep, label in SWEEPS:
+        drawn = {subject(c): (c, curve) for c in of if (curve := getattr(c, field)) is not None}
+        if drawn:
+            panels.append(_panel(f"{of[0].output} against {sweep}", label, drawn, names))
+    return panels
+
+
+def _panel(title: str, label: str, drawn: Mapping[str, tuple[StabilityCurve, Curve]], names: Sequence[str]) -> Panel:
+    """All backends in one chart, in units of the u that most of them store the output in, with the specification's bounds: one
+    thin line for each that differs."""
+    u = Counter(c.unit_roundoff for c, _ in drawn.values()).most_common(1)[0][0]
+    ceiling = 1.0 / u
+
+    def line(name: str, field: str) -> list[tuple[float, float]]:
+        """The places of a curve or a bound, in units of u."""
+        record, curve = drawn[name]
+        own = record.unit_roundoff / u
+        return [(x, own * float(y)) for x, y in zip(curve.places, getattr(curve, field), strict=True)]
+
+    lines = [Line(n, names.index(n), _shown(line(n, "median"), ceiling)) for n in names if n in drawn]
+    bounds: list[tuple[str, list[tuple[float, float]]]] = []
+    for tier in ("permissive", "good"):
+        different: list[list[tuple[float, float]]] = []
+        for name in drawn:
+            new = line(name, tier)
+            if not any(_alike(new, old) for old in different):
+                different.append(new)
+                bounds.append((f"{tier} bound", [p for p in new if math.isfinite(p[1])]))
+    return Panel(title, label, lines, bounds, half=u**-0.5, lost=ceiling, unit=round(math.log2(u)))
+
+
+def _alike(new: Sequence[tuple[float, float]], old: Sequence[tuple[float, float]]) -> bool:
+    """Whether two bounds lie on each other."""
+    pairs = list(zip(new, old, strict=False))
+    return len(new) == len(old) and all(a == b or abs(a - b) <= ONE_LINE * abs(b) for (_, a), (_, b) in pairs)
+
+
+def _shown(points: Sequence[tuple[float, float]], ceiling: float) -> list[tuple[float, float]]:
+    """Points for the chart; an error that is infinite is drawn where nothing is left, beyond 1/u."""
+    return [(x, 10.0 * ceiling if math.isinf(y) else y) for x, y in points if not math.isnan(y)]

@@ -40,7 +40,7 @@ Relation = Literal[
 DeviationClass = Literal["bug", "documented difference", "accuracy"]
 
 
-class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """Of the case that is shown: what was called, what was expected, what came.
 
     Attributes:
@@ -67,7 +67,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     exception: str | None = None
 
 
-class KnownDeviation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class KnownDeviation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """The entry of a known deviation that covers a finding.
 
     Attributes:

@@ -16,7 +16,7 @@ from bnspec.reports.run.records import Manifest
 PACKAGES = ("numpy", "numpy_quaddtype", "ml_dtypes", "hypothesis")
 
 
-def new_manifest(kind: str, command: str, seed: int, effort: str, options: dict[str, Any]) -> Manifest:
+def new_manifest(kind: str, command: str, seed: int | None, effort: str, options: dict[str, Any]) -> Manifest:
     """A manifest for a run that starts now; its id is the kind, the time and four hex digits."""
     now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
     run_id = f"{kind}-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"

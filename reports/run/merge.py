@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 
 from bnspec.errors import UsageError
-from bnspec.reports.run.records import Finding, TargetRecord, Timing, identity, target_name
+from bnspec.reports.run.conventions import Convention, Translation
+from bnspec.reports.run.mutants import ClauseKills, Mutant, Variant
+from bnspec.reports.run.records import (
+    Finding,
+    Record,
+    RunFinished,
+    TargetRecord,
+    Timing,
+    identity,
+    target_name,
+    workload_id,
+)
+from bnspec.reports.run.stability import Reach, StabilityCurve, subject
 from bnspec.reports.run.store import Run
 
 
@@ -19,23 +30,25 @@ def merge(runs: Sequence[Run]) -> Run:
         return runs[0]
     _distinct(runs)
     targets: dict[str, TargetRecord] = {}
-    for run in runs:
-        for target in run.targets:
-            known = targets.get(target_name(target))
-            if known is None or known.status != "ready":
-                targets[target_name(target)] = target
+    others: dict[tuple[object, ...], Record] = {}
+    for number, run in enumerate(runs):
+        for record in run.records:
+            if isinstance(record, TargetRecord):
+                known = targets.get(target_name(record))
+                if known is None or known.status != "ready":
+                    targets[target_name(record)] = record
+            elif isinstance(record, Reach):
+                others[Reach, record.dtype] = _farther(others.get((Reach, record.dtype)), record)
+            elif not isinstance(record, RunFinished):
+                others[number, type(record), *identity(record)] = record
     finished = [run.finished for run in runs if run.finished is not None]
-    return dataclasses.replace(
-        runs[0],
-        targets=tuple(targets.values()),
-        findings=tuple(f for run in runs for f in run.findings),
-        incidents=tuple(i for run in runs for i in run.incidents),
-        timings=tuple(t for run in runs for t in run.timings),
-        roofs=tuple(r for run in runs for r in run.roofs),
-        comparisons=tuple(c for run in runs for c in run.comparisons),
-        targets_finished=tuple(t for run in runs for t in run.targets_finished),
-        finished=finished[-1] if len(finished) == len(runs) else None,
-    )
+    end = finished[-1:] if len(finished) == len(runs) else []
+    return Run(runs[0].path, runs[0].manifest, (*targets.values(), *others.values(), *end))
+
+
+def _farther(known: Record | None, new: Reach) -> Reach:
+    """Of two accounts of a dtype's reach the one that went farther."""
+    return known if isinstance(known, Reach) and known.largest >= new.largest else new
 
 
 def warnings(runs: Sequence[Run]) -> list[str]:
@@ -60,17 +73,44 @@ def warnings(runs: Sequence[Run]) -> list[str]:
     return found
 
 
+#: Kinds of which a page can hold one record of each identity: what is said, on what, and of whom.
+CELLS = (Finding, Timing, Convention, Translation, StabilityCurve, Mutant, Variant, ClauseKills)
+
+
 def _distinct(runs: Sequence[Run]) -> None:
     """Refuse two runs that speak of the same cell."""
     seen: dict[object, Run] = {}
     for run in runs:
-        records: tuple[Finding | Timing, ...] = (*run.findings, *run.timings)
-        for record in records:
-            cell = identity(record)[:2] if isinstance(record, Timing) else identity(record)  # of whatever process
-            other = seen.setdefault(cell, run)
+        for record in run.records:
+            if not isinstance(record, CELLS):
+                continue
+            # a cell of timings holds all processes of a run
+            cell = identity(record)[:2] if isinstance(record, Timing) else identity(record)
+            other = seen.setdefault((type(record), *cell), run)
             if other is not run:
                 raise UsageError(
-                    f"{other.path} and {run.path} both hold {cell[0]} of {target_name(record)}.",
+                    f"{other.path} and {run.path} both hold {_cell(record)}.",
                     "one page can say one thing of a cell.",
                     "report one of them, or make a page of each.",
                 )
+
+
+def _cell(record: Record) -> str:
+    """The cell of a record, for a person."""
+    match record:
+        case Mutant() | Variant():
+            return f"what the suite says of {record.name}"
+        case ClauseKills():
+            return f"the kills of {record.clause}"
+        case Translation():
+            names = f"{record.backend}@{record.device} to {record.to_backend}@{record.to_device}"
+            return f"the translation from {names} for {record.purpose}"
+        case Convention():
+            return f"{record.field} of {target_name(record)}"
+        case StabilityCurve():
+            return f"the curve of {record.output}, {record.dtype}, {record.form}, of {subject(record)}"
+        case Timing():
+            return f"{workload_id(record)} of {target_name(record)}"
+        case Finding():
+            return f"{record.clause} of {target_name(record)}"
+    raise TypeError(f"{type(record).__name__} is no cell")

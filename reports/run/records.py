@@ -1,16 +1,21 @@
 """The records of a run directory: what a run says, as plain data.
 
-
 A run directory holds ``manifest.json`` (one Manifest), ``records.jsonl`` (one of the other records a line, append-only, each
 with its ``kind``) and ``cases/*.json`` (saved cases, named by their id). Everything downstream reads only this.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from typing import Any, ClassVar
+from typing import Annotated, Any
 
+import msgspec
+
+from bnspec.reports.run.conventions import Convention, Translation
+from bnspec.reports.run.evidence import Evidence, KnownDeviation
+from bnspec.reports.run.fields import Amount, CasePath, Count, Ordinal, Ratio, Tagged, Word
+from bnspec.reports.run.mutants import ClauseKills, KillMatrix, Mutant, Variant
+from bnspec.reports.run.stability import NotMeasured, Reach, StabilityCurve, StabilityPoint
 from bnspec.reports.run.vocabulary import (
     ComparisonVerdict,
     FindingVerdict,
@@ -22,10 +27,8 @@ from bnspec.reports.run.vocabulary import (
     TimingVerdict,
 )
 
-SCHEMA = "bnspec-run/1"
-
-#: error / bound; infinite is the string "inf" because JSON has no infinity; None where nothing was judged.
-Ratio = float | str | None
+#: The version of the run directory. It moves with every change that an older reader would misread.
+SCHEMA = "bnspec-run/2"
 
 
 def ratio_value(ratio: Ratio) -> float:
@@ -51,15 +54,14 @@ def ratio_text(ratio: Ratio) -> str:
     return f"{mantissa}e{int(exponent)}"
 
 
-@dataclasses.dataclass(frozen=True)
-class Manifest:
-    """What was run, where and when. ``command`` is the command line that made the run."""
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What was run, where and when. ``command`` is the command line that made the run; ``seed`` None: nothing was drawn."""
 
-    id: str
+    id: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._+-]*$")]
     command: str
     started: str
-    bnspec: str
-    seed: int
+    bnspec: Word
+    seed: int | None
     effort: str
     machine: dict[str, Any]
     packages: dict[str, str]
@@ -67,68 +69,79 @@ class Manifest:
     schema: str = SCHEMA
 
 
-@dataclasses.dataclass(frozen=True)
-class TargetRecord:
-    """A backend on a device: "ready", or why not; with what it declares."""
+class TargetRecord(Tagged, frozen=True, tag="target"):
+    """A backend on a device: "ready", or why not; with what it declares. A target that is not ready says why."""
 
-    kind: ClassVar[str] = "target"
-    backend: str
-    device: str
+    backend: Word
+    device: Word
     status: TargetStatus
     reason: str
     framework: str
     versions: dict[str, str]
     conventions: dict[str, Any]
 
+    def __post_init__(self) -> None:
+        if self.status != "ready" and not self.reason:
+            raise ValueError(f"the status is {self.status!r} without a reason: a target that is not ready says why")
 
-@dataclasses.dataclass(frozen=True)
-class Finding:
-    """A clause on a target.
+
+class Finding(Tagged, frozen=True, tag="finding"):
+    """A clause on a target. What conforms was judged, and its ratio is at most 1; what deviates has a case that does, and a
+    ratio above 1; what was not judged has neither cases nor a ratio.
 
     Attributes:
         cases: cases judged; failures: of them, how many deviate; declined: cases that the clause could have used but the
             backend does not offer.
         ratio: worst error / bound over the judged cases; None where nothing was judged. Infinite ratios are the string "inf".
         message: one line for a person.
-        evidence: of the worst element of the shrunk case: step, call, output, index, expected, got, bound, ratio.
+        evidence: of the worst element of the shrunk case.
         case: relative path of the case with the worst ratio; shrunk: of the smallest case that still deviates.
-        known: the class and reason of the known deviation that covers it, or empty.
+        known: the known deviations that cover all of its failures; empty where they do not.
     """
 
-    kind: ClassVar[str] = "finding"
-    clause: str
-    family: str
+    clause: Word
+    family: Word
     level: Level
-    backend: str
-    device: str
+    backend: Word
+    device: Word
     verdict: FindingVerdict
-    cases: int
-    failures: int
-    declined: int
+    cases: Count
+    failures: Count
+    declined: Count
     ratio: Ratio
     message: str = ""
-    evidence: dict[str, Any] | None = None
-    case: str | None = None
-    shrunk: str | None = None
-    known: str = ""
+    evidence: Evidence | None = None
+    case: CasePath | None = None
+    shrunk: CasePath | None = None
+    known: tuple[KnownDeviation, ...] = ()
+
+    def __post_init__(self) -> None:
+        ratio = ratio_value(self.ratio)
+        if self.failures > self.cases:
+            raise ValueError(f"{self.failures} of {self.cases} judged cases cannot deviate")
+        if self.verdict == "conforms" and not (self.cases and not self.failures and ratio <= 1 and self.shrunk is None):
+            raise ValueError("what conforms has judged cases, no failures, a ratio of at most 1 and no shrunk case")
+        if self.verdict == "deviates" and not (self.failures and ratio > 1):
+            raise ValueError("what deviates has failures and a ratio above 1")
+        said = (self.cases, self.failures, self.ratio, self.evidence, self.case, self.shrunk)
+        if self.verdict in ("declined", "not_exercised", "unavailable") and said != (0, 0, None, None, None, None):
+            raise ValueError(f"what is {self.verdict} has no cases, failures, ratio or evidence")
 
 
-@dataclasses.dataclass(frozen=True)
-class Incident:
+class Incident(Tagged, frozen=True, tag="incident"):
     """A case that ended in no answer on a target: crashed, timeout, or an error where the conventions offers the case."""
 
-    kind: ClassVar[str] = "incident"
-    backend: str
-    device: str
+    backend: Word
+    device: Word
     case: str
     status: IncidentStatus
-    step: int | None
+    step: Count | None
     message: str
 
 
-@dataclasses.dataclass(frozen=True)
-class Timing:
-    """One workload timed in one process, with the verdict of the outputs of the timed calls.
+class Timing(Tagged, frozen=True, tag="timing"):
+    """One workload timed in one process, with the verdict of the outputs of the timed calls. A median exists exactly where there
+    are samples; what was not timed has neither samples nor a ratio.
 
     Attributes:
         pass_name: what is called, e.g. "training", "training_gradients" (forward and backward), "inference"; in JSON it is
@@ -151,39 +164,48 @@ class Timing:
         moved_bytes: (read, written) that the pass cannot do without; streaming_bytes: when no cache keeps x.
     """
 
-    kind: ClassVar[str] = "timing"
-    backend: str
-    device: str
-    pass_name: str
-    shape: tuple[int, ...]
-    dtype: str
-    channel_axis: int
-    samples_ns: tuple[int, ...]
-    median_ns: float | None
-    first_ns: int | None
-    threads: int | None
+    backend: Word
+    device: Word
+    pass_name: Word = msgspec.field(name="pass")
+    shape: tuple[Count, ...]
+    dtype: Word
+    channel_axis: Count
+    samples_ns: tuple[Count, ...]
+    median_ns: Amount | None
+    first_ns: Count | None
+    threads: Ordinal | None
     verdict: TimingVerdict
     ratio: Ratio
     message: str = ""
     workload: str = ""
-    regime: str = "ordinary"
-    scans: tuple[str, ...] = ()
-    conditions: dict[str, str | int] = dataclasses.field(default_factory=dict)
-    process: int = 0
-    calls_per_sample: int = 1
-    import_ns: int | None = None
-    compile_ns: int | None = None
-    dispatch_ns: float | None = None
-    page_faults_per_call: float | None = None
-    peak_bytes: int | None = None
-    kernels: dict[str, float] = dataclasses.field(default_factory=dict)
-    probes: dict[Probe, str] = dataclasses.field(default_factory=dict)
-    moved_bytes: tuple[int, int] | None = None
-    streaming_bytes: tuple[int, int] | None = None
+    regime: Word = "ordinary"
+    scans: tuple[Word, ...] = ()
+    conditions: dict[str, str | int] = {}
+    process: Count = 0
+    calls_per_sample: Ordinal = 1
+    import_ns: Count | None = None
+    compile_ns: Count | None = None
+    dispatch_ns: Amount | None = None
+    page_faults_per_call: Amount | None = None
+    peak_bytes: Count | None = None
+    kernels: dict[str, Amount] = {}
+    probes: dict[Probe, str] = {}
+    moved_bytes: tuple[Count, Count] | None = None
+    streaming_bytes: tuple[Count, Count] | None = None
+
+    def __post_init__(self) -> None:
+        ratio = ratio_value(self.ratio)
+        if bool(self.samples_ns) != (self.median_ns is not None):
+            raise ValueError("a median exists exactly where there are samples")
+        if self.verdict == "conforms" and not (self.samples_ns and ratio <= 1):
+            raise ValueError("timed outputs that conform have samples and a ratio of at most 1")
+        if self.verdict == "deviates" and not ratio > 1:
+            raise ValueError("timed outputs that deviate have a ratio above 1")
+        if self.verdict in ("declined", "unavailable") and (self.samples_ns or self.ratio is not None):
+            raise ValueError(f"what is {self.verdict} has neither samples nor a ratio")
 
 
-@dataclasses.dataclass(frozen=True)
-class Roof:
+class Roof(Tagged, frozen=True, tag="roof"):
     """How fast a device moved memory in one process of the run: bytes per second for each size of the buffer.
 
     Attributes:
@@ -192,17 +214,15 @@ class Roof:
         sizes_bytes: of what is read; copy writes as much again.
     """
 
-    kind: ClassVar[str] = "roof"
-    device: str
+    device: Word
     action: MemoryAction
-    threads: int
-    process: int
-    sizes_bytes: tuple[int, ...]
-    bytes_per_second: tuple[float, ...]
+    threads: Ordinal
+    process: Count
+    sizes_bytes: Annotated[tuple[Ordinal, ...], msgspec.Meta(min_length=1)]
+    bytes_per_second: Annotated[tuple[Annotated[float, msgspec.Meta(gt=0)], ...], msgspec.Meta(min_length=1)]
 
 
-@dataclasses.dataclass(frozen=True)
-class Comparison:
+class Comparison(Tagged, frozen=True, tag="comparison"):
     """Two contenders on one workload.
 
     Attributes:
@@ -215,42 +235,37 @@ class Comparison:
         detectable: the ratio that as many pairs with this spread find four times in five.
     """
 
-    kind: ClassVar[str] = "comparison"
-    workload: str
-    baseline: str
-    candidate: str
-    pairs: int
-    ratio: float | None
-    low: float | None
-    high: float | None
-    q: float
+    workload: Word
+    baseline: Word
+    candidate: Word
+    pairs: Count
+    ratio: Annotated[float, msgspec.Meta(gt=0)] | None
+    low: Amount | None
+    high: Amount | None
+    q: Annotated[float, msgspec.Meta(ge=0, le=1)]
     verdict: ComparisonVerdict
-    more_processes: int | None
-    detectable: float | None
+    more_processes: Count | None
+    detectable: Annotated[float, msgspec.Meta(ge=1)] | None
 
 
-@dataclasses.dataclass(frozen=True)
-class TargetFinished:
+class TargetFinished(Tagged, frozen=True, tag="target_finished"):
     """The target's share of the run is complete; ``cases`` by status, ``seconds`` by where the time went.
 
     Names in ``seconds`` that end in "_cpu" are processor time, which other work on the machine does not lengthen.
     """
 
-    kind: ClassVar[str] = "target_finished"
-    backend: str
-    device: str
-    cases: dict[str, int]
-    seconds: dict[str, float]
+    backend: Word
+    device: Word
+    cases: dict[str, Count]
+    seconds: dict[str, Amount]
 
 
-@dataclasses.dataclass(frozen=True)
-class RunFinished:
+class RunFinished(Tagged, frozen=True, tag="run_finished"):
     """The last line of a run that was not cut short."""
 
-    kind: ClassVar[str] = "run_finished"
     finished: str
-    exit_status: int
-    seconds: dict[str, float]
+    exit_status: Annotated[int, msgspec.Meta(ge=0, le=255)]
+    seconds: dict[str, Amount]
 
 
 def contender(timing: Timing) -> str:
@@ -265,12 +280,33 @@ def workload_id(timing: Timing) -> str:
     return word if timing.regime == "ordinary" else f"{word}-{timing.regime}"
 
 
-def target_name(record: TargetRecord | Finding | Incident | Timing | TargetFinished) -> str:
+def target_name(
+    record: TargetRecord | Finding | Incident | Timing | TargetFinished | Convention | Translation | StabilityCurve,
+) -> str:
     """How a target is written: ``backend@device``."""
     return f"{record.backend}@{record.device}"
 
 
-Record = TargetRecord | Finding | Incident | Timing | Roof | Comparison | TargetFinished | RunFinished
+Record = (
+    TargetRecord
+    | Finding
+    | Incident
+    | Timing
+    | Roof
+    | Comparison
+    | Convention
+    | Translation
+    | StabilityCurve
+    | StabilityPoint
+    | NotMeasured
+    | Reach
+    | Mutant
+    | Variant
+    | ClauseKills
+    | KillMatrix
+    | TargetFinished
+    | RunFinished
+)
 
 
 def identity(record: Record) -> tuple[object, ...]:
@@ -286,7 +322,24 @@ def identity(record: Record) -> tuple[object, ...]:
             return record.device, record.action, record.threads, record.process
         case Comparison():
             return record.workload, record.baseline, record.candidate
+        case Convention():
+            return record.field, record.backend, record.device
+        case Translation():
+            return record.purpose, record.count, record.backend, record.device, record.to_backend, record.to_device
+        case StabilityCurve():
+            return record.output, record.dtype, record.form, record.backend, record.device, record.threads
+        case StabilityPoint():
+            spot = record.sweep, record.asked, record.seed, record.dtype, record.parameter_dtype, record.form
+            return *spot, record.backend, record.device, record.threads
+        case NotMeasured():
+            return record.dtype, record.form, record.backend, record.device, record.threads
+        case Reach():
+            return (record.dtype,)
+        case Mutant() | Variant():
+            return (record.name,)
+        case ClauseKills():
+            return (record.clause,)
         case TargetRecord() | TargetFinished():
             return record.backend, record.device
-        case RunFinished():
+        case KillMatrix() | RunFinished():
             return ()

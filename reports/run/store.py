@@ -10,15 +10,20 @@ A run that was cut short, even in the middle of a line, can be read (``Run.compl
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
+import re
 import tempfile
 import threading
+from functools import cached_property
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any, Protocol, TypeVar
+
+import msgspec
 
 from bnspec.errors import HarnessError, UsageError
-from bnspec.reports.run.encoding import from_json, manifest_from_json, to_json
+from bnspec.reports.run.codec import BrokenRecord, decode, decode_manifest, encode, encode_manifest
+from bnspec.reports.run.conventions import Convention, Translation
+from bnspec.reports.run.mutants import ClauseKills, KillMatrix, Mutant, Variant
 from bnspec.reports.run.records import (
     SCHEMA,
     Comparison,
@@ -35,7 +40,7 @@ from bnspec.reports.run.records import (
     ratio_text,
     ratio_value,
 )
-from bnspec.reports.run.validation import problem
+from bnspec.reports.run.stability import NotMeasured, Reach, StabilityCurve, StabilityPoint
 
 MANIFEST, RECORDS, CASES = "manifest.json", "records.jsonl", "cases"
 
@@ -51,20 +56,118 @@ class SavedCase(Protocol):
         """The file's text."""
 
 
+_R = TypeVar("_R", bound=Record)
+
+
 @dataclasses.dataclass(frozen=True)
 class Run:
     """A run directory as read. Where a cell was written twice (a resumed run), the later record counts."""
 
     path: Path
     manifest: Manifest
-    targets: tuple[TargetRecord, ...] = ()
-    findings: tuple[Finding, ...] = ()
-    incidents: tuple[Incident, ...] = ()
-    timings: tuple[Timing, ...] = ()
-    targets_finished: tuple[TargetFinished, ...] = ()
-    roofs: tuple[Roof, ...] = ()
-    comparisons: tuple[Comparison, ...] = ()
-    finished: RunFinished | None = None
+    records: tuple[Record, ...] = ()
+
+    @cached_property
+    def _by_kind(self) -> dict[type, tuple[Any, ...]]:
+        found: dict[type, list[Record]] = {}
+        for record in self.records:
+            found.setdefault(type(record), []).append(record)
+        return {kind: tuple(records) for kind, records in found.items()}
+
+    def of(self, kind: type[_R]) -> tuple[_R, ...]:
+        """The records of one kind, in their order."""
+        found: tuple[_R, ...] = self._by_kind.get(kind, ())
+        return found
+
+    @property
+    def targets(self) -> tuple[TargetRecord, ...]:
+        """Every target that was opened, or why it was not."""
+        return self.of(TargetRecord)
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Clauses on targets."""
+        return self.of(Finding)
+
+    @property
+    def incidents(self) -> tuple[Incident, ...]:
+        """Cases without an answer."""
+        return self.of(Incident)
+
+    @property
+    def timings(self) -> tuple[Timing, ...]:
+        """Workloads timed, one record for each process."""
+        return self.of(Timing)
+
+    @property
+    def roofs(self) -> tuple[Roof, ...]:
+        """How fast the memory is."""
+        return self.of(Roof)
+
+    @property
+    def comparisons(self) -> tuple[Comparison, ...]:
+        """Pairs of contenders on workloads."""
+        return self.of(Comparison)
+
+    @property
+    def conventions(self) -> tuple[Convention, ...]:
+        """What experiments found of each convention."""
+        return self.of(Convention)
+
+    @property
+    def translations(self) -> tuple[Translation, ...]:
+        """Layers handed over from one target to another."""
+        return self.of(Translation)
+
+    @property
+    def stability_curves(self) -> tuple[StabilityCurve, ...]:
+        """How errors grow."""
+        return self.of(StabilityCurve)
+
+    @property
+    def stability_points(self) -> tuple[StabilityPoint, ...]:
+        """The points of the curves."""
+        return self.of(StabilityPoint)
+
+    @property
+    def not_measured(self) -> tuple[NotMeasured, ...]:
+        """What a stability study could not measure."""
+        return self.of(NotMeasured)
+
+    @property
+    def reaches(self) -> tuple[Reach, ...]:
+        """Up to which kappa data could be made."""
+        return self.of(Reach)
+
+    @property
+    def mutants(self) -> tuple[Mutant, ...]:
+        """Mutants, and what killed them."""
+        return self.of(Mutant)
+
+    @property
+    def variants(self) -> tuple[Variant, ...]:
+        """Correct variants, and what accused them."""
+        return self.of(Variant)
+
+    @property
+    def clause_kills(self) -> tuple[ClauseKills, ...]:
+        """What each clause kills."""
+        return self.of(ClauseKills)
+
+    @property
+    def kill_matrices(self) -> tuple[KillMatrix, ...]:
+        """The kill matrix as a whole; one of each run."""
+        return self.of(KillMatrix)
+
+    @property
+    def targets_finished(self) -> tuple[TargetFinished, ...]:
+        """Targets whose share of the run is complete."""
+        return self.of(TargetFinished)
+
+    @property
+    def finished(self) -> RunFinished | None:
+        """The last record of a run that reached its end."""
+        return next(iter(self.of(RunFinished)), None)
 
     @property
     def complete(self) -> bool:
@@ -85,18 +188,16 @@ class RunWriter:
     def create(cls, out: Path | None, manifest: Manifest) -> RunWriter:
         """Begin a run in ``out``, by default ``runs/<id>``. Raises UsageError: ``out`` holds something already."""
         path = Path("runs") / manifest.id if out is None else Path(out)
-        data = to_json(manifest)
-        wrong = problem(data, "manifest")
-        if wrong:
-            raise HarnessError(f"the manifest breaks the schema: {wrong}.", f"manifests follow {SCHEMA}.", _REPORT)
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            why = "it holds files already" if path.is_dir() else "it is a file"
-            raise UsageError(
-                f"{path} cannot take a new run.", f"{why}, and a run overwrites nothing.", "name a new folder."
-            )
+        try:
+            text = encode_manifest(manifest)
+        except BrokenRecord as error:
+            raise HarnessError(
+                f"a new manifest breaks the schema: {error}.", f"manifests follow {SCHEMA}.", _REPORT
+            ) from None
+        refuse_occupied(path)
         try:
             (path / CASES).mkdir(parents=True, exist_ok=True)
-            write_atomically(path / MANIFEST, json.dumps(data, indent=1, allow_nan=False) + "\n")
+            write_atomically(path / MANIFEST, text)
             return cls(path)
         except OSError as error:
             raise UsageError(
@@ -122,14 +223,13 @@ class RunWriter:
 
     def write(self, record: Record) -> None:
         """Append one record, flushed. Raises HarnessError: it breaks the schema."""
-        data = to_json(record)
-        wrong = problem(data)
-        if wrong:
-            raise HarnessError(f"a record breaks the schema: {wrong}.", f"records follow {SCHEMA}.", _REPORT)
-        line = json.dumps(data, allow_nan=False).encode() + b"\n"
+        try:
+            line = encode(record)
+        except BrokenRecord as error:
+            raise HarnessError(f"a record breaks the schema: {error}.", f"records follow {SCHEMA}.", _REPORT) from None
         try:
             with self._lock:
-                self._records.write(line)
+                self._records.write(line + b"\n")
                 self._records.flush()
         except OSError as error:
             raise HarnessError(
@@ -156,7 +256,16 @@ class RunWriter:
 
 
 _REPORT = "this is a defect of the harness: please report it with the message above."
-_AGAIN = "name a folder that bnspec verify or bnspec bench wrote, or restore the file."
+_AGAIN = "name a run directory that bnspec wrote, or restore the file."
+
+
+def refuse_occupied(path: Path | None) -> None:
+    """Raise UsageError where a new run cannot begin because the path holds something; before long work, not after it."""
+    if path is not None and path.exists() and (not path.is_dir() or any(path.iterdir())):
+        why = "it holds files already" if path.is_dir() else "it is a file"
+        raise UsageError(
+            f"{path} cannot take a new run.", f"{why}, and a run overwrites nothing.", "name a new folder."
+        )
 
 
 def read_run(path: Path) -> Run:
@@ -164,11 +273,12 @@ def read_run(path: Path) -> Run:
     path = Path(path)
     if not path.exists():
         raise UsageError(
-            f"{path} does not exist.", "a run is a folder that bnspec verify or bnspec bench wrote.", "check the path."
+            f"{path} does not exist.", "a run is a folder that a command of bnspec wrote.", "check the path."
         )
     if not (path / MANIFEST).is_file():
         raise UsageError(f"{path} is not a run directory.", f"it has no {MANIFEST}.", _AGAIN)
-    found: dict[type, dict[object, Any]] = {}
+    manifest = _manifest(path / MANIFEST)
+    found: dict[tuple[object, ...], Record] = {}
     finished_at = 0
     for number, record in _records(path / RECORDS):
         if finished_at:
@@ -178,20 +288,8 @@ def read_run(path: Path) -> Run:
                 _AGAIN,
             )
         finished_at = number if isinstance(record, RunFinished) else 0
-        found.setdefault(type(record), {})[identity(record)] = record
-    of: dict[type, tuple[Any, ...]] = {kind: tuple(cells.values()) for kind, cells in found.items()}
-    return Run(
-        path,
-        _manifest(path / MANIFEST),
-        of.get(TargetRecord, ()),
-        of.get(Finding, ()),
-        of.get(Incident, ()),
-        of.get(Timing, ()),
-        of.get(TargetFinished, ()),
-        of.get(Roof, ()),
-        of.get(Comparison, ()),
-        *of.get(RunFinished, ()),
-    )
+        found[type(record), *identity(record)] = record
+    return Run(path, manifest, tuple(found.values()))
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
@@ -208,23 +306,37 @@ def write_atomically(path: Path, content: str | bytes) -> None:
         raise
 
 
+class _Version(msgspec.Struct):
+    """Of a manifest of whatever version: its schema, and the version of bnspec that wrote it."""
+
+    schema: str = ""
+    bnspec: str = ""
+
+
+#: Schemas that this version does not read any more, with the last version of bnspec that does.
+_EARLIER = {"bnspec-run/1": "0.1"}
+
+
 def _manifest(path: Path) -> Manifest:
-    """The manifest, after its schema version and its fields were looked at."""
+    """The manifest. Raises UsageError: it is of another version, or breaks the schema."""
     try:
-        data = json.loads(path.read_bytes())
-    except (ValueError, OSError) as error:
+        text = path.read_bytes()
+        version = msgspec.json.decode(text, type=_Version)
+    except (msgspec.DecodeError, OSError) as error:
         raise UsageError(f"{path} cannot be read.", f"{error}.", _AGAIN) from None
-    version = data.get("schema") if isinstance(data, dict) else None
-    if version != SCHEMA:
-        raise UsageError(
-            f"{path} has schema {version!r}.",
-            f"this version reads {SCHEMA}.",
-            "use the version of bnspec that wrote it.",
-        )
-    wrong = problem(data, "manifest")
-    if wrong:
-        raise UsageError(f"{path} breaks the schema.", f"{wrong}.", _AGAIN)
-    return manifest_from_json(data)
+    if version.schema != SCHEMA:
+        why = f"this version of bnspec reads {SCHEMA} only"
+        if version.schema in _EARLIER:
+            fix = f"read it with bnspec {_EARLIER[version.schema]}, or run its command again with this version."
+        elif re.fullmatch(r"bnspec-run/\d+", version.schema):
+            fix = f"read it with bnspec {version.bnspec or 'as new as the one that wrote it'}, which wrote it."
+        else:
+            fix = _AGAIN
+        raise UsageError(f"{path} has schema {version.schema!r}.", f"{why}.", fix)
+    try:
+        return decode_manifest(text)
+    except BrokenRecord as error:
+        raise UsageError(f"{path} breaks the schema.", f"{error}.", _AGAIN) from None
 
 
 def _records(path: Path) -> list[tuple[int, Record]]:
@@ -238,29 +350,29 @@ def _records(path: Path) -> list[tuple[int, Record]]:
 
 def _record(path: Path, number: int, line: bytes) -> Record:
     try:
-        data = json.loads(line, parse_constant=_no_constant)
-    except ValueError as error:
+        return decode(line)
+    except BrokenRecord as error:
+        raise UsageError(f"{path}, line {number}: a record breaks the schema.", f"{error}.", _AGAIN) from None
+    except msgspec.DecodeError as error:
         raise UsageError(f"{path}, line {number}: not a record.", f"{error}.", _AGAIN) from None
-    wrong = problem(data)
-    if wrong or data["kind"] == "manifest":
-        raise UsageError(
-            f"{path}, line {number}: a record breaks the schema.", f"{wrong or 'it is a manifest'}.", _AGAIN
-        )
-    return from_json(data)
-
-
-def _no_constant(name: str) -> None:
-    """Refuse what Python's JSON reads beyond the standard."""
-    raise ValueError(f"{name} is not JSON")
 
 
 def _torn(line: bytes) -> bool:
     """Whether a last line without its newline was cut in the middle."""
     try:
-        json.loads(line)
-    except ValueError:
+        msgspec.json.decode(line)
+    except msgspec.DecodeError:
         return True
     return False
 
 
-__all__ = ["Run", "RunWriter", "SavedCase", "ratio_text", "ratio_value", "read_run", "write_atomically"]
+__all__ = [
+    "Run",
+    "RunWriter",
+    "SavedCase",
+    "ratio_text",
+    "ratio_value",
+    "read_run",
+    "refuse_occupied",
+    "write_atomically",
+]

@@ -35,18 +35,37 @@ COMPARISON_VERDICTS: tuple[ComparisonVerdict, ...] = get_args(ComparisonVerdict)
 IncidentStatus = Literal["crashed", "timeout", "error"]
 INCIDENT_STATUSES: tuple[IncidentStatus, ...] = get_args(IncidentStatus)
 
+#: Whether a declared convention survives the experiments.
+Agreement = Literal["agrees", "differs", "undecided", "not observable"]
+#: How one part of a layer is handed over to another backend.
+How = Literal["copied", "computed", "rounded", "impossible"]
+#: What a translated layer is for.
+Purpose = Literal["inference", "training"]
+#: What grows along a stability sweep.
+Sweep = Literal["kappa", "count"]
+#: How a point of a stability sweep ended; "unreachable": data of this dtype cannot have the kappa that was asked.
+PointStatus = Literal["ok", "declined", "error", "crashed", "timeout", "unreachable"]
+#: Whether an exponent was fitted, or why there is none.
+GrowthKind = Literal["fitted", "flat", "few"]
+
 __all__ = [
     "COMPARISON_VERDICTS",
     "FINDING_VERDICTS",
     "LEVELS",
     "INCIDENT_STATUSES",
     "TIMING_VERDICTS",
+    "Agreement",
     "ComparisonVerdict",
     "FindingVerdict",
+    "GrowthKind",
+    "How",
     "IncidentStatus",
     "Level",
     "MemoryAction",
+    "PointStatus",
     "Probe",
+    "Purpose",
+    "Sweep",
     "TargetStatus",
     "TimingVerdict",
     "Verdict",

@@ -12,8 +12,9 @@ import statistics
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from bnspec.reports.run.encoding import to_json
-from bnspec.reports.run.records import Ratio, Timing, contender, ratio_value, workload_id
+from bnspec.reports.run.codec import to_json
+from bnspec.reports.run.fields import Ratio
+from bnspec.reports.run.records import Timing, contender, ratio_value, workload_id
 from bnspec.reports.run.vocabulary import TimingVerdict
 from bnspec.reports.summary.bandwidth import Ceiling
 from bnspec.reports.summary.counts import MARKS

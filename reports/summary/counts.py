@@ -7,7 +7,8 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from bnspec.reports.run.records import Finding, Ratio, TargetRecord, ratio_value, target_name
+from bnspec.reports.run.fields import Ratio
+from bnspec.reports.run.records import Finding, TargetRecord, ratio_value, target_name
 from bnspec.reports.run.store import Run
 from bnspec.reports.run.vocabulary import LEVELS, ComparisonVerdict, FindingVerdict, Verdict
 

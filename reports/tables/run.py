@@ -7,11 +7,15 @@ from collections.abc import Iterable, Sequence
 from rich.console import Console
 from rich.text import Text
 
+from bnspec.reports.run.mutants import Mutant
 from bnspec.reports.run.records import Finding, Incident, ratio_text, target_name
 from bnspec.reports.run.store import Run
 from bnspec.reports.run.vocabulary import Verdict
+from bnspec.reports.summary.conventions import found_text, value_text
 from bnspec.reports.summary.counts import Standing, Tally, deviations, families, standings, tally
+from bnspec.reports.summary.headlines import conventions_headline, mutants_headline
 from bnspec.reports.tables.marks import mark
+from bnspec.reports.tables.stability import print_stability
 from bnspec.reports.tables.timings import print_timings
 from bnspec.terminal.console import heading, line, show, table, terminal, verbatim
 
@@ -20,7 +24,8 @@ _GAP = 2
 
 
 def print_summary(run: Run, console: Console) -> None:
-    """Print the matrix of targets and families, then deviations, incidents, absent targets and timings, as far as there are any.
+    """Print what the run holds: the matrix of targets and families, deviations, incidents, absent targets, timings,
+    conventions, the kill matrix and stability.
 
     ``bnspec.terminal.console.terminal`` makes the console.
     """
@@ -31,6 +36,10 @@ def print_summary(run: Run, console: Console) -> None:
     _absent(standings(run), console)
     if run.timings:
         print_timings(run, console)
+    _conventions(run, console)
+    _mutants(run, console)
+    if run.stability_curves or run.not_measured:
+        print_stability(run.stability_curves, run.not_measured, run.reaches, console)
     if run.finished is not None and run.findings:
         for words in throughput(run):
             line(console, words, "dim")
@@ -127,6 +136,39 @@ def _incidents(incidents: Sequence[Incident], console: Console) -> None:
     for i in incidents:
         step = "" if i.step is None else f" step {i.step}"
         line(console, mark(console, i.status, f"{i.status}  {target_name(i)}  {i.case}{step}  {i.message}"))
+
+
+def _conventions(run: Run, console: Console) -> None:
+    """The conventions that contradict their declaration, and whether the translations hold."""
+    if not run.conventions and not run.translations:
+        return
+    heading(console, conventions_headline(run))
+    for c in run.conventions:
+        if c.agreement == "differs":
+            values = f"declared {value_text(c.declared)}, inferred {found_text(c)}: {c.evidence}"
+            line(console, f"{target_name(c)}  {c.field}: {values}")
+    for t in run.translations:
+        how = "exact" if t.exact else "not exact" if t.possible else "there is none"
+        count = "" if t.count is None else f" with {t.count} values per channel"
+        proof = f", worst ratio {ratio_text(t.ratio)}" if t.proofs else ""
+        names = f"{target_name(t)} to {t.to_backend}@{t.to_device}"
+        line(console, f"{names}, for {t.purpose}{count}: {how}{proof}")
+
+
+def _mutants(run: Run, console: Console) -> None:
+    """The kill matrix in one line, and what is not as it should be."""
+    if not run.mutants and not run.variants:
+        return
+    heading(console, mutants_headline(run))
+    for r in (*run.mutants, *run.variants):
+        if not r.as_it_should_be:
+            word = "mutant" if isinstance(r, Mutant) else "variant"
+            by = ", ".join(r.killed_by) or "none"
+            on = f" on {r.seeds - r.seeds_as_it_should_be} of {r.seeds} seeds" if r.seeds > 1 else ""
+            line(console, mark(console, "deviates", f"{word} {r.name}{on}: killed by {by}"))
+    mistrusted = [c.clause for c in run.clause_kills if c.mistrusted]
+    if mistrusted:
+        line(console, "clauses that killed no mutant (mistrusted): " + ", ".join(mistrusted))
 
 
 def _absent(rows: Iterable[Standing], console: Console) -> None:

@@ -167,7 +167,8 @@ def test_an_interrupted_run_can_be_read(bench: Any, tmp_path: Path, monkeypatch:
 def row(verdict: str, timed: bool = False) -> Timing:
     """A record with this verdict."""
     samples, median = ((5,), 5.0) if timed else ((), None)
-    return Timing("a", "cpu", "training", (1,), "float32", 0, samples, median, None, None, verdict, None)
+    ratio = {"conforms": 0.5, "deviates": 2.0}.get(verdict)
+    return Timing("a", "cpu", "training", (1,), "float32", 0, samples, median, None, None, verdict, ratio)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +24,8 @@ from bnspec.conformance.selftest.matrix.matrix import Accusation, Matrix, finger
 from bnspec.conformance.selftest.matrix.table import Row, kills_by_clause, row_of
 from bnspec.model.case import Case
 from bnspec.model.observation import Observation, StepResult
+from bnspec.reports.run.codec import documents
+from bnspec.reports.run.store import read_run
 
 #: What ends or stalls its process has no place here; the command's own test meets it.
 HEARD = [p for p in ALL if not p.implementation.isolated]
@@ -163,10 +166,10 @@ def test_a_unique_kill_is_one_that_no_other_clause_makes() -> None:
     assert clauses["running.mean"]["kills"] == 0
 
 
-def test_the_command_prints_one_document(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_prints_one_document(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Through processes and, for what may end its own, a worker; exit status 0 as all are as they should be."""
     asked = ["mutants", "--name", "sample_variance_fitted", "--name", "scaler_by_rows", "--until-killed", "--json"]
-    assert main(asked) == 0
+    assert main([*asked, "--out", str(tmp_path / "run")]) == 0
     said = json.loads(capsys.readouterr().out)
     mutant, variant = said["mutants"]
     assert mutant["killed"]
@@ -175,6 +178,17 @@ def test_the_command_prints_one_document(capsys: pytest.CaptureFixture[str]) -> 
     assert (variant["kind"], variant["killed_by"]) == ("variant", [])
     assert said["budget"]["cases"] > 100
     assert "input.fit" not in said["mistrusted"]
+    run = read_run(tmp_path / "run")
+    assert (run.complete, run.manifest.options["until_killed"]) == (True, True)
+    ((killed,), (clear,), (matrix,)) = run.mutants, run.variants, run.kill_matrices
+    assert {"kind": "mutant", **documents([killed])[0]}.items() >= mutant.items()
+    assert {"kind": "variant", **documents([clear])[0]}.items() >= variant.items()
+    assert killed.first_kill is not None
+    assert killed.first_kill.clause in killed.killed_by
+    assert Case.loads((run.path / str(killed.first_kill.case)).read_text("utf-8")).subject == "input_norm"
+    assert (matrix.whole, matrix.cases) == (False, said["budget"]["cases"])
+    assert not any(c.mistrusted for c in run.clause_kills), "a mutant that was let go says nothing of other clauses"
+    assert {c.clause: c.kills for c in run.clause_kills} == {c["clause"]: c["kills"] for c in said["clauses"]}
 
 
 def test_seeds_are_given_in_one_way(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from bnspec.model.case import Case
 from bnspec.model.conventions import Conventions
 from bnspec.model.observation import Observation
 from bnspec.oracle.oracle import Oracle
+from bnspec.reports.run.store import read_run
 from bnspec.translation.parts import Translation
 from bnspec.translation.translate import translate
 
@@ -323,9 +325,12 @@ def test_moving_axes_keeps_every_value_in_its_channel() -> None:
 
 
 @pytest.mark.usefixtures("planted_on_path")
-def test_the_command_reports_a_wrong_declaration_with_exit_status_1(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_reports_a_wrong_declaration_with_exit_status_1(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """One document: what was inferred, what is declared, and the one difference."""
-    assert main(["conventions", "planted_profiles:Hides_BiasedRunning", "--json"]) == 1
+    call = ["conventions", "planted_profiles:Hides_BiasedRunning", "--json", "--out", str(tmp_path / "run")]
+    assert main(call) == 1
     document = json.loads(capsys.readouterr().out)
     (difference,) = document["differences"]
     assert (difference["field"], difference["inferred"], difference["declared"]) == ("running_correction", 0, 1)
@@ -334,11 +339,22 @@ def test_the_command_reports_a_wrong_declaration_with_exit_status_1(capsys: pyte
     assert set(document["not_observable"]) >= set(NOT_OBSERVABLE)
     known = {*document["inferred"], *document["undecided"], *document["not_observable"]}
     assert known == {DECAY_WEIGHS, *(f.name for f in dataclasses.fields(Conventions))}
+    run = read_run(tmp_path / "run")
+    assert (run.complete, run.finished and run.finished.exit_status) == (True, 1)
+    (recorded,) = (c for c in run.conventions if c.agreement == "differs")
+    assert (recorded.field, recorded.possible, recorded.declared) == ("running_correction", (0,), 1)
+    assert recorded.evidence == difference["evidence"]
+    assert {Case.loads((run.path / c).read_text("utf-8")).subject for c in recorded.cases} == {"batch_norm"}
+    assert {c.field for c in run.conventions} == known
+    assert main(call) == 2, "a run overwrites nothing"
 
 
 @pytest.mark.usefixtures("planted_on_path")
-def test_the_command_proves_a_translation(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_proves_a_translation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Two workers; parts with their formulas, and the worst ratio of each route."""
+    monkeypatch.chdir(tmp_path)
     call = ["conventions", "numpy", "--to", "planted_profiles:Declares_EpsilonInFloat32"]
     assert main([*call, "--json"]) == 0
     translation = json.loads(capsys.readouterr().out)["translation"]
@@ -349,6 +365,19 @@ def test_the_command_proves_a_translation(capsys: pytest.CaptureFixture[str]) ->
         assert 0.0 <= translation[route]["proof"]["ratio"] <= 1.0
         assert translation[route]["proof"]["elements"] > 1000
     assert translation["training"]["count"] == 12
+    (folder,) = (tmp_path / "runs").iterdir()
+    run = read_run(folder)
+    assert [(t.purpose, t.count) for t in run.translations] == [
+        ("inference", None),
+        ("training", None),
+        ("training", 12),
+    ]
+    for recorded in (run.translations[0], run.translations[2]):
+        proof = translation[recorded.purpose]["proof"]
+        assert recorded.ratio == proof["ratio"]
+        assert [p.elements for p in recorded.proofs] == [layer["elements"] for layer in proof["layers"]]
+        assert [p.how for p in recorded.parts] == [p["how"] for p in translation[recorded.purpose]["parts"]]
+    assert len(run.targets) == 2
     assert main(call) == 0
     said = capsys.readouterr().out
     assert "for further training" in said

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import dataclasses
 import importlib.util
 import json
 import subprocess
@@ -12,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -29,6 +29,7 @@ from bnspec.model.call import CALLS, INFERENCE, TRAINING, TRAINING_GRADIENTS
 from bnspec.model.case import Case, Step
 from bnspec.model.conventions import Conventions
 from bnspec.oracle.oracle import Oracle
+from bnspec.reports.run.evidence import Evidence, KnownDeviation
 from bnspec.reports.run.manifest import new_manifest
 from bnspec.reports.run.records import Finding, RunFinished, TargetRecord
 from bnspec.reports.run.store import RunWriter
@@ -69,8 +70,14 @@ def element(backend: str, case: Case, output: str, error: float = 0.0, step: int
 def finding(backend: str, clause: str, message: str, evidence: dict[str, Any] | None, **changes: Any) -> Finding:
     """A deviation on the CPU."""
     told = CLAUSES[clause]
-    found = Finding(clause, told.family, told.level, backend, "cpu", "deviates", 9, 1, 0, 2.0, message, evidence)
-    return dataclasses.replace(found, **{"known": "accuracy: for a reason.", **changes})
+    typed = (
+        None if evidence is None else msgspec.convert({"call": "", "relation": "within_bound", **evidence}, Evidence)
+    )
+    found = Finding(clause, told.family, told.level, backend, "cpu", "deviates", 9, 1, 0, 2.0, message, typed)
+    known = KnownDeviation(
+        kind="accuracy", reason="for a reason.", conditions="always", package=backend, versions=">=1"
+    )
+    return msgspec.structs.replace(found, **{"known": (known,), **changes})
 
 
 def target(backend: str) -> TargetRecord:
@@ -100,7 +107,7 @@ def make_run(tmp_path: Path) -> Callable[..., Path]:
         with RunWriter.create(tmp_path / "run", new_manifest("verify", "test", 1, "quick", {})) as writer:
             writer.write(target(found.backend))
             path = writer.save_case(case)
-            writer.write(dataclasses.replace(found, case=path, shrunk=path))
+            writer.write(msgspec.structs.replace(found, case=path, shrunk=path))
             writer.write(RunFinished("2025-01-01T00:00:00+00:00", 1, {}))
         return tmp_path / "run"
 
@@ -117,8 +124,8 @@ def test_a_script_of_every_call_is_short_and_stands_alone(backend: str, call: st
     found = element(backend, case, output)
     text = text_of(found, case)
     assert found.evidence is not None
-    assert found.evidence["expected"] in text
-    assert found.evidence["bound"] in text
+    assert str(found.evidence.expected) in text
+    assert str(found.evidence.bound) in text
     assert "training.output" in text
     assert f"{output}[2, 1" in text
 

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -36,6 +37,7 @@ from bnspec.model.call import (
 )
 from bnspec.model.case import PARAMETERS, SEPARATOR, Case, Step
 from bnspec.model.conventions import Conventions
+from bnspec.reports.run.evidence import Evidence
 from bnspec.reports.run.records import Finding, TargetRecord
 
 TRAIN, DIFFERENTIATE = Step(TRAINING, ("x",), True), Step(TRAINING_GRADIENTS, ("x", "dy"), True)
@@ -68,7 +70,20 @@ def case_of(*steps: Step) -> Case:
 def text_of(backend: str, clause: str, case: Case, message: str, **evidence: Any) -> str:
     """The script, after it was seen to be short and Python."""
     told = CLAUSES[clause]
-    found = Finding(clause, told.family, told.level, backend, "cpu", "deviates", 9, 1, 0, 2.0, message, evidence)
+    found = Finding(
+        clause,
+        told.family,
+        told.level,
+        backend,
+        "cpu",
+        "deviates",
+        9,
+        1,
+        0,
+        2.0,
+        message,
+        msgspec.convert({"call": "", "relation": "within_bound", **evidence}, Evidence),
+    )
     target = TargetRecord(backend, "cpu", "ready", "", "", {"torch": "2.0"}, PROFILE.to_json())
     text = script(found, case, target)
     assert len(text.splitlines()) <= MAX_LINES

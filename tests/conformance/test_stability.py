@@ -17,7 +17,6 @@ The expected classes (u: unit roundoff, kappa = |mean| / std, m: the count):
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 import re
@@ -25,23 +24,29 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
 from bnspec.cli import main
+from bnspec.conformance.stability import run as running
 from bnspec.conformance.stability.command import OUTPUT_NAMES
 from bnspec.conformance.stability.data import FORMS, NEAR, Spot, case_of, kappa_of, reached, shape_of
 from bnspec.conformance.stability.errors import OUTPUTS
-from bnspec.conformance.stability.folder import write_folder
 from bnspec.conformance.stability.measuring import measure, opened, thread_environment
 from bnspec.conformance.stability.plan import efforts, kappas_of, spots
+from bnspec.conformance.stability.records import records
 from bnspec.conformance.stability.run import Request, Study, study
 from bnspec.conformance.stability.study import Key, Row
-from bnspec.conformance.stability.table import class_text
+from bnspec.conformance.stability.write import write_study
 from bnspec.errors import UsageError
 from bnspec.model.precision import PRECISIONS
 from bnspec.oracle.oracle import Oracle
+from bnspec.reports.page.page import write_page
 from bnspec.reports.plots.curves import Line, Panel, axes, chart, coinciding
+from bnspec.reports.run.stability import StabilityCurve
+from bnspec.reports.run.store import read_run
+from bnspec.reports.tables.stability import class_text
 
 CATALOGUE = "bnspec.conformance.selftest.catalogue.adapters:"
 U = PRECISIONS["float32"].unit_roundoff
@@ -197,13 +202,16 @@ def test_sums_one_by_one_grow_with_the_count_and_pairwise_sums_do_not(row: Calla
     assert wide.kind == "flat"
 
 
-def test_a_class_that_the_interval_does_not_settle_is_marked(row: Callable[[str, str], Row]) -> None:
+def test_a_class_that_the_interval_does_not_settle_is_marked(planted: Study) -> None:
     """Sure rows show the class alone; with an interval across a border it has a tilde, and "?" stands for no class."""
-    known = row("one_pass_variance", "y")
+    known = next(
+        r for r in records(planted) if isinstance(r, StabilityCurve) and r.stability_class == 2 and r.output == "y"
+    )
+    assert known.backend == CATALOGUE + "one_pass_variance"
     assert known.sure
     assert class_text(known) == "2"
-    assert class_text(dataclasses.replace(known, sure=False)) == "2~"
-    assert class_text(dataclasses.replace(known, stability=None)) == "?"
+    assert class_text(msgspec.structs.replace(known, sure=False)) == "2~"
+    assert class_text(msgspec.structs.replace(known, stability_class=None)) == "?"
 
 
 def test_measured_errors_of_stable_layers_keep_the_permissive_bound(known: Study) -> None:
@@ -217,20 +225,49 @@ def test_measured_errors_of_stable_layers_keep_the_permissive_bound(known: Study
 # --- the command ------------------------------------------------------------------------------------------------------
 
 
-def test_the_page_needs_nothing_but_itself_and_every_point_is_beside_it(known: Study, tmp_path: Path) -> None:
-    """No address, no script; the JSON lines hold all points; what was not measured is listed."""
-    html = write_folder(known, tmp_path / "out").read_text("utf-8")
-    assert not re.findall(r"https?://|<script|<link|@import|url\(|src=", html)
-    assert html.count('<svg class="plot"') == len(OUTPUTS) + 6
-    assert "changes its own kappa" in html
-    lines = (tmp_path / "out" / "points.jsonl").read_text().splitlines()
-    assert len(lines) == len(known.points)
-    first = json.loads(lines[0])
-    assert first["outputs"]["y"]["rms"]
-    assert set(first) >= {"backend", "sweep", "asked", "kappa", "reached", "dtype", "form", "seed", "status"}
-    (tmp_path / "out" / "index.html").write_text("somebody else's")
-    with pytest.raises(UsageError, match="not a page of bnspec"):
-        write_folder(known, tmp_path / "out")
+def test_a_study_is_a_run_directory_and_a_section_of_its_page(tmp_path: Path) -> None:
+    """The records hold all points and what follows from them; the page needs nothing but itself; what was not measured is said."""
+    asked = Request(
+        [CATALOGUE + "unchanged", CATALOGUE + "welford"],
+        ["cpu"],
+        ["float32"],
+        OUTPUTS,
+        (),
+        1,
+        "quick",
+        "bnspec stability",
+    )
+    done, run = write_study(asked, tmp_path / "run", quiet=True)
+    assert run.complete
+    assert len(run.stability_points) == len(done.points)
+    assert [c.stability_class for c in run.stability_curves] == [r.stability for r in done.table]
+    first = run.stability_points[0]
+    assert [float(v) for v in first.outputs["y"].rms] == pytest.approx(done.points[0].errors["y"].rms, rel=1e-3)
+    assert {(t.backend, t.status) for t in run.targets} == {(name, "ready") for name in asked.backends}
+    page = write_page([run], {}, tmp_path / "page").read_text("utf-8")
+    assert not re.findall(r"https?://|<script|<link|@import|url\(|src=", page)
+    assert page.count('<svg class="plot"') == len(OUTPUTS) + 6
+    assert "changes its own kappa" in page
+    with pytest.raises(UsageError, match="cannot take a new run"):
+        write_study(asked, tmp_path / "run", quiet=True)
+
+
+def test_an_interrupted_study_keeps_its_points(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each point is written as it comes; the run directory can be read and says that it was cut short."""
+    measured = running.measure
+
+    def interrupted(*given: Any) -> Any:
+        for number, point in enumerate(measured(*given)):
+            if number == 2:
+                raise KeyboardInterrupt
+            yield point
+
+    monkeypatch.setattr(running, "measure", interrupted)
+    asked = Request([CATALOGUE + "unchanged"], ["cpu"], ["float32"], ("y",), (), 1, "quick", "bnspec stability")
+    with pytest.raises(KeyboardInterrupt):
+        write_study(asked, tmp_path / "run", quiet=True)
+    run = read_run(tmp_path / "run")
+    assert (run.complete, len(run.stability_points)) == (False, 2)
 
 
 def test_a_chart_keeps_its_curves_inside_and_escapes_their_names() -> None:
@@ -249,8 +286,11 @@ def test_curves_that_hide_each_other_are_named() -> None:
     assert coinciding(panel) == ["a = c"]
 
 
-def test_json_is_one_document_with_all_points(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_is_one_document_with_all_points(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Rows, points, the backends with their environments; exit status 0 whatever the class."""
+    monkeypatch.chdir(tmp_path)
     asked = ["stability", CATALOGUE + "one_pass_variance", "--quick", "--dtype", "float32", "--output", "y"]
     assert main([*asked, "--threads", "1", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
@@ -258,13 +298,19 @@ def test_json_is_one_document_with_all_points(capsys: pytest.CaptureFixture[str]
     assert (only["output"], only["class"], only["backend"]) == ("y", 2, CATALOGUE + "one_pass_variance x1")
     assert {p["sweep"] for p in document["points"]} == {"kappa", "count"}
     assert document["backends"][0]["environment"]["OMP_NUM_THREADS"] == "1"
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert read_run(folder).stability_curves[0].threads == 1
+    assert read_run(folder).manifest.options["environment"]["1"]["OMP_NUM_THREADS"] == "1"
 
 
 @pytest.mark.usefixtures("planted_on_path")
 def test_a_dtype_that_is_not_offered_is_shown_and_nothing_measured_is_status_3(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The outside adapter has no float16."""
+    monkeypatch.chdir(tmp_path)
     assert main(["stability", "planted_adapters:Right", "--quick", "--dtype", "float16"]) == 3
     assert "declined: x of dtype float16 is not offered" in capsys.readouterr().out
 

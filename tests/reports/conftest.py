@@ -7,12 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
 from bnspec.contract import LayerConfig
 from bnspec.model.call import TRAINING
 from bnspec.model.case import Case, Step
+from bnspec.reports.run.evidence import Evidence, KnownDeviation
 from bnspec.reports.run.records import (
     Comparison,
     Finding,
@@ -46,9 +48,13 @@ CLAUSES = {
         "running.var", "running", "SHOULD", "The variance moves.", "v' = d v", "another paper"
     ),
 }
-EVIDENCE = {
-    "step": 0, "call": "training", "output": "y", "index": [1, 0], "expected": 0.5, "got": 0.25, "bound": 0.125, "ratio": 2.0,
-}  # fmt: skip
+EVIDENCE = Evidence(
+    step=0, call="training", relation="within_bound", output="y", index=(1, 0), expected=0.5, got=0.25, bound=0.125, ratio=2.0
+)  # fmt: skip
+KNOWN = KnownDeviation(
+    kind="documented difference", reason="documented by its authors", conditions="always", package="beta", versions=">=1",
+    link="https://example.org/beta",
+)  # fmt: skip
 MANIFEST = Manifest(
     "run-1",
     "bnspec verify --seed 7",
@@ -74,19 +80,19 @@ def finding(backend: str = "alpha", clause: str = "training.output", **changes: 
     """A finding that conforms, but for the changes."""
     clause_of = CLAUSES[clause]
     conforms = Finding(clause, clause_of.family, clause_of.level, backend, "cpu", "conforms", 3, 0, 0, 0.5)
-    return dataclasses.replace(conforms, **changes)
+    return msgspec.structs.replace(conforms, **changes)
 
 
 def deviation(backend: str = "beta", clause: str = "training.output", **changes: Any) -> Finding:
     """A finding that deviates, but for the changes."""
     found = finding(backend, clause, verdict="deviates", failures=1, ratio=2.0, message="y is off", evidence=EVIDENCE)
-    return dataclasses.replace(found, **changes)
+    return msgspec.structs.replace(found, **changes)
 
 
 def timing(backend: str = "alpha", **changes: Any) -> Timing:
     """A timing whose outputs conform, but for the changes."""
     timed = Timing(backend, "cpu", "training", (4, 2), "float32", 1, (100, 110, 130), 110.0, 900, 1, "conforms", 0.5)
-    return dataclasses.replace(timed, **changes)
+    return msgspec.structs.replace(timed, **changes)
 
 
 def comparison(candidate: str = "beta@cpu", **changes: Any) -> Comparison:
@@ -94,12 +100,12 @@ def comparison(candidate: str = "beta@cpu", **changes: Any) -> Comparison:
     undecided = Comparison(
         "training-4x2-axis1-float32", "alpha@cpu", candidate, 2, 1.05, 0.97, 1.13, 0.25, "AMBIGUOUS", 7, 1.12
     )
-    return dataclasses.replace(undecided, **changes)
+    return msgspec.structs.replace(undecided, **changes)
 
 
 def roof(action: str = "copy", **changes: Any) -> Roof:
     """A roof of 1 GB/s at every size, but for the changes."""
-    return dataclasses.replace(Roof("cpu", action, 1, 0, (1024, 2**20), (1e9, 1e9)), **changes)
+    return msgspec.structs.replace(Roof("cpu", action, 1, 0, (1024, 2**20), (1e9, 1e9)), **changes)
 
 
 def small_case() -> Case:
@@ -120,7 +126,7 @@ def records(case: str | None = None) -> list[Record]:
         finding("alpha"),
         finding("alpha", "running.var", verdict="declined", cases=0, declined=4, ratio=None),
         deviation("beta", case=case, shrunk=case),
-        deviation("beta", "running.var", ratio="inf", known="documented by its authors"),
+        deviation("beta", "running.var", ratio="inf", known=(KNOWN,)),
         Incident("beta", "cpu", "cases/0.json", "crashed", 0, "signal 11"),
         timing("alpha"),
         timing("beta", samples_ns=(200, 210, 9000), median_ns=210.0, verdict="deviates", ratio="inf"),
@@ -165,7 +171,7 @@ def write_run(tmp_path: Path) -> Callable[..., Path]:
     """Writes a run directory of these records, by default one of everything; returns its path."""
 
     def write(*listed: Record, name: str = "run", finished: bool = True) -> Path:
-        with RunWriter.create(tmp_path / name, dataclasses.replace(MANIFEST, id=name)) as writer:
+        with RunWriter.create(tmp_path / name, msgspec.structs.replace(MANIFEST, id=name)) as writer:
             for record in listed or records(writer.save_case(small_case())):
                 writer.write(record)
             if finished:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 import io
 import json
 import math
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import msgspec
 import pytest
 
 from bnspec.cli import main
@@ -157,7 +157,7 @@ def test_asv_finds_a_release_where_it_looks_for_a_commit(run: Path, tmp_path: Pa
 
 def test_another_release_joins_the_folder_of_asv(write_run: WriteRun, sample: Any, tmp_path: Path) -> None:
     """asv compares what lies in one folder; benchmarks and configuration that are there stay."""
-    older = dataclasses.replace(sample.target("alpha"), versions={"alpha": "0.9"})
+    older = msgspec.structs.replace(sample.target("alpha"), versions={"alpha": "0.9"})
     for path in (write_run(sample.timing("gone"), name="one"), write_run(older, sample.timing("alpha"), name="two")):
         assert main(["export", str(path), "--to", "asv", "--out", str(tmp_path / "asv")]) == 0
         (tmp_path / "asv" / "asv.conf.json").write_text("mine")

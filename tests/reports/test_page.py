@@ -18,6 +18,7 @@ from bnspec.model.case import Step
 from bnspec.reports.page.case import view_case
 from bnspec.reports.page.page import build_page, write_page
 from bnspec.reports.plots import strips as charts
+from bnspec.reports.run.evidence import Evidence, KnownDeviation
 from bnspec.reports.run.store import read_run
 from bnspec.reports.summary.cells import cells
 from bnspec.reports.summary.document import run_document
@@ -79,7 +80,8 @@ def test_the_page_needs_nothing_but_itself(page: Balance) -> None:
     assert not page.tags & {"script", "link", "iframe", "object", "embed", "img"}
     assert not [a for a in page.attributes if a[1] in RESOURCES]
     links = [value for _, name, value in page.attributes if name == "href"]
-    assert all(link.startswith(("#", "data:application/json;base64,")) for link in links)
+    outside = {link for link in links if not link.startswith(("#", "data:application/json;base64,"))}
+    assert outside == {"https://example.org/beta"}, "the link of a known deviation is for the reader to follow"
 
 
 def test_the_style_sheet_loads_nothing(write_run: WriteRun, sample: Any) -> None:
@@ -115,7 +117,7 @@ def test_the_page_answers_who_conforms_first(page: Balance) -> None:
         "absent: no driver was found",
         "y is right.",
         "y = g z + b",
-        "Known deviation: documented by its authors",
+        "Known deviation (documented difference): documented by its authors. Where: always; beta >=1.",
         "signal 11",
         "bnspec verify --seed 7",
         "x: float32, shape (4, 2)",
@@ -150,9 +152,15 @@ def test_the_page_says_of_timings(words: str, write_run: WriteRun, sample: Any) 
 
 def test_hostile_texts_stay_texts(write_run: WriteRun, sample: Any) -> None:
     """Backends, messages, reasons and versions come from outside; none becomes markup."""
+    hostile_evidence = Evidence(
+        step=0, call=HOSTILE, relation="raises", output=HOSTILE, expected=HOSTILE, got=HOSTILE, names=(HOSTILE,), exception=HOSTILE
+    )  # fmt: skip
+    hostile_known = KnownDeviation(
+        kind="bug", reason=HOSTILE, conditions=HOSTILE, package=HOSTILE, versions=HOSTILE, link=HOSTILE
+    )
     path = write_run(
         sample.target(HOSTILE, status="absent", reason=HOSTILE, field=HOSTILE),
-        sample.deviation(HOSTILE, message=HOSTILE, known=HOSTILE, evidence={"output": HOSTILE, HOSTILE: HOSTILE}),
+        sample.deviation(HOSTILE, message=HOSTILE, known=(hostile_known,), evidence=hostile_evidence),
         sample.timing(HOSTILE, message=HOSTILE, dtype=HOSTILE, moved_bytes=(32, 32), workload=HOSTILE),
         sample.timing(HOSTILE, dtype=HOSTILE, process=1, probes={HOSTILE: HOSTILE}, conditions={"cache": HOSTILE}),
         *(
@@ -321,7 +329,7 @@ def test_only_the_arrays_of_the_step_that_deviates_are_pointed_at(write_run: Wri
         arrays={**case.arrays, "z": case.arrays["x"].copy()}, steps=(*case.steps, Step(INFERENCE, ("z",)))
     )
     (run.path / "cases" / "two.json").write_text(case.dumps())
-    view = view_case([run], "cases/two.json", {"step": 1, "index": [2, 1]})
+    view = view_case([run], "cases/two.json", Evidence(step=1, call="inference", relation="finite", index=(2, 1)))
     hot = {b.caption.partition(":")[0]: [c.text for _, cells in b.rows for c in cells if c.hot] for b in view.blocks}
     assert hot["x"] == []
     assert hot["z"] == [str(case.arrays["z"][2, 1])]

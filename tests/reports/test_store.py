@@ -15,11 +15,12 @@ from jsonschema import Draft202012Validator
 
 from bnspec.errors import HarnessError, UsageError
 from bnspec.model.case import Case
-from bnspec.reports.run.encoding import to_json
+from bnspec.reports.run.codec import BrokenRecord, decode, encode, plain, to_json
+from bnspec.reports.run.evidence import Evidence
 from bnspec.reports.run.machine import describe_machine
 from bnspec.reports.run.records import Finding, Record, TargetRecord, Timing, ratio_text, ratio_value
+from bnspec.reports.run.schema import schema, text
 from bnspec.reports.run.store import Run, RunWriter, read_run
-from bnspec.reports.run.validation import problem, schema
 
 WriteRun = Callable[..., Path]
 
@@ -45,11 +46,17 @@ def test_what_is_written_is_read_back_equal(write_run: WriteRun, sample: Any) ->
 
 
 def test_every_record_holds_to_exactly_one_kind_of_the_schema(sample: Any) -> None:
-    """The schema's oneOf tells the kinds apart, and it is itself a valid schema."""
+    """The generated schema tells the kinds apart, and it is itself a valid schema."""
     Draft202012Validator.check_schema(schema())
     validator = Draft202012Validator(schema())
-    for record in (sample.manifest, sample.finished, *sample.records()):
+    for record in (sample.manifest, sample.finished, *sample.records(), *sample.timed()):
         validator.validate(to_json(record))
+
+
+def test_the_schema_in_the_repository_is_the_generated_one() -> None:
+    """`make schema` writes it; others read it there."""
+    written = (Path(__file__).parents[2] / "reports" / "run" / "schema.json").read_text("utf-8")
+    assert written == text(), "run make schema"
 
 
 def test_a_field_is_called_pass_in_json(write_run: WriteRun) -> None:
@@ -159,7 +166,7 @@ def test_many_threads_write_whole_lines(tmp_path: Path, sample: Any) -> None:
     [
         (lambda p: (p / "manifest.json").unlink(), "not a run directory"),
         (lambda p: (p / "manifest.json").write_text("{"), "cannot be read"),
-        (lambda p: _edit(p, schema="bnspec-run/99"), "schema 'bnspec-run/99'"),
+        (lambda p: _edit(p, schema="another"), "schema 'another'"),
         (lambda p: _edit(p, seed="seven"), "breaks the schema"),
         (lambda p: _append(p, "not json"), "line 14: not a record"),
         (lambda p: _append(p, '{"kind": "rumour"}'), "line 14: a record breaks the schema"),
@@ -178,6 +185,43 @@ def test_a_directory_that_is_no_run_is_refused_with_the_place(
         read_run(path)
     assert expected in caught.value.what
     assert says_what_why_and_mend(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("version", "fix"),
+    [("bnspec-run/1", "read it with bnspec 0.1, or"), ("bnspec-run/99", "read it with bnspec 7.5, which wrote it")],
+)
+def test_a_run_of_another_version_is_refused_with_the_version_that_reads_it(
+    version: str, fix: str, write_run: WriteRun
+) -> None:
+    """Whatever else such a manifest and its records hold: nothing of them is read."""
+    path = write_run()
+    (path / "manifest.json").write_text(json.dumps({"schema": version, "bnspec": "7.5", "new": [1]}))
+    (path / "records.jsonl").write_text('{"kind": "rumour"}\n')
+    with pytest.raises(UsageError) as caught:
+        read_run(path)
+    assert caught.value.what.endswith(f"has schema {version!r}.")
+    assert "reads bnspec-run/2" in caught.value.why
+    assert fix in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ('{"kind": "rumour"}', "kind is 'rumour', known are target, finding"),
+        ('{"kind": "target"}', "target: Object missing required field `backend`"),
+        ('{"kind": "roof", "device": "cpu", "action": "fly"}', "roof: Invalid enum value 'fly' - at `$.action`"),
+        ("[1]", "it is not an object"),
+    ],
+)
+def test_a_broken_line_is_refused_with_its_kind_and_field(line: str, words: str, write_run: WriteRun) -> None:
+    """The message names the file, the line, the kind and the field."""
+    path = write_run()
+    _append(path, line)
+    with pytest.raises(UsageError) as caught:
+        read_run(path)
+    assert caught.value.what == f"{path / 'records.jsonl'}, line 14: a record breaks the schema."
+    assert caught.value.why.startswith(words)
 
 
 def _edit(path: Path, **changes: object) -> None:
@@ -229,9 +273,12 @@ def test_nothing_comes_after_the_end(write_run: WriteRun, sample: Any) -> None:
     ids=str,
 )
 def test_a_finding_that_contradicts_itself_is_refused(changes: dict[str, Any], sample: Any) -> None:
-    """The twin without the changes is accepted."""
-    assert not problem(to_json(sample.finding()))
-    assert problem(to_json(sample.finding(**changes)))
+    """Neither made nor written nor read; the twin without the changes is accepted."""
+    assert decode(encode(sample.finding())) == sample.finding()
+    with pytest.raises(ValueError, match="."):
+        encode(sample.finding(**changes))
+    with pytest.raises(BrokenRecord):
+        decode(json.dumps({**to_json(sample.finding()), **plain(changes)}).encode())
 
 
 @pytest.mark.parametrize(
@@ -247,36 +294,44 @@ def test_a_finding_that_contradicts_itself_is_refused(changes: dict[str, Any], s
     ids=str,
 )
 def test_a_timing_that_contradicts_itself_is_refused(changes: dict[str, Any], sample: Any) -> None:
-    """The twin without the changes is accepted."""
-    assert not problem(to_json(sample.timing()))
-    assert problem(to_json(sample.timing(**changes)))
+    """Neither made nor written nor read; the twin without the changes is accepted."""
+    assert decode(encode(sample.timing())) == sample.timing()
+    with pytest.raises(ValueError, match="."):
+        encode(sample.timing(**changes))
+    with pytest.raises(BrokenRecord):
+        decode(json.dumps({**to_json(sample.timing()), **plain(changes)}).encode())
 
 
 def test_a_target_that_is_not_ready_says_why(sample: Any) -> None:
     """Nothing is hidden by a skip without a reason."""
-    assert not problem(to_json(sample.target("alpha", status="absent", reason="no driver")))
-    assert "says why" in problem(to_json(sample.target("alpha", status="absent")))
+    assert encode(sample.target("alpha", status="absent", reason="no driver"))
+    with pytest.raises(ValueError, match="says why"):
+        sample.target("alpha", status="absent")
 
 
 def test_unknown_fields_are_refused(sample: Any) -> None:
     """A misspelt field must not pass as an absent one."""
-    assert "ratoi" in problem({**to_json(sample.finding()), "ratoi": 1})
+    deviates = to_json(sample.deviation())
+    for broken in ({**deviates, "ratoi": 1}, {**deviates, "evidence": {**deviates["evidence"], "ratoi": 1}}):
+        with pytest.raises(BrokenRecord, match="ratoi"):
+            decode(json.dumps(broken).encode())
 
 
 def test_a_broken_record_is_the_harness_s_fault_and_is_not_written(tmp_path: Path, sample: Any) -> None:
     """The writer refuses what the reader would refuse."""
     with RunWriter.create(tmp_path / "run", sample.manifest) as writer:
         with pytest.raises(HarnessError, match="breaks the schema"):
-            writer.write(sample.finding(ratio=7.0))
+            writer.write(sample.finding(verdict="splendid"))
         assert not read_run(writer.path).findings
 
 
 def test_numbers_that_json_lacks_become_words(write_run: WriteRun, sample: Any) -> None:
     """Evidence may hold infinities and NaN; the file holds standard JSON."""
-    evidence = {"expected": 1.0, "got": math.nan, "bound": math.inf}
+    evidence = Evidence(step=0, call="training", relation="finite", expected=1.0, got=math.nan, bound=math.inf)
     path = write_run(sample.deviation("beta", evidence=evidence, ratio=math.inf))
     [found] = read_run(path).findings
-    assert found.evidence == {"expected": 1.0, "got": "nan", "bound": "inf"}
+    assert found.evidence is not None
+    assert (found.evidence.expected, found.evidence.got, found.evidence.bound) == (1.0, "nan", "inf")
     assert found.ratio == "inf"
 
 

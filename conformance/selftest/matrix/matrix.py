@@ -70,7 +70,7 @@ class Matrix:
     Attributes:
         planted: the mutants and variants, in the catalogue's order.
         seeds: for each seed the ids of its cases, in the order in which a run has them.
-        origins: by case id, what the case is for.
+        origins: by case id, what the case is for; cases: the cases themselves.
         accusations: by case id and name, the clauses that deviate.
         stopped: by name, after how many cases of a stopped trial its own clause had killed it.
         seconds, wall: the budget used.
@@ -83,6 +83,7 @@ class Matrix:
     stopped: dict[str, int] = field(default_factory=dict)
     seconds: Seconds = field(default_factory=Seconds)
     wall: float = 0.0
+    cases: Mapping[str, Case] = field(default_factory=dict)
 
     def of(self, name: str, seed: int) -> list[tuple[int, str, Accusation]]:
         """All accusations of one name on one seed's cases: (number of the case, its id, accusation)."""
@@ -195,9 +196,8 @@ def kill_matrix(
     started = time.perf_counter()
     drawn = {seed: list(cases_of(effort, seed)) for seed in seeds}
     cases = {c.id: c for some in drawn.values() for c in some}
-    matrix = Matrix(
-        planted, {s: [c.id for c in some] for s, some in drawn.items()}, {i: c.origin for i, c in cases.items()}
-    )
+    ids = {s: [c.id for c in some] for s, some in drawn.items()}
+    matrix = Matrix(planted, ids, {i: c.origin for i, c in cases.items()}, cases=cases)
     waiting = {p.name: p for p in planted if not p.implementation.isolated}
     with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
         every = list(cases.values())

@@ -9,12 +9,10 @@ from typing import Any
 from rich.console import Console
 
 from bnspec.clauses import ASKED
-from bnspec.cli import CONFORMS, DEVIATES
 from bnspec.conformance.cases.effort import EffortName
-from bnspec.conformance.selftest.catalogue.catalogue import Planted, select
-from bnspec.conformance.selftest.matrix.matrix import Accusation, Matrix, kill_matrix
-from bnspec.terminal.console import line, print_json, show, table, terminal
-from bnspec.terminal.progress import Progress
+from bnspec.conformance.selftest.catalogue.catalogue import Planted
+from bnspec.conformance.selftest.matrix.matrix import Accusation, Matrix
+from bnspec.terminal.console import line, show, table, terminal
 
 
 @dataclass(frozen=True)
@@ -27,7 +25,7 @@ class Row:
         cases: how many cases had been run on the first seed that killed it when the first of them did; 0 if none.
         seeds: on how many seeds it fared as it should.
         of: how many seeds there were.
-        worst: of an accused variant, the accusation with the largest ratio, and its case.
+        first: the first accusation that kills, and its case; worst: of an accused variant, the one with the largest ratio.
         stopped: after how many cases its trial was stopped, its own clause having killed it; 0 if it was not.
     """
 
@@ -37,6 +35,7 @@ class Row:
     cases: int
     seeds: int
     of: int
+    first: tuple[str, Accusation] | None = None
     worst: tuple[str, Accusation] | None = None
     stopped: int = 0
 
@@ -84,7 +83,7 @@ class Row:
 def row_of(matrix: Matrix, planted: Planted) -> Row:
     """What the matrix says of one mutant or variant."""
     seen: dict[str, None] = {}
-    first, good, worst = 0, 0, None
+    number, good, first, worst = 0, 0, None, None
     for seed in matrix.seeds:
         found = matrix.of(planted.name, seed)
         kills = [(n, c, a) for n, c, a in found if ASKED[a.clause].level != "MAY"]
@@ -93,13 +92,15 @@ def row_of(matrix: Matrix, planted: Planted) -> Row:
         named = {a.clause for _, _, a in found} & set(planted.killed_by)
         good += bool(named) if planted.kind == "mutant" else not killers
         if kills:
-            first = first or kills[0][0]
+            if first is None:
+                number, first = kills[0][0], kills[0][1:]
             _, case, accusation = max(kills, key=lambda k: k[2].ratio)
             if worst is None or accusation.ratio > worst[1].ratio:
                 worst = case, accusation
     killed, noted = (tuple(c for c in ASKED if c in seen and (ASKED[c].level == "MAY") is may) for may in (False, True))
     accused = worst if planted.kind == "variant" else None
-    return Row(planted, killed, noted, first, good, len(matrix.seeds), accused, matrix.stopped.get(planted.name, 0))
+    stopped = matrix.stopped.get(planted.name, 0)
+    return Row(planted, killed, noted, number, good, len(matrix.seeds), first, accused, stopped)
 
 
 def kills_by_clause(rows: Sequence[Row]) -> list[dict[str, Any]]:
@@ -141,34 +142,8 @@ def budget(matrix: Matrix, effort: EffortName) -> dict[str, Any]:
     }
 
 
-def print_matrix(
-    names: Sequence[str],
-    kind: str,
-    effort: EffortName,
-    seeds: Sequence[int],
-    jobs: int,
-    until_killed: bool,
-    as_json: bool,
-) -> int:
-    """Run and print; exit status 1 when no expected clause kills a mutant, or a clause reports a variant."""
-    chosen = select(names, kind)
-    with Progress(as_json) as progress:
-        progress.update("kill matrix", "making the cases")
-
-        def report(done: int, of: int) -> None:
-            progress.update("kill matrix", "cases", done, of)
-
-        matrix = kill_matrix(chosen, effort, seeds, jobs, until_killed, report)
-        progress.end("kill matrix", f"done, {len(matrix.origins)} cases")
-    rows = [row_of(matrix, p) for p in chosen]
-    if as_json:
-        print_json(document(matrix, rows, effort))
-    else:
-        _print(matrix, rows, effort, whole=not names and kind != "variant" and not until_killed)
-    return CONFORMS if all(r.as_it_should_be for r in rows) else DEVIATES
-
-
-def _print(matrix: Matrix, rows: Sequence[Row], effort: EffortName, whole: bool) -> None:
+def print_matrix(matrix: Matrix, rows: Sequence[Row], effort: EffortName, whole: bool) -> None:
+    """Print a row for each mutant and variant, then the clauses, then what is not as it should be."""
     console = terminal()
     listed = table(console, "kind", "name", "cases", "clause", "killed by", right=("cases",))
     for row in rows:

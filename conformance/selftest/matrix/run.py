@@ -1,0 +1,103 @@
+"""The kill matrix from a command's arguments to its run directory."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from bnspec.cli import CONFORMS, DEVIATES
+from bnspec.conformance.cases.effort import EffortName
+from bnspec.conformance.selftest.catalogue.catalogue import select
+from bnspec.conformance.selftest.matrix import matrix as matrices
+from bnspec.conformance.selftest.matrix.matrix import Matrix, kill_matrix
+from bnspec.conformance.selftest.matrix.table import Row, kills_by_clause, row_of
+from bnspec.reports.run.manifest import finished_now, new_manifest
+from bnspec.reports.run.mutants import Accusation, ClauseKills, KillMatrix, Mutant, Variant
+from bnspec.reports.run.records import RunFinished
+from bnspec.reports.run.store import RunWriter
+from bnspec.terminal.progress import Progress
+
+
+@dataclass(frozen=True)
+class Request:
+    """What ``bnspec mutants`` was asked for."""
+
+    names: Sequence[str]
+    kind: str
+    effort: EffortName
+    seeds: Sequence[int]
+    jobs: int
+    until_killed: bool
+
+    @property
+    def whole(self) -> bool:
+        """Whether every mutant is run on every case: only then a clause that kills nothing is mistrusted."""
+        return not self.names and self.kind != "variant" and not self.until_killed
+
+
+@dataclass(frozen=True)
+class Done:
+    """The matrix, its rows, its run directory, and the exit status."""
+
+    matrix: Matrix
+    rows: Sequence[Row]
+    path: Path
+    status: int
+
+
+def run_matrix(request: Request, out: Path | None, command: str, quiet: bool = False) -> Done:
+    """Run and write; exit status 1 when a mutant survives, is killed for other reasons only, or a variant is accused.
+
+    Raises: UsageError: a name that matches nothing, or a folder that holds something.
+    """
+    chosen = select(request.names, request.kind)
+    options: dict[str, Any] = {
+        "names": list(request.names),
+        "kind": request.kind,
+        "seeds": list(request.seeds),
+        "jobs": request.jobs,
+        "until_killed": request.until_killed,
+    }
+    manifest = new_manifest("mutants", command, request.seeds[0], request.effort, options)
+    with RunWriter.create(out, manifest) as writer:
+        with Progress(quiet) as progress:
+            progress.update("kill matrix", "making the cases")
+            report = partial(progress.update, "kill matrix", "cases")
+            matrix = kill_matrix(chosen, request.effort, request.seeds, request.jobs, request.until_killed, report)
+            progress.end("kill matrix", f"done, {len(matrix.origins)} cases")
+        rows = [row_of(matrix, p) for p in chosen]
+        for row in rows:
+            writer.write(_record(row, matrix, writer))
+        if any(r.planted.kind == "mutant" for r in rows):
+            for c in kills_by_clause(rows):
+                mistrusted = request.whole and not c["kills"]
+                writer.write(ClauseKills(c["clause"], c["level"], c["kills"], tuple(c["unique_kills"]), mistrusted))
+        spent = matrix.seconds
+        seconds = {"wall": matrix.wall, "layers": spent.layers, "oracle": spent.oracle, "judge": spent.judge}
+        writer.write(KillMatrix(request.whole, tuple(request.seeds), len(matrix.origins), seconds))
+        status = CONFORMS if all(r.as_it_should_be for r in rows) else DEVIATES
+        writer.write(RunFinished(finished_now(), status, {"wall": matrix.wall}))
+    return Done(matrix, rows, writer.path, status)
+
+
+def _record(row: Row, matrix: Matrix, writer: RunWriter) -> Mutant | Variant:
+    """A row as a record; the case that kills first and the worst case of an accused variant are saved."""
+    said = row.to_json()
+    kind = said.pop("kind")
+    for name in ("killed_by", "expected", "noted_by"):
+        said[name] = tuple(said[name])
+    said["first_kill"] = _accusation(row.first, matrix, writer)
+    said["worst"] = _accusation(row.worst, matrix, writer)
+    return Mutant(**said) if kind == "mutant" else Variant(**said)
+
+
+def _accusation(found: tuple[str, matrices.Accusation] | None, matrix: Matrix, writer: RunWriter) -> Accusation | None:
+    if found is None:
+        return None
+    case, accusation = found
+    ratio = accusation.ratio if math.isfinite(accusation.ratio) else "inf"
+    return Accusation(accusation.clause, ratio, accusation.message, writer.save_case(matrix.cases[case]))

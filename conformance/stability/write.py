@@ -1,0 +1,47 @@
+"""A stability study into a run directory: each point as it is measured, then what follows from the points."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from bnspec.backends.harness.targets import targets_of
+from bnspec.cli import CONFORMS, FAILED
+from bnspec.conformance.stability.measuring import Point, Subject
+from bnspec.conformance.stability.records import point_record, records, target_record
+from bnspec.conformance.stability.run import Request, Study, effort_of, environment, study
+from bnspec.reports.run.manifest import finished_now, new_manifest
+from bnspec.reports.run.records import RunFinished
+from bnspec.reports.run.store import Run, RunWriter, read_run
+
+
+def write_study(request: Request, out: Path | None, quiet: bool = False) -> tuple[Study, Run]:
+    """Measure and write; an interrupted study keeps the points that it has measured.
+
+    Raises: UsageError: a backend or device that is none, or a folder that holds something.
+    """
+    targets, effort = targets_of(request.backends, request.devices), effort_of(request)
+    options = {
+        "targets": [t.name for t in targets],
+        "dtypes": list(effort.dtypes),
+        "outputs": list(request.outputs),
+        "threads": list(request.threads),
+        "seeds_per_point": effort.seeds,
+        "environment": {str(n or "unset"): environment(n) for n in effort.threads},
+    }
+    manifest = new_manifest("stability", request.command, request.seed, request.effort, options)
+    with RunWriter.create(out, manifest) as writer:
+
+        def opening(subjects: Sequence[Subject]) -> None:
+            for record in {(s.target.entry.name, s.target.device): target_record(s) for s in subjects}.values():
+                writer.write(record)
+
+        def measured(subject: Subject, point: Point) -> None:
+            writer.write(point_record(subject, point))
+
+        done = study(request, quiet, opening, measured)
+        for record in records(done):
+            writer.write(record)
+        status = CONFORMS if done.measured else FAILED
+        writer.write(RunFinished(finished_now(), status, {"wall": done.head["seconds"]}))
+    return done, read_run(writer.path)

@@ -143,7 +143,11 @@ def timed() -> list[Record]:
         timing("alpha"),
         timing("alpha", process=1, samples_ns=(104, 112, 131), median_ns=112.0),
         timing("beta", samples_ns=(200, 210, 9000), median_ns=210.0, verdict="deviates", ratio="inf"),
-        timing("delta", verdict="rejected", probes={"memoised": "it gave the old results", "no_work": ""}),
+        timing(
+            "delta",
+            verdict="rejected",
+            probes={"computes_every_call": "it gave the old results", "depends_on_its_inputs": ""},
+        ),
         timing("epsilon", moved_bytes=(1000, 1000)),
         roof("copy"),
         roof("read"),

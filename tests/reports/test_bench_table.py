@@ -55,10 +55,10 @@ def test_a_name_is_broken_before_its_conditions(write_run: WriteRun) -> None:
 
 def test_a_rejected_row_is_compared_with_nothing(write_run: WriteRun, sample: Any) -> None:
     """Its samples are not of the work, whatever a comparison says."""
-    rejected = sample.timing("beta", verdict="rejected", probes={"memoised": "old results"})
+    rejected = sample.timing("beta", verdict="rejected", probes={"computes_every_call": "old results"})
     text = printed(write_run(sample.timing(), rejected, sample.comparison(verdict="FASTER")))
     assert "FASTER" not in text
-    assert "beta@cpu: memoised: old results" in text
+    assert "beta@cpu: computes every call: old results" in text
 
 
 def test_the_account_leaves_imports_and_compilation_out() -> None:
@@ -75,7 +75,7 @@ def test_the_account_leaves_imports_and_compilation_out() -> None:
     [
         "111 ns",
         "✗ rejected",
-        "delta@cpu: memoised: it gave the old results",
+        "delta@cpu: computes every call: it gave the old results",
         "18×!",
         "? 1.05 [0.97, 1.13] AMBIGUOUS (+7)",
         "Time relative to alpha@cpu",

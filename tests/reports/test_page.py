@@ -136,7 +136,7 @@ def test_the_page_says(words: str, page: Balance) -> None:
     "words",
     [
         "111 ns",
-        "memoised: it gave the old results",
+        "computes every call: it gave the old results",
         "1 of 2",
         "18×impossible",
         "1.05× [0.97, 1.13] ? AMBIGUOUS",
@@ -162,7 +162,9 @@ def test_hostile_texts_stay_texts(write_run: WriteRun, sample: Any) -> None:
         sample.target(HOSTILE, status="absent", reason=HOSTILE, field=HOSTILE),
         sample.deviation(HOSTILE, message=HOSTILE, known=(hostile_known,), evidence=hostile_evidence),
         sample.timing(HOSTILE, message=HOSTILE, dtype=HOSTILE, moved_bytes=(32, 32), workload=HOSTILE),
-        sample.timing(HOSTILE, dtype=HOSTILE, process=1, probes={HOSTILE: HOSTILE}, conditions={"cache": HOSTILE}),
+        sample.timing(
+            HOSTILE, dtype=HOSTILE, process=1, probes={"computes_every_call": HOSTILE}, conditions={"cache": HOSTILE}
+        ),
         *(
             sample.timing(HOSTILE, shape=(n, 2), pass_name=HOSTILE, scans=("count",), device=HOSTILE)
             for n in (4, 8, 16)

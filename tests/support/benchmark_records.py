@@ -65,11 +65,15 @@ def _timing(
         )
     size = math.prod(shape) * (2 if dtype == "bfloat16" else 4)
     moved = (2 * size, size) if pass_name == "training_gradients" else (size, size)
-    verdict, message, probes = "conforms", "", {"memoised": "", "input_changed": "", "no_work": ""}
+    verdict, message, probes = (
+        "conforms",
+        "",
+        {"computes_every_call": "", "inputs_stay_as_they_are": "", "depends_on_its_inputs": ""},
+    )
     middle = constant + sum(moved) / speed * (1 + 0.04 * rng.gauss(0, 1))
     if backend == REJECTED and shape == (32768, 64):
-        middle, verdict, message = 900.0, "rejected", "the probe memoised rejects it"
-        probes["memoised"] = "the second call with other data returned the results of the first"
+        middle, verdict, message = 900.0, "rejected", "the probe computes_every_call rejects it"
+        probes["computes_every_call"] = "the second call with other data returned the results of the first"
     elif backend == DEVIATING and dtype == "bfloat16":
         verdict, ratio, message = "deviates", 3.7, "y is beyond its bound"
     elif backend == "jax.numpy" and shape == (4096, 64) and pass_name == "inference":

@@ -23,7 +23,7 @@ FOLDERS := bnspec backends conformance benchmarks reports
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help $(VENV) report repros test conformance mutants calibrate cheats overhead oracle lint types specification bounds constraints clean
+.PHONY: help $(VENV) report repros test conformance mutants calibrate cheats overhead oracle lint types specification deviations bounds constraints clean
 
 help:  ## this list
 	@echo "usage: make TARGET      (PYTHON=... chooses the interpreter that makes $(VENV), 3.11 or newer)"
@@ -98,6 +98,9 @@ types: $(READY)  ## mypy, strict, and that it has read every file
 
 specification: $(READY)  ## docs/specification.md, from the clauses
 	@$(BIN)/bnspec explain --markdown > docs/specification.new && mv docs/specification.new docs/specification.md
+
+deviations: $(READY)  ## docs/deviations.md, from the known deviations of the backend folders
+	@$(BIN)/bnspec explain --deviations > docs/deviations.new && mv docs/deviations.new docs/deviations.md
 
 bounds: $(READY)  ## are the error bounds sound and tight? 40 algorithms against them: a table, minutes
 	@$(BIN)/python -m bnspec.conformance.selftest.soundness

@@ -107,11 +107,17 @@ def _configure_explain(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("clause", nargs="*", metavar="CLAUSE", help="clauses or families (default: a list of all)")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--markdown", action="store_true", help="print the whole specification: docs/specification.md")
+    parser.add_argument("--deviations", action="store_true", help="print the known deviations: docs/deviations.md")
 
 
 def _explain(arguments: argparse.Namespace) -> int:
     from bnspec.clauses import FAMILIES, select
 
+    if arguments.deviations:
+        from bnspec.backends.harness.known.document import page
+
+        print(page(), end="")
+        return CONFORMS
     clauses = select(arguments.clause)
     if arguments.markdown:
         from bnspec.clauses.document import text

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from bnspec.bounds.batch_norm import Tier
-from bnspec.conformance.checks.examination import Examination, Judgement, Mask
+from bnspec.conformance.checks.examination import Examination, Mask
+from bnspec.conformance.checks.judgement import Judgement
 from bnspec.model.case import Case, Step
 from bnspec.model.conventions import HALVES
 from bnspec.model.precision import PRECISIONS

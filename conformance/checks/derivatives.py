@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from bnspec.conformance.checks.check import Check, everywhere, within
-from bnspec.conformance.checks.examination import Examination, Judgement, Mask, law
+from bnspec.conformance.checks.contract import absent
+from bnspec.conformance.checks.examination import Examination, Mask
+from bnspec.conformance.checks.judgement import Judgement
 
 SOME = ("training_some_gradients", "inference_some_gradients")
 GRADIENTS = ("dx", "dgamma", "dbeta")
@@ -14,7 +16,7 @@ def alone(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     wanted = [n for n in str(exam.step(i).option("wanted")).split() if n == "dx" or exam.built(i).config.affine]
     missing = [n for n in wanted if n not in exam.result(i).outputs]
     if missing:
-        return law(False, f"{', '.join(missing)} missing", {"step": i, "call": exam.step(i).call})
+        return absent(exam, i, missing)
     return exam.within(i, ("y", *wanted))
 
 

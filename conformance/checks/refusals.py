@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bnspec.conformance.checks.check import TRAINING, Check, count_of, only_if
-from bnspec.conformance.checks.examination import Examination, Judgement, Mask, law
+from bnspec.conformance.checks.examination import Examination, Mask
+from bnspec.conformance.checks.judgement import KEPT, Judgement
 from bnspec.conformance.checks.state import STATE, keeps_state
 from bnspec.model.case import Case, Step
 
@@ -12,8 +13,9 @@ CALLS = ("training", "inference", "training_gradients", "inference_gradients")
 
 def refused(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     """The call ended with an error."""
-    text = f"{exam.step(i).call}({', '.join(exam.step(i).inputs)}) computed a result"
-    return law(exam.result(i).status == "error", text, {"step": i, "call": exam.step(i).call})
+    if exam.result(i).status == "error":
+        return KEPT
+    return exam.broken(i, "raises", f"{exam.step(i).call}({', '.join(exam.step(i).inputs)}) computed a result")
 
 
 def wrong_parameters(case: Case, step: Step) -> bool:
@@ -35,7 +37,7 @@ def left_alone(exam: Examination, i: int, channels: Mask) -> Judgement | None:
 
 
 def stops_before_its_step(case: Case, step: Step) -> bool:
-    """Whether what is wrong is wrong with x: a wrong dy or gamma is met when the statistics have moved, in good order."""
+    """Whether what is wrong is wrong with x: a wrong dy or gamma is noticed when the statistics have moved, in good order."""
     wrong_x = step.refused and wrong_data(case, step)
     return step.call == "training" and (wrong_x or count_of(case, step) <= 1)
 

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from bnspec.backends.harness.scripts.literals import NoScript
 from bnspec.backends.harness.scripts.writer import Writer
 from bnspec.model.case import Case, Step
@@ -60,7 +62,8 @@ class Shown:
     @property
     def evidence(self) -> Mapping[str, Any]:
         """The finding's evidence."""
-        return self.finding.evidence or {}
+        evidence: dict[str, Any] = msgspec.to_builtins(self.finding.evidence) if self.finding.evidence else {}
+        return evidence
 
     @property
     def step(self) -> int:

@@ -34,7 +34,7 @@ def print_repros(made: Sequence[Repro]) -> None:
 
 
 def _row(repro: Repro) -> tuple[str, str, str, str]:
-    kind = repro.finding.known.partition(":")[0] or "not classed"
+    kind = repro.finding.known[0].kind if repro.finding.known else "not classed"
     backend = repro.finding.backend if repro.finding.device == "cpu" else target_name(repro.finding)
     runs = repro.outcome.runs if repro.outcome else 1
     told = f" in {runs} runs" if runs > 1 else ""

@@ -11,6 +11,7 @@ import numpy as np
 
 from bnspec.errors import UsageError
 from bnspec.model.case import Case
+from bnspec.reports.run.evidence import Evidence
 from bnspec.reports.run.store import Run
 
 #: Larger arrays are described, not listed; larger files are not carried in the page.
@@ -55,7 +56,7 @@ class CaseView:
     download: str = ""
 
 
-def view_case(runs: Sequence[Run], path: str, evidence: Mapping[str, Any] | None = None) -> CaseView:
+def view_case(runs: Sequence[Run], path: str, evidence: Evidence | None = None) -> CaseView:
     """The saved case at ``path`` in one of the runs; ``evidence`` says which element to point at."""
     file = next((f for run in runs if (f := run.path / path).is_file()), None)
     if file is None:
@@ -71,7 +72,7 @@ def view_case(runs: Sequence[Run], path: str, evidence: Mapping[str, Any] | None
         subject=case.subject.replace("_", " "),
         config=[(k.replace("_", " "), _word(v)) for k, v in dataclasses.asdict(case.config).items()],
         steps=[_step(s.call, s.inputs, s.fresh) for s in case.steps],
-        blocks=_blocks(case, _point(case, evidence or {})),
+        blocks=_blocks(case, _point(case, evidence)),
         origin=[(str(k).replace("_", " "), _word(v)) for k, v in case.origin.items()],
         download="data:application/json;base64," + base64.b64encode(text.encode()).decode() if carried else "",
     )
@@ -96,15 +97,15 @@ class _Point:
     arrays: tuple[str, ...] = ()
 
 
-def _point(case: Case, evidence: Mapping[str, Any]) -> _Point:
+def _point(case: Case, evidence: Evidence | None) -> _Point:
     """What the evidence says of it, which may be nothing."""
-    index, step = evidence.get("index"), evidence.get("step")
-    if not isinstance(index, list) or not all(isinstance(i, int) for i in index):
+    if evidence is None or evidence.index is None:
         return _Point()
+    index, step = evidence.index, evidence.step
     if len(index) != case.config.rank:
         return _Point(index[0] if len(index) == 1 else None)
-    arrays = case.steps[step].inputs if isinstance(step, int) and step < len(case.steps) else ()
-    return _Point(index[case.config.channel_axis], tuple(index), arrays)
+    arrays = case.steps[step].inputs if step < len(case.steps) else ()
+    return _Point(index[case.config.channel_axis], index, arrays)
 
 
 def _blocks(case: Case, point: _Point) -> list[Block]:

@@ -105,6 +105,7 @@ def _environment() -> Environment:
         factor=factor_text,
         count=count_text,
     )
+    environment.tests["web"] = page_parts.is_web
     environment.globals.update(
         marks=MARKS,
         compared=COMPARISON_MARKS,

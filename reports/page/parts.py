@@ -11,6 +11,7 @@ from typing import Any
 
 from bnspec.clauses import Clause
 from bnspec.reports.page.case import CaseView, view_case
+from bnspec.reports.run.evidence import Evidence
 from bnspec.reports.run.records import Finding, TargetRecord, ratio_text, target_name
 from bnspec.reports.run.store import Run
 from bnspec.reports.summary.cells import Cell
@@ -115,20 +116,27 @@ def deviating(
     return sorted(((of[name], found) for name, found in grouped.items()), key=lambda g: LEVELS.index(g[0].level))
 
 
-def evidence_rows(evidence: Mapping[str, Any] | None) -> list[tuple[str, str]]:
-    """The worst element in rows: where it is, then expected, got, bound, and what else the check knew."""
-    if not evidence:
+def evidence_rows(evidence: Evidence | None) -> list[tuple[str, str]]:
+    """The worst element in rows: where it is, then expected, got, bound, and what else is on record."""
+    if evidence is None:
         return []
-    e = {k: evidence[k] for k in ("expected", "got", "bound") if k in evidence}
-    e.update(evidence)
-    step, call, output, index, ratio = (e.pop(k, None) for k in ("step", "call", "output", "index", "ratio"))
-    where = [f"step {step}"] if step is not None else []
-    where += [f"{call}()"] if call else []
-    rows = [("call", ", ".join(where))] if where else []
-    if output:
-        rows.append(("output", output + (f"[{', '.join(map(str, index))}]" if index else "")))
-    rows += [(k.replace("_", " "), text_of(v)) for k, v in e.items() if v is not None]
-    return rows + ([("ratio here", ratio_text(ratio))] if ratio is not None else [])
+    e = evidence
+    rows = [("call", f"step {e.step}, {e.call}()"), ("broken relation", e.relation.replace("_", " "))]
+    if e.output:
+        rows.append(("output", e.output + (f"[{', '.join(map(str, e.index))}]" if e.index else "")))
+    rows += [(k, text_of(v)) for k in ("expected", "got", "bound") if (v := getattr(e, k)) is not None]
+    if e.compared_with is not None:
+        rows.append(("compared with", f"step {e.compared_with}"))
+    if e.names:
+        rows.append(("names", ", ".join(e.names)))
+    if e.exception:
+        rows.append(("exception", e.exception))
+    return rows + ([("ratio here", ratio_text(e.ratio))] if e.ratio is not None else [])
+
+
+def is_web(link: str) -> bool:
+    """Whether a link leads to a web page; any other kind, which may be a script, is not made a link."""
+    return link.startswith(("https://", "http://"))
 
 
 def profiles(targets: Sequence[TargetRecord]) -> ProfileTable | None:

@@ -7,6 +7,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
+from bnspec.reports.run.evidence import Evidence, KnownDeviation
 from bnspec.reports.run.records import (
     Comparison,
     Finding,
@@ -40,6 +43,8 @@ _NAMES = {json_name: name for name, json_name in _RENAMED.items()}
 def plain(value: Any) -> Any:
     """``value`` as JSON can hold it: tuples become lists, NumPy scalars and arrays Python numbers and lists, and the
     numbers that JSON lacks the words "inf", "-inf" and "nan"."""
+    if isinstance(value, msgspec.Struct):
+        return plain(msgspec.to_builtins(value))
     if isinstance(value, Mapping):
         return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
@@ -66,6 +71,9 @@ def from_json(data: Mapping[str, Any]) -> Record:
     for name in ("shape", "samples_ns", "scans", "moved_bytes", "streaming_bytes", "sizes_bytes", "bytes_per_second"):
         if fields.get(name) is not None:
             fields[name] = tuple(fields[name])
+    if data["kind"] == "finding":
+        fields["evidence"] = msgspec.convert(fields["evidence"], Evidence | None)
+        fields["known"] = msgspec.convert(fields["known"], tuple[KnownDeviation, ...])
     return KINDS[data["kind"]](**fields)
 
 

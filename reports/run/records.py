@@ -10,6 +10,8 @@ import dataclasses
 import math
 from typing import Any, ClassVar
 
+from bnspec.reports.run.evidence import Evidence, KnownDeviation
+
 SCHEMA = "bnspec-run/1"
 
 #: What can be said of a clause on a target. Only "conforms" and "deviates" are judgements; the others say why there is none.
@@ -92,10 +94,10 @@ class Finding:
         cases: cases judged; failures: of them, how many deviate; declined: cases that the clause could have used but the
             backend does not offer.
         ratio: worst error / bound over the judged cases; None where nothing was judged. Infinite ratios are the string "inf".
-        message: one line for a person.
-        evidence: of the worst element of the shrunk case: step, call, output, index, expected, got, bound, ratio.
+        message: one line for a person; no program reads it.
+        evidence: of the shrunk case: the relation that is broken, where, and by how much.
         case: relative path of the case with the worst ratio; shrunk: of the smallest case that still deviates.
-        known: the class and reason of the known deviation that covers it, or empty.
+        known: the known deviations that cover it; empty unless every case that deviates is covered.
     """
 
     kind: ClassVar[str] = "finding"
@@ -110,10 +112,10 @@ class Finding:
     declined: int
     ratio: Ratio
     message: str = ""
-    evidence: dict[str, Any] | None = None
+    evidence: Evidence | None = None
     case: str | None = None
     shrunk: str | None = None
-    known: str = ""
+    known: tuple[KnownDeviation, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,6 +12,7 @@ import pytest
 
 from bnspec.contract import LayerConfig
 from bnspec.model.case import Case, Step
+from bnspec.reports.run.evidence import Evidence, KnownDeviation
 from bnspec.reports.run.records import (
     Comparison,
     Finding,
@@ -45,9 +46,26 @@ CLAUSES = {
         "running.var", "running", "SHOULD", "The variance moves.", "v' = d v", "another paper"
     ),
 }
-EVIDENCE = {
-    "step": 0, "call": "training", "output": "y", "index": [1, 0], "expected": 0.5, "got": 0.25, "bound": 0.125, "ratio": 2.0,
-}  # fmt: skip
+EVIDENCE = Evidence(
+    step=0,
+    call="training",
+    relation="within_bound",
+    output="y",
+    index=(1, 0),
+    expected=0.5,
+    got=0.25,
+    bound=0.125,
+    ratio=2.0,
+)
+LINK = "https://example.org/report/7"
+KNOWN = KnownDeviation(
+    kind="documented difference",
+    reason="documented by its authors.",
+    conditions="a batch of one value",
+    package="beta",
+    versions=">=1,<2",
+    link=LINK,
+)
 MANIFEST = Manifest(
     "run-1",
     "bnspec verify --seed 7",
@@ -119,7 +137,7 @@ def records(case: str | None = None) -> list[Record]:
         finding("alpha"),
         finding("alpha", "running.var", verdict="declined", cases=0, declined=4, ratio=None),
         deviation("beta", case=case, shrunk=case),
-        deviation("beta", "running.var", ratio="inf", known="documented by its authors"),
+        deviation("beta", "running.var", ratio="inf", known=(KNOWN,)),
         Incident("beta", "cpu", "cases/0.json", "crashed", 0, "signal 11"),
         timing("alpha"),
         timing("beta", samples_ns=(200, 210, 9000), median_ns=210.0, verdict="deviates", ratio="inf"),
@@ -148,6 +166,7 @@ class Sample:
     """The builders above, for tests: conftest.py cannot be imported by name."""
 
     clauses, manifest, finished = CLAUSES, MANIFEST, FINISHED
+    evidence, known = EVIDENCE, KNOWN
     target, finding, deviation, timing = map(staticmethod, (target, finding, deviation, timing))
     comparison, roof = map(staticmethod, (comparison, roof))
     small_case, records, timed = map(staticmethod, (small_case, records, timed))

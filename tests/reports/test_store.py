@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from jsonschema import Draft202012Validator
 
@@ -273,10 +274,10 @@ def test_a_broken_record_is_the_harness_s_fault_and_is_not_written(tmp_path: Pat
 
 def test_numbers_that_json_lacks_become_words(write_run: WriteRun, sample: Any) -> None:
     """Evidence may hold infinities and NaN; the file holds standard JSON."""
-    evidence = {"expected": 1.0, "got": math.nan, "bound": math.inf}
+    evidence = msgspec.structs.replace(sample.evidence, got=math.nan, bound=math.inf)
     path = write_run(sample.deviation("beta", evidence=evidence, ratio=math.inf))
     [found] = read_run(path).findings
-    assert found.evidence == {"expected": 1.0, "got": "nan", "bound": "inf"}
+    assert found.evidence == msgspec.structs.replace(sample.evidence, got="nan", bound="inf")
     assert found.ratio == "inf"
 
 

@@ -29,11 +29,12 @@ def script(finding: Finding, case: Case, target: TargetRecord) -> str:
     writer_class = writers().get(finding.backend)
     if writer_class is None:
         raise NoScript(f"no writer of standalone scripts exists for {finding.backend}")
-    if finding.evidence is not None and finding.evidence.relation == "repeats":
+    shown = shown_of(finding, case, target.conventions)
+    if shown.evidence.get("relation") == "repeats":
         raise NoScript("it was seen once, and not again when the case was repeated")
     if case.subject == "network":
         raise NoScript("a network's training step takes more than 15 lines beside the layer's")
-    short, looked = pruned(case, look(shown_of(finding, case, target.conventions)))
+    short, looked = pruned(case, look(shown))
     writer = writer_class(short, finding.device, looked.wanted)
     found = parts(writer, looked, _raising(short, target.conventions))
     for lines in versions(writer, found, heads(finding, target, writer)):

@@ -47,17 +47,17 @@ class Examination:
         return self.observation.steps[i]
 
     @remembered
-    def seen(self, i: int) -> Oracle:
-        """The oracle of the case as the layer of step i sees it: with what it was given, and what it has been told since."""
+    def oracle_at(self, i: int) -> Oracle:
+        """The oracle of the case as the layer of step i sees it: with what it was built from, and what was set since."""
         return self.oracle.overridden(self.case.overrides(i, lambda j: self.result(j).status == "ok"))
 
     def built(self, i: int) -> Case:
         """The case as the layer of step i sees it."""
-        return self.seen(i).case
+        return self.oracle_at(i).case
 
     @remembered
     def frozen(self, i: int) -> bool:
-        """Whether the layer of step i has been marked as not trainable."""
+        """Whether the layer of step i is frozen."""
         return self.case.told(i, lambda j: self.result(j).status == "ok")[1]
 
     @remembered
@@ -81,7 +81,7 @@ class Examination:
                 step = dataclasses.replace(step, call=step.call.replace("training", "inference"))
         started = time.thread_time()
         fit = self.fit_before(i) if self.case.subject == "input_norm" else None
-        answers = self.seen(i).expect(step, before, self.conventions, None if fit is None else self.step(fit))
+        answers = self.oracle_at(i).expect(step, before, self.conventions, None if fit is None else self.step(fit))
         self.oracle_seconds += time.thread_time() - started
         if self.frozen(i):  # whether a frozen layer's own parameters still have gradients is the framework's affair
             answers = {n: a for n, a in answers.items() if n not in ("dgamma", "dbeta", "by_gamma")}

@@ -71,14 +71,14 @@ def ignores_running_state(exam: Examination, i: int, channels: Mask) -> Judgemen
 
 
 def same_layer(exam: Examination, i: int, j: int) -> bool:
-    """Whether the layers of both steps were given and told the same, and may use the same threads."""
+    """Whether the layers of both steps have the same parameters and settings, and may use the same threads."""
     starts = [exam.step(exam.case.built_at(n)) for n in (i, j)]
-    alike = exam.seen(i) is exam.seen(j) and exam.frozen(i) == exam.frozen(j)
+    alike = exam.oracle_at(i) is exam.oracle_at(j) and exam.frozen(i) == exam.frozen(j)
     return alike and starts[0].option("threads") == starts[1].option("threads")
 
 
 def same_state(exam: Examination, i: int, j: int) -> bool:
-    """Whether both steps met the same bits of state."""
+    """Whether both steps began with the same bits of state."""
     return all(same_bits(a, exam.result(j).before[n]) for n, a in exam.result(i).before.items())
 
 
@@ -107,7 +107,7 @@ def finite_results(exam: Examination, i: int, channels: Mask) -> Judgement | Non
     """No NaN and no infinity where the exact result is comfortably inside the range."""
     config = exam.built(i).config
     units = units_of(exam.conventions, config.dtype, config.parameter_dtype)
-    batch = exam.seen(i).batch(exam.step(i).inputs[0], config.epsilon)
+    batch = exam.oracle_at(i).batch(exam.step(i).inputs[0], config.epsilon)
     if (batch.mean_square * batch.count > units.statistics.largest / 4.0).any():
         return None
     judged = False

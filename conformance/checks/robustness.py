@@ -155,7 +155,7 @@ def constant_is_finite(exam: Examination, i: int, channels: Mask) -> Judgement |
     found = exam.within(i, ("y", "dx", "dgamma"), "lenient", None if channels.all() else channels)
     if found is not None and not found.holds:
         return found
-    ordinary = channels & ordinary_size(exam.seen(i), exam.step(i))
+    ordinary = channels & ordinary_size(exam.oracle_at(i), exam.step(i))
     for name in ("dx", "dgamma"):
         got = exam.got(i, name)
         if got is None or got.shape not in (exam.case.arrays[exam.step(i).inputs[0]].shape, channels.shape):

@@ -21,7 +21,7 @@ from bnspec.oracle.oracle import Oracle
 
 STATE = ("running_mean", "running_var")
 #: Derivatives that are asked for in other ways: each call is one step in training, and none in inference.
-FURTHER = ("some_gradients", "second_order", "tangent")
+DERIVATIVES = ("some_gradients", "second_order", "tangent")
 
 
 def moved_before(exam: Examination, i: int) -> int:
@@ -117,13 +117,13 @@ CHECKS = (
     within("running.mean", TRAINING, ("running_mean",)),
     within("running.var", TRAINING, ("running_var",)),
     within("running.statistics_are_stable", TRAINING, STATE, in_full_precision, "permissive"),
-    within("running.moves_once_with_gradients", ("training_gradients", *(f"training_{f}" for f in FURTHER)), STATE),
+    within("running.moves_once_with_gradients", ("training_gradients", *(f"training_{f}" for f in DERIVATIVES)), STATE),
     Check("running.second_step_continues", TRAINING, second_step, everywhere),
     within("running.decay_one_keeps", TRAINING, STATE, only_if(lambda case, step: case.config.decay == 1.0)),
     within("running.decay_zero_replaces", TRAINING, STATE, only_if(lambda case, step: case.config.decay == 0.0)),
     Check("running.var_not_negative", TRAINING, not_negative, finite_batch),
     Check("state.starts_as_given", (*TRAINING, *INFERENCE), as_given, everywhere),
     Check("state.is_visible_after_each_step", (*TRAINING, *INFERENCE), visible_between_calls, everywhere),
-    Check("inference.keeps_state", (*INFERENCE, *(f"inference_{f}" for f in FURTHER)), keeps_state, everywhere),
+    Check("inference.keeps_state", (*INFERENCE, *(f"inference_{f}" for f in DERIVATIVES)), keeps_state, everywhere),
     Check("inference.follows_training", INFERENCE, follows_training, everywhere),
 )

@@ -43,7 +43,7 @@ def examine(exam: Examination, checks: Iterable[Check]) -> dict[str, Judgement |
             for i, step in enumerate(case.steps):
                 if step.call not in check.calls or check.of_refused not in (None, step.refused):
                     continue
-                channels = _domain(exam.seen(i), check, i)
+                channels = _domain(exam.oracle_at(i), check, i)
                 if not channels.any():
                     continue
                 status = observation.steps[i].status

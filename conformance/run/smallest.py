@@ -52,4 +52,4 @@ def not_repeated(first: Judgement) -> Judgement:
     """The judgement of a deviation that did not happen again: what was observed first stays on record."""
     assert first.evidence is not None  # it is of a case that deviates
     evidence = msgspec.structs.replace(first.evidence, relation="repeats", ratio="inf")
-    return Judgement(math.inf, evidence, f"seen once, and not again when the case was repeated: {first.message}")
+    return Judgement(math.inf, evidence, f"observed once, and not again when the case was repeated: {first.message}")

@@ -35,7 +35,7 @@ Relation = Literal[
     "returns",  # the call returns: no exception
     "raises",  # the call raises: a malformed call is refused
     "completes",  # the process survives the case, in time
-    "repeats",  # what was seen once is seen again
+    "repeats",  # what was observed once is observed again
 ]
 
 #: How a known deviation is classed: it contradicts the framework's documentation or the definition; the framework says so;

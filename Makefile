@@ -23,7 +23,7 @@ FOLDERS := bnspec backends conformance benchmarks reports
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help $(VENV) report repros test conformance mutants calibrate cheats overhead oracle lint types specification schema bounds constraints clean
+.PHONY: help $(VENV) report repros test conformance mutants calibrate cheats overhead oracle lint types specification schema deviations bounds constraints clean
 
 help:  ## this list
 	@echo "usage: make TARGET      (PYTHON=... chooses the interpreter that makes $(VENV), 3.11 or newer)"
@@ -101,6 +101,9 @@ specification: $(READY)  ## docs/specification.md, from the clauses
 
 schema: $(READY)  ## reports/run/schema.json, the JSON Schema of the run directory, from the records
 	@$(BIN)/python -m bnspec.reports.run.schema > reports/run/schema.new && mv reports/run/schema.new reports/run/schema.json
+
+deviations: $(READY)  ## docs/deviations.md, from the known deviations of the backend folders
+	@$(BIN)/bnspec explain --deviations > docs/deviations.new && mv docs/deviations.new docs/deviations.md
 
 bounds: $(READY)  ## are the error bounds sound and tight? 40 algorithms against them: a table, minutes
 	@$(BIN)/python -m bnspec.conformance.selftest.soundness

@@ -139,13 +139,19 @@ def mutants(
     params=[
         click.Argument(["clause"], nargs=-1, required=False, help="Clauses or families; without one, a list of all clauses."),
         click.Option(["--markdown"], is_flag=True, help="Print the specification as Markdown: docs/specification.md."),
+        click.Option(["--deviations"], is_flag=True, help="Print the known deviations as Markdown: docs/deviations.md."),
         JSON,
     ],
 )  # fmt: skip
-def explain(command_line: str, clause: Sequence[str], markdown: bool, as_json: bool) -> int:
+def explain(command_line: str, clause: Sequence[str], markdown: bool, deviations: bool, as_json: bool) -> int:
     """Explain clauses of the specification: statement, formula, source, the conventions it depends on, the bugs it would catch."""
     from bnspec.clauses import FAMILIES, select
 
+    if deviations:
+        from bnspec.backends.harness.known.document import page
+
+        sys.stdout.write(page())
+        return CONFORMS
     clauses = select(clause)
     if markdown:
         from bnspec.clauses.document import text

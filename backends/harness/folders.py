@@ -2,7 +2,7 @@
 
     backends/torch/environment.toml   packages by name and range; which backends the report and the tests take
     backends/torch/*.py               adapters and what they share: the worker's side
-    backends/torch/harness/known.py   KNOWN: the known deviations of its backends
+    backends/torch/harness/known.py   KNOWN: the known deviations of its backends; CHOICES: what is recorded only
     backends/torch/harness/repro.py   WRITERS: for each backend the class that writes its repro scripts
 
 ``python -m bnspec.backends.harness.folders FIELD`` prints a field of all folders, for the Makefile.
@@ -43,11 +43,11 @@ class BackendFolder:
     gate: tuple[str, ...]
 
     def harness_object(self, module: str, name: str) -> Any:
-        """An object of a module of the folder's ``harness``; None where there is no such module."""
+        """An object of a module of the folder's ``harness``; None where there is no such module, or no such name in it."""
         place = f"{PACKAGE}.{self.name}.harness"
         if importlib.util.find_spec(place) is None or importlib.util.find_spec(f"{place}.{module}") is None:
             return None
-        return getattr(importlib.import_module(f"{place}.{module}"), name)
+        return getattr(importlib.import_module(f"{place}.{module}"), name, None)
 
 
 @functools.cache

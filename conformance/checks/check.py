@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bnspec.conformance.checks.examination import Examination, Judgement, Mask
+from bnspec.conformance.checks.examination import Examination, Mask
+from bnspec.conformance.checks.judgement import Judgement
 from bnspec.model.call import INFERENCE, INFERENCE_GRADIENTS, TRAINING, TRAINING_GRADIENTS, Call
 from bnspec.model.case import Case, Step
 from bnspec.model.conventions import HALVES

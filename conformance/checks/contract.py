@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bnspec.conformance.checks.check import Check, count_of, everywhere, only_if
-from bnspec.conformance.checks.examination import Examination, Judgement, Mask, law
+from bnspec.conformance.checks.examination import Examination, Mask
+from bnspec.conformance.checks.judgement import KEPT, Judgement
 from bnspec.model.call import BETWEEN, CALLS, INVERSE, LEARN, TRAINING, TRAINING_GRADIENTS, TRANSFORM
 from bnspec.model.case import Case, Step
 
@@ -19,7 +20,9 @@ def accepts(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     result = exam.result(i)
     if exam.step(i).call in (TRANSFORM, INVERSE) and not exam.fitted(i):
         return None  # the fit before has failed: that is where it is said
-    return law(result.status != "error", f"raised {result.message}", {"step": i, "call": exam.step(i).call.name})
+    if result.status != "error":
+        return KEPT
+    return exam.broken(i, "returns", f"raised {result.message}", exception=result.message)
 
 
 def shapes(exam: Examination, i: int, channels: Mask) -> Judgement | None:
@@ -29,32 +32,33 @@ def shapes(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     for name, array in (*result.outputs.items(), *result.after.items()):
         wanted = like_x if name in LIKE_X else (case.config.channels,)
         if array.shape != wanted:
-            evidence = {
-                "step": i,
-                "call": step.call.name,
-                "output": name,
-                "expected": str(wanted),
-                "got": str(array.shape),
-            }
-            return law(False, f"{name} has shape {array.shape}, expected {wanted}", evidence)
+            return exam.misshapen(i, name, wanted, array.shape)
     whole = step.call.has_gradients and step.call.kind != "some_gradients" and not exam.frozen(i)
     if whole and exam.built(i).config.affine:
         missing = [n for n in ("dx", "dgamma", "dbeta") if n not in result.outputs]
         if missing:
-            return law(False, f"{', '.join(missing)} missing", {"step": i, "call": step.call.name})
-    return law(True, "", {})
+            return absent(exam, i, missing)
+    return KEPT
+
+
+def absent(exam: Examination, i: int, missing: list[str]) -> Judgement:
+    """The judgement that these outputs are missing."""
+    return exam.broken(i, "present", f"{', '.join(missing)} missing", output=missing[0], names=missing)
 
 
 def leaves_arguments(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     """No argument or parameter was written to."""
     written = [n for n in exam.result(i).written if not n.startswith(EARLIER)]
-    return law(not written, f"wrote into {', '.join(written)}", {"step": i, "call": exam.step(i).call.name})
+    return exam.broken(i, "unchanged", f"wrote into {', '.join(written)}", names=written) if written else KEPT
 
 
 def results_stay(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     """The results of the call before have the bits that they had."""
-    changed = [n for n in exam.result(i).written if n.startswith(EARLIER)]
-    return law(not changed, f"{', '.join(changed)} changed", {"step": i, "call": exam.step(i).call.name})
+    changed = [n.removeprefix(EARLIER) for n in exam.result(i).written if n.startswith(EARLIER)]
+    if not changed:
+        return KEPT
+    message = f"{', '.join(changed)} of the call before changed"
+    return exam.broken(i, "unchanged", message, output=changed[0], names=changed, compared_with=i - 1)
 
 
 def results_are_new(exam: Examination, i: int, channels: Mask) -> Judgement | None:
@@ -62,8 +66,12 @@ def results_are_new(exam: Examination, i: int, channels: Mask) -> Judgement | No
     aliases = exam.result(i).aliases
     if not exam.conventions.mutable_tensors:
         aliases = tuple((a, b) for a, b in aliases if b.startswith("running_"))
-    text = ", ".join(f"{a} shares memory with {b}" for a, b in aliases)
-    return law(not aliases, text, {"step": i, "call": exam.step(i).call.name})
+    if not aliases:
+        return KEPT
+    message = ", ".join(f"{a} shares memory with {b}" for a, b in aliases)
+    output = aliases[0][0]
+    names = [b for a, b in aliases if a == output]
+    return exam.broken(i, "separate_memory", message, output=output, names=names)
 
 
 def reads_before_writing(exam: Examination, i: int, channels: Mask) -> Judgement | None:
@@ -81,12 +89,12 @@ def is_ordinary(case: Case, step: Step) -> bool:
 
 
 #: What is done with a layer between its calls, and a step of training around it, are accepted like a call.
-LIFE = (*BETWEEN, LEARN)
+BETWEEN_CALLS = (*BETWEEN, LEARN)
 
 
 #: contract.completes is judged by the runner: a case that crashed or hung has no results to read.
 CHECKS = (
-    Check("contract.accepts", (*EVERY, *LIFE), accepts, only_if(is_ordinary), reads_errors=True),
+    Check("contract.accepts", (*EVERY, *BETWEEN_CALLS), accepts, only_if(is_ordinary), reads_errors=True),
     Check("contract.shapes", EVERY, shapes, everywhere),
     Check("purity.arguments", EVERY, leaves_arguments, everywhere),
     Check("purity.shared_arguments", (TRAINING, TRAINING_GRADIENTS), reads_before_writing, everywhere, of_shared=True),

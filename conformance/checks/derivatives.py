@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from bnspec.conformance.checks.check import Check, everywhere, within
-from bnspec.conformance.checks.examination import Examination, Judgement, Mask, law
+from bnspec.conformance.checks.contract import absent
+from bnspec.conformance.checks.examination import Examination, Mask
+from bnspec.conformance.checks.judgement import Judgement
 from bnspec.model.call import (
     INFERENCE_SECOND_ORDER,
     INFERENCE_SOME_GRADIENTS,
@@ -22,7 +24,7 @@ def alone(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     wanted = [n for n in str(exam.step(i).option("wanted")).split() if n == "dx" or exam.built(i).config.affine]
     missing = [n for n in wanted if n not in exam.result(i).outputs]
     if missing:
-        return law(False, f"{', '.join(missing)} missing", {"step": i, "call": exam.step(i).call.name})
+        return absent(exam, i, missing)
     return exam.within(i, ("y", *wanted))
 
 

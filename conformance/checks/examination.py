@@ -1,6 +1,7 @@
-"""A case and what came back, side by side with the oracle: what every check looks at.
+"""A case and what came back, side by side with the oracle: what every check reads.
 
-An ``Examination`` answers, for a step: what was expected, and how far off each element is, as error / bound.
+An ``Examination`` answers, for a step: what was expected, how far off each element is, as error / bound; and it makes the
+judgement of a relation that is broken, with its evidence.
 """
 
 from __future__ import annotations
@@ -8,13 +9,13 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import SupportsFloat, SupportsInt
 
 import numpy as np
 
 from bnspec.arithmetic.quad import double
+from bnspec.conformance.checks.judgement import KEPT, Judgement
 from bnspec.model.case import Case, Step
 from bnspec.model.conventions import Conventions
 from bnspec.model.observation import Observation, StepResult
@@ -22,28 +23,11 @@ from bnspec.model.vocabulary import Tier
 from bnspec.oracle.comparison import ratios_of
 from bnspec.oracle.memoize import remembered
 from bnspec.oracle.oracle import Expected, Oracle
+from bnspec.reports.run.evidence import Evidence, Relation, recorded, sentence
 
 Mask = np.ndarray  # (C,) booleans: the channels that a clause speaks of
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """One clause on one step.
-
-    Attributes:
-        ratio: worst error / bound; 0 or inf for laws that hold or do not.
-        evidence: of the worst element when the clause is broken, as JSON-ready data.
-        message: one line.
-    """
-
-    ratio: float
-    evidence: dict[str, Any]
-    message: str = ""
-
-    @property
-    def holds(self) -> bool:
-        """Whether the clause is kept."""
-        return self.ratio <= 1.0
+#: What evidence can hold of a value: a number, a shape, or a name.
+Recordable = SupportsFloat | tuple[int, ...] | str | None
 
 
 class Examination:
@@ -63,17 +47,17 @@ class Examination:
         return self.observation.steps[i]
 
     @remembered
-    def seen(self, i: int) -> Oracle:
-        """The oracle of the case as the layer of step i sees it: with what it was given, and what it has been told since."""
+    def oracle_at(self, i: int) -> Oracle:
+        """The oracle of the case as the layer of step i sees it: with what it was built from, and what was set since."""
         return self.oracle.overridden(self.case.overrides(i, lambda j: self.result(j).status == "ok"))
 
     def built(self, i: int) -> Case:
         """The case as the layer of step i sees it."""
-        return self.seen(i).case
+        return self.oracle_at(i).case
 
     @remembered
     def frozen(self, i: int) -> bool:
-        """Whether the layer of step i has been marked as not trainable."""
+        """Whether the layer of step i is frozen."""
         return self.case.told(i, lambda j: self.result(j).status == "ok")[1]
 
     @remembered
@@ -97,7 +81,7 @@ class Examination:
                 step = dataclasses.replace(step, call=step.call.in_mode("inference"))
         started = time.thread_time()
         fit = self.fit_before(i) if self.case.subject == "input_norm" else None
-        answers = self.seen(i).expect(step, before, self.conventions, None if fit is None else self.step(fit))
+        answers = self.oracle_at(i).expect(step, before, self.conventions, None if fit is None else self.step(fit))
         self.oracle_seconds += time.thread_time() - started
         if self.frozen(i):  # whether a frozen layer's own parameters still have gradients is the framework's affair
             answers = {n: a for n, a in answers.items() if n not in ("dgamma", "dbeta", "by_gamma")}
@@ -136,7 +120,8 @@ class Examination:
                 worst = (found[0], name, found[1])
         if worst is None:
             return None
-        return Judgement(worst[0], {} if worst[0] <= 1.0 else self.evidence(i, *worst[1:], tier))
+        ratio, name, index = worst
+        return Judgement.kept(ratio) if ratio <= 1.0 else self.beyond(i, name, index, tier, ratio)
 
     @remembered
     def worst(self, i: int, name: str, tier: Tier) -> tuple[float, tuple[int, ...]] | None:
@@ -155,20 +140,101 @@ class Examination:
         ratio = float(visible.reshape(-1)[flat])
         return None if ratio < 0.0 else (ratio, tuple(int(k) for k in np.unravel_index(flat, visible.shape)))
 
-    def evidence(self, i: int, name: str, index: tuple[int, ...], tier: Tier) -> dict[str, Any]:
-        """The element's numbers, for people."""
+    def beyond(self, i: int, name: str, index: tuple[int, ...], tier: Tier, ratio: float) -> Judgement:
+        """The judgement of an output whose error at this element exceeds its bound, or that has another shape."""
         expected, got = self.expected(i)[name], self.got(i, name)
         assert got is not None
-        same = got.shape == expected.value.shape
-        return {
-            "step": i,
-            "call": self.step(i).call.name,
-            "output": name,
-            "index": list(index),
-            "expected": repr(float(double(expected.value[index]))),
-            "got": repr(float(got[index])) if same else f"shape {got.shape}",
-            "bound": repr(float(expected.bounds[tier][index])),
-        }
+        if got.shape != expected.value.shape:
+            return self.misshapen(i, name, expected.value.shape, got.shape)
+        numbers = double(expected.value[index]), got[index], expected.bounds[tier][index]
+        return self.broken(i, "within_bound", output=name, index=index, numbers=numbers, ratio=ratio)
+
+    def misshapen(self, i: int, name: str, wanted: tuple[int, ...], got: tuple[int, ...]) -> Judgement:
+        """The judgement of an output that has the shape ``got`` where ``wanted`` is its shape."""
+        return self.broken(i, "shape", f"{name} has shape {got}, expected {wanted}", output=name, numbers=(wanted, got))
+
+    def broken(
+        self,
+        i: int,
+        relation: Relation,
+        message: str = "",
+        *,
+        output: str | None = None,
+        index: Sequence[SupportsInt] | None = None,
+        numbers: Sequence[Recordable] = (),
+        ratio: float = math.inf,
+        compared_with: int | None = None,
+        names: Sequence[str] = (),
+        exception: str | None = None,
+    ) -> Judgement:
+        """The judgement that step i breaks a relation.
+
+        Args:
+            message: one line for a person; by default made from the evidence.
+            output, index, ratio, compared_with, names, exception: as ``Evidence`` has them.
+            numbers: expected, got and bound, as far as there are any; None for one that is not known.
+        """
+        expected, got, bound = (*map(recorded, numbers), None, None, None)[:3]
+        evidence = Evidence(
+            step=i,
+            call=self.step(i).call.name,
+            relation=relation,
+            output=output,
+            index=None if index is None else tuple(int(k) for k in index),
+            expected=expected,
+            got=got,
+            bound=bound,
+            ratio=recorded(ratio),
+            compared_with=compared_with,
+            names=tuple(names),
+            exception=exception,
+        )
+        return Judgement(ratio, evidence, message or sentence(evidence))
+
+    def worst_element(
+        self,
+        i: int,
+        relation: Relation,
+        output: str,
+        ratio: np.ndarray,
+        numbers: tuple[np.ndarray, np.ndarray, np.ndarray],
+        message: str = "",
+        compared_with: int | None = None,
+    ) -> Judgement:
+        """The judgement of the element with the largest ratio; ``numbers``: expected, got and bound, in ratio's shape."""
+        index = np.unravel_index(int(ratio.argmax()), ratio.shape)
+        largest = float(ratio[index])
+        if largest <= 1.0:
+            return Judgement.kept(largest)
+        return self.broken(
+            i,
+            relation,
+            message,
+            output=output,
+            index=index,
+            numbers=[n[index] for n in numbers],
+            ratio=largest,
+            compared_with=compared_with,
+        )
+
+    def bits(
+        self,
+        i: int,
+        relation: Relation,
+        output: str,
+        pair: tuple[np.ndarray, np.ndarray],
+        message: str,
+        compared_with: int | None = None,
+    ) -> Judgement:
+        """The judgement that an array has another's bits; ``pair``: what was expected, and what came."""
+        expected, got = pair
+        if same_bits(expected, got):
+            return KEPT
+        index = first_index(_differing(expected, got)) if expected.shape == got.shape else None
+        numbers = () if index is None else (expected[index], got[index])
+        return self.broken(
+            i, relation, message, output=output, index=index, numbers=numbers, compared_with=compared_with
+        )
 
     def spread(self, channels: Mask, shape: tuple[int, ...], i: int) -> np.ndarray:
         """A channel mask broadcast to the shape of an output of step i."""
@@ -190,9 +256,10 @@ def finite_channels(case: Case, names: tuple[str, ...]) -> Mask:
     return finite
 
 
-def law(holds: bool, message: str, evidence: dict[str, Any]) -> Judgement:
-    """A judgement of a law that holds or does not."""
-    return Judgement(0.0 if holds else math.inf, evidence, "" if holds else message)
+def first_index(mask: np.ndarray) -> tuple[int, ...] | None:
+    """The index of the first element that is true; None where none is."""
+    found = np.nonzero(mask)
+    return tuple(int(k[0]) for k in found) if found[0].size else None
 
 
 def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
@@ -201,8 +268,10 @@ def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
         return False
     if a.tobytes() == b.tobytes():
         return True
+    return not _differing(a, b).any()
+
+
+def _differing(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Where two arrays of one shape differ in value or sign."""
     x, y = a.astype(np.float64), b.astype(np.float64)
-    return bool(
-        np.array_equal(x, y, equal_nan=True)
-        and np.array_equal(np.signbit(x) & ~np.isnan(x), np.signbit(y) & ~np.isnan(y))
-    )
+    return np.asarray(((x != y) | (np.signbit(x) != np.signbit(y))) & ~(np.isnan(x) & np.isnan(y)))

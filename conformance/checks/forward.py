@@ -16,7 +16,8 @@ from bnspec.conformance.checks.check import (
     only_if,
     within,
 )
-from bnspec.conformance.checks.examination import Examination, Judgement, Mask, finite_channels, law, same_bits
+from bnspec.conformance.checks.examination import Examination, Mask, finite_channels, first_index, same_bits
+from bnspec.conformance.checks.judgement import KEPT, Judgement
 from bnspec.model.call import INFERENCE
 from bnspec.model.case import Step
 from bnspec.model.precision import PRECISIONS, units_of
@@ -59,28 +60,26 @@ def ignores_running_state(exam: Examination, i: int, channels: Mask) -> Judgemen
         return None
     a, b = exam.result(i).outputs["y"], exam.result(j).outputs["y"]
     if a.shape != b.shape:
-        return law(False, "y has another shape", {"step": i, "call": exam.step(i).call.name})
+        return exam.misshapen(i, "y", b.shape, a.shape)
     with np.errstate(invalid="ignore", divide="ignore"):
         difference, bound = np.abs(a.astype(np.float64) - b.astype(np.float64)), 2.0 * expected.bounds["permissive"]
         ratio = np.where(difference == 0.0, 0.0, difference / bound)
     ratio = np.where(np.isfinite(bound) & exam.spread(exam.finite_channels(i), ratio.shape, i), ratio, np.nan)
     if np.isnan(ratio).all():
         return None
-    index = np.unravel_index(int(np.nanargmax(ratio)), ratio.shape)
-    evidence = {"step": i, "call": exam.step(i).call.name, "output": "y", "index": [int(k) for k in index]}
-    evidence.update(expected=repr(float(b[index])), got=repr(float(a[index])), bound=repr(float(bound[index])))
-    return Judgement(float(ratio[index]), evidence, f"y differs from step {j}'s, of the same x")
+    ratio = np.where(np.isnan(ratio), -1.0, ratio)
+    return exam.worst_element(i, "agrees", "y", ratio, (b, a, bound), f"y differs from step {j}'s, of the same x", j)
 
 
 def same_layer(exam: Examination, i: int, j: int) -> bool:
-    """Whether the layers of both steps were given and told the same, and may use the same threads."""
+    """Whether the layers of both steps have the same parameters and settings, and may use the same threads."""
     starts = [exam.step(exam.case.built_at(n)) for n in (i, j)]
-    alike = exam.seen(i) is exam.seen(j) and exam.frozen(i) == exam.frozen(j)
+    alike = exam.oracle_at(i) is exam.oracle_at(j) and exam.frozen(i) == exam.frozen(j)
     return alike and starts[0].option("threads") == starts[1].option("threads")
 
 
 def same_state(exam: Examination, i: int, j: int) -> bool:
-    """Whether both steps met the same bits of state."""
+    """Whether both steps began with the same bits of state."""
     return all(same_bits(a, exam.result(j).before[n]) for n, a in exam.result(i).before.items())
 
 
@@ -109,7 +108,7 @@ def finite_results(exam: Examination, i: int, channels: Mask) -> Judgement | Non
     """No NaN and no infinity where the exact result is comfortably inside the range."""
     config = exam.built(i).config
     units = units_of(exam.conventions, config.dtype, config.parameter_dtype)
-    batch = exam.seen(i).batch(exam.step(i).inputs[0], config.epsilon)
+    batch = exam.oracle_at(i).batch(exam.step(i).inputs[0], config.epsilon)
     if (batch.mean_square * batch.count > units.statistics.largest / 4.0).any():
         return None
     judged = False
@@ -124,9 +123,10 @@ def finite_results(exam: Examination, i: int, channels: Mask) -> Judgement | Non
         judged |= bool(inside.any())
         bad = inside & ~np.isfinite(got.astype(np.float64))
         if bad.any():
-            index = tuple(int(k[0]) for k in np.nonzero(bad))
-            return law(False, f"{name} is {got[index]}", exam.evidence(i, name, index, "lenient"))
-    return law(True, "", {}) if judged else None
+            index = first_index(bad)
+            numbers = double(expected.value[index]), got[index]
+            return exam.broken(i, "finite", f"{name} is {got[index]}", output=name, index=index, numbers=numbers)
+    return KEPT if judged else None
 
 
 def _stored(exam: Examination, name: str) -> str:
@@ -150,13 +150,13 @@ def repeatable(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     groups = ((exam.result(i).outputs, exam.result(j).outputs), (exam.result(i).after, exam.result(j).after))
     for now, then in groups:
         for name in now:
-            if name not in then or not same_bits(now[name], then[name]):
-                return law(
-                    False,
-                    f"{name} differs in bits from step {j}'s",
-                    {"step": i, "call": exam.step(i).call.name, "output": name},
-                )
-    return law(True, "", {})
+            message = f"{name} differs in bits from step {j}'s"
+            if name not in then:
+                return exam.broken(i, "equal_bits", message, output=name, compared_with=j)
+            found = exam.bits(i, "equal_bits", name, (then[name], now[name]), message, j)
+            if not found.holds:
+                return found
+    return KEPT
 
 
 def is_part(step: Step) -> bool:
@@ -171,13 +171,8 @@ def bits_of_part(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     j = earlier(exam, i, lambda j: exam.step(j).call == INFERENCE and exam.step(j).inputs == (whole_name,))
     if j is None or not same_state(exam, i, j) or not same_layer(exam, i, j):
         return None
-    part, whole = exam.result(i).outputs["y"], exam.result(j).outputs["y"]
-    holds = same_bits(part, np.ascontiguousarray(whole[begin:end]))
-    evidence: dict[str, object] = {"step": i, "call": "inference", "output": "y"}
-    if not holds and part.shape == whole[begin:end].shape:
-        index = tuple(int(k[0]) for k in np.nonzero(part != whole[begin:end])) or (0,) * part.ndim
-        evidence.update(index=list(index), got=repr(float(part[index])), expected=repr(float(whole[begin:end][index])))
-    return law(holds, f"row {begin} has other bits alone than in the batch", evidence)
+    part, whole = exam.result(i).outputs["y"], np.ascontiguousarray(exam.result(j).outputs["y"][begin:end])
+    return exam.bits(i, "equal_bits", "y", (whole, part), f"row {begin} has other bits alone than in the batch", j)
 
 
 def zero_gamma(oracle: Oracle, step: Step) -> Mask:
@@ -202,13 +197,16 @@ def gives_beta(exam: Examination, i: int, channels: Mask) -> Judgement | None:
         return None
     wrong = asked & (y != beta)
     if wrong.any():
-        index = tuple(int(k[0]) for k in np.nonzero(wrong))
-        return law(False, f"y is {y[index]} where gamma is 0", exam.evidence(i, "y", index, "lenient"))
+        index = first_index(wrong)
+        numbers = np.broadcast_to(beta, y.shape)[index], y[index]
+        message = f"y is {y[index]} where gamma is 0"
+        return exam.broken(i, "equals", message, output="y", index=index, numbers=numbers)
     dx = exam.result(i).outputs.get("dx")
     if dx is not None and (asked & (dx != 0)).any():
-        index = tuple(int(k[0]) for k in np.nonzero(asked & (dx != 0)))
-        return law(False, f"dx is {dx[index]} where gamma is 0", exam.evidence(i, "dx", index, "lenient"))
-    return law(True, "", {})
+        index = first_index(asked & (dx != 0))
+        message = f"dx is {dx[index]} where gamma is 0"
+        return exam.broken(i, "zero", message, output="dx", index=index, numbers=(0.0, dx[index]))
+    return KEPT
 
 
 has_distinct_gamma = only_if(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from bnspec.conformance.checks.check import Check, count_of, earlier, everywhere, in_full_precision, within
-from bnspec.conformance.checks.examination import Examination, Judgement, Mask, law, same_bits
+from bnspec.conformance.checks.examination import Examination, Mask
 from bnspec.conformance.checks.forward import same_layer, same_state
+from bnspec.conformance.checks.judgement import Judgement
 from bnspec.model.call import INFERENCE_GRADIENTS, TRAINING_GRADIENTS
 from bnspec.model.case import Step
 from bnspec.oracle.oracle import Oracle
@@ -40,13 +41,8 @@ def forward_agrees(exam: Examination, i: int, channels: Mask) -> Judgement | Non
     )
     if j is None:
         return None
-    a, b = exam.result(i).outputs["y"], exam.result(j).outputs["y"]
-    holds = same_bits(a, b)
-    evidence: dict[str, object] = {"step": i, "call": exam.step(i).call.name, "output": "y"}
-    if not holds and a.shape == b.shape and (a != b).any():
-        index = tuple(int(k[0]) for k in np.nonzero(a != b))
-        evidence.update(index=list(index), got=repr(float(a[index])), expected=repr(float(b[index])))
-    return law(holds, f"y differs in bits from step {j}'s, without gradients", evidence)
+    pair = exam.result(j).outputs["y"], exam.result(i).outputs["y"]
+    return exam.bits(i, "equal_bits", "y", pair, f"y differs in bits from step {j}'s, without gradients", j)
 
 
 CHECKS = (

@@ -6,7 +6,8 @@ import numpy as np
 
 from bnspec.bounds.batch_norm import transform_error
 from bnspec.conformance.checks.check import Check, earlier, everywhere, only_if, within
-from bnspec.conformance.checks.examination import Examination, Judgement, Mask, law, same_bits
+from bnspec.conformance.checks.examination import Examination, Mask, first_index
+from bnspec.conformance.checks.judgement import KEPT, Judgement
 from bnspec.model.call import FIT, INVERSE, TRANSFORM
 from bnspec.model.case import Case, Step
 from bnspec.model.precision import units_of
@@ -35,14 +36,15 @@ def finite_on_constants(exam: Examination, i: int, channels: Mask) -> Judgement 
     y = exam.result(i).outputs["y"]
     asked = exam.spread(channels, y.shape, i)
     values = np.where(asked, np.abs(y.astype(np.float64)), 0.0)
-    evidence = {"step": i, "call": "transform", "output": "y"}
     if not np.isfinite(values).all():
-        return law(False, "a constant feature is not finite", evidence)
+        place = first_index(~np.isfinite(values))
+        numbers = None, y[place]
+        return exam.broken(i, "finite", "a constant feature is not finite", output="y", index=place, numbers=numbers)
     if exam.step(i).inputs == ("x",) and (values > 1.0).any():
         index = np.unravel_index(int(np.argmax(values)), values.shape)
-        evidence.update(index=[int(k) for k in index], expected="0.0", got=repr(float(y[index])), bound="1.0")
-        return law(False, f"a constant feature becomes {y[index]}", evidence)
-    return law(True, "", {})
+        message = f"a constant feature becomes {y[index]}"
+        return exam.broken(i, "bounded", message, output="y", index=index, numbers=(0.0, y[index], 1.0))
+    return KEPT
 
 
 def same_again(exam: Examination, i: int, channels: Mask) -> Judgement | None:
@@ -50,8 +52,8 @@ def same_again(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     j = earlier(exam, i, lambda j: exam.step(j) == exam.step(i) and exam.fit_before(j) == exam.fit_before(i))
     if j is None:
         return None
-    holds = same_bits(exam.result(i).outputs["y"], exam.result(j).outputs["y"])
-    return law(holds, f"y differs in bits from step {j}'s", {"step": i, "call": "transform", "output": "y"})
+    pair = exam.result(j).outputs["y"], exam.result(i).outputs["y"]
+    return exam.bits(i, "equal_bits", "y", pair, f"y differs in bits from step {j}'s", j)
 
 
 def has_empty(case: Case, step: Step) -> bool:
@@ -63,7 +65,7 @@ def ignores_empty_chunks(exam: Examination, i: int, channels: Mask) -> Judgement
     """The fit succeeds, and its statistics are those of the chunks that hold rows."""
     result = exam.result(i)
     if result.status == "error":
-        return law(False, f"raised {result.message}", {"step": i, "call": "fit"})
+        return exam.broken(i, "returns", f"raised {result.message}", exception=result.message)
     return exam.within(i, ("mean", "var"))
 
 
@@ -91,10 +93,8 @@ def in_other_units(exam: Examination, i: int, channels: Mask) -> Judgement | Non
     if not said.any():
         return None
     ratio = np.where(said & ~np.isnan(ratio), ratio, 0.0)
-    index = tuple(int(n) for n in np.unravel_index(int(ratio.argmax()), ratio.shape))
-    evidence = {"step": i, "call": "transform", "output": "y", "index": list(index), "bound": repr(float(limit[index]))}
-    evidence.update(expected=repr(float(base[index])), got=repr(float(got[index])))
-    return Judgement(float(ratio[index]), evidence, f"y differs from step {j}'s, of the same data in other units")
+    message = f"y differs from step {j}'s, of the same data in other units"
+    return exam.worst_element(i, "agrees", "y", ratio, (base, got, limit), message, j)
 
 
 def _through_fit(exam: Examination, i: int, y: np.ndarray) -> np.ndarray:
@@ -124,20 +124,20 @@ def constants_keep_their_unit(exam: Examination, i: int, channels: Mask) -> Judg
     bound = transform_error((np.abs(x), np.abs(mean), np.ones_like(mean), np.abs(x - mean)), units)
     ratio = np.where(exam.spread(channels, y.shape, i), np.abs(y - (x - mean)) / bound, 0.0)
     ratio = np.where(np.isnan(ratio), np.inf, ratio)
-    index = tuple(int(n) for n in np.unravel_index(int(ratio.argmax()), ratio.shape))
-    evidence = {"step": i, "call": "transform", "output": "y", "index": list(index), "bound": repr(float(bound[index]))}
-    evidence.update(expected=repr(float((x - mean)[index])), got=repr(float(y[index])))
-    return Judgement(float(ratio[index]), evidence, "a constant feature is scaled by something else than 1")
+    numbers = x - mean, y, np.broadcast_to(bound, y.shape)
+    message = "a constant feature is scaled by something else than 1"
+    return exam.worst_element(i, "within_bound", "y", ratio, numbers, message)
 
 
 def nothing_learnt(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     """A fit without rows raises, or leaves statistics that are not finite: no mean of 0 and variance of 1 by default."""
     result = exam.result(i)
     if result.status == "error":
-        return law(True, "", {})
+        return KEPT
     finite = [n for n in ("mean", "var") if np.isfinite(result.outputs[n].astype(np.float64)).all()]
-    evidence = {"step": i, "call": "fit", "output": "mean"}
-    return law(len(finite) < 2, "fitted on nothing, and has statistics", evidence)
+    if len(finite) < 2:
+        return KEPT
+    return exam.broken(i, "raises", "fitted on nothing, and has statistics", output="mean")
 
 
 def no_rows(case: Case, step: Step) -> bool:

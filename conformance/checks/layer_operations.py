@@ -1,14 +1,16 @@
-"""Checks of what is done with a layer between its calls: saved, copied, reset, frozen, told another decay."""
+"""Checks of what is done with a layer between its calls: saved, copied, reset, frozen, given another decay."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
 from bnspec.arithmetic.quad import double
 from bnspec.conformance.checks.check import TRAINING_CALLS, Check, everywhere
-from bnspec.conformance.checks.examination import Examination, Judgement, Mask, law, same_bits
+from bnspec.conformance.checks.examination import Examination, Mask, first_index
+from bnspec.conformance.checks.judgement import KEPT, Judgement
 from bnspec.conformance.checks.state import STATE, keeps_state
 from bnspec.model.call import (
     CLONE,
@@ -28,25 +30,25 @@ from bnspec.model.call import (
 #: Calls that move the running statistics of a layer that is not frozen.
 MOVING = (*TRAINING_CALLS, TRAINING_SECOND_ORDER, TRAINING_TANGENT, TRAINING_SOME_GRADIENTS)
 
-#: A layer is marked as not trainable, or as trainable again.
-MARKS = (FREEZE, UNFREEZE)
+#: A layer is made not trainable, or trainable again.
+FREEZING = (FREEZE, UNFREEZE)
 
 
 def copied(exam: Examination, i: int, channels: Mask) -> Judgement | None:
-    """A copy has its original's state; an original that is met again has the state that it was left with."""
-    if exam.step(i).call.kind == "clone":
+    """A copy has its original's state; an original that is used again has the state that it was left with."""
+    if exam.step(i).call == CLONE:
         return keeps_state(exam, i, channels)
     away = set_aside(exam, i)
     if away is None:
         return None
     for name in STATE:
-        left, met = exam.result(away).after.get(name), exam.result(i).after.get(name)
-        if left is not None and met is not None and not same_bits(met, left):
-            k = int(np.nonzero(met != left)[0][0]) if met.shape == left.shape and (met != left).any() else 0
-            evidence = {"step": i, "call": exam.step(i).call.name, "output": name, "index": [k]}
-            evidence.update(expected=repr(float(left[k])), got=repr(float(met[k])))
-            return law(False, f"{name} changed while the other layer was used", evidence)
-    return law(True, "", {})
+        left, found = exam.result(away).after.get(name), exam.result(i).after.get(name)
+        if left is not None and found is not None:
+            message = f"{name} changed while the other layer was used"
+            judgement = exam.bits(i, "unchanged", name, (left, found), message, away)
+            if not judgement.holds:
+                return judgement
+    return KEPT
 
 
 def set_aside(exam: Examination, i: int) -> int | None:
@@ -69,32 +71,29 @@ def begins_as_declared(exam: Examination, i: int, channels: Mask) -> Judgement |
     """A new layer's state is the declared one, and inference by it is defined."""
     if i != exam.case.built_at(i) or not exam.step(i).option("initial"):
         return None
-    said = _is_initial(exam, i, exam.result(i).before)
-    return said if said is not None and not said.holds else exam.within(i, ("y",))
+    state = _is_initial(exam, i, exam.result(i).before)
+    return exam.within(i, ("y",)) if state.holds else state
 
 
-def _is_initial(exam: Examination, i: int, state: object) -> Judgement | None:
-    assert isinstance(state, dict)
+def _is_initial(exam: Examination, i: int, state: Mapping[str, np.ndarray]) -> Judgement:
     wanted = {"running_mean": exam.conventions.initial_mean, "running_var": exam.conventions.initial_var}
     for name, value in wanted.items():
         wide = state[name].astype(np.float64)
-        if wide.size and not (wide == value).all():
-            k = int(np.nonzero(wide != value)[0][0])
-            evidence = {"step": i, "call": exam.step(i).call.name, "output": name, "index": [k]}
-            return law(
-                False, f"{name} is {wide[k]}", {**evidence, "expected": repr(value), "got": repr(float(wide[k]))}
-            )
-    return law(True, "", {})
+        index = first_index(wide != value)
+        if index is not None:
+            numbers = value, wide[index]
+            return exam.broken(i, "equals", f"{name} is {wide[index]}", output=name, index=index, numbers=numbers)
+    return KEPT
 
 
 def frozen(exam: Examination, i: int, channels: Mask) -> Judgement | None:
-    """The mark changes no statistic; a frozen layer's training pass is what the conventions says that it is."""
-    if exam.step(i).call in MARKS:
+    """Freezing changes no statistic; a frozen layer's training pass is what the conventions declare."""
+    if exam.step(i).call in FREEZING:
         return keeps_state(exam, i, channels)
     return exam.within(i, ("y", "dx", *STATE)) if exam.frozen(i) else None
 
 
-def told(exam: Examination, i: int, channels: Mask) -> Judgement | None:
+def takes_new_decay(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     """Another decay changes no statistic by itself; a step after it moves the state by the new one."""
     if exam.step(i).call.kind == "set_decay":
         return keeps_state(exam, i, channels)
@@ -113,7 +112,8 @@ def unrolled(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     plain = all(exam.step(j).call in (*MOVING, INFERENCE, INFERENCE_GRADIENTS) for j in range(start, i + 1))
     if len(moving) < 2 or moving[-1] != i or not plain or any(exam.result(j).status != "ok" for j in moving):
         return None
-    decay, worst = exam.built(i).config.decay, None
+    decay = exam.built(i).config.decay
+    worst: Judgement | None = None
     for name in STATE:
         off, limit = np.zeros(exam.built(i).config.channels), np.zeros(exam.built(i).config.channels)
         for j in moving:
@@ -128,17 +128,9 @@ def unrolled(exam: Examination, i: int, channels: Mask) -> Judgement | None:
                 ratio = np.where(off == 0.0, 0.0, np.abs(off) / limit)
                 ratio = np.where(np.isfinite(limit), np.where(np.isnan(ratio), math.inf, ratio), -1.0)
             if ratio.size and ratio.max() >= 0.0 and (worst is None or ratio.max() > worst.ratio):
-                k = int(ratio.argmax())
-                evidence = {
-                    "step": i,
-                    "call": exam.step(i).call.name,
-                    "output": name,
-                    "channel": k,
-                    "bound": repr(float(limit[k])),
-                }
-                worst = Judgement(
-                    float(ratio[k]), evidence, f"{name}[{k}] is off by {off[k]:.3g} after {len(moving)} steps"
-                )
+                k, wide = int(ratio.argmax()), exam.result(i).after[name].astype(np.float64)
+                message = f"{name}[{k}] is off by {off[k]:.3g} after {len(moving)} steps"
+                worst = exam.worst_element(i, "within_bound", name, ratio, (wide - off, wide, limit), message)
     return worst
 
 
@@ -147,7 +139,7 @@ CHECKS = (
     Check("state.copy_is_independent", (CLONE, SWAP), copied, everywhere),
     Check("state.reset_restores_the_beginning", (RESET,), initial_again, everywhere),
     Check("running.initial_state", (INFERENCE,), begins_as_declared, everywhere),
-    Check("gradient.frozen_statistics", (*TRAINING_CALLS, *MARKS), frozen, everywhere),
-    Check("running.new_decay_takes_effect", (*TRAINING_CALLS, SET_DECAY), told, everywhere),
+    Check("gradient.frozen_statistics", (*TRAINING_CALLS, *FREEZING), frozen, everywhere),
+    Check("running.new_decay_takes_effect", (*TRAINING_CALLS, SET_DECAY), takes_new_decay, everywhere),
     Check("running.unrolled", TRAINING_CALLS, unrolled, everywhere),
 )

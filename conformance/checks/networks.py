@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import weakref
 
 import numpy as np
@@ -11,7 +10,8 @@ import numpy as np
 from bnspec.arithmetic.quad import quad
 from bnspec.conformance.cases.networks import VALUES, Drift, drift
 from bnspec.conformance.checks.check import Check, everywhere
-from bnspec.conformance.checks.examination import Examination, Judgement, Mask, law
+from bnspec.conformance.checks.examination import Examination, Mask
+from bnspec.conformance.checks.judgement import Judgement
 from bnspec.model.call import LEARN
 from bnspec.model.case import Case
 from bnspec.model.conventions import Conventions
@@ -29,16 +29,16 @@ class Trajectory:
     def __init__(self, case: Case, observation: Observation, conventions: Conventions) -> None:
         self.case, self.results, self.conventions = case, observation.steps, conventions
 
-    def met(self, i: int) -> Values | None:
-        """The values that step i met: those of the case, or those that the step before left."""
+    def before(self, i: int) -> Values | None:
+        """The values before step i: those of the case, or those that the step before left."""
         if i == self.case.built_at(i):
             return {n: self.case.arrays[n] for n in VALUES}
         return self.results[i - 1].outputs if self.results[i - 1].status == "ok" else None
 
     @remembered
-    def told(self, i: int) -> dict[str, Tracked]:
-        """The exact step from the values that were met, with its bounds; nothing where these are not finite or misshapen."""
-        before = self.met(i)
+    def exact(self, i: int) -> dict[str, Tracked]:
+        """The exact step from the values before it, with its bounds; nothing where these are not finite or misshapen."""
+        before = self.before(i)
         return (
             {}
             if before is None or not usable(self.case, before)
@@ -48,7 +48,7 @@ class Trajectory:
     @remembered
     def drift(self) -> Drift | None:
         """How far the trajectory ended from the exact one, where both have an end."""
-        return drift(self.case, self.conventions, self.results, [self.told(i) for i in range(len(self.results))])
+        return drift(self.case, self.conventions, self.results, [self.exact(i) for i in range(len(self.results))])
 
 
 #: The checks of one examination share its exact steps.
@@ -63,11 +63,11 @@ def trajectory(exam: Examination) -> Trajectory:
 
 
 def steps_as_defined(exam: Examination, i: int, channels: Mask) -> Judgement | None:
-    """All values after the step, and the loss before it, within the bounds of the exact step; the message tells the drift."""
+    """All values after the step, and the loss before it, within the bounds of the exact step; the message gives the drift."""
     found = _worst(exam, i, (*VALUES, "loss"))
-    if found is None or found.message:
+    if found is None or (found.evidence is not None and found.evidence.relation == "shape"):
         return found
-    return dataclasses.replace(found, message=str(trajectory(exam).drift() or ""))
+    return dataclasses.replace(found, message=str(trajectory(exam).drift() or found.message))
 
 
 def bias_stays(exam: Examination, i: int, channels: Mask) -> Judgement | None:
@@ -76,24 +76,18 @@ def bias_stays(exam: Examination, i: int, channels: Mask) -> Judgement | None:
 
 
 def _worst(exam: Examination, i: int, names: tuple[str, ...]) -> Judgement | None:
-    expected, result, worst = trajectory(exam).told(i), exam.result(i), None
+    expected, result = trajectory(exam).exact(i), exam.result(i)
+    worst: Judgement | None = None
     for name in [n for n in names if n in expected]:
         got = result.outputs[name]
         value, error = expected[name]
         if got.shape != value.shape:
-            return law(False, f"{name} has shape {got.shape}", {"step": i, "call": "learn", "output": name})
+            return exam.misshapen(i, name, value.shape, got.shape)
         ratios = ratios_of(got, Expected(quad(value), dict.fromkeys(TIERS, error)), "lenient")
         ratios = np.where(np.isnan(ratios), -1.0, ratios)
-        if ratios.max() >= 0.0 and (worst is None or ratios.max() > worst[0]):
-            index = tuple(int(k) for k in np.unravel_index(int(ratios.argmax()), ratios.shape))
-            worst = float(ratios.max()), name, index
-    if worst is None:
-        return None
-    ratio, name, index = worst
-    value, error = expected[name]
-    evidence = {"step": i, "call": "learn", "output": name, "index": list(index), "expected": repr(float(value[index]))}
-    evidence.update(got=repr(float(result.outputs[name][index])), bound=repr(float(error[index])))
-    return Judgement(ratio, evidence if ratio > 1.0 or math.isinf(ratio) else {})
+        if ratios.max() >= 0.0 and (worst is None or ratios.max() > worst.ratio):
+            worst = exam.worst_element(i, "within_bound", name, ratios, (value, got, np.asarray(error)))
+    return worst
 
 
 CHECKS = (

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bnspec.conformance.checks.check import TRAINING_CALLS, Check, count_of, only_if
-from bnspec.conformance.checks.examination import Examination, Judgement, Mask, law
+from bnspec.conformance.checks.examination import Examination, Mask
+from bnspec.conformance.checks.judgement import KEPT, Judgement
 from bnspec.conformance.checks.state import STATE, keeps_state
 from bnspec.model.call import INFERENCE, INFERENCE_GRADIENTS, TRAINING, TRAINING_GRADIENTS
 from bnspec.model.case import Case, Step
@@ -13,8 +14,9 @@ CALLS = (TRAINING, INFERENCE, TRAINING_GRADIENTS, INFERENCE_GRADIENTS)
 
 def refused(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     """The call ended with an error."""
-    text = f"{exam.step(i).call}({', '.join(exam.step(i).inputs)}) computed a result"
-    return law(exam.result(i).status == "error", text, {"step": i, "call": exam.step(i).call.name})
+    if exam.result(i).status == "error":
+        return KEPT
+    return exam.broken(i, "raises", f"{exam.step(i).call}({', '.join(exam.step(i).inputs)}) computed a result")
 
 
 def wrong_parameters(case: Case, step: Step) -> bool:
@@ -36,7 +38,7 @@ def left_alone(exam: Examination, i: int, channels: Mask) -> Judgement | None:
 
 
 def stops_before_its_step(case: Case, step: Step) -> bool:
-    """Whether what is wrong is wrong with x: a wrong dy or gamma is met when the statistics have moved, in good order."""
+    """Whether what is wrong is wrong with x: a wrong dy or gamma is noticed when the statistics have moved, in good order."""
     wrong_x = step.refused and wrong_data(case, step)
     return step.call == TRAINING and (wrong_x or count_of(case, step) <= 1)
 

@@ -11,7 +11,8 @@ import numpy as np
 
 from bnspec.conformance.cases.relations import RELATIONS, Relation
 from bnspec.conformance.checks.check import Check, Judge, everywhere
-from bnspec.conformance.checks.examination import Examination, Judgement, Mask, law
+from bnspec.conformance.checks.examination import Examination, Mask
+from bnspec.conformance.checks.judgement import Judgement
 from bnspec.model.call import INFERENCE, INFERENCE_GRADIENTS, TRAINING, TRAINING_GRADIENTS
 from bnspec.model.case import Step
 from bnspec.oracle.oracle import effective_epsilon
@@ -94,9 +95,7 @@ def related(exam: Examination, i: int, j: int, output: str, relation: Relation, 
     config = exam.built(j).config
     wanted = relation.follows[output](base.astype(np.float64), config, k)
     if got.shape != wanted.shape:
-        return law(
-            False, f"{output} has shape {got.shape}", {"step": i, "call": exam.step(i).call.name, "output": output}
-        )
+        return exam.misshapen(i, output, wanted.shape, got.shape)
     with np.errstate(all="ignore"):
         bound = ours.bounds["lenient"] + np.abs(relation.follows[output](theirs.bounds["lenient"], config, k))
         difference = np.abs(got.astype(np.float64) - wanted)
@@ -107,10 +106,8 @@ def related(exam: Examination, i: int, j: int, output: str, relation: Relation, 
     ratio = np.where(silent, -1.0, ratio)
     if ratio.size == 0 or float(ratio.max()) < 0.0:
         return None
-    index = tuple(int(n) for n in np.unravel_index(int(ratio.argmax()), ratio.shape))
-    evidence = {"step": i, "call": exam.step(i).call.name, "output": output, "index": list(index)}
-    evidence.update(expected=repr(float(wanted[index])), got=repr(float(got[index])), bound=repr(float(bound[index])))
-    return Judgement(float(ratio[index]), evidence, f"{output} does not follow from that of step {j}")
+    message = f"{output} does not follow from that of step {j}"
+    return exam.worst_element(i, "agrees", output, ratio, (wanted, got, bound), message, j)
 
 
 def mean_of_output(exam: Examination, i: int, channels: Mask) -> Judgement | None:
@@ -141,7 +138,8 @@ def _sums(
         # the sum's own rounding in float64 is counted too
         rounding = 2.0**-53 * got.size / config.channels * total(np.abs(wide), axis=config.reduce_axes)
         bound = total(limit, axis=config.reduce_axes) + rounding
-        error = np.abs(total(wide, axis=config.reduce_axes) - wanted)
+        result = total(wide, axis=config.reduce_axes)
+        error = np.abs(result - wanted)
         ratio = np.where(error == 0.0, 0.0, error / bound)
     # an element of which nothing is said may be anything, and so may the sum
     said = np.isfinite(bound) & np.isfinite(wide).all(axis=config.reduce_axes)
@@ -150,15 +148,9 @@ def _sums(
         return None
     ratio = np.where(said & ~np.isnan(ratio), ratio, 0.0)
     channel = int(ratio.argmax())
-    evidence = {
-        "step": i,
-        "call": exam.step(i).call.name,
-        "output": name,
-        "channel": channel,
-        "bound": repr(float(bound[channel])),
-    }
     what = "mean of y is off beta" if name == "y" else "sum of dx is off 0"
-    return Judgement(float(ratio[channel]), evidence, f"in channel {channel} the {what} by {error[channel]:.3g}")
+    message = f"in channel {channel} the {what} by {error[channel]:.3g}"
+    return exam.worst_element(i, "sums", name, ratio, (wanted, result, bound), message)
 
 
 CHECKS = (

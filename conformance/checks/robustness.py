@@ -14,8 +14,9 @@ from bnspec.conformance.checks.check import (
     squares_overflow,
     within,
 )
-from bnspec.conformance.checks.examination import Examination, Judgement, Mask, finite_channels, law
+from bnspec.conformance.checks.examination import Examination, Mask, finite_channels, first_index
 from bnspec.conformance.checks.forward import ordinary_size
+from bnspec.conformance.checks.judgement import KEPT, Judgement
 from bnspec.conformance.checks.state import keeps_state
 from bnspec.model.buffers import dtype_of
 from bnspec.model.call import INFERENCE_GRADIENTS, TRAINING_GRADIENTS
@@ -25,6 +26,7 @@ from bnspec.oracle.oracle import Oracle
 
 ALL = ("y", "dx", "dgamma", "dbeta", "running_mean", "running_var")
 CALLS = (*TRAINING_CALLS, *INFERENCE_CALLS)
+COMPUTED = "computed, but the conventions declare that it raises"
 
 
 def has_view(case: Case, step: Step) -> bool:
@@ -75,11 +77,11 @@ def nan_is_shown(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     if y.shape != exam.case.arrays[exam.step(i).inputs[0]].shape:
         return None
     hidden = exam.spread(channels, y.shape, i) & ~np.isnan(y.astype(np.float64))
-    if not hidden.any():
-        return law(True, "", {})
-    index = tuple(int(k[0]) for k in np.nonzero(hidden))
-    evidence = {"step": i, "call": exam.step(i).call.name, "output": "y", "index": list(index), "expected": "nan"}
-    return law(False, f"y is {y[index]} in a channel that is not finite", {**evidence, "got": repr(float(y[index]))})
+    index = first_index(hidden)
+    if index is None:
+        return KEPT
+    message = f"y is {y[index]} in a channel that is not finite"
+    return exam.broken(i, "not_finite", message, output="y", index=index, numbers=("nan", y[index]))
 
 
 def keeps_dtypes(exam: Examination, i: int, channels: Mask) -> Judgement | None:
@@ -92,25 +94,21 @@ def keeps_dtypes(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     for name, array in (*result.outputs.items(), *result.after.items()):
         expected = wanted.get(name) or result.before[name].dtype.name
         if array.dtype.name != expected:
-            evidence = {
-                "step": i,
-                "call": exam.step(i).call.name,
-                "output": name,
-                "expected": expected,
-                "got": array.dtype.name,
-            }
-            return law(False, f"{name} is {array.dtype.name}", evidence)
-    return law(True, "", {})
+            message = f"{name} is {array.dtype.name}"
+            return exam.broken(i, "dtype", message, output=name, numbers=(expected, array.dtype.name))
+    return KEPT
 
 
 def count_one(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     """A batch of one value per channel: the declared policy, and finite statistics."""
     result, policy = exam.result(i), exam.conventions.count_one
-    evidence = {"step": i, "call": exam.step(i).call.name}
     if result.status == "error":
-        return law(policy != "biased", f"raised, but the conventions declares {policy!r}: {result.message}", evidence)
+        if policy != "biased":
+            return KEPT
+        message = f"raised, but the conventions declare {policy!r}: {result.message}"
+        return exam.broken(i, "returns", message, exception=result.message)
     if policy == "raises":
-        return law(False, "computed, but the conventions declares that it raises", evidence)
+        return exam.broken(i, "raises", COMPUTED)
     return _finite_state(exam, i, channels)
 
 
@@ -120,10 +118,8 @@ def empty_batch(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     if declared == "keeps_state" and not raised and not exam.frozen(i):
         return keeps_state(exam, i, channels)
     if raised or declared != "raises" or exam.frozen(i):
-        return law(True, "", {}) if raised else _finite_state(exam, i, channels)
-    return law(
-        False, "computed, but the conventions declares that it raises", {"step": i, "call": exam.step(i).call.name}
-    )
+        return KEPT if raised else _finite_state(exam, i, channels)
+    return exam.broken(i, "raises", COMPUTED)
 
 
 def _finite_state(exam: Examination, i: int, channels: Mask) -> Judgement | None:
@@ -133,16 +129,10 @@ def _finite_state(exam: Examination, i: int, channels: Mask) -> Judgement | None
         if array.shape == channels.shape:
             bad &= channels & np.isfinite(before[name].astype(np.float64))
         if bad.any():
-            k = int(np.nonzero(bad)[0][0])
-            evidence = {
-                "step": i,
-                "call": exam.step(i).call.name,
-                "output": name,
-                "index": [k],
-                "got": repr(float(array[k])),
-            }
-            return law(False, f"{name} became {array[k]}", evidence)
-    return law(True, "", {})
+            index = first_index(bad)
+            numbers = None, array[index]
+            return exam.broken(i, "finite", f"{name} became {array[index]}", output=name, index=index, numbers=numbers)
+    return KEPT
 
 
 def one_value(oracle: Oracle, step: Step) -> Mask:
@@ -166,7 +156,7 @@ def constant_is_finite(exam: Examination, i: int, channels: Mask) -> Judgement |
     found = exam.within(i, ("y", "dx", "dgamma"), "lenient", None if channels.all() else channels)
     if found is not None and not found.holds:
         return found
-    ordinary = channels & ordinary_size(exam.seen(i), exam.step(i))
+    ordinary = channels & ordinary_size(exam.oracle_at(i), exam.step(i))
     for name in ("dx", "dgamma"):
         got = exam.got(i, name)
         if got is None or got.shape not in (exam.case.arrays[exam.step(i).inputs[0]].shape, channels.shape):
@@ -176,10 +166,10 @@ def constant_is_finite(exam: Examination, i: int, channels: Mask) -> Judgement |
             continue
         bad = exam.spread(ordinary, got.shape, i) & ~np.isfinite(got.astype(np.float64)) & np.isfinite(expected.rounded)
         if bad.any():
-            index = tuple(int(k[0]) for k in np.nonzero(bad))
-            evidence = {"step": i, "call": exam.step(i).call.name, "output": name, "index": list(index)}
-            text = f"{name} is {got[index]} of a constant channel"
-            return law(False, text, {**evidence, "got": repr(float(got[index]))})
+            index = first_index(bad)
+            message = f"{name} is {got[index]} of a constant channel"
+            numbers = expected.rounded[index], got[index]
+            return exam.broken(i, "finite", message, output=name, index=index, numbers=numbers)
     return found
 
 
@@ -187,11 +177,11 @@ def nothing_of_nothing(exam: Examination, i: int, channels: Mask) -> Judgement |
     """The gradients of an empty batch: dgamma and dbeta are 0."""
     for name in ("dgamma", "dbeta"):
         got = exam.got(i, name)
-        if got is not None and (got.astype(np.float64) != 0.0).any():
-            k = int(np.nonzero(got.astype(np.float64) != 0.0)[0][0])
-            evidence = {"step": i, "call": exam.step(i).call.name, "output": name, "index": [k], "expected": "0.0"}
-            return law(False, f"{name} is {got[k]}", {**evidence, "got": repr(float(got[k]))})
-    return law(True, "", {})
+        index = None if got is None else first_index(got.astype(np.float64) != 0.0)
+        if got is not None and index is not None:
+            numbers = 0.0, got[index]
+            return exam.broken(i, "zero", f"{name} is {got[index]}", output=name, index=index, numbers=numbers)
+    return KEPT
 
 
 def overflowing(oracle: Oracle, step: Step) -> Mask:
@@ -211,14 +201,12 @@ def not_beta(exam: Examination, i: int, channels: Mask) -> Judgement | None:
         return None
     beta = exam.built(i).arrays.get("beta", np.zeros(config.channels)).astype(y.dtype).reshape(config.channel_shape)
     lost = np.asarray((y == beta).all(axis=config.reduce_axes)) & channels
-    if not lost.any():
-        return law(True, "", {})
-    c = int(np.nonzero(lost)[0][0])
-    return law(
-        False,
-        f"y is beta all over channel {c}",
-        {"step": i, "call": exam.step(i).call.name, "output": "y", "channel": c},
-    )
+    channel = first_index(lost)
+    if channel is None:
+        return KEPT
+    numbers = None, beta.reshape(-1)[channel]
+    message = f"y is beta all over channel {channel[0]}"
+    return exam.broken(i, "differs", message, output="y", index=channel, numbers=numbers)
 
 
 def nan_cotangents(oracle: Oracle, step: Step) -> Mask:
@@ -240,21 +228,11 @@ def nan_in_gradients(exam: Examination, i: int, channels: Mask) -> Judgement | N
         if got.shape == dy.shape:
             asked = asked & np.isnan(dy)
         hidden = asked & ~np.isnan(got.astype(np.float64))
-        if hidden.any():
-            index = tuple(int(k[0]) for k in np.nonzero(hidden))
-            evidence = {
-                "step": i,
-                "call": exam.step(i).call.name,
-                "output": name,
-                "index": list(index),
-                "expected": "nan",
-            }
-            return law(
-                False,
-                f"{name} is {got[index]} under a cotangent with NaN",
-                {**evidence, "got": repr(float(got[index]))},
-            )
-    return law(True, "", {})
+        index = first_index(hidden)
+        if index is not None:
+            message = f"{name} is {got[index]} under a cotangent with NaN"
+            return exam.broken(i, "not_finite", message, output=name, index=index, numbers=("nan", got[index]))
+    return KEPT
 
 
 def stays_poisoned(exam: Examination, i: int, channels: Mask) -> Judgement | None:
@@ -264,12 +242,12 @@ def stays_poisoned(exam: Examination, i: int, channels: Mask) -> Judgement | Non
         poisoned = np.isnan(before[name].astype(np.float64))
         if poisoned.any() and after[name].shape == before[name].shape:
             healed = poisoned & ~np.isnan(after[name].astype(np.float64))
-            evidence = {"step": i, "call": exam.step(i).call.name, "output": name, "expected": "nan"}
-            if healed.any():
-                k = int(np.nonzero(healed)[0][0])
-                evidence.update(index=[k], got=repr(float(after[name][k])))
-                return law(False, f"{name}[{k}] was NaN and is {after[name][k]}", evidence)
-            return law(True, "", {})
+            index = first_index(healed)
+            if index is None:
+                return KEPT
+            got = after[name][index]
+            message = f"{name}[{index[0]}] was NaN and is {got}"
+            return exam.broken(i, "not_finite", message, output=name, index=index, numbers=("nan", got))
     return None
 
 
@@ -284,9 +262,9 @@ def negative_sum(oracle: Oracle, step: Step) -> Mask:
 def negative_is_shown(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     """y is NaN all over the channels whose variance is negative, or the call raised."""
     if exam.result(i).status == "error":
-        return law(True, "", {})
-    met = exam.result(i).before["running_var"]
-    if met.tobytes() != exam.built(i).arrays["running_var"].tobytes():
+        return KEPT
+    before = exam.result(i).before["running_var"]
+    if before.tobytes() != exam.built(i).arrays["running_var"].tobytes():
         return None  # a training step came between
     return nan_is_shown(exam, i, channels)
 

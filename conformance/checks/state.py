@@ -14,14 +14,15 @@ from bnspec.conformance.checks.check import (
     only_if,
     within,
 )
-from bnspec.conformance.checks.examination import Examination, Judgement, Mask, law, same_bits
+from bnspec.conformance.checks.examination import Examination, Mask, first_index
+from bnspec.conformance.checks.judgement import KEPT, Judgement
 from bnspec.model.call import TRAINING_GRADIENTS, Kind, call_of
 from bnspec.model.case import Step
 from bnspec.oracle.oracle import Oracle
 
 STATE = ("running_mean", "running_var")
 #: Derivatives that are asked for in other ways: each call is one step in training, and none in inference.
-FURTHER: tuple[Kind, ...] = ("some_gradients", "second_order", "tangent")
+DERIVATIVES: tuple[Kind, ...] = ("some_gradients", "second_order", "tangent")
 
 
 def moved_before(exam: Examination, i: int) -> int:
@@ -34,23 +35,29 @@ def second_step(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     """A step that is not the layer's first gives the update of the state that the step before left."""
     if moved_before(exam, i) == 0:
         return None
-    left, met = exam.result(i - 1).after, exam.result(i).before
-    if left and not all(same_bits(met[n], left[n]) for n in STATE):
-        return law(False, "the state changed between two calls", {"step": i, "call": exam.step(i).call.name})
-    return exam.within(i, STATE)
+    between = kept_between(exam, i) if exam.result(i - 1).after else KEPT
+    return exam.within(i, STATE) if between.holds else between
+
+
+def kept_between(exam: Examination, i: int) -> Judgement:
+    """The state before step i is the state after the step before it, bit by bit."""
+    left, found = exam.result(i - 1).after, exam.result(i).before
+    for name in STATE:
+        message = f"{name} changed between two calls"
+        judgement = exam.bits(i, "unchanged", name, (left[name], found[name]), message, i - 1)
+        if not judgement.holds:
+            return judgement
+    return KEPT
 
 
 def keeps_state(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     """The state after is the state before, bit by bit."""
     result = exam.result(i)
     for name in STATE:
-        if not same_bits(result.after[name], result.before[name]):
-            changed = np.nonzero(result.after[name] != result.before[name])[0]
-            k = int(changed[0]) if changed.size else 0
-            evidence = {"step": i, "call": exam.step(i).call.name, "output": name, "index": [k]}
-            evidence.update(expected=repr(float(result.before[name][k])), got=repr(float(result.after[name][k])))
-            return law(False, f"{name} changed", evidence)
-    return law(True, "", {})
+        found = exam.bits(i, "unchanged", name, (result.before[name], result.after[name]), f"{name} changed")
+        if not found.holds:
+            return found
+    return KEPT
 
 
 def follows_training(exam: Examination, i: int, channels: Mask) -> Judgement | None:
@@ -67,33 +74,20 @@ def not_negative(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     asked = (old >= 0.0) & channels
     if not asked.any():
         return None
-    wrong = np.nonzero(asked & (new < 0.0))[0]
-    if not wrong.size:
-        return law(True, "", {})
-    k = int(wrong[0])
-    evidence = {
-        "step": i,
-        "call": exam.step(i).call.name,
-        "output": "running_var",
-        "index": [k],
-        "got": repr(float(new[k])),
-    }
-    return law(False, f"running_var is {new[k]}", evidence)
+    index = first_index(asked & (new < 0.0))
+    if index is None:
+        return KEPT
+    message, numbers = f"running_var is {new[index]}", (None, new[index])
+    return exam.broken(i, "not_negative", message, output="running_var", index=index, numbers=numbers)
 
 
-def seen_from_outside(exam: Examination, i: int, channels: Mask) -> Judgement | None:
+def visible_between_calls(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     """What is read before a call is what was read after the one before: reading has no effect, and nothing is deferred."""
     if i == exam.case.built_at(i) or exam.step(i).call.kind == "swap":
         return None
-    left, met = exam.result(i - 1).after, exam.result(i).before
-    if exam.result(i - 1).status != "ok" or not left or not met:
+    if exam.result(i - 1).status != "ok" or not exam.result(i - 1).after or not exam.result(i).before:
         return None
-    for name in STATE:
-        if not same_bits(met[name], left[name]):
-            return law(
-                False, f"{name} changed between two calls", {"step": i, "call": exam.step(i).call.name, "output": name}
-            )
-    return law(True, "", {})
+    return kept_between(exam, i)
 
 
 def as_given(exam: Examination, i: int, channels: Mask) -> Judgement | None:
@@ -101,17 +95,15 @@ def as_given(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     if i != exam.case.built_at(i) or exam.step(i).option("initial"):
         return None
     for name in STATE:
-        met, given = exam.result(i).before.get(name), exam.built(i).arrays[name]
-        if met is None or met.shape != given.shape:
+        found, given = exam.result(i).before.get(name), exam.built(i).arrays[name]
+        if found is None or found.shape != given.shape:
             continue
-        a, b = met.astype(np.float64), given.astype(np.float64)
-        if not np.array_equal(a, b, equal_nan=True):
-            k = int(np.nonzero(~((a == b) | (np.isnan(a) & np.isnan(b))))[0][0])
-            evidence = {"step": i, "call": exam.step(i).call.name, "output": name, "index": [k]}
-            return law(
-                False, f"{name} is {a[k]}", {**evidence, "expected": repr(float(b[k])), "got": repr(float(a[k]))}
-            )
-    return law(True, "", {})
+        a, b = found.astype(np.float64), given.astype(np.float64)
+        index = first_index(~((a == b) | (np.isnan(a) & np.isnan(b))))
+        if index is not None:
+            numbers = b[index], a[index]
+            return exam.broken(i, "equals", f"{name} is {a[index]}", output=name, index=index, numbers=numbers)
+    return KEPT
 
 
 def finite_batch(oracle: Oracle, step: Step) -> Mask:
@@ -128,7 +120,7 @@ CHECKS = (
     within("running.statistics_are_stable", TRAINING_CALLS, STATE, in_full_precision, "permissive"),
     within(
         "running.moves_once_with_gradients",
-        (TRAINING_GRADIENTS, *(call_of("training", kind) for kind in FURTHER)),
+        (TRAINING_GRADIENTS, *(call_of("training", kind) for kind in DERIVATIVES)),
         STATE,
     ),
     Check("running.second_step_continues", TRAINING_CALLS, second_step, everywhere),
@@ -136,10 +128,10 @@ CHECKS = (
     within("running.decay_zero_replaces", TRAINING_CALLS, STATE, only_if(lambda case, step: case.config.decay == 0.0)),
     Check("running.var_not_negative", TRAINING_CALLS, not_negative, finite_batch),
     Check("state.starts_as_given", (*TRAINING_CALLS, *INFERENCE_CALLS), as_given, everywhere),
-    Check("state.is_visible_after_each_step", (*TRAINING_CALLS, *INFERENCE_CALLS), seen_from_outside, everywhere),
+    Check("state.is_visible_after_each_step", (*TRAINING_CALLS, *INFERENCE_CALLS), visible_between_calls, everywhere),
     Check(
         "inference.keeps_state",
-        (*INFERENCE_CALLS, *(call_of("inference", kind) for kind in FURTHER)),
+        (*INFERENCE_CALLS, *(call_of("inference", kind) for kind in DERIVATIVES)),
         keeps_state,
         everywhere,
     ),

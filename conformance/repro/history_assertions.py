@@ -113,7 +113,7 @@ def fitted_on_nothing(shown: Shown) -> Look:
 
 def unrolled(shown: Shown) -> Look:
     """A statistic after several steps, from that before the first, by the exact statistics of every batch."""
-    channel, name, conventions = int(shown.evidence["channel"]), shown.output, shown.conventions
+    channel, name, conventions = int(shown.evidence["index"][0]), shown.output, shown.conventions
     if conventions is None:
         raise NoScript("the backend's conventions cannot be read")
     case, i = shown.case, shown.step

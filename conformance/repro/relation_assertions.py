@@ -91,7 +91,7 @@ def padding_is_inert(shown: Shown) -> Look:
 
 def sum_over_channel(shown: Shown) -> Look:
     """The mean of y over a channel, which is beta, or the sum of dx, which is 0."""
-    channel, config, y = int(shown.evidence["channel"]), shown.seen.config, shown.output == "y"
+    channel, config, y = int(shown.evidence["index"][0]), shown.seen.config, shown.output == "y"
     beta = float(shown.seen.arrays["beta"][channel]) if config.affine and y else 0.0
     operation = "mean" if y else "sum"
 
@@ -109,7 +109,7 @@ def sum_over_channel(shown: Shown) -> Look:
 
 def not_beta(shown: Shown) -> Look:
     """A channel that is not constant, which is not beta all over."""
-    channel, config = int(shown.evidence["channel"]), shown.seen.config
+    channel, config = int(shown.evidence["index"][0]), shown.seen.config
     beta = shown.seen.arrays["beta"][channel] if config.affine else np.float64(0.0)
     rounded = list({float(beta): None, float(beta.astype(dtype_of(config.dtype))): None})  # y may be as wide as beta
 

@@ -12,8 +12,8 @@ from bnspec.conformance.checks.check import count_of
 from bnspec.conformance.repro.assembly import parts, pruned, versions
 from bnspec.conformance.repro.assertions import look
 from bnspec.conformance.repro.formulas import shown_of
-from bnspec.conformance.repro.subject import known_of
 from bnspec.model.case import Case, Step
+from bnspec.reports.run.evidence import known_sentence
 from bnspec.reports.run.records import Finding, TargetRecord
 
 MAX_LINES = 15
@@ -29,11 +29,12 @@ def script(finding: Finding, case: Case, target: TargetRecord) -> str:
     writer_class = writers().get(finding.backend)
     if writer_class is None:
         raise NoScript(f"no writer of standalone scripts exists for {finding.backend}")
-    if "seen once" in finding.message:
+    shown = shown_of(finding, case, target.conventions)
+    if shown.evidence.get("relation") == "repeats":
         raise NoScript("it was seen once, and not again when the case was repeated")
     if case.subject == "network":
         raise NoScript("a network's training step takes more than 15 lines beside the layer's")
-    short, looked = pruned(case, look(shown_of(finding, case, target.conventions)))
+    short, looked = pruned(case, look(shown))
     writer = writer_class(short, finding.device, looked.wanted)
     found = parts(writer, looked, _raising(short, target.conventions))
     for lines in versions(writer, found, heads(finding, target, writer)):
@@ -62,7 +63,7 @@ def heads(finding: Finding, target: TargetRecord, writer: Writer) -> list[list[s
     place = f"{releases or finding.backend} on {finding.device}"
     first = f"# {finding.backend} ({place}) deviates from {finding.clause}, a {finding.level}{statement}"
     run = f"; run with {writer.environment}" if writer.environment and finding.device == "cpu" else ""
-    second = f"# {known_of(finding) or 'not classed'}{run}"
-    kind = (known_of(finding).partition(":")[0] or "not classed") + run
+    second = f"# {'; '.join(map(known_sentence, finding.known)) or 'not classed'}{run}"
+    kind = (finding.known[0].kind if finding.known else "not classed") + run
     short = f"# {finding.backend} ({place}) deviates from {finding.clause}, a {finding.level}; {kind}"
     return [[first, second], [short]]

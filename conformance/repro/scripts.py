@@ -13,12 +13,12 @@ from typing import Any, Literal
 
 from bnspec.backends.harness.scripts.literals import NoScript
 from bnspec.cli import CONFORMS, DEVIATES
-from bnspec.conformance.judge.judge import FAILING
+from bnspec.conformance.judge.tally import FAILING
 from bnspec.conformance.repro.execute import Outcome, RunStatus, run_again
 from bnspec.conformance.repro.script import script, writers
-from bnspec.conformance.repro.subject import known_of
 from bnspec.errors import HarnessError, UsageError
 from bnspec.model.case import Case
+from bnspec.reports.run.evidence import known_sentence
 from bnspec.reports.run.records import Finding, TargetRecord, target_name
 from bnspec.reports.run.store import Run, read_run, write_atomically
 
@@ -69,7 +69,7 @@ class Repro:
             "backend": f.backend,
             "device": f.device,
             "verdict": f.verdict,
-            "known": known_of(f),
+            "known": "; ".join(map(known_sentence, f.known)),
             "status": self.status,
             "reason": self.reason,
             "script": str(self.path) if self.path else None,

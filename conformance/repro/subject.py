@@ -62,7 +62,8 @@ class Shown:
     @property
     def evidence(self) -> Mapping[str, Any]:
         """The finding's evidence."""
-        return {} if self.finding.evidence is None else msgspec.to_builtins(self.finding.evidence)
+        evidence: dict[str, Any] = msgspec.to_builtins(self.finding.evidence) if self.finding.evidence else {}
+        return evidence
 
     @property
     def step(self) -> int:

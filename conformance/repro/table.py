@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Sequence
 
 from bnspec.conformance.repro.scripts import Repro, run_all
-from bnspec.conformance.repro.subject import known_of
 from bnspec.reports.run.records import target_name
 from bnspec.terminal.console import line, show, table, terminal, verbatim
 from bnspec.terminal.progress import Progress
@@ -51,7 +50,7 @@ def print_repros(made: Sequence[Repro]) -> None:
 
 
 def _row(repro: Repro) -> tuple[str, str, str, str]:
-    kind = known_of(repro.finding).partition(":")[0] or "not classed"
+    kind = repro.finding.known[0].kind if repro.finding.known else "not classed"
     backend = repro.finding.backend if repro.finding.device == "cpu" else target_name(repro.finding)
     runs = repro.outcome.runs if repro.outcome else 1
     count = f" in {runs} runs" if runs > 1 else ""

@@ -13,24 +13,26 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from bnspec.backends.harness.targets import Target
-from bnspec.conformance.run.target_run import Cases, Settings, Trial
+from bnspec.conformance.run.case_pool import CasePool
+from bnspec.conformance.run.settings import RunSettings
+from bnspec.conformance.run.target_run import TargetRun
 from bnspec.reports.run.records import Finding
 from bnspec.reports.run.store import RunWriter
 
 
 def run_targets(
     targets: Sequence[Target],
-    cases: Cases,
-    settings: Settings,
+    cases: CasePool,
+    settings: RunSettings,
     writer: RunWriter,
     progress: Callable[[Target, int, str], None],
 ) -> Mapping[Target, list[Finding]]:
-    """All targets, at most ``settings.jobs`` workers at a time; who has nothing left to do assists the target with most to do.
+    """All targets, at most ``settings.jobs`` workers at a time; a thread without a target assists the one with most to do.
 
     The first error of the harness itself ends the run.
     """
-    trials = {t: Trial(t, cases, settings, writer, progress) for t in targets}
-    waiting = collections.deque(trials.items())
+    runs = {t: TargetRun(t, cases, settings, writer, progress) for t in targets}
+    waiting = collections.deque(runs.items())
     found: dict[Target, list[Finding]] = {}
     failed = threading.Event()
 
@@ -38,12 +40,12 @@ def run_targets(
         try:
             while not failed.is_set():
                 try:
-                    target, trial = waiting.popleft()
+                    target, run = waiting.popleft()
                 except IndexError:
                     break
-                found[target] = trial.run()
+                found[target] = run.run()
             if settings.assist:
-                while not failed.is_set() and any(t.assist() for t in _slowest_first(trials.values())):
+                while not failed.is_set() and any(r.assist() for r in _slowest_first(runs.values())):
                     pass
         except BaseException:
             failed.set()
@@ -55,5 +57,5 @@ def run_targets(
     return {t: found[t] for t in targets}
 
 
-def _slowest_first(trials: Iterable[Trial]) -> list[Trial]:
-    return sorted(trials, key=lambda t: -t.share.left)
+def _slowest_first(runs: Iterable[TargetRun]) -> list[TargetRun]:
+    return sorted(runs, key=lambda r: -r.queue.left)

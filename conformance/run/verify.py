@@ -13,9 +13,10 @@ from bnspec.clauses import Clause, select_asked
 from bnspec.cli import CONFORMS, DEVIATES, FAILED
 from bnspec.conformance.cases.corpus import add, read_corpus
 from bnspec.conformance.cases.effort import EFFORTS, EffortName, cases_of
-from bnspec.conformance.judge.judge import FAILING
+from bnspec.conformance.judge.tally import FAILING
+from bnspec.conformance.run.case_pool import CasePool
 from bnspec.conformance.run.run import run_targets
-from bnspec.conformance.run.target_run import Cases, Settings
+from bnspec.conformance.run.settings import RunSettings
 from bnspec.errors import UsageError
 from bnspec.model.case import Case
 from bnspec.reports.run.manifest import finished_now, new_manifest
@@ -51,10 +52,10 @@ def verify(request: Request, command: str, quiet: bool = False) -> tuple[Run, in
     options = _options(request, targets, clauses)
     writer, done = _writer(request, command, options)
     finite = request.effort != "thorough"
-    settings = Settings(clauses, EFFORTS[request.effort].shrink_seconds, jobs=request.jobs, assist=finite)
+    settings = RunSettings(clauses, EFFORTS[request.effort].shrink_seconds, jobs=request.jobs, assist=finite)
     started = time.perf_counter()
     with writer:
-        cases = Cases(cases_of(request.effort, request.seed, request.minutes, before))
+        cases = CasePool(cases_of(request.effort, request.seed, request.minutes, before))
         with Progress(quiet) as progress:
             left = [t for t in targets if t not in done]
             found = run_targets(left, cases, settings, writer, reported(progress))
@@ -70,7 +71,7 @@ def verify(request: Request, command: str, quiet: bool = False) -> tuple[Run, in
 
 
 def exit_status(findings: Sequence[Finding]) -> int:
-    """0: all conforms; 1: a MUST or a SHOULD is not met, known or not; 3: nothing was judged at all. A MAY is only recorded."""
+    """0: all conforms; 1: a MUST or a SHOULD is broken, known or not; 3: nothing was judged at all. A MAY is only recorded."""
     if any(f.verdict in FAILING and f.level != "MAY" for f in findings):
         return DEVIATES
     return CONFORMS if any(f.cases for f in findings) or any(f.verdict == "declined" for f in findings) else FAILED

@@ -101,10 +101,10 @@ def _point(case: Case, evidence: Evidence | None) -> _Point:
     """What the evidence says of it, which may be nothing."""
     if evidence is None or evidence.index is None:
         return _Point()
-    index = evidence.index
+    index, step = evidence.index, evidence.step
     if len(index) != case.config.rank:
         return _Point(index[0] if len(index) == 1 else None)
-    arrays = case.steps[evidence.step].inputs if evidence.step < len(case.steps) else ()
+    arrays = case.steps[step].inputs if step < len(case.steps) else ()
     return _Point(index[case.config.channel_axis], index, arrays)
 
 

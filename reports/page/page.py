@@ -117,6 +117,7 @@ def _environment() -> Environment:
         possible=found_text,
         value=value_text,
     )
+    environment.tests["web"] = page_parts.is_web
     environment.globals.update(
         marks=MARKS,
         compared=COMPARISON_MARKS,

@@ -118,18 +118,26 @@ def deviating(
 
 
 def evidence_rows(evidence: Evidence | None) -> list[tuple[str, str]]:
-    """The evidence in rows: where it is, what was expected, what came, and what else is known of it."""
+    """The worst element in rows: where it is, then expected, got, bound, and what else is on record."""
     if evidence is None:
         return []
     e = evidence
-    rows = [("call", f"step {e.step}, {e.call}()")]
+    rows = [("call", f"step {e.step}, {e.call}()"), ("broken relation", e.relation.replace("_", " "))]
     if e.output:
         rows.append(("output", e.output + (f"[{', '.join(map(str, e.index))}]" if e.index else "")))
-    rows.append(("must hold", e.relation.replace("_", " ")))
-    compared = None if e.compared_with is None else f"step {e.compared_with}"
-    rest = {"expected": e.expected, "got": e.got, "bound": e.bound, "compared with": compared, "names": e.names or None}
-    rows += [(k, text_of(v)) for k, v in {**rest, "exception": e.exception}.items() if v is not None]
+    rows += [(k, text_of(v)) for k in ("expected", "got", "bound") if (v := getattr(e, k)) is not None]
+    if e.compared_with is not None:
+        rows.append(("compared with", f"step {e.compared_with}"))
+    if e.names:
+        rows.append(("names", ", ".join(e.names)))
+    if e.exception:
+        rows.append(("exception", e.exception))
     return rows + ([("ratio here", ratio_text(e.ratio))] if e.ratio is not None else [])
+
+
+def is_web(link: str) -> bool:
+    """Whether a link leads to a web page; any other kind, which may be a script, is not made a link."""
+    return link.startswith(("https://", "http://"))
 
 
 def profiles(targets: Sequence[TargetRecord]) -> ProfileTable | None:

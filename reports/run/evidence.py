@@ -6,7 +6,8 @@ meaning for the relation.
 
 from __future__ import annotations
 
-from typing import Literal
+import math
+from typing import Literal, SupportsFloat
 
 import msgspec
 
@@ -27,12 +28,14 @@ Relation = Literal[
     "not_finite",  # an element is NaN or infinite: what came in must show
     "zero",  # an element is zero
     "not_negative",  # an element is not negative
+    "differs",  # a channel is not the same value all over; `index` is the channel
+    "sums",  # the mean or the sum of an output over a channel is a value, within its bound; `index` is the channel
     "equals",  # an element equals a value exactly
     "bounded",  # an element is at most `bound` in magnitude
     "returns",  # the call returns: no exception
     "raises",  # the call raises: a malformed call is refused
     "completes",  # the process survives the case, in time
-    "repeats",  # what was seen once is seen again
+    "repeats",  # what was observed once is observed again
 ]
 
 #: How a known deviation is classed: it contradicts the framework's documentation or the definition; the framework says so;
@@ -44,12 +47,14 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
     """Of the case that is shown: what was called, what was expected, what came.
 
     Attributes:
-        step: number of the call in the case; call: its name.
+        step: number of the call in the case, 0 where a process ended in a call that is not known; call: its name.
         relation: what was broken.
-        output: the result or state that is looked at: "y", "dx", "running_var", ...; index: the element of it.
-        expected, got: a number, or the name of a dtype, a shape or an exception; bound, ratio: on and of the error.
-        compared_with: number of the step whose result or state is the other side of the relation.
-        names: arguments, parameters or earlier results that were written to, or that share memory.
+        output: the result or state that is judged: "y", "dx", "running_var", ...; index: the element of it.
+        expected, got: a number ("nan", "inf" and "-inf" where JSON has none), or the name of a dtype, a shape or a status;
+            bound, ratio: on and of the error.
+        compared_with: number of the step whose result or state is the other side of the relation; absent where that is the
+            same call, or the case.
+        names: arguments, parameters or earlier results that were written to, that share memory, or that are missing.
         exception: class name and text of what was raised.
     """
 
@@ -82,3 +87,28 @@ class KnownDeviation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     package: str
     versions: str
     link: str = ""
+
+
+def recorded(value: SupportsFloat | tuple[int, ...] | str | None) -> float | str | None:
+    """A number, a shape or a name as evidence holds it: finite numbers as floats, others as "nan", "inf" and "-inf"."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, tuple):
+        return str(value)
+    number = float(value)
+    return number if math.isfinite(number) else str(number)
+
+
+def sentence(evidence: Evidence) -> str:
+    """One line for a person: which element of what, what was expected, what came; or nothing where no numbers are known."""
+    e = evidence
+    if e.expected is None or e.got is None:
+        return ""
+    index = "" if e.index is None else f"[{', '.join(map(str, e.index))}]"
+    times = "" if e.bound is None or e.ratio is None else f", {float(e.ratio):.3g} times the bound"
+    return f"{e.output or 'the result'}{index} of {e.call} is {e.got}, expected {e.expected}{times}"
+
+
+def known_sentence(known: KnownDeviation) -> str:
+    """The class and the reason, for a person."""
+    return f"{known.kind}: {known.reason}"

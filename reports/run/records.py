@@ -93,10 +93,10 @@ class Finding(Tagged, frozen=True, tag="finding"):
         cases: cases judged; failures: of them, how many deviate; declined: cases that the clause could have used but the
             backend does not offer.
         ratio: worst error / bound over the judged cases; None where nothing was judged. Infinite ratios are the string "inf".
-        message: one line for a person.
-        evidence: of the worst element of the shrunk case.
+        message: one line for a person; no program reads it.
+        evidence: of the shrunk case: the relation that is broken, where, and by how much.
         case: relative path of the case with the worst ratio; shrunk: of the smallest case that still deviates.
-        known: the known deviations that cover all of its failures; empty where they do not.
+        known: the known deviations that cover it; empty unless every case that deviates is covered.
     """
 
     clause: Word

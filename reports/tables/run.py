@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from rich.console import Console
 from rich.text import Text
 
+from bnspec.reports.run.evidence import known_sentence
 from bnspec.reports.run.mutants import Mutant
 from bnspec.reports.run.records import Finding, Incident, ratio_text, target_name
 from bnspec.reports.run.store import Run
@@ -124,7 +125,7 @@ def _deviations(findings: Sequence[Finding], console: Console) -> None:
         known = "  (known)" if f.known else ""
         head.append(f"  {target_name(f)}  ratio {ratio_text(f.ratio)}  {f.failures} of {f.cases} cases{known}")
         line(console, head)
-        for detail in (f.message, f.shrunk or f.case or ""):
+        for detail in (f.message, *map(known_sentence, f.known), f.shrunk or f.case or ""):
             if detail:
                 line(console, Text(f"       {detail}", "dim"))
 

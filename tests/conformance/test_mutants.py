@@ -18,7 +18,7 @@ from bnspec.cli import main
 from bnspec.conformance.cases.catalogue import catalogue
 from bnspec.conformance.cases.effort import cases_of
 from bnspec.conformance.checks import CHECKS
-from bnspec.conformance.judge.judge import COMPLETES
+from bnspec.conformance.judge.collector import COMPLETES
 from bnspec.conformance.selftest.catalogue.catalogue import ALL, MUTANTS, VARIANTS, Planted, select
 from bnspec.conformance.selftest.matrix.matrix import Accusation, Matrix, fingerprint, hear
 from bnspec.conformance.selftest.matrix.table import Row, kills_by_clause, row_of

@@ -20,7 +20,9 @@ from bnspec.backends.harness.targets import Target
 from bnspec.clauses import select_asked
 from bnspec.cli import main
 from bnspec.conformance.cases.catalogue import catalogue
-from bnspec.conformance.run.target_run import Cases, Settings, Trial
+from bnspec.conformance.run.case_pool import CasePool
+from bnspec.conformance.run.settings import RunSettings
+from bnspec.conformance.run.target_run import TargetRun
 from bnspec.conformance.run.verify import Request, verify
 from bnspec.model.case import Case
 from bnspec.reports.run.manifest import new_manifest
@@ -30,7 +32,7 @@ from bnspec.reports.tables.run import throughput
 FEW = 12
 
 
-Begin = Callable[..., Trial]
+Begin = Callable[..., TargetRun]
 
 
 @pytest.fixture
@@ -38,11 +40,11 @@ def begin(tmp_path: Path) -> Iterator[Begin]:
     """One target's way through some cases, in the run directory tmp_path / "run"."""
     with RunWriter.create(tmp_path / "run", new_manifest("verify", "test", 1, "quick", {})) as writer:
 
-        def trial(adapter: str, cases: list[Case], clauses: tuple[str, ...] = ()) -> Trial:
+        def target_run(adapter: str, cases: list[Case], clauses: tuple[str, ...] = ()) -> TargetRun:
             target = Target(Entry(adapter, f"planted_adapters:{adapter}"), "cpu")
-            return Trial(target, Cases(cases), Settings(select_asked(clauses), 0.5), writer, lambda *_: None)
+            return TargetRun(target, CasePool(cases), RunSettings(select_asked(clauses), 0.5), writer, lambda *_: None)
 
-        yield trial
+        yield target_run
 
 
 @pytest.mark.usefixtures("planted_on_path")

@@ -10,7 +10,7 @@ import pytest
 from small_network import DEFECTS, ORDERS, OnePass, SmallNetwork
 
 from bnspec.conformance.cases.networks import KINDS, VALUES, drift, network_case
-from bnspec.conformance.checks.examination import Judgement
+from bnspec.conformance.checks.judgement import Judgement
 from bnspec.conformance.judge.judge import checks_for, judge
 from bnspec.model.case import Case
 from bnspec.model.conventions import Conventions
@@ -142,8 +142,8 @@ def test_a_value_that_is_not_finite_deviates_where_it_appears_and_nowhere_else()
     found = heard(case, Observation("ok", "", tuple(steps)), 0)[CLAUSES[0]]
     assert found is not None
     assert not found.holds
-    assert found.evidence["step"] == 1
-    assert found.evidence["output"] == "gamma"
+    assert found.evidence is not None
+    assert (found.evidence.step, found.evidence.output, found.evidence.got) == (1, "gamma", "nan")
 
 
 def test_a_trajectory_that_breaks_off_is_judged_as_far_as_it_went() -> None:

@@ -49,12 +49,25 @@ CLAUSES = {
     ),
 }
 EVIDENCE = Evidence(
-    step=0, call="training", relation="within_bound", output="y", index=(1, 0), expected=0.5, got=0.25, bound=0.125, ratio=2.0
-)  # fmt: skip
+    step=0,
+    call="training",
+    relation="within_bound",
+    output="y",
+    index=(1, 0),
+    expected=0.5,
+    got=0.25,
+    bound=0.125,
+    ratio=2.0,
+)
+LINK = "https://example.org/report/7"
 KNOWN = KnownDeviation(
-    kind="documented difference", reason="documented by its authors", conditions="always", package="beta", versions=">=1",
-    link="https://example.org/beta",
-)  # fmt: skip
+    kind="documented difference",
+    reason="documented by its authors.",
+    conditions="a batch of one value",
+    package="beta",
+    versions=">=1,<2",
+    link=LINK,
+)
 MANIFEST = Manifest(
     "run-1",
     "bnspec verify --seed 7",
@@ -159,6 +172,7 @@ class Sample:
     """The builders above, for tests: conftest.py cannot be imported by name."""
 
     clauses, manifest, finished = CLAUSES, MANIFEST, FINISHED
+    evidence, known = EVIDENCE, KNOWN
     target, finding, deviation, timing = map(staticmethod, (target, finding, deviation, timing))
     comparison, roof = map(staticmethod, (comparison, roof))
     small_case, records, timed = map(staticmethod, (small_case, records, timed))

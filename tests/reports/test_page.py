@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from bnspec.cli import main
@@ -75,13 +76,21 @@ def page(write_run: WriteRun, sample: Any) -> Balance:
     return Balance.of(build_page([read_run(write_run())], sample.clauses))
 
 
-def test_the_page_needs_nothing_but_itself(page: Balance) -> None:
+def test_the_page_needs_nothing_but_itself(page: Balance, sample: Any) -> None:
     """No script, no style sheet, no picture and no font comes from elsewhere."""
     assert not page.tags & {"script", "link", "iframe", "object", "embed", "img"}
     assert not [a for a in page.attributes if a[1] in RESOURCES]
     links = [value for _, name, value in page.attributes if name == "href"]
-    outside = {link for link in links if not link.startswith(("#", "data:application/json;base64,"))}
-    assert outside == {"https://example.org/beta"}, "the link of a known deviation is for the reader to follow"
+    outward = {link for link in links if not link.startswith(("#", "data:application/json;base64,"))}
+    assert outward == {sample.known.link}
+
+
+def test_a_known_deviation_is_shown_with_its_conditions_and_its_link(page: Balance, sample: Any) -> None:
+    """Class, reason, where and in which releases; the link can be followed."""
+    words = re.sub(r"\s+", " ", page.text)
+    assert "Known deviation, documented difference: documented by its authors." in words
+    assert "Where: a batch of one value; beta >=1,<2." in words
+    assert ("a", "href", sample.known.link) in page.attributes
 
 
 def test_the_style_sheet_loads_nothing(write_run: WriteRun, sample: Any) -> None:
@@ -117,7 +126,7 @@ def test_the_page_answers_who_conforms_first(page: Balance) -> None:
         "absent: no driver was found",
         "y is right.",
         "y = g z + b",
-        "Known deviation (documented difference): documented by its authors. Where: always; beta >=1.",
+        "Known deviation, documented difference: documented by its authors",
         "signal 11",
         "bnspec verify --seed 7",
         "x: float32, shape (4, 2)",
@@ -150,6 +159,18 @@ def test_the_page_says_of_timings(words: str, write_run: WriteRun, sample: Any) 
     assert words in re.sub(r"\s+", " ", text)
 
 
+def hostile_evidence() -> Evidence:
+    """Evidence with such words wherever it has words."""
+    words = dict.fromkeys(("call", "output", "expected", "got", "bound", "exception"), HOSTILE)
+    return Evidence(step=0, relation="equals", names=(HOSTILE,), **words)
+
+
+def hostile_known(known: KnownDeviation) -> KnownDeviation:
+    """A known deviation with such words, and a link that is a script."""
+    words = dict.fromkeys(("reason", "conditions", "package", "versions"), HOSTILE)
+    return msgspec.structs.replace(known, link="javascript:alert(1)", **words)
+
+
 def test_hostile_texts_stay_texts(write_run: WriteRun, sample: Any) -> None:
     """Backends, messages, reasons and versions come from outside; none becomes markup."""
     hostile_evidence = Evidence(
@@ -160,7 +181,7 @@ def test_hostile_texts_stay_texts(write_run: WriteRun, sample: Any) -> None:
     )
     path = write_run(
         sample.target(HOSTILE, status="absent", reason=HOSTILE, field=HOSTILE),
-        sample.deviation(HOSTILE, message=HOSTILE, known=(hostile_known,), evidence=hostile_evidence),
+        sample.deviation(HOSTILE, message=HOSTILE, known=(hostile_known(sample.known),), evidence=hostile_evidence()),
         sample.timing(HOSTILE, message=HOSTILE, dtype=HOSTILE, moved_bytes=(32, 32), workload=HOSTILE),
         sample.timing(
             HOSTILE, dtype=HOSTILE, process=1, probes={"computes_every_call": HOSTILE}, conditions={"cache": HOSTILE}
@@ -175,7 +196,7 @@ def test_hostile_texts_stay_texts(write_run: WriteRun, sample: Any) -> None:
     )
     page = Balance.of(build_page([read_run(path)], sample.clauses))
     assert not page.tags & {"script", "img"}
-    assert not [a for a in page.attributes if a[1].startswith("on")]
+    assert not [a for a in page.attributes if a[1].startswith("on") or a[2].startswith("javascript:")]
     assert HOSTILE in page.text
 
 
@@ -331,7 +352,7 @@ def test_only_the_arrays_of_the_step_that_deviates_are_pointed_at(write_run: Wri
         arrays={**case.arrays, "z": case.arrays["x"].copy()}, steps=(*case.steps, Step(INFERENCE, ("z",)))
     )
     (run.path / "cases" / "two.json").write_text(case.dumps())
-    view = view_case([run], "cases/two.json", Evidence(step=1, call="inference", relation="finite", index=(2, 1)))
+    view = view_case([run], "cases/two.json", msgspec.structs.replace(sample.evidence, step=1, index=(2, 1)))
     hot = {b.caption.partition(":")[0]: [c.text for _, cells in b.rows for c in cells if c.hot] for b in view.blocks}
     assert hot["x"] == []
     assert hot["z"] == [str(case.arrays["z"][2, 1])]

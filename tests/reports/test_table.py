@@ -35,6 +35,7 @@ def plain(path: Path, encoding: str = "utf-8", width: int = 100) -> str:
         "MUST   training.output  beta@cpu  ratio 2  1 of 3 cases",
         "SHOULD running.var  beta@cpu  ratio ∞  1 of 3 cases  (known)",
         "y is off",
+        "documented difference: documented by its authors.",
         "! crashed  beta@cpu  cases/0.json step 0  signal 11",
         "alpha@cuda  absent: no driver was found",
         "training, 4 × 2 float32, channels on axis 1",

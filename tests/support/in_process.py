@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from bnspec.backends.worker.execution import run_case
-from bnspec.conformance.checks.examination import Judgement
+from bnspec.conformance.checks.judgement import Judgement
 from bnspec.conformance.judge.judge import checks_for, judge
 from bnspec.conformance.selftest.reference.scaler import PlainAdapter
 from bnspec.model.case import Case

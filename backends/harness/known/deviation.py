@@ -1,10 +1,11 @@
-"""One known deviation: of which backend and release, in which clauses, on which inputs, of what class and why."""
+"""One known deviation: of which backends and releases, in which clauses, on which inputs, of what class and why."""
 
 from __future__ import annotations
 
 import fnmatch
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from packaging.specifiers import SpecifierSet
 
@@ -12,36 +13,65 @@ from bnspec.clauses import CLAUSES
 from bnspec.errors import UsageError
 from bnspec.model.case import Case
 
-CLASSES = ("bug", "documented difference", "accuracy")
+#: "bug" contradicts the framework's own documentation or the definition; "documented difference": the framework says so;
+#: "accuracy": right semantics, computed less exactly than good implementations do.
+DeviationClass = Literal["bug", "documented difference", "accuracy"]
+CLASSES: tuple[DeviationClass, ...] = get_args(DeviationClass)
 Predicate = Callable[[Case], bool]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """What a backend does about a clause of level MAY: recorded, no failure. ``note``: the choice, in a sentence."""
+
+    backend: str
+    clause: str
+    note: str
+
+    def __post_init__(self) -> None:
+        if self.clause not in CLAUSES or CLAUSES[self.clause].level != "MAY":
+            raise UsageError(
+                f"a recorded choice names {self.clause!r}.",
+                "no clause of level MAY has this id.",
+                "correct the entry in backends/*/harness/known.py.",
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Known:
     """A known deviation.
 
     Attributes:
-        backend, clauses: shell globs over backend names; clause ids.
-        where: the predicate over cases; inputs: the same in words.
-        kind: one of ``CLASSES``; reason: one sentence; link: where it is documented or reported.
+        title: a few words; observed: what a script that needs the framework alone, or the suite, has shown, with numbers.
+        backends, clauses: a shell glob over backend names; clause ids.
+        where: the predicate over cases; conditions: the same in words.
+        kind: its class; reason: one sentence.
+        link: where it is documented or reported, or what comes nearest; "" where nothing was found.
+        reported: whether the deviation itself is reported or documented publicly; search: what else a search has found.
         package, versions: the releases in which it is known, as a PEP 440 specifier.
     """
 
-    backend: str
+    title: str
+    backends: str
     clauses: tuple[str, ...]
     where: Predicate
-    inputs: str
-    kind: str
+    conditions: str
+    kind: DeviationClass
     reason: str
-    link: str
+    observed: str
+    reported: bool
     package: str
     versions: str
+    link: str = ""
+    search: str = ""
 
     def __post_init__(self) -> None:
         unknown = [c for c in self.clauses if c not in CLAUSES]
         if unknown or self.kind not in CLASSES:
             raise UsageError(
-                f"a known deviation names {unknown or self.kind!r}.", "no such clause or class.", "fix known/."
+                f"a known deviation names {unknown or self.kind!r}.",
+                "no such clause or class.",
+                "correct the entry in backends/*/harness/known.py.",
             )
 
     def covers(self, backend: str, versions: Mapping[str, str], clause: str, case: Case) -> bool:
@@ -51,7 +81,8 @@ class Known:
     def concerns(self, backend: str, versions: Mapping[str, str]) -> bool:
         """Whether it is known of this release of the backend."""
         release = versions.get(self.package, "")
-        return fnmatch.fnmatchcase(backend, self.backend) and bool(release) and release in SpecifierSet(self.versions)
+        return self.names(backend) and bool(release) and release in SpecifierSet(self.versions)
 
-    def __str__(self) -> str:
-        return f"{self.kind}: {self.reason}"
+    def names(self, backend: str) -> bool:
+        """Whether it is known of some release of the backend."""
+        return fnmatch.fnmatchcase(backend, self.backends)

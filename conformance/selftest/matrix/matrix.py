@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import math
 import multiprocessing
 import time
 import warnings
@@ -23,7 +22,8 @@ from bnspec.backends.harness.launcher import Worker
 from bnspec.backends.harness.registry import Entry
 from bnspec.backends.worker.execution import run_case
 from bnspec.conformance.cases.effort import EffortName, cases_of
-from bnspec.conformance.judge.judge import COMPLETES, judge
+from bnspec.conformance.judge.collector import COMPLETES, completion
+from bnspec.conformance.judge.judge import judge
 from bnspec.conformance.selftest.catalogue.catalogue import ALL, Planted
 from bnspec.contract import Adapter
 from bnspec.errors import HarnessError
@@ -118,18 +118,14 @@ def accusations_of(
 ) -> list[Accusation]:
     """The clauses that the observation breaks."""
     if observation.status in ("crashed", "timeout"):
-        return [Accusation(COMPLETES, math.inf, f"{observation.status}: {observation.message}")]
+        ended = completion(case, observation)
+        return [Accusation(COMPLETES, ended.ratio, ended.message)]
     try:
         found = judge(case, observation, conventions, oracle).items()
     except Exception as error:  # said of whom and on what; the matrix ends
         plan = case.origin.get("plan", case.id)
         raise HarnessError(f"judging {name} failed: {error!r}.", f"the case is {plan}.", "fix the check.") from error
-    return [Accusation(c, j.ratio, j.message or _text(j.evidence)) for c, j in found if j is not None and not j.holds]
-
-
-def _text(evidence: Mapping[str, Any]) -> str:
-    told = ("step", "call", "output", "index", "expected", "got", "bound")
-    return ", ".join(f"{name} {evidence[name]}" for name in told if name in evidence)
+    return [Accusation(c, j.ratio, j.message) for c, j in found if j is not None and not j.holds]
 
 
 def fingerprint(observation: Observation) -> bytes:

@@ -1,0 +1,75 @@
+"""The count of a clause on a target: how many cases were judged, how many deviate, and the worst of them."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from bnspec.conformance.checks.judgement import Judgement
+from bnspec.model.case import Case
+from bnspec.reports.run.evidence import KnownDeviation
+from bnspec.reports.run.vocabulary import FindingVerdict
+
+#: Verdicts that say that a clause is not kept.
+FAILING: tuple[FindingVerdict, ...] = ("deviates", "crashed", "timeout")
+
+
+@dataclasses.dataclass(frozen=True)
+class Judged:
+    """A case with its judgement; ``order``: the case's number in the run, which decides between equals."""
+
+    case: Case
+    judgement: Judgement
+    order: int = 0
+
+    @property
+    def size(self) -> int:
+        """Elements of all its arrays."""
+        return sum(a.size for a in self.case.arrays.values())
+
+
+@dataclasses.dataclass
+class Tally:
+    """The judgements of one clause on one target.
+
+    Attributes:
+        cases, failures, declined: how many cases were judged, deviated, or were declined where the clause asks.
+        worst: the case with the largest ratio; smallest: the smallest case that deviates. Of equals the first in the run,
+            in whatever order they are added.
+        covered: failures on cases that a known deviation covers; known: these deviations, each once.
+        ended: how a case ended without an answer, of the clause contract.completes.
+    """
+
+    cases: int = 0
+    failures: int = 0
+    declined: int = 0
+    worst: Judged | None = None
+    smallest: Judged | None = None
+    covered: int = 0
+    known: dict[KnownDeviation, None] = dataclasses.field(default_factory=dict)
+    ended: FindingVerdict | None = None
+
+    def add(self, judged: Judged, known: KnownDeviation | None = None) -> None:
+        """Count one judged case; ``known``: the known deviation that covers it, if one does."""
+        self.cases += 1
+        judgement, order = judged.judgement, judged.order
+        if self.worst is None or (judgement.ratio, -order) > (self.worst.judgement.ratio, -self.worst.order):
+            self.worst = judged
+        if judgement.holds:
+            return
+        self.failures += 1
+        if known is not None:
+            self.covered += 1
+            self.known[known] = None
+        if self.smallest is None or (judged.size, order) < (self.smallest.size, self.smallest.order):
+            self.smallest = judged
+
+    @property
+    def verdict(self) -> FindingVerdict:
+        """What is said of the clause."""
+        if self.ended:
+            return self.ended
+        if self.failures:
+            return "deviates"
+        if self.cases:
+            return "conforms"
+        return "declined" if self.declined else "not_exercised"

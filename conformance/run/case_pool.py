@@ -1,0 +1,54 @@
+"""The cases of a run and the oracle's answers to them, shared by all targets."""
+
+from __future__ import annotations
+
+import collections
+import threading
+import time
+from collections.abc import Iterable
+
+from bnspec.model.case import Case
+from bnspec.oracle.oracle import Oracle
+
+
+class CasePool:
+    """The cases of a run with their oracles; drawn as far as the fastest target is.
+
+    ``seconds``: processor time that drawing took.
+    """
+
+    def __init__(self, source: Iterable[Case], keep: int = 256) -> None:
+        self._source = iter(source)
+        self._drawn: list[Case] = []
+        self._oracles: collections.OrderedDict[str, Oracle] = collections.OrderedDict()
+        self._keep = keep
+        self._lock = threading.Lock()
+        self.seconds = 0.0
+
+    def __getitem__(self, index: int) -> Case | None:
+        """The case, or None after the last one."""
+        with self._lock:
+            started = time.thread_time()
+            while len(self._drawn) <= index:
+                case = next(self._source, None)
+                if case is None:
+                    return None
+                self._drawn.append(case)
+            self.seconds += time.thread_time() - started
+            return self._drawn[index]
+
+    def __len__(self) -> int:
+        """How many there are: draws them all."""
+        index = len(self._drawn)
+        while self[index] is not None:
+            index = len(self._drawn)
+        return index
+
+    def oracle(self, case: Case) -> Oracle:
+        """The case's oracle; the most recently used ones are kept."""
+        with self._lock:
+            oracle = self._oracles.pop(case.id, None) or Oracle(case)
+            self._oracles[case.id] = oracle
+            if len(self._oracles) > self._keep:
+                self._oracles.popitem(last=False)
+            return oracle

@@ -1,0 +1,69 @@
+"""The findings of a target: each tally as a record, with its worst and its smallest case saved where it deviates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from bnspec.backends.harness.launcher import Hello
+from bnspec.backends.harness.targets import Target
+from bnspec.clauses import Clause
+from bnspec.conformance.judge.collector import COMPLETES
+from bnspec.conformance.judge.finding import finding_of
+from bnspec.conformance.judge.tally import FAILING, Tally
+from bnspec.conformance.run.smallest import Observe, smallest
+from bnspec.model.conventions import Conventions
+from bnspec.reports.run.records import Finding, TargetRecord
+from bnspec.reports.run.store import RunWriter
+
+
+@dataclass(frozen=True)
+class FindingWriter:
+    """Makes the findings of a target.
+
+    Attributes:
+        observe: runs a case on the target.
+        shrink_seconds: time for shrinking the case of one clause.
+        progress: called with what is being done.
+    """
+
+    target: Target
+    conventions: Conventions
+    writer: RunWriter
+    observe: Observe
+    shrink_seconds: float
+    progress: Callable[[str], None]
+
+    def findings(self, tallies: Mapping[str, Tally]) -> list[Finding]:
+        """One finding for each clause."""
+        return [self.finding(clause, tally) for clause, tally in tallies.items()]
+
+    def finding(self, clause: str, tally: Tally) -> Finding:
+        """The tally as a finding."""
+        name, device = self.target.entry.name, self.target.device
+        if tally.verdict not in FAILING or tally.smallest is None:
+            return finding_of(clause, tally, name, device)
+        assert tally.worst is not None
+        worst = self.writer.save_case(tally.worst.case)
+        if clause == COMPLETES:
+            shrunk = self.writer.save_case(tally.smallest.case)
+            return finding_of(clause, tally, name, device, case=worst, shrunk=shrunk)
+        self.progress(f"shrinking {clause}")
+        case, judgement = smallest(clause, tally.smallest, self.observe, self.conventions, self.shrink_seconds)
+        shrunk = self.writer.save_case(case)
+        return finding_of(clause, tally, name, device, case=worst, shrunk=shrunk, judgement=judgement)
+
+
+def unavailable(target: Target, clause: Clause, hello: Hello) -> Finding:
+    """The finding of a target that did not open."""
+    message = f"{hello.status}: {hello.reason}"
+    place = target.entry.name, target.device
+    return Finding(clause.id, clause.family, clause.level, *place, "unavailable", 0, 0, 0, None, message)
+
+
+def target_record(target: Target, hello: Hello) -> TargetRecord:
+    """What the target declared when it was opened."""
+    conventions = hello.conventions.to_json() if hello.conventions else {}
+    framework = str(hello.details.get("framework", ""))
+    versions = {str(k): str(v) for k, v in hello.versions.items()}
+    return TargetRecord(target.entry.name, target.device, hello.status, hello.reason, framework, versions, conventions)

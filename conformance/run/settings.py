@@ -1,0 +1,27 @@
+"""What a run is asked to do besides its targets and cases."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bnspec.backends.harness.launcher import CASE_SECONDS
+from bnspec.clauses import Clause
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """The settings of a run.
+
+    Attributes:
+        clauses: that are judged.
+        shrink_seconds: time for shrinking the case of one clause on one target; case_seconds: time for one case.
+        jobs: workers at a time.
+        assist: whether two workers may share a target, for which all its cases must be drawn beforehand.
+    """
+
+    clauses: Sequence[Clause]
+    shrink_seconds: float
+    case_seconds: float = CASE_SECONDS
+    jobs: int = 2
+    assist: bool = True

@@ -1,0 +1,44 @@
+"""The cases that a target has yet to run, shared by the workers of the target."""
+
+from __future__ import annotations
+
+import sys
+import threading
+
+from bnspec.conformance.run.case_pool import CasePool
+from bnspec.model.case import Case
+
+
+class WorkQueue:
+    """The cases that are left: the target's own worker takes them from the front, one that assists from the back."""
+
+    def __init__(self, cases: CasePool) -> None:
+        self._cases, self._lock = cases, threading.Lock()
+        self._front, self._back = 0, sys.maxsize
+
+    def first(self) -> tuple[int, Case] | None:
+        """The next case from the front, with its number; None when there is none left."""
+        with self._lock:
+            case = self._cases[self._front] if self._front < self._back else None
+            if case is None:
+                self._back = min(self._back, self._front)
+                return None
+            self._front += 1
+            return self._front - 1, case
+
+    def last(self) -> tuple[int, Case] | None:
+        """The next case from the back."""
+        with self._lock:
+            self._back = min(self._back, len(self._cases))
+            if self._front >= self._back:
+                return None
+            self._back -= 1
+            case = self._cases[self._back]
+            assert case is not None  # it is within what there is
+            return self._back, case
+
+    @property
+    def left(self) -> int:
+        """How many cases are left."""
+        with self._lock:
+            return max(min(self._back, len(self._cases)) - self._front, 0)

@@ -171,7 +171,7 @@ def _repro(arguments: argparse.Namespace) -> int:
 
 
 REPRO = Command(
-    help="Write deviations as scripts of at most 15 lines that need only the framework and NumPy. A script exits with 1 on "
+    help="Write deviations as scripts of at most 15 statements that need only the framework and NumPy. A script exits with 1 on "
     "the deviation and with 0 where it no longer happens. One named as RUN:CLAUSE@BACKEND is printed, unless --out or "
     "--run is given. Exit status 1: some finding has no script, or one that was run did not reproduce it.",
     example="bnspec repro runs/mine --backend 'torch.*' --run\n  bnspec repro runs/mine:running.var@torch.nn > repro.py",

@@ -58,7 +58,7 @@ BETWEEN = tuple(call for call, takes in CALLS.items() if not takes)
 SUBJECTS = ("batch_norm", "input_norm", "layer_norm", "network")
 #: Kinds of network, and the same without their normalization.
 NETWORKS = ("dense", "convolutional", "dense_plain", "convolutional_plain")
-#: Between an array and what is done with it: "x|twice" is x, twice. See conformance/cases/relations.py.
+#: Between an array and what is done with it: "x|twice" is x, twice. See bnspec/model/relations.py.
 SEPARATOR = "|"
 PARAMETERS = ("gamma", "beta", "running_mean", "running_var")
 #: What a step that builds a layer may give it otherwise than the case does: names of arrays, and numbers.

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from bnspec.conformance.cases.building import Plan, ScalingPlan, batch_norm_case, input_norm_case
-from bnspec.conformance.cases.relations import derived
+from bnspec.model.relations import derived
 from bnspec.model.buffers import dtype_of
 from bnspec.model.case import CALLS, PARAMETERS, SEPARATOR, Case, Step
 from bnspec.model.layer import LayerConfig

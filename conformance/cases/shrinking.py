@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
-from bnspec.conformance.cases.relations import rederived
+from bnspec.model.relations import rederived
 from bnspec.errors import UsageError
 from bnspec.model.case import SEPARATOR, Case, Step
 

@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from bnspec.conformance.cases.relations import RELATIONS, Relation
+from bnspec.model.relations import RELATIONS, Relation
 from bnspec.conformance.checks.check import Check, Judge, everywhere
 from bnspec.conformance.checks.examination import Examination, Judgement, Mask, law
 from bnspec.model.case import Step

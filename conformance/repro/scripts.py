@@ -11,15 +11,21 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from bnspec.backends.harness.scripts.literals import NoScript
+from bnspec.backends.harness.scripts.statements import count
 from bnspec.cli import CONFORMS, DEVIATES
-from bnspec.conformance.judge.judge import FAILING
+from bnspec.conformance.repro.deviation import known_of
 from bnspec.conformance.repro.execute import Outcome, run_again
 from bnspec.conformance.repro.script import script, writers
 from bnspec.errors import HarnessError, UsageError
 from bnspec.model.case import Case
 from bnspec.reports.run.records import Finding, TargetRecord, target_name
 from bnspec.reports.run.store import Run, read_run, write_atomically
+
+#: The verdicts that a script can show.
+DEVIATING = ("deviates", "crashed", "timeout")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,11 +70,11 @@ class Repro:
             "backend": f.backend,
             "device": f.device,
             "verdict": f.verdict,
-            "known": f.known,
+            "known": [msgspec.to_builtins(k) for k in known_of(f)],
             "status": self.status,
             "reason": self.reason,
             "script": str(self.path) if self.path else None,
-            "lines": len(self.text.splitlines()),
+            "statements": count(self.text),
             "exit_status": outcome.exit_status if outcome else None,
             "seconds": round(outcome.seconds, 3) if outcome else None,
             "runs": outcome.runs if outcome else None,
@@ -111,7 +117,7 @@ def chosen(run: Run, request: Request) -> list[Finding]:
                 )
         if patterns:
             found = [f for f in found if any(fnmatch.fnmatchcase(k, p) for k in key(f) for p in patterns)]
-    deviating = [f for f in found if f.verdict in FAILING]
+    deviating = [f for f in found if f.verdict in DEVIATING]
     if request.named and not deviating:
         said = ", ".join(f"{f.clause} on {target_name(f)} {f.verdict}" for f in found) or "there is no such pair"
         raise UsageError(
@@ -185,14 +191,14 @@ def file_name(finding: Finding) -> str:
     return re.sub(r"[^\w.@-]", "-", f"{finding.backend}{place}--{finding.clause}") + ".py"
 
 
-def run_all(written: Sequence[Repro], jobs: int, told: Callable[[Repro], None] = lambda repro: None) -> list[Repro]:
-    """Run the scripts, ``jobs`` at a time; ``told`` hears each as it is done."""
+def run_all(written: Sequence[Repro], jobs: int, done: Callable[[Repro], None] = lambda repro: None) -> list[Repro]:
+    """Run the scripts, ``jobs`` at a time; ``done`` is called with each when it has ended."""
 
     def one(repro: Repro) -> Repro:
         if repro.path is not None:
             outcome = run_again(repro.path, repro.finding)
             repro = dataclasses.replace(repro, status=outcome.status, outcome=outcome)
-        told(repro)
+        done(repro)
         return repro
 
     with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
+from bnspec.conformance.repro.deviation import known_of
 from bnspec.conformance.repro.scripts import Repro
 from bnspec.reports.run.records import target_name
 from bnspec.reports.tables.run import terminal
@@ -34,11 +35,16 @@ def print_repros(made: Sequence[Repro]) -> None:
 
 
 def _row(repro: Repro) -> tuple[str, str, str, str]:
-    kind = repro.finding.known.partition(":")[0] or "not classed"
+    kind = ", ".join(dict.fromkeys(k.kind for k in known_of(repro.finding))) or "not classed"
     backend = repro.finding.backend if repro.finding.device == "cpu" else target_name(repro.finding)
     runs = repro.outcome.runs if repro.outcome else 1
-    told = f" in {runs} runs" if runs > 1 else ""
-    return backend, repro.finding.clause, kind, repro.status + told + (f": {repro.reason}" if repro.reason else "")
+    runs_taken = f" in {runs} runs" if runs > 1 else ""
+    return (
+        backend,
+        repro.finding.clause,
+        kind,
+        repro.status + runs_taken + (f": {repro.reason}" if repro.reason else ""),
+    )
 
 
 def _line(console: Console, text: str) -> None:

@@ -7,6 +7,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from bnspec.reports.run.records import (
     Comparison,
     Finding,
@@ -40,6 +42,8 @@ _NAMES = {json_name: name for name, json_name in _RENAMED.items()}
 def plain(value: Any) -> Any:
     """``value`` as JSON can hold it: tuples become lists, NumPy scalars and arrays Python numbers and lists, and the
     numbers that JSON lacks the words "inf", "-inf" and "nan"."""
+    if isinstance(value, msgspec.Struct):
+        return plain(msgspec.to_builtins(value))
     if isinstance(value, Mapping):
         return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):

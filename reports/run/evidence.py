@@ -27,6 +27,8 @@ Relation = Literal[
     "not_finite",  # an element is NaN or infinite: what came in must show
     "zero",  # an element is zero
     "not_negative",  # an element is not negative
+    "differs",  # a channel is not the same value all over; `index` is the channel
+    "sums",  # the mean or the sum of an output over a channel is a value, within its bound; `index` is the channel
     "equals",  # an element equals a value exactly
     "bounded",  # an element is at most `bound` in magnitude
     "returns",  # the call returns: no exception

@@ -8,7 +8,7 @@ from typing import Any
 
 from bnspec.backends.harness.scripts.statements import Lines, Statement, block, names_read, source
 from bnspec.backends.harness.scripts.writer import Writer, names_of, python_name
-from bnspec.conformance.repro.assertion import STATE, Assertion
+from bnspec.conformance.repro.assertion import EXPECTED, STATE, Assertion
 from bnspec.model.case import BETWEEN, PARAMETERS, SETTINGS, SURROUNDINGS, Case, Step
 
 
@@ -68,30 +68,33 @@ def paragraphs(writer: Writer, assertion: Assertion, may_raise: Callable[[Step],
         started = writer.begin(k) if step.fresh or k == 0 else ()
         performed = writer.perform(step, assertion.names.get(k, "y"))
         if k < last:
-            performed = guarded(performed, [EXPECTED]) if may_raise(step) else performed
+            performed = guarded(writer, performed, [EXPECTED]) if may_raise(step) else performed
             calls += [*started, *performed, *(assertion.between(writer) if k == first else ())]
             continue
         before = assertion.before(writer)
         if assertion.caught and last == 0 and not before:  # building the layer may be what raises
             started, performed = (), [*started, *performed]
-        tried = guarded(performed, assertion.caught) if assertion.caught else performed
+        tried = guarded(writer, performed, assertion.caught) if assertion.caught else performed
         calls += [*started, *before, *tried]
-    calls = [*arrays(writer), *calls]
     asserted = assertion.after(writer)
+    read = names_read("\n".join(source([*calls, *asserted])))
+    calls = [*(line for name, line in arrays(writer).items() if name in read), *calls]
     return [[*imports(writer, [*calls, *asserted]), *writer.preamble()], calls, asserted]
 
 
-#: What stands after a call that is refused on the way, as it should be.
-EXPECTED = block("except Exception as error:", ["print(repr(error))"])
-
-
-def guarded(performed: Lines, clauses: Sequence[Statement]) -> Lines:
+def guarded(writer: Writer, performed: Lines, clauses: Sequence[Statement]) -> Lines:
     """The statements under ``try``, with these ``except`` clauses."""
+    if writer.compact and clauses == [EXPECTED]:
+        writer.extra.append("contextlib")
+        inner = performed[0] if len(performed) == 1 else None
+        if isinstance(inner, Statement) and inner.text.startswith("with "):
+            return [block(f"with contextlib.suppress(Exception), {inner.text[5:]}", inner.body)]
+        return [block("with contextlib.suppress(Exception):", performed or ["pass"])]
     return [block("try:", performed or ["pass"]), *clauses]
 
 
-def arrays(writer: Writer) -> Lines:
-    """A statement for each array that the steps take; parts of x are cut out where they are used."""
+def arrays(writer: Writer) -> dict[str, str]:
+    """By name, a statement for each array that the steps take; parts of x are cut out where they are used."""
     names = list(dict.fromkeys(n for s in writer.given_case.steps if s.call not in BETWEEN for n in names_of(s)))
     found = {}
     if writer.chunks:
@@ -100,8 +103,8 @@ def arrays(writer: Writer) -> Lines:
         if name in writer.chunks:
             continue
         base = name.partition("[")[0] if writer.is_part(name) else name
-        found[base] = f"{python_name(base)} = {writer.array(base)}"
-    return list(found.values())
+        found[python_name(base)] = f"{python_name(base)} = {writer.array(base)}"
+    return found
 
 
 def imports(writer: Writer, made: Lines) -> Lines:

@@ -66,3 +66,7 @@ def brackets(index: Sequence[int]) -> str:
 def caught(kind: str, body: Lines) -> Statement:
     """An ``except`` clause that has the exception as ``error``."""
     return block(f"except {kind} as error:", body)
+
+
+#: What stands after a call that is refused, as it should be.
+EXPECTED = caught("Exception", ["print(repr(error))"])

@@ -65,7 +65,7 @@ def returns(d: Deviation) -> Assertion:
         "raise",
     ]
     return Assertion(
-        {d.step: "y"}, "y", lambda writer: ['print("got no exception")'], caught=[caught("Exception", body)]
+        {d.step: "y"}, d.whole_call, lambda writer: ['print("got no exception")'], caught=[caught("Exception", body)]
     )
 
 
@@ -88,7 +88,7 @@ def raises(d: Deviation) -> Assertion:
     def after(writer: Writer) -> Lines:
         return [f'print("got a result, expected an exception: {why}")', "raise SystemExit(1)"]
 
-    return Assertion({d.step: "y"}, "state" if d.call.refused else "y", after, caught=refused)
+    return Assertion({d.step: "y"}, "state" if d.call.refused else d.whole_call, after, caught=refused)
 
 
 def _why_refused(d: Deviation) -> str:

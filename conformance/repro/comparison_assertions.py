@@ -9,7 +9,7 @@ import numpy as np
 from bnspec.backends.harness.scripts.literals import NoScript
 from bnspec.backends.harness.scripts.statements import Lines, noted
 from bnspec.backends.harness.scripts.writer import Writer
-from bnspec.conformance.repro.assertion import LIKE_X, STATE, Assertion, Written, brackets, caught, variable
+from bnspec.conformance.repro.assertion import EXPECTED, LIKE_X, STATE, Assertion, Written, brackets, variable
 from bnspec.conformance.repro.deviation import Deviation
 from bnspec.model.case import BETWEEN, PARAMETERS
 from bnspec.model.relations import RELATIONS
@@ -134,20 +134,23 @@ def unchanged(d: Deviation) -> Assertion:
     def after(writer: Writer) -> Lines:
         return compared(" and ".join(names))
 
+    def left(writer: Writer) -> Lines:
+        if writer.compact and len(names) == 1:
+            return compared(names[0], writer.host(writer.variable(names[0])))
+        return [*taken("after")(writer), *after(writer)]
+
     if j is None or j == i:
         refused = d.finding.clause == "errors.leave_the_state" or d.may_raise(d.call)
-        clauses = [caught("Exception", ["print(repr(error))"])] if refused else []
-        read = taken("after")
-        return Assertion({i: "y"}, wanted, lambda w: [*read(w), *after(w)], before=taken("before"), caught=clauses)
+        clauses = [EXPECTED] if refused else []
+        return Assertion({i: "y"}, wanted, left, before=taken("before"), caught=clauses)
     if d.call.call in BETWEEN:
-        read = taken("after")
-        return Assertion({j: "y", i: "y"}, wanted, lambda w: [*read(w), *after(w)], between=taken("before"))
+        return Assertion({j: "y", i: "y"}, wanted, left, between=taken("before"))
     return Assertion({j: "y", i: "y"}, wanted, after, between=taken("before"), before=taken("after"))
 
 
-def compared(what: str) -> Lines:
-    """The statements that compare the bits of ``after`` with those of ``before``."""
-    return [f'print("got {what}", after, "expected", before)', "assert after.tobytes() == before.tobytes()"]
+def compared(what: str, after: str = "after") -> Lines:
+    """The statements that compare the bits of an expression with those of ``before``."""
+    return [f'print("got {what}", {after}, "expected", before)', f"assert {after}.tobytes() == before.tobytes()"]
 
 
 def snapshot(writer: Writer, names: Sequence[str]) -> str:
@@ -169,9 +172,9 @@ def _written_to(d: Deviation, name: str) -> Assertion:
             return [f"before = {argument(writer)}.copy()"]
 
         def after(writer: Writer) -> Lines:
-            return [f"after = {argument(writer)}", *compared(name)]
+            return compared(name, argument(writer))
 
-        return Assertion({i: "y"}, name if name in STATE else "y", after, before=before)
+        return Assertion({i: "y"}, name if name in STATE else d.whole_call, after, before=before)
     if d.evidence.compared_with is None or name not in (*LIKE_X, "dgamma", "dbeta"):
         raise NoScript(f"the evidence says that {name} was written to, which no statement names")
 
@@ -182,6 +185,6 @@ def _written_to(d: Deviation, name: str) -> Assertion:
         return [*named, f"before = {writer.host('earlier')}.copy()"]
 
     def left(writer: Writer) -> Lines:
-        return [f"after = {writer.host('earlier')}", *compared(f"the earlier {name}")]
+        return compared(f"the earlier {name}", writer.host("earlier"))
 
     return Assertion({d.compared_with(): "earlier" if own else "y", i: "y"}, name, left, between=kept)

@@ -54,6 +54,11 @@ class Deviation:
         """The case as the layer of the evidence's step was built."""
         return self.case.overridden(self.case.overrides(self.step))
 
+    @property
+    def whole_call(self) -> str:
+        """The output that stands for all that the call does: how it ends, and what it writes to."""
+        return "state" if self.call.call.endswith("gradients") else "y"
+
     def compared_with(self) -> int:
         """The step that is the other side of the relation. Raises NoScript: the evidence names none."""
         other = self.evidence.compared_with

@@ -105,9 +105,8 @@ def sums(d: Deviation) -> Assertion:
         total = f"{writer.wide(variable(writer, d.output))}.{operation}({config.reduce_axes})[{channel}]"
         return [
             noted(f"got = float({total})", f"the {operation} of {d.output} over channel {channel}"),
-            f"expected = {expected!r}",
-            printed("got", "expected"),
-            noted(f"assert abs(got - expected) <= {bound!r}", "the bound on the rounding errors of all elements"),
+            printed("got", repr(expected)),
+            noted(f"assert abs(got - {expected!r}) <= {bound!r}", "the bound on the rounding errors of all elements"),
         ]
 
     return Assertion({d.step: "y"}, d.output, after)

@@ -16,8 +16,8 @@ from bnspec.reports.run.records import Finding
 SECONDS = 180.0
 #: Runs, at most, of a script that does not reproduce.
 RUNS = 5
-#: Quiet frameworks, Keras on TensorFlow unless the backend's name says another; for findings of the CPU no other device is in sight.
-ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
+#: Quiet frameworks, JAX in 64-bit mode, Keras on TensorFlow unless the backend's name says another; for findings of the CPU no other device is in sight.
+ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow", "JAX_ENABLE_X64": "1"}
 CPU_ONLY = {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from bnspec.backends.harness.scripts.statements import Lines, Statement, block
 from bnspec.backends.harness.scripts.writer import default_parameters, default_state
 from bnspec.backends.jax.harness.numpy_writer import JaxWriter
-from bnspec.model.case import CALLS, Step
+from bnspec.model.case import BETWEEN, CALLS, PARAMETERS, Step
 
 STATE = ("running_mean", "running_var")
 #: The module's names for parameters and statistics.
@@ -20,6 +20,7 @@ class FlaxWriter(JaxWriter):
     packages = ("flax", "jax")
     imports = (*JaxWriter.imports, "from flax import nnx")
     makes_initial = True
+    last_constructed = ""
     defined: Statement | None = None
 
     def build(self) -> Lines:
@@ -30,9 +31,13 @@ class FlaxWriter(JaxWriter):
             options.append(f'param_dtype="{config.parameter_dtype}"')
         if not config.affine:
             options += ["use_bias=False", "use_scale=False"]
-        lines = [f"layer = nnx.BatchNorm({config.channels}, {', '.join(options)}, rngs=nnx.Rngs(0))"]
+        last = self.last_constructed
+        self.last_constructed = f"layer = nnx.BatchNorm({config.channels}, {', '.join(options)}, rngs=nnx.Rngs(0))"
+        lines = [self.last_constructed]
         if self.initial:
             return lines
+        if self.compact and last == lines[0] and not any(s.call in BETWEEN for s in self.given_case.steps):
+            return self.put_in(PARAMETERS if config.affine else STATE)
         names = [] if default_parameters(self.case) else ["gamma", "beta"]
         return [*lines, *self.put_in([*names, *([] if default_state(self.case) else STATE)])]
 
@@ -68,13 +73,16 @@ class FlaxWriter(JaxWriter):
 
     def applied(self, step: Step, y: str, forward: str) -> Lines:
         """The expression ``forward`` under nnx.jit, or its gradients; y is not computed beside them where it has to be short."""
-        names, given = ", ".join(CALLS[step.call]), ", ".join(self.given(n) for n in step.inputs)
-        if not step.call.endswith("_gradients"):
+        passes_back = step.call.endswith("_gradients") and not (self.compact and not self.wants_gradient())
+        kept = [k for k, name in enumerate(CALLS[step.call]) if passes_back or name != "dy"]
+        names = ", ".join(CALLS[step.call][k] for k in kept)
+        given = ", ".join(self.given(step.inputs[k]) for k in kept)
+        if not passes_back:
             return [*self.in_mode(step), f"{y} = nnx.jit(lambda layer, {names}: {forward})(layer, {given})"]
-        if self.compact and self.wanted != "y":
-            function = block(f"def loss(layer, {names}):", [f"return jax.numpy.sum({forward} * dy)"])
-            gradients = "nnx.jit(nnx.grad(loss, argnums=(0, 1)))"
-            return [*self.in_mode(step), *self.define(function), f"parameters, dx = {gradients}(layer, {given})"]
+        if self.compact:
+            loss = f"lambda layer, {names}: jax.numpy.sum({forward} * dy)"
+            defined = self.define(Statement(f"gradients = nnx.jit(nnx.grad({loss}, argnums=(0, 1)))"))
+            return [*self.in_mode(step), *defined, f"parameters, dx = gradients(layer, {given})"]
         function = block(f"def loss(layer, {names}):", [f"y = {forward}", "return jax.numpy.sum(y * dy), y"])
         gradients = "nnx.jit(nnx.value_and_grad(loss, argnums=(0, 1), has_aux=True))"
         return [
@@ -110,6 +118,11 @@ class FlaxWriter(JaxWriter):
 
     def tangent(self, step: Step, y: str) -> Lines:
         """jax.jvp of a copy of the module, as a module is changed only where it was made."""
+        given = ", ".join(self.given(n) for n in step.inputs)
+        if self.compact and self.wanted in ("y", "along"):  # what the pass does to the statistics is not read
+            jvp = "jax.jvp(lambda x: nnx.clone(layer)(x), (x,), (v,))"
+            short = block("def tangent(layer, x, v):", [f"return {jvp}"])
+            return [*self.in_mode(step), *self.define(short), f"{y}, along = nnx.jit(tangent)(layer, {given})"]
         forward = ["copy = nnx.clone(layer)", "return copy(x), nnx.state(copy, nnx.BatchStat)"]
         body: Lines = [
             block("def forward(x):", forward),
@@ -117,7 +130,6 @@ class FlaxWriter(JaxWriter):
             "nnx.update(layer, statistics)",
             "return y, along",
         ]
-        given = ", ".join(self.given(n) for n in step.inputs)
         function = block("def tangent(layer, x, v):", body)
         return [*self.in_mode(step), *self.define(function), f"{y}, along = nnx.jit(tangent)(layer, {given})"]
 
@@ -125,7 +137,7 @@ class FlaxWriter(JaxWriter):
         """The state as Flax's bytes and back, nnx.clone, the module's momentum. Raises NoScript: what Flax does not have."""
         match step.call:
             case "save_restore":
-                self.imports = (*self.imports, "from flax import serialization")
+                self.imports = (*JaxWriter.imports, "from flax import nnx, serialization")
                 return [
                     "graph, state = nnx.split(layer)",
                     "data = serialization.to_bytes(nnx.to_pure_dict(state))",

@@ -124,8 +124,8 @@ class Writer(abc.ABC):
         return special.get(kind, self.call)(step, y)
 
     def wants_gradient(self) -> bool:
-        """Whether the script asserts something of a gradient."""
-        return self.wanted in ("dx", "dgamma", "dbeta")
+        """Whether the script asserts something of a gradient, or of the whole call."""
+        return self.wanted in ("dx", "dgamma", "dbeta", "state")
 
     def has(self, gradient: str) -> bool:
         """Whether the layer has this gradient: without affine only dx."""

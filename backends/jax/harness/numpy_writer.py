@@ -20,7 +20,10 @@ class JaxWriter(Writer):
     environment = "JAX_PLATFORMS=cpu"
 
     def preamble(self) -> Lines:
-        """64-bit mode, in which everything was run."""
+        """64-bit mode, in which everything was run; where a script has to be short, the environment says it."""
+        if self.compact:
+            self.environment = f"{self.environment} JAX_ENABLE_X64=1"
+            return []
         return ['jax.config.update("jax_enable_x64", True)']
 
     def tensor(self, value: Literal) -> str:
@@ -172,6 +175,8 @@ class JaxNumpyWriter(JaxWriter):
         inner, names = ", ".join(leaves), ", ".join(("by_x", "by_dy", "by_gamma")[: len(leaves)])
         first = f"jax.vjp(lambda x: forward({self.given_all(['x'])}), x)[1](dy)[0]"
         body: Lines = [block(f"def first({inner}):", [f"return {first}"]), f"return jax.vjp(first, {inner})[1](v)"]
+        if self.compact:
+            body = [f"return jax.vjp(lambda {inner}: {first}, {inner})[1](v)"]
         function = block(f"def second({self.given_all(['x', 'dy', 'v'])}):", body)
         return [
             *self.define(function),

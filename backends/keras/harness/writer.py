@@ -11,20 +11,20 @@ from bnspec.backends.harness.scripts.writer import Writer
 from bnspec.backends.keras.common import open_shape, policy
 from bnspec.backends.tensorflow.harness.writer import TensorflowWriter
 from bnspec.contract import LayerConfig
-from bnspec.model.case import PARAMETERS, Step
+from bnspec.model.case import PARAMETERS, Case, Step
 
 #: The layer's names for parameters and statistics.
 NAMES = {"gamma": "gamma", "beta": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
 
 
-def built(config: LayerConfig, values: Mapping[str, str] = MappingProxyType({})) -> Lines:
+def built(config: LayerConfig, keras: str = "keras", values: Mapping[str, str] = MappingProxyType({})) -> Lines:
     """The lines that build a ``keras.layers.BatchNormalization``; ``values``: of arrays that are constant, by initializers."""
     options = [f"axis={config.channel_axis}", f"momentum={config.decay!r}", f"epsilon={config.epsilon!r}"]
     if not config.affine:
         options += ["center=False", "scale=False"]
-    options += [f"{NAMES[n]}_initializer=keras.initializers.Constant({value})" for n, value in values.items()]
+    options += [f"{NAMES[n]}_initializer={keras}.initializers.Constant({value})" for n, value in values.items()]
     return [
-        f'layer = keras.layers.BatchNormalization({", ".join(options)}, dtype="{policy(config)}")',
+        f'layer = {keras}.layers.BatchNormalization({", ".join(options)}, dtype="{policy(config)}")',
         f"layer.build({open_shape(config)})",
     ]
 
@@ -42,19 +42,21 @@ def scaled(config: LayerConfig, call: str, y: str, given: Sequence[str]) -> list
     ]
 
 
-def operated(writer: Writer, step: Step) -> Lines:
+def operated(writer: Writer, step: Step, keras: str) -> Lines:
     """Lines of what is done with a Keras layer between its calls. Raises NoScript: what Keras does not have."""
     config = writer.config
-    model = f'model = keras.Sequential([keras.Input(batch_shape={open_shape(config)}, dtype="{config.dtype}"), layer])'
+    model = (
+        f'model = {keras}.Sequential([{keras}.Input(batch_shape={open_shape(config)}, dtype="{config.dtype}"), layer])'
+    )
     match step.call:
         case "save_restore":
             writer.extra.append("tempfile")
             path = 'path = tempfile.mkdtemp() + "/layer.keras"'
-            return [model, path, "model.save(path)", "layer = keras.saving.load_model(path).layers[-1]"]
+            return [model, path, "model.save(path)", f"layer = {keras}.saving.load_model(path).layers[-1]"]
         case "clone":
             return [
                 model,
-                "clone = keras.models.clone_model(model)",
+                f"clone = {keras}.models.clone_model(model)",
                 "clone.set_weights(model.get_weights())",
                 "layer, other = clone.layers[-1], layer",
             ]
@@ -72,17 +74,18 @@ class StatefulKeras(Writer):
     """What is the same for a Keras layer that holds its own state, on whatever tensors."""
 
     makes_initial = True
+    keras = "keras"  # how a script names it
 
     def build(self) -> Lines:
         """The layer with its weights set; a scaler is built by its fit."""
         if self.case.subject == "input_norm":
             return []
         if self.initial:
-            return built(self.config)
+            return built(self.config, self.keras)
         arrays = {n: self.case.arrays[n] for n in PARAMETERS if n in self.case.arrays}
         if self.compact and all(len(set(a.tolist())) == 1 for a in arrays.values()):
-            return built(self.config, {n: number(a[0]) for n, a in arrays.items()})
-        return [*built(self.config), *self.restart()]
+            return built(self.config, self.keras, {n: number(a[0]) for n, a in arrays.items()})
+        return [*built(self.config, self.keras), *self.restart()]
 
     def restart(self) -> Lines:
         """gamma, beta, moving_mean and moving_variance."""
@@ -93,7 +96,7 @@ class StatefulKeras(Writer):
 
     def between(self, step: Step) -> Lines:
         """Models saved, loaded and cloned; ``trainable`` and the layer's momentum. Raises NoScript: what Keras does not have."""
-        return operated(self, step)
+        return operated(self, step, self.keras)
 
     def variable(self, name: str) -> str:
         """The layer's weights."""
@@ -111,8 +114,14 @@ class KerasWriter(StatefulKeras, TensorflowWriter):
     """The Keras layers, eager."""
 
     packages = ("keras", "tensorflow")
-    imports = ("import keras", "import tensorflow as tf")
+    imports: tuple[str, ...] = ("import keras", "import tensorflow as tf")
     environment = "KERAS_BACKEND=tensorflow CUDA_VISIBLE_DEVICES="
+
+    def __init__(self, case: Case, device: str, wanted: str, compact: bool = False) -> None:
+        """A script that has to be short reaches Keras through TensorFlow."""
+        super().__init__(case, device, wanted, compact)
+        if compact and case.subject == "batch_norm":
+            self.keras, self.imports = "tf.keras", TensorflowWriter.imports
 
     def forward(self, x: str, y: str, training: bool) -> Lines:
         """The layer's call."""

@@ -13,6 +13,10 @@ from bnspec.model.case import Step
 FORMATS = {4: ("NCHW", "NHWC"), 5: ("NCDHW", "NDHWC")}
 
 
+#: How many of a call's inputs are differentiated by.
+SOURCES = {"gradients": 1, "masked_gradients": 1, "second_order": 2}
+
+
 class TensorflowWriter(Writer):
     """What scripts on TensorFlow have in common: tensors, the tape, results."""
 
@@ -34,10 +38,12 @@ class TensorflowWriter(Writer):
         return f"tf.constant({numpy_expression(value, dtype)})"
 
     def array(self, name: str) -> str:
-        """A tape watches a variable by itself: one statement less for each."""
-        array = super().array(name)
-        steps = [s for s in self.given_case.steps if s.call.endswith("_second_order")]
-        return f"tf.Variable({array})" if self.compact and any(name in s.inputs[:2] for s in steps) else array
+        """Where a script has to be short, what is differentiated by is a variable, which a tape watches by itself."""
+        array, sources = super().array(name), set()
+        for step in self.given_case.steps:
+            if step.call.partition("_")[2] in SOURCES:
+                sources |= {"gamma", "beta", *step.inputs[: SOURCES[step.call.partition("_")[2]]]}
+        return f"tf.Variable({array})" if self.compact and name in sources and not name.endswith("]") else array
 
     @abc.abstractmethod
     def forward(self, x: str, y: str, training: bool) -> Lines:
@@ -58,9 +64,10 @@ class TensorflowWriter(Writer):
         leaves = [self.given(step.inputs[0]), *self.leaves()]
         names = ["dx", "dgamma", "dbeta"][: len(leaves)]
         watched = ", ".join(leaves)
+        watch = [] if self.compact else [f"tape.watch([{watched}])"]
         into = ", ".join(names) if len(names) > 1 else "(dx,)"
         return [
-            block("with tf.GradientTape() as tape:", [f"tape.watch([{watched}])", *forward]),
+            block("with tf.GradientTape() as tape:", [*watch, *forward]),
             f"{into} = tape.gradient({y}, [{watched}], output_gradients={self.given(step.inputs[1])})",
         ]
 
@@ -127,7 +134,11 @@ class MomentsWriter(TensorflowWriter):
         """Parameters and running statistics, as tensors. Raises NoScript: input normalization is not TensorFlow's."""
         if self.case.subject == "input_norm":
             raise NoScript("tf.nn has no input normalization: fitting and merging chunks is the adapter's own code")
-        return [*self.parameters(), *self.restart()]
+        return [*([] if self.only_moves() else self.parameters()), *self.restart()]
+
+    def only_moves(self) -> bool:
+        """Whether the script is short and reads nothing but the statistics that training passes leave."""
+        return self.compact and self.wanted.startswith("running_") and self.modes() == {"training"}
 
     def reads_state(self) -> bool:
         """Whether a line needs the running statistics."""
@@ -137,7 +148,7 @@ class MomentsWriter(TensorflowWriter):
         """The running statistics."""
         if not self.reads_state():
             return []
-        return [f"{n} = {self.array(n)}" for n in ("running_mean", "running_var")]
+        return [f"state = [{self.array('running_mean')}, {self.array('running_var')}]"]
 
     def shaped(self, name: str) -> str:
         """A (C,) tensor, shaped to broadcast against x."""
@@ -148,7 +159,7 @@ class MomentsWriter(TensorflowWriter):
         """Copies of tensors, which never change, and another decay. Raises NoScript: what is not TensorFlow's here."""
         if step.call == "save_restore":
             raise NoScript("a layer written by hand is saved by hand: the checkpoint is the adapter's own code")
-        return self.kept_aside(step, ("running_mean", "running_var") if self.reads_state() else ())
+        return self.kept_aside(step, ("state",) if self.reads_state() else ())
 
     def masked(self, step: Step, y: str) -> Lines:
         """``tf.nn.weighted_moments``, with the weights 1 and 0."""
@@ -163,17 +174,22 @@ class MomentsWriter(TensorflowWriter):
         weights = [self.shaped(n) for n in ("beta", "gamma")] if self.config.affine else ["None", "None"]
         last = f"{', '.join(weights)}, {self.config.epsilon!r})"
         if not training:
-            mean, var = self.shaped("running_mean"), self.shaped("running_var")
+            mean, var = self.shaped("state[0]"), self.shaped("state[1]")
             return [f"{y} = tf.nn.batch_normalization({x}, {mean}, {var}, {last}"]
         moments = moments or f"tf.nn.moments({x}, {list(self.config.reduce_axes)}, keepdims=True)"
-        lines = [f"mean, var = {moments}"]
+        if self.compact and not self.reads_state():
+            return [f"{y} = tf.nn.batch_normalization({x}, *{moments}, {last}"]
+        lines, old = [f"mean, var = {moments}"], self.config.decay
         if self.reads_state():
-            decay = self.config.decay
-            lines += [
-                f"{old} = {old} * {decay!r} + tf.reshape({new}, [-1]) * {1.0 - decay!r}"
-                for old, new in (("running_mean", "mean"), ("running_var", "var"))
-            ]
+            moved = f"old * {old!r} + tf.reshape(new, [-1]) * {1.0 - old!r}"
+            lines.append(f"state = [{moved} for old, new in zip(state, (mean, var))]")
+            if self.only_moves():
+                return lines
         return [*lines, f"{y} = tf.nn.batch_normalization({x}, mean, var, {last}"]
+
+    def variable(self, name: str) -> str:
+        """The names that the lines give."""
+        return {"running_mean": "state[0]", "running_var": "state[1]"}.get(name, name)
 
 
 class FusedWriter(TensorflowWriter):

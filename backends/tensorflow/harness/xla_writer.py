@@ -27,23 +27,17 @@ class XlaWriter(MomentsWriter):
 
     def perform(self, step: Step, y: str) -> Lines:
         """The function of the step, and its call."""
-        if step.call == "clone":
-            return ["other = list(state)"] if self.reads_state() else []
-        if step.call == "swap":
-            return ["state, other = other, state"] if self.reads_state() else []
         if step.call in BETWEEN:
             return super().perform(step, y)
         inner = dataclasses.replace(step, inputs=CALLS[step.call])
-        leaves, state = list(self.leaves()), ["running_mean", "running_var"] if self.reads_state() else []
+        leaves, state = list(self.leaves()), ["state"] if self.reads_state() else []
         results = [*self.results(step), *(state if step.call.startswith("training") else [])]
         header = f"def {step.call}({', '.join([*inner.inputs, *leaves, *state])}):"
         function = block(header, [*super().perform(inner, "y"), f"return {', '.join(['y', *results])}"])
         lines = [] if function in self.compiled else [function]
         self.compiled.add(function)
-        lists = [*(["*parameters"] if leaves else []), *(["*state"] if state else [])]
+        lists = [*(["*parameters"] if leaves else []), *state]
         given = ", ".join([*(self.given(n) for n in step.inputs), *lists])
-        if state and step.call.startswith("training"):
-            results[-2:] = ["*state"]
         compiled = f"tf.function({step.call}, jit_compile=True)"
         return [*lines, f"{', '.join([y, *results])} = {compiled}({given})"]
 
@@ -51,21 +45,9 @@ class XlaWriter(MomentsWriter):
         """gamma and beta, in one list."""
         return [f"parameters = [{self.array('gamma')}, {self.array('beta')}]"] if self.config.affine else []
 
-    def restart(self) -> Lines:
-        """The running statistics, where they are read, in one list."""
-        if not self.reads_state():
-            return []
-        return [f"state = [{self.array('running_mean')}, {self.array('running_var')}]"]
-
     def variable(self, name: str) -> str:
-        """The members of these lists."""
-        places = {
-            "gamma": "parameters[0]",
-            "beta": "parameters[1]",
-            "running_mean": "state[0]",
-            "running_var": "state[1]",
-        }
-        return places.get(name, name)
+        """The members of the lists."""
+        return {"gamma": "parameters[0]", "beta": "parameters[1]"}.get(name, super().variable(name))
 
     def results(self, step: Step) -> list[str]:
         """What the step gives besides y."""

@@ -22,7 +22,7 @@ SUMMARIES = {
     "verify": "judge backends by the specification",
     "conventions": "a backend's conventions, inferred; with --to its translation to another, proved",
     "explain": "a clause: text, formula, source, what it catches",
-    "repro": "a deviation as a script of at most 15 lines, with only the framework and NumPy",
+    "repro": "a deviation as a script of at most 15 statements, with only the framework and NumPy",
     "vectors": "hard cases with exact expected values, for implementations in any language",
     "stability": "how errors grow with |mean| / std and with the count",
     "mutants": "the planted defects and who catches them",

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from bnspec.conformance.cases.building import Plan, ScalingPlan, batch_norm_case, input_norm_case
-from bnspec.model.relations import derived
 from bnspec.model.buffers import dtype_of
 from bnspec.model.case import CALLS, PARAMETERS, SEPARATOR, Case, Step
 from bnspec.model.layer import LayerConfig
+from bnspec.model.relations import derived
 
 
 def _step(call: str, inputs: Sequence[str], **options: Any) -> Step:

@@ -9,10 +9,10 @@ import math
 
 import numpy as np
 
-from bnspec.model.relations import RELATIONS, Relation
 from bnspec.conformance.checks.check import Check, Judge, everywhere
 from bnspec.conformance.checks.examination import Examination, Judgement, Mask, law
 from bnspec.model.case import Step
+from bnspec.model.relations import RELATIONS, Relation
 from bnspec.oracle.oracle import effective_epsilon
 
 CALLS = ("training_gradients", "inference_gradients", "training", "inference")

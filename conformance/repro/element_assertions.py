@@ -24,7 +24,7 @@ def within_bound(d: Deviation) -> Assertion:
         wanted = "expected"
         if writer.compact:
             named, wanted, beyond = [], repr(expected), f"{beyond}; expected is {d.formula}, exactly"
-            error = error.replace("expected", wanted)
+            error = error.replace("expected", wanted if expected >= 0.0 else f"({wanted})")
         return [
             f"got = {writer.element(variable(writer, d.output), index)}",
             *named,
@@ -85,8 +85,8 @@ def element(d: Deviation, expected: str, condition: str, before: bool = False) -
         return [f"got = {writer.element(variable(writer, d.output), index)}"]
 
     def after(writer: Writer) -> Lines:
-        shown = f'print("got {d.output}[{index}] =", got, "expected {expected}")'
-        return [*(() if before else taken(writer)), shown, f"assert {condition}"]
+        line = f'print("got {d.output}[{index}] =", got, "expected {expected}")'
+        return [*(() if before else taken(writer)), line, f"assert {condition}"]
 
     early: Written = taken if before else nothing
     return Assertion({d.step: "y"}, d.output, after, before=early)

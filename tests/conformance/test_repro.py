@@ -21,6 +21,7 @@ from bnspec.backends.harness.scripts.statements import COLUMNS, Statement, block
 from bnspec.clauses import CLAUSES
 from bnspec.cli import main
 from bnspec.conformance.cases.layouts import LAYOUTS, lay_out
+from bnspec.conformance.repro import assertions
 from bnspec.conformance.repro.assertions import ASSERTIONS
 from bnspec.conformance.repro.script import MAX_STATEMENTS, script, writers
 from bnspec.contract import LayerConfig
@@ -216,6 +217,14 @@ def broken_law(backend: str, clause: str) -> tuple[Finding, Case]:
     return finding(backend, clause, evidence), case
 
 
+def test_the_room_reads_the_run_directory_only() -> None:
+    """Nothing of the cases' making, the checks or the judgement is imported: what a script needs is on record."""
+    for file in sorted(Path(assertions.__file__).parent.glob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.ImportFrom) and str(node.module).startswith("bnspec.conformance."):
+                assert str(node.module).startswith("bnspec.conformance.repro"), (file.name, node.module)
+
+
 def test_every_relation_has_an_assertion() -> None:
     """A relation that evidence can name and no script can assert would be a finding without a script."""
     assert set(ASSERTIONS) == set(get_args(Relation))
@@ -298,14 +307,14 @@ def test_without_a_script_there_is_a_reason(backend: str, case: Case, why: str) 
         step=len(case.steps) - 1,
         call=case.steps[-1].call,
         relation="within_bound",
-        output="y",
-        index=(0, 0),
+        output="running_mean",
+        index=(0,),
         expected=1.0,
         got=2.0,
         bound=0.1,
     )
     with pytest.raises(NoScript, match=why):
-        script(finding(backend, "training.output", evidence), case, target(backend))
+        script(finding(backend, "running.mean", evidence), case, target(backend))
 
 
 def run(text: str, place: Path) -> subprocess.CompletedProcess[str]:

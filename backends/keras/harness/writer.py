@@ -116,6 +116,7 @@ class KerasWriter(StatefulKeras, TensorflowWriter):
     packages = ("keras", "tensorflow")
     imports: tuple[str, ...] = ("import keras", "import tensorflow as tf")
     environment = "KERAS_BACKEND=tensorflow CUDA_VISIBLE_DEVICES="
+    differentiated = ()
 
     def __init__(self, case: Case, device: str, wanted: str, compact: bool = False) -> None:
         """A script that has to be short reaches Keras through TensorFlow."""

@@ -23,6 +23,7 @@ class TensorflowWriter(Writer):
     packages: tuple[str, ...] = ("tensorflow",)
     imports: tuple[str, ...] = ("import tensorflow as tf",)
     environment = "CUDA_VISIBLE_DEVICES="
+    differentiated: tuple[str, ...] = ("gamma", "beta")  # parameters that are tensors of the script
 
     def tensor(self, value: Literal) -> str:
         """``tf.constant([...], "float32")``; a view by NumPy, as it reaches TensorFlow."""
@@ -42,7 +43,7 @@ class TensorflowWriter(Writer):
         array, sources = super().array(name), set()
         for step in self.given_case.steps:
             if step.call.partition("_")[2] in SOURCES:
-                sources |= {"gamma", "beta", *step.inputs[: SOURCES[step.call.partition("_")[2]]]}
+                sources |= {*self.differentiated, *step.inputs[: SOURCES[step.call.partition("_")[2]]]}
         return f"tf.Variable({array})" if self.compact and name in sources and not name.endswith("]") else array
 
     @abc.abstractmethod

@@ -52,7 +52,7 @@ def operated(writer: Writer, step: Step, keras: str) -> Lines:
         case "save_restore":
             writer.extra.append("tempfile")
             path = 'path = tempfile.mkdtemp() + "/layer.keras"'
-            return [model, path, "model.save(path)", f"layer = {keras}.saving.load_model(path).layers[-1]"]
+            return [model, path, "model.save(path)", f"layer = {keras}.models.load_model(path).layers[-1]"]
         case "clone":
             return [
                 model,

@@ -30,16 +30,17 @@ class XlaWriter(MomentsWriter):
         if step.call in BETWEEN:
             return super().perform(step, y)
         inner = dataclasses.replace(step, inputs=CALLS[step.call])
-        leaves, state = list(self.leaves()), ["state"] if self.reads_state() else []
+        leaves, state = [] if self.only_moves() else list(self.leaves()), ["state"] if self.reads_state() else []
+        given_y, own_y = ([], []) if self.only_moves() else ([y], ["y"])
         results = [*self.results(step), *(state if step.call.startswith("training") else [])]
         header = f"def {step.call}({', '.join([*inner.inputs, *leaves, *state])}):"
-        function = block(header, [*super().perform(inner, "y"), f"return {', '.join(['y', *results])}"])
+        function = block(header, [*super().perform(inner, "y"), f"return {', '.join([*own_y, *results])}"])
         lines = [] if function in self.compiled else [function]
         self.compiled.add(function)
         lists = [*(["*parameters"] if leaves else []), *state]
         given = ", ".join([*(self.given(n) for n in step.inputs), *lists])
         compiled = f"tf.function({step.call}, jit_compile=True)"
-        return [*lines, f"{', '.join([y, *results])} = {compiled}({given})"]
+        return [*lines, f"{', '.join([*given_y, *results])} = {compiled}({given})"]
 
     def parameters(self) -> Lines:
         """gamma and beta, in one list."""
@@ -51,6 +52,8 @@ class XlaWriter(MomentsWriter):
 
     def results(self, step: Step) -> list[str]:
         """What the step gives besides y."""
+        if self.compact and step.call in ("training_gradients", "inference_gradients") and not self.wants_gradient():
+            return []
         names = next((names for ending, names in RESULTS.items() if step.call.endswith(ending)), ())
         if step.call.endswith("_some_gradients"):
             return [n for n in names if n in str(step.option("wanted")).split() and self.has(n)]

@@ -115,7 +115,8 @@ def text_of(found: Finding, case: Case) -> str:
             imported |= {a.name.partition(".")[0] for a in node.names}
         elif isinstance(node, ast.ImportFrom):
             imported.add(str(node.module).partition(".")[0])
-    assert {MODULES[found.backend]} <= imported <= ALLOWED
+    assert imported <= ALLOWED
+    assert MODULES[found.backend] in imported or f"tf.{MODULES[found.backend]}." in text
     return text
 
 

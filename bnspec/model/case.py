@@ -27,7 +27,7 @@ from bnspec.model.layer import LayerConfig
 from bnspec.model.vocabulary import NETWORKS, SUBJECTS, CaseSubject, NetworkKind
 
 SCHEMA = "bnspec-case/1"
-#: Between an array and what is done with it: "x|twice" is x, twice. See conformance/cases/relations.py.
+#: Between an array and what is done with it: "x|twice" is x, twice. See bnspec/model/relations.py.
 SEPARATOR = "|"
 PARAMETERS = ("gamma", "beta", "running_mean", "running_var")
 #: What a step that builds a layer may give it otherwise than the case does: names of arrays, and numbers.

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from bnspec.conformance.cases.building import Plan, ScalingPlan, batch_norm_case, input_norm_case
-from bnspec.conformance.cases.relations import derived
 from bnspec.model.buffers import dtype_of
 from bnspec.model.call import (
     FIT,
@@ -30,6 +29,7 @@ from bnspec.model.call import (
 )
 from bnspec.model.case import PARAMETERS, SEPARATOR, Case, Step
 from bnspec.model.layer import LayerConfig
+from bnspec.model.relations import derived
 
 
 def _step(call: Call, inputs: Sequence[str], **options: Any) -> Step:

@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
-from bnspec.conformance.cases.relations import rederived
 from bnspec.errors import UsageError
 from bnspec.model.case import SEPARATOR, Case, Step
+from bnspec.model.relations import rederived
 
 Reduction = Callable[[Case], Iterator[Case]]
 

@@ -9,12 +9,12 @@ import math
 
 import numpy as np
 
-from bnspec.conformance.cases.relations import RELATIONS, Relation
 from bnspec.conformance.checks.check import Check, Judge, everywhere
 from bnspec.conformance.checks.examination import Examination, Mask
 from bnspec.conformance.checks.judgement import Judgement
 from bnspec.model.call import INFERENCE, INFERENCE_GRADIENTS, TRAINING, TRAINING_GRADIENTS
 from bnspec.model.case import Step
+from bnspec.model.relations import RELATIONS, Relation
 from bnspec.oracle.oracle import effective_epsilon
 
 CALLS = (TRAINING_GRADIENTS, INFERENCE_GRADIENTS, TRAINING, INFERENCE)

@@ -1,5 +1,6 @@
-"""Standalone repros: a deviation as a script of at most 15 lines that needs only the framework and NumPy.
+"""Standalone repros: a deviation as a script of at most 15 statements that needs only the framework and NumPy.
 
-A finding, its smallest case and a framework's writer give the lines (``script``); ``making`` does it for a run directory, and
-``running`` runs what was written, each script in a process of its own.
+A finding's typed evidence chooses the assertion, its smallest case and a framework's writer give the other statements
+(``script``); ``scripts`` does it for a run directory, and ``execute`` runs what was written, each script in a process of its own.
+The room reads the run directory only: manifest, records and cases.
 """

@@ -17,8 +17,8 @@ from bnspec.reports.run.records import Finding
 SECONDS = 180.0
 #: Runs, at most, of a script that does not reproduce.
 RUNS = 5
-#: Quiet frameworks, Keras on TensorFlow unless the backend's name says another; for findings of the CPU no other device is in sight.
-ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
+#: Quiet frameworks, JAX in 64-bit mode, Keras on TensorFlow unless the backend's name says another; for findings of the CPU no other device is in sight.
+ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow", "JAX_ENABLE_X64": "1"}
 CPU_ONLY = {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
 
 #: How a script ended.
@@ -30,7 +30,7 @@ class Outcome:
     """How a script ended.
 
     Attributes:
-        status: "reproduced", "not reproduced", or "failed": it ended before it looked at the result.
+        status: "reproduced", "not reproduced", or "failed": it ended before it printed what it got.
         exit_status: of the process; None when it was stopped after ``SECONDS``.
         output: what it printed, errors after the rest.
         runs: how often it was run: a deviation that hangs on what lies in freed memory comes now and then.
@@ -70,10 +70,10 @@ def run_script(path: Path, finding: Finding, seconds: float = SECONDS, python: s
         return Outcome(status, None, f"{said}stopped after {seconds:.0f} s", time.perf_counter() - started)
     elapsed = time.perf_counter() - started
     output = end.stdout + end.stderr
-    looked = (end.stdout.splitlines() or [""])[-1].startswith("got")
+    asserted = any(line.startswith("got") for line in end.stdout.splitlines())
     if finding.verdict == "crashed" and end.returncode < 0:
         status = "reproduced"
-    elif not looked or end.returncode not in (0, 1):
+    elif not asserted or end.returncode not in (0, 1):
         status = "failed"
     else:
         status = "reproduced" if end.returncode == 1 else "not reproduced"

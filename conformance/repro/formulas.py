@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
 
 from bnspec.arithmetic.quad import quad
-from bnspec.conformance.repro.subject import Shown
-from bnspec.errors import UsageError
-from bnspec.model.case import Case
-from bnspec.model.conventions import Conventions
+from bnspec.conformance.repro.deviation import Deviation
 from bnspec.oracle.oracle import Oracle
-from bnspec.reports.run.records import Finding
 
 #: What an output is, for people; {var} depends on the conventions. The equations themselves are bnspec/equations/batch_norm.py.
 FORMULAS = {
@@ -33,60 +29,53 @@ FORMULAS = {
     "transform y": "(x - mean) / sqrt(var)",
     "inverse x": "y * sqrt(var) + mean",
 }
+#: Where a clause expects something else than the output's formula.
+FORMULAS_OF_CLAUSES = {
+    "input.constant_feature_keeps_its_unit": "x - mean, since the feature was constant in the training set",
+    "running.unrolled": "the statistic after all steps, each computed without rounding",
+}
 
 
-def shown_of(finding: Finding, case: Case, conventions: Mapping[str, object]) -> Shown:
-    """The finding with what the script says of the expected value."""
-    shown = Shown(finding, case, "", 0.0, declared(conventions))
-    if "output" not in shown.evidence or shown.step >= len(case.steps):
-        return shown
-    return Shown(finding, case, _formula(shown, conventions), _rest(shown), shown.conventions)
+def explained(deviation: Deviation) -> Deviation:
+    """The deviation with what its script says of the expected value."""
+    if deviation.evidence.output is None:
+        return deviation
+    return dataclasses.replace(deviation, formula=_formula(deviation), rest=_rest(deviation))
 
 
-def declared(conventions: Mapping[str, object]) -> Conventions | None:
-    """The conventions on record; None where another version wrote it, which this one cannot read."""
-    try:
-        return Conventions.from_json(conventions)
-    except UsageError:
-        return None
-
-
-def _formula(shown: Shown, conventions: Mapping[str, object]) -> str:
-    case, call, output = shown.case, shown.call(shown.step).call, shown.output
+def _formula(deviation: Deviation) -> str:
+    case, call, output = deviation.case, deviation.call.call, deviation.output
+    declared = deviation.target.conventions
     mode = call.mode or call.name
-    if case.told(shown.step)[1] and conventions.get("frozen_gradients") == "constants":
+    if case.told(deviation.step)[1] and declared.get("frozen_gradients") == "constants":
         mode = "inference"  # a frozen layer computes by its running statistics
-    formula = FORMULAS.get(f"{mode} {output}", FORMULAS.get(output, "the exact value"))
-    corrected = conventions.get("running_correction") == 1
+    if deviation.finding.clause in FORMULAS_OF_CLAUSES:
+        return FORMULAS_OF_CLAUSES[deviation.finding.clause]
+    formula = FORMULAS.get(f"{mode} {output}", FORMULAS.get(output, "the value"))
+    corrected = declared.get("running_correction") == 1
     formula = formula.format(var="m / (m - 1) * var(x)" if corrected else "var(x)")
     if not case.config.affine and output in ("y", "dx"):
         formula = formula.replace("gamma * ", "").replace("gamma /", "1 /").replace(" + beta", "")
-    if call.kind == "transform" and shown.conventions is not None and shown.conventions.input_epsilon:
-        formula = formula.replace("sqrt(var)", f"sqrt(var + {shown.conventions.input_epsilon!r})")
-    if call.has_mask:
-        formula += ", over what the mask keeps"
-    if shown.finding.clause == "input.constant_feature_keeps_its_unit":
-        formula = "x - mean, since the feature was constant in the training set"
-    return formula
+    if call.kind == "transform" and deviation.conventions is not None and deviation.conventions.input_epsilon:
+        formula = formula.replace("sqrt(var)", f"sqrt(var + {deviation.conventions.input_epsilon!r})")
+    return f"{formula}, over what the mask keeps" if call.has_mask else formula
 
 
-def _rest(shown: Shown) -> float:
+def _rest(deviation: Deviation) -> float:
     """What float64 cannot hold of the expected value, where float64 results are judged and it is known."""
-    case, evidence, step = shown.case, shown.evidence, shown.step
-    if case.config.dtype != "float64" or not {"expected", "bound", "index"} <= evidence.keys():
+    case, evidence, step = deviation.case, deviation.evidence, deviation.call
+    if case.config.dtype != "float64" or evidence.relation != "within_bound" or evidence.index is None:
         return 0.0
-    if not case.steps[step].fresh or case.steps[step].option("initial") or case.subject != "batch_norm":
-        return 0.0  # the state that the step met was observed, and is not on record
-    if shown.conventions is None or shown.call(step).option("relation"):
+    if not step.fresh or step.option("initial") or step.option("relation") or case.subject != "batch_norm":
+        return 0.0  # the state that the step started from was observed, and is not on record
+    if deviation.conventions is None or evidence.expected is None:
         return 0.0
-    seen = case.overridden(case.overrides(step))
     oracle = Oracle(case)  # those of its layers refer to it weakly
-    answers = oracle.overridden(case.overrides(step)).expect(case.steps[step], seen.arrays, shown.conventions)
-    if shown.output not in answers:
+    overridden = oracle.overridden(case.overrides(deviation.step))
+    answers = overridden.expect(step, deviation.built.arrays, deviation.conventions)
+    if deviation.output not in answers:
         return 0.0
-    expected = answers[shown.output]
-    index = tuple(evidence["index"])
-    recorded = float(str(evidence["expected"]))
-    if float(expected.rounded[index]) != recorded:
+    expected, recorded = answers[deviation.output], float(evidence.expected)
+    if float(expected.rounded[evidence.index]) != recorded:
         return 0.0
-    return float(expected.value[index] - quad(recorded))
+    return float(expected.value[evidence.index] - quad(recorded))

@@ -1,22 +1,22 @@
-"""A finding as a standalone script: the case, the framework's writer and the look, in the fewest lines that are legible."""
+"""A finding as a standalone script: its case in the framework's words, and the assertion that its evidence asks for."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import itertools
 
 from bnspec.backends.harness.folders import backend_folders
 from bnspec.backends.harness.scripts.literals import NoScript
+from bnspec.backends.harness.scripts.statements import COLUMNS, count, source
 from bnspec.backends.harness.scripts.writer import Writer
-from bnspec.clauses import CLAUSES
-from bnspec.conformance.checks.check import count_of
-from bnspec.conformance.repro.assembly import parts, pruned, versions
-from bnspec.conformance.repro.assertions import look
-from bnspec.conformance.repro.formulas import shown_of
-from bnspec.model.case import Case, Step
-from bnspec.reports.run.evidence import known_sentence
+from bnspec.conformance.repro.assembly import every_step, paragraphs, pruned, without_idle
+from bnspec.conformance.repro.assertions import assertion_of
+from bnspec.conformance.repro.deviation import deviation_of
+from bnspec.conformance.repro.formulas import explained
+from bnspec.conformance.repro.header import header
+from bnspec.model.case import Case
 from bnspec.reports.run.records import Finding, TargetRecord
 
-MAX_LINES = 15
+MAX_STATEMENTS = 15
 
 
 def writers() -> dict[str, type[Writer]]:
@@ -25,45 +25,26 @@ def writers() -> dict[str, type[Writer]]:
 
 
 def script(finding: Finding, case: Case, target: TargetRecord) -> str:
-    """The script's text. Raises NoScript: there is none for this backend, case or check; the message says why."""
+    """The script's text. Raises NoScript: there is none for this backend, case or evidence; the message says why."""
     writer_class = writers().get(finding.backend)
     if writer_class is None:
         raise NoScript(f"no writer of standalone scripts exists for {finding.backend}")
-    shown = shown_of(finding, case, target.conventions)
-    if shown.evidence.get("relation") == "repeats":
-        raise NoScript("it was seen once, and not again when the case was repeated")
     if case.subject == "network":
-        raise NoScript("a network's training step takes more than 15 lines beside the layer's")
-    short, looked = pruned(case, look(shown))
-    writer = writer_class(short, finding.device, looked.wanted)
-    found = parts(writer, looked, _raising(short, target.conventions))
-    for lines in versions(writer, found, heads(finding, target, writer)):
-        if len(lines) <= MAX_LINES:
-            return "\n".join(lines) + "\n"
-    raise NoScript(f"it would take {len(lines)} lines, more than {MAX_LINES}")
-
-
-def _raising(case: Case, conventions: Mapping[str, object]) -> Callable[[Step], bool]:
-    """Whether a step on the way ends with an exception, by the case and by what the backend declares."""
-
-    def raises(step: Step) -> bool:
-        if step.refused or not step.inputs:
-            return step.refused
-        policy = {0: conventions.get("empty_batch"), 1: conventions.get("count_one")}.get(count_of(case, step))
-        return policy == "raises" and step.call.mode == "training"
-
-    return raises
-
-
-def heads(finding: Finding, target: TargetRecord, writer: Writer) -> list[list[str]]:
-    """The opening comments, long and short: who, where, which clause, and what class of deviation it is."""
-    releases = ", ".join(f"{p} {target.versions[p]}" for p in writer.packages if p in target.versions)
-    clause = CLAUSES.get(finding.clause)
-    statement = f": {clause.statement}" if clause else ""
-    place = f"{releases or finding.backend} on {finding.device}"
-    first = f"# {finding.backend} ({place}) deviates from {finding.clause}, a {finding.level}{statement}"
-    run = f"; run with {writer.environment}" if writer.environment and finding.device == "cpu" else ""
-    second = f"# {'; '.join(map(known_sentence, finding.known)) or 'not classed'}{run}"
-    kind = (finding.known[0].kind if finding.known else "not classed") + run
-    short = f"# {finding.backend} ({place}) deviates from {finding.clause}, a {finding.level}; {kind}"
-    return [[first, second], [short]]
+        raise NoScript("a network's training step takes more than 15 statements beside the layer's")
+    deviation = explained(deviation_of(finding, case, target))
+    asserted = pruned(case, assertion_of(deviation))
+    for compact, steps in itertools.product((False, True), (every_step, without_idle)):
+        short, assertion = steps(*asserted)
+        writer = writer_class(short, finding.device, assertion.wanted, compact)
+        parts = [source(part) for part in paragraphs(writer, assertion, deviation.may_raise)]
+        lines = [line for part in parts for line in ("", *part)]
+        taken = count("\n".join(lines))
+        if taken <= MAX_STATEMENTS:
+            break
+    else:
+        raise NoScript(f"it would take {taken} statements, more than {MAX_STATEMENTS}")
+    text = [*header(deviation, writer), *lines]
+    widest = max(map(len, text))
+    if widest > COLUMNS:
+        raise NoScript(f"one of its lines would take {widest} columns, more than {COLUMNS}")
+    return "\n".join(text) + "\n"

@@ -11,9 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal
 
+import msgspec
+
 from bnspec.backends.harness.scripts.literals import NoScript
+from bnspec.backends.harness.scripts.statements import count
 from bnspec.cli import CONFORMS, DEVIATES
-from bnspec.conformance.judge.tally import FAILING
 from bnspec.conformance.repro.execute import Outcome, RunStatus, run_again
 from bnspec.conformance.repro.script import script, writers
 from bnspec.errors import HarnessError, UsageError
@@ -21,6 +23,9 @@ from bnspec.model.case import Case
 from bnspec.reports.run.evidence import known_sentence
 from bnspec.reports.run.records import Finding, TargetRecord, target_name
 from bnspec.reports.run.store import Run, read_run, write_atomically
+
+#: The verdicts that a script can show.
+DEVIATING = ("deviates", "crashed", "timeout")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,11 +74,11 @@ class Repro:
             "backend": f.backend,
             "device": f.device,
             "verdict": f.verdict,
-            "known": "; ".join(map(known_sentence, f.known)),
+            "known": [msgspec.to_builtins(k) for k in "; ".join(map(known_sentence, f.known))],
             "status": self.status,
             "reason": self.reason,
             "script": str(self.path) if self.path else None,
-            "lines": len(self.text.splitlines()),
+            "statements": count(self.text),
             "exit_status": outcome.exit_status if outcome else None,
             "seconds": round(outcome.seconds, 3) if outcome else None,
             "runs": outcome.runs if outcome else None,
@@ -116,7 +121,7 @@ def chosen(run: Run, request: Request) -> list[Finding]:
                 )
         if patterns:
             found = [f for f in found if any(fnmatch.fnmatchcase(k, p) for k in key(f) for p in patterns)]
-    deviating = [f for f in found if f.verdict in FAILING]
+    deviating = [f for f in found if f.verdict in DEVIATING]
     if request.named and not deviating:
         said = ", ".join(f"{f.clause} on {target_name(f)} {f.verdict}" for f in found) or "there is no such pair"
         raise UsageError(
@@ -190,14 +195,14 @@ def file_name(finding: Finding) -> str:
     return re.sub(r"[^\w.@-]", "-", f"{finding.backend}{place}--{finding.clause}") + ".py"
 
 
-def run_all(written: Sequence[Repro], jobs: int, told: Callable[[Repro], None] = lambda repro: None) -> list[Repro]:
-    """Run the scripts, ``jobs`` at a time; ``told`` hears each as it is done."""
+def run_all(written: Sequence[Repro], jobs: int, done: Callable[[Repro], None] = lambda repro: None) -> list[Repro]:
+    """Run the scripts, ``jobs`` at a time; ``done`` is called with each when it has ended."""
 
     def one(repro: Repro) -> Repro:
         if repro.path is not None:
             outcome = run_again(repro.path, repro.finding)
             repro = dataclasses.replace(repro, status=outcome.status, outcome=outcome)
-        told(repro)
+        done(repro)
         return repro
 
     with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:

@@ -6,6 +6,8 @@ import itertools
 from collections import Counter
 from collections.abc import Sequence
 
+from rich.console import Console
+
 from bnspec.conformance.repro.scripts import Repro, run_all
 from bnspec.reports.run.records import target_name
 from bnspec.terminal.console import line, show, table, terminal, verbatim
@@ -50,8 +52,17 @@ def print_repros(made: Sequence[Repro]) -> None:
 
 
 def _row(repro: Repro) -> tuple[str, str, str, str]:
-    kind = repro.finding.known[0].kind if repro.finding.known else "not classed"
+    kind = ", ".join(dict.fromkeys(k.kind for k in repro.finding.known)) or "not classed"
     backend = repro.finding.backend if repro.finding.device == "cpu" else target_name(repro.finding)
     runs = repro.outcome.runs if repro.outcome else 1
-    count = f" in {runs} runs" if runs > 1 else ""
-    return backend, repro.finding.clause, kind, repro.status + count + (f": {repro.reason}" if repro.reason else "")
+    runs_taken = f" in {runs} runs" if runs > 1 else ""
+    return (
+        backend,
+        repro.finding.clause,
+        kind,
+        repro.status + runs_taken + (f": {repro.reason}" if repro.reason else ""),
+    )
+
+
+def _line(console: Console, text: str) -> None:
+    console.print(text, highlight=False, markup=False, soft_wrap=True)

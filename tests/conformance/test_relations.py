@@ -11,10 +11,10 @@ from in_process import adapter_of, broken, judged
 from bnspec.clauses import ASKED
 from bnspec.conformance.cases.building import Form, Plan
 from bnspec.conformance.cases.programs import relation_case
-from bnspec.conformance.cases.relations import DERIVED, RELATIONS, derived, rederived
 from bnspec.conformance.cases.shrinking import REDUCTIONS
 from bnspec.conformance.selftest.reference.layer import PlainLayer
 from bnspec.model.case import SEPARATOR
+from bnspec.model.relations import DERIVED, RELATIONS, derived, rederived
 
 IMAGE = Form((4, 3, 5, 2), 1)
 LAWS = tuple(r.clause for r in RELATIONS.values())

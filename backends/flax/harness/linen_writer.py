@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bnspec.backends.harness.scripts.statements import Lines, block
 from bnspec.backends.jax.harness.pure_writer import PureWriter
 from bnspec.model.case import Step
 from bnspec.model.conventions import HALVES
@@ -12,8 +13,9 @@ class LinenWriter(PureWriter):
 
     packages = ("flax", "jax")
     imports = (*PureWriter.imports, "from flax import linen")
+    parameters, states = 'variables["params"]', 'variables["batch_stats"]'
 
-    def build(self) -> list[str]:
+    def build(self) -> Lines:
         """The module and its parameters."""
         config = self.config
         options = [f"axis={config.channel_axis}", f"momentum={config.decay!r}", f"epsilon={config.epsilon!r}"]
@@ -22,37 +24,44 @@ class LinenWriter(PureWriter):
         if not config.affine:
             options += ["use_bias=False", "use_scale=False"]
         parameters = f'{{"scale": {self.array("gamma")}, "bias": {self.array("beta")}}}' if config.affine else "{}"
-        return [f"layer, params = linen.BatchNorm({', '.join(options)}), {parameters}", *self.restart()]
+        variables = f'{{"params": {parameters}, "batch_stats": {self.statistics()}}}'
+        return [f"layer = linen.BatchNorm({', '.join(options)})", f"variables = {variables}"]
 
-    def restart(self) -> list[str]:
+    def restart(self) -> Lines:
         """The batch statistics."""
-        return [f'stats = {{"mean": {self.array("running_mean")}, "var": {self.array("running_var")}}}']
+        return [f"{self.states} = {self.statistics()}"]
 
-    def call(self, step: Step, y: str) -> list[str]:
+    def statistics(self) -> str:
+        """The batch statistics of the case."""
+        return f'{{"mean": {self.array("running_mean")}, "var": {self.array("running_var")}}}'
+
+    def call(self, step: Step, y: str) -> Lines:
         """The module applied, or its vector-Jacobian product; training gives new batch statistics."""
-        training, given = step.call.mode == "training", ", ".join(self.given(n) for n in step.inputs)
-        variables = '{"params": params, "batch_stats": stats}'
+        training = step.call.mode == "training"
+        x, *dy = (self.given(n) for n in step.inputs)
         mode = 'False, mutable=["batch_stats"]' if training else "True"
-        applied, new = f"layer.apply({variables}, x, {mode})", f"({y}, new)" if training else y
-        if not step.call.has_gradients:
-            after = ['stats = new["batch_stats"]'] if training else []
-            return [f"{new} = jax.jit(lambda params, stats, x: {applied})(params, stats, {given})", *after]
-        aux = ", has_aux=True" if training else ""
-        pulled = f"jax.vjp(lambda x, params: {applied}, x, params{aux})"
-        names, back = "y, back", f"y, back({self.cotangent()})"
-        names, results = (f"{names}, new", f"{back}, new") if training else (names, back)
-        after = ['stats, dgamma, dbeta = new["batch_stats"], dp.get("scale"), dp.get("bias")']
-        return [
-            f"both = jax.jit(lambda params, stats, x, dy: (lambda {names}: ({results}))(*{pulled}))",
-            f"{y}, (dx, dp){', new' if training else ''} = both(params, stats, {given})",
-            *(after if training else ['dgamma, dbeta = dp.get("scale"), dp.get("bias")']),
-        ]
+        after = [f"{self.states} = {self.after('new')}"] if training and self.reads_state() else []
+        if not dy or (self.compact and not self.wants_gradient()):
+            new = f"({y}, new)" if training else y
+            apply = f"jax.jit(lambda variables, x: layer.apply(variables, x, {mode}))"
+            return [f"{new} = {apply}(variables, {x})", *after]
+        self.packed = True
+        define, of = self.forward(step)
+        given = f"{x}, {dy[0]}, {self.parameters}"
+        if self.compact:
+            gradients = f"jax.jit(lambda x, dy, w: jax.vjp(lambda x, w: {of}, x, w)[1]({self.cotangent()}))"
+            return [*define, f"gradients = {gradients}", f"dx, dw = gradients({given})"]
+        names, results = ("y, back, new", "y, new") if training else ("y, back", "y")
+        vjp = f"{names} = jax.vjp(forward, x, w{', has_aux=True' if training else ''})"
+        function = block("def gradients(x, dy, w):", [vjp, f"return {results}, back({self.cotangent()})"])
+        call = f"{y}{', new' if training else ''}, (dx, dw) = jax.jit(gradients)({given})"
+        return [*define, *self.define(function), call, *after]
 
     def applied(self, training: bool, mask: str = "") -> str:
         """The module applied."""
         mode = 'False, mutable=["batch_stats"]' if training else "True"
         given = f", mask={mask}" if mask else ""
-        return f'layer.apply({{"params": w, "batch_stats": stats}}, x, {mode}{given})'
+        return f'layer.apply({{**variables, "params": w}}, x, {mode}{given})'
 
     def cotangent(self) -> str:
         """dy; beside a half-precision x y is as wide as the parameters."""
@@ -71,26 +80,21 @@ class LinenWriter(PureWriter):
         """Parameters of these values."""
         return f'{{"scale": {gamma}, "bias": {beta}}}' if self.config.affine else "{}"
 
-    def between(self, step: Step) -> list[str]:
+    def between(self, step: Step) -> Lines:
         """The variables as Flax's bytes and back, copies of them, a clone of the module with another momentum."""
         match step.call.kind:
             case "save_restore":
                 self.imports = (*self.imports, "from flax import serialization")
-                variables = '{"params": params, "batch_stats": stats}'
-                return [
-                    f"read = serialization.from_bytes({variables}, serialization.to_bytes({variables}))",
-                    'params, stats = read["params"], read["batch_stats"]',
-                ]
+                return ["variables = serialization.from_bytes(variables, serialization.to_bytes(variables))"]
             case "set_decay":
-                return [f"layer = layer.clone(momentum={step.option('decay')!r})", *self.told_decay(step)]
-        return self.kept_aside(step, ("layer", "stats"))
+                return [f"layer = layer.clone(momentum={step.option('decay')!r})", *self.with_decay(step)]
+        return self.kept_aside(step, ("layer", self.states))
 
     def variable(self, name: str) -> str:
         """The variables by their names."""
         return {
-            "gamma": 'params["scale"]',
-            "beta": 'params["bias"]',
-            "by_gamma": 'dw["scale"]',
-            "running_mean": 'stats["mean"]',
-            "running_var": 'stats["var"]',
-        }.get(name, name)
+            "gamma": 'variables["params"]["scale"]',
+            "beta": 'variables["params"]["bias"]',
+            "running_mean": 'variables["batch_stats"]["mean"]',
+            "running_var": 'variables["batch_stats"]["var"]',
+        }.get(name, self.gradient(name))

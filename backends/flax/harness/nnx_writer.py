@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bnspec.backends.harness.scripts.statements import Lines, Statement, block
 from bnspec.backends.harness.scripts.writer import default_parameters, default_state
 from bnspec.backends.jax.harness.numpy_writer import JaxWriter
-from bnspec.model.case import Step
+from bnspec.model.case import PARAMETERS, Step
+
+STATE = ("running_mean", "running_var")
+#: The module's names for parameters and statistics.
+VARIABLES = {"gamma": "scale", "beta": "bias", "running_mean": "mean", "running_var": "var"}
 
 
 class FlaxWriter(JaxWriter):
@@ -15,68 +20,80 @@ class FlaxWriter(JaxWriter):
     packages = ("flax", "jax")
     imports = (*JaxWriter.imports, "from flax import nnx")
     makes_initial = True
+    last_constructed = ""
+    defined: Statement | None = None
 
-    def build(self) -> list[str]:
+    def build(self) -> Lines:
         """The module with its variables replaced."""
-        config, self.mode, self.defined = self.config, "train", ""  # a new module's mode
+        config, self.mode = self.config, "train"  # a new module's mode
         options = [f"axis={config.channel_axis}", f"momentum={config.decay!r}", f"epsilon={config.epsilon!r}"]
         if config.parameter_dtype != "float32":
             options.append(f'param_dtype="{config.parameter_dtype}"')
         if not config.affine:
             options += ["use_bias=False", "use_scale=False"]
-        lines = [f"layer = nnx.BatchNorm({config.channels}, {', '.join(options)}, rngs=nnx.Rngs(0))"]
+        last = self.last_constructed
+        self.last_constructed = f"layer = nnx.BatchNorm({config.channels}, {', '.join(options)}, rngs=nnx.Rngs(0))"
+        lines = [self.last_constructed]
         if self.initial:
             return lines
-        if not default_parameters(self.case):
-            values = ", ".join(f"nnx.Param({self.array(n)})" for n in ("gamma", "beta"))
-            lines.append(f"layer.scale, layer.bias = {values}")
-        return lines if default_state(self.case) else lines + self.restart()
+        if self.compact and last == lines[0] and not any(s.call.between for s in self.given_case.steps):
+            return self.put_in(PARAMETERS if config.affine else STATE)
+        names = [] if default_parameters(self.case) else ["gamma", "beta"]
+        return [*lines, *self.put_in([*names, *([] if default_state(self.case) else STATE)])]
 
-    def restart(self) -> list[str]:
+    def restart(self) -> Lines:
         """The batch statistics."""
-        values = ", ".join(f"nnx.BatchStat({self.array(n)})" for n in ("running_mean", "running_var"))
-        return [f"layer.mean, layer.var = {values}"]
+        return self.put_in(STATE)
 
-    def in_mode(self, step: Step) -> list[str]:
+    def put_in(self, names: Sequence[str]) -> Lines:
+        """The module's variables by nnx.update."""
+        values = ", ".join(f'"{VARIABLES[n]}": {self.array(n)}' for n in names)
+        return [f"nnx.update(layer, {{{values}}})"] if names else []
+
+    def in_mode(self, step: Step) -> Lines:
         """The line that puts the module in the step's mode, where it is in another."""
         mode = "train" if step.call.mode == "training" else "eval"
         lines = [f"layer.{mode}()"] if mode != self.mode else []
         self.mode = mode
         return lines
 
-    def define(self, line: str) -> list[str]:
-        """The line that defines a function, where the last one defined is another."""
-        lines = [line] if line != self.defined else []
-        self.defined = line
+    def define(self, function: Statement) -> Lines:
+        """The function, where the last one defined is another."""
+        lines = [function] if function != self.defined else []
+        self.defined = function
         return lines
 
-    def call(self, step: Step, y: str) -> list[str]:
+    def call(self, step: Step, y: str) -> Lines:
         """The module's call in train() or eval(), or its gradients with the cotangent dy for y."""
-        lines, given = self.in_mode(step), ", ".join(self.given(n) for n in step.inputs)
-        if not step.call.has_gradients:
-            return [*lines, f"{y} = nnx.jit(lambda layer, x: layer(x))(layer, {given})"]
-        loss = "lambda layer, x, dy: (jnp.sum((y := layer(x)) * dy), y)"
-        return [
-            *lines,
-            *self.define(f"gradients = nnx.jit(nnx.value_and_grad({loss}, argnums=(0, 1), has_aux=True))"),
-            f"(_, {y}), (parameters, dx) = gradients(layer, {given})",
-        ]
+        return self.applied(step, y, "layer(x)")
 
-    def masked(self, step: Step, y: str) -> list[str]:
+    def masked(self, step: Step, y: str) -> Lines:
         """The same with a mask."""
-        given = ", ".join(self.given(n) for n in step.inputs)
-        if not step.call.has_gradients:
-            return [*self.in_mode(step), f"{y} = nnx.jit(lambda layer, x, mask: layer(x, mask=mask))(layer, {given})"]
-        loss = "lambda layer, x, dy, mask: (jnp.sum((y := layer(x, mask=mask)) * dy), y)"
+        return self.applied(step, y, "layer(x, mask=mask)")
+
+    def applied(self, step: Step, y: str, forward: str) -> Lines:
+        """The expression ``forward`` under nnx.jit, or its gradients; y is not computed beside them where it has to be short."""
+        passes_back = step.call.has_gradients and not (self.compact and not self.wants_gradient())
+        kept = [k for k, name in enumerate(step.call.inputs) if passes_back or name != "dy"]
+        names = ", ".join(step.call.inputs[k] for k in kept)
+        given = ", ".join(self.given(step.inputs[k]) for k in kept)
+        if not passes_back:
+            return [*self.in_mode(step), f"{y} = nnx.jit(lambda layer, {names}: {forward})(layer, {given})"]
+        if self.compact:
+            loss = f"lambda layer, {names}: jax.numpy.sum({forward} * dy)"
+            defined = self.define(Statement(f"gradients = nnx.jit(nnx.grad({loss}, argnums=(0, 1)))"))
+            return [*self.in_mode(step), *defined, f"parameters, dx = gradients(layer, {given})"]
+        function = block(f"def loss(layer, {names}):", [f"y = {forward}", "return jax.numpy.sum(y * dy), y"])
+        gradients = "nnx.jit(nnx.value_and_grad(loss, argnums=(0, 1), has_aux=True))"
         return [
             *self.in_mode(step),
-            *self.define(f"gradients = nnx.jit(nnx.value_and_grad({loss}, argnums=(0, 1), has_aux=True))"),
-            f"(_, {y}), (parameters, dx) = gradients(layer, {given})",
+            *self.define(function),
+            f"(_, {y}), (parameters, dx) = {gradients}(layer, {given})",
         ]
 
-    def some_gradients(self, step: Step, y: str, wanted: Sequence[str]) -> list[str]:
+    def some_gradients(self, step: Step, y: str, wanted: Sequence[str]) -> Lines:
         """The gradients by a subset of the module's variables and x."""
-        loss = "lambda layer, x, dy: (jnp.sum((y := layer(x)) * dy), y)"
+        loss = block("def loss(layer, x, dy):", ["y = layer(x)", "return jax.numpy.sum(y * dy), y"])
         names = [f'nnx.PathContains("{path}")' for n, path in (("dgamma", "scale"), ("dbeta", "bias")) if n in wanted]
         by = [f"nnx.DiffState(0, nnx.Any({', '.join(names)}))"] if names else []
         by += ["1"] if "dx" in wanted else []
@@ -84,38 +101,43 @@ class FlaxWriter(JaxWriter):
         given = ", ".join(self.given(n) for n in step.inputs)
         return [
             *self.in_mode(step),
-            f"gradients = nnx.jit(nnx.value_and_grad({loss}, argnums=({', '.join(by)},), has_aux=True))",
+            *self.define(loss),
+            f"gradients = nnx.jit(nnx.value_and_grad(loss, argnums=({', '.join(by)},), has_aux=True))",
             f"(_, {y}), ({', '.join(results)},) = gradients(layer, {given})",
         ]
 
-    def second_order(self, step: Step, y: str) -> list[str]:
+    def second_order(self, step: Step, y: str) -> Lines:
         """nnx.grad of nnx.grad."""
-        loss, given = "lambda layer, x, dy: jnp.sum(layer(x) * dy)", ", ".join(self.given(n) for n in step.inputs)
+        given = ", ".join(self.given(n) for n in step.inputs)
         return [
             *self.in_mode(step),
-            f"first = nnx.grad({loss}, argnums=1)",
-            "product = lambda layer, x, dy, v: jnp.sum(v * first(layer, x, dy))",
+            "first = nnx.grad(lambda layer, x, dy: jax.numpy.sum(layer(x) * dy), argnums=1)",
+            block("def product(layer, x, dy, v):", ["return jax.numpy.sum(v * first(layer, x, dy))"]),
             f"parameters, by_x, by_dy = nnx.jit(nnx.grad(product, argnums=(0, 1, 2)))(layer, {given})",
         ]
 
-    def tangent(self, step: Step, y: str) -> list[str]:
+    def tangent(self, step: Step, y: str) -> Lines:
         """jax.jvp of a copy of the module, as a module is changed only where it was made."""
-        return [
-            *self.in_mode(step),
-            "@nnx.jit",
-            "def tangent(layer, x, v):",
-            "    of = lambda x: ((copy := nnx.clone(layer))(x), nnx.state(copy, nnx.BatchStat))",
-            "    y, along, statistics = jax.jvp(of, (x,), (v,), has_aux=True)",
-            "    nnx.update(layer, statistics)",
-            "    return y, along",
-            f"{y}, along = tangent(layer, {', '.join(self.given(n) for n in step.inputs)})",
+        given = ", ".join(self.given(n) for n in step.inputs)
+        if self.compact and self.wanted in ("y", "along"):  # what the pass does to the statistics is not read
+            jvp = "jax.jvp(lambda x: nnx.clone(layer)(x), (x,), (v,))"
+            short = block("def tangent(layer, x, v):", [f"return {jvp}"])
+            return [*self.in_mode(step), *self.define(short), f"{y}, along = nnx.jit(tangent)(layer, {given})"]
+        forward = ["copy = nnx.clone(layer)", "return copy(x), nnx.state(copy, nnx.BatchStat)"]
+        body: Lines = [
+            block("def forward(x):", forward),
+            "y, along, statistics = jax.jvp(forward, (x,), (v,), has_aux=True)",
+            "nnx.update(layer, statistics)",
+            "return y, along",
         ]
+        function = block("def tangent(layer, x, v):", body)
+        return [*self.in_mode(step), *self.define(function), f"{y}, along = nnx.jit(tangent)(layer, {given})"]
 
-    def between(self, step: Step) -> list[str]:
+    def between(self, step: Step) -> Lines:
         """The state as Flax's bytes and back, nnx.clone, the module's momentum. Raises NoScript: what Flax does not have."""
         match step.call.kind:
             case "save_restore":
-                self.imports = (*self.imports, "from flax import serialization")
+                self.imports = (*JaxWriter.imports, "from flax import nnx, serialization")
                 return [
                     "graph, state = nnx.split(layer)",
                     "data = serialization.to_bytes(nnx.to_pure_dict(state))",
@@ -127,7 +149,7 @@ class FlaxWriter(JaxWriter):
             case "swap":
                 return ["layer, other = other, layer"]
             case "set_decay":
-                return [f"layer.momentum = {step.option('decay')!r}", *self.told_decay(step)]
+                return [f"layer.momentum = {step.option('decay')!r}", *self.with_decay(step)]
         return super().between(step)
 
     def variable(self, name: str) -> str:

@@ -100,9 +100,9 @@ def number(value: Any, shortest: bool = False) -> str:
         return repr(bool(value))
     wide = float(value)
     if math.isnan(wide):
-        return "np.nan"
+        return 'float("nan")'
     if math.isinf(wide):
-        return "np.inf" if wide > 0 else "-np.inf"
+        return 'float("inf")' if wide > 0 else '-float("inf")'
     few = str(value)
     return few if shortest and np.float32(float(few)) == value else repr(wide)
 

@@ -1,7 +1,7 @@
 """What a framework's writer of scripts owes: the lines that a user of the framework would write for a case.
 
-A script declares the arrays, builds the layer, performs the steps, and looks at a result. Only the look is the same
-everywhere; a writer gives the other lines, as its backend's adapter performs them.
+A script declares the arrays, builds the layer, performs the steps, and asserts something of a result. Only the assertion is
+the same everywhere; a writer gives the other statements, as its backend's adapter performs them.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from bnspec.backends.harness.scripts.literals import Literal, NoScript, literal
+from bnspec.backends.harness.scripts.statements import Lines
 from bnspec.model.call import Mode
 from bnspec.model.case import SEPARATOR, Case, Step
 
@@ -23,12 +24,13 @@ class Writer(abc.ABC):
 
     Attributes:
         packages: whose releases the script names.
-        imports: the lines that open the framework, without sys and NumPy.
+        imports: the lines that open the framework; NumPy is imported where a script reads it.
         environment: variables that the script is to be run with, e.g. "JAX_PLATFORMS=cpu", or empty.
         case, config: the case as the layer in hand sees it, and that layer's configuration.
         makes_initial: whether it writes layers with the framework's own parameters and state.
         initial: whether the layer in hand starts from the framework's own parameters and state.
         frozen: whether it has been marked as not trainable.
+        chunks: the arrays of the first fit, which a script that has to be short keeps in one list.
     """
 
     packages: tuple[str, ...] = ()
@@ -36,9 +38,15 @@ class Writer(abc.ABC):
     environment = ""
     makes_initial = False
 
-    def __init__(self, case: Case, device: str, wanted: str) -> None:
-        """``wanted``: the output that the script looks at, for lines that only some outputs need."""
+    def __init__(self, case: Case, device: str, wanted: str, compact: bool = False) -> None:
+        """Args:
+        wanted: the output that the script asserts something of, for statements that only some outputs need.
+        compact: whether only what ``wanted`` needs is computed, because the whole call takes too many statements.
+        """
         self.case, self.config, self.device, self.wanted = case, case.config, device, wanted
+        self.compact = compact
+        fits = [s for s in case.steps if s.call.kind == "fit"]
+        self.chunks = tuple(dict.fromkeys(fits[0].inputs)) if compact and fits and len(fits[0].inputs) > 1 else ()
         self.given_case, self.initial, self.frozen = case, False, False
         self.in_hand: object = None  # what the layer in hand was built with; None: it cannot be put back to that
         self.aside = (self.config, self.frozen)  # those of the copy that the layer in hand changes places with
@@ -50,7 +58,7 @@ class Writer(abc.ABC):
         """The kinds of device that it writes for."""
         return ("cpu",)
 
-    def preamble(self) -> list[str]:
+    def preamble(self) -> Lines:
         """Lines between the imports and the arrays."""
         return []
 
@@ -72,13 +80,15 @@ class Writer(abc.ABC):
 
     def given(self, name: str) -> str:
         """An input as it is named in the script."""
+        if name in self.chunks:
+            return f"chunks[{self.chunks.index(name)}]"
         return name if self.is_part(name) else python_name(name)
 
     def laid_out(self, array: np.ndarray) -> np.ndarray:
         """The array as it enters the framework: what the adapter packs is packed."""
         return array
 
-    def begin(self, k: int) -> list[str]:
+    def begin(self, k: int) -> Lines:
         """Lines that build the layer of step k, or that put the one in hand back to where it began, if that is the same."""
         step, overrides = self.given_case.steps[k], self.given_case.overrides(k)
         again = self.in_hand == overrides and not step.option("initial")
@@ -88,9 +98,15 @@ class Writer(abc.ABC):
         if self.initial and not self.makes_initial:
             raise NoScript("no lines are written here for a layer with the framework's own parameters and state")
         threads = self.use_threads(int(step.option("threads"))) if step.option("threads") else []
+        if again and self.compact and not self.depends_on_state():
+            return threads
         return [*threads, *(self.restart() if again else self.build())]
 
-    def perform(self, step: Step, y: str) -> list[str]:
+    def depends_on_state(self) -> bool:
+        """Whether what the script asserts depends on the statistics: no result of a training pass does."""
+        return "inference" in self.modes() or self.wanted.startswith(("running_", "state"))
+
+    def perform(self, step: Step, y: str) -> Lines:
         """Lines of any step; see ``call``. Raises NoScript: this framework's lines for it are not written."""
         if step.call.between:
             self.in_hand = None
@@ -104,35 +120,39 @@ class Writer(abc.ABC):
         if kind == "some_gradients":
             self.in_hand = None
             return self.some_gradients(step, y, [n for n in str(step.option("wanted")).split() if self.has(n)])
-        further = {"second_order": self.second_order, "tangent": self.tangent}
-        further |= dict.fromkeys(("masked", "masked_gradients"), self.masked)
-        return further.get(kind, self.call)(step, y)
+        special = {"second_order": self.second_order, "tangent": self.tangent}
+        special |= dict.fromkeys(("masked", "masked_gradients"), self.masked)
+        return special.get(kind, self.call)(step, y)
+
+    def wants_gradient(self) -> bool:
+        """Whether the script asserts something of a gradient, or of the whole call."""
+        return self.wanted in ("dx", "dgamma", "dbeta", "state")
 
     def has(self, gradient: str) -> bool:
         """Whether the layer has this gradient: without affine only dx."""
         return gradient == "dx" or self.config.affine
 
-    def use_threads(self, count: int) -> list[str]:
+    def use_threads(self, count: int) -> Lines:
         """Lines after which calls use so many threads."""
         raise NoScript("this framework cannot change its number of threads")
 
-    def some_gradients(self, step: Step, y: str, wanted: Sequence[str]) -> list[str]:
+    def some_gradients(self, step: Step, y: str, wanted: Sequence[str]) -> Lines:
         """Lines that compute y and the wanted of dx, dgamma, dbeta."""
         raise NoScript(f"no lines are written here for {step.call}")
 
-    def second_order(self, step: Step, y: str) -> list[str]:
+    def second_order(self, step: Step, y: str) -> Lines:
         """Lines that compute by_x, by_dy and by_gamma."""
         raise NoScript(f"no lines are written here for {step.call}")
 
-    def tangent(self, step: Step, y: str) -> list[str]:
+    def tangent(self, step: Step, y: str) -> Lines:
         """Lines that compute y and along."""
         raise NoScript(f"no lines are written here for {step.call}")
 
-    def masked(self, step: Step, y: str) -> list[str]:
+    def masked(self, step: Step, y: str) -> Lines:
         """Lines of a pass with a mask, with or without gradients."""
         raise NoScript(f"no lines are written here for {step.call}")
 
-    def between(self, step: Step) -> list[str]:
+    def between(self, step: Step) -> Lines:
         """Lines of what is done with the layer between its calls."""
         raise NoScript(f"no lines are written here for {step.call}")
 
@@ -140,19 +160,19 @@ class Writer(abc.ABC):
         """The modes of the passes that are performed: "training", "inference"."""
         return {s.call.mode for s in self.case.steps if not s.call.between}
 
-    def kept_aside(self, step: Step, names: Sequence[str]) -> list[str]:
+    def kept_aside(self, step: Step, names: Sequence[str]) -> Lines:
         """Copies of a layer whose state is these variables, whose arrays never change; and another decay for its calls."""
         state = ", ".join(names)  # none: nothing reads it
         match step.call.kind:
             case "set_decay":
-                return self.told_decay(step)
+                return self.with_decay(step)
             case "clone":
                 return [f"other = {state}"] if names else []
             case "swap":
                 return [f"({state}), other = other, ({state})"] if names else []
         raise NoScript(f"no lines are written here for {step.call}")
 
-    def told_decay(self, step: Step) -> list[str]:
+    def with_decay(self, step: Step) -> Lines:
         """Another decay, where it is an argument of every call: no line of its own."""
         self.config = dataclasses.replace(self.config, decay=float(step.option("decay")))
         return []
@@ -162,15 +182,15 @@ class Writer(abc.ABC):
         """An array as an expression that makes the framework's tensor."""
 
     @abc.abstractmethod
-    def build(self) -> list[str]:
+    def build(self) -> Lines:
         """Lines that build the layer from the case's parameters and state."""
 
     @abc.abstractmethod
-    def restart(self) -> list[str]:
+    def restart(self) -> Lines:
         """Lines that put the state back to where the case starts from."""
 
     @abc.abstractmethod
-    def call(self, step: Step, y: str) -> list[str]:
+    def call(self, step: Step, y: str) -> Lines:
         """Lines that perform a step and name its results: y as given; dx, dgamma and dbeta by these names."""
 
     @abc.abstractmethod

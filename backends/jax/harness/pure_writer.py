@@ -1,10 +1,11 @@
-"""What scripts of layers that are pure functions of their variables in JAX have in common: the further derivatives, masks."""
+"""What scripts of layers that are pure functions of their variables in JAX have in common: other derivatives, masks."""
 
 from __future__ import annotations
 
 import abc
 from collections.abc import Sequence
 
+from bnspec.backends.harness.scripts.statements import Lines, Statement, block
 from bnspec.backends.jax.harness.numpy_writer import JaxWriter
 from bnspec.model.case import Step
 
@@ -14,9 +15,11 @@ class PureWriter(JaxWriter):
 
     Attributes:
         parameters, states: these names. by_gamma: what cuts gamma's gradient out of the parameters'.
+        packed: whether the last call gave the gradients of all parameters as one.
     """
 
     parameters, states, by_gamma = "params", "stats", '["scale"]'
+    packed = False
 
     @abc.abstractmethod
     def applied(self, training: bool, mask: str = "") -> str:
@@ -38,32 +41,42 @@ class PureWriter(JaxWriter):
         """Whether ``applied`` gives a pair."""
         return True
 
-    def forward(self, step: Step, mask: str = "") -> tuple[list[str], str]:
-        """The line that defines the pure function "forward", and the expression of y by it."""
+    def define(self, function: Statement) -> Lines:
+        """The function; nothing where the same one is defined already."""
+        defined: set[Statement] = self.__dict__.setdefault("defined", set())
+        new = [] if function in defined else [function]
+        defined.add(function)
+        return new
+
+    def reads_state(self) -> bool:
+        """Whether the statistics that a call leaves are read afterwards."""
+        return self.wanted.startswith(("running_", "state")) or len(self.given_case.steps) > 1
+
+    def forward(self, step: Step, mask: str = "") -> tuple[Lines, str]:
+        """The pure function "forward", and the expression of y by it."""
         training = step.call.mode == "training"
         y = "forward(x, w)[0]" if self.gives_pair(training) else "forward(x, w)"
-        return [f"forward = lambda x, w: {self.applied(training, mask)}"], y
+        return self.define(block("def forward(x, w):", [f"return {self.applied(training, mask)}"])), y
 
-    def moved(self, step: Step, x: str) -> list[str]:
+    def moved(self, step: Step, x: str) -> Lines:
         """The line that moves the statistics, where they are read afterwards."""
-        read = self.wanted.startswith(("running_", "state")) or len(self.given_case.steps) > 1
-        if not (read and step.call.mode == "training"):
+        if not (self.reads_state() and step.call.mode == "training"):
             return []
         return [f"{self.states} = {self.after(f'forward({x}, {self.parameters})[1]')}"]
 
-    def second_order(self, step: Step, y: str) -> list[str]:
+    def second_order(self, step: Step, y: str) -> Lines:
         """The vector-Jacobian product with v of the one with dy."""
         define, of = self.forward(step)
         x, *others = (self.given(n) for n in step.inputs)
         given = ", ".join([x, *others, self.parameters])
         return [
             *define,
-            f"first = lambda x, dy, w: jax.vjp(lambda x: {of}, x)[1]({self.cotangent()})[0]",
+            block("def first(x, dy, w):", [f"return jax.vjp(lambda x: {of}, x)[1]({self.cotangent()})[0]"]),
             f"by_x, by_dy, dw = jax.jit(lambda x, dy, v, w: jax.vjp(first, x, dy, w)[1](v))({given})",
             *self.moved(step, x),
         ]
 
-    def tangent(self, step: Step, y: str) -> list[str]:
+    def tangent(self, step: Step, y: str) -> Lines:
         """The Jacobian-vector product with v."""
         define, of = self.forward(step)
         x, v = (self.given(n) for n in step.inputs)
@@ -74,35 +87,37 @@ class PureWriter(JaxWriter):
             *self.moved(step, x),
         ]
 
-    def some_gradients(self, step: Step, y: str, wanted: Sequence[str]) -> list[str]:
+    def some_gradients(self, step: Step, y: str, wanted: Sequence[str]) -> Lines:
         """The vector-Jacobian product by the wanted arguments only."""
         define, of = self.forward(step)
         x, dy = (self.given(n) for n in step.inputs)
         leaves = ", ".join(leaf for n, leaf in (("dx", "x"), ("dgamma", "gamma"), ("dbeta", "beta")) if n in wanted)
         of = of.replace("(x, w)", f"(x, {self.weights('gamma', 'beta')})")
-        both = f"(lambda y, back: (y, back({self.cotangent()})))(*jax.vjp(lambda {leaves}: {of}, {leaves}))"
+        vjp = f"y, back = jax.vjp(lambda {leaves}: {of}, {leaves})"
         parameters = [self.variable(n) for n in ("gamma", "beta")] if self.config.affine else []
         names = ", ".join(["x", "dy", *(["gamma", "beta"] if parameters else [])])
         return [
             *define,
-            f"{y}, ({', '.join(wanted)},) = jax.jit(lambda {names}: {both})({', '.join([x, dy, *parameters])})",
+            block(f"def gradients({names}):", [vjp, f"return y, back({self.cotangent()})"]),
+            f"{y}, ({', '.join(wanted)},) = jax.jit(gradients)({', '.join([x, dy, *parameters])})",
             *self.moved(step, x),
         ]
 
-    def masked(self, step: Step, y: str) -> list[str]:
+    def masked(self, step: Step, y: str) -> Lines:
         """The layer applied with a mask, or its vector-Jacobian product."""
         x, *dy, mask = (self.given(n) for n in step.inputs)
         define, _ = self.forward(step, mask)
-        moved = f"{self.states} = {self.after('aux')}"
+        moved = [f"{self.states} = {self.after('aux')}"] if self.reads_state() else []
         if not dy:
-            return [*define, f"{y}, aux = jax.jit(forward)({x}, {self.parameters})", moved]
-        both = f"(lambda y, back, aux: (y, back({self.cotangent()}), aux))(*jax.vjp(forward, x, w, has_aux=True))"
-        lines = [
-            *define,
-            f"{y}, (dx, dw), aux = jax.jit(lambda x, dy, w: {both})({x}, {dy[0]}, {self.parameters})",
-            moved,
-        ]
-        if self.config.affine:
-            other = self.by_gamma.replace("scale", "bias").replace("0", "1")
-            lines.append(f"dgamma, dbeta = dw{self.by_gamma}, dw{other}")
-        return lines
+            return [*define, f"{y}, aux = jax.jit(forward)({x}, {self.parameters})", *moved]
+        self.packed = True
+        vjp = "y, back, aux = jax.vjp(forward, x, w, has_aux=True)"
+        function = block("def gradients(x, dy, w):", [vjp, f"return y, back({self.cotangent()}), aux"])
+        call = f"{y}, (dx, dw), aux = jax.jit(gradients)({x}, {dy[0]}, {self.parameters})"
+        return [*define, *self.define(function), call, *moved]
+
+    def gradient(self, name: str) -> str:
+        """A gradient by its name, or cut out of those of all parameters."""
+        other = self.by_gamma.replace("scale", "bias").replace("0", "1")
+        packed = {"dgamma": f"dw{self.by_gamma}", "dbeta": f"dw{other}"} if self.packed else {}
+        return {"by_gamma": f"dw{self.by_gamma}", **packed}.get(name, name)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bnspec.backends.harness.scripts.statements import Lines, block
 from bnspec.backends.jax.harness.pure_writer import PureWriter
-from bnspec.backends.keras.harness.writer import LivingKeras, built, scaled
+from bnspec.backends.keras.harness.writer import StatefulKeras, built, scaled
 from bnspec.backends.torch.harness.writer import TorchWriter
 from bnspec.model.case import Step
 
 
-class KerasTorchWriter(LivingKeras, TorchWriter):
+class KerasTorchWriter(StatefulKeras, TorchWriter):
     """The Keras layers on tensors of PyTorch, eager."""
 
     packages = ("keras", "torch")
@@ -26,14 +27,14 @@ class KerasTorchWriter(LivingKeras, TorchWriter):
         """The layer's call."""
         return f"layer({x}, training={training}{self.mask})"
 
-    def masked(self, step: Step, y: str) -> list[str]:
+    def masked(self, step: Step, y: str) -> Lines:
         """The layer's call with a mask, which Keras takes without the last axis."""
         self.mask = f", mask={self.given(step.inputs[-1])}[..., 0]"
         lines = super().call(step, y)
         self.mask = ""
         return lines
 
-    def call(self, step: Step, y: str) -> list[str]:
+    def call(self, step: Step, y: str) -> Lines:
         """A layer's call, or one of a scaler's."""
         if self.case.subject == "input_norm":
             return scaled(self.config, step.call, y, [self.given(n) for n in step.inputs])
@@ -48,32 +49,38 @@ class KerasJaxWriter(PureWriter):
     parameters, states, by_gamma = "weights", "moving", "[0]"
     environment = "KERAS_BACKEND=jax JAX_PLATFORMS=cpu"
 
-    def build(self) -> list[str]:
+    def build(self) -> Lines:
         """The layer and its variables; a scaler is built by its fit."""
         if self.case.subject == "input_norm":
             return []
         weights = ", ".join(self.array(n) for n in ("gamma", "beta") if n in self.case.arrays)
         return [*built(self.config), f"weights = [{weights}]", *self.restart()]
 
-    def restart(self) -> list[str]:
+    def restart(self) -> Lines:
         """moving_mean and moving_variance."""
         if self.case.subject == "input_norm":
             return []
         return [f"moving = [{self.array('running_mean')}, {self.array('running_var')}]"]
 
-    def call(self, step: Step, y: str) -> list[str]:
+    def call(self, step: Step, y: str) -> Lines:
         """One jitted call, or its vector-Jacobian product, or one of a scaler's."""
         given = [self.given(n) for n in step.inputs]
         if self.case.subject == "input_norm":
             return scaled(self.config, step.call, y, given)
-        called = f"layer.stateless_call(w, m, x, training={step.call.mode == 'training'})"
-        if not step.call.has_gradients:
-            return [f"{y}, moving = jax.jit(lambda w, m, x: {called})(weights, moving, {given[0]})"]
-        pulled = f"jax.vjp(lambda x, w: {called}, x, w, has_aux=True)"
-        names = "(dgamma, dbeta)" if self.config.affine else "_"
+        if len(given) == 1 or (self.compact and not self.wants_gradient()):
+            training = step.call.mode == "training"
+            called = f"jax.jit(lambda w, m, x: layer.stateless_call(w, m, x, training={training}))"
+            return [f"{y}, moving = {called}(weights, moving, {given[0]})"]
+        self.packed = True
+        define, _ = self.forward(step)
+        if self.compact:
+            gradients = "jax.jit(lambda x, dy, w: jax.vjp(forward, x, w, has_aux=True)[1](dy))"
+            return [*define, f"dx, dw = {gradients}({', '.join(given)}, weights)"]
+        vjp = "y, back, new = jax.vjp(forward, x, w, has_aux=True)"
         return [
-            f"both = jax.jit(lambda w, m, x, dy: (lambda y, back, m: (y, back(dy), m))(*{pulled}))",
-            f"{y}, (dx, {names}), moving = both(weights, moving, {', '.join(given)})",
+            *define,
+            *self.define(block("def gradients(x, dy, w):", [vjp, "return y, back(dy), new"])),
+            f"{y}, (dx, dw), moving = jax.jit(gradients)({', '.join(given)}, weights)",
         ]
 
     def applied(self, training: bool, mask: str = "") -> str:
@@ -89,10 +96,10 @@ class KerasJaxWriter(PureWriter):
         """Variables of these values."""
         return f"[{gamma}, {beta}]" if self.config.affine else "[]"
 
-    def between(self, step: Step) -> list[str]:
+    def between(self, step: Step) -> Lines:
         """Another momentum, and copies of arrays. Raises NoScript: what takes a layer that owns its variables."""
         if step.call.kind == "set_decay":
-            return [f"layer.momentum = {step.option('decay')!r}", *self.told_decay(step)]
+            return [f"layer.momentum = {step.option('decay')!r}", *self.with_decay(step)]
         return self.kept_aside(step, ("moving",))
 
     def variable(self, name: str) -> str:
@@ -100,9 +107,8 @@ class KerasJaxWriter(PureWriter):
         return {
             "gamma": "weights[0]",
             "beta": "weights[1]",
-            "by_gamma": "dw[0]",
             "running_mean": "moving[0]",
             "running_var": "moving[1]",
             "mean": "layer.weights[0].value",
             "var": "layer.weights[1].value",
-        }.get(name, name)
+        }.get(name, self.gradient(name))

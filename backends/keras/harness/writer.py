@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
-from bnspec.backends.harness.scripts.literals import NoScript
+from bnspec.backends.harness.scripts.literals import NoScript, number
+from bnspec.backends.harness.scripts.statements import Lines
 from bnspec.backends.harness.scripts.writer import Writer
 from bnspec.backends.keras.common import open_shape, policy
 from bnspec.backends.tensorflow.harness.writer import TensorflowWriter
 from bnspec.contract import LayerConfig
 from bnspec.model.call import Call
-from bnspec.model.case import PARAMETERS, Step
+from bnspec.model.case import PARAMETERS, Case, Step
+
+#: The layer's names for parameters and statistics.
+NAMES = {"gamma": "gamma", "beta": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
 
 
-def built(config: LayerConfig) -> list[str]:
-    """The lines that build a ``keras.layers.BatchNormalization``."""
+def built(config: LayerConfig, keras: str = "keras", values: Mapping[str, str] = MappingProxyType({})) -> Lines:
+    """The lines that build a ``keras.layers.BatchNormalization``; ``values``: of arrays that are constant, by initializers."""
     options = [f"axis={config.channel_axis}", f"momentum={config.decay!r}", f"epsilon={config.epsilon!r}"]
     if not config.affine:
         options += ["center=False", "scale=False"]
+    options += [f"{NAMES[n]}_initializer={keras}.initializers.Constant({value})" for n, value in values.items()]
     return [
-        f'layer = keras.layers.BatchNormalization({", ".join(options)}, dtype="{policy(config)}")',
+        f'layer = {keras}.layers.BatchNormalization({", ".join(options)}, dtype="{policy(config)}")',
         f"layer.build({open_shape(config)})",
     ]
 
@@ -37,53 +43,61 @@ def scaled(config: LayerConfig, call: Call, y: str, given: Sequence[str]) -> lis
     ]
 
 
-def lived(writer: Writer, step: Step) -> list[str]:
+def operated(writer: Writer, step: Step, keras: str) -> Lines:
     """Lines of what is done with a Keras layer between its calls. Raises NoScript: what Keras does not have."""
     config = writer.config
-    model = f'model = keras.Sequential([keras.Input(batch_shape={open_shape(config)}, dtype="{config.dtype}"), layer])'
+    model = (
+        f'model = {keras}.Sequential([{keras}.Input(batch_shape={open_shape(config)}, dtype="{config.dtype}"), layer])'
+    )
     match step.call.kind:
         case "save_restore":
             writer.extra.append("tempfile")
-            saved = 'model.save(path := tempfile.mkdtemp() + "/layer.keras")'
-            return [model, saved, "layer = keras.saving.load_model(path).layers[-1]"]
+            path = 'path = tempfile.mkdtemp() + "/layer.keras"'
+            return [model, path, "model.save(path)", f"layer = {keras}.models.load_model(path).layers[-1]"]
         case "clone":
             return [
                 model,
-                "clone = keras.models.clone_model(model)",
+                f"clone = {keras}.models.clone_model(model)",
                 "clone.set_weights(model.get_weights())",
                 "layer, other = clone.layers[-1], layer",
             ]
         case "swap":
             return ["layer, other = other, layer"]
         case "set_decay":
-            return [f"layer.momentum = {step.option('decay')!r}", *writer.told_decay(step)]
+            return [f"layer.momentum = {step.option('decay')!r}", *writer.with_decay(step)]
         case "freeze" | "unfreeze":
             writer.frozen = step.call.kind == "freeze"
             return [f"layer.trainable = {not writer.frozen}"]
     raise NoScript(f"Keras has no call for {step.call}")
 
 
-class LivingKeras(Writer):
+class StatefulKeras(Writer):
     """What is the same for a Keras layer that holds its own state, on whatever tensors."""
 
     makes_initial = True
+    keras = "keras"  # how a script names it
 
-    def build(self) -> list[str]:
+    def build(self) -> Lines:
         """The layer with its weights set; a scaler is built by its fit."""
         if self.case.subject == "input_norm":
             return []
-        return built(self.config) if self.initial else [*built(self.config), *self.restart()]
+        if self.initial:
+            return built(self.config, self.keras)
+        arrays = {n: self.case.arrays[n] for n in PARAMETERS if n in self.case.arrays}
+        if self.compact and all(len(set(a.tolist())) == 1 for a in arrays.values()):
+            return built(self.config, self.keras, {n: number(a[0]) for n, a in arrays.items()})
+        return [*built(self.config, self.keras), *self.restart()]
 
-    def restart(self) -> list[str]:
+    def restart(self) -> Lines:
         """gamma, beta, moving_mean and moving_variance."""
         if self.case.subject == "input_norm":
             return []
         names = [n for n in PARAMETERS if n in self.case.arrays]
         return [f"layer.set_weights([{', '.join(self.array(n) for n in names)}])"]
 
-    def between(self, step: Step) -> list[str]:
+    def between(self, step: Step) -> Lines:
         """Models saved, loaded and cloned; ``trainable`` and the layer's momentum. Raises NoScript: what Keras does not have."""
-        return lived(self, step)
+        return operated(self, step, self.keras)
 
     def variable(self, name: str) -> str:
         """The layer's weights."""
@@ -97,14 +111,21 @@ class LivingKeras(Writer):
         }.get(name, name)
 
 
-class KerasWriter(LivingKeras, TensorflowWriter):
+class KerasWriter(StatefulKeras, TensorflowWriter):
     """The Keras layers, eager."""
 
     packages = ("keras", "tensorflow")
-    imports = ("import keras", "import tensorflow as tf")
+    imports: tuple[str, ...] = ("import keras", "import tensorflow as tf")
     environment = "KERAS_BACKEND=tensorflow CUDA_VISIBLE_DEVICES="
+    differentiated = ()
 
-    def forward(self, x: str, y: str, training: bool) -> list[str]:
+    def __init__(self, case: Case, device: str, wanted: str, compact: bool = False) -> None:
+        """A script that has to be short reaches Keras through TensorFlow."""
+        super().__init__(case, device, wanted, compact)
+        if compact and case.subject == "batch_norm":
+            self.keras, self.imports = "tf.keras", TensorflowWriter.imports
+
+    def forward(self, x: str, y: str, training: bool) -> Lines:
         """The layer's call."""
         return [f"{y} = layer({x}, training={training})"]
 
@@ -112,13 +133,13 @@ class KerasWriter(LivingKeras, TensorflowWriter):
         """The layer's trainable weights."""
         return ["layer.gamma.value", "layer.beta.value"] if self.config.affine and not self.frozen else []
 
-    def masked(self, step: Step, y: str) -> list[str]:
+    def masked(self, step: Step, y: str) -> Lines:
         """The layer's call with a mask, which Keras takes without the last axis."""
         x, mask = self.given(step.inputs[0]), self.given(step.inputs[-1])
         forward = [f"{y} = layer({x}, training=True, mask={mask}[..., 0])"]
         return self.taped(step, y, forward) if step.call.has_gradients else forward
 
-    def call(self, step: Step, y: str) -> list[str]:
+    def call(self, step: Step, y: str) -> Lines:
         """A layer's call, or one of a scaler's."""
         if self.case.subject != "input_norm":
             return super().call(step, y)

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from bnspec.backends.harness.scripts.literals import Literal, NoScript
+from bnspec.backends.harness.scripts.statements import Lines, block
 from bnspec.backends.harness.scripts.writer import Writer, default_parameters, default_state
 from bnspec.model.buffers import overlap
-from bnspec.model.case import Case, Step, shares_state
+from bnspec.model.case import PARAMETERS, Case, Step, shares_state
 
 SECOND = ("by_x", "by_dy", "by_gamma")
 MODULES = {2: "BatchNorm1d", 3: "BatchNorm1d", 4: "BatchNorm2d", 5: "BatchNorm3d"}
@@ -59,21 +60,33 @@ class TorchWriter(Writer):
         """The parameters that gradients are asked for."""
         return [self.variable(n) for n in ("gamma", "beta")] if self.config.affine and not self.frozen else []
 
-    def call(self, step: Step, y: str) -> list[str]:
+    def array(self, name: str) -> str:
+        """Where a script has to be short, an x that is differentiated by is itself the leaf."""
+        differentiated = [s.inputs[0] for s in self.given_case.steps if s.call.kind == "gradients"]
+        return super().array(name) + (".requires_grad_()" if self.compact and name in differentiated else "")
+
+    def leaf(self, x: str) -> tuple[Lines, str]:
+        """The leaf that gradients by x are asked of, and the statement that makes it of x, if one is needed."""
+        if self.compact and not self.is_part(x):
+            return [], self.given(x)
+        return [f"leaf = {self.given(x)}.detach().requires_grad_()"], "leaf"
+
+    def call(self, step: Step, y: str) -> Lines:
         """Without gradients under no_grad; with them by torch.autograd.grad."""
         training = step.call.mode == "training"
         x = self.given(step.inputs[0])
         if not step.call.has_gradients:
-            return [f"with torch.no_grad(): {y} = {self.forward(x, training)}"]
-        leaves = ["leaf", *self.leaves()]
+            return [block("with torch.no_grad():", [f"{y} = {self.forward(x, training)}"])]
+        define, leaf = self.leaf(step.inputs[0])
+        leaves = [leaf, *self.leaves()]
         names = "dx, dgamma, dbeta" if len(leaves) > 1 else "(dx,)"
         return [
-            f"leaf = {x}.detach().requires_grad_()",
-            f"{y} = {self.forward('leaf', training)}",
+            *define,
+            f"{y} = {self.forward(leaf, training)}",
             f"{names} = torch.autograd.grad({y}, [{', '.join(leaves)}], {self.given(step.inputs[1])})",
         ]
 
-    def some_gradients(self, step: Step, y: str, wanted: Sequence[str]) -> list[str]:
+    def some_gradients(self, step: Step, y: str, wanted: Sequence[str]) -> Lines:
         """torch.autograd.grad by the only leaves that require a gradient."""
         leaves = dict(zip(("dx", "dgamma", "dbeta"), ("leaf", *self.leaves())))
         others = [f"{leaf}.requires_grad_(False)" for n, leaf in leaves.items() if n not in wanted and n != "dx"]
@@ -86,29 +99,29 @@ class TorchWriter(Writer):
             lines.append(f"{names} = torch.autograd.grad({y}, [{given}], {self.given(step.inputs[1])})")
         return lines
 
-    def second_order(self, step: Step, y: str) -> list[str]:
+    def second_order(self, step: Step, y: str) -> Lines:
         """torch.autograd.grad of the dx that create_graph recorded."""
         x, dy, v = (self.given(n) for n in step.inputs)
         leaves = ["leaf", "cotangent", *self.leaves()[:1]]
         names, into = ", ".join(SECOND[: len(leaves)]), f"dx, [{', '.join(leaves)}], {v}"
         return [
-            f"leaf, cotangent = {x}.detach().requires_grad_(), {dy}.detach().requires_grad_()",
+            f"leaf = {x}.detach().requires_grad_()",
+            f"cotangent = {dy}.detach().requires_grad_()",
             f"{y} = {self.forward('leaf', step.call.mode == 'training')}",
             f"(dx,) = torch.autograd.grad({y}, leaf, cotangent, create_graph=True)",
             f"{names} = torch.autograd.grad({into}, allow_unused=True, materialize_grads=True)",
         ]
 
-    def tangent(self, step: Step, y: str) -> list[str]:
+    def tangent(self, step: Step, y: str) -> Lines:
         """Forward mode, by a dual tensor."""
         x, v = (self.given(n) for n in step.inputs)
         dual = self.forward(f"forward_ad.make_dual({x}, {v})", step.call.mode == "training")
         return [
             "forward_ad = torch.autograd.forward_ad",
-            "with torch.no_grad(), forward_ad.dual_level():",
-            f"    {y}, along = forward_ad.unpack_dual({dual})",
+            block("with torch.no_grad(), forward_ad.dual_level():", [f"{y}, along = forward_ad.unpack_dual({dual})"]),
         ]
 
-    def use_threads(self, count: int) -> list[str]:
+    def use_threads(self, count: int) -> Lines:
         """torch.set_num_threads."""
         return [f"torch.set_num_threads({count})"]
 
@@ -136,6 +149,7 @@ class ModuleWriter(TorchWriter):
     """``torch.nn.BatchNorm*d`` in train() and eval()."""
 
     makes_initial = True
+    last_constructed = ""
 
     def constructed(self) -> str:
         """The module as constructed."""
@@ -148,35 +162,53 @@ class ModuleWriter(TorchWriter):
         dtype = self.torch_dtype(config.parameter_dtype)
         return f"layer = torch.nn.{MODULES[config.rank]}({', '.join(arguments)}{dtype})"
 
-    def build(self) -> list[str]:
+    def build(self) -> Lines:
         """The module, with parameters and buffers put in."""
-        lines = [self.constructed()]
+        lines, last = [self.constructed()], self.last_constructed
+        self.last_constructed = lines[0]
         if self.initial:
             return lines
-        if not default_parameters(self.case):
-            values = ", ".join(f"torch.nn.Parameter({self.array(n)})" for n in ("gamma", "beta"))
-            lines.append(f"layer.weight, layer.bias = {values}")
-        return lines if default_state(self.case) and not shares_state(self.case) else lines + self.restart()
+        if self.compact and last == lines[0] and not any(s.call.between for s in self.given_case.steps):
+            return self.put_in(PARAMETERS if self.config.affine else PARAMETERS[2:])
+        names = [] if default_parameters(self.case) else ["gamma", "beta"]
+        if not default_state(self.case) or shares_state(self.case):
+            names += ["running_mean", "running_var"]
+        return [*lines, *self.put_in(names)]
 
-    def restart(self) -> list[str]:
+    def restart(self) -> Lines:
         """The buffers."""
-        pairs = (("running_mean", "beta"), ("running_var", "gamma"))
-        values = ", ".join(
-            f"{self.variable(p)}.detach()" if shares_memory(self.case, s, p) else self.array(s) for s, p in pairs
-        )
-        return [f"layer.running_mean, layer.running_var = {values}"]
+        return self.put_in(["running_mean", "running_var"])
+
+    def put_in(self, names: Sequence[str]) -> Lines:
+        """Parameters and buffers by load_state_dict, which copies; views, and what shares memory, as they are."""
+        if not names:
+            return []
+        if all(self.case.arrays[n].flags.c_contiguous for n in names) and not shares_state(self.case):
+            values = ", ".join(f'"{self.variable(n)[6:]}": {self.array(n)}' for n in names)
+            return [f"layer.load_state_dict({{{values}}}, strict=False)"]
+        other = {"running_mean": "beta", "running_var": "gamma"}
+        lines = []
+        for name in names:
+            value = self.array(name)
+            if name not in other:
+                value = f"torch.nn.Parameter({value})"
+            elif shares_memory(self.case, name, other[name]):
+                value = f"{self.variable(other[name])}.detach()"
+            lines.append(f"{self.variable(name)} = {value}")
+        return lines
 
     def forward(self, x: str, training: bool) -> str:
         """The module's call."""
         return f"layer.{'train' if training else 'eval'}()({x})"
 
-    def between(self, step: Step) -> list[str]:
+    def between(self, step: Step) -> Lines:
         """A saved and loaded state_dict, deep copies, and what modules offer."""
         match step.call.kind:
             case "save_restore":
                 self.extra.append("io")
                 return [
-                    "torch.save(layer.state_dict(), file := io.BytesIO())",
+                    "file = io.BytesIO()",
+                    "torch.save(layer.state_dict(), file)",
                     self.constructed(),
                     "layer.load_state_dict(torch.load(io.BytesIO(file.getvalue())))",
                 ]
@@ -188,7 +220,7 @@ class ModuleWriter(TorchWriter):
             case "reset":
                 return ["layer.reset_running_stats()"]
             case "set_decay":
-                return [f"layer.momentum = {1.0 - float(step.option('decay'))!r}", *self.told_decay(step)]
+                return [f"layer.momentum = {1.0 - float(step.option('decay'))!r}", *self.with_decay(step)]
         self.frozen = step.call.kind == "freeze"
         return [f"layer.requires_grad_({not self.frozen})"]
 
@@ -205,7 +237,7 @@ class ModuleWriter(TorchWriter):
 class DecomposedWriter(ModuleWriter):
     """The same modules under torch.compile, decomposed and run eagerly."""
 
-    def build(self) -> list[str]:
+    def build(self) -> Lines:
         """The module, and what torch.compile makes of it."""
         options = 'backend="aot_eager_decomp_partition", dynamic=True, fullgraph=True'
         return [*super().build(), f"compiled = torch.compile(layer, {options})"]
@@ -214,7 +246,7 @@ class DecomposedWriter(ModuleWriter):
         """The compiled module's call."""
         return f"compiled.{'train' if training else 'eval'}()({x})"
 
-    def between(self, step: Step) -> list[str]:
+    def between(self, step: Step) -> Lines:
         """Raises NoScript: the adapter offers nothing of the kind."""
         raise NoScript(f"{step.call} is not offered")
 
@@ -222,34 +254,34 @@ class DecomposedWriter(ModuleWriter):
 class FunctionWriter(TorchWriter):
     """``torch.nn.functional.batch_norm``, which updates the running statistics in place."""
 
-    def build(self) -> list[str]:
+    def build(self) -> Lines:
         """The function's arguments."""
-        lines = self.restart()
-        if self.config.affine:
-            pairs = (("running_var", "gamma"), ("running_mean", "beta"))
-            sources = [
-                f"{self.variable(s)}.detach()" if shares_memory(self.case, s, p) else self.array(p) for s, p in pairs
-            ]
-            lines.append("weight, bias = " + ", ".join(f"{source}.requires_grad_()" for source in sources))
+        lines = [*self.restart()]
+        for name, state in (("gamma", "running_var"), ("beta", "running_mean")) if self.config.affine else ():
+            shared = shares_memory(self.case, state, name)
+            value = f"{self.variable(state)}.detach()" if shared else self.array(name)
+            lines.append(f"{self.variable(name)} = {value}.requires_grad_()")
         return lines
 
-    def restart(self) -> list[str]:
+    def restart(self) -> Lines:
         """The running statistics."""
-        return [f"mean, var = {self.array('running_mean')}, {self.array('running_var')}"]
+        return [f"state = [{self.array('running_mean')}, {self.array('running_var')}]"]
 
     def forward(self, x: str, training: bool) -> str:
         """The function's call."""
         weights = "weight, bias" if self.config.affine else "None, None"
         numbers = f"momentum={1.0 - self.config.decay!r}, eps={self.config.epsilon!r}"
-        return f"torch.nn.functional.batch_norm({x}, mean, var, {weights}, training={training}, {numbers})"
+        return f"torch.nn.functional.batch_norm({x}, *state, {weights}, training={training}, {numbers})"
 
-    def between(self, step: Step) -> list[str]:
+    def between(self, step: Step) -> Lines:
         """Another momentum for the calls to come. Raises NoScript: anything else, which a function does not have."""
-        return self.told_decay(step) if step.call.kind == "set_decay" else super().between(step)
+        return self.with_decay(step) if step.call.kind == "set_decay" else super().between(step)
 
     def variable(self, name: str) -> str:
         """The names that ``build`` gave."""
-        return {"gamma": "weight", "beta": "bias", "running_mean": "mean", "running_var": "var"}.get(name, name)
+        return {"gamma": "weight", "beta": "bias", "running_mean": "state[0]", "running_var": "state[1]"}.get(
+            name, name
+        )
 
 
 def shares_memory(case: Case, state: str, parameter: str) -> bool:

@@ -19,6 +19,7 @@ from bnspec.clauses import CLAUSES
 from bnspec.conformance.repro.script import MAX_STATEMENTS, script
 from bnspec.contract import LayerConfig
 from bnspec.model.call import (
+    CALLS,
     CLONE,
     FREEZE,
     INFERENCE,
@@ -101,7 +102,7 @@ HELD: list[tuple[str, tuple[Step, ...], dict[str, Any]]] = [
         (
             LEARN,
             related(
-                "training_gradients",
+                TRAINING_GRADIENTS,
                 ("x|channels_flipped", "dy|channels_flipped"),
                 relation="channels_flipped",
                 **{n: f"{n}|channels_flipped" for n in PARAMETERS},
@@ -270,7 +271,7 @@ def test_other_derivatives_are_written(backend: str, mode: str, call: str) -> No
     """The call as its adapter performs it, and the formula of what is expected."""
     inputs = {"second_order": ("x", "dy", "v"), "tangent": ("x", "v"), "some_gradients": ("x", "dy")}[call]
     output = {"second_order": "by_x", "tangent": "along", "some_gradients": "dx"}[call]
-    case = case_of(related(f"{mode}_{call}", inputs, **({"wanted": "dx"} if call == "some_gradients" else {})))
+    case = case_of(related(CALLS[f"{mode}_{call}"], inputs, **({"wanted": "dx"} if call == "some_gradients" else {})))
     text = text_of(backend, "training.output", case, step=0, output=output, **element())
     assert f"{output}[2, 1]" in text
 

@@ -28,6 +28,7 @@ def _configure_verify(parser: argparse.ArgumentParser) -> None:
         "--corpus", type=Path, metavar="DIR", help="found cases to replay first; the smallest of new deviations join it"
     )
     add("--resume", type=Path, metavar="DIR", help="go on with a run that was cut short")
+    add("--no-compilation-cache", action="store_true", help="compile everything, and keep nothing of it on disk")
     add("--json", action="store_true", help="print one JSON document instead of the summary")
 
 
@@ -50,6 +51,7 @@ def _verify(arguments: argparse.Namespace) -> int:
         arguments.out,
         arguments.resume,
         arguments.corpus,
+        not arguments.no_compilation_cache,
     )
     run, status = verify(request, arguments.command_line, quiet=arguments.json)
     if arguments.json:

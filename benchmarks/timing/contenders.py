@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from bnspec.backends.harness.compilation_cache import cold
 from bnspec.backends.harness.launcher import Worker
 from bnspec.backends.harness.targets import Target
 from bnspec.benchmarks.timing.conditions import Conditions
@@ -27,7 +28,8 @@ class Contender:
 
     def open(self) -> Worker:
         """A fresh process of it: the one way in which processes that are timed are opened."""
-        return Worker(self.target.entry, self.target.device, environment=self.conditions.environment)
+        environment = {**cold(), **self.conditions.environment}
+        return Worker(self.target.entry, self.target.device, environment=environment)
 
     @property
     def options(self) -> dict[str, str]:

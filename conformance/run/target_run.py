@@ -6,7 +6,7 @@ import collections
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bnspec.backends.harness.known import entries as known
@@ -35,6 +35,7 @@ class Settings:
     """What a run is asked to do besides its targets and cases.
 
     ``assist``: whether a target may be heard in two workers at once, for which its cases must be known to the last.
+    ``environment``: variables of the workers besides those of this process.
     """
 
     clauses: Sequence[Clause]
@@ -42,6 +43,7 @@ class Settings:
     case_seconds: float = CASE_SECONDS
     jobs: int = 2
     assist: bool = True
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 class Cases:
@@ -165,7 +167,7 @@ class Trial:
     def open(self) -> Worker:
         """A worker of the target."""
         started = time.perf_counter()
-        worker = Worker(self.target.entry, self.target.device, environment=PATIENT)
+        worker = Worker(self.target.entry, self.target.device, environment={**PATIENT, **self.settings.environment})
         self.spend(open=time.perf_counter() - started)
         return worker
 

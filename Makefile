@@ -15,6 +15,10 @@ TESTED ?= $(call commas,$(call FOLDERS_SAY,report))
 GATED ?= $(call commas,$(call FOLDERS_SAY,gate))
 CHOSEN = $(patsubst %,--backend %,$(subst $(comma), ,$(TESTED)))
 
+# Processes of `make test`. A file's tests stay in one, so what they share is made once.
+JOBS ?= 2
+SPREAD = -n $(JOBS) --dist loadfile
+
 SHELL := bash
 VENV := .venv
 BIN := $(VENV)/bin
@@ -23,11 +27,11 @@ FOLDERS := bnspec backends conformance benchmarks reports
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help $(VENV) report repros test conformance mutants calibrate cheats overhead oracle lint types specification schema deviations bounds constraints clean
+.PHONY: help $(VENV) report repros test slow conformance conformance-rest mutants calibrate cheats overhead oracle lint types specification schema deviations bounds constraints clean
 
 help:  ## this list
 	@echo "usage: make TARGET      (PYTHON=... chooses the interpreter that makes $(VENV), 3.11 or newer)"
-	@sed -nE 's/^([a-z.$$()A-Z]+):.*  ## (.*)/\1\t\2/p' Makefile | sed 's/^$$(VENV)/$(VENV)/' | expand -t 14 | sed 's/^/  /'
+	@sed -nE 's/^([a-z.$$()A-Z-]+):.*  ## (.*)/\1\t\2/p' Makefile | sed 's/^$$(VENV)/$(VENV)/' | expand -t 20 | sed 's/^/  /'
 
 $(VENV): $(READY)  ## the environment: bnspec in editable form, every framework for CPU, the tools
 
@@ -48,7 +52,7 @@ report: $(READY)  ## judge and time a backend of each framework, and write the p
 	@rm -rf runs/report
 	@$(BIN)/bnspec verify $(CHOSEN) --effort quick --out runs/report/verify >/dev/null; status=$$?; \
 	  if [ $$status -gt 1 ]; then echo "make: bnspec verify ended with status $$status; its message is above." >&2; exit $$status; fi
-	@$(BIN)/bnspec bench $(CHOSEN) --quick --out runs/report/bench >/dev/null; status=$$?; \
+	@$(BIN)/bnspec bench $(CHOSEN) --quick --rounds 3 --out runs/report/bench >/dev/null; status=$$?; \
 	  if [ $$status -gt 1 ]; then echo "make: bnspec bench ended with status $$status; its message is above." >&2; exit $$status; fi
 	@$(BIN)/bnspec report runs/report/verify runs/report/bench --out runs/report
 
@@ -59,11 +63,17 @@ repros: $(READY)  ## the deviations of runs/report/verify (verified now if it is
 	@$(BIN)/bnspec repro runs/report/verify --run
 
 test: $(READY)  ## the suite's own tests, then the conformance checks of a backend of each framework as pytest sees them
-	@start=$$SECONDS; $(BIN)/python -m pytest tests && $(BIN)/python -m pytest conformance --bnspec-backends $(GATED); status=$$?; \
+	@start=$$SECONDS; $(BIN)/python -m pytest tests $(SPREAD) && $(BIN)/python -m pytest conformance --bnspec-backends $(GATED); status=$$?; \
 	  echo "make test: $$((SECONDS - start)) s, status $$status"; exit $$status
+
+slow: $(READY)  ## the tests marked slow: the oracle at length and its cost, the loop's overhead, frameworks slow to open
+	@OMP_PROC_BIND=true OMP_PLACES=threads $(BIN)/python -m pytest -q -s -m slow tests
 
 conformance: $(READY)  ## the conformance checks of all backends as pytest sees them
 	@$(BIN)/python -m pytest conformance
+
+conformance-rest: $(READY)  ## the same of the backends that `make test` leaves out
+	@$(BIN)/python -m pytest conformance --bnspec-except $(GATED)
 
 oracle: $(READY)  ## the oracle against the second oracle at length, and what it costs: prints both
 	@$(BIN)/python -m pytest -q -s -m slow tests/core

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         RUN_DIRECTORY,
         folder("--corpus", help="Replay the saved cases of this regression corpus first; add the smallest case of each new deviation."),
         folder("--resume", help="Continue the interrupted run in this directory."),
+        click.Option(["--no-compilation-cache"], is_flag=True, help="Compile every program, and keep none on disk."),
         JSON,
     ],
 )  # fmt: skip
@@ -59,6 +60,7 @@ def verify(
     out: Path | None,
     corpus: Path | None,
     resume: Path | None,
+    no_compilation_cache: bool,
     as_json: bool,
 ) -> int:
     """Judge backends by the clauses of the specification, on generated cases.
@@ -71,7 +73,9 @@ def verify(
     from bnspec.reports.tables.run import print_run
     from bnspec.terminal.console import print_json
 
-    request = Request(backend, device, clause, effort, seed, jobs, minutes, out, resume, corpus)
+    request = Request(
+        backend, device, clause, effort, seed, jobs, minutes, out, resume, corpus, not no_compilation_cache
+    )
     run, status = run_verify(request, command_line, quiet=as_json)
     if as_json:
         print_json(run_document([run]))

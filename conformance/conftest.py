@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bnspec.backends.harness.registry import select
 from bnspec.backends.harness.targets import targets_of
 from bnspec.clauses import ASKED
 from bnspec.conformance.run.verify import Request, verify
@@ -17,6 +18,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """The choices of ``bnspec verify``, as options of pytest."""
     group = parser.getgroup("bnspec")
     group.addoption("--bnspec-backends", default="*", help="comma-separated globs over backends (default: all)")
+    group.addoption(
+        "--bnspec-except", default="", help="comma-separated globs over backends to leave out (default: none)"
+    )
     group.addoption("--bnspec-devices", default="cpu", help="comma-separated devices (default: cpu)")
     group.addoption("--bnspec-effort", default="quick", choices=("quick", "standard"), help="default: quick")
     group.addoption("--bnspec-seed", default=1, type=int, help="default: 1")
@@ -26,12 +30,22 @@ def _words(config: pytest.Config, option: str) -> list[str]:
     return [w for w in str(config.getoption(option)).split(",") if w]
 
 
+def _backends(config: pytest.Config) -> list[str]:
+    """The names of the chosen backends. Raises UsageError: a glob is no backend's, or none is left."""
+    chosen = [e.name for e in select(_words(config, "--bnspec-backends"))]
+    left_out = _words(config, "--bnspec-except")
+    names = {e.name for e in select(left_out)} if left_out else set()
+    if names.issuperset(chosen):
+        raise UsageError("no backend is left.", "--bnspec-except names all that were chosen.", "name fewer.")
+    return [name for name in chosen if name not in names]
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One test for each target and clause."""
     if "target" not in metafunc.fixturenames:
         return
     try:
-        targets = targets_of(_words(metafunc.config, "--bnspec-backends"), _words(metafunc.config, "--bnspec-devices"))
+        targets = targets_of(_backends(metafunc.config), _words(metafunc.config, "--bnspec-devices"))
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
     if "clause" in metafunc.fixturenames:
@@ -47,7 +61,7 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     config = request.config
     folder: Path = tmp_path_factory.mktemp("conformance") / "run"
     asked = Request(
-        _words(config, "--bnspec-backends"),
+        _backends(config),
         _words(config, "--bnspec-devices"),
         (),
         effort=config.getoption("--bnspec-effort"),

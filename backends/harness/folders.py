@@ -16,11 +16,16 @@ import importlib
 import importlib.util
 import sys
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 PACKAGE = "bnspec.backends"
 ENVIRONMENT = "environment.toml"
+
+#: What environment.toml holds, as lists and as tables.
+LISTS = ("imports", "packages", "tested", "folders", "report", "gate")
+TABLES = ("compilation_cache", "cold")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +37,7 @@ class BackendFolder:
         imports: import names that only its adapters use; packages: requirements by name and range; tested: the releases
             that are pinned; folders: others whose packages are needed, too.
         report: the backends that ``make report`` takes; gate: those that ``make test`` takes.
+        compilation_cache: variables by which the framework keeps compiled programs in "{folder}"; cold: by which it does not.
     """
 
     name: str
@@ -41,6 +47,8 @@ class BackendFolder:
     folders: tuple[str, ...]
     report: tuple[str, ...]
     gate: tuple[str, ...]
+    compilation_cache: Mapping[str, str] = dataclasses.field(default_factory=dict, hash=False)
+    cold: Mapping[str, str] = dataclasses.field(default_factory=dict, hash=False)
 
     def harness_object(self, module: str, name: str) -> Any:
         """An object of a module of the folder's ``harness``; None where there is no such module, or no such name in it."""
@@ -57,7 +65,8 @@ def backend_folders() -> tuple[BackendFolder, ...]:
     found = []
     for file in sorted(root.glob(f"*/{ENVIRONMENT}")):
         data = tomllib.loads(file.read_text("utf-8"))
-        fields = {f.name: tuple(data.get(f.name, ())) for f in dataclasses.fields(BackendFolder) if f.name != "name"}
+        fields: dict[str, Any] = {name: tuple(data.get(name, ())) for name in LISTS}
+        fields.update({name: data[name] for name in TABLES if name in data})
         found.append(BackendFolder(file.parent.name, **fields))
     return tuple(found)
 

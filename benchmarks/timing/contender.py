@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from bnspec.backends.harness.compilation_cache import cold
 from bnspec.backends.harness.launcher import Worker
 from bnspec.backends.harness.targets import Target
 from bnspec.benchmarks.timing.conditions import Conditions
@@ -26,8 +27,9 @@ class Contender:
         return self.target.name + (f"[{suffix}]" if suffix else "")
 
     def open(self) -> Worker:
-        """A fresh process; the only place where timed processes are opened."""
-        return Worker(self.target.entry, self.target.device, environment=self.conditions.environment)
+        """A fresh process; the only place where timed processes are opened. Its compilers start cold."""
+        environment = {**cold(), **self.conditions.environment}
+        return Worker(self.target.entry, self.target.device, environment=environment)
 
     @property
     def options(self) -> dict[str, str]:

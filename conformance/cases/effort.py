@@ -37,14 +37,14 @@ class Effort:
 
 
 EFFORTS: dict[EffortName, Effort] = {
-    "quick": Effort(8, 36, 6, 8, 20, 1.5),
+    "quick": Effort(6, 56, 6, 14, 24, 1.5),
     "standard": Effort(60, 600, 60, 80, 150, 5.0),
     "thorough": Effort(120, 1000, 120, 150, 300, 20.0),
 }
 #: Streams of a run's seed: no two generators draw the same numbers.
 SETTINGS, BATCH, SCALING, FURTHER, HISTORIES = 0, 1, 2, 3, 4
 #: The share of the pool's settings in which derivatives and relations are asked, and the least number: each compiles many calls.
-FURTHER_SHARE, FURTHER_LEAST = 6, 3
+FURTHER_SHARE, FURTHER_LEAST = 6, 2
 
 
 def cases_of(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from bnspec.backends.harness.launcher import CASE_SECONDS
 from bnspec.clauses import Clause
@@ -18,6 +18,7 @@ class RunSettings:
         shrink_seconds: time for shrinking the case of one clause on one target; case_seconds: time for one case.
         jobs: workers at a time.
         assist: whether two workers may share a target, for which all its cases must be drawn beforehand.
+        environment: variables of the workers besides those of this process.
     """
 
     clauses: Sequence[Clause]
@@ -25,3 +26,4 @@ class RunSettings:
     case_seconds: float = CASE_SECONDS
     jobs: int = 2
     assist: bool = True
+    environment: Mapping[str, str] = field(default_factory=dict)

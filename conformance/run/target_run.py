@@ -78,7 +78,7 @@ class TargetRun:
     def open(self) -> Worker:
         """A worker of the target."""
         started = time.perf_counter()
-        worker = Worker(self.target.entry, self.target.device, environment=PATIENT)
+        worker = Worker(self.target.entry, self.target.device, environment={**PATIENT, **self.settings.environment})
         self.spend(open=time.perf_counter() - started)
         return worker
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bnspec.backends.harness.compilation_cache import open_cache
 from bnspec.backends.harness.targets import Target, targets_of
 from bnspec.clauses import Clause, select_asked
 from bnspec.cli import CONFORMS, DEVIATES, FAILED
@@ -39,6 +40,7 @@ class Request:
     out: Path | None = None
     resume: Path | None = None
     corpus: Path | None = None
+    compilation_cache: bool = True
 
 
 def verify(request: Request, command: str, quiet: bool = False) -> tuple[Run, int]:
@@ -49,10 +51,17 @@ def verify(request: Request, command: str, quiet: bool = False) -> tuple[Run, in
     """
     targets, clauses = targets_of(request.backends, request.devices), select_asked(request.clauses)
     before = read_corpus(request.corpus)
-    options = _options(request, targets, clauses)
+    cache = open_cache(request.compilation_cache)
+    options = {**_options(request, targets, clauses), "compilation_cache": cache.state}
     writer, done = _writer(request, command, options)
     finite = request.effort != "thorough"
-    settings = RunSettings(clauses, EFFORTS[request.effort].shrink_seconds, jobs=request.jobs, assist=finite)
+    settings = RunSettings(
+        clauses,
+        EFFORTS[request.effort].shrink_seconds,
+        jobs=request.jobs,
+        assist=finite,
+        environment=cache.environment,
+    )
     started = time.perf_counter()
     with writer:
         cases = CasePool(cases_of(request.effort, request.seed, request.minutes, before))

@@ -181,7 +181,7 @@ def test_hypothesis_shrinks_to_the_shortest_history(wrong: type, clause: str, ca
         run_state_machine_as_test(
             hypothesis.seed(1)(machine(told)),
             settings=hypothesis.settings(
-                max_examples=150,
+                max_examples=400,
                 stateful_step_count=12,
                 database=None,
                 deadline=None,

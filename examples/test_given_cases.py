@@ -9,6 +9,7 @@ import numpy as np
 from hypothesis import given, settings
 
 from bnspec.conformance.cases.strategies import cases
+from bnspec.model.call import TRAINING
 from bnspec.model.case import Case, Step
 from bnspec.model.conventions import Conventions
 from bnspec.oracle.comparison import ratios_of
@@ -37,6 +38,6 @@ def test_y_stays_within_its_bound(case: Case) -> None:
     config, arrays = case.config, case.arrays
     with np.errstate(all="ignore"):
         y = my_batch_norm(arrays["x"], arrays.get("gamma"), arrays.get("beta"), config.epsilon, config.channel_axis)
-    expected = Oracle(case).expect(Step("training", ("x",)), arrays, Conventions())["y"]
+    expected = Oracle(case).expect(Step(TRAINING, ("x",)), arrays, Conventions())["y"]
     ratios = ratios_of(y, expected, "lenient")
     assert not (ratios > 1.0).any(), case.config

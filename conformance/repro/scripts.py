@@ -20,7 +20,6 @@ from bnspec.conformance.repro.execute import Outcome, RunStatus, run_again
 from bnspec.conformance.repro.script import script, writers
 from bnspec.errors import HarnessError, UsageError
 from bnspec.model.case import Case
-from bnspec.reports.run.evidence import known_sentence
 from bnspec.reports.run.records import Finding, TargetRecord, target_name
 from bnspec.reports.run.store import Run, read_run, write_atomically
 
@@ -74,7 +73,7 @@ class Repro:
             "backend": f.backend,
             "device": f.device,
             "verdict": f.verdict,
-            "known": [msgspec.to_builtins(k) for k in "; ".join(map(known_sentence, f.known))],
+            "known": msgspec.to_builtins(f.known),
             "status": self.status,
             "reason": self.reason,
             "script": str(self.path) if self.path else None,

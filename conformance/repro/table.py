@@ -6,8 +6,6 @@ import itertools
 from collections import Counter
 from collections.abc import Sequence
 
-from rich.console import Console
-
 from bnspec.conformance.repro.scripts import Repro, run_all
 from bnspec.reports.run.records import target_name
 from bnspec.terminal.console import line, show, table, terminal, verbatim
@@ -62,7 +60,3 @@ def _row(repro: Repro) -> tuple[str, str, str, str]:
         kind,
         repro.status + runs_taken + (f": {repro.reason}" if repro.reason else ""),
     )
-
-
-def _line(console: Console, text: str) -> None:
-    console.print(text, highlight=False, markup=False, soft_wrap=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -26,7 +27,9 @@ def call(storage: Path, *words: str) -> Ended:
     command = [sys.executable, "-m", "pytest", "benchmarks", "-p", "no:cacheprovider", "-k", WORKLOAD]
     command += ["-p", "no:hypothesispytest"]  # not needed here, and slow to load
     command += ["--benchmark-max-time", "0.01", f"--benchmark-storage=file://{storage}", *words]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    # pytest-benchmark times nothing in a process that it takes for a worker of pytest-xdist
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from bnspec.backends.harness.folders import backend_folders
 from bnspec.backends.harness.scripts.literals import NoScript, literal, numpy_expression
 from bnspec.backends.harness.scripts.statements import COLUMNS, Statement, block, count, source, statements
 from bnspec.clauses import CLAUSES
@@ -25,7 +26,7 @@ from bnspec.conformance.repro.assertions import ASSERTIONS
 from bnspec.conformance.repro.script import MAX_STATEMENTS, script, writers
 from bnspec.contract import LayerConfig
 from bnspec.model.buffers import dtype_of
-from bnspec.model.call import TRAINING, TRAINING_GRADIENTS
+from bnspec.model.call import INFERENCE, INFERENCE_GRADIENTS, TRAINING, TRAINING_GRADIENTS, Call
 from bnspec.model.case import Case, Step
 from bnspec.model.conventions import Conventions
 from bnspec.oracle.oracle import Oracle
@@ -36,7 +37,7 @@ from bnspec.reports.run.store import RunWriter
 
 KNOWN = KnownDeviation(kind="accuracy", reason="for a reason.", conditions="any", package="numpy", versions=">=1")
 MODULES = {backend: backend.partition(".")[0] for backend in writers()}  # a name begins with its framework's
-ALLOWED = {"numpy", "torch", "jax", "flax", "tensorflow", "keras"}
+ALLOWED = {"numpy", *(name for folder in backend_folders() for name in folder.imports)}
 every_backend = pytest.mark.parametrize("backend", sorted(writers()))
 
 
@@ -150,12 +151,11 @@ def make_run(tmp_path: Path) -> Callable[..., Path]:
 
 
 @every_backend
-@pytest.mark.parametrize("call", ["training", "inference", "training_gradients", "inference_gradients"])
-def test_a_script_of_every_call_is_short_and_stands_alone(backend: str, call: str) -> None:
+@pytest.mark.parametrize("call", [TRAINING, INFERENCE, TRAINING_GRADIENTS, INFERENCE_GRADIENTS], ids=str)
+def test_a_script_of_every_call_is_short_and_stands_alone(backend: str, call: Call) -> None:
     """At most 15 statements that import NumPy and the framework; the numbers and the clause are in it."""
-    inputs = ("x", "dy") if call.endswith("_gradients") else ("x",)
-    case = case_of(Step(call, inputs, True), rank=rank_for(backend))
-    output = "dx" if len(inputs) == 2 else "y"
+    case = case_of(Step(call, call.inputs, True), rank=rank_for(backend))
+    output = "dx" if call.has_gradients else "y"
     found = element(backend, case, output)
     text = text_of(found, case)
     evidence: Any = found.evidence
@@ -201,14 +201,14 @@ def test_every_relation_has_an_assertion_of_its_own(backend: str, clause: str) -
 def broken_law(backend: str, clause: str) -> tuple[Finding, Case]:
     """A finding that a law does not hold, and its case."""
     relation, given = LAWS[clause]
-    call = "inference" if clause.startswith("inference") else "training"
+    call = INFERENCE if clause.startswith("inference") else TRAINING
     fresh = relation != "unchanged"
     case = case_of(
         *[Step(call, ("x",), k == 0 or fresh) for k in range(1 + given.get("step", 0))], rank=rank_for(backend)
     )
     if len(given.get("index", ())) == 2:
         given = {**given, "index": given["index"] + (0,) * (rank_for(backend) - 2)}
-    evidence = Evidence(**{"step": 0, "call": call, "relation": relation, **given})
+    evidence = Evidence(**{"step": 0, "call": call.name, "relation": relation, **given})
     return finding(backend, clause, evidence), case
 
 

@@ -173,12 +173,6 @@ def hostile_known(known: KnownDeviation) -> KnownDeviation:
 
 def test_hostile_texts_stay_texts(write_run: WriteRun, sample: Any) -> None:
     """Backends, messages, reasons and versions come from outside; none becomes markup."""
-    hostile_evidence = Evidence(
-        step=0, call=HOSTILE, relation="raises", output=HOSTILE, expected=HOSTILE, got=HOSTILE, names=(HOSTILE,), exception=HOSTILE
-    )  # fmt: skip
-    hostile_known = KnownDeviation(
-        kind="bug", reason=HOSTILE, conditions=HOSTILE, package=HOSTILE, versions=HOSTILE, link=HOSTILE
-    )
     path = write_run(
         sample.target(HOSTILE, status="absent", reason=HOSTILE, field=HOSTILE),
         sample.deviation(HOSTILE, message=HOSTILE, known=(hostile_known(sample.known),), evidence=hostile_evidence()),

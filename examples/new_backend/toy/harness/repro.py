@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bnspec.backends.harness.scripts.literals import Literal, numpy_expression
+from bnspec.backends.harness.scripts.statements import Lines
 from bnspec.backends.harness.scripts.writer import Writer
 from bnspec.model.case import Step
 
@@ -19,21 +20,21 @@ class ToyWriter(Writer):
         """A NumPy array."""
         return numpy_expression(value, f'"{value.dtype}"')
 
-    def build(self) -> list[str]:
+    def build(self) -> Lines:
         """The layer, with parameters and state put in."""
         lines = [f"{n} = {self.array(n)}" for n in ("gamma", "beta", "running_mean", "running_var")]
         numbers = f"eps={self.config.epsilon!r}, momentum={1.0 - self.config.decay!r}"
         return [*lines, f"layer = toynorm.BatchNorm(gamma, beta, running_mean, running_var, {numbers})"]
 
-    def restart(self) -> list[str]:
+    def restart(self) -> Lines:
         """The state that the case starts from."""
         return ["layer.running_mean, layer.running_var = running_mean, running_var"]
 
-    def call(self, step: Step, y: str) -> list[str]:
+    def call(self, step: Step, y: str) -> Lines:
         """One call of the layer, or of its backward pass."""
         given = ", ".join(self.given(n) for n in step.inputs)
-        training = step.call.startswith("training")
-        if step.call.endswith("_gradients"):
+        training = step.call.mode == "training"
+        if step.call.has_gradients:
             return [f"{y}, dx, dgamma, dbeta = layer.backward({given}, training={training})"]
         return [f"{y} = layer({given}, training={training})"]
 

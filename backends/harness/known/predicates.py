@@ -95,6 +95,11 @@ def takes_mask(case: Case) -> bool:
     return any(s.call.has_mask for s in case.steps)
 
 
+def masks_one_channel(case: Case) -> bool:
+    """A batch with a mask has a single channel."""
+    return takes_mask(case) and case.config.channels == 1
+
+
 def has_padding(case: Case) -> bool:
     """Some step takes a mask, and its x has values that are not finite in the padding."""
     for step in case.steps:

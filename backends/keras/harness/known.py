@@ -10,6 +10,7 @@ from bnspec.backends.harness.known.predicates import (
     has_padding,
     is_float64,
     is_half,
+    masks_one_channel,
     off_centre,
     one_value,
     takes_mask,
@@ -223,6 +224,23 @@ KNOWN: tuple[Known, ...] = (
         ),
         reported=False,
         search="Near it: [keras#20815](https://github.com/keras-team/keras/pull/20815).",
+        package="keras",
+        versions=">=3.15,<3.16",
+    ),
+    Known(
+        title="A mask with one channel is refused",
+        backends="keras*",
+        clauses=("contract.accepts",),
+        where=masks_one_channel,
+        conditions="a mask, and x with one channel",
+        kind="bug",
+        reason="masked moments are squeezed: with one channel no axis is left, and batch_normalization reads mean.shape[0].",
+        observed=(
+            "x of shape (3, 4, 1), axis=2, a mask of ones: IndexError on TensorFlow, PyTorch and JAX; with axis=-1 on "
+            "PyTorch and JAX."
+        ),
+        reported=False,
+        search="The same squeeze, without a mask, in Keras 2: [keras#11123](https://github.com/keras-team/keras/pull/11123).",
         package="keras",
         versions=">=3.15,<3.16",
     ),

@@ -118,7 +118,7 @@ class Live:
         if step.refused and not self.adapter.conventions.checks_arguments:
             return StepResult("declined", UNCHECKED)
         try:
-            before = self.met(step)
+            before = self.state_before(step)
             if step.call.between:
                 self.between(step)
                 return StepResult("ok", "", {}, before, self.state())
@@ -174,7 +174,7 @@ class Live:
         self.adapter.synchronize(tuple(named.values()))
         return named
 
-    def met(self, step: Step) -> Dict[str, np.ndarray]:
+    def state_before(self, step: Step) -> Dict[str, np.ndarray]:
         """Copies of what the step starts from: the running statistics; for what a scaler has learnt, mean and var."""
         if self.scaling and self.fitted and step.call.kind != "fit":
             return {n: np.array(self.numpy(n, t)) for n, t in zip(("mean", "var"), self.subject.statistics())}

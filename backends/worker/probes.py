@@ -1,6 +1,6 @@
 """Probes: is what was timed the work that was asked for? Each is a claim, and an objection where it does not hold.
 
-Outputs that are right do not prove it: a layer can give right answers to the call that is looked at and none to the timed
+Outputs that are right do not prove it: a layer can give right answers to the call that is diagnostics_started at and none to the timed
 ones, remember what it has seen, or return before it has computed. Each probe looks for one such habit from outside, by what a
 layer does and how long it takes; those that need the exact answer (is every output of a timed call right?) stand with the
 judge, in ``bnspec.benchmarks``.

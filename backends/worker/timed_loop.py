@@ -99,25 +99,25 @@ class TimedCall:
         return self.block(calls) / calls, None
 
 
-class Witness:
+class AuditedSample:
     """Keeps the results of one timed call that nobody could know beforehand, of those made on the first inputs."""
 
     def __init__(self, seed: int) -> None:
-        self.random, self.seen = random.Random(seed), 0
+        self.random, self.offered = random.Random(seed), 0
         self.result: Any = None
 
-    def look(self, call: TimedCall) -> None:
+    def offer(self, call: TimedCall) -> None:
         """Perhaps keep what the latest call returned: each one so seen is kept in the end with the same probability."""
         if (call.made - 1) % len(call.rotation) == 0:
-            self.seen += 1
-            if self.random.random() * self.seen < 1.0:
+            self.offered += 1
+            if self.random.random() * self.offered < 1.0:
                 self.result = call.result
 
 
 def block_size(call_ns: float, clock_ns: float, rotation: int) -> int:
     """How many calls make a sample, so that the clock takes at most ``CLOCK_SHARE`` of it.
 
-    Never a multiple of the rotation's length: the last calls of the blocks, which a witness may see, are then of every kind.
+    Never a multiple of the rotation's length: the last calls of the blocks, which an audited sample may keep, are then of every kind.
     """
     calls = int(min(max(clock_ns / (CLOCK_SHARE * max(call_ns, 1.0)), 1.0), LONGEST_BLOCK))
     return calls + 1 if rotation > 1 and calls % rotation == 0 else calls
@@ -134,7 +134,7 @@ def _nothing(_: Any) -> None:
 
 
 def samples_of(
-    call: TimedCall, calls: int, seconds: float, least: int, most: int, witness: Optional[Witness] = None
+    call: TimedCall, calls: int, seconds: float, least: int, most: int, audited_sample: Optional[AuditedSample] = None
 ) -> Tuple[List[float], List[int], int]:
     """Samples until the time is over: (nanoseconds a call, nanoseconds to come back, calls made)."""
     samples: List[float] = []
@@ -145,6 +145,6 @@ def samples_of(
         samples.append(ns)
         if came_back is not None:
             dispatched.append(came_back)
-        if witness is not None:
-            witness.look(call)
+        if audited_sample is not None:
+            audited_sample.offer(call)
     return samples, dispatched, call.made - made

@@ -4,12 +4,12 @@
 2. one first call, kept apart (``first_ns``): a compiler works here, if this process has not met the form before;
 3. warm-up calls, not recorded, from which the size of a block follows;
 4. timed samples (``stopwatch``). They and the warm-up rotate over copies of the inputs with other values, so nothing can be
-   folded into a constant; the results of one of them, chosen by lot while they run, are kept: the witness;
+   folded into a constant; the results of one of them, chosen by lot while they run, are kept: the audited sample;
 5. an observed call on the case's own inputs, which the layer has not seen before: a remembered answer is a wrong one. The
    state before and after, the results, and what was written into are observed around it;
 6. where asked for, the probes, the memory of a call, and what the framework says it has run.
 
-The witness and the observed call are returned for judgement, both.
+The audited sample and the observed call are returned for judgement, both.
 
 Runs in workers: Python 3.8, standard library and NumPy only.
 """
@@ -27,7 +27,7 @@ import numpy as np
 from bnspec.backends.worker.execution import _build, _describe
 from bnspec.backends.worker.probes import probe
 from bnspec.backends.worker.timed_call import Subject
-from bnspec.backends.worker.timed_loop import TimedCall, Witness, block_size, clock_ns, samples_of
+from bnspec.backends.worker.timed_loop import AuditedSample, TimedCall, block_size, clock_ns, samples_of
 from bnspec.contract import Adapter, LayerConfig
 from bnspec.errors import Declined, UsageError
 from bnspec.model.buffers import unpack
@@ -39,7 +39,7 @@ from bnspec.model.vocabulary import CACHE_STATES, TIMED_MODES, Probe
 #: What the rotating copies are multiplied by: exact in every binary format, and different statistics.
 FACTORS = (0.5, -1.0, -0.5)
 #: At most so many samples, at least so many, and the seconds to spend on them in between; data in the caches or not; a call, or
-#: the replay of a recorded graph; whether to probe; what decides the witness; channels to return, or all (None).
+#: the replay of a recorded graph; whether to probe; the seed that picks the audited sample; channels to return, or all (None).
 DEFAULTS: Dict[str, Any] = {
     "rounds": 1000, "min_rounds": 5, "seconds": 0.25, "cache": "hot", "mode": "call", "probes": False, "seed": 0,
     "channels": None,
@@ -56,7 +56,7 @@ def time_case(adapter: Adapter, header: Mapping[str, Any], buffers: List[bytes],
     Args:
         options: see ``DEFAULTS``.
     Returns: {"timing": ..., "observation": ...} and the buffers of the observation. Its first step is the observed call; its
-        second, where there is one, the witness, with the outputs of a timed call on the first of the copies. ``timing`` is a
+        second, where there is one, the audited sample, with the outputs of a timed call on the first of the copies. ``timing`` is a
         ``TimingResult`` as JSON-ready data; None when the case was declined or raised.
     """
     begun = time.perf_counter()
@@ -72,7 +72,7 @@ def time_case(adapter: Adapter, header: Mapping[str, Any], buffers: List[bytes],
 def _time(
     adapter: Adapter, case: Case, specs: Mapping[str, Any], buffers: List[bytes], options: Mapping[str, Any]
 ) -> Tuple[Optional[TimingResult], List[StepResult]]:
-    """What was timed, and the observed call with the witness; or None, and what came in its way."""
+    """What was timed, and the observed call with the audited sample; or None, and what came in its way."""
     live: Any = None
     for i, step in enumerate(case.steps):
         if live is None or step.fresh:
@@ -135,21 +135,21 @@ class Session:
         call, compiled = self.call(), self.instruments.compile_ns()
         first_ns, _ = call.once()
         compiled_after = self.instruments.compile_ns()
-        witness = Witness(int(self.options["seed"]))
-        sampled = self.samples(call, witness)
+        audited_sample = AuditedSample(int(self.options["seed"]))
+        sampled = self.samples(call, audited_sample)
         median_ns = statistics.median(sampled.samples_ns)
         compile_ns = max(first_ns - median_ns, 0.0)
         if compiled is not None and compiled_after is not None:
             compile_ns = compiled_after - compiled
-        timed = self.replayed(call) if self.options["mode"] == "graph" else witness.result
+        timed = self.replayed(call) if self.options["mode"] == "graph" else audited_sample.result
         call.result = None
         results = [self.live.perform(self.step)]
         if results[0].status != "ok":
             return None, results
         if timed is not None:
             results.append(StepResult("ok", "", self.subject.arrays(timed)))
-        looked = time.perf_counter_ns()
-        peak_bytes, kernels, probes = self.closer_look(call, median_ns)
+        diagnostics_started = time.perf_counter_ns()
+        peak_bytes, kernels, probes = self.diagnostics(call, median_ns)
         timing = TimingResult(
             first_ns=first_ns,
             compile_ns=round(compile_ns),
@@ -164,12 +164,12 @@ class Session:
             peak_bytes=peak_bytes,
             kernels=kernels,
             probes=probes,
-            probes_ns=time.perf_counter_ns() - looked,
+            probes_ns=time.perf_counter_ns() - diagnostics_started,
             shapes=tuple({n: a.shape for n, a in r.outputs.items()} for r in results),
         )
         return timing, results
 
-    def samples(self, call: TimedCall, witness: Witness) -> Samples:
+    def samples(self, call: TimedCall, audited_sample: AuditedSample) -> Samples:
         """Warm-up and samples, with what can be counted around them."""
         seconds = float(self.options["seconds"])
         most = max(int(self.options["rounds"]), 1)
@@ -178,7 +178,7 @@ class Session:
         nothing_ns = clock_ns()
         calls = block_size(statistics.median(warm), nothing_ns, len(FACTORS)) if call.before is None else 1
         faults = page_faults()
-        samples, dispatched, made = samples_of(call, calls, seconds, least, most, witness)
+        samples, dispatched, made = samples_of(call, calls, seconds, least, most, audited_sample)
         return Samples(
             warmup=warm_calls,
             samples_ns=tuple(round(ns) for ns in samples),
@@ -207,7 +207,7 @@ class Session:
         flush = (lambda _: self.instruments.flush()) if self.options["cache"] == "cold" else None
         return TimedCall(function, wait, self.rotation, events, flush)
 
-    def closer_look(
+    def diagnostics(
         self, call: TimedCall, median_ns: float
     ) -> Tuple[Optional[int], Mapping[str, float], Mapping[Probe, str]]:
         """What costs time of its own, where asked for: memory of a call in bytes, kernels, probes."""

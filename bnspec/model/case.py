@@ -136,12 +136,12 @@ class Case:
         given = {k: v for k, v in self.steps[start].options if k in PARAMETERS or k in SETTINGS}
         if self.steps[start].option("initial"):
             given["initial"] = True
-        decay = self.told(i, performed)[0]
+        decay = self.settings_at(i, performed)[0]
         if decay is not None:
             given["decay"] = decay
         return tuple(sorted(given.items()))
 
-    def told(self, i: int, performed: Callable[[int], bool] = lambda j: True) -> Tuple[Optional[float], bool]:
+    def settings_at(self, i: int, performed: Callable[[int], bool] = lambda j: True) -> Tuple[Optional[float], bool]:
         """The decay that the layer of step i has been told since it was built, None where none, and whether it is frozen.
 
         A copy starts from what its original was told; copy and original are then told apart.

@@ -54,8 +54,8 @@ class Oracle:
         if not overrides:
             return self
         if overrides not in self._overridden:
-            same_facts = not {"epsilon", "rank", "channel_axis"} & {name for name, _ in overrides}
-            like: Oracle | None = weakref.proxy(self) if same_facts else None
+            same_quantities = not {"epsilon", "rank", "channel_axis"} & {name for name, _ in overrides}
+            like: Oracle | None = weakref.proxy(self) if same_quantities else None
             self._overridden[overrides] = Oracle(self.case.overridden(overrides), like)
         return self._overridden[overrides]
 

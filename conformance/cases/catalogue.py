@@ -12,8 +12,8 @@ from bnspec.conformance.cases.building import Form, Plan, ScalingPlan, batch_nor
 from bnspec.conformance.cases.layouts import LAYOUTS
 from bnspec.conformance.cases.programs import (
     derivative_case,
+    history_case,
     initial_case,
-    life_case,
     long_case,
     masked_case,
     refusal_case,
@@ -204,7 +204,7 @@ def odd_memory() -> Iterator[tuple[str, Plan]]:
 
 NEGATIVE = "a running variance below -epsilon"
 #: (what it is for, what happens to the layer): lives that histories may take many draws to come upon.
-LIVES = (
+HISTORIES = (
     (
         "a copy and its original, trained in turn",
         "inference training clone training2 swap inference training_gradients swap inference2 training swap inference",
@@ -227,7 +227,7 @@ LIVES = (
 )
 
 
-def further() -> Iterator[tuple[str, Case]]:
+def optional_calls() -> Iterator[tuple[str, Case]]:
     """(what it is for, case) of relations, derivatives, masks, refusals, long training and new layers."""
     for form in (TINY, IMAGE):
         plan = Plan(form, "wide", epsilon=2.0**-4, seed=111)
@@ -238,8 +238,8 @@ def further() -> Iterator[tuple[str, Case]]:
         yield "a new layer", initial_case(Plan(form, "wide", seed=114))
         yield "malformed calls", refusal_case(Plan(form, "wide", seed=115))
         yield "squares beyond the range of float32", vast_case(Plan(form, "huge", seed=127, short=True))
-        for purpose, events in LIVES:
-            yield purpose, life_case(Plan(form, "wide", decay=0.875, seed=126), events)
+        for purpose, events in HISTORIES:
+            yield purpose, history_case(Plan(form, "wide", decay=0.875, seed=126), events)
         yield NEGATIVE, batch_norm_case(Plan(form, "wide", epsilon=2.0**-10, state="negative", seed=116))
         yield "padding", masked_case(Plan(form, "wide", seed=117), 0.75)
         yield "a mask that keeps all", masked_case(Plan(form, "wide", seed=118), 1.0)
@@ -296,7 +296,7 @@ def catalogue() -> list[Case]:
     for purpose, plan in batch_norm_plans():
         case = batch_norm_case(plan)
         cases.append(case.with_(origin={**case.origin, "purpose": purpose}))
-    for purpose, case in further():
+    for purpose, case in optional_calls():
         cases.append(case.with_(origin={**case.origin, "purpose": purpose}))
     for purpose, scaling in scaling_plans():
         case = input_norm_case(scaling)

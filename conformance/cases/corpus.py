@@ -24,7 +24,7 @@ def built_in() -> list[Case]:
     if not folder.is_dir():
         return []
     entries = sorted((e for e in folder.iterdir() if e.name.endswith(".json")), key=lambda e: e.name)
-    return [_marked(Case.loads(e.read_text("utf-8")), e.name) for e in entries]
+    return [_with_origin(Case.loads(e.read_text("utf-8")), e.name) for e in entries]
 
 
 def read_corpus(folder: Path | None) -> list[Case]:
@@ -39,7 +39,7 @@ def read_corpus(folder: Path | None) -> list[Case]:
     found = []
     for path in sorted(folder.glob("*.json")):
         try:
-            found.append(_marked(Case.loads(path.read_text("utf-8")), path.name))
+            found.append(_with_origin(Case.loads(path.read_text("utf-8")), path.name))
         except (UsageError, OSError, UnicodeDecodeError) as error:
             what = error.what if isinstance(error, UsageError) else str(error)
             raise UsageError(f"{path} is no saved case.", what, "remove it from the corpus.") from None
@@ -67,5 +67,5 @@ def add(folder: Path, cases: Iterable[Case]) -> int:
     return added
 
 
-def _marked(case: Case, name: str) -> Case:
+def _with_origin(case: Case, name: str) -> Case:
     return case.with_(origin={**case.origin, "corpus": name})

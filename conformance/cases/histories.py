@@ -39,14 +39,14 @@ LENGTH = 16
 
 
 class History(RuleBasedStateMachine):
-    """One layer's life. ``told`` is given the case when the history is complete, and may raise to have it shrunk.
+    """One layer's life. ``on_history`` is given the case when the history is complete, and may raise to have it shrunk.
 
     Attributes:
         steps: the calls so far; copies: whether there is another layer to change places with; frozen, other_frozen: whether
             this layer and that one are marked as not trainable.
     """
 
-    told: Callable[[Case], None] = staticmethod(lambda case: None)
+    on_history: Callable[[Case], None] = staticmethod(lambda case: None)
 
     def __init__(self) -> None:
         super().__init__()
@@ -149,12 +149,12 @@ class History(RuleBasedStateMachine):
         """Tell the history."""
         case = self.case()
         if case is not None:
-            type(self).told(case)
+            type(self).on_history(case)
 
 
-def machine(told: Callable[[Case], None]) -> type[History]:
-    """The machine, whose histories are told to ``told``."""
-    return type("History", (History,), {"told": staticmethod(told)})
+def machine(on_history: Callable[[Case], None]) -> type[History]:
+    """The machine, whose histories are on_history to ``on_history``."""
+    return type("History", (History,), {"on_history": staticmethod(on_history)})
 
 
 def draw_histories(number: int, seed: int) -> Sequence[Case]:

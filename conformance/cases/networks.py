@@ -104,21 +104,22 @@ class Drift:
 
 
 def drift(
-    case: Case, conventions: Conventions, results: Sequence[StepResult], told: Sequence[Mapping[str, Tracked]]
+    case: Case, conventions: Conventions, results: Sequence[StepResult], exact_steps: Sequence[Mapping[str, Tracked]]
 ) -> Drift | None:
     """How far the network that was built last has drifted from the exact trajectory.
 
     Args:
-        results: of the steps. told: for each step, ``exact_step`` from the values that it met; empty where it has none.
+        results: of the steps.
+        exact_steps: for each step, ``exact_step`` from its observed input values; empty where there is none.
     Returns: None where a step failed or its values cannot be gone on with.
     """
     start = case.built_at(len(case.steps) - 1)
     exact: Values = {n: case.arrays[n] for n in VALUES}
     for i in range(start, len(case.steps)):
-        if results[i].status != "ok" or not told[i] or not usable(case, exact):
+        if results[i].status != "ok" or not exact_steps[i] or not usable(case, exact):
             return None
         exact = {n: t.value for n, t in exact_step(case, i, conventions, exact).items() if n in VALUES}
-    observed, last = results[-1].outputs, told[-1]
+    observed, last = results[-1].outputs, exact_steps[-1]
     if not usable(case, observed) or not usable(case, exact):
         return None
     distances = {n: np.abs(observed[n] - exact[n]) for n in VALUES}

@@ -133,7 +133,7 @@ def long_case(plan: Plan) -> Case:
     return _with_derived(base, [*steps, Step(INFERENCE, ("x",))])
 
 
-def life_case(plan: Plan, events: str) -> Case:
+def history_case(plan: Plan, events: str) -> Case:
     """What happens to one layer, as words: calls, with a 2 behind them of the second batch; "set_decay:0.25"."""
     base, steps = batch_norm_case(plan), []
     for k, word in enumerate(events.split()):

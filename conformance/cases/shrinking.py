@@ -81,7 +81,7 @@ def is_derived(name: str) -> bool:
     return name.endswith("]") or SEPARATOR in name
 
 
-def fewer_lives(case: Case) -> Iterator[Case]:
+def fewer_layers(case: Case) -> Iterator[Case]:
     """The calls of one layer alone; of a layer and the one that it is related to; of half of the layers."""
     starts = [i for i, step in enumerate(case.steps) if step.fresh or i == 0]
     lives = [case.steps[a:b] for a, b in zip(starts, [*starts[1:], len(case.steps)])]
@@ -321,7 +321,7 @@ def _significant(array: np.ndarray, bits: int) -> np.ndarray:
 
 
 REDUCTIONS: tuple[Reduction, ...] = (
-    fewer_lives,
+    fewer_layers,
     much_smaller,
     fewer_steps,
     fewer_channels,

@@ -127,7 +127,7 @@ RELATED = (
 
 
 @st.composite
-def further_cases(draw: st.DrawFn, pool: Sequence[Setting]) -> Case:
+def optional_call_cases(draw: st.DrawFn, pool: Sequence[Setting]) -> Case:
     """A relation, derivatives, a mask, a long training or a malformed call, in a setting of the pool."""
     plan = draw(plans(st.sampled_from(list(pool))))
     plan = dataclasses.replace(

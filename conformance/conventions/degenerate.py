@@ -22,7 +22,7 @@ TRAINING_STEP = Step(TRAINING, ("x",), fresh=True)
 def trained_on(lab: Lab, rows: Sequence[Sequence[float]]) -> tuple[Case, StepResult]:
     """One training step on these rows."""
     case = layer_case(plain_config(lab.declared), (TRAINING_STEP,), {"x": rows})
-    return case, lab.see(case).steps[0]
+    return case, lab.observe(case).steps[0]
 
 
 def stored(step: StepResult) -> str:
@@ -37,7 +37,7 @@ class CountOne(Experiment):
     question = "What does training with one value per channel do?"
 
     def run(self, lab: Lab) -> Sequence[Outcome]:
-        if end := ended(lab.see(two_steps(lab.declared))):
+        if end := ended(lab.observe(two_steps(lab.declared))):
             return self.undecided(f"training on two values did not end well either: {end}")
         case, step = trained_on(lab, FIRST[:1])
         if step.status == "error":
@@ -60,7 +60,7 @@ class EmptyBatch(Experiment):
     question = "What does training on an empty batch do?"
 
     def run(self, lab: Lab) -> Sequence[Outcome]:
-        if end := ended(lab.see(two_steps(lab.declared))):
+        if end := ended(lab.observe(two_steps(lab.declared))):
             return self.undecided(f"training on two values did not end well either: {end}")
         _, step = trained_on(lab, ())
         if step.status == "error":

@@ -37,7 +37,7 @@ EXTENTS = (4, 5, 2, 6, 7)
 
 def probed(lab: Lab, case: Case) -> str:
     """How the case did not end well, or nothing."""
-    return ended(lab.see(case))
+    return ended(lab.observe(case))
 
 
 def refused(ends: Mapping[Any, str]) -> str:
@@ -82,8 +82,8 @@ class HalfParameters(Experiment):
         if not halves:
             return self.undecided("no half-precision x answers")
         left = tuple(o for o in offers if not any(ends[o, d] for d in halves))
-        told = {f"{offer} with {dtype}": end for (offer, dtype), end in ends.items() if dtype in halves}
-        return [Outcome("half_parameters", (left,), refused(told))]
+        ends_by_form = {f"{offer} with {dtype}": end for (offer, dtype), end in ends.items() if dtype in halves}
+        return [Outcome("half_parameters", (left,), refused(ends_by_form))]
 
 
 class Ranks(Experiment):
@@ -110,14 +110,14 @@ class ChannelAxes(Experiment):
         ends = {p: probed(lab, c) or self.astray(lab, c) for p, c in spread_cases(lab.declared).items()}
         left = {place for place, end in ends.items() if not end}
         ranks = sorted({rank for rank, _ in left})
-        told = {f"axis {axis} of rank {rank}": end for (rank, axis), end in ends.items() if rank in ranks}
+        ends_by_form = {f"axis {axis} of rank {rank}": end for (rank, axis), end in ends.items() if rank in ranks}
         names = tuple(n for n in get_args(OfferedAxes) if axes_of(n, ranks) == left)
         reason = "the declared ranks do not tell them apart" if len(names) > 1 else ""
-        return [Outcome("channel_axes", names, refused(told), reason)]
+        return [Outcome("channel_axes", names, refused(ends_by_form), reason)]
 
     def astray(self, lab: Lab, case: Case) -> str:
         """Whether the running mean is not that of this axis; nothing is asked where the moving average is unknown."""
-        step = lab.see(case).steps[0]
+        step = lab.observe(case).steps[0]
         if not lab.average_known:
             return ""
         found = ratio(results(step), lab.after(case, 0, step.before, lab.known, 0), ("running_mean",), "lenient")
@@ -151,7 +151,7 @@ class Layouts(Experiment):
         arrays = {**layer_arrays(config), "x": strided, "packed": strided.copy(order="C")}
         calls: Callable[[str], Step] = lambda name: Step(TRAINING_GRADIENTS, (name, name), fresh=True)
         case = Case("batch_norm", config, arrays, (calls("x"), calls("packed"), calls("packed")))
-        seen = lab.see(case)
+        seen = lab.observe(case)
         if end := ended(seen):
             return self.undecided(f"a strided or packed batch did not end well: {end}")
         view, packed, again = ({n: a.tobytes() for n, a in results(s).items()} for s in seen.steps)

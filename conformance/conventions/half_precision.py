@@ -59,7 +59,7 @@ class HalfPrecision(Experiment):
         if not lab.average_known:
             return self.undecided(UNKNOWN)
         for case in cases:
-            if end := ended(lab.see(case)):
+            if end := ended(lab.observe(case)):
                 return self.undecided(f"{case.config.dtype}, {case.config.parameter_dtype} parameters: {end}")
         statistics = self.tightest(lab, "half_statistics", cases, {}, self.tracked)
         if not statistics.possible:
@@ -96,7 +96,7 @@ class HalfPrecision(Experiment):
 
     def tracked(self, lab: Lab, case: Case, precisions: Mapping[str, Any]) -> float:
         """The worst error / bound of the running statistics in these precisions."""
-        step = lab.see(case).steps[0]
+        step = lab.observe(case).steps[0]
         expected = lab.after(case, 0, step.before, dataclasses.replace(lab.known, **precisions), 0)
         return ratio(results(step), expected, ("running_mean", "running_var"), "permissive")
 
@@ -104,7 +104,7 @@ class HalfPrecision(Experiment):
         """The worst error / bound of y, in training and in inference; in that alone where training divides by m - 1."""
         conventions = dataclasses.replace(lab.known, **precisions)
         first = 1 if lab.known.normalising_correction else 0
-        steps = list(enumerate(lab.see(case).steps))[first:]
+        steps = list(enumerate(lab.observe(case).steps))[first:]
         return max(
             ratio(results(s), lab.expect(case, i, s.before, conventions), ("y",), "permissive") for i, s in steps
         )
@@ -123,7 +123,7 @@ class OutputDtype(Experiment):
         for dtype, parameters in half_forms(lab.declared):
             if parameters == "float32":
                 config = plain_config(lab.declared, dtype=dtype, parameter_dtype=parameters)
-                for step in lab.see(layer_case(config, STEPS, {"x": FIRST})).steps:
+                for step in lab.observe(layer_case(config, STEPS, {"x": FIRST})).steps:
                     if step.status != "ok":
                         return self.undecided(f"{dtype}: {step.status}: {step.message}")
                     kind = step.outputs["y"].dtype.name

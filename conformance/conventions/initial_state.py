@@ -24,10 +24,10 @@ RUNNING = ("running_mean", "running_var")
 
 def begun(lab: Lab, config: LayerConfig) -> StepResult:
     """An inference pass of a layer with the framework's own parameters and state."""
-    return lab.see(layer_case(config, (OWN,), {"x": FIRST})).steps[0]
+    return lab.observe(layer_case(config, (OWN,), {"x": FIRST})).steps[0]
 
 
-class Beginning(Experiment):
+class InitialState(Experiment):
     """The statistics of a new layer, before any call."""
 
     fields = ("initial_mean", "initial_var")
@@ -82,9 +82,9 @@ class Frozen(Experiment):
 
     def run(self, lab: Lab) -> Sequence[Outcome]:
         case = layer_case(plain_config(lab.declared), LIFE, {"x": FIRST})
-        _, mark, step = lab.see(case).steps
-        if mark.status != "ok" or step.status != "ok":
-            end = mark if mark.status != "ok" else step
+        _, freeze, step = lab.observe(case).steps
+        if freeze.status != "ok" or step.status != "ok":
+            end = freeze if freeze.status != "ok" else step
             return [hidden("frozen_gradients", f"a frozen layer is {end.status}: {end.message}")]
         ratios = {"batch": self.ratio(lab, case, step), "constants": self.ratio(lab, self.inferring(case), step)}
         left = tuple(rule for rule, found in ratios.items() if found <= 1.0) or (OPEN,)

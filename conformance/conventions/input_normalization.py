@@ -37,7 +37,7 @@ class InputNormalization(Experiment):
     def run(self, lab: Lab) -> Sequence[Outcome]:
         if not lab.declared.input_normalization:
             return [hidden("input_normalization", BEYOND)]
-        end = ended(lab.see(fitted(lab.declared)))
+        end = ended(lab.observe(fitted(lab.declared)))
         return [Outcome("input_normalization", (not end,), end or "a fit and a transform answer")]
 
 
@@ -51,8 +51,8 @@ class InputEpsilon(Experiment):
         if not lab.declared.input_normalization:
             return [hidden("input_epsilon", "no input normalization is offered")]
         case = fitted(lab.declared)
-        fit, transform = lab.see(case).steps
-        if end := ended(lab.see(case)):
+        fit, transform = lab.observe(case).steps
+        if end := ended(lab.observe(case)):
             return [Outcome("input_epsilon", (0.0, np.inf), "", end, interval=(0.0, np.inf))]
 
         def error(epsilon: float) -> float:

@@ -45,14 +45,14 @@ class Lab:
     def __init__(self, worker: Runs, declared: Conventions, oracles: dict[str, Oracle] | None = None) -> None:
         self.worker, self.declared, self.known = worker, declared, declared
         self.decay_weighs, self.average_known = "old", False
-        self._seen: dict[str, Observation] = {}
+        self._observations: dict[str, Observation] = {}
         self._oracles = {} if oracles is None else oracles
 
-    def see(self, case: Case) -> Observation:
+    def observe(self, case: Case) -> Observation:
         """The case's observation."""
-        if case.id not in self._seen:
-            self._seen[case.id] = self.worker.run(case)
-        return self._seen[case.id]
+        if case.id not in self._observations:
+            self._observations[case.id] = self.worker.run(case)
+        return self._observations[case.id]
 
     def expect(self, case: Case, i: int, before: State, conventions: Conventions) -> dict[str, Expected]:
         """The specification's answers for step i under given conventions, for the state that the step met."""

@@ -44,7 +44,7 @@ def worst_of(lab: Lab, case: Case, name: str, conventions: Conventions, decays: 
         0.0,
         dataclasses.replace(conventions, decay_dtype="float64"),
     )  # the decays are given as they are stored
-    for i, (step, decay) in enumerate(zip(lab.see(case).steps, decays, strict=True)):
+    for i, (step, decay) in enumerate(zip(lab.observe(case).steps, decays, strict=True)):
         expected = lab.expect(with_config(case, decay=decay), i, step.before, conventions)
         worst = max(worst, ratio(results(step), expected, (name,), "lenient"))
     return worst
@@ -58,7 +58,7 @@ class Averaging(Experiment):
 
     def run(self, lab: Lab) -> Sequence[Outcome]:
         case = two_steps(lab.declared)
-        if end := ended(lab.see(case)):
+        if end := ended(lab.observe(case)):
             return self.undecided(f"two training steps did not end well: {end}")
         ratios = {}
         for rule, weighs in itertools.product(alternatives("first_batch"), alternatives(DECAY_WEIGHS)):
@@ -107,7 +107,7 @@ class DecayDtype(Experiment):
         if not lab.average_known:
             return self.undecided(UNKNOWN)
         case = two_steps(lab.declared, decay=0.9)
-        if end := ended(lab.see(case)):
+        if end := ended(lab.observe(case)):
             return self.undecided(f"two training steps did not end well: {end}")
         kept = case.config.decay
         forms = {

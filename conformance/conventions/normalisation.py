@@ -38,7 +38,7 @@ class NormalisingCorrection(Experiment):
 
     def run(self, lab: Lab) -> Sequence[Outcome]:
         case = layer_case(plain_config(lab.declared), (TRAINING_STEP,), {"x": FIRST})
-        seen = lab.see(case)
+        seen = lab.observe(case)
         if end := ended(seen):
             return self.undecided(f"a training step did not end well: {end}")
         rows = np.array(FIRST)
@@ -63,7 +63,7 @@ class EpsilonDtype(Experiment):
             return self.undecided("float64 is not offered; in narrower layers the bound holds room for either")
         config = plain_config(lab.declared, epsilon=0.1)
         case = layer_case(config, (INFERENCE_STEP,), {"x": FIRST}, running_var=(0.125, 0.25))
-        seen = lab.see(case)
+        seen = lab.observe(case)
         if end := ended(seen):
             return self.undecided(f"inference did not end well: {end}")
         ratios = {}
@@ -83,7 +83,7 @@ class EpsilonMinimum(Experiment):
     def run(self, lab: Lab) -> Sequence[Outcome]:
         cases = [self.case(lab, epsilon) for epsilon in EPSILONS]
         for case in cases:
-            if end := ended(lab.see(case)):
+            if end := ended(lab.observe(case)):
                 return [self.nothing(f"inference with epsilon {case.config.epsilon:g} did not end well: {end}")]
 
         def error(minimum: float) -> float:
@@ -94,7 +94,7 @@ class EpsilonMinimum(Experiment):
             evidence = f"as given down to {smallest:.2g}: {honoured:.2g}"
             # a minimum of no more than the smallest epsilon replaces none of those tried
             return [Outcome("epsilon_minimum", (0.0,), evidence, interval=(0.0, smallest))]
-        y = lab.see(cases[-1]).steps[0].outputs["y"].astype(np.float64).reshape(-1)
+        y = lab.observe(cases[-1]).steps[0].outputs["y"].astype(np.float64).reshape(-1)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             guess = float(np.square(1.0 / y[0]))  # where to begin to look; what decides is the bound
         interval = located(lambda m: error(m) <= 1.0, guess)
@@ -114,7 +114,7 @@ class EpsilonMinimum(Experiment):
     def error(self, lab: Lab, case: Case, minimum: float) -> float:
         """error / bound of y under this minimum."""
         conventions: Conventions = dataclasses.replace(lab.known, epsilon_minimum=minimum)
-        step = lab.see(case).steps[0]
+        step = lab.observe(case).steps[0]
         return ratio(results(step), lab.expect(case, 0, step.before, conventions), ("y",), "lenient")
 
     def nothing(self, reason: str, left: tuple[float, ...] = (0.0, np.inf)) -> Outcome:

@@ -19,7 +19,7 @@ class Outcome:
         possible: the alternatives that the observations do not exclude; one: inferred; none: no known convention.
         evidence: what was seen, in a few words.
         reason: why several alternatives are left, or why the field cannot be observed.
-        observable: whether the contract lets one see the field at all.
+        observable: whether the contract lets one observe the field at all.
         interval: for a number that is located: every number in it explains the observations.
         is_inferred, value: whether exactly one alternative is left, and which.
     """

@@ -10,7 +10,7 @@ from bnspec.conformance.conventions.degenerate import CountOne, EmptyBatch
 from bnspec.conformance.conventions.experiment import Experiment
 from bnspec.conformance.conventions.features import AffineOptional, ChannelAxes, Dtypes, HalfParameters, Layouts, Ranks
 from bnspec.conformance.conventions.half_precision import HalfPrecision, OutputDtype
-from bnspec.conformance.conventions.initial_state import Beginning, Frozen, StateDtype
+from bnspec.conformance.conventions.initial_state import Frozen, InitialState, StateDtype
 from bnspec.conformance.conventions.input_normalization import InputEpsilon, InputNormalization
 from bnspec.conformance.conventions.laboratory import DECAY_WEIGHS, Lab, Runs
 from bnspec.conformance.conventions.moving_average import Averaging, DecayDtype, RunningCorrection
@@ -39,7 +39,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     AffineOptional(),
     InputNormalization(),
     InputEpsilon(),
-    Beginning(),
+    InitialState(),
     StateDtype(),
     Frozen(),
 )

@@ -25,7 +25,7 @@ import numpy as np
 from bnspec.arithmetic.quad import double
 from bnspec.conformance.conventions.laboratory import decay_in_force
 from bnspec.conformance.conventions.translated_cases import batches, layers, moved
-from bnspec.conformance.conventions.translated_layer import Party, Side
+from bnspec.conformance.conventions.translated_layer import Party, TranslatedLayer
 from bnspec.model.call import INFERENCE, INFERENCE_GRADIENTS, TRAINING_GRADIENTS
 from bnspec.model.case import Step
 from bnspec.model.precision import PRECISIONS
@@ -112,15 +112,15 @@ class _Comparison:
 
     def training(self) -> Proof:
         """y and gradients of three steps, and the running statistics after each."""
-        profiles = [p.conventions for p in self.parties]
+        conventions = [p.conventions for p in self.parties]
         if self.route.layer is None:
             return self.without(self.impossible())
-        if len({p.first_batch for p in profiles}) > 1:
+        if len({p.first_batch for p in conventions}) > 1:
             return self.without("an adapter builds layers that have taken no step, and this holds after the first only")
-        if any(p.normalising_correction for p in profiles):
+        if any(p.normalising_correction for p in conventions):
             return self.without("the specification bounds nothing for a normalising variance with divisor m - 1")
         steps = tuple(Step(TRAINING_GRADIENTS, (f"x{t}", f"dy{t}")) for t in range(TRAINING_STEPS))
-        corrections = [p.running_correction for p in profiles]
+        corrections = [p.running_correction for p in conventions]
         sides = self.sides(steps)
         if problem := self.problem(sides):
             return self.failure(problem)
@@ -134,15 +134,15 @@ class _Comparison:
         self.trajectory(*sides, dict(zip(RUNNING, (1.0, factor), strict=True)))
         return self.proof()
 
-    def sides(self, steps: tuple[Step, ...]) -> tuple[Side, Side]:
+    def sides(self, steps: tuple[Step, ...]) -> tuple[TranslatedLayer, TranslatedLayer]:
         """Both layers, each with the batches in its own shape."""
         target = self.route.layer
         assert target is not None
         there = {n: moved(a, self.layer, target) for n, a in self.batches.arrays.items()}
-        source = Side(self.parties[0], self.layer, self.batches.arrays, steps)
-        return source, Side(self.parties[1], target, there, steps)
+        source = TranslatedLayer(self.parties[0], self.layer, self.batches.arrays, steps)
+        return source, TranslatedLayer(self.parties[1], target, there, steps)
 
-    def handed_over(self, source: Side, target: Side, factor: float) -> None:
+    def handed_over(self, source: TranslatedLayer, target: TranslatedLayer, factor: float) -> None:
         """Each number is what it stands for, or its neighbour in the dtype that holds it where the route says "rounded"."""
         rounded = {p.name for p in self.route.by("rounded")}
         for name in ("gamma", "beta", "running_mean"):
@@ -156,14 +156,14 @@ class _Comparison:
         room = room + PRECISIONS["float32"].unit_roundoff * source.epsilon * ("epsilon" in rounded)
         self.neighbour("running_var + epsilon", has - wanted, room)
 
-    def decay_handed_over(self, source: Side, target: Side) -> None:
+    def decay_handed_over(self, source: TranslatedLayer, target: TranslatedLayer) -> None:
         """The decay of training: within a rounding of the dtype that holds the framework's number."""
         off = source.case.config.decay - target.case.config.decay
         rounded = any(p.name == "momentum" for p in self.route.by("rounded"))
         kind = self.parties[1].conventions.decay_dtype if rounded else "float64"
         self.neighbour("decay", np.array([off]), np.array([PRECISIONS[kind].unit_roundoff]))
 
-    def outputs(self, source: Side, target: Side, i: int) -> None:
+    def outputs(self, source: TranslatedLayer, target: TranslatedLayer, i: int) -> None:
         """y and the gradients of step i."""
         for name in OUTPUTS:
             if name in source.got(i) and name in target.got(i):
@@ -174,7 +174,7 @@ class _Comparison:
                 s, t = (side.got(i)[name].astype(np.float64) for side in (source, target))
                 self.count(name, self.over(s) - t, room)
 
-    def trajectory(self, source: Side, target: Side, factors: dict[str, float]) -> None:
+    def trajectory(self, source: TranslatedLayer, target: TranslatedLayer, factors: dict[str, float]) -> None:
         """The running statistics after each step."""
         rounded = {p.name for p in self.route.by("rounded")}
         decays = source.case.config.decay, target.case.config.decay
@@ -182,7 +182,7 @@ class _Comparison:
             room = target.roundoff(name) * np.abs(target.held(name)) * (name in rounded)
             for i in range(TRAINING_STEPS):
                 here = source.expected(i)[name]
-                old = source.seen.steps[i].before[name].astype(np.float64)
+                old = source.observation.steps[i].before[name].astype(np.float64)
                 kept, other = (decay_in_force(d, self.parties[0].conventions.first_batch, "old", i) for d in decays)
                 apart = np.abs(old - here.rounded) / (1.0 - kept) if kept < 1.0 else np.abs(old)
                 evaluated = PRECISIONS["float64"].unit_roundoff * np.abs(old) * factor
@@ -215,7 +215,7 @@ class _Comparison:
         """Why there is no translation."""
         return "; ".join(f"{p.name}: {p.reason}" for p in self.route.by("impossible"))
 
-    def problem(self, sides: tuple[Side, Side]) -> str:
+    def problem(self, sides: tuple[TranslatedLayer, TranslatedLayer]) -> str:
         """How a side did not end well, or nothing."""
         for word, side in zip(("source", "target"), sides, strict=True):
             if end := side.problem():

@@ -27,7 +27,7 @@ class Party:
     conventions: Conventions
 
 
-class Side:
+class TranslatedLayer:
     """One layer on one backend."""
 
     def __init__(self, party: Party, layer: LayerValues, arrays: Mapping[str, np.ndarray], steps: tuple[Step, ...]):
@@ -37,22 +37,22 @@ class Side:
         self.epsilon = effective_epsilon(layer.epsilon, party.conventions)
 
     @functools.cached_property
-    def seen(self) -> Observation:
+    def observation(self) -> Observation:
         """What came back."""
-        return self.lab.see(self.case)
+        return self.lab.observe(self.case)
 
     def problem(self) -> str:
         """How a step did not end well, or nothing."""
-        return ended(self.seen)
+        return ended(self.observation)
 
     def got(self, i: int) -> dict[str, np.ndarray]:
         """Outputs and state after step i."""
-        return results(self.seen.steps[i])
+        return results(self.observation.steps[i])
 
     @functools.cache  # noqa: B019  # a side lives as long as its proof
     def expected(self, i: int) -> dict[str, Expected]:
         """The specification's answers for step i, from the state that it met."""
-        before, step, conventions = self.seen.steps[i].before, self.case.steps[i], self.party.conventions
+        before, step, conventions = self.observation.steps[i].before, self.case.steps[i], self.party.conventions
         if step.call.mode != "training":
             return self.lab.expect(self.case, i, before, conventions)
         taken = sum(s.call.mode == "training" for s in self.case.steps[:i])

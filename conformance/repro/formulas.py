@@ -54,7 +54,7 @@ def declared(conventions: Mapping[str, object]) -> Conventions | None:
 def _formula(shown: Shown, conventions: Mapping[str, object]) -> str:
     case, call, output = shown.case, shown.call(shown.step).call, shown.output
     mode = call.mode or call.name
-    if case.told(shown.step)[1] and conventions.get("frozen_gradients") == "constants":
+    if case.settings_at(shown.step)[1] and conventions.get("frozen_gradients") == "constants":
         mode = "inference"  # a frozen layer computes by its running statistics
     formula = FORMULAS.get(f"{mode} {output}", FORMULAS.get(output, "the exact value"))
     corrected = conventions.get("running_correction") == 1

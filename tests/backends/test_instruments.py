@@ -10,7 +10,7 @@ import pytest
 
 from bnspec.backends.torch.instruments import TorchInstruments
 from bnspec.backends.worker.memory_bandwidth import roofs
-from bnspec.backends.worker.timed_loop import TimedCall, Witness, block_size, samples_of
+from bnspec.backends.worker.timed_loop import AuditedSample, TimedCall, block_size, samples_of
 from bnspec.errors import Declined
 from bnspec.model.instruments import Instruments, Mover
 
@@ -191,10 +191,10 @@ def test_short_calls_are_joined_to_blocks_that_let_a_witness_see_every_input() -
 def test_a_witness_is_a_timed_result_of_the_first_inputs() -> None:
     """Whichever it is."""
     for seed in range(20):
-        call, witness = TimedCall(lambda x: x, lambda _: None, [(0,), (1,), (2,)]), Witness(seed)
-        samples_of(call, 4, 0.0, 30, 30, witness)
-        assert witness.result == 0
-        assert witness.seen == 10
+        call, audited_sample = TimedCall(lambda x: x, lambda _: None, [(0,), (1,), (2,)]), AuditedSample(seed)
+        samples_of(call, 4, 0.0, 30, 30, audited_sample)
+        assert audited_sample.result == 0
+        assert audited_sample.offered == 10
 
 
 def test_the_release_of_the_result_before_is_inside_the_sample() -> None:

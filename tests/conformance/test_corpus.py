@@ -13,7 +13,7 @@ from bnspec.conformance.run.verify import Request, verify
 from bnspec.errors import UsageError
 from bnspec.model.case import Case
 
-WRONG = "planted_adapters:Wrong"
+WRONG = "example_adapters:Wrong"
 
 
 def small(seed: int) -> Case:
@@ -64,7 +64,7 @@ def test_the_corpus_comes_before_the_catalogue_and_no_case_twice() -> None:
     assert [c.id for c in distinct([mine, mine])] == [mine.id]
 
 
-def test_the_smallest_case_of_a_deviation_joins_the_corpus(tmp_path: Path, planted_on_path: None) -> None:
+def test_the_smallest_case_of_a_deviation_joins_the_corpus(tmp_path: Path, example_adapters_on_path: None) -> None:
     """And the next run replays it first."""
     folder = tmp_path / "found"
     asked = Request([WRONG], ["cpu"], ["epsilon.inside_root_in_training"], out=tmp_path / "run", corpus=folder)

@@ -1,6 +1,6 @@
 """The suite against planted defects and against unusual correct code. In this process: workers are tested elsewhere.
 
-Each mutant meets the quick cases until a clause of its own kills it; each variant meets some of every kind, and all that hold a
+Each mutant applies_to the quick cases until a clause of its own kills it; each variant applies_to some of every kind, and all that hold a
 call which it is there for. ``make mutants`` runs the whole matrix.
 """
 
@@ -18,17 +18,17 @@ from bnspec.conformance.cases.catalogue import catalogue
 from bnspec.conformance.cases.effort import cases_of
 from bnspec.conformance.checks import CHECKS
 from bnspec.conformance.judge.judge import COMPLETES
-from bnspec.conformance.selftest.catalogue.catalogue import ALL, MUTANTS, VARIANTS, Planted, select
+from bnspec.conformance.selftest.catalogue.catalogue import ALL, MUTANTS, VARIANTS, CatalogueEntry, select
 from bnspec.conformance.selftest.matrix.matrix import Accusation, Matrix, fingerprint, hear
 from bnspec.conformance.selftest.matrix.table import Row, kills_by_clause, row_of
 from bnspec.model.case import Case
 from bnspec.model.observation import Observation, StepResult
 
-#: What ends or stalls its process has no place here; the command's own test meets it.
+#: What ends or stalls its process has no place here; the command's own test applies_to it.
 HEARD = [p for p in ALL if not p.implementation.isolated]
 #: Values per channel beyond which the variants that loop over values in Python take seconds.
 FEW = 500
-#: Of the cases of a kind each variant meets one in so many, at least one, and each case as many variants.
+#: Of the cases of a kind each variant applies_to one in so many, at least one, and each case as many variants.
 SHARE = 8
 #: By number of values: kinds of count are none, one and more.
 MORE = 2
@@ -58,11 +58,11 @@ def accusers() -> Mapping[str, set[str]]:
     waiting = {p.name: p for p in HEARD}
     turn = {p.name: k for k, p in enumerate(VARIANTS)}
     for k, of, case in in_turn():
-        mutants = [p.name for p in waiting.values() if p.kind == "mutant" and p.meets(case)]
+        mutants = [p.name for p in waiting.values() if p.kind == "mutant" and p.applies_to(case)]
         variants = [
             p.name
             for p in VARIANTS
-            if p.meets(case) and (p.implementation.calls or (k + turn[p.name]) % min(SHARE, of) == 0)
+            if p.applies_to(case) and (p.implementation.calls or (k + turn[p.name]) % min(SHARE, of) == 0)
         ]
         names = mutants + (variants if case.count <= FEW else [])
         accused, _ = hear(*case.header(), names)
@@ -84,13 +84,13 @@ def accusers() -> Mapping[str, set[str]]:
     ],
     ids=lambda m: m.name,
 )
-def test_the_mutant_is_killed_by_a_clause_it_is_named_for(mutant: Planted) -> None:
+def test_the_mutant_is_killed_by_a_clause_it_is_named_for(mutant: CatalogueEntry) -> None:
     """Quick effort kills every planted defect, and for the right reason; what escapes is known, with why."""
     assert accusers()[mutant.name] & set(mutant.killed_by)
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=lambda v: v.name)
-def test_the_correct_variant_is_not_accused(variant: Planted) -> None:
+def test_the_correct_variant_is_not_accused(variant: CatalogueEntry) -> None:
     """Whatever the summation order, the form, the accumulator or the memory: no clause deviates."""
     assert not accusers()[variant.name]
 

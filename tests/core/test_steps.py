@@ -43,7 +43,7 @@ def test_what_a_layer_has_been_told_holds_for_it_alone() -> None:
     """A copy starts from what its original was told; then each has its own decay and mark; a fresh layer has neither."""
     x = Step(TRAINING, ("x",))
     case = lived(decay(0.25), Step(CLONE), decay(0.5), Step(FREEZE), x, Step(SWAP), x, Step(TRAINING, ("x",), True))
-    assert [case.told(i) for i in (1, 2, 5, 7, 8)] == [
+    assert [case.settings_at(i) for i in (1, 2, 5, 7, 8)] == [
         (None, False),
         (0.25, False),
         (0.5, True),

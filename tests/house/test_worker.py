@@ -25,8 +25,8 @@ from bnspec.model.buffers import overlap, pack, unpack
 from bnspec.model.call import INFERENCE, INFERENCE_GRADIENTS, TRAINING, TRAINING_GRADIENTS
 from bnspec.model.case import Case, Step
 
-#: A correct layer, from which the planted ones differ in the one thing that their test is about.
-PLANTED = """
+#: A correct layer, from which the written ones differ in the one thing that their test is about.
+ADAPTERS = """
 import os, signal, time
 import numpy as np
 from bnspec.backends.numpy.specification import NumpyLayer, NumpySpec
@@ -72,14 +72,14 @@ def case_of(x: np.ndarray, *steps: Step, **more: np.ndarray) -> Case:
 
 
 @pytest.fixture
-def plant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Worker]]:
-    """Start a worker on the class ``Planted`` of a module with this source; stopped when the test ends."""
+def write_adapters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Worker]]:
+    """Start a worker on the class ``Example`` of a module with this source; stopped when the test ends."""
     workers: list[Worker] = []
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
 
     def start(source: str) -> Worker:
-        (tmp_path / "planted_adapter.py").write_text(PLANTED + textwrap.dedent(source))
-        workers.append(Worker(Entry("planted", "planted_adapter:Planted"), "cpu"))
+        (tmp_path / "written_adapter.py").write_text(ADAPTERS + textwrap.dedent(source))
+        workers.append(Worker(Entry("written", "written_adapter:Example"), "cpu"))
         return workers[-1]
 
     yield start
@@ -164,16 +164,16 @@ def test_every_layout_gives_the_values_of_the_packed_one(layout: str, numpy_work
     assert strided.tobytes() == packed.tobytes()
 
 
-def test_the_layer_sees_strides_and_shared_memory(plant: Callable[[str], Worker]) -> None:
+def test_the_layer_sees_strides_and_shared_memory(write_adapters: Callable[[str], Worker]) -> None:
     """What an adapter is handed in its process has the strides, and the aliases, that the case has."""
-    worker = plant("""
+    worker = write_adapters("""
         class Layer(NumpyLayer):
             def training(self, x):
                 return np.array(x.strides)
             def inference_gradients(self, x, dy):
                 apart = [a.__array_interface__["data"][0] for a in (x, dy)]
                 return Gradients(np.array(apart[1] - apart[0]), dy, None, None)
-        class Planted(Base):
+        class Example(Base):
             built = Layer
         """)
     for layout, x in layouts().items():
@@ -199,9 +199,9 @@ def test_a_layer_lives_through_a_sequence_and_is_rebuilt_when_fresh(numpy_worker
 # --- how it can end ---------------------------------------------------------------------------------------------------
 
 
-def test_a_killed_worker_is_a_crash_and_the_next_case_meets_a_new_one(plant: Callable[[str], Worker]) -> None:
+def test_a_killed_worker_is_a_crash_and_the_next_case_meets_a_new_one(write_adapters: Callable[[str], Worker]) -> None:
     """A dead process costs its case, and no other."""
-    worker = plant("class Planted(Base): pass")
+    worker = write_adapters("class Example(Base): pass")
     case = case_of(layouts()["contiguous"])
     assert worker.run(case).status == "ok"
     assert worker.pid is not None
@@ -213,14 +213,14 @@ def test_a_killed_worker_is_a_crash_and_the_next_case_meets_a_new_one(plant: Cal
     assert worker.starts == 2
 
 
-def test_a_layer_that_kills_its_process_is_a_crash_with_its_last_words(plant: Callable[[str], Worker]) -> None:
+def test_a_layer_that_kills_its_process_is_a_crash_with_its_last_words(write_adapters: Callable[[str], Worker]) -> None:
     """The signal and the last line on standard error are kept: they are all there is to go by."""
-    worker = plant("""
+    worker = write_adapters("""
         class Layer(NumpyLayer):
             def training(self, x):
                 os.write(2, b"out of luck\\\\n")
                 os.kill(os.getpid(), signal.SIGSEGV)
-        class Planted(Base):
+        class Example(Base):
             built = Layer
         """)
     seen = worker.run(case_of(layouts()["contiguous"]))
@@ -230,13 +230,15 @@ def test_a_layer_that_kills_its_process_is_a_crash_with_its_last_words(plant: Ca
     assert worker.run(case_of(layouts()["contiguous"], Step(INFERENCE, ("x",)))).status == "ok"
 
 
-def test_a_hanging_layer_is_a_timeout_and_the_next_case_meets_a_new_worker(plant: Callable[[str], Worker]) -> None:
+def test_a_hanging_layer_is_a_timeout_and_the_next_case_meets_a_new_worker(
+    write_adapters: Callable[[str], Worker],
+) -> None:
     """Silence ends after the seconds that were granted."""
-    worker = plant("""
+    worker = write_adapters("""
         class Layer(NumpyLayer):
             def training(self, x):
                 time.sleep(600)
-        class Planted(Base):
+        class Example(Base):
             built = Layer
         """)
     assert worker.run(case_of(layouts()["contiguous"]), seconds=1).status == "timeout"
@@ -246,13 +248,13 @@ def test_a_hanging_layer_is_a_timeout_and_the_next_case_meets_a_new_worker(plant
 @pytest.mark.parametrize(
     "result", ["'seven'", "None", "np.array([object()])", "np.array(['a'])", "np.array([1], 'i2')"]
 )
-def test_a_result_that_is_no_array_is_the_steps_error(result: str, plant: Callable[[str], Worker]) -> None:
+def test_a_result_that_is_no_array_is_the_steps_error(result: str, write_adapters: Callable[[str], Worker]) -> None:
     """What cannot be judged is the backend's error, and never the harness's."""
-    worker = plant(f"""
+    worker = write_adapters(f"""
         class Layer(NumpyLayer):
             def training(self, x):
                 return {result}
-        class Planted(Base):
+        class Example(Base):
             built = Layer
         """)
     seen = worker.run(case_of(layouts()["contiguous"], Step(TRAINING, ("x",)), Step(INFERENCE, ("x",))))
@@ -267,12 +269,14 @@ RAISING = {
 
 
 @pytest.mark.parametrize("method", RAISING)
-def test_a_layer_that_raises_in_any_method_errs_in_its_step(method: str, plant: Callable[[str], Worker]) -> None:
+def test_a_layer_that_raises_in_any_method_errs_in_its_step(
+    method: str, write_adapters: Callable[[str], Worker]
+) -> None:
     """Reading the state, or a result, is the backend's work too."""
-    worker = plant(f"""
+    worker = write_adapters(f"""
         class Layer(NumpyLayer):
             {RAISING[method]}
-        class Planted(Base):
+        class Example(Base):
             built = Layer
         """)
     (step,) = worker.run(case_of(layouts()["contiguous"])).steps
@@ -283,23 +287,25 @@ def test_a_layer_that_raises_in_any_method_errs_in_its_step(method: str, plant: 
 # --- adapters that are wrong ------------------------------------------------------------------------------------------
 
 MALFORMED = {
-    "no adapter at all": ("class Planted: pass", "not a subclass of bnspec.contract.Adapter"),
-    "no class of that name": ("", "has no Planted"),
-    "a method missing": ("class Planted(Adapter): pass", "lacks the method(s) layer"),
-    "a layer without methods": ("class Planted(Base):\n    built = lambda self, *a: object()", "lacks the method(s)"),
+    "no adapter at all": ("class Example: pass", "not a subclass of bnspec.contract.Adapter"),
+    "no class of that name": ("", "has no Example"),
+    "a method missing": ("class Example(Adapter): pass", "lacks the method(s) layer"),
+    "a layer without methods": ("class Example(Base):\n    built = lambda self, *a: object()", "lacks the method(s)"),
     "a layer of other arguments": (
-        "class Planted(Base):\n    def layer(self, config): return None",
-        "Planted.layer cannot build a layer",
+        "class Example(Base):\n    def layer(self, config): return None",
+        "Example.layer cannot build a layer",
     ),
 }
 
 
 @pytest.mark.parametrize("fault", MALFORMED)
-def test_a_malformed_adapter_is_refused_with_what_why_and_mend(fault: str, plant: Callable[[str], Worker]) -> None:
+def test_a_malformed_adapter_is_refused_with_what_why_and_mend(
+    fault: str, write_adapters: Callable[[str], Worker]
+) -> None:
     """The author of an adapter reads what is wrong with it, before any case runs."""
     source, expected = MALFORMED[fault]
     with pytest.raises(UsageError) as refused:
-        plant(source)
+        write_adapters(source)
     assert expected in refused.value.what
     assert refused.value.fix
     assert "Fix: " in str(refused.value)
@@ -366,9 +372,9 @@ OPENINGS = {
 
 
 @pytest.mark.parametrize("status", OPENINGS)
-def test_an_adapter_that_does_not_open_says_why(status: str, plant: Callable[[str], Worker]) -> None:
+def test_an_adapter_that_does_not_open_says_why(status: str, write_adapters: Callable[[str], Worker]) -> None:
     """That a target cannot be opened is an answer with a reason, and no exception."""
-    worker = plant(f"class Planted(Base):\n    def __init__(self, device): {OPENINGS[status]}")
+    worker = write_adapters(f"class Example(Base):\n    def __init__(self, device): {OPENINGS[status]}")
     assert worker.hello.status == status
     assert worker.hello.reason
     assert worker.hello.conventions is None
@@ -377,28 +383,28 @@ def test_an_adapter_that_does_not_open_says_why(status: str, plant: Callable[[st
 # --- purity -----------------------------------------------------------------------------------------------------------
 
 
-def test_an_adapter_that_writes_into_x_is_found_out(plant: Callable[[str], Worker]) -> None:
+def test_an_adapter_that_writes_into_x_is_found_out(write_adapters: Callable[[str], Worker]) -> None:
     """Law 3 of the contract is observed bitwise where the arrays live."""
-    worker = plant("""
+    worker = write_adapters("""
         class Layer(NumpyLayer):
             def training(self, x):
                 y = super().training(x)
                 x[0, 0] += 1
                 return y
-        class Planted(Base):
+        class Example(Base):
             built = Layer
         """)
     (step,) = worker.run(case_of(layouts()["contiguous"])).steps
     assert (step.status, step.written, step.aliases) == ("ok", ("x",), ())
 
 
-def test_an_adapter_that_returns_x_itself_is_found_out(plant: Callable[[str], Worker]) -> None:
+def test_an_adapter_that_returns_x_itself_is_found_out(write_adapters: Callable[[str], Worker]) -> None:
     """A result that shares memory with an argument changes when the argument does."""
-    worker = plant("""
+    worker = write_adapters("""
         class Layer(NumpyLayer):
             def training(self, x):
                 return x
-        class Planted(Base):
+        class Example(Base):
             built = Layer
         """)
     (step,) = worker.run(case_of(layouts()["contiguous"])).steps

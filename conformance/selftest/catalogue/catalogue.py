@@ -15,6 +15,7 @@ from bnspec.conformance.selftest.mutants import (
     derivatives,
     dtypes,
     epsilon,
+    escaped_once,
     forward,
     gradients,
     inference,
@@ -27,21 +28,20 @@ from bnspec.conformance.selftest.mutants import (
     refusals,
     relations,
     running,
+    scaler_fits,
+    scaler_transforms,
     special,
     statistics,
     steps,
     threads,
 )
-from bnspec.conformance.selftest.mutants import copies_and_checkpoints as lives
-from bnspec.conformance.selftest.mutants import escaped_once as escaping
-from bnspec.conformance.selftest.mutants import freezing_and_initial_state as marks
-from bnspec.conformance.selftest.mutants import scaler_fits as scalers
-from bnspec.conformance.selftest.mutants import scaler_transforms as scaling
+from bnspec.conformance.selftest.mutants import copies_and_checkpoints as histories
+from bnspec.conformance.selftest.mutants import freezing_and_initial_state as freezing
 from bnspec.conformance.selftest.reference.full_layer import WholeAdapter, WholeLayer
 from bnspec.conformance.selftest.reference.layer import PlainLayer
 from bnspec.conformance.selftest.reference.scaler import PlainAdapter, PlainScaler
-from bnspec.conformance.selftest.variants import conventions as variants_profiles
-from bnspec.conformance.selftest.variants import copies_and_checkpoints as variants_lives
+from bnspec.conformance.selftest.variants import conventions as variants_conventions
+from bnspec.conformance.selftest.variants import copies_and_checkpoints as variants_histories
 from bnspec.conformance.selftest.variants import derivatives as variants_derivatives
 from bnspec.conformance.selftest.variants import forms as variants_forms
 from bnspec.conformance.selftest.variants import memory as variants_memory
@@ -52,7 +52,7 @@ from bnspec.model.case import Case
 
 
 @dataclasses.dataclass(frozen=True)
-class Planted:
+class CatalogueEntry:
     """A mutant or a variant.
 
     Attributes:
@@ -85,8 +85,8 @@ class Planted:
         """Whether it is an input-normalization layer."""
         return issubclass(self.implementation, PlainScaler)
 
-    def meets(self, case: Case) -> bool:
-        """Whether the case can tell it from what it is made from: scalers meet input normalization, layers all else."""
+    def applies_to(self, case: Case) -> bool:
+        """Whether the case can tell it from what it is made from: scalers need input normalization, layers any other subject."""
         calls = self.implementation.calls
         if calls and not any(s.call in calls for s in case.steps):
             return False
@@ -100,8 +100,8 @@ class Planted:
         return type(self.name, (WholeAdapter if issubclass(self.implementation, WholeLayer) else PlainAdapter,), body)
 
 
-def _planted(module: Any, kind: str) -> List[Planted]:
-    """What a module plants: its public layers and scalers, in the order in which they stand there."""
+def _entries_of(module: Any, kind: str) -> List[CatalogueEntry]:
+    """A module's entries: its public layers and scalers, in source order."""
     found = []
     for name, made in vars(module).items():
         if name.startswith("_") or not isinstance(made, type) or made.__module__ != module.__name__:
@@ -109,7 +109,9 @@ def _planted(module: Any, kind: str) -> List[Planted]:
         if issubclass(made, (PlainLayer, PlainScaler)):
             words = re.sub(r"(?<!^)(?=[A-Z])|(?<=[a-z])(?=[0-9])", "_", made.__name__).lower()
             statement = (made.__doc__ or "").strip()
-            found.append(Planted(words, kind, made.family, made.killed_by, made.path, made.escapes, statement, made))
+            found.append(
+                CatalogueEntry(words, kind, made.family, made.killed_by, made.path, made.escapes, statement, made)
+            )
     return found
 
 
@@ -129,14 +131,14 @@ _DEFECTIVE = (
     degenerate,
     purity,
     caches,
-    scalers,
-    scaling,
-    escaping,
+    scaler_fits,
+    scaler_transforms,
+    escaped_once,
     relations,
     threads,
     derivatives,
-    lives,
-    marks,
+    histories,
+    freezing,
     refusals,
     padding,
     special,
@@ -145,22 +147,22 @@ _DEFECTIVE = (
 _CORRECT = (
     variants_sums,
     variants_forms,
-    variants_profiles,
+    variants_conventions,
     variants_memory,
     variants_scalers,
     variants_derivatives,
-    variants_lives,
+    variants_histories,
 )
 
-MUTANTS = tuple(p for m in _DEFECTIVE for p in _planted(m, "mutant"))
-VARIANTS = tuple(p for m in _CORRECT for p in _planted(m, "variant"))
+MUTANTS = tuple(p for m in _DEFECTIVE for p in _entries_of(m, "mutant"))
+VARIANTS = tuple(p for m in _CORRECT for p in _entries_of(m, "variant"))
 ALL = MUTANTS + VARIANTS
 
 
-def select(patterns: Sequence[str], kind: str = "") -> List[Planted]:
+def select(patterns: Sequence[str], kind: str = "") -> List[CatalogueEntry]:
     """Mutants and variants whose names match; all without patterns. Raises UsageError: a pattern without a match."""
     among = [p for p in ALL if kind in ("", p.kind)]
-    chosen: List[Planted] = []
+    chosen: List[CatalogueEntry] = []
     for pattern in patterns or ["*"]:
         found = [p for p in among if fnmatch.fnmatchcase(p.name, pattern)]
         if not found:

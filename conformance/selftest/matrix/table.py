@@ -11,7 +11,7 @@ from typing import Any
 from bnspec.clauses import ASKED
 from bnspec.cli import CONFORMS, DEVIATES
 from bnspec.conformance.cases.effort import EffortName
-from bnspec.conformance.selftest.catalogue.catalogue import Planted, select
+from bnspec.conformance.selftest.catalogue.catalogue import CatalogueEntry, select
 from bnspec.conformance.selftest.matrix.matrix import Accusation, Matrix, kill_matrix
 
 
@@ -29,7 +29,7 @@ class Row:
         stopped: after how many cases its trial was stopped, its own clause having killed it; 0 if it was not.
     """
 
-    planted: Planted
+    planted: CatalogueEntry
     killed_by: tuple[str, ...]
     noted_by: tuple[str, ...]
     cases: int
@@ -79,7 +79,7 @@ class Row:
         }
 
 
-def row_of(matrix: Matrix, planted: Planted) -> Row:
+def row_of(matrix: Matrix, planted: CatalogueEntry) -> Row:
     """What the matrix says of one mutant or variant."""
     seen: dict[str, None] = {}
     first, good, worst = 0, 0, None

@@ -1,4 +1,4 @@
-"""``bnspec conventions``: every convention that is planted is inferred, a wrong declaration is found, a translation is proved."""
+"""``bnspec conventions``: every convention that is example is inferred, a wrong declaration is found, a translation is proved."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import dataclasses
 import json
 from typing import Any
 
+import conventions_adapters
 import numpy as np
-import planted_profiles
 import pytest
-from planted_profiles import PLAIN, PLANTED, Planted
+from conventions_adapters import EXAMPLES, PLAIN, Example
 
 from bnspec.backends.worker.execution import run_case
 from bnspec.cli import main
@@ -59,9 +59,9 @@ def outcomes(inference: Inference) -> dict[str, Outcome]:
     return {o.field: o for o in inference.outcomes}
 
 
-def named(planted: Planted) -> str:
+def named(example: Example) -> str:
     """A test's name."""
-    return planted.name
+    return example.name
 
 
 # --- inference --------------------------------------------------------------------------------------------------------
@@ -78,9 +78,9 @@ def test_every_field_of_a_profile_is_inferred_or_said_to_be_out_of_sight() -> No
 
 
 def test_every_experiment_has_a_planted_convention() -> None:
-    """What is inferred was seen to be inferred, for a value that is not the plain layer's."""
+    """What is inferred was observation to be inferred, for a value that is not the plain layer's."""
     asked = {field for e in EXPERIMENTS for field in e.fields}
-    assert asked - {p.field for p in PLANTED} == {"input_normalization"}
+    assert asked - {p.field for p in EXAMPLES} == {"input_normalization"}
 
 
 def test_the_plain_layer_is_what_it_declares() -> None:
@@ -91,26 +91,26 @@ def test_the_plain_layer_is_what_it_declares() -> None:
     assert [o.field for o in inference.outcomes if o.observable and not o.is_inferred] == ["layouts"]
 
 
-@pytest.mark.parametrize("planted", PLANTED, ids=named)
-def test_a_planted_convention_is_inferred(planted: Planted) -> None:
+@pytest.mark.parametrize("example", EXAMPLES, ids=named)
+def test_a_planted_convention_is_inferred(example: Example) -> None:
     """Alone, with no other field disturbed: what such a backend declares is what is inferred."""
-    inference = inferred(planted.adapter(planted.conventions))
-    found = outcomes(inference)[planted.field]
-    if planted.field == "affine_optional":
+    inference = inferred(example.adapter(example.conventions))
+    found = outcomes(inference)[example.field]
+    if example.field == "affine_optional":
         assert not found.observable
     else:
         assert found.is_inferred
-        assert found.value == planted.value
-    if planted.field != DECAY_WEIGHS:
+        assert found.value == example.value
+    if example.field != DECAY_WEIGHS:
         assert not inference.differences
 
 
-@pytest.mark.parametrize("planted", [p for p in PLANTED if p.field not in ("layouts", "frozen_gradients")], ids=named)
-def test_a_wrong_declaration_is_a_difference(planted: Planted) -> None:
-    """An adapter that declares the plain layer's conventions differs in the planted field, and in no other."""
-    inference = inferred(planted.adapter(PLAIN))
-    assert [o.field for o in inference.differences] == [planted.field]
-    assert outcomes(inference)[planted.field].value == planted.value
+@pytest.mark.parametrize("example", [p for p in EXAMPLES if p.field not in ("layouts", "frozen_gradients")], ids=named)
+def test_a_wrong_declaration_is_a_difference(example: Example) -> None:
+    """An adapter that declares the plain layer's conventions differs in the example field, and in no other."""
+    inference = inferred(example.adapter(PLAIN))
+    assert [o.field for o in inference.differences] == [example.field]
+    assert outcomes(inference)[example.field].value == example.value
 
 
 def test_what_no_convention_explains_is_none_of_the_known() -> None:
@@ -216,17 +216,17 @@ def test_agreement_is_relative_to_what_is_left() -> None:
 # --- translation ------------------------------------------------------------------------------------------------------
 
 
-def party(planted: Planted | None = None, **declared: Any) -> Party:
-    """The plain layer, or a planted one, as a side of a translation."""
-    adapter = PlainAdapter if planted is None else planted.adapter(planted.conventions)
+def party(example: Example | None = None, **declared: Any) -> Party:
+    """The plain layer, or a example one, as a side of a translation."""
+    adapter = PlainAdapter if example is None else example.adapter(example.conventions)
     if declared:
         adapter = type("Other", (adapter,), {"conventions": dataclasses.replace(adapter.conventions, **declared)})
     return Party(InProcess(adapter), adapter.conventions)
 
 
-def planted_as(name: str) -> Planted:
-    """The planted convention of this name."""
-    return next(p for p in PLANTED if p.name == name)
+def example_as(name: str) -> Example:
+    """The example convention of this name."""
+    return next(p for p in EXAMPLES if p.name == name)
 
 
 def test_a_layer_translated_to_its_own_backend_is_itself() -> None:
@@ -239,7 +239,7 @@ def test_a_layer_translated_to_its_own_backend_is_itself() -> None:
 @pytest.mark.parametrize("name", ["BiasedRunning", "EpsilonInFloat32", "MomentumInFloat32"])
 def test_backends_that_differ_are_proved_equal_by_their_translation(name: str) -> None:
     """Both directions, with the running variance scaled or a number rounded on the way."""
-    one, other = party(), party(planted_as(name))
+    one, other = party(), party(example_as(name))
     for source, target in ((one, other), (other, one)):
         proven = prove(source, target)
         assert [p for p in (*proven.inference, *proven.training) if not p.holds] == []
@@ -255,7 +255,7 @@ def test_axes_that_are_not_offered_are_moved_on_the_way() -> None:
 
 def test_a_smaller_epsilon_than_the_target_accepts_moves_into_the_variance() -> None:
     """In inference where the variance has room; in training there is no translation, and that is no failure."""
-    proven = prove(party(), party(planted_as("LeastEpsilon")))
+    proven = prove(party(), party(example_as("LeastEpsilon")))
     ways = {p.layer: p for p in proven.inference}
     assert ways["ordinary, float64"].holds
     training = {p.layer: p for p in proven.training}["small epsilon and variance, float32"]
@@ -265,11 +265,11 @@ def test_a_smaller_epsilon_than_the_target_accepts_moves_into_the_variance() -> 
 
 def test_a_target_that_is_not_what_it_claims_to_be_is_caught() -> None:
     """Declared like the source but with a biased variance; or with another epsilon: the proof fails, in the right place."""
-    biased = prove(party(), Party(InProcess(planted_as("BiasedRunning").adapter(PLAIN)), PLAIN))
+    biased = prove(party(), Party(InProcess(example_as("BiasedRunning").adapter(PLAIN)), PLAIN))
     assert all(p.holds for p in biased.inference)
     assert not all(p.holds for p in biased.training)
     assert {p.worst[:11] for p in biased.training if not p.holds} == {"running_var"}
-    least = prove(party(), Party(InProcess(planted_as("LeastEpsilon").adapter(PLAIN)), PLAIN))
+    least = prove(party(), Party(InProcess(example_as("LeastEpsilon").adapter(PLAIN)), PLAIN))
     failed = {p.layer for p in least.inference if not p.holds}
     assert failed == {"small epsilon and variance, float32", "ordinary, float64"}
 
@@ -301,7 +301,7 @@ def test_a_wrong_translation_is_caught(changes: dict[str, Any], worst: str, monk
 
 def test_a_target_that_raises_has_failed() -> None:
     """What the conventions offers must run: no answer is no proof."""
-    refusing = prove(party(), Party(InProcess(planted_as("AlwaysAffine").adapter(PLAIN)), PLAIN))
+    refusing = prove(party(), Party(InProcess(example_as("AlwaysAffine").adapter(PLAIN)), PLAIN))
     failed = [p for p in refusing.inference if p.failed]
     assert [p.layer for p in failed] == ["without gamma and beta, float32"]
     assert not failed[0].holds
@@ -322,10 +322,10 @@ def test_moving_axes_keeps_every_value_in_its_channel() -> None:
 # --- the command ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("planted_on_path")
+@pytest.mark.usefixtures("example_adapters_on_path")
 def test_the_command_reports_a_wrong_declaration_with_exit_status_1(capsys: pytest.CaptureFixture[str]) -> None:
     """One document: what was inferred, what is declared, and the one difference."""
-    assert main(["conventions", "planted_profiles:Hides_BiasedRunning", "--json"]) == 1
+    assert main(["conventions", "conventions_adapters:Hides_BiasedRunning", "--json"]) == 1
     document = json.loads(capsys.readouterr().out)
     (difference,) = document["differences"]
     assert (difference["field"], difference["inferred"], difference["declared"]) == ("running_correction", 0, 1)
@@ -336,13 +336,13 @@ def test_the_command_reports_a_wrong_declaration_with_exit_status_1(capsys: pyte
     assert known == {DECAY_WEIGHS, *(f.name for f in dataclasses.fields(Conventions))}
 
 
-@pytest.mark.usefixtures("planted_on_path")
+@pytest.mark.usefixtures("example_adapters_on_path")
 def test_the_command_proves_a_translation(capsys: pytest.CaptureFixture[str]) -> None:
     """Two workers; parts with their formulas, and the worst ratio of each route."""
-    call = ["conventions", "numpy", "--to", "planted_profiles:Declares_EpsilonInFloat32"]
+    call = ["conventions", "numpy", "--to", "conventions_adapters:Declares_EpsilonInFloat32"]
     assert main([*call, "--json"]) == 0
     translation = json.loads(capsys.readouterr().out)["translation"]
-    assert translation["to"] == "planted_profiles:Declares_EpsilonInFloat32"
+    assert translation["to"] == "conventions_adapters:Declares_EpsilonInFloat32"
     epsilon = next(p for p in translation["inference"]["parts"] if p["name"] == "epsilon")
     assert epsilon["how"] == "rounded"
     for route in ("inference", "training"):
@@ -397,4 +397,4 @@ def test_each_case_runs_once() -> None:
     infer(Counting(), PLAIN)
     assert len(asked) == len(set(asked))
     assert Lab(runner, PLAIN).known == PLAIN
-    assert planted_profiles.PLAIN is PLAIN
+    assert conventions_adapters.PLAIN is PLAIN

@@ -103,7 +103,7 @@ class Dying(Right):
 
         def training(self, x: Array) -> Array:
             """Ends the process the first time: a file remembers it."""
-            marker = Path(os.environ["PLANTED_MARKER"])
+            marker = Path(os.environ["EXAMPLE_MARKER"])
             if x.ndim == 3 and not marker.exists():
                 marker.touch()
                 os.kill(os.getpid(), signal.SIGKILL)

@@ -146,9 +146,9 @@ def test_a_layer_that_was_saved_or_copied_goes_on_as_the_same(worker: Worker, fo
             }
             assert all(now.after[n].tobytes() == before.after[n].tobytes() for n in STATE)
         if change == CLONE:
-            met, moved = observation.steps[-1].before, observation.steps[4].after
-            assert all(met[n].tobytes() == observation.steps[1].after[n].tobytes() for n in STATE)
-            assert any(met[n].tobytes() != moved[n].tobytes() for n in STATE)
+            state_before, moved = observation.steps[-1].before, observation.steps[4].after
+            assert all(state_before[n].tobytes() == observation.steps[1].after[n].tobytes() for n in STATE)
+            assert any(state_before[n].tobytes() != moved[n].tobytes() for n in STATE)
 
 
 @every_form

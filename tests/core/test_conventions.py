@@ -7,7 +7,7 @@ import json
 import re
 from typing import Any
 
-import builtin_profiles
+import builtin_conventions
 import pytest
 
 from bnspec.clauses import CLAUSES
@@ -66,10 +66,10 @@ def test_a_profile_without_dtypes_or_ranks_is_refused() -> None:
             Conventions(**empty)
 
 
-@pytest.mark.parametrize("name", sorted(builtin_profiles.SUITES))
+@pytest.mark.parametrize("name", sorted(builtin_conventions.BUILTIN))
 def test_a_declared_profile_survives_json(name: str) -> None:
     """It reaches the harness as it left the worker."""
-    conventions = builtin_profiles.SUITES[name]
+    conventions = builtin_conventions.BUILTIN[name]
     assert Conventions.from_json(json.loads(json.dumps(conventions.to_json()))) == conventions
 
 

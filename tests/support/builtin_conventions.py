@@ -18,4 +18,4 @@ def _declared(adapter: str) -> Conventions:
 
 
 #: By backend.
-SUITES = {n: _declared(a) for n, a in _PYPROJECT["project"]["entry-points"]["bnspec.backends"].items()}
+BUILTIN = {n: _declared(a) for n, a in _PYPROJECT["project"]["entry-points"]["bnspec.backends"].items()}

@@ -109,11 +109,11 @@ def test_naming_only_what_no_backend_can_be_asked_is_a_wrong_call(
     pattern: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Also beside others: a clause that was asked for is not dropped silently. What, why and mend."""
-    with pytest.raises(UsageError, match="no backend can be asked"):
+    with pytest.raises(UsageError, match="no check judges backends"):
         select_asked(["training", pattern])
     assert main(["verify", "--backend", "numpy", "--clause", pattern]) == 2
     said = capsys.readouterr().err
-    assert "no backend can be asked" in said
+    assert "no check judges backends" in said
     assert "Why:" in said
     assert "Fix:" in said
 

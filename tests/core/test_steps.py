@@ -116,7 +116,7 @@ def test_a_declared_decay_dtype_is_the_one_that_is_judged_by() -> None:
 
 
 WRONG: dict[str, tuple[Any, str]] = {
-    "a call between others first": ((Step(CLONE),), "comes before there is a layer"),
+    "a call between others first": ((Step(CLONE),), "comes before a layer is built"),
     "a decay outside": ((Step(TRAINING, ("x",), True), decay(2.0)), "must lie in"),
     "no gradient wanted": (
         (Step(TRAINING_SOME_GRADIENTS, ("x", "dy"), True, (("wanted", "dz"),)),),

@@ -1,8 +1,8 @@
-"""How fast this machine's memory is: copying and reading buffers of many sizes, by one thread and by as many as there are.
+"""Measures memory bandwidth: copying and reading buffers of many sizes, with one thread and with all threads.
 
-The C library does it (``memmove``, ``memchr``), with the widest instructions it has for this processor, and lets the
-interpreter's lock go meanwhile. Threads work on shares of the buffer side by side, over and over, so that starting them does
-not count. Of a device other than the CPU the framework's own copy is timed.
+The C library does the work (``memmove``, ``memchr``) with its widest instructions for this processor, and ctypes releases the
+interpreter's lock meanwhile. Threads work on shares of the buffer in parallel, repeatedly, so that their start-up time does
+not count. On a device other than the CPU, the framework's own copy is timed.
 
 Runs in workers: Python 3.8, standard library and NumPy only.
 """
@@ -24,18 +24,18 @@ from bnspec.model.instruments import Mover
 from bnspec.model.timing import Bandwidth, BandwidthCurve, PlainCopy
 from bnspec.model.vocabulary import MEMORY_ACTIONS, MemoryAction
 
-#: What is read, in bytes; a copy writes as much again.
+#: Bytes read; a copy writes as many.
 SIZES = tuple(2**k for k in range(14, 28))
-#: A measurement's batch lasts about so long, and has at least so many moves; the second best of so many batches counts: other
-#: work on the machine only slows, and the very best may be the clock's doing.
+#: The approximate duration of a batch, its least number of moves, and the number of batches. The second-best batch counts: other
+#: work on the machine only slows it down, and the very best may be a clock artefact.
 BATCH_SECONDS, LEAST_MOVES, BATCHES = 0.002, 3, 7
-#: Source and target do not begin at the same place of a page: stores would be taken for what is loaded next.
+#: Source and target start at different page offsets, to avoid false dependences of loads on stores (4K aliasing).
 ASIDE = 2112
 LIBC = ctypes.CDLL(None) if os.name == "posix" else None
 
 
 def roofs(adapter: Adapter, options: Mapping[str, Any]) -> Bandwidth:
-    """How fast the memory of the adapter's device is.
+    """The memory bandwidth of the adapter's device.
 
     Args:
         options: "sizes" in bytes, besides ``SIZES``; "copies": sizes in bytes of plain copies, which are timed as any call is;
@@ -54,14 +54,14 @@ def roofs(adapter: Adapter, options: Mapping[str, Any]) -> Bandwidth:
                 seconds = _seconds(mover)
                 if action == "copy" and count == 1 and size in wanted:
                     copies.append(_copy(mover, size, float(options.get("seconds", 0.1))))
-                    seconds = min(seconds, _seconds(mover))  # the machine's hour may have changed meanwhile
+                    seconds = min(seconds, _seconds(mover))  # the machine's load may have changed meanwhile
                 speeds.append(size * (2 if action == "copy" else 1) / seconds)
             curves.append(BandwidthCurve(action, count, tuple(sizes), tuple(speeds)))
     return Bandwidth(tuple(curves), tuple(copies), time.perf_counter_ns() - begun)
 
 
 def cores() -> int:
-    """Processors that this process may use."""
+    """The processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -70,31 +70,31 @@ def _on_host(adapter: Adapter) -> bool:
 
 
 class Whole:
-    """A buffer that the device's framework moves in one piece."""
+    """A buffer that the device's framework moves as a whole."""
 
     def __init__(self, mover: Mover) -> None:
         self.move, self.same = mover
 
     def batch(self, times: int) -> float:
-        """Seconds of so many moves."""
+        """Seconds for this many moves."""
         return _repeat(self.move, times)
 
 
 def _mover(adapter: Adapter, action: MemoryAction, size: int, count: int) -> Any:
-    """What moves a buffer of this size with so many threads."""
+    """A mover for a buffer of this size with this many threads."""
     mover = adapter.instruments().mover(action, size)
     return Shares(action, size, count) if mover is None else Whole(mover)
 
 
 def _seconds(mover: Any) -> float:
-    """Of one move."""
-    mover.batch(LEAST_MOVES)  # the buffers' pages are there from now on
+    """Seconds for one move."""
+    mover.batch(LEAST_MOVES)  # the buffers' pages are mapped from here on
     times = max(int(BATCH_SECONDS / max(mover.batch(1), 1e-7)), LEAST_MOVES)
     return sorted(mover.batch(times) / times for _ in range(BATCHES))[1]
 
 
 def _repeat(move: Callable[[], Any], times: int) -> float:
-    """Seconds of so many calls."""
+    """Seconds for this many calls."""
     begun = time.perf_counter()
     for _ in range(times):
         move()
@@ -117,7 +117,7 @@ class Shares:
         return bool((self._kept[0] == self._kept[1]).all())
 
     def batch(self, times: int) -> float:
-        """Seconds until every share has been moved so many times."""
+        """Seconds until every share has been moved this many times."""
         if len(self._parts) == 1:
             return _repeat(self._parts[0], times)
         gate = threading.Barrier(len(self._parts))
@@ -125,7 +125,9 @@ class Shares:
 
         def work(move: Callable[[], Any], processor: Optional[int]) -> None:
             if processor is not None:
-                os.sched_setaffinity(threading.get_native_id(), {processor})  # or both may share one for a while
+                os.sched_setaffinity(
+                    threading.get_native_id(), {processor}
+                )  # otherwise both may share a processor for a while
             gate.wait()
             begun = time.perf_counter()
             for _ in range(times):
@@ -154,12 +156,12 @@ def _move(action: MemoryAction, source: np.ndarray, target: np.ndarray) -> Calla
     )
     if action == "copy":
         return lambda: LIBC.memmove(to, begin, size)
-    nowhere = ctypes.c_int(0)  # the buffer holds none
+    nowhere = ctypes.c_int(0)  # the buffer does not contain it
     return lambda: LIBC.memchr(begin, nowhere, size)
 
 
 def _copy(mover: Any, size: int, seconds: float) -> PlainCopy:
-    """The copy that the curve was measured with, by one thread, timed by the loop that times layers."""
+    """The same copy as in the curve, by one thread, timed by the loop that times layers."""
     call = TimedCall(lambda _: mover.move(), lambda _: None, [(None,)])
     warm, _, _ = samples_of(call, 1, seconds / 10, 3, 100)
     samples, _, _ = samples_of(call, block_size(statistics.median(warm), clock_ns(), 1), seconds, 5, 1000)

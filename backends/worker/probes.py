@@ -1,12 +1,11 @@
-"""Probes: is what was timed the work that was asked for? Each is a claim, and an objection where it does not hold.
+"""Probes that a timed call did the requested work. Each probe is a claim, with an objection where it fails.
 
-Outputs that are right do not prove it: a layer can give right answers to the call that is diagnostics_started at and none to the timed
-ones, remember what it has seen, or return before it has computed. Each probe looks for one such habit from outside, by what a
-layer does and how long it takes; those that need the exact answer (is every output of a timed call right?) stand with the
-judge, in ``bnspec.benchmarks``.
+Correct outputs do not prove it: a layer can answer the observed call correctly but not the timed ones, cache results of known
+inputs, or return before computing. Each probe detects one such shortcut from outside, by results and times. Probes that need
+the exact answer (is every output of a timed call right?) are in ``bnspec.benchmarks``.
 
-Where a probe compares times, its threshold is what the claim itself says: it objects when less than half of the work is in
-the samples, and the least favourable of ``REPETITIONS`` tries counts, so that noise alone accuses nobody.
+The threshold of a probe that compares times follows from its claim: it objects if less than half of the work is in the
+samples. The least suspicious of ``REPETITIONS`` attempts counts, so noise alone raises no objection.
 
 Runs in workers: Python 3.8, standard library and NumPy only.
 """
@@ -23,27 +22,27 @@ from bnspec.backends.worker.timed_call import Subject, Tensors
 from bnspec.model.call import FIT, LEARN, TRAINING, TRAINING_GRADIENTS
 from bnspec.model.vocabulary import Probe
 
-#: Tries of a probe that compares times, and of one whose calls take longer than 2 ms: noise is a smaller part of them.
+#: Attempts of a probe that compares times, and for calls longer than 2 ms, where noise is relatively smaller.
 REPETITIONS, FEW, LONG_NS = 5, 3, 2e6
-#: Times that an objection which rests on times must be found, and the pause between two.
+#: How often a timing objection must recur, and the pause between attempts.
 ATTEMPTS, PAUSE_SECONDS = 3, 0.05
-#: Nanoseconds that a call which returned too early is given to end: several times what it seemed to take, and at least 20 ms.
+#: Nanoseconds allowed for a call that returned too early to finish: several times its apparent time, and at least 20 ms.
 PATIENCE, LEAST_PATIENCE_NS, MOST_PATIENCE_NS = 4, 20_000_000, 100_000_000
-#: More work than this many times what was timed, found elsewhere, is more than half of the whole.
+#: If the work found outside the samples exceeds this multiple of the timed work, it is more than half of the whole.
 HIDDEN = 1.0
-#: A call on new inputs that takes longer than so many calls on known ones: the known ones do less than half of the work.
+#: If a call on new inputs takes longer than this many calls on known ones, the known ones do less than half of the work.
 REMEMBERED = 2.0
-#: Of these calls all state moves, or none.
+#: Each of these calls must move all of the state, or none of it.
 MOVING = (TRAINING, TRAINING_GRADIENTS)
 
 
 def probe(
     subject: Subject, rotation: Sequence[Tensors], factors: Sequence[float], median_ns: float
 ) -> Dict[Probe, str]:
-    """Every probe that can be made of the subject, with its objection or nothing; what cannot be asked of it is left out.
+    """Every applicable probe of the subject with its objection, or ""; inapplicable probes are omitted.
 
     Args:
-        rotation: the inputs that the timed calls took in turn, made of the case's by ``factors``.
+        rotation: the inputs of the timed calls, in turn: the case's, multiplied by ``factors``.
         median_ns: of the timed calls.
     """
     found: Dict[Probe, Optional[str]] = {
@@ -58,7 +57,7 @@ def probe(
 
 
 def confirmed(attempt: Callable[[], str]) -> str:
-    """The objection, when ``ATTEMPTS`` in a row have one: what another program on the machine does passes by, a habit stays."""
+    """The objection, if ``ATTEMPTS`` in a row raise one: interference by other programs passes, a shortcut persists."""
     said = ""
     for number in range(ATTEMPTS):
         if number:
@@ -70,12 +69,12 @@ def confirmed(attempt: Callable[[], str]) -> str:
 
 
 def repetitions(median_ns: float) -> int:
-    """How often a call of this length is tried."""
+    """The number of attempts for a call of this length."""
     return REPETITIONS if median_ns < LONG_NS else FEW
 
 
 def _waits(subject: Subject, inputs: Tensors, median_ns: float) -> str:
-    """No work is left when the wait has returned: reading a result costs what reading a tensor costs, and gives what it gives later."""
+    """After the wait no work is left: reading a result is as fast as reading a plain tensor, and its value no longer changes."""
     settle = min(max(PATIENCE * median_ns, LEAST_PATIENCE_NS), MOST_PATIENCE_NS) * 1e-9
     read_ns, control_ns, settled = [], [], True
     for i in range(repetitions(median_ns)):
@@ -83,7 +82,7 @@ def _waits(subject: Subject, inputs: Tensors, median_ns: float) -> str:
         begun = time.perf_counter_ns()
         arrays = [subject.adapter.array(t) for t in subject.named(result).values()]
         read_ns.append(time.perf_counter_ns() - begun)
-        if i == 0:  # on the first alone: settling takes time
+        if i == 0:  # only for the first: settling takes time
             bits = [a.tobytes() for a in arrays]
             time.sleep(settle)
             settled = bits == subject.bits(list(subject.named(result).values()))
@@ -103,26 +102,24 @@ def _waits(subject: Subject, inputs: Tensors, median_ns: float) -> str:
     return ""
 
 
-def _computes(subject: Subject, seen: Tensors, median_ns: float) -> str:
-    """A call on inputs that were never seen takes no longer than one on inputs that were."""
+def _computes(subject: Subject, known_inputs: Tensors, median_ns: float) -> str:
+    """A call on new inputs takes no longer than one on known inputs."""
     new_ns: List[int] = []
-    seen_ns: List[int] = []
+    known_ns: List[int] = []
     for i in range(repetitions(median_ns)):
-        for known, times in ((True, seen_ns), (False, new_ns)):
-            # other values of the same magnitude; made ahead of both calls, so that threads have waited as long before each
+        for known, times in ((True, known_ns), (False, new_ns)):
+            # other values of the same magnitude, made before both calls, so that threads have idled equally long before each
             new = subject.inputs(1.0 + 2.0**-6 * (2 * i + 1 + known))
-            inputs = seen if known else new
-            subject.bits(inputs)  # read once: both are in the caches
+            inputs = known_inputs if known else new
+            subject.bits(inputs)  # read once, so that both are in the caches
             times.append(subject.timed(inputs)[0])
-    if min(new_ns) > REMEMBERED * max(statistics.median(seen_ns), median_ns):
-        return "new inputs take at least %.3g times as long as those seen before" % (
-            min(new_ns) / statistics.median(seen_ns)
-        )
+    if min(new_ns) > REMEMBERED * max(statistics.median(known_ns), median_ns):
+        return "new inputs take at least %.3g times as long as known ones" % (min(new_ns) / statistics.median(known_ns))
     return ""
 
 
 def _keeps(subject: Subject, rotation: Sequence[Tensors]) -> Optional[str]:
-    """A result stays as it is while the layer is called again. A fit's result is the state: not asked."""
+    """A result does not change when the layer is called again. Not applied to a fit, whose result is the state."""
     if subject.step.call.kind == "fit":
         return None
     _, result = subject.timed(rotation[0])
@@ -133,16 +130,16 @@ def _keeps(subject: Subject, rotation: Sequence[Tensors]) -> Optional[str]:
 
 
 def _leaves(subject: Subject, rotation: Sequence[Tensors], factors: Sequence[float]) -> str:
-    """The timed calls have written into none of their inputs."""
+    """The timed calls have not written to their inputs."""
     changed = [f for f, inputs in zip(factors, rotation) if subject.bits(inputs) != subject.bits(subject.inputs(f))]
     return "the timed calls have written into their inputs" if changed else ""
 
 
 def _depends(subject: Subject, rotation: Sequence[Tensors]) -> Optional[str]:
-    """Two inputs, of which the second is the first times -2, do not have the same results to the bit.
+    """Two inputs, the second -2 times the first, do not give bitwise equal results.
 
-    Not asked of a fit, whose results are the state; of a network, which is another one after every step; nor where the result
-    may be beta whatever x is.
+    Not applied to a fit, whose results are the state; to a network, which changes with every step; or where the result may be
+    beta for every x.
     """
     if subject.step.call in (FIT, LEARN) or _flat(subject, rotation[0]):
         return None
@@ -151,14 +148,14 @@ def _depends(subject: Subject, rotation: Sequence[Tensors]) -> Optional[str]:
 
 
 def _flat(subject: Subject, inputs: Tensors) -> bool:
-    """Whether no channel of x has a variance of at least epsilon: then normalising may leave nothing of x."""
+    """Whether no channel of x has a variance of at least epsilon, so that y may not depend visibly on x."""
     x = np.asarray(subject.adapter.array(inputs[0])).astype(np.float64)
     config = subject.case.config
     return not bool((x.var(config.reduce_axes) >= config.epsilon).any())
 
 
 def _moves(subject: Subject, rotation: Sequence[Tensors]) -> Optional[str]:
-    """Each call moves the running statistics, in training; none does otherwise. Not asked of what has none."""
+    """Every training call moves the running statistics; no other call does. Not applied to stateless subjects."""
     if subject.case.subject != "batch_norm" or not 0.0 < subject.case.config.decay < 1.0:
         return None
     moved = []

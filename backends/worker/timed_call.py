@@ -1,4 +1,4 @@
-"""What is timed, as the timed loop and the probes see it.
+"""The subject of a timing: a function of tensors, for the timed loop and the probes.
 
 Runs in workers: Python 3.8, standard library and NumPy only.
 """
@@ -18,10 +18,10 @@ Named = Dict[str, Any]
 
 
 class Subject:
-    """A function of tensors, and what its results are called.
+    """A function of tensors, and the names of its results.
 
     Args:
-        live: the built layer (or scaler, or network); case: what it was built from, whose last step is timed.
+        live: the built layer (or scaler, or network); case: its case, whose last step is timed.
         scaled: the case's arrays multiplied by a factor, in memory of their own.
     """
 
@@ -38,9 +38,9 @@ class Subject:
         return [tensors] if self.step.call.kind == "fit" else tensors
 
     def waiting(self) -> Callable[[Any], Any]:
-        """What returns when a result is there; settled beforehand, so that the common case costs nothing more."""
+        """The function that waits for a result; chosen beforehand, so that the common case has no overhead."""
         synchronize = self.adapter.synchronize
-        if self.step.call.kind == "fit":  # a fit returns nothing; what it has learnt is its result
+        if self.step.call.kind == "fit":  # a fit returns nothing; its result is the fitted statistics
             return lambda _: synchronize(tuple(self.live.subject.statistics()))
         if self.step.call.has_gradients and not self.case.config.affine:
             return lambda result: synchronize(tuple(t for t in result if t is not None))
@@ -60,12 +60,12 @@ class Subject:
         return [np.asarray(self.adapter.array(t)).tobytes() for t in flat]
 
     def timed(self, inputs: Tensors) -> Tuple[int, Any]:
-        """One call: (nanoseconds until its results were there, its result)."""
+        """Time one call: (nanoseconds until its results were available, its result)."""
         begun = time.perf_counter_ns()
         result = self.function(*inputs)
         self.wait(result)
         return time.perf_counter_ns() - begun, result
 
     def state(self) -> Mapping[str, np.ndarray]:
-        """The running statistics; of what has none, nothing."""
+        """The running statistics; empty for stateless subjects."""
         return {} if self.case.subject != "batch_norm" else self.live.state()

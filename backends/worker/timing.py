@@ -1,15 +1,15 @@
-"""Timing a case's last call, inside the worker, where no transport is in the way. In this order:
+"""Times a case's last call inside the worker, without transport. In this order:
 
-1. steps before the last are performed once, untimed: they bring the layer into the state that the call meets;
-2. one first call, kept apart (``first_ns``): a compiler works here, if this process has not met the form before;
-3. warm-up calls, not recorded, from which the size of a block follows;
-4. timed samples (``stopwatch``). They and the warm-up rotate over copies of the inputs with other values, so nothing can be
-   folded into a constant; the results of one of them, chosen by lot while they run, are kept: the audited sample;
-5. an observed call on the case's own inputs, which the layer has not seen before: a remembered answer is a wrong one. The
-   state before and after, the results, and what was written into are observed around it;
-6. where asked for, the probes, the memory of a call, and what the framework says it has run.
+1. all steps before the last are performed once, untimed, to bring the layer into the state for the timed call;
+2. one first call, recorded separately (``first_ns``): it includes compilation if the form is new to this process;
+3. warm-up calls, not recorded, which determine the block size;
+4. timed samples (``timed_loop``). They and the warm-up rotate over copies of the inputs with different values, so nothing can
+   be folded into a constant; the results of one sample, chosen at random during the run, are kept: the audited sample;
+5. an observed call on the case's own inputs, which are new to the layer, so a cached answer is wrong. The state before and
+   after, the results and modified arguments are recorded;
+6. on request, the probes, the memory of a call, and the kernels reported by the framework.
 
-The audited sample and the observed call are returned for judgement, both.
+Both the audited sample and the observed call are returned for judgement.
 
 Runs in workers: Python 3.8, standard library and NumPy only.
 """
@@ -36,28 +36,28 @@ from bnspec.model.observation import Observation, StepResult
 from bnspec.model.timing import TimingResult
 from bnspec.model.vocabulary import CACHE_STATES, TIMED_MODES, Probe
 
-#: What the rotating copies are multiplied by: exact in every binary format, and different statistics.
+#: Factors of the rotating copies: exact in every binary format, and with different statistics.
 FACTORS = (0.5, -1.0, -0.5)
-#: At most so many samples, at least so many, and the seconds to spend on them in between; data in the caches or not; a call, or
-#: the replay of a recorded graph; whether to probe; the seed that picks the audited sample; channels to return, or all (None).
+#: The largest and the smallest number of samples, and the seconds to spend between them; warm or cold caches; a call, or the
+#: replay of a recorded graph; whether to probe; the seed that picks the audited sample; channels to return, or all (None).
 DEFAULTS: Dict[str, Any] = {
     "rounds": 1000, "min_rounds": 5, "seconds": 0.25, "cache": "hot", "mode": "call", "probes": False, "seed": 0,
     "channels": None,
 }  # fmt: skip
-#: The share of the seconds that warm-up may take, and the calls it makes in any case: each copy once.
+#: The warm-up's share of the seconds, and its least number of calls: each copy once.
 WARMUP_SHARE, WARMUP_CALLS = 0.1, len(FACTORS)
 
 Reply = Tuple[Dict[str, Any], List[bytes]]
 
 
 def time_case(adapter: Adapter, header: Mapping[str, Any], buffers: List[bytes], options: Mapping[str, Any]) -> Reply:
-    """Time the last step of the case; never raises for what the backend does.
+    """Time the last step of the case; never raises because of the backend.
 
     Args:
         options: see ``DEFAULTS``.
     Returns: {"timing": ..., "observation": ...} and the buffers of the observation. Its first step is the observed call; its
         second, where there is one, the audited sample, with the outputs of a timed call on the first of the copies. ``timing`` is a
-        ``TimingResult`` as JSON-ready data; None when the case was declined or raised.
+        ``TimingResult`` as JSON-ready data; None if the case was declined or raised.
     """
     begun = time.perf_counter()
     case = Case.from_header(header, buffers)
@@ -72,7 +72,7 @@ def time_case(adapter: Adapter, header: Mapping[str, Any], buffers: List[bytes],
 def _time(
     adapter: Adapter, case: Case, specs: Mapping[str, Any], buffers: List[bytes], options: Mapping[str, Any]
 ) -> Tuple[Optional[TimingResult], List[StepResult]]:
-    """What was timed, and the observed call with the audited sample; or None, and what came in its way."""
+    """The timing, and the observed call with the audited sample; or None, and the failed step."""
     live: Any = None
     for i, step in enumerate(case.steps):
         if live is None or step.fresh:
@@ -86,15 +86,15 @@ def _time(
     assert live is not None  # a case has at least one step
     collecting = gc.isenabled()
     gc.collect()
-    gc.freeze()  # what is there now, the framework above all, is not walked through again before the next timing
+    gc.freeze()  # exclude existing objects, above all the framework's, from later garbage collections
     gc.disable()
     try:
         return Session(live, case, specs, buffers, options).record()
     except Declined as reason:
         return None, [StepResult("declined", reason.what)]
-    except UsageError:  # of the request, not of the backend
+    except UsageError:  # an error of the request, not of the backend
         raise
-    except Exception as error:  # whatever the backend raises is its observation
+    except Exception as error:  # anything that the backend raises is its observation
         return None, [StepResult("error", _describe(error))]
     finally:
         if collecting:
@@ -102,7 +102,7 @@ def _time(
 
 
 class Samples(NamedTuple):
-    """The timed samples, with what could be counted around them; see ``TimingResult``."""
+    """The timed samples and the counters recorded around them; see ``TimingResult``."""
 
     warmup: int
     samples_ns: Tuple[int, ...]
@@ -131,7 +131,7 @@ class Session:
         self.rotation = [self.subject.inputs(factor) for factor in FACTORS]
 
     def record(self) -> Tuple[Optional[TimingResult], List[StepResult]]:
-        """Everything in order: what was timed, and the results to judge; None where the observed call did not end well."""
+        """Run all stages: the timing, and the results to judge; None if the observed call failed."""
         call, compiled = self.call(), self.instruments.compile_ns()
         first_ns, _ = call.once()
         compiled_after = self.instruments.compile_ns()
@@ -170,7 +170,7 @@ class Session:
         return timing, results
 
     def samples(self, call: TimedCall, audited_sample: AuditedSample) -> Samples:
-        """Warm-up and samples, with what can be counted around them."""
+        """Warm-up and samples, with counters around them."""
         seconds = float(self.options["seconds"])
         most = max(int(self.options["rounds"]), 1)
         least = min(max(int(self.options["min_rounds"]), 1), most)
@@ -190,19 +190,17 @@ class Session:
         )
 
     def replayed(self, call: TimedCall) -> Any:
-        """What a replay leaves for the first inputs: every replay overwrites the results of the one before."""
+        """The results of a replay on the first inputs; every replay overwrites the previous results."""
         while (call.made - 1) % len(FACTORS):
             call.once()
         return call.result
 
     def call(self) -> TimedCall:
-        """The call to time: of the subject itself, or of a graph recorded from it."""
+        """The call to time: the subject itself, or a graph recorded from it."""
         function, wait = self.subject.function, self.subject.wait
         events = self.instruments.events()
         if self.options["mode"] == "graph":
-            graph = self.instruments.graph(
-                function, self.rotation[1]
-            )  # other inputs than those whose results are judged
+            graph = self.instruments.graph(function, self.rotation[1])  # inputs other than the judged ones
             return TimedCall(lambda *_: graph.replay(), wait, self.rotation, events, graph.load)
         flush = (lambda _: self.instruments.flush()) if self.options["cache"] == "cold" else None
         return TimedCall(function, wait, self.rotation, events, flush)
@@ -210,7 +208,7 @@ class Session:
     def diagnostics(
         self, call: TimedCall, median_ns: float
     ) -> Tuple[Optional[int], Mapping[str, float], Mapping[Probe, str]]:
-        """What costs time of its own, where asked for: memory of a call in bytes, kernels, probes."""
+        """The optional, slow diagnostics: memory of a call in bytes, kernels, probes."""
         if not self.options["probes"]:
             return None, {}, {}
         call.result = None
@@ -237,7 +235,7 @@ def _scaled(specs: Mapping[str, Any], buffers: List[bytes], factor: float) -> Di
 
 
 def _cut(result: StepResult, channels: Optional[List[int]], config: LayerConfig) -> StepResult:
-    """The result with these channels alone of what is shaped like x."""
+    """The result, with arrays shaped like x restricted to these channels."""
     if channels is None:
         return result
     axis, most = config.channel_axis, max(channels)
@@ -249,7 +247,7 @@ def _cut(result: StepResult, channels: Optional[List[int]], config: LayerConfig)
 
 
 def page_faults() -> Optional[int]:
-    """Minor page faults of this process so far; None where the system does not count them."""
+    """Minor page faults of this process so far; None if the system does not count them."""
     try:
         import resource
     except ImportError:  # not a POSIX system
@@ -262,7 +260,7 @@ def _per_call(before: Optional[int], after: Optional[int], calls: int) -> Option
 
 
 def threads(adapter: Adapter) -> Optional[int]:
-    """How many threads the framework says one operation may use; None where it does not say."""
-    told = getattr(adapter, "threads", None)
-    count = told() if callable(told) else None
+    """The number of threads that one operation may use, if the framework reports it; else None."""
+    report = getattr(adapter, "threads", None)
+    count = report() if callable(report) else None
     return int(count) if count else None

@@ -1,4 +1,4 @@
-"""Translation between profiles: what is called exact is exact, and what is called impossible has a counterexample."""
+"""Translation between conventions_records: what is called exact is exact, and what is called impossible has a counterexample."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ BUILTIN = builtin_conventions.BUILTIN
 PAIRS = list(itertools.product(sorted(BUILTIN), repeat=2))
 
 
-# --- layers and profiles ----------------------------------------------------------------------------------------------
+# --- layers and conventions_records ----------------------------------------------------------------------------------------------
 
 
 def layer_of(
@@ -52,7 +52,7 @@ numbers = st.one_of(st.floats(0.0, 1.0), st.sampled_from([0.0, 0.1, 0.5, 0.9, 0.
 
 
 @st.composite
-def profiles(draw: st.DrawFn) -> Conventions:
+def conventions_records(draw: st.DrawFn) -> Conventions:
     """Profiles that differ in all that a translation reads; float32 is always offered."""
     words = {f: draw(st.sampled_from(CHOICES[f])) for f in CHOICES}
     return Conventions(
@@ -113,7 +113,7 @@ def demand_exactness(source: Conventions, target: Conventions, layer: LayerValue
 
 
 @hypothesis.settings(max_examples=300, deadline=None, database=None, derandomize=True)
-@hypothesis.given(profiles(), profiles(), layers(), st.sampled_from([None, 2, 3, 64]))
+@hypothesis.given(conventions_records(), conventions_records(), layers(), st.sampled_from([None, 2, 3, 64]))
 def test_what_is_called_exact_is_exact(
     source: Conventions, target: Conventions, layer: LayerValues, count: int | None
 ) -> None:
@@ -122,7 +122,7 @@ def test_what_is_called_exact_is_exact(
 
 
 @hypothesis.settings(max_examples=200, deadline=None, database=None, derandomize=True)
-@hypothesis.given(profiles(), profiles(), layers())
+@hypothesis.given(conventions_records(), conventions_records(), layers())
 def test_what_is_handed_over_comes_back(source: Conventions, target: Conventions, layer: LayerValues) -> None:
     """An exact translation into another conventions, and an exact one back, give a layer of the same function and state."""
     there = translate(source, target, layer, 4).training

@@ -1,6 +1,6 @@
-"""The catalogue: constructed hard cases that every run contains, each with what it is for.
+"""The catalogue: constructed hard cases, each with its purpose, that every run contains.
 
-They share few forms, since a form is what compilers are slow on. The generator widens; the catalogue guarantees.
+They share few forms, since compilation costs per form. The catalogue guarantees coverage; the generator widens it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ VOLUME, VOLUME_LAST = Form((3, 2, 4, 5, 7), 1), Form((3, 4, 5, 7, 2), 4)
 MIDDLE = Form((3, 4, 5, 2), 2)
 SMALL = 2.0**-23
 #: Layers of real networks at small batches: a squeeze-and-excitation gate of rexnet_100, a linear layer of levit_128, convolutions
-#: of hrnet_w18, densenet121 and maml_omniglot, and the standardised weights of nfnet_l0. Shapes as tritonbench traced them.
+#: of hrnet_w18, densenet121 and maml_omniglot, and the standardised weights of nfnet_l0. Shapes as traced by tritonbench.
 REAL: tuple[tuple[int, ...], ...] = (
     (8, 87, 1, 1),
     (16, 384),
@@ -50,7 +50,7 @@ def _double(form: Form) -> Form:
 
 
 def batch_norm_plans() -> Iterator[tuple[str, Plan]]:
-    """(what it is for, plan), most telling first."""
+    """(purpose, plan), the most revealing first."""
     for form in (TINY, IMAGE):
         yield "a plain case: everything distinct, nothing default", Plan(form, seed=11)
         yield (
@@ -187,7 +187,7 @@ def batch_norm_plans() -> Iterator[tuple[str, Plan]]:
 
 
 def odd_memory() -> Iterator[tuple[str, Plan]]:
-    """Memory that is legal and seldom tried: orders that coincide where an extent is 1, strides of 0, one array twice."""
+    """Legal but rarely tested memory layouts: orders that coincide for an extent of 1, strides of 0, one array used twice."""
     shapes: tuple[tuple[int, ...], ...] = ((5, 1, 4, 3), (4, 3, 1, 1), (1, 3, 4, 1), (6, 1), (6, 4, 1))
     for shape in shapes:
         for one, other in (("channels_last", "loose"), ("loose", "channels_last"), ("loose", "stepped")):
@@ -203,7 +203,7 @@ def odd_memory() -> Iterator[tuple[str, Plan]]:
 
 
 NEGATIVE = "a running variance below -epsilon"
-#: (what it is for, what happens to the layer): lives that histories may take many draws to come upon.
+#: (purpose, events): histories that random draws would rarely produce.
 HISTORIES = (
     (
         "a copy and its original, trained in turn",
@@ -228,7 +228,7 @@ HISTORIES = (
 
 
 def optional_calls() -> Iterator[tuple[str, Case]]:
-    """(what it is for, case) of relations, derivatives, masks, refusals, long training and new layers."""
+    """(purpose, case) of relations, derivatives, masks, refusals, long training and new layers."""
     for form in (TINY, IMAGE):
         plan = Plan(form, "wide", epsilon=2.0**-4, seed=111)
         yield "results that must follow from one another", relation_case(plan)
@@ -265,7 +265,7 @@ def optional_calls() -> Iterator[tuple[str, Case]]:
 
 
 def scaling_plans() -> Iterator[tuple[str, ScalingPlan]]:
-    """(what it is for, plan) of input normalization."""
+    """(purpose, plan) of input normalization."""
     form = Form((16, 3), 1, affine=False)
     yield "one chunk", ScalingPlan(form, "wide", "ordinary", (16,), 101)
     yield "unequal chunks", ScalingPlan(form, "wide", "ordinary", (3, 1, 7, 5), 102)
@@ -291,7 +291,7 @@ def scaling_plans() -> Iterator[tuple[str, ScalingPlan]]:
 
 
 def catalogue() -> list[Case]:
-    """All constructed cases, each naming what it is for."""
+    """All constructed cases, each with its purpose."""
     cases = []
     for purpose, plan in batch_norm_plans():
         case = batch_norm_case(plan)

@@ -1,4 +1,4 @@
-"""How much a run does: which cases, and how long it may shrink."""
+"""Effort levels of a run: its cases, and its time for shrinking."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Effort:
     """An amount of work.
 
     Attributes:
-        pool: number of settings that batch-normalization cases are drawn over (frameworks compile for each).
+        pool: number of settings for batch-normalization cases (frameworks compile for each).
         drawn, scaling: numbers of drawn batch-normalization and input-normalization cases.
-        optional_calls: of drawn relations, derivatives, masks and long trainings; histories: of drawn lives of a layer.
-        shrink_seconds: for each deviating clause of each target.
+        optional_calls: of drawn relations, derivatives, masks and long trainings; histories: of drawn layer histories.
+        shrink_seconds: time limit for each deviating clause of each target.
     """
 
     pool: int
@@ -41,18 +41,18 @@ EFFORTS: dict[EffortName, Effort] = {
     "standard": Effort(60, 600, 60, 80, 150, 5.0),
     "thorough": Effort(120, 1000, 120, 150, 300, 20.0),
 }
-#: Streams of a run's seed: no two generators draw the same numbers.
+#: Streams of a run's seed, so that no two generators draw the same numbers.
 SETTINGS, BATCH, SCALING, OPTIONAL_CALLS, HISTORIES = 0, 1, 2, 3, 4
-#: The share of the pool's settings in which derivatives and relations are asked, and the least number: each compiles many calls.
+#: The fraction of the pool's settings (1 in so many) used for optional calls, and the least number: each compiles many calls.
 OPTIONAL_CALLS_SHARE, OPTIONAL_CALLS_LEAST = 6, 3
 
 
 def cases_of(
     effort: EffortName, seed: int, minutes: float | None = None, corpus: Sequence[Case] = ()
 ) -> Iterator[Case]:
-    """Cases that were found before, the catalogue, then drawn cases.
+    """The regression corpus, the catalogue, then drawn cases.
 
-    "thorough" goes on drawing, over new settings, until the minutes are over. ``corpus``: found cases beyond the suite's own.
+    "thorough" keeps drawing, over new settings, until the minutes are over. ``corpus``: a user's cases beyond the suite's own.
     """
     yield from distinct([*built_in(), *corpus, *catalogue()])
     started, amount, wave = time.monotonic(), EFFORTS[effort], 0

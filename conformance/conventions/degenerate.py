@@ -26,12 +26,12 @@ def trained_on(lab: Lab, rows: Sequence[Sequence[float]]) -> tuple[Case, StepRes
 
 
 def stored(step: StepResult) -> str:
-    """The state after a step, for people."""
+    """The state after a step, as text."""
     return ", ".join(f"{n} {step.after[n].astype(np.float64).tolist()}" for n in RUNNING)
 
 
 class CountOne(Experiment):
-    """Training on one value per channel; that training on two ends well is the control."""
+    """Training on one value per channel; the control is successful training on two."""
 
     fields = ("count_one",)
     question = "What does training with one value per channel do?"
@@ -54,7 +54,7 @@ class CountOne(Experiment):
 
 
 class EmptyBatch(Experiment):
-    """Training on no value, with the same control."""
+    """Training on an empty batch, with the same control."""
 
     fields = ("empty_batch",)
     question = "What does training on an empty batch do?"

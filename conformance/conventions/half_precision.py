@@ -1,4 +1,4 @@
-"""Experiments on half precision: which arithmetic explains the errors, and what dtype comes out."""
+"""Experiments on half precision: the arithmetic that explains the errors, and the dtype of the output."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from bnspec.model.case import Case, Step
 from bnspec.model.conventions import HALVES, Conventions
 from bnspec.model.precision import PRECISIONS
 
-#: From the tightest bound to the loosest: what one explains, the next explains too.
+#: From the tightest bound to the loosest: each explains everything that the previous one explains.
 TIGHTEST = ("float32", "parameters", "input")
 STEPS = (Step(TRAINING, ("x",), fresh=True), Step(INFERENCE, ("x",), fresh=True))
 MANY = 64
@@ -37,16 +37,17 @@ Error = Callable[[Lab, Case, Mapping[str, Any]], float]
 
 
 def half_forms(conventions: Conventions) -> Iterator[tuple[str, str]]:
-    """Dtypes of x and of the parameters with it, as far as they are offered."""
+    """The supported pairs of dtypes of half-precision x and parameters."""
     for dtype in HALVES:
         if dtype in conventions.dtypes:
             yield from ((dtype, parameters) for parameters in parameter_dtypes(conventions, dtype))
 
 
 class HalfPrecision(Experiment):
-    """Data that float32 computes almost exactly, and half precision visibly not: pairs whose mean it does not hold, and
-    values whose sum is 0 while no partial sum is held, so that all of its roundings are left. The tightest precision that explains every result is the inferred one:
-    of the statistics by what is tracked of them, of the arithmetic by y, given that of the statistics.
+    """Data that float32 computes almost exactly and half precision clearly does not: pairs whose mean it cannot represent,
+    and values that sum to 0 through partial sums it cannot represent, so that only rounding errors remain. The tightest
+    precision that explains every result is inferred: for the statistics from the running statistics, for the arithmetic
+    from y, given that of the statistics.
     """
 
     fields = ("half_statistics", "half_arithmetic")
@@ -68,7 +69,7 @@ class HalfPrecision(Experiment):
         return [statistics, self.tightest(lab, "half_arithmetic", cases, given, self.normalised)]
 
     def tightest(self, lab: Lab, field: str, cases: Sequence[Case], given: Mapping[str, Any], error: Error) -> Outcome:
-        """The first precision of TIGHTEST that explains all cases, with its other name where there are two for it."""
+        """The first precision of TIGHTEST that explains all cases, with its other name if it has two."""
         ratios = {p: {c.id: error(lab, c, {**given, field: p}) for c in cases} for p in TIGHTEST}
         worst = {p: max(by_case.values()) for p, by_case in ratios.items()}
         evidence = said(worst)
@@ -101,7 +102,7 @@ class HalfPrecision(Experiment):
         return ratio(results(step), expected, ("running_mean", "running_var"), "permissive")
 
     def normalised(self, lab: Lab, case: Case, precisions: Mapping[str, Any]) -> float:
-        """The worst error / bound of y, in training and in inference; in that alone where training divides by m - 1."""
+        """The worst error / bound of y, in training and in inference; in inference only if training divides by m - 1."""
         conventions = dataclasses.replace(lab.known, **precisions)
         first = 1 if lab.known.normalising_correction else 0
         steps = list(enumerate(lab.observe(case).steps))[first:]

@@ -1,4 +1,4 @@
-"""Experiments on a layer as the framework makes it, and on one that is marked as not trainable."""
+"""Experiments on a layer initialized by the framework, and on a frozen layer."""
 
 from __future__ import annotations
 
@@ -68,14 +68,14 @@ class StateDtype(Experiment):
         return [Outcome("state_dtype", left, "; ".join(seen), reason)]
 
     def configurations(self, lab: Lab) -> list[LayerConfig]:
-        """The plainest layer, and one with float32 parameters beside a half-precision x, where that is offered."""
+        """The simplest layer, and one with float32 parameters and a half-precision x, if supported."""
         halves = [d for d in HALVES if d in lab.declared.dtypes and "float32" in lab.declared.half_parameters]
         mixed = [plain_config(lab.declared, dtype=d, parameter_dtype="float32") for d in halves[:1]]
         return [plain_config(lab.declared), *mixed]
 
 
 class Frozen(Experiment):
-    """A training pass of a layer that was marked as not trainable."""
+    """A training pass of a frozen layer."""
 
     fields = ("frozen_gradients",)
     question = "How does a layer that is marked as not trainable compute in training?"
@@ -92,9 +92,9 @@ class Frozen(Experiment):
         return [Outcome("frozen_gradients", left, f"y and the state after: {said}")]
 
     def ratio(self, lab: Lab, case: Case, step: StepResult) -> float:
-        """The worst error / bound of the last step, as the case has it."""
+        """The worst error / bound of the case's last step."""
         return ratio(results(step), lab.expect(case, len(LIFE) - 1, step.before, lab.known), ("y", *RUNNING), "lenient")
 
     def inferring(self, case: Case) -> Case:
-        """The case with inference in the place of its last step: what constants mean."""
+        """The case with inference as its last step: the "constants" alternative."""
         return case.with_(steps=(*case.steps[:-1], dataclasses.replace(case.steps[-1], call=INFERENCE)))

@@ -1,4 +1,4 @@
-"""All experiments in their order, the fields that none can reach, and what they make of a backend."""
+"""All experiments in order, the unobservable fields, and the inference of a backend's conventions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bnspec.conformance.conventions.outcome import Outcome, hidden
 from bnspec.model.conventions import Conventions
 from bnspec.oracle.oracle import Oracle
 
-#: Each may use what those before it found: the moving average comes first.
+#: Each may use the results of earlier ones: the moving average comes first.
 EXPERIMENTS: tuple[Experiment, ...] = (
     Averaging(),
     RunningCorrection(),
@@ -44,8 +44,8 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     Frozen(),
 )
 
-_GIVEN = "an adapter hands the layer {0}: what a user gets who gives none is not asked"
-#: Fields that the contract does not let one observe, with the reason.
+_GIVEN = "an adapter passes {0} to the layer explicitly, so the framework's default is not observed"
+#: Fields that cannot be observed through the contract, with the reason.
 NOT_OBSERVABLE: Mapping[str, str] = {
     "momentum_weighs": "the contract speaks of decay; which number the framework takes stays inside the adapter",
     "default_epsilon": _GIVEN.format("its epsilon"),
@@ -57,20 +57,20 @@ NOT_OBSERVABLE: Mapping[str, str] = {
 
 @dataclasses.dataclass(frozen=True)
 class Inference:
-    """What the experiments made of a backend.
+    """The inferred conventions of a backend.
 
     Attributes:
         declared: the adapter's conventions.
-        outcomes: in the order of Conventions's fields; the law of the decay comes first.
-        known: the declared conventions with every inferred value put in its place.
-        differences: the outcomes that the declaration does not survive.
+        outcomes: in the order of Conventions' fields; the rule of the decay comes first.
+        known: the declared conventions, updated with every inferred value.
+        differences: the outcomes that contradict the declaration.
     """
 
     declared: Conventions
     outcomes: tuple[Outcome, ...]
 
     def declaration(self, field: str) -> Any:
-        """What the adapter declares; of the decay, what the contract demands."""
+        """The adapter's declaration; for the decay, the contract's rule."""
         return "old" if field == DECAY_WEIGHS else getattr(self.declared, field)
 
     @property
@@ -83,7 +83,7 @@ class Inference:
 
 
 def infer(worker: Runs, declared: Conventions, oracles: dict[str, Oracle] | None = None) -> Inference:
-    """Make every experiment on a worker; ``oracles``, by case, may be shared by several inferences."""
+    """Run every experiment on a worker; ``oracles``, by case, may be shared by several inferences."""
     lab, found = Lab(worker, declared, oracles), {}
     for experiment in EXPERIMENTS:
         found.update({o.field: o for o in experiment.run(lab)})
@@ -94,7 +94,7 @@ def infer(worker: Runs, declared: Conventions, oracles: dict[str, Oracle] | None
 
 
 def learnt(declared: Conventions, outcomes: tuple[Outcome, ...]) -> Conventions:
-    """The declared conventions with what was inferred; a number keeps its declaration where that explains as well."""
+    """The declared conventions, updated with inferred values; a declared number is kept if it explains the observations too."""
     fields = {f.name for f in dataclasses.fields(Conventions)}
     changes = {
         o.field: o.value

@@ -77,7 +77,7 @@ def test_every_field_of_a_profile_is_inferred_or_said_to_be_out_of_sight() -> No
     assert all(len(reason) > 20 for reason in NOT_OBSERVABLE.values())
 
 
-def test_every_experiment_has_a_planted_convention() -> None:
+def test_every_experiment_has_an_example() -> None:
     """What is inferred was observation to be inferred, for a value that is not the plain layer's."""
     asked = {field for e in EXPERIMENTS for field in e.fields}
     assert asked - {p.field for p in EXAMPLES} == {"input_normalization"}
@@ -92,7 +92,7 @@ def test_the_plain_layer_is_what_it_declares() -> None:
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=named)
-def test_a_planted_convention_is_inferred(example: Example) -> None:
+def test_an_example_convention_is_inferred(example: Example) -> None:
     """Alone, with no other field disturbed: what such a backend declares is what is inferred."""
     inference = inferred(example.adapter(example.conventions))
     found = outcomes(inference)[example.field]

@@ -44,7 +44,7 @@ def test_what_is_no_corpus_is_refused(tmp_path: Path) -> None:
         read_corpus(tmp_path / "file")
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "a.json").write_text("{}")
-    with pytest.raises(UsageError, match="is no saved case"):
+    with pytest.raises(UsageError, match="is not a saved case"):
         read_corpus(tmp_path / "folder")
 
 

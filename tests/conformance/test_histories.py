@@ -33,7 +33,7 @@ CONVENTIONS = Conventions(
 
 
 class StatefulLayer(PlainLayer):
-    """A layer that is saved, copied, reset, frozen and told another decay."""
+    """A layer that is saved, copied, reset, frozen and check_history another decay."""
 
     frozen = False
 
@@ -172,14 +172,14 @@ def test_hypothesis_shrinks_to_the_shortest_history(wrong: type, clause: str, ca
     adapter = adapter_of(wrong, conventions=CONVENTIONS)
     failing: list[Case] = []
 
-    def told(case: Case) -> None:
+    def check_history(case: Case) -> None:
         if clause in broken(case, adapter, [clause]):
             failing.append(case)
             raise AssertionError(clause)
 
     with pytest.raises(AssertionError, match=clause):
         run_state_machine_as_test(
-            hypothesis.seed(1)(machine(told)),
+            hypothesis.seed(1)(machine(check_history)),
             settings=hypothesis.settings(
                 max_examples=150,
                 stateful_step_count=12,

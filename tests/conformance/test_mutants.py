@@ -25,7 +25,7 @@ from bnspec.model.case import Case
 from bnspec.model.observation import Observation, StepResult
 
 #: What ends or stalls its process has no place here; the command's own test applies_to it.
-HEARD = [p for p in ALL if not p.implementation.isolated]
+IN_PROCESS = [p for p in ALL if not p.implementation.isolated]
 #: Values per channel beyond which the variants that loop over values in Python take seconds.
 FEW = 500
 #: Of the cases of a kind each variant applies_to one in so many, at least one, and each case as many variants.
@@ -54,8 +54,8 @@ def in_turn() -> list[tuple[int, int, Case]]:
 @functools.cache
 def accusers() -> Mapping[str, set[str]]:
     """By name the clauses that accuse it: each mutant until one of its own does, a variant those that are not of level MAY."""
-    found: dict[str, set[str]] = {p.name: set() for p in HEARD}
-    waiting = {p.name: p for p in HEARD}
+    found: dict[str, set[str]] = {p.name: set() for p in IN_PROCESS}
+    waiting = {p.name: p for p in IN_PROCESS}
     turn = {p.name: k for k, p in enumerate(VARIANTS)}
     for k, of, case in in_turn():
         mutants = [p.name for p in waiting.values() if p.kind == "mutant" and p.applies_to(case)]
@@ -80,7 +80,7 @@ def accusers() -> Mapping[str, set[str]]:
     [
         pytest.param(m, marks=[pytest.mark.xfail(reason=m.escapes, strict=True)] if m.escapes else [])
         for m in MUTANTS
-        if m in HEARD
+        if m in IN_PROCESS
     ],
     ids=lambda m: m.name,
 )
@@ -100,7 +100,7 @@ def test_every_clause_that_backends_are_asked_has_exactly_one_check() -> None:
     assert sorted([*(c.clause for c in CHECKS), COMPLETES]) == sorted(ASKED)
 
 
-def test_planted_names_are_distinct_and_name_real_clauses() -> None:
+def test_names_are_distinct_and_clauses_exist() -> None:
     """A mutant that names a clause that does not exist could never be killed as it should."""
     names = [p.name for p in ALL]
     assert len(set(names)) == len(names)

@@ -126,7 +126,7 @@ def test_right_networks_stay_within_the_bounds_in_hard_places(
 
 @pytest.mark.parametrize("defect", DEFECTS)
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_planted_defect_leaves_the_bounds(kind: str, defect: type[SmallNetwork]) -> None:
+def test_every_defect_exceeds_the_bounds(kind: str, defect: type[SmallNetwork]) -> None:
     """In a few steps of either network, under either correction."""
     for correction in (0, 1):
         case = network_case(kind, 1, 4)
@@ -162,8 +162,8 @@ def test_a_right_trajectory_drifts_within_its_propagated_bound(kind: str) -> Non
     """What was observed and the exact trajectory differ by less than the bound says, and the message tells it."""
     case = network_case(kind, 3, 10)
     observation = SmallNetwork(case, 0).observed()
-    met = [{n: case.arrays[n] for n in VALUES}, *(dict(s.outputs) for s in observation.steps[:-1])]
-    told = [exact_step(case, i, conventions(0), values) for i, values in enumerate(met)]
+    inputs = [{n: case.arrays[n] for n in VALUES}, *(dict(s.outputs) for s in observation.steps[:-1])]
+    told = [exact_step(case, i, conventions(0), values) for i, values in enumerate(inputs)]
     found, verdict = drift(case, conventions(0), observation.steps, told), heard(case, observation, 0)[CLAUSES[0]]
     assert all(np.isfinite(t.error).all() for step in told for t in step.values())
     assert found is not None

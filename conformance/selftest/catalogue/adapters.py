@@ -1,4 +1,4 @@
-"""The door through which workers find mutants and variants: ``bnspec.conformance.selftest.catalogue.adapters:NAME``."""
+"""Adapter classes of mutants and variants, for workers: ``bnspec.conformance.selftest.catalogue.adapters:NAME``."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ from bnspec.conformance.selftest.mutants import (
 )
 from bnspec.conformance.selftest.mutants import copies_and_checkpoints as histories
 from bnspec.conformance.selftest.mutants import freezing_and_initial_state as freezing
-from bnspec.conformance.selftest.reference.full_layer import WholeAdapter, WholeLayer
+from bnspec.conformance.selftest.reference.full_layer import FullAdapter, FullLayer
 from bnspec.conformance.selftest.reference.layer import PlainLayer
 from bnspec.conformance.selftest.reference.scaler import PlainAdapter, PlainScaler
 from bnspec.conformance.selftest.variants import conventions as variants_conventions
@@ -56,13 +56,13 @@ class CatalogueEntry:
     """A mutant or a variant.
 
     Attributes:
-        name: what is done to the layer.
+        name: the defect or the unusual property.
         kind: "mutant" (must be killed) or "variant" (must not be accused).
-        family: of the clauses that the mutant belongs to.
-        killed_by: clauses of which at least one must kill it or, of level MAY, note it.
-        escapes: why the suite does not see the mutant; empty where it does.
-        path: the only path on which the mutant is wrong; empty where it is wrong on all.
-        statement: what it does, one sentence.
+        family: the family of clauses that the mutant belongs to.
+        killed_by: clauses, at least one of which must kill it (or, at level MAY, note it).
+        escapes: why the suite does not detect the mutant; empty if it does.
+        path: the only path on which the mutant is wrong; empty if it is wrong on all.
+        statement: one sentence on its behaviour.
         implementation: the layer or scaler class.
     """
 
@@ -77,7 +77,7 @@ class CatalogueEntry:
 
     @property
     def adapter(self) -> str:
-        """Where a worker finds it."""
+        """The name by which a worker loads it."""
         return "bnspec.conformance.selftest.catalogue.adapters:" + self.name
 
     @property
@@ -86,18 +86,18 @@ class CatalogueEntry:
         return issubclass(self.implementation, PlainScaler)
 
     def applies_to(self, case: Case) -> bool:
-        """Whether the case can tell it from what it is made from: scalers need input normalization, layers any other subject."""
+        """Whether the case can distinguish it from its base class: scalers need input normalization, layers any other subject."""
         calls = self.implementation.calls
         if calls and not any(s.call in calls for s in case.steps):
             return False
         return (case.subject == "input_norm") == self.is_scaler
 
     def adapter_class(self) -> type:
-        """The adapter over the implementation, with the conventions that it declares."""
+        """The adapter for the implementation, with its declared conventions."""
         slot = "scaler_class" if self.is_scaler else "layer_class"
         conventions = dataclasses.replace(PlainAdapter.conventions, **self.implementation.declares)
         body = {slot: self.implementation, "conventions": conventions, "__doc__": self.statement}
-        return type(self.name, (WholeAdapter if issubclass(self.implementation, WholeLayer) else PlainAdapter,), body)
+        return type(self.name, (FullAdapter if issubclass(self.implementation, FullLayer) else PlainAdapter,), body)
 
 
 def _entries_of(module: Any, kind: str) -> List[CatalogueEntry]:
@@ -169,6 +169,6 @@ def select(patterns: Sequence[str], kind: str = "") -> List[CatalogueEntry]:
             near = difflib.get_close_matches(pattern, [p.name for p in among], 1)
             hint = "did you mean %s?" % near[0] if near else "bnspec mutants --json lists them."
             what = "no %s matches %r." % (kind or "mutant or variant", pattern)
-            raise UsageError(what, "their names say what they do.", hint)
+            raise UsageError(what, "names describe the defect or property.", hint)
         chosen += [p for p in found if p not in chosen]
     return chosen

@@ -1,4 +1,4 @@
-"""Instruments: what is measured besides the host's time; those of CUDA on a stand-in that counts, as far as no GPU is needed."""
+"""Instruments beyond the host's clock; those of CUDA run on a counting stand-in, without a GPU."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class FakeCuda:
         return _Nothing()
 
     def CUDAGraph(self) -> Any:  # noqa: N802
-        """Replays by calling what it is told to."""
+        """Replays by calling the recorded function."""
         return types.SimpleNamespace(replay=lambda: self.log.append("replay"))
 
     def graph(self, _: Any) -> Any:
@@ -181,14 +181,14 @@ def test_a_flush_writes_as_much_as_the_caches_hold() -> None:
     assert instruments._evict.nbytes == instruments.cache_bytes()
 
 
-def test_short_calls_are_joined_to_blocks_that_let_a_witness_see_every_input() -> None:
+def test_short_calls_form_blocks_whose_last_calls_cover_every_input() -> None:
     """Long ones are not."""
     assert block_size(1e6, 100.0, 3) == 1
     for call_ns in (100.0, 1000.0, 16_000.0, 20_000.0):
         assert block_size(call_ns, 100.0, 3) % 3
 
 
-def test_a_witness_is_a_timed_result_of_the_first_inputs() -> None:
+def test_an_audited_sample_is_a_timed_result_of_the_first_inputs() -> None:
     """Whichever it is."""
     for seed in range(20):
         call, audited_sample = TimedCall(lambda x: x, lambda _: None, [(0,), (1,), (2,)]), AuditedSample(seed)
@@ -216,7 +216,7 @@ def test_the_release_of_the_result_before_is_inside_the_sample() -> None:
 
 
 class Device(Instruments):
-    """Instruments of a device whose framework copies, or only says so."""
+    """Instruments of a device whose framework copies, or only claims to."""
 
     def __init__(self, honest: bool) -> None:
         self.honest = honest

@@ -1,4 +1,4 @@
-"""What the tests of the suite share."""
+"""Fixtures shared by the conformance tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``bnspec conventions``: every convention that is example is inferred, a wrong declaration is found, a translation is proved."""
+"""``bnspec conventions``: every example convention is inferred, a wrong declaration is found, a translation is proved."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def named(example: Example) -> str:
 # --- inference --------------------------------------------------------------------------------------------------------
 
 
-def test_every_field_of_a_profile_is_inferred_or_said_to_be_out_of_sight() -> None:
+def test_every_field_is_inferred_or_declared_unobservable() -> None:
     """A new field cannot be forgotten, none is claimed twice, and each reason says something."""
     asked = [field for e in EXPERIMENTS for field in e.fields]
     assert len(asked) == len(set(asked))
@@ -78,13 +78,13 @@ def test_every_field_of_a_profile_is_inferred_or_said_to_be_out_of_sight() -> No
 
 
 def test_every_experiment_has_an_example() -> None:
-    """What is inferred was observation to be inferred, for a value that is not the plain layer's."""
+    """Every inferred field has an example whose value differs from the plain layer's."""
     asked = {field for e in EXPERIMENTS for field in e.fields}
     assert asked - {p.field for p in EXAMPLES} == {"input_normalization"}
 
 
 def test_the_plain_layer_is_what_it_declares() -> None:
-    """No difference; and only what one cannot see is left open."""
+    """No difference, and only unobservable fields remain open."""
     inference = inferred(PlainAdapter)
     assert not inference.differences
     assert inference.known == PLAIN
@@ -216,8 +216,8 @@ def test_agreement_is_relative_to_what_is_left() -> None:
 # --- translation ------------------------------------------------------------------------------------------------------
 
 
-def party(example: Example | None = None, **declared: Any) -> Party:
-    """The plain layer, or a example one, as a side of a translation."""
+def endpoint(example: Example | None = None, **declared: Any) -> Party:
+    """The plain layer, or an example, as one end of a translation."""
     adapter = PlainAdapter if example is None else example.adapter(example.conventions)
     if declared:
         adapter = type("Other", (adapter,), {"conventions": dataclasses.replace(adapter.conventions, **declared)})
@@ -231,7 +231,7 @@ def example_as(name: str) -> Example:
 
 def test_a_layer_translated_to_its_own_backend_is_itself() -> None:
     """Every layer, both routes: exact, and no element differs."""
-    proven = prove(party(), party())
+    proven = prove(endpoint(), endpoint())
     assert all(p.holds and p.ratio == 0.0 and p.elements > 100 for p in (*proven.inference, *proven.training))
     assert all(p.exact for p in proven.inference)
 
@@ -239,7 +239,7 @@ def test_a_layer_translated_to_its_own_backend_is_itself() -> None:
 @pytest.mark.parametrize("name", ["BiasedRunning", "EpsilonInFloat32", "MomentumInFloat32"])
 def test_backends_that_differ_are_proved_equal_by_their_translation(name: str) -> None:
     """Both directions, with the running variance scaled or a number rounded on the way."""
-    one, other = party(), party(example_as(name))
+    one, other = endpoint(), endpoint(example_as(name))
     for source, target in ((one, other), (other, one)):
         proven = prove(source, target)
         assert [p for p in (*proven.inference, *proven.training) if not p.holds] == []
@@ -248,14 +248,14 @@ def test_backends_that_differ_are_proved_equal_by_their_translation(name: str) -
 
 def test_axes_that_are_not_offered_are_moved_on_the_way() -> None:
     """From channels last to a backend of two axes with the channels first."""
-    source, target = party(channel_axes="last"), party(ranks=(2,), channel_axes="first")
+    source, target = endpoint(channel_axes="last"), endpoint(ranks=(2,), channel_axes="first")
     proven = prove(source, target)
     assert all(p.holds and not p.reason for p in (*proven.inference, *proven.training))
 
 
 def test_a_smaller_epsilon_than_the_target_accepts_moves_into_the_variance() -> None:
     """In inference where the variance has room; in training there is no translation, and that is no failure."""
-    proven = prove(party(), party(example_as("LeastEpsilon")))
+    proven = prove(endpoint(), endpoint(example_as("LeastEpsilon")))
     ways = {p.layer: p for p in proven.inference}
     assert ways["ordinary, float64"].holds
     training = {p.layer: p for p in proven.training}["small epsilon and variance, float32"]
@@ -265,11 +265,11 @@ def test_a_smaller_epsilon_than_the_target_accepts_moves_into_the_variance() -> 
 
 def test_a_target_that_is_not_what_it_claims_to_be_is_caught() -> None:
     """Declared like the source but with a biased variance; or with another epsilon: the proof fails, in the right place."""
-    biased = prove(party(), Party(InProcess(example_as("BiasedRunning").adapter(PLAIN)), PLAIN))
+    biased = prove(endpoint(), Party(InProcess(example_as("BiasedRunning").adapter(PLAIN)), PLAIN))
     assert all(p.holds for p in biased.inference)
     assert not all(p.holds for p in biased.training)
     assert {p.worst[:11] for p in biased.training if not p.holds} == {"running_var"}
-    least = prove(party(), Party(InProcess(example_as("LeastEpsilon").adapter(PLAIN)), PLAIN))
+    least = prove(endpoint(), Party(InProcess(example_as("LeastEpsilon").adapter(PLAIN)), PLAIN))
     failed = {p.layer for p in least.inference if not p.holds}
     assert failed == {"small epsilon and variance, float32", "ordinary, float64"}
 
@@ -294,14 +294,14 @@ def test_a_wrong_translation_is_caught(changes: dict[str, Any], worst: str, monk
 
     monkeypatch.setattr(proof, "translate", wrong)
     monkeypatch.setattr(proof, "layers", lambda conventions: [next(layers(conventions))])
-    (proven,) = prove(party(), party()).training
+    (proven,) = prove(endpoint(), endpoint()).training
     assert not proven.holds
     assert proven.worst == worst
 
 
 def test_a_target_that_raises_has_failed() -> None:
     """What the conventions offers must run: no answer is no proof."""
-    refusing = prove(party(), Party(InProcess(example_as("AlwaysAffine").adapter(PLAIN)), PLAIN))
+    refusing = prove(endpoint(), Party(InProcess(example_as("AlwaysAffine").adapter(PLAIN)), PLAIN))
     failed = [p for p in refusing.inference if p.failed]
     assert [p.layer for p in failed] == ["without gamma and beta, float32"]
     assert not failed[0].holds
@@ -370,7 +370,7 @@ def test_the_command_proves_a_translation(capsys: pytest.CaptureFixture[str]) ->
     ids=" ".join,
 )
 def test_a_bad_call_exits_2_and_says_how_to_fix_it(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """Exit status 2, what and mend on standard error, nothing on standard output."""
+    """Exit status 2, what and fix on standard error, nothing on standard output."""
     try:
         status = main(arguments)
     except SystemExit as ended:

@@ -1,4 +1,4 @@
-"""The corpus of found cases: read first, grown by runs, refused when it is none."""
+"""The regression corpus: replayed first, extended by runs, rejected if invalid."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def test_a_folder_that_does_not_exist_yet_is_an_empty_corpus(tmp_path: Path) -> 
     assert read_corpus(None) == []
 
 
-def test_what_is_no_corpus_is_refused(tmp_path: Path) -> None:
-    """A file in the folder's place, and a file in it that is no case; what, why and mend."""
+def test_an_invalid_corpus_is_rejected(tmp_path: Path) -> None:
+    """A file in the folder's place, and a file in it that is no case; what, why and fix."""
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="is no folder"):
         read_corpus(tmp_path / "file")

@@ -1,4 +1,4 @@
-"""Histories: drawn as cases, judged by the pure model, and shrunk to the shortest by hypothesis itself."""
+"""Layer histories: drawn as cases, judged, and shrunk to the shortest by hypothesis."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ CONVENTIONS = Conventions(
 
 
 class StatefulLayer(PlainLayer):
-    """A layer that is saved, copied, reset, frozen and check_history another decay."""
+    """A layer that supports saving, copying, resetting, freezing and a new decay."""
 
     frozen = False
 
@@ -115,7 +115,7 @@ class DecayKept(StatefulLayer):
 
 
 class FailureMoves(StatefulLayer):
-    """Moves the mean before it looks at x."""
+    """Moves the mean before it checks x."""
 
     def training(self, x: Any) -> Any:
         """A mean that moves first."""
@@ -149,7 +149,7 @@ def test_a_layer_that_does_not_check_is_not_called_wrongly() -> None:
     assert judged(wrong, adapter, ["errors.malformed_data"]) == {"errors.malformed_data": None}
 
 
-def test_a_right_layer_lives_through_every_history() -> None:
+def test_a_correct_layer_passes_every_history() -> None:
     """Nothing of the suite's is broken."""
     adapter = adapter_of(StatefulLayer, conventions=CONVENTIONS)
     for history in draw_histories(40, 2):

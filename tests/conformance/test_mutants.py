@@ -1,7 +1,7 @@
-"""The suite against planted defects and against unusual correct code. In this process: workers are tested elsewhere.
+"""The suite against mutants and unusual correct variants, in this process (other tests cover workers).
 
-Each mutant applies_to the quick cases until a clause of its own kills it; each variant applies_to some of every kind, and all that hold a
-call which it is there for. ``make mutants`` runs the whole matrix.
+Each mutant runs the quick cases until one of its own clauses kills it; each variant runs some cases of every kind, and all
+cases with its own calls. ``make mutants`` runs the whole matrix.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from bnspec.conformance.selftest.matrix.table import Row, kills_by_clause, row_o
 from bnspec.model.case import Case
 from bnspec.model.observation import Observation, StepResult
 
-#: What ends or stalls its process has no place here; the command's own test applies_to it.
+#: Entries that may end or stall their process are tested through the command instead.
 IN_PROCESS = [p for p in ALL if not p.implementation.isolated]
 #: Values per channel beyond which the variants that loop over values in Python take seconds.
 FEW = 500
-#: Of the cases of a kind each variant applies_to one in so many, at least one, and each case as many variants.
+#: Each variant runs one in this many cases of a kind, at least one.
 SHARE = 8
 #: By number of values: kinds of count are none, one and more.
 MORE = 2
 
 
 def kind_of(case: Case) -> tuple[object, ...]:
-    """What tells kinds of case apart: the question, the dtype, the count and the memory."""
+    """The kind of a case: its calls, dtype, count and memory."""
     asked = {s.call.kind for s in case.steps} - {"forward", "gradients", "fit", "transform", "inverse", "learn"}
     life = any(s.call.between for s in case.steps)
     question = "life" if life else (*sorted(asked), any(s.option("relation") for s in case.steps))
@@ -67,10 +67,10 @@ def accusers() -> Mapping[str, set[str]]:
         names = mutants + (variants if case.count <= FEW else [])
         accused, _ = hear(*case.header(), names)
         for name, accusations in accused.items():
-            planted = waiting[name]
-            mutant = planted.kind == "mutant"
+            entry = waiting[name]
+            mutant = entry.kind == "mutant"
             found[name] |= {a.clause for a in accusations if mutant or ASKED[a.clause].level != "MAY"}
-            if mutant and found[name].intersection(planted.killed_by):
+            if mutant and found[name].intersection(entry.killed_by):
                 del waiting[name]
     return found
 
@@ -85,7 +85,7 @@ def accusers() -> Mapping[str, set[str]]:
     ids=lambda m: m.name,
 )
 def test_the_mutant_is_killed_by_a_clause_it_is_named_for(mutant: CatalogueEntry) -> None:
-    """Quick effort kills every planted defect, and for the right reason; what escapes is known, with why."""
+    """Quick effort kills every mutant by one of its own clauses; known escapes state why."""
     assert accusers()[mutant.name] & set(mutant.killed_by)
 
 
@@ -130,10 +130,10 @@ def test_equal_observations_have_one_fingerprint_and_others_another() -> None:
 
 def table(*accused: tuple[str, tuple[str, ...]]) -> list[Row]:
     """The rows of a matrix of one case, in which these names are accused by these clauses."""
-    planted = [p for name, _ in accused for p in select([name])]
+    entry = [p for name, _ in accused for p in select([name])]
     found = {name: [Accusation(c, 2.0, "") for c in clauses] for name, clauses in accused}
-    matrix = Matrix(planted, {1: ["case"]}, {"case": {}}, {"case": {n: a for n, a in found.items() if a}})
-    return [row_of(matrix, p) for p in planted]
+    matrix = Matrix(entry, {1: ["case"]}, {"case": {}}, {"case": {n: a for n, a in found.items() if a}})
+    return [row_of(matrix, p) for p in entry]
 
 
 def test_a_mutant_must_be_killed_by_its_own_and_a_variant_by_none() -> None:

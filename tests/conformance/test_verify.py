@@ -136,7 +136,7 @@ def test_a_worker_killed_from_outside_in_the_middle_is_a_finding_too(begin: Begi
 def test_a_bad_call_exits_2_and_says_how_to_fix_it(
     arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Exit status 2, what and mend on standard error, nothing on standard output."""
+    """Exit status 2, what and fix on standard error, nothing on standard output."""
     monkeypatch.chdir(tmp_path)
     try:
         status = main(arguments)

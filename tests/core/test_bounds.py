@@ -51,7 +51,7 @@ def test_half_of_the_good_algorithms_are_near_the_good_bound() -> None:
     assert {o: record.median_good(o) for o in record.outputs if record.median_good(o) < NEAR_GOOD} == {}
 
 
-def test_the_trial_holds_enough_different_algorithms() -> None:
+def test_the_experiment_has_enough_different_algorithms() -> None:
     """By name, and by the pieces they are made of; at least eight of them good."""
     names = {a.name for a in ALGORITHMS}
     pieces = {(a.total, a.moments, a.root, a.forward, a.backward, a.update, a.half) for a in ALGORITHMS}

@@ -1,4 +1,4 @@
-"""The specification as a document: complete, consistent, tested, and no staler than its source."""
+"""The specification as a document: complete, consistent, tested and up to date."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_the_document_is_what_its_source_says() -> None:
     assert written == text(list(CLAUSES.values()), FAMILIES), "stale: make specification"
 
 
-def test_every_family_that_is_owed_has_clauses_and_stands_in_order() -> None:
+def test_every_required_family_has_clauses_and_is_in_order() -> None:
     """The document follows the families, and the families the clauses."""
     assert tuple(f.name for f in FAMILIES) == OWED
     assert tuple(dict.fromkeys(c.family for c in CLAUSES.values())) == OWED
@@ -108,7 +108,7 @@ def test_a_run_asks_only_what_backends_can_be_asked() -> None:
 def test_naming_only_what_no_backend_can_be_asked_is_a_wrong_call(
     pattern: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Also beside others: a clause that was asked for is not dropped silently. What, why and mend."""
+    """Also beside others: a clause that was asked for is not dropped silently. What, why and fix."""
     with pytest.raises(UsageError, match="no check judges backends"):
         select_asked(["training", pattern])
     assert main(["verify", "--backend", "numpy", "--clause", pattern]) == 2

@@ -1,4 +1,4 @@
-"""Translation between conventions_records: what is called exact is exact, and what is called impossible has a counterexample."""
+"""Translation between conventions: exact ones are exact, and impossible ones have a counterexample."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ BUILTIN = builtin_conventions.BUILTIN
 PAIRS = list(itertools.product(sorted(BUILTIN), repeat=2))
 
 
-# --- layers and conventions_records ----------------------------------------------------------------------------------------------
+# --- layers and conventions ----------------------------------------------------------------------------------------------
 
 
 def layer_of(
     conventions: Conventions, dtype: str = "float32", parameter: str = "float32", **changes: Any
 ) -> LayerValues:
-    """A layer that a backend of this conventions could hold: distinct values, exact in every dtype."""
+    """A layer for a backend with these conventions: distinct values, exact in every dtype."""
     arrays = {
         "gamma": [0.5, -1.25, 2.0],
         "beta": [0.25, 0.0, -3.0],
@@ -53,7 +53,7 @@ numbers = st.one_of(st.floats(0.0, 1.0), st.sampled_from([0.0, 0.1, 0.5, 0.9, 0.
 
 @st.composite
 def conventions_records(draw: st.DrawFn) -> Conventions:
-    """Profiles that differ in all that a translation reads; float32 is always offered."""
+    """Conventions that differ in every field a translation reads; float32 is always supported."""
     words = {f: draw(st.sampled_from(CHOICES[f])) for f in CHOICES}
     return Conventions(
         running_correction=draw(st.sampled_from([0, 1])),
@@ -259,7 +259,7 @@ def test_one_minus_momentum_is_exact_from_one_half_on_and_on_the_grid_below(mome
         assert abs(Fraction(part.value) - (1 - Fraction(momentum))) <= Fraction(1, 2**54)
 
 
-def test_the_numbers_people_meet() -> None:
+def test_common_decays() -> None:
     """0.1 of the new has no exact twin, 0.9 and 0.99 of the old have: not 0.1 and 0.01, but what is next to them."""
     said = {}
     for source, target, momentum in (

@@ -1,4 +1,4 @@
-"""The process boundary: what crosses it exactly, and that whatever happens on the other side is an answer."""
+"""The process boundary: exact transport, and every failure of a worker as an observation."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from bnspec.model.buffers import overlap, pack, unpack
 from bnspec.model.call import INFERENCE, INFERENCE_GRADIENTS, TRAINING, TRAINING_GRADIENTS
 from bnspec.model.case import Case, Step
 
-#: A correct layer, from which the written ones differ in the one thing that their test is about.
+#: A correct layer; each test's layer differs from it in one respect.
 ADAPTERS = """
 import os, signal, time
 import numpy as np
@@ -121,7 +121,7 @@ def test_an_array_crosses_the_wire_with_its_memory_layout(layout: str, channels:
 
 
 def test_arrays_that_share_memory_share_it_on_the_other_side() -> None:
-    """What aliases here aliases there, byte for byte; what does not, does not."""
+    """Aliases are preserved byte for byte, and no new ones appear."""
     room = np.arange(24, dtype=np.float32)
     sent = {"x": room[:12].reshape(4, 3), "dy": room[6:18].reshape(4, 3), "gamma": room[21:24], "beta": np.ones(3)}
     came = unpack(*pack(sent))
@@ -140,7 +140,7 @@ def test_only_the_bytes_that_are_reached_travel() -> None:
 
 
 def test_a_silent_channel_times_out_and_a_closed_one_says_so(channels: tuple[Channel, Channel]) -> None:
-    """Waiting ends by itself; a dead peer is told apart from a slow one."""
+    """Waiting ends by itself; a dead peer is distinguished from a slow one."""
     here, there = channels
     with pytest.raises(TimedOut):
         here.receive(0.01)
@@ -157,15 +157,15 @@ def test_every_layout_gives_the_values_of_the_packed_one(layout: str, numpy_work
     """Inference is elementwise: strides change no bit of it."""
     x = layouts()[layout]
     inference = Step(INFERENCE, ("x",))
-    seen = [numpy_worker.run(case_of(a, inference)) for a in (x, np.array(x, order="C", copy=True))]
-    assert [s.status for s in seen] == ["ok", "ok"], seen
-    strided, packed = (s.steps[0].outputs["y"] for s in seen)
+    observed = [numpy_worker.run(case_of(a, inference)) for a in (x, np.array(x, order="C", copy=True))]
+    assert [s.status for s in observed] == ["ok", "ok"], observed
+    strided, packed = (s.steps[0].outputs["y"] for s in observed)
     assert strided.shape == x.shape
     assert strided.tobytes() == packed.tobytes()
 
 
 def test_the_layer_sees_strides_and_shared_memory(write_adapters: Callable[[str], Worker]) -> None:
-    """What an adapter is handed in its process has the strides, and the aliases, that the case has."""
+    """The arrays in the adapter's process have the strides and aliases of the case."""
     worker = write_adapters("""
         class Layer(NumpyLayer):
             def training(self, x):
@@ -186,20 +186,20 @@ def test_the_layer_sees_strides_and_shared_memory(write_adapters: Callable[[str]
     assert int(step.outputs["y"]) == 9 * room.itemsize
 
 
-def test_a_layer_lives_through_a_sequence_and_is_rebuilt_when_fresh(numpy_worker: Worker) -> None:
-    """The second call meets the state that the first left; a fresh step meets the case's own."""
+def test_a_layer_persists_through_a_sequence_and_is_rebuilt_when_fresh(numpy_worker: Worker) -> None:
+    """The second call starts from the state after the first; a fresh step starts from the case's own."""
     once, again = Step(TRAINING, ("x",)), Step(TRAINING, ("x",), fresh=True)
-    seen = numpy_worker.run(case_of(layouts()["contiguous"], once, once, again))
-    first, second, fresh = (s.after["running_mean"].tobytes() for s in seen.steps)
+    observed = numpy_worker.run(case_of(layouts()["contiguous"], once, once, again))
+    first, second, fresh = (s.after["running_mean"].tobytes() for s in observed.steps)
     assert second != first
     assert fresh == first
-    assert seen.steps[1].before["running_mean"].tobytes() == first
+    assert observed.steps[1].before["running_mean"].tobytes() == first
 
 
 # --- how it can end ---------------------------------------------------------------------------------------------------
 
 
-def test_a_killed_worker_is_a_crash_and_the_next_case_meets_a_new_one(write_adapters: Callable[[str], Worker]) -> None:
+def test_a_killed_worker_is_a_crash_and_the_next_case_gets_a_new_one(write_adapters: Callable[[str], Worker]) -> None:
     """A dead process costs its case, and no other."""
     worker = write_adapters("class Example(Base): pass")
     case = case_of(layouts()["contiguous"])
@@ -223,14 +223,14 @@ def test_a_layer_that_kills_its_process_is_a_crash_with_its_last_words(write_ada
         class Example(Base):
             built = Layer
         """)
-    seen = worker.run(case_of(layouts()["contiguous"]))
-    assert seen.status == "crashed"
-    assert "SIGSEGV" in seen.message
-    assert "out of luck" in seen.message
+    observed = worker.run(case_of(layouts()["contiguous"]))
+    assert observed.status == "crashed"
+    assert "SIGSEGV" in observed.message
+    assert "out of luck" in observed.message
     assert worker.run(case_of(layouts()["contiguous"], Step(INFERENCE, ("x",)))).status == "ok"
 
 
-def test_a_hanging_layer_is_a_timeout_and_the_next_case_meets_a_new_worker(
+def test_a_hanging_layer_is_a_timeout_and_the_next_case_gets_a_new_worker(
     write_adapters: Callable[[str], Worker],
 ) -> None:
     """Silence ends after the seconds that were granted."""
@@ -257,9 +257,9 @@ def test_a_result_that_is_no_array_is_the_steps_error(result: str, write_adapter
         class Example(Base):
             built = Layer
         """)
-    seen = worker.run(case_of(layouts()["contiguous"], Step(TRAINING, ("x",)), Step(INFERENCE, ("x",))))
-    assert [s.status for s in seen.steps] == ["error", "ok"]
-    assert seen.steps[0].message
+    observed = worker.run(case_of(layouts()["contiguous"], Step(TRAINING, ("x",)), Step(INFERENCE, ("x",))))
+    assert [s.status for s in observed.steps] == ["error", "ok"]
+    assert observed.steps[0].message
 
 
 RAISING = {
@@ -299,9 +299,7 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize("fault", MALFORMED)
-def test_a_malformed_adapter_is_refused_with_what_why_and_mend(
-    fault: str, write_adapters: Callable[[str], Worker]
-) -> None:
+def test_a_malformed_adapter_raises_what_why_and_fix(fault: str, write_adapters: Callable[[str], Worker]) -> None:
     """The author of an adapter reads what is wrong with it, before any case runs."""
     source, expected = MALFORMED[fault]
     with pytest.raises(UsageError) as refused:
@@ -311,7 +309,7 @@ def test_a_malformed_adapter_is_refused_with_what_why_and_mend(
     assert "Fix: " in str(refused.value)
 
 
-def test_a_module_that_is_missing_is_refused_with_the_way_to_mend_it() -> None:
+def test_a_missing_module_raises_with_the_fix() -> None:
     """A mistyped module is the caller's error and says where it was looked for."""
     with pytest.raises(UsageError) as refused:
         Worker(Entry("absent", "no_such_module_of_anyone:Adapter"), "cpu")
@@ -415,5 +413,5 @@ def test_a_clean_layer_is_not_accused(numpy_worker: Worker) -> None:
     """The control: a layer that keeps the laws is reported clean in every call."""
     calls = [Step(TRAINING, ("x",)), Step(INFERENCE, ("x",))]
     calls += [Step(call, call.inputs) for call in (TRAINING_GRADIENTS, INFERENCE_GRADIENTS)]
-    seen = numpy_worker.run(case_of(layouts()["contiguous"], *calls, dy=layouts()["reversed"]))
-    assert [(s.status, s.written, s.aliases) for s in seen.steps] == [("ok", (), ())] * 4
+    observed = numpy_worker.run(case_of(layouts()["contiguous"], *calls, dy=layouts()["reversed"]))
+    assert [(s.status, s.written, s.aliases) for s in observed.steps] == [("ok", (), ())] * 4

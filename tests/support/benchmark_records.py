@@ -41,22 +41,22 @@ def benchmark_records(processes: int = 4, samples: int = 30, seed: int = 1) -> l
     """
     rng = random.Random(seed)
     timings = [
-        _timing(rng, who, work, process, samples)
+        _timing(rng, contender, work, process, samples)
         for process in range(processes)
         for work in WORKLOADS
-        for who in CONTENDERS
+        for contender in CONTENDERS
     ]
     return [*_roofs(processes), *timings, *_comparisons(rng, timings)]
 
 
 def _timing(
     rng: random.Random,
-    who: tuple[str, dict[str, str | int], float, float, float],
+    contender: tuple[str, dict[str, str | int], float, float, float],
     work: tuple[str, tuple[int, ...], int, str, str],
     process: int,
     samples: int,
 ) -> Timing:
-    backend, conditions, constant, speed, ratio = who
+    backend, conditions, constant, speed, ratio = contender
     pass_name, shape, axis, dtype, scan = work
     common = (backend, "cpu", pass_name, shape, dtype, axis)
     if dtype == "bfloat16" and backend == "numpy":

@@ -1,4 +1,4 @@
-"""The profiles that the built-in adapters declare, read without opening a framework."""
+"""The conventions declared by the built-in adapters, read without opening a framework."""
 
 from __future__ import annotations
 

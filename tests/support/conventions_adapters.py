@@ -1,4 +1,4 @@
-"""The plain layer once for every convention: each follows one that the plain layer does not, and declares it."""
+"""Example layers, one per convention: each differs from the plain layer in one convention."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class UnbiasedNormalising(PlainLayer):
 
 
 class DecayWeighsNew(PlainLayer):
-    """Breaks the contract's law of the decay."""
+    """Breaks the contract's rule for the decay."""
 
     def update(self, x: Array) -> None:
         """With decay and 1 - decay exchanged."""
@@ -296,7 +296,7 @@ class AlwaysAffine(Refuses):
 
 @dataclasses.dataclass(frozen=True)
 class Example:
-    """A layer or scaler that follows one convention: the field, and its value."""
+    """A layer or scaler with a non-default convention: its field and value."""
 
     field: str
     value: Any
@@ -309,7 +309,7 @@ class Example:
 
     @property
     def conventions(self) -> Conventions:
-        """What such a backend declares."""
+        """The conventions that such a backend declares."""
         known = {f.name for f in dataclasses.fields(Conventions)}
         return dataclasses.replace(PLAIN, **({self.field: self.value} if self.field in known else {}))
 
@@ -356,7 +356,7 @@ EXAMPLES = (
 
 
 def __getattr__(name: str) -> Any:
-    """For workers: ``Declares_NAME`` declares what it follows, ``Hides_NAME`` what the plain layer follows."""
+    """For workers: ``Declares_NAME`` declares its own conventions, ``Hides_NAME`` the plain layer's."""
     kind, _, example = name.partition("_")
     for one in EXAMPLES:
         if one.name == example and kind in ("Declares", "Hides"):

@@ -22,9 +22,9 @@ class JaxInstruments(Instruments):
     def __init__(self, jax: Any, place: Any) -> None:
         self.jax, self.place, self.compiling_seconds = jax, place, 0.0
         self.host = place.platform == "cpu"
-        jax.monitoring.register_event_duration_secs_listener(self.heard)
+        jax.monitoring.register_event_duration_secs_listener(self.record)
 
-    def heard(self, event: str, seconds: float, **_: Any) -> None:
+    def record(self, event: str, seconds: float, **_: Any) -> None:
         """Add up a reported duration."""
         if event.startswith(COMPILING):
             self.compiling_seconds += seconds

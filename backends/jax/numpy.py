@@ -139,15 +139,15 @@ class JaxScaler(Scaler):
 
     def fit(self, chunks: Sequence[Any]) -> None:
         """Merge the moments of the non-empty chunks."""
-        learnt, seen = None, 0
+        learnt, total = None, 0
         for chunk in chunks:
             if chunk.size:
-                seen += chunk.size
+                total += chunk.size
                 moments = self.jitted["moments"](chunk, axis=self.axis)
-                learnt = moments if learnt is None else self.jitted["merge"](learnt, moments, chunk.size / seen)
+                learnt = moments if learnt is None else self.jitted["merge"](learnt, moments, chunk.size / total)
         if learnt is None:
             raise Declined("a training set without values has no statistics")
-        self.learnt, self.count = learnt, seen // learnt.running_mean.size
+        self.learnt, self.count = learnt, total // learnt.running_mean.size
 
     def transform(self, x: Any) -> Any:
         """(x - mean) / std."""

@@ -58,7 +58,7 @@ class TensorflowFused(TensorflowAdapter):
     ) -> TensorflowNetwork:
         """A network of operations around this layer; dense networks are declined, like every x of rank 2."""
         if kind.startswith("dense"):
-            raise Declined("x of rank 2 is not offered")
+            raise Declined("x of rank 2 is not supported")
         layer = None if kind.endswith("_plain") else self.layer(config, *(values[n] for n in PARAMETERS))
         return TensorflowNetwork(self.tf, kind, layer, learning_rate, values)
 

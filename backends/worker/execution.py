@@ -24,7 +24,7 @@ from bnspec.model.vocabulary import Status
 
 STATE = ("running_mean", "running_var")
 #: The reason for not making a malformed call.
-UNCHECKED = "arguments are not checked here: whoever calls has done so"
+UNCHECKED = "this backend leaves checking arguments to its caller"
 #: The result types of these kinds of calls; all others return one tensor.
 RESULTS: Dict[Kind, Type[Any]] = {
     "gradients": Gradients,
@@ -256,8 +256,8 @@ def _unsupported(adapter: Adapter, case: Case) -> str:
         return conventions.declines_dtypes(config.dtype, config.parameter_dtype)
     if case.subject != "batch_norm":
         if case.subject == "input_norm" and not conventions.input_normalization:
-            return "input normalization is not offered"
-        return "" if config.dtype in conventions.dtypes else "x of dtype %s is not offered" % config.dtype
+            return "input normalization is not supported"
+        return "" if config.dtype in conventions.dtypes else "x of dtype %s is not supported" % config.dtype
     return conventions.declines(config.dtype, config.parameter_dtype, config.rank, config.channel_axis, config.affine)
 
 

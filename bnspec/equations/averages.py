@@ -16,8 +16,8 @@ from bnspec.errors import UsageError
 def unrolled_average(initial: Array, statistics: Sequence[Array], decay: float) -> Array:
     """decay^t * initial + (1 - decay) * sum_k decay^(t - k) * statistic_k,   k = 1..t: the result of t updates."""
     steps = len(statistics)
-    seen = sum(_power(decay, steps - k) * s for k, s in enumerate(statistics, 1))
-    return _power(decay, steps) * initial + (1.0 - decay) * seen
+    weighted = sum(_power(decay, steps - k) * s for k, s in enumerate(statistics, 1))
+    return _power(decay, steps) * initial + (1.0 - decay) * weighted
 
 
 def cumulative_update(old: Array, statistic: Array, steps: int) -> Array:
@@ -38,7 +38,7 @@ def debiased_average(hidden: Array, decay: float, steps: int) -> Array:
     if steps < 1 or decay == 1:
         raise UsageError(
             f"a debiased average after {steps} steps with decay {decay} does not exist.",
-            "it divides by the weight of what was seen, 1 - decay^steps, which is 0.",
+            "it divides by the total weight of the statistics, 1 - decay^steps, which is 0.",
             "take a training step first, or use a declared initial value.",
         )
     return hidden / (1.0 - _power(decay, steps))

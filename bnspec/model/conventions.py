@@ -157,23 +157,23 @@ class Conventions:
         if reason:
             return reason
         if rank not in self.ranks:
-            return "x of rank %d is not offered" % rank
+            return "x of rank %d is not supported" % rank
         if not self.offers_axis(rank, channel_axis):
-            return "channel axis %d of rank %d is not offered" % (channel_axis, rank)
+            return "channel axis %d of rank %d is not supported" % (channel_axis, rank)
         if not affine and not self.affine_optional:
-            return "a layer without gamma and beta is not offered"
+            return "a layer without gamma and beta is not supported"
         return ""
 
     def declines_dtypes(self, x_dtype: str, parameter_dtype: str) -> str:
         """Why the backend does not support these dtypes; empty if it does."""
         if x_dtype not in self.dtypes:
-            return "x of dtype %s is not offered" % x_dtype
+            return "x of dtype %s is not supported" % x_dtype
         if x_dtype in HALVES:
             wanted = "input" if parameter_dtype == x_dtype else parameter_dtype
             offered = wanted in self.half_parameters
         else:
             offered = parameter_dtype == x_dtype
-        return "" if offered else "%s parameters with %s x are not offered" % (parameter_dtype, x_dtype)
+        return "" if offered else "%s parameters with %s x are not supported" % (parameter_dtype, x_dtype)
 
     def offers_axis(self, rank: int, channel_axis: int) -> bool:
         """Whether ``channel_axes`` admits this axis of x of this rank."""

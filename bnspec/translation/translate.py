@@ -82,9 +82,9 @@ class _Rules:
     def __init__(self, source: Conventions, target: Conventions, layer: LayerValues, count: int | None) -> None:
         self.source, self.target, self.layer, self.count = source, target, layer, count
         self.decay = decay_of(source, layer.momentum)
-        self.offered = [d for d in (layer.dtype, *WIDER[layer.dtype]) if d in target.dtypes]
+        self.supported = [d for d in (layer.dtype, *WIDER[layer.dtype]) if d in target.dtypes]
         #: dtypes in the target: of x, of gamma and beta, of the running statistics
-        self.x_dtype = self.offered[0] if self.offered else layer.dtype
+        self.x_dtype = self.supported[0] if self.supported else layer.dtype
         self.parameters = self._parameter_dtype()
         self.state = {"parameters": self.parameters, "float32": "float32", "input": self.x_dtype}[target.state_dtype]
 
@@ -93,8 +93,8 @@ class _Rules:
         if self.x_dtype not in HALVES:
             return self.x_dtype
         own, known = self.layer.parameter_dtype, {"float32": "float32", "input": self.x_dtype}
-        offered = [known[d] for d in ("float32", "input") if d in self.target.half_parameters]
-        return own if own in offered else [*offered, "float32"][0]
+        supported = [known[d] for d in ("float32", "input") if d in self.target.half_parameters]
+        return own if own in supported else [*supported, "float32"][0]
 
     def route(self, parts: tuple[Part, ...], needs: tuple[str, ...]) -> Route:
         """The route of these parts, and the target's layer if every part exists."""
@@ -117,25 +117,25 @@ class _Rules:
         moved = f"moveaxis(x, {axis}, {to_axis})"
         if to_rank != rank:
             moved = f"moveaxis(x, {axis}, -1).reshape(-1, C) with unit axes: rank {to_rank}, C on axis {to_axis}"
-        reason = f"rank {rank} with channel axis {axis} is not offered; the other axes are reduced alike: move and merge them"
+        reason = f"rank {rank} with channel axis {axis} is not supported; the other axes are reduced alike: move and merge them"
         return Part("x", "computed", moved + "; y back by the inverse", reason, (to_rank, to_axis))
 
     def dtype(self) -> Part:
         """The dtype of x: its own, or a wider one that represents all its values."""
         own = self.layer.dtype
-        if not self.offered:
+        if not self.supported:
             reason = f"the target offers neither {own} nor a dtype that holds all its values"
             return Part("dtype", "impossible", "", reason)
         if self.x_dtype == own:
             return Part("dtype", "copied", own, "", own)
-        reason = f"{own} is not offered; every {own} is a {self.x_dtype}"
+        reason = f"{own} is not supported; every {own} is a {self.x_dtype}"
         return Part("dtype", "computed", f"x.astype({self.x_dtype})", reason, self.x_dtype)
 
     def affine(self) -> tuple[Part, Part]:
         """gamma and beta, or ones and zeros if the source has none."""
         if self.layer.gamma is None and not self.target.affine_optional:
             c, kind = self.layer.running_mean.size, self.parameters
-            reason = "a layer without gamma and beta is not offered; 1 and 0 change nothing"
+            reason = "a layer without gamma and beta is not supported; 1 and 0 change nothing"
             ones, zeros = nearest_of([Fraction(1)] * c, kind), nearest_of([Fraction(0)] * c, kind)
             return Part("gamma", "computed", "1", reason, ones), Part("beta", "computed", "0", reason, zeros)
         return self._array("gamma", self.parameters), self._array("beta", self.parameters)
@@ -289,7 +289,7 @@ class _Rules:
             found.append(f"count = {self.count or 'm'} in every step: the divisors {divisors} differ")
         if a.frozen_gradients != b.frozen_gradients:
             rules = f"{a.frozen_gradients} there, {b.frozen_gradients} here"
-            found.append(f"the layer is not marked as not trainable: {rules}")
+            found.append(f"the layer is not frozen: {rules}")
         if self.layer.gamma is None and not b.affine_optional:
             found.append("gamma and beta are not trained")
         if {a.first_batch, b.first_batch} == {"average", "replace"} and self.layer.steps is None and self.decay != 0:

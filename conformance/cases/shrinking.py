@@ -84,17 +84,17 @@ def is_derived(name: str) -> bool:
 def fewer_layers(case: Case) -> Iterator[Case]:
     """The calls of one layer alone; of a layer and its related layer; of half of the layers."""
     starts = [i for i, step in enumerate(case.steps) if step.fresh or i == 0]
-    lives = [case.steps[a:b] for a, b in zip(starts, [*starts[1:], len(case.steps)])]
-    if len(lives) < 2:
+    runs = [case.steps[a:b] for a, b in zip(starts, [*starts[1:], len(case.steps)])]
+    if len(runs) < 2:
         return
-    chosen: list[tuple[Step, ...]] = list(lives)
-    for life in lives:
-        related = next((step for step in life if step.option("relation")), None)
+    chosen: list[tuple[Step, ...]] = list(runs)
+    for run in runs:
+        related = next((step for step in run if step.option("relation")), None)
         if related is not None:
-            like = (other for other in lives if any(is_first(step, related) for step in other))
-            chosen += [first + life for first in itertools.islice(like, 1)]
-    half = len(lives) // 2
-    chosen += [tuple(itertools.chain(*lives[:half])), tuple(itertools.chain(*lives[half:]))]
+            like = (other for other in runs if any(is_first(step, related) for step in other))
+            chosen += [first + run for first in itertools.islice(like, 1)]
+    half = len(runs) // 2
+    chosen += [tuple(itertools.chain(*runs[:half])), tuple(itertools.chain(*runs[half:]))]
     for steps in chosen:
         yield from with_steps(case, steps)
 

@@ -23,8 +23,8 @@ def shortest(interval: tuple[float, float]) -> float:
     """The number with the fewest decimal digits in the interval."""
     low, high = interval
     middle = low + (high - low) / 2.0
-    tried = (float(f"{middle:.{digits}e}") for digits in range(17))
-    return next((t for t in tried if low <= t <= high), middle)
+    candidates = (float(f"{middle:.{digits}e}") for digits in range(17))
+    return next((t for t in candidates if low <= t <= high), middle)
 
 
 def _end(explains: Callable[[float], bool], inside: float, outside: float) -> float:

@@ -38,7 +38,7 @@ class CountOne(Experiment):
 
     def run(self, lab: Lab) -> Sequence[Outcome]:
         if end := ended(lab.observe(two_steps(lab.declared))):
-            return self.undecided(f"training on two values did not end well either: {end}")
+            return self.undecided(f"training on two values failed, too: {end}")
         case, step = trained_on(lab, FIRST[:1])
         if step.status == "error":
             return [Outcome("count_one", ("raises",), step.message)]
@@ -61,7 +61,7 @@ class EmptyBatch(Experiment):
 
     def run(self, lab: Lab) -> Sequence[Outcome]:
         if end := ended(lab.observe(two_steps(lab.declared))):
-            return self.undecided(f"training on two values did not end well either: {end}")
+            return self.undecided(f"training on two values failed, too: {end}")
         _, step = trained_on(lab, ())
         if step.status == "error":
             return [Outcome("empty_batch", ("raises",), step.message)]

@@ -51,7 +51,7 @@ class Dtypes(Experiment):
     """A training step and an inference in each declared dtype of x."""
 
     fields = ("dtypes",)
-    question = "Which dtypes of x are offered?"
+    question = "Which dtypes of x are supported?"
 
     def run(self, lab: Lab) -> Sequence[Outcome]:
         ends = {}
@@ -66,12 +66,12 @@ class HalfParameters(Experiment):
     """Each declared dtype of the parameters with each declared half-precision x."""
 
     fields = ("half_parameters",)
-    question = "Which dtypes of parameters are offered with half-precision x?"
+    question = "Which dtypes of parameters are supported with half-precision x?"
 
     def run(self, lab: Lab) -> Sequence[Outcome]:
         halves = [d for d in HALVES if d in lab.declared.dtypes]
         if not halves:
-            return [hidden("half_parameters", "no half precision is offered")]
+            return [hidden("half_parameters", "half precision is not supported")]
         offers = lab.declared.half_parameters
         ends = {}
         for offer in offers:
@@ -92,7 +92,7 @@ class Ranks(Experiment):
     """Each declared number of axes, with any of the declared channel axes."""
 
     fields = ("ranks",)
-    question = "Which numbers of axes are offered?"
+    question = "Which numbers of axes are supported?"
 
     def run(self, lab: Lab) -> Sequence[Outcome]:
         ends: dict[int, list[str]] = {r: [] for r in lab.declared.ranks}
@@ -114,7 +114,7 @@ class ChannelAxes(Experiment):
         ranks = sorted({rank for rank, _ in left})
         ends_by_form = {f"axis {axis} of rank {rank}": end for (rank, axis), end in ends.items() if rank in ranks}
         names = tuple(n for n in get_args(OfferedAxes) if axes_of(n, ranks) == left)
-        reason = "the declared ranks do not tell them apart" if len(names) > 1 else ""
+        reason = "the declared ranks do not distinguish them" if len(names) > 1 else ""
         return [Outcome("channel_axes", names, refused(ends_by_form), reason)]
 
     def astray(self, lab: Lab, case: Case) -> str:
@@ -153,10 +153,10 @@ class Layouts(Experiment):
         arrays = {**layer_arrays(config), "x": strided, "packed": strided.copy(order="C")}
         calls: Callable[[str], Step] = lambda name: Step(TRAINING_GRADIENTS, (name, name), fresh=True)
         case = Case("batch_norm", config, arrays, (calls("x"), calls("packed"), calls("packed")))
-        seen = lab.observe(case)
-        if end := ended(seen):
-            return self.undecided(f"a strided or packed batch did not end well: {end}")
-        view, packed, again = ({n: a.tobytes() for n, a in results(s).items()} for s in seen.steps)
+        observation = lab.observe(case)
+        if end := ended(observation):
+            return self.undecided(f"a strided or packed batch failed: {end}")
+        view, packed, again = ({n: a.tobytes() for n, a in results(s).items()} for s in observation.steps)
         if packed != again:
             return self.undecided("the same packed values give other bits in a second call")
         if view != packed:

@@ -32,7 +32,7 @@ from bnspec.model.precision import PRECISIONS
 TIGHTEST = ("float32", "parameters", "input")
 STEPS = (Step(TRAINING, ("x",), fresh=True), Step(INFERENCE, ("x",), fresh=True))
 MANY = 64
-NO_HALVES = "no half precision is offered"
+NO_HALVES = "half precision is not supported"
 Error = Callable[[Lab, Case, Mapping[str, Any]], float]
 
 
@@ -80,7 +80,7 @@ class HalfPrecision(Experiment):
         kinds = {c.config.parameter_dtype in HALVES for c in cases}
         twin = {"parameters", "float32" if kinds == {False} else "input"}
         if len(kinds) == 1 and twin & set(left):
-            reason = "one dtype of parameters is offered with half precision: two names for the same"
+            reason = "only one dtype of parameters is supported with half precision: two names for the same"
             return Outcome(field, tuple(v for v in TIGHTEST if v in twin), evidence, reason)
         return Outcome(field, left, evidence)
 
@@ -131,7 +131,7 @@ class OutputDtype(Experiment):
                     found.add({dtype: "input", parameters: "promoted"}.get(kind, kind))
         if not found:
             return self.undecided(
-                "float32 parameters are not offered with half precision: all promotions are x's dtype"
+                "float32 parameters are not supported with half precision: all promotions are x's dtype"
             )
         known = tuple(v for v in alternatives("output_dtype") if found == {v})
         return [Outcome("output_dtype", known, "y of half-precision x is " + " and ".join(sorted(found)))]

@@ -18,7 +18,7 @@ from bnspec.model.layer import LayerConfig
 from bnspec.model.observation import StepResult
 
 OWN = Step(INFERENCE, ("x",), True, (("initial", True),))
-LIFE = (Step(INFERENCE, ("x",), True), Step(FREEZE), Step(TRAINING, ("x",)))
+HISTORY = (Step(INFERENCE, ("x",), True), Step(FREEZE), Step(TRAINING, ("x",)))
 RUNNING = ("running_mean", "running_var")
 
 
@@ -53,7 +53,7 @@ class StateDtype(Experiment):
 
     def run(self, lab: Lab) -> Sequence[Outcome]:
         left: tuple[str, ...] = ("parameters", "float32", "input")
-        seen: list[str] = []
+        evidence: list[str] = []
         for config in self.configurations(lab):
             step = begun(lab, config)
             if step.status != "ok":
@@ -61,11 +61,11 @@ class StateDtype(Experiment):
             got = step.before["running_mean"].dtype.name
             by = {"parameters": config.parameter_dtype, "float32": "float32", "input": config.dtype}
             left = tuple(v for v in left if by[v] == got)
-            seen.append(f"{got} with {config.dtype} x and {config.parameter_dtype} parameters")
-        if not seen:
+            evidence.append(f"{got} with {config.dtype} x and {config.parameter_dtype} parameters")
+        if not evidence:
             return [hidden("state_dtype", "no new layer answered")]
-        reason = "no offered dtypes tell them apart" if len(left) > 1 else ""
-        return [Outcome("state_dtype", left, "; ".join(seen), reason)]
+        reason = "no supported dtypes distinguish them" if len(left) > 1 else ""
+        return [Outcome("state_dtype", left, "; ".join(evidence), reason)]
 
     def configurations(self, lab: Lab) -> list[LayerConfig]:
         """The simplest layer, and one with float32 parameters and a half-precision x, if supported."""
@@ -78,10 +78,10 @@ class Frozen(Experiment):
     """A training pass of a frozen layer."""
 
     fields = ("frozen_gradients",)
-    question = "How does a layer that is marked as not trainable compute in training?"
+    question = "How does a frozen layer compute in training mode?"
 
     def run(self, lab: Lab) -> Sequence[Outcome]:
-        case = layer_case(plain_config(lab.declared), LIFE, {"x": FIRST})
+        case = layer_case(plain_config(lab.declared), HISTORY, {"x": FIRST})
         _, freeze, step = lab.observe(case).steps
         if freeze.status != "ok" or step.status != "ok":
             end = freeze if freeze.status != "ok" else step
@@ -93,7 +93,9 @@ class Frozen(Experiment):
 
     def ratio(self, lab: Lab, case: Case, step: StepResult) -> float:
         """The worst error / bound of the case's last step."""
-        return ratio(results(step), lab.expect(case, len(LIFE) - 1, step.before, lab.known), ("y", *RUNNING), "lenient")
+        return ratio(
+            results(step), lab.expect(case, len(HISTORY) - 1, step.before, lab.known), ("y", *RUNNING), "lenient"
+        )
 
     def inferring(self, case: Case) -> Case:
         """The case with inference as its last step: the "constants" alternative."""

@@ -49,7 +49,7 @@ class InputEpsilon(Experiment):
 
     def run(self, lab: Lab) -> Sequence[Outcome]:
         if not lab.declared.input_normalization:
-            return [hidden("input_epsilon", "no input normalization is offered")]
+            return [hidden("input_epsilon", "input normalization is not supported")]
         case = fitted(lab.declared)
         fit, transform = lab.observe(case).steps
         if end := ended(lab.observe(case)):

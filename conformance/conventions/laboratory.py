@@ -96,9 +96,9 @@ def results(step: StepResult) -> dict[str, np.ndarray]:
     return {**step.outputs, **step.after}
 
 
-def ended(seen: Observation) -> str:
+def ended(observation: Observation) -> str:
     """How the first failed step ended; "" if none failed."""
-    return next((f"{s.status}: {s.message}" for s in seen.steps if s.status != "ok"), "")
+    return next((f"{s.status}: {s.message}" for s in observation.steps if s.status != "ok"), "")
 
 
 def said(ratios: Mapping[Any, float]) -> str:

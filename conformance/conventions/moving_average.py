@@ -59,7 +59,7 @@ class Averaging(Experiment):
     def run(self, lab: Lab) -> Sequence[Outcome]:
         case = two_steps(lab.declared)
         if end := ended(lab.observe(case)):
-            return self.undecided(f"two training steps did not end well: {end}")
+            return self.undecided(f"two training steps failed: {end}")
         ratios = {}
         for rule, weighs in itertools.product(alternatives("first_batch"), alternatives(DECAY_WEIGHS)):
             decays = [decay_in_force(case.config.decay, rule, weighs, t) for t in range(2)]
@@ -103,12 +103,12 @@ class DecayDtype(Experiment):
 
     def run(self, lab: Lab) -> Sequence[Outcome]:
         if "float64" not in lab.declared.dtypes:
-            return self.undecided("float64 is not offered; in narrower layers the bound holds room for either")
+            return self.undecided("float64 is not supported; in narrower layers the bound holds room for either")
         if not lab.average_known:
             return self.undecided(UNKNOWN)
         case = two_steps(lab.declared, decay=0.9)
         if end := ended(lab.observe(case)):
-            return self.undecided(f"two training steps did not end well: {end}")
+            return self.undecided(f"two training steps failed: {end}")
         kept = case.config.decay
         forms = {
             "float64": kept,

@@ -38,9 +38,9 @@ class NormalisingCorrection(Experiment):
 
     def run(self, lab: Lab) -> Sequence[Outcome]:
         case = layer_case(plain_config(lab.declared), (TRAINING_STEP,), {"x": FIRST})
-        seen = lab.observe(case)
-        if end := ended(seen):
-            return self.undecided(f"a training step did not end well: {end}")
+        observation = lab.observe(case)
+        if end := ended(observation):
+            return self.undecided(f"a training step failed: {end}")
         rows = np.array(FIRST)
         ratios = {}
         for correction in alternatives("normalising_correction"):
@@ -48,7 +48,7 @@ class NormalisingCorrection(Experiment):
             by = {"running_mean": rows.mean(axis=0), "running_var": rows.var(axis=0, ddof=correction)}
             twin = layer_case(case.config, (INFERENCE_STEP,), {"x": FIRST}, **{n: a.tolist() for n, a in by.items()})
             expected = lab.expect(twin, 0, twin.arrays, lab.known)
-            ratios[correction] = ratio(results(seen.steps[0]), expected, ("y",), "lenient")
+            ratios[correction] = ratio(results(observation.steps[0]), expected, ("y",), "lenient")
         return [Outcome("normalising_correction", consistent(ratios), f"y, count 2: {said(ratios)}")]
 
 
@@ -60,17 +60,17 @@ class EpsilonDtype(Experiment):
 
     def run(self, lab: Lab) -> Sequence[Outcome]:
         if "float64" not in lab.declared.dtypes:
-            return self.undecided("float64 is not offered; in narrower layers the bound holds room for either")
+            return self.undecided("float64 is not supported; in narrower layers the bound holds room for either")
         config = plain_config(lab.declared, epsilon=0.1)
         case = layer_case(config, (INFERENCE_STEP,), {"x": FIRST}, running_var=(0.125, 0.25))
-        seen = lab.observe(case)
-        if end := ended(seen):
-            return self.undecided(f"inference did not end well: {end}")
+        observation = lab.observe(case)
+        if end := ended(observation):
+            return self.undecided(f"inference failed: {end}")
         ratios = {}
         for dtype in alternatives("epsilon_dtype"):
             conventions = dataclasses.replace(lab.known, epsilon_dtype=dtype, epsilon_minimum=0.0)
-            expected = lab.expect(case, 0, seen.steps[0].before, conventions)
-            ratios[dtype] = ratio(results(seen.steps[0]), expected, ("y",), "lenient")
+            expected = lab.expect(case, 0, observation.steps[0].before, conventions)
+            ratios[dtype] = ratio(results(observation.steps[0]), expected, ("y",), "lenient")
         return [Outcome("epsilon_dtype", consistent(ratios), f"y, epsilon 0.1: {said(ratios)}")]
 
 
@@ -84,7 +84,7 @@ class EpsilonMinimum(Experiment):
         cases = [self.case(lab, epsilon) for epsilon in EPSILONS]
         for case in cases:
             if end := ended(lab.observe(case)):
-                return [self.nothing(f"inference with epsilon {case.config.epsilon:g} did not end well: {end}")]
+                return [self.nothing(f"inference with epsilon {case.config.epsilon:g} failed: {end}")]
 
         def error(minimum: float) -> float:
             return max(self.error(lab, c, minimum) for c in cases)

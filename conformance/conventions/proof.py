@@ -219,7 +219,7 @@ class _Comparison:
         """How a backend failed; "" if none did."""
         for word, side in zip(("source", "target"), sides, strict=True):
             if end := side.problem():
-                return f"the {word} did not end well: {end}"
+                return f"the {word} failed: {end}"
         return ""
 
     def without(self, reason: str) -> Proof:

@@ -253,12 +253,12 @@ def input_calls(plan: VectorPlan, case: Case, keys: Mapping[str, str], arrays: A
 
 def constant_features(case: Case, step: Step, answer: Expected) -> tuple[Expected, np.ndarray | None]:
     """Features with an undetermined scale (NaN bounds): within 1 of 0 at the training value of a constant feature, else finite."""
-    marked = np.isnan(np.broadcast_to(answer.bounds["lenient"], answer.value.shape))
-    if not marked.any():
+    unbounded = np.isnan(np.broadcast_to(answer.bounds["lenient"], answer.value.shape))
+    if not unbounded.any():
         return answer, None
     x = case.arrays["x"].astype(np.float64)
     still = np.ptp(x, axis=case.config.reduce_axes, keepdims=True) == 0.0
-    at_value = marked & still & (step.inputs == ("x",))
+    at_value = unbounded & still & (step.inputs == ("x",))
     value = np.where(at_value, quad(0.0), answer.value)
     per_tier = {t: np.where(at_value, 1.0, answer.bounds[t]) for t in TIERS}
-    return Expected(value, per_tier), np.where(marked & ~at_value, IS_FINITE, WITHIN)
+    return Expected(value, per_tier), np.where(unbounded & ~at_value, IS_FINITE, WITHIN)

@@ -157,7 +157,7 @@ def test_a_narrow_backend_says_what_it_cannot_show() -> None:
     assert not inference.differences
     for field in ("decay_dtype", "epsilon_dtype"):
         assert len(found[field].possible) == 2
-        assert "float64 is not offered" in found[field].reason
+        assert "float64 is not supported" in found[field].reason
     for field in ("half_statistics", "half_arithmetic", "output_dtype", "half_parameters", "input_epsilon"):
         assert not found[field].observable
         assert found[field].reason

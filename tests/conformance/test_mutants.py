@@ -37,10 +37,10 @@ MORE = 2
 def kind_of(case: Case) -> tuple[object, ...]:
     """The kind of a case: its calls, dtype, count and memory."""
     asked = {s.call.kind for s in case.steps} - {"forward", "gradients", "fit", "transform", "inverse", "learn"}
-    life = any(s.call.between for s in case.steps)
-    question = "life" if life else (*sorted(asked), any(s.option("relation") for s in case.steps))
+    operations = any(s.call.between for s in case.steps)
+    kind = "operations" if operations else (*sorted(asked), any(s.option("relation") for s in case.steps))
     packed = all(a.flags.c_contiguous for a in case.arrays.values())
-    return (case.subject, question, case.config.dtype, min(case.count, MORE), packed)
+    return (case.subject, kind, case.config.dtype, min(case.count, MORE), packed)
 
 
 def in_turn() -> list[tuple[int, int, Case]]:

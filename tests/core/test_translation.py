@@ -367,7 +367,7 @@ def test_conditions_name_the_batches_on_which_the_two_part() -> None:
     back = translate(torch, keras, layer_of(torch), 4).training.needs
     assert any("count >= 2" in n for n in there)
     assert not any("count >= 2" in n for n in back)
-    assert any("not trainable" in n for n in there)
+    assert any("the layer is not frozen" in n for n in there)
 
 
 @pytest.mark.parametrize(

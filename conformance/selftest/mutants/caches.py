@@ -103,7 +103,7 @@ class FirstBatchSaved(PlainLayer):
 class StatisticsCachedByShape(PlainLayer):
     """Keeps batch statistics by shape, for all layers of the process."""
 
-    family, killed_by, path = "training", ("training.output",), "a shape that was seen before"
+    family, killed_by, path = "training", ("training.output",), "a repeated shape"
     cache: Dict[Any, Moments] = {}
 
     def moments(self, x: Array) -> Moments:

@@ -158,10 +158,10 @@ class SecondMaskedStepStartsAgain(_Masked):
 
     def store(self, mean: Array, var: Array) -> None:
         super().store(mean, var)
-        self.met = getattr(self, "met", 0) + 1
+        self.masked_steps = getattr(self, "masked_steps", 0) + 1
 
     def training_masked(self, x: Array, mask: Array) -> Array:
-        if getattr(self, "met", 0):
+        if getattr(self, "masked_steps", 0):
             self.reset()
         return super().training_masked(x, mask)
 

@@ -17,17 +17,17 @@ smallest adapter is one subclass of each::
         def inference_gradients(self, x, dy): ...
         def state(self): ...
 
-The laws that every implementation keeps, and that the suite tests:
+The suite tests these rules for every implementation:
 
 1. ``training`` and ``training_gradients`` are each one logical step: the running statistics move once.
 2. ``inference`` and ``inference_gradients`` change no state.
 3. No call writes into its arguments.
 4. ``state`` returns the layer's current statistics and has no effect of its own.
-5. A result stays as it is while the layer is called again.
-6. What cannot be done is said by raising ``Declined`` with the reason, never by returning something else.
+5. A result does not change when the layer is called again.
+6. For an unsupported case, raise ``Declined`` with the reason; never return something else.
 
 Everything beyond those five methods is optional: second derivatives, derivatives along a direction, masks, saving, copying,
-freezing, networks. Not overridden, a method declines, and what it would have been asked is counted as declined.
+freezing, networks. A method that is not overridden declines, and its cases are counted as declined.
 
 Runs in workers: Python 3.8, standard library and NumPy only.
 """
@@ -92,7 +92,7 @@ class Layer(abc.ABC):
         raise Declined("this layer offers no forward mode")
 
     def training_some_gradients(self, x: Any, dy: Any, wanted: Tuple[str, ...]) -> Gradients:
-        """As ``training_gradients``, when only some of "dx", "dgamma", "dbeta" are asked for; the others are None."""
+        """As ``training_gradients``, for some of "dx", "dgamma", "dbeta" only; the others are None."""
         raise Declined("this layer offers all gradients or none")
 
     def inference_some_gradients(self, x: Any, dy: Any, wanted: Tuple[str, ...]) -> Gradients:
@@ -109,10 +109,10 @@ class Layer(abc.ABC):
         """Forward and backward of a batch with padding."""
         raise Declined("this layer takes no mask")
 
-    # --- optional: the life of a layer --------------------------------------------------------------------------------
+    # --- optional: operations between calls --------------------------------------------------------------------------------
 
     def restored(self) -> Layer:
-        """A new layer of the same configuration and decay, from this one's checkpoint, saved and loaded as users do it."""
+        """A new layer of the same configuration and decay, from this one's checkpoint, saved and loaded in the framework's usual way."""
         raise Declined("this layer is neither saved nor restored")
 
     def copied(self) -> Layer:
@@ -120,15 +120,15 @@ class Layer(abc.ABC):
         raise Declined("this layer is not copied")
 
     def reset(self) -> None:
-        """Put the running statistics back to what a new layer has."""
+        """Reset the running statistics to those of a new layer."""
         raise Declined("this layer is not reset")
 
     def freeze(self, frozen: bool) -> None:
-        """Mark the layer as not trainable, or as trainable again; ``Conventions.frozen_gradients`` says what that means."""
+        """Freeze or unfreeze the layer; ``Conventions.frozen_gradients`` defines the effect."""
         raise Declined("this layer is not frozen")
 
     def set_decay(self, decay: float) -> None:
-        """Change the decay of a layer that lives."""
+        """Change the decay of an existing layer."""
         raise Declined("the decay of this layer does not change")
 
 
@@ -219,7 +219,7 @@ class Adapter(abc.ABC):
         return array
 
     def array(self, tensor: Any) -> np.ndarray:
-        """The tensor's values for NumPy; a view of the tensor's memory where it can, so that aliases are seen."""
+        """The tensor's values for NumPy; a view of the tensor's memory if possible, so that aliases are detected."""
         return np.asarray(tensor)
 
     def synchronize(self, result: Any) -> None:
@@ -235,10 +235,10 @@ class Adapter(abc.ABC):
         running_mean: Any,
         running_var: Any,
     ) -> Layer:
-        """A layer that owns these tensors, each of shape (C,). Raises Declined for what is not offered."""
+        """A layer that owns these tensors, each of shape (C,). Raises Declined: unsupported."""
 
     def scaler(self, config: LayerConfig) -> Scaler:
-        """An input-normalization layer. Raises Declined where the framework has none."""
+        """An input-normalization layer. Raises Declined: the framework has none."""
         raise Declined("this backend offers no input normalization")
 
     def new_layer(self, config: LayerConfig) -> Layer:
@@ -250,7 +250,7 @@ class Adapter(abc.ABC):
     ) -> Network:
         """A network of kind "dense" or "convolutional", or "dense_plain" or "convolutional_plain": the same without BN.
 
-        It starts from these tensors; ``config`` is that of its layer. Raises Declined for what is not offered.
+        It starts from these tensors; ``config`` is that of its layer. Raises Declined: unsupported.
         """
         raise Declined("this backend offers no networks")
 
@@ -259,13 +259,13 @@ class Adapter(abc.ABC):
         raise Declined("this backend offers no layer normalization")
 
     def instruments(self) -> Instruments:
-        """What can be measured on the device besides the time of the host's clock."""
+        """Measurements on the device beyond the host's clock."""
         return Instruments()
 
     def use_threads(self, count: int) -> None:
-        """Let calls from now on use so many threads; 0 stands for as many as when the adapter was opened.
+        """Set the number of threads for later calls; 0 restores the initial number.
 
-        Raises Declined where that cannot be changed in a process.
+        Raises Declined: the number cannot be changed within a process.
         """
         raise Declined("this backend cannot change its number of threads")
 

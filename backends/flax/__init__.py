@@ -1,1 +1,1 @@
-"""Flax."""
+"""The Flax backends."""

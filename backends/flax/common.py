@@ -1,4 +1,4 @@
-"""What the Flax adapters share: Flax on JAX's devices, and the conventions of its two modules."""
+"""Shared by the Flax adapters: Flax on JAX's devices, and the conventions of its two modules."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bnspec.contract import Conventions
 
 
 class FlaxAdapter(JaxAdapter):
-    """Flax on one device. What is left to a subclass: ``layer``."""
+    """Flax on one device. Subclasses define ``layer``."""
 
     framework = "flax"
     conventions = Conventions(
@@ -31,5 +31,5 @@ class FlaxAdapter(JaxAdapter):
     )
 
     def versions(self) -> Dict[str, str]:
-        """Flax, and the JAX below it."""
+        """Versions of Flax and of JAX."""
         return dict(super().versions(), flax=str(importlib.import_module("flax").__version__))

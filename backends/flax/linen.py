@@ -1,4 +1,4 @@
-"""``flax.linen``: the module flax.linen.BatchNorm, whose variables the caller keeps; apply is jitted, as in a training step.
+"""``flax.linen``: the module flax.linen.BatchNorm, whose variables the caller holds; apply is jitted, as in a training step.
 
 Compiled once per shape, dtype and module: axis, momentum and epsilon are fields of the module, so constants there.
 
@@ -16,9 +16,9 @@ from bnspec.model.call import Mode
 
 
 class FlaxLinen(FlaxAdapter):
-    """``apply`` with mutable batch_stats in training, with the variance as Flax computes it unless told otherwise.
+    """``apply`` with mutable batch_stats in training, with Flax's default computation of the variance.
 
-    Statistics are reduced in float32 at least. An empty batch's are 0/0, which nothing catches.
+    Statistics are reduced in float32 at least. For an empty batch they are 0/0, and Flax does not handle that.
     """
 
     def __init__(self, device: str = "cpu") -> None:
@@ -31,11 +31,11 @@ class FlaxLinen(FlaxAdapter):
     def layer(
         self, config: LayerConfig, gamma: Optional[Any], beta: Optional[Any], running_mean: Any, running_var: Any
     ) -> ApplyLayer:
-        """The module, and these arrays as its variables."""
+        """The module, with these arrays as its variables."""
         return ApplyLayer(self, self.module(config), (gamma, beta), State(running_mean, running_var))
 
     def new_layer(self, config: LayerConfig) -> ApplyLayer:
-        """The module, and the variables that init gives it."""
+        """The module, with the variables from its init."""
         module, x = self.module(config), self.jax.numpy.zeros(config.channel_shape, config.dtype)
         return ApplyLayer(self, module, *arrays_of(module.init(self.jax.random.key(0), x, use_running_average=False)))
 
@@ -63,7 +63,7 @@ class ApplyLayer(PureLayer):
         return {"module": self.module}
 
     def restored(self) -> ApplyLayer:
-        """The same module, with its variables to Flax's bytes and back."""
+        """The same module, with its variables serialized to Flax's bytes and back."""
         from flax import serialization
 
         variables = variables_of(self.parameters, self.running)
@@ -82,12 +82,12 @@ class ApplyLayer(PureLayer):
 
 
 class ApplyFunctions(Functions):
-    """The module applied; modules are hashable, so static arguments."""
+    """The module's apply; modules are hashable and passed as static arguments."""
 
     def forward(
         self, x: Any, parameters: Parameters, running: State, *, mode: Mode, module: Any, mask: Any = None
     ) -> Tuple[Any, State]:
-        """y, and the batch statistics after it."""
+        """y, and the updated batch statistics."""
         variables = variables_of(parameters, running)
         if mode == "inference":
             return module.apply(variables, x, use_running_average=True), running
@@ -96,7 +96,7 @@ class ApplyFunctions(Functions):
 
 
 def variables_of(parameters: Parameters, running: State) -> Dict[str, Any]:
-    """The arrays as Flax keeps them."""
+    """The arrays in Flax's variable tree."""
     named = {n: p for n, p in zip(("scale", "bias"), parameters) if p is not None}
     return {"params": named, "batch_stats": {"mean": running.running_mean, "var": running.running_var}}
 

@@ -12,9 +12,9 @@ from bnspec.model.vocabulary import NetworkKind
 
 
 class FlaxNetwork(Network):
-    """The modules around ``norm``, a ``flax.nnx.BatchNorm`` with its values; variables are replaced as from a checkpoint.
+    """The modules around ``norm``, a ``flax.nnx.BatchNorm`` with its values; its variables are replaced as if from a checkpoint.
 
-    Without ``norm`` they are the plain network.
+    Without ``norm``: the plain network.
     """
 
     def __init__(
@@ -23,7 +23,7 @@ class FlaxNetwork(Network):
         import optax
 
         w1, w2 = values["w1"], values["w2"]
-        # accelerators round the factors of products unless told otherwise
+        # by default accelerators round the factors of products
         options = {"param_dtype": w1.dtype, "precision": "highest", "rngs": nnx.Rngs(0)}
         dense = kind.startswith("dense")
         if dense:
@@ -53,7 +53,7 @@ class FlaxNetwork(Network):
 
 
 def jitted_step(nnx: Any, optax: Any) -> Callable[..., Any]:
-    """The step (model, optimizer, x, labels) -> loss, which moves model and optimizer."""
+    """Returns the step (model, optimizer, x, labels) -> loss, which updates model and optimizer."""
 
     @nnx.jit
     def step(model: Any, optimizer: Any, x: Any, labels: Any) -> Any:

@@ -24,7 +24,7 @@ Calls = Dict[str, Callable[..., Any]]
 
 
 class FlaxNNX(FlaxAdapter):
-    """Modules in train() and eval(), with the variance as Flax computes it unless told otherwise."""
+    """Modules in train() and eval(), with Flax's default computation of the variance."""
 
     def __init__(self, device: str = "cpu") -> None:
         super().__init__(device)
@@ -36,7 +36,7 @@ class FlaxNNX(FlaxAdapter):
     def layer(
         self, config: LayerConfig, gamma: Optional[Any], beta: Optional[Any], running_mean: Any, running_var: Any
     ) -> ModuleLayer:
-        """The module with its variables replaced by these arrays, as from a checkpoint."""
+        """The module with its variables replaced by these arrays, as if from a checkpoint."""
         new = self.new_layer(config)
         if config.affine:
             new.module.scale, new.module.bias = self.nnx.Param(gamma), self.nnx.Param(beta)
@@ -60,7 +60,7 @@ class FlaxNNX(FlaxAdapter):
     def network(
         self, kind: NetworkKind, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]
     ) -> FlaxNetwork:
-        """Modules around this adapter's module."""
+        """A network around this adapter's module."""
         norm = None if kind.endswith("_plain") else self.layer(config, *(values[n] for n in PARAMETERS)).module
         return FlaxNetwork(self.nnx, kind, norm, learning_rate, values)
 
@@ -70,13 +70,13 @@ class FlaxNNX(FlaxAdapter):
 
 
 class ModuleLayer(JaxLayer):
-    """One ``flax.nnx.BatchNorm``, which keeps its own state."""
+    """One ``flax.nnx.BatchNorm``, which holds its own state."""
 
     def __init__(self, nnx: Any, calls: Calls, module: Any) -> None:
         self.nnx, self.calls, self.module = nnx, calls, module
 
     def call(self, name: str, mode: Mode, *arguments: Any) -> Any:
-        """One of the jitted calls with the module in train() or eval()."""
+        """Run one of the jitted calls with the module in train() or eval()."""
         getattr(self.module, MODES[mode])()
         return self.calls[name](self.module, *arguments)
 
@@ -182,7 +182,7 @@ def jitted_calls(jax: Any, nnx: Any) -> Calls:
     @nnx.jit
     def tangent(module: Any, x: Any, v: Any) -> Tangent:
         def of(x: Any) -> Tuple[Any, Any]:
-            traced = nnx.clone(module)  # a module is changed only where it was made
+            traced = nnx.clone(module)  # nnx only allows changing a module at the trace level that created it
             return traced(x), nnx.state(traced, nnx.BatchStat)
 
         y, along, statistics = jax.jvp(of, (x,), (v,), has_aux=True)

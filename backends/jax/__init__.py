@@ -1,1 +1,1 @@
-"""JAX."""
+"""The JAX backends."""

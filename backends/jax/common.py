@@ -1,4 +1,4 @@
-"""What the JAX adapters share: devices, 64-bit mode, arrays, and the calls by mode."""
+"""Shared by the JAX adapters: devices, 64-bit mode, arrays, and the calls by mode."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bnspec.model.call import Mode
 
 
 class JaxAdapter(Adapter):
-    """JAX on one device, in 64-bit mode. What is left to a subclass: ``conventions`` and ``layer``."""
+    """JAX on one device, in 64-bit mode. Subclasses define ``conventions`` and ``layer``."""
 
     framework = "jax"
 
@@ -33,24 +33,24 @@ class JaxAdapter(Adapter):
 
     @classmethod
     def devices(cls) -> Dict[str, str]:
-        """The CPU, and whatever JAX counts as a GPU (CUDA or ROCm)."""
+        """The CPU, and the devices JAX reports as GPUs (CUDA or ROCm)."""
         import jax
 
         reasons = {kind: why_absent(jax, kind) for kind in ("cpu", "gpu")}
         return {kind: "absent: " + reason if reason else "ready" for kind, reason in reasons.items()}
 
     def versions(self) -> Dict[str, str]:
-        """JAX and the jaxlib with its compiler."""
+        """Versions of JAX and of jaxlib, which contains the compiler."""
         import jaxlib
 
         return {"jax": str(self.jax.__version__), "jaxlib": str(jaxlib.__version__)}
 
     def threads(self) -> Optional[int]:
-        """None: XLA does not tell."""
+        """None: XLA does not report it."""
         return None
 
     def instruments(self) -> JaxInstruments:
-        """JAX's."""
+        """JAX's instruments."""
         return self._instruments
 
     def use_threads(self, count: int) -> None:
@@ -58,7 +58,7 @@ class JaxAdapter(Adapter):
         raise Declined("XLA fixes its threads when it starts")
 
     def tensor(self, array: np.ndarray) -> Any:
-        """A JAX array on the device; JAX packs what is strided, and may keep the memory of what is not."""
+        """A JAX array on the device; JAX packs strided arrays and may share the memory of packed ones."""
         return self.jax.device_put(array, self.place)
 
     def array(self, tensor: Any) -> np.ndarray:
@@ -71,11 +71,11 @@ class JaxAdapter(Adapter):
 
 
 class JaxLayer(LayerByMode):
-    """The passes of the contract. What is left to a subclass: ``forward``, the derivatives by mode, and ``state``."""
+    """The passes of the contract. Subclasses define ``forward``, the derivatives by mode, and ``state``."""
 
     @abc.abstractmethod
     def forward(self, x: Any, mode: Mode) -> Any:
-        """y in ``mode`` "training" or "inference"; moves the state as that mode does."""
+        """y in ``mode`` "training" or "inference"; training updates the state."""
 
     def training(self, x: Any) -> Any:
         """y in training mode."""
@@ -87,13 +87,13 @@ class JaxLayer(LayerByMode):
 
 
 def find(jax: Any, device: str) -> Any:
-    """The jax.Device of "kind" or "kind:index". Raises RuntimeError, IndexError or ValueError where there is none."""
+    """The jax.Device of "kind" or "kind:index". Raises RuntimeError, IndexError or ValueError: there is no such device."""
     kind, _, index = device.partition(":")
     return jax.devices(kind)[int(index or 0)]
 
 
 def why_absent(jax: Any, device: str) -> str:
-    """One line why JAX has no such device; empty when it has."""
+    """One line on why JAX has no such device; empty if it has."""
     kind = device.partition(":")[0]
     try:
         find(jax, device)

@@ -1,4 +1,4 @@
-"""What JAX tells of a device: the time that tracing, lowering and compiling took, and the device's memory.
+"""JAX's instruments: the time of tracing, lowering and compiling, and the device's memory.
 
 Source: jax.monitoring's events under /jax/core/compile, which every compilation reports.
 """
@@ -10,31 +10,31 @@ from typing import Any, Optional
 from bnspec.model.instruments import Instruments, Mover, Work
 from bnspec.model.vocabulary import MemoryAction
 
-#: Every duration that JAX reports of a compilation is named so.
+#: The prefix of every compilation duration that JAX reports.
 COMPILING = "/jax/core/compile"
-#: The largest cache of a GPU on the market in 2025; JAX does not tell that of the device.
+#: The largest cache of a GPU on the market in 2025; JAX does not report the device's own.
 LARGEST_CACHE_BYTES = 256 * 2**20
 
 
 class JaxInstruments(Instruments):
-    """Of JAX on one device. One for each process: what JAX reports is added up from when it is made."""
+    """Instruments of JAX on one device. One per process: it adds up the durations reported since its creation."""
 
     def __init__(self, jax: Any, place: Any) -> None:
         self.jax, self.place, self.compiling_seconds = jax, place, 0.0
         self.host = place.platform == "cpu"
-        jax.monitoring.register_event_duration_secs_listener(self.heard)
+        jax.monitoring.register_event_duration_secs_listener(self.record)
 
-    def heard(self, event: str, seconds: float, **_: Any) -> None:
-        """Add up what compiling took."""
+    def record(self, event: str, seconds: float, **_: Any) -> None:
+        """Add up a reported duration."""
         if event.startswith(COMPILING):
             self.compiling_seconds += seconds
 
     def compile_ns(self) -> Optional[int]:
-        """Tracing, lowering and compiling so far."""
+        """The time of tracing, lowering and compiling so far."""
         return round(self.compiling_seconds * 1e9)
 
     def cache_bytes(self) -> int:
-        """Of a CPU as the system tells; of another device the largest there is."""
+        """For a CPU, as the system reports; for another device, the largest on the market."""
         return super().cache_bytes() if self.host else LARGEST_CACHE_BYTES
 
     def flush(self) -> None:
@@ -46,7 +46,7 @@ class JaxInstruments(Instruments):
             self.jax.block_until_ready(zeros)
 
     def peak_bytes(self, call: Work) -> Optional[int]:
-        """Of a CPU as the kernel counts; None of other devices: their peak, since the process began, cannot be put back."""
+        """For a CPU, as the kernel counts; None for other devices, whose peak since the start of the process cannot be reset."""
         return super().peak_bytes(call) if self.host else None
 
     def mover(self, action: MemoryAction, size_bytes: int) -> Optional[Mover]:

@@ -1,4 +1,4 @@
-"""Layer normalization in JAX: as one writes it with jax.numpy, or Flax's module; jitted, differentiated by JAX."""
+"""Layer normalization in JAX: written with jax.numpy, or Flax's module; jitted, differentiated by JAX."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Forward = Callable[..., Any]
 
 
 class WrittenLayerNorm(LayerNorm):
-    """gamma, beta and epsilon, with the jitted functions that ``written`` made."""
+    """gamma, beta and epsilon, with the jitted functions from ``written``."""
 
     def __init__(self, jitted: Dict[str, Any], config: LayerConfig, gamma: Any, beta: Any) -> None:
         self.jitted, self.given = jitted, (gamma, beta, config.epsilon)

@@ -27,8 +27,8 @@ class JaxNetwork(Network):
         self.jax, self.step = jax, jax.jit(step_of(jax, forward, kind, config, rate))
 
     def learn(self, x: Any, labels: Any) -> Any:
-        """One step; new arrays take the place of the old."""
-        with self.jax.default_matmul_precision("highest"):  # accelerators round the factors of products otherwise
+        """One step; new arrays replace the old ones."""
+        with self.jax.default_matmul_precision("highest"):  # otherwise accelerators round the factors of products
             loss, self.parameters, self.state = self.step(self.parameters, self.state, x, labels)
         return loss
 
@@ -38,7 +38,7 @@ class JaxNetwork(Network):
 
 
 def step_of(jax: Any, forward: Forward, kind: NetworkKind, config: LayerConfig, rate: float) -> Callable[..., Any]:
-    """The step (parameters, state, x, labels) -> (loss, parameters, state)."""
+    """Returns the step (parameters, state, x, labels) -> (loss, parameters, state)."""
     dense = kind.startswith("dense")
 
     def loss_of(p: Dict[str, Any], state: State, x: Any, labels: Any) -> Tuple[Any, State]:

@@ -1,8 +1,8 @@
 """``jax.nn``: batch and input normalization by jax.nn.standardize, jitted, with JAX's own differentiation.
 
-The function normalises; all else is the user's: gamma and beta, the moving average, and for input normalization the moments
-of the training set. In training it is given no statistics and finds its own, by its default algorithm "fast"; in inference,
-and in input normalization, it is given them. Everything is computed in x's dtype, save the means, which jax.numpy
+The function normalises; the user writes the rest: gamma and beta, the moving average, and for input normalization the moments
+of the training set. In training the function computes its own statistics with its default algorithm "fast"; in inference and
+in input normalization the caller passes them. Everything is computed in x's dtype, except the means, which jax.numpy
 accumulates in float32 for a half-precision x and rounds to x's dtype.
 
 Source: https://docs.jax.dev/en/latest/_autosummary/jax.nn.standardize.html
@@ -19,7 +19,7 @@ from bnspec.model.call import Mode
 
 
 class JaxNN(JaxAdapter):
-    """``jax.nn.standardize`` with the lines that a user writes around it."""
+    """``jax.nn.standardize`` with the code that a user writes around it."""
 
     conventions = Conventions(
         checks_arguments=True,
@@ -49,7 +49,7 @@ class JaxNN(JaxAdapter):
     def layer(
         self, config: LayerConfig, gamma: Optional[Any], beta: Optional[Any], running_mean: Any, running_var: Any
     ) -> WrittenLayer:
-        """A layer that holds these arrays; a training step puts new ones in the place of the statistics."""
+        """A layer that holds these arrays; a training step replaces the statistics."""
         return WrittenLayer(self.jitted, config, (gamma, beta), State(running_mean, running_var))
 
     def scaler(self, config: LayerConfig) -> StandardizeScaler:
@@ -61,7 +61,7 @@ class StandardizeFunctions(Functions):
     """The layer and its parts; ``axis`` is x's channel axis."""
 
     def moments(self, x: Any, axis: int, mask: Any = None) -> State:
-        """The batch's mean and variance, as a user asks jax.numpy for them."""
+        """The batch's mean and variance, as a user computes them with jax.numpy."""
         axes = tuple(a for a in range(x.ndim) if a != axis)
         return State(self.jnp.mean(x, axes, where=mask), self.jnp.var(x, axes, where=mask))
 
@@ -93,7 +93,7 @@ class StandardizeFunctions(Functions):
         else:
             axes = tuple(a for a in range(x.ndim) if a != axis)
             y = self.jax.nn.standardize(x, axis=axes, epsilon=epsilon, where=mask)
-            if x.size:  # the moments of nothing are NaN
+            if x.size:  # the moments of an empty batch are NaN
                 batch = self.moments(x, axis, mask)
                 after = State(*(decay * old + (1.0 - decay) * new for old, new in zip(running, batch)))
         if parameters[0] is not None:
@@ -103,13 +103,13 @@ class StandardizeFunctions(Functions):
 
 
 class StandardizeScaler(Scaler):
-    """Input normalization with the epsilon that standardize has by default; the inverse is not offered."""
+    """Input normalization with standardize's default epsilon; there is no inverse."""
 
     def __init__(self, jnp: Any, jitted: Jitted, axis: int) -> None:
         self.jnp, self.jitted, self.axis = jnp, jitted, axis
 
     def fit(self, chunks: Sequence[Any]) -> None:
-        """The moments of all chunks together. Raises ValueError where they have no values."""
+        """Compute the moments of all chunks together. Raises ValueError: they have no values."""
         rows = [self.jnp.moveaxis(c, self.axis, -1).reshape(-1, c.shape[self.axis]) for c in chunks]
         data = self.jnp.concatenate(rows)
         if not data.size:

@@ -1,4 +1,4 @@
-"""``jax.numpy``: the layer as one writes it in JAX, jitted, with JAX's own differentiation.
+"""``jax.numpy``: the layer as a user writes it in JAX, jitted, with JAX's own differentiation.
 
 Compiled once per shape, dtype, channel axis and mode: epsilon and decay are arguments of the compiled functions. Half
 precision input is widened to float32, in which everything is computed; results are rounded once at the end.
@@ -46,13 +46,13 @@ class JaxNumpy(JaxAdapter):
     def layer(
         self, config: LayerConfig, gamma: Optional[Any], beta: Optional[Any], running_mean: Any, running_var: Any
     ) -> WrittenLayer:
-        """A layer that holds these arrays; a training step puts new ones in the place of the statistics."""
+        """A layer that holds these arrays; a training step replaces the statistics."""
         return WrittenLayer(self.jitted, config, (gamma, beta), State(running_mean, running_var))
 
     def network(
         self, kind: NetworkKind, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]
     ) -> JaxNetwork:
-        """A pure step around this layer's functions."""
+        """A network with a pure step around this layer's functions."""
         forward = without if kind.endswith("_plain") else NumpyFunctions(self.jax).forward
         return JaxNetwork(self.jax, forward, kind, config, learning_rate, values)
 
@@ -101,7 +101,7 @@ class NumpyFunctions(Functions):
         axis: int,
         mask: Any = None,
     ) -> Tuple[Any, State]:
-        """y and the running statistics after it; only training with at least one value moves them."""
+        """y and the updated running statistics; only training on at least one value updates them."""
 
         def moved(old: Any, new: Any) -> Any:
             return (decay * old.astype(new.dtype) + (1.0 - decay) * new).astype(old.dtype)
@@ -110,14 +110,14 @@ class NumpyFunctions(Functions):
             return self.normalise(x, parameters, running, epsilon, axis).astype(x.dtype), running
         # widened once: two conversions would round two parts of dx to x's dtype before they are added
         (z,) = self.wide(x, axis=axis)
-        if mask is not None:  # selected before it is used: what is multiplied by 0 later hides no NaN from a gradient
+        if mask is not None:  # select before use: multiplying by 0 later would not keep NaN out of a gradient
             z = self.jnp.where(mask, z, 0)
         batch = self.moments(z, axis, mask)
         after = State(moved(running.running_mean, batch.running_mean), moved(running.running_var, batch.running_var))
         return self.normalise(z, parameters, batch, epsilon, axis).astype(x.dtype), after
 
     def merge(self, a: State, b: State, weight: float) -> State:
-        """The moments of the union of two sets, of whose values b has the fraction ``weight``."""
+        """The moments of the union of two sets; ``weight`` is the share of set b's values."""
         delta = b.running_mean - a.running_mean
         within = (1.0 - weight) * a.running_var + weight * b.running_var
         return State(a.running_mean + weight * delta, within + delta * delta * (weight * (1.0 - weight)))
@@ -138,16 +138,16 @@ class JaxScaler(Scaler):
         self.jitted, self.axis = jitted, axis
 
     def fit(self, chunks: Sequence[Any]) -> None:
-        """Merge the moments of the chunks that hold values."""
-        learnt, seen = None, 0
+        """Merge the moments of the non-empty chunks."""
+        learnt, total = None, 0
         for chunk in chunks:
             if chunk.size:
-                seen += chunk.size
+                total += chunk.size
                 moments = self.jitted["moments"](chunk, axis=self.axis)
-                learnt = moments if learnt is None else self.jitted["merge"](learnt, moments, chunk.size / seen)
+                learnt = moments if learnt is None else self.jitted["merge"](learnt, moments, chunk.size / total)
         if learnt is None:
             raise Declined("a training set without values has no statistics")
-        self.learnt, self.count = learnt, seen // learnt.running_mean.size
+        self.learnt, self.count = learnt, total // learnt.running_mean.size
 
     def transform(self, x: Any) -> Any:
         """(x - mean) / std."""

@@ -1,7 +1,7 @@
-"""Layers that are pure functions in JAX: the derivatives of one function, and what is kept between the calls.
+"""Layers as pure functions in JAX: the derivatives of one function, and the arrays kept between calls.
 
-A JAX user writes the forward pass; JAX gives everything else. Here that is said once for every adapter whose layer is a
-function of its parameters and state.
+A JAX user writes the forward pass; JAX derives everything else. This file does so for every adapter whose layer is a function
+of its parameters and state.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ JITTED = ("forward", "gradients", "some_gradients", "second_order", "tangent")
 
 
 class Functions(abc.ABC):
-    """A pure forward pass, which a subclass writes, and its derivatives. Statistics and parameters have shape (C,).
+    """A pure forward pass, defined by a subclass, and its derivatives. Statistics and parameters have shape (C,).
 
     ``settings`` are the arguments of ``forward`` after ``running``, by name; each function returns its result and the running
     statistics after it.
@@ -36,8 +36,8 @@ class Functions(abc.ABC):
     def forward(self, *arguments: Any, **settings: Any) -> Any:
         """y, and the running statistics after it as a State.
 
-        Args: x, parameters and running; by name mode, "training" or "inference", in training mask, True where x counts or None,
-            and the subclass' own.
+        Args: x, parameters and running; by name mode, "training" or "inference", in training mask (False on padding, or None),
+            and the subclass's own.
         """
 
     def jitted(self, *constants: str) -> Jitted:
@@ -89,17 +89,17 @@ class Functions(abc.ABC):
 
 
 class PureLayer(JaxLayer):
-    """The parameters and statistics of a layer that is a function. What is left to a subclass: ``settings``."""
+    """The parameters and statistics of a functional layer. Subclasses define ``settings``."""
 
     def __init__(self, jitted: Jitted, parameters: Parameters, running: State) -> None:
         self.jitted, self.parameters, self.running = jitted, parameters, running
 
     @abc.abstractmethod
     def settings(self) -> Dict[str, Any]:
-        """The arguments of the functions that are this layer's, by name."""
+        """The layer's own arguments of the functions, by name."""
 
     def call(self, function: str, *inputs: Any, **settings: Any) -> Any:
-        """What one of the functions gives; a training step's running statistics replace the old."""
+        """The result of one of the functions; a training step replaces the running statistics."""
         arguments = (*inputs, self.parameters, self.running)
         result, self.running = self.jitted[function](*arguments, **self.settings(), **settings)
         return result
@@ -137,7 +137,7 @@ class PureLayer(JaxLayer):
         return self.running
 
     def copied(self) -> PureLayer:
-        """Another holder of the same arrays, which never change."""
+        """A new layer over the same immutable arrays."""
         return copy.copy(self)
 
     def freeze(self, frozen: bool) -> None:
@@ -146,7 +146,7 @@ class PureLayer(JaxLayer):
 
 
 class WrittenLayer(PureLayer):
-    """A layer that is written out in JAX: epsilon, decay and the channel axis are arguments of its functions."""
+    """A layer written in JAX: epsilon, decay and the channel axis are arguments of its functions."""
 
     def __init__(self, jitted: Jitted, config: LayerConfig, parameters: Parameters, running: State) -> None:
         super().__init__(jitted, parameters, running)

@@ -1,1 +1,1 @@
-"""Keras 3, on TensorFlow, PyTorch and JAX."""
+"""The Keras 3 backends, on TensorFlow, PyTorch and JAX."""

@@ -1,4 +1,4 @@
-"""What the Keras adapters share whatever Keras' own backend is: the conventions, dtype policies, the layer's life, the scaler."""
+"""Shared by the Keras adapters on every Keras backend: conventions, dtype policies, operations between calls, the scaler."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any, List, Optional, Sequence, Tuple
 from bnspec.contract import Conventions, Declined, Layer, LayerConfig, Scaler, State
 from bnspec.model.conventions import HALVES
 
-#: The layers' conventions on every backend of Keras, with tensors that a user cannot change in place.
-PROFILE = Conventions(
+#: The layers' conventions on every Keras backend with immutable tensors.
+CONVENTIONS = Conventions(
     checks_arguments=True,
     running_correction=0,
     momentum_weighs="old",
@@ -29,7 +29,7 @@ PROFILE = Conventions(
 
 
 def open_keras(backend: str) -> Any:
-    """The module keras on this backend of its own; Keras reads KERAS_BACKEND once, when it is imported."""
+    """The keras module on this Keras backend; Keras reads KERAS_BACKEND once, on import."""
     os.environ["KERAS_BACKEND"] = backend
     return importlib.import_module("keras")
 
@@ -41,7 +41,7 @@ def policy(config: LayerConfig) -> str:
 
 
 def open_shape(config: LayerConfig) -> Tuple[Optional[int], ...]:
-    """The shape of x as Keras builds from it: only the channel axis has an extent."""
+    """The shape of x for building a Keras layer: only the channel axis has an extent."""
     return tuple(config.channels if a == config.channel_axis else None for a in range(config.rank))
 
 
@@ -60,7 +60,7 @@ def built_layer(keras: Any, config: LayerConfig) -> Any:
 
 
 def assign(layer: Any, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> None:
-    """Give the layer's weights these values; gamma and beta are None where it has none."""
+    """Assign these values to the layer's weights; gamma and beta are None if it has none."""
     if gamma is not None:
         layer.gamma.assign(gamma)
         layer.beta.assign(beta)
@@ -69,19 +69,19 @@ def assign(layer: Any, gamma: Any, beta: Any, running_mean: Any, running_var: An
 
 
 def keras_mask(config: LayerConfig, mask: Any) -> Any:
-    """The mask as Keras takes it, without the last axis. Raises Declined: the channel axis is another."""
+    """The mask in Keras's form, without the last axis. Raises Declined: the channel axis is not the last."""
     if config.channel_axis != config.rank - 1:
         raise Declined("Keras expands the mask by a last axis: it reaches channels there only")
     return mask[..., 0]
 
 
 def model_of(keras: Any, config: LayerConfig, layer: Any) -> Any:
-    """A model of this layer alone: what Keras saves and clones."""
+    """A model that contains only this layer, for saving and cloning."""
     return keras.Sequential([keras.Input(batch_shape=open_shape(config), dtype=config.dtype), layer])
 
 
 def restored_layer(keras: Any, config: LayerConfig, layer: Any) -> Any:
-    """The layer of a model that was saved to a file and loaded."""
+    """The layer of a model saved to a file and loaded."""
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "layer.keras")
         model_of(keras, config, layer).save(path)
@@ -89,7 +89,7 @@ def restored_layer(keras: Any, config: LayerConfig, layer: Any) -> Any:
 
 
 def cloned_layer(keras: Any, config: LayerConfig, layer: Any) -> Any:
-    """The layer of a cloned model, which is given the same weights."""
+    """The layer of a cloned model, with the same weights assigned."""
     model = model_of(keras, config, layer)
     clone = keras.models.clone_model(model)
     clone.set_weights(model.get_weights())
@@ -97,39 +97,39 @@ def cloned_layer(keras: Any, config: LayerConfig, layer: Any) -> Any:
 
 
 def not_fitted(_: Any) -> None:
-    """What stands in for the layers of a scaler before its first fit that succeeds. Raises RuntimeError."""
+    """Placeholder for a scaler's layers before its first successful fit. Raises RuntimeError."""
     raise RuntimeError("no fit has succeeded: there are no statistics")
 
 
-class LivingLayer(Layer):
-    """One ``keras.layers.BatchNormalization`` that holds its own state. What is left to a subclass: both passes and ``over``."""
+class StatefulLayer(Layer):
+    """One ``keras.layers.BatchNormalization``, which holds its own state. Subclasses define both passes and ``over``."""
 
     keras: Any
     config: LayerConfig
     layer: Any
 
     @abc.abstractmethod
-    def over(self, layer: Any) -> LivingLayer:
-        """This configuration's layer by another Keras layer."""
+    def over(self, layer: Any) -> StatefulLayer:
+        """The same configuration around another Keras layer."""
 
     def parameters(self) -> List[Any]:
-        """The tensors of the weights that are trainable now."""
+        """The tensors of the currently trainable weights."""
         return [weight.value for weight in self.layer.trainable_weights]
 
     def state(self) -> State:
         """The running statistics."""
         return State(self.layer.moving_mean.value, self.layer.moving_variance.value)
 
-    def restored(self) -> LivingLayer:
-        """The layer of a model that was saved to a file and loaded."""
+    def restored(self) -> StatefulLayer:
+        """The layer of a model saved to a file and loaded."""
         return self.over(restored_layer(self.keras, self.config, self.layer))
 
-    def copied(self) -> LivingLayer:
-        """The layer of a cloned model, which is given the same weights."""
+    def copied(self) -> StatefulLayer:
+        """The layer of a cloned model, with the same weights assigned."""
         return self.over(cloned_layer(self.keras, self.config, self.layer))
 
     def freeze(self, frozen: bool) -> None:
-        """Set ``trainable``, by which the layer is run in inference mode."""
+        """Set ``trainable``; a layer that is not trainable runs in inference mode."""
         self.layer.trainable = not frozen
 
     def set_decay(self, decay: float) -> None:
@@ -146,11 +146,11 @@ class NormScaler(Scaler):
         self.backward: Any = not_fitted
 
     def dataset(self, chunks: Sequence[Any]) -> Any:
-        """The batches as ``adapt`` is given them: a list."""
+        """The batches as a list, the argument of ``adapt``."""
         return list(chunks)
 
     def fit(self, chunks: Sequence[Any]) -> None:
-        """Adapt to the batches, and give what was learned to the inverting layer."""
+        """Adapt to the batches, and copy the statistics to the inverting layer."""
         options = {"axis": self.config.channel_axis, "dtype": policy(self.config)}
         forward = self.keras.layers.Normalization(**options)
         forward.adapt(self.dataset(chunks))

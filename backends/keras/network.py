@@ -1,6 +1,6 @@
 """The network of trajectories in Keras: one ``keras.Sequential``, a gradient tape, and ``keras.optimizers.SGD``; eager.
 
-A step of one's own, since the loss that ``train_on_batch`` returns is a mean over all batches since the last reset.
+A custom step, since the loss returned by ``train_on_batch`` is a mean over all batches since the last reset.
 
 Source: https://keras.io/guides/writing_a_custom_training_loop_in_tensorflow/
 """
@@ -14,13 +14,13 @@ from bnspec.model.vocabulary import NetworkKind
 
 
 class KerasNetwork(Network):
-    """The layers around ``norm``, a ``keras.layers.BatchNormalization``; without it they are the plain network."""
+    """The layers around ``norm``, a ``keras.layers.BatchNormalization``; without it, the plain network."""
 
     def __init__(
         self, tf: Any, keras: Any, kind: NetworkKind, norm: Optional[Any], rate: float, values: Mapping[str, Any]
     ) -> None:
         layers, w1, w2 = keras.layers, values["w1"], values["w2"]
-        tf.config.experimental.enable_tensor_float_32_execution(False)  # GPUs round the factors of products otherwise
+        tf.config.experimental.enable_tensor_float_32_execution(False)  # otherwise GPUs round the factors of products
         options, dense = {"dtype": w1.dtype.name}, kind.startswith("dense")
         if dense:
             first, pooling = layers.Dense(w1.shape[1], **options), []

@@ -1,8 +1,8 @@
 """``keras.jax``: ``keras.layers.BatchNormalization`` and ``keras.layers.Normalization`` on Keras' JAX backend.
 
-The layer is called by ``stateless_call`` under jax.jit, and differentiated by JAX, as Keras' own training loop does on this
-backend. Compiled once per shape and configuration: layers of one configuration share one Keras layer, which is a pure
-function of its variables here.
+The layer runs ``stateless_call`` under jax.jit and is differentiated by JAX, as in Keras's own training loop on this
+backend. Compiled once per shape and configuration: layers of one configuration share one Keras layer, used as a pure
+function of its variables.
 
 Source: https://keras.io/api/layers/base_layer/ (stateless_call) and
 https://keras.io/api/layers/normalization_layers/batch_normalization/
@@ -16,7 +16,7 @@ from typing import Any, Dict, Tuple
 from bnspec.backends.jax.common import JaxAdapter
 from bnspec.backends.jax.pure_layer import Functions, Jitted, Parameters, PureLayer
 from bnspec.backends.keras.common import (
-    PROFILE,
+    CONVENTIONS,
     NormScaler,
     assign,
     built_layer,
@@ -36,7 +36,7 @@ class KerasJax(JaxAdapter):
     """
 
     framework = "keras"
-    conventions = PROFILE
+    conventions = CONVENTIONS
 
     def __init__(self, device: str = "cpu") -> None:
         super().__init__(device)
@@ -44,7 +44,7 @@ class KerasJax(JaxAdapter):
         self.pool: Dict[Tuple[LayerConfig, bool], Jitted] = {}
 
     def versions(self) -> Dict[str, str]:
-        """Keras, and the JAX below it."""
+        """Versions of Keras and of JAX."""
         return dict(super().versions(), keras=str(self.keras.__version__))
 
     def layer(self, config: LayerConfig, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> StatelessLayer:
@@ -83,7 +83,7 @@ class StatelessFunctions(Functions):
     def forward(
         self, x: Any, parameters: Parameters, running: State, *, mode: Mode, mask: Any = None
     ) -> Tuple[Any, State]:
-        """The layer's call; the variables of one that is not trainable are all non-trainable."""
+        """The layer's call; a layer that is not trainable has only non-trainable variables."""
         weights = [p for p in parameters if p is not None]
         trainable, constant = (weights, []) if self.layer.trainable else ([], weights)
         options = {} if mask is None else {"mask": keras_mask(self.config, mask)}
@@ -102,7 +102,7 @@ class StatelessLayer(PureLayer):
         self.owner, self.config, self.trainable = owner, config, trainable
 
     def settings(self) -> Dict[str, Any]:
-        """Nothing: the functions are this configuration's."""
+        """Empty: the functions belong to one configuration."""
         return {}
 
     def gradients(self, x: Any, dy: Any, mode: Mode) -> Gradients:
@@ -110,14 +110,14 @@ class StatelessLayer(PureLayer):
         return super().gradients(x, dy, mode) if self.trainable else self.some_gradients(x, dy, ("dx",), mode)
 
     def written(self) -> Any:
-        """A Keras layer whose variables are assigned these values, as after training."""
+        """A Keras layer with these values assigned to its variables, as after training."""
         layer = built_layer(self.owner.keras, self.config)
         assign(layer, *self.parameters, *self.running)
         layer.trainable = self.trainable
         return layer
 
     def restored(self) -> StatelessLayer:
-        """The variables of the layer of a model that was saved to a file and loaded."""
+        """The variables of the layer of a model saved to a file and loaded."""
         return self.owner.layer_of(self.config, restored_layer(self.owner.keras, self.config, self.written()))
 
     def copied(self) -> StatelessLayer:
@@ -127,11 +127,11 @@ class StatelessLayer(PureLayer):
         return new
 
     def freeze(self, frozen: bool) -> None:
-        """Set ``trainable``, by which the layer is run in inference mode."""
+        """Set ``trainable``; a layer that is not trainable runs in inference mode."""
         self.trainable = not frozen
         self.jitted = self.owner.jitted(self.config, self.trainable)
 
     def set_decay(self, decay: float) -> None:
-        """Set the layer's momentum, which is a constant of what was compiled."""
+        """Set the layer's momentum, a constant in the compiled functions."""
         self.config = dataclasses.replace(self.config, decay=decay)
         self.jitted = self.owner.jitted(self.config, self.trainable)

@@ -9,9 +9,9 @@ import functools
 from typing import Any, Mapping, Sequence
 
 from bnspec.backends.keras.common import (
-    PROFILE,
-    LivingLayer,
+    CONVENTIONS,
     NormScaler,
+    StatefulLayer,
     assign,
     built_layer,
     keras_mask,
@@ -33,7 +33,7 @@ class KerasLayer(TensorflowAdapter):
     """
 
     framework = "keras"
-    conventions = PROFILE
+    conventions = CONVENTIONS
 
     def __init__(self, device: str = "cpu") -> None:
         super().__init__(device)
@@ -46,13 +46,13 @@ class KerasLayer(TensorflowAdapter):
         return new
 
     def new_layer(self, config: LayerConfig) -> NormLayer:
-        """The layer as constructed, and built for x's rank and channels."""
+        """The layer as constructed, then built for x's rank and channels."""
         return NormLayer(self.tf, self.keras, config, built_layer(self.keras, config))
 
     def network(
         self, kind: NetworkKind, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]
     ) -> KerasNetwork:
-        """Layers around this adapter's layer."""
+        """A network around this adapter's layer."""
         norm = None if kind.endswith("_plain") else self.layer(config, *(values[n] for n in PARAMETERS)).layer
         return KerasNetwork(self.tf, self.keras, kind, norm, learning_rate, values)
 
@@ -65,7 +65,7 @@ class KerasLayer(TensorflowAdapter):
         return DatasetScaler(self.tf, self.keras, config)
 
 
-class NormLayer(LivingLayer, TensorflowLayer):
+class NormLayer(StatefulLayer, TensorflowLayer):
     """One ``keras.layers.BatchNormalization``."""
 
     def __init__(self, tf: Any, keras: Any, config: LayerConfig, layer: Any) -> None:
@@ -89,12 +89,12 @@ class NormLayer(LivingLayer, TensorflowLayer):
         return self.gradients_of(lambda x: self.training_masked(x, mask), x, dy)
 
     def over(self, layer: Any) -> NormLayer:
-        """This configuration's layer by another Keras layer."""
+        """The same configuration around another Keras layer."""
         return NormLayer(self.tf, self.keras, self.config, layer)
 
 
 class DatasetScaler(NormScaler):
-    """Adapted to a dataset, as TensorFlow's users do."""
+    """Input normalization adapted to a tf.data dataset."""
 
     def __init__(self, tf: Any, keras: Any, config: LayerConfig) -> None:
         super().__init__(keras, config)

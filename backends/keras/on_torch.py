@@ -11,7 +11,15 @@ import dataclasses
 import os
 from typing import Any, Dict
 
-from bnspec.backends.keras.common import PROFILE, LivingLayer, NormScaler, assign, built_layer, keras_mask, open_keras
+from bnspec.backends.keras.common import (
+    CONVENTIONS,
+    NormScaler,
+    StatefulLayer,
+    assign,
+    built_layer,
+    keras_mask,
+    open_keras,
+)
 from bnspec.backends.torch.common import TorchAdapter, TorchLayer
 from bnspec.contract import Gradients, LayerConfig
 from bnspec.model.call import Mode
@@ -24,7 +32,7 @@ class KerasTorch(TorchAdapter):
     """
 
     framework = "keras"
-    conventions = dataclasses.replace(PROFILE, layouts="strided", mutable_tensors=True)
+    conventions = dataclasses.replace(CONVENTIONS, layouts="strided", mutable_tensors=True)
 
     def __init__(self, device: str = "cpu") -> None:
         super().__init__(device)
@@ -32,7 +40,7 @@ class KerasTorch(TorchAdapter):
         self.keras = open_keras("torch")
 
     def versions(self) -> Dict[str, str]:
-        """Keras, and the PyTorch below it."""
+        """Versions of Keras and of PyTorch."""
         return dict(super().versions(), keras=str(self.keras.__version__))
 
     def layer(self, config: LayerConfig, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> NormLayer:
@@ -42,7 +50,7 @@ class KerasTorch(TorchAdapter):
         return new
 
     def new_layer(self, config: LayerConfig) -> NormLayer:
-        """The layer as constructed, and built for x's rank and channels."""
+        """The layer as constructed, then built for x's rank and channels."""
         return NormLayer(self.torch, self.keras, config, built_layer(self.keras, config))
 
     def scaler(self, config: LayerConfig) -> NormScaler:
@@ -50,7 +58,7 @@ class KerasTorch(TorchAdapter):
         return NormScaler(self.keras, config)
 
 
-class NormLayer(LivingLayer, TorchLayer):
+class NormLayer(StatefulLayer, TorchLayer):
     """One ``keras.layers.BatchNormalization``."""
 
     def __init__(self, torch: Any, keras: Any, config: LayerConfig, layer: Any) -> None:
@@ -72,5 +80,5 @@ class NormLayer(LivingLayer, TorchLayer):
         return self.gradients_of(lambda x: self.forward(x, "training", given), x, dy)
 
     def over(self, layer: Any) -> NormLayer:
-        """This configuration's layer by another Keras layer."""
+        """The same configuration around another Keras layer."""
         return NormLayer(self.torch, self.keras, self.config, layer)

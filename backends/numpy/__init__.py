@@ -1,1 +1,1 @@
-"""NumPy: the specification itself, evaluated in the working precision."""
+"""The NumPy backend: the specification itself, evaluated in the working precision."""

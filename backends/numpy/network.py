@@ -15,7 +15,7 @@ AXES = (0,)
 
 
 class Backward(NamedTuple):
-    """What the part between the linear map and ReLU makes of a cotangent: its own, gradients, and values that have moved."""
+    """Results of the backward pass between ReLU and the linear map: the cotangent, gradients, and updated values."""
 
     dh: Any
     gradients: Mapping[str, Any]
@@ -23,9 +23,9 @@ class Backward(NamedTuple):
 
 
 class RowsNetwork(Network):
-    """Linear maps of rows; a convolution is one of patches, and the mean over its positions follows ReLU.
+    """A network of linear maps on rows; a convolution is a linear map of patches, averaged over positions after ReLU.
 
-    What is left to a subclass: what lies between the first linear map and ReLU, forward and backward.
+    Subclasses define the part between the first linear map and ReLU, forward and backward.
     """
 
     def __init__(self, kind: NetworkKind, config: LayerConfig, rate: float, values: Mapping[str, Any]) -> None:
@@ -40,7 +40,7 @@ class RowsNetwork(Network):
 
     @abc.abstractmethod
     def backward(self, h: Any, dy: Any) -> Backward:
-        """Of the same rows and the cotangent of y."""
+        """The backward pass, given the same rows and the cotangent of y."""
 
     def rows(self, x: Any) -> Any:
         """x, or its patches of 3 by 3, as rows."""
@@ -106,9 +106,9 @@ class PlainNumpyNetwork(RowsNetwork):
     """The same network without the normalization."""
 
     def forward(self, h: Any) -> Any:
-        """h as it is."""
+        """h unchanged."""
         return h
 
     def backward(self, h: Any, dy: Any) -> Backward:
-        """dy as it is."""
+        """dy unchanged."""
         return Backward(dy, {}, {})

@@ -120,7 +120,7 @@ class NumpyLayer(Layer):
         return self.gradients(x, self.inference(x), dx, dy, zhat)
 
     def gradients(self, x: Any, y: Any, dx: Any, dy: Any, zhat: Any) -> Gradients:
-        """Round the results to the dtypes of what they are gradients of."""
+        """The gradients, rounded to the dtypes of their arguments."""
         parameters = np.dtype(self.running_mean.dtype)
         wide = (zhat.astype(self.work), dy.astype(self.work))
         dgamma, dbeta = (
@@ -135,11 +135,11 @@ class NumpyLayer(Layer):
     # --- derivatives --------------------------------------------------------------------------------------------------
 
     def training_some_gradients(self, x: Any, dy: Any, wanted: Tuple[str, ...]) -> Gradients:
-        """Those of ``training_gradients`` that are wanted."""
+        """The wanted subset of ``training_gradients``."""
         return wanted_of(self.training_gradients(x, dy), wanted)
 
     def inference_some_gradients(self, x: Any, dy: Any, wanted: Tuple[str, ...]) -> Gradients:
-        """Those of ``inference_gradients`` that are wanted."""
+        """The wanted subset of ``inference_gradients``."""
         return wanted_of(self.inference_gradients(x, dy), wanted)
 
     def training_second_order(self, x: Any, dy: Any, v: Any) -> SecondOrder:
@@ -158,12 +158,12 @@ class NumpyLayer(Layer):
         return self.rounded(second_order.inference_second_order(wide_dy, wide_v, self.gamma, var, epsilon, axes), x)
 
     def rounded(self, found: Any, x: Any) -> SecondOrder:
-        """Second derivatives in the dtypes of what they are taken by."""
+        """The second derivatives, rounded to the dtypes of their arguments."""
         by_gamma = found.by_gamma.reshape(-1).astype(self.running_mean.dtype) if self.config.affine else None
         return SecondOrder(found.by_x.astype(x.dtype), found.by_dy.astype(x.dtype), by_gamma)
 
     def training_tangent(self, x: Any, v: Any) -> Tangent:
-        """y and its derivative along v: dx with v in the place of dy."""
+        """y and its derivative along v: dx with v in place of dy."""
         if self.frozen or x.size == 0:
             return self.inference_tangent(x, v)
         wide, wide_v, axes = x.astype(self.work), v.astype(self.work), self.config.reduce_axes
@@ -171,7 +171,7 @@ class NumpyLayer(Layer):
         return Tangent(self.training(x), along.astype(x.dtype))
 
     def inference_tangent(self, x: Any, v: Any) -> Tangent:
-        """y and its derivative along v: dx with v in the place of dy."""
+        """y and its derivative along v: dx with v in place of dy."""
         along = eq.inference_dx(v.astype(self.work), self.gamma, self.wide(self.running_var), self.config.epsilon)
         return Tangent(self.inference(x), along.astype(x.dtype))
 
@@ -193,7 +193,7 @@ class NumpyLayer(Layer):
         return np.moveaxis(x, self.config.channel_axis, -1)
 
     def of_rows(self, mask: Any) -> Tuple[NumpyLayer, Any]:
-        """This layer, its running statistics shared, for rows of shape (kept, C), and which rows of x are kept."""
+        """A layer for rows of shape (kept, C) that shares the running statistics, and the mask of kept rows."""
         config = dataclasses.replace(self.config, rank=2, channel_axis=1)
         parameters = (self.gamma.reshape(-1), self.beta.reshape(-1))
         layer = NumpyLayer(config, *parameters, self.running_mean, self.running_var)
@@ -206,15 +206,15 @@ class NumpyLayer(Layer):
         whole[kept] = rows
         return np.moveaxis(whole, -1, self.config.channel_axis)
 
-    # --- the life of a layer ------------------------------------------------------------------------------------------
+    # --- operations between calls -------------------------------------------------------------------------------------
 
     def restored(self) -> NumpyLayer:
-        """A layer over arrays that ``np.savez`` wrote and ``np.load`` read."""
+        """A layer over arrays saved with ``np.savez`` and loaded with ``np.load``."""
         file, state = io.BytesIO(), {"running_mean": self.running_mean, "running_var": self.running_var}
         np.savez(file, gamma=self.gamma.reshape(-1), beta=self.beta.reshape(-1), **state)
         file.seek(0)
         loaded = np.load(file)
-        # a file knows bfloat16 as two bytes without a meaning
+        # the file stores bfloat16 as two untyped bytes
         running = [loaded[name].view(array.dtype) for name, array in state.items()]
         return type(self)(self.config, loaded["gamma"], loaded["beta"], *running)
 
@@ -227,7 +227,7 @@ class NumpyLayer(Layer):
         self.running_mean[:], self.running_var[:] = 0, 1
 
     def freeze(self, frozen: bool) -> None:
-        """A frozen layer computes in training mode as in inference mode."""
+        """Freeze the layer: it then computes in training mode as in inference mode."""
         self.frozen = frozen
 
     def set_decay(self, decay: float) -> None:
@@ -236,7 +236,7 @@ class NumpyLayer(Layer):
 
 
 def wanted_of(gradients: Gradients, wanted: Tuple[str, ...]) -> Gradients:
-    """y, and those gradients that are wanted."""
+    """y and the wanted gradients."""
     return Gradients(gradients.y, *(g if n in wanted else None for n, g in list(gradients._asdict().items())[1:]))
 
 

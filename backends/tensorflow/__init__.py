@@ -1,1 +1,1 @@
-"""TensorFlow."""
+"""The TensorFlow backends."""

@@ -1,4 +1,4 @@
-"""What the adapters on TensorFlow share: opening a device, tensors in and out, and derivatives by tapes.
+"""Shared by the TensorFlow adapters: opening a device, tensors in and out, and derivatives by tapes.
 
 Everything is eager. The framework is imported when an adapter is created or asked for its devices.
 """
@@ -39,7 +39,7 @@ def open_device(tf: Any, device: str) -> str:
     kind, _, index = device.partition(":")
     gpus = tf.config.list_physical_devices("GPU")
     if kind == "cpu" and index in ("", "0"):
-        if gpus:  # with a GPU in sight an operation on tensors of the CPU would still run there
+        if gpus:  # with a visible GPU, an operation on CPU tensors would still run there
             tf.config.set_visible_devices([], "GPU")
         return "/CPU:0"
     if kind not in ("gpu", "cuda") or not (index or "0").isdigit():
@@ -49,13 +49,13 @@ def open_device(tf: Any, device: str) -> str:
     if int(index or 0) >= len(gpus):
         raise DeviceAbsent("%s: tf.config.list_physical_devices('GPU') has %d entries" % (device, len(gpus)))
     chosen = gpus[int(index or 0)]
-    tf.config.set_visible_devices([chosen], "GPU")  # the only one in sight is number 0
+    tf.config.set_visible_devices([chosen], "GPU")  # the only visible GPU is number 0
     tf.config.experimental.set_memory_growth(chosen, True)
     return "/GPU:0"
 
 
 class TensorflowAdapter(Adapter):
-    """An adapter on TensorFlow tensors that has yet to say which layers it builds."""
+    """TensorFlow on one device. Subclasses define ``conventions`` and ``layer``."""
 
     framework = "tensorflow"
 
@@ -75,11 +75,11 @@ class TensorflowAdapter(Adapter):
         return {name: str(importlib.import_module(name).__version__) for name in packages}
 
     def threads(self) -> Optional[int]:
-        """Threads within one operation; None where TensorFlow chooses."""
+        """The number of threads within one operation; None if TensorFlow chooses."""
         return self.tf.config.threading.get_intra_op_parallelism_threads() or None
 
     def instruments(self) -> TensorflowInstruments:
-        """TensorFlow's."""
+        """TensorFlow's instruments."""
         return TensorflowInstruments(self.tf, self.place, self.synchronize)
 
     def tensor(self, array: np.ndarray) -> Any:
@@ -92,7 +92,7 @@ class TensorflowAdapter(Adapter):
         return np.asarray(self.tf.convert_to_tensor(tensor))
 
     def synchronize(self, result: Any) -> None:
-        """Wait for the GPU; on the CPU an eager operation has ended when it returns."""
+        """Wait for the GPU; on the CPU an eager operation is complete when it returns."""
         if self.place != "/CPU:0":
             self.tf.test.experimental.sync_devices()
 
@@ -102,14 +102,14 @@ class TensorflowAdapter(Adapter):
 
 
 class TensorflowLayer(LayerByMode):
-    """The derivatives of the contract, by tapes. What is left to a subclass: both forward passes, parameters and state."""
+    """The derivatives of the contract, by tapes. Subclasses define both forward passes, ``parameters`` and ``state``."""
 
     def __init__(self, tf: Any) -> None:
         self.tf = tf
 
     @abc.abstractmethod
     def parameters(self) -> Sequence[Any]:
-        """gamma and beta, or nothing without affine or where they are not trainable."""
+        """gamma and beta; empty without affine or if they are not trainable."""
 
     def forward(self, mode: Mode) -> Callable[[Any], Any]:
         """The forward pass in ``mode``."""
@@ -123,7 +123,7 @@ class TensorflowLayer(LayerByMode):
         """One recorded forward pass and its backward pass from dy.
 
         Args:
-            forward: y of x, in the mode that is asked for.
+            forward: y of x, in the requested mode.
             x, dy: tensors of one shape.
         Raises: RuntimeError: the tape found no path from y to x or to a parameter.
         """
@@ -136,7 +136,7 @@ class TensorflowLayer(LayerByMode):
         return Gradients(y, found[0], dgamma, dbeta)
 
     def some_gradients(self, x: Any, dy: Any, wanted: Tuple[str, ...], mode: Mode) -> Gradients:
-        """Forward and backward with a tape that watches the wanted sources only."""
+        """Forward and backward with a tape that watches only the wanted sources."""
         sources = {n: t for n, t in zip(GRADIENTS, [x, *self.parameters()]) if n in wanted}
         with self.tf.GradientTape(watch_accessed_variables=False) as tape:
             for source in sources.values():
@@ -147,7 +147,7 @@ class TensorflowLayer(LayerByMode):
         return Gradients(y, *(found.get(name) for name in GRADIENTS))
 
     def second_order(self, x: Any, dy: Any, v: Any, mode: Mode) -> SecondOrder:
-        """A tape around a tape; a source that dx is not connected to has gradient 0."""
+        """A tape around a tape; a source unconnected to dx has gradient 0."""
         sources = [x, dy, *self.parameters()[:1]]
         with self.tf.GradientTape() as outer:
             outer.watch(sources)
@@ -168,7 +168,7 @@ class TensorflowLayer(LayerByMode):
 
 
 def connected(found: Sequence[Any], names: Sequence[str]) -> Sequence[Any]:
-    """The derivatives that TensorFlow found. Raises RuntimeError: there is none by one of them."""
+    """The derivatives. Raises RuntimeError: TensorFlow found no path to one of the sources."""
     for name, derivative in zip(names, found):
         if derivative is None:
             raise RuntimeError("TensorFlow returned None for %s: y is not connected to it" % name)
@@ -176,7 +176,7 @@ def connected(found: Sequence[Any], names: Sequence[str]) -> Sequence[Any]:
 
 
 def checkpointed(tf: Any, variables: Mapping[str, Any]) -> Dict[str, Any]:
-    """New variables, with the values that ``tf.train.Checkpoint`` wrote of these and read back."""
+    """New variables, with these values saved and read back by ``tf.train.Checkpoint``."""
     new = {name: tf.Variable(tf.zeros_like(v), trainable=v.trainable) for name, v in variables.items()}
     with tempfile.TemporaryDirectory() as folder:
         path = tf.train.Checkpoint(**variables).write(os.path.join(folder, "layer"))

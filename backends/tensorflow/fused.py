@@ -56,9 +56,9 @@ class TensorflowFused(TensorflowAdapter):
     def network(
         self, kind: NetworkKind, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]
     ) -> TensorflowNetwork:
-        """Operations around this layer; the dense networks are declined as every x of rank 2 is."""
+        """A network of operations around this layer; dense networks are declined, like every x of rank 2."""
         if kind.startswith("dense"):
-            raise Declined("x of rank 2 is not offered")
+            raise Declined("x of rank 2 is not supported")
         layer = None if kind.endswith("_plain") else self.layer(config, *(values[n] for n in PARAMETERS))
         return TensorflowNetwork(self.tf, kind, layer, learning_rate, values)
 
@@ -79,7 +79,7 @@ class FusedLayer(TensorflowLayer):
     def training(self, x: Any) -> Any:
         """The training forward pass; moves the running statistics.
 
-        exponential_avg_factor weighs the new value. At 1.0 mean and variance "must be None", says the documentation.
+        exponential_avg_factor weighs the new value. According to the documentation, mean and variance "must be None" at 1.0.
         """
         factor = 1.0 - self.config.decay
         y, mean, var = self.tf.compat.v1.nn.fused_batch_norm(
@@ -120,7 +120,7 @@ class FusedLayer(TensorflowLayer):
         return State(self.running_mean, self.running_var)
 
     def restored(self) -> FusedLayer:
-        """A layer over variables that were saved and read back."""
+        """A layer over variables saved and read back."""
         return FusedLayer(self.tf, self.config, **checkpointed(self.tf, self.variables()))
 
     def copied(self) -> FusedLayer:
@@ -128,7 +128,7 @@ class FusedLayer(TensorflowLayer):
         return FusedLayer(self.tf, self.config, **self.variables())
 
     def variables(self) -> Dict[str, Any]:
-        """What the layer was built from and holds."""
+        """The variables from which the layer was built."""
         return {n: getattr(self, n) for n in ("gamma", "beta", "running_mean", "running_var")}
 
     def set_decay(self, decay: float) -> None:

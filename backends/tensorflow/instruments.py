@@ -1,4 +1,4 @@
-"""What TensorFlow tells of a device: the memory of a GPU. Events and graphs it does not hand out; its clock is the host's.
+"""TensorFlow's instruments: the memory of a GPU. It exposes no events or graphs, so its clock is the host's.
 
 Source: tf.config.experimental.get_memory_info and reset_memory_stats.
 """
@@ -10,22 +10,22 @@ from typing import Any, Optional
 from bnspec.model.instruments import Instruments, Mover, Work
 from bnspec.model.vocabulary import MemoryAction
 
-#: The largest cache of a GPU on the market in 2025; TensorFlow does not tell that of the device.
+#: The largest cache of a GPU on the market in 2025; TensorFlow does not report the device's own.
 LARGEST_CACHE_BYTES = 256 * 2**20
 
 
 class TensorflowInstruments(Instruments):
-    """Of TensorFlow on one device.
+    """Instruments of TensorFlow on one device.
 
     Args:
-        place: TensorFlow's name of it, e.g. "/GPU:0"; wait: returns when the device has done all that was asked of it.
+        place: TensorFlow's name of the device, e.g. "/GPU:0"; wait: waits for all work queued on the device.
     """
 
     def __init__(self, tf: Any, place: str, wait: Any) -> None:
         self.tf, self.place, self.wait, self.host = tf, place, wait, place == "/CPU:0"
 
     def cache_bytes(self) -> int:
-        """Of a CPU as the system tells; of another device the largest there is."""
+        """For a CPU, as the system reports; for another device, the largest on the market."""
         return super().cache_bytes() if self.host else LARGEST_CACHE_BYTES
 
     def flush(self) -> None:
@@ -37,7 +37,7 @@ class TensorflowInstruments(Instruments):
             self.wait(self.tf.zeros(self.cache_bytes() // 4))
 
     def peak_bytes(self, call: Work) -> Optional[int]:
-        """What the device's allocator has handed out at most, beyond what it had before."""
+        """The device allocator's peak beyond its level before the call."""
         if self.host:
             return super().peak_bytes(call)
         memory, device = self.tf.config.experimental, self.place.strip("/")

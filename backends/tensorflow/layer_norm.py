@@ -1,6 +1,6 @@
 """Layer normalization in TensorFlow, eager: a layer of Keras, or ``tf.nn.moments`` and ``tf.nn.batch_normalization``.
 
-TensorFlow has no function of its own for it: both of these take any axes, and its users write it with them.
+TensorFlow has no dedicated function: users build it from these, which accept any axes.
 
 Source: https://keras.io/api/layers/normalization_layers/layer_normalization/
 """
@@ -49,7 +49,7 @@ def moments(tf: Any, config: LayerConfig, gamma: Any, beta: Any) -> TapedLayerNo
 
 
 def keras_layer(tf: Any, keras: Any, config: LayerConfig, policy: str, gamma: Any, beta: Any) -> TapedLayerNorm:
-    """``keras.layers.LayerNormalization`` whose weights are assigned these tensors."""
+    """``keras.layers.LayerNormalization`` with these tensors assigned to its weights."""
     layer = keras.layers.LayerNormalization(axis=-1, epsilon=config.epsilon, dtype=policy)
     layer.build((*(None,) * (config.rank - 1), config.channels))
     layer.gamma.assign(gamma)

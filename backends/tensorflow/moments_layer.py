@@ -1,4 +1,4 @@
-"""The layer that TensorFlow users write from ``tf.nn.moments`` and ``tf.nn.batch_normalization``, whatever holds its state."""
+"""The layer that TensorFlow users write with ``tf.nn.moments`` and ``tf.nn.batch_normalization``, for any kind of state."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any, Optional, Sequence
 from bnspec.backends.tensorflow.common import TensorflowLayer, checkpointed
 from bnspec.contract import Conventions, Declined, Gradients, State
 
-#: The conventions of the two functions and of the lines around them, eager or compiled.
-PROFILE = Conventions(
+#: The conventions of the two functions and the code around them, eager or compiled.
+CONVENTIONS = Conventions(
     checks_arguments=True,
     running_correction=0,
     momentum_weighs="none",
@@ -25,7 +25,7 @@ PROFILE = Conventions(
 
 
 class MomentsLayer(TensorflowLayer):
-    """Both passes. What is left to a subclass: ``move``.
+    """Both passes. Subclasses define ``move``.
 
     Args:
         axis: the channel axis.
@@ -39,7 +39,7 @@ class MomentsLayer(TensorflowLayer):
 
     @abc.abstractmethod
     def move(self, after: State) -> None:
-        """Let these be the running statistics from now on."""
+        """Set the running statistics."""
 
     def spread(self, x: Any, channels: Optional[Any]) -> Any:
         """A (C,) tensor shaped to broadcast against x."""
@@ -60,9 +60,9 @@ class MomentsLayer(TensorflowLayer):
         return self.trained(x, *self.tf.nn.moments(x, self.reduced(x), keepdims=True))
 
     def trained(self, x: Any, mean: Any, var: Any) -> Any:
-        """y of x by the batch's statistics, which enter the running ones."""
+        """y of x by the batch's statistics; updates the running ones."""
         y, decay = self.normalise(x, mean, var), self.decay
-        if x.shape.num_elements():  # the moments of nothing are NaN
+        if x.shape.num_elements():  # the moments of an empty batch are NaN
             batch = (self.tf.reshape(moment, [-1]) for moment in (mean, var))
             self.move(State(*(old * decay + new * (1.0 - decay) for old, new in zip(self.running, batch))))
         return y
@@ -81,7 +81,7 @@ class MomentsLayer(TensorflowLayer):
         return self.gradients_of(lambda x: self.training_masked(x, mask), x, dy)
 
     def parameters(self) -> Sequence[Any]:
-        """gamma and beta, where they exist."""
+        """gamma and beta, if they exist."""
         return [p for p in (self.gamma, self.beta) if p is not None]
 
     def state(self) -> State:
@@ -90,7 +90,7 @@ class MomentsLayer(TensorflowLayer):
 
 
 class VariablesLayer(MomentsLayer):
-    """The layer over variables: gamma, beta and the running statistics become some."""
+    """The layer over variables for gamma, beta and the running statistics."""
 
     def __init__(self, tf: Any, axis: int, epsilon: float, decay: float, gamma: Any, beta: Any, running: State) -> None:
         own_gamma, own_beta = (None if p is None else tf.Variable(p) for p in (gamma, beta))
@@ -103,7 +103,7 @@ class VariablesLayer(MomentsLayer):
             variable.assign(value)
 
     def restored(self) -> VariablesLayer:
-        """A layer over variables that were saved and read back."""
+        """A layer over variables saved and read back."""
         kept = dict(self.running._asdict(), gamma=self.gamma, beta=self.beta)
         read = checkpointed(self.tf, {name: v for name, v in kept.items() if v is not None})
         running = State(read["running_mean"], read["running_var"])

@@ -14,14 +14,14 @@ from bnspec.model.vocabulary import NetworkKind
 class TensorflowNetwork(Network):
     """The operations around ``layer``: its ``training`` under a tape, its variables gamma, beta and its state.
 
-    Without ``layer`` they are the plain network.
+    Without ``layer``: the plain network.
     """
 
     def __init__(
         self, tf: Any, kind: NetworkKind, layer: Optional[Any], rate: float, values: Mapping[str, Any]
     ) -> None:
         self.tf, self.convolutional, self.layer, self.rate = tf, kind.startswith("convolutional"), layer, rate
-        tf.config.experimental.enable_tensor_float_32_execution(False)  # GPUs round the factors of products otherwise
+        tf.config.experimental.enable_tensor_float_32_execution(False)  # otherwise GPUs round the factors of products
         self.trained = {n: tf.Variable(values[n]) for n in ("w1", "b1", "w2", "b2")}
         if layer is not None:
             self.trained.update(gamma=layer.gamma, beta=layer.beta)

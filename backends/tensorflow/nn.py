@@ -1,6 +1,6 @@
 """``tensorflow.nn``: the layer written by hand from ``tf.nn.moments`` and ``tf.nn.batch_normalization``.
 
-The running statistics are variables that a moving average is assigned to; both functions leave them to the user.
+The running statistics are variables updated by user code; neither function handles them.
 
 Source: https://www.tensorflow.org/api_docs/python/tf/nn/batch_normalization
 """
@@ -12,7 +12,7 @@ from typing import Any, Mapping, Sequence
 
 from bnspec.backends.tensorflow.common import TensorflowAdapter
 from bnspec.backends.tensorflow.layer_norm import TapedLayerNorm, moments
-from bnspec.backends.tensorflow.moments_layer import PROFILE, VariablesLayer
+from bnspec.backends.tensorflow.moments_layer import CONVENTIONS, VariablesLayer
 from bnspec.backends.tensorflow.network import TensorflowNetwork
 from bnspec.contract import LayerConfig, Scaler, State
 from bnspec.model.case import PARAMETERS
@@ -23,11 +23,11 @@ from bnspec.model.vocabulary import NetworkKind
 class TensorflowNN(TensorflowAdapter):
     """``tf.nn.moments`` and ``tf.nn.batch_normalization``, eager.
 
-    Everything is computed in x's dtype, save that ``tf.nn.moments`` reduces float16 (not bfloat16) in float32 and
+    Everything is computed in x's dtype, except that ``tf.nn.moments`` reduces float16 (not bfloat16) in float32 and
     rounds the moments to float16. Neither function has a default epsilon or a moving average.
     """
 
-    conventions = dataclasses.replace(PROFILE, input_normalization=True)
+    conventions = dataclasses.replace(CONVENTIONS, input_normalization=True)
 
     def layer(self, config: LayerConfig, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> VariablesLayer:
         """A layer whose four arrays become variables."""
@@ -37,7 +37,7 @@ class TensorflowNN(TensorflowAdapter):
     def network(
         self, kind: NetworkKind, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]
     ) -> TensorflowNetwork:
-        """Operations around this layer."""
+        """A network of operations around this layer."""
         layer = None if kind.endswith("_plain") else self.layer(config, *(values[n] for n in PARAMETERS))
         return TensorflowNetwork(self.tf, kind, layer, learning_rate, values)
 
@@ -51,9 +51,9 @@ class TensorflowNN(TensorflowAdapter):
 
 
 class NNScaler(Scaler):
-    """Input normalization in x's dtype; a constant feature is divided by 1.
+    """Input normalization in x's dtype; constant features are divided by 1.
 
-    TensorFlow gives the moments of one chunk; they are merged, with w the chunk's share of all values so far:
+    TensorFlow computes the moments of one chunk; this class merges them, with w the chunk's share of all values so far:
 
         mean = mean + w * delta                                 delta = chunk_mean - mean
         var  = (1 - w) * var + w * chunk_var + w * (1 - w) * delta^2
@@ -65,7 +65,7 @@ class NNScaler(Scaler):
         self.tf, self.config = tf, config
 
     def fit(self, chunks: Sequence[Any]) -> None:
-        """Learn the moments of all chunks that have values. Raises ValueError where none has."""
+        """Learn the moments of all non-empty chunks. Raises ValueError: all chunks are empty."""
         count = 0
         self.mean: Any = None
         self.var: Any = None
@@ -83,7 +83,7 @@ class NNScaler(Scaler):
             self.var = (1.0 - weight) * self.var + weight * var + weight * (1.0 - weight) * self.tf.square(delta)
         if self.mean is None:
             raise ValueError("the training set has no values")
-        # a variance that is no more than rounding noise is a constant feature's: divided by 1
+        # a variance of at most rounding noise marks a constant feature, which is divided by 1
         reach = count * 2.0 * PRECISIONS[self.var.dtype.name].unit_roundoff
         noise = reach * self.var + self.tf.square(reach * self.mean)
         self.scale = self.tf.where(self.var <= noise, self.tf.ones_like(self.var), self.tf.sqrt(self.var))

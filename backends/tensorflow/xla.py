@@ -1,8 +1,8 @@
-"""``tensorflow.xla``: the layer from ``tf.nn.moments`` and ``tf.nn.batch_normalization``, in a train step compiled by XLA.
+"""``tensorflow.xla``: ``tf.nn.moments`` and ``tf.nn.batch_normalization`` in a train step compiled by XLA.
 
-Forward pass, tape and moving average are one tf.function(jit_compile=True), which is how train steps are compiled by hand, and
-what Model.fit of Keras does by default where XLA can compile the model. The step is a pure function of tensors here, so that
-layers of one configuration share what was compiled for a shape; epsilon and decay are constants in it.
+Forward pass, tape and moving average are one tf.function(jit_compile=True), as in hand-compiled train steps and, where XLA can
+compile the model, in Keras's Model.fit by default. The step is a pure function of tensors here, so layers of one configuration
+share the code compiled for a shape; epsilon and decay are constants in it.
 
 Source: https://www.tensorflow.org/xla/tutorials/jit_compile
 """
@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any, Tuple
 
 from bnspec.backends.tensorflow.common import TensorflowAdapter
-from bnspec.backends.tensorflow.moments_layer import PROFILE, MomentsLayer, VariablesLayer
+from bnspec.backends.tensorflow.moments_layer import CONVENTIONS, MomentsLayer, VariablesLayer
 from bnspec.backends.worker.mode_layer import LayerByMode
 from bnspec.contract import Gradients, LayerConfig, SecondOrder, State, Tangent
 from bnspec.model.call import INFERENCE, TRAINING, TRAINING_MASKED, TRAINING_MASKED_GRADIENTS, Call, Mode, call_of
@@ -21,11 +21,11 @@ from bnspec.model.call import INFERENCE, TRAINING, TRAINING_MASKED, TRAINING_MAS
 class TensorflowXLA(TensorflowAdapter):
     """``tf.nn.moments`` and ``tf.nn.batch_normalization`` under XLA.
 
-    Everything is asked for in x's dtype, save that ``tf.nn.moments`` reduces float16 (not bfloat16) in float32 and rounds the
-    moments to float16. An empty batch, known by its shape, is left out of the moving average.
+    Everything is computed in x's dtype, except that ``tf.nn.moments`` reduces float16 (not bfloat16) in float32 and rounds the
+    moments to float16. The moving average skips an empty batch, which is recognised by its shape.
     """
 
-    conventions = PROFILE
+    conventions = CONVENTIONS
 
     def __init__(self, device: str = "cpu") -> None:
         super().__init__(device)
@@ -47,19 +47,19 @@ class TensorflowXLA(TensorflowAdapter):
         epsilon: float,
         decay: float,
     ) -> Tuple[Any, State]:
-        """What is compiled: one call of the contract by its name, and the running statistics after it.
+        """The compiled function: one call of the contract by name, and the updated running statistics.
 
-        Args: inputs, weights (gamma and beta, or None and None) and running are tensors, all else are constants.
+        Args: inputs, weights (gamma and beta, or None and None) and running are tensors; all other arguments are constants.
         """
         layer = TracedLayer(self.tf, axis, epsilon, decay, *weights, running)
         return getattr(layer, call)(*inputs), layer.running
 
 
 class TracedLayer(MomentsLayer):
-    """The layer over tensors, while it is compiled."""
+    """The layer over tensors, during tracing."""
 
     def move(self, after: State) -> None:
-        """Take these tensors in the place of the old."""
+        """Replace the running statistics by these tensors."""
         self.running = after
 
 
@@ -70,7 +70,7 @@ class CompiledLayer(LayerByMode):
         self.owner, self.held = owner, held
 
     def call(self, call: Call, *inputs: Any) -> Any:
-        """What the compiled step gives; a training step's running statistics are assigned."""
+        """The result of the compiled step; a training step also assigns the running statistics."""
         held = self.held
         weights = tuple(None if v is None else v.value() for v in (held.gamma, held.beta))
         running = State(*(v.value() for v in held.running))
@@ -92,7 +92,7 @@ class CompiledLayer(LayerByMode):
         return self.call(call_of(mode, "gradients"), x, dy)
 
     def some_gradients(self, x: Any, dy: Any, wanted: Tuple[str, ...], mode: Mode) -> Gradients:
-        """Forward and backward with a tape that watches the wanted sources only."""
+        """Forward and backward with a tape that watches only the wanted sources."""
         return self.call(call_of(mode, "some_gradients"), x, dy, wanted)
 
     def second_order(self, x: Any, dy: Any, v: Any, mode: Mode) -> SecondOrder:
@@ -116,7 +116,7 @@ class CompiledLayer(LayerByMode):
         return self.held.state()
 
     def restored(self) -> CompiledLayer:
-        """A layer over variables that were saved and read back."""
+        """A layer over variables saved and read back."""
         return CompiledLayer(self.owner, self.held.restored())
 
     def copied(self) -> CompiledLayer:
@@ -124,7 +124,7 @@ class CompiledLayer(LayerByMode):
         return CompiledLayer(self.owner, self.held.copied())
 
     def set_decay(self, decay: float) -> None:
-        """Average with another decay, a constant of what is compiled, from the next call on."""
+        """Average with another decay from the next call on; it is a constant in the compiled step."""
         self.held.set_decay(decay)
 
     def freeze(self, frozen: bool) -> None:

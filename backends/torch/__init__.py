@@ -1,1 +1,1 @@
-"""PyTorch."""
+"""The PyTorch backends."""

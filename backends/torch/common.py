@@ -1,4 +1,4 @@
-"""What the PyTorch adapters share: devices, tensors over NumPy's memory, and the calls around one function."""
+"""Shared by the PyTorch adapters: devices, tensors over NumPy's memory, and the calls of a layer around one function."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ KINDS = ("cpu", "cuda", "mps", "xpu")
 
 
 class TorchAdapter(Adapter):
-    """PyTorch on one device. What is left to a subclass: ``conventions`` and ``layer``."""
+    """PyTorch on one device. Subclasses define ``conventions`` and ``layer``."""
 
     framework = "torch"
 
@@ -42,33 +42,35 @@ class TorchAdapter(Adapter):
 
     @classmethod
     def devices(cls) -> Dict[str, str]:
-        """Each kind of device PyTorch was asked for."""
+        """Each kind of device checked with PyTorch."""
         import torch
 
         reasons = {kind: why_absent(torch, kind) for kind in KINDS}
         return {kind: "absent: " + reason if reason else "ready" for kind, reason in reasons.items()}
 
     def versions(self) -> Dict[str, str]:
-        """PyTorch, and the CUDA or ROCm release it was built for."""
+        """PyTorch's version, and the CUDA or ROCm release it was built for."""
         found = {"torch": self.torch.__version__, "cuda": self.torch.version.cuda, "rocm": self.torch.version.hip}
         return {name: str(version) for name, version in found.items() if version}
 
     def threads(self) -> Optional[int]:
-        """Threads that one operation may use."""
+        """The number of threads that one operation may use."""
         return int(self.torch.get_num_threads())
 
     def instruments(self) -> TorchInstruments:
-        """PyTorch's."""
+        """PyTorch's instruments."""
         return self._instruments
 
     def use_threads(self, count: int) -> None:
-        """Set the threads within one operation, for the process; 0: as many as at first."""
+        """Set the number of threads within one operation, for the process; 0 restores the initial number."""
         self.torch.set_num_threads(count or self.threads_at_first)
 
     def tensor(self, array: np.ndarray) -> Any:
-        """A tensor over the array's memory, moved to the device. PyTorch has no negative strides: those are packed."""
+        """A tensor over the array's memory, moved to the device. PyTorch lacks negative strides, so such arrays are packed."""
         if any(stride < 0 or stride % array.itemsize for stride in array.strides):
-            array = array.copy(order="C")  # unlike ascontiguousarray, also for a negative stride along an extent of 1
+            array = array.copy(
+                order="C"
+            )  # unlike ascontiguousarray, this also packs a negative stride along an extent of 1
         if array.dtype.name == "bfloat16":
             tensor = self.torch.from_numpy(array.view(np.int16)).view(self.torch.bfloat16)
         else:
@@ -83,7 +85,7 @@ class TorchAdapter(Adapter):
         return host.numpy()
 
     def synchronize(self, result: Any) -> None:
-        """Wait for the device's queue; the CPU has none."""
+        """Wait for the device's queue; a no-op on the CPU."""
         if self.kind == "cpu":
             return
         if self.kind == "mps":
@@ -93,7 +95,7 @@ class TorchAdapter(Adapter):
 
 
 class TorchLayer(LayerByMode):
-    """The passes of the contract. What is left to a subclass: ``forward``, ``parameters`` and ``state``."""
+    """The passes of the contract. Subclasses define ``forward``, ``parameters`` and ``state``."""
 
     def __init__(self, torch: Any) -> None:
         self.torch = torch
@@ -104,7 +106,7 @@ class TorchLayer(LayerByMode):
 
     @abc.abstractmethod
     def parameters(self) -> List[Any]:
-        """gamma and beta as leaves of the graph, or nothing without affine or where they require no gradient."""
+        """gamma and beta as leaves of the graph; empty without affine or if they require no gradient."""
 
     def training(self, x: Any) -> Any:
         """y in training mode, under no_grad."""
@@ -121,7 +123,7 @@ class TorchLayer(LayerByMode):
         return self.gradients_of(lambda x: self.forward(x, mode), x, dy)
 
     def gradients_of(self, forward: Callable[[Any], Any], x: Any, dy: Any) -> Gradients:
-        """y of a forward pass, and what ``torch.autograd.grad`` gives for x, gamma and beta with the cotangent dy."""
+        """y of a forward pass, and the results of ``torch.autograd.grad`` for x, gamma and beta with the cotangent dy."""
         leaf = x.detach().requires_grad_()
         y = forward(leaf)
         dx, *parameters = self.torch.autograd.grad(y, [leaf, *self.parameters()], dy)
@@ -143,7 +145,7 @@ class TorchLayer(LayerByMode):
         return Gradients(y.detach(), *(found.get(name) for name in GRADIENTS))
 
     def second_order(self, x: Any, dy: Any, v: Any, mode: Mode) -> SecondOrder:
-        """``torch.autograd.grad`` of the dx that ``create_graph`` recorded; autograd's None, for what dx does not depend on, is 0."""
+        """``torch.autograd.grad`` of the dx that ``create_graph`` recorded; autograd's None (no dependence) becomes 0."""
         grad, leaf, cotangent = self.torch.autograd.grad, x.detach().requires_grad_(), dy.detach().requires_grad_()
         y = self.forward(leaf, mode)
         (dx,) = grad(y, leaf, cotangent, create_graph=True)
@@ -163,7 +165,7 @@ class TorchLayer(LayerByMode):
 
 
 def why_absent(torch: Any, device: str) -> str:
-    """PyTorch's own reason, one sentence, why no tensor can be made on ``device``; empty when one can."""
+    """PyTorch's one-sentence reason why ``device`` cannot hold a tensor; empty if it can."""
     kind = device.partition(":")[0]
     if kind not in KINDS:
         return "the kinds of device are " + ", ".join(KINDS)

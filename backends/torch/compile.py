@@ -1,13 +1,13 @@
 """``torch.compile`` and ``torch.decomposed``: the modules BatchNorm1d, BatchNorm2d and BatchNorm3d under torch.compile.
 
 Two compiler backends: "inductor", the default, which generates C++ or Triton code; and "aot_eager_decomp_partition", which takes
-the same decompositions and the same joint forward and backward graph, and runs them operation by operation. What the two have in
-common is the decomposition's; the rest is the generated code's. Shapes are dynamic, so that code is compiled once per rank,
-layout, dtype, mode, epsilon and momentum. The whole call must be one graph, and the limit of recompilations is out of reach:
-there is no silent return to eager mode.
+the same decompositions and the same joint forward and backward graph, and runs them operation by operation. A deviation that
+both share comes from the decomposition; any other comes from the generated code. Shapes are dynamic, so that code is compiled once per rank,
+layout, dtype, mode, epsilon and momentum. The whole call must be one graph, and the recompilation limit is set out of reach,
+so the layer never falls back to eager mode silently.
 
-Generating and compiling C++ takes seconds for each variant, so ``torch.compile`` is no entry point: it is asked for by
-``--backend bnspec.backends.torch.compile:TorchCompile``, and a run without ``--backend`` does not have it.
+Generating and compiling C++ takes seconds per variant, so ``torch.compile`` has no entry point: select it with
+``--backend bnspec.backends.torch.compile:TorchCompile``. A run without ``--backend`` leaves it out.
 
 Source: https://docs.pytorch.org/docs/stable/generated/torch.compile.html
 """
@@ -17,19 +17,19 @@ from __future__ import annotations
 from typing import Any, Optional
 
 from bnspec.backends.torch.common import TorchAdapter
-from bnspec.backends.torch.modules import PROFILE, LivingModule, module_over, new_module
+from bnspec.backends.torch.modules import CONVENTIONS, StatefulModule, module_over, new_module
 from bnspec.contract import Declined, LayerConfig, SecondOrder
 from bnspec.model.call import Mode
 
-#: More variants of one function than a run can ask for.
+#: More variants of one function than a run can compile.
 LIMIT = 1_000_000
 
 
 class CompiledAdapter(TorchAdapter):
-    """Compiled modules. What is left to a subclass: ``compiler``, the name of torch.compile's backend."""
+    """Compiled modules. Subclasses define ``compiler``, the name of torch.compile's backend."""
 
     compiler = ""
-    conventions = PROFILE
+    conventions = CONVENTIONS
 
     def __init__(self, device: str = "cpu") -> None:
         super().__init__(device)
@@ -51,11 +51,11 @@ class CompiledAdapter(TorchAdapter):
 
 
 class TorchCompile(CompiledAdapter):
-    """``torch.compile`` as it is by default.
+    """``torch.compile`` with its default backend.
 
-    The first code that Inductor generates in an empty cache is dear: it tries the machine's vector instructions and precompiles
-    PyTorch's headers. That is done when the adapter is opened. Code is compiled in this process, so that a worker that is killed
-    leaves no others behind; Inductor's folder of compiled code (TORCHINDUCTOR_CACHE_DIR) serves later workers and runs.
+    The first code that Inductor generates in an empty cache is slow: it probes the machine's vector instructions and precompiles
+    PyTorch's headers. Opening the adapter does this once. Code is compiled in this process, so killing a worker leaves no
+    process behind; Inductor's folder of compiled code (TORCHINDUCTOR_CACHE_DIR) serves later workers and runs.
     """
 
     compiler = "inductor"
@@ -74,7 +74,7 @@ class TorchDecomposed(CompiledAdapter):
     compiler = "aot_eager_decomp_partition"
 
 
-class CompiledLayer(LivingModule):
+class CompiledLayer(StatefulModule):
     """One compiled ``torch.nn.BatchNorm*d``."""
 
     def __init__(self, torch: Any, module: Any, compiler: str) -> None:
@@ -83,7 +83,7 @@ class CompiledLayer(LivingModule):
         self.compiled = torch.compile(module, backend=compiler, dynamic=True, fullgraph=True)
 
     def over(self, module: Any) -> CompiledLayer:
-        """Another module, compiled."""
+        """The same layer around another module, compiled."""
         return CompiledLayer(self.torch, module, self.compiler)
 
     def forward(self, x: Any, mode: Mode) -> Any:

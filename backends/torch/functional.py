@@ -18,7 +18,7 @@ from bnspec.model.vocabulary import NetworkKind
 
 
 class TorchFunctional(TorchAdapter):
-    """One function call, which updates the running statistics in place."""
+    """The function as a backend; it updates the running statistics in place."""
 
     conventions = Conventions(
         checks_arguments=True,
@@ -45,7 +45,7 @@ class TorchFunctional(TorchAdapter):
     def network(
         self, kind: NetworkKind, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]
     ) -> TorchNetwork:
-        """Modules around one that calls the function."""
+        """A network whose normalization module calls the function."""
         if kind.endswith("_plain"):
             return TorchNetwork(self.torch, kind, None, learning_rate, values)
         layer = self.layer(config, *(values[n] for n in PARAMETERS))
@@ -57,7 +57,7 @@ class TorchFunctional(TorchAdapter):
 
 
 class FunctionalLayer(TorchLayer):
-    """The arguments of ``torch.nn.functional.batch_norm`` besides x and the mode."""
+    """The arguments of ``torch.nn.functional.batch_norm`` other than x and the mode."""
 
     def __init__(
         self, torch: Any, config: LayerConfig, gamma: Optional[Any], beta: Optional[Any], state: State
@@ -89,5 +89,5 @@ class FunctionalLayer(TorchLayer):
         return self.running
 
     def set_decay(self, decay: float) -> None:
-        """Give the function another momentum from the next call on."""
+        """Pass another momentum to the function from the next call on."""
         self.config = dataclasses.replace(self.config, decay=decay)

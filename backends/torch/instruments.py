@@ -1,4 +1,4 @@
-"""What PyTorch tells of a device: events, memory and graphs on CUDA, time spent compiling, the operators it has run.
+"""PyTorch's instruments: events, memory and graphs on CUDA, compile time, and executed operators.
 
 Source: torch.cuda (Event, CUDAGraph, memory statistics), torch.profiler, torch._dynamo.utils.compilation_time_metrics.
 """
@@ -12,14 +12,14 @@ from typing import Any, Callable, Dict, Optional, Sequence
 from bnspec.model.instruments import Declined, Events, Graph, Instruments, Mover, Work
 from bnspec.model.vocabulary import MemoryAction
 
-#: Operators and kernels with a smaller share of the time are left out.
+#: Operators and kernels with a smaller share of the time are omitted.
 LEAST_SHARE = 0.02
-#: Calls on a stream of their own before a graph is recorded, as PyTorch's notes on CUDA graphs ask for.
+#: Warm-up calls on a side stream before a graph is recorded, as PyTorch's notes on CUDA graphs require.
 BEFORE_RECORDING = 3
 
 
 class TorchInstruments(Instruments):
-    """Of PyTorch on one device; ``torch`` may be a stand-in that counts (our tests have one)."""
+    """Instruments of PyTorch on one device; tests pass a counting stand-in for ``torch``."""
 
     def __init__(self, torch: Any, place: Any) -> None:
         self.torch, self.place = torch, place
@@ -33,7 +33,7 @@ class TorchInstruments(Instruments):
         return int(self.torch.cuda.get_device_properties(self.place).L2_cache_size)
 
     def flush(self) -> None:
-        """Overwrite as much of the device's memory as its cache holds, twice over."""
+        """Overwrite twice as much device memory as its cache holds."""
         if self.place.type == "cpu":
             super().flush()
             return
@@ -47,7 +47,7 @@ class TorchInstruments(Instruments):
         return CudaEvents(self.torch) if self.cuda else None
 
     def compile_ns(self) -> Optional[int]:
-        """The time in torch.compile so far; None where it was not used."""
+        """The time spent in torch.compile so far; None if it was not used."""
         if "torch._dynamo" not in sys.modules:
             return None
         metrics = self.torch._dynamo.utils.compilation_time_metrics
@@ -59,7 +59,7 @@ class TorchInstruments(Instruments):
         return CudaGraph(self.torch, function, inputs) if self.cuda else super().graph(function, inputs)
 
     def peak_bytes(self, call: Work) -> Optional[int]:
-        """What the caching allocator has handed out at most, beyond what it had before."""
+        """The caching allocator's peak beyond its level before the call."""
         if not self.cuda:
             return super().peak_bytes(call) if self.place.type == "cpu" else None
         cuda = self.torch.cuda
@@ -71,7 +71,7 @@ class TorchInstruments(Instruments):
         return max(peak - before, 0)
 
     def kernels(self, call: Work) -> Dict[str, float]:
-        """Operators (CPU) or kernels (CUDA) with their share of the profiled time."""
+        """Operators (CPU) or kernels (CUDA) with their shares of the profiled time."""
         profiler = self.torch.profiler
         kinds = profiler.ProfilerActivity
         with profiler.profile(activities=[kinds.CPU, kinds.CUDA] if self.cuda else [kinds.CPU]) as profile:
@@ -138,11 +138,11 @@ class CudaGraph(Graph):
             self.result = function(*self.inputs)
 
     def load(self, inputs: Sequence[Any]) -> None:
-        """Copy the values over."""
+        """Copy the values into the recorded inputs."""
         for own, given in zip(self.inputs, inputs):
             own.copy_(given)
 
     def replay(self) -> Any:
-        """Replay; the results are the recorded tensors."""
+        """Replay the graph; the results are the recorded tensors."""
         self.recorded.replay()
         return self.result

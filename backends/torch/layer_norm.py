@@ -11,7 +11,7 @@ from bnspec.contract import Gradients, LayerConfig, LayerNorm
 
 
 class TorchLayerNorm(LayerNorm):
-    """A call of x, differentiated by autograd.
+    """A function of x, differentiated by autograd.
 
     Args:
         call: y of x; parameters: gamma and beta, leaves of its graph.
@@ -26,7 +26,7 @@ class TorchLayerNorm(LayerNorm):
             return self.call(x)
 
     def training_gradients(self, x: Any, dy: Any) -> Gradients:
-        """y, and what autograd gives for x, gamma and beta."""
+        """y, and autograd's gradients for x, gamma and beta."""
         leaf = x.detach().requires_grad_()
         y = self.call(leaf)
         return Gradients(y.detach(), *self.torch.autograd.grad(y, [leaf, *self.parameters], dy))

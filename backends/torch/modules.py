@@ -1,4 +1,4 @@
-"""What adapters of PyTorch's modules share: the module of x's rank, over a case's own tensors, and its life."""
+"""Shared by adapters of PyTorch's modules: construction by x's rank over a case's tensors, and operations between calls."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bnspec.contract import Conventions, Declined, LayerConfig, State
 
 MODULES = {2: "BatchNorm1d", 3: "BatchNorm1d", 4: "BatchNorm2d", 5: "BatchNorm3d"}
 #: The modules' conventions, eager or compiled.
-PROFILE = Conventions(
+CONVENTIONS = Conventions(
     checks_arguments=True,
     running_correction=1,
     momentum_weighs="new",
@@ -29,7 +29,7 @@ PROFILE = Conventions(
 
 
 def new_module(torch: Any, config: LayerConfig, place: Any) -> Any:
-    """A ``torch.nn.BatchNorm*d`` on the device ``place``, as constructed. Raises Declined: epsilon 0, which PyTorch refuses."""
+    """A ``torch.nn.BatchNorm*d`` on the device ``place``, as constructed. Raises Declined: epsilon 0, which PyTorch rejects."""
     if config.epsilon == 0.0:
         raise Declined(NO_EPSILON)
     return getattr(torch.nn, MODULES[config.rank])(
@@ -59,9 +59,9 @@ def module_over(
     return module
 
 
-class LivingModule(TorchLayer):
-    """One ``torch.nn.BatchNorm*d``, its state, and what is done with it between calls. What is left to a subclass: ``forward``
-    and ``over``.
+class StatefulModule(TorchLayer):
+    """One ``torch.nn.BatchNorm*d``, its state, and the operations between calls. Subclasses define ``forward`` and
+    ``over``.
     """
 
     def __init__(self, torch: Any, module: Any) -> None:
@@ -69,8 +69,8 @@ class LivingModule(TorchLayer):
         self.module = module
 
     @abc.abstractmethod
-    def over(self, module: Any) -> LivingModule:
-        """The layer of another module, called in the same way."""
+    def over(self, module: Any) -> StatefulModule:
+        """The same kind of layer around another module."""
 
     def parameters(self) -> List[Any]:
         """weight and bias, unless they are frozen."""
@@ -80,8 +80,8 @@ class LivingModule(TorchLayer):
         """The module's buffers."""
         return State(self.module.running_mean, self.module.running_var)
 
-    def restored(self) -> LivingModule:
-        """A new module of the same arguments, which loads the state_dict that ``torch.save`` wrote."""
+    def restored(self) -> StatefulModule:
+        """A new module with the same arguments that loads the state_dict written by ``torch.save``."""
         file, old = io.BytesIO(), self.module
         self.torch.save(old.state_dict(), file)
         file.seek(0)
@@ -92,7 +92,7 @@ class LivingModule(TorchLayer):
         new.load_state_dict(self.torch.load(file, weights_only=True))
         return self.over(new)
 
-    def copied(self) -> LivingModule:
+    def copied(self) -> StatefulModule:
         """A deep copy of the module."""
         return self.over(copy.deepcopy(self.module))
 
@@ -101,7 +101,7 @@ class LivingModule(TorchLayer):
         self.module.reset_running_stats()
 
     def freeze(self, frozen: bool) -> None:
-        """weight and bias require no gradient; the module goes on as before in train() and eval()."""
+        """Stop gradients of weight and bias; train() and eval() behave as before."""
         self.module.requires_grad_(not frozen)
 
     def set_decay(self, decay: float) -> None:

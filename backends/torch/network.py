@@ -15,7 +15,7 @@ from bnspec.model.vocabulary import NetworkKind
 class TorchNetwork(Network):
     """The modules around ``norm``, a module with weight, bias, running_mean and running_var; images become channels-first.
 
-    Without ``norm`` they are the plain network.
+    Without ``norm``: the plain network.
     """
 
     def __init__(
@@ -23,7 +23,7 @@ class TorchNetwork(Network):
     ) -> None:
         nn, w1, w2 = torch.nn, values["w1"], values["w2"]
         self.torch, self.convolutional = torch, kind.startswith("convolutional")
-        torch.backends.cudnn.allow_tf32 = False  # cuDNN rounds the factors of convolutions to 11 bits otherwise
+        torch.backends.cudnn.allow_tf32 = False  # otherwise cuDNN rounds the factors of convolutions to 11 bits
         pooling = [nn.AdaptiveAvgPool2d(1), nn.Flatten()] if self.convolutional else []
         options = {"device": w1.device, "dtype": w1.dtype}
         if self.convolutional:
@@ -34,7 +34,7 @@ class TorchNetwork(Network):
             first, *([] if norm is None else [norm]), nn.ReLU(), *pooling, nn.Linear(*w2.shape, **options)
         )
         last = "%d." % (len(self.model) - 1)
-        #: The entries of the state dict by the contract's names.
+        #: State-dict entries by the contract's names.
         self.keys = {"w1": "0.weight", "b1": "0.bias", "w2": last + "weight", "b2": last + "bias"}
         if norm is not None:
             self.keys.update({n: "1." + n for n in State._fields}, gamma="1.weight", beta="1.bias")
@@ -60,7 +60,7 @@ class TorchNetwork(Network):
 
 
 def module_of(torch: Any, layer: TorchLayer) -> Any:
-    """A module around a layer that is a function: it holds the layer's tensors as parameters and buffers."""
+    """A module around a functional layer; it holds the layer's tensors as parameters and buffers."""
     parameters, state = [torch.nn.Parameter(p.detach()) for p in layer.parameters()], layer.state()
 
     class Norm(torch.nn.Module):

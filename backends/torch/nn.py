@@ -9,7 +9,7 @@ from typing import Any, Mapping, Optional
 
 from bnspec.backends.torch.common import TorchAdapter
 from bnspec.backends.torch.layer_norm import TorchLayerNorm, module
-from bnspec.backends.torch.modules import PROFILE, LivingModule, module_over, new_module
+from bnspec.backends.torch.modules import CONVENTIONS, StatefulModule, module_over, new_module
 from bnspec.backends.torch.network import TorchNetwork
 from bnspec.contract import LayerConfig
 from bnspec.model.call import Mode
@@ -20,7 +20,7 @@ from bnspec.model.vocabulary import NetworkKind
 class TorchNN(TorchAdapter):
     """Modules in train() and eval(), over the case's own tensors."""
 
-    conventions = PROFILE
+    conventions = CONVENTIONS
 
     def layer(
         self, config: LayerConfig, gamma: Optional[Any], beta: Optional[Any], running_mean: Any, running_var: Any
@@ -37,7 +37,7 @@ class TorchNN(TorchAdapter):
     def network(
         self, kind: NetworkKind, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]
     ) -> TorchNetwork:
-        """Modules around this adapter's module."""
+        """A network around this adapter's module."""
         if kind.endswith("_plain"):
             return TorchNetwork(self.torch, kind, None, learning_rate, values)
         layer = self.layer(config, *(values[n] for n in PARAMETERS))
@@ -48,11 +48,11 @@ class TorchNN(TorchAdapter):
         return module(self.torch, config, gamma, beta)
 
 
-class ModuleLayer(LivingModule):
+class ModuleLayer(StatefulModule):
     """One ``torch.nn.BatchNorm*d``, eager."""
 
     def over(self, module: Any) -> ModuleLayer:
-        """The layer of another module."""
+        """The same kind of layer around another module."""
         return ModuleLayer(self.torch, module)
 
     def forward(self, x: Any, mode: Mode) -> Any:

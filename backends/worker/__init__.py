@@ -1,1 +1,1 @@
-"""The worker process: one adapter on one device, run, timed and observed. Python 3.8, standard library and NumPy."""
+"""The worker process: runs, times and observes one adapter on one device. Python 3.8, standard library and NumPy."""

@@ -2,8 +2,8 @@
 
     python -m bnspec.backends.worker.__main__ FD MODULE:CLASS DEVICE
 
-Requests are {"do": "run" | "time" | "roofs" | "devices" | "stop", ...}; the first frame is the worker's own hello. Where the
-environment holds ``BNSPEC_PROCESSORS`` ("0,3"), the process and its threads keep to these processors.
+Requests are {"do": "run" | "time" | "roofs" | "devices" | "stop", ...}; the first frame is the worker's hello. The
+environment variable ``BNSPEC_PROCESSORS`` ("0,3") restricts the process and its threads to these processors.
 
 Runs in workers: Python 3.8, standard library, NumPy and the framework.
 """
@@ -108,7 +108,7 @@ def answer(adapter: Any, header: Dict[str, Any], buffers: List[bytes]) -> Tuple[
 
 
 def serve(channel: Channel, spec: str, device: str) -> None:
-    """Say hello, then answer requests until told to stop or left alone."""
+    """Send the hello, then answer requests until a stop request or the end of the connection."""
     hello, adapter = open_adapter(spec, device)
     channel.send(hello)
     while adapter is not None:
@@ -125,7 +125,7 @@ def serve(channel: Channel, spec: str, device: str) -> None:
 
 
 def keep_to_processors() -> None:
-    """Bind this process to the processors of ``BNSPEC_PROCESSORS``, before a framework counts them."""
+    """Bind this process to the processors of ``BNSPEC_PROCESSORS`` before a framework counts them."""
     listed = os.environ.get("BNSPEC_PROCESSORS", "")
     if listed and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {int(number) for number in listed.split(",")})
@@ -147,4 +147,4 @@ if __name__ == "__main__":
     ended = main()
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(ended)  # at once: taking a framework down takes up to a second, and nobody waits for what it would do
+    os._exit(ended)  # exit at once: shutting down a framework takes up to a second and has no useful effect

@@ -1,7 +1,7 @@
-"""Running a case on an adapter, inside the worker: the calls, and what can be seen only from here.
+"""Runs a case on an adapter inside the worker, and observes purity and aliasing.
 
-Purity is observed here, bitwise: which arguments and parameters a call wrote into, and which results share memory with
-arguments or state.
+Purity is observed bitwise: which arguments and parameters a call modified, and which results share memory with arguments or
+state.
 
 Runs in workers: Python 3.8, standard library and NumPy only.
 """
@@ -23,9 +23,9 @@ from bnspec.model.observation import Observation, StepResult
 from bnspec.model.vocabulary import Status
 
 STATE = ("running_mean", "running_var")
-#: Why a malformed call is not made.
-UNCHECKED = "arguments are not checked here: whoever calls has done so"
-#: What calls of these kinds return; all others return one tensor.
+#: The reason for not making a malformed call.
+UNCHECKED = "this backend leaves checking arguments to its caller"
+#: The result types of these kinds of calls; all others return one tensor.
 RESULTS: Dict[Kind, Type[Any]] = {
     "gradients": Gradients,
     "some_gradients": Gradients,
@@ -36,7 +36,7 @@ RESULTS: Dict[Kind, Type[Any]] = {
 
 
 def run_case(adapter: Adapter, header: Mapping[str, Any], buffers: List[bytes]) -> Observation:
-    """Every step of the case, each with its own end; never raises for what the backend does."""
+    """Run every step of the case and record each result; never raises because of the backend."""
     started, cpu = time.perf_counter(), time.process_time()
     case = Case.from_header(header, buffers)
     results: List[StepResult] = []
@@ -53,7 +53,7 @@ def run_case(adapter: Adapter, header: Mapping[str, Any], buffers: List[bytes]) 
 
 
 def _restore_threads(adapter: Adapter) -> None:
-    """As many threads as before the case."""
+    """Restore the number of threads from before the case."""
     try:
         adapter.use_threads(0)
     except Declined:  # then they were never changed
@@ -61,7 +61,7 @@ def _restore_threads(adapter: Adapter) -> None:
 
 
 class Tensors(Dict[str, Any]):
-    """The case's arrays as tensors, each made when it is first asked for."""
+    """The case's arrays as tensors, each created on first use."""
 
     def __init__(self, adapter: Adapter, arrays: Mapping[str, np.ndarray]) -> None:
         super().__init__()
@@ -73,12 +73,12 @@ class Tensors(Dict[str, Any]):
 
 
 class Live:
-    """A built layer with the tensors it was built from; what ``run_case`` performs its steps on.
+    """A built layer with its tensors; ``run_case`` performs steps on it.
 
     Args:
-        case: the case as this layer sees it.
-        parameters: for each parameter the name of the array that is given for it.
-        initial: whether the framework's own parameters and state are taken instead.
+        case: the case with this layer's overrides.
+        parameters: for each parameter, the name of its array.
+        initial: whether to use the framework's own parameters and state instead.
     """
 
     def __init__(
@@ -95,7 +95,9 @@ class Live:
         self.stateless = self.scaling or case.subject == "layer_norm"
         self.fitted = False
         self.other: Any = None
-        self.earlier: List[Tuple[str, Any, bytes]] = []  # the results of the call before: the next may not change them
+        self.earlier: List[
+            Tuple[str, Any, bytes]
+        ] = []  # the results of the previous call, which the next call must not change
         self.parameters = dict(parameters or {n: n for n in PARAMETERS if n in arrays})
         if self.scaling:
             self.subject: Any = adapter.scaler(case.config)
@@ -107,18 +109,18 @@ class Live:
         else:
             given = (self.parameters.get(name) for name in PARAMETERS)
             self.subject = adapter.layer(case.config, *(None if n is None else self.tensors[n] for n in given))
-        # memory shared with the state may change with the state: it is no argument of which purity can be asked
+        # memory shared with the state may change with it, so purity does not cover it
         states = [self.parameters[n] for n in STATE if n in self.parameters]
         state = [arrays[n] for n in states]
         self.pure = [n for n, a in arrays.items() if n not in states and not any(overlap(a, s) for s in state)]
 
     def perform(self, step: Step) -> StepResult:
-        """One call, observed; whatever the backend raises, in the call or around it, is its observation."""
+        """Perform and observe one call; anything that the backend raises becomes the observation."""
         before: Dict[str, np.ndarray] = {}
         if step.refused and not self.adapter.conventions.checks_arguments:
             return StepResult("declined", UNCHECKED)
         try:
-            before = self.met(step)
+            before = self.state_before(step)
             if step.call.between:
                 self.between(step)
                 return StepResult("ok", "", {}, before, self.state())
@@ -140,14 +142,14 @@ class Live:
         return StepResult("ok", "", outputs, before, after, written, aliases)
 
     def left(self, step: Step) -> Dict[str, np.ndarray]:
-        """The state after a call that was refused, where that can still be read."""
+        """The state after a rejected call, if it can still be read."""
         try:
             return {} if self.stateless else self.state()
-        except Exception:  # the layer was left in pieces: there is no state to compare
+        except Exception:  # the layer is broken: there is no state to compare
             return {}
 
     def between(self, step: Step) -> None:
-        """What is done with the layer between its calls."""
+        """Perform an operation between calls."""
         if step.call.kind == "save_restore":
             self.subject = self.subject.restored()
         elif step.call.kind == "clone":
@@ -164,7 +166,7 @@ class Live:
             self.subject.freeze(step.call.kind == "freeze")
 
     def call(self, step: Step) -> Dict[str, Any]:
-        """The named results of the step's call, computed to the end."""
+        """The named results of the step's call, after waiting for them."""
         inputs = [self.tensors[name] for name in step.inputs]
         if step.call.kind == "some_gradients":
             inputs.append(tuple(str(step.option("wanted")).split()))
@@ -174,8 +176,8 @@ class Live:
         self.adapter.synchronize(tuple(named.values()))
         return named
 
-    def met(self, step: Step) -> Dict[str, np.ndarray]:
-        """Copies of what the step starts from: the running statistics; for what a scaler has learnt, mean and var."""
+    def state_before(self, step: Step) -> Dict[str, np.ndarray]:
+        """Copies of the state before the step: the running statistics; for a scaler, the fitted mean and var."""
         if self.scaling and self.fitted and step.call.kind != "fit":
             return {n: np.array(self.numpy(n, t)) for n, t in zip(("mean", "var"), self.subject.statistics())}
         return {} if self.stateless else self.state()
@@ -186,7 +188,7 @@ class Live:
         return {n: np.array(self.numpy(n, t)) for n, t in zip(STATE, (mean, var))}
 
     def numpy(self, name: str, tensor: Any) -> np.ndarray:
-        """The tensor as an array that can travel. Raises UsageError: it is none, or of a dtype that no backend offers."""
+        """The tensor as an array that can be sent. Raises UsageError: it is not an array, or its dtype is unsupported."""
         array = self.adapter.array(tensor)
         if not isinstance(array, np.ndarray):
             raise UsageError("array() made %s a %s, not a NumPy array" % (name, type(array).__name__))
@@ -198,7 +200,7 @@ class Live:
         return self.adapter.array(tensor).tobytes()
 
     def aliases(self, outputs: Mapping[str, np.ndarray], arguments: Mapping[str, Any]) -> Tuple[Tuple[str, str], ...]:
-        """Pairs of a result and the argument or state whose memory it shares."""
+        """Pairs of a result and the argument or state that shares its memory."""
         others = {n: self.adapter.array(t) for n, t in arguments.items()}
         if not self.stateless:
             mean, var = self.subject.state()
@@ -207,9 +209,9 @@ class Live:
 
 
 def named_results(call: Call, result: Any, subject: Any) -> Dict[str, Any]:
-    """The tensors of a call's result by name, without those that are None; of a fit, what the subject has learnt.
+    """The tensors of a call's result by name, without those that are None; for a fit, the fitted statistics.
 
-    Raises UsageError: the result is not of the kind that the contract asks for.
+    Raises UsageError: the result does not have the type that the contract requires.
     """
     if call.kind == "fit":
         mean, var = subject.statistics()
@@ -227,9 +229,9 @@ def named_results(call: Call, result: Any, subject: Any) -> Dict[str, Any]:
 def _build(
     adapter: Adapter, case: Case, specs: Mapping[str, Any], buffers: List[bytes], i: int = 0
 ) -> Tuple[Any, StepResult]:
-    """The live layer, or network, of step i over fresh memory, or the result that every step of it gets."""
-    step, seen = case.steps[i], case.overridden(case.overrides(i))
-    reason = _outside_profile(adapter, seen)
+    """The layer or network of step i over fresh memory, or the result for all its steps if it cannot be built."""
+    step, as_built = case.steps[i], case.overridden(case.overrides(i))
+    reason = _unsupported(adapter, as_built)
     if step.refused and not adapter.conventions.checks_arguments:
         reason = UNCHECKED
     if reason:
@@ -238,24 +240,24 @@ def _build(
         if step.option("threads"):
             adapter.use_threads(int(step.option("threads")))
         if case.subject == "network":
-            return LiveNetwork(adapter, seen, unpack(specs, buffers), step), StepResult("ok")
+            return LiveNetwork(adapter, as_built, unpack(specs, buffers), step), StepResult("ok")
         parameters = {n: str(step.option(n, n)) for n in PARAMETERS if n in case.arrays}
         initial = bool(step.option("initial"))
-        return Live(adapter, seen, unpack(specs, buffers), parameters, initial), StepResult("ok")
+        return Live(adapter, as_built, unpack(specs, buffers), parameters, initial), StepResult("ok")
     except Declined as declined:
         return None, StepResult("declined", declined.what)
-    except Exception as error:  # a layer that cannot be built is the backend's observation
+    except Exception as error:  # failing to build a layer is an observation
         return None, StepResult("error", _describe(error))
 
 
-def _outside_profile(adapter: Adapter, case: Case) -> str:
+def _unsupported(adapter: Adapter, case: Case) -> str:
     config, conventions = case.config, adapter.conventions
     if case.subject == "layer_norm":
         return conventions.declines_dtypes(config.dtype, config.parameter_dtype)
     if case.subject != "batch_norm":
         if case.subject == "input_norm" and not conventions.input_normalization:
-            return "input normalization is not offered"
-        return "" if config.dtype in conventions.dtypes else "x of dtype %s is not offered" % config.dtype
+            return "input normalization is not supported"
+        return "" if config.dtype in conventions.dtypes else "x of dtype %s is not supported" % config.dtype
     return conventions.declines(config.dtype, config.parameter_dtype, config.rank, config.channel_axis, config.affine)
 
 
@@ -272,7 +274,7 @@ def _describe(error: BaseException) -> str:
 
 
 def check_contract(adapter: Adapter) -> None:
-    """Build a tiny layer and see that it has every method. Raises UsageError naming what is missing."""
+    """Build a tiny layer and check that it has every method. Raises UsageError naming the missing ones."""
     conventions = adapter.conventions
     dtype = "float32" if "float32" in conventions.dtypes else conventions.dtypes[0]
     rank = min(conventions.ranks)

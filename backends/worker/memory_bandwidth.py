@@ -35,7 +35,7 @@ LIBC = ctypes.CDLL(None) if os.name == "posix" else None
 
 
 def roofs(adapter: Adapter, options: Mapping[str, Any]) -> Bandwidth:
-    """How fast the memory of the adapter's device is.
+    """The memory bandwidth of the adapter's device.
 
     Args:
         options: "sizes" in bytes, besides ``SIZES``; "copies": sizes in bytes of plain copies, which are timed as any call is;
@@ -61,7 +61,7 @@ def roofs(adapter: Adapter, options: Mapping[str, Any]) -> Bandwidth:
 
 
 def cores() -> int:
-    """Processors that this process may use."""
+    """The processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -70,31 +70,31 @@ def _on_host(adapter: Adapter) -> bool:
 
 
 class Whole:
-    """A buffer that the device's framework moves in one piece."""
+    """A buffer that the device's framework moves as a whole."""
 
     def __init__(self, mover: Mover) -> None:
         self.move, self.same = mover
 
     def batch(self, times: int) -> float:
-        """Seconds of so many moves."""
+        """Seconds for this many moves."""
         return _repeat(self.move, times)
 
 
 def _mover(adapter: Adapter, action: MemoryAction, size: int, count: int) -> Any:
-    """What moves a buffer of this size with so many threads."""
+    """A mover for a buffer of this size with this many threads."""
     mover = adapter.instruments().mover(action, size)
     return Shares(action, size, count) if mover is None else Whole(mover)
 
 
 def _seconds(mover: Any) -> float:
-    """Of one move."""
-    mover.batch(LEAST_MOVES)  # the buffers' pages are there from now on
+    """Seconds for one move."""
+    mover.batch(LEAST_MOVES)  # the buffers' pages are mapped from here on
     times = max(int(BATCH_SECONDS / max(mover.batch(1), 1e-7)), LEAST_MOVES)
     return sorted(mover.batch(times) / times for _ in range(BATCHES))[1]
 
 
 def _repeat(move: Callable[[], Any], times: int) -> float:
-    """Seconds of so many calls."""
+    """Seconds for this many calls."""
     begun = time.perf_counter()
     for _ in range(times):
         move()
@@ -117,7 +117,7 @@ class Shares:
         return bool((self._kept[0] == self._kept[1]).all())
 
     def batch(self, times: int) -> float:
-        """Seconds until every share has been moved so many times."""
+        """Seconds until every share has been moved this many times."""
         if len(self._parts) == 1:
             return _repeat(self._parts[0], times)
         gate = threading.Barrier(len(self._parts))
@@ -156,12 +156,12 @@ def _move(action: MemoryAction, source: np.ndarray, target: np.ndarray) -> Calla
     )
     if action == "copy":
         return lambda: LIBC.memmove(to, begin, size)
-    nowhere = ctypes.c_int(0)  # the buffer holds none
+    nowhere = ctypes.c_int(0)  # the buffer does not contain it
     return lambda: LIBC.memchr(begin, nowhere, size)
 
 
 def _copy(mover: Any, size: int, seconds: float) -> PlainCopy:
-    """The copy that the curve was measured with, by one thread, timed by the loop that times layers."""
+    """The same copy as in the curve, by one thread, timed by the loop that times layers."""
     call = TimedCall(lambda _: mover.move(), lambda _: None, [(None,)])
     warm, _, _ = samples_of(call, 1, seconds / 10, 3, 100)
     samples, _, _ = samples_of(call, block_size(statistics.median(warm), clock_ns(), 1), seconds, 5, 1000)

@@ -1,4 +1,4 @@
-"""Layers whose derivatives are written once for both modes: the contract's calls, by a word for the mode."""
+"""A layer base class that implements the contract's derivatives once, with the mode as an argument."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ GRADIENTS = Gradients._fields[1:]
 
 
 class LayerByMode(Layer):
-    """Every derivative of the contract by a method that is told the mode, "training" or "inference".
+    """Every derivative of the contract by one method with the mode, "training" or "inference", as its argument.
 
-    What is left to a subclass: ``gradients``, ``training``, ``inference`` and ``state``; the others decline. In mode "training" each moves the
-    running statistics once, in mode "inference" none does.
+    Subclasses define ``gradients``, ``training``, ``inference`` and ``state``; the other methods decline by default. In mode
+    "training" each call moves the running statistics once; in mode "inference" none does.
     """
 
     @abc.abstractmethod
@@ -24,7 +24,7 @@ class LayerByMode(Layer):
         """Forward and backward."""
 
     def some_gradients(self, x: Any, dy: Any, wanted: Tuple[str, ...], mode: Mode) -> Gradients:
-        """Forward and a backward pass that is asked for the wanted gradients only."""
+        """Forward, and a backward pass for the wanted gradients only."""
         raise Declined("this layer offers no such derivative")
 
     def second_order(self, x: Any, dy: Any, v: Any, mode: Mode) -> SecondOrder:

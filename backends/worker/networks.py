@@ -1,4 +1,4 @@
-"""Running a network's steps on an adapter, inside the worker.
+"""Runs a network's training steps on an adapter, inside the worker.
 
 Runs in workers: Python 3.8, standard library and NumPy only.
 """
@@ -17,11 +17,11 @@ from bnspec.model.vocabulary import NetworkKind
 
 
 class LiveNetwork:
-    """A network with the tensors it was built from."""
+    """A built network with its tensors."""
 
     def __init__(self, adapter: Adapter, case: Case, arrays: Dict[str, np.ndarray], step: Step) -> None:
         self.adapter, self.arrays = adapter, arrays
-        kind: NetworkKind = step.option("network")  # of which the case has seen that it is one
+        kind: NetworkKind = step.option("network")  # the case has validated it
         rate = float(step.option("learning_rate"))
         self.names = network_values(kind)
         values = {n: adapter.tensor(arrays[n]) for n in self.names}
@@ -30,13 +30,13 @@ class LiveNetwork:
             raise UsageError("network() returned %s, not a contract.Network" % type(self.subject).__name__)
 
     def values(self) -> Dict[str, np.ndarray]:
-        """Copies of all values, computed to the end."""
+        """Copies of all values, after waiting for them."""
         values = self.subject.values()
         self.adapter.synchronize(tuple(values.values()))
         return {n: np.array(self.adapter.array(values[n])) for n in self.names}
 
     def perform(self, step: Step) -> StepResult:
-        """One step of training: the loss, and all values after it; ``before`` holds those that it met."""
+        """One training step: the loss, and all values after it; ``before`` holds the values before it."""
         try:
             before = self.values()
             loss = self.subject.learn(*(self.adapter.tensor(self.arrays[n]) for n in step.inputs))
@@ -45,6 +45,6 @@ class LiveNetwork:
             outputs["loss"] = np.array(self.adapter.array(loss)).reshape(())
         except Declined as reason:
             return StepResult("declined", reason.what)
-        except Exception as error:  # whatever the backend raises is its observation
+        except Exception as error:  # anything that the backend raises is its observation
             return StepResult("error", ("%s: %s" % (type(error).__name__, " ".join(str(error).split())))[:300])
         return StepResult("ok", "", outputs, before)

@@ -28,9 +28,9 @@ REPETITIONS, FEW, LONG_NS = 5, 3, 2e6
 ATTEMPTS, PAUSE_SECONDS = 3, 0.05
 #: How long a call that returned too early may still run: several times what it seemed to take, within limits in ns.
 PATIENCE, LEAST_PATIENCE_NS, MOST_PATIENCE_NS = 4, 20_000_000, 100_000_000
-#: More work than this many times what was timed, found elsewhere, is more than half of the whole.
+#: If the work found outside the samples exceeds this multiple of the timed work, it is more than half of the whole.
 HIDDEN = 1.0
-#: A call on new inputs that takes longer than so many calls on known ones: the known ones do less than half of the work.
+#: If a call on new inputs takes longer than this many calls on known ones, the known ones do less than half of the work.
 REMEMBERED = 2.0
 #: The calls that must move the running statistics.
 MOVING = (TRAINING, TRAINING_GRADIENTS)
@@ -42,7 +42,7 @@ def probe(
     """Every probe that applies to the subject, with its message, empty where the claim holds; others are left out.
 
     Args:
-        rotation: the inputs that the timed calls took in turn, made of the case's by ``factors``.
+        rotation: the inputs of the timed calls, in turn: the case's, multiplied by ``factors``.
         median_ns: of the timed calls.
     """
     found: Dict[Probe, Optional[str]] = {
@@ -82,7 +82,7 @@ def _waits(subject: Subject, inputs: Tensors, median_ns: float) -> str:
         begun = time.perf_counter_ns()
         arrays = [subject.adapter.array(t) for t in subject.named(result).values()]
         read_ns.append(time.perf_counter_ns() - begun)
-        if i == 0:  # on the first alone: settling takes time
+        if i == 0:  # only for the first: settling takes time
             bits = [a.tobytes() for a in arrays]
             time.sleep(settle)
             settled = bits == subject.bits(list(subject.named(result).values()))
@@ -136,7 +136,7 @@ def _leaves(subject: Subject, rotation: Sequence[Tensors], factors: Sequence[flo
 
 
 def _depends(subject: Subject, rotation: Sequence[Tensors]) -> Optional[str]:
-    """Two inputs, of which the second is the first times -2, do not have the same results to the bit.
+    """Two inputs, the second -2 times the first, do not give bitwise equal results.
 
     Left out for a fit, whose results are the state; for a network, which every step changes; and where the result may be beta
     whatever x is.
@@ -148,7 +148,7 @@ def _depends(subject: Subject, rotation: Sequence[Tensors]) -> Optional[str]:
 
 
 def _flat(subject: Subject, inputs: Tensors) -> bool:
-    """Whether no channel of x has a variance of at least epsilon: then normalising may leave nothing of x."""
+    """Whether no channel of x has a variance of at least epsilon, so that y may not depend visibly on x."""
     x = np.asarray(subject.adapter.array(inputs[0])).astype(np.float64)
     config = subject.case.config
     return not bool((x.var(config.reduce_axes) >= config.epsilon).any())

@@ -21,7 +21,7 @@ class Subject:
     """A function of tensors, and the names of its results.
 
     Args:
-        live: the built layer (or scaler, or network); case: what it was built from, whose last step is timed.
+        live: the built layer (or scaler, or network); case: its case, whose last step is timed.
         scaled: the case's arrays multiplied by a factor, in memory of their own.
     """
 

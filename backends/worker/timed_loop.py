@@ -1,4 +1,4 @@
-"""The timed loop: what is inside a sample, and what is not.
+"""The timed loop, which defines what a sample includes.
 
 A sample is one call in a loop like ``y = layer(x)``: dispatch, execution, the wait for its results, and the release of the
 previous call's results by the assignment. Making inputs, reading results and choosing the next inputs are outside. Calls too
@@ -16,7 +16,7 @@ from typing import Any, Callable, List, Optional, Sequence, Tuple
 
 from bnspec.model.instruments import Events
 
-#: The share of a sample that reading the clock may take; calls are joined to blocks until it takes no more.
+#: The largest share of a sample for reading the clock; calls are grouped into blocks to stay below it.
 CLOCK_SHARE = 0.002
 #: The most calls to a block: their inputs are listed before it starts.
 LONGEST_BLOCK = 1000
@@ -29,7 +29,7 @@ class TimedCall:
     """One call of a layer on inputs that rotate.
 
     Args:
-        function: what is called; wait: returns when what it is given has been computed.
+        function: the timed function; wait: returns when its argument has been computed.
         rotation: the inputs of the calls, in turn.
         events: the device's clock, or None for the host's.
         before: called with the inputs ahead of every call, outside its time; with it, there are no blocks.
@@ -45,7 +45,7 @@ class TimedCall:
     ) -> None:
         self.function, self.wait, self.events, self.before = function, wait, events, before
         self.rotation, self.made = [tuple(inputs) for inputs in rotation], 0
-        self.result: Any = None  # of the latest call: alive until the next one's assignment
+        self.result: Any = None  # of the latest call: kept until the next assignment
 
     def once(self) -> Tuple[int, int]:
         """One call; returns (nanoseconds until its results were ready, nanoseconds until it returned)."""
@@ -115,7 +115,7 @@ class AuditedSample:
 
 
 def block_size(call_ns: float, clock_ns: float, rotation: int) -> int:
-    """How many calls make a sample, so that the clock takes at most ``CLOCK_SHARE`` of it.
+    """The number of calls in a sample such that the clock takes at most ``CLOCK_SHARE`` of it.
 
     Never a multiple of the rotation's length: the last calls of the blocks, from which the audited sample is drawn, then rotate too.
     """
@@ -130,7 +130,7 @@ def clock_ns(readings: int = 200) -> float:
 
 
 def _nothing(_: Any) -> None:
-    """No work at all."""
+    """Do nothing."""
 
 
 def samples_of(

@@ -36,7 +36,7 @@ from bnspec.model.observation import Observation, StepResult
 from bnspec.model.timing import TimingResult
 from bnspec.model.vocabulary import CACHE_STATES, TIMED_MODES, Probe
 
-#: What the rotating copies are multiplied by: exact in every binary format, and different statistics.
+#: Factors of the rotating copies: exact in every binary format, and with different statistics.
 FACTORS = (0.5, -1.0, -0.5)
 #: At most so many samples, at least so many, and the seconds to spend on them in between; data in the caches or not; a call, or
 #: the replay of a recorded graph; whether to probe; the seed of the audited sample; channels to return, or all (None).
@@ -44,14 +44,14 @@ DEFAULTS: Dict[str, Any] = {
     "rounds": 1000, "min_rounds": 5, "seconds": 0.25, "cache": "hot", "mode": "call", "probes": False, "seed": 0,
     "channels": None,
 }  # fmt: skip
-#: The share of the seconds that warm-up may take, and the calls it makes in any case: each copy once.
+#: The warm-up's share of the seconds, and its least number of calls: each copy once.
 WARMUP_SHARE, WARMUP_CALLS = 0.1, len(FACTORS)
 
 Reply = Tuple[Dict[str, Any], List[bytes]]
 
 
 def time_case(adapter: Adapter, header: Mapping[str, Any], buffers: List[bytes], options: Mapping[str, Any]) -> Reply:
-    """Time the last step of the case; never raises for what the backend does.
+    """Time the last step of the case; never raises because of the backend.
 
     Args:
         options: see ``DEFAULTS``.
@@ -92,9 +92,9 @@ def _time(
         return Session(live, case, specs, buffers, options).record()
     except Declined as reason:
         return None, [StepResult("declined", reason.what)]
-    except UsageError:  # of the request, not of the backend
+    except UsageError:  # an error of the request, not of the backend
         raise
-    except Exception as error:  # whatever the backend raises is its observation
+    except Exception as error:  # anything that the backend raises is its observation
         return None, [StepResult("error", _describe(error))]
     finally:
         if collecting:
@@ -102,7 +102,7 @@ def _time(
 
 
 class Samples(NamedTuple):
-    """The timed samples, with what could be counted around them; see ``TimingResult``."""
+    """The timed samples and the counters recorded around them; see ``TimingResult``."""
 
     warmup: int
     samples_ns: Tuple[int, ...]
@@ -196,13 +196,11 @@ class Session:
         return call.result
 
     def call(self) -> TimedCall:
-        """The call to time: of the subject itself, or of a graph recorded from it."""
+        """The call to time: the subject itself, or a graph recorded from it."""
         function, wait = self.subject.function, self.subject.wait
         events = self.instruments.events()
         if self.options["mode"] == "graph":
-            graph = self.instruments.graph(
-                function, self.rotation[1]
-            )  # other inputs than those whose results are judged
+            graph = self.instruments.graph(function, self.rotation[1])  # inputs other than the judged ones
             return TimedCall(lambda *_: graph.replay(), wait, self.rotation, events, graph.load)
         flush = (lambda _: self.instruments.flush()) if self.options["cache"] == "cold" else None
         return TimedCall(function, wait, self.rotation, events, flush)
@@ -237,7 +235,7 @@ def _scaled(specs: Mapping[str, Any], buffers: List[bytes], factor: float) -> Di
 
 
 def _cut(result: StepResult, channels: Optional[List[int]], config: LayerConfig) -> StepResult:
-    """The result with these channels alone of what is shaped like x."""
+    """The result, with arrays shaped like x restricted to these channels."""
     if channels is None:
         return result
     axis, most = config.channel_axis, max(channels)
@@ -249,7 +247,7 @@ def _cut(result: StepResult, channels: Optional[List[int]], config: LayerConfig)
 
 
 def page_faults() -> Optional[int]:
-    """Minor page faults of this process so far; None where the system does not count them."""
+    """Minor page faults of this process so far; None if the system does not count them."""
     try:
         import resource
     except ImportError:  # not a POSIX system

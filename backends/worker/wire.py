@@ -16,12 +16,12 @@ from typing import Any, Dict, List, Optional, Tuple
 from bnspec.errors import HarnessError
 
 MAGIC = b"BNW1"
-#: Of what is said over it; both sides compare it in the worker's hello. 2: timings and bandwidths are records of their own.
+#: The protocol version, compared in the worker's hello. 2: timings and bandwidths are separate records.
 PROTOCOL = 2
 
 
 class Closed(Exception):
-    """The other side is gone."""
+    """The other side closed the connection."""
 
 
 class TimedOut(Exception):

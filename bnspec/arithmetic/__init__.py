@@ -1,1 +1,1 @@
-"""Number systems: quad precision, balls that certify it, and which numbers a dtype holds."""
+"""Number systems: quad precision, balls that certify it, and representable numbers of each dtype."""

@@ -1,4 +1,4 @@
-"""Balls: the arithmetic that certifies the oracle. A ball is a midpoint and a radius that hold the exact value between them.
+"""Ball arithmetic, which certifies the oracle. A ball is a midpoint and a radius that enclose the exact value.
 
 The equations run unchanged on object arrays of ``flint.arb``: every operation encloses its exact result, at a precision that
 can be raised until the radius is small enough. Precision is global in the library, so one ladder of precisions runs at a time.
@@ -20,11 +20,11 @@ from bnspec.errors import HarnessError
 
 Balls = Any  # an object array of flint.arb
 
-#: Bits that are tried in turn. The last suffices for zeros too: every step of the equations stays below 2^4000 for doubles.
+#: Precisions in bits, used in turn. The last suffices for zeros too: every step of the equations stays below 2^4000 for doubles.
 LADDER = (256, 1280, 6400)
 #: A radius is small enough at 2^-10 of half a unit in the last place of a double, or at half the smallest double.
 RELATIVE_BITS, ABSOLUTE_EXPONENT = 63, -1075
-_PART = 40  # a midpoint is handed to quad precision in three parts of so many bits, each a double
+_PART = 40  # a midpoint is converted to quad precision in three parts of this many bits, each a double
 
 _precision = threading.RLock()
 
@@ -42,15 +42,15 @@ def ball(values: Any) -> Balls:
 
 
 def at_precision(bits: int, compute: Callable[[], Balls]) -> Balls:
-    """What ``compute`` returns when it runs at a precision of so many bits."""
+    """The result of ``compute`` at a precision of this many bits."""
     with _precision, flint.ctx.workprec(bits):
         return compute()
 
 
 def refined(compute: Callable[[], Balls]) -> Balls:
-    """What ``compute`` returns at the lowest precision of the ladder at which every radius is small enough.
+    """The result of ``compute`` at the lowest precision of the ladder that makes every radius small enough.
 
-    Raises HarnessError: the highest precision does not suffice, as where the exact result does not exist.
+    Raises HarnessError: the highest precision does not suffice, for example because the exact result does not exist.
     """
     for bits in LADDER:
         balls = np.asarray(at_precision(bits, compute), object)
@@ -77,7 +77,7 @@ def midpoints(balls: Balls) -> Quad:
 
 
 def contains(balls: Balls, values: Any) -> np.ndarray:
-    """Whether each ball holds the double beside it."""
+    """Whether each ball contains the corresponding double."""
     array = np.asarray(balls, object)
     found = [
         b.contains(flint.arb(v)) for b, v in zip(array.reshape(-1), double(values).reshape(-1).tolist(), strict=True)

@@ -1,4 +1,4 @@
-"""Quad precision: the arithmetic in which the oracle evaluates the equations.
+"""Quad-precision arithmetic, in which the oracle evaluates the equations.
 
 ``numpy_quaddtype`` gives IEEE binary128 arrays: 113 bits, unit roundoff 2^-113, exponents to 2^16384. Every value of the four
 dtypes converts to it exactly.
@@ -28,6 +28,6 @@ def quad(values: Any) -> Quad:
 
 
 def double(values: Any) -> np.ndarray:
-    """The values rounded to float64; beyond its range they become infinite."""
+    """The values rounded to float64; infinite beyond its range."""
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         return np.asarray(values).astype(np.float64)

@@ -1,4 +1,4 @@
-"""Which numbers a dtype holds, and the nearest one where it does not: exact, by fractions."""
+"""The representable numbers of a dtype, and the nearest one to any value: exact, by fractions."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from bnspec.model.precision import PRECISIONS
 
 
 def nearest(value: Fraction, dtype: str) -> np.ndarray:
-    """The number of this dtype that is nearest to ``value``, as an array of no axes; infinite beyond the dtype's range.
+    """The number of this dtype nearest to ``value``, as an array without axes; infinite beyond the dtype's range.
 
-    Through float64 alone the value would be rounded twice; so the neighbours of that result are tried as well.
+    Going through float64 rounds twice, so the neighbours of that result are compared as well.
     """
     kind, largest = dtype_of(dtype), PRECISIONS[dtype].largest
     if abs(value) > Fraction(largest):
@@ -26,16 +26,16 @@ def nearest(value: Fraction, dtype: str) -> np.ndarray:
 
 
 def nearest_of(values: Sequence[Fraction], dtype: str) -> np.ndarray:
-    """``nearest`` of each value, as an array of one axis."""
+    """``nearest`` of each value, as an array with one axis."""
     return np.array([nearest(v, dtype) for v in values], dtype_of(dtype))
 
 
 def is_exact(held: np.ndarray, values: Sequence[Fraction]) -> bool:
-    """Whether each number held is the value, exactly."""
+    """Whether each stored number equals the value exactly."""
     wide = held.astype(np.float64).tolist()
     return all(np.isfinite(h) and Fraction(h) == v for h, v in zip(wide, values, strict=True))
 
 
 def fractions_of(values: np.ndarray) -> list[Fraction]:
-    """The values of a finite array of any of the dtypes, exactly."""
+    """The exact values of a finite array of any of the dtypes."""
     return [Fraction(v) for v in values.astype(np.float64).reshape(-1).tolist()]

@@ -1,32 +1,32 @@
 """A-priori rounding-error bounds, element by element.
 
-What is bounded: the difference between a correct implementation's result in the declared precisions and the exact value for
+Bounded quantity: the difference between a correct implementation's result in the declared precisions and the exact value for
 the same inputs. Notation: u unit roundoff, m elements per channel, gamma_n = n u / (1 - n u) the accumulated relative error of n
 roundings in any order (Higham 2002, "Accuracy and Stability of Numerical Algorithms", 3.1), kappa = |mean| / std.
 
 Tiers:
 
     lenient      any textbook formula, E[x^2] - E[x]^2 included, in x's own precision: variance errors grow with kappa^2.
-                 What a MUST uses, so that a MUST is violated by wrong semantics only.
+                 Used by a MUST, so only wrong semantics violate it.
     permissive   any summation order of a stable algorithm (two-pass, Welford, merged, shifted by a sample) in the declared
-                 precision: growth with m linear, with kappa linear. What a SHOULD on accuracy uses.
+                 precision: linear growth in m and in kappa. Used by a SHOULD on accuracy.
     good         sums whose longest chain of additions is LEAF + log2(m / LEAF): pairwise, blocks of LEAF added in a tree, Chan's
-                 merge in a balanced tree, compensated sums, wider accumulators; two-pass or merged. Measured, never demanded.
+                 merge in a balanced tree, compensated sums, wider accumulators; two-pass or merged. Measured, never required.
                  Welford's update, long lanes and shifts are permissive: their chains are as long as the data.
 
 All three are worst cases: no order and no rounding exceeds them. All functions return float64 arrays of bounds.
 
 Accepted outcomes at the edges of the range (``comparison.ratios_of`` judges by them):
 
-    underflow   what is smaller than the smallest normal number, an input or a step, may be flushed to zero: every bound holds
-                room for it, in units of ``smallest``. Inputs of half precision that are computed in float32 keep theirs.
+    underflow   inputs and intermediate values below the smallest normal number may be flushed to zero: every bound covers
+                this, in units of ``smallest``. Half-precision inputs computed in float32 are not flushed.
     overflow    where a value within the bound leaves the range of the result's dtype, an infinity of its sign conforms
                 as well as a finite value within the bound. Where a step of an admitted algorithm may leave the
                 range of its precision (squares, sums, x gamma inv_std of the folded form, inv_std^3 of differentiated
-                graphs), the bound is infinite: nothing is promised, NaN included.
+                graphs), the bound is infinite: any result conforms, including NaN.
     NaN         never conforms where the bound is finite, and neither does an infinity of the wrong sign.
 
-Common limitations: nothing is promised from gamma_n with n u >= 1 on (65,536 values summed one by one in bfloat16, say), nor
+Common limitations: bounds are infinite from gamma_n with n u >= 1 on (65,536 values summed one by one in bfloat16, say), nor
 where var + epsilon is not well above the smallest normal number. Square roots and divisions are taken as correctly rounded
 or as reciprocal roots accurate to 2 units in the last place.
 """
@@ -47,7 +47,7 @@ Array = np.ndarray
 
 #: Relative room for evaluating the bounds themselves in float64.
 ROOM = 1.0 + 2.0**-30
-#: Values that the good tier lets be added one after the other before a tree goes on.
+#: Number of values that the good tier allows to be added sequentially before a tree.
 LEAF = 32
 #: Roundings of 1/sqrt(var + epsilon) beyond the variance's own error: epsilon stored and added (halved by the root: 1), and a
 #: root and reciprocal of 2 + 2 half units, or a reciprocal root of 12 bits refined by a Newton step (5).
@@ -62,7 +62,7 @@ class StatisticsError(NamedTuple):
 
 
 def growth(terms: int, tier: Tier) -> float:
-    """The roundings that the worst-placed of so many terms meets while they are added."""
+    """The largest number of roundings that any of these terms undergoes while they are added."""
     additions = float(max(terms - 1, 0))
     if tier == "good":
         return min(additions, LEAF - 1.0 + _levels(math.ceil(terms / LEAF)))
@@ -113,7 +113,7 @@ def statistics_error(batch: Batch, units: Units, tier: Tier, steps: float = 1.0)
     the smaller of 3 and 6. ``steps``: see ``mean_roundings``.
 
     Known limitations: a shift by anything but a sample of the channel (the running mean, say) is covered by 5 only. Source 3
-    is a worst case over trees and orders; the two-pass algorithm keeps far below it where kappa is large.
+    is a worst case over trees and orders; the two-pass algorithm stays far below it where kappa is large.
     """
     u, m = units.statistics, batch.count
     n = growth(m, tier)
@@ -157,8 +157,8 @@ def inv_std_error(
         1. the variance's error, and var or epsilon flushed:  sqrt((var + epsilon) / (var + epsilon -+ E_var)) - 1
         2. epsilon, sum, root and reciprocal:                 gamma_6
 
-    Infinite where the variance in error could make var + epsilon vanish or turn negative. ``least_var`` is what the
-    variance in error cannot fall below: 0 for sums of squares and clipped differences.
+    Infinite where the variance in error could make var + epsilon vanish or turn negative. ``least_var`` is a lower
+    limit of the variance in error: 0 for sums of squares and clipped differences.
     """
     epsilon = normalisation.batch.config.epsilon
     exact = double(normalisation.var) + epsilon
@@ -217,7 +217,7 @@ def running_error(old: Array, batch: Array, batch_error: Array, decay: float, un
         4. the sum, and storing:                                          u (decay |old| + (1 - decay) |batch|)
 
     old, batch: magnitudes; u is the coarser of statistics and parameter. Known limitation: at decay 0 the old value still
-    counts, since batch = old + (batch - old) rounds it.
+    contributes, since batch = old + (batch - old) rounds it.
     """
     coarser = max(units.statistics, units.parameter, key=lambda p: p.unit_roundoff)
     u, heaviest = coarser.unit_roundoff, max(decay, 1.0 - decay)
@@ -255,8 +255,8 @@ def training_gradient_error(
         6. inv_std^3, which differentiated graphs form, underflows:   smallest |gamma| |x - mean| mean |dy| |x - mean|
         7. storing, where storage is coarser, and underflow of a step
 
-    gamma_, dx: magnitudes, exact. Known limitation: where kappa is large, 2 is that of the folded graph alone; others keep
-    far below it.
+    gamma_, dx: magnitudes, exact. Known limitation: where kappa is large, 2 is that of the folded graph alone; other forms
+    stay far below it.
     """
     s, a, n = units.statistics, units.arithmetic, growth(cotangent.normalisation.batch.count, tier)
     norm, m = cotangent.normalisation, cotangent.normalisation.batch.count
@@ -377,21 +377,21 @@ def _levels(parts: int) -> float:
 
 
 def _lost(factor: Array, p: Precision) -> Array:
-    """What of a factor may be flushed to zero."""
+    """The part of a factor that may be flushed to zero."""
     return np.where(factor < p.smallest, factor, 0.0)
 
 
 def _promised(error: Array, steps: Array | float, p: Precision) -> Array:
-    """The bound; infinite where it is undefined, or where an intermediate value of magnitude ``steps`` may leave the range."""
+    """The bound; infinite where it is undefined or an intermediate value of magnitude ``steps`` may leave the range."""
     return np.where(np.isnan(error) | ~(np.asarray(steps) <= p.largest), math.inf, error)
 
 
 def stored(error: Array, magnitude: Array, formed: Precision, storage: Precision, steps: Array | float) -> Array:
-    """The bound of a result formed in one precision and stored in another, with room for its own evaluation.
+    """The bound of a result formed in one precision and stored in another, widened for its own evaluation.
 
     Storing rounds where storage is coarser. Infinite where ``steps``, the magnitudes of intermediate values, may leave the
-    range of the precision in which they are formed, and where the bound is undefined: 0 times an unbounded error is no 0,
-    since the value in error may be a NaN.
+    range of the precision in which they are formed, and where the bound is undefined: 0 times an unbounded error is not 0,
+    since the value in error may be NaN.
     """
     error = error * (1.0 + storage.unit_roundoff)
     if storage.unit_roundoff > formed.unit_roundoff:

@@ -1,7 +1,7 @@
 """Rounding-error bounds of layer normalization: those of batch normalization with the axes' roles exchanged.
 
-A sample takes the place of a channel: the facts are those of a ``Batch`` whose channel axis counts samples and whose other axes
-are the features. What differs is that gamma and beta belong to features: gamma stands inside the means of dx, and dgamma and
+A sample takes the place of a channel: the quantities are those of a ``Batch`` whose channel axis counts samples and whose other
+axes are the features. The difference: gamma and beta belong to features, so gamma stands inside the means of dx, and dgamma and
 dbeta are sums over samples. Tiers, accepted outcomes and limitations are those of ``bnspec.bounds.batch_norm``.
 """
 
@@ -60,7 +60,7 @@ def layer_norm_error(batch: Batch, dy: Quad, gamma_: Quad, beta: Quad, units: Un
 
 
 def zhat_error(norm: Normalisation, units: Units, tier: Tier) -> tuple[Array, Array]:
-    """(relative error of inv_std, error of zhat), of a batch normalised by its own statistics."""
+    """(relative error of inv_std, error of zhat) of a batch normalised by its own statistics."""
     statistics = bounds.statistics_error(norm.batch, units, tier)
     least = -math.inf if tier == "lenient" else 0.0
     relative = bounds.inv_std_error(norm, statistics.var, units.arithmetic, least)

@@ -1,13 +1,13 @@
 """A-priori bounds for second derivatives, element by element: see ``bounds`` for the notation and the tiers.
 
-Coarser than the bounds of the first order: magnitudes of differences are replaced by sums of magnitudes, so that they are
-small against the result's own error only where nothing cancels. With P c = c - mean(c) - zhat mean(c zhat), and
+Coarser than the first-order bounds: sums of magnitudes replace magnitudes of differences, so the bounds are tight only where
+nothing cancels. With P c = c - mean(c) - zhat mean(c zhat), and
 
     |P c| <= |c| + mean |c| + |zhat| |mean(c zhat)|  =: S(c)
 
 every error of the first order is taken from ``bounds.training_gradient_error`` with the factor gamma inv_std = 1.
 
-Known limitations: a variance that is lost altogether makes them infinite; forms that expand deviations into differences of
+Known limitations: a variance without any correct digit makes them infinite; forms that expand deviations into differences of
 x and mean (as ``bounds.lenient`` allows) are covered for the first-order parts only.
 """
 
@@ -33,7 +33,7 @@ class SecondOrderError(NamedTuple):
 
 
 class Sizes(NamedTuple):
-    """Magnitudes: of the exact results, and of gamma, ddgamma and ddbeta (0 where there is no such cotangent)."""
+    """Magnitudes of the exact results and of gamma, ddgamma and ddbeta (0 for an absent cotangent)."""
 
     by_x: Array
     by_dy: Array
@@ -133,7 +133,7 @@ def _product(a: Array, error_a: Array, b: Array, error_b: Array) -> Array:
 
 
 def _stored(by_x: Array, by_dy: Array, by_gamma: Array, sizes: Sizes, units: Units, scale: Array) -> SecondOrderError:
-    """The errors with those of sums and storing, and of underflow; infinite where nothing can be promised."""
+    """The errors with those of sums and storing, and of underflow; infinite where no bound exists."""
 
     def stored(error: Array, size: Array, precision: Precision) -> Array:
         u = 2.0 * max(units.arithmetic.unit_roundoff, precision.unit_roundoff)

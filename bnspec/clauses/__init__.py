@@ -1,7 +1,7 @@
 """The clauses of the specification, as data. ``CLAUSES`` maps each id to its clause, family by family.
 
-An id is ``family.name`` and never changes its meaning; what is no longer asked keeps its id, retired. ``ASKED`` holds those
-that backends are judged by; the others are verified on the specification itself.
+An id is ``family.name`` and never changes its meaning; a retired clause keeps its id. ``ASKED`` holds the clauses that
+backends are judged by; the others are verified on the specification's own equations.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ ASKED: dict[str, Clause] = {c.id: c for c in _ALL if c.asked}
 
 
 def select(patterns: Sequence[str]) -> list[Clause]:
-    """The clauses whose ids match any of the shell globs; a family's name stands for all of it; nothing means all.
+    """The clauses whose ids match any of the shell globs; a family name selects the whole family; no pattern selects all.
 
     Raises UsageError: a pattern that matches no clause.
     """
@@ -84,17 +84,17 @@ def select(patterns: Sequence[str]) -> list[Clause]:
 
 
 def select_asked(patterns: Sequence[str]) -> list[Clause]:
-    """As ``select``, but only clauses that backends are judged by: what a run can verify.
+    """As ``select``, restricted to clauses that backends are judged by.
 
-    Raises UsageError: a pattern that matches no clause, or only such as no backend can be asked about.
+    Raises UsageError: a pattern that matches no clause, or only clauses that no check covers.
     """
     for pattern in patterns:
         found = select([pattern])
         if not any(c.id in ASKED for c in found):
             raise UsageError(
-                f"no backend can be asked about {pattern!r}.",
-                f"{', '.join(c.id for c in found[:3])}{', ...' * (len(found) > 3)}: verified on the specification itself, by its tests.",
-                f"bnspec explain {pattern!r} shows what is demanded; leave it out of the run.",
+                f"no check judges backends by {pattern!r}.",
+                f"{', '.join(c.id for c in found[:3])}{', ...' * (len(found) > 3)}: verified on the specification's own equations, by tests.",
+                f"bnspec explain {pattern!r} shows the requirement; leave the pattern out of the run.",
             )
     return [c for c in select(patterns) if c.id in ASKED]
 

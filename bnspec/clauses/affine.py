@@ -1,4 +1,4 @@
-"""Scale and shift."""
+"""Clauses on scale and shift: gamma and beta."""
 
 from bnspec.clauses.clause import IOFFE, Clause
 
@@ -6,9 +6,9 @@ CLAUSES = (
     Clause(
         "affine.per_channel",
         "MUST",
-        "Each channel is scaled and shifted by its own gamma and beta, whatever their sign.",
-        "y_c = gamma_c * zhat_c + beta_c,   asked with distinct, negative and zero gamma",
-        "Swapped, reversed, scalar or absolute parameters agree with the definition when all gammas are 1.",
+        "Each channel is scaled by its own gamma and shifted by its own beta, whatever their signs.",
+        "y_c = gamma_c * zhat_c + beta_c,   checked with distinct, negative and zero gamma",
+        "Swapped, reversed, broadcast or absolute-valued parameters all agree with the definition when every gamma is 1.",
         f"{IOFFE}, Algorithm 1",
         (),
         ("microsoft/CNTK#2376", "PaddlePaddle/Paddle#68170"),
@@ -16,9 +16,9 @@ CLAUSES = (
     Clause(
         "affine.absent_is_identity",
         "MUST",
-        "A layer without gamma and beta normalises only.",
+        "A layer without gamma and beta only normalises.",
         "y = zhat,   no dgamma, no dbeta",
-        "Absent parameters are often null pointers, default tensors of another dtype, or silently the wrong constant.",
+        "Absent parameters often turn out to be null pointers, default tensors of another dtype, or the wrong constant.",
         f"{IOFFE}, section 3",
         ("affine_optional",),
         ("jax-ml/jax#2561", "intel/ipex-llm#2012", "pytorch/pytorch#61962"),
@@ -26,9 +26,9 @@ CLAUSES = (
     Clause(
         "affine.zero_gamma_gives_beta",
         "MUST",
-        "Where gamma is 0, y is beta, exactly, and dx is 0.",
+        "Where gamma is 0, y is exactly beta and dx is 0.",
         "gamma_c = 0   =>   y_c = beta_c,  dx_c = 0",
-        "Zero-initialised gamma makes residual branches vanish at the start of training; they must vanish exactly.",
+        "Zero-initialised gamma switches residual branches off at the start of training; they must be off exactly.",
         "Goyal et al. 2017, Accurate, Large Minibatch SGD, 5.1",
         (),
         ("apache/mxnet#9624",),

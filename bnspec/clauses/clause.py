@@ -1,4 +1,4 @@
-"""What a clause is."""
+"""The ``Clause`` record, its levels, and constructors by where a clause is verified."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ FIRST = "1.0"
 
 @dataclasses.dataclass(frozen=True)
 class Clause:
-    """One thing that is demanded (MUST), expected of good implementations (SHOULD) or recorded (MAY).
+    """One requirement (MUST), expectation of good implementations (SHOULD) or recorded choice (MAY).
 
     Attributes:
         id: ``family.name``, stable.
-        statement: the demand, one sentence.
+        statement: the requirement, one sentence.
         formula: the same in symbols.
-        rationale: why it is demanded, and what breaks without it.
+        rationale: why it is required, and what breaks without it.
         source: the paper or document it comes from.
-        depends: the conventions fields it is relative to.
+        depends: the fields of the backend's conventions that it depends on.
         catches: public reports of defects that it would have caught, as ``owner/project#number``.
-        verified: where it is verified. "backends": a check judges every backend by it. "specification": no backend can be
-            asked about it yet; a test holds the specification's own equations to it. "both": a check and a test.
-        since: the version of the specification that has first demanded it as it stands.
+        verified: where it is verified. "backends": a check judges every backend by it. "specification": no check covers
+            backends yet; a test verifies it on the specification's own equations. "both": a check and a test.
+        since: the version of the specification that first contains it.
     """
 
     id: str
@@ -74,12 +74,12 @@ class Clause:
 
     @property
     def asked(self) -> bool:
-        """Whether backends are judged by it."""
+        """Whether a check judges backends by it."""
         return self.verified != "specification"
 
     @property
     def formula_lines(self) -> list[str]:
-        """The formula's parts, which three blanks after a comma set apart."""
+        """The parts of the formula, split at a comma followed by three spaces."""
         return [part.strip() for part in self.formula.split(",   ")]
 
     def to_json(self) -> dict[str, Any]:
@@ -103,11 +103,11 @@ def specified(
     catches: tuple[str, ...] = (),
     since: str = FIRST,
 ) -> Clause:
-    """A clause that is verified on the specification alone."""
+    """A clause verified only on the specification's own equations."""
     return Clause(id, level, statement, formula, rationale, source, depends, catches, "specification", since)
 
 
-def asked_too(
+def verified_on_both(
     id: str,  # noqa: A002  # the field's name
     level: Level,
     statement: str,
@@ -118,5 +118,5 @@ def asked_too(
     catches: tuple[str, ...] = (),
     since: str = FIRST,
 ) -> Clause:
-    """A clause that backends are asked about, and that a test holds the specification's own equations to as well."""
+    """A clause verified by a check on backends and by a test on the specification's own equations."""
     return Clause(id, level, statement, formula, rationale, source, depends, catches, "both", since)

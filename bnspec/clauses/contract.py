@@ -1,4 +1,4 @@
-"""What any callable owes its caller: it ends, takes what it offers, returns what it should."""
+"""Clauses for every call: it terminates, accepts supported cases and returns results of the right shape."""
 
 from bnspec.clauses.clause import CONTRACT, Clause
 
@@ -6,9 +6,9 @@ CLAUSES = (
     Clause(
         "contract.completes",
         "MUST",
-        "Every call ends: it returns or raises; it does not kill its process and does not hang.",
+        "Every call returns or raises; it neither kills its process nor hangs.",
         "no crash, no timeout",
-        "A crash in a worker is a result like any other, and the worst one.",
+        "A crash in a worker is a result like any other, and the worst kind.",
         CONTRACT,
         (),
         ("pytorch/pytorch#2264", "pytorch/pytorch#186238", "pytorch/pytorch#194798"),
@@ -16,9 +16,9 @@ CLAUSES = (
     Clause(
         "contract.accepts",
         "MUST",
-        "A case that the conventions offers is computed, not refused.",
+        "A backend computes every case that its conventions declare as supported, without raising.",
         "no exception within the declared dtypes, ranks, axes and counts",
-        "Coverage that is declared but missing must fail, not skip.",
+        "Declared but missing coverage must fail, not be skipped.",
         CONTRACT,
         ("dtypes", "ranks", "channel_axes", "affine_optional"),
         ("tensorflow/tensorflow#7164", "keras-team/keras#10648", "tinygrad/tinygrad#7042"),
@@ -28,7 +28,7 @@ CLAUSES = (
         "MUST",
         "y and dx have the shape of x; dgamma, dbeta and the statistics have one value per channel.",
         "shape(y) = shape(dx) = shape(x);  shape(dgamma) = shape(dbeta) = shape(state) = (C,)",
-        "A result of another shape broadcasts silently in the next operation.",
+        "A result of the wrong shape broadcasts silently in the next operation.",
         CONTRACT,
     ),
 )

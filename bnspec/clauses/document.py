@@ -1,4 +1,4 @@
-"""The specification as one Markdown document, from the same source that the suite judges by. ``docs/specification.md`` is its output."""
+"""Renders the clauses as one Markdown document, ``docs/specification.md``."""
 
 from __future__ import annotations
 
@@ -13,49 +13,49 @@ INTRODUCTION = f"""\
 
 Version {VERSION}
 
-This document says what batch normalization, input normalization and their nearest relative compute: forward, backward, in
-what they remember, and at the edges where implementations part. It is generated from `bnspec/clauses` and
-`bnspec/clauses/families.py` by `make specification`; a test fails when it is stale. The equations stand once more as code, in
-the files named at each family, and that code is what implementations are compared with.
+This document specifies batch normalization, input normalization and layer normalization: forward pass, backward pass, state,
+and the edge cases where implementations differ. `make specification` generates it from `bnspec/clauses` and
+`bnspec/clauses/families.py`; a test fails when it is stale. Each family names the file that implements its equations; the
+suite compares implementations with that code.
 
 ## Scope
 
 The layer normalises each channel of a batch over all other axes, scales and shifts it, and tracks statistics for inference.
-Input normalization does the same to data, once, with the statistics of a training set. Layer normalization is included as
-what is used where batches are small. How an implementation computes any of this, in which order, on which device, is free.
+Input normalization does the same to data, once, with the statistics of a training set. Layer normalization is included
+because it replaces batch normalization where batches are small. Implementations are free to choose algorithm, order and device.
 
 ## Notation
 
 | symbol | code | meaning |
 |---|---|---|
-| x, y | `x`, `y` | what goes into the layer and what comes out |
+| x, y | `x`, `y` | the layer's input and output |
 | g | `dy` | the cotangent: the gradient of a scalar loss L with respect to y |
 | | `dx`, `dgamma`, `dbeta` | the gradients of L with respect to x, gamma and beta |
 | m | `m`, `count` | elements per channel; a bar, or `mean(...)`, is the mean over them, and `sum(...)` their sum |
 | | `axes` | the reduced axes: every axis but the channel axis |
 | | `mean_B`, `var_B` | mean and population variance of the batch, one of each per channel |
 | | `running_mean`, `running_var` | the tracked statistics; a prime marks the value after a step |
-| a | `decay` | the weight that the old running value keeps |
-| c | `correction` | what is subtracted from m in the divisor of the tracked variance: 0 or 1 |
+| a | `decay` | the weight of the old running value |
+| c | `correction` | subtracted from m in the divisor of the tracked variance: 0 or 1 |
 | s | `inv_std` | 1 / sqrt(var + epsilon) |
 | | `zhat` | the normalised value |
 | u | `u` | the unit roundoff of an arithmetic |
 
 ## Levels
 
-- **MUST**: the definition demands it. Results are compared within the bound below; bit by bit only where the law is exact.
-- **SHOULD**: what good implementations do. Not to do it is no violation of the definition, but it hurts someone.
-- **MAY**: a choice. It is recorded, and it is described here so that it means the same everywhere.
+- **MUST**: the definition requires it. Results are compared within the bound below; bitwise only where the law is exact.
+- **SHOULD**: good implementations do it. Not doing it does not violate the definition, but it hurts users.
+- **MAY**: a choice. The suite records it; this document describes it so that it means the same everywhere.
 
-What a clause *depends on* are the fields of a backend's conventions (`bnspec/model/conventions.py`) in which correct implementations
+A clause *depends on* fields of a backend's conventions (`bnspec/model/conventions.py`) in which correct implementations
 differ; it is judged relative to them.
 
 ## How numbers are judged
 
-No tolerance is chosen. Each element of each result is compared with the exact value, computed in quad precision from the same
-inputs, and its error is divided by an a-priori bound for that element of that case: from the unit roundoffs of storage,
-statistics and arithmetic, the number of terms that are summed, and the condition number |mean| / std. A result conforms where
-that ratio is at most 1. There are three tiers of bounds (`bnspec/bounds/batch_norm.py` derives them):
+No tolerance is chosen by hand. Each element of each result is compared with the exact value, computed in quad precision from
+the same inputs. Its error is divided by an a-priori bound for that element of that case, derived from the unit roundoffs of
+storage, statistics and arithmetic, the number of summed terms and the condition number |mean| / std. A result conforms if
+this ratio is at most 1. There are three tiers of bounds (`bnspec/bounds/batch_norm.py` derives them):
 
 | tier | admits | used by |
 |---|---|---|
@@ -74,10 +74,10 @@ first made the demand as it stands.
 
 ## Where a clause is verified
 
-- **backends**: a check of the suite judges every backend by it, on generated cases; `bnspec verify --clause ID` asks it alone.
-- **specification**: the suite does not put this question to backends. A test holds the equations of this specification to it,
-  in exact rational arithmetic wherever it is a law of real numbers.
-- **both**: backends are asked, and a test holds the equations to it.
+- **backends**: a check judges every backend by it on generated cases; `bnspec verify --clause ID` runs that check alone.
+- **specification**: no check covers backends. A test verifies it on the equations of this specification, in exact rational
+  arithmetic wherever it is a law of real numbers.
+- **both**: a check judges backends, and a test verifies the equations.
 """
 
 
@@ -86,7 +86,7 @@ def text(clauses: Sequence[Clause], families: Sequence[Family]) -> str:
 
     Args:
         clauses: in the order of the families.
-        families: all those that the clauses belong to.
+        families: every family that the clauses belong to.
 
     Returns: Markdown, ending with a newline.
     """
@@ -100,7 +100,7 @@ def text(clauses: Sequence[Clause], families: Sequence[Family]) -> str:
 
 
 def anchor(clause: Clause) -> str:
-    """The clause's anchor in the document: its id with the dot as a hyphen, as a heading's would be."""
+    """The clause's anchor in the document: its id with a hyphen for the dot."""
     return clause.id.replace(".", "-")
 
 
@@ -140,7 +140,7 @@ def _index(clauses: Sequence[Clause]) -> Iterator[str]:
     asked = sum(c.asked for c in clauses)
     yield '<a id="index"></a>\n\n## Index\n'
     counts = ", ".join(f"{n} {level}" for level, n in levels.items())
-    yield f"{len(clauses)} clauses: {counts}. Backends are asked about {asked} of them.\n"
+    yield f"{len(clauses)} clauses: {counts}. Checks judge backends by {asked} of them.\n"
     yield "| clause | level | verified on | statement |"
     yield "|---|---|---|---|"
     for c in clauses:
@@ -149,7 +149,7 @@ def _index(clauses: Sequence[Clause]) -> Iterator[str]:
 
 
 def _address(reference: str) -> str:
-    """The page of a report, named ``owner/project#number``; GitHub leads from issues to pull requests."""
+    """The URL of a report named ``owner/project#number``; GitHub redirects issues to pull requests."""
     project, _, number = reference.partition("#")
     return f"https://github.com/{project}/issues/{number}"
 

@@ -1,12 +1,12 @@
-"""Dtypes and mixed precision."""
+"""Clauses on dtypes and mixed precision."""
 
-from bnspec.clauses.clause import IOFFE, Clause, asked_too, specified
+from bnspec.clauses.clause import IOFFE, Clause, specified, verified_on_both
 
 CLAUSES = (
     Clause(
         "dtype.half_is_as_exact_as_declared",
         "SHOULD",
-        "With half-precision x, results are as exact as the declared wider arithmetic allows.",
+        "With half-precision x, results are as accurate as the declared wider arithmetic allows.",
         "|error| <= bound with u of the declared statistics and arithmetic, and one rounding to each result's dtype",
         "Sums and squares in float16 overflow at 65,504 and stop growing at 2,048 terms.",
         f"{IOFFE}; Micikevicius et al. 2018, Mixed Precision Training, 3.3",
@@ -16,19 +16,19 @@ CLAUSES = (
     Clause(
         "dtype.results",
         "SHOULD",
-        "y and dx have the declared dtype; gradients of parameters and the running statistics keep theirs.",
+        "y and dx have the declared dtype; parameter gradients and running statistics keep the dtypes of the parameters and the state.",
         "dtype(y) = dtype(dx) = dtype(x) (or the promotion, where declared);  dtype(state') = dtype(state)",
-        "A silent promotion doubles the memory of everything downstream; a silent demotion loses the statistics.",
+        "Silent promotion doubles memory downstream; silent demotion loses the statistics.",
         "array API standard, type promotion",
         ("output_dtype",),
         ("tensorflow/tensorflow#44983", "tinygrad/tinygrad#7042"),
     ),
-    asked_too(
+    verified_on_both(
         "dtype.parameters_are_not_narrowed",
         "SHOULD",
-        "Parameters and statistics wider than x are used as they are, not rounded to the dtype of x first.",
+        "Parameters and statistics wider than x are used at full width, not first rounded to the dtype of x.",
         "x in float16, running_var = 10^5 in float32:   y = gamma * (x - mean) / sqrt(10^5 + epsilon) + beta, and not beta",
-        "10^5 is infinite in float16, and an epsilon of 10^-9 is 0 there.",
+        "In float16, 10^5 is infinite and an epsilon of 10^-9 is 0.",
         "Micikevicius et al. 2018, Mixed Precision Training, 3.3",
         ("half_parameters", "half_arithmetic"),
         ("pytorch/pytorch#61962", "chainer/chainer#6484", "onnx/onnx#3415", "tensorflow/tensorflow#7164"),
@@ -36,9 +36,9 @@ CLAUSES = (
     specified(
         "dtype.integers_become_floating",
         "SHOULD",
-        "Integer x, where it is accepted, is normalised in floating point, and the result is not cast back.",
+        "Where integer x is accepted, it is normalised in floating point and the result is not cast back.",
         "x in uint8:   y(x) = y(float(x)),   dtype(y) floating",
-        "Pixels are integers. Cast back, everything below the mean saturates at 0.",
+        "Pixels are integers. Casting back saturates everything below the mean at 0.",
         "array API standard, type promotion",
         (),
         ("tensorflow/tensorflow#44983", "keras-team/keras#15778"),

@@ -1,13 +1,13 @@
-"""Epsilon: where it stands, and that it is the one that was asked for."""
+"""Clauses on epsilon: its place in the formula and its value."""
 
-from bnspec.clauses.clause import IOFFE, Clause, asked_too
+from bnspec.clauses.clause import IOFFE, Clause, verified_on_both
 
 CLAUSES = (
     Clause(
         "epsilon.inside_root_in_training",
         "MUST",
         "In training, epsilon is added to the variance inside the square root.",
-        "inv_std = 1 / sqrt(var_B + epsilon),   asked where epsilon >= var_B / 16",
+        "inv_std = 1 / sqrt(var_B + epsilon),   checked where epsilon >= var_B / 16",
         "sqrt(var) + epsilon, sqrt(max(var, epsilon)) and a missing epsilon all agree when epsilon is negligible.",
         f"{IOFFE}, Algorithm 1",
         ("epsilon_dtype", "epsilon_minimum"),
@@ -17,8 +17,8 @@ CLAUSES = (
         "epsilon.inside_root_in_inference",
         "MUST",
         "In inference, epsilon is added to the running variance inside the square root.",
-        "inv_std = 1 / sqrt(running_var + epsilon),   asked where epsilon >= running_var / 16",
-        "Inference kernels are separate code; several have lost epsilon or added it twice.",
+        "inv_std = 1 / sqrt(running_var + epsilon),   checked where epsilon >= running_var / 16",
+        "Inference kernels are separate code; several have dropped epsilon or added it twice.",
         f"{IOFFE}, Algorithm 2",
         ("epsilon_dtype", "epsilon_minimum"),
         ("chainer/chainer#2214", "chainer/chainer#4505"),
@@ -26,9 +26,9 @@ CLAUSES = (
     Clause(
         "epsilon.as_given",
         "MUST",
-        "The epsilon that was asked for is the one that is used, however small.",
-        "asked where epsilon <= 2^-16 and a variance is of the size of epsilon",
-        "Clamping to a library's minimum, falling back to a default or losing the attribute changes trained networks.",
+        "The layer uses the epsilon it was given, however small.",
+        "checked where epsilon <= 2^-16 and a variance is of the order of epsilon",
+        "Clamping epsilon to a library's minimum, falling back to a default or losing the attribute changes trained networks.",
         f"{IOFFE}, Algorithm 1",
         ("epsilon_dtype", "epsilon_minimum"),
         ("tensorflow/tensorflow#37768", "tensorflow/tensorflow#8090", "chainer/chainer#1955", "VeriSilicon/TIM-VX#589"),
@@ -37,18 +37,18 @@ CLAUSES = (
         "epsilon.not_in_running_variance",
         "MUST",
         "The running variance does not contain epsilon.",
-        "running_var' = decay * running_var + (1 - decay) * var_B * m / (m - correction),   asked where epsilon >= var_B / 16",
-        "A variance recovered from the saved inv_std carries epsilon, and inference then adds it a second time.",
+        "running_var' = decay * running_var + (1 - decay) * var_B * m / (m - correction),   checked where epsilon >= var_B / 16",
+        "A variance recovered from the saved inv_std contains epsilon, and inference then adds it a second time.",
         f"{IOFFE}, Algorithm 2",
         ("running_correction",),
         ("chainer/chainer#4505", "nntrainer/nntrainer#677", "flagos-ai/FlagGems#4885"),
     ),
-    asked_too(
+    verified_on_both(
         "epsilon.only_the_sum_counts",
         "MUST",
-        "Inference depends on the running variance and epsilon through their sum alone.",
+        "Inference depends on the running variance and epsilon only through their sum.",
         "y(running_var - d, epsilon + d) = y(running_var, epsilon)",
-        "A clamp, a default or a second epsilon on one side of the sum shows without any reference values.",
+        "A clamp, a default or a second epsilon shows up without any reference values.",
         f"{IOFFE}, Algorithm 2",
         ("epsilon_dtype", "epsilon_minimum"),
         ("tensorflow/tensorflow#59309", "chainer/chainer#2214"),

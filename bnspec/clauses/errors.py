@@ -1,24 +1,24 @@
-"""Errors: what is refused, and how."""
+"""Clauses on errors: which calls raise, and how."""
 
-from bnspec.clauses.clause import CONTRACT, asked_too, specified
+from bnspec.clauses.clause import CONTRACT, specified, verified_on_both
 
 CLAUSES = (
-    asked_too(
+    verified_on_both(
         "errors.malformed_parameters",
         "MUST",
-        "gamma, beta and statistics that do not have one value per channel are refused.",
+        "gamma, beta or statistics that do not have one value per channel raise an error.",
         "shape(gamma) != (C,)   =>   an error, before anything is computed",
-        "Read by count of elements alone, or not checked, they are read past their end or broadcast over the wrong axis.",
+        "Unchecked, or checked by element count alone, they are read out of bounds or broadcast over the wrong axis.",
         "bnspec/model/arguments.py",
         ("checks_arguments",),
         ("pytorch/pytorch#190079", "pytorch/pytorch#194798"),
     ),
-    asked_too(
+    verified_on_both(
         "errors.malformed_data",
         "MUST",
-        "x without a channel axis or without an axis to reduce, and dy of another shape than x, are refused.",
+        "x without a channel axis or without an axis to reduce raises an error, and so does dy whose shape differs from x.",
         "rank(x) < 2,  channel_axis outside x,  or  shape(dy) != shape(x)   =>   an error",
-        "An abort takes the caller's process with it.",
+        "An abort kills the caller's process.",
         "bnspec/model/arguments.py",
         (
             "checks_arguments",
@@ -29,17 +29,17 @@ CLAUSES = (
     specified(
         "errors.name_the_argument",
         "SHOULD",
-        "The message of a refusal names the argument, its shape, and the one that is expected.",
+        "The error message names the argument, its shape and the expected shape.",
         "message contains the name, the shape found and the shape wanted",
-        "An error deep inside a kernel's launch says nothing about the layer that was called wrongly.",
+        "An error from deep inside a kernel launch does not point to the layer call that caused it.",
         "bnspec/model/arguments.py",
     ),
-    asked_too(
+    verified_on_both(
         "errors.leave_the_state",
         "SHOULD",
-        "A call that is refused leaves the state as it was.",
+        "A call that raises leaves the state unchanged.",
         "raises   =>   state' = state",
-        "A counter or mean that moved before the check makes a caught error a silent one.",
+        "If a counter or mean moves before the check, an error that the caller catches still corrupts the state.",
         CONTRACT,
         ("count_one",),
     ),

@@ -1,4 +1,4 @@
-"""The families of clauses, in the specification's order: title, introduction, and the mathematics that they share.
+"""The families of clauses, in the order of the specification: title, introduction and shared mathematics.
 
 The mathematics is LaTeX, as ``docs/specification.md`` shows it. The formulas of the clauses are plain text, for terminals.
 """
@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Family:
-    """What the clauses of one family have in common.
+    """Title, introduction and mathematics shared by the clauses of one family.
 
     Attributes:
         name: the part of their ids before the dot.
         title, intro: a heading and a paragraph.
-        mathematics: display formulas in LaTeX, each its own; none where the statements are enough.
-        equations: where they stand as code.
+        mathematics: display formulas in LaTeX; empty where the statements suffice.
+        equations: the file and functions that implement them.
     """
 
     name: str
@@ -41,8 +41,8 @@ FAMILIES = (
     Family(
         "epsilon",
         "Epsilon",
-        "Epsilon prevents the division by zero. It stands inside the square root, in both modes, and nowhere else: it is no part "
-        "of what is tracked. A backend may store it in a declared precision and raise it to a documented minimum.",
+        "Epsilon prevents division by zero. It stands inside the square root in both modes and nowhere else: the tracked "
+        "variance excludes it. A backend may store it in a declared precision and raise it to a documented minimum.",
         (r"\mathrm{inv\_std} = \frac{1}{\sqrt{\sigma^2 + \epsilon}}",),
         "bnspec/equations/batch_norm.py: inv_std",
     ),
@@ -57,8 +57,8 @@ FAMILIES = (
         "running",
         "Running averages",
         "Training tracks the statistics that inference will use. decay is the weight that the old value keeps, whatever number a "
-        "framework calls momentum. The variance that is tracked may be corrected by m / (m - c), c = 0 or 1: a convention, which "
-        "the conventions declares. Averages that are cumulative or debiased are choices too.",
+        "framework calls momentum. The tracked variance may be corrected by m / (m - c), c = 0 or 1, which the backend's "
+        "conventions declare. Cumulative and debiased averages are also valid choices.",
         (
             r"\mu' = a \mu + (1 - a) \mu_B \qquad \sigma'^2 = a \sigma^2 + (1 - a) \frac{m}{m - c} \sigma_B^2",
             r"\mu_t = a^t \mu_0 + (1 - a) \sum_{k=1}^{t} a^{t-k} \mu_{B_k}",
@@ -68,17 +68,17 @@ FAMILIES = (
     Family(
         "inference",
         "Inference",
-        "In inference the layer is a fixed map, element by element: deterministic, without memory, and blind to what else is in "
-        "the batch.",
+        "In inference the layer is a fixed elementwise map: deterministic, stateless and independent of the rest of the "
+        "batch.",
         (r"y = \gamma \frac{x - \mu}{\sqrt{\sigma^2 + \epsilon}} + \beta",),
         "bnspec/equations/batch_norm.py: inference_forward",
     ),
     Family(
         "gradient",
         "Gradients",
-        "g is the cotangent dL/dy. In training, mean and variance are functions of x, and dx contains the paths through both; in "
-        "inference, or with frozen statistics, they are constants. The parameters' gradients are the same sums in both modes, "
-        "each with its own normalised value. The running update has no gradient.",
+        "g is the cotangent dL/dy. In training, the mean and variance are functions of x, and dx includes the paths through both; in "
+        "inference, or with frozen statistics, they are constants. The parameter gradients are the same sums in both modes, "
+        "each with that mode's normalised value. The running update has no gradient.",
         (
             (
                 r"\frac{\partial L}{\partial \beta} = \sum_i g_i \qquad "
@@ -98,7 +98,7 @@ FAMILIES = (
     Family(
         "second_order",
         "Second order",
-        "The derivatives of the inner product of dx with a direction v. P removes from a vector its mean and its component along "
+        "This family differentiates the inner product of dx with a direction v. P removes a vector's mean and its component along "
         "the normalised values; it is symmetric.",
         (
             (
@@ -115,13 +115,13 @@ FAMILIES = (
     Family(
         "degenerate",
         "Degenerate counts",
-        "One value per channel has no spread, and no value has no mean. The definition ends there; what remains is that nothing "
-        "is ruined silently.",
+        "One value has no spread, and an empty set has no mean. The definition does not cover these cases; it remains that a "
+        "layer must not silently corrupt its state.",
     ),
     Family(
         "special",
         "Special values",
-        "NaN and infinity follow the rules of IEEE 754 and stay in their channel. Overflow must not pass for a result.",
+        "NaN and infinity follow IEEE 754 and stay in their channel. Overflow must not pass as a valid result.",
     ),
     Family(
         "dtype",
@@ -131,7 +131,7 @@ FAMILIES = (
     Family(
         "layout",
         "Layout, axes and strides",
-        "An array is its values and its shape. How it lies in memory, how many axes are reduced, and how the work is cut into "
+        "An array is its values and its shape. The memory layout, the number of reduced axes and the division of work into "
         "blocks are not part of the definition.",
     ),
     Family(
@@ -142,13 +142,13 @@ FAMILIES = (
     Family(
         "state",
         "State",
-        "The running statistics are all that a layer remembers, with a counter where its averages need one. Whoever reads, saves "
-        "or restores them sees what the layer sees.",
+        "The running statistics are all that a layer remembers, plus a counter where its averages need one. Reading, saving "
+        "and restoring them give exactly the values that the layer uses.",
     ),
     Family(
         "mask",
         "Masks",
-        "Where a mask marks elements as padding, the batch is the elements that are left.",
+        "Where a mask marks elements as padding, the batch consists of the remaining elements.",
         (
             (
                 r"m = \sum_i w_i \qquad \mu_B = \frac{1}{m} \sum_i w_i x_i \qquad "
@@ -160,7 +160,7 @@ FAMILIES = (
     Family(
         "sharded",
         "Sharded batches",
-        "With synchronised statistics a batch that lies on several devices is one batch: nothing depends on how it was cut.",
+        "With synchronised statistics, a batch spread over several devices is one batch: the results do not depend on the sharding.",
         (
             (
                 r"m = \sum_j m_j \qquad \mu = \frac{1}{m} \sum_j m_j \mu_j \qquad "
@@ -171,21 +171,21 @@ FAMILIES = (
     ),
     Family(
         "contract",
-        "What every call owes",
-        "Whatever is called ends, accepts what is offered, and returns what has the right shape.",
+        "Requirements on every call",
+        "Every call terminates, accepts every supported case and returns results of the right shape.",
     ),
     Family(
         "errors",
         "Errors",
-        "What cannot be computed is refused by an error, and never by another result, an abort or a read beyond the end.",
+        "A call that cannot be computed raises an error; it never returns another result, aborts or reads out of bounds.",
         (),
         "bnspec/model/arguments.py",
     ),
     Family(
         "input",
         "Input normalization",
-        "The same principle for the data before the first layer: the statistics are those of the whole training set, are fitted "
-        "in chunks and merged, and are then applied unchanged to any data.",
+        "The same principle applied to the data before the first layer: the statistics of the whole training set are fitted in "
+        "chunks, merged, and then applied unchanged to any data.",
         (
             r"x_j \leftarrow \frac{x_j - \mu_j}{\sigma_j}",
             (
@@ -198,8 +198,8 @@ FAMILIES = (
     Family(
         "placement",
         "Placement",
-        "Linear -> BN -> activation is the usual order; activation -> BN also occurs. In training the layer cancels what the "
-        "linear map before it adds or scales; in inference the two are one linear map.",
+        "Linear -> BN -> activation is the usual order; activation -> BN also occurs. In training, the layer cancels any "
+        "shift or scale of the preceding linear map; in inference, the two form one linear map.",
         (
             r"\mathrm{BN}(W x + b) = \mathrm{BN}(W x) \qquad \text{(training)}",
             (
@@ -212,8 +212,8 @@ FAMILIES = (
     Family(
         "layernorm",
         "Layer normalization",
-        "With small batches the statistics of a batch are unreliable: their error falls with the root of m. Layer normalization "
-        "takes the statistics of one sample over its features, and knows neither batch nor mode.",
+        "Statistics of small batches are unreliable: their error falls only with the square root of m. Layer normalization "
+        "takes the statistics of each sample over its features and depends on neither batch nor mode.",
         (
             r"y_{nj} = \gamma_j \frac{x_{nj} - \mu_n}{\sqrt{\sigma_n^2 + \epsilon}} + \beta_j",
             (

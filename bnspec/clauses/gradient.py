@@ -1,6 +1,6 @@
-"""Gradients, in both modes."""
+"""Clauses on gradients in training and inference."""
 
-from bnspec.clauses.clause import CHAN, IOFFE, Clause, asked_too, specified
+from bnspec.clauses.clause import CHAN, IOFFE, Clause, specified, verified_on_both
 
 CLAUSES = (
     Clause(
@@ -8,7 +8,7 @@ CLAUSES = (
         "MUST",
         "In training, dx includes the paths through the batch mean and the batch variance.",
         "dx = gamma * inv_std * (dy - mean(dy) - zhat * mean(dy * zhat))",
-        "Statistics taken as constants, a term counted twice, or a saved statistic misread are silent: losses still fall.",
+        "Statistics treated as constants, a term counted twice or a misread saved statistic stay silent: the loss still falls.",
         f"{IOFFE}, section 3",
         (),
         ("facebookresearch/CrypTen#143", "deeplearning4j/deeplearning4j#8379", "tinygrad/tinygrad#141"),
@@ -18,7 +18,7 @@ CLAUSES = (
         "MUST",
         "In training, dgamma is the sum of dy times the normalised value.",
         "dgamma = sum(dy * zhat)",
-        "Multiplying by the standard deviation where one divides, or swapping with dbeta, agrees at variance 1.",
+        "Multiplying by the standard deviation instead of dividing goes unnoticed at variance 1; dgamma and dbeta are also easily swapped.",
         f"{IOFFE}, section 3",
         (),
         ("tensorflow/tensorflow#14676", "Oneflow-Inc/oneflow#6149", "ROCm/MIOpen#2024"),
@@ -28,7 +28,7 @@ CLAUSES = (
         "MUST",
         "In training, dbeta is the sum of dy.",
         "dbeta = sum(dy)",
-        "Sums lost in a tail block, or carried over from an earlier call.",
+        "Kernels lose the sum of a tail block, or carry a sum over from an earlier call.",
         f"{IOFFE}, section 3",
         (),
         ("apache/mxnet#16297", "apache/mxnet#18499"),
@@ -36,9 +36,9 @@ CLAUSES = (
     Clause(
         "gradient.training_is_stable",
         "SHOULD",
-        "The errors of the gradients in training grow at most linearly with |mean| / std.",
+        "In training, gradient errors grow at most linearly with |mean| / std.",
         "|error| <= bound with the statistics of a stable algorithm",
-        "The backward pass inherits the forward pass's variance, or recomputes it worse.",
+        "The backward pass inherits the forward pass's variance, or recomputes it less accurately.",
         CHAN,
         (),
         ("pytorch/pytorch#147303", "ROCm/MIOpen#2469"),
@@ -46,9 +46,9 @@ CLAUSES = (
     Clause(
         "gradient.inference_dx",
         "MUST",
-        "In inference, dx takes the running statistics as constants.",
+        "In inference, dx treats the running statistics as constants.",
         "dx = gamma * dy / sqrt(running_var + epsilon)",
-        "A backward kernel that ignores the mode subtracts means: with a constant dy the result is 0.",
+        "A backward kernel that ignores the mode subtracts means: for a constant dy it returns 0.",
         f"{IOFFE}, section 3.1",
         (),
         ("FluxML/Flux.jl#2179", "apache/mxnet#18209", "pytorch/xla#913", "chainer/chainer#3479"),
@@ -58,7 +58,7 @@ CLAUSES = (
         "MUST",
         "In inference, dgamma and dbeta use the value normalised by the running statistics.",
         "dgamma = sum(dy * (x - running_mean) / sqrt(running_var + epsilon)),   dbeta = sum(dy)",
-        "Fine-tuning with frozen statistics trains gamma and beta with exactly these.",
+        "Fine-tuning with frozen statistics trains gamma and beta with exactly these gradients.",
         f"{IOFFE}, section 3.1",
         (),
         ("tensorflow/tensorflow#10857",),
@@ -66,9 +66,9 @@ CLAUSES = (
     Clause(
         "gradient.null_space",
         "MUST",
-        "In training, a cotangent that is constant in each channel gives a dx of 0, within the bound.",
+        "In training, a cotangent that is constant in each channel gives dx = 0, within the bound.",
         "dy = c   =>   |dx| <= bound",
-        "Adding a constant to a channel does not change y: the sharpest test that both subtracted terms are there.",
+        "Adding a constant to a channel does not change y: this is the sharpest test that both subtracted terms are present.",
         "shift invariance of the definition",
         (),
         ("pytorch/pytorch#82493", "facebookresearch/CrypTen#143"),
@@ -78,17 +78,17 @@ CLAUSES = (
         "MAY",
         "Recording gradients does not change y.",
         "y of training_gradients = y of training   bitwise",
-        "With gradients another kernel runs; if it gives other bits, evaluation and training see different networks.",
+        "With gradients a different kernel may run; if it gives other bits, training and evaluation compute different networks.",
         "the definition is a function",
         (),
         ("pytorch/pytorch#141317",),
     ),
-    asked_too(
+    verified_on_both(
         "gradient.frozen_statistics",
         "MUST",
-        "A layer whose statistics are frozen normalises by the running statistics, moves none of them, and has the gradients of inference, while gamma and beta may go on learning.",
+        "A layer with frozen statistics normalises by the running statistics, does not update them, and has the gradients of inference; gamma and beta may still be trained.",
         "dx = gamma * dy / sqrt(running_var + epsilon),   dgamma = sum(dy * zhat),   state' = state",
-        "Fine-tuning freezes statistics inside a training pass; a backward pass that only looks at the training flag subtracts means there.",
+        "Fine-tuning freezes statistics inside a training pass; a backward pass that checks only the training flag subtracts means there.",
         f"{IOFFE}, section 3.1",
         (),
         ("keras-team/keras#7085", "keras-team/keras#9965", "tensorflow/tensorflow#10857", "apache/mxnet#1630"),
@@ -96,9 +96,9 @@ CLAUSES = (
     specified(
         "gradient.none_through_the_running_update",
         "MUST",
-        "No gradient flows through the update of the running statistics: neither into x nor into the statistics before.",
+        "No gradient flows through the update of the running statistics, neither into x nor into the previous statistics.",
         "dx = d L(y) / dx with state' held constant;   d y / d state = 0 in training",
-        "The update is bookkeeping beside the loss. Through it a loss would see every batch before, and memory would grow with each step.",
+        "The update is bookkeeping outside the loss. Differentiating through it would link the loss to every earlier batch, and memory would grow with each step.",
         f"{IOFFE}, Algorithm 2: tracked outside the differentiated network",
         (),
         ("deeplearning4j/deeplearning4j#6648",),
@@ -106,45 +106,45 @@ CLAUSES = (
     specified(
         "gradient.inference_statistics",
         "MAY",
-        "Where the statistics of inference are arguments, their gradients may be offered.",
+        "Where inference takes the statistics as arguments, a backend may offer their gradients.",
         "dmean = -gamma * inv_std * sum(dy),   dvar = -(1/2) * gamma * inv_std^2 * sum(dy * zhat)",
-        "Functional layers expose them to automatic differentiation; a zero returned in their place is silent.",
+        "Functional layers expose them to automatic differentiation; returning zero instead is a silent error.",
         "the chain rule on Ioffe and Szegedy 2015, Algorithm 2",
     ),
-    asked_too(
+    verified_on_both(
         "gradient.linear_in_the_cotangent",
         "MUST",
         "dx, dgamma and dbeta are linear in dy.",
         "d(a * dy_1 + b * dy_2) = a * d(dy_1) + b * d(dy_2),   for d = dx, dgamma, dbeta",
-        "Backward is a linear map, in both modes. Uninitialised accumulators and saturated sums are affine, or worse.",
+        "The backward pass is a linear map in both modes. Uninitialised accumulators and saturated sums break linearity.",
         "the chain rule",
         (),
         ("tensorflow/tensorflow#107705", "apache/mxnet#16297"),
     ),
-    asked_too(
+    verified_on_both(
         "gradient.orthogonality",
         "MUST",
-        "In training dx sums to 0, and against the normalised values to what epsilon leaves of dgamma.",
+        "In training, dx sums to 0, and its inner product with the normalised values is dgamma times a factor that vanishes with epsilon.",
         "sum(dx) = 0,   sum(dx * zhat) = gamma * inv_std * dgamma * epsilon / (var_B + epsilon)",
-        "The two directions that y does not depend on, or hardly. A term dropped or counted twice breaks one of them for every dy.",
+        "y is independent of the first direction and nearly independent of the second. A term dropped or counted twice breaks one of the two for every dy.",
         f"{IOFFE}, section 3",
         (),
         ("facebookresearch/CrypTen#143", "deeplearning4j/deeplearning4j#8379", "tenstorrent/tt-metal#53204"),
     ),
-    asked_too(
+    verified_on_both(
         "gradient.each_argument_alone",
         "MUST",
-        "Each gradient is the same whichever others are asked for, and asking again adds nothing to it.",
-        "dx, dgamma, dbeta of any subset asked = those of all;   second call = first call   bitwise",
-        "Kernels reuse one buffer for several gradients, and flags for accumulation outlive their call.",
+        "Each gradient is the same whichever others are requested, and a repeated request does not accumulate.",
+        "dx, dgamma, dbeta of any requested subset = those of all;   second call = first call   bitwise",
+        "Kernels reuse one buffer for several gradients, and accumulation flags persist beyond their call.",
         "a gradient is a function of its arguments",
         (),
         ("apache/mxnet#16297", "apache/mxnet#18499", "uxlfoundation/oneDNN#1725"),
     ),
-    asked_too(
+    verified_on_both(
         "gradient.forward_mode",
         "SHOULD",
-        "In training the derivative of y along v is the expression of dx with v in the place of dy.",
+        "In training, the derivative of y along v is the expression for dx with v in place of dy.",
         "d/dt y(x + t v) = gamma * inv_std * (v - mean(v) - zhat * mean(v * zhat))",
         "The Jacobian is symmetric in each channel: forward and reverse mode check each other without a reference.",
         "the chain rule on Ioffe and Szegedy 2015, section 3",

@@ -1,4 +1,4 @@
-"""Inference: a fixed map, element by element."""
+"""Clauses on inference: a fixed elementwise map."""
 
 from bnspec.clauses.clause import IOFFE, Clause
 
@@ -8,7 +8,7 @@ CLAUSES = (
         "MUST",
         "In inference, y is x normalised by the running statistics, scaled and shifted.",
         "y = gamma * (x - running_mean) / sqrt(running_var + epsilon) + beta",
-        "Using batch statistics, or variance where a standard deviation is meant, is silent and costs accuracy.",
+        "Using batch statistics, or the variance instead of the standard deviation, silently costs accuracy.",
         f"{IOFFE}, Algorithm 2",
         ("half_arithmetic",),
         ("PaddlePaddle/Paddle#74140", "pytorch/xla#806", "pytorch/pytorch#62594", "tensorflow/tensorflow#49930"),
@@ -16,9 +16,9 @@ CLAUSES = (
     Clause(
         "inference.follows_training",
         "MUST",
-        "Inference after a training step uses the statistics that the step left.",
+        "Inference after a training step uses the updated statistics.",
         "y = inference(x; state after the step)",
-        "Cached scale and shift, folded once, go stale when training goes on.",
+        "A cached, folded scale and shift goes stale when training continues.",
         f"{IOFFE}, Algorithm 2",
         (),
         ("apache/mxnet#14357", "LaurentMazare/tch-rs#628"),
@@ -28,7 +28,7 @@ CLAUSES = (
         "MUST",
         "Inference, with or without gradients, changes no bit of the running statistics.",
         "state' = state   bitwise",
-        "Evaluation that moves the statistics makes every later result depend on what was evaluated before.",
+        "If evaluation moves the statistics, every later result depends on the data evaluated earlier.",
         f"{IOFFE}, section 3.1",
         (),
         ("keras-team/keras#7085", "pytorch/pytorch#37823", "pytorch/vision#2079"),
@@ -36,9 +36,9 @@ CLAUSES = (
     Clause(
         "inference.value_is_independent_of_batch",
         "MUST",
-        "The result for a row is the definition's, alone or in any batch.",
+        "The result for a row matches the definition, whether the row is alone or in a batch.",
         "inference(x[k:k+1]) = definition",
-        "Statistics of the batch that leak into inference, and kernels that fail on tails, show in small batches.",
+        "Batch statistics that leak into inference and kernels that fail on tails show up in small batches.",
         f"{IOFFE}, section 3.1",
         (),
         ("keras-team/keras#3085", "PaddlePaddle/Paddle#74140"),
@@ -46,9 +46,9 @@ CLAUSES = (
     Clause(
         "inference.bits_are_independent_of_batch",
         "SHOULD",
-        "The bits of a row do not depend on what else is in the batch.",
+        "The bits of a row's result do not depend on the other rows in the batch.",
         "inference(x[k:k+1]) = inference(x)[k:k+1]   bitwise",
-        "Served results that change with the load cannot be reproduced.",
+        "Served results that change with the load are not reproducible.",
         f"{IOFFE}, section 3.1: the map is fixed",
         (),
         ("keras-team/keras#3085",),

@@ -1,6 +1,6 @@
-"""Input normalization: statistics of the training set, applied unchanged to any data."""
+"""Clauses on input normalization: statistics of the training set, applied unchanged to any data."""
 
-from bnspec.clauses.clause import CHAN, LECUN, Clause, asked_too, specified
+from bnspec.clauses.clause import CHAN, LECUN, Clause, specified, verified_on_both
 
 CLAUSES = (
     Clause(
@@ -8,7 +8,7 @@ CLAUSES = (
         "MUST",
         "The fitted statistics are the mean and the population variance of the whole training set.",
         "mean = (1/m) sum x,   var = (1/m) sum (x - mean)^2",
-        "They are the layer's only parameters.",
+        "These are the layer's only parameters.",
         LECUN,
         (),
         ("speechbrain/speechbrain#2835",),
@@ -16,7 +16,7 @@ CLAUSES = (
     Clause(
         "input.fit_is_stable",
         "SHOULD",
-        "The errors of the fitted statistics grow at most linearly with |mean| / std.",
+        "Errors of the fitted statistics grow at most linearly with |mean| / std.",
         "|error| <= bound of a stable algorithm",
         "Raw features have large means: years, prices, Kelvin.",
         CHAN,
@@ -26,9 +26,9 @@ CLAUSES = (
     Clause(
         "input.chunks_do_not_matter",
         "MUST",
-        "Any chunking of the training set gives the same statistics, within the bound.",
+        "Every chunking of the training set gives the same statistics, within the bound.",
         "fit(x_1, ..., x_k) = fit(x_1 + ... + x_k)",
-        "Averaging the chunks' variances forgets the spread between chunks; equal weights forget their sizes.",
+        "Averaging the chunks' variances ignores the spread between chunks; equal weights ignore their sizes.",
         CHAN,
         (),
         ("akanazawa/fpo#13", "younggyoseo/FastTD3#32", "vwxyzjn/cleanrl#18"),
@@ -36,7 +36,7 @@ CLAUSES = (
     Clause(
         "input.empty_chunk_changes_nothing",
         "SHOULD",
-        "A chunk without rows changes nothing.",
+        "An empty chunk does not change the statistics.",
         "fit(x_1, (), x_2) = fit(x_1, x_2)",
         "The last shard of a stream may be empty; its mean is 0/0.",
         CHAN,
@@ -46,7 +46,7 @@ CLAUSES = (
     Clause(
         "input.transform",
         "MUST",
-        "Data are normalised by the fitted statistics, whatever their own are.",
+        "Data are normalised by the fitted statistics, regardless of the data's own statistics.",
         "y = (x - mean) / sqrt(var)",
         "Refitting on new data, or a broadcast along the wrong axis, changes the meaning of every feature.",
         LECUN,
@@ -58,7 +58,7 @@ CLAUSES = (
         "MUST",
         "The inverse undoes the transform.",
         "x = y * sqrt(var) + mean",
-        "(y + mean) * std is the usual slip.",
+        "The usual mistake is (y + mean) * std.",
         LECUN,
         ("input_epsilon",),
         ("keras-team/keras#17047",),
@@ -66,9 +66,9 @@ CLAUSES = (
     Clause(
         "input.constant_feature_is_finite",
         "SHOULD",
-        "A feature that is constant in the training set stays finite, for the training value and for unseen ones.",
+        "A feature that is constant in the training set transforms to finite values, for the training value and for new values.",
         "var_j = 0   =>   transform finite, and 0 at the training value",
-        "Division by 0, or by rounding noise, turns a dead feature into the loudest one.",
+        "Division by 0, or by rounding noise, turns a dead feature into the largest one.",
         "scikit-learn, StandardScaler: zero variance is scaled by 1",
         ("input_epsilon",),
         ("scikit-learn/scikit-learn#19527", "elixir-nx/scholar#363"),
@@ -76,49 +76,49 @@ CLAUSES = (
     Clause(
         "input.keeps_statistics",
         "MUST",
-        "Transform and inverse leave the fitted statistics unchanged: the same data give the same bits again.",
+        "Transform and inverse leave the fitted statistics unchanged: repeating either on the same data gives the same bits.",
         "transform(x)_1 = transform(x)_2   bitwise",
-        "A layer that goes on adapting leaks test data.",
+        "A layer that keeps adapting leaks test data.",
         LECUN,
     ),
     specified(
         "input.equals_batch_norm",
         "MUST",
-        "Input normalization is batch normalization with gamma 1 and beta 0 over the whole training set as one batch, without epsilon.",
+        "Input normalization is batch normalization of the whole training set as one batch, with gamma 1, beta 0 and no epsilon.",
         "transform(x_train) = training(x_train; gamma = 1, beta = 0, epsilon = 0)",
-        "The two are one principle; code for one is tested with the other.",
+        "Both apply the same principle, so each can test the other's code.",
         LECUN,
         ("input_epsilon",),
     ),
-    asked_too(
+    verified_on_both(
         "input.merge_in_any_order",
         "MUST",
         "Moments merge in any order and grouping.",
         "merge(a, merge(b, c)) = merge(merge(a, b), c),   merge(a, b) = merge(b, a),   within the bound",
-        "Training sets are fitted on many machines. The usual slips: squares overwritten, a distance to the updated mean, a wrong count.",
+        "Training sets are fitted on many machines. The usual mistakes: overwritten squares, a distance to the updated mean, a wrong count.",
         CHAN,
         (),
         ("akanazawa/fpo#13", "younggyoseo/FastTD3#32", "vwxyzjn/cleanrl#18"),
     ),
-    asked_too(
+    verified_on_both(
         "input.units_do_not_matter",
         "MUST",
-        "The unit and the origin of a feature do not matter: refitted in others, the transformed values are the same but for the sign of the unit.",
+        "The unit and the origin of a feature do not matter: after refitting in another unit, the transformed values are the same up to the sign of the scale.",
         "fit, transform of a x + b = sign(a) * (fit, transform of x),   a != 0",
-        "An absolute threshold below which a feature counts as constant leaves metres alone and kills micrometres.",
+        "An absolute threshold for constant features passes data in metres and discards the same data in micrometres.",
         LECUN,
         ("input_epsilon",),
         ("scikit-learn/scikit-learn#19726", "scikit-learn/scikit-learn#19527"),
     ),
-    asked_too(
+    verified_on_both(
         "input.unseen_data",
         "MUST",
-        "The transform is the same affine map outside the range of the training set: nothing is clipped.",
+        "Outside the range of the training set the transform is the same affine map: nothing is clipped.",
         "transform(x) - transform(x') = (x - x') / sqrt(var)   for all x, x'",
-        "Clipping is a layer of its own; hidden in the transform, it breaks the inverse.",
+        "Clipping belongs in a separate layer; hidden in the transform, it breaks the inverse.",
         LECUN,
     ),
-    asked_too(
+    verified_on_both(
         "input.constant_feature_keeps_its_unit",
         "MAY",
         "A feature that is constant in the training set may be centred and left in its own unit.",
@@ -128,12 +128,12 @@ CLAUSES = (
         ("input_epsilon",),
         ("elixir-nx/scholar#363",),
     ),
-    asked_too(
+    verified_on_both(
         "input.nothing_to_fit",
         "SHOULD",
-        "A fit without a single row is an error, and no statistics.",
+        "Fitting without any rows raises an error and yields no statistics.",
         "fit() raises;   no mean = 0, var = 1 by default",
-        "A layer that was never fitted and silently passes its input on is found in production.",
+        "A layer that was never fitted but silently passes its input through is noticed only in production.",
         LECUN,
         ("empty_batch",),
         ("keras-team/keras#16296",),

@@ -1,4 +1,4 @@
-"""Layer normalization: the alternative where batches are small."""
+"""Clauses on layer normalization, the alternative for small batches."""
 
 from bnspec.clauses.clause import specified
 
@@ -10,7 +10,7 @@ CLAUSES = (
         "MUST",
         "Layer normalization normalises each sample by the mean and the population variance of its own features.",
         "y_n = gamma * (x_n - mean_n) / sqrt(var_n + epsilon) + beta,   mean_n, var_n over the features of sample n",
-        "A divisor of features - 1, or epsilon added elsewhere, is small for wide layers and large for narrow ones.",
+        "The error from a divisor of features - 1, or from a misplaced epsilon, is small for wide layers and large for narrow ones.",
         BA,
         (),
         ("FluxML/Flux.jl#529", "xlite-dev/LeetCUDA#309", "VeriSilicon/TIM-VX#589"),
@@ -18,17 +18,17 @@ CLAUSES = (
     specified(
         "layernorm.samples_are_independent",
         "MUST",
-        "A sample's result does not depend on the batch: not on its size, its other samples, the mode, or on steps before.",
+        "A sample's result does not depend on the batch size, the other samples, the mode or earlier steps.",
         "y(x)[n] = y(x[n:n+1]),   no state",
-        "It is why layer normalization serves batches of one, recurrent nets and generation token by token.",
+        "This is why layer normalization suits batches of one, recurrent networks and token-by-token generation.",
         BA,
     ),
     specified(
         "layernorm.shift_invariant",
         "MUST",
-        "Adding a constant to all features of a sample changes nothing, but for the rounding of x + c.",
+        "Adding a constant to all features of a sample changes nothing except the rounding of x + c.",
         "y(x_n + c) = y(x_n)",
-        "Residual streams drift to large means: a variance that cancels returns 0, or NaN.",
+        "Residual streams drift to large means: a variance computed with cancellation becomes 0 or NaN.",
         BA,
         (),
         ("pytorch/pytorch#51102", "pytorch/pytorch#40302", "patrick-kidger/equinox#314"),
@@ -36,9 +36,9 @@ CLAUSES = (
     specified(
         "layernorm.dx",
         "MUST",
-        "dx takes gamma inside the means that it subtracts.",
+        "dx has gamma inside the means that it subtracts.",
         "dx = inv_std * (g - mean(g) - zhat * mean(g * zhat)),   g = gamma * dy",
-        "gamma differs along the reduced axis, unlike in batch normalization: code carried over pulls it out.",
+        "Unlike in batch normalization, gamma varies along the reduced axis: code carried over from there pulls gamma out of the means.",
         BA,
         (),
         ("tenstorrent/tt-metal#53204", "flagos-ai/FlagGems#5392"),
@@ -46,9 +46,9 @@ CLAUSES = (
     specified(
         "layernorm.parameter_gradients",
         "MUST",
-        "dgamma and dbeta are sums over the samples, one value for each feature.",
+        "dgamma and dbeta are sums over the samples, one value per feature.",
         "dgamma = sum_n(dy_n * zhat_n),   dbeta = sum_n(dy_n)",
-        "The reduction runs across the one of the forward pass; both gradients have one shape, so that swapping them is silent.",
+        "This reduction runs across the forward pass's reduction; both gradients have the same shape, so swapping them is silent.",
         BA,
         (),
         ("Oneflow-Inc/oneflow#6149", "microsoft/CNTK#2376"),

@@ -1,14 +1,14 @@
-"""Layout: memory, axes and extents change nothing."""
+"""Clauses on layout: memory order, axes and extents do not affect the results."""
 
-from bnspec.clauses.clause import IOFFE, Clause, asked_too
+from bnspec.clauses.clause import IOFFE, Clause, verified_on_both
 
 CLAUSES = (
     Clause(
         "layout.strides",
         "MUST",
         "Strides, offset and memory order of x and dy do not change the results.",
-        "results(view) = definition of its values,   asked with views: sliced, permuted, reversed, expanded",
-        "Kernels that read a view as if it were packed are right on every packed test.",
+        "results(view) = definition of its values,   checked with views: sliced, permuted, reversed, expanded",
+        "Kernels that read a view as if it were packed pass every packed test.",
         "an array is its values",
         ("layouts",),
         ("pytorch/pytorch#134580", "pytorch/pytorch#175189", "pytorch/pytorch#64039", "PaddlePaddle/Paddle#37020"),
@@ -16,9 +16,9 @@ CLAUSES = (
     Clause(
         "layout.axis",
         "MUST",
-        "Every axis but the channel axis is reduced, whatever the rank and wherever the channel axis stands.",
-        "asked with pairwise distinct extents, and with a channel axis that is not 1",
-        "Reducing the wrong axes is invisible when extents are equal.",
+        "Every axis except the channel axis is reduced, whatever the rank and the position of the channel axis.",
+        "checked with pairwise distinct extents, and with a channel axis other than 1",
+        "Reducing the wrong axes goes unnoticed when extents are equal.",
         f"{IOFFE}, section 3.2",
         ("ranks", "channel_axes"),
         ("chainer/chainer#8497", "keras-team/keras#10648", "ooples/AiDotNet#1586", "keras-team/keras-core#212"),
@@ -26,29 +26,29 @@ CLAUSES = (
     Clause(
         "layout.extents",
         "MUST",
-        "Counts and channel numbers around block sizes are no special cases.",
-        "asked where count or channels is 2^k - 1, 2^k or 2^k + 1 for 2^k >= 32",
-        "The last partial block of a reduction is the classic place for a lost or doubled value.",
+        "Element counts and channel counts near block sizes are not special cases.",
+        "checked where count or channels is 2^k - 1, 2^k or 2^k + 1 for 2^k >= 32",
+        "The last, partial block of a reduction is the classic place to lose a value or count it twice.",
         "the definition knows no blocks",
         (),
         ("NVIDIA/apex#1768", "ROCm/MIOpen#2024", "torch/cunn#298"),
     ),
-    asked_too(
+    verified_on_both(
         "layout.joined_axes",
         "MUST",
-        "Joining or splitting the reduced axes changes nothing.",
+        "Merging or splitting the reduced axes does not change the results.",
         "results of x with shape (N, H, W, C) = results of x with shape (N H W, C), reshaped",
-        "Different ranks take different kernels, with conventions of their own: one network then has two running variances.",
+        "Different ranks use different kernels, which may follow different conventions: one network then mixes two definitions of the running variance.",
         f"{IOFFE}, section 3.2",
         ("ranks",),
         ("tensorflow/tensorflow#55545", "ooples/AiDotNet.Tensors#233", "ooples/AiDotNet#1586"),
     ),
-    asked_too(
+    verified_on_both(
         "layout.channels_permute",
         "MUST",
-        "Permuting the channels of every argument permutes the channels of every result, and changes no value.",
+        "Permuting the channels of every argument permutes the channels of every result and changes no value.",
         "results(x P, dy P, gamma P, beta P, state P) = results(x, dy, gamma, beta, state) P",
-        "Reversed, shifted or shared statistics pass any test whose channels look alike.",
+        "Reversed, shifted or shared statistics pass any test with similar channels.",
         f"{IOFFE}, section 3: each feature independently",
         (),
         ("apache/mxnet#820",),
@@ -58,7 +58,7 @@ CLAUSES = (
         "MUST",
         "A view and a packed copy of it give the same results.",
         "results(view) = results(copy of the view)   within the bounds of both",
-        "It needs no reference values: a kernel that reads a view as if it were packed disagrees with itself.",
+        "The test needs no reference values: a kernel that reads a view as if it were packed disagrees with itself.",
         "an array is its values",
         ("layouts",),
         ("pytorch/pytorch#134580", "pytorch/pytorch#64039"),
@@ -68,7 +68,7 @@ CLAUSES = (
         "MUST",
         "The number of threads changes no result beyond rounding.",
         "results with 1 thread = results with n threads   within the bounds of both",
-        "The work of a reduction is cut by the number of threads: parts are lost, or added twice, for some numbers only.",
+        "The thread count decides how a reduction is split; some counts lose a part or add it twice.",
         "the definition knows no threads",
     ),
 )

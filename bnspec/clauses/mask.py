@@ -1,52 +1,52 @@
-"""Masks: batches of which only some elements count."""
+"""Clauses on masks: batches with padding."""
 
-from bnspec.clauses.clause import Clause, asked_too
+from bnspec.clauses.clause import Clause, verified_on_both
 
 CLAUSES = (
-    asked_too(
+    verified_on_both(
         "mask.equals_compaction",
         "MUST",
-        "Masked statistics, and y where the mask keeps, are those of the batch without its padding.",
+        "The masked statistics, and y at the kept elements, equal those of the batch without its padding.",
         "results(x, mask)[kept] = results(x[kept])",
-        "Padding that enters mean and variance shifts every short sequence; a mask that is accepted and ignored is worse than none.",
+        "Padding that enters the mean and variance shifts every short sequence; a mask that is accepted but ignored is worse than none.",
         "the definition on the elements that count",
         (),
         ("keras-team/keras#18759", "keras-team/keras#3228", "tensorflow/tensorflow#30161"),
     ),
-    asked_too(
+    verified_on_both(
         "mask.padding_is_inert",
         "MUST",
-        "What stands in the padding changes nothing.",
+        "The values in the padding do not affect the results.",
         "x' = x where kept   =>   results(x', mask)[kept] = results(x, mask)[kept]",
-        "The value that pads is an accident of the data loader.",
+        "The padding value is an accident of the data loader.",
         "the definition on the elements that count",
         (),
         ("keras-team/keras#3228", "speechbrain/speechbrain#2835"),
     ),
-    asked_too(
+    verified_on_both(
         "mask.counts_elements",
         "MUST",
-        "The count, in the mean and in the running variance's correction, is that of kept elements, after the mask was broadcast to x.",
+        "The mean and the running variance's correction count the kept elements after broadcasting the mask to x.",
         "m = sum(broadcast(mask, shape(x)))   over the reduced axes",
-        "A mask over (batch, time) counts each step once, the reduction sums it over all further axes as well.",
+        "A mask over (batch, time) counts each step once, but the reduction also sums over all remaining axes.",
         "the definition on the elements that count",
         ("running_correction",),
         ("keras-team/keras#19848", "google/flax#2417"),
     ),
-    asked_too(
+    verified_on_both(
         "mask.gradients",
         "MUST",
-        "For finite gamma and dy, dx is 0 on the padding and elsewhere that of the batch without it.",
+        "For finite gamma and dy, dx is 0 on the padding and elsewhere equals the dx of the batch without padding.",
         "dx[padding] = 0,   dx[kept] = dx(x[kept], dy[kept])",
-        "The two means that dx subtracts have the mask's count too; forward passes get it right more often.",
+        "The two means that dx subtracts also use the mask's count; forward passes get this right more often.",
         "the chain rule",
     ),
     Clause(
         "mask.padding_may_be_anything",
         "SHOULD",
-        "Padding of x that is not a number changes nothing either, where gamma and dy are finite.",
+        "Where gamma and dy are finite, NaN in the padding of x does not change the results.",
         "x = NaN where masked   =>   results as with any other padding",
-        "Padding is often memory that nobody wrote. A product with a mask of 0 lets a NaN through, a selection does not.",
+        "Padding is often uninitialised memory. Multiplying by a mask of 0 lets NaN through; selecting does not.",
         "the definition on the elements that count",
     ),
 )

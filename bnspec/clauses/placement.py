@@ -1,22 +1,22 @@
-"""Placement: what stands before the layer and after it."""
+"""Clauses on placement: the layer next to linear maps and activations."""
 
-from bnspec.clauses.clause import IOFFE, Clause, asked_too, specified
+from bnspec.clauses.clause import IOFFE, Clause, specified, verified_on_both
 
 CLAUSES = (
     specified(
         "placement.bias_cancels",
         "MUST",
-        "In training a bias right before the layer changes neither y nor dx.",
+        "In training, a bias immediately before the layer changes neither y nor dx.",
         "BN(W x + b) = BN(W x)",
-        "It moves the running mean instead: dropped together with its effect there, inference is shifted.",
+        "The bias moves the running mean instead: removing it without adjusting the running mean shifts inference.",
         f"{IOFFE}, section 3.2",
     ),
-    asked_too(
+    verified_on_both(
         "placement.bias_has_no_gradient",
         "MUST",
-        "In training the gradient of a bias right before the layer is 0, within the bound.",
+        "In training, the gradient of a bias immediately before the layer is 0, within the bound.",
         "db = sum(dx) = 0   within the bound of the sum",
-        "What is computed is rounding noise: to compare it between backends by ratio is meaningless, and optimizers that normalise gradients amplify it.",
+        "The computed value is rounding noise: comparing it between backends by ratio is meaningless, and optimizers that normalise gradients amplify it.",
         f"{IOFFE}, section 3.2",
         (),
         ("pytorch/pytorch#82493",),
@@ -24,17 +24,17 @@ CLAUSES = (
     specified(
         "placement.weight_scale_cancels",
         "SHOULD",
-        "Scaling the weights before the layer by a > 0 changes neither y nor dx, and divides their gradient by a, but for epsilon.",
+        "Up to epsilon, scaling the weights before the layer by a > 0 changes neither y nor dx, and divides the weight gradient by a.",
         "BN(a W x) = BN(W x),   d/d(a W) = (1/a) d/dW,   exactly with a^2 epsilon, asymptotically where var_B >> epsilon",
-        "Why initialization matters less and large weights learn more slowly: the claim that most users of the layer rely on.",
+        "It explains why initialization matters less and large weights learn more slowly; most users of the layer rely on this.",
         f"{IOFFE}, section 3.3",
     ),
     specified(
         "placement.scale_and_shift",
         "MUST",
-        "In inference the layer is one scale and one shift per channel.",
+        "In inference, the layer is one scale and one shift per channel.",
         "scale = gamma / sqrt(running_var + epsilon),   shift = beta - running_mean * scale,   y = x * scale + shift",
-        "Converters hand over gamma and beta as they are, forget epsilon, or divide by the variance; with default parameters all of them pass.",
+        "Converters copy gamma and beta unchanged, forget epsilon, or divide by the variance; with default parameters these errors go unnoticed.",
         "Jacob et al. 2018, 3.2",
         ("epsilon_dtype",),
         ("PaddlePaddle/Paddle#68170", "qualcomm/aimet#1957", "tensorflow/tensorflow#49930"),
@@ -42,9 +42,9 @@ CLAUSES = (
     specified(
         "placement.folds_into_preceding",
         "MUST",
-        "In inference Linear -> BN is the linear map with scaled weights and a bias that is scaled and shifted.",
+        "In inference, Linear -> BN is a linear map with scaled weights and a scaled and shifted bias.",
         "W' = scale * W,   b' = scale * b + shift",
-        "The bias of the linear map is scaled too: the slip that three projects made independently is to add it unscaled.",
+        "The bias of the linear map is scaled too: three projects independently added it unscaled.",
         "Jacob et al. 2018, 3.2",
         (),
         ("Tencent/ncnn#1339", "ultralytics/yolov3#807", "XiaoMi/mace#262"),
@@ -52,9 +52,9 @@ CLAUSES = (
     specified(
         "placement.folds_into_following",
         "MAY",
-        "In inference BN -> Linear may be folded likewise; into a convolution only where it does not pad.",
+        "In inference, BN -> Linear may be folded likewise; into a convolution only where it does not pad.",
         "W' = W * scale,   b' = b + W shift",
-        "Padding zeros come after the shift: at the border the folded convolution sees shifted zeros.",
+        "The original network pads with zeros after the shift; at the border the folded convolution treats those zeros as if they had been shifted.",
         "Jacob et al. 2018, 3.2",
     ),
     specified(
@@ -62,15 +62,15 @@ CLAUSES = (
         "MUST",
         "Linear -> BN -> activation and activation -> BN are different functions, and each is computed as written.",
         "mean(BN(relu(z))) = beta;   mean(relu(BN(z))) > beta = 0 unless z is constant",
-        "Fusion passes match patterns; a rewritten order is silent, since shapes and parameters are the same.",
+        "Fusion passes match patterns; a swapped order goes unnoticed because shapes and parameters stay the same.",
         f"{IOFFE}, section 3.2",
     ),
     specified(
         "placement.fused_activation_gradients",
         "MUST",
-        "With an activation fused behind the layer, all three gradients see the cotangent after the activation's own derivative.",
+        "With an activation fused after the layer, all three gradients use the cotangent multiplied by the activation's derivative.",
         "dy = dr * [y > 0]   for r = relu(y);   then dx, dgamma, dbeta of dy",
-        "Masking dx and not dgamma, or masking by x in place of y, leaves the loss falling.",
+        "The loss still falls if dx is masked but dgamma is not, or if the mask is taken from x instead of y.",
         "the chain rule",
         (),
         ("uxlfoundation/oneDNN#1725",),
@@ -78,9 +78,9 @@ CLAUSES = (
     Clause(
         "placement.trajectory",
         "MUST",
-        "A network with the layer in it, trained from the same values on the same data, takes the steps that the equations give.",
+        "A network that contains the layer, trained from the same values on the same data, takes the steps given by the equations.",
         "values_{t+1} = values_t - rate * gradient(values_t),   t = 0 ... 49, each within the step's own bound,   running_{t+1} as the update has it",
-        "Everything that is tested alone meets here: modes, gradients, state and what the framework puts around the layer.",
+        "It combines everything tested separately: modes, gradients, state and the framework code around the layer.",
         f"{IOFFE}, Algorithm 2",
         ("running_correction",),
     ),

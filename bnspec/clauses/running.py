@@ -1,6 +1,6 @@
-"""Running averages: what training leaves behind for inference."""
+"""Clauses on running averages: the statistics that training tracks for inference."""
 
-from bnspec.clauses.clause import CHAN, IOFFE, Clause, asked_too, specified
+from bnspec.clauses.clause import CHAN, IOFFE, Clause, specified, verified_on_both
 
 CLAUSES = (
     Clause(
@@ -8,7 +8,7 @@ CLAUSES = (
         "MUST",
         "One training step moves the running mean to the weighted average of its old value and the batch mean.",
         "running_mean' = decay * running_mean + (1 - decay) * mean_B",
-        "A complemented weight, a step applied twice or not at all, or a forgotten initial value shows here.",
+        "It catches a complemented weight, a step applied twice or never, and a forgotten initial value.",
         f"{IOFFE}, Algorithm 2",
         ("momentum_weighs",),
         ("Oneflow-Inc/oneflow#6055", "d2l-ai/d2l-en#2213", "apache/singa#554", "google/flax#1360"),
@@ -16,9 +16,9 @@ CLAUSES = (
     Clause(
         "running.var",
         "MUST",
-        "One training step moves the running variance likewise, with the declared correction of the batch variance.",
+        "One training step moves the running variance in the same way, with the declared correction of the batch variance.",
         "running_var' = decay * running_var + (1 - decay) * var_B * m / (m - correction)",
-        "Frameworks differ in the correction; one that differs from its own documentation is wrong for small batches.",
+        "Frameworks differ in the correction; one that contradicts its own documentation is wrong for small batches.",
         f"{IOFFE}, Algorithm 2",
         ("running_correction", "momentum_weighs"),
         ("tensorflow/tensorflow#55545", "keras-team/keras#8982", "kakaobrain/trident#125", "tinygrad/tinygrad#807"),
@@ -26,9 +26,9 @@ CLAUSES = (
     Clause(
         "running.statistics_are_stable",
         "SHOULD",
-        "The errors of the running statistics grow at most linearly with |mean| / std.",
+        "Errors of the running statistics grow at most linearly with |mean| / std.",
         "|error| <= bound of two-pass, Welford, merged or sample-shifted statistics",
-        "A running variance of 0 or below, from cancellation, ruins inference long after the batch that caused it.",
+        "Cancellation can make the running variance 0 or negative, which ruins inference long after the batch that caused it.",
         CHAN,
         ("running_correction",),
         ("google/flax#1491", "BVLC/caffe#3299", "openai/baselines#392"),
@@ -36,9 +36,9 @@ CLAUSES = (
     Clause(
         "running.moves_once_with_gradients",
         "MUST",
-        "A forward and backward pass is one training step: it moves the running statistics once.",
+        "A forward and backward pass is one training step and moves the running statistics once.",
         "state after training_gradients = one update",
-        "Updates inside backward, in a recomputed forward, or only when gradients are recorded are off by a step.",
+        "Updates made in the backward pass, in a recomputed forward pass, or only when gradients are recorded are off by a step.",
         f"{IOFFE}, Algorithm 2",
         (),
         ("pfnet-research/chainer-compiler#98", "pytorch/pytorch#96136", "ml-explore/mlx#1960"),
@@ -46,9 +46,9 @@ CLAUSES = (
     Clause(
         "running.second_step_continues",
         "MUST",
-        "The second step starts from where the first one ended.",
+        "The second step starts where the first one ended.",
         "state_2 = update(state_1, batch_2)",
-        "First-batch rules, counters and state that was rebound, not written, are invisible in one step.",
+        "First-batch rules, counters and state that is rebound instead of written stay invisible in a single step.",
         f"{IOFFE}, Algorithm 2",
         (),
         ("NVIDIA/caffe#279", "apache/singa#554"),
@@ -58,7 +58,7 @@ CLAUSES = (
         "MUST",
         "With decay 1, training keeps the running statistics.",
         "decay = 1   =>   state' = state within the bound of the update",
-        "A momentum of 0 is falsy in many languages: it has meant the default, a cumulative average, or a fresh start.",
+        "A momentum of 0 is falsy in many languages and has been read as the default, a cumulative average or a fresh start.",
         "limit of the definition",
         ("momentum_weighs",),
         ("pytorch/pytorch#15298",),
@@ -66,9 +66,9 @@ CLAUSES = (
     Clause(
         "running.decay_zero_replaces",
         "MUST",
-        "With decay 0, training replaces the running statistics by the batch's.",
+        "With decay 0, training replaces the running statistics with the batch statistics.",
         "decay = 0   =>   running_mean' = mean_B,  running_var' = var_B * m / (m - correction)",
-        "The sharpest look at the batch statistics: nothing of the old value hides an error in the new one.",
+        "It is the sharpest test of the batch statistics: no share of the old value hides an error in the new one.",
         "limit of the definition",
         ("momentum_weighs", "running_correction"),
         ("keras-team/keras#10443", "microsoft/onnxruntime#6946"),
@@ -78,27 +78,27 @@ CLAUSES = (
         "MUST",
         "A running variance that was not negative never becomes negative.",
         "running_var >= 0   =>   running_var' >= 0",
-        "It is the root's argument in every later inference.",
+        "Every later inference takes its square root.",
         "a variance is a mean of squares",
         (),
         ("tensorflow/tensorflow#14353", "tensorflow/tensorflow#3290"),
     ),
-    asked_too(
+    verified_on_both(
         "running.unrolled",
         "MUST",
-        "After t steps a running statistic is the geometric average of the initial value and of the t statistics seen.",
+        "After t steps, a running statistic is the geometrically weighted average of the initial value and the t batch statistics.",
         "running_t = decay^t * running_0 + (1 - decay) * sum_k decay^(t - k) * statistic_k,   the weights add up to 1",
-        "Weights that do not add up to 1, or an initial value that is dropped or kept at full weight, are small in one step and large in a hundred.",
+        "Weights that do not add up to 1, or an initial value dropped or kept at full weight, cause a small error in one step and a large one in a hundred.",
         f"{IOFFE}, Algorithm 2",
         ("momentum_weighs", "running_correction"),
         ("keras-team/keras#9003", "deeplearning4j/deeplearning4j#6648"),
     ),
-    asked_too(
+    verified_on_both(
         "running.initial_state",
         "SHOULD",
-        "Before the first training step the running mean is 0 and the running variance 1, so that inference is defined and nearly the identity.",
+        "Before the first training step, the running mean is 0 and the running variance is 1, so inference is defined and nearly the identity.",
         "running_0 = (0, 1)   =>   y = gamma * x / sqrt(1 + epsilon) + beta",
-        "Uninitialised memory, a zero variance and 0/0 of a debiased average all appear in a layer that is evaluated before it is trained.",
+        "A layer evaluated before training exposes uninitialised memory, a zero variance or the 0/0 of a debiased average.",
         "PyTorch, Keras and Flax documentation of BatchNorm: running_mean 0, running_var 1",
         (),
         ("patrick-kidger/equinox#1010",),
@@ -106,9 +106,9 @@ CLAUSES = (
     specified(
         "running.cumulative_average",
         "MAY",
-        "A layer may track the plain average of the batch statistics: the step after t others has the decay t / (t + 1).",
+        "A layer may track the plain average of the batch statistics: after t steps, the next step uses the decay t / (t + 1).",
         "running_t = (1/t) * sum_k statistic_k,   whatever running_0 is",
-        "Each batch weighs the same. 1/t where 1 - 1/t is meant keeps only the newest batch, and the counter is part of the state.",
+        "Every batch has the same weight. Using 1/t instead of 1 - 1/t keeps only the newest batch; the counter is part of the state.",
         "PyTorch, nn.BatchNorm1d: momentum=None",
         ("running_correction",),
         ("chainer/chainer#1091", "pytorch/pytorch#194504", "Oneflow-Inc/oneflow#7440"),
@@ -116,9 +116,9 @@ CLAUSES = (
     specified(
         "running.debiased_average",
         "MAY",
-        "A layer may debias its moving average: start at 0 and divide by the weight of what was seen.",
+        "A layer may debias its moving average: start at 0 and divide by the total weight of the batches so far.",
         "average_t = hidden_t / (1 - decay^t),   hidden_0 = 0;   average_1 = statistic_1",
-        "It removes the pull of the initial value in the first 1 / (1 - decay) steps; before the first step it is 0/0 and must not be used.",
+        "It removes the influence of the initial value during the first 1 / (1 - decay) steps; before the first step it is 0/0 and must not be used.",
         "Kingma and Ba 2015, Adam, section 3",
         ("momentum_weighs",),
         ("patrick-kidger/equinox#1010",),
@@ -126,9 +126,9 @@ CLAUSES = (
     specified(
         "running.debias_from_zero_only",
         "MUST",
-        "An average that did not start at 0 is not debiased.",
-        "hidden_0 = s   =>   hidden_t / (1 - decay^t) exceeds the average of what was seen by s * decay^t / (1 - decay^t)",
-        "Dividing an average that started at 1, or was restored from a snapshot with its counter reset, inflates it many times over.",
+        "An average that did not start at 0 must not be debiased.",
+        "hidden_0 = s   =>   hidden_t / (1 - decay^t) exceeds the average of the batches by s * decay^t / (1 - decay^t)",
+        "Dividing an average that started at 1, or that was restored with its counter reset, inflates it many times over.",
         "Kingma and Ba 2015, Adam, section 3",
         (),
         ("tensorflow/tensorflow#6270",),
@@ -136,9 +136,9 @@ CLAUSES = (
     Clause(
         "running.new_decay_takes_effect",
         "MUST",
-        "A decay that is changed on a living layer is the one that its next step uses.",
+        "After the decay of an existing layer is changed, its next step uses the new decay.",
         "set_decay(a):   running' = a * running + (1 - a) * statistic",
-        "Schedules anneal it. A value that was copied when the layer was built, or compiled as a constant, ignores them silently.",
+        "Schedules anneal the decay. A value copied at construction, or compiled as a constant, silently ignores them.",
         f"{IOFFE}, Algorithm 2",
     ),
 )

@@ -1,14 +1,14 @@
-"""Special values: NaN, infinity, overflow, subnormal numbers."""
+"""Clauses on special values: NaN, infinity, overflow, subnormal numbers."""
 
-from bnspec.clauses.clause import IEEE, IOFFE, Clause, asked_too, specified
+from bnspec.clauses.clause import IEEE, IOFFE, Clause, specified, verified_on_both
 
 CLAUSES = (
     Clause(
         "special.channels_are_isolated",
         "MUST",
-        "A NaN or an infinity in one channel changes no other channel.",
+        "NaN or infinity in one channel does not affect any other channel.",
         "channel c without NaN or Inf:   y_c, dx_c, dgamma_c, dbeta_c, running_c as defined",
-        "Channels share no arithmetic. Masked vector code and whole-tensor shortcuts break that.",
+        "Channels share no arithmetic. Masked vector code and whole-tensor shortcuts violate this.",
         f"{IOFFE}, section 3: each feature independently",
         (),
         ("pytorch/pytorch#88474", "tensorflow/tensorflow#38644"),
@@ -16,9 +16,9 @@ CLAUSES = (
     Clause(
         "special.nan_is_not_hidden",
         "SHOULD",
-        "A NaN in a channel gives NaN in that channel's y in training.",
+        "In training, NaN in a channel gives NaN in that channel's y.",
         "x_i = NaN   =>   y_c = NaN for all of channel c",
-        "The statistics of a NaN are NaN; a maximum or a comparison that drops it hides a broken network.",
+        "Statistics over a NaN are NaN; a maximum or comparison that drops it hides a broken network.",
         f"{IEEE}, 6.2",
         (),
         ("tensorflow/tensorflow#38644",),
@@ -26,29 +26,29 @@ CLAUSES = (
     Clause(
         "special.infinity_is_not_hidden",
         "SHOULD",
-        "An infinity in a channel gives NaN in that channel's y in training.",
+        "In training, infinity in a channel gives NaN in that channel's y.",
         "x_i = +-Inf   =>   mean_B = +-Inf, var_B = NaN, y_c = NaN for all of channel c",
-        "Inf - Inf is NaN. A clipped variance turns it into a finite y, and the overflow that caused it is not seen.",
+        "Inf - Inf is NaN. A clipped variance turns it into a finite y and hides the overflow that caused it.",
         f"{IEEE}, 7.2",
         (),
         ("pytorch/pytorch#88474",),
     ),
-    asked_too(
+    verified_on_both(
         "special.overflow_is_not_finite",
         "MAY",
-        "Where squares of finite values overflow, y is the definition's, or not finite; it is not a finite wrong number.",
+        "Where squares of finite values overflow, y matches the definition or is not finite; it is never finite and wrong.",
         "var_B overflows:   y = definition within the bound, or NaN or Inf; not y = beta",
-        "An infinite variance makes inv_std 0, and the whole channel becomes beta without a sign that anything happened.",
+        "An infinite variance makes inv_std 0, and the whole channel silently becomes beta.",
         f"{IEEE}, 7.4",
         ("half_statistics",),
         ("pytorch/pytorch#178123",),
     ),
-    asked_too(
+    verified_on_both(
         "special.poisoned_state",
         "MAY",
-        "A NaN in the running statistics stays there; a backend may refuse the update that would bring it in, and then says so.",
+        "NaN in the running statistics persists; a backend may instead reject the update that would introduce it, and then reports this.",
         "running = NaN   =>   decay * running + (1 - decay) * finite = NaN,   at every decay, 0 included",
-        "Training looks healthy afterwards, since it does not read the running statistics: only inference shows it.",
+        "Training still looks healthy, since it does not read the running statistics: only inference shows the NaN.",
         f"{IEEE}, 6.2",
         (),
         ("pytorch/pytorch#88474",),
@@ -56,17 +56,17 @@ CLAUSES = (
     specified(
         "special.subnormal_numbers",
         "MAY",
-        "Subnormal values may be flushed to zero: y moves by no more than the flush, amplified by the norm of the Jacobian.",
+        "A backend may flush subnormal values to zero: y then changes by at most the flush times the norm of the Jacobian.",
         "|y(flushed x) - y(x)| <= |gamma| / sqrt(epsilon) * sqrt(m) * smallest normal number",
-        "Fast modes of processors flush. The Jacobian of training is a projection times gamma * inv_std, so that no value is amplified by more.",
+        "Fast processor modes flush. In training the Jacobian is a projection times gamma * inv_std, which bounds the amplification.",
         f"{IEEE}, 7.5",
     ),
-    asked_too(
+    verified_on_both(
         "special.negative_variance_is_shown",
         "MAY",
-        "A running variance below -epsilon gives NaN or an error in inference, not a finite y.",
+        "In inference, a running variance below -epsilon gives NaN or an error, not a finite y.",
         "running_var + epsilon < 0   =>   y = NaN, or raises",
-        "Training cannot produce it; a damaged snapshot or a wrong average can. A clamped root hides that.",
+        "Training cannot produce one; a damaged snapshot or a wrong average can. Clamping under the root hides it.",
         f"{IEEE}, 7.2",
         (),
         ("tensorflow/tensorflow#38644", "tensorflow/tensorflow#14353"),
@@ -74,9 +74,9 @@ CLAUSES = (
     Clause(
         "special.cotangent_nan_is_not_hidden",
         "SHOULD",
-        "A NaN in dy shows in dbeta and dgamma of its channel, and in dx at its place at least.",
+        "NaN in dy propagates to dbeta and dgamma of its channel, and at least to dx at the same position.",
         "dy_i = NaN   =>   dbeta = NaN,   dgamma = NaN,   dx_i = NaN",
-        "A gradient that swallows NaN trains on, and the loss that has diverged is not stopped.",
+        "If a gradient swallows NaN, training continues although the loss has diverged.",
         f"{IEEE}, 6.2",
     ),
 )

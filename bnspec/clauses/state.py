@@ -1,14 +1,14 @@
-"""State: snapshots, shared layers, and what is to be seen between calls."""
+"""Clauses on state: snapshots, copies, shared layers and reads between calls."""
 
-from bnspec.clauses.clause import CONTRACT, IOFFE, Clause, asked_too, specified
+from bnspec.clauses.clause import CONTRACT, IOFFE, Clause, specified, verified_on_both
 
 CLAUSES = (
-    asked_too(
+    verified_on_both(
         "state.snapshot_continues",
         "MUST",
-        "A layer rebuilt from a snapshot goes on as the layer would have gone on itself.",
+        "A layer rebuilt from a snapshot continues exactly as the original layer would have.",
         "rebuild(snapshot_t), step t+1   =   step t+1   bitwise",
-        "Statistics saved in another order, rounded to another dtype or left out are noticed only when the restored model is worse.",
+        "Statistics saved in another order, rounded to another dtype or left out go unnoticed until the restored model performs worse.",
         CONTRACT,
         (),
         ("keras-team/keras#15348",),
@@ -16,19 +16,19 @@ CLAUSES = (
     specified(
         "state.snapshot_is_complete",
         "MUST",
-        "A snapshot holds all that later results depend on: with a cumulative or debiased average also the number of steps.",
+        "A snapshot holds everything that later results depend on, including the step count for a cumulative or debiased average.",
         "state = (running_mean, running_var)  and, where averages use it,  t",
-        "A counter that restarts at 0 lets the first batch after a restart replace everything that was learned before.",
+        "If the counter restarts at 0, the first batch after a restart replaces the accumulated statistics.",
         "PyTorch, nn.BatchNorm1d: num_batches_tracked",
         (),
         ("Oneflow-Inc/oneflow#7440", "tensorflow/tensorflow#6270"),
     ),
-    asked_too(
+    verified_on_both(
         "state.is_visible_after_each_step",
         "MUST",
-        "Reading the statistics has no effect, and shows every step taken before.",
+        "Reading the statistics has no side effect and reflects every step taken so far.",
         "state() after k steps = k updates;   state() = state()",
-        "Updates that are rebound to new arrays, deferred, or made in the backward pass only leave the reader with an old state.",
+        "Updates that are rebound to new arrays, deferred or made only in the backward pass leave the reader with an old state.",
         CONTRACT,
         (),
         ("apache/singa#554", "ml-explore/mlx#1960", "apache/mxnet#14357"),
@@ -36,9 +36,9 @@ CLAUSES = (
     specified(
         "state.shared_layer_steps_in_turn",
         "MUST",
-        "A layer used k times in one pass takes k steps, each from where the one before ended.",
+        "A layer used k times in one pass takes k steps, each starting where the previous one ended.",
         "decay^k * running + ...   and not   (1 - k * (1 - decay)) * running + ...",
-        "Updates computed from the same old value and added up give the old value a negative weight, and the variance with it.",
+        "Adding up updates computed from the same old value can give the old value a negative weight and make the variance negative.",
         f"{IOFFE}, Algorithm 2",
         (),
         ("tensorflow/tensorflow#14353",),
@@ -46,9 +46,9 @@ CLAUSES = (
     specified(
         "state.stored_scale_is_the_one_used",
         "MUST",
-        "The gamma and beta that a snapshot shows are those that y was computed with.",
+        "The gamma and beta in a snapshot are the ones used to compute y.",
         "y = definition(x; snapshot)",
-        "A layer that computes with gamma = 1 while its stored gamma drifts exports another network than it trained.",
+        "A layer that computes with gamma = 1 while its stored gamma drifts exports a different network from the one it trained.",
         CONTRACT,
         ("affine_optional",),
         ("apache/mxnet#9624", "PaddlePaddle/Paddle#68170"),
@@ -56,26 +56,26 @@ CLAUSES = (
     Clause(
         "state.copy_is_independent",
         "MUST",
-        "A copy starts from the state of its original, and what is done with one does not reach the other.",
+        "A copy starts with the state of its original; afterwards, operations on one do not affect the other.",
         "state(copy) = state(original)   bitwise;   training(copy) leaves state(original)",
-        "Shadow models and ensembles are copies; a buffer that is shared is moved by both.",
+        "Shadow models and ensembles are copies; both would update a shared buffer.",
         CONTRACT,
     ),
     Clause(
         "state.reset_restores_the_beginning",
         "SHOULD",
-        "A layer that is reset has the running statistics of a new one.",
+        "A reset layer has the running statistics of a new layer.",
         "reset:   running = (initial_mean, initial_var)   bitwise",
-        "Statistics are estimated anew after averaging weights, or on other data; what is left of the old ones stays in every average.",
+        "Statistics are re-estimated after averaging weights or on new data; anything left of the old ones contaminates every later average.",
         "PyTorch, nn.BatchNorm1d: reset_running_stats",
         ("initial_mean", "initial_var"),
     ),
     Clause(
         "state.starts_as_given",
         "MUST",
-        "A layer that is built from running statistics starts with them.",
+        "A layer built from given running statistics starts with them.",
         "state() before the first call = the statistics given   in value",
-        "Statistics that are taken for a hint, or replaced by the defaults, make every restored model a new one.",
+        "If the given statistics are ignored or replaced by the defaults, every restored model starts untrained.",
         CONTRACT,
     ),
 )

@@ -1,6 +1,6 @@
-"""Training statistics and normalisation: what a training forward pass returns."""
+"""Clauses on training statistics and normalisation: the output of the training forward pass."""
 
-from bnspec.clauses.clause import CHAN, HIGHAM, IOFFE, Clause, asked_too
+from bnspec.clauses.clause import CHAN, HIGHAM, IOFFE, Clause, verified_on_both
 
 CLAUSES = (
     Clause(
@@ -8,7 +8,7 @@ CLAUSES = (
         "MUST",
         "In training, y is x normalised by the mean and the population variance of x itself, scaled and shifted.",
         "y = gamma * (x - mean_B) / sqrt(var_B + epsilon) + beta,   var_B = (1/m) sum (x - mean_B)^2",
-        "This is the layer. Judged by a bound that any textbook formula keeps, so only wrong semantics break it.",
+        "This defines the layer. The bound admits every textbook formula, so only wrong semantics violate it.",
         f"{IOFFE}, Algorithm 1",
         ("normalising_correction", "half_statistics", "half_arithmetic"),
         ("FluxML/Flux.jl#529", "apache/mxnet#820", "RubixML/ML#423", "tenstorrent/tt-metal#53204"),
@@ -16,9 +16,9 @@ CLAUSES = (
     Clause(
         "training.output_is_stable",
         "SHOULD",
-        "The error of y in training grows at most linearly with |mean| / std.",
+        "In training, the error of y grows at most linearly with |mean| / std.",
         "|error| <= bound of two-pass, Welford, merged or sample-shifted variance, per element",
-        "E[x^2] - E[x]^2 loses all digits once (mean/std)^2 reaches 1/u: in float32 from mean/std of about 4,000.",
+        "E[x^2] - E[x]^2 loses all digits once (mean/std)^2 reaches 1/u: in float32, at mean/std of about 4,000.",
         f"{CHAN}; {HIGHAM}, 1.9",
         ("half_statistics", "half_arithmetic"),
         ("google/flax#1491", "tensorflow/tensorflow#3290", "BVLC/caffe#3162", "pytorch/pytorch#40302"),
@@ -28,7 +28,7 @@ CLAUSES = (
         "MUST",
         "In training, y does not depend on the running statistics or on the decay.",
         "y(x; state) = y(x; state')",
-        "Normalising by running or blended statistics trains another network; a reused kernel or a wrong flag does it.",
+        "Normalising by running or blended statistics trains a different network; a reused kernel or a wrong flag is enough to cause it.",
         f"{IOFFE}, section 3",
         (),
         ("pytorch/pytorch#19916", "NVIDIA/caffe#279", "microsoft/onnxruntime#29790"),
@@ -36,9 +36,9 @@ CLAUSES = (
     Clause(
         "training.finite",
         "MUST",
-        "Finite values of ordinary size give finite results in training.",
+        "In training, finite values of ordinary size give finite results.",
         "max |x|^2 m <= largest / 4  and  epsilon > 0   =>   y, dx, dgamma, dbeta, running statistics are finite",
-        "A variance rounded below -epsilon turns a whole channel into NaN, and the running statistics for good.",
+        "A variance rounded below -epsilon turns a whole channel into NaN, and the running statistics permanently.",
         f"{HIGHAM}, 1.9",
         (),
         ("google/flax#1491", "tensorflow/tensorflow#118701", "keras-team/keras#18795", "jax-ml/jax#30426"),
@@ -48,47 +48,47 @@ CLAUSES = (
         "MUST",
         "The same training call on an equal layer gives the same bits.",
         "y_1 = y_2,  state_1 = state_2   bitwise",
-        "Races in the reduction or in the state update show up here first. Threads and device are held fixed.",
+        "Races in the reduction or in the state update show up here first. Thread count and device are fixed.",
         "the definition is a function",
         (),
         ("pytorch/pytorch#53691", "PaddlePaddle/Paddle#56100"),
     ),
-    asked_too(
+    verified_on_both(
         "training.shift_invariant",
         "MUST",
         "Adding a constant to every value of a channel changes neither y nor dx.",
-        "y(x + c) = y(x),   dx(x + c) = dx(x)   but for the rounding of x + c",
-        "It is what makes a bias before the layer superfluous; a variance that cancels, or a mean that is not subtracted, breaks it first.",
+        "y(x + c) = y(x),   dx(x + c) = dx(x)   up to the rounding of x + c",
+        "This makes a bias before the layer superfluous; cancellation in the variance, or a mean that is not subtracted, violates it first.",
         f"{IOFFE}, section 3.2",
         (),
         ("pytorch/pytorch#51102", "BVLC/caffe#3162"),
     ),
-    asked_too(
+    verified_on_both(
         "training.scale_equivariant",
         "MUST",
-        "Scaling a channel by a, and epsilon by a^2, changes nothing in y but, for negative a, the sign of the normalised value.",
+        "Scaling a channel by a and epsilon by a^2 leaves y unchanged, except that a negative a flips the sign of the normalised value.",
         "zhat(a x; a^2 epsilon) = sign(a) zhat(x; epsilon),   a != 0",
-        "Kernels that rescale their input against overflow must rescale epsilon with it; a standard deviation mistaken for a variance shows at once.",
+        "Kernels that rescale their input against overflow must rescale epsilon with it; confusing a standard deviation with a variance shows up at once.",
         f"{IOFFE}, section 3.3",
         (),
         ("apple/coremltools#2821", "flagos-ai/FlagGems#5222"),
     ),
-    asked_too(
+    verified_on_both(
         "training.output_moments",
         "MUST",
-        "In each channel the mean of y is beta, and its variance is gamma^2 times the share that epsilon leaves.",
+        "In each channel, the mean of y is beta and its variance is gamma^2 * var_B / (var_B + epsilon).",
         "mean(y) = beta,   var(y) = gamma^2 * var_B / (var_B + epsilon)",
-        "It needs no reference implementation: whoever ports a layer can test it with two lines. Blended or stale statistics fail it.",
+        "It needs no reference implementation: two lines of code test a ported layer. Blended or stale statistics fail.",
         f"{IOFFE}, section 3",
         ("normalising_correction",),
         ("NVIDIA/caffe#279", "RubixML/ML#423"),
     ),
-    asked_too(
+    verified_on_both(
         "training.order_of_elements",
         "MUST",
-        "The order of a channel's elements does not matter: permuting them permutes y and dx alike and leaves the statistics.",
+        "The order of a channel's elements does not matter: permuting them permutes y and dx in the same way and leaves the statistics unchanged.",
         "y(x P) = y(x) P,   mean_B and var_B of x P are those of x   within the bound",
-        "A batch is a set. A result that depends on the order beyond rounding comes from races, lost blocks or unstable sums.",
+        "A batch is a set. Dependence on the order beyond rounding comes from races, lost blocks or unstable sums.",
         f"{IOFFE}, section 3",
         (),
         ("ROCm/MIOpen#2469",),
@@ -96,9 +96,9 @@ CLAUSES = (
     Clause(
         "training.repeated_batch",
         "MUST",
-        "A batch that holds every value twice has the statistics of the batch that holds each once.",
+        "A batch that contains every value twice has the same statistics as the batch that contains each once.",
         "y((x, x)) = (y(x), y(x)),   dgamma((x, x)) = 2 * dgamma(x),   mean_B((x, x)) = mean_B(x)   within the bounds of both",
-        "Counts that are kept from another call, blocks that are lost, and divisors that are off by one all depend on the count.",
+        "Counts kept from an earlier call, lost blocks and off-by-one divisors all depend on the count.",
         f"{IOFFE}, Algorithm 1",
     ),
     Clause(
@@ -106,7 +106,7 @@ CLAUSES = (
         "MUST",
         "The results of a training pass do not depend on the decay.",
         "y, dx, dgamma, dbeta with decay a = those with decay b   within the bounds of both",
-        "A layer that normalises by blended statistics, or that computes the update in the place of the statistics, depends on it.",
+        "A layer that normalises by blended statistics, or uses the updated average in place of the batch statistics, depends on the decay.",
         f"{IOFFE}, Algorithm 1",
     ),
 )

@@ -1,1 +1,1 @@
-"""The equations, each written once: batch normalization, its derivatives, and what stands beside it."""
+"""The equations, each written once: batch normalization, its derivatives, and related layers."""

@@ -2,12 +2,12 @@
 
 They run unchanged on float32 and float64 arrays (the working precision of the NumPy backend), on quad arrays (the oracle),
 on complex arrays (the complex-step derivative that checks the gradients), and on object arrays of balls or of exact numbers:
-only +, -, *, /, ``np.sqrt``, ``np.sum`` and ``np.mean`` are used. Statistics and parameters broadcast against x: shape
+they use only +, -, *, /, ``np.sqrt``, ``np.sum`` and ``np.mean``. Statistics and parameters broadcast against x: shape
 (1, C, 1, ...). Beside it lie ``input_normalization``, ``averages``, ``second_order``, ``masked``, ``sharded``,
 ``folding`` and ``layer_norm``.
 
 Notation: x, y, dy, dx, gamma, beta as in Ioffe and Szegedy 2015; ``axes`` are the reduced axes; ``count`` is the number of
-elements per channel; ``decay`` is the weight that the old running value keeps.
+elements per channel; ``decay`` is the weight of the old running value.
 
 Source: Ioffe and Szegedy 2015, "Batch Normalization", sections 3 and 3.1.
 

@@ -1,4 +1,4 @@
-"""Batch normalization beside a linear map: in inference the two are one linear map.
+"""Folding batch normalization into a neighbouring linear map, for inference.
 
 The same arithmetics as ``equations``. A linear map has weight (out, in) and bias (out,) and takes x of shape (N, in); a
 convolution folds alike, its weight (out, ...) scaled along the first axis. gamma, beta and the statistics have shape (C,).

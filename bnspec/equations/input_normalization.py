@@ -21,7 +21,7 @@ from bnspec.errors import UsageError
 
 
 class Moments(NamedTuple):
-    """Count, mean and sum of squared deviations of a set of values; what two sets need to be merged exactly."""
+    """Count, mean and sum of squared deviations of a set of values: enough to merge two sets exactly."""
 
     count: int  # type: ignore[assignment]  # hides tuple.count, which nobody asks for
     mean: Array
@@ -34,12 +34,12 @@ class Moments(NamedTuple):
 
 
 def empty_sum(x: Array, axes: Axes) -> Array:
-    """The zeros that a sum of no values is, in the shape of a statistic: not every arithmetic has an empty sum of its own."""
+    """Zeros in the shape of a statistic, for an empty sum: not every arithmetic supports one."""
     return np.zeros([1 if a in axes else n for a, n in enumerate(x.shape)], x.dtype)
 
 
 def moments(x: Array, axes: Axes) -> Moments:
-    """Count, mean and sum of squared deviations of x over the axes; of no values, 0, 0 and 0."""
+    """Count, mean and sum of squared deviations of x over the axes; 0, 0 and 0 for no values."""
     count = int(np.prod([x.shape[a] for a in axes], dtype=np.int64))
     if count == 0:
         return Moments(0, empty_sum(x, axes), empty_sum(x, axes))
@@ -58,9 +58,9 @@ def merge(a: Moments, b: Moments) -> Moments:
 
 
 def fit(chunks: Sequence[Array], axes: Axes) -> Moments:
-    """The moments of the whole training set, whatever its chunking; empty chunks change nothing.
+    """The moments of the whole training set, for any chunking; empty chunks have no effect.
 
-    Raises UsageError: no chunk holds a row.
+    Raises UsageError: no chunk has a row.
     """
     filled = [c for c in chunks if c.size]
     if not filled:

@@ -1,4 +1,4 @@
-"""Layer normalization: the statistics of one sample over its features, in place of one feature over the batch.
+"""The equations of layer normalization: statistics of each sample over its features.
 
 The same arithmetics as ``equations``. ``axes`` are the features' axes; gamma and beta broadcast over them, the statistics have
 shape (N, 1, ...). There is no state, and training and inference are the same map.

@@ -1,4 +1,4 @@
-"""Batch normalization of a batch of which only some elements count: padded sequences.
+"""The equations of batch normalization with a mask: padded sequences.
 
 The same arithmetics as ``equations``. ``mask`` holds 1 where an element counts and 0 where it is padding, and broadcasts
 against x: a mask over (batch, time) has shape (N, T, 1) for x of shape (N, T, C).
@@ -14,7 +14,7 @@ from bnspec.equations.batch_norm import Array, Axes, inv_std, normalise, project
 
 
 def masked_count(x: Array, mask: Array, axes: Axes) -> Array:
-    """How many elements of each channel count: the mask's sum *after* it was broadcast to x."""
+    """The number of unmasked elements per channel: the mask's sum *after* broadcasting it to x."""
     return np.sum(np.broadcast_to(mask, x.shape), axis=axes, keepdims=True)
 
 

@@ -1,7 +1,7 @@
 """Second derivatives: the gradients of <v, dx> + <ddgamma, dgamma> + <ddbeta, dbeta>, the backward pass of the backward pass.
 
-dx, dgamma and dbeta are the gradients of batch normalization for the cotangent dy; v, ddgamma and ddbeta are cotangents of
-theirs. The same arithmetics and shapes as ``equations``; v is shaped like x. With P v = v - mean(v) - zhat * mean(v * zhat), training
+dx, dgamma and dbeta are the gradients of batch normalization for the cotangent dy; v, ddgamma and ddbeta are their
+cotangents. The same arithmetics and shapes as ``equations``; v is shaped like x. With P v = v - mean(v) - zhat * mean(v * zhat), training
 has dx = gamma * inv_std * P dy. P is symmetric, so that the derivative of y along v is gamma * inv_std * P v: forward mode,
 and the derivative of <v, dx> by dy, are ``equations.training_dx`` with v in the place of dy.
 
@@ -27,14 +27,14 @@ from bnspec.equations.batch_norm import (
 
 
 class SecondOrder(NamedTuple):
-    """The gradients of <v, dx> and its like: by x and by dy, shaped like x; by gamma, shape (1, C, 1, ...)."""
+    """The gradients of such an inner product: by x and by dy, shaped like x; by gamma, shape (1, C, 1, ...)."""
 
     by_x: Array
     by_dy: Array
     by_gamma: Array
 
     def plus(self, other: SecondOrder) -> SecondOrder:
-        """The gradients of the sum of two such products."""
+        """The gradients of the sum of two such inner products."""
         return SecondOrder(*(a + b for a, b in zip(self, other)))
 
 

@@ -1,6 +1,6 @@
-"""Batch normalization of a batch that lies in shards, on several devices: every shard's result is the whole batch's.
+"""The equations of batch normalization over a batch sharded across devices.
 
-The same arithmetics as ``equations``. What travels between shards are counts, moments and two sums for each channel.
+The same arithmetics as ``equations``. Shards exchange counts, moments and two sums per channel.
 
 Source: Peng et al. 2018, "MegDet", 3.2 (synchronised batch normalization); Chan, Golub and LeVeque 1979 for the merge.
 """
@@ -16,19 +16,19 @@ from bnspec.equations.input_normalization import Moments, empty_sum, merge, mome
 
 
 class CotangentSums(NamedTuple):
-    """What the backward pass reduces over a shard, or over all of them: sum(dy * zhat) and sum(dy), shape (1, C, 1, ...)."""
+    """The sums that the backward pass reduces over one shard or all: sum(dy * zhat) and sum(dy), shape (1, C, 1, ...)."""
 
     dy_zhat: Array
     dy: Array
 
 
 def synchronised_moments(shards: Sequence[Array], axes: Axes) -> Moments:
-    """The moments of the whole batch, merged by count from those of its shards; an empty shard changes nothing."""
+    """The moments of the whole batch, merged by count from those of its shards; an empty shard has no effect."""
     return functools.reduce(merge, (moments(s, axes) for s in shards))
 
 
 def shard_sums(x: Array, dy: Array, whole: Moments, epsilon: float, axes: Axes) -> CotangentSums:
-    """A shard's part of dgamma and dbeta, with zhat by the statistics of the whole batch; 0 of an empty shard."""
+    """A shard's part of dgamma and dbeta, with zhat by the statistics of the whole batch; 0 for an empty shard."""
     if not x.size:
         return CotangentSums(empty_sum(x, axes), empty_sum(x, axes))
     return CotangentSums(*parameter_gradients(normalise(x, whole.mean, whole.var, epsilon), dy, axes))

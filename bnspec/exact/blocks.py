@@ -1,5 +1,7 @@
-"""Large cases in blocks of channels: the channels of batch normalization are independent, so that the oracle's working memory
-need not grow with the case, and its arrays stay in the processor's cache.
+"""Splits large cases into blocks of channels.
+
+The channels of batch normalization are independent. Working block by block keeps the oracle's memory bounded and its arrays in
+the processor's cache.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import numpy as np
 
 from bnspec.model.case import Case
 
-#: Elements of x in a block, about; a case of at most twice as many is one block.
+#: Approximate number of elements of x in a block; a case of at most twice as many is one block.
 BLOCK = 2**17
 
 
@@ -21,7 +23,7 @@ def is_large(case: Case, name: str) -> bool:
 
 
 def channel_blocks(case: Case, name: str) -> Iterator[slice]:
-    """Slices of channels that make up the case, each at least one channel and about BLOCK elements of the array."""
+    """Slices of channels that partition the case, each at least one channel and about BLOCK elements of the array."""
     channels = case.config.channels
     width = max(1, BLOCK * channels // case.arrays[name].size)
     for start in range(0, channels, width):
@@ -29,7 +31,7 @@ def channel_blocks(case: Case, name: str) -> Iterator[slice]:
 
 
 def block_of(case: Case, channels: slice) -> Case:
-    """The case of these channels alone; its arrays are views."""
+    """The case restricted to these channels; its arrays are views."""
     arrays = {n: view(a, channels, case.config.channel_axis) for n, a in case.arrays.items()}
     return case.with_(config=dataclasses.replace(case.config, channels=channels.stop - channels.start), arrays=arrays)
 
@@ -45,7 +47,7 @@ def view(array: np.ndarray, channels: slice, channel_axis: int) -> np.ndarray:
 
 
 def whole_of(part: np.ndarray, channels: int, channel_axis: int) -> np.ndarray:
-    """Room for all channels of what ``part`` holds for some."""
+    """Empty storage for all channels, in the form that ``part`` has for some of them."""
     shape = list(part.shape)
     shape[channel_axis if part.ndim > 1 else 0] = channels
     return np.empty(shape, part.dtype)

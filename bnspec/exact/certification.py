@@ -1,8 +1,8 @@
-"""When quad precision is good enough: a-priori bounds on the oracle's own rounding errors, channel by channel.
+"""A-priori bounds on the oracle's own rounding errors, channel by channel: they decide where quad precision suffices.
 
 An output of the oracle is certain when its error is at most 2^-10 of half a unit in the last place of a double (or half of the
-smallest double): then its rounding to double is right to a unit in the last place, and beside every bound of ``bounds`` the
-error is nothing. Outputs that are not certain are computed again on balls.
+smallest double): then its rounding to double is right to a unit in the last place, and its error is negligible against every
+bound of ``bounds``. Outputs that are not certain are computed again on balls.
 
 Errors are counted in roundings: multiples of V = 2^-112, twice quad's unit roundoff, which no operation's relative error
 exceeds. An output v is known to within V (absolute + relative |v|); both are per channel, so one minimum of |v| decides:
@@ -26,13 +26,13 @@ Array = np.ndarray
 
 ROUNDING = 2.0**-112
 TINY = 2.0**-1022  # where float64 products lose digits
-_ENOUGH = 2.0**48  # V 2^48 = 2^-64: half of what is allowed; the other half is for the relative part
+_ENOUGH = 2.0**48  # V 2^48 = 2^-64: half of the allowance; the other half is for the relative part
 _NOTHING = 2.0**-963  # V 2^-963 = 2^-1075
 _EXACT_SUM = 2.0**58  # quad sums are exact up to 2^112 quanta, and a double is less than 2^53 of its quanta; halved
 
 
 class Doubt(NamedTuple):
-    """Bounds on an output's error in roundings, per channel: of the part that does not shrink with the output, and of the other."""
+    """Bounds on an output's error in roundings, per channel: the absolute part, and the part relative to the output."""
 
     absolute: Array
     relative: Array | float
@@ -85,11 +85,11 @@ def var_doubt(count: int, mean: Array) -> Doubt:
 
 
 def training_doubt(count: int, mean: Array, inv_std: Array) -> StatisticsDoubt:
-    """Errors of a batch's own statistics, for the mean's error in roundings; 1 / sqrt halves the variance's relative error."""
+    """Errors of a batch's own statistics, given the mean's error in roundings; 1 / sqrt halves the variance's relative error."""
     with np.errstate(invalid="ignore", over="ignore"):
         shift = product(mean, inv_std)
         relative = count + 6.0 + 2.0 * (ROUNDING * shift) * shift + 3.0
-    # a variance that is lost altogether is left to the balls
+    # a variance without any correct digit is left to the balls
     return StatisticsDoubt(mean, shift, np.where(relative * ROUNDING < 2.0**-4, relative, math.inf))
 
 
@@ -109,7 +109,7 @@ class CotangentDoubt(NamedTuple):
 def cotangent_doubt(
     statistics: StatisticsDoubt, count: int, mean_dy: Array, mean_abs: Array, largest_z: Array
 ) -> CotangentDoubt:
-    """Errors of the two means, for that of A; mean_abs: mean of |dy|; largest_z: the largest |zhat|."""
+    """Errors of the two means, given the error of A; mean_abs: mean of |dy|; largest_z: the largest |zhat|."""
     summed = product(largest_z, count + 6.0 + np.asarray(statistics.inv_std))
     return CotangentDoubt(mean_dy, product(mean_abs, summed + statistics.shift))
 
@@ -129,7 +129,7 @@ def dx_doubt(
 
 
 def running_doubt(old: Array, batch: Array, error: Array, decay: float) -> Doubt:
-    """Error of decay old + (1 - decay) batch, for the batch statistic's error; old, batch: magnitudes."""
+    """Error of decay old + (1 - decay) batch, given the batch statistic's error; old, batch: magnitudes."""
     with np.errstate(invalid="ignore", over="ignore"):
         return Doubt((1.0 - decay) * (error + 4.0 * batch) + 2.0 * decay * old, 1.0)
 

@@ -1,7 +1,7 @@
-"""The oracle's exact outputs: evaluated in quad precision, and on balls in the channels where that is not certain.
+"""The oracle's exact outputs: evaluated in quad precision, and on balls in channels where quad is not certain.
 
-Each function takes facts of a case (see ``facts``), evaluates the equations in quad, bounds the error of that evaluation (see
-``certification``), and computes what is in doubt again, rigorously. Nothing here depends on who is judged.
+Each function takes quantities of a case (see ``quantities``), evaluates the equations in quad, bounds the error of that
+evaluation (see ``certification``), and recomputes uncertain channels rigorously. Nothing here depends on the backend.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from bnspec.exact.certification import Doubt
 from bnspec.exact.quantities import Batch, Cotangent, Normalisation
 from bnspec.model.layer import LayerConfig
 
-CHANNEL = (0,)  # the reduced axes of a channel that lies flat
+CHANNEL = (0,)  # the reduced axes of a flattened channel
 
 
 class Output(NamedTuple):
-    """An output: its value in quad, exact but for its rounding to that, and its magnitude in float64."""
+    """An output: its exact value rounded to quad, and its magnitude in float64."""
 
     value: Quad
     size: np.ndarray
@@ -56,13 +56,13 @@ def settled(
     *inputs: np.ndarray,
     where: Quad = None,
 ) -> Output:
-    """The output, with the channels in doubt computed again.
+    """The output, with the uncertain channels recomputed on balls.
 
     Args:
         value: quad, shaped like x or (1, C, 1, ...).
         doubt: bounds on its error.
-        compute: the equations for one channel that lies flat, on balls: one argument per input.
-        inputs: doubles, shaped like x or (1, C, 1, ...). Channels with values that are not finite are left as they are.
+        compute: the equations for one flattened channel, on balls: one argument per input.
+        inputs: doubles, shaped like x or (1, C, 1, ...). Channels with non-finite values are left unchanged.
         where: what must be positive for the output to exist (var + epsilon), (1, C, 1, ...).
     """
     size = np.abs(double(value))
@@ -90,7 +90,7 @@ def _channel(values: np.ndarray, config: LayerConfig, channel: int) -> np.ndarra
 
 
 def training_doubt(norm: Normalisation) -> certification.StatisticsDoubt:
-    """How far a batch's own statistics may be off, in quad."""
+    """Bounds on the quad errors of a batch's own statistics."""
     return certification.training_doubt(norm.batch.count, norm.batch.summary.mean_roundings, norm.inv_std64)
 
 
@@ -138,7 +138,7 @@ def training_gradients(cotangent: Cotangent, affine: Affine) -> Gradients:
 
 
 def running_mean(batch: Batch, old: np.ndarray, decay: float) -> Output:
-    """The running mean after one training step from ``old``, shape (1, C, 1, ...), as it is stored."""
+    """The running mean after one training step from ``old``, shape (1, C, 1, ...), as stored."""
     doubt = certification.running_doubt(np.abs(double(old)), batch.abs_mean, batch.summary.mean_roundings, decay)
     return settled(
         eq.running_mean_update(quad(old), batch.mean, quad(decay)),
@@ -150,7 +150,7 @@ def running_mean(batch: Batch, old: np.ndarray, decay: float) -> Output:
 
 
 def running_var(batch: Batch, old: np.ndarray, decay: float, correction: int) -> Output:
-    """The running variance after one training step from ``old``, as it is stored; count must exceed correction."""
+    """The running variance after one training step from ``old``, as stored; count must exceed correction."""
     count, factor = batch.count, batch.count / (batch.count - correction)
     error = certification.var_doubt(count, batch.summary.mean_roundings)
     var = batch.var64 * factor
@@ -183,7 +183,7 @@ def inference_output(norm: Normalisation, affine: Affine) -> Output:
 
 
 def inference_gradients(cotangent: Cotangent, affine: Affine) -> Gradients:
-    """dx (products only, so never in doubt), dgamma and dbeta for given statistics."""
+    """dx (products only, so always certain), dgamma and dbeta for given statistics."""
     norm, batch = cotangent.normalisation, cotangent.normalisation.batch
     epsilon = batch.config.epsilon
     dx = eq.inference_dx(cotangent.dy, affine.gamma, norm.var, epsilon)

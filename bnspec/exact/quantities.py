@@ -1,6 +1,6 @@
-"""Exact facts about a case: what the equations give in quad precision, and the magnitudes that the bounds are made of.
+"""Exact quantities of a case: intermediate values in quad precision, and the magnitudes that the bounds use.
 
-Computed once per case and shared by every backend; nothing here depends on who is judged. Arrays keep x's rank: statistics
+Computed once per case and shared by every backend; nothing here depends on the backend. Arrays keep x's rank: statistics
 have shape (1, C, 1, ...).
 """
 
@@ -41,7 +41,7 @@ class Summary:
 
     @staticmethod
     def of(x: Quad, given: np.ndarray, config: LayerConfig) -> Summary:
-        """The summary of x, given also in float64; NaN where a channel holds nothing."""
+        """The summary of x, also passed in float64; NaN for empty channels."""
         axes, count = config.reduce_axes, given.size // config.channels
         if count == 0:
             nothing = np.full(config.channel_shape, math.nan)
@@ -73,11 +73,11 @@ def mean_of_magnitudes(magnitudes: np.ndarray, mean: Quad, axes: tuple[int, ...]
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """One x, its statistics, and (for the bounds, in float64) how large its parts are.
+    """One x, its statistics, and (in float64, for the bounds) the magnitudes of its parts.
 
     Attributes:
         given: x as it is, in its dtype or in quad.
-        known: its summary, where that is known already; shared: the same x under another epsilon, which did the work already.
+        known: its summary, if already computed; shared: the same x under another epsilon, whose work is reused.
         x: quad; mean, var: quad; var is the population variance.
         count: elements per channel.
         given64: x in float64; abs_x, abs_mean: |x| and |mean|; var64: the variance in float64.
@@ -107,7 +107,7 @@ class Batch:
 
     @functools.cached_property
     def summary(self) -> Summary:
-        """What is known of each channel."""
+        """The summary of each channel."""
         return self.known or (self.shared.summary if self.shared else Summary.of(self.x, self.given64, self.config))
 
     @property
@@ -157,7 +157,7 @@ class Batch:
 
     @property
     def normalisation(self) -> Normalisation:
-        """Normalisation by this batch's own statistics: the training mode. Not kept: it would hold what holds it."""
+        """Normalisation by this batch's own statistics: the training mode. Not cached, to avoid a reference cycle."""
         return Normalisation(self, self.mean, self.var)
 
 
@@ -169,7 +169,7 @@ class Normalisation:
         mean, var: quad, broadcastable against x.
         zhat, inv_std: quad.
         abs_z, abs_mean, var64, inv_std64: |zhat|, |mean|, var and inv_std in float64; largest_z: the channel's largest |zhat|;
-            reach: |x| + |mean|, what a folded form subtracts.
+            reach: |x| + |mean|, the magnitudes that a folded form subtracts.
     """
 
     batch: Batch

@@ -1,4 +1,4 @@
-"""Which calls are well formed: what the arguments' shapes owe each other."""
+"""Checks that the shapes of a call's arguments fit together."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ Shape = Tuple[int, ...]
 
 
 def malformed(x: Shape, channel_axis: int, channels: Mapping[str, Shape], dy: Optional[Shape] = None) -> str:
-    """What is wrong with a call's shapes, as a sentence that names the argument, its shape and the expected one.
+    """The problem with a call's shapes, as a sentence that names the argument, its shape and the expected one.
 
     Args:
         x: shape of x, at least one axis besides the channel axis.
         channel_axis: 0 <= channel_axis < number of axes of x.
-        channels: shapes of gamma, beta, running_mean, running_var, as far as they exist; each must be (C,).
+        channels: shapes of those of gamma, beta, running_mean, running_var that exist; each must be (C,).
         dy: shape of the cotangent; must be x's.
 
     Returns: "" for a well-formed call.

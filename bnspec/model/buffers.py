@@ -1,8 +1,7 @@
-"""Arrays as memory: buffers, and views into them.
+"""Packs arrays as buffers and views, and rebuilds them with their exact memory layout.
 
-An array's values are not all there is to it: strides, offset, order and memory shared with another array select kernels and
-hide bugs. Here arrays become plain data (a list of buffers, and for each array its dtype, shape, strides, offset and buffer)
-and are rebuilt exactly.
+Strides, offset, order and memory shared with another array select kernels and hide bugs. Here arrays become plain data (a
+list of buffers, and for each array its dtype, shape, strides, offset and buffer) and are rebuilt exactly.
 
 Runs in workers: Python 3.8, standard library and NumPy only.
 """
@@ -23,7 +22,7 @@ def dtype_of(name: str) -> np.dtype:
     if name in _NATIVE:
         return np.dtype(name)
     if name == "bfloat16":
-        import ml_dtypes  # an optional dependency of a worker: only who meets bfloat16 needs it
+        import ml_dtypes  # an optional dependency of a worker, needed only for bfloat16
 
         return np.dtype(ml_dtypes.bfloat16)
     raise UsageError(
@@ -43,7 +42,7 @@ def root_of(array: np.ndarray) -> np.ndarray:
 
 
 def extent(array: np.ndarray) -> Tuple[int, int]:
-    """First and one-past-last byte address that the array reaches; equal for an empty array."""
+    """First and one-past-last byte address of the array's elements; equal for an empty array."""
     start = int(array.__array_interface__["data"][0])
     if array.size == 0:
         return start, start
@@ -59,7 +58,7 @@ def overlap(a: np.ndarray, b: np.ndarray) -> bool:
 
 
 def pack(arrays: Mapping[str, np.ndarray]) -> Tuple[Dict[str, Any], List[bytes]]:
-    """Arrays as (specs, buffers). Arrays that share an owner share a buffer; of each, only the reached bytes travel."""
+    """Arrays as (specs, buffers). Arrays that share an owner share a buffer; only the bytes in use are sent."""
     owners: Dict[int, List[str]] = {}
     for name, array in arrays.items():
         owners.setdefault(id(root_of(array)), []).append(name)
@@ -71,7 +70,7 @@ def pack(arrays: Mapping[str, np.ndarray]) -> Tuple[Dict[str, Any], List[bytes]]
         high = max((b for _, b in reached), default=0)
         root = root_of(arrays[names[0]])
         begin = int(root.__array_interface__["data"][0])
-        # what NumPy has allocated is one block, its axes perhaps in another order
+        # NumPy allocates one block; its axes may be in another order
         block = root.transpose(np.argsort([-s for s in root.strides], kind="stable"))
         flat = block.reshape(-1).view(np.uint8) if block.flags.c_contiguous and root.size else None
         if flat is None and high > low:
@@ -117,7 +116,7 @@ def unpack(specs: Mapping[str, Any], buffers: List[bytes]) -> Dict[str, np.ndarr
 
 
 def _inside(shape: Tuple[int, ...], strides: Tuple[int, ...], offset: int, itemsize: int, nbytes: int) -> bool:
-    """Whether every element lies in the buffer. NumPy asks this too, but not when the buffer is empty."""
+    """Whether every element lies in the buffer. NumPy also checks this, but not for an empty buffer."""
     if len(shape) != len(strides) or min(shape, default=0) < 0 or not 0 <= offset <= nbytes:
         return False
     if 0 in shape:

@@ -1,6 +1,6 @@
-"""The calls on a layer, as values: what each is named, in which mode it computes, what it returns and which arrays it takes.
+"""The calls on a layer as values: name, mode, kind of result and input arrays.
 
-``CALLS`` holds them all by name; the constants below it name them one by one. On the wire and in saved cases a call is its name.
+``CALLS`` maps names to calls; the constants below it name each call. On the wire and in saved cases a call is its name.
 
 Runs in workers: Python 3.8, standard library only.
 """
@@ -14,7 +14,7 @@ from bnspec.errors import UsageError
 
 Mode = Literal["training", "inference"]
 Kind = Literal[
-    # passes of a layer: forward, and what is differentiated besides
+    # passes of a layer: forward, and with derivatives
     "forward",
     "gradients",
     "second_order",
@@ -22,11 +22,11 @@ Kind = Literal[
     "some_gradients",
     "masked",
     "masked_gradients",
-    # of a layer that normalizes inputs
+    # calls on an input-normalization layer
     "fit",
     "transform",
     "inverse",
-    # one step of gradient descent of a network that holds the layer
+    # one step of gradient descent of a network that contains the layer
     "learn",
     # operations between calls: they return nothing
     "save_restore",
@@ -40,7 +40,7 @@ Kind = Literal[
 MODES: Tuple[Mode, ...] = get_args(Mode)
 KINDS: Tuple[Kind, ...] = get_args(Kind)
 
-#: The arrays that a call of each kind takes. Of a fit: any number of arrays.
+#: The arrays that a call of each kind takes; a fit takes any number of arrays.
 _INPUTS: Dict[Kind, Tuple[str, ...]] = {
     "forward": ("x",),
     "gradients": ("x", "dy"),
@@ -60,13 +60,13 @@ _IN_TRAINING: Tuple[Kind, ...] = ("masked", "masked_gradients")
 
 @dataclasses.dataclass(frozen=True)
 class Call:
-    """One call of the contract. Take one of the constants; there are no others.
+    """One call of the contract. Use the constants; there are no other calls.
 
     Attributes:
-        name: the method's name, which is also what is written; unique.
-        mode: of a pass of a layer; None of everything else.
-        kind: what is computed.
-        inputs: the arrays it takes, by the names they usually have; a fit takes any number of them.
+        name: the method's name, also used in saved cases; unique.
+        mode: "training" or "inference" for a pass of a layer; None for other calls.
+        kind: what the call computes.
+        inputs: the usual names of its input arrays; a fit takes any number of arrays.
     """
 
     name: str
@@ -84,7 +84,7 @@ class Call:
 
     @property
     def has_gradients(self) -> bool:
-        """Whether it returns ``Gradients``: all of them, or some, of a batch with a mask or without."""
+        """Whether it returns ``Gradients``, all or some, with or without a mask."""
         return self.kind in ("gradients", "some_gradients", "masked_gradients")
 
     @property
@@ -94,17 +94,17 @@ class Call:
 
     @property
     def without_mask(self) -> Call:
-        """The same call of a batch without a mask; a call without a mask is its own."""
+        """The same call without a mask; a call without a mask returns itself."""
         if self.kind == "masked":
             return self.with_kind("forward")
         return self.with_kind("gradients") if self.kind == "masked_gradients" else self
 
     def in_mode(self, mode: Mode) -> Call:
-        """The same kind of pass in this mode. Raises UsageError: there is none."""
+        """The same kind of pass in this mode. Raises UsageError: it does not exist."""
         return call_of(mode, self.kind)
 
     def with_kind(self, kind: Kind) -> Call:
-        """Another kind of pass in the same mode. Raises UsageError: there is none."""
+        """Another kind of pass in the same mode. Raises UsageError: it does not exist."""
         return call_of(self.mode, kind)
 
 
@@ -125,7 +125,7 @@ _BY_MODE_AND_KIND: Dict[Tuple[Optional[Mode], Kind], Call] = {(c.mode, c.kind): 
 
 
 def call_named(name: str) -> Call:
-    """The call of this name. Raises UsageError: there is none."""
+    """The call of this name. Raises UsageError: it does not exist."""
     if name not in CALLS:
         raise UsageError(
             "the case is malformed: call %r is unknown." % (name,),
@@ -136,7 +136,7 @@ def call_named(name: str) -> Call:
 
 
 def call_of(mode: Optional[Mode], kind: Kind) -> Call:
-    """The call of this mode and kind. Raises UsageError: there is none."""
+    """The call of this mode and kind. Raises UsageError: it does not exist."""
     call = _BY_MODE_AND_KIND.get((mode, kind))
     if call is None:
         raise UsageError(

@@ -1,9 +1,9 @@
-"""A case: one layer, its parameters and state, and what is done with it, as plain data.
+"""A case: one layer, its parameters and state, and a sequence of calls, as plain data.
 
 A case can be run, saved, replayed and mailed. Its steps are calls on the layer, in order; a step marked ``fresh`` first
-rebuilds the layer from the case's arrays, so one case asks several independent questions of one shape (for frameworks that
-compile, the shape is the cost). A rebuilt layer may be given other parameters or another epsilon by its step: a relation
-between two layers is one case, too, and so is a whole history of training, saving, copying and refused calls.
+rebuilds the layer from the case's arrays, so one case holds several independent tests of one shape (frameworks that
+compile pay per shape). Such a step may change the layer's parameters or epsilon: a relation between two layers is therefore
+one case, and so is a history of training, saving, copying and malformed calls.
 
 Runs in workers: Python 3.8, standard library and NumPy only.
 """
@@ -27,27 +27,27 @@ from bnspec.model.layer import LayerConfig
 from bnspec.model.vocabulary import NETWORKS, SUBJECTS, CaseSubject, NetworkKind
 
 SCHEMA = "bnspec-case/1"
-#: Between an array and what is done with it: "x|twice" is x, twice. See bnspec/model/relations.py.
+#: Separates an array's name from the operation applied to it: "x|twice" is x, twice. See bnspec/model/relations.py.
 SEPARATOR = "|"
 PARAMETERS = ("gamma", "beta", "running_mean", "running_var")
-#: What a step that builds a layer may give it otherwise than the case does: names of arrays, and numbers.
+#: Settings that a step may override when it builds a layer: names of arrays, and numbers.
 SETTINGS = ("epsilon", "decay", "rank", "channel_axis")
-#: And two things that are no part of a configuration: the threads a layer may use, and that it starts from the framework's
+#: Two more overrides, outside the configuration: the number of threads a layer may use, and a start from the framework's
 #: own initial parameters and state.
 SURROUNDINGS = ("threads", "initial")
 
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """One call: which one, the names of the arrays it takes, and whether the layer is rebuilt first.
+    """One call, the names of its input arrays, and whether the layer is rebuilt first.
 
     ``fit`` takes any number of arrays (the chunks); the other calls take as many as ``Call.inputs`` names.
 
     Attributes:
-        options: pairs of a name and a value. Of a fresh step, what its layer is given otherwise: a parameter (the name of
-            another array) or one of ``SETTINGS`` and ``SURROUNDINGS``. Of ``set_decay`` the new decay; of ``..._some_gradients``
-            the "wanted" ones, as "dx dgamma". "relation": how the step's results follow from those of the step "to".
-        refused: the call is malformed on purpose: an error is the right answer to it.
+        options: pairs of a name and a value. For a fresh step, overrides of its layer: a parameter (the name of another
+            array) or one of ``SETTINGS`` and ``SURROUNDINGS``. For ``set_decay``, the new decay; for ``..._some_gradients``,
+            the "wanted" gradients, as "dx dgamma". "relation": how the step's results follow from those of the step "to".
+        refused: the call is malformed on purpose, so an error is the correct result.
     """
 
     call: Call
@@ -61,7 +61,7 @@ class Step:
         return dict(self.options).get(name, default)
 
     def to_json(self) -> Dict[str, Any]:
-        """The step as JSON-ready data; what is not said is left out."""
+        """The step as JSON-ready data, without default values."""
         data: Dict[str, Any] = {"call": self.call.name, "inputs": list(self.inputs), "fresh": self.fresh}
         if self.options:
             data["options"] = dict(self.options)
@@ -89,11 +89,11 @@ class Case:
     Attributes:
         subject: "batch_norm", "input_norm", "layer_norm" (over the last axis, without state), or "network": the layer inside a
             small network, see ``contract.Network``.
-        config: what the layer is built from besides arrays.
+        config: the layer's configuration, without arrays.
         arrays: by name; gamma, beta, running_mean, running_var (for batch_norm; gamma and beta only when affine, and for
             layer_norm gamma and beta alone) of shape (C,), and the inputs that the steps name.
         steps: the calls.
-        origin: where the case comes from, for people: input type, seed, name in the catalogue.
+        origin: where the case comes from, for readers: input type, seed, name in the catalogue.
     """
 
     subject: CaseSubject
@@ -127,24 +127,24 @@ class Case:
         return 0 if first is None else self.arrays[first].size // max(self.config.channels, 1)
 
     def overrides(self, i: int, performed: Callable[[int], bool] = lambda j: True) -> Tuple[Tuple[str, Any], ...]:
-        """What the layer of step i was given otherwise than the case says, and has been told since.
+        """The settings of step i's layer that differ from the case's: overrides when it was built, and a later decay.
 
         Args:
-            performed: whether an earlier step was, so that what it told the layer is in force.
+            performed: whether an earlier step was performed, so that its setting is in force.
         """
         start = self.built_at(i)
         given = {k: v for k, v in self.steps[start].options if k in PARAMETERS or k in SETTINGS}
         if self.steps[start].option("initial"):
             given["initial"] = True
-        decay = self.told(i, performed)[0]
+        decay = self.settings_at(i, performed)[0]
         if decay is not None:
             given["decay"] = decay
         return tuple(sorted(given.items()))
 
-    def told(self, i: int, performed: Callable[[int], bool] = lambda j: True) -> Tuple[Optional[float], bool]:
-        """The decay that the layer of step i has been told since it was built, None where none, and whether it is frozen.
+    def settings_at(self, i: int, performed: Callable[[int], bool] = lambda j: True) -> Tuple[Optional[float], bool]:
+        """The decay set on step i's layer since it was built (None: none was set), and whether the layer is frozen.
 
-        A copy starts from what its original was told; copy and original are then told apart.
+        A copy starts with the settings of its original; from then on the two have separate settings.
         """
         here: Tuple[Optional[float], bool] = (None, False)
         there = here
@@ -154,7 +154,11 @@ class Case:
                 continue
             if step.call.kind == "set_decay":
                 here = (step.option("decay"), here[1])
-            elif step.call in (FREEZE, UNFREEZE, SAVE_RESTORE):  # a checkpoint holds no such mark
+            elif step.call in (
+                FREEZE,
+                UNFREEZE,
+                SAVE_RESTORE,
+            ):  # a checkpoint does not store whether the layer is frozen
                 here = (here[0], step.call.kind == "freeze")
             elif step.call.kind == "clone":
                 there = here
@@ -167,7 +171,7 @@ class Case:
         return max(j for j in range(i + 1) if j == 0 or self.steps[j].fresh)
 
     def overridden(self, overrides: Tuple[Tuple[str, Any], ...]) -> Case:
-        """The case as a layer sees it that was given these: other parameters, another epsilon. Kept: they are few."""
+        """The case with these overrides applied (other parameters, another epsilon). Cached, since there are few."""
         if not overrides:
             return self
         known: Dict[Any, Case] = self.__dict__.setdefault("_overridden", {})
@@ -181,7 +185,7 @@ class Case:
         if given.get("initial"):
             arrays.update({n: np.full_like(arrays[n], n == "gamma") for n in ("gamma", "beta") if n in arrays})
         arrays.update({k: self.arrays[v] for k, v in given.items() if k in PARAMETERS})
-        copy = object.__new__(Case)  # its steps may be malformed under other settings; they were looked at already
+        copy = object.__new__(Case)  # its steps may be malformed under other settings; they were checked already
         copy.__dict__.update(
             subject=self.subject,
             config=dataclasses.replace(self.config, **settings),
@@ -196,7 +200,7 @@ class Case:
         return dataclasses.replace(self, **changes)
 
     def header(self) -> Tuple[Dict[str, Any], List[bytes]]:
-        """The case as JSON-ready data and buffers: the form in which it travels."""
+        """The case as JSON-ready data and buffers, as sent to workers."""
         specs, buffers = pack(self.arrays)
         data = {
             "schema": SCHEMA,
@@ -231,7 +235,7 @@ class Case:
             ) from None
 
     def dumps(self) -> str:
-        """The case as one JSON document; small arrays are also listed as numbers for the reader."""
+        """The case as one JSON document, which also lists small arrays as readable numbers."""
         data, buffers = self.header()
         data["buffers"] = [
             {"nbytes": len(b), "zlib_base64": base64.b64encode(zlib.compress(b)).decode("ascii")} for b in buffers
@@ -257,7 +261,7 @@ class Case:
 
 
 def _problem(case: Case) -> str:
-    """What is wrong with a case, or nothing."""
+    """The problem with a case; "" if there is none."""
     config = case.config
     if case.subject not in SUBJECTS:
         return "subject %r is not one of %s" % (case.subject, ", ".join(SUBJECTS))
@@ -301,7 +305,7 @@ def network_values(kind: NetworkKind) -> Tuple[str, ...]:
 
 
 def _network_problem(case: Case) -> str:
-    """What is wrong with a network, or nothing."""
+    """The problem with a network case; "" if there is none."""
     kind = case.steps[0].option("network")
     if kind not in NETWORKS:
         return "the network is %r and must be one of %s" % (kind, ", ".join(NETWORKS))
@@ -317,11 +321,11 @@ def _network_problem(case: Case) -> str:
 
 
 def _step_problem(case: Case, i: int, step: Step) -> str:
-    """What is wrong with one step, or nothing."""
+    """The problem with one step; "" if there is none."""
     if step.call not in CALLS.values():
         return "call %r is unknown" % step.call
     if i == 0 and step.call.between:
-        return "%s comes before there is a layer" % step.call
+        return "%s comes before a layer is built" % step.call
     if step.call.kind != "fit" and len(step.inputs) != len(step.call.inputs):
         return "%s takes %d arrays, got %d" % (step.call, len(step.call.inputs), len(step.inputs))
     if step.call.kind == "set_decay" and not 0.0 <= step.option("decay", -1.0) <= 1.0:
@@ -350,7 +354,7 @@ def _step_problem(case: Case, i: int, step: Step) -> str:
     for name in (v for k, v in step.options if k in PARAMETERS):
         if case.arrays[name].shape != (config.channels,):
             return "%s has shape %s, expected (%d,)" % (name, case.arrays[name].shape, config.channels)
-    along = config.reduce_axes[0] if step.call.kind == "fit" else None  # chunks may differ in how many rows they hold
+    along = config.reduce_axes[0] if step.call.kind == "fit" else None  # chunks may differ in their number of rows
     shapes = {
         tuple(n for a, n in enumerate(case.arrays[name].shape) if a != along) for name in step.inputs if name != "mask"
     }

@@ -1,7 +1,7 @@
-"""Profiles: the conventions in which correct implementations legitimately differ, as data.
+"""Conventions in which correct implementations legitimately differ, as data.
 
-A conventions says how a backend reads the definition where the definition leaves a choice. Conformance is relative to it; what
-no conventions allows is a deviation. Values are declared by the adapter and compared with what experiments infer.
+A ``Conventions`` record states a backend's choices where the definition leaves one. Conformance is relative to it; behaviour
+that no value allows is a deviation. The adapter declares the values; experiments infer them for comparison.
 
 Runs in workers: Python 3.8, standard library only.
 """
@@ -17,11 +17,11 @@ from bnspec.errors import UsageError
 Dtype = Literal["float64", "float32", "bfloat16", "float16"]
 DTYPES: Tuple[Dtype, ...] = get_args(Dtype)
 HALVES: Tuple[Dtype, ...] = ("float16", "bfloat16")
-#: The dtypes of parameters beside a half-precision x.
+#: The dtypes of parameters with a half-precision x.
 HalfParameters = Literal["float32", "input"]
 Correction = Literal[0, 1]
 
-#: The words that fields of ``Conventions`` choose from; see there for what they mean.
+#: The allowed words of fields of ``Conventions``, which documents their meaning.
 MomentumWeighs = Literal["new", "old", "none"]
 NumberDtype = Literal["float64", "float32"]
 FirstBatch = Literal["average", "replace", "debiased"]
@@ -43,39 +43,39 @@ class Conventions:
     """The conventions of one backend.
 
     Attributes:
-        running_correction: divisor of the variance that enters the running variance is ``count - running_correction``.
+        running_correction: the variance that enters the running variance has the divisor ``count - running_correction``.
         normalising_correction: the same for the variance that normalises; the definition has 0.
-        momentum_weighs: what the framework's momentum number weighs, the "new" or the "old" value; "none": there is no such
-            number, because who calls writes the moving average.
+        momentum_weighs: whether the framework's momentum weighs the "new" or the "old" value; "none": there is no such
+            number, because the caller computes the moving average.
         decay_dtype: the dtype in which that number is stored ("float64" where it stays a Python number).
-        default_epsilon, default_decay: what a user gets who says nothing; decay is the weight that the old value keeps.
+        default_epsilon, default_decay: the framework's defaults; decay is the weight of the old value.
         epsilon_dtype: the dtype in which the framework stores epsilon ("float64" where it keeps the Python number).
-        epsilon_minimum: epsilons below are documented as replaced by this value; 0 where none is.
+        epsilon_minimum: the framework documents that it replaces smaller epsilons by this value; 0 if it does not.
         initial_mean, initial_var: the running statistics of a new layer.
-        state_dtype: the dtype that a new layer gives its running statistics: that of the "parameters", "float32", or that of
-            the "input".
-        first_batch: what the first training step makes of the initial state: it enters the moving "average" like any other
-            value; the batch's statistics "replace" it; or inference divides by 1 - decay^steps, which takes it out again
-            ("debiased": running_mean and running_var then mean the quotients).
-        frozen_gradients: how a layer that is marked as not trainable computes in training mode: it goes on normalising by the
-            "batch", and gradients flow through its statistics; it takes the running statistics as "constants" and moves them
-            no more; "unspecified" where there is no such mark.
+        state_dtype: the dtype of a new layer's running statistics: that of the "parameters", "float32", or that of the
+            "input".
+        first_batch: how the first training step uses the initial state. "average": it enters the moving average like any
+            other value; "replace": the batch's statistics replace it; "debiased": inference divides by 1 - decay^steps,
+            which removes it (running_mean and running_var then mean the quotients).
+        frozen_gradients: how a frozen layer computes in training mode. "batch": it still normalises by the batch, and
+            gradients flow through the batch statistics; "constants": it treats the running statistics as constants and does
+            not update them; "unspecified": the framework cannot freeze a layer.
         count_one: training with one value per channel: "raises", "biased" (the biased variance, 0, is stored), "unspecified".
         empty_batch: training with no value: "raises", "keeps_state", "unspecified".
-        half_statistics, half_arithmetic: the dtype in which mean and variance are reduced, and in which the normalised value
-            is formed (means and reciprocal roots that are rounded on the way included), when x is float16 or bfloat16:
+        half_statistics, half_arithmetic: for float16 or bfloat16 x, the dtype in which mean and variance are reduced, and the
+            dtype in which the normalised value is formed (including rounding of means and reciprocal roots on the way):
             "float32", that of the "input", or that of the "parameters".
         output_dtype: y has x's dtype ("input") or the promotion of x's and the parameters' ("promoted").
-        dtypes: dtypes of x that are offered.
-        half_parameters: dtypes of gamma, beta and the running statistics offered with a half-precision x:
+        dtypes: supported dtypes of x.
+        half_parameters: supported dtypes of gamma, beta and the running statistics with a half-precision x:
             a subset of ("float32", "input").
-        ranks: numbers of axes of x that are offered.
+        ranks: supported numbers of axes of x.
         channel_axes: "first" (axis 1), "last", "first_and_last" or "any".
-        layouts: "strided" (strides reach the kernel) or "normalised" (arrays are packed when they enter the framework).
-        mutable_tensors: users can write into tensors, so that results may not share memory with arguments.
+        layouts: "strided" (strides reach the kernel) or "normalised" (the framework packs arrays on entry).
+        mutable_tensors: users can write into tensors, so results must not share memory with arguments.
         affine_optional: gamma and beta may be absent.
-        checks_arguments: malformed arguments are refused by the implementation; where not, whoever calls it has checked them,
-            and malformed calls are not made.
+        checks_arguments: the implementation rejects malformed arguments; if not, callers must check them, and the suite makes
+            no malformed calls.
         input_normalization: the framework has a layer for it.
         input_epsilon: what input normalization adds to the variance inside the root, or 0.
     """
@@ -128,7 +128,7 @@ class Conventions:
         self._demand("initial_mean", abs(self.initial_mean) < math.inf, "it is finite.")
 
     def _demand(self, field: str, holds: bool, rule: str) -> None:
-        """Raise UsageError unless the field's value keeps its rule."""
+        """Raise UsageError unless the field's value is allowed."""
         if not holds:
             what = "Conventions.%s is %r." % (field, getattr(self, field))
             raise UsageError(what, rule, "declare a value that keeps this rule in the adapter.")
@@ -152,28 +152,28 @@ class Conventions:
         return cls(**fields)
 
     def declines(self, x_dtype: str, parameter_dtype: str, rank: int, channel_axis: int, affine: bool) -> str:
-        """Why a case of this form is outside what the backend offers; empty when it is inside."""
+        """Why the backend does not support a case of this form; empty if it does."""
         reason = self.declines_dtypes(x_dtype, parameter_dtype)
         if reason:
             return reason
         if rank not in self.ranks:
-            return "x of rank %d is not offered" % rank
+            return "x of rank %d is not supported" % rank
         if not self.offers_axis(rank, channel_axis):
-            return "channel axis %d of rank %d is not offered" % (channel_axis, rank)
+            return "channel axis %d of rank %d is not supported" % (channel_axis, rank)
         if not affine and not self.affine_optional:
-            return "a layer without gamma and beta is not offered"
+            return "a layer without gamma and beta is not supported"
         return ""
 
     def declines_dtypes(self, x_dtype: str, parameter_dtype: str) -> str:
-        """Why these dtypes are outside what the backend offers; empty when they are inside."""
+        """Why the backend does not support these dtypes; empty if it does."""
         if x_dtype not in self.dtypes:
-            return "x of dtype %s is not offered" % x_dtype
+            return "x of dtype %s is not supported" % x_dtype
         if x_dtype in HALVES:
             wanted = "input" if parameter_dtype == x_dtype else parameter_dtype
             offered = wanted in self.half_parameters
         else:
             offered = parameter_dtype == x_dtype
-        return "" if offered else "%s parameters with %s x are not offered" % (parameter_dtype, x_dtype)
+        return "" if offered else "%s parameters with %s x are not supported" % (parameter_dtype, x_dtype)
 
     def offers_axis(self, rank: int, channel_axis: int) -> bool:
         """Whether ``channel_axes`` admits this axis of x of this rank."""
@@ -182,12 +182,12 @@ class Conventions:
 
 
 def _choices() -> Dict[str, Tuple[str, ...]]:
-    """The words of each field whose type is a choice of words."""
+    """The allowed words of each field with a ``Literal`` type."""
     kinds = get_type_hints(Conventions)
     return {
         name: get_args(kind) for name, kind in kinds.items() if get_origin(kind) is Literal and kind is not Correction
     }
 
 
-#: Allowed values of the fields that are a choice of words, as their types say.
+#: Allowed words of the fields with a ``Literal`` type.
 CHOICES = _choices()

@@ -1,8 +1,8 @@
-"""What can be measured on a device besides the time of the host's clock.
+"""Measurements on a device beyond the host's clock: device events, caches, memory, compile time, kernels.
 
-``Adapter.instruments`` gives one of these. The class here is that of a CPU: the host's clock, caches as the system tells
-them, memory as the kernel counts it. A framework's own derives from it and overrides what it can tell: events on the device,
-the time that its compiler took, the kernels that it ran, the replay of a recorded graph.
+``Adapter.instruments`` returns an ``Instruments``. The base class covers a CPU: the host's clock, cache sizes reported by the
+system, memory counted by the kernel. A framework's subclass overrides what it can measure: events on the device, compile
+time, executed kernels, the replay of a recorded graph.
 
 Runs in workers: Python 3.8, standard library and NumPy only.
 """
@@ -20,26 +20,26 @@ from bnspec.errors import Declined
 from bnspec.model.vocabulary import MemoryAction
 
 Work = Callable[[], Any]
-#: Where Linux tells the sizes of the caches of a processor.
+#: Where Linux reports the cache sizes of a processor.
 CACHES = "/sys/devices/system/cpu/cpu0/cache/index*/size"
-#: What is taken for a last-level cache where the system tells none: no processor in common use had a larger one in 2024.
+#: Assumed last-level cache where the system reports none: no processor in common use had a larger one in 2024.
 UNKNOWN_CACHE_BYTES = 512 * 2**20
 
 
 class Events(abc.ABC):
-    """A clock of the device itself: it times what lies between two marks in the device's queue."""
+    """The device's own clock: times the work between two events in the device's queue."""
 
     @abc.abstractmethod
     def start(self) -> None:
-        """Put the first mark into the queue."""
+        """Record the first event."""
 
     @abc.abstractmethod
     def stop(self) -> None:
-        """Put the second mark into the queue."""
+        """Record the second event."""
 
     @abc.abstractmethod
     def elapsed_ns(self) -> int:
-        """Wait for the second mark; the nanoseconds between the two."""
+        """Wait for the second event; the nanoseconds between the two."""
 
 
 class Graph(abc.ABC):
@@ -47,11 +47,11 @@ class Graph(abc.ABC):
 
     @abc.abstractmethod
     def load(self, inputs: Sequence[Any]) -> None:
-        """Copy these values into the inputs that were recorded."""
+        """Copy these values into the recorded inputs."""
 
     @abc.abstractmethod
     def replay(self) -> Any:
-        """Run what was recorded; returns its results, which the next replay overwrites."""
+        """Replay the recorded call; the next replay overwrites the returned results."""
 
 
 class Mover(NamedTuple):
@@ -62,46 +62,46 @@ class Mover(NamedTuple):
 
 
 class Instruments:
-    """Of a CPU. Whatever a framework cannot tell stays as it is here."""
+    """Instruments of a CPU, and the defaults for every framework."""
 
     def cache_bytes(self) -> int:
         """Size of the largest cache between the device and its memory."""
         return max([_size(path) for path in glob.glob(CACHES)] or [UNKNOWN_CACHE_BYTES])
 
     def flush(self) -> None:
-        """Drive what calls have left out of the caches, by writing as much memory as they hold."""
+        """Evict the caches by writing as much memory as they hold."""
         self._evict = getattr(self, "_evict", None)
         if self._evict is None:
             self._evict = np.zeros(self.cache_bytes(), np.uint8)
         self._evict += 1
 
     def events(self) -> Optional[Events]:
-        """A clock of the device; None where the host's clock is the right one."""
+        """The device's clock; None if the host's clock is the right one."""
         return None
 
     def compile_ns(self) -> Optional[int]:
-        """Nanoseconds that the framework says it has spent on compiling since it was opened; None where it does not say."""
+        """Nanoseconds the framework reports it has spent compiling since it was opened; None if it does not report them."""
         return None
 
     def graph(self, function: Callable[..., Any], inputs: Sequence[Any]) -> Graph:
-        """The call recorded, for replay. Raises Declined where there is no such thing."""
+        """The call, recorded for replay. Raises Declined: the framework cannot record calls."""
         raise Declined("graphs are recorded and replayed on CUDA devices only")
 
     def peak_bytes(self, call: Work) -> Optional[int]:
-        """Memory that a call takes beyond what was in use before it, results included; None where nobody counts it."""
+        """Peak memory of a call beyond the memory in use before it, results included; None if it is not counted."""
         return host_peak_bytes(call)
 
     def kernels(self, call: Work) -> Dict[str, float]:
-        """What the framework ran for the call, each with its share of the time, the weightiest first; {} where it does not say."""
+        """The kernels executed by the call with their shares of the time, largest first; {} if the framework does not report them."""
         return {}
 
     def mover(self, action: MemoryAction, size_bytes: int) -> Optional[Mover]:
-        """What copies (or reads) a buffer of the device; None where the host's own memory is meant."""
+        """A ``Mover`` for a buffer of the device; None if the device uses the host's memory."""
         return None
 
 
 def _size(path: str) -> int:
-    """The size that a file like ``32K`` holds, in bytes; 0 where it cannot be read."""
+    """The size in bytes given by a file such as ``32K``; 0 if it cannot be read."""
     try:
         with open(path) as file:
             text = file.read().strip()
@@ -112,15 +112,15 @@ def _size(path: str) -> int:
 
 
 def host_peak_bytes(call: Work) -> Optional[int]:
-    """The call's peak of resident memory beyond what was resident before it; None where Linux' counters are missing.
+    """The call's peak resident memory beyond the memory resident before it; None if Linux's counters are missing.
 
-    Freed memory that the C library keeps is given back first, or the call would find it and take nothing.
+    First returns freed memory that the C library holds to the system; otherwise the call would reuse it and show no growth.
     """
     try:
         give_back()
         before = _status_bytes("VmRSS")
         with open("/proc/self/clear_refs", "w") as file:
-            file.write("5")  # sets the peak to what is resident now
+            file.write("5")  # resets the peak to the current resident size
         result = call()
         peak = _status_bytes("VmHWM")
         del result
@@ -130,7 +130,7 @@ def host_peak_bytes(call: Work) -> Optional[int]:
 
 
 def give_back() -> None:
-    """Have the C library return freed memory to the system, where it can."""
+    """Have the C library return freed memory to the system, if it can."""
     import ctypes
 
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
@@ -139,7 +139,7 @@ def give_back() -> None:
 
 
 def _status_bytes(name: str) -> int:
-    """A line of /proc/self/status in bytes. Raises OSError or KeyError where there is none."""
+    """A line of /proc/self/status in bytes. Raises OSError or KeyError: the line or file is missing."""
     with open("/proc/self/status") as file:
         lines = dict(line.split(":", 1) for line in file if ":" in line)
     return int(lines[name].split()[0]) * 1024

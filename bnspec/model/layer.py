@@ -1,4 +1,4 @@
-"""What a layer is built from, and what its calls return.
+"""A layer's configuration, and the records that its calls return.
 
 Runs in workers: Python 3.8, standard library and NumPy only.
 """
@@ -11,14 +11,14 @@ from typing import Any, NamedTuple, Tuple
 
 @dataclasses.dataclass(frozen=True)
 class LayerConfig:
-    """What a layer is built from besides its arrays.
+    """A layer's configuration, without arrays.
 
     Attributes:
         rank: number of axes of x.
         channel_axis: the axis of x that is not reduced, 0 <= channel_axis < rank.
         channels: its extent, C.
         epsilon: the term added to the variance inside the root.
-        decay: the weight that the old running value keeps, in [0, 1].
+        decay: the weight of the old running value, in [0, 1].
         dtype: name of x's dtype.
         parameter_dtype: name of the dtype of gamma, beta and the running statistics.
         affine: whether gamma and beta exist.
@@ -45,7 +45,7 @@ class LayerConfig:
 
 
 class Gradients(NamedTuple):
-    """What a forward and backward pass gives: y and dx shaped like x; dgamma and dbeta of shape (C,), None without affine."""
+    """Results of a forward and backward pass: y and dx shaped like x; dgamma and dbeta of shape (C,), None without affine."""
 
     y: Any
     dx: Any

@@ -1,4 +1,4 @@
-"""What came back from a backend: outputs, state and gradients, or how it ended.
+"""Observations: the outputs, state and gradients returned by a backend, or how its call ended.
 
 Runs in workers: Python 3.8, standard library and NumPy only.
 """
@@ -16,15 +16,15 @@ from bnspec.model.vocabulary import Status
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class StepResult:
-    """One step's end.
+    """The result of one step.
 
     Attributes:
-        status, message: how it ended, and the reason when not "ok".
+        status, message: how it ended, and the reason if not "ok".
         outputs: by name: y; dx, dgamma, dbeta; for input normalization mean, var, y, x.
         before, after: the running statistics before and after the step, by name.
-        written: names of arguments and parameters whose bits changed in the call, and "the earlier y" and its like: results
-            of the call before that did.
-        aliases: pairs (result, what it shares memory with).
+        written: names of arguments and parameters whose bits changed during the call, and results of the previous call that
+            changed, such as "the earlier y".
+        aliases: pairs (result, the array it shares memory with).
     """
 
     status: Status
@@ -38,10 +38,10 @@ class StepResult:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Observation:
-    """A case's end on one target: overall status, and a result for every step.
+    """The result of a case on one target: overall status, and a result for every step.
 
-    ``seconds`` and ``cpu_seconds`` are the time the worker spent in it, and the processor time that its process used
-    meanwhile, for the account of where a run's time goes.
+    ``seconds`` and ``cpu_seconds`` are the worker's wall time and its process's CPU time for the case; a run reports where
+    its time went.
     """
 
     status: Status
@@ -51,7 +51,7 @@ class Observation:
     cpu_seconds: float = 0.0
 
     def header(self) -> Tuple[Dict[str, Any], List[bytes]]:
-        """JSON-ready data and buffers: the form in which it travels."""
+        """JSON-ready data and buffers, as sent by workers."""
         arrays: Dict[str, np.ndarray] = {}
         steps = []
         for i, step in enumerate(self.steps):

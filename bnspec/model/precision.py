@@ -1,4 +1,4 @@
-"""Unit roundoffs and ranges of the dtypes, and which of them a computation of a given conventions uses."""
+"""Unit roundoffs and ranges of the dtypes, and the precisions that a computation uses under given conventions."""
 
 from __future__ import annotations
 
@@ -56,7 +56,8 @@ class Units:
 def units_of(conventions: Conventions, dtype: str, parameter_dtype: str, tier: Tier = "permissive") -> Units:
     """The precisions that bounds of this tier assume for x and parameters of these dtypes.
 
-    The lenient tier allows a computation in x's own precision; the others hold the conventions to the wider one it declares.
+    The lenient tier allows computation in x's own precision; the other tiers require the wider precision that the conventions
+    declare.
     """
     half = dtype in HALVES and tier != "lenient"
     statistics = conventions.half_statistics if half else "input"

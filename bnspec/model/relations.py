@@ -1,7 +1,7 @@
-"""Relations between two calls, which need no oracle: what is done to the arguments, and what follows for the results.
+"""Metamorphic relations between two calls: derived arguments, and the expected relation of the results.
 
-The arguments of the second call are *derived* from those of the first: "x|twice" is x, twice. Derived arrays are made anew
-whenever their base changes, so that a case stays one while it is shrunk.
+The arguments of the second call are *derived* from those of the first: "x|twice" is x, twice. Derived arrays are
+recomputed whenever their base changes, so a case stays valid while it is shrunk.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Array = np.ndarray
 
 
 def _along(config: LayerConfig) -> int:
-    """The reduced axis that is reversed or repeated: the first."""
+    """The reduced axis to reverse or repeat: the first."""
     return config.reduce_axes[0]
 
 
@@ -50,7 +50,7 @@ DERIVED: Mapping[str, Callable[[Array, LayerConfig, str], Array]] = {
 
 
 def derived(name: str, arrays: Mapping[str, Array], config: LayerConfig) -> Array:
-    """The array of a name like "x|flipped" or "x|times:4": always packed, in memory of its own.
+    """The array for a name like "x|flipped" or "x|times:4": always packed, in its own memory.
 
     Raises KeyError: the base is missing, or there is no such derivation.
     """
@@ -63,18 +63,18 @@ def derived(name: str, arrays: Mapping[str, Array], config: LayerConfig) -> Arra
 
 
 def rederived(arrays: Mapping[str, Array], config: LayerConfig) -> dict[str, Array]:
-    """The arrays, of which the derived ones are made anew from their bases."""
+    """The arrays, with derived ones recomputed from their bases."""
     return {n: derived(n, arrays, config) if SEPARATOR in n else a for n, a in arrays.items()}
 
 
 @dataclass(frozen=True)
 class Relation:
-    """How results follow from those of the call on the arguments that others were derived from.
+    """How the results of the related call follow from those of the first call.
 
     Attributes:
-        clause: the law.
-        follows: by output, the result that follows; the configuration is that of the first call, the number the relation's own.
-            Outputs that are left out follow from more than the results.
+        clause: the clause that requires it.
+        follows: by output, the function that gives the related result; its configuration is that of the first call, its number
+            the relation's own. Omitted outputs depend on more than the results.
     """
 
     clause: str
@@ -116,7 +116,7 @@ RELATIONS: Mapping[str, Relation] = {
             "running_mean": _same,
         },
     ),
-    # x times k, epsilon times k^2; gamma changes its sign with k, so that y stays
+    # x times k, epsilon times k^2; gamma takes the sign of k, so that y is unchanged
     "scaled": Relation(
         "training.scale_equivariant",
         {"y": _same, "dbeta": _same, "dx": lambda a, c, k: a / k, "dgamma": lambda a, c, k: a * np.sign(k)},

@@ -1,4 +1,4 @@
-"""What a worker has timed: how long a call takes, and how fast memory is. Sent as JSON-ready data.
+"""Timing records sent by workers: the time of a call and the bandwidth of memory.
 
 Runs in workers: Python 3.8, standard library only.
 """
@@ -19,15 +19,15 @@ class TimingResult:
     """The timed call of one process.
 
     Attributes:
-        first_ns: the first call, kept apart; compile_ns: of it, or of what came before, what the compiler took.
+        first_ns: the first call, recorded separately; compile_ns: compile time during it or before it.
         warmup: calls that were not recorded.
-        samples_ns: a call, as the mean over the ``calls_per_sample`` calls of a sample.
-        dispatch_ns: the median time after which a call came back; None in blocks.
-        timed_ns: warm-up and samples together; overhead_ns: what a sample of nothing reads.
+        samples_ns: time of a call, as the mean over the ``calls_per_sample`` calls of a sample.
+        dispatch_ns: the median time until a call returned; None if samples are blocks.
+        timed_ns: warm-up and samples together; overhead_ns: the time of an empty sample.
         page_faults_per_call: minor ones; threads: of the framework; peak_bytes: of a call. None where unknown.
-        kernels: what the framework says it has run, with its share of the time.
-        probes: each probe that was made, with what it objects to, or nothing; probes_ns: the time that all of it took.
-        shapes: of the outputs of the observed call and, where there is one, of the kept timed call.
+        kernels: the kernels that the framework reports, with their shares of the time.
+        probes: each probe with its objection, or ""; probes_ns: the time that all probes took.
+        shapes: output shapes of the observed call and, where there is one, of the audited sample.
     """
 
     first_ns: int
@@ -59,10 +59,10 @@ class TimingResult:
 
 @dataclasses.dataclass(frozen=True)
 class BandwidthCurve:
-    """Bytes per second for each size of the buffer, moved by so many threads.
+    """Bytes per second for each buffer size, moved by this number of threads.
 
     Attributes:
-        sizes_bytes: of what is read; a copy writes as much again, and both are counted.
+        sizes_bytes: bytes read; a copy writes as many, and both are counted.
     """
 
     action: MemoryAction
@@ -73,7 +73,7 @@ class BandwidthCurve:
 
 @dataclasses.dataclass(frozen=True)
 class PlainCopy:
-    """A copy of a buffer by one thread, timed as any call is; ``same``: it has the source's bytes."""
+    """A copy of a buffer by one thread, timed like any call; ``same``: whether the copy equals the source."""
 
     size_bytes: int
     samples_ns: Tuple[int, ...]
@@ -82,7 +82,7 @@ class PlainCopy:
 
 @dataclasses.dataclass(frozen=True)
 class Bandwidth:
-    """How fast a device's memory is: curves, plain copies, and the time that measuring them took."""
+    """A device's memory bandwidth: curves, plain copies, and the time spent measuring them."""
 
     curves: Tuple[BandwidthCurve, ...] = ()
     copies: Tuple[PlainCopy, ...] = ()

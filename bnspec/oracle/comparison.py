@@ -1,4 +1,4 @@
-"""How far a result is from the oracle's answer, in units of the bound: what checks and timings both judge by."""
+"""Error ratios: the distance of a result from the oracle's answer, in units of the bound."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from bnspec.oracle.oracle import Expected
 
 
 def ratios_of(got: np.ndarray, expected: Expected, tier: Tier) -> np.ndarray:
-    """error / bound per element; 0/0 is 0; NaN where the bound is NaN or infinite: nothing is said there.
+    """error / bound per element; 0/0 is 0; NaN where the bound is NaN or infinite and the element is not judged.
 
-    A result of another shape is infinitely wrong everywhere. An infinity is right where a value of its sign that the bound
-    admits leaves the result's range. The bounds say what else is accepted: see ``bnspec.bounds.batch_norm``.
+    A result of the wrong shape has an infinite ratio everywhere. An infinity conforms where a value of its sign within the
+    bound exceeds the result's range. The bounds define other accepted outcomes: see ``bnspec.bounds.batch_norm``.
     """
     bound = np.broadcast_to(expected.bounds[tier], expected.value.shape)
     if got.shape != expected.value.shape:
@@ -24,7 +24,7 @@ def ratios_of(got: np.ndarray, expected: Expected, tier: Tier) -> np.ndarray:
     exact = expected.rounded
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         wide = got.astype(np.float64)
-        # beside a float64 result the rounding of the exact value counts; beside coarser ones it is nothing
+        # rounding the exact value to float64 matters for float64 results and is negligible for coarser ones
         error = np.abs(double(quad(got) - expected.value) if got.dtype == np.float64 else wide - exact)
         ratio = np.where(error == 0.0, 0.0, error / bound)
         leaves = np.isinf(wide) & (np.sign(wide) * exact + bound > _largest(got))
@@ -33,6 +33,6 @@ def ratios_of(got: np.ndarray, expected: Expected, tier: Tier) -> np.ndarray:
 
 
 def _largest(array: np.ndarray) -> float:
-    """The largest finite number of a result's dtype; of dtypes that are not specified nothing leaves the range."""
+    """The largest finite number of a result's dtype; infinite for unspecified dtypes."""
     precision = PRECISIONS.get(array.dtype.name)
     return precision.largest if precision else math.inf

@@ -1,4 +1,4 @@
-"""What the oracle answers with: an exact value, and how far off a correct implementation may be."""
+"""The oracle's answer: an exact value, and bounds on the error of a correct implementation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TIERS: tuple[Tier, ...] = ("lenient", "permissive", "good")
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Expected:
-    """One output: its exact value and, per tier, the bound of each element. A NaN value is one that nothing is said of.
+    """One output: its exact value and, per tier, the bound of each element. NaN marks values that are not judged.
 
     Attributes:
         value: quad; rounded: the same, rounded to float64.

@@ -1,9 +1,9 @@
-"""The exact answers of a layer-normalization case, with their bounds.
+"""The exact answers for a layer-normalization case, with their bounds.
 
-y and dx belong to one sample each, so some samples can be asked for alone: in quad precision. dgamma and dbeta are sums over all
-samples. Of few elements they are evaluated in quad precision, too; of many in float64, which is an implementation like any
-other: its own error is at most 2^-29 of a narrower format's bound, and ``network.room`` holds it. Of many float64 elements
-nothing is said.
+Each row of y and dx depends on one sample, so selected samples can be evaluated alone, in quad precision. dgamma and dbeta are
+sums over all samples: evaluated in quad precision for few elements and in float64 for many. The error of the float64
+evaluation is at most 2^-29 of a narrower format's bound, and ``network.room`` covers it. With many float64 elements they are
+not judged.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from bnspec.oracle.expected import TIERS, Expected
 from bnspec.oracle.network import Rows, room
 from bnspec.oracle.oracle import effective_epsilon
 
-#: Elements of x of which dgamma and dbeta are evaluated in quad precision.
+#: Up to this many elements of x, dgamma and dbeta are evaluated in quad precision.
 FEW = 2**14
 FEATURES = (1,)
 UnitsOf = Mapping[Tier, Units]
 
 
 def layer_norm_answers(case: Case, rows: np.ndarray, conventions: Conventions) -> dict[str, Expected]:
-    """What the last step of the case must give.
+    """The exact answers for the last step of the case.
 
     Args:
-        rows: which samples y and dx are asked of; x of more than two axes is taken as (samples, features).
-    Returns: y and, with a cotangent, dx of shape (rows, C), dgamma and dbeta of shape (C,) where something is said of them.
+        rows: the samples for which y and dx are evaluated; x with more than two axes is reshaped to (samples, features).
+    Returns: y and, with a cotangent, dx of shape (rows, C), and dgamma and dbeta of shape (C,) where they are judged.
     """
     config, inputs = case.config, case.steps[-1].inputs
     units: UnitsOf = {t: units_of(conventions, config.dtype, config.parameter_dtype, t) for t in TIERS}
@@ -45,7 +45,7 @@ def layer_norm_answers(case: Case, rows: np.ndarray, conventions: Conventions) -
     turned = dataclasses.replace(config, rank=2, channel_axis=0, epsilon=epsilon)
     gamma, beta = (quad(case.arrays[n]).reshape(1, -1) for n in ("gamma", "beta"))
     x = quad(flat["x"][rows])
-    dy = quad(flat["dy"][rows]) if "dy" in flat else x  # without a cotangent the bounds of dx are of no use
+    dy = quad(flat["dy"][rows]) if "dy" in flat else x  # without a cotangent the bounds of dx are not needed
     batch = Batch(dataclasses.replace(turned, channels=len(rows)), x)
     errors = {t: layer_norm_error(batch, dy, gamma, beta, u, t) for t, u in units.items()}
     answers = {"y": _expected(layer_norm(x, gamma, beta, epsilon, FEATURES), errors, "y")}
@@ -64,7 +64,7 @@ def _expected(value: np.ndarray, errors: Mapping[Tier, LayerNormError], name: st
 
 
 def _sums(batch: Batch, dy: np.ndarray, units: UnitsOf, evaluated: float) -> dict[str, Expected]:
-    """dgamma and dbeta; ``evaluated``: 1 where that is done in float64, 0 in quad precision."""
+    """dgamma and dbeta; ``evaluated``: 1 for evaluation in float64, 0 in quad precision."""
     values = layer_norm_parameter_gradients(batch.x, dy, batch.config.epsilon, FEATURES)
     norm, found = batch.normalisation, {}
     per_tier = {t: parameter_errors(norm, dy, zhat_error(norm, u, t)[1], u, t) for t, u in units.items()}

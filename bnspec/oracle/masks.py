@@ -1,4 +1,4 @@
-"""The oracle's answers for a batch with padding: those of the batch without it, at the places that the mask keeps."""
+"""The oracle's answers for a batch with padding: those of the batch without padding, placed at the kept positions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bnspec.oracle.expected import Expected
 
 
 def compacted(case: Case, step: Step) -> tuple[Case, np.ndarray]:
-    """The case of a masked call without its padding, as rows of shape (kept, C), and where the kept rows lie in x.
+    """The masked call as a case without padding, with rows of shape (kept, C), and the positions of the kept rows in x.
 
     Returns: a case of rank 2 whose step takes "x" and, with gradients, "dy"; a mask of x's shape without the channel axis.
     """
@@ -28,7 +28,7 @@ def compacted(case: Case, step: Step) -> tuple[Case, np.ndarray]:
 
 
 def spread_out(answers: Mapping[str, Expected], kept: np.ndarray, channel_axis: int) -> dict[str, Expected]:
-    """The answers for the rows that a mask keeps, at their places in x: dx is 0 on the padding, of y nothing is said there."""
+    """The answers for the kept rows, at their positions in x: on the padding dx is 0 and y is not judged."""
     whole = {}
     for name, answer in answers.items():
         if name not in ("y", "dx"):
@@ -42,7 +42,7 @@ def spread_out(answers: Mapping[str, Expected], kept: np.ndarray, channel_axis: 
 
 
 def _scattered(rows: np.ndarray, kept: np.ndarray, channel_axis: int, padding: float) -> np.ndarray:
-    """Rows of shape (kept, C) put back to where the mask keeps them, in x's shape; ``padding`` elsewhere."""
+    """Rows of shape (kept, C) scattered to the kept positions, in x's shape; ``padding`` elsewhere."""
     whole = np.full((*kept.shape, rows.shape[-1]), padding, rows.dtype)
     whole[kept] = rows
     return np.moveaxis(whole, -1, channel_axis)

@@ -1,4 +1,4 @@
-"""Remembering answers for as long as the object that gave them lives."""
+"""A memoizing decorator for methods, whose cache lasts as long as the object."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ S = TypeVar("S")
 
 
 def remembered(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
-    """The method, computed once for each object and arguments (which must be hashable).
+    """The method, computed once per object and arguments (which must be hashable).
 
-    Unlike ``functools.lru_cache`` on a method, objects do not push out each other's answers, and answers die with their object.
+    Unlike ``functools.lru_cache`` on a method, objects do not evict each other's results, and results are freed with their object.
     """
     slot = f"_remembered_{method.__name__}"
 

@@ -1,29 +1,28 @@
-"""One step of gradient descent through Linear -> BN -> ReLU -> Linear, exactly, with a bound on what float32 makes of it.
+"""One exact step of gradient descent through Linear -> BN -> ReLU -> Linear, with a bound on the error of float32.
 
-Or through the same network without BN: then 2 and 5 are left out, and h is y.
+The same network without BN omits 2 and 5, and h is y.
 
-A convolution is the same linear map on patches: x then has several rows for each sample, and what ReLU gives is averaged over
+A convolution is the same linear map on patches: x then has several rows per sample, and the output of ReLU is averaged over
 them. The loss is the mean cross-entropy of a softmax. With E_t the bound of a value t, gamma_n as in ``bounds``, and in every
 product the magnitudes |t| + E_t of both factors, so that second-order terms are kept:
 
     1. linear          h = x w + b          E_h = gamma_{k+2} (|x| |w| + |b|) + E_x |w|, k terms added in any order
-    2. normalisation   the layer meets h in error: mean moves by mean E_h, variance by 2 std rms E_h + (rms E_h)^2, zhat by E_h
+    2. normalisation   the layer's input h is in error: mean moves by mean E_h, variance by 2 std rms E_h + (rms E_h)^2, zhat by E_h
                        inv_std besides. Its own errors as ``bounds`` has them, for statistics of an h that is off by E_h: the
                        sums that they are made of grow by a factor of at most (1 + 2 max E_h / min(std, mean |h|))^2
-    3. ReLU            moves no further than y; where |y| <= E_y the sign is open: a gradient there may be 0 or whole
+    3. ReLU            moves no further than y; where |y| <= E_y the sign is undetermined: a gradient there may be 0 or full
     4. softmax         numerator and denominator by an exponential of arguments in error by d: exp(d + 8 u) - 1 each, d holding
                        the logits' errors and the roundings of z, of z - max and of a logarithm of the sum, in any form
-    5. backward        every product and sum again. dx of the layer: what ``bounds`` has for the exact cotangent and a zhat in
-                       error, and, being linear in its cotangent, as much again as it makes of E_dy:
+    5. backward        every product and sum again. dx of the layer: the bound of ``bounds`` for the exact cotangent and a zhat
+                       in error, plus, since dx is linear in its cotangent, its image of E_dy:
                        |gamma| inv_std (E_dy + mean E_dy + |zhat| mean E_dy |zhat|), with its roundings
     6. the update      w - rate g:           rate E_g + u (2 rate (|g| + E_g) + |w|)
 
-The exact values are evaluated in float64, which is an implementation like any other: its own error is at most 2^-29 of the
-bound, and ``room`` holds it. The step is judged from the values that it met, so that errors of earlier steps are not counted
-twice.
+The exact values are evaluated in float64, whose own error is at most 2^-29 of the bound and is covered by ``room``. A step is
+judged from its observed input values, so errors of earlier steps are not counted twice.
 
-Known limitations: worst cases throughout, so bounds are 10 to 10,000 times what roundings do that cancel; a convolution by
-Winograd's or Fourier's transform is not covered, nor are products of rounded factors (TF32): adapters ask for whole ones.
+Known limitations: the bounds are worst cases, 10 to 10,000 times the error of roundings that cancel; convolutions by Winograd
+or Fourier transforms are not covered, nor are products of rounded factors (TF32): adapters request full precision.
 """
 
 from __future__ import annotations
@@ -42,12 +41,12 @@ from bnspec.model.layer import LayerConfig
 from bnspec.model.precision import PRECISIONS, Units
 
 Array = np.ndarray
-#: Roundings, of half a unit in the last place, that an exponential or a logarithm may be off by.
+#: Allowed error of an exponential or a logarithm, in half units in the last place.
 EXPONENTIAL = 8.0
 
 
 class Tracked(NamedTuple):
-    """A value, and a bound on the error that float32 makes in it."""
+    """A value, and a bound on its float32 error."""
 
     value: Array
     error: Array
@@ -73,7 +72,7 @@ class Descent:
 
 
 class Rows(Batch):
-    """A batch whose facts are evaluated in float64."""
+    """A batch whose quantities are evaluated in float64."""
 
     @property
     def x(self) -> Array:
@@ -82,7 +81,7 @@ class Rows(Batch):
 
 
 class RowsCotangent(Cotangent):
-    """A cotangent whose facts are evaluated in float64."""
+    """A cotangent whose quantities are evaluated in float64."""
 
     @property
     def dy(self) -> Array:
@@ -91,7 +90,7 @@ class RowsCotangent(Cotangent):
 
 
 def room(units: Units) -> float:
-    """What a bound is widened by for values and bounds that were evaluated in float64."""
+    """The widening of a bound for values and bounds evaluated in float64."""
     return 1.0 + 4.0 * PRECISIONS["float64"].unit_roundoff / units.arithmetic.unit_roundoff
 
 
@@ -121,7 +120,7 @@ def linear(x: Tracked, w: Array, b: Array, units: Units) -> Tracked:
 
 
 class Normalised(NamedTuple):
-    """The layer's forward pass: y, and what the backward pass and the update need."""
+    """The layer's forward pass: y, and the values needed by the backward pass and the update."""
 
     y: Tracked
     norm: Normalisation
@@ -159,7 +158,7 @@ def layer_gradients(
     own = bounds.training_gradient_error(
         cotangent, np.abs(gamma), np.abs(dx), forward.zhat_error, forward.relative, units, "lenient"
     )
-    # what dx makes of the error of dy: z and reach are the largest |zhat| and (|h| + |mean|) inv_std of an h in error
+    # the effect on dx of the error of dy: z and reach are the largest |zhat| and (|h| + |mean|) inv_std of an h in error
     n = float(norm.batch.count)
     z = norm.abs_z + forward.zhat_error
     reach = norm.reach * norm.inv_std64 * (1.0 + forward.relative) + forward.zhat_error
@@ -177,12 +176,12 @@ def layer_gradients(
 
 
 def cross_entropy(z: Tracked, labels: Array, units: Units) -> tuple[Tracked, Tracked]:
-    """The mean loss, shape (), and its gradient by the logits z, shape (n, classes)."""
+    """The mean loss, shape (), and its gradient with respect to the logits z, shape (n, classes)."""
     p, u, n = units.arithmetic, units.arithmetic.unit_roundoff, len(labels)
     shifted = z.value - z.value.max(axis=1, keepdims=True)
     exponentials = np.exp(shifted)
     probability = exponentials / exponentials.sum(axis=1, keepdims=True)
-    # z, z - max, z - max - log(sum), and the logarithm itself where nothing is shifted: 2 + 2 + 8 roundings of |z|
+    # z, z - max, z - max - log(sum), and the logarithm itself without a shift: 2 + 2 + 8 roundings of |z|
     argument = 2.0 * z.error.max(axis=1, keepdims=True) + (4.0 + EXPONENTIAL) * u * z.reach.max(axis=1, keepdims=True)
     one, classes = np.expm1(argument + EXPONENTIAL * u), z.value.shape[1]
     own = bounds.gamma(classes + 3.0 + (1.0 + EXPONENTIAL) * (1.0 + math.log(classes)), p)
@@ -207,7 +206,7 @@ def step(values: Mapping[str, Array], x: Array, labels: Array, descent: Descent)
 
     Args:
         values: w1 (k, C), b1, gamma, beta, running_mean, running_var (C,), w2 (C, classes), b2 (classes,), float64; without
-            gamma, beta and the statistics it is the network without BN.
+            gamma, beta and the statistics: the network without BN.
         x: (samples * rows, k), float64; labels: (samples,), integers.
     """
     units, rows = descent.units, descent.rows

@@ -1,4 +1,4 @@
-"""The exact step of a case's network: ``network.step`` from the values that a step was observed to meet."""
+"""The exact steps of a network case: ``network.step`` from the observed input values of a step."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def values_of(case: Case, i: int = -1) -> tuple[str, ...]:
 
 
 def usable(case: Case, values: Values, i: int = -1) -> bool:
-    """Whether step i can be taken from these values: all there, finite and of the case's shapes."""
+    """Whether step i can start from these values: all present, finite and of the case's shapes."""
     names = values_of(case, i)
     return all(
         n in values and values[n].shape == case.arrays[n].shape and np.isfinite(values[n].astype("f8")).all()
@@ -31,7 +31,7 @@ def usable(case: Case, values: Values, i: int = -1) -> bool:
 
 
 def exact_step(case: Case, i: int, conventions: Conventions, values: Values) -> dict[str, Tracked]:
-    """Step i of a network's case from usable values, exactly: the values after it and the loss before it, with bounds."""
+    """Exact step i of a network case from usable values: the values after it and the loss before it, with bounds."""
     config, first, names = case.config, case.steps[case.built_at(i)], values_of(case, i)
     x, labels = (case.arrays[n] for n in case.steps[i].inputs)
     rows = x if str(first.option("network")).startswith("dense") else patches(x)

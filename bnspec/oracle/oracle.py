@@ -2,8 +2,8 @@
 
     Oracle(case).expect(step, before, conventions)  ->  by output name: the exact value (quad) and a bound per tier
 
-What does not depend on the backend's state or conventions is computed once per case and shared by all backends. The values come
-from ``exact``, the bounds from ``bounds``; here they meet.
+Quantities independent of the backend's state and conventions are computed once per case and shared by all backends. ``exact``
+provides the values and ``bounds`` the bounds; this file combines them.
 """
 
 from __future__ import annotations
@@ -43,31 +43,31 @@ class Oracle:
     """The exact answers for one case."""
 
     def __init__(self, case: Case, like: Oracle | None = None) -> None:
-        """``like``: the oracle of the same inputs under other parameters, which knows the facts of the inputs already."""
+        """``like``: an oracle of the same inputs under other parameters, whose quantities of the inputs are reused."""
         self.case, self.like = case, like
         self._summaries: dict[str, Summary] = {}
         self._judged: dict[tuple[tuple[Units, ...], float], _Judged] = {}
         self._overridden: dict[tuple[tuple[str, object], ...], Oracle] = {}
 
     def overridden(self, overrides: tuple[tuple[str, object], ...]) -> Oracle:
-        """The oracle of the case as a layer sees it that was given these; see ``Case.overrides``."""
+        """The oracle of the case with these overrides; see ``Case.overrides``."""
         if not overrides:
             return self
         if overrides not in self._overridden:
-            same_facts = not {"epsilon", "rank", "channel_axis"} & {name for name, _ in overrides}
-            like: Oracle | None = weakref.proxy(self) if same_facts else None
+            same_quantities = not {"epsilon", "rank", "channel_axis"} & {name for name, _ in overrides}
+            like: Oracle | None = weakref.proxy(self) if same_quantities else None
             self._overridden[overrides] = Oracle(self.case.overridden(overrides), like)
         return self._overridden[overrides]
 
-    @np.errstate(all="ignore")  # non-finite cases are cases too, and quad arithmetic raises "invalid" where nothing is
+    @np.errstate(all="ignore")  # non-finite cases are valid, and quad arithmetic raises "invalid" spuriously
     def expect(
         self, step: Step, before: State, conventions: Conventions, fit: Step | None = None
     ) -> dict[str, Expected]:
-        """What the step must give, by output name: y, dx, dgamma, dbeta, running_mean, running_var; for ``fit`` mean and var.
+        """The exact answers for a step, by output name: y, dx, dgamma, dbeta, running_mean, running_var; for ``fit`` mean and var.
 
-        ``before`` is the state that the step met (observed: errors of earlier steps are not counted twice). Outputs that are
-        undefined (an empty batch, a corrected variance of one value) are left out. ``fit``: of ``transform`` and ``inverse`` the
-        fit before them; None: the first of the case.
+        ``before`` is the observed state before the step, so errors of earlier steps are not counted twice. Undefined outputs (an
+        empty batch, a corrected variance of one value) are omitted. ``fit``: for ``transform`` and ``inverse``, the preceding
+        fit; None: the first fit of the case.
         """
         answers = self.judged(conventions)
         if step.call.kind == "fit":
@@ -83,9 +83,7 @@ class Oracle:
             return {**answers.second_order(step, before), **moved}
         if step.call.mode == "training":
             given = {**answers.training(step.inputs), **answers.running(step.inputs[0], before, conventions)}
-            if (
-                conventions.normalising_correction
-            ):  # the definition has 0: of what another divisor gives, nothing is said
+            if conventions.normalising_correction:  # the definition has 0: results of another divisor are not judged
                 given = {n: given[n] for n in ("dbeta", *RUNNING) if n in given}
         else:
             given = answers.inference(step.inputs, before)
@@ -97,7 +95,7 @@ class Oracle:
         return given
 
     def masked(self, step: Step, before: State, conventions: Conventions) -> dict[str, Expected]:
-        """A batch with padding: what the batch without it gives; dx is 0 on the padding, and of y there nothing is said."""
+        """Answers for a batch with padding: those of the batch without it; on the padding dx is 0 and y is not judged."""
         flat, kept = masks.compacted(self.case, step)
         if not kept.any():
             return {}
@@ -106,18 +104,18 @@ class Oracle:
         )
 
     def judged(self, conventions: Conventions) -> _Judged:
-        """The answers under given conventions, kept: many steps, and all backends with the same precisions, share them."""
+        """The answers under given conventions, cached: many steps, and all backends with the same precisions, share them."""
         config = self.case.config
         units = tuple(units_of(conventions, config.dtype, config.parameter_dtype, t) for t in TIERS)
         key = units, effective_epsilon(config.epsilon, conventions)
         if key not in self._judged:
-            # the answers live in the oracle: by a strong reference back, neither would be freed with the last user
+            # the oracle owns the answers; a strong reference back would keep both alive
             self._judged[key] = _Judged(weakref.proxy(self), *key)
         return self._judged[key]
 
     @functools.cached_property
     def affine(self) -> Affine:
-        """gamma and beta; 1 and 0 where the layer has none."""
+        """gamma and beta; 1 and 0 if the layer has none."""
         config = self.case.config
         gamma = double(self.case.arrays.get("gamma", np.ones(config.channels))).reshape(config.channel_shape)
         beta = double(self.case.arrays.get("beta", np.zeros(config.channels))).reshape(config.channel_shape)
@@ -125,7 +123,7 @@ class Oracle:
 
     @remembered
     def batch(self, name: str, epsilon: float) -> Batch:
-        """The exact facts of an input array, under the epsilon that is in force."""
+        """The exact quantities of an input array, under the epsilon in force."""
         if self.like is not None:
             return self.like.batch(name, epsilon)
         own = self.case.config.epsilon
@@ -145,7 +143,7 @@ class Oracle:
         return self._summaries[name]
 
     def learn(self, name: str, parts: list[Summary]) -> None:
-        """Keep what the blocks of a large input array gave."""
+        """Store the summary computed from the blocks of a large input array."""
         self._summaries[name] = Summary.joined(parts, self.case.config.channel_axis)
 
     @remembered
@@ -157,7 +155,7 @@ class Oracle:
 
     @remembered
     def cotangent(self, x: str, dy: str, epsilon: float) -> Cotangent:
-        """The exact facts of a cotangent in training."""
+        """The exact quantities of a cotangent in training."""
         if self.like is not None:
             return self.like.cotangent(x, dy, epsilon)
         return Cotangent(self.normalisation(x, epsilon), self.case.arrays[dy])
@@ -174,13 +172,13 @@ class Oracle:
 
 
 def effective_epsilon(epsilon: float, conventions: Conventions) -> float:
-    """The epsilon as the backend received it: stored in its declared dtype, raised to its documented minimum."""
+    """The epsilon that the backend uses: stored in its declared dtype, raised to its documented minimum."""
     stored = float(np.float32(epsilon)) if conventions.epsilon_dtype == "float32" else epsilon
     return max(stored, conventions.epsilon_minimum)
 
 
 def effective_decay(decay: float, conventions: Conventions) -> float:
-    """The decay as the backend computes with it: its own number, stored in the declared dtype, is the decay or 1 - decay."""
+    """The decay that the backend uses: its own number, stored in the declared dtype, is the decay or 1 - decay."""
     if conventions.decay_dtype == "float64":
         return decay
     return 1.0 - float(np.float32(1.0 - decay)) if conventions.momentum_weighs == "new" else float(np.float32(decay))
@@ -249,7 +247,7 @@ class _Judged:
         return self.gradients(values, errors)
 
     def running(self, x: str, before: State, conventions: Conventions) -> dict[str, Expected]:
-        """The state after one training step from ``before``; running_var is left out where count <= correction."""
+        """The state after one training step from ``before``; running_var is omitted if count <= correction."""
         batch, config = self.oracle.batch(x, self.epsilon), self.case.config
         correction, decay = conventions.running_correction, effective_decay(config.decay, conventions)
         if batch.count == 1 and conventions.count_one == "biased":
@@ -273,7 +271,7 @@ class _Judged:
     # --- inference ----------------------------------------------------------------------------------------------------
 
     def inference(self, inputs: tuple[str, ...], before: State) -> dict[str, Expected]:
-        """y and, with a cotangent, the gradients, for the statistics that the step met; the state after is the state before."""
+        """y and, with a cotangent, the gradients, for the statistics before the step, which it leaves unchanged."""
         initial = all(before[n].tobytes() == self.case.arrays[n].tobytes() for n in RUNNING)
         answers = dict(self.initial_inference(inputs) if initial else self.inference_outputs(inputs, before))
         for name in RUNNING:
@@ -282,7 +280,7 @@ class _Judged:
 
     @remembered
     def initial_inference(self, inputs: tuple[str, ...]) -> Answers:
-        """The answers for the state that the case starts from, which every backend meets."""
+        """The answers for the case's initial state, which is the same for every backend."""
         return self.inference_outputs(inputs, self.case.arrays)
 
     def inference_outputs(self, inputs: tuple[str, ...], before: State) -> Answers:
@@ -335,7 +333,7 @@ class _Judged:
         return answers
 
     def in_blocks(self, x: str, visit: Callable[[_Judged, slice], Answers]) -> Answers:
-        """The answers of a large case from those of its blocks of channels, each forgotten once it has answered."""
+        """The answers for a large case, joined from its blocks of channels; each block is freed after use."""
         count, axis = self.case.config.channels, self.case.config.channel_axis
         whole: dict[str, Expected] = {}
         for channels in channel_blocks(self.case, x):
@@ -354,13 +352,13 @@ class _Judged:
 
     @remembered
     def training_set(self, chunks: tuple[str, ...]) -> Batch:
-        """The training set that the chunks make up."""
+        """The training set: all chunks joined."""
         config = dataclasses.replace(self.case.config, epsilon=self.epsilon)
         axis = config.reduce_axes[0]
         return Batch(config, np.concatenate([double(self.case.arrays[n]) for n in chunks], axis=axis))
 
     def fit(self, step: Step) -> dict[str, Expected]:
-        """Mean and variance of the training set that the chunks make up."""
+        """Mean and variance of the training set."""
         whole = self.training_set(step.inputs)
         if whole.count == 0:
             return {}
@@ -372,15 +370,15 @@ class _Judged:
         }
 
     def is_constant(self, fit: Step | None) -> np.ndarray:
-        """Features whose variance in the training set is no more than its rounding error: any scale is right for them."""
+        """Features whose variance in the training set is at most its rounding error: any scale is correct for them."""
         fit = fit or next(s for s in self.case.steps if s.call.kind == "fit")
         whole = self.training_set(fit.inputs)
-        # in x's own precision: whoever decides by it that a half-precision feature is constant decides well
+        # in x's own precision, so a backend may treat such a half-precision feature as constant
         noise = bounds.statistics_error(whole, self.units["lenient"], "permissive").var
         return np.asarray(whole.var64 <= noise)
 
     def scaled(self, step: Step, fitted: State, epsilon: float, fit: Step | None) -> dict[str, Expected]:
-        """The transform or its inverse with the fitted statistics (observed); of constant features nothing is said."""
+        """The transform or its inverse with the observed fitted statistics; constant features are not judged."""
         config = self.case.config
         mean, var = broadcast(fitted["mean"], config), broadcast(fitted["var"], config)
         constant = self.is_constant(fit) | (double(var) <= 0.0)
@@ -394,7 +392,7 @@ class _Judged:
         )
         sizes = tuple(np.abs(double(a)) for a in (given, mean, scale, value))
         error = bounds.transform_error if forward else bounds.inverse_error
-        # the inverse of 0 is the mean, whatever the scale, if that is a number
+        # the inverse of 0 is the mean for every finite scale
         unsaid = (
             constant
             if forward

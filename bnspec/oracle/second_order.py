@@ -1,4 +1,4 @@
-"""The oracle's answers to calls that ask for derivatives of derivatives: exact values, and a bound for each tier."""
+"""The oracle's answers for second derivatives: exact values, and a bound for each tier."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def second_derivatives(
 
     Args:
         norm: x normalised by the statistics of the step's mode.
-        errors: per tier the relative error of inv_std and the error of zhat (of which inference needs the first alone).
+        errors: per tier, the relative error of inv_std and the error of zhat (inference needs only the first).
     """
     config, training = case.config, step.call.mode == "training"
     x, dy, v = (quad(case.arrays[n]) for n in step.inputs)
@@ -61,7 +61,7 @@ def second_derivatives(
 
 
 def inference_errors(norm: Normalisation, units: Mapping[Tier, Units]) -> dict[Tier, tuple[np.ndarray, np.ndarray]]:
-    """Per tier the relative error of inv_std and the error of zhat, by statistics that are exact constants."""
+    """Per tier, the relative error of inv_std and the error of zhat, for statistics that are exact constants."""
     found = {}
     for tier, precision in units.items():
         relative = bounds.inv_std_error(norm, 0.0, precision.arithmetic)

@@ -1,4 +1,4 @@
-"""What a translation is made of: a layer's numbers, how each is handed over, and the routes for inference and training."""
+"""The records of a translation: a layer's numbers, how each is translated, and the routes for inference and training."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ ARRAYS = ("gamma", "beta", "running_mean", "running_var")
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class LayerValues:
-    """A layer as its framework holds it.
+    """A layer as its framework stores it.
 
     Attributes:
         epsilon: as given to the framework.
-        momentum: the framework's number; it weighs what the conventions says (the old value where the conventions says "none").
-        running_mean, running_var: (C,), what inference uses.
+        momentum: the framework's number; ``momentum_weighs`` says which value it weighs (the old one for "none").
+        running_mean, running_var: (C,), the statistics used by inference.
         gamma, beta: (C,), or None.
         dtype: of x; rank, channel_axis: of x.
         steps: training steps taken so far; None where unknown.
-        parameter_dtype: of gamma and beta, or of the running statistics where they are absent.
+        parameter_dtype: of gamma and beta, or of the running statistics if those are absent.
 
     Raises UsageError: the numbers or arrays are malformed.
     """
@@ -66,13 +66,13 @@ class LayerValues:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Part:
-    """One thing that is handed over, and how.
+    """One translated item, and how it is translated.
 
     Attributes:
         name: a field of LayerValues, or "x", "y", "first_batch", "normalising_correction".
-        how: "copied", "computed" (both exact), "rounded" (the target holds only a neighbour), "impossible".
-        formula: what becomes what; reason: why it is so.
-        value: what the target is given; None where there is nothing to give.
+        how: "copied", "computed" (both exact), "rounded" (the target stores the nearest number), "impossible".
+        formula: target from source; reason: why.
+        value: the value given to the target; None if there is none.
     """
 
     name: str
@@ -87,9 +87,9 @@ class Route:
     """A translation for one purpose.
 
     Attributes:
-        parts: everything handed over.
-        needs: what must hold for it to be exact, besides.
-        layer: the target's layer; None where a part is impossible.
+        parts: every translated item.
+        needs: further conditions for it to be exact.
+        layer: the target's layer; None if a part is impossible.
         is_exact: whether every part is copied or computed without rounding.
     """
 
@@ -102,7 +102,7 @@ class Route:
         return all(p.how in ("copied", "computed") for p in self.parts)
 
     def by(self, how: How) -> tuple[Part, ...]:
-        """The parts that are handed over like this."""
+        """The parts translated in this way."""
         return tuple(p for p in self.parts if p.how == how)
 
     def to_json(self) -> dict[str, Any]:
@@ -113,7 +113,7 @@ class Route:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Translation:
-    """Both routes: ``inference`` for a layer that is trained no more, ``training`` for one that goes on."""
+    """Both routes: ``inference`` for a layer that is no longer trained, ``training`` for one that is."""
 
     inference: Route
     training: Route

@@ -1,13 +1,13 @@
-"""From one conventions to another: what to give a layer of the target so that it computes what a layer of the source computes.
+"""Translates a layer from one backend's conventions to another's, so that both compute the same function.
 
     translate(source, target, layer, count=None)  ->  Translation: one route for inference, one for training
 
-*Exact* means: over real numbers the two layers are the same function, and every number handed over is held by the target
-without rounding. What each framework then rounds while it computes is a matter of the bounds, not of the translation.
+*Exact* means: over real numbers the two layers are the same function, and the target stores every number without rounding.
+Rounding during each framework's computation is covered by the bounds, not by the translation.
 
-Inference. y = gamma (x - mean) / sqrt(var + epsilon) + beta depends on five numbers per channel and on nothing else: they are
-copied. Where the target does not accept so small an epsilon, only the sum var + epsilon matters, and the difference moves
-into running_var.
+Inference. y = gamma (x - mean) / sqrt(var + epsilon) + beta depends only on five numbers per channel, which are
+copied. If the target does not accept so small an epsilon, the difference moves into running_var, since only the sum
+var + epsilon matters.
 
 Training. Write r for the running variance, d for the decay, v for a batch's population variance, m for its count. Under
 correction c a step gives
@@ -17,14 +17,14 @@ correction c a step gives
 A map T of the state is a translation if T(step_source(r)) = step_target(T(r)) for every r, v and m.
 
     c_s = c_t             T(r) = r.
-    m the same always     T(r) = r f with f = (m - c_s) / (m - c_t): multiply the step by f. The initial value is scaled with
+    m constant            T(r) = r f with f = (m - c_s) / (m - c_t): multiply the step by f. The initial value is scaled with
                           the rest; a target that starts from its own initial value has not been translated.
-    m varies, d < 1       there is none. As m grows both factors m / (m - c) tend to 1, so that T(d r + (1 - d) v) =
+    m varies, d < 1       none exists. As m grows both factors m / (m - c) tend to 1, so that T(d r + (1 - d) v) =
                           d T(r) + (1 - d) v. Put T(r) = r + h(r): h(d r + (1 - d) v) = d h(r) for every v, so h is constant
-                          and h = d h, h = 0. But r itself is no translation for any finite m.
+                          and h = d h, h = 0. But r itself is not a translation for any finite m.
     d = 1                 T(r) = r: nothing moves.
 
-With T(r) = r f the target's inference is not the source's: it divides by sqrt(r f + epsilon). One cannot have both.
+With T(r) = r f the target's inference differs from the source's: it divides by sqrt(r f + epsilon). The two exclude each other.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from bnspec.model.conventions import HALVES, Conventions
 from bnspec.oracle.oracle import effective_epsilon
 from bnspec.translation.parts import LayerValues, Part, Route, Translation
 
-#: For each dtype those that hold all its values, narrowest first.
+#: For each dtype, the dtypes that represent all its values, narrowest first.
 WIDER: dict[str, tuple[str, ...]] = {
     "float64": (),
     "float32": ("float64",),
@@ -56,11 +56,11 @@ SAID = {
 
 
 def translate(source: Conventions, target: Conventions, layer: LayerValues, count: int | None = None) -> Translation:
-    """What a layer of the source becomes in the target.
+    """The translation of a source layer to the target.
 
     Args:
         layer: the source's layer.
-        count: elements per channel of every training batch to come; None where they vary or are unknown.
+        count: elements per channel of every future training batch; None if they vary or are unknown.
     """
     rules = _Rules(source, target, layer, count)
     shared = (rules.axes(), rules.dtype(), *rules.affine(), rules.output())
@@ -71,7 +71,7 @@ def translate(source: Conventions, target: Conventions, layer: LayerValues, coun
 
 
 def decay_of(conventions: Conventions, momentum: float) -> Fraction:
-    """The decay, exactly, that the framework's number stands for once it is stored."""
+    """The exact decay that the framework's stored number represents."""
     stored = fractions_of(nearest(Fraction(momentum), conventions.decay_dtype))[0]
     return 1 - stored if conventions.momentum_weighs == "new" else stored
 
@@ -82,19 +82,19 @@ class _Rules:
     def __init__(self, source: Conventions, target: Conventions, layer: LayerValues, count: int | None) -> None:
         self.source, self.target, self.layer, self.count = source, target, layer, count
         self.decay = decay_of(source, layer.momentum)
-        self.offered = [d for d in (layer.dtype, *WIDER[layer.dtype]) if d in target.dtypes]
+        self.supported = [d for d in (layer.dtype, *WIDER[layer.dtype]) if d in target.dtypes]
         #: dtypes in the target: of x, of gamma and beta, of the running statistics
-        self.x_dtype = self.offered[0] if self.offered else layer.dtype
+        self.x_dtype = self.supported[0] if self.supported else layer.dtype
         self.parameters = self._parameter_dtype()
         self.state = {"parameters": self.parameters, "float32": "float32", "input": self.x_dtype}[target.state_dtype]
 
     def _parameter_dtype(self) -> str:
-        """The source's where the target offers it with this x, else x's, or float32 beside a half-precision x."""
+        """The source's dtype if the target supports it with this x, else x's, or float32 with a half-precision x."""
         if self.x_dtype not in HALVES:
             return self.x_dtype
         own, known = self.layer.parameter_dtype, {"float32": "float32", "input": self.x_dtype}
-        offered = [known[d] for d in ("float32", "input") if d in self.target.half_parameters]
-        return own if own in offered else [*offered, "float32"][0]
+        supported = [known[d] for d in ("float32", "input") if d in self.target.half_parameters]
+        return own if own in supported else [*supported, "float32"][0]
 
     def route(self, parts: tuple[Part, ...], needs: tuple[str, ...]) -> Route:
         """The route of these parts, and the target's layer if every part exists."""
@@ -105,10 +105,10 @@ class _Rules:
         fields = {f.name for f in dataclasses.fields(LayerValues)} & given.keys()
         return Route(parts, needs, dataclasses.replace(self.layer, **{n: given[n] for n in fields}))
 
-    # --- what both routes share ---------------------------------------------------------------------------------------
+    # --- shared by both routes ---------------------------------------------------------------------------------------
 
     def axes(self) -> Part:
-        """Rank and channel axis: statistics reduce over all other axes, so these may be moved and merged."""
+        """Rank and channel axis: statistics reduce over all other axes, which may therefore be moved and merged."""
         rank, axis = self.layer.rank, self.layer.channel_axis
         if rank in self.target.ranks and self.target.offers_axis(rank, axis):
             return Part("x", "copied", "x", "", (rank, axis))
@@ -117,25 +117,25 @@ class _Rules:
         moved = f"moveaxis(x, {axis}, {to_axis})"
         if to_rank != rank:
             moved = f"moveaxis(x, {axis}, -1).reshape(-1, C) with unit axes: rank {to_rank}, C on axis {to_axis}"
-        reason = f"rank {rank} with channel axis {axis} is not offered; the other axes are reduced alike: move and merge them"
+        reason = f"rank {rank} with channel axis {axis} is not supported; the other axes are reduced alike: move and merge them"
         return Part("x", "computed", moved + "; y back by the inverse", reason, (to_rank, to_axis))
 
     def dtype(self) -> Part:
-        """The dtype of x: its own, or a wider one that holds all its values."""
+        """The dtype of x: its own, or a wider one that represents all its values."""
         own = self.layer.dtype
-        if not self.offered:
+        if not self.supported:
             reason = f"the target offers neither {own} nor a dtype that holds all its values"
             return Part("dtype", "impossible", "", reason)
         if self.x_dtype == own:
             return Part("dtype", "copied", own, "", own)
-        reason = f"{own} is not offered; every {own} is a {self.x_dtype}"
+        reason = f"{own} is not supported; every {own} is a {self.x_dtype}"
         return Part("dtype", "computed", f"x.astype({self.x_dtype})", reason, self.x_dtype)
 
     def affine(self) -> tuple[Part, Part]:
-        """gamma and beta, or what stands for their absence."""
+        """gamma and beta, or ones and zeros if the source has none."""
         if self.layer.gamma is None and not self.target.affine_optional:
             c, kind = self.layer.running_mean.size, self.parameters
-            reason = "a layer without gamma and beta is not offered; 1 and 0 change nothing"
+            reason = "a layer without gamma and beta is not supported; 1 and 0 change nothing"
             ones, zeros = nearest_of([Fraction(1)] * c, kind), nearest_of([Fraction(0)] * c, kind)
             return Part("gamma", "computed", "1", reason, ones), Part("beta", "computed", "0", reason, zeros)
         return self._array("gamma", self.parameters), self._array("beta", self.parameters)
@@ -156,7 +156,7 @@ class _Rules:
         return Part("y", "rounded", "y", f"the source returns {had}, the target {has}: y keeps fewer digits")
 
     def _array(self, name: str, dtype: str) -> Part:
-        """An array as it is, if the dtype holds it."""
+        """An array unchanged, if the dtype represents it."""
         array: np.ndarray | None = getattr(self.layer, name)
         if array is None:
             return Part(name, "copied", "absent")
@@ -165,7 +165,7 @@ class _Rules:
     def _hold(
         self, name: str, formula: str, reason: str, values: list[Fraction], dtype: str, copied: bool = False
     ) -> Part:
-        """These values in this dtype: exact, a neighbour, or beyond its range."""
+        """These values in this dtype: exact, rounded, or beyond its range."""
         held = nearest_of(values, dtype)
         if not np.isfinite(held).all():
             return Part(name, "impossible", formula, f"a value is beyond the range of {dtype}, which the target holds")
@@ -178,7 +178,7 @@ class _Rules:
     # --- inference ----------------------------------------------------------------------------------------------------
 
     def epsilon(self) -> tuple[Part, Fraction]:
-        """epsilon as the target takes it, and by how much the epsilon in force is then too large."""
+        """The epsilon given to the target, and the excess of its effective epsilon."""
         wanted = effective_epsilon(self.layer.epsilon, self.source)
         given = float(nearest(Fraction(wanted), self.target.epsilon_dtype))
         off = Fraction(effective_epsilon(given, self.target)) - Fraction(wanted) if given < np.inf else Fraction(1)
@@ -196,7 +196,7 @@ class _Rules:
         return Part("epsilon", "rounded", repr(given), reason, given), off
 
     def inference_state(self) -> tuple[Part, ...]:
-        """epsilon and the running statistics, for inference alone: only running_var + epsilon matters."""
+        """epsilon and the running statistics, for inference only: only running_var + epsilon matters."""
         epsilon, off = self.epsilon()
         mean, var = self._array("running_mean", self.state), self._array("running_var", self.state)
         if epsilon.how != "impossible":
@@ -212,7 +212,7 @@ class _Rules:
     # --- training -----------------------------------------------------------------------------------------------------
 
     def training_state(self) -> tuple[Part, ...]:
-        """Everything that a training step reads or moves."""
+        """Everything that a training step reads or updates."""
         mean = self._array("running_mean", self.state)
         parts = (self.epsilon()[0], self.momentum(), mean, self.running_var(), self.first_batch())
         a, b = self.source.normalising_correction, self.target.normalising_correction
@@ -258,7 +258,7 @@ class _Rules:
         return self._hold("running_var", formula, reason, values, self.state)
 
     def first_batch(self) -> Part:
-        """What becomes of the initial state."""
+        """The translation of the initial state."""
         rules, steps = {self.source.first_batch, self.target.first_batch}, self.layer.steps
         if len(rules) == 1 or self.decay == 0:
             formula = "steps" if "debiased" in rules else "-"
@@ -276,7 +276,7 @@ class _Rules:
         return Part("first_batch", "computed", "the state counts as begun", reason, steps)
 
     def needs(self) -> tuple[str, ...]:
-        """What else must hold while training, for the two to agree."""
+        """Further conditions during training for the two layers to agree."""
         a, b, found = self.source, self.target, []
         for name, words, least in (("count_one", "one value", 2), ("empty_batch", "no value", 1)):
             had, has = getattr(a, name), getattr(b, name)
@@ -289,7 +289,7 @@ class _Rules:
             found.append(f"count = {self.count or 'm'} in every step: the divisors {divisors} differ")
         if a.frozen_gradients != b.frozen_gradients:
             rules = f"{a.frozen_gradients} there, {b.frozen_gradients} here"
-            found.append(f"the layer is not marked as not trainable: {rules}")
+            found.append(f"the layer is not frozen: {rules}")
         if self.layer.gamma is None and not b.affine_optional:
             found.append("gamma and beta are not trained")
         if {a.first_batch, b.first_batch} == {"average", "replace"} and self.layer.steps is None and self.decay != 0:

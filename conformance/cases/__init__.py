@@ -1,1 +1,1 @@
-"""Where cases come from: values, layouts, plans, programs, the catalogue, the generator, what was found before; and how they shrink."""
+"""Generates and shrinks cases: values, layouts, plans, programs, the catalogue, the generator, the regression corpus."""

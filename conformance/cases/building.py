@@ -1,4 +1,4 @@
-"""From a plan (a few words and numbers) to a case: arrays, layouts and the program of calls."""
+"""Builds a case from a plan (a few words and numbers): arrays, layouts and the program of calls."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bnspec.model.precision import PRECISIONS
 
 @dataclasses.dataclass(frozen=True)
 class Form:
-    """What a compiler specialises on: shape, axis, dtypes. A new form is the dear part of a case.
+    """The properties that compilers specialise on: shape, axis, dtypes. A new form is the expensive part of a case.
 
     Attributes:
         shape, channel_axis: of x.
@@ -36,25 +36,25 @@ class Form:
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """Everything that decides a batch-normalization case.
+    """All parameters of a batch-normalization case.
 
     Attributes:
-        form: what compilers specialise on.
+        form: shape, axis and dtypes.
         x, x2: input types of the first and of the second batch.
-        cotangent: kind of dy; "x": the very memory of x.
+        cotangent: kind of dy; "x": the same memory as x.
         layout, dy_layout: memory layouts.
         epsilon, decay: of the layer.
         gamma: "distinct" (with a negative), "zeros" (some zero), "ones", "scales" (from 2^-10 to 2^10), "fine" (values that
             need all the digits of their dtype), "poisoned" (NaN in one channel).
         state: "distinct", "initial" (0, 1), "like_epsilon" (variances of the size of epsilon), "extreme" (1e-9 to 1e5),
-            "like_x" (the running mean lies near x), "negative" (variances of -1/2, as a damaged snapshot has them),
-            "beyond_half" (variances that half precision cannot hold), "poisoned" (a mean of NaN and an infinite variance),
+            "like_x" (the running mean lies near x), "negative" (variances of -1/2, as in a damaged snapshot),
+            "beyond_half" (variances beyond half precision), "poisoned" (a mean of NaN and an infinite variance),
             "zero" (variances of 0).
-        parameter_layout: how gamma, beta and the running statistics lie: "packed", "stepped" (every second element), or
-            "expanded" (gamma and beta one number each, with stride 0).
+        parameter_layout: layout of gamma, beta and the running statistics: "packed", "stepped" (every second element), or
+            "expanded" (gamma and beta: one number each, with stride 0).
         seed: of the values.
-        short: forward and backward in both modes only, for shapes on which ten calls would be dear.
-        shared: beta is the running mean's memory, and gamma the running variance's.
+        short: only forward and backward in both modes, for shapes on which ten calls would be expensive.
+        shared: beta shares memory with the running mean, and gamma with the running variance.
     """
 
     form: Form
@@ -73,15 +73,15 @@ class Plan:
     shared: bool = False
 
 
-#: How a part of x along its first axis is named.
+#: The name of a part of x along its first axis.
 ROW = "x[{0}:{1}]"
 
 
 def bn_program(row: str | None) -> tuple[Step, ...]:
-    """Ten calls that ask every question of one form.
+    """Ten calls that cover every clause for one form.
 
-    Inference alone, with gradients, in part and repeated; a training step; inference by what it left; a second step on a batch
-    of another size; a third; then the first once more on a layer built anew, without gradients and with them.
+    Inference alone, with gradients, on a part of the batch and repeated; a training step; inference with the updated statistics;
+    a second step on a batch of another size; a third; then the first step again on a rebuilt layer, without and with gradients.
     """
     steps = [Step(INFERENCE, ("x",), fresh=True), Step(INFERENCE_GRADIENTS, ("x", "dy"))]
     if row:
@@ -149,9 +149,9 @@ def batch_norm_case(plan: Plan) -> Case:
 
 
 def second_shape(form: Form) -> tuple[int, ...]:
-    """The shape of the second batch: one more along a reduced axis where there are few, else one less.
+    """The shape of the second batch: one more along a short reduced axis, else one less.
 
-    A count, a buffer or a kernel that is kept from the first batch does not fit it.
+    A count, buffer or kernel kept from the first batch does not fit it.
     """
     axis = 0 if form.channel_axis != 0 else 1
     extent = form.shape[axis]
@@ -159,7 +159,7 @@ def second_shape(form: Form) -> tuple[int, ...]:
 
 
 def parameters(plan: Plan, config: LayerConfig, rng: np.random.RandomState) -> dict[str, np.ndarray]:
-    """gamma, beta and the state a layer starts from; never the defaults, unless the plan says so."""
+    """gamma, beta and the initial state of a layer; never the defaults, unless the plan requests them."""
     c, dtype = np.arange(config.channels), dtype_of(config.parameter_dtype)
     arrays: dict[str, Any] = {}
     if config.affine:
@@ -191,18 +191,20 @@ def parameters(plan: Plan, config: LayerConfig, rng: np.random.RandomState) -> d
         means = np.where(c % 3 == 0, np.nan, means)
     arrays["running_mean"] = means.astype(dtype)
     arrays["running_var"] = variances[plan.state].astype(dtype)
-    if plan.parameter_layout == "expanded":  # only what is read: a statistic that is written has memory of its own
+    if (
+        plan.parameter_layout == "expanded"
+    ):  # only for arrays that are read: statistics are written and need their own memory
         return {n: lay_out(a, "expanded" if n in ("gamma", "beta") else "packed", 0) for n, a in arrays.items()}
     return {n: lay_out(a, plan.parameter_layout, 0) for n, a in arrays.items()}
 
 
 @dataclasses.dataclass(frozen=True)
 class ScalingPlan:
-    """Everything that decides an input-normalization case.
+    """All parameters of an input-normalization case.
 
     Attributes:
         form: of the whole training set; its channel axis holds the features.
-        x, unseen: input types of the training set and of the data met later.
+        x, unseen: input types of the training set and of later data.
         chunks: extents of the chunks along axis 0; their sum is the extent of the training set.
         seed: of the values.
     """
@@ -215,9 +217,9 @@ class ScalingPlan:
 
 
 def input_norm_case(plan: ScalingPlan) -> Case:
-    """Fit on the chunks, transform the training set and unseen data, invert twice, transform once more.
+    """Fit on the chunks, transform the training set and new data, invert twice, transform again.
 
-    Then fit again, on other data and on the whole: over what was learnt, which must be forgotten, and anew.
+    Then fit again, on other data and on the whole set, with the same scaler (which must discard the earlier fit) and a new one.
     """
     form = plan.form
     rank, axis = len(form.shape), form.channel_axis

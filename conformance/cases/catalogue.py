@@ -1,8 +1,8 @@
-"""The catalogue: constructed hard cases that every run contains, each with what it is for.
+"""The catalogue: constructed hard cases, each with its purpose, that every run contains.
 
-The cases share few programs, since compiling is what XLA backends are slow at. A form costs six programs, two where the case is
-short; where epsilon and decay are constants of what is compiled (Flax, Keras), every other pair of them costs as much again.
-So extreme epsilons and decays come in pairs. The generator widens; the catalogue guarantees.
+The cases share few programs, because XLA backends compile slowly. A form costs six programs, two where the case is short; where
+epsilon and decay are constants of the compiled program (Flax, Keras), every other pair of them costs as much again. So extreme
+epsilons and decays come in pairs. The catalogue guarantees coverage; the generator widens it.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from bnspec.conformance.cases.building import Form, Plan, ScalingPlan, batch_nor
 from bnspec.conformance.cases.layouts import LAYOUTS
 from bnspec.conformance.cases.programs import (
     derivative_case,
+    history_case,
     initial_case,
-    life_case,
     long_case,
     masked_case,
     refusal_case,
@@ -32,7 +32,7 @@ VOLUME, VOLUME_LAST = Form((3, 2, 4, 5, 7), 1), Form((3, 4, 5, 7, 2), 4)
 MIDDLE = Form((3, 4, 5, 2), 2)
 SMALL = 2.0**-23
 #: Layers of real networks at small batches: a squeeze-and-excitation gate of rexnet_100, a linear layer of levit_128, convolutions
-#: of hrnet_w18, densenet121 and maml_omniglot, and the standardised weights of nfnet_l0. Shapes as tritonbench traced them.
+#: of hrnet_w18, densenet121 and maml_omniglot, and the standardised weights of nfnet_l0. Shapes as traced by tritonbench.
 REAL: tuple[tuple[int, ...], ...] = (
     (8, 87, 1, 1),
     (16, 384),
@@ -52,7 +52,7 @@ def _double(form: Form) -> Form:
 
 
 def batch_norm_plans() -> Iterator[tuple[str, Plan]]:
-    """(what it is for, plan), most telling first."""
+    """(purpose, plan), the most revealing first."""
     for form in (TINY, IMAGE):
         yield "a plain case: everything distinct, nothing default", Plan(form, seed=11)
         yield (
@@ -213,7 +213,7 @@ def batch_norm_plans() -> Iterator[tuple[str, Plan]]:
 
 
 def odd_memory() -> Iterator[tuple[str, Plan]]:
-    """Memory that is legal and seldom tried: orders that coincide where an extent is 1, strides of 0, one array twice."""
+    """Legal but rarely tested memory layouts: orders that coincide for an extent of 1, strides of 0, one array used twice."""
     shapes: tuple[tuple[int, ...], ...] = ((5, 1, 4, 3), (4, 3, 1, 1), (1, 3, 4, 1), (6, 1), (6, 4, 1))
     for shape in shapes:
         for one, other in (("channels_last", "loose"), ("loose", "channels_last"), ("loose", "stepped")):
@@ -229,8 +229,8 @@ def odd_memory() -> Iterator[tuple[str, Plan]]:
 
 
 NEGATIVE = "a running variance below -epsilon"
-#: (what it is for, what happens to the layer): lives that histories may take many draws to come upon.
-LIVES = (
+#: (purpose, events): histories that random draws would rarely produce.
+HISTORIES = (
     (
         "a copy and its original, trained in turn",
         "inference training clone training2 swap inference training_gradients swap inference2 training swap inference",
@@ -253,8 +253,8 @@ LIVES = (
 )
 
 
-def further() -> Iterator[tuple[str, Case]]:
-    """(what it is for, case) of relations, derivatives, masks, refusals, long training and new layers."""
+def optional_calls() -> Iterator[tuple[str, Case]]:
+    """(purpose, case) of relations, derivatives, masks, refusals, long training and new layers."""
     for form in (TINY, IMAGE):
         plan = Plan(form, "wide", epsilon=2.0**-4, seed=111)
         yield "results that must follow from one another", relation_case(plan)
@@ -268,8 +268,8 @@ def further() -> Iterator[tuple[str, Case]]:
         yield "a new layer", initial_case(Plan(form, "wide", seed=114))
         yield "malformed calls", refusal_case(Plan(form, "wide", seed=115))
         yield "squares beyond the range of float32", vast_case(Plan(form, "huge", seed=127, short=True))
-        for purpose, events in LIVES:
-            yield purpose, life_case(Plan(form, "wide", seed=126), events)
+        for purpose, events in HISTORIES:
+            yield purpose, history_case(Plan(form, "wide", seed=126), events)
         yield NEGATIVE, batch_norm_case(Plan(form, "wide", epsilon=2.0**-10, state="negative", seed=116))
         yield "padding", masked_case(Plan(form, "wide", seed=117), 0.75)
         yield "a mask that keeps all", masked_case(Plan(form, "wide", seed=118), 1.0)
@@ -299,7 +299,7 @@ def further() -> Iterator[tuple[str, Case]]:
 
 
 def scaling_plans() -> Iterator[tuple[str, ScalingPlan]]:
-    """(what it is for, plan) of input normalization."""
+    """(purpose, plan) of input normalization."""
     form = Form((16, 3), 1, affine=False)
     yield "one chunk", ScalingPlan(form, "wide", "ordinary", (16,), 101)
     yield "unequal chunks", ScalingPlan(form, "wide", "ordinary", (3, 1, 7, 5), 102)
@@ -325,12 +325,12 @@ def scaling_plans() -> Iterator[tuple[str, ScalingPlan]]:
 
 
 def catalogue() -> list[Case]:
-    """All constructed cases, each naming what it is for."""
+    """All constructed cases, each with its purpose."""
     cases = []
     for purpose, plan in batch_norm_plans():
         case = batch_norm_case(plan)
         cases.append(case.with_(origin={**case.origin, "purpose": purpose}))
-    for purpose, case in further():
+    for purpose, case in optional_calls():
         cases.append(case.with_(origin={**case.origin, "purpose": purpose}))
     for purpose, scaling in scaling_plans():
         case = input_norm_case(scaling)

@@ -1,7 +1,7 @@
-"""The corpus: cases on which some implementation once deviated, smallest form, replayed first on every backend.
+"""The regression corpus: shrunk cases on which some implementation deviated, replayed first on every backend.
 
-One set comes with the suite (``conformance/cases/corpus``); a user's own grows in a folder that ``bnspec verify --corpus`` names:
-its cases are replayed first, too, and the smallest case of every deviation that a run finds joins it.
+One set ships with the suite (``conformance/cases/corpus``). ``bnspec verify --corpus`` names a user's folder: its cases are
+replayed first too, and a run adds the smallest case of every deviation that it finds.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ from bnspec.errors import UsageError
 from bnspec.model.case import Case
 from bnspec.reports.run.store import write_atomically
 
-#: A case that is larger than this as a file is not kept: the corpus is read before every run.
+#: Cases with larger files are not stored, since the corpus is read before every run.
 BYTES_AT_MOST = 1 << 18
 
 
 def built_in() -> list[Case]:
-    """The cases that come with the suite, by file name; none where the folder is absent, as version control keeps no empty one."""
+    """The cases that ship with the suite, by file name; none if the folder is absent (git stores no empty folders)."""
     folder = files("bnspec.conformance.cases").joinpath("corpus")
     if not folder.is_dir():
         return []
     entries = sorted((e for e in folder.iterdir() if e.name.endswith(".json")), key=lambda e: e.name)
-    return [_marked(Case.loads(e.read_text("utf-8")), e.name) for e in entries]
+    return [_with_origin(Case.loads(e.read_text("utf-8")), e.name) for e in entries]
 
 
 def read_corpus(folder: Path | None) -> list[Case]:
-    """The cases of a user's folder, by file name; none where it does not exist yet.
+    """The cases of a user's folder, by file name; none if it does not exist yet.
 
-    Raises UsageError: it is no folder, or holds a file that is no saved case.
+    Raises UsageError: it is not a folder, or contains a file that is not a saved case.
     """
     if folder is None or not folder.exists():
         return []
@@ -39,10 +39,10 @@ def read_corpus(folder: Path | None) -> list[Case]:
     found = []
     for path in sorted(folder.glob("*.json")):
         try:
-            found.append(_marked(Case.loads(path.read_text("utf-8")), path.name))
+            found.append(_with_origin(Case.loads(path.read_text("utf-8")), path.name))
         except (UsageError, OSError, UnicodeDecodeError) as error:
             what = error.what if isinstance(error, UsageError) else str(error)
-            raise UsageError(f"{path} is no saved case.", what, "remove it from the corpus.") from None
+            raise UsageError(f"{path} is not a saved case.", what, "remove it from the corpus.") from None
     return found
 
 
@@ -52,7 +52,7 @@ def distinct(cases: Iterable[Case]) -> list[Case]:
 
 
 def add(folder: Path, cases: Iterable[Case]) -> int:
-    """Add cases that the corpus does not hold yet; returns how many. Raises UsageError: the folder cannot be written."""
+    """Add the cases that are not in the corpus yet; returns their number. Raises UsageError: the folder cannot be written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         have = {p.stem for p in folder.glob("*.json")}
@@ -63,9 +63,9 @@ def add(folder: Path, cases: Iterable[Case]) -> int:
                 write_atomically(folder / f"{case.id}.json", text)
                 added += 1
     except OSError as error:
-        raise UsageError(f"{folder} cannot be written.", f"{error}.", "name a folder that can be.") from None
+        raise UsageError(f"{folder} cannot be written.", f"{error}.", "name a writable folder.") from None
     return added
 
 
-def _marked(case: Case, name: str) -> Case:
+def _with_origin(case: Case, name: str) -> Case:
     return case.with_(origin={**case.origin, "corpus": name})

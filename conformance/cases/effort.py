@@ -1,4 +1,4 @@
-"""How much a run does: which cases, and how long it may shrink."""
+"""Effort levels of a run: its cases, and its time for shrinking."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bnspec.conformance.cases.catalogue import catalogue
 from bnspec.conformance.cases.corpus import built_in, distinct
 from bnspec.conformance.cases.histories import draw_histories
 from bnspec.conformance.cases.networks import KINDS, network_case
-from bnspec.conformance.cases.strategies import cases, draw, further_cases, input_cases, settings
+from bnspec.conformance.cases.strategies import cases, draw, input_cases, optional_call_cases, settings
 from bnspec.model.case import Case
 
 EffortName = Literal["quick", "standard", "thorough"]
@@ -22,16 +22,16 @@ class Effort:
     """An amount of work.
 
     Attributes:
-        pool: number of settings that batch-normalization cases are drawn over (frameworks compile for each).
+        pool: number of settings for batch-normalization cases (frameworks compile for each).
         drawn, scaling: numbers of drawn batch-normalization and input-normalization cases.
-        further: of drawn relations, derivatives, masks and long trainings; histories: of drawn lives of a layer.
-        shrink_seconds: for each deviating clause of each target.
+        optional_calls: of drawn relations, derivatives, masks and long trainings; histories: of drawn layer histories.
+        shrink_seconds: time limit for each deviating clause of each target.
     """
 
     pool: int
     drawn: int
     scaling: int
-    further: int
+    optional_calls: int
     histories: int
     shrink_seconds: float
 
@@ -41,18 +41,18 @@ EFFORTS: dict[EffortName, Effort] = {
     "standard": Effort(60, 600, 60, 80, 150, 5.0),
     "thorough": Effort(120, 1000, 120, 150, 300, 20.0),
 }
-#: Streams of a run's seed: no two generators draw the same numbers.
-SETTINGS, BATCH, SCALING, FURTHER, HISTORIES = 0, 1, 2, 3, 4
-#: The share of the pool's settings in which derivatives and relations are asked, and the least number: each compiles many calls.
-FURTHER_SHARE, FURTHER_LEAST = 6, 2
+#: Streams of a run's seed, so that no two generators draw the same numbers.
+SETTINGS, BATCH, SCALING, OPTIONAL_CALLS, HISTORIES = 0, 1, 2, 3, 4
+#: The fraction of the pool's settings (1 in so many) used for optional calls, and the least number: each compiles many calls.
+OPTIONAL_CALLS_SHARE, OPTIONAL_CALLS_LEAST = 6, 2
 
 
 def cases_of(
     effort: EffortName, seed: int, minutes: float | None = None, corpus: Sequence[Case] = ()
 ) -> Iterator[Case]:
-    """Cases that were found before, the catalogue, then drawn cases.
+    """The regression corpus, the catalogue, then drawn cases.
 
-    "thorough" goes on drawing, over new settings, until the minutes are over. ``corpus``: found cases beyond the suite's own.
+    "thorough" keeps drawing, over new settings, until the minutes are over. ``corpus``: a user's cases beyond the suite's own.
     """
     yield from distinct([*built_in(), *corpus, *catalogue()])
     started, amount, wave = time.monotonic(), EFFORTS[effort], 0
@@ -62,7 +62,9 @@ def cases_of(
         yield from draw(cases(pool), amount.drawn, stream + BATCH)
         yield from draw(input_cases(), amount.scaling, stream + SCALING)
         yield from draw(
-            further_cases(pool[: max(FURTHER_LEAST, amount.pool // FURTHER_SHARE)]), amount.further, stream + FURTHER
+            optional_call_cases(pool[: max(OPTIONAL_CALLS_LEAST, amount.pool // OPTIONAL_CALLS_SHARE)]),
+            amount.optional_calls,
+            stream + OPTIONAL_CALLS,
         )
         yield from (network_case(kind, stream + wave) for kind in KINDS)
         yield from draw_histories(amount.histories, stream + HISTORIES)

@@ -1,8 +1,8 @@
-"""Histories: what may happen to a layer in a long life, as a state machine of hypothesis whose runs are cases.
+"""Layer histories: random sequences of calls and operations between calls, from a hypothesis state machine.
 
-The rules are what a user does: train, infer, save and restore, copy, freeze, reset, change the decay, pass an empty batch, call
-wrongly. The machine keeps the pure model of which of these make sense next; the specification judges every step by the
-state that it met. A history is a case like any other: run once per backend, judged by every clause, shrunk as data, saved.
+The rules are user actions: train, infer, save and restore, copy, freeze, reset, change the decay, pass an empty batch, make a
+malformed call. The machine tracks which actions are valid next; every step is judged from its observed state. A history is a
+normal case: run once per backend, judged by every clause, shrunk as data, saved.
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ from bnspec.model.call import (
 )
 from bnspec.model.case import Case, Step
 
-#: Few forms, all of the catalogue, since compilers are slow on each; the histories are what varies.
+#: Few forms, all of them in the catalogue, because each costs a compilation; the histories vary instead.
 FORMS = (Form((9, 5), 1), Form((4, 3, 5, 2), 1), Form((4, 5, 2, 3), 3), Form((9, 5), 1, "float64", "float64"))
 DECAYS = (0.5, 0.0, 1.0, 0.875, 0.25)
-#: Calls of a history, at most.
+#: The largest number of calls in a history.
 LENGTH = 16
 
 
 class History(RuleBasedStateMachine):
-    """One layer's life. ``told`` is given the case when the history is complete, and may raise to have it shrunk.
+    """The history of one layer. ``on_history`` receives the complete history as a case, and may raise to have it shrunk.
 
     Attributes:
-        steps: the calls so far; copies: whether there is another layer to change places with; frozen, other_frozen: whether
-            this layer and that one are marked as not trainable.
+        steps: the calls so far; copies: whether there is a second layer to swap with; frozen, other_frozen: whether this
+            layer and the second one are frozen.
     """
 
-    told: Callable[[Case], None] = staticmethod(lambda case: None)
+    on_history: Callable[[Case], None] = staticmethod(lambda case: None)
 
     def __init__(self) -> None:
         super().__init__()
@@ -63,13 +63,13 @@ class History(RuleBasedStateMachine):
         seed=SEEDS,
     )
     def build(self, form: Form, kind: str, epsilon: float, decay: float, seed: int) -> None:
-        """The layer, and the batches that it will meet: two of different sizes, an empty and a malformed one."""
+        """Build the layer and its batches: two of different sizes, an empty one and a malformed one."""
         plan = Plan(form, kind, epsilon=epsilon, decay=decay, seed=seed)
         self.base = batch_norm_case(plan)
         self.steps.append(Step(INFERENCE, ("x",), fresh=True))
 
     def call(self, call: Call, *inputs: str, **options: float) -> None:
-        """One more call."""
+        """Append a call."""
         self.steps.append(Step(call, inputs, options=tuple(options.items())))
 
     @rule(batch=st.sampled_from(("", "2")))
@@ -93,36 +93,36 @@ class History(RuleBasedStateMachine):
     @precondition(lambda self: not self.frozen)
     @rule()
     def save_and_restore(self) -> None:
-        """The layer goes on as its own restored checkpoint, which holds no such mark."""
+        """Continue with the layer's own restored checkpoint, which does not store whether it is frozen."""
         self.call(SAVE_RESTORE)
 
     @rule()
     def clone(self) -> None:
-        """A copy goes on; the original is kept aside."""
+        """Continue with a copy; keep the original as the second layer."""
         self.call(CLONE)
         self.copies, self.other_frozen = True, self.frozen
 
     @precondition(lambda self: self.copies)
     @rule()
     def swap(self) -> None:
-        """Copy and original change places."""
+        """Swap the copy and the original."""
         self.call(SWAP)
         self.frozen, self.other_frozen = self.other_frozen, self.frozen
 
     @rule()
     def reset(self) -> None:
-        """The statistics start again."""
+        """Reset the running statistics."""
         self.call(RESET)
 
     @rule(frozen=st.booleans())
     def freeze(self, frozen: bool) -> None:
-        """The layer is marked as not trainable, or as trainable again."""
+        """Freeze or unfreeze the layer."""
         self.call(FREEZE if frozen else UNFREEZE)
         self.frozen = frozen
 
     @rule(decay=st.sampled_from(DECAYS))
     def change_decay(self, decay: float) -> None:
-        """Another decay from now on."""
+        """Change the decay for later steps."""
         self.call(SET_DECAY, decay=decay)
 
     @rule(training=st.booleans())
@@ -132,7 +132,7 @@ class History(RuleBasedStateMachine):
 
     @rule(training=st.booleans())
     def call_wrongly(self, training: bool) -> None:
-        """A batch with twice as many channels, which must be refused and change nothing."""
+        """A batch with twice as many channels, which must raise an error and leave the state unchanged."""
         self.steps.append(Step(TRAINING if training else INFERENCE, ("wide",), refused=True))
 
     def case(self) -> Case | None:
@@ -147,19 +147,19 @@ class History(RuleBasedStateMachine):
         return self.base.with_(steps=tuple(self.steps), arrays=arrays)
 
     def teardown(self) -> None:
-        """Tell the history."""
+        """Report the complete history."""
         case = self.case()
         if case is not None:
-            type(self).told(case)
+            type(self).on_history(case)
 
 
-def machine(told: Callable[[Case], None]) -> type[History]:
-    """The machine, whose histories are told to ``told``."""
-    return type("History", (History,), {"told": staticmethod(told)})
+def machine(on_history: Callable[[Case], None]) -> type[History]:
+    """A state machine that reports its histories to ``on_history``."""
+    return type("History", (History,), {"on_history": staticmethod(on_history)})
 
 
 def draw_histories(number: int, seed: int) -> Sequence[Case]:
-    """So many histories, at most; the same seed gives the same ones."""
+    """At most this many histories; the same seed gives the same ones."""
     found: list[Case] = []
     run_state_machine_as_test(
         hypothesis.seed(seed)(machine(found.append)),

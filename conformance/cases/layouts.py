@@ -1,6 +1,6 @@
-"""Memory layouts: the same values, reached through other strides, offsets and orders.
+"""Memory layouts: the same values with other strides, offsets and orders.
 
-What lies between a view's elements is NaN: a kernel that reads it cannot go unnoticed.
+The gaps between a view's elements hold NaN, so a kernel that reads them is detected.
 """
 
 from __future__ import annotations
@@ -8,15 +8,15 @@ from __future__ import annotations
 import numpy as np
 
 LAYOUTS = ("packed", "fortran", "channels_last", "sliced", "stepped", "reversed", "transposed", "loose", "expanded")
-#: Of a cotangent: what the backward pass of a sum hands on is one number with strides of 0.
+#: Of a cotangent: the backward pass of a sum returns one number with strides of 0.
 DY_LAYOUTS = (*LAYOUTS[:-1], "scalar")
 
 
 def lay_out(array: np.ndarray, layout: str, channel_axis: int) -> np.ndarray:
-    """``array`` in the layout.
+    """``array`` in this layout.
 
-    All keep the values but two, whose strides are 0: "expanded" repeats the first row, "scalar" the first element. "loose" is
-    packed, but for the strides of axes with extent 1, which mean nothing: 7 elements each.
+    All layouts keep the values except two with strides of 0: "expanded" repeats the first row, "scalar" the first element. "loose"
+    is packed, except that axes of extent 1 have the (meaningless) stride of 7 elements.
     """
     if layout == "packed" or array.size == 0:
         return np.ascontiguousarray(array)

@@ -1,11 +1,11 @@
-"""Trajectories: a small network with the layer in it, trained on images of digits for fifty steps.
+"""Trajectories: a small network that contains the layer, trained on images of digits for fifty steps.
 
-The images are the first of those that scikit-learn ships; ``digits.json`` says where they come from. A step is judged from the
-values that it met. Beside what was observed runs the exact trajectory, from the case's values alone: with F the exact step,
+The images are the first ones in scikit-learn's data set; ``digits.json`` states their origin. Each step is judged from its
+observed input values. In parallel, the exact trajectory starts from the case's values: with F the exact step,
 
     |observed - exact| after a step  <=  the step's own bound + |F(observed before) - F(exact before)|
 
-where every step keeps its bound. The right side, the propagated bound, says how far rounding could have led by then.
+if every step keeps its bound. The right side, the propagated bound, limits the effect of rounding up to that step.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from bnspec.oracle.network_case import Values, exact_step, usable
 
 VALUES = ("w1", "b1", *PARAMETERS, "w2", "b2")
 STEPS, RATE = 50, 0.25
-#: Samples of a step by kind of network. Few where each has 36 positions: with the values of a channel the bounds grow, and what
-#: a correction m / (m - 1) changes shrinks.
+#: Samples per step by kind of network; few if each has 36 positions: with more values per channel the bounds grow, and the effect
+#: of a correction m / (m - 1) shrinks.
 BATCH = {"dense": 32, "convolutional": 8}
 KINDS = tuple(BATCH)
-#: Large beside float32's roundings in the variance of any batch here, small beside the variance.
+#: Large compared with float32's rounding errors in the variance of any batch here, small compared with the variance.
 EPSILON = 2.0**-6
 
 
@@ -82,10 +82,10 @@ def network_case(kind: str, seed: int, steps: int = STEPS) -> Case:
 
 @dataclasses.dataclass(frozen=True)
 class Drift:
-    """Where a trajectory ended furthest from the exact one.
+    """The largest deviation of a trajectory from the exact one.
 
     Attributes:
-        steps: how many steps were taken until then; output, index: the element that is furthest.
+        steps: the number of steps taken; output, index: the element with the largest deviation.
         distance: |observed - exact|; bound: its propagated bound.
     """
 
@@ -104,21 +104,22 @@ class Drift:
 
 
 def drift(
-    case: Case, conventions: Conventions, results: Sequence[StepResult], told: Sequence[Mapping[str, Tracked]]
+    case: Case, conventions: Conventions, results: Sequence[StepResult], exact_steps: Sequence[Mapping[str, Tracked]]
 ) -> Drift | None:
-    """How far the network that was built last has drifted from the exact trajectory.
+    """The drift of the last built network from the exact trajectory.
 
     Args:
-        results: of the steps. told: for each step, ``exact_step`` from the values that it met; empty where it has none.
-    Returns: None where a step failed or its values cannot be gone on with.
+        results: of the steps.
+        exact_steps: for each step, ``exact_step`` from its observed input values; empty where there is none.
+    Returns: None if a step failed or its values are unusable for the next step.
     """
     start = case.built_at(len(case.steps) - 1)
     exact: Values = {n: case.arrays[n] for n in VALUES}
     for i in range(start, len(case.steps)):
-        if results[i].status != "ok" or not told[i] or not usable(case, exact):
+        if results[i].status != "ok" or not exact_steps[i] or not usable(case, exact):
             return None
         exact = {n: t.value for n, t in exact_step(case, i, conventions, exact).items() if n in VALUES}
-    observed, last = results[-1].outputs, told[-1]
+    observed, last = results[-1].outputs, exact_steps[-1]
     if not usable(case, observed) or not usable(case, exact):
         return None
     distances = {n: np.abs(observed[n] - exact[n]) for n in VALUES}

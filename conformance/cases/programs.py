@@ -1,6 +1,6 @@
-"""Cases beyond the ten calls of ``building.bn_program``: relations, derivatives, masks, refusals, long training.
+"""Programs beyond the ten calls of ``building.bn_program``: relations, derivatives, masks, malformed calls, long training.
 
-Each takes the same plan as any other case; what differs is what is done with the layer.
+Each takes a normal plan; only the calls on the layer differ.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from bnspec.model.relations import derived
 
 
 def _step(call: Call, inputs: Sequence[str], **options: Any) -> Step:
-    """A call on a layer built for it."""
+    """A call on a newly built layer."""
     return Step(call, tuple(inputs), True, tuple(options.items()))
 
 
 def _with_derived(case: Case, steps: Sequence[Step], **arrays: np.ndarray) -> Case:
-    """The case with these steps, and with the arrays that they name and that are derived from others."""
+    """The case with these steps and the derived arrays that they name."""
     have = {**case.arrays, **arrays}
     named = [*(n for s in steps for n in s.inputs), *(str(v) for s in steps for k, v in s.options if k in PARAMETERS)]
     have.update({n: derived(n, have, case.config) for n in dict.fromkeys(named) if SEPARATOR in n})
@@ -47,13 +47,13 @@ def _with_derived(case: Case, steps: Sequence[Step], **arrays: np.ndarray) -> Ca
 
 
 def relation_case(plan: Plan) -> Case:
-    """A forward and backward pass in both modes, and the passes that must follow from them."""
+    """A forward and backward pass in both modes, and the related passes."""
     base = batch_norm_case(dataclasses.replace(plan, short=True))
     return _with_derived(base, relation_program(base.config, not base.arrays["x"].flags.c_contiguous))
 
 
 def relation_program(config: LayerConfig, is_view: bool) -> list[Step]:
-    """The calls, of a layer of this configuration."""
+    """The calls for a layer of this configuration."""
     flip = {n: f"{n}|channels_flipped" for n in PARAMETERS if config.affine or n.startswith("running")}
     turned = {"gamma": "gamma|times:-1"} if config.affine else {}
     rows = {"rank": 2, "channel_axis": 1}
@@ -84,7 +84,7 @@ def relation_program(config: LayerConfig, is_view: bool) -> list[Step]:
     return steps
 
 
-#: The gradients that may be asked for alone; of the six subsets, a case asks for three.
+#: The subsets of gradients that may be requested; a case requests three of the six.
 SUBSETS = (("dx", "dgamma", "dgamma dbeta"), ("dbeta", "dx dgamma", "dx dbeta"))
 
 
@@ -103,16 +103,16 @@ def derivative_case(plan: Plan) -> Case:
 
 
 def masked_case(plan: Plan, share: float) -> Case:
-    """A batch of which about this share counts, at least two elements of each channel; then with other padding.
+    """A batch with about this share unmasked, at least two elements per channel; then with other padding.
 
-    Once more with NaN in it, as padding is where nothing was written; then a second step.
+    Then with NaN in the padding, as uninitialised memory may have; then a second step.
     """
     base = batch_norm_case(dataclasses.replace(plan, short=True))
     config, rng = base.config, np.random.RandomState((plan.seed + 2) % 2**32)
     shape = tuple(1 if a == config.channel_axis else n for a, n in enumerate(base.arrays["x"].shape))
     mask = rng.uniform(size=shape) < share
     mask.reshape(-1)[:2] = True
-    # y stands on the padding, too, and a loss that is masked has no gradient there
+    # y exists on the padding too, but a masked loss has no gradient there
     dy = np.where(mask, base.arrays["dy"], base.arrays["dy"].dtype.type(0))
     other = ("x|repadded:1000", "mask")
     steps = (
@@ -126,15 +126,15 @@ def masked_case(plan: Plan, share: float) -> Case:
 
 
 def long_case(plan: Plan) -> Case:
-    """Twelve training steps on two batches in turn, with and without gradients; then inference."""
+    """Twelve training steps alternating between two batches, with and without gradients; then inference."""
     base = batch_norm_case(plan)
     calls = [(TRAINING, ("x",)), (TRAINING_GRADIENTS, ("x2", "dy2")), (TRAINING, ("x2",))] * 4
     steps = [Step(call, inputs, fresh=k == 0) for k, (call, inputs) in enumerate(calls)]
     return _with_derived(base, [*steps, Step(INFERENCE, ("x",))])
 
 
-def life_case(plan: Plan, events: str) -> Case:
-    """What happens to one layer, as words: calls, with a 2 behind them of the second batch; "set_decay:0.25"."""
+def history_case(plan: Plan, events: str) -> Case:
+    """A history of one layer from words: calls, with the suffix 2 for the second batch; "set_decay:0.25"."""
     base, steps = batch_norm_case(plan), []
     for k, word in enumerate(events.split()):
         name, _, decay = word.partition(":")
@@ -145,13 +145,13 @@ def life_case(plan: Plan, events: str) -> Case:
 
 
 def vast_case(plan: Plan) -> Case:
-    """Values 2^33 times those of the plan: of "huge" float32 values the squares overflow."""
+    """Values 2^33 times those of the plan: the squares of "huge" float32 values then overflow."""
     base = batch_norm_case(plan)
     return base.with_(arrays={**base.arrays, "x": base.arrays["x"] * np.float32(2.0**33)})
 
 
 def initial_case(plan: Plan) -> Case:
-    """A layer as the framework makes it: evaluated before it is trained, trained, evaluated."""
+    """A layer initialized by the framework: evaluated before training, trained, evaluated."""
     base = batch_norm_case(dataclasses.replace(plan, short=True, gamma="ones", state="initial"))
     steps = (
         _step(INFERENCE, ("x",), initial=True),
@@ -162,7 +162,7 @@ def initial_case(plan: Plan) -> Case:
 
 
 def refusal_case(plan: Plan) -> Case:
-    """Calls that are malformed on purpose, each beside its well-formed twin."""
+    """Calls malformed on purpose, each next to its well-formed twin."""
     base = batch_norm_case(dataclasses.replace(plan, short=True))
     config, x, dy = base.config, base.arrays["x"], base.arrays["dy"]
     wide = np.repeat(x, 2, axis=config.channel_axis)
@@ -182,7 +182,7 @@ def refusal_case(plan: Plan) -> Case:
 
 
 def scaling_relation_case(plan: ScalingPlan) -> Case:
-    """A fit, the same in another order and in other units, far values, and a fit on nothing."""
+    """A fit, the same fit in another order and in other units, far values, and an empty fit."""
     base = input_norm_case(plan)
     chunks = base.steps[0].inputs
     far = base.arrays["unseen"].astype(np.float64) * 64.0

@@ -1,7 +1,7 @@
-"""Shrinking a failing case: smaller, plainer, still failing for the same clause.
+"""Shrinks a failing case: smaller and simpler, still failing the same clause.
 
-A case is reduced as data, however it was made: found by the generator, saved by a crash, or mailed by a user. Each reduction
-proposes plainer cases; the first that still fails is kept; it goes on until none does or the time is up.
+A case is reduced as data, whatever its origin: the generator, a crash, or a user. Each reduction proposes simpler cases; the
+first that still fails is kept; the search ends when none fails or the time is up.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Reduction = Callable[[Case], Iterator[Case]]
 def shrink(
     case: Case, fails: Callable[[Case], bool], seconds: float, clock: Callable[[], float] = time.monotonic
 ) -> Case:
-    """The plainest case found for which ``fails`` holds, starting from one for which it holds."""
+    """The simplest case found for which ``fails`` holds, starting from one for which it holds."""
     end = clock() + seconds
     progress = True
     while progress:
@@ -41,7 +41,7 @@ def shrink(
 def _take(
     case: Case, reduction: Reduction, fails: Callable[[Case], bool], end: float, clock: Callable[[], float]
 ) -> Case | None:
-    """The first proposal of the reduction that still fails, twice: what fails now and then is no plainer case."""
+    """The reduction's first proposal that fails twice, which excludes intermittent failures."""
     for proposal in reduction(case):
         if clock() > end:
             return None
@@ -53,9 +53,9 @@ def _take(
 def rebuilt(
     case: Case, arrays: Mapping[str, np.ndarray], steps: tuple[Step, ...] | None = None, **config: object
 ) -> Iterator[Case]:
-    """The case with other arrays, steps and configuration, if that is a case at all; derived arrays follow their bases.
+    """The case with other arrays, steps and configuration, if it is valid; derived arrays follow their bases.
 
-    What is malformed on purpose stays so.
+    Intentionally malformed calls stay malformed.
     """
     try:
         new = dataclasses.replace(case.config, **config)  # type: ignore[arg-type]
@@ -67,7 +67,7 @@ def rebuilt(
 
 
 def is_malformed(case: Case, step: Step) -> bool:
-    """Whether a call cannot be answered: its arrays, or a parameter of its layer, do not fit the layer or each other."""
+    """Whether a call is malformed: its arrays, or a parameter of its layer, do not fit the layer or each other."""
     config = case.config
     shapes = {case.arrays[n].shape for n in step.inputs}
     if len(shapes) > 1 or any(len(s) != config.rank or s[config.channel_axis] != config.channels for s in shapes):
@@ -77,35 +77,35 @@ def is_malformed(case: Case, step: Step) -> bool:
 
 
 def is_derived(name: str) -> bool:
-    """Whether an array follows from another: a part of it, or one that a relation makes."""
+    """Whether an array is derived from another, as a part of it or by a relation."""
     return name.endswith("]") or SEPARATOR in name
 
 
-def fewer_lives(case: Case) -> Iterator[Case]:
-    """The calls of one layer alone; of a layer and the one that it is related to; of half of the layers."""
+def fewer_layers(case: Case) -> Iterator[Case]:
+    """The calls of one layer alone; of a layer and its related layer; of half of the layers."""
     starts = [i for i, step in enumerate(case.steps) if step.fresh or i == 0]
-    lives = [case.steps[a:b] for a, b in zip(starts, [*starts[1:], len(case.steps)])]
-    if len(lives) < 2:
+    runs = [case.steps[a:b] for a, b in zip(starts, [*starts[1:], len(case.steps)])]
+    if len(runs) < 2:
         return
-    chosen: list[tuple[Step, ...]] = list(lives)
-    for life in lives:
-        related = next((step for step in life if step.option("relation")), None)
+    chosen: list[tuple[Step, ...]] = list(runs)
+    for run in runs:
+        related = next((step for step in run if step.option("relation")), None)
         if related is not None:
-            like = (other for other in lives if any(is_first(step, related) for step in other))
-            chosen += [first + life for first in itertools.islice(like, 1)]
-    half = len(lives) // 2
-    chosen += [tuple(itertools.chain(*lives[:half])), tuple(itertools.chain(*lives[half:]))]
+            like = (other for other in runs if any(is_first(step, related) for step in other))
+            chosen += [first + run for first in itertools.islice(like, 1)]
+    half = len(runs) // 2
+    chosen += [tuple(itertools.chain(*runs[:half])), tuple(itertools.chain(*runs[half:]))]
     for steps in chosen:
         yield from with_steps(case, steps)
 
 
 def is_first(step: Step, related: Step) -> bool:
-    """Whether a related call can follow from this one."""
+    """Whether this step is the first call of a relation."""
     return step.call == related.call and not step.option("relation")
 
 
 def fewer_steps(case: Case) -> Iterator[Case]:
-    """Without one of the calls; a call whose layer was built by a dropped one builds it."""
+    """Without one of the calls; if the dropped call built the layer, the next call builds it."""
     for k in range(len(case.steps) - 1, -1, -1):
         kept = list(case.steps[:k] + case.steps[k + 1 :])
         if not kept:
@@ -116,21 +116,21 @@ def fewer_steps(case: Case) -> Iterator[Case]:
 
 
 def with_steps(case: Case, steps: tuple[Step, ...]) -> Iterator[Case]:
-    """The case with these calls and the arrays that they need, if that is a case at all."""
+    """The case with these calls and the arrays that they need, if it is valid."""
     used = {n for s in steps for n in s.inputs} | {str(v) for s in steps for _, v in s.options} | set(PER_CHANNEL)
-    used |= {n.partition(SEPARATOR)[0] for n in used}  # the bases of what is derived
+    used |= {n.partition(SEPARATOR)[0] for n in used}  # the bases of derived arrays
     if case.subject == "input_norm" or any(n.endswith("]") for n in used):
         used.add("x")
     if case.subject == "network" or any("repadded" in n for n in used):
         used |= set(case.arrays)
     try:
         yield case.with_(steps=steps, arrays={n: a for n, a in case.arrays.items() if n in used})
-    except UsageError:  # a call between others cannot come first
+    except UsageError:  # an operation between calls cannot come first
         return
 
 
 def much_smaller(case: Case) -> Iterator[Case]:
-    """Axes and channels halved in turn, down to so many elements in one go: large cases run slowly."""
+    """Axes and channels halved in turn, in one proposal down to a limit of elements: large cases run slowly."""
     for limit in (16, 64, 256):
         small, channels = case, False
         while _elements(small) > limit:
@@ -144,7 +144,7 @@ def much_smaller(case: Case) -> Iterator[Case]:
 
 
 def _elements(case: Case) -> int:
-    """Elements of the largest array."""
+    """The number of elements of the largest array."""
     return max(a.size for a in case.arrays.values())
 
 
@@ -164,14 +164,14 @@ def fewer_channels(case: Case) -> Iterator[Case]:
 
 
 def kept(array: np.ndarray, keep: list[int], axis: int) -> np.ndarray:
-    """These members of an axis: of a view a view with the same strides where they are neighbours, else packed."""
+    """These indices of an axis: for adjacent indices of a view, a view with the same strides; else packed."""
     if array.flags.c_contiguous or keep[-1] - keep[0] != len(keep) - 1:
         return np.take(array, keep, axis=axis)
     return array[(slice(None),) * axis + (slice(keep[0], keep[-1] + 1),)]
 
 
 def has_refused(case: Case) -> bool:
-    """Whether a call is malformed on purpose: cut down, its arrays might become well-formed."""
+    """Whether a call is intentionally malformed: cutting its arrays could make it well-formed."""
     return any(s.refused for s in case.steps)
 
 
@@ -179,7 +179,7 @@ PER_CHANNEL = ("gamma", "beta", "running_mean", "running_var")
 
 
 def smaller_axes(case: Case) -> Iterator[Case]:
-    """A reduced axis at half its extent, then one shorter. Parts of a batch follow their whole."""
+    """A reduced axis at half its extent, then one shorter. Parts of a batch shrink with the whole."""
     config = case.config
     for shape, axis in itertools.product(_shapes(case), config.reduce_axes):
         whole = [n for n in case.arrays if n not in PER_CHANNEL and SEPARATOR not in n]
@@ -202,7 +202,7 @@ def _shapes(case: Case) -> list[tuple[int, ...]]:
 
 
 def _like(case: Case, name: str) -> tuple[int, ...]:
-    """The shape of an array; of a mask that of what it masks."""
+    """The shape of an array; for a mask, the shape of the masked array."""
     shape = case.arrays[name].shape
     if name != "mask":
         return shape
@@ -212,7 +212,7 @@ def _like(case: Case, name: str) -> tuple[int, ...]:
 def _move_part(
     arrays: dict[str, np.ndarray], steps: tuple[Step, ...], keep: list[int]
 ) -> tuple[dict[str, np.ndarray], tuple[Step, ...]]:
-    """Rename the part "x[k:k+1]" to where its row went; nothing when the row is gone."""
+    """Rename the part "x[k:k+1]" to the new position of its row; drop it if the row is gone."""
     part = next(n for n in arrays if n.endswith("]"))
     row = int(part[2:].split(":")[0])
     if row not in keep:
@@ -223,7 +223,7 @@ def _move_part(
 
 
 def _linked(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Arrays whose part of x is a view of x again."""
+    """The arrays, with the part of x a view of x again."""
     for name in list(arrays):
         if name.endswith("]") and "x" in arrays:
             begin, end = (int(k) for k in name[2:-1].split(":"))
@@ -233,7 +233,7 @@ def _linked(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def _fewer(extent: int) -> Iterator[list[int]]:
-    """Halves of a range, then the range without one of its (first 8) members; always something left."""
+    """Halves of a range, then the range without one of its first 8 members; never empty."""
     if extent < 2:
         return
     half = extent // 2
@@ -244,7 +244,7 @@ def _fewer(extent: int) -> Iterator[list[int]]:
 
 
 def packed(case: Case) -> Iterator[Case]:
-    """All arrays packed, then one at a time."""
+    """All arrays packed; then one at a time."""
     views = [n for n, a in case.arrays.items() if not a.flags.c_contiguous and SEPARATOR not in n]
     if len(views) > 1:
         yield from rebuilt(case, _linked({n: np.ascontiguousarray(a) for n, a in case.arrays.items()}))
@@ -253,7 +253,7 @@ def packed(case: Case) -> Iterator[Case]:
 
 
 def fewer_axes(case: Case) -> Iterator[Case]:
-    """Rank 2, channels second."""
+    """Rank 2 with the channels on the second axis."""
     config = case.config
     if config.rank == 2 or has_refused(case) or any(n.endswith("]") or n == "mask" for n in case.arrays):
         return
@@ -276,7 +276,7 @@ def plain_numbers(case: Case) -> Iterator[Case]:
     if case.subject == "batch_norm":
         for field, plainest_first in PLAIN.items():
             value = getattr(case.config, field)
-            # only what is plainer than it is: two values that both fail must not take turns
+            # only simpler values, so that two failing values do not alternate
             better = plainest_first[: plainest_first.index(value)] if value in plainest_first else plainest_first
             for plain_value in better:
                 steps = _with_epsilon(case, plain_value) if field == "epsilon" else case.steps
@@ -287,7 +287,7 @@ def plain_numbers(case: Case) -> Iterator[Case]:
 
 
 def _with_epsilon(case: Case, epsilon: float) -> tuple[Step, ...]:
-    """The steps when the case's epsilon becomes another: a layer's own keeps its ratio to it, or its distance from it."""
+    """The steps after a change of the case's epsilon: a layer's own epsilon keeps its ratio to it, or its difference."""
 
     def moved(step: Step) -> Step:
         own, old = step.option("epsilon"), case.config.epsilon
@@ -301,7 +301,7 @@ def _with_epsilon(case: Case, epsilon: float) -> tuple[Step, ...]:
 
 
 def plain_values(case: Case) -> Iterator[Case]:
-    """Inputs rounded to 1, 3 or 6 significant bits, or made zero; but for cotangents, as zeros show only what is not finite."""
+    """Inputs rounded to 1, 3 or 6 significant bits, or set to zero, except cotangents: zeros would reveal only non-finite results."""
     for name in [n for n in case.arrays if n not in PER_CHANNEL and not is_derived(n) and n != "mask"]:
         array = case.arrays[name]
         if array.size > 4096:
@@ -314,14 +314,14 @@ def plain_values(case: Case) -> Iterator[Case]:
 
 
 def _significant(array: np.ndarray, bits: int) -> np.ndarray:
-    """The values rounded to so many significant bits."""
+    """The values rounded to this many significant bits."""
     mantissa, exponent = np.frexp(array.astype(np.float64))
     with np.errstate(invalid="ignore"):
         return np.ldexp(np.round(np.ldexp(mantissa, bits)), exponent - bits)
 
 
 REDUCTIONS: tuple[Reduction, ...] = (
-    fewer_lives,
+    fewer_layers,
     much_smaller,
     fewer_steps,
     fewer_channels,

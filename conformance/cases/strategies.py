@@ -1,8 +1,8 @@
-"""Hypothesis strategies for cases. ``given(cases())`` works in anybody's own tests; a run draws its pool with ``draw``.
+"""Hypothesis strategies for cases. Use ``given(cases())`` in your own tests; a run draws its pool with ``draw``.
 
-Design rules (each answers a class of defects that escaped its own tests): extents are pairwise distinct; parameters and
-state are never the defaults; epsilon reaches the size of the variance; counts go down to 2; every mode, layout and dtype is
-its own path; cotangents are random and constant.
+Design rules, each motivated by defects that escaped a project's own tests: extents are pairwise distinct; parameters and state
+are never the defaults; epsilon reaches the size of the variance; counts go down to 2; every mode, layout and dtype is a
+separate path; cotangents are random and constant.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ DECAYS = (0.75, 0.9, 0.5, 0.99, 0.0, 1.0, 0.875, 0.999, 1.0 - 2.0**-24, 2.0**-24
 CHANNELS = (3, 2, 5, 1, 7, 8, 4, 31, 32, 33)
 BATCHES = (2, 4, 3, 6, 9, 16, 17, 64)
 SPATIAL = (3, 2, 4, 5, 7, 1, 8, 9, 13)
-#: Elements of x at most: what keeps the oracle at a few milliseconds and a case printable.
+#: The largest number of elements of x: keeps the oracle at a few milliseconds and a case printable.
 ELEMENTS = 6000
 #: Hypothesis tries constants of the modules that happen to be imported: seeds are out of their range, so that runs agree.
 SEEDS = st.integers(10**9, 10**9 + 2**31)
 
 X_TYPES = tuple(t.name for t in INPUT_TYPES)
-#: Kinds of values whose statistics are ordinary: what the second batch and unseen data are drawn from.
+#: Input types with ordinary statistics, used for the second batch and new data.
 ORDINARY = ("wide", "ordinary", "narrow", "mean_1e2", "exact", "pixels")
 
 
@@ -64,7 +64,7 @@ def forms(draw: st.DrawFn) -> Form:
 
 @dataclass(frozen=True)
 class Setting:
-    """All that some framework compiles for: a form, and the layer's two constants."""
+    """Everything that some framework compiles for: a form, and the layer's two constants."""
 
     form: Form
     epsilon: float
@@ -98,7 +98,7 @@ def plans(draw: st.DrawFn, settings: st.SearchStrategy[Setting]) -> Plan:
 
 @st.composite
 def scaling_plans(draw: st.DrawFn) -> ScalingPlan:
-    """A training set, its chunking (empty chunks included) and data met later."""
+    """A training set, its chunking (empty chunks included) and later data."""
     features = draw(st.sampled_from((3, 2, 5, 1, 4)))
     chunks = tuple(draw(st.lists(st.sampled_from((3, 1, 7, 0, 2, 16)), min_size=1, max_size=9)))
     if sum(chunks) < 2:
@@ -112,7 +112,7 @@ def scaling_plans(draw: st.DrawFn) -> ScalingPlan:
     return ScalingPlan(form, draw(st.sampled_from(kinds)), draw(st.sampled_from(ORDINARY)), chunks, draw(SEEDS))
 
 
-#: Kinds of values on which relations say something: what they compare is finite and not all rounding.
+#: Input types on which relations are informative: the compared results are finite and not dominated by rounding.
 RELATED = (
     "wide",
     "ordinary",
@@ -128,7 +128,7 @@ RELATED = (
 
 
 @st.composite
-def further_cases(draw: st.DrawFn, pool: Sequence[Setting]) -> Case:
+def optional_call_cases(draw: st.DrawFn, pool: Sequence[Setting]) -> Case:
     """A relation, derivatives, a mask, a long training or a malformed call, in a setting of the pool."""
     plan = draw(plans(st.sampled_from(list(pool))))
     plan = dataclasses.replace(
@@ -145,7 +145,7 @@ def further_cases(draw: st.DrawFn, pool: Sequence[Setting]) -> Case:
 
 
 def cases(pool: Sequence[Setting] | None = None) -> st.SearchStrategy[Case]:
-    """Batch-normalization cases; with a pool, only in its settings (for frameworks that compile for each)."""
+    """Batch-normalization cases; with a pool, only in its settings (frameworks compile for each)."""
     return plans(settings() if pool is None else st.sampled_from(list(pool))).map(batch_norm_case)
 
 
@@ -155,7 +155,7 @@ def input_cases() -> st.SearchStrategy[Case]:
 
 
 def draw(strategy: st.SearchStrategy[T], number: int, seed: int) -> list[T]:
-    """``number`` examples of the strategy, at most; the same seed gives the same ones."""
+    """At most ``number`` examples of the strategy; the same seed gives the same ones."""
     found: list[T] = []
 
     @hypothesis.seed(seed)

@@ -1,6 +1,6 @@
-"""The numbered input types: what the values of x look like, and what each is for.
+"""The numbered input types: distributions of x, and the purpose of each.
 
-Values come from NumPy's ``RandomState``, whose streams are frozen: a seed gives the same values on every version.
+Values come from NumPy's ``RandomState``, whose streams are frozen: a seed gives the same values in every version.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def _per_channel(config: LayerConfig, values: Array) -> Array:
 
 
 def _located(mean: float, std: float) -> Draw:
-    """Channels around ``mean`` with spread ``std``, each channel its own, signs alternating."""
+    """Channels around ``mean`` with spread ``std``, different per channel, with alternating signs."""
 
     def draw(rng: np.random.RandomState, config: LayerConfig, shape: tuple[int, ...]) -> Array:
         c = np.arange(config.channels)
@@ -95,7 +95,7 @@ def _sorted(rng: np.random.RandomState, config: LayerConfig, shape: tuple[int, .
 
 
 def _poisoned(value: float) -> Draw:
-    """One channel holds ``value`` once; the others are ordinary."""
+    """One channel contains ``value`` once; the others are ordinary."""
 
     def draw(rng: np.random.RandomState, config: LayerConfig, shape: tuple[int, ...]) -> Array:
         x = _located(1.0, 1.0)(rng, config, shape)
@@ -113,13 +113,13 @@ def _pixels(rng: np.random.RandomState, config: LayerConfig, shape: tuple[int, .
 
 
 def _mixed_scales(rng: np.random.RandomState, config: LayerConfig, shape: tuple[int, ...]) -> Array:
-    """Each channel on a scale of its own, from 2^-12 to 2^12."""
+    """Each channel on its own scale, from 2^-12 to 2^12."""
     scale = np.ldexp(1.0, (np.arange(config.channels) * 7) % 25 - 12)
     return _located(1.0, 1.0)(rng, config, shape) * _per_channel(config, scale)
 
 
 def _spike(rng: np.random.RandomState, config: LayerConfig, shape: tuple[int, ...]) -> Array:
-    """One value for all elements of a channel but one, which differs by 1."""
+    """All elements of a channel equal, except one that differs by 1."""
     x = np.broadcast_to(_per_channel(config, 2.0 + np.arange(config.channels)), shape).copy()
     if x.size:
         where = tuple(slice(None) if a == config.channel_axis else int(rng.randint(n)) for a, n in enumerate(shape))
@@ -128,7 +128,7 @@ def _spike(rng: np.random.RandomState, config: LayerConfig, shape: tuple[int, ..
 
 
 def _bimodal(rng: np.random.RandomState, config: LayerConfig, shape: tuple[int, ...]) -> Array:
-    """Two clusters that lie 64 of their own spreads apart, the first half of the batch in one, the rest in the other."""
+    """Two clusters 64 of their spreads apart: the first half of the batch in one, the rest in the other."""
     x = _noise(rng, config, shape)
     first = tuple(slice(0, (n + 1) // 2) if a == config.reduce_axes[0] else slice(None) for a, n in enumerate(shape))
     x[first] += 64.0
@@ -189,10 +189,10 @@ def draw_x(kind: str, rng: np.random.RandomState, config: LayerConfig, shape: tu
 def draw_cotangent(
     kind: str, rng: np.random.RandomState, config: LayerConfig, shape: tuple[int, ...], x: Array | None = None
 ) -> Array:
-    """dy: "random" with a mean of its own; "constant" per channel; "one_hot"; "ramp" 0, 1, 2, ... over the elements; "zeros".
+    """dy: "random" with its own mean; "constant" per channel; "one_hot"; "ramp" 0, 1, 2, ... over the elements; "zeros".
 
-    "normalised": a constant plus x normalised, which dx maps to next to nothing; "large": random, of the size 2^12;
-    "nan", "infinite": random, with one of these in one channel. ("x" is made where x is: it is x.)
+    "normalised": a constant plus x normalised, which dx maps nearly to 0; "large": random, of the order of 2^12;
+    "nan", "infinite": random, with one such value in one channel. ("x" is created together with x.)
     """
     c = np.arange(config.channels)
     if kind == "constant":

@@ -58,7 +58,7 @@ class Examination:
     @remembered
     def frozen(self, i: int) -> bool:
         """Whether the layer of step i is frozen."""
-        return self.case.told(i, lambda j: self.result(j).status == "ok")[1]
+        return self.case.settings_at(i, lambda j: self.result(j).status == "ok")[1]
 
     @remembered
     def expected(self, i: int) -> Mapping[str, Expected]:

@@ -97,7 +97,7 @@ def takes_new_decay(exam: Examination, i: int, channels: Mask) -> Judgement | No
     """Another decay changes no statistic by itself; a step after it moves the state by the new one."""
     if exam.step(i).call.kind == "set_decay":
         return keeps_state(exam, i, channels)
-    decay, frozen = exam.case.told(i, lambda j: exam.result(j).status == "ok")
+    decay, frozen = exam.case.settings_at(i, lambda j: exam.result(j).status == "ok")
     return exam.within(i, STATE) if decay is not None and not frozen else None
 
 

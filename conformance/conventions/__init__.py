@@ -1,1 +1,1 @@
-"""A backend's conventions, inferred by experiment; and translations between backends, proved by running both."""
+"""Infers a backend's conventions by experiment, and proves translations between backends by running both."""

@@ -22,23 +22,23 @@ TRAINING_STEP = Step(TRAINING, ("x",), fresh=True)
 def trained_on(lab: Lab, rows: Sequence[Sequence[float]]) -> tuple[Case, StepResult]:
     """One training step on these rows."""
     case = layer_case(plain_config(lab.declared), (TRAINING_STEP,), {"x": rows})
-    return case, lab.see(case).steps[0]
+    return case, lab.observe(case).steps[0]
 
 
 def stored(step: StepResult) -> str:
-    """The state after a step, for people."""
+    """The state after a step, as text."""
     return ", ".join(f"{n} {step.after[n].astype(np.float64).tolist()}" for n in RUNNING)
 
 
 class CountOne(Experiment):
-    """Training on one value per channel; that training on two ends well is the control."""
+    """Training on one value per channel; the control is successful training on two."""
 
     fields = ("count_one",)
     question = "What does training with one value per channel do?"
 
     def run(self, lab: Lab) -> Sequence[Outcome]:
-        if end := ended(lab.see(two_steps(lab.declared))):
-            return self.undecided(f"training on two values did not end well either: {end}")
+        if end := ended(lab.observe(two_steps(lab.declared))):
+            return self.undecided(f"training on two values failed, too: {end}")
         case, step = trained_on(lab, FIRST[:1])
         if step.status == "error":
             return [Outcome("count_one", ("raises",), step.message)]
@@ -54,14 +54,14 @@ class CountOne(Experiment):
 
 
 class EmptyBatch(Experiment):
-    """Training on no value, with the same control."""
+    """Training on an empty batch, with the same control."""
 
     fields = ("empty_batch",)
     question = "What does training on an empty batch do?"
 
     def run(self, lab: Lab) -> Sequence[Outcome]:
-        if end := ended(lab.see(two_steps(lab.declared))):
-            return self.undecided(f"training on two values did not end well either: {end}")
+        if end := ended(lab.observe(two_steps(lab.declared))):
+            return self.undecided(f"training on two values failed, too: {end}")
         _, step = trained_on(lab, ())
         if step.status == "error":
             return [Outcome("empty_batch", ("raises",), step.message)]

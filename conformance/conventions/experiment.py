@@ -1,4 +1,4 @@
-"""What an experiment is: a question about fields of the conventions, put to a backend by cases and decided by bounds alone."""
+"""The base class of experiments: each decides fields of the conventions by running cases and comparing with bounds alone."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from bnspec.model.conventions import CHOICES, CORRECTIONS
 
 
 class Experiment(abc.ABC):
-    """One question.
+    """One experiment.
 
-    The rule of decision is the same everywhere: an alternative is left standing if every result is within the
-    specification's bound under it. Data are chosen so that alternatives lie factors apart, not roundings.
+    The decision rule is always the same: an alternative remains possible if every result is within the specification's
+    bound under it. The data separate alternatives by factors, not by roundings.
 
     Attributes:
-        fields: the fields that it decides; question: in one sentence.
+        fields: the fields that it decides; question: one sentence.
     """
 
     fields: ClassVar[tuple[str, ...]]
@@ -26,15 +26,15 @@ class Experiment(abc.ABC):
 
     @abc.abstractmethod
     def run(self, lab: Lab) -> Sequence[Outcome]:
-        """An outcome for each of its fields."""
+        """Run the experiment; an outcome for each of its fields."""
 
     def undecided(self, reason: str) -> list[Outcome]:
-        """All alternatives of all its fields are left, for this reason."""
+        """Outcomes that leave all alternatives of all its fields possible, for this reason."""
         return [Outcome(f, alternatives(f), "", reason) for f in self.fields]
 
 
 def alternatives(field: str) -> tuple[Any, ...]:
-    """The known values of a field that is a choice."""
+    """The known values of a field with a fixed set of choices."""
     if field == DECAY_WEIGHS:
         return ("old", "new")
     if field.endswith("_correction"):
@@ -47,7 +47,7 @@ def alternatives(field: str) -> tuple[Any, ...]:
 
 
 def projected(field: str, index: int, left: Sequence[tuple[Any, ...]], evidence: str) -> Outcome:
-    """What joint alternatives leave of one of their fields."""
+    """The values of one field among joint alternatives."""
     values = tuple(dict.fromkeys(v[index] for v in left))
     reason = "several explain the observations" if len(values) > 1 else ""
     return Outcome(field, values, evidence, reason)

@@ -1,5 +1,7 @@
-"""Experiments on what is offered. A worker declines what the declared conventions leaves out before the adapter is asked, so
-these can refute an offer and never find one that was not declared.
+"""Experiments on supported features.
+
+A worker declines cases outside the declared conventions before they reach the adapter, so these experiments can refute a
+declared feature but never find an undeclared one.
 """
 
 from __future__ import annotations
@@ -31,17 +33,17 @@ from bnspec.model.layer import LayerConfig
 
 STEPS = (Step(TRAINING, ("x",), fresh=True), Step(INFERENCE, ("x",), fresh=True))
 BEYOND = "what is not declared is declined before the adapter is asked"
-#: Extents of x besides the channels: all different, so that a wrong axis shows.
+#: Extents of x besides the channels: all different, to expose a wrong axis.
 EXTENTS = (4, 5, 2, 6, 7)
 
 
 def probed(lab: Lab, case: Case) -> str:
-    """How the case did not end well, or nothing."""
-    return ended(lab.see(case))
+    """How the case failed; "" if it did not."""
+    return ended(lab.observe(case))
 
 
 def refused(ends: Mapping[Any, str]) -> str:
-    """What did not end well, and how, for people."""
+    """The failed cases and how they ended, as text."""
     return "; ".join(f"{offer}: {end}" for offer, end in ends.items() if end) or "each declared one answers"
 
 
@@ -49,7 +51,7 @@ class Dtypes(Experiment):
     """A training step and an inference in each declared dtype of x."""
 
     fields = ("dtypes",)
-    question = "Which dtypes of x are offered?"
+    question = "Which dtypes of x are supported?"
 
     def run(self, lab: Lab) -> Sequence[Outcome]:
         ends = {}
@@ -61,15 +63,15 @@ class Dtypes(Experiment):
 
 
 class HalfParameters(Experiment):
-    """Each declared dtype of the parameters beside each declared half-precision x."""
+    """Each declared dtype of the parameters with each declared half-precision x."""
 
     fields = ("half_parameters",)
-    question = "Which dtypes of parameters are offered with half-precision x?"
+    question = "Which dtypes of parameters are supported with half-precision x?"
 
     def run(self, lab: Lab) -> Sequence[Outcome]:
         halves = [d for d in HALVES if d in lab.declared.dtypes]
         if not halves:
-            return [hidden("half_parameters", "no half precision is offered")]
+            return [hidden("half_parameters", "half precision is not supported")]
         offers = lab.declared.half_parameters
         ends = {}
         for offer in offers:
@@ -77,20 +79,20 @@ class HalfParameters(Experiment):
                 own = dtype if offer == "input" else offer
                 config = plain_config(lab.declared, dtype=dtype, parameter_dtype=own)
                 ends[offer, dtype] = probed(lab, layer_case(config, STEPS, {"x": FIRST}))
-        # a dtype that answers with no parameters at all is not the parameters' concern
+        # a dtype of x that fails with every parameter dtype is not a matter of the parameters
         halves = [d for d in halves if not all(ends[o, d] for o in offers)]
         if not halves:
             return self.undecided("no half-precision x answers")
         left = tuple(o for o in offers if not any(ends[o, d] for d in halves))
-        told = {f"{offer} with {dtype}": end for (offer, dtype), end in ends.items() if dtype in halves}
-        return [Outcome("half_parameters", (left,), refused(told))]
+        ends_by_form = {f"{offer} with {dtype}": end for (offer, dtype), end in ends.items() if dtype in halves}
+        return [Outcome("half_parameters", (left,), refused(ends_by_form))]
 
 
 class Ranks(Experiment):
     """Each declared number of axes, with any of the declared channel axes."""
 
     fields = ("ranks",)
-    question = "Which numbers of axes are offered?"
+    question = "Which numbers of axes are supported?"
 
     def run(self, lab: Lab) -> Sequence[Outcome]:
         ends: dict[int, list[str]] = {r: [] for r in lab.declared.ranks}
@@ -101,7 +103,7 @@ class Ranks(Experiment):
 
 
 class ChannelAxes(Experiment):
-    """Each declared channel axis of each rank that answers, with extents that are all different."""
+    """Each declared channel axis of each working rank, with pairwise distinct extents."""
 
     fields = ("channel_axes",)
     question = "Which axes may hold the channels?"
@@ -110,14 +112,14 @@ class ChannelAxes(Experiment):
         ends = {p: probed(lab, c) or self.astray(lab, c) for p, c in spread_cases(lab.declared).items()}
         left = {place for place, end in ends.items() if not end}
         ranks = sorted({rank for rank, _ in left})
-        told = {f"axis {axis} of rank {rank}": end for (rank, axis), end in ends.items() if rank in ranks}
+        ends_by_form = {f"axis {axis} of rank {rank}": end for (rank, axis), end in ends.items() if rank in ranks}
         names = tuple(n for n in get_args(OfferedAxes) if axes_of(n, ranks) == left)
-        reason = "the declared ranks do not tell them apart" if len(names) > 1 else ""
-        return [Outcome("channel_axes", names, refused(told), reason)]
+        reason = "the declared ranks do not distinguish them" if len(names) > 1 else ""
+        return [Outcome("channel_axes", names, refused(ends_by_form), reason)]
 
     def astray(self, lab: Lab, case: Case) -> str:
-        """Whether the running mean is not that of this axis; nothing is asked where the moving average is unknown."""
-        step = lab.see(case).steps[0]
+        """Whether the running mean contradicts this axis; never if the moving average is unknown."""
+        step = lab.observe(case).steps[0]
         if not lab.average_known:
             return ""
         found = ratio(results(step), lab.after(case, 0, step.before, lab.known, 0), ("running_mean",), "lenient")
@@ -138,7 +140,7 @@ class AffineOptional(Experiment):
 
 
 class Layouts(Experiment):
-    """The same values packed, and as every other row of a larger array; the packed ones twice, as the control."""
+    """The same values packed, and as every other row of a larger array; the control repeats the packed ones."""
 
     fields = ("layouts",)
     question = "Do strides reach the kernel?"
@@ -151,10 +153,10 @@ class Layouts(Experiment):
         arrays = {**layer_arrays(config), "x": strided, "packed": strided.copy(order="C")}
         calls: Callable[[str], Step] = lambda name: Step(TRAINING_GRADIENTS, (name, name), fresh=True)
         case = Case("batch_norm", config, arrays, (calls("x"), calls("packed"), calls("packed")))
-        seen = lab.see(case)
-        if end := ended(seen):
-            return self.undecided(f"a strided or packed batch did not end well: {end}")
-        view, packed, again = ({n: a.tobytes() for n, a in results(s).items()} for s in seen.steps)
+        observation = lab.observe(case)
+        if end := ended(observation):
+            return self.undecided(f"a strided or packed batch failed: {end}")
+        view, packed, again = ({n: a.tobytes() for n, a in results(s).items()} for s in observation.steps)
         if packed != again:
             return self.undecided("the same packed values give other bits in a second call")
         if view != packed:
@@ -163,7 +165,7 @@ class Layouts(Experiment):
 
 
 def axes_of(name: OfferedAxes, ranks: Sequence[int]) -> set[tuple[int, int]]:
-    """All (rank, channel axis) that a choice of channel axes admits."""
+    """All pairs (rank, channel axis) within a choice of channel axes."""
     conventions = Conventions(channel_axes=name)
     return {(r, a) for r in ranks for a in range(r) if conventions.offers_axis(r, a)}
 
@@ -176,7 +178,7 @@ def spread_cases(conventions: Conventions) -> dict[tuple[int, int], Case]:
 
 
 def spread_case(conventions: Conventions, rank: int, axis: int) -> Case:
-    """A batch of this rank whose extents are all different, 3 channels on this axis."""
+    """A batch of this rank with pairwise distinct extents and 3 channels on this axis."""
     dtype = plain_config(conventions).dtype
     config = LayerConfig(rank, axis, 3, 0.5, 0.75, dtype, parameter_dtypes(conventions, dtype)[0])
     others = iter(EXTENTS)

@@ -1,4 +1,4 @@
-"""Experiments on half precision: which arithmetic explains the errors, and what dtype comes out."""
+"""Experiments on half precision: the arithmetic that explains the errors, and the dtype of the output."""
 
 from __future__ import annotations
 
@@ -28,25 +28,26 @@ from bnspec.model.case import Case, Step
 from bnspec.model.conventions import HALVES, Conventions
 from bnspec.model.precision import PRECISIONS
 
-#: From the tightest bound to the loosest: what one explains, the next explains too.
+#: From the tightest bound to the loosest: each explains everything that the previous one explains.
 TIGHTEST = ("float32", "parameters", "input")
 STEPS = (Step(TRAINING, ("x",), fresh=True), Step(INFERENCE, ("x",), fresh=True))
 MANY = 64
-NO_HALVES = "no half precision is offered"
+NO_HALVES = "half precision is not supported"
 Error = Callable[[Lab, Case, Mapping[str, Any]], float]
 
 
 def half_forms(conventions: Conventions) -> Iterator[tuple[str, str]]:
-    """Dtypes of x and of the parameters with it, as far as they are offered."""
+    """The supported pairs of dtypes of half-precision x and parameters."""
     for dtype in HALVES:
         if dtype in conventions.dtypes:
             yield from ((dtype, parameters) for parameters in parameter_dtypes(conventions, dtype))
 
 
 class HalfPrecision(Experiment):
-    """Data that float32 computes almost exactly, and half precision visibly not: pairs whose mean it does not hold, and
-    values whose sum is 0 while no partial sum is held, so that all of its roundings are left. The tightest precision that explains every result is the inferred one:
-    of the statistics by what is tracked of them, of the arithmetic by y, given that of the statistics.
+    """Data that float32 computes almost exactly and half precision clearly does not: pairs whose mean it cannot represent,
+    and values that sum to 0 through partial sums it cannot represent, so that only rounding errors remain. The tightest
+    precision that explains every result is inferred: for the statistics from the running statistics, for the arithmetic
+    from y, given that of the statistics.
     """
 
     fields = ("half_statistics", "half_arithmetic")
@@ -59,7 +60,7 @@ class HalfPrecision(Experiment):
         if not lab.average_known:
             return self.undecided(UNKNOWN)
         for case in cases:
-            if end := ended(lab.see(case)):
+            if end := ended(lab.observe(case)):
                 return self.undecided(f"{case.config.dtype}, {case.config.parameter_dtype} parameters: {end}")
         statistics = self.tightest(lab, "half_statistics", cases, {}, self.tracked)
         if not statistics.possible:
@@ -68,7 +69,7 @@ class HalfPrecision(Experiment):
         return [statistics, self.tightest(lab, "half_arithmetic", cases, given, self.normalised)]
 
     def tightest(self, lab: Lab, field: str, cases: Sequence[Case], given: Mapping[str, Any], error: Error) -> Outcome:
-        """The first precision of TIGHTEST that explains all cases, with its other name where there are two for it."""
+        """The first precision of TIGHTEST that explains all cases, with its other name if it has two."""
         ratios = {p: {c.id: error(lab, c, {**given, field: p}) for c in cases} for p in TIGHTEST}
         worst = {p: max(by_case.values()) for p, by_case in ratios.items()}
         evidence = said(worst)
@@ -79,7 +80,7 @@ class HalfPrecision(Experiment):
         kinds = {c.config.parameter_dtype in HALVES for c in cases}
         twin = {"parameters", "float32" if kinds == {False} else "input"}
         if len(kinds) == 1 and twin & set(left):
-            reason = "one dtype of parameters is offered with half precision: two names for the same"
+            reason = "only one dtype of parameters is supported with half precision: two names for the same"
             return Outcome(field, tuple(v for v in TIGHTEST if v in twin), evidence, reason)
         return Outcome(field, left, evidence)
 
@@ -96,15 +97,15 @@ class HalfPrecision(Experiment):
 
     def tracked(self, lab: Lab, case: Case, precisions: Mapping[str, Any]) -> float:
         """The worst error / bound of the running statistics in these precisions."""
-        step = lab.see(case).steps[0]
+        step = lab.observe(case).steps[0]
         expected = lab.after(case, 0, step.before, dataclasses.replace(lab.known, **precisions), 0)
         return ratio(results(step), expected, ("running_mean", "running_var"), "permissive")
 
     def normalised(self, lab: Lab, case: Case, precisions: Mapping[str, Any]) -> float:
-        """The worst error / bound of y, in training and in inference; in that alone where training divides by m - 1."""
+        """The worst error / bound of y, in training and in inference; in inference only if training divides by m - 1."""
         conventions = dataclasses.replace(lab.known, **precisions)
         first = 1 if lab.known.normalising_correction else 0
-        steps = list(enumerate(lab.see(case).steps))[first:]
+        steps = list(enumerate(lab.observe(case).steps))[first:]
         return max(
             ratio(results(s), lab.expect(case, i, s.before, conventions), ("y",), "permissive") for i, s in steps
         )
@@ -123,14 +124,14 @@ class OutputDtype(Experiment):
         for dtype, parameters in half_forms(lab.declared):
             if parameters == "float32":
                 config = plain_config(lab.declared, dtype=dtype, parameter_dtype=parameters)
-                for step in lab.see(layer_case(config, STEPS, {"x": FIRST})).steps:
+                for step in lab.observe(layer_case(config, STEPS, {"x": FIRST})).steps:
                     if step.status != "ok":
                         return self.undecided(f"{dtype}: {step.status}: {step.message}")
                     kind = step.outputs["y"].dtype.name
                     found.add({dtype: "input", parameters: "promoted"}.get(kind, kind))
         if not found:
             return self.undecided(
-                "float32 parameters are not offered with half precision: all promotions are x's dtype"
+                "float32 parameters are not supported with half precision: all promotions are x's dtype"
             )
         known = tuple(v for v in alternatives("output_dtype") if found == {v})
         return [Outcome("output_dtype", known, "y of half-precision x is " + " and ".join(sorted(found)))]

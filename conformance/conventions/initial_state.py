@@ -1,4 +1,4 @@
-"""Experiments on a layer as the framework makes it, and on one that is marked as not trainable."""
+"""Experiments on a layer initialized by the framework, and on a frozen layer."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from bnspec.model.layer import LayerConfig
 from bnspec.model.observation import StepResult
 
 OWN = Step(INFERENCE, ("x",), True, (("initial", True),))
-LIFE = (Step(INFERENCE, ("x",), True), Step(FREEZE), Step(TRAINING, ("x",)))
+HISTORY = (Step(INFERENCE, ("x",), True), Step(FREEZE), Step(TRAINING, ("x",)))
 RUNNING = ("running_mean", "running_var")
 
 
 def begun(lab: Lab, config: LayerConfig) -> StepResult:
     """An inference pass of a layer with the framework's own parameters and state."""
-    return lab.see(layer_case(config, (OWN,), {"x": FIRST})).steps[0]
+    return lab.observe(layer_case(config, (OWN,), {"x": FIRST})).steps[0]
 
 
-class Beginning(Experiment):
+class InitialState(Experiment):
     """The statistics of a new layer, before any call."""
 
     fields = ("initial_mean", "initial_var")
@@ -53,7 +53,7 @@ class StateDtype(Experiment):
 
     def run(self, lab: Lab) -> Sequence[Outcome]:
         left: tuple[str, ...] = ("parameters", "float32", "input")
-        seen: list[str] = []
+        evidence: list[str] = []
         for config in self.configurations(lab):
             step = begun(lab, config)
             if step.status != "ok":
@@ -61,30 +61,30 @@ class StateDtype(Experiment):
             got = step.before["running_mean"].dtype.name
             by = {"parameters": config.parameter_dtype, "float32": "float32", "input": config.dtype}
             left = tuple(v for v in left if by[v] == got)
-            seen.append(f"{got} with {config.dtype} x and {config.parameter_dtype} parameters")
-        if not seen:
+            evidence.append(f"{got} with {config.dtype} x and {config.parameter_dtype} parameters")
+        if not evidence:
             return [hidden("state_dtype", "no new layer answered")]
-        reason = "no offered dtypes tell them apart" if len(left) > 1 else ""
-        return [Outcome("state_dtype", left, "; ".join(seen), reason)]
+        reason = "no supported dtypes distinguish them" if len(left) > 1 else ""
+        return [Outcome("state_dtype", left, "; ".join(evidence), reason)]
 
     def configurations(self, lab: Lab) -> list[LayerConfig]:
-        """The plainest layer, and one with float32 parameters beside a half-precision x, where that is offered."""
+        """The simplest layer, and one with float32 parameters and a half-precision x, if supported."""
         halves = [d for d in HALVES if d in lab.declared.dtypes and "float32" in lab.declared.half_parameters]
         mixed = [plain_config(lab.declared, dtype=d, parameter_dtype="float32") for d in halves[:1]]
         return [plain_config(lab.declared), *mixed]
 
 
 class Frozen(Experiment):
-    """A training pass of a layer that was marked as not trainable."""
+    """A training pass of a frozen layer."""
 
     fields = ("frozen_gradients",)
-    question = "How does a layer that is marked as not trainable compute in training?"
+    question = "How does a frozen layer compute in training mode?"
 
     def run(self, lab: Lab) -> Sequence[Outcome]:
-        case = layer_case(plain_config(lab.declared), LIFE, {"x": FIRST})
-        _, mark, step = lab.see(case).steps
-        if mark.status != "ok" or step.status != "ok":
-            end = mark if mark.status != "ok" else step
+        case = layer_case(plain_config(lab.declared), HISTORY, {"x": FIRST})
+        _, freeze, step = lab.observe(case).steps
+        if freeze.status != "ok" or step.status != "ok":
+            end = freeze if freeze.status != "ok" else step
             return [hidden("frozen_gradients", f"a frozen layer is {end.status}: {end.message}")]
         ratios = {"batch": self.ratio(lab, case, step), "constants": self.ratio(lab, self.inferring(case), step)}
         left = tuple(rule for rule, found in ratios.items() if found <= 1.0) or (OPEN,)
@@ -92,9 +92,11 @@ class Frozen(Experiment):
         return [Outcome("frozen_gradients", left, f"y and the state after: {said}")]
 
     def ratio(self, lab: Lab, case: Case, step: StepResult) -> float:
-        """The worst error / bound of the last step, as the case has it."""
-        return ratio(results(step), lab.expect(case, len(LIFE) - 1, step.before, lab.known), ("y", *RUNNING), "lenient")
+        """The worst error / bound of the case's last step."""
+        return ratio(
+            results(step), lab.expect(case, len(HISTORY) - 1, step.before, lab.known), ("y", *RUNNING), "lenient"
+        )
 
     def inferring(self, case: Case) -> Case:
-        """The case with inference in the place of its last step: what constants mean."""
+        """The case with inference as its last step: the "constants" alternative."""
         return case.with_(steps=(*case.steps[:-1], dataclasses.replace(case.steps[-1], call=INFERENCE)))

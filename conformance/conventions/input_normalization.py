@@ -1,4 +1,4 @@
-"""Experiments on input normalization: whether there is any, and what it adds to the variance."""
+"""Experiments on input normalization: whether it exists, and its epsilon."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SPREADS = (2.0**-12, 2.0**-10)
 
 
 def fitted(conventions: Conventions) -> Case:
-    """Fit on two values per feature, transform them; float32 where it is offered, which every framework fits in."""
+    """Fit on two values per feature and transform them, in float32 if supported."""
     dtype = "float32" if "float32" in conventions.dtypes else plain_config(conventions).dtype
     config = plain_config(conventions, dtype=dtype, affine=False, epsilon=0.0, decay=0.0)
     x = laid(config, [[-s for s in SPREADS], list(SPREADS)])
@@ -37,7 +37,7 @@ class InputNormalization(Experiment):
     def run(self, lab: Lab) -> Sequence[Outcome]:
         if not lab.declared.input_normalization:
             return [hidden("input_normalization", BEYOND)]
-        end = ended(lab.see(fitted(lab.declared)))
+        end = ended(lab.observe(fitted(lab.declared)))
         return [Outcome("input_normalization", (not end,), end or "a fit and a transform answer")]
 
 
@@ -49,10 +49,10 @@ class InputEpsilon(Experiment):
 
     def run(self, lab: Lab) -> Sequence[Outcome]:
         if not lab.declared.input_normalization:
-            return [hidden("input_epsilon", "no input normalization is offered")]
+            return [hidden("input_epsilon", "input normalization is not supported")]
         case = fitted(lab.declared)
-        fit, transform = lab.see(case).steps
-        if end := ended(lab.see(case)):
+        fit, transform = lab.observe(case).steps
+        if end := ended(lab.observe(case)):
             return [Outcome("input_epsilon", (0.0, np.inf), "", end, interval=(0.0, np.inf))]
 
         def error(epsilon: float) -> float:
@@ -67,7 +67,7 @@ class InputEpsilon(Experiment):
             return [Outcome("input_epsilon", (0.0,), evidence, interval=(0.0, highest))]
         y = transform.outputs["y"].astype(np.float64).reshape(-1)
         with np.errstate(divide="ignore", invalid="ignore"):
-            guess = float(np.square(SPREADS[0] / y[0])) - var  # where to begin; what decides is the bound
+            guess = float(np.square(SPREADS[0] / y[0])) - var  # a starting point; the bound decides
         interval = located(lambda e: error(e) <= 1.0, guess)
         if interval is None:
             return [Outcome("input_epsilon", (), f"{nothing:.2g} with 0, and no epsilon explains it")]

@@ -1,4 +1,4 @@
-"""Where experiments are made: cases run on a worker, and the specification's answers under one convention or another."""
+"""The laboratory of experiments: runs cases on a worker, and computes the specification's answers under given conventions."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from bnspec.model.vocabulary import Tier
 from bnspec.oracle.comparison import ratios_of
 from bnspec.oracle.oracle import Expected, Oracle, State
 
-#: The law that the contract gives for ``decay``: it is the weight of the old value. It is measured like a convention.
+#: The contract's rule for ``decay``, the weight of the old value, which is measured like a convention.
 DECAY_WEIGHS = "decay_weighs"
-#: Per channel: gamma, beta, and the state that a layer starts from, exact in every dtype and far from all defaults.
+#: Per channel: gamma, beta and the initial state, exact in every dtype and far from all defaults.
 LAYER = {"gamma": (2.0, -1.5), "beta": (0.5, -3.0), "running_mean": (5.0, -7.0), "running_var": (9.0, 20.0)}
 
 
 class Runs(Protocol):
-    """What can run a case: a worker."""
+    """Protocol of anything that runs a case, such as a worker."""
 
     def run(self, case: Case) -> Observation:
         """The case's observation."""
@@ -33,12 +33,12 @@ class Runs(Protocol):
 
 
 class Lab:
-    """Runs each case once, and keeps what has been found so far. ``oracles``, by case, may be shared with other labs.
+    """Runs each case once, and caches the observations. ``oracles``, by case, may be shared with other labs.
 
     Attributes:
         declared: the conventions that the adapter declares.
-        known: the declared conventions with all that was inferred put in its place.
-        decay_weighs: what the given decay weighs, the "old" value (the contract's law) or the "new"; "" if neither.
+        known: the declared conventions, updated with the inferred values.
+        decay_weighs: whether the decay weighs the "old" value (the contract's rule) or the "new" one; "" if neither.
         average_known: whether the rule of the moving average was inferred.
         asked: by id, the cases that the present experiment has asked for.
     """
@@ -46,31 +46,31 @@ class Lab:
     def __init__(self, worker: Runs, declared: Conventions, oracles: dict[str, Oracle] | None = None) -> None:
         self.worker, self.declared, self.known = worker, declared, declared
         self.decay_weighs, self.average_known = "old", False
-        self.asked: dict[str, Case] = {}
-        self._seen: dict[str, Observation] = {}
+        self.cases: dict[str, Case] = {}
+        self._observations: dict[str, Observation] = {}
         self._oracles = {} if oracles is None else oracles
 
-    def see(self, case: Case) -> Observation:
+    def observe(self, case: Case) -> Observation:
         """The case's observation."""
-        self.asked[case.id] = case
-        if case.id not in self._seen:
-            self._seen[case.id] = self.worker.run(case)
-        return self._seen[case.id]
+        self.cases[case.id] = case
+        if case.id not in self._observations:
+            self._observations[case.id] = self.worker.run(case)
+        return self._observations[case.id]
 
     def expect(self, case: Case, i: int, before: State, conventions: Conventions) -> dict[str, Expected]:
-        """The specification's answers for step i under given conventions, for the state that the step met."""
+        """The specification's answers for step i under given conventions and the observed state before the step."""
         if case.id not in self._oracles:
             self._oracles[case.id] = Oracle(case)
         return self._oracles[case.id].expect(case.steps[i], before, conventions)
 
     def after(self, case: Case, i: int, before: State, conventions: Conventions, taken: int) -> dict[str, Expected]:
-        """``expect`` for a training step after ``taken`` others, under the conventions's rule for the first batch."""
+        """``expect`` for a training step after ``taken`` others, under the conventions' rule for the first batch."""
         decay = decay_in_force(case.config.decay, conventions.first_batch, self.decay_weighs or "old", taken)
         return self.expect(with_config(case, decay=decay), i, before, conventions)
 
 
 def decay_in_force(decay: float, first_batch: str, weighs: str, taken: int) -> float:
-    """The weight that the old state has in a step, of which ``taken`` went before.
+    """The weight of the old state in a step after ``taken`` others.
 
     average     d
     replace     0, then d
@@ -85,7 +85,7 @@ def decay_in_force(decay: float, first_batch: str, weighs: str, taken: int) -> f
 
 
 def ratio(got: Mapping[str, np.ndarray], expected: Mapping[str, Expected], names: Sequence[str], tier: Tier) -> float:
-    """The worst error / bound of these outputs; 0 where nothing is said of any: what says nothing excludes nothing."""
+    """The worst error / bound of these outputs; 0 if none is judged, since that excludes nothing."""
     worst = 0.0
     for name in names:
         if name in expected:
@@ -99,13 +99,13 @@ def results(step: StepResult) -> dict[str, np.ndarray]:
     return {**step.outputs, **step.after}
 
 
-def ended(seen: Observation) -> str:
-    """How the first step that did not end "ok" ended, or nothing."""
-    return next((f"{s.status}: {s.message}" for s in seen.steps if s.status != "ok"), "")
+def ended(observation: Observation) -> str:
+    """How the first failed step ended; "" if none failed."""
+    return next((f"{s.status}: {s.message}" for s in observation.steps if s.status != "ok"), "")
 
 
 def said(ratios: Mapping[Any, float]) -> str:
-    """error / bound under each alternative, for people."""
+    """error / bound under each alternative, as text."""
     return ", ".join(f"{r:.2g} under {v}" for v, r in ratios.items())
 
 
@@ -118,7 +118,7 @@ def consistent(ratios: Mapping[Any, float]) -> tuple[Any, ...]:
 
 
 def plain_config(conventions: Conventions, **changes: Any) -> LayerConfig:
-    """The plainest layer that the conventions offers: two channels, the widest dtype, the fewest axes."""
+    """The simplest supported layer: two channels, the widest dtype, the fewest axes."""
     dtype = next(d for d in DTYPES if d in conventions.dtypes)
     rank = min(conventions.ranks)
     given: dict[str, Any] = {"rank": rank, "channel_axis": plain_axis(conventions, rank), "channels": 2, "dtype": dtype}
@@ -128,12 +128,12 @@ def plain_config(conventions: Conventions, **changes: Any) -> LayerConfig:
 
 
 def plain_axis(conventions: Conventions, rank: int) -> int:
-    """The channel axis that the conventions offers: the first where it does."""
+    """A supported channel axis, preferably the first."""
     return 1 if conventions.offers_axis(rank, 1) else rank - 1
 
 
 def parameter_dtypes(conventions: Conventions, dtype: str) -> tuple[str, ...]:
-    """The dtypes of parameters that are offered with x of this dtype."""
+    """The supported dtypes of parameters with x of this dtype."""
     if dtype not in HALVES:
         return (dtype,)
     return tuple(dtype if p == "input" else p for p in conventions.half_parameters) or ("float32",)
@@ -145,7 +145,7 @@ def with_config(case: Case, **changes: Any) -> Case:
 
 
 def laid(config: LayerConfig, rows: Sequence[Sequence[float]] | np.ndarray) -> np.ndarray:
-    """Values given as (count, C), laid out as x of the configuration's rank: all on one axis besides the channels'."""
+    """Values given as (count, C), laid out as x of the configuration's rank, with all values on one axis."""
     values = np.asarray(rows, np.float64).reshape(-1, config.channels)
     along = config.reduce_axes[0]
     shape = [1] * config.rank
@@ -161,6 +161,6 @@ def layer_arrays(config: LayerConfig, **changes: Sequence[float]) -> dict[str, n
 
 
 def layer_case(config: LayerConfig, steps: Sequence[Step], inputs: Mapping[str, Any], **state: Sequence[float]) -> Case:
-    """A case of these inputs, each given as (count, C) values."""
+    """A case with these inputs, each given as (count, C) values."""
     arrays = {n: laid(config, rows) for n, rows in inputs.items()}
     return Case("batch_norm", config, {**layer_arrays(config, **state), **arrays}, tuple(steps))

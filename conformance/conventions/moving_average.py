@@ -1,4 +1,4 @@
-"""Experiments on the moving average: what enters it, with which weight, and what the first batch does."""
+"""Experiments on the moving average: its terms, their weights, and the first batch."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ UNKNOWN = "the moving average follows none of the known rules"
 
 
 def two_steps(conventions: Conventions, decay: float = 0.75) -> Case:
-    """Two training steps of one layer, from a state that is far from every default."""
+    """Two training steps of one layer, from a state far from every default."""
     return layer_case(plain_config(conventions, decay=decay), STEPS, {"x": FIRST, "x2": SECOND})
 
 
 def worst_of(lab: Lab, case: Case, name: str, conventions: Conventions, decays: Sequence[float]) -> float:
-    """The worst ratio of a running statistic over the steps, if the old state weighs ``decays`` in them."""
+    """The worst ratio of a running statistic over the steps, given the weights ``decays`` of the old state."""
     worst, conventions = (
         0.0,
         dataclasses.replace(conventions, decay_dtype="float64"),
-    )  # the decays are given as they are stored
-    for i, (step, decay) in enumerate(zip(lab.see(case).steps, decays, strict=True)):
+    )  # the decays are passed as stored
+    for i, (step, decay) in enumerate(zip(lab.observe(case).steps, decays, strict=True)):
         expected = lab.expect(with_config(case, decay=decay), i, step.before, conventions)
         worst = max(worst, ratio(results(step), expected, (name,), "lenient"))
     return worst
@@ -58,8 +58,8 @@ class Averaging(Experiment):
 
     def run(self, lab: Lab) -> Sequence[Outcome]:
         case = two_steps(lab.declared)
-        if end := ended(lab.see(case)):
-            return self.undecided(f"two training steps did not end well: {end}")
+        if end := ended(lab.observe(case)):
+            return self.undecided(f"two training steps failed: {end}")
         ratios = {}
         for rule, weighs in itertools.product(alternatives("first_batch"), alternatives(DECAY_WEIGHS)):
             decays = [decay_in_force(case.config.decay, rule, weighs, t) for t in range(2)]
@@ -78,7 +78,7 @@ class Averaging(Experiment):
 
 
 class RunningCorrection(Experiment):
-    """The running variance over the same two steps; with two values a channel the corrections are a factor 2 apart."""
+    """The running variance over the same two steps; with two values per channel the corrections differ by a factor of 2."""
 
     fields = ("running_correction",)
     question = "Is the variance that is tracked divided by the count, or by one less?"
@@ -96,19 +96,19 @@ class RunningCorrection(Experiment):
 
 
 class DecayDtype(Experiment):
-    """A decay that float32 does not hold, in a float64 layer."""
+    """A decay that float32 cannot represent, in a float64 layer."""
 
     fields = ("decay_dtype",)
     question = "Is the moving average's weight kept as given, or rounded to float32?"
 
     def run(self, lab: Lab) -> Sequence[Outcome]:
         if "float64" not in lab.declared.dtypes:
-            return self.undecided("float64 is not offered; in narrower layers the bound holds room for either")
+            return self.undecided("float64 is not supported; in narrower layers the bound holds room for either")
         if not lab.average_known:
             return self.undecided(UNKNOWN)
         case = two_steps(lab.declared, decay=0.9)
-        if end := ended(lab.see(case)):
-            return self.undecided(f"two training steps did not end well: {end}")
+        if end := ended(lab.observe(case)):
+            return self.undecided(f"two training steps failed: {end}")
         kept = case.config.decay
         forms = {
             "float64": kept,

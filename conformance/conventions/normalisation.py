@@ -1,4 +1,4 @@
-"""Experiments on what normalises: the divisor of the variance, and epsilon as it is kept."""
+"""Experiments on normalisation: the divisor of the variance, and the stored epsilon."""
 
 from __future__ import annotations
 
@@ -26,56 +26,56 @@ from bnspec.model.case import Case, Step
 from bnspec.model.conventions import Conventions
 
 TRAINING_STEP, INFERENCE_STEP = Step(TRAINING, ("x",), fresh=True), Step(INFERENCE, ("x",), fresh=True)
-#: Epsilons from one that every framework takes down to less than any documented minimum; powers of two, exact everywhere.
+#: Epsilons from a size that every framework accepts to below any documented minimum; powers of two, exact everywhere.
 EPSILONS = tuple(2.0**-k for k in (4, 10, 17, 20, 24))
 
 
 class NormalisingCorrection(Experiment):
-    """y of two values per channel, 1, 5 and -2, 10: no algorithm rounds their statistics."""
+    """y of two values per channel, 1, 5 and -2, 10, whose statistics are exact in every algorithm."""
 
     fields = ("normalising_correction",)
     question = "Is the variance that normalises in training divided by the count, or by one less?"
 
     def run(self, lab: Lab) -> Sequence[Outcome]:
         case = layer_case(plain_config(lab.declared), (TRAINING_STEP,), {"x": FIRST})
-        seen = lab.see(case)
-        if end := ended(seen):
-            return self.undecided(f"a training step did not end well: {end}")
+        observation = lab.observe(case)
+        if end := ended(observation):
+            return self.undecided(f"a training step failed: {end}")
         rows = np.array(FIRST)
         ratios = {}
         for correction in alternatives("normalising_correction"):
-            # statistics without error: y is that of inference by them, and so is its bound
+            # exact statistics: y and its bound are those of inference with them
             by = {"running_mean": rows.mean(axis=0), "running_var": rows.var(axis=0, ddof=correction)}
             twin = layer_case(case.config, (INFERENCE_STEP,), {"x": FIRST}, **{n: a.tolist() for n, a in by.items()})
             expected = lab.expect(twin, 0, twin.arrays, lab.known)
-            ratios[correction] = ratio(results(seen.steps[0]), expected, ("y",), "lenient")
+            ratios[correction] = ratio(results(observation.steps[0]), expected, ("y",), "lenient")
         return [Outcome("normalising_correction", consistent(ratios), f"y, count 2: {said(ratios)}")]
 
 
 class EpsilonDtype(Experiment):
-    """An epsilon that float32 does not hold, of the size of the variance, in a float64 layer."""
+    """An epsilon of the order of the variance that float32 cannot represent, in a float64 layer."""
 
     fields = ("epsilon_dtype",)
     question = "Is epsilon kept as given, or rounded to float32?"
 
     def run(self, lab: Lab) -> Sequence[Outcome]:
         if "float64" not in lab.declared.dtypes:
-            return self.undecided("float64 is not offered; in narrower layers the bound holds room for either")
+            return self.undecided("float64 is not supported; in narrower layers the bound holds room for either")
         config = plain_config(lab.declared, epsilon=0.1)
         case = layer_case(config, (INFERENCE_STEP,), {"x": FIRST}, running_var=(0.125, 0.25))
-        seen = lab.see(case)
-        if end := ended(seen):
-            return self.undecided(f"inference did not end well: {end}")
+        observation = lab.observe(case)
+        if end := ended(observation):
+            return self.undecided(f"inference failed: {end}")
         ratios = {}
         for dtype in alternatives("epsilon_dtype"):
             conventions = dataclasses.replace(lab.known, epsilon_dtype=dtype, epsilon_minimum=0.0)
-            expected = lab.expect(case, 0, seen.steps[0].before, conventions)
-            ratios[dtype] = ratio(results(seen.steps[0]), expected, ("y",), "lenient")
+            expected = lab.expect(case, 0, observation.steps[0].before, conventions)
+            ratios[dtype] = ratio(results(observation.steps[0]), expected, ("y",), "lenient")
         return [Outcome("epsilon_dtype", consistent(ratios), f"y, epsilon 0.1: {said(ratios)}")]
 
 
 class EpsilonMinimum(Experiment):
-    """Inference with a running variance of 0, where 1 / sqrt(epsilon) is all that is left, and epsilons down to 2^-24."""
+    """Inference with a running variance of 0, where only 1 / sqrt(epsilon) remains, and epsilons down to 2^-24."""
 
     fields = ("epsilon_minimum",)
     question = "Are small epsilons taken as given, or replaced by a larger value?"
@@ -83,8 +83,8 @@ class EpsilonMinimum(Experiment):
     def run(self, lab: Lab) -> Sequence[Outcome]:
         cases = [self.case(lab, epsilon) for epsilon in EPSILONS]
         for case in cases:
-            if end := ended(lab.see(case)):
-                return [self.nothing(f"inference with epsilon {case.config.epsilon:g} did not end well: {end}")]
+            if end := ended(lab.observe(case)):
+                return [self.nothing(f"inference with epsilon {case.config.epsilon:g} failed: {end}")]
 
         def error(minimum: float) -> float:
             return max(self.error(lab, c, minimum) for c in cases)
@@ -92,11 +92,11 @@ class EpsilonMinimum(Experiment):
         if (honoured := error(0.0)) <= 1.0:
             smallest = EPSILONS[-1]
             evidence = f"as given down to {smallest:.2g}: {honoured:.2g}"
-            # a minimum of no more than the smallest epsilon replaces none of those tried
+            # a minimum of at most the smallest epsilon replaces none of these
             return [Outcome("epsilon_minimum", (0.0,), evidence, interval=(0.0, smallest))]
-        y = lab.see(cases[-1]).steps[0].outputs["y"].astype(np.float64).reshape(-1)
+        y = lab.observe(cases[-1]).steps[0].outputs["y"].astype(np.float64).reshape(-1)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            guess = float(np.square(1.0 / y[0]))  # where to begin to look; what decides is the bound
+            guess = float(np.square(1.0 / y[0]))  # a starting point; the bound decides
         interval = located(lambda m: error(m) <= 1.0, guess)
         if interval is None:
             return [self.nothing(f"{honoured:.2g} without a minimum, and none explains it", ())]
@@ -114,9 +114,9 @@ class EpsilonMinimum(Experiment):
     def error(self, lab: Lab, case: Case, minimum: float) -> float:
         """error / bound of y under this minimum."""
         conventions: Conventions = dataclasses.replace(lab.known, epsilon_minimum=minimum)
-        step = lab.see(case).steps[0]
+        step = lab.observe(case).steps[0]
         return ratio(results(step), lab.expect(case, 0, step.before, conventions), ("y",), "lenient")
 
     def nothing(self, reason: str, left: tuple[float, ...] = (0.0, np.inf)) -> Outcome:
-        """No minimum is inferred: any is left, or none."""
+        """The outcome without an inferred minimum."""
         return Outcome("epsilon_minimum", left, reason, reason, interval=(0.0, np.inf) if left else None)

@@ -1,4 +1,4 @@
-"""What an experiment found about a field of the conventions, and whether the adapter's declaration survives it."""
+"""The outcome of an experiment for one field of the conventions, compared with the adapter's declaration."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import dataclasses
 from typing import Any, Literal
 
 Agreement = Literal["agrees", "differs", "undecided", "not observable"]
-#: The convention that binds to nothing: whatever is observed, a declaration of it holds.
+#: The value that makes no claim: any observation agrees with it.
 OPEN = "unspecified"
 
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What is left of a field's alternatives.
+    """The remaining alternatives of a field.
 
     Attributes:
-        field: of Conventions, or a law of the contract that is measured beside them.
-        possible: the alternatives that the observations do not exclude; one: inferred; none: no known convention.
-        evidence: what was seen, in a few words.
-        reason: why several alternatives are left, or why the field cannot be observed.
-        observable: whether the contract lets one see the field at all.
-        interval: for a number that is located: every number in it explains the observations.
-        is_inferred, value: whether exactly one alternative is left, and which.
+        field: a field of Conventions, or a rule of the contract that is measured too.
+        possible: the alternatives not excluded by observations; one: inferred; none: no known convention fits.
+        evidence: the observation, in a few words.
+        reason: why several alternatives remain, or why the field cannot be observed.
+        observable: whether the field can be observed through the contract.
+        interval: for a located number: every number in it explains the observations.
+        is_inferred, value: whether exactly one alternative remains, and which.
     """
 
     field: str
@@ -40,7 +40,7 @@ class Outcome:
         return self.possible[0] if self.is_inferred else None
 
     def agreement(self, declared: Any) -> Agreement:
-        """Whether the declaration survives: a value that is excluded differs, also where several are left."""
+        """Whether the observations admit the declaration; an excluded value differs, even if several alternatives remain."""
         if not self.observable:
             return "not observable"
         if declared != OPEN and not self.admits(declared):
@@ -48,7 +48,7 @@ class Outcome:
         return "agrees" if self.is_inferred or not self.possible else "undecided"
 
     def admits(self, declared: Any) -> bool:
-        """Whether the observations leave this value possible; the order in a set of offers is no convention."""
+        """Whether the observations admit this value; the order within a set of supported values does not matter."""
         if self.interval is not None:
             return self.interval[0] <= declared <= self.interval[1]
         return any(_plain(declared) == _plain(p) for p in self.possible)

@@ -1,4 +1,4 @@
-"""All experiments in their order, the fields that none can reach, and what they make of a backend."""
+"""All experiments in order, the unobservable fields, and the inference of a backend's conventions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bnspec.conformance.conventions.degenerate import CountOne, EmptyBatch
 from bnspec.conformance.conventions.experiment import Experiment
 from bnspec.conformance.conventions.features import AffineOptional, ChannelAxes, Dtypes, HalfParameters, Layouts, Ranks
 from bnspec.conformance.conventions.half_precision import HalfPrecision, OutputDtype
-from bnspec.conformance.conventions.initial_state import Beginning, Frozen, StateDtype
+from bnspec.conformance.conventions.initial_state import Frozen, InitialState, StateDtype
 from bnspec.conformance.conventions.input_normalization import InputEpsilon, InputNormalization
 from bnspec.conformance.conventions.laboratory import DECAY_WEIGHS, Lab, Runs
 from bnspec.conformance.conventions.moving_average import Averaging, DecayDtype, RunningCorrection
@@ -20,7 +20,7 @@ from bnspec.model.case import Case
 from bnspec.model.conventions import Conventions
 from bnspec.oracle.oracle import Oracle
 
-#: Each may use what those before it found: the moving average comes first.
+#: Each may use the results of earlier ones: the moving average comes first.
 EXPERIMENTS: tuple[Experiment, ...] = (
     Averaging(),
     RunningCorrection(),
@@ -40,13 +40,13 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     AffineOptional(),
     InputNormalization(),
     InputEpsilon(),
-    Beginning(),
+    InitialState(),
     StateDtype(),
     Frozen(),
 )
 
-_GIVEN = "an adapter hands the layer {0}: what a user gets who gives none is not asked"
-#: Fields that the contract does not let one observe, with the reason.
+_GIVEN = "an adapter passes {0} to the layer explicitly, so the framework's default is not observed"
+#: Fields that cannot be observed through the contract, with the reason.
 NOT_OBSERVABLE: Mapping[str, str] = {
     "momentum_weighs": "the contract speaks of decay; which number the framework takes stays inside the adapter",
     "default_epsilon": _GIVEN.format("its epsilon"),
@@ -58,14 +58,14 @@ NOT_OBSERVABLE: Mapping[str, str] = {
 
 @dataclasses.dataclass(frozen=True)
 class Inference:
-    """What the experiments made of a backend.
+    """The inferred conventions of a backend.
 
     Attributes:
         declared: the adapter's conventions.
-        outcomes: in the order of Conventions's fields; the law of the decay comes first.
+        outcomes: in the order of Conventions' fields; the rule of the decay comes first.
         cases: by field, those that its experiment ran.
-        known: the declared conventions with every inferred value put in its place.
-        differences: the outcomes that the declaration does not survive.
+        known: the declared conventions, updated with every inferred value.
+        differences: the outcomes that contradict the declaration.
     """
 
     declared: Conventions
@@ -73,7 +73,7 @@ class Inference:
     cases: Mapping[str, tuple[Case, ...]] = dataclasses.field(default_factory=dict)
 
     def declaration(self, field: str) -> Any:
-        """What the adapter declares; of the decay, what the contract demands."""
+        """The adapter's declaration; for the decay, the contract's rule."""
         return "old" if field == DECAY_WEIGHS else getattr(self.declared, field)
 
     @property
@@ -86,14 +86,14 @@ class Inference:
 
 
 def infer(worker: Runs, declared: Conventions, oracles: dict[str, Oracle] | None = None) -> Inference:
-    """Make every experiment on a worker; ``oracles``, by case, may be shared by several inferences."""
+    """Run every experiment on a worker; ``oracles``, by case, may be shared by several inferences."""
     lab, found = Lab(worker, declared, oracles), {}
     cases: dict[str, tuple[Case, ...]] = {}
     for experiment in EXPERIMENTS:
-        lab.asked = {}
+        lab.cases = {}
         outcomes = list(experiment.run(lab))
         found.update({o.field: o for o in outcomes})
-        cases.update({o.field: tuple(lab.asked.values()) for o in outcomes})
+        cases.update({o.field: tuple(lab.cases.values()) for o in outcomes})
         lab.known = learnt(declared, tuple(found.values()))
     found.update({field: hidden(field, reason) for field, reason in NOT_OBSERVABLE.items()})
     order = [DECAY_WEIGHS, *(f.name for f in dataclasses.fields(Conventions))]
@@ -101,7 +101,7 @@ def infer(worker: Runs, declared: Conventions, oracles: dict[str, Oracle] | None
 
 
 def learnt(declared: Conventions, outcomes: tuple[Outcome, ...]) -> Conventions:
-    """The declared conventions with what was inferred; a number keeps its declaration where that explains as well."""
+    """The declared conventions, updated with inferred values; a declared number is kept if it explains the observations too."""
     fields = {f.name for f in dataclasses.fields(Conventions)}
     changes = {
         o.field: o.value

@@ -1,15 +1,15 @@
-"""Proving a translation: source and target run on the same data, and their results are as near as both bounds say.
+"""Proves a translation: source and target run on the same data and agree within both bounds.
 
-Two correct layers that are the same function give results s and t of the same exact value, within bound_s and bound_t of it.
-So |s - t| <= bound_s + bound_t for every element, or one of them is not correct, or they are not the same function.
+Two correct layers that are the same function give results s and t within bound_s and bound_t of the same exact value. So
+|s - t| <= bound_s + bound_t for every element, unless one layer is incorrect or the functions differ.
 
-Where a number was rounded when it was handed over, the two functions differ a little. Then it is first checked that each
-number is a neighbour of what it stands for; then the difference of the two exact values is known, and is added to the room.
+If the translation rounded a number, the two functions differ slightly. The proof then checks that each stored number is a
+neighbour of the exact one, and adds the known difference of the two exact values to the allowed difference.
 
-The bounds are those of a MUST; in half precision, where those would admit almost anything, those of a SHOULD in the
-precision that the backend was found to compute in.
+The bounds are those of a MUST; in half precision, where those would admit almost anything, those of a SHOULD in the backend's
+inferred precision.
 
-Running statistics after k steps: with b_k the bound of step k from the state that it met, B_k = d B_(k-1) + b_k bounds the
+Running statistics after k steps: with b_k the bound of step k from its observed state, B_k = d B_(k-1) + b_k bounds the
 distance from the exact trajectory, since a step is linear in the old state with factor d. B_0 is the rounding of the initial
 state; a decay in error by e adds e |old - new value|.
 """
@@ -25,7 +25,7 @@ import numpy as np
 from bnspec.arithmetic.quad import double
 from bnspec.conformance.conventions.laboratory import decay_in_force
 from bnspec.conformance.conventions.translated_cases import batches, layers, moved
-from bnspec.conformance.conventions.translated_layer import Party, Side
+from bnspec.conformance.conventions.translated_layer import Party, TranslatedLayer
 from bnspec.model.call import INFERENCE, INFERENCE_GRADIENTS, TRAINING_GRADIENTS
 from bnspec.model.case import Step
 from bnspec.model.precision import PRECISIONS
@@ -39,15 +39,15 @@ TRAINING_STEPS = 3
 
 @dataclasses.dataclass(frozen=True)
 class Proof:
-    """One layer, translated and run on both sides.
+    """One layer, translated and run on both backends.
 
     Attributes:
-        layer: its name; exact: whether nothing was rounded when it was handed over.
-        ratio: the worst |source - target| / room.
-        elements, total: how many results were compared, of how many: of some, both bounds say nothing.
-        reason: why there is no proof; "" where there is one. failed: whether that is a failure of a side that should run.
+        layer: its name; exact: whether the translation rounded nothing.
+        ratio: the worst |source - target| / allowed difference.
+        elements, total: the numbers of compared and of all results; some have no finite bound.
+        reason: why there is no proof; "" if there is one. failed: whether a backend failed to run a supported layer.
         worst: the output with the worst ratio.
-        holds: whether both sides agree, or there is nothing to prove.
+        holds: whether both backends agree, or there is nothing to prove.
     """
 
     layer: str
@@ -112,15 +112,15 @@ class _Comparison:
 
     def training(self) -> Proof:
         """y and gradients of three steps, and the running statistics after each."""
-        profiles = [p.conventions for p in self.parties]
+        conventions = [p.conventions for p in self.parties]
         if self.route.layer is None:
             return self.without(self.impossible())
-        if len({p.first_batch for p in profiles}) > 1:
+        if len({p.first_batch for p in conventions}) > 1:
             return self.without("an adapter builds layers that have taken no step, and this holds after the first only")
-        if any(p.normalising_correction for p in profiles):
+        if any(p.normalising_correction for p in conventions):
             return self.without("the specification bounds nothing for a normalising variance with divisor m - 1")
         steps = tuple(Step(TRAINING_GRADIENTS, (f"x{t}", f"dy{t}")) for t in range(TRAINING_STEPS))
-        corrections = [p.running_correction for p in profiles]
+        corrections = [p.running_correction for p in conventions]
         sides = self.sides(steps)
         if problem := self.problem(sides):
             return self.failure(problem)
@@ -134,21 +134,21 @@ class _Comparison:
         self.trajectory(*sides, dict(zip(RUNNING, (1.0, factor), strict=True)))
         return self.proof()
 
-    def sides(self, steps: tuple[Step, ...]) -> tuple[Side, Side]:
+    def sides(self, steps: tuple[Step, ...]) -> tuple[TranslatedLayer, TranslatedLayer]:
         """Both layers, each with the batches in its own shape."""
         target = self.route.layer
         assert target is not None
         there = {n: moved(a, self.layer, target) for n, a in self.batches.arrays.items()}
-        source = Side(self.parties[0], self.layer, self.batches.arrays, steps)
-        return source, Side(self.parties[1], target, there, steps)
+        source = TranslatedLayer(self.parties[0], self.layer, self.batches.arrays, steps)
+        return source, TranslatedLayer(self.parties[1], target, there, steps)
 
-    def handed_over(self, source: Side, target: Side, factor: float) -> None:
-        """Each number is what it stands for, or its neighbour in the dtype that holds it where the route says "rounded"."""
+    def handed_over(self, source: TranslatedLayer, target: TranslatedLayer, factor: float) -> None:
+        """Check each translated number: exact, or a neighbour in its dtype if the route says "rounded"."""
         rounded = {p.name for p in self.route.by("rounded")}
         for name in ("gamma", "beta", "running_mean"):
             room = target.roundoff(name) * np.abs(source.held(name)) * (name in rounded)
             self.neighbour(name, source.held(name) - target.held(name), room)
-        # of epsilon and running_var only the sum is handed over in inference; evaluated in float64
+        # in inference only the sum of epsilon and running_var is translated; evaluated in float64
         wanted = source.held("running_var") * factor + source.epsilon
         has = target.held("running_var") + target.epsilon
         room = 4.0 * PRECISIONS["float64"].unit_roundoff * (np.abs(wanted) + target.epsilon)
@@ -156,14 +156,14 @@ class _Comparison:
         room = room + PRECISIONS["float32"].unit_roundoff * source.epsilon * ("epsilon" in rounded)
         self.neighbour("running_var + epsilon", has - wanted, room)
 
-    def decay_handed_over(self, source: Side, target: Side) -> None:
-        """The decay of training: within a rounding of the dtype that holds the framework's number."""
+    def decay_handed_over(self, source: TranslatedLayer, target: TranslatedLayer) -> None:
+        """Check the decay in training: within a rounding of the dtype of the framework's number."""
         off = source.case.config.decay - target.case.config.decay
         rounded = any(p.name == "momentum" for p in self.route.by("rounded"))
         kind = self.parties[1].conventions.decay_dtype if rounded else "float64"
         self.neighbour("decay", np.array([off]), np.array([PRECISIONS[kind].unit_roundoff]))
 
-    def outputs(self, source: Side, target: Side, i: int) -> None:
+    def outputs(self, source: TranslatedLayer, target: TranslatedLayer, i: int) -> None:
         """y and the gradients of step i."""
         for name in OUTPUTS:
             if name in source.got(i) and name in target.got(i):
@@ -174,7 +174,7 @@ class _Comparison:
                 s, t = (side.got(i)[name].astype(np.float64) for side in (source, target))
                 self.count(name, self.over(s) - t, room)
 
-    def trajectory(self, source: Side, target: Side, factors: dict[str, float]) -> None:
+    def trajectory(self, source: TranslatedLayer, target: TranslatedLayer, factors: dict[str, float]) -> None:
         """The running statistics after each step."""
         rounded = {p.name for p in self.route.by("rounded")}
         decays = source.case.config.decay, target.case.config.decay
@@ -182,7 +182,7 @@ class _Comparison:
             room = target.roundoff(name) * np.abs(target.held(name)) * (name in rounded)
             for i in range(TRAINING_STEPS):
                 here = source.expected(i)[name]
-                old = source.seen.steps[i].before[name].astype(np.float64)
+                old = source.observation.steps[i].before[name].astype(np.float64)
                 kept, other = (decay_in_force(d, self.parties[0].conventions.first_batch, "old", i) for d in decays)
                 apart = np.abs(old - here.rounded) / (1.0 - kept) if kept < 1.0 else np.abs(old)
                 evaluated = PRECISIONS["float64"].unit_roundoff * np.abs(old) * factor
@@ -197,12 +197,12 @@ class _Comparison:
         return moved(array, self.layer, self.route.layer)
 
     def neighbour(self, what: str, difference: np.ndarray, room: np.ndarray) -> None:
-        """Check a number that is handed over: beyond its room the target has not been given the source's layer."""
+        """Check a translated number: outside the allowed difference, the target does not have the source's layer."""
         if not (np.abs(difference) <= room).all():
             self.worst = max(self.worst, (math.inf, f"{what}, as handed over"))
 
     def count(self, what: str, difference: np.ndarray, room: np.ndarray) -> None:
-        """Compare results; where the room is infinite or undefined nothing is said."""
+        """Compare results; elements with an infinite or undefined allowed difference are not judged."""
         with np.errstate(divide="ignore", invalid="ignore"):
             ratios = np.where(difference == 0.0, 0.0, np.abs(difference) / room)
         ratios = np.where(np.isfinite(difference), ratios, math.inf)
@@ -215,21 +215,21 @@ class _Comparison:
         """Why there is no translation."""
         return "; ".join(f"{p.name}: {p.reason}" for p in self.route.by("impossible"))
 
-    def problem(self, sides: tuple[Side, Side]) -> str:
-        """How a side did not end well, or nothing."""
+    def problem(self, sides: tuple[TranslatedLayer, TranslatedLayer]) -> str:
+        """How a backend failed; "" if none did."""
         for word, side in zip(("source", "target"), sides, strict=True):
             if end := side.problem():
-                return f"the {word} did not end well: {end}"
+                return f"the {word} failed: {end}"
         return ""
 
     def without(self, reason: str) -> Proof:
-        """There is nothing to prove."""
+        """A proof without a comparison, for this reason."""
         return Proof(self.name, self.route.is_exact, reason=reason)
 
     def failure(self, reason: str) -> Proof:
-        """A side did not do what its conventions offers."""
+        """A proof that failed because a backend failed on a supported layer."""
         return Proof(self.name, self.route.is_exact, reason=reason, failed=True)
 
     def proof(self) -> Proof:
-        """What the comparison came to."""
+        """The result of the comparison."""
         return Proof(self.name, self.route.is_exact, self.worst[0], self.elements, self.total, self.worst[1])

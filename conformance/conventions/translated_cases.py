@@ -1,4 +1,4 @@
-"""Layers to translate, and how their batches look on the other side."""
+"""Layers to translate, and their batches in the target's shape."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ORDINARY = {
     "running_mean": (5.0, -0.75, 12.0),
     "running_var": (9.0, 0.5, 12.0),
 }
-#: What makes a layer difficult to hand over, by name: numbers of its own.
+#: Layers that are difficult to translate, by name: their special numbers.
 DIFFICULT: Mapping[str, Mapping[str, Any]] = {
     "ordinary": {},
     "small epsilon and variance": {"epsilon": 1e-7, "running_var": (2.0**-24, 2.0**-20, 0.0)},
@@ -36,7 +36,7 @@ DIFFICULT: Mapping[str, Mapping[str, Any]] = {
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Batches:
-    """What a layer is fed: by name, x and dy of each step, shaped as the source takes them.
+    """The inputs of a layer by name: x and dy of each step, in the source's shape.
 
     Attributes:
         arrays: x0, dy0, x1, ...; count: elements per channel, the same in all.
@@ -47,7 +47,7 @@ class Batches:
 
 
 def layers(conventions: Conventions) -> Iterator[tuple[str, LayerValues]]:
-    """Layers that a backend of this conventions may hold: what is difficult, in the first dtype; then each other dtype."""
+    """Layers within these conventions: difficult ones in the first dtype, then one in each other dtype."""
     dtypes = [d for d in ("float32", *DTYPES) if d in conventions.dtypes]
     first = dtypes[0]
     for name, changes in DIFFICULT.items():
@@ -72,7 +72,7 @@ def layer_of(
         values = changes.pop(name, ORDINARY[name])
         held[name] = None if values is None else np.array(values, dtype_of(parameters))
     given = {"epsilon": conventions.default_epsilon, "momentum": momentum_for(conventions, kept)} | changes
-    # a layer that an adapter builds has taken no step; where none starts differently, any number will do
+    # a layer built by an adapter has taken no step; any number works unless the first batch is special
     steps = 7 if conventions.first_batch == "average" else 0
     return LayerValues(**held, **given, dtype=dtype, rank=rank, channel_axis=rank - 1 if last else 1, steps=steps)
 
@@ -83,7 +83,7 @@ def momentum_for(conventions: Conventions, decay: float) -> float:
 
 
 def batches(layer: LayerValues, steps: int) -> Batches:
-    """Batches of 12 values per channel around the running mean, other values in each step."""
+    """Batches of 12 values per channel around the running mean, different in each step."""
     channels = layer.running_mean.size
     extents = iter((4, 3, 1, 1, 1))
     shape = tuple(channels if a == layer.channel_axis else next(extents) for a in range(layer.rank))
@@ -111,7 +111,7 @@ def moved(array: np.ndarray, source: LayerValues, target: LayerValues) -> np.nda
 def case_of(
     conventions: Conventions, layer: LayerValues, arrays: Mapping[str, np.ndarray], steps: Sequence[Step]
 ) -> Case:
-    """The layer, and what is done with it, as a case of a backend of this conventions."""
+    """The layer and its calls as a case for a backend with these conventions."""
     config = LayerConfig(
         layer.rank,
         layer.channel_axis,

@@ -1,4 +1,4 @@
-"""The two sides of a translation: one layer on one backend, what it gave, and the specification's answers for it."""
+"""One layer of a translation on its backend: its results, and the specification's answers."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from bnspec.translation.parts import LayerValues
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Party:
-    """A backend that takes part: its worker, and the conventions that is in force."""
+    """A backend in a translation: its worker, and the conventions in force."""
 
     worker: Runs
     conventions: Conventions
 
 
-class Side:
+class TranslatedLayer:
     """One layer on one backend."""
 
     def __init__(self, party: Party, layer: LayerValues, arrays: Mapping[str, np.ndarray], steps: tuple[Step, ...]):
@@ -37,22 +37,22 @@ class Side:
         self.epsilon = effective_epsilon(layer.epsilon, party.conventions)
 
     @functools.cached_property
-    def seen(self) -> Observation:
-        """What came back."""
-        return self.lab.see(self.case)
+    def observation(self) -> Observation:
+        """The observation of the case."""
+        return self.lab.observe(self.case)
 
     def problem(self) -> str:
         """How a step did not end well, or nothing."""
-        return ended(self.seen)
+        return ended(self.observation)
 
     def got(self, i: int) -> dict[str, np.ndarray]:
         """Outputs and state after step i."""
-        return results(self.seen.steps[i])
+        return results(self.observation.steps[i])
 
-    @functools.cache  # noqa: B019  # a side lives as long as its proof
+    @functools.cache  # noqa: B019  # the layer exists as long as its proof
     def expected(self, i: int) -> dict[str, Expected]:
-        """The specification's answers for step i, from the state that it met."""
-        before, step, conventions = self.seen.steps[i].before, self.case.steps[i], self.party.conventions
+        """The specification's answers for step i, from the observed state before it."""
+        before, step, conventions = self.observation.steps[i].before, self.case.steps[i], self.party.conventions
         if step.call.mode != "training":
             return self.lab.expect(self.case, i, before, conventions)
         taken = sum(s.call.mode == "training" for s in self.case.steps[:i])
@@ -60,7 +60,7 @@ class Side:
         kind = self.case.arrays["running_mean"].dtype.name
         if (
             kind != self.case.config.parameter_dtype
-        ):  # a framework may hold its state in another dtype than gamma and beta
+        ):  # a framework may store its state in a dtype other than that of gamma and beta
             state = self.lab.after(with_config(self.case, parameter_dtype=kind), i, before, conventions, taken)
             answers |= {n: state[n] for n in ("running_mean", "running_var") if n in state}
         return answers
@@ -72,13 +72,13 @@ class Side:
         return np.broadcast_to(expected.bounds[tier], expected.value.shape)
 
     def held(self, name: str) -> np.ndarray:
-        """An array that the layer starts from, in float64; what stands for gamma or beta where it has none."""
+        """An initial array of the layer, in float64; ones or zeros for absent gamma or beta."""
         array = self.case.arrays.get(name)
         if array is None:
             return np.full(self.case.config.channels, 1.0 if name == "gamma" else 0.0)
         return array.astype(np.float64)
 
     def roundoff(self, name: str) -> float:
-        """The unit roundoff in which an array is held."""
+        """The unit roundoff of an array's dtype."""
         array = self.case.arrays.get(name)
         return PRECISIONS[self.layer.parameter_dtype if array is None else array.dtype.name].unit_roundoff

@@ -47,7 +47,7 @@ def _formula(deviation: Deviation) -> str:
     case, call, output = deviation.case, deviation.call.call, deviation.output
     declared = deviation.target.conventions
     mode = call.mode or call.name
-    if case.told(deviation.step)[1] and declared.get("frozen_gradients") == "constants":
+    if case.settings_at(deviation.step)[1] and declared.get("frozen_gradients") == "constants":
         mode = "inference"  # a frozen layer computes by its running statistics
     if deviation.finding.clause in FORMULAS_OF_CLAUSES:
         return FORMULAS_OF_CLAUSES[deviation.finding.clause]

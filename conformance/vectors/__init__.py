@@ -1,1 +1,1 @@
-"""Test vectors for other languages: which cases, their records, and the folder that they are written to."""
+"""Test vectors for other languages: plans, records, and the output folder."""

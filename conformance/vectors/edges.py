@@ -1,4 +1,4 @@
-"""The test vectors at the edges: layouts, extents, dtypes, degenerate batches, special values; and input normalization."""
+"""Test vectors for edge cases: layouts, extents, dtypes, degenerate batches, special values; and input normalization."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writing vectors: a folder of JSON and safetensors files, complete or not there at all."""
+"""Writes test vectors as a folder of JSON and safetensors files, atomically."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ INDEX, SCHEMA_FILE = "index.json", "vectors.schema.json"
 
 
 def write_vectors(place: Path, families: Sequence[str] = ()) -> dict[str, Any]:
-    """Write the families (default: all) into a new or empty folder; returns what ``index.json`` holds.
+    """Write the families (default: all) to a new or empty folder; returns the content of ``index.json``.
 
-    Nothing is left behind when it fails.
+    On failure, nothing is left behind.
 
-    Raises UsageError: an unknown family; a folder that is not empty or cannot be made. HarnessError: it cannot be filled.
+    Raises UsageError: an unknown family; a folder that is not empty or cannot be created. HarnessError: writing failed.
     """
     chosen = _chosen(families)
     _demand_room(place)
@@ -71,7 +71,7 @@ def schema_text() -> str:
 def safetensors(arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> bytes:
     """The arrays in the safetensors format: the header's length (8 bytes, little-endian), the header, the bytes of each array.
 
-    Arrays of wider elements come first, so that each begins at a multiple of its element's size.
+    Arrays with wider elements come first, so that each starts at a multiple of its element size.
 
     Source: https://huggingface.co/docs/safetensors (format, version 1)
     """

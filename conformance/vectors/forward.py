@@ -1,4 +1,4 @@
-"""The test vectors of the families training, epsilon and affine."""
+"""Test vectors of the families training, epsilon and affine."""
 
 from __future__ import annotations
 

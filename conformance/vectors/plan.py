@@ -1,4 +1,4 @@
-"""What a test vector is before its values: its purpose, the clauses that it asks, its flags, and the plan of its arrays."""
+"""The plan of a test vector: purpose, clauses, flags, and the plan of its arrays."""
 
 from __future__ import annotations
 
@@ -62,16 +62,16 @@ ABOUT = {
 
 @dataclasses.dataclass(frozen=True)
 class VectorPlan:
-    """One vector before its values.
+    """The plan of one vector, without values.
 
     Attributes:
-        family, name: its place; ``family.name`` is its id.
-        purpose: what it is for, one sentence.
-        clauses: the ids of the clauses that it asks.
+        family, name: ``family.name`` is its id.
+        purpose: one sentence.
+        clauses: the ids of the clauses that it tests.
         flags: of ``FLAGS``.
-        plan: from which the arrays are drawn.
-        steps: the calls; one that is not fresh goes on from the call before.
-        arrays: values, by name, that replace those drawn.
+        plan: the plan from which arrays are drawn.
+        steps: the calls; a call that is not fresh continues from the previous call.
+        arrays: values, by name, that replace drawn ones.
     """
 
     family: str
@@ -89,7 +89,7 @@ class VectorPlan:
         return f"{self.family}.{self.name}"
 
     def case(self) -> Case:
-        """The case: the same on every machine."""
+        """The case, identical on every machine."""
         drawn = batch_norm_case(self.plan) if isinstance(self.plan, Plan) else input_norm_case(self.plan)
         arrays = dict(drawn.arrays)
         for name, values in self.arrays.items():
@@ -99,5 +99,5 @@ class VectorPlan:
 
 
 def typed(form: Form, dtype: str, parameter_dtype: str = "") -> Form:
-    """The form with this dtype of x, and of the parameters unless that is named."""
+    """The form with this dtype of x, and of the parameters unless theirs is given."""
     return dataclasses.replace(form, dtype=dtype, parameter_dtype=parameter_dtype or dtype)

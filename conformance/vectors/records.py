@@ -1,7 +1,7 @@
-"""Test vectors as documents: a plan becomes inputs, exact expected values, and the bound of each element.
+"""Builds test-vector documents from plans: inputs, exact expected values, and the bound of each element.
 
-A value is given as float64 and the rest, value - float64(value), as float64 again: about 106 bits of the oracle's 113. Bounds
-come in two tiers (see docs/decisions/0004): "lenient" is what a MUST is judged by, "permissive" a SHOULD.
+A value is stored as two float64 numbers, float64(value) and the remainder: about 106 of the oracle's 113 bits. Bounds come in
+two tiers (see docs/decisions/0004): "lenient" judges a MUST, "permissive" a SHOULD.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from bnspec.oracle.oracle import RUNNING, Expected, Oracle
 
 SCHEMA = "bnspec-vectors/1"
 TIERS: tuple[Tier, ...] = ("permissive", "lenient")
-#: What an element may be; an output without the array "accept" has WITHIN everywhere.
+#: Acceptance codes of an element; an output without the array "accept" has WITHIN everywhere.
 WITHIN, IS_NAN, ANYTHING, IS_FINITE = range(4)
 ACCEPT = {
     "0": "within the bound; an infinity of the value's sign where |value| + bound exceeds the dtype's largest number; anything "
@@ -42,13 +42,13 @@ ASSUMPTIONS = {
     "precision": "permissive: float16 and bfloat16 data are computed in float32; lenient: in their own dtype",
     "underflow": "numbers below the smallest normal one may be flushed to zero: the bounds have room for it",
 }
-#: One conventions for each running correction; besides, what ASSUMPTIONS says.
+#: Conventions for each running correction; ASSUMPTIONS states the rest.
 SUITES = tuple(Conventions(running_correction=c, count_one="raises") for c in (0, 1))
 Arrays = dict[str, np.ndarray]
 
 
 def family_document(family: str) -> tuple[dict[str, Any], Arrays]:
-    """A family's vectors as JSON-ready data, and the arrays that they name."""
+    """A family's vectors as JSON-ready data, and their arrays."""
     arrays: Arrays = {}
     vectors = [vector_document(plan, arrays) for plan in FAMILIES[family]()]
     used = {flag for v in vectors for flag in v["flags"]}
@@ -97,7 +97,7 @@ def vector_document(plan: VectorPlan, arrays: Arrays) -> dict[str, Any]:
 
 
 def number(value: float) -> dict[str, str]:
-    """A float64 in both notations, each exact: the shortest decimal that reads back as it, and hexadecimal."""
+    """A float64 in two exact notations: the shortest round-trip decimal, and hexadecimal."""
     return {"decimal": repr(value), "hex": value.hex()}
 
 
@@ -109,7 +109,7 @@ def _add(arrays: Arrays, key: str, array: np.ndarray) -> str:
 def record(
     arrays: Arrays, key: str, dtype: str, expected: Expected, accept: np.ndarray | None = None
 ) -> dict[str, Any]:
-    """One expected output; the elements of which nothing is said have NaN as value and bounds."""
+    """One expected output; elements that are not judged have NaN as value and bounds."""
     value = double(expected.value)
     codes = np.zeros(value.shape, np.uint8) if accept is None else np.broadcast_to(accept, value.shape).astype(np.uint8)
     codes = np.where(~np.isfinite(value) & (codes == WITHIN), np.uint8(ANYTHING), codes)
@@ -122,7 +122,7 @@ def record(
         "residual": _add(arrays, f"{key}/residual", np.where(said, rest, 0.0)),
     }
     least = np.zeros(value.shape)
-    for tier in TIERS:  # what the permissive tier admits, the lenient one does
+    for tier in TIERS:  # the lenient tier admits whatever the permissive tier admits
         bound = least = np.maximum(least, expected.bounds[tier])
         entry[tier] = _add(arrays, f"{key}/{tier}", np.where(said, np.where(np.isnan(bound), np.inf, bound), np.nan))
     entry["accept"] = _add(arrays, f"{key}/accept", codes) if codes.any() else None
@@ -133,7 +133,7 @@ def record(
 
 
 def norm_calls(plan: VectorPlan, case: Case, keys: Mapping[str, str], arrays: Arrays) -> list[dict[str, Any]]:
-    """The calls of a batch-normalization vector with what each must give."""
+    """The calls of a batch-normalization vector with their expected outputs."""
     oracle, calls = Oracle(case), []
     states: list[Mapping[str, Expected]] = [{}, {}]
     for i, step in enumerate(plan.steps):
@@ -161,7 +161,7 @@ def norm_calls(plan: VectorPlan, case: Case, keys: Mapping[str, str], arrays: Ar
 def outputs(
     case: Case, step: Step, both: Sequence[Mapping[str, Expected]], key: str, arrays: Arrays
 ) -> list[dict[str, Any]]:
-    """The expected outputs of a call; running_var once for each correction, in training."""
+    """The expected outputs of a call; in training, running_var once per correction."""
     config, found = case.config, []
     trained = step.call.mode == "training"
     for name in ("y", "dx", "dgamma", "dbeta", *RUNNING):
@@ -177,8 +177,8 @@ def outputs(
 
 
 def accepted(case: Case, step: Step, name: str, correction: int) -> np.ndarray | None:
-    """What is accepted instead of a bounded value: NaN all over a channel that is not finite; any finite running statistic of a
-    batch of nothing, and any finite running variance of one value, which the divisor m - 1 leaves undefined.
+    """Outcomes accepted instead of a bounded value: NaN throughout a non-finite channel; any finite running statistic of an
+    empty batch; any finite running variance of one value, for which the divisor m - 1 is undefined.
     """
     x = case.arrays[step.inputs[0]].astype(np.float64)
     count = x.size // case.config.channels
@@ -193,7 +193,7 @@ def accepted(case: Case, step: Step, name: str, correction: int) -> np.ndarray |
 
 
 def unmoved(case: Case) -> dict[str, Expected]:
-    """The state that was there, for statistics that a batch of one value or none does not have."""
+    """The previous state, for statistics that do not exist for a batch of one value or none."""
     none = dict.fromkeys(TIERS, np.zeros(case.config.channels))
     return {n: Expected(quad(case.arrays[n]), none) for n in RUNNING}
 
@@ -201,7 +201,7 @@ def unmoved(case: Case) -> dict[str, Expected]:
 def following(
     oracle: Oracle, step: Step, conventions: Conventions, before: Mapping[str, Expected]
 ) -> dict[str, Expected]:
-    """What a training step gives after one that a conforming layer took: the state it met may be off by its bound.
+    """The expected outputs of a training step after another conforming step, whose state may be off by its bound.
 
     running'  = decay running + (1 - decay) batch, exactly; its bound grows by decay times the bound of running.
     """
@@ -220,7 +220,7 @@ def following(
 
 
 def input_calls(plan: VectorPlan, case: Case, keys: Mapping[str, str], arrays: Arrays) -> list[dict[str, Any]]:
-    """The calls of an input-normalization vector: fits, and the transforms and inverse by statistics that are given."""
+    """The calls of an input-normalization vector: fits, and transforms and inverses with given statistics."""
     oracle, conventions, dtype = Oracle(case), SUITES[0], case.config.dtype
     fitted = oracle.expect(case.steps[0], {}, conventions)
     given = {n: double(fitted[n].value).astype(case.arrays["x"].dtype) for n in ("mean", "var")}
@@ -252,13 +252,13 @@ def input_calls(plan: VectorPlan, case: Case, keys: Mapping[str, str], arrays: A
 
 
 def constant_features(case: Case, step: Step, answer: Expected) -> tuple[Expected, np.ndarray | None]:
-    """Features whose scale is open (their bounds are NaN): 0 to within 1 at the training value of a constant one, else finite."""
-    marked = np.isnan(np.broadcast_to(answer.bounds["lenient"], answer.value.shape))
-    if not marked.any():
+    """Features with an undetermined scale (NaN bounds): within 1 of 0 at the training value of a constant feature, else finite."""
+    unbounded = np.isnan(np.broadcast_to(answer.bounds["lenient"], answer.value.shape))
+    if not unbounded.any():
         return answer, None
     x = case.arrays["x"].astype(np.float64)
     still = np.ptp(x, axis=case.config.reduce_axes, keepdims=True) == 0.0
-    at_value = marked & still & (step.inputs == ("x",))
+    at_value = unbounded & still & (step.inputs == ("x",))
     value = np.where(at_value, quad(0.0), answer.value)
     per_tier = {t: np.where(at_value, 1.0, answer.bounds[t]) for t in TIERS}
-    return Expected(value, per_tier), np.where(marked & ~at_value, IS_FINITE, WITHIN)
+    return Expected(value, per_tier), np.where(unbounded & ~at_value, IS_FINITE, WITHIN)

@@ -1,4 +1,4 @@
-"""The test vectors of the families running, inference and gradient."""
+"""Test vectors of the families running, inference and gradient."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The test vectors by family, as plans: which hard cases there are, what each is for, and which clauses it asks.
+"""The table of test-vector plans by family, with purpose and clauses.
 
-Constructed, as Wycheproof does: a vector is there because some implementation gets it wrong.
+Constructed as in Wycheproof: every vector exists because some implementation gets it wrong.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ FAMILIES: Mapping[str, Callable[[], Iterator[VectorPlan]]] = {
     "input": edges.input_normalization,
 }
 
-#: Clauses that backends are asked and that no vector can ask, each with the reason. A family stands for all its clauses.
+#: Clauses that checks cover and vectors cannot, each with the reason. A family name stands for all its clauses.
 NOT_IN_A_FILE = {
     "training.repeatable": "a law about two calls, not about a value",
     "inference.repeatable": "a law about two calls, not about a value",
     "input.keeps_statistics": "a law about two calls, not about a value",
     "gradient.forward_agrees": "a law about two calls, not about a value",
     "inference.bits_are_independent_of_batch": "a law about the bits of two calls, not about a value",
-    "inference.follows_training": "its expected value depends on the state that the implementation's own step left",
+    "inference.follows_training": "its expected value depends on the state after the implementation's own step",
     "layout.strides": "a file holds values, not memory: repeat the family layout with views",
     "training.shift_invariant": "a relation between two calls, not a value",
     "training.scale_equivariant": "a relation between two calls, not a value",
@@ -48,25 +48,25 @@ NOT_IN_A_FILE = {
     "layout.threads": "a relation between two calls, not a value",
     "input.merge_in_any_order": "a relation between two calls, not a value",
     "input.units_do_not_matter": "a relation between two calls, not a value",
-    "training.output_moments": "a law of one result, which its own bound implies: the vectors hold y and dx themselves",
-    "gradient.orthogonality": "a law of one result, which its own bound implies: the vectors hold y and dx themselves",
-    "gradient.forward_mode": "a call that a file of forward and backward passes does not have",
-    "gradient.each_argument_alone": "a call that a file of forward and backward passes does not have",
-    "running.initial_state": "a law about a layer's life, not about one call",
-    "running.unrolled": "a law about a layer's life, not about one call",
-    "running.new_decay_takes_effect": "a law about a layer's life, not about one call",
-    "gradient.frozen_statistics": "a law about a layer's life, not about one call",
-    "special.overflow_is_not_finite": "a choice that is recorded, not a value that is owed",
-    "special.poisoned_state": "a choice that is recorded, not a value that is owed",
-    "special.negative_variance_is_shown": "a choice that is recorded, not a value that is owed",
-    "input.constant_feature_keeps_its_unit": "a choice that is recorded, not a value that is owed",
-    "dtype.parameters_are_not_narrowed": "asked by generated cases only",
-    "special.cotangent_nan_is_not_hidden": "asked by generated cases only",
-    "input.unseen_data": "asked by generated cases only",
-    "input.nothing_to_fit": "asked by generated cases only",
-    "second_order": "calls that a file of forward and backward passes does not have",
-    "mask": "calls that a file of forward and backward passes does not have",
-    "state": "laws about a layer's life, not about one call",
+    "training.output_moments": "a law of one result, implied by its own bound: the vectors contain y and dx",
+    "gradient.orthogonality": "a law of one result, implied by its own bound: the vectors contain y and dx",
+    "gradient.forward_mode": "a call that is not in a file of forward and backward passes",
+    "gradient.each_argument_alone": "a call that is not in a file of forward and backward passes",
+    "running.initial_state": "it concerns a sequence of calls, not one call",
+    "running.unrolled": "it concerns a sequence of calls, not one call",
+    "running.new_decay_takes_effect": "it concerns a sequence of calls, not one call",
+    "gradient.frozen_statistics": "it concerns a sequence of calls, not one call",
+    "special.overflow_is_not_finite": "a recorded choice, not a required value",
+    "special.poisoned_state": "a recorded choice, not a required value",
+    "special.negative_variance_is_shown": "a recorded choice, not a required value",
+    "input.constant_feature_keeps_its_unit": "a recorded choice, not a required value",
+    "dtype.parameters_are_not_narrowed": "covered by generated cases only",
+    "special.cotangent_nan_is_not_hidden": "covered by generated cases only",
+    "input.unseen_data": "covered by generated cases only",
+    "input.nothing_to_fit": "covered by generated cases only",
+    "second_order": "calls that are not in a file of forward and backward passes",
+    "mask": "calls that are not in a file of forward and backward passes",
+    "state": "they concern sequences of calls, not one call",
     "errors": "laws about calls that have no value",
     "placement": "laws about a network in training, not about one call",
     "purity": "a law about memory, not about a value",

@@ -1,4 +1,4 @@
-"""Instruments: what is measured besides the host's time; those of CUDA on a stand-in that counts, as far as no GPU is needed."""
+"""Instruments beyond the host's clock; those of CUDA run on a counting stand-in, without a GPU."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class FakeCuda:
         return _Nothing()
 
     def CUDAGraph(self) -> Any:  # noqa: N802
-        """Replays by calling what it is told to."""
+        """Replays by calling the recorded function."""
         return types.SimpleNamespace(replay=lambda: self.log.append("replay"))
 
     def graph(self, _: Any) -> Any:
@@ -216,7 +216,7 @@ def test_the_release_of_the_result_before_is_inside_the_sample() -> None:
 
 
 class Device(Instruments):
-    """Instruments of a device whose framework copies, or only says so."""
+    """Instruments of a device whose framework copies, or only claims to."""
 
     def __init__(self, honest: bool) -> None:
         self.honest = honest

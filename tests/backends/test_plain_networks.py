@@ -35,8 +35,8 @@ def worst(case: Case, network: Any) -> float:
     assert set(expected) == {*values, "loss"}
     loss = network.learn(case.arrays["x"], case.arrays["labels"])
     got = dict(network.values(), loss=loss)
-    told = {n: Expected(quad(t.value), dict.fromkeys(TIERS, t.error)) for n, t in expected.items()}
-    return max(float(np.nanmax(ratios_of(np.asarray(got[n]), e, "lenient"))) for n, e in told.items())
+    exact = {n: Expected(quad(t.value), dict.fromkeys(TIERS, t.error)) for n, t in expected.items()}
+    return max(float(np.nanmax(ratios_of(np.asarray(got[n]), e, "lenient"))) for n, e in exact.items())
 
 
 def made(case: Case, network: Any = None) -> Any:

@@ -86,7 +86,7 @@ def test_a_declined_form_is_a_row_with_its_reason(bench: Any, write_adapter: Any
     declined, conforms = sorted(json.loads(out)["timings"], key=lambda row: row["verdict"], reverse=True)
     assert status == 0
     assert (conforms["verdict"], declined["verdict"]) == ("conforms", "declined")
-    assert declined["message"] == "channel axis 2 of rank 3 is not offered"
+    assert declined["message"] == "channel axis 2 of rank 3 is not supported"
     assert declined["median_ns"] is None
 
 

@@ -181,7 +181,7 @@ def test_what_cannot_be_timed_is_skipped_with_its_reason(suite: Any, write_adapt
     """A reason in the summary, and no error."""
     end = suite("--bnspec-backend", write_adapter(adapter="conventions = Conventions(ranks=(4,))"))
     assert "1 skipped" in end.stdout
-    assert "x of rank 2 is not offered" in end.stdout.replace("\n", " ")
+    assert "x of rank 2 is not supported" in end.stdout.replace("\n", " ")
 
 
 def test_benchmarks_can_be_left_out(suite: Any) -> None:

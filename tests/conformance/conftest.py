@@ -1,4 +1,4 @@
-"""What the tests of the suite share."""
+"""Fixtures shared by the conformance tests."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ SUPPORT = Path(__file__).resolve().parents[1] / "support"
 
 
 @pytest.fixture
-def planted_on_path(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Workers find tests/support/planted_adapters.py."""
+def example_adapters_on_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers find tests/support/example_adapters.py."""
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(SUPPORT), os.environ.get("PYTHONPATH", "")]))

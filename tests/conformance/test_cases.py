@@ -1,4 +1,4 @@
-"""Where cases come from, and how they become small."""
+"""Generation and shrinking of cases."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_catalogue_cases_say_what_they_are_for_and_are_distinct() -> None:
 
 
 def test_every_input_type_and_layout_is_in_the_catalogue() -> None:
-    """So every run has met them."""
+    """So every run covers them."""
     plans = [c.origin["plan"] for c in catalogue()]
     assert {t.name for t in INPUT_TYPES} <= {p["x"] for p in plans} | {p.get("x2") for p in plans}
     assert set(LAYOUTS) <= {p.get("layout") for p in plans}

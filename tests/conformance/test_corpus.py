@@ -1,4 +1,4 @@
-"""The corpus of found cases: read first, grown by runs, refused when it is none."""
+"""The regression corpus: replayed first, extended by runs, rejected if invalid."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bnspec.conformance.run.verify import Request, verify
 from bnspec.errors import UsageError
 from bnspec.model.case import Case
 
-WRONG = "planted_adapters:Wrong"
+WRONG = "example_adapters:Wrong"
 
 
 def small(seed: int) -> Case:
@@ -37,14 +37,14 @@ def test_a_folder_that_does_not_exist_yet_is_an_empty_corpus(tmp_path: Path) -> 
     assert read_corpus(None) == []
 
 
-def test_what_is_no_corpus_is_refused(tmp_path: Path) -> None:
-    """A file in the folder's place, and a file in it that is no case; what, why and mend."""
+def test_an_invalid_corpus_is_rejected(tmp_path: Path) -> None:
+    """A file in the folder's place, and a file in it that is no case; what, why and fix."""
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="is no folder"):
         read_corpus(tmp_path / "file")
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "a.json").write_text("{}")
-    with pytest.raises(UsageError, match="is no saved case"):
+    with pytest.raises(UsageError, match="is not a saved case"):
         read_corpus(tmp_path / "folder")
 
 
@@ -64,7 +64,7 @@ def test_the_corpus_comes_before_the_catalogue_and_no_case_twice() -> None:
     assert [c.id for c in distinct([mine, mine])] == [mine.id]
 
 
-def test_the_smallest_case_of_a_deviation_joins_the_corpus(tmp_path: Path, planted_on_path: None) -> None:
+def test_the_smallest_case_of_a_deviation_joins_the_corpus(tmp_path: Path, example_adapters_on_path: None) -> None:
     """And the next run replays it first."""
     folder = tmp_path / "found"
     asked = Request([WRONG], ["cpu"], ["epsilon.inside_root_in_training"], out=tmp_path / "run", corpus=folder)

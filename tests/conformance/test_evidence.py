@@ -30,7 +30,7 @@ from bnspec.conformance.run.case_pool import CasePool
 from bnspec.conformance.run.settings import RunSettings
 from bnspec.conformance.run.smallest import smallest
 from bnspec.conformance.run.target_run import TargetRun
-from bnspec.conformance.selftest.catalogue.catalogue import MUTANTS, Planted
+from bnspec.conformance.selftest.catalogue.catalogue import MUTANTS, CatalogueEntry
 from bnspec.conformance.selftest.matrix.matrix import adapter_of
 from bnspec.conformance.selftest.reference.scaler import PlainAdapter
 from bnspec.model.case import Case
@@ -85,7 +85,7 @@ def lacking(evidence: Evidence, case: Case) -> list[str]:
 # --- one broken judgement of each clause ----------------------------------------------------------------------------------
 
 
-def mutant_of(clause: str) -> Planted | None:
+def mutant_of(clause: str) -> CatalogueEntry | None:
     """The mutant that is run for a clause: of those of the fewest clauses the one that is listed last."""
     named = [m for m in MUTANTS if clause in m.killed_by and not m.escapes and not m.implementation.isolated]
     return min(reversed(named), key=lambda m: len(m.killed_by), default=None)
@@ -236,7 +236,7 @@ def reworded(monkeypatch: pytest.MonkeyPatch) -> None:
 def findings(folder: Path, adapter: str) -> list[Finding]:
     """What a run of a few cases finds, as read back from its directory."""
     cases = [c for c in catalogue() if c.config.dtype == "float32" and c.config.rank == 2][:12]
-    target = Target(Entry(adapter, f"planted_adapters:{adapter}"), "cpu")
+    target = Target(Entry(adapter, f"example_adapters:{adapter}"), "cpu")
     settings = RunSettings(select_asked(["epsilon", "running", "training"]), shrink_seconds=0.0)
     with RunWriter.create(folder, new_manifest("verify", "test", 1, "quick", {})) as writer:
         TargetRun(target, CasePool(cases), settings, writer, lambda *_: None).run()
@@ -244,7 +244,7 @@ def findings(folder: Path, adapter: str) -> list[Finding]:
 
 
 @pytest.fixture
-def worded(planted_on_path: None, tmp_path: Path) -> list[Finding]:
+def worded(example_adapters_on_path: None, tmp_path: Path) -> list[Finding]:
     """The findings with the messages as they are."""
     return findings(tmp_path / "worded", "Wrong")
 

@@ -1,4 +1,4 @@
-"""Histories: drawn as cases, judged by the pure model, and shrunk to the shortest by hypothesis itself."""
+"""Layer histories: drawn as cases, judged, and shrunk to the shortest by hypothesis."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from bnspec.model.call import BETWEEN
 from bnspec.model.case import Case
 from bnspec.model.conventions import Conventions
 
-PROFILE = Conventions(
+CONVENTIONS = Conventions(
     checks_arguments=True,
     running_correction=1,
     momentum_weighs="none",
@@ -32,8 +32,8 @@ PROFILE = Conventions(
 )
 
 
-class Living(PlainLayer):
-    """A layer that is saved, copied, reset, frozen and told another decay."""
+class StatefulLayer(PlainLayer):
+    """A layer that supports saving, copying, resetting, freezing and a new decay."""
 
     frozen = False
 
@@ -70,7 +70,7 @@ class Living(PlainLayer):
         return self.inference_gradients(x, dy) if self.frozen else super().training_gradients(x, dy)
 
 
-class CopySharesState(Living):
+class CopySharesState(StatefulLayer):
     """Copies share the running statistics."""
 
     def copied(self) -> Any:
@@ -78,7 +78,7 @@ class CopySharesState(Living):
         return type(self)(self.config, self.raw_gamma, self.raw_beta, self.mean, self.var)
 
 
-class SnapshotRounds(Living):
+class SnapshotRounds(StatefulLayer):
     """Saves the running variance in half precision."""
 
     def restored(self) -> Any:
@@ -88,7 +88,7 @@ class SnapshotRounds(Living):
         return new
 
 
-class ResetForgetsVariance(Living):
+class ResetForgetsVariance(StatefulLayer):
     """Resets the mean alone."""
 
     def reset(self) -> None:
@@ -96,7 +96,7 @@ class ResetForgetsVariance(Living):
         self.mean[:] = 0
 
 
-class FrozenMoves(Living):
+class FrozenMoves(StatefulLayer):
     """Goes on moving the statistics while frozen."""
 
     def training(self, x: Any) -> Any:
@@ -107,15 +107,15 @@ class FrozenMoves(Living):
         return y
 
 
-class DecayKept(Living):
+class DecayKept(StatefulLayer):
     """Ignores another decay."""
 
     def set_decay(self, decay: float) -> None:
         """Nothing."""
 
 
-class FailureMoves(Living):
-    """Moves the mean before it looks at x."""
+class FailureMoves(StatefulLayer):
+    """Moves the mean before it checks x."""
 
     def training(self, x: Any) -> Any:
         """A mean that moves first."""
@@ -141,7 +141,7 @@ def test_every_event_happens_in_a_few_histories() -> None:
 
 def test_a_layer_that_does_not_check_is_not_called_wrongly() -> None:
     """Malformed calls are declined in its name, and no clause of errors is judged."""
-    unchecked = dataclasses.replace(PROFILE, checks_arguments=False)
+    unchecked = dataclasses.replace(CONVENTIONS, checks_arguments=False)
     adapter = adapter_of(FailureMoves, conventions=unchecked)
     wrong = next(c for c in draw_histories(60, 1) if any(s.refused for s in c.steps))
     ends = {s.refused: r.status for s, r in zip(wrong.steps, observed(wrong, adapter).steps, strict=True)}
@@ -149,9 +149,9 @@ def test_a_layer_that_does_not_check_is_not_called_wrongly() -> None:
     assert judged(wrong, adapter, ["errors.malformed_data"]) == {"errors.malformed_data": None}
 
 
-def test_a_right_layer_lives_through_every_history() -> None:
+def test_a_correct_layer_passes_every_history() -> None:
     """Nothing of the suite's is broken."""
-    adapter = adapter_of(Living, conventions=PROFILE)
+    adapter = adapter_of(StatefulLayer, conventions=CONVENTIONS)
     for history in draw_histories(40, 2):
         assert not broken(history, adapter, ASKED), [s.call for s in history.steps]
 
@@ -169,17 +169,17 @@ def test_a_right_layer_lives_through_every_history() -> None:
 )
 def test_hypothesis_shrinks_to_the_shortest_history(wrong: type, clause: str, calls: int) -> None:
     """A state machine that judges each history itself: what it reports has no call too many."""
-    adapter = adapter_of(wrong, conventions=PROFILE)
+    adapter = adapter_of(wrong, conventions=CONVENTIONS)
     failing: list[Case] = []
 
-    def told(case: Case) -> None:
+    def check_history(case: Case) -> None:
         if clause in broken(case, adapter, [clause]):
             failing.append(case)
             raise AssertionError(clause)
 
     with pytest.raises(AssertionError, match=clause):
         run_state_machine_as_test(
-            hypothesis.seed(1)(machine(told)),
+            hypothesis.seed(1)(machine(check_history)),
             settings=hypothesis.settings(
                 max_examples=400,
                 stateful_step_count=12,

@@ -1,7 +1,7 @@
-"""The suite against planted defects and against unusual correct code. In this process: workers are tested elsewhere.
+"""The suite against mutants and unusual correct variants, in this process (other tests cover workers).
 
-Each mutant meets the quick cases until a clause of its own kills it; each variant meets some of every kind, and all that hold a
-call which it is there for. ``make mutants`` runs the whole matrix.
+Each mutant runs the quick cases until one of its own clauses kills it; each variant runs some cases of every kind, and all
+cases with its own calls. ``make mutants`` runs the whole matrix.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from bnspec.conformance.cases.catalogue import catalogue
 from bnspec.conformance.cases.effort import cases_of
 from bnspec.conformance.checks import CHECKS
 from bnspec.conformance.judge.collector import COMPLETES
-from bnspec.conformance.selftest.catalogue.catalogue import ALL, MUTANTS, VARIANTS, Planted, select
+from bnspec.conformance.selftest.catalogue.catalogue import ALL, MUTANTS, VARIANTS, CatalogueEntry, select
 from bnspec.conformance.selftest.matrix.matrix import Accusation, Matrix, fingerprint, hear
 from bnspec.conformance.selftest.matrix.table import Row, kills_by_clause, row_of
 from bnspec.model.case import Case
@@ -27,23 +27,23 @@ from bnspec.model.observation import Observation, StepResult
 from bnspec.reports.run.codec import documents
 from bnspec.reports.run.store import read_run
 
-#: What ends or stalls its process has no place here; the command's own test meets it.
-HEARD = [p for p in ALL if not p.implementation.isolated]
+#: Entries that may end or stall their process are tested through the command instead.
+IN_PROCESS = [p for p in ALL if not p.implementation.isolated]
 #: Values per channel beyond which the variants that loop over values in Python take seconds.
 FEW = 500
-#: Of the cases of a kind each variant meets one in so many, at least one, and each case as many variants.
+#: Each variant runs one in this many cases of a kind, at least one.
 SHARE = 8
 #: By number of values: kinds of count are none, one and more.
 MORE = 2
 
 
 def kind_of(case: Case) -> tuple[object, ...]:
-    """What tells kinds of case apart: the question, the dtype, the count and the memory."""
+    """The kind of a case: its calls, dtype, count and memory."""
     asked = {s.call.kind for s in case.steps} - {"forward", "gradients", "fit", "transform", "inverse", "learn"}
-    life = any(s.call.between for s in case.steps)
-    question = "life" if life else (*sorted(asked), any(s.option("relation") for s in case.steps))
+    operations = any(s.call.between for s in case.steps)
+    kind = "operations" if operations else (*sorted(asked), any(s.option("relation") for s in case.steps))
     packed = all(a.flags.c_contiguous for a in case.arrays.values())
-    return (case.subject, question, case.config.dtype, min(case.count, MORE), packed)
+    return (case.subject, kind, case.config.dtype, min(case.count, MORE), packed)
 
 
 def in_turn() -> list[tuple[int, int, Case]]:
@@ -57,23 +57,23 @@ def in_turn() -> list[tuple[int, int, Case]]:
 @functools.cache
 def accusers() -> Mapping[str, set[str]]:
     """By name the clauses that accuse it: each mutant until one of its own does, a variant those that are not of level MAY."""
-    found: dict[str, set[str]] = {p.name: set() for p in HEARD}
-    waiting = {p.name: p for p in HEARD}
+    found: dict[str, set[str]] = {p.name: set() for p in IN_PROCESS}
+    waiting = {p.name: p for p in IN_PROCESS}
     turn = {p.name: k for k, p in enumerate(VARIANTS)}
     for k, of, case in in_turn():
-        mutants = [p.name for p in waiting.values() if p.kind == "mutant" and p.meets(case)]
+        mutants = [p.name for p in waiting.values() if p.kind == "mutant" and p.applies_to(case)]
         variants = [
             p.name
             for p in VARIANTS
-            if p.meets(case) and (p.implementation.calls or (k + turn[p.name]) % min(SHARE, of) == 0)
+            if p.applies_to(case) and (p.implementation.calls or (k + turn[p.name]) % min(SHARE, of) == 0)
         ]
         names = mutants + (variants if case.count <= FEW else [])
         accused, _ = hear(*case.header(), names)
         for name, accusations in accused.items():
-            planted = waiting[name]
-            mutant = planted.kind == "mutant"
+            entry = waiting[name]
+            mutant = entry.kind == "mutant"
             found[name] |= {a.clause for a in accusations if mutant or ASKED[a.clause].level != "MAY"}
-            if mutant and found[name].intersection(planted.killed_by):
+            if mutant and found[name].intersection(entry.killed_by):
                 del waiting[name]
     return found
 
@@ -83,17 +83,17 @@ def accusers() -> Mapping[str, set[str]]:
     [
         pytest.param(m, marks=[pytest.mark.xfail(reason=m.escapes, strict=True)] if m.escapes else [])
         for m in MUTANTS
-        if m in HEARD
+        if m in IN_PROCESS
     ],
     ids=lambda m: m.name,
 )
-def test_the_mutant_is_killed_by_a_clause_it_is_named_for(mutant: Planted) -> None:
-    """Quick effort kills every planted defect, and for the right reason; what escapes is known, with why."""
+def test_the_mutant_is_killed_by_a_clause_it_is_named_for(mutant: CatalogueEntry) -> None:
+    """Quick effort kills every mutant by one of its own clauses; known escapes state why."""
     assert accusers()[mutant.name] & set(mutant.killed_by)
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=lambda v: v.name)
-def test_the_correct_variant_is_not_accused(variant: Planted) -> None:
+def test_the_correct_variant_is_not_accused(variant: CatalogueEntry) -> None:
     """Whatever the summation order, the form, the accumulator or the memory: no clause deviates."""
     assert not accusers()[variant.name]
 
@@ -103,7 +103,7 @@ def test_every_clause_that_backends_are_asked_has_exactly_one_check() -> None:
     assert sorted([*(c.clause for c in CHECKS), COMPLETES]) == sorted(ASKED)
 
 
-def test_planted_names_are_distinct_and_name_real_clauses() -> None:
+def test_names_are_distinct_and_clauses_exist() -> None:
     """A mutant that names a clause that does not exist could never be killed as it should."""
     names = [p.name for p in ALL]
     assert len(set(names)) == len(names)
@@ -133,10 +133,10 @@ def test_equal_observations_have_one_fingerprint_and_others_another() -> None:
 
 def table(*accused: tuple[str, tuple[str, ...]]) -> list[Row]:
     """The rows of a matrix of one case, in which these names are accused by these clauses."""
-    planted = [p for name, _ in accused for p in select([name])]
+    entry = [p for name, _ in accused for p in select([name])]
     found = {name: [Accusation(c, 2.0, "") for c in clauses] for name, clauses in accused}
-    matrix = Matrix(planted, {1: ["case"]}, {"case": {}}, {"case": {n: a for n, a in found.items() if a}})
-    return [row_of(matrix, p) for p in planted]
+    matrix = Matrix(entry, {1: ["case"]}, {"case": {}}, {"case": {n: a for n, a in found.items() if a}})
+    return [row_of(matrix, p) for p in entry]
 
 
 def test_a_mutant_must_be_killed_by_its_own_and_a_variant_by_none() -> None:

@@ -1,4 +1,4 @@
-"""Relations between calls: how arguments are derived, what follows, and that a layer that disagrees with itself is seen."""
+"""Relations between calls: derived arguments, expected results, and detection of layers that violate them."""
 
 from __future__ import annotations
 
@@ -120,8 +120,8 @@ class AddsToGradients(PlainLayer):
         (ReadsItsDecay, "training.output_moments"),
     ],
 )
-def test_a_layer_that_disagrees_with_itself_is_seen(wrong: type, law: str) -> None:
-    """By the law that it breaks, without any exact value."""
+def test_a_layer_that_disagrees_with_itself_is_detected(wrong: type, law: str) -> None:
+    """By the clause that it violates, without any exact value."""
     assert law in broken(case(), adapter_of(wrong), [law])
 
 

@@ -1,4 +1,4 @@
-"""Shrinking cases of many steps and layers: to the calls that matter, still the same law, still malformed."""
+"""Shrinking cases of many steps and layers: to the calls that matter, with the same clause, still malformed."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_what_fails_now_and_then_is_no_plainer_case() -> None:
 
 
 def test_cotangents_are_not_made_zero() -> None:
-    """With zeros only what is not finite would be seen."""
+    """Zeros would reveal only non-finite results."""
     small = shrunk(relation_case(PLAN), lambda case: "dy" in case.arrays)
     assert small.arrays["dy"].any()
 

@@ -302,7 +302,7 @@ def test_json_is_one_document_with_all_points(
     assert read_run(folder).manifest.options["environment"]["1"]["OMP_NUM_THREADS"] == "1"
 
 
-@pytest.mark.usefixtures("planted_on_path")
+@pytest.mark.usefixtures("example_adapters_on_path")
 def test_a_dtype_that_is_not_offered_is_shown_and_nothing_measured_is_status_3(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -310,14 +310,14 @@ def test_a_dtype_that_is_not_offered_is_shown_and_nothing_measured_is_status_3(
 ) -> None:
     """The outside adapter has no float16."""
     monkeypatch.chdir(tmp_path)
-    assert main(["stability", "planted_adapters:Right", "--quick", "--dtype", "float16"]) == 3
+    assert main(["stability", "example_adapters:Right", "--quick", "--dtype", "float16"]) == 3
     assert "declined: x of dtype float16 is not offered" in capsys.readouterr().out
 
 
-@pytest.mark.usefixtures("planted_on_path")
+@pytest.mark.usefixtures("example_adapters_on_path")
 def test_a_call_that_fails_is_shown_with_what_it_raised() -> None:
     """The outside adapter raises in training: no errors, and the reason among what is missing."""
-    done = ask(backends=["planted_adapters:Raising"], outputs=("y", "inference.y"))
+    done = ask(backends=["example_adapters:Raising"], outputs=("y", "inference.y"))
     assert {r.key.output for r in done.table} == {"inference.y"}
     (only,) = done.missing
     assert "training_gradients: error: RuntimeError: no kernel for this" in only.message

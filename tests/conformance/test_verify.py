@@ -41,19 +41,19 @@ def begin(tmp_path: Path) -> Iterator[Begin]:
     with RunWriter.create(tmp_path / "run", new_manifest("verify", "test", 1, "quick", {})) as writer:
 
         def target_run(adapter: str, cases: list[Case], clauses: tuple[str, ...] = ()) -> TargetRun:
-            target = Target(Entry(adapter, f"planted_adapters:{adapter}"), "cpu")
+            target = Target(Entry(adapter, f"example_adapters:{adapter}"), "cpu")
             return TargetRun(target, CasePool(cases), RunSettings(select_asked(clauses), 0.5), writer, lambda *_: None)
 
         yield target_run
 
 
-@pytest.mark.usefixtures("planted_on_path")
+@pytest.mark.usefixtures("example_adapters_on_path")
 def test_a_mutant_from_outside_is_found_with_its_smallest_case(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Exit status 1, the clause named, and a saved case that is smaller than the one it was found on."""
     out = tmp_path / "run"
-    arguments = ["verify", "--backend", "planted_adapters:Wrong", "--clause", "epsilon", "--out", str(out), "--json"]
+    arguments = ["verify", "--backend", "example_adapters:Wrong", "--clause", "epsilon", "--out", str(out), "--json"]
     assert main(arguments) == 1
     document = json.loads(capsys.readouterr().out)
     finding = next(f for f in document["findings"] if f["clause"] == "epsilon.inside_root_in_training")
@@ -63,20 +63,20 @@ def test_a_mutant_from_outside_is_found_with_its_smallest_case(
     assert shrunk.arrays["x"].size <= 4
 
 
-@pytest.mark.usefixtures("planted_on_path")
+@pytest.mark.usefixtures("example_adapters_on_path")
 def test_the_same_class_without_the_defect_conforms(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit status 0, and no clause deviates."""
-    assert main(["verify", "--backend", "planted_adapters:Right", "--out", str(tmp_path / "run"), "--json"]) == 0
+    assert main(["verify", "--backend", "example_adapters:Right", "--out", str(tmp_path / "run"), "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert {f["verdict"] for f in document["findings"]} <= {"conforms", "declined", "not_exercised"}
 
 
-@pytest.mark.usefixtures("planted_on_path")
+@pytest.mark.usefixtures("example_adapters_on_path")
 def test_a_process_that_dies_is_a_finding_and_the_run_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begin: Begin
 ) -> None:
     """The case that killed it is saved; every other case is judged."""
-    monkeypatch.setenv("PLANTED_MARKER", str(tmp_path / "died"))
+    monkeypatch.setenv("EXAMPLE_MARKER", str(tmp_path / "died"))
     cases = [c for c in catalogue() if c.config.dtype == "float32" and c.config.rank in (2, 3)][: 2 * FEW]
     one = begin("Dying", cases)
     findings = {f.clause: f for f in one.run()}
@@ -90,7 +90,7 @@ def test_a_process_that_dies_is_a_finding_and_the_run_goes_on(
     assert "SIGKILL" in run.incidents[0].message
 
 
-@pytest.mark.usefixtures("planted_on_path")
+@pytest.mark.usefixtures("example_adapters_on_path")
 def test_a_worker_killed_from_outside_in_the_middle_is_a_finding_too(begin: Begin) -> None:
     """SIGKILL between or during cases: one case crashed, the others judged by a new process."""
     cases = [c for c in catalogue() if c.config.dtype == "float32"][:FEW]
@@ -103,7 +103,7 @@ def test_a_worker_killed_from_outside_in_the_middle_is_a_finding_too(begin: Begi
         for _ in range(500):
             time.sleep(0.02)
             found = subprocess.run(
-                ["pgrep", "-f", "planted_adapters:Slow"], capture_output=True, text=True, check=False
+                ["pgrep", "-f", "example_adapters:Slow"], capture_output=True, text=True, check=False
             )
             if found.stdout.split() and one.counts["ok"]:
                 os.kill(int(found.stdout.split()[0]), signal.SIGKILL)
@@ -123,8 +123,8 @@ def test_a_worker_killed_from_outside_in_the_middle_is_a_finding_too(begin: Begi
         ["verify", "--backend", "nope"],
         ["verify", "--backend", "numpy", "--clause", "nope"],
         ["verify", "--backend", "numpy", "--device", "no:such:device"],
-        ["verify", "--backend", "planted_adapters:Incomplete"],
-        ["verify", "--backend", "planted_adapters:NotThere"],
+        ["verify", "--backend", "example_adapters:Incomplete"],
+        ["verify", "--backend", "example_adapters:NotThere"],
         ["verify", "--backend", "no_such_module:Class"],
         ["verify", "--backend", "numpy", "--effort", "nope"],
         ["verify", "--backend", "numpy", "--resume", "no/such/run"],
@@ -134,11 +134,11 @@ def test_a_worker_killed_from_outside_in_the_middle_is_a_finding_too(begin: Begi
     ],
     ids=" ".join,
 )
-@pytest.mark.usefixtures("planted_on_path")
+@pytest.mark.usefixtures("example_adapters_on_path")
 def test_a_bad_call_exits_2_and_says_how_to_fix_it(
     arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Exit status 2, what and mend on standard error, nothing on standard output."""
+    """Exit status 2, what and fix on standard error, nothing on standard output."""
     monkeypatch.chdir(tmp_path)
     try:
         status = main(arguments)
@@ -177,12 +177,12 @@ def test_a_run_that_was_cut_short_is_readable_and_resumed(tmp_path: Path, capsys
     assert main(["verify", "--backend", "numpy", "--clause", "epsilon", "--resume", str(out)]) == 2
 
 
-def test_a_target_that_is_assisted_finds_what_it_finds_alone(planted_on_path: None, tmp_path: Path) -> None:
+def test_a_target_that_is_assisted_finds_what_it_finds_alone(example_adapters_on_path: None, tmp_path: Path) -> None:
     """The same verdicts, counts, ratios and smallest cases, whoever hears which case."""
     outcomes = []
     for jobs in (1, 3):
         asked = Request(
-            ["planted_adapters:Wrong"], ["cpu"], ["epsilon", "running"], jobs=jobs, out=tmp_path / str(jobs)
+            ["example_adapters:Wrong"], ["cpu"], ["epsilon", "running"], jobs=jobs, out=tmp_path / str(jobs)
         )
         run, status = verify(asked, "test", quiet=True)
         assert status == 1

@@ -1,4 +1,4 @@
-"""Balls: exact on the way in, enclosing on the way through, rounded once on the way out; and what is assumed of quad precision."""
+"""Balls: exact input, enclosing operations, one rounding on output; and the assumptions about quad precision."""
 
 from __future__ import annotations
 

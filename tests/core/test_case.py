@@ -1,4 +1,4 @@
-"""A case is plain data: it survives being saved and sent, bit for bit and stride for stride; what is no case is refused."""
+"""A case is plain data: saving and sending preserve every bit and stride; malformed cases are rejected."""
 
 from __future__ import annotations
 
@@ -224,7 +224,7 @@ def test_the_control_is_a_case() -> None:
 
 
 @pytest.mark.parametrize("fault", SPOILERS)
-def test_a_malformed_case_is_refused_with_what_why_and_mend(fault: str) -> None:
+def test_a_malformed_case_raises_what_why_and_fix(fault: str) -> None:
     """A case comes from files and mails: whatever is wrong with it is the caller's error, and is said."""
     data = copy.deepcopy(plain())
     SPOILERS[fault](data)

@@ -22,7 +22,7 @@ from bnspec.oracle.oracle import Oracle
 
 
 class Settled(NamedTuple):
-    """What ``exact.settled`` was asked, and what it answered."""
+    """The arguments and the result of one call of ``exact.settled``."""
 
     value: Any
     doubt: Doubt
@@ -32,10 +32,10 @@ class Settled(NamedTuple):
 
 
 class Watch:
-    """Looks over the shoulder of ``exact.settled`` while one-channel cases are answered."""
+    """Records the calls of ``exact.settled`` while one-channel cases are answered."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.seen: list[Settled] = []
+        self.settled: list[Settled] = []
         self.refinements = 0
         settled, refined = exact.settled, exact.refined
 
@@ -48,7 +48,7 @@ class Watch:
             answer = settled(value, doubt, config, compute, *inputs, where=where)
             if config.channels == 1:
                 rows = [double(i).reshape(-1) for i in inputs]
-                self.seen.append(Settled(value, doubt, compute, rows, self.refinements > before))
+                self.settled.append(Settled(value, doubt, compute, rows, self.refinements > before))
             return answer
 
         monkeypatch.setattr(exact, "settled", watched)
@@ -57,7 +57,7 @@ class Watch:
 
 @pytest.fixture
 def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
-    """What happens inside the oracle, seen from outside."""
+    """Records the oracle's internal calls."""
     return Watch(monkeypatch)
 
 
@@ -127,21 +127,23 @@ def sound_cases() -> Iterator[tuple[str, Case]]:
 def test_the_oracles_own_error_bound_is_sound(watch: Watch) -> None:
     """In every family and adversary, quad's distance from an enclosure is within the bound by which it was judged certain."""
     for label, case in sound_cases():
-        watch.seen.clear()
+        watch.settled.clear()
         answer(case)
-        for seen in watch.seen:
-            if not (np.isfinite(double(seen.value)).all() and all(np.isfinite(r).all() for r in seen.rows)):
+        for settled in watch.settled:
+            if not (np.isfinite(double(settled.value)).all() and all(np.isfinite(r).all() for r in settled.rows)):
                 continue
-            enclosed = at_precision(LADDER[-1], lambda s=seen: s.compute(*map(ball, s.rows)))
-            error = np.abs(double(midpoints(enclosed) - seen.value.reshape(-1)))
-            size = np.abs(double(seen.value)).reshape(-1)
-            limit = np.asarray(seen.doubt.absolute + np.asarray(seen.doubt.relative) * size.reshape(1, -1)).reshape(-1)
+            enclosed = at_precision(LADDER[-1], lambda s=settled: s.compute(*map(ball, s.rows)))
+            error = np.abs(double(midpoints(enclosed) - settled.value.reshape(-1)))
+            size = np.abs(double(settled.value)).reshape(-1)
+            limit = np.asarray(
+                settled.doubt.absolute + np.asarray(settled.doubt.relative) * size.reshape(1, -1)
+            ).reshape(-1)
             # a double's underflow is not quad's error
             allowed = ROUNDING * limit + 2.0**-1074
             assert (error <= allowed).all(), label
 
 
-def test_every_adversary_is_met() -> None:
+def test_every_adversary_is_used() -> None:
     """The cotangents that are named are all used."""
     labels = {label for label, _ in ill_conditioned(32, (2, 3))}
     assert all(any(name in label for label in labels) for name in ADVERSARIES)

@@ -29,7 +29,7 @@ def updated(initial: np.ndarray, statistics: list[np.ndarray], decay: Series) ->
 
 @verifies("running.unrolled")
 def test_updates_in_turn_are_the_geometric_average() -> None:
-    """Of the initial value and of all statistics seen; the weights add up to 1."""
+    """Of the initial value and of all batch statistics; the weights add up to 1."""
     assert equal(averages.unrolled_average(INITIAL, STATISTICS, DECAY), updated(INITIAL, STATISTICS, DECAY))
     ones = exact(np.ones((1, 3), int))
     assert equal(averages.unrolled_average(ones, [ones] * 5, DECAY), ones)
@@ -56,7 +56,7 @@ def test_the_cumulative_average_is_the_mean_of_all_statistics() -> None:
 
 
 @verifies("running.debiased_average")
-def test_a_debiased_average_weighs_what_was_seen_and_nothing_else() -> None:
+def test_a_debiased_average_weighs_only_the_batches_so_far() -> None:
     """The first is the first statistic; equal statistics give themselves; before the first step there is none."""
     zeros = 0 * INITIAL
     first = updated(zeros, STATISTICS[:1], DECAY)
@@ -129,13 +129,13 @@ def test_an_average_that_counts_its_steps_cannot_go_on_without_the_count() -> No
 def test_reading_the_state_shows_each_step_and_has_no_effect() -> None:
     """What is read between steps, and how often, changes no bit of what follows."""
     read, unread = layer(), layer()
-    seen = [snapshot(read)]
+    snapshots = [snapshot(read)]
     for seed in (1, 2, 3):
         read.training(batch(seed))
         unread.training(batch(seed))
-        seen += [snapshot(read), snapshot(read)]
-        assert np.array_equal(seen[-1], seen[-2])
-        assert not np.array_equal(seen[-1], seen[-3])
+        snapshots += [snapshot(read), snapshot(read)]
+        assert np.array_equal(snapshots[-1], snapshots[-2])
+        assert not np.array_equal(snapshots[-1], snapshots[-3])
     assert np.array_equal(snapshot(read), snapshot(unread))
 
 

@@ -35,7 +35,7 @@ def arguments(case: Case, kind: Callable[[Any], Any]) -> dict[str, Any]:
     return {n: kind(a) if a.ndim > 1 else kind(a.reshape(shape)) for n, a in case.arrays.items()}
 
 
-def meet(a: Any, b: Any) -> bool:
+def enclosures_agree(a: Any, b: Any) -> bool:
     """Whether balls overlap everywhere, each narrow enough to tell values apart: two enclosures of one number do."""
     narrow = all(v.rad() < 2.0**-100 * (1 + abs(v)) for v in [*a.reshape(-1), *b.reshape(-1)])
     return narrow and all(p.overlaps(q) for p, q in zip(a.reshape(-1), b.reshape(-1), strict=True))
@@ -72,7 +72,7 @@ FORWARD = {"training": training, "inference": inference}
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("mode", FORWARD)
 def test_the_gradients_are_the_derivatives_of_the_forward_text(mode: str, kind: str) -> None:
-    """Dual numbers over balls enclose the derivatives of the forward text; the gradients' enclosures meet them everywhere."""
+    """Dual numbers over balls enclose the derivatives of the forward text; the gradients' enclosures enclosures_agree them everywhere."""
     for seed, shape in enumerate(SHAPES):
         case = case_of(kind, shape, seed)
         arrays, epsilon, axes = arguments(case, ball), case.config.epsilon, case.config.reduce_axes
@@ -80,7 +80,9 @@ def test_the_gradients_are_the_derivatives_of_the_forward_text(mode: str, kind: 
         def check(arrays: dict[str, Any] = arrays, epsilon: float = epsilon, axes: eq.Axes = axes) -> bool:
             said = written(mode, arrays, epsilon, axes)
             return all(
-                meet(gradient(lambda v, n=name: FORWARD[mode]({**arrays, n: v}, epsilon, axes), arrays[name]), value)
+                enclosures_agree(
+                    gradient(lambda v, n=name: FORWARD[mode]({**arrays, n: v}, epsilon, axes), arrays[name]), value
+                )
                 for name, value in said.items()
             )
 

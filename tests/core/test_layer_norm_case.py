@@ -58,7 +58,7 @@ def test_a_value_that_is_off_by_a_thousandth_is_found_out(name: str) -> None:
 def test_sums_evaluated_in_float64_are_those_of_quad_precision_up_to_the_room_of_their_bounds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What float64 itself errs by is inside the bound that is told."""
+    """The error of float64 itself is inside the reported bound."""
     given = case()
     few = layer_norm_answers(given, ROWS, Conventions())
     monkeypatch.setattr(layer_norm_case, "FEW", 0)
@@ -71,7 +71,7 @@ def test_sums_evaluated_in_float64_are_those_of_quad_precision_up_to_the_room_of
             assert (many[name].bounds[tier] >= few[name].bounds[tier]).all(), name
 
 
-def test_of_many_float64_elements_the_sums_are_not_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sums_of_many_float64_elements_are_not_judged(monkeypatch: pytest.MonkeyPatch) -> None:
     """There float64 is no better than what is judged."""
     monkeypatch.setattr(layer_norm_case, "FEW", 0)
     assert set(layer_norm_answers(case("float64"), ROWS, Conventions())) == {"y", "dx"}

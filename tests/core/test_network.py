@@ -36,14 +36,14 @@ def conventions(correction: int) -> Conventions:
     return Conventions(running_correction=correction)
 
 
-def heard(case: Case, observation: Observation, correction: int) -> dict[str, Judgement | None]:
-    """What the checks say."""
+def judgements(case: Case, observation: Observation, correction: int) -> dict[str, Judgement | None]:
+    """The judgements of the checks."""
     return judge(case, observation, conventions(correction), Oracle(case), checks_for(CLAUSES))
 
 
 def ratio(case: Case, observation: Observation, correction: int) -> float:
     """The worst step's, in bounds."""
-    found = heard(case, observation, correction)[CLAUSES[0]]
+    found = judgements(case, observation, correction)[CLAUSES[0]]
     assert found is not None
     return found.ratio
 
@@ -96,8 +96,8 @@ def test_the_exact_step_descends_along_the_derivative_of_the_loss(kind: str) -> 
             moved = values[name].astype(complex)
             moved[index] += 1j * TINY
             derivative = loss_of(case, dict(values, **{name: moved})).imag / TINY
-            told = after[name]
-            assert abs(told.value[index] - (values[name][index] - rate * derivative)) <= 2.0 * told.error[index]
+            exact = after[name]
+            assert abs(exact.value[index] - (values[name][index] - rate * derivative)) <= 2.0 * exact.error[index]
 
 
 @pytest.mark.parametrize("order", ORDERS)
@@ -126,7 +126,7 @@ def test_right_networks_stay_within_the_bounds_in_hard_places(
 
 @pytest.mark.parametrize("defect", DEFECTS)
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_planted_defect_leaves_the_bounds(kind: str, defect: type[SmallNetwork]) -> None:
+def test_every_defect_exceeds_the_bounds(kind: str, defect: type[SmallNetwork]) -> None:
     """In a few steps of either network, under either correction."""
     for correction in (0, 1):
         case = network_case(kind, 1, 4)
@@ -134,12 +134,12 @@ def test_every_planted_defect_leaves_the_bounds(kind: str, defect: type[SmallNet
 
 
 def test_a_value_that_is_not_finite_deviates_where_it_appears_and_nowhere_else() -> None:
-    """A NaN in one step's values is that step's; from such values no step can be told."""
+    """A NaN in one step's values is that step's; no later step can be computed from such values."""
     case = network_case("dense", 1, 3)
     steps = list(SmallNetwork(case, 0).observed().steps)
     broken = dict(steps[1].outputs, gamma=np.full_like(steps[1].outputs["gamma"], np.nan))
     steps[1] = StepResult("ok", "", broken)
-    found = heard(case, Observation("ok", "", tuple(steps)), 0)[CLAUSES[0]]
+    found = judgements(case, Observation("ok", "", tuple(steps)), 0)[CLAUSES[0]]
     assert found is not None
     assert not found.holds
     assert found.evidence is not None
@@ -151,7 +151,7 @@ def test_a_trajectory_that_breaks_off_is_judged_as_far_as_it_went() -> None:
     case = network_case("dense", 1, 3)
     steps = list(SmallNetwork(case, 0).observed().steps)
     steps[1] = StepResult("error", "RuntimeError: out of memory")
-    found = heard(case, Observation("ok", "", tuple(steps)), 0)[CLAUSES[0]]
+    found = judgements(case, Observation("ok", "", tuple(steps)), 0)[CLAUSES[0]]
     assert found is not None
     assert 0.0 < found.ratio <= 1.0
     assert found.message == ""
@@ -159,13 +159,13 @@ def test_a_trajectory_that_breaks_off_is_judged_as_far_as_it_went() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_right_trajectory_drifts_within_its_propagated_bound(kind: str) -> None:
-    """What was observed and the exact trajectory differ by less than the bound says, and the message tells it."""
+    """The observed and the exact trajectory differ by less than the bound, which the message states."""
     case = network_case(kind, 3, 10)
     observation = SmallNetwork(case, 0).observed()
-    met = [{n: case.arrays[n] for n in VALUES}, *(dict(s.outputs) for s in observation.steps[:-1])]
-    told = [exact_step(case, i, conventions(0), values) for i, values in enumerate(met)]
-    found, verdict = drift(case, conventions(0), observation.steps, told), heard(case, observation, 0)[CLAUSES[0]]
-    assert all(np.isfinite(t.error).all() for step in told for t in step.values())
+    inputs = [{n: case.arrays[n] for n in VALUES}, *(dict(s.outputs) for s in observation.steps[:-1])]
+    exact = [exact_step(case, i, conventions(0), values) for i, values in enumerate(inputs)]
+    found, verdict = drift(case, conventions(0), observation.steps, exact), judgements(case, observation, 0)[CLAUSES[0]]
+    assert all(np.isfinite(t.error).all() for step in exact for t in step.values())
     assert found is not None
     assert verdict is not None
     assert 0.0 < found.distance <= found.bound

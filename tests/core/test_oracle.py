@@ -1,4 +1,4 @@
-"""What the oracle answers, beyond the comparison of ``test_oracle_at_scale``: state, blocks, input normalization, sharing."""
+"""The oracle beyond the comparison of ``test_oracle_at_scale``: state, blocks, input normalization, sharing."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def bounds_tiers(expected: object) -> list[str]:
 
 
 def test_backends_of_the_same_precisions_share_their_answers() -> None:
-    """Profiles that differ in what no bound depends on get the very same arrays."""
+    """Conventions that differ in fields no bound depends on share the same arrays."""
     case = batch_norm_case(Plan(Form((4, 3, 5), 1), seed=1))
     oracle = Oracle(case)
     one = oracle.expect(TRAIN, case.arrays, Conventions(running_correction=1))

@@ -51,6 +51,6 @@ def test_the_oracles_agree_on_every_family_at_length(record_property: Callable[[
     report(comparison, record_property)
 
 
-def test_the_dtypes_are_all_met() -> None:
+def test_every_dtype_is_compared() -> None:
     """The families that are compared come in every dtype of the specification."""
     assert {case.arrays["x"].dtype for _, case in families(0, (2, 3))} == {dtype_of(d) for d in DTYPES}

@@ -1,4 +1,4 @@
-"""What the oracle costs, measured in a fresh process on one core. ``make oracle`` (marker ``slow``) prints the figures.
+"""The cost of the oracle, measured in a fresh process on one core. ``make oracle`` (marker ``slow``) prints the figures.
 
 Time is the processor's, not the wall's, and the least of several: other work on the machine is not the oracle's.
 """

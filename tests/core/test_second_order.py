@@ -148,7 +148,7 @@ def test_the_bounds_hold_for(algorithm: Any, mode: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_the_bounds_say_something(mode: str) -> None:
+def test_the_bounds_are_informative(mode: str) -> None:
     """On ordinary data a byte of by_x and by_dy is demanded, which no wrong formula gets right; by_gamma is a sum that cancels."""
     case, arrays = arrays_of("ordinary", (4, 3, 5), "float32", 1, UPSTREAM[-1])
     exact = written(mode, {n: quad(a) for n, a in arrays.items()}, case.config.epsilon, case.config.reduce_axes)

@@ -1,4 +1,4 @@
-"""Steps that build their layer otherwise, and calls between calls: what a layer was given and has been told."""
+"""Steps that override their layer's settings, and operations between calls that change them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from bnspec.oracle.oracle import Oracle, effective_decay
 BASE = batch_norm_case(Plan(Form((4, 3), 1), "wide", seed=9, short=True))
 
 
-def lived(*steps: Step) -> Case:
+def after_inference(*steps: Step) -> Case:
     """The base case with these steps after an inference on a fresh layer."""
     return BASE.with_(steps=(Step(INFERENCE, ("x",), True), *steps))
 
@@ -39,11 +39,13 @@ def decay(value: float) -> Step:
     return Step(SET_DECAY, options=(("decay", value),))
 
 
-def test_what_a_layer_has_been_told_holds_for_it_alone() -> None:
-    """A copy starts from what its original was told; then each has its own decay and mark; a fresh layer has neither."""
+def test_settings_apply_to_their_own_layer_only() -> None:
+    """A copy starts with its original's settings; then each has its own decay and frozen flag; a fresh layer has neither."""
     x = Step(TRAINING, ("x",))
-    case = lived(decay(0.25), Step(CLONE), decay(0.5), Step(FREEZE), x, Step(SWAP), x, Step(TRAINING, ("x",), True))
-    assert [case.told(i) for i in (1, 2, 5, 7, 8)] == [
+    case = after_inference(
+        decay(0.25), Step(CLONE), decay(0.5), Step(FREEZE), x, Step(SWAP), x, Step(TRAINING, ("x",), True)
+    )
+    assert [case.settings_at(i) for i in (1, 2, 5, 7, 8)] == [
         (None, False),
         (0.25, False),
         (0.5, True),
@@ -56,17 +58,17 @@ def test_what_a_layer_has_been_told_holds_for_it_alone() -> None:
 
 def test_what_was_not_performed_is_not_in_force() -> None:
     """A decay that was declined changed nothing."""
-    case = lived(decay(0.25), Step(TRAINING, ("x",)))
+    case = after_inference(decay(0.25), Step(TRAINING, ("x",)))
     assert case.overrides(2, lambda j: False) == ()
     assert dict(case.overrides(2)) == {"decay": 0.25}
 
 
-def test_a_layer_that_is_given_other_numbers_is_seen_with_them() -> None:
+def test_overrides_of_a_layer_reach_its_case_and_oracle() -> None:
     """Parameters, epsilon and axes of the step that built it; the same overrides give the same case and oracle."""
     case = relation_case(Plan(Form((4, 3, 5, 2), 1), "wide", epsilon=2.0**-4, seed=3))
     rows = next(i for i, s in enumerate(case.steps) if s.option("relation") == "rows")
-    seen = case.overridden(case.overrides(rows))
-    assert (seen.config.rank, seen.config.channel_axis, case.config.rank) == (2, 1, 4)
+    overridden = case.overridden(case.overrides(rows))
+    assert (overridden.config.rank, overridden.config.channel_axis, case.config.rank) == (2, 1, 4)
     flipped = next(i for i, s in enumerate(case.steps) if s.option("relation") == "channels_flipped")
     given = case.overridden(case.overrides(flipped)).arrays["gamma"]
     assert np.array_equal(given, case.arrays["gamma"][::-1])
@@ -75,7 +77,7 @@ def test_a_layer_that_is_given_other_numbers_is_seen_with_them() -> None:
     assert oracle.overridden(()) is oracle
 
 
-def test_an_oracle_of_other_parameters_shares_the_facts_of_its_inputs() -> None:
+def test_an_oracle_of_other_parameters_shares_the_quantities_of_its_inputs() -> None:
     """And answers as an oracle of its own would."""
     case = relation_case(Plan(Form((4, 3), 1), "wide", epsilon=2.0**-4, seed=3))
     i = next(i for i, s in enumerate(case.steps) if s.option("relation") == "decay")
@@ -116,7 +118,7 @@ def test_a_declared_decay_dtype_is_the_one_that_is_judged_by() -> None:
 
 
 WRONG: dict[str, tuple[Any, str]] = {
-    "a call between others first": ((Step(CLONE),), "comes before there is a layer"),
+    "a call between others first": ((Step(CLONE),), "comes before a layer is built"),
     "a decay outside": ((Step(TRAINING, ("x",), True), decay(2.0)), "must lie in"),
     "no gradient wanted": (
         (Step(TRAINING_SOME_GRADIENTS, ("x", "dy"), True, (("wanted", "dz"),)),),

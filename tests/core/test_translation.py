@@ -1,4 +1,4 @@
-"""Translation between profiles: what is called exact is exact, and what is called impossible has a counterexample."""
+"""Translation between conventions: exact ones are exact, and impossible ones have a counterexample."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 from fractions import Fraction
 from typing import Any
 
-import builtin_profiles
+import builtin_conventions
 import hypothesis
 import numpy as np
 import pytest
@@ -24,17 +24,17 @@ from bnspec.oracle.oracle import effective_epsilon
 from bnspec.translation.parts import LayerValues, Route
 from bnspec.translation.translate import translate
 
-SUITES = builtin_profiles.SUITES
-PAIRS = list(itertools.product(sorted(SUITES), repeat=2))
+BUILTIN = builtin_conventions.BUILTIN
+PAIRS = list(itertools.product(sorted(BUILTIN), repeat=2))
 
 
-# --- layers and profiles ----------------------------------------------------------------------------------------------
+# --- layers and conventions ----------------------------------------------------------------------------------------------
 
 
 def layer_of(
     conventions: Conventions, dtype: str = "float32", parameter: str = "float32", **changes: Any
 ) -> LayerValues:
-    """A layer that a backend of this conventions could hold: distinct values, exact in every dtype."""
+    """A layer for a backend with these conventions: distinct values, exact in every dtype."""
     arrays = {
         "gamma": [0.5, -1.25, 2.0],
         "beta": [0.25, 0.0, -3.0],
@@ -52,8 +52,8 @@ numbers = st.one_of(st.floats(0.0, 1.0), st.sampled_from([0.0, 0.1, 0.5, 0.9, 0.
 
 
 @st.composite
-def profiles(draw: st.DrawFn) -> Conventions:
-    """Profiles that differ in all that a translation reads; float32 is always offered."""
+def conventions_records(draw: st.DrawFn) -> Conventions:
+    """Conventions that differ in every field a translation reads; float32 is always supported."""
     words = {f: draw(st.sampled_from(CHOICES[f])) for f in CHOICES}
     return Conventions(
         running_correction=draw(st.sampled_from([0, 1])),
@@ -113,7 +113,7 @@ def demand_exactness(source: Conventions, target: Conventions, layer: LayerValue
 
 
 @hypothesis.settings(max_examples=300, deadline=None, database=None, derandomize=True)
-@hypothesis.given(profiles(), profiles(), layers(), st.sampled_from([None, 2, 3, 64]))
+@hypothesis.given(conventions_records(), conventions_records(), layers(), st.sampled_from([None, 2, 3, 64]))
 def test_what_is_called_exact_is_exact(
     source: Conventions, target: Conventions, layer: LayerValues, count: int | None
 ) -> None:
@@ -122,7 +122,7 @@ def test_what_is_called_exact_is_exact(
 
 
 @hypothesis.settings(max_examples=200, deadline=None, database=None, derandomize=True)
-@hypothesis.given(profiles(), profiles(), layers())
+@hypothesis.given(conventions_records(), conventions_records(), layers())
 def test_what_is_handed_over_comes_back(source: Conventions, target: Conventions, layer: LayerValues) -> None:
     """An exact translation into another conventions, and an exact one back, give a layer of the same function and state."""
     there = translate(source, target, layer, 4).training
@@ -136,7 +136,7 @@ def test_what_is_handed_over_comes_back(source: Conventions, target: Conventions
 @pytest.mark.parametrize(("source", "target"), PAIRS)
 def test_the_built_in_backends_translate_exactly_or_say_why_not(source: str, target: str) -> None:
     """Each pair, in each precision that the source offers, with a fixed count and with none."""
-    a, b = SUITES[source], SUITES[target]
+    a, b = BUILTIN[source], BUILTIN[target]
     for dtype in a.dtypes:
         for kind in ("float32", dtype) if dtype in ("float16", "bfloat16") else (dtype,):
             for count in (None, 4):
@@ -151,7 +151,7 @@ def test_the_built_in_backends_translate_exactly_or_say_why_not(source: str, tar
 @pytest.mark.parametrize(("source", "target"), PAIRS)
 def test_inference_of_built_in_backends_is_bitwise_the_same_in_quad(source: str, target: str) -> None:
     """The specification's own equations, run on the source's numbers and on the target's, give the same bits; so does training."""
-    a, b = SUITES[source], SUITES[target]
+    a, b = BUILTIN[source], BUILTIN[target]
     layer = layer_of(a)
     route = translate(a, b, layer).inference
     assert route.is_exact
@@ -259,7 +259,7 @@ def test_one_minus_momentum_is_exact_from_one_half_on_and_on_the_grid_below(mome
         assert abs(Fraction(part.value) - (1 - Fraction(momentum))) <= Fraction(1, 2**54)
 
 
-def test_the_numbers_people_meet() -> None:
+def test_common_decays() -> None:
     """0.1 of the new has no exact twin, 0.9 and 0.99 of the old have: not 0.1 and 0.01, but what is next to them."""
     said = {}
     for source, target, momentum in (
@@ -267,9 +267,9 @@ def test_the_numbers_people_meet() -> None:
         ("keras", "torch.nn", 0.9),
         ("keras", "torch.nn", 0.99),
     ):
-        layer = layer_of(SUITES[source], momentum=momentum)
+        layer = layer_of(BUILTIN[source], momentum=momentum)
         part = next(
-            p for p in translate(SUITES[source], SUITES[target], layer, 4).training.parts if p.name == "momentum"
+            p for p in translate(BUILTIN[source], BUILTIN[target], layer, 4).training.parts if p.name == "momentum"
         )
         said[source, momentum] = (part.how, part.value)
     assert said == {
@@ -328,7 +328,7 @@ def parts(route: Route) -> dict[str, str]:
 
 def test_forms_that_the_target_lacks_are_reached_by_moving_and_merging_axes() -> None:
     """Statistics reduce over all other axes alike."""
-    fused, torch = SUITES["tensorflow.fused"], SUITES["torch.nn"]
+    fused, torch = BUILTIN["tensorflow.fused"], BUILTIN["torch.nn"]
     found = translate(torch, fused, layer_of(torch, rank=2)).inference
     assert found.layer is not None
     assert (found.layer.rank, found.layer.channel_axis) == (4, 1)
@@ -354,7 +354,7 @@ def test_dtypes_are_widened_and_never_narrowed_in_silence() -> None:
 
 def test_absent_parameters_become_one_and_zero_where_they_must_exist() -> None:
     """They may not be trained then."""
-    fused = SUITES["tensorflow.fused"]
+    fused = BUILTIN["tensorflow.fused"]
     found = translate(Conventions(), fused, layer_of(fused, gamma=None, beta=None)).training
     assert parts(found)["gamma"] == parts(found)["beta"] == "computed"
     assert "gamma and beta are not trained" in found.needs
@@ -362,12 +362,12 @@ def test_absent_parameters_become_one_and_zero_where_they_must_exist() -> None:
 
 def test_conditions_name_the_batches_on_which_the_two_part() -> None:
     """What the source refuses cannot differ; what it computes and the target refuses does."""
-    torch, keras = SUITES["torch.nn"], SUITES["keras"]
+    torch, keras = BUILTIN["torch.nn"], BUILTIN["keras"]
     there = translate(keras, torch, layer_of(keras), 4).training.needs
     back = translate(torch, keras, layer_of(torch), 4).training.needs
     assert any("count >= 2" in n for n in there)
     assert not any("count >= 2" in n for n in back)
-    assert any("not trainable" in n for n in there)
+    assert any("the layer is not frozen" in n for n in there)
 
 
 @pytest.mark.parametrize(

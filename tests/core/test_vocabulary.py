@@ -1,4 +1,4 @@
-"""Closed vocabularies: each list of words that something reads at run time is that of its type."""
+"""Closed vocabularies: every run-time list of words matches its type."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The process boundary: what crosses it exactly, and that whatever happens on the other side is an answer."""
+"""The process boundary: exact transport, and every failure of a worker as an observation."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from bnspec.model.buffers import overlap, pack, unpack
 from bnspec.model.call import INFERENCE, INFERENCE_GRADIENTS, TRAINING, TRAINING_GRADIENTS
 from bnspec.model.case import Case, Step
 
-#: A correct layer, from which the planted ones differ in the one thing that their test is about.
-PLANTED = """
+#: A correct layer; each test's layer differs from it in one respect.
+ADAPTERS = """
 import os, signal, time
 import numpy as np
 from bnspec.backends.numpy.specification import NumpyLayer, NumpySpec
@@ -72,14 +72,14 @@ def case_of(x: np.ndarray, *steps: Step, **more: np.ndarray) -> Case:
 
 
 @pytest.fixture
-def plant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Worker]]:
-    """Start a worker on the class ``Planted`` of a module with this source; stopped when the test ends."""
+def write_adapters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Worker]]:
+    """Start a worker on the class ``Example`` of a module with this source; stopped when the test ends."""
     workers: list[Worker] = []
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
 
     def start(source: str) -> Worker:
-        (tmp_path / "planted_adapter.py").write_text(PLANTED + textwrap.dedent(source))
-        workers.append(Worker(Entry("planted", "planted_adapter:Planted"), "cpu"))
+        (tmp_path / "written_adapter.py").write_text(ADAPTERS + textwrap.dedent(source))
+        workers.append(Worker(Entry("written", "written_adapter:Example"), "cpu"))
         return workers[-1]
 
     yield start
@@ -121,7 +121,7 @@ def test_an_array_crosses_the_wire_with_its_memory_layout(layout: str, channels:
 
 
 def test_arrays_that_share_memory_share_it_on_the_other_side() -> None:
-    """What aliases here aliases there, byte for byte; what does not, does not."""
+    """Aliases are preserved byte for byte, and no new ones appear."""
     room = np.arange(24, dtype=np.float32)
     sent = {"x": room[:12].reshape(4, 3), "dy": room[6:18].reshape(4, 3), "gamma": room[21:24], "beta": np.ones(3)}
     came = unpack(*pack(sent))
@@ -140,7 +140,7 @@ def test_only_the_bytes_that_are_reached_travel() -> None:
 
 
 def test_a_silent_channel_times_out_and_a_closed_one_says_so(channels: tuple[Channel, Channel]) -> None:
-    """Waiting ends by itself; a dead peer is told apart from a slow one."""
+    """Waiting ends by itself; a dead peer is distinguished from a slow one."""
     here, there = channels
     with pytest.raises(TimedOut):
         here.receive(0.01)
@@ -157,23 +157,23 @@ def test_every_layout_gives_the_values_of_the_packed_one(layout: str, numpy_work
     """Inference is elementwise: strides change no bit of it."""
     x = layouts()[layout]
     inference = Step(INFERENCE, ("x",))
-    seen = [numpy_worker.run(case_of(a, inference)) for a in (x, np.array(x, order="C", copy=True))]
-    assert [s.status for s in seen] == ["ok", "ok"], seen
-    strided, packed = (s.steps[0].outputs["y"] for s in seen)
+    observed = [numpy_worker.run(case_of(a, inference)) for a in (x, np.array(x, order="C", copy=True))]
+    assert [s.status for s in observed] == ["ok", "ok"], observed
+    strided, packed = (s.steps[0].outputs["y"] for s in observed)
     assert strided.shape == x.shape
     assert strided.tobytes() == packed.tobytes()
 
 
-def test_the_layer_sees_strides_and_shared_memory(plant: Callable[[str], Worker]) -> None:
-    """What an adapter is handed in its process has the strides, and the aliases, that the case has."""
-    worker = plant("""
+def test_the_layer_sees_strides_and_shared_memory(write_adapters: Callable[[str], Worker]) -> None:
+    """The arrays in the adapter's process have the strides and aliases of the case."""
+    worker = write_adapters("""
         class Layer(NumpyLayer):
             def training(self, x):
                 return np.array(x.strides)
             def inference_gradients(self, x, dy):
                 apart = [a.__array_interface__["data"][0] for a in (x, dy)]
                 return Gradients(np.array(apart[1] - apart[0]), dy, None, None)
-        class Planted(Base):
+        class Example(Base):
             built = Layer
         """)
     for layout, x in layouts().items():
@@ -186,22 +186,22 @@ def test_the_layer_sees_strides_and_shared_memory(plant: Callable[[str], Worker]
     assert int(step.outputs["y"]) == 9 * room.itemsize
 
 
-def test_a_layer_lives_through_a_sequence_and_is_rebuilt_when_fresh(numpy_worker: Worker) -> None:
-    """The second call meets the state that the first left; a fresh step meets the case's own."""
+def test_a_layer_persists_through_a_sequence_and_is_rebuilt_when_fresh(numpy_worker: Worker) -> None:
+    """The second call starts from the state after the first; a fresh step starts from the case's own."""
     once, again = Step(TRAINING, ("x",)), Step(TRAINING, ("x",), fresh=True)
-    seen = numpy_worker.run(case_of(layouts()["contiguous"], once, once, again))
-    first, second, fresh = (s.after["running_mean"].tobytes() for s in seen.steps)
+    observed = numpy_worker.run(case_of(layouts()["contiguous"], once, once, again))
+    first, second, fresh = (s.after["running_mean"].tobytes() for s in observed.steps)
     assert second != first
     assert fresh == first
-    assert seen.steps[1].before["running_mean"].tobytes() == first
+    assert observed.steps[1].before["running_mean"].tobytes() == first
 
 
 # --- how it can end ---------------------------------------------------------------------------------------------------
 
 
-def test_a_killed_worker_is_a_crash_and_the_next_case_meets_a_new_one(plant: Callable[[str], Worker]) -> None:
+def test_a_killed_worker_is_a_crash_and_the_next_case_gets_a_new_one(write_adapters: Callable[[str], Worker]) -> None:
     """A dead process costs its case, and no other."""
-    worker = plant("class Planted(Base): pass")
+    worker = write_adapters("class Example(Base): pass")
     case = case_of(layouts()["contiguous"])
     assert worker.run(case).status == "ok"
     assert worker.pid is not None
@@ -213,30 +213,32 @@ def test_a_killed_worker_is_a_crash_and_the_next_case_meets_a_new_one(plant: Cal
     assert worker.starts == 2
 
 
-def test_a_layer_that_kills_its_process_is_a_crash_with_its_last_words(plant: Callable[[str], Worker]) -> None:
+def test_a_layer_that_kills_its_process_is_a_crash_with_its_last_words(write_adapters: Callable[[str], Worker]) -> None:
     """The signal and the last line on standard error are kept: they are all there is to go by."""
-    worker = plant("""
+    worker = write_adapters("""
         class Layer(NumpyLayer):
             def training(self, x):
                 os.write(2, b"out of luck\\\\n")
                 os.kill(os.getpid(), signal.SIGSEGV)
-        class Planted(Base):
+        class Example(Base):
             built = Layer
         """)
-    seen = worker.run(case_of(layouts()["contiguous"]))
-    assert seen.status == "crashed"
-    assert "SIGSEGV" in seen.message
-    assert "out of luck" in seen.message
+    observed = worker.run(case_of(layouts()["contiguous"]))
+    assert observed.status == "crashed"
+    assert "SIGSEGV" in observed.message
+    assert "out of luck" in observed.message
     assert worker.run(case_of(layouts()["contiguous"], Step(INFERENCE, ("x",)))).status == "ok"
 
 
-def test_a_hanging_layer_is_a_timeout_and_the_next_case_meets_a_new_worker(plant: Callable[[str], Worker]) -> None:
+def test_a_hanging_layer_is_a_timeout_and_the_next_case_gets_a_new_worker(
+    write_adapters: Callable[[str], Worker],
+) -> None:
     """Silence ends after the seconds that were granted."""
-    worker = plant("""
+    worker = write_adapters("""
         class Layer(NumpyLayer):
             def training(self, x):
                 time.sleep(600)
-        class Planted(Base):
+        class Example(Base):
             built = Layer
         """)
     assert worker.run(case_of(layouts()["contiguous"]), seconds=1).status == "timeout"
@@ -246,18 +248,18 @@ def test_a_hanging_layer_is_a_timeout_and_the_next_case_meets_a_new_worker(plant
 @pytest.mark.parametrize(
     "result", ["'seven'", "None", "np.array([object()])", "np.array(['a'])", "np.array([1], 'i2')"]
 )
-def test_a_result_that_is_no_array_is_the_steps_error(result: str, plant: Callable[[str], Worker]) -> None:
+def test_a_result_that_is_no_array_is_the_steps_error(result: str, write_adapters: Callable[[str], Worker]) -> None:
     """What cannot be judged is the backend's error, and never the harness's."""
-    worker = plant(f"""
+    worker = write_adapters(f"""
         class Layer(NumpyLayer):
             def training(self, x):
                 return {result}
-        class Planted(Base):
+        class Example(Base):
             built = Layer
         """)
-    seen = worker.run(case_of(layouts()["contiguous"], Step(TRAINING, ("x",)), Step(INFERENCE, ("x",))))
-    assert [s.status for s in seen.steps] == ["error", "ok"]
-    assert seen.steps[0].message
+    observed = worker.run(case_of(layouts()["contiguous"], Step(TRAINING, ("x",)), Step(INFERENCE, ("x",))))
+    assert [s.status for s in observed.steps] == ["error", "ok"]
+    assert observed.steps[0].message
 
 
 RAISING = {
@@ -267,12 +269,14 @@ RAISING = {
 
 
 @pytest.mark.parametrize("method", RAISING)
-def test_a_layer_that_raises_in_any_method_errs_in_its_step(method: str, plant: Callable[[str], Worker]) -> None:
+def test_a_layer_that_raises_in_any_method_errs_in_its_step(
+    method: str, write_adapters: Callable[[str], Worker]
+) -> None:
     """Reading the state, or a result, is the backend's work too."""
-    worker = plant(f"""
+    worker = write_adapters(f"""
         class Layer(NumpyLayer):
             {RAISING[method]}
-        class Planted(Base):
+        class Example(Base):
             built = Layer
         """)
     (step,) = worker.run(case_of(layouts()["contiguous"])).steps
@@ -283,29 +287,29 @@ def test_a_layer_that_raises_in_any_method_errs_in_its_step(method: str, plant: 
 # --- adapters that are wrong ------------------------------------------------------------------------------------------
 
 MALFORMED = {
-    "no adapter at all": ("class Planted: pass", "not a subclass of bnspec.contract.Adapter"),
-    "no class of that name": ("", "has no Planted"),
-    "a method missing": ("class Planted(Adapter): pass", "lacks the method(s) layer"),
-    "a layer without methods": ("class Planted(Base):\n    built = lambda self, *a: object()", "lacks the method(s)"),
+    "no adapter at all": ("class Example: pass", "not a subclass of bnspec.contract.Adapter"),
+    "no class of that name": ("", "has no Example"),
+    "a method missing": ("class Example(Adapter): pass", "lacks the method(s) layer"),
+    "a layer without methods": ("class Example(Base):\n    built = lambda self, *a: object()", "lacks the method(s)"),
     "a layer of other arguments": (
-        "class Planted(Base):\n    def layer(self, config): return None",
-        "Planted.layer cannot build a layer",
+        "class Example(Base):\n    def layer(self, config): return None",
+        "Example.layer cannot build a layer",
     ),
 }
 
 
 @pytest.mark.parametrize("fault", MALFORMED)
-def test_a_malformed_adapter_is_refused_with_what_why_and_mend(fault: str, plant: Callable[[str], Worker]) -> None:
+def test_a_malformed_adapter_raises_what_why_and_fix(fault: str, write_adapters: Callable[[str], Worker]) -> None:
     """The author of an adapter reads what is wrong with it, before any case runs."""
     source, expected = MALFORMED[fault]
     with pytest.raises(UsageError) as refused:
-        plant(source)
+        write_adapters(source)
     assert expected in refused.value.what
     assert refused.value.fix
     assert "Fix: " in str(refused.value)
 
 
-def test_a_module_that_is_missing_is_refused_with_the_way_to_mend_it() -> None:
+def test_a_missing_module_raises_with_the_fix() -> None:
     """A mistyped module is the caller's error and says where it was looked for."""
     with pytest.raises(UsageError) as refused:
         Worker(Entry("absent", "no_such_module_of_anyone:Adapter"), "cpu")
@@ -366,9 +370,9 @@ OPENINGS = {
 
 
 @pytest.mark.parametrize("status", OPENINGS)
-def test_an_adapter_that_does_not_open_says_why(status: str, plant: Callable[[str], Worker]) -> None:
+def test_an_adapter_that_does_not_open_says_why(status: str, write_adapters: Callable[[str], Worker]) -> None:
     """That a target cannot be opened is an answer with a reason, and no exception."""
-    worker = plant(f"class Planted(Base):\n    def __init__(self, device): {OPENINGS[status]}")
+    worker = write_adapters(f"class Example(Base):\n    def __init__(self, device): {OPENINGS[status]}")
     assert worker.hello.status == status
     assert worker.hello.reason
     assert worker.hello.conventions is None
@@ -377,28 +381,28 @@ def test_an_adapter_that_does_not_open_says_why(status: str, plant: Callable[[st
 # --- purity -----------------------------------------------------------------------------------------------------------
 
 
-def test_an_adapter_that_writes_into_x_is_found_out(plant: Callable[[str], Worker]) -> None:
+def test_an_adapter_that_writes_into_x_is_found_out(write_adapters: Callable[[str], Worker]) -> None:
     """Law 3 of the contract is observed bitwise where the arrays live."""
-    worker = plant("""
+    worker = write_adapters("""
         class Layer(NumpyLayer):
             def training(self, x):
                 y = super().training(x)
                 x[0, 0] += 1
                 return y
-        class Planted(Base):
+        class Example(Base):
             built = Layer
         """)
     (step,) = worker.run(case_of(layouts()["contiguous"])).steps
     assert (step.status, step.written, step.aliases) == ("ok", ("x",), ())
 
 
-def test_an_adapter_that_returns_x_itself_is_found_out(plant: Callable[[str], Worker]) -> None:
+def test_an_adapter_that_returns_x_itself_is_found_out(write_adapters: Callable[[str], Worker]) -> None:
     """A result that shares memory with an argument changes when the argument does."""
-    worker = plant("""
+    worker = write_adapters("""
         class Layer(NumpyLayer):
             def training(self, x):
                 return x
-        class Planted(Base):
+        class Example(Base):
             built = Layer
         """)
     (step,) = worker.run(case_of(layouts()["contiguous"])).steps
@@ -409,5 +413,5 @@ def test_a_clean_layer_is_not_accused(numpy_worker: Worker) -> None:
     """The control: a layer that keeps the laws is reported clean in every call."""
     calls = [Step(TRAINING, ("x",)), Step(INFERENCE, ("x",))]
     calls += [Step(call, call.inputs) for call in (TRAINING_GRADIENTS, INFERENCE_GRADIENTS)]
-    seen = numpy_worker.run(case_of(layouts()["contiguous"], *calls, dy=layouts()["reversed"]))
-    assert [(s.status, s.written, s.aliases) for s in seen.steps] == [("ok", (), ())] * 4
+    observed = numpy_worker.run(case_of(layouts()["contiguous"], *calls, dy=layouts()["reversed"]))
+    assert [(s.status, s.written, s.aliases) for s in observed.steps] == [("ok", (), ())] * 4

@@ -1,4 +1,4 @@
-"""Which test verifies which clause of the specification."""
+"""The decorator that records which clauses of the specification a test verifies."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Test = TypeVar("Test", bound=Callable[..., Any])
 
 
 def verifies(*ids: str) -> Callable[[Test], Test]:
-    """Mark a test as the one that holds the specification to these clauses; they must be verified on it."""
+    """Declare that a test verifies these clauses, which must be verified on the specification."""
     wrong = [i for i in ids if i not in CLAUSES or CLAUSES[i].verified == "backends"]
-    assert not wrong, f"{wrong} are no clauses that are verified on the specification"
+    assert not wrong, f"{wrong} are not clauses verified on the specification"
     return lambda test: test

@@ -1,4 +1,4 @@
-"""Dual numbers: a + b t with t^2 = 0, over any numbers. Whatever text computes with them differentiates itself.
+"""Dual numbers a + b t with t^2 = 0, over any numbers, for automatic differentiation.
 
 In object arrays they run through the equations unchanged; over balls the derivative is an enclosure.
 """

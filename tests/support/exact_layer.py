@@ -1,4 +1,4 @@
-"""A layer that follows given conventions, in exact rationals: what its framework would compute if nothing were rounded."""
+"""A layer with given conventions in exact rationals: the framework's results without rounding."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Channel = list[Fraction]
 
 @dataclasses.dataclass
 class Model:
-    """One layer under one conventions."""
+    """One layer under given conventions."""
 
     conventions: Conventions
     layer: LayerValues
@@ -34,7 +34,7 @@ class Model:
         self.beta = zeros if self.layer.beta is None else fractions_of(self.layer.beta)
 
     def map(self, mean: Channel, var: Channel) -> list[tuple[Fraction, ...]]:
-        """What y depends on, per channel, when these statistics normalise: equal maps are equal functions of x."""
+        """The per-channel numbers that determine y for these statistics: equal maps are equal functions of x."""
         return [(g, b, m, v + self.epsilon) for g, b, m, v in zip(self.gamma, self.beta, mean, var, strict=True)]
 
     def inference(self) -> list[tuple[Fraction, ...]]:

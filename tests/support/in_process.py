@@ -1,4 +1,4 @@
-"""A case on a layer class of our own, in this process: what a worker would answer, without the worker."""
+"""Runs and judges a case on a layer class in this process, without a worker."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from bnspec.oracle.oracle import Oracle
 
 
 def adapter_of(layer_class: type, **declared: Any) -> PlainAdapter:
-    """An adapter whose layers are of this class; ``declared``: attributes of the adapter, its conventions say."""
+    """An adapter for layers of this class; ``declared``: other attributes of the adapter, such as its conventions."""
     return type("Adapter", (PlainAdapter,), {"layer_class": layer_class, **declared})()
 
 
 def observed(case: Case, adapter: PlainAdapter) -> Observation:
-    """What came back."""
+    """The observation of the case."""
     return run_case(adapter, *case.header())
 
 
@@ -30,5 +30,5 @@ def judged(case: Case, adapter: PlainAdapter, clauses: Iterable[str]) -> dict[st
 
 
 def broken(case: Case, adapter: PlainAdapter, clauses: Iterable[str]) -> set[str]:
-    """Which of these clauses the case shows to be broken."""
+    """The clauses that the case violates."""
     return {c for c, j in judged(case, adapter, clauses).items() if j is not None and not j.holds}

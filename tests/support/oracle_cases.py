@@ -1,4 +1,4 @@
-"""Cases for the oracles: every family of inputs, every dtype, and what cancels worst."""
+"""Cases for comparing the oracles: every family of inputs, every dtype, and the worst cancellation."""
 
 from __future__ import annotations
 

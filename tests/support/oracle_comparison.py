@@ -1,4 +1,4 @@
-"""The first oracle beside the second, element by element: what a step must give, as doubles and as rationals."""
+"""Compares the first oracle with the second, element by element, as doubles and as rationals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A second oracle, written apart from the first: plain Python integers and rationals, one high-precision square root at the end.
+"""A second, independent oracle: Python integers and rationals, with one high-precision square root at the end.
 
 It knows no NumPy, no axes and no broadcasting: a channel is a list of floats. Floats are dyadic: over a common power of two they
 are integers, so that sums and sums of squares are exact and fast. Every output is a rational number times a power of

@@ -1,4 +1,4 @@
-"""Numbers without rounding: rationals, and power series with rational coefficients, for the equations to run on.
+"""Exact numbers for the equations: rationals, and power series with rational coefficients.
 
 A ``Series`` is c_0 + c_1 t + c_2 t^2 + ..., cut off after its last coefficient. With x + t v in the place of x, c_1 of a result is
 its derivative along v: exactly, and without anyone having derived a formula. Square roots exist where c_0 is the square of a

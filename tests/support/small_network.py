@@ -1,4 +1,4 @@
-"""The network of trajectories once more, in float32, with every sum in an order of one's choice, and with planted defects.
+"""The network of trajectories in float32, with a chosen order for every sum, and versions with defects.
 
 Every sum goes through ``total``; a subclass changes one method.
 """

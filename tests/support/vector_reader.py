@@ -1,4 +1,4 @@
-"""Reads test vectors by nothing but their documentation, and holds a layer of the contract to them."""
+"""A reader of test vectors, written from their documentation alone, that judges a layer of the contract."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def config_of(vector: dict[str, Any]) -> LayerConfig:
 
 
 def wrong_elements(family: Family, output: dict[str, Any], got: np.ndarray, tier: str) -> np.ndarray:
-    """Where a result is not what is accepted, as the vectors' README says it."""
+    """The elements that are not accepted according to the vectors' README."""
     value, rest, bound = (family.get(output[n]) for n in ("value", "residual", tier))
     code = np.zeros(value.shape, np.uint8) if output["accept"] is None else family.get(output["accept"])
     if got.shape != value.shape:
@@ -59,7 +59,7 @@ def wrong_elements(family: Family, output: dict[str, Any], got: np.ndarray, tier
 
 
 def failures(family: Family, layer_class: type, correction: int, tier: str) -> list[tuple[str, str]]:
-    """(vector, output) of all that a layer of the contract gets wrong in batch-normalization vectors."""
+    """(vector, output) for every wrong result of a layer in batch-normalization vectors."""
     found = []
     for vector in family.document["vectors"]:
         config, layer = config_of(vector), None
@@ -70,7 +70,7 @@ def failures(family: Family, layer_class: type, correction: int, tier: str) -> l
             inputs = [family.get(call["inputs"][n]).copy() for n in ("x", "dy") if n in call["inputs"]]
             try:
                 results = results_of(layer, call["mode"], inputs)
-            except Exception as error:  # noqa: BLE001  # a planted defect may raise anything
+            except Exception as error:  # noqa: BLE001  # a mutant may raise anything
                 if "error" not in call["outcomes"]:
                     found.append((vector["id"], repr(error)))
                 continue
@@ -83,7 +83,7 @@ def failures(family: Family, layer_class: type, correction: int, tier: str) -> l
 
 
 def results_of(layer: Any, mode: str, inputs: list[np.ndarray]) -> dict[str, np.ndarray]:
-    """What a call gives, and the state that it leaves, by output name."""
+    """The results of a call and the state after it, by output name."""
     with np.errstate(all="ignore"):
         if len(inputs) == 2:
             named = getattr(layer, mode + "_gradients")(*inputs)._asdict()

@@ -1,4 +1,4 @@
-"""The door through which workers find mutants and variants: ``bnspec.conformance.selftest.catalogue.adapters:NAME``."""
+"""Adapter classes of mutants and variants, for workers: ``bnspec.conformance.selftest.catalogue.adapters:NAME``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ def __getattr__(name: str) -> Any:
     """The adapter class of the mutant or variant of that name."""
     from bnspec.conformance.selftest.catalogue.catalogue import ALL
 
-    for planted in ALL:
-        if planted.name == name:
-            return planted.adapter_class()
+    for entry in ALL:
+        if entry.name == name:
+            return entry.adapter_class()
     raise AttributeError(name)

@@ -15,6 +15,7 @@ from bnspec.conformance.selftest.mutants import (
     derivatives,
     dtypes,
     epsilon,
+    escaped_once,
     forward,
     gradients,
     inference,
@@ -27,21 +28,20 @@ from bnspec.conformance.selftest.mutants import (
     refusals,
     relations,
     running,
+    scaler_fits,
+    scaler_transforms,
     special,
     statistics,
     steps,
     threads,
 )
-from bnspec.conformance.selftest.mutants import copies_and_checkpoints as lives
-from bnspec.conformance.selftest.mutants import escaped_once as escaping
-from bnspec.conformance.selftest.mutants import freezing_and_initial_state as marks
-from bnspec.conformance.selftest.mutants import scaler_fits as scalers
-from bnspec.conformance.selftest.mutants import scaler_transforms as scaling
-from bnspec.conformance.selftest.reference.full_layer import WholeAdapter, WholeLayer
+from bnspec.conformance.selftest.mutants import copies_and_checkpoints as histories
+from bnspec.conformance.selftest.mutants import freezing_and_initial_state as freezing
+from bnspec.conformance.selftest.reference.full_layer import FullAdapter, FullLayer
 from bnspec.conformance.selftest.reference.layer import PlainLayer
 from bnspec.conformance.selftest.reference.scaler import PlainAdapter, PlainScaler
-from bnspec.conformance.selftest.variants import conventions as variants_profiles
-from bnspec.conformance.selftest.variants import copies_and_checkpoints as variants_lives
+from bnspec.conformance.selftest.variants import conventions as variants_conventions
+from bnspec.conformance.selftest.variants import copies_and_checkpoints as variants_histories
 from bnspec.conformance.selftest.variants import derivatives as variants_derivatives
 from bnspec.conformance.selftest.variants import forms as variants_forms
 from bnspec.conformance.selftest.variants import memory as variants_memory
@@ -52,17 +52,17 @@ from bnspec.model.case import Case
 
 
 @dataclasses.dataclass(frozen=True)
-class Planted:
+class CatalogueEntry:
     """A mutant or a variant.
 
     Attributes:
-        name: what is done to the layer.
+        name: the defect or the unusual property.
         kind: "mutant" (must be killed) or "variant" (must not be accused).
-        family: of the clauses that the mutant belongs to.
-        killed_by: clauses of which at least one must kill it or, of level MAY, note it.
-        escapes: why the suite does not see the mutant; empty where it does.
-        path: the only path on which the mutant is wrong; empty where it is wrong on all.
-        statement: what it does, one sentence.
+        family: the family of clauses that the mutant belongs to.
+        killed_by: clauses, at least one of which must kill it (or, at level MAY, note it).
+        escapes: why the suite does not detect the mutant; empty if it does.
+        path: the only path on which the mutant is wrong; empty if it is wrong on all.
+        statement: one sentence on its behaviour.
         implementation: the layer or scaler class.
     """
 
@@ -77,7 +77,7 @@ class Planted:
 
     @property
     def adapter(self) -> str:
-        """Where a worker finds it."""
+        """The name by which a worker loads it."""
         return "bnspec.conformance.selftest.catalogue.adapters:" + self.name
 
     @property
@@ -85,23 +85,23 @@ class Planted:
         """Whether it is an input-normalization layer."""
         return issubclass(self.implementation, PlainScaler)
 
-    def meets(self, case: Case) -> bool:
-        """Whether the case can tell it from what it is made from: scalers meet input normalization, layers all else."""
+    def applies_to(self, case: Case) -> bool:
+        """Whether the case can distinguish it from its base class: scalers need input normalization, layers any other subject."""
         calls = self.implementation.calls
         if calls and not any(s.call in calls for s in case.steps):
             return False
         return (case.subject == "input_norm") == self.is_scaler
 
     def adapter_class(self) -> type:
-        """The adapter over the implementation, with the conventions that it declares."""
+        """The adapter for the implementation, with its declared conventions."""
         slot = "scaler_class" if self.is_scaler else "layer_class"
         conventions = dataclasses.replace(PlainAdapter.conventions, **self.implementation.declares)
         body = {slot: self.implementation, "conventions": conventions, "__doc__": self.statement}
-        return type(self.name, (WholeAdapter if issubclass(self.implementation, WholeLayer) else PlainAdapter,), body)
+        return type(self.name, (FullAdapter if issubclass(self.implementation, FullLayer) else PlainAdapter,), body)
 
 
-def _planted(module: Any, kind: str) -> List[Planted]:
-    """What a module plants: its public layers and scalers, in the order in which they stand there."""
+def _entries_of(module: Any, kind: str) -> List[CatalogueEntry]:
+    """A module's entries: its public layers and scalers, in source order."""
     found = []
     for name, made in vars(module).items():
         if name.startswith("_") or not isinstance(made, type) or made.__module__ != module.__name__:
@@ -109,7 +109,9 @@ def _planted(module: Any, kind: str) -> List[Planted]:
         if issubclass(made, (PlainLayer, PlainScaler)):
             words = re.sub(r"(?<!^)(?=[A-Z])|(?<=[a-z])(?=[0-9])", "_", made.__name__).lower()
             statement = (made.__doc__ or "").strip()
-            found.append(Planted(words, kind, made.family, made.killed_by, made.path, made.escapes, statement, made))
+            found.append(
+                CatalogueEntry(words, kind, made.family, made.killed_by, made.path, made.escapes, statement, made)
+            )
     return found
 
 
@@ -129,14 +131,14 @@ _DEFECTIVE = (
     degenerate,
     purity,
     caches,
-    scalers,
-    scaling,
-    escaping,
+    scaler_fits,
+    scaler_transforms,
+    escaped_once,
     relations,
     threads,
     derivatives,
-    lives,
-    marks,
+    histories,
+    freezing,
     refusals,
     padding,
     special,
@@ -145,28 +147,28 @@ _DEFECTIVE = (
 _CORRECT = (
     variants_sums,
     variants_forms,
-    variants_profiles,
+    variants_conventions,
     variants_memory,
     variants_scalers,
     variants_derivatives,
-    variants_lives,
+    variants_histories,
 )
 
-MUTANTS = tuple(p for m in _DEFECTIVE for p in _planted(m, "mutant"))
-VARIANTS = tuple(p for m in _CORRECT for p in _planted(m, "variant"))
+MUTANTS = tuple(p for m in _DEFECTIVE for p in _entries_of(m, "mutant"))
+VARIANTS = tuple(p for m in _CORRECT for p in _entries_of(m, "variant"))
 ALL = MUTANTS + VARIANTS
 
 
-def select(patterns: Sequence[str], kind: str = "") -> List[Planted]:
+def select(patterns: Sequence[str], kind: str = "") -> List[CatalogueEntry]:
     """Mutants and variants whose names match; all without patterns. Raises UsageError: a pattern without a match."""
     among = [p for p in ALL if kind in ("", p.kind)]
-    chosen: List[Planted] = []
+    chosen: List[CatalogueEntry] = []
     for pattern in patterns or ["*"]:
         found = [p for p in among if fnmatch.fnmatchcase(p.name, pattern)]
         if not found:
             near = difflib.get_close_matches(pattern, [p.name for p in among], 1)
             hint = "did you mean %s?" % near[0] if near else "bnspec mutants --json lists them."
             what = "no %s matches %r." % (kind or "mutant or variant", pattern)
-            raise UsageError(what, "their names say what they do.", hint)
+            raise UsageError(what, "names describe the defect or property.", hint)
         chosen += [p for p in found if p not in chosen]
     return chosen

@@ -24,7 +24,7 @@ from bnspec.backends.worker.execution import run_case
 from bnspec.conformance.cases.effort import EffortName, cases_of
 from bnspec.conformance.judge.collector import COMPLETES, completion
 from bnspec.conformance.judge.judge import judge
-from bnspec.conformance.selftest.catalogue.catalogue import ALL, Planted
+from bnspec.conformance.selftest.catalogue.catalogue import ALL, CatalogueEntry
 from bnspec.contract import Adapter
 from bnspec.errors import HarnessError
 from bnspec.model.case import Case
@@ -68,7 +68,7 @@ class Matrix:
     """What was seen.
 
     Attributes:
-        planted: the mutants and variants, in the catalogue's order.
+        entry: the mutants and variants, in the catalogue's order.
         seeds: for each seed the ids of its cases, in the order in which a run has them.
         origins: by case id, what the case is for; cases: the cases themselves.
         accusations: by case id and name, the clauses that deviate.
@@ -76,7 +76,7 @@ class Matrix:
         seconds, wall: the budget used.
     """
 
-    planted: Sequence[Planted]
+    entry: Sequence[CatalogueEntry]
     seeds: Mapping[int, Sequence[str]]
     origins: Mapping[str, Mapping[str, Any]]
     accusations: dict[str, dict[str, list[Accusation]]] = field(default_factory=dict)
@@ -173,7 +173,7 @@ def hear_isolated(name: str, cases: Sequence[Case]) -> dict[str, list[Accusation
     with Worker(Entry(name, BY_NAME[name].adapter), "cpu") as worker:
         if worker.hello.conventions is None:
             raise HarnessError(f"{name} did not open: {worker.hello.reason}.", "", "fix it: it is ours.")
-        for case in filter(BY_NAME[name].meets, cases):
+        for case in filter(BY_NAME[name].applies_to, cases):
             observation = worker.run(case, ISOLATED_SECONDS)
             if accusations := accusations_of(name, case, observation, worker.hello.conventions, Oracle(case)):
                 found[case.id] = accusations
@@ -181,7 +181,7 @@ def hear_isolated(name: str, cases: Sequence[Case]) -> dict[str, list[Accusation
 
 
 def kill_matrix(
-    planted: Sequence[Planted],
+    entry: Sequence[CatalogueEntry],
     effort: EffortName,
     seeds: Sequence[int],
     jobs: int,
@@ -193,14 +193,14 @@ def kill_matrix(
     drawn = {seed: list(cases_of(effort, seed)) for seed in seeds}
     cases = {c.id: c for some in drawn.values() for c in some}
     ids = {s: [c.id for c in some] for s, some in drawn.items()}
-    matrix = Matrix(planted, ids, {i: c.origin for i, c in cases.items()}, cases=cases)
-    waiting = {p.name: p for p in planted if not p.implementation.isolated}
+    matrix = Matrix(entry, ids, {i: c.origin for i, c in cases.items()}, cases=cases)
+    waiting = {p.name: p for p in entry if not p.implementation.isolated}
     with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
         every = list(cases.values())
-        alone = {p.name: pool.submit(hear_isolated, p.name, every) for p in planted if p.implementation.isolated}
+        alone = {p.name: pool.submit(hear_isolated, p.name, every) for p in entry if p.implementation.isolated}
         for begin in range(0, len(every), WAVE):
             wave = every[begin : begin + WAVE]
-            names = [[p.name for p in waiting.values() if p.meets(c)] for c in wave]
+            names = [[p.name for p in waiting.values() if p.applies_to(c)] for c in wave]
             futures = [pool.submit(hear, *c.header(), n) for c, n in zip(wave, names)]
             for case, future in zip(wave, futures):
                 matrix.accusations[case.id], spent = future.result()
@@ -215,10 +215,10 @@ def kill_matrix(
     return matrix
 
 
-def _let_go(matrix: Matrix, waiting: dict[str, Planted], ids: Collection[str], done: int) -> None:
+def _let_go(matrix: Matrix, waiting: dict[str, CatalogueEntry], ids: Collection[str], done: int) -> None:
     """Take the mutants out of the trial that a clause they are named for has killed in these cases."""
-    for name, planted in list(waiting.items()):
+    for name, entry in list(waiting.items()):
         seen = {a.clause for i in ids for a in matrix.accusations[i].get(name, ())}
-        if seen.intersection(planted.killed_by):
+        if seen.intersection(entry.killed_by):
             matrix.stopped[name] = done
             del waiting[name]

@@ -72,7 +72,7 @@ def run_matrix(request: Request, out: Path | None, command: str, quiet: bool = F
         rows = [row_of(matrix, p) for p in chosen]
         for row in rows:
             writer.write(_record(row, matrix, writer))
-        if any(r.planted.kind == "mutant" for r in rows):
+        if any(r.entry.kind == "mutant" for r in rows):
             for c in kills_by_clause(rows):
                 mistrusted = request.whole and not c["kills"]
                 writer.write(ClauseKills(c["clause"], c["level"], c["kills"], tuple(c["unique_kills"]), mistrusted))

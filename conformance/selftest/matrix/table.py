@@ -10,7 +10,7 @@ from rich.console import Console
 
 from bnspec.clauses import ASKED
 from bnspec.conformance.cases.effort import EffortName
-from bnspec.conformance.selftest.catalogue.catalogue import Planted
+from bnspec.conformance.selftest.catalogue.catalogue import CatalogueEntry
 from bnspec.conformance.selftest.matrix.matrix import Accusation, Matrix
 from bnspec.terminal.console import line, show, table, terminal
 
@@ -29,7 +29,7 @@ class Row:
         stopped: after how many cases its trial was stopped, its own clause having killed it; 0 if it was not.
     """
 
-    planted: Planted
+    entry: CatalogueEntry
     killed_by: tuple[str, ...]
     noted_by: tuple[str, ...]
     cases: int
@@ -42,12 +42,12 @@ class Row:
     @property
     def killed_by_family(self) -> bool:
         """Whether a clause that the mutant is named for is among those that deviate; one of level MAY cannot do more than note."""
-        return bool({*self.killed_by, *self.noted_by} & set(self.planted.killed_by))
+        return bool({*self.killed_by, *self.noted_by} & set(self.entry.killed_by))
 
     @property
     def killed(self) -> bool:
         """Whether a clause of level MUST or SHOULD deviates, or one of level MAY that a mutant is named for notes it."""
-        return bool(self.killed_by) or (self.planted.kind == "mutant" and self.killed_by_family)
+        return bool(self.killed_by) or (self.entry.kind == "mutant" and self.killed_by_family)
 
     @property
     def as_it_should_be(self) -> bool:
@@ -55,11 +55,11 @@ class Row:
 
         A mutant that is known to escape may do so: a seed's drawn cases may find it all the same.
         """
-        return bool(self.planted.escapes) or self.seeds == self.of
+        return bool(self.entry.escapes) or self.seeds == self.of
 
     def to_json(self) -> dict[str, Any]:
         """JSON-ready data."""
-        p = self.planted
+        p = self.entry
         return {
             "name": p.name,
             "kind": p.kind,
@@ -80,17 +80,17 @@ class Row:
         }
 
 
-def row_of(matrix: Matrix, planted: Planted) -> Row:
+def row_of(matrix: Matrix, entry: CatalogueEntry) -> Row:
     """What the matrix says of one mutant or variant."""
     seen: dict[str, None] = {}
     number, good, first, worst = 0, 0, None, None
     for seed in matrix.seeds:
-        found = matrix.of(planted.name, seed)
+        found = matrix.of(entry.name, seed)
         kills = [(n, c, a) for n, c, a in found if ASKED[a.clause].level != "MAY"]
         seen |= {a.clause: None for _, _, a in found}
         killers = {a.clause for _, _, a in kills}
-        named = {a.clause for _, _, a in found} & set(planted.killed_by)
-        good += bool(named) if planted.kind == "mutant" else not killers
+        named = {a.clause for _, _, a in found} & set(entry.killed_by)
+        good += bool(named) if entry.kind == "mutant" else not killers
         if kills:
             if first is None:
                 number, first = kills[0][0], kills[0][1:]
@@ -98,18 +98,18 @@ def row_of(matrix: Matrix, planted: Planted) -> Row:
             if worst is None or accusation.ratio > worst[1].ratio:
                 worst = case, accusation
     killed, noted = (tuple(c for c in ASKED if c in seen and (ASKED[c].level == "MAY") is may) for may in (False, True))
-    accused = worst if planted.kind == "variant" else None
-    stopped = matrix.stopped.get(planted.name, 0)
-    return Row(planted, killed, noted, number, good, len(matrix.seeds), first, accused, stopped)
+    accused = worst if entry.kind == "variant" else None
+    stopped = matrix.stopped.get(entry.name, 0)
+    return Row(entry, killed, noted, number, good, len(matrix.seeds), first, accused, stopped)
 
 
 def kills_by_clause(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """For each clause the number of mutants that it kills (of level MAY: notes), and those that no other clause kills."""
-    mutants = [r for r in rows if r.planted.kind == "mutant"]
+    mutants = [r for r in rows if r.entry.kind == "mutant"]
     table = []
     for clause, told in ASKED.items():
         kills = [r for r in mutants if clause in (*r.killed_by, *r.noted_by)]
-        alone = [r.planted.name for r in kills if r.killed_by == (clause,)]
+        alone = [r.entry.name for r in kills if r.killed_by == (clause,)]
         table.append({"clause": clause, "level": told.level, "kills": len(kills), "unique_kills": alone})
     return table
 
@@ -133,7 +133,7 @@ def budget(matrix: Matrix, effort: EffortName) -> dict[str, Any]:
         "effort": effort,
         "seeds": list(matrix.seeds),
         "cases": len(matrix.origins),
-        "planted": len(matrix.planted),
+        "entry": len(matrix.entry),
         "seconds": round(matrix.wall, 2),
         "process_seconds": round(total, 2),
         "share_layers": round(spent.layers / total, 3),
@@ -147,10 +147,10 @@ def print_matrix(matrix: Matrix, rows: Sequence[Row], effort: EffortName, whole:
     console = terminal()
     listed = table(console, "kind", "name", "cases", "clause", "killed by", right=("cases",))
     for row in rows:
-        listed.add_row(row.planted.kind, row.planted.name, *_outcome(row))
+        listed.add_row(row.entry.kind, row.entry.name, *_outcome(row))
     show(console, listed)
-    clauses, mutants = kills_by_clause(rows), [r for r in rows if r.planted.kind == "mutant"]
-    variants = [r for r in rows if r.planted.kind == "variant"]
+    clauses, mutants = kills_by_clause(rows), [r for r in rows if r.entry.kind == "mutant"]
+    variants = [r for r in rows if r.entry.kind == "variant"]
     line(console)
     if mutants:
         _print_kills(console, clauses)
@@ -167,9 +167,9 @@ def print_matrix(matrix: Matrix, rows: Sequence[Row], effort: EffortName, whole:
     used = budget(matrix, effort)
     shares = ", ".join(f"{name} {used['share_' + name]:.0%}" for name in ("layers", "oracle", "judge"))
     line(console, f"{used['cases']} cases of effort {effort}, {used['seconds']:.1f} s; processor time: {shares}")
-    for row in (r for r in mutants if r.planted.escapes):
+    for row in (r for r in mutants if r.entry.escapes):
         again = "; it is killed now" if row.killed_by_family else ""
-        line(console, f"known to survive: {row.planted.name}: {row.planted.escapes}{again}")
+        line(console, f"known to survive: {row.entry.name}: {row.entry.escapes}{again}")
     for row in rows:
         if not row.as_it_should_be:
             for text in _wrong(matrix, row):
@@ -188,12 +188,12 @@ def _print_kills(console: Console, clauses: Sequence[dict[str, Any]]) -> None:
 def _outcome(row: Row) -> tuple[str, str, str]:
     """Cases to the first kill, whether an expected clause killed, and by what."""
     said = ", ".join(row.killed_by[:3]) + (f" and {len(row.killed_by) - 3} more" if len(row.killed_by) > 3 else "")
-    if row.planted.kind == "variant":
+    if row.entry.kind == "variant":
         return ("", "REPORTED", said) if row.killed_by else ("", "", f"none on {_seeds(row.of)}")
     if row.killed and not row.killed_by:
         return str(row.cases), "expected", f"noted by {', '.join(row.noted_by[:3])} (MAY)"
     if not row.killed_by:
-        return "", "", "survives, as known" if row.planted.escapes else "SURVIVES"
+        return "", "", "survives, as known" if row.entry.escapes else "SURVIVES"
     stopped = f" (stopped after {row.stopped})" if row.stopped else ""
     return str(row.cases), "expected" if row.killed_by_family else "NOT expected", said + stopped
 
@@ -204,7 +204,7 @@ def _seeds(count: int) -> str:
 
 def _wrong(matrix: Matrix, row: Row) -> Iterator[str]:
     """Why a row is not as it should be."""
-    p, on = row.planted, f" on {row.of - row.seeds} of {row.of} seeds" if row.of > 1 else ""
+    p, on = row.entry, f" on {row.of - row.seeds} of {row.of} seeds" if row.of > 1 else ""
     if p.kind == "mutant":
         killers = ", ".join(row.killed_by) or "none"
         yield f"WRONG: mutant {p.name} survives {' and '.join(p.killed_by)}{on}; killed by {killers}"

@@ -1,4 +1,4 @@
-"""Planted defects (mutants) and unusual but correct implementations (variants): what tests the suite itself.
+"""Mutants: implementations with one defect each, which the suite must detect.
 
-Each is an adapter of its own and goes through the same door as a real backend: ``planted:NAME`` in a worker process.
+Each is an adapter and can run in a worker process like any backend, as ``bnspec.conformance.selftest.catalogue.adapters:NAME``.
 """

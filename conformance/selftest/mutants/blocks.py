@@ -1,4 +1,4 @@
-"""Mutants of blocks, extents and indices: what is lost at the ends of tiles and beyond 16 bits."""
+"""Mutants of blocks, extents and indices: values lost at the ends of tiles and beyond 16 bits."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class _Whole(PlainLayer):
     """Reduces only the first values of each channel."""
 
     def kept(self, count: int) -> int:
-        """How many values of each channel enter the statistics."""
+        """The number of values per channel that enter the statistics."""
         return count
 
     def moments(self, x: Array) -> Moments:

@@ -1,4 +1,4 @@
-"""Mutants that keep something for too long: between calls, modes and instances."""
+"""Mutants with stale caches: across calls, modes and instances."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class FirstBatchSaved(PlainLayer):
 class StatisticsCachedByShape(PlainLayer):
     """Keeps batch statistics by shape, for all layers of the process."""
 
-    family, killed_by, path = "training", ("training.output",), "a shape that was seen before"
+    family, killed_by, path = "training", ("training.output",), "a repeated shape"
     cache: Dict[Any, Moments] = {}
 
     def moments(self, x: Array) -> Moments:
@@ -111,7 +111,7 @@ class StatisticsCachedByShape(PlainLayer):
 
 
 class StatisticsCachedByRow(PlainLayer):
-    """Keeps batch statistics by the shape of a row, and does not see that another batch has come."""
+    """Caches batch statistics by the shape of a row, and misses that the batch has changed."""
 
     family, killed_by, path = "training", ("training.output",), "second step"
     cached: Any = None
@@ -135,7 +135,7 @@ class KernelCachedWithoutMode(PlainLayer):
         return self.chosen("inference")(dy, zhat, inv_std)
 
     def chosen(self, mode: Mode) -> Any:
-        """The kernel of the first mode that was asked for."""
+        """The kernel of the first requested mode."""
         self.kernel = self.kernel or mode
         return super().training_dx if self.kernel == "training" else super().inference_dx
 

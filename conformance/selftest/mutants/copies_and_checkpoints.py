@@ -1,4 +1,4 @@
-"""Mutants of what is done with a layer between its calls: saved, copied, reset."""
+"""Mutants of operations between calls: saving, copying, resetting."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from typing import Any, Dict
 
 import numpy as np
 
-from bnspec.conformance.selftest.reference.full_layer import WholeLayer
+from bnspec.conformance.selftest.reference.full_layer import FullLayer
 from bnspec.model.call import CLONE, RESET, SAVE_RESTORE
 
 Array = Any
 
 SNAPSHOT, COPY = ("state.snapshot_continues",), ("state.copy_is_independent",)
 INITIAL_AGAIN, FROZEN = ("state.reset_restores_the_beginning",), ("gradient.frozen_statistics",)
-TOLD, BEGINNING = ("running.new_decay_takes_effect",), ("running.initial_state",)
+NEW_DECAY, INITIAL_STATE = ("running.new_decay_takes_effect",), ("running.initial_state",)
 GIVEN, VISIBLE = ("state.starts_as_given",), ("state.is_visible_after_each_step",)
 RUNNING = ("running.mean", "running.var", "running.second_step_continues")
 
 
-class SnapshotLosesTheMean(WholeLayer):
+class SnapshotLosesTheMean(FullLayer):
     """Restores a running mean of 0."""
 
     family, killed_by, calls = "state", SNAPSHOT, (SAVE_RESTORE,)
@@ -27,7 +27,7 @@ class SnapshotLosesTheMean(WholeLayer):
         return dict(super().snapshot(), running_mean=np.zeros_like(self.mean))
 
 
-class SnapshotRoundsTheVariance(WholeLayer):
+class SnapshotRoundsTheVariance(FullLayer):
     """Saves the running variance in half precision."""
 
     family, killed_by, calls = "state", SNAPSHOT, (SAVE_RESTORE,)
@@ -36,7 +36,7 @@ class SnapshotRoundsTheVariance(WholeLayer):
         return dict(super().snapshot(), running_var=self.var.astype(np.float16).astype(self.var.dtype))
 
 
-class SnapshotIsOfTheStepBefore(WholeLayer):
+class SnapshotIsOfTheStepBefore(FullLayer):
     """Saves the statistics as they were before the last step."""
 
     family, killed_by, calls, path = "state", SNAPSHOT, (SAVE_RESTORE,), "saved after training"
@@ -51,7 +51,7 @@ class SnapshotIsOfTheStepBefore(WholeLayer):
         return dict(super().snapshot(), running_mean=mean, running_var=var)
 
 
-class SnapshotLosesTheDecay(WholeLayer):
+class SnapshotLosesTheDecay(FullLayer):
     """Restores a layer with a decay of 0.9: the number is no part of the checkpoint."""
 
     family, killed_by, calls, path = "running", RUNNING, (SAVE_RESTORE,), "trained after restoring"
@@ -62,7 +62,7 @@ class SnapshotLosesTheDecay(WholeLayer):
         return new
 
 
-class SnapshotLosesTheScale(WholeLayer):
+class SnapshotLosesTheScale(FullLayer):
     """Restores a gamma of 1."""
 
     family, killed_by, calls = "inference", ("inference.output", "inference.follows_training"), (SAVE_RESTORE,)
@@ -71,7 +71,7 @@ class SnapshotLosesTheScale(WholeLayer):
         return dict(super().snapshot(), gamma=None if self.raw_gamma is None else np.ones_like(self.raw_gamma))
 
 
-class SnapshotExchangesTheStatistics(WholeLayer):
+class SnapshotExchangesTheStatistics(FullLayer):
     """Restores mean and variance in each other's place, after a second save."""
 
     family, killed_by, calls, path = "state", SNAPSHOT, (SAVE_RESTORE,), "saved, restored and saved again"
@@ -85,7 +85,7 @@ class SnapshotExchangesTheStatistics(WholeLayer):
         return new
 
 
-class CopySharesTheVariance(WholeLayer):
+class CopySharesTheVariance(FullLayer):
     """Copies the running mean, and shares the variance."""
 
     family, killed_by, calls, path = "state", COPY, (CLONE,), "one of both is trained"
@@ -96,7 +96,7 @@ class CopySharesTheVariance(WholeLayer):
         return new
 
 
-class CopySharesTheMean(WholeLayer):
+class CopySharesTheMean(FullLayer):
     """Copies the running variance, and shares the mean."""
 
     family, killed_by, calls, path = "state", COPY, (CLONE,), "one of both is trained"
@@ -107,7 +107,7 @@ class CopySharesTheMean(WholeLayer):
         return new
 
 
-class CopyIsTheLayer(WholeLayer):
+class CopyIsTheLayer(FullLayer):
     """Returns itself for a copy."""
 
     family, killed_by, calls, path = "state", COPY, (CLONE,), "one of both is trained"
@@ -116,7 +116,7 @@ class CopyIsTheLayer(WholeLayer):
         return self
 
 
-class CopyStartsAnew(WholeLayer):
+class CopyStartsAnew(FullLayer):
     """Gives the copy the statistics of a new layer."""
 
     family, killed_by, calls = "state", COPY, (CLONE,)
@@ -127,10 +127,10 @@ class CopyStartsAnew(WholeLayer):
         return new
 
 
-class CopyKeepsAnEarlierDecay(WholeLayer):
+class CopyKeepsAnEarlierDecay(FullLayer):
     """Gives the copy the decay with which the layer was built."""
 
-    family, killed_by, calls, path = "running", TOLD, (CLONE,), "copied after the decay was changed"
+    family, killed_by, calls, path = "running", NEW_DECAY, (CLONE,), "copied after the decay was changed"
     first: Any = None
 
     def set_decay(self, decay: float) -> None:
@@ -140,11 +140,11 @@ class CopyKeepsAnEarlierDecay(WholeLayer):
     def copied(self) -> Any:
         new = super().copied()
         if self.first is not None:
-            WholeLayer.set_decay(new, self.first)
+            FullLayer.set_decay(new, self.first)
         return new
 
 
-class ResetForgetsTheVariance(WholeLayer):
+class ResetForgetsTheVariance(FullLayer):
     """Resets the mean alone."""
 
     family, killed_by, calls = "state", INITIAL_AGAIN, (RESET,)
@@ -153,7 +153,7 @@ class ResetForgetsTheVariance(WholeLayer):
         self.mean[:] = 0
 
 
-class ResetForgetsTheMean(WholeLayer):
+class ResetForgetsTheMean(FullLayer):
     """Resets the variance alone."""
 
     family, killed_by, calls = "state", INITIAL_AGAIN, (RESET,)
@@ -162,7 +162,7 @@ class ResetForgetsTheMean(WholeLayer):
         self.var[:] = 1
 
 
-class ResetToNoVariance(WholeLayer):
+class ResetToNoVariance(FullLayer):
     """Resets both statistics to 0."""
 
     family, killed_by, calls = "state", INITIAL_AGAIN, (RESET,)
@@ -171,7 +171,7 @@ class ResetToNoVariance(WholeLayer):
         self.mean[:], self.var[:] = 0, 0
 
 
-class ResetWorksOnce(WholeLayer):
+class ResetWorksOnce(FullLayer):
     """Resets the first time, and never again."""
 
     family, killed_by, calls, path = "state", INITIAL_AGAIN, (RESET,), "second reset"

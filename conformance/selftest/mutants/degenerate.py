@@ -40,7 +40,7 @@ class CountOneUnguardedWithGradients(PlainLayer):
 
 
 class CountOneRefused(PlainLayer):
-    """Raises for one value per channel, and does not declare it."""
+    """Raises for one value per channel without declaring it."""
 
     family, killed_by, path = "degenerate", ONE, "1 value per channel"
 

@@ -1,4 +1,4 @@
-"""Mutants of second derivatives, of forward mode, and of gradients that are asked for alone."""
+"""Mutants of second derivatives, forward mode, and gradients requested alone."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any, Tuple
 
 import numpy as np
 
-from bnspec.conformance.selftest.reference.full_layer import WholeLayer
+from bnspec.conformance.selftest.reference.full_layer import FullLayer
 from bnspec.contract import Gradients, SecondOrder, Tangent
 from bnspec.model.call import (
     INFERENCE_SECOND_ORDER,
@@ -27,7 +27,7 @@ TANGENT_CALLS = (TRAINING_TANGENT, INFERENCE_TANGENT)
 SOME_CALLS = (TRAINING_SOME_GRADIENTS, INFERENCE_SOME_GRADIENTS)
 
 
-class SavedStatisticsConstantInSecondOrder(WholeLayer):
+class SavedStatisticsConstantInSecondOrder(FullLayer):
     """Differentiates dx by x with mean and inv_std as constants, as saved values are."""
 
     family, killed_by, calls = "second_order", TRAINING, SECOND_CALLS
@@ -42,7 +42,7 @@ class SavedStatisticsConstantInSecondOrder(WholeLayer):
         return self.gamma() * inv_std * super().project(v, zhat)
 
 
-class SecondOrderWithoutTheRoot(WholeLayer):
+class SecondOrderWithoutTheRoot(FullLayer):
     """Leaves the derivative of inv_std out of the second derivatives."""
 
     family, killed_by, calls = "second_order", TRAINING, SECOND_CALLS
@@ -51,7 +51,7 @@ class SecondOrderWithoutTheRoot(WholeLayer):
         return np.zeros_like(dy)
 
 
-class SecondOrderInOnePlace(WholeLayer):
+class SecondOrderInOnePlace(FullLayer):
     """Differentiates one of the two places where the normalised values stand."""
 
     family, killed_by, calls = "second_order", TRAINING, SECOND_CALLS
@@ -60,7 +60,7 @@ class SecondOrderInOnePlace(WholeLayer):
         return self.average(dy * zhat) * self.project(v, zhat)
 
 
-class SecondOrderOfTheOtherSign(WholeLayer):
+class SecondOrderOfTheOtherSign(FullLayer):
     """Returns the second derivative by x with the other sign."""
 
     family, killed_by, calls = "second_order", TRAINING, SECOND_CALLS
@@ -69,7 +69,7 @@ class SecondOrderOfTheOtherSign(WholeLayer):
         return -super().second_by_x(*arguments)
 
 
-class SecondOrderOfRanksAboveTwo(WholeLayer):
+class SecondOrderOfRanksAboveTwo(FullLayer):
     """Divides by the batch's extent rather than by the count in a mean of the second derivative by x."""
 
     family, killed_by, calls, path = "second_order", TRAINING, SECOND_CALLS, "rank above 2"
@@ -79,7 +79,7 @@ class SecondOrderOfRanksAboveTwo(WholeLayer):
         return super().through_root(dy, v, zhat) * self.work.type(self.count(dy) / rows)
 
 
-class SecondOrderOfVolumesWithoutTheRoot(WholeLayer):
+class SecondOrderOfVolumesWithoutTheRoot(FullLayer):
     """Leaves the derivative of inv_std out of the second derivatives of rank 5."""
 
     family, killed_by, calls, path = "second_order", TRAINING, SECOND_CALLS, "rank 5"
@@ -88,7 +88,7 @@ class SecondOrderOfVolumesWithoutTheRoot(WholeLayer):
         return super().through_root(dy, v, zhat) * self.work.type(dy.ndim != 5)
 
 
-class SecondOrderWithoutAffineConstant(WholeLayer):
+class SecondOrderWithoutAffineConstant(FullLayer):
     """Takes inv_std for a constant in the second derivatives of a layer without gamma and beta."""
 
     family, killed_by, calls, path = "second_order", TRAINING, SECOND_CALLS, "no gamma and beta"
@@ -97,7 +97,7 @@ class SecondOrderWithoutAffineConstant(WholeLayer):
         return super().through_root(dy, v, zhat) * self.work.type(self.config.affine)
 
 
-class SecondOrderByDyUncentred(WholeLayer):
+class SecondOrderByDyUncentred(FullLayer):
     """Leaves the means out of the derivative by dy."""
 
     family, killed_by, calls = "second_order", OTHER, SECOND_CALLS
@@ -106,7 +106,7 @@ class SecondOrderByDyUncentred(WholeLayer):
         return self.gamma() * inv_std * v
 
 
-class SecondOrderByGammaHoldsGamma(WholeLayer):
+class SecondOrderByGammaHoldsGamma(FullLayer):
     """Multiplies the derivative by gamma with gamma."""
 
     family, killed_by, calls = "second_order", OTHER, SECOND_CALLS
@@ -115,7 +115,7 @@ class SecondOrderByGammaHoldsGamma(WholeLayer):
         return super().second_by_gamma(*arguments) * self.gamma().reshape(-1)
 
 
-class SecondOrderByGammaWithoutVariance(WholeLayer):
+class SecondOrderByGammaWithoutVariance(FullLayer):
     """Centres, and does no more, in the derivative by gamma."""
 
     family, killed_by, calls = "second_order", OTHER, SECOND_CALLS
@@ -124,7 +124,7 @@ class SecondOrderByGammaWithoutVariance(WholeLayer):
         return (inv_std * v * (dy - self.average(dy))).sum(axis=self.axes)
 
 
-class SecondOrderOfTrainingInInference(WholeLayer):
+class SecondOrderOfTrainingInInference(FullLayer):
     """Takes the second derivatives of training in inference."""
 
     family, killed_by, calls = "second_order", INFERENCE, SECOND_CALLS
@@ -140,7 +140,7 @@ class SecondOrderOfTrainingInInference(WholeLayer):
         return self.second_order(x, *found, self.second_by_gamma(dy, v, zhat, inv_std))
 
 
-class SecondOrderInferenceForgetsGamma(WholeLayer):
+class SecondOrderInferenceForgetsGamma(FullLayer):
     """Leaves gamma out of the derivative by dy in inference."""
 
     family, killed_by, calls = "second_order", INFERENCE, SECOND_CALLS
@@ -150,7 +150,7 @@ class SecondOrderInferenceForgetsGamma(WholeLayer):
         return found._replace(by_dy=(self.inference_inv_std(self.wide(self.var)) * v).astype(x.dtype))
 
 
-class SecondOrderInferenceByGammaAveraged(WholeLayer):
+class SecondOrderInferenceByGammaAveraged(FullLayer):
     """Takes the mean for the sum in the derivative by gamma in inference."""
 
     family, killed_by, calls = "second_order", INFERENCE, SECOND_CALLS
@@ -162,7 +162,7 @@ class SecondOrderInferenceByGammaAveraged(WholeLayer):
         return found._replace(by_gamma=found.by_gamma / found.by_gamma.dtype.type(self.count(x)))
 
 
-class TangentWithoutTheVariance(WholeLayer):
+class TangentWithoutTheVariance(FullLayer):
     """Ignores the path through the variance in forward mode."""
 
     family, killed_by, calls = "gradient", FORWARD, TANGENT_CALLS
@@ -171,7 +171,7 @@ class TangentWithoutTheVariance(WholeLayer):
         return np.zeros_like(inv_std)
 
 
-class TangentWithoutTheMean(WholeLayer):
+class TangentWithoutTheMean(FullLayer):
     """Ignores the path through the mean in forward mode."""
 
     family, killed_by, calls = "gradient", FORWARD, TANGENT_CALLS
@@ -180,7 +180,7 @@ class TangentWithoutTheMean(WholeLayer):
         return self.gamma() * (v * inv_std + centred * self.root_along(v, centred, inv_std))
 
 
-class TangentOfInferenceCentred(WholeLayer):
+class TangentOfInferenceCentred(FullLayer):
     """Subtracts the direction's mean in inference."""
 
     family, killed_by, calls, path = "gradient", FORWARD, TANGENT_CALLS, "inference"
@@ -190,7 +190,7 @@ class TangentOfInferenceCentred(WholeLayer):
         return found._replace(along=(found.along - self.average(self.values(found.along))).astype(x.dtype))
 
 
-class TangentHoldsBeta(WholeLayer):
+class TangentHoldsBeta(FullLayer):
     """Adds beta to the derivative along a direction."""
 
     family, killed_by, calls = "gradient", FORWARD, TANGENT_CALLS
@@ -199,7 +199,7 @@ class TangentHoldsBeta(WholeLayer):
         return super().tangent(v, centred, inv_std) + self.beta()
 
 
-class TangentsOutputUnshifted(WholeLayer):
+class TangentsOutputUnshifted(FullLayer):
     """Returns y without beta beside the derivative along a direction."""
 
     family, killed_by, calls = "gradient", FORWARD, TANGENT_CALLS
@@ -209,7 +209,7 @@ class TangentsOutputUnshifted(WholeLayer):
         return found._replace(y=(found.y - self.beta()).astype(found.y.dtype))
 
 
-class ScaleGradientNeedsDx(WholeLayer):
+class ScaleGradientNeedsDx(FullLayer):
     """Takes dgamma from uncentred values where dx is not wanted."""
 
     family, killed_by, calls, path = "gradient", ALONE, SOME_CALLS, "dx is not wanted"
@@ -223,7 +223,7 @@ class ScaleGradientNeedsDx(WholeLayer):
         return found._replace(dgamma=uncentred.sum(axis=self.axes).astype(found.dgamma.dtype))
 
 
-class ShiftGradientMissingBesideDx(WholeLayer):
+class ShiftGradientMissingBesideDx(FullLayer):
     """Returns no dbeta where dx is wanted, and dgamma is not."""
 
     family, killed_by, calls, path = "gradient", ALONE, SOME_CALLS, "dx and dbeta"
@@ -233,7 +233,7 @@ class ShiftGradientMissingBesideDx(WholeLayer):
         return found._replace(dbeta=None) if "dx" in wanted and "dgamma" not in wanted else found
 
 
-class DxAloneTakesStatisticsAsConstants(WholeLayer):
+class DxAloneTakesStatisticsAsConstants(FullLayer):
     """Takes mean and variance as constants where dx alone is wanted."""
 
     family, killed_by, calls, path = "gradient", ALONE, SOME_CALLS, "dx alone"
@@ -246,7 +246,7 @@ class DxAloneTakesStatisticsAsConstants(WholeLayer):
         return found._replace(dx=(self.gamma() * inv_std * self.cotangent(dy)).astype(x.dtype))
 
 
-class ShiftGradientAloneIsAMean(WholeLayer):
+class ShiftGradientAloneIsAMean(FullLayer):
     """Averages dy where dbeta alone is wanted."""
 
     family, killed_by, calls, path = "gradient", ALONE, SOME_CALLS, "dbeta alone"
@@ -258,7 +258,7 @@ class ShiftGradientAloneIsAMean(WholeLayer):
         return some._replace(dbeta=some.dbeta / some.dbeta.dtype.type(self.count(found.y)))
 
 
-class GradientsSwappedWithoutDx(WholeLayer):
+class GradientsSwappedWithoutDx(FullLayer):
     """Returns dgamma and dbeta in the other order where both are wanted, and dx is not."""
 
     family, killed_by, calls, path = "gradient", ALONE, SOME_CALLS, "dgamma and dbeta"
@@ -268,7 +268,7 @@ class GradientsSwappedWithoutDx(WholeLayer):
         return some._replace(dgamma=some.dbeta, dbeta=some.dgamma) if wanted == ("dgamma", "dbeta") else some
 
 
-class SomeGradientsMoveTwice(WholeLayer):
+class SomeGradientsMoveTwice(FullLayer):
     """Moves the running statistics once for y and once for the gradients, where some are wanted."""
 
     family, killed_by, calls = "running", MOVES, SOME_CALLS
@@ -279,7 +279,7 @@ class SomeGradientsMoveTwice(WholeLayer):
         return super().training_some_gradients(x, dy, wanted)
 
 
-class SecondOrderMovesNothing(WholeLayer):
+class SecondOrderMovesNothing(FullLayer):
     """Leaves the running statistics where second derivatives are taken."""
 
     family, killed_by, calls = "running", MOVES, SECOND_CALLS
@@ -291,7 +291,7 @@ class SecondOrderMovesNothing(WholeLayer):
         return found
 
 
-class TangentMovesTwice(WholeLayer):
+class TangentMovesTwice(FullLayer):
     """Moves the running statistics for y and for its derivative."""
 
     family, killed_by, calls = "running", MOVES, TANGENT_CALLS
@@ -303,7 +303,7 @@ class TangentMovesTwice(WholeLayer):
         return found
 
 
-class TangentOfInferenceMoves(WholeLayer):
+class TangentOfInferenceMoves(FullLayer):
     """Moves the running statistics where a derivative along a direction is taken in inference."""
 
     family, killed_by, calls = "inference", ("inference.keeps_state",), TANGENT_CALLS
@@ -315,7 +315,7 @@ class TangentOfInferenceMoves(WholeLayer):
         return found
 
 
-class InferenceGradientsAloneOfTheBatch(WholeLayer):
+class InferenceGradientsAloneOfTheBatch(FullLayer):
     """Takes the batch's statistics for dx alone in inference."""
 
     family, killed_by, calls, path = "gradient", ALONE, SOME_CALLS, "inference"

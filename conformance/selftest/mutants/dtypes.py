@@ -1,4 +1,4 @@
-"""Mutants of dtypes: what is narrowed on the way, and what comes back in the wrong dtype."""
+"""Mutants of dtypes: narrowed intermediate values, and results of the wrong dtype."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mutants of epsilon: where it stands, how large it is, and where it leaks to."""
+"""Mutants of epsilon: its place, its size, and leaks into other values."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Array = Any
 
 TRAINING, INFERENCE = "epsilon.inside_root_in_training", "epsilon.inside_root_in_inference"
 GIVEN, LEAK = "epsilon.as_given", "epsilon.not_in_running_variance"
-#: The epsilon that a layer has whose user gives none.
+#: The default epsilon.
 DEFAULT = 1e-5
 
 

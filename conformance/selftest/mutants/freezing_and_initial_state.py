@@ -1,4 +1,4 @@
-"""Mutants of what a layer is told, frozen or another decay; of its beginning, and of when its state is seen."""
+"""Mutants of freezing, of a changed decay, of the initial state, and of reading the state."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from bnspec.conformance.selftest.reference.full_layer import WholeLayer
+from bnspec.conformance.selftest.reference.full_layer import FullLayer
 from bnspec.contract import Gradients, LayerConfig, State
 from bnspec.model.call import CLONE, FREEZE, SET_DECAY, UNFREEZE
 
@@ -14,12 +14,12 @@ Array = Any
 
 SNAPSHOT, COPY = ("state.snapshot_continues",), ("state.copy_is_independent",)
 FROZEN = ("gradient.frozen_statistics",)
-TOLD, BEGINNING = ("running.new_decay_takes_effect",), ("running.initial_state",)
+NEW_DECAY, INITIAL_STATE = ("running.new_decay_takes_effect",), ("running.initial_state",)
 GIVEN, VISIBLE = ("state.starts_as_given",), ("state.is_visible_after_each_step",)
 RUNNING = ("running.mean", "running.var", "running.second_step_continues")
 
 
-class FrozenMoves(WholeLayer):
+class FrozenMoves(FullLayer):
     """Goes on moving the statistics while frozen."""
 
     family, killed_by, calls = "gradient", FROZEN, (FREEZE,)
@@ -31,7 +31,7 @@ class FrozenMoves(WholeLayer):
         return y
 
 
-class FrozenMovesWithGradients(WholeLayer):
+class FrozenMovesWithGradients(FullLayer):
     """Goes on moving the statistics while frozen, when gradients are asked for."""
 
     family, killed_by, calls, path = "gradient", FROZEN, (FREEZE,), "with gradients"
@@ -43,7 +43,7 @@ class FrozenMovesWithGradients(WholeLayer):
         return found
 
 
-class FreezingResets(WholeLayer):
+class FreezingResets(FullLayer):
     """Resets the running mean when it is frozen."""
 
     family, killed_by, calls = "gradient", FROZEN, (FREEZE,)
@@ -54,7 +54,7 @@ class FreezingResets(WholeLayer):
             self.mean[:] = 0
 
 
-class FrozenNormalisesByTheBatch(WholeLayer):
+class FrozenNormalisesByTheBatch(FullLayer):
     """Normalises by the batch while frozen, and moves nothing."""
 
     family, killed_by, calls = "gradient", FROZEN, (FREEZE,)
@@ -66,7 +66,7 @@ class FrozenNormalisesByTheBatch(WholeLayer):
         return y
 
 
-class FrozenDxThroughTheBatch(WholeLayer):
+class FrozenDxThroughTheBatch(FullLayer):
     """Differentiates through the batch's statistics while frozen."""
 
     family, killed_by, calls, path = "gradient", FROZEN, (FREEZE,), "dx"
@@ -78,7 +78,7 @@ class FrozenDxThroughTheBatch(WholeLayer):
         return found._replace(dx=self.backward(self.values(x), self.cotangent(dy))[0].astype(x.dtype))
 
 
-class FrozenForever(WholeLayer):
+class FrozenForever(FullLayer):
     """Stays frozen once it was."""
 
     family, killed_by, calls, path = "running", RUNNING, (UNFREEZE,), "trainable again"
@@ -87,7 +87,7 @@ class FrozenForever(WholeLayer):
         self.frozen = self.frozen or frozen
 
 
-class CopyThaws(WholeLayer):
+class CopyThaws(FullLayer):
     """Gives a frozen layer a copy that is not."""
 
     family, killed_by, calls, path = "gradient", FROZEN, (CLONE,), "copied while frozen"
@@ -98,7 +98,7 @@ class CopyThaws(WholeLayer):
         return new
 
 
-class FrozenStopsUndeclared(WholeLayer):
+class FrozenStopsUndeclared(FullLayer):
     """Declares that a frozen layer goes on normalising by the batch, and moves no statistics while frozen."""
 
     family, killed_by, calls = "gradient", FROZEN, (FREEZE,)
@@ -109,7 +109,7 @@ class FrozenStopsUndeclared(WholeLayer):
             super().update(x)
 
 
-class FrozenWithoutGradientsAlone(WholeLayer):
+class FrozenWithoutGradientsAlone(FullLayer):
     """Takes constants while frozen in training without gradients, and the batch with them."""
 
     family, killed_by, calls, path = "gradient", FROZEN, (FREEZE,), "with gradients"
@@ -121,19 +121,19 @@ class FrozenWithoutGradientsAlone(WholeLayer):
         return self.gradients(x, y, *self.backward(self.values(x), self.cotangent(dy)))
 
 
-class DecayKept(WholeLayer):
+class DecayKept(FullLayer):
     """Ignores another decay."""
 
-    family, killed_by, calls = "running", TOLD, (SET_DECAY,)
+    family, killed_by, calls = "running", NEW_DECAY, (SET_DECAY,)
 
     def set_decay(self, decay: float) -> None:
         pass
 
 
-class DecayReachesTheOriginal(WholeLayer):
+class DecayReachesTheOriginal(FullLayer):
     """Changes the decay of the layer that it was copied from, too: both hold one configuration."""
 
-    family, killed_by, calls, path = "running", TOLD, (CLONE,), "changed in a copy"
+    family, killed_by, calls, path = "running", NEW_DECAY, (CLONE,), "changed in a copy"
     original: Any = None
 
     def copied(self) -> Any:
@@ -144,23 +144,23 @@ class DecayReachesTheOriginal(WholeLayer):
     def set_decay(self, decay: float) -> None:
         super().set_decay(decay)
         if self.original is not None:
-            WholeLayer.set_decay(self.original, decay)
+            FullLayer.set_decay(self.original, decay)
 
 
-class AnotherDecayStartsAgain(WholeLayer):
+class AnotherDecayStartsAgain(FullLayer):
     """Resets the running statistics when the decay is changed."""
 
-    family, killed_by, calls = "running", TOLD, (SET_DECAY,)
+    family, killed_by, calls = "running", NEW_DECAY, (SET_DECAY,)
 
     def set_decay(self, decay: float) -> None:
         super().set_decay(decay)
         self.reset()
 
 
-class DecayTakesEffectOneStepLate(WholeLayer):
+class DecayTakesEffectOneStepLate(FullLayer):
     """Takes one more step with the decay before."""
 
-    family, killed_by, calls = "running", TOLD, (SET_DECAY,)
+    family, killed_by, calls = "running", NEW_DECAY, (SET_DECAY,)
     waiting: Any = None
 
     def set_decay(self, decay: float) -> None:
@@ -173,10 +173,10 @@ class DecayTakesEffectOneStepLate(WholeLayer):
             self.waiting = None
 
 
-class DecayChangedForTheMeanAlone(WholeLayer):
+class DecayChangedForTheMeanAlone(FullLayer):
     """Averages the variance with the decay that the layer was built with."""
 
-    family, killed_by, calls = "running", TOLD, (SET_DECAY,)
+    family, killed_by, calls = "running", NEW_DECAY, (SET_DECAY,)
     first: Any = None
 
     def set_decay(self, decay: float) -> None:
@@ -190,25 +190,25 @@ class DecayChangedForTheMeanAlone(WholeLayer):
         return decay * old + (1 - decay) * self.corrected(var, count)
 
 
-class DecaySetAsMomentum(WholeLayer):
+class DecaySetAsMomentum(FullLayer):
     """Takes another decay for the weight of the new value."""
 
-    family, killed_by, calls = "running", TOLD, (SET_DECAY,)
+    family, killed_by, calls = "running", NEW_DECAY, (SET_DECAY,)
 
     def set_decay(self, decay: float) -> None:
         super().set_decay(1 - decay)
 
 
-class DecayZeroIsNoChange(WholeLayer):
+class DecayZeroIsNoChange(FullLayer):
     """Takes a new decay of 0 for none."""
 
-    family, killed_by, calls, path = "running", TOLD, (SET_DECAY,), "a new decay of 0"
+    family, killed_by, calls, path = "running", NEW_DECAY, (SET_DECAY,), "a new decay of 0"
 
     def set_decay(self, decay: float) -> None:
         super().set_decay(decay or self.config.decay)
 
 
-class FifthStepMovesNothing(WholeLayer):
+class FifthStepMovesNothing(FullLayer):
     """Loses every fifth update."""
 
     family, killed_by, path = "running", ("running.unrolled",), "fifth step"
@@ -218,7 +218,7 @@ class FifthStepMovesNothing(WholeLayer):
             super().update(x)
 
 
-class StepsAreWarmedUp(WholeLayer):
+class StepsAreWarmedUp(FullLayer):
     """Takes (t + 1) / (t + 10) for the decay of the first steps, where that is less."""
 
     family, killed_by, path = "running", ("running.unrolled",), "the first steps"
@@ -227,10 +227,10 @@ class StepsAreWarmedUp(WholeLayer):
         return self.work.type(min(self.config.decay, (1 + self.steps) / (10 + self.steps)))
 
 
-class BeginsWithoutVariance(WholeLayer):
+class BeginsWithoutVariance(FullLayer):
     """Begins with a running variance of 0."""
 
-    family, killed_by, path = "running", BEGINNING, "a new layer"
+    family, killed_by, path = "running", INITIAL_STATE, "a new layer"
 
     @classmethod
     def begun(cls, config: LayerConfig) -> Any:
@@ -239,10 +239,10 @@ class BeginsWithoutVariance(WholeLayer):
         return new
 
 
-class BeginsWithAMeanOfOne(WholeLayer):
+class BeginsWithAMeanOfOne(FullLayer):
     """Begins with a running mean of 1."""
 
-    family, killed_by, path = "running", BEGINNING, "a new layer"
+    family, killed_by, path = "running", INITIAL_STATE, "a new layer"
 
     @classmethod
     def begun(cls, config: LayerConfig) -> Any:
@@ -251,10 +251,10 @@ class BeginsWithAMeanOfOne(WholeLayer):
         return new
 
 
-class BeginsUnwritten(WholeLayer):
+class BeginsUnwritten(FullLayer):
     """Leaves the last running variance of a new layer as the memory was."""
 
-    family, killed_by, path = "running", BEGINNING, "a new layer"
+    family, killed_by, path = "running", INITIAL_STATE, "a new layer"
 
     @classmethod
     def begun(cls, config: LayerConfig) -> Any:
@@ -263,10 +263,10 @@ class BeginsUnwritten(WholeLayer):
         return new
 
 
-class BeginsWithANarrowScale(WholeLayer):
+class BeginsWithANarrowScale(FullLayer):
     """Begins with a gamma of 1/10."""
 
-    family, killed_by, path = "running", BEGINNING, "a new layer"
+    family, killed_by, path = "running", INITIAL_STATE, "a new layer"
 
     @classmethod
     def begun(cls, config: LayerConfig) -> Any:
@@ -276,7 +276,7 @@ class BeginsWithANarrowScale(WholeLayer):
         return new
 
 
-class StartsFromNothing(WholeLayer):
+class StartsFromNothing(FullLayer):
     """Starts from 0 and 1, whatever running statistics it is given."""
 
     family, killed_by = "state", GIVEN
@@ -286,7 +286,7 @@ class StartsFromNothing(WholeLayer):
         self.reset()
 
 
-class StartsFromHalf(WholeLayer):
+class StartsFromHalf(FullLayer):
     """Rounds the running mean that it is given to half precision."""
 
     family, killed_by = "state", GIVEN
@@ -296,7 +296,7 @@ class StartsFromHalf(WholeLayer):
         self.mean[:] = self.mean.astype(np.float16)
 
 
-class StartsWithAPositiveVariance(WholeLayer):
+class StartsWithAPositiveVariance(FullLayer):
     """Raises a running variance that it is given to 2^-10."""
 
     family, killed_by, path = "state", GIVEN, "a running variance below 2^-10"
@@ -306,7 +306,7 @@ class StartsWithAPositiveVariance(WholeLayer):
         self.var[:] = np.maximum(self.var, self.var.dtype.type(2.0**-10))
 
 
-class ReadingDecaysTheMean(WholeLayer):
+class ReadingDecaysTheMean(FullLayer):
     """Moves the mean a little whenever the statistics are read."""
 
     family, killed_by = "state", VISIBLE
@@ -317,7 +317,7 @@ class ReadingDecaysTheMean(WholeLayer):
         return found
 
 
-class UpdateWaitsForTheNextCall(WholeLayer):
+class UpdateWaitsForTheNextCall(FullLayer):
     """Moves the statistics at the beginning of the call after."""
 
     family, killed_by = "running", ("running.mean", "running.second_step_continues")

@@ -1,4 +1,4 @@
-"""Mutants of dx, and of the statistics that the backward pass takes."""
+"""Mutants of dx, and of the statistics used by the backward pass."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mutants of the network around a layer: each step trains otherwise than it should."""
+"""Mutants of the network around a layer: wrong training steps."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Any, Dict, Tuple
 
 import numpy as np
 
-from bnspec.conformance.selftest.reference.full_layer import WholeLayer
-from bnspec.conformance.selftest.reference.network import WholeNetwork
+from bnspec.conformance.selftest.reference.full_layer import FullLayer
+from bnspec.conformance.selftest.reference.network import FullNetwork
 from bnspec.model.call import LEARN
 
 Array = Any
@@ -15,7 +15,7 @@ Array = Any
 TRAJECTORY, BIAS = ("placement.trajectory",), ("placement.bias_has_no_gradient",)
 
 
-class _Running(WholeNetwork):
+class _Running(FullNetwork):
     """Normalises by the running statistics while it trains."""
 
     def normalised(self, h: Array) -> Array:
@@ -23,13 +23,13 @@ class _Running(WholeNetwork):
         return self.layer.inference(h)
 
 
-class NetworkTrainsInInference(WholeLayer):
+class NetworkTrainsInInference(FullLayer):
     """Normalises by the running statistics while the network trains, and moves them."""
 
     family, killed_by, calls, network = "placement", TRAJECTORY, (LEARN,), _Running
 
 
-class _BiasLearns(WholeNetwork):
+class _BiasLearns(FullNetwork):
     """Gives the bias the gradient it has where statistics are constants."""
 
     def bias_gradient(self, dh: Array, dy: Array) -> Array:
@@ -37,27 +37,27 @@ class _BiasLearns(WholeNetwork):
         return mean_removed
 
 
-class NetworkTrainsTheBias(WholeLayer):
+class NetworkTrainsTheBias(FullLayer):
     """Moves the bias before the layer by the sum of dy."""
 
     family, killed_by, calls, network = "placement", BIAS, (LEARN,), _BiasLearns
 
 
-class _BiasDecays(WholeNetwork):
+class _BiasDecays(FullNetwork):
     """Weight decay on the bias."""
 
     def bias_gradient(self, dh: Array, dy: Array) -> Array:
         return super().bias_gradient(dh, dy) + np.float32(2.0**-5) * self.value["b1"]
 
 
-class NetworkDecaysTheBias(WholeLayer):
+class NetworkDecaysTheBias(FullLayer):
     """Adds a weight decay to the gradient of the bias before the layer."""
 
     family, killed_by, calls, network = "placement", BIAS, (LEARN,), _BiasDecays
 
 
-class _Still(WholeNetwork):
-    """Computes as it should, and keeps the statistics."""
+class _Still(FullNetwork):
+    """Computes correctly, but keeps the statistics."""
 
     def normalised(self, h: Array) -> Array:
         kept = self.layer.mean.copy(), self.layer.var.copy()
@@ -66,13 +66,13 @@ class _Still(WholeNetwork):
         return y
 
 
-class NetworkKeepsTheStatistics(WholeLayer):
+class NetworkKeepsTheStatistics(FullLayer):
     """Moves no running statistics in the network, though the layer alone does."""
 
     family, killed_by, calls, network = "placement", TRAJECTORY, (LEARN,), _Still
 
 
-class _Twice(WholeNetwork):
+class _Twice(FullNetwork):
     """Calls the layer twice in each step."""
 
     def backward(self, h: Array, dy: Array) -> Tuple[Array, Array, Array]:
@@ -80,13 +80,13 @@ class _Twice(WholeNetwork):
         return super().backward(h, dy)
 
 
-class NetworkMovesTheStatisticsTwice(WholeLayer):
-    """Moves the running statistics again in the backward pass: what recomputes its activations does."""
+class NetworkMovesTheStatisticsTwice(FullLayer):
+    """Moves the running statistics again in the backward pass: as networks that recompute activations may do."""
 
     family, killed_by, calls, network = "placement", TRAJECTORY, (LEARN,), _Twice
 
 
-class _Constants(WholeNetwork):
+class _Constants(FullNetwork):
     """Stops gradients at the statistics."""
 
     def backward(self, h: Array, dy: Array) -> Tuple[Array, Array, Array]:
@@ -97,13 +97,13 @@ class _Constants(WholeNetwork):
         return self.layer.inference_dx(dy, zhat, inv_std), dgamma, dbeta
 
 
-class NetworkStopsAtTheStatistics(WholeLayer):
+class NetworkStopsAtTheStatistics(FullLayer):
     """Takes the batch statistics as constants in the network's backward pass."""
 
     family, killed_by, calls, network = "placement", (*TRAJECTORY, *BIAS), (LEARN,), _Constants
 
 
-class _Patches(WholeNetwork):
+class _Patches(FullNetwork):
     """Corrects by the number of samples."""
 
     def normalised(self, h: Array) -> Array:
@@ -118,52 +118,52 @@ class _Patches(WholeNetwork):
         return y
 
 
-class NetworkCorrectsBySamples(WholeLayer):
+class NetworkCorrectsBySamples(FullLayer):
     """Corrects the running variance after a convolution by the number of images, and not of positions."""
 
     family, killed_by, calls, network, path = "placement", TRAJECTORY, (LEARN,), _Patches, "convolutional"
 
 
-class _LeakyBackward(WholeNetwork):
+class _LeakyBackward(FullNetwork):
     """Passes a share of the gradient where ReLU is 0."""
 
     def active(self, y: Array) -> Array:
         return np.where(y > 0, np.float32(1), np.float32(2.0**-6))
 
 
-class NetworkReluLeaksBackwards(WholeLayer):
+class NetworkReluLeaksBackwards(FullLayer):
     """Passes a sixty-fourth of the gradient where ReLU is 0."""
 
     family, killed_by, calls, network = "placement", TRAJECTORY, (LEARN,), _LeakyBackward
 
 
-class _Summed(WholeNetwork):
+class _Summed(FullNetwork):
     """Forgets the mean over positions in the backward pass."""
 
     def spread(self, da: Array, positions: int) -> Array:
         return np.repeat(da, positions, axis=0)
 
 
-class NetworkPoolsWithoutAShare(WholeLayer):
+class NetworkPoolsWithoutAShare(FullLayer):
     """Gives every position the whole gradient of their mean."""
 
     family, killed_by, calls, network, path = "placement", TRAJECTORY, (LEARN,), _Summed, "convolutional"
 
 
-class _ScaleStays(WholeNetwork):
+class _ScaleStays(FullNetwork):
     """Learns no gamma."""
 
     def descend(self, gradients: Dict[str, Array]) -> None:
         super().descend({n: g for n, g in gradients.items() if n != "gamma"})
 
 
-class NetworkLearnsNoScale(WholeLayer):
+class NetworkLearnsNoScale(FullLayer):
     """Leaves gamma out of the values that are learnt."""
 
     family, killed_by, calls, network = "placement", TRAJECTORY, (LEARN,), _ScaleStays
 
 
-class _Early(WholeNetwork):
+class _Early(FullNetwork):
     """Updates beta before the backward pass has read it."""
 
     def backward(self, h: Array, dy: Array) -> Tuple[Array, Array, Array]:
@@ -173,13 +173,13 @@ class _Early(WholeNetwork):
         return dh, np.zeros_like(dgamma), dbeta
 
 
-class NetworkMovesTheScaleTooEarly(WholeLayer):
+class NetworkMovesTheScaleTooEarly(FullLayer):
     """Moves gamma before dh is computed with it."""
 
     family, killed_by, calls, network = "placement", TRAJECTORY, (LEARN,), _Early
 
 
-class _LossOfTheFirst(WholeNetwork):
+class _LossOfTheFirst(FullNetwork):
     """Reports the loss of one sample."""
 
     def loss(self, z: Array, labels: Array) -> Tuple[Array, Array]:
@@ -187,13 +187,13 @@ class _LossOfTheFirst(WholeNetwork):
         return super().loss(z[:1], labels[:1])[0], dz
 
 
-class NetworkReportsOneLoss(WholeLayer):
+class NetworkReportsOneLoss(FullLayer):
     """Reports the loss of the first sample."""
 
     family, killed_by, calls, network = "placement", TRAJECTORY, (LEARN,), _LossOfTheFirst
 
 
-class _Tenth(WholeNetwork):
+class _Tenth(FullNetwork):
     """Counts its steps."""
 
     taken = 0
@@ -203,7 +203,7 @@ class _Tenth(WholeNetwork):
         super().descend(gradients if self.taken % 10 else {n: g for n, g in gradients.items() if n != "w1"})
 
 
-class NetworkSkipsTheTenthUpdate(WholeLayer):
+class NetworkSkipsTheTenthUpdate(FullLayer):
     """Leaves the first weights as they are in every tenth step."""
 
     family, killed_by, calls, network, path = "placement", TRAJECTORY, (LEARN,), _Tenth, "tenth step"

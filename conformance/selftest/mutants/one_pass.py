@@ -18,7 +18,7 @@ class _OnePass(PlainLayer):
     """E[x^2] - E[x]^2 on one path, two passes on the others."""
 
     def is_taken(self, x: Array) -> bool:
-        """Whether this call goes the path."""
+        """Whether this call takes the one-pass path."""
         return True
 
     def moments(self, x: Array) -> Moments:

@@ -6,7 +6,7 @@ from typing import Any, Tuple
 
 import numpy as np
 
-from bnspec.conformance.selftest.reference.full_layer import WholeLayer
+from bnspec.conformance.selftest.reference.full_layer import FullLayer
 from bnspec.model.call import TRAINING_MASKED, TRAINING_MASKED_GRADIENTS
 
 Array = Any
@@ -16,13 +16,13 @@ COMPACT, INERT, COUNTS = ("mask.equals_compaction",), ("mask.padding_is_inert",)
 GRADIENTS, ANYTHING = ("mask.gradients",), ("mask.padding_may_be_anything",)
 
 
-class _Masked(WholeLayer):
-    """Differs on masked calls alone."""
+class _Masked(FullLayer):
+    """Base class: differs on masked calls only."""
 
     calls = MASKED
 
     def samples(self, mask: Array) -> Array:
-        """For each sample whether any of its elements is kept."""
+        """For each sample, whether any of its elements is kept."""
         return mask.reshape(mask.shape[0], -1).any(axis=1)
 
 
@@ -158,10 +158,10 @@ class SecondMaskedStepStartsAgain(_Masked):
 
     def store(self, mean: Array, var: Array) -> None:
         super().store(mean, var)
-        self.met = getattr(self, "met", 0) + 1
+        self.masked_steps = getattr(self, "masked_steps", 0) + 1
 
     def training_masked(self, x: Array, mask: Array) -> Array:
-        if getattr(self, "met", 0):
+        if getattr(self, "masked_steps", 0):
             self.reset()
         return super().training_masked(x, mask)
 

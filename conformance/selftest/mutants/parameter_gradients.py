@@ -1,4 +1,4 @@
-"""Mutants of dgamma and dbeta, and of the cotangent that they are formed from."""
+"""Mutants of dgamma and dbeta, and of the cotangent that enters them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mutants of what every call owes its caller: arguments, memory, repeatability, an end."""
+"""Mutants of the requirements on every call: arguments, memory, repeatability, termination."""
 
 from __future__ import annotations
 
@@ -199,7 +199,7 @@ class SecondInferenceMovesState(PlainLayer):
 
 
 class VolumesRefused(PlainLayer):
-    """Raises for rank 5, which the conventions offers."""
+    """Raises for rank 5, which its conventions declare as supported."""
 
     family, killed_by, path = "contract", ("contract.accepts",), "rank 5"
 

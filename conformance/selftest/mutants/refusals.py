@@ -1,4 +1,4 @@
-"""Mutants that accept what is malformed, or move before they refuse."""
+"""Mutants that accept malformed calls, or change the state before raising."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from bnspec.conformance.selftest.reference.full_layer import WholeLayer
+from bnspec.conformance.selftest.reference.full_layer import FullLayer
 from bnspec.contract import Gradients
 
 Array = Any
@@ -15,7 +15,7 @@ DATA, PARAMETERS = ("errors.malformed_data",), ("errors.malformed_parameters",)
 LEFT = ("errors.leave_the_state",)
 
 
-class LongScaleCut(WholeLayer):
+class LongScaleCut(FullLayer):
     """Takes the first values of a gamma that is too long."""
 
     family, killed_by, path = "errors", PARAMETERS, "gamma of another length"
@@ -26,7 +26,7 @@ class LongScaleCut(WholeLayer):
         super().check_parameters()
 
 
-class LongShiftCut(WholeLayer):
+class LongShiftCut(FullLayer):
     """Takes the first values of a beta that is too long."""
 
     family, killed_by, path = "errors", PARAMETERS, "beta of another length"
@@ -37,7 +37,7 @@ class LongShiftCut(WholeLayer):
         super().check_parameters()
 
 
-class LongVarianceCut(WholeLayer):
+class LongVarianceCut(FullLayer):
     """Takes the first values of a running variance that is too long."""
 
     family, killed_by, path = "errors", PARAMETERS, "running variance of another length"
@@ -47,7 +47,7 @@ class LongVarianceCut(WholeLayer):
         super().check_parameters()
 
 
-class LongMeanFolded(WholeLayer):
+class LongMeanFolded(FullLayer):
     """Adds up the parts of a running mean that is a multiple too long."""
 
     family, killed_by, path = "errors", PARAMETERS, "running mean of another length"
@@ -58,7 +58,7 @@ class LongMeanFolded(WholeLayer):
         super().check_parameters()
 
 
-class _Cutting(WholeLayer):
+class _Cutting(FullLayer):
     """Cuts x to its channels."""
 
     def cut(self, x: Array) -> Array:
@@ -84,7 +84,7 @@ class SurplusChannelsCutInInference(_Cutting):
         return super().inference(self.cut(x))
 
 
-class ParametersRepeated(WholeLayer):
+class ParametersRepeated(FullLayer):
     """Repeats the parameters over the channels of an x that has a multiple of them, in inference."""
 
     family, killed_by, path = "errors", DATA, "x with twice as many channels, inference"
@@ -95,7 +95,7 @@ class ParametersRepeated(WholeLayer):
         return np.concatenate([super(ParametersRepeated, self).inference(p) for p in split], self.config.channel_axis)
 
 
-class LongCotangentCut(WholeLayer):
+class LongCotangentCut(FullLayer):
     """Takes the first rows of a dy that is too long, in training."""
 
     family, killed_by, path = "errors", DATA, "dy longer than x, training"
@@ -104,7 +104,7 @@ class LongCotangentCut(WholeLayer):
         return super().training_gradients(x, dy[tuple(slice(n) for n in x.shape)])
 
 
-class LongCotangentCutInInference(WholeLayer):
+class LongCotangentCutInInference(FullLayer):
     """Takes the first rows of a dy that is too long, in inference."""
 
     family, killed_by, path = "errors", DATA, "dy longer than x, inference"
@@ -113,8 +113,8 @@ class LongCotangentCutInInference(WholeLayer):
         return super().inference_gradients(x, dy[tuple(slice(n) for n in x.shape)])
 
 
-class MeanMovesBeforeItRefuses(WholeLayer):
-    """Moves the running mean before it looks at x."""
+class MeanMovesBeforeItRefuses(FullLayer):
+    """Moves the running mean before it checks x."""
 
     family, killed_by, path = "errors", LEFT, "x with too many channels"
 
@@ -124,8 +124,8 @@ class MeanMovesBeforeItRefuses(WholeLayer):
         return super().training(x)
 
 
-class RefusalResets(WholeLayer):
-    """Resets the statistics when it refuses."""
+class RefusalResets(FullLayer):
+    """Resets the statistics when it raises."""
 
     family, killed_by, path = "errors", LEFT, "x with too many channels"
 
@@ -137,8 +137,8 @@ class RefusalResets(WholeLayer):
             raise
 
 
-class CountOneMovesThenRaises(WholeLayer):
-    """Declares that it refuses one value per channel, and moves the mean before."""
+class CountOneMovesThenRaises(FullLayer):
+    """Declares that it raises for one value per channel, but moves the mean first."""
 
     family, killed_by, path = "errors", LEFT, "one value per channel"
     declares = {"count_one": "raises", "frozen_gradients": "constants"}

@@ -1,4 +1,4 @@
-"""Mutants that a relation between two calls shows: shifted, scaled, reordered, repeated, with another decay or cotangent."""
+"""Mutants detected by relations between two calls: shifted, scaled, reordered, repeated, with another decay or cotangent."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from typing import Any, Tuple
 
 import numpy as np
 
-from bnspec.conformance.selftest.reference.full_layer import WholeLayer
+from bnspec.conformance.selftest.reference.full_layer import FullLayer
 
 Array = Any
 Moments = Tuple[Array, Array]
 
 
-class LargeMeansWidenTheVariance(WholeLayer):
+class LargeMeansWidenTheVariance(FullLayer):
     """Adds a sixty-fourth to the variance that normalises where |mean| is above 48."""
 
     family, killed_by, path = "training", ("training.shift_invariant",), "|mean| above 48"
@@ -22,7 +22,7 @@ class LargeMeansWidenTheVariance(WholeLayer):
         return mean, np.where(np.abs(mean) > 48, var * self.work.type(65 / 64), var)
 
 
-class MeanCentredOnIntegers(WholeLayer):
+class MeanCentredOnIntegers(FullLayer):
     """Rounds a batch mean of at least 32 to an integer."""
 
     family, killed_by, path = "training", ("training.shift_invariant",), "|mean| of at least 32"
@@ -32,7 +32,7 @@ class MeanCentredOnIntegers(WholeLayer):
         return np.where(np.abs(mean) >= 32, np.rint(mean), mean), var
 
 
-class LargeEpsilonCapped(WholeLayer):
+class LargeEpsilonCapped(FullLayer):
     """Takes 1/2 for an epsilon above it, in training."""
 
     family, killed_by, path = "training", ("training.scale_equivariant",), "epsilon above 1/2"
@@ -42,7 +42,7 @@ class LargeEpsilonCapped(WholeLayer):
         return mean, var - self.epsilon() + min(self.epsilon(), self.work.type(0.5))
 
 
-class NegativeScaleFlipsDx(WholeLayer):
+class NegativeScaleFlipsDx(FullLayer):
     """Takes |gamma| in dx."""
 
     family, killed_by, path = "training", ("training.scale_equivariant",), "gamma below 0"
@@ -51,7 +51,7 @@ class NegativeScaleFlipsDx(WholeLayer):
         return np.sign(self.gamma()) * super().training_dx(dy, zhat, inv_std)
 
 
-class FirstRowCountsTwice(WholeLayer):
+class FirstRowCountsTwice(FullLayer):
     """Counts the first element twice in the mean that centres."""
 
     family, killed_by = "training", ("training.order_of_elements", "training.repeated_batch")
@@ -62,7 +62,7 @@ class FirstRowCountsTwice(WholeLayer):
         return (mean * count + self.broad(first)) / (count + 1), var
 
 
-class LastRowOutOfTheVariance(WholeLayer):
+class LastRowOutOfTheVariance(FullLayer):
     """Leaves the last element out of the variance."""
 
     family, killed_by = "training", ("training.order_of_elements",)
@@ -73,7 +73,7 @@ class LastRowOutOfTheVariance(WholeLayer):
         return mean, np.maximum(var - np.square(last - mean) / count, 0)
 
 
-class SmallBatchesCorrected(WholeLayer):
+class SmallBatchesCorrected(FullLayer):
     """Normalises by the sample variance in batches of fewer than 128 values."""
 
     family, killed_by, path = "training", ("training.repeated_batch",), "fewer than 128 values"
@@ -83,7 +83,7 @@ class SmallBatchesCorrected(WholeLayer):
         return mean, self.corrected(var, self.count(x)) if self.count(x) < 128 else var
 
 
-class SmallDecayNormalisesByTheNewState(WholeLayer):
+class SmallDecayNormalisesByTheNewState(FullLayer):
     """Normalises in training by the running mean that the step leaves, where the decay is 1/2 or less, but not 0."""
 
     family, killed_by, path = "training", ("training.ignores_decay",), "decay from 0 to 1/2"
@@ -95,7 +95,7 @@ class SmallDecayNormalisesByTheNewState(WholeLayer):
         return mean, var
 
 
-class DecayLeavesTheGradients(WholeLayer):
+class DecayLeavesTheGradients(FullLayer):
     """Multiplies what goes through the variance in dx by 1 - decay / 8."""
 
     family, killed_by, path = "training", ("training.ignores_decay",), "dx"
@@ -105,7 +105,7 @@ class DecayLeavesTheGradients(WholeLayer):
         return self.gamma() * inv_std * (dy - self.average(dy) - share * zhat * self.average(dy * zhat))
 
 
-class OutputScaledUp(WholeLayer):
+class OutputScaledUp(FullLayer):
     """Moves y by a thousandth of gamma, in training alone."""
 
     family, killed_by = "training", ("training.output_moments",)
@@ -115,7 +115,7 @@ class OutputScaledUp(WholeLayer):
         return (y + (self.gamma() * self.work.type(1e-3)).astype(y.dtype)).astype(y.dtype)
 
 
-class DxKeepsATrace(WholeLayer):
+class DxKeepsATrace(FullLayer):
     """Subtracts 255/256 of the mean of dy in dx."""
 
     family, killed_by = "gradient", ("gradient.orthogonality",)
@@ -124,7 +124,7 @@ class DxKeepsATrace(WholeLayer):
         return super().training_dx(dy, zhat, inv_std) + self.gamma() * inv_std * self.average(dy) / 256
 
 
-class LargeCotangentsClipped(WholeLayer):
+class LargeCotangentsClipped(FullLayer):
     """Clips dy to the range of -4 to 4."""
 
     family, killed_by, path = "gradient", ("gradient.linear_in_the_cotangent",), "|dy| above 4"
@@ -133,7 +133,7 @@ class LargeCotangentsClipped(WholeLayer):
         return np.clip(super().cotangent(dy), -4, 4)
 
 
-class CotangentBelowZeroHalved(WholeLayer):
+class CotangentBelowZeroHalved(FullLayer):
     """Halves what is below 0 in dbeta's sum."""
 
     family, killed_by = "gradient", ("gradient.linear_in_the_cotangent",)
@@ -143,7 +143,7 @@ class CotangentBelowZeroHalved(WholeLayer):
         return dgamma, np.where(dbeta < 0, dbeta / 2, dbeta)
 
 
-class NoCotangentIsOnes(WholeLayer):
+class NoCotangentIsOnes(FullLayer):
     """Takes a cotangent of zeros for one of ones, as if none had been given."""
 
     family, killed_by, path = "gradient", ("gradient.linear_in_the_cotangent",), "dy of zeros"
@@ -153,7 +153,7 @@ class NoCotangentIsOnes(WholeLayer):
         return np.ones_like(wide) if wide.size and not wide.any() else wide
 
 
-class RunningVarianceFlooredInInference(WholeLayer):
+class RunningVarianceFlooredInInference(FullLayer):
     """Takes at least 4 for the running variance, before epsilon is added."""
 
     family, killed_by = "epsilon", ("epsilon.only_the_sum_counts",)
@@ -164,7 +164,7 @@ class RunningVarianceFlooredInInference(WholeLayer):
         return mean, np.maximum(var, self.work.type(4))
 
 
-class LargeEpsilonTwiceInInference(WholeLayer):
+class LargeEpsilonTwiceInInference(FullLayer):
     """Adds an epsilon of at least 1/4 twice, in inference."""
 
     family, killed_by, path = "epsilon", ("epsilon.only_the_sum_counts",), "inference, epsilon of at least 1/4"
@@ -174,7 +174,7 @@ class LargeEpsilonTwiceInInference(WholeLayer):
         return mean, var + self.epsilon() if self.config.epsilon >= 0.25 else var
 
 
-class RowsNormalisedBySampleVariance(WholeLayer):
+class RowsNormalisedBySampleVariance(FullLayer):
     """Normalises x of rank 2 by the sample variance."""
 
     family, killed_by, path = "layout", ("layout.joined_axes",), "rank 2"
@@ -184,7 +184,7 @@ class RowsNormalisedBySampleVariance(WholeLayer):
         return mean, self.corrected(var, self.count(x)) if x.ndim == 2 else var
 
 
-class RowsDxUncentred(WholeLayer):
+class RowsDxUncentred(FullLayer):
     """Leaves the mean of dy in dx, where x has rank 2."""
 
     family, killed_by, path = "layout", ("layout.joined_axes",), "rank 2, dx"
@@ -194,7 +194,7 @@ class RowsDxUncentred(WholeLayer):
         return dx + self.gamma() * inv_std * self.average(dy) if dy.ndim == 2 else dx
 
 
-class LastChannelByItsNeighbour(WholeLayer):
+class LastChannelByItsNeighbour(FullLayer):
     """Scales the last channel by the gamma of the one before."""
 
     family, killed_by = "layout", ("layout.channels_permute",)
@@ -205,7 +205,7 @@ class LastChannelByItsNeighbour(WholeLayer):
         return self.broad(gamma)
 
 
-class FirstChannelsRunningMeanSpreads(WholeLayer):
+class FirstChannelsRunningMeanSpreads(FullLayer):
     """Moves every running mean by a sixty-fourth of the first channel's batch mean."""
 
     family, killed_by = "layout", ("layout.channels_permute",)
@@ -214,7 +214,7 @@ class FirstChannelsRunningMeanSpreads(WholeLayer):
         return super().new_mean(old, mean + mean.reshape(-1)[0] / 64, count)
 
 
-class ViewsMeanOfTheirFirstRow(WholeLayer):
+class ViewsMeanOfTheirFirstRow(FullLayer):
     """Takes the mean of a view from its first and last rows alone."""
 
     family, killed_by, path = "layout", ("layout.copies",), "x is a view"
@@ -229,7 +229,7 @@ class ViewsMeanOfTheirFirstRow(WholeLayer):
         return (self.broad(self.lanes(x)[:, [0, -1]].mean(axis=1)) if self.view and x.size else mean), var
 
 
-class ViewOfTheCotangentHalved(WholeLayer):
+class ViewOfTheCotangentHalved(FullLayer):
     """Halves a cotangent that is a view."""
 
     family, killed_by, path = "layout", ("layout.copies",), "dy is a view"

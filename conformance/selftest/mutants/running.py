@@ -1,4 +1,4 @@
-"""Mutants of the running averages: weights, corrections, and what is stored."""
+"""Mutants of the running averages: weights, corrections, and stored values."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class DecayZeroIsDefault(PlainLayer):
 
 
 class DecayGrows(PlainLayer):
-    """Averages cumulatively, with the decay t / (t + 1), whatever decay was asked for."""
+    """Averages cumulatively, with the decay t / (t + 1), whatever decay was requested."""
 
     family, killed_by = "running", BOTH
 

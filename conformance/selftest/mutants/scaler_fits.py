@@ -187,11 +187,11 @@ class FitContinues(PlainScaler):
     """Keeps the rows of an earlier fit."""
 
     family, killed_by, path = "input", FIT, "second fit"
-    seen: Tuple[Array, ...] = ()
+    earlier: Tuple[Array, ...] = ()
 
     def fit(self, chunks: Sequence[Array]) -> None:
-        self.seen = (*self.seen, *(c.copy() for c in chunks))
-        super().fit(self.seen)
+        self.earlier = (*self.earlier, *(c.copy() for c in chunks))
+        super().fit(self.earlier)
 
 
 class FirstFitKept(PlainScaler):

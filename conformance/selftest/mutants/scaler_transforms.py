@@ -170,7 +170,7 @@ class TransformInPlace(PlainScaler):
 class TransformCachedByShape(PlainScaler):
     """Keeps the result of a transform by the number of rows, and returns it for other data."""
 
-    family, killed_by, path = "input", TRANSFORM, "a shape that was seen before"
+    family, killed_by, path = "input", TRANSFORM, "a repeated shape"
     kept: Any = None
 
     def transform(self, x: Array) -> Array:

@@ -1,4 +1,4 @@
-"""Mutants of special values and degenerate counts that are met on one path; of input normalization in other units and far away."""
+"""Mutants of special values and degenerate counts on a single path, and of input normalization in other units and far away."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any, Sequence, Tuple
 
 import numpy as np
 
-from bnspec.conformance.selftest.reference.full_layer import WholeLayer
+from bnspec.conformance.selftest.reference.full_layer import FullLayer
 from bnspec.conformance.selftest.reference.scaler import PlainScaler
 from bnspec.contract import Gradients
 from bnspec.model.buffers import dtype_of
@@ -15,7 +15,7 @@ Array = Any
 Moments = Tuple[Array, Array]
 
 
-class ConstantChannelIsZero(WholeLayer):
+class ConstantChannelIsZero(FullLayer):
     """Returns 0 for beta where a channel is constant."""
 
     family, killed_by, path = "degenerate", ("degenerate.constant_channel",), "a constant channel"
@@ -26,7 +26,7 @@ class ConstantChannelIsZero(WholeLayer):
         return np.where(self.broad(constant), self.work.type(0), y)
 
 
-class ConstantChannelUnguarded(WholeLayer):
+class ConstantChannelUnguarded(FullLayer):
     """Divides by the deviation alone in dgamma."""
 
     family, killed_by, path = "degenerate", ("degenerate.constant_channel",), "a constant channel, dgamma"
@@ -36,7 +36,7 @@ class ConstantChannelUnguarded(WholeLayer):
         return np.where((zhat == 0).all(axis=self.axes), np.nan, dgamma), dbeta
 
 
-class OneValuePassesTheCotangent(WholeLayer):
+class OneValuePassesTheCotangent(FullLayer):
     """Takes the statistics as constants in dx, where there is one value per channel."""
 
     family, killed_by = "degenerate", ("degenerate.gradients_of_count_one",)
@@ -48,7 +48,7 @@ class OneValuePassesTheCotangent(WholeLayer):
         return super().training_dx(dy, zhat, inv_std)
 
 
-class OneValueScaleGradientIsDy(WholeLayer):
+class OneValueScaleGradientIsDy(FullLayer):
     """Returns dbeta for dgamma, where there is one value per channel."""
 
     family, killed_by = "degenerate", ("degenerate.gradients_of_count_one",)
@@ -59,7 +59,7 @@ class OneValueScaleGradientIsDy(WholeLayer):
         return (dbeta.copy() if self.count(dy) == 1 else dgamma), dbeta
 
 
-class EmptyScaleGradientIsNan(WholeLayer):
+class EmptyScaleGradientIsNan(FullLayer):
     """Returns a dgamma of NaN for an empty batch."""
 
     family, killed_by, path = "degenerate", ("degenerate.gradients_of_empty_batch",), "an empty batch"
@@ -71,7 +71,7 @@ class EmptyScaleGradientIsNan(WholeLayer):
         return found._replace(dgamma=np.full_like(found.dgamma, np.nan))
 
 
-class EmptyShiftGradientUnwritten(WholeLayer):
+class EmptyShiftGradientUnwritten(FullLayer):
     """Leaves dbeta as the memory was for an empty batch in inference."""
 
     family, killed_by, path = "degenerate", ("degenerate.gradients_of_empty_batch",), "an empty batch, inference"
@@ -81,7 +81,7 @@ class EmptyShiftGradientUnwritten(WholeLayer):
         return found if x.size or found.dbeta is None else found._replace(dbeta=np.full_like(found.dbeta, 7))
 
 
-class NegativeVarianceClipped(WholeLayer):
+class NegativeVarianceClipped(FullLayer):
     """Takes 0 for a running variance below it, in inference."""
 
     family, killed_by, path = "special", ("special.negative_variance_is_shown",), "a running variance below 0"
@@ -91,7 +91,7 @@ class NegativeVarianceClipped(WholeLayer):
         return mean, np.where(var < 0, self.work.type(0), var)
 
 
-class NegativeVarianceReflected(WholeLayer):
+class NegativeVarianceReflected(FullLayer):
     """Takes the root of |running variance + epsilon|."""
 
     family, killed_by, path = "special", ("special.negative_variance_is_shown",), "a running variance below -epsilon"
@@ -100,7 +100,7 @@ class NegativeVarianceReflected(WholeLayer):
         return 1 / np.sqrt(np.abs(var + self.epsilon()))
 
 
-class NegativeVarianceGivesZero(WholeLayer):
+class NegativeVarianceGivesZero(FullLayer):
     """Returns beta where the running variance is below -epsilon."""
 
     family, killed_by, path = "special", ("special.negative_variance_is_shown",), "a running variance below -epsilon"
@@ -110,7 +110,7 @@ class NegativeVarianceGivesZero(WholeLayer):
         return np.where(var + self.epsilon() < 0, self.work.type(0), found)
 
 
-class PoisonedStateHealed(WholeLayer):
+class PoisonedStateHealed(FullLayer):
     """Starts the running average again from the batch's statistics where it was NaN."""
 
     family, killed_by, path = "special", ("special.poisoned_state",), "statistics that are NaN"
@@ -119,7 +119,7 @@ class PoisonedStateHealed(WholeLayer):
         return np.where(np.isnan(old), new, super().averaged(old, new))
 
 
-class OverflowGivesBeta(WholeLayer):
+class OverflowGivesBeta(FullLayer):
     """Returns beta all over a channel whose variance has overflowed."""
 
     family, killed_by, path = "special", ("special.overflow_is_not_finite",), "squares beyond the range"
@@ -128,7 +128,7 @@ class OverflowGivesBeta(WholeLayer):
         return np.where(np.isinf(var), self.work.type(0), super().inv_std(var))
 
 
-class CotangentNanSkippedInTheShift(WholeLayer):
+class CotangentNanSkippedInTheShift(FullLayer):
     """Leaves NaN out of dbeta's sum."""
 
     family, killed_by, path = "special", ("special.cotangent_nan_is_not_hidden",), "NaN in dy"
@@ -138,7 +138,7 @@ class CotangentNanSkippedInTheShift(WholeLayer):
         return dgamma, np.nansum(dy, axis=self.axes)
 
 
-class CotangentNanHiddenInInference(WholeLayer):
+class CotangentNanHiddenInInference(FullLayer):
     """Takes 0 for NaN in dx of inference."""
 
     family, killed_by, path = "special", ("special.cotangent_nan_is_not_hidden",), "NaN in dy, inference"
@@ -147,7 +147,7 @@ class CotangentNanHiddenInInference(WholeLayer):
         return np.nan_to_num(super().inference_dx(dy, zhat, inv_std))
 
 
-class RunningVarianceInTheDtypeOfX(WholeLayer):
+class RunningVarianceInTheDtypeOfX(FullLayer):
     """Rounds the running variance to the dtype of x in inference."""
 
     family, killed_by = "dtype", ("dtype.parameters_are_not_narrowed",)
@@ -195,7 +195,7 @@ class FarValuesClipped(PlainScaler):
 
 
 class FarValuesMissing(PlainScaler):
-    """Takes what lies 32 deviations from the mean for missing, and returns 0."""
+    """Treats values 32 deviations from the mean as missing, and returns 0."""
 
     family, killed_by, path = "input", ("input.unseen_data",), "more than 32 deviations from the mean"
 
@@ -205,7 +205,7 @@ class FarValuesMissing(PlainScaler):
 
 
 class ConstantFeatureIsZero(PlainScaler):
-    """Returns 0 for a feature that was constant, whatever comes later."""
+    """Returns 0 for a feature that was constant, even for later values."""
 
     family, killed_by, path = "input", ("input.constant_feature_keeps_its_unit",), "a constant feature, other data"
 

@@ -1,4 +1,4 @@
-"""Mutants of the steps of the running averages: when they are taken, and when they are seen."""
+"""Mutants of the steps of the running averages: lost, repeated, or visible at the wrong time."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ class StepShownLate(PlainLayer):
 
 
 class StepOnCopies(PlainLayer):
-    """Moves copies of the statistics: inference follows them, and who reads the state sees the old ones."""
+    """Moves copies of the statistics: inference uses them, but reading the state returns the old ones."""
 
     family, killed_by = "running", BOTH
     given: Any = None
@@ -167,7 +167,7 @@ class StepOnCopies(PlainLayer):
 
 
 class ReadingMovesState(PlainLayer):
-    """Takes the step when the state is read, each time anew."""
+    """Takes the step whenever the state is read."""
 
     family, killed_by = "running", ("running.second_step_continues", *BOTH)
     waiting: Any = None

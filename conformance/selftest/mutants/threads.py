@@ -1,4 +1,4 @@
-"""Mutants of sums that threads share."""
+"""Mutants of sums split over threads."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from bnspec.conformance.selftest.reference.full_layer import WholeLayer
+from bnspec.conformance.selftest.reference.full_layer import FullLayer
 
 Array = Any
 
 THREADS = ("layout.threads",)
 
 
-class ThirdThreadLost(WholeLayer):
+class ThirdThreadLost(FullLayer):
     """Joins the partial sums of two threads."""
 
     family, killed_by, path = "layout", THREADS, "3 threads"
@@ -22,7 +22,7 @@ class ThirdThreadLost(WholeLayer):
         return super().joined(parts[:2])
 
 
-class PartialMeansAveraged(WholeLayer):
+class PartialMeansAveraged(FullLayer):
     """Averages the means of the threads' parts, which differ in length."""
 
     family, killed_by, path = "layout", THREADS, "parts of different lengths"
@@ -34,7 +34,7 @@ class PartialMeansAveraged(WholeLayer):
         return self.broad(sum(p.mean(axis=1) for p in parts) / x.dtype.type(self.threads))
 
 
-class RemainderOfThreeThreadsDropped(WholeLayer):
+class RemainderOfThreeThreadsDropped(FullLayer):
     """Gives each of three threads the same number of values, and the remainder to none."""
 
     family, killed_by, path = "layout", THREADS, "3 threads, a count that 3 does not divide"
@@ -46,7 +46,7 @@ class RemainderOfThreeThreadsDropped(WholeLayer):
         return self.broad(kept.sum(axis=1) / x.dtype.type(self.count(x)))
 
 
-class ThreadsAddInHalf(WholeLayer):
+class ThreadsAddInHalf(FullLayer):
     """Joins the threads' partial sums in float16."""
 
     family, killed_by, path = "layout", THREADS, "2 threads and more"
@@ -55,7 +55,7 @@ class ThreadsAddInHalf(WholeLayer):
         return super().joined([p.astype(np.float16) for p in parts]).astype(self.work)
 
 
-class TwoThreadsRaceInTheState(WholeLayer):
+class TwoThreadsRaceInTheState(FullLayer):
     """Moves the running mean once for each of two threads."""
 
     family, killed_by, path = "layout", THREADS, "2 threads, running mean"
@@ -65,7 +65,7 @@ class TwoThreadsRaceInTheState(WholeLayer):
         return super().new_mean(moved, mean, count) if self.threads == 2 else moved
 
 
-class ThreadsRaceInTheScaleGradient(WholeLayer):
+class ThreadsRaceInTheScaleGradient(FullLayer):
     """Takes the last thread's part alone for dgamma."""
 
     family, killed_by, path = "layout", THREADS, "2 threads and more, dgamma"

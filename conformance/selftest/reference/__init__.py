@@ -1,1 +1,1 @@
-"""A correct NumPy layer in small pieces, each of which a mutant can replace."""
+"""Reference implementations in NumPy, in small methods that mutants override."""

@@ -1,6 +1,7 @@
-"""The whole layer: the plain one with everything that the contract leaves optional, in small pieces that a mutant can replace.
+"""The full reference layer: the plain layer plus all optional calls of the contract, in small methods that mutants override.
 
-Written apart from ``bnspec.equations.second_order`` and ``bnspec.equations.masked``: the suite must not test a text against itself.
+Written independently of ``bnspec.equations.second_order`` and ``bnspec.equations.masked``: the suite must not test code against
+itself.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any, Dict, Mapping, Tuple, Type
 import numpy as np
 
 from bnspec.conformance.selftest.reference.layer import PlainLayer
-from bnspec.conformance.selftest.reference.network import WholeNetwork
+from bnspec.conformance.selftest.reference.network import FullNetwork
 from bnspec.conformance.selftest.reference.scaler import PlainAdapter
 from bnspec.contract import Gradients, Layer, LayerConfig, Network, SecondOrder, Tangent
 from bnspec.model.buffers import dtype_of
@@ -21,21 +22,21 @@ from bnspec.model.vocabulary import NetworkKind
 Array = Any
 
 
-class WholeLayer(PlainLayer):
-    """Batch normalization with second derivatives, forward mode, masks, a life between its calls, and a network around it."""
+class FullLayer(PlainLayer):
+    """Batch normalization with second derivatives, forward mode, masks, operations between calls, and a network around it."""
 
     declares: Dict[str, Any] = {"frozen_gradients": "constants"}
-    #: The network that is built around the layer.
-    network: Type[WholeNetwork] = WholeNetwork
+    #: The network class built around the layer.
+    network: Type[FullNetwork] = FullNetwork
 
     def __init__(self, config: LayerConfig, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> None:
         super().__init__(config, gamma, beta, running_mean, running_var)
         self.frozen = False
-        #: in how many parts sums are taken; the adapter says it
+        #: the number of partial sums, set by the adapter
         self.threads = 1
         self.check_parameters()
 
-    # --- what is refused --------------------------------------------------------------------------------------------
+    # --- argument checks --------------------------------------------------------------------------------------------
 
     def check_parameters(self) -> None:
         """Raise unless there is one value per channel."""
@@ -44,7 +45,7 @@ class WholeLayer(PlainLayer):
                 raise ValueError("a parameter has shape %s" % (array.shape,))
 
     def check(self, x: Array, *alike: Array) -> None:
-        """Raise unless x has its channels and the others x's shape."""
+        """Raise unless x has the layer's channels and the other arrays have x's shape."""
         if x.ndim != self.config.rank or x.shape[self.config.channel_axis] != self.config.channels:
             raise ValueError("x has shape %s" % (x.shape,))
         if any(a.shape != x.shape for a in alike):
@@ -53,7 +54,7 @@ class WholeLayer(PlainLayer):
     # --- sums -------------------------------------------------------------------------------------------------------
 
     def average(self, x: Array) -> Array:
-        """The mean over all axes but the channels', by the threads' partial sums."""
+        """The mean over all axes but the channel axis, from the threads' partial sums."""
         if self.threads == 1 or not x.size:
             return super().average(x)
         parts = [p.sum(axis=1) for p in np.array_split(self.lanes(x), self.threads, axis=1)]
@@ -67,31 +68,31 @@ class WholeLayer(PlainLayer):
 
     @property
     def constant(self) -> bool:
-        """Whether training takes the running statistics as constants."""
+        """Whether training treats the running statistics as constants."""
         return self.frozen and self.declares.get("frozen_gradients") == "constants"
 
     def training(self, x: Array) -> Array:
-        """Inference, while frozen."""
+        """Training; inference while frozen."""
         self.check(x)
         return self.frozen_training(x) if self.constant else super().training(x)
 
     def inference(self, x: Array) -> Array:
-        """Inference, of data that were looked at."""
+        """Inference, after checking the arguments."""
         self.check(x)
         return super().inference(x)
 
     def training_gradients(self, x: Array, dy: Array) -> Gradients:
-        """Inference, while frozen."""
+        """Training; inference while frozen."""
         self.check(x, dy)
         return self.frozen_gradients(x, dy) if self.constant else super().training_gradients(x, dy)
 
     def inference_gradients(self, x: Array, dy: Array) -> Gradients:
-        """Inference, of data that were looked at."""
+        """Inference, after checking the arguments."""
         self.check(x, dy)
         return super().inference_gradients(x, dy)
 
     def frozen_training(self, x: Array) -> Array:
-        """Training while the layer is marked as not trainable."""
+        """Training of a frozen layer."""
         return self.infer(x)
 
     def frozen_gradients(self, x: Array, dy: Array) -> Gradients:
@@ -101,42 +102,42 @@ class WholeLayer(PlainLayer):
     # --- some gradients -----------------------------------------------------------------------------------------------
 
     def training_some_gradients(self, x: Array, dy: Array, wanted: Tuple[str, ...]) -> Gradients:
-        """Those that are wanted."""
+        """The wanted gradients."""
         return self.some(self.training_gradients(x, dy), wanted)
 
     def inference_some_gradients(self, x: Array, dy: Array, wanted: Tuple[str, ...]) -> Gradients:
-        """Those that are wanted."""
+        """The wanted gradients."""
         return self.some(self.inference_gradients(x, dy), wanted)
 
     def some(self, found: Gradients, wanted: Tuple[str, ...]) -> Gradients:
-        """y and the gradients that are wanted."""
+        """y and the wanted gradients."""
         return Gradients(found.y, *(getattr(found, n) if n in wanted else None for n in ("dx", "dgamma", "dbeta")))
 
     # --- second derivatives -------------------------------------------------------------------------------------------
 
     def project(self, v: Array, zhat: Array) -> Array:
-        """What centring and scaling leave of a direction: dx without gamma and inv_std."""
+        """A direction after removing its mean and its component along zhat: dx without gamma and inv_std."""
         return v - self.average(v) - zhat * self.average(v * zhat)
 
     def through_root(self, dy: Array, v: Array, zhat: Array) -> Array:
-        """The derivative of <v, P dy> by inv_std, spread over the elements that it depends on."""
+        """The derivative of <v, P dy> through inv_std, with respect to each element."""
         return zhat * self.average(v * self.project(dy, zhat))
 
     def through_values(self, dy: Array, v: Array, zhat: Array) -> Array:
-        """The derivative of <v, P dy> by the normalised values, in both places where they stand."""
+        """The derivative of <v, P dy> through the normalised values, in both of their occurrences."""
         return self.average(dy * zhat) * self.project(v, zhat) + self.average(v * zhat) * self.project(dy, zhat)
 
     def second_by_x(self, dy: Array, v: Array, zhat: Array, inv_std: Array) -> Array:
-        """<v, dx> by x in training."""
+        """The derivative of <v, dx> by x in training."""
         through = self.through_root(dy, v, zhat) + self.through_values(dy, v, zhat)
         return -self.gamma() * np.square(inv_std) * through
 
     def second_by_dy(self, v: Array, zhat: Array, inv_std: Array) -> Array:
-        """<v, dx> by dy in training."""
+        """The derivative of <v, dx> by dy in training."""
         return self.gamma() * inv_std * self.project(v, zhat)
 
     def second_by_gamma(self, dy: Array, v: Array, zhat: Array, inv_std: Array) -> Array:
-        """<v, dx> by gamma in training, shape (C,)."""
+        """The derivative of <v, dx> by gamma in training, shape (C,)."""
         return (inv_std * v * self.project(dy, zhat)).sum(axis=self.axes)
 
     def training_second_order(self, x: Array, dy: Array, v: Array) -> SecondOrder:
@@ -160,7 +161,7 @@ class WholeLayer(PlainLayer):
         return self.second_order(x, np.zeros_like(dy), self.gamma() * inv_std * v, by_gamma)
 
     def second_order(self, x: Array, by_x: Array, by_dy: Array, by_gamma: Array) -> SecondOrder:
-        """Results in the dtypes of what they are derivatives by."""
+        """The results, in the dtypes of their arguments."""
         parameter = by_gamma.astype(self.mean.dtype) if self.config.affine else None
         return SecondOrder(by_x.astype(x.dtype), by_dy.astype(x.dtype), parameter)
 
@@ -194,28 +195,28 @@ class WholeLayer(PlainLayer):
     # --- masks --------------------------------------------------------------------------------------------------------
 
     def cleaned(self, x: Array, mask: Array) -> Array:
-        """x with 0 for padding, whatever stands there."""
+        """x with all padding set to 0."""
         return np.where(mask, x, x.dtype.type(0))
 
     def kept(self, x: Array, mask: Array) -> int:
-        """How many elements of each channel are kept."""
+        """The number of kept elements per channel."""
         return int(mask.sum())
 
     def kept_average(self, x: Array, mask: Array) -> Array:
-        """The mean of what is kept."""
+        """The mean of the kept elements."""
         return self.cleaned(x, mask).sum(axis=self.axes, keepdims=True) / self.work.type(self.kept(x, mask))
 
     def kept_moments(self, x: Array, mask: Array) -> Tuple[Array, Array]:
-        """Mean and population variance of what is kept."""
+        """Mean and population variance of the kept elements."""
         mean = self.kept_average(x, mask)
         return mean, self.kept_average(np.square(x - mean), mask)
 
     def correction_count(self, x: Array, mask: Array) -> int:
-        """The count by which the running variance is corrected."""
+        """The count in the correction of the running variance."""
         return self.kept(x, mask)
 
     def training_masked(self, x: Array, mask: Array) -> Array:
-        """Training on what is kept; y is 0 on padding."""
+        """Training on the kept elements; y is 0 on padding."""
         wide = self.values(x)
         mean, var = self.kept_moments(wide, mask)
         y = self.cleaned(self.output(wide, mean, self.inv_std(var)), mask)
@@ -224,7 +225,7 @@ class WholeLayer(PlainLayer):
         return y.astype(self.result_dtype(x))
 
     def training_masked_gradients(self, x: Array, dy: Array, mask: Array) -> Gradients:
-        """Training on what is kept, with gradients; dx is 0 on padding."""
+        """Training on the kept elements, with gradients; dx is 0 on padding."""
         y, wide = self.training_masked(x, mask), self.values(x)
         mean, var = self.kept_moments(wide, mask)
         inv_std, dy = self.inv_std(var), self.cleaned(self.cotangent(dy), mask)
@@ -233,14 +234,14 @@ class WholeLayer(PlainLayer):
         return self.gradients(x, y, dx, *self.parameter_gradients(dy, zhat, inv_std))
 
     def masked_dx(self, dy: Array, zhat: Array, inv_std: Array, mask: Array) -> Array:
-        """dx through the statistics of what is kept."""
+        """dx through the statistics of the kept elements."""
         left = dy - self.kept_average(dy, mask) - zhat * self.kept_average(dy * zhat, mask)
         return self.cleaned(self.gamma() * inv_std * left, mask)
 
-    # --- the life of a layer ------------------------------------------------------------------------------------------
+    # --- operations between calls ------------------------------------------------------------------------------------------
 
     def snapshot(self) -> Dict[str, Any]:
-        """What is saved, by name."""
+        """The saved arrays, by name."""
         arrays = {"gamma": self.raw_gamma, "beta": self.raw_beta, "running_mean": self.mean, "running_var": self.var}
         return {n: None if a is None else a.copy() for n, a in arrays.items()}
 
@@ -257,11 +258,11 @@ class WholeLayer(PlainLayer):
         return copy.deepcopy(self)
 
     def reset(self) -> None:
-        """0 and 1."""
+        """Reset the running statistics to 0 and 1."""
         self.mean[:], self.var[:] = 0, 1
 
     def freeze(self, frozen: bool) -> None:
-        """Mark the layer as not trainable."""
+        """Freeze or unfreeze the layer."""
         self.frozen = frozen
 
     def set_decay(self, decay: float) -> None:
@@ -276,20 +277,20 @@ class WholeLayer(PlainLayer):
         return cls(config, gamma, beta, zero, one)
 
 
-class WholeAdapter(PlainAdapter):
-    """The whole layer as a backend; a mutant or variant puts its own class in."""
+class FullAdapter(PlainAdapter):
+    """The full layer as a backend; mutants and variants substitute their own class."""
 
-    layer_class: Type[WholeLayer] = WholeLayer
+    layer_class: Type[FullLayer] = FullLayer
     threads = 1
 
     def layer(self, config: LayerConfig, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> Layer:
-        """A layer of the class under test, told the number of threads."""
+        """A layer of the class under test, with the number of threads set."""
         layer = self.layer_class(config, gamma, beta, running_mean, running_var)
         layer.threads = self.threads
         return layer
 
     def new_layer(self, config: LayerConfig) -> Layer:
-        """A layer of the class under test, as it makes itself."""
+        """A layer of the class under test with its own initial values."""
         return self.layer_class.begun(config)
 
     def network(
@@ -299,5 +300,5 @@ class WholeAdapter(PlainAdapter):
         return self.layer_class.network(self.layer_class, kind, config, learning_rate, values)
 
     def use_threads(self, count: int) -> None:
-        """Take sums in so many parts from now on; 0 stands for 1."""
+        """Set the number of partial sums; 0 stands for 1."""
         self.threads = count or 1

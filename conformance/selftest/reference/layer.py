@@ -1,6 +1,6 @@
-"""The plain layer: a correct NumPy implementation in small pieces, each of which a mutant can replace.
+"""The plain reference layer: a correct NumPy implementation in small methods that mutants override.
 
-Written apart from ``bnspec.equations.batch_norm``: the suite must not test a text against itself.
+Written independently of ``bnspec.equations.batch_norm``: the suite must not test code against itself.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ Array = Any
 class PlainLayer(Layer):
     """Batch normalization, two-pass, unbiased running variance; half precision is computed in float32."""
 
-    #: What the mutant is there for; empty for a variant.
+    #: The family of clauses that the mutant tests; empty for a variant.
     family = ""
-    #: Clauses of which at least one must kill the mutant or, of level MAY, note it; none for a variant.
+    #: Clauses, at least one of which must kill the mutant (or, at level MAY, note it); none for a variant.
     killed_by: Tuple[str, ...] = ()
-    #: The only path on which the mutant differs from the plain layer; empty where it differs on all.
+    #: The only path on which the mutant differs from the plain layer; empty if it differs on all.
     path = ""
-    #: The only calls on which the mutant differs from the layer that it is made from; empty where it differs on others, too.
+    #: The only calls on which the mutant differs from its base class; empty if it differs on others too.
     calls: Tuple[Call, ...] = ()
-    #: Why the suite does not see the mutant, for as long as it does not.
+    #: Why the suite does not detect the mutant; empty if it does.
     escapes = ""
-    #: What a variant declares otherwise than the plain conventions.
+    #: Fields in which the declared conventions differ from the plain layer's.
     declares: Dict[str, Any] = {}
-    #: Whether it may end or stall its process, so that it needs one of its own.
+    #: Whether it may end or stall its process, and so needs its own process.
     isolated = False
 
     def __init__(
@@ -46,7 +46,7 @@ class PlainLayer(Layer):
         self.mean, self.var = running_mean, running_var
         self.work = np.dtype("float64" if config.dtype == "float64" else "float32")
         self.axes = config.reduce_axes
-        #: training steps and inference calls so far, the present one included
+        #: training steps and inference calls so far, including the current one
         self.steps = self.inferences = 0
 
     # --- parameters and inputs --------------------------------------------------------------------------------------
@@ -84,7 +84,7 @@ class PlainLayer(Layer):
         return x.dtype
 
     def lanes(self, x: Array) -> Array:
-        """The values of each channel in a row of their own: shape (C, count)."""
+        """The values of each channel as a row: shape (C, count)."""
         return np.moveaxis(x, self.config.channel_axis, 0).reshape(self.config.channels, -1)
 
     def broad(self, channels: Array) -> Array:
@@ -94,7 +94,7 @@ class PlainLayer(Layer):
     # --- statistics -------------------------------------------------------------------------------------------------
 
     def average(self, x: Array) -> Array:
-        """The mean over all axes but the channels'."""
+        """The mean over all axes but the channel axis."""
         return x.mean(axis=self.axes, keepdims=True)
 
     def moments(self, x: Array) -> Tuple[Array, Array]:
@@ -103,15 +103,15 @@ class PlainLayer(Layer):
         return mean, np.square(x - mean).mean(axis=self.axes, keepdims=True)
 
     def training_statistics(self, x: Array) -> Tuple[Array, Array]:
-        """What normalises in training."""
+        """The statistics that normalise in training."""
         return self.moments(x)
 
     def backward_statistics(self, x: Array) -> Tuple[Array, Array]:
-        """What the backward pass of training takes for them."""
+        """The statistics used by the backward pass of training."""
         return self.training_statistics(x)
 
     def inference_statistics(self, x: Array) -> Tuple[Array, Array]:
-        """What normalises in inference."""
+        """The statistics that normalise in inference."""
         return self.wide(self.mean), self.wide(self.var)
 
     def inv_std(self, var: Array) -> Array:
@@ -177,7 +177,7 @@ class PlainLayer(Layer):
         return (dy * zhat).sum(axis=self.axes), dy.sum(axis=self.axes)
 
     def gradients(self, x: Array, y: Array, dx: Array, dgamma: Array, dbeta: Array) -> Gradients:
-        """Results in the dtypes of what they belong to."""
+        """The gradients, in the dtypes of their arguments."""
         parameters = [g.astype(self.mean.dtype) if self.config.affine else None for g in (dgamma, dbeta)]
         return Gradients(y, dx.astype(x.dtype), *parameters)
 

@@ -1,4 +1,4 @@
-"""A network around a planted layer, in small pieces that a mutant can replace."""
+"""The reference network around a layer, in small methods that mutants override."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from bnspec.contract import LayerConfig, Network
 from bnspec.model.vocabulary import NetworkKind
 
 Array = Any
-#: The learnt values, in the order in which their gradients are found.
+#: The trained values, in the order in which their gradients are computed.
 LEARNT = ("w1", "b1", "gamma", "beta", "w2", "b2")
 
 
-class WholeNetwork(Network):
+class FullNetwork(Network):
     """Linear map or convolution -> the layer -> ReLU -> mean over positions -> linear map -> softmax cross-entropy.
 
-    The layer sees rows: a convolution is a linear map of patches.
+    The layer receives rows: a convolution is a linear map of patches.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class WholeNetwork(Network):
         return np.repeat(da / np.float32(positions), positions, axis=0)
 
     def active(self, y: Array) -> Array:
-        """Where ReLU passes the gradient."""
+        """The mask where ReLU passes the gradient."""
         return y > 0
 
     def loss(self, z: Array, labels: Array) -> Tuple[Array, Array]:
@@ -71,7 +71,7 @@ class WholeNetwork(Network):
         return loss, p / np.float32(len(z))
 
     def bias_gradient(self, dh: Array, dy: Array) -> Array:
-        """The gradient of the bias before the layer: the sum of dh, which is rounding alone."""
+        """The gradient of the bias before the layer: the sum of dh, which is only rounding error."""
         return dh.sum(axis=0)
 
     def learn(self, x: Any, labels: Any) -> Any:
@@ -88,7 +88,7 @@ class WholeNetwork(Network):
         return np.asarray(loss)
 
     def descend(self, gradients: Dict[str, Array]) -> None:
-        """value - rate * gradient, in place: the layer holds gamma and beta itself."""
+        """value - rate * gradient, in place, since the layer shares gamma and beta."""
         for name, gradient in gradients.items():
             self.value[name] -= self.rate * gradient.reshape(self.value[name].shape)
 

@@ -1,4 +1,4 @@
-"""The plain scaler, in small pieces like the plain layer; and the adapter through which both enter the suite."""
+"""The plain reference scaler, in small methods that mutants override; and the adapter of the plain layer and scaler."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Array = Any
 
 
 class PlainScaler(Scaler):
-    """Input normalization: moments of each chunk, merged; a feature of noise is divided by 1."""
+    """Input normalization: merged moments of chunks; a feature with only rounding noise is divided by 1."""
 
     family = ""
     killed_by: Tuple[str, ...] = ()
@@ -56,16 +56,16 @@ class PlainScaler(Scaler):
         return total, mean + delta * self.work.type(n / total), squares + self.spread(chunk, own) + between
 
     def variance(self, squares: Array, count: int) -> Array:
-        """The variance of so many values with these squared deviations."""
+        """The variance of this many values with these squared deviations."""
         return squares / self.work.type(count)
 
     def noise(self) -> Array:
-        """The variance that rounding alone may give."""
+        """The largest variance explained by rounding alone."""
         reach = self.work.type(self.count * np.finfo(self.work).eps)
         return reach * self.var + np.square(reach * self.mean)
 
     def scale(self) -> Array:
-        """What divides."""
+        """The divisor of the transform."""
         return np.where(self.var <= self.noise(), self.work.type(1), np.sqrt(self.var))
 
     def transform(self, x: Array) -> Array:
@@ -82,7 +82,7 @@ class PlainScaler(Scaler):
 
 
 class PlainAdapter(Adapter):
-    """The plain layer and the plain scaler as a backend; a mutant or variant puts its own class in."""
+    """The plain layer and scaler as a backend; mutants and variants substitute their own class."""
 
     framework = "numpy"
     conventions = Conventions(

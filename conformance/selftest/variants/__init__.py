@@ -1,1 +1,1 @@
-"""Variants: unusual but correct implementations, which must never be accused."""
+"""Variants: unusual but correct implementations, which must conform to every clause."""

@@ -1,4 +1,4 @@
-"""Variants of declaration: what the conventions allow."""
+"""Variants that use the choices allowed by the conventions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Pair = Tuple[Array, Array]
 
 
 class BiasedRunningVarianceDeclared(PlainLayer):
-    """Stores the population variance, and says so."""
+    """Stores the population variance, and declares it."""
 
     declares = {"running_correction": 0}
 
@@ -24,7 +24,7 @@ class BiasedRunningVarianceDeclared(PlainLayer):
 
 
 class CountOneRaises(PlainLayer):
-    """Refuses to train on one value per channel, and says so."""
+    """Raises for training on one value per channel, and declares it."""
 
     declares = {"count_one": "raises"}
 
@@ -35,7 +35,7 @@ class CountOneRaises(PlainLayer):
 
 
 class CountOneUnspecified(PlainLayer):
-    """Says nothing about one value per channel, and keeps the running variance there."""
+    """Leaves one value per channel unspecified, and keeps the running variance there."""
 
     declares = {"count_one": "unspecified"}
 
@@ -44,7 +44,7 @@ class CountOneUnspecified(PlainLayer):
 
 
 class EmptyBatchRaises(PlainLayer):
-    """Refuses to train on an empty batch, and says so."""
+    """Raises for training on an empty batch, and declares it."""
 
     declares = {"empty_batch": "raises"}
 
@@ -55,7 +55,7 @@ class EmptyBatchRaises(PlainLayer):
 
 
 class DecayStoredInFloat(PlainLayer):
-    """Stores the decay in float32, and says so; offers no float64."""
+    """Stores the decay in float32, and declares it; does not support float64."""
 
     declares = {"decay_dtype": "float32", "momentum_weighs": "old", "dtypes": ("float32", "bfloat16", "float16")}
 
@@ -64,7 +64,7 @@ class DecayStoredInFloat(PlainLayer):
 
 
 class MomentumStoredInFloat(PlainLayer):
-    """Stores the new value's weight in float32, and says so; offers no float64."""
+    """Stores the new value's weight in float32, and declares it; does not support float64."""
 
     declares = {"decay_dtype": "float32", "momentum_weighs": "new", "dtypes": ("float32", "bfloat16", "float16")}
 
@@ -74,7 +74,7 @@ class MomentumStoredInFloat(PlainLayer):
 
 
 class EpsilonStoredInFloat(PlainLayer):
-    """Stores epsilon in float32, and says so."""
+    """Stores epsilon in float32, and declares it."""
 
     declares = {"epsilon_dtype": "float32"}
 
@@ -83,7 +83,7 @@ class EpsilonStoredInFloat(PlainLayer):
 
 
 class EpsilonMinimumDeclared(PlainLayer):
-    """Raises epsilon to 1.001e-5, and says so."""
+    """Raises epsilon to 1.001e-5, and declares it."""
 
     declares = {"epsilon_minimum": 1.001e-5}
 
@@ -92,7 +92,7 @@ class EpsilonMinimumDeclared(PlainLayer):
 
 
 class FewForms(PlainLayer):
-    """Offers images with the channels first or last, in float32, with gamma and beta."""
+    """Supports only images with the channels first or last, in float32, with gamma and beta."""
 
     declares = {
         "ranks": (4,),
@@ -104,7 +104,7 @@ class FewForms(PlainLayer):
 
 
 class DeclinesAsItGoes(PlainLayer):
-    """Declines volumes and float16 when they come."""
+    """Declines volumes and float16 at run time."""
 
     def values(self, array: Array) -> Array:
         if array.ndim == 5 or self.config.dtype == "float16":
@@ -117,7 +117,7 @@ class DeclinesAsItGoes(PlainLayer):
 
 
 class HalfStatistics(PlainLayer):
-    """Reduces half-precision values in the dtype of x, and says so."""
+    """Reduces half-precision values in the dtype of x, and declares it."""
 
     declares = {"half_statistics": "input"}
 
@@ -129,7 +129,7 @@ class HalfStatistics(PlainLayer):
 
 
 class HalfArithmetic(PlainLayer):
-    """Normalises half-precision values in the dtype of x by statistics from float32, and says so."""
+    """Normalises half-precision values in the dtype of x by statistics from float32, and declares it."""
 
     declares = {"half_arithmetic": "input"}
 
@@ -140,7 +140,7 @@ class HalfArithmetic(PlainLayer):
 
 
 class HalfArithmeticOfParameters(PlainLayer):
-    """Normalises in the dtype of the parameters, and says so."""
+    """Normalises in the dtype of the parameters, and declares it."""
 
     declares = {"half_arithmetic": "parameters", "half_statistics": "parameters"}
 
@@ -159,7 +159,7 @@ class HalfComputedInDouble(PlainLayer):
 
 
 class PromotedOutput(PlainLayer):
-    """Returns y in the promotion of x's and the parameters' dtypes, and says so."""
+    """Returns y in the promotion of x's and the parameters' dtypes, and declares it."""
 
     declares = {"output_dtype": "promoted"}
 

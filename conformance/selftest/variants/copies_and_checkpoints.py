@@ -1,4 +1,4 @@
-"""Correct variants of what is done with a layer between its calls, of what it refuses, and of how it begins."""
+"""Variants of operations between calls, of argument checks, and of the initial state."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Dict
 
 import numpy as np
 
-from bnspec.conformance.selftest.reference.full_layer import WholeLayer
+from bnspec.conformance.selftest.reference.full_layer import FullLayer
 from bnspec.contract import Gradients, Layer, LayerConfig
 from bnspec.model.buffers import dtype_of
 from bnspec.model.call import CLONE, FREEZE, SAVE_RESTORE
@@ -16,7 +16,7 @@ from bnspec.model.call import CLONE, FREEZE, SAVE_RESTORE
 Array = Any
 
 
-class RestoredFromText(WholeLayer):
+class RestoredFromText(FullLayer):
     """Saves every value as a hexadecimal number in JSON, and reads it again."""
 
     calls = (SAVE_RESTORE,)
@@ -29,8 +29,8 @@ class RestoredFromText(WholeLayer):
         return {n: read[n].astype(dtypes[n]) if n in read else None for n in super().snapshot()}
 
 
-class CopiedByPickle(WholeLayer):
-    """Copies by what pickle keeps of the attributes."""
+class CopiedByPickle(FullLayer):
+    """Copies through pickle."""
 
     calls = (CLONE,)
 
@@ -40,8 +40,8 @@ class CopiedByPickle(WholeLayer):
         return new
 
 
-class StateReplaced(WholeLayer):
-    """Replaces the running statistics by new arrays at every step; copies share what nobody writes to."""
+class StateReplaced(FullLayer):
+    """Replaces the running statistics by new arrays at every step; copies share the immutable arrays."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -59,15 +59,15 @@ class StateReplaced(WholeLayer):
         self.mean, self.var = np.zeros_like(self.mean), np.ones_like(self.var)
 
 
-class FrozenByTheBatch(WholeLayer):
-    """Goes on normalising by the batch and moving the statistics while frozen, and says so."""
+class FrozenByTheBatch(FullLayer):
+    """Goes on normalising by the batch and moving the statistics while frozen, and declares it."""
 
     calls = (FREEZE,)
 
     declares = {"frozen_gradients": "batch"}
 
 
-class FrozenHasNoParameterGradients(WholeLayer):
+class FrozenHasNoParameterGradients(FullLayer):
     """Returns no dgamma and dbeta while frozen."""
 
     calls = (FREEZE,)
@@ -76,8 +76,8 @@ class FrozenHasNoParameterGradients(WholeLayer):
         return super().frozen_gradients(x, dy)._replace(dgamma=None, dbeta=None)
 
 
-class FrozenUndeclared(WholeLayer):
-    """Says nothing of what a frozen layer does, and returns x."""
+class FrozenUndeclared(FullLayer):
+    """Leaves the behaviour of a frozen layer unspecified, and returns x."""
 
     calls = (FREEZE,)
 
@@ -88,15 +88,15 @@ class FrozenUndeclared(WholeLayer):
         return x.copy() if self.frozen else super().training(x)
 
 
-class DecayKeptAsItsComplement(WholeLayer):
+class DecayKeptAsItsComplement(FullLayer):
     """Moves the statistics by old + (1 - decay) (new - old)."""
 
     def averaged(self, old: Array, new: Array) -> Array:
         return old + self.work.type(1 - self.config.decay) * (new - old)
 
 
-class RefusesByType(WholeLayer):
-    """Raises a KeyError, with a message of two lines, for what is malformed."""
+class RefusesByType(FullLayer):
+    """Raises a KeyError with a two-line message for malformed arguments."""
 
     def check(self, x: Array, *alike: Array) -> None:
         try:
@@ -105,8 +105,8 @@ class RefusesByType(WholeLayer):
             raise KeyError("malformed\n%s" % error) from None
 
 
-class BeginsElsewhere(WholeLayer):
-    """Begins and resets with the statistics 0 and 0, and says so."""
+class BeginsElsewhere(FullLayer):
+    """Begins and resets with the statistics 0 and 0, and declares it."""
 
     declares = {"initial_var": 0.0, "frozen_gradients": "constants"}
 
@@ -120,8 +120,8 @@ class BeginsElsewhere(WholeLayer):
         self.mean[:], self.var[:] = 0, 0
 
 
-class BeginsInFloat(WholeLayer):
-    """Keeps the statistics of a new layer in float32, whatever the parameters are, and says so."""
+class BeginsInFloat(FullLayer):
+    """Keeps the statistics of a new layer in float32, whatever the parameters are, and declares it."""
 
     declares = {"state_dtype": "float32", "frozen_gradients": "constants"}
 
@@ -132,8 +132,8 @@ class BeginsInFloat(WholeLayer):
         return new
 
 
-class SomeCallsDeclined(WholeLayer):
-    """Offers no masks, copies or networks."""
+class SomeCallsDeclined(FullLayer):
+    """Does not support masks, copies or networks."""
 
     copied = Layer.copied
     training_masked = Layer.training_masked

@@ -1,4 +1,4 @@
-"""Correct variants of second derivatives, forward mode, single gradients, masks and networks."""
+"""Variants of second derivatives, forward mode, single gradients, masks and networks."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any, Tuple
 
 import numpy as np
 
-from bnspec.conformance.selftest.reference.full_layer import WholeLayer
-from bnspec.conformance.selftest.reference.network import WholeNetwork
+from bnspec.conformance.selftest.reference.full_layer import FullLayer
+from bnspec.conformance.selftest.reference.network import FullNetwork
 from bnspec.contract import Gradients, SecondOrder, Tangent
 from bnspec.errors import Declined
 from bnspec.model.call import (
@@ -31,11 +31,11 @@ SOME_CALLS = (TRAINING_SOME_GRADIENTS, INFERENCE_SOME_GRADIENTS)
 MASKED = (TRAINING_MASKED, TRAINING_MASKED_GRADIENTS)
 
 
-class WholeUnchanged(WholeLayer):
-    """The whole layer as it is."""
+class WholeUnchanged(FullLayer):
+    """The full layer, unchanged: the null test."""
 
 
-class SecondOrderFolded(WholeLayer):
+class SecondOrderFolded(FullLayer):
     """Differentiates dx = a dy - a mean(dy) - x' a inv_std^2 mean(dy x'), where x' is centred and a = gamma inv_std."""
 
     calls = SECOND_CALLS
@@ -57,7 +57,7 @@ class SecondOrderFolded(WholeLayer):
         return self.second_order(x, by_x, by_dy, by_gamma)
 
 
-class _Complex(WholeLayer):
+class _Complex(FullLayer):
     """Differentiates by a step in the imaginary direction, which cancels nothing."""
 
     step = 2.0**-60
@@ -101,8 +101,8 @@ class SecondOrderByComplexStep(_Complex):
         return found._replace(by_x=(dx.imag / self.step).astype(x.dtype))
 
 
-class SecondOrderOfTrainingDeclined(WholeLayer):
-    """Offers second derivatives in inference alone."""
+class SecondOrderOfTrainingDeclined(FullLayer):
+    """Supports second derivatives in inference only."""
 
     calls = SECOND_CALLS
 
@@ -110,7 +110,7 @@ class SecondOrderOfTrainingDeclined(WholeLayer):
         raise Declined("no second derivatives through the batch statistics")
 
 
-class TangentsLikeGradients(WholeLayer):
+class TangentsLikeGradients(FullLayer):
     """Takes the derivative along v for dx with v in the place of dy: the Jacobian is symmetric but for gamma."""
 
     calls = TANGENT_CALLS
@@ -119,7 +119,7 @@ class TangentsLikeGradients(WholeLayer):
         return self.training_dx(v, centred * inv_std, inv_std)
 
 
-class GradientsAloneFromSums(WholeLayer):
+class GradientsAloneFromSums(FullLayer):
     """Computes dgamma alone as inv_std (sum(dy x') - mean(x') sum(dy)), with x' about the first value, in float64."""
 
     calls = SOME_CALLS
@@ -135,7 +135,7 @@ class GradientsAloneFromSums(WholeLayer):
         return found._replace(dgamma=dgamma.astype(found.dgamma.dtype))
 
 
-class MaskByCompaction(WholeLayer):
+class MaskByCompaction(FullLayer):
     """Trains on the kept rows, as a batch of their own."""
 
     calls = MASKED
@@ -153,10 +153,10 @@ class MaskByCompaction(WholeLayer):
         """x with the channels last."""
         return np.moveaxis(x, self.config.channel_axis, -1)
 
-    def of_rows(self) -> WholeLayer:
+    def of_rows(self) -> FullLayer:
         """A layer of rows over the same arrays."""
         config = dataclasses.replace(self.config, rank=2, channel_axis=1)
-        return WholeLayer(config, self.raw_gamma, self.raw_beta, self.mean, self.var)
+        return FullLayer(config, self.raw_gamma, self.raw_beta, self.mean, self.var)
 
     def put_back(self, rows: Array, kept: Array) -> Array:
         """Rows at their places; 0 on padding."""
@@ -165,7 +165,7 @@ class MaskByCompaction(WholeLayer):
         return np.moveaxis(whole, -1, self.config.channel_axis)
 
 
-class MaskByWeights(WholeLayer):
+class MaskByWeights(FullLayer):
     """Cleans the padding once, and multiplies by weights of 0 and 1 from there on, in float64."""
 
     calls = MASKED
@@ -178,7 +178,7 @@ class MaskByWeights(WholeLayer):
         return mean.astype(self.work), var.astype(self.work)
 
 
-class MaskByProductInDx(WholeLayer):
+class MaskByProductInDx(FullLayer):
     """Multiplies dx by the mask at the end: NaN on the padding of a channel whose cotangent is NaN, else 0."""
 
     calls = MASKED
@@ -188,7 +188,7 @@ class MaskByProductInDx(WholeLayer):
         return self.gamma() * inv_std * left * mask.astype(self.work)
 
 
-class MaskedOutputOnThePadding(WholeLayer):
+class MaskedOutputOnThePadding(FullLayer):
     """Returns 7 on the padding, where y may be anything."""
 
     calls = MASKED
@@ -198,7 +198,7 @@ class MaskedOutputOnThePadding(WholeLayer):
         return np.where(mask, y, y.dtype.type(7))
 
 
-class ResultsInFortranOrder(WholeLayer):
+class ResultsInFortranOrder(FullLayer):
     """Returns y and dx in Fortran's order."""
 
     def training(self, x: Array) -> Array:
@@ -211,7 +211,7 @@ class ResultsInFortranOrder(WholeLayer):
         return super().gradients(x, np.asfortranarray(y), np.asfortranarray(dx), dgamma, dbeta)
 
 
-class ThreadsSplitPairwise(WholeLayer):
+class ThreadsSplitPairwise(FullLayer):
     """Joins the partial sums of so many threads by halves."""
 
     def joined(self, parts: Any) -> Array:
@@ -221,7 +221,7 @@ class ThreadsSplitPairwise(WholeLayer):
         return self.joined(parts[half:]) + self.joined(parts[:half])
 
 
-class ThreadsInterleave(WholeLayer):
+class ThreadsInterleave(FullLayer):
     """Gives each thread every n-th value."""
 
     def average(self, x: Array) -> Array:
@@ -232,7 +232,7 @@ class ThreadsInterleave(WholeLayer):
         return self.broad(self.joined(parts)) / x.dtype.type(self.count(x))
 
 
-class _LogSoftmax(WholeNetwork):
+class _LogSoftmax(FullNetwork):
     """The loss by log-softmax, its gradient by exp of it."""
 
     def loss(self, z: Array, labels: Array) -> Tuple[Array, Array]:
@@ -242,7 +242,7 @@ class _LogSoftmax(WholeNetwork):
         return -(logs * one_hot).sum() / z.dtype.type(len(z)), (np.exp(logs) - one_hot) / z.dtype.type(len(z))
 
 
-class NetworkByLogSoftmax(WholeLayer):
+class NetworkByLogSoftmax(FullLayer):
     """Computes the network's loss by log-softmax."""
 
     calls = (LEARN,)
@@ -250,7 +250,7 @@ class NetworkByLogSoftmax(WholeLayer):
     network = _LogSoftmax
 
 
-class _ShiftedProducts(WholeNetwork):
+class _ShiftedProducts(FullNetwork):
     """Patches in another memory order, and no gradient of the bias at all."""
 
     def rows(self, x: Array) -> Array:
@@ -264,7 +264,7 @@ class _ShiftedProducts(WholeNetwork):
         return np.zeros_like(dh[0])
 
 
-class NetworkWithoutBiasGradient(WholeLayer):
+class NetworkWithoutBiasGradient(FullLayer):
     """Leaves the bias before the layer as it is: its gradient is 0."""
 
     calls = (LEARN,)

@@ -1,4 +1,4 @@
-"""Variants of form: the same functions of the statistics, written in other ways."""
+"""Variants of form: the same functions of the statistics in other algebraic forms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Variants of memory: where results and state lie, and what is kept, flushed or shared between calls."""
+"""Variants of memory: placement of results and state, and values cached, flushed or shared between calls."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class StateRebound(PlainLayer):
 
 
 class StateCopied(PlainLayer):
-    """Keeps copies of all it is given, and shows copies of its state."""
+    """Copies all its arguments, and returns copies of its state."""
 
     def __init__(self, config: Any, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> None:
         gamma, beta = (None if v is None else v.copy() for v in (gamma, beta))

@@ -1,4 +1,4 @@
-"""Variants of summation: every order and accumulator that keeps within the bound of a stable algorithm."""
+"""Variants of summation: orders and accumulators within the bound of a stable algorithm."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Moments = Tuple[Array, Array]
 
 
 class _Lanes(PlainLayer):
-    """Moments of (C, count), which subclasses take in their own way."""
+    """Base class: moments of (C, count) by a subclass's method."""
 
     def lane_moments(self, lanes: Array) -> Moments:
         """Mean and variance of each row, shape (C,)."""

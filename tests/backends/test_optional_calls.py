@@ -1,4 +1,4 @@
-"""The calls beyond the contract's five, through a worker: the reference adapter's answers against the oracle."""
+"""The contract's optional calls, through a worker: the reference adapter against the oracle."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def worker() -> Iterator[Worker]:
 
 
 def case_of(form: Form, steps: Sequence[Step]) -> Case:
-    """An ordinary case with these steps, a direction v, and a mask whose padding is loud."""
+    """An ordinary case with these steps, a direction v, and a mask over large values in the padding."""
     base, rng = batch_norm_case(Plan(form)), np.random.RandomState(5)
     arrays, dtype = dict(base.arrays), base.arrays["x"].dtype
     mask = rng.rand(*(1 if a == form.channel_axis else n for a, n in enumerate(form.shape))) < 0.6
@@ -64,7 +64,7 @@ def case_of(form: Form, steps: Sequence[Step]) -> Case:
 
 
 def run(worker: Worker, case: Case) -> Observation:
-    """The observation of a case whose every step must end well and write into nothing."""
+    """The observation of a case, in which every step must succeed and modify nothing."""
     observation = worker.run(case)
     for step, result in zip(case.steps, observation.steps, strict=True):
         assert (result.status, result.message) == ("ok", ""), step.call
@@ -146,9 +146,9 @@ def test_a_layer_that_was_saved_or_copied_goes_on_as_the_same(worker: Worker, fo
             }
             assert all(now.after[n].tobytes() == before.after[n].tobytes() for n in STATE)
         if change == CLONE:
-            met, moved = observation.steps[-1].before, observation.steps[4].after
-            assert all(met[n].tobytes() == observation.steps[1].after[n].tobytes() for n in STATE)
-            assert any(met[n].tobytes() != moved[n].tobytes() for n in STATE)
+            state_before, moved = observation.steps[-1].before, observation.steps[4].after
+            assert all(state_before[n].tobytes() == observation.steps[1].after[n].tobytes() for n in STATE)
+            assert any(state_before[n].tobytes() != moved[n].tobytes() for n in STATE)
 
 
 @every_form

@@ -1,4 +1,4 @@
-"""The profiles that the built-in adapters declare, read without opening a framework."""
+"""The conventions declared by the built-in adapters, read without opening a framework."""
 
 from __future__ import annotations
 
@@ -18,4 +18,4 @@ def _declared(adapter: str) -> Conventions:
 
 
 #: By backend.
-SUITES = {n: _declared(a) for n, a in _PYPROJECT["project"]["entry-points"]["bnspec.backends"].items()}
+BUILTIN = {n: _declared(a) for n, a in _PYPROJECT["project"]["entry-points"]["bnspec.backends"].items()}

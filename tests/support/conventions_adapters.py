@@ -1,4 +1,4 @@
-"""The plain layer once for every convention: each follows one that the plain layer does not, and declares it."""
+"""Example layers, one per convention: each differs from the plain layer in one convention."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 import numpy as np
-from planted_beginnings import FrozenIsConstants, StartsAtOne, StartsWide, StateInFloat32, new_layer
+from initial_state_layers import FrozenIsConstants, StartsAtOne, StartsWide, StateInFloat32, new_layer
 
 from bnspec.conformance.selftest.reference.layer import PlainLayer
 from bnspec.conformance.selftest.reference.scaler import PlainAdapter, PlainScaler
@@ -35,7 +35,7 @@ class UnbiasedNormalising(PlainLayer):
 
 
 class DecayWeighsNew(PlainLayer):
-    """Breaks the contract's law of the decay."""
+    """Breaks the contract's rule for the decay."""
 
     def update(self, x: Array) -> None:
         """With decay and 1 - decay exchanged."""
@@ -295,8 +295,8 @@ class AlwaysAffine(Refuses):
 
 
 @dataclasses.dataclass(frozen=True)
-class Planted:
-    """A layer or scaler that follows one convention: the field, and its value."""
+class Example:
+    """A layer or scaler with a non-default convention: its field and value."""
 
     field: str
     value: Any
@@ -309,7 +309,7 @@ class Planted:
 
     @property
     def conventions(self) -> Conventions:
-        """What such a backend declares."""
+        """The conventions that such a backend declares."""
         known = {f.name for f in dataclasses.fields(Conventions)}
         return dataclasses.replace(PLAIN, **({self.field: self.value} if self.field in known else {}))
 
@@ -321,44 +321,44 @@ class Planted:
         return type(self.name, (PlainAdapter,), parts)
 
 
-PLANTED = (
-    Planted("running_correction", 0, BiasedRunning),
-    Planted("normalising_correction", 1, UnbiasedNormalising),
-    Planted("decay_weighs", "new", DecayWeighsNew),
-    Planted("decay_dtype", "float32", DecayInFloat32),
-    Planted("decay_dtype", "float32", MomentumInFloat32),
-    Planted("epsilon_dtype", "float32", EpsilonInFloat32),
-    Planted("epsilon_minimum", EPSILON_MINIMUM, LeastEpsilon),
-    Planted("first_batch", "replace", FirstReplaces),
-    Planted("first_batch", "debiased", FirstDebiased),
-    Planted("count_one", "raises", CountOneRaises),
-    Planted("count_one", "unspecified", CountOneIsNaN),
-    Planted("empty_batch", "raises", EmptyRaises),
-    Planted("empty_batch", "unspecified", EmptyIsNaN),
-    Planted("half_statistics", "input", HalfStatistics),
-    Planted("half_statistics", "parameters", ParameterStatistics),
-    Planted("half_arithmetic", "input", HalfArithmetic),
-    Planted("half_arithmetic", "parameters", ParameterArithmetic),
-    Planted("output_dtype", "promoted", Promotes),
-    Planted("dtypes", ("float64", "float32", "bfloat16"), NoFloat16),
-    Planted("half_parameters", ("float32",), NoHalfParameters),
-    Planted("ranks", (2, 3, 4), NoRankFive),
-    Planted("channel_axes", "first", FirstAxisOnly),
-    Planted("channel_axes", "last", LastAxisOnly),
-    Planted("layouts", "strided", SumsByStride),
-    Planted("affine_optional", False, AlwaysAffine),
-    Planted("input_epsilon", INPUT_EPSILON, scaler=AddsEpsilon),
-    Planted("initial_mean", 1.0, StartsAtOne),
-    Planted("initial_var", 4.0, StartsWide),
-    Planted("state_dtype", "float32", StateInFloat32),
-    Planted("frozen_gradients", "constants", FrozenIsConstants),
+EXAMPLES = (
+    Example("running_correction", 0, BiasedRunning),
+    Example("normalising_correction", 1, UnbiasedNormalising),
+    Example("decay_weighs", "new", DecayWeighsNew),
+    Example("decay_dtype", "float32", DecayInFloat32),
+    Example("decay_dtype", "float32", MomentumInFloat32),
+    Example("epsilon_dtype", "float32", EpsilonInFloat32),
+    Example("epsilon_minimum", EPSILON_MINIMUM, LeastEpsilon),
+    Example("first_batch", "replace", FirstReplaces),
+    Example("first_batch", "debiased", FirstDebiased),
+    Example("count_one", "raises", CountOneRaises),
+    Example("count_one", "unspecified", CountOneIsNaN),
+    Example("empty_batch", "raises", EmptyRaises),
+    Example("empty_batch", "unspecified", EmptyIsNaN),
+    Example("half_statistics", "input", HalfStatistics),
+    Example("half_statistics", "parameters", ParameterStatistics),
+    Example("half_arithmetic", "input", HalfArithmetic),
+    Example("half_arithmetic", "parameters", ParameterArithmetic),
+    Example("output_dtype", "promoted", Promotes),
+    Example("dtypes", ("float64", "float32", "bfloat16"), NoFloat16),
+    Example("half_parameters", ("float32",), NoHalfParameters),
+    Example("ranks", (2, 3, 4), NoRankFive),
+    Example("channel_axes", "first", FirstAxisOnly),
+    Example("channel_axes", "last", LastAxisOnly),
+    Example("layouts", "strided", SumsByStride),
+    Example("affine_optional", False, AlwaysAffine),
+    Example("input_epsilon", INPUT_EPSILON, scaler=AddsEpsilon),
+    Example("initial_mean", 1.0, StartsAtOne),
+    Example("initial_var", 4.0, StartsWide),
+    Example("state_dtype", "float32", StateInFloat32),
+    Example("frozen_gradients", "constants", FrozenIsConstants),
 )
 
 
 def __getattr__(name: str) -> Any:
-    """For workers: ``Declares_NAME`` declares what it follows, ``Hides_NAME`` what the plain layer follows."""
-    kind, _, planted = name.partition("_")
-    for one in PLANTED:
-        if one.name == planted and kind in ("Declares", "Hides"):
+    """For workers: ``Declares_NAME`` declares its own conventions, ``Hides_NAME`` the plain layer's."""
+    kind, _, example = name.partition("_")
+    for one in EXAMPLES:
+        if one.name == example and kind in ("Declares", "Hides"):
             return one.adapter(one.conventions if kind == "Declares" else PLAIN)
     raise AttributeError(name)

@@ -1,4 +1,4 @@
-"""Plain layers that begin in another way than the plain layer, and one that can be frozen."""
+"""Example layers with other initial states than the plain layer's, and one that can be frozen."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class FrozenIsConstants(PlainLayer):
 
 
 def new_layer(self: PlainAdapter, config: LayerConfig) -> Any:
-    """A layer that begins as its class says."""
+    """A layer with its class's initial state."""
     mean, var, dtype = self.layer_class.begins  # type: ignore[attr-defined]
     one, state = np.ones(config.channels, config.parameter_dtype), np.dtype(dtype or config.parameter_dtype)
     return self.layer_class(

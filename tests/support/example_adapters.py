@@ -1,4 +1,4 @@
-"""Adapters of somebody else, as outside code brings them: one right, one wrong, some that end badly."""
+"""Example adapters from outside the package: a correct one, a wrong one, and some that crash, raise or stall."""
 
 from __future__ import annotations
 
@@ -102,8 +102,8 @@ class Dying(Right):
         """Dies in training."""
 
         def training(self, x: Array) -> Array:
-            """Ends the process the first time: a file remembers it."""
-            marker = Path(os.environ["PLANTED_MARKER"])
+            """Kill the process the first time; a marker file records that."""
+            marker = Path(os.environ["EXAMPLE_MARKER"])
             if x.ndim == 3 and not marker.exists():
                 marker.touch()
                 os.kill(os.getpid(), signal.SIGKILL)
@@ -111,7 +111,7 @@ class Dying(Right):
 
 
 class Slow(Right):
-    """Takes its time, so that it can be killed from outside."""
+    """Runs slowly, so that it can be killed from outside."""
 
     class layer_class(RightLayer):  # noqa: N801  # fills the slot
         """Sleeps in training."""

@@ -1,4 +1,4 @@
-"""Profiles as data: what they accept, that they travel, and which precisions they mean."""
+"""Conventions as data: accepted values, transport, and the precisions they imply."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import re
 from typing import Any
 
-import builtin_profiles
+import builtin_conventions
 import pytest
 
 from bnspec.clauses import CLAUSES
@@ -34,7 +34,7 @@ WRONG: dict[str, Any] = {
 
 
 def test_every_field_is_documented() -> None:
-    """Who reads the conventions finds each of its words in the class's docstring."""
+    """The class's docstring explains each of its words."""
     said = set(re.findall(r"\w+", Conventions.__doc__ or ""))
     assert said >= FIELDS.keys()
     assert all(word in said for words in CHOICES.values() for word in words if word not in ("float64", "any"))
@@ -42,7 +42,7 @@ def test_every_field_is_documented() -> None:
 
 @pytest.mark.parametrize("field", sorted(CHOICES))
 def test_a_choice_takes_its_words_and_no_other(field: str) -> None:
-    """Each word is accepted; another is refused with what, why and mend."""
+    """Each word is accepted; another is refused with what, why and fix."""
     for word in CHOICES[field]:
         assert getattr(Conventions(**{field: word}), field) == word
     with pytest.raises(UsageError) as caught:
@@ -53,23 +53,23 @@ def test_a_choice_takes_its_words_and_no_other(field: str) -> None:
 
 
 @pytest.mark.parametrize("field", sorted(WRONG))
-def test_a_value_outside_its_range_is_refused(field: str) -> None:
+def test_a_value_outside_its_range_is_rejected(field: str) -> None:
     """Numbers and lists are checked as words are."""
     with pytest.raises(UsageError, match=f"Conventions.{field}"):
         Conventions(**{field: WRONG[field]})
 
 
-def test_a_profile_without_dtypes_or_ranks_is_refused() -> None:
+def test_conventions_without_dtypes_or_ranks_are_rejected() -> None:
     """It would decline everything, and look like a backend that conforms."""
     for empty in ({"dtypes": ()}, {"ranks": ()}):
         with pytest.raises(UsageError):
             Conventions(**empty)
 
 
-@pytest.mark.parametrize("name", sorted(builtin_profiles.SUITES))
-def test_a_declared_profile_survives_json(name: str) -> None:
+@pytest.mark.parametrize("name", sorted(builtin_conventions.BUILTIN))
+def test_declared_conventions_survive_json(name: str) -> None:
     """It reaches the harness as it left the worker."""
-    conventions = builtin_profiles.SUITES[name]
+    conventions = builtin_conventions.BUILTIN[name]
     assert Conventions.from_json(json.loads(json.dumps(conventions.to_json()))) == conventions
 
 

@@ -1,4 +1,4 @@
-"""``bnspec conventions``: every convention that is planted is inferred, a wrong declaration is found, a translation is proved."""
+"""``bnspec conventions``: every example convention is inferred, a wrong declaration is found, a translation is proved."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import conventions_adapters
 import numpy as np
-import planted_profiles
 import pytest
-from planted_profiles import PLAIN, PLANTED, Planted
+from conventions_adapters import EXAMPLES, PLAIN, Example
 
 from bnspec.backends.worker.execution import run_case
 from bnspec.cli import main
@@ -61,15 +61,15 @@ def outcomes(inference: Inference) -> dict[str, Outcome]:
     return {o.field: o for o in inference.outcomes}
 
 
-def named(planted: Planted) -> str:
+def named(example: Example) -> str:
     """A test's name."""
-    return planted.name
+    return example.name
 
 
 # --- inference --------------------------------------------------------------------------------------------------------
 
 
-def test_every_field_of_a_profile_is_inferred_or_said_to_be_out_of_sight() -> None:
+def test_every_field_is_inferred_or_declared_unobservable() -> None:
     """A new field cannot be forgotten, none is claimed twice, and each reason says something."""
     asked = [field for e in EXPERIMENTS for field in e.fields]
     assert len(asked) == len(set(asked))
@@ -79,40 +79,40 @@ def test_every_field_of_a_profile_is_inferred_or_said_to_be_out_of_sight() -> No
     assert all(len(reason) > 20 for reason in NOT_OBSERVABLE.values())
 
 
-def test_every_experiment_has_a_planted_convention() -> None:
-    """What is inferred was seen to be inferred, for a value that is not the plain layer's."""
+def test_every_experiment_has_an_example() -> None:
+    """Every inferred field has an example whose value differs from the plain layer's."""
     asked = {field for e in EXPERIMENTS for field in e.fields}
-    assert asked - {p.field for p in PLANTED} == {"input_normalization"}
+    assert asked - {p.field for p in EXAMPLES} == {"input_normalization"}
 
 
 def test_the_plain_layer_is_what_it_declares() -> None:
-    """No difference; and only what one cannot see is left open."""
+    """No difference, and only unobservable fields remain open."""
     inference = inferred(PlainAdapter)
     assert not inference.differences
     assert inference.known == PLAIN
     assert [o.field for o in inference.outcomes if o.observable and not o.is_inferred] == ["layouts"]
 
 
-@pytest.mark.parametrize("planted", PLANTED, ids=named)
-def test_a_planted_convention_is_inferred(planted: Planted) -> None:
+@pytest.mark.parametrize("example", EXAMPLES, ids=named)
+def test_an_example_convention_is_inferred(example: Example) -> None:
     """Alone, with no other field disturbed: what such a backend declares is what is inferred."""
-    inference = inferred(planted.adapter(planted.conventions))
-    found = outcomes(inference)[planted.field]
-    if planted.field == "affine_optional":
+    inference = inferred(example.adapter(example.conventions))
+    found = outcomes(inference)[example.field]
+    if example.field == "affine_optional":
         assert not found.observable
     else:
         assert found.is_inferred
-        assert found.value == planted.value
-    if planted.field != DECAY_WEIGHS:
+        assert found.value == example.value
+    if example.field != DECAY_WEIGHS:
         assert not inference.differences
 
 
-@pytest.mark.parametrize("planted", [p for p in PLANTED if p.field not in ("layouts", "frozen_gradients")], ids=named)
-def test_a_wrong_declaration_is_a_difference(planted: Planted) -> None:
-    """An adapter that declares the plain layer's conventions differs in the planted field, and in no other."""
-    inference = inferred(planted.adapter(PLAIN))
-    assert [o.field for o in inference.differences] == [planted.field]
-    assert outcomes(inference)[planted.field].value == planted.value
+@pytest.mark.parametrize("example", [p for p in EXAMPLES if p.field not in ("layouts", "frozen_gradients")], ids=named)
+def test_a_wrong_declaration_is_a_difference(example: Example) -> None:
+    """An adapter that declares the plain layer's conventions differs in the example field, and in no other."""
+    inference = inferred(example.adapter(PLAIN))
+    assert [o.field for o in inference.differences] == [example.field]
+    assert outcomes(inference)[example.field].value == example.value
 
 
 def test_what_no_convention_explains_is_none_of_the_known() -> None:
@@ -159,7 +159,7 @@ def test_a_narrow_backend_says_what_it_cannot_show() -> None:
     assert not inference.differences
     for field in ("decay_dtype", "epsilon_dtype"):
         assert len(found[field].possible) == 2
-        assert "float64 is not offered" in found[field].reason
+        assert "float64 is not supported" in found[field].reason
     for field in ("half_statistics", "half_arithmetic", "output_dtype", "half_parameters", "input_epsilon"):
         assert not found[field].observable
         assert found[field].reason
@@ -218,22 +218,22 @@ def test_agreement_is_relative_to_what_is_left() -> None:
 # --- translation ------------------------------------------------------------------------------------------------------
 
 
-def party(planted: Planted | None = None, **declared: Any) -> Party:
-    """The plain layer, or a planted one, as a side of a translation."""
-    adapter = PlainAdapter if planted is None else planted.adapter(planted.conventions)
+def endpoint(example: Example | None = None, **declared: Any) -> Party:
+    """The plain layer, or an example, as one end of a translation."""
+    adapter = PlainAdapter if example is None else example.adapter(example.conventions)
     if declared:
         adapter = type("Other", (adapter,), {"conventions": dataclasses.replace(adapter.conventions, **declared)})
     return Party(InProcess(adapter), adapter.conventions)
 
 
-def planted_as(name: str) -> Planted:
-    """The planted convention of this name."""
-    return next(p for p in PLANTED if p.name == name)
+def example_as(name: str) -> Example:
+    """The example convention of this name."""
+    return next(p for p in EXAMPLES if p.name == name)
 
 
 def test_a_layer_translated_to_its_own_backend_is_itself() -> None:
     """Every layer, both routes: exact, and no element differs."""
-    proven = prove(party(), party())
+    proven = prove(endpoint(), endpoint())
     assert all(p.holds and p.ratio == 0.0 and p.elements > 100 for p in (*proven.inference, *proven.training))
     assert all(p.exact for p in proven.inference)
 
@@ -241,7 +241,7 @@ def test_a_layer_translated_to_its_own_backend_is_itself() -> None:
 @pytest.mark.parametrize("name", ["BiasedRunning", "EpsilonInFloat32", "MomentumInFloat32"])
 def test_backends_that_differ_are_proved_equal_by_their_translation(name: str) -> None:
     """Both directions, with the running variance scaled or a number rounded on the way."""
-    one, other = party(), party(planted_as(name))
+    one, other = endpoint(), endpoint(example_as(name))
     for source, target in ((one, other), (other, one)):
         proven = prove(source, target)
         assert [p for p in (*proven.inference, *proven.training) if not p.holds] == []
@@ -250,14 +250,14 @@ def test_backends_that_differ_are_proved_equal_by_their_translation(name: str) -
 
 def test_axes_that_are_not_offered_are_moved_on_the_way() -> None:
     """From channels last to a backend of two axes with the channels first."""
-    source, target = party(channel_axes="last"), party(ranks=(2,), channel_axes="first")
+    source, target = endpoint(channel_axes="last"), endpoint(ranks=(2,), channel_axes="first")
     proven = prove(source, target)
     assert all(p.holds and not p.reason for p in (*proven.inference, *proven.training))
 
 
 def test_a_smaller_epsilon_than_the_target_accepts_moves_into_the_variance() -> None:
     """In inference where the variance has room; in training there is no translation, and that is no failure."""
-    proven = prove(party(), party(planted_as("LeastEpsilon")))
+    proven = prove(endpoint(), endpoint(example_as("LeastEpsilon")))
     ways = {p.layer: p for p in proven.inference}
     assert ways["ordinary, float64"].holds
     training = {p.layer: p for p in proven.training}["small epsilon and variance, float32"]
@@ -267,11 +267,11 @@ def test_a_smaller_epsilon_than_the_target_accepts_moves_into_the_variance() -> 
 
 def test_a_target_that_is_not_what_it_claims_to_be_is_caught() -> None:
     """Declared like the source but with a biased variance; or with another epsilon: the proof fails, in the right place."""
-    biased = prove(party(), Party(InProcess(planted_as("BiasedRunning").adapter(PLAIN)), PLAIN))
+    biased = prove(endpoint(), Party(InProcess(example_as("BiasedRunning").adapter(PLAIN)), PLAIN))
     assert all(p.holds for p in biased.inference)
     assert not all(p.holds for p in biased.training)
     assert {p.worst[:11] for p in biased.training if not p.holds} == {"running_var"}
-    least = prove(party(), Party(InProcess(planted_as("LeastEpsilon").adapter(PLAIN)), PLAIN))
+    least = prove(endpoint(), Party(InProcess(example_as("LeastEpsilon").adapter(PLAIN)), PLAIN))
     failed = {p.layer for p in least.inference if not p.holds}
     assert failed == {"small epsilon and variance, float32", "ordinary, float64"}
 
@@ -296,14 +296,14 @@ def test_a_wrong_translation_is_caught(changes: dict[str, Any], worst: str, monk
 
     monkeypatch.setattr(proof, "translate", wrong)
     monkeypatch.setattr(proof, "layers", lambda conventions: [next(layers(conventions))])
-    (proven,) = prove(party(), party()).training
+    (proven,) = prove(endpoint(), endpoint()).training
     assert not proven.holds
     assert proven.worst == worst
 
 
 def test_a_target_that_raises_has_failed() -> None:
     """What the conventions offers must run: no answer is no proof."""
-    refusing = prove(party(), Party(InProcess(planted_as("AlwaysAffine").adapter(PLAIN)), PLAIN))
+    refusing = prove(endpoint(), Party(InProcess(example_as("AlwaysAffine").adapter(PLAIN)), PLAIN))
     failed = [p for p in refusing.inference if p.failed]
     assert [p.layer for p in failed] == ["without gamma and beta, float32"]
     assert not failed[0].holds
@@ -324,12 +324,12 @@ def test_moving_axes_keeps_every_value_in_its_channel() -> None:
 # --- the command ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("planted_on_path")
+@pytest.mark.usefixtures("example_adapters_on_path")
 def test_the_command_reports_a_wrong_declaration_with_exit_status_1(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One document: what was inferred, what is declared, and the one difference."""
-    call = ["conventions", "planted_profiles:Hides_BiasedRunning", "--json", "--out", str(tmp_path / "run")]
+    call = ["conventions", "conventions_adapters:Hides_BiasedRunning", "--json", "--out", str(tmp_path / "run")]
     assert main(call) == 1
     document = json.loads(capsys.readouterr().out)
     (difference,) = document["differences"]
@@ -349,16 +349,16 @@ def test_the_command_reports_a_wrong_declaration_with_exit_status_1(
     assert main(call) == 2, "a run overwrites nothing"
 
 
-@pytest.mark.usefixtures("planted_on_path")
+@pytest.mark.usefixtures("example_adapters_on_path")
 def test_the_command_proves_a_translation(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Two workers; parts with their formulas, and the worst ratio of each route."""
     monkeypatch.chdir(tmp_path)
-    call = ["conventions", "numpy", "--to", "planted_profiles:Declares_EpsilonInFloat32"]
+    call = ["conventions", "numpy", "--to", "conventions_adapters:Declares_EpsilonInFloat32"]
     assert main([*call, "--json"]) == 0
     translation = json.loads(capsys.readouterr().out)["translation"]
-    assert translation["to"] == "planted_profiles:Declares_EpsilonInFloat32"
+    assert translation["to"] == "conventions_adapters:Declares_EpsilonInFloat32"
     epsilon = next(p for p in translation["inference"]["parts"] if p["name"] == "epsilon")
     assert epsilon["how"] == "rounded"
     for route in ("inference", "training"):
@@ -399,7 +399,7 @@ def test_the_command_proves_a_translation(
     ids=" ".join,
 )
 def test_a_bad_call_exits_2_and_says_how_to_fix_it(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """Exit status 2, what and mend on standard error, nothing on standard output."""
+    """Exit status 2, what and fix on standard error, nothing on standard output."""
     try:
         status = main(arguments)
     except SystemExit as ended:
@@ -426,4 +426,4 @@ def test_each_case_runs_once() -> None:
     infer(Counting(), PLAIN)
     assert len(asked) == len(set(asked))
     assert Lab(runner, PLAIN).known == PLAIN
-    assert planted_profiles.PLAIN is PLAIN
+    assert conventions_adapters.PLAIN is PLAIN

@@ -134,7 +134,7 @@ def training_gradients(self, x, dy):
 
 
 @pytest.mark.parametrize("name", ["y", "dx", "dgamma", "dbeta"])
-def test_a_result_of_another_dtype_is_told(name: str, worker_of: Callable[..., Worker]) -> None:
+def test_a_result_of_another_dtype_is_reported(name: str, worker_of: Callable[..., Worker]) -> None:
     """Of half precision as well, where gradients of parameters have the parameters' dtype."""
     worker = worker_of(WIDER.format(name=name))
     timing, _ = measure(

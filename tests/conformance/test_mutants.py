@@ -20,7 +20,7 @@ from bnspec.conformance.cases.effort import cases_of
 from bnspec.conformance.checks import CHECKS
 from bnspec.conformance.judge.collector import COMPLETES
 from bnspec.conformance.selftest.catalogue.catalogue import ALL, MUTANTS, VARIANTS, CatalogueEntry, select
-from bnspec.conformance.selftest.matrix.matrix import Accusation, Matrix, fingerprint, hear
+from bnspec.conformance.selftest.matrix.matrix import Accusation, Matrix, fingerprint, judge_entries
 from bnspec.conformance.selftest.matrix.table import Row, kills_by_clause, row_of
 from bnspec.model.case import Case
 from bnspec.model.observation import Observation, StepResult
@@ -68,7 +68,7 @@ def accusers() -> Mapping[str, set[str]]:
             if p.applies_to(case) and (p.implementation.calls or (k + turn[p.name]) % min(SHARE, of) == 0)
         ]
         names = mutants + (variants if case.count <= FEW else [])
-        accused, _ = hear(*case.header(), names)
+        accused, _ = judge_entries(*case.header(), names)
         for name, accusations in accused.items():
             entry = waiting[name]
             mutant = entry.kind == "mutant"

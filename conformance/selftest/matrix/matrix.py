@@ -140,10 +140,10 @@ def fingerprint(observation: Observation) -> bytes:
     return digest.digest()
 
 
-Heard = tuple[dict[str, list[Accusation]], Seconds]
+Judged = tuple[dict[str, list[Accusation]], Seconds]
 
 
-def hear(header: Mapping[str, Any], buffers: list[bytes], names: Sequence[str]) -> Heard:
+def judge_entries(header: Mapping[str, Any], buffers: list[bytes], names: Sequence[str]) -> Judged:
     """One case on mutants and variants in this process: by name what accuses it, and where the time went.
 
     Most mutants are the plain layer off their path: equal observations under equal profiles are judged once.
@@ -201,7 +201,7 @@ def kill_matrix(
         for begin in range(0, len(every), WAVE):
             wave = every[begin : begin + WAVE]
             names = [[p.name for p in waiting.values() if p.applies_to(c)] for c in wave]
-            futures = [pool.submit(hear, *c.header(), n) for c, n in zip(wave, names)]
+            futures = [pool.submit(judge_entries, *c.header(), n) for c, n in zip(wave, names)]
             for case, future in zip(wave, futures):
                 matrix.accusations[case.id], spent = future.result()
                 matrix.seconds.add(spent)

@@ -6,13 +6,13 @@ import os
 from pathlib import Path
 
 import pytest
-from bnspec.benchmarks.timing.contenders import Contender
 
 from bnspec.backends.harness.compilation_cache import cache_folder, cold, open_cache, remove_oldest
 from bnspec.backends.harness.folders import backend_folders
 from bnspec.backends.harness.launcher import Worker
 from bnspec.backends.harness.registry import select
 from bnspec.backends.harness.targets import Target
+from bnspec.benchmarks.timing.contender import Contender
 from bnspec.conformance.run.verify import Request, verify
 
 PLACES = [n for f in backend_folders() for n, text in f.compilation_cache.items() if text == "{folder}"]
@@ -70,7 +70,7 @@ def test_processes_that_are_timed_compile_everything(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("BNSPEC_TEST", "1")
     given: dict[str, str] = {}
     monkeypatch.setattr(
-        "bnspec.benchmarks.timing.contenders.Worker",
+        "bnspec.benchmarks.timing.contender.Worker",
         lambda entry, device, environment: given.update(environment),
     )
     Contender(Target(select(["numpy"])[0], "cpu")).open()

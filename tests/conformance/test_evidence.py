@@ -103,7 +103,7 @@ def broken() -> Mapping[str, tuple[Case, Judgement]]:
         warnings.simplefilter("ignore", RuntimeWarning)
         for case in cases_of("quick", 1):
             oracle, header = Oracle(case), case.header()
-            for name in {m.name for m in waiting.values() if m.meets(case)}:
+            for name in {m.name for m in waiting.values() if m.applies_to(case)}:
                 clauses = [c for c, m in waiting.items() if m.name == name]
                 adapter = adapter_of(name)
                 observation = run_case(adapter, *header)

@@ -311,7 +311,7 @@ def test_a_dtype_that_is_not_offered_is_shown_and_nothing_measured_is_status_3(
     """The outside adapter has no float16."""
     monkeypatch.chdir(tmp_path)
     assert main(["stability", "example_adapters:Right", "--quick", "--dtype", "float16"]) == 3
-    assert "declined: x of dtype float16 is not offered" in capsys.readouterr().out
+    assert "declined: x of dtype float16 is not supported" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("example_adapters_on_path")

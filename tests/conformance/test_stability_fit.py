@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bnspec.conformance.stability.fit import RESOLUTION, Crossing, crossing, curve_of, growth, is_late, stability_class
+from bnspec.conformance.stability.fit import RESOLUTION, crossing, curve_of, growth, is_late, stability_class
 from bnspec.conformance.stability.plan import kappas_of
-from bnspec.conformance.stability.table import half_text
 from bnspec.model.precision import PRECISIONS
+from bnspec.reports.run.stability import StabilityCurve
+from bnspec.reports.tables.stability import half_text
 
 U = PRECISIONS["float32"].unit_roundoff
 KAPPAS = np.array(kappas_of("float32", fine=True))
@@ -114,17 +115,17 @@ def test_a_crossing_that_is_not_reached_is_beyond_the_sweep() -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "text"),
-    [
-        (Crossing(42.3, 1e7), "42"),
-        (Crossing(6123.0, 1e7), "6,100"),
-        (Crossing(None, 2.86e7), "> 2.9e7"),
-        (Crossing(1.234, 9.0), "1.2"),
-    ],
+    ("kappa_half", "beyond", "text"),
+    [(42.3, 1e7, "42"), (6123.0, 1e7, "6,100"), (None, 2.86e7, "> 2.9e7"), (1.234, 9.0, "1.2"), (None, None, "-")],
 )
-def test_a_kappa_is_shown_in_two_digits(found: Crossing, text: str) -> None:
+def test_a_kappa_is_shown_in_two_digits(kappa_half: float | None, beyond: float | None, text: str) -> None:
     """Plain below 100,000, and with > where the sweep ends before it."""
-    assert half_text(found) == text
+    curve = StabilityCurve(
+        backend="numpy", device="cpu", threads=None, form="plain", dtype="float32", output="y", stored="float32",
+        unit_roundoff=U, stability_class=None, late=False, sure=True, p=None, q=None, kappa_half=kappa_half,
+        beyond=beyond, least_units=None, with_kappa=None, with_count=None,
+    )  # fmt: skip
+    assert half_text(curve) == text
 
 
 def test_missing_replicates_are_left_out_and_infinite_ones_are_large() -> None:

@@ -19,7 +19,7 @@ from bnspec.reports.page import timings as page_timings
 from bnspec.reports.plots import curves
 from bnspec.reports.plots import strips as charts
 from bnspec.reports.plots.album import album
-from bnspec.reports.plots.palette import palette
+from bnspec.reports.plots.palette import numbers_of, palette
 from bnspec.reports.plots.units import bytes_text, count_text, factor_text, percent_text
 from bnspec.reports.run.merge import merge, warnings
 from bnspec.reports.run.records import ratio_text, target_name
@@ -49,7 +49,13 @@ def build_page(runs: Sequence[Run], clauses: Mapping[str, Clause]) -> str:
     texts = page_parts.clause_texts(run.findings, clauses)
     ceiling = Ceiling(run.roofs)
     timed = cells(run.timings, ceiling)
-    styles = palette(timed)
+    named = [
+        {r.backend for r in run.targets},
+        {r.backend for r in run.timings},
+        {r.backend for r in run.stability_curves},
+    ]
+    numbers = numbers_of(set().union(*named))
+    styles = palette(timed, numbers)
     return (
         _environment()
         .get_template("page.html")
@@ -61,14 +67,14 @@ def build_page(runs: Sequence[Run], clauses: Mapping[str, Clause]) -> str:
             warnings=warnings(runs),
             headline=page_parts.headline(rows, timed, other_headline(run)),
             conventions=page_conventions.conventions(run),
-            stability=page_stability.stability(run),
+            stability=page_stability.stability(run, numbers),
             mutants=page_mutants.mutants(run),
             standings=rows,
             judged=judged,
             texts=texts,
             matrix=page_parts.matrix(texts, judged, run.findings),
             deviating=page_parts.deviating(runs, texts, run.findings),
-            profiles=page_parts.profiles(run.targets),
+            declared=page_parts.declared(run.targets),
             workloads=page_timings.workloads(timed, run.comparisons, styles),
             pictures=album(timed, styles, ceiling),
         )

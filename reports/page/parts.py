@@ -61,8 +61,8 @@ class Deviation:
 
 
 @dataclasses.dataclass(frozen=True)
-class ProfileTable:
-    """Declared profiles: fields in which the targets differ, each with a cell (text, unusual) per target; and the others."""
+class ConventionsTable:
+    """Declared conventions: fields in which the targets differ, each with a cell (text, unusual) per target; and the others."""
 
     targets: Sequence[str]
     differing: Sequence[tuple[str, Sequence[tuple[str, bool]]]]
@@ -140,8 +140,8 @@ def is_web(link: str) -> bool:
     return link.startswith(("https://", "http://"))
 
 
-def profiles(targets: Sequence[TargetRecord]) -> ProfileTable | None:
-    """The declared profiles side by side; None where nobody declares one."""
+def declared(targets: Sequence[TargetRecord]) -> ConventionsTable | None:
+    """The declared conventions side by side; None where nobody declares one."""
     listed = [t for t in targets if t.conventions]
     if not listed:
         return None
@@ -155,7 +155,7 @@ def profiles(targets: Sequence[TargetRecord]) -> ProfileTable | None:
             most = max(counts.values())
             usual = [w for w, n in counts.items() if n == most]
             differing.append((field, [(w, len(usual) == 1 and w != usual[0]) for w in words]))
-    return ProfileTable([target_name(t) for t in listed], differing, common)
+    return ConventionsTable([target_name(t) for t in listed], differing, common)
 
 
 def headline(rows: Sequence[Standing], cells: Sequence[Cell], other: str = "") -> str:

@@ -7,7 +7,10 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from markupsafe import Markup
+
 from bnspec.reports.plots.curves import Line, Panel
+from bnspec.reports.plots.palette import Style, key
 from bnspec.reports.run.stability import Curve, StabilityCurve, subject
 from bnspec.reports.run.store import Run
 from bnspec.reports.tables.stability import cells, class_text, half_text
@@ -58,41 +61,50 @@ class StabilitySection:
     """What the page says of stability.
 
     Attributes:
-        backends: in the order of their colours.
+        backends: names, each with the key of its curves.
         matrix: rows (dtype, form, output, a cell for each backend).
         forms: charts and tables; missing: (backend, dtype, form, status, message).
         reach: (dtype, largest kappa, kappa from which on data were refused, or "").
     """
 
-    backends: Sequence[str]
+    backends: Sequence[tuple[str, Markup]]
     matrix: Sequence[tuple[str, str, str, Sequence[Cell | None]]]
     forms: Sequence[FormSection]
     missing: Sequence[tuple[str, str, str, str, str]]
     reach: Sequence[tuple[str, str, str]]
 
 
-def stability(run: Run) -> StabilitySection | None:
-    """The section; None where nothing of it was studied."""
+def stability(run: Run, numbers: Mapping[str, int]) -> StabilitySection | None:
+    """The section; None where nothing of it was studied. ``numbers``: of the page's backends, see ``numbers_of``."""
     found = run.stability_curves
     if not found and not run.not_measured:
         return None
     names = list(dict.fromkeys(map(subject, found)))
+    styles = _styles(found, numbers)
     groups = dict.fromkeys((c.form, c.dtype) for c in found)
     forms = []
     for form, dtype in groups:
         of = [c for c in found if (c.form, c.dtype) == (form, dtype)]
         outputs = dict.fromkeys(c.output for c in of)
-        panels = [p for output in outputs for p in _panels([c for c in of if c.output == output], names)]
+        panels = [p for output in outputs for p in _panels([c for c in of if c.output == output], styles)]
         rows = [TableRow(c.output, subject(c), class_text(c), cells(c)[1:]) for c in of]
         rows.sort(key=lambda r: list(outputs).index(r.output))
         forms.append(FormSection(form, dtype, panels, rows))
     return StabilitySection(
-        backends=names,
+        backends=[(name, key(styles[name])) for name in names],
         matrix=_matrix(found, names),
         forms=forms,
         missing=[(subject(m), m.dtype, m.form, m.status, m.message) for m in run.not_measured],
         reach=[(r.dtype, f"{r.largest:.3g}", f"{r.refused:.3g}" if r.refused is not None else "") for r in run.reaches],
     )
+
+
+def _styles(found: Sequence[StabilityCurve], numbers: Mapping[str, int]) -> dict[str, Style]:
+    """The style of each subject, in their order: its backend's number, and its own among the backend's subjects."""
+    of: dict[str, dict[str, None]] = {}
+    for curve in found:
+        of.setdefault(curve.backend, {})[subject(curve)] = None
+    return {subject(c): Style(numbers[c.backend], list(of[c.backend]).index(subject(c))) for c in found}
 
 
 def _matrix(found: Sequence[StabilityCurve], names: Sequence[str]) -> list[tuple[str, str, str, list[Cell | None]]]:
@@ -107,17 +119,19 @@ def _matrix(found: Sequence[StabilityCurve], names: Sequence[str]) -> list[tuple
     return lines
 
 
-def _panels(of: Sequence[StabilityCurve], names: Sequence[str]) -> list[Panel]:
+def _panels(of: Sequence[StabilityCurve], styles: Mapping[str, Style]) -> list[Panel]:
     """The charts of one output: against kappa, and against the count."""
     panels = []
     for field, sweep, label in SWEEPS:
         drawn = {subject(c): (c, curve) for c in of if (curve := getattr(c, field)) is not None}
         if drawn:
-            panels.append(_panel(f"{of[0].output} against {sweep}", label, drawn, names))
+            panels.append(_panel(f"{of[0].output} against {sweep}", label, drawn, styles))
     return panels
 
 
-def _panel(title: str, label: str, drawn: Mapping[str, tuple[StabilityCurve, Curve]], names: Sequence[str]) -> Panel:
+def _panel(
+    title: str, label: str, drawn: Mapping[str, tuple[StabilityCurve, Curve]], styles: Mapping[str, Style]
+) -> Panel:
     """All backends in one chart, in units of the u that most of them store the output in, with the specification's bounds: one
     thin line for each that differs."""
     u = Counter(c.unit_roundoff for c, _ in drawn.values()).most_common(1)[0][0]
@@ -129,7 +143,7 @@ def _panel(title: str, label: str, drawn: Mapping[str, tuple[StabilityCurve, Cur
         own = record.unit_roundoff / u
         return [(x, own * float(y)) for x, y in zip(curve.places, getattr(curve, field), strict=True)]
 
-    lines = [Line(n, names.index(n), _shown(line(n, "median"), ceiling)) for n in names if n in drawn]
+    lines = [Line(n, styles[n], _shown(line(n, "median"), ceiling)) for n in styles if n in drawn]
     bounds: list[tuple[str, list[tuple[float, float]]]] = []
     for tier in ("permissive", "good"):
         different: list[list[tuple[float, float]]] = []

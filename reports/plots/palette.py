@@ -1,4 +1,4 @@
-"""Who is drawn how: a backend has one colour and one marker in every picture, its conditions differ by dash and filling.
+"""Styles: a backend has one colour and one marker in every picture of a page; its conditions differ by dash and filling.
 
 The colours are Okabe and Ito's without yellow and black, which do not show on white and on dark paper, and with grey; the
 style sheet has them as ``k0`` to ``k6``. Seven colours and six markers have no common divisor, so that 42 backends differ.
@@ -8,7 +8,7 @@ Source: M. Okabe, K. Ito, Color Universal Design, 2008.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from markupsafe import Markup, escape
 
@@ -44,14 +44,24 @@ class Style:
 Palette = dict[str, Style]
 
 
-def palette(cells: Iterable[Cell]) -> Palette:
-    """Styles by contender; the same backends have the same styles, whatever was timed of them."""
+def numbers_of(backends: Iterable[str]) -> dict[str, int]:
+    """A number for each backend of a page, which gives it its colour and marker in every picture there."""
+    return {backend: number for number, backend in enumerate(sorted(set(backends)))}
+
+
+def palette(cells: Iterable[Cell], numbers: Mapping[str, int] | None = None) -> Palette:
+    """Styles by contender.
+
+    Args:
+        numbers: of the page's backends; by default those of the cells.
+    """
     backends: dict[str, set[str]] = {}
     for cell in cells:
         backends.setdefault(cell.first.backend, set()).add(cell.contender)
+    numbered = numbers_of(backends) if numbers is None else numbers
     return {
-        contender: Style(number, variant)
-        for number, backend in enumerate(sorted(backends))
+        contender: Style(numbered[backend], variant)
+        for backend in sorted(backends)
         for variant, contender in enumerate(sorted(backends[backend]))
     }
 

@@ -44,6 +44,7 @@ from bnspec.model.precision import PRECISIONS
 from bnspec.oracle.oracle import Oracle
 from bnspec.reports.page.page import write_page
 from bnspec.reports.plots.curves import Line, Panel, axes, chart, coinciding
+from bnspec.reports.plots.palette import Style
 from bnspec.reports.run.stability import StabilityCurve
 from bnspec.reports.run.store import read_run
 from bnspec.reports.tables.stability import class_text
@@ -272,16 +273,27 @@ def test_an_interrupted_study_keeps_its_points(tmp_path: Path, monkeypatch: pyte
 def test_a_chart_keeps_its_curves_inside_and_escapes_their_names() -> None:
     """Whatever the values, every place lies in the picture; names are text."""
     points = [(1.0, 0.0), (10.0, 1e30), (1e8, 1.0)]
-    panel = Panel("y", "kappa", [Line("<b>", 9, points)], [("good bound", points)], 64.0, 4096.0, -12)
-    on = axes(panel)
-    assert all(0 <= x <= 460 and 0 <= y <= 300 for x, y in (on.at(*p) for p in points))
-    assert "<b>" not in str(chart(panel))
+    panel = Panel("y", "kappa", [Line("<b>", Style(9, 0), points)], [("good bound", points)], 64.0, 4096.0, -12)
+    across, up = axes(panel)
+    assert all(0 <= across.share(x) <= 1 and 0 <= up.share(y) <= 1 for x, y in points)
+    assert all(across.holds(x) for x, _ in points)
+    drawn = str(chart(panel))
+    assert "<b>" not in drawn
+    assert drawn.count('class="mark"') == len(points)
 
 
 def test_curves_that_hide_each_other_are_named() -> None:
     """Those that are equal at every point, and no others."""
     one, two = [(1.0, 1.0), (2.0, 3.0)], [(1.0, 1.0), (2.0, 4.0)]
-    panel = Panel("y", "kappa", [Line("a", 0, one), Line("b", 1, two), Line("c", 2, list(one))], [], 64.0, 4096.0, -12)
+    panel = Panel(
+        "y",
+        "kappa",
+        [Line(n, Style(k, 0), p) for k, (n, p) in enumerate((("a", one), ("b", two), ("c", list(one))))],
+        [],
+        64.0,
+        4096.0,
+        -12,
+    )
     assert coinciding(panel) == ["a = c"]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -181,6 +182,16 @@ def test_runs_of_all_kinds_share_a_page_and_a_summary(
     assert "0.98 [0.9, 1.1] 11" in said
     places = [word.partition('"')[0] for word in page.split(' id="')[1:]]
     assert len(places) == len(set(places))
+
+
+def test_a_backend_has_one_style_on_the_whole_page(write_run: WriteRun, sample: Any) -> None:
+    """Colour and marker of a backend are the same beside its times and on its stability curves, over several runs."""
+    timed = write_run(*(sample.timing(b) for b in ("aardvark", "alpha", "beta")), name="bench")
+    page = build_page([read_run(timed), read_run(write_run(CURVE, name="stability"))], {})
+    keys = re.findall(r'<svg class="key (k\d v\d)"[^>]*>(?:(?!</svg>).)*</svg>\s*(?:<span>)?([\w@.]+)', page)
+    alpha = {style for style, name in keys if name.partition("@")[0] == "alpha"}
+    assert alpha == {"k1 v0"}
+    assert len([name for _, name in keys if name.partition("@")[0] == "alpha"]) >= 2
 
 
 def test_hostile_texts_stay_texts(write_run: WriteRun) -> None:

@@ -90,7 +90,7 @@ def chart(panel: Panel) -> Markup:
 def power(value: float) -> str:
     """A round value on an axis as markup: powers of ten as such, small ones in plain digits."""
     exponent = round(math.log10(value))
-    if exponent in (0, 1) or not math.isclose(value, 10.0**exponent, rel_tol=1e-6):
+    if exponent in (0, 1) or value != 10.0**exponent:
         return f"{value:g}"
     sign = "\u2212" if exponent < 0 else ""
     return f'10<tspan dy="-4" font-size="8">{sign}{abs(exponent)}</tspan>'

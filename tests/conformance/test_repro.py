@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import importlib.util
 import json
 import subprocess
@@ -115,11 +116,29 @@ def text_of(found: Finding, case: Case) -> str:
     return text
 
 
+def undefined(tree: ast.Module) -> set[str]:
+    """Names that the script reads and neither binds nor imports: it would end before it shows anything."""
+    read, bound = set(), set(dir(builtins))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            (read if isinstance(node.ctx, ast.Load) else bound).add(node.id)
+        elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            bound.add(node.name)
+        elif isinstance(node, ast.alias):
+            bound.add((node.asname or node.name).partition(".")[0])
+        elif isinstance(node, ast.arg):
+            bound.add(node.arg)
+        elif isinstance(node, ast.ExceptHandler) and node.name:
+            bound.add(node.name)
+    return read - bound
+
+
 def assert_form(text: str) -> None:
     """At most 15 statements, one a line, at most 100 columns; a header of whole sentences above them."""
     lines = text.splitlines()
     assert max(map(len, lines)) <= COLUMNS == 100
     tree = ast.parse(text)
+    assert not undefined(tree)
     found = [n for n in ast.walk(tree) if isinstance(n, (ast.stmt, ast.excepthandler))]
     assert count(text) == len(found) <= MAX_STATEMENTS == 15
     begins = [n.lineno for n in found]

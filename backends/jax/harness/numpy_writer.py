@@ -56,7 +56,7 @@ class JaxNumpyWriter(JaxWriter):
         if self.moves and any(c.kind in ("second_order", "tangent", "some_gradients") for c in calls):
             raise NoScript("derivatives in other forms are written here without the moving average")
         lines = [*self.weights(), *self.restart(), *self.define(self.forward())]
-        if calls & {"training_gradients", "inference_gradients", "training_masked_gradients"} and not self.compact:
+        if any(c.kind in ("gradients", "masked_gradients") for c in calls) and not self.compact:
             lines += self.define(self.backward(self.leaves()))
         return lines
 

@@ -155,7 +155,7 @@ def print_matrix(matrix: Matrix, rows: Sequence[Row], effort: EffortName, whole:
     if mutants:
         _print_kills(console, clauses)
         own = sum(r.killed_by_family for r in mutants)
-        killed = sum(bool(r.killed_by) for r in mutants)
+        killed = sum(r.killed for r in mutants)
         line(console)
         line(console, f"{killed} of {len(mutants)} mutants killed, {own} by a clause that they expect")
     if whole:

@@ -34,7 +34,8 @@ def script(finding: Finding, case: Case, target: TargetRecord) -> str:
     deviation = explained(deviation_of(finding, case, target))
     asserted = pruned(case, assertion_of(deviation))
     # the compact form leaves out what is not asserted: two kinds of call would become the same one
-    mixed = len({asserted[0].steps[k].call.kind for k in asserted[1].names}) > 1
+    compared = [asserted[0].steps[k].call for k in asserted[1].names]
+    mixed = len({call.kind for call in compared if not call.between}) > 1
     for compact, steps in itertools.product((False,) if mixed else (False, True), (every_step, without_idle)):
         short, assertion = steps(*asserted)
         writer = writer_class(short, finding.device, assertion.wanted, compact)

@@ -352,6 +352,18 @@ def test_a_script_ends_with_1_on_the_deviation_and_with_0_without_it(backend: st
         assert "expected" in end.stdout
 
 
+def test_a_header_has_no_control_characters() -> None:
+    """Frameworks colour their messages: what a reader opens is plain text, one comment a line."""
+    case = case_of()
+    evidence = Evidence(
+        step=0, call="training", relation="returns", ratio="inf", exception="IndexError: \x1b[1mno\x1b[0m\rimport os"
+    )
+    text = script(finding("torch.nn", "contract.accepts", evidence), case, target("torch.nn"))
+    head = text[: text.index("\n\n")]
+    assert "IndexError" in head
+    assert all(line.startswith("# ") and line.isprintable() for line in head.split("\n"))
+
+
 @pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch is not installed")
 def test_the_laws_pass_where_they_hold(tmp_path: Path) -> None:
     """In one process: PyTorch breaks none of these on an ordinary case."""

@@ -14,6 +14,7 @@ from bnspec.conformance.checks.examination import Examination, Mask
 from bnspec.conformance.checks.judgement import Judgement
 from bnspec.model.call import INFERENCE, INFERENCE_GRADIENTS, TRAINING, TRAINING_GRADIENTS
 from bnspec.model.case import Step
+from bnspec.model.precision import PRECISIONS
 from bnspec.model.relations import RELATIONS, Relation
 from bnspec.oracle.oracle import effective_epsilon
 
@@ -102,7 +103,10 @@ def related(exam: Examination, i: int, j: int, output: str, relation: Relation, 
         ratio = np.where(difference == 0.0, 0.0, difference / bound)
         ratio = np.where(np.isnan(ratio), math.inf, ratio)
         both_lost = ~np.isfinite(got.astype(np.float64)) & ~np.isfinite(wanted)
-    silent = ~np.isfinite(bound) | np.isnan(ours.rounded) | both_lost
+        # a result that leaves the range of its dtype is an infinity of its sign
+        beyond = np.isinf(got.astype(np.float64)) & (np.abs(wanted) + bound > PRECISIONS[got.dtype.name].largest)
+        overflows = beyond & (np.sign(got.astype(np.float64)) == np.sign(wanted))
+    silent = ~np.isfinite(bound) | np.isnan(ours.rounded) | both_lost | overflows
     ratio = np.where(silent, -1.0, ratio)
     if ratio.size == 0 or float(ratio.max()) < 0.0:
         return None

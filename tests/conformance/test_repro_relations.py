@@ -31,6 +31,7 @@ from bnspec.model.call import (
     TRAINING,
     TRAINING_GRADIENTS,
     TRAINING_MASKED,
+    Call,
 )
 from bnspec.model.case import PARAMETERS, SEPARATOR, Case, Step
 from bnspec.model.conventions import Conventions
@@ -42,7 +43,7 @@ TRAIN, LEARN = Step(TRAINING, ("x",), True), Step(TRAINING_GRADIENTS, ("x", "dy"
 CONVENTIONS = Conventions(running_correction=1, count_one="raises", frozen_gradients="batch")
 
 
-def related(call: str, inputs: tuple[str, ...], **options: Any) -> Step:
+def related(call: Call, inputs: tuple[str, ...], **options: Any) -> Step:
     """A call on a layer built for it."""
     return Step(call, inputs, True, tuple(options.items()))
 

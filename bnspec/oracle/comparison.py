@@ -27,9 +27,16 @@ def ratios_of(got: np.ndarray, expected: Expected, tier: Tier) -> np.ndarray:
         # rounding the exact value to float64 matters for float64 results and is negligible for coarser ones
         error = np.abs(double(quad(got) - expected.value) if got.dtype == np.float64 else wide - exact)
         ratio = np.where(error == 0.0, 0.0, error / bound)
-        leaves = np.isinf(wide) & (np.sign(wide) * exact + bound > _largest(got))
+        leaves = leaves_range(got, exact, bound)
     ratio = np.where(np.isfinite(wide) & ~np.isnan(ratio), ratio, math.inf)
     return np.where(np.isfinite(bound) & np.isfinite(exact), np.where(leaves, 0.0, ratio), math.nan)
+
+
+def leaves_range(got: np.ndarray, exact: np.ndarray, bound: np.ndarray) -> np.ndarray:
+    """Where a result is an infinity that conforms: a value of its sign within the bound exceeds the range of its dtype."""
+    wide = got.astype(np.float64)
+    with np.errstate(invalid="ignore", over="ignore"):
+        return np.asarray(np.isinf(wide) & (np.sign(wide) * exact + bound > _largest(got)))
 
 
 def _largest(array: np.ndarray) -> float:

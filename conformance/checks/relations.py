@@ -14,8 +14,8 @@ from bnspec.conformance.checks.examination import Examination, Mask
 from bnspec.conformance.checks.judgement import Judgement
 from bnspec.model.call import INFERENCE, INFERENCE_GRADIENTS, TRAINING, TRAINING_GRADIENTS
 from bnspec.model.case import Step
-from bnspec.model.precision import PRECISIONS
 from bnspec.model.relations import RELATIONS, Relation
+from bnspec.oracle.comparison import leaves_range
 from bnspec.oracle.oracle import effective_epsilon
 
 CALLS = (TRAINING_GRADIENTS, INFERENCE_GRADIENTS, TRAINING, INFERENCE)
@@ -93,20 +93,20 @@ def related(exam: Examination, i: int, j: int, output: str, relation: Relation, 
     ours, theirs = exam.expected(i).get(output), exam.expected(j).get(output)
     if got is None or base is None or ours is None or theirs is None or base.shape != theirs.value.shape:
         return None
-    config = exam.built(j).config
-    wanted = relation.follows[output](base.astype(np.float64), config, k)
+    config, follow = exam.built(j).config, relation.follows[output]
+    wanted = follow(base.astype(np.float64), config, k)
     if got.shape != wanted.shape:
         return exam.misshapen(i, output, wanted.shape, got.shape)
+    limit = theirs.bounds["lenient"]
     with np.errstate(all="ignore"):
-        bound = ours.bounds["lenient"] + np.abs(relation.follows[output](theirs.bounds["lenient"], config, k))
+        bound = ours.bounds["lenient"] + np.abs(follow(limit, config, k))
         difference = np.abs(got.astype(np.float64) - wanted)
         ratio = np.where(difference == 0.0, 0.0, difference / bound)
         ratio = np.where(np.isnan(ratio), math.inf, ratio)
         both_lost = ~np.isfinite(got.astype(np.float64)) & ~np.isfinite(wanted)
-        # a result that leaves the range of its dtype is an infinity of its sign
-        beyond = np.isinf(got.astype(np.float64)) & (np.abs(wanted) + bound > PRECISIONS[got.dtype.name].largest)
-        overflows = beyond & (np.sign(got.astype(np.float64)) == np.sign(wanted))
-    silent = ~np.isfinite(bound) | np.isnan(ours.rounded) | both_lost | overflows
+        # where the first result has left its range, nothing follows from it: NaN marks these elements for ``follow``
+        unknown = np.isnan(follow(np.where(leaves_range(base, theirs.rounded, limit), np.nan, 0.0), config, k))
+    silent = ~np.isfinite(bound) | np.isnan(ours.rounded) | both_lost | unknown | leaves_range(got, wanted, bound)
     ratio = np.where(silent, -1.0, ratio)
     if ratio.size == 0 or float(ratio.max()) < 0.0:
         return None

@@ -13,10 +13,15 @@ from bnspec.conformance.cases.building import Form, Plan
 from bnspec.conformance.cases.programs import relation_case
 from bnspec.conformance.cases.shrinking import REDUCTIONS
 from bnspec.conformance.selftest.reference.layer import PlainLayer
-from bnspec.model.case import SEPARATOR
+from bnspec.contract import Gradients
+from bnspec.model.call import INFERENCE_GRADIENTS
+from bnspec.model.case import SEPARATOR, Case, Step
+from bnspec.model.conventions import Conventions
+from bnspec.model.layer import LayerConfig
 from bnspec.model.relations import DERIVED, RELATIONS, derived, rederived
 
 IMAGE = Form((4, 3, 5, 2), 1)
+HALF = Conventions(dtypes=("float16",), half_parameters=("input",))
 LAWS = tuple(r.clause for r in RELATIONS.values())
 
 
@@ -123,6 +128,66 @@ class AddsToGradients(PlainLayer):
 def test_a_layer_that_disagrees_with_itself_is_detected(wrong: type, law: str) -> None:
     """By the clause that it violates, without any exact value."""
     assert law in broken(case(), adapter_of(wrong), [law])
+
+
+LINEAR = "gradient.linear_in_the_cotangent"
+
+
+def cotangents(largest: float, first: str, second: str, factor: float) -> Case:
+    """Two backward passes of a float16 layer with dx = 2 dy, of cotangents up to ``largest`` and of -4 times these."""
+    channels = {
+        n: np.full(2, v, "float16")
+        for n, v in (("gamma", 2), ("beta", 0), ("running_mean", 0), ("running_var", 0.9375))
+    }
+    dy = np.array([[largest, 1.0], [-largest / 2, -1.0]], "float16")
+    arrays = {**channels, "x": np.ones((2, 2), "float16"), "dy": dy, "dy|times:-4": dy * np.float16(-4)}
+    steps = [Step(INFERENCE_GRADIENTS, ("x", first), True)]
+    steps.append(Step(INFERENCE_GRADIENTS, ("x", second), True, (("relation", f"cotangent:{factor}"), ("to", 0))))
+    return Case("batch_norm", LayerConfig(2, 1, 2, 0.0625, 0.5, "float16", "float16"), arrays, tuple(steps))
+
+
+class IntegerGradient(PlainLayer):
+    """dx is rounded to int32."""
+
+    def inference_gradients(self, x: Any, dy: Any) -> Gradients:
+        """With a dtype that no bound knows."""
+        found = super().inference_gradients(x, dy)
+        with np.errstate(invalid="ignore"):
+            return found._replace(dx=found.dx.astype("int32"))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "factor"), [("dy", "dy|times:-4", -4), ("dy|times:-4", "dy", -0.25)], ids=["second", "first"]
+)
+def test_a_result_that_leaves_the_range_of_float16_is_not_reported(first: str, second: str, factor: float) -> None:
+    """20,000 times -4 is an infinity in float16, in whichever of the two calls; the other elements are judged."""
+    with np.errstate(over="ignore"):
+        found = judged(cotangents(10_000.0, first, second, factor), adapter_of(PlainLayer, conventions=HALF), [LINEAR])
+    assert found[LINEAR] is not None
+    assert found[LINEAR].holds, found
+
+
+def test_a_result_of_an_unexpected_dtype_is_judged() -> None:
+    """No bound knows its range: that is no error of the suite."""
+    found = judged(cotangents(100.0, "dy", "dy|times:-4", -4), adapter_of(IntegerGradient, conventions=HALF), [LINEAR])
+    assert found[LINEAR] is not None
+
+
+def test_one_infinite_result_of_two_is_detected() -> None:
+    """The second call's alone: nothing near the end of the range explains it."""
+
+    class Second(PlainLayer):
+        """dx is infinite where dy is negative."""
+
+        def inference_gradients(self, x: Any, dy: Any) -> Gradients:
+            """With an infinity of dx's sign."""
+            found = super().inference_gradients(x, dy)
+            found.dx[0, 0] = -np.inf if dy[0, 0] < 0 else found.dx[0, 0]
+            return found
+
+    assert broken(cotangents(100.0, "dy", "dy|times:-4", -4), adapter_of(Second, conventions=HALF), [LINEAR]) == {
+        LINEAR
+    }
 
 
 def test_derived_arrays_follow_while_a_case_is_shrunk() -> None:

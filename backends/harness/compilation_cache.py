@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from bnspec.backends.harness.folders import backend_folders
+from bnspec.backends.harness.folders import PACKAGE, backend_folders
 
 CacheState = Literal["off", "cold", "warm"]
 #: Bytes that the folder may hold when a run starts; the oldest entries beyond are removed.
@@ -65,6 +65,16 @@ def open_cache(wanted: bool = True, environ: Mapping[str, str] = os.environ) -> 
     ):  # a home that is read-only or absent, as in containers: everything is compiled, and the manifest says so
         return CompilationCache(cold(), "off")
     return CompilationCache(variables, "warm" if holds else "cold")
+
+
+def compiles(adapter: str) -> bool:
+    """Whether an adapter (``package.module:Class``) is of a framework whose programs a cache keeps, or runs on top of one."""
+    keeping = {folder.name for folder in backend_folders() if folder.compilation_cache}
+    return any(
+        adapter.startswith(f"{PACKAGE}.{folder.name}.")
+        for folder in backend_folders()
+        if keeping & {folder.name, *folder.folders}
+    )
 
 
 def cache_folder(environ: Mapping[str, str]) -> Path:

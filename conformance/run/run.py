@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from bnspec.backends.harness.compilation_cache import compiles
 from bnspec.backends.harness.targets import Target
 from bnspec.conformance.run.case_pool import CasePool
 from bnspec.conformance.run.settings import RunSettings
@@ -29,10 +30,11 @@ def run_targets(
 ) -> Mapping[Target, list[Finding]]:
     """All targets, at most ``settings.jobs`` workers at a time; a thread without a target assists the one with most to do.
 
-    The first error of the harness itself ends the run.
+    Targets of compiling frameworks start first: they take longest, and the others fill the cores beside them. The first error of
+    the harness itself ends the run.
     """
     runs = {t: TargetRun(t, cases, settings, writer, progress) for t in targets}
-    waiting = collections.deque(runs.items())
+    waiting = collections.deque(sorted(runs.items(), key=lambda item: not compiles(item[0].entry.adapter)))
     found: dict[Target, list[Finding]] = {}
     failed = threading.Event()
 

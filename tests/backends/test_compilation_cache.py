@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bnspec.backends.harness.compilation_cache import cache_folder, cold, open_cache, remove_oldest
+from bnspec.backends.harness.compilation_cache import cache_folder, cold, compiles, open_cache, remove_oldest
 from bnspec.backends.harness.folders import backend_folders
 from bnspec.backends.harness.launcher import Worker
 from bnspec.backends.harness.registry import select
@@ -99,3 +99,11 @@ def test_the_manifest_says_the_state_and_no_path(tmp_path: Path, monkeypatch: py
         open_cache(environ={"XDG_CACHE_HOME": str(tmp_path / "cache")}).environment.items() <= environments[0].items()
     )
     assert cold().items() <= environments[-1].items()
+
+
+def test_adapters_of_compiling_frameworks_are_known_by_their_folders() -> None:
+    """A folder with a cache, and one that stands on such a folder; a path of the user's own is not taken for one."""
+    compiling = {entry.name for entry in select(["*"]) if compiles(entry.adapter)}
+    assert {"jax.numpy", "flax.nnx"} <= compiling
+    assert not {"numpy", "torch.nn", "tensorflow.nn"} & compiling
+    assert not compiles("mine.layer:Layer")

@@ -1,4 +1,4 @@
-"""Conventions inferred by experiment, and translations, as the page shows them."""
+"""Conventions inferred from experiments, and translations, as the page shows them."""
 
 from __future__ import annotations
 

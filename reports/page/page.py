@@ -67,6 +67,7 @@ def build_page(runs: Sequence[Run], clauses: Mapping[str, Clause]) -> str:
             warnings=warnings(runs),
             headline=page_parts.headline(rows, timed, other_headline(run)),
             conventions=page_conventions.conventions(run),
+            styles=styles,
             stability=page_stability.stability(run, numbers),
             mutants=page_mutants.mutants(run),
             standings=rows,

@@ -107,7 +107,7 @@ def matrix(
 def deviating(
     runs: Sequence[Run], texts: Sequence[ClauseText], findings: Sequence[Finding]
 ) -> list[tuple[ClauseText, list[Deviation]]]:
-    """Each clause that someone deviates from, MUST first, with those who do."""
+    """Each clause that a target deviates from, MUST first, with those targets."""
     of = {t.id: t for t in texts}
     grouped: dict[str, list[Deviation]] = {}
     for f in deviations(findings):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from bnspec.reports.page.parts import slug
 from bnspec.reports.plots import strips as charts
+from bnspec.reports.plots.axes import Axis
 from bnspec.reports.plots.distribution import distribution
 from bnspec.reports.plots.palette import Palette
 from bnspec.reports.plots.picture import Panel
@@ -47,7 +48,7 @@ class Workload:
     anchor: str
     name: str
     rows: Sequence[Row]
-    scale: charts.Scale | None
+    scale: Axis | None
     distribution: Panel | None
 
 

@@ -6,13 +6,13 @@ A strip holds no text, so that it may be stretched to any width; names and numbe
 from __future__ import annotations
 
 import dataclasses
-import math
 import statistics
 from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from bnspec.reports.plots.axes import round_step
+from bnspec.reports.plots.axes import Axis
+from bnspec.reports.plots.palette import Style
 from bnspec.reports.run.records import Timing
 from bnspec.reports.summary.cells import Cell
 from bnspec.reports.summary.counts import time_text
@@ -28,8 +28,8 @@ SPAN = 30
 #: On a linear scale, a sample further than this many interquartile ranges beyond its upper quartile does not stretch the scale; it is counted.
 FENCE = 3.0
 
-#: Room beyond the last value of a scale.
-MARGIN = 1.04
+#: Room beyond the last value of a scale, and what it counts.
+MARGIN, LABEL = 1.04, "time"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,31 +41,6 @@ class Spread:
     upper: float
 
 
-@dataclasses.dataclass(frozen=True)
-class Scale:
-    """The common scale of a workload: from ``low`` to ``high`` nanoseconds, linear from zero or logarithmic."""
-
-    low: float
-    high: float
-    logarithmic: bool
-
-    def share(self, ns: float) -> float:
-        """Where a time lies, 0 to 1; what lies outside is moved to the edge."""
-        if self.logarithmic:
-            position = math.log(max(ns, self.low) / self.low) / math.log(self.high / self.low)
-        else:
-            position = (ns - self.low) / (self.high - self.low)
-        return min(max(position, 0.0), 1.0)
-
-    def ticks(self) -> list[float]:
-        """A few round times on the scale."""
-        if self.logarithmic:
-            first, last = math.ceil(math.log10(self.low)), math.floor(math.log10(self.high))
-            return [10.0**e for e in range(first, last + 1)]
-        step = round_step(self.high / 4)
-        return [step * i for i in range(int(self.high / step) + 1)]
-
-
 def spread(samples_ns: Sequence[int]) -> Spread | None:
     """The quartiles, None of nothing."""
     if not samples_ns:
@@ -75,7 +50,7 @@ def spread(samples_ns: Sequence[int]) -> Spread | None:
     return Spread(*statistics.quantiles(samples_ns, n=4, method="inclusive"))
 
 
-def scale(cells: Sequence[Cell]) -> Scale | None:
+def scale(cells: Sequence[Cell]) -> Axis | None:
     """The scale on which all the rows fit, None where none was timed."""
     timed = [c for c in cells if c.samples_ns]
     spreads = [s for c in timed if (s := spread(c.samples_ns))]
@@ -86,18 +61,18 @@ def scale(cells: Sequence[Cell]) -> Scale | None:
     longest = max(max(c.samples_ns) for c in timed)
     medians = [max(m, 1.0) for c in timed for m in c.medians_ns.values()]
     if max(medians) > SPAN * min(medians):
-        return Scale(fast / 2, longest * MARGIN, True)
-    return Scale(0.0, max(min(far, longest), fast, *medians) * MARGIN, False)
+        return Axis(LABEL, time_text, fast / 2, longest * MARGIN)
+    return Axis(LABEL, time_text, 0.0, max(min(far, longest), fast, *medians) * MARGIN, logarithmic=False)
 
 
-def beyond(cell: Cell, on: Scale) -> int:
+def beyond(cell: Cell, on: Axis) -> int:
     """How many samples lie off the scale."""
     return sum(s > on.high for s in cell.samples_ns)
 
 
-def strip(cell: Cell, on: Scale) -> Markup:
+def strip(cell: Cell, on: Axis, style: Style) -> Markup:
     """One row: a bar (a dot on a logarithmic scale) for the median over the processes; in a lane for each process a band
-    for the quartiles, a tick for every sample and a heavier one for the median."""
+    for the quartiles, a tick for every sample and a heavier one for the median. Its colour is that of the backend."""
     timed, median = cell.timed, cell.median_ns
     if not timed or median is None:
         return Markup("")
@@ -118,24 +93,22 @@ def strip(cell: Cell, on: Scale) -> Markup:
     )
     far = f'<path class="beyond" d="M{WIDTH - 9} {height / 2 - 6:g}l8 6l-8 6"/>' if beyond(cell, on) else ""
     return Markup(
-        f'<svg class="strip {verified}" viewBox="0 0 {WIDTH} {height:g}" style="height:{height:g}px" '
+        f'<svg class="strip {verified} {style.classes}" viewBox="0 0 {WIDTH} {height:g}" style="height:{height:g}px" '
         f'preserveAspectRatio="none" role="img" aria-label="{words}"><path class="grid" d="{grid}"/>{bar}{lanes}{far}</svg>'
     )
 
 
-def ruler(on: Scale) -> Markup:
+def ruler(on: Axis) -> Markup:
     """The scale's ticks with their times."""
     labels = []
     for ns in on.ticks():
         share = on.share(ns)
         anchor = "start" if share < 0.04 else "end" if share > 0.96 else "middle"
-        labels.append(
-            f'<text x="{100 * share:.1f}%" y="12" text-anchor="{anchor}">{time_text(ns) if ns else "0"}</text>'
-        )
+        labels.append(f'<text x="{100 * share:.1f}%" y="12" text-anchor="{anchor}">{on.text(ns) if ns else "0"}</text>')
     return Markup(f'<svg class="ruler" aria-hidden="true">{"".join(labels)}</svg>')
 
 
-def _lane(timing: Timing, on: Scale, top: float, tall: float) -> str:
+def _lane(timing: Timing, on: Axis, top: float, tall: float) -> str:
     """The samples of one process."""
     quartiles = spread(timing.samples_ns)
     if quartiles is None:
@@ -153,7 +126,7 @@ def _lane(timing: Timing, on: Scale, top: float, tall: float) -> str:
     )
 
 
-def _place(ns: float, on: Scale) -> float:
+def _place(ns: float, on: Axis) -> float:
     return round(WIDTH * on.share(ns), 1)
 
 

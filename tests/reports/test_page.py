@@ -19,6 +19,7 @@ from bnspec.model.case import Step
 from bnspec.reports.page.case import view_case
 from bnspec.reports.page.page import build_page, write_page
 from bnspec.reports.plots import strips as charts
+from bnspec.reports.plots.palette import Style, palette
 from bnspec.reports.run.evidence import Evidence, KnownDeviation
 from bnspec.reports.run.store import read_run
 from bnspec.reports.summary.cells import cells
@@ -257,7 +258,7 @@ def test_a_slow_sample_is_counted_when_it_does_not_fit_the_scale(sample: Any) ->
     scale = charts.scale(rows)
     assert scale
     assert charts.beyond(rows[0], scale) == 1
-    assert "beyond" in charts.strip(rows[0], scale)
+    assert "beyond" in charts.strip(rows[0], scale, Style(3, 0))
 
 
 def test_a_wide_range_of_times_gets_a_logarithmic_scale(sample: Any) -> None:
@@ -276,7 +277,9 @@ def test_every_process_has_a_lane_of_its_own(sample: Any) -> None:
     [cell] = cells([sample.timing(process=p) for p in range(3)])
     scale = charts.scale([cell])
     assert scale
-    drawn = charts.strip(cell, scale)
+    style = palette([cell])[cell.contender]
+    drawn = charts.strip(cell, scale, style)
+    assert f'{style.classes}"' in drawn  # in the colour of its backend
     assert drawn.count('class="ticks"') == 3
     assert all(f"process {p}: median" in drawn for p in range(3))
 

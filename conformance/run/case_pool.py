@@ -37,6 +37,11 @@ class CasePool:
             self.seconds += time.thread_time() - started
             return self._drawn[index]
 
+    def before(self, index: int) -> list[Case]:
+        """The cases before the one of this number."""
+        with self._lock:
+            return self._drawn[:index]
+
     def __len__(self) -> int:
         """How many there are: draws them all."""
         index = len(self._drawn)

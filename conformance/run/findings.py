@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bnspec.backends.harness.launcher import Hello
@@ -11,7 +11,8 @@ from bnspec.clauses import Clause
 from bnspec.conformance.judge.collector import COMPLETES
 from bnspec.conformance.judge.finding import finding_of
 from bnspec.conformance.judge.tally import FAILING, Tally
-from bnspec.conformance.run.smallest import Observe, smallest
+from bnspec.conformance.run.smallest import Observe, OpenProcess, smallest
+from bnspec.model.case import Case
 from bnspec.model.conventions import Conventions
 from bnspec.reports.run.records import Finding, TargetRecord
 from bnspec.reports.run.store import RunWriter
@@ -24,6 +25,7 @@ class FindingWriter:
     Attributes:
         observe: runs a case on the target.
         shrink_seconds: time for shrinking the case of one clause.
+        open_process: opens another process of the target; earlier: the cases of the run before the one of this number.
         progress: called with what is being done.
     """
 
@@ -33,6 +35,8 @@ class FindingWriter:
     observe: Observe
     shrink_seconds: float
     progress: Callable[[str], None]
+    open_process: OpenProcess
+    earlier: Callable[[int], Sequence[Case]]
 
     def findings(self, tallies: Mapping[str, Tally]) -> list[Finding]:
         """One finding for each clause."""
@@ -49,7 +53,15 @@ class FindingWriter:
             shrunk = self.writer.save_case(tally.smallest.case)
             return finding_of(clause, tally, name, device, case=worst, shrunk=shrunk)
         self.progress(f"shrinking {clause}")
-        case, judgement = smallest(clause, tally.smallest, self.observe, self.conventions, self.shrink_seconds)
+        case, judgement = smallest(
+            clause,
+            tally.smallest,
+            self.observe,
+            self.conventions,
+            self.shrink_seconds,
+            None if tally.covered == tally.failures else self.open_process,
+            self.earlier(tally.smallest.order),
+        )
         shrunk = self.writer.save_case(case)
         return finding_of(clause, tally, name, device, case=worst, shrunk=shrunk, judgement=judgement)
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from bnspec.backends.harness.launcher import PATIENT, Worker
@@ -15,6 +16,7 @@ from bnspec.conformance.run.case_pool import CasePool
 from bnspec.conformance.run.findings import FindingWriter, target_record, unavailable
 from bnspec.conformance.run.known_deviations import known_lookup
 from bnspec.conformance.run.settings import RunSettings
+from bnspec.conformance.run.smallest import Observe
 from bnspec.conformance.run.work_queue import WorkQueue
 from bnspec.errors import HarnessError, UsageError
 from bnspec.model.case import Case
@@ -118,10 +120,18 @@ class TargetRun:
             lambda case: self.observe(worker, case),
             self.settings.shrink_seconds,
             self.report,
+            self.new_process,
+            self.cases.before,
         )
         findings = maker.findings(collector.tallies)
         self.spend(shrink=time.perf_counter() - started)
         return findings
+
+    @contextlib.contextmanager
+    def new_process(self) -> Iterator[Observe]:
+        """A process of the target in which nothing has run, ended after use."""
+        with self.open() as worker:
+            yield lambda case: self.observe(worker, case)
 
     def assist(self) -> bool:
         """Run cases from the back in a second worker, while the first goes on from the front; whether there was need."""

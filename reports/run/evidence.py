@@ -38,6 +38,13 @@ Relation = Literal[
     "repeats",  # what was observed once is observed again
 ]
 
+#: What a deviation needs of its process, where it does not happen whenever its case is run.
+History = Literal[
+    "first_run",  # that the case has not run there before; it conforms when it is run again
+    "new_process",  # that nothing has run there before; it deviates again when it is run again
+    "after_other_cases",  # that other cases have run there before
+]
+
 #: How a known deviation is classed: it contradicts the framework's documentation or the definition; the framework says so;
 #: right semantics, computed less exactly than good implementations do.
 DeviationClass = Literal["bug", "documented difference", "accuracy"]
@@ -56,6 +63,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
             same call, or the case.
         names: arguments, parameters or earlier results that were written to, that share memory, or that are missing.
         exception: class name and text of what was raised.
+        history: what the deviation needs of its process; absent where the case suffices.
     """
 
     step: int
@@ -70,6 +78,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
     compared_with: int | None = None
     names: tuple[str, ...] = ()
     exception: str | None = None
+    history: History | None = None
 
 
 class KnownDeviation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):

@@ -150,6 +150,31 @@ def test_a_bad_call_exits_2_and_says_how_to_fix_it(
     assert not said.out
 
 
+@pytest.mark.parametrize(
+    ("adapter", "history", "words"),
+    [
+        ("TunedInTheFirstCall", "first_run", "only in the first run of the case in a process"),
+        ("KeepsTheLargestCount", "after_other_cases", "only in a process that has run other cases"),
+        ("Wrong", None, ""),
+    ],
+)
+@pytest.mark.usefixtures("example_adapters_on_path")
+def test_what_a_deviation_needs_of_its_process_is_found_by_running_it_in_a_new_one(
+    begin: Begin, adapter: str, history: str | None, words: str
+) -> None:
+    """And neither "observed once" nor silence about it; a deviation that needs nothing has no history."""
+    full = (c for c in catalogue() if any(s.call.name == "training" for s in c.steps) and c.config.dtype == "float32")
+    cases = [c for c in full if "x" in c.arrays][:60]
+    cases.sort(key=lambda c: -c.arrays["x"].size)  # the large ones first
+    findings = begin(adapter, cases, ("running", "epsilon")).run()
+    failing = [f for f in findings if f.verdict == "deviates" and f.level == "MUST"]
+    assert failing
+    for finding in failing:
+        assert finding.evidence is not None
+        assert finding.evidence.history == history
+        assert finding.message.startswith(words)
+
+
 def test_the_parent_imports_no_framework(tmp_path: Path) -> None:
     """After a whole run, the harness's own process has none of the frameworks loaded."""
     program = (

@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -108,6 +108,40 @@ class Dying(Right):
                 marker.touch()
                 os.kill(os.getpid(), signal.SIGKILL)
             return super().training(x)
+
+
+class TunedInTheFirstCall(Right):
+    """Updates the running statistics twice in the first call of a shape and dtype in a process, as a kernel that is run twice."""
+
+    forms: ClassVar[set[Any]] = set()
+
+    class layer_class(RightLayer):  # noqa: N801  # fills the slot
+        """Looks up whether the form is new."""
+
+        def training(self, x: Array) -> Array:
+            """y; the first time the update is made twice."""
+            form = (x.shape, x.dtype)
+            if form not in TunedInTheFirstCall.forms:
+                TunedInTheFirstCall.forms.add(form)
+                super().training(x)
+            return super().training(x)
+
+
+class KeepsTheLargestCount(Right):
+    """Doubles the running mean after a batch far smaller than the largest in this process, as a buffer kept between layers may."""
+
+    largest: ClassVar[list[int]] = [0]
+
+    class layer_class(RightLayer):  # noqa: N801  # fills the slot
+        """Remembers the largest batch."""
+
+        def training(self, x: Array) -> Array:
+            """y."""
+            y = super().training(x)
+            KeepsTheLargestCount.largest[0] = max(KeepsTheLargestCount.largest[0], x.size)
+            if KeepsTheLargestCount.largest[0] > 10 * x.size:
+                self.mean *= 2
+            return y
 
 
 class Slow(Right):

@@ -332,6 +332,14 @@ def scaling_plans() -> Iterator[tuple[str, ScalingPlan]]:
     )
 
 
+def large_cases() -> Iterator[Case]:
+    """Cases for more than quick effort: training sets as large as users fit in one call."""
+    for kind in ("mean_1e4", "wide"):
+        plan = ScalingPlan(Form((100_000, 2), 1, affine=False), kind, "wide", (100_000,), 117)
+        case = input_norm_case(plan)
+        yield case.with_(origin={**case.origin, "purpose": "a training set of 100,000 rows in one array"})
+
+
 def catalogue() -> list[Case]:
     """All constructed cases, each with its purpose."""
     cases = []

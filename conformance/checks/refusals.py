@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from bnspec.conformance.checks.check import TRAINING_CALLS, Check, count_of, everywhere, only_if
@@ -28,10 +30,9 @@ def refused(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     call = f"{step.call}({', '.join(step.inputs)})"
     wrong, right = wrong_argument(exam.case, step)
     name, shape = wrong
-    stretched = broadcast(exam.case, step)
     output = "dx" if name in step.inputs[1:] else "y"
     result = exam.result(i).outputs.get(output)
-    if stretched is not None and result is not None and result.shape == stretched:
+    if result is not None and was_broadcast(exam.case, step, result.shape):
         message = f"{call} broadcast {name} of shape {shape}, expected {right}: {output} has shape {result.shape}"
         numbers = exam.case.arrays[step.inputs[0]].shape, result.shape
         return exam.broken(i, "raises", message, output=output, numbers=numbers, names=(name,))
@@ -51,22 +52,23 @@ def wrong_argument(case: Case, step: Step) -> tuple[tuple[str, tuple[int, ...]],
     return (step.inputs[0], x), f"{channels} channels on axis {case.config.channel_axis}"
 
 
-def broadcast(case: Case, step: Step) -> tuple[int, ...] | None:
-    """The shape that the malformed argument broadcasts to with what it belongs to, by NumPy's rules; None where it does not.
+def was_broadcast(case: Case, step: Step, result: tuple[int, ...]) -> bool:
+    """Whether a result of this shape shows that the malformed argument was broadcast, or broadcast what it belongs to.
 
-    One that is right in everything but its place, such as (1, C) or (C, 1, 1, 1), counts only where the shape shows it.
+    The result has another shape than x; or it has x's, and the argument holds fewer values, which NumPy's rules stretch to it.
     """
     config, x = case.config, case.arrays[step.inputs[0]].shape
+    if result != x:
+        return True
     (name, shape), _ = wrong_argument(case, step)
-    whole = {step.inputs[0]: config.channel_shape}.get(name, x)
-    if name in PARAMETERS and len(shape) == 1:
-        shape = tuple(shape[0] if a == config.channel_axis else 1 for a in range(len(x)))
+    if name == step.inputs[0] or (name in PARAMETERS and math.prod(shape) >= config.channels):
+        return False
+    if name in PARAMETERS:  # a vector belongs on the channel axis
+        shape = tuple(shape[0] if a == config.channel_axis else 1 for a in range(len(x))) if len(shape) == 1 else shape
     try:
-        result = np.broadcast_shapes(shape, whole)
+        return np.broadcast_shapes(shape, x) == x and math.prod(shape) < math.prod(x)
     except ValueError:
-        return None
-    holds_all = name in PARAMETERS and int(np.prod(shape)) == config.channels
-    return None if holds_all and result == x else result
+        return False
 
 
 def wrong_parameters(case: Case, step: Step) -> bool:

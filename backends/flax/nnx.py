@@ -144,6 +144,8 @@ def jitted_calls(jax: Any, nnx: Any) -> Calls:
 
     def weighted(module: Any, x: Any, dy: Any, mask: Any = None) -> Tuple[Any, Any]:
         y = module(x, mask=mask)
+        if dy.shape != y.shape:  # the product below would broadcast it: that is this adapter's doing, not the module's
+            raise ValueError("dy has shape %s, y has shape %s" % (dy.shape, y.shape))
         return jnp.sum(y * dy), y
 
     @nnx.jit

@@ -22,7 +22,7 @@ class JaxNN(JaxAdapter):
     """``jax.nn.standardize`` with the code that a user writes around it."""
 
     conventions = Conventions(
-        checks_arguments=True,
+        checks_arguments=False,  # functions of arrays: JAX broadcasts whatever broadcasts
         running_correction=0,
         momentum_weighs="none",
         default_epsilon=1e-5,

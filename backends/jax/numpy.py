@@ -21,7 +21,7 @@ class JaxNumpy(JaxAdapter):
     """Batch and input normalization written with jax.numpy."""
 
     conventions = Conventions(
-        checks_arguments=True,
+        checks_arguments=False,  # functions of arrays: JAX broadcasts whatever broadcasts
         running_correction=0,
         momentum_weighs="none",
         count_one="biased",

@@ -18,6 +18,7 @@ from bnspec.contract import Adapter, Conventions, Gradients, Layer, LayerConfig,
 from bnspec.equations import batch_norm as eq
 from bnspec.equations import input_normalization as inputs
 from bnspec.equations import second_order
+from bnspec.model.arguments import malformed
 from bnspec.model.buffers import dtype_of
 from bnspec.model.conventions import HALVES
 from bnspec.model.vocabulary import NetworkKind
@@ -71,6 +72,9 @@ class NumpyLayer(Layer):
         self, config: LayerConfig, gamma: Optional[Any], beta: Optional[Any], running_mean: Any, running_var: Any
     ) -> None:
         self.config, self.running_mean, self.running_var = config, running_mean, running_var
+        given = {"gamma": gamma, "beta": beta, "running_mean": running_mean, "running_var": running_var}
+        self.shapes = {name: array.shape for name, array in given.items() if array is not None}
+        self.check((1, config.channels), channel_axis=1)
         self.work = np.dtype("float32") if config.dtype in HALVES else np.dtype(config.dtype)
         self.gamma = self.wide(np.ones(config.channels) if gamma is None else gamma)
         self.beta = self.wide(np.zeros(config.channels) if beta is None else beta)
@@ -80,8 +84,17 @@ class NumpyLayer(Layer):
         """A (C,) array in the working precision, shaped to broadcast against x."""
         return channels.astype(self.work).reshape(self.config.channel_shape)
 
+    def check(
+        self, x: Tuple[int, ...], dy: Optional[Tuple[int, ...]] = None, channel_axis: Optional[int] = None
+    ) -> None:
+        """Raise ValueError unless these shapes fit each other and the parameters: NumPy would broadcast many that do not."""
+        problem = malformed(x, self.config.channel_axis if channel_axis is None else channel_axis, self.shapes, dy)
+        if problem:
+            raise ValueError(problem)
+
     def training(self, x: Any) -> Any:
         """The training forward pass; moves the running statistics, unless the layer is frozen."""
+        self.check(x.shape)
         if self.frozen:
             return self.inference(x)
         if x.size == 0:
@@ -96,12 +109,14 @@ class NumpyLayer(Layer):
 
     def inference(self, x: Any) -> Any:
         """The inference forward pass."""
+        self.check(x.shape)
         mean, var = self.wide(self.running_mean), self.wide(self.running_var)
         y = eq.inference_forward(x.astype(self.work), self.gamma, self.beta, mean, var, self.config.epsilon)
         return y.astype(x.dtype)
 
     def training_gradients(self, x: Any, dy: Any) -> Gradients:
         """Forward and backward in training mode."""
+        self.check(x.shape, dy.shape)
         if self.frozen:
             return self.inference_gradients(x, dy)
         y = self.training(x)
@@ -114,6 +129,7 @@ class NumpyLayer(Layer):
 
     def inference_gradients(self, x: Any, dy: Any) -> Gradients:
         """Forward and backward in inference mode."""
+        self.check(x.shape, dy.shape)
         mean, var = self.wide(self.running_mean), self.wide(self.running_var)
         zhat = eq.normalise(x.astype(self.work), mean, var, self.config.epsilon)
         dx = eq.inference_dx(dy.astype(self.work), self.gamma, var, self.config.epsilon)

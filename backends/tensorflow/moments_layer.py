@@ -10,7 +10,7 @@ from bnspec.contract import Conventions, Declined, Gradients, State
 
 #: The conventions of the two functions and the code around them, eager or compiled.
 CONVENTIONS = Conventions(
-    checks_arguments=True,
+    checks_arguments=False,  # tf.nn.batch_normalization takes any tensors that broadcast, and says so
     running_correction=0,
     momentum_weighs="none",
     count_one="biased",

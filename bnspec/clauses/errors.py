@@ -1,6 +1,6 @@
 """Clauses on errors: which calls raise, and how."""
 
-from bnspec.clauses.clause import CONTRACT, specified, verified_on_both
+from bnspec.clauses.clause import CONTRACT, Clause, specified, verified_on_both
 
 CLAUSES = (
     verified_on_both(
@@ -42,5 +42,14 @@ CLAUSES = (
         "If a counter or mean moves before the check, an error that the caller catches still corrupts the state.",
         CONTRACT,
         ("count_one",),
+    ),
+    Clause(
+        "errors.continue_as_if_not_called",
+        "SHOULD",
+        "After a call that raises for its x, the layer continues as if it had not been called.",
+        "raises   =>   later results = those of a layer with the same history without that call",
+        "A mode, a counter or a buffer that is set before the check, and set back only at the end, is what the next call finds.",
+        CONTRACT,
+        since="1.1",
     ),
 )

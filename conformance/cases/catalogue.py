@@ -17,6 +17,7 @@ from bnspec.conformance.cases.programs import (
     history_case,
     initial_case,
     long_case,
+    malformed_layer_case,
     masked_case,
     refusal_case,
     relation_case,
@@ -273,6 +274,8 @@ def optional_calls() -> Iterator[tuple[str, Case]]:
         yield NEGATIVE, batch_norm_case(Plan(form, "wide", epsilon=2.0**-10, state="negative", seed=116))
         yield "padding", masked_case(Plan(form, "wide", seed=117), 0.75)
         yield "a mask that keeps all", masked_case(Plan(form, "wide", seed=118), 1.0)
+    one_sample = Plan(Form((1, 4, 3, 2), 1), "wide", seed=143)
+    yield "malformed parameters that broadcast over a batch of one", malformed_layer_case(one_sample)
     yield (
         "views that must agree with their copies",
         relation_case(Plan(IMAGE, "exact", layout="stepped", dy_layout="transposed", epsilon=2.0**-4, seed=119)),
@@ -307,6 +310,11 @@ def scaling_plans() -> Iterator[tuple[str, ScalingPlan]]:
     for dtype in ("float16", "bfloat16"):
         half = dataclasses.replace(form, dtype=dtype)
         yield f"in {dtype}", ScalingPlan(half, "wide", "ordinary", (5, 11), 113)
+    # kernels work in blocks of 32, 64, ..., and what is left of a chunk beyond them is a path of its own
+    ragged = Form((135, 3), 1, affine=False)
+    yield "chunks that no block divides", ScalingPlan(ragged, "wide", "ordinary", (67, 33, 35), 114)
+    yield "a large set in one chunk", ScalingPlan(Form((2049, 2), 1, affine=False), "wide", "ordinary", (2049,), 115)
+    yield "a large set and a remainder", ScalingPlan(Form((1031, 2), 1, affine=False), "sorted", "wide", (1024, 7), 116)
     yield "chunks with other means", ScalingPlan(form, "sorted", "wide", (5, 7, 3, 1), 103)
     yield "a chunk without rows", ScalingPlan(form, "ordinary", "wide", (5, 0, 11), 104)
     yield "large means", ScalingPlan(form, "mean_1e4", "mean_1e2", (5, 11), 105)
@@ -322,6 +330,14 @@ def scaling_plans() -> Iterator[tuple[str, ScalingPlan]]:
             dataclasses.replace(form, dtype="float64", parameter_dtype="float64"), "mean_1e6", "wide", (5, 11), 109
         ),
     )
+
+
+def large_cases() -> Iterator[Case]:
+    """Cases for more than quick effort: training sets as large as users fit in one call."""
+    for kind in ("mean_1e4", "wide"):
+        plan = ScalingPlan(Form((100_000, 2), 1, affine=False), kind, "wide", (100_000,), 117)
+        case = input_norm_case(plan)
+        yield case.with_(origin={**case.origin, "purpose": "a training set of 100,000 rows in one array"})
 
 
 def catalogue() -> list[Case]:

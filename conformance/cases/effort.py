@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from bnspec.conformance.cases.catalogue import catalogue
+from bnspec.conformance.cases.catalogue import catalogue, large_cases
 from bnspec.conformance.cases.corpus import built_in, distinct
 from bnspec.conformance.cases.histories import draw_histories
 from bnspec.conformance.cases.networks import KINDS, network_case
@@ -55,6 +55,8 @@ def cases_of(
     "thorough" keeps drawing, over new settings, until the minutes are over. ``corpus``: a user's cases beyond the suite's own.
     """
     yield from distinct([*built_in(), *corpus, *catalogue()])
+    if effort != "quick":
+        yield from large_cases()
     started, amount, wave = time.monotonic(), EFFORTS[effort], 0
     while True:
         stream = 1000 * seed + 10 * wave

@@ -6,13 +6,14 @@ Each takes a normal plan; only the calls on the layer differ.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from bnspec.conformance.cases.building import Plan, ScalingPlan, batch_norm_case, input_norm_case
-from bnspec.model.buffers import dtype_of
+from bnspec.conformance.cases.malformed import malformed_dy, malformed_parameters, malformed_x
 from bnspec.model.call import (
     FIT,
     INFERENCE,
@@ -162,23 +163,42 @@ def initial_case(plan: Plan) -> Case:
 
 
 def refusal_case(plan: Plan) -> Case:
-    """Calls malformed on purpose, each next to its well-formed twin."""
+    """Calls malformed on purpose, each next to its well-formed twin; then histories with and without a malformed call."""
     base = batch_norm_case(dataclasses.replace(plan, short=True))
-    config, x, dy = base.config, base.arrays["x"], base.arrays["dy"]
-    wide = np.repeat(x, 2, axis=config.channel_axis)
-    long = np.concatenate([dy, dy], axis=config.reduce_axes[0])
-    parameter = dtype_of(config.parameter_dtype)
-    more = np.arange(1, 2 * config.channels + 1).astype(parameter)
+    xs, dys, parameters = malformed_x(base), malformed_dy(base), malformed_parameters(base)
     steps = [Step(TRAINING, ("x",), True)]
     for call in (TRAINING, INFERENCE):
-        steps += [Step(call, ("wide",), refused=True), Step(call, ("x",))]
+        steps += [*(Step(call, (x,), refused=True) for x in xs), Step(call, ("x",))]
     for call in (TRAINING_GRADIENTS, INFERENCE_GRADIENTS):
-        steps += [Step(call, ("x", "long"), refused=True), Step(call, ("x", "dy"))]
-    for name in [n for n in PARAMETERS if config.affine or n.startswith("running")]:
-        for call in (TRAINING, INFERENCE):
-            if call == INFERENCE or not name.startswith("running"):
-                steps.append(Step(call, ("x",), True, ((name, "more"),), refused=True))
-    return _with_derived(base, [*steps, Step(TRAINING, ("x",), True)], wide=wide, long=long, more=more)
+        steps += [*(Step(call, ("x", dy), refused=True) for dy in dys), Step(call, ("x", "dy"))]
+    steps += [*_malformed_layers(base.config, parameters), Step(TRAINING, ("x",), True), *_interrupted("wide")]
+    return _with_derived(base, steps, **xs, **dys, **parameters)
+
+
+def malformed_layer_case(plan: Plan) -> Case:
+    """Layers of malformed parameters alone, for shapes on which these broadcast."""
+    base = batch_norm_case(dataclasses.replace(plan, short=True))
+    parameters = malformed_parameters(base)
+    steps = [*_malformed_layers(base.config, parameters), Step(TRAINING, ("x",), True), Step(INFERENCE, ("x",))]
+    return _with_derived(base, steps, **parameters)
+
+
+def _malformed_layers(config: LayerConfig, parameters: Iterable[str]) -> list[Step]:
+    """Each parameter of each malformed shape, in both modes."""
+    names = [n for n in PARAMETERS if config.affine or n.startswith("running")]
+    calls = [(call, name, wrong) for name in names for wrong in parameters for call in (TRAINING, INFERENCE)]
+    return [Step(call, ("x",), True, ((name, wrong),), refused=True) for call, name, wrong in calls]
+
+
+def _interrupted(wrong: str) -> list[Step]:
+    """Histories of one layer with malformed calls between the others; then the same histories without them."""
+    steps = []
+    for first, second in itertools.product((TRAINING, INFERENCE), repeat=2):
+        bad = Step(first, (wrong,), refused=True)
+        steps += [Step(first, (wrong,), True, refused=True), Step(second, ("x",)), bad, Step(second, ("x",))]
+    for call in (TRAINING, INFERENCE):
+        steps += [Step(call, ("x",), True), Step(call, ("x",))]
+    return steps
 
 
 def scaling_relation_case(plan: ScalingPlan) -> Case:

@@ -198,7 +198,9 @@ def smaller_axes(case: Case) -> Iterator[Case]:
 def _shapes(case: Case) -> list[tuple[int, ...]]:
     """The distinct shapes of whole inputs: x and dy have one, the second batch may have another."""
     whole = [a.shape for n, a in case.arrays.items() if n not in PER_CHANNEL and not is_derived(n) and n != "mask"]
-    return list(dict.fromkeys(whole))
+    return [
+        shape for shape in dict.fromkeys(whole) if len(shape) == case.config.rank
+    ]  # malformed ones may have another
 
 
 def _like(case: Case, name: str) -> tuple[int, ...]:

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from bnspec.backends.harness.known.deviation import Known
-from bnspec.backends.harness.known.predicates import all_half, has_padding, is_half, off_centre, trains_on_nothing
+from bnspec.backends.harness.known.predicates import (
+    all_half,
+    has_misshapen,
+    has_padding,
+    is_half,
+    off_centre,
+    trains_on_nothing,
+)
 
 KNOWN: tuple[Known, ...] = (
     Known(
@@ -79,6 +86,38 @@ KNOWN: tuple[Known, ...] = (
         kind="bug",
         reason="the forward pass leaves padding out, but the backward pass multiplies it by a cotangent of 0: gradients are NaN.",
         observed="The suite's case, flax.nnx: dx[0, 0, 0, 0] is NaN, expected -0.00278.",
+        reported=False,
+        package="flax",
+        versions=">=0.12,<0.13",
+    ),
+    Known(
+        title="Variables of any shape with C values pass",
+        backends="flax.nnx",
+        clauses=("errors.malformed_parameters",),
+        where=has_misshapen("gamma", "beta", "running_mean", "running_var", values=True),
+        conditions="scale, bias, mean or var has one value per channel, and another shape than (C,)",
+        kind="bug",
+        reason="the module reshapes its variables, so it compares their number of values with the features, and not their shape.",
+        observed=(
+            "nnx.BatchNorm(3), scale of shape (3, 1, 1, 1), x (4, 3): y of shape (4, 3). With a mean of shape (1, 3) training "
+            "stores a mean of shape (1, 3). A scale of shape (2,) is refused."
+        ),
+        reported=False,
+        package="flax",
+        versions=">=0.12,<0.13",
+    ),
+    Known(
+        title="Batch statistics of other shapes are broadcast",
+        backends="flax.linen",
+        clauses=("errors.malformed_parameters",),
+        where=has_misshapen("running_mean", "running_var"),
+        conditions="mean or var in batch_stats is not of shape (C,)",
+        kind="bug",
+        reason="apply compares the shapes of params with the features, and not those of batch_stats, which broadcast against x.",
+        observed=(
+            "BatchNorm with mean of shape (3, 1, 1, 1), x (2, 3), use_running_average=True: y has shape (1, 3, 1, 2, 3); with a "
+            "mean of one value y is computed from it for all features. A scale of shape (3, 1, 1, 1) is refused."
+        ),
         reported=False,
         package="flax",
         versions=">=0.12,<0.13",

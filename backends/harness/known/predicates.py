@@ -46,6 +46,31 @@ def trains_on_nothing(case: Case) -> bool:
     return case.subject == "batch_norm" and any(x.size == 0 for x in batches)
 
 
+def has_other_channels_of_nothing(case: Case) -> bool:
+    """An x without values has another number of channels than the layer."""
+    axis, channels = case.config.channel_axis, case.config.channels
+    batches = [case.arrays[s.inputs[0]] for s in case.steps if s.refused]
+    return any(not x.size and x.ndim > axis and x.shape[axis] != channels for x in batches)
+
+
+def has_one_channel_for_all(case: Case) -> bool:
+    """A malformed x has one channel, and the layer several."""
+    axis = case.config.channel_axis
+    batches = [case.arrays[s.inputs[0]] for s in case.steps if s.refused]
+    return case.config.channels > 1 and any(x.ndim > axis and x.shape[axis] == 1 for x in batches)
+
+
+def has_misshapen(*names: str, values: bool = False) -> Predicate:
+    """A predicate: one of these parameters is not of shape (C,); ``values``: and yet has C values."""
+
+    def holds(case: Case) -> bool:
+        channels = case.config.channels
+        given = [case.arrays[a] for s in case.steps if s.refused for n, a in s.options if n in names]
+        return any(a.shape != (channels,) and (a.size == channels or not values) for a in given)
+
+    return holds
+
+
 def has_empty_chunk(case: Case) -> bool:
     """A batch of the training set has no rows."""
     return case.subject == "input_norm" and any(a.size == 0 for a in case.arrays.values())

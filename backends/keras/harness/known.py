@@ -7,6 +7,7 @@ from bnspec.backends.harness.known.predicates import (
     calls,
     constant_in_chunks,
     has_empty_chunk,
+    has_one_channel_for_all,
     has_padding,
     is_float64,
     is_half,
@@ -301,6 +302,22 @@ KNOWN: tuple[Known, ...] = (
         kind="accuracy",
         reason="Normalization.adapt computes the moments of a batch in its half precision, before it keeps them in float32.",
         observed=("float16 [10, 11, 11]: adapt learns the mean 10.6640625, exact 10.6667, although it keeps float32."),
+        reported=False,
+        package="keras",
+        versions=">=3.15,<3.16",
+    ),
+    Known(
+        title="stateless_call broadcasts an x of one channel",
+        backends="keras.jax",
+        clauses=("errors.malformed_data",),
+        where=has_one_channel_for_all,
+        conditions="inference on an x of one channel by a layer of several, by stateless_call",
+        kind="bug",
+        reason="stateless_call does not apply the layer's input_spec, which __call__ does: x of one channel is broadcast.",
+        observed=(
+            "BatchNormalization(axis=1) built for 3 channels, x (2, 1): stateless_call with training=False gives y of shape "
+            "(2, 3); the layer's own call raises ValueError."
+        ),
         reported=False,
         package="keras",
         versions=">=3.15,<3.16",

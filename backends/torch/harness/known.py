@@ -8,6 +8,8 @@ from bnspec.backends.harness.known.predicates import (
     channels_innermost_strided_parameters,
     half_cotangent_overflows,
     half_not_packed,
+    has_misshapen,
+    has_other_channels_of_nothing,
     is_half,
     is_view,
     tangent_of_overlapping,
@@ -167,6 +169,41 @@ KNOWN: tuple[Known, ...] = (
         link="https://github.com/pytorch/pytorch/issues/156513",
         reported=True,
         search="The report is of the same arithmetic.",
+        package="torch",
+        versions=RELEASES,
+    ),
+    Known(
+        title="A weight of any rank passes",
+        backends="torch.*",
+        clauses=("errors.malformed_parameters",),
+        where=has_misshapen("gamma", "beta", values=True),
+        conditions="weight or bias has one value per channel, and another shape than (C,)",
+        kind="bug",
+        reason="batch_norm compares the number of values of weight and bias with C, and not their shape, which it documents as (C,).",
+        observed=(
+            "BatchNorm1d(3), weight of shape (3, 1, 1, 1), x (4, 3): forward gives y, backward raises "
+            '"TensorAccessor expected 1 dims but tensor has 4". A running_mean of that shape is refused.'
+        ),
+        link="https://github.com/pytorch/pytorch/pull/190079",
+        reported=True,
+        package="torch",
+        versions=RELEASES,
+    ),
+    Known(
+        title="An empty batch may have any number of channels",
+        backends="torch.*",
+        clauses=("errors.malformed_data",),
+        where=has_other_channels_of_nothing,
+        conditions="x has no values, and another number of channels than the layer",
+        kind="bug",
+        reason="x without values is returned before its channels are compared with the layer's.",
+        observed=(
+            "BatchNorm1d(3) of x (0, 6) gives (0, 6), BatchNorm2d(3) of x (4, 6, 5, 0) gives (4, 6, 5, 0), in training and in "
+            'evaluation; of x (2, 6) it raises "running_mean should contain 6 elements not 3".'
+        ),
+        link="https://github.com/pytorch/pytorch/issues/72821",
+        reported=False,
+        search="The report is of x with 0 channels.",
         package="torch",
         versions=RELEASES,
     ),

@@ -180,10 +180,12 @@ class ModuleWriter(TorchWriter):
         return self.put_in(["running_mean", "running_var"])
 
     def put_in(self, names: Sequence[str]) -> Lines:
-        """Parameters and buffers by load_state_dict, which copies; views, and what shares memory, as they are."""
+        """Parameters and buffers by load_state_dict, which copies; views, other shapes, and shared memory as they are."""
         if not names:
             return []
-        if all(self.case.arrays[n].flags.c_contiguous for n in names) and not shares_state(self.case):
+        given = [self.case.arrays[n] for n in names]
+        usual = all(a.flags.c_contiguous and a.shape == (self.case.config.channels,) for a in given)
+        if usual and not shares_state(self.case):
             values = ", ".join(f'"{self.variable(n)[6:]}": {self.array(n)}' for n in names)
             return [f"layer.load_state_dict({{{values}}}, strict=False)"]
         other = {"running_mean": "beta", "running_var": "gamma"}

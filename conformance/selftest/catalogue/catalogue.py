@@ -95,9 +95,10 @@ class CatalogueEntry:
     def adapter_class(self) -> type:
         """The adapter for the implementation, with its declared conventions."""
         slot = "scaler_class" if self.is_scaler else "layer_class"
-        conventions = dataclasses.replace(PlainAdapter.conventions, **self.implementation.declares)
+        base = FullAdapter if issubclass(self.implementation, FullLayer) else PlainAdapter
+        conventions = dataclasses.replace(base.conventions, **self.implementation.declares)
         body = {slot: self.implementation, "conventions": conventions, "__doc__": self.statement}
-        return type(self.name, (FullAdapter if issubclass(self.implementation, FullLayer) else PlainAdapter,), body)
+        return type(self.name, (base,), body)
 
 
 def _entries_of(module: Any, kind: str) -> List[CatalogueEntry]:

@@ -13,6 +13,7 @@ Array = Any
 
 DATA, PARAMETERS = ("errors.malformed_data",), ("errors.malformed_parameters",)
 LEFT = ("errors.leave_the_state",)
+CONTINUES = ("errors.continue_as_if_not_called",)
 
 
 class LongScaleCut(FullLayer):
@@ -56,6 +57,150 @@ class LongMeanFolded(FullLayer):
         if self.mean.size > self.config.channels:
             self.mean = self.mean.reshape(-1, self.config.channels).sum(axis=0)
         super().check_parameters()
+
+
+class ScaleFlattened(FullLayer):
+    """Checks gamma by its number of values alone."""
+
+    family, killed_by, path = "errors", PARAMETERS, "gamma of another rank"
+
+    def check_parameters(self) -> None:
+        if self.raw_gamma is not None and self.raw_gamma.size == self.config.channels:
+            self.raw_gamma = self.raw_gamma.reshape(-1)
+        super().check_parameters()
+
+
+class ScaleBroadcastOverTheBatch(FullLayer):
+    """Takes a gamma of x's rank as it is: (C, 1, 1, 1) spreads a batch of one over the batch axis."""
+
+    family, killed_by, path = "errors", PARAMETERS, "gamma of rank 4"
+    raw: Any = None
+
+    def check_parameters(self) -> None:
+        if self.raw_gamma is not None and self.raw_gamma.ndim == self.config.rank == 4:
+            self.raw, self.raw_gamma = self.raw_gamma, self.raw_gamma.reshape(-1)
+        super().check_parameters()
+
+    def gamma(self) -> Array:
+        return super().gamma() if self.raw is None else self.raw.astype(self.work)
+
+
+class ShortShiftRepeated(FullLayer):
+    """Repeats a beta that is too short."""
+
+    family, killed_by, path = "errors", PARAMETERS, "beta of fewer values"
+
+    def check_parameters(self) -> None:
+        if self.raw_beta is not None and 1 < self.raw_beta.size < self.config.channels:
+            self.raw_beta = np.resize(self.raw_beta, self.config.channels)
+        super().check_parameters()
+
+
+class OneShiftForAll(FullLayer):
+    """Takes a beta without axes for all channels."""
+
+    family, killed_by, path = "errors", PARAMETERS, "beta of rank 0"
+
+    def check_parameters(self) -> None:
+        if self.raw_beta is not None and self.raw_beta.ndim == 0:
+            self.raw_beta = np.full(self.config.channels, self.raw_beta)
+        super().check_parameters()
+
+
+class OneMeanForAll(FullLayer):
+    """Spreads a running mean of one value over all channels."""
+
+    family, killed_by, path = "errors", PARAMETERS, "running mean of one value"
+
+    def check_parameters(self) -> None:
+        if self.mean.shape == (1,):
+            self.mean = np.repeat(self.mean, self.config.channels)
+        super().check_parameters()
+
+
+class ShortVariancePadded(FullLayer):
+    """Fills up a running variance that is too short with 1."""
+
+    family, killed_by, path = "errors", PARAMETERS, "running variance of fewer values"
+
+    def check_parameters(self) -> None:
+        missing = self.config.channels - self.var.size
+        if missing > 0 and self.var.ndim == 1:
+            self.var = np.concatenate([self.var, np.ones(missing, self.var.dtype)])
+        super().check_parameters()
+
+
+class EmptyTrainedUnchecked(FullLayer):
+    """Returns a batch without values before it checks its channels, in training."""
+
+    family, killed_by, path = "errors", DATA, "empty x with other channels, training"
+
+    def training(self, x: Array) -> Array:
+        return x.copy() if not x.size else super().training(x)
+
+
+class EmptyInferredUnchecked(FullLayer):
+    """Returns a batch without values before it checks its channels, in inference."""
+
+    family, killed_by, path = "errors", DATA, "empty x with other channels, inference"
+
+    def inference(self, x: Array) -> Array:
+        return x.copy() if not x.size else super().inference(x)
+
+
+class _OneChannelForAll(FullLayer):
+    """Has a way to spread an x of one channel over the layer's."""
+
+    def stretched(self, x: Array) -> Array:
+        """x, with one channel repeated."""
+        axis = self.config.channel_axis
+        return np.repeat(x, self.config.channels, axis) if x.size and x.shape[axis] == 1 else x
+
+
+class OneChannelTrainsAll(_OneChannelForAll):
+    """Trains all channels on an x of one."""
+
+    family, killed_by, path = "errors", DATA, "x of one channel, training"
+
+    def training(self, x: Array) -> Array:
+        return super().training(x if self.config.channels == 1 else self.stretched(x))
+
+
+class OneChannelBroadcastInInference(_OneChannelForAll):
+    """Broadcasts an x of one channel, in inference."""
+
+    family, killed_by, path = "errors", DATA, "x of one channel, inference"
+
+    def inference(self, x: Array) -> Array:
+        return super().inference(x if self.config.channels == 1 else self.stretched(x))
+
+
+class ShortCotangentBroadcast(FullLayer):
+    """Broadcasts a dy of one row over the batch, in training."""
+
+    family, killed_by, path = "errors", DATA, "dy of one row, training"
+
+    def training_gradients(self, x: Array, dy: Array) -> Gradients:
+        row = dy.ndim == x.ndim and dy.shape[self.axes[0]] == 1
+        return super().training_gradients(x, np.broadcast_to(dy, x.shape) if row else dy)
+
+
+class FlatCotangentBroadcast(FullLayer):
+    """Broadcasts a dy of lower rank, in inference."""
+
+    family, killed_by, path = "errors", DATA, "dy of lower rank, inference"
+
+    def inference_gradients(self, x: Array, dy: Array) -> Gradients:
+        return super().inference_gradients(x, np.broadcast_to(dy, x.shape) if dy.ndim < x.ndim else dy)
+
+
+class DeepCotangentReshaped(FullLayer):
+    """Takes a dy with one axis more for its values in order, in training."""
+
+    family, killed_by, path = "errors", DATA, "dy of higher rank, training"
+
+    def training_gradients(self, x: Array, dy: Array) -> Gradients:
+        return super().training_gradients(x, dy.reshape(x.shape) if dy.ndim > x.ndim else dy)
 
 
 class _Cutting(FullLayer):
@@ -148,3 +293,52 @@ class CountOneMovesThenRaises(FullLayer):
             self.mean[:] = self.new_mean(self.wide(self.mean), self.average(self.values(x)), 1).reshape(-1)
             raise ValueError("more than one value per channel is needed")
         return super().forward(x)
+
+
+class RefusalLeavesInferenceMode(FullLayer):
+    """Enters inference mode before it checks x, and leaves it only after the call: training after a refusal infers."""
+
+    family, killed_by, path = "errors", CONTINUES, "training after a malformed inference"
+    inferring = False
+
+    def inference(self, x: Array) -> Array:
+        self.inferring = True
+        y = super().inference(x)
+        self.inferring = False
+        return y
+
+    def training(self, x: Array) -> Array:
+        return super().inference(x) if self.inferring else super().training(x)
+
+
+class RefusedBatchKept(FullLayer):
+    """Keeps the mean of a batch before it checks x, and normalises the next one by what it kept."""
+
+    family, killed_by, path = "errors", CONTINUES, "training after a malformed training"
+    kept: Any = None
+
+    def training(self, x: Array) -> Array:
+        if self.kept is None and x.ndim == self.config.rank:
+            self.kept = x.astype(self.work).mean()
+        y = super().training(x)
+        self.kept = None
+        return y
+
+    def check(self, x: Array, *alike: Array) -> None:
+        super().check(x, *alike)
+        if self.kept is not None and self.kept != x.astype(self.work).mean():
+            self.mean[:] = self.mean + self.mean.dtype.type(self.kept)
+
+
+class RefusedCallsCount(FullLayer):
+    """Counts a step before it checks x; the step after a refused first one is taken for the second, and halves gamma."""
+
+    family, killed_by, path = "errors", CONTINUES, "training after a malformed training"
+    asked = 0
+
+    def training(self, x: Array) -> Array:
+        self.asked += 1
+        return super().training(x)
+
+    def gamma(self) -> Array:
+        return super().gamma() * self.work.type(0.5 if self.asked > self.steps else 1.0)

@@ -103,6 +103,40 @@ class ChunksOfOneSkipped(PlainScaler):
         super().fit(many or chunks)
 
 
+class RowsBeyondABlockDropped(PlainScaler):
+    """Takes a long chunk in blocks of 32 rows, and drops the rows that are left."""
+
+    family, killed_by, path = "input", CHUNKS, "chunks of more than 32 rows, no multiple of 32"
+
+    def fit(self, chunks: Sequence[Array]) -> None:
+        super().fit([c[: len(c) // 32 * 32] if len(c) > 32 else c for c in chunks])
+
+
+class LastBlockOfALargeSetLost(PlainScaler):
+    """Cuts an array into blocks of 1,024 rows, and loses the last one where it is not full."""
+
+    family, killed_by, path = "input", FIT, "one array of more than 1,024 rows"
+
+    def fit(self, chunks: Sequence[Array]) -> None:
+        if len(chunks) == 1 and len(chunks[0]) > 1024:
+            (whole,) = chunks
+            chunks = [whole[k : k + 1024] for k in range(0, len(whole) - 1023, 1024)]
+        super().fit(chunks)
+
+
+class RemainderWeighsAsAFullChunk(PlainScaler):
+    """Weighs a short last chunk as the ones before it, where these are long."""
+
+    family, killed_by, path = "input", CHUNKS, "a remainder after chunks of at least 32 rows"
+
+    def fit(self, chunks: Sequence[Array]) -> None:
+        first, last = chunks[0], chunks[-1]
+        if len(chunks) > 1 and len(first) >= 32 and 0 < len(last) < len(first):
+            repeated = np.resize(np.arange(len(last)), len(first))
+            chunks = [*chunks[:-1], last[repeated]]
+        super().fit(chunks)
+
+
 class LaterChunksForgetTheFirst(PlainScaler):
     """Keeps the first chunk's mean when there are more than two chunks."""
 

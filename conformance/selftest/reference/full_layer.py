@@ -280,6 +280,7 @@ class FullLayer(PlainLayer):
 class FullAdapter(PlainAdapter):
     """The full layer as a backend; mutants and variants substitute their own class."""
 
+    conventions = dataclasses.replace(PlainAdapter.conventions, checks_arguments=True)
     layer_class: Type[FullLayer] = FullLayer
     threads = 1
 

@@ -82,11 +82,13 @@ class PlainScaler(Scaler):
 
 
 class PlainAdapter(Adapter):
-    """The plain layer and scaler as a backend; mutants and variants substitute their own class."""
+    """The plain layer and scaler as a backend; mutants and variants substitute their own class.
+
+    The plain layer leaves checking its arguments to its caller.
+    """
 
     framework = "numpy"
     conventions = Conventions(
-        checks_arguments=True,
         running_correction=1,
         momentum_weighs="none",
         empty_batch="keeps_state",

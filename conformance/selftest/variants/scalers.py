@@ -42,6 +42,13 @@ class ScalerByRows(PlainScaler):
         super().fit([chunk[k : k + 1] for chunk in chunks for k in range(len(chunk))])
 
 
+class ScalerByBlocks(PlainScaler):
+    """Cuts every chunk into blocks of 32 rows and a remainder, and merges those."""
+
+    def fit(self, chunks: Sequence[Array]) -> None:
+        super().fit([c[k : k + 32] for c in chunks for k in range(0, len(c), 32)])
+
+
 class ScalerByWelford(PlainScaler):
     """Updates mean and squared deviations value by value."""
 

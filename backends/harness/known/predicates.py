@@ -51,6 +51,25 @@ def has_empty_chunk(case: Case) -> bool:
     return case.subject == "input_norm" and any(a.size == 0 for a in case.arrays.values())
 
 
+def rows_of_large_means(case: Case) -> bool:
+    """A float32 batch whose channels are innermost in memory, at least 1,000 values each, with count |mean| > 1e8 std.
+
+    Added row by row in float32, such values lose their spread: the sum is rounded to multiples of several values' spread.
+    """
+    for name in {s.inputs[0] for s in case.steps if s.call.mode == "training" and s.inputs and not s.refused}:
+        x, axes = case.arrays[name], case.config.reduce_axes
+        if x.dtype != np.float32 or x.ndim != case.config.rank or x.size < 1000 * case.config.channels:
+            continue
+        if x.strides[case.config.channel_axis] != x.itemsize:
+            continue
+        wide = x.astype(np.float64)
+        with np.errstate(all="ignore"):
+            reach = x.size / case.config.channels * np.abs(np.mean(wide, axis=axes))
+            if (reach > 1e8 * np.std(wide, axis=axes)).any():
+                return True
+    return False
+
+
 def off_centre(case: Case) -> bool:
     """Some channel of a batch has |mean| > 8 std, or is constant, where E[x^2] - E[x]^2 loses digits."""
     batches = {s.inputs[0] for s in case.steps if s.inputs and s.call.kind != "fit" and not s.refused}

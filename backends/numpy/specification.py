@@ -123,9 +123,9 @@ class NumpyLayer(Layer):
     def gradients(self, x: Any, y: Any, dx: Any, dy: Any, zhat: Any) -> Gradients:
         """The gradients, rounded to the dtypes of their arguments."""
         parameters = np.dtype(self.running_mean.dtype)
-        wide = tuple(channel_major(a.astype(self.work), self.config) for a in (zhat, dy))
+        wide, wide_dy = (channel_major(a.astype(self.work), self.config) for a in (zhat, dy))
         dgamma, dbeta = (
-            g.reshape(-1).astype(parameters) for g in eq.parameter_gradients(*wide, self.config.reduce_axes)
+            g.reshape(-1).astype(parameters) for g in eq.parameter_gradients(wide, wide_dy, self.config.reduce_axes)
         )
         return Gradients(y, dx.astype(x.dtype), *((dgamma, dbeta) if self.config.affine else (None, None)))
 

@@ -99,7 +99,7 @@ class NumpyLayer(Layer):
             return self.inference(x)
         if x.size == 0:
             return x.copy()
-        wide, axes = x.astype(self.work), self.config.reduce_axes
+        wide, axes = channel_major(x.astype(self.work), self.config), self.config.reduce_axes
         y = eq.training_forward(wide, self.gamma, self.beta, self.config.epsilon, axes)
         mean, var = eq.batch_statistics(wide, axes)
         decay, count = self.config.decay, x.size // self.config.channels
@@ -122,9 +122,10 @@ class NumpyLayer(Layer):
         y = self.training(x)
         if x.size == 0:
             return self.gradients(x, y, x, dy, x)
-        wide, axes, epsilon = x.astype(self.work), self.config.reduce_axes, self.config.epsilon
+        axes, epsilon = self.config.reduce_axes, self.config.epsilon
+        wide, wide_dy = (channel_major(a.astype(self.work), self.config) for a in (x, dy))
         zhat = eq.normalise(wide, *eq.batch_statistics(wide, axes), epsilon)
-        dx = eq.training_dx(wide, dy.astype(self.work), self.gamma, epsilon, axes)
+        dx = eq.training_dx(wide, wide_dy, self.gamma, epsilon, axes)
         return self.gradients(x, y, dx, dy, zhat)
 
     def inference_gradients(self, x: Any, dy: Any) -> Gradients:
@@ -138,9 +139,9 @@ class NumpyLayer(Layer):
     def gradients(self, x: Any, y: Any, dx: Any, dy: Any, zhat: Any) -> Gradients:
         """The gradients, rounded to the dtypes of their arguments."""
         parameters = np.dtype(self.running_mean.dtype)
-        wide = (zhat.astype(self.work), dy.astype(self.work))
+        wide, wide_dy = (channel_major(a.astype(self.work), self.config) for a in (zhat, dy))
         dgamma, dbeta = (
-            g.reshape(-1).astype(parameters) for g in eq.parameter_gradients(*wide, self.config.reduce_axes)
+            g.reshape(-1).astype(parameters) for g in eq.parameter_gradients(wide, wide_dy, self.config.reduce_axes)
         )
         return Gradients(y, dx.astype(x.dtype), *((dgamma, dbeta) if self.config.affine else (None, None)))
 
@@ -251,6 +252,12 @@ class NumpyLayer(Layer):
         self.config = dataclasses.replace(self.config, decay=decay)
 
 
+def channel_major(array: Any, config: LayerConfig) -> Any:
+    """The array in memory where each channel is packed: along packed values NumPy adds pairwise, across rows one by one."""
+    axis = config.channel_axis
+    return np.moveaxis(np.ascontiguousarray(np.moveaxis(array, axis, 0)), 0, axis)
+
+
 def wanted_of(gradients: Gradients, wanted: Tuple[str, ...]) -> Gradients:
     """y and the wanted gradients."""
     return Gradients(gradients.y, *(g if n in wanted else None for n, g in list(gradients._asdict().items())[1:]))
@@ -265,7 +272,8 @@ class NumpyScaler(Scaler):
 
     def fit(self, chunks: Sequence[Any]) -> None:
         """Learn the moments of all chunks."""
-        total = inputs.fit([c.astype(self.work) for c in chunks], self.config.reduce_axes)
+        packed = [channel_major(c.astype(self.work), self.config) for c in chunks]
+        total = inputs.fit(packed, self.config.reduce_axes)
         self.mean, self.var = total.mean, total.var
         reach = total.count * np.finfo(self.work).eps
         noise = reach * self.var + (reach * self.mean) * (reach * self.mean)

@@ -11,6 +11,7 @@ import fnmatch
 from collections.abc import Sequence
 
 from bnspec.clauses import (
+    accuracy,
     affine,
     contract,
     degenerate,
@@ -44,6 +45,7 @@ _ALL = (
     *inference.CLAUSES,
     *gradient.CLAUSES,
     *second_order.CLAUSES,
+    *accuracy.CLAUSES,
     *degenerate.CLAUSES,
     *special.CLAUSES,
     *dtype.CLAUSES,

@@ -113,6 +113,12 @@ FAMILIES = (
         "bnspec/equations/second_order.py",
     ),
     Family(
+        "accuracy",
+        "Accuracy",
+        "Every order of summation is correct, and not every one is useful: the bounds of sums that grow slowly say how many digits "
+        "a careful implementation keeps for these values.",
+    ),
+    Family(
         "degenerate",
         "Degenerate counts",
         "One value has no spread, and an empty set has no mean. The definition does not cover these cases; it remains that a "

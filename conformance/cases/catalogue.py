@@ -170,6 +170,7 @@ def batch_norm_plans() -> Iterator[tuple[str, Plan]]:
     yield "constants that no half precision holds", Plan(IMAGE, "wide", epsilon=1e-3, decay=0.9, gamma="fine", seed=26)
     yield "more values than 16 bits count", Plan(Form((65537, 1), 1), "wide", cotangent="ramp", seed=75, short=True)
     yield "more channels than 16 bits count", Plan(Form((2, 65537), 1), "wide", seed=76, short=True)
+    yield from large_counts()
     yield "many values", Plan(Form((7, 3, 41, 17), 1), "mean_1e4", state="like_x", seed=73, short=True)
     yield "many values, channels last", Plan(Form((7, 41, 17, 3), 3), "mean_1e4", state="like_x", seed=74, short=True)
     singles: tuple[tuple[int, ...], ...] = ((1, 3), (1, 3, 1, 1), (1, 3, 1), (1, 3, 1, 1, 1))
@@ -211,6 +212,23 @@ def batch_norm_plans() -> Iterator[tuple[str, Plan]]:
         yield f"{kind} in one channel, channels last", Plan(IMAGE_LAST, kind, seed=43)
     yield "an initial state of 0 and 1", Plan(IMAGE, "wide", state="initial", seed=91)
     yield "a small running variance", Plan(IMAGE, "ordinary", state="extreme", epsilon=1e-12, decay=1.0, seed=92)
+
+
+def large_counts() -> Iterator[tuple[str, Plan]]:
+    """Counts and means at which float32 sums that grow slowly keep digits, and sums of one value after the other lose them."""
+    rows = Form((20011, 2), 1)
+    yield "digits of sums over many rows", Plan(rows, "mean_1e4", decay=0.0, seed=151, short=True)
+    image, image_last = Form((8, 2, 31, 33), 1), Form((8, 31, 33, 2), 3)
+    yield (
+        "digits of sums over many pixels, in memory with the channels last",
+        Plan(image, "mean_1e6", layout="channels_last", dy_layout="channels_last", decay=0.0, seed=152, short=True),
+    )
+    yield (
+        "digits of sums over many pixels, channels last",
+        Plan(image_last, "mean_1e6", decay=0.0, seed=152, short=True),
+    )
+    few = Form((5003, 2), 1)
+    yield "digits of sums, a mean of a million", Plan(few, "mean_1e6", decay=0.0, seed=153, short=True)
 
 
 def odd_memory() -> Iterator[tuple[str, Plan]]:
@@ -340,6 +358,13 @@ def large_cases() -> Iterator[Case]:
         yield case.with_(origin={**case.origin, "purpose": "a training set of 100,000 rows in one array"})
 
 
+def large_fits() -> Iterator[tuple[str, Case]]:
+    """(purpose, case) of a fit alone, over many rows in one chunk: an array, not a stream."""
+    form = Form((20011, 2), 1, affine=False)
+    case = input_norm_case(ScalingPlan(form, "mean_1e4", "ordinary", form.shape[:1], 154))
+    yield "digits of a fit over many rows", case.with_(arrays={"chunk0": case.arrays["chunk0"]}, steps=case.steps[:1])
+
+
 def catalogue() -> list[Case]:
     """All constructed cases, each with its purpose."""
     cases = []
@@ -347,6 +372,8 @@ def catalogue() -> list[Case]:
         case = batch_norm_case(plan)
         cases.append(case.with_(origin={**case.origin, "purpose": purpose}))
     for purpose, case in optional_calls():
+        cases.append(case.with_(origin={**case.origin, "purpose": purpose}))
+    for purpose, case in large_fits():
         cases.append(case.with_(origin={**case.origin, "purpose": purpose}))
     for purpose, scaling in scaling_plans():
         case = input_norm_case(scaling)

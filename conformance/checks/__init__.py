@@ -1,6 +1,7 @@
 """Checks, one file per family of clauses. ``CHECKS`` holds them all; each clause has exactly one."""
 
 from bnspec.conformance.checks import (
+    accuracy,
     contract,
     derivatives,
     forward,
@@ -29,6 +30,7 @@ CHECKS: tuple[Check, ...] = (
     *refusals.CHECKS,
     *masks.CHECKS,
     *networks.CHECKS,
+    *accuracy.CHECKS,
 )
 
 __all__ = ["CHECKS", "Check"]

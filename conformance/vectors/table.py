@@ -65,6 +65,7 @@ NOT_IN_A_FILE = {
     "input.unseen_data": "covered by generated cases only",
     "input.nothing_to_fit": "covered by generated cases only",
     "second_order": "calls that are not in a file of forward and backward passes",
+    "accuracy": "covered by generated cases only: large counts",
     "mask": "calls that are not in a file of forward and backward passes",
     "state": "they concern sequences of calls, not one call",
     "errors": "laws about calls that have no value",

@@ -21,7 +21,8 @@ every_clause = pytest.mark.parametrize("clause", CLAUSES.values(), ids=lambda c:
 
 #: The families that the specification owes; each of them says something.
 OWED = (
-    "training", "epsilon", "affine", "running", "inference", "gradient", "second_order", "degenerate", "special", "dtype",
+    "training", "epsilon", "affine", "running", "inference", "gradient", "second_order",
+    "accuracy", "degenerate", "special", "dtype",
     "layout", "purity", "state", "mask", "sharded", "contract", "errors", "input", "placement", "layernorm",
 )  # fmt: skip
 

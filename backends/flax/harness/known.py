@@ -20,6 +20,7 @@ KNOWN: tuple[Known, ...] = (
             "training.output_is_stable",
             "running.statistics_are_stable",
             "gradient.training_is_stable",
+            "accuracy.keeps_a_digit",
             "dtype.half_is_as_exact_as_declared",
         ),
         where=off_centre,

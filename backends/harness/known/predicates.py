@@ -76,6 +76,32 @@ def has_empty_chunk(case: Case) -> bool:
     return case.subject == "input_norm" and any(a.size == 0 for a in case.arrays.values())
 
 
+def many_large_values(case: Case, innermost: bool = False) -> bool:
+    """A float32 batch or training set of at least 1,000 values a channel, with count |mean| > 1e8 std in some channel.
+
+    Added one by one in float32, such values lose their spread: the sum is rounded to multiples of several values' spread.
+    ``innermost``: and whose channels are innermost in memory.
+    """
+    read = [s.inputs for s in case.steps if (s.call.mode == "training" or s.call.kind == "fit") and not s.refused]
+    for name in {inputs[0] for inputs in read if inputs}:
+        x, axes = case.arrays[name], case.config.reduce_axes
+        if x.dtype != np.float32 or x.ndim != case.config.rank or x.size < 1000 * case.config.channels:
+            continue
+        if innermost and x.strides[case.config.channel_axis] != x.itemsize:
+            continue
+        wide = x.astype(np.float64)
+        with np.errstate(all="ignore"):
+            reach = x.size / case.config.channels * np.abs(np.mean(wide, axis=axes))
+            if (reach > 1e8 * np.std(wide, axis=axes)).any():
+                return True
+    return False
+
+
+def rows_of_large_means(case: Case) -> bool:
+    """``many_large_values``, with the channels innermost in memory."""
+    return many_large_values(case, innermost=True)
+
+
 def off_centre(case: Case) -> bool:
     """Some channel of a batch has |mean| > 8 std, or is constant, where E[x^2] - E[x]^2 loses digits."""
     batches = {s.inputs[0] for s in case.steps if s.inputs and s.call.kind != "fit" and not s.refused}

@@ -84,8 +84,8 @@ class PlainLayer(Layer):
         return x.dtype
 
     def lanes(self, x: Array) -> Array:
-        """The values of each channel as a row: shape (C, count)."""
-        return np.moveaxis(x, self.config.channel_axis, 0).reshape(self.config.channels, -1)
+        """The values of each channel as a row, packed: shape (C, count). NumPy adds along packed rows pairwise, across rows not."""
+        return np.ascontiguousarray(np.moveaxis(x, self.config.channel_axis, 0).reshape(self.config.channels, -1))
 
     def broad(self, channels: Array) -> Array:
         """A (C,) array, broadcastable against x, in its own dtype."""
@@ -95,12 +95,16 @@ class PlainLayer(Layer):
 
     def average(self, x: Array) -> Array:
         """The mean over all axes but the channel axis."""
-        return x.mean(axis=self.axes, keepdims=True)
+        return self.broad(self.lanes(x).mean(axis=1))
+
+    def total(self, x: Array) -> Array:
+        """The sum over all axes but the channel axis, shape (C,)."""
+        return self.lanes(x).sum(axis=1)
 
     def moments(self, x: Array) -> Tuple[Array, Array]:
         """Mean and population variance."""
         mean = self.average(x)
-        return mean, np.square(x - mean).mean(axis=self.axes, keepdims=True)
+        return mean, self.broad(self.lanes(np.square(x - mean)).mean(axis=1))
 
     def training_statistics(self, x: Array) -> Tuple[Array, Array]:
         """The statistics that normalise in training."""
@@ -174,7 +178,7 @@ class PlainLayer(Layer):
 
     def parameter_gradients(self, dy: Array, zhat: Array, inv_std: Array) -> Tuple[Array, Array]:
         """dgamma and dbeta, shape (C,)."""
-        return (dy * zhat).sum(axis=self.axes), dy.sum(axis=self.axes)
+        return self.total(dy * zhat), self.total(dy)
 
     def gradients(self, x: Array, y: Array, dx: Array, dgamma: Array, dbeta: Array) -> Gradients:
         """The gradients, in the dtypes of their arguments."""

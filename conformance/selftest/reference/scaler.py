@@ -42,11 +42,15 @@ class PlainScaler(Scaler):
 
     def average(self, chunk: Array) -> Array:
         """The mean of each feature."""
-        return chunk.mean(axis=self.axes, keepdims=True)
+        return self.lanes(chunk).mean(axis=1).reshape(self.config.channel_shape)
+
+    def lanes(self, chunk: Array) -> Array:
+        """The values of each feature as a row, packed: shape (C, size). NumPy adds along packed rows pairwise."""
+        return np.ascontiguousarray(np.moveaxis(chunk, self.config.channel_axis, 0).reshape(self.config.channels, -1))
 
     def spread(self, chunk: Array, mean: Array) -> Array:
         """The sum of squared deviations of each feature."""
-        return np.square(chunk - mean).sum(axis=self.axes, keepdims=True)
+        return self.lanes(np.square(chunk - mean)).sum(axis=1).reshape(self.config.channel_shape)
 
     def merged(self, count: int, mean: Array, squares: Array, chunk: Array) -> Tuple[int, Array, Array]:
         """Count, mean and squared deviations with one more chunk."""

@@ -123,8 +123,8 @@ class HalfStatistics(PlainLayer):
 
     def moments(self, x: Array) -> Pair:
         narrow = x.astype(dtype_of(self.config.dtype))
-        mean = narrow.mean(axis=self.axes, keepdims=True).astype(narrow.dtype)
-        var = np.square(narrow - mean).mean(axis=self.axes, keepdims=True).astype(narrow.dtype)
+        mean = self.average(narrow).astype(narrow.dtype)
+        var = self.average(np.square(narrow - mean)).astype(narrow.dtype)
         return mean.astype(self.work), var.astype(self.work)
 
 

@@ -133,7 +133,7 @@ class SummedGradient(PlainLayer):
 
     def training_dx(self, dy: Array, zhat: Array, inv_std: Array) -> Array:
         count = self.work.type(self.count(dy))
-        a, b = (v.sum(axis=self.axes, keepdims=True) for v in (dy, dy * zhat))
+        a, b = (self.broad(self.total(v)) for v in (dy, dy * zhat))
         return self.gamma() * inv_std / count * (count * dy - a - zhat * b)
 
 
@@ -184,8 +184,8 @@ class GammaGradientFromProducts(_FromInput):
     """dgamma = inv_std (sum(dy x) - mean sum(dy))."""
 
     def parameter_gradients(self, dy: Array, zhat: Array, inv_std: Array) -> Pair:
-        dbeta = dy.sum(axis=self.axes, keepdims=True)
-        dgamma = inv_std * ((dy * self.x).sum(axis=self.axes, keepdims=True) - self.shift * dbeta)
+        dbeta = self.broad(self.total(dy))
+        dgamma = inv_std * (self.broad(self.total(dy * self.x)) - self.shift * dbeta)
         return dgamma.reshape(-1), dbeta.reshape(-1)
 
 
@@ -193,8 +193,8 @@ class GammaGradientScaledLast(_FromInput):
     """dgamma = inv_std sum(dy (x - mean))."""
 
     def parameter_gradients(self, dy: Array, zhat: Array, inv_std: Array) -> Pair:
-        products = (dy * (self.x - self.shift)).sum(axis=self.axes, keepdims=True)
-        return (inv_std * products).reshape(-1), dy.sum(axis=self.axes)
+        products = self.broad(self.total(dy * (self.x - self.shift)))
+        return (inv_std * products).reshape(-1), self.total(dy)
 
 
 class DifferentiatedGraph(_FromInput):
@@ -203,7 +203,7 @@ class DifferentiatedGraph(_FromInput):
     def training_dx(self, dy: Array, zhat: Array, inv_std: Array) -> Array:
         d, count = self.x - self.shift, self.work.type(self.count(dy))
         dz = dy * self.gamma()
-        through_root = (dz * d).sum(axis=self.axes, keepdims=True)
+        through_root = self.broad(self.total(dz * d))
         dvar = through_root * self.work.type(-0.5) * inv_std * inv_std * inv_std
         dd = dz * inv_std + self.work.type(2) * d * (dvar / count)
-        return dd - dd.sum(axis=self.axes, keepdims=True) / count
+        return dd - self.broad(self.total(dd)) / count

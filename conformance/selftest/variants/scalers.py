@@ -75,7 +75,7 @@ class ScalerByWeightedMeans(PlainScaler):
 
     def merged(self, count: int, mean: Array, squares: Array, chunk: Array) -> Merged:
         total, _, spread = super().merged(count, mean, squares, chunk)
-        own = chunk.sum(axis=self.axes, keepdims=True)
+        own = self.lanes(chunk).sum(axis=1).reshape(mean.shape)
         return total, (self.work.type(count) * mean + own) / self.work.type(total), spread
 
 
@@ -99,7 +99,7 @@ class ScalerShiftedOnePass(PlainScaler):
 
     def fit(self, chunks: Sequence[Array]) -> None:
         whole = np.concatenate([c.astype(self.work) for c in chunks], axis=0)
-        lanes = np.moveaxis(whole, self.config.channel_axis, 0).reshape(self.config.channels, -1)
+        lanes = self.lanes(whole)
         moved = lanes - lanes[:, :1]
         mean = moved.mean(axis=1)
         self.count, shape = lanes.shape[1], self.config.channel_shape

@@ -34,20 +34,6 @@ class Unchanged(PlainLayer):
     """The plain layer itself: the null test."""
 
 
-class SequentialSums(_Lanes):
-    """Adds one value after the other, in the working precision."""
-
-    def summed(self, lanes: Array) -> Array:
-        return np.cumsum(lanes, axis=1, dtype=self.work)[:, -1]
-
-
-class ReversedSums(_Lanes):
-    """Adds one value after the other, from the last to the first."""
-
-    def summed(self, lanes: Array) -> Array:
-        return np.cumsum(lanes[:, ::-1], axis=1, dtype=self.work)[:, -1]
-
-
 class PairwiseSums(_Lanes):
     """Adds halves of halves."""
 
@@ -144,17 +130,6 @@ class WelfordByReciprocals(_Lanes):
         return mean, squares * table[-1]
 
 
-class YoungsCramer(_Lanes):
-    """Updates the sum, and squared deviations from it: S += (k x - T)^2 / (k (k - 1))."""
-
-    def lane_moments(self, lanes: Array) -> Moments:
-        total, squares = lanes[:, 0].copy(), np.zeros(len(lanes), self.work)
-        for k, column in enumerate(lanes.T[1:], 2):
-            total = total + column
-            squares = squares + np.square(self.work.type(k) * column - total) / self.work.type(k * (k - 1))
-        return total / self.work.type(lanes.shape[1]), squares / self.work.type(lanes.shape[1])
-
-
 class _Merged(_Lanes):
     """Moments of parts, merged one after the other by Chan's formula."""
 
@@ -241,7 +216,6 @@ class ChannelLoop(PlainLayer):
     """Each channel alone, as threads split them."""
 
     def moments(self, x: Array) -> Moments:
-        parts = np.split(x, self.config.channels, axis=self.config.channel_axis)
-        pairs = [super(ChannelLoop, self).moments(np.ascontiguousarray(p)) for p in parts]
-        mean, var = (np.concatenate(v, axis=self.config.channel_axis) for v in zip(*pairs))
-        return mean, var
+        mean = [lane.mean() for lane in self.lanes(x)]
+        var = [np.square(lane - m).mean() for lane, m in zip(self.lanes(x), mean)]
+        return self.broad(np.array(mean, self.work)), self.broad(np.array(var, self.work))

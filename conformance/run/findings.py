@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from bnspec.backends.harness.launcher import Hello
 from bnspec.backends.harness.targets import Target
 from bnspec.clauses import Clause
+from bnspec.conformance.checks.judgement import Judgement
 from bnspec.conformance.judge.collector import COMPLETES
 from bnspec.conformance.judge.finding import finding_of
 from bnspec.conformance.judge.tally import FAILING, Tally
 from bnspec.conformance.run.smallest import Observe, smallest
+from bnspec.model.case import Case
 from bnspec.model.conventions import Conventions
 from bnspec.reports.run.records import Finding, TargetRecord
 from bnspec.reports.run.store import RunWriter
@@ -51,7 +54,17 @@ class FindingWriter:
         self.progress(f"shrinking {clause}")
         case, judgement = smallest(clause, tally.smallest, self.observe, self.conventions, self.shrink_seconds)
         shrunk = self.writer.save_case(case)
+        judgement = placed(judgement, case)
         return finding_of(clause, tally, name, device, case=worst, shrunk=shrunk, judgement=judgement)
+
+
+def placed(judgement: Judgement, case: Case) -> Judgement:
+    """The judgement, whose message says which call of a sequence it is about."""
+    if judgement.evidence is None or len(case.steps) == 1:
+        return judgement
+    k = judgement.evidence.step
+    place = f"call {k + 1} of {len(case.steps)}: {case.steps[k].call.name}"
+    return dataclasses.replace(judgement, message=f"{place}: {judgement.message}")
 
 
 def unavailable(target: Target, clause: Clause, hello: Hello) -> Finding:

@@ -19,6 +19,7 @@ from bnspec.errors import Declined, UsageError
 from bnspec.model.buffers import dtype_of, overlap, unpack
 from bnspec.model.call import Call, Kind
 from bnspec.model.case import PARAMETERS, Case, Step
+from bnspec.model.conventions import Conventions
 from bnspec.model.observation import Observation, StepResult
 from bnspec.model.vocabulary import Status
 
@@ -274,27 +275,53 @@ def _describe(error: BaseException) -> str:
 
 
 def check_contract(adapter: Adapter) -> None:
-    """Build a tiny layer and check that it has every method. Raises UsageError naming the missing ones."""
-    conventions = adapter.conventions
-    dtype = "float32" if "float32" in conventions.dtypes else conventions.dtypes[0]
-    rank = min(conventions.ranks)
-    config = LayerConfig(
-        rank, 1, 2, 2.0**-10, 0.5, dtype, dtype if "input" in conventions.half_parameters else "float32"
+    """Build a tiny layer and check that it has every method. Raises UsageError naming the missing ones.
+
+    An adapter may decline layers, or scalers, of any form: then the first that it builds is checked, and none if it builds none.
+    """
+    conventions, owner = adapter.conventions, type(adapter).__name__
+    configs = _tiny_configs(conventions)
+    layer = next(
+        (made for made in (_tiny_layer(adapter, config) for config in configs) if made is not _DECLINED), _DECLINED
     )
-    if dtype == "float64":
-        config = LayerConfig(rank, 1, 2, 2.0**-10, 0.5, dtype, dtype)
-    owner = type(adapter).__name__
-    try:
-        ones = np.ones(2, config.parameter_dtype)
-        layer = adapter.layer(config, *(adapter.tensor(ones.copy()) for _ in PARAMETERS))
-    except TypeError as error:
-        raise UsageError("%s.layer cannot build a layer: %s" % (owner, error), *_CONTRACT) from None
     wanted = ("training", "inference", "training_gradients", "inference_gradients", "state")
     missing = [c for c in wanted if not callable(getattr(layer, c, None))]
-    if missing:
+    if layer is not _DECLINED and missing:
         raise UsageError("%s lacks the method(s) %s." % (type(layer).__name__, ", ".join(missing)), *_CONTRACT)
-    if conventions.input_normalization and not isinstance(adapter.scaler(config), Scaler):
+    if not conventions.input_normalization:
+        return
+    try:
+        scaler: Any = adapter.scaler(configs[0])
+    except Declined:
+        return
+    if not isinstance(scaler, Scaler):
         raise UsageError("%s.scaler does not return a contract.Scaler." % owner, *_CONTRACT)
+
+
+#: Instead of a layer that the adapter declines to build.
+_DECLINED = object()
+
+
+def _tiny_configs(conventions: Conventions) -> List[LayerConfig]:
+    """Forms of a layer of two channels: with and without parameters, of any epsilon and decay and of the defaults."""
+    dtype = "float32" if "float32" in conventions.dtypes else conventions.dtypes[0]
+    parameters = dtype if dtype == "float64" or "input" in conventions.half_parameters else "float32"
+    rank = min(conventions.ranks)
+    axis = 1 if conventions.offers_axis(rank, 1) else rank - 1
+    numbers = ((2.0**-10, 0.5), (conventions.default_epsilon, conventions.default_decay))
+    affine = (True, False) if conventions.affine_optional else (True,)
+    return [LayerConfig(rank, axis, 2, e, decay, dtype, parameters, a) for e, decay in numbers for a in affine]
+
+
+def _tiny_layer(adapter: Adapter, config: LayerConfig) -> Any:
+    """The layer of this form, or ``_DECLINED``. Raises UsageError: ``layer`` takes other arguments."""
+    try:
+        given = [adapter.tensor(np.ones(2, config.parameter_dtype)) for _ in PARAMETERS]
+        return adapter.layer(config, *([None, None, *given[2:]] if not config.affine else given))
+    except Declined:
+        return _DECLINED
+    except TypeError as error:
+        raise UsageError("%s.layer cannot build a layer: %s" % (type(adapter).__name__, error), *_CONTRACT) from None
 
 
 _CONTRACT = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -52,7 +53,9 @@ class Progress:
         self._last = clock()
         self._parts: dict[str, bars.TaskID] = {}
         self._bars: bars.Progress | None = None
-        if self._console is not None and self._console.is_terminal:
+        # FORCE_COLOR makes a file a terminal to rich: colours may go there, bars may not
+        live = console is not None or sys.stderr.isatty()
+        if live and self._console is not None and self._console.is_terminal and not self._console.is_dumb_terminal:
             columns = (
                 bars.TextColumn("{task.description}", markup=False),
                 bars.BarColumn(20),

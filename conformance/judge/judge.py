@@ -10,7 +10,7 @@ import numpy as np
 from bnspec.conformance.checks import CHECKS, Check
 from bnspec.conformance.checks.examination import Examination, Mask
 from bnspec.conformance.checks.judgement import Judgement
-from bnspec.model.case import Case, shares_state
+from bnspec.model.case import Case, Step, shares_state
 from bnspec.model.conventions import Conventions
 from bnspec.model.observation import Observation
 from bnspec.oracle.oracle import Oracle
@@ -41,7 +41,7 @@ def examine(exam: Examination, checks: Iterable[Check]) -> dict[str, Judgement |
             if check.of_shared != shared:
                 continue
             for i, step in enumerate(case.steps):
-                if step.call not in check.calls or check.of_refused not in (None, step.refused):
+                if not _asks(check, step):
                     continue
                 channels = _domain(exam.oracle_at(i), check, i)
                 if not channels.any():
@@ -55,6 +55,16 @@ def examine(exam: Examination, checks: Iterable[Check]) -> dict[str, Judgement |
                     if found is not None and (worst is None or found.ratio > worst.ratio):
                         judgements[check.clause] = found
     return judgements
+
+
+def asks(case: Case, checks: Iterable[Check]) -> bool:
+    """Whether a check may judge a step of the case, by the calls alone; of any other case ``judge`` says nothing."""
+    shared = shares_state(case)
+    return any(check.of_shared == shared and _asks(check, step) for check in checks for step in case.steps)
+
+
+def _asks(check: Check, step: Step) -> bool:
+    return step.call in check.calls and check.of_refused in (None, step.refused)
 
 
 #: The domains of an oracle's case depend on nothing else: all backends share them.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bnspec.backends.harness.launcher import Hello
 from bnspec.backends.harness.targets import Target
 from bnspec.clauses import Clause
+from bnspec.conformance.checks.judgement import Judgement
 from bnspec.conformance.judge.collector import COMPLETES
 from bnspec.conformance.judge.finding import finding_of
 from bnspec.conformance.judge.tally import FAILING, Tally
@@ -63,7 +65,17 @@ class FindingWriter:
             self.earlier(tally.smallest.order),
         )
         shrunk = self.writer.save_case(case)
+        judgement = placed(judgement, case)
         return finding_of(clause, tally, name, device, case=worst, shrunk=shrunk, judgement=judgement)
+
+
+def placed(judgement: Judgement, case: Case) -> Judgement:
+    """The judgement, whose message says which call of a sequence it is about."""
+    if judgement.evidence is None or len(case.steps) == 1:
+        return judgement
+    k = judgement.evidence.step
+    place = f"call {k + 1} of {len(case.steps)}: {case.steps[k].call.name}"
+    return dataclasses.replace(judgement, message=f"{place}: {judgement.message}")
 
 
 def unavailable(target: Target, clause: Clause, hello: Hello) -> Finding:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ from bnspec.clauses import Clause, select_asked
 from bnspec.cli import CONFORMS, DEVIATES, FAILED
 from bnspec.conformance.cases.corpus import add, read_corpus
 from bnspec.conformance.cases.effort import EFFORTS, EffortName, cases_of
+from bnspec.conformance.judge.collector import COMPLETES
+from bnspec.conformance.judge.judge import asks, checks_for
 from bnspec.conformance.judge.tally import FAILING
 from bnspec.conformance.run.case_pool import CasePool
 from bnspec.conformance.run.run import run_targets
@@ -64,7 +66,7 @@ def verify(request: Request, command: str, quiet: bool = False) -> tuple[Run, in
     )
     started = time.perf_counter()
     with writer:
-        cases = CasePool(cases_of(request.effort, request.seed, request.minutes, before))
+        cases = CasePool(needed(cases_of(request.effort, request.seed, request.minutes, before), clauses))
         with Progress(quiet) as progress:
             left = [t for t in targets if t not in done]
             found = run_targets(left, cases, settings, writer, reported(progress))
@@ -77,6 +79,13 @@ def verify(request: Request, command: str, quiet: bool = False) -> tuple[Run, in
         shrunk = {f.shrunk for f in findings if f.shrunk and f.level != "MAY"}
         add(request.corpus, [Case.loads((run.path / s).read_text("utf-8")) for s in sorted(shrunk)])
     return run, status
+
+
+def needed(cases: Iterable[Case], clauses: Sequence[Clause]) -> Iterator[Case]:
+    """The cases that one of the clauses may judge; all where it is asked whether the process survives."""
+    asked = {c.id for c in clauses}
+    checks = checks_for(asked)
+    return (case for case in cases if COMPLETES in asked or asks(case, checks))
 
 
 def exit_status(findings: Sequence[Finding]) -> int:

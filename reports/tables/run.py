@@ -22,6 +22,8 @@ from bnspec.terminal.console import heading, line, show, table, terminal, verbat
 
 _LEVEL_STYLES = {"MUST": "bold red", "SHOULD": "yellow", "MAY": "cyan"}
 _GAP = 2
+#: The line under the matrix on the counts that are no deviation.
+NOT_REQUIRED = "A MAY is recorded and requires nothing; declined counts clauses whose cases it does not offer."
 
 
 def print_summary(run: Run, console: Console) -> None:
@@ -109,6 +111,7 @@ def _matrix(run: Run, console: Console) -> None:
     for verdict, meaning in _LEGEND.items():
         legend.append_text(mark(console, verdict)).append(f" {meaning}  ", "dim")
     line(console, legend)
+    line(console, NOT_REQUIRED, "dim")
     line(console)
     for row in rows:
         line(console, mark(console, row.verdict, f"{row.target}: {row.sentence}"))
@@ -123,7 +126,8 @@ def _deviations(findings: Sequence[Finding], console: Console) -> None:
     for f in found:
         head = Text(f"{f.level:<6} ", _LEVEL_STYLES[f.level]).append(f.clause, "bold")
         known = "  (known)" if f.known else ""
-        head.append(f"  {target_name(f)}  ratio {ratio_text(f.ratio)}  {f.failures} of {f.cases} cases{known}")
+        ratio = f.ratio if f.evidence is None or f.evidence.ratio is None else f.evidence.ratio
+        head.append(f"  {target_name(f)}  ratio {ratio_text(ratio)}  {f.failures} of {f.cases} cases{known}")
         line(console, head)
         for detail in (f.message, *map(known_sentence, f.known), f.shrunk or f.case or ""):
             if detail:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import signal
@@ -20,11 +21,18 @@ from bnspec.backends.harness.targets import Target
 from bnspec.clauses import select_asked
 from bnspec.cli import main
 from bnspec.conformance.cases.catalogue import catalogue
+from bnspec.conformance.checks.judgement import Judgement
+from bnspec.conformance.judge.judge import checks_for, judge
 from bnspec.conformance.run.case_pool import CasePool
+from bnspec.conformance.run.findings import placed
 from bnspec.conformance.run.settings import RunSettings
 from bnspec.conformance.run.target_run import TargetRun
-from bnspec.conformance.run.verify import Request, verify
+from bnspec.conformance.run.verify import Request, needed, verify
 from bnspec.model.case import Case
+from bnspec.model.conventions import Conventions
+from bnspec.model.observation import Observation, StepResult
+from bnspec.oracle.oracle import Oracle
+from bnspec.reports.run.evidence import Evidence
 from bnspec.reports.run.manifest import new_manifest
 from bnspec.reports.run.store import RunWriter, read_run
 from bnspec.reports.tables.run import throughput
@@ -61,6 +69,32 @@ def test_a_mutant_from_outside_is_found_with_its_smallest_case(
     shrunk = Case.loads((out / finding["shrunk"]).read_text())
     assert len(shrunk.steps) == 1
     assert shrunk.arrays["x"].size <= 4
+
+
+@pytest.mark.parametrize("asked", ["epsilon", "running", "contract", "input"])
+def test_cases_that_no_asked_clause_needs_are_skipped_and_no_other(asked: str) -> None:
+    """Of a skipped case no asked clause says anything, judged with every step answered."""
+    clauses = select_asked((asked,))
+    checks, cases = checks_for({c.id for c in clauses}), catalogue()
+    kept = list(needed(cases, clauses))
+    if asked == "contract":  # contract.completes is of every case
+        assert kept == list(cases)
+        return
+    assert 0 < len(kept) < len(cases)
+    kept_ids = {case.id for case in kept}
+    for case in (c for c in cases if c.id not in kept_ids):
+        answered = Observation("declined", "", tuple(StepResult("declined", "") for _ in case.steps))
+        assert judge(case, answered, Conventions(), Oracle(case), checks) == {}
+
+
+def test_a_message_says_which_call_of_a_sequence_it_is_about() -> None:
+    """A single call needs no number."""
+    evidence = Evidence(step=1, call="inference", relation="within_bound")
+    several = next(c for c in catalogue() if len(c.steps) > 1)
+    single = several.with_(steps=several.steps[:1])
+    message = placed(Judgement(math.inf, evidence, "y is off"), several).message
+    assert message == f"call 2 of {len(several.steps)}: {several.steps[1].call.name}: y is off"
+    assert placed(Judgement(math.inf, evidence, "y is off"), single).message == "y is off"
 
 
 @pytest.mark.usefixtures("example_adapters_on_path")
@@ -172,7 +206,7 @@ def test_what_a_deviation_needs_of_its_process_is_found_by_running_it_in_a_new_o
     for finding in failing:
         assert finding.evidence is not None
         assert finding.evidence.history == history
-        assert finding.message.startswith(words)
+        assert words in finding.message
 
 
 def test_the_parent_imports_no_framework(tmp_path: Path) -> None:

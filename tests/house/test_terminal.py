@@ -142,6 +142,17 @@ def test_on_a_terminal_bars_are_drawn_and_removed() -> None:
     assert said.count("\x1b[?25l") == said.count("\x1b[?25h") == 1
 
 
+def test_a_file_gets_plain_lines_even_where_colour_is_forced(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No bar, no carriage return, no moved cursor."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with Progress() as progress:
+        progress.update("one", "running", 1, 2)
+        progress.end("one", "done, 2 cases")
+    assert capsys.readouterr().err == "one: running, 1 of 2\none: done, 2 cases\n"
+
+
 def test_quiet_progress_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     """With --json, standard error is left to errors."""
     with Progress(quiet=True) as progress:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import os
 import signal
@@ -19,6 +20,7 @@ import bnspec
 from bnspec.backends.harness.launcher import Worker
 from bnspec.backends.harness.registry import Entry
 from bnspec.backends.worker.wire import PROTOCOL, Channel, Closed, TimedOut
+from bnspec.conformance.cases.catalogue import catalogue
 from bnspec.contract import LayerConfig
 from bnspec.errors import UsageError
 from bnspec.model.buffers import overlap, pack, unpack
@@ -30,7 +32,7 @@ ADAPTERS = """
 import os, signal, time
 import numpy as np
 from bnspec.backends.numpy.specification import NumpyLayer, NumpySpec
-from bnspec.contract import Adapter, DeviceAbsent, Gradients
+from bnspec.contract import Adapter, Declined, DeviceAbsent, Gradients
 
 class Base(NumpySpec):
     built = NumpyLayer
@@ -376,6 +378,87 @@ def test_an_adapter_that_does_not_open_says_why(status: str, write_adapters: Cal
     assert worker.hello.status == status
     assert worker.hello.reason
     assert worker.hello.conventions is None
+
+
+#: Adapters that decline what they do not offer, each with a case that it runs; its other cases are declined.
+PARTIAL = {
+    "a scaler alone": (
+        """
+        from bnspec.conformance.selftest.reference.scaler import PlainAdapter
+        class Example(PlainAdapter):
+            def layer(self, *a): raise Declined("there is a scaler alone")
+        """,
+        "input_norm",
+    ),
+    "a fixed epsilon": (
+        """
+        class Example(Base):
+            def layer(self, config, *a):
+                if config.epsilon != 1e-5: raise Declined("epsilon is 1e-5")
+                return NumpyLayer(config, *a)
+        """,
+        "fixed",
+    ),
+    "no affine parameters": (
+        """
+        class Example(Base):
+            def layer(self, config, *a):
+                if config.affine: raise Declined("there is no affine step")
+                return NumpyLayer(config, *a)
+        """,
+        "plain",
+    ),
+    "forward alone": (
+        """
+        class Layer(NumpyLayer):
+            def training_gradients(self, *a): raise Declined("there is no backward pass")
+            inference_gradients = training_gradients
+        class Example(Base):
+            built = Layer
+        """,
+        "layer",
+    ),
+}
+
+
+def partial_cases() -> dict[str, Case]:
+    """A case of each form that a partial adapter offers."""
+    x = layouts()["contiguous"]
+    layer = case_of(x, Step(TRAINING, ("x",)))
+    plain = {n: a for n, a in layer.arrays.items() if n not in ("gamma", "beta")}
+    return {
+        "layer": layer,
+        "fixed": layer.with_(config=dataclasses.replace(layer.config, epsilon=1e-5)),
+        "plain": layer.with_(config=dataclasses.replace(layer.config, affine=False), arrays=plain),
+        "input_norm": next(c for c in catalogue() if c.subject == "input_norm" and c.config.dtype == "float32"),
+    }
+
+
+@pytest.mark.parametrize("offered", PARTIAL)
+def test_an_adapter_that_declines_some_forms_opens_and_runs_the_others(
+    offered: str, write_adapters: Callable[[str], Worker]
+) -> None:
+    """As the README says: what is not offered raises Declined, and the rest is judged."""
+    source, form = PARTIAL[offered]
+    worker, cases = write_adapters(source), partial_cases()
+    assert worker.hello.status == "ready"
+    assert worker.run(cases[form]).status == "ok"
+    backward = case_of(layouts()["contiguous"], Step(TRAINING_GRADIENTS, ("x", "dy")), dy=layouts()["contiguous"])
+    other = backward if offered == "forward alone" else cases["layer"]
+    assert worker.run(other).status == "declined"
+
+
+def test_a_layer_without_methods_is_malformed_where_some_forms_are_declined(
+    write_adapters: Callable[[str], Worker],
+) -> None:
+    """The first layer that is built is checked."""
+    with pytest.raises(UsageError, match="lacks the method"):
+        write_adapters("""
+            class Example(Base):
+                def layer(self, config, *a):
+                    if config.affine: raise Declined("there is no affine step")
+                    return object()
+            """)
 
 
 # --- purity -----------------------------------------------------------------------------------------------------------

@@ -139,7 +139,9 @@ def records(case: str | None = None) -> list[Record]:
         finding("alpha"),
         finding("alpha", "running.var", verdict="declined", cases=0, declined=4, ratio=None),
         deviation("beta", case=case, shrunk=case),
-        deviation("beta", "running.var", ratio="inf", known=(KNOWN,)),
+        deviation(
+            "beta", "running.var", ratio="inf", evidence=msgspec.structs.replace(EVIDENCE, ratio="inf"), known=(KNOWN,)
+        ),
         Incident("beta", "cpu", "cases/0.json", "crashed", 0, "signal 11"),
         timing("alpha"),
         timing("beta", samples_ns=(200, 210, 9000), median_ns=210.0, verdict="deviates", ratio="inf"),

@@ -35,6 +35,7 @@ def plain(path: Path, encoding: str = "utf-8", width: int = 100) -> str:
         "MUST   training.output  beta@cpu  ratio 2  1 of 3 cases",
         "SHOULD running.var  beta@cpu  ratio ∞  1 of 3 cases  (known)",
         "y is off",
+        "A MAY is recorded and requires nothing; declined counts clauses whose cases it does not offer.",
         "documented difference: documented by its authors.",
         "! crashed  beta@cpu  cases/0.json step 0  signal 11",
         "alpha@cuda  absent: no driver was found",
@@ -46,6 +47,13 @@ def plain(path: Path, encoding: str = "utf-8", width: int = 100) -> str:
 def test_the_summary_says(words: str, write_run: WriteRun) -> None:
     """Each kind of record leaves its line."""
     assert words in plain(write_run())
+
+
+def test_a_deviation_has_the_ratio_of_the_case_that_is_shown(write_run: WriteRun, sample: Any) -> None:
+    """The worst of all cases may have another, which would contradict the message below it."""
+    text = plain(write_run(sample.target("beta"), sample.deviation("beta", ratio=77.0)))
+    assert "training.output  beta@cpu  ratio 2  1 of 3 cases" in text
+    assert "ratio 77" not in text
 
 
 def test_without_a_terminal_there_is_no_escape_and_no_frame_and_no_long_line(write_run: WriteRun) -> None:

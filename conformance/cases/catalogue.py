@@ -222,7 +222,7 @@ LADDER: tuple[tuple[tuple[int, ...], int], ...] = (
     ((1, 33, 8, 4), 1),
     ((2, 2, 25, 41), 1),  # planes of 1,025: odd
     ((1, 25, 41, 3), 3),
-    ((1, 2, 63, 67), 1),  # planes of 4,221: odd
+    ((1, 2, 41, 103), 1),  # planes of 4,223: odd
     ((1, 46, 91, 2), 3),  # planes of 4,186: even, not a multiple of 4
     ((2, 3, 147), 1),
     ((2, 147, 3), 2),
@@ -244,7 +244,8 @@ COINCIDENT: tuple[tuple[tuple[int, ...], int], ...] = (
 def ladder() -> Iterator[tuple[str, Plan]]:
     """Extents around the sizes of blocks."""
     for shape, axis in LADDER:
-        yield "extents around blocks", Plan(Form(shape, axis), "wide", cotangent="ramp", seed=71, short=True)
+        x, dy = ("tail", "tail") if len(shape) > 2 else ("wide", "ramp")
+        yield "extents around blocks", Plan(Form(shape, axis), x, cotangent=dy, seed=71, short=True)
 
 
 def coincidences() -> Iterator[tuple[str, Plan]]:

@@ -42,13 +42,27 @@ class OddPlaneBeyond1024(_Skips):
         return self.positions(x) > 1024 and self.positions(x) % 2 == 1
 
 
-class PlaneBeyond4096NotInFours(_Skips):
-    """Loses a value of planes of at least 4,096 positions, not a multiple of 4."""
+class PlaneBeyond4096NotInFours(PlainLayer):
+    """Leaves what is beyond a multiple of 4 out of the sum of planes of at least 4,096 positions."""
 
     family, killed_by, path = "layout", EXTENTS, "at least 4,096 positions, not a multiple of 4"
 
-    def skips(self, x: Array) -> bool:
-        return self.positions(x) >= 4096 and self.positions(x) % 4 != 0
+    def average(self, x: Array) -> Array:
+        tail = math.prod(x.shape[a] for a in self.axes[1:]) % 4
+        if x.shape[self.axes[0]] > 1 or self.count(x) < 4096 or not tail:
+            return super().average(x)
+        return self.broad(self.lanes(x)[:, :-tail].sum(axis=1) / self.work.type(self.count(x)))
+
+
+class PlaneBeyond4096NotInFoursBackward(PlainLayer):
+    """Loses a value of dbeta of planes of at least 4,096 positions, not a multiple of 4."""
+
+    family, killed_by, path = "layout", EXTENTS, "backward, at least 4,096 positions, not a multiple of 4"
+
+    def parameter_gradients(self, dy: Array, zhat: Array, inv_std: Array) -> Tuple[Array, Array]:
+        dgamma, dbeta = super().parameter_gradients(dy, zhat, inv_std)
+        positions = math.prod(dy.shape[a] for a in self.axes[1:])
+        return dgamma, self.lanes(dy)[:, :-1].sum(axis=1) if positions >= 4096 and positions % 4 else dbeta
 
 
 class LongSequence(_Skips):

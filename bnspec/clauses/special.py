@@ -79,4 +79,22 @@ CLAUSES = (
         "If a gradient swallows NaN, training continues although the loss has diverged.",
         f"{IEEE}, 6.2",
     ),
+    Clause(
+        "special.nan_reaches_running_statistics",
+        "SHOULD",
+        "In training, NaN in a channel makes both its running statistics NaN, or the update of the channel is rejected as a whole.",
+        "x_i = NaN   =>   running_mean_c = running_var_c = NaN,   or both as before",
+        "A mean that skips the NaN beside a variance that does not is the mean of another batch.",
+        f"{IEEE}, 6.2",
+        since="1.1",
+    ),
+    Clause(
+        "special.inference_keeps_special_values",
+        "SHOULD",
+        "In inference, an infinite x gives the infinity with the sign of gamma, and NaN gives NaN.",
+        "x_i = +-Inf   =>   y_i = +-sign(gamma_c) Inf;   x_i = NaN   =>   y_i = NaN",
+        "A clamp turns an overflow of the layer before into an ordinary number.",
+        f"{IEEE}, 6.1 and 6.2",
+        since="1.1",
+    ),
 )

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bnspec.conformance.cases.layouts import lay_out
+from bnspec.conformance.cases.layouts import lay_out, one_buffer
 from bnspec.conformance.cases.values import draw_cotangent, draw_x
 from bnspec.model.buffers import dtype_of
 from bnspec.model.call import FIT, INFERENCE, INFERENCE_GRADIENTS, INVERSE, TRAINING, TRAINING_GRADIENTS, TRANSFORM
@@ -40,12 +40,13 @@ class Plan:
 
     Attributes:
         form: shape, axis and dtypes.
-        x, x2: input types of the first and of the second batch.
+        x, x2: input types of the first and of the second batch; x2 "alike": the shape, the first values and the sums of x.
         cotangent: kind of dy; "x": the same memory as x.
         layout, dy_layout: memory layouts.
         epsilon, decay: of the layer.
         gamma: "distinct" (with a negative), "zeros" (some zero), "ones", "scales" (from 2^-10 to 2^10), "fine" (values that
-            need all the digits of their dtype), "poisoned" (NaN in one channel).
+            need all the digits of their dtype, of beta too), "poisoned" (NaN in one channel), "beta" (the bits of beta), "faint" (2^-12
+            to 2^-10: beta, fine, is nearly all of y).
         state: "distinct", "initial" (0, 1), "like_epsilon" (variances of the size of epsilon), "extreme" (1e-9 to 1e5),
             "like_x" (the running mean lies near x), "negative" (variances of -1/2, as in a damaged snapshot),
             "beyond_half" (variances beyond half precision), "poisoned" (a mean of NaN and an infinite variance),
@@ -55,6 +56,7 @@ class Plan:
         seed: of the values.
         short: only forward and backward in both modes, for shapes on which ten calls would be expensive.
         shared: beta shares memory with the running mean, and gamma with the running variance.
+        unaligned: gamma, x, beta and dy are packed in one buffer, x and dy at addresses that no vector width divides.
     """
 
     form: Form
@@ -71,6 +73,7 @@ class Plan:
     seed: int = 0
     short: bool = False
     shared: bool = False
+    unaligned: bool = False
 
 
 #: The name of a part of x along its first axis.
@@ -127,9 +130,10 @@ def batch_norm_case(plan: Plan) -> Case:
     dy = draw_cotangent(plan.cotangent, rng, config, form.shape, np.asarray(x))
     arrays["dy"] = x if plan.cotangent == "x" else lay_out(dy, plan.dy_layout, form.channel_axis)
     if not plan.short and not plan.shared:
-        second = second_shape(form)
+        second = form.shape if plan.x2 == "alike" else second_shape(form)
         layout = "packed" if plan.dy_layout == "scalar" else plan.dy_layout
-        arrays["x2"] = lay_out(draw_x(plan.x2, rng, config, second), layout, form.channel_axis)
+        values = alike(x, config) if plan.x2 == "alike" else draw_x(plan.x2, rng, config, second)
+        arrays["x2"] = lay_out(values, layout, form.channel_axis)
         arrays["dy2"] = draw_cotangent("random", rng, config, second)
     if plan.state == "like_x" and x.size:
         near = np.nan_to_num(np.mean(x.astype(np.float64), axis=config.reduce_axes), posinf=1.0, neginf=1.0)
@@ -137,6 +141,9 @@ def batch_norm_case(plan: Plan) -> Case:
         arrays["running_mean"][:] = np.clip(near, -limit, limit).astype(arrays["running_mean"].dtype)
     if plan.shared:
         arrays["gamma"], arrays["beta"] = arrays["running_var"], arrays["running_mean"]
+    if plan.unaligned:
+        arrays = one_buffer(arrays, ("gamma", "x", "beta", "dy") if form.affine else ("dy", "x"))
+        x = arrays["x"]
     row = None
     if not plan.short and not plan.shared and form.channel_axis != 0 and form.shape[0] > 1:
         k = int(rng.randint(form.shape[0]))
@@ -146,6 +153,20 @@ def batch_norm_case(plan: Plan) -> Case:
     if plan.shared:
         return Case("batch_norm", config, arrays, SHARED_PROGRAM, origin)
     return Case("batch_norm", config, arrays, SHORT_PROGRAM if plan.short else bn_program(row), origin)
+
+
+def alike(x: np.ndarray, config: LayerConfig) -> np.ndarray:
+    """A batch that agrees with x in shape, in each channel's first value and, for whole numbers, in its sum, and nowhere in its spread.
+
+    What is kept from one batch for the next by one of these signs, is then wrong.
+    """
+    lanes = np.moveaxis(x, config.channel_axis, 0).reshape(config.channels, -1).copy()
+    shift = lanes.dtype.type(16)
+    pairs = (lanes.shape[1] - 1) // 2
+    lanes[:, 1 : 1 + pairs] += shift
+    lanes[:, 1 + pairs : 1 + 2 * pairs] -= shift
+    moved = [config.channels, *(n for a, n in enumerate(x.shape) if a != config.channel_axis)]
+    return np.moveaxis(lanes.reshape(moved), 0, config.channel_axis)
 
 
 def second_shape(form: Form) -> tuple[int, ...]:
@@ -171,8 +192,12 @@ def parameters(plan: Plan, config: LayerConfig, rng: np.random.RandomState) -> d
             "scales": np.where(c % 3 == 1, -1.0, 1.0) * np.ldexp(1.0, (c * 7) % 21 - 10),
             "poisoned": np.where(c == config.channels // 2, np.nan, 0.5 + 0.375 * ((c * 5) % 11)),
         }
+        beta = 0.25 + 0.5 * ((c * 7) % 13) - 2.0
+        if plan.gamma in ("fine", "faint"):
+            beta = beta / 3.0
+        gammas |= {"beta": beta, "faint": np.where(c % 3 == 1, -1.0, 1.0) * np.ldexp(1.0, c % 3 - 12)}
         arrays["gamma"] = gammas[plan.gamma].astype(dtype)
-        arrays["beta"] = (0.25 + 0.5 * ((c * 7) % 13) - 2.0).astype(dtype)
+        arrays["beta"] = beta.astype(dtype)
     means = {"initial": np.zeros(config.channels)}.get(
         plan.state, 5.0 + 0.75 * ((c * 3) % 8) * np.where(c % 2, -1.0, 1.0)
     )

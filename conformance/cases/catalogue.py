@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Iterator
 
 from bnspec.conformance.cases.building import Form, Plan, ScalingPlan, batch_norm_case, input_norm_case
-from bnspec.conformance.cases.layouts import LAYOUTS
+from bnspec.conformance.cases.layouts import EVERY_AXIS, LAYOUTS
 from bnspec.conformance.cases.programs import (
     derivative_case,
     history_case,
@@ -90,7 +90,7 @@ def batch_norm_plans() -> Iterator[tuple[str, Plan]]:
             "this rank and axis, with a large mean",
             Plan(form, "mean_1e4", "narrow", epsilon=epsilon, decay=decay, seed=22),
         )
-    for layout in LAYOUTS[1:]:
+    for layout in [x for x in LAYOUTS[1:] if x not in EVERY_AXIS]:
         other = "packed" if layout in ("expanded", "stepped") else layout
         yield f"x {layout}", Plan(IMAGE, "wide", layout=layout, dy_layout=other, seed=31)
         yield f"x {layout}, dy packed", Plan(IMAGE, "wide", layout=layout, cotangent="ramp", seed=33)
@@ -149,11 +149,8 @@ def batch_norm_plans() -> Iterator[tuple[str, Plan]]:
         "more terms than bfloat16 counts",
         Plan(_half(Form((2, 2, 129, 33), 1), "bfloat16"), "pixels", seed=65, short=True),
     )
-    for count, channels in ((33, 31), (31, 33), (257, 2), (64, 65), (1025, 3), (3, 257), (255, 1)):
-        yield "extents around blocks", Plan(Form((count, channels), 1), "wide", cotangent="ramp", seed=71, short=True)
-    shapes: tuple[tuple[int, ...], ...] = ((3, 2, 11, 31), (2, 3, 16, 17), (1, 33, 8, 4), (2, 5, 129, 1))
-    for shape in shapes:
-        yield "spatial extents around blocks", Plan(Form(shape, 1), "wide", cotangent="ramp", seed=72, short=True)
+    yield from ladder()
+    yield from coincidences()
     for shape in REAL:
         yield "a layer of a real network", Plan(Form(shape, 1), "wide", "ordinary", seed=77, short=True)
     yield "a count that float16 cannot hold", Plan(_half(Form((2049, 2), 1), "float16"), "wide", seed=78, short=True)
@@ -195,6 +192,7 @@ def batch_norm_plans() -> Iterator[tuple[str, Plan]]:
         yield f"a cotangent that is {kind}", Plan(IMAGE, "wide", cotangent=kind, gamma="scales", seed=96)
         yield f"a cotangent that is {kind}, channels last", Plan(IMAGE_LAST, "wide", cotangent=kind, seed=96)
     yield from odd_memory()
+    yield from every_axis()
     for form in (TINY, IMAGE):
         yield "a gamma that is NaN in one channel", Plan(form, "wide", gamma="poisoned", seed=134)
         yield "a cotangent with an infinity in one channel", Plan(form, "wide", cotangent="infinite", seed=135)
@@ -229,6 +227,68 @@ def large_counts() -> Iterator[tuple[str, Plan]]:
     )
     few = Form((5003, 2), 1)
     yield "digits of sums, a mean of a million", Plan(few, "mean_1e6", decay=0.0, seed=153, short=True)
+
+
+#: (shape, channel axis) around the sizes of blocks, tiles, planes and grids, with few elements: kernels change their path there.
+LADDER: tuple[tuple[tuple[int, ...], int], ...] = (
+    ((33, 31), 1),
+    ((31, 33), 1),
+    ((64, 65), 1),
+    ((1025, 3), 1),
+    ((3, 257), 1),
+    ((255, 1), 1),
+    ((3, 2, 11, 31), 1),
+    ((1, 33, 8, 4), 1),
+    ((2, 2, 25, 41), 1),  # planes of 1,025: odd
+    ((1, 25, 41, 3), 3),
+    ((1, 2, 41, 103), 1),  # planes of 4,223: odd
+    ((1, 46, 91, 2), 3),  # planes of 4,186: even, not a multiple of 4
+    ((2, 3, 147), 1),
+    ((2, 147, 3), 2),
+    ((2, 131, 3, 1), 1),
+    ((2, 1, 3, 131), 3),
+    ((1, 2, 5, 13, 17), 1),  # 1,105 positions
+)
+#: (shape, channel axis) whose extents coincide: what finds an axis by its extent finds another one.
+COINCIDENT: tuple[tuple[tuple[int, ...], int], ...] = (
+    ((4, 4), 1),
+    ((5, 3, 2, 3), 1),  # channels, last extent
+    ((3, 3, 2, 5), 1),  # channels, batch
+    ((4, 4, 4), 1),
+    ((4, 2, 4, 3, 4), 1),  # batch, first and last position
+    ((3, 2, 5, 3), 3),  # channels, batch
+)
+
+
+def ladder() -> Iterator[tuple[str, Plan]]:
+    """Extents around the sizes of blocks."""
+    for shape, axis in LADDER:
+        x, dy = ("tail", "tail") if len(shape) > 2 else ("wide", "ramp")
+        yield "extents around blocks", Plan(Form(shape, axis), x, cotangent=dy, seed=71, short=True)
+
+
+def coincidences() -> Iterator[tuple[str, Plan]]:
+    """Extents, contents and batches that coincide; terms beside which all others are small."""
+    for shape, axis in COINCIDENT:
+        yield "extents that coincide", Plan(Form(shape, axis), "wide", cotangent="ramp", seed=72, short=True)
+    for form in (ROWS, IMAGE):
+        yield "gamma with the bits of beta", Plan(form, "wide", "alike", gamma="beta", seed=144)
+        yield "a second batch like the first", Plan(form, "exact", "alike", seed=145)
+        yield "beta is nearly all of y", Plan(form, "ordinary", "mean_1e2", gamma="faint", seed=146)
+        yield "the mean is nearly all of x", Plan(form, "mean_1e6", "mean_1e4", gamma="fine", seed=147)
+
+
+def every_axis() -> Iterator[tuple[str, Plan]]:
+    """Views reversed and stepped along each axis; packed arrays at unaligned addresses."""
+    for form in (TINY, IMAGE, IMAGE_LAST):
+        for layout, other in zip(EVERY_AXIS, (*EVERY_AXIS[2:], *EVERY_AXIS[:2]), strict=True):
+            yield (
+                f"x {layout}, dy {other}",
+                Plan(form, "wide", layout=layout, dy_layout=other, cotangent="ramp", seed=148, short=True),
+            )
+        yield "x and dy at unaligned addresses", Plan(form, "wide", cotangent="ramp", seed=149, unaligned=True)
+    half = _half(IMAGE, "bfloat16")
+    yield "bfloat16 x and dy at unaligned addresses", Plan(half, "wide", decay=0.5, seed=149, unaligned=True)
 
 
 def odd_memory() -> Iterator[tuple[str, Plan]]:
@@ -305,12 +365,17 @@ def optional_calls() -> Iterator[tuple[str, Case]]:
     )
     yield "padding, channels last", masked_case(Plan(IMAGE_LAST, "wide", seed=121), 0.75)
     yield "padding of sequences, channels last", masked_case(Plan(LINE_LAST, "wide", seed=122), 0.5)
+    for form in (Form((3, 7, 1), 2), Form((3, 1, 7), 1), Form((4, 3, 6), 0)):
+        purpose = "padding, channels before the batch" if form.channel_axis == 0 else "padding of one channel"
+        yield purpose, masked_case(Plan(form, "wide", seed=150), 0.6)
     yield "padding in float64, channels last", masked_case(Plan(_double(LINE_LAST), "wide", seed=126), 0.5)
     for other, decay in ((LINE, 0.5), (VOLUME, 0.5), (dataclasses.replace(IMAGE, affine=False), 0.75)):
-        yield "derivatives of this form", derivative_case(Plan(other, "wide", epsilon=2.0**-4, decay=decay, seed=128))
+        plan = Plan(other, "wide", epsilon=2.0**-4, decay=decay, seed=128)
+        yield "derivatives of this form", derivative_case(plan, subsets_asked=1)
     yield "padding in a volume, decay 0", masked_case(Plan(VOLUME, "wide", decay=0.0, seed=129), 0.5)
-    yield "derivatives, channels last", derivative_case(Plan(IMAGE_LAST, "wide", seed=123))
-    yield "derivatives in float64", derivative_case(Plan(_double(IMAGE), "mean_1e4", epsilon=1e-3, decay=0.9, seed=124))
+    yield "derivatives, channels last", derivative_case(Plan(IMAGE_LAST, "wide", seed=123), subsets_asked=1)
+    double = Plan(_double(IMAGE), "mean_1e4", epsilon=1e-3, decay=0.9, seed=124)
+    yield "derivatives in float64", derivative_case(double, subsets_asked=1)
     for dtype in ("float16", "bfloat16"):
         half = _half(IMAGE, dtype)
         yield (

@@ -37,7 +37,7 @@ class Effort:
 
 
 EFFORTS: dict[EffortName, Effort] = {
-    "quick": Effort(6, 56, 6, 14, 24, 1.5),
+    "quick": Effort(4, 48, 4, 14, 24, 1.5),
     "standard": Effort(60, 600, 60, 80, 150, 5.0),
     "thorough": Effort(120, 1000, 120, 150, 300, 20.0),
 }

@@ -1,13 +1,15 @@
 """Hypothesis strategies for cases. Use ``given(cases())`` in your own tests; a run draws its pool with ``draw``.
 
-Design rules, each motivated by defects that escaped a project's own tests: extents are pairwise distinct; parameters and state
-are never the defaults; epsilon reaches the size of the variance; counts go down to 2; every mode, layout and dtype is a
+Design rules, each motivated by defects that escaped a project's own tests: extents are pairwise distinct, which shows swapped
+axes, or coincide, which shows an axis that is guessed by its extent; some lie around the sizes at which kernels change, from 32
+to 4,096; parameters and state are never the defaults; epsilon reaches the size of the variance; counts go down to 2; every mode, layout and dtype is a
 separate path; cotangents are random and constant.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -31,6 +33,10 @@ BATCHES = (2, 4, 3, 6, 9, 16, 17, 64)
 SPATIAL = (3, 2, 4, 5, 7, 1, 8, 9, 13)
 #: The largest number of elements of x: keeps the oracle at a few milliseconds and a case printable.
 ELEMENTS = 6000
+#: Sizes of blocks, tiles, planes and grids; a form around one of them has at most this many elements.
+BLOCKS, BLOCK_ELEMENTS = (32, 64, 128, 144, 256, 512, 1024, 2048, 4096), 20_000
+#: Distances from a block: below, at and above; odd and even; multiples of 2, 4, 8 and 16 and of none.
+BESIDE = (1, -1, 0, 2, 3, 4, 5, 8, 16, -2, 17)
 #: Hypothesis tries constants of the modules that happen to be imported: seeds are out of their range, so that runs agree.
 SEEDS = st.integers(10**9, 10**9 + 2**31)
 
@@ -39,21 +45,49 @@ X_TYPES = tuple(t.name for t in INPUT_TYPES)
 ORDINARY = ("wide", "ordinary", "narrow", "mean_1e2", "exact", "pixels")
 
 
-@st.composite
-def forms(draw: st.DrawFn) -> Form:
-    """A shape of rank 2 to 5 with pairwise distinct extents, a channel axis and dtypes."""
-    rank = draw(st.sampled_from((2, 4, 3, 4, 2, 5)))
+def distinct_shapes(draw: st.DrawFn, rank: int) -> list[int]:
+    """Channels, batch and spatial extents, pairwise distinct."""
     channels = draw(st.sampled_from(CHANNELS))
     batch = draw(st.sampled_from([n for n in BATCHES if n != channels]))
     taken, spatial = {channels, batch}, []
     for _ in range(rank - 2):
         spatial.append(draw(st.sampled_from([n for n in SPATIAL if n not in taken])))
         taken.add(spatial[-1])
-    while batch * channels * _product(spatial) > ELEMENTS and spatial:
+    while batch * channels * math.prod(spatial) > ELEMENTS and spatial:
         spatial[spatial.index(max(spatial))] = 1
+    return [channels, batch, *spatial]
+
+
+def coincident_shapes(draw: st.DrawFn, rank: int) -> list[int]:
+    """Channels, batch and spatial extents of which at least two are equal: all, or two places."""
+    extents = [draw(st.sampled_from((3, 4, 5, 2, 6))) for _ in range(rank)]
+    first, second = draw(st.lists(st.integers(0, rank - 1), min_size=2, max_size=2, unique=True))
+    extents[second] = extents[first]
+    return [extents[0]] * rank if draw(st.integers(0, 3)) == 0 else extents
+
+
+def block_shapes(draw: st.DrawFn, rank: int) -> list[int]:
+    """Channels, batch and spatial extents of which one, or the product of the last two, lies around the size of a block."""
+    size = draw(st.sampled_from(BLOCKS)) + draw(st.sampled_from(BESIDE))
+    extents = [draw(st.sampled_from((2, 3, 1))) for _ in range(rank)]
+    if rank > 3 and draw(st.booleans()):
+        width = draw(st.sampled_from((5, 7, 16, 31, 33)))
+        extents[-2:] = [-(-size // width), width]
+    else:
+        extents[draw(st.integers(0, rank - 1))] = size
+    if math.prod(extents) > BLOCK_ELEMENTS:
+        extents = [n if n > 3 else 1 for n in extents]
+    return extents
+
+
+@st.composite
+def forms(draw: st.DrawFn) -> Form:
+    """A shape of rank 2 to 5, a channel axis and dtypes; half of the shapes have pairwise distinct extents."""
+    rank = draw(st.sampled_from((2, 4, 3, 4, 2, 5)))
+    shapes = draw(st.sampled_from((distinct_shapes, distinct_shapes, coincident_shapes, block_shapes)))
+    channels, *shape = shapes(draw, rank)
     axis = draw(st.sampled_from((1, -1, 1, -1, 2, 0)))
     axis = rank - 1 if axis == -1 else min(axis, rank - 1)
-    shape = [batch, *spatial]
     shape.insert(axis, channels)
     dtype = draw(st.sampled_from(("float32", "float32", "float64", "float16", "bfloat16", "float32")))
     parameter = dtype
@@ -80,19 +114,21 @@ def settings() -> st.SearchStrategy[Setting]:
 def plans(draw: st.DrawFn, settings: st.SearchStrategy[Setting]) -> Plan:
     """Values, parameters, state and layouts for a setting."""
     setting = draw(settings)
+    unaligned = draw(st.integers(0, 7)) == 0
     return Plan(
         setting.form,
         x=draw(st.sampled_from(X_TYPES)),
         x2=draw(st.sampled_from(ORDINARY)),
-        cotangent=draw(st.sampled_from(COTANGENTS)),
-        layout=draw(st.sampled_from(LAYOUTS)),
-        dy_layout=draw(st.sampled_from(DY_LAYOUTS)),
+        cotangent=draw(st.sampled_from(COTANGENTS[:-1] if unaligned else COTANGENTS)),
+        layout="packed" if unaligned else draw(st.sampled_from(LAYOUTS)),
+        dy_layout="packed" if unaligned else draw(st.sampled_from(DY_LAYOUTS)),
         epsilon=setting.epsilon,
         decay=setting.decay,
-        gamma=draw(st.sampled_from(("distinct", "fine", "zeros", "ones", "scales", "poisoned"))),
+        gamma=draw(st.sampled_from(("distinct", "fine", "zeros", "ones", "scales", "poisoned", "beta", "faint"))),
         state=draw(st.sampled_from(("distinct", "like_epsilon", "extreme", "like_x", "initial", "poisoned", "zero"))),
         parameter_layout=draw(st.sampled_from(("packed", "packed", "stepped", "expanded"))),
         seed=draw(SEEDS),
+        unaligned=unaligned,
     )
 
 
@@ -173,10 +209,3 @@ def draw(strategy: st.SearchStrategy[T], number: int, seed: int) -> list[T]:
 
     gather()
     return found
-
-
-def _product(extents: Sequence[int]) -> int:
-    product = 1
-    for n in extents:
-        product *= n
-    return product

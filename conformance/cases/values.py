@@ -94,6 +94,20 @@ def _sorted(rng: np.random.RandomState, config: LayerConfig, shape: tuple[int, .
     return np.moveaxis(ordered, 0, config.channel_axis)
 
 
+def _plane_ends(config: LayerConfig, shape: tuple[int, ...]) -> Array:
+    """1 at the last three positions of each plane, for rank 2 of the batch; else 0: what a loop in steps of four may lose."""
+    ends = np.zeros(shape)
+    axes = config.reduce_axes[1:] or config.reduce_axes
+    last = {a: slice(-1, None) for a in axes} | {axes[-1]: slice(-3, None)}
+    ends[tuple(last.get(a, slice(None)) for a in range(len(shape)))] = 1.0
+    return ends
+
+
+def _tail(rng: np.random.RandomState, config: LayerConfig, shape: tuple[int, ...]) -> Array:
+    """The last values of each plane lie 64 above the others: without them, mean and variance are others, even of large planes."""
+    return _located(1.0, 1.0)(rng, config, shape) + 64.0 * _plane_ends(config, shape)
+
+
 def _poisoned(value: float) -> Draw:
     """One channel contains ``value`` once; the others are ordinary."""
 
@@ -168,13 +182,14 @@ INPUT_TYPES = tuple(
             ("mixed_scales", "channels on scales from 2^-12 to 2^12: what is shared between channels shows", _mixed_scales),
             ("spike", "all elements equal but one: a single term carries the variance", _spike),
             ("bimodal", "two distant clusters, one after the other: merges of parts with different means", _bimodal),
+            ("tail", "the last values of each plane far from the others: a lost tail shows among thousands", _tail),
         ),
         start=1,
     )
 )  # fmt: skip
 BY_NAME = {t.name: t for t in INPUT_TYPES}
 
-COTANGENTS = ("random", "constant", "one_hot", "ramp", "normalised", "large", "zeros", "nan", "infinite", "x")
+COTANGENTS = ("random", "constant", "one_hot", "ramp", "normalised", "large", "zeros", "nan", "infinite", "tail", "x")
 
 
 def draw_x(kind: str, rng: np.random.RandomState, config: LayerConfig, shape: tuple[int, ...]) -> Array:
@@ -191,6 +206,7 @@ def draw_cotangent(
 ) -> Array:
     """dy: "random" with its own mean; "constant" per channel; "one_hot"; "ramp" 0, 1, 2, ... over the elements; "zeros".
 
+    "tail": random, with 64 added at the last positions of each plane.
     "normalised": a constant plus x normalised, which dx maps nearly to 0; "large": random, of the order of 2^12;
     "nan", "infinite": random, with one such value in one channel. ("x" is created together with x.)
     """
@@ -215,6 +231,8 @@ def draw_cotangent(
         dy = (np.arange(int(np.prod(shape)), dtype=np.float64).reshape(shape) % 16.0) - 4.0
     else:
         dy = rng.standard_normal(shape) + _per_channel(config, 0.5 * (c % 3) - 0.25)
+        if kind == "tail":
+            dy = dy + 64.0 * _plane_ends(config, shape)
         if kind == "large":
             dy = dy * 4096.0
         if kind in ("nan", "infinite") and dy.size:

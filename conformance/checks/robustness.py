@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from bnspec.conformance.checks.check import (
@@ -18,10 +20,11 @@ from bnspec.conformance.checks.examination import Examination, Mask, finite_chan
 from bnspec.conformance.checks.forward import ordinary_size
 from bnspec.conformance.checks.judgement import KEPT, Judgement
 from bnspec.conformance.checks.state import keeps_state
-from bnspec.model.buffers import dtype_of
+from bnspec.model.buffers import dtype_of, extent, root_of
 from bnspec.model.call import INFERENCE_GRADIENTS, TRAINING_GRADIENTS
 from bnspec.model.case import Case, Step
 from bnspec.model.conventions import HALVES
+from bnspec.model.precision import PRECISIONS
 from bnspec.oracle.oracle import Oracle
 
 ALL = ("y", "dx", "dgamma", "dbeta", "running_mean", "running_var")
@@ -30,14 +33,27 @@ COMPUTED = "computed, but the conventions declare that it raises"
 
 
 def has_view(case: Case, step: Step) -> bool:
-    """Whether an input of the step is not packed."""
-    return any(not case.arrays[n].flags.c_contiguous for n in step.inputs)
+    """Whether an input of the step is not packed, or lies behind another array in one buffer; a part of x does not count as such."""
+    return any(
+        not case.arrays[n].flags.c_contiguous or ("[" not in n and lies_behind(case, case.arrays[n]))
+        for n in step.inputs
+    )
+
+
+def lies_behind(case: Case, array: np.ndarray) -> bool:
+    """Whether another array of the case begins before this one in the same buffer."""
+    root, start = root_of(array), extent(array)[0]
+    return array.size > 0 and any(extent(a)[0] < start for a in case.arrays.values() if root_of(a) is root)
 
 
 def has_unusual_axis(case: Case, step: Step) -> bool:
-    """Whether the rank is at least 3 with distinct extents, or the channel axis is not 1."""
+    """Whether the rank is at least 3 with distinct extents, extents coincide, or the channel axis is not 1."""
     shape = case.arrays[step.inputs[0]].shape
-    return case.config.channel_axis != 1 or (len(shape) >= 3 and len(set(shape)) == len(shape))
+    return (
+        has_coincident_extents(case, step)
+        or case.config.channel_axis != 1
+        or (len(shape) >= 3 and len(set(shape)) == len(shape))
+    )
 
 
 def is_half(case: Case, step: Step) -> bool:
@@ -46,9 +62,18 @@ def is_half(case: Case, step: Step) -> bool:
 
 
 def near_block(case: Case, step: Step) -> bool:
-    """Whether the count or the number of channels is within 1 of a power of two of at least 32."""
-    numbers = (case.config.channels, count_of(case, step))
-    return any(abs(n - 2**k) <= 1 for n in numbers for k in range(5, 20))
+    """Whether an extent, the positions of a plane or the count lies from one below a power of two of at least 32 to a quarter above."""
+    shape = case.arrays[step.inputs[0]].shape
+    axes = case.config.reduce_axes
+    positions = math.prod(shape[a] for a in axes[1:])
+    numbers = (*shape, positions, count_of(case, step))
+    return any(2**k - 1 <= n <= 2**k + 2 ** (k - 2) for n in numbers for k in range(5, 20))
+
+
+def has_coincident_extents(case: Case, step: Step) -> bool:
+    """Whether two extents above 1 are equal."""
+    extents = [n for n in case.arrays[step.inputs[0]].shape if n > 1]
+    return len(set(extents)) < len(extents)
 
 
 def poisoned(oracle: Oracle, step: Step) -> Mask:
@@ -82,6 +107,60 @@ def nan_is_shown(exam: Examination, i: int, channels: Mask) -> Judgement | None:
         return KEPT
     message = f"y is {y[index]} in a channel that is not finite"
     return exam.broken(i, "not_finite", message, output="y", index=index, numbers=("nan", y[index]))
+
+
+def nan_reaches_state(exam: Examination, i: int, channels: Mask) -> Judgement | None:
+    """In channels that hold a NaN, both running statistics become NaN, or neither moves: the whole update was rejected."""
+    if exam.frozen(i) or exam.built(i).config.decay == 1.0:
+        return None
+    before, after = exam.result(i).before, exam.result(i).after
+    names = ("running_mean", "running_var")
+    if any(after[n].shape != channels.shape or before[n].shape != channels.shape for n in names):
+        return None
+    nan = {n: np.isnan(after[n].astype(np.float64)) for n in names}
+    kept = np.all([after[n] == before[n] for n in names], axis=0)
+    for name in names:
+        index = first_index(channels & ~nan[name] & ~kept)
+        if index is not None:
+            message = f"{name}[{index[0]}] is {after[name][index]} after a batch with NaN in its channel"
+            numbers = ("nan", after[name][index])
+            return exam.broken(i, "not_finite", message, output=name, index=index, numbers=numbers)
+    return KEPT
+
+
+def plain_scales(oracle: Oracle, step: Step) -> Mask:
+    """Channels of x with an infinity or NaN whose parameters stay in the range of x's dtype, in every form of inference."""
+    case, config = oracle.case, oracle.case.config
+    precision = PRECISIONS[config.dtype]
+    ones = np.ones(config.channels)
+    gamma, beta = (case.arrays.get(n, d).astype(np.float64) for n, d in (("gamma", ones), ("beta", 0.0 * ones)))
+    mean, var = (case.arrays[n].astype(np.float64) for n in ("running_mean", "running_var"))
+    with np.errstate(all="ignore"):
+        total = var + config.epsilon
+        scale = np.abs(gamma) / np.sqrt(total)
+        inside = (total >= 4.0 * precision.smallest) & (total <= precision.largest / 4.0) & (var >= 0.0)
+        inside &= (scale >= 4.0 * precision.smallest) & (scale <= precision.largest / 4.0)
+        inside &= np.abs(mean) * np.maximum(scale, 1.0) + np.abs(beta) <= precision.largest / 4.0
+    return np.asarray(inside & ~finite_channels(case, step.inputs[:1]))
+
+
+def passes_special_values(exam: Examination, i: int, channels: Mask) -> Judgement | None:
+    """Inference maps an infinite x to the infinity with gamma's sign, and NaN to NaN."""
+    before, built = exam.result(i).before, exam.built(i).arrays
+    if any(before[n].tobytes() != built[n].tobytes() for n in ("running_mean", "running_var")):
+        return None  # a training step came between
+    x, y = exam.case.arrays[exam.step(i).inputs[0]].astype(np.float64), exam.result(i).outputs["y"]
+    if y.shape != x.shape:
+        return None
+    config = exam.built(i).config
+    sign = np.sign(built.get("gamma", np.ones(config.channels)).astype(np.float64)).reshape(config.channel_shape)
+    got, asked = y.astype(np.float64), exam.spread(channels, y.shape, i) & ~np.isfinite(x)
+    expected = np.where(np.isnan(x), np.nan, np.where(np.isinf(x), x * sign, 0.0))
+    index = first_index(asked & (got != expected) & ~(np.isnan(got) & np.isnan(expected)))
+    if index is None:
+        return KEPT
+    message = f"y is {y[index]} where x is {x[index]}"
+    return exam.broken(i, "not_finite", message, output="y", index=index, numbers=(str(expected[index]), y[index]))
 
 
 def keeps_dtypes(exam: Examination, i: int, channels: Mask) -> Judgement | None:
@@ -297,6 +376,8 @@ CHECKS = (
     within("special.channels_are_isolated", CALLS, ALL, poisoned),
     Check("special.nan_is_not_hidden", TRAINING_CALLS, nan_is_shown, nan_channels),
     Check("special.infinity_is_not_hidden", TRAINING_CALLS, nan_is_shown, infinite_channels),
+    Check("special.nan_reaches_running_statistics", TRAINING_CALLS, nan_reaches_state, nan_channels),
+    Check("special.inference_keeps_special_values", INFERENCE_CALLS, passes_special_values, plain_scales),
     Check("degenerate.constant_channel", TRAINING_CALLS, constant_is_finite, constant_in_batch),
     within("degenerate.gradients_of_count_one", (TRAINING_GRADIENTS,), ("y", "dx", "dgamma"), one_value),
     Check(

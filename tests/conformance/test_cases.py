@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 
@@ -9,10 +10,11 @@ import hypothesis
 import numpy as np
 import pytest
 
+from bnspec.conformance.cases.building import Form, Plan, batch_norm_case
 from bnspec.conformance.cases.catalogue import catalogue
 from bnspec.conformance.cases.layouts import LAYOUTS, lay_out
 from bnspec.conformance.cases.shrinking import shrink
-from bnspec.conformance.cases.strategies import cases, draw, forms, input_cases
+from bnspec.conformance.cases.strategies import BLOCK_ELEMENTS, cases, draw, forms, input_cases
 from bnspec.conformance.cases.values import INPUT_TYPES
 from bnspec.model.call import TRAINING_GRADIENTS
 from bnspec.model.case import Case
@@ -45,11 +47,33 @@ def test_every_input_type_and_layout_is_in_the_catalogue() -> None:
     assert set(LAYOUTS) <= {p.get("layout") for p in plans}
 
 
-def test_drawn_extents_are_pairwise_distinct() -> None:
-    """But for axes of extent 1, which appear when a shape would be too large."""
-    for form in draw(forms(), 200, 9):
-        extents = [n for n in form.shape if n != 1]
-        assert len(set(extents)) == len(extents)
+def test_drawn_extents_are_distinct_coincident_and_around_blocks() -> None:
+    """Distinct extents show swapped axes, equal ones an axis that is guessed by its extent, large ones another kernel."""
+    extents = [[n for n in form.shape if n != 1] for form in draw(forms(), 200, 9)]
+    distinct = [e for e in extents if len(set(e)) == len(e)]
+    assert len(distinct) > 80
+    assert len(extents) - len(distinct) > 20
+    assert sum(max(e, default=0) > 100 for e in extents) > 20
+    assert max(math.prod(e) for e in extents) <= BLOCK_ELEMENTS
+
+
+@pytest.mark.parametrize("form", [Form((2, 3), 1), Form((4, 5, 2, 3), 3), Form((4, 3, 5), 1, "bfloat16")])
+def test_unaligned_arrays_stay_unaligned_in_a_worker(form: Form) -> None:
+    """x and dy begin at an odd number of elements behind an address that is a multiple of 64."""
+    arrays = Case.loads(batch_norm_case(Plan(form, "wide", seed=3, unaligned=True)).dumps()).arrays
+    for name in ("x", "dy"):
+        assert arrays[name].flags.c_contiguous
+        assert arrays[name].ctypes.data // arrays[name].itemsize % 2 == 1
+
+
+def test_an_alike_batch_has_the_sums_and_not_the_spread_of_the_first() -> None:
+    """Shape, first value and sum of each channel agree, in whole numbers; the variance does not."""
+    arrays = batch_norm_case(Plan(Form((4, 3, 5, 2), 1), "exact", "alike", seed=3)).arrays
+    x, x2 = arrays["x"], arrays["x2"]
+    assert x.shape == x2.shape
+    assert np.array_equal(x[0, :, 0, 0], x2[0, :, 0, 0])
+    assert np.array_equal(x.sum(axis=(0, 2, 3)), x2.sum(axis=(0, 2, 3)))
+    assert (x2.var(axis=(0, 2, 3)) > x.var(axis=(0, 2, 3))).all()
 
 
 @hypothesis.settings(max_examples=40, deadline=None, database=None)

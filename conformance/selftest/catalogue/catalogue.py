@@ -16,6 +16,7 @@ from bnspec.conformance.selftest.mutants import (
     dtypes,
     epsilon,
     escaped_once,
+    extents,
     forward,
     gradients,
     inference,
@@ -146,6 +147,7 @@ _DEFECTIVE = (
     padding,
     special,
     networks,
+    extents,
 )
 _CORRECT = (
     variants_sums,

@@ -116,3 +116,23 @@ class StatisticsSharedByThePass(PlainLayer):
         if self.kept is None or self.kept[0] is not x:
             self.kept = x, super().moments(x)
         return self.kept[1]
+
+
+class UpdateWithNanRejected(PlainLayer):
+    """Leaves both running statistics of a channel as they are where the batch holds a NaN in it."""
+
+    def update(self, x: Array) -> None:
+        before = self.mean.copy(), self.var.copy()
+        super().update(x)
+        lost = np.isnan(self.lanes(x)).any(axis=1)
+        self.mean[lost], self.var[lost] = before[0][lost], before[1][lost]
+
+
+class PackedAtAnAlignedAddress(PlainLayer):
+    """Copies every input to an aligned address first."""
+
+    def values(self, array: Array) -> Array:
+        room = np.empty(array.size + 64, self.work)
+        skip = -room.ctypes.data % 64 // self.work.itemsize
+        room[skip : skip + array.size] = array.reshape(-1)
+        return room[skip : skip + array.size].reshape(array.shape)

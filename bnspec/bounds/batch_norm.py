@@ -149,6 +149,17 @@ def statistics_error(batch: Batch, units: Units, tier: Tier, steps: float = 1.0)
     return StatisticsError((mean + 2.0 * u.smallest) * ROOM, var * ROOM)
 
 
+def corrected_error(error: Array, size: Array, normalisation: Normalisation, precision: Precision) -> Array:
+    """Error of size m / (m - correction) for a mean of magnitude ``size`` in error:  m / (m - correction) (E + gamma_2 (size + E)).
+
+    The quotient and the product round; divided by m - correction at once, the sum rounds as a mean does. The variance that
+    normalises, and the mean of dy zhat in dx, are such means; with correction 0 nothing changes.
+    """
+    if not normalisation.correction:
+        return error
+    return normalisation.factor * (error + gamma(2.0, precision) * (size + error))
+
+
 def inv_std_error(
     normalisation: Normalisation, var_error: Array | float, precision: Precision, least_var: float = -math.inf
 ) -> Array:
@@ -243,6 +254,8 @@ def training_gradient_error(
 ) -> GradientError:
     """Errors of dx = gamma inv_std (dy - A - zhat B), dgamma = m B, dbeta = m A with A = mean dy, B = mean dy zhat.
 
+    With a correction, B in dx and in 3 to 6 is corrected (``corrected_error``).
+
         1. A, summed, divided or multiplied by 1/m:            E_A = gamma_{n+2} mean |dy|
         2. B, from zhat in error, in any form (sum dy x - mean sum dy of a folded graph included):
                                                                E_B = mean |dy| E_zhat + gamma_{n+3} inv_std mean |dy| (|x| + |mean|)
@@ -260,9 +273,10 @@ def training_gradient_error(
     """
     s, a, n = units.statistics, units.arithmetic, growth(cotangent.normalisation.batch.count, tier)
     norm, m = cotangent.normalisation, cotangent.normalisation.batch.count
-    mean_dyz = np.abs(double(cotangent.mean_dy_zhat))
-    error_a, error_b = _sum_errors(cotangent, zhat_error, s, n)
+    mean_dyz = cotangent.abs_dy_zhat
+    error_a, uncorrected = _sum_errors(cotangent, zhat_error, s, n)
     with np.errstate(invalid="ignore", over="ignore"):
+        error_b = corrected_error(uncorrected, np.abs(double(cotangent.mean_dy_zhat)), norm, s)
         own = gamma(4.0, a) * (
             cotangent.abs_dy + np.abs(double(cotangent.mean_dy)) + mean_dyz * norm.inv_std64 * norm.reach
         )
@@ -271,14 +285,14 @@ def training_gradient_error(
         factor = gamma_ * norm.inv_std64
         error = factor * (1.0 + relative) * bracket + dx * (relative + gamma(4.0, a) * (1.0 + relative))
         deviation = norm.abs_z / norm.inv_std64
-        error += a.smallest * gamma_ * deviation * (1.0 + cotangent.mean_of(deviation))
+        error += a.smallest * gamma_ * deviation * (1.0 + norm.factor * cotangent.mean_of(deviation))
         error += 4.0 * a.smallest * (1.0 + factor) + _lost(factor, a) * (cotangent.abs_dy + cotangent.mean_abs)
         steps = np.maximum(m * np.maximum(cotangent.abs_dy, cotangent.mean_abs), _steps(cotangent))
         # inv_std times the bracket before gamma scales it, in any order
         before = norm.inv_std64 * (cotangent.abs_dy + cotangent.mean_abs + norm.abs_z * mean_dyz)
         steps = np.maximum(steps, np.maximum(before, factor))
         error = stored(error, dx, a, units.storage, np.maximum(steps, norm.inv_std64**3))
-    return GradientError(error, *_parameter_errors(cotangent, error_a, error_b, units))
+    return GradientError(error, *_parameter_errors(cotangent, error_a, uncorrected, units))
 
 
 def inference_gradient_error(

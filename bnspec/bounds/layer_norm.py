@@ -43,7 +43,7 @@ def layer_norm_error(batch: Batch, dy: Quad, gamma_: Quad, beta: Quad, units: Un
         batch: its channels are the samples.
         dy: shaped like x; gamma_, beta: broadcastable against x, of extent 1 along the samples.
     """
-    norm, a = batch.normalisation, units.arithmetic
+    norm, a = batch.normalisation(), units.arithmetic
     relative, zhat = zhat_error(norm, units, tier)
     abs_gamma, abs_beta, size = (np.abs(double(v)) for v in (gamma_, beta, gamma_ * norm.zhat + beta))
     y = bounds.output_error(norm, abs_gamma, abs_beta, size, zhat, units)

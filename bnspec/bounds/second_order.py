@@ -5,7 +5,7 @@ nothing cancels. With P c = c - mean(c) - zhat mean(c zhat), and
 
     |P c| <= |c| + mean |c| + |zhat| |mean(c zhat)|  =: S(c)
 
-every error of the first order is taken from ``bounds.training_gradient_error`` with the factor gamma inv_std = 1.
+and the means of c zhat and of v P dy corrected where the variance is (``bounds.corrected_error``), every error of the first order is taken from ``bounds.training_gradient_error`` with the factor gamma inv_std = 1.
 
 Known limitations: a variance without any correct digit makes them infinite; forms that expand deviations into differences of
 x and mean (as ``bounds.lenient`` allows) are covered for the first-order parts only.
@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from bnspec.arithmetic.quad import double
 from bnspec.bounds import batch_norm as bounds
 from bnspec.bounds.batch_norm import Array
 from bnspec.exact.quantities import Cotangent, Normalisation
@@ -44,7 +45,7 @@ class Sizes(NamedTuple):
 
 
 class _Projection(NamedTuple):
-    """S(c) and the error of P c; |mean(c zhat)| and its error."""
+    """S(c) and the error of P c; |mean(c zhat)|, corrected, and its error."""
 
     size: Array
     error: Array
@@ -70,11 +71,12 @@ def training_error(
     with np.errstate(invalid="ignore", over="ignore"):
         q = v.mean_of(g.size)
         error_q = v.mean_of(g.error) + _product(h.product, h.product_error, g.product, g.product_error) + growth * q
+        corrected_q, error_cq = norm.factor * q, bounds.corrected_error(error_q, q, norm, units.statistics)
         error_t = (
-            _product(norm.abs_z, zhat_error, q, error_q)
+            _product(norm.abs_z, zhat_error, corrected_q, error_cq)
             + _product(g.product, g.product_error, h.size, h.error)
             + _product(h.product, h.product_error, g.size, g.error)
-            + bounds.gamma(8.0, units.arithmetic) * (norm.abs_z * q + g.product * h.size + h.product * g.size)
+            + bounds.gamma(8.0, units.arithmetic) * (norm.abs_z * corrected_q + g.product * h.size + h.product * g.size)
         )
         factor = sizes.gamma * norm.inv_std64**2
         by_x = factor * (1.0 + relative) ** 2 * error_t + sizes.by_x * (relative * (2.0 + relative) + 6.0 * u)
@@ -102,12 +104,14 @@ def inference_error(
 
 def _projection(cotangent: Cotangent, zhat_error: Array, relative: Array, units: Units, tier: Tier) -> _Projection:
     norm, m = cotangent.normalisation, cotangent.normalisation.batch.count
-    product = cotangent.abs_mean_dy_zhat
+    product = cotangent.abs_dy_zhat
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         size = cotangent.abs_dy + cotangent.mean_abs + norm.abs_z * product
         unit = 1.0 / norm.inv_std64
         error = bounds.training_gradient_error(cotangent, unit, size, zhat_error, relative, units, tier)
-    return _Projection(size, error.dx, product, error.dgamma / m)
+        mean = np.abs(double(cotangent.mean_dy_zhat))
+        product_error = bounds.corrected_error(error.dgamma / m, mean, norm, units.statistics)
+    return _Projection(size, error.dx, product, product_error)
 
 
 def _first_order(
@@ -115,7 +119,7 @@ def _first_order(
 ) -> Array:
     """The error of a dx with this factor in gamma's place; 0 where the factor is."""
     norm = cotangent.normalisation
-    size = factor * norm.inv_std64 * (cotangent.abs_dy + cotangent.mean_abs + norm.abs_z * cotangent.abs_mean_dy_zhat)
+    size = factor * norm.inv_std64 * (cotangent.abs_dy + cotangent.mean_abs + norm.abs_z * cotangent.abs_dy_zhat)
     error = bounds.training_gradient_error(cotangent, factor, size, zhat_error, relative, units, tier).dx
     return np.where(factor == 0.0, 0.0, error)
 

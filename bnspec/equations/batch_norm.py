@@ -7,7 +7,8 @@ they use only +, -, *, /, ``np.sqrt``, ``np.sum`` and ``np.mean``. Statistics an
 ``folding`` and ``layer_norm``.
 
 Notation: x, y, dy, dx, gamma, beta as in Ioffe and Szegedy 2015; ``axes`` are the reduced axes; ``count`` is the number of
-elements per channel; ``decay`` is the weight of the old running value.
+elements per channel; ``decay`` is the weight of the old running value; ``correction`` is that of the normalising variance,
+with the divisor count - correction: the definition has 0, some layers 1.
 
 Source: Ioffe and Szegedy 2015, "Batch Normalization", sections 3 and 3.1.
 
@@ -27,11 +28,18 @@ Axes = Tuple[int, ...]
 # --- training ---------------------------------------------------------------------------------------------------------
 
 
-def batch_statistics(x: Array, axes: Axes) -> Tuple[Array, Array]:
-    """mean = (1/m) sum x,   var = (1/m) sum (x - mean)^2."""
+def corrected_mean(values: Array, axes: Axes, correction: int) -> Array:
+    """(1 / (m - correction)) sum values; m must exceed correction."""
+    if correction == 0:
+        return np.mean(values, axis=axes, keepdims=True)
+    count = int(np.prod([values.shape[a] for a in axes], dtype=np.int64))
+    return np.sum(values, axis=axes, keepdims=True) / (count - correction)
+
+
+def batch_statistics(x: Array, axes: Axes, correction: int = 0) -> Tuple[Array, Array]:
+    """mean = (1/m) sum x,   var = (1 / (m - correction)) sum (x - mean)^2."""
     mean = np.mean(x, axis=axes, keepdims=True)
-    var = np.mean((x - mean) * (x - mean), axis=axes, keepdims=True)
-    return mean, var
+    return mean, corrected_mean((x - mean) * (x - mean), axes, correction)
 
 
 def inv_std(var: Array, epsilon: float) -> Array:
@@ -49,9 +57,9 @@ def affine(zhat: Array, gamma: Array, beta: Array) -> Array:
     return gamma * zhat + beta
 
 
-def training_forward(x: Array, gamma: Array, beta: Array, epsilon: float, axes: Axes) -> Array:
+def training_forward(x: Array, gamma: Array, beta: Array, epsilon: float, axes: Axes, correction: int = 0) -> Array:
     """y = gamma * (x - batch_mean) / sqrt(batch_var + epsilon) + beta, with the statistics of x itself."""
-    mean, var = batch_statistics(x, axes)
+    mean, var = batch_statistics(x, axes, correction)
     return affine(normalise(x, mean, var, epsilon), gamma, beta)
 
 
@@ -87,11 +95,15 @@ def parameter_gradients(zhat: Array, dy: Array, axes: Axes) -> Tuple[Array, Arra
     return np.sum(dy * zhat, axis=axes, keepdims=True), np.sum(dy, axis=axes, keepdims=True)
 
 
-def training_dx(x: Array, dy: Array, gamma: Array, epsilon: float, axes: Axes) -> Array:
-    """dx, with the statistics of x itself: ``projected`` with both means of the cotangent."""
-    mean, var = batch_statistics(x, axes)
+def training_dx(x: Array, dy: Array, gamma: Array, epsilon: float, axes: Axes, correction: int = 0) -> Array:
+    """dx, with the statistics of x itself: ``projected`` with both means of the cotangent.
+
+    The mean enters through (1/m) sum x. The variance enters through (1 / (m - correction)) sum (x - mean)^2, so that the
+    mean of dy * zhat has its divisor:  dx = slope * (dy - sum(dy) / m - zhat * sum(dy * zhat) / (m - correction)).
+    """
+    mean, var = batch_statistics(x, axes, correction)
     zhat = normalise(x, mean, var, epsilon)
-    mean_dy, mean_dy_zhat = (np.mean(g, axis=axes, keepdims=True) for g in (dy, dy * zhat))
+    mean_dy, mean_dy_zhat = np.mean(dy, axis=axes, keepdims=True), corrected_mean(dy * zhat, axes, correction)
     return projected(dy, zhat, mean_dy, mean_dy_zhat, gamma * inv_std(var, epsilon))
 
 

@@ -18,17 +18,23 @@ def masked_count(x: Array, mask: Array, axes: Axes) -> Array:
     return np.sum(np.broadcast_to(mask, x.shape), axis=axes, keepdims=True)
 
 
-def masked_statistics(x: Array, mask: Array, axes: Axes) -> tuple[Array, Array]:
-    """mean = (1/count) sum mask * x,   var = (1/count) sum mask * (x - mean)^2."""
+def masked_statistics(x: Array, mask: Array, axes: Axes, correction: int = 0) -> tuple[Array, Array]:
+    """mean = (1/count) sum mask * x,   var = (1 / (count - correction)) sum mask * (x - mean)^2."""
     count = masked_count(x, mask, axes)
     mean = np.sum(mask * x, axis=axes, keepdims=True) / count
-    return mean, np.sum(mask * (x - mean) * (x - mean), axis=axes, keepdims=True) / count
+    return mean, np.sum(mask * (x - mean) * (x - mean), axis=axes, keepdims=True) / (count - correction)
 
 
-def masked_training_dx(x: Array, dy: Array, gamma: Array, mask: Array, epsilon: float, axes: Axes) -> Array:
-    """dx = mask * gamma * inv_std * (dy - M(dy) - zhat * M(dy * zhat)),   M(a) = (1/count) sum mask * a; 0 on padding."""
+def masked_training_dx(
+    x: Array, dy: Array, gamma: Array, mask: Array, epsilon: float, axes: Axes, correction: int = 0
+) -> Array:
+    """dx = mask * gamma * inv_std * (dy - M_0(dy) - zhat * M(dy * zhat)); 0 on padding.
+
+    M_0(a) = (1/count) sum mask * a,   M(a) = (1 / (count - correction)) sum mask * a
+    """
     count = masked_count(x, mask, axes)
-    mean, var = masked_statistics(x, mask, axes)
+    mean, var = masked_statistics(x, mask, axes, correction)
     zhat = normalise(x, mean, var, epsilon)
-    mean_dy, mean_dy_zhat = (np.sum(g, axis=axes, keepdims=True) / count for g in (mask * dy, mask * dy * zhat))
+    mean_dy = np.sum(mask * dy, axis=axes, keepdims=True) / count
+    mean_dy_zhat = np.sum(mask * dy * zhat, axis=axes, keepdims=True) / (count - correction)
     return projected(dy, zhat, mean_dy, mean_dy_zhat, mask * gamma * inv_std(var, epsilon))

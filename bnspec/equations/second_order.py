@@ -1,9 +1,10 @@
 """Second derivatives: the gradients of <v, dx> + <ddgamma, dgamma> + <ddbeta, dbeta>, the backward pass of the backward pass.
 
 dx, dgamma and dbeta are the gradients of batch normalization for the cotangent dy; v, ddgamma and ddbeta are their
-cotangents. The same arithmetics and shapes as ``equations``; v is shaped like x. With P v = v - mean(v) - zhat * mean(v * zhat), training
-has dx = gamma * inv_std * P dy. P is symmetric, so that the derivative of y along v is gamma * inv_std * P v: forward mode,
-and the derivative of <v, dx> by dy, are ``equations.training_dx`` with v in the place of dy.
+cotangents. The same arithmetics and shapes as ``equations``; v is shaped like x. With S(a) = sum(a) / (m - correction), the mean
+for correction 0, and P v = v - mean(v) - zhat * S(v * zhat), training has dx = gamma * inv_std * P dy. P is symmetric, so that
+the derivative of y along v is gamma * inv_std * P v: forward mode, and the derivative of <v, dx> by dy, are
+``equations.training_dx`` with v in the place of dy. zhat moves along v by inv_std * P v, and inv_std by -inv_std^2 * S(v * zhat).
 
 Source: the chain rule on Ioffe and Szegedy 2015, section 3.
 """
@@ -19,6 +20,7 @@ from bnspec.equations.batch_norm import (
     Axes,
     affine,
     batch_statistics,
+    corrected_mean,
     inference_dx,
     inv_std,
     normalise,
@@ -38,28 +40,30 @@ class SecondOrder(NamedTuple):
         return SecondOrder(*(a + b for a, b in zip(self, other)))
 
 
-def training_second_order(x: Array, dy: Array, v: Array, gamma: Array, epsilon: float, axes: Axes) -> SecondOrder:
-    """In training, with Q = mean(v * dy) - mean(v) mean(dy) - mean(v * zhat) mean(dy * zhat):
+def training_second_order(
+    x: Array, dy: Array, v: Array, gamma: Array, epsilon: float, axes: Axes, correction: int = 0
+) -> SecondOrder:
+    """In training, with Q = S(v * P dy), which is mean(v * dy) - mean(v) mean(dy) - mean(v * zhat) mean(dy * zhat) for correction 0:
 
-    by_x     = -gamma * inv_std^2 * (zhat * Q + mean(dy * zhat) * P v + mean(v * zhat) * P dy)
+    by_x     = -gamma * inv_std^2 * (zhat * Q + S(dy * zhat) * P v + S(v * zhat) * P dy)
     by_dy    =  gamma * inv_std * P v
     by_gamma =  inv_std * sum(v * P dy)
     """
-    mean, var = batch_statistics(x, axes)
+    mean, var = batch_statistics(x, axes, correction)
     scale, zhat = inv_std(var, epsilon), normalise(x, mean, var, epsilon)
 
     def average(values: Array) -> Array:
-        return np.mean(values, axis=axes, keepdims=True)
+        return corrected_mean(values, axes, correction)
 
     def project(values: Array) -> Array:
-        return values - average(values) - zhat * average(values * zhat)
+        return values - np.mean(values, axis=axes, keepdims=True) - zhat * average(values * zhat)
 
     q = average(v * project(dy))
     through_inv_std = zhat * q
     through_zhat = average(dy * zhat) * project(v) + average(v * zhat) * project(dy)
     by_gamma = scale * np.sum(v * project(dy), axis=axes, keepdims=True)
     by_x = -gamma * scale * scale * (through_inv_std + through_zhat)
-    return SecondOrder(by_x, training_dx(x, v, gamma, epsilon, axes), by_gamma)
+    return SecondOrder(by_x, training_dx(x, v, gamma, epsilon, axes, correction), by_gamma)
 
 
 def inference_second_order(dy: Array, v: Array, gamma: Array, var: Array, epsilon: float, axes: Axes) -> SecondOrder:
@@ -72,7 +76,7 @@ def inference_second_order(dy: Array, v: Array, gamma: Array, var: Array, epsilo
 
 
 def training_parameter_second_order(
-    x: Array, dy: Array, ddgamma: Array, ddbeta: Array, epsilon: float, axes: Axes
+    x: Array, dy: Array, ddgamma: Array, ddbeta: Array, epsilon: float, axes: Axes, correction: int = 0
 ) -> SecondOrder:
     """The gradients of <ddgamma, dgamma> + <ddbeta, dbeta> in training, which do not depend on gamma:
 
@@ -81,8 +85,9 @@ def training_parameter_second_order(
 
     ddgamma, ddbeta: shape (1, C, 1, ...).
     """
-    zhat = normalise(x, *batch_statistics(x, axes), epsilon)
-    return SecondOrder(training_dx(x, dy, ddgamma, epsilon, axes), affine(zhat, ddgamma, ddbeta), 0 * ddgamma)
+    zhat = normalise(x, *batch_statistics(x, axes, correction), epsilon)
+    by_x = training_dx(x, dy, ddgamma, epsilon, axes, correction)
+    return SecondOrder(by_x, affine(zhat, ddgamma, ddbeta), 0 * ddgamma)
 
 
 def inference_parameter_second_order(

@@ -84,11 +84,14 @@ def var_doubt(count: int, mean: Array) -> Doubt:
         return Doubt(2.0 * (ROUNDING * mean) * mean, count + 6.0)
 
 
-def training_doubt(count: int, mean: Array, inv_std: Array) -> StatisticsDoubt:
-    """Errors of a batch's own statistics, given the mean's error in roundings; 1 / sqrt halves the variance's relative error."""
+def training_doubt(count: int, mean: Array, inv_std: Array, correction: int = 0) -> StatisticsDoubt:
+    """Errors of a batch's own statistics, given the mean's error in roundings; 1 / sqrt halves the variance's relative error.
+
+    A corrected variance takes two roundings more; its error by the mean's grows by at most 2, for which the halving has room.
+    """
     with np.errstate(invalid="ignore", over="ignore"):
         shift = product(mean, inv_std)
-        relative = count + 6.0 + 2.0 * (ROUNDING * shift) * shift + 3.0
+        relative = count + 6.0 + 2.0 * (ROUNDING * shift) * shift + 3.0 + (2.0 if correction else 0.0)
     # a variance without any correct digit is left to the balls
     return StatisticsDoubt(mean, shift, np.where(relative * ROUNDING < 2.0**-4, relative, math.inf))
 
@@ -112,6 +115,11 @@ def cotangent_doubt(
     """Errors of the two means, given the error of A; mean_abs: mean of |dy|; largest_z: the largest |zhat|."""
     summed = product(largest_z, count + 6.0 + np.asarray(statistics.inv_std))
     return CotangentDoubt(mean_dy, product(mean_abs, summed + statistics.shift))
+
+
+def corrected_doubt(cotangent: CotangentDoubt, factor: float, mean_dy_zhat: Array) -> CotangentDoubt:
+    """The same with B corrected: its error times the factor, and two roundings; mean_dy_zhat: the corrected magnitude."""
+    return CotangentDoubt(cotangent.mean_dy, factor * cotangent.mean_dy_zhat + product(2.0, mean_dy_zhat))
 
 
 def dx_doubt(
@@ -139,7 +147,7 @@ def least_magnitude(magnitudes: Array, axes: tuple[int, ...]) -> Array:
     return np.min(magnitudes, axis=axes, keepdims=True, initial=math.inf)
 
 
-def product(a: Array, b: Array | float) -> Array:
+def product(a: Array | float, b: Array | float) -> Array:
     """a * b for errors and magnitudes: 0 * inf = 0, since what is exactly zero has no error; never 0 by underflow."""
     with np.errstate(invalid="ignore", over="ignore", under="ignore"):
         return np.where((np.asarray(a) == 0.0) | (np.asarray(b) == 0.0), 0.0, np.maximum(a * np.asarray(b), TINY))

@@ -91,7 +91,8 @@ def _channel(values: np.ndarray, config: LayerConfig, channel: int) -> np.ndarra
 
 def training_doubt(norm: Normalisation) -> certification.StatisticsDoubt:
     """Bounds on the quad errors of a batch's own statistics."""
-    return certification.training_doubt(norm.batch.count, norm.batch.summary.mean_roundings, norm.inv_std64)
+    batch = norm.batch
+    return certification.training_doubt(batch.count, batch.summary.mean_roundings, norm.inv_std64, norm.correction)
 
 
 def training_output(norm: Normalisation, affine: Affine) -> Output:
@@ -101,7 +102,7 @@ def training_output(norm: Normalisation, affine: Affine) -> Output:
         eq.affine(norm.zhat, affine.gamma, affine.beta),
         certification.output_doubt(training_doubt(norm), affine.abs_gamma, affine.abs_beta),
         config,
-        lambda x, gamma, beta: eq.training_forward(x, gamma, beta, config.epsilon, CHANNEL),
+        lambda x, gamma, beta: eq.training_forward(x, gamma, beta, config.epsilon, CHANNEL, norm.correction),
         *(norm.batch.given, affine.gamma, affine.beta),
         where=norm.var + config.epsilon,
     )
@@ -115,20 +116,20 @@ def training_gradients(cotangent: Cotangent, affine: Affine) -> Gradients:
     doubt = _cotangent_doubt(cotangent, statistics, largest_z)
     factor = certification.product(affine.abs_gamma, norm.inv_std64)
     slope = affine.gamma * norm.inv_std
-    dx = eq.projected(cotangent.dy, norm.zhat, cotangent.mean_dy, cotangent.mean_dy_zhat, slope)
+    dx = eq.projected(cotangent.dy, norm.zhat, cotangent.mean_dy, cotangent.corrected_dy_zhat, slope)
+    product = np.maximum(cotangent.abs_dy_zhat, certification.TINY)
+    of_dx = certification.corrected_doubt(doubt, norm.factor, product) if norm.correction else doubt
 
     def dgamma_of(x: Balls, dy: Balls) -> Balls:
-        mean, var = eq.batch_statistics(x, CHANNEL)
+        mean, var = eq.batch_statistics(x, CHANNEL, norm.correction)
         return eq.parameter_gradients(eq.normalise(x, mean, var, config.epsilon), dy, CHANNEL)[0]
 
     return Gradients(
         settled(
             dx,
-            certification.dx_doubt(
-                statistics, doubt, np.maximum(cotangent.abs_mean_dy_zhat, certification.TINY), largest_z, factor
-            ),
+            certification.dx_doubt(statistics, of_dx, product, largest_z, factor),
             config,
-            lambda x, dy, gamma: eq.training_dx(x, dy, gamma, config.epsilon, CHANNEL),
+            lambda x, dy, gamma: eq.training_dx(x, dy, gamma, config.epsilon, CHANNEL, norm.correction),
             *(batch.given, cotangent.given, affine.gamma),
             where=positive,
         ),

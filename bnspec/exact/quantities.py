@@ -82,7 +82,6 @@ class Batch:
         count: elements per channel.
         given64: x in float64; abs_x, abs_mean: |x| and |mean|; var64: the variance in float64.
         mean_abs: mean of |x|; mean_square: mean of x^2; largest: the largest |x|; spread: the largest |x - mean|.
-        normalisation: by this batch's own statistics.
     """
 
     config: LayerConfig
@@ -155,10 +154,13 @@ class Batch:
         """The largest |x - mean| of the channel."""
         return self.summary.spread
 
-    @property
-    def normalisation(self) -> Normalisation:
-        """Normalisation by this batch's own statistics: the training mode. Not cached, to avoid a reference cycle."""
-        return Normalisation(self, self.mean, self.var)
+    def normalisation(self, correction: int = 0) -> Normalisation:
+        """Normalisation by this batch's own statistics: the training mode. Not cached, to avoid a reference cycle.
+
+        ``correction``: of the variance that normalises; count must exceed it.
+        """
+        var = self.var * self.count / (self.count - correction) if correction else self.var
+        return Normalisation(self, self.mean, var, correction)
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,6 +169,7 @@ class Normalisation:
 
     Attributes:
         mean, var: quad, broadcastable against x.
+        correction: the divisor of var, and of the mean of dy zhat in dx, is count - correction; 0 for given statistics.
         zhat, inv_std: quad.
         abs_z, abs_mean, var64, inv_std64: |zhat|, |mean|, var and inv_std in float64; largest_z: the channel's largest |zhat|;
             reach: |x| + |mean|, the magnitudes that a folded form subtracts.
@@ -175,6 +178,12 @@ class Normalisation:
     batch: Batch
     mean: Quad
     var: Quad
+    correction: int = 0
+
+    @property
+    def factor(self) -> float:
+        """count / (count - correction)."""
+        return self.batch.count / (self.batch.count - self.correction) if self.correction else 1.0
 
     @functools.cached_property
     def inv_std(self) -> Quad:
@@ -224,7 +233,8 @@ class Cotangent:
     Attributes:
         given: dy as it is, in its dtype or in quad; shaped like x.
         dy: quad; abs_dy: |dy|.
-        mean_dy, mean_dy_zhat: quad, (1, C, 1, ...); abs_mean_dy_zhat: the second's magnitude.
+        mean_dy, mean_dy_zhat: quad, (1, C, 1, ...).
+        corrected_dy_zhat: sum(dy zhat) / (count - correction), which dx subtracts; abs_dy_zhat: its magnitude.
         mean_abs: mean of |dy|; mean_reach: mean of |dy| (|x| + |mean|).
         mean_roundings: error of mean_dy, in roundings.
     """
@@ -253,9 +263,16 @@ class Cotangent:
         return np.mean(self.dy * self.normalisation.zhat, axis=self.axes, keepdims=True)
 
     @functools.cached_property
-    def abs_mean_dy_zhat(self) -> np.ndarray:
-        """|mean of dy zhat|."""
-        return np.abs(double(self.mean_dy_zhat))
+    def corrected_dy_zhat(self) -> Quad:
+        """sum(dy zhat) / (count - correction), quad."""
+        norm = self.normalisation
+        count = norm.batch.count
+        return self.mean_dy_zhat * count / (count - norm.correction) if norm.correction else self.mean_dy_zhat
+
+    @functools.cached_property
+    def abs_dy_zhat(self) -> np.ndarray:
+        """|sum(dy zhat)| / (count - correction)."""
+        return np.abs(double(self.corrected_dy_zhat))
 
     @functools.cached_property
     def abs_dy(self) -> np.ndarray:

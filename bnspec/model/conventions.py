@@ -44,7 +44,8 @@ class Conventions:
 
     Attributes:
         running_correction: the variance that enters the running variance has the divisor ``count - running_correction``.
-        normalising_correction: the same for the variance that normalises; the definition has 0.
+        normalising_correction: the same for the variance that normalises, and then for its part in dx; the definition has 0.
+            With 1 the results of training on one value per channel are 0/0 and are not judged, dbeta and the statistics apart.
         momentum_weighs: whether the framework's momentum weighs the "new" or the "old" value; "none": there is no such
             number, because the caller computes the moving average.
         decay_dtype: the dtype in which that number is stored ("float64" where it stays a Python number).

@@ -66,7 +66,7 @@ def _expected(value: np.ndarray, errors: Mapping[Tier, LayerNormError], name: st
 def _sums(batch: Batch, dy: np.ndarray, units: UnitsOf, evaluated: float) -> dict[str, Expected]:
     """dgamma and dbeta; ``evaluated``: 1 for evaluation in float64, 0 in quad precision."""
     values = layer_norm_parameter_gradients(batch.x, dy, batch.config.epsilon, FEATURES)
-    norm, found = batch.normalisation, {}
+    norm, found = batch.normalisation(), {}
     per_tier = {t: parameter_errors(norm, dy, zhat_error(norm, u, t)[1], u, t) for t, u in units.items()}
     for i, name in enumerate(("dgamma", "dbeta")):
         bounds = {t: e[i].reshape(-1) * (1.0 + evaluated * (room(units[t]) - 1.0)) for t, e in per_tier.items()}

@@ -61,7 +61,8 @@ class Tracked(NamedTuple):
 class Descent:
     """The constants of the training: the layer's configuration for rows of shape (rows, C), its units, and the rate.
 
-    ``correction``: of the running variance; ``rows``: rows of x for each sample.
+    ``correction``: of the running variance; ``rows``: rows of x for each sample; ``normalising_correction``: of the variance
+    that normalises.
     """
 
     config: LayerConfig
@@ -69,6 +70,7 @@ class Descent:
     rate: float
     correction: int
     rows: int = 1
+    normalising_correction: int = 0
 
 
 class Rows(Batch):
@@ -132,14 +134,15 @@ class Normalised(NamedTuple):
 def normalised(h: Tracked, gamma: Array, beta: Array, descent: Descent) -> Normalised:
     """Batch normalization of rows in error."""
     units, batch = descent.units, Rows(descent.config, h.value)
-    norm, axes = batch.normalisation, descent.config.reduce_axes
+    norm, axes = batch.normalisation(descent.normalising_correction), descent.config.reduce_axes
     own = bounds.statistics_error(batch, units, "lenient")
     std = np.sqrt(batch.var64)
     rms = np.sqrt(np.mean(h.error**2, axis=axes, keepdims=True))
     larger = (1.0 + 2.0 * h.error.max(axis=axes, keepdims=True) / np.minimum(std, batch.mean_abs)) ** 2
     mean = own.mean * larger + np.mean(h.error, axis=axes, keepdims=True)
     var = own.var * larger + 2.0 * std * rms + rms**2
-    relative = bounds.inv_std_error(norm, var, units.arithmetic)
+    corrected = bounds.corrected_error(var, batch.var64, norm, units.statistics)
+    relative = bounds.inv_std_error(norm, corrected, units.arithmetic)
     moved = h.error * norm.inv_std64 * (1.0 + relative) * (1.0 + bounds.gamma(8.0, units.arithmetic))
     zhat = bounds.normalised_error(norm, mean, relative, units.arithmetic) + moved
     y = gamma * norm.zhat + beta
@@ -153,7 +156,7 @@ def layer_gradients(
     """dx, dgamma and dbeta for a cotangent in error; dx is linear in it."""
     norm, units, axes = forward.norm, descent.units, descent.config.reduce_axes
     cotangent, p = RowsCotangent(norm, dy.value), units.arithmetic
-    dx = eq.training_dx(norm.batch.x, dy.value, gamma, descent.config.epsilon, axes)
+    dx = eq.training_dx(norm.batch.x, dy.value, gamma, descent.config.epsilon, axes, norm.correction)
     dgamma, dbeta = (g.reshape(-1) for g in eq.parameter_gradients(norm.zhat, dy.value, axes))
     own = bounds.training_gradient_error(
         cotangent, np.abs(gamma), np.abs(dx), forward.zhat_error, forward.relative, units, "lenient"
@@ -163,6 +166,7 @@ def layer_gradients(
     z = norm.abs_z + forward.zhat_error
     reach = norm.reach * norm.inv_std64 * (1.0 + forward.relative) + forward.zhat_error
     a, b, c = (np.mean(dy.error * weight, axis=axes, keepdims=True) for weight in (1.0, z, reach))
+    b, c = norm.factor * b, norm.factor * c
     moved = dy.error + a + z * b
     rounded = bounds.gamma(n + 7.0, p) * (dy.error + a + z * c + b * (1.0 + z + reach))
     factor = np.abs(gamma) * norm.inv_std64 * (1.0 + forward.relative) * (1.0 + bounds.gamma(8.0, p))

@@ -43,6 +43,7 @@ def exact_step(case: Case, i: int, conventions: Conventions, values: Values) -> 
         float(np.float32(first.option("learning_rate"))),
         conventions.running_correction,
         len(rows) // len(labels),
+        conventions.normalising_correction,
     )
     with np.errstate(all="ignore"):
         found = step(wide, rows.astype(np.float64), labels, descent)

@@ -46,7 +46,7 @@ class Oracle:
         """``like``: an oracle of the same inputs under other parameters, whose quantities of the inputs are reused."""
         self.case, self.like = case, like
         self._summaries: dict[str, Summary] = {}
-        self._judged: dict[tuple[tuple[Units, ...], float], _Judged] = {}
+        self._judged: dict[tuple[tuple[Units, ...], float, int], _Judged] = {}
         self._overridden: dict[tuple[tuple[str, object], ...], Oracle] = {}
 
     def overridden(self, overrides: tuple[tuple[str, object], ...]) -> Oracle:
@@ -65,8 +65,8 @@ class Oracle:
     ) -> dict[str, Expected]:
         """The exact answers for a step, by output name: y, dx, dgamma, dbeta, running_mean, running_var; for ``fit`` mean and var.
 
-        ``before`` is the observed state before the step, so errors of earlier steps are not counted twice. Undefined outputs (an
-        empty batch, a corrected variance of one value) are omitted. ``fit``: for ``transform`` and ``inverse``, the preceding
+        ``before`` is the observed state before the step, so errors of earlier steps are not counted twice. Undefined outputs are
+        omitted: those of an empty batch, and those that a corrected variance of one value enters, which is 0/0. ``fit``: for ``transform`` and ``inverse``, the preceding
         fit; None: the first fit of the case.
         """
         answers = self.judged(conventions)
@@ -79,12 +79,12 @@ class Oracle:
         if step.call.has_mask:
             return self.masked(step, before, conventions)
         if step.call.kind == "second_order":
-            moved = answers.running(step.inputs[0], before, conventions) if step.call.mode == "training" else {}
-            return {**answers.second_order(step, before), **moved}
+            if step.call.mode == "inference":
+                return answers.second_order(step, before)
+            derivatives = answers.second_order(step, before) if answers.exist(step.inputs[0]) else {}
+            return {**derivatives, **answers.running(step.inputs[0], before, conventions)}
         if step.call.mode == "training":
             given = {**answers.training(step.inputs), **answers.running(step.inputs[0], before, conventions)}
-            if conventions.normalising_correction:  # the definition has 0: results of another divisor are not judged
-                given = {n: given[n] for n in ("dbeta", *RUNNING) if n in given}
         else:
             given = answers.inference(step.inputs, before)
         if step.call.kind == "tangent":
@@ -107,7 +107,7 @@ class Oracle:
         """The answers under given conventions, cached: many steps, and all backends with the same precisions, share them."""
         config = self.case.config
         units = tuple(units_of(conventions, config.dtype, config.parameter_dtype, t) for t in TIERS)
-        key = units, effective_epsilon(config.epsilon, conventions)
+        key = units, effective_epsilon(config.epsilon, conventions), conventions.normalising_correction
         if key not in self._judged:
             # the oracle owns the answers; a strong reference back would keep both alive
             self._judged[key] = _Judged(weakref.proxy(self), *key)
@@ -147,28 +147,28 @@ class Oracle:
         self._summaries[name] = Summary.joined(parts, self.case.config.channel_axis)
 
     @remembered
-    def normalisation(self, x: str, epsilon: float) -> Normalisation:
-        """An input array normalised by its own statistics: the training mode."""
+    def normalisation(self, x: str, epsilon: float, correction: int = 0) -> Normalisation:
+        """An input array normalised by its own statistics, the variance corrected: the training mode."""
         if self.like is not None:
-            return self.like.normalisation(x, epsilon)
-        return self.batch(x, epsilon).normalisation
+            return self.like.normalisation(x, epsilon, correction)
+        return self.batch(x, epsilon).normalisation(correction)
 
     @remembered
-    def cotangent(self, x: str, dy: str, epsilon: float) -> Cotangent:
+    def cotangent(self, x: str, dy: str, epsilon: float, correction: int = 0) -> Cotangent:
         """The exact quantities of a cotangent in training."""
         if self.like is not None:
-            return self.like.cotangent(x, dy, epsilon)
-        return Cotangent(self.normalisation(x, epsilon), self.case.arrays[dy])
+            return self.like.cotangent(x, dy, epsilon, correction)
+        return Cotangent(self.normalisation(x, epsilon, correction), self.case.arrays[dy])
 
     @remembered
-    def training_output(self, x: str, epsilon: float) -> Output:
+    def training_output(self, x: str, epsilon: float, correction: int = 0) -> Output:
         """y in training."""
-        return exact.training_output(self.normalisation(x, epsilon), self.affine)
+        return exact.training_output(self.normalisation(x, epsilon, correction), self.affine)
 
     @remembered
-    def training_gradients(self, x: str, dy: str, epsilon: float) -> exact.Gradients:
+    def training_gradients(self, x: str, dy: str, epsilon: float, correction: int = 0) -> exact.Gradients:
         """dx, dgamma and dbeta in training."""
-        return exact.training_gradients(self.cotangent(x, dy, epsilon), self.affine)
+        return exact.training_gradients(self.cotangent(x, dy, epsilon, correction), self.affine)
 
 
 def effective_epsilon(epsilon: float, conventions: Conventions) -> float:
@@ -185,18 +185,25 @@ def effective_decay(decay: float, conventions: Conventions) -> float:
 
 
 class _Judged:
-    """The oracle's answers with bounds, for the precisions of each tier and an epsilon."""
+    """The oracle's answers with bounds, for the precisions of each tier, an epsilon and the correction that normalises."""
 
-    def __init__(self, oracle: Oracle, units: tuple[Units, ...], epsilon: float) -> None:
-        self.oracle, self.case, self.epsilon = oracle, oracle.case, epsilon
+    def __init__(self, oracle: Oracle, units: tuple[Units, ...], epsilon: float, correction: int) -> None:
+        self.oracle, self.case, self.epsilon, self.correction = oracle, oracle.case, epsilon, correction
         self.units: dict[Tier, Units] = dict(zip(TIERS, units, strict=True))
-        self.key = units, epsilon
+        self.key = units, epsilon, correction
 
     # --- training -----------------------------------------------------------------------------------------------------
 
+    def exist(self, x: str) -> bool:
+        """Whether the variance that normalises x in training exists."""
+        return self.oracle.batch(x, self.epsilon).count > self.correction
+
     @remembered
     def training(self, inputs: tuple[str, ...]) -> Answers:
-        """y and, with a cotangent, the gradients."""
+        """y and, with a cotangent, the gradients; without a variance only dbeta, which needs none."""
+        if not self.exist(inputs[0]):
+            answers = _Judged(self.oracle, *self.key[:2], 0).training(inputs)
+            return {n: a for n, a in answers.items() if n == "dbeta"}
         if is_large(self.case, inputs[0]):
             summaries: list[Summary] = []
 
@@ -218,18 +225,23 @@ class _Judged:
     @remembered
     def errors(self, x: str, tier: Tier) -> tuple[np.ndarray, np.ndarray]:
         """(relative error of inv_std, error of zhat) in training."""
-        norm = self.oracle.normalisation(x, self.epsilon)
+        norm = self.normalisation(x)
         units, statistics = self.units[tier], self.statistics_error(x, tier)
+        var = bounds.corrected_error(statistics.var, norm.batch.var64, norm, units.statistics)
         # a stable variance is never negative, whatever its error
         least_var = -math.inf if tier == "lenient" else 0.0
-        relative = bounds.inv_std_error(norm, statistics.var, units.arithmetic, least_var)
+        relative = bounds.inv_std_error(norm, var, units.arithmetic, least_var)
         return relative, bounds.normalised_error(norm, statistics.mean, relative, units.arithmetic)
+
+    def normalisation(self, x: str) -> Normalisation:
+        """x normalised by its own statistics."""
+        return self.oracle.normalisation(x, self.epsilon, self.correction)
 
     @remembered
     def training_output(self, x: str) -> Expected:
         """y."""
-        norm, affine = self.oracle.normalisation(x, self.epsilon), self.oracle.affine
-        y = self.oracle.training_output(x, self.epsilon)
+        norm, affine = self.normalisation(x), self.oracle.affine
+        y = self.oracle.training_output(x, self.epsilon, self.correction)
         sizes = (affine.abs_gamma, affine.abs_beta, y.size)
         return Expected(
             y.value, {t: bounds.output_error(norm, *sizes, self.errors(x, t)[1], u) for t, u in self.units.items()}
@@ -238,8 +250,8 @@ class _Judged:
     @remembered
     def training_gradients(self, x: str, dy: str) -> dict[str, Expected]:
         """dx and, with affine, dgamma and dbeta."""
-        cotangent, gamma = self.oracle.cotangent(x, dy, self.epsilon), self.oracle.affine.abs_gamma
-        values = self.oracle.training_gradients(x, dy, self.epsilon)
+        cotangent = self.oracle.cotangent(x, dy, self.epsilon, self.correction)
+        gamma, values = self.oracle.affine.abs_gamma, self.oracle.training_gradients(x, dy, *self.key[1:])
         errors = {}
         for tier, units in self.units.items():
             relative, zhat = self.errors(x, tier)
@@ -312,7 +324,7 @@ class _Judged:
     def second_order(self, step: Step, before: State) -> dict[str, Expected]:
         """by_x, by_dy and by_gamma."""
         if step.call.mode == "training":
-            norm = self.oracle.normalisation(step.inputs[0], self.epsilon)
+            norm = self.normalisation(step.inputs[0])
             errors = {t: self.errors(step.inputs[0], t) for t in TIERS}
         else:
             mean, var = (broadcast(before[n], self.case.config) for n in RUNNING)

@@ -29,14 +29,14 @@ def second_derivatives(
     """by_x, by_dy and, with affine, by_gamma: the gradients of <v, dx>, each with a bound per tier.
 
     Args:
-        norm: x normalised by the statistics of the step's mode.
+        norm: x normalised by the statistics of the step's mode, with the correction of their variance.
         errors: per tier, the relative error of inv_std and the error of zhat (inference needs only the first).
     """
     config, training = case.config, step.call.mode == "training"
     x, dy, v = (quad(case.arrays[n]) for n in step.inputs)
     gamma = quad(double(case.arrays.get("gamma", np.ones(config.channels)))).reshape(config.channel_shape)
     if training:
-        value = equations.training_second_order(x, dy, v, gamma, config.epsilon, config.reduce_axes)
+        value = equations.training_second_order(x, dy, v, gamma, config.epsilon, config.reduce_axes, norm.correction)
     else:
         value = equations.inference_second_order(dy, v, gamma, norm.var, config.epsilon, config.reduce_axes)
     of_dy, of_v = (Cotangent(norm, case.arrays[n]) for n in step.inputs[1:])

@@ -24,6 +24,11 @@ TRAINING_CALLS = (TRAINING, TRAINING_GRADIENTS)
 INFERENCE_CALLS = (INFERENCE, INFERENCE_GRADIENTS)
 
 
+def never(exam: Examination, i: int) -> str:
+    """No conventions leave a step without anything to judge."""
+    return ""
+
+
 @dataclass(frozen=True)
 class Check:
     """How a clause is verified.
@@ -36,6 +41,7 @@ class Check:
         reads_errors: whether steps that raised are judged, too.
         of_shared: whether it is asked of cases whose parameters share memory with the state; other checks are not.
         of_refused: whether it is asked of calls that are malformed on purpose, or, None, of these as of others.
+        declines: why the declared conventions leave nothing to judge at a step; empty where they do not.
     """
 
     clause: str
@@ -45,6 +51,7 @@ class Check:
     reads_errors: bool = False
     of_shared: bool = False
     of_refused: bool | None = False
+    declines: Callable[[Examination, int], str] = never
 
 
 def everywhere(oracle: Oracle, step: Step) -> Mask:

@@ -31,11 +31,17 @@ Recordable = SupportsFloat | tuple[int, ...] | str | None
 
 
 class Examination:
-    """One case on one backend, under the backend's conventions; ``oracle_seconds``: processor time spent in the oracle for it."""
+    """One case on one backend, under the backend's conventions.
+
+    Attributes:
+        oracle_seconds: processor time spent in the oracle for it.
+        reasons: by clause, why the first step that the clause asks for was declined.
+    """
 
     def __init__(self, case: Case, observation: Observation, conventions: Conventions, oracle: Oracle) -> None:
         self.case, self.observation, self.conventions, self.oracle = case, observation, conventions, oracle
         self.oracle_seconds = 0.0
+        self.reasons: dict[str, str] = {}
         self._errors: dict[tuple[int, str, Tier], np.ndarray | None] = {}
 
     def step(self, i: int) -> Step:

@@ -74,7 +74,7 @@ class Collector:
             self.oracle_seconds += exam.oracle_seconds
             for clause, judgement in judgements.items():
                 if judgement is None:
-                    self.tallies[clause].declined += 1
+                    self.tallies[clause].decline(exam.reasons[clause])
                 else:
                     self.tallies[clause].add(Judged(case, judgement, order), known.get(clause))
         return judgements

@@ -47,8 +47,10 @@ def examine(exam: Examination, checks: Iterable[Check]) -> dict[str, Judgement |
                 if not channels.any():
                     continue
                 status = observation.steps[i].status
-                if status == "declined":
+                reason = observation.steps[i].message if status == "declined" else check.declines(exam, i)
+                if status == "declined" or (status == "ok" and reason):
                     judgements.setdefault(check.clause, None)
+                    exam.reasons.setdefault(check.clause, reason)
                 elif status == "ok" or (status == "error" and check.reads_errors):
                     found = check.judge(exam, i, channels)
                     worst = judgements.get(check.clause)

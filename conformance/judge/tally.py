@@ -33,6 +33,7 @@ class Tally:
 
     Attributes:
         cases, failures, declined: how many cases were judged, deviated, or were declined where the clause asks.
+        reasons: why they were declined, each with its number of cases.
         worst: the case with the largest ratio; smallest: the smallest case that deviates. Of equals the first in the run,
             in whatever order they are added.
         covered: failures on cases that a known deviation covers; known: these deviations, each once.
@@ -42,6 +43,7 @@ class Tally:
     cases: int = 0
     failures: int = 0
     declined: int = 0
+    reasons: dict[str, int] = dataclasses.field(default_factory=dict)
     worst: Judged | None = None
     smallest: Judged | None = None
     covered: int = 0
@@ -62,6 +64,11 @@ class Tally:
             self.known[known] = None
         if self.smallest is None or (judged.size, order) < (self.smallest.size, self.smallest.order):
             self.smallest = judged
+
+    def decline(self, reason: str) -> None:
+        """Count one declined case."""
+        self.declined += 1
+        self.reasons[reason] = self.reasons.get(reason, 0) + 1
 
     @property
     def verdict(self) -> FindingVerdict:

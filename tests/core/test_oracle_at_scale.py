@@ -12,7 +12,7 @@ from oracle_cases import COUNTS, extremes, families, ill_conditioned, large
 from oracle_comparison import Comparison
 
 from bnspec.model.buffers import dtype_of
-from bnspec.model.conventions import DTYPES
+from bnspec.model.conventions import CORRECTIONS, DTYPES, Conventions
 
 WANTED = 10_000
 LARGE_COUNT = 10_000
@@ -32,6 +32,20 @@ def test_the_oracles_agree_on_every_family(record_property: Callable[[str, objec
     for source in (families(1, (4, 3, 5)), ill_conditioned(2, COUNTS), extremes(3), large(4, LARGE_COUNT // 10)):
         for label, case in source:
             comparison.compare(case, label)
+    assert comparison.elements >= WANTED
+    report(comparison, record_property)
+
+
+def test_the_oracles_agree_where_the_normalising_variance_is_corrected(
+    record_property: Callable[[str, object], None],
+) -> None:
+    """The same with the divisor count - 1 in the variance that normalises, in its gradient, and in either running variance."""
+    comparison = Comparison()
+    for running_correction in CORRECTIONS:
+        conventions = Conventions(running_correction=running_correction, normalising_correction=1)
+        for source in (families(5, (4, 3, 5)), ill_conditioned(6, COUNTS[:4]), extremes(7)):
+            for label, case in source:
+                comparison.compare(case, label, conventions)
     assert comparison.elements >= WANTED
     report(comparison, record_property)
 

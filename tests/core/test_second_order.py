@@ -18,7 +18,7 @@ from bnspec.equations import second_order
 from bnspec.equations.second_order import SecondOrder
 from bnspec.exact.quantities import Cotangent, Normalisation
 from bnspec.model.case import Case
-from bnspec.model.conventions import Conventions
+from bnspec.model.conventions import Conventions, Correction
 from bnspec.model.precision import units_of
 from bnspec.model.vocabulary import Tier
 from bnspec.oracle.oracle import Oracle
@@ -26,7 +26,9 @@ from bnspec.oracle.oracle import Oracle
 BITS = 256
 SHAPES = ((3, 1), (4, 2), (2, 2, 3))
 KINDS = ("ordinary", "mean_1e2", "mean_1e4", "wide", "like_epsilon", "outlier", "exact", "sorted")
-MODES = ("training", "inference")
+MODES = ("training", "corrected", "inference")
+#: The normalising correction of each way of training.
+CORRECTION: dict[str, Correction] = {"training": 0, "corrected": 1}
 #: Which cotangents there are beside dy: of dx, of dgamma, of dbeta.
 UPSTREAM = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0), (1.0, 1.0, 1.0))
 Arrays = dict[str, Any]
@@ -49,9 +51,10 @@ def written(mode: str, arrays: Arrays, epsilon: float, axes: eq.Axes) -> SecondO
     x, dy, v, gamma, ddgamma, ddbeta, mean, var = (
         arrays[n] for n in ("x", "dy", "v", "gamma", "ddgamma", "ddbeta", "running_mean", "running_var")
     )
-    if mode == "training":
-        of_dx = second_order.training_second_order(x, dy, v, gamma, epsilon, axes)
-        return of_dx.plus(second_order.training_parameter_second_order(x, dy, ddgamma, ddbeta, epsilon, axes))
+    if mode in CORRECTION:
+        k = CORRECTION[mode]
+        of_dx = second_order.training_second_order(x, dy, v, gamma, epsilon, axes, k)
+        return of_dx.plus(second_order.training_parameter_second_order(x, dy, ddgamma, ddbeta, epsilon, axes, k))
     of_dx = second_order.inference_second_order(dy, v, gamma, var, epsilon, axes)
     return of_dx.plus(second_order.inference_parameter_second_order(x, dy, ddgamma, ddbeta, mean, var, epsilon))
 
@@ -59,9 +62,9 @@ def written(mode: str, arrays: Arrays, epsilon: float, axes: eq.Axes) -> SecondO
 def first_order(mode: str, arrays: Arrays, epsilon: float, axes: eq.Axes) -> Any:
     """<v, dx> + <ddgamma, dgamma> + <ddbeta, dbeta> by the first-order text."""
     x, dy, gamma = (arrays[n] for n in ("x", "dy", "gamma"))
-    if mode == "training":
-        mean, var = eq.batch_statistics(x, axes)
-        dx = eq.training_dx(x, dy, gamma, epsilon, axes)
+    if mode in CORRECTION:
+        mean, var = eq.batch_statistics(x, axes, CORRECTION[mode])
+        dx = eq.training_dx(x, dy, gamma, epsilon, axes, CORRECTION[mode])
     else:
         mean, var = arrays["running_mean"], arrays["running_var"]
         dx = eq.inference_dx(dy, gamma, var, epsilon)
@@ -97,11 +100,13 @@ def test_the_second_derivatives_are_those_of_the_first_order_text(mode: str, wei
 
 def bounds_of(mode: str, case: Case, arrays: Arrays, exact: SecondOrder, tier: Tier) -> SecondOrderError:
     """The a-priori bounds of a case."""
-    oracle, epsilon, conventions = Oracle(case), case.config.epsilon, Conventions()
+    oracle, epsilon = Oracle(case), case.config.epsilon
+    conventions = Conventions(normalising_correction=CORRECTION.get(mode, 0))
     units = units_of(conventions, case.config.dtype, case.config.parameter_dtype, tier)
     sizes = Sizes(*(np.abs(double(a)) for a in (*exact, *(arrays[n] for n in ("gamma", "ddgamma", "ddbeta")))))
-    batch, own = oracle.batch("x", epsilon), oracle.normalisation("x", epsilon)
-    if mode == "training":
+    batch = oracle.batch("x", epsilon)
+    if mode in CORRECTION:
+        own = oracle.normalisation("x", epsilon, CORRECTION[mode])
         dy, v = (Cotangent(own, arrays[n]) for n in ("dy", "v"))
         return second_order_bounds.training_error(
             dy, v, sizes, *oracle.judged(conventions).errors("x", tier), units, tier

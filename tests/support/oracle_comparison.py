@@ -43,7 +43,7 @@ class Comparison:
         for c, channel in enumerate(channels_of(case)):
             old = {n: float(state[n][c]) for n in RUNNING}
             for mode, answers, wanted in (
-                ("training", trained, training(channel, old, case.config.decay, conventions.running_correction)),
+                ("training", trained, training(channel, old, case.config.decay, conventions)),
                 ("inference", inferred, inference(channel, old)),
             ):
                 for name, exact in wanted.items():
@@ -51,18 +51,19 @@ class Comparison:
 
 
 def training(
-    channel: second_oracle.Channel, old: Mapping[str, float], decay: float, correction: int
+    channel: second_oracle.Channel, old: Mapping[str, float], decay: float, conventions: Conventions
 ) -> dict[str, list[Fraction]]:
     """Every output of a training step."""
-    mean, var, count = channel.mean, channel.var, channel.count
+    mean, var = channel.mean, channel.corrected(conventions.normalising_correction)
+    moved = channel.corrected(conventions.running_correction)
     dgamma, dbeta = channel.parameter_gradients(mean, var)
     return {
         "y": channel.outputs(mean, var),
-        "dx": channel.training_dx(),
+        "dx": channel.training_dx(conventions.normalising_correction),
         "dgamma": [dgamma],
         "dbeta": [dbeta],
         "running_mean": [channel.running(old["running_mean"], mean, decay)],
-        "running_var": [channel.running(old["running_var"], var * count / (count - correction), decay)],
+        "running_var": [channel.running(old["running_var"], moved, decay)],
     }
 
 

@@ -78,16 +78,20 @@ class Channel:
         dbeta = self.dy.over(self.sum_dy)
         return (self.products - mean * dbeta) * reciprocal_root(var + self.epsilon), dbeta
 
-    def training_dx(self) -> list[Fraction]:
+    def corrected(self, correction: int) -> Fraction:
+        """The variance with the divisor count - correction."""
+        return self.var * self.count / (self.count - correction)
+
+    def training_dx(self, correction: int = 0) -> list[Fraction]:
         """dx by the chain rule over mean and variance as separate nodes, not by the closed formula; the root is factored out.
 
-        With root^2 = 1 / (var + epsilon), rational:  dz = gamma dy,  dvar = -(1/2) root^3 sum dz (x - mean),
-        dmean = -root sum dz,  dx = root dz + dvar 2 (x - mean) / m + dmean / m.
+        With c the correction and root^2 = 1 / (var + epsilon), rational:  dz = gamma dy,
+        dvar = -(1/2) root^3 sum dz (x - mean),  dmean = -root sum dz,  dx = root dz + dvar 2 (x - mean) / (m - c) + dmean / m.
         """
-        m, mean = self.count, self.mean
-        root, sum_dz = reciprocal_root(self.var + self.epsilon), self.gamma * self.dy.over(self.sum_dy)
-        dvar = -self.gamma * (self.products - mean * self.dy.over(self.sum_dy)) / (2 * (self.var + self.epsilon))
-        slope, offset = dvar * 2 / m, -sum_dz / m
+        m, mean, var = self.count, self.mean, self.corrected(correction)
+        root, sum_dz = reciprocal_root(var + self.epsilon), self.gamma * self.dy.over(self.sum_dy)
+        dvar = -self.gamma * (self.products - mean * self.dy.over(self.sum_dy)) / (2 * (var + self.epsilon))
+        slope, offset = dvar * 2 / (m - correction), -sum_dz / m
         rational = [self.gamma * self.dy.over(g) for g in self.dy.numbers]
         return [root * (r + v) for r, v in zip(rational, self.affinely(slope, offset - mean * slope), strict=True)]
 

@@ -11,6 +11,7 @@ from typing import Any, List, Sequence, Tuple
 from bnspec.conformance.selftest.mutants import (
     blocks,
     caches,
+    corrections,
     degenerate,
     derivatives,
     dtypes,
@@ -44,6 +45,7 @@ from bnspec.conformance.selftest.reference.layer import PlainLayer
 from bnspec.conformance.selftest.reference.scaler import PlainAdapter, PlainScaler
 from bnspec.conformance.selftest.variants import conventions as variants_conventions
 from bnspec.conformance.selftest.variants import copies_and_checkpoints as variants_histories
+from bnspec.conformance.selftest.variants import corrections as variants_corrections
 from bnspec.conformance.selftest.variants import derivatives as variants_derivatives
 from bnspec.conformance.selftest.variants import forms as variants_forms
 from bnspec.conformance.selftest.variants import memory as variants_memory
@@ -148,6 +150,7 @@ _DEFECTIVE = (
     special,
     networks,
     extents,
+    corrections,
 )
 _CORRECT = (
     variants_sums,
@@ -157,6 +160,7 @@ _CORRECT = (
     variants_scalers,
     variants_derivatives,
     variants_histories,
+    variants_corrections,
 )
 
 MUTANTS = tuple(p for m in _DEFECTIVE for p in _entries_of(m, "mutant"))

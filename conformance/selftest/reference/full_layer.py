@@ -211,6 +211,10 @@ class FullLayer(PlainLayer):
         mean = self.kept_average(x, mask)
         return mean, self.kept_average(np.square(x - mean), mask)
 
+    def normalising(self, mean: Array, count: int) -> Array:
+        """A mean of squares or products of deviations of count elements, as the normalisation takes it."""
+        return mean
+
     def correction_count(self, x: Array, mask: Array) -> int:
         """The count in the correction of the running variance."""
         return self.kept(x, mask)
@@ -219,7 +223,7 @@ class FullLayer(PlainLayer):
         """Training on the kept elements; y is 0 on padding."""
         wide = self.values(x)
         mean, var = self.kept_moments(wide, mask)
-        y = self.cleaned(self.output(wide, mean, self.inv_std(var)), mask)
+        y = self.cleaned(self.output(wide, mean, self.inv_std(self.normalising(var, self.kept(wide, mask)))), mask)
         count = self.correction_count(wide, mask)
         self.store(self.new_mean(self.wide(self.mean), mean, count), self.new_var(self.wide(self.var), var, count))
         return y.astype(self.result_dtype(x))
@@ -228,7 +232,8 @@ class FullLayer(PlainLayer):
         """Training on the kept elements, with gradients; dx is 0 on padding."""
         y, wide = self.training_masked(x, mask), self.values(x)
         mean, var = self.kept_moments(wide, mask)
-        inv_std, dy = self.inv_std(var), self.cleaned(self.cotangent(dy), mask)
+        inv_std = self.inv_std(self.normalising(var, self.kept(wide, mask)))
+        dy = self.cleaned(self.cotangent(dy), mask)
         zhat = self.cleaned((wide - mean) * inv_std, mask)
         dx = self.masked_dx(dy, zhat, inv_std, mask)
         return self.gradients(x, y, dx, *self.parameter_gradients(dy, zhat, inv_std))

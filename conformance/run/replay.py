@@ -119,6 +119,9 @@ def replayed(exam: Examination, i: int) -> ReplayedStep:
         if worst is None or got is None or got.shape != expected.value.shape:
             continue
         ratio, index = worst
-        numbers = expected.rounded[index], got[index], expected.bounds["permissive"][index]
-        elements.append(Element(name, index, *map(recorded, numbers), recorded(ratio)))
+        bound = expected.bounds["permissive"][index]
+        found = Element(
+            name, index, recorded(expected.rounded[index]), recorded(got[index]), recorded(bound), recorded(ratio)
+        )
+        elements.append(found)
     return ReplayedStep(i + 1, exam.step(i).call.name, result.status, result.message, tuple(elements))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bnspec.backends.harness.launcher import Hello
 from bnspec.backends.harness.targets import Target
@@ -12,6 +12,7 @@ from bnspec.conformance.judge.collector import COMPLETES
 from bnspec.conformance.judge.finding import finding_of
 from bnspec.conformance.judge.tally import FAILING, Tally
 from bnspec.conformance.run.smallest import Observe, smallest
+from bnspec.model.case import Case
 from bnspec.model.conventions import Conventions
 from bnspec.reports.run.records import Finding, TargetRecord
 from bnspec.reports.run.store import RunWriter
@@ -25,6 +26,7 @@ class FindingWriter:
         observe: runs a case on the target.
         shrink_seconds: time for shrinking the case of one clause.
         progress: called with what is being done.
+        smallest_cases: by clause, the smallest case that deviates, once its finding is made.
     """
 
     target: Target
@@ -33,6 +35,7 @@ class FindingWriter:
     observe: Observe
     shrink_seconds: float
     progress: Callable[[str], None]
+    smallest_cases: dict[str, Case] = field(default_factory=dict)
 
     def findings(self, tallies: Mapping[str, Tally]) -> list[Finding]:
         """One finding for each clause."""
@@ -50,6 +53,7 @@ class FindingWriter:
             return finding_of(clause, tally, name, device, case=worst, shrunk=shrunk)
         self.progress(f"shrinking {clause}")
         case, judgement = smallest(clause, tally.smallest, self.observe, self.conventions, self.shrink_seconds)
+        self.smallest_cases[clause] = case
         shrunk = self.writer.save_case(case)
         return finding_of(clause, tally, name, device, case=worst, shrunk=shrunk, judgement=judgement)
 

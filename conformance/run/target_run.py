@@ -5,11 +5,12 @@ from __future__ import annotations
 import collections
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bnspec.backends.harness.launcher import PATIENT, Worker
 from bnspec.backends.harness.targets import Target
+from bnspec.conformance.causes.causes import causes_of
 from bnspec.conformance.judge.collector import Collector
 from bnspec.conformance.run.case_pool import CasePool
 from bnspec.conformance.run.findings import FindingWriter, target_record, unavailable
@@ -121,7 +122,22 @@ class TargetRun:
         )
         findings = maker.findings(collector.tallies)
         self.spend(shrink=time.perf_counter() - started)
+        self.find_causes(worker, conventions, findings, maker.smallest_cases)
         return findings
+
+    def find_causes(
+        self, worker: Worker, conventions: Conventions, findings: Sequence[Finding], cases: Mapping[str, Case]
+    ) -> None:
+        """Find by experiment what is behind the findings, and write it down."""
+        started = time.perf_counter()
+        self.report("finding causes")
+
+        def observe(case: Case) -> Observation:
+            return self.observe(worker, case)
+
+        for cause in causes_of(findings, cases, observe, conventions, self.settings.cause_seconds):
+            self.writer.write(cause)
+        self.spend(causes=time.perf_counter() - started)
 
     def assist(self) -> bool:
         """Run cases from the back in a second worker, while the first goes on from the front; whether there was need."""

@@ -27,7 +27,7 @@ FOLDERS := bnspec backends conformance benchmarks reports
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help $(VENV) report repros test slow conformance conformance-rest mutants calibrate cheats overhead oracle lint types specification schema deviations bounds constraints clean
+.PHONY: help $(VENV) report repros test slow conformance conformance-rest mutants causes calibrate cheats overhead oracle lint types specification schema deviations bounds constraints clean
 
 help:  ## this list
 	@echo "usage: make TARGET      (PYTHON=... chooses the interpreter that makes $(VENV), 3.11 or newer)"
@@ -82,6 +82,9 @@ mutants: $(READY)  ## the whole kill matrix, then the correct variants over 20 s
 	@$(BIN)/bnspec mutants --kind mutant --effort standard; mutants=$$?; \
 	  $(BIN)/bnspec mutants --kind variant --effort quick --seeds 20; variants=$$?; \
 	  exit $$((mutants > variants ? mutants : variants))
+
+causes: $(READY)  ## one cause for each mutant? prints the causes of all mutants and the share of the right family, an hour
+	@$(BIN)/python -m bnspec.conformance.selftest.grouping
 
 calibrate: $(READY)  ## false alarms and the least effect found, of 400 comparisons of two backends with themselves: an hour or less
 	@$(BIN)/bnspec calibrate --backend numpy --backend torch.nn --comparisons 400

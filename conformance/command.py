@@ -1,4 +1,4 @@
-"""``bnspec verify``, ``bnspec mutants``, ``bnspec explain``, ``bnspec repro`` and ``bnspec vectors``."""
+"""``bnspec verify``, ``bnspec replay``, ``bnspec mutants``, ``bnspec explain``, ``bnspec repro`` and ``bnspec vectors``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bnspec.cli import CONFORMS
+from bnspec.cli import CONFORMS, DEVIATES, FAILED
 from bnspec.options import (
     BACKEND,
     CLAUSE,
@@ -82,6 +82,49 @@ def verify(
     else:
         print_run(run)
     return status
+
+
+@command(
+    "replay",
+    summary="run one saved case again: every step with expected, got and bound",
+    example="bnspec replay runs/mine/cases/0123456789ab.json --backend torch.nn --backend numpy",
+    params=[
+        click.Argument(["case"], type=Path, help="A saved case, as findings name it: RUN/cases/ID.json."),
+        BACKEND,
+        DEVICE,
+        CLAUSE,
+        JSON,
+    ],
+)
+def replay(
+    command_line: str,
+    case: Path,
+    backend: Sequence[str],
+    device: Sequence[str],
+    clause: Sequence[str],
+    as_json: bool,
+) -> int:
+    """Run one saved case on backends, each in a new process, and judge it by the clauses that it asks.
+
+    Exit status 1: a MUST or SHOULD is broken, or a process ended without an answer; 3: no backend opened.
+    """
+    from bnspec.backends.harness.targets import targets_of
+    from bnspec.clauses import select_asked
+    from bnspec.conformance.run.replay import replay as run_replay
+    from bnspec.conformance.run.replay import saved_case
+    from bnspec.conformance.run.replay_table import document, print_replays
+    from bnspec.terminal.console import print_json
+
+    saved = saved_case(case)
+    targets, clauses = targets_of(backend, device), select_asked(clause)
+    replays = [run_replay(saved, t, clauses) for t in targets]
+    if as_json:
+        print_json(document(saved, replays))
+    else:
+        print_replays(saved, replays)
+    if not any(r.opened for r in replays):
+        return FAILED
+    return DEVIATES if any(r.deviates for r in replays) else CONFORMS
 
 
 @command(

@@ -40,3 +40,32 @@ def report(command_line: str, run: Sequence[Path], out: Path | None, as_json: bo
     print_summary(merge(runs), console)
     verbatim(console, f"\n{page}")
     return CONFORMS
+
+
+@command(
+    "causes",
+    summary="list the causes behind the deviations of runs, and the clauses that show each",
+    example="bnspec causes runs/verify-1",
+    params=[
+        click.Argument(["run"], nargs=-1, required=True, type=Path, help="Run directories of verify."),
+        JSON,
+    ],
+)
+def causes(command_line: str, run: Sequence[Path], as_json: bool) -> int:
+    """Print how many clauses deviate on each target and how many causes are behind them, then the causes."""
+    from bnspec.reports.run.codec import documents
+    from bnspec.reports.run.merge import merge
+    from bnspec.reports.run.store import read_run
+    from bnspec.reports.summary.causes import by_target, counted
+    from bnspec.reports.tables.causes import print_causes, print_counts
+    from bnspec.terminal.console import print_json, terminal
+
+    merged = merge([read_run(path) for path in run])
+    if as_json:
+        counts = [counted(target, found)._asdict() for target, found in by_target(merged).items()]
+        print_json({"targets": counts, "causes": documents(merged.causes)})
+        return CONFORMS
+    console = terminal()
+    print_counts(merged, console)
+    print_causes(merged, console)
+    return CONFORMS

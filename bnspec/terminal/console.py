@@ -34,6 +34,11 @@ def terminal(stderr: bool = False) -> Console:
     return Console(stderr=stderr, width=width, color_system=None)
 
 
+def on_a_terminal() -> bool:
+    """Whether standard error is a terminal, whatever FORCE_COLOR says: colours may go into a file, bars may not."""
+    return sys.stderr.isatty()
+
+
 def clean(text: str) -> str:
     """The text with a replacement character for each control character."""
     return _CONTROL.sub("\ufffd", text)

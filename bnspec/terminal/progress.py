@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -12,7 +11,7 @@ from rich import progress as bars
 from rich.console import Console
 from rich.text import Text
 
-from bnspec.terminal.console import clean, encodable, terminal, verbatim
+from bnspec.terminal.console import clean, encodable, on_a_terminal, terminal, verbatim
 
 #: Seconds between two plain lines, and between two drawings of the bars.
 PLAIN, DRAWN = 30.0, 0.1
@@ -53,8 +52,7 @@ class Progress:
         self._last = clock()
         self._parts: dict[str, bars.TaskID] = {}
         self._bars: bars.Progress | None = None
-        # FORCE_COLOR makes a file a terminal to rich: colours may go there, bars may not
-        live = console is not None or sys.stderr.isatty()
+        live = console is not None or on_a_terminal()
         if live and self._console is not None and self._console.is_terminal and not self._console.is_dumb_terminal:
             columns = (
                 bars.TextColumn("{task.description}", markup=False),

@@ -204,6 +204,7 @@ def batch_norm_plans() -> Iterator[tuple[str, Plan]]:
     bare = dataclasses.replace(IMAGE, affine=False)
     for kind in ("ordinary", "exact", "alternating", "constant"):
         yield f"no gamma and beta, {kind}", Plan(bare, kind, epsilon=2.0**-4, cotangent="constant", seed=53)
+    yield "no gamma and beta, small statistics", Plan(bare, "narrow", epsilon=2.0**-4, state="like_epsilon", seed=54)
     for kind in ("nan", "infinite", "large"):
         yield f"a cotangent that is {kind}, few values", Plan(TINY, "ordinary", cotangent=kind, seed=98)
     for kind in ("nan", "infinite"):

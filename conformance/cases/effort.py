@@ -26,6 +26,7 @@ class Effort:
         drawn, scaling: numbers of drawn batch-normalization and input-normalization cases.
         optional_calls: of drawn relations, derivatives, masks and long trainings; histories: of drawn layer histories.
         shrink_seconds: time limit for each deviating clause of each target.
+        cause_seconds: time limit for the experiments behind the causes of each target.
     """
 
     pool: int
@@ -34,12 +35,13 @@ class Effort:
     optional_calls: int
     histories: int
     shrink_seconds: float
+    cause_seconds: float
 
 
 EFFORTS: dict[EffortName, Effort] = {
-    "quick": Effort(4, 48, 4, 14, 24, 1.5),
-    "standard": Effort(60, 600, 60, 80, 150, 5.0),
-    "thorough": Effort(120, 1000, 120, 150, 300, 20.0),
+    "quick": Effort(4, 48, 4, 14, 24, 1.5, 5.0),
+    "standard": Effort(60, 600, 60, 80, 150, 5.0, 20.0),
+    "thorough": Effort(120, 1000, 120, 150, 300, 20.0, 60.0),
 }
 #: Streams of a run's seed, so that no two generators draw the same numbers.
 SETTINGS, BATCH, SCALING, OPTIONAL_CALLS, HISTORIES = 0, 1, 2, 3, 4

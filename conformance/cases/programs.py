@@ -166,7 +166,7 @@ def initial_case(plan: Plan) -> Case:
 
 
 def refusal_case(plan: Plan) -> Case:
-    """Calls malformed on purpose, each next to its well-formed twin; then histories with and without a malformed call."""
+    """Calls malformed on purpose, each next to its well-formed twin; then histories without and with malformed calls."""
     base = batch_norm_case(dataclasses.replace(plan, short=True))
     xs, dys, parameters = malformed_x(base), malformed_dy(base), malformed_parameters(base)
     steps = [Step(TRAINING, ("x",), True)]
@@ -194,13 +194,13 @@ def _malformed_layers(config: LayerConfig, parameters: Iterable[str]) -> list[St
 
 
 def _interrupted(wrong: str) -> list[Step]:
-    """Histories of one layer with malformed calls between the others; then the same histories without them."""
+    """Histories of one layer; then the same histories with malformed calls between the others."""
     steps = []
+    for call in (TRAINING, INFERENCE):
+        steps += [Step(call, ("x",), True), Step(call, ("x",))]
     for first, second in itertools.product((TRAINING, INFERENCE), repeat=2):
         bad = Step(first, (wrong,), refused=True)
         steps += [Step(first, (wrong,), True, refused=True), Step(second, ("x",)), bad, Step(second, ("x",))]
-    for call in (TRAINING, INFERENCE):
-        steps += [Step(call, ("x",), True), Step(call, ("x",))]
     return steps
 
 

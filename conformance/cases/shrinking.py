@@ -281,14 +281,14 @@ def plain_numbers(case: Case) -> Iterator[Case]:
             # only simpler values, so that two failing values do not alternate
             better = plainest_first[: plainest_first.index(value)] if value in plainest_first else plainest_first
             for plain_value in better:
-                steps = _with_epsilon(case, plain_value) if field == "epsilon" else case.steps
+                steps = with_epsilon(case, plain_value) if field == "epsilon" else case.steps
                 yield from rebuilt(case, case.arrays, steps, **{field: plain_value})
     for name, plain in (("gamma", 1.0), ("beta", 0.0), ("running_mean", 0.0), ("running_var", 1.0)):
         if name in case.arrays and (case.arrays[name].astype(np.float64) != plain).any():
             yield from rebuilt(case, {**case.arrays, name: np.full_like(case.arrays[name], plain)})
 
 
-def _with_epsilon(case: Case, epsilon: float) -> tuple[Step, ...]:
+def with_epsilon(case: Case, epsilon: float) -> tuple[Step, ...]:
     """The steps after a change of the case's epsilon: a layer's own epsilon keeps its ratio to it, or its difference."""
 
     def moved(step: Step) -> Step:

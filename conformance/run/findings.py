@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bnspec.backends.harness.launcher import Hello
 from bnspec.backends.harness.targets import Target
@@ -29,6 +29,7 @@ class FindingWriter:
         shrink_seconds: time for shrinking the case of one clause.
         open_process: opens another process of the target; earlier: the cases of the run before the one of this number.
         progress: called with what is being done.
+        smallest_cases: by clause, the smallest case that deviates, once its finding is made.
     """
 
     target: Target
@@ -39,6 +40,7 @@ class FindingWriter:
     progress: Callable[[str], None]
     open_process: OpenProcess
     earlier: Callable[[int], Sequence[Case]]
+    smallest_cases: dict[str, Case] = field(default_factory=dict)
 
     def findings(self, tallies: Mapping[str, Tally]) -> list[Finding]:
         """One finding for each clause."""
@@ -64,6 +66,7 @@ class FindingWriter:
             None if tally.covered == tally.failures else self.open_process,
             self.earlier(tally.smallest.order),
         )
+        self.smallest_cases[clause] = case
         shrunk = self.writer.save_case(case)
         judgement = placed(judgement, case)
         return finding_of(clause, tally, name, device, case=worst, shrunk=shrunk, judgement=judgement)

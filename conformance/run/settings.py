@@ -15,7 +15,8 @@ class RunSettings:
 
     Attributes:
         clauses: that are judged.
-        shrink_seconds: time for shrinking the case of one clause on one target; case_seconds: time for one case.
+        shrink_seconds: time for shrinking the case of one clause on one target; cause_seconds: time for the experiments that
+            find the causes of one target's deviations; case_seconds: time for one case.
         jobs: workers at a time.
         assist: whether two workers may share a target, for which all its cases must be drawn beforehand.
         environment: variables of the workers besides those of this process.
@@ -23,6 +24,7 @@ class RunSettings:
 
     clauses: Sequence[Clause]
     shrink_seconds: float
+    cause_seconds: float = 5.0
     case_seconds: float = CASE_SECONDS
     jobs: int = 2
     assist: bool = True

@@ -6,11 +6,12 @@ import collections
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bnspec.backends.harness.launcher import PATIENT, Worker
 from bnspec.backends.harness.targets import Target
+from bnspec.conformance.causes.causes import causes_of
 from bnspec.conformance.judge.collector import Collector
 from bnspec.conformance.run.case_pool import CasePool
 from bnspec.conformance.run.findings import FindingWriter, target_record, unavailable
@@ -125,6 +126,7 @@ class TargetRun:
         )
         findings = maker.findings(collector.tallies)
         self.spend(shrink=time.perf_counter() - started)
+        self.find_causes(worker, conventions, findings, maker.smallest_cases)
         return findings
 
     @contextlib.contextmanager
@@ -132,6 +134,20 @@ class TargetRun:
         """A process of the target in which nothing has run, ended after use."""
         with self.open() as worker:
             yield lambda case: self.observe(worker, case)
+
+    def find_causes(
+        self, worker: Worker, conventions: Conventions, findings: Sequence[Finding], cases: Mapping[str, Case]
+    ) -> None:
+        """Find by experiment what is behind the findings, and write it down."""
+        started = time.perf_counter()
+        self.report("finding causes")
+
+        def observe(case: Case) -> Observation:
+            return self.observe(worker, case)
+
+        for cause in causes_of(findings, cases, observe, conventions, self.settings.cause_seconds):
+            self.writer.write(cause)
+        self.spend(causes=time.perf_counter() - started)
 
     def assist(self) -> bool:
         """Run cases from the back in a second worker, while the first goes on from the front; whether there was need."""

@@ -60,6 +60,7 @@ def verify(request: Request, command: str, quiet: bool = False) -> tuple[Run, in
     settings = RunSettings(
         clauses,
         EFFORTS[request.effort].shrink_seconds,
+        EFFORTS[request.effort].cause_seconds,
         jobs=request.jobs,
         assist=finite,
         environment=cache.environment,

@@ -25,6 +25,7 @@ from bnspec.reports.run.merge import merge, warnings
 from bnspec.reports.run.records import ratio_text, target_name
 from bnspec.reports.run.store import Run, write_atomically
 from bnspec.reports.summary.bandwidth import Ceiling
+from bnspec.reports.summary.causes import by_target, count_sentence, needs
 from bnspec.reports.summary.cells import cells
 from bnspec.reports.summary.conventions import found_text, value_text
 from bnspec.reports.summary.counts import COMPARISON_MARKS, MARKS, shade, standings, time_text
@@ -71,6 +72,7 @@ def build_page(runs: Sequence[Run], clauses: Mapping[str, Clause]) -> str:
             stability=page_stability.stability(run, numbers),
             mutants=page_mutants.mutants(run),
             standings=rows,
+            causes=by_target(run) if run.causes else {},
             judged=judged,
             texts=texts,
             matrix=page_parts.matrix(texts, judged, run.findings),
@@ -123,6 +125,8 @@ def _environment() -> Environment:
         count=count_text,
         possible=found_text,
         value=value_text,
+        causes=count_sentence,
+        needs=needs,
     )
     environment.tests["web"] = page_parts.is_web
     environment.globals.update(

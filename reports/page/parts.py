@@ -11,6 +11,7 @@ from typing import Any
 
 from bnspec.clauses import Clause
 from bnspec.reports.page.case import CaseView, view_case
+from bnspec.reports.run.causes import Cause
 from bnspec.reports.run.evidence import Evidence
 from bnspec.reports.run.records import Finding, TargetRecord, ratio_text, target_name
 from bnspec.reports.run.store import Run
@@ -74,7 +75,7 @@ def slug(words: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", words).strip("-")
 
 
-def anchor(finding: Finding) -> str:
+def anchor(finding: Finding | Cause) -> str:
     """Where a deviation stands on the page."""
     return f"deviation-{slug(finding.clause)}-{slug(target_name(finding))}"
 

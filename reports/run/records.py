@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from bnspec.reports.run.causes import Cause
 from bnspec.reports.run.conventions import Convention, Translation
 from bnspec.reports.run.evidence import Evidence, KnownDeviation
 from bnspec.reports.run.fields import Amount, CasePath, Count, Ordinal, Ratio, Tagged, Word
@@ -281,7 +282,15 @@ def workload_id(timing: Timing) -> str:
 
 
 def target_name(
-    record: TargetRecord | Finding | Incident | Timing | TargetFinished | Convention | Translation | StabilityCurve,
+    record: TargetRecord
+    | Finding
+    | Cause
+    | Incident
+    | Timing
+    | TargetFinished
+    | Convention
+    | Translation
+    | StabilityCurve,
 ) -> str:
     """How a target is written: ``backend@device``."""
     return f"{record.backend}@{record.device}"
@@ -290,6 +299,7 @@ def target_name(
 Record = (
     TargetRecord
     | Finding
+    | Cause
     | Incident
     | Timing
     | Roof
@@ -312,7 +322,7 @@ Record = (
 def identity(record: Record) -> tuple[object, ...]:
     """What tells a record from the others of its kind: a later one with the same identity takes its place."""
     match record:
-        case Finding():
+        case Finding() | Cause():
             return record.clause, record.backend, record.device
         case Incident():
             return record.case, record.step, record.backend, record.device

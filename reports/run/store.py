@@ -21,6 +21,7 @@ from typing import IO, Any, Protocol, TypeVar
 import msgspec
 
 from bnspec.errors import HarnessError, UsageError
+from bnspec.reports.run.causes import Cause
 from bnspec.reports.run.codec import BrokenRecord, decode, decode_manifest, encode, encode_manifest
 from bnspec.reports.run.conventions import Convention, Translation
 from bnspec.reports.run.mutants import ClauseKills, KillMatrix, Mutant, Variant
@@ -88,6 +89,11 @@ class Run:
     def findings(self) -> tuple[Finding, ...]:
         """Clauses on targets."""
         return self.of(Finding)
+
+    @property
+    def causes(self) -> tuple[Cause, ...]:
+        """What is behind the findings that fail."""
+        return self.of(Cause)
 
     @property
     def incidents(self) -> tuple[Incident, ...]:

@@ -7,10 +7,12 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from bnspec.reports.run.causes import Cause
 from bnspec.reports.run.fields import Ratio
 from bnspec.reports.run.records import Finding, TargetRecord, ratio_value, target_name
 from bnspec.reports.run.store import Run
 from bnspec.reports.run.vocabulary import LEVELS, ComparisonVerdict, FindingVerdict, Verdict
+from bnspec.reports.summary.causes import count_sentence
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,6 +81,7 @@ class Standing:
         tally: of all clauses; levels: of those of each level.
         known: how many of the MUST deviations are known.
         finished: its share of the run is complete.
+        causes: what is behind what fails.
     """
 
     target: str
@@ -87,6 +90,7 @@ class Standing:
     levels: dict[str, Tally]
     known: int
     finished: bool
+    causes: Sequence[Cause] = ()
 
     @property
     def ready(self) -> bool:
@@ -117,7 +121,8 @@ class Standing:
             parts = ["conforms to every MUST judged" if self.levels["MUST"].judged else "no MUST was judged"]
         parts += [f"{should} SHOULD not met"] if should else []
         parts += [] if self.finished else ["unfinished"]
-        return ", ".join(parts)
+        causes = count_sentence(self.causes)
+        return f"{causes}: {', '.join(parts)}" if causes else ", ".join(parts)
 
 
 def standings(run: Run) -> list[Standing]:
@@ -135,6 +140,7 @@ def standings(run: Run) -> list[Standing]:
             {level: tally(f for f in found if f.level == level) for level in LEVELS},
             sum(bool(f.known) for f in found if f.level == "MUST" and f.verdict == "deviates"),
             run.complete or name in done,
+            [c for c in run.causes if target_name(c) == name],
         )
         for name, found in by_target.items()
     ]

@@ -14,7 +14,7 @@ from bnspec.reports.summary.cells import cells
 
 
 def run_document(runs: Sequence[Run]) -> dict[str, Any]:
-    """One document: ``run`` (the first manifest, and whether all runs are whole), targets, findings, incidents,
+    """One document: ``run`` (the first manifest, and whether all runs are whole), targets, causes, findings, incidents,
     timings (one of each contender on each workload, with its processes inside), comparisons, roofs; and where there are any conventions, translations, stability curves, mutants and variants."""
     run = merge(runs)
     return {
@@ -24,6 +24,7 @@ def run_document(runs: Sequence[Run]) -> dict[str, Any]:
             "finished": plain(run.finished and run.finished.finished),
         },
         "targets": documents(run.targets),
+        "causes": documents(run.causes),
         "findings": documents(run.findings),
         "incidents": documents(run.incidents),
         "timings": [c.to_json() for c in cells(run.timings, Ceiling(run.roofs))],

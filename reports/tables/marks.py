@@ -10,6 +10,8 @@ from bnspec.reports.summary.counts import MARKS, Mark
 from bnspec.terminal.console import encodable, has_symbols
 
 _STYLES = {"good": "green", "bad": "bold red", "broken": "bold magenta", "quiet": "dim"}
+#: The colours of levels.
+LEVEL_STYLES = {"MUST": "bold red", "SHOULD": "yellow", "MAY": "cyan"}
 
 
 def mark(console: Console, verdict: Verdict | TimingVerdict, tail: str = "") -> Text:

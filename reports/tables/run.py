@@ -15,25 +15,26 @@ from bnspec.reports.run.vocabulary import Verdict
 from bnspec.reports.summary.conventions import found_text, value_text
 from bnspec.reports.summary.counts import Standing, Tally, deviations, families, standings, tally
 from bnspec.reports.summary.headlines import conventions_headline, mutants_headline
-from bnspec.reports.tables.marks import mark
+from bnspec.reports.tables.causes import print_causes
+from bnspec.reports.tables.marks import LEVEL_STYLES, mark
 from bnspec.reports.tables.stability import print_stability
 from bnspec.reports.tables.timings import print_timings
 from bnspec.terminal.console import heading, line, show, table, terminal, verbatim
 
-_LEVEL_STYLES = {"MUST": "bold red", "SHOULD": "yellow", "MAY": "cyan"}
 _GAP = 2
 #: The line under the matrix on the counts that are no deviation.
 NOT_REQUIRED = "A MAY is recorded and requires nothing; declined counts clauses whose cases it does not offer."
 
 
 def print_summary(run: Run, console: Console) -> None:
-    """Print what the run holds: the matrix of targets and families, deviations, incidents, absent targets, timings,
+    """Print what the run holds: the matrix of targets and families, causes, deviations, incidents, absent targets, timings,
     conventions, the kill matrix and stability.
 
     ``bnspec.terminal.console.terminal`` makes the console.
     """
     if run.findings:
         _matrix(run, console)
+    print_causes(run, console)
     _deviations(run.findings, console)
     _incidents(run.incidents, console)
     _absent(standings(run), console)
@@ -124,7 +125,7 @@ def _deviations(findings: Sequence[Finding], console: Console) -> None:
         return
     heading(console, f"{len(found)} deviation{'s' * (len(found) > 1)}")
     for f in found:
-        head = Text(f"{f.level:<6} ", _LEVEL_STYLES[f.level]).append(f.clause, "bold")
+        head = Text(f"{f.level:<6} ", LEVEL_STYLES[f.level]).append(f.clause, "bold")
         known = "  (known)" if f.known else ""
         ratio = f.ratio if f.evidence is None or f.evidence.ratio is None else f.evidence.ratio
         head.append(f"  {target_name(f)}  ratio {ratio_text(ratio)}  {f.failures} of {f.cases} cases{known}")

@@ -61,7 +61,7 @@ WRONG = {
     "an answer that is remembered by the address of x": """
         def training(self, x):
             self.answer = self.answer or {}
-            key = x.__array_interface__["data"][0] // 4096 % 2
+            key = x.__array_interface__["data"][0] // 2**30
             if key not in self.answer:
                 self.answer[key] = super().training(x)
             return self.answer[key]

@@ -1,0 +1,1 @@
+"""Causes: findings of a target grouped by what the deviation needs, found by experiment."""

@@ -1,0 +1,109 @@
+"""Experiments on the smallest cases of a target: which clauses deviate when one feature is ordinary."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from bnspec.conformance.causes.features import FEATURES, Feature, ordinary_values, whole_inputs
+from bnspec.conformance.judge.judge import checks_for, judge
+from bnspec.errors import UsageError
+from bnspec.model.call import INFERENCE_GRADIENTS, TRAINING, TRAINING_GRADIENTS
+from bnspec.model.case import Case, Step, shares_state
+from bnspec.model.conventions import Conventions
+from bnspec.model.observation import Observation
+from bnspec.oracle.oracle import Oracle
+from bnspec.reports.run.causes import Condition
+
+#: By clause whether it deviates; clauses that were not judged are left out.
+Outcome = Mapping[str, bool]
+#: After so many experiments that ended a process or took too long, no more are made.
+ENDINGS_AT_MOST = 3
+
+
+@dataclasses.dataclass
+class Experiments:
+    """Runs cases once each, and judges them by all clauses that deviate on the target.
+
+    Attributes:
+        observe: runs a case on the target.
+        clauses: that deviate there.
+        seconds: when no more experiments are made, from the first on.
+        outcomes: by case id, what was found; cut: why there are no more; "" while there may be.
+        elsewhere: by clause, others that are not judged on its case, and deviate where one feature is ordinary and the clause
+            is not judged.
+    """
+
+    observe: Callable[[Case], Observation]
+    conventions: Conventions
+    clauses: Sequence[str]
+    seconds: float
+    clock: Callable[[], float] = time.monotonic
+    outcomes: dict[str, Outcome] = dataclasses.field(default_factory=dict)
+    elsewhere: dict[str, set[str]] = dataclasses.field(default_factory=dict)
+    cut: str = ""
+
+    def __post_init__(self) -> None:
+        self._checks = checks_for(self.clauses)
+        self._end = self.clock() + self.seconds
+        self._endings = 0
+
+    def outcome(self, case: Case) -> Outcome:
+        """Which clauses deviate on the case; nothing, once the time is up."""
+        if case.id in self.outcomes:
+            return self.outcomes[case.id]
+        if not self.cut and self.clock() > self._end:
+            self.cut = f"stopped after {self.seconds:g} s"
+        if self.cut:
+            return {}
+        observation = self.observe(case)
+        found: dict[str, bool] = {}
+        if observation.status in ("crashed", "timeout"):
+            self._endings += 1
+            if self._endings >= ENDINGS_AT_MOST:
+                self.cut = f"stopped after {self._endings} experiments without an answer"
+        else:
+            judged = judge(case, observation, self.conventions, Oracle(case), self._checks)
+            found = {c: not j.holds for c, j in judged.items() if j is not None}
+        self.outcomes[case.id] = found
+        return found
+
+    def conditions(self, clause: str, case: Case, step: int, features: Iterable[Feature] = FEATURES) -> list[Condition]:
+        """The features without which the clause, which deviates on the case, is kept."""
+        needed = []
+        for feature in features:
+            value = feature.value(case, step)
+            changed = feature.changed(case, step) if value else None
+            if changed is None or changed.id == case.id:
+                continue
+            outcome = self.outcome(with_other_calls(changed))
+            if outcome.get(clause) is False:
+                needed.append(Condition(feature.name, value, feature.ordinary))
+            elif clause not in outcome:
+                own = self.outcome(with_other_calls(case))
+                self.elsewhere.setdefault(clause, set()).update(c for c, d in outcome.items() if d and c not in own)
+        return needed
+
+
+def with_other_calls(case: Case) -> Case:
+    """The case, then a new layer called on the same arrays in each mode, with and without gradients.
+
+    A clause about another call than the case's is thus judged on the same arrays and settings.
+    """
+    names = whole_inputs(case)
+    first = next((n for step in case.steps for n in step.inputs if n in names), None)
+    if case.subject != "batch_norm" or first is None or shares_state(case) or any(s.refused for s in case.steps):
+        return case
+    pairs = [s.inputs[1] for s in case.steps if s.call.has_gradients and s.inputs[0] == first]
+    dy = next(iter(pairs), "dy_of_causes")
+    arrays = dict(case.arrays)
+    if not pairs:
+        arrays[dy] = ordinary_values("dy", arrays[first].shape, arrays[first].dtype)
+    calls = ((INFERENCE_GRADIENTS, (first, dy)), (TRAINING_GRADIENTS, (first, dy)), (TRAINING, (first,)))
+    options = case.steps[0].options if case.steps[0].option("threads") else ()
+    added = tuple(Step(call, inputs, fresh=True, options=options) for call, inputs in calls)
+    try:
+        return case.with_(arrays=arrays, steps=(*case.steps, *added))
+    except UsageError:  # a mask or a part whose shape no other call takes
+        return case

@@ -1,0 +1,127 @@
+"""One saved case, run again on a target and judged: every step with its worst element, and every clause."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from bnspec.backends.harness.launcher import CASE_SECONDS, Worker
+from bnspec.backends.harness.targets import Target
+from bnspec.clauses import CLAUSES, Clause
+from bnspec.conformance.checks.examination import Examination
+from bnspec.conformance.checks.judgement import Judgement
+from bnspec.conformance.judge.judge import checks_for, examine
+from bnspec.conformance.run.known_deviations import known_lookup
+from bnspec.errors import UsageError
+from bnspec.model.case import Case
+from bnspec.oracle.oracle import Oracle
+from bnspec.reports.run.evidence import KnownDeviation, recorded
+
+#: A saved case is small; what is larger is none.
+BYTES_AT_MOST = 64 * 2**20
+
+
+class Element(msgspec.Struct, frozen=True):
+    """The element of an output whose error is the largest part of its bound.
+
+    Attributes: index; expected, got, bound: numbers, "nan", "inf" or "-inf"; ratio: error / bound.
+    """
+
+    output: str
+    index: tuple[int, ...]
+    expected: float | str | None
+    got: float | str | None
+    bound: float | str | None
+    ratio: float | str | None
+
+
+class ReplayedStep(msgspec.Struct, frozen=True):
+    """A step: its number, call and status, what it raised or why it was declined, and the worst element of each output."""
+
+    number: int
+    call: str
+    status: str
+    message: str
+    elements: tuple[Element, ...]
+
+
+@dataclass(frozen=True)
+class Replay:
+    """A case on a target.
+
+    Attributes:
+        reason: why there is no answer, "" where there is one; opened: whether the backend opened, so that none is its fault.
+        judgements: by clause; None where the backend declined all that the clause asks.
+        known: the known deviations that cover broken clauses.
+    """
+
+    target: Target
+    reason: str
+    opened: bool = True
+    steps: Sequence[ReplayedStep] = ()
+    judgements: Mapping[str, Judgement | None] = field(default_factory=dict)
+    known: Mapping[str, KnownDeviation] = field(default_factory=dict)
+
+    @property
+    def broken(self) -> list[str]:
+        """The clauses that are broken, in the order of the specification."""
+        return [c for c in CLAUSES if (j := self.judgements.get(c)) is not None and not j.holds]
+
+    @property
+    def deviates(self) -> bool:
+        """Whether a MUST or a SHOULD is broken, or there is no answer from a backend that opened."""
+        return (self.opened and bool(self.reason)) or any(CLAUSES[c].level != "MAY" for c in self.broken)
+
+
+def saved_case(path: Path) -> Case:
+    """The case of a file. Raises UsageError: there is none."""
+    try:
+        if path.stat().st_size > BYTES_AT_MOST:
+            raise UsageError(
+                f"{path} is larger than any case.", f"a case has at most {BYTES_AT_MOST >> 20} MiB.", "check the path."
+            )
+        return Case.loads(path.read_text("utf-8"))
+    except UsageError as error:
+        raise UsageError(f"{path}: {error.what}", error.why, error.fix) from None
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else "it is not UTF-8 text"
+        raise UsageError(
+            f"{path} cannot be read.", f"{why}.", "give the path of a case: RUN/cases/ID.json, as findings name it."
+        ) from None
+
+
+def replay(case: Case, target: Target, clauses: Sequence[Clause], seconds: float = CASE_SECONDS) -> Replay:
+    """Run the case in a new worker of the target, and judge it by the clauses."""
+    with Worker(target.entry, target.device) as worker:
+        hello = worker.hello
+        if hello.status != "ready" or hello.conventions is None:
+            return Replay(target, f"{hello.status}: {hello.reason}", opened=False)
+        observation = worker.run(case, seconds)
+        known = known_lookup(target.entry.name, hello.versions)
+        if observation.status in ("crashed", "timeout"):
+            return Replay(target, f"{observation.status}: {observation.message}")
+        exam = Examination(case, observation, hello.conventions, Oracle(case))
+        judgements = examine(exam, checks_for([c.id for c in clauses]))
+        steps = [replayed(exam, i) for i in range(len(case.steps))]
+    covered = {c: k for c, j in judgements.items() if j and not j.holds and (k := known(c, case))}
+    return Replay(target, "", True, steps, judgements, covered)
+
+
+def replayed(exam: Examination, i: int) -> ReplayedStep:
+    """Step i with the worst element of each of its outputs, by the permissive bound."""
+    result = exam.result(i)
+    elements = []
+    for name, expected in exam.expected(i).items() if result.status == "ok" else ():
+        worst, got = exam.worst(i, name, "permissive"), exam.got(i, name)
+        if worst is None or got is None or got.shape != expected.value.shape:
+            continue
+        ratio, index = worst
+        bound = expected.bounds["permissive"][index]
+        found = Element(
+            name, index, recorded(expected.rounded[index]), recorded(got[index]), recorded(bound), recorded(ratio)
+        )
+        elements.append(found)
+    return ReplayedStep(i + 1, exam.step(i).call.name, result.status, result.message, tuple(elements))

@@ -1,0 +1,38 @@
+"""``python -m bnspec.conformance.selftest.grouping [GLOB ...]``: the causes of every mutant, and the share that is right."""
+
+from __future__ import annotations
+
+import sys
+
+from bnspec.conformance.cases.effort import cases_of
+from bnspec.conformance.selftest.catalogue.catalogue import select
+from bnspec.conformance.selftest.grouping.grouping import causes_of_layer
+from bnspec.oracle.oracle import Oracle
+from bnspec.terminal.console import line, terminal
+
+
+def main(patterns: list[str]) -> None:
+    """Show a line for each mutant that can run in this process, then the share with one cause of the right family."""
+    cases = {case: Oracle(case) for case in cases_of("quick", 1)}
+    mutants = [p for p in select(patterns, "mutant") if not p.implementation.isolated and not p.escapes]
+    one = right = found = 0
+    console = terminal()
+    for entry in mutants:
+        applying = {c: o for c, o in cases.items() if entry.applies_to(c)}
+        grouped = causes_of_layer(entry.adapter_class()("cpu"), applying, entry.name, shrink_seconds=0.5)
+        named = grouped.judged or grouped.causes
+        found += bool(named)
+        one += len(named) == 1
+        right += grouped.names(entry)
+        mark = "ok" if grouped.names(entry) else "--"
+        line(
+            console, f"{mark} {entry.name} ({entry.family}): {len(named)} causes behind {len(grouped.findings)} clauses"
+        )
+        for cause in named if mark == "--" else ():
+            needs = "; ".join(f"{c.feature} {c.value}" for c in cause.conditions) or "nothing in particular"
+            line(console, f"     {cause.clause} [{needs}] also {', '.join(cause.also)} {cause.cut}")
+    line(console, f"{one} of {found} mutants that are found have one cause, {right} of the right family")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

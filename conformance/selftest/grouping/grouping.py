@@ -1,0 +1,70 @@
+"""The causes that the suite names for a mutant, run in this process."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bnspec.backends.worker.execution import run_case
+from bnspec.clauses import ASKED
+from bnspec.conformance.causes.causes import causes_of
+from bnspec.conformance.judge.collector import Collector
+from bnspec.conformance.judge.finding import finding_of
+from bnspec.conformance.judge.tally import FAILING
+from bnspec.conformance.run.smallest import smallest
+from bnspec.conformance.selftest.catalogue.catalogue import CatalogueEntry
+from bnspec.contract import Adapter
+from bnspec.model.case import Case
+from bnspec.model.observation import Observation
+from bnspec.oracle.oracle import Oracle
+from bnspec.reports.run.causes import Cause
+from bnspec.reports.run.records import Finding
+
+#: For shrinking the case of one clause, and for all experiments on one layer.
+SHRINK_SECONDS, CAUSE_SECONDS = 1.5, 30.0
+
+
+@dataclass(frozen=True)
+class Grouped:
+    """The findings of a layer that fail, and the causes behind them."""
+
+    findings: Sequence[Finding]
+    causes: Sequence[Cause]
+
+    @property
+    def judged(self) -> Sequence[Cause]:
+        """Those of level MUST and SHOULD; a MAY is only recorded."""
+        return [c for c in self.causes if c.level != "MAY"]
+
+    def names(self, entry: CatalogueEntry) -> bool:
+        """Whether there is one cause, named by the mutant's family or by a clause that the mutant expects."""
+        named = self.judged or self.causes
+        return len(named) == 1 and (named[0].family == entry.family or named[0].clause in entry.killed_by)
+
+
+def causes_of_layer(
+    adapter: Adapter, cases: Mapping[Case, Oracle], name: str = "layer", shrink_seconds: float = SHRINK_SECONDS
+) -> Grouped:
+    """Run the cases on an adapter's layers, shrink what deviates, and find the causes."""
+
+    def observe(case: Case) -> Observation:
+        return run_case(adapter, *case.header())
+
+    conventions = adapter.conventions
+    collector = Collector(list(ASKED), conventions)
+    found: list[Finding] = []
+    small: dict[str, Case] = {}
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore", RuntimeWarning)
+        for order, (case, oracle) in enumerate(cases.items()):
+            collector.collect(case, observe(case), oracle, order)
+        for clause, tally in collector.tallies.items():
+            if tally.verdict in FAILING and tally.smallest is not None:
+                case, judgement = smallest(clause, tally.smallest, observe, conventions, shrink_seconds)
+                small[clause] = case
+                path = f"cases/{case.id}.json"
+                found.append(finding_of(clause, tally, name, "cpu", case=path, shrunk=path, judgement=judgement))
+        return Grouped(found, causes_of(found, small, observe, conventions, CAUSE_SECONDS))

@@ -1,0 +1,58 @@
+"""Causes in words: how many a target has, what one needs, and what was found of all targets, as rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from bnspec.reports.run.causes import Cause
+from bnspec.reports.run.records import target_name
+from bnspec.reports.run.store import Run
+from bnspec.reports.run.vocabulary import Level
+
+
+class Counted(NamedTuple):
+    """How many causes a target has and how many clauses show them; ``known``: how many causes are known deviations."""
+
+    target: str
+    causes: int
+    known: int
+    clauses: int
+    levels: dict[Level, int]
+
+
+def counted(target: str, causes: Sequence[Cause]) -> Counted:
+    """Count the causes of one target."""
+    levels: dict[Level, int] = {}
+    for cause in causes:
+        levels[cause.level] = levels.get(cause.level, 0) + 1
+    known = sum(bool(c.known) for c in causes)
+    return Counted(target, len(causes), known, sum(len(c.clauses) for c in causes), levels)
+
+
+def count_sentence(causes: Sequence[Cause]) -> str:
+    """For example "4 causes (3 known) behind 13 clauses"; "" where there is none."""
+    if not causes:
+        return ""
+    found = counted("", causes)
+    known = f" ({found.known} known)" if found.known else ""
+    return f"{_number(found.causes, 'cause')}{known} behind {_number(found.clauses, 'clause')}"
+
+
+def _number(count: int, word: str) -> str:
+    return f"{count} {word}{'s' * (count != 1)}"
+
+
+def needs(cause: Cause) -> str:
+    """What the deviation needs, in words."""
+    if not cause.conditions:
+        return "on ordinary cases" if not cause.cut and cause.experiments else "conditions not examined"
+    return "needs " + "; ".join(f"{c.feature}: {c.value} (not with {c.ordinary})" for c in cause.conditions)
+
+
+def by_target(run: Run) -> dict[str, list[Cause]]:
+    """The causes of each target that was opened, those without any included."""
+    found: dict[str, list[Cause]] = {target_name(t): [] for t in run.targets if t.status == "ready"}
+    for cause in run.causes:
+        found.setdefault(target_name(cause), []).append(cause)
+    return found

@@ -1,0 +1,72 @@
+"""``bnspec replay``: one saved case, run again and shown."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bnspec.cli import main
+from bnspec.conformance.cases.catalogue import catalogue
+
+ADAPTERS = ("--backend", "example_adapters:Right", "--backend", "example_adapters:Wrong")
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    """A case on which epsilon outside the root shows."""
+    case = next(c for c in catalogue() if c.origin["purpose"].startswith("epsilon far above the variance"))
+    path = tmp_path / "case.json"
+    path.write_text(case.dumps(), "utf-8")
+    return path
+
+
+@pytest.mark.usefixtures("example_adapters_on_path")
+def test_every_step_is_shown_with_its_worst_element(saved: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The right adapter's ratios are at most 1, the wrong one's clauses are named; exit status 1."""
+    assert main(["replay", str(saved), *ADAPTERS, "--json"]) == 1
+    right, wrong = json.loads(capsys.readouterr().out)["targets"]
+    assert right["steps"]
+    assert all(float(e["ratio"]) <= 1 for step in right["steps"] for e in step["elements"])
+    assert all(c is None or c["conforms"] for c in right["clauses"].values())
+    broken = wrong["clauses"]["epsilon.inside_root_in_training"]
+    assert not broken["conforms"]
+    shown = {e["output"]: e for e in wrong["steps"][broken["evidence"]["step"]]["elements"]}
+    assert float(shown["y"]["ratio"]) > 1
+
+
+@pytest.mark.usefixtures("example_adapters_on_path")
+def test_the_terminal_names_case_step_and_clause(saved: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A person finds the number of the step in both parts."""
+    assert main(["replay", str(saved), *ADAPTERS, "--clause", "epsilon"]) == 1
+    said = capsys.readouterr().out
+    assert "example_adapters:Right@cpu" in said
+    assert "MUST   epsilon.inside_root_in_training  ratio" in said
+    assert "clauses that the case asks conform" in said
+    assert main(["replay", str(saved), *ADAPTERS[:2]]) == 0
+
+
+@pytest.mark.usefixtures("example_adapters_on_path")
+def test_a_backend_that_opens_and_dies_deviates(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit status 1; its end is the reason."""
+    monkeypatch.setenv("EXAMPLE_MARKER", str(tmp_path / "marker"))
+    case = next(c for c in catalogue() if c.config.rank == 3 and any(s.call.name == "training" for s in c.steps))
+    path = tmp_path / "case.json"
+    path.write_text(case.dumps(), "utf-8")
+    assert main(["replay", str(path), "--backend", "example_adapters:Dying"]) == 1
+    assert "crashed: killed by SIGKILL" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("text", [None, "", "{}", "[1", "\x00", '{"schema": "bnspec-case/1", "buffers": []}'])
+def test_what_is_no_case_is_refused(text: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit status 2, what, why and fix; nothing on standard output."""
+    path = tmp_path / "case.json"
+    if text is not None:
+        path.write_text(text, "utf-8")
+    assert main(["replay", str(path), "--backend", "numpy"]) == 2
+    said = capsys.readouterr()
+    assert "Fix:" in said.err
+    assert not said.out

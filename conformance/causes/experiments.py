@@ -55,8 +55,17 @@ class Experiments:
             return self.outcomes[case.id]
         if not self.cut and self.clock() > self._end:
             self.cut = f"stopped after {self.seconds:g} s"
-        if self.cut:
+        if self.cut or any(step.call.has_mask for step in case.steps):  # changed arrays would need changed masks
             return {}
+        try:
+            found = self._run(case)
+        except Exception as error:  # noqa: BLE001  # a changed case that the suite itself cannot judge ends the search, not the run
+            self.cut = f"stopped: an experiment could not be judged ({type(error).__name__})"
+            return {}
+        self.outcomes[case.id] = found
+        return found
+
+    def _run(self, case: Case) -> Outcome:
         observation = self.observe(case)
         found: dict[str, bool] = {}
         if observation.status in ("crashed", "timeout"):
@@ -66,7 +75,6 @@ class Experiments:
         else:
             judged = judge(case, observation, self.conventions, Oracle(case), self._checks)
             found = {c: not j.holds for c, j in judged.items() if j is not None}
-        self.outcomes[case.id] = found
         return found
 
     def conditions(self, clause: str, case: Case, step: int, features: Iterable[Feature] = FEATURES) -> list[Condition]:

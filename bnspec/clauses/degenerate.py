@@ -40,7 +40,7 @@ CLAUSES = (
         "m = 1:   y = beta,   dx = 0,   dgamma = 0,   dbeta = dy",
         "The value equals its mean. A backward pass that recomputes the normalised value with different rounding gives a large dgamma.",
         "limit of the definition",
-        ("count_one",),
+        ("count_one", "normalising_correction"),
         ("pytorch/pytorch#188375",),
     ),
     verified_on_both(

@@ -7,10 +7,10 @@ CLAUSES = (
         "gradient.training_dx",
         "MUST",
         "In training, dx includes the paths through the batch mean and the batch variance.",
-        "dx = gamma * inv_std * (dy - mean(dy) - zhat * mean(dy * zhat))",
+        "dx = gamma * inv_std * (dy - mean(dy) - zhat * sum(dy * zhat) / (m - c)),   c the normalising correction, 0 by definition",
         "Statistics treated as constants, a term counted twice or a misread saved statistic stay silent: the loss still falls.",
         f"{IOFFE}, section 3",
-        (),
+        ("normalising_correction",),
         ("facebookresearch/CrypTen#143", "deeplearning4j/deeplearning4j#8379", "tinygrad/tinygrad#141"),
     ),
     Clause(
@@ -20,7 +20,7 @@ CLAUSES = (
         "dgamma = sum(dy * zhat)",
         "Multiplying by the standard deviation instead of dividing goes unnoticed at variance 1; dgamma and dbeta are also easily swapped.",
         f"{IOFFE}, section 3",
-        (),
+        ("normalising_correction",),
         ("tensorflow/tensorflow#14676", "Oneflow-Inc/oneflow#6149", "ROCm/MIOpen#2024"),
     ),
     Clause(

@@ -10,7 +10,7 @@ CLAUSES = (
         "d<v, dx>/dx = -gamma * inv_std^2 * (zhat * Q + mean(dy * zhat) * P v + mean(v * zhat) * P dy),   Q = mean(v * P dy)",
         "Gradient penalties and implicit layers need them; statistics saved as constants are correct only to first order.",
         "the chain rule on Ioffe and Szegedy 2015, section 3",
-        (),
+        ("normalising_correction",),
         ("pytorch/pytorch#186256", "pytorch/pytorch#2264"),
     ),
     verified_on_both(
@@ -20,7 +20,7 @@ CLAUSES = (
         "d<v, dx>/d(dy) = gamma * inv_std * P v,   d<v, dx>/dgamma = inv_std * sum(v * P dy)",
         "A double-backward kernel has three results; nobody tests the two easy ones.",
         "the chain rule on Ioffe and Szegedy 2015, section 3",
-        (),
+        ("normalising_correction",),
         ("pytorch/pytorch#186256",),
     ),
     verified_on_both(

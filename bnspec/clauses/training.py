@@ -100,6 +100,7 @@ CLAUSES = (
         "y((x, x)) = (y(x), y(x)),   dgamma((x, x)) = 2 * dgamma(x),   mean_B((x, x)) = mean_B(x)   within the bounds of both",
         "Counts kept from an earlier call, lost blocks and off-by-one divisors all depend on the count.",
         f"{IOFFE}, Algorithm 1",
+        ("normalising_correction",),
     ),
     Clause(
         "training.ignores_decay",

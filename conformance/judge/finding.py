@@ -7,7 +7,7 @@ import math
 from bnspec.clauses import CLAUSES
 from bnspec.conformance.checks.judgement import Judgement
 from bnspec.conformance.judge.tally import FAILING, Tally
-from bnspec.reports.run.records import Finding
+from bnspec.reports.run.records import DeclinedCases, Finding
 
 
 def finding_of(
@@ -46,6 +46,7 @@ def finding_of(
         case=case,
         shrunk=shrunk,
         known=tuple(tally.known) if failing and tally.covered == tally.failures else (),
+        reasons=tuple(DeclinedCases(reason, cases) for reason, cases in sorted(tally.reasons.items())),
     )
 
 

@@ -86,13 +86,20 @@ class TargetRecord(Tagged, frozen=True, tag="target"):
             raise ValueError(f"the status is {self.status!r} without a reason: a target that is not ready says why")
 
 
+class DeclinedCases(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Cases of a clause that were declined for one reason."""
+
+    reason: str
+    cases: Ordinal
+
+
 class Finding(Tagged, frozen=True, tag="finding"):
     """A clause on a target. What conforms was judged, and its ratio is at most 1; what deviates has a case that does, and a
     ratio above 1; what was not judged has neither cases nor a ratio.
 
     Attributes:
         cases: cases judged; failures: of them, how many deviate; declined: cases that the clause could have used but the
-            backend does not offer.
+            backend does not offer, or that its declared conventions leave nothing to judge of; reasons: why, with a number each.
         ratio: worst error / bound over the judged cases; None where nothing was judged. Infinite ratios are the string "inf".
         message: one line for a person; no program reads it.
         evidence: of the shrunk case: the relation that is broken, where, and by how much.
@@ -115,9 +122,12 @@ class Finding(Tagged, frozen=True, tag="finding"):
     case: CasePath | None = None
     shrunk: CasePath | None = None
     known: tuple[KnownDeviation, ...] = ()
+    reasons: tuple[DeclinedCases, ...] = ()
 
     def __post_init__(self) -> None:
         ratio = ratio_value(self.ratio)
+        if self.reasons and sum(r.cases for r in self.reasons) != self.declined:
+            raise ValueError(f"the reasons do not account for the {self.declined} declined cases")
         if self.failures > self.cases:
             raise ValueError(f"{self.failures} of {self.cases} judged cases cannot deviate")
         if self.verdict == "conforms" and not (self.cases and not self.failures and ratio <= 1 and self.shrunk is None):

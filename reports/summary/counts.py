@@ -13,6 +13,7 @@ from bnspec.reports.run.records import Finding, TargetRecord, ratio_value, targe
 from bnspec.reports.run.store import Run
 from bnspec.reports.run.vocabulary import LEVELS, ComparisonVerdict, FindingVerdict, Verdict
 from bnspec.reports.summary.causes import count_sentence
+from bnspec.reports.summary.declined import much_declined
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,6 +81,7 @@ class Standing:
         target: ``backend@device``; record: what opened, None where the run did not say.
         tally: of all clauses; levels: of those of each level.
         known: how many of the MUST deviations are known.
+        declined: that much was declined, in words; empty where it was not.
         finished: its share of the run is complete.
         causes: what is behind what fails.
     """
@@ -89,6 +91,7 @@ class Standing:
     tally: Tally
     levels: dict[str, Tally]
     known: int
+    declined: str
     finished: bool
     causes: Sequence[Cause] = ()
 
@@ -120,6 +123,7 @@ class Standing:
         if not parts:
             parts = ["conforms to every MUST judged" if self.levels["MUST"].judged else "no MUST was judged"]
         parts += [f"{should} SHOULD not met"] if should else []
+        parts += [self.declined] if self.declined else []
         parts += [] if self.finished else ["unfinished"]
         causes = count_sentence(self.causes)
         return f"{causes}: {', '.join(parts)}" if causes else ", ".join(parts)
@@ -139,6 +143,7 @@ def standings(run: Run) -> list[Standing]:
             tally(found),
             {level: tally(f for f in found if f.level == level) for level in LEVELS},
             sum(bool(f.known) for f in found if f.level == "MUST" and f.verdict == "deviates"),
+            much_declined(found),
             run.complete or name in done,
             [c for c in run.causes if target_name(c) == name],
         )

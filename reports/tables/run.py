@@ -14,6 +14,7 @@ from bnspec.reports.run.store import Run
 from bnspec.reports.run.vocabulary import Verdict
 from bnspec.reports.summary.conventions import found_text, value_text
 from bnspec.reports.summary.counts import Standing, Tally, deviations, families, standings, tally
+from bnspec.reports.summary.declined import by_reason
 from bnspec.reports.summary.headlines import conventions_headline, mutants_headline
 from bnspec.reports.tables.causes import print_causes
 from bnspec.reports.tables.marks import LEVEL_STYLES, mark
@@ -27,8 +28,8 @@ NOT_REQUIRED = "A MAY is recorded and requires nothing; declined counts clauses 
 
 
 def print_summary(run: Run, console: Console) -> None:
-    """Print what the run holds: the matrix of targets and families, causes, deviations, incidents, absent targets, timings,
-    conventions, the kill matrix and stability.
+    """Print what the run holds: the matrix of targets and families, causes, deviations, reasons for declining, incidents,
+    absent targets, timings, conventions, the kill matrix and stability.
 
     ``bnspec.terminal.console.terminal`` makes the console.
     """
@@ -36,6 +37,7 @@ def print_summary(run: Run, console: Console) -> None:
         _matrix(run, console)
     print_causes(run, console)
     _deviations(run.findings, console)
+    _declined(run.findings, console)
     _incidents(run.incidents, console)
     _absent(standings(run), console)
     if run.timings:
@@ -133,6 +135,16 @@ def _deviations(findings: Sequence[Finding], console: Console) -> None:
         for detail in (f.message, *map(known_sentence, f.known), f.shrunk or f.case or ""):
             if detail:
                 line(console, Text(f"       {detail}", "dim"))
+
+
+def _declined(findings: Sequence[Finding], console: Console) -> None:
+    """Why cases were declined, one line for each reason."""
+    reasons = by_reason(findings)
+    if reasons:
+        heading(console, "declined: for each reason, cases summed over clauses")
+    for reason, count in reasons:
+        clauses = f"{len(count.clauses)} clause{'s' * (len(count.clauses) > 1)}"
+        line(console, f"{count.cases:>6}  {reason or 'no reason was given'}  ({clauses}; {', '.join(count.targets)})")
 
 
 def _incidents(incidents: Sequence[Incident], console: Console) -> None:

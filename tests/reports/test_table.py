@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from bnspec.reports.run.records import DeclinedCases
 from bnspec.reports.run.store import read_run
 from bnspec.reports.summary.counts import standings, tally
+from bnspec.reports.summary.declined import much_declined
 from bnspec.reports.tables.run import print_summary
 
 WriteRun = Callable[..., Path]
@@ -115,3 +117,46 @@ def test_a_target_of_which_nothing_was_judged_does_not_conform(write_run: WriteR
 def test_the_worst_ratio_of_a_tally_may_be_infinite(sample: Any) -> None:
     """The word "inf" outweighs every number."""
     assert tally([sample.finding(), sample.deviation(ratio="inf"), sample.deviation(ratio=1e9)]).ratio == "inf"
+
+
+def test_what_was_declined_is_printed_with_its_reason(write_run: WriteRun, sample: Any) -> None:
+    """One line for each reason, the most frequent first, over all targets."""
+
+    def declining(backend: str, clause: str, declined: int, reason: str, **changes: Any) -> Any:
+        reasons = (DeclinedCases(reason, declined),)
+        return sample.finding(backend, clause, declined=declined, reasons=reasons, **changes)
+
+    half, mask = "x of dtype float16 is not supported", "this layer takes no mask"
+    path = write_run(
+        declining("alpha", "training.output", 1, mask),
+        declining("alpha", "running.var", 4, half),
+        declining("beta", "training.output", 2, half, verdict="declined", cases=0, ratio=None),
+    )
+    lines = [" ".join(text.split()) for text in plain(path).splitlines()]
+    many, few = f"6 {half} (2 clauses; alpha@cpu, beta@cpu)", f"1 {mask} (1 clause; alpha@cpu)"
+    assert lines.index(many) < lines.index(few)
+
+
+@pytest.mark.parametrize(("declined", "said"), [(0, ""), (1, ""), (2, "25 % of what was asked was declined")])
+def test_the_headline_says_that_a_quarter_was_declined(
+    declined: int, said: str, write_run: WriteRun, sample: Any
+) -> None:
+    """Of eight cases two, or of seven one."""
+    path = write_run(sample.finding("alpha"), sample.finding("alpha", "running.var", declined=declined))
+    [standing] = standings(read_run(path))
+    assert standing.sentence == ", ".join(["conforms to every MUST judged", *([said] if said else [])])
+
+
+def test_the_headline_names_families_that_were_declined_as_a_whole(sample: Any) -> None:
+    """However few their cases are; a family with a judged clause is none."""
+    none: dict[str, Any] = {"verdict": "declined", "cases": 0, "ratio": None, "declined": 1}
+    declined = [sample.finding(family=f, **none) for f in ("mask", "mask", "running", "second_order")]
+    judged = [sample.finding(cases=396), sample.finding(clause="running.var")]
+    words = "1 % of what was asked was declined, all of mask and second_order"
+    assert much_declined([*judged, *declined]) == words
+
+
+def test_reasons_account_for_what_was_declined(sample: Any) -> None:
+    """Two cases declined, one of them for no recorded reason, are refused."""
+    with pytest.raises(ValueError, match="do not account"):
+        sample.finding(declined=2, reasons=(DeclinedCases("none", 1),)).__post_init__()

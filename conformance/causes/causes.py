@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from bnspec.conformance.causes.experiments import Experiments, Outcome, with_other_calls
 from bnspec.conformance.causes.features import VALUES
 from bnspec.conformance.causes.order import (
+    AFTER_TRAINING,
     BOTH_MODES,
-    OWN_FEATURES,
     basic_first,
     general_first,
     is_special,
+    own_features,
     particular,
     place_of,
     quantity,
@@ -69,7 +70,7 @@ def causes_of(
     conditions: dict[str, tuple[Condition, ...]] = {}
     for finding in repeated:
         step = finding.evidence.step if finding.evidence is not None else 0
-        domain = OWN_FEATURES.get(finding.family, frozenset()) | {"history"}
+        domain = own_features(finding) | {"history"}
         found = experiments.conditions(finding.clause, cases[finding.clause], step, domain)
         conditions[finding.clause] = tuple(found)
     deviations = [
@@ -136,7 +137,7 @@ def _is_part_of(special: Deviation, general: Deviation) -> bool:
     """
     if special.finding.known or general.finding.known or "endings" in map(quantity, (special.finding, general.finding)):
         return False
-    needed, own = setting(general.conditions), OWN_FEATURES[special.finding.family] | {"history"}
+    needed, own = setting(general.conditions), own_features(special.finding) | {"history"}
     return needed <= setting(special.conditions) <= needed | own
 
 
@@ -197,6 +198,8 @@ def one_cause(a: Deviation, b: Deviation, ordinary: Sequence[Outcome], others: S
     forward, backward = related(first, second), related(second, first)
     if not (forward or backward):
         return False
+    if first == "statistics" and second in AFTER_TRAINING and not any(c.feature == "history" for c in b.conditions):
+        return False  # a new layer was given its statistics
     # on other values a clause may be kept by chance: they separate only what needs them
     relevant = [*ordinary, *others] if any(c.feature in VALUES for d in (a, b) for c in d.conditions) else ordinary
     both = any(o.get(a.finding.clause) and o.get(b.finding.clause) for o in (*ordinary, *others))

@@ -33,6 +33,11 @@ OWN_FEATURES: dict[str, frozenset[str]] = {
 #: Features on which the size of almost any error depends: what needs them may be one error of another size.
 SIZES_OF_ERRORS = frozenset({"values of x", "values of dy", "count", "one channel"})
 
+#: The same of single clauses in families that speak of all cases.
+OWN_FEATURES_OF_CLAUSES: dict[str, frozenset[str]] = dict.fromkeys(
+    ("running.decay_one_keeps", "running.decay_zero_replaces"), frozenset({"decay"})
+)
+
 Quantity = Literal[
     "effects", "endings", "statistics", "y of training", "y of inference", "gradients of training",
     "gradients of inference", "second order", "fit", "transform", "learn", "other",
@@ -54,6 +59,8 @@ FOLLOWS: frozenset[tuple[Quantity, Quantity]] = frozenset(
         ("fit", "transform"),
     }
 )
+#: What errors of the statistics show in, once a training step has made them.
+AFTER_TRAINING: tuple[Quantity, ...] = ("y of inference", "gradients of inference")
 #: One result in both modes.
 BOTH_MODES: frozenset[frozenset[Quantity]] = frozenset(
     {
@@ -102,14 +109,19 @@ def related(basic: Quantity, other: Quantity) -> Literal["follows", "siblings", 
     return "siblings" if frozenset({basic, other}) in SIBLINGS else ""
 
 
+def own_features(finding: Finding) -> frozenset[str]:
+    """The features, or kinds of values, that the clause speaks of; none: it speaks of all cases."""
+    return OWN_FEATURES_OF_CLAUSES.get(finding.clause) or OWN_FEATURES.get(finding.family, frozenset())
+
+
 def is_special(finding: Finding) -> bool:
-    """Whether the finding's family speaks only of some features of a case."""
-    return finding.family in OWN_FEATURES
+    """Whether the clause speaks only of some features of a case."""
+    return bool(own_features(finding))
 
 
 def in_its_own_words(finding: Finding, conditions: tuple[Condition, ...]) -> bool:
     """Whether the clause of a special family speaks of what the deviation needs."""
-    return any({c.feature, c.value} & OWN_FEATURES.get(finding.family, frozenset()) for c in conditions)
+    return any({c.feature, c.value} & own_features(finding) for c in conditions)
 
 
 def setting(conditions: tuple[Condition, ...]) -> frozenset[str]:

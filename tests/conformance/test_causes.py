@@ -73,6 +73,8 @@ def test_a_mutant_has_one_cause_of_its_own_family(name: str, cases: dict[Case, O
     [
         (("epsilon_outside_root", "momentum_complemented"), {"epsilon", "running"}),
         (("beta_lost_at_zero_gamma", "corrected_twice"), {"affine", "running"}),
+        (("gamma_gradient_missing", "decay_zero_is_default"), {"contract", "running"}),
+        (("root_forgotten", "decay_zero_is_default"), {"training", "running"}),
     ],
 )
 def test_two_defects_are_two_causes(names: tuple[str, str], families: set[str], cases: dict[Case, Oracle]) -> None:

@@ -131,7 +131,8 @@ def with_other_calls(case: Case) -> Case:
         arrays[dy] = ordinary_values("dy", arrays[first].shape, arrays[first].dtype)
     calls = ((INFERENCE_GRADIENTS, (first, dy)), (TRAINING_GRADIENTS, (first, dy)), (TRAINING, (first,)))
     options = case.steps[0].options if case.steps[0].option("threads") else ()
-    added = tuple(Step(call, inputs, fresh=True, options=options) for call, inputs in calls)
+    there = {(step.call, step.inputs) for step in case.steps}  # a second one would be compared with it as a repetition
+    added = tuple(Step(call, inputs, True, options) for call, inputs in calls if (call, inputs) not in there)
     try:
         return case.with_(arrays=arrays, steps=(*case.steps, *added))
     except UsageError:  # a mask or a part whose shape no other call takes

@@ -47,7 +47,9 @@ class Feature:
 
 
 def whole_inputs(case: Case) -> list[str]:
-    """The floating inputs that are neither parts of others nor derived from them."""
+    """The floating inputs that are neither parts of others nor derived from them; none of a network, whose arrays are tied."""
+    if case.subject == "network":
+        return []
     own = (n for n in case.arrays if n not in PER_CHANNEL and not is_derived(n) and n != "mask")
     return [n for n in own if case.arrays[n].dtype.name in FLOATING and case.arrays[n].ndim == case.config.rank]
 
@@ -125,7 +127,7 @@ def _few(case: Case) -> bool:
 
 
 def _count_value(case: Case, _: int) -> str:
-    if not _few(case) or case.subject == "layer_norm":
+    if not _few(case) or case.subject in ("layer_norm", "input_norm"):
         return ""
     least = min(case.arrays[n].size // max(case.config.channels, 1) for n in whole_inputs(case))
     return f"{least} value{'s' * (least != 1)} per channel"
@@ -134,16 +136,16 @@ def _count_value(case: Case, _: int) -> str:
 def _more_values(case: Case, _: int) -> Case | None:
     """Whole inputs repeated along a reduced axis; empty ones with new values."""
     config = case.config
-    if not config.reduce_axes:
+    if not config.reduce_axes or "mask" in case.arrays:  # what a longer mask would keep, nobody can say
         return None
     axis = config.reduce_axes[0]
     changes = {}
-    for name in [*whole_inputs(case), *(n for n in case.arrays if n == "mask")]:
+    for name in whole_inputs(case):
         array = case.arrays[name]
-        if name != "mask" and not array.size:
+        if not array.size:
             shape = tuple(n or ORDINARY_COUNT for n in array.shape)
             changes[name] = ordinary_values(name, shape, array.dtype)
-        elif name != "mask" or array.shape[axis] > 1:
+        else:
             times = math.ceil(ORDINARY_COUNT * config.channels / max(array.size, 1))
             changes[name] = np.concatenate([array] * times, axis)
     return _with_arrays(case, changes)
@@ -159,6 +161,8 @@ def _channel_axis_of(case: Case, name: str) -> int | None:
 
 def _resized(case: Case, indices: list[int]) -> Case | None:
     """The case with these channels."""
+    if "mask" in case.arrays:
+        return None
     arrays = {}
     for name, array in case.arrays.items():
         axis = _channel_axis_of(case, name)
@@ -177,8 +181,9 @@ def _short(case: Case, _: int) -> Case | None:
     cut = tuple(
         slice(None, LONG // 2) if a in case.config.reduce_axes else slice(None) for a in range(case.config.rank)
     )
-    names = [*whole_inputs(case), *(n for n in case.arrays if n == "mask")]
-    return _with_arrays(case, {n: _packed(case.arrays[n][cut]) for n in names})
+    if "mask" in case.arrays:
+        return None
+    return _with_arrays(case, {n: _packed(case.arrays[n][cut]) for n in whole_inputs(case)})
 
 
 def ordinary_values(name: str, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
@@ -199,7 +204,9 @@ def _kind_of_values(case: Case, names: list[str]) -> str:
 
 def _values(name: str, chosen: Callable[[Case], list[str]]) -> Feature:
     def value(case: Case, _: int) -> str:
-        return _kind_of_values(case, chosen(case))
+        return (
+            "" if case.subject == "input_norm" else _kind_of_values(case, chosen(case))
+        )  # chunks are parts of the whole
 
     def changed(case: Case, _: int) -> Case | None:
         arrays = {n: case.arrays[n] for n in chosen(case)}

@@ -9,13 +9,18 @@ import msgspec
 import numpy as np
 import pytest
 
+from bnspec.backends.worker.execution import run_case
 from bnspec.clauses import ASKED, CLAUSES
 from bnspec.conformance.cases.building import Form, Plan, batch_norm_case
 from bnspec.conformance.cases.catalogue import catalogue
+from bnspec.conformance.cases.effort import cases_of
 from bnspec.conformance.causes.causes import Deviation, causes_of, grouped
+from bnspec.conformance.causes.experiments import with_other_calls
 from bnspec.conformance.causes.features import FEATURES
+from bnspec.conformance.judge.judge import judge
 from bnspec.conformance.selftest.catalogue.catalogue import select
 from bnspec.conformance.selftest.grouping.grouping import Grouped, causes_of_layer
+from bnspec.conformance.selftest.reference.full_layer import FullAdapter
 from bnspec.model.case import Case
 from bnspec.model.observation import Observation
 from bnspec.oracle.oracle import Oracle
@@ -168,6 +173,26 @@ def test_a_feature_that_was_made_ordinary_is_ordinary(plan: Plan) -> None:
         if feature.name != "epsilon" and not feature.name.startswith("values"):
             assert not feature.value(other, 0), feature.name
     assert changed >= 4
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_no_changed_case_accuses_a_correct_layer() -> None:
+    """Features made ordinary in turn, on cases of every kind: each changed case is well-formed and keeps every relation."""
+    adapter, changed = FullAdapter("cpu"), 0
+    for case in list(cases_of("quick", 1))[::9]:
+        if case.subject == "batch_norm" and max(a.size for a in case.arrays.values()) > 10 * SMALL:
+            continue
+        now, step = case, len(case.steps) - 1
+        for feature in FEATURES:
+            other = feature.changed(now, step) if feature.value(now, step) else None
+            if other is None or other.id == now.id:
+                continue
+            called = with_other_calls(other)
+            found = judge(called, run_case(adapter, *called.header()), adapter.conventions, Oracle(called))
+            assert not [c for c, j in found.items() if j is not None and not j.holds], (feature.name, case.origin)
+            step = step if len(other.steps) == len(now.steps) else 0
+            now, changed = other, changed + 1
+    assert changed > 100
 
 
 def test_a_condition_names_the_feature_and_both_values() -> None:

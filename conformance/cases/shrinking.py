@@ -155,10 +155,9 @@ def fewer_channels(case: Case) -> Iterator[Case]:
         return
     for keep in _fewer(config.channels):
         arrays = {
-            n: a
-            if n == "mask" or SEPARATOR in n
-            else kept(a, keep, config.channel_axis if a.ndim == config.rank and n not in PER_CHANNEL else 0)
+            n: a if n == "mask" or SEPARATOR in n or a.shape[axis] != config.channels else kept(a, keep, axis)
             for n, a in case.arrays.items()
+            for axis in [config.channel_axis if a.ndim == config.rank and n not in PER_CHANNEL else 0]
         }
         yield from rebuilt(case, _linked(arrays), channels=len(keep))
 

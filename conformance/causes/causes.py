@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bnspec.conformance.causes.experiments import Experiments, Outcome, with_other_calls
-from bnspec.conformance.causes.order import basic_first, general_first, is_special, particular, quantity, related
+from bnspec.conformance.causes.features import VALUES
+from bnspec.conformance.causes.order import (
+    AFTER_TRAINING,
+    BOTH_MODES,
+    basic_first,
+    general_first,
+    is_special,
+    own_features,
+    particular,
+    place_of,
+    quantity,
+    related,
+    setting,
+)
 from bnspec.conformance.judge.tally import FAILING
 from bnspec.model.case import Case
 from bnspec.model.conventions import Conventions
@@ -22,18 +34,17 @@ class Deviation:
     """A finding, and what it needs on its smallest case.
 
     Attributes:
-        steps: calls of that case; elsewhere: clauses that deviate on such a case, and cannot be judged on it.
+        elsewhere: clauses that deviate on such a case, and cannot be judged on it.
     """
 
     finding: Finding
     conditions: tuple[Condition, ...] = ()
-    steps: int = 1
     elsewhere: frozenset[str] = frozenset()
 
     @property
     def general(self) -> tuple[int, ...]:
         """The key by which clauses that speak of all cases are ordered, the most basic first."""
-        return general_first(self.finding, self.conditions, self.steps)
+        return general_first(self.finding, self.conditions)
 
 
 def causes_of(
@@ -59,18 +70,18 @@ def causes_of(
     conditions: dict[str, tuple[Condition, ...]] = {}
     for finding in repeated:
         step = finding.evidence.step if finding.evidence is not None else 0
-        found = experiments.conditions(finding.clause, cases[finding.clause], step)
+        domain = own_features(finding) | {"history"}
+        found = experiments.conditions(finding.clause, cases[finding.clause], step, domain)
         conditions[finding.clause] = tuple(found)
     deviations = [
         Deviation(
             f,
             conditions.get(f.clause, ()),
-            len(cases[f.clause].steps) if f.clause in cases else 1,
             frozenset(experiments.elsewhere.get(f.clause, ())),
         )
         for f in failing
     ]
-    groups = grouped(deviations, list(experiments.outcomes.values()))
+    groups = grouped(deviations, experiments.on_ordinary_values, experiments.on_other_values)
     return sorted((_cause(g, experiments) for g in groups), key=_ordinary_first)
 
 
@@ -78,22 +89,87 @@ def _repeats(finding: Finding) -> bool:
     return finding.evidence is None or finding.evidence.relation != "repeats"
 
 
-def grouped(deviations: Sequence[Deviation], outcomes: Sequence[Outcome]) -> list[list[Deviation]]:
-    """The deviations in groups of one cause, each group with the most basic deviation first."""
-    leader = list(range(len(deviations)))
+def grouped(
+    deviations: Sequence[Deviation], ordinary: Sequence[Outcome], others: Sequence[Outcome] = ()
+) -> list[list[Deviation]]:
+    """The deviations in groups of one cause, each group with the most basic deviation first.
 
-    def root(i: int) -> int:
-        while leader[i] != i:
-            i = leader[i]
-        return i
+    Args:
+        ordinary, others: the outcomes of experiments on ordinary and on other values.
+    """
+    general, special = _split(deviations)
+    groups: list[list[Deviation]] = []
+    for deviation in general:
+        # one test against the first of a group, and no chain through others: a clause that two faults break joins the more
+        # basic of them, and does not make them one
+        _add(deviation, next((g for g in groups if one_cause(g[0], deviation, ordinary, others)), None), groups)
+    groups = _of_equal_setting(groups)
+    clauses = {d.finding.clause for d in general}
+    for deviation in special:
+        alone = any(o.get(deviation.finding.clause) and not any(map(o.get, clauses)) for o in (*ordinary, *others))
+        explained = [g for g in groups if not alone and _is_part_of(deviation, g[0])]
+        # what needs most is nearest: a cause that needs nothing explains anything
+        nearest = max(explained, key=lambda g: len(setting(g[0].conditions)), default=None)
+        inseparable = (g for g in groups if any(one_cause(d, deviation, ordinary, others) for d in g))
+        _add(deviation, nearest or next(inseparable, None), groups)
+    return [most_basic_first(g) for g in _of_equal_setting(groups)]
 
-    for i, j in itertools.combinations(range(len(deviations)), 2):
-        if root(i) != root(j) and one_cause(deviations[i], deviations[j], outcomes):
-            leader[max(root(i), root(j))] = min(root(i), root(j))
-    groups: dict[int, list[Deviation]] = {}
-    for i, deviation in enumerate(deviations):
-        groups.setdefault(root(i), []).append(deviation)
-    return [most_basic_first(g) for g in groups.values()]
+
+def _split(deviations: Sequence[Deviation]) -> tuple[list[Deviation], list[Deviation]]:
+    """The clauses that speak of all cases, and those that speak of some, each the most basic first."""
+    ordered = sorted(deviations, key=lambda d: (place_of(d.finding), *d.general))
+    special = [d for d in ordered if is_special(d.finding) and place_of(d.finding)]
+    return [d for d in ordered if d not in special], special
+
+
+def _add(deviation: Deviation, group: list[Deviation] | None, groups: list[list[Deviation]]) -> None:
+    """Add to a group, or begin a new one."""
+    if group is None:
+        groups.append([deviation])
+    else:
+        group.append(deviation)
+
+
+def _is_part_of(special: Deviation, general: Deviation) -> bool:
+    """Whether a clause that speaks of some cases needs what a general one needs, and else only what it speaks of.
+
+    Such a clause judges many outputs: its evidence shows one of them, and says little of the quantity.
+    """
+    if special.finding.known or general.finding.known or "endings" in map(quantity, (special.finding, general.finding)):
+        return False
+    needed, own = setting(general.conditions), own_features(special.finding) | {"history"}
+    return needed <= setting(special.conditions) <= needed | own
+
+
+def _of_equal_setting(groups: Sequence[list[Deviation]]) -> list[list[Deviation]]:
+    """The groups, joined where their first deviations need the same features and one can follow from the other.
+
+    Experiments separate them where one error is still within its bound and the other is not.
+    """
+    joined: list[list[Deviation]] = []
+    for group in groups:
+        like = next((g for g in joined if _equal_setting(g[0], group[0])), None)
+        if like is None:
+            joined.append(group)
+        else:
+            like.extend(group)
+    return joined
+
+
+def _equal_setting(a: Deviation, b: Deviation) -> bool:
+    """Whether two deviations need the same, and errors of the one can be errors of the other.
+
+    Where nothing is needed that is said of many errors: then they must be errors of one quantity, in one mode or both.
+    """
+    needed, features = setting(a.conditions), {c.feature for c in a.conditions}
+    if needed != setting(b.conditions):
+        return False
+    if a.finding.known or b.finding.known:
+        return bool(set(a.finding.known) & set(b.finding.known))
+    first, second = quantity(a.finding), quantity(b.finding)
+    if not needed and not (features and features == {c.feature for c in b.conditions}):
+        return first != "endings" and (first == second or frozenset({first, second}) in BOTH_MODES)
+    return bool(related(first, second) or related(second, first))
 
 
 def most_basic_first(group: Sequence[Deviation]) -> list[Deviation]:
@@ -112,7 +188,7 @@ def needed_by(group: Sequence[Deviation]) -> tuple[Condition, ...] | None:
     return min(general, key=lambda d: d.general).conditions if general else None
 
 
-def one_cause(a: Deviation, b: Deviation, outcomes: Iterable[Outcome]) -> bool:
+def one_cause(a: Deviation, b: Deviation, ordinary: Sequence[Outcome], others: Sequence[Outcome] = ()) -> bool:
     """Whether two deviations have one cause: a known deviation that both are, or that no experiment separates them."""
     if a.finding.known or b.finding.known:
         return bool(set(a.finding.known) & set(b.finding.known))
@@ -122,7 +198,12 @@ def one_cause(a: Deviation, b: Deviation, outcomes: Iterable[Outcome]) -> bool:
     forward, backward = related(first, second), related(second, first)
     if not (forward or backward):
         return False
-    both, without_a, without_b = _separated(a.finding.clause, b.finding.clause, outcomes)
+    if first == "statistics" and second in AFTER_TRAINING and not any(c.feature == "history" for c in b.conditions):
+        return False  # a new layer was given its statistics
+    # on other values a clause may be kept by chance: they separate only what needs them
+    relevant = [*ordinary, *others] if any(c.feature in VALUES for d in (a, b) for c in d.conditions) else ordinary
+    both = any(o.get(a.finding.clause) and o.get(b.finding.clause) for o in (*ordinary, *others))
+    without_a, without_b = _separated(a.finding.clause, b.finding.clause, relevant)
     if not both:
         elsewhere = a.finding.clause in b.elsewhere or b.finding.clause in a.elsewhere
         return forward == "same" and (elsewhere or _alike(a, b))
@@ -141,15 +222,10 @@ def _alike(a: Deviation, b: Deviation) -> bool:
     return same and {c.feature for c in a.conditions} == {c.feature for c in b.conditions}
 
 
-def _separated(a: str, b: str, outcomes: Iterable[Outcome]) -> tuple[int, int, int]:
-    """How many experiments show both, only the second, only the first; of those that judge both."""
-    both = without_a = without_b = 0
-    for outcome in outcomes:
-        if a in outcome and b in outcome:
-            both += outcome[a] and outcome[b]
-            without_a += outcome[b] and not outcome[a]
-            without_b += outcome[a] and not outcome[b]
-    return both, without_a, without_b
+def _separated(a: str, b: str, outcomes: Iterable[Outcome]) -> tuple[bool, bool]:
+    """Whether an experiment that judges both shows only the second; whether one shows only the first."""
+    judged = [(o[a], o[b]) for o in outcomes if a in o and b in o]
+    return (False, True) in judged, (True, False) in judged
 
 
 def _cause(group: Sequence[Deviation], experiments: Experiments) -> Cause:

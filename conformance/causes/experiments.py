@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from bnspec.conformance.causes.features import FEATURES, Feature, ordinary_values, whole_inputs
+from bnspec.conformance.causes.features import FEATURES, STATE, VALUES, Feature, ordinary_values, whole_inputs
 from bnspec.conformance.judge.judge import checks_for, judge
 from bnspec.errors import UsageError
 from bnspec.model.call import INFERENCE_GRADIENTS, TRAINING, TRAINING_GRADIENTS
@@ -31,6 +31,7 @@ class Experiments:
         clauses: that deviate there.
         seconds: when no more experiments are made, from the first on.
         outcomes: by case id, what was found; cut: why there are no more; "" while there may be.
+        ordinary: ids of cases whose inputs and state have ordinary values.
         elsewhere: by clause, others that are not judged on its case, and deviate where one feature is ordinary and the clause
             is not judged.
     """
@@ -41,8 +42,19 @@ class Experiments:
     seconds: float
     clock: Callable[[], float] = time.monotonic
     outcomes: dict[str, Outcome] = dataclasses.field(default_factory=dict)
+    ordinary: set[str] = dataclasses.field(default_factory=set)
     elsewhere: dict[str, set[str]] = dataclasses.field(default_factory=dict)
     cut: str = ""
+
+    @property
+    def on_ordinary_values(self) -> list[Outcome]:
+        """Experiments on ordinary values: there an error shows, and a clause that is kept is not kept by chance."""
+        return [outcome for case, outcome in self.outcomes.items() if case in self.ordinary]
+
+    @property
+    def on_other_values(self) -> list[Outcome]:
+        """The other experiments."""
+        return [outcome for case, outcome in self.outcomes.items() if case not in self.ordinary]
 
     def __post_init__(self) -> None:
         self._checks = checks_for(self.clauses)
@@ -55,17 +67,8 @@ class Experiments:
             return self.outcomes[case.id]
         if not self.cut and self.clock() > self._end:
             self.cut = f"stopped after {self.seconds:g} s"
-        if self.cut or any(step.call.has_mask for step in case.steps):  # changed arrays would need changed masks
+        if self.cut:
             return {}
-        try:
-            found = self._run(case)
-        except Exception as error:  # noqa: BLE001  # a changed case that the suite itself cannot judge ends the search, not the run
-            self.cut = f"stopped: an experiment could not be judged ({type(error).__name__})"
-            return {}
-        self.outcomes[case.id] = found
-        return found
-
-    def _run(self, case: Case) -> Outcome:
         observation = self.observe(case)
         found: dict[str, bool] = {}
         if observation.status in ("crashed", "timeout"):
@@ -75,23 +78,41 @@ class Experiments:
         else:
             judged = judge(case, observation, self.conventions, Oracle(case), self._checks)
             found = {c: not j.holds for c, j in judged.items() if j is not None}
+        self.outcomes[case.id] = found
         return found
 
-    def conditions(self, clause: str, case: Case, step: int, features: Iterable[Feature] = FEATURES) -> list[Condition]:
-        """The features without which the clause, which deviates on the case, is kept."""
-        needed = []
-        for feature in features:
+    def conditions(self, clause: str, case: Case, step: int, domain: frozenset[str]) -> list[Condition]:
+        """The features without which the clause, which deviates on the case, is kept.
+
+        Each feature is made ordinary in turn, and stays so where the clause still deviates: what is left is what the
+        deviation needs on a case that is otherwise as ordinary as can be. There, errors are compared on ordinary values.
+
+        Args:
+            step: that deviates; domain: features that the clause speaks of: without them it is not judged.
+        """
+        needed: list[tuple[Feature, Condition]] = []
+        ordinary = False
+        for feature in FEATURES:
             value = feature.value(case, step)
             changed = feature.changed(case, step) if value else None
             if changed is None or changed.id == case.id:
                 continue
-            outcome = self.outcome(with_other_calls(changed))
-            if outcome.get(clause) is False:
-                needed.append(Condition(feature.name, value, feature.ordinary))
-            elif clause not in outcome:
+            called = with_other_calls(changed)
+            outcome = self.outcome(called)
+            on_ordinary_inputs = ordinary or feature.name == VALUES[0]
+            if on_ordinary_inputs and not STATE.value(changed, step):
+                self.ordinary.add(called.id)
+            if outcome.get(clause):
+                ordinary = on_ordinary_inputs
+                step = step if len(changed.steps) == len(case.steps) else 0
+                case = changed
+            elif outcome and (clause in outcome or {feature.name, value} & domain):
+                needed.append((feature, Condition(feature.name, value, feature.ordinary)))
+            if clause not in outcome:
                 own = self.outcome(with_other_calls(case))
                 self.elsewhere.setdefault(clause, set()).update(c for c, d in outcome.items() if d and c not in own)
-        return needed
+        names = {feature.name for feature, _ in needed}
+        return [condition for feature, condition in needed if not names & feature.changes]
 
 
 def with_other_calls(case: Case) -> Case:
@@ -110,7 +131,8 @@ def with_other_calls(case: Case) -> Case:
         arrays[dy] = ordinary_values("dy", arrays[first].shape, arrays[first].dtype)
     calls = ((INFERENCE_GRADIENTS, (first, dy)), (TRAINING_GRADIENTS, (first, dy)), (TRAINING, (first,)))
     options = case.steps[0].options if case.steps[0].option("threads") else ()
-    added = tuple(Step(call, inputs, fresh=True, options=options) for call, inputs in calls)
+    there = {(step.call, step.inputs) for step in case.steps}  # a second one would be compared with it as a repetition
+    added = tuple(Step(call, inputs, True, options) for call, inputs in calls if (call, inputs) not in there)
     try:
         return case.with_(arrays=arrays, steps=(*case.steps, *added))
     except UsageError:  # a mask or a part whose shape no other call takes

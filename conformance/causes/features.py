@@ -19,6 +19,8 @@ ORDINARY_COUNT, ORDINARY_CHANNELS, LONG = 16, 3, 16
 #: So small that a layer of ordinary variance does not depend on it.
 NEGLIGIBLE_EPSILON = 2.0**-40
 ORDINARY_DECAY = 0.9
+#: Not those of a new layer: a variance of 1 is its own root and its own inverse.
+ORDINARY_STATE = {"running_mean": 0.25, "running_var": 2.0}
 FLOATING = ("float16", "bfloat16", "float32", "float64")
 COTANGENTS = ("dy", "v")
 #: Values that the clauses on special values and on degenerate counts speak of.
@@ -34,16 +36,20 @@ class Feature:
         value: the case's own value, in words; "" where that is the ordinary one.
         changed: the case with the ordinary value; None where there is no such case. The number is that of the step that
             deviates.
+        changes: other features that become ordinary with this one: where one of them is needed, this one is not.
     """
 
     name: str
     ordinary: str
     value: Callable[[Case, int], str]
     changed: Callable[[Case, int], Case | None]
+    changes: frozenset[str] = frozenset()
 
 
 def whole_inputs(case: Case) -> list[str]:
-    """The floating inputs that are neither parts of others nor derived from them."""
+    """The floating inputs that are neither parts of others nor derived from them; none of a network, whose arrays are tied."""
+    if case.subject == "network":
+        return []
     own = (n for n in case.arrays if n not in PER_CHANNEL and not is_derived(n) and n != "mask")
     return [n for n in own if case.arrays[n].dtype.name in FLOATING and case.arrays[n].ndim == case.config.rank]
 
@@ -121,7 +127,7 @@ def _few(case: Case) -> bool:
 
 
 def _count_value(case: Case, _: int) -> str:
-    if not _few(case) or case.subject == "layer_norm":
+    if not _few(case) or case.subject in ("layer_norm", "input_norm"):
         return ""
     least = min(case.arrays[n].size // max(case.config.channels, 1) for n in whole_inputs(case))
     return f"{least} value{'s' * (least != 1)} per channel"
@@ -130,16 +136,16 @@ def _count_value(case: Case, _: int) -> str:
 def _more_values(case: Case, _: int) -> Case | None:
     """Whole inputs repeated along a reduced axis; empty ones with new values."""
     config = case.config
-    if not config.reduce_axes:
+    if not config.reduce_axes or "mask" in case.arrays:  # what a longer mask would keep, nobody can say
         return None
     axis = config.reduce_axes[0]
     changes = {}
-    for name in [*whole_inputs(case), *(n for n in case.arrays if n == "mask")]:
+    for name in whole_inputs(case):
         array = case.arrays[name]
-        if name != "mask" and not array.size:
+        if not array.size:
             shape = tuple(n or ORDINARY_COUNT for n in array.shape)
             changes[name] = ordinary_values(name, shape, array.dtype)
-        elif name != "mask" or array.shape[axis] > 1:
+        else:
             times = math.ceil(ORDINARY_COUNT * config.channels / max(array.size, 1))
             changes[name] = np.concatenate([array] * times, axis)
     return _with_arrays(case, changes)
@@ -155,6 +161,8 @@ def _channel_axis_of(case: Case, name: str) -> int | None:
 
 def _resized(case: Case, indices: list[int]) -> Case | None:
     """The case with these channels."""
+    if "mask" in case.arrays:
+        return None
     arrays = {}
     for name, array in case.arrays.items():
         axis = _channel_axis_of(case, name)
@@ -173,8 +181,9 @@ def _short(case: Case, _: int) -> Case | None:
     cut = tuple(
         slice(None, LONG // 2) if a in case.config.reduce_axes else slice(None) for a in range(case.config.rank)
     )
-    names = [*whole_inputs(case), *(n for n in case.arrays if n == "mask")]
-    return _with_arrays(case, {n: _packed(case.arrays[n][cut]) for n in names})
+    if "mask" in case.arrays:
+        return None
+    return _with_arrays(case, {n: _packed(case.arrays[n][cut]) for n in whole_inputs(case)})
 
 
 def ordinary_values(name: str, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
@@ -195,7 +204,9 @@ def _kind_of_values(case: Case, names: list[str]) -> str:
 
 def _values(name: str, chosen: Callable[[Case], list[str]]) -> Feature:
     def value(case: Case, _: int) -> str:
-        return _kind_of_values(case, chosen(case))
+        return (
+            "" if case.subject == "input_norm" else _kind_of_values(case, chosen(case))
+        )  # chunks are parts of the whole
 
     def changed(case: Case, _: int) -> Case | None:
         arrays = {n: case.arrays[n] for n in chosen(case)}
@@ -249,15 +260,33 @@ def _decay_value(case: Case, _: int) -> str:
     return "" if usual else f"{case.config.decay:g}"
 
 
-def _number(**config: Any) -> Callable[[Case, int], Case | None]:
-    def changed(case: Case, _: int) -> Case | None:
-        steps = with_epsilon(case, config["epsilon"]) if "epsilon" in config else case.steps
-        return _first(rebuilt(case, case.arrays, steps, **config))
-
-    return changed
+def _ordinary_decay(case: Case, _: int) -> Case | None:
+    return _first(rebuilt(case, case.arrays, decay=ORDINARY_DECAY))
 
 
+def _negligible_epsilon(case: Case, _: int) -> Case | None:
+    """A tiny epsilon, and variances beside which it is nothing."""
+    arrays = {n: case.arrays[n] for n in _inputs(case)}
+    if _kind_of_values(case, list(arrays)) != NOT_FINITE:
+        arrays = {n: ordinary_values(n, a.shape, a.dtype) for n, a in arrays.items()}
+    if "running_var" in case.arrays:
+        own = case.arrays["running_var"]
+        arrays["running_var"] = np.where(np.abs(own) < 1, own.dtype.type(2), own).astype(own.dtype)
+    changed = _with_arrays(case, arrays)
+    if changed is None:
+        return None
+    steps = with_epsilon(changed, NEGLIGIBLE_EPSILON)
+    return _first(rebuilt(changed, changed.arrays, steps, epsilon=NEGLIGIBLE_EPSILON))
+
+
+STATE = _parameter(ORDINARY_STATE, "state")
+#: The features that are values of inputs.
+VALUES = ("values of x", "values of dy")
+#: In the order in which they are made ordinary: values first, so that the others are examined on ordinary values.
 FEATURES: tuple[Feature, ...] = (
+    _values(VALUES[0], _inputs),
+    _values(VALUES[1], _cotangents),
+    STATE,
     _layout("layout of x", _inputs),
     _layout("layout of dy", _cotangents),
     _layout("layout of the parameters", lambda case: [n for n in PER_CHANNEL if n in case.arrays]),
@@ -281,9 +310,12 @@ FEATURES: tuple[Feature, ...] = (
     Feature("affine", "with gamma and beta", _without_affine, _with_affine),
     _parameter({"gamma": 1.0}, "gamma"),
     _parameter({"beta": 0.0}, "beta"),
-    _parameter({"running_mean": 0.0, "running_var": 1.0}, "state"),
-    Feature("epsilon", "negligible", _epsilon_value, _number(epsilon=NEGLIGIBLE_EPSILON)),
-    Feature("decay", f"{ORDINARY_DECAY:g}", _decay_value, _number(decay=ORDINARY_DECAY)),
-    _values("values of x", _inputs),
-    _values("values of dy", _cotangents),
+    Feature(
+        "epsilon",
+        "negligible beside the variance",
+        _epsilon_value,
+        _negligible_epsilon,
+        frozenset({"values of x", "state"}),
+    ),
+    Feature("decay", f"{ORDINARY_DECAY:g}", _decay_value, _ordinary_decay),
 )

@@ -27,7 +27,16 @@ OWN_FEATURES: dict[str, frozenset[str]] = {
     "degenerate": frozenset({"count", CONSTANT}),
     "special": frozenset({NOT_FINITE}),
     "state": frozenset({"history"}),
+    "purity": frozenset({"layout of the parameters"}),
 }  # fmt: skip
+
+#: Features on which the size of almost any error depends: what needs them may be one error of another size.
+SIZES_OF_ERRORS = frozenset({"values of x", "values of dy", "count", "one channel"})
+
+#: The same of single clauses in families that speak of all cases.
+OWN_FEATURES_OF_CLAUSES: dict[str, frozenset[str]] = dict.fromkeys(
+    ("running.decay_one_keeps", "running.decay_zero_replaces"), frozenset({"decay"})
+)
 
 Quantity = Literal[
     "effects", "endings", "statistics", "y of training", "y of inference", "gradients of training",
@@ -40,6 +49,8 @@ FOLLOWS: frozenset[tuple[Quantity, Quantity]] = frozenset(
         ("statistics", "y of inference"),
         ("statistics", "gradients of inference"),
         ("y of training", "gradients of training"),
+        ("y of training", "gradients of inference"),
+        ("y of inference", "gradients of training"),
         ("y of training", "second order"),
         ("y of inference", "gradients of inference"),
         ("y of inference", "second order"),
@@ -48,14 +59,22 @@ FOLLOWS: frozenset[tuple[Quantity, Quantity]] = frozenset(
         ("fit", "transform"),
     }
 )
-#: Two quantities that are computed from a common part: the batch's statistics, gamma and beta, 1 / sqrt(var + epsilon).
-SIBLINGS: frozenset[frozenset[Quantity]] = frozenset(
+#: What errors of the statistics show in, once a training step has made them.
+AFTER_TRAINING: tuple[Quantity, ...] = ("y of inference", "gradients of inference")
+#: One result in both modes.
+BOTH_MODES: frozenset[frozenset[Quantity]] = frozenset(
     {
-        frozenset({"statistics", "y of training"}),
         frozenset({"y of training", "y of inference"}),
         frozenset({"gradients of training", "gradients of inference"}),
     }
 )
+#: Two quantities that are computed from a common part: the batch's statistics, gamma and beta, 1 / sqrt(var + epsilon).
+COMMON: frozenset[frozenset[Quantity]] = frozenset({frozenset({"statistics", "y of training"})})
+SIBLINGS = BOTH_MODES | COMMON
+
+
+#: How often a quantity is differentiated.
+DERIVATIVES: dict[Quantity, int] = {"gradients of training": 1, "gradients of inference": 1, "second order": 2}
 
 
 def quantity(finding: Finding) -> Quantity:
@@ -90,14 +109,24 @@ def related(basic: Quantity, other: Quantity) -> Literal["follows", "siblings", 
     return "siblings" if frozenset({basic, other}) in SIBLINGS else ""
 
 
+def own_features(finding: Finding) -> frozenset[str]:
+    """The features, or kinds of values, that the clause speaks of; none: it speaks of all cases."""
+    return OWN_FEATURES_OF_CLAUSES.get(finding.clause) or OWN_FEATURES.get(finding.family, frozenset())
+
+
 def is_special(finding: Finding) -> bool:
-    """Whether the finding's family speaks only of some features of a case."""
-    return finding.family in OWN_FEATURES
+    """Whether the clause speaks only of some features of a case."""
+    return bool(own_features(finding))
 
 
 def in_its_own_words(finding: Finding, conditions: tuple[Condition, ...]) -> bool:
     """Whether the clause of a special family speaks of what the deviation needs."""
-    return any({c.feature, c.value} & OWN_FEATURES.get(finding.family, frozenset()) for c in conditions)
+    return any({c.feature, c.value} & own_features(finding) for c in conditions)
+
+
+def setting(conditions: tuple[Condition, ...]) -> frozenset[str]:
+    """The features that are needed, without those that only make an error large enough to be seen."""
+    return frozenset(c.feature for c in conditions if c.feature not in SIZES_OF_ERRORS)
 
 
 def particular(conditions: tuple[Condition, ...]) -> int:
@@ -105,22 +134,32 @@ def particular(conditions: tuple[Condition, ...]) -> int:
     return sum(2 if c.feature.startswith("values") else 1 for c in conditions)
 
 
-def general_first(finding: Finding, conditions: tuple[Condition, ...], steps: int) -> tuple[int, ...]:
+def general_first(finding: Finding, conditions: tuple[Condition, ...]) -> tuple[int, ...]:
     """The key that orders clauses which speak of all cases.
 
-    What a single call shows is more basic than a relation between calls; then what happens on more ordinary cases.
+    What a single call shows is more basic than a relation between calls, results than their derivatives; then what happens on
+    more ordinary cases.
     """
+    derivative = DERIVATIVES.get(quantity(finding), 0)
     family = BASIC.index(finding.family) if finding.family in BASIC else len(BASIC)
-    return steps, particular(conditions), family, list(CLAUSES).index(finding.clause)
+    compared = finding.evidence is not None and finding.evidence.compared_with is not None
+    calls = 1 + compared + any(c.feature == "history" for c in conditions)
+    return calls, derivative, particular(conditions), family, list(CLAUSES).index(finding.clause)
 
 
-def basic_first(finding: Finding, fitting: tuple[Condition, ...], general: tuple[int, ...]) -> tuple[int, ...]:
-    """The key that orders the findings of one cause: levels, surroundings, special words that fit, then general ones.
+def place_of(finding: Finding, needed: tuple[Condition, ...] = ()) -> int:
+    """What comes first: surroundings of a call, special words that fit what is needed, words about all cases, other words."""
+    if finding.family in ("contract", "errors") or quantity(finding) in ("effects", "endings"):
+        return 0
+    if in_its_own_words(finding, needed):
+        return 1
+    return 3 if is_special(finding) else 2
+
+
+def basic_first(finding: Finding, needed: tuple[Condition, ...], general: tuple[int, ...]) -> tuple[int, ...]:
+    """The key that orders the findings of one cause: levels, then places, then what is more general.
 
     Args:
-        fitting: what the cause needs; general: the finding's key of ``general_first``.
+        needed: by the cause; general: the finding's key of ``general_first``.
     """
-    foundation = finding.family in BASIC[: BASIC.index("purity") + 1]
-    fits = in_its_own_words(finding, fitting)
-    place = 0 if foundation else 1 if fits else 3 if is_special(finding) else 2
-    return LEVELS.index(finding.level), place, *general
+    return LEVELS.index(finding.level), place_of(finding, needed), *general

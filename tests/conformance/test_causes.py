@@ -1,16 +1,221 @@
-"""Causes: the findings of a target, grouped by what they need; none is lost, and none is named twice."""
+"""Causes: one for each defect, none that hides a finding, the most ordinary first."""
 
 from __future__ import annotations
 
 import json
+import random
+from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+import numpy as np
 import pytest
 
+from bnspec.backends.worker.execution import run_case
+from bnspec.clauses import ASKED, CLAUSES
 from bnspec.cli import main
+from bnspec.conformance.cases.building import Form, Plan, batch_norm_case
+from bnspec.conformance.cases.catalogue import catalogue
+from bnspec.conformance.cases.effort import cases_of
+from bnspec.conformance.causes.causes import Deviation, causes_of, grouped
+from bnspec.conformance.causes.experiments import with_other_calls
+from bnspec.conformance.causes.features import FEATURES
+from bnspec.conformance.judge.judge import judge
+from bnspec.conformance.judge.tally import FAILING
+from bnspec.conformance.selftest.catalogue.catalogue import select
+from bnspec.conformance.selftest.grouping.grouping import Grouped, causes_of_layer
+from bnspec.conformance.selftest.reference.full_layer import FullAdapter
+from bnspec.model.case import Case
+from bnspec.model.observation import Observation
+from bnspec.oracle.oracle import Oracle
+from bnspec.reports.run.causes import Condition
+from bnspec.reports.run.evidence import Evidence, KnownDeviation
+from bnspec.reports.run.records import Finding
 from bnspec.reports.run.store import read_run
+from bnspec.reports.summary.causes import count_sentence
 
-FAILING = ("deviates", "crashed", "timeout")
+SMALL = 400
+SHRINK_SECONDS = 1.5
+KNOWN = KnownDeviation(kind="bug", reason="it is so.", conditions="always", package="alpha", versions=">=1")
+
+
+@pytest.fixture(scope="module")
+def cases() -> dict[Case, Oracle]:
+    """The small cases of the catalogue, with oracles that all tests share."""
+    small = (c for c in catalogue() if max(a.size for a in c.arrays.values()) <= SMALL)
+    return {c: Oracle(c) for c in small}
+
+
+def causes_behind(names: Sequence[str], cases: dict[Case, Oracle]) -> Grouped:
+    """The causes of a layer with the defects of these mutants."""
+    entries = select(names, "mutant")
+    first = entries[0]
+    layer = type("Layer", tuple(e.implementation for e in entries), {})
+    slot = "scaler_class" if first.is_scaler else "layer_class"
+    adapter = type("Adapter", (first.adapter_class(),), {slot: layer})("cpu")
+    return causes_of_layer(adapter, {c: o for c, o in cases.items() if first.applies_to(c)}, "layer", SHRINK_SECONDS)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "epsilon_outside_root",
+        "root_forgotten",
+        "running_statistics_from_the_second_step",
+        "beta_lost_at_zero_gamma",
+        "decay_zero_is_default",
+        "inverse_deviation_stored",
+        "momentum_complemented",
+        "corrected_twice",
+        "mean_subtracted_twice",
+        "odd_value_lost",
+        "returns_beta_itself",
+        *(
+            pytest.param(
+                name, marks=pytest.mark.xfail(strict=True, reason="more causes than one, or of another family")
+            )
+            for name in ("epsilon_missing_in_backward", "epsilon_scaled_by_the_input", "no_cotangent_is_ones")
+        ),
+    ],
+)
+def test_a_mutant_has_one_cause_of_its_own_family(name: str, cases: dict[Case, Oracle]) -> None:
+    """However many clauses show it."""
+    found = causes_behind([name], cases)
+    assert found.names(select([name])[0]), [(c.clause, c.conditions, c.also) for c in found.judged]
+
+
+@pytest.mark.parametrize(
+    ("names", "families"),
+    [
+        (("epsilon_outside_root", "momentum_complemented"), {"epsilon", "running"}),
+        (("beta_lost_at_zero_gamma", "corrected_twice"), {"affine", "running"}),
+        (("gamma_gradient_missing", "decay_zero_is_default"), {"contract", "running"}),
+        (("root_forgotten", "decay_zero_is_default"), {"training", "running"}),
+    ],
+)
+def test_two_defects_are_two_causes(names: tuple[str, str], families: set[str], cases: dict[Case, Oracle]) -> None:
+    """Each of its own family."""
+    found = causes_behind(names, cases)
+    assert sorted(c.family for c in found.judged) == sorted(families)
+
+
+def deviation(clause: str, output: str, call: str = "training_gradients", **changes: object) -> Deviation:
+    """A finding of a clause about one output."""
+    c = CLAUSES[clause]
+    evidence = Evidence(step=0, call=call, relation="within_bound", output=output, index=(0,), ratio=2.0)
+    finding = Finding(clause, c.family, c.level, "alpha", "cpu", "deviates", 3, 1, 0, 2.0, evidence=evidence)
+    return Deviation(msgspec.structs.replace(finding, **changes))
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_every_finding_belongs_to_exactly_one_cause(seed: int) -> None:
+    """Whatever the experiments say."""
+    draw = random.Random(seed)
+    clauses = draw.sample(sorted(ASKED), 12)
+    calls = ("training_gradients", "inference_gradients", "fit", "transform", "learn", "save_restore")
+    deviations = [
+        deviation(
+            c,
+            draw.choice(("y", "dx", "dgamma", "running_var")),
+            draw.choice(calls),
+            known=(KNOWN,) if draw.random() < 0.2 else (),
+        )
+        for c in clauses
+    ]
+    outcomes = [{c: draw.random() < 0.7 for c in clauses if draw.random() < 0.7} for _ in range(6)]
+    groups = grouped(deviations, outcomes)
+    assert sorted(d.finding.clause for g in groups for d in g) == sorted(clauses)
+
+
+def test_what_is_known_and_what_is_not_are_two_causes() -> None:
+    """A known deviation hides nothing, and is one cause whatever the quantities."""
+    dx = deviation("gradient.training_dx", "dx", known=(KNOWN,))
+    mean = deviation("running.mean", "running_mean", known=(KNOWN,))
+    new = deviation("gradient.training_dgamma", "dgamma")
+    groups = grouped([dx, mean, new], [{d.finding.clause: True for d in (dx, mean, new)}])
+    assert sorted(len(g) for g in groups) == [1, 2]
+
+
+def test_an_experiment_separates() -> None:
+    """Errors of y explain errors of dx, unless dx deviates where y does not."""
+    y, dx = deviation("training.output", "y"), deviation("gradient.training_dx", "dx")
+    both = {"training.output": True, "gradient.training_dx": True}
+    assert len(grouped([y, dx], [both])) == 1
+    assert len(grouped([y, dx], [both, {**both, "training.output": False}])) == 2
+    assert len(grouped([y, dx], [both, {**both, "gradient.training_dx": False}])) == 1
+
+
+def test_without_time_every_finding_is_a_cause_that_says_so() -> None:
+    """The budget is stated, and the most ordinary comes first whatever the ratio."""
+    case = batch_norm_case(Plan(Form((4, 3), 1)))
+    y = deviation("training.output", "y").finding
+    mean = deviation("running.mean", "running_mean", ratio="inf").finding
+
+    def observe(_: Case) -> Observation:
+        raise AssertionError("there is no time")
+
+    found = causes_of([mean, y], dict.fromkeys((y.clause, mean.clause), case), observe, None, -1.0)  # type: ignore[arg-type]
+    assert sorted(c.clause for c in found) == ["running.mean", "training.output"]
+    assert all("stopped after" in c.cut for c in found)
+    known = msgspec.structs.replace(found[0], known=(KNOWN,), also=("running.var",))
+    assert count_sentence([known, found[1]]) == "2 causes (1 known) behind 3 clauses"
+
+
+PLANS = (
+    Plan(Form((4, 3, 5, 2), 3, "float16", "float64"), layout="stepped", parameter_layout="stepped", gamma="zeros"),
+    Plan(Form((2, 1), 1, affine=False), state="poisoned", epsilon=1.0, decay=0.0),
+    Plan(Form((33, 40), 1), short=True),
+)
+
+
+@pytest.mark.parametrize("plan", PLANS, ids=lambda p: str(p.form.shape))
+def test_a_feature_that_was_made_ordinary_is_ordinary(plan: Plan) -> None:
+    """Each experiment changes what it says; values, which have no ordinary ones in words, change at least."""
+    case = batch_norm_case(plan)
+    changed = 0
+    for feature in FEATURES:
+        if not feature.value(case, 0):
+            continue
+        other = feature.changed(case, 0)
+        if other is None:
+            continue
+        changed += 1
+        assert other.id != case.id, feature.name
+        if feature.name != "epsilon" and not feature.name.startswith("values"):
+            assert not feature.value(other, 0), feature.name
+    assert changed >= 4
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_no_changed_case_accuses_a_correct_layer() -> None:
+    """Features made ordinary in turn, on cases of every kind: each changed case is well-formed and keeps every relation."""
+    adapter, changed = FullAdapter("cpu"), 0
+    for case in list(cases_of("quick", 1))[::9]:
+        if case.subject == "batch_norm" and max(a.size for a in case.arrays.values()) > 10 * SMALL:
+            continue
+        now, step = case, len(case.steps) - 1
+        for feature in FEATURES:
+            other = feature.changed(now, step) if feature.value(now, step) else None
+            if other is None or other.id == now.id:
+                continue
+            called = with_other_calls(other)
+            found = judge(called, run_case(adapter, *called.header()), adapter.conventions, Oracle(called))
+            assert not [c for c, j in found.items() if j is not None and not j.holds], (feature.name, case.origin)
+            step = step if len(other.steps) == len(now.steps) else 0
+            now, changed = other, changed + 1
+    assert changed > 100
+
+
+def test_a_condition_names_the_feature_and_both_values() -> None:
+    """A layer that scales small variances only: the state is what it needs."""
+    case = batch_norm_case(Plan(Form((4, 3), 1), state="like_epsilon"))
+    feature = next(f for f in FEATURES if f.name == "state")
+    condition = Condition(feature.name, feature.value(case, 0), feature.ordinary)
+    assert "running_var" in condition.value
+    assert condition.ordinary == "running_mean 0.25, running_var 2"
+    other = feature.changed(case, 0)
+    assert other is not None
+    assert np.all(other.arrays["running_var"] == 2)
 
 
 @pytest.mark.usefixtures("example_adapters_on_path")

@@ -11,6 +11,21 @@ import dataclasses
 from collections.abc import Iterator
 
 from bnspec.conformance.cases.building import Form, Plan, ScalingPlan, batch_norm_case, input_norm_case
+from bnspec.conformance.cases.extents_and_memory import coincidences, every_axis, ladder, large_counts, odd_memory
+from bnspec.conformance.cases.forms import (
+    IMAGE,
+    IMAGE_LAST,
+    LINE,
+    LINE_LAST,
+    MIDDLE,
+    ROWS,
+    SMALL,
+    TINY,
+    VOLUME,
+    VOLUME_LAST,
+    in_dtype,
+    in_float64,
+)
 from bnspec.conformance.cases.layouts import EVERY_AXIS, LAYOUTS
 from bnspec.conformance.cases.programs import (
     derivative_case,
@@ -26,12 +41,6 @@ from bnspec.conformance.cases.programs import (
 )
 from bnspec.model.case import Case
 
-TINY, ROWS = Form((2, 3), 1), Form((9, 5), 1)
-IMAGE, IMAGE_LAST = Form((4, 3, 5, 2), 1), Form((4, 5, 2, 3), 3)
-LINE, LINE_LAST = Form((6, 4, 7), 1), Form((6, 7, 4), 2)
-VOLUME, VOLUME_LAST = Form((3, 2, 4, 5, 7), 1), Form((3, 4, 5, 7, 2), 4)
-MIDDLE = Form((3, 4, 5, 2), 2)
-SMALL = 2.0**-23
 #: Layers of real networks at small batches: a squeeze-and-excitation gate of rexnet_100, a linear layer of levit_128, convolutions
 #: of hrnet_w18, densenet121 and maml_omniglot, and the standardised weights of nfnet_l0. Shapes as traced by tritonbench.
 REAL: tuple[tuple[int, ...], ...] = (
@@ -42,14 +51,6 @@ REAL: tuple[tuple[int, ...], ...] = (
     (5, 64, 3, 3),
     (1, 32, 144),
 )
-
-
-def _half(form: Form, dtype: str, parameter_dtype: str = "float32") -> Form:
-    return dataclasses.replace(form, dtype=dtype, parameter_dtype=parameter_dtype)
-
-
-def _double(form: Form) -> Form:
-    return _half(form, "float64", "float64")
 
 
 def batch_norm_plans() -> Iterator[tuple[str, Plan]]:
@@ -112,7 +113,7 @@ def batch_norm_plans() -> Iterator[tuple[str, Plan]]:
         "bimodal",
     ):
         yield f"values: {kind}", Plan(ROWS, kind, seed=41)
-        yield f"values: {kind}, in float64", Plan(_double(ROWS), kind, seed=42)
+        yield f"values: {kind}, in float64", Plan(in_float64(ROWS), kind, seed=42)
     for kind in ("nan", "infinite"):
         for form in (TINY, IMAGE):
             yield f"{kind} in one channel", Plan(form, kind, seed=43)
@@ -126,7 +127,7 @@ def batch_norm_plans() -> Iterator[tuple[str, Plan]]:
         )
     for dtype in ("float16", "bfloat16"):
         for parameter in ("float32", dtype):
-            for form in (_half(IMAGE, dtype, parameter), _half(ROWS, dtype, parameter)):
+            for form in (in_dtype(IMAGE, dtype, parameter), in_dtype(ROWS, dtype, parameter)):
                 short = len(form.shape) == 2
                 yield (
                     f"{dtype} x, {parameter} parameters",
@@ -137,24 +138,27 @@ def batch_norm_plans() -> Iterator[tuple[str, Plan]]:
                     Plan(form, "wide", cotangent="ramp", decay=0.5, gamma="fine", seed=62, short=short),
                 )
             for kind in ("ordinary", "alternating", "narrow"):
-                form = _half(IMAGE, dtype, parameter)
+                form = in_dtype(IMAGE, dtype, parameter)
                 yield f"{dtype} x, {parameter} parameters, {kind}", Plan(form, kind, decay=0.5, seed=66)
-        bare = dataclasses.replace(_half(IMAGE, dtype), affine=False)
+        bare = dataclasses.replace(in_dtype(IMAGE, dtype), affine=False)
         yield f"{dtype} x without gamma and beta", Plan(bare, "wide", seed=63, short=True)
     yield (
         "more terms than float16 counts, a sum beyond 65,504",
-        Plan(_half(Form((2, 2, 129, 33), 1), "float16"), "pixels", seed=64, short=True),
+        Plan(in_dtype(Form((2, 2, 129, 33), 1), "float16"), "pixels", seed=64, short=True),
     )
     yield (
         "more terms than bfloat16 counts",
-        Plan(_half(Form((2, 2, 129, 33), 1), "bfloat16"), "pixels", seed=65, short=True),
+        Plan(in_dtype(Form((2, 2, 129, 33), 1), "bfloat16"), "pixels", seed=65, short=True),
     )
     yield from ladder()
     yield from coincidences()
     for shape in REAL:
         yield "a layer of a real network", Plan(Form(shape, 1), "wide", "ordinary", seed=77, short=True)
-    yield "a count that float16 cannot hold", Plan(_half(Form((2049, 2), 1), "float16"), "wide", seed=78, short=True)
-    yield "more values than 16 bits count, in float64", Plan(_double(Form((65537, 1), 1)), "wide", seed=79, short=True)
+    yield "a count that float16 cannot hold", Plan(in_dtype(Form((2049, 2), 1), "float16"), "wide", seed=78, short=True)
+    yield (
+        "more values than 16 bits count, in float64",
+        Plan(in_float64(Form((65537, 1), 1)), "wide", seed=79, short=True),
+    )
     for form in (Form((3, 4), 0), Form((3, 4, 5, 2), 0)):
         short = len(form.shape) == 2
         yield "channels before the batch", Plan(form, "wide", epsilon=2.0**-4, cotangent="ramp", seed=23, short=short)
@@ -162,7 +166,7 @@ def batch_norm_plans() -> Iterator[tuple[str, Plan]]:
         yield "one channel", Plan(form, "wide", seed=24, short=len(form.shape) > 2)
     yield (
         "constants that no float32 holds",
-        Plan(_double(IMAGE), "narrow", epsilon=1e-3, decay=0.9, gamma="fine", seed=25),
+        Plan(in_float64(IMAGE), "narrow", epsilon=1e-3, decay=0.9, gamma="fine", seed=25),
     )
     yield "constants that no half precision holds", Plan(IMAGE, "wide", epsilon=1e-3, decay=0.9, gamma="fine", seed=26)
     yield "more values than 16 bits count", Plan(Form((65537, 1), 1), "wide", cotangent="ramp", seed=75, short=True)
@@ -211,101 +215,6 @@ def batch_norm_plans() -> Iterator[tuple[str, Plan]]:
         yield f"{kind} in one channel, channels last", Plan(IMAGE_LAST, kind, seed=43)
     yield "an initial state of 0 and 1", Plan(IMAGE, "wide", state="initial", seed=91)
     yield "a small running variance", Plan(IMAGE, "ordinary", state="extreme", epsilon=1e-12, decay=1.0, seed=92)
-
-
-def large_counts() -> Iterator[tuple[str, Plan]]:
-    """Counts and means at which float32 sums that grow slowly keep digits, and sums of one value after the other lose them."""
-    rows = Form((20011, 2), 1)
-    yield "digits of sums over many rows", Plan(rows, "mean_1e4", decay=0.0, seed=151, short=True)
-    image, image_last = Form((8, 2, 31, 33), 1), Form((8, 31, 33, 2), 3)
-    yield (
-        "digits of sums over many pixels, in memory with the channels last",
-        Plan(image, "mean_1e6", layout="channels_last", dy_layout="channels_last", decay=0.0, seed=152, short=True),
-    )
-    yield (
-        "digits of sums over many pixels, channels last",
-        Plan(image_last, "mean_1e6", decay=0.0, seed=152, short=True),
-    )
-    few = Form((5003, 2), 1)
-    yield "digits of sums, a mean of a million", Plan(few, "mean_1e6", decay=0.0, seed=153, short=True)
-
-
-#: (shape, channel axis) around the sizes of blocks, tiles, planes and grids, with few elements: kernels change their path there.
-LADDER: tuple[tuple[tuple[int, ...], int], ...] = (
-    ((33, 31), 1),
-    ((31, 33), 1),
-    ((64, 65), 1),
-    ((1025, 3), 1),
-    ((3, 257), 1),
-    ((255, 1), 1),
-    ((3, 2, 11, 31), 1),
-    ((1, 33, 8, 4), 1),
-    ((2, 2, 25, 41), 1),  # planes of 1,025: odd
-    ((1, 25, 41, 3), 3),
-    ((1, 2, 41, 103), 1),  # planes of 4,223: odd
-    ((1, 46, 91, 2), 3),  # planes of 4,186: even, not a multiple of 4
-    ((2, 3, 147), 1),
-    ((2, 147, 3), 2),
-    ((2, 131, 3, 1), 1),
-    ((2, 1, 3, 131), 3),
-    ((1, 2, 5, 13, 17), 1),  # 1,105 positions
-)
-#: (shape, channel axis) whose extents coincide: what finds an axis by its extent finds another one.
-COINCIDENT: tuple[tuple[tuple[int, ...], int], ...] = (
-    ((4, 4), 1),
-    ((5, 3, 2, 3), 1),  # channels, last extent
-    ((3, 3, 2, 5), 1),  # channels, batch
-    ((4, 4, 4), 1),
-    ((4, 2, 4, 3, 4), 1),  # batch, first and last position
-    ((3, 2, 5, 3), 3),  # channels, batch
-)
-
-
-def ladder() -> Iterator[tuple[str, Plan]]:
-    """Extents around the sizes of blocks."""
-    for shape, axis in LADDER:
-        x, dy = ("tail", "tail") if len(shape) > 2 else ("wide", "ramp")
-        yield "extents around blocks", Plan(Form(shape, axis), x, cotangent=dy, seed=71, short=True)
-
-
-def coincidences() -> Iterator[tuple[str, Plan]]:
-    """Extents, contents and batches that coincide; terms beside which all others are small."""
-    for shape, axis in COINCIDENT:
-        yield "extents that coincide", Plan(Form(shape, axis), "wide", cotangent="ramp", seed=72, short=True)
-    for form in (ROWS, IMAGE):
-        yield "gamma with the bits of beta", Plan(form, "wide", "alike", gamma="beta", seed=144)
-        yield "a second batch like the first", Plan(form, "exact", "alike", seed=145)
-        yield "beta is nearly all of y", Plan(form, "ordinary", "mean_1e2", gamma="faint", seed=146)
-        yield "the mean is nearly all of x", Plan(form, "mean_1e6", "mean_1e4", gamma="fine", seed=147)
-
-
-def every_axis() -> Iterator[tuple[str, Plan]]:
-    """Views reversed and stepped along each axis; packed arrays at unaligned addresses."""
-    for form in (TINY, IMAGE, IMAGE_LAST):
-        for layout, other in zip(EVERY_AXIS, (*EVERY_AXIS[2:], *EVERY_AXIS[:2]), strict=True):
-            yield (
-                f"x {layout}, dy {other}",
-                Plan(form, "wide", layout=layout, dy_layout=other, cotangent="ramp", seed=148, short=True),
-            )
-        yield "x and dy at unaligned addresses", Plan(form, "wide", cotangent="ramp", seed=149, unaligned=True)
-    half = _half(IMAGE, "bfloat16")
-    yield "bfloat16 x and dy at unaligned addresses", Plan(half, "wide", decay=0.5, seed=149, unaligned=True)
-
-
-def odd_memory() -> Iterator[tuple[str, Plan]]:
-    """Legal but rarely tested memory layouts: orders that coincide for an extent of 1, strides of 0, one array used twice."""
-    shapes: tuple[tuple[int, ...], ...] = ((5, 1, 4, 3), (4, 3, 1, 1), (1, 3, 4, 1), (6, 1), (6, 4, 1))
-    for shape in shapes:
-        for one, other in (("channels_last", "loose"), ("loose", "channels_last"), ("loose", "stepped")):
-            yield (
-                f"an extent of 1: x {one}, dy {other}",
-                Plan(Form(shape, 1), "wide", layout=one, dy_layout=other, seed=131, short=True),
-            )
-    for form in (TINY, IMAGE, IMAGE_LAST):
-        for layout in ("packed", "channels_last") if form is IMAGE else ("packed",):
-            yield "the cotangent of a sum", Plan(form, "wide", layout=layout, dy_layout="scalar", seed=132)
-        yield "x is its own cotangent", Plan(form, "wide", cotangent="x", seed=133)
-        yield "one gamma and one beta for all channels", Plan(form, "wide", parameter_layout="expanded", seed=133)
 
 
 NEGATIVE = "a running variance below -epsilon"
@@ -369,16 +278,16 @@ def optional_calls() -> Iterator[tuple[str, Case]]:
     for form in (Form((3, 7, 1), 2), Form((3, 1, 7), 1), Form((4, 3, 6), 0)):
         purpose = "padding, channels before the batch" if form.channel_axis == 0 else "padding of one channel"
         yield purpose, masked_case(Plan(form, "wide", seed=150), 0.6)
-    yield "padding in float64, channels last", masked_case(Plan(_double(LINE_LAST), "wide", seed=126), 0.5)
+    yield "padding in float64, channels last", masked_case(Plan(in_float64(LINE_LAST), "wide", seed=126), 0.5)
     for other, decay in ((LINE, 0.5), (VOLUME, 0.5), (dataclasses.replace(IMAGE, affine=False), 0.75)):
         plan = Plan(other, "wide", epsilon=2.0**-4, decay=decay, seed=128)
         yield "derivatives of this form", derivative_case(plan, subsets_asked=1)
     yield "padding in a volume, decay 0", masked_case(Plan(VOLUME, "wide", decay=0.0, seed=129), 0.5)
     yield "derivatives, channels last", derivative_case(Plan(IMAGE_LAST, "wide", seed=123), subsets_asked=1)
-    double = Plan(_double(IMAGE), "mean_1e4", epsilon=1e-3, decay=0.9, seed=124)
+    double = Plan(in_float64(IMAGE), "mean_1e4", epsilon=1e-3, decay=0.9, seed=124)
     yield "derivatives in float64", derivative_case(double, subsets_asked=1)
     for dtype in ("float16", "bfloat16"):
-        half = _half(IMAGE, dtype)
+        half = in_dtype(IMAGE, dtype)
         yield (
             f"{dtype} x with statistics beyond its range",
             batch_norm_case(Plan(half, "pixels", state="beyond_half", decay=0.5, seed=125)),

@@ -23,6 +23,7 @@ from bnspec.errors import HarnessError, UsageError
 from bnspec.model.case import Case
 from bnspec.model.conventions import Conventions
 from bnspec.model.observation import Observation
+from bnspec.reports.run.causes import Cause
 from bnspec.reports.run.records import Finding, Incident, TargetFinished
 from bnspec.reports.run.store import RunWriter
 
@@ -63,17 +64,20 @@ class TargetRun:
         entry, device = self.target.entry, self.target.device
         self.progress(self.target, 0, "opening")
         worker = self.open()
+        causes: list[Cause] = []
         try:
             self.writer.write(target_record(self.target, worker.hello))
             if worker.hello.status != "ready":
                 findings = [unavailable(self.target, c, worker.hello) for c in self.settings.clauses]
             else:
                 assert worker.hello.conventions is not None
-                findings = self.judged(worker, worker.hello.conventions)
+                findings, causes = self.judged(worker, worker.hello.conventions)
         finally:
             worker.stop()
         for finding in findings:
             self.writer.write(finding)
+        for cause in causes:
+            self.writer.write(cause)
         self.writer.write(TargetFinished(entry.name, device, dict(self.counts), dict(self.seconds)))
         self.report("done")
         return findings
@@ -95,15 +99,15 @@ class TargetRun:
             for name, spent in seconds.items():
                 self.seconds[name] += spent
 
-    def judged(self, worker: Worker, conventions: Conventions) -> list[Finding]:
+    def judged(self, worker: Worker, conventions: Conventions) -> tuple[list[Finding], list[Cause]]:
         """``verify``; once the adapter is open, what is malformed is our own doing. Raises HarnessError."""
         try:
             return self.verify(worker, conventions)
         except UsageError as error:
             raise HarnessError(f"{self.target.name}: {error.what}", error.why, "report this with the run.") from error
 
-    def verify(self, worker: Worker, conventions: Conventions) -> list[Finding]:
-        """Run and judge all cases, then make the findings."""
+    def verify(self, worker: Worker, conventions: Conventions) -> tuple[list[Finding], list[Cause]]:
+        """Run and judge all cases, then make the findings and look for their causes."""
         known = known_lookup(self.target.entry.name, worker.hello.versions)
         collector = Collector([c.id for c in self.settings.clauses], conventions, known)
         with self.changed:
@@ -126,8 +130,7 @@ class TargetRun:
         )
         findings = maker.findings(collector.tallies)
         self.spend(shrink=time.perf_counter() - started)
-        self.find_causes(worker, conventions, findings, maker.smallest_cases)
-        return findings
+        return findings, self.causes(worker, conventions, findings, maker.smallest_cases)
 
     @contextlib.contextmanager
     def new_process(self) -> Iterator[Observe]:
@@ -135,19 +138,15 @@ class TargetRun:
         with self.open() as worker:
             yield lambda case: self.observe(worker, case)
 
-    def find_causes(
+    def causes(
         self, worker: Worker, conventions: Conventions, findings: Sequence[Finding], cases: Mapping[str, Case]
-    ) -> None:
-        """Find by experiment what is behind the findings, and write it down."""
+    ) -> list[Cause]:
+        """What is behind the findings, found by experiment."""
         started = time.perf_counter()
         self.report("finding causes")
-
-        def observe(case: Case) -> Observation:
-            return self.observe(worker, case)
-
-        for cause in causes_of(findings, cases, observe, conventions, self.settings.cause_seconds):
-            self.writer.write(cause)
+        found = causes_of(findings, cases, lambda c: self.observe(worker, c), conventions, self.settings.cause_seconds)
         self.spend(causes=time.perf_counter() - started)
+        return found
 
     def assist(self) -> bool:
         """Run cases from the back in a second worker, while the first goes on from the front; whether there was need."""

@@ -27,7 +27,7 @@ no longer happens is stale; both fail `pytest conformance`.
 Classes: **bug** contradicts the framework's own documentation or the definition; **documented difference**: the framework says
 so; **accuracy**: right semantics, computed less exactly than good implementations do.
 
-"None found": no public report was found by search on 2026-11-25. The search covers stored copies of public trackers, so it may
+"None found": no public report was found by searches from 2026-11-25 to 2026-11-28. The search covers stored copies of public trackers, so it may
 miss one.
 
 To reproduce: `bnspec verify --backend BACKEND --clause CLAUSE`, then `bnspec repro RUN:CLAUSE@BACKEND` for a script.

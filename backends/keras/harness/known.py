@@ -92,7 +92,9 @@ KNOWN: tuple[Known, ...] = (
             "20,011 rows around -28,750 of standard deviation 2.5: moving_mean and the adapted mean are -28,746.14, exact "
             "-28,749.99; the variances are 21.1, exact 6.29."
         ),
-        reported=False,
+        link="https://github.com/tensorflow/tensorflow/issues/12387",
+        reported=True,
+        search="The report is of tf.reduce_mean against np.mean, the same sum.",
         package="keras",
         versions=">=3.15,<3.16",
     ),

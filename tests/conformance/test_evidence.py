@@ -6,7 +6,8 @@ import ast
 import functools
 import math
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, get_args
 
@@ -215,6 +216,50 @@ def test_a_deviation_that_does_not_happen_again_keeps_what_was_observed_first() 
     assert judgement.evidence is not None
     assert again.evidence.relation == "repeats"
     assert (again.evidence.output, again.evidence.index) == (judgement.evidence.output, judgement.evidence.index)
+    assert not again.holds
+
+
+AGREED = [(True, False)] * 3
+
+
+@pytest.mark.parametrize(
+    ("used", "new", "relation", "history"),
+    [
+        ([True], [(True,)], "within_bound", None),
+        ([True, True], [(False,)] * 3, "within_bound", "after_other_cases"),
+        ([True, False], [(False,)] * 3, "within_bound", None),  # it does not happen again: by chance
+        ([True], [(False,), (True,)], "within_bound", None),
+        ([False], AGREED, "within_bound", "first_run"),
+        ([False], [(True, True)] * 3, "within_bound", "new_process"),
+        ([False], [*AGREED[:2], (True, True)], "repeats", None),
+        ([False], [*AGREED[:2], (False, False)], "repeats", None),
+        ([False], [(False, False)] * 3 + [(False, True)] * 3, "within_bound", "after_other_cases"),
+        ([False], [(False, False)] * 3 + [(False, True), (False, True), (False, False)], "repeats", None),
+    ],
+)
+def test_a_history_is_named_where_processes_agree(
+    used: list[bool], new: list[tuple[bool, ...]], relation: str, history: str | None
+) -> None:
+    """Each process deviates in those of its runs; a deviation by chance needs no history, and is said not to repeat."""
+    right, wrong, case = PlainAdapter(), adapter_of("root_forgotten"), catalogue()[0]
+    first = judge(case, run_case(wrong, *case.header()), right.conventions, Oracle(case))["training.output"]
+    assert first is not None
+    processes = iter(new)
+
+    def process(runs: Iterable[bool]) -> Callable[[Case], Observation]:
+        deviates = iter(runs)
+        return lambda c: run_case(wrong if next(deviates, False) else right, *c.header())
+
+    def open_process() -> AbstractContextManager[Callable[[Case], Observation]]:
+        return nullcontext(process(next(processes, ())))
+
+    judged = Judged(case, first)
+    found, again = smallest(
+        "training.output", judged, process(used), right.conventions, -1.0, open_process, earlier=[case]
+    )
+    assert found is case
+    assert again.evidence is not None
+    assert (again.evidence.relation, again.evidence.history) == (relation, history)
     assert not again.holds
 
 

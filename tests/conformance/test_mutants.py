@@ -29,8 +29,8 @@ from bnspec.reports.run.store import read_run
 
 #: Entries that may end or stall their process are tested through the command instead.
 IN_PROCESS = [p for p in ALL if not p.implementation.isolated]
-#: Values per channel beyond which the variants that loop over values in Python take seconds.
-FEW = 500
+#: Values per channel beyond which the variants that loop over values in Python take seconds, and values in all beyond which all do.
+FEW, SMALL = 500, 2000
 #: Each variant runs one in this many cases of a kind, at least one.
 SHARE = 8
 #: By number of values: kinds of count are none, one and more.
@@ -67,7 +67,8 @@ def accusers() -> Mapping[str, set[str]]:
             for p in VARIANTS
             if p.applies_to(case) and (p.implementation.calls or (k + turn[p.name]) % min(SHARE, of) == 0)
         ]
-        names = mutants + (variants if case.count <= FEW else [])
+        small = case.count <= FEW and max(a.size for a in case.arrays.values()) <= SMALL
+        names = mutants + (variants if small else [])
         accused, _ = judge_entries(*case.header(), names)
         for name, accusations in accused.items():
             entry = waiting[name]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -18,6 +18,8 @@ from bnspec.model.case import SEPARATOR, Case, Step
 from bnspec.model.relations import rederived
 
 Reduction = Callable[[Case], Iterator[Case]]
+#: How the names of a training set's parts begin.
+CHUNK = "chunk"
 
 
 def shrink(
@@ -28,7 +30,7 @@ def shrink(
     progress = True
     while progress:
         progress = False
-        for reduction in REDUCTIONS:
+        for reduction in reductions_of(case):
             smaller = _take(case, reduction, fails, end, clock)
             while smaller is not None:
                 case, progress = smaller, True
@@ -59,11 +61,34 @@ def rebuilt(
     """
     try:
         new = dataclasses.replace(case.config, **config)  # type: ignore[arg-type]
+        arrays = joined(case, arrays)
         made = case.with_(arrays=rederived(arrays, new), config=new, steps=case.steps if steps is None else steps)
     except (UsageError, ValueError):  # a mask, say, no longer fits what it masks
         return
     if all(is_malformed(made, step) for step in made.steps if step.refused):
         yield made
+
+
+def joined(case: Case, arrays: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
+    """The arrays, with x again the training set whose chunks they hold, where it was: it is compared with fits of the chunks."""
+    chunks = [n for n in case.arrays if n.startswith(CHUNK)]
+    axis = case.config.reduce_axes[0] if case.config.reduce_axes else 0
+    if case.subject != "input_norm" or not chunks or "x" not in case.arrays:
+        return arrays
+    if not np.array_equal(np.concatenate([case.arrays[n] for n in chunks], axis), case.arrays["x"], equal_nan=True):
+        return arrays
+    return {**arrays, "x": np.concatenate([arrays[n] for n in chunks], axis)}
+
+
+def presupposes_its_fit(steps: Sequence[Step]) -> bool:
+    """Whether each transform and inverse follows a fit of its scaler, and one in other units a fit of the same data."""
+    fit: Step | None = None
+    for step in steps:
+        if step.call.kind == "fit":
+            fit = step
+        elif fit is None or step.fresh or (step.option("relation") and fit.inputs != step.inputs):
+            return False
+    return True
 
 
 def is_malformed(case: Case, step: Step) -> bool:
@@ -123,6 +148,8 @@ def with_steps(case: Case, steps: tuple[Step, ...]) -> Iterator[Case]:
         used.add("x")
     if case.subject == "network" or any("repadded" in n for n in used):
         used |= set(case.arrays)
+    if case.subject == "input_norm" and presupposes_its_fit(case.steps) and not presupposes_its_fit(steps):
+        return
     try:
         yield case.with_(steps=steps, arrays={n: a for n, a in case.arrays.items() if n in used})
     except UsageError:  # an operation between calls cannot come first
@@ -135,7 +162,8 @@ def much_smaller(case: Case) -> Iterator[Case]:
         small, channels = case, False
         while _elements(small) > limit:
             first, second = (fewer_channels, smaller_axes) if channels else (smaller_axes, fewer_channels)
-            halved = next(itertools.chain(first(small), second(small)), None)
+            fewer = (p for p in itertools.chain(first(small), second(small)) if _total(p) < _total(small))
+            halved = next(fewer, None)
             if halved is None:
                 break
             small, channels = halved, not channels
@@ -146,6 +174,11 @@ def much_smaller(case: Case) -> Iterator[Case]:
 def _elements(case: Case) -> int:
     """The number of elements of the largest array."""
     return max(a.size for a in case.arrays.values())
+
+
+def _total(case: Case) -> int:
+    """The number of elements of all arrays. A proposal may leave it: chunks that stay, say, keep what they join to."""
+    return sum(a.size for a in case.arrays.values())
 
 
 def fewer_channels(case: Case) -> Iterator[Case]:
@@ -332,3 +365,8 @@ REDUCTIONS: tuple[Reduction, ...] = (
     plain_numbers,
     plain_values,
 )
+
+
+def reductions_of(case: Case) -> tuple[Reduction, ...]:
+    """The reductions of a case; of a network only those of its calls, since its arrays are tied to each other."""
+    return (fewer_layers, fewer_steps) if case.subject == "network" else REDUCTIONS

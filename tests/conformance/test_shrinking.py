@@ -8,11 +8,18 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from bnspec.backends.worker.execution import run_case
+from bnspec.clauses import ASKED
 from bnspec.conformance.cases.building import Form, Plan
+from bnspec.conformance.cases.effort import cases_of
+from bnspec.conformance.cases.networks import KINDS, network_case
 from bnspec.conformance.cases.programs import long_case, masked_case, refusal_case, relation_case
-from bnspec.conformance.cases.shrinking import is_malformed, much_smaller, rebuilt, shrink
+from bnspec.conformance.cases.shrinking import is_malformed, much_smaller, rebuilt, reductions_of, shrink
+from bnspec.conformance.judge.judge import judge
+from bnspec.conformance.selftest.reference.full_layer import FullAdapter
 from bnspec.model.call import TRAINING, TRAINING_MASKED_GRADIENTS
 from bnspec.model.case import Case, Step
+from bnspec.oracle.oracle import Oracle
 
 PLAN = Plan(Form((4, 3, 5, 2), 1), seed=3)
 
@@ -115,3 +122,22 @@ def test_a_view_shrinks_as_a_view() -> None:
     small = shrunk(relation_case(plan), lambda case: not case.arrays["x"].flags.c_contiguous)
     assert small.arrays["x"].size <= 4
     assert small.arrays["dy"].flags.c_contiguous
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_what_shrinking_proposes_can_be_judged_and_accuses_no_correct_layer() -> None:
+    """Of cases of every kind, networks too: a proposal that no oracle can answer would end the run."""
+    adapter, proposals = FullAdapter("cpu"), 0
+    networks = [network_case(kind, 1) for kind in KINDS]
+    small = (
+        c for c in cases_of("quick", 1) if c.subject != "network" and max(a.size for a in c.arrays.values()) <= 500
+    )
+    for case in [*networks, *list(small)[::9]]:
+        for reduction in reductions_of(case):
+            for proposal in itertools.islice(reduction(case), 2):
+                observation = run_case(adapter, *proposal.header())
+                found = judge(proposal, observation, adapter.conventions, Oracle(proposal))
+                accused = [c for c, j in found.items() if j is not None and not j.holds and ASKED[c].level != "MAY"]
+                assert not accused, (reduction, case.origin)
+                proposals += 1
+    assert proposals > 300

@@ -29,6 +29,7 @@ from bnspec.reports.summary.causes import by_target, count_sentence, needs
 from bnspec.reports.summary.cells import cells
 from bnspec.reports.summary.conventions import found_text, value_text
 from bnspec.reports.summary.counts import COMPARISON_MARKS, MARKS, shade, standings, time_text
+from bnspec.reports.summary.declined import by_reason
 from bnspec.reports.summary.headlines import other_headline
 
 NAME = "index.html"
@@ -74,6 +75,7 @@ def build_page(runs: Sequence[Run], clauses: Mapping[str, Clause]) -> str:
             standings=rows,
             causes=by_target(run) if run.causes else {},
             judged=judged,
+            declined=by_reason(run.findings),
             texts=texts,
             matrix=page_parts.matrix(texts, judged, run.findings),
             deviating=page_parts.deviating(runs, texts, run.findings),

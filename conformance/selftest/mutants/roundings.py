@@ -22,32 +22,41 @@ def wide(values: Array) -> Array:
 
 
 class OutputTruncated(PlainLayer):
-    """Truncates y to its dtype."""
+    """Truncates float32 y."""
 
-    family, killed_by = "accuracy", UNBIASED
-
-    def output(self, x: Array, mean: Array, inv_std: Array) -> Array:
-        return toward_zero(super().output(wide(x), mean, inv_std), self.config.dtype)
-
-
-class OutputRoundedDownward(PlainLayer):
-    """Rounds y to the next lower number."""
-
-    family, killed_by = "accuracy", UNBIASED
+    family, killed_by, path = "accuracy", UNBIASED, "float32"
 
     def output(self, x: Array, mean: Array, inv_std: Array) -> Array:
-        return downward(super().output(wide(x), mean, inv_std), self.config.dtype)
+        if self.config.dtype != "float32":
+            return super().output(x, mean, inv_std)
+        return self.rounded(super().output(wide(x), mean, inv_std))
+
+    def rounded(self, y: Array) -> Array:
+        """y in float32."""
+        return toward_zero(y, "float32")
 
 
-class OutputTruncatedInInference(PlainLayer):
-    """Truncates y to its dtype in inference."""
+class OutputRoundedDownward(OutputTruncated):
+    """Rounds float32 y to the next lower number."""
 
-    family, killed_by, path = "accuracy", UNBIASED, "inference"
+    def rounded(self, y: Array) -> Array:
+        return downward(y, "float32")
+
+
+class OutputTruncatedInInference(OutputTruncated):
+    """Truncates float32 y in inference."""
+
+    path = "inference, float32"
+    infers = False
 
     def infer(self, x: Array) -> Array:
-        mean, var = self.inference_statistics(wide(x))
-        y = self.output(wide(x), mean, self.inference_inv_std(var))
-        return toward_zero(y, self.config.dtype).astype(self.result_dtype(x))
+        self.infers = True
+        y = super().infer(x)
+        self.infers = False
+        return y
+
+    def rounded(self, y: Array) -> Array:
+        return super().rounded(y) if self.infers else y.astype(self.work)
 
 
 class BitsDroppedForHalf(PlainLayer):

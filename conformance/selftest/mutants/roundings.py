@@ -165,7 +165,7 @@ class OneNewtonStep(PlainLayer):
 
 
 class FitTruncated(PlainScaler):
-    """Truncates the fitted mean and variance to their dtype."""
+    """Truncates the fitted mean and variance to the working precision."""
 
     family, killed_by = "accuracy", UNBIASED
 
@@ -173,4 +173,4 @@ class FitTruncated(PlainScaler):
         work, self.work = self.work, np.dtype("float64")
         super().fit(chunks)
         self.work = work
-        self.mean, self.var = (toward_zero(a, self.config.dtype).astype(work) for a in (self.mean, self.var))
+        self.mean, self.var = (toward_zero(a, work.name).astype(work) for a in (self.mean, self.var))

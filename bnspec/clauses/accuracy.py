@@ -1,6 +1,6 @@
-"""Clauses on accuracy that users can use: digits that remain where summation order decides."""
+"""Clauses on accuracy that users can use: digits that remain where summation order decides, and errors without a direction."""
 
-from bnspec.clauses.clause import CHAN, HIGHAM, Clause
+from bnspec.clauses.clause import CHAN, HIGHAM, IEEE, Clause
 
 CLAUSES = (
     Clause(
@@ -15,6 +15,21 @@ CLAUSES = (
         ),
         f"{HIGHAM}, 4.2; {CHAN}",
         ("half_statistics", "half_arithmetic"),
+        since="1.1",
+    ),
+    Clause(
+        "accuracy.errors_are_unbiased",
+        "SHOULD",
+        "Over many channels the errors of a result have no direction: neither the results nor their magnitudes are off on average.",
+        "|mean e| <= admitted + t s / sqrt(C),   |mean e sign(exact)| <= admitted + t s / sqrt(C),   e: error in u of the channel's values, t: 1e-6",
+        (
+            "Truncated results, bfloat16 made by dropping bits and reciprocal roots that are always too small stay within every "
+            "bound, and errors of one direction add up over layers and steps where errors of rounding to nearest cancel. Admitted is "
+            "what a correct layer may round alike in every channel: half a u of a reciprocal root, and the constant m / (m - 1). "
+            "Statistics that are declared to be formed in half precision are not judged: such sums stagnate."
+        ),
+        f"{IEEE}, 4.3.1; {HIGHAM}, 2.8",
+        ("half_statistics", "half_arithmetic", "running_correction", "normalising_correction"),
         since="1.1",
     ),
 )

@@ -93,7 +93,8 @@ class Case:
         arrays: by name; gamma, beta, running_mean, running_var (for batch_norm; gamma and beta only when affine, and for
             layer_norm gamma and beta alone) of shape (C,), and the inputs that the steps name.
         steps: the calls.
-        origin: where the case comes from, for readers: input type, seed, name in the catalogue.
+        origin: where the case comes from, for readers: input type, seed, name in the catalogue; and for scripts, how its
+            arrays are drawn ("draws", see bnspec/model/draws.py).
     """
 
     subject: CaseSubject

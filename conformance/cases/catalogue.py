@@ -27,6 +27,7 @@ from bnspec.conformance.cases.forms import (
     in_float64,
 )
 from bnspec.conformance.cases.layouts import EVERY_AXIS, LAYOUTS
+from bnspec.conformance.cases.many_channels import more_samples, samples
 from bnspec.conformance.cases.programs import (
     derivative_case,
     history_case,
@@ -326,11 +327,12 @@ def scaling_plans() -> Iterator[tuple[str, ScalingPlan]]:
 
 
 def large_cases() -> Iterator[Case]:
-    """Cases for more than quick effort: training sets as large as users fit in one call."""
+    """Cases for more than quick effort: training sets as large as users fit in one call, other forms of many channels."""
     for kind in ("mean_1e4", "wide"):
         plan = ScalingPlan(Form((100_000, 2), 1, affine=False), kind, "wide", (100_000,), 117)
         case = input_norm_case(plan)
         yield case.with_(origin={**case.origin, "purpose": "a training set of 100,000 rows in one array"})
+    yield from more_samples()
 
 
 def large_fits() -> Iterator[tuple[str, Case]]:
@@ -358,4 +360,5 @@ def catalogue() -> list[Case]:
             cases.append(
                 case.with_(origin={**case.origin, "purpose": purpose + "; reordered, in other units, far away"})
             )
+    cases.extend(samples())
     return cases

@@ -4,6 +4,7 @@ from bnspec.conformance.checks import (
     accuracy,
     contract,
     derivatives,
+    error_statistics,
     forward,
     gradients,
     masks,
@@ -31,6 +32,7 @@ CHECKS: tuple[Check, ...] = (
     *masks.CHECKS,
     *networks.CHECKS,
     *accuracy.CHECKS,
+    *error_statistics.CHECKS,
 )
 
 __all__ = ["CHECKS", "Check"]

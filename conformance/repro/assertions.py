@@ -9,6 +9,7 @@ from bnspec.conformance.repro import comparison_assertions as comparisons
 from bnspec.conformance.repro import element_assertions as elements
 from bnspec.conformance.repro.assertion import Assertion
 from bnspec.conformance.repro.deviation import Deviation
+from bnspec.conformance.repro.error_statistics import mean_error
 from bnspec.reports.run.evidence import Relation
 
 ASSERTIONS: Mapping[Relation, Callable[[Deviation], Assertion]] = {
@@ -26,6 +27,8 @@ ASSERTIONS: Mapping[Relation, Callable[[Deviation], Assertion]] = {
     "not_negative": elements.not_negative,
     "differs": elements.differs,
     "sums": elements.sums,
+    "no_offset": mean_error,
+    "no_gain": mean_error,
     "equals": elements.equals,
     "bounded": elements.bounded,
     "returns": calls.returns,

@@ -43,6 +43,12 @@ def outcome(deviation: Deviation) -> str:
         return OUTCOMES.get(e.relation, f"What is broken is the relation {e.relation!r}.").format(
             call=e.call, output=f"{e.output or 'the result'}{index}", names=" and ".join(e.names) or "an argument"
         )
+    if e.relation in ("no_offset", "no_gain") and e.got is not None and e.bound is not None:
+        of = "errors" if e.relation == "no_offset" else "errors in magnitude"
+        return (
+            f"Expected of {e.call}: {of} of {e.output} that are 0 on average, within {float(e.bound):.3g} u; "
+            f"got: {float(e.got):.3g} u."
+        )
     value = "a value" if e.expected is None else e.expected
     sentence = (
         f"Expected of {e.call}: {e.output or 'y'}{index} = {value}; got: {'another' if e.got is None else e.got}."

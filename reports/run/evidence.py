@@ -30,6 +30,8 @@ Relation = Literal[
     "not_negative",  # an element is not negative
     "differs",  # a channel is not the same value all over; `index` is the channel
     "sums",  # the mean or the sum of an output over a channel is a value, within its bound; `index` is the channel
+    "no_offset",  # over many channels, the mean error of an output is at most `bound`, in u of the channels' values
+    "no_gain",  # the same of the errors of its magnitude
     "equals",  # an element equals a value exactly
     "bounded",  # an element is at most `bound` in magnitude
     "returns",  # the call returns: no exception

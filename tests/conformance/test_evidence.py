@@ -49,6 +49,8 @@ COMPLETE: Mapping[str, tuple[str, ...]] = {
     "within_bound": (*ELEMENT, "expected", "bound"),
     "agrees": (*ELEMENT, "expected", "bound", "compared_with"),
     "sums": (*ELEMENT, "expected", "bound"),
+    "no_offset": ("output", "expected", "got", "bound"),
+    "no_gain": ("output", "expected", "got", "bound"),
     "equal_bits": ("output", "compared_with"),
     "unchanged": (),  # an element of a state or a result, or the names of what was written to
     "separate_memory": ("output", "names"),

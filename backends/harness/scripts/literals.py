@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from bnspec.model.buffers import pack
+from bnspec.model.draws import Uniform, product, product_expression
 
 #: Characters that the values of one array may take in a script.
 CHARACTERS = 1000
@@ -25,7 +27,8 @@ class Literal:
     """An array as text, in parts that each framework puts together in its own words.
 
     Attributes:
-        kind: what ``text`` is: "list" (nested lists), "full" (the one value of all elements), "empty" (nothing), "hex" (bytes).
+        kind: what ``text`` is: "list" (nested lists), "full" (the one value of all elements), "empty" (nothing), "hex" (bytes),
+            "drawn" (a NumPy expression of float64 values).
         dtype, shape: of the packed array that ``text`` gives.
         permuted: the order of axes that makes it the view; or empty.
         flipped: the axes that are walked backwards; or empty.
@@ -53,6 +56,16 @@ def literal(name: str, array: np.ndarray) -> Literal:
         permuted = tuple(int(a) for a in np.argsort(order)) if order != tuple(range(array.ndim)) else ()
         return _with(_packed(name, ordered), permuted=permuted, flipped=flipped)
     return _strided(name, array)
+
+
+def drawn(array: np.ndarray, factors: Sequence[Uniform]) -> Literal | None:
+    """The array as the draws that give it; None where they do not, or where it is no packed array."""
+    if not factors or not array.flags.c_contiguous:
+        return None
+    made = product(factors).astype(array.dtype)
+    if made.shape != array.shape or made.tobytes() != array.tobytes():
+        return None
+    return Literal("drawn", product_expression(factors), array.dtype.name, array.shape)
 
 
 def _strided(name: str, array: np.ndarray) -> Literal:
@@ -114,6 +127,7 @@ def numpy_expression(value: Literal, dtype: str) -> str:
         "list": f"np.array({value.text}, {dtype})",
         "full": f"np.full({shape}, {value.text}, {dtype})",
         "empty": f"np.empty({shape}, {dtype})",
+        "drawn": f"({value.text}).astype({dtype})",
         "hex": f'np.frombuffer(bytes.fromhex("{value.text}"), {dtype}).reshape({shape})',
     }[value.kind]
     if value.strided is not None:

@@ -13,10 +13,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bnspec.backends.harness.scripts.literals import Literal, NoScript, literal
+from bnspec.backends.harness.scripts.literals import Literal, NoScript, drawn, literal
 from bnspec.backends.harness.scripts.statements import Lines
 from bnspec.model.call import Mode
 from bnspec.model.case import SEPARATOR, Case, Step
+from bnspec.model.draws import recorded_draws
 
 
 class Writer(abc.ABC):
@@ -67,7 +68,8 @@ class Writer(abc.ABC):
         base, _, rows = name.partition("[")
         if rows and self.is_part(name):
             return f"{base}[{rows}"
-        return self.tensor(literal(name, self.laid_out(self.case.arrays[name])))
+        array = self.laid_out(self.case.arrays[name])
+        return self.tensor(drawn(array, recorded_draws(self.given_case.origin, name)) or literal(name, array))
 
     def is_part(self, name: str) -> bool:
         """Whether the array "x[2:3]" is that part of x in memory, too."""

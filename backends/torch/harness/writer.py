@@ -43,6 +43,7 @@ class TorchWriter(Writer):
             "list": f"torch.tensor({value.text}{dtype})",
             "full": f"torch.full({shape}, {value.text}{dtype})",
             "empty": f"torch.empty({shape}{dtype})",
+            "drawn": f"torch.from_numpy({value.text}).to(torch.{value.dtype})",
             "hex": f'torch.frombuffer(bytearray.fromhex("{value.text}"), dtype=torch.{value.dtype}).reshape({shape})',
         }[value.kind]
         if value.strided is not None:

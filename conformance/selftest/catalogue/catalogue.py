@@ -30,6 +30,7 @@ from bnspec.conformance.selftest.mutants import (
     purity,
     refusals,
     relations,
+    roundings,
     running,
     scaler_fits,
     scaler_transforms,
@@ -49,6 +50,7 @@ from bnspec.conformance.selftest.variants import corrections as variants_correct
 from bnspec.conformance.selftest.variants import derivatives as variants_derivatives
 from bnspec.conformance.selftest.variants import forms as variants_forms
 from bnspec.conformance.selftest.variants import memory as variants_memory
+from bnspec.conformance.selftest.variants import roundings as variants_roundings
 from bnspec.conformance.selftest.variants import scalers as variants_scalers
 from bnspec.conformance.selftest.variants import sums as variants_sums
 from bnspec.errors import UsageError
@@ -151,6 +153,7 @@ _DEFECTIVE = (
     networks,
     extents,
     corrections,
+    roundings,
 )
 _CORRECT = (
     variants_sums,
@@ -161,6 +164,7 @@ _CORRECT = (
     variants_derivatives,
     variants_histories,
     variants_corrections,
+    variants_roundings,
 )
 
 MUTANTS = tuple(p for m in _DEFECTIVE for p in _entries_of(m, "mutant"))

@@ -114,7 +114,9 @@ SEED = click.Option(
     metavar="N",
     help="Seed of the generated data: equal seeds, equal data.",
 )
-JOBS = click.Option(["--jobs"], type=Number(1), default=2, metavar="N", help="Number of processes to run in parallel.")
+JOBS = click.Option(
+    ["--jobs"], type=Number(1, 1024), default=2, metavar="N", help="Number of processes to run in parallel."
+)
 RUN_DIRECTORY = click.Option(
     ["--out"], type=Path, metavar="DIR", help="Write the run directory here.", show_default="runs/<id>"
 )

@@ -53,8 +53,9 @@ def run_targets(
             failed.set()
             raise
 
-    with ThreadPoolExecutor(max_workers=max(1, settings.jobs)) as pool:
-        for future in [pool.submit(work) for _ in range(max(1, settings.jobs))]:
+    jobs = max(1, min(settings.jobs, 2 * len(runs)))  # a target has at most two workers
+    with ThreadPoolExecutor(max_workers=jobs) as pool:
+        for future in [pool.submit(work) for _ in range(jobs)]:
             future.result()
     return {t: found[t] for t in targets}
 

@@ -85,7 +85,8 @@ class TargetRun:
     def open(self) -> Worker:
         """A worker of the target."""
         started = time.perf_counter()
-        worker = Worker(self.target.entry, self.target.device, environment={**PATIENT, **self.settings.environment})
+        environment = {**PATIENT, **self.settings.environment}
+        worker = Worker(self.target.entry, self.target.device, limits=self.settings.limits, environment=environment)
         self.spend(open=time.perf_counter() - started)
         return worker
 
@@ -187,7 +188,7 @@ class TargetRun:
     def observe(self, worker: Worker, case: Case) -> Observation:
         """Run the case; account for the time in the backend and on the wire."""
         started, cpu = time.perf_counter(), time.thread_time()
-        observation = worker.run(case, self.settings.case_seconds)
+        observation = worker.run(case)
         elapsed = time.perf_counter() - started
         self.spend(
             backend=observation.seconds,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
 GIB, MIB = 2**30, 2**20
@@ -31,6 +32,11 @@ class Limits:
     memory_gib: float = field(default_factory=usual_memory_gib)
     output_mib: float = 64.0
     frame_mib: float = 1024.0
+
+    @classmethod
+    def of(cls, given: Mapping[str, float | None]) -> Limits:
+        """The usual limits, but for those that are given."""
+        return cls(**{name: value for name, value in given.items() if value is not None})
 
     @property
     def memory_bytes(self) -> int:

@@ -82,6 +82,7 @@ class WorkerProcess:
         self.mark = f"{RUN}-{next(_numbers)}."
         self.limits = limits
         self.ended_itself = False  # before this process killed it
+        self._seen_ended = False
         ours, theirs = os.pipe()
         try:
             self._process = (
@@ -114,7 +115,9 @@ class WorkerProcess:
                 f"it had {used / GIB:.1f} GiB of memory, more than {self.limits.memory_gib:g} (--memory-gib)"
             )
         if self._has_ended():
-            raise Ended()
+            if self._seen_ended:  # what it had sent before has been read since the last look
+                raise Ended()
+            self._seen_ended = True
 
     def end(self, grace_seconds: float) -> None:
         """Wait a while for its end, then kill it; and in any case whatever it started."""

@@ -138,6 +138,7 @@ LIMITS = (
 #: Their parameter names.
 LIMIT_NAMES = ("open_seconds", "case_seconds", "memory_gib", "output_mib", "frame_mib")
 
+RESUME = folder("--resume", help="Continue the interrupted run in this directory.")
 JSON = click.Option(["--json", "as_json"], is_flag=True, help="Print one JSON document and nothing else.")
 
 #: By parameter name; a test holds that no command has another option of these names.

@@ -24,12 +24,11 @@ from bnspec.conformance.run.cover import cover
 from bnspec.conformance.run.entries import earlier_of
 from bnspec.conformance.run.run import run_targets
 from bnspec.conformance.run.settings import RunSettings
-from bnspec.errors import UsageError
 from bnspec.model.case import Case
-from bnspec.reports.run.journal import AnyEntry, read_journal, seconds_before
-from bnspec.reports.run.manifest import finished_now, new_manifest, resume_command
+from bnspec.reports.run.manifest import finished_now, new_manifest
 from bnspec.reports.run.records import Finding, RunFinished, TargetRecord, target_name
-from bnspec.reports.run.store import Run, RunWriter, read_run
+from bnspec.reports.run.resume import begun, resume_command
+from bnspec.reports.run.store import Run, read_run
 from bnspec.terminal.progress import Progress
 
 
@@ -67,9 +66,11 @@ def _verify(request: Request, command: str, quiet: bool) -> tuple[Run, int]:
     before = read_corpus(request.corpus)
     cache = open_cache(request.compilation_cache)
     options = {**_options(request, targets, clauses), "compilation_cache": cache.state}
-    writer, run, entries = _writer(request, command, options)
+    manifest = new_manifest("verify", command, request.seed, request.effort, options)
+    run = begun(manifest, request.out, request.resume, ("clauses", "targets"))
+    writer = run.writer
     resumable(resume_command(command, writer.path))
-    done = _done(run, targets, clauses)
+    done = _done(run.run, targets, clauses)
     finite = request.effort != "thorough"
     settings = RunSettings(
         clauses,
@@ -84,18 +85,18 @@ def _verify(request: Request, command: str, quiet: bool) -> tuple[Run, int]:
         cases = CasePool(_cases(request, before, clauses))
         with Progress(quiet) as progress:
             left = [t for t in targets if t not in done]
-            earlier = {} if run is None else {t: earlier_of(run, entries, t) for t in left}
+            earlier = {} if run.run is None else {t: earlier_of(run.run, run.entries, t) for t in left}
             found = run_targets(left, cases, settings, writer, reported(progress), earlier)
         findings = [f for fs in (*found.values(), *done.values()) for f in fs]
         status = exit_status(findings, _not_opened(read_run(writer.path).targets, request.absent))
-        seconds = {"wall": seconds_before(entries) + writer.at, "hypothesis_cpu": cases.seconds}
+        seconds = {"wall": run.seconds_before + writer.at, "hypothesis_cpu": cases.seconds}
         check()
         writer.write(RunFinished(finished_now(), status, seconds))
-    run = read_run(writer.path)
+    finished = read_run(writer.path)
     if request.corpus is not None:
         shrunk = {f.shrunk for f in findings if f.shrunk and f.level != "MAY"}
-        add(request.corpus, [Case.loads((run.path / s).read_text("utf-8")) for s in sorted(shrunk)])
-    return run, status
+        add(request.corpus, [Case.loads((finished.path / s).read_text("utf-8")) for s in sorted(shrunk)])
+    return finished, status
 
 
 def _cases(request: Request, corpus: Sequence[Case], clauses: Sequence[Clause]) -> Iterable[Case]:
@@ -146,28 +147,6 @@ def _options(request: Request, targets: Sequence[Target], clauses: Sequence[Clau
         "limits": request.limits.to_json(),
         "may_be_absent": list(request.absent),
     }
-
-
-def _writer(request: Request, command: str, options: dict[str, Any]) -> tuple[RunWriter, Run | None, list[AnyEntry]]:
-    """The run directory to write, and what it already holds when it is resumed: its records and its journal."""
-    if request.resume is None:
-        manifest = new_manifest("verify", command, request.seed, request.effort, options)
-        return RunWriter.create(request.out, manifest), None, []
-    run = read_run(request.resume)
-    same = (
-        run.manifest.seed,
-        run.manifest.effort,
-        run.manifest.options.get("clauses"),
-        run.manifest.options.get("targets"),
-    )
-    if same != (request.seed, request.effort, options["clauses"], options["targets"]):
-        raise UsageError(
-            f"{request.resume} was started with other arguments.",
-            f"it has seed {run.manifest.seed}, effort {run.manifest.effort} and {len(same[3] or [])} targets.",
-            "resume with the arguments it was started with: " + run.manifest.command,
-        )
-    writer = RunWriter.resume(request.resume)
-    return writer, read_run(request.resume), read_journal(request.resume)
 
 
 def _done(run: Run | None, targets: Sequence[Target], clauses: Sequence[Clause]) -> dict[Target, list[Finding]]:

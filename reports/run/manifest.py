@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import datetime
 import secrets
-import shlex
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 from bnspec import __version__
@@ -25,18 +23,6 @@ def new_manifest(kind: str, command: str, seed: int | None, effort: str, options
     return Manifest(
         run_id, command, now.isoformat(), __version__, seed, effort, describe_machine(), _versions(), options
     )
-
-
-def resume_command(command: str, path: Path) -> str:
-    """The call that goes on with a run: that which began it, with ``--resume`` in place of ``--out``."""
-    words, left = shlex.split(command), []
-    while words:
-        word = words.pop(0)
-        if word in ("--out", "--resume"):
-            words = words[1:]
-        elif not word.startswith(("--out=", "--resume=")):
-            left.append(word)
-    return shlex.join([*left, "--resume", str(path)])
 
 
 def finished_now() -> str:

@@ -154,6 +154,7 @@ def replay(
         click.Option(["--until-killed"], is_flag=True, help="Stop a mutant once one of its expected clauses has killed it."),
         JOBS,
         RUN_DIRECTORY,
+        RESUME,
         JSON,
     ],
 )  # fmt: skip
@@ -167,6 +168,7 @@ def mutants(
     until_killed: bool,
     jobs: int,
     out: Path | None,
+    resume: Path | None,
     as_json: bool,
 ) -> int:
     """Run the mutants (defective backends) and the variants (unusual but correct ones) through the suite.
@@ -183,7 +185,7 @@ def mutants(
             "--seed and --seeds are both given.", "--seeds N stands for the seeds 1 to N.", "give one of them."
         )
     chosen = list(range(1, seeds + 1)) if seeds else list(dict.fromkeys(seed)) or [1]
-    request = Request(name, kind or "", effort, chosen, jobs, until_killed)
+    request = Request(name, kind or "", effort, chosen, jobs, until_killed, resume)
     done = run_matrix(request, out, command_line, quiet=as_json)
     if as_json:
         print_json(document(done.matrix, done.rows, effort))

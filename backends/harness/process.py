@@ -48,6 +48,7 @@ class Output:
         self._descriptor, self._limit = descriptor, limit
         self._last = bytearray()
         self.bytes = 0
+        self._ended = threading.Event()
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
 
@@ -57,7 +58,8 @@ class Output:
         return self.bytes > self._limit
 
     def last(self) -> bytes:
-        """The end of it, after a moment for what is still in the pipe."""
+        """The end of it, once the process has ended, after a moment for what is still in the pipe."""
+        self._ended.set()
         self._thread.join(REST_SECONDS)
         return bytes(self._last)
 
@@ -66,6 +68,8 @@ class Output:
             while not self.exceeded and (piece := os.read(self._descriptor, 1 << 16)):
                 self.bytes += len(piece)
                 self._last = (self._last + piece)[-KEPT_BYTES:]
+            if self.exceeded:
+                self._ended.wait()  # a closed pipe would be an error of the backend's
         finally:
             os.close(self._descriptor)
 
@@ -128,6 +132,7 @@ class WorkerProcess:
         keeper.kill_group(self.pid)  # before the process is reaped: until then no other group has this number
         self._process.wait()
         keeper.kill_marked(self.mark)
+        self.output.last()
         _tell_keeper(f"-{self.pid}\n")
 
     @property

@@ -88,7 +88,7 @@ def _verify(request: Request, command: str, quiet: bool) -> tuple[Run, int]:
             earlier = {} if run.run is None else {t: earlier_of(run.run, run.entries, t) for t in left}
             found = run_targets(left, cases, settings, writer, reported(progress), earlier)
         findings = [f for fs in (*found.values(), *done.values()) for f in fs]
-        status = exit_status(findings, _not_opened(read_run(writer.path).targets, request.absent))
+        status = exit_status(findings, failed_to_open(read_run(writer.path).targets, request.absent))
         seconds = {"wall": run.seconds_before + writer.at, "hypothesis_cpu": cases.seconds}
         check()
         writer.write(RunFinished(finished_now(), status, seconds))
@@ -126,7 +126,7 @@ def exit_status(findings: Sequence[Finding], not_opened: Sequence[TargetRecord] 
     return CONFORMS if any(f.cases for f in findings) or any(f.verdict == "declined" for f in findings) else FAILED
 
 
-def _not_opened(targets: Sequence[TargetRecord], absent: Sequence[str]) -> list[TargetRecord]:
+def failed_to_open(targets: Sequence[TargetRecord], absent: Sequence[str]) -> list[TargetRecord]:
     """The targets whose process crashed, hung or raised when it was opened, besides those that need not open.
 
     One whose framework or device is not there was never promised.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bnspec.cli import CONFORMS, DEVIATES, FAILED
-from bnspec.options import BACKEND, DEVICE, JSON, RUN_DIRECTORY, SEED, Number, command, many
+from bnspec.options import BACKEND, DEVICE, JSON, LIMITS, RESUME, RUN_DIRECTORY, SEED, Number, command, many
 
 if TYPE_CHECKING:
     from bnspec.benchmarks.run.bench import Request
@@ -64,6 +64,8 @@ def _seconds(default: float | None) -> click.Option:
         click.Option(["--margin"], type=Number(1e-4, 10.0), default=0.05, metavar="M", help="Relative difference up to which two contenders are the SAME."),
         SEED,
         RUN_DIRECTORY,
+        RESUME,
+        *LIMITS,
         JSON,
     ],
 )  # fmt: skip
@@ -86,7 +88,9 @@ def bench(
     margin: float,
     seed: int,
     out: Path | None,
+    resume: Path | None,
     as_json: bool,
+    **limits: float | None,
 ) -> int:
     """Time backends on the same inputs, and judge the outputs of the timed calls.
 
@@ -94,6 +98,7 @@ def bench(
     narrow enough or the time is over. Exit status 0: all outputs conform; 1: some deviate, or a probe finds that a backend
     did not do the work.
     """
+    from bnspec.backends.harness.limits import Limits
     from bnspec.benchmarks.run.bench import Request
     from bnspec.benchmarks.run.bench import bench as run_bench
     from bnspec.benchmarks.timing.conditions import combinations
@@ -116,6 +121,8 @@ def bench(
         margin=margin,
         seed=seed,
         out=out,
+        resume=resume,
+        limits=Limits.of(limits),
     )
     run, status = run_bench(request, command_line, quiet=as_json)
     _print_bench(run, request, as_json)
@@ -160,6 +167,8 @@ def _print_bench(run: Run, request: Request, as_json: bool) -> None:
         _seconds(0.05),
         SEED,
         RUN_DIRECTORY,
+        RESUME,
+        *LIMITS,
         JSON,
     ],
 )  # fmt: skip
@@ -171,7 +180,9 @@ def calibrate(
     seconds: float,
     seed: int,
     out: Path | None,
+    resume: Path | None,
     as_json: bool,
+    **limits: float | None,
 ) -> int:
     """Measure which differences in time this machine can resolve.
 
@@ -179,11 +190,12 @@ def calibrate(
     times are increased by calculation. The result is kept in runs/calibration.json; later runs of bench print it beside their
     verdicts.
     """
+    from bnspec.backends.harness.limits import Limits
     from bnspec.benchmarks.run.calibrate import Plan, print_calibration
     from bnspec.benchmarks.run.calibrate import calibrate as run_calibration
     from bnspec.terminal.console import print_json
 
-    plan = Plan(backend or ["numpy"], comparisons, pairs, seconds, seed, out)
+    plan = Plan(backend or ["numpy"], comparisons, pairs, seconds, seed, out, resume, Limits.of(limits))
     calibration, path = run_calibration(plan, command_line, quiet=as_json)
     if as_json:
         print_json({**calibration.to_json(), "run": str(path)})

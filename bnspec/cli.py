@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import os
 import shlex
 import sys
 from collections.abc import Iterable, Sequence
@@ -11,11 +14,22 @@ from importlib.metadata import EntryPoint, entry_points
 import click
 
 from bnspec import __version__
-from bnspec.errors import BnspecError, UsageError
+from bnspec.errors import BnspecError, HarnessError, Interrupted, UsageError
 from bnspec.options import SETTINGS
 
 GROUP = "bnspec.commands"
 CONFORMS, DEVIATES, USAGE, FAILED = 0, 1, 2, 3
+#: 128 + SIGINT, as shells have it.
+INTERRUPTED = 130
+#: What to do about some errors of the system, by their number.
+SYSTEM_FIXES = {
+    errno.ENOSPC: "make room on the disk, then call it again; an interrupted run goes on with --resume.",
+    errno.EDQUOT: "make room in your quota, then call it again; an interrupted run goes on with --resume.",
+    errno.ENAMETOOLONG: "use a shorter path.",
+    errno.ENOENT: "check the path; the current directory may have been deleted: cd to another one.",
+    errno.EAGAIN: "end other processes, or use fewer --jobs.",
+    errno.EMFILE: "use fewer --jobs, or raise the limit of open files: ulimit -n.",
+}
 #: Former names, still understood and no longer listed.
 FORMER = {"profile": "conventions"}
 STATUSES = (
@@ -107,8 +121,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     name = FORMER.get(words[0], words[0]) if words else ""
     called = f"bnspec {name}" if name in bnspec.entries else "bnspec"
+    status = _run(words, name, called)
     try:
-        with bnspec.make_context("bnspec", words, obj=shlex.join(["bnspec", *words])) as context:
+        sys.stdout.flush()
+    except OSError as error:
+        with contextlib.suppress(OSError, ValueError):  # what is left in the buffer is dropped without a word
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return status if status >= FAILED else _refused(called, unforeseen(error))
+    return status
+
+
+def _run(words: Sequence[str], name: str, called: str) -> int:
+    """The exit status of the command."""
+    try:
+        with bnspec.make_context("bnspec", list(words), obj=shlex.join(["bnspec", *words])) as context:
             return int(bnspec.invoke(context))
     except click.exceptions.Exit as end:
         return end.exit_code
@@ -116,23 +142,48 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _refused(called, explained(error, name))
     except BnspecError as error:
         return _refused(called, error)
-    except BrokenPipeError:
-        sys.stderr.close()
-        return FAILED
+    except Interrupted as end:
+        sys.stderr.write(f"{called}: {end}\n")
+        return end.exit_status
     except KeyboardInterrupt:
         sys.stderr.write(f"{called}: interrupted\n")
-        return FAILED
-    except Exception:  # noqa: BLE001  # exit status 1 would say that a backend deviates
-        import traceback
-
-        traceback.print_exc()
-        sys.stderr.write(f"{called}: internal error.\n  Fix:  report it with the lines above.\n")
-        return FAILED
+        return INTERRUPTED
+    except Exception as error:  # noqa: BLE001  # exit status 1 would say that a backend deviates
+        return _refused(called, unforeseen(error))
 
 
 def _refused(called: str, error: BnspecError) -> int:
-    sys.stderr.write(f"{called}: {error}\n")
+    with contextlib.suppress(OSError, ValueError):  # nobody can read it: the exit status is left
+        sys.stderr.write(f"{called}: {error}\n")
     return error.exit_status
+
+
+def unforeseen(error: Exception) -> HarnessError:
+    """Any other exception as what, why and fix; its traceback is printed where ``BNSPEC_TRACEBACK`` is set."""
+    if os.environ.get("BNSPEC_TRACEBACK"):
+        import traceback
+
+        traceback.print_exception(error)
+    if isinstance(error, BrokenPipeError):
+        return HarnessError(
+            "the output cannot be written.", "what reads it has ended.", "read it to the end, or use --out."
+        )
+    if isinstance(error, OSError):
+        what = f"{error.filename!s:.200} cannot be used." if error.filename else "the system refused something."
+        fix = SYSTEM_FIXES.get(
+            error.errno or 0, "check the path, its permissions and the room on its disk; then call it again."
+        )
+        return HarnessError(what, f"{error.strerror or type(error).__name__}.", fix)
+    if isinstance(error, MemoryError):
+        return HarnessError(
+            "there is not enough memory.", "an allocation failed.", "use fewer --jobs, or a smaller --effort."
+        )
+    said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+    return HarnessError(
+        f"internal error: {said}.",
+        "this was not foreseen.",
+        "set BNSPEC_TRACEBACK=1, call it again, and report what it prints.",
+    )
 
 
 def explained(error: click.UsageError, name: str) -> UsageError:

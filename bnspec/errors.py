@@ -5,6 +5,8 @@
     +-- HarnessError     the harness could not do its work     exit status 3
     +-- Declined         a backend does not offer this case    an observation, never a failure
     +-- DeviceAbsent     the asked device is not here          an observation, never a failure
+    KeyboardInterrupt
+    +-- Interrupted      a signal stopped the run              exit status 128 + its number
 
 Runs in workers: Python 3.8, standard library only.
 """
@@ -48,3 +50,19 @@ class Declined(BnspecError):
 
 class DeviceAbsent(BnspecError):
     """Raised by an adapter when the asked device is not present; ``what`` is the reason."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal stopped the run between two cases. ``fix``: the call that goes on with it; empty where there is none."""
+
+    def __init__(self, number: int, fix: str = "") -> None:
+        super().__init__(number, fix)
+        self.number, self.fix = number, fix
+
+    @property
+    def exit_status(self) -> int:
+        """128 + the signal's number, as shells have it."""
+        return 128 + self.number
+
+    def __str__(self) -> str:
+        return "interrupted; go on with: " + self.fix if self.fix else "interrupted"

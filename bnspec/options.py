@@ -114,10 +114,31 @@ SEED = click.Option(
     metavar="N",
     help="Seed of the generated data: equal seeds, equal data.",
 )
-JOBS = click.Option(["--jobs"], type=Number(1), default=2, metavar="N", help="Number of processes to run in parallel.")
+JOBS = click.Option(
+    ["--jobs"], type=Number(1, 1024), default=2, metavar="N", help="Number of processes to run in parallel."
+)
 RUN_DIRECTORY = click.Option(
     ["--out"], type=Path, metavar="DIR", help="Write the run directory here.", show_default="runs/<id>"
 )
+
+
+def limit(name: str, least: float, unit: str, help: str, default: str) -> click.Option:  # noqa: A002  # click's word
+    """An option for a limit of a worker; without it, the limit is the usual one."""
+    return click.Option([name], type=Number(least, 1e9), metavar=unit, help=help, show_default=default)
+
+
+#: The limits of a worker; ``bnspec.backends.harness.limits`` has the usual ones.
+LIMITS = (
+    limit("--open-seconds", 0.1, "S", "End a worker that has not opened its framework after S seconds.", "180"),
+    limit("--case-seconds", 0.1, "S", "End a worker that has not answered a case after S seconds.", "60"),
+    limit("--memory-gib", 0.01, "N", "End a worker with more than N GiB of resident memory.", "half of the machine's"),
+    limit("--output-mib", 0.01, "N", "End a worker that has printed more than N MiB.", "64"),
+    limit("--frame-mib", 0.01, "N", "Refuse an answer of a worker, with all its arrays, of more than N MiB.", "1024"),
+)
+#: Their parameter names.
+LIMIT_NAMES = ("open_seconds", "case_seconds", "memory_gib", "output_mib", "frame_mib")
+
+RESUME = folder("--resume", help="Continue the interrupted run in this directory.")
 JSON = click.Option(["--json", "as_json"], is_flag=True, help="Print one JSON document and nothing else.")
 
 #: By parameter name; a test holds that no command has another option of these names.

@@ -16,6 +16,8 @@ from bnspec.options import (
     DEVICE,
     JOBS,
     JSON,
+    LIMITS,
+    RESUME,
     RUN_DIRECTORY,
     SEED,
     Number,
@@ -43,8 +45,10 @@ if TYPE_CHECKING:
         JOBS,
         RUN_DIRECTORY,
         folder("--corpus", help="Replay the saved cases of this regression corpus first; add the smallest case of each new deviation."),
-        folder("--resume", help="Continue the interrupted run in this directory."),
+        RESUME,
+        many("--may-be-absent", metavar="GLOB", help="Go on without these targets, also where opening them fails. Repeatable.", all="none"),
         click.Option(["--no-compilation-cache"], is_flag=True, help="Compile every program, and keep none on disk."),
+        *LIMITS,
         JSON,
     ],
 )  # fmt: skip
@@ -60,13 +64,17 @@ def verify(
     out: Path | None,
     corpus: Path | None,
     resume: Path | None,
+    may_be_absent: Sequence[str],
     no_compilation_cache: bool,
     as_json: bool,
+    **limits: float | None,
 ) -> int:
     """Judge backends by the clauses of the specification, on generated cases.
 
-    Exit status 0: every MUST and SHOULD conforms; 1: one deviates.
+    Exit status 0: every MUST and SHOULD conforms; 1: one deviates; 3: a target failed to open. SIGINT and SIGTERM stop the run
+    within a second, with status 130 and 143, and --resume goes on with it.
     """
+    from bnspec.backends.harness.limits import Limits
     from bnspec.conformance.run.verify import Request
     from bnspec.conformance.run.verify import verify as run_verify
     from bnspec.reports.summary.document import run_document
@@ -74,8 +82,9 @@ def verify(
     from bnspec.terminal.console import print_json
 
     request = Request(
-        backend, device, clause, effort, seed, jobs, minutes, out, resume, corpus, not no_compilation_cache
-    )
+        backend, device, clause, effort, seed, jobs, minutes, out, resume, corpus, not no_compilation_cache,
+        Limits.of(limits), may_be_absent,
+    )  # fmt: skip
     run, status = run_verify(request, command_line, quiet=as_json)
     if as_json:
         print_json(run_document([run]))
@@ -93,6 +102,7 @@ def verify(
         BACKEND,
         DEVICE,
         CLAUSE,
+        *LIMITS,
         JSON,
     ],
 )
@@ -103,11 +113,14 @@ def replay(
     device: Sequence[str],
     clause: Sequence[str],
     as_json: bool,
+    **limits: float | None,
 ) -> int:
     """Run one saved case on backends, each in a new process, and judge it by the clauses that it asks.
 
     Exit status 1: a MUST or SHOULD is broken, or a process ended without an answer; 3: no backend opened.
     """
+    from bnspec.backends.harness.interruption import stoppable
+    from bnspec.backends.harness.limits import Limits
     from bnspec.backends.harness.targets import targets_of
     from bnspec.clauses import select_asked
     from bnspec.conformance.run.replay import replay as run_replay
@@ -117,7 +130,8 @@ def replay(
 
     saved = saved_case(case)
     targets, clauses = targets_of(backend, device), select_asked(clause)
-    replays = [run_replay(saved, t, clauses) for t in targets]
+    with stoppable():
+        replays = [run_replay(saved, t, clauses, Limits.of(limits)) for t in targets]
     if as_json:
         print_json(document(saved, replays))
     else:
@@ -140,6 +154,7 @@ def replay(
         click.Option(["--until-killed"], is_flag=True, help="Stop a mutant once one of its expected clauses has killed it."),
         JOBS,
         RUN_DIRECTORY,
+        RESUME,
         JSON,
     ],
 )  # fmt: skip
@@ -153,6 +168,7 @@ def mutants(
     until_killed: bool,
     jobs: int,
     out: Path | None,
+    resume: Path | None,
     as_json: bool,
 ) -> int:
     """Run the mutants (defective backends) and the variants (unusual but correct ones) through the suite.
@@ -169,7 +185,7 @@ def mutants(
             "--seed and --seeds are both given.", "--seeds N stands for the seeds 1 to N.", "give one of them."
         )
     chosen = list(range(1, seeds + 1)) if seeds else list(dict.fromkeys(seed)) or [1]
-    request = Request(name, kind or "", effort, chosen, jobs, until_killed)
+    request = Request(name, kind or "", effort, chosen, jobs, until_killed, resume)
     done = run_matrix(request, out, command_line, quiet=as_json)
     if as_json:
         print_json(document(done.matrix, done.rows, effort))

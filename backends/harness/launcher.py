@@ -4,34 +4,59 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import os
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypeVar
 
 import bnspec
+from bnspec.backends.harness.interruption import check, stopping
+from bnspec.backends.harness.limits import Limits
+from bnspec.backends.harness.process import Ended, OverLimit, WorkerProcess
 from bnspec.backends.harness.registry import Entry
-from bnspec.backends.worker.wire import PROTOCOL, Channel, Closed, TimedOut
-from bnspec.errors import HarnessError, UsageError
+from bnspec.backends.harness.replies import (
+    BadReply,
+    bandwidth_of,
+    clean,
+    devices_of,
+    hello_of,
+    observation_of,
+    timing_of,
+)
+from bnspec.backends.worker.wire import PROTOCOL, Channel, Closed, Garbage, TimedOut
+from bnspec.errors import HarnessError, Interrupted, UsageError
 from bnspec.model.case import Case
 from bnspec.model.conventions import Conventions
 from bnspec.model.observation import Observation, StepResult
 from bnspec.model.timing import Bandwidth, TimingResult
 from bnspec.model.vocabulary import Status, TargetStatus
 
-#: Seconds: opening a framework; one case. A case is small: a worker silent for so long hangs.
-OPEN_SECONDS = 180.0
-CASE_SECONDS = 60.0
-
 #: For runs whose workers stand side by side: threads that wait for work sleep, where the user has not said otherwise.
 PATIENT = {n: os.environ.get(n, v) for n, v in (("OMP_WAIT_POLICY", "PASSIVE"), ("KMP_BLOCKTIME", "0"))}
 
 #: Quiet frameworks; the run's own choices (threads, devices) pass through the environment untouched.
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1")}
+
+#: Signals by which a process is ended from outside, by a person, a scheduler or the system; others it raises itself.
+FROM_OUTSIDE = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGKILL)
+#: How often a case is run whose worker was ended from outside, before that is said of the backend.
+ATTEMPTS = 2
+#: Bytes that must fit into the temporary folder.
+ROOM_BYTES = 1 << 20
+
+_T = TypeVar("_T")
+
+
+class End(NamedTuple):
+    """How a request ended without an answer; ``outside``: by a signal from outside, so that it says nothing of the backend."""
+
+    status: Status
+    message: str
+    outside: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,20 +98,20 @@ class Worker:
         entry: Entry,
         device: str,
         python: str = sys.executable,
-        open_seconds: float = OPEN_SECONDS,
+        limits: Limits | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self.entry, self.device, self.python = entry, device, python
+        self.limits = limits or Limits()
         self._environment = dict(environment or {})
-        self._open_seconds = open_seconds
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: WorkerProcess | None = None
         self._channel: Channel | None = None
-        self._log = tempfile.TemporaryFile()
+        self._asked = 0
         self.starts = 0
         try:
             self.hello = self._start()
         except BaseException:
-            self.stop()
+            self._end(0.0)
             raise
 
     def __enter__(self) -> Worker:
@@ -100,71 +125,104 @@ class Worker:
         """Process id of the live worker."""
         return self._process.pid if self._process else None
 
-    def run(self, case: Case, seconds: float = CASE_SECONDS) -> Observation:
+    def run(self, case: Case, seconds: float | None = None) -> Observation:
         """The case's observation; a crash or a silence is one too, and the next call meets a new process."""
         header, buffers = case.header()
-        reply, data, end = self._ask({"do": "run", "case": header}, buffers, seconds)
-        if end is None:
-            return Observation.from_header(reply, data)
-        status, message = end
-        return Observation(status, message, tuple(StepResult(status, message) for _ in case.steps))
+        steps = (len(case.steps),)
+        answer = self._ask(
+            {"do": "run", "case": header}, buffers, seconds, lambda reply, data: observation_of(reply, data, steps)
+        )
+        return unanswered(case, answer) if isinstance(answer, End) else answer
 
     def time(
-        self, case: Case, options: Mapping[str, Any], seconds: float = CASE_SECONDS
+        self, case: Case, options: Mapping[str, Any], seconds: float | None = None
     ) -> tuple[TimingResult | None, Observation]:
         """What was timed of the case's last step, None where it did not end well, and the observation.
 
         The observation's first step is the observed call; its second, where there is one, holds the outputs of a timed call.
         """
         header, buffers = case.header()
-        reply, data, end = self._ask({"do": "time", "case": header, "options": dict(options)}, buffers, seconds)
-        if end is not None:
-            status, message = end
-            return None, Observation(status, message, tuple(StepResult(status, message) for _ in case.steps))
-        timing = None if reply["timing"] is None else TimingResult.from_json(reply["timing"])
-        return timing, Observation.from_header(reply["observation"], data)
+        request = {"do": "time", "case": header, "options": dict(options)}
+        answer = self._ask(request, buffers, seconds, lambda reply, data: timing_of(reply, data, len(case.steps)))
+        return (None, unanswered(case, answer)) if isinstance(answer, End) else answer
 
-    def roofs(self, options: Mapping[str, Any], seconds: float = CASE_SECONDS) -> Bandwidth:
+    def roofs(self, options: Mapping[str, Any], seconds: float | None = None) -> Bandwidth:
         """Bandwidths of the device's memory; nothing where there is no answer."""
-        reply, _, end = self._ask({"do": "roofs", "options": dict(options)}, [], seconds)
-        return Bandwidth.from_json(reply) if end is None else Bandwidth()
+        answer = self._ask({"do": "roofs", "options": dict(options)}, [], seconds, bandwidth_of)
+        return Bandwidth() if isinstance(answer, End) else answer
 
     def devices(self) -> dict[str, str]:
         """Each kind of device the backend knows, with its state."""
-        reply, _, end = self._ask({"do": "devices"}, [], self._open_seconds)
-        return dict(reply["devices"]) if end is None else {self.device: f"{end[0]}: {end[1]}"}
+        answer = self._ask({"do": "devices"}, [], self.limits.open_seconds, devices_of)
+        return {self.device: f"{answer.status}: {answer.message}"} if isinstance(answer, End) else answer
 
     def stop(self) -> None:
-        """End the process."""
-        if self._channel is not None:
-            with contextlib.suppress(Closed):
-                self._channel.send({"do": "stop"})
-        self._reap(grace_seconds=5.0)
-        self._log.close()
+        """End the process, and whatever it started."""
+        if self._channel is not None and not stopping():
+            with contextlib.suppress(Closed, TimedOut, Ended, OverLimit, Interrupted):
+                self._channel.send({"do": "stop"}, seconds=1.0)
+        self._end(grace_seconds=5.0)
 
     def _ask(
-        self, header: dict[str, Any], buffers: list[bytes], seconds: float
-    ) -> tuple[dict[str, Any], list[bytes], tuple[Status, str] | None]:
-        """(reply, buffers, None), or (…, (status, message)) when there is no reply."""
+        self,
+        request: dict[str, Any],
+        buffers: list[bytes],
+        seconds: float | None,
+        read: Callable[[dict[str, Any], list[bytes]], _T],
+    ) -> _T | End:
+        """The answer, or how it ended without one. A process that was ended from outside is asked again, once."""
+        limit = self.limits.case_seconds if seconds is None else seconds
+        for _ in range(ATTEMPTS):
+            answer = self._ask_once(request, buffers, limit, read)
+            if not (isinstance(answer, End) and answer.outside):
+                break
+        return answer
+
+    def _ask_once(
+        self,
+        request: dict[str, Any],
+        buffers: list[bytes],
+        seconds: float,
+        read: Callable[[dict[str, Any], list[bytes]], _T],
+    ) -> _T | End:
+        check()
         if self._channel is None:
-            again = self._start()
+            try:
+                again = self._start()
+            except UsageError as error:
+                return End("crashed", f"the worker could not be started again: {error.what}")
             if again.status != "ready":
-                return {}, [], ("crashed", f"the worker could not be started again: {again.status}, {again.reason}")
+                return End("crashed", f"the worker could not be started again: {again.status}, {again.reason}")
         channel = self._channel
         assert channel is not None
+        self._asked += 1
         try:
-            channel.send(header, buffers)
+            channel.send({**request, "number": self._asked}, buffers, seconds)
             reply, data = channel.receive(seconds)
-        except Closed:
-            return {}, [], ("crashed", self._obituary())
+            if reply.pop("answers", None) != self._asked:
+                raise BadReply("it does not answer this request")
+            if "failure" in reply:
+                return self._failed(reply)
+            return read(reply, data)
+        except (Closed, Ended):
+            return self._death()
         except TimedOut:
-            self._reap(grace_seconds=0.0)
-            return {}, [], ("timeout", f"no answer within {seconds:g} s")
-        if "failure" in reply:
-            raise HarnessError(
-                f"the worker of {self.entry.name} failed.", reply["failure"], "report this with the run."
-            )
-        return reply, data, None
+            self._end(0.0)
+            return End("timeout", f"no answer within {seconds:g} s")
+        except OverLimit as error:
+            self._end(0.0)
+            return End("crashed", f"ended at its limit: {error}")
+        except (Garbage, BadReply) as error:
+            self._end(0.0)
+            return End("crashed", clean(f"its reply cannot be read: {error}"))
+
+    def _failed(self, reply: Mapping[str, Any]) -> End:
+        """The end by a failure of the worker. Raises HarnessError: there is no room in the temporary folder."""
+        self._end(0.0)
+        if reply.get("no_space") is True:
+            refuse_full_folder()
+        lines = [line for line in str(reply["failure"]).splitlines() if line.strip()] or ["it gives no reason"]
+        return End("crashed", clean(f"the worker failed: {lines[-1].strip()}"))
 
     def _start(self) -> Hello:
         ours, theirs = socket.socketpair()
@@ -177,57 +235,94 @@ class Worker:
             self.entry.adapter,
             self.device,
         ]
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=self._log,
-            stderr=self._log,
-            env=environment,
-            pass_fds=[theirs.fileno()],
-        )
-        theirs.close()
-        self._channel = Channel(ours)
-        self.starts += 1
         try:
-            details, _ = self._channel.receive(self._open_seconds)
-        except Closed:
-            return Hello("crashed", self._obituary())
+            self._process = WorkerProcess(command, environment, theirs.fileno(), self.limits)
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        process = self._process
+
+        def watch() -> None:
+            check()
+            process.watch()
+
+        self._channel = Channel(ours, self.limits.frame_bytes, watch)
+        self.starts += 1
+        seconds = self.limits.open_seconds
+        try:
+            details, _ = self._channel.receive(seconds)
+        except (Closed, Ended):
+            return Hello("crashed", self._death().message)
         except TimedOut:
-            self._reap(grace_seconds=0.0)
-            return Hello("timeout", f"did not open within {self._open_seconds:g} s")
+            self._end(0.0)
+            return Hello("timeout", f"did not open within {seconds:g} s")
+        except OverLimit as error:
+            self._end(0.0)
+            return Hello("crashed", f"ended at its limit: {error}")
+        except Garbage as error:
+            self._end(0.0)
+            return Hello("broken", clean(f"what it said first cannot be read: {error}"))
+        return self._opened(details)
+
+    def _opened(self, details: dict[str, Any]) -> Hello:
+        """The hello. Raises UsageError: another bnspec, or an adapter that breaks the contract."""
         if problem := another_bnspec(details):
-            self._reap(grace_seconds=0.0)
+            self._end(0.0)
             raise UsageError(
                 f"{self.entry.name}: the worker in {self.python} {problem}.",
                 f"here is bnspec {bnspec.__version__} with protocol {PROTOCOL}; on that Python's import path is another bnspec.",
                 f"install bnspec {bnspec.__version__} there, or take the other one off its PYTHONPATH.",
             )
-        if details["status"] != "ready":
-            self._reap(grace_seconds=2.0)
-        if details["status"] == "malformed":
-            raise UsageError(f"{self.entry.name}: {details['reason']}", details["why"], details["fix"])
-        conventions = Conventions.from_json(details["conventions"]) if "conventions" in details else None
-        return Hello(details["status"], details["reason"], details.get("versions", {}), conventions, details)
+        try:
+            said, conventions = hello_of(details)
+        except BadReply as error:
+            self._end(0.0)
+            return Hello("broken", f"what it said first cannot be read: {error}")
+        if said.status != "ready":
+            self._end(2.0)
+            if details.get("no_space") is True:
+                refuse_full_folder()
+        if said.status == "malformed":
+            raise UsageError(f"{self.entry.name}: {said.reason}", said.why, said.fix)
+        read = {"framework": said.framework, "open_seconds": said.open_seconds if said.status == "ready" else None}
+        return Hello(said.status, said.reason, said.versions, conventions, {**details, **read})
 
-    def _obituary(self) -> str:
+    def _death(self) -> End:
         """How the process ended, with the last thing it said."""
-        self._reap(grace_seconds=2.0)
-        code = self._process.returncode if self._process else None
-        if code is not None and code < 0:
-            ended = f"killed by {signal.Signals(-code).name}"
-        else:
-            ended = f"ended with status {code}"
-        self._log.seek(0)
-        said = [line.strip() for line in self._log.read().decode(errors="replace").splitlines() if line.strip()]
-        return ended + (f"; it said: {said[-1][:200]}" if said else "")
+        process = self._process
+        self._end(2.0)
+        if process is None:
+            return End("crashed", "it ended")
+        return End("crashed", clean(process.how_it_ended()), process.ended_itself and -process.code in FROM_OUTSIDE)
 
-    def _reap(self, grace_seconds: float) -> None:
+    def _end(self, grace_seconds: float) -> None:
         if self._channel is not None:
             self._channel.close()
             self._channel = None
-        if self._process is not None and self._process.poll() is None:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(grace_seconds)
-            if self._process.poll() is None:
-                self._process.kill()
-            self._process.wait()
+        if self._process is not None:
+            self._process.end(grace_seconds)
+            self._process = None
+
+
+def unanswered(case: Case, end: End) -> Observation:
+    """The observation of a case without an answer."""
+    return Observation(end.status, end.message, tuple(StepResult(end.status, end.message) for _ in case.steps))
+
+
+def refuse_full_folder() -> None:
+    """Raise HarnessError where the temporary folder has no room: what a backend raised then says nothing of it."""
+    folder = tempfile.gettempdir()
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(ROOM_BYTES))
+            file.flush()
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            return
+        raise HarnessError(
+            f"the temporary folder {folder} is full.",
+            "a backend could not write there, which is no fault of it.",
+            "make room, or set TMPDIR to another folder; then resume the run.",
+        ) from None

@@ -2,14 +2,16 @@
 
     python -m bnspec.backends.worker.__main__ FD MODULE:CLASS DEVICE
 
-Requests are {"do": "run" | "time" | "roofs" | "devices" | "stop", ...}; the first frame is the worker's hello. The
-environment variable ``BNSPEC_PROCESSORS`` ("0,3") restricts the process and its threads to these processors.
+Requests are {"do": "run" | "time" | "roofs" | "devices" | "stop", "number": N, ...}, and a reply has "answers": N. One that
+could not be made has "failure", and "no_space" where a disk was full. The first frame is the worker's hello. It ends with the
+process that started it, and says on standard error where it was when a signal ended it. The environment variable ``BNSPEC_PROCESSORS`` ("0,3") restricts the process and its threads to these processors.
 
 Runs in workers: Python 3.8, standard library, NumPy and the framework.
 """
 
 from __future__ import annotations
 
+import faulthandler
 import gc
 import importlib
 import os
@@ -21,7 +23,9 @@ import traceback
 from typing import Any, Dict, List, Tuple
 
 import bnspec
-from bnspec.backends.worker.wire import PROTOCOL, Channel, Closed
+from bnspec.backends.worker.exceptions import NoSpace, described, text_of
+from bnspec.backends.worker.lifetime import die_with_parent
+from bnspec.backends.worker.wire import PROTOCOL, Channel, Closed, Garbage
 from bnspec.contract import Adapter
 from bnspec.errors import BnspecError, DeviceAbsent, UsageError
 
@@ -84,9 +88,12 @@ def open_adapter(spec: str, device: str) -> Tuple[Dict[str, Any], Any]:
     except UsageError as error:
         return dict(hello, status="malformed", reason=error.what, why=error.why, fix=error.fix), None
     except ImportError as error:
-        return dict(hello, status="unavailable", reason="%s: %s" % (type(error).__name__, error)), None
+        return dict(hello, status="unavailable", reason="%s: %s" % (type(error).__name__, text_of(error))), None
     except Exception as error:
-        reason = "%s: %s" % (type(error).__name__, " ".join(str(error).split())[:300])
+        try:
+            reason = described(error)
+        except NoSpace:
+            return dict(hello, status="broken", reason="a disk is full", no_space=True), None
         return dict(hello, status="broken", reason=reason, trace=traceback.format_exc()), None
     hello["open_seconds"] = time.perf_counter() - started
     return hello, adapter
@@ -123,11 +130,13 @@ def serve(channel: Channel, spec: str, device: str) -> None:
             return
         try:
             reply, data = answer(adapter, header, buffers)
+        except NoSpace:
+            reply, data = {"failure": "a disk is full", "no_space": True}, []
         except BnspecError as error:
             reply, data = {"failure": str(error)}, []
         except Exception:
             reply, data = {"failure": traceback.format_exc()}, []
-        channel.send(reply, data)
+        channel.send(dict(reply, answers=header.get("number")), data)
 
 
 def keep_to_processors() -> None:
@@ -139,12 +148,15 @@ def keep_to_processors() -> None:
 
 def main() -> int:
     """Entry point; arguments: socket descriptor, adapter, device."""
+    die_with_parent()
+    faulthandler.enable(all_threads=False)
     keep_to_processors()
     descriptor, spec, device = sys.argv[1:4]
+    os.set_inheritable(int(descriptor), False)
     channel = Channel(socket.socket(fileno=int(descriptor)))
     try:
         serve(channel, spec, device)
-    except Closed:
+    except (Closed, Garbage):
         pass
     return 0
 

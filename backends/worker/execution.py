@@ -13,6 +13,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple, Type
 
 import numpy as np
 
+from bnspec.backends.worker.exceptions import described
 from bnspec.backends.worker.networks import LiveNetwork
 from bnspec.contract import Adapter, Gradients, LayerConfig, Scaler, SecondOrder, Tangent
 from bnspec.errors import Declined, UsageError
@@ -139,7 +140,7 @@ class Live:
         except Declined as reason:
             return StepResult("declined", reason.what, before=before)
         except Exception as error:
-            return StepResult("error", _describe(error), before=before, after=self.left(step))
+            return StepResult("error", described(error), before=before, after=self.left(step))
         return StepResult("ok", "", outputs, before, after, written, aliases)
 
     def left(self, step: Step) -> Dict[str, np.ndarray]:
@@ -248,7 +249,7 @@ def _build(
     except Declined as declined:
         return None, StepResult("declined", declined.what)
     except Exception as error:  # failing to build a layer is an observation
-        return None, StepResult("error", _describe(error))
+        return None, StepResult("error", described(error))
 
 
 def _unsupported(adapter: Adapter, case: Case) -> str:
@@ -266,12 +267,6 @@ def _overall(results: List[StepResult]) -> Status:
     statuses = {r.status for r in results}
     whole: Tuple[Status, ...] = ("error", "declined", "not_run")
     return next((status for status in whole if statuses == {status}), "ok")
-
-
-def _describe(error: BaseException) -> str:
-    """The error as one line of at most 300 characters."""
-    text = " ".join(str(error).split())
-    return ("%s: %s" % (type(error).__name__, text))[:300]
 
 
 def check_contract(adapter: Adapter) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Dict
 
 import numpy as np
 
+from bnspec.backends.worker.exceptions import described
 from bnspec.contract import Adapter, Network
 from bnspec.errors import Declined, UsageError
 from bnspec.model.case import Case, Step, network_values
@@ -46,5 +47,5 @@ class LiveNetwork:
         except Declined as reason:
             return StepResult("declined", reason.what)
         except Exception as error:  # anything that the backend raises is its observation
-            return StepResult("error", ("%s: %s" % (type(error).__name__, " ".join(str(error).split())))[:300])
+            return StepResult("error", described(error))
         return StepResult("ok", "", outputs, before)

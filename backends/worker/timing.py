@@ -24,7 +24,8 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 import numpy as np
 
-from bnspec.backends.worker.execution import _build, _describe
+from bnspec.backends.worker.exceptions import described
+from bnspec.backends.worker.execution import _build
 from bnspec.backends.worker.probes import probe
 from bnspec.backends.worker.timed_call import Subject
 from bnspec.backends.worker.timed_loop import AuditedSample, TimedCall, block_size, clock_ns, samples_of
@@ -95,7 +96,7 @@ def _time(
     except UsageError:  # an error of the request, not of the backend
         raise
     except Exception as error:  # anything that the backend raises is its observation
-        return None, [StepResult("error", _describe(error))]
+        return None, [StepResult("error", described(error))]
     finally:
         if collecting:
             gc.enable()

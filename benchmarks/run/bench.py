@@ -18,7 +18,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
+
+from bnspec.backends.harness.interruption import check, resumable, stoppable
 from bnspec.backends.harness.launcher import Worker
+from bnspec.backends.harness.limits import Limits
 from bnspec.backends.harness.targets import targets_of
 from bnspec.benchmarks.run.calibrate import kept
 from bnspec.benchmarks.statistics.stopping import Precision
@@ -32,7 +36,9 @@ from bnspec.benchmarks.workloads.suites import workloads
 from bnspec.benchmarks.workloads.workload import Workload
 from bnspec.cli import CONFORMS, DEVIATES, FAILED
 from bnspec.reports.run.manifest import finished_now, new_manifest
-from bnspec.reports.run.records import RunFinished, TargetFinished, Timing
+from bnspec.reports.run.records import RunFinished, TargetFinished, Timing, workload_id
+from bnspec.reports.run.records import contender as named
+from bnspec.reports.run.resume import Begun, begun, resume_command
 from bnspec.reports.run.store import Run, RunWriter, read_run
 from bnspec.reports.summary.cells import cells
 from bnspec.terminal.progress import Progress
@@ -68,15 +74,27 @@ class Request:
     margin: float = 0.05
     seed: int = 1
     out: Path | None = None
+    resume: Path | None = None
+    limits: Limits = field(default_factory=Limits)
+
+
+#: The options that an interrupted run must share with the call that resumes it.
+SAME = ("contenders", "baseline", "workloads", "seconds", "rounds", "resolution", "margin", "models")
 
 
 def bench(request: Request, command: str, quiet: bool = False) -> tuple[Run, int]:
     """Run it; returns the run as read back, and the exit status.
 
-    Raises UsageError: a backend, device, pass or folder that is wrong. Interrupted, it leaves a readable run directory.
+    Raises UsageError: a backend, device, pass or folder that is wrong. Interrupted, it leaves a run directory that can be
+    read and resumed.
     """
+    with stoppable():
+        return _bench(request, command, quiet)
+
+
+def _bench(request: Request, command: str, quiet: bool) -> tuple[Run, int]:
     listed = workloads(request.suite, request.passes, request.models)
-    contenders = contenders_of(targets_of(request.backends, request.devices), request.conditions)
+    contenders = contenders_of(targets_of(request.backends, request.devices), request.conditions, request.limits)
     baseline = baseline_of(contenders, request.baseline)
     options = {
         "contenders": [c.name for c in contenders],
@@ -87,18 +105,23 @@ def bench(request: Request, command: str, quiet: bool = False) -> tuple[Run, int
         "resolution": request.resolution,
         "margin": request.margin,
         "models": list(request.models),
+        "limits": request.limits.to_json(),
         "calibration": kept(),
         "load_average": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
     }
     manifest = new_manifest("bench", command, request.seed, request.suite, options)
-    with RunWriter.create(request.out, manifest) as writer, Progress(quiet) as progress:
+    run = begun(manifest, request.out, request.resume, SAME)
+    resumable(resume_command(command, run.writer.path))
+    with run.writer as writer, Progress(quiet) as progress:
         session = Session(request, writer, progress, contenders, listed)
+        session.recall(run)
         session.rounds(baseline)
         session.report_ends()
         for comparison in compared(cells(session.timings), baseline.name, request.margin):
             writer.write(comparison)
         session.finish()
         status = exit_status(session.timings)
+        check()
         writer.write(RunFinished(finished_now(), status, session.account()))
     return read_run(writer.path), status
 
@@ -111,6 +134,20 @@ def exit_status(timings: Sequence[Timing]) -> int:
     if not any(t.samples_ns for t in timings):
         return FAILED
     return DEVIATES if verdicts.intersection(BROKEN) else CONFORMS
+
+
+def unit_of(timing: Timing) -> tuple[str | int, ...]:
+    """The unit of the journal that a timing belongs to."""
+    if timing.backend == COPY:
+        return "memory", timing.device, timing.process
+    return "process", named(timing), timing.process
+
+
+class Account(msgspec.Struct):
+    """Where the time of a run went, as a unit of its journal has it."""
+
+    seconds: dict[str, float] = {}
+    spent: dict[str, dict[str, float]] = {}
 
 
 @dataclass
@@ -133,6 +170,28 @@ class Session:
         self.random = random.Random(self.request.seed)
         self.left = {c: list(self.workloads) for c in self.contenders}  # still timed in each round
         self.longest_round = 0.0
+        self.done: set[tuple[str | int, ...]] = set()  # units of an interrupted run
+
+    def recall(self, begun: Begun) -> None:
+        """Take over what an interrupted run had: whole processes and measurements of memory, and where their time went."""
+        if begun.run is None:
+            return
+        self.started -= begun.seconds_before
+        self.done = set(begun.units)
+        self.timings = [t for t in begun.run.timings if unit_of(t) in self.done]
+        for contender in self.contenders:
+            own = [t for t in self.timings if named(t) == contender.name]
+            over = {workload_id(t) for t in own if not t.samples_ns}
+            self.left[contender] = [w for w in self.left[contender] if w.id not in over]
+            self.processes[contender.name] = len({t.process for t in own})
+        for entry in begun.units.values():
+            data = msgspec.convert(entry.data, Account)
+            self.seconds.update(data.seconds)
+            self.spent.update(data.spent)
+
+    def finished(self, *unit: str | int) -> None:
+        """Journal a unit, with the account of the run so far."""
+        self.writer.done(*unit, seconds=dict(self.seconds), spent=self.spent)
 
     def rounds(self, baseline: Contender) -> None:
         """Round after round, until the intervals are narrow enough or the time is over."""
@@ -145,7 +204,10 @@ class Session:
             order = [c for c in self.contenders if self.left[c]]
             self.random.shuffle(order)
             self.roofs(number, order)
-            for contender in order:
+            fresh = [c for c in order if ("process", c.name, number) not in self.done]
+            if not fresh:
+                continue
+            for contender in fresh:
                 if number and self.late(self.longest_round / max(len(order), 1)):
                     return
                 self.process(contender, number)
@@ -168,11 +230,14 @@ class Session:
         sizes = sizes_of(self.workloads)
         firsts = {c.target.device: c for c in reversed(order)}
         for device, contender in firsts.items():
+            if ("memory", device, number) in self.done:
+                continue
             self.progress.update(f"memory of {device}", f"round {number + 1}")
             for record in measured_roofs(device, contender, number, sizes, self.seconds):
                 if isinstance(record, Timing):
                     self.timings.append(record)
                 self.writer.write(record)
+            self.finished("memory", device, number)
 
     def process(self, contender: Contender, number: int) -> None:
         """A fresh process of a contender: every workload it has left, once."""
@@ -196,6 +261,7 @@ class Session:
         self.processes[contender.name] += 1
         spent["open"] += started - opened
         spent["cells"] += time.perf_counter() - started
+        self.finished("process", contender.name, number)
 
     def cell(self, worker: Worker, contender: Contender, workload: Workload, number: int) -> Timing:
         """One workload in one process."""

@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from bnspec.backends.harness.interruption import check, resumable, stoppable
+from bnspec.backends.harness.limits import Limits
 from bnspec.backends.harness.registry import Entry, select
 from bnspec.backends.harness.targets import Target
 from bnspec.benchmarks.statistics import calibration as statistics
@@ -29,6 +31,7 @@ from bnspec.errors import HarnessError
 from bnspec.reports.run.machine import describe_machine
 from bnspec.reports.run.manifest import finished_now, new_manifest
 from bnspec.reports.run.records import RunFinished, Timing, workload_id
+from bnspec.reports.run.resume import Begun, begun, resume_command
 from bnspec.reports.run.store import RunWriter, write_atomically
 from bnspec.terminal.console import line, show, table, terminal, verbatim
 from bnspec.terminal.progress import Progress
@@ -49,6 +52,12 @@ class Plan:
     seconds: float
     seed: int = 1
     out: Path | None = None
+    resume: Path | None = None
+    limits: Limits = dataclasses.field(default_factory=Limits)
+
+
+#: The options that an interrupted run must share with the call that resumes it.
+SAME = ("backends", "comparisons", "pairs", "seconds", "workloads")
 
 
 def calibrate(plan: Plan, command: str, quiet: bool = False) -> tuple[Calibration, Path]:
@@ -56,21 +65,32 @@ def calibrate(plan: Plan, command: str, quiet: bool = False) -> tuple[Calibratio
 
     Raises UsageError: there is no such backend. HarnessError: a backend could not be timed.
     """
+    with stoppable():
+        return _calibrate(plan, command, quiet)
+
+
+def _calibrate(plan: Plan, command: str, quiet: bool) -> tuple[Calibration, Path]:
     entries = select(plan.backends)
     listed = SUITES["short"]
     options = {
+        "backends": [e.name for e in entries],
+        "limits": plan.limits.to_json(),
         "comparisons": plan.comparisons,
         "pairs": plan.pairs,
         "seconds": plan.seconds,
         "workloads": [w.id for w in listed],
     }
     manifest = new_manifest("calibrate", command, plan.seed, "short", options)
-    with RunWriter.create(plan.out, manifest) as writer, Progress(quiet) as progress:
+    run = begun(manifest, plan.out, plan.resume, SAME)
+    resumable(resume_command(command, run.writer.path))
+    with run.writer as writer, Progress(quiet) as progress:
         gathering = Gathering(plan, entries, writer, progress)
+        gathering.recall(run)
         while gathering.comparisons < plan.comparisons or gathering.families < 2 * len(entries):
             gathering.family()
         for entry in entries:
             progress.end(entry.name, f"done, {gathering.comparisons} comparisons in all")
+        check()
         writer.write(RunFinished(finished_now(), CONFORMS, {}))
     found = statistics.calibrate(gathering.measured)
     keep(found, plan, writer.path)
@@ -108,6 +128,22 @@ class Gathering:
             for again in order:
                 for timing in self.process(entry, self.families * self.plan.pairs + pair, again):
                     arms[workload_id(timing), again].append(timing.samples_ns)
+        self.compare(entry, arms)
+        self.writer.done("family", self.families - 1)
+
+    def recall(self, begun: Begun) -> None:
+        """Take over the replicate runs that an interrupted run has finished."""
+        timings = begun.run.timings if begun.run is not None else ()
+        while ("family", self.families) in begun.units:
+            arms: dict[tuple[str, bool], list[Sequence[int]]] = collections.defaultdict(list)
+            first = self.families * self.plan.pairs
+            own = [t for t in timings if first <= t.process < first + self.plan.pairs and t.samples_ns]
+            for timing in sorted(own, key=lambda t: t.process):
+                arms[workload_id(timing), timing.conditions == AGAIN].append(timing.samples_ns)
+            self.compare(self.entries[self.families % len(self.entries)], arms)
+
+    def compare(self, entry: Entry, arms: dict[tuple[str, bool], list[Sequence[int]]]) -> None:
+        """Count a replicate run. ``arms``: by workload and side, the samples of each process."""
         name = f"{entry.name} {self.families}"
         whole = [w for w, again in arms if not again and len(arms[w, True]) == len(arms[w, False]) == self.plan.pairs]
         self.measured += [self_comparison(f"{entry.name} {w}", name, arms[w, False], arms[w, True]) for w in whole]
@@ -120,7 +156,7 @@ class Gathering:
     def process(self, entry: Entry, number: int, again: bool) -> list[Timing]:
         """A fresh process: every workload once, in random order; returns the timings with samples."""
         timed = []
-        with Contender(Target(entry, "cpu")).open() as worker:
+        with Contender(Target(entry, "cpu"), limits=self.plan.limits).open() as worker:
             if worker.hello.status != "ready":
                 raise HarnessError(
                     f"{entry.name} is {worker.hello.status}.", f"{worker.hello.reason}.", "choose another backend."

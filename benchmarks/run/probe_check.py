@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from bnspec.backends.harness.interruption import stoppable
 from bnspec.backends.harness.registry import Entry, select
 from bnspec.backends.harness.targets import Target
 from bnspec.benchmarks.cheats import CHEATS
@@ -63,7 +64,7 @@ def check_probes(backends: Sequence[str], seconds: float, seed: int = 1, quiet: 
     honest = select(backends)
     cases = CaseCache(seed)
     checks: list[ProbeCheck] = []
-    with Progress(quiet) as progress:
+    with stoppable(), Progress(quiet) as progress:
         for name, (pass_name, probe) in CHEATS.items():
             progress.update("cheating backends", name, len(checks))
             checks += _cheat(name, pass_name, probe, cases, seconds)

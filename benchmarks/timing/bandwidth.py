@@ -46,7 +46,7 @@ def measured_roofs(
     begun = time.perf_counter()
     host = device == "cpu"
     entry = select(["numpy"])[0] if host else contender.target.entry
-    with Worker(entry, device) as worker:
+    with Worker(entry, device, limits=contender.limits) as worker:
         if worker.hello.status != "ready":
             return
         seconds["open"] += time.perf_counter() - begun

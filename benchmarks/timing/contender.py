@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from bnspec.backends.harness.compilation_cache import cold
 from bnspec.backends.harness.launcher import Worker
+from bnspec.backends.harness.limits import Limits
 from bnspec.backends.harness.targets import Target
 from bnspec.benchmarks.timing.conditions import Conditions
 from bnspec.errors import UsageError
@@ -18,6 +19,7 @@ class Contender:
 
     target: Target
     conditions: Conditions = field(default_factory=Conditions)
+    limits: Limits = field(default_factory=Limits)
 
     @property
     def name(self) -> str:
@@ -29,7 +31,7 @@ class Contender:
     def open(self) -> Worker:
         """A fresh process; the only place where timed processes are opened. Its compilers start cold."""
         environment = {**cold(), **self.conditions.environment}
-        return Worker(self.target.entry, self.target.device, environment=environment)
+        return Worker(self.target.entry, self.target.device, limits=self.limits, environment=environment)
 
     @property
     def options(self) -> dict[str, str]:
@@ -37,9 +39,11 @@ class Contender:
         return {"cache": self.conditions.cache, "mode": self.conditions.mode}
 
 
-def contenders_of(targets: Sequence[Target], conditions: Sequence[Conditions]) -> list[Contender]:
-    """Every target under every combination of conditions."""
-    return [Contender(target, c) for target in targets for c in conditions]
+def contenders_of(
+    targets: Sequence[Target], conditions: Sequence[Conditions], limits: Limits | None = None
+) -> list[Contender]:
+    """Every target under every combination of conditions; ``limits``: of their workers."""
+    return [Contender(target, c, limits or Limits()) for target in targets for c in conditions]
 
 
 def baseline_of(contenders: Sequence[Contender], name: str) -> Contender:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from bnspec.backends.harness.launcher import CASE_SECONDS, Worker
+from bnspec.backends.harness.launcher import Worker
 from bnspec.benchmarks.timing.judge_outputs import Judgement, TimedCase
 from bnspec.benchmarks.workloads.traffic import minimal_bytes, streaming_bytes
 from bnspec.benchmarks.workloads.workload import Workload
@@ -54,7 +54,7 @@ def measure(
     """
     conventions = worker.hello.conventions
     assert conventions is not None, "only a ready worker can be measured"
-    patience = CASE_SECONDS + 20.0 * float(options.get("seconds", 0.0))
+    patience = worker.limits.case_seconds + 20.0 * float(options.get("seconds", 0.0))
     timing, observation = worker.time(
         timed_case.case, {**options, "seed": process, "channels": timed_case.cut}, patience
     )

@@ -27,11 +27,19 @@ def terminal(stderr: bool = False) -> Console:
 
     NO_COLOR and COLUMNS are respected.
     """
-    console = Console(stderr=stderr)
+    console = _Console(stderr=stderr)
     if console.is_terminal:
         return console
     width = None if os.environ.get("COLUMNS", "").isdecimal() else WIDTH
-    return Console(stderr=stderr, width=width, color_system=None)
+    return _Console(stderr=stderr, width=width, color_system=None)
+
+
+class _Console(Console):
+    """rich's own ends the process with status 1 where nobody reads its output; here 1 means deviations."""
+
+    def on_broken_pipe(self) -> None:
+        """Raises BrokenPipeError."""
+        raise BrokenPipeError
 
 
 def on_a_terminal() -> bool:

@@ -29,6 +29,7 @@ def conventions(command_line: str, backend: str, device: str, to: str | None, ou
     With --to, print the exact translation of a layer to another backend, for inference and for further training, and run both
     layers on the same data. Exit status 1: a declaration differs, or the two layers differ by more than the sum of their bounds.
     """
+    from bnspec.backends.harness.interruption import stoppable
     from bnspec.conformance.conventions.infer import one_target, profiled_with
     from bnspec.conformance.conventions.records import write_conventions
     from bnspec.conformance.conventions.table import (
@@ -44,7 +45,8 @@ def conventions(command_line: str, backend: str, device: str, to: str | None, ou
     started = time.perf_counter()
     source = one_target(backend, device)
     target = one_target(to, device) if to is not None else None
-    profiled, translated = profiled_with(source, target)
+    with stoppable():
+        profiled, translated = profiled_with(source, target)
     agrees = not profiled.inference.differences and (translated is None or translated.holds)
     status, seconds = CONFORMS if agrees else DEVIATES, round(time.perf_counter() - started, 1)
     path = write_conventions(profiled, translated, out, command_line, status, seconds)

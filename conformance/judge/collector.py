@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 
 from bnspec.conformance.checks.examination import Examination
 from bnspec.conformance.checks.judgement import KEPT, Judgement
@@ -46,6 +47,23 @@ def completion(case: Case, observation: Observation) -> Judgement:
     return Judgement(math.inf, evidence, f"{observation.status}: {observation.message}")
 
 
+@dataclass(frozen=True)
+class CaseJudgements:
+    """What is said of one case on a target.
+
+    Attributes:
+        status: how it ended; judgements: by clause, None where the backend declined all that the clause asks.
+        reasons: by declined clause, why; known: by broken clause, the known deviation that covers it.
+        oracle_seconds: processor time that it took in the oracle.
+    """
+
+    status: Status
+    judgements: Mapping[str, Judgement | None]
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    known: Mapping[str, KnownDeviation] = field(default_factory=dict)
+    oracle_seconds: float = 0.0
+
+
 class Collector:
     """All tallies of one target; ``oracle_seconds``: processor time that judging its cases took in the oracle."""
 
@@ -59,22 +77,30 @@ class Collector:
         self, case: Case, observation: Observation, oracle: Oracle, order: int = 0
     ) -> dict[str, Judgement | None]:
         """Judge one case and count it; returns the judgements. ``order``: the case's number in the run. Thread-safe."""
+        found = self.judged(case, observation, oracle)
+        self.count(case, found, order)
+        return {c: j for c, j in found.judgements.items() if c != COMPLETES}
+
+    def judged(self, case: Case, observation: Observation, oracle: Oracle) -> CaseJudgements:
+        """The judgements of one case."""
         completed = completion(case, observation)
-        with self._lock:
-            tally = self.tallies.get(COMPLETES)
-            if tally is not None:
-                tally.ended = tally.ended or ENDINGS.get(observation.status)
-                tally.add(Judged(case, completed, order))
+        own = {COMPLETES: completed} if COMPLETES in self.tallies else {}
         if not completed.holds:
-            return {}
+            return CaseJudgements(observation.status, own)
         exam = Examination(case, observation, self.conventions, oracle)
         judgements = examine(exam, self.checks)
-        known = {c: self.known(c, case) for c, j in judgements.items() if j is not None and not j.holds}
+        known = {c: k for c, j in judgements.items() if j and not j.holds and (k := self.known(c, case)) is not None}
+        return CaseJudgements(observation.status, {**own, **judgements}, exam.reasons, known, exam.oracle_seconds)
+
+    def count(self, case: Case, found: CaseJudgements, order: int = 0) -> None:
+        """Count the judgements of one case. Thread-safe."""
         with self._lock:
-            self.oracle_seconds += exam.oracle_seconds
-            for clause, judgement in judgements.items():
+            self.oracle_seconds += found.oracle_seconds
+            for clause, judgement in found.judgements.items():
+                tally = self.tallies[clause]
                 if judgement is None:
-                    self.tallies[clause].decline(exam.reasons[clause])
-                else:
-                    self.tallies[clause].add(Judged(case, judgement, order), known.get(clause))
-        return judgements
+                    tally.decline(found.reasons[clause])
+                    continue
+                if clause == COMPLETES:
+                    tally.ended = tally.ended or ENDINGS.get(found.status)
+                tally.add(Judged(case, judgement, order), found.known.get(clause))

@@ -14,6 +14,7 @@ from bnspec.conformance.judge.collector import COMPLETES
 from bnspec.conformance.judge.finding import finding_of
 from bnspec.conformance.judge.tally import FAILING, Tally
 from bnspec.conformance.run.smallest import Observe, OpenProcess, smallest
+from bnspec.errors import UsageError
 from bnspec.model.case import Case
 from bnspec.model.conventions import Conventions
 from bnspec.reports.run.records import Finding, TargetRecord
@@ -42,9 +43,31 @@ class FindingWriter:
     earlier: Callable[[int], Sequence[Case]]
     smallest_cases: dict[str, Case] = field(default_factory=dict)
 
-    def findings(self, tallies: Mapping[str, Tally]) -> list[Finding]:
-        """One finding for each clause."""
-        return [self.finding(clause, tally) for clause, tally in tallies.items()]
+    def findings(self, tallies: Mapping[str, Tally], made: Mapping[str, Finding]) -> list[Finding]:
+        """One finding for each clause, written as it is made. ``made``: those of an interrupted run, by clause."""
+        found = []
+        for clause, tally in tallies.items():
+            earlier = made.get(clause)
+            if earlier is not None and self.recalled(earlier, tally):
+                found.append(earlier)
+                continue
+            finding = self.finding(clause, tally)
+            self.writer.write(finding)
+            found.append(finding)
+        return found
+
+    def recalled(self, finding: Finding, tally: Tally) -> bool:
+        """Whether a finding is that of the tally, and its smallest case can be read."""
+        counts = (finding.verdict, finding.cases, finding.failures, finding.declined)
+        if counts != (tally.verdict, tally.cases, tally.failures, tally.declined):
+            return False
+        if finding.shrunk is not None and finding.clause != COMPLETES:
+            try:
+                case = Case.loads((self.writer.path / finding.shrunk).read_text("utf-8"))
+            except (OSError, ValueError, UsageError):
+                return False
+            self.smallest_cases[finding.clause] = case
+        return True
 
     def finding(self, clause: str, tally: Tally) -> Finding:
         """The tally as a finding."""

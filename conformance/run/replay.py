@@ -8,7 +8,8 @@ from pathlib import Path
 
 import msgspec
 
-from bnspec.backends.harness.launcher import CASE_SECONDS, Worker
+from bnspec.backends.harness.launcher import Worker
+from bnspec.backends.harness.limits import Limits
 from bnspec.backends.harness.targets import Target
 from bnspec.clauses import CLAUSES, Clause
 from bnspec.conformance.checks.examination import Examination
@@ -93,13 +94,13 @@ def saved_case(path: Path) -> Case:
         ) from None
 
 
-def replay(case: Case, target: Target, clauses: Sequence[Clause], seconds: float = CASE_SECONDS) -> Replay:
+def replay(case: Case, target: Target, clauses: Sequence[Clause], limits: Limits | None = None) -> Replay:
     """Run the case in a new worker of the target, and judge it by the clauses."""
-    with Worker(target.entry, target.device) as worker:
+    with Worker(target.entry, target.device, limits=limits) as worker:
         hello = worker.hello
         if hello.status != "ready" or hello.conventions is None:
             return Replay(target, f"{hello.status}: {hello.reason}", opened=False)
-        observation = worker.run(case, seconds)
+        observation = worker.run(case)
         known = known_lookup(target.entry.name, hello.versions)
         if observation.status in ("crashed", "timeout"):
             return Replay(target, f"{observation.status}: {observation.message}")

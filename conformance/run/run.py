@@ -15,8 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 from bnspec.backends.harness.compilation_cache import compiles
 from bnspec.backends.harness.targets import Target
 from bnspec.conformance.run.case_pool import CasePool
+from bnspec.conformance.run.entries import Earlier
 from bnspec.conformance.run.settings import RunSettings
-from bnspec.conformance.run.target_run import TargetRun
+from bnspec.conformance.run.target_run import RunFailed, TargetRun
 from bnspec.reports.run.records import Finding
 from bnspec.reports.run.store import RunWriter
 
@@ -27,16 +28,18 @@ def run_targets(
     settings: RunSettings,
     writer: RunWriter,
     progress: Callable[[Target, int, str], None],
+    earlier: Mapping[Target, Earlier] | None = None,
 ) -> Mapping[Target, list[Finding]]:
     """All targets, at most ``settings.jobs`` workers at a time; a thread without a target assists the one with most to do.
 
     Targets of compiling frameworks start first: they take longest, and the others fill the cores beside them. The first error of
-    the harness itself ends the run.
+    the harness itself ends the run. ``earlier``: what an interrupted run had of the targets.
     """
-    runs = {t: TargetRun(t, cases, settings, writer, progress) for t in targets}
+    had = earlier or {}
+    failed = threading.Event()
+    runs = {t: TargetRun(t, cases, settings, writer, progress, failed, had.get(t, Earlier())) for t in targets}
     waiting = collections.deque(sorted(runs.items(), key=lambda item: not compiles(item[0].entry.adapter)))
     found: dict[Target, list[Finding]] = {}
-    failed = threading.Event()
 
     def work() -> None:
         try:
@@ -53,9 +56,12 @@ def run_targets(
             failed.set()
             raise
 
-    with ThreadPoolExecutor(max_workers=max(1, settings.jobs)) as pool:
-        for future in [pool.submit(work) for _ in range(max(1, settings.jobs))]:
-            future.result()
+    jobs = max(1, min(settings.jobs, 2 * len(runs)))  # a target has at most two workers
+    with ThreadPoolExecutor(max_workers=jobs) as pool:
+        futures = [pool.submit(work) for _ in range(jobs)]
+        errors = [error for f in futures if (error := f.exception()) is not None]
+    for error in sorted(errors, key=lambda e: isinstance(e, RunFailed)):
+        raise error
     return {t: found[t] for t in targets}
 
 

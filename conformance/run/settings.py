@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from bnspec.backends.harness.launcher import CASE_SECONDS
+from bnspec.backends.harness.limits import Limits
 from bnspec.clauses import Clause
 
 
@@ -16,7 +16,7 @@ class RunSettings:
     Attributes:
         clauses: that are judged.
         shrink_seconds: time for shrinking the case of one clause on one target; cause_seconds: time for the experiments that
-            find the causes of one target's deviations; case_seconds: time for one case.
+            find the causes of one target's deviations; limits: of each worker.
         jobs: workers at a time.
         assist: whether two workers may share a target, for which all its cases must be drawn beforehand.
         environment: variables of the workers besides those of this process.
@@ -25,7 +25,7 @@ class RunSettings:
     clauses: Sequence[Clause]
     shrink_seconds: float
     cause_seconds: float = 5.0
-    case_seconds: float = CASE_SECONDS
+    limits: Limits = field(default_factory=Limits)
     jobs: int = 2
     assist: bool = True
     environment: Mapping[str, str] = field(default_factory=dict)

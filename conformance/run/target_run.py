@@ -9,11 +9,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from bnspec.backends.harness.interruption import check
 from bnspec.backends.harness.launcher import PATIENT, Worker
 from bnspec.backends.harness.targets import Target
 from bnspec.conformance.causes.causes import causes_of
-from bnspec.conformance.judge.collector import Collector
+from bnspec.conformance.judge.collector import CaseJudgements, Collector
 from bnspec.conformance.run.case_pool import CasePool
+from bnspec.conformance.run.entries import Earlier, entry_of, judgements_of
 from bnspec.conformance.run.findings import FindingWriter, target_record, unavailable
 from bnspec.conformance.run.known_deviations import known_lookup
 from bnspec.conformance.run.settings import RunSettings
@@ -33,6 +35,10 @@ CRASHES_AT_MOST = 5
 WORTH_ASSISTING = 40
 
 
+class RunFailed(Exception):
+    """The run ends because of an error elsewhere in it."""
+
+
 @dataclass
 class TargetRun:
     """The run of one target.
@@ -41,6 +47,7 @@ class TargetRun:
         counts: cases by status; seconds: by where the time went; see ``TargetFinished``.
         collector: the tallies, while cases are being run; changed: guards it and the numbers.
         assistants: second workers that are open; crashes: cases that ended in no answer.
+        failed: set where the run ends because of an error; earlier: what an interrupted run had of the target.
     """
 
     target: Target
@@ -48,6 +55,8 @@ class TargetRun:
     settings: RunSettings
     writer: RunWriter
     progress: Callable[[Target, int, str], None]
+    failed: threading.Event = field(default_factory=threading.Event)
+    earlier: Earlier = field(default_factory=Earlier)
     counts: collections.Counter[str] = field(default_factory=collections.Counter)
     seconds: dict[str, float] = field(default_factory=lambda: collections.defaultdict(float))
     queue: WorkQueue = field(init=False)
@@ -66,26 +75,28 @@ class TargetRun:
         worker = self.open()
         causes: list[Cause] = []
         try:
-            self.writer.write(target_record(self.target, worker.hello))
+            opened = target_record(self.target, worker.hello)
+            if opened != self.earlier.target:
+                self.earlier = Earlier()  # of other releases or conventions
+                self.writer.write(opened)
             if worker.hello.status != "ready":
                 findings = [unavailable(self.target, c, worker.hello) for c in self.settings.clauses]
+                self.writer.write(*findings)
             else:
                 assert worker.hello.conventions is not None
                 findings, causes = self.judged(worker, worker.hello.conventions)
         finally:
             worker.stop()
-        for finding in findings:
-            self.writer.write(finding)
-        for cause in causes:
-            self.writer.write(cause)
-        self.writer.write(TargetFinished(entry.name, device, dict(self.counts), dict(self.seconds)))
+        self.writer.write(*causes, TargetFinished(entry.name, device, dict(self.counts), dict(self.seconds)))
+        self.writer.done("target", entry.name, device)
         self.report("done")
         return findings
 
     def open(self) -> Worker:
         """A worker of the target."""
         started = time.perf_counter()
-        worker = Worker(self.target.entry, self.target.device, environment={**PATIENT, **self.settings.environment})
+        environment = {**PATIENT, **self.settings.environment}
+        worker = Worker(self.target.entry, self.target.device, limits=self.settings.limits, environment=environment)
         self.spend(open=time.perf_counter() - started)
         return worker
 
@@ -110,6 +121,7 @@ class TargetRun:
         """Run and judge all cases, then make the findings and look for their causes."""
         known = known_lookup(self.target.entry.name, worker.hello.versions)
         collector = Collector([c.id for c in self.settings.clauses], conventions, known)
+        self.recall(collector)
         with self.changed:
             self.collector = collector
         self.collect(worker, collector, self.queue.first)
@@ -128,7 +140,7 @@ class TargetRun:
             self.new_process,
             self.cases.before,
         )
-        findings = maker.findings(collector.tallies)
+        findings = maker.findings(collector.tallies, self.earlier.findings)
         self.spend(shrink=time.perf_counter() - started)
         return findings, self.causes(worker, conventions, findings, maker.smallest_cases)
 
@@ -168,34 +180,65 @@ class TargetRun:
     def collect(self, worker: Worker, collector: Collector, following: Callable[[], tuple[int, Case] | None]) -> None:
         """Run and judge the cases that follow, until there is none left."""
         while (taken := following()) is not None:
+            if self.failed.is_set():
+                raise RunFailed()
             index, case = taken
             if self.crashes >= CRASHES_AT_MOST:
                 with self.changed:
                     self.counts["not_run"] += 1
                 continue
-            observation = self.observe(worker, case)
-            with self.changed:
-                self.counts[observation.status] += 1
-                self.crashes += observation.status in ("crashed", "timeout")
+            observation, spent = self.timed(worker, case)
             started = time.thread_time()
-            collector.collect(case, observation, self.cases.oracle(case), index)
-            self.spend(judge_cpu=time.thread_time() - started)
+            found = collector.judged(case, observation, self.cases.oracle(case))
+            spent["judge_cpu"] = time.thread_time() - started
+            check()
             self.note_incidents(case, observation)
+            place = self.target.entry.name, self.target.device, index, self.writer.at
+            self.writer.journal(entry_of(place, case, found, {**spent, "oracle_cpu": found.oracle_seconds}))
+            self.count(collector, case, found, index, spent)
             if index % 10 == 0:
                 self.report("running")
 
+    def count(
+        self, collector: Collector, case: Case, found: CaseJudgements, index: int, spent: Mapping[str, float]
+    ) -> None:
+        """Count a judged case, and where its time went."""
+        collector.count(case, found, index)
+        self.spend(**spent)
+        with self.changed:
+            self.counts[found.status] += 1
+            self.crashes += found.status in ("crashed", "timeout")
+
+    def recall(self, collector: Collector) -> None:
+        """Count the cases that an interrupted run has judged already."""
+        known: set[int] = set()
+        for index, entry in self.earlier.judged.items():
+            case = self.cases[index]
+            if case is None or case.id != entry.case or not collector.tallies.keys() >= {*entry.kept, *entry.declined}:
+                continue
+            spent = dict(entry.seconds)
+            collector.oracle_seconds += spent.pop("oracle_cpu", 0.0)
+            self.count(collector, case, judgements_of(entry), index, spent)
+            known.add(index)
+        self.queue.skip(known)
+
     def observe(self, worker: Worker, case: Case) -> Observation:
         """Run the case; account for the time in the backend and on the wire."""
-        started, cpu = time.perf_counter(), time.thread_time()
-        observation = worker.run(case, self.settings.case_seconds)
-        elapsed = time.perf_counter() - started
-        self.spend(
-            backend=observation.seconds,
-            backend_cpu=observation.cpu_seconds,
-            wire=elapsed - observation.seconds,
-            wire_cpu=time.thread_time() - cpu,
-        )
+        observation, spent = self.timed(worker, case)
+        self.spend(**spent)
         return observation
+
+    def timed(self, worker: Worker, case: Case) -> tuple[Observation, dict[str, float]]:
+        """Run the case; returns the observation, and the time in the backend and on the wire."""
+        started, cpu = time.perf_counter(), time.thread_time()
+        observation = worker.run(case)
+        elapsed = time.perf_counter() - started
+        return observation, {
+            "backend": observation.seconds,
+            "backend_cpu": observation.cpu_seconds,
+            "wire": max(elapsed - observation.seconds, 0.0),
+            "wire_cpu": time.thread_time() - cpu,
+        }
 
     def note_incidents(self, case: Case, observation: Observation) -> None:
         """Crashes and time-outs, as records with their cases."""

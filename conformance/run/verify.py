@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import time
+import fnmatch
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from bnspec.backends.harness.compilation_cache import open_cache
+from bnspec.backends.harness.interruption import check, resumable, stoppable
+from bnspec.backends.harness.limits import Limits
 from bnspec.backends.harness.targets import Target, targets_of
 from bnspec.clauses import Clause, select_asked
 from bnspec.cli import CONFORMS, DEVIATES, FAILED
@@ -19,19 +21,20 @@ from bnspec.conformance.judge.judge import asks, checks_for
 from bnspec.conformance.judge.tally import FAILING
 from bnspec.conformance.run.case_pool import CasePool
 from bnspec.conformance.run.cover import cover
+from bnspec.conformance.run.entries import earlier_of
 from bnspec.conformance.run.run import run_targets
 from bnspec.conformance.run.settings import RunSettings
-from bnspec.errors import UsageError
 from bnspec.model.case import Case
 from bnspec.reports.run.manifest import finished_now, new_manifest
-from bnspec.reports.run.records import Finding, RunFinished
-from bnspec.reports.run.store import Run, RunWriter, read_run
+from bnspec.reports.run.records import Finding, RunFinished, TargetRecord, target_name
+from bnspec.reports.run.resume import begun, resume_command
+from bnspec.reports.run.store import Run, read_run
 from bnspec.terminal.progress import Progress
 
 
 @dataclass(frozen=True)
 class Request:
-    """The arguments of ``bnspec verify``."""
+    """The arguments of ``bnspec verify``. ``absent``: globs of the targets that need not open."""
 
     backends: Sequence[str]
     devices: Sequence[str]
@@ -44,19 +47,30 @@ class Request:
     resume: Path | None = None
     corpus: Path | None = None
     compilation_cache: bool = True
+    limits: Limits = field(default_factory=Limits)
+    absent: Sequence[str] = ()
 
 
 def verify(request: Request, command: str, quiet: bool = False) -> tuple[Run, int]:
     """Run it; returns the run as read back, and the exit status.
 
     Raises UsageError: a backend, device, clause or folder that is wrong, or a clause that no backend can be asked about.
-    Interrupted, it leaves a readable run directory.
+    Interrupted, it leaves a run directory that can be read and resumed.
     """
+    with stoppable():
+        return _verify(request, command, quiet)
+
+
+def _verify(request: Request, command: str, quiet: bool) -> tuple[Run, int]:
     targets, clauses = targets_of(request.backends, request.devices), select_asked(request.clauses)
     before = read_corpus(request.corpus)
     cache = open_cache(request.compilation_cache)
     options = {**_options(request, targets, clauses), "compilation_cache": cache.state}
-    writer, done = _writer(request, command, options)
+    manifest = new_manifest("verify", command, request.seed, request.effort, options)
+    run = begun(manifest, request.out, request.resume, ("clauses", "targets"))
+    writer = run.writer
+    resumable(resume_command(command, writer.path))
+    done = _done(run.run, targets, clauses)
     finite = request.effort != "thorough"
     settings = RunSettings(
         clauses,
@@ -64,23 +78,25 @@ def verify(request: Request, command: str, quiet: bool = False) -> tuple[Run, in
         EFFORTS[request.effort].cause_seconds,
         jobs=request.jobs,
         assist=finite,
+        limits=request.limits,
         environment=cache.environment,
     )
-    started = time.perf_counter()
     with writer:
         cases = CasePool(_cases(request, before, clauses))
         with Progress(quiet) as progress:
             left = [t for t in targets if t not in done]
-            found = run_targets(left, cases, settings, writer, reported(progress))
+            earlier = {} if run.run is None else {t: earlier_of(run.run, run.entries, t) for t in left}
+            found = run_targets(left, cases, settings, writer, reported(progress), earlier)
         findings = [f for fs in (*found.values(), *done.values()) for f in fs]
-        status = exit_status(findings)
-        seconds = {"wall": time.perf_counter() - started, "hypothesis_cpu": cases.seconds}
+        status = exit_status(findings, failed_to_open(read_run(writer.path).targets, request.absent))
+        seconds = {"wall": run.seconds_before + writer.at, "hypothesis_cpu": cases.seconds}
+        check()
         writer.write(RunFinished(finished_now(), status, seconds))
-    run = read_run(writer.path)
+    finished = read_run(writer.path)
     if request.corpus is not None:
         shrunk = {f.shrunk for f in findings if f.shrunk and f.level != "MAY"}
-        add(request.corpus, [Case.loads((run.path / s).read_text("utf-8")) for s in sorted(shrunk)])
-    return run, status
+        add(request.corpus, [Case.loads((finished.path / s).read_text("utf-8")) for s in sorted(shrunk)])
+    return finished, status
 
 
 def _cases(request: Request, corpus: Sequence[Case], clauses: Sequence[Clause]) -> Iterable[Case]:
@@ -98,11 +114,27 @@ def needed(cases: Iterable[Case], clauses: Sequence[Clause]) -> Iterator[Case]:
     return (case for case in cases if COMPLETES in asked or asks(case, checks))
 
 
-def exit_status(findings: Sequence[Finding]) -> int:
-    """0: all conforms; 1: a MUST or a SHOULD is broken, known or not; 3: nothing was judged at all. A MAY is only recorded."""
+def exit_status(findings: Sequence[Finding], not_opened: Sequence[TargetRecord] = ()) -> int:
+    """0: all conforms; 1: a MUST or a SHOULD is broken, known or not; 3: a target failed to open, or nothing was judged at all.
+
+    A MAY is only recorded.
+    """
     if any(f.verdict in FAILING and f.level != "MAY" for f in findings):
         return DEVIATES
+    if not_opened:
+        return FAILED
     return CONFORMS if any(f.cases for f in findings) or any(f.verdict == "declined" for f in findings) else FAILED
+
+
+def failed_to_open(targets: Sequence[TargetRecord], absent: Sequence[str]) -> list[TargetRecord]:
+    """The targets whose process crashed, hung or raised when it was opened, besides those that need not open.
+
+    One whose framework or device is not there was never promised.
+    """
+    failed = [t for t in targets if t.status in ("crashed", "timeout", "broken")]
+    return [
+        t for t in failed if not any(fnmatch.fnmatchcase(n, p) for p in absent for n in (t.backend, target_name(t)))
+    ]
 
 
 def _options(request: Request, targets: Sequence[Target], clauses: Sequence[Clause]) -> dict[str, Any]:
@@ -112,34 +144,24 @@ def _options(request: Request, targets: Sequence[Target], clauses: Sequence[Clau
         "jobs": request.jobs,
         "minutes": request.minutes,
         "corpus": str(request.corpus) if request.corpus else None,
+        "limits": request.limits.to_json(),
+        "may_be_absent": list(request.absent),
     }
 
 
-def _writer(request: Request, command: str, options: dict[str, Any]) -> tuple[RunWriter, dict[Target, list[Finding]]]:
-    """The run directory to write, and what it already holds when it is resumed: findings of finished targets."""
-    if request.resume is None:
-        manifest = new_manifest("verify", command, request.seed, request.effort, options)
-        return RunWriter.create(request.out, manifest), {}
-    run = read_run(request.resume)
-    same = (
-        run.manifest.seed,
-        run.manifest.effort,
-        run.manifest.options.get("clauses"),
-        run.manifest.options.get("targets"),
-    )
-    if same != (request.seed, request.effort, options["clauses"], options["targets"]):
-        raise UsageError(
-            f"{request.resume} was started with other arguments.",
-            f"it has seed {run.manifest.seed}, effort {run.manifest.effort} and {len(same[3] or [])} targets.",
-            "resume with the arguments it was started with: " + run.manifest.command,
-        )
+def _done(run: Run | None, targets: Sequence[Target], clauses: Sequence[Clause]) -> dict[Target, list[Finding]]:
+    """The findings of the targets whose share of the run is complete; one that did not open is tried again."""
+    if run is None:
+        return {}
     finished = {(t.backend, t.device) for t in run.targets_finished}
-    done = {
-        t: [f for f in run.findings if (f.backend, f.device) == (t.entry.name, t.device)]
-        for t in targets_of(request.backends, request.devices)
-        if (t.entry.name, t.device) in finished
+    finished &= {(t.backend, t.device) for t in run.targets if t.status == "ready"}
+    of = {t: [f for f in run.findings if (f.backend, f.device) == (t.entry.name, t.device)] for t in targets}
+    wanted = {c.id for c in clauses}
+    return {
+        t: found
+        for t, found in of.items()
+        if (t.entry.name, t.device) in finished and {f.clause for f in found} == wanted
     }
-    return RunWriter.resume(request.resume), done
 
 
 def reported(progress: Progress) -> Callable[[Target, int, str], None]:

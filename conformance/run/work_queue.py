@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Collection
 
 from bnspec.conformance.run.case_pool import CasePool
 from bnspec.model.case import Case
@@ -15,10 +16,18 @@ class WorkQueue:
     def __init__(self, cases: CasePool) -> None:
         self._cases, self._lock = cases, threading.Lock()
         self._front, self._back = 0, sys.maxsize
+        self._done: set[int] = set()
+
+    def skip(self, done: Collection[int]) -> None:
+        """Leave out the cases of these numbers."""
+        with self._lock:
+            self._done.update(done)
 
     def first(self) -> tuple[int, Case] | None:
         """The next case from the front, with its number; None when there is none left."""
         with self._lock:
+            while self._front in self._done:
+                self._front += 1
             case = self._cases[self._front] if self._front < self._back else None
             if case is None:
                 self._back = min(self._back, self._front)
@@ -30,6 +39,8 @@ class WorkQueue:
         """The next case from the back."""
         with self._lock:
             self._back = min(self._back, len(self._cases))
+            while self._back - 1 in self._done:
+                self._back -= 1
             if self._front >= self._back:
                 return None
             self._back -= 1
@@ -41,4 +52,5 @@ class WorkQueue:
     def left(self) -> int:
         """How many cases are left."""
         with self._lock:
-            return max(min(self._back, len(self._cases)) - self._front, 0)
+            left = range(self._front, min(self._back, len(self._cases)))
+            return len(left) - sum(number in left for number in self._done)

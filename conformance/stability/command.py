@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from bnspec.cli import CONFORMS, FAILED
-from bnspec.options import DEVICE, JSON, RUN_DIRECTORY, SEED, Number, command, effort, many
+from bnspec.options import DEVICE, JSON, LIMITS, RESUME, RUN_DIRECTORY, SEED, Number, command, effort, many
 
 DTYPES = ("float32", "float64", "bfloat16", "float16")
 OUTPUT_NAMES = ("y", "dx", "dgamma", "dbeta", "running_mean", "running_var", "inference.y", "inference.dx")
@@ -28,6 +28,8 @@ OUTPUT_NAMES = ("y", "dx", "dgamma", "dbeta", "running_mean", "running_var", "in
         effort("quick", "default", "standard", default="default", help="standard adds every layout, and one thread beside all."),
         click.Option(["--quick", "effort"], flag_value="quick", help="Same as --effort quick."),
         RUN_DIRECTORY,
+        RESUME,
+        *LIMITS,
         JSON,
     ],
 )  # fmt: skip
@@ -41,20 +43,23 @@ def stability(
     seed: int,
     effort: str,
     out: Path | None,
+    resume: Path | None,
     as_json: bool,
+    **limits: float | None,
 ) -> int:
     """Measure how the error of backends grows with kappa = |mean| / std and with the count of values per channel.
 
     The result is the stability class (0, 1 or 2) and the kappa at which half of the digits are lost. It is measured, not
     judged: exit status 0 when done, 3 when nothing could be measured. bnspec report draws the curves.
     """
+    from bnspec.backends.harness.limits import Limits
     from bnspec.conformance.stability.run import Request
     from bnspec.conformance.stability.write import write_study
     from bnspec.reports.tables.stability import print_stability
     from bnspec.terminal.console import print_json, terminal, verbatim
 
     request = Request(
-        backend, device, dtype, output or OUTPUT_NAMES, tuple(threads), seed, effort, command_line
+        backend, device, dtype, output or OUTPUT_NAMES, tuple(threads), seed, effort, command_line, resume, Limits.of(limits)
     )  # fmt: skip
     done, run = write_study(request, out, quiet=as_json)
     if as_json:

@@ -6,13 +6,14 @@ import contextlib
 import dataclasses
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
 
 import numpy as np
 
 from bnspec.backends.harness.launcher import Hello, Worker
+from bnspec.backends.harness.limits import Limits
 from bnspec.backends.harness.targets import Target
 from bnspec.conformance.stability.data import Form, Spot, case_of, inference_case, kappa_of, reached
 from bnspec.conformance.stability.errors import OUTPUTS, REFERENCES, Errors, errors_of, scales
@@ -127,6 +128,42 @@ class Point:
             "outputs": outputs,
         }
 
+    @property
+    def unit(self) -> tuple[str | int, ...]:
+        """Its name in the journal."""
+        return unit_of(self.subject, self.spot)
+
+    def kept(self) -> dict[str, object]:
+        """All of it but its place, to the last digit, for the journal."""
+        errors = {
+            name: {"dtype": e.dtype, "rms": e.rms, "largest": e.largest, "bounds": dict(e.bounds)}
+            for name, e in self.errors.items()
+        }
+        own = {"status": self.status, "message": self.message, "kappa": self.kappa, "reached": self.reached}
+        return {**own, "errors": errors}
+
+    @classmethod
+    def recalled(cls, subject: str, spot: Spot, data: Mapping[str, Any]) -> Point:
+        """The inverse of ``kept``, of data that a journal had."""
+        errors = {
+            name: Errors(
+                _array(e["rms"]), _array(e["largest"]), {t: _array(e["bounds"][t]) for t in REFERENCES}, e["dtype"]
+            )
+            for name, e in data["errors"].items()
+        }
+        reached = np.array(data["reached"], dtype=bool)
+        return cls(subject, spot, data["status"], data["message"], _array(data["kappa"]), reached, errors)
+
+
+def unit_of(subject: str, spot: Spot) -> tuple[str | int, ...]:
+    """The journal's name of a spot on a backend."""
+    form = spot.form.name
+    return "point", subject, spot.sweep, f"{spot.asked:.17g}", form, spot.dtype, spot.parameter_dtype, spot.seed
+
+
+def _array(values: Sequence[float | str]) -> Array:
+    return np.array([float(v) for v in values])
+
 
 def _numbers(values: Array) -> list[float | str]:
     """Numbers of four digits; "inf" where there is none."""
@@ -134,7 +171,9 @@ def _numbers(values: Array) -> list[float | str]:
 
 
 @contextlib.contextmanager
-def opened(targets: Sequence[Target], threads: Sequence[int], progress: Progress) -> Iterator[dict[Subject, Worker]]:
+def opened(
+    targets: Sequence[Target], threads: Sequence[int], progress: Progress, limits: Limits | None = None
+) -> Iterator[dict[Subject, Worker]]:
     """A worker for each target and thread count, all open at once; those that did not open are among them."""
     with contextlib.ExitStack() as stack:
         workers: dict[Subject, Worker] = {}
@@ -142,15 +181,21 @@ def opened(targets: Sequence[Target], threads: Sequence[int], progress: Progress
             for n in threads:
                 progress(f"opening {target.name}")
                 environment = thread_environment(n)
-                worker = stack.enter_context(Worker(target.entry, target.device, environment=environment))
+                worker = stack.enter_context(
+                    Worker(target.entry, target.device, limits=limits, environment=environment)
+                )
                 workers[Subject(target, n, worker.hello)] = worker
         yield workers
 
 
 def measure(
-    workers: dict[Subject, Worker], spots: Iterable[Spot], outputs: Sequence[str], progress: Progress
+    workers: dict[Subject, Worker],
+    spots: Iterable[Spot],
+    outputs: Sequence[str],
+    progress: Progress,
+    recalled: Callable[[str, Spot], Point | None] = lambda subject, spot: None,
 ) -> Iterator[Point]:
-    """Every spot on every ready worker that offers its form and dtypes.
+    """Every spot on every ready worker that offers its form and dtypes. ``recalled``: points of an interrupted study.
 
     Inference is asked only if it is among the outputs, and not for the count: nothing is reduced there.
     """
@@ -162,6 +207,10 @@ def measure(
                 for s, w in ready.items()
                 if s.parameter_dtype(spot.dtype) == spot.parameter_dtype and not s.declines(spot.form, spot.dtype)
             }
+            known = [p for s in asked if (p := recalled(s.name, spot)) is not None]
+            yield from known
+            names = {p.subject for p in known}
+            asked = {s: w for s, w in asked.items() if s.name not in names}
             if not asked:
                 continue
             progress(f"{spot.dtype} {spot.sweep} {spot.asked:.3g}")

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from bnspec import __version__
+from bnspec.backends.harness.limits import Limits
 from bnspec.backends.harness.targets import targets_of
+from bnspec.conformance.stability.data import Spot
 from bnspec.conformance.stability.measuring import (
     THREAD_VARIABLES,
     Point,
@@ -40,6 +43,8 @@ class Request:
     seed: int
     effort: str
     command: str
+    resume: Path | None = None
+    limits: Limits = field(default_factory=Limits)
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,15 +88,21 @@ def study(
     quiet: bool = False,
     opening: Callable[[Sequence[Subject]], None] = lambda subjects: None,
     measured: Callable[[Subject, Point], None] = lambda subject, point: None,
+    recalled: Callable[[str, Spot], Point | None] = lambda subject, spot: None,
 ) -> Study:
     """Measure; ``opening`` gets the subjects once they are open, ``measured`` each point as it comes.
+
+    ``recalled``: the point of an interrupted study, None where it has none.
 
     Raises UsageError: a backend or device that is none.
     """
     targets = targets_of(request.backends, request.devices)
     effort = effort_of(request)
     started, clock = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), time.perf_counter()
-    with Progress(quiet) as progress, opened(targets, effort.threads, partial(progress.update, PART)) as workers:
+    with (
+        Progress(quiet) as progress,
+        opened(targets, effort.threads, partial(progress.update, PART), request.limits) as workers,
+    ):
         opening(list(workers))
         by_name = {s.name: s for s in workers}
         ready = [s for s in workers if s.hello.status == "ready"]
@@ -101,7 +112,7 @@ def study(
         }
         plan = spots(effort, effort.dtypes, parameters, request.seed)
         points = []
-        for point in measure(workers, plan, request.outputs, partial(progress.update, PART)):
+        for point in measure(workers, plan, request.outputs, partial(progress.update, PART), recalled):
             measured(by_name[point.subject], point)
             points.append(point)
         subjects = list(workers)

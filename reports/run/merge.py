@@ -43,7 +43,8 @@ def merge(runs: Sequence[Run]) -> Run:
                 others[number, type(record), *identity(record)] = record
     finished = [run.finished for run in runs if run.finished is not None]
     end = finished[-1:] if len(finished) == len(runs) else []
-    return Run(runs[0].path, runs[0].manifest, (*targets.values(), *others.values(), *end))
+    damaged = tuple(d for run in runs for d in run.damaged)
+    return Run(runs[0].path, runs[0].manifest, (*targets.values(), *others.values(), *end), damaged)
 
 
 def _farther(known: Record | None, new: Reach) -> Reach:
@@ -58,6 +59,7 @@ def warnings(runs: Sequence[Run]) -> list[str]:
         for run in runs
         if not run.complete
     ]
+    found += [damage(run) for run in runs if run.damaged]
     first = runs[0]
     for run in runs[1:]:
         if run.manifest.machine != first.manifest.machine:
@@ -71,6 +73,13 @@ def warnings(runs: Sequence[Run]) -> list[str]:
             if target.versions and other.versions and target.versions != other.versions:
                 found.append(f"{target_name(target)} has different versions in the runs on this page.")
     return found
+
+
+def damage(run: Run) -> str:
+    """Which lines of a run were left out, and why."""
+    listed = ", ".join(f"line {d.number} ({d.why})" for d in run.damaged[:5])
+    more = f" and {len(run.damaged) - 5} more" if len(run.damaged) > 5 else ""
+    return f"Run {run.manifest.id} has damaged records, which were left out: {listed}{more}."
 
 
 #: Kinds of which a page can hold one record of each identity: what is said, on what, and of whom.

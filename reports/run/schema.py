@@ -13,12 +13,21 @@ import msgspec
 
 from bnspec.reports.run.records import SCHEMA, Manifest, Record
 
+#: The last field of a line, where it has one: see ``bnspec.reports.run.lines``.
+CHECKSUM = {
+    "type": "string",
+    "pattern": "^[0-9a-f]{8}$",
+    "description": "CRC-32 of the line's bytes without this field, which is the last one.",
+}
+
 
 def schema() -> dict[str, Any]:
     """The schema: of a manifest, or of one line of records."""
     references, components = msgspec.json.schema_components(
         (Manifest, *get_args(Record)), ref_template="#/$defs/{name}"
     )
+    for kind in get_args(Record):
+        components[kind.__name__]["properties"]["crc"] = CHECKSUM
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": SCHEMA,

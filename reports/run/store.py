@@ -2,21 +2,26 @@
 
     <run>/manifest.json     one Manifest
     <run>/records.jsonl     one record a line, append-only; the last line of a whole run is run_finished
+    <run>/journal.jsonl     one unit of work a line; for ``--resume`` alone
     <run>/cases/<id>.json   saved cases
 
-A run that was cut short, even in the middle of a line, can be read (``Run.complete`` is False) and resumed.
+A run that was cut short, even in the middle of a line, can be read (``Run.complete`` is False) and resumed. A damaged line
+costs that line, and is said. One process writes at a time.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import datetime
+import errno
 import os
 import re
 import tempfile
 import threading
+import time
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
@@ -24,6 +29,9 @@ from bnspec.errors import HarnessError, UsageError
 from bnspec.reports.run.causes import Cause
 from bnspec.reports.run.codec import BrokenRecord, decode, decode_manifest, encode, encode_manifest
 from bnspec.reports.run.conventions import Convention, Translation
+from bnspec.reports.run.journal import JOURNAL, AnyEntry, SessionBegun, UnitDone, encode_entry
+from bnspec.reports.run.lines import Damaged, LineFile, sealed, split, sync_folder, unsealed, unwritable
+from bnspec.reports.run.lock import Lock
 from bnspec.reports.run.mutants import ClauseKills, KillMatrix, Mutant, Variant
 from bnspec.reports.run.records import (
     SCHEMA,
@@ -62,11 +70,15 @@ _R = TypeVar("_R", bound=Record)
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """A run directory as read. Where a cell was written twice (a resumed run), the later record counts."""
+    """A run directory as read. Where a cell was written twice (a resumed run), the later record counts.
+
+    ``damaged``: lines of the records that were left out, because they are not what was written.
+    """
 
     path: Path
     manifest: Manifest
     records: tuple[Record, ...] = ()
+    damaged: tuple[Damaged, ...] = ()
 
     @cached_property
     def _by_kind(self) -> dict[type, tuple[Any, ...]]:
@@ -182,13 +194,16 @@ class Run:
 
 
 class RunWriter:
-    """Writes a run directory; many threads may write. Use as a context manager, or call ``close``."""
+    """Writes a run directory, alone; many threads may write. Use as a context manager, or call ``close``."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, lock: Lock | None = None) -> None:
         """Open the records of an existing run directory for appending; see ``create`` and ``resume``."""
         self.path = path
-        self._lock = threading.Lock()
-        self._records: IO[bytes] = (path / RECORDS).open("ab")
+        self._lock, self._began = threading.Lock(), time.monotonic()
+        self._alone = lock or Lock(path)
+        self._records, self._journal = LineFile(path / RECORDS), LineFile(path / JOURNAL)
+        self._written: set[bytes] = set()
+        self.journal(SessionBegun(datetime.datetime.now(datetime.UTC).replace(microsecond=0).isoformat()))
 
     @classmethod
     def create(cls, out: Path | None, manifest: Manifest) -> RunWriter:
@@ -202,57 +217,109 @@ class RunWriter:
             ) from None
         refuse_occupied(path)
         try:
-            (path / CASES).mkdir(parents=True, exist_ok=True)
+            path.mkdir(parents=True, exist_ok=True)
+            lock = Lock(path)
+            refuse_occupied(path)  # another process may have begun here meanwhile
+            (path / CASES).mkdir()
             write_atomically(path / MANIFEST, text)
-            return cls(path)
+            sync_folder(path)
+            sync_folder(path.parent)
+            return cls(path, lock)
         except OSError as error:
+            if error.errno in FULL:
+                raise unwritable(path, error) from None
             raise UsageError(
                 f"{path} cannot be written.", f"{error}.", "name a folder that you may write to."
             ) from None
 
     @classmethod
     def resume(cls, path: Path) -> RunWriter:
-        """Go on with a run that was cut short; a torn last line is dropped. Raises UsageError: it cannot be read, or it is whole."""
-        path = Path(path)
-        if read_run(path).complete:
-            raise UsageError(f"{path} cannot be resumed.", "its last line says that it finished.", "start a new run.")
-        records = path / RECORDS
-        text = records.read_bytes() if records.exists() else b""
-        whole = text[: text.rfind(b"\n") + 1]
-        tail = text[len(whole) :]
-        if tail and not _torn(tail):
-            whole += tail + b"\n"
-        if whole != text:
-            write_atomically(records, whole)
-        (path / CASES).mkdir(exist_ok=True)
-        return cls(path)
+        """Go on with a run that was cut short, or that has damaged lines; these and a torn last line are dropped.
 
-    def write(self, record: Record) -> None:
-        """Append one record, flushed. Raises HarnessError: it breaks the schema."""
+        Raises UsageError: it cannot be read, it is whole, or another process writes it.
+        """
+        path = Path(path)
+        read_run(path)
+        lock = Lock(path)
         try:
-            line = encode(record)
+            run = read_run(path)
+            if run.complete and not run.damaged:
+                raise UsageError(
+                    f"{path} cannot be resumed.", "its last line says that it finished.", "start a new run."
+                )
+            records = path / RECORDS
+            old = records.read_bytes() if records.exists() else b""
+            lines = [line for _, line, _ in split(old) if _whole(line)]
+            if run.damaged:
+                lines = [line for line in lines if b'"kind":"run_finished"' not in line]
+            whole = b"".join(line + b"\n" for line in lines)
+            if whole != old:
+                write_atomically(records, whole)
+            (path / CASES).mkdir(exist_ok=True)
+            writer = cls(path, lock)
+            writer._written.update(lines)
+            return writer
+        except BaseException:
+            lock.close()
+            raise
+
+    @property
+    def at(self) -> float:
+        """Seconds since the run was begun or resumed."""
+        return round(time.monotonic() - self._began, 3)
+
+    def write(self, *records: Record) -> None:
+        """Append records, all at once; one that a resumed run holds already is left out.
+
+        Raises HarnessError: one breaks the schema, or there is no room; then none is written.
+        """
+        try:
+            lines = [encode(record) for record in records]
         except BrokenRecord as error:
             raise HarnessError(f"a record breaks the schema: {error}.", f"records follow {SCHEMA}.", _REPORT) from None
-        try:
-            with self._lock:
-                self._records.write(line + b"\n")
-                self._records.flush()
-        except OSError as error:
-            raise HarnessError(
-                f"{self.path / RECORDS} cannot be written.", f"{error}.", "make room, then resume the run."
-            ) from None
+        with self._lock:
+            if self._written:
+                lines = [line for line in lines if sealed(line) not in self._written]
+            if lines:
+                self._records.append(lines)
+
+    def journal(self, entry: AnyEntry) -> None:
+        """Append one unit to the journal. Raises HarnessError: there is no room."""
+        with self._lock:
+            self._journal.append([encode_entry(entry)])
+
+    def done(self, *unit: str | int, **data: object) -> None:
+        """Journal a unit, and make all that was written durable."""
+        self.journal(UnitDone(unit, self.at, data))
+        self.sync()
+
+    def sync(self) -> None:
+        """Make all that was written durable: at the ends of targets, rounds and runs."""
+        with self._lock:
+            self._records.sync()
+            self._journal.sync()
+            sync_folder(self.path / CASES)
 
     def save_case(self, case: SavedCase) -> str:
-        """Save a case once; returns its path relative to the run directory."""
+        """Save a case once; returns its path relative to the run directory. Raises HarnessError: there is no room."""
         name = f"{CASES}/{case.id}.json"
         with self._lock:
-            if not (self.path / name).exists():
-                write_atomically(self.path / name, case.dumps() + "\n")
+            try:
+                if not (self.path / name).exists():
+                    write_atomically(self.path / name, case.dumps() + "\n")
+            except OSError as error:
+                raise unwritable(self.path / name, error) from None
         return name
 
     def close(self) -> None:
-        """Close the file of records."""
+        """Close the files, durable, and let the folder go."""
+        try:
+            self.sync()
+        except OSError:  # closed already, or there is no room: then what can be read is there
+            pass
         self._records.close()
+        self._journal.close()
+        self._alone.close()
 
     def __enter__(self) -> RunWriter:
         return self
@@ -261,6 +328,8 @@ class RunWriter:
         self.close()
 
 
+#: The system's words for a full disk and for a full quota.
+FULL = (errno.ENOSPC, errno.EDQUOT)
 _REPORT = "this is a defect of the harness: please report it with the message above."
 _AGAIN = "name a run directory that bnspec wrote, or restore the file."
 
@@ -275,7 +344,10 @@ def refuse_occupied(path: Path | None) -> None:
 
 
 def read_run(path: Path) -> Run:
-    """Read a run directory. Raises UsageError: it is missing, is none, has another schema, or holds what breaks the schema."""
+    """Read a run directory; a line that is damaged is left out and named in ``Run.damaged``.
+
+    Raises UsageError: it is missing, is none, has another schema, or holds what breaks the schema.
+    """
     path = Path(path)
     if not path.exists():
         raise UsageError(
@@ -285,8 +357,9 @@ def read_run(path: Path) -> Run:
         raise UsageError(f"{path} is not a run directory.", f"it has no {MANIFEST}.", _AGAIN)
     manifest = _manifest(path / MANIFEST)
     found: dict[tuple[object, ...], Record] = {}
+    records, damaged = _records(path / RECORDS)
     finished_at = 0
-    for number, record in _records(path / RECORDS):
+    for number, record in records:
         if finished_at:
             raise UsageError(
                 f"{path / RECORDS}, line {number}: a record after the end.",
@@ -295,7 +368,7 @@ def read_run(path: Path) -> Run:
             )
         finished_at = number if isinstance(record, RunFinished) else 0
         found[type(record), *identity(record)] = record
-    return Run(path, manifest, tuple(found.values()))
+    return Run(path, manifest, tuple(found.values()), tuple(damaged))
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
@@ -305,6 +378,8 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
         temporary.chmod(0o644)
         temporary.replace(path)
     except BaseException:
@@ -345,31 +420,37 @@ def _manifest(path: Path) -> Manifest:
         raise UsageError(f"{path} breaks the schema.", f"{error}.", _AGAIN) from None
 
 
-def _records(path: Path) -> list[tuple[int, Record]]:
-    """Each record with its line number; a torn last line is left out."""
-    lines = path.read_bytes().split(b"\n") if path.exists() else [b""]
-    last = lines.pop()
-    if last and not _torn(last):
-        lines.append(last)
-    return [(number, _record(path, number, line)) for number, line in enumerate(lines, 1)]
+def _records(path: Path) -> tuple[list[tuple[int, Record]], list[Damaged]]:
+    """Each record with its line number, and the lines that are damaged; a torn last line is left out."""
+    records: list[tuple[int, Record]] = []
+    damaged: list[Damaged] = []
+    for number, line, ended in split(path.read_bytes() if path.exists() else b""):
+        if not _whole(line):
+            if ended:
+                why = "its checksum is wrong" if unsealed(line) is None else "it is no JSON"
+                damaged.append(Damaged(number, why))
+            continue
+        records.append((number, _record(path, number, line)))
+    return records, damaged
 
 
 def _record(path: Path, number: int, line: bytes) -> Record:
     try:
-        return decode(line)
+        return decode(unsealed(line) or line)
     except BrokenRecord as error:
         raise UsageError(f"{path}, line {number}: a record breaks the schema.", f"{error}.", _AGAIN) from None
-    except msgspec.DecodeError as error:
-        raise UsageError(f"{path}, line {number}: not a record.", f"{error}.", _AGAIN) from None
 
 
-def _torn(line: bytes) -> bool:
-    """Whether a last line without its newline was cut in the middle."""
+def _whole(line: bytes) -> bool:
+    """Whether a line is what was written: its checksum is right, and it is JSON."""
+    body = unsealed(line)
+    if body is None:
+        return False
     try:
-        msgspec.json.decode(line)
-    except msgspec.DecodeError:
-        return True
-    return False
+        msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return True
 
 
 __all__ = [

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from bnspec.reports.run.evidence import known_sentence
+from bnspec.reports.run.merge import damage
 from bnspec.reports.run.mutants import Mutant
 from bnspec.reports.run.records import Finding, Incident, ratio_text, target_name
 from bnspec.reports.run.store import Run
@@ -49,6 +50,8 @@ def print_summary(run: Run, console: Console) -> None:
     if run.finished is not None and run.findings:
         for words in throughput(run):
             line(console, words, "dim")
+    if run.damaged:
+        heading(console, damage(run))
     if not run.complete:
         heading(console, "This run was cut short: the summary shows what it had recorded.")
 

@@ -53,6 +53,7 @@ def test_a_backend_that_opens_and_dies_deviates(
 ) -> None:
     """Exit status 1; its end is the reason."""
     monkeypatch.setenv("EXAMPLE_MARKER", str(tmp_path / "marker"))
+    monkeypatch.setenv("EXAMPLE_DEATHS", "2")
     case = next(c for c in catalogue() if c.config.rank == 3 and any(s.call.name == "training" for s in c.steps))
     path = tmp_path / "case.json"
     path.write_text(case.dumps(), "utf-8")

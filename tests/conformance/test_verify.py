@@ -111,6 +111,7 @@ def test_a_process_that_dies_is_a_finding_and_the_run_goes_on(
 ) -> None:
     """The case that killed it is saved; every other case is judged."""
     monkeypatch.setenv("EXAMPLE_MARKER", str(tmp_path / "died"))
+    monkeypatch.setenv("EXAMPLE_DEATHS", "2")
     cases = [c for c in catalogue() if c.config.dtype == "float32" and c.config.rank in (2, 3)][: 2 * FEW]
     one = begin("Dying", cases)
     findings = {f.clause: f for f in one.run()}
@@ -125,8 +126,8 @@ def test_a_process_that_dies_is_a_finding_and_the_run_goes_on(
 
 
 @pytest.mark.usefixtures("example_adapters_on_path")
-def test_a_worker_killed_from_outside_in_the_middle_is_a_finding_too(begin: Begin) -> None:
-    """SIGKILL between or during cases: one case crashed, the others judged by a new process."""
+def test_a_worker_killed_from_outside_in_the_middle_is_no_finding(begin: Begin) -> None:
+    """SIGKILL between or during cases: every case is judged, and nothing is said of the backend."""
     cases = [c for c in catalogue() if c.config.dtype == "float32"][:FEW]
     started = threading.Event()
     one = begin("Slow", cases, ("training",))
@@ -147,8 +148,7 @@ def test_a_worker_killed_from_outside_in_the_middle_is_a_finding_too(begin: Begi
     killer.start()
     one.run()
     killer.join()
-    assert one.counts["crashed"] == 1
-    assert one.counts["ok"] == len(cases) - 1
+    assert one.counts == {"ok": len(cases)}
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import json
 import re
@@ -19,7 +20,7 @@ import pytest
 from bnspec.backends.harness.folders import backend_folders
 from bnspec.cli import bnspec as group
 from bnspec.cli import main
-from bnspec.errors import HarnessError, UsageError
+from bnspec.errors import HarnessError, Interrupted, UsageError
 from bnspec.options import SHARED
 
 PYPROJECT = tomllib.loads((Path(__file__).resolve().parents[2] / "pyproject.toml").read_text())
@@ -243,7 +244,14 @@ def test_the_last_of_several_names_of_an_option_counts(words: list[str], suite: 
 
 
 ENDS = {
-    "interrupted": (KeyboardInterrupt(), 3, "interrupted"),
+    "interrupted": (KeyboardInterrupt(), 130, "interrupted"),
+    "stopped": (
+        Interrupted(15, "bnspec verify --resume runs/mine"),
+        143,
+        "go on with: bnspec verify --resume runs/mine",
+    ),
+    "full disk": (OSError(errno.ENOSPC, "No space left on device", "runs/x"), 3, "make room"),
+    "broken pipe": (BrokenPipeError(), 3, "what reads it has ended"),
     "harness": (HarnessError("no room.", "the disk is full.", "make room."), 3, "Fix:  make room."),
     "usage": (UsageError("no such file."), 2, "no such file."),
     "bug": (ZeroDivisionError("a bug"), 3, "internal error"),
@@ -327,3 +335,33 @@ def test_no_file_prints_past_the_terminal(root: Path) -> None:
     past = re.compile(r"\bconsole\.(print|out)\(|\bConsole\(|\bisatty\(|\bimport argparse\b|x1b\[K")
     found = {f.relative_to(root).as_posix() for f in files if past.search(f.read_text("utf-8"))}
     assert found == {"bnspec/terminal/console.py"}
+
+
+def test_an_output_that_nobody_takes_is_status_3_and_no_traceback(tmp_path: Path) -> None:
+    """Neither a closed pipe nor a full disk looks like deviations, or like success."""
+    program = [sys.executable, "-c", "import sys; from bnspec.cli import main; sys.exit(main(['explain']))"]
+    closed = subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert closed.stdout is not None
+    closed.stdout.close()
+    assert closed.stderr is not None
+    said = closed.stderr.read()
+    closed.stderr.close()
+    assert (closed.wait(), "Why:" in said, "Traceback" in said) == (3, True, False), said
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(program, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (ended.returncode, "make room" in ended.stderr, "Traceback" in ended.stderr) == (3, True, False)
+
+
+@pytest.mark.parametrize("arguments", [["report", "a" * 300], ["verify", "--out", "a" * 300, "--backend", "numpy"]])
+def test_a_path_that_is_too_long_is_said(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """What, Why and Fix of what the system refuses."""
+    assert main(arguments) == 3
+    said = capsys.readouterr().err
+    assert "use a shorter path" in said
+    assert "Traceback" not in said
+
+
+def test_as_many_jobs_as_no_machine_has_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    """Before anything is started."""
+    assert main(["verify", "--backend", "numpy", "--jobs", "100000"]) == 2
+    assert "not between 1 and 1024" in capsys.readouterr().err

@@ -132,18 +132,34 @@ def test_a_layer_persists_through_a_sequence_and_is_rebuilt_when_fresh(numpy_wor
 # --- how it can end ---------------------------------------------------------------------------------------------------
 
 
-def test_a_killed_worker_is_a_crash_and_the_next_case_gets_a_new_one(write_adapters: Callable[[str], Worker]) -> None:
-    """A dead process costs its case, and no other."""
+def test_a_worker_killed_from_outside_says_nothing_of_its_backend(write_adapters: Callable[[str], Worker]) -> None:
+    """Its case is run again in a new process, once."""
     worker = write_adapters("class Example(Base): pass")
     case = case_of(layouts()["contiguous"])
     assert worker.run(case).status == "ok"
-    assert worker.pid is not None
-    os.kill(worker.pid, signal.SIGKILL)
-    crashed = worker.run(case)
+    for number in (signal.SIGKILL, signal.SIGTERM):
+        assert worker.pid is not None
+        os.kill(worker.pid, number)
+        assert worker.run(case).status == "ok"
+    assert worker.starts == 3
+
+
+def test_a_case_that_kills_its_worker_twice_is_a_crash_and_the_next_one_gets_a_new_one(
+    write_adapters: Callable[[str], Worker],
+) -> None:
+    """A process that runs out of memory is killed from outside, too: it dies again."""
+    worker = write_adapters("""
+        class Layer(NumpyLayer):
+            def training(self, x):
+                os.kill(os.getpid(), signal.SIGKILL)
+        class Example(Base):
+            built = Layer
+        """)
+    crashed = worker.run(case_of(layouts()["contiguous"]))
     assert (crashed.status, [s.status for s in crashed.steps]) == ("crashed", ["crashed"])
     assert "SIGKILL" in crashed.message
-    assert worker.run(case).status == "ok"
     assert worker.starts == 2
+    assert worker.run(case_of(layouts()["contiguous"], Step(INFERENCE, ("x",)))).status == "ok"
 
 
 def test_a_layer_that_kills_its_process_is_a_crash_with_its_last_words(write_adapters: Callable[[str], Worker]) -> None:
@@ -159,7 +175,9 @@ def test_a_layer_that_kills_its_process_is_a_crash_with_its_last_words(write_ada
     observed = worker.run(case_of(layouts()["contiguous"]))
     assert observed.status == "crashed"
     assert "SIGSEGV" in observed.message
-    assert "out of luck" in observed.message
+    assert "training, written_adapter.py" in observed.message
+    assert observed.message.endswith("it said: out of luck\\n")
+    assert worker.starts == 1
     assert worker.run(case_of(layouts()["contiguous"], Step(INFERENCE, ("x",)))).status == "ok"
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
+import os
 import platform
 import threading
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +20,9 @@ from jsonschema import Draft202012Validator
 from bnspec.errors import HarnessError, UsageError
 from bnspec.model.case import Case
 from bnspec.reports.run.codec import BrokenRecord, decode, encode, plain, to_json
+from bnspec.reports.run.journal import UnitDone, read_journal, seconds_before
 from bnspec.reports.run.machine import describe_machine
+from bnspec.reports.run.merge import warnings
 from bnspec.reports.run.records import Finding, Record, TargetRecord, Timing, ratio_text, ratio_value
 from bnspec.reports.run.schema import schema, text
 from bnspec.reports.run.store import Run, RunWriter, read_run
@@ -168,11 +173,9 @@ def test_many_threads_write_whole_lines(tmp_path: Path, sample: Any) -> None:
         (lambda p: (p / "manifest.json").write_text("{"), "cannot be read"),
         (lambda p: _edit(p, schema="another"), "schema 'another'"),
         (lambda p: _edit(p, seed="seven"), "breaks the schema"),
-        (lambda p: _append(p, "not json"), "line 14: not a record"),
         (lambda p: _append(p, '{"kind": "rumour"}'), "line 14: a record breaks the schema"),
         (lambda p: _append(p, '{"kind": "manifest"}'), "line 14: a record breaks the schema"),
         (lambda p: _append(p, "[1]"), "line 14: a record breaks the schema"),
-        (lambda p: _append(p, '{"kind": "finding", "ratio": NaN}'), "line 14: not a record"),
     ],
 )
 def test_a_directory_that_is_no_run_is_refused_with_the_place(
@@ -354,3 +357,82 @@ def test_kinds_of_records_are_told_apart_on_reading(write_run: WriteRun) -> None
     run = read_run(write_run())
     kinds = (run.targets, TargetRecord), (run.findings, Finding), (run.timings, Timing)
     assert all(isinstance(r, kind) for found, kind in kinds for r in found)
+
+
+def test_a_damaged_line_costs_that_line_and_is_said(write_run: WriteRun, sample: Any) -> None:
+    """A flipped bit is seen by the checksum, a piece that is no JSON without one; all other records are there."""
+    path = write_run(sample.finding("alpha"), sample.finding("beta"), sample.finding("gamma"))
+    records = path / "records.jsonl"
+    lines = records.read_bytes().splitlines(keepends=True)
+    lines[1] = lines[1].replace(b"beta", b"bets")
+    records.write_bytes(b"".join([*lines[:2], b"\0\0\0 no JSON\n", *lines[2:]]))
+    run = read_run(path)
+    assert [f.backend for f in run.findings] == ["alpha", "gamma"]
+    assert [(d.number, d.why) for d in run.damaged] == [(2, "its checksum is wrong"), (3, "it is no JSON")]
+    [warning] = warnings([run])
+    assert "line 2 (its checksum is wrong), line 3 (it is no JSON)" in warning
+
+
+def test_a_finished_run_with_damaged_lines_can_be_resumed(write_run: WriteRun, sample: Any) -> None:
+    """They are dropped with the end of the run; what is written again and was there is not written twice."""
+    path = write_run(sample.finding("alpha"), sample.finding("beta"))
+    records = path / "records.jsonl"
+    records.write_bytes(records.read_bytes().replace(b"beta", b"bets"))
+    with RunWriter.resume(path) as writer:
+        writer.write(sample.finding("alpha"), sample.finding("beta"), sample.finished)
+    assert read_run(path).complete
+    assert [f.backend for f in read_run(path).findings] == ["alpha", "beta"]
+    assert len(records.read_bytes().splitlines()) == 3
+
+
+def test_a_stranger_can_check_a_line(write_run: WriteRun) -> None:
+    """The checksum is the last field of an ordinary JSON object."""
+    for line in (write_run() / "records.jsonl").read_text().splitlines():
+        body, _, seal = line.rpartition(',"crc":')
+        assert f"{zlib.crc32((body + '}').encode()):08x}" == seal.strip('"}') == json.loads(line)["crc"]
+        Draft202012Validator(schema()).validate(json.loads(line))
+
+
+def test_of_two_writers_the_second_is_refused(tmp_path: Path, sample: Any) -> None:
+    """Whether it would begin or resume the run; once the first has ended, it may."""
+    with RunWriter.create(tmp_path / "run", sample.manifest) as writer:
+        writer.write(sample.finding("alpha"))
+        with pytest.raises(UsageError, match="is being written"):
+            RunWriter.resume(writer.path)
+    RunWriter.resume(tmp_path / "run").close()
+
+
+def test_without_room_nothing_of_a_record_is_left(tmp_path: Path, sample: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a line is taken back, and the error says what to do."""
+    written = os.write
+
+    def half(descriptor: int, data: Any) -> int:
+        if len(data) < 20:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return written(descriptor, data[: len(data) // 2])
+
+    with RunWriter.create(tmp_path / "run", sample.manifest) as writer:
+        writer.write(sample.finding("alpha"))
+        monkeypatch.setattr(os, "write", half)
+        with pytest.raises(HarnessError, match="cannot be written") as full:
+            writer.write(sample.finding("beta"))
+        monkeypatch.undo()
+        assert "make room" in full.value.fix
+        writer.write(sample.finding("gamma"))
+    run = read_run(tmp_path / "run")
+    assert [f.backend for f in run.findings] == ["alpha", "gamma"]
+    assert not run.damaged
+
+
+def test_a_journal_gives_back_its_whole_entries_and_the_time_of_all_sessions(tmp_path: Path, sample: Any) -> None:
+    """A damaged entry costs its unit, which is done again."""
+    with RunWriter.create(tmp_path / "run", sample.manifest) as writer:
+        writer.journal(UnitDone(("round", 1), 2.5))
+        writer.journal(UnitDone(("round", 2), 4.0))
+    with RunWriter.resume(tmp_path / "run") as writer:
+        writer.journal(UnitDone(("round", 3), 1.25))
+    journal = tmp_path / "run" / "journal.jsonl"
+    assert seconds_before(read_journal(tmp_path / "run")) == 5.25
+    journal.write_bytes(journal.read_bytes().replace(b'"round",2', b'"round",7'))
+    units = [e.unit for e in read_journal(tmp_path / "run") if isinstance(e, UnitDone)]
+    assert units == [("round", 1), ("round", 3)]

@@ -6,12 +6,14 @@ processes, and in each process a case meets every mutant and variant in turn. Wh
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import multiprocessing
+import signal
 import time
 import warnings
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +23,7 @@ import numpy as np
 from bnspec.backends.harness.launcher import Worker
 from bnspec.backends.harness.registry import Entry
 from bnspec.backends.worker.execution import run_case
+from bnspec.backends.worker.lifetime import die_with_parent
 from bnspec.conformance.cases.effort import EffortName, cases_of
 from bnspec.conformance.judge.collector import COMPLETES, completion
 from bnspec.conformance.judge.judge import judge
@@ -180,6 +183,29 @@ def hear_isolated(name: str, cases: Sequence[Case]) -> dict[str, list[Accusation
     return found
 
 
+Found = dict[str, dict[str, list[Accusation]]]
+
+
+@dataclass
+class Journal:
+    """The waves and isolated mutants that are done: those of an interrupted run, and what is called with each that follows.
+
+    Attributes:
+        units: by ("wave", number of its first case) or ("isolated", name), what accuses by case id and name.
+        add: called with a unit's words, what was found, and the seconds so far.
+    """
+
+    units: Mapping[tuple[str | int, ...], Found] = field(default_factory=dict)
+    seconds: Seconds = field(default_factory=Seconds)
+    add: Callable[[tuple[str | int, ...], Found, Seconds], None] = lambda unit, found, seconds: None
+
+
+def begin_process() -> None:
+    """In each process of the pool: the terminal's Ctrl-C is for the run, and it ends with the run."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    die_with_parent()
+
+
 def kill_matrix(
     entry: Sequence[CatalogueEntry],
     effort: EffortName,
@@ -187,32 +213,67 @@ def kill_matrix(
     jobs: int,
     until_killed: bool = False,
     told: Callable[[int, int], None] = lambda done, of: None,
+    journal: Journal | None = None,
 ) -> Matrix:
     """Run all of it; ``told`` hears how many cases are done. ``until_killed`` lets a mutant go once its own clause kills it."""
-    started = time.perf_counter()
+    started, kept = time.perf_counter(), journal or Journal()
     drawn = {seed: list(cases_of(effort, seed)) for seed in seeds}
     cases = {c.id: c for some in drawn.values() for c in some}
     ids = {s: [c.id for c in some] for s, some in drawn.items()}
-    matrix = Matrix(entry, ids, {i: c.origin for i, c in cases.items()}, cases=cases)
+    matrix = Matrix(entry, ids, {i: c.origin for i, c in cases.items()}, cases=cases, seconds=kept.seconds)
     waiting = {p.name: p for p in entry if not p.implementation.isolated}
-    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
-        every = list(cases.values())
-        alone = {p.name: pool.submit(hear_isolated, p.name, every) for p in entry if p.implementation.isolated}
+    isolated = [p.name for p in entry if p.implementation.isolated]
+    every = list(cases.values())
+    most = min(jobs, len(every) + len(isolated))
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(most, context, begin_process) as pool, _ended_at_once(pool):
+        alone = {n: pool.submit(hear_isolated, n, every) for n in isolated if ("isolated", n) not in kept.units}
         for begin in range(0, len(every), WAVE):
             wave = every[begin : begin + WAVE]
-            names = [[p.name for p in waiting.values() if p.applies_to(c)] for c in wave]
-            futures = [pool.submit(judge_entries, *c.header(), n) for c, n in zip(wave, names)]
-            for case, future in zip(wave, futures):
-                matrix.accusations[case.id], spent = future.result()
-                matrix.seconds.add(spent)
+            unit: tuple[str | int, ...] = ("wave", begin)
+            found = kept.units.get(unit)
+            if found is None:
+                found = _judged(pool, wave, waiting, matrix.seconds)
+                kept.add(unit, found, matrix.seconds)
+            matrix.accusations.update(found)
             told(min(begin + WAVE, len(every)), len(every))
             if until_killed:
                 _let_go(matrix, waiting, [c.id for c in wave], begin + len(wave))
-        for name, found in alone.items():
-            for case_id, accusations in found.result().items():
-                matrix.accusations.setdefault(case_id, {})[name] = accusations
+        for name in isolated:
+            unit = ("isolated", name)
+            found = kept.units.get(unit)
+            if found is None:
+                found = {case_id: {name: accusations} for case_id, accusations in alone[name].result().items()}
+                kept.add(unit, found, matrix.seconds)
+            for case_id, by_name in found.items():
+                matrix.accusations.setdefault(case_id, {}).update(by_name)
     matrix.wall = time.perf_counter() - started
     return matrix
+
+
+@contextlib.contextmanager
+def _ended_at_once(pool: ProcessPoolExecutor) -> Iterator[None]:
+    """End the processes of the pool where the block is left by an error or a signal: they may work for long."""
+    try:
+        yield
+    except BaseException:
+        for process in multiprocessing.active_children():
+            process.kill()
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+
+
+def _judged(
+    pool: ProcessPoolExecutor, wave: Sequence[Case], waiting: Mapping[str, CatalogueEntry], seconds: Seconds
+) -> Found:
+    """What accuses in one wave; every case has its entry."""
+    names = [[p.name for p in waiting.values() if p.applies_to(c)] for c in wave]
+    futures = [pool.submit(judge_entries, *c.header(), n) for c, n in zip(wave, names)]
+    found: Found = {}
+    for case, future in zip(wave, futures):
+        found[case.id], spent = future.result()
+        seconds.add(spent)
+    return found
 
 
 def _let_go(matrix: Matrix, waiting: dict[str, CatalogueEntry], ids: Collection[str], done: int) -> None:

@@ -9,15 +9,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from bnspec.backends.harness.interruption import check, resumable, stoppable
 from bnspec.cli import CONFORMS, DEVIATES
 from bnspec.conformance.cases.effort import EffortName
 from bnspec.conformance.selftest.catalogue.catalogue import select
 from bnspec.conformance.selftest.matrix import matrix as matrices
-from bnspec.conformance.selftest.matrix.matrix import Matrix, kill_matrix
+from bnspec.conformance.selftest.matrix.matrix import Found, Journal, Matrix, Seconds, kill_matrix
 from bnspec.conformance.selftest.matrix.table import Row, kills_by_clause, row_of
+from bnspec.reports.run.codec import plain
 from bnspec.reports.run.manifest import finished_now, new_manifest
 from bnspec.reports.run.mutants import Accusation, ClauseKills, KillMatrix, Mutant, Variant
 from bnspec.reports.run.records import RunFinished
+from bnspec.reports.run.resume import Begun, begun, resume_command
 from bnspec.reports.run.store import RunWriter
 from bnspec.terminal.progress import Progress
 
@@ -32,6 +37,7 @@ class Request:
     seeds: Sequence[int]
     jobs: int
     until_killed: bool
+    resume: Path | None = None
 
     @property
     def whole(self) -> bool:
@@ -54,6 +60,11 @@ def run_matrix(request: Request, out: Path | None, command: str, quiet: bool = F
 
     Raises: UsageError: a name that matches nothing, or a folder that holds something.
     """
+    with stoppable():
+        return _run_matrix(request, out, command, quiet)
+
+
+def _run_matrix(request: Request, out: Path | None, command: str, quiet: bool) -> Done:
     chosen = select(request.names, request.kind)
     options: dict[str, Any] = {
         "names": list(request.names),
@@ -63,11 +74,16 @@ def run_matrix(request: Request, out: Path | None, command: str, quiet: bool = F
         "until_killed": request.until_killed,
     }
     manifest = new_manifest("mutants", command, request.seeds[0], request.effort, options)
-    with RunWriter.create(out, manifest) as writer:
+    run = begun(manifest, out, request.resume, ("names", "kind", "seeds", "until_killed"))
+    resumable(resume_command(command, run.writer.path))
+    with run.writer as writer:
         with Progress(quiet) as progress:
             progress.update("kill matrix", "making the cases")
             report = partial(progress.update, "kill matrix", "cases")
-            matrix = kill_matrix(chosen, request.effort, request.seeds, request.jobs, request.until_killed, report)
+            matrix = kill_matrix(
+                chosen, request.effort, request.seeds, request.jobs, request.until_killed, report, _journal(run)
+            )
+            matrix.wall += run.seconds_before
             progress.end("kill matrix", f"done, {len(matrix.origins)} cases")
         rows = [row_of(matrix, p) for p in chosen]
         for row in rows:
@@ -79,9 +95,44 @@ def run_matrix(request: Request, out: Path | None, command: str, quiet: bool = F
         spent = matrix.seconds
         seconds = {"wall": matrix.wall, "layers": spent.layers, "oracle": spent.oracle, "judge": spent.judge}
         writer.write(KillMatrix(request.whole, tuple(request.seeds), len(matrix.origins), seconds))
+        check()
         status = CONFORMS if all(r.as_it_should_be for r in rows) else DEVIATES
         writer.write(RunFinished(finished_now(), status, {"wall": matrix.wall}))
     return Done(matrix, rows, writer.path, status)
+
+
+def _journal(run: Begun) -> Journal:
+    """The waves of an interrupted run, and where those that follow are written."""
+
+    def add(unit: tuple[str | int, ...], found: Found, seconds: Seconds) -> None:
+        check()
+        run.writer.done(*unit, found=plain(msgspec.to_builtins(found)), seconds=msgspec.to_builtins(seconds))
+
+    units, seconds = {}, Seconds()
+    for unit, entry in run.units.items():
+        kept = msgspec.convert(entry.data, _Kept)
+        units[unit] = {
+            case: {
+                name: [matrices.Accusation(a.clause, float(a.ratio), a.message) for a in some]
+                for name, some in by.items()
+            }
+            for case, by in kept.found.items()
+        }
+        seconds = kept.seconds
+    return Journal(units, seconds, add)
+
+
+class _KeptAccusation(msgspec.Struct):
+    clause: str
+    ratio: float | str
+    message: str
+
+
+class _Kept(msgspec.Struct):
+    """The data of a unit in the journal."""
+
+    found: dict[str, dict[str, list[_KeptAccusation]]]
+    seconds: Seconds
 
 
 def _record(row: Row, matrix: Matrix, writer: RunWriter) -> Mutant | Variant:

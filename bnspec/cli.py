@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from collections.abc import Iterable, Sequence
@@ -13,6 +14,7 @@ import click
 from bnspec import __version__
 from bnspec.errors import BnspecError, UsageError
 from bnspec.options import SETTINGS
+from bnspec.printable import clean
 
 GROUP = "bnspec.commands"
 CONFORMS, DEVIATES, USAGE, FAILED = 0, 1, 2, 3
@@ -105,6 +107,8 @@ def bnspec(context: click.Context) -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status. Errors go to standard error as what, Why and Fix."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments is None:  # no Python that is started from here takes modules from the current folder, or its script's
+        os.environ.setdefault("PYTHONSAFEPATH", "1")
     name = FORMER.get(words[0], words[0]) if words else ""
     called = f"bnspec {name}" if name in bnspec.entries else "bnspec"
     try:
@@ -125,13 +129,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception:  # noqa: BLE001  # exit status 1 would say that a backend deviates
         import traceback
 
-        traceback.print_exc()
+        sys.stderr.write(clean(traceback.format_exc()))
         sys.stderr.write(f"{called}: internal error.\n  Fix:  report it with the lines above.\n")
         return FAILED
 
 
 def _refused(called: str, error: BnspecError) -> int:
-    sys.stderr.write(f"{called}: {error}\n")
+    sys.stderr.write(clean(f"{called}: {error}\n"))
     return error.exit_status
 
 

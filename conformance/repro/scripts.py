@@ -18,11 +18,14 @@ from bnspec.backends.harness.scripts.statements import count
 from bnspec.cli import CONFORMS, DEVIATES
 from bnspec.conformance.repro.execute import Outcome, RunStatus, run_again
 from bnspec.conformance.repro.script import script, writers
-from bnspec.errors import HarnessError, UsageError
+from bnspec.errors import BnspecError, HarnessError, UsageError
 from bnspec.model.case import Case
+from bnspec.reports.run.files import case_text
 from bnspec.reports.run.records import Finding, TargetRecord, target_name
 from bnspec.reports.run.store import Run, read_run, write_atomically
 
+#: What comes of evidence that names what its case does not have.
+UNFIT = (LookupError, ValueError, TypeError, ArithmeticError, AttributeError, SyntaxError, BnspecError)
 #: The verdicts that a script can show.
 DEVIATING = ("deviates", "crashed", "timeout")
 
@@ -165,12 +168,17 @@ def _repro(run: Run, finding: Finding, target: TargetRecord) -> Repro:
     if path is None:
         return Repro(finding, "no script", reason="no case was saved with it")
     try:
-        case = Case.loads((run.path / path).read_text("utf-8"))
+        case = Case.loads(case_text(run.path, path))
+    except UsageError as error:
+        raise UsageError(f"{run.path / path}: {error.what}", error.why, error.fix) from None
+    try:
         return Repro(finding, "written", script(finding, case, target))
     except NoScript as reason:
         return Repro(finding, "no script", reason=str(reason))
-    except OSError as error:
-        raise UsageError(f"{run.path / path} cannot be read.", f"{error}.", "restore the file.") from None
+    except UNFIT as error:  # the run may be anybody's: its evidence need not fit its case
+        return Repro(
+            finding, "no script", reason=f"its evidence does not fit its case: {type(error).__name__}: {error}"
+        )
 
 
 def write(made: Sequence[Repro], out: Path) -> list[Repro]:

@@ -12,6 +12,7 @@ import numpy as np
 from bnspec.errors import UsageError
 from bnspec.model.case import Case
 from bnspec.reports.run.evidence import Evidence
+from bnspec.reports.run.files import case_text
 from bnspec.reports.run.store import Run
 
 #: Larger arrays are described, not listed; larger files are not carried in the page.
@@ -58,13 +59,13 @@ class CaseView:
 
 def view_case(runs: Sequence[Run], path: str, evidence: Evidence | None = None) -> CaseView:
     """The saved case at ``path`` in one of the runs; ``evidence`` says which element to point at."""
-    file = next((f for run in runs if (f := run.path / path).is_file()), None)
-    if file is None:
+    folder = next((run.path for run in runs if (run.path / path).is_file()), None)
+    if folder is None:
         return CaseView(path, "The file of this case is missing from the run directory.")
     try:
-        text = file.read_text("utf-8")
+        text = case_text(folder, path)
         case = Case.loads(text)
-    except (UsageError, OSError, ValueError) as error:
+    except UsageError as error:
         return CaseView(path, f"The file of this case cannot be read: {error}")
     carried = len(text) <= CARRIED_BYTES
     return CaseView(

@@ -14,6 +14,7 @@ import os
 import re
 import tempfile
 import threading
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import IO, Any, Protocol, TypeVar
@@ -24,6 +25,7 @@ from bnspec.errors import HarnessError, UsageError
 from bnspec.reports.run.causes import Cause
 from bnspec.reports.run.codec import BrokenRecord, decode, decode_manifest, encode, encode_manifest
 from bnspec.reports.run.conventions import Convention, Translation
+from bnspec.reports.run.files import MANIFEST_AT_MOST, content, lines
 from bnspec.reports.run.mutants import ClauseKills, KillMatrix, Mutant, Variant
 from bnspec.reports.run.records import (
     SCHEMA,
@@ -283,10 +285,10 @@ def read_run(path: Path) -> Run:
         )
     if not (path / MANIFEST).is_file():
         raise UsageError(f"{path} is not a run directory.", f"it has no {MANIFEST}.", _AGAIN)
-    manifest = _manifest(path / MANIFEST)
+    manifest = _manifest(path)
     found: dict[tuple[object, ...], Record] = {}
     finished_at = 0
-    for number, record in _records(path / RECORDS):
+    for number, record in _records(path):
         if finished_at:
             raise UsageError(
                 f"{path / RECORDS}, line {number}: a record after the end.",
@@ -323,35 +325,34 @@ class _Version(msgspec.Struct):
 _EARLIER = {"bnspec-run/1": "0.1"}
 
 
-def _manifest(path: Path) -> Manifest:
+def _manifest(folder: Path) -> Manifest:
     """The manifest. Raises UsageError: it is of another version, or breaks the schema."""
+    path, text = folder / MANIFEST, content(folder, MANIFEST, MANIFEST_AT_MOST)
     try:
-        text = path.read_bytes()
         version = msgspec.json.decode(text, type=_Version)
-    except (msgspec.DecodeError, OSError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"{path} cannot be read.", f"{error}.", _AGAIN) from None
     if version.schema != SCHEMA:
         why = f"this version of bnspec reads {SCHEMA} only"
         if version.schema in _EARLIER:
             fix = f"read it with bnspec {_EARLIER[version.schema]}, or run its command again with this version."
-        elif re.fullmatch(r"bnspec-run/\d+", version.schema):
-            fix = f"read it with bnspec {version.bnspec or 'as new as the one that wrote it'}, which wrote it."
+        elif re.fullmatch(r"bnspec-run/\d{1,9}", version.schema):
+            fix = f"read it with bnspec {version.bnspec[:40] or 'as new as the one that wrote it'}, which wrote it."
         else:
             fix = _AGAIN
-        raise UsageError(f"{path} has schema {version.schema!r}.", f"{why}.", fix)
+        raise UsageError(f"{path} has schema {version.schema[:40]!r}.", f"{why}.", fix)
     try:
         return decode_manifest(text)
-    except BrokenRecord as error:
+    except (BrokenRecord, msgspec.DecodeError) as error:
         raise UsageError(f"{path} breaks the schema.", f"{error}.", _AGAIN) from None
 
 
-def _records(path: Path) -> list[tuple[int, Record]]:
+def _records(folder: Path) -> Iterator[tuple[int, Record]]:
     """Each record with its line number; a torn last line is left out."""
-    lines = path.read_bytes().split(b"\n") if path.exists() else [b""]
-    last = lines.pop()
-    if last and not _torn(last):
-        lines.append(last)
-    return [(number, _record(path, number, line)) for number, line in enumerate(lines, 1)]
+    path = folder / RECORDS
+    for number, line in enumerate(lines(folder, RECORDS) if path.exists() or path.is_symlink() else (), 1):
+        if line.endswith(b"\n") or not _torn(line):
+            yield number, _record(path, number, line)
 
 
 def _record(path: Path, number: int, line: bytes) -> Record:
@@ -367,7 +368,7 @@ def _torn(line: bytes) -> bool:
     """Whether a last line without its newline was cut in the middle."""
     try:
         msgspec.json.decode(line)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return True
     return False
 

@@ -211,8 +211,11 @@ def test_hostile_texts_stay_texts(write_run: WriteRun) -> None:
                 "cases",
                 "case",
                 "ratio",
+                "device",
+                "to_device",
             }
-            return {k: v if k in kept else hostile(v) for k, v in value.items()}
+            own = {k: f"{HOSTILE}.py:Adapter" for k in ("backend", "to_backend") if k in value}
+            return {k: own[k] if k in own else v if k in kept else hostile(v) for k, v in value.items()}
         if isinstance(value, list):
             return [hostile(v) for v in value]
         return HOSTILE if isinstance(value, str) and value not in ("float32", "inf", "nan", "y") else value

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
 from bnspec.errors import UsageError
 from bnspec.model.case import Case
@@ -75,7 +76,7 @@ def view_case(runs: Sequence[Run], path: str, evidence: Evidence | None = None) 
         steps=[_step(s.call.name, s.inputs, s.fresh) for s in case.steps],
         blocks=_blocks(case, _point(case, evidence)),
         origin=[(str(k).replace("_", " "), _word(v)) for k, v in case.origin.items()],
-        download="data:application/json;base64," + base64.b64encode(text.encode()).decode() if carried else "",
+        download=Markup("data:application/json;base64," + base64.b64encode(text.encode()).decode() if carried else ""),
     )
 
 

@@ -99,7 +99,7 @@ def _described(error: msgspec.ValidationError, line: bytes) -> str:
     """What is wrong, of which kind of record."""
     try:
         kind = msgspec.json.decode(_kinds.decode(line).get("kind", b"null"))
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return f"it is not an object: {error}"
     return (
         f"{kind}: {error}"

@@ -246,6 +246,10 @@ class Roof(Tagged, frozen=True, tag="roof"):
     sizes_bytes: Annotated[tuple[Ordinal, ...], msgspec.Meta(min_length=1)]
     bytes_per_second: Annotated[tuple[Annotated[float, msgspec.Meta(gt=0)], ...], msgspec.Meta(min_length=1)]
 
+    def __post_init__(self) -> None:
+        if len(self.sizes_bytes) != len(self.bytes_per_second):
+            raise ValueError("a roof has one speed for each size")
+
 
 class Comparison(Tagged, frozen=True, tag="comparison"):
     """Two contenders on one workload.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -137,6 +137,7 @@ def _cut(value: Any) -> Any:
     return f"{value[:TEXT_AT_MOST]} … ({len(value)} characters)" if too_long else value
 
 
+@cache
 def _environment() -> Environment:
     """Jinja with everything escaped, and the words that the template uses."""
     environment = Environment(

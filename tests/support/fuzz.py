@@ -93,6 +93,7 @@ class Fuzz:
         self.vectors = vectors
         self.events: Counter[str] = Counter()
         self.watching = False
+        self.there: dict[str, bytes] = {}
         (self.run / "cases").mkdir(parents=True)
         sys.addaudithook(self._audit)
 
@@ -143,9 +144,11 @@ class Fuzz:
             records[place] = stranger(records[place], self.draw)
         elif kind == "case":
             case = stranger(self.draw.choice(self.cases), self.draw)
-        (self.run / MANIFEST).write_bytes(manifest)
-        (self.run / RECORDS).write_bytes(b"\n".join(records) + b"\n")
-        (self.run / "cases" / self.case_name).write_bytes(case)
+        wanted = {MANIFEST: manifest, RECORDS: b"\n".join(records) + b"\n", f"cases/{self.case_name}": case}
+        for name, data in wanted.items():
+            if self.there.get(name) != data:
+                (self.run / name).write_bytes(data)
+        self.there = wanted
 
     def _case(self) -> str:
         """Read it as a case; what could be read is shown, and written as scripts."""

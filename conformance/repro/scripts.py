@@ -190,6 +190,18 @@ def _repro(run: Run, finding: Finding, target: TargetRecord, vouched: bool) -> R
         )
 
 
+def own_folder(run: Path) -> Path:
+    """Where a run's scripts go. Raises UsageError: a link is there, which may lead anywhere."""
+    folder = run / "repros"
+    if folder.is_symlink():
+        raise UsageError(
+            f"{folder} is a link.",
+            "a run may be anybody's, and its links may lead anywhere.",
+            "name a folder with --out.",
+        )
+    return folder
+
+
 def write(made: Sequence[Repro], out: Path) -> list[Repro]:
     """Write the scripts into a folder, each as BACKEND--CLAUSE.py. Raises HarnessError: it cannot be written."""
     written = []

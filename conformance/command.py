@@ -37,7 +37,7 @@ if TYPE_CHECKING:
         BACKEND,
         DEVICE,
         CLAUSE,
-        effort("quick", "standard", "thorough", default="quick", help="Number of generated cases."),
+        effort("device", "quick", "standard", "thorough", default="quick", help="Number of generated cases; device: as few as ask every clause."),
         click.Option(["--minutes"], type=Number(0.0), metavar="M", help="With --effort thorough: generate cases this long."),
         SEED,
         JOBS,

@@ -22,7 +22,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--bnspec-except", default="", help="comma-separated globs over backends to leave out (default: none)"
     )
     group.addoption("--bnspec-devices", default="cpu", help="comma-separated devices (default: cpu)")
-    group.addoption("--bnspec-effort", default="quick", choices=("quick", "standard"), help="default: quick")
+    group.addoption("--bnspec-effort", default="quick", choices=("device", "quick", "standard"), help="default: quick")
     group.addoption("--bnspec-seed", default=1, type=int, help="default: 1")
 
 

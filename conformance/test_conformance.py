@@ -39,6 +39,8 @@ def test_known_deviations_of_the_target_still_happen(run: Run, target: Target) -
     record = next(r for r in run.targets if (r.backend, r.device) == (target.entry.name, target.device))
     if record.status != "ready":
         pytest.skip(f"{record.status}: {record.reason}")
+    if run.manifest.effort == "device":
+        pytest.skip("too few cases to say that a deviation is gone: `make conformance` asks at effort quick")
     mine = [k for k in KNOWN if k.concerns(target.entry.name, record.versions)]
     stale = [
         f"{k.clauses[0]}: {k.reason}"

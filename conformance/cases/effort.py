@@ -14,7 +14,7 @@ from bnspec.conformance.cases.networks import KINDS, network_case
 from bnspec.conformance.cases.strategies import cases, draw, input_cases, optional_call_cases, settings
 from bnspec.model.case import Case
 
-EffortName = Literal["quick", "standard", "thorough"]
+EffortName = Literal["device", "quick", "standard", "thorough"]
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class Effort:
         optional_calls: of drawn relations, derivatives, masks and long trainings; histories: of drawn layer histories.
         shrink_seconds: time limit for each deviating clause of each target.
         cause_seconds: time limit for the experiments behind the causes of each target.
+        covers: whether only as many of the cases are taken as it takes to ask every clause a few times.
     """
 
     pool: int
@@ -36,9 +37,11 @@ class Effort:
     histories: int
     shrink_seconds: float
     cause_seconds: float
+    covers: bool = False
 
 
 EFFORTS: dict[EffortName, Effort] = {
+    "device": Effort(4, 48, 4, 14, 24, 1.5, 5.0, covers=True),
     "quick": Effort(4, 48, 4, 14, 24, 1.5, 5.0),
     "standard": Effort(60, 600, 60, 80, 150, 5.0, 20.0),
     "thorough": Effort(120, 1000, 120, 150, 300, 20.0, 60.0),
@@ -57,7 +60,7 @@ def cases_of(
     "thorough" keeps drawing, over new settings, until the minutes are over. ``corpus``: a user's cases beyond the suite's own.
     """
     yield from distinct([*built_in(), *corpus, *catalogue()])
-    if effort != "quick":
+    if effort in ("standard", "thorough"):
         yield from large_cases()
     started, amount, wave = time.monotonic(), EFFORTS[effort], 0
     while True:

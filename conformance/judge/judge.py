@@ -69,6 +69,23 @@ def _asks(check: Check, step: Step) -> bool:
     return step.call in check.calls and check.of_refused in (None, step.refused)
 
 
+def speaks_of(case: Case, oracle: Oracle, checks: Iterable[Check]) -> set[str]:
+    """The clauses that have a channel to judge in a case, where the backend answers every call that is not malformed."""
+    shared, clauses = shares_state(case), set[str]()
+    with np.errstate(all="ignore"):
+        for check in checks:
+            if check.of_shared == shared and check.clause not in clauses:
+                asked = (i for i, step in enumerate(case.steps) if _asks(check, step))
+                if any(_domain(oracle.overridden(_overrides(case, i)), check, i).any() for i in asked):
+                    clauses.add(check.clause)
+    return clauses
+
+
+def _overrides(case: Case, i: int) -> tuple[tuple[str, object], ...]:
+    """What has been set of the layer of step i, where every call but the malformed ones is answered."""
+    return case.overrides(i, lambda j: not case.steps[j].refused)
+
+
 #: The domains of an oracle's case depend on nothing else: all backends share them.
 _DOMAINS: weakref.WeakKeyDictionary[Oracle, dict[tuple[str, int], Mask]] = weakref.WeakKeyDictionary()
 

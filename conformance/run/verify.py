@@ -12,12 +12,13 @@ from bnspec.backends.harness.compilation_cache import open_cache
 from bnspec.backends.harness.targets import Target, targets_of
 from bnspec.clauses import Clause, select_asked
 from bnspec.cli import CONFORMS, DEVIATES, FAILED
-from bnspec.conformance.cases.corpus import add, read_corpus
+from bnspec.conformance.cases.corpus import add, distinct, read_corpus
 from bnspec.conformance.cases.effort import EFFORTS, EffortName, cases_of
 from bnspec.conformance.judge.collector import COMPLETES
 from bnspec.conformance.judge.judge import asks, checks_for
 from bnspec.conformance.judge.tally import FAILING
 from bnspec.conformance.run.case_pool import CasePool
+from bnspec.conformance.run.cover import cover
 from bnspec.conformance.run.run import run_targets
 from bnspec.conformance.run.settings import RunSettings
 from bnspec.errors import UsageError
@@ -67,7 +68,7 @@ def verify(request: Request, command: str, quiet: bool = False) -> tuple[Run, in
     )
     started = time.perf_counter()
     with writer:
-        cases = CasePool(needed(cases_of(request.effort, request.seed, request.minutes, before), clauses))
+        cases = CasePool(_cases(request, before, clauses))
         with Progress(quiet) as progress:
             left = [t for t in targets if t not in done]
             found = run_targets(left, cases, settings, writer, reported(progress))
@@ -80,6 +81,14 @@ def verify(request: Request, command: str, quiet: bool = False) -> tuple[Run, in
         shrunk = {f.shrunk for f in findings if f.shrunk and f.level != "MAY"}
         add(request.corpus, [Case.loads((run.path / s).read_text("utf-8")) for s in sorted(shrunk)])
     return run, status
+
+
+def _cases(request: Request, corpus: Sequence[Case], clauses: Sequence[Clause]) -> Iterable[Case]:
+    """The cases of the effort that one of the clauses may judge; a user's own are never left out of a cover."""
+    if not EFFORTS[request.effort].covers:
+        return needed(cases_of(request.effort, request.seed, request.minutes, corpus), clauses)
+    checks = checks_for({c.id for c in clauses})
+    return needed(distinct([*corpus, *cover(list(cases_of(request.effort, request.seed)), checks)]), clauses)
 
 
 def needed(cases: Iterable[Case], clauses: Sequence[Clause]) -> Iterator[Case]:

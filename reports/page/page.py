@@ -32,6 +32,7 @@ from bnspec.reports.summary.causes import by_target, count_sentence, needs
 from bnspec.reports.summary.cells import cells
 from bnspec.reports.summary.conventions import found_text, value_text
 from bnspec.reports.summary.counts import COMPARISON_MARKS, MARKS, shade, standings, time_text, weightiest
+from bnspec.reports.summary.declined import by_reason
 from bnspec.reports.summary.excerpt import excerpt, listing, shares
 from bnspec.reports.summary.headlines import other_headline
 
@@ -83,6 +84,7 @@ def build_page(runs: Sequence[Run], clauses: Mapping[str, Clause]) -> str:
             counted={target: count_sentence(found) for target, found in by_target(run).items()},
             causes=shares(by_target(run), page_parts.CAUSES) if run.causes else {},
             judged=weightiest(judged, page_parts.TARGETS),
+            declined=excerpt(by_reason(run.findings), page_parts.INCIDENTS),
             texts=excerpt(texts, page_parts.CLAUSES),
             matrix=page_parts.matrix(texts, judged, run.findings) if whole else {},
             sums=None if whole else page_parts.sums(texts, judged, run.findings),

@@ -1,6 +1,6 @@
 """The suite against mutants and unusual correct variants, in this process (other tests cover workers).
 
-Each mutant runs the quick cases until one of its own clauses kills it; each variant runs some cases of every kind, and all
+Each mutant runs the quick cases that ask its own clauses until one of those kills it; each variant runs some cases of every kind, and all
 cases with its own calls. ``make mutants`` runs the whole matrix.
 """
 
@@ -19,11 +19,13 @@ from bnspec.conformance.cases.catalogue import catalogue
 from bnspec.conformance.cases.effort import cases_of
 from bnspec.conformance.checks import CHECKS
 from bnspec.conformance.judge.collector import COMPLETES
+from bnspec.conformance.judge.judge import speaks_of
 from bnspec.conformance.selftest.catalogue.catalogue import ALL, MUTANTS, VARIANTS, CatalogueEntry, select
 from bnspec.conformance.selftest.matrix.matrix import Accusation, Matrix, fingerprint, judge_entries
 from bnspec.conformance.selftest.matrix.table import Row, kills_by_clause, row_of
 from bnspec.model.case import Case
 from bnspec.model.observation import Observation, StepResult
+from bnspec.oracle.oracle import Oracle
 from bnspec.reports.run.codec import documents
 from bnspec.reports.run.store import read_run
 
@@ -61,7 +63,8 @@ def accusers() -> Mapping[str, set[str]]:
     waiting = {p.name: p for p in IN_PROCESS}
     turn = {p.name: k for k, p in enumerate(VARIANTS)}
     for k, of, case in in_turn():
-        mutants = [p.name for p in waiting.values() if p.kind == "mutant" and p.applies_to(case)]
+        asked = speaks_of(case, Oracle(case), CHECKS)
+        mutants = [p.name for p in waiting.values() if asked.intersection(p.killed_by) and p.applies_to(case)]
         variants = [
             p.name
             for p in VARIANTS

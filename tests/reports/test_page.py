@@ -21,6 +21,7 @@ from bnspec.reports.page.page import build_page, write_page
 from bnspec.reports.plots import strips as charts
 from bnspec.reports.plots.palette import Style, palette
 from bnspec.reports.run.evidence import Evidence, KnownDeviation
+from bnspec.reports.run.records import DeclinedCases
 from bnspec.reports.run.store import read_run
 from bnspec.reports.summary.cells import cells
 from bnspec.reports.summary.document import run_document
@@ -192,6 +193,16 @@ def test_hostile_texts_stay_texts(write_run: WriteRun, sample: Any) -> None:
     assert not page.tags & {"script", "img"}
     assert not [a for a in page.attributes if a[1].startswith("on") or a[2].startswith("javascript:")]
     assert HOSTILE in page.text
+
+
+def test_what_was_declined_stands_with_its_reason(write_run: WriteRun, sample: Any) -> None:
+    """A reason is text of the backend's, so it may hold markup."""
+    reasons = (DeclinedCases(HOSTILE, 3), DeclinedCases("no masks", 1))
+    path = write_run(sample.finding("alpha", "running.var", declined=4, reasons=reasons))
+    page = Balance.of(build_page([read_run(path)], sample.clauses))
+    assert "Why cases were declined" in page.text
+    assert HOSTILE in page.text
+    assert "script" not in page.tags
 
 
 def test_a_clause_that_this_version_does_not_know_is_shown_by_its_id(write_run: WriteRun) -> None:

@@ -1,0 +1,38 @@
+"""A cover of the cases asks every clause as often as wanted, with fewer programs to compile."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from bnspec.clauses import ASKED
+from bnspec.conformance.cases.effort import cases_of
+from bnspec.conformance.judge.judge import checks_for, speaks_of
+from bnspec.conformance.run.cover import TIMES, cover, programs_of
+from bnspec.model.case import Case
+from bnspec.oracle.oracle import Oracle
+
+pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
+CASES = list(cases_of("quick", 1))
+CHECKS = checks_for(set(ASKED))
+
+
+def asked(cases: list[Case]) -> Counter[str]:
+    """How many of the cases have something to say of each clause."""
+    return Counter(clause for c in cases for clause in speaks_of(c, Oracle(c), CHECKS))
+
+
+def test_every_clause_keeps_its_cases_and_few_programs_are_left() -> None:
+    chosen = cover(CASES, CHECKS)
+    before, after = asked(CASES), asked(chosen)
+    assert {c: n for c, n in before.items() if after[c] < min(TIMES, n)} == {}
+    assert [c.id for c in chosen] == [c.id for c in CASES if c.id in {k.id for k in chosen}]
+    programs = [len(set().union(*map(programs_of, cases))) for cases in (CASES, chosen)]
+    assert programs[1] < 0.45 * programs[0]
+
+
+def test_a_cover_of_one_clause_is_that_clause_alone() -> None:
+    chosen = cover(CASES, checks_for({"degenerate.empty_batch"}), 2)
+    assert len(chosen) == 2
+    assert all("degenerate.empty_batch" in speaks_of(c, Oracle(c), CHECKS) for c in chosen)

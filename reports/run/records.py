@@ -220,6 +220,8 @@ class Timing(Tagged, frozen=True, tag="timing"):
 
     def __post_init__(self) -> None:
         ratio = ratio_value(self.ratio)
+        if self.channel_axis >= len(self.shape):
+            raise ValueError(f"x of shape {self.shape} has no axis {self.channel_axis}")
         if bool(self.samples_ns) != (self.median_ns is not None):
             raise ValueError("a median exists exactly where there are samples")
         if self.verdict == "conforms" and not (self.samples_ns and ratio <= 1):

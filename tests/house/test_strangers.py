@@ -189,6 +189,17 @@ def test_nothing_outside_of_the_run_is_read_and_nothing_without_end(
         assert "cannot be read" in page or "is missing from the run directory" in page
 
 
+def test_scripts_are_written_through_no_link(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The folder for them may be a link to anywhere; a folder that the user names may not."""
+    run, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
+    write_large_run(run, 1, 4, cases=1)
+    elsewhere.mkdir()
+    (run / "repros").symlink_to(elsewhere)
+    assert main(["repro", str(run)]) == 2
+    assert "is a link" in capsys.readouterr().err
+    assert main(["repro", str(run), "--out", str(elsewhere)]) == 0
+
+
 @pytest.mark.parametrize("text", TEXTS)
 def test_a_text_is_a_literal_or_one_line_of_comment(text: str) -> None:
     """Python reads the literal as the text, and the comment as nothing."""

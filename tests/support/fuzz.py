@@ -339,11 +339,13 @@ def _hangs(*_: object) -> None:
 
 def fuzz(inputs: int, seed: int, folder: Path, report: Callable[[str], object]) -> int:
     """Run, print the counts, and return the number of failures."""
-    made = prepared(folder, seed)
-    made.all(inputs // 5)
-    early, begun = rss_mb(), time.perf_counter()
-    made.all(inputs - inputs // 5)
-    late = rss_mb()
+    begun, made, memory = time.perf_counter(), prepared(folder, seed), []
+    for tenth in range(1, 11):
+        made.all(inputs * tenth // 10 - inputs * (tenth - 1) // 10)
+        memory.append(rss_mb())
+        failed = sum(len(c.failures) for c in made.counts.values())
+        report(f"{inputs * tenth // 10} files, {failed} failures, {memory[-1]:.0f} MB")
+    early, late = memory[1], memory[-1]
     for kind, c in made.counts.items():
         report(
             f"{kind:10} {c.inputs:7} files, {c.read:6} read, {c.refused:6} refused, {len(c.failures)} failures, slowest {c.slowest:.2f} s"
@@ -362,5 +364,9 @@ if __name__ == "__main__":
     wanted = [int(n) for n in sys.argv[1:]]
     with tempfile.TemporaryDirectory(prefix="bnspec-fuzz-") as place:
         np.seterr(all="ignore")
-        failed = fuzz(*(*wanted, *(100_000, 1)[len(wanted) :]), Path(place), lambda text: sys.stdout.write(f"{text}\n"))
+        failed = fuzz(
+            *(*wanted, *(100_000, 1)[len(wanted) :]),
+            Path(place),
+            lambda text: print(text, flush=True),  # noqa: T201 - it prints: that is what it is for
+        )
     sys.exit(bool(failed))

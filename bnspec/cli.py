@@ -16,6 +16,7 @@ import click
 from bnspec import __version__
 from bnspec.errors import BnspecError, HarnessError, Interrupted, UsageError
 from bnspec.options import SETTINGS
+from bnspec.printable import clean
 
 GROUP = "bnspec.commands"
 CONFORMS, DEVIATES, USAGE, FAILED = 0, 1, 2, 3
@@ -119,6 +120,8 @@ def bnspec(context: click.Context) -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status. Errors go to standard error as what, Why and Fix."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments is None:  # no Python that is started from here takes modules from the current folder, or its script's
+        os.environ.setdefault("PYTHONSAFEPATH", "1")
     name = FORMER.get(words[0], words[0]) if words else ""
     called = f"bnspec {name}" if name in bnspec.entries else "bnspec"
     status = _run(words, name, called)
@@ -154,7 +157,7 @@ def _run(words: Sequence[str], name: str, called: str) -> int:
 
 def _refused(called: str, error: BnspecError) -> int:
     with contextlib.suppress(OSError, ValueError):  # nobody can read it: the exit status is left
-        sys.stderr.write(f"{called}: {error}\n")
+        sys.stderr.write(clean(f"{called}: {error}\n"))
     return error.exit_status
 
 

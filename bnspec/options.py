@@ -103,7 +103,9 @@ def effort(*choices: str, default: str, help: str) -> click.Option:  # noqa: A00
 
 
 BACKEND = many(
-    "--backend", metavar="GLOB", help="Select backends by name or glob, or name package.module:Class. Repeatable."
+    "--backend",
+    metavar="GLOB",
+    help="Select backends by name or glob, or an own adapter: package.module:Class or path/file.py:Class. Repeatable.",
 )
 DEVICE = many("--device", metavar="GLOB", help="Select devices: cpu, cuda:0, '*'. Repeatable.", all="cpu")
 CLAUSE = many("--clause", metavar="GLOB", help="Select clauses or families by name or glob. Repeatable.")

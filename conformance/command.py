@@ -259,10 +259,10 @@ def repro(
 ) -> int:
     """Write deviations as scripts of at most 15 statements that need only the framework and NumPy.
 
-    A script exits with 1 where the deviation occurs and with 0 where it does not. A deviation named as RUN:CLAUSE@BACKEND is
+    A script of your own adapter imports its file; with --run it is run only if --backend names the adapter. A script exits with 1 where the deviation occurs and with 0 where it does not. A deviation named as RUN:CLAUSE@BACKEND is
     printed, unless --out or --run is given. Exit status 1: a deviation has no script, or a script did not reproduce it.
     """
-    from bnspec.conformance.repro.scripts import exit_status, parse, repros, write
+    from bnspec.conformance.repro.scripts import exit_status, own_folder, parse, repros, write
     from bnspec.conformance.repro.table import print_repros, run_with_progress
     from bnspec.terminal.console import print_json
 
@@ -271,7 +271,7 @@ def repro(
     if request.named and len(made) == 1 and not (out or run or as_json):
         sys.stdout.write(made[0].text)
         return CONFORMS
-    made = write(made, out or request.run / "repros")
+    made = write(made, out or own_folder(request.run))
     if run:
         made = run_with_progress(made, jobs, quiet=as_json)
     if as_json:

@@ -35,6 +35,12 @@ from bnspec.model.observation import Observation, StepResult
 from bnspec.model.timing import Bandwidth, TimingResult
 from bnspec.model.vocabulary import Status, TargetStatus
 
+#: What a worker begins with. ``python -c``, as ``python -m``, puts the current folder first on the path, where a file of anybody
+#: may have the name of a module; nothing has been imported from it when this runs.
+BEGIN = (
+    "import sys; sys.path[:] = sys.path[not sys.path[0]:]; from bnspec.backends.worker.__main__ import begin; begin()"
+)
+
 #: For runs whose workers stand side by side: threads that wait for work sleep, where the user has not said otherwise.
 PATIENT = {n: os.environ.get(n, v) for n, v in (("OMP_WAIT_POLICY", "PASSIVE"), ("KMP_BLOCKTIME", "0"))}
 
@@ -229,11 +235,12 @@ class Worker:
         environment = {**os.environ, **QUIET, "PYTHONUNBUFFERED": "1", **self._environment}
         command = [
             self.python,
-            "-m",
-            "bnspec.backends.worker.__main__",
+            "-c",
+            BEGIN,
             str(theirs.fileno()),
             self.entry.adapter,
             self.device,
+            *(["own"] if self.entry.own else []),
         ]
         try:
             self._process = WorkerProcess(command, environment, theirs.fileno(), self.limits)

@@ -1,6 +1,9 @@
 """The worker: one process, one adapter, one device. Started by the launcher; speaks the wire on an inherited socket.
 
-    python -m bnspec.backends.worker.__main__ FD MODULE:CLASS DEVICE
+    python -c "from bnspec.backends.worker.__main__ import begin; begin()" FD MODULE:CLASS DEVICE [own]
+
+"own": the adapter was named by the user, so that it may lie in the current folder, which is then last on the path; or it is
+PATH/FILE.py:CLASS. Otherwise the current folder is not on the path.
 
 Requests are {"do": "run" | "time" | "roofs" | "devices" | "stop", "number": N, ...}, and a reply has "answers": N. One that
 could not be made has "failure", and "no_space" where a disk was full. The first frame is the worker's hello. It ends with the
@@ -14,6 +17,7 @@ from __future__ import annotations
 import faulthandler
 import gc
 import importlib
+import importlib.util
 import os
 import platform
 import socket
@@ -33,13 +37,16 @@ from bnspec.errors import BnspecError, DeviceAbsent, UsageError
 COLLECTIONS = (50_000, 20, 20)
 
 
-def load(spec: str) -> Any:
-    """The adapter class of ``package.module:Class``. Raises UsageError; ImportError of a framework passes through."""
-    module_name, _, class_name = spec.partition(":")
-    if not class_name:
+def load(spec: str, own: bool = False) -> Any:
+    """The adapter class of ``package.module:Class``, or of ``path/file.py:Class`` where it is one's own.
+
+    Raises UsageError; ImportError of a framework passes through.
+    """
+    module_name, _, class_name = spec.rpartition(":")
+    if not (module_name and class_name):
         raise UsageError("%r names no class." % spec, "an adapter is package.module:Class.", "add the class.")
     try:
-        module = importlib.import_module(module_name)
+        module = load_file(module_name) if own and module_name.endswith(".py") else load_module(module_name, own)
     except ModuleNotFoundError as error:
         if error.name is not None and (module_name + ".").startswith(error.name + "."):
             raise UsageError(
@@ -53,7 +60,34 @@ def load(spec: str) -> Any:
     return getattr(module, class_name)
 
 
-def open_adapter(spec: str, device: str) -> Tuple[Dict[str, Any], Any]:
+def load_module(name: str, own: bool) -> Any:
+    """The module of this name. One's own may lie in the current folder, behind all that is installed."""
+    here = os.getcwd()
+    if own and here not in sys.path:
+        sys.path.append(here)
+    return importlib.import_module(name)
+
+
+def load_file(path: str) -> Any:
+    """The module in this file. What lies beside it may be imported by it, behind all that is installed.
+
+    Raises UsageError: there is no such file.
+    """
+    place = os.path.realpath(path)
+    if not os.path.isfile(place):
+        raise UsageError("%s does not exist." % path, "an adapter of one's own is in a file.", "check the path.")
+    sys.path.append(os.path.dirname(place))
+    name = os.path.splitext(os.path.basename(place))[0]
+    spec = importlib.util.spec_from_file_location(name, place)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules.setdefault(name, module)  # for what looks its own module up; it takes no other's place
+    spec.loader.exec_module(module)
+    return module
+
+
+def open_adapter(spec: str, device: str, own: bool = False) -> Tuple[Dict[str, Any], Any]:
     """The hello frame and the opened adapter, or None with the reason in the frame."""
     from bnspec.backends.worker.execution import check_contract
 
@@ -65,7 +99,7 @@ def open_adapter(spec: str, device: str) -> Tuple[Dict[str, Any], Any]:
     }
     started = time.perf_counter()
     try:
-        adapter_class = load(spec)
+        adapter_class = load(spec, own)
         if not (isinstance(adapter_class, type) and issubclass(adapter_class, Adapter)):
             raise UsageError(
                 "%s is not a subclass of bnspec.contract.Adapter." % spec,
@@ -118,9 +152,9 @@ def answer(adapter: Any, header: Dict[str, Any], buffers: List[bytes]) -> Tuple[
     raise UsageError("the worker does not know %r." % header["do"])
 
 
-def serve(channel: Channel, spec: str, device: str) -> None:
+def serve(channel: Channel, spec: str, device: str, own: bool = False) -> None:
     """Send the hello, then answer requests until a stop request or the end of the connection."""
-    hello, adapter = open_adapter(spec, device)
+    hello, adapter = open_adapter(spec, device, own)
     gc.freeze()  # a framework is a million objects that live as long as the process, and tracing makes many more:
     gc.set_threshold(*COLLECTIONS)  # collected as rarely as this, compiling frameworks take 5 % less time
     channel.send(hello)
@@ -147,22 +181,27 @@ def keep_to_processors() -> None:
 
 
 def main() -> int:
-    """Entry point; arguments: socket descriptor, adapter, device."""
+    """Entry point; arguments: socket descriptor, adapter, device, and "own" for an adapter of one's own."""
     die_with_parent()
     faulthandler.enable(all_threads=False)
     keep_to_processors()
-    descriptor, spec, device = sys.argv[1:4]
+    descriptor, spec, device, *own = sys.argv[1:5]
     os.set_inheritable(int(descriptor), False)
     channel = Channel(socket.socket(fileno=int(descriptor)))
     try:
-        serve(channel, spec, device)
+        serve(channel, spec, device, own == ["own"])
     except (Closed, Garbage):
         pass
     return 0
 
 
-if __name__ == "__main__":
+def begin() -> None:
+    """Run, and end the process."""
     ended = main()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(ended)  # exit at once: shutting down a framework takes up to a second and has no useful effect
+
+
+if __name__ == "__main__":
+    begin()

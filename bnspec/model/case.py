@@ -24,6 +24,7 @@ from bnspec.errors import UsageError
 from bnspec.model.buffers import overlap, pack, unpack
 from bnspec.model.call import CALLS, FREEZE, SAVE_RESTORE, TRAINING, TRAINING_GRADIENTS, UNFREEZE, Call, call_named
 from bnspec.model.layer import LayerConfig
+from bnspec.model.saved_case import read
 from bnspec.model.vocabulary import NETWORKS, SUBJECTS, CaseSubject, NetworkKind
 
 SCHEMA = "bnspec-case/1"
@@ -230,7 +231,7 @@ class Case:
                 tuple(Step.from_json(s) for s in data["steps"]),
                 data.get("origin", {}),
             )
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, AttributeError, OverflowError) as error:
             raise UsageError(
                 "the case lacks or misnames %s." % error, "its schema is %s." % SCHEMA, "fix the file."
             ) from None
@@ -249,16 +250,7 @@ class Case:
     @classmethod
     def loads(cls, text: str) -> Case:
         """The inverse of ``dumps``. Raises UsageError on anything that is not a saved case."""
-        try:
-            data = json.loads(text)
-            buffers = [zlib.decompress(base64.b64decode(b["zlib_base64"])) for b in data["buffers"]]
-        except (ValueError, KeyError, TypeError, zlib.error) as error:
-            raise UsageError(
-                "this is not a saved case: %s." % error,
-                "a case is a JSON document of schema %s." % SCHEMA,
-                "check the path.",
-            ) from None
-        return cls.from_header(data, buffers)
+        return cls.from_header(*read(text))
 
 
 def _problem(case: Case) -> str:
@@ -274,6 +266,9 @@ def _problem(case: Case) -> str:
         return "decay is %r and must lie in [0, 1]" % config.decay
     if not case.steps:
         return "it has no steps"
+    for name, array in case.arrays.items():
+        if not array.dtype.isnative:  # its name does not say so: it would be read as other numbers
+            return "%s has the dtype %s, in the byte order of other machines" % (name, array.dtype.str)
     if case.subject in ("batch_norm", "layer_norm"):
         wanted = PARAMETERS if config.affine else PARAMETERS[2:]
         for name in PARAMETERS[:2] if case.subject == "layer_norm" else wanted:

@@ -57,7 +57,9 @@ class Observation:
         for i, step in enumerate(self.steps):
             for group in ("outputs", "before", "after"):
                 for name, array in getattr(step, group).items():
-                    arrays["%d/%s/%s" % (i, group, name)] = np.array(array, order="C", copy=True)
+                    # a dtype's name does not say its byte order: values in that of other machines are sent in this one's
+                    native = array.dtype.newbyteorder("=")
+                    arrays["%d/%s/%s" % (i, group, name)] = np.array(array, native, order="C", copy=True)
             steps.append(
                 {
                     "status": step.status,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 import textwrap
 from collections.abc import Collection
@@ -15,10 +14,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bnspec.printable import clean
+
 #: The width where there is no terminal, unless COLUMNS says otherwise.
 WIDTH = 100
-#: All control characters but the line feed and the tab, line separators, marks that reverse the direction, lone surrogates.
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _ASCII = {"µ": "u", "×": "x", "∞": "inf", "±": "+-"}
 
 
@@ -45,11 +44,6 @@ class _Console(Console):
 def on_a_terminal() -> bool:
     """Whether standard error is a terminal, whatever FORCE_COLOR says: colours may go into a file, bars may not."""
     return sys.stderr.isatty()
-
-
-def clean(text: str) -> str:
-    """The text with a replacement character for each control character."""
-    return _CONTROL.sub("\ufffd", text)
 
 
 def has_symbols(console: Console) -> bool:

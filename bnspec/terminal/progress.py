@@ -11,7 +11,8 @@ from rich import progress as bars
 from rich.console import Console
 from rich.text import Text
 
-from bnspec.terminal.console import clean, encodable, on_a_terminal, terminal, verbatim
+from bnspec.printable import clean
+from bnspec.terminal.console import encodable, on_a_terminal, terminal, verbatim
 
 #: Seconds between two plain lines, and between two drawings of the bars.
 PLAIN, DRAWN = 30.0, 0.1

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from bnspec.errors import UsageError
 from bnspec.model.case import Case
+from bnspec.reports.run.files import case_text
 from bnspec.reports.run.store import write_atomically
 
 #: Cases with larger files are not stored, since the corpus is read before every run.
@@ -39,10 +40,11 @@ def read_corpus(folder: Path | None) -> list[Case]:
     found = []
     for path in sorted(folder.glob("*.json")):
         try:
-            found.append(_with_origin(Case.loads(path.read_text("utf-8")), path.name))
-        except (UsageError, OSError, UnicodeDecodeError) as error:
-            what = error.what if isinstance(error, UsageError) else str(error)
-            raise UsageError(f"{path} is not a saved case.", what, "remove it from the corpus.") from None
+            place = path.resolve()
+            found.append(_with_origin(Case.loads(case_text(place.parent, place.name)), path.name))
+        except UsageError as error:
+            why = f"{error.what} {error.why}"
+            raise UsageError(f"{path} is not a saved case.", why, "remove it from the corpus.") from None
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bnspec.backends.harness.scripts.literals import NoScript
+from bnspec.backends.harness.scripts.literals import NoScript, string
 from bnspec.backends.harness.scripts.statements import Lines
 from bnspec.backends.harness.scripts.writer import Writer
 from bnspec.conformance.repro.assertion import LIKE_X, STATE, Assertion, caught, printed, variable
@@ -28,7 +28,7 @@ def dtype(d: Deviation) -> Assertion:
     """The result has its dtype."""
 
     def after(writer: Writer) -> Lines:
-        return _equal(writer.dtype(variable(writer, d.output)), repr(str(d.evidence.expected)))
+        return _equal(writer.dtype(variable(writer, d.output)), string(str(d.evidence.expected)))
 
     return Assertion({d.step: "y"}, d.output, after)
 
@@ -43,13 +43,14 @@ def separate_memory(d: Deviation) -> Assertion:
     if len(names) < 2:
         raise NoScript("the evidence does not say what shares memory")
     result, other = names[:2]
+    shared = f"expected False: whether {result} shares memory with {other}"
 
     def after(writer: Writer) -> Lines:
         mine = writer.host(variable(writer, result))
         theirs = writer.host(writer.variable(other) if other in PARAMETERS else variable(writer, other, other))
         return [
             f"got = np.shares_memory({mine}, {theirs})",
-            f'print("got", got, "expected False: whether {result} shares memory with {other}")',
+            f'print("got", got, {string(shared)})',
             "assert not got",
         ]
 
@@ -60,7 +61,7 @@ def returns(d: Deviation) -> Assertion:
     """The call raises no exception. Another exception than the recorded one ends the script before it prints."""
     kind = (d.evidence.exception or "Exception").partition(":")[0]
     body = [
-        f'assert type(error).__name__ == "{kind}", error',
+        f"assert type(error).__name__ == {string(kind)}, error",
         f'print("got", {RAISED}, "expected no exception")',
         "raise",
     ]

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 
 from bnspec.backends.harness.scripts.literals import NoScript
 from bnspec.errors import UsageError
-from bnspec.model.case import Case, Step
+from bnspec.model.case import PARAMETERS, Case, Step
 from bnspec.model.conventions import Conventions
 from bnspec.reports.run.evidence import Evidence
 from bnspec.reports.run.records import Finding, TargetRecord
+
+#: Before the name of a result of the call before.
+EARLIER = "the earlier "
 
 
 @dataclass(frozen=True)
@@ -76,9 +79,12 @@ class Deviation:
 
     def number(self, value: float | str | None, what: str) -> float:
         """A number of the evidence. Raises NoScript: it has none, or one that nothing can be compared with."""
-        if value is None or not math.isfinite(float(value)):
-            raise NoScript(f"the evidence has the {what} {value}, which no element can be compared with")
-        return float(value)
+        try:
+            if value is not None and math.isfinite(float(value)):
+                return float(value)
+        except ValueError:  # a name, where a number is wanted
+            pass
+        raise NoScript(f"the evidence has the {what} {value}, which no element can be compared with")
 
     @property
     def expected(self) -> float:
@@ -100,6 +106,16 @@ class Deviation:
         return policy == "raises" and step.call.mode == "training"
 
 
+#: What a call gives or moves, by the names that evidence has for it.
+OUTPUTS = ("y", "x", "dx", "dgamma", "dbeta", "by_x", "by_dy", "by_gamma", "along", "mean", "var", "loss")
+
+
+def _is_named(name: str, case: Case) -> bool:
+    """Whether a name of evidence is an output, a parameter, a part of the state, or an array of the case."""
+    name = name.removeprefix(EARLIER)
+    return name in (*OUTPUTS, *PARAMETERS) or name in case.arrays
+
+
 def deviation_of(finding: Finding, case: Case, target: TargetRecord) -> Deviation:
     """The finding with its case. Raises NoScript: it has no evidence."""
     evidence = finding.evidence
@@ -108,10 +124,14 @@ def deviation_of(finding: Finding, case: Case, target: TargetRecord) -> Deviatio
         evidence = Evidence(step=last, call=case.steps[last].call.name, relation="completes")
     if evidence is None:
         raise NoScript("no evidence was recorded with it")
-    if evidence.step >= len(case.steps):
-        raise NoScript(f"its evidence is of step {evidence.step}, and its case has {len(case.steps)} steps")
+    unknown = [n for n in (evidence.output, *evidence.names) if n is not None and not _is_named(n, case)]
+    if unknown:
+        raise NoScript(f"its evidence names {unknown[0]}, which is neither an output nor an array of its case")
+    for step in (evidence.step, evidence.compared_with or 0):
+        if step >= len(case.steps):
+            raise NoScript(f"its evidence is of step {step}, and its case has {len(case.steps)} steps")
     try:
         conventions = Conventions.from_json(target.conventions)
-    except UsageError:
+    except (UsageError, TypeError):  # of another version, or of anybody
         conventions = None
     return Deviation(finding, case, target, evidence, conventions=conventions)

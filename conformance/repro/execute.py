@@ -1,4 +1,4 @@
-"""Running a script in a process of its own, as its reader would."""
+"""Running a script in a process of its own, in an empty folder and with no other on its path than the installed packages."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import dataclasses
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,18 +60,21 @@ def run_script(path: Path, finding: Finding, seconds: float = SECONDS, python: s
     chosen = {"KERAS_BACKEND": below} if package == "keras" and below else {}
     environment = {**os.environ, **ENVIRONMENT, **hidden, **chosen}
     started = time.perf_counter()
-    command = [python, str(path.resolve())]
+    # -P: not the folder of the script, where a file of anybody may have the name of a module; an empty folder to work in
+    command = [python, "-P", str(path.resolve())]
     try:
-        end = subprocess.run(
-            command, env=environment, cwd=path.parent, capture_output=True, text=True, timeout=seconds, check=False
-        )
+        with tempfile.TemporaryDirectory(prefix="bnspec-repro-", ignore_cleanup_errors=True) as folder:
+            end = subprocess.run(
+                command, env=environment, cwd=folder, capture_output=True, timeout=seconds, check=False
+            )
     except subprocess.TimeoutExpired as late:
         status: RunStatus = "reproduced" if finding.verdict == "timeout" else "failed"
-        said = late.stdout.decode(errors="replace") if late.stdout else ""
-        return Outcome(status, None, f"{said}stopped after {seconds:.0f} s", time.perf_counter() - started)
+        before = late.stdout.decode(errors="replace") if late.stdout else ""
+        return Outcome(status, None, f"{before}stopped after {seconds:.0f} s", time.perf_counter() - started)
     elapsed = time.perf_counter() - started
-    output = end.stdout + end.stderr
-    asserted = any(line.startswith("got") for line in end.stdout.splitlines())
+    said = end.stdout.decode(errors="replace")
+    output = said + end.stderr.decode(errors="replace")
+    asserted = any(line.startswith("got") for line in said.splitlines())
     if finding.verdict == "crashed" and end.returncode < 0:
         status = "reproduced"
     elif not asserted or end.returncode not in (0, 1):

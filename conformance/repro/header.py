@@ -7,7 +7,6 @@ from bnspec.backends.harness.scripts.writer import Writer
 from bnspec.clauses import CLAUSES
 from bnspec.conformance.repro.deviation import Deviation
 from bnspec.reports.run.evidence import KnownDeviation
-from bnspec.terminal.console import clean
 
 
 def header(deviation: Deviation, writer: Writer) -> list[str]:
@@ -27,7 +26,7 @@ def header(deviation: Deviation, writer: Writer) -> list[str]:
     ]
     environment = f"{writer.environment} " if writer.environment and finding.device == "cpu" else ""
     sentences.append(f"Run it as: {environment}python FILE")
-    return [line for sentence in sentences for line in comment(clean(sentence))]
+    return [line for sentence in sentences for line in comment(sentence)]
 
 
 def outcome(deviation: Deviation) -> str:

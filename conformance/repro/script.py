@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
+from functools import partial
 
 from bnspec.backends.harness.folders import backend_folders
 from bnspec.backends.harness.scripts.literals import NoScript
@@ -13,6 +15,7 @@ from bnspec.conformance.repro.assertions import assertion_of
 from bnspec.conformance.repro.deviation import deviation_of
 from bnspec.conformance.repro.formulas import explained
 from bnspec.conformance.repro.header import header
+from bnspec.conformance.repro.own_adapter import OwnAdapterWriter, found
 from bnspec.model.case import Case
 from bnspec.reports.run.records import Finding, TargetRecord
 
@@ -24,11 +27,24 @@ def writers() -> dict[str, type[Writer]]:
     return {b: w for f in backend_folders() for b, w in (f.harness_object("repro", "WRITERS") or {}).items()}
 
 
+def has_writer(backend: str) -> bool:
+    """Whether scripts are written for a backend: a registered one with a writer, or an adapter of one's own."""
+    return ":" in backend or backend in writers()
+
+
+def writer_of(backend: str) -> Callable[[Case, str, str, bool], Writer]:
+    """What makes the writer of a backend's scripts. Raises NoScript: there is none, or an own adapter is not found."""
+    if ":" in backend:
+        return partial(OwnAdapterWriter, found(backend))
+    known = writers().get(backend)
+    if known is None:
+        raise NoScript(f"no writer of standalone scripts exists for {backend}")
+    return known
+
+
 def script(finding: Finding, case: Case, target: TargetRecord) -> str:
     """The script's text. Raises NoScript: there is none for this backend, case or evidence; the message says why."""
-    writer_class = writers().get(finding.backend)
-    if writer_class is None:
-        raise NoScript(f"no writer of standalone scripts exists for {finding.backend}")
+    make_writer = writer_of(finding.backend)
     if case.subject == "network":
         raise NoScript("a network's training step takes more than 15 statements beside the layer's")
     deviation = explained(deviation_of(finding, case, target))
@@ -38,7 +54,7 @@ def script(finding: Finding, case: Case, target: TargetRecord) -> str:
     mixed = len({call.kind for call in compared if not call.between}) > 1
     for compact, steps in itertools.product((False,) if mixed else (False, True), (every_step, without_idle)):
         short, assertion = steps(*asserted)
-        writer = writer_class(short, finding.device, assertion.wanted, compact)
+        writer = make_writer(short, finding.device, assertion.wanted, compact)
         parts = [source(part) for part in paragraphs(writer, assertion, deviation.may_raise)]
         lines = [line for part in parts for line in ("", *part)]
         taken = count("\n".join(lines))

@@ -17,12 +17,15 @@ from bnspec.backends.harness.scripts.literals import NoScript
 from bnspec.backends.harness.scripts.statements import count
 from bnspec.cli import CONFORMS, DEVIATES
 from bnspec.conformance.repro.execute import Outcome, RunStatus, run_again
-from bnspec.conformance.repro.script import script, writers
-from bnspec.errors import HarnessError, UsageError
+from bnspec.conformance.repro.script import has_writer, script
+from bnspec.errors import BnspecError, HarnessError, UsageError
 from bnspec.model.case import Case
+from bnspec.reports.run.files import case_text
 from bnspec.reports.run.records import Finding, TargetRecord, target_name
 from bnspec.reports.run.store import Run, read_run, write_atomically
 
+#: What comes of evidence that names what its case does not have.
+UNFIT = (LookupError, ValueError, TypeError, ArithmeticError, AttributeError, SyntaxError, BnspecError)
 #: The verdicts that a script can show.
 DEVIATING = ("deviates", "crashed", "timeout")
 
@@ -43,7 +46,7 @@ class Request:
 
 
 #: Whether there is a script, and once it was run how that ended.
-ReproStatus = RunStatus | Literal["written", "no writer", "no script"]
+ReproStatus = RunStatus | Literal["written", "no writer", "no script", "not run"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,9 +55,11 @@ class Repro:
 
     Attributes:
         status: "written", "no writer" (for this backend), "no script" (for this finding), and once it was run "reproduced",
-            "not reproduced" or "failed".
+            "not reproduced" or "failed"; or "not run", where it is not vouched for.
         text: the script; path: where it was written. reason: why there is none.
         outcome: how its run ended.
+        vouched: whether it may be run. A script of an own adapter imports the file that the run names, and a run may be anybody's:
+            whoever runs it names the adapter on the command line.
     """
 
     finding: Finding
@@ -63,6 +68,7 @@ class Repro:
     path: Path | None = None
     reason: str = ""
     outcome: Outcome | None = None
+    vouched: bool = True
 
     def to_json(self) -> dict[str, Any]:
         """JSON-ready data."""
@@ -110,7 +116,7 @@ def chosen(run: Run, request: Request) -> list[Finding]:
     found = list(run.findings)
     for patterns, key in ((request.clauses, _clauses), (request.backends, _backends)):
         for pattern in patterns:
-            if not any(fnmatch.fnmatchcase(k, pattern) for f in run.findings for k in key(f)):
+            if not any(_matches(k, pattern) for f in run.findings for k in key(f)):
                 names = sorted({key(f)[0] for f in run.findings})
                 near = difflib.get_close_matches(pattern, names, 1, 0.5)
                 raise UsageError(
@@ -119,7 +125,7 @@ def chosen(run: Run, request: Request) -> list[Finding]:
                     f"did you mean {near[0]}?" if near else "name one of these, or a glob.",
                 )
         if patterns:
-            found = [f for f in found if any(fnmatch.fnmatchcase(k, p) for k in key(f) for p in patterns)]
+            found = [f for f in found if any(_matches(k, p) for k in key(f) for p in patterns)]
     deviating = [f for f in found if f.verdict in DEVIATING]
     if request.named and not deviating:
         said = ", ".join(f"{f.clause} on {target_name(f)} {f.verdict}" for f in found) or "there is no such pair"
@@ -127,6 +133,11 @@ def chosen(run: Run, request: Request) -> list[Finding]:
             "there is no deviation to show.", f"{said}.", "bnspec report RUN lists the deviations of a run."
         )
     return deviating
+
+
+def _matches(name: str, pattern: str) -> bool:
+    """Whether a name is meant; brackets in the name of a backend are part of it."""
+    return name == pattern or fnmatch.fnmatchcase(name, pattern)
 
 
 def _clauses(finding: Finding) -> tuple[str, ...]:
@@ -147,7 +158,8 @@ def repros(request: Request) -> list[Repro]:
     made = []
     for finding in chosen(run, request):
         blank = TargetRecord(finding.backend, finding.device, "ready", "", "", {}, {})
-        made.append(_repro(run, finding, targets.get((finding.backend, finding.device), blank)))
+        vouched = ":" not in finding.backend or finding.backend in request.backends
+        made.append(_repro(run, finding, targets.get((finding.backend, finding.device), blank), vouched))
     lacking = next((r for r in made if not r.text), None)
     if request.named and lacking is not None:
         raise UsageError(
@@ -158,19 +170,36 @@ def repros(request: Request) -> list[Repro]:
     return made
 
 
-def _repro(run: Run, finding: Finding, target: TargetRecord) -> Repro:
-    if finding.backend not in writers():
+def _repro(run: Run, finding: Finding, target: TargetRecord, vouched: bool) -> Repro:
+    if not has_writer(finding.backend):
         return Repro(finding, "no writer", reason=f"no writer of standalone scripts exists for {finding.backend}")
     path = finding.shrunk or finding.case
     if path is None:
         return Repro(finding, "no script", reason="no case was saved with it")
     try:
-        case = Case.loads((run.path / path).read_text("utf-8"))
-        return Repro(finding, "written", script(finding, case, target))
+        case = Case.loads(case_text(run.path, path))
+    except UsageError as error:
+        raise UsageError(f"{run.path / path}: {error.what}", error.why, error.fix) from None
+    try:
+        return Repro(finding, "written", script(finding, case, target), vouched=vouched)
     except NoScript as reason:
         return Repro(finding, "no script", reason=str(reason))
-    except OSError as error:
-        raise UsageError(f"{run.path / path} cannot be read.", f"{error}.", "restore the file.") from None
+    except UNFIT as error:  # the run may be anybody's: its evidence need not fit its case
+        return Repro(
+            finding, "no script", reason=f"its evidence does not fit its case: {type(error).__name__}: {error}"
+        )
+
+
+def own_folder(run: Path) -> Path:
+    """Where a run's scripts go. Raises UsageError: a link is there, which may lead anywhere."""
+    folder = run / "repros"
+    if folder.is_symlink():
+        raise UsageError(
+            f"{folder} is a link.",
+            "a run may be anybody's, and its links may lead anywhere.",
+            "name a folder with --out.",
+        )
+    return folder
 
 
 def write(made: Sequence[Repro], out: Path) -> list[Repro]:
@@ -198,7 +227,10 @@ def run_all(written: Sequence[Repro], jobs: int, done: Callable[[Repro], None] =
     """Run the scripts, ``jobs`` at a time; ``done`` is called with each when it has ended."""
 
     def one(repro: Repro) -> Repro:
-        if repro.path is not None:
+        if repro.path is not None and not repro.vouched:
+            reason = f"it imports what only the run names; to run it, add --backend {repro.finding.backend}"
+            repro = dataclasses.replace(repro, status="not run", reason=reason)
+        elif repro.path is not None:
             outcome = run_again(repro.path, repro.finding)
             repro = dataclasses.replace(repro, status=outcome.status, outcome=outcome)
         done(repro)

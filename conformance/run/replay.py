@@ -20,9 +20,7 @@ from bnspec.errors import UsageError
 from bnspec.model.case import Case
 from bnspec.oracle.oracle import Oracle
 from bnspec.reports.run.evidence import KnownDeviation, recorded
-
-#: A saved case is small; what is larger is none.
-BYTES_AT_MOST = 64 * 2**20
+from bnspec.reports.run.files import case_text
 
 
 class Element(msgspec.Struct, frozen=True):
@@ -79,19 +77,16 @@ class Replay:
 
 def saved_case(path: Path) -> Case:
     """The case of a file. Raises UsageError: there is none."""
+    place = path.resolve()
     try:
-        if path.stat().st_size > BYTES_AT_MOST:
-            raise UsageError(
-                f"{path} is larger than any case.", f"a case has at most {BYTES_AT_MOST >> 20} MiB.", "check the path."
-            )
-        return Case.loads(path.read_text("utf-8"))
+        text = case_text(place.parent, place.name)
+    except UsageError as error:
+        fix = "give the path of a case: RUN/cases/ID.json, as findings name it."
+        raise UsageError(error.what.replace(str(place), str(path)), error.why, fix) from None
+    try:
+        return Case.loads(text)
     except UsageError as error:
         raise UsageError(f"{path}: {error.what}", error.why, error.fix) from None
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) and error.strerror else "it is not UTF-8 text"
-        raise UsageError(
-            f"{path} cannot be read.", f"{why}.", "give the path of a case: RUN/cases/ID.json, as findings name it."
-        ) from None
 
 
 def replay(case: Case, target: Target, clauses: Sequence[Clause], limits: Limits | None = None) -> Replay:

@@ -22,6 +22,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
+from bnspec.errors import UsageError
 from bnspec.reports.exports.selection import Selection, name
 from bnspec.reports.run.records import SCHEMA, target_name
 from bnspec.reports.run.store import Run
@@ -75,7 +76,11 @@ def by_release(run: Run, selection: Selection) -> dict[tuple[str, str], list[Cel
 
 def results(run: Run, machine: dict[str, str], version: str, framework: str, listed: Sequence[Cell]) -> dict[str, Any]:
     """The results of one release."""
-    started = round(datetime.datetime.fromisoformat(run.manifest.started).timestamp() * 1000)
+    try:
+        started = round(datetime.datetime.fromisoformat(run.manifest.started).timestamp() * 1000)
+    except (ValueError, OverflowError, OSError) as error:
+        why, fix = f"its manifest says that it started at {run.manifest.started!r}: {error}.", "restore the manifest."
+        raise UsageError(f"{run.path} has no date for asv.", why, fix) from None
     return {
         "commit_hash": version,
         "env_name": framework,

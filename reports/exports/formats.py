@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable
 
 from bnspec.errors import UsageError
+from bnspec.printable import clean
 from bnspec.reports.exports.asv import asv
 from bnspec.reports.exports.bmf import bmf
 from bnspec.reports.exports.processes_csv import processes_csv
@@ -47,7 +48,7 @@ def export(run: Run, form: str, unverified: bool = False) -> Exported:
     Raises UsageError: there is no such format, the run has no timings, or none that the format takes.
     """
     if form in TABLES:
-        text = TABLES[form](run)
+        text = clean(TABLES[form](run))
         rows = sum(len(t.samples_ns) for t in run.timings) if form == "csv-samples" else len(run.timings)
         return Exported({"": text}, rows, {}, [])
     if form not in TIMES and form not in FOLDERS:
@@ -57,5 +58,6 @@ def export(run: Run, form: str, unverified: bool = False) -> Exported:
     if not selection.taken:
         why = "; ".join(selection.notes)
         raise UsageError(f"{run.path} has nothing for {form}.", f"{why}.", "--to csv has every row with its verdict.")
-    files = FOLDERS[form](run, selection) if form in FOLDERS else {"": TIMES[form](run, selection)}
+    made = FOLDERS[form](run, selection) if form in FOLDERS else {"": TIMES[form](run, selection)}
+    files = {path: clean(text) for path, text in made.items()}
     return Exported(files, len(selection.taken), selection.left_out, selection.notes)

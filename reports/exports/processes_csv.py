@@ -90,5 +90,10 @@ def table(rows: Iterable[Mapping[str, Any]]) -> str:
     if listed:
         writer = csv.DictWriter(text, list(listed[0]), lineterminator="\n")
         writer.writeheader()
-        writer.writerows(listed)
+        writer.writerows({name: _cell(value) for name, value in row.items()} for row in listed)
     return text.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    """A value as a spreadsheet shows it: a text that would be a formula begins with an apostrophe."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value

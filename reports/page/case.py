@@ -8,10 +8,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
 from bnspec.errors import UsageError
 from bnspec.model.case import Case
 from bnspec.reports.run.evidence import Evidence
+from bnspec.reports.run.files import case_text
 from bnspec.reports.run.store import Run
 
 #: Larger arrays are described, not listed; larger files are not carried in the page.
@@ -58,13 +60,13 @@ class CaseView:
 
 def view_case(runs: Sequence[Run], path: str, evidence: Evidence | None = None) -> CaseView:
     """The saved case at ``path`` in one of the runs; ``evidence`` says which element to point at."""
-    file = next((f for run in runs if (f := run.path / path).is_file()), None)
-    if file is None:
+    folder = next((run.path for run in runs if (run.path / path).is_file()), None)
+    if folder is None:
         return CaseView(path, "The file of this case is missing from the run directory.")
     try:
-        text = file.read_text("utf-8")
+        text = case_text(folder, path)
         case = Case.loads(text)
-    except (UsageError, OSError, ValueError) as error:
+    except UsageError as error:
         return CaseView(path, f"The file of this case cannot be read: {error}")
     carried = len(text) <= CARRIED_BYTES
     return CaseView(
@@ -74,7 +76,7 @@ def view_case(runs: Sequence[Run], path: str, evidence: Evidence | None = None) 
         steps=[_step(s.call.name, s.inputs, s.fresh) for s in case.steps],
         blocks=_blocks(case, _point(case, evidence)),
         origin=[(str(k).replace("_", " "), _word(v)) for k, v in case.origin.items()],
-        download="data:application/json;base64," + base64.b64encode(text.encode()).decode() if carried else "",
+        download=Markup("data:application/json;base64," + base64.b64encode(text.encode()).decode() if carried else ""),
     )
 
 

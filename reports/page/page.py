@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache, partial
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from bnspec.clauses import Clause
 from bnspec.errors import UsageError
+from bnspec.printable import clean
 from bnspec.reports.page import conventions as page_conventions
 from bnspec.reports.page import mutants as page_mutants
 from bnspec.reports.page import parts as page_parts
@@ -28,12 +31,15 @@ from bnspec.reports.summary.bandwidth import Ceiling
 from bnspec.reports.summary.causes import by_target, count_sentence, needs
 from bnspec.reports.summary.cells import cells
 from bnspec.reports.summary.conventions import found_text, value_text
-from bnspec.reports.summary.counts import COMPARISON_MARKS, MARKS, shade, standings, time_text
+from bnspec.reports.summary.counts import COMPARISON_MARKS, MARKS, shade, standings, time_text, weightiest
 from bnspec.reports.summary.declined import by_reason
+from bnspec.reports.summary.excerpt import excerpt, listing, shares
 from bnspec.reports.summary.headlines import other_headline
 
 NAME = "index.html"
 STYLES = ("page.css", "page_timings.css", "page_stability.css")
+#: Characters of a text of the run on the page.
+TEXT_AT_MOST = 2000
 _GENERATOR = '<meta name="generator" content="bnspec">'
 
 
@@ -49,6 +55,8 @@ def build_page(runs: Sequence[Run], clauses: Mapping[str, Clause]) -> str:
     rows = standings(run)
     judged = [s for s in rows if s.tally.verdicts]
     texts = page_parts.clause_texts(run.findings, clauses)
+    whole = len(texts) * len(judged) <= page_parts.CELLS
+    deviating = page_parts.deviating(runs, texts, run.findings)
     ceiling = Ceiling(run.roofs)
     timed = cells(run.timings, ceiling)
     named = [
@@ -58,7 +66,7 @@ def build_page(runs: Sequence[Run], clauses: Mapping[str, Clause]) -> str:
     ]
     numbers = numbers_of(set().union(*named))
     styles = palette(timed, numbers)
-    return (
+    return clean(
         _environment()
         .get_template("page.html")
         .render(
@@ -72,14 +80,21 @@ def build_page(runs: Sequence[Run], clauses: Mapping[str, Clause]) -> str:
             styles=styles,
             stability=page_stability.stability(run, numbers),
             mutants=page_mutants.mutants(run),
-            standings=rows,
-            causes=by_target(run) if run.causes else {},
-            judged=judged,
-            declined=by_reason(run.findings),
-            texts=texts,
-            matrix=page_parts.matrix(texts, judged, run.findings),
-            deviating=page_parts.deviating(runs, texts, run.findings),
-            declared=page_parts.declared(run.targets),
+            standings=weightiest(rows, page_parts.CARDS),
+            counted={target: count_sentence(found) for target, found in by_target(run).items()},
+            causes=shares(by_target(run), page_parts.CAUSES) if run.causes else {},
+            judged=weightiest(judged, page_parts.TARGETS),
+            declined=excerpt(by_reason(run.findings), page_parts.INCIDENTS),
+            texts=excerpt(texts, page_parts.CLAUSES),
+            matrix=page_parts.matrix(texts, judged, run.findings) if whole else {},
+            sums=None if whole else page_parts.sums(texts, judged, run.findings),
+            deviating=deviating,
+            detailed={page_parts.anchor(d.finding) for _, part in deviating for d in part.shown},
+            incidents=excerpt(run.incidents, page_parts.INCIDENTS),
+            targets=excerpt(run.targets, page_parts.TARGETS),
+            finished=excerpt(run.targets_finished, page_parts.TARGETS),
+            listing=partial(listing, [r.path for r in runs]),
+            declared=page_parts.declared(run.targets[: page_parts.TARGETS]),
             workloads=page_timings.workloads(timed, run.comparisons, styles),
             pictures=album(timed, styles, ceiling),
         )
@@ -93,7 +108,7 @@ def write_page(runs: Sequence[Run], clauses: Mapping[str, Clause], folder: Path)
     """
     page, html = folder / NAME, build_page(runs, clauses)
     try:
-        if page.exists() and _GENERATOR not in page.read_text("utf-8", "replace")[:1000]:
+        if page.exists() and _GENERATOR.encode() not in _beginning(page):
             raise UsageError(
                 f"{page} is not a page of bnspec.", "it would be overwritten.", "name another folder with --out."
             )
@@ -106,14 +121,34 @@ def write_page(runs: Sequence[Run], clauses: Mapping[str, Clause], folder: Path)
     return page
 
 
+def _beginning(page: Path) -> bytes:
+    """The first bytes of a file; nothing of what is no regular file."""
+    if not page.is_file():
+        return b""
+    with page.open("rb") as file:
+        return file.read(1000)
+
+
 def _asset(name: str) -> str:
     return (files("bnspec.reports.page") / "templates" / name).read_text("utf-8")
 
 
+def _cut(value: Any) -> Any:
+    """A value as the page shows it: of a very long text the beginning."""
+    too_long = isinstance(value, str) and not isinstance(value, Markup) and len(value) > TEXT_AT_MOST
+    return f"{value[:TEXT_AT_MOST]} … ({len(value)} characters)" if too_long else value
+
+
+@cache
 def _environment() -> Environment:
     """Jinja with everything escaped, and the words that the template uses."""
     environment = Environment(
-        loader=FunctionLoader(_asset), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FunctionLoader(_asset),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_cut,
     )
     environment.filters.update(
         ratio=ratio_text,
@@ -127,7 +162,6 @@ def _environment() -> Environment:
         count=count_text,
         possible=found_text,
         value=value_text,
-        causes=count_sentence,
         needs=needs,
     )
     environment.tests["web"] = page_parts.is_web
@@ -135,6 +169,7 @@ def _environment() -> Environment:
         marks=MARKS,
         compared=COMPARISON_MARKS,
         anchor=page_parts.anchor,
+        clause_anchor=page_parts.clause_anchor,
         charts=charts,
         curves=curves,
         undecided=page_timings.undecided,

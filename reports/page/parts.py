@@ -17,7 +17,8 @@ from bnspec.reports.run.records import Finding, TargetRecord, ratio_text, target
 from bnspec.reports.run.store import Run
 from bnspec.reports.run.vocabulary import LEVELS, Level
 from bnspec.reports.summary.cells import Cell
-from bnspec.reports.summary.counts import Standing, deviations, families
+from bnspec.reports.summary.counts import Standing, Tally, deviations, families, tally, weightiest
+from bnspec.reports.summary.excerpt import Excerpt, shares
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +35,7 @@ class ClauseText:
     @property
     def anchor(self) -> str:
         """Its place on the page."""
-        return "clause-" + slug(self.id)
+        return clause_anchor(self.id)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,9 +71,33 @@ class ConventionsTable:
     common: Sequence[tuple[str, str]]
 
 
+@dataclasses.dataclass(frozen=True)
+class Sums:
+    """What stands for a matrix that is too large to show.
+
+    Attributes:
+        families: the columns; targets: each with a tally of each family, those that break most; clauses: each over all targets.
+    """
+
+    families: Sequence[str]
+    targets: Excerpt[tuple[str, Sequence[Tally]]]
+    clauses: Excerpt[tuple[ClauseText, Tally]]
+
+
+#: Cells of the matrix, targets, clauses; deviations, causes and incidents shown one by one: about 5 MB of page.
+CELLS, TARGETS, CLAUSES, DEVIATIONS, CAUSES, INCIDENTS = 8000, 200, 500, 300, 300, 100
+#: Targets with a card of their own at the top; families that are columns.
+CARDS, FAMILIES = 60, 40
+
+
 def slug(words: str) -> str:
     """The words as an anchor."""
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", words).strip("-")
+
+
+def clause_anchor(name: str) -> str:
+    """Where a clause's text stands on the page."""
+    return f"clause-{slug(name)}"
 
 
 def anchor(finding: Finding | Cause) -> str:
@@ -105,17 +130,41 @@ def matrix(
     return grouped
 
 
+def sums(texts: Sequence[ClauseText], rows: Sequence[Standing], findings: Sequence[Finding]) -> Sums:
+    """The sums of a matrix that is too large to show."""
+    shown = weightiest(rows, TARGETS)
+    wanted = {s.target for s in shown.shown}
+    by_family: dict[tuple[str, str], list[Finding]] = {}
+    by_clause: dict[str, list[Finding]] = {}
+    for f in findings:
+        by_clause.setdefault(f.clause, []).append(f)
+        if (target := target_name(f)) in wanted:
+            by_family.setdefault((target, f.family), []).append(f)
+    names = families(findings)[:FAMILIES]
+    targets = [(s.target, [tally(by_family.get((s.target, n), ())) for n in names]) for s in shown.shown]
+    clauses = [(t, tally(by_clause[t.id])) for t in texts[:CLAUSES]]
+    return Sums(names, Excerpt(targets, shown.more), Excerpt(clauses, len(texts) - len(clauses)))
+
+
 def deviating(
     runs: Sequence[Run], texts: Sequence[ClauseText], findings: Sequence[Finding]
-) -> list[tuple[ClauseText, list[Deviation]]]:
-    """Each clause that a target deviates from, MUST first, with those targets."""
+) -> list[tuple[ClauseText, Excerpt[Deviation]]]:
+    """Each clause that a target deviates from, MUST first, with those targets, the worst first; of very many only the first."""
     of = {t.id: t for t in texts}
-    grouped: dict[str, list[Deviation]] = {}
+    grouped: dict[str, list[Finding]] = {}
     for f in deviations(findings):
-        path = f.shrunk or f.case
-        case = view_case(runs, path, f.evidence) if path else None
-        grouped.setdefault(f.clause, []).append(Deviation(f, evidence_rows(f.evidence), case))
-    return sorted(((of[name], found) for name, found in grouped.items()), key=lambda g: LEVELS.index(g[0].level))
+        grouped.setdefault(f.clause, []).append(f)
+    in_order = dict(sorted(grouped.items(), key=lambda g: LEVELS.index(of[g[0]].level)))
+    found = []
+    for name, part in shares(in_order, DEVIATIONS).items():
+        shown = [Deviation(f, evidence_rows(f.evidence), _case_of(runs, f)) for f in part.shown]
+        found.append((of[name], Excerpt(shown, part.more)))
+    return found
+
+
+def _case_of(runs: Sequence[Run], finding: Finding) -> CaseView | None:
+    path = finding.shrunk or finding.case
+    return view_case(runs, path, finding.evidence) if path else None
 
 
 def evidence_rows(evidence: Evidence | None) -> list[tuple[str, str]]:

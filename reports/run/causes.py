@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from bnspec.reports.run.evidence import KnownDeviation
-from bnspec.reports.run.fields import CasePath, Count, Tagged, Word
+from bnspec.reports.run.fields import BackendName, CasePath, Count, DeviceName, Dotted, Tagged, Word
 from bnspec.reports.run.vocabulary import Level
 
 
@@ -33,12 +33,12 @@ class Cause(Tagged, frozen=True, tag="cause"):
         cut: why not all experiments were made; "" where all were.
     """
 
-    clause: Word
-    family: Word
+    clause: Dotted
+    family: Dotted
     level: Level
-    backend: Word
-    device: Word
-    also: tuple[Word, ...] = ()
+    backend: BackendName
+    device: DeviceName
+    also: tuple[Dotted, ...] = ()
     conditions: tuple[Condition, ...] = ()
     known: tuple[KnownDeviation, ...] = ()
     message: str = ""

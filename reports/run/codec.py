@@ -8,6 +8,8 @@ from typing import Any, TypeVar, get_args
 
 import msgspec
 
+from bnspec.model.saved_case import DEPTH_AT_MOST, nested_deeper
+from bnspec.printable import clean
 from bnspec.reports.run.records import Manifest, Record
 
 #: The class of each kind of record.
@@ -25,18 +27,20 @@ class BrokenRecord(ValueError):
 
 def plain(value: Any) -> Any:
     """``value`` as JSON can hold it: tuples become lists, NumPy scalars and arrays Python numbers and lists, and the
-    numbers that JSON lacks the words "inf", "-inf" and "nan"."""
+    numbers that JSON lacks the words "inf", "-inf" and "nan". Texts lose their control characters, see ``bnspec.printable``."""
+    if isinstance(value, str):
+        return clean(value)
     if isinstance(value, Mapping):
-        return {str(k): plain(v) for k, v in value.items()}
+        return {clean(str(k)): plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(v) for v in value]
     if isinstance(value, float) and not math.isfinite(value):
         return str(float(value))
-    if value is None or type(value) in (bool, int, float, str):
+    if value is None or type(value) in (bool, int, float):
         return value
     if hasattr(value, "tolist"):
         return plain(value.tolist())
-    return str(value)
+    return clean(str(value))
 
 
 def to_json(record: Record | Manifest) -> dict[str, Any]:
@@ -60,7 +64,7 @@ def encode(record: Record) -> bytes:
 def decode(line: bytes) -> Record:
     """The inverse of ``encode``. Raises BrokenRecord: it breaks the schema; msgspec.DecodeError: it is not JSON."""
     try:
-        return _records.decode(line)
+        return _shallow(_records, line)
     except msgspec.ValidationError as error:
         raise BrokenRecord(_described(error, line)) from None
 
@@ -75,15 +79,30 @@ def encode_manifest(manifest: Manifest) -> bytes:
 def decode_manifest(text: bytes) -> Manifest:
     """The inverse of ``encode_manifest``. Raises BrokenRecord, msgspec.DecodeError: as ``decode`` does."""
     try:
-        return _manifests.decode(text)
+        return _shallow(_manifests, text)
     except msgspec.ValidationError as error:
         raise BrokenRecord(f"manifest: {error}") from None
+
+
+def _shallow(decoder: msgspec.json.Decoder[_R], text: bytes) -> _R:
+    """What the text holds; options, conventions and the like may nest, but only so deep."""
+    many = text.count(b"[") + text.count(b"{") > DEPTH_AT_MOST
+    if many and nested_deeper(text.decode("utf-8", "replace"), DEPTH_AT_MOST):
+        raise BrokenRecord(f"more than {DEPTH_AT_MOST} of its brackets are open at once")
+    try:
+        return decoder.decode(text)
+    except (UnicodeDecodeError, OverflowError, RecursionError) as error:
+        raise BrokenRecord(str(error)) from None
 
 
 def _described(error: msgspec.ValidationError, line: bytes) -> str:
     """What is wrong, of which kind of record."""
     try:
         kind = msgspec.json.decode(_kinds.decode(line).get("kind", b"null"))
-    except msgspec.ValidationError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return f"it is not an object: {error}"
-    return f"{kind}: {error}" if kind in KINDS else f"kind is {kind!r}, known are {', '.join(KINDS)}"
+    return (
+        f"{kind}: {error}"
+        if isinstance(kind, str) and kind in KINDS
+        else f"kind is {kind!r}, known are {', '.join(KINDS)}"
+    )

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from bnspec.reports.run.fields import CasePath, Count, Number, Ordinal, Ratio, Tagged, Word
+from bnspec.reports.run.fields import BackendName, CasePath, Count, DeviceName, Number, Ordinal, Ratio, Tagged, Word
 from bnspec.reports.run.vocabulary import Agreement, How, Purpose
 
 
@@ -22,8 +22,8 @@ class Convention(Tagged, frozen=True, tag="convention"):
         cases: the saved cases of the experiment.
     """
 
-    backend: Word
-    device: Word
+    backend: BackendName
+    device: DeviceName
     field: Word
     declared: Any
     agreement: Agreement
@@ -88,10 +88,10 @@ class Translation(Tagged, frozen=True, tag="translation"):
         proofs: layers that were run on both sides.
     """
 
-    backend: Word
-    device: Word
-    to_backend: Word
-    to_device: Word
+    backend: BackendName
+    device: DeviceName
+    to_backend: BackendName
+    to_device: DeviceName
     purpose: Purpose
     count: Ordinal | None
     possible: bool

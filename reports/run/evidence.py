@@ -7,12 +7,11 @@ meaning for the relation.
 from __future__ import annotations
 
 import math
-from typing import Literal, SupportsFloat
+from typing import Annotated, Literal, SupportsFloat
 
 import msgspec
 
-#: error / bound; infinite is the string "inf" because JSON has no infinity; None where nothing was judged.
-Ratio = float | str | None
+from bnspec.reports.run.fields import ArrayName, Count, Identifier, Number
 
 #: The relation that must hold between what came and what was expected.
 Relation = Literal[
@@ -68,17 +67,17 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
         history: what the deviation needs of its process; absent where the case suffices.
     """
 
-    step: int
-    call: str
+    step: Count
+    call: Identifier
     relation: Relation
-    output: str | None = None
-    index: tuple[int, ...] | None = None
+    output: Identifier | None = None
+    index: Annotated[tuple[Count, ...], msgspec.Meta(max_length=32)] | None = None
     expected: float | str | None = None
     got: float | str | None = None
-    bound: float | str | None = None
-    ratio: Ratio = None
-    compared_with: int | None = None
-    names: tuple[str, ...] = ()
+    bound: Number | None = None
+    ratio: Number | None = None
+    compared_with: Count | None = None
+    names: tuple[ArrayName, ...] = ()
     exception: str | None = None
     history: History | None = None
 

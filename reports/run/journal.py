@@ -13,7 +13,9 @@ from pathlib import Path
 
 import msgspec
 
-from bnspec.reports.run.evidence import Evidence, KnownDeviation, Ratio
+from bnspec.reports.run.evidence import Evidence, KnownDeviation
+from bnspec.reports.run.fields import Ratio
+from bnspec.reports.run.files import lines
 from bnspec.reports.run.lines import split, unsealed
 
 JOURNAL = "journal.jsonl"
@@ -78,10 +80,13 @@ def encode_entry(entry: AnyEntry) -> bytes:
 
 
 def read_journal(path: Path) -> list[AnyEntry]:
-    """The entries of a run directory that are whole, in their order; none where there is no journal."""
+    """The entries of a run directory that are whole, in their order; none where there is no journal.
+
+    Raises UsageError: it leads out of the directory, or is too large.
+    """
     file = path / JOURNAL
     found: list[AnyEntry] = []
-    for _, line, _ in split(file.read_bytes() if file.exists() else b""):
+    for _, line, _ in split(lines(path, JOURNAL) if file.exists() or file.is_symlink() else ()):
         body = unsealed(line)
         if body is None or body is line:  # every entry was sealed
             continue

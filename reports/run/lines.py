@@ -12,7 +12,7 @@ import os
 import re
 import time
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -44,13 +44,10 @@ def unsealed(line: bytes) -> bytes | None:
     return body if zlib.crc32(body) == int(seal[1], 16) else None
 
 
-def split(data: bytes) -> Iterator[tuple[int, bytes, bool]]:
-    """Each line with its number, and whether its end was written."""
-    lines = data.split(b"\n")
-    last = lines.pop()
-    yield from ((number, line, True) for number, line in enumerate(lines, 1))
-    if last:
-        yield len(lines) + 1, last, False
+def split(lines: Iterable[bytes]) -> Iterator[tuple[int, bytes, bool]]:
+    """Each line without its line feed, with its number, and whether its end was written."""
+    for number, line in enumerate(lines, 1):
+        yield number, line.removesuffix(b"\n"), line.endswith(b"\n")
 
 
 class LineFile:

@@ -11,10 +11,24 @@ from typing import Annotated, Any
 
 import msgspec
 
+from bnspec.model import names
 from bnspec.reports.run.causes import Cause
 from bnspec.reports.run.conventions import Convention, Translation
 from bnspec.reports.run.evidence import Evidence, KnownDeviation
-from bnspec.reports.run.fields import Amount, CasePath, Count, Ordinal, Ratio, Tagged, Word
+from bnspec.reports.run.fields import (
+    LARGEST,
+    Amount,
+    BackendName,
+    CasePath,
+    Count,
+    DeviceName,
+    Dotted,
+    Extent,
+    Ordinal,
+    Ratio,
+    Tagged,
+    Word,
+)
 from bnspec.reports.run.mutants import ClauseKills, KillMatrix, Mutant, Variant
 from bnspec.reports.run.stability import NotMeasured, Reach, StabilityCurve, StabilityPoint
 from bnspec.reports.run.vocabulary import (
@@ -58,11 +72,11 @@ def ratio_text(ratio: Ratio) -> str:
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What was run, where and when. ``command`` is the command line that made the run; ``seed`` None: nothing was drawn."""
 
-    id: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._+-]*$")]
+    id: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$(?!\n)", max_length=names.CHARACTERS)]
     command: str
     started: str
     bnspec: Word
-    seed: int | None
+    seed: Annotated[int, msgspec.Meta(ge=-LARGEST, le=LARGEST)] | None
     effort: str
     machine: dict[str, Any]
     packages: dict[str, str]
@@ -73,8 +87,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class TargetRecord(Tagged, frozen=True, tag="target"):
     """A backend on a device: "ready", or why not; with what it declares. A target that is not ready says why."""
 
-    backend: Word
-    device: Word
+    backend: BackendName
+    device: DeviceName
     status: TargetStatus
     reason: str
     framework: str
@@ -107,11 +121,11 @@ class Finding(Tagged, frozen=True, tag="finding"):
         known: the known deviations that cover it; empty unless every case that deviates is covered.
     """
 
-    clause: Word
-    family: Word
+    clause: Dotted
+    family: Dotted
     level: Level
-    backend: Word
-    device: Word
+    backend: BackendName
+    device: DeviceName
     verdict: FindingVerdict
     cases: Count
     failures: Count
@@ -142,8 +156,8 @@ class Finding(Tagged, frozen=True, tag="finding"):
 class Incident(Tagged, frozen=True, tag="incident"):
     """A case that ended in no answer on a target: crashed, timeout, or an error where the conventions offers the case."""
 
-    backend: Word
-    device: Word
+    backend: BackendName
+    device: DeviceName
     case: str
     status: IncidentStatus
     step: Count | None
@@ -175,10 +189,10 @@ class Timing(Tagged, frozen=True, tag="timing"):
         moved_bytes: (read, written) that the pass cannot do without; streaming_bytes: when no cache keeps x.
     """
 
-    backend: Word
-    device: Word
+    backend: BackendName
+    device: DeviceName
     pass_name: Word = msgspec.field(name="pass")
-    shape: tuple[Count, ...]
+    shape: Annotated[tuple[Extent, ...], msgspec.Meta(max_length=32)]
     dtype: Word
     channel_axis: Count
     samples_ns: tuple[Count, ...]
@@ -206,6 +220,8 @@ class Timing(Tagged, frozen=True, tag="timing"):
 
     def __post_init__(self) -> None:
         ratio = ratio_value(self.ratio)
+        if self.channel_axis >= len(self.shape):
+            raise ValueError(f"x of shape {self.shape} has no axis {self.channel_axis}")
         if bool(self.samples_ns) != (self.median_ns is not None):
             raise ValueError("a median exists exactly where there are samples")
         if self.verdict == "conforms" and not (self.samples_ns and ratio <= 1):
@@ -225,12 +241,16 @@ class Roof(Tagged, frozen=True, tag="roof"):
         sizes_bytes: of what is read; copy writes as much again.
     """
 
-    device: Word
+    device: DeviceName
     action: MemoryAction
     threads: Ordinal
     process: Count
     sizes_bytes: Annotated[tuple[Ordinal, ...], msgspec.Meta(min_length=1)]
     bytes_per_second: Annotated[tuple[Annotated[float, msgspec.Meta(gt=0)], ...], msgspec.Meta(min_length=1)]
+
+    def __post_init__(self) -> None:
+        if len(self.sizes_bytes) != len(self.bytes_per_second):
+            raise ValueError("a roof has one speed for each size")
 
 
 class Comparison(Tagged, frozen=True, tag="comparison"):
@@ -265,8 +285,8 @@ class TargetFinished(Tagged, frozen=True, tag="target_finished"):
     Names in ``seconds`` that end in "_cpu" are processor time, which other work on the machine does not lengthen.
     """
 
-    backend: Word
-    device: Word
+    backend: BackendName
+    device: DeviceName
     cases: dict[str, Count]
     seconds: dict[str, Amount]
 

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from bnspec.reports.run.fields import Amount, Count, Number, Ordinal, Tagged, Word
+from bnspec.reports.run.fields import Amount, BackendName, Count, DeviceName, Number, Ordinal, Tagged, Word
 from bnspec.reports.run.vocabulary import GrowthKind, PointStatus, Sweep
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
@@ -72,8 +72,8 @@ class StabilityCurve(Tagged, frozen=True, tag="stability_curve"):
         with_kappa, with_count: the curves.
     """
 
-    backend: Word
-    device: Word
+    backend: BackendName
+    device: DeviceName
     threads: Ordinal | None
     form: Word
     dtype: Word
@@ -122,8 +122,8 @@ class StabilityPoint(Tagged, frozen=True, tag="stability_point"):
         outputs: errors by output; empty unless "ok".
     """
 
-    backend: Word
-    device: Word
+    backend: BackendName
+    device: DeviceName
     threads: Ordinal | None
     sweep: Sweep
     asked: Positive
@@ -146,8 +146,8 @@ class StabilityPoint(Tagged, frozen=True, tag="stability_point"):
 class NotMeasured(Tagged, frozen=True, tag="not_measured"):
     """What was not measured of a target, and why; form and dtype are empty where all of it is meant."""
 
-    backend: Word
-    device: Word
+    backend: BackendName
+    device: DeviceName
     threads: Ordinal | None
     form: str
     dtype: str

@@ -14,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import errno
+import io
 import os
 import re
 import tempfile
@@ -29,6 +30,7 @@ from bnspec.errors import HarnessError, UsageError
 from bnspec.reports.run.causes import Cause
 from bnspec.reports.run.codec import BrokenRecord, decode, decode_manifest, encode, encode_manifest
 from bnspec.reports.run.conventions import Convention, Translation
+from bnspec.reports.run.files import MANIFEST_AT_MOST, content, lines
 from bnspec.reports.run.journal import JOURNAL, AnyEntry, SessionBegun, UnitDone, encode_entry
 from bnspec.reports.run.lines import Damaged, LineFile, sealed, split, sync_folder, unsealed, unwritable
 from bnspec.reports.run.lock import Lock
@@ -249,15 +251,15 @@ class RunWriter:
                 )
             records = path / RECORDS
             old = records.read_bytes() if records.exists() else b""
-            lines = [line for _, line, _ in split(old) if _whole(line)]
+            whole_lines = [line for _, line, _ in split(io.BytesIO(old)) if _whole(line)]
             if run.damaged:
-                lines = [line for line in lines if b'"kind":"run_finished"' not in line]
-            whole = b"".join(line + b"\n" for line in lines)
+                whole_lines = [line for line in whole_lines if b'"kind":"run_finished"' not in line]
+            whole = b"".join(line + b"\n" for line in whole_lines)
             if whole != old:
                 write_atomically(records, whole)
             (path / CASES).mkdir(exist_ok=True)
             writer = cls(path, lock)
-            writer._written.update(lines)
+            writer._written.update(whole_lines)
             return writer
         except BaseException:
             lock.close()
@@ -355,9 +357,9 @@ def read_run(path: Path) -> Run:
         )
     if not (path / MANIFEST).is_file():
         raise UsageError(f"{path} is not a run directory.", f"it has no {MANIFEST}.", _AGAIN)
-    manifest = _manifest(path / MANIFEST)
+    manifest = _manifest(path)
     found: dict[tuple[object, ...], Record] = {}
-    records, damaged = _records(path / RECORDS)
+    records, damaged = _records(path)
     finished_at = 0
     for number, record in records:
         if finished_at:
@@ -398,33 +400,34 @@ class _Version(msgspec.Struct):
 _EARLIER = {"bnspec-run/1": "0.1"}
 
 
-def _manifest(path: Path) -> Manifest:
+def _manifest(folder: Path) -> Manifest:
     """The manifest. Raises UsageError: it is of another version, or breaks the schema."""
+    path, text = folder / MANIFEST, content(folder, MANIFEST, MANIFEST_AT_MOST)
     try:
-        text = path.read_bytes()
         version = msgspec.json.decode(text, type=_Version)
-    except (msgspec.DecodeError, OSError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"{path} cannot be read.", f"{error}.", _AGAIN) from None
     if version.schema != SCHEMA:
         why = f"this version of bnspec reads {SCHEMA} only"
         if version.schema in _EARLIER:
             fix = f"read it with bnspec {_EARLIER[version.schema]}, or run its command again with this version."
-        elif re.fullmatch(r"bnspec-run/\d+", version.schema):
-            fix = f"read it with bnspec {version.bnspec or 'as new as the one that wrote it'}, which wrote it."
+        elif re.fullmatch(r"bnspec-run/\d{1,9}", version.schema):
+            fix = f"read it with bnspec {version.bnspec[:40] or 'as new as the one that wrote it'}, which wrote it."
         else:
             fix = _AGAIN
-        raise UsageError(f"{path} has schema {version.schema!r}.", f"{why}.", fix)
+        raise UsageError(f"{path} has schema {version.schema[:40]!r}.", f"{why}.", fix)
     try:
         return decode_manifest(text)
-    except BrokenRecord as error:
+    except (BrokenRecord, msgspec.DecodeError) as error:
         raise UsageError(f"{path} breaks the schema.", f"{error}.", _AGAIN) from None
 
 
-def _records(path: Path) -> tuple[list[tuple[int, Record]], list[Damaged]]:
+def _records(folder: Path) -> tuple[list[tuple[int, Record]], list[Damaged]]:
     """Each record with its line number, and the lines that are damaged; a torn last line is left out."""
+    path = folder / RECORDS
     records: list[tuple[int, Record]] = []
     damaged: list[Damaged] = []
-    for number, line, ended in split(path.read_bytes() if path.exists() else b""):
+    for number, line, ended in split(lines(folder, RECORDS) if path.exists() or path.is_symlink() else ()):
         if not _whole(line):
             if ended:
                 why = "its checksum is wrong" if unsealed(line) is None else "it is no JSON"

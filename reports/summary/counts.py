@@ -6,7 +6,9 @@ import dataclasses
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
 
+from bnspec.errors import UsageError
 from bnspec.reports.run.causes import Cause
 from bnspec.reports.run.fields import Ratio
 from bnspec.reports.run.records import Finding, TargetRecord, ratio_value, target_name
@@ -14,6 +16,7 @@ from bnspec.reports.run.store import Run
 from bnspec.reports.run.vocabulary import LEVELS, ComparisonVerdict, FindingVerdict, Verdict
 from bnspec.reports.summary.causes import count_sentence
 from bnspec.reports.summary.declined import much_declined
+from bnspec.reports.summary.excerpt import Excerpt
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,6 +139,9 @@ def standings(run: Run) -> list[Standing]:
     for finding in run.findings:
         by_target.setdefault(target_name(finding), []).append(finding)
     done = {target_name(t) for t in run.targets_finished}
+    causes: dict[str, list[Cause]] = {}
+    for cause in run.causes:
+        causes.setdefault(target_name(cause), []).append(cause)
     return [
         Standing(
             name,
@@ -145,10 +151,18 @@ def standings(run: Run) -> list[Standing]:
             sum(bool(f.known) for f in found if f.level == "MUST" and f.verdict == "deviates"),
             much_declined(found),
             run.complete or name in done,
-            [c for c in run.causes if target_name(c) == name],
+            causes.get(name, []),
         )
         for name, found in by_target.items()
     ]
+
+
+def weightiest(rows: Sequence[Standing], most: int) -> Excerpt[Standing]:
+    """The first rows where there are too many: those that break most, in the order in which they appeared."""
+    if len(rows) <= most:
+        return Excerpt(rows)
+    broken = sorted(range(len(rows)), key=lambda k: (-rows[k].levels["MUST"].verdicts["deviates"], rows[k].ready, k))
+    return Excerpt([rows[k] for k in sorted(broken[:most])], len(rows) - most)
 
 
 def families(findings: Sequence[Finding]) -> list[str]:
@@ -160,6 +174,31 @@ def deviations(findings: Sequence[Finding]) -> list[Finding]:
     """What deviates, MUST before SHOULD before MAY, worst ratio first."""
     found = [f for f in findings if f.verdict == "deviates"]
     return sorted(found, key=lambda f: (LEVELS.index(f.level), -ratio_value(f.ratio), f.clause, target_name(f)))
+
+
+def named(findings: Sequence[Finding], patterns: Sequence[str]) -> list[Finding]:
+    """The deviations of the clauses or families, on the backends or targets, that CLAUSE or CLAUSE@BACKEND name; globs are taken.
+
+    Raises UsageError: a pattern that no finding matches.
+    """
+    chosen: dict[int, Finding] = {}
+    for pattern in patterns:
+        clause, _, backend = pattern.partition("@")
+        found = {id(f): f for f in findings if _matches(f, clause, backend)}
+        if not found:
+            raise UsageError(
+                f"no finding matches {pattern!r}.",
+                "a finding is named by its clause or family, and by @ and its backend where only that is meant.",
+                "name one that the report shows, for example 'running.*' or 'running.var@torch.nn'.",
+            )
+        chosen |= found
+    return deviations(list(chosen.values()))
+
+
+def _matches(finding: Finding, clause: str, backend: str) -> bool:
+    if not any(fnmatchcase(name, clause) for name in (finding.clause, finding.family)):
+        return False
+    return not backend or any(fnmatchcase(name, backend) for name in (finding.backend, target_name(finding)))
 
 
 def shade(ratio: Ratio) -> int:

@@ -9,20 +9,27 @@ from bnspec.reports.run.causes import Cause
 from bnspec.reports.run.evidence import known_sentence
 from bnspec.reports.run.store import Run
 from bnspec.reports.summary.causes import by_target, count_sentence, counted, needs
+from bnspec.reports.summary.excerpt import shares
 from bnspec.reports.tables.marks import LEVEL_STYLES
-from bnspec.terminal.console import heading, line, show, table
+from bnspec.terminal.console import heading, line, show, table, verbatim
 
 
-def print_causes(run: Run, console: Console) -> None:
-    """Print the causes of each target, the most ordinary first."""
-    for target, causes in by_target(run).items():
+def print_causes(run: Run, console: Console, most: int | None = None, call: str = "") -> None:
+    """Print the causes of each target, the most ordinary first; of more than ``most`` the first, and the call that lists all."""
+    found = by_target(run)
+    hidden = 0
+    for target, part in shares(found, sum(map(len, found.values())) if most is None else most).items():
+        causes = part.shown
+        hidden += part.more
         if not causes:
             continue
-        heading(console, f"{target}: {count_sentence(causes)}")
+        heading(console, f"{target}: {count_sentence(found[target])}")
         for cause in causes:
             _print(cause, console)
         if causes[0].cut:
             line(console, Text(f"       experiments on {target} {causes[0].cut}: conditions may be missing", "dim"))
+    if hidden:
+        verbatim(console, f"and {hidden:,} more causes: {call}")
 
 
 def _print(cause: Cause, console: Console) -> None:

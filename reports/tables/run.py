@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
-from bnspec.reports.run.evidence import known_sentence
 from bnspec.reports.run.merge import damage
 from bnspec.reports.run.mutants import Mutant
 from bnspec.reports.run.records import Finding, Incident, ratio_text, target_name
 from bnspec.reports.run.store import Run
 from bnspec.reports.run.vocabulary import Verdict
 from bnspec.reports.summary.conventions import found_text, value_text
-from bnspec.reports.summary.counts import Standing, Tally, deviations, families, standings, tally
+from bnspec.reports.summary.counts import Standing, Tally, deviations, families, standings, tally, weightiest
 from bnspec.reports.summary.declined import by_reason
+from bnspec.reports.summary.excerpt import excerpt, listing
 from bnspec.reports.summary.headlines import conventions_headline, mutants_headline
 from bnspec.reports.tables.causes import print_causes
-from bnspec.reports.tables.marks import LEVEL_STYLES, mark
+from bnspec.reports.tables.findings import print_finding
+from bnspec.reports.tables.marks import mark
 from bnspec.reports.tables.stability import print_stability
 from bnspec.reports.tables.timings import print_timings
 from bnspec.terminal.console import heading, line, show, table, terminal, verbatim
@@ -28,19 +30,25 @@ _GAP = 2
 NOT_REQUIRED = "A MAY is recorded and requires nothing; declined counts clauses whose cases it does not offer."
 
 
-def print_summary(run: Run, console: Console) -> None:
-    """Print what the run holds: the matrix of targets and families, causes, deviations, reasons for declining, incidents,
-    absent targets, timings, conventions, the kill matrix and stability.
+#: Rows of the matrix; deviations, causes, and each other kind of line that a summary shows one by one.
+TARGETS, DEVIATIONS, OTHERS = 60, 100, 50
 
-    ``bnspec.terminal.console.terminal`` makes the console.
+
+def print_summary(run: Run, console: Console, paths: Sequence[Path] = ()) -> None:
+    """Print what the run holds: the matrix of targets and families, causes, deviations, reasons for declining, incidents,
+    absent targets, timings, conventions, the kill matrix and stability. Of very many the first, and the call that lists all.
+
+    Args:
+        console: ``bnspec.terminal.console.terminal`` makes it. paths: of the runs, where several were merged.
     """
+    places = paths or [run.path]
     if run.findings:
-        _matrix(run, console)
-    print_causes(run, console)
-    _deviations(run.findings, console)
+        _matrix(run, console, places)
+    print_causes(run, console, DEVIATIONS, listing(places, "causes"))
+    _deviations(run.findings, console, places)
     _declined(run.findings, console)
-    _incidents(run.incidents, console)
-    _absent(standings(run), console)
+    _incidents(run.incidents, console, places)
+    _absent(standings(run), console, places)
     if run.timings:
         print_timings(run, console)
     _conventions(run, console)
@@ -99,12 +107,13 @@ def _cell(counted: Tally, console: Console) -> Text:
     return text
 
 
-def _matrix(run: Run, console: Console) -> None:
+def _matrix(run: Run, console: Console, places: Sequence[Path]) -> None:
     """Targets by families, in as many tables as the width asks for."""
-    rows = [s for s in standings(run) if s.tally.verdicts]
-    names = families(run.findings)
+    chosen = weightiest([s for s in standings(run) if s.tally.verdicts], TARGETS)
+    rows, shown = chosen.shown, {s.target for s in chosen.shown}
+    names = families(run.findings)[:OTHERS]
     grouped: dict[tuple[str, str], list[Finding]] = {}
-    for finding in run.findings:
+    for finding in (f for f in run.findings if target_name(f) in shown):
         grouped.setdefault((target_name(finding), finding.family), []).append(finding)
     cells = {(r.target, n): _cell(tally(grouped.get((r.target, n), ())), console) for r in rows for n in names}
     widths = [max(len(n), *(cells[r.target, n].cell_len for r in rows)) + _GAP for n in names]
@@ -122,42 +131,50 @@ def _matrix(run: Run, console: Console) -> None:
     line(console)
     for row in rows:
         line(console, mark(console, row.verdict, f"{row.target}: {row.sentence}"))
+    _more(console, chosen.more, "targets, which break less", listing(places) + " --json")
 
 
-def _deviations(findings: Sequence[Finding], console: Console) -> None:
+def _more(console: Console, count: int, what: str, call: str) -> None:
+    """That there is more, and the call that lists it."""
+    if count:
+        verbatim(console, f"and {count:,} more {what}: {call}")
+
+
+def _deviations(findings: Sequence[Finding], console: Console, places: Sequence[Path]) -> None:
     """What deviates, the weightiest first."""
     found = deviations(findings)
     if not found:
         return
     heading(console, f"{len(found)} deviation{'s' * (len(found) > 1)}")
-    for f in found:
-        head = Text(f"{f.level:<6} ", LEVEL_STYLES[f.level]).append(f.clause, "bold")
-        known = "  (known)" if f.known else ""
-        ratio = f.ratio if f.evidence is None or f.evidence.ratio is None else f.evidence.ratio
-        head.append(f"  {target_name(f)}  ratio {ratio_text(ratio)}  {f.failures} of {f.cases} cases{known}")
-        line(console, head)
-        for detail in (f.message, *map(known_sentence, f.known), f.shrunk or f.case or ""):
-            if detail:
-                line(console, Text(f"       {detail}", "dim"))
+    for finding in found[:DEVIATIONS]:
+        print_finding(finding, console)
+    _more(
+        console, len(found) - DEVIATIONS if len(found) > DEVIATIONS else 0, "deviations", listing(places, pattern="*")
+    )
 
 
 def _declined(findings: Sequence[Finding], console: Console) -> None:
     """Why cases were declined, one line for each reason."""
-    reasons = by_reason(findings)
+    reasons = by_reason(findings)[:OTHERS]
     if reasons:
         heading(console, "declined: for each reason, cases summed over clauses")
     for reason, count in reasons:
         clauses = f"{len(count.clauses)} clause{'s' * (len(count.clauses) > 1)}"
-        line(console, f"{count.cases:>6}  {reason or 'no reason was given'}  ({clauses}; {', '.join(count.targets)})")
+        line(
+            console,
+            f"{count.cases:>6}  {reason or 'no reason was given'}  ({clauses}; {', '.join(list(count.targets)[:OTHERS])})",
+        )
 
 
-def _incidents(incidents: Sequence[Incident], console: Console) -> None:
+def _incidents(incidents: Sequence[Incident], console: Console, places: Sequence[Path]) -> None:
     """Cases that ended in no answer."""
     if incidents:
         heading(console, f"{len(incidents)} case{'s' * (len(incidents) > 1)} without an answer")
-    for i in incidents:
+    part = excerpt(incidents, OTHERS)
+    for i in part.shown:
         step = "" if i.step is None else f" step {i.step}"
         line(console, mark(console, i.status, f"{i.status}  {target_name(i)}  {i.case}{step}  {i.message}"))
+    _more(console, part.more, "cases", listing(places) + " --json")
 
 
 def _conventions(run: Run, console: Console) -> None:
@@ -193,13 +210,14 @@ def _mutants(run: Run, console: Console) -> None:
         line(console, "clauses that killed no mutant (mistrusted): " + ", ".join(mistrusted))
 
 
-def _absent(rows: Iterable[Standing], console: Console) -> None:
+def _absent(rows: Iterable[Standing], console: Console, places: Sequence[Path]) -> None:
     """Targets that could not be opened, with the reason."""
     missing = [row.record for row in rows if row.record and not row.ready]
     if missing:
         heading(console, "not judged")
-    for record in missing:
+    for record in missing[:OTHERS]:
         line(console, Text(f"{target_name(record)}  {record.status}: {record.reason}"))
+    _more(console, max(len(missing) - OTHERS, 0), "targets", listing(places) + " --json")
 
 
 _LEGEND: dict[Verdict, str] = {

@@ -439,10 +439,10 @@ def test_a_wrong_call_is_refused(
 def test_a_backend_without_a_writer_is_listed_and_refused_by_name(
     make_run: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Own adapters have no standalone script: the list says so, and so does the refusal of a named one."""
+    """The list says so, and so does the refusal of a named one."""
     case = case_of()
-    path = make_run(element("own:Adapter", case, "y"), case)
+    path = make_run(element("others.layer", case, "y"), case)
     assert main(["repro", str(path)]) == 0
     assert "no writer" in capsys.readouterr().out
-    assert main(["repro", f"{path}:training.output@own:Adapter"]) == 2
+    assert main(["repro", f"{path}:training.output@others.layer"]) == 2
     assert "has no standalone script" in capsys.readouterr().err

@@ -9,7 +9,8 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from bnspec.terminal.console import clean, encodable, heading, indented, line, show, table, terminal, verbatim
+from bnspec.printable import clean
+from bnspec.terminal.console import encodable, heading, indented, line, show, table, terminal, verbatim
 from bnspec.terminal.progress import DRAWN, PLAIN, Progress
 
 HOSTILE = "a\x1b[2Jb\rc\x07d\x9be\u202ef[bold]g[/nothing]h\udc80"

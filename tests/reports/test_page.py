@@ -30,6 +30,8 @@ WriteRun = Callable[..., Path]
 VOID = {"meta", "br", "wbr", "input", "link", "img", "hr"}
 RESOURCES = {"src", "srcset", "poster", "data", "action", "xlink:href"}
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
+#: The file of one's own adapter may have such a name; all other names are words.
+OWN = f"{HOSTILE}.py:Adapter"
 
 
 class Balance(HTMLParser):
@@ -163,8 +165,8 @@ def test_the_page_says_of_timings(words: str, write_run: WriteRun, sample: Any) 
 
 def hostile_evidence() -> Evidence:
     """Evidence with such words wherever it has words."""
-    words = dict.fromkeys(("call", "output", "expected", "got", "bound", "exception"), HOSTILE)
-    return Evidence(step=0, relation="equals", names=(HOSTILE,), **words)
+    words = dict.fromkeys(("expected", "got", "exception"), HOSTILE)
+    return Evidence(step=0, call="training", relation="equals", **words)
 
 
 def hostile_known(known: KnownDeviation) -> KnownDeviation:
@@ -176,16 +178,13 @@ def hostile_known(known: KnownDeviation) -> KnownDeviation:
 def test_hostile_texts_stay_texts(write_run: WriteRun, sample: Any) -> None:
     """Backends, messages, reasons and versions come from outside; none becomes markup."""
     path = write_run(
-        sample.target(HOSTILE, status="absent", reason=HOSTILE, field=HOSTILE),
-        sample.deviation(HOSTILE, message=HOSTILE, known=(hostile_known(sample.known),), evidence=hostile_evidence()),
-        sample.timing(HOSTILE, message=HOSTILE, dtype=HOSTILE, moved_bytes=(32, 32), workload=HOSTILE),
+        sample.target(OWN, status="absent", reason=HOSTILE, field=HOSTILE),
+        sample.deviation(OWN, message=HOSTILE, known=(hostile_known(sample.known),), evidence=hostile_evidence()),
+        sample.timing(OWN, message=HOSTILE, dtype=HOSTILE, moved_bytes=(32, 32), workload=HOSTILE),
         sample.timing(
-            HOSTILE, dtype=HOSTILE, process=1, probes={"computes_every_call": HOSTILE}, conditions={"cache": HOSTILE}
+            OWN, dtype=HOSTILE, process=1, probes={"computes_every_call": HOSTILE}, conditions={"cache": HOSTILE}
         ),
-        *(
-            sample.timing(HOSTILE, shape=(n, 2), pass_name=HOSTILE, scans=("count",), device=HOSTILE)
-            for n in (4, 8, 16)
-        ),
+        *(sample.timing(OWN, shape=(n, 2), pass_name=HOSTILE, scans=("count",)) for n in (4, 8, 16)),
         sample.comparison(HOSTILE, baseline=HOSTILE, workload=HOSTILE),
         sample.roof(),
         sample.roof("read"),

@@ -293,6 +293,7 @@ def test_a_finding_that_contradicts_itself_is_refused(changes: dict[str, Any], s
         {"verdict": "deviates"},
         {"verdict": "declined"},
         {"verdict": "not_exercised"},
+        {"channel_axis": 2},
     ],
     ids=str,
 )

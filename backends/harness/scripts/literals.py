@@ -120,6 +120,20 @@ def number(value: Any, shortest: bool = False) -> str:
     return few if shortest and np.float32(float(few)) == value else repr(wide)
 
 
+def string(text: str) -> str:
+    """A text as a literal between double quotes: printable ASCII as it is, all else as escapes, so that nothing ends it."""
+    return '"' + "".join(map(_escaped, text)) + '"'
+
+
+def _escaped(character: str) -> str:
+    if character in '"\\':
+        return "\\" + character
+    code = ord(character)
+    if 0x20 <= code < 0x7F:
+        return character
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
 def numpy_expression(value: Literal, dtype: str) -> str:
     """The array in NumPy's words; ``dtype`` is an expression."""
     shape = value.shape

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ast
+import re
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+
+from bnspec.printable import clean_line
 
 #: The widest line of a script.
 COLUMNS = 100
@@ -63,7 +66,7 @@ def source(lines: Iterable[Statement | str], indent: str = "") -> list[str]:
         if written and (is_function or after_function) and not indent:
             written.append("")
         after_function = is_function
-        beside = f"{indent}{statement.text}  # {statement.comment}"
+        beside = f"{indent}{statement.text}  # {_said(statement.comment)}"
         if not statement.comment or len(beside) > COLUMNS:
             written += comment(statement.comment, indent)
             written += wrapped(statement.text, indent)
@@ -76,7 +79,12 @@ def source(lines: Iterable[Statement | str], indent: str = "") -> list[str]:
 def comment(text: str, indent: str = "") -> list[str]:
     """A comment, wrapped; no line where there is nothing to say."""
     mark = f"{indent}# "
-    return textwrap.wrap(text, COLUMNS, initial_indent=mark, subsequent_indent=mark, break_on_hyphens=False)
+    return textwrap.wrap(_said(text), COLUMNS, initial_indent=mark, subsequent_indent=mark, break_on_hyphens=False)
+
+
+def _said(text: str) -> str:
+    """What a comment says, in one line; never what Python would take for the encoding of the file."""
+    return re.sub("coding(?=[:=])", "coding ", clean_line(text))
 
 
 def count(text: str) -> int:
@@ -126,10 +134,11 @@ def _filled(items: Sequence[str], indent: str) -> Iterator[str]:
 
 def _brackets(text: str) -> Iterator[tuple[int, str, int]]:
     """Each character outside of strings, with its place and the number of brackets open before it."""
-    depth, quote = 0, ""
+    depth, quote, escaped = 0, "", False
     for k, character in enumerate(text):
         if quote:
-            quote = "" if character == quote else quote
+            quote = "" if character == quote and not escaped else quote
+            escaped = character == "\\" and not escaped
             continue
         if character in "'\"":
             quote = character
@@ -163,6 +172,10 @@ def _split_string(text: str, indent: str) -> list[str]:
     body, tail = (text[:-1], ",") if text.endswith(",") else (text, "")
     if not (len(body) > 2 and body[0] == body[-1] == '"'):
         return [indent + text]
-    width, inner = COLUMNS - len(indent) - 3, body[1:-1]
-    pieces = [f'{indent}"{inner[k : k + width]}"' for k in range(0, len(inner), width)]
+    lines = [""]
+    for part in re.findall(r"\\(?:x..|u.{4}|U.{8}|.)|.", body[1:-1]):  # an escape stays whole
+        if len(indent) + len(lines[-1]) + len(part) + 3 > COLUMNS:
+            lines.append("")
+        lines[-1] += part
+    pieces = [f'{indent}"{line}"' for line in lines]
     return [*pieces[:-1], pieces[-1] + tail]

@@ -1,0 +1,54 @@
+r"""The forms that names have in cases and records: what enters a script, a path or a page as a name has one of these.
+
+A pattern is anchored at both ends; ``$(?!\n)`` is the end in Python and in JSON Schema alike, where ``$`` alone lets a line
+feed pass in Python.
+
+Runs in workers: Python 3.8, standard library only.
+"""
+
+from __future__ import annotations
+
+import keyword
+import re
+
+_END = r"$(?!\n)"
+_WORD = "[A-Za-z_][A-Za-z0-9_]*"
+_NUMBER = r"-?(?:[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?|inf|nan)"
+#: Control characters, marks of direction and lone surrogates.
+_UNSEEN = r"\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff"
+
+#: An output, a call, a field: "running_var".
+IDENTIFIER = "^" + _WORD + _END
+#: A clause, a family, a pass: words with dots between them, "running.var".
+DOTTED = r"^[A-Za-z0-9_]+(?:[.-][A-Za-z0-9_]+)*" + _END
+#: A device: a kind and its number, "cuda:0".
+DEVICE = r"^[a-z]+(?::[0-9]+)?" + _END
+#: A backend: its registered name, with an environment in brackets or without; or an adapter of one's own, as package.module:Class
+#: or path/file.py:Class.
+BACKEND = (
+    r"^(?:[A-Za-z0-9_](?:[A-Za-z0-9_.+-]*[A-Za-z0-9_])?(?:\[[A-Za-z0-9_.,=<>!~+*-]+\])?|[^"
+    + _UNSEEN
+    + "]+:"
+    + _WORD
+    + ")"
+    + _END
+)
+#: An array of a case: "x", a part "x[2:3]", or what is derived from one, "x|times:-4".
+ARRAY = "^" + _WORD + r"(?:\[[0-9]+:[0-9]+\])?(?:\|[a-z_]+(?::" + _NUMBER + ")?)?" + _END
+#: How results follow from those of another step: "times:-4".
+RELATION = "^[a-z_]+(?::" + _NUMBER + ")?" + _END
+#: What was written to or shares memory: an array, an output, or one of the call before.
+WRITTEN = "^(?:the earlier )?" + ARRAY[1:]
+
+#: Characters that a name has at most.
+CHARACTERS = 200
+
+
+def fits(pattern: str, text: object) -> bool:
+    """Whether a text is a name of this form, and no word of Python's own."""
+    return (
+        isinstance(text, str)
+        and len(text) <= CHARACTERS
+        and re.search(pattern, text) is not None
+        and not keyword.iskeyword(text)
+    )

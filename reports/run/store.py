@@ -451,7 +451,7 @@ def _whole(line: bytes) -> bool:
         return False
     try:
         msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
     return True
 

@@ -22,6 +22,7 @@ from bnspec.backends.harness.scripts.literals import string
 from bnspec.backends.harness.scripts.statements import noted, source
 from bnspec.cli import main
 from bnspec.reports.run.codec import to_json
+from bnspec.reports.run.lines import unsealed
 from bnspec.reports.run.records import Timing
 from bnspec.reports.run.store import MANIFEST, RECORDS, read_run
 
@@ -77,7 +78,7 @@ def strange(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     run = tmp_path / "run"
     write_large_run(run, 2, 8, cases=2)
     timing = Timing("numpy", "cpu", "training", (4, 2), "float32", 1, (100, 110, 130), 110.0, 900, 1, "conforms", 0.5)
-    lines = [json.loads(line) for line in (run / RECORDS).read_bytes().splitlines()]
+    lines = [json.loads(unsealed(line) or b"") for line in (run / RECORDS).read_bytes().splitlines()]
     lines[-1:-1] = [to_json(timing)]
     text = "\n".join(json.dumps(hostile(line)) for line in lines) + "\n"
     (run / RECORDS).write_text(
@@ -174,8 +175,8 @@ def test_nothing_outside_of_the_run_is_read_and_nothing_without_end(
     secret.parent.mkdir()
     shutil.copy(run / "cases" / name, secret)
     shutil.copy(secret, secret.with_name(name))
-    text = (run / RECORDS).read_text().replace("framework0.layer0", "torch.nn")
-    (run / RECORDS).write_text(text)
+    lines = [unsealed(line) or b"" for line in (run / RECORDS).read_bytes().splitlines()]
+    (run / RECORDS).write_bytes(b"\n".join(lines).replace(b"framework0.layer0", b"torch.nn") + b"\n")
     LEADS_OUT[how](run, secret)
     assert main(["repro", str(run)]) == 2
     said = capsys.readouterr().err

@@ -233,6 +233,9 @@ class Worker:
     def _start(self) -> Hello:
         ours, theirs = socket.socketpair()
         environment = {**os.environ, **QUIET, "PYTHONUNBUFFERED": "1", **self._environment}
+        # an empty entry, as ":/folder" has one, stands for the current folder
+        listed = environment.get("PYTHONPATH", "").split(os.pathsep)
+        environment["PYTHONPATH"] = os.pathsep.join(folder for folder in listed if folder)
         command = [
             self.python,
             "-c",

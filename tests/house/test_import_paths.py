@@ -50,10 +50,13 @@ def strange(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_worker_of_a_registered_backend_takes_nothing_from_the_current_folder(strange: Path) -> None:
+def test_a_worker_of_a_registered_backend_takes_nothing_from_the_current_folder(
+    strange: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whatever the worker, the adapter and NumPy import comes from the installation."""
     with Worker(Entry("numpy", "bnspec.backends.numpy.specification:NumpySpec"), "cpu") as worker:
         assert worker.hello.status == "ready"
+    monkeypatch.setenv("PYTHONPATH", f":{strange / 'nothing'}")  # an empty entry is the current folder
     with pytest.raises(UsageError, match="module mine cannot be found"):
         Worker(Entry("registered", "mine:Mine"), "cpu")
 

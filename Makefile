@@ -27,7 +27,7 @@ FOLDERS := bnspec backends conformance benchmarks reports
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help $(VENV) report repros test slow conformance conformance-rest mutants causes fuzz calibrate cheats overhead oracle lint types specification schema deviations bounds false-alarms constraints clean
+.PHONY: help $(VENV) report repros test slow conformance conformance-rest mutants causes faults fuzz fuzz-frames calibrate cheats overhead oracle lint types specification schema deviations bounds false-alarms constraints clean
 
 help:  ## this list
 	@echo "usage: make TARGET      (PYTHON=... chooses the interpreter that makes $(VENV), 3.11 or newer)"
@@ -86,8 +86,14 @@ mutants: $(READY)  ## the whole kill matrix, then the correct variants over 20 s
 causes: $(READY)  ## one cause for each mutant? prints the causes of all mutants and the share of the right family, an hour
 	@$(BIN)/python -m bnspec.conformance.selftest.grouping
 
+faults: $(READY)  ## inject faults into workers, runs and files, and compare what is left with uninterrupted runs: a table, minutes
+	@$(BIN)/python -m bnspec.conformance.selftest.faults
+
 fuzz: $(READY)  ## 100,000 case, record, manifest and vector files as strangers write them: prints the counts, half an hour
 	@$(BIN)/python tests/support/fuzz.py $(or $(INPUTS),100000)
+
+fuzz-frames: $(READY)  ## a million frames of the wire, changed at random: prints how many were read or refused, minutes
+	@$(BIN)/python -m bnspec.conformance.selftest.faults.frames 1000000
 
 calibrate: $(READY)  ## false alarms and the least effect found, of 400 comparisons of two backends with themselves: an hour or less
 	@$(BIN)/bnspec calibrate --backend numpy --backend torch.nn --comparisons 400

@@ -32,7 +32,7 @@ JUDGED = (
 
 @command(
     "plan",
-    summary="divide a verify call into units for a cluster: as data, for Slurm, for Kubernetes",
+    summary="divide a verify call into units: as data, for Slurm, for Kubernetes",
     example="bnspec plan --backend numpy --shards 8 --as slurm --out plans/mine\n"
     "bnspec plan --backend numpy --from runs/mine --workers 64",
     params=[
@@ -73,7 +73,7 @@ def plan(
     from bnspec.conformance.cluster.run import SHARDS as USUAL
     from bnspec.conformance.cluster.schedule import best, recorded_times, simulated
     from bnspec.conformance.run.verify import Request
-    from bnspec.terminal.console import line, table, terminal, verbatim
+    from bnspec.terminal.console import line, show, table, terminal, verbatim
 
     limits = {name: judged.pop(name) for name in LIMIT_NAMES}
     request = Request(
@@ -98,7 +98,7 @@ def plan(
     listed = table(console, "units", "count", "each asks for", right=("count",))
     for units in made.groups():
         listed.add_row(f"{units[0].number} to {units[-1].number}", str(len(units)), described(units))
-    console.print(listed)
+    show(console, listed)
     if times is not None:
         line(console, str(simulated(times, made.shards, workers)))
         line(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -23,7 +24,7 @@ from bnspec.errors import HarnessError, UsageError
 #: How often a unit is run again where its machine or its process is lost.
 RETRIES = 5
 #: Tasks that Ray holds at a time; seconds between two looks at signals; and for tasks to end when the run is stopped.
-AT_A_TIME, LOOK_SECONDS, STOP_SECONDS = 2000, 0.3, 0.4
+AT_A_TIME, LOOK_SECONDS, STOP_SECONDS = 2000, 0.3, 4.0
 
 
 class OnRay:
@@ -41,6 +42,7 @@ class OnRay:
         self.environment = _environment(runtime_env)
         self._ray: Any = None
         self._pending: dict[Any, Unit] = {}
+        self._said = contextlib.ExitStack()
 
     @property
     def address(self) -> str:
@@ -51,12 +53,14 @@ class OnRay:
 
     def __enter__(self) -> OnRay:
         self._ray = _imported()
+        self._said.enter_context(contextlib.redirect_stdout(sys.stderr))  # what Ray says of lost machines
         more: dict[str, Any] = {"include_dashboard": False} if self.address == "local" else {}
         try:
             self._ray.init(
                 self.address, runtime_env=self.environment, log_to_driver=False, logging_level="ERROR", **more
             )
         except (ConnectionError, RuntimeError, ValueError, ImportError) as error:
+            self._said.close()
             said = " ".join(str(error).split())[:300]
             raise HarnessError(
                 f"there is no Ray at {self.on}.",
@@ -76,6 +80,7 @@ class OnRay:
                 del self._pending[ref]
         self._pending.clear()
         self._ray.shutdown()
+        self._said.close()
 
     def results(self, units: Sequence[Unit]) -> Iterator[Returned]:
         """See ``Engine``. Raises HarnessError also where no machine of this Ray can hold a unit."""

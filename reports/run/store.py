@@ -30,7 +30,7 @@ from bnspec.reports.run.causes import Cause
 from bnspec.reports.run.codec import BrokenRecord, decode, decode_manifest, encode, encode_manifest
 from bnspec.reports.run.conventions import Convention, Translation
 from bnspec.reports.run.journal import JOURNAL, AnyEntry, SessionBegun, UnitDone, encode_entry
-from bnspec.reports.run.lines import Damaged, LineFile, sealed, split, sync_folder, unsealed, unwritable
+from bnspec.reports.run.lines import Damaged, LineFile, is_sealed, sealed, split, sync_folder, unsealed, unwritable
 from bnspec.reports.run.lock import Lock
 from bnspec.reports.run.mutants import ClauseKills, KillMatrix, Mutant, Variant
 from bnspec.reports.run.records import (
@@ -249,7 +249,8 @@ class RunWriter:
                 )
             records = path / RECORDS
             old = records.read_bytes() if records.exists() else b""
-            lines = [line for _, line, _ in split(old) if _whole(line)]
+            dropped = {d.number for d in run.damaged}
+            lines = [line for number, line, _ in split(old) if number not in dropped and _whole(line)]
             if run.damaged:
                 lines = [line for line in lines if b'"kind":"run_finished"' not in line]
             whole = b"".join(line + b"\n" for line in lines)
@@ -421,24 +422,29 @@ def _manifest(path: Path) -> Manifest:
 
 
 def _records(path: Path) -> tuple[list[tuple[int, Record]], list[Damaged]]:
-    """Each record with its line number, and the lines that are damaged; a torn last line is left out."""
+    """Each record with its line number, and the lines that are damaged; a torn last line is left out.
+
+    Raises UsageError: a line breaks the schema, and is what was written.
+    """
     records: list[tuple[int, Record]] = []
     damaged: list[Damaged] = []
-    for number, line, ended in split(path.read_bytes() if path.exists() else b""):
+    lines = list(split(path.read_bytes() if path.exists() else b""))
+    have_seals = any(is_sealed(line) for _, line, _ in lines)
+    for number, line, ended in lines:
         if not _whole(line):
             if ended:
                 why = "its checksum is wrong" if unsealed(line) is None else "it is no JSON"
                 damaged.append(Damaged(number, why))
             continue
-        records.append((number, _record(path, number, line)))
+        try:
+            records.append((number, decode(unsealed(line) or line)))
+        except BrokenRecord as error:
+            if have_seals and not is_sealed(line):
+                damaged.append(Damaged(number, "it has no checksum, and is no record"))
+                continue
+            where = f"{path}, line {number}: a record breaks the schema."
+            raise UsageError(where, f"{error}.", _AGAIN) from None
     return records, damaged
-
-
-def _record(path: Path, number: int, line: bytes) -> Record:
-    try:
-        return decode(unsealed(line) or line)
-    except BrokenRecord as error:
-        raise UsageError(f"{path}, line {number}: a record breaks the schema.", f"{error}.", _AGAIN) from None
 
 
 def _whole(line: bytes) -> bool:

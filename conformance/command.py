@@ -1,4 +1,4 @@
-"""``bnspec verify``, ``bnspec replay``, ``bnspec mutants``, ``bnspec explain``, ``bnspec repro`` and ``bnspec vectors``."""
+"""``bnspec verify``, ``bnspec merge``, ``bnspec replay``, ``bnspec mutants``, ``bnspec explain``, ``bnspec repro`` and ``bnspec vectors``."""
 
 from __future__ import annotations
 
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         SEED,
         JOBS,
         RUN_DIRECTORY,
+        click.Option(["--shard"], metavar="I/N", help="Judge only the I-th of N parts of the cases; bnspec merge makes one run of all parts.", show_default="all cases"),
         folder("--corpus", help="Replay the saved cases of this regression corpus first; add the smallest case of each new deviation."),
         RESUME,
         many("--may-be-absent", metavar="GLOB", help="Go on without these targets, also where opening them fails. Repeatable.", all="none"),
@@ -64,6 +65,7 @@ def verify(
     seed: int,
     jobs: int,
     out: Path | None,
+    shard: str | None,
     corpus: Path | None,
     resume: Path | None,
     may_be_absent: Sequence[str],
@@ -82,6 +84,7 @@ def verify(
     within a second, with status 130 and 143, and --resume goes on with it.
     """
     from bnspec.backends.harness.limits import Limits
+    from bnspec.conformance.run.shard import Shard
     from bnspec.conformance.run.verify import Request
     from bnspec.conformance.run.verify import verify as run_verify
     from bnspec.reports.summary.document import run_document
@@ -90,7 +93,7 @@ def verify(
 
     request = Request(
         backend, device, clause, effort, seed, jobs, minutes, out, resume, corpus, not no_compilation_cache,
-        Limits.of(limits), may_be_absent,
+        Limits.of(limits), may_be_absent, Shard.read(shard) if shard else None,
     )  # fmt: skip
     if on is None:
         run, status = run_verify(request, command_line, quiet=as_json)
@@ -104,6 +107,34 @@ def verify(
         print_json(run_document([run]))
     else:
         print_run(run)
+    return status
+
+
+@command(
+    "merge",
+    summary="make one run of the shards of a run, or of runs with several seeds",
+    example="bnspec merge runs/shard-1 runs/shard-2 runs/shard-3 --out runs/whole",
+    params=[
+        click.Argument(["run"], nargs=-1, required=True, type=Path, help="Run directories of bnspec verify: all shards of one call, or runs that differ in their --seed."),
+        RUN_DIRECTORY,
+        JSON,
+    ],
+)  # fmt: skip
+def merge(command_line: str, run: Sequence[Path], out: Path | None, as_json: bool) -> int:
+    """Make one run of several: verdicts, counts and cases are those of a run that was not divided.
+
+    Exit status: that of bnspec verify.
+    """
+    from bnspec.conformance.run.merging import merge_runs
+    from bnspec.reports.summary.document import run_document
+    from bnspec.reports.tables.run import print_run
+    from bnspec.terminal.console import print_json
+
+    merged, status = merge_runs(run, out, command_line)
+    if as_json:
+        print_json(run_document([merged]))
+    else:
+        print_run(merged)
     return status
 
 

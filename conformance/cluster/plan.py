@@ -84,8 +84,8 @@ def plan_of(
 
     Args:
         shards: of each target; command: the call, for the manifest of the merged run; label: that machines must carry; memory_gib: of each worker, None where the call does not say.
-    Raises: UsageError: a backend, device or clause that is wrong; a corpus, or a device by its number, which no unit can
-        have; or too many units.
+    Raises: UsageError: a backend, device or clause that is wrong; a corpus, a shard, a time, or a device by its number, which
+        no unit can have; or too many units.
     """
     select_asked(request.clauses)
     if request.corpus is not None:
@@ -93,6 +93,12 @@ def plan_of(
             "--corpus is for a run on one machine.",
             "units of a run would all write to the corpus at once.",
             "replay it by a call of its own: bnspec verify --corpus DIR.",
+        )
+    if request.shard is not None or (request.minutes is not None and shards > 1):
+        raise UsageError(
+            f"{'--shard' if request.shard else '--minutes'} is not for a run in units.",
+            "each unit is a shard of its own, and shards have equal cases, however long they take.",
+            "leave it out; --shards says how many units a target has.",
         )
     targets = targets_of(request.backends, request.devices)
     if len(targets) * shards > UNITS_AT_MOST:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from bnspec.conformance.checks.examination import Examination
 from bnspec.conformance.checks.judgement import KEPT, Judgement
 from bnspec.conformance.judge.judge import checks_for, examine
-from bnspec.conformance.judge.tally import Judged, Tally
+from bnspec.conformance.judge.tally import J, Judged, Tally
 from bnspec.model.case import Case
 from bnspec.model.conventions import Conventions
 from bnspec.model.observation import Observation
@@ -69,7 +69,7 @@ class Collector:
 
     def __init__(self, clauses: Collection[str], conventions: Conventions, known: KnownLookup = nothing_known) -> None:
         self.conventions, self.checks, self.known = conventions, checks_for(clauses), known
-        self.tallies = {c: Tally() for c in clauses}
+        self.tallies: dict[str, Tally[Judged]] = {c: Tally() for c in clauses}
         self.oracle_seconds = 0.0
         self._lock = threading.Lock()
 
@@ -96,11 +96,16 @@ class Collector:
         """Count the judgements of one case. Thread-safe."""
         with self._lock:
             self.oracle_seconds += found.oracle_seconds
-            for clause, judgement in found.judgements.items():
-                tally = self.tallies[clause]
-                if judgement is None:
-                    tally.decline(found.reasons[clause])
-                    continue
-                if clause == COMPLETES:
-                    tally.ended = tally.ended or ENDINGS.get(found.status)
-                tally.add(Judged(case, judgement, order), found.known.get(clause))
+            tally_all(self.tallies, found, lambda judgement: Judged(case, judgement, order))
+
+
+def tally_all(tallies: Mapping[str, Tally[J]], found: CaseJudgements, judged: Callable[[Judgement], J]) -> None:
+    """Count the judgements of one case in the tallies of their clauses. ``judged``: the case with one of them."""
+    for clause, judgement in found.judgements.items():
+        tally = tallies[clause]
+        if judgement is None:
+            tally.decline(found.reasons[clause])
+            continue
+        if clause == COMPLETES:
+            tally.ended = tally.ended or ENDINGS.get(found.status)
+        tally.add(judged(judgement), found.known.get(clause))

@@ -6,13 +6,13 @@ import math
 
 from bnspec.clauses import CLAUSES
 from bnspec.conformance.checks.judgement import Judgement
-from bnspec.conformance.judge.tally import FAILING, Tally
+from bnspec.conformance.judge.tally import FAILING, J, Tally
 from bnspec.reports.run.records import DeclinedCases, Finding
 
 
 def finding_of(
     clause: str,
-    tally: Tally,
+    tally: Tally[J],
     backend: str,
     device: str,
     *,

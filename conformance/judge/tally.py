@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Generic, Protocol, TypeVar
 
 from bnspec.conformance.checks.judgement import Judgement
 from bnspec.model.case import Case
@@ -11,6 +12,25 @@ from bnspec.reports.run.vocabulary import FindingVerdict
 
 #: Verdicts that say that a clause is not kept.
 FAILING: tuple[FindingVerdict, ...] = ("deviates", "crashed", "timeout")
+
+
+class Candidate(Protocol):
+    """What a tally chooses from: a judgement, the case's number in the run, and the elements of all its arrays."""
+
+    @property
+    def judgement(self) -> Judgement:
+        """Of the case."""
+
+    @property
+    def order(self) -> int:
+        """The case's number."""
+
+    @property
+    def size(self) -> int:
+        """Elements of all its arrays."""
+
+
+J = TypeVar("J", bound=Candidate)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,11 +44,16 @@ class Judged:
     @property
     def size(self) -> int:
         """Elements of all its arrays."""
-        return sum(a.size for a in self.case.arrays.values())
+        return size_of(self.case)
+
+
+def size_of(case: Case) -> int:
+    """Elements of all arrays of a case."""
+    return sum(a.size for a in case.arrays.values())
 
 
 @dataclasses.dataclass
-class Tally:
+class Tally(Generic[J]):
     """The judgements of one clause on one target.
 
     Attributes:
@@ -44,13 +69,13 @@ class Tally:
     failures: int = 0
     declined: int = 0
     reasons: dict[str, int] = dataclasses.field(default_factory=dict)
-    worst: Judged | None = None
-    smallest: Judged | None = None
+    worst: J | None = None
+    smallest: J | None = None
     covered: int = 0
     known: dict[KnownDeviation, None] = dataclasses.field(default_factory=dict)
     ended: FindingVerdict | None = None
 
-    def add(self, judged: Judged, known: KnownDeviation | None = None) -> None:
+    def add(self, judged: J, known: KnownDeviation | None = None) -> None:
         """Count one judged case; ``known``: the known deviation that covers it, if one does."""
         self.cases += 1
         judgement, order = judged.judgement, judged.order

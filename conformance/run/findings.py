@@ -12,7 +12,7 @@ from bnspec.clauses import Clause
 from bnspec.conformance.checks.judgement import Judgement
 from bnspec.conformance.judge.collector import COMPLETES
 from bnspec.conformance.judge.finding import finding_of
-from bnspec.conformance.judge.tally import FAILING, Tally
+from bnspec.conformance.judge.tally import FAILING, Judged, Tally
 from bnspec.conformance.run.smallest import Observe, OpenProcess, smallest
 from bnspec.errors import UsageError
 from bnspec.model.case import Case
@@ -43,7 +43,7 @@ class FindingWriter:
     earlier: Callable[[int], Sequence[Case]]
     smallest_cases: dict[str, Case] = field(default_factory=dict)
 
-    def findings(self, tallies: Mapping[str, Tally], made: Mapping[str, Finding]) -> list[Finding]:
+    def findings(self, tallies: Mapping[str, Tally[Judged]], made: Mapping[str, Finding]) -> list[Finding]:
         """One finding for each clause, written as it is made. ``made``: those of an interrupted run, by clause."""
         found = []
         for clause, tally in tallies.items():
@@ -56,7 +56,7 @@ class FindingWriter:
             found.append(finding)
         return found
 
-    def recalled(self, finding: Finding, tally: Tally) -> bool:
+    def recalled(self, finding: Finding, tally: Tally[Judged]) -> bool:
         """Whether a finding is that of the tally, and its smallest case can be read."""
         counts = (finding.verdict, finding.cases, finding.failures, finding.declined)
         if counts != (tally.verdict, tally.cases, tally.failures, tally.declined):
@@ -69,7 +69,7 @@ class FindingWriter:
             self.smallest_cases[finding.clause] = case
         return True
 
-    def finding(self, clause: str, tally: Tally) -> Finding:
+    def finding(self, clause: str, tally: Tally[Judged]) -> Finding:
         """The tally as a finding."""
         name, device = self.target.entry.name, self.target.device
         if tally.verdict not in FAILING or tally.smallest is None:

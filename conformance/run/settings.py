@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from bnspec.backends.harness.limits import Limits
 from bnspec.clauses import Clause
+from bnspec.conformance.run.shard import Shard
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class RunSettings:
             find the causes of one target's deviations; limits: of each worker.
         jobs: workers at a time.
         assist: whether two workers may share a target, for which all its cases must be drawn beforehand.
+        shard: the part of the cases that is run; None: all.
         environment: variables of the workers besides those of this process.
     """
 
@@ -28,4 +30,5 @@ class RunSettings:
     limits: Limits = field(default_factory=Limits)
     jobs: int = 2
     assist: bool = True
+    shard: Shard | None = None
     environment: Mapping[str, str] = field(default_factory=dict)

@@ -66,7 +66,7 @@ class TargetRun:
     changed: threading.Condition = field(default_factory=threading.Condition)
 
     def __post_init__(self) -> None:
-        self.queue = WorkQueue(self.cases)
+        self.queue = WorkQueue(self.cases, self.settings.shard)
 
     def run(self) -> list[Finding]:
         """Open the target, run every case, shrink what deviates, write everything; returns the findings."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,8 @@ from bnspec.conformance.run.cover import cover
 from bnspec.conformance.run.entries import earlier_of
 from bnspec.conformance.run.run import run_targets
 from bnspec.conformance.run.settings import RunSettings
+from bnspec.conformance.run.shard import Shard
+from bnspec.errors import UsageError
 from bnspec.model.case import Case
 from bnspec.reports.run.manifest import finished_now, new_manifest
 from bnspec.reports.run.records import Finding, RunFinished, TargetRecord, target_name
@@ -34,7 +37,10 @@ from bnspec.terminal.progress import Progress
 
 @dataclass(frozen=True)
 class Request:
-    """The arguments of ``bnspec verify``. ``absent``: globs of the targets that need not open."""
+    """The arguments of ``bnspec verify``.
+
+    ``absent``: globs of the targets that need not open; ``shard``: the part of the cases that is judged, None: all.
+    """
 
     backends: Sequence[str]
     devices: Sequence[str]
@@ -49,6 +55,7 @@ class Request:
     compilation_cache: bool = True
     limits: Limits = field(default_factory=Limits)
     absent: Sequence[str] = ()
+    shard: Shard | None = None
 
 
 def verify(request: Request, command: str, quiet: bool = False) -> tuple[Run, int]:
@@ -62,12 +69,18 @@ def verify(request: Request, command: str, quiet: bool = False) -> tuple[Run, in
 
 
 def _verify(request: Request, command: str, quiet: bool) -> tuple[Run, int]:
+    if request.shard is not None and request.minutes is not None:
+        raise UsageError(
+            "--shard and --minutes are both given.",
+            "the shards of a run have equal cases, and how many are made in a time differs.",
+            "leave out --minutes, or verify several seeds and merge them.",
+        )
     targets, clauses = targets_of(request.backends, request.devices), select_asked(request.clauses)
     before = read_corpus(request.corpus)
     cache = open_cache(request.compilation_cache)
-    options = {**_options(request, targets, clauses), "compilation_cache": cache.state}
+    options = {**_options(request, targets, clauses, before), "compilation_cache": cache.state}
     manifest = new_manifest("verify", command, request.seed, request.effort, options)
-    run = begun(manifest, request.out, request.resume, ("clauses", "targets"))
+    run = begun(manifest, request.out, request.resume, ("clauses", "targets", "shard"))
     writer = run.writer
     resumable(resume_command(command, writer.path))
     done = _done(run.run, targets, clauses)
@@ -80,6 +93,7 @@ def _verify(request: Request, command: str, quiet: bool) -> tuple[Run, int]:
         assist=finite,
         limits=request.limits,
         environment=cache.environment,
+        shard=request.shard,
     )
     with writer:
         cases = CasePool(_cases(request, before, clauses))
@@ -89,11 +103,13 @@ def _verify(request: Request, command: str, quiet: bool) -> tuple[Run, int]:
             found = run_targets(left, cases, settings, writer, reported(progress), earlier)
         findings = [f for fs in (*found.values(), *done.values()) for f in fs]
         status = exit_status(findings, failed_to_open(read_run(writer.path).targets, request.absent))
+        if request.shard is not None and all(f.verdict == "not_exercised" for f in findings):
+            status = CONFORMS  # the other shards have the cases
         seconds = {"wall": run.seconds_before + writer.at, "hypothesis_cpu": cases.seconds}
         check()
         writer.write(RunFinished(finished_now(), status, seconds))
     finished = read_run(writer.path)
-    if request.corpus is not None:
+    if request.corpus is not None and request.shard is None:  # the shards of a run must find the same corpus
         shrunk = {f.shrunk for f in findings if f.shrunk and f.level != "MAY"}
         add(request.corpus, [Case.loads((finished.path / s).read_text("utf-8")) for s in sorted(shrunk)])
     return finished, status
@@ -137,13 +153,17 @@ def failed_to_open(targets: Sequence[TargetRecord], absent: Sequence[str]) -> li
     ]
 
 
-def _options(request: Request, targets: Sequence[Target], clauses: Sequence[Clause]) -> dict[str, Any]:
+def _options(
+    request: Request, targets: Sequence[Target], clauses: Sequence[Clause], corpus: Sequence[Case]
+) -> dict[str, Any]:
     return {
         "targets": [t.name for t in targets],
         "clauses": [c.id for c in clauses],
         "jobs": request.jobs,
         "minutes": request.minutes,
         "corpus": str(request.corpus) if request.corpus else None,
+        "corpus_digest": hashlib.sha256(" ".join(c.id for c in corpus).encode()).hexdigest() if corpus else None,
+        "shard": str(request.shard) if request.shard else None,
         "limits": request.limits.to_json(),
         "may_be_absent": list(request.absent),
     }

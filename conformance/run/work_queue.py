@@ -7,14 +7,18 @@ import threading
 from collections.abc import Collection
 
 from bnspec.conformance.run.case_pool import CasePool
+from bnspec.conformance.run.shard import Shard
 from bnspec.model.case import Case
 
 
 class WorkQueue:
-    """The cases that are left: the target's own worker takes them from the front, one that assists from the back."""
+    """The cases that are left: the target's own worker takes them from the front, one that assists from the back.
 
-    def __init__(self, cases: CasePool) -> None:
-        self._cases, self._lock = cases, threading.Lock()
+    ``shard``: the part of them that is run; all by default.
+    """
+
+    def __init__(self, cases: CasePool, shard: Shard | None = None) -> None:
+        self._cases, self._shard, self._lock = cases, shard or Shard(1, 1), threading.Lock()
         self._front, self._back = 0, sys.maxsize
         self._done: set[int] = set()
 
@@ -23,10 +27,13 @@ class WorkQueue:
         with self._lock:
             self._done.update(done)
 
+    def _left_out(self, number: int) -> bool:
+        return number in self._done or not self._shard.has(number)
+
     def first(self) -> tuple[int, Case] | None:
         """The next case from the front, with its number; None when there is none left."""
         with self._lock:
-            while self._front in self._done:
+            while self._front < self._back and self._left_out(self._front):
                 self._front += 1
             case = self._cases[self._front] if self._front < self._back else None
             if case is None:
@@ -39,7 +46,7 @@ class WorkQueue:
         """The next case from the back."""
         with self._lock:
             self._back = min(self._back, len(self._cases))
-            while self._back - 1 in self._done:
+            while self._front < self._back and self._left_out(self._back - 1):
                 self._back -= 1
             if self._front >= self._back:
                 return None
@@ -53,4 +60,4 @@ class WorkQueue:
         """How many cases are left."""
         with self._lock:
             left = range(self._front, min(self._back, len(self._cases)))
-            return len(left) - sum(number in left for number in self._done)
+            return sum(not self._left_out(number) for number in left)

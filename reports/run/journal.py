@@ -47,7 +47,7 @@ class JudgedCase(Entry, frozen=True, tag="judged_case"):
     Attributes:
         order: the case's number in the run; case: its id; status: how it ended.
         kept: by clause, error / bound where it is kept; broken: the clauses that are not; declined: by clause, why.
-        seconds: where the time of this case went.
+        seconds: where the time of this case went; elements: of all its arrays, where a clause is broken.
     """
 
     backend: str
@@ -60,6 +60,7 @@ class JudgedCase(Entry, frozen=True, tag="judged_case"):
     broken: tuple[Broken, ...] = ()
     declined: dict[str, str] = {}
     seconds: dict[str, float] = {}
+    elements: int = 0
 
 
 class UnitDone(Entry, frozen=True, tag="unit_done"):

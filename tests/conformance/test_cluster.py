@@ -29,6 +29,7 @@ from bnspec.conformance.cluster.unit import packed, whole
 from bnspec.conformance.run.case_pool import CasePool
 from bnspec.conformance.run.run import run_targets
 from bnspec.conformance.run.settings import RunSettings
+from bnspec.conformance.run.shard import Shard
 from bnspec.conformance.run.verify import Request, exit_status, needed
 from bnspec.errors import HarnessError, Interrupted, UsageError
 from bnspec.reports.run.manifest import finished_now, new_manifest
@@ -62,7 +63,12 @@ def test_a_plan_has_a_unit_for_each_target_and_shard() -> None:
 
 def test_what_a_plan_cannot_hold_is_refused(tmp_path: Path) -> None:
     """A corpus, a GPU by its number, too many units, another plan in the folder, a file that is none."""
-    for request in (Request(["numpy"], ["cuda:1"], []), Request(["numpy"], [], [], corpus=tmp_path)):
+    for request in (
+        Request(["numpy"], ["cuda:1"], []),
+        Request(["numpy"], [], [], corpus=tmp_path),
+        Request(["numpy"], [], [], minutes=1.0),
+        Request(["numpy"], [], [], shard=Shard(1, 2)),
+    ):
         with pytest.raises(UsageError):
             plan_of(request, 2, CALL)
     with pytest.raises(UsageError, match="too many"):

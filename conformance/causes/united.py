@@ -1,0 +1,63 @@
+"""The causes of several runs of a target as those of one, without experiments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from bnspec.conformance.causes.order import particular
+from bnspec.conformance.judge.tally import FAILING
+from bnspec.reports.run.causes import Cause
+from bnspec.reports.run.records import Finding
+from bnspec.reports.run.vocabulary import LEVELS
+
+
+def united(findings: Sequence[Finding], causes: Mapping[str, Sequence[Cause]]) -> list[Cause]:
+    """The causes behind the merged findings of one target; every finding that fails belongs to exactly one.
+
+    A clause goes with the clause that names its cause in the run that its finding shows, and that one with the one that names
+    its own.
+
+    Args:
+        causes: by failing clause, the causes that the run knows from which its finding is taken.
+    Returns: the most ordinary first: by level, then by what they need.
+    """
+    failing = {f.clause: f for f in findings if f.verdict in FAILING}
+    of = {clause: next((c for c in causes[clause] if clause in c.clauses), None) for clause in failing}
+    groups: dict[str, list[str]] = {}
+    for clause in failing:
+        groups.setdefault(_first(clause, of), []).append(clause)
+    made = [_cause(first, group, failing, of[first]) for first, group in groups.items()]
+    return sorted(made, key=lambda c: (LEVELS.index(c.level), particular(c.conditions), c.clause))
+
+
+def _first(clause: str, of: Mapping[str, Cause | None]) -> str:
+    """The clause that names the cause of a clause; of several that name each other, the first by name."""
+    way: list[str] = []
+    while clause not in way:
+        way.append(clause)
+        cause = of[clause]
+        if cause is None or cause.clause not in of:
+            return clause
+        clause = cause.clause
+    return min(way[way.index(clause) :])
+
+
+def _cause(first: str, group: Sequence[str], findings: Mapping[str, Finding], known: Cause | None) -> Cause:
+    """The cause of a group of clauses, with what the run knows of it that shows the first of them."""
+    f = findings[first]
+    clauses = [first, *(c for c in (known.clauses if known else ()) if c in group and c != first)]
+    clauses += [c for c in group if c not in clauses]
+    return Cause(
+        f.clause,
+        f.family,
+        f.level,
+        f.backend,
+        f.device,
+        also=tuple(clauses[1:]),
+        conditions=known.conditions if known else (),
+        known=tuple(dict.fromkeys(k for c in clauses for k in findings[c].known)),
+        message=f.message,
+        case=f.shrunk or f.case,
+        experiments=known.experiments if known else 0,
+        cut=known.cut if known else "",
+    )

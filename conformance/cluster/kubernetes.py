@@ -42,10 +42,10 @@ def manifests(plan: Plan, pods: Pods) -> dict[str, str]:
     jobs["merge"] = _job("merge", [MERGED, f"{VOLUME}/{pods.name}"], Resources(1), pods, {"backoffLimit": 0})
     submit = ["#!/bin/bash", "set -eu", 'cd -- "$(dirname -- "$0")"']
     submit += [f"kubectl apply -f {name}.json" for name in names]
-    submit += [
-        f"kubectl wait --for=condition=complete --timeout=-1s {shlex.quote(f'job/{pods.name}-{name}')}"
-        for name in names
-    ]
+    for name in names:  # a job that failed is said by the merge, which refuses what is not whole
+        job = shlex.quote(f"job/{pods.name}-{name}")
+        ended = f"kubectl get {job} -o 'jsonpath={{.status.conditions[*].type}}' | grep -qwE 'Complete|Failed'"
+        submit += [f"until {ended}; do sleep 10; done"]
     submit += ["kubectl apply -f merge.json", ""]
     return {**{f"{n}.json": json.dumps(j, indent=1) + "\n" for n, j in jobs.items()}, "submit.sh": "\n".join(submit)}
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from bnspec.conformance.causes.experiments import Experiments, Outcome, with_other_calls
+from bnspec.conformance.causes.experiments import Experiments, Outcome, deviates, with_other_calls
 from bnspec.conformance.causes.features import VALUES
 from bnspec.conformance.causes.order import (
     AFTER_TRAINING,
+    APART,
     BOTH_MODES,
+    DERIVATIVES,
+    IN_NETWORKS,
+    NEVER_EXACT,
     basic_first,
+    compares,
     general_first,
     is_special,
     own_features,
@@ -27,6 +32,11 @@ from bnspec.model.observation import Observation
 from bnspec.reports.run.causes import Cause, Condition
 from bnspec.reports.run.records import Finding
 from bnspec.reports.run.vocabulary import LEVELS
+
+#: Ratios from here on say no more than that an error is large.
+INFINITE = 1e9
+#: An error of so many bounds is seen.
+CLEAR = 16.0
 
 
 @dataclass(frozen=True)
@@ -104,10 +114,11 @@ def grouped(
         # basic of them, and does not make them one
         _add(deviation, next((g for g in groups if one_cause(g[0], deviation, ordinary, others)), None), groups)
     groups = _of_equal_setting(groups)
-    clauses = {d.finding.clause for d in general}
+    outcomes = (*ordinary, *others)
+    broad = [(g, list(g)) for g in groups]
     for deviation in special:
-        alone = any(o.get(deviation.finding.clause) and not any(map(o.get, clauses)) for o in (*ordinary, *others))
-        explained = [g for g in groups if not alone and _is_part_of(deviation, g[0])]
+        shown = [o for o in outcomes if deviates(o, deviation.finding.clause)]
+        explained = [g for g, first in broad if _explains(first, deviation, shown)]
         # what needs most is nearest: a cause that needs nothing explains anything
         nearest = max(explained, key=lambda g: len(setting(g[0].conditions)), default=None)
         inseparable = (g for g in groups if any(one_cause(d, deviation, ordinary, others) for d in g))
@@ -116,9 +127,9 @@ def grouped(
 
 
 def _split(deviations: Sequence[Deviation]) -> tuple[list[Deviation], list[Deviation]]:
-    """The clauses that speak of all cases, and those that speak of some, each the most basic first."""
+    """The clauses that judge results of all cases, and those that speak of some cases or compare calls, most basic first."""
     ordered = sorted(deviations, key=lambda d: (place_of(d.finding), *d.general))
-    special = [d for d in ordered if is_special(d.finding) and place_of(d.finding)]
+    special = [d for d in ordered if (is_special(d.finding) or compares(d.finding)) and place_of(d.finding) > 0]
     return [d for d in ordered if d not in special], special
 
 
@@ -130,15 +141,36 @@ def _add(deviation: Deviation, group: list[Deviation] | None, groups: list[list[
         group.append(deviation)
 
 
-def _is_part_of(special: Deviation, general: Deviation) -> bool:
-    """Whether a clause that speaks of some cases needs what a general one needs, and else only what it speaks of.
+def _explains(group: Sequence[Deviation], special: Deviation, shown: Sequence[Outcome]) -> bool:
+    """Whether a clause that speaks of some cases shows the error of a cause.
 
-    Such a clause judges many outputs: its evidence shows one of them, and says little of the quantity.
+    It never deviates where no clause of the cause does; or, where there is no experiment, it needs what the cause needs, and
+    else only what it speaks of. Such a clause judges many outputs: its evidence shows one of them.
+
+    Args:
+        shown: the experiments in which it deviates.
     """
-    if special.finding.known or general.finding.known or "endings" in map(quantity, (special.finding, general.finding)):
+    if any(d.finding.known for d in (special, *group)) or quantity(special.finding) == "endings":
         return False
-    needed, own = setting(general.conditions), own_features(special.finding) | {"history"}
+    if not any(_can_follow(d, special) for d in group):
+        return False
+    needed, own = setting(group[0].conditions), own_features(special.finding) | {"history"}
+    if special.finding.family in APART:
+        return needed <= IN_NETWORKS
+    if special.finding.family in NEVER_EXACT:
+        return needed <= setting(special.conditions) <= needed | own
+    together = [any(deviates(o, d.finding.clause) for d in group) for o in shown]
+    if together:
+        return all(together)
     return needed <= setting(special.conditions) <= needed | own
+
+
+def _can_follow(a: Deviation, b: Deviation) -> bool:
+    """Whether errors of two deviations can be errors of one quantity, or of one that follows from the other."""
+    first, second = quantity(a.finding), quantity(b.finding)
+    if first == "statistics" and second in AFTER_TRAINING and not any(c.feature == "history" for c in b.conditions):
+        return False  # a new layer was given its statistics
+    return bool(related(first, second) or related(second, first))
 
 
 def _of_equal_setting(groups: Sequence[list[Deviation]]) -> list[list[Deviation]]:
@@ -179,7 +211,17 @@ def most_basic_first(group: Sequence[Deviation]) -> list[Deviation]:
     all cases needs a small variance, too.
     """
     needed = needed_by(group)
+    if needed is not None and _of_one_result(group):
+        needed = tuple(c for c in needed if c.feature != "rank")  # the result says more than that a rank is misread
     return sorted(group, key=lambda d: basic_first(d.finding, d.conditions if needed is None else needed, d.general))
+
+
+def _of_one_result(group: Sequence[Deviation]) -> bool:
+    """Whether only gradients are wrong, only the running statistics, or only results of particular values."""
+    general = [d for d in group if not is_special(d.finding)]
+    found = {quantity(d.finding) for d in general}
+    of_values = any(c.feature in VALUES for d in general[:1] for c in d.conditions)
+    return of_values or all(q in DERIVATIVES for q in found) or found == {"statistics"}
 
 
 def needed_by(group: Sequence[Deviation]) -> tuple[Condition, ...] | None:
@@ -195,14 +237,12 @@ def one_cause(a: Deviation, b: Deviation, ordinary: Sequence[Outcome], others: S
     first, second = quantity(a.finding), quantity(b.finding)
     if "endings" in (first, second):
         return first == second and _alike(a, b)
-    forward, backward = related(first, second), related(second, first)
-    if not (forward or backward):
+    if not _can_follow(a, b):
         return False
-    if first == "statistics" and second in AFTER_TRAINING and not any(c.feature == "history" for c in b.conditions):
-        return False  # a new layer was given its statistics
+    forward = related(first, second)
     # on other values a clause may be kept by chance: they separate only what needs them
     relevant = [*ordinary, *others] if any(c.feature in VALUES for d in (a, b) for c in d.conditions) else ordinary
-    both = any(o.get(a.finding.clause) and o.get(b.finding.clause) for o in (*ordinary, *others))
+    both = any(deviates(o, a.finding.clause) and deviates(o, b.finding.clause) for o in (*ordinary, *others))
     without_a, without_b = _separated(a.finding.clause, b.finding.clause, relevant)
     if not both:
         elsewhere = a.finding.clause in b.elsewhere or b.finding.clause in a.elsewhere
@@ -222,10 +262,18 @@ def _alike(a: Deviation, b: Deviation) -> bool:
     return same and {c.feature for c in a.conditions} == {c.feature for c in b.conditions}
 
 
-def _separated(a: str, b: str, outcomes: Iterable[Outcome]) -> tuple[bool, bool]:
-    """Whether an experiment that judges both shows only the second; whether one shows only the first."""
-    judged = [(o[a], o[b]) for o in outcomes if a in o and b in o]
-    return (False, True) in judged, (True, False) in judged
+def _separated(a: str, b: str, outcomes: Sequence[Outcome]) -> tuple[bool, bool]:
+    """Whether an experiment that judges both shows only the second; whether one shows only the first.
+
+    Where both deviate, their ratios have a quotient. An experiment in which one is kept separates them only if that one would
+    be well beyond its bound at this quotient: an error may be too small to be seen in one result, and not in the other.
+    """
+    judged = [(min(o[a], INFINITE), min(o[b], INFINITE)) for o in outcomes if a in o and b in o]
+    quotients = sorted(second / first for first, second in judged if first > 1.0 and second > 1.0)
+    quotient = quotients[len(quotients) // 2] if quotients else 1.0
+    only_second = any(first <= 1.0 < second and second / quotient > CLEAR for first, second in judged)
+    only_first = any(second <= 1.0 < first and first * quotient > CLEAR for first, second in judged)
+    return only_second, only_first
 
 
 def _cause(group: Sequence[Deviation], experiments: Experiments) -> Cause:

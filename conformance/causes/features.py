@@ -12,7 +12,7 @@ import numpy as np
 
 from bnspec.conformance.cases.shrinking import PER_CHANNEL, fewer_axes, is_derived, rebuilt, with_epsilon, with_steps
 from bnspec.model.buffers import pack
-from bnspec.model.case import Case
+from bnspec.model.case import Case, Step
 
 #: Below this count a case has few values per channel; beyond this extent an axis is long.
 ORDINARY_COUNT, ORDINARY_CHANNELS, LONG = 16, 3, 16
@@ -24,7 +24,7 @@ ORDINARY_STATE = {"running_mean": 0.25, "running_var": 2.0}
 FLOATING = ("float16", "bfloat16", "float32", "float64")
 COTANGENTS = ("dy", "v")
 #: Values that the clauses on special values and on degenerate counts speak of.
-NOT_FINITE, CONSTANT = "NaN or infinite", "constant in a channel"
+NOT_FINITE, CONSTANT, OVERFLOWING = "NaN or infinite", "constant in a channel", "so large that squares overflow"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,6 +121,11 @@ def _rank_value(case: Case, _: int) -> str:
     return "" if usual else f"rank {config.rank}, channel axis {config.channel_axis}"
 
 
+def _in_rank_two(case: Case, _: int) -> Case | None:
+    """Rank 2; not of a network, in which arrays of the rank of x are weights, too."""
+    return None if case.subject == "network" else _first(fewer_axes(case))
+
+
 def _few(case: Case) -> bool:
     """Whether a whole input has fewer values per channel than is ordinary."""
     return any(case.arrays[n].size < ORDINARY_COUNT * case.config.channels for n in whole_inputs(case))
@@ -160,8 +165,8 @@ def _channel_axis_of(case: Case, name: str) -> int | None:
 
 
 def _resized(case: Case, indices: list[int]) -> Case | None:
-    """The case with these channels."""
-    if "mask" in case.arrays:
+    """The case with these channels; not of a mask, nor of a network, whose weights have as many."""
+    if "mask" in case.arrays or case.subject == "network":
         return None
     arrays = {}
     for name, array in case.arrays.items():
@@ -195,8 +200,11 @@ def ordinary_values(name: str, shape: tuple[int, ...], dtype: np.dtype) -> np.nd
 def _kind_of_values(case: Case, names: list[str]) -> str:
     """The most particular thing about the values of these arrays; a small case shows the rest."""
     wide = [case.arrays[n].astype(np.float64) for n in names if case.arrays[n].size]
+    largest = float(np.finfo("float64" if case.config.dtype == "float64" else "float32").max) ** 0.5
     if any(not np.isfinite(a).all() for a in wide):
         return NOT_FINITE
+    if any((np.abs(a) > largest).any() for a in wide):
+        return OVERFLOWING
     if any((np.ptp(a, axis=case.config.reduce_axes) == 0).any() for a in wide):
         return CONSTANT
     return "as in the case" if wide else ""
@@ -251,6 +259,22 @@ def _without_history(case: Case, step: int) -> Case | None:
     return None if alone.call.between else _first(with_steps(case, (alone,)))
 
 
+def _threads_value(case: Case, step: int) -> str:
+    count = case.steps[case.built_at(step)].option("threads") or 1
+    return f"{count} threads" if count != 1 else ""
+
+
+def _one_thread(case: Case, _: int) -> Case | None:
+    """The steps without their numbers of threads: the framework's own, and no comparison of them."""
+
+    def unset(step: Step) -> Step:
+        threads = step.option("threads")
+        kept = (o for o in step.options if o[0] != "threads" and o != ("relation", "threads"))
+        return step if threads is None else dataclasses.replace(step, options=tuple(kept))
+
+    return _first(with_steps(case, tuple(unset(step) for step in case.steps)))
+
+
 def _epsilon_value(case: Case, _: int) -> str:
     return f"{case.config.epsilon:g}" if case.subject != "input_norm" and case.config.epsilon else ""
 
@@ -291,8 +315,9 @@ FEATURES: tuple[Feature, ...] = (
     _layout("layout of dy", _cotangents),
     _layout("layout of the parameters", lambda case: [n for n in PER_CHANNEL if n in case.arrays]),
     Feature("dtype", "float32", _dtype_value, _in_float32),
+    Feature("threads", "the framework's own number", _threads_value, _one_thread),
     Feature("history", "a new layer", _history_value, _without_history),
-    Feature("rank", "rank 2, channel axis 1", _rank_value, lambda case, _: _first(fewer_axes(case))),
+    Feature("rank", "rank 2, channel axis 1", _rank_value, _in_rank_two),
     Feature("extents", f"at most {LONG // 2} along an axis", _extents_value, _short),
     Feature(
         "many channels",

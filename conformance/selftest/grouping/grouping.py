@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bnspec.backends.worker.execution import run_case
-from bnspec.clauses import ASKED
+from bnspec.clauses import ASKED, CLAUSES
 from bnspec.conformance.causes.causes import causes_of
 from bnspec.conformance.judge.collector import Collector
 from bnspec.conformance.judge.finding import finding_of
@@ -40,9 +40,9 @@ class Grouped:
         return [c for c in self.causes if c.level != "MAY"]
 
     def names(self, entry: CatalogueEntry) -> bool:
-        """Whether there is one cause, named by the mutant's family or by a clause that the mutant expects."""
+        """Whether there is one cause, of the mutant's family or of that of a clause that the mutant expects."""
         named = self.judged or self.causes
-        return len(named) == 1 and (named[0].family == entry.family or named[0].clause in entry.killed_by)
+        return len(named) == 1 and named[0].family in {entry.family, *(CLAUSES[c].family for c in entry.killed_by)}
 
 
 def causes_of_layer(

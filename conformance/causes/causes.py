@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from bnspec.conformance.causes.experiments import Experiments, Outcome, deviates, with_other_calls
@@ -70,7 +70,8 @@ def causes_of(
         cases: by clause, the smallest case that deviates.
         observe: runs a case on the target.
         seconds: time for experiments.
-    Returns: the most ordinary first: by level, then by the number of conditions.
+    Returns: the most ordinary first: by level, then by the number of conditions. The experiments begin with the most basic
+        clauses, so that a cut leaves the others.
     """
     failing = [f for f in findings if f.verdict in FAILING]
     experiments = Experiments(observe, conventions, [f.clause for f in failing], seconds)
@@ -78,11 +79,14 @@ def causes_of(
     for finding in repeated:
         experiments.outcome(with_other_calls(cases[finding.clause]))
     conditions: dict[str, tuple[Condition, ...]] = {}
-    for finding in repeated:
+    unexamined = {f.clause for f in repeated}
+    for finding in sorted(repeated, key=lambda f: basic_first(f, (), general_first(f, ()))):
         step = finding.evidence.step if finding.evidence is not None else 0
         domain = own_features(finding) | {"history"}
         found = experiments.conditions(finding.clause, cases[finding.clause], step, domain)
         conditions[finding.clause] = tuple(found)
+        if not experiments.cut:
+            unexamined.discard(finding.clause)
     deviations = [
         Deviation(
             f,
@@ -92,7 +96,7 @@ def causes_of(
         for f in failing
     ]
     groups = grouped(deviations, experiments.on_ordinary_values, experiments.on_other_values)
-    return sorted((_cause(g, experiments) for g in groups), key=_ordinary_first)
+    return sorted((_cause(g, experiments, unexamined) for g in groups), key=_ordinary_first)
 
 
 def _repeats(finding: Finding) -> bool:
@@ -211,17 +215,20 @@ def most_basic_first(group: Sequence[Deviation]) -> list[Deviation]:
     all cases needs a small variance, too.
     """
     needed = needed_by(group)
-    if needed is not None and _of_one_result(group):
-        needed = tuple(c for c in needed if c.feature != "rank")  # the result says more than that a rank is misread
+    if needed is not None:
+        unsaid = _unsaid(group)
+        needed = tuple(c for c in needed if c.feature not in unsaid)
     return sorted(group, key=lambda d: basic_first(d.finding, d.conditions if needed is None else needed, d.general))
 
 
-def _of_one_result(group: Sequence[Deviation]) -> bool:
-    """Whether only gradients are wrong, only the running statistics, or only results of particular values."""
+def _unsaid(group: Sequence[Deviation]) -> frozenset[str]:
+    """Features whose own clauses say less than the clause of the one result that is wrong, or of its values."""
     general = [d for d in group if not is_special(d.finding)]
     found = {quantity(d.finding) for d in general}
+    if all(q in DERIVATIVES for q in found):
+        return frozenset({"rank", "epsilon", "gamma", "beta"})  # y is right for any rank, epsilon, gamma and beta
     of_values = any(c.feature in VALUES for d in general[:1] for c in d.conditions)
-    return of_values or all(q in DERIVATIVES for q in found) or found == {"statistics"}
+    return frozenset({"rank"}) if of_values or found == {"statistics"} else frozenset()
 
 
 def needed_by(group: Sequence[Deviation]) -> tuple[Condition, ...] | None:
@@ -276,8 +283,8 @@ def _separated(a: str, b: str, outcomes: Sequence[Outcome]) -> tuple[bool, bool]
     return only_second, only_first
 
 
-def _cause(group: Sequence[Deviation], experiments: Experiments) -> Cause:
-    """A group as a record; its first deviation names it."""
+def _cause(group: Sequence[Deviation], experiments: Experiments, unexamined: Collection[str]) -> Cause:
+    """A group as a record; its first deviation names it. ``unexamined``: clauses whose experiments were cut."""
     first = group[0]
     f = first.finding
     needed = first.conditions or (needed_by(group) or () if is_special(f) else ())
@@ -293,10 +300,11 @@ def _cause(group: Sequence[Deviation], experiments: Experiments) -> Cause:
         message=f.message,
         case=f.shrunk or f.case,
         experiments=len(experiments.outcomes),
-        cut=experiments.cut,
+        cut=experiments.cut if f.clause in unexamined else "",
     )
 
 
-def _ordinary_first(cause: Cause) -> tuple[int, int, str]:
-    """Levels first; then what happens on the most ordinary cases."""
-    return LEVELS.index(cause.level), particular(cause.conditions), cause.clause
+def _ordinary_first(cause: Cause) -> tuple[int, bool, int, str]:
+    """Levels first; then what happens on the most ordinary cases, and last what nobody examined."""
+    unknown = bool(cause.cut) and not cause.conditions
+    return LEVELS.index(cause.level), unknown, particular(cause.conditions), cause.clause

@@ -20,10 +20,7 @@ BASIC = (
 OWN_FEATURES: dict[str, frozenset[str]] = {
     "epsilon": frozenset({"epsilon"}),
     "affine": frozenset({"gamma", "beta", "affine"}),
-    "layout": frozenset({
-        "layout of x", "layout of dy", "layout of the parameters", "rank", "extents", "many channels", "one channel",
-        "threads",
-    }),
+    "layout": frozenset({"layout of x", "layout of dy", "rank", "extents", "many channels", "one channel", "threads"}),
     "dtype": frozenset({"dtype"}),
     "degenerate": frozenset({"count", CONSTANT}),
     "special": frozenset({NOT_FINITE, OVERFLOWING}),
@@ -45,10 +42,14 @@ IN_NETWORKS = frozenset({"rank", "history", "epsilon", "decay", "gamma", "beta",
 #: Features on which the size of almost any error depends: what needs them may be one error of another size.
 SIZES_OF_ERRORS = frozenset({"values of x", "values of dy", "count", "one channel"})
 
-#: The same of single clauses in families that speak of all cases.
-OWN_FEATURES_OF_CLAUSES: dict[str, frozenset[str]] = dict.fromkeys(
-    ("running.decay_one_keeps", "running.decay_zero_replaces"), frozenset({"decay"})
-)
+#: The same of single clauses: in families that speak of all cases, or of several features.
+OWN_FEATURES_OF_CLAUSES: dict[str, frozenset[str]] = {
+    **dict.fromkeys(("running.decay_one_keeps", "running.decay_zero_replaces"), frozenset({"decay"})),
+    **dict.fromkeys(("layout.strides", "layout.copies"), frozenset({"layout of x", "layout of dy"})),
+    **dict.fromkeys(("layout.axis", "layout.joined_axes"), frozenset({"rank"})),
+    "layout.extents": frozenset({"extents", "many channels", "one channel"}),
+    "layout.threads": frozenset({"threads"}),
+}
 
 Quantity = Literal[
     "effects", "endings", "statistics", "y of training", "y of inference", "gradients of training",
@@ -89,6 +90,8 @@ COMMON: frozenset[frozenset[Quantity]] = frozenset({frozenset({"statistics", "y 
 SIBLINGS = BOTH_MODES | COMMON
 
 
+#: Relations that say less of a result than what it is.
+WEAK = ("finite", "not_finite", "not_negative", "bounded", "differs")
 #: Calls that every user makes: others are variations of them.
 USUAL_CALLS = ("forward", "gradients", "fit", "transform", "inverse")
 
@@ -162,15 +165,16 @@ def particular(conditions: tuple[Condition, ...]) -> int:
 def general_first(finding: Finding, conditions: tuple[Condition, ...]) -> tuple[int, ...]:
     """The key that orders clauses which speak of all cases.
 
-    What a single call shows is more basic than a relation between calls, results than their derivatives; then what happens on
-    more ordinary cases.
+    What a single call shows is more basic than a relation between calls, results than their derivatives, their values than that
+    they are finite; then what happens on more ordinary cases.
     """
     derivative = DERIVATIVES.get(quantity(finding), 0)
     family = BASIC.index(finding.family) if finding.family in BASIC else len(BASIC)
     compared = finding.evidence is not None and finding.evidence.compared_with is not None
     usual = finding.evidence is None or call_named(finding.evidence.call).kind in USUAL_CALLS
+    weak = finding.evidence is not None and finding.evidence.relation in WEAK
     calls = 2 + compared - usual + any(c.feature == "history" for c in conditions)
-    return calls, derivative, particular(conditions), family, list(CLAUSES).index(finding.clause)
+    return calls, derivative, weak, particular(conditions), family, list(CLAUSES).index(finding.clause)
 
 
 def place_of(finding: Finding, needed: tuple[Condition, ...] = ()) -> int:

@@ -21,8 +21,9 @@ def print_causes(run: Run, console: Console) -> None:
         heading(console, f"{target}: {count_sentence(causes)}")
         for cause in causes:
             _print(cause, console)
-        if causes[0].cut:
-            line(console, Text(f"       experiments on {target} {causes[0].cut}: conditions may be missing", "dim"))
+        cut = next((c.cut for c in causes if c.cut), "")
+        if cut:
+            line(console, Text(f"       experiments on {target} {cut}: conditions may be missing", "dim"))
 
 
 def _print(cause: Cause, console: Console) -> None:

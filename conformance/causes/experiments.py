@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from bnspec.conformance.causes.features import FEATURES, STATE, VALUES, Feature, ordinary_values, whole_inputs
+from bnspec.conformance.causes.features import FEATURES, STATE, VALUES_OF_X, Feature, ordinary_values, whole_inputs
 from bnspec.conformance.judge.judge import checks_for, judge
 from bnspec.errors import UsageError
 from bnspec.model.call import INFERENCE_GRADIENTS, TRAINING, TRAINING_GRADIENTS
@@ -99,7 +100,7 @@ class Experiments:
                 continue
             called = with_other_calls(changed)
             outcome = self.outcome(called)
-            on_ordinary_inputs = ordinary or feature.name == VALUES[0]
+            on_ordinary_inputs = ordinary or feature is VALUES_OF_X
             if on_ordinary_inputs and not STATE.value(changed, step):
                 self.ordinary.add(called.id)
             if deviates(outcome, clause):
@@ -107,7 +108,10 @@ class Experiments:
                 step = step if len(changed.steps) == len(case.steps) else 0
                 case = changed
             elif outcome and (clause in outcome or {feature.name, value} & domain):
-                needed.append((feature, Condition(feature.name, value, feature.ordinary)))
+                if feature.control is None or any(f.name in feature.changes for f, _ in needed):
+                    needed.append((feature, Condition(feature.name, value, feature.ordinary)))
+                else:
+                    needed.append(self._controlled(feature, clause, case, step))
             if clause not in outcome:
                 own = self.outcome(with_other_calls(case))
                 self.elsewhere.setdefault(clause, set()).update(
@@ -115,6 +119,15 @@ class Experiments:
                 )
         names = {feature.name for feature, _ in needed}
         return [condition for feature, condition in needed if not names & feature.changes]
+
+    def _controlled(self, feature: Feature, clause: str, case: Case, step: int) -> tuple[Feature, Condition]:
+        """What the deviation needs: the feature, or the values of x, which change with it."""
+        other = feature.control(case, step) if feature.control else None
+        if other is not None and other.id != case.id and VALUES_OF_X.value(case, step):
+            outcome = self.outcome(with_other_calls(other))
+            if outcome.get(clause, math.inf) <= 1.0:
+                feature = VALUES_OF_X
+        return feature, Condition(feature.name, feature.value(case, step), feature.ordinary)
 
 
 def deviates(outcome: Outcome, clause: str) -> bool:

@@ -37,6 +37,8 @@ class Feature:
         changed: the case with the ordinary value; None where there is no such case. The number is that of the step that
             deviates.
         changes: other features that become ordinary with this one: where one of them is needed, this one is not.
+        control: the case in which only those become ordinary: a deviation that needs them, and not this feature, disappears
+            there. None where nothing else changes.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Feature:
     value: Callable[[Case, int], str]
     changed: Callable[[Case, int], Case | None]
     changes: frozenset[str] = frozenset()
+    control: Callable[[Case, int], Case | None] | None = None
 
 
 def whole_inputs(case: Case) -> list[str]:
@@ -288,28 +291,42 @@ def _ordinary_decay(case: Case, _: int) -> Case | None:
     return _first(rebuilt(case, case.arrays, decay=ORDINARY_DECAY))
 
 
-def _negligible_epsilon(case: Case, _: int) -> Case | None:
-    """A tiny epsilon, and variances beside which it is nothing."""
+def _larger_variances(case: Case, _: int) -> Case | None:
+    """Ordinary values, and variances beside which a tiny epsilon is nothing."""
     arrays = {n: case.arrays[n] for n in _inputs(case)}
     if _kind_of_values(case, list(arrays)) != NOT_FINITE:
         arrays = {n: ordinary_values(n, a.shape, a.dtype) for n, a in arrays.items()}
     if "running_var" in case.arrays:
         own = case.arrays["running_var"]
         arrays["running_var"] = np.where(np.abs(own) < 1, own.dtype.type(2), own).astype(own.dtype)
-    changed = _with_arrays(case, arrays)
+    return _with_arrays(case, arrays)
+
+
+def _negligible_epsilon(case: Case, step: int) -> Case | None:
+    """A tiny epsilon, and larger variances."""
+    changed = _larger_variances(case, step)
     if changed is None:
         return None
     steps = with_epsilon(changed, NEGLIGIBLE_EPSILON)
     return _first(rebuilt(changed, changed.arrays, steps, epsilon=NEGLIGIBLE_EPSILON))
 
 
+VALUES_OF_X = _values("values of x", _inputs)
 STATE = _parameter(ORDINARY_STATE, "state")
 #: The features that are values of inputs.
-VALUES = ("values of x", "values of dy")
-#: In the order in which they are made ordinary: values first, so that the others are examined on ordinary values.
+VALUES = (VALUES_OF_X.name, "values of dy")
+#: In the order in which they are made ordinary: values early, so that the others are examined on ordinary values, and after
+#: the count, since one value is constant. dy before x: a constant dy hides what x does to dx.
 FEATURES: tuple[Feature, ...] = (
-    _values(VALUES[0], _inputs),
+    Feature(
+        "one channel",
+        f"{ORDINARY_CHANNELS} channels",
+        lambda case, _: "1 channel" if case.config.channels == 1 else "",
+        lambda case, _: _resized(case, [0] * ORDINARY_CHANNELS),
+    ),
+    Feature("count", f"at least {ORDINARY_COUNT} values per channel", _count_value, _more_values),
     _values(VALUES[1], _cotangents),
+    VALUES_OF_X,
     STATE,
     _layout("layout of x", _inputs),
     _layout("layout of dy", _cotangents),
@@ -325,13 +342,6 @@ FEATURES: tuple[Feature, ...] = (
         lambda case, _: f"{case.config.channels} channels" if case.config.channels > LONG else "",
         lambda case, _: _resized(case, list(range(ORDINARY_CHANNELS))),
     ),
-    Feature(
-        "one channel",
-        f"{ORDINARY_CHANNELS} channels",
-        lambda case, _: "1 channel" if case.config.channels == 1 else "",
-        lambda case, _: _resized(case, [0] * ORDINARY_CHANNELS),
-    ),
-    Feature("count", f"at least {ORDINARY_COUNT} values per channel", _count_value, _more_values),
     Feature("affine", "with gamma and beta", _without_affine, _with_affine),
     _parameter({"gamma": 1.0}, "gamma"),
     _parameter({"beta": 0.0}, "beta"),
@@ -341,6 +351,7 @@ FEATURES: tuple[Feature, ...] = (
         _epsilon_value,
         _negligible_epsilon,
         frozenset({"values of x", "state"}),
+        _larger_variances,
     ),
     Feature("decay", f"{ORDINARY_DECAY:g}", _decay_value, _ordinary_decay),
 )

@@ -45,16 +45,18 @@ class Deviation:
 
     Attributes:
         elsewhere: clauses that deviate on such a case, and cannot be judged on it.
+        examined: whether all its experiments were made. Conditions that nobody looked for make no clause more basic.
     """
 
     finding: Finding
     conditions: tuple[Condition, ...] = ()
     elsewhere: frozenset[str] = frozenset()
+    examined: bool = True
 
     @property
     def general(self) -> tuple[int, ...]:
         """The key by which clauses that speak of all cases are ordered, the most basic first."""
-        return general_first(self.finding, self.conditions)
+        return not self.examined, *general_first(self.finding, self.conditions)
 
 
 def causes_of(
@@ -92,6 +94,7 @@ def causes_of(
             f,
             conditions.get(f.clause, ()),
             frozenset(experiments.elsewhere.get(f.clause, ())),
+            f.clause not in unexamined,
         )
         for f in failing
     ]
@@ -158,15 +161,26 @@ def _explains(group: Sequence[Deviation], special: Deviation, shown: Sequence[Ou
         return False
     if not any(_can_follow(d, special) for d in group):
         return False
-    needed, own = setting(group[0].conditions), own_features(special.finding) | {"history"}
+    needed = setting(group[0].conditions)
     if special.finding.family in APART:
         return needed <= IN_NETWORKS
-    if special.finding.family in NEVER_EXACT:
-        return needed <= setting(special.conditions) <= needed | own
     together = [any(deviates(o, d.finding.clause) for d in group) for o in shown]
+    if special.finding.family in NEVER_EXACT:
+        return any(together) or _needs_what(special, needed)
     if together:
         return all(together)
-    return needed <= setting(special.conditions) <= needed | own
+    return _needs_what(special, needed)
+
+
+def _needs_what(special: Deviation, needed: frozenset[str]) -> bool:
+    """Whether it needs these features, and else only what its clause speaks of.
+
+    No experiment says whether what needs its values needs their epsilon, too.
+    """
+    own, found = own_features(special.finding) | {"history"}, setting(special.conditions)
+    if any(c.feature in VALUES for c in special.conditions):
+        needed -= {"epsilon"}
+    return needed <= found <= needed | own
 
 
 def _can_follow(a: Deviation, b: Deviation) -> bool:

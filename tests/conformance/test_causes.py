@@ -35,7 +35,7 @@ from bnspec.reports.run.store import read_run
 from bnspec.reports.summary.causes import count_sentence
 
 SMALL = 400
-#: Mutants that are one cause; in the second row, those that take longer. SEVERAL are not: see docs/decisions/0012-causes.md.
+#: Mutants that are one cause; in the second row, those that take longer.
 FAST = ("momentum_complemented", "beta_lost_at_zero_gamma", "no_cotangent_is_ones", "corrected_twice")
 SLOW = (
     "epsilon_outside_root",
@@ -46,8 +46,9 @@ SLOW = (
     "mean_subtracted_twice",
     "odd_value_lost",
     "returns_beta_itself",
+    "epsilon_missing_in_backward",
+    "epsilon_scaled_by_the_input",
 )
-SEVERAL = ("epsilon_missing_in_backward", "epsilon_scaled_by_the_input")
 SHRINK_SECONDS, LARGE = 1.5, 1e6
 KNOWN = KnownDeviation(kind="bug", reason="it is so.", conditions="always", package="alpha", versions=">=1")
 
@@ -74,12 +75,6 @@ def causes_behind(names: Sequence[str], cases: dict[Case, Oracle]) -> Grouped:
     [
         *FAST,
         *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW),
-        *(
-            pytest.param(
-                name, marks=pytest.mark.xfail(strict=True, reason="more causes than one, or of another family")
-            )
-            for name in SEVERAL
-        ),
     ],
 )
 def test_a_mutant_has_one_cause_of_its_own_family(name: str, cases: dict[Case, Oracle]) -> None:

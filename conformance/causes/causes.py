@@ -6,14 +6,15 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from bnspec.conformance.causes.experiments import Experiments, Outcome, deviates, with_other_calls
-from bnspec.conformance.causes.features import VALUES
+from bnspec.conformance.causes.features import LAYOUTS, VALUES
 from bnspec.conformance.causes.order import (
     AFTER_TRAINING,
     APART,
     BOTH_MODES,
     DERIVATIVES,
     IN_NETWORKS,
-    NEVER_EXACT,
+    LAYOUT,
+    NARROWER,
     basic_first,
     compares,
     general_first,
@@ -165,7 +166,7 @@ def _explains(group: Sequence[Deviation], special: Deviation, shown: Sequence[Ou
     if special.finding.family in APART:
         return needed <= IN_NETWORKS
     together = [any(deviates(o, d.finding.clause) for d in group) for o in shown]
-    if special.finding.family in NEVER_EXACT:
+    if special.finding.clause in NARROWER:
         return any(together) or _needs_what(special, needed)
     if together:
         return all(together)
@@ -178,6 +179,7 @@ def _needs_what(special: Deviation, needed: frozenset[str]) -> bool:
     No experiment says whether what needs its values needs their epsilon, too.
     """
     own, found = own_features(special.finding) | {"history"}, setting(special.conditions)
+    own |= {LAYOUT} if own & LAYOUTS else set()
     if any(c.feature in VALUES for c in special.conditions):
         needed -= {"epsilon"}
     return needed <= found <= needed | own

@@ -113,8 +113,21 @@ def _dtype_value(case: Case, _: int) -> str:
     return config.dtype if len(own) == 1 else f"x {config.dtype}, parameters {config.parameter_dtype}"
 
 
+def _in_dtype(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """The array in another dtype, with its strides counted in elements."""
+    steps = [s // array.itemsize for s in array.strides]
+    ends = [s * (n - 1) for s, n in zip(steps, array.shape)]
+    if array.flags.c_contiguous or not array.size or 0 in steps:
+        return array.astype(dtype)
+    first = -sum(e for e in ends if e < 0)
+    memory = np.zeros(first + sum(e for e in ends if e > 0) + 1, dtype)
+    view = np.lib.stride_tricks.as_strided(memory[first:], array.shape, [s * dtype.itemsize for s in steps])
+    view[...] = array
+    return view
+
+
 def _in_float32(case: Case, _: int) -> Case | None:
-    arrays = {n: a.astype(np.float32) for n, a in case.arrays.items() if a.dtype.name in FLOATING}
+    arrays = {n: _in_dtype(a, np.dtype(np.float32)) for n, a in case.arrays.items() if a.dtype.name in FLOATING}
     return _with_arrays(case, arrays, dtype="float32", parameter_dtype="float32")
 
 
@@ -315,6 +328,8 @@ VALUES_OF_X = _values("values of x", _inputs)
 STATE = _parameter(ORDINARY_STATE, "state")
 #: The features that are values of inputs.
 VALUES = (VALUES_OF_X.name, "values of dy")
+#: Arrays of another shape are packed: what needs a layout may not need the shape.
+LAYOUTS = frozenset({"layout of x", "layout of dy"})
 #: In the order in which they are made ordinary: values early, so that the others are examined on ordinary values, and after
 #: the count, since one value is constant. dy before x: a constant dy hides what x does to dx.
 FEATURES: tuple[Feature, ...] = (
@@ -323,8 +338,9 @@ FEATURES: tuple[Feature, ...] = (
         f"{ORDINARY_CHANNELS} channels",
         lambda case, _: "1 channel" if case.config.channels == 1 else "",
         lambda case, _: _resized(case, [0] * ORDINARY_CHANNELS),
+        LAYOUTS,
     ),
-    Feature("count", f"at least {ORDINARY_COUNT} values per channel", _count_value, _more_values),
+    Feature("count", f"at least {ORDINARY_COUNT} values per channel", _count_value, _more_values, LAYOUTS),
     _values(VALUES[1], _cotangents),
     VALUES_OF_X,
     STATE,
@@ -334,13 +350,14 @@ FEATURES: tuple[Feature, ...] = (
     Feature("dtype", "float32", _dtype_value, _in_float32),
     Feature("threads", "the framework's own number", _threads_value, _one_thread),
     Feature("history", "a new layer", _history_value, _without_history),
-    Feature("rank", "rank 2, channel axis 1", _rank_value, _in_rank_two),
-    Feature("extents", f"at most {LONG // 2} along an axis", _extents_value, _short),
+    Feature("rank", "rank 2, channel axis 1", _rank_value, _in_rank_two, LAYOUTS),
+    Feature("extents", f"at most {LONG // 2} along an axis", _extents_value, _short, LAYOUTS),
     Feature(
         "many channels",
         f"{ORDINARY_CHANNELS} channels",
         lambda case, _: f"{case.config.channels} channels" if case.config.channels > LONG else "",
         lambda case, _: _resized(case, list(range(ORDINARY_CHANNELS))),
+        LAYOUTS,
     ),
     Feature("affine", "with gamma and beta", _without_affine, _with_affine),
     _parameter({"gamma": 1.0}, "gamma"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from bnspec.clauses import CLAUSES
-from bnspec.conformance.causes.features import CONSTANT, NOT_FINITE, OVERFLOWING
+from bnspec.conformance.causes.features import CONSTANT, LAYOUTS, NOT_FINITE, OVERFLOWING
 from bnspec.model.call import call_named
 from bnspec.reports.run.causes import Condition
 from bnspec.reports.run.records import Finding
@@ -34,10 +34,14 @@ OWN_FEATURES: dict[str, frozenset[str]] = {
 BEFORE_ANY_CALL = "state.starts_as_given"
 #: Families of clauses about calls that no experiment compares with others: of networks, of memory that arguments share.
 APART = ("placement", "purity")
-#: The family of a clause that judges errors within their bounds: it may deviate where no other clause does.
-NEVER_EXACT = ("accuracy",)
+#: Clauses that judge errors within the bounds of others: they may deviate where no other clause does.
+NARROWER = ("accuracy.keeps_a_digit", "dtype.half_is_as_exact_as_declared")
 #: What an error that these calls show may need.
 IN_NETWORKS = frozenset({"rank", "history", "epsilon", "decay", "gamma", "beta", "state", "extents", "many channels"})
+#: A family whose clauses name a cause only where no other clause does.
+LAST = ("accuracy",)
+#: The layouts of x and dy, as one feature.
+LAYOUT = "layout of x or dy"
 
 #: Features on which the size of almost any error depends: what needs them may be one error of another size.
 SIZES_OF_ERRORS = frozenset({"values of x", "values of dy", "count", "one channel"})
@@ -49,6 +53,8 @@ OWN_FEATURES_OF_CLAUSES: dict[str, frozenset[str]] = {
     **dict.fromkeys(("layout.axis", "layout.joined_axes"), frozenset({"rank"})),
     "layout.extents": frozenset({"extents", "many channels", "one channel"}),
     "layout.threads": frozenset({"threads"}),
+    "gradient.frozen_statistics": frozenset({"freeze"}),
+    "running.new_decay_takes_effect": frozenset({"set_decay"}),
 }
 
 Quantity = Literal[
@@ -149,12 +155,23 @@ def compares(finding: Finding) -> bool:
 
 def in_its_own_words(finding: Finding, conditions: tuple[Condition, ...]) -> bool:
     """Whether the clause of a special family speaks of what the deviation needs."""
-    return any({c.feature, c.value} & own_features(finding) for c in conditions)
+    own = own_features(finding)
+    return any({c.feature, c.value} & own or (c.feature == "history" and _steps_of(c) & own) for c in conditions)
+
+
+def _steps_of(history: Condition) -> frozenset[str]:
+    """The calls of a history: what is spoken of by clauses about one of them."""
+    return frozenset(history.value.removeprefix("after ").split(", "))
 
 
 def setting(conditions: tuple[Condition, ...]) -> frozenset[str]:
-    """The features that are needed, without those that only make an error large enough to be seen."""
-    return frozenset(c.feature for c in conditions if c.feature not in SIZES_OF_ERRORS)
+    """The features that are needed, without those that only make an error large enough to be seen.
+
+    What misreads one array misreads the other: the layouts of x and dy are one feature here.
+    """
+    return frozenset(
+        LAYOUT if c.feature in LAYOUTS else c.feature for c in conditions if c.feature not in SIZES_OF_ERRORS
+    )
 
 
 def particular(conditions: tuple[Condition, ...]) -> int:
@@ -183,7 +200,7 @@ def place_of(finding: Finding, needed: tuple[Condition, ...] = ()) -> int:
         return -1
     if finding.family in ("contract", "errors") or quantity(finding) in ("effects", "endings"):
         return 0
-    if in_its_own_words(finding, needed):
+    if in_its_own_words(finding, needed) and finding.family not in LAST:
         return 1
     return 3 if is_special(finding) else 2
 

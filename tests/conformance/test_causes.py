@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import random
 from collections.abc import Sequence
@@ -147,6 +148,53 @@ def test_an_experiment_separates() -> None:
     assert len(grouped([y, dx], [both])) == 1
     assert len(grouped([y, dx], [both, {**both, "training.output": 0.0}])) == 2
     assert len(grouped([y, dx], [both, {**both, "gradient.training_dx": 0.0}])) == 1
+
+
+def needing(found: Deviation, *features: str) -> Deviation:
+    """The deviation with conditions."""
+    return dataclasses.replace(found, conditions=tuple(Condition(f, "unusual", "usual") for f in features))
+
+
+def test_a_cause_is_named_in_words_that_are_true_of_it() -> None:
+    """What needs strided parameters is no misread axis; what needs a rank is, unless gradients alone are wrong."""
+    y, dx = deviation("training.output", "y"), deviation("gradient.training_dx", "dx")
+    axis = deviation("layout.axis", "dx")
+
+    def name(feature: str, *found: Deviation) -> str:
+        [group] = grouped(
+            [needing(d, feature) for d in (*found, axis)], [{d.finding.clause: LARGE for d in (*found, axis)}]
+        )
+        return group[0].finding.clause
+
+    assert name("layout of the parameters", dx) == "gradient.training_dx"
+    assert name("rank", dx) == "gradient.training_dx"
+    assert name("rank", y, dx) == "layout.axis"
+
+
+def test_a_network_shows_the_errors_of_its_layer() -> None:
+    """It follows from an error of any rank, not from one of memory that no network has."""
+    y, network = deviation("training.output", "y"), deviation("placement.trajectory", "w1", "learn")
+    assert len(grouped([needing(y, "rank"), network], [])) == 1
+    assert len(grouped([needing(y, "layout of x"), network], [])) == 2
+
+
+def test_what_nobody_examined_names_no_cause() -> None:
+    """Conditions that are not known are not none."""
+    y = dataclasses.replace(deviation("inference.output", "y", "inference"), examined=False)
+    many = needing(deviation("training.output", "y"), "many channels")
+    [group] = grouped([y, many], [{"inference.output": LARGE, "training.output": LARGE}])
+    assert group[0].finding.clause == "training.output"
+
+
+def test_another_dtype_keeps_the_strides() -> None:
+    """Counted in elements: a reversed array stays reversed."""
+    case = batch_norm_case(Plan(Form((4, 3), 1, "float64", "float64"), layout="reversed"))
+    changed = next(f for f in FEATURES if f.name == "dtype").changed(case, 0)
+    assert changed is not None
+    before, after = case.arrays["x"], changed.arrays["x"]
+    assert after.dtype == np.float32
+    assert [s // 4 for s in after.strides] == [s // 8 for s in before.strides]
+    assert np.array_equal(after, before.astype(np.float32))
 
 
 def test_an_error_within_its_bound_separates_nothing() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from bnspec.conformance.causes.experiments import Experiments, Outcome, deviates, with_other_calls
 from bnspec.conformance.causes.features import LAYOUTS, VALUES
@@ -19,6 +20,7 @@ from bnspec.conformance.causes.order import (
     compares,
     general_first,
     is_special,
+    is_weak,
     own_features,
     particular,
     place_of,
@@ -36,8 +38,9 @@ from bnspec.reports.run.vocabulary import LEVELS
 
 #: Ratios from here on say no more than that an error is large.
 INFINITE = 1e9
-#: An error of so many bounds is seen.
-CLEAR = 16.0
+#: An error of so many bounds is no rounding error: what of it is not seen elsewhere is not there. In float32, a relative error of
+#: 10^-4 or more.
+CLEAR = 1000.0
 
 
 @dataclass(frozen=True)
@@ -118,9 +121,10 @@ def grouped(
     general, special = _split(deviations)
     groups: list[list[Deviation]] = []
     for deviation in general:
-        # one test against the first of a group, and no chain through others: a clause that two faults break joins the more
-        # basic of them, and does not make them one
-        _add(deviation, next((g for g in groups if one_cause(g[0], deviation, ordinary, others)), None), groups)
+        # no chain through clauses of one quantity: one that two faults break joins the more basic of them, and does not make
+        # them one
+        like = (g for g in groups if any(one_cause(d, deviation, ordinary, others) for d in _first_of_each_quantity(g)))
+        _add(deviation, next(like, None), groups)
     groups = _of_equal_setting(groups)
     outcomes = (*ordinary, *others)
     broad = [(g, list(g)) for g in groups]
@@ -132,6 +136,11 @@ def grouped(
         inseparable = (g for g in groups if any(one_cause(d, deviation, ordinary, others) for d in g))
         _add(deviation, nearest or next(inseparable, None), groups)
     return [most_basic_first(g) for g in _of_equal_setting(groups)]
+
+
+def _first_of_each_quantity(group: Sequence[Deviation]) -> list[Deviation]:
+    """The most basic deviation of the statistics, of y, of the gradients, ..."""
+    return list({quantity(d.finding): d for d in reversed(group)}.values())
 
 
 def _split(deviations: Sequence[Deviation]) -> tuple[list[Deviation], list[Deviation]]:
@@ -190,7 +199,16 @@ def _can_follow(a: Deviation, b: Deviation) -> bool:
     first, second = quantity(a.finding), quantity(b.finding)
     if first == "statistics" and second in AFTER_TRAINING and not any(c.feature == "history" for c in b.conditions):
         return False  # a new layer was given its statistics
-    return bool(related(first, second) or related(second, first))
+    return bool(_relation(a, b) or _relation(b, a))
+
+
+def _relation(a: Deviation, b: Deviation) -> Literal["follows", "siblings", "same", ""]:
+    """How errors of the one can be errors of the other; clauses about masks judge all outputs, and show one."""
+    first, second = quantity(a.finding), quantity(b.finding)
+    if a.finding.family == b.finding.family == "mask":
+        derivatives = DERIVATIVES.get(first, 0), DERIVATIVES.get(second, 0)
+        return "same" if derivatives[0] == derivatives[1] else "follows" if derivatives[0] < derivatives[1] else ""
+    return related(first, second)
 
 
 def _of_equal_setting(groups: Sequence[list[Deviation]]) -> list[list[Deviation]]:
@@ -262,14 +280,17 @@ def one_cause(a: Deviation, b: Deviation, ordinary: Sequence[Outcome], others: S
         return first == second and _alike(a, b)
     if not _can_follow(a, b):
         return False
-    forward = related(first, second)
+    forward = _relation(a, b)
     # on other values a clause may be kept by chance: they separate only what needs them
     relevant = [*ordinary, *others] if any(c.feature in VALUES for d in (a, b) for c in d.conditions) else ordinary
     both = any(deviates(o, a.finding.clause) and deviates(o, b.finding.clause) for o in (*ordinary, *others))
-    without_a, without_b = _separated(a.finding.clause, b.finding.clause, relevant)
+    only_b, only_a = _separated(a.finding.clause, b.finding.clause, relevant)
+    # that a result is finite, say, is no sign that it is right
+    without_a, without_b = only_b and not is_weak(a.finding), only_a and not is_weak(b.finding)
     if not both:
         elsewhere = a.finding.clause in b.elsewhere or b.finding.clause in a.elsewhere
-        return forward == "same" and (elsewhere or _alike(a, b))
+        masked = a.finding.family == b.finding.family == "mask"
+        return (forward == "same" or masked) and (elsewhere or _alike(a, b))
     if forward == "same":
         return not (without_a and without_b)
     if forward == "siblings":

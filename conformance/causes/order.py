@@ -147,6 +147,11 @@ def is_special(finding: Finding) -> bool:
     return bool(own_features(finding))
 
 
+def is_weak(finding: Finding) -> bool:
+    """Whether the clause says less of a result than what it is."""
+    return finding.evidence is not None and finding.evidence.relation in WEAK
+
+
 def compares(finding: Finding) -> bool:
     """Whether the deviation is one between results of the layer, or of a sum: it follows from an error of either."""
     e = finding.evidence
@@ -189,7 +194,7 @@ def general_first(finding: Finding, conditions: tuple[Condition, ...]) -> tuple[
     family = BASIC.index(finding.family) if finding.family in BASIC else len(BASIC)
     compared = finding.evidence is not None and finding.evidence.compared_with is not None
     usual = finding.evidence is None or call_named(finding.evidence.call).kind in USUAL_CALLS
-    weak = finding.evidence is not None and finding.evidence.relation in WEAK
+    weak = is_weak(finding)
     calls = 2 + compared - usual + any(c.feature == "history" for c in conditions)
     return calls, derivative, weak, particular(conditions), family, list(CLAUSES).index(finding.clause)
 

@@ -200,9 +200,9 @@ def test_another_dtype_keeps_the_strides() -> None:
 def test_an_error_within_its_bound_separates_nothing() -> None:
     """The mean has errors ten times smaller than y: it is kept where y deviates by little. Where y has a large error, that separates."""
     y, mean = deviation("training.output", "y"), deviation("running.mean", "running_mean")
-    both = {"training.output": 1000.0, "running.mean": 100.0}
+    both = {"training.output": 10 * LARGE, "running.mean": LARGE}
     assert len(grouped([y, mean], [both, {"training.output": 8.0, "running.mean": 0.5}])) == 1
-    assert len(grouped([y, mean], [both, {"training.output": 800.0, "running.mean": 0.5}])) == 2
+    assert len(grouped([y, mean], [both, {"training.output": LARGE, "running.mean": 0.5}])) == 2
 
 
 def test_without_time_every_finding_is_a_cause_that_says_so() -> None:

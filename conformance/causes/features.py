@@ -113,21 +113,21 @@ def _dtype_value(case: Case, _: int) -> str:
     return config.dtype if len(own) == 1 else f"x {config.dtype}, parameters {config.parameter_dtype}"
 
 
-def _in_dtype(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """The array in another dtype, with its strides counted in elements."""
-    steps = [s // array.itemsize for s in array.strides]
-    ends = [s * (n - 1) for s, n in zip(steps, array.shape)]
-    if array.flags.c_contiguous or not array.size or 0 in steps:
-        return array.astype(dtype)
+def _laid_out_like(values: np.ndarray, like: np.ndarray) -> np.ndarray:
+    """The values with the strides of an array of this shape, counted in elements."""
+    steps = [s // like.itemsize for s in like.strides]
+    ends = [s * (n - 1) for s, n in zip(steps, like.shape)]
+    if like.flags.c_contiguous or not like.size or 0 in steps:
+        return values
     first = -sum(e for e in ends if e < 0)
-    memory = np.zeros(first + sum(e for e in ends if e > 0) + 1, dtype)
-    view = np.lib.stride_tricks.as_strided(memory[first:], array.shape, [s * dtype.itemsize for s in steps])
-    view[...] = array
+    memory = np.zeros(first + sum(e for e in ends if e > 0) + 1, values.dtype)
+    view = np.lib.stride_tricks.as_strided(memory[first:], like.shape, [s * values.itemsize for s in steps])
+    view[...] = values
     return view
 
 
 def _in_float32(case: Case, _: int) -> Case | None:
-    arrays = {n: _in_dtype(a, np.dtype(np.float32)) for n, a in case.arrays.items() if a.dtype.name in FLOATING}
+    arrays = {n: _laid_out_like(a.astype(np.float32), a) for n, a in case.arrays.items() if a.dtype.name in FLOATING}
     return _with_arrays(case, arrays, dtype="float32", parameter_dtype="float32")
 
 
@@ -234,7 +234,11 @@ def _values(name: str, chosen: Callable[[Case], list[str]]) -> Feature:
 
     def changed(case: Case, _: int) -> Case | None:
         arrays = {n: case.arrays[n] for n in chosen(case)}
-        return _with_arrays(case, {n: ordinary_values(n, a.shape, a.dtype) for n, a in arrays.items()})
+        if any(0 in a.strides and not a.flags.c_contiguous for a in arrays.values()):
+            return None  # elements share memory: no other values are laid out like these
+        return _with_arrays(
+            case, {n: _laid_out_like(ordinary_values(n, a.shape, a.dtype), a) for n, a in arrays.items()}
+        )
 
     return Feature(name, "standard normal", value, changed)
 

@@ -233,13 +233,25 @@ def _equal_setting(a: Deviation, b: Deviation) -> bool:
     """
     needed, features = setting(a.conditions), {c.feature for c in a.conditions}
     if needed != setting(b.conditions):
-        return False
+        return _of_equal_variances(a, b) or _of_equal_variances(b, a)
     if a.finding.known or b.finding.known:
         return bool(set(a.finding.known) & set(b.finding.known))
     first, second = quantity(a.finding), quantity(b.finding)
     if not needed and not (features and features == {c.feature for c in b.conditions}):
         return first != "endings" and (first == second or frozenset({first, second}) in BOTH_MODES)
     return bool(related(first, second) or related(second, first))
+
+
+def _of_equal_variances(training: Deviation, inference: Deviation) -> bool:
+    """Whether one result needs its batch's statistics in training, and the given ones in inference, and else they need the same."""
+    known = training.finding.known or inference.finding.known
+    found = [{c.feature for c in d.conditions} for d in (training, inference)]
+    return (
+        not known
+        and (quantity(training.finding), quantity(inference.finding)) == ("y of training", "y of inference")
+        and "values of x" in found[0]
+        and setting(inference.conditions) == setting(training.conditions) | {"state"}
+    )
 
 
 def most_basic_first(group: Sequence[Deviation]) -> list[Deviation]:

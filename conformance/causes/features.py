@@ -285,14 +285,12 @@ def _threads_value(case: Case, step: int) -> str:
 
 
 def _one_thread(case: Case, _: int) -> Case | None:
-    """The steps without their numbers of threads: the framework's own, and no comparison of them."""
+    """The same steps with one thread each: without a number, a process keeps the one that was set before."""
 
-    def unset(step: Step) -> Step:
-        threads = step.option("threads")
-        kept = (o for o in step.options if o[0] != "threads" and o != ("relation", "threads"))
-        return step if threads is None else dataclasses.replace(step, options=tuple(kept))
+    def single(step: Step) -> Step:
+        return dataclasses.replace(step, options=tuple((n, 1 if n == "threads" else v) for n, v in step.options))
 
-    return _first(with_steps(case, tuple(unset(step) for step in case.steps)))
+    return _first(with_steps(case, tuple(single(step) for step in case.steps)))
 
 
 def _epsilon_value(case: Case, _: int) -> str:
@@ -352,7 +350,7 @@ FEATURES: tuple[Feature, ...] = (
     _layout("layout of dy", _cotangents),
     _layout("layout of the parameters", lambda case: [n for n in PER_CHANNEL if n in case.arrays]),
     Feature("dtype", "float32", _dtype_value, _in_float32),
-    Feature("threads", "the framework's own number", _threads_value, _one_thread),
+    Feature("threads", "1 thread", _threads_value, _one_thread),
     Feature("history", "a new layer", _history_value, _without_history),
     Feature("rank", "rank 2, channel axis 1", _rank_value, _in_rank_two, LAYOUTS),
     Feature("extents", f"at most {LONG // 2} along an axis", _extents_value, _short, LAYOUTS),

@@ -302,7 +302,9 @@ def one_cause(a: Deviation, b: Deviation, ordinary: Sequence[Outcome], others: S
     if not both:
         elsewhere = a.finding.clause in b.elsewhere or b.finding.clause in a.elsewhere
         masked = a.finding.family == b.finding.family == "mask"
-        return (forward == "same" or masked) and (elsewhere or _alike(a, b))
+        return (masked and setting(a.conditions) == setting(b.conditions)) or (
+            forward == "same" and (elsewhere or _alike(a, b))
+        )
     if forward == "same":
         return not (without_a and without_b)
     if forward == "siblings":

@@ -51,7 +51,7 @@ OWN_FEATURES_OF_CLAUSES: dict[str, frozenset[str]] = {
     **dict.fromkeys(("running.decay_one_keeps", "running.decay_zero_replaces"), frozenset({"decay"})),
     **dict.fromkeys(("layout.strides", "layout.copies"), frozenset({"layout of x", "layout of dy"})),
     **dict.fromkeys(("layout.axis", "layout.joined_axes"), frozenset({"rank"})),
-    "layout.extents": frozenset({"extents", "many channels", "one channel"}),
+    "layout.extents": frozenset({"extents", "many channels"}),
     "layout.threads": frozenset({"threads"}),
     "gradient.frozen_statistics": frozenset({"freeze"}),
     "running.new_decay_takes_effect": frozenset({"set_decay"}),

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-from bnspec.conformance.causes.experiments import Experiments, Outcome, with_other_calls
-from bnspec.conformance.causes.features import VALUES
+from bnspec.conformance.causes.experiments import Experiments, Outcome, deviates, with_other_calls
+from bnspec.conformance.causes.features import LAYOUTS, VALUES
 from bnspec.conformance.causes.order import (
     AFTER_TRAINING,
+    APART,
     BOTH_MODES,
+    DERIVATIVES,
+    IN_NETWORKS,
+    LAYOUT,
+    NARROWER,
     basic_first,
+    compares,
     general_first,
     is_special,
+    is_weak,
     own_features,
     particular,
     place_of,
@@ -28,6 +36,12 @@ from bnspec.reports.run.causes import Cause, Condition
 from bnspec.reports.run.records import Finding
 from bnspec.reports.run.vocabulary import LEVELS
 
+#: Ratios from here on say no more than that an error is large.
+INFINITE = 1e9
+#: An error of so many bounds is no rounding error: what of it is not seen elsewhere is not there. In float32, a relative error of
+#: 10^-4 or more.
+CLEAR = 1000.0
+
 
 @dataclass(frozen=True)
 class Deviation:
@@ -35,16 +49,18 @@ class Deviation:
 
     Attributes:
         elsewhere: clauses that deviate on such a case, and cannot be judged on it.
+        examined: whether all its experiments were made. Conditions that nobody looked for make no clause more basic.
     """
 
     finding: Finding
     conditions: tuple[Condition, ...] = ()
     elsewhere: frozenset[str] = frozenset()
+    examined: bool = True
 
     @property
     def general(self) -> tuple[int, ...]:
         """The key by which clauses that speak of all cases are ordered, the most basic first."""
-        return general_first(self.finding, self.conditions)
+        return not self.examined, *general_first(self.finding, self.conditions)
 
 
 def causes_of(
@@ -60,7 +76,8 @@ def causes_of(
         cases: by clause, the smallest case that deviates.
         observe: runs a case on the target.
         seconds: time for experiments.
-    Returns: the most ordinary first: by level, then by the number of conditions.
+    Returns: the most ordinary first: by level, then by the number of conditions. The experiments begin with the most basic
+        clauses, so that a cut leaves the others.
     """
     failing = [f for f in findings if f.verdict in FAILING]
     experiments = Experiments(observe, conventions, [f.clause for f in failing], seconds)
@@ -68,21 +85,25 @@ def causes_of(
     for finding in repeated:
         experiments.outcome(with_other_calls(cases[finding.clause]))
     conditions: dict[str, tuple[Condition, ...]] = {}
-    for finding in repeated:
+    unexamined = {f.clause for f in repeated}
+    for finding in sorted(repeated, key=lambda f: basic_first(f, (), general_first(f, ()))):
         step = finding.evidence.step if finding.evidence is not None else 0
         domain = own_features(finding) | {"history"}
         found = experiments.conditions(finding.clause, cases[finding.clause], step, domain)
         conditions[finding.clause] = tuple(found)
+        if not experiments.cut:
+            unexamined.discard(finding.clause)
     deviations = [
         Deviation(
             f,
             conditions.get(f.clause, ()),
             frozenset(experiments.elsewhere.get(f.clause, ())),
+            f.clause not in unexamined,
         )
         for f in failing
     ]
     groups = grouped(deviations, experiments.on_ordinary_values, experiments.on_other_values)
-    return sorted((_cause(g, experiments) for g in groups), key=_ordinary_first)
+    return sorted((_cause(g, experiments, unexamined) for g in groups), key=_ordinary_first)
 
 
 def _repeats(finding: Finding) -> bool:
@@ -100,14 +121,16 @@ def grouped(
     general, special = _split(deviations)
     groups: list[list[Deviation]] = []
     for deviation in general:
-        # one test against the first of a group, and no chain through others: a clause that two faults break joins the more
-        # basic of them, and does not make them one
-        _add(deviation, next((g for g in groups if one_cause(g[0], deviation, ordinary, others)), None), groups)
+        # no chain through clauses of one quantity: one that two faults break joins the more basic of them, and does not make
+        # them one
+        like = (g for g in groups if any(one_cause(d, deviation, ordinary, others) for d in _first_of_each_quantity(g)))
+        _add(deviation, next(like, None), groups)
     groups = _of_equal_setting(groups)
-    clauses = {d.finding.clause for d in general}
+    outcomes = (*ordinary, *others)
+    broad = [(g, list(g)) for g in groups]
     for deviation in special:
-        alone = any(o.get(deviation.finding.clause) and not any(map(o.get, clauses)) for o in (*ordinary, *others))
-        explained = [g for g in groups if not alone and _is_part_of(deviation, g[0])]
+        shown = [o for o in outcomes if deviates(o, deviation.finding.clause)]
+        explained = [g for g, first in broad if _explains(first, deviation, shown)]
         # what needs most is nearest: a cause that needs nothing explains anything
         nearest = max(explained, key=lambda g: len(setting(g[0].conditions)), default=None)
         inseparable = (g for g in groups if any(one_cause(d, deviation, ordinary, others) for d in g))
@@ -115,10 +138,15 @@ def grouped(
     return [most_basic_first(g) for g in _of_equal_setting(groups)]
 
 
+def _first_of_each_quantity(group: Sequence[Deviation]) -> list[Deviation]:
+    """The most basic deviation of the statistics, of y, of the gradients, ..."""
+    return list({quantity(d.finding): d for d in reversed(group)}.values())
+
+
 def _split(deviations: Sequence[Deviation]) -> tuple[list[Deviation], list[Deviation]]:
-    """The clauses that speak of all cases, and those that speak of some, each the most basic first."""
+    """The clauses that judge results of all cases, and those that speak of some cases or compare calls, most basic first."""
     ordered = sorted(deviations, key=lambda d: (place_of(d.finding), *d.general))
-    special = [d for d in ordered if is_special(d.finding) and place_of(d.finding)]
+    special = [d for d in ordered if (is_special(d.finding) or compares(d.finding)) and place_of(d.finding) > 0]
     return [d for d in ordered if d not in special], special
 
 
@@ -130,15 +158,57 @@ def _add(deviation: Deviation, group: list[Deviation] | None, groups: list[list[
         group.append(deviation)
 
 
-def _is_part_of(special: Deviation, general: Deviation) -> bool:
-    """Whether a clause that speaks of some cases needs what a general one needs, and else only what it speaks of.
+def _explains(group: Sequence[Deviation], special: Deviation, shown: Sequence[Outcome]) -> bool:
+    """Whether a clause that speaks of some cases shows the error of a cause.
 
-    Such a clause judges many outputs: its evidence shows one of them, and says little of the quantity.
+    It never deviates where no clause of the cause does; or, where there is no experiment, it needs what the cause needs, and
+    else only what it speaks of. Such a clause judges many outputs: its evidence shows one of them.
+
+    Args:
+        shown: the experiments in which it deviates.
     """
-    if special.finding.known or general.finding.known or "endings" in map(quantity, (special.finding, general.finding)):
+    if any(d.finding.known for d in (special, *group)) or quantity(special.finding) == "endings":
         return False
-    needed, own = setting(general.conditions), own_features(special.finding) | {"history"}
-    return needed <= setting(special.conditions) <= needed | own
+    if not any(_can_follow(d, special) for d in group):
+        return False
+    needed = setting(group[0].conditions)
+    if special.finding.family in APART:
+        return needed <= IN_NETWORKS
+    together = [any(deviates(o, d.finding.clause) for d in group) for o in shown]
+    if special.finding.clause in NARROWER:
+        return any(together) or _needs_what(special, needed)
+    if together:
+        return all(together)
+    return _needs_what(special, needed)
+
+
+def _needs_what(special: Deviation, needed: frozenset[str]) -> bool:
+    """Whether it needs these features, and else only what its clause speaks of.
+
+    No experiment says whether what needs its values needs their epsilon, too.
+    """
+    own, found = own_features(special.finding) | {"history"}, setting(special.conditions)
+    own |= {LAYOUT} if own & LAYOUTS else set()
+    if any(c.feature in VALUES for c in special.conditions):
+        needed -= {"epsilon"}
+    return needed <= found <= needed | own
+
+
+def _can_follow(a: Deviation, b: Deviation) -> bool:
+    """Whether errors of two deviations can be errors of one quantity, or of one that follows from the other."""
+    first, second = quantity(a.finding), quantity(b.finding)
+    if first == "statistics" and second in AFTER_TRAINING and not any(c.feature == "history" for c in b.conditions):
+        return False  # a new layer was given its statistics
+    return bool(_relation(a, b) or _relation(b, a))
+
+
+def _relation(a: Deviation, b: Deviation) -> Literal["follows", "siblings", "same", ""]:
+    """How errors of the one can be errors of the other; clauses about masks judge all outputs, and show one."""
+    first, second = quantity(a.finding), quantity(b.finding)
+    if a.finding.family == b.finding.family == "mask":
+        derivatives = DERIVATIVES.get(first, 0), DERIVATIVES.get(second, 0)
+        return "same" if derivatives[0] == derivatives[1] else "follows" if derivatives[0] < derivatives[1] else ""
+    return related(first, second)
 
 
 def _of_equal_setting(groups: Sequence[list[Deviation]]) -> list[list[Deviation]]:
@@ -163,13 +233,25 @@ def _equal_setting(a: Deviation, b: Deviation) -> bool:
     """
     needed, features = setting(a.conditions), {c.feature for c in a.conditions}
     if needed != setting(b.conditions):
-        return False
+        return _of_equal_variances(a, b) or _of_equal_variances(b, a)
     if a.finding.known or b.finding.known:
         return bool(set(a.finding.known) & set(b.finding.known))
     first, second = quantity(a.finding), quantity(b.finding)
     if not needed and not (features and features == {c.feature for c in b.conditions}):
         return first != "endings" and (first == second or frozenset({first, second}) in BOTH_MODES)
     return bool(related(first, second) or related(second, first))
+
+
+def _of_equal_variances(training: Deviation, inference: Deviation) -> bool:
+    """Whether one result needs its batch's statistics in training, and the given ones in inference, and else they need the same."""
+    known = training.finding.known or inference.finding.known
+    found = [{c.feature for c in d.conditions} for d in (training, inference)]
+    return (
+        not known
+        and (quantity(training.finding), quantity(inference.finding)) == ("y of training", "y of inference")
+        and "values of x" in found[0]
+        and setting(inference.conditions) == setting(training.conditions) | {"state"}
+    )
 
 
 def most_basic_first(group: Sequence[Deviation]) -> list[Deviation]:
@@ -179,7 +261,20 @@ def most_basic_first(group: Sequence[Deviation]) -> list[Deviation]:
     all cases needs a small variance, too.
     """
     needed = needed_by(group)
+    if needed is not None:
+        unsaid = _unsaid(group)
+        needed = tuple(c for c in needed if c.feature not in unsaid)
     return sorted(group, key=lambda d: basic_first(d.finding, d.conditions if needed is None else needed, d.general))
+
+
+def _unsaid(group: Sequence[Deviation]) -> frozenset[str]:
+    """Features whose own clauses say less than the clause of the one result that is wrong, or of its values."""
+    general = [d for d in group if not is_special(d.finding)]
+    found = {quantity(d.finding) for d in general}
+    if all(q in DERIVATIVES for q in found):
+        return frozenset({"rank", "epsilon", "gamma", "beta"})  # y is right for any rank, epsilon, gamma and beta
+    of_values = any(c.feature in VALUES for d in general[:1] for c in d.conditions)
+    return frozenset({"rank"}) if of_values or found == {"statistics"} else frozenset()
 
 
 def needed_by(group: Sequence[Deviation]) -> tuple[Condition, ...] | None:
@@ -195,18 +290,21 @@ def one_cause(a: Deviation, b: Deviation, ordinary: Sequence[Outcome], others: S
     first, second = quantity(a.finding), quantity(b.finding)
     if "endings" in (first, second):
         return first == second and _alike(a, b)
-    forward, backward = related(first, second), related(second, first)
-    if not (forward or backward):
+    if not _can_follow(a, b):
         return False
-    if first == "statistics" and second in AFTER_TRAINING and not any(c.feature == "history" for c in b.conditions):
-        return False  # a new layer was given its statistics
+    forward = _relation(a, b)
     # on other values a clause may be kept by chance: they separate only what needs them
     relevant = [*ordinary, *others] if any(c.feature in VALUES for d in (a, b) for c in d.conditions) else ordinary
-    both = any(o.get(a.finding.clause) and o.get(b.finding.clause) for o in (*ordinary, *others))
-    without_a, without_b = _separated(a.finding.clause, b.finding.clause, relevant)
+    both = any(deviates(o, a.finding.clause) and deviates(o, b.finding.clause) for o in (*ordinary, *others))
+    only_b, only_a = _separated(a.finding.clause, b.finding.clause, relevant)
+    # that a result is finite, say, is no sign that it is right
+    without_a, without_b = only_b and not is_weak(a.finding), only_a and not is_weak(b.finding)
     if not both:
         elsewhere = a.finding.clause in b.elsewhere or b.finding.clause in a.elsewhere
-        return forward == "same" and (elsewhere or _alike(a, b))
+        masked = a.finding.family == b.finding.family == "mask"
+        return (masked and setting(a.conditions) == setting(b.conditions)) or (
+            forward == "same" and (elsewhere or _alike(a, b))
+        )
     if forward == "same":
         return not (without_a and without_b)
     if forward == "siblings":
@@ -222,14 +320,22 @@ def _alike(a: Deviation, b: Deviation) -> bool:
     return same and {c.feature for c in a.conditions} == {c.feature for c in b.conditions}
 
 
-def _separated(a: str, b: str, outcomes: Iterable[Outcome]) -> tuple[bool, bool]:
-    """Whether an experiment that judges both shows only the second; whether one shows only the first."""
-    judged = [(o[a], o[b]) for o in outcomes if a in o and b in o]
-    return (False, True) in judged, (True, False) in judged
+def _separated(a: str, b: str, outcomes: Sequence[Outcome]) -> tuple[bool, bool]:
+    """Whether an experiment that judges both shows only the second; whether one shows only the first.
+
+    Where both deviate, their ratios have a quotient. An experiment in which one is kept separates them only if that one would
+    be well beyond its bound at this quotient: an error may be too small to be seen in one result, and not in the other.
+    """
+    judged = [(min(o[a], INFINITE), min(o[b], INFINITE)) for o in outcomes if a in o and b in o]
+    quotients = sorted(second / first for first, second in judged if first > 1.0 and second > 1.0)
+    quotient = quotients[len(quotients) // 2] if quotients else 1.0
+    only_second = any(first <= 1.0 < second and second / quotient > CLEAR for first, second in judged)
+    only_first = any(second <= 1.0 < first and first * quotient > CLEAR for first, second in judged)
+    return only_second, only_first
 
 
-def _cause(group: Sequence[Deviation], experiments: Experiments) -> Cause:
-    """A group as a record; its first deviation names it."""
+def _cause(group: Sequence[Deviation], experiments: Experiments, unexamined: Collection[str]) -> Cause:
+    """A group as a record; its first deviation names it. ``unexamined``: clauses whose experiments were cut."""
     first = group[0]
     f = first.finding
     needed = first.conditions or (needed_by(group) or () if is_special(f) else ())
@@ -245,10 +351,11 @@ def _cause(group: Sequence[Deviation], experiments: Experiments) -> Cause:
         message=f.message,
         case=f.shrunk or f.case,
         experiments=len(experiments.outcomes),
-        cut=experiments.cut,
+        cut=experiments.cut if f.clause in unexamined else "",
     )
 
 
-def _ordinary_first(cause: Cause) -> tuple[int, int, str]:
-    """Levels first; then what happens on the most ordinary cases."""
-    return LEVELS.index(cause.level), particular(cause.conditions), cause.clause
+def _ordinary_first(cause: Cause) -> tuple[int, bool, int, str]:
+    """Levels first; then what happens on the most ordinary cases, and last what nobody examined."""
+    unknown = bool(cause.cut) and not cause.conditions
+    return LEVELS.index(cause.level), unknown, particular(cause.conditions), cause.clause

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from bnspec.conformance.causes.features import FEATURES, STATE, VALUES, Feature, ordinary_values, whole_inputs
+from bnspec.conformance.causes.features import FEATURES, STATE, VALUES_OF_X, Feature, ordinary_values, whole_inputs
 from bnspec.conformance.judge.judge import checks_for, judge
 from bnspec.errors import UsageError
 from bnspec.model.call import INFERENCE_GRADIENTS, TRAINING, TRAINING_GRADIENTS
@@ -16,8 +17,8 @@ from bnspec.model.observation import Observation
 from bnspec.oracle.oracle import Oracle
 from bnspec.reports.run.causes import Condition
 
-#: By clause whether it deviates; clauses that were not judged are left out.
-Outcome = Mapping[str, bool]
+#: By clause its ratio, error / bound: beyond 1 it deviates; clauses that were not judged are left out.
+Outcome = Mapping[str, float]
 #: After so many experiments that ended a process or took too long, no more are made.
 ENDINGS_AT_MOST = 3
 
@@ -62,7 +63,7 @@ class Experiments:
         self._endings = 0
 
     def outcome(self, case: Case) -> Outcome:
-        """Which clauses deviate on the case; nothing, once the time is up."""
+        """The ratios of the clauses that the case asks; nothing, once the time is up."""
         if case.id in self.outcomes:
             return self.outcomes[case.id]
         if not self.cut and self.clock() > self._end:
@@ -70,14 +71,14 @@ class Experiments:
         if self.cut:
             return {}
         observation = self.observe(case)
-        found: dict[str, bool] = {}
+        found: dict[str, float] = {}
         if observation.status in ("crashed", "timeout"):
             self._endings += 1
             if self._endings >= ENDINGS_AT_MOST:
                 self.cut = f"stopped after {self._endings} experiments without an answer"
         else:
             judged = judge(case, observation, self.conventions, Oracle(case), self._checks)
-            found = {c: not j.holds for c, j in judged.items() if j is not None}
+            found = {c: j.ratio for c, j in judged.items() if j is not None}
         self.outcomes[case.id] = found
         return found
 
@@ -99,20 +100,39 @@ class Experiments:
                 continue
             called = with_other_calls(changed)
             outcome = self.outcome(called)
-            on_ordinary_inputs = ordinary or feature.name == VALUES[0]
+            on_ordinary_inputs = ordinary or feature is VALUES_OF_X
             if on_ordinary_inputs and not STATE.value(changed, step):
                 self.ordinary.add(called.id)
-            if outcome.get(clause):
+            if deviates(outcome, clause):
                 ordinary = on_ordinary_inputs
                 step = step if len(changed.steps) == len(case.steps) else 0
                 case = changed
             elif outcome and (clause in outcome or {feature.name, value} & domain):
-                needed.append((feature, Condition(feature.name, value, feature.ordinary)))
+                if feature.control is None or any(f.name in feature.changes for f, _ in needed):
+                    needed.append((feature, Condition(feature.name, value, feature.ordinary)))
+                else:
+                    needed.append(self._controlled(feature, clause, case, step))
             if clause not in outcome:
                 own = self.outcome(with_other_calls(case))
-                self.elsewhere.setdefault(clause, set()).update(c for c, d in outcome.items() if d and c not in own)
+                self.elsewhere.setdefault(clause, set()).update(
+                    c for c in outcome if deviates(outcome, c) and c not in own
+                )
         names = {feature.name for feature, _ in needed}
         return [condition for feature, condition in needed if not names & feature.changes]
+
+    def _controlled(self, feature: Feature, clause: str, case: Case, step: int) -> tuple[Feature, Condition]:
+        """What the deviation needs: the feature, or the values of x, which change with it."""
+        other = feature.control(case, step) if feature.control else None
+        if other is not None and other.id != case.id and VALUES_OF_X.value(case, step):
+            outcome = self.outcome(with_other_calls(other))
+            if outcome.get(clause, math.inf) <= 1.0:
+                feature = VALUES_OF_X
+        return feature, Condition(feature.name, feature.value(case, step), feature.ordinary)
+
+
+def deviates(outcome: Outcome, clause: str) -> bool:
+    """Whether the clause was judged and is broken."""
+    return outcome.get(clause, 0.0) > 1.0
 
 
 def with_other_calls(case: Case) -> Case:
@@ -130,7 +150,8 @@ def with_other_calls(case: Case) -> Case:
     if not pairs:
         arrays[dy] = ordinary_values("dy", arrays[first].shape, arrays[first].dtype)
     calls = ((INFERENCE_GRADIENTS, (first, dy)), (TRAINING_GRADIENTS, (first, dy)), (TRAINING, (first,)))
-    options = case.steps[0].options if case.steps[0].option("threads") else ()
+    threaded = max(case.steps, key=lambda step: int(step.option("threads") or 0))
+    options = threaded.options if threaded.option("threads") else ()
     there = {(step.call, step.inputs) for step in case.steps}  # a second one would be compared with it as a repetition
     added = tuple(Step(call, inputs, True, options) for call, inputs in calls if (call, inputs) not in there)
     try:

@@ -12,7 +12,7 @@ import numpy as np
 
 from bnspec.conformance.cases.shrinking import PER_CHANNEL, fewer_axes, is_derived, rebuilt, with_epsilon, with_steps
 from bnspec.model.buffers import pack
-from bnspec.model.case import Case
+from bnspec.model.case import Case, Step
 
 #: Below this count a case has few values per channel; beyond this extent an axis is long.
 ORDINARY_COUNT, ORDINARY_CHANNELS, LONG = 16, 3, 16
@@ -24,7 +24,7 @@ ORDINARY_STATE = {"running_mean": 0.25, "running_var": 2.0}
 FLOATING = ("float16", "bfloat16", "float32", "float64")
 COTANGENTS = ("dy", "v")
 #: Values that the clauses on special values and on degenerate counts speak of.
-NOT_FINITE, CONSTANT = "NaN or infinite", "constant in a channel"
+NOT_FINITE, CONSTANT, OVERFLOWING = "NaN or infinite", "constant in a channel", "so large that squares overflow"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +37,8 @@ class Feature:
         changed: the case with the ordinary value; None where there is no such case. The number is that of the step that
             deviates.
         changes: other features that become ordinary with this one: where one of them is needed, this one is not.
+        control: the case in which only those become ordinary: a deviation that needs them, and not this feature, disappears
+            there. None where nothing else changes.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Feature:
     value: Callable[[Case, int], str]
     changed: Callable[[Case, int], Case | None]
     changes: frozenset[str] = frozenset()
+    control: Callable[[Case, int], Case | None] | None = None
 
 
 def whole_inputs(case: Case) -> list[str]:
@@ -110,8 +113,21 @@ def _dtype_value(case: Case, _: int) -> str:
     return config.dtype if len(own) == 1 else f"x {config.dtype}, parameters {config.parameter_dtype}"
 
 
+def _laid_out_like(values: np.ndarray, like: np.ndarray) -> np.ndarray:
+    """The values with the strides of an array of this shape, counted in elements."""
+    steps = [s // like.itemsize for s in like.strides]
+    ends = [s * (n - 1) for s, n in zip(steps, like.shape)]
+    if like.flags.c_contiguous or not like.size or 0 in steps:
+        return values
+    first = -sum(e for e in ends if e < 0)
+    memory = np.zeros(first + sum(e for e in ends if e > 0) + 1, values.dtype)
+    view = np.lib.stride_tricks.as_strided(memory[first:], like.shape, [s * values.itemsize for s in steps])
+    view[...] = values
+    return view
+
+
 def _in_float32(case: Case, _: int) -> Case | None:
-    arrays = {n: a.astype(np.float32) for n, a in case.arrays.items() if a.dtype.name in FLOATING}
+    arrays = {n: _laid_out_like(a.astype(np.float32), a) for n, a in case.arrays.items() if a.dtype.name in FLOATING}
     return _with_arrays(case, arrays, dtype="float32", parameter_dtype="float32")
 
 
@@ -119,6 +135,11 @@ def _rank_value(case: Case, _: int) -> str:
     config = case.config
     usual = config.rank == 2 and config.channel_axis == 1
     return "" if usual else f"rank {config.rank}, channel axis {config.channel_axis}"
+
+
+def _in_rank_two(case: Case, _: int) -> Case | None:
+    """Rank 2; not of a network, in which arrays of the rank of x are weights, too."""
+    return None if case.subject == "network" else _first(fewer_axes(case))
 
 
 def _few(case: Case) -> bool:
@@ -160,8 +181,8 @@ def _channel_axis_of(case: Case, name: str) -> int | None:
 
 
 def _resized(case: Case, indices: list[int]) -> Case | None:
-    """The case with these channels."""
-    if "mask" in case.arrays:
+    """The case with these channels; not of a mask, nor of a network, whose weights have as many."""
+    if "mask" in case.arrays or case.subject == "network":
         return None
     arrays = {}
     for name, array in case.arrays.items():
@@ -195,8 +216,11 @@ def ordinary_values(name: str, shape: tuple[int, ...], dtype: np.dtype) -> np.nd
 def _kind_of_values(case: Case, names: list[str]) -> str:
     """The most particular thing about the values of these arrays; a small case shows the rest."""
     wide = [case.arrays[n].astype(np.float64) for n in names if case.arrays[n].size]
+    largest = float(np.finfo("float64" if case.config.dtype == "float64" else "float32").max) ** 0.5
     if any(not np.isfinite(a).all() for a in wide):
         return NOT_FINITE
+    if any((np.abs(a) > largest).any() for a in wide):
+        return OVERFLOWING
     if any((np.ptp(a, axis=case.config.reduce_axes) == 0).any() for a in wide):
         return CONSTANT
     return "as in the case" if wide else ""
@@ -210,7 +234,11 @@ def _values(name: str, chosen: Callable[[Case], list[str]]) -> Feature:
 
     def changed(case: Case, _: int) -> Case | None:
         arrays = {n: case.arrays[n] for n in chosen(case)}
-        return _with_arrays(case, {n: ordinary_values(n, a.shape, a.dtype) for n, a in arrays.items()})
+        if any(0 in a.strides and not a.flags.c_contiguous for a in arrays.values()):
+            return None  # elements share memory: no other values are laid out like these
+        return _with_arrays(
+            case, {n: _laid_out_like(ordinary_values(n, a.shape, a.dtype), a) for n, a in arrays.items()}
+        )
 
     return Feature(name, "standard normal", value, changed)
 
@@ -251,6 +279,20 @@ def _without_history(case: Case, step: int) -> Case | None:
     return None if alone.call.between else _first(with_steps(case, (alone,)))
 
 
+def _threads_value(case: Case, step: int) -> str:
+    count = case.steps[case.built_at(step)].option("threads") or 1
+    return f"{count} threads" if count != 1 else ""
+
+
+def _one_thread(case: Case, _: int) -> Case | None:
+    """The same steps with one thread each: without a number, a process keeps the one that was set before."""
+
+    def single(step: Step) -> Step:
+        return dataclasses.replace(step, options=tuple((n, 1 if n == "threads" else v) for n, v in step.options))
+
+    return _first(with_steps(case, tuple(single(step) for step in case.steps)))
+
+
 def _epsilon_value(case: Case, _: int) -> str:
     return f"{case.config.epsilon:g}" if case.subject != "input_norm" and case.config.epsilon else ""
 
@@ -264,49 +306,61 @@ def _ordinary_decay(case: Case, _: int) -> Case | None:
     return _first(rebuilt(case, case.arrays, decay=ORDINARY_DECAY))
 
 
-def _negligible_epsilon(case: Case, _: int) -> Case | None:
-    """A tiny epsilon, and variances beside which it is nothing."""
+def _larger_variances(case: Case, _: int) -> Case | None:
+    """Ordinary values, and variances beside which a tiny epsilon is nothing."""
     arrays = {n: case.arrays[n] for n in _inputs(case)}
     if _kind_of_values(case, list(arrays)) != NOT_FINITE:
         arrays = {n: ordinary_values(n, a.shape, a.dtype) for n, a in arrays.items()}
     if "running_var" in case.arrays:
         own = case.arrays["running_var"]
         arrays["running_var"] = np.where(np.abs(own) < 1, own.dtype.type(2), own).astype(own.dtype)
-    changed = _with_arrays(case, arrays)
+    return _with_arrays(case, arrays)
+
+
+def _negligible_epsilon(case: Case, step: int) -> Case | None:
+    """A tiny epsilon, and larger variances."""
+    changed = _larger_variances(case, step)
     if changed is None:
         return None
     steps = with_epsilon(changed, NEGLIGIBLE_EPSILON)
     return _first(rebuilt(changed, changed.arrays, steps, epsilon=NEGLIGIBLE_EPSILON))
 
 
+VALUES_OF_X = _values("values of x", _inputs)
 STATE = _parameter(ORDINARY_STATE, "state")
 #: The features that are values of inputs.
-VALUES = ("values of x", "values of dy")
-#: In the order in which they are made ordinary: values first, so that the others are examined on ordinary values.
+VALUES = (VALUES_OF_X.name, "values of dy")
+#: Arrays of another shape are packed: what needs a layout may not need the shape.
+LAYOUTS = frozenset({"layout of x", "layout of dy"})
+#: In the order in which they are made ordinary: values early, so that the others are examined on ordinary values, and after
+#: the count, since one value is constant. dy before x: a constant dy hides what x does to dx.
 FEATURES: tuple[Feature, ...] = (
-    _values(VALUES[0], _inputs),
-    _values(VALUES[1], _cotangents),
-    STATE,
-    _layout("layout of x", _inputs),
-    _layout("layout of dy", _cotangents),
-    _layout("layout of the parameters", lambda case: [n for n in PER_CHANNEL if n in case.arrays]),
-    Feature("dtype", "float32", _dtype_value, _in_float32),
-    Feature("history", "a new layer", _history_value, _without_history),
-    Feature("rank", "rank 2, channel axis 1", _rank_value, lambda case, _: _first(fewer_axes(case))),
-    Feature("extents", f"at most {LONG // 2} along an axis", _extents_value, _short),
-    Feature(
-        "many channels",
-        f"{ORDINARY_CHANNELS} channels",
-        lambda case, _: f"{case.config.channels} channels" if case.config.channels > LONG else "",
-        lambda case, _: _resized(case, list(range(ORDINARY_CHANNELS))),
-    ),
     Feature(
         "one channel",
         f"{ORDINARY_CHANNELS} channels",
         lambda case, _: "1 channel" if case.config.channels == 1 else "",
         lambda case, _: _resized(case, [0] * ORDINARY_CHANNELS),
+        LAYOUTS,
     ),
-    Feature("count", f"at least {ORDINARY_COUNT} values per channel", _count_value, _more_values),
+    Feature("count", f"at least {ORDINARY_COUNT} values per channel", _count_value, _more_values, LAYOUTS),
+    _values(VALUES[1], _cotangents),
+    VALUES_OF_X,
+    STATE,
+    _layout("layout of x", _inputs),
+    _layout("layout of dy", _cotangents),
+    _layout("layout of the parameters", lambda case: [n for n in PER_CHANNEL if n in case.arrays]),
+    Feature("dtype", "float32", _dtype_value, _in_float32),
+    Feature("threads", "1 thread", _threads_value, _one_thread),
+    Feature("history", "a new layer", _history_value, _without_history),
+    Feature("rank", "rank 2, channel axis 1", _rank_value, _in_rank_two, LAYOUTS),
+    Feature("extents", f"at most {LONG // 2} along an axis", _extents_value, _short, LAYOUTS),
+    Feature(
+        "many channels",
+        f"{ORDINARY_CHANNELS} channels",
+        lambda case, _: f"{case.config.channels} channels" if case.config.channels > LONG else "",
+        lambda case, _: _resized(case, list(range(ORDINARY_CHANNELS))),
+        LAYOUTS,
+    ),
     Feature("affine", "with gamma and beta", _without_affine, _with_affine),
     _parameter({"gamma": 1.0}, "gamma"),
     _parameter({"beta": 0.0}, "beta"),
@@ -316,6 +370,7 @@ FEATURES: tuple[Feature, ...] = (
         _epsilon_value,
         _negligible_epsilon,
         frozenset({"values of x", "state"}),
+        _larger_variances,
     ),
     Feature("decay", f"{ORDINARY_DECAY:g}", _decay_value, _ordinary_decay),
 )

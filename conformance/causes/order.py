@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from bnspec.clauses import CLAUSES
-from bnspec.conformance.causes.features import CONSTANT, NOT_FINITE
+from bnspec.conformance.causes.features import CONSTANT, LAYOUTS, NOT_FINITE, OVERFLOWING
 from bnspec.model.call import call_named
 from bnspec.reports.run.causes import Condition
 from bnspec.reports.run.records import Finding
@@ -14,29 +14,48 @@ from bnspec.reports.run.vocabulary import LEVELS
 #: Families, the most basic first: what a call does to its surroundings, then results in the order in which they are computed.
 BASIC = (
     "contract", "errors", "purity", "state", "degenerate", "special", "training", "epsilon", "affine", "running",
-    "input", "layernorm", "inference", "gradient", "mask", "layout", "dtype", "placement", "sharded", "second_order",
+    "input", "layernorm", "inference", "gradient", "mask", "layout", "dtype", "accuracy", "placement", "sharded", "second_order",
 )  # fmt: skip
 #: Families that say something of their own only where a deviation needs one of these features, or values of these kinds.
 OWN_FEATURES: dict[str, frozenset[str]] = {
     "epsilon": frozenset({"epsilon"}),
     "affine": frozenset({"gamma", "beta", "affine"}),
-    "layout": frozenset({
-        "layout of x", "layout of dy", "layout of the parameters", "rank", "extents", "many channels", "one channel",
-    }),
+    "layout": frozenset({"layout of x", "layout of dy", "rank", "extents", "many channels", "one channel", "threads"}),
     "dtype": frozenset({"dtype"}),
     "degenerate": frozenset({"count", CONSTANT}),
-    "special": frozenset({NOT_FINITE}),
+    "special": frozenset({NOT_FINITE, OVERFLOWING}),
+    "accuracy": frozenset({"extents", "many channels", "dtype"}),
     "state": frozenset({"history"}),
     "purity": frozenset({"layout of the parameters"}),
+    "placement": frozenset({"network"}),
 }  # fmt: skip
+
+#: Says what a layer is before any call: every call shows its error.
+BEFORE_ANY_CALL = "state.starts_as_given"
+#: Families of clauses about calls that no experiment compares with others: of networks, of memory that arguments share.
+APART = ("placement", "purity")
+#: Clauses that judge errors within the bounds of others: they may deviate where no other clause does.
+NARROWER = ("accuracy.keeps_a_digit", "dtype.half_is_as_exact_as_declared")
+#: What an error that these calls show may need.
+IN_NETWORKS = frozenset({"rank", "history", "epsilon", "decay", "gamma", "beta", "state", "extents", "many channels"})
+#: A family whose clauses name a cause only where no other clause does.
+LAST = ("accuracy",)
+#: The layouts of x and dy, as one feature.
+LAYOUT = "layout of x or dy"
 
 #: Features on which the size of almost any error depends: what needs them may be one error of another size.
 SIZES_OF_ERRORS = frozenset({"values of x", "values of dy", "count", "one channel"})
 
-#: The same of single clauses in families that speak of all cases.
-OWN_FEATURES_OF_CLAUSES: dict[str, frozenset[str]] = dict.fromkeys(
-    ("running.decay_one_keeps", "running.decay_zero_replaces"), frozenset({"decay"})
-)
+#: The same of single clauses: in families that speak of all cases, or of several features.
+OWN_FEATURES_OF_CLAUSES: dict[str, frozenset[str]] = {
+    **dict.fromkeys(("running.decay_one_keeps", "running.decay_zero_replaces"), frozenset({"decay"})),
+    **dict.fromkeys(("layout.strides", "layout.copies"), frozenset({"layout of x", "layout of dy"})),
+    **dict.fromkeys(("layout.axis", "layout.joined_axes"), frozenset({"rank"})),
+    "layout.extents": frozenset({"extents", "many channels"}),
+    "layout.threads": frozenset({"threads"}),
+    "gradient.frozen_statistics": frozenset({"freeze"}),
+    "running.new_decay_takes_effect": frozenset({"set_decay"}),
+}
 
 Quantity = Literal[
     "effects", "endings", "statistics", "y of training", "y of inference", "gradients of training",
@@ -57,6 +76,10 @@ FOLLOWS: frozenset[tuple[Quantity, Quantity]] = frozenset(
         ("gradients of training", "second order"),
         ("gradients of inference", "second order"),
         ("fit", "transform"),
+        ("statistics", "learn"),
+        ("y of training", "learn"),
+        ("gradients of training", "learn"),
+        ("y of inference", "learn"),
     }
 )
 #: What errors of the statistics show in, once a training step has made them.
@@ -73,6 +96,11 @@ COMMON: frozenset[frozenset[Quantity]] = frozenset({frozenset({"statistics", "y 
 SIBLINGS = BOTH_MODES | COMMON
 
 
+#: Relations that say less of a result than what it is.
+WEAK = ("finite", "not_finite", "not_negative", "bounded", "differs")
+#: Calls that every user makes: others are variations of them.
+USUAL_CALLS = ("forward", "gradients", "fit", "transform", "inverse")
+
 #: How often a quantity is differentiated.
 DERIVATIVES: dict[Quantity, int] = {"gradients of training": 1, "gradients of inference": 1, "second order": 2}
 
@@ -82,7 +110,7 @@ def quantity(finding: Finding) -> Quantity:
     evidence = finding.evidence
     if evidence is None or evidence.relation in ("returns", "raises", "completes", "repeats"):
         return "endings"
-    if evidence.relation in ("unchanged", "separate_memory"):
+    if evidence.relation in ("unchanged", "separate_memory") or finding.clause == BEFORE_ANY_CALL:
         return "effects"
     call = call_named(evidence.call)
     if call.kind in ("fit", "learn"):
@@ -119,14 +147,36 @@ def is_special(finding: Finding) -> bool:
     return bool(own_features(finding))
 
 
+def is_weak(finding: Finding) -> bool:
+    """Whether the clause says less of a result than what it is."""
+    return finding.evidence is not None and finding.evidence.relation in WEAK
+
+
+def compares(finding: Finding) -> bool:
+    """Whether the deviation is one between results of the layer, or of a sum: it follows from an error of either."""
+    e = finding.evidence
+    return e is not None and (e.compared_with is not None or e.relation in ("agrees", "sums", "differs"))
+
+
 def in_its_own_words(finding: Finding, conditions: tuple[Condition, ...]) -> bool:
     """Whether the clause of a special family speaks of what the deviation needs."""
-    return any({c.feature, c.value} & own_features(finding) for c in conditions)
+    own = own_features(finding)
+    return any({c.feature, c.value} & own or (c.feature == "history" and _steps_of(c) & own) for c in conditions)
+
+
+def _steps_of(history: Condition) -> frozenset[str]:
+    """The calls of a history: what is spoken of by clauses about one of them."""
+    return frozenset(history.value.removeprefix("after ").split(", "))
 
 
 def setting(conditions: tuple[Condition, ...]) -> frozenset[str]:
-    """The features that are needed, without those that only make an error large enough to be seen."""
-    return frozenset(c.feature for c in conditions if c.feature not in SIZES_OF_ERRORS)
+    """The features that are needed, without those that only make an error large enough to be seen.
+
+    What misreads one array misreads the other: the layouts of x and dy are one feature here.
+    """
+    return frozenset(
+        LAYOUT if c.feature in LAYOUTS else c.feature for c in conditions if c.feature not in SIZES_OF_ERRORS
+    )
 
 
 def particular(conditions: tuple[Condition, ...]) -> int:
@@ -137,21 +187,25 @@ def particular(conditions: tuple[Condition, ...]) -> int:
 def general_first(finding: Finding, conditions: tuple[Condition, ...]) -> tuple[int, ...]:
     """The key that orders clauses which speak of all cases.
 
-    What a single call shows is more basic than a relation between calls, results than their derivatives; then what happens on
-    more ordinary cases.
+    What a single call shows is more basic than a relation between calls, results than their derivatives, their values than that
+    they are finite; then what happens on more ordinary cases.
     """
     derivative = DERIVATIVES.get(quantity(finding), 0)
     family = BASIC.index(finding.family) if finding.family in BASIC else len(BASIC)
     compared = finding.evidence is not None and finding.evidence.compared_with is not None
-    calls = 1 + compared + any(c.feature == "history" for c in conditions)
-    return calls, derivative, particular(conditions), family, list(CLAUSES).index(finding.clause)
+    usual = finding.evidence is None or call_named(finding.evidence.call).kind in USUAL_CALLS
+    weak = is_weak(finding)
+    calls = 2 + compared - usual + any(c.feature == "history" for c in conditions)
+    return calls, derivative, weak, particular(conditions), family, list(CLAUSES).index(finding.clause)
 
 
 def place_of(finding: Finding, needed: tuple[Condition, ...] = ()) -> int:
-    """What comes first: surroundings of a call, special words that fit what is needed, words about all cases, other words."""
+    """What comes first: what a layer is before any call, surroundings of a call, special words that fit what is needed, words about all cases, other words."""
+    if finding.clause == BEFORE_ANY_CALL:
+        return -1
     if finding.family in ("contract", "errors") or quantity(finding) in ("effects", "endings"):
         return 0
-    if in_its_own_words(finding, needed):
+    if in_its_own_words(finding, needed) and finding.family not in LAST:
         return 1
     return 3 if is_special(finding) else 2
 

@@ -68,8 +68,9 @@ def by_release(run: Run, selection: Selection) -> dict[tuple[str, str], list[Cel
     found: dict[tuple[str, str], list[Cell]] = {}
     for cell in selection.taken:
         version, framework = releases.get(target_name(cell.first), ("unknown", ""))
-        # asv takes what stands before the first hyphen of a file's name for the hash
-        release = version.replace("-", "."), _word(framework or cell.first.backend)
+        # asv takes what stands before the first hyphen of a file's name for the hash; a run may be anybody's, its versions too
+        named = re.sub(r"[^A-Za-z0-9_+]+", ".", version).strip(".")[:100] or "unknown"
+        release = named, _word(framework or cell.first.backend)
         found.setdefault(release, []).append(cell)
     return found
 
@@ -152,7 +153,7 @@ def python_of(run: Run) -> str:
 
 def _word(text: str) -> str:
     """Text that can name a file or a folder."""
-    return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.") or "unknown"
+    return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.")[:100] or "unknown"
 
 
 def _text(document: dict[str, Any]) -> str:

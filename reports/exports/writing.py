@@ -42,6 +42,8 @@ def write_folder(path: Path, files: dict[str, str]) -> None:
         if (path / CONFIGURATION).exists():
             del complete[CONFIGURATION]
         for name, text in complete.items():
+            if not (path / name).resolve().is_relative_to(path.resolve()):
+                raise UsageError(f"{path / name} lies outside of {path}.", "a link leads there.", "name a new folder.")
             (path / name).parent.mkdir(parents=True, exist_ok=True)
             write_atomically(path / name, text)
     except ValueError as error:

@@ -30,7 +30,7 @@ class Cause(Tagged, frozen=True, tag="cause"):
         conditions: of the clause's smallest case; empty: it happens on an ordinary one too, as far as was checked.
         known: the known deviations behind it; empty: it is not known.
         case: the smallest case; experiments: changed cases that were run for this target.
-        cut: why not all experiments were made; "" where all were.
+        cut: why not all experiments on its clause were made; "" where all were.
     """
 
     clause: Dotted

@@ -35,6 +35,11 @@ def sealed(line: bytes) -> bytes:
     return b'%s,"crc":"%08x"}' % (line[:-1], zlib.crc32(line))
 
 
+def is_sealed(line: bytes) -> bool:
+    """Whether a line ends in a checksum, be it right or wrong."""
+    return _SEAL.search(line) is not None
+
+
 def unsealed(line: bytes) -> bytes | None:
     """The inverse of ``sealed``; None where the line is not what was written. A line without a checksum is taken as it is."""
     seal = _SEAL.search(line)

@@ -32,7 +32,7 @@ from bnspec.reports.run.codec import BrokenRecord, decode, decode_manifest, enco
 from bnspec.reports.run.conventions import Convention, Translation
 from bnspec.reports.run.files import MANIFEST_AT_MOST, content, lines
 from bnspec.reports.run.journal import JOURNAL, AnyEntry, SessionBegun, UnitDone, encode_entry
-from bnspec.reports.run.lines import Damaged, LineFile, sealed, split, sync_folder, unsealed, unwritable
+from bnspec.reports.run.lines import Damaged, LineFile, is_sealed, sealed, split, sync_folder, unsealed, unwritable
 from bnspec.reports.run.lock import Lock
 from bnspec.reports.run.mutants import ClauseKills, KillMatrix, Mutant, Variant
 from bnspec.reports.run.records import (
@@ -251,7 +251,9 @@ class RunWriter:
                 )
             records = path / RECORDS
             old = records.read_bytes() if records.exists() else b""
-            whole_lines = [line for _, line, _ in split(io.BytesIO(old)) if _whole(line)]
+            dropped = {d.number for d in run.damaged}
+            numbered = split(io.BytesIO(old))
+            whole_lines = [line for number, line, _ in numbered if number not in dropped and _whole(line)]
             if run.damaged:
                 whole_lines = [line for line in whole_lines if b'"kind":"run_finished"' not in line]
             whole = b"".join(line + b"\n" for line in whole_lines)
@@ -423,25 +425,30 @@ def _manifest(folder: Path) -> Manifest:
 
 
 def _records(folder: Path) -> tuple[list[tuple[int, Record]], list[Damaged]]:
-    """Each record with its line number, and the lines that are damaged; a torn last line is left out."""
+    """Each record with its line number, and the lines that are damaged; a torn last line is left out.
+
+    Raises UsageError: a line breaks the schema, and is what was written.
+    """
     path = folder / RECORDS
     records: list[tuple[int, Record]] = []
     damaged: list[Damaged] = []
-    for number, line, ended in split(lines(folder, RECORDS) if path.exists() or path.is_symlink() else ()):
+    found = list(split(lines(folder, RECORDS) if path.exists() or path.is_symlink() else ()))
+    have_seals = any(is_sealed(line) for _, line, _ in found)
+    for number, line, ended in found:
         if not _whole(line):
             if ended:
                 why = "its checksum is wrong" if unsealed(line) is None else "it is no JSON"
                 damaged.append(Damaged(number, why))
             continue
-        records.append((number, _record(path, number, line)))
+        try:
+            records.append((number, decode(unsealed(line) or line)))
+        except BrokenRecord as error:
+            if have_seals and not is_sealed(line):
+                damaged.append(Damaged(number, "it has no checksum, and is no record"))
+                continue
+            where = f"{path}, line {number}: a record breaks the schema."
+            raise UsageError(where, f"{error}.", _AGAIN) from None
     return records, damaged
-
-
-def _record(path: Path, number: int, line: bytes) -> Record:
-    try:
-        return decode(unsealed(line) or line)
-    except BrokenRecord as error:
-        raise UsageError(f"{path}, line {number}: a record breaks the schema.", f"{error}.", _AGAIN) from None
 
 
 def _whole(line: bytes) -> bool:

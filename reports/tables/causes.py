@@ -26,8 +26,9 @@ def print_causes(run: Run, console: Console, most: int | None = None, call: str 
         heading(console, f"{target}: {count_sentence(found[target])}")
         for cause in causes:
             _print(cause, console)
-        if causes[0].cut:
-            line(console, Text(f"       experiments on {target} {causes[0].cut}: conditions may be missing", "dim"))
+        cut = next((c.cut for c in causes if c.cut), "")
+        if cut:
+            line(console, Text(f"       experiments on {target} {cut}: conditions may be missing", "dim"))
     if hidden:
         verbatim(console, f"and {hidden:,} more causes: {call}")
 

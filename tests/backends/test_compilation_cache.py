@@ -10,6 +10,7 @@ import pytest
 from bnspec.backends.harness.compilation_cache import cache_folder, cold, compiles, open_cache, remove_oldest
 from bnspec.backends.harness.folders import backend_folders
 from bnspec.backends.harness.launcher import Worker
+from bnspec.backends.harness.limits import Limits
 from bnspec.backends.harness.registry import select
 from bnspec.backends.harness.targets import Target
 from bnspec.benchmarks.timing.contender import Contender
@@ -71,7 +72,7 @@ def test_processes_that_are_timed_compile_everything(monkeypatch: pytest.MonkeyP
     given: dict[str, str] = {}
     monkeypatch.setattr(
         "bnspec.benchmarks.timing.contender.Worker",
-        lambda entry, device, environment: given.update(environment),
+        lambda entry, device, limits, environment: given.update(environment),
     )
     Contender(Target(select(["numpy"])[0], "cpu")).open()
     assert cold()
@@ -83,9 +84,9 @@ def test_the_manifest_says_the_state_and_no_path(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     environments = []
 
-    def opened(entry: object, device: str, environment: dict[str, str]) -> Worker:
+    def opened(entry: object, device: str, limits: Limits, environment: dict[str, str]) -> Worker:
         environments.append(environment)
-        return Worker(entry, device, environment=environment)  # type: ignore[arg-type]
+        return Worker(entry, device, limits=limits, environment=environment)  # type: ignore[arg-type]
 
     monkeypatch.setattr("bnspec.conformance.run.target_run.Worker", opened)
     states = []

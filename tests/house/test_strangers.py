@@ -23,7 +23,7 @@ from bnspec.backends.harness.scripts.statements import noted, source
 from bnspec.cli import main
 from bnspec.reports.run.codec import to_json
 from bnspec.reports.run.lines import unsealed
-from bnspec.reports.run.records import Timing
+from bnspec.reports.run.records import TargetRecord, Timing
 from bnspec.reports.run.store import MANIFEST, RECORDS, read_run
 
 #: Everything that only a person reads: what a stranger may write into it.
@@ -188,6 +188,19 @@ def test_nothing_outside_of_the_run_is_read_and_nothing_without_end(
         assert main(["report", str(run), "--out", str(tmp_path / "out")]) == 0
         page = (tmp_path / "out" / "index.html").read_text("utf-8")
         assert "cannot be read" in page or "is missing from the run directory" in page
+
+
+def test_an_export_stays_in_its_folder(strange: Path, tmp_path: Path) -> None:
+    """A version of a framework is part of a file's name for asv, and may be any text."""
+    lines = [json.loads(line) for line in (strange / RECORDS).read_bytes().splitlines()]
+    target = TargetRecord("numpy", "cpu", "ready", "", "numpy", {"numpy": "../../../../escaped/x"}, {})
+    (strange / RECORDS).write_text("\n".join(map(json.dumps, [*lines[:-1], to_json(target), lines[-1]])) + "\n")
+    before = set(tmp_path.rglob("*"))
+    out = tmp_path / "a" / "b" / "out"
+    assert main(["export", str(strange), "--to", "asv", "--out", str(out)]) == 0
+    new = {p for p in tmp_path.rglob("*") if p not in before and p.is_file()}
+    assert new
+    assert all(p.is_relative_to(out) for p in new)
 
 
 def test_scripts_are_written_through_no_link(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -100,8 +100,17 @@ class Fuzz:
     def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
         if not self.watching:
             return
-        if event in FORBIDDEN or (event == "open" and "passwd" in str(arguments[0])):
-            self.events[event] += 1
+        if event in FORBIDDEN or (event == "open" and self._is_outside(*arguments)):
+            self.events[f"{event} {arguments[0] if event == 'open' else ''}"] += 1
+
+    def _is_outside(self, path: Any, mode: str | None, flags: int) -> bool:
+        """Whether a file is written outside the folder, or one that no reading of a run needs is read."""
+        if not isinstance(path, (str, bytes, os.PathLike)):  # a descriptor that was opened before
+            return False
+        place = os.path.realpath(os.fsdecode(path))
+        writes = bool(flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)) or bool(mode and set(mode) & set("wax+"))
+        inside = place.startswith(f"{self.folder.resolve()}{os.sep}") or "__pycache__" in place
+        return (writes and not inside) or (place.endswith("passwd") and not inside)
 
     def all(self, inputs: int) -> dict[str, Counted]:
         """So many inputs of all kinds."""

@@ -1,4 +1,4 @@
-"""``python -m bnspec.conformance.selftest.faults [TIMES]``: inject faults, and print a table of what became of them.
+"""``python -m bnspec.conformance.selftest.faults [TIMES] [workers|verify|bench]``: inject faults, and print a table of what became of them.
 
 fault x times injected x survived with the right verdicts x units lost beyond the one in flight x seconds of delay
 """
@@ -9,6 +9,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 from bnspec.conformance.selftest.faults.injection import Injection, print_injections
@@ -21,30 +22,44 @@ from bnspec.conformance.selftest.faults.runs import (
     whole_run,
 )
 from bnspec.conformance.selftest.faults.workers import between_cases, in_a_case
+from bnspec.terminal.progress import Progress
 
 #: Injections of each fault within a worker; of whole runs it is a third of that, a whole run takes seconds.
 TIMES = 18
 
 
-def injections(folder: Path, times: int) -> Iterator[Injection]:
-    """All of them, the short ones first."""
-    yield from in_a_case(folder, times)
-    yield from between_cases(times)
+def parts(folder: Path, times: int) -> dict[str, Iterator[Injection]]:
+    """All of them, by what they are injected into."""
     few = max(1, times // 3)
-    yield from killed("verify: SIGKILL of the run", VERIFY, folder / "kill", whole_run(signal.SIGKILL), few, 1)
-    yield from damaged_lines(folder / "lines", folder / "kill" / "whole", 6 * times, 2)
-    yield from killed("verify: SIGINT to the group", VERIFY, folder / "interrupt", whole_run(signal.SIGINT), few, 3)
-    yield from killed("verify: SIGTERM to the group", VERIFY, folder / "terminate", whole_run(signal.SIGTERM), few, 4)
-    yield from killed("verify: SIGKILL of the workers", VERIFY, folder / "workers", its_workers, few, 5)
-    yield from killed("bench: SIGKILL of the run", BENCH, folder / "bench", whole_run(signal.SIGKILL), few, 6)
-    yield from killed("bench: SIGINT to the group", BENCH, folder / "stop", whole_run(signal.SIGINT), few, 7)
+    return {
+        "workers": chain(in_a_case(folder, times), between_cases(times)),
+        "verify": chain(
+            killed("verify: SIGKILL of the run", VERIFY, folder / "kill", whole_run(signal.SIGKILL), few, 1),
+            damaged_lines(folder / "lines", folder / "kill" / "whole", 6 * times, 2),
+            killed("verify: SIGINT to the group", VERIFY, folder / "interrupt", whole_run(signal.SIGINT), few, 3),
+            killed("verify: SIGTERM to the group", VERIFY, folder / "terminate", whole_run(signal.SIGTERM), few, 4),
+            killed("verify: SIGKILL of the workers", VERIFY, folder / "workers", its_workers, few, 5),
+        ),
+        "bench": chain(
+            killed("bench: SIGKILL of the run", BENCH, folder / "bench", whole_run(signal.SIGKILL), few, 6),
+            killed("bench: SIGINT to the group", BENCH, folder / "stop", whole_run(signal.SIGINT), few, 7),
+        ),
+    }
 
 
 def main(arguments: list[str]) -> int:
-    """Exit status 1: a fault was not survived."""
-    with tempfile.TemporaryDirectory() as folder:
-        found = injections(Path(folder), int(arguments[0]) if arguments else TIMES)
-        return int(print_injections(found) > 0)
+    """``TIMES`` and the parts to inject into, all by default. Exit status 1: a fault was not survived."""
+    times = next((int(a) for a in arguments if a.isdigit()), TIMES)
+    with tempfile.TemporaryDirectory() as folder, Progress() as progress:
+        found = parts(Path(folder), times)
+        some = [a for a in arguments if a in found] or list(found)
+        injections = []
+        for part in some:
+            for done, one in enumerate(found[part]):
+                progress.update(part, one.fault, done)
+                injections.append(one)
+            progress.end(part, "done")
+    return int(print_injections(injections) > 0)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ def main(patterns: list[str]) -> None:
     for entry in mutants:
         applying = {c: o for c, o in cases.items() if entry.applies_to(c)}
         grouped = causes_of_layer(entry.adapter_class()("cpu"), applying, entry.name, shrink_seconds=0.5)
-        named = grouped.judged or grouped.causes
+        named = grouped.named
         found += bool(named)
         one += len(named) == 1
         right += grouped.names(entry)

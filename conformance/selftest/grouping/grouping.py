@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bnspec.backends.worker.execution import run_case
-from bnspec.clauses import ASKED
+from bnspec.clauses import ASKED, CLAUSES
 from bnspec.conformance.causes.causes import causes_of
 from bnspec.conformance.judge.collector import Collector
 from bnspec.conformance.judge.finding import finding_of
@@ -26,6 +26,9 @@ from bnspec.reports.run.records import Finding
 #: For shrinking the case of one clause, and for all experiments on one layer.
 SHRINK_SECONDS, CAUSE_SECONDS = 1.5, 30.0
 
+#: A choice that the reference layer itself makes: where squares overflow, its y is beta.
+OF_REFERENCE = "special.overflow_is_not_finite"
+
 
 @dataclass(frozen=True)
 class Grouped:
@@ -39,10 +42,15 @@ class Grouped:
         """Those of level MUST and SHOULD; a MAY is only recorded."""
         return [c for c in self.causes if c.level != "MAY"]
 
+    @property
+    def named(self) -> Sequence[Cause]:
+        """Those that are judged; where there is none, the choices in which the mutant differs from its correct base."""
+        return self.judged or [c for c in self.causes if c.clause != OF_REFERENCE] or self.causes
+
     def names(self, entry: CatalogueEntry) -> bool:
-        """Whether there is one cause, named by the mutant's family or by a clause that the mutant expects."""
-        named = self.judged or self.causes
-        return len(named) == 1 and (named[0].family == entry.family or named[0].clause in entry.killed_by)
+        """Whether there is one cause, of the mutant's family or of that of a clause that the mutant expects."""
+        named = self.named
+        return len(named) == 1 and named[0].family in {entry.family, *(CLAUSES[c].family for c in entry.killed_by)}
 
 
 def causes_of_layer(

@@ -78,10 +78,10 @@ class SumsNotCleared(PlainLayer):
     """Adds the sums of a later batch to those of the one before."""
 
     family, killed_by, path = "running", ("running.second_step_continues", "running.mean"), "second step"
-    total: Any = 0
+    left: Any = 0
 
     def new_mean(self, old: Array, mean: Array, count: int) -> Array:
-        kept, self.total = self.total, mean
+        kept, self.left = self.left, mean
         return super().new_mean(old, mean + kept, count)
 
 

@@ -117,7 +117,11 @@ SEED = click.Option(
     help="Seed of the generated data: equal seeds, equal data.",
 )
 JOBS = click.Option(
-    ["--jobs"], type=Number(1, 1024), default=2, metavar="N", help="Number of processes to run in parallel."
+    ["--jobs"],
+    type=Number(1, 1024),
+    default=2,
+    metavar="N",
+    help="Number of workers to run in parallel; from 2 on, verify judges in as many more processes, one per core at most.",
 )
 RUN_DIRECTORY = click.Option(
     ["--out"], type=Path, metavar="DIR", help="Write the run directory here.", show_default="runs/<id>"

@@ -232,10 +232,7 @@ class Worker:
 
     def _start(self) -> Hello:
         ours, theirs = socket.socketpair()
-        environment = {**os.environ, **QUIET, "PYTHONUNBUFFERED": "1", **self._environment}
-        # an empty entry, as ":/folder" has one, stands for the current folder
-        listed = environment.get("PYTHONPATH", "").split(os.pathsep)
-        environment["PYTHONPATH"] = os.pathsep.join(folder for folder in listed if folder)
+        environment = python_environment({**QUIET, "PYTHONUNBUFFERED": "1", **self._environment})
         command = [
             self.python,
             "-c",
@@ -314,6 +311,15 @@ class Worker:
         if self._process is not None:
             self._process.end(grace_seconds)
             self._process = None
+
+
+def python_environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The variables of a Python process that is started from here, with more of them; the current folder is not on its path."""
+    environment = {**os.environ, **(more or {})}
+    # an empty entry, as ":/folder" has one, stands for the current folder
+    listed = environment.get("PYTHONPATH", "").split(os.pathsep)
+    environment["PYTHONPATH"] = os.pathsep.join(folder for folder in listed if folder)
+    return environment
 
 
 def unanswered(case: Case, end: End) -> Observation:

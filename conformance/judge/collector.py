@@ -106,6 +106,7 @@ def tally_all(tallies: Mapping[str, Tally[J]], found: CaseJudgements, judged: Ca
         if judgement is None:
             tally.decline(found.reasons[clause])
             continue
-        if clause == COMPLETES:
-            tally.ended = tally.ended or ENDINGS.get(found.status)
-        tally.add(judged(judgement), found.known.get(clause))
+        one = judged(judgement)
+        if clause == COMPLETES and found.status in ENDINGS:
+            tally.end(ENDINGS[found.status], one.order)
+        tally.add(one, found.known.get(clause))

@@ -45,7 +45,9 @@ def finding_of(
         evidence=shown.evidence if shown else None,
         case=case,
         shrunk=shrunk,
-        known=tuple(tally.known) if failing and tally.covered == tally.failures else (),
+        known=tuple(sorted(tally.known, key=tally.known.__getitem__))
+        if failing and tally.covered == tally.failures
+        else (),
         reasons=tuple(DeclinedCases(reason, cases) for reason, cases in sorted(tally.reasons.items())),
     )
 

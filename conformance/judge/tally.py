@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Generic, Protocol, TypeVar
 
 from bnspec.conformance.checks.judgement import Judgement
@@ -61,8 +62,8 @@ class Tally(Generic[J]):
         reasons: why they were declined, each with its number of cases.
         worst: the case with the largest ratio; smallest: the smallest case that deviates. Of equals the first in the run,
             in whatever order they are added.
-        covered: failures on cases that a known deviation covers; known: these deviations, each once.
-        ended: how a case ended without an answer, of the clause contract.completes.
+        covered: failures on cases that a known deviation covers; known: these deviations, each with the number of its first case.
+        ended: how the first case without an answer ended, of the clause contract.completes; ended_at: its number.
     """
 
     cases: int = 0
@@ -72,8 +73,9 @@ class Tally(Generic[J]):
     worst: J | None = None
     smallest: J | None = None
     covered: int = 0
-    known: dict[KnownDeviation, None] = dataclasses.field(default_factory=dict)
+    known: dict[KnownDeviation, int] = dataclasses.field(default_factory=dict)
     ended: FindingVerdict | None = None
+    ended_at: float = math.inf
 
     def add(self, judged: J, known: KnownDeviation | None = None) -> None:
         """Count one judged case; ``known``: the known deviation that covers it, if one does."""
@@ -86,9 +88,14 @@ class Tally(Generic[J]):
         self.failures += 1
         if known is not None:
             self.covered += 1
-            self.known[known] = None
+            self.known[known] = min(order, self.known.get(known, order))
         if self.smallest is None or (judged.size, order) < (self.smallest.size, self.smallest.order):
             self.smallest = judged
+
+    def end(self, how: FindingVerdict, order: int) -> None:
+        """Say how a case ended without an answer."""
+        if order < self.ended_at:
+            self.ended, self.ended_at = how, order
 
     def decline(self, reason: str) -> None:
         """Count one declined case."""

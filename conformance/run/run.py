@@ -2,7 +2,7 @@
 
 Every target sees the same cases; a case is run once per target and its observation judged by every clause. The oracle's
 answers are shared. Targets are independent: each has its worker process and its thread here, and late in a run a second one
-where a thread has nothing else to do.
+where a thread has nothing else to do. With more than one job the cases are judged in processes of their own; see ``judges``.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from bnspec.backends.harness.compilation_cache import compiles
 from bnspec.backends.harness.targets import Target
 from bnspec.conformance.run.case_pool import CasePool
 from bnspec.conformance.run.entries import Earlier
+from bnspec.conformance.run.judges import Judges, processes_for
 from bnspec.conformance.run.settings import RunSettings
 from bnspec.conformance.run.target_run import RunFailed, TargetRun
 from bnspec.reports.run.records import Finding
@@ -37,7 +38,11 @@ def run_targets(
     """
     had = earlier or {}
     failed = threading.Event()
-    runs = {t: TargetRun(t, cases, settings, writer, progress, failed, had.get(t, Earlier())) for t in targets}
+    judges = Judges(processes_for(settings.jobs), cases.oracle)
+    runs = {
+        t: TargetRun(t, cases, settings, writer, progress, failed, had.get(t, Earlier()), judges=judges)
+        for t in targets
+    }
     waiting = collections.deque(sorted(runs.items(), key=lambda item: not compiles(item[0].entry.adapter)))
     found: dict[Target, list[Finding]] = {}
 
@@ -57,7 +62,7 @@ def run_targets(
             raise
 
     jobs = max(1, min(settings.jobs, 2 * len(runs)))  # a target has at most two workers
-    with ThreadPoolExecutor(max_workers=jobs) as pool:
+    with judges, ThreadPoolExecutor(max_workers=jobs) as pool:
         futures = [pool.submit(work) for _ in range(jobs)]
         errors = [error for f in futures if (error := f.exception()) is not None]
     for error in sorted(errors, key=lambda e: isinstance(e, RunFailed)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import functools
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,7 +18,8 @@ from bnspec.conformance.judge.collector import CaseJudgements, Collector
 from bnspec.conformance.run.case_pool import CasePool
 from bnspec.conformance.run.entries import Earlier, entry_of, judgements_of
 from bnspec.conformance.run.findings import FindingWriter, target_record, unavailable
-from bnspec.conformance.run.known_deviations import known_lookup
+from bnspec.conformance.run.judges import Asked, Judges
+from bnspec.conformance.run.judging_process import Judged
 from bnspec.conformance.run.settings import RunSettings
 from bnspec.conformance.run.smallest import Observe
 from bnspec.conformance.run.work_queue import WorkQueue
@@ -48,6 +50,7 @@ class TargetRun:
         collector: the tallies, while cases are being run; changed: guards it and the numbers.
         assistants: second workers that are open; crashes: cases that ended in no answer.
         failed: set where the run ends because of an error; earlier: what an interrupted run had of the target.
+        judges: where its cases are judged; by default in this process.
     """
 
     target: Target
@@ -59,8 +62,10 @@ class TargetRun:
     earlier: Earlier = field(default_factory=Earlier)
     counts: collections.Counter[str] = field(default_factory=collections.Counter)
     seconds: dict[str, float] = field(default_factory=lambda: collections.defaultdict(float))
+    judges: Judges = field(default_factory=Judges)
     queue: WorkQueue = field(init=False)
     collector: Collector | None = None
+    judged_by: Judged = field(init=False)
     assistants: int = 0
     crashes: int = 0
     changed: threading.Condition = field(default_factory=threading.Condition)
@@ -119,8 +124,9 @@ class TargetRun:
 
     def verify(self, worker: Worker, conventions: Conventions) -> tuple[list[Finding], list[Cause]]:
         """Run and judge all cases, then make the findings and look for their causes."""
-        known = known_lookup(self.target.entry.name, worker.hello.versions)
-        collector = Collector([c.id for c in self.settings.clauses], conventions, known)
+        clauses = tuple(c.id for c in self.settings.clauses)
+        self.judged_by = Judged(clauses, conventions, self.target.entry.name, dict(worker.hello.versions))
+        collector = self.judged_by.collector()
         self.recall(collector)
         with self.changed:
             self.collector = collector
@@ -179,25 +185,38 @@ class TargetRun:
 
     def collect(self, worker: Worker, collector: Collector, following: Callable[[], tuple[int, Case] | None]) -> None:
         """Run and judge the cases that follow, until there is none left."""
-        while (taken := following()) is not None:
-            if self.failed.is_set():
-                raise RunFailed()
-            index, case = taken
-            if self.crashes >= CRASHES_AT_MOST:
-                with self.changed:
-                    self.counts["not_run"] += 1
-                continue
-            observation, spent = self.timed(worker, case)
-            started = time.thread_time()
-            found = collector.judged(case, observation, self.cases.oracle(case))
-            spent["judge_cpu"] = time.thread_time() - started
-            check()
-            self.note_incidents(case, observation)
-            place = self.target.entry.name, self.target.device, index, self.writer.at
-            self.writer.journal(entry_of(place, case, found, {**spent, "oracle_cpu": found.oracle_seconds}))
-            self.count(collector, case, found, index, spent)
-            if index % 10 == 0:
-                self.report("running")
+        with self.judges.flight() as flight:
+            while (taken := following()) is not None:
+                if self.failed.is_set():
+                    raise RunFailed()
+                index, case = taken
+                if self.crashes >= CRASHES_AT_MOST:
+                    with self.changed:
+                        self.counts["not_run"] += 1
+                    continue
+                observation, spent = self.timed(worker, case)
+                check()
+                self.note_incidents(case, observation)
+                asked = Asked(self.judged_by, collector, index, case, observation)
+                flight.judge(asked, functools.partial(self.note, collector, index, case, spent))
+
+    def note(
+        self,
+        collector: Collector,
+        index: int,
+        case: Case,
+        spent: dict[str, float],
+        found: CaseJudgements,
+        seconds: float,
+    ) -> None:
+        """Journal and count a case that has been judged. ``seconds``: processor time of the judge. Thread-safe."""
+        check()
+        spent["judge_cpu"] = seconds
+        place = self.target.entry.name, self.target.device, index, self.writer.at
+        self.writer.journal(entry_of(place, case, found, {**spent, "oracle_cpu": found.oracle_seconds}))
+        self.count(collector, case, found, index, spent)
+        if index % 10 == 0:
+            self.report("running")
 
     def count(
         self, collector: Collector, case: Case, found: CaseJudgements, index: int, spent: Mapping[str, float]
@@ -207,7 +226,6 @@ class TargetRun:
         self.spend(**spent)
         with self.changed:
             self.counts[found.status] += 1
-            self.crashes += found.status in ("crashed", "timeout")
 
     def recall(self, collector: Collector) -> None:
         """Count the cases that an interrupted run has judged already."""
@@ -219,6 +237,7 @@ class TargetRun:
             spent = dict(entry.seconds)
             collector.oracle_seconds += spent.pop("oracle_cpu", 0.0)
             self.count(collector, case, judgements_of(entry), index, spent)
+            self.crashes += entry.status in ("crashed", "timeout")
             known.add(index)
         self.queue.skip(known)
 
@@ -241,8 +260,10 @@ class TargetRun:
         }
 
     def note_incidents(self, case: Case, observation: Observation) -> None:
-        """Crashes and time-outs, as records with their cases."""
+        """Crashes and time-outs, counted, and as records with their cases."""
         if observation.status in ("crashed", "timeout"):
+            with self.changed:
+                self.crashes += 1
             path = self.writer.save_case(case)
             entry, device = self.target.entry.name, self.target.device
             self.writer.write(Incident(entry, device, path, observation.status, None, observation.message))

@@ -1,0 +1,112 @@
+"""A judging process: it judges cases for a run, one after the other. Started by ``judges``; ends with the run.
+
+    python -c "from bnspec.conformance.run.judging_process import begin; begin()" FD
+
+Both ends of the connection are ours, so that messages are pickles. It keeps the oracles of the last cases: a case comes to the
+same process from all targets.
+"""
+
+from __future__ import annotations
+
+import collections
+import faulthandler
+import os
+import sys
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Any
+
+from bnspec.backends.worker.lifetime import die_with_parent
+from bnspec.conformance.judge.collector import CaseJudgements, Collector
+from bnspec.conformance.run.known_deviations import known_lookup
+from bnspec.model.case import Case
+from bnspec.model.conventions import Conventions
+from bnspec.model.observation import Observation
+from bnspec.oracle.oracle import Oracle
+
+#: Cases whose oracles are kept.
+KEPT = 256
+#: A case or an observation, as the wire has it.
+Packed = tuple[dict[str, Any], list[bytes]]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What all questions about a target have in common: by which clauses and conventions it is judged, and its release."""
+
+    clauses: tuple[str, ...]
+    conventions: Conventions
+    backend: str
+    versions: Mapping[str, str]
+
+    def collector(self) -> Collector:
+        """A collector of the target."""
+        return Collector(self.clauses, self.conventions, known_lookup(self.backend, self.versions))
+
+
+@dataclass(frozen=True)
+class Question:
+    """A case to judge. ``ticket``: which answer belongs to it; ``order``: the case's number in the run."""
+
+    ticket: int
+    target: Judged
+    order: int
+    case: Packed
+    observation: Packed
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is said of the case, with the processor time that it took; or the error in its place."""
+
+    ticket: int
+    found: CaseJudgements | None = None
+    seconds: float = 0.0
+    error: Exception | None = None
+
+
+class Judging:
+    """Answers questions."""
+
+    def __init__(self) -> None:
+        self._oracles: collections.OrderedDict[int, Oracle] = collections.OrderedDict()
+        self._collectors: dict[str, Collector] = {}
+
+    def answer(self, question: Question) -> Answer:
+        """The judgements of the case; an error of the judge's is an answer, too."""
+        started = time.process_time()
+        try:
+            oracle = self._oracle(question)
+            observation = Observation.from_header(*question.observation)
+            found = self._collector(question.target).judged(oracle.case, observation, oracle)
+        except Exception as error:  # noqa: BLE001  # the run says it
+            error.add_note(traceback.format_exc())
+            return Answer(question.ticket, error=error)
+        return Answer(question.ticket, found, time.process_time() - started)
+
+    def _oracle(self, question: Question) -> Oracle:
+        oracle = self._oracles.pop(question.order, None) or Oracle(Case.from_header(*question.case))
+        self._oracles[question.order] = oracle
+        if len(self._oracles) > KEPT:
+            self._oracles.popitem(last=False)
+        return oracle
+
+    def _collector(self, target: Judged) -> Collector:
+        if repr(target) not in self._collectors:
+            self._collectors[repr(target)] = target.collector()
+        return self._collectors[repr(target)]
+
+
+def begin() -> None:
+    """Answer questions until the run has no more."""
+    die_with_parent()
+    faulthandler.enable()
+    connection, judging = Connection(int(sys.argv[1])), Judging()
+    try:
+        while True:
+            connection.send(judging.answer(connection.recv()))
+    except (EOFError, OSError):
+        os._exit(0)

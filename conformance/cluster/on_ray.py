@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -67,6 +69,9 @@ class OnRay:
                 f"{type(error).__name__}: {said}.",
                 "check the address, and that the cluster has this version of Ray and of Python.",
             ) from None
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):  # Ray has put its own handler under Python's
+                signal.signal(number, signal.getsignal(number))
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -56,6 +56,7 @@ class OnRay:
     def __enter__(self) -> OnRay:
         self._ray = _imported()
         self._said.enter_context(contextlib.redirect_stdout(sys.stderr))  # what Ray says of lost machines
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         more: dict[str, Any] = {"include_dashboard": False} if self.address == "local" else {}
         try:
             self._ray.init(
@@ -70,8 +71,8 @@ class OnRay:
                 "check the address, and that the cluster has this version of Ray and of Python.",
             ) from None
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):  # Ray has put its own handler under Python's
-                signal.signal(number, signal.getsignal(number))
+            for number, handler in handlers.items():  # Ray has put its own there
+                signal.signal(number, handler)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -207,6 +207,16 @@ def test_a_shard_that_is_none_is_refused(text: str) -> None:
         Shard.read(text)
 
 
+@pytest.mark.parametrize("words", [["--shard", "4/3"], ["--shard", "1/3", "--effort", "thorough", "--minutes", "1"]])
+def test_a_call_without_a_fixed_number_of_cases_has_no_shards(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit status 2, with a fix, and no directory."""
+    assert main(["verify", "--backend", "numpy", *words, "--out", str(tmp_path / "run")]) == 2
+    assert "Fix:" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
 def test_causes_of_parts_are_united_by_the_clause_that_names_them() -> None:
     """A clause follows the clause that names its cause, that one its own; two that name each other are one cause."""
 

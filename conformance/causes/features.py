@@ -233,14 +233,18 @@ def _values(name: str, chosen: Callable[[Case], list[str]]) -> Feature:
         )  # chunks are parts of the whole
 
     def changed(case: Case, _: int) -> Case | None:
-        arrays = {n: case.arrays[n] for n in chosen(case)}
-        if any(0 in a.strides and not a.flags.c_contiguous for a in arrays.values()):
-            return None  # elements share memory: no other values are laid out like these
-        return _with_arrays(
-            case, {n: _laid_out_like(ordinary_values(n, a.shape, a.dtype), a) for n, a in arrays.items()}
-        )
+        arrays = _ordinary(case, chosen(case))
+        return None if arrays is None else _with_arrays(case, arrays)
 
     return Feature(name, "standard normal", value, changed)
+
+
+def _ordinary(case: Case, names: list[str]) -> dict[str, np.ndarray] | None:
+    """Ordinary values in the layout of these arrays; None where elements share memory, and no others are laid out like them."""
+    arrays = {n: case.arrays[n] for n in names}
+    if any(0 in a.strides and not a.flags.c_contiguous for a in arrays.values()):
+        return None
+    return {n: _laid_out_like(ordinary_values(n, a.shape, a.dtype), a) for n, a in arrays.items()}
 
 
 def _parameter(names: dict[str, float], feature: str) -> Feature:
@@ -308,9 +312,12 @@ def _ordinary_decay(case: Case, _: int) -> Case | None:
 
 def _larger_variances(case: Case, _: int) -> Case | None:
     """Ordinary values, and variances beside which a tiny epsilon is nothing."""
-    arrays = {n: case.arrays[n] for n in _inputs(case)}
-    if _kind_of_values(case, list(arrays)) != NOT_FINITE:
-        arrays = {n: ordinary_values(n, a.shape, a.dtype) for n, a in arrays.items()}
+    names = _inputs(case)
+    arrays = (
+        {n: case.arrays[n] for n in names} if _kind_of_values(case, names) == NOT_FINITE else _ordinary(case, names)
+    )
+    if arrays is None:
+        return None
     if "running_var" in case.arrays:
         own = case.arrays["running_var"]
         arrays["running_var"] = np.where(np.abs(own) < 1, own.dtype.type(2), own).astype(own.dtype)

@@ -31,6 +31,8 @@ from bnspec.oracle.oracle import Oracle
 HERE_SECONDS = 2.0
 #: Cases of one worker that are judged at a time, for each judging process: the one in work, and one that waits.
 AHEAD = 2
+#: Cases whose oracles are kept, by all judging processes together.
+KEPT = 256
 #: Seconds between two looks at whether the run was stopped, while it waits.
 LOOK_SECONDS = 0.1
 #: What a process begins with; see ``launcher.BEGIN``.
@@ -163,7 +165,8 @@ class _Process:
         self._ending, self._ended = threading.Lock(), False
         ours, theirs = socket.socketpair()
         try:
-            command = [sys.executable, "-c", BEGIN, str(theirs.fileno())]
+            keep = max(1, KEPT // judges.processes)
+            command = [sys.executable, "-c", BEGIN, str(theirs.fileno()), str(keep)]
             self._process = WorkerProcess(command, python_environment(), theirs.fileno(), Limits())
         except BaseException:
             ours.close()

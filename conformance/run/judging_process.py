@@ -1,9 +1,9 @@
 """A judging process: it judges cases for a run, one after the other. Started by ``judges``; ends with the run.
 
-    python -c "from bnspec.conformance.run.judging_process import begin; begin()" FD
+    python -c "from bnspec.conformance.run.judging_process import begin; begin()" FD KEPT
 
-Both ends of the connection are ours, so that messages are pickles. It keeps the oracles of the last cases: a case comes to the
-same process from all targets.
+Both ends of the connection are ours, so that messages are pickles. It keeps the oracles of the last ``KEPT`` cases: a case comes to
+the same process from all targets.
 """
 
 from __future__ import annotations
@@ -27,8 +27,6 @@ from bnspec.model.conventions import Conventions
 from bnspec.model.observation import Observation
 from bnspec.oracle.oracle import Oracle
 
-#: Cases whose oracles are kept.
-KEPT = 256
 #: A case or an observation, as the wire has it.
 Packed = tuple[dict[str, Any], list[bytes]]
 
@@ -69,9 +67,10 @@ class Answer:
 
 
 class Judging:
-    """Answers questions."""
+    """Answers questions. ``keep``: cases whose oracles are kept."""
 
-    def __init__(self) -> None:
+    def __init__(self, keep: int) -> None:
+        self._keep = keep
         self._oracles: collections.OrderedDict[int, Oracle] = collections.OrderedDict()
         self._collectors: dict[str, Collector] = {}
 
@@ -90,7 +89,7 @@ class Judging:
     def _oracle(self, question: Question) -> Oracle:
         oracle = self._oracles.pop(question.order, None) or Oracle(Case.from_header(*question.case))
         self._oracles[question.order] = oracle
-        if len(self._oracles) > KEPT:
+        if len(self._oracles) > self._keep:
             self._oracles.popitem(last=False)
         return oracle
 
@@ -104,7 +103,7 @@ def begin() -> None:
     """Answer questions until the run has no more."""
     die_with_parent()
     faulthandler.enable()
-    connection, judging = Connection(int(sys.argv[1])), Judging()
+    connection, judging = Connection(int(sys.argv[1])), Judging(int(sys.argv[2]))
     try:
         while True:
             connection.send(judging.answer(connection.recv()))

@@ -101,7 +101,7 @@ def _part(path: Path) -> Part:
     for target in run.targets:
         lost = part.total(here := (target.backend, target.device)) - part.never_run(here) - len(judged[here])
         if target.status == "ready" and lost:
-            why = f"its records count {lost} cases of {target_name(target)} more than its journal has"
+            why = f"its journal lacks {lost} of the cases of {target_name(target)} that its records count"
             raise UsageError(f"{path} cannot be merged.", f"{why}.", _AGAIN)
     return part
 

@@ -129,7 +129,7 @@ def test_a_flight_has_few_cases_under_way(asked: list[Asked]) -> None:
 
 def test_an_error_of_the_judge_is_an_answer(asked: list[Asked]) -> None:
     """With its traceback as a note, and the process goes on."""
-    judge, one = Judging(), asked[0]
+    judge, one = Judging(keep=1), asked[0]
     packed = one.case.header(), one.observation.header()
     broken = judge.answer(Question(1, TARGET, 0, ({}, []), packed[1]))
     assert broken.found is None
@@ -139,6 +139,9 @@ def test_an_error_of_the_judge_is_an_answer(asked: list[Asked]) -> None:
     assert answer.found is not None
     here = one.collector.judged(one.case, one.observation, judge._oracles[0])
     assert answer.found.judgements == here.judgements
+    other = asked[1]
+    judge.answer(Question(3, TARGET, 1, other.case.header(), other.observation.header()))
+    assert list(judge._oracles) == [1]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])

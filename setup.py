@@ -39,6 +39,8 @@ def extras() -> dict[str, list[str]]:
 
 #: ``pytest conformance`` and ``pytest benchmarks``.
 PYTEST = ["pytest>=8", "pytest-benchmark>=5"]
+#: ``bnspec verify --on ray``; its client for clusters that this machine is not part of.
+RAY = ["ray[client]>=2.9"]
 DEV = [
     *PYTEST,
     "pytest-xdist>=3.6",
@@ -54,5 +56,5 @@ DEV = [
 setup(
     packages=packages(),
     package_dir={f"bnspec.{name}": name for name in FOLDERS[1:]},
-    extras_require={**extras(), "pytest": PYTEST, "dev": DEV},
+    extras_require={**extras(), "pytest": PYTEST, "ray": RAY, "dev": DEV},
 )

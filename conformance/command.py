@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bnspec.cli import CONFORMS, DEVIATES, FAILED
+from bnspec.conformance.cluster.options import CLUSTER
 from bnspec.options import (
     BACKEND,
     CLAUSE,
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
         RESUME,
         many("--may-be-absent", metavar="GLOB", help="Go on without these targets, also where opening them fails. Repeatable.", all="none"),
         click.Option(["--no-compilation-cache"], is_flag=True, help="Compile every program, and keep none on disk."),
+        *CLUSTER,
         *LIMITS,
         JSON,
     ],
@@ -68,6 +70,11 @@ def verify(
     resume: Path | None,
     may_be_absent: Sequence[str],
     no_compilation_cache: bool,
+    on: str | None,
+    shards: int | None,
+    label: str | None,
+    unit_python: str | None,
+    runtime_env: Path | None,
     as_json: bool,
     **limits: float | None,
 ) -> int:
@@ -88,7 +95,14 @@ def verify(
         backend, device, clause, effort, seed, jobs, minutes, out, resume, corpus, not no_compilation_cache,
         Limits.of(limits), may_be_absent, Shard.read(shard) if shard else None,
     )  # fmt: skip
-    run, status = run_verify(request, command_line, quiet=as_json)
+    if on is None:
+        run, status = run_verify(request, command_line, quiet=as_json)
+    else:
+        from bnspec.conformance.cluster.on_ray import OnRay
+        from bnspec.conformance.cluster.run import Spread, verify_on
+
+        engine, spread = OnRay(on, unit_python, runtime_env), Spread(shards, label, limits["memory_gib"])
+        run, status = verify_on(engine, request, spread, command_line, quiet=as_json)
     if as_json:
         print_json(run_document([run]))
     else:

@@ -121,7 +121,7 @@ JOBS = click.Option(
     type=Number(1, 1024),
     default=2,
     metavar="N",
-    help="Number of workers to run in parallel; from 2 on, verify judges in as many more processes, one per core at most.",
+    help="Number of processes to run in parallel. Of verify: workers; from 2 on, as many more judge, one per core at most.",
 )
 RUN_DIRECTORY = click.Option(
     ["--out"], type=Path, metavar="DIR", help="Write the run directory here.", show_default="runs/<id>"

@@ -189,11 +189,20 @@ def test_what_is_no_run_directory_is_refused(what: str, tmp_path: Path) -> None:
     assert list(tmp_path.rglob("*")) == [tmp_path / "in"]
 
 
-@pytest.mark.parametrize("data", [b"", b"no gzip", tar_of(GOOD[0]), gzip.compress(b"no tar" * 500), tar_of(*GOOD)[:90]])
-def test_bytes_that_are_no_archive_are_refused(data: bytes, tmp_path: Path) -> None:
-    """Nothing, no gzip, no records, no tar, one that is cut off."""
+NO_ARCHIVES = {
+    "nothing": b"",
+    "no gzip": b"no gzip",
+    "no records": tar_of(GOOD[0]),
+    "no tar": gzip.compress(b"no tar" * 500),
+    "cut off": tar_of(*GOOD)[:90],
+}
+
+
+@pytest.mark.parametrize("what", NO_ARCHIVES)
+def test_bytes_that_are_no_archive_are_refused(what: str, tmp_path: Path) -> None:
+    """As those that are one and hold something else."""
     with pytest.raises(HarnessError, match="no run directory"):
-        unpacked(data, tmp_path / "0001")
+        unpacked(NO_ARCHIVES[what], tmp_path / "0001")
 
 
 # --- a run on an engine -----------------------------------------------------------------------------------------------

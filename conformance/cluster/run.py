@@ -6,6 +6,7 @@ back there, and ``--resume runs/mine`` runs the others.
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import time
 from collections.abc import Iterator, Sequence
@@ -96,14 +97,15 @@ def _verify_on(engine: Engine, request: Request, spread: Spread, command: str, q
     refuse_occupied(out)
     units = out.with_name(out.name + ".units")
     plan = _planned(request, spread, units, command)
-    write_plan(units, plan)
-    lock = Lock(units)
-    try:
-        resumable(resume_command(command, out))
-        left = [u for u in plan.units if not whole(folder_of(units / PLAN, u.number))]
+    with contextlib.ExitStack() as stack:
         with engine, Progress(quiet) as progress:
-            progress.update("units", "running", len(plan.units) - len(left), len(plan.units))
-            for number, returned in enumerate(engine.results(left), len(plan.units) - len(left) + 1):
+            write_plan(units, plan)  # where the engine cannot be reached nothing is begun
+            stack.callback(Lock(units).close)
+            resumable(resume_command(command, out))
+            left = [u for u in plan.units if not whole(folder_of(units / PLAN, u.number))]
+            had = len(plan.units) - len(left)
+            progress.update("units", "running", had, len(plan.units))
+            for number, returned in enumerate(engine.results(left), had + 1):
                 _keep(returned, units)
                 unit = returned.unit
                 where = f", on {returned.node}" if returned.node else ""
@@ -113,8 +115,6 @@ def _verify_on(engine: Engine, request: Request, spread: Spread, command: str, q
         spent = time.process_time() - busy
         seconds = sum(_wall(read_run(folder_of(units / PLAN, u.number))) for u in plan.units)
         merged = merge_units(plan, units, out, command)
-    finally:
-        lock.close()
     shutil.rmtree(units)
     if not quiet:
         verbatim(terminal(stderr=True), f"units: {Cost(time.monotonic() - began, seconds, spent)}")

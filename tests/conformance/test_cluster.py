@@ -285,6 +285,19 @@ def test_a_unit_that_fails_ends_the_run_with_its_last_words(local: Callable[[str
     assert whole(tmp_path / "run.units" / "units" / "0002")
 
 
+def test_an_engine_that_cannot_be_reached_leaves_nothing(tmp_path: Path) -> None:
+    """The same call works when it can."""
+
+    class Unreachable(Recorded):
+        def __enter__(self) -> Recorded:
+            raise HarnessError("there is no Ray.")
+
+    request = Request([RIGHT], [], out=tmp_path / "run", **ASKED)
+    with pytest.raises(HarnessError, match="no Ray"):
+        verify_on(Unreachable({}), request, Spread(1), CALL, quiet=True)
+    assert not list(tmp_path.iterdir())
+
+
 def test_without_ray_the_call_says_what_to_install(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

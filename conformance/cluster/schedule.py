@@ -17,7 +17,7 @@ from bnspec.errors import UsageError
 from bnspec.reports.run.journal import JudgedCase, read_journal
 from bnspec.reports.run.store import read_run
 
-#: Seconds from the start of a Python to the harness's first work; measured, 2 cores of 2.0 GHz.
+#: Seconds from the start of a Python to the harness's first work: about what importing it takes on one core.
 START_SECONDS = 1.0
 #: Parts of a case's recorded time. The wall time of the wire has waiting in it, which is the backend's.
 PARTS = ("backend", "wire_cpu", "judge_cpu", "oracle_cpu")

@@ -1,6 +1,6 @@
 """Where the cases of a run are judged: in this process, or, once that has taken a while, in judging processes beside it.
 
-Threads of one process compute one at a time: two workers would wait for one judge. A case goes to the process of its number
+Threads of one process compute one at a time: two workers would wait for one judge. A case goes to the same process
 from every target, so that the oracle answers once. What a case gave is counted and journalled as soon as it is judged, while
 its target's worker runs the next ones.
 """
@@ -82,7 +82,7 @@ class Judges:
 
     def judge(self, asked: Asked, done: Done) -> None:
         """Judge a case, and call ``done``: before this returns, or later in another thread."""
-        process = self._process_of(asked.order)
+        process = self._process_of(asked.case)
         if process is None or asked.observation.status in ("crashed", "timeout"):
             started = time.thread_time()
             found = asked.collector.judged(asked.case, asked.observation, self.oracle(asked.case))
@@ -106,14 +106,14 @@ class Judges:
         for process in self._started:
             process.end()
 
-    def _process_of(self, order: int) -> _Process | None:
-        """The process that judges the case of this number; None: this one does."""
+    def _process_of(self, case: Case) -> _Process | None:
+        """The process that judges the case, by its id: every second case of a run may be another shard's. None: this one does."""
         if self.processes < 2 or self._spent < HERE_SECONDS:
             return None
         with self._starting:
             while len(self._started) < self.processes:
                 self._started.append(_Process(self))
-        return self._started[order % self.processes]
+        return self._started[int(case.id, 16) % self.processes]
 
 
 class Flight:

@@ -152,6 +152,7 @@ def test_the_predicates_of_known_deviations_tell_shapes_apart() -> None:
 
 def test_a_large_training_set_comes_in_one_array() -> None:
     """Of 100,000 rows; once with a mean of many standard deviations."""
-    off_centre = [np.abs(c.arrays["x"].mean(0) / c.arrays["x"].std(0)).max() > 1000 for c in large_cases()]
-    assert all(len(c.arrays["chunk0"]) == 100_000 and c.steps[0].inputs == ("chunk0",) for c in large_cases())
-    assert any(off_centre)
+    fits = [c for c in large_cases() if c.subject == "input_norm"]
+    assert fits
+    assert all(len(c.arrays["chunk0"]) == 100_000 and c.steps[0].inputs == ("chunk0",) for c in fits)
+    assert any(np.abs(c.arrays["x"].mean(0) / c.arrays["x"].std(0)).max() > 1000 for c in fits)

@@ -13,6 +13,7 @@ from bnspec.backends.harness.registry import select
 from bnspec.benchmarks.timing.contender import Contender
 from bnspec.benchmarks.workloads.traffic import minimal_bytes
 from bnspec.benchmarks.workloads.workload import Workload
+from bnspec.model.timing import Bandwidth
 from bnspec.reports.run.fields import Ratio
 from bnspec.reports.run.records import Roof, Timing
 from bnspec.reports.run.vocabulary import TimingVerdict
@@ -23,7 +24,7 @@ COPIES_BYTES = (3 * 2**17, 3 * 2**21, 3 * 2**24)
 MOST_SIZES = 24
 #: Smaller and larger buffers take the roof of these sizes.
 LEAST, LARGEST = 2**14, 2**27
-COPY = "plain copy"
+COPY = "plain_copy"
 
 
 def sizes_of(workloads: Sequence[Workload]) -> list[int]:
@@ -52,6 +53,12 @@ def measured_roofs(
         seconds["open"] += time.perf_counter() - begun
         answer = worker.roofs({"sizes": list(sizes), "copies": COPIES_BYTES})
     seconds["timed"] += answer.timed_ns * 1e-9
+    yield from records_of(answer, device, process)
+
+
+def records_of(answer: Bandwidth, device: str, process: int) -> Iterator[Roof | Timing]:
+    """What a worker measured of a device, as records."""
+    conditions: dict[str, int | str] = {"threads": 1} if device == "cpu" else {}
     for curve in answer.curves:
         yield Roof(device, curve.action, curve.threads, process, curve.sizes_bytes, curve.bytes_per_second)
     for copy in answer.copies:
@@ -60,5 +67,5 @@ def measured_roofs(
         ratio: Ratio = 0.0 if copy.same else "inf"
         yield Timing(
             COPY, device, "copy", (size,), "uint8", 0, samples, float(np.median(samples)), None, 1, verdict, ratio,
-            workload="plain copy", conditions={"threads": 1} if host else {}, process=process, moved_bytes=(size, size),
+            workload="plain copy", conditions=conditions, process=process, moved_bytes=(size, size),
         )  # fmt: skip

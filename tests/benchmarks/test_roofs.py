@@ -6,9 +6,10 @@ import pytest
 
 from bnspec.backends.harness.launcher import Worker
 from bnspec.backends.worker.memory_bandwidth import SIZES
-from bnspec.benchmarks.timing.bandwidth import COPIES_BYTES, LARGEST, LEAST, MOST_SIZES, sizes_of
+from bnspec.benchmarks.timing.bandwidth import COPIES_BYTES, COPY, LARGEST, LEAST, MOST_SIZES, records_of, sizes_of
 from bnspec.benchmarks.workloads.suites import SUITES
 from bnspec.model.timing import Bandwidth
+from bnspec.reports.run.codec import decode, encode
 from bnspec.reports.run.records import Roof, Timing
 from bnspec.reports.summary.bandwidth import Ceiling, best
 
@@ -37,6 +38,13 @@ def test_the_plain_copy_is_verified(answer: Bandwidth) -> None:
     (copy,) = answer.copies
     assert copy.same is True
     assert copy.samples_ns
+
+
+def test_what_was_measured_can_be_recorded(answer: Bandwidth) -> None:
+    """Each record keeps the schema: the copy has a backend's name."""
+    records = list(records_of(answer, "cpu", 1))
+    assert [decode(encode(r)) for r in records] == records
+    assert [r.backend for r in records if isinstance(r, Timing)] == [COPY]
 
 
 def test_the_sizes_of_the_workloads_are_on_the_curve_as_far_as_they_are_few() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from bnspec.benchmarks.run import bench as running
 from bnspec.benchmarks.run.bench import exit_status
+from bnspec.benchmarks.timing.bandwidth import COPIES_BYTES, COPY, measured_roofs
 from bnspec.benchmarks.workloads import suites as offered
 from bnspec.benchmarks.workloads.workload import Workload
 from bnspec.cli import main
@@ -64,6 +65,18 @@ def test_the_run_directory_holds_the_whole_run(bench: Any, tmp_path: Path) -> No
     assert run.targets_finished[0].cases == {"conforms": 4}
     assert "numpy@cpu" in out
     assert str(tmp_path / "run") in out.replace("\n", "")
+
+
+def test_the_memory_of_the_device_is_measured_and_a_plain_copy_timed(
+    bench: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a user's run does it: in a process of its own, into the same run directory."""
+    monkeypatch.setattr(running, "measured_roofs", measured_roofs)
+    status, _, _ = bench("--backend", "numpy", "--pass", "inference")
+    run = read_run(tmp_path / "run")
+    assert status == 0
+    assert {r.action for r in run.roofs} == {"copy", "read"}
+    assert [t.verdict for t in run.timings if t.backend == COPY] == ["conforms"] * len(COPIES_BYTES)
 
 
 def test_outputs_that_deviate_make_the_exit_status_1(bench: Any, write_adapter: Any) -> None:

@@ -15,9 +15,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from fractions import Fraction
-from statistics import NormalDist
 
 import numpy as np
+from scipy.special import stdtrit
 
 from bnspec.arithmetic.quad import double, quad
 from bnspec.conformance.checks.check import INFERENCE_CALLS, TRAINING_CALLS, Check, count_of
@@ -68,15 +68,14 @@ class Bias:
     channels: int
     admitted: float
 
-    @property
-    def by_chance(self) -> float:
-        """How far the mean is off by chance, but for the probability ``ALPHA``."""
-        return student(self.channels - 1) * self.spread / math.sqrt(self.channels)
+    def chance(self, alpha: float) -> float:
+        """How far the mean is off by chance, but for this probability: Student's quantile of standard errors."""
+        return float(-stdtrit(self.channels - 1, alpha / 2.0)) * self.spread / math.sqrt(self.channels)
 
     @property
     def limit(self) -> float:
         """The largest mean that keeps the clause."""
-        return self.admitted + self.by_chance
+        return self.admitted + self.chance(ALPHA)
 
     @property
     def ratio(self) -> float:
@@ -92,15 +91,6 @@ class Bias:
             f"(over {self.channels:,} channels, with a spread of {self.spread:.2f} u; a correct result is within "
             f"{self.limit:.2f} u)"
         )
-
-
-def student(freedom: int) -> float:
-    """The quantile of Student's distribution that |t| exceeds with the probability ``ALPHA``, for hundreds of degrees of freedom.
-
-    Source: Abramowitz and Stegun 1964, 26.7.5, the first two terms.
-    """
-    z = NormalDist().inv_cdf(1.0 - ALPHA / 2.0)
-    return z + (z**3 + z) / (4.0 * freedom) + (5.0 * z**5 + 16.0 * z**3 + 3.0 * z) / (96.0 * freedom**2)
 
 
 def is_sample(oracle: Oracle, step: Step) -> Mask:

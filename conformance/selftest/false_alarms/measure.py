@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import warnings
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from scipy.special import pdtri
 
 from bnspec.backends.worker.execution import run_case
 from bnspec.conformance.cases.many_channels import more_samples, samples
@@ -18,8 +18,8 @@ from bnspec.conformance.selftest.matrix.matrix import adapter_of
 from bnspec.model.case import Case
 from bnspec.oracle.oracle import Oracle
 
-#: What a mean exceeds by chance once in a hundred, in standard errors: Student's quantile for hundreds of degrees of freedom.
-ONCE_IN_A_HUNDRED = 2.59
+#: How often a mean may be beyond what is admitted by chance, to see that means are as far off as they should be.
+ONCE_IN_A_HUNDRED = 0.01
 
 
 @dataclasses.dataclass
@@ -41,13 +41,7 @@ class Count:
     @property
     def upper_limit(self) -> float:
         """The 95 % upper limit of the alarm rate of distinct tests, by the Poisson distribution: 3 / n where there is no alarm."""
-        limit = next(m / 1000.0 for m in range(10**6) if _at_most(self.alarms, m / 1000.0) <= 0.05)
-        return limit / max(self.distinct, 1)
-
-
-def _at_most(count: int, mean: float) -> float:
-    """The probability of at most so many events."""
-    return math.exp(-mean) * sum(mean**k / math.factorial(k) for k in range(count + 1))
+        return float(pdtri(self.alarms, 0.05)) / max(self.distinct, 1)
 
 
 def measured(variants: Sequence[CatalogueEntry], seeds: int) -> Iterator[tuple[int, Count]]:
@@ -88,4 +82,4 @@ def _count(total: Count, bias: Bias, what: str, again: bool) -> None:
     if not again:
         total.distinct += 1
         total.alarms += bias.ratio > 1.0
-        total.beyond += abs(bias.mean) > bias.admitted + ONCE_IN_A_HUNDRED * bias.spread / math.sqrt(bias.channels)
+        total.beyond += abs(bias.mean) > bias.admitted + bias.chance(ONCE_IN_A_HUNDRED)

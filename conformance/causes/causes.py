@@ -28,6 +28,7 @@ from bnspec.conformance.causes.order import (
     related,
     setting,
 )
+from bnspec.conformance.causes.record import cause_of
 from bnspec.conformance.judge.tally import FAILING
 from bnspec.model.case import Case
 from bnspec.model.conventions import Conventions
@@ -337,22 +338,9 @@ def _separated(a: str, b: str, outcomes: Sequence[Outcome]) -> tuple[bool, bool]
 def _cause(group: Sequence[Deviation], experiments: Experiments, unexamined: Collection[str]) -> Cause:
     """A group as a record; its first deviation names it. ``unexamined``: clauses whose experiments were cut."""
     first = group[0]
-    f = first.finding
-    needed = first.conditions or (needed_by(group) or () if is_special(f) else ())
-    return Cause(
-        f.clause,
-        f.family,
-        f.level,
-        f.backend,
-        f.device,
-        also=tuple(d.finding.clause for d in group[1:]),
-        conditions=needed,
-        known=tuple(dict.fromkeys(k for d in group for k in d.finding.known)),
-        message=f.message,
-        case=f.shrunk or f.case,
-        experiments=len(experiments.outcomes),
-        cut=experiments.cut if f.clause in unexamined else "",
-    )
+    needed = first.conditions or (needed_by(group) or () if is_special(first.finding) else ())
+    cut = experiments.cut if first.finding.clause in unexamined else ""
+    return cause_of([d.finding for d in group], needed, len(experiments.outcomes), cut)
 
 
 def _ordinary_first(cause: Cause) -> tuple[int, bool, int, str]:

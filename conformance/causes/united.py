@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from bnspec.conformance.causes.order import particular
+from bnspec.conformance.causes.record import cause_of
 from bnspec.conformance.judge.tally import FAILING
 from bnspec.reports.run.causes import Cause
 from bnspec.reports.run.records import Finding
@@ -44,20 +45,7 @@ def _first(clause: str, of: Mapping[str, Cause | None]) -> str:
 
 def _cause(first: str, group: Sequence[str], findings: Mapping[str, Finding], known: Cause | None) -> Cause:
     """The cause of a group of clauses, with what the run knows of it that shows the first of them."""
-    f = findings[first]
     clauses = [first, *(c for c in (known.clauses if known else ()) if c in group and c != first)]
     clauses += [c for c in group if c not in clauses]
-    return Cause(
-        f.clause,
-        f.family,
-        f.level,
-        f.backend,
-        f.device,
-        also=tuple(clauses[1:]),
-        conditions=known.conditions if known else (),
-        known=tuple(dict.fromkeys(k for c in clauses for k in findings[c].known)),
-        message=f.message,
-        case=f.shrunk or f.case,
-        experiments=known.experiments if known else 0,
-        cut=known.cut if known else "",
-    )
+    ordered = [findings[c] for c in clauses]
+    return cause_of(ordered, *((known.conditions, known.experiments, known.cut) if known else ((), 0, "")))

@@ -5,24 +5,21 @@ python -P -m bnspec.conformance.cluster.merged plans/mine      # writes plans/mi
 
 from __future__ import annotations
 
-import collections
-import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-import msgspec
-
 from bnspec.conformance.cluster.plan import PLAN, Plan, read_plan
-from bnspec.conformance.cluster.unit import FINISHED, folder_of, whole
+from bnspec.conformance.cluster.unit import folder_of, whole
+from bnspec.conformance.run.merging import joined_manifest, merge_runs, summed
 from bnspec.conformance.run.verify import exit_status, failed_to_open
-from bnspec.errors import BnspecError, HarnessError, UsageError
+from bnspec.errors import BnspecError, UsageError
 from bnspec.model.case import Case
 from bnspec.printable import clean
 from bnspec.reports.run.files import case_text
 from bnspec.reports.run.journal import SessionBegun, read_journal
-from bnspec.reports.run.manifest import finished_now, new_manifest
+from bnspec.reports.run.manifest import finished_now
 from bnspec.reports.run.records import Manifest, RunFinished, target_name
 from bnspec.reports.run.store import CASES, Run, RunWriter, read_run
 
@@ -43,20 +40,13 @@ def merge_units(plan: Plan, folder: Path, out: Path, command: str) -> Run:
     for unit, path in zip(plan.units, paths):
         targets.setdefault((unit.backend, unit.device), []).append(path)
     with tempfile.TemporaryDirectory(prefix=".merged-", dir=folder) as scratch:
-        parts = [_merged(shards, Path(scratch) / str(n)) for n, shards in enumerate(targets.values())]
-        return join([read_run(p) for p in parts], out, command)
+        parts = [_merged(shards, Path(scratch) / str(n), command) for n, shards in enumerate(targets.values())]
+        return join(parts, out, command)
 
 
-def _merged(shards: Sequence[Path], out: Path) -> Path:
-    """The shards of a target as one run. Raises HarnessError: ``bnspec merge`` says why not."""
-    if len(shards) == 1:
-        return shards[0]
-    command = [sys.executable, "-P", "-m", "bnspec", "merge", *map(str, shards), "--out", str(out)]
-    ended = subprocess.run(command, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    if ended.returncode not in FINISHED or not whole(out):
-        said = clean(" ".join(ended.stderr.split()))[-600:]
-        raise HarnessError("the units cannot be merged.", f"bnspec merge said: {said}", "see to the units it names.")
-    return out
+def _merged(shards: Sequence[Path], out: Path, command: str) -> Run:
+    """The shards of a target as one run; one alone is one already. Raises UsageError: they are not the shards of a call."""
+    return read_run(shards[0]) if len(shards) == 1 else merge_runs(shards, out, command)[0]
 
 
 def join(runs: Sequence[Run], out: Path, command: str) -> Run:
@@ -76,7 +66,7 @@ def join(runs: Sequence[Run], out: Path, command: str) -> Run:
         absent = [str(glob) for glob in runs[0].manifest.options.get("may_be_absent") or ()]
         findings = [f for run in runs for f in run.findings]
         status = exit_status(findings, failed_to_open([t for run in runs for t in run.targets], absent))
-        seconds = _summed(run.finished.seconds for run in runs if run.finished is not None)
+        seconds = summed(run.finished.seconds for run in runs if run.finished is not None)
         writer.write(RunFinished(finished_now(), status, seconds))
     return read_run(out)
 
@@ -99,20 +89,9 @@ def _refuse_other_calls(runs: Sequence[Run]) -> None:
 
 def _manifest(runs: Sequence[Run], command: str) -> Manifest:
     """What the runs share, with the targets of all."""
-    first = runs[0].manifest
     targets = [t for run in runs for t in run.manifest.options.get("targets") or ()]
     parts = [p for run in runs for p in run.manifest.options.get("merged") or ()]
-    options = {**first.options, "targets": targets, "shard": None, "merged": parts}
-    new = new_manifest("verify", command, first.seed, first.effort, options)
-    started = min(run.manifest.started for run in runs)
-    return msgspec.structs.replace(new, started=started, machine=first.machine, packages=first.packages)
-
-
-def _summed(seconds: Iterable[Mapping[str, float]]) -> dict[str, float]:
-    found: collections.Counter[str] = collections.Counter()
-    for some in seconds:
-        found.update(some)
-    return dict(found)
+    return joined_manifest(runs, command, runs[0].manifest.seed, targets=targets, merged=parts)
 
 
 def main(words: Sequence[str]) -> int:

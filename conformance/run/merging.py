@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import collections
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,26 +85,31 @@ def merge_runs(paths: Sequence[Path], out: Path | None, command: str) -> tuple[R
         absent = [str(glob) for glob in first.manifest.options.get("may_be_absent") or ()]
         status = exit_status(findings, failed_to_open(first.targets, absent))
         writer.write(
-            RunFinished(finished_now(), status, _summed(p.run.finished.seconds for p in parts if p.run.finished))
+            RunFinished(finished_now(), status, summed(p.run.finished.seconds for p in parts if p.run.finished))
         )
     return read_run(writer.path), status
 
 
 def _manifest(parts: Sequence[Part], command: str) -> Manifest:
     """The manifest of the merged run: what the parts share, and which they were."""
-    first = parts[0].run.manifest
     seeds = sorted({seed for part in parts for seed in part.seeds})
     of = [
         {"id": p.run.manifest.id, "seeds": list(p.seeds), "shard": str(p.shard), "machine": p.run.manifest.machine}
         for p in parts
     ]
-    options = {**first.options, "shard": None, "seeds": seeds, "merged": of}
-    new = new_manifest("verify", command, seeds[0] if seeds else None, first.effort, options)
-    started = min(p.run.manifest.started for p in parts)
+    seed = seeds[0] if seeds else None
+    return joined_manifest([p.run for p in parts], command, seed, seeds=seeds, merged=of)
+
+
+def joined_manifest(runs: Sequence[Run], command: str, seed: int | None, **options: object) -> Manifest:
+    """The manifest of several runs as one: that of the first, with these options, and begun when the earliest was."""
+    first = runs[0].manifest
+    new = new_manifest("verify", command, seed, first.effort, {**first.options, "shard": None, **options})
+    started = min(run.manifest.started for run in runs)
     return msgspec.structs.replace(new, started=started, machine=first.machine, packages=first.packages)
 
 
-def _summed(seconds: Iterator[Mapping[str, float]]) -> dict[str, float]:
+def summed(seconds: Iterable[Mapping[str, float]]) -> dict[str, float]:
     """Each name with the sum over the parts."""
     found: collections.Counter[str] = collections.Counter()
     for some in seconds:
@@ -152,7 +157,7 @@ class _Target:
             cases.update(one.entry.status for one in counted)
             cases["not_run"] = sum(part.never_run(place) for part in parts)
         done = [t for part in parts for t in self.of(part, part.run.targets_finished)]
-        self.writer.write(TargetFinished(*place, dict(+cases), _summed(t.seconds for t in done)))
+        self.writer.write(TargetFinished(*place, dict(+cases), summed(t.seconds for t in done)))
         self.writer.done("target", *place)
         return findings
 

@@ -1,0 +1,27 @@
+"""A group of findings as the record of their cause."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bnspec.reports.run.causes import Cause, Condition
+from bnspec.reports.run.records import Finding
+
+
+def cause_of(group: Sequence[Finding], conditions: tuple[Condition, ...], experiments: int, cut: str) -> Cause:
+    """The cause of a group; its first finding names it, and gives the case and the message. For the rest, see ``Cause``."""
+    first = group[0]
+    return Cause(
+        first.clause,
+        first.family,
+        first.level,
+        first.backend,
+        first.device,
+        also=tuple(f.clause for f in group[1:]),
+        conditions=conditions,
+        known=tuple(dict.fromkeys(k for f in group for k in f.known)),
+        message=first.message,
+        case=first.shrunk or first.case,
+        experiments=experiments,
+        cut=cut,
+    )

@@ -17,7 +17,7 @@ from bnspec.clauses import ASKED, CLAUSES
 from bnspec.cli import main
 from bnspec.conformance.cases.building import Form, Plan, batch_norm_case
 from bnspec.conformance.cases.catalogue import catalogue
-from bnspec.conformance.cases.effort import cases_of
+from bnspec.conformance.cases.effort import EFFORTS, cases_of
 from bnspec.conformance.causes.causes import Deviation, causes_of, grouped
 from bnspec.conformance.causes.experiments import with_other_calls
 from bnspec.conformance.causes.features import FEATURES
@@ -281,9 +281,11 @@ def test_a_condition_names_the_feature_and_both_values() -> None:
 
 @pytest.mark.usefixtures("example_adapters_on_path")
 def test_one_fault_is_one_cause_and_every_finding_belongs_to_one(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Epsilon outside the root shows in clauses of two families, and is said once; grouping hides nothing."""
+    unhurried = dataclasses.replace(EFFORTS["quick"], shrink_seconds=60.0, cause_seconds=60.0)
+    monkeypatch.setitem(EFFORTS, "quick", unhurried)  # on a busy machine, experiments that are cut separate nothing
     path = tmp_path / "run"
     asked = ("--clause", "epsilon", "--clause", "training", "--out", str(path))
     assert main(["verify", "--backend", "example_adapters:Wrong", *asked]) == 1
@@ -297,9 +299,9 @@ def test_one_fault_is_one_cause_and_every_finding_belongs_to_one(
     assert cause.case
     assert (path / cause.case).is_file()
     assert "1 cause behind" in capsys.readouterr().out
-    assert main(["causes", str(path)]) in (0, 1)
+    assert main(["causes", str(path)]) == 0
     assert cause.clause in capsys.readouterr().out
-    assert main(["causes", str(path), "--json"]) in (0, 1)
+    assert main(["causes", str(path), "--json"]) == 0
     assert cause.clause in json.dumps(json.loads(capsys.readouterr().out))
 
 

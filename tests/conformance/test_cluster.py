@@ -246,7 +246,7 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
             options = {"targets": [t.name for t in targets], "clauses": [c.id for c in clauses]}
             manifest = new_manifest("verify", CALL, 1, "device", options)
             with RunWriter.create(folder / name.replace(":", "."), manifest) as writer:
-                settings = RunSettings(clauses, 2.0)
+                settings = RunSettings(clauses, 60.0, 60.0)
                 found = run_targets(targets, CasePool(cases), settings, writer, lambda *_: None)
                 status = exit_status([f for fs in found.values() for f in fs])
                 writer.write(RunFinished(finished_now(), status, {"wall": 1.0}))

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from processes import children_of, command_of
 
 from bnspec.backends.harness.registry import Entry
 from bnspec.backends.harness.targets import Target
@@ -129,7 +130,7 @@ def test_a_process_that_dies_is_a_finding_and_the_run_goes_on(
 def test_a_worker_killed_from_outside_in_the_middle_is_no_finding(begin: Begin) -> None:
     """SIGKILL between or during cases: every case is judged, and nothing is said of the backend."""
     cases = [c for c in catalogue() if c.config.dtype == "float32"][:FEW]
-    started = threading.Event()
+    started, killed = threading.Event(), list[int]()
     one = begin("Slow", cases, ("training",))
     one.progress = lambda target, number, doing: started.set() if doing == "opening" else None
 
@@ -137,17 +138,17 @@ def test_a_worker_killed_from_outside_in_the_middle_is_no_finding(begin: Begin) 
         started.wait()
         for _ in range(500):
             time.sleep(0.02)
-            found = subprocess.run(
-                ["pgrep", "-f", "example_adapters:Slow"], capture_output=True, text=True, check=False
-            )
-            if found.stdout.split() and one.counts["ok"]:
-                os.kill(int(found.stdout.split()[0]), signal.SIGKILL)
+            found = [pid for pid in children_of(os.getpid()) if b"example_adapters:Slow" in command_of(pid)]
+            if found and one.counts["ok"]:
+                os.kill(found[0], signal.SIGKILL)
+                killed.append(found[0])
                 return
 
     killer = threading.Thread(target=kill_when_it_works)
     killer.start()
     one.run()
     killer.join()
+    assert killed
     assert one.counts == {"ok": len(cases)}
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from processes import gone
 from small_cases import case_of, layouts
 
 from bnspec.backends.harness.interruption import stoppable
@@ -31,22 +32,6 @@ from bnspec.reports.run.store import read_run
 
 #: What one run with NumPy alone is asked: some hundred cases of which each is fast.
 ASKED = ["--backend", "example_adapters:Wrong", "--clause", "epsilon.inside_root_in_inference", "--case-seconds", "33"]
-
-
-def alive(number: int) -> bool:
-    """Whether a process is there and no zombie."""
-    try:
-        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def gone(numbers: list[int], seconds: float = 5.0) -> bool:
-    """Whether the processes end within the seconds."""
-    deadline = time.monotonic() + seconds
-    while any(alive(n) for n in numbers) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return not any(alive(n) for n in numbers)
 
 
 # --- limits -----------------------------------------------------------------------------------------------------------
@@ -152,7 +137,7 @@ PARENT = """
 def test_what_a_worker_started_ends_with_it(end: str, write_adapters: Callable[..., Worker], tmp_path: Path) -> None:
     """However it ends: stopped, by a signal, at its limit; whether or not it left the group."""
     worker = write_adapters(PARENT.replace("END", end))
-    worker.run(case_of(layouts()["contiguous"]), seconds=2.0)
+    worker.run(case_of(layouts()["contiguous"]), seconds=2.0 if "sleep" in end else 20.0)
     worker.stop()
     numbers = [int(n) for n in (tmp_path / "written_adapter.py.pids").read_text().split()]
     assert len(numbers) == 3
@@ -174,13 +159,15 @@ def test_what_a_run_started_ends_with_the_run_by_sigkill_too(
     environment = {**os.environ, "PYTHONPATH": f"{tmp_path}:{support}"}
     run = subprocess.Popen([sys.executable, "-c", program], env=environment)
     pids = tmp_path / "written_adapter.py.pids"
-    for _ in range(500):
-        if pids.exists() and len(pids.read_text().split()) == 3:
-            break
-        time.sleep(0.02)
-    numbers = [int(n) for n in pids.read_text().split()]
-    run.kill()
-    run.wait()
+    try:
+        for _ in range(3000):
+            if pids.exists() and len(pids.read_text().split()) == 3:
+                break
+            time.sleep(0.02)
+        numbers = [int(n) for n in pids.read_text().split()]
+    finally:
+        run.kill()
+        run.wait()
     assert gone(numbers)
 
 
@@ -223,7 +210,7 @@ def test_a_run_that_was_stopped_anywhere_resumes_to_the_verdicts_of_a_whole_one(
     began = time.monotonic()
     _, said = run.communicate()
     took = time.monotonic() - began
-    assert took < 3.0  # a second, and what else the machine does
+    assert took < 10.0  # a second, and what else the machine does
     assert run.returncode == (-9 if how == signal.SIGKILL else 128 + how)
     if how != signal.SIGKILL:
         assert "--resume" in said.splitlines()[-1]

@@ -172,7 +172,7 @@ def test_an_exception_whose_text_raises_is_the_steps_error(write_adapters: Calla
     assert "Silent" in worker.hello.reason
 
 
-def test_a_frame_beyond_its_limit_is_not_read(write_adapters: Callable[[str], Worker], monkeypatch: Any) -> None:
+def test_a_frame_beyond_its_limit_is_not_read() -> None:
     """Nothing is allocated for it: one incident."""
     here, there = (Channel(s) for s in socket.socketpair())
     here.frame_bytes = 1000
@@ -195,7 +195,7 @@ def test_a_request_that_nobody_takes_times_out() -> None:
 
 
 def test_frames_that_were_changed_at_random_are_read_or_refused() -> None:
-    """No other exception, and no growth: some thousands here, a million by `make faults`."""
+    """No other exception, and no growth: some thousands here, a million by `make fuzz-frames`."""
     counted = fuzz(6000, seed=1)
     assert sum(counted.values()) == 6000
     assert counted["read"] > 100

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import re
-import resource
 import subprocess
 import sys
 import time
@@ -98,10 +98,12 @@ def test_a_report_of_100_000_findings_is_written_in_20_s_and_500_mb_and_its_page
     """Promised; asserted of processor time, so that a busy machine fails nothing."""
     write_large_run(tmp_path / "run", 500, 200)
     command = [sys.executable, "-m", "bnspec", "report", str(tmp_path / "run"), "--out", str(tmp_path)]
-    before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    subprocess.run(command, check=True, capture_output=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    seconds, largest = after.ru_utime - before.ru_utime, after.ru_maxrss / 1024
+    begun = time.perf_counter()
+    with (tmp_path / "said").open("wb") as said:
+        process = subprocess.Popen(command, stdout=said, stderr=said)
+        _, status, used = os.wait4(process.pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    seconds, largest = used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
     size = (tmp_path / "index.html").stat().st_size / 1e6
     sys.stdout.write(
         f"report of 100,000 findings: {time.perf_counter() - begun:.1f} s ({seconds:.1f} s of processor), "

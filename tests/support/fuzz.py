@@ -41,6 +41,7 @@ from bnspec.errors import UsageError
 from bnspec.model.case import Case
 from bnspec.reports.exports.command import FORMATS
 from bnspec.reports.run.codec import to_json
+from bnspec.reports.run.lines import unsealed
 from bnspec.reports.run.records import Record
 from bnspec.reports.run.store import MANIFEST, RECORDS, read_run
 
@@ -87,13 +88,15 @@ class Fuzz:
     def __init__(self, folder: Path, valid: Path, vectors: tuple[bytes, bytes], seed: int = 1) -> None:
         self.draw, self.folder, self.run = random.Random(seed), folder, folder / "run"
         self.counts = {kind: Counted() for kind in KINDS}
-        self.manifest, self.records = (valid / MANIFEST).read_bytes(), (valid / RECORDS).read_bytes().splitlines()
+        self.manifest = (valid / MANIFEST).read_bytes()
+        self.records = (valid / RECORDS).read_bytes().splitlines()
         self.case_name = next((valid / "cases").glob("*.json")).name
         self.cases = [(valid / "cases" / self.case_name).read_bytes()]
         self.vectors = vectors
         self.events: Counter[str] = Counter()
         self.watching = False
         self.there: dict[str, bytes] = {}
+        self.scripts = 0
         (self.run / "cases").mkdir(parents=True)
         sys.addaudithook(self._audit)
 
@@ -270,6 +273,7 @@ class Fuzz:
         """The scripts parse, and read no name but their own, and those that every script may."""
         for path in (self.run / "repros").glob("*.py"):
             check_script(path.read_text("utf-8"))
+            self.scripts += 1
             path.unlink()
 
 
@@ -320,8 +324,11 @@ def valid_run(folder: Path) -> Path:
 
 
 def more_records(valid: Path, records: list[Record]) -> None:
-    """Put records before the last line of a run."""
-    lines = (valid / RECORDS).read_bytes().splitlines()
+    """Put records before the last line of a run.
+
+    None has a checksum: a line that is changed and keeps its own is left out before anything reads it.
+    """
+    lines = [unsealed(line) or b"" for line in (valid / RECORDS).read_bytes().splitlines()]
     lines[-1:-1] = [json.dumps(to_json(r)).encode() for r in records]
     (valid / RECORDS).write_bytes(b"\n".join(lines) + b"\n")
     # a backend with a writer of scripts, in place of the made-up one
@@ -361,12 +368,17 @@ def fuzz(inputs: int, seed: int, folder: Path, report: Callable[[str], object]) 
         )
         for failure in c.failures[:3]:
             report(failure)
+    # a fuzzer whose files are all refused, or none, or of which no script is written, looks at nothing
+    idle = [k for k, c in made.counts.items() if not c.refused or (not c.read and k != "vectors")]
+    report(f"{made.scripts} scripts looked at; kinds of which nothing was read, or nothing refused: {idle or 'none'}")
     ran = (folder / CANARY).exists() or bool(made.events)
     report(f"code of a stranger run, processes started, files opened outside: {dict(made.events) or 'none'}")
     report(
         f"memory after a fifth {early:.0f} MB, at the end {late:.0f} MB; {time.perf_counter() - begun:.0f} s; seed {seed}"
     )
-    return sum(len(c.failures) for c in made.counts.values()) + ran + (late - early > 100)
+    return (
+        sum(len(c.failures) for c in made.counts.values()) + ran + (late - early > 100) + len(idle) + (not made.scripts)
+    )
 
 
 if __name__ == "__main__":

@@ -13,6 +13,11 @@ Runs in workers: Python 3.8, standard library only.
 
 from __future__ import annotations
 
+import errno
+
+#: The system's words for a full disk and for a full quota.
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
 
 class BnspecError(Exception):
     """Base of all errors raised on purpose; ``what``, ``why`` and ``fix`` are kept apart."""

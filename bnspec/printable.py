@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import re
 
+from bnspec.model.names import UNSEEN
+
 #: What stands in place of a character that is not shown.
 REPLACEMENT = "\ufffd"
-#: The characters of the Unicode categories Cc (control), Cf (format: marks of direction, zero width), Cs (lone surrogates), Zl
-#: and Zp (separators of lines and paragraphs), but for the line feed and the tab.
+#: What is not shown, but for the line feed and the tab: beyond U+FFFF the characters of the category Cf.
 _CONTROL = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e\u200b-\u200f\u2028-\u202e"
-    "\u2060-\u2064\u2066-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb\U000110bd\U000110cd\U00013430-\U0001343f"
-    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0001\U000e0020-\U000e007f]"
+    r"[\x00-\x08\x0b-\x1f"
+    + UNSEEN
+    + r"\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0001\U000e0020-\U000e007f]"
 )
 
 

@@ -1,6 +1,7 @@
 """SIGINT and SIGTERM: a run stops between two cases within a second, and what was interrupted is not written.
 
-    with stoppable("bnspec verify --resume runs/mine"):
+    with stoppable():
+        resumable("bnspec verify --resume runs/mine")
         ...
 
 The first signal raises ``Interrupted`` in the main thread, and soon after it in every thread that waits for a worker. What
@@ -50,12 +51,12 @@ def resumable(fix: str) -> None:
 
 
 @contextlib.contextmanager
-def stoppable(fix: str = "") -> Iterator[None]:
+def stoppable() -> Iterator[None]:
     """Handle both signals while the block runs; the outermost one counts. Elsewhere than in the main thread nothing changes."""
     if _Stop.installed or threading.current_thread() is not threading.main_thread():
         yield
         return
-    _Stop.number, _Stop.fix, _Stop.installed = 0, fix, True
+    _Stop.number, _Stop.fix, _Stop.installed = 0, "", True
     before = {number: signal.signal(number, _first_or_second) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import errno
 import os
 import signal
 import socket
@@ -28,7 +27,7 @@ from bnspec.backends.harness.replies import (
     timing_of,
 )
 from bnspec.backends.worker.wire import PROTOCOL, Channel, Closed, Garbage, TimedOut
-from bnspec.errors import HarnessError, Interrupted, UsageError
+from bnspec.errors import FULL, HarnessError, Interrupted, UsageError
 from bnspec.model.case import Case
 from bnspec.model.conventions import Conventions
 from bnspec.model.observation import Observation, StepResult
@@ -299,9 +298,8 @@ class Worker:
     def _death(self) -> End:
         """How the process ended, with the last thing it said."""
         process = self._process
+        assert process is not None, "of a worker that was started"
         self._end(2.0)
-        if process is None:
-            return End("crashed", "it ended")
         return End("crashed", clean(process.how_it_ended()), process.ended_itself and -process.code in FROM_OUTSIDE)
 
     def _end(self, grace_seconds: float) -> None:
@@ -335,7 +333,7 @@ def refuse_full_folder() -> None:
             file.write(bytes(ROOM_BYTES))
             file.flush()
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in FULL:
             return
         raise HarnessError(
             f"the temporary folder {folder} is full.",

@@ -20,7 +20,7 @@ from typing import IO
 from bnspec.backends.harness import keeper
 from bnspec.backends.harness.interruption import stopping
 from bnspec.backends.harness.last_words import KEPT_BYTES, last_words
-from bnspec.backends.harness.limits import GIB, MIB, Limits
+from bnspec.backends.harness.limits import GIB, Limits
 from bnspec.errors import HarnessError
 
 #: Seconds between two looks at whether a process has ended.
@@ -208,10 +208,14 @@ def _keeper() -> IO[bytes]:
 
 
 def _tell_keeper(line: str) -> None:
-    with contextlib.suppress(OSError), _telling:
-        _keeper().write(line.encode())
+    with _telling:
+        keeping = _keeper()
+        with contextlib.suppress(
+            OSError
+        ):  # one that was killed keeps nothing more: each worker has its parent-death signal
+            keeping.write(line.encode())
 
 
 _telling = threading.Lock()
 
-__all__ = ["Ended", "MIB", "OverLimit", "WorkerProcess", "signal_name"]
+__all__ = ["Ended", "OverLimit", "WorkerProcess"]

@@ -10,6 +10,7 @@ from importlib.metadata import entry_points
 
 from bnspec.errors import UsageError
 from bnspec.model.names import BACKEND, CHARACTERS, fits
+from bnspec.printable import clean
 
 GROUP = "bnspec.backends"
 
@@ -37,7 +38,7 @@ def registered() -> list[Entry]:
 
 def own(spec: str) -> Entry:
     """An adapter of one's own. Raises UsageError: it is not written as one."""
-    if not fits(BACKEND, spec):
+    if not fits(BACKEND, spec) or clean(spec) != spec:
         raise UsageError(
             f"{spec!r} names no adapter.",
             f"an adapter is package.module:Class or path/file.py:Class, in at most {CHARACTERS} printable characters.",

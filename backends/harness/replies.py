@@ -16,6 +16,7 @@ import msgspec
 from bnspec.errors import UsageError
 from bnspec.model.buffers import dtype_of
 from bnspec.model.conventions import Conventions
+from bnspec.model.names import IDENTIFIER, WRITTEN, fits
 from bnspec.model.observation import Observation
 from bnspec.model.timing import Bandwidth, TimingResult
 from bnspec.model.vocabulary import TargetStatus
@@ -108,15 +109,17 @@ def observation_of(data: Mapping[str, Any], buffers: list[bytes], steps: Sequenc
             _check_array(name, array, len(reply.steps), buffers)
         reply.message = clean(reply.message)
         for step in reply.steps:
-            step.message, step.written = clean(step.message), [clean(w) for w in step.written]
-            step.aliases = [(clean(a), clean(b)) for a, b in step.aliases]
+            step.message = clean(step.message)
+            named = [*step.written, *(name for pair in step.aliases for name in pair)]
+            if strange := [name for name in named if not fits(WRITTEN, name)]:
+                raise BadReply(f"{clean(repr(strange[0]))} names nothing that a call may write to or share")
         return Observation.from_header(msgspec.to_builtins(reply), buffers)
 
 
 def _check_array(name: str, array: _Array, steps: int, buffers: Sequence[bytes]) -> None:
     """A name of a step that is there, and no more elements than the buffer has: a view that repeats them is unbounded."""
     place = ARRAY.fullmatch(name)
-    if place is None or int(place[1]) >= steps or name != clean(name):
+    if place is None or int(place[1]) >= steps or not fits(IDENTIFIER, place[3]):
         raise BadReply(f"{clean(repr(name))} names no array of its {steps} steps")
     size = math.prod(array.shape) * dtype_of(array.dtype).itemsize
     if array.buffer >= len(buffers) or size > len(buffers[array.buffer]):

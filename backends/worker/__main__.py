@@ -128,7 +128,7 @@ def open_adapter(spec: str, device: str, own: bool = False) -> Tuple[Dict[str, A
             reason = described(error)
         except NoSpace:
             return dict(hello, status="broken", reason="a disk is full", no_space=True), None
-        return dict(hello, status="broken", reason=reason, trace=traceback.format_exc()), None
+        return dict(hello, status="broken", reason=reason), None
     hello["open_seconds"] = time.perf_counter() - started
     return hello, adapter
 

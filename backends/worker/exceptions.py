@@ -5,11 +5,10 @@ Runs in workers: Python 3.8, standard library only.
 
 from __future__ import annotations
 
-import errno
 from typing import Optional
 
-#: The system's words for a full disk and for a full quota.
-FULL = (errno.ENOSPC, errno.EDQUOT)
+from bnspec.errors import FULL
+
 #: How far the causes of an exception are followed.
 CAUSES = 16
 

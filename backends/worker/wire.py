@@ -75,7 +75,9 @@ class Channel:
         if not 1 <= count <= PARTS_AT_MOST:
             raise Garbage("a frame has 1 to %d parts, this has %d" % (PARTS_AT_MOST, count))
         sizes = struct.unpack("<%dQ" % count, self._exactly(8 * count, deadline))
-        if sizes[0] > HEADER_BYTES or sum(sizes) > self.frame_bytes:
+        if sizes[0] > HEADER_BYTES:
+            raise Garbage("a frame's header has at most %d bytes, this has %d" % (HEADER_BYTES, sizes[0]))
+        if sum(sizes) > self.frame_bytes:
             raise Garbage("a frame has at most %d bytes, this has %d" % (self.frame_bytes, sum(sizes)))
         parts = [self._exactly(n, deadline) for n in sizes]
         return header_of(parts[0]), parts[1:]

@@ -205,18 +205,18 @@ class Session:
             self.random.shuffle(order)
             self.roofs(number, order)
             fresh = [c for c in order if ("process", c.name, number) not in self.done]
-            if not fresh:
-                continue
             for contender in fresh:
                 if number and self.late(self.longest_round / max(len(order), 1)):
                     return
                 self.process(contender, number)
             # only the first round has probes: later ones are that much shorter
             probed = self.seconds["probes"] - probes
-            self.longest_round = max(self.longest_round, time.perf_counter() - begun - probed)
+            if fresh:
+                self.longest_round = max(self.longest_round, time.perf_counter() - begun - probed)
             if self.late(self.longest_round):
                 return
-            timed = cells(t for t in self.timings if t.backend != COPY)
+            # of a run that goes on: what it knew after this round, so that it stops where it would have stopped
+            timed = cells(t for t in self.timings if t.backend != COPY and t.process <= number)
             if number + 1 >= least and precise(timed, baseline.name, rule):
                 return
 

@@ -1,13 +1,18 @@
 """Arrays as products of uniform draws: values for which a case says how they are drawn, so that a script can draw them again.
 
 NumPy's ``RandomState`` has frozen streams: a seed gives the same values in every version.
+
+Runs in workers: Python 3.8, standard library and NumPy only.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Sequence, Tuple
+from typing import Any, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
+
+#: What a factor may be: a power up to this, and bounds of at most this magnitude.
+POWERS, LARGEST = 8, 1e6
 
 
 class Uniform(NamedTuple):
@@ -44,6 +49,21 @@ def product_expression(factors: Sequence[Uniform]) -> str:
 
 
 def recorded_draws(origin: Any, name: str) -> Tuple[Uniform, ...]:
-    """The factors of an array as a case's origin has them; none where it says nothing of the array."""
-    factors = origin.get("draws", {}).get(name, ())
-    return tuple(Uniform(int(s), float(a), float(b), tuple(map(int, shape)), int(p)) for s, a, b, shape, p in factors)
+    """The factors of an array as a case's origin has them; none where it says nothing of the array that could be drawn."""
+    draws = origin.get("draws")
+    listed = draws.get(name) if isinstance(draws, dict) else None
+    factors = [_factor(f) for f in listed] if isinstance(listed, (list, tuple)) else []
+    return tuple(f for f in factors if f is not None) if None not in factors else ()
+
+
+def _factor(listed: Any) -> Optional[Uniform]:
+    """A factor as JSON has it; None where it is none: whoever wrote the case may have written anything."""
+    if not isinstance(listed, (list, tuple)) or len(listed) != 5:
+        return None
+    seed, low, high, shape, power = listed
+    whole = [seed, power, *shape] if isinstance(shape, (list, tuple)) else [None]
+    if not all(type(n) is int and n >= 0 for n in whole) or seed >= 2**32 or not 1 <= power <= POWERS:
+        return None
+    if not all(type(n) in (int, float) and abs(n) <= LARGEST for n in (low, high)) or low > high:
+        return None
+    return Uniform(seed, float(low), float(high), tuple(shape), power)

@@ -14,8 +14,12 @@ import re
 _END = r"$(?!\n)"
 _WORD = "[A-Za-z_][A-Za-z0-9_]*"
 _NUMBER = r"-?(?:[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?|inf|nan)"
-#: Control characters, marks of direction and lone surrogates.
-_UNSEEN = r"\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff"
+#: What is not shown, besides the control characters of ASCII: the characters up to U+FFFF of the Unicode categories Cc (control),
+#: Cf (format: marks of direction, zero width), Cs (lone surrogates), Zl and Zp (separators of lines and paragraphs).
+UNSEEN = (
+    r"\u007f-\u009f\u00ad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e\u200b-\u200f\u2028-\u202e"
+    r"\u2060-\u2064\u2066-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb"
+)
 
 #: An output, a call, a field: "running_var".
 IDENTIFIER = "^" + _WORD + _END
@@ -26,8 +30,8 @@ DEVICE = r"^[a-z]+(?::[0-9]+)?" + _END
 #: A backend: its registered name, with an environment in brackets or without; or an adapter of one's own, as package.module:Class
 #: or path/file.py:Class.
 BACKEND = (
-    r"^(?:[A-Za-z0-9_](?:[A-Za-z0-9_.+-]*[A-Za-z0-9_])?(?:\[[A-Za-z0-9_.,=<>!~+*-]+\])?|[^"
-    + _UNSEEN
+    r"^(?:[A-Za-z0-9_](?:[A-Za-z0-9_.+-]*[A-Za-z0-9_])?(?:\[[A-Za-z0-9_.,=<>!~+*-]+\])?|[^\u0000-\u001f"
+    + UNSEEN
     + "]+:"
     + _WORD
     + ")"

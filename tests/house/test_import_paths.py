@@ -86,7 +86,9 @@ def test_the_command_line_takes_nothing_from_the_current_folder(
     assert end.returncode == 0, end.stderr
 
 
-@pytest.mark.parametrize("spec", ["a b:c d", "mine:", ":Mine", "mi\x1bne:Mine", "x" * 200 + ":Mine", "mine:Mine()"])
+@pytest.mark.parametrize(
+    "spec", ["a b:c d", "mine:", ":Mine", "mi\x1bne:Mine", "mi\xadne.py:Mine", "x" * 200 + ":Mine", "mine:Mine()"]
+)
 def test_what_names_no_adapter_is_refused(spec: str) -> None:
     """Before a process is started."""
     with pytest.raises(UsageError, match="names no adapter") as refused:

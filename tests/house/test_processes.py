@@ -17,7 +17,7 @@ import pytest
 from processes import gone
 from small_cases import case_of, layouts
 
-from bnspec.backends.harness.interruption import stoppable
+from bnspec.backends.harness.interruption import resumable, stoppable
 from bnspec.backends.harness.last_words import KEPT_BYTES, last_words
 from bnspec.backends.harness.launcher import Worker, refuse_full_folder
 from bnspec.backends.harness.limits import Limits
@@ -177,7 +177,8 @@ def test_what_a_run_started_ends_with_the_run_by_sigkill_too(
 def test_a_signal_in_a_block_that_can_be_stopped_raises_once_and_says_how_to_go_on() -> None:
     """Afterwards the handlers are those of before."""
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    with pytest.raises(Interrupted) as stopped, stoppable("bnspec verify --resume here"):  # noqa: PT012
+    with pytest.raises(Interrupted) as stopped, stoppable():  # noqa: PT012
+        resumable("bnspec verify --resume here")
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(5.0)
     assert stopped.value.exit_status == 143

@@ -71,6 +71,9 @@ REPLIES = {
     "{'buffer': 0, 'dtype': 'float32', 'shape': [9], 'strides': [4], 'offset': 0}}), [bytes(32)])",
     "a view without end": "channel.send(observation(step(), arrays={'0/outputs/y': "
     "{'buffer': 0, 'dtype': 'float32', 'shape': [10**9], 'strides': [0], 'offset': 0}}), [bytes(4)])",
+    "an array without a name": "channel.send(observation(step(), arrays={'0/outputs/a b': "
+    "{'buffer': 0, 'dtype': 'float32', 'shape': [1], 'strides': [4], 'offset': 0}}), [bytes(4)])",
+    "something written to that is none": "channel.send(observation(step(written=['a b'])))",
     "an array of no step": "channel.send(observation(step(), arrays={'7/outputs/y': "
     "{'buffer': 0, 'dtype': 'float32', 'shape': [1], 'strides': [4], 'offset': 0}}), [bytes(4)])",
     "an array of an unknown dtype": "channel.send(observation(step(), arrays={'0/outputs/y': "

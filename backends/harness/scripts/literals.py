@@ -62,9 +62,12 @@ def drawn(array: np.ndarray, factors: Sequence[Uniform]) -> Literal | None:
     """The array as the draws that give it; None where they do not, or where it is no packed array."""
     if not factors or not array.flags.c_contiguous:
         return None
-    made = product(factors).astype(array.dtype)
-    if made.shape != array.shape or made.tobytes() != array.tobytes():
+    try:
+        shape = np.broadcast_shapes(*(f.shape for f in factors))
+    except ValueError:
         return None
+    if shape != array.shape or product(factors).astype(array.dtype).tobytes() != array.tobytes():
+        return None  # the shapes first: whoever wrote them may have written any, and none has more elements than the product
     return Literal("drawn", product_expression(factors), array.dtype.name, array.shape)
 
 

@@ -129,7 +129,7 @@ class TargetRun:
         """
         clauses = tuple(c.id for c in self.settings.clauses)
         self.judged_by = Judged(clauses, conventions, self.target.entry.name, dict(worker.hello.versions))
-        collector = self.judged_by.collector()
+        collector = self.judged_by.collector
         self.recall(collector)
         with self.changed:
             self.collector = collector
@@ -206,7 +206,7 @@ class TargetRun:
                 observation, spent = self.timed(worker, case)
                 check()
                 self.note_incidents(case, observation)
-                asked = Asked(self.judged_by, collector, index, case, observation)
+                asked = Asked(self.judged_by, index, case, observation)
                 flight.judge(asked, functools.partial(self.note, collector, index, case, spent))
 
     def note(

@@ -32,6 +32,7 @@ from bnspec.conformance.run.settings import RunSettings
 from bnspec.conformance.run.shard import Shard
 from bnspec.conformance.run.verify import Request, exit_status, needed
 from bnspec.errors import HarnessError, Interrupted, UsageError
+from bnspec.reports.run.journal import JudgedCase, read_journal
 from bnspec.reports.run.manifest import finished_now, new_manifest
 from bnspec.reports.run.records import RunFinished
 from bnspec.reports.run.store import Run, RunWriter, read_run
@@ -336,5 +337,11 @@ def test_times_are_read_from_a_journal(local: Callable[[str], Path], capsys: pyt
     times = recorded_times(local("both"))
     assert set(times.cases) == {f"{RIGHT}@cpu", f"{WRONG}@cpu"}
     assert all(min(seconds) > 0 for seconds in times.cases.values())
+    entries = [e.seconds for e in read_journal(local("both")) if isinstance(e, JudgedCase)]
+    alone = sum(s["backend"] + s["wire_cpu"] + s["judge_cpu"] - s["oracle_cpu"] for s in entries)
+    oracles = [s["oracle_cpu"] for s in entries]
+    assert 0 < sum(oracles) < sum(s["judge_cpu"] for s in entries), "the judge's time has the oracle's in it"
+    charged = sum(map(sum, times.cases.values())) - alone
+    assert sum(oracles) - 1e-9 <= charged <= 2 * sum(oracles) + 1e-9
     assert main(["plan", "--backend", "numpy", "--from", str(local("both")), "--workers", "8"]) == 0
     assert "efficiency" in capsys.readouterr().out

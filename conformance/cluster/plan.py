@@ -16,6 +16,7 @@ import msgspec
 from bnspec import __version__
 from bnspec.backends.harness.targets import Target, targets_of
 from bnspec.clauses import select_asked
+from bnspec.conformance.cluster.options import LABEL
 from bnspec.conformance.run.verify import Request
 from bnspec.errors import UsageError
 from bnspec.reports.run.fields import BackendName, DeviceName, Ordinal
@@ -23,6 +24,8 @@ from bnspec.reports.run.fields import BackendName, DeviceName, Ordinal
 SCHEMA = "bnspec-plan/1"
 #: In the folder of a plan.
 PLAN = "plan.json"
+#: The modules that an engine's job calls: for one unit, and for the merge of all.
+UNIT, MERGED = "bnspec.conformance.cluster.unit", "bnspec.conformance.cluster.merged"
 #: Units and bytes that a plan has at most.
 UNITS_AT_MOST, BYTES_AT_MOST = 100_000, 256 << 20
 #: Kinds of device that an engine gives to a unit as a GPU.
@@ -43,7 +46,7 @@ class Resources(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cpus: Ordinal
     gpus: Annotated[int, msgspec.Meta(ge=0, le=1)] = 0
     memory_bytes: Ordinal | None = None
-    label: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?$(?!\n)")] | None = None
+    label: Annotated[str, msgspec.Meta(pattern=rf"^{LABEL.pattern}$(?!\n)")] | None = None
 
 
 class Unit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -31,8 +31,10 @@ UNITS_AT_MOST, BYTES_AT_MOST = 100_000, 256 << 20
 #: Kinds of device that an engine gives to a unit as a GPU.
 GPUS = ("cuda", "gpu")
 GIB = 2**30
-#: Memory of a unit besides that of its workers.
-HARNESS_GIB = 1.0
+#: Workers that a unit has at a time at most: it has one target, and a second process of it assists, or runs a deviation again.
+WORKERS = 2
+#: Memory of a unit's own process, and of each process that judges; see decision 0017.
+HARNESS_GIB, JUDGE_GIB = 1.0, 0.5
 
 
 class Resources(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -135,7 +137,8 @@ def _resources(target: Target, jobs: int, label: str | None, memory_gib: float |
             "the engine decides which GPU of a machine that is.",
             f"give --device {kind}:0.",
         )
-    memory = None if memory_gib is None else int((jobs * memory_gib + HARNESS_GIB) * GIB)
+    judges = jobs if jobs > 1 else 0
+    memory = None if memory_gib is None else int((WORKERS * memory_gib + HARNESS_GIB + judges * JUDGE_GIB) * GIB)
     return Resources(jobs, int(kind in GPUS), memory, label)
 
 

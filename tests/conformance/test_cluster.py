@@ -141,7 +141,7 @@ def test_the_command_writes_a_plan(tmp_path: Path, capsys: pytest.CaptureFixture
     assert main([*call, "--out", str(tmp_path / "p"), "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
     assert printed == json.loads((tmp_path / "p" / PLAN).read_text())
-    assert printed["units"][2]["resources"] == {"cpus": 2, "gpus": 0, "memory_bytes": 5 * 2**30, "label": "big"}
+    assert printed["units"][2]["resources"] == {"cpus": 2, "gpus": 0, "memory_bytes": 6 * 2**30, "label": "big"}
     assert main([*call, "--as", "kubernetes", "--out", str(tmp_path / "k")]) == 2
     assert not (tmp_path / "k").exists()
     assert main([*call, "--label", "$(x)"]) == 2
@@ -320,6 +320,13 @@ def test_without_ray_the_call_says_what_to_install(
 
 
 # --- a simulated cluster ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("jobs", "gib"), [(1, 2 * 2 + 1), (2, 2 * 2 + 1 + 1), (8, 2 * 2 + 1 + 4)])
+def test_a_unit_has_memory_for_two_workers_and_for_what_judges(jobs: int, gib: int) -> None:
+    """It has one target, so that more jobs are more judging processes, and not more workers."""
+    plan = plan_of(Request(["numpy"], [], [], jobs=jobs), 1, CALL, memory_gib=2.0)
+    assert plan.units[0].resources.memory_bytes == gib * 2**30
 
 
 def test_the_simulation_is_a_list_schedule_longest_first() -> None:

@@ -96,6 +96,16 @@ def verify(
         Limits.of(limits), may_be_absent, Shard.read(shard) if shard else None,
     )  # fmt: skip
     if on is None:
+        from bnspec.errors import UsageError
+
+        of_units = {"--shards": shards, "--label": label, "--unit-python": unit_python, "--runtime-env": runtime_env}
+        given = [name for name, value in of_units.items() if value is not None]
+        if given:
+            raise UsageError(
+                f"{' and '.join(given)} without --on.",
+                "this says how a run is divided into units, and without --on it is not.",
+                "add --on ray, or leave it out; --shard I/N judges one part.",
+            )
         run, status = run_verify(request, command_line, quiet=as_json)
     else:
         from bnspec.conformance.cluster.on_ray import OnRay

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from bnspec.conformance.cases.catalogue import catalogue, large_cases
@@ -27,6 +27,7 @@ class Effort:
         optional_calls: of drawn relations, derivatives, masks and long trainings; histories: of drawn layer histories.
         shrink_seconds: time limit for each deviating clause of each target.
         cause_seconds: time limit for the experiments behind the causes of each target.
+        large: whether there are the large cases, too.
         covers: whether only as many of the cases are taken as it takes to ask every clause a few times.
     """
 
@@ -37,14 +38,16 @@ class Effort:
     histories: int
     shrink_seconds: float
     cause_seconds: float
+    large: bool = False
     covers: bool = False
 
 
+QUICK = Effort(4, 48, 4, 14, 24, 1.5, 5.0)
 EFFORTS: dict[EffortName, Effort] = {
-    "device": Effort(4, 48, 4, 14, 24, 1.5, 5.0, covers=True),
-    "quick": Effort(4, 48, 4, 14, 24, 1.5, 5.0),
-    "standard": Effort(60, 600, 60, 80, 150, 5.0, 20.0),
-    "thorough": Effort(120, 1000, 120, 150, 300, 20.0, 60.0),
+    "device": replace(QUICK, covers=True),
+    "quick": QUICK,
+    "standard": Effort(60, 600, 60, 80, 150, 5.0, 20.0, large=True),
+    "thorough": Effort(120, 1000, 120, 150, 300, 20.0, 60.0, large=True),
 }
 #: Streams of a run's seed, so that no two generators draw the same numbers.
 SETTINGS, BATCH, SCALING, OPTIONAL_CALLS, HISTORIES = 0, 1, 2, 3, 4
@@ -60,7 +63,7 @@ def cases_of(
     "thorough" keeps drawing, over new settings, until the minutes are over. ``corpus``: a user's cases beyond the suite's own.
     """
     yield from distinct([*built_in(), *corpus, *catalogue()])
-    if effort in ("standard", "thorough"):
+    if EFFORTS[effort].large:
         yield from large_cases()
     started, amount, wave = time.monotonic(), EFFORTS[effort], 0
     while True:

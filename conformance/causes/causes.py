@@ -22,20 +22,18 @@ from bnspec.conformance.causes.order import (
     is_special,
     is_weak,
     own_features,
-    particular,
     place_of,
     quantity,
     related,
     setting,
 )
-from bnspec.conformance.causes.record import cause_of
+from bnspec.conformance.causes.record import cause_of, ordinary_first
 from bnspec.conformance.judge.tally import FAILING
 from bnspec.model.case import Case
 from bnspec.model.conventions import Conventions
 from bnspec.model.observation import Observation
 from bnspec.reports.run.causes import Cause, Condition
 from bnspec.reports.run.records import Finding
-from bnspec.reports.run.vocabulary import LEVELS
 
 #: Ratios from here on say no more than that an error is large.
 INFINITE = 1e9
@@ -104,7 +102,7 @@ def causes_of(
         for f in failing
     ]
     groups = grouped(deviations, experiments.on_ordinary_values, experiments.on_other_values)
-    return sorted((_cause(g, experiments, unexamined) for g in groups), key=_ordinary_first)
+    return sorted((_cause(g, experiments, unexamined) for g in groups), key=ordinary_first)
 
 
 def _repeats(finding: Finding) -> bool:
@@ -341,9 +339,3 @@ def _cause(group: Sequence[Deviation], experiments: Experiments, unexamined: Col
     needed = first.conditions or (needed_by(group) or () if is_special(first.finding) else ())
     cut = experiments.cut if first.finding.clause in unexamined else ""
     return cause_of([d.finding for d in group], needed, len(experiments.outcomes), cut)
-
-
-def _ordinary_first(cause: Cause) -> tuple[int, bool, int, str]:
-    """Levels first; then what happens on the most ordinary cases, and last what nobody examined."""
-    unknown = bool(cause.cut) and not cause.conditions
-    return LEVELS.index(cause.level), unknown, particular(cause.conditions), cause.clause

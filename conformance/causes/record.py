@@ -1,11 +1,13 @@
-"""A group of findings as the record of their cause."""
+"""A group of findings as the record of their cause, and the order of records."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bnspec.conformance.causes.order import particular
 from bnspec.reports.run.causes import Cause, Condition
 from bnspec.reports.run.records import Finding
+from bnspec.reports.run.vocabulary import LEVELS
 
 
 def cause_of(group: Sequence[Finding], conditions: tuple[Condition, ...], experiments: int, cut: str) -> Cause:
@@ -25,3 +27,9 @@ def cause_of(group: Sequence[Finding], conditions: tuple[Condition, ...], experi
         experiments=experiments,
         cut=cut,
     )
+
+
+def ordinary_first(cause: Cause) -> tuple[int, bool, int, str]:
+    """A key that sorts by level; then what happens on the most ordinary cases first, and last what nobody examined."""
+    unknown = bool(cause.cut) and not cause.conditions
+    return LEVELS.index(cause.level), unknown, particular(cause.conditions), cause.clause

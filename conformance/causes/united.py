@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from bnspec.conformance.causes.order import particular
-from bnspec.conformance.causes.record import cause_of
+from bnspec.conformance.causes.record import cause_of, ordinary_first
 from bnspec.conformance.judge.tally import FAILING
 from bnspec.reports.run.causes import Cause
 from bnspec.reports.run.records import Finding
-from bnspec.reports.run.vocabulary import LEVELS
 
 
 def united(findings: Sequence[Finding], causes: Mapping[str, Sequence[Cause]]) -> list[Cause]:
@@ -20,7 +18,7 @@ def united(findings: Sequence[Finding], causes: Mapping[str, Sequence[Cause]]) -
 
     Args:
         causes: by failing clause, the causes that the run knows from which its finding is taken.
-    Returns: the most ordinary first: by level, then by what they need.
+    Returns: the most ordinary first, as a run has them.
     """
     failing = {f.clause: f for f in findings if f.verdict in FAILING}
     of = {clause: next((c for c in causes[clause] if clause in c.clauses), None) for clause in failing}
@@ -28,7 +26,7 @@ def united(findings: Sequence[Finding], causes: Mapping[str, Sequence[Cause]]) -
     for clause in failing:
         groups.setdefault(_first(clause, of), []).append(clause)
     made = [_cause(first, group, failing, of[first]) for first, group in groups.items()]
-    return sorted(made, key=lambda c: (LEVELS.index(c.level), particular(c.conditions), c.clause))
+    return sorted(made, key=ordinary_first)
 
 
 def _first(clause: str, of: Mapping[str, Cause | None]) -> str:

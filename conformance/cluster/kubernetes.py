@@ -12,9 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bnspec.conformance.cluster.plan import PLAN, Plan, Resources, Unit
+from bnspec.conformance.cluster.plan import MERGED, PLAN, UNIT, Plan, Resources, Unit
 
-UNIT, MERGED = "bnspec.conformance.cluster.unit", "bnspec.conformance.cluster.merged"
 #: Where a pod finds the volume.
 VOLUME = "/bnspec"
 #: The label of nodes that a unit's label is compared with.

@@ -16,6 +16,7 @@ import msgspec
 from bnspec import __version__
 from bnspec.backends.harness.targets import Target, targets_of
 from bnspec.clauses import select_asked
+from bnspec.conformance.cluster.options import LABEL
 from bnspec.conformance.run.verify import Request
 from bnspec.errors import UsageError
 from bnspec.reports.run.fields import BackendName, DeviceName, Ordinal
@@ -23,13 +24,17 @@ from bnspec.reports.run.fields import BackendName, DeviceName, Ordinal
 SCHEMA = "bnspec-plan/1"
 #: In the folder of a plan.
 PLAN = "plan.json"
+#: The modules that an engine's job calls: for one unit, and for the merge of all.
+UNIT, MERGED = "bnspec.conformance.cluster.unit", "bnspec.conformance.cluster.merged"
 #: Units and bytes that a plan has at most.
 UNITS_AT_MOST, BYTES_AT_MOST = 100_000, 256 << 20
 #: Kinds of device that an engine gives to a unit as a GPU.
 GPUS = ("cuda", "gpu")
 GIB = 2**30
-#: Memory of a unit besides that of its workers.
-HARNESS_GIB = 1.0
+#: Workers that a unit has at a time at most: it has one target, and a second process of it assists, or runs a deviation again.
+WORKERS = 2
+#: Memory of a unit's own process, and of each process that judges; see decision 0017.
+HARNESS_GIB, JUDGE_GIB = 1.0, 0.5
 
 
 class Resources(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -43,7 +48,7 @@ class Resources(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cpus: Ordinal
     gpus: Annotated[int, msgspec.Meta(ge=0, le=1)] = 0
     memory_bytes: Ordinal | None = None
-    label: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?$(?!\n)")] | None = None
+    label: Annotated[str, msgspec.Meta(pattern=rf"^{LABEL.pattern}$(?!\n)")] | None = None
 
 
 class Unit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -132,7 +137,8 @@ def _resources(target: Target, jobs: int, label: str | None, memory_gib: float |
             "the engine decides which GPU of a machine that is.",
             f"give --device {kind}:0.",
         )
-    memory = None if memory_gib is None else int((jobs * memory_gib + HARNESS_GIB) * GIB)
+    judges = jobs if jobs > 1 else 0
+    memory = None if memory_gib is None else int((WORKERS * memory_gib + HARNESS_GIB + judges * JUDGE_GIB) * GIB)
     return Resources(jobs, int(kind in GPUS), memory, label)
 
 

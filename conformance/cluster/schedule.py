@@ -19,8 +19,8 @@ from bnspec.reports.run.store import read_run
 
 #: Seconds from the start of a Python to the harness's first work: about what importing it takes on one core.
 START_SECONDS = 1.0
-#: Parts of a case's recorded time. The wall time of the wire has waiting in it, which is the backend's.
-PARTS = ("backend", "wire_cpu", "judge_cpu", "oracle_cpu")
+#: Parts of a case's recorded time. The wall time of the wire has waiting in it, which is the backend's; the judge's has the oracle's.
+PARTS = ("backend", "wire_cpu", "judge_cpu")
 #: Shards that are tried.
 TRIED = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 
@@ -78,7 +78,7 @@ def recorded_times(path: Path) -> Times:
         oracle[e.case] = max(oracle.get(e.case, 0.0), e.seconds.get("oracle_cpu", 0.0))
     cases: dict[str, list[float]] = {}
     for e in sorted(entries, key=lambda e: e.order):
-        seconds = sum(e.seconds.get(p, 0.0) for p in PARTS if p != "oracle_cpu") + oracle[e.case]
+        seconds = sum(e.seconds.get(p, 0.0) for p in PARTS) - e.seconds.get("oracle_cpu", 0.0) + oracle[e.case]
         cases.setdefault(f"{e.backend}@{e.device}", []).append(seconds)
     drawing = run.finished.seconds.get("hypothesis_cpu", 0.0)
     spent = {f"{t.backend}@{t.device}": t.seconds for t in run.targets_finished}

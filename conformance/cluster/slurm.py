@@ -9,9 +9,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from bnspec.conformance.cluster.plan import PLAN, Plan, Unit
-
-UNIT, MERGED = "bnspec.conformance.cluster.unit", "bnspec.conformance.cluster.merged"
+from bnspec.conformance.cluster.plan import MERGED, PLAN, UNIT, Plan, Unit
 
 
 def scripts(plan: Plan, folder: Path, python: str) -> dict[str, str]:

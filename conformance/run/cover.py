@@ -27,19 +27,20 @@ def cover(cases: Sequence[Case], checks: Collection[Check], times: int = TIMES) 
     clauses = {c.id: speaks_of(c, Oracle(c), checks) for c in cases}
     there_are = Counter(clause for asked in clauses.values() for clause in asked)
     wanted = {clause: min(times, count) for clause, count in there_are.items()}
+    programs = {c.id: programs_of(c) for c in cases}
     compiled: set[Hashable] = set()
     chosen: set[str] = set()
 
     def worth(case: Case) -> float:
         served = sum(wanted[clause] > 0 for clause in clauses[case.id])
-        return served / (1 + len(programs_of(case) - compiled))
+        return served / (1 + len(programs[case.id] - compiled))
 
     left = list(cases)
     while any(wanted.values()):
         best = max(left, key=worth)
         left.remove(best)
         chosen.add(best.id)
-        compiled |= programs_of(best)
+        compiled |= programs[best.id]
         for clause in clauses[best.id]:
             wanted[clause] = max(0, wanted[clause] - 1)
     return [c for c in cases if c.id in chosen]

@@ -20,7 +20,7 @@ from bnspec.backends.harness.interruption import check, stopping
 from bnspec.backends.harness.launcher import python_environment
 from bnspec.backends.harness.limits import Limits
 from bnspec.backends.harness.process import WorkerProcess
-from bnspec.conformance.judge.collector import CaseJudgements, Collector
+from bnspec.conformance.judge.collector import CaseJudgements
 from bnspec.conformance.run.judging_process import Answer, Judged, Question
 from bnspec.errors import HarnessError
 from bnspec.model.case import Case
@@ -44,10 +44,9 @@ Done = Callable[[CaseJudgements, float], None]
 
 @dataclass(frozen=True)
 class Asked:
-    """A case to judge: of a target (its collector, and what a process needs to make one), with its number in the run."""
+    """A case to judge: of a target, with its number in the run."""
 
     target: Judged
-    collector: Collector
     order: int
     case: Case
     observation: Observation
@@ -85,7 +84,7 @@ class Judges:
         process = self._process_of(asked.case)
         if process is None or asked.observation.status in ("crashed", "timeout"):
             started = time.thread_time()
-            found = asked.collector.judged(asked.case, asked.observation, self.oracle(asked.case))
+            found = asked.target.collector.judged(asked.case, asked.observation, self.oracle(asked.case))
             spent = time.thread_time() - started
             self._spent += spent
             done(found, spent)
@@ -161,6 +160,7 @@ class _Process:
     def __init__(self, judges: Judges) -> None:
         self._judges = judges
         self._waiting: dict[int, Done] = {}
+        self._known: list[Judged] = []  # targets that it has been told, by their number
         self._sending, self._asked = threading.Lock(), 0
         self._ending, self._ended = threading.Lock(), False
         ours, theirs = socket.socketpair()
@@ -183,8 +183,13 @@ class _Process:
         with self._sending:
             self._asked += 1
             self._waiting[self._asked] = done
+            number = next((n for n, known in enumerate(self._known) if known is asked.target), None)
+            first = asked.target if number is None else None
+            if number is None:
+                number = len(self._known)
+                self._known.append(asked.target)
             try:
-                self._connection.send(Question(self._asked, asked.target, asked.order, case, observation))
+                self._connection.send(Question(self._asked, number, asked.order, case, observation, first))
             except OSError:  # it has ended: the reader says how
                 return
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import collections
 import faulthandler
+import functools
 import os
 import sys
 import time
@@ -33,27 +34,40 @@ Packed = tuple[dict[str, Any], list[bytes]]
 
 @dataclass(frozen=True)
 class Judged:
-    """What all questions about a target have in common: by which clauses and conventions it is judged, and its release."""
+    """What all questions about a target have in common: by which clauses and conventions it is judged, and its release.
+
+    ``collector``: of the target; made once, where it is first asked for, and not sent.
+    """
 
     clauses: tuple[str, ...]
     conventions: Conventions
     backend: str
     versions: Mapping[str, str]
 
-    def collector(self) -> Collector:
-        """A collector of the target."""
+    @functools.cached_property
+    def collector(self) -> Collector:  # see the class
         return Collector(self.clauses, self.conventions, known_lookup(self.backend, self.versions))
+
+    def __reduce__(self) -> tuple[type[Judged], tuple[Any, ...]]:
+        """Without the collector."""
+        return Judged, (self.clauses, self.conventions, self.backend, self.versions)
 
 
 @dataclass(frozen=True)
 class Question:
-    """A case to judge. ``ticket``: which answer belongs to it; ``order``: the case's number in the run."""
+    """A case to judge.
+
+    Attributes:
+        ticket: which answer belongs to it; order: the case's number in the run.
+        target: the number of the case's target; first: the target itself, where this is the first question about it.
+    """
 
     ticket: int
-    target: Judged
+    target: int
     order: int
     case: Packed
     observation: Packed
+    first: Judged | None = None
 
 
 @dataclass(frozen=True)
@@ -72,15 +86,17 @@ class Judging:
     def __init__(self, keep: int) -> None:
         self._keep = keep
         self._oracles: collections.OrderedDict[int, Oracle] = collections.OrderedDict()
-        self._collectors: dict[str, Collector] = {}
+        self._targets: dict[int, Judged] = {}
 
     def answer(self, question: Question) -> Answer:
         """The judgements of the case; an error of the judge's is an answer, too."""
         started = time.process_time()
+        if question.first is not None:
+            self._targets[question.target] = question.first
         try:
             oracle = self._oracle(question)
             observation = Observation.from_header(*question.observation)
-            found = self._collector(question.target).judged(oracle.case, observation, oracle)
+            found = self._targets[question.target].collector.judged(oracle.case, observation, oracle)
         except Exception as error:  # noqa: BLE001  # the run says it
             error.add_note(traceback.format_exc())
             return Answer(question.ticket, error=error)
@@ -92,11 +108,6 @@ class Judging:
         if len(self._oracles) > self._keep:
             self._oracles.popitem(last=False)
         return oracle
-
-    def _collector(self, target: Judged) -> Collector:
-        if repr(target) not in self._collectors:
-            self._collectors[repr(target)] = target.collector()
-        return self._collectors[repr(target)]
 
 
 def begin() -> None:

@@ -123,10 +123,13 @@ class TargetRun:
             raise HarnessError(f"{self.target.name}: {error.what}", error.why, "report this with the run.") from error
 
     def verify(self, worker: Worker, conventions: Conventions) -> tuple[list[Finding], list[Cause]]:
-        """Run and judge all cases, then make the findings and look for their causes."""
+        """Run and judge all cases, then make the findings and look for their causes.
+
+        Raises RunFailed: an assistant ended before its cases were judged.
+        """
         clauses = tuple(c.id for c in self.settings.clauses)
         self.judged_by = Judged(clauses, conventions, self.target.entry.name, dict(worker.hello.versions))
-        collector = self.judged_by.collector()
+        collector = self.judged_by.collector
         self.recall(collector)
         with self.changed:
             self.collector = collector
@@ -134,6 +137,9 @@ class TargetRun:
         with self.changed:
             self.changed.wait_for(lambda: not self.assistants)
             self.collector = None
+        check()
+        if self.failed.is_set():  # an assistant may have left cases that it had taken
+            raise RunFailed()
         self.spend(oracle_cpu=collector.oracle_seconds, judge_cpu=-collector.oracle_seconds)
         started = time.perf_counter()
         maker = FindingWriter(
@@ -177,6 +183,9 @@ class TargetRun:
             with self.open() as worker:
                 if worker.hello.status == "ready":
                     self.collect(worker, collector, self.queue.last)
+        except BaseException:
+            self.failed.set()  # before the first worker looks
+            raise
         finally:
             with self.changed:
                 self.assistants -= 1
@@ -197,7 +206,7 @@ class TargetRun:
                 observation, spent = self.timed(worker, case)
                 check()
                 self.note_incidents(case, observation)
-                asked = Asked(self.judged_by, collector, index, case, observation)
+                asked = Asked(self.judged_by, index, case, observation)
                 flight.judge(asked, functools.partial(self.note, collector, index, case, spent))
 
     def note(

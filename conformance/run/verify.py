@@ -17,6 +17,7 @@ from bnspec.clauses import Clause, select_asked
 from bnspec.cli import CONFORMS, DEVIATES, FAILED
 from bnspec.conformance.cases.corpus import add, distinct, read_corpus
 from bnspec.conformance.cases.effort import EFFORTS, EffortName, cases_of
+from bnspec.conformance.checks import CHECKS
 from bnspec.conformance.judge.collector import COMPLETES
 from bnspec.conformance.judge.judge import asks, checks_for
 from bnspec.conformance.judge.tally import FAILING
@@ -119,7 +120,8 @@ def _cases(request: Request, corpus: Sequence[Case], clauses: Sequence[Clause]) 
     """The cases of the effort that one of the clauses may judge; a user's own are never left out of a cover."""
     if not EFFORTS[request.effort].covers:
         return needed(cases_of(request.effort, request.seed, request.minutes, corpus), clauses)
-    checks = checks_for({c.id for c in clauses})
+    asked = {c.id for c in clauses}
+    checks = CHECKS if COMPLETES in asked else checks_for(asked)  # of whether the process survives, every case speaks
     return needed(distinct([*corpus, *cover(list(cases_of(request.effort, request.seed)), checks)]), clauses)
 
 

@@ -32,6 +32,7 @@ from bnspec.conformance.run.settings import RunSettings
 from bnspec.conformance.run.shard import Shard
 from bnspec.conformance.run.verify import Request, exit_status, needed
 from bnspec.errors import HarnessError, Interrupted, UsageError
+from bnspec.reports.run.journal import JudgedCase, read_journal
 from bnspec.reports.run.manifest import finished_now, new_manifest
 from bnspec.reports.run.records import RunFinished
 from bnspec.reports.run.store import Run, RunWriter, read_run
@@ -140,7 +141,7 @@ def test_the_command_writes_a_plan(tmp_path: Path, capsys: pytest.CaptureFixture
     assert main([*call, "--out", str(tmp_path / "p"), "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
     assert printed == json.loads((tmp_path / "p" / PLAN).read_text())
-    assert printed["units"][2]["resources"] == {"cpus": 2, "gpus": 0, "memory_bytes": 5 * 2**30, "label": "big"}
+    assert printed["units"][2]["resources"] == {"cpus": 2, "gpus": 0, "memory_bytes": 6 * 2**30, "label": "big"}
     assert main([*call, "--as", "kubernetes", "--out", str(tmp_path / "k")]) == 2
     assert not (tmp_path / "k").exists()
     assert main([*call, "--label", "$(x)"]) == 2
@@ -321,6 +322,13 @@ def test_without_ray_the_call_says_what_to_install(
 # --- a simulated cluster ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(("jobs", "gib"), [(1, 2 * 2 + 1), (2, 2 * 2 + 1 + 1), (8, 2 * 2 + 1 + 4)])
+def test_a_unit_has_memory_for_two_workers_and_for_what_judges(jobs: int, gib: int) -> None:
+    """It has one target, so that more jobs are more judging processes, and not more workers."""
+    plan = plan_of(Request(["numpy"], [], [], jobs=jobs), 1, CALL, memory_gib=2.0)
+    assert plan.units[0].resources.memory_bytes == gib * 2**30
+
+
 def test_the_simulation_is_a_list_schedule_longest_first() -> None:
     """Two workers, one target of 8 s in four shards of 1, 2, 2 and 3 s, each with 1 s before: 2 + 3 + 3 + 4 s in 6 s."""
     times = Times({"a@cpu": [0.5, 1, 1, 1.5, 0.5, 1, 1, 1.5]}, {"a@cpu": 1.0}, {"a@cpu": 0.0})
@@ -336,5 +344,11 @@ def test_times_are_read_from_a_journal(local: Callable[[str], Path], capsys: pyt
     times = recorded_times(local("both"))
     assert set(times.cases) == {f"{RIGHT}@cpu", f"{WRONG}@cpu"}
     assert all(min(seconds) > 0 for seconds in times.cases.values())
+    entries = [e.seconds for e in read_journal(local("both")) if isinstance(e, JudgedCase)]
+    alone = sum(s["backend"] + s["wire_cpu"] + s["judge_cpu"] - s["oracle_cpu"] for s in entries)
+    oracles = [s["oracle_cpu"] for s in entries]
+    assert 0 < sum(oracles) < sum(s["judge_cpu"] for s in entries), "the judge's time has the oracle's in it"
+    charged = sum(map(sum, times.cases.values())) - alone
+    assert sum(oracles) - 1e-9 <= charged <= 2 * sum(oracles) + 1e-9
     assert main(["plan", "--backend", "numpy", "--from", str(local("both")), "--workers", "8"]) == 0
     assert "efficiency" in capsys.readouterr().out

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import os
 import signal
 import subprocess
@@ -38,9 +40,9 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def asked() -> list[Asked]:
     """Cases on a layer with a defect, as they were observed."""
-    adapter, collector = adapter_of(EpsilonOutsideRoot), TARGET.collector()
+    adapter = adapter_of(EpsilonOutsideRoot)
     cases = [c for c in catalogue() if c.subject == "batch_norm"][:40]
-    return [Asked(TARGET, collector, k, c, run_case(adapter, *c.header())) for k, c in enumerate(cases)]
+    return [Asked(TARGET, k, c, run_case(adapter, *c.header())) for k, c in enumerate(cases)]
 
 
 def pids(judges: Judges) -> list[int]:
@@ -120,20 +122,38 @@ def test_a_flight_has_few_cases_under_way(asked: list[Asked]) -> None:
     assert 1 < most <= 2 * judging.AHEAD + 1
 
 
+@pytest.mark.usefixtures("at_once")
+def test_a_process_is_told_of_a_target_once(asked: list[Asked], monkeypatch: pytest.MonkeyPatch) -> None:
+    """And judges each case by its own target: the second has one clause, and the first has both."""
+    told: list[bool] = []
+    monkeypatch.setattr(judging, "Question", lambda *words: told.append(words[-1] is not None) or Question(*words))
+    other = Judged(("contract.completes",), Conventions(), "another", {})
+    found: list[tuple[str, set[str]]] = []
+    with Judges(2) as judges, judges.flight() as flight:
+        for one in asked[:10]:
+            for target in (TARGET, other):
+                said = functools.partial(lambda name, f, _: found.append((name, set(f.judgements))), target.backend)
+                flight.judge(dataclasses.replace(one, target=target), said)
+    assert len(told) == 20
+    assert sum(told) <= 4, "two targets, two processes"
+    assert {c for name, clauses in found if name == "another" for c in clauses} == {"contract.completes"}
+    assert {c for name, clauses in found if name != "another" for c in clauses} == set(TARGET.clauses)
+
+
 def test_an_error_of_the_judge_is_an_answer(asked: list[Asked]) -> None:
     """With its traceback as a note, and the process goes on."""
     judge, one = Judging(keep=1), asked[0]
     packed = one.case.header(), one.observation.header()
-    broken = judge.answer(Question(1, TARGET, 0, ({}, []), packed[1]))
+    broken = judge.answer(Question(1, 0, 0, ({}, []), packed[1], TARGET))
     assert broken.found is None
     assert broken.error is not None
     assert "Traceback" in "".join(broken.error.__notes__)
-    answer: Answer = judge.answer(Question(2, TARGET, 0, *packed))
+    answer: Answer = judge.answer(Question(2, 0, 0, *packed))
     assert answer.found is not None
-    here = one.collector.judged(one.case, one.observation, judge._oracles[0])
+    here = TARGET.collector.judged(one.case, one.observation, judge._oracles[0])
     assert answer.found.judgements == here.judgements
     other = asked[1]
-    judge.answer(Question(3, TARGET, 1, other.case.header(), other.observation.header()))
+    judge.answer(Question(3, 0, 1, other.case.header(), other.observation.header()))
     assert list(judge._oracles) == [1]
 
 

@@ -241,3 +241,15 @@ def test_causes_of_parts_are_united_by_the_clause_that_names_them() -> None:
         ("epsilon.d",),
         ("epsilon.e", "epsilon.f"),
     }
+
+
+def test_of_united_causes_those_that_nobody_examined_come_last() -> None:
+    """As in a run that was not divided: they have no conditions, which would make them the most ordinary."""
+    findings = [
+        Finding(clause, "epsilon", "MUST", "b", "cpu", "deviates", 2, 1, 0, 2.0, case=None)
+        for clause in ("epsilon.a", "epsilon.b")
+    ]
+    unexamined = Cause("epsilon.a", "epsilon", "MUST", "b", "cpu", cut="time")
+    examined = Cause("epsilon.b", "epsilon", "MUST", "b", "cpu")
+    made = united(findings, {"epsilon.a": [unexamined], "epsilon.b": [examined]})
+    assert [c.clause for c in made] == ["epsilon.b", "epsilon.a"]

@@ -27,8 +27,9 @@ from bnspec.conformance.judge.judge import checks_for, judge
 from bnspec.conformance.run.case_pool import CasePool
 from bnspec.conformance.run.findings import placed
 from bnspec.conformance.run.settings import RunSettings
-from bnspec.conformance.run.target_run import TargetRun
+from bnspec.conformance.run.target_run import RunFailed, TargetRun
 from bnspec.conformance.run.verify import Request, needed, verify
+from bnspec.errors import HarnessError, Interrupted
 from bnspec.model.case import Case
 from bnspec.model.conventions import Conventions
 from bnspec.model.observation import Observation, StepResult
@@ -163,6 +164,10 @@ def test_a_worker_killed_from_outside_in_the_middle_is_no_finding(begin: Begin) 
         ["verify", "--backend", "no_such_module:Class"],
         ["verify", "--backend", "numpy", "--effort", "nope"],
         ["verify", "--backend", "numpy", "--resume", "no/such/run"],
+        ["verify", "--backend", "numpy", "--shards", "3"],
+        ["verify", "--backend", "numpy", "--label", "big"],
+        ["verify", "--backend", "numpy", "--unit-python", "python3"],
+        ["verify", "--backend", "numpy", "--runtime-env", "env.json"],
         ["report", "no/such/run"],
         ["explain", "nope"],
         ["mutants", "--name", "nope"],
@@ -249,6 +254,40 @@ def test_a_target_that_is_assisted_finds_what_it_finds_alone(example_adapters_on
         rows = [(f.clause, f.verdict, f.cases, f.failures, f.ratio, f.case) for f in run.findings]
         outcomes.append((rows, run.targets_finished[0].cases))
     assert outcomes[0] == outcomes[1]
+
+
+@pytest.mark.parametrize("error", [HarnessError("no room."), Interrupted(signal.SIGINT)], ids=["error", "signal"])
+@pytest.mark.usefixtures("example_adapters_on_path")
+def test_a_target_whose_assistant_fails_in_its_tail_is_not_finished(
+    begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    """The assistant fails on the last case while the first worker has none left: that case is not left out in silence."""
+    monkeypatch.setattr("bnspec.conformance.run.target_run.WORTH_ASSISTING", 1)
+    one, taken, raised = begin("Right", list(catalogue())[:1]), threading.Event(), list[BaseException]()
+
+    def fail(*_: object) -> None:
+        taken.set()
+        raise error
+
+    def assist() -> None:
+        try:
+            one.assist()
+        except BaseException as ended:  # noqa: BLE001  # looked at below
+            raised.append(ended)
+
+    def nothing_is_left() -> None:
+        assistant.start()
+        assert taken.wait(60.0)
+
+    assistant = threading.Thread(target=assist)
+    monkeypatch.setattr(one, "note", fail)
+    monkeypatch.setattr(one.queue, "first", nothing_is_left)
+    with pytest.raises(RunFailed):
+        one.run()
+    assistant.join()
+    assert raised == [error]
+    run = read_run(tmp_path / "run")
+    assert (run.findings, run.targets_finished) == ((), ())
 
 
 def test_a_run_says_what_it_cost(tmp_path: Path) -> None:

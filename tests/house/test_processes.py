@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import signal
@@ -23,6 +24,7 @@ from bnspec.backends.harness.launcher import Worker, refuse_full_folder
 from bnspec.backends.harness.limits import Limits
 from bnspec.cli import main
 from bnspec.conformance.run.verify import exit_status, failed_to_open
+from bnspec.conformance.selftest.faults.injection import Injection, print_injections
 from bnspec.errors import HarnessError, Interrupted
 from bnspec.model.call import INFERENCE
 from bnspec.model.case import Step
@@ -256,3 +258,11 @@ def test_a_target_that_fails_to_open_is_not_status_0() -> None:
     assert [status(s) for s in ("ready", "absent", "unavailable")] == [0, 0, 0]
     assert [status(s) for s in ("crashed", "timeout", "broken")] == [3, 3, 3]
     assert [status("crashed", p) for p in ("other", "oth*", "other@cpu", "numpy")] == [0, 0, 0, 3]
+
+
+def test_a_fault_that_never_hit_is_not_one_that_was_survived(capsys: pytest.CaptureFixture[str]) -> None:
+    """One that came too late shows nothing; a kind with a hit may have misses beside it."""
+    hit, missed = Injection("a", True, 0, 0.1), Injection("a", True, 0, 0.1, hit=False)
+    assert print_injections([hit, missed]) == 0
+    assert print_injections([hit, dataclasses.replace(missed, fault="b")]) == 1
+    assert "2 injections, 1 hit, 1 survived" in capsys.readouterr().out

@@ -1,6 +1,6 @@
 """``python -m bnspec.conformance.selftest.faults [TIMES] [workers|verify|bench]``: inject faults, and print a table of what became of them.
 
-fault x times injected x survived with the right verdicts x units lost beyond the one in flight x seconds of delay
+fault x times injected x times that it hit x survived with the right verdicts x units lost beyond the one in flight x seconds of delay
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from bnspec.conformance.selftest.faults.injection import Injection, print_inject
 from bnspec.conformance.selftest.faults.runs import (
     BENCH,
     VERIFY,
+    VERIFY_TOGETHER,
     damaged_lines,
+    its_judge,
     its_workers,
     killed,
     whole_run,
@@ -39,6 +41,15 @@ def parts(folder: Path, times: int) -> dict[str, Iterator[Injection]]:
             killed("verify: SIGINT to the group", VERIFY, folder / "interrupt", whole_run(signal.SIGINT), few, 3),
             killed("verify: SIGTERM to the group", VERIFY, folder / "terminate", whole_run(signal.SIGTERM), few, 4),
             killed("verify: SIGKILL of the workers", VERIFY, folder / "workers", its_workers, few, 5),
+            *(
+                killed(f"verify of two jobs: {what}", VERIFY_TOGETHER, folder / name, kill, few, seed)
+                for what, name, kill, seed in (
+                    ("SIGKILL of the run", "kill-two", whole_run(signal.SIGKILL), 8),
+                    ("SIGINT to the group", "interrupt-two", whole_run(signal.SIGINT), 9),
+                    ("SIGKILL of the workers", "workers-two", its_workers, 10),
+                    ("SIGKILL of a judging process", "judge-two", its_judge, 11),
+                )
+            ),
         ),
         "bench": chain(
             killed("bench: SIGKILL of the run", BENCH, folder / "bench", whole_run(signal.SIGKILL), few, 6),
@@ -48,7 +59,7 @@ def parts(folder: Path, times: int) -> dict[str, Iterator[Injection]]:
 
 
 def main(arguments: list[str]) -> int:
-    """``TIMES`` and the parts to inject into, all by default. Exit status 1: a fault was not survived."""
+    """``TIMES`` and the parts to inject into, all by default. Exit status 1: a fault was not survived, or none of its kind hit."""
     times = next((int(a) for a in arguments if a.isdigit()), TIMES)
     with tempfile.TemporaryDirectory() as folder, Progress() as progress:
         found = parts(Path(folder), times)

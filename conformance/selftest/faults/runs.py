@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import os
 import random
 import re
@@ -15,17 +16,32 @@ from pathlib import Path
 from typing import Any
 
 from bnspec.backends.harness.keeper import marked
+from bnspec.cli import FAILED
 from bnspec.conformance.selftest.faults.injection import Injection
 from bnspec.reports.run.journal import JudgedCase, UnitDone, read_journal
 from bnspec.reports.run.store import read_run
 
-PROGRAM = (sys.executable, "-c", "import sys; from bnspec.cli import main; sys.exit(main())")
-VERIFY = (
-    "verify", "--backend", "bnspec.conformance.selftest.faults.adapters:Faulty", "--clause", "epsilon.inside_root_in_inference",
-    "--jobs", "1", "--json",
+MAIN = "from bnspec.cli import main; sys.exit(main())"
+PROGRAM = (sys.executable, "-c", f"import sys; {MAIN}")
+#: Two workers of a target from the start, and two processes that judge from the first case on, however many cores there are.
+TOGETHER = (
+    sys.executable, "-c",
+    ("import os, sys; os.sched_getaffinity = lambda _: {0, 1}; from bnspec.conformance.run import judges, target_run; "
+    f"judges.HERE_SECONDS = 0.0; target_run.WORTH_ASSISTING = 2; {MAIN}"),
 )  # fmt: skip
-BENCH = ("bench", "--backend", "numpy", "--pass", "inference", "--seconds", "0.005", "--rounds", "2", "--json")
-WORKER = re.compile(rb"bnspec\.backends\.worker\.__main__")
+JUDGED = (
+    "verify", "--backend", "bnspec.conformance.selftest.faults.adapters:Faulty", "--clause", "epsilon.inside_root_in_inference",
+    "--json", "--jobs",
+)  # fmt: skip
+VERIFY = (*PROGRAM, *JUDGED, "1")
+VERIFY_TOGETHER = (*TOGETHER, *JUDGED, "2")
+BENCH = (
+    *PROGRAM, "bench", "--backend", "numpy", "--pass", "inference", "--seconds", "0.005", "--rounds", "2", "--json",
+)  # fmt: skip
+#: What the command line of a process of the run has in it.
+WORKER, JUDGE = re.compile(rb"bnspec\.backends\.worker\.__main__"), re.compile(rb"judging_process")
+#: Sends a fault to a run; returns whether it met what it was meant for.
+Kill = Callable[["subprocess.Popen[bytes]"], bool]
 
 
 def verdicts(path: Path) -> list[Any]:
@@ -46,68 +62,92 @@ def done_twice(path: Path) -> int:
     return sum(n - 1 for n in units.values())
 
 
-def killed(
-    what: str,
-    command: Sequence[str],
-    folder: Path,
-    kill: Callable[[subprocess.Popen[bytes]], None],
-    times: int,
-    seed: int,
-) -> Iterator[Injection]:
-    """Run, kill at a random moment, resume, and compare."""
+def killed(what: str, command: Sequence[str], folder: Path, kill: Kill, times: int, seed: int) -> Iterator[Injection]:
+    """Run, kill at a random moment while the run has a journal, resume, and compare. ``command``: with its program."""
     draw = random.Random(seed)
     folder.mkdir(parents=True)
     began = time.monotonic()
-    subprocess.run([*PROGRAM, *command, "--out", str(folder / "whole")], stdout=subprocess.DEVNULL, check=False)
-    whole, right = time.monotonic() - began, verdicts(folder / "whole")
+    undisturbed = begun(command, folder / "whole")
+    working = time.monotonic()
+    undisturbed.wait()
+    ended = time.monotonic()
+    whole, right = ended - began, verdicts(folder / "whole")
     for number in range(times):
         path = folder / str(number)
         began = time.monotonic()
-        run = subprocess.Popen(
-            [*PROGRAM, *command, "--out", str(path)],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        while run.poll() is None and not (path / "journal.jsonl").exists():
-            time.sleep(0.01)
-        time.sleep(draw.uniform(0.0, 0.8 * whole))
-        kill(run)
+        run = begun(command, path)
+        time.sleep(draw.uniform(0.0, 0.8 * (ended - working)))
+        hit = kill(run)
         run.wait()
         if not read_run(path).complete:
-            subprocess.run([*PROGRAM, *command, "--resume", str(path)], stdout=subprocess.DEVNULL, check=False)
+            subprocess.run([*command, "--resume", str(path)], stdout=subprocess.DEVNULL, check=False)
         took = time.monotonic() - began
         lost = done_twice(path)
-        yield Injection(what, verdicts(path) == right and not lost, lost, took - whole)
+        yield Injection(what, verdicts(path) == right and not lost, lost, took - whole, hit)
 
 
-def whole_run(number: int) -> Callable[[subprocess.Popen[bytes]], None]:
-    """Send a signal to the run's group, as a terminal does."""
+def begun(command: Sequence[str], path: Path) -> subprocess.Popen[bytes]:
+    """A run in a session of its own, once it has its journal, or has ended."""
+    run = subprocess.Popen(
+        [*command, "--out", str(path)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    while run.poll() is None and not (path / "journal.jsonl").exists():
+        time.sleep(0.01)
+    return run
 
-    def kill(run: subprocess.Popen[bytes]) -> None:
+
+def whole_run(number: int) -> Kill:
+    """Send a signal to the run's group, as a terminal does; it hits where the run ends by it."""
+
+    def kill(run: subprocess.Popen[bytes]) -> bool:
         try:
             os.killpg(run.pid, number)
         except ProcessLookupError:  # it had ended
-            return
+            return False
+        return run.wait() in (-number, 128 + number)
 
     return kill
 
 
-def its_workers(run: subprocess.Popen[bytes]) -> None:
+def its_workers(run: subprocess.Popen[bytes]) -> bool:
     """Kill the workers of the run, whichever there are at the moment; the run goes on."""
+    return _kill(_children(run, WORKER))
+
+
+def its_judge(run: subprocess.Popen[bytes]) -> bool:
+    """Kill one judging process; the run ends by an error."""
+    return _kill(_children(run, JUDGE)[:1]) and run.wait() >= FAILED
+
+
+def _children(run: subprocess.Popen[bytes], which: re.Pattern[bytes]) -> list[int]:
+    """The processes of a run whose command lines match."""
+    found = []
     for number in marked(""):
         try:
             parent = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[1]
-            if int(parent) == run.pid and WORKER.search(
-                Path(f"/proc/{number}/cmdline").read_bytes().replace(b"\0", b" ")
-            ):
-                os.kill(number, signal.SIGKILL)
+            words = Path(f"/proc/{number}/cmdline").read_bytes().replace(b"\0", b" ")
         except OSError:
             continue
+        if int(parent) == run.pid and which.search(words):
+            found.append(number)
+    return found
+
+
+def _kill(numbers: Sequence[int]) -> bool:
+    """Kill the processes; returns whether one was still there."""
+    hit = False
+    for number in numbers:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(number, signal.SIGKILL)
+            hit = True
+    return hit
 
 
 def damaged_lines(folder: Path, whole: Path, times: int, seed: int) -> Iterator[Injection]:
-    """A flipped byte, a torn end, lines of zeros, in the records and in the journal: each costs that line and is said."""
+    """A flipped byte, a torn end, lines of zeros, in the records and in the journal: each costs that line.
+
+    Of the records it is said, but for a torn end. A line of the journal is passed over in silence: its unit is done again.
+    """
     draw = random.Random(seed)
     records, journal = (whole / "records.jsonl").read_bytes(), (whole / "journal.jsonl").read_bytes()
     before, units = len(read_run(whole).records), len(read_journal(whole))
@@ -131,7 +171,6 @@ def damaged_lines(folder: Path, whole: Path, times: int, seed: int) -> Iterator[
         (folder / name).write_bytes(b"".join(lines))
         run = read_run(folder)
         gone = before - len(run.records) + units - len(read_journal(folder))
-        said = kind == "a torn last line" or name == "journal.jsonl" or len(run.damaged) == 1
-        yield Injection(
-            f"{kind} in the {name.partition('.')[0]}", gone == 1 and said, gone - 1, time.monotonic() - began
-        )
+        said = name == "records.jsonl" and kind != "a torn last line"
+        survived = gone == 1 and len(run.damaged) == said
+        yield Injection(f"{kind} in the {name.partition('.')[0]}", survived, gone - 1, time.monotonic() - began)

@@ -35,7 +35,7 @@ BEFORE_ANY_CALL = "state.starts_as_given"
 #: Families of clauses about calls that no experiment compares with others: of networks, of memory that arguments share.
 APART = ("placement", "purity")
 #: Clauses that judge errors within the bounds of others: they may deviate where no other clause does.
-NARROWER = ("accuracy.keeps_a_digit", "dtype.half_is_as_exact_as_declared")
+NARROWER = ("accuracy.keeps_a_digit", "accuracy.errors_are_unbiased", "dtype.half_is_as_exact_as_declared")
 #: What an error that these calls show may need.
 IN_NETWORKS = frozenset({"rank", "history", "epsilon", "decay", "gamma", "beta", "state", "extents", "many channels"})
 #: A family whose clauses name a cause only where no other clause does.

@@ -1,8 +1,14 @@
-"""``python -m bnspec.conformance.selftest.grouping [GLOB ...]``: the causes of every mutant, and the share that is right."""
+"""The causes of mutants, and the share that is right.
+
+python -m bnspec.conformance.selftest.grouping                         # of every mutant
+python -m bnspec.conformance.selftest.grouping 'epsilon_*'             # of these
+python -m bnspec.conformance.selftest.grouping --sample 44 --seed 44   # of 44 drawn by lot
+"""
 
 from __future__ import annotations
 
-import sys
+import argparse
+import random
 
 from bnspec.conformance.cases.effort import cases_of
 from bnspec.conformance.selftest.catalogue.catalogue import select
@@ -11,10 +17,17 @@ from bnspec.oracle.oracle import Oracle
 from bnspec.terminal.console import line, terminal
 
 
-def main(patterns: list[str]) -> None:
-    """Show a line for each mutant that can run in this process, then the share with one cause of the right family."""
+def main(patterns: list[str], sample: int | None, seed: int) -> None:
+    """Show a line for each mutant that can run in this process, then the share with one cause of the right family.
+
+    Args:
+        sample: how many of them are drawn by lot; None: all. seed: of ``random.Random``, which draws from their sorted names.
+    """
     cases = {case: Oracle(case) for case in cases_of("quick", 1)}
     mutants = [p for p in select(patterns, "mutant") if not p.implementation.isolated and not p.escapes]
+    if sample is not None:
+        drawn = set(random.Random(seed).sample(sorted(p.name for p in mutants), min(sample, len(mutants))))
+        mutants = [p for p in mutants if p.name in drawn]
     one = right = found = 0
     console = terminal()
     for entry in mutants:
@@ -35,4 +48,9 @@ def main(patterns: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    parser = argparse.ArgumentParser()
+    parser.add_argument("patterns", nargs="*", metavar="GLOB")
+    parser.add_argument("--sample", type=int)
+    parser.add_argument("--seed", type=int, default=1)
+    given = parser.parse_args()
+    main(given.patterns, given.sample, given.seed)

@@ -15,7 +15,6 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
-from typing import IO
 
 from bnspec.backends.harness import keeper
 from bnspec.backends.harness.interruption import stopping
@@ -191,20 +190,20 @@ def _starter() -> ThreadPoolExecutor:
 
 
 @cache
-def _keeper() -> IO[bytes]:
-    """The pipe to this run's keeper, started with the first worker."""
+def _keeper() -> int:
+    """The descriptor of the pipe to this run's keeper, started with the first worker; it is closed by this process's end."""
+    read, write = os.pipe()
     process = subprocess.Popen(
         [sys.executable, "-I", "-S", keeper.__file__, f"{RUN}-"],
-        stdin=subprocess.PIPE,
+        stdin=read,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
         cwd="/",
-        bufsize=0,
     )
-    assert process.stdin is not None
+    os.close(read)
     process.returncode = 0  # it outlives this process: nobody waits for it
-    return process.stdin
+    return write
 
 
 def _tell_keeper(line: str) -> None:
@@ -213,7 +212,7 @@ def _tell_keeper(line: str) -> None:
         with contextlib.suppress(
             OSError
         ):  # one that was killed keeps nothing more: each worker has its parent-death signal
-            keeping.write(line.encode())
+            os.write(keeping, line.encode())
 
 
 _telling = threading.Lock()

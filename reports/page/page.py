@@ -53,10 +53,13 @@ def build_page(runs: Sequence[Run], clauses: Mapping[str, Clause]) -> str:
     """
     run = merge(runs)
     rows = standings(run)
-    judged = [s for s in rows if s.tally.verdicts]
-    texts = page_parts.clause_texts(run.findings, clauses)
-    whole = len(texts) * len(judged) <= page_parts.CELLS
-    deviating = page_parts.deviating(runs, texts, run.findings)
+    every_judged = [s for s in rows if s.tally.verdicts]
+    every_text = page_parts.clause_texts(run.findings, clauses)
+    whole = len(every_text) * len(every_judged) <= page_parts.CELLS
+    judged = weightiest(every_judged, page_parts.TARGETS)
+    texts = excerpt(every_text, page_parts.CLAUSES)
+    deviating = page_parts.deviating(runs, every_text, run.findings)
+    detailed = {page_parts.anchor(d.finding) for _, part in deviating for d in part.shown}
     ceiling = Ceiling(run.roofs)
     timed = cells(run.timings, ceiling)
     named = [
@@ -83,13 +86,14 @@ def build_page(runs: Sequence[Run], clauses: Mapping[str, Clause]) -> str:
             standings=weightiest(rows, page_parts.CARDS),
             counted={target: count_sentence(found) for target, found in by_target(run).items()},
             causes=shares(by_target(run), page_parts.CAUSES) if run.causes else {},
-            judged=weightiest(judged, page_parts.TARGETS),
+            judged=judged,
             declined=excerpt(by_reason(run.findings), page_parts.INCIDENTS),
-            texts=excerpt(texts, page_parts.CLAUSES),
-            matrix=page_parts.matrix(texts, judged, run.findings) if whole else {},
+            texts=texts,
+            places={*(t.anchor for t in texts.shown), *detailed},
+            matrix=page_parts.matrix(texts.shown, judged.shown, run.findings) if whole else {},
             sums=None if whole else page_parts.sums(texts, judged, run.findings),
             deviating=deviating,
-            detailed={page_parts.anchor(d.finding) for _, part in deviating for d in part.shown},
+            detailed=detailed,
             incidents=excerpt(run.incidents, page_parts.INCIDENTS),
             targets=excerpt(run.targets, page_parts.TARGETS),
             finished=excerpt(run.targets_finished, page_parts.TARGETS),

@@ -16,7 +16,9 @@ from bnspec.clauses import CLAUSES
 from bnspec.cli import main
 from bnspec.reports.page import page as page_module
 from bnspec.reports.page import parts
+from bnspec.reports.run.records import target_name
 from bnspec.reports.run.store import read_run
+from bnspec.reports.summary.counts import MARKS
 from bnspec.reports.summary.excerpt import Excerpt, shares
 from bnspec.reports.tables import run as summary
 
@@ -65,6 +67,38 @@ def test_the_page_of_a_large_run_shows_sums_and_the_first_of_each(large: Path) -
     )
     hidden = sum(int(n) for n in re.findall(r"And (\d+) more causes", html))
     assert causes + hidden == len(run.causes)
+
+
+@pytest.mark.usefixtures("small_limits")
+@pytest.mark.parametrize("cells", [100, 1000])
+def test_every_link_of_a_large_page_leads_somewhere(large: Path, cells: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With sums as with a matrix, though clauses and targets are left out."""
+    monkeypatch.setattr(parts, "CELLS", cells)
+    html = page_module.build_page([read_run(large)], CLAUSES)
+    links = set(re.findall(r'href="#([^"]+)"', html))
+    assert links
+    assert links <= set(re.findall(r'id="([^"]+)"', html))
+
+
+@pytest.mark.usefixtures("small_limits")
+def test_the_columns_of_a_matrix_that_is_cut_stand_under_their_targets(
+    large: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row has a cell for each target that the head names, in its order; what is left out is counted."""
+    monkeypatch.setattr(parts, "CELLS", 1000)
+    run = read_run(large)
+    html = page_module.build_page([run], CLAUSES)
+    section = html.partition('id="matrix"')[2].partition("</section>")[0]
+    head, *rows = re.findall(r"<tr(?: class=\"calm\")?>(.*?)</tr>", section, re.DOTALL)
+    targets = [re.sub("<[^>]*>", "", cell) for cell in re.findall(r'<th scope="col"><span>(.*?)</th>', head)]
+    assert (len(targets), len(rows)) == (5, 20)
+    verdicts = {(f.clause, target_name(f)): f.verdict for f in run.findings}
+    for row in rows:
+        clause = re.sub("<[^>]*>", "", re.findall(r"<a [^>]*>(.*?)</a>", row)[0])
+        cells = re.findall(r'<td class="(\w+)', row)
+        assert cells == [MARKS[verdicts[clause, target]].style for target in targets]
+    assert "And 7 more targets" in section
+    assert "And 10 more clauses" in section
 
 
 def test_within_the_limits_nothing_is_left_out(large: Path) -> None:

@@ -5,12 +5,18 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
+
+import msgspec
 
 from bnspec.errors import UsageError
 from bnspec.reports.run.journal import AnyEntry, UnitDone, read_journal, seconds_before
 from bnspec.reports.run.records import Manifest
 from bnspec.reports.run.store import Run, RunWriter, read_run
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -21,10 +27,20 @@ class Begun:
     run: Run | None = None
     entries: Sequence[AnyEntry] = ()
 
-    @property
+    @cached_property
     def units(self) -> dict[tuple[str | int, ...], UnitDone]:
         """The units of work that are done, in their order."""
         return {e.unit: e for e in self.entries if isinstance(e, UnitDone)}
+
+    def kept(self, kind: type[_T]) -> dict[tuple[str | int, ...], _T]:
+        """The data of the units that are done, as ``kind``. One whose data do not fit is left out: it is done again."""
+        found = {}
+        for unit, entry in self.units.items():
+            try:
+                found[unit] = msgspec.convert(entry.data, kind)
+            except (msgspec.ValidationError, OverflowError):
+                continue
+        return found
 
     @property
     def seconds_before(self) -> float:

@@ -25,6 +25,7 @@ from bnspec.reports.run.lines import sealed
 from bnspec.reports.run.machine import describe_machine
 from bnspec.reports.run.merge import warnings
 from bnspec.reports.run.records import Finding, Record, TargetRecord, Timing, ratio_text, ratio_value
+from bnspec.reports.run.resume import Begun
 from bnspec.reports.run.schema import schema, text
 from bnspec.reports.run.store import Run, RunWriter, read_run
 
@@ -437,3 +438,37 @@ def test_a_journal_gives_back_its_whole_entries_and_the_time_of_all_sessions(tmp
     journal.write_bytes(journal.read_bytes().replace(b'"round",2', b'"round",7'))
     units = [e.unit for e in read_journal(tmp_path / "run") if isinstance(e, UnitDone)]
     assert units == [("round", 1), ("round", 3)]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"kind":"unit_done","unit":["round",1],"at":1.0,"data":{"deep":%s}}' % (b"[" * 100_000 + b"]" * 100_000),
+        b'{"kind":"unit_done","unit":["round","\xff"],"at":1.0}',
+        b'{"kind":"unit_done","unit":["round",1],"at":"late"}',
+        b'{"kind":"unit_done"',
+    ],
+    ids=["deep", "no UTF-8", "another type", "no JSON"],
+)
+def test_an_entry_of_the_journal_that_cannot_be_read_costs_its_unit(line: bytes, write_run: WriteRun) -> None:
+    """Though its checksum is right: whoever wrote it."""
+    path = write_run()
+    journal = path / "journal.jsonl"
+    good = b'{"kind":"unit_done","unit":["round",2],"at":1.0}'
+    journal.write_bytes(journal.read_bytes() + sealed(line) + b"\n" + sealed(good) + b"\n")
+    assert [e.unit for e in read_journal(path) if isinstance(e, UnitDone)] == [("round", 2)]
+
+
+def test_a_unit_whose_data_do_not_fit_is_done_again(write_run: WriteRun, sample: Any) -> None:
+    """It is left out of what an interrupted run had, however the data are wrong."""
+    kept = {"good": {"seconds": 1.0}, "word": {"seconds": "long"}, "absent": {}, "large": {"seconds": 10**400}}
+    with RunWriter(write_run(sample.finding(), finished=False)) as writer:
+        entries = [UnitDone((name,), 1.0, data) for name, data in kept.items()]
+        begun = Begun(writer, entries=entries)
+        assert {unit: found.seconds for unit, found in begun.kept(Seconds).items()} == {("good",): 1.0}
+
+
+class Seconds(msgspec.Struct):
+    """What a unit keeps."""
+
+    seconds: float

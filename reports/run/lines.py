@@ -72,7 +72,7 @@ class LineFile:
             while left:
                 left = left[os.write(self._descriptor, left) :]
             if time.monotonic() - self._synced > SYNC_SECONDS:
-                self.sync()
+                self._sync()
         except OSError as error:
             try:
                 os.ftruncate(self._descriptor, begin)
@@ -81,7 +81,13 @@ class LineFile:
             raise unwritable(self.path, error) from None
 
     def sync(self) -> None:
-        """Make what was written durable."""
+        """Make what was written durable. Raises HarnessError: it cannot be."""
+        try:
+            self._sync()
+        except OSError as error:
+            raise unwritable(self.path, error) from None
+
+    def _sync(self) -> None:
         os.fsync(self._descriptor)
         self._synced = time.monotonic()
 

@@ -53,8 +53,9 @@ def begun(manifest: Manifest, out: Path | None, resume: Path | None, same: Seque
 
     Args:
         manifest: of the run as it is asked for now; same: the options that an interrupted run must share with it.
-    Raises: UsageError: the folder holds something, is no run, is finished, or was begun with other arguments.
+    Raises: UsageError: both are given; the folder holds something, is no run, is finished, or was begun with other arguments.
     """
+    refuse_both(out, resume)
     if resume is None:
         return Begun(RunWriter.create(out, manifest))
     old = read_run(resume).manifest
@@ -69,6 +70,16 @@ def begun(manifest: Manifest, out: Path | None, resume: Path | None, same: Seque
         )
     writer = RunWriter.resume(resume)
     return Begun(writer, read_run(resume), read_journal(resume))
+
+
+def refuse_both(out: Path | None, resume: Path | None) -> None:
+    """Raise UsageError where a call names a folder for a new run and an interrupted run: one of them would be ignored."""
+    if resume is not None and out is not None:
+        raise UsageError(
+            "--resume and --out are both given.",
+            "an interrupted run goes on in its own folder.",
+            "leave out --out; or leave out --resume for a new run.",
+        )
 
 
 def resume_command(command: str, path: Path) -> str:

@@ -205,6 +205,7 @@ class RunWriter:
         self._alone = lock or Lock(path)
         self._records, self._journal = LineFile(path / RECORDS), LineFile(path / JOURNAL)
         self._written: set[bytes] = set()
+        self._closed = False
         self.journal(SessionBegun(datetime.datetime.now(datetime.UTC).replace(microsecond=0).isoformat()))
 
     @classmethod
@@ -298,7 +299,7 @@ class RunWriter:
         self.sync()
 
     def sync(self) -> None:
-        """Make all that was written durable: at the ends of targets, rounds and runs."""
+        """Make all that was written durable: at the ends of targets, rounds and runs. Raises HarnessError: there is no room."""
         with self._lock:
             self._records.sync()
             self._journal.sync()
@@ -316,20 +317,29 @@ class RunWriter:
         return name
 
     def close(self) -> None:
-        """Close the files, durable, and let the folder go."""
+        """Close the files, durable, and let the folder go; twice is once.
+
+        Raises HarnessError: what was written cannot be made durable; then the files are closed all the same.
+        """
+        if self._closed:
+            return
+        self._closed = True
         try:
             self.sync()
-        except OSError:  # closed already, or there is no room: then what can be read is there
-            pass
-        self._records.close()
-        self._journal.close()
-        self._alone.close()
+        finally:
+            self._records.close()
+            self._journal.close()
+            self._alone.close()
 
     def __enter__(self) -> RunWriter:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            self.close()
+        except HarnessError:
+            if kind is None:  # else what ended the run is what counts
+                raise
 
 
 #: The system's words for a full disk and for a full quota.

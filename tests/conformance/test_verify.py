@@ -163,6 +163,7 @@ def test_a_worker_killed_from_outside_in_the_middle_is_no_finding(begin: Begin) 
         ["verify", "--backend", "no_such_module:Class"],
         ["verify", "--backend", "numpy", "--effort", "nope"],
         ["verify", "--backend", "numpy", "--resume", "no/such/run"],
+        ["verify", "--backend", "numpy", "--resume", ".", "--out", "run"],
         ["report", "no/such/run"],
         ["explain", "nope"],
         ["mutants", "--name", "nope"],

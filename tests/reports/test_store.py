@@ -25,7 +25,7 @@ from bnspec.reports.run.lines import sealed
 from bnspec.reports.run.machine import describe_machine
 from bnspec.reports.run.merge import warnings
 from bnspec.reports.run.records import Finding, Record, TargetRecord, Timing, ratio_text, ratio_value
-from bnspec.reports.run.resume import Begun
+from bnspec.reports.run.resume import Begun, begun
 from bnspec.reports.run.schema import schema, text
 from bnspec.reports.run.store import Run, RunWriter, read_run
 
@@ -121,6 +121,15 @@ def test_a_whole_last_line_without_its_newline_is_kept(write_run: WriteRun, samp
     assert len(read_run(path).findings) == 1
     RunWriter.resume(path).close()
     assert records.read_bytes().endswith(b"}\n")
+
+
+def test_a_run_is_not_resumed_into_another_folder(write_run: WriteRun, sample: Any, tmp_path: Path) -> None:
+    """--resume A --out B would leave B empty, and nobody would say so."""
+    path = write_run(sample.finding(), finished=False)
+    with pytest.raises(UsageError, match="are both given") as refused:
+        begun(sample.manifest, tmp_path / "other", path, ())
+    assert says_what_why_and_mend(refused.value)
+    assert not (tmp_path / "other").exists()
 
 
 def test_a_finished_run_cannot_be_resumed(write_run: WriteRun) -> None:
@@ -426,6 +435,48 @@ def test_without_room_nothing_of_a_record_is_left(tmp_path: Path, sample: Any, m
     assert not run.damaged
 
 
+def test_a_run_that_cannot_be_made_durable_says_so(
+    tmp_path: Path, sample: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though its last record was written; closing it again does nothing, and another may write it."""
+
+    def full(_: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    writer = RunWriter.create(tmp_path / "run", sample.manifest)
+    writer.write(sample.finding())
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(HarnessError, match=r"records\.jsonl cannot be written"):
+        writer.sync()
+    with pytest.raises(HarnessError, match="cannot be written") as lost:
+        writer.close()
+    assert lost.value.why == "Input/output error."
+    monkeypatch.undo()
+    writer.close()
+    RunWriter.resume(tmp_path / "run").close()
+
+
+def test_an_error_inside_is_not_hidden_by_one_of_the_last_writing(
+    tmp_path: Path, sample: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What ended the run is what is said; without one the error of writing is."""
+
+    def full(_: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    def run(name: str, error: Exception | None) -> None:
+        with RunWriter.create(tmp_path / name, sample.manifest):
+            monkeypatch.setattr(os, "fsync", full)
+            if error is not None:
+                raise error
+
+    with pytest.raises(ZeroDivisionError):
+        run("one", ZeroDivisionError())
+    monkeypatch.undo()
+    with pytest.raises(HarnessError, match="cannot be written"):
+        run("two", None)
+
+
 def test_a_journal_gives_back_its_whole_entries_and_the_time_of_all_sessions(tmp_path: Path, sample: Any) -> None:
     """A damaged entry costs its unit, which is done again."""
     with RunWriter.create(tmp_path / "run", sample.manifest) as writer:
@@ -464,8 +515,8 @@ def test_a_unit_whose_data_do_not_fit_is_done_again(write_run: WriteRun, sample:
     kept = {"good": {"seconds": 1.0}, "word": {"seconds": "long"}, "absent": {}, "large": {"seconds": 10**400}}
     with RunWriter(write_run(sample.finding(), finished=False)) as writer:
         entries = [UnitDone((name,), 1.0, data) for name, data in kept.items()]
-        begun = Begun(writer, entries=entries)
-        assert {unit: found.seconds for unit, found in begun.kept(Seconds).items()} == {("good",): 1.0}
+        had = Begun(writer, entries=entries)
+        assert {unit: found.seconds for unit, found in had.kept(Seconds).items()} == {("good",): 1.0}
 
 
 class Seconds(msgspec.Struct):

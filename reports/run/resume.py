@@ -13,8 +13,9 @@ import msgspec
 
 from bnspec.errors import UsageError
 from bnspec.reports.run.journal import AnyEntry, UnitDone, read_journal, seconds_before
+from bnspec.reports.run.reading import read_manifest
 from bnspec.reports.run.records import Manifest
-from bnspec.reports.run.store import Run, RunWriter, read_run
+from bnspec.reports.run.store import Run, RunWriter
 
 _T = TypeVar("_T")
 
@@ -58,7 +59,7 @@ def begun(manifest: Manifest, out: Path | None, resume: Path | None, same: Seque
     refuse_both(out, resume)
     if resume is None:
         return Begun(RunWriter.create(out, manifest))
-    old = read_run(resume).manifest
+    old = read_manifest(resume)
     wanted, had = ([m.seed, m.effort, *(m.options.get(n) for n in same)] for m in (manifest, old))
     if manifest.id.partition("-")[0] != old.id.partition("-")[0] or wanted != had:
         names = ["seed", "effort", *same]
@@ -69,7 +70,7 @@ def begun(manifest: Manifest, out: Path | None, resume: Path | None, same: Seque
             "resume with the arguments it was started with: " + old.command,
         )
     writer = RunWriter.resume(resume)
-    return Begun(writer, read_run(resume), read_journal(resume))
+    return Begun(writer, writer.resumed, read_journal(resume))
 
 
 def refuse_both(out: Path | None, resume: Path | None) -> None:

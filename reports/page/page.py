@@ -43,15 +43,16 @@ TEXT_AT_MOST = 2000
 _GENERATOR = '<meta name="generator" content="bnspec">'
 
 
-def build_page(runs: Sequence[Run], clauses: Mapping[str, Clause]) -> str:
+def build_page(runs: Sequence[Run], clauses: Mapping[str, Clause], merged: Run | None = None) -> str:
     """The page of one or more runs as HTML.
 
     Args:
         runs: at least one; what each says of a cell must be said by it alone.
         clauses: the specification's clauses by id, for their texts; unknown ones are shown by their id.
+        merged: the runs as one, where the caller has them so.
     Raises: UsageError: two runs speak of the same cell.
     """
-    run = merge(runs)
+    run = merged or merge(runs)
     rows = standings(run)
     every_judged = [s for s in rows if s.tally.verdicts]
     every_text = page_parts.clause_texts(run.findings, clauses)
@@ -60,6 +61,7 @@ def build_page(runs: Sequence[Run], clauses: Mapping[str, Clause]) -> str:
     texts = excerpt(every_text, page_parts.CLAUSES)
     deviating = page_parts.deviating(runs, every_text, run.findings)
     detailed = {page_parts.anchor(d.finding) for _, part in deviating for d in part.shown}
+    causes = by_target(run)
     ceiling = Ceiling(run.roofs)
     timed = cells(run.timings, ceiling)
     named = [
@@ -84,8 +86,8 @@ def build_page(runs: Sequence[Run], clauses: Mapping[str, Clause]) -> str:
             stability=page_stability.stability(run, numbers),
             mutants=page_mutants.mutants(run),
             standings=weightiest(rows, page_parts.CARDS),
-            counted={target: count_sentence(found) for target, found in by_target(run).items()},
-            causes=shares(by_target(run), page_parts.CAUSES) if run.causes else {},
+            counted={target: count_sentence(found) for target, found in causes.items()},
+            causes=shares(causes, page_parts.CAUSES) if run.causes else {},
             judged=judged,
             declined=excerpt(by_reason(run.findings), page_parts.INCIDENTS),
             texts=texts,
@@ -105,12 +107,12 @@ def build_page(runs: Sequence[Run], clauses: Mapping[str, Clause]) -> str:
     )
 
 
-def write_page(runs: Sequence[Run], clauses: Mapping[str, Clause], folder: Path) -> Path:
+def write_page(runs: Sequence[Run], clauses: Mapping[str, Clause], folder: Path, merged: Run | None = None) -> Path:
     """Build the page and write it to ``folder``/index.html, whole or not at all; returns its path.
 
     Raises: UsageError: the folder cannot be written, or holds an index.html that is not a page of ours.
     """
-    page, html = folder / NAME, build_page(runs, clauses)
+    page, html = folder / NAME, build_page(runs, clauses, merged)
     try:
         if page.exists() and _GENERATOR.encode() not in _beginning(page):
             raise UsageError(

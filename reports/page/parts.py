@@ -18,7 +18,7 @@ from bnspec.reports.run.store import Run
 from bnspec.reports.run.vocabulary import LEVELS, Level
 from bnspec.reports.summary.cells import Cell
 from bnspec.reports.summary.counts import Standing, Tally, deviations, families, tally
-from bnspec.reports.summary.excerpt import Excerpt, shares
+from bnspec.reports.summary.excerpt import Excerpt, excerpt, shares
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Sums:
         families: the columns; targets: each with a tally of each family, those that break most; clauses: each over all targets.
     """
 
-    families: Sequence[str]
+    families: Excerpt[str]
     targets: Excerpt[tuple[str, Sequence[Tally]]]
     clauses: Excerpt[tuple[ClauseText, Tally]]
 
@@ -139,10 +139,10 @@ def sums(texts: Excerpt[ClauseText], rows: Excerpt[Standing], findings: Sequence
         by_clause.setdefault(f.clause, []).append(f)
         if (target := target_name(f)) in wanted:
             by_family.setdefault((target, f.family), []).append(f)
-    names = families(findings)[:FAMILIES]
-    targets = [(s.target, [tally(by_family.get((s.target, n), ())) for n in names]) for s in rows.shown]
+    columns = excerpt(families(findings), FAMILIES)
+    targets = [(s.target, [tally(by_family.get((s.target, n), ())) for n in columns.shown]) for s in rows.shown]
     clauses = [(t, tally(by_clause[t.id])) for t in texts.shown]
-    return Sums(names, Excerpt(targets, rows.more), Excerpt(clauses, texts.more))
+    return Sums(columns, Excerpt(targets, rows.more), Excerpt(clauses, texts.more))
 
 
 def deviating(

@@ -34,9 +34,11 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Limits that this run is beyond."""
-    for name, most in dict(CELLS=100, TARGETS=5, CLAUSES=20, DEVIATIONS=40, CAUSES=10, INCIDENTS=3, CARDS=4).items():
+    for name, most in dict(
+        CELLS=100, TARGETS=5, CLAUSES=20, DEVIATIONS=40, CAUSES=10, INCIDENTS=3, CARDS=4, FAMILIES=1
+    ).items():
         monkeypatch.setattr(parts, name, most)
-    for name, most in dict(TARGETS=5, DEVIATIONS=6, OTHERS=4).items():
+    for name, most in dict(TARGETS=5, DEVIATIONS=6, OTHERS=1).items():
         monkeypatch.setattr(summary, name, most)
 
 
@@ -67,6 +69,17 @@ def test_the_page_of_a_large_run_shows_sums_and_the_first_of_each(large: Path) -
     )
     hidden = sum(int(n) for n in re.findall(r"And (\d+) more causes", html))
     assert causes + hidden == len(run.causes)
+
+
+@pytest.mark.usefixtures("small_limits")
+def test_whatever_the_page_leaves_out_is_counted_with_the_call(large: Path) -> None:
+    """Families, clauses and targets, wherever they are listed."""
+    html = page_module.build_page([read_run(large)], CLAUSES)
+    for section, words in {"matrix": "families", "clauses": "clauses", "declared": "targets"}.items():
+        part = html.partition(f'id="{section}"')[2].partition("</section>")[0]
+        assert re.search(rf"And \d+ more {words}: <code>bnspec report {large} --json", part), section
+    ended = html.partition('id="how"')[2]
+    assert len(re.findall("And 7 more targets", ended)) == 2  # what was judged, and the cases and seconds
 
 
 @pytest.mark.usefixtures("small_limits")
@@ -118,6 +131,7 @@ def test_the_summary_of_a_large_run_is_short_and_the_call_lists_all(
     deviating = [f for f in read_run(large).findings if f.verdict == "deviates"]
     assert f"and {len(deviating) - 6} more deviations: bnspec report {large} --findings '*'" in said
     assert "more targets, which break less" in said
+    assert re.search(rf"and \d+ more families: bnspec report {large} --json", said)
     assert main(["report", str(large), "--findings", "*"]) == 0
     said = capsys.readouterr().out
     assert sum(" ratio " in line for line in said.splitlines()) == len(deviating)

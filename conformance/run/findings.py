@@ -19,6 +19,7 @@ from bnspec.model.case import Case
 from bnspec.model.conventions import Conventions
 from bnspec.reports.run.records import Finding, TargetRecord
 from bnspec.reports.run.store import RunWriter
+from bnspec.reports.run.targets import opened_target
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,4 @@ def unavailable(target: Target, clause: Clause, hello: Hello) -> Finding:
 
 def target_record(target: Target, hello: Hello) -> TargetRecord:
     """What the target declared when it was opened."""
-    conventions = hello.conventions.to_json() if hello.conventions else {}
-    framework = str(hello.details.get("framework", ""))
-    versions = {str(k): str(v) for k, v in hello.versions.items()}
-    return TargetRecord(target.entry.name, target.device, hello.status, hello.reason, framework, versions, conventions)
+    return opened_target(target.entry.name, target.device, hello)

@@ -102,7 +102,7 @@ def _verify(request: Request, command: str, quiet: bool) -> tuple[Run, int]:
             earlier = {} if run.run is None else {t: earlier_of(run.run, run.entries, t) for t in left}
             found = run_targets(left, cases, settings, writer, reported(progress), earlier)
         findings = [f for fs in (*found.values(), *done.values()) for f in fs]
-        status = exit_status(findings, failed_to_open(read_run(writer.path).targets, request.absent))
+        status = exit_status(findings, failed_to_open(writer.targets, request.absent))
         if request.shard is not None and all(f.verdict == "not_exercised" for f in findings):
             status = CONFORMS  # the other shards have the cases
         seconds = {"wall": run.seconds_before + writer.at, "hypothesis_cpu": cases.seconds}

@@ -26,7 +26,7 @@ from bnspec.reports.run.journal import JOURNAL, AnyEntry, SessionBegun, UnitDone
 from bnspec.reports.run.lines import LineFile, sealed, sync_folder, unwritable
 from bnspec.reports.run.lock import Lock
 from bnspec.reports.run.reading import MANIFEST, RECORDS, Run, read_lines, read_manifest, read_run, run_of
-from bnspec.reports.run.records import SCHEMA, Manifest, Record, RunFinished
+from bnspec.reports.run.records import SCHEMA, Manifest, Record, RunFinished, TargetRecord, identity
 
 CASES = "cases"
 
@@ -57,6 +57,7 @@ class RunWriter:
         self._written: set[bytes] = set()
         self._closed = False
         self.resumed: Run | None = None
+        self._targets: dict[tuple[object, ...], TargetRecord] = {}
         self.journal(SessionBegun(datetime.datetime.now(datetime.UTC).replace(microsecond=0).isoformat()))
 
     @classmethod
@@ -135,6 +136,14 @@ class RunWriter:
                 lines = [line for line in lines if sealed(line) not in self._written]
             if lines:
                 self._records.append(lines)
+            self._targets.update({identity(r): r for r in records if isinstance(r, TargetRecord)})
+
+    @property
+    def targets(self) -> list[TargetRecord]:
+        """What every target answered when it was opened last, in this session or in an earlier one."""
+        earlier = () if self.resumed is None else self.resumed.targets
+        with self._lock:
+            return list(({identity(r): r for r in earlier} | self._targets).values())
 
     def journal(self, entry: AnyEntry) -> None:
         """Append one unit to the journal. Raises HarnessError: there is no room."""

@@ -31,6 +31,12 @@ def test_resuming_drops_a_torn_line_and_goes_on(write_run: WriteRun, sample: Any
     with (path / "records.jsonl").open("ab") as file:
         file.write(b'{"kind": "find')
     with RunWriter.resume(path) as writer:
+        assert [t.backend for t in writer.targets] == ["alpha"]
+        absent = sample.target("beta", status="absent", reason="no driver")
+        writer.write(absent)
+        assert writer.targets == [sample.target("alpha"), absent]
+        assert writer.resumed is not None
+        assert writer.resumed.records == (sample.target("alpha"), sample.finding("alpha"))
         writer.write(sample.finding("alpha", "running.var"))
         writer.write(sample.finished)
     run = read_run(path)

@@ -87,10 +87,12 @@ def verify(
     from bnspec.conformance.run.shard import Shard
     from bnspec.conformance.run.verify import Request
     from bnspec.conformance.run.verify import verify as run_verify
+    from bnspec.reports.run.resume import refuse_both
     from bnspec.reports.summary.document import run_document
     from bnspec.reports.tables.run import print_run
     from bnspec.terminal.console import print_json
 
+    refuse_both(out, resume)
     request = Request(
         backend, device, clause, effort, seed, jobs, minutes, out, resume, corpus, not no_compilation_cache,
         Limits.of(limits), may_be_absent, Shard.read(shard) if shard else None,

@@ -39,19 +39,20 @@ def report(command_line: str, run: Sequence[Path], out: Path | None, findings: S
     from bnspec.terminal.console import print_json, terminal, verbatim
 
     runs = [read_run(path) for path in run]
+    merged = merge(runs)
     if findings:
-        listed = named(merge(runs).findings, findings)
+        listed = named(merged.findings, findings)
         if as_json:
             print_json({"findings": documents(listed)})
         else:
             print_findings(listed, terminal())
         return CONFORMS
-    page = write_page(runs, CLAUSES, out or run[0])
+    page = write_page(runs, CLAUSES, out or run[0], merged)
     if as_json:
-        print_json({**run_document(runs), "page": str(page)})
+        print_json({**run_document([merged]), "page": str(page)})
         return CONFORMS
     console = terminal()
-    print_summary(merge(runs), console, run)
+    print_summary(merged, console, run)
     verbatim(console, f"\n{page}")
     return CONFORMS
 

@@ -177,17 +177,17 @@ class Session:
         if begun.run is None:
             return
         self.started -= begun.seconds_before
-        self.done = set(begun.units)
+        accounts = begun.kept(Account)
+        self.done = set(accounts)
         self.timings = [t for t in begun.run.timings if unit_of(t) in self.done]
         for contender in self.contenders:
             own = [t for t in self.timings if named(t) == contender.name]
             over = {workload_id(t) for t in own if not t.samples_ns}
             self.left[contender] = [w for w in self.left[contender] if w.id not in over]
             self.processes[contender.name] = len({t.process for t in own})
-        for entry in begun.units.values():
-            data = msgspec.convert(entry.data, Account)
-            self.seconds.update(data.seconds)
-            self.spent.update(data.spent)
+        for account in accounts.values():
+            self.seconds.update(account.seconds)
+            self.spent.update(account.spent)
 
     def finished(self, *unit: str | int) -> None:
         """Journal a unit, with the account of the run so far."""

@@ -19,7 +19,8 @@ from bnspec.model.observation import Observation
 from bnspec.model.timing import TimingResult
 from bnspec.model.vocabulary import Status
 from bnspec.reports.run.records import TargetRecord, Timing
-from bnspec.reports.run.vocabulary import Probe, TargetStatus, TimingVerdict
+from bnspec.reports.run.targets import opened_target
+from bnspec.reports.run.vocabulary import Probe, TimingVerdict
 
 Conditions = Mapping[str, str | int]
 #: The probes that the judge makes; those of the worker stand in ``bnspec.backends.worker.probes``.
@@ -181,13 +182,4 @@ def cell(
 
 def target_record(worker: Worker) -> TargetRecord:
     """What the worker reported when it opened, as a record."""
-    hello = worker.hello
-    return TargetRecord(
-        worker.entry.name,
-        worker.device,
-        msgspec.convert(hello.status, TargetStatus),
-        hello.reason,
-        str(hello.details.get("framework", "")),
-        dict(hello.versions),
-        hello.conventions.to_json() if hello.conventions else {},
-    )
+    return opened_target(worker.entry.name, worker.device, worker.hello)

@@ -28,12 +28,12 @@ from bnspec.conformance.causes.order import (
     setting,
 )
 from bnspec.conformance.causes.record import cause_of, ordinary_first
-from bnspec.conformance.judge.tally import FAILING
 from bnspec.model.case import Case
 from bnspec.model.conventions import Conventions
 from bnspec.model.observation import Observation
 from bnspec.reports.run.causes import Cause, Condition
 from bnspec.reports.run.records import Finding
+from bnspec.reports.run.vocabulary import FAILING
 
 #: Ratios from here on say no more than that an error is large.
 INFINITE = 1e9

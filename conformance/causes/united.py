@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from bnspec.conformance.causes.record import cause_of, ordinary_first
-from bnspec.conformance.judge.tally import FAILING
 from bnspec.reports.run.causes import Cause
 from bnspec.reports.run.records import Finding
+from bnspec.reports.run.vocabulary import FAILING
 
 
 def united(findings: Sequence[Finding], causes: Mapping[str, Sequence[Cause]]) -> list[Cause]:

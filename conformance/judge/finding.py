@@ -6,8 +6,9 @@ import math
 
 from bnspec.clauses import CLAUSES
 from bnspec.conformance.checks.judgement import Judgement
-from bnspec.conformance.judge.tally import FAILING, J, Tally
+from bnspec.conformance.judge.tally import J, Tally
 from bnspec.reports.run.records import DeclinedCases, Finding
+from bnspec.reports.run.vocabulary import FAILING
 
 
 def finding_of(

@@ -11,9 +11,6 @@ from bnspec.model.case import Case
 from bnspec.reports.run.evidence import KnownDeviation
 from bnspec.reports.run.vocabulary import FindingVerdict
 
-#: Verdicts that say that a clause is not kept.
-FAILING: tuple[FindingVerdict, ...] = ("deviates", "crashed", "timeout")
-
 
 class Candidate(Protocol):
     """What a tally chooses from: a judgement, the case's number in the run, and the elements of all its arrays."""

@@ -23,11 +23,10 @@ from bnspec.model.case import Case
 from bnspec.reports.run.files import case_text
 from bnspec.reports.run.records import Finding, TargetRecord, target_name
 from bnspec.reports.run.store import Run, read_run, write_atomically
+from bnspec.reports.run.vocabulary import FAILING
 
 #: What comes of evidence that names what its case does not have.
 UNFIT = (LookupError, ValueError, TypeError, ArithmeticError, AttributeError, SyntaxError, BnspecError)
-#: The verdicts that a script can show.
-DEVIATING = ("deviates", "crashed", "timeout")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,7 +125,7 @@ def chosen(run: Run, request: Request) -> list[Finding]:
                 )
         if patterns:
             found = [f for f in found if any(_matches(k, p) for k in key(f) for p in patterns)]
-    deviating = [f for f in found if f.verdict in DEVIATING]
+    deviating = [f for f in found if f.verdict in FAILING]
     if request.named and not deviating:
         said = ", ".join(f"{f.clause} on {target_name(f)} {f.verdict}" for f in found) or "there is no such pair"
         raise UsageError(

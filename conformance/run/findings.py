@@ -12,13 +12,15 @@ from bnspec.clauses import Clause
 from bnspec.conformance.checks.judgement import Judgement
 from bnspec.conformance.judge.collector import COMPLETES
 from bnspec.conformance.judge.finding import finding_of
-from bnspec.conformance.judge.tally import FAILING, Judged, Tally
+from bnspec.conformance.judge.tally import Judged, Tally
 from bnspec.conformance.run.smallest import Observe, OpenProcess, smallest
 from bnspec.errors import UsageError
 from bnspec.model.case import Case
 from bnspec.model.conventions import Conventions
 from bnspec.reports.run.records import Finding, TargetRecord
 from bnspec.reports.run.store import RunWriter
+from bnspec.reports.run.targets import opened_target
+from bnspec.reports.run.vocabulary import FAILING
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,4 @@ def unavailable(target: Target, clause: Clause, hello: Hello) -> Finding:
 
 def target_record(target: Target, hello: Hello) -> TargetRecord:
     """What the target declared when it was opened."""
-    conventions = hello.conventions.to_json() if hello.conventions else {}
-    framework = str(hello.details.get("framework", ""))
-    versions = {str(k): str(v) for k, v in hello.versions.items()}
-    return TargetRecord(target.entry.name, target.device, hello.status, hello.reason, framework, versions, conventions)
+    return opened_target(target.entry.name, target.device, hello)

@@ -20,7 +20,7 @@ from bnspec.conformance.causes.united import united
 from bnspec.conformance.checks.judgement import Judgement
 from bnspec.conformance.judge.collector import COMPLETES, tally_all
 from bnspec.conformance.judge.finding import finding_of
-from bnspec.conformance.judge.tally import FAILING, Tally
+from bnspec.conformance.judge.tally import Tally
 from bnspec.conformance.run.entries import judgements_of
 from bnspec.conformance.run.parts import Part, read_parts
 from bnspec.conformance.run.verify import exit_status, failed_to_open
@@ -31,6 +31,7 @@ from bnspec.reports.run.journal import JudgedCase
 from bnspec.reports.run.manifest import finished_now, new_manifest
 from bnspec.reports.run.records import Finding, Manifest, RunFinished, TargetFinished, TargetRecord
 from bnspec.reports.run.store import CASES, Run, RunWriter, read_run
+from bnspec.reports.run.vocabulary import FAILING
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,6 @@ from bnspec.conformance.cases.effort import EFFORTS, EffortName, cases_of
 from bnspec.conformance.checks import CHECKS
 from bnspec.conformance.judge.collector import COMPLETES
 from bnspec.conformance.judge.judge import asks, checks_for
-from bnspec.conformance.judge.tally import FAILING
 from bnspec.conformance.run.case_pool import CasePool
 from bnspec.conformance.run.cover import cover
 from bnspec.conformance.run.entries import earlier_of
@@ -33,6 +32,7 @@ from bnspec.reports.run.manifest import finished_now, new_manifest
 from bnspec.reports.run.records import Finding, RunFinished, TargetRecord, target_name
 from bnspec.reports.run.resume import begun, resume_command
 from bnspec.reports.run.store import Run, read_run
+from bnspec.reports.run.vocabulary import FAILING
 from bnspec.terminal.progress import Progress
 
 
@@ -103,7 +103,7 @@ def _verify(request: Request, command: str, quiet: bool) -> tuple[Run, int]:
             earlier = {} if run.run is None else {t: earlier_of(run.run, run.entries, t) for t in left}
             found = run_targets(left, cases, settings, writer, reported(progress), earlier)
         findings = [f for fs in (*found.values(), *done.values()) for f in fs]
-        status = exit_status(findings, failed_to_open(read_run(writer.path).targets, request.absent))
+        status = exit_status(findings, failed_to_open(writer.targets, request.absent))
         if request.shard is not None and all(f.verdict == "not_exercised" for f in findings):
             status = CONFORMS  # the other shards have the cases
         seconds = {"wall": run.seconds_before + writer.at, "hypothesis_cpu": cases.seconds}

@@ -16,21 +16,12 @@ from bnspec.conformance.stability.study import Row, curves
 from bnspec.model.precision import PRECISIONS
 from bnspec.reports.run.records import Record, TargetRecord
 from bnspec.reports.run.stability import Curve, Growth, NotMeasured, Reach, StabilityCurve, StabilityPoint
-from bnspec.reports.run.vocabulary import TargetStatus
+from bnspec.reports.run.targets import opened_target
 
 
 def target_record(subject: Subject) -> TargetRecord:
     """What the target answered when it was opened."""
-    hello = subject.hello
-    return TargetRecord(
-        subject.target.entry.name,
-        subject.target.device,
-        msgspec.convert(hello.status, TargetStatus),
-        hello.reason,
-        str(hello.details.get("framework", "")),
-        {str(k): str(v) for k, v in hello.versions.items()},
-        hello.conventions.to_json() if hello.conventions else {},
-    )
+    return opened_target(subject.target.entry.name, subject.target.device, subject.hello)
 
 
 def point_record(subject: Subject, point: Point) -> StabilityPoint:

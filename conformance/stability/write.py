@@ -43,7 +43,7 @@ def _write_study(request: Request, out: Path | None, quiet: bool) -> tuple[Study
     manifest = new_manifest("stability", request.command, request.seed, request.effort, options)
     run = begun(manifest, out, request.resume, ("targets", "dtypes", "outputs", "threads", "seeds_per_point"))
     resumable(resume_command(request.command, run.writer.path))
-    units = run.units
+    units = dict(run.units)
     with run.writer as writer:
 
         def opening(subjects: Sequence[Subject]) -> None:
@@ -52,7 +52,13 @@ def _write_study(request: Request, out: Path | None, quiet: bool) -> tuple[Study
 
         def recalled(subject: str, spot: Spot) -> Point | None:
             entry = units.get(unit_of(subject, spot))
-            return None if entry is None else Point.recalled(subject, spot, entry.data)
+            if entry is None:
+                return None
+            try:
+                return Point.recalled(subject, spot, entry.data)
+            except (AttributeError, LookupError, TypeError, ValueError):  # not what was kept: it is measured again
+                del units[entry.unit]
+                return None
 
         def measured(subject: Subject, point: Point) -> None:
             check()

@@ -43,20 +43,25 @@ TEXT_AT_MOST = 2000
 _GENERATOR = '<meta name="generator" content="bnspec">'
 
 
-def build_page(runs: Sequence[Run], clauses: Mapping[str, Clause]) -> str:
+def build_page(runs: Sequence[Run], clauses: Mapping[str, Clause], merged: Run | None = None) -> str:
     """The page of one or more runs as HTML.
 
     Args:
         runs: at least one; what each says of a cell must be said by it alone.
         clauses: the specification's clauses by id, for their texts; unknown ones are shown by their id.
+        merged: the runs as one, where the caller has them so.
     Raises: UsageError: two runs speak of the same cell.
     """
-    run = merge(runs)
+    run = merged or merge(runs)
     rows = standings(run)
-    judged = [s for s in rows if s.tally.verdicts]
-    texts = page_parts.clause_texts(run.findings, clauses)
-    whole = len(texts) * len(judged) <= page_parts.CELLS
-    deviating = page_parts.deviating(runs, texts, run.findings)
+    every_judged = [s for s in rows if s.tally.verdicts]
+    every_text = page_parts.clause_texts(run.findings, clauses)
+    whole = len(every_text) * len(every_judged) <= page_parts.CELLS
+    judged = weightiest(every_judged, page_parts.TARGETS)
+    texts = excerpt(every_text, page_parts.CLAUSES)
+    deviating = page_parts.deviating(runs, every_text, run.findings)
+    detailed = {page_parts.anchor(d.finding) for _, part in deviating for d in part.shown}
+    causes = by_target(run)
     ceiling = Ceiling(run.roofs)
     timed = cells(run.timings, ceiling)
     named = [
@@ -81,15 +86,16 @@ def build_page(runs: Sequence[Run], clauses: Mapping[str, Clause]) -> str:
             stability=page_stability.stability(run, numbers),
             mutants=page_mutants.mutants(run),
             standings=weightiest(rows, page_parts.CARDS),
-            counted={target: count_sentence(found) for target, found in by_target(run).items()},
-            causes=shares(by_target(run), page_parts.CAUSES) if run.causes else {},
-            judged=weightiest(judged, page_parts.TARGETS),
+            counted={target: count_sentence(found) for target, found in causes.items()},
+            causes=shares(causes, page_parts.CAUSES) if run.causes else {},
+            judged=judged,
             declined=excerpt(by_reason(run.findings), page_parts.INCIDENTS),
-            texts=excerpt(texts, page_parts.CLAUSES),
-            matrix=page_parts.matrix(texts, judged, run.findings) if whole else {},
+            texts=texts,
+            places={*(t.anchor for t in texts.shown), *detailed},
+            matrix=page_parts.matrix(texts.shown, judged.shown, run.findings) if whole else {},
             sums=None if whole else page_parts.sums(texts, judged, run.findings),
             deviating=deviating,
-            detailed={page_parts.anchor(d.finding) for _, part in deviating for d in part.shown},
+            detailed=detailed,
             incidents=excerpt(run.incidents, page_parts.INCIDENTS),
             targets=excerpt(run.targets, page_parts.TARGETS),
             finished=excerpt(run.targets_finished, page_parts.TARGETS),
@@ -101,12 +107,12 @@ def build_page(runs: Sequence[Run], clauses: Mapping[str, Clause]) -> str:
     )
 
 
-def write_page(runs: Sequence[Run], clauses: Mapping[str, Clause], folder: Path) -> Path:
+def write_page(runs: Sequence[Run], clauses: Mapping[str, Clause], folder: Path, merged: Run | None = None) -> Path:
     """Build the page and write it to ``folder``/index.html, whole or not at all; returns its path.
 
     Raises: UsageError: the folder cannot be written, or holds an index.html that is not a page of ours.
     """
-    page, html = folder / NAME, build_page(runs, clauses)
+    page, html = folder / NAME, build_page(runs, clauses, merged)
     try:
         if page.exists() and _GENERATOR.encode() not in _beginning(page):
             raise UsageError(

@@ -17,8 +17,8 @@ from bnspec.reports.run.records import Finding, TargetRecord, ratio_text, target
 from bnspec.reports.run.store import Run
 from bnspec.reports.run.vocabulary import LEVELS, Level
 from bnspec.reports.summary.cells import Cell
-from bnspec.reports.summary.counts import Standing, Tally, deviations, families, tally, weightiest
-from bnspec.reports.summary.excerpt import Excerpt, shares
+from bnspec.reports.summary.counts import Standing, Tally, deviations, families, tally
+from bnspec.reports.summary.excerpt import Excerpt, excerpt, shares
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Sums:
         families: the columns; targets: each with a tally of each family, those that break most; clauses: each over all targets.
     """
 
-    families: Sequence[str]
+    families: Excerpt[str]
     targets: Excerpt[tuple[str, Sequence[Tally]]]
     clauses: Excerpt[tuple[ClauseText, Tally]]
 
@@ -130,20 +130,19 @@ def matrix(
     return grouped
 
 
-def sums(texts: Sequence[ClauseText], rows: Sequence[Standing], findings: Sequence[Finding]) -> Sums:
-    """The sums of a matrix that is too large to show."""
-    shown = weightiest(rows, TARGETS)
-    wanted = {s.target for s in shown.shown}
+def sums(texts: Excerpt[ClauseText], rows: Excerpt[Standing], findings: Sequence[Finding]) -> Sums:
+    """The sums of a matrix that is too large to show: of the clauses and targets that are shown."""
+    wanted = {s.target for s in rows.shown}
     by_family: dict[tuple[str, str], list[Finding]] = {}
     by_clause: dict[str, list[Finding]] = {}
     for f in findings:
         by_clause.setdefault(f.clause, []).append(f)
         if (target := target_name(f)) in wanted:
             by_family.setdefault((target, f.family), []).append(f)
-    names = families(findings)[:FAMILIES]
-    targets = [(s.target, [tally(by_family.get((s.target, n), ())) for n in names]) for s in shown.shown]
-    clauses = [(t, tally(by_clause[t.id])) for t in texts[:CLAUSES]]
-    return Sums(names, Excerpt(targets, shown.more), Excerpt(clauses, len(texts) - len(clauses)))
+    columns = excerpt(families(findings), FAMILIES)
+    targets = [(s.target, [tally(by_family.get((s.target, n), ())) for n in columns.shown]) for s in rows.shown]
+    clauses = [(t, tally(by_clause[t.id])) for t in texts.shown]
+    return Sums(columns, Excerpt(targets, rows.more), Excerpt(clauses, texts.more))
 
 
 def deviating(

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import IO
 
 from bnspec.errors import UsageError
+from bnspec.model.saved_case import TEXT_AT_MOST
 
 #: Bytes of a manifest, of a saved case, of one line of records, and of all of them; and the number of lines.
-MANIFEST_AT_MOST, CASE_AT_MOST = 16 << 20, 64 << 20
+MANIFEST_AT_MOST, CASE_AT_MOST = 16 << 20, TEXT_AT_MOST
 LINE_AT_MOST, RECORDS_AT_MOST, LINES_AT_MOST = 64 << 20, 2 << 30, 5_000_000
 
 _FIX = "name a run directory that bnspec wrote, or restore the file."

@@ -93,7 +93,7 @@ def read_journal(path: Path) -> list[AnyEntry]:
             continue
         try:
             found.append(_entries.decode(body))
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, UnicodeDecodeError, OverflowError, RecursionError):
             continue
     return found
 

@@ -20,7 +20,8 @@ from bnspec.errors import HarnessError
 
 #: Seconds between two times that a growing file is made durable, besides the ends of units.
 SYNC_SECONDS = 2.0
-_SEAL = re.compile(rb',"crc":"([0-9a-f]{8})"\}$')
+_SEAL = re.compile(rb',"crc":"([0-9a-f]{8})"\}')
+_SEAL_LENGTH = len(b',"crc":"01234567"}')
 
 
 class Damaged(NamedTuple):
@@ -35,14 +36,9 @@ def sealed(line: bytes) -> bytes:
     return b'%s,"crc":"%08x"}' % (line[:-1], zlib.crc32(line))
 
 
-def is_sealed(line: bytes) -> bool:
-    """Whether a line ends in a checksum, be it right or wrong."""
-    return _SEAL.search(line) is not None
-
-
 def unsealed(line: bytes) -> bytes | None:
-    """The inverse of ``sealed``; None where the line is not what was written. A line without a checksum is taken as it is."""
-    seal = _SEAL.search(line)
+    """The inverse of ``sealed``; None where the line is not what was written. A line without a checksum is given back itself."""
+    seal = _SEAL.fullmatch(line, max(len(line) - _SEAL_LENGTH, 0))
     if seal is None:
         return line
     body = line[: seal.start()] + b"}"
@@ -72,7 +68,7 @@ class LineFile:
             while left:
                 left = left[os.write(self._descriptor, left) :]
             if time.monotonic() - self._synced > SYNC_SECONDS:
-                self.sync()
+                self._sync()
         except OSError as error:
             try:
                 os.ftruncate(self._descriptor, begin)
@@ -81,7 +77,13 @@ class LineFile:
             raise unwritable(self.path, error) from None
 
     def sync(self) -> None:
-        """Make what was written durable."""
+        """Make what was written durable. Raises HarnessError: it cannot be."""
+        try:
+            self._sync()
+        except OSError as error:
+            raise unwritable(self.path, error) from None
+
+    def _sync(self) -> None:
         os.fsync(self._descriptor)
         self._synced = time.monotonic()
 

@@ -19,6 +19,8 @@ LEVELS: tuple[Level, ...] = get_args(Level)
 #: not_exercised: no case of this run asks the clause. unavailable: the target could not be opened.
 FindingVerdict = Literal["conforms", "deviates", "crashed", "timeout", "declined", "not_exercised", "unavailable"]
 FINDING_VERDICTS: tuple[FindingVerdict, ...] = get_args(FindingVerdict)
+#: Verdicts that say that a clause is not kept.
+FAILING: tuple[FindingVerdict, ...] = ("deviates", "crashed", "timeout")
 
 #: What can be said of one timed cell. rejected: a probe has shown that the samples are not of the work.
 TimingVerdict = Literal["conforms", "deviates", "rejected", "unavailable", "declined", "error", "crashed", "timeout"]
@@ -56,6 +58,7 @@ __all__ = [
     "TIMING_VERDICTS",
     "Agreement",
     "ComparisonVerdict",
+    "FAILING",
     "FindingVerdict",
     "GrowthKind",
     "How",

@@ -15,7 +15,7 @@ from bnspec.reports.summary.cells import cells
 
 def run_document(runs: Sequence[Run]) -> dict[str, Any]:
     """One document: ``run`` (the first manifest, and whether all runs are whole), targets, causes, findings, incidents,
-    timings (one of each contender on each workload, with its processes inside), comparisons, roofs; and where there are any conventions, translations, stability curves, mutants and variants."""
+    timings (one of each contender on each workload, with its processes inside), comparisons, roofs; and where there are any conventions, translations, stability curves, targets that finished, mutants and variants."""
     run = merge(runs)
     return {
         "run": {
@@ -41,6 +41,7 @@ def _others(run: Run) -> dict[str, Sequence[Record]]:
         "translations": run.translations,
         "stability": run.stability_curves,
         "not_measured": run.not_measured,
+        "targets_finished": run.targets_finished,
         "mutants": run.mutants,
         "variants": run.variants,
         "clause_kills": run.clause_kills,

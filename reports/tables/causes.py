@@ -11,7 +11,8 @@ from bnspec.reports.run.store import Run
 from bnspec.reports.summary.causes import by_target, count_sentence, counted, needs
 from bnspec.reports.summary.excerpt import shares
 from bnspec.reports.tables.marks import LEVEL_STYLES
-from bnspec.terminal.console import heading, line, show, table, verbatim
+from bnspec.reports.tables.more import print_more
+from bnspec.terminal.console import heading, line, show, table
 
 
 def print_causes(run: Run, console: Console, most: int | None = None, call: str = "") -> None:
@@ -29,8 +30,7 @@ def print_causes(run: Run, console: Console, most: int | None = None, call: str 
         cut = next((c.cut for c in causes if c.cut), "")
         if cut:
             line(console, Text(f"       experiments on {target} {cut}: conditions may be missing", "dim"))
-    if hidden:
-        verbatim(console, f"and {hidden:,} more causes: {call}")
+    print_more(hidden, "causes", call, console)
 
 
 def _print(cause: Cause, console: Console) -> None:

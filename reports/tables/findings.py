@@ -9,15 +9,19 @@ from rich.text import Text
 
 from bnspec.reports.run.evidence import known_sentence
 from bnspec.reports.run.records import Finding, ratio_text, target_name
+from bnspec.reports.summary.excerpt import excerpt
 from bnspec.reports.tables.marks import LEVEL_STYLES
+from bnspec.reports.tables.more import print_more
 from bnspec.terminal.console import heading, line
 
 
-def print_findings(findings: Sequence[Finding], console: Console) -> None:
-    """Print all of them."""
+def print_findings(findings: Sequence[Finding], console: Console, most: int | None = None, call: str = "") -> None:
+    """Print how many there are and each of them; of more than ``most`` the first, and the call that lists all."""
     heading(console, f"{len(findings):,} deviation{'s' * (len(findings) != 1)}")
-    for finding in findings:
+    part = excerpt(findings, len(findings) if most is None else most)
+    for finding in part.shown:
         print_finding(finding, console)
+    print_more(part.more, "deviations", call, console)
 
 
 def print_finding(finding: Finding, console: Console) -> None:

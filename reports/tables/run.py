@@ -19,8 +19,9 @@ from bnspec.reports.summary.declined import by_reason
 from bnspec.reports.summary.excerpt import excerpt, listing
 from bnspec.reports.summary.headlines import conventions_headline, mutants_headline
 from bnspec.reports.tables.causes import print_causes
-from bnspec.reports.tables.findings import print_finding
+from bnspec.reports.tables.findings import print_findings
 from bnspec.reports.tables.marks import mark
+from bnspec.reports.tables.more import print_more
 from bnspec.reports.tables.stability import print_stability
 from bnspec.reports.tables.timings import print_timings
 from bnspec.terminal.console import heading, line, show, table, terminal, verbatim
@@ -42,13 +43,15 @@ def print_summary(run: Run, console: Console, paths: Sequence[Path] = ()) -> Non
         console: ``bnspec.terminal.console.terminal`` makes it. paths: of the runs, where several were merged.
     """
     places = paths or [run.path]
+    rows, everything = standings(run), listing(places) + " --json"
     if run.findings:
-        _matrix(run, console, places)
+        _matrix(run, rows, console, everything)
     print_causes(run, console, DEVIATIONS, listing(places, "causes"))
-    _deviations(run.findings, console, places)
-    _declined(run.findings, console)
-    _incidents(run.incidents, console, places)
-    _absent(standings(run), console, places)
+    if deviating := deviations(run.findings):
+        print_findings(deviating, console, DEVIATIONS, listing(places, pattern="*"))
+    _declined(run.findings, console, everything)
+    _incidents(run.incidents, console, everything)
+    _absent(rows, console, everything)
     if run.timings:
         print_timings(run, console)
     _conventions(run, console)
@@ -107,11 +110,12 @@ def _cell(counted: Tally, console: Console) -> Text:
     return text
 
 
-def _matrix(run: Run, console: Console, places: Sequence[Path]) -> None:
+def _matrix(run: Run, every: Sequence[Standing], console: Console, call: str) -> None:
     """Targets by families, in as many tables as the width asks for."""
-    chosen = weightiest([s for s in standings(run) if s.tally.verdicts], TARGETS)
+    chosen = weightiest([s for s in every if s.tally.verdicts], TARGETS)
     rows, shown = chosen.shown, {s.target for s in chosen.shown}
-    names = families(run.findings)[:OTHERS]
+    columns = excerpt(families(run.findings), OTHERS)
+    names = columns.shown
     grouped: dict[tuple[str, str], list[Finding]] = {}
     for finding in (f for f in run.findings if target_name(f) in shown):
         grouped.setdefault((target_name(finding), finding.family), []).append(finding)
@@ -131,42 +135,25 @@ def _matrix(run: Run, console: Console, places: Sequence[Path]) -> None:
     line(console)
     for row in rows:
         line(console, mark(console, row.verdict, f"{row.target}: {row.sentence}"))
-    _more(console, chosen.more, "targets, which break less", listing(places) + " --json")
+    print_more(columns.more, "families", call, console)
+    print_more(chosen.more, "targets, which break less", call, console)
 
 
-def _more(console: Console, count: int, what: str, call: str) -> None:
-    """That there is more, and the call that lists it."""
-    if count:
-        verbatim(console, f"and {count:,} more {what}: {call}")
-
-
-def _deviations(findings: Sequence[Finding], console: Console, places: Sequence[Path]) -> None:
-    """What deviates, the weightiest first."""
-    found = deviations(findings)
-    if not found:
-        return
-    heading(console, f"{len(found)} deviation{'s' * (len(found) > 1)}")
-    for finding in found[:DEVIATIONS]:
-        print_finding(finding, console)
-    _more(
-        console, len(found) - DEVIATIONS if len(found) > DEVIATIONS else 0, "deviations", listing(places, pattern="*")
-    )
-
-
-def _declined(findings: Sequence[Finding], console: Console) -> None:
+def _declined(findings: Sequence[Finding], console: Console, call: str) -> None:
     """Why cases were declined, one line for each reason."""
-    reasons = by_reason(findings)[:OTHERS]
+    reasons = excerpt(by_reason(findings), OTHERS)
     if reasons:
         heading(console, "declined: for each reason, cases summed over clauses")
-    for reason, count in reasons:
+    for reason, count in reasons.shown:
         clauses = f"{len(count.clauses)} clause{'s' * (len(count.clauses) > 1)}"
-        line(
-            console,
-            f"{count.cases:>6}  {reason or 'no reason was given'}  ({clauses}; {', '.join(list(count.targets)[:OTHERS])})",
-        )
+        targets = excerpt(count.targets, OTHERS)
+        more = f" and {targets.more:,} more" if targets.more else ""
+        words = f"{clauses}; {', '.join(targets.shown)}{more}"
+        line(console, f"{count.cases:>6}  {reason or 'no reason was given'}  ({words})")
+    print_more(reasons.more, "reasons", call, console)
 
 
-def _incidents(incidents: Sequence[Incident], console: Console, places: Sequence[Path]) -> None:
+def _incidents(incidents: Sequence[Incident], console: Console, call: str) -> None:
     """Cases that ended in no answer."""
     if incidents:
         heading(console, f"{len(incidents)} case{'s' * (len(incidents) > 1)} without an answer")
@@ -174,7 +161,7 @@ def _incidents(incidents: Sequence[Incident], console: Console, places: Sequence
     for i in part.shown:
         step = "" if i.step is None else f" step {i.step}"
         line(console, mark(console, i.status, f"{i.status}  {target_name(i)}  {i.case}{step}  {i.message}"))
-    _more(console, part.more, "cases", listing(places) + " --json")
+    print_more(part.more, "cases", call, console)
 
 
 def _conventions(run: Run, console: Console) -> None:
@@ -210,14 +197,14 @@ def _mutants(run: Run, console: Console) -> None:
         line(console, "clauses that killed no mutant (mistrusted): " + ", ".join(mistrusted))
 
 
-def _absent(rows: Iterable[Standing], console: Console, places: Sequence[Path]) -> None:
+def _absent(rows: Iterable[Standing], console: Console, call: str) -> None:
     """Targets that could not be opened, with the reason."""
-    missing = [row.record for row in rows if row.record and not row.ready]
+    missing = excerpt((row.record for row in rows if row.record and not row.ready), OTHERS)
     if missing:
         heading(console, "not judged")
-    for record in missing[:OTHERS]:
+    for record in missing.shown:
         line(console, Text(f"{target_name(record)}  {record.status}: {record.reason}"))
-    _more(console, max(len(missing) - OTHERS, 0), "targets", listing(places) + " --json")
+    print_more(missing.more, "targets", call, console)
 
 
 _LEGEND: dict[Verdict, str] = {

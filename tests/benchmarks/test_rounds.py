@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import mmap
 import os
 import platform
@@ -18,6 +19,7 @@ from bnspec.benchmarks.timing.conditions import Conditions, combinations, proces
 from bnspec.benchmarks.workloads import suites as offered
 from bnspec.benchmarks.workloads.workload import Workload
 from bnspec.errors import UsageError
+from bnspec.reports.run.lines import sealed, unsealed
 from bnspec.reports.run.records import Timing, contender
 from bnspec.reports.run.store import Run
 from bnspec.reports.summary.cells import cells
@@ -70,6 +72,25 @@ def test_no_round_begins_when_the_time_is_over(run: Callable[..., Run]) -> None:
     found = run(least=1000, most=1000, minutes=1e-6)
     assert {t.process for t in found.timings} == {0}
     assert found.complete
+
+
+def test_a_process_whose_account_cannot_be_read_is_timed_again(run: Callable[..., Run]) -> None:
+    """An entry of the journal whose data do not fit is as one that is not there; the other process is kept."""
+    before = run(least=2, most=2)
+    records, journal = before.path / "records.jsonl", before.path / "journal.jsonl"
+    ended = (b'"kind":"comparison"', b'"kind":"target_finished"', b'"kind":"run_finished"')
+    lines = records.read_bytes().splitlines(keepends=True)
+    records.write_bytes(b"".join(line for line in lines if not any(word in line for word in ended)))
+    entries = [json.loads(unsealed(line) or b"") for line in journal.read_bytes().splitlines()]
+    for entry in entries:
+        if entry.get("unit") == ["process", "numpy@cpu", 0]:
+            entry["data"] = {"seconds": "many"}
+    journal.write_bytes(b"".join(sealed(json.dumps(entry).encode()) + b"\n" for entry in entries))
+    after = run(least=2, most=2, resume=before.path, out=None)
+    assert after.complete
+    samples = [{(t.process, t.pass_name): t.samples_ns for t in r.timings} for r in (before, after)]
+    assert samples[0].keys() == samples[1].keys()
+    assert {process for process, name in samples[0] if samples[0][process, name] != samples[1][process, name]} == {0}
 
 
 def test_a_process_keeps_to_the_processors_that_it_was_given(run: Callable[..., Run], write_adapter: Any) -> None:

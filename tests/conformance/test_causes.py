@@ -22,7 +22,6 @@ from bnspec.conformance.causes.causes import Deviation, causes_of, grouped
 from bnspec.conformance.causes.experiments import with_other_calls
 from bnspec.conformance.causes.features import FEATURES
 from bnspec.conformance.judge.judge import judge
-from bnspec.conformance.judge.tally import FAILING
 from bnspec.conformance.selftest.catalogue.catalogue import select
 from bnspec.conformance.selftest.grouping.grouping import Grouped, causes_of_layer
 from bnspec.conformance.selftest.reference.full_layer import FullAdapter
@@ -33,6 +32,7 @@ from bnspec.reports.run.causes import Condition
 from bnspec.reports.run.evidence import Evidence, KnownDeviation
 from bnspec.reports.run.records import Finding
 from bnspec.reports.run.store import read_run
+from bnspec.reports.run.vocabulary import FAILING
 from bnspec.reports.summary.causes import count_sentence
 
 SMALL = 400

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -22,12 +23,16 @@ from bnspec.conformance.judge.collector import COMPLETES
 from bnspec.conformance.judge.judge import speaks_of
 from bnspec.conformance.selftest.catalogue.catalogue import ALL, MUTANTS, VARIANTS, CatalogueEntry, select
 from bnspec.conformance.selftest.matrix.matrix import Accusation, Matrix, fingerprint, judge_entries
+from bnspec.conformance.selftest.matrix.run import recalled
 from bnspec.conformance.selftest.matrix.table import Row, kills_by_clause, row_of
 from bnspec.model.case import Case
 from bnspec.model.observation import Observation, StepResult
 from bnspec.oracle.oracle import Oracle
 from bnspec.reports.run.codec import documents
-from bnspec.reports.run.store import read_run
+from bnspec.reports.run.journal import UnitDone
+from bnspec.reports.run.manifest import new_manifest
+from bnspec.reports.run.resume import Begun
+from bnspec.reports.run.store import RunWriter, read_run
 
 #: Entries that may end or stall their process are tested through the command instead.
 IN_PROCESS = [p for p in ALL if not p.implementation.isolated]
@@ -199,3 +204,17 @@ def test_seeds_are_given_in_one_way(capsys: pytest.CaptureFixture[str]) -> None:
     """--seed and --seeds together would leave open which are meant."""
     assert main(["mutants", "--seed", "1", "--seeds", "2"]) == 2
     assert "Fix:" in capsys.readouterr().err
+
+
+def test_a_wave_that_the_journal_does_not_hold_as_it_was_is_judged_again(tmp_path: Path) -> None:
+    """One whose ratio is another word is left out; the other one is as it was."""
+    waves = {0: "inf", 64: "many"}
+    found = {
+        n: {"case": {"mutant": [{"clause": "training.output", "ratio": r, "message": ""}]}} for n, r in waves.items()
+    }
+    entries = [UnitDone(("wave", n), 1.0, {"found": f, "seconds": {"layers": 1.0}}) for n, f in found.items()]
+    manifest = new_manifest("mutants", "bnspec mutants", 1, "quick", {})
+    with RunWriter.create(tmp_path / "run", manifest) as writer:
+        journal = recalled(Begun(writer, entries=entries))
+    assert journal.units == {("wave", 0): {"case": {"mutant": [Accusation("training.output", math.inf, "")]}}}
+    assert journal.seconds.layers == 1.0

@@ -168,6 +168,7 @@ def test_a_worker_killed_from_outside_in_the_middle_is_no_finding(begin: Begin) 
         ["verify", "--backend", "numpy", "--label", "big"],
         ["verify", "--backend", "numpy", "--unit-python", "python3"],
         ["verify", "--backend", "numpy", "--runtime-env", "env.json"],
+        ["verify", "--backend", "numpy", "--resume", ".", "--out", "run"],
         ["report", "no/such/run"],
         ["explain", "nope"],
         ["mutants", "--name", "nope"],

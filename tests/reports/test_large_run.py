@@ -16,7 +16,9 @@ from bnspec.clauses import CLAUSES
 from bnspec.cli import main
 from bnspec.reports.page import page as page_module
 from bnspec.reports.page import parts
+from bnspec.reports.run.records import target_name
 from bnspec.reports.run.store import read_run
+from bnspec.reports.summary.counts import MARKS
 from bnspec.reports.summary.excerpt import Excerpt, shares
 from bnspec.reports.tables import run as summary
 
@@ -32,9 +34,11 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Limits that this run is beyond."""
-    for name, most in dict(CELLS=100, TARGETS=5, CLAUSES=20, DEVIATIONS=40, CAUSES=10, INCIDENTS=3, CARDS=4).items():
+    for name, most in dict(
+        CELLS=100, TARGETS=5, CLAUSES=20, DEVIATIONS=40, CAUSES=10, INCIDENTS=3, CARDS=4, FAMILIES=1
+    ).items():
         monkeypatch.setattr(parts, name, most)
-    for name, most in dict(TARGETS=5, DEVIATIONS=6, OTHERS=4).items():
+    for name, most in dict(TARGETS=5, DEVIATIONS=6, OTHERS=1).items():
         monkeypatch.setattr(summary, name, most)
 
 
@@ -67,6 +71,49 @@ def test_the_page_of_a_large_run_shows_sums_and_the_first_of_each(large: Path) -
     assert causes + hidden == len(run.causes)
 
 
+@pytest.mark.usefixtures("small_limits")
+def test_whatever_the_page_leaves_out_is_counted_with_the_call(large: Path) -> None:
+    """Families, clauses and targets, wherever they are listed."""
+    html = page_module.build_page([read_run(large)], CLAUSES)
+    for section, words in {"matrix": "families", "clauses": "clauses", "declared": "targets"}.items():
+        part = html.partition(f'id="{section}"')[2].partition("</section>")[0]
+        assert re.search(rf"And \d+ more {words}: <code>bnspec report {large} --json", part), section
+    ended = html.partition('id="how"')[2]
+    assert len(re.findall("And 7 more targets", ended)) == 2  # what was judged, and the cases and seconds
+
+
+@pytest.mark.usefixtures("small_limits")
+@pytest.mark.parametrize("cells", [100, 1000])
+def test_every_link_of_a_large_page_leads_somewhere(large: Path, cells: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With sums as with a matrix, though clauses and targets are left out."""
+    monkeypatch.setattr(parts, "CELLS", cells)
+    html = page_module.build_page([read_run(large)], CLAUSES)
+    links = set(re.findall(r'href="#([^"]+)"', html))
+    assert links
+    assert links <= set(re.findall(r'id="([^"]+)"', html))
+
+
+@pytest.mark.usefixtures("small_limits")
+def test_the_columns_of_a_matrix_that_is_cut_stand_under_their_targets(
+    large: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row has a cell for each target that the head names, in its order; what is left out is counted."""
+    monkeypatch.setattr(parts, "CELLS", 1000)
+    run = read_run(large)
+    html = page_module.build_page([run], CLAUSES)
+    section = html.partition('id="matrix"')[2].partition("</section>")[0]
+    head, *rows = re.findall(r"<tr(?: class=\"calm\")?>(.*?)</tr>", section, re.DOTALL)
+    targets = [re.sub("<[^>]*>", "", cell) for cell in re.findall(r'<th scope="col"><span>(.*?)</th>', head)]
+    assert (len(targets), len(rows)) == (5, 20)
+    verdicts = {(f.clause, target_name(f)): f.verdict for f in run.findings}
+    for row in rows:
+        clause = re.sub("<[^>]*>", "", re.findall(r"<a [^>]*>(.*?)</a>", row)[0])
+        cells = re.findall(r'<td class="(\w+)', row)
+        assert cells == [MARKS[verdicts[clause, target]].style for target in targets]
+    assert "And 7 more targets" in section
+    assert "And 10 more clauses" in section
+
+
 def test_within_the_limits_nothing_is_left_out(large: Path) -> None:
     """The limits are beyond what a run of every backend has."""
     html = page_module.build_page([read_run(large)], CLAUSES)
@@ -84,6 +131,7 @@ def test_the_summary_of_a_large_run_is_short_and_the_call_lists_all(
     deviating = [f for f in read_run(large).findings if f.verdict == "deviates"]
     assert f"and {len(deviating) - 6} more deviations: bnspec report {large} --findings '*'" in said
     assert "more targets, which break less" in said
+    assert re.search(rf"and \d+ more families: bnspec report {large} --json", said)
     assert main(["report", str(large), "--findings", "*"]) == 0
     said = capsys.readouterr().out
     assert sum(" ratio " in line for line in said.splitlines()) == len(deviating)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import math
-import os
 import platform
 import threading
 import zlib
@@ -20,7 +18,6 @@ from jsonschema import Draft202012Validator
 from bnspec.errors import HarnessError, UsageError
 from bnspec.model.case import Case
 from bnspec.reports.run.codec import BrokenRecord, decode, encode, plain, to_json
-from bnspec.reports.run.journal import UnitDone, read_journal, seconds_before
 from bnspec.reports.run.lines import sealed
 from bnspec.reports.run.machine import describe_machine
 from bnspec.reports.run.merge import warnings
@@ -97,35 +94,6 @@ def test_a_torn_last_line_leaves_a_readable_unfinished_run(write_run: WriteRun) 
     run = read_run(path)
     assert not run.complete
     assert run.findings
-
-
-def test_resuming_drops_a_torn_line_and_goes_on(write_run: WriteRun, sample: Any) -> None:
-    """After resuming, every line is whole and the run can be finished."""
-    path = write_run(sample.target("alpha"), sample.finding("alpha"), finished=False)
-    with (path / "records.jsonl").open("ab") as file:
-        file.write(b'{"kind": "find')
-    with RunWriter.resume(path) as writer:
-        writer.write(sample.finding("alpha", "running.var"))
-        writer.write(sample.finished)
-    run = read_run(path)
-    assert run.complete
-    assert [f.clause for f in run.findings] == ["training.output", "running.var"]
-
-
-def test_a_whole_last_line_without_its_newline_is_kept(write_run: WriteRun, sample: Any) -> None:
-    """Only the newline was lost: the record counts, and resuming puts the newline back."""
-    path = write_run(sample.finding("alpha"), finished=False)
-    records = path / "records.jsonl"
-    records.write_bytes(records.read_bytes().rstrip(b"\n"))
-    assert len(read_run(path).findings) == 1
-    RunWriter.resume(path).close()
-    assert records.read_bytes().endswith(b"}\n")
-
-
-def test_a_finished_run_cannot_be_resumed(write_run: WriteRun) -> None:
-    """run_finished is the last word."""
-    with pytest.raises(UsageError, match="cannot be resumed"):
-        RunWriter.resume(write_run())
 
 
 def test_of_a_cell_written_twice_the_later_record_counts(write_run: WriteRun, sample: Any) -> None:
@@ -374,66 +342,9 @@ def test_a_damaged_line_costs_that_line_and_is_said(write_run: WriteRun, sample:
     assert "line 2 (its checksum is wrong), line 3 (it is no JSON)" in warning
 
 
-def test_a_finished_run_with_damaged_lines_can_be_resumed(write_run: WriteRun, sample: Any) -> None:
-    """They are dropped with the end of the run; what is written again and was there is not written twice."""
-    path = write_run(sample.finding("alpha"), sample.finding("beta"))
-    records = path / "records.jsonl"
-    records.write_bytes(records.read_bytes().replace(b"beta", b"bets"))
-    with RunWriter.resume(path) as writer:
-        writer.write(sample.finding("alpha"), sample.finding("beta"), sample.finished)
-    assert read_run(path).complete
-    assert [f.backend for f in read_run(path).findings] == ["alpha", "beta"]
-    assert len(records.read_bytes().splitlines()) == 3
-
-
 def test_a_stranger_can_check_a_line(write_run: WriteRun) -> None:
     """The checksum is the last field of an ordinary JSON object."""
     for line in (write_run() / "records.jsonl").read_text().splitlines():
         body, _, seal = line.rpartition(',"crc":')
         assert f"{zlib.crc32((body + '}').encode()):08x}" == seal.strip('"}') == json.loads(line)["crc"]
         Draft202012Validator(schema()).validate(json.loads(line))
-
-
-def test_of_two_writers_the_second_is_refused(tmp_path: Path, sample: Any) -> None:
-    """Whether it would begin or resume the run; once the first has ended, it may."""
-    with RunWriter.create(tmp_path / "run", sample.manifest) as writer:
-        writer.write(sample.finding("alpha"))
-        with pytest.raises(UsageError, match="is being written"):
-            RunWriter.resume(writer.path)
-    RunWriter.resume(tmp_path / "run").close()
-
-
-def test_without_room_nothing_of_a_record_is_left(tmp_path: Path, sample: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Half a line is taken back, and the error says what to do."""
-    written = os.write
-
-    def half(descriptor: int, data: Any) -> int:
-        if len(data) < 20:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        return written(descriptor, data[: len(data) // 2])
-
-    with RunWriter.create(tmp_path / "run", sample.manifest) as writer:
-        writer.write(sample.finding("alpha"))
-        monkeypatch.setattr(os, "write", half)
-        with pytest.raises(HarnessError, match="cannot be written") as full:
-            writer.write(sample.finding("beta"))
-        monkeypatch.undo()
-        assert "make room" in full.value.fix
-        writer.write(sample.finding("gamma"))
-    run = read_run(tmp_path / "run")
-    assert [f.backend for f in run.findings] == ["alpha", "gamma"]
-    assert not run.damaged
-
-
-def test_a_journal_gives_back_its_whole_entries_and_the_time_of_all_sessions(tmp_path: Path, sample: Any) -> None:
-    """A damaged entry costs its unit, which is done again."""
-    with RunWriter.create(tmp_path / "run", sample.manifest) as writer:
-        writer.journal(UnitDone(("round", 1), 2.5))
-        writer.journal(UnitDone(("round", 2), 4.0))
-    with RunWriter.resume(tmp_path / "run") as writer:
-        writer.journal(UnitDone(("round", 3), 1.25))
-    journal = tmp_path / "run" / "journal.jsonl"
-    assert seconds_before(read_journal(tmp_path / "run")) == 5.25
-    journal.write_bytes(journal.read_bytes().replace(b'"round",2', b'"round",7'))
-    units = [e.unit for e in read_journal(tmp_path / "run") if isinstance(e, UnitDone)]
-    assert units == [("round", 1), ("round", 3)]

@@ -14,6 +14,7 @@ from bnspec.reports.run.records import DeclinedCases
 from bnspec.reports.run.store import read_run
 from bnspec.reports.summary.counts import standings, tally
 from bnspec.reports.summary.declined import much_declined
+from bnspec.reports.tables import run as summary
 from bnspec.reports.tables.run import print_summary
 
 WriteRun = Callable[..., Path]
@@ -135,6 +136,18 @@ def test_what_was_declined_is_printed_with_its_reason(write_run: WriteRun, sampl
     lines = [" ".join(text.split()) for text in plain(path).splitlines()]
     many, few = f"6 {half} (2 clauses; alpha@cpu, beta@cpu)", f"1 {mask} (1 clause; alpha@cpu)"
     assert lines.index(many) < lines.index(few)
+
+
+def test_reasons_and_targets_that_are_left_out_are_counted(
+    write_run: WriteRun, sample: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the call that lists them."""
+    monkeypatch.setattr(summary, "OTHERS", 1)
+    reasons = (DeclinedCases("no masks", 2), DeclinedCases("no half", 1))
+    path = write_run(*(sample.finding(name, declined=3, reasons=reasons) for name in ("alpha", "beta", "gamma")))
+    said = " ".join(plain(path).split())
+    assert "6 no masks (1 clause; alpha@cpu and 2 more)" in said
+    assert f"and 1 more reasons: bnspec report {path} --json" in said
 
 
 @pytest.mark.parametrize(("declined", "said"), [(0, ""), (1, ""), (2, "25 % of what was asked was declined")])

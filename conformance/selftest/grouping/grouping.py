@@ -13,7 +13,6 @@ from bnspec.clauses import ASKED, CLAUSES
 from bnspec.conformance.causes.causes import causes_of
 from bnspec.conformance.judge.collector import Collector
 from bnspec.conformance.judge.finding import finding_of
-from bnspec.conformance.judge.tally import FAILING
 from bnspec.conformance.run.smallest import smallest
 from bnspec.conformance.selftest.catalogue.catalogue import CatalogueEntry
 from bnspec.contract import Adapter
@@ -22,6 +21,7 @@ from bnspec.model.observation import Observation
 from bnspec.oracle.oracle import Oracle
 from bnspec.reports.run.causes import Cause
 from bnspec.reports.run.records import Finding
+from bnspec.reports.run.vocabulary import FAILING
 
 #: For shrinking the case of one clause, and for all experiments on one layer.
 SHRINK_SECONDS, CAUSE_SECONDS = 1.5, 30.0

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -81,7 +81,7 @@ def _run_matrix(request: Request, out: Path | None, command: str, quiet: bool) -
             progress.update("kill matrix", "making the cases")
             report = partial(progress.update, "kill matrix", "cases")
             matrix = kill_matrix(
-                chosen, request.effort, request.seeds, request.jobs, request.until_killed, report, _journal(run)
+                chosen, request.effort, request.seeds, request.jobs, request.until_killed, report, recalled(run)
             )
             matrix.wall += run.seconds_before
             progress.end("kill matrix", f"done, {len(matrix.origins)} cases")
@@ -101,7 +101,7 @@ def _run_matrix(request: Request, out: Path | None, command: str, quiet: bool) -
     return Done(matrix, rows, writer.path, status)
 
 
-def _journal(run: Begun) -> Journal:
+def recalled(run: Begun) -> Journal:
     """The waves of an interrupted run, and where those that follow are written."""
 
     def add(unit: tuple[str | int, ...], found: Found, seconds: Seconds) -> None:
@@ -109,8 +109,7 @@ def _journal(run: Begun) -> Journal:
         run.writer.done(*unit, found=plain(msgspec.to_builtins(found)), seconds=msgspec.to_builtins(seconds))
 
     units, seconds = {}, Seconds()
-    for unit, entry in run.units.items():
-        kept = msgspec.convert(entry.data, _Kept)
+    for unit, kept in run.kept(_Kept).items():
         units[unit] = {
             case: {
                 name: [matrices.Accusation(a.clause, float(a.ratio), a.message) for a in some]
@@ -124,7 +123,7 @@ def _journal(run: Begun) -> Journal:
 
 class _KeptAccusation(msgspec.Struct):
     clause: str
-    ratio: float | str
+    ratio: float | Literal["inf", "-inf", "nan"]
     message: str
 
 

@@ -1,0 +1,47 @@
+"""The record of a target that was opened, or could not be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from bnspec.model.conventions import Conventions
+from bnspec.reports.run.records import TargetRecord
+from bnspec.reports.run.vocabulary import TargetStatus
+
+
+class Opened(Protocol):
+    """What is asked of a worker's answer: ``bnspec.backends.harness.launcher.Hello`` has it."""
+
+    @property
+    def status(self) -> TargetStatus:
+        """Ready, or why not."""
+
+    @property
+    def reason(self) -> str:
+        """Why, when not ready."""
+
+    @property
+    def versions(self) -> Mapping[str, str]:
+        """By package."""
+
+    @property
+    def conventions(self) -> Conventions | None:
+        """What the adapter declares, when ready."""
+
+    @property
+    def details(self) -> Mapping[str, Any]:
+        """The framework's name among them."""
+
+
+def opened_target(backend: str, device: str, hello: Opened) -> TargetRecord:
+    """What a backend on a device answered when it was opened."""
+    return TargetRecord(
+        backend,
+        device,
+        hello.status,
+        hello.reason,
+        str(hello.details.get("framework", "")),
+        {str(k): str(v) for k, v in hello.versions.items()},
+        hello.conventions.to_json() if hello.conventions else {},
+    )

@@ -7,8 +7,9 @@ python -m bnspec.conformance.selftest.grouping --sample 44 --seed 44   # of 44 d
 
 from __future__ import annotations
 
-import argparse
 import random
+
+import click
 
 from bnspec.conformance.cases.effort import cases_of
 from bnspec.conformance.selftest.catalogue.catalogue import select
@@ -17,14 +18,14 @@ from bnspec.oracle.oracle import Oracle
 from bnspec.terminal.console import line, terminal
 
 
-def main(patterns: list[str], sample: int | None, seed: int) -> None:
-    """Show a line for each mutant that can run in this process, then the share with one cause of the right family.
-
-    Args:
-        sample: how many of them are drawn by lot; None: all. seed: of ``random.Random``, which draws from their sorted names.
-    """
+@click.command()
+@click.argument("patterns", nargs=-1, metavar="[GLOB]...")
+@click.option("--sample", type=click.IntRange(1), help="how many are drawn by lot; all without it")
+@click.option("--seed", type=int, default=1, show_default=True, help="of the lot, which draws from their sorted names")
+def main(patterns: tuple[str, ...], sample: int | None, seed: int) -> None:
+    """Show a line for each mutant that can run in this process, then the share with one cause of the right family."""
     cases = {case: Oracle(case) for case in cases_of("quick", 1)}
-    mutants = [p for p in select(patterns, "mutant") if not p.implementation.isolated and not p.escapes]
+    mutants = [p for p in select(list(patterns), "mutant") if not p.implementation.isolated and not p.escapes]
     if sample is not None:
         drawn = set(random.Random(seed).sample(sorted(p.name for p in mutants), min(sample, len(mutants))))
         mutants = [p for p in mutants if p.name in drawn]
@@ -48,9 +49,4 @@ def main(patterns: list[str], sample: int | None, seed: int) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("patterns", nargs="*", metavar="GLOB")
-    parser.add_argument("--sample", type=int)
-    parser.add_argument("--seed", type=int, default=1)
-    given = parser.parse_args()
-    main(given.patterns, given.sample, given.seed)
+    main()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bnspec.backends.harness.limits import Limits
@@ -22,6 +22,7 @@ class RunSettings:
         assist: whether two workers may share a target, for which all its cases must be drawn beforehand.
         shard: the part of the cases that is run; None: all.
         environment: variables of the workers besides those of this process.
+        fixed: ids of the cases that are the same for every seed: the bits of their results are recorded.
     """
 
     clauses: Sequence[Clause]
@@ -32,3 +33,4 @@ class RunSettings:
     assist: bool = True
     shard: Shard | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
+    fixed: Collection[str] = ()

@@ -16,7 +16,7 @@ from bnspec.backends.harness.targets import Target, targets_of
 from bnspec.clauses import Clause, select_asked
 from bnspec.cli import CONFORMS, DEVIATES, FAILED
 from bnspec.conformance.cases.corpus import add, distinct, read_corpus
-from bnspec.conformance.cases.effort import EFFORTS, EffortName, cases_of
+from bnspec.conformance.cases.effort import EFFORTS, EffortName, cases_of, fixed_cases
 from bnspec.conformance.checks import CHECKS
 from bnspec.conformance.judge.collector import COMPLETES
 from bnspec.conformance.judge.judge import asks, checks_for
@@ -95,6 +95,7 @@ def _verify(request: Request, command: str, quiet: bool) -> tuple[Run, int]:
         limits=request.limits,
         environment=cache.environment,
         shard=request.shard,
+        fixed={c.id for c in fixed_cases()},
     )
     with writer:
         cases = CasePool(_cases(request, before, clauses))

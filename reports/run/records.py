@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import msgspec
 
 from bnspec.model import names
+from bnspec.reports.run.bits import Bits
 from bnspec.reports.run.causes import Cause
 from bnspec.reports.run.conventions import Convention, Translation
 from bnspec.reports.run.evidence import Evidence, KnownDeviation
@@ -320,7 +321,8 @@ def target_name(
     | TargetFinished
     | Convention
     | Translation
-    | StabilityCurve,
+    | StabilityCurve
+    | Bits,
 ) -> str:
     """How a target is written: ``backend@device``."""
     return f"{record.backend}@{record.device}"
@@ -344,6 +346,7 @@ Record = (
     | Variant
     | ClauseKills
     | KillMatrix
+    | Bits
     | TargetFinished
     | RunFinished
 )
@@ -379,7 +382,7 @@ def identity(record: Record) -> tuple[object, ...]:
             return (record.name,)
         case ClauseKills():
             return (record.clause,)
-        case TargetRecord() | TargetFinished():
+        case TargetRecord() | TargetFinished() | Bits():
             return record.backend, record.device
         case KillMatrix() | RunFinished():
             return ()

@@ -23,7 +23,7 @@ def compared_conventions(pair: Pair) -> Compared:
     one, other = (_declared(run, place) for run, place in pair)
     both = one.keys() & other.keys()
     changes += [
-        _changed(field, _text(one[field]), _text(other[field]), "declared by the adapter")
+        _changed(field, text(one[field]), text(other[field]), "declared by the adapter")
         for field in both - (a.keys() & b.keys())
         if one[field] != other[field]
     ]
@@ -54,16 +54,18 @@ def _convention(a: Convention, b: Convention) -> Change | None:
     else:
         one, other = ({json.dumps(plain(v), sort_keys=True) for v in c.possible} for c in (a, b))
         changed = not one & other and bool(one or other)
-    return _changed(a.field, _possible(a), _possible(b), b.evidence or b.reason) if changed else None
+    return _changed(a.field, possible_text(a), possible_text(b), b.evidence or b.reason) if changed else None
 
 
-def _possible(convention: Convention) -> str:
+def possible_text(convention: Convention) -> str:
+    """What experiments leave possible, for a person."""
     if convention.interval is not None:
         return f"between {convention.interval[0]} and {convention.interval[1]}"
-    return " or ".join(map(_text, convention.possible)) or "none of the known"
+    return " or ".join(map(text, convention.possible)) or "none of the known"
 
 
-def _text(value: Any) -> str:
+def text(value: Any) -> str:
+    """A value of a convention, for a person."""
     return value if isinstance(value, str) else json.dumps(plain(value), sort_keys=True)
 
 

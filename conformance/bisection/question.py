@@ -26,6 +26,7 @@ from bnspec.conformance.judge.judge import checks_for, judge
 from bnspec.model.call import TRAINING_GRADIENTS
 from bnspec.model.case import Case, Step
 from bnspec.model.conventions import Conventions
+from bnspec.model.observation import Observation
 from bnspec.oracle.oracle import Oracle
 from bnspec.reports.compare.conventions import text
 from bnspec.reports.run.records import ratio_text
@@ -78,24 +79,33 @@ class ClauseQuestion:
         with release() as worker:
             if worker.hello.conventions is None:
                 return unanswered(worker.hello)
-            found = [self.judged(worker, worker.hello.conventions, case) for case in self.cases]
+            conventions = worker.hello.conventions
+            return self.answer(
+                [
+                    self.judged(case, worker.run(case), conventions, self.oracles.setdefault(case.id, Oracle(case)))
+                    for case in self.cases
+                ]
+            )
+
+    def answer(self, found: Sequence[Judgement | None]) -> Answer:
+        """The judgements of the cases as one answer; None where the clause has none."""
         judged = [j for j in found if j is not None]
         failing = [j for j in judged if not j.holds]
         if not judged:
             return Answer("declined", f"declined in all of {len(found)} cases")
         if not failing:
-            return Answer("conforms", f"conforms in {len(judged)} cases")
+            return Answer("conforms", f"conforms in {len(judged)} case{'s' * (len(judged) > 1)}")
         worst = max(failing, key=lambda j: j.ratio)
         ratio = ratio_text("inf" if math.isinf(worst.ratio) else worst.ratio)
         return Answer("deviates", f"deviates in {len(failing)} of {len(judged)} cases, ratio {ratio}: {worst.message}")
 
-    def judged(self, worker: Worker, conventions: Conventions, case: Case) -> Judgement | None:
+    def judged(
+        self, case: Case, observation: Observation, conventions: Conventions, oracle: Oracle
+    ) -> Judgement | None:
         """The judgement of one case; None where the clause has none."""
-        observation = worker.run(case)
         completed = completion(case, observation)
         if self.clause == COMPLETES or not completed.holds:
             return completed
-        oracle = self.oracles.setdefault(case.id, Oracle(case))
         return judge(case, observation, conventions, oracle, checks_for([self.clause])).get(self.clause)
 
 

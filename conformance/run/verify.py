@@ -98,7 +98,7 @@ def _verify(request: Request, command: str, quiet: bool) -> tuple[Run, int]:
         fixed={c.id for c in fixed_cases()},
     )
     with writer:
-        cases = CasePool(_cases(request, before, clauses))
+        cases = CasePool(cases_asked(request.effort, request.seed, clauses, request.minutes, before))
         with Progress(quiet) as progress:
             left = [t for t in targets if t not in done]
             earlier = {} if run.run is None else {t: earlier_of(run.run, run.entries, t) for t in left}
@@ -117,13 +117,19 @@ def _verify(request: Request, command: str, quiet: bool) -> tuple[Run, int]:
     return finished, status
 
 
-def _cases(request: Request, corpus: Sequence[Case], clauses: Sequence[Clause]) -> Iterable[Case]:
+def cases_asked(
+    effort: EffortName,
+    seed: int,
+    clauses: Sequence[Clause],
+    minutes: float | None = None,
+    corpus: Sequence[Case] = (),
+) -> Iterable[Case]:
     """The cases of the effort that one of the clauses may judge; a user's own are never left out of a cover."""
-    if not EFFORTS[request.effort].covers:
-        return needed(cases_of(request.effort, request.seed, request.minutes, corpus), clauses)
+    if not EFFORTS[effort].covers:
+        return needed(cases_of(effort, seed, minutes, corpus), clauses)
     asked = {c.id for c in clauses}
     checks = CHECKS if COMPLETES in asked else checks_for(asked)  # of whether the process survives, every case speaks
-    return needed(distinct([*corpus, *cover(list(cases_of(request.effort, request.seed)), checks)]), clauses)
+    return needed(distinct([*corpus, *cover(list(cases_of(effort, seed)), checks)]), clauses)
 
 
 def needed(cases: Iterable[Case], clauses: Sequence[Clause]) -> Iterator[Case]:

@@ -36,7 +36,7 @@ Base = Annotated[
     str, msgspec.Meta(pattern=r"^[A-Za-z0-9_](?:[A-Za-z0-9_.+-]*[A-Za-z0-9_])?$(?!\n)", max_length=names.CHARACTERS)
 ]
 Day = Annotated[str, msgspec.Meta(pattern=r"^\d{4}-\d{2}-\d{2}$(?!\n)")]
-Lock = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
+Lock = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{16,64}$(?!\n)")]
 #: Cases of a clause in one domain that were judged, and how many of them deviate.
 Cell = tuple[Ordinal, Count]
 
@@ -86,7 +86,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """One release.
 
     Attributes:
-        package, release: what was installed; python, packages: with what; lock: the SHA-256 of both.
+        package, release: what was installed; python, packages: with what; lock: a hash of both.
         device; machine: processor, architecture, system and cores that were used.
         bnspec, specification, seed, effort: what judged it; measured: the day.
         backends: by base name.

@@ -35,7 +35,7 @@ def compared_bits(pair: Pair) -> Compared:
     counts = len(common), len(a.keys() - b.keys()), len(b.keys() - a.keys())
     if why := other_machine(pair.before[0], pair.after[0]):
         return Compared(excluded=(Excluded("bits", len(common), why),))
-    changed: Counter[str] = Counter()
+    changed: dict[str, list[str]] = {}
     of: Counter[str] = Counter()
     for case in common:
         # where a step gives something on one side only, digests over all steps say nothing of bits
@@ -43,11 +43,19 @@ def compared_bits(pair: Pair) -> Compared:
             continue
         for output in a[case].outputs.keys() & b[case].outputs.keys():
             of[output] += 1
-            changed[output] += a[case].outputs[output] != b[case].outputs[output]
+            if a[case].outputs[output] != b[case].outputs[output]:
+                changed.setdefault(output, []).append(case)
     changes = [
-        Change(kind="bits", what=output, direction="change", before="", after=f"{n} of {of[output]} cases", worse=n)
-        for output, n in sorted(changed.items())
-        if n
+        Change(
+            kind="bits",
+            what=output,
+            direction="change",
+            before="",
+            after=f"{len(cases)} of {of[output]} cases",
+            worse=len(cases),
+            example=min(cases),
+        )
+        for output, cases in sorted(changed.items())
     ]
     ended = sum(a[case].endings != b[case].endings for case in common)
     excluded = (Excluded("bits", ended, "other steps gave results"),) if ended else ()
@@ -65,7 +73,15 @@ def compared_endings(pair: Pair) -> Compared:
             if words[0] != words[1]:
                 cases.setdefault(words, set()).add(case)
     changes = [
-        Change(kind="ending", what=f"{x} → {y}", direction="change", before=x, after=y, worse=len(found))
+        Change(
+            kind="ending",
+            what=f"{x} → {y}",
+            direction="change",
+            before=x,
+            after=y,
+            worse=len(found),
+            example=min(found),
+        )
         for (x, y), found in sorted(cases.items())
     ]
     crashes = _incidents(pair)

@@ -28,6 +28,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             ``worse`` is the number of cases that differ.
         ratio_before, ratio_after: worst error / bound; of times, ``ratio_after`` is the time after over the time before.
         case: a saved case that shows it; in the run after it for a regression, before it for a repair.
+        example: the id of a case of both runs that shows it, saved or not.
         message: what is said of it where it fails.
         movement: of a time; low, high, q: interval of its ratio, and the rate of false discoveries at which it counts.
     """
@@ -43,6 +44,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ratio_before: Ratio = None
     ratio_after: Ratio = None
     case: str | None = None
+    example: str | None = None
     message: str = ""
     movement: Movement | None = None
     low: float | None = None

@@ -73,6 +73,7 @@ class _Clause:
             ratio_before=worst({c: a[c] for c in common})[1].ratio,
             ratio_after=worst({c: b[c] for c in common})[1].ratio,
             case=self.shown(worse, 1) if worse else self.shown(better, 0),
+            example=worst(worse or better)[0],
             message=_message(worst(worse or better)[1]),
         )
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bnspec.backends.harness.compilation_cache import open_cache
+from bnspec.backends.harness.environments.prepare import prepare, specs_of
 from bnspec.backends.harness.interruption import check, resumable, stoppable
 from bnspec.backends.harness.limits import Limits
 from bnspec.backends.harness.targets import Target, targets_of
@@ -100,6 +101,7 @@ def _verify(request: Request, command: str, quiet: bool) -> tuple[Run, int]:
         cases = CasePool(_cases(request, before, clauses))
         with Progress(quiet) as progress:
             left = [t for t in targets if t not in done]
+            prepare(specs_of([t.entry for t in left]), progress)
             earlier = {} if run.run is None else {t: earlier_of(run.run, run.entries, t) for t in left}
             found = run_targets(left, cases, settings, writer, reported(progress), earlier)
         findings = [f for fs in (*found.values(), *done.values()) for f in fs]

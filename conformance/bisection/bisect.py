@@ -53,12 +53,16 @@ class Bisection:
     isolation: Isolation | None = None
 
     @property
+    def enough(self) -> bool:
+        """Whether two releases have an answer."""
+        return sum(bool(p.answer.value) for p in self.found.probes) > 1
+
+    @property
     def sentence(self) -> str:
         """The result in one line."""
         f = self.found
         if f.first is None or f.last is None:
-            asked = [p for p in f.probes if p.answer.value]
-            if len({p.index for p in asked}) < 2:
+            if not self.enough:
                 return "fewer than two releases have an answer"
             if not f.monotonic:
                 return "the oldest and the newest release answer the same, and one between them does not: more than one change"

@@ -174,9 +174,9 @@ def _convention(outcome: Outcome) -> Answer:
     return Answer(" or ".join(sorted(map(text, outcome.possible))) or "none of the known", outcome.evidence)
 
 
-def timed_case() -> Case:
+def timed_case(shape: tuple[int, ...] = (128, 64, 14, 14)) -> Case:
     """A training step with gradients on a batch of ordinary size, which speed is asked of where no case is given."""
-    case = batch_norm_case(Plan(Form((128, 64, 14, 14), 1), short=True, seed=1))
+    case = batch_norm_case(Plan(Form(shape, 1), short=True, seed=1))
     return dataclasses.replace(case, steps=(Step(TRAINING_GRADIENTS, ("x", "dy"), fresh=True),))
 
 

@@ -70,8 +70,8 @@ def test_a_release_that_cannot_be_built_is_stepped_over_and_said(toy: Search) ->
 
 
 def test_what_changes_twice_is_said(toy: Search) -> None:
-    """The shift was forgotten, came back, and was forgotten again."""
-    done = toy(lambda first: CaseQuestion(CASES[0], ["training.output"]))
+    """Inference forgot the shift, remembered it, and forgot it again."""
+    done = toy(lambda first: CaseQuestion(CASES[0], ["inference.output"]))
     assert not done.found.monotonic
     assert "not the only change" in done.sentence
 
@@ -88,6 +88,6 @@ def test_a_changed_convention_is_found(toy: Search) -> None:
 @pytest.mark.slow
 def test_a_slower_release_is_found(toy: Search) -> None:
     """A call takes twice as long from 1.9 on: found by processes that take turns with those of the oldest."""
-    done = toy(lambda first: SpeedQuestion(1.2, timed_case(), first))
+    done = toy(lambda first: SpeedQuestion(1.2, timed_case((64, 32)), first))
     assert (done.to_json()["last_before"], done.to_json()["first_after"]) == ("1.8", "1.9")
     assert done.found.steps <= 5

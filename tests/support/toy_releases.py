@@ -3,7 +3,7 @@
 behaviour    epsilon is outside the root from 1.7 on
 convention   the running variance has n - 1 from 1.4 on
 speed        a call takes twice as long from 1.9 on
-wobbles      the shift is forgotten in 1.2, 1.3 and 1.8 to 1.11
+wobbles      inference forgets the shift in 1.2, 1.3 and 1.8 to 1.11
 """
 
 from __future__ import annotations

@@ -8,11 +8,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from bnspec.clauses import VERSION
+from bnspec.model.names import base_of
 from bnspec.reports.atlas.entry import BackendEntry, Entry
 from bnspec.reports.compare.bits import SAME_MACHINE, digests
 from bnspec.reports.compare.conventions import inferred, possible_text, text
 from bnspec.reports.compare.judged import JudgedTarget, judged_targets
-from bnspec.reports.compare.sides import Place, base_of
+from bnspec.reports.compare.sides import Place
 from bnspec.reports.compare.times import CONTROL
 from bnspec.reports.run.bits import CaseBits
 from bnspec.reports.run.codec import plain

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import fnmatch
 import itertools
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,12 +12,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bnspec.errors import UsageError
+from bnspec.model.names import base_of
 from bnspec.reports.run.reading import MANIFEST
 from bnspec.reports.run.records import target_name
 from bnspec.reports.run.store import Run, read_run
-
-#: An environment, behind the name of a backend.
-_ENVIRONMENT = re.compile(r"\[[^\[\]]*\]$")
 
 
 class Place(NamedTuple):
@@ -36,17 +33,6 @@ class Place(NamedTuple):
     def base(self) -> Place:
         """The same without the environment."""
         return Place(base_of(self.backend), self.device)
-
-
-def base_of(backend: str) -> str:
-    """A backend's name without its environment: ``jax.numpy`` of ``jax.numpy[jax==0.4.20]``."""
-    return _ENVIRONMENT.sub("", backend)
-
-
-def environment_of(backend: str) -> str:
-    """The environment in a backend's name; empty for the current interpreter."""
-    found = _ENVIRONMENT.search(backend)
-    return found[0][1:-1] if found else ""
 
 
 @dataclass(frozen=True)

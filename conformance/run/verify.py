@@ -32,7 +32,7 @@ from bnspec.model.case import Case
 from bnspec.reports.run.manifest import finished_now, new_manifest
 from bnspec.reports.run.records import Finding, RunFinished, TargetRecord, target_name
 from bnspec.reports.run.resume import begun, resume_command
-from bnspec.reports.run.store import Run, read_run
+from bnspec.reports.run.store import Run, RunWriter, read_run
 from bnspec.reports.run.vocabulary import FAILING
 from bnspec.terminal.progress import Progress
 
@@ -60,17 +60,21 @@ class Request:
     shard: Shard | None = None
 
 
-def verify(request: Request, command: str, quiet: bool = False) -> tuple[Run, int]:
-    """Run it; returns the run as read back, and the exit status.
+#: What is measured besides, once the findings are written: of these targets, into this run.
+Further = Callable[[Sequence[Target], RunWriter, Progress], None]
+
+
+def verify(request: Request, command: str, quiet: bool = False, further: Sequence[Further] = ()) -> tuple[Run, int]:
+    """Run it; returns the run as read back, and the exit status. ``further``: see the type.
 
     Raises UsageError: a backend, device, clause or folder that is wrong, or a clause that no backend can be asked about.
     Interrupted, it leaves a run directory that can be read and resumed.
     """
     with stoppable():
-        return _verify(request, command, quiet)
+        return _verify(request, command, quiet, further)
 
 
-def _verify(request: Request, command: str, quiet: bool) -> tuple[Run, int]:
+def _verify(request: Request, command: str, quiet: bool, further: Sequence[Further]) -> tuple[Run, int]:
     if request.shard is not None and request.minutes is not None:
         raise UsageError(
             "--shard and --minutes are both given.",
@@ -105,6 +109,9 @@ def _verify(request: Request, command: str, quiet: bool) -> tuple[Run, int]:
             prepare(specs_of([t.entry for t in left]), progress)
             earlier = {} if run.run is None else {t: earlier_of(run.run, run.entries, t) for t in left}
             found = run_targets(left, cases, settings, writer, reported(progress), earlier)
+            opened = {(t.backend, t.device) for t in writer.targets if t.status == "ready"}
+            for measure in further:
+                measure([t for t in targets if (t.entry.name, t.device) in opened], writer, progress)
         findings = [f for fs in (*found.values(), *done.values()) for f in fs]
         status = exit_status(findings, failed_to_open(writer.targets, request.absent))
         if request.shard is not None and all(f.verdict == "not_exercised" for f in findings):

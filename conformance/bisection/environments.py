@@ -2,70 +2,58 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from bnspec.backends.harness.environments.cache import obtain
 from bnspec.backends.harness.environments.failure import NotBuilt
-from bnspec.backends.harness.environments.releases import releases_of
 from bnspec.backends.harness.environments.spec import EnvironmentSpec
-from bnspec.backends.harness.folders import PACKAGE, backend_folders
+from bnspec.backends.harness.folders import backend_folders
 from bnspec.backends.harness.launcher import Worker
-from bnspec.backends.harness.registry import Entry, registered, select
+from bnspec.backends.harness.registry import Entry, select
 from bnspec.conformance.bisection.bisect import Build, Built, NotThere
-from bnspec.errors import HarnessError, UsageError
+from bnspec.conformance.releases.backends import backends_of
+from bnspec.conformance.releases.selection import Choice, chosen, package_of
+from bnspec.errors import UsageError
 
 
-def requirement_of(text: str) -> Requirement:
-    """A package with its range. Raises UsageError: it is none."""
-    try:
-        found = Requirement(text)
-    except InvalidRequirement as error:
-        raise UsageError(
-            f"{text!r} is no range of releases.",
-            f"{str(error).splitlines()[0]}.",
-            "write for example 'jax>=0.4.13', or 'jax>=0.4.13,<0.6'.",
-        ) from None
-    if found.url or found.marker or found.extras:
-        raise UsageError(
-            f"{text!r} is no range of releases.",
-            "it has a URL, a marker or extras.",
-            "write for example 'jax>=0.4.13'.",
-        )
-    return found
+@dataclass(frozen=True)
+class Range:
+    """The releases that are searched.
 
-
-def ordered(requirement: Requirement, pre: bool = False, yanked: bool = False) -> list[str]:
-    """The releases in the range, the oldest first; without pre-releases and yanked ones unless they are asked for.
-
-    Raises UsageError: fewer than two are in the range; HarnessError: no index can be read.
+    Attributes:
+        specs: one each, the oldest first; package: that they are of; releases: their versions.
     """
-    try:
-        known = releases_of(requirement.name)
-    except NotBuilt as error:
-        raise HarnessError(
-            f"the releases of {requirement.name} cannot be listed.",
-            f"{error.reason}.",
-            "check the network and the index.",
-        ) from None
-    found = [
-        str(r.version)
-        for r in known
-        if (yanked or not r.yanked)
-        and (pre or not r.version.is_prerelease)
-        and requirement.specifier.contains(r.version, prereleases=True)
-    ]
-    if len(found) < 2:
-        newest = ", ".join(str(r.version) for r in known[-5:])
+
+    specs: tuple[EnvironmentSpec, ...]
+
+    @property
+    def package(self) -> str:
+        return package_of(self.specs[0])
+
+    @property
+    def releases(self) -> list[str]:
+        return [str(spec.pinned[self.package]) for spec in self.specs]
+
+
+def range_of(text: str, odd: bool = False) -> Range:
+    """The releases that a text means, ``jax>=0.4.13``; without pre-releases and yanked ones unless they are asked for.
+
+    What follows the first requirement is installed with each. Raises UsageError: fewer than two are meant.
+    """
+    specs = chosen([text], Choice("patch", odd=odd))
+    if len(specs) < 2 or not all(spec.pinned for spec in specs):
         raise UsageError(
-            f"{requirement} has {len(found)} release{'s' * (len(found) != 1)}.",
-            f"the newest of {requirement.name} are {newest}; a change is between two.",
-            "widen the range, or add --pre or --yanked.",
+            f"{text!r} means {len(specs)} release{'s' * (len(specs) != 1)}.",
+            "a change is between two.",
+            "give a range, for example 'jax>=0.4.13', or a wider one.",
         )
-    return found
+    return Range(tuple(specs))
 
 
 def backend_of(package: str, named: str | None) -> Entry:
@@ -73,43 +61,43 @@ def backend_of(package: str, named: str | None) -> Entry:
 
     Raises UsageError: none is of this package, or the name names several.
     """
-    if named is not None:
-        found = select([named])
-        if len(found) != 1:
-            raise UsageError(
-                f"{named!r} names {len(found)} backends.",
-                f"they are {', '.join(e.name for e in found[:6])}, and a bisection asks one.",
-                "name one of them.",
-            )
+    found = select([named]) if named is not None else _gated(backends_of(package))[:1]
+    if len(found) == 1:
         return found[0]
-    name = canonicalize_name(package)
-    for folder in backend_folders():
-        if name not in {canonicalize_name(Requirement(text).name) for text in folder.packages}:
-            continue
-        own = [e for e in registered() if e.adapter.startswith(f"{PACKAGE}.{folder.name}.")]
-        first = [e for name in (*folder.gate, *folder.report) for e in own if e.name == name]
-        if first or own:
-            return (first or own)[0]
+    if named is None:
+        raise UsageError(
+            f"no backend is of the package {package}.",
+            "a backend's folder names the packages that it needs.",
+            "name a backend with --backend, also path/file.py:Class.",
+        )
     raise UsageError(
-        f"no backend is of the package {package}.",
-        "a backend's folder names the packages that it needs.",
-        "name a backend with --backend, also path/file.py:Class.",
+        f"{named!r} names {len(found)} backends.",
+        f"they are {', '.join(e.name for e in found[:6])}, and a bisection asks one.",
+        "name one of them.",
     )
 
 
-def builder(entry: Entry, device: str, more: Sequence[str] = (), variables: Mapping[str, str] | None = None) -> Build:
-    """Builds environments in the user's cache, and opens the backend there. ``more``: requirements of every environment."""
+def _gated(entries: Sequence[Entry]) -> list[Entry]:
+    """Those that the tests take first."""
+    first = {name for folder in backend_folders() for name in folder.gate}
+    return sorted(entries, key=lambda e: e.name not in first)
+
+
+def builder(entry: Entry, device: str, like: EnvironmentSpec) -> Build:
+    """Builds environments in the user's cache, and opens the backend there.
+
+    ``like``: what follows its first requirement holds for all, and so do its Python and its date.
+    """
 
     def build(requirements: Sequence[str]) -> Built:
         held = {canonicalize_name(Requirement(r).name) for r in requirements}
-        rest = [r for r in more if canonicalize_name(Requirement(r).name) not in held]
-        spec = EnvironmentSpec((*requirements, *rest))
+        rest = [r for r in like.requirements[1:] if canonicalize_name(Requirement(r).name) not in held]
+        spec = dataclasses.replace(like, requirements=(*requirements, *rest))
         try:
             environment = obtain(spec)
         except NotBuilt as error:
             raise NotThere(error.reason) from None
         within = Entry(f"{entry.base}[{requirements[0]}]", entry.adapter, spec)
-        opened = functools.partial(Worker, within, device, environment=variables)
-        return Built(opened, dict(environment.packages or {}))
+        return Built(functools.partial(Worker, within, device), dict(environment.packages or {}))
 
     return build

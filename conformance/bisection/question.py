@@ -63,7 +63,7 @@ def unanswered(hello: Hello) -> Answer:
 
 @dataclass(frozen=True)
 class ClauseQuestion:
-    """Does the clause hold, over these cases?"""
+    """Does the clause hold, over these cases? ``words`` is what is asked, here and below."""
 
     clause: str
     cases: Sequence[Case]
@@ -111,7 +111,7 @@ class ClauseQuestion:
 
 @dataclass(frozen=True)
 class CaseQuestion:
-    """Which of these clauses does the case break?"""
+    """Which of these clauses does the case break? In ``words``, its id."""
 
     case: Case
     clauses: Sequence[str]
@@ -143,7 +143,7 @@ class CaseQuestion:
 
 @dataclass(frozen=True)
 class ConventionQuestion:
-    """What do experiments leave possible of this convention?"""
+    """What do experiments leave possible of this convention? In ``words``, its name."""
 
     name: str
     repeated: bool = True
@@ -184,7 +184,7 @@ def timed_case(shape: tuple[int, ...] = (128, 64, 14, 14)) -> Case:
 class SpeedQuestion:
     """Is it slower than the oldest release, by this factor?
 
-    Processes of both take turns. Enough were timed when the interval of the ratio lies on one side of the square root of the factor.
+    Processes of both take turns; ``words`` has the factor. Enough were timed when the interval of the ratio lies on one side of the square root of the factor.
     """
 
     factor: float

@@ -51,6 +51,9 @@ OWN = {
     ("conventions", "device"): "one device",
     ("stability", "backend"): "an argument",
     ("explain", "clause"): "an argument",
+    ("bisect", "backend"): "one backend",
+    ("bisect", "device"): "one device",
+    ("bisect", "clause"): "one clause, and no family",
     ("mutants", "seed"): "repeatable: the matrix is run on several seeds",
 }
 

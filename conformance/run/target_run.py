@@ -154,7 +154,7 @@ class TargetRun:
             lambda case: self.observe(worker, case),
             self.settings.shrink_seconds,
             self.report,
-            self.new_process,
+            self.new_process if self.settings.histories else None,
             self.cases.before,
         )
         findings = maker.findings(collector.tallies, self.earlier.findings)

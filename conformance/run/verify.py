@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bnspec.backends.harness.compilation_cache import open_cache
+from bnspec.backends.harness.environments.prepare import prepare, specs_of
 from bnspec.backends.harness.interruption import check, resumable, stoppable
 from bnspec.backends.harness.limits import Limits
 from bnspec.backends.harness.targets import Target, targets_of
@@ -101,6 +102,7 @@ def _verify(request: Request, command: str, quiet: bool) -> tuple[Run, int]:
         cases = CasePool(cases_asked(request.effort, request.seed, clauses, request.minutes, before))
         with Progress(quiet) as progress:
             left = [t for t in targets if t not in done]
+            prepare(specs_of([t.entry for t in left]), progress)
             earlier = {} if run.run is None else {t: earlier_of(run.run, run.entries, t) for t in left}
             found = run_targets(left, cases, settings, writer, reported(progress), earlier)
         findings = [f for fs in (*found.values(), *done.values()) for f in fs]
@@ -152,11 +154,12 @@ def exit_status(findings: Sequence[Finding], not_opened: Sequence[TargetRecord] 
 
 
 def failed_to_open(targets: Sequence[TargetRecord], absent: Sequence[str]) -> list[TargetRecord]:
-    """The targets whose process crashed, hung or raised when it was opened, besides those that need not open.
+    """The targets whose process crashed, hung or raised when it was opened, or whose environment cannot be had, besides those
+    that need not open.
 
     One whose framework or device is not there was never promised.
     """
-    failed = [t for t in targets if t.status in ("crashed", "timeout", "broken")]
+    failed = [t for t in targets if t.status in ("crashed", "timeout", "broken", "unbuilt")]
     return [
         t for t in failed if not any(fnmatch.fnmatchcase(n, p) for p in absent for n in (t.backend, target_name(t)))
     ]

@@ -28,6 +28,7 @@ class Kernel:
         backward: the function that computes gradients; "" where there is none.
         interpreted: what interprets it in place of the device it was written for; "" where nothing does.
         momentum_weighs: the value that its number called momentum weighs, "new" or "old", as far as is known.
+        watched: whether raw memory is watched, which takes time.
         conventions: those that were inferred; None before.
     """
 
@@ -38,6 +39,7 @@ class Kernel:
     backward: str = ""
     interpreted: str = ""
     momentum_weighs: MomentumWeighs = "new"
+    watched: bool = True
     conventions: Optional[Mapping[str, Any]] = None
 
     def variable(self) -> Mapping[str, str]:

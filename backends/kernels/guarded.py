@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import mmap
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 import numpy as np
 
@@ -28,7 +28,8 @@ class Guarded:
         array: whose values and strides it gets; packed: in C order instead.
         fills: the bytes in the zones before and after it.
 
-    Attributes: array: over the guarded memory.
+    Attributes:
+        array: over the guarded memory. stale: what it was filled with where it holds no values; None where it does.
     """
 
     def __init__(self, array: np.ndarray, packed: bool, fills: Tuple[int, int]) -> None:
@@ -37,6 +38,7 @@ class Guarded:
         address = int(source.__array_interface__["data"][0])
         size = high - low
         pages = -(-(size + 2 * ZONE + ALIGNMENT) // PAGE)
+        self.stale: Optional[int] = None
         self.map = mmap.mmap(-1, (pages + 2) * PAGE)
         room = np.frombuffer(self.map, np.uint8)
         inner = room[PAGE : (pages + 1) * PAGE]

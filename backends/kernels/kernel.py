@@ -43,8 +43,9 @@ class Kernel:
     conventions: Optional[Mapping[str, Any]] = None
 
     def variable(self) -> Mapping[str, str]:
-        """The environment variable that tells a worker of it."""
-        return {VARIABLE: json.dumps(dataclasses.asdict(self))}
+        """The environment variables that tell a worker of it."""
+        interpreter = {"TRITON_INTERPRET": "1"} if self.interpreted == "triton" else {}
+        return {VARIABLE: json.dumps(dataclasses.asdict(self)), **interpreter}
 
 
 def named_kernel() -> Kernel:

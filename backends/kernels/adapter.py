@@ -24,12 +24,18 @@ class KernelAdapter(Adapter):
         self.forward_pass, self.backward_pass = self.procedures(self.kernel)
         offers = offers_of(self.forward_pass)
         self.meaning: Mapping[str, str] = offers.meaning
+        self.overruns()  # of the calls that were made to find this out; the suite will ask again
         given = self.kernel.conventions
         self.conventions = offers.conventions if given is None else Conventions.from_json(given)
 
     @abc.abstractmethod
     def procedures(self, kernel: Kernel) -> Tuple[Procedure, Optional[Procedure]]:
         """The forward pass, and the backward pass where there is one. Raises UsageError: the file holds no such function."""
+
+    def overruns(self) -> Tuple[str, ...]:
+        """What the kernel read or wrote beside its arrays."""
+        backward = () if self.backward_pass is None else self.backward_pass.overruns()
+        return (*self.forward_pass.overruns(), *backward)
 
 
 class FunctionAdapter(KernelAdapter):

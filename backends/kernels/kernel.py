@@ -28,6 +28,7 @@ class Kernel:
         backward: the function that computes gradients; "" where there is none.
         interpreted: what interprets it in place of the device it was written for; "" where nothing does.
         momentum_weighs: the value that its number called momentum weighs, "new" or "old", as far as is known.
+        watched: whether raw memory is watched, which takes time.
         conventions: those that were inferred; None before.
     """
 
@@ -38,11 +39,13 @@ class Kernel:
     backward: str = ""
     interpreted: str = ""
     momentum_weighs: MomentumWeighs = "new"
+    watched: bool = True
     conventions: Optional[Mapping[str, Any]] = None
 
     def variable(self) -> Mapping[str, str]:
-        """The environment variable that tells a worker of it."""
-        return {VARIABLE: json.dumps(dataclasses.asdict(self))}
+        """The environment variables that tell a worker of it."""
+        interpreter = {"TRITON_INTERPRET": "1"} if self.interpreted == "triton" else {}
+        return {VARIABLE: json.dumps(dataclasses.asdict(self)), **interpreter}
 
 
 def named_kernel() -> Kernel:

@@ -5,7 +5,7 @@ Runs in workers: Python 3.8, standard library and NumPy only.
 
 from __future__ import annotations
 
-from typing import Any, Dict, Mapping, Optional
+from typing import Any, Callable, Dict, Mapping, Optional
 
 import numpy as np
 
@@ -57,7 +57,7 @@ class KernelLayer(LayerByMode):
         """The forward pass, then the kernel's backward pass."""
         backward = self.backward_pass
         if backward is None:
-            raise Declined("this kernel has no backward pass")
+            return self.differentiated(x, dy, mode)
         if mode not in backward.modes and mode == "inference":
             raise Declined("this kernel has no backward pass in inference mode")
         results = self.forward(x, mode)
@@ -71,6 +71,19 @@ class KernelLayer(LayerByMode):
             results["y"], gradients["dx"], *(gradients.get(n) if n in wanted else None for n in ("dgamma", "dbeta"))
         )
 
+    def differentiated(self, x: Any, dy: Any, mode: Mode) -> Gradients:
+        """The gradients of the framework's own differentiation."""
+        found: Dict[str, Any] = {}
+
+        def call(values: Dict[str, Any]) -> Dict[str, Any]:
+            results, gradients = self.forward_pass.differentiated(values, dy)
+            found.update(gradients)
+            return results
+
+        y = self.forward(x, mode, call)["y"]
+        wanted = ("dgamma", "dbeta") if self.config.affine else ()
+        return Gradients(y, found["dx"], *(found.get(n) if n in wanted else None for n in ("dgamma", "dbeta")))
+
     def state(self) -> State:
         """The running statistics."""
         return State(self.values["running_mean"], self.values["running_var"])
@@ -81,13 +94,15 @@ class KernelLayer(LayerByMode):
 
     # --- the parts ----------------------------------------------------------------------------------------------------
 
-    def forward(self, x: Any, mode: Mode) -> Dict[str, Any]:
-        """The results of a forward pass by role; moves the running statistics in training."""
+    def forward(
+        self, x: Any, mode: Mode, call: Optional[Callable[[Dict[str, Any]], Dict[str, Any]]] = None
+    ) -> Dict[str, Any]:
+        """The results of a forward pass by role; moves the running statistics in training. ``call``: how the kernel is called."""
         kernel = self.forward_pass
         if mode not in kernel.modes:
             raise Declined("this kernel has no %s mode" % mode)
         before = {n: self.values[n].copy() for n in RUNNING}
-        found = {self.meaning.get(n, n): v for n, v in kernel(self.given(kernel, x, mode)).items()}
+        found = {self.meaning.get(n, n): v for n, v in (call or kernel)(self.given(kernel, x, mode)).items()}
         if "y" not in found:
             raise ValueError("the kernel gave no y")
         if mode == "training":

@@ -10,7 +10,7 @@ from typing import Any, Dict, Mapping, Tuple
 
 import numpy as np
 
-from bnspec.contract import LayerConfig
+from bnspec.contract import Declined, LayerConfig
 from bnspec.model.call import Mode
 
 #: Arrays, numbers or None by role.
@@ -33,6 +33,10 @@ class Procedure(abc.ABC):
     @abc.abstractmethod
     def __call__(self, values: Values) -> Dict[str, Any]:
         """The results by role. Results in order whose meaning is not known are called "0", "1", ..."""
+
+    def differentiated(self, values: Values, dy: Any) -> Tuple[Dict[str, Any], Dict[str, Any]]:
+        """The results, and dx, dgamma and dbeta by the framework's own differentiation. Raises Declined: there is none."""
+        raise Declined("this kernel has no backward pass")
 
     def overruns(self) -> Tuple[str, ...]:
         """What calls since the last question read or wrote outside of their buffers."""

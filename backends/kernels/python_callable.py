@@ -21,10 +21,13 @@ class NumpyCallable(FunctionAdapter):
     def procedures(self, kernel: Kernel) -> Tuple[Procedure, Optional[Procedure]]:
         """The named function, and its backward pass where the file has one."""
         module, arrays = load_file(kernel.path), ARRAYS_OF[kernel.arrays]()
-        forward = PythonFunction(function_of(module, kernel.name), kernel.name, arrays)
+        watched = kernel.watched and kernel.arrays == "torch"
+        forward = PythonFunction(function_of(module, kernel.name), kernel.name, arrays, watched=watched)
         if not kernel.backward:
             return forward, None
-        return forward, PythonFunction(function_of(module, kernel.backward), kernel.backward, arrays, backward=True)
+        return forward, PythonFunction(
+            function_of(module, kernel.backward), kernel.backward, arrays, True, watched=watched
+        )
 
 
 class TorchCallable(NumpyCallable):

@@ -12,7 +12,9 @@ import numpy as np
 
 from bnspec.backends.kernels.procedure import Procedure, Values
 from bnspec.backends.kernels.roles import ARRAYS, OUTPUTS, role_of, roles_of
-from bnspec.errors import UsageError
+from bnspec.backends.kernels.torch_allocations import TorchAllocations
+from bnspec.backends.kernels.watch import Watch
+from bnspec.errors import Declined, UsageError
 from bnspec.model.buffers import dtype_of
 
 
@@ -28,6 +30,10 @@ class Arrays:
     def taken(self, result: Any) -> np.ndarray:
         """A result as a NumPy array, computed."""
         return np.asarray(result)
+
+    def allocations(self) -> Any:
+        """What guards the arrays that a kernel allocates itself; None where that cannot be seen."""
+        return None
 
 
 class TorchArrays(Arrays):
@@ -47,6 +53,10 @@ class TorchArrays(Arrays):
         if array.dtype.name == "bfloat16":
             return self.torch.from_numpy(array.view(np.int16)).view(self.torch.bfloat16)
         return self.torch.from_numpy(array)
+
+    def allocations(self) -> Any:
+        """Guards of torch.empty and its like."""
+        return TorchAllocations(self)
 
     def taken(self, result: Any) -> np.ndarray:
         """The tensor's memory; other objects by DLPack or the array protocol."""
@@ -87,6 +97,7 @@ class PythonFunction(Procedure):
     Args:
         function: the function; arrays: what it takes; backward: whether it is a backward pass.
         parameters: (name, whether it must be given) of each, where the function itself does not tell.
+        watched: whether its memory is between red zones, and its calls are repeated to find what it reads there.
     """
 
     def __init__(
@@ -96,8 +107,10 @@ class PythonFunction(Procedure):
         arrays: Arrays,
         backward: bool = False,
         parameters: Optional[Tuple[Tuple[str, bool], ...]] = None,
+        watched: bool = False,
     ) -> None:
         self.function, self.owner, self.arrays = function, owner, arrays
+        self.watch = Watch(packed=False, allocating=arrays.allocations()) if watched else None
         listed = parameters_of(function, owner) if parameters is None else parameters
         required, others = [n for n, must in listed if must], [n for n, must in listed if not must]
         self.roles = roles_of(owner, required, others, backward)
@@ -107,12 +120,43 @@ class PythonFunction(Procedure):
         self.returns: Tuple[str, ...] = self.writes
 
     def __call__(self, values: Values) -> Dict[str, Any]:
-        """Call it with keywords, or in order where its parameters have no names for callers."""
+        """The results of the call, with keywords."""
+        given = {role: values.get(role) for role in self.roles.values()}
+        if self.watch is not None:
+            return self.watch.call(self.run, given, self.writes)
+        return self.run(given)
+
+    def run(self, values: Values) -> Dict[str, Any]:
+        """One call."""
         named = {name: values.get(role) for name, role in self.roles.items()}
         given = {n: self.arrays.given(v) if isinstance(v, np.ndarray) else v for n, v in named.items()}
         returned = self.function(**given)
         written = {self.roles[n]: self.arrays.taken(given[n]) for n in self.roles if self.roles[n] in self.writes}
         return {**written, **self.named(returned)}
+
+    def differentiated(self, values: Values, dy: Any) -> Tuple[Dict[str, Any], Dict[str, Any]]:
+        """The results and the gradients of torch.autograd. Raises Declined: y does not depend on x for it."""
+        torch = getattr(self.arrays, "torch", None)
+        if torch is None:
+            raise Declined("this kernel has no backward pass")
+        named = {name: values.get(role) for name, role in self.roles.items()}
+        given = {n: self.arrays.given(v) if isinstance(v, np.ndarray) else v for n, v in named.items()}
+        leaves = {}
+        for name, role in self.roles.items():
+            value = named[name]
+            if role in DIFFERENTIATED and value is not None:
+                leaves[DIFFERENTIATED[role]] = given[name] = self.arrays.given(value).detach().requires_grad_()
+        returned = self.function(**given)
+        y = returned[0] if isinstance(returned, (tuple, list)) else returned
+        if not isinstance(y, torch.Tensor) or y.grad_fn is None:
+            raise Declined("this kernel has no backward pass")
+        gradients = torch.autograd.grad(y, list(leaves.values()), self.arrays.given(dy), allow_unused=True)
+        taken = {n: self.arrays.taken(g) for n, g in zip(leaves, gradients) if g is not None}
+        return self.named(returned), taken
+
+    def overruns(self) -> Tuple[str, ...]:
+        """What was found by the red zones."""
+        return () if self.watch is None else self.watch.overruns()
 
     def named(self, returned: Any) -> Dict[str, Any]:
         """What was returned, by role or by number."""
@@ -134,6 +178,8 @@ class PythonFunction(Procedure):
         return {"running_mean": "new_running_mean", "running_var": "new_running_var"}.get(role, role)
 
 
+#: The gradient of each argument that has one.
+DIFFERENTIATED = {"x": "dx", "gamma": "dgamma", "beta": "dbeta"}
 #: Results of a forward pass that a backward pass takes.
 SAVED = ("batch_mean", "batch_var", "inv_std", "y")
 

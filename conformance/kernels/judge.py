@@ -98,7 +98,8 @@ def judge(request: Request, command: str, quiet: bool = False) -> tuple[Verdict,
             timings: list[Timing] = []
             if request.time:
                 progress.update(target.name, "timing")
-                with ready(target, request.limits, dict(settings.environment)) as worker:
+                alone = dataclasses.replace(kernel, watched=False).variable()
+                with ready(target, request.limits, {**opened.environment, **alone}) as worker:
                     timings = timed(worker, conventions, request.seed)
                 writer.write(*timings)
             status = status_of(findings, timings)

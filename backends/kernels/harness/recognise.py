@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 
 from bnspec.backends.harness.registry import Entry
+from bnspec.backends.kernels.c_signature import prototypes
 from bnspec.backends.kernels.kernel import Kernel
 from bnspec.backends.kernels.roles import role_of
+from bnspec.backends.kernels.shared_object import header_of
 from bnspec.errors import UsageError
 from bnspec.model.names import BACKEND, fits
 
@@ -23,6 +25,7 @@ ADAPTERS = {
     ("callable", "numpy"): "bnspec.backends.kernels.python_callable:NumpyCallable",
     ("callable", "torch"): "bnspec.backends.kernels.python_callable:TorchCallable",
     ("callable", "jax"): "bnspec.backends.kernels.python_callable:JaxCallable",
+    ("shared object", "numpy"): "bnspec.backends.kernels.shared_object:SharedObject",
     ("module", "torch"): "bnspec.backends.kernels.torch_module:TorchModule",
 }
 #: Names that are taken first where a file has several functions; names of classes likewise (KernelBench's).
@@ -51,10 +54,12 @@ def recognise(thing: str) -> Recognised:
         )
     if file.suffix == ".py":
         kernel = python_file(file, name)
+    elif file.suffix in (".so", ".dylib", ".dll"):
+        kernel = shared_object(file, name)
     else:
         raise UsageError(
             f"{path} is in no form that is known.",
-            f"its name ends in {file.suffix or 'nothing'!s}; known is .py.",
+            f"its name ends in {file.suffix or 'nothing'!s}; known are .py and .so.",
             "name a file of one of these forms; README.md, Judge a kernel, shows each.",
         )
     shown = f"{path}::{kernel.name}"
@@ -71,7 +76,11 @@ def recognise(thing: str) -> Recognised:
 def words_of(kernel: Kernel) -> str:
     """The form in a few words."""
     of = {"numpy": "NumPy arrays", "torch": "torch tensors", "jax": "JAX arrays"}[kernel.arrays]
-    words = {"callable": f"a function of {of}", "module": "a torch.nn.Module"}[kernel.form]
+    words = {
+        "callable": f"a function of {of}",
+        "module": "a torch.nn.Module",
+        "shared object": "a function of a shared object",
+    }[kernel.form]
     return f"{words}, interpreted by {kernel.interpreted}" if kernel.interpreted else words
 
 
@@ -96,9 +105,28 @@ def python_file(file: Path, name: str) -> Kernel:
     return Kernel("callable", str(file), forward, arrays, backward_of(forward, functions), interpreted)
 
 
+def shared_object(file: Path, name: str) -> Kernel:
+    """The function of a shared object that is meant, by the header beside it."""
+    header = Path(header_of(str(file)))
+    declared = prototypes(header.read_text("utf-8", "replace"), str(header))
+    if name and name not in declared:
+        raise UsageError(
+            f"{header} declares no {name}.", f"it declares {', '.join(declared)}.", "name one of these, as FILE::NAME."
+        )
+    able = [n for n, p in declared.items() if any(role_of(a.name) == "x" for a in p.arguments)]
+    forward = name or chosen(file, [n for n in able if not is_backward(n)])
+    return Kernel("shared object", str(file), forward, backward=backward_of(forward, declared))
+
+
 def chosen_function(file: Path, functions: dict[str, ast.FunctionDef]) -> str:
+    """The function of a Python file that is meant where none is named."""
+    return chosen(
+        file, [n for n, f in functions.items() if not n.startswith("_") and takes_x(f) and not is_backward(n)]
+    )
+
+
+def chosen(file: Path, able: Sequence[str]) -> str:
     """The function that is meant where none is named: it takes x, and is the only one or has a usual name."""
-    able = [n for n, f in functions.items() if not n.startswith("_") and takes_x(f) and not is_backward(n)]
     found = next((n for n in FIRST if n in able), able[0] if len(able) == 1 else "")
     if not found:
         raise UsageError(
@@ -109,7 +137,7 @@ def chosen_function(file: Path, functions: dict[str, ast.FunctionDef]) -> str:
     return found
 
 
-def backward_of(forward: str, functions: dict[str, ast.FunctionDef]) -> str:
+def backward_of(forward: str, functions: Container[str]) -> str:
     """The backward pass that belongs to a function; "" where there is none."""
     named = [
         f"{forward}_backward",

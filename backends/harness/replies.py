@@ -40,6 +40,7 @@ class _Step(msgspec.Struct):
     message: str
     written: list[str]
     aliases: list[tuple[str, str]]
+    addressed: bool = True
 
 
 class _Array(msgspec.Struct):

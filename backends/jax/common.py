@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Optional, Tuple
 
 import numpy as np
 
@@ -62,8 +62,19 @@ class JaxAdapter(Adapter):
         return self.jax.device_put(array, self.place)
 
     def array(self, tensor: Any) -> np.ndarray:
-        """The array's values; on the CPU a read-only view of its memory."""
-        return np.asarray(tensor)
+        """The array's values: on the CPU a read-only view of its memory, elsewhere read through a fresh copy of the array.
+
+        JAX keeps the host's copy of an array that was read once, and would return it after the memory has changed.
+        """
+        return np.asarray(tensor if self.place.platform == "cpu" else self.jax.numpy.array(tensor, copy=True))
+
+    def extent(self, tensor: Any) -> Optional[Tuple[int, int]]:
+        """From the pointer of the array's buffer, which is packed."""
+        pointer = getattr(tensor, "unsafe_buffer_pointer", None)
+        if pointer is None:  # a NumPy array
+            return super().extent(tensor)
+        start = int(pointer())
+        return start, start + int(tensor.nbytes)
 
     def synchronize(self, result: Any) -> None:
         """Wait for the arrays of ``result``."""

@@ -25,6 +25,7 @@ class StepResult:
         written: names of arguments and parameters whose bits changed during the call, and results of the previous call that
             changed, such as "the earlier y".
         aliases: pairs (result, the array it shares memory with).
+        addressed: whether the addresses of all of these are known, so that no alias is missing.
     """
 
     status: Status
@@ -34,6 +35,7 @@ class StepResult:
     after: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
     written: Tuple[str, ...] = ()
     aliases: Tuple[Tuple[str, str], ...] = ()
+    addressed: bool = True
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -66,6 +68,7 @@ class Observation:
                     "message": step.message,
                     "written": list(step.written),
                     "aliases": [list(a) for a in step.aliases],
+                    "addressed": step.addressed,
                 }
             )
         specs, buffers = pack(arrays)
@@ -94,6 +97,7 @@ class Observation:
                 step["message"],
                 written=tuple(step["written"]),
                 aliases=tuple((a, b) for a, b in step["aliases"]),
+                addressed=step.get("addressed", True),
                 **group,
             )
             for step, group in zip(data["steps"], groups)

@@ -23,6 +23,7 @@ from bnspec.backends.harness.replies import (
     clean,
     devices_of,
     hello_of,
+    kernels_of,
     observation_of,
     timing_of,
 )
@@ -150,6 +151,15 @@ class Worker:
         request = {"do": "time", "case": header, "options": dict(options)}
         answer = self._ask(request, buffers, seconds, lambda reply, data: timing_of(reply, data, len(case.steps)))
         return (None, unanswered(case, answer)) if isinstance(answer, End) else answer
+
+    def kernels(self, case: Case, seconds: float | None = None) -> dict[str, float]:
+        """The kernels of the case's last step with their shares of the time; nothing where there is no answer.
+
+        A profiler slows what runs after it: ask when the process has timed everything.
+        """
+        header, buffers = case.header()
+        answer = self._ask({"do": "kernels", "case": header}, buffers, seconds, kernels_of)
+        return {} if isinstance(answer, End) else answer
 
     def roofs(self, options: Mapping[str, Any], seconds: float | None = None) -> Bandwidth:
         """Bandwidths of the device's memory; nothing where there is no answer."""

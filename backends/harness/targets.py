@@ -28,6 +28,11 @@ class Target:
         """``backend@device``."""
         return f"{self.entry.name}@{self.device}"
 
+    @property
+    def on_host(self) -> bool:
+        """Whether the device is the host's processor."""
+        return self.device.partition(":")[0] == "cpu"
+
 
 def targets_of(backends: Sequence[str], devices: Sequence[str]) -> list[Target]:
     """The targets that patterns name.

@@ -8,7 +8,7 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 
 import numpy as np
 
-from bnspec.backends.torch.instruments import TorchInstruments
+from bnspec.backends.torch.instruments import TorchInstruments, synchronize
 from bnspec.backends.worker.mode_layer import GRADIENTS, LayerByMode
 from bnspec.contract import Adapter, DeviceAbsent, Gradients, SecondOrder, Tangent
 from bnspec.model.buffers import dtype_of
@@ -111,12 +111,8 @@ class TorchAdapter(Adapter):
 
     def synchronize(self, result: Any) -> None:
         """Wait for the device's queue; a no-op on the CPU."""
-        if self.kind == "cpu":
-            return
-        if self.kind == "mps":
-            self.torch.mps.synchronize()
-        else:
-            getattr(self.torch, self.kind).synchronize(self.place)
+        if self.kind != "cpu":
+            synchronize(self.torch, self.place)
 
 
 class TorchLayer(LayerByMode):

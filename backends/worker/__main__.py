@@ -5,7 +5,7 @@
 "own": the adapter was named by the user, so that it may lie in the current folder, which is then last on the path; or it is
 PATH/FILE.py:CLASS. Otherwise the current folder is not on the path.
 
-Requests are {"do": "run" | "time" | "roofs" | "devices" | "stop", "number": N, ...}, and a reply has "answers": N. One that
+Requests are {"do": "run" | "time" | "kernels" | "roofs" | "devices" | "stop", "number": N, ...}, and a reply has "answers": N. One that
 could not be made has "failure", and "no_space" where a disk was full. The first frame is the worker's hello. It ends with the
 process that started it, and says on standard error where it was when a signal ended it. The environment variable ``BNSPEC_PROCESSORS`` ("0,3") restricts the process and its threads to these processors.
 
@@ -143,6 +143,10 @@ def answer(adapter: Any, header: Dict[str, Any], buffers: List[bytes]) -> Tuple[
         from bnspec.backends.worker.timing import time_case
 
         return time_case(adapter, header["case"], buffers, header["options"])
+    if header["do"] == "kernels":
+        from bnspec.backends.worker.timing import kernels_of
+
+        return {"kernels": kernels_of(adapter, header["case"], buffers)}, []
     if header["do"] == "roofs":
         from bnspec.backends.worker.memory_bandwidth import roofs
 

@@ -51,6 +51,8 @@ QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": os.environ.get("T
 FROM_OUTSIDE = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGKILL)
 #: How often a case is run whose worker was ended from outside, before that is said of the backend.
 ATTEMPTS = 2
+#: How the message of a case begins that the device had no memory for, twice.
+OUT_OF_MEMORY = "the device's memory is full"
 #: Bytes that must fit into the temporary folder.
 ROOM_BYTES = 1 << 20
 
@@ -58,7 +60,8 @@ _T = TypeVar("_T")
 
 
 class End(NamedTuple):
-    """How a request ended without an answer; ``outside``: by a signal from outside, so that it says nothing of the backend."""
+    """How a request ended without an answer; ``outside``: by a signal from outside, or because the device's memory was full, so that
+    it says nothing of the backend."""
 
     status: Status
     message: str
@@ -185,7 +188,7 @@ class Worker:
         seconds: float | None,
         read: Callable[[dict[str, Any], list[bytes]], _T],
     ) -> _T | End:
-        """The answer, or how it ended without one. A process that was ended from outside is asked again, once."""
+        """The answer, or how it ended without one. What says nothing of the backend is asked again, once, of a new process."""
         limit = self.limits.case_seconds if seconds is None else seconds
         for _ in range(ATTEMPTS):
             answer = self._ask_once(request, buffers, limit, read)
@@ -236,6 +239,8 @@ class Worker:
         self._end(0.0)
         if reply.get("no_space") is True:
             refuse_full_folder()
+        if reply.get("device_full") is True:
+            return End("not_run", clean(f"{OUT_OF_MEMORY}: {reply['failure']}"), outside=True)
         lines = [line for line in str(reply["failure"]).splitlines() if line.strip()] or ["it gives no reason"]
         return End("crashed", clean(f"the worker failed: {lines[-1].strip()}"))
 

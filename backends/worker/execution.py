@@ -13,6 +13,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple, Type
 
 import numpy as np
 
+from bnspec.backends.worker.devices import examine
 from bnspec.backends.worker.exceptions import described
 from bnspec.backends.worker.networks import LiveNetwork
 from bnspec.contract import Adapter, Gradients, LayerConfig, Scaler, SecondOrder, Tangent
@@ -140,6 +141,7 @@ class Live:
         except Declined as reason:
             return StepResult("declined", reason.what, before=before)
         except Exception as error:
+            examine(self.adapter, error)
             return StepResult("error", described(error), before=before, after=self.left(step))
         return StepResult("ok", "", outputs, before, after, written, aliases, addressed)
 
@@ -252,6 +254,7 @@ def _build(
     except Declined as declined:
         return None, StepResult("declined", declined.what)
     except Exception as error:  # failing to build a layer is an observation
+        examine(adapter, error)
         return None, StepResult("error", described(error))
 
 

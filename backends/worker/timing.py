@@ -28,6 +28,7 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 import numpy as np
 
+from bnspec.backends.worker.devices import examine
 from bnspec.backends.worker.exceptions import described
 from bnspec.backends.worker.execution import _build
 from bnspec.backends.worker.probes import probe
@@ -105,6 +106,7 @@ def _time(
     except UsageError:  # an error of the request, not of the backend
         raise
     except Exception as error:  # anything that the backend raises is its observation
+        examine(adapter, error)
         return None, [StepResult("error", described(error))]
     finally:
         if collecting:
@@ -284,7 +286,8 @@ def kernels_of(adapter: Adapter, header: Mapping[str, Any], buffers: List[bytes]
         inputs = subject.inputs(1.0)
         subject.once(inputs)
         return instruments.kernels(lambda: subject.once(inputs))
-    except Exception:  # what cannot be called has been said by its timing
+    except Exception as error:  # what cannot be called has been said by its timing
+        examine(adapter, error)
         return {}
 
 

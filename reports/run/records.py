@@ -154,7 +154,8 @@ class Finding(Tagged, frozen=True, tag="finding"):
 
 
 class Incident(Tagged, frozen=True, tag="incident"):
-    """A case that ended in no answer on a target: crashed, timeout, or an error where the conventions offers the case."""
+    """A case that ended in no answer on a target: crashed, timeout, or an error: one where the conventions offer the case, or
+    that the device's memory was full."""
 
     backend: BackendName
     device: DeviceName

@@ -41,6 +41,7 @@ class _Step(msgspec.Struct):
     written: list[str]
     aliases: list[tuple[str, str]]
     overruns: list[str] = []
+    addressed: bool = True
 
 
 class _Array(msgspec.Struct):
@@ -152,7 +153,10 @@ def timing_of(data: Mapping[str, Any], buffers: list[bytes], steps: int) -> tupl
         ]
         numbers += [
             timing.calls_per_sample - 1,
-            *timing.kernels.values(),
+            timing.clock_resolution_ns,
+            timing.device_ns or 0,
+            timing.device_resolution_ns or 0,
+            timing.pipelined_ns or 0,
             1 if timing.threads is None else timing.threads - 1,
         ]
         if not timing.samples_ns or not all(0 <= n < 2**62 for n in numbers):
@@ -160,6 +164,15 @@ def timing_of(data: Mapping[str, Any], buffers: list[bytes], steps: int) -> tupl
         if len(timing.shapes) != len(observation.steps):
             raise BadReply(f"it has shapes of {len(timing.shapes)} calls, and {len(observation.steps)} steps")
         return timing, observation
+
+
+def kernels_of(data: Mapping[str, Any], buffers: list[bytes]) -> dict[str, float]:
+    """The kernels of a call with their shares of its time."""
+    with _checked():
+        found = msgspec.convert(data["kernels"], dict[str, float])
+        if not all(0 <= share <= 1 for share in found.values()):
+            raise BadReply("a kernel's share of the time is none")
+        return {clean(name): share for name, share in found.items()}
 
 
 def bandwidth_of(data: Mapping[str, Any], buffers: list[bytes]) -> Bandwidth:

@@ -8,7 +8,7 @@ Runs in workers: Python 3.8, standard library and NumPy only.
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
 
@@ -42,6 +42,12 @@ def root_of(array: np.ndarray) -> np.ndarray:
         array = base
 
 
+def block_of(root: np.ndarray) -> Optional[np.ndarray]:
+    """The memory of an owner as bytes, 1-D; None if it is not one block. NumPy allocates one; its axes may be in any order."""
+    block = root.transpose(np.argsort([-s for s in root.strides], kind="stable"))
+    return block.reshape(-1).view(np.uint8) if block.flags.c_contiguous and root.size else None
+
+
 def extent(array: np.ndarray) -> Tuple[int, int]:
     """First and one-past-last byte address of the array's elements; equal for an empty array."""
     start = int(array.__array_interface__["data"][0])
@@ -54,8 +60,12 @@ def extent(array: np.ndarray) -> Tuple[int, int]:
 
 def overlap(a: np.ndarray, b: np.ndarray) -> bool:
     """Whether the memory ranges of two arrays intersect."""
-    (a0, a1), (b0, b1) = extent(a), extent(b)
-    return a0 < b1 and b0 < a1 and a.size > 0 and b.size > 0
+    return intersect(extent(a), extent(b))
+
+
+def intersect(a: Tuple[int, int], b: Tuple[int, int]) -> bool:
+    """Whether two ranges of addresses, each first and one past last, have a byte in common."""
+    return max(a[0], b[0]) < min(a[1], b[1])
 
 
 def pack(arrays: Mapping[str, np.ndarray]) -> Tuple[Dict[str, Any], List[bytes]]:
@@ -71,9 +81,7 @@ def pack(arrays: Mapping[str, np.ndarray]) -> Tuple[Dict[str, Any], List[bytes]]
         high = max((b for _, b in reached), default=0)
         root = root_of(arrays[names[0]])
         begin = int(root.__array_interface__["data"][0])
-        # NumPy allocates one block; its axes may be in another order
-        block = root.transpose(np.argsort([-s for s in root.strides], kind="stable"))
-        flat = block.reshape(-1).view(np.uint8) if block.flags.c_contiguous and root.size else None
+        flat = block_of(root)
         if flat is None and high > low:
             raise UsageError(
                 "an array's memory is not one block.", "its owner is not contiguous.", "copy the array first."

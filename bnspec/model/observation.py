@@ -26,6 +26,7 @@ class StepResult:
             changed, such as "the earlier y".
         aliases: pairs (result, the array it shares memory with).
         overruns: what the call read or wrote outside of its arrays, such as "writes after x".
+        addressed: whether the addresses of all of these are known, so that no alias is missing.
     """
 
     status: Status
@@ -36,6 +37,7 @@ class StepResult:
     written: Tuple[str, ...] = ()
     aliases: Tuple[Tuple[str, str], ...] = ()
     overruns: Tuple[str, ...] = ()
+    addressed: bool = True
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -69,6 +71,7 @@ class Observation:
                     "written": list(step.written),
                     "aliases": [list(a) for a in step.aliases],
                     "overruns": list(step.overruns),
+                    "addressed": step.addressed,
                 }
             )
         specs, buffers = pack(arrays)
@@ -98,6 +101,7 @@ class Observation:
                 written=tuple(step["written"]),
                 aliases=tuple((a, b) for a, b in step["aliases"]),
                 overruns=tuple(step.get("overruns", ())),
+                addressed=step.get("addressed", True),
                 **group,
             )
             for step, group in zip(data["steps"], groups)

@@ -66,8 +66,8 @@ def results_are_new(exam: Examination, i: int, channels: Mask) -> Judgement | No
     aliases = exam.result(i).aliases
     if not exam.conventions.mutable_tensors:
         aliases = tuple((a, b) for a, b in aliases if b.startswith("running_"))
-    if not aliases:
-        return KEPT
+    if not aliases:  # where addresses are unknown, nothing is said
+        return KEPT if exam.result(i).addressed else None
     message = ", ".join(f"{a} shares memory with {b}" for a, b in aliases)
     output = aliases[0][0]
     names = [b for a, b in aliases if a == output]

@@ -17,7 +17,7 @@ from bnspec.backends.harness.targets import Target, targets_of
 from bnspec.clauses import Clause, select_asked
 from bnspec.cli import CONFORMS, DEVIATES, FAILED
 from bnspec.conformance.cases.corpus import add, distinct, read_corpus
-from bnspec.conformance.cases.effort import EFFORTS, EffortName, cases_of
+from bnspec.conformance.cases.effort import EFFORTS, EffortName, cases_of, fixed_cases
 from bnspec.conformance.checks import CHECKS
 from bnspec.conformance.judge.collector import COMPLETES
 from bnspec.conformance.judge.judge import asks, checks_for
@@ -100,9 +100,10 @@ def _verify(request: Request, command: str, quiet: bool, further: Sequence[Furth
         limits=request.limits,
         environment=cache.environment,
         shard=request.shard,
+        fixed={c.id for c in fixed_cases()},
     )
     with writer:
-        cases = CasePool(_cases(request, before, clauses))
+        cases = CasePool(cases_asked(request.effort, request.seed, clauses, request.minutes, before))
         with Progress(quiet) as progress:
             left = [t for t in targets if t not in done]
             prepare(specs_of([t.entry for t in left]), progress)
@@ -125,13 +126,19 @@ def _verify(request: Request, command: str, quiet: bool, further: Sequence[Furth
     return finished, status
 
 
-def _cases(request: Request, corpus: Sequence[Case], clauses: Sequence[Clause]) -> Iterable[Case]:
+def cases_asked(
+    effort: EffortName,
+    seed: int,
+    clauses: Sequence[Clause],
+    minutes: float | None = None,
+    corpus: Sequence[Case] = (),
+) -> Iterable[Case]:
     """The cases of the effort that one of the clauses may judge; a user's own are never left out of a cover."""
-    if not EFFORTS[request.effort].covers:
-        return needed(cases_of(request.effort, request.seed, request.minutes, corpus), clauses)
+    if not EFFORTS[effort].covers:
+        return needed(cases_of(effort, seed, minutes, corpus), clauses)
     asked = {c.id for c in clauses}
     checks = CHECKS if COMPLETES in asked else checks_for(asked)  # of whether the process survives, every case speaks
-    return needed(distinct([*corpus, *cover(list(cases_of(request.effort, request.seed)), checks)]), clauses)
+    return needed(distinct([*corpus, *cover(list(cases_of(effort, seed)), checks)]), clauses)
 
 
 def needed(cases: Iterable[Case], clauses: Sequence[Clause]) -> Iterator[Case]:

@@ -21,6 +21,7 @@ class RunSettings:
         jobs: workers at a time.
         assist: whether two workers may share a target, for which all its cases must be drawn beforehand.
         shard: the part of the cases that is run; None: all.
+        histories: whether what deviates is run again in new processes, to see whether it needs the calls before it.
         environment: variables of the workers besides those of this process.
         fixed: ids of the cases that are the same for every seed: the bits of their results are recorded.
     """
@@ -32,5 +33,6 @@ class RunSettings:
     jobs: int = 2
     assist: bool = True
     shard: Shard | None = None
+    histories: bool = True
     environment: Mapping[str, str] = field(default_factory=dict)
     fixed: Collection[str] = ()

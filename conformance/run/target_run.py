@@ -28,13 +28,17 @@ from bnspec.errors import HarnessError, UsageError
 from bnspec.model.case import Case
 from bnspec.model.conventions import Conventions
 from bnspec.model.observation import Observation
+from bnspec.model.vocabulary import Status
 from bnspec.reports.run.bits import Bits, CaseBits
 from bnspec.reports.run.causes import Cause
 from bnspec.reports.run.records import Finding, Incident, TargetFinished
 from bnspec.reports.run.store import RunWriter
+from bnspec.reports.run.vocabulary import IncidentStatus
 
 #: A target whose process died so often is given up: its remaining cases are counted as never run.
 CRASHES_AT_MOST = 5
+#: The incident that a case without an answer is; "not_run" is one that the device had no memory for.
+INCIDENTS: Mapping[Status, IncidentStatus] = {"crashed": "crashed", "timeout": "timeout", "not_run": "error"}
 #: A second worker is opened for a target that has at least so many cases left.
 WORTH_ASSISTING = 40
 
@@ -154,7 +158,7 @@ class TargetRun:
             lambda case: self.observe(worker, case),
             self.settings.shrink_seconds,
             self.report,
-            self.new_process,
+            self.new_process if self.settings.histories else None,
             self.cases.before,
         )
         findings = maker.findings(collector.tallies, self.earlier.findings)
@@ -284,10 +288,11 @@ class TargetRun:
         }
 
     def note_incidents(self, case: Case, observation: Observation) -> None:
-        """Crashes and time-outs, counted, and as records with their cases."""
-        if observation.status in ("crashed", "timeout"):
+        """Crashes and time-outs, counted, and as records with their cases; and cases that the device had no memory for."""
+        status = INCIDENTS.get(observation.status)
+        if status is not None:
             with self.changed:
-                self.crashes += 1
+                self.crashes += status != "error"
             path = self.writer.save_case(case)
             entry, device = self.target.entry.name, self.target.device
-            self.writer.write(Incident(entry, device, path, observation.status, None, observation.message))
+            self.writer.write(Incident(entry, device, path, status, None, observation.message))

@@ -168,7 +168,9 @@ def failed_to_open(targets: Sequence[TargetRecord], absent: Sequence[str]) -> li
     """
     failed = [t for t in targets if t.status in ("crashed", "timeout", "broken", "unbuilt")]
     return [
-        t for t in failed if not any(fnmatch.fnmatchcase(n, p) for p in absent for n in (t.backend, target_name(t)))
+        t
+        for t in failed
+        if not any(n == p or fnmatch.fnmatchcase(n, p) for p in absent for n in (t.backend, target_name(t)))
     ]
 
 

@@ -49,6 +49,7 @@ OWN = {
     ("cheats", "backend"): "times numpy by default, not all",
     ("conventions", "backend"): "one backend, as an argument",
     ("conventions", "device"): "one device",
+    ("judge", "device"): "one device",
     ("stability", "backend"): "an argument",
     ("explain", "clause"): "an argument",
     ("bisect", "backend"): "one backend",

@@ -145,11 +145,12 @@ def exit_status(findings: Sequence[Finding], not_opened: Sequence[TargetRecord] 
 
 
 def failed_to_open(targets: Sequence[TargetRecord], absent: Sequence[str]) -> list[TargetRecord]:
-    """The targets whose process crashed, hung or raised when it was opened, besides those that need not open.
+    """The targets whose process crashed, hung or raised when it was opened, or whose environment cannot be had, besides those
+    that need not open.
 
     One whose framework or device is not there was never promised.
     """
-    failed = [t for t in targets if t.status in ("crashed", "timeout", "broken")]
+    failed = [t for t in targets if t.status in ("crashed", "timeout", "broken", "unbuilt")]
     return [
         t for t in failed if not any(fnmatch.fnmatchcase(n, p) for p in absent for n in (t.backend, target_name(t)))
     ]

@@ -84,8 +84,25 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     schema: str = SCHEMA
 
 
-class TargetRecord(Tagged, frozen=True, tag="target"):
-    """A backend on a device: "ready", or why not; with what it declares. A target that is not ready says why."""
+class EnvironmentRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The environment of a target that does not live in that of the harness.
+
+    Attributes:
+        specification: what it was asked to hold, or the path of its Python; python: that one's version.
+        lock: the hash of all that is installed in it, packages: their releases; both empty for a Python that was there.
+    """
+
+    specification: Word
+    python: str
+    lock: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{0,64}$(?!\n)")] = ""
+    packages: dict[str, str] = {}
+
+
+class TargetRecord(Tagged, frozen=True, tag="target", omit_defaults=True):
+    """A backend on a device: "ready", or why not; with what it declares. A target that is not ready says why.
+
+    ``environment``: None where it lives in that of the harness.
+    """
 
     backend: BackendName
     device: DeviceName
@@ -94,6 +111,7 @@ class TargetRecord(Tagged, frozen=True, tag="target"):
     framework: str
     versions: dict[str, str]
     conventions: dict[str, Any]
+    environment: EnvironmentRecord | None = None
 
     def __post_init__(self) -> None:
         if self.status != "ready" and not self.reason:

@@ -72,12 +72,11 @@ class EquinoxBatch(JaxAdapter):
         """The module as constructed."""
         module, state = self.module(config)
         arrays, counted = (state.get(index) for index in self.indices(module))
-        return ModuleLayer(self.jitted, config, (module.weight, module.bias), Running(*arrays, counted))
+        return ModuleLayer(self.jitted, config, (module.weight, module.bias), Running(arrays[0], arrays[1], counted))
 
     def module(self, config: LayerConfig) -> Tuple[Any, Any]:
         """A new module and its state."""
-        if not 0.0 < config.decay < 1.0:
-            raise Declined("Equinox asks for a momentum between 0 and 1")
+        check_momentum(config.decay)
         nn, dtype = self.equinox.nn, self.jax.numpy.dtype(config.parameter_dtype)
         numbers = {"eps": config.epsilon, "momentum": config.decay, "channelwise_affine": config.affine}
         return nn.make_with_state(nn.BatchNorm)(config.channels, "batch", dtype=dtype, mode=self.mode, **numbers)
@@ -116,7 +115,8 @@ class ModuleFunctions(Functions):
         state = state.set(arrays, (running.mean, running.var)).set(counted, running.counted)
         called = lambda x, state: module(x, state, inference=mode == "inference")
         y, state = self.jax.vmap(called, axis_name="batch", in_axes=(0, None), out_axes=(0, None))(x, state)
-        return y, Running(*state.get(arrays), state.get(counted))
+        mean, var = state.get(arrays)
+        return y, Running(mean, var, state.get(counted))
 
 
 class ModuleLayer(PureLayer):
@@ -149,4 +149,11 @@ class ModuleLayer(PureLayer):
 
     def set_decay(self, decay: float) -> None:
         """A module with another momentum."""
+        check_momentum(decay)
         self.config = dataclasses.replace(self.config, decay=decay)
+
+
+def check_momentum(momentum: float) -> None:
+    """Raises Declined: Equinox documents the open interval."""
+    if not 0.0 < momentum < 1.0:
+        raise Declined("Equinox asks for a momentum between 0 and 1")

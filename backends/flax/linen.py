@@ -139,7 +139,12 @@ class ReplicaFunctions(ApplyFunctions):
         """y of the whole batch, and the statistics, which are those of every replica."""
         replicas = 2 if len(x) and not len(x) % 2 else 1
         one = super().forward
-        split = lambda a: None if a is None else a.reshape(replicas, -1, *a.shape[1:]) if a.size else a[None]
+
+        def split(array: Any) -> Any:
+            if array is None or not array.size:
+                return array if array is None else array[None]
+            return array.reshape(replicas, -1, *array.shape[1:])
+
         called = lambda x, mask: one(x, parameters, running, mode=mode, module=module, mask=mask)
         y, after = self.jax.vmap(called, axis_name=AXIS, in_axes=(0, None if mask is None else 0))(
             split(x), split(mask)

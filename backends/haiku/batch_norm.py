@@ -67,8 +67,7 @@ class Haiku(JaxAdapter):
         self, config: LayerConfig, gamma: Optional[Any], beta: Optional[Any], running_mean: Any, running_var: Any
     ) -> TransformedLayer:
         """The module with these arrays, as after many steps."""
-        if config.decay >= 1.0:
-            raise Declined("Haiku asks for a decay below 1")
+        check_decay(config.decay)
         given, steps = State(running_mean, running_var), self.jax.numpy.array(MANY, "int32")
         return TransformedLayer(self.jitted, config, (gamma, beta), Running(given, given, steps))
 
@@ -84,7 +83,10 @@ class TransformedFunctions(Functions):
         self, x: Any, parameters: Parameters, running: Running, *, mode: Mode, config: LayerConfig
     ) -> Tuple[Any, Running]:
         """y, and the state after it."""
-        haiku, wide = self.owner.haiku, lambda a: a.reshape(config.channel_shape)
+        haiku = self.owner.haiku
+
+        def wide(array: Any) -> Any:
+            return array.reshape(config.channel_shape)
 
         def called(x: Any) -> Any:
             place = "channels_first" if config.channel_axis == 1 else "channels_last"
@@ -97,8 +99,8 @@ class TransformedFunctions(Functions):
             for name, average, hidden in zip((MEAN, VAR), running.average, running.hidden)
         }
         y, after = haiku.transform_with_state(called).apply({NAME: named} if named else {}, state, None, x)
-        flat = lambda kind: State(*(after[name][kind].reshape(-1) for name in (MEAN, VAR)))
-        return y, Running(flat("average"), flat("hidden"), after[MEAN]["counter"])
+        average, hidden = (State(*(after[n][kind].reshape(-1) for n in (MEAN, VAR))) for kind in ("average", "hidden"))
+        return y, Running(average, hidden, after[MEAN]["counter"])
 
 
 class TransformedLayer(PureLayer):
@@ -126,4 +128,11 @@ class TransformedLayer(PureLayer):
 
     def set_decay(self, decay: float) -> None:
         """A module with another decay."""
+        check_decay(decay)
         self.config = dataclasses.replace(self.config, decay=decay)
+
+
+def check_decay(decay: float) -> None:
+    """Raises Declined: a debiased average divides by 1 - decay^steps."""
+    if decay >= 1.0:
+        raise Declined("Haiku asks for a decay below 1")

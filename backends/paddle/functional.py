@@ -34,17 +34,19 @@ class FunctionLayer(PaddleLayer):
         self.weights = [] if gamma is None else [self.leaf(gamma), self.leaf(beta)]
 
     def forward(self, x: Any, mode: Mode) -> Any:
-        """The function's result."""
+        """The function's result; what records gradients in inference is a training program with use_global_stats."""
         weight, bias = self.weights or (None, None)
+        frozen = mode == "inference" and self.paddle.is_grad_enabled()
         return self.paddle.nn.functional.batch_norm(
             x,
             *self.running,
             weight,
             bias,
-            training=mode == "training",
+            training=mode == "training" or frozen,
             momentum=self.config.decay,
             epsilon=self.config.epsilon,
             data_format=data_format(self.config),
+            use_global_stats=frozen or None,
         )
 
     def parameters(self) -> List[Any]:

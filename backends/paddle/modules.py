@@ -52,8 +52,10 @@ class ModuleLayer(PaddleLayer):
         self.module = module
 
     def forward(self, x: Any, mode: Mode) -> Any:
-        """The module's call in train() or eval()."""
-        self.module.train() if mode == "training" else self.module.eval()
+        """The module's call in train() or eval(); to record gradients, inference is train() with use_global_stats."""
+        frozen = mode == "inference" and self.paddle.is_grad_enabled()
+        self.module._use_global_stats = frozen or None
+        self.module.train() if mode == "training" or frozen else self.module.eval()
         return self.module(x)
 
     def parameters(self) -> List[Any]:

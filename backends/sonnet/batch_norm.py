@@ -50,8 +50,7 @@ class Sonnet(TensorflowAdapter):
         self, config: LayerConfig, gamma: Optional[Any], beta: Optional[Any], running_mean: Any, running_var: Any
     ) -> ModuleLayer:
         """The module with these values, as after many steps."""
-        if config.decay >= 1.0:
-            raise Declined("Sonnet asks for a decay below 1")
+        check_decay(config.decay)
         place = "channels_first" if config.channel_axis == 1 else "channels_last"
         module = self.sonnet.BatchNorm(config.affine, config.affine, config.decay, config.epsilon, data_format=place)
         module(self.tf.zeros(config.channel_shape, config.dtype), is_training=False)  # makes the variables
@@ -103,4 +102,11 @@ class ModuleLayer(TensorflowLayer):
 
     def set_decay(self, decay: float) -> None:
         """Set the decay of both averages."""
+        check_decay(decay)
         self.module.moving_mean._decay = self.module.moving_variance._decay = decay
+
+
+def check_decay(decay: float) -> None:
+    """Raises Declined: a debiased average divides by 1 - decay^steps."""
+    if decay >= 1.0:
+        raise Declined("1 - decay^steps, by which Sonnet divides, is 0")

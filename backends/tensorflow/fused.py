@@ -169,10 +169,10 @@ class CompiledFusedLayer(FusedLayer):
 
     def gradients(self, x: Any, dy: Any, mode: Mode) -> Gradients:
         """Forward and backward in one compiled function."""
-        passes = super()
+        eager = super().training if mode == "training" else super().inference
 
         def both(x: Any, dy: Any) -> Tuple[Any, ...]:
-            return tuple(passes.gradients_of(passes.training if mode == "training" else passes.inference, x, dy))
+            return tuple(self.gradients_of(eager, x, dy))
 
         return Gradients(*self.compiled(mode + "_gradients", both)(x, dy))
 

@@ -1,4 +1,4 @@
-"""``tensorflow.fused`` and ``tensorflow.fused_xla``: the public function ``tf.compat.v1.nn.fused_batch_norm``, one operation for the
+"""``tensorflow.fused`` and ``tensorflow.fused.xla``: the public function ``tf.compat.v1.nn.fused_batch_norm``, one operation for the
 whole layer, eager or under tf.function(jit_compile=True), where XLA has its own batch normalization.
 
 Source: https://www.tensorflow.org/api_docs/python/tf/compat/v1/nn/fused_batch_norm

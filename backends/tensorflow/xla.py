@@ -1,4 +1,4 @@
-"""``tensorflow.xla`` and ``tensorflow.function``: ``tf.nn.moments`` and ``tf.nn.batch_normalization`` in a train step,
+"""``tensorflow.xla`` and ``tensorflow.nn.function``: ``tf.nn.moments`` and ``tf.nn.batch_normalization`` in a train step,
 compiled by XLA or run as a graph.
 
 Forward pass, tape and moving average are one tf.function(jit_compile=True), as in hand-compiled train steps and, where XLA can

@@ -131,7 +131,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="Strided parameters are read as if they were packed",
-        backends="torch.[nf]*",
+        backends="torch.[nfe]*",
         clauses=BACKWARD,
         where=channels_innermost_strided_parameters,
         conditions="weight or a running statistic is a view with strides, x and dy have their channels innermost, on the CPU",
@@ -168,7 +168,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="dx overflows before gamma makes it small",
-        backends="torch.[nf]*",
+        backends="torch.[nfe]*",
         clauses=(
             "affine.per_channel",
             "affine.zero_gamma_gives_beta",

@@ -1,4 +1,4 @@
-"""``torch.func``: the modules BatchNorm1d, BatchNorm2d and BatchNorm3d in an ensemble, by functional_call under vmap.
+"""``torch.vmap``: the modules BatchNorm1d, BatchNorm2d and BatchNorm3d in an ensemble, by functional_call under vmap.
 
 Two members of other weights share the batch; the layer is the first. Gradients and tangents are torch.func.vjp's and jvp's,
 inside vmap: the recipe of PyTorch's tutorial.
@@ -18,7 +18,7 @@ from bnspec.model.call import Mode
 Values = Dict[str, Any]
 
 
-class TorchFunc(TorchAdapter):
+class TorchVmap(TorchAdapter):
     """Ensembles of modules."""
 
     conventions = CONVENTIONS
@@ -49,18 +49,25 @@ class EnsembleLayer(StatefulModule):
         return weights, {n: stack([b, b]) for n, b in self.module.named_buffers()}
 
     def over_members(self, function: Any, mode: Mode) -> Any:
-        """The first member's result of ``function(call, weights)``; its buffers move if the mode is training."""
+        """The first member's result of ``function(call, weights)``; its buffers move if the mode is training.
+
+        ``call`` gives y and the buffers after it; ``function`` gives its result and those buffers.
+        """
         func, module = self.torch.func, self.module.train(mode == "training")
         weights, buffers = self.members()
 
         def member(weights: Values, buffers: Values) -> Any:
-            return function(lambda weights, x: func.functional_call(module, (weights, buffers), (x,)), weights)
+            def call(weights: Values, x: Any) -> Any:
+                after = {name: buffer.clone() for name, buffer in buffers.items()}
+                return func.functional_call(module, (weights, after), (x,)), after
 
-        result = self.torch.vmap(member)(weights, buffers)
+            return function(call, weights)
+
+        result, after = self.torch.vmap(member)(weights, buffers)
         if mode == "training":
             with self.torch.no_grad():
                 for name, buffer in self.module.named_buffers():
-                    buffer.copy_(buffers[name][0])
+                    buffer.copy_(after[name][0])
         return result
 
     def forward(self, x: Any, mode: Mode) -> Any:
@@ -71,8 +78,8 @@ class EnsembleLayer(StatefulModule):
         """torch.func.vjp by the weights and x, inside vmap."""
 
         def both(call: Any, weights: Values) -> Any:
-            y, pull = self.torch.func.vjp(call, weights, x)
-            return (y, *pull(dy))
+            y, pull, after = self.torch.func.vjp(call, weights, x, has_aux=True)
+            return (y, *pull(dy)), after
 
         y, by_weights, dx = self.over_members(both, mode)
         found = [by_weights[n][0] if n in by_weights else None for n in ("weight", "bias")]
@@ -80,8 +87,12 @@ class EnsembleLayer(StatefulModule):
 
     def tangent(self, x: Any, v: Any, mode: Mode) -> Tangent:
         """torch.func.jvp along v, inside vmap."""
-        of = lambda call, weights: self.torch.func.jvp(lambda x: call(weights, x), (x,), (v,))
-        y, along = self.over_members(of, mode)
+
+        def both(call: Any, weights: Values) -> Any:
+            y, along, after = self.torch.func.jvp(lambda x: call(weights, x), (x,), (v,), has_aux=True)
+            return (y, along), after
+
+        y, along = self.over_members(both, mode)
         return Tangent(y[0], along[0])
 
     def some_gradients(self, x: Any, dy: Any, wanted: Any, mode: Mode) -> Gradients:

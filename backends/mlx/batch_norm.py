@@ -151,11 +151,12 @@ class ModuleLayer(LayerByMode):
         return State(self.module.running_mean, self.module.running_var)
 
     def restored(self) -> ModuleLayer:
-        """A new module that loads the weights of a file."""
+        """A new module that loads the weights of a file; safetensors take no float64, and NumPy's format no bfloat16."""
         old = self.module
         new = type(old)(old.num_features, old.eps, old.momentum, "weight" in old)
         with tempfile.TemporaryDirectory() as folder:
-            path = os.path.join(folder, "layer.safetensors")
+            ending = ".npz" if old.running_mean.dtype == self.mx.float64 else ".safetensors"
+            path = os.path.join(folder, "layer" + ending)
             old.save_weights(path)
             new.load_weights(path)
             self.mx.eval(new.parameters())

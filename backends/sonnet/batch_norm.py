@@ -9,10 +9,11 @@ Source: https://sonnet.readthedocs.io/en/latest/api.html#batchnorm
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Optional, Sequence
+from typing import Any, Optional, Sequence, Tuple
 
 from bnspec.backends.tensorflow.common import TensorflowAdapter, TensorflowLayer
-from bnspec.contract import Conventions, Declined, LayerConfig, State
+from bnspec.contract import Conventions, Declined, Gradients, LayerConfig, SecondOrder, State
+from bnspec.model.call import Mode
 
 #: Steps of a layer that is given statistics: so many that 1 - decay^steps is 1.
 MANY = 2**40
@@ -95,6 +96,22 @@ class ModuleLayer(TensorflowLayer):
     def parameters(self) -> Sequence[Any]:
         """scale and offset."""
         return [self.module.scale, self.module.offset] if self.affine else []
+
+    def gradients(self, x: Any, dy: Any, mode: Mode) -> Gradients:
+        """By the tape; with channels first, the module's parameters have more axes than one."""
+        return Gradients(*self.flat(super().gradients(x, dy, mode)))
+
+    def some_gradients(self, x: Any, dy: Any, wanted: Tuple[str, ...], mode: Mode) -> Gradients:
+        """The same for the wanted sources."""
+        return Gradients(*self.flat(super().some_gradients(x, dy, wanted, mode)))
+
+    def second_order(self, x: Any, dy: Any, v: Any, mode: Mode) -> SecondOrder:
+        """The same of the second derivatives."""
+        return SecondOrder(*self.flat(super().second_order(x, dy, v, mode)))
+
+    def flat(self, results: Sequence[Any]) -> Sequence[Any]:
+        """The results, those after the first two of shape (C,)."""
+        return [*results[:2], *(None if r is None else self.tf.reshape(r, [-1]) for r in results[2:])]
 
     def state(self) -> State:
         """The averages that inference uses."""

@@ -41,6 +41,7 @@ from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 import numpy as np
 
 from bnspec.errors import Declined, DeviceAbsent
+from bnspec.model.buffers import extent
 from bnspec.model.conventions import Conventions
 from bnspec.model.instruments import Instruments
 from bnspec.model.layer import Gradients, LayerConfig, SecondOrder, State, Tangent
@@ -215,12 +216,27 @@ class Adapter(abc.ABC):
         return {self.framework: str(getattr(module, "__version__", "unknown"))}
 
     def tensor(self, array: np.ndarray) -> Any:
-        """The framework's tensor of the same values, on the device; with the same strides and memory where it can."""
+        """The framework's tensor of the same values, on the device; with the same strides and memory where it can.
+
+        Arrays that share memory become tensors that do: ``bnspec.model.roots`` moves the memory under them once.
+        """
         return array
 
     def array(self, tensor: Any) -> np.ndarray:
-        """The tensor's values for NumPy; a view of the tensor's memory if possible, so that aliases are detected."""
+        """The tensor's values for NumPy, as they are in its memory now: a view of it on the CPU, otherwise a fresh copy.
+
+        A value that the framework has kept from an earlier read hides what was written since.
+        """
         return np.asarray(tensor)
+
+    def extent(self, tensor: Any) -> Optional[Tuple[int, int]]:
+        """Where the tensor's elements lie in the device's memory: first address, one past the last; None if unknown.
+
+        From these aliases are detected. By default of the array that ``array`` returns on the CPU; unknown elsewhere.
+        """
+        if str(getattr(self, "device", "cpu")).partition(":")[0] != "cpu":
+            return None
+        return extent(self.array(tensor))
 
     def synchronize(self, result: Any) -> None:
         """Return when everything that ``result`` (a tensor, or a tuple of them) depends on has been computed."""
@@ -261,6 +277,12 @@ class Adapter(abc.ABC):
     def instruments(self) -> Instruments:
         """Measurements on the device beyond the host's clock."""
         return Instruments()
+
+    def overruns(self) -> Tuple[str, ...]:
+        """What calls since the last question read or wrote outside of arrays of the adapter's own: "writes after y", "reads
+        before x", "reads stale dgamma". The worker itself watches the arrays that it hands over.
+        """
+        return ()
 
     def use_threads(self, count: int) -> None:
         """Set the number of threads for later calls; 0 restores the initial number.

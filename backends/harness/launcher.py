@@ -26,6 +26,7 @@ from bnspec.backends.harness.replies import (
     clean,
     devices_of,
     hello_of,
+    kernels_of,
     observation_of,
     timing_of,
 )
@@ -53,6 +54,8 @@ QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": os.environ.get("T
 FROM_OUTSIDE = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGKILL)
 #: How often a case is run whose worker was ended from outside, before that is said of the backend.
 ATTEMPTS = 2
+#: How the message of a case begins that the device had no memory for, twice.
+OUT_OF_MEMORY = "the device's memory is full"
 #: Bytes that must fit into the temporary folder.
 ROOM_BYTES = 1 << 20
 
@@ -60,7 +63,8 @@ _T = TypeVar("_T")
 
 
 class End(NamedTuple):
-    """How a request ended without an answer; ``outside``: by a signal from outside, so that it says nothing of the backend."""
+    """How a request ended without an answer; ``outside``: by a signal from outside, or because the device's memory was full, so that
+    it says nothing of the backend."""
 
     status: Status
     message: str
@@ -163,6 +167,15 @@ class Worker:
         answer = self._ask(request, buffers, seconds, lambda reply, data: timing_of(reply, data, len(case.steps)))
         return (None, unanswered(case, answer)) if isinstance(answer, End) else answer
 
+    def kernels(self, case: Case, seconds: float | None = None) -> dict[str, float]:
+        """The kernels of the case's last step with their shares of the time; nothing where there is no answer.
+
+        A profiler slows what runs after it: ask when the process has timed everything.
+        """
+        header, buffers = case.header()
+        answer = self._ask({"do": "kernels", "case": header}, buffers, seconds, kernels_of)
+        return {} if isinstance(answer, End) else answer
+
     def roofs(self, options: Mapping[str, Any], seconds: float | None = None) -> Bandwidth:
         """Bandwidths of the device's memory; nothing where there is no answer."""
         answer = self._ask({"do": "roofs", "options": dict(options)}, [], seconds, bandwidth_of)
@@ -187,7 +200,7 @@ class Worker:
         seconds: float | None,
         read: Callable[[dict[str, Any], list[bytes]], _T],
     ) -> _T | End:
-        """The answer, or how it ended without one. A process that was ended from outside is asked again, once."""
+        """The answer, or how it ended without one. What says nothing of the backend is asked again, once, of a new process."""
         limit = self.limits.case_seconds if seconds is None else seconds
         for _ in range(ATTEMPTS):
             answer = self._ask_once(request, buffers, limit, read)
@@ -238,6 +251,8 @@ class Worker:
         self._end(0.0)
         if reply.get("no_space") is True:
             refuse_full_folder()
+        if reply.get("device_full") is True:
+            return End("not_run", clean(f"{OUT_OF_MEMORY}: {reply['failure']}"), outside=True)
         lines = [line for line in str(reply["failure"]).splitlines() if line.strip()] or ["it gives no reason"]
         return End("crashed", clean(f"the worker failed: {lines[-1].strip()}"))
 

@@ -16,7 +16,7 @@ import msgspec
 from bnspec.errors import UsageError
 from bnspec.model.buffers import dtype_of
 from bnspec.model.conventions import Conventions
-from bnspec.model.names import IDENTIFIER, WRITTEN, fits
+from bnspec.model.names import IDENTIFIER, OVERRUN, WRITTEN, fits
 from bnspec.model.observation import Observation
 from bnspec.model.timing import Bandwidth, TimingResult
 from bnspec.model.vocabulary import TargetStatus
@@ -40,6 +40,8 @@ class _Step(msgspec.Struct):
     message: str
     written: list[str]
     aliases: list[tuple[str, str]]
+    overruns: list[str] = []
+    addressed: bool = True
 
 
 class _Array(msgspec.Struct):
@@ -113,6 +115,8 @@ def observation_of(data: Mapping[str, Any], buffers: list[bytes], steps: Sequenc
             named = [*step.written, *(name for pair in step.aliases for name in pair)]
             if strange := [name for name in named if not fits(WRITTEN, name)]:
                 raise BadReply(f"{clean(repr(strange[0]))} names nothing that a call may write to or share")
+            if strange := [words for words in step.overruns if not fits(OVERRUN, words)]:
+                raise BadReply(f"{clean(repr(strange[0]))} names no place beside an array")
         return Observation.from_header(msgspec.to_builtins(reply), buffers)
 
 
@@ -149,7 +153,10 @@ def timing_of(data: Mapping[str, Any], buffers: list[bytes], steps: int) -> tupl
         ]
         numbers += [
             timing.calls_per_sample - 1,
-            *timing.kernels.values(),
+            timing.clock_resolution_ns,
+            timing.device_ns or 0,
+            timing.device_resolution_ns or 0,
+            timing.pipelined_ns or 0,
             1 if timing.threads is None else timing.threads - 1,
         ]
         if not timing.samples_ns or not all(0 <= n < 2**62 for n in numbers):
@@ -157,6 +164,15 @@ def timing_of(data: Mapping[str, Any], buffers: list[bytes], steps: int) -> tupl
         if len(timing.shapes) != len(observation.steps):
             raise BadReply(f"it has shapes of {len(timing.shapes)} calls, and {len(observation.steps)} steps")
         return timing, observation
+
+
+def kernels_of(data: Mapping[str, Any], buffers: list[bytes]) -> dict[str, float]:
+    """The kernels of a call with their shares of its time."""
+    with _checked():
+        found = msgspec.convert(data["kernels"], dict[str, float])
+        if not all(0 <= share <= 1 for share in found.values()):
+            raise BadReply("a kernel's share of the time is none")
+        return {clean(name): share for name, share in found.items()}
 
 
 def bandwidth_of(data: Mapping[str, Any], buffers: list[bytes]) -> Bandwidth:

@@ -11,6 +11,7 @@ from typing import Any
 
 from bnspec.backends.harness.launcher import Worker
 from bnspec.backends.harness.registry import Entry, select
+from bnspec.backends.worker.devices import LISTING
 from bnspec.errors import UsageError
 
 DEVICE = re.compile(r"[a-z]+(:\d+)?")
@@ -27,6 +28,16 @@ class Target:
     def name(self) -> str:
         """``backend@device``."""
         return f"{self.entry.name}@{self.device}"
+
+    @property
+    def number(self) -> int | None:
+        """Which accelerator it is, whatever a framework calls its kind; None for the host."""
+        return None if self.on_host else int(self.device.partition(":")[2] or 0)
+
+    @property
+    def on_host(self) -> bool:
+        """Whether the device is the host's processor."""
+        return self.device.partition(":")[0] == "cpu"
 
 
 def targets_of(backends: Sequence[str], devices: Sequence[str]) -> list[Target]:
@@ -62,7 +73,7 @@ def devices_of(entries: Sequence[Entry], jobs: int = 2) -> dict[Entry, dict[str,
 
 def describe(entry: Entry) -> dict[str, Any]:
     """One backend as ``bnspec backends`` shows it: framework, version, devices."""
-    worker = Worker(entry, "cpu")
+    worker = Worker(entry, "cpu", environment={LISTING: "1"})
     try:
         hello = worker.hello
         devices = worker.devices() if hello.status == "ready" else {"cpu": f"{hello.status}: {hello.reason}"}

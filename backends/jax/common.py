@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import abc
-from typing import Any, Dict, Optional
+import os
+from typing import Any, Dict, Optional, Tuple
 
 import numpy as np
 
 from bnspec.backends.jax.instruments import JaxInstruments
+from bnspec.backends.worker.devices import hides_devices
 from bnspec.backends.worker.mode_layer import LayerByMode
 from bnspec.contract import Adapter, Declined, DeviceAbsent
 from bnspec.model.call import Mode
@@ -20,6 +22,7 @@ class JaxAdapter(Adapter):
 
     def __init__(self, device: str = "cpu") -> None:
         """Open JAX on ``device``, e.g. "cpu", "gpu", "cuda:0", "tpu:1". Raises DeviceAbsent with JAX's reason."""
+        settle(device)
         import jax
 
         reason = why_absent(jax, device)
@@ -62,8 +65,19 @@ class JaxAdapter(Adapter):
         return self.jax.device_put(array, self.place)
 
     def array(self, tensor: Any) -> np.ndarray:
-        """The array's values; on the CPU a read-only view of its memory."""
-        return np.asarray(tensor)
+        """The array's values: on the CPU a read-only view of its memory, elsewhere read through a fresh copy of the array.
+
+        JAX keeps the host's copy of an array that was read once, and would return it after the memory has changed.
+        """
+        return np.asarray(tensor if self.place.platform == "cpu" else self.jax.numpy.array(tensor, copy=True))
+
+    def extent(self, tensor: Any) -> Optional[Tuple[int, int]]:
+        """From the pointer of the array's buffer, which is packed."""
+        pointer = getattr(tensor, "unsafe_buffer_pointer", None)
+        if pointer is None:  # a NumPy array
+            return super().extent(tensor)
+        start = int(pointer())
+        return start, start + int(tensor.nbytes)
 
     def synchronize(self, result: Any) -> None:
         """Wait for the arrays of ``result``."""
@@ -84,6 +98,14 @@ class JaxLayer(LayerByMode):
     def inference(self, x: Any) -> Any:
         """y in inference mode."""
         return self.forward(x, "inference")
+
+
+def settle(device: str) -> None:
+    """What JAX reads when it is imported, where the user has not said otherwise: memory of a GPU is allocated as it is needed, since
+    other processes use it, too; and for the CPU no GPU is opened."""
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    if hides_devices(device):
+        os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 
 def find(jax: Any, device: str) -> Any:

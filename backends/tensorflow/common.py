@@ -13,6 +13,7 @@ from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
+from bnspec.backends.tensorflow import dlpack
 from bnspec.backends.tensorflow.instruments import TensorflowInstruments
 from bnspec.backends.worker.mode_layer import GRADIENTS, LayerByMode
 from bnspec.contract import Adapter, Declined, DeviceAbsent, Gradients, SecondOrder, Tangent
@@ -90,6 +91,19 @@ class TensorflowAdapter(Adapter):
     def array(self, tensor: Any) -> np.ndarray:
         """The values of a tensor or variable; on the CPU a read-only view of its memory."""
         return np.asarray(self.tf.convert_to_tensor(tensor))
+
+    def extent(self, tensor: Any) -> Optional[Tuple[int, int]]:
+        """From DLPack's pointer of the tensor, or of a variable's value; unknown for dtypes that DLPack lacks."""
+        try:
+            capsule = self.tf.experimental.dlpack.to_dlpack(self.tf.convert_to_tensor(tensor))
+        except (self.tf.errors.InvalidArgumentError, RuntimeError, TypeError):
+            return None
+        start = dlpack.address(capsule)
+        shape = [int(n) for n in tensor.shape]
+        size = int(tensor.dtype.size)
+        for n in shape:
+            size *= n
+        return start, start + size
 
     def synchronize(self, result: Any) -> None:
         """Wait for the GPU; on the CPU an eager operation is complete when it returns."""

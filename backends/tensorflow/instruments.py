@@ -23,6 +23,12 @@ class TensorflowInstruments(Instruments):
 
     def __init__(self, tf: Any, place: str, wait: Any) -> None:
         self.tf, self.place, self.wait, self.host = tf, place, wait, place == "/CPU:0"
+        self.queued = not self.host
+
+    def drain(self) -> None:
+        """Wait for all devices."""
+        if not self.host:
+            self.wait(None)
 
     def cache_bytes(self) -> int:
         """For a CPU, as the system reports; for another device, the largest on the market."""
@@ -53,12 +59,10 @@ class TensorflowInstruments(Instruments):
         if self.host:
             return None
         with self.tf.device(self.place):
-            source = self.tf.range(max(size_bytes // 4, 1), dtype=self.tf.float32)
+            source = self.tf.fill([max(size_bytes // 4, 1)], 3.0)
 
         def move() -> Any:
             with self.tf.device(self.place):
-                moved = self.tf.negative(source) if action == "copy" else self.tf.reduce_sum(source)
-            self.wait(moved)
-            return moved
+                return self.tf.negative(source) if action == "copy" else self.tf.reduce_sum(source)
 
-        return Mover(move, lambda: bool(self.tf.reduce_all(move() == -source)))
+        return Mover(move, lambda: bool(self.tf.reduce_all(move() == -source)), self.drain)

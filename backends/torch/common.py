@@ -1,4 +1,4 @@
-"""Shared by the PyTorch adapters: devices, tensors over NumPy's memory, and the calls of a layer around one function."""
+"""Shared by the PyTorch adapters: devices, tensors over an array's memory, and the calls of a layer around one function."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 
 import numpy as np
 
-from bnspec.backends.torch.instruments import TorchInstruments
+from bnspec.backends.torch.instruments import TorchInstruments, synchronize
 from bnspec.backends.worker.mode_layer import GRADIENTS, LayerByMode
 from bnspec.contract import Adapter, DeviceAbsent, Gradients, SecondOrder, Tangent
 from bnspec.model.buffers import dtype_of
 from bnspec.model.call import Mode
+from bnspec.model.roots import Roots
 
 #: Why a layer without epsilon is declined: torch.nn.functional.batch_norm raises ValueError for it in training.
 NO_EPSILON = "PyTorch asks for a positive epsilon in training"
@@ -33,6 +34,7 @@ class TorchAdapter(Adapter):
             raise DeviceAbsent("%s: %s" % (device, reason))
         self.torch, self.device, self.place = torch, device, torch.device(device)
         self.kind = self.place.type
+        self.roots = Roots(self.brought)
         self.threads_at_first = int(torch.get_num_threads())
         self._instruments = TorchInstruments(torch, self.place)
         if self.place.type == "mps":  # Metal has no double precision
@@ -66,16 +68,39 @@ class TorchAdapter(Adapter):
         self.torch.set_num_threads(count or self.threads_at_first)
 
     def tensor(self, array: np.ndarray) -> Any:
-        """A tensor over the array's memory, moved to the device. PyTorch lacks negative strides, so such arrays are packed."""
-        if any(stride < 0 or stride % array.itemsize for stride in array.strides):
+        """A tensor over the array's memory, which moves to the device as it is: strides, offset and sharing are rebuilt there.
+
+        PyTorch lacks negative strides and strides of parts of elements, so such arrays are packed.
+        """
+        size = array.itemsize
+        if any(stride < 0 or stride % size for stride in array.strides):
             array = array.copy(
                 order="C"
             )  # unlike ascontiguousarray, this also packs a negative stride along an extent of 1
-        if array.dtype.name == "bfloat16":
-            tensor = self.torch.from_numpy(array.view(np.int16)).view(self.torch.bfloat16)
-        else:
-            tensor = self.torch.from_numpy(array)
-        return tensor.to(self.place)
+        if self.kind == "cpu":
+            if array.dtype.name == "bfloat16":
+                return self.torch.from_numpy(array.view(np.int16)).view(self.torch.bfloat16)
+            return self.torch.from_numpy(array)
+        memory, offset = self.roots.of(array)
+        if offset % size:
+            array = array.copy(order="C")
+            memory, offset = self.roots.of(array)
+        view = memory.view(getattr(self.torch, array.dtype.name))
+        # ``data`` has a version of its own: autograd must not take a write into one view for one into all
+        return view.as_strided(array.shape, tuple(s // size for s in array.strides), offset // size).data
+
+    def brought(self, block: np.ndarray) -> Any:
+        """Bytes of the host as memory of the device."""
+        return self.torch.from_numpy(block).to(self.place)
+
+    def extent(self, tensor: Any) -> Optional[Tuple[int, int]]:
+        """From the tensor's pointer and strides. Unknown with Metal, where a pointer names a buffer and is no address."""
+        if self.kind == "mps":
+            return None
+        start, size = int(tensor.data_ptr()), tensor.element_size()
+        if not tensor.numel():
+            return start, start
+        return start, start + (sum((n - 1) * s for n, s in zip(tensor.shape, tensor.stride())) + 1) * size
 
     def array(self, tensor: Any) -> np.ndarray:
         """The tensor's memory as an array; a copy from other devices than the CPU."""
@@ -86,12 +111,8 @@ class TorchAdapter(Adapter):
 
     def synchronize(self, result: Any) -> None:
         """Wait for the device's queue; a no-op on the CPU."""
-        if self.kind == "cpu":
-            return
-        if self.kind == "mps":
-            self.torch.mps.synchronize()
-        else:
-            getattr(self.torch, self.kind).synchronize(self.place)
+        if self.kind != "cpu":
+            synchronize(self.torch, self.place)
 
 
 class TorchLayer(LayerByMode):

@@ -5,8 +5,8 @@
 "own": the adapter was named by the user, so that it may lie in the current folder, which is then last on the path; or it is
 PATH/FILE.py:CLASS. Otherwise the current folder is not on the path.
 
-Requests are {"do": "run" | "time" | "roofs" | "devices" | "stop", "number": N, ...}, and a reply has "answers": N. One that
-could not be made has "failure", and "no_space" where a disk was full. The first frame is the worker's hello. It ends with the
+Requests are {"do": "run" | "time" | "kernels" | "roofs" | "devices" | "stop", "number": N, ...}, and a reply has "answers": N. One that
+could not be made has "failure", and "no_space" where a disk was full, "device_full" where the device's memory was. The first frame is the worker's hello. It ends with the
 process that started it, and says on standard error where it was when a signal ended it. The environment variable ``BNSPEC_PROCESSORS`` ("0,3") restricts the process and its threads to these processors.
 
 Runs in workers: Python 3.8, standard library, NumPy and the framework.
@@ -27,6 +27,7 @@ import traceback
 from typing import Any, Dict, List, Tuple
 
 import bnspec
+from bnspec.backends.worker.devices import DeviceBroken, DeviceFull
 from bnspec.backends.worker.exceptions import NoSpace, described, text_of
 from bnspec.backends.worker.lifetime import die_with_parent
 from bnspec.backends.worker.wire import PROTOCOL, Channel, Closed, Garbage
@@ -143,6 +144,10 @@ def answer(adapter: Any, header: Dict[str, Any], buffers: List[bytes]) -> Tuple[
         from bnspec.backends.worker.timing import time_case
 
         return time_case(adapter, header["case"], buffers, header["options"])
+    if header["do"] == "kernels":
+        from bnspec.backends.worker.timing import kernels_of
+
+        return {"kernels": kernels_of(adapter, header["case"], buffers)}, []
     if header["do"] == "roofs":
         from bnspec.backends.worker.memory_bandwidth import roofs
 
@@ -166,7 +171,9 @@ def serve(channel: Channel, spec: str, device: str, own: bool = False) -> None:
             reply, data = answer(adapter, header, buffers)
         except NoSpace:
             reply, data = {"failure": "a disk is full", "no_space": True}, []
-        except BnspecError as error:
+        except DeviceFull as error:
+            reply, data = {"failure": str(error), "device_full": True}, []
+        except (BnspecError, DeviceBroken) as error:
             reply, data = {"failure": str(error)}, []
         except Exception:
             reply, data = {"failure": traceback.format_exc()}, []

@@ -1,7 +1,7 @@
 """Runs a case on an adapter inside the worker, and observes purity and aliasing.
 
-Purity is observed bitwise: which arguments and parameters a call modified, and which results share memory with arguments or
-state.
+Purity is observed bitwise: which arguments and parameters a call modified, and, by the device's own addresses, which results
+share memory with arguments or state.
 
 Runs in workers: Python 3.8, standard library and NumPy only.
 """
@@ -9,19 +9,21 @@ Runs in workers: Python 3.8, standard library and NumPy only.
 from __future__ import annotations
 
 import time
-from typing import Any, Dict, List, Mapping, Optional, Tuple, Type
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Type
 
 import numpy as np
 
+from bnspec.backends.worker.devices import examine
 from bnspec.backends.worker.exceptions import described
 from bnspec.backends.worker.networks import LiveNetwork
 from bnspec.contract import Adapter, Gradients, LayerConfig, Scaler, SecondOrder, Tangent
 from bnspec.errors import Declined, UsageError
-from bnspec.model.buffers import dtype_of, overlap, unpack
+from bnspec.model.buffers import dtype_of, intersect, overlap, unpack, unpack_fenced
 from bnspec.model.call import Call, Kind
 from bnspec.model.case import PARAMETERS, Case, Step
 from bnspec.model.conventions import Conventions
 from bnspec.model.observation import Observation, StepResult
+from bnspec.model.red_zones import Fenced
 from bnspec.model.vocabulary import Status
 
 STATE = ("running_mean", "running_var")
@@ -81,6 +83,7 @@ class Live:
         case: the case with this layer's overrides.
         parameters: for each parameter, the name of its array.
         initial: whether to use the framework's own parameters and state instead.
+        fences: the memory of the arrays, between red zones.
     """
 
     def __init__(
@@ -90,8 +93,9 @@ class Live:
         arrays: Dict[str, np.ndarray],
         parameters: Optional[Mapping[str, str]] = None,
         initial: bool = False,
+        fences: Sequence[Fenced] = (),
     ) -> None:
-        self.adapter = adapter
+        self.adapter, self.fences = adapter, fences
         self.tensors = Tensors(adapter, arrays)
         self.scaling = case.subject == "input_norm"
         self.stateless = self.scaling or case.subject == "layer_norm"
@@ -133,15 +137,21 @@ class Live:
             outputs = {n: self.numpy(n, t) for n, t in results.items()}
             written = tuple(n for n, bits in snapshots.items() if self.bits(self.tensors[n]) != bits)
             written += tuple("the earlier " + n for n, t, bits in self.earlier if self.bits(t) != bits)
-            aliases = self.aliases(outputs, watched)
+            aliases, addressed = self.aliases(results, watched)
             outputs = {n: np.array(a, order="C", copy=True) for n, a in outputs.items()}
             self.earlier = [(n, t, self.bits(t)) for n, t in results.items()]
             after = {} if self.stateless else self.state()
+            overruns = self.overruns()
         except Declined as reason:
             return StepResult("declined", reason.what, before=before)
         except Exception as error:
-            return StepResult("error", described(error), before=before, after=self.left(step))
-        return StepResult("ok", "", outputs, before, after, written, aliases)
+            examine(self.adapter, error)
+            return StepResult("error", described(error), before=before, after=self.left(step), overruns=self.overruns())
+        return StepResult("ok", "", outputs, before, after, written, aliases, overruns, addressed)
+
+    def overruns(self) -> Tuple[str, ...]:
+        """What the call read or wrote outside of its arrays."""
+        return (*(words for fence in self.fences for words in fence.touched()), *self.adapter.overruns())
 
     def left(self, step: Step) -> Dict[str, np.ndarray]:
         """The state after a rejected call, if it can still be read."""
@@ -201,13 +211,16 @@ class Live:
         """The tensor's values as bytes."""
         return self.adapter.array(tensor).tobytes()
 
-    def aliases(self, outputs: Mapping[str, np.ndarray], arguments: Mapping[str, Any]) -> Tuple[Tuple[str, str], ...]:
-        """Pairs of a result and the argument or state that shares its memory."""
-        others = {n: self.adapter.array(t) for n, t in arguments.items()}
+    def aliases(
+        self, results: Mapping[str, Any], arguments: Mapping[str, Any]
+    ) -> Tuple[Tuple[Tuple[str, str], ...], bool]:
+        """Pairs of a result and the argument or state that shares its memory; and whether all addresses are known."""
+        others = dict(arguments)
         if not self.stateless:
-            mean, var = self.subject.state()
-            others.update(running_mean=self.adapter.array(mean), running_var=self.adapter.array(var))
-        return tuple((o, n) for o, a in outputs.items() for n, b in others.items() if overlap(a, b))
+            others.update(zip(STATE, self.subject.state()))
+        ours, theirs = ({n: self.adapter.extent(t) for n, t in tensors.items()} for tensors in (results, others))
+        pairs = tuple((o, n) for o, a in ours.items() for n, b in theirs.items() if a and b and intersect(a, b))
+        return pairs, None not in (*ours.values(), *theirs.values())
 
 
 def named_results(call: Call, result: Any, subject: Any) -> Dict[str, Any]:
@@ -245,10 +258,12 @@ def _build(
             return LiveNetwork(adapter, as_built, unpack(specs, buffers), step), StepResult("ok")
         parameters = {n: str(step.option(n, n)) for n in PARAMETERS if n in case.arrays}
         initial = bool(step.option("initial"))
-        return Live(adapter, as_built, unpack(specs, buffers), parameters, initial), StepResult("ok")
+        arrays, fences = unpack_fenced(specs, buffers)
+        return Live(adapter, as_built, arrays, parameters, initial, fences), StepResult("ok")
     except Declined as declined:
         return None, StepResult("declined", declined.what)
     except Exception as error:  # failing to build a layer is an observation
+        examine(adapter, error)
         return None, StepResult("error", described(error))
 
 

@@ -24,8 +24,11 @@ from bnspec.model.instruments import Mover
 from bnspec.model.timing import Bandwidth, BandwidthCurve, PlainCopy
 from bnspec.model.vocabulary import MEMORY_ACTIONS, MemoryAction
 
-#: Bytes read; a copy writes as many again.
+#: Bytes read; a copy writes as many again. A device's memory is larger and faster: its curve goes on to 1 GiB, where the sizes
+#: beyond the last-level cache are, as far as its memory holds source and target with half of it to spare.
 SIZES = tuple(2**k for k in range(14, 28))
+DEVICE_SIZES = tuple(2**k for k in range(14, 31, 2))
+DEVICE_SHARE = 4
 #: Length of a batch and its fewest moves; the second fastest of so many batches counts: other work on the machine only slows,
 #: and the very fastest may be an error of the clock.
 BATCH_SECONDS, LEAST_MOVES, BATCHES = 0.002, 3, 7
@@ -38,12 +41,12 @@ def roofs(adapter: Adapter, options: Mapping[str, Any]) -> Bandwidth:
     """The memory bandwidth of the adapter's device.
 
     Args:
-        options: "sizes" in bytes, besides ``SIZES``; "copies": sizes in bytes of plain copies, which are timed as any call is;
+        options: "sizes" in bytes, besides those of the curves; "copies": sizes in bytes of plain copies, which are timed as any call is;
             "seconds" for each of these.
     """
     begun = time.perf_counter_ns()
     wanted = [int(s) for s in options.get("copies", ())]
-    sizes = sorted({*SIZES, *(int(s) for s in options.get("sizes", ())), *wanted})
+    sizes = sorted({*_grid(adapter), *(int(s) for s in options.get("sizes", ())), *wanted})
     curves: List[BandwidthCurve] = []
     copies: List[PlainCopy] = []
     for action in MEMORY_ACTIONS:
@@ -65,19 +68,36 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def _grid(adapter: Adapter) -> Tuple[int, ...]:
+    """The sizes of the curves: on a device none that would take more than half of its free memory for source and target."""
+    if _on_host(adapter):
+        return SIZES
+    free = adapter.instruments().memory_bytes()
+    return tuple(size for size in DEVICE_SIZES if free is None or size * DEVICE_SHARE <= free)
+
+
 def _on_host(adapter: Adapter) -> bool:
     return adapter.instruments().mover("copy", 1) is None
 
 
 class Whole:
-    """A buffer that the device's framework moves as a whole."""
+    """A buffer that the device's framework moves as a whole: a batch of moves is queued, and waited for once."""
 
     def __init__(self, mover: Mover) -> None:
-        self.move, self.same = mover
+        self.queue, self.same, self.wait = mover
+
+    def move(self) -> None:
+        """One move, waited for."""
+        self.queue()
+        self.wait()
 
     def batch(self, times: int) -> float:
         """Seconds for this many moves."""
-        return _repeat(self.move, times)
+        queue, begun = self.queue, time.perf_counter()
+        for _ in range(times):
+            queue()
+        self.wait()
+        return time.perf_counter() - begun
 
 
 def _mover(adapter: Adapter, action: MemoryAction, size: int, count: int) -> Any:

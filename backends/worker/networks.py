@@ -9,6 +9,7 @@ from typing import Any, Dict
 
 import numpy as np
 
+from bnspec.backends.worker.devices import examine
 from bnspec.backends.worker.exceptions import described
 from bnspec.contract import Adapter, Network
 from bnspec.errors import Declined, UsageError
@@ -47,5 +48,6 @@ class LiveNetwork:
         except Declined as reason:
             return StepResult("declined", reason.what)
         except Exception as error:  # anything that the backend raises is its observation
+            examine(self.adapter, error)
             return StepResult("error", described(error))
         return StepResult("ok", "", outputs, before)

@@ -29,6 +29,7 @@ class Subject:
         self.live, self.case, self.step, self.adapter = live, case, case.steps[-1], live.adapter
         self.function: Callable[..., Any] = getattr(live.subject, self.step.call.name)
         self.wait, self._scaled = self.waiting(), scaled
+        self.drain: Callable[[], None] = self.adapter.instruments().drain
 
     def inputs(self, factor: float) -> Tensors:
         """The step's inputs, multiplied; a fit's one argument is the list of its chunks."""
@@ -65,6 +66,12 @@ class Subject:
         result = self.function(*inputs)
         self.wait(result)
         return time.perf_counter_ns() - begun, result
+
+    def once(self, inputs: Tensors) -> Any:
+        """The result of one call, waited for."""
+        result = self.function(*inputs)
+        self.wait(result)
+        return result
 
     def state(self) -> Mapping[str, np.ndarray]:
         """The running statistics; empty for a subject without any."""

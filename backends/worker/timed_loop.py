@@ -31,8 +31,8 @@ class TimedCall:
     Args:
         function: the timed function; wait: returns when its argument has been computed.
         rotation: the inputs of the calls, in turn.
-        events: the device's clock, or None for the host's.
-        before: called with the inputs ahead of every call, outside its time; with it, there are no blocks.
+        before: called with the inputs ahead of every call, outside its time, and done when it returns; with it, there are no
+            blocks.
     """
 
     def __init__(
@@ -40,21 +40,17 @@ class TimedCall:
         function: Callable[..., Any],
         wait: Wait,
         rotation: Sequence[Inputs],
-        events: Optional[Events] = None,
         before: Optional[Callable[[Inputs], None]] = None,
     ) -> None:
-        self.function, self.wait, self.events, self.before = function, wait, events, before
+        self.function, self.wait, self.before = function, wait, before
         self.rotation, self.made = [tuple(inputs) for inputs in rotation], 0
         self.result: Any = None  # of the latest call: kept until the next assignment
 
     def once(self) -> Tuple[int, int]:
         """One call; returns (nanoseconds until its results were ready, nanoseconds until it returned)."""
-        inputs = self.rotation[self.made % len(self.rotation)]
-        self.made += 1
+        (inputs,) = self.next_inputs(1)
         if self.before is not None:
             self.before(inputs)
-        if self.events is not None:
-            return self.on_device(self.events, inputs)
         function, wait, clock = self.function, self.wait, time.perf_counter_ns
         result, self.result = self.result, None
         begun = clock()
@@ -65,24 +61,37 @@ class TimedCall:
         self.result = result
         return ended - begun, dispatched - begun
 
-    def on_device(self, events: Events, inputs: Inputs) -> Tuple[int, int]:
-        """The same on the device's clock."""
-        function, result = self.function, self.result
+    def on_device(self, events: Events) -> Optional[int]:
+        """One call on the device's clock; see ``Events``."""
+        (inputs,) = self.next_inputs(1)
+        if self.before is not None:
+            self.before(inputs)
         self.result = None
-        begun = time.perf_counter_ns()
-        events.start()
-        result = function(*inputs)
-        events.stop()
-        dispatched = time.perf_counter_ns() - begun
-        self.wait(result)
+        return events.elapsed_ns(lambda: self.function(*inputs))
+
+    def pipelined(self, calls: int) -> float:
+        """So many calls queued one behind the other and waited for once: nanoseconds a call."""
+        function, wait, clock = self.function, self.wait, time.perf_counter_ns
+        result, self.result = self.result, None
+        todo = self.next_inputs(calls)
+        begun = clock()
+        for inputs in todo:
+            result = function(*inputs)
+        wait(result)
+        ended = clock()
         self.result = result
-        return events.elapsed_ns(), dispatched
+        return (ended - begun) / calls
+
+    def next_inputs(self, calls: int) -> List[Inputs]:
+        """The inputs of the next calls."""
+        todo: List[Inputs] = [self.rotation[(self.made + i) % len(self.rotation)] for i in range(calls)]
+        self.made += calls
+        return todo
 
     def block(self, calls: int) -> int:
         """So many calls in a row; returns their total in nanoseconds."""
         function, wait, clock = self.function, self.wait, time.perf_counter_ns
-        todo = [self.rotation[(self.made + i) % len(self.rotation)] for i in range(calls)]
-        self.made += calls
+        todo = self.next_inputs(calls)
         result, self.result = self.result, None
         begun = clock()
         for inputs in todo:
@@ -94,7 +103,7 @@ class TimedCall:
 
     def sample(self, calls: int) -> Tuple[float, Optional[int]]:
         """The next sample, of so many calls: (nanoseconds a call, nanoseconds until it returned or None in a block)."""
-        if calls == 1 or self.before is not None or self.events is not None:
+        if calls == 1:
             return self.once()
         return self.block(calls) / calls, None
 
@@ -127,6 +136,12 @@ def clock_ns(readings: int = 200) -> float:
     """What an empty sample reads: the median over calls that do nothing."""
     empty = TimedCall(_nothing, _nothing, [(None,)])
     return statistics.median(empty.once()[0] for _ in range(readings))
+
+
+def clock_step_ns(readings: int = 200) -> float:
+    """The smallest step of the host's clock that is seen."""
+    seen = sorted({time.perf_counter_ns() for _ in range(readings)})
+    return float(min((b - a for a, b in zip(seen[:-1], seen[1:])), default=0))  # noqa: RUF007  # newer than Python 3.8
 
 
 def _nothing(_: Any) -> None:

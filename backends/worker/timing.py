@@ -7,7 +7,11 @@
    folded into a constant. The results of one call, drawn at random while they run, are kept: the audited sample;
 5. an observed call on the case's own inputs, which are new to the layer, so that a remembered answer is wrong. The state
    before and after, the results, and writes into the arguments are recorded around it;
-6. on request, the probes, the memory of a call, and the kernels that the framework reports.
+6. on request, the probes and the memory of a call; and, where calls are queued, two more quantities under their own names: the
+   time on the device's clock, and the time of a call of many that are queued and waited for once.
+
+Samples are on the host's clock on every device, so that frameworks are compared by one quantity. The kernels that the framework
+reports are asked for on their own (``kernels_of``): a profiler slows what runs after it.
 
 Both the audited sample and the observed call are returned and judged.
 
@@ -24,15 +28,25 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 import numpy as np
 
+from bnspec.backends.worker.devices import examine
 from bnspec.backends.worker.exceptions import described
 from bnspec.backends.worker.execution import _build
 from bnspec.backends.worker.probes import probe
 from bnspec.backends.worker.timed_call import Subject
-from bnspec.backends.worker.timed_loop import AuditedSample, TimedCall, block_size, clock_ns, samples_of
+from bnspec.backends.worker.timed_loop import (
+    LONGEST_BLOCK,
+    AuditedSample,
+    TimedCall,
+    block_size,
+    clock_ns,
+    clock_step_ns,
+    samples_of,
+)
 from bnspec.contract import Adapter, LayerConfig
 from bnspec.errors import Declined, UsageError
 from bnspec.model.buffers import unpack
 from bnspec.model.case import Case
+from bnspec.model.instruments import Graph, Instruments
 from bnspec.model.observation import Observation, StepResult
 from bnspec.model.timing import TimingResult
 from bnspec.model.vocabulary import CACHE_STATES, TIMED_MODES, Probe
@@ -45,6 +59,10 @@ DEFAULTS: Dict[str, Any] = {
     "rounds": 1000, "min_rounds": 5, "seconds": 0.25, "cache": "hot", "mode": "call", "probes": False, "seed": 0,
     "channels": None,
 }  # fmt: skip
+#: The share of the seconds for each of the two other quantities, and their least number of calls.
+QUEUED_SHARE, QUEUED_CALLS = 0.1, 5
+#: At most so many calls on the device's clock: each waits behind a kernel that holds the queue.
+MOST_ON_DEVICE = 30
 #: The warm-up's share of the seconds, and its least number of calls: each copy once.
 WARMUP_SHARE, WARMUP_CALLS = 0.1, len(FACTORS)
 
@@ -74,17 +92,9 @@ def _time(
     adapter: Adapter, case: Case, specs: Mapping[str, Any], buffers: List[bytes], options: Mapping[str, Any]
 ) -> Tuple[Optional[TimingResult], List[StepResult]]:
     """What was timed, the observed call and the audited sample; or None, and the result that ended it."""
-    live: Any = None
-    for i, step in enumerate(case.steps):
-        if live is None or step.fresh:
-            live, failure = _build(adapter, case, specs, buffers, i)
-            if live is None:
-                return None, [failure]
-        if i + 1 < len(case.steps):
-            result = live.perform(step)
-            if result.status != "ok":
-                return None, [result]
-    assert live is not None  # a case has at least one step
+    live, failure = _last_layer(adapter, case, specs, buffers)
+    if live is None:
+        return None, [failure]
     collecting = gc.isenabled()
     gc.collect()
     gc.freeze()  # the collector skips what exists now, the framework above all, until the next timing
@@ -96,10 +106,27 @@ def _time(
     except UsageError:  # an error of the request, not of the backend
         raise
     except Exception as error:  # anything that the backend raises is its observation
+        examine(adapter, error)
         return None, [StepResult("error", described(error))]
     finally:
         if collecting:
             gc.enable()
+
+
+def _last_layer(adapter: Adapter, case: Case, specs: Mapping[str, Any], buffers: List[bytes]) -> Tuple[Any, StepResult]:
+    """The layer as the last step meets it; or None, and the result of the step that ended it."""
+    live: Any = None
+    result = StepResult("not_run", "no layer")
+    for i, step in enumerate(case.steps):
+        if live is None or step.fresh:
+            live, result = _build(adapter, case, specs, buffers, i)
+            if live is None:
+                return None, result
+        if i + 1 < len(case.steps):
+            result = live.perform(step)
+            if result.status != "ok":
+                return None, result
+    return live, result
 
 
 class Samples(NamedTuple):
@@ -149,8 +176,9 @@ class Session:
             return None, results
         if timed is not None:
             results.append(StepResult("ok", "", self.subject.arrays(timed)))
+        device_ns, device_resolution_ns, pipelined_ns = self.queued(call, median_ns)
         begun = time.perf_counter_ns()
-        peak_bytes, kernels, probes = self.inspect(call, median_ns)
+        peak_bytes, probes = self.inspect(call, median_ns)
         timing = TimingResult(
             first_ns=first_ns,
             compile_ns=round(compile_ns),
@@ -163,10 +191,13 @@ class Session:
             page_faults_per_call=sampled.page_faults_per_call,
             threads=threads(self.adapter),
             peak_bytes=peak_bytes,
-            kernels=kernels,
             probes=probes,
             probes_ns=time.perf_counter_ns() - begun,
             shapes=tuple({n: a.shape for n, a in r.outputs.items()} for r in results),
+            clock_resolution_ns=clock_step_ns(),
+            device_ns=device_ns,
+            device_resolution_ns=device_resolution_ns,
+            pipelined_ns=pipelined_ns,
         )
         return timing, results
 
@@ -197,33 +228,67 @@ class Session:
         return call.result
 
     def call(self) -> TimedCall:
-        """The call to time: the subject itself, or a graph recorded from it."""
+        """The call to time: the subject itself, or a graph recorded from it; on request with the caches flushed ahead of it."""
         function, wait = self.subject.function, self.subject.wait
-        events = self.instruments.events()
+        graph: Optional[Graph] = None
         if self.options["mode"] == "graph":
             graph = self.instruments.graph(function, self.rotation[1])  # inputs other than the judged ones
-            return TimedCall(lambda *_: graph.replay(), wait, self.rotation, events, graph.load)
-        flush = (lambda _: self.instruments.flush()) if self.options["cache"] == "cold" else None
-        return TimedCall(function, wait, self.rotation, events, flush)
+        cold = self.options["cache"] == "cold"
+        if graph is None and not cold:
+            return TimedCall(function, wait, self.rotation)
 
-    def inspect(
-        self, call: TimedCall, median_ns: float
-    ) -> Tuple[Optional[int], Mapping[str, float], Mapping[Probe, str]]:
-        """What takes extra time, on request: memory of a call in bytes, kernels, probes."""
-        if not self.options["probes"]:
-            return None, {}, {}
+        def before(inputs: Any) -> None:
+            if graph is not None:
+                graph.load(inputs)
+            if cold:
+                self.instruments.flush()
+            self.instruments.drain()  # what was queued ahead of the call is not the call's
+
+        replay = None if graph is None else graph.replay
+        return TimedCall(function if replay is None else lambda *_: replay(), wait, self.rotation, before)
+
+    def queued(self, call: TimedCall, median_ns: float) -> Tuple[Optional[float], Optional[float], Optional[float]]:
+        """Where calls are queued: the time of a call on the device's clock, that clock's step, and the time of a pipelined call."""
+        if not self.instruments.queued:
+            return None, None, None
+        share_ns = QUEUED_SHARE * 1e9 * float(self.options["seconds"])
+        calls = int(min(max(share_ns / max(median_ns, 1.0), QUEUED_CALLS), LONGEST_BLOCK))
+        pipelined = call.pipelined(calls) if call.before is None else None
+        events = self.instruments.events()
+        if events is None:
+            return None, None, pipelined
+        elapsed = [call.on_device(events) for _ in range(min(calls, MOST_ON_DEVICE))]
         call.result = None
-        inputs = self.rotation[0]
+        known = [ns for ns in elapsed if ns is not None]
+        return statistics.median(known) if known else None, events.resolution_ns, pipelined
 
-        def once() -> Any:
-            result = self.subject.function(*inputs)
-            self.subject.wait(result)
-            return result
+    def inspect(self, call: TimedCall, median_ns: float) -> Tuple[Optional[int], Mapping[Probe, str]]:
+        """What takes extra time, on request: probes, and the memory of a call in bytes."""
+        if not self.options["probes"]:
+            return None, {}
+        call.result = None
+        graph = self.options["mode"] == "graph"
+        probes = {} if graph else probe(self.subject, self.rotation, FACTORS, median_ns)
+        return self.instruments.peak_bytes(lambda: self.subject.once(self.rotation[0])), probes
 
-        peak_bytes, kernels = self.instruments.peak_bytes(once), self.instruments.kernels(once)
-        if self.options["mode"] == "graph":
-            return peak_bytes, kernels, {}
-        return peak_bytes, kernels, probe(self.subject, self.rotation, FACTORS, median_ns)
+
+def kernels_of(adapter: Adapter, header: Mapping[str, Any], buffers: List[bytes]) -> Dict[str, float]:
+    """The kernels that the last step of the case runs, with their shares of the time; {} where the framework does not say."""
+    instruments = adapter.instruments()
+    if type(instruments).kernels is Instruments.kernels:
+        return {}
+    case = Case.from_header(header, buffers)
+    live, _ = _last_layer(adapter, case, header["arrays"], buffers)
+    if live is None:
+        return {}
+    try:
+        subject = Subject(live, case, lambda factor: _scaled(header["arrays"], buffers, factor))
+        inputs = subject.inputs(1.0)
+        subject.once(inputs)
+        return instruments.kernels(lambda: subject.once(inputs))
+    except Exception as error:  # what cannot be called has been said by its timing
+        examine(adapter, error)
+        return {}
 
 
 def _scaled(specs: Mapping[str, Any], buffers: List[bytes], factor: float) -> Dict[str, np.ndarray]:

@@ -20,6 +20,8 @@ from bnspec.model.vocabulary import CACHE_STATES, TIMED_MODES, CacheState, Timed
 
 Allocation = Literal["default", "fresh", "preallocated"]
 ALLOCATIONS: tuple[Allocation, ...] = get_args(Allocation)
+#: The axes of the host's memory and processors: on another device they are no conditions of a call.
+OF_THE_HOST = ("allocation", "threads")
 
 #: glibc's switches. "fresh": every block of a page or more has a mapping of its own, unmapped when freed. "preallocated": no
 #: block has, and the heap never shrinks.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -9,7 +10,7 @@ from bnspec.backends.harness.compilation_cache import cold
 from bnspec.backends.harness.launcher import Worker
 from bnspec.backends.harness.limits import Limits
 from bnspec.backends.harness.targets import Target
-from bnspec.benchmarks.timing.conditions import Conditions
+from bnspec.benchmarks.timing.conditions import OF_THE_HOST, Conditions
 from bnspec.errors import UsageError
 
 
@@ -42,7 +43,18 @@ class Contender:
 def contenders_of(
     targets: Sequence[Target], conditions: Sequence[Conditions], limits: Limits | None = None
 ) -> list[Contender]:
-    """Every target under every combination of conditions; ``limits``: of their workers."""
+    """Every target under every combination of conditions; ``limits``: of their workers.
+
+    Raises UsageError: a condition that is of the host, on another device.
+    """
+    for target, condition in itertools.product(targets, conditions):
+        named = [axis for axis in OF_THE_HOST if axis in condition.named]
+        if named and not target.on_host:
+            raise UsageError(
+                f"{named[0]} {condition.named[named[0]]} does nothing on {target.device}.",
+                "it is a condition of the host's memory and processors, and the call runs on a device of its own.",
+                f"leave out --{named[0]}, or time --device cpu.",
+            )
     return [Contender(target, c, limits or Limits()) for target in targets for c in conditions]
 
 

@@ -127,7 +127,11 @@ def _record(
         dispatch_ns=timing.dispatch_ns,
         page_faults_per_call=timing.page_faults_per_call,
         peak_bytes=timing.peak_bytes,
-        kernels=dict(timing.kernels),
+        clock="host",
+        clock_resolution_ns=timing.clock_resolution_ns,
+        device_ns=timing.device_ns,
+        device_resolution_ns=timing.device_resolution_ns,
+        pipelined_ns=timing.pipelined_ns,
         ratio=None if worst is None else worst.ratio if math.isfinite(worst.ratio) else "inf",
         probes=probes,
     )

@@ -8,11 +8,12 @@ Runs in workers: Python 3.8, standard library and NumPy only.
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
 
 from bnspec.errors import UsageError
+from bnspec.model.red_zones import Fenced, fenced
 
 _NATIVE = ("float64", "float32", "float16", "int64", "int32", "uint8", "bool")
 
@@ -41,6 +42,12 @@ def root_of(array: np.ndarray) -> np.ndarray:
         array = base
 
 
+def block_of(root: np.ndarray) -> Optional[np.ndarray]:
+    """The memory of an owner as bytes, 1-D; None if it is not one block. NumPy allocates one; its axes may be in any order."""
+    block = root.transpose(np.argsort([-s for s in root.strides], kind="stable"))
+    return block.reshape(-1).view(np.uint8) if block.flags.c_contiguous and root.size else None
+
+
 def extent(array: np.ndarray) -> Tuple[int, int]:
     """First and one-past-last byte address of the array's elements; equal for an empty array."""
     start = int(array.__array_interface__["data"][0])
@@ -53,8 +60,12 @@ def extent(array: np.ndarray) -> Tuple[int, int]:
 
 def overlap(a: np.ndarray, b: np.ndarray) -> bool:
     """Whether the memory ranges of two arrays intersect."""
-    (a0, a1), (b0, b1) = extent(a), extent(b)
-    return a0 < b1 and b0 < a1 and a.size > 0 and b.size > 0
+    return intersect(extent(a), extent(b))
+
+
+def intersect(a: Tuple[int, int], b: Tuple[int, int]) -> bool:
+    """Whether two ranges of addresses, each first and one past last, have a byte in common."""
+    return max(a[0], b[0]) < min(a[1], b[1])
 
 
 def pack(arrays: Mapping[str, np.ndarray]) -> Tuple[Dict[str, Any], List[bytes]]:
@@ -70,9 +81,7 @@ def pack(arrays: Mapping[str, np.ndarray]) -> Tuple[Dict[str, Any], List[bytes]]
         high = max((b for _, b in reached), default=0)
         root = root_of(arrays[names[0]])
         begin = int(root.__array_interface__["data"][0])
-        # NumPy allocates one block; its axes may be in another order
-        block = root.transpose(np.argsort([-s for s in root.strides], kind="stable"))
-        flat = block.reshape(-1).view(np.uint8) if block.flags.c_contiguous and root.size else None
+        flat = block_of(root)
         if flat is None and high > low:
             raise UsageError(
                 "an array's memory is not one block.", "its owner is not contiguous.", "copy the array first."
@@ -97,7 +106,17 @@ def unpack(specs: Mapping[str, Any], buffers: List[bytes]) -> Dict[str, np.ndarr
 
     Raises UsageError: a view reaches outside its buffer.
     """
-    memory = [_aligned(b) for b in buffers]
+    return unpack_fenced(specs, buffers)[0]
+
+
+def unpack_fenced(specs: Mapping[str, Any], buffers: List[bytes]) -> Tuple[Dict[str, np.ndarray], List[Fenced]]:
+    """``unpack``, with the memory between red zones in which each buffer lies."""
+    names: List[List[str]] = [[] for _ in buffers]
+    for name, spec in specs.items():
+        if isinstance(spec, dict) and isinstance(spec.get("buffer"), int) and 0 <= spec["buffer"] < len(names):
+            names[spec["buffer"]].append(name)
+    fences = [fenced(b, tuple(listed)) for b, listed in zip(buffers, names)]
+    memory = [f.memory for f in fences]
     arrays: Dict[str, np.ndarray] = {}
     for name, spec in specs.items():
         try:
@@ -112,7 +131,7 @@ def unpack(specs: Mapping[str, Any], buffers: List[bytes]) -> Dict[str, np.ndarr
                 "its shape, strides and offset must stay inside its buffer.",
                 "write the case again with bnspec's own writer.",
             ) from None
-    return arrays
+    return arrays, fences
 
 
 def _inside(shape: Tuple[int, ...], strides: Tuple[int, ...], offset: int, itemsize: int, nbytes: int) -> bool:
@@ -124,12 +143,3 @@ def _inside(shape: Tuple[int, ...], strides: Tuple[int, ...], offset: int, items
     reach = [(n - 1) * s for n, s in zip(shape, strides)]
     low, high = sum(r for r in reach if r < 0), sum(r for r in reach if r > 0)
     return offset + low >= 0 and offset + high + itemsize <= nbytes
-
-
-def _aligned(data: bytes, alignment: int = 64) -> np.ndarray:
-    """A writable uint8 array holding ``data`` whose first byte is aligned, as framework allocators give it."""
-    room = np.empty(len(data) + alignment, np.uint8)
-    skip = -int(room.__array_interface__["data"][0]) % alignment
-    memory = room[skip : skip + len(data)]
-    memory[:] = np.frombuffer(data, np.uint8)
-    return memory

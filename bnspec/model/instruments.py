@@ -27,19 +27,21 @@ UNKNOWN_CACHE_BYTES = 512 * 2**20
 
 
 class Events(abc.ABC):
-    """The device's own clock: times the work between two events in the device's queue."""
+    """The device's own clock.
+
+    Attributes:
+        resolution_ns: the step of the clock, as its maker states it.
+    """
+
+    resolution_ns = 0.0
 
     @abc.abstractmethod
-    def start(self) -> None:
-        """Record the first event."""
+    def elapsed_ns(self, dispatch: Work) -> Optional[int]:
+        """The device's time for what a call of ``dispatch`` queues, after waiting for it.
 
-    @abc.abstractmethod
-    def stop(self) -> None:
-        """Record the second event."""
-
-    @abc.abstractmethod
-    def elapsed_ns(self) -> int:
-        """Wait for the second event; the nanoseconds between the two."""
+        A kernel holds the queue meanwhile, so that the device waits for nothing between the two events. None where that did
+        not succeed: the first event had passed before ``dispatch`` returned, and the host's time may be in between.
+        """
 
 
 class Graph(abc.ABC):
@@ -55,14 +57,25 @@ class Graph(abc.ABC):
 
 
 class Mover(NamedTuple):
-    """``move``: copies (or reads) a buffer; its return means that it is done. ``same``: whether the copy equals its source."""
+    """``move``: queues a copy (or a read) of a buffer; ``wait``: returns when the moves queued so far are done. ``same``: whether
+    the copy equals its source."""
 
     move: Work
     same: Callable[[], bool]
+    wait: Callable[[], None]
 
 
 class Instruments:
-    """Instruments of a CPU, and the defaults for every framework."""
+    """Instruments of a CPU, and the defaults for every framework.
+
+    Attributes:
+        queued: whether calls are queued and return before their results are there.
+    """
+
+    queued = False
+
+    def drain(self) -> None:
+        """Return when nothing is left in the device's queue, whatever it is of."""
 
     def cache_bytes(self) -> int:
         """Size of the largest cache between the device and its memory."""
@@ -76,7 +89,7 @@ class Instruments:
         self._evict += 1
 
     def events(self) -> Optional[Events]:
-        """The device's clock; None if the host's clock is the right one."""
+        """The device's clock; None if it has none."""
         return None
 
     def compile_ns(self) -> Optional[int]:
@@ -97,6 +110,10 @@ class Instruments:
 
     def mover(self, action: MemoryAction, size_bytes: int) -> Optional[Mover]:
         """A ``Mover`` for a buffer of the device; None if the device uses the host's memory."""
+        return None
+
+    def memory_bytes(self) -> Optional[int]:
+        """Size of the device's memory; None if unknown."""
         return None
 
 

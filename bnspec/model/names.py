@@ -49,6 +49,8 @@ ARRAY = "^" + _WORD + r"(?:\[[0-9]+:[0-9]+\])?(?:\|[a-z_]+(?::" + _NUMBER + ")?)
 RELATION = "^[a-z_]+(?::" + _NUMBER + ")?" + _END
 #: What was written to or shares memory: an array, an output, or one of the call before.
 WRITTEN = "^(?:the earlier )?" + ARRAY[1:]
+#: What was read or written outside of an array, or read in it before it was written: "writes after x", "reads stale y".
+OVERRUN = "^(?:(?:reads|writes) (?:before|after)|reads stale) " + ARRAY[1:]
 
 #: A backend's name as its parts: what is before the environment, and the environment.
 _PARTS = re.compile(r"(.*[A-Za-z0-9_])\[(" + _ENVIRONMENT + r")\]", re.DOTALL)

@@ -21,11 +21,14 @@ class TimingResult:
     Attributes:
         first_ns: the first call, recorded separately; compile_ns: compile time during it or before it.
         warmup: calls that were not recorded.
-        samples_ns: time of a call, as the mean over the ``calls_per_sample`` calls of a sample.
+        samples_ns: time of a call on the host's clock until its results were ready, as the mean over the ``calls_per_sample``
+            calls of a sample; clock_resolution_ns: the smallest step of that clock that was seen.
+        device_ns: the median time of a call on the device's own clock, whose step is device_resolution_ns; None where it has
+            none, or where the device waited for the host. pipelined_ns: the time of a call of many that were queued and waited
+            for once; None where calls are not queued.
         dispatch_ns: the median time until a call returned; None if samples are blocks.
         timed_ns: warm-up and samples together; overhead_ns: the time of an empty sample.
         page_faults_per_call: minor ones; threads: of the framework; peak_bytes: of a call. None where unknown.
-        kernels: the kernels that the framework reports, with their shares of the time.
         probes: each probe with its objection, or ""; probes_ns: the time that all probes took.
         shapes: output shapes of the observed call and, where there is one, of the audited sample.
     """
@@ -41,10 +44,13 @@ class TimingResult:
     page_faults_per_call: Optional[float]
     threads: Optional[int]
     peak_bytes: Optional[int]
-    kernels: Mapping[str, float]
     probes: Mapping[Probe, str]
     probes_ns: int
     shapes: Tuple[Shapes, ...]
+    clock_resolution_ns: float = 0.0
+    device_ns: Optional[float] = None
+    device_resolution_ns: Optional[float] = None
+    pipelined_ns: Optional[float] = None
 
     def to_json(self) -> Dict[str, Any]:
         """JSON-ready data."""

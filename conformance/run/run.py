@@ -8,6 +8,7 @@ where a thread has nothing else to do. With more than one job the cases are judg
 from __future__ import annotations
 
 import collections
+import contextlib
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,9 @@ from bnspec.conformance.run.target_run import RunFailed, TargetRun
 from bnspec.reports.run.records import Finding
 from bnspec.reports.run.store import RunWriter
 
+#: Workers on one accelerator at a time.
+WORKERS_OF_A_DEVICE = 4
+
 
 def run_targets(
     targets: Sequence[Target],
@@ -31,12 +35,14 @@ def run_targets(
     progress: Callable[[Target, int, str], None],
     earlier: Mapping[Target, Earlier] | None = None,
 ) -> Mapping[Target, list[Finding]]:
-    """All targets, at most ``settings.jobs`` workers at a time; a thread without a target assists the one with most to do.
+    """All targets, at most ``settings.jobs`` workers at a time, and few on one accelerator, which share its memory; a thread without a
+    target assists the one with most to do.
 
     Targets of compiling frameworks start first: they take longest, and the others fill the cores beside them. The first error of
     the harness itself ends the run. ``earlier``: what an interrupted run had of the targets.
     """
     had = earlier or {}
+    slots = {t.number: threading.Semaphore(WORKERS_OF_A_DEVICE) for t in targets if not t.on_host}
     failed = threading.Event()
     judges = Judges(processes_for(settings.jobs), cases.oracle)
     runs = {
@@ -46,6 +52,10 @@ def run_targets(
     waiting = collections.deque(sorted(runs.items(), key=lambda item: not compiles(item[0].entry.adapter)))
     found: dict[Target, list[Finding]] = {}
 
+    def assist(run: TargetRun) -> bool:
+        with slots.get(run.target.number, contextlib.nullcontext()):
+            return run.assist()
+
     def work() -> None:
         try:
             while not failed.is_set():
@@ -53,9 +63,10 @@ def run_targets(
                     target, run = waiting.popleft()
                 except IndexError:
                     break
-                found[target] = run.run()
+                with slots.get(target.number, contextlib.nullcontext()):
+                    found[target] = run.run()
             if settings.assist:
-                while not failed.is_set() and any(r.assist() for r in _slowest_first(runs.values())):
+                while not failed.is_set() and any(assist(r) for r in _slowest_first(runs.values())):
                     pass
         except BaseException:
             failed.set()

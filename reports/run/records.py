@@ -7,11 +7,12 @@ with its ``kind``) and ``cases/*.json`` (saved cases, named by their id). Everyt
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from bnspec.model import names
+from bnspec.reports.run.bits import Bits
 from bnspec.reports.run.causes import Cause
 from bnspec.reports.run.conventions import Convention, Translation
 from bnspec.reports.run.evidence import Evidence, KnownDeviation
@@ -172,7 +173,8 @@ class Finding(Tagged, frozen=True, tag="finding"):
 
 
 class Incident(Tagged, frozen=True, tag="incident"):
-    """A case that ended in no answer on a target: crashed, timeout, or an error where the conventions offers the case."""
+    """A case that ended in no answer on a target: crashed, timeout, or an error: one where the conventions offer the case, or
+    that the device's memory was full."""
 
     backend: BackendName
     device: DeviceName
@@ -190,8 +192,12 @@ class Timing(Tagged, frozen=True, tag="timing"):
         pass_name: what is called, e.g. "training", "training_gradients" (forward and backward), "inference"; in JSON it is
             called "pass".
         shape, dtype, channel_axis: of x.
-        samples_ns: wall time of a call, in nanoseconds, synchronised and with the release of the call's earlier results;
+        samples_ns: time of a call on ``clock``, in nanoseconds, synchronised and with the release of the call's earlier results;
             one sample is the mean of ``calls_per_sample`` calls in a row.
+        clock: "host" on every device, so that one quantity is compared; "" in runs from before it was recorded.
+            clock_resolution_ns: the smallest step of it that was seen.
+        device_ns: the median time of a call on the device's own clock, whose step is device_resolution_ns; None where it has
+            none, or where the device waited for the host. pipelined_ns: of a call of many that were queued and waited for once.
         median_ns: their median; first_ns: the first call of the process, compilation included.
         threads: how many the framework says it uses, where it says so.
         verdict, ratio: "conforms", "deviates", "rejected" (a probe has shown that the samples are not of the work),
@@ -235,6 +241,11 @@ class Timing(Tagged, frozen=True, tag="timing"):
     probes: dict[Probe, str] = {}
     moved_bytes: tuple[Count, Count] | None = None
     streaming_bytes: tuple[Count, Count] | None = None
+    clock: Literal["", "host"] = ""
+    clock_resolution_ns: Amount | None = None
+    device_ns: Amount | None = None
+    device_resolution_ns: Amount | None = None
+    pipelined_ns: Amount | None = None
 
     def __post_init__(self) -> None:
         ratio = ratio_value(self.ratio)
@@ -338,7 +349,8 @@ def target_name(
     | TargetFinished
     | Convention
     | Translation
-    | StabilityCurve,
+    | StabilityCurve
+    | Bits,
 ) -> str:
     """How a target is written: ``backend@device``."""
     return f"{record.backend}@{record.device}"
@@ -362,6 +374,7 @@ Record = (
     | Variant
     | ClauseKills
     | KillMatrix
+    | Bits
     | TargetFinished
     | RunFinished
 )
@@ -397,7 +410,7 @@ def identity(record: Record) -> tuple[object, ...]:
             return (record.name,)
         case ClauseKills():
             return (record.clause,)
-        case TargetRecord() | TargetFinished():
+        case TargetRecord() | TargetFinished() | Bits():
             return record.backend, record.device
         case KillMatrix() | RunFinished():
             return ()

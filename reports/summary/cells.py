@@ -143,9 +143,11 @@ class Cell:
 IMPOSSIBLE = 1.05
 _COMMON = (
     "backend", "device", "pass", "shape", "dtype", "channel_axis", "workload", "regime", "scans", "conditions", "threads",
-    "moved_bytes", "streaming_bytes",
+    "moved_bytes", "streaming_bytes", "clock",
 )  # fmt: skip
-_MIDDLES = ("import_ns", "first_ns", "compile_ns", "dispatch_ns", "page_faults_per_call", "peak_bytes")
+_MIDDLES = (
+    "import_ns", "first_ns", "compile_ns", "dispatch_ns", "page_faults_per_call", "peak_bytes", "device_ns", "pipelined_ns",
+)  # fmt: skip
 _EACH = (
     "process", "median_ns", "samples_ns", "calls_per_sample", "verdict", "ratio", "message", "probes", "kernels", *_MIDDLES,
 )  # fmt: skip

@@ -13,6 +13,7 @@ from bnspec.backends.worker.memory_bandwidth import roofs
 from bnspec.backends.worker.timed_loop import AuditedSample, TimedCall, block_size, samples_of
 from bnspec.errors import Declined
 from bnspec.model.instruments import Instruments, Mover
+from tests.support.device_queue import FakeCuda, Queue
 
 
 class FakeTensor:
@@ -34,109 +35,23 @@ class FakeTensor:
         self.zeroed += 1
 
 
-class FakeCuda:
-    """torch.cuda with a clock of its own: every recorded event reads it, and recorded graphs replay their function."""
-
-    def __init__(self) -> None:
-        self.now_ms, self.capturing, self.log = 0.0, None, []
-        self.allocated = self.peak = 100
-
-    def get_device_properties(self, _: Any) -> Any:
-        """50 MB of cache."""
-        return types.SimpleNamespace(L2_cache_size=50 * 2**20)
-
-    def Event(self, enable_timing: bool) -> Any:  # noqa: N802  # PyTorch's name
-        """Reads the clock."""
-        assert enable_timing
-        cuda = self
-
-        class Event:
-            at = 0.0
-
-            def record(self) -> None:
-                self.at = cuda.now_ms
-
-            def synchronize(self) -> None:
-                cuda.log.append("synchronize")
-
-            def elapsed_time(self, other: Event) -> float:
-                return other.at - self.at
-
-        return Event()
-
-    def memory_allocated(self, _: Any) -> int:
-        """Now."""
-        return self.allocated
-
-    def reset_peak_memory_stats(self, _: Any) -> None:
-        """The peak is what is there now."""
-        self.peak = self.allocated
-
-    def max_memory_allocated(self, _: Any) -> int:
-        """At most."""
-        return self.peak
-
-    def Stream(self) -> Any:  # noqa: N802
-        """A stream that waits for nothing."""
-        return types.SimpleNamespace(wait_stream=lambda _: self.log.append("wait"))
-
-    def current_stream(self) -> Any:
-        """The same."""
-        return self.Stream()
-
-    def stream(self, _: Any) -> Any:
-        """As a context."""
-        return _Nothing()
-
-    def CUDAGraph(self) -> Any:  # noqa: N802
-        """Replays by calling the recorded function."""
-        return types.SimpleNamespace(replay=lambda: self.log.append("replay"))
-
-    def graph(self, _: Any) -> Any:
-        """As a context."""
-        self.log.append("capture")
-        return _Nothing()
-
-
-class _Nothing:
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, *_: object) -> None:
-        return None
-
-
 @pytest.fixture
 def cuda() -> tuple[TorchInstruments, FakeCuda]:
-    """The instruments of a device that is not there."""
-    fake = FakeCuda()
+    """The instruments of a second device that is not there."""
+    fake = FakeCuda(Queue(), index=1)
     made: list[FakeTensor] = []
     torch = types.SimpleNamespace(
         cuda=fake, int8="int8", empty=lambda *_, **__: made.append(FakeTensor()) or made[-1], made=made
     )
-    return TorchInstruments(torch, types.SimpleNamespace(type="cuda")), fake
-
-
-def test_on_a_gpu_the_device_clock_is_read_and_waited_for(cuda: Any) -> None:
-    """What lies between two events of the device counts, not the host's time."""
-    instruments, fake = cuda
-
-    def work(_: Any) -> str:
-        fake.now_ms += 1.5
-        return "result"
-
-    call = TimedCall(work, lambda _: fake.log.append("wait"), [(1,)], instruments.events())
-    ns, _ = call.once()
-    assert ns == 1_500_000
-    assert fake.log == ["wait", "synchronize"]
-    assert call.result == "result"
+    return TorchInstruments(torch, types.SimpleNamespace(type="cuda", index=1)), fake
 
 
 def test_a_gpu_flush_overwrites_twice_its_cache_in_one_buffer(cuda: Any) -> None:
-    """The buffer is made once."""
-    instruments, _ = cuda
+    """The buffer is made once, and the flush is over when it returns."""
+    instruments, fake = cuda
     instruments.flush()
     instruments.flush()
+    assert fake.log == ["drain", "drain"]
     (buffer,) = instruments.torch.made
     assert buffer.zeroed == 2
     assert list(instruments.buffers) == [2 * 50 * 2**20]
@@ -221,11 +136,15 @@ class Device(Instruments):
     def __init__(self, honest: bool) -> None:
         self.honest = honest
 
+    def memory_bytes(self) -> int:
+        """Little, so that the curve is short."""
+        return 2**20
+
     def mover(self, action: str, size_bytes: int) -> Mover:
         """Over the host's memory."""
         source, target = np.ones(size_bytes, np.uint8), np.zeros(size_bytes, np.uint8)
         move = (lambda: np.copyto(target, source)) if self.honest else (lambda: None)
-        return Mover(move, lambda: bool((source == target).all()))
+        return Mover(move, lambda: bool((source == target).all()), lambda: None)
 
 
 @pytest.mark.parametrize("honest", [True, False])
@@ -235,3 +154,4 @@ def test_the_copy_of_a_device_is_verified(honest: bool) -> None:
     answer = roofs(adapter, {"copies": [2**15], "seconds": 0.001})
     assert [c.same for c in answer.copies] == [honest]
     assert {c.threads for c in answer.curves} == {1}
+    assert {max(c.sizes_bytes) for c in answer.curves} == {2**18}  # source and target leave half of the memory free

@@ -37,7 +37,7 @@ class TorchWriter(Writer):
         return "" if name == "float32" else f", dtype=torch.{name}"
 
     def tensor(self, value: Literal) -> str:
-        """``torch.tensor([...])``, with a view's strides."""
+        """``torch.tensor([...])``, moved to the device before it gets a view's strides: a move would pack a view."""
         dtype, shape = self.torch_dtype(value.dtype), value.shape
         text = {
             "list": f"torch.tensor({value.text}{dtype})",
@@ -46,12 +46,14 @@ class TorchWriter(Writer):
             "drawn": f"torch.from_numpy({value.text}).to(torch.{value.dtype})",
             "hex": f'torch.frombuffer(bytearray.fromhex("{value.text}"), dtype=torch.{value.dtype}).reshape({shape})',
         }[value.kind]
+        if self.device != "cpu":
+            text += f'.to("{self.device}")'
         if value.strided is not None:
             wanted, strides, offset = value.strided
             text += f".as_strided({wanted}, {strides}{f', {offset}' if offset else ''})"
         if value.permuted:
             text += f".permute{value.permuted}"
-        return text if self.device == "cpu" else f'{text}.to("{self.device}")'
+        return text
 
     @abc.abstractmethod
     def forward(self, x: str, training: bool) -> str:

@@ -24,6 +24,7 @@ from bnspec.backends.harness.replies import (
     bandwidth_of,
     devices_of,
     hello_of,
+    kernels_of,
     observation_of,
     timing_of,
 )
@@ -71,13 +72,21 @@ def replies() -> list[tuple[dict[str, Any], list[bytes]]]:
         ("first_ns", "compile_ns", "warmup", "calls_per_sample", "timed_ns", "overhead_ns", "probes_ns"), 1
     )
     more = {"samples_ns": [1, 2], "dispatch_ns": None, "page_faults_per_call": 0.5, "threads": 1, "peak_bytes": None}
-    whole = {**timing, **more, "kernels": {"k": 1.0}, "probes": {"keeps_the_dtype": ""}, "shapes": [{"y": [2, 3]}]}
+    whole = {
+        **timing,
+        **more,
+        "device_ns": 0.5,
+        "pipelined_ns": None,
+        "probes": {"keeps_the_dtype": ""},
+        "shapes": [{"y": [2, 3]}],
+    }
     curve = {"action": "copy", "threads": 1, "sizes_bytes": [64], "bytes_per_second": [1e9]}
     plain_copy = {"size_bytes": 64, "samples_ns": [5], "same": True}
     hello = {"status": "ready", "reason": "", "versions": {"a": "1"}, "conventions": Conventions().to_json()}
     return [
         ({**head, "do": "run"}, data),
         ({"timing": whole, "observation": timed, "do": "time"}, timed_data),
+        ({"kernels": {"k": 1.0}, "do": "kernels"}, []),
         ({"curves": [curve], "copies": [plain_copy], "timed_ns": 5, "do": "roofs"}, []),
         ({"devices": {"cpu": "ready"}, "do": "devices"}, []),
         ({**hello, "do": "hello"}, []),
@@ -145,6 +154,8 @@ def read(frame: bytes) -> str:
                 timing_of(header, buffers, 3)
             elif kind == "roofs":
                 bandwidth_of(header, buffers)
+            elif kind == "kernels":
+                kernels_of(header, buffers)
             elif kind == "devices":
                 devices_of(header, buffers)
             else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import hashlib
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from bnspec.clauses import Clause, select_asked
 from bnspec.cli import CONFORMS, DEVIATES, FAILED
 from bnspec.conformance.cases.corpus import add, distinct, read_corpus
 from bnspec.conformance.cases.effort import EFFORTS, EffortName, cases_of
+from bnspec.conformance.cases.races import race_cases
 from bnspec.conformance.checks import CHECKS
 from bnspec.conformance.judge.collector import COMPLETES
 from bnspec.conformance.judge.judge import asks, checks_for
@@ -97,7 +99,9 @@ def _verify(request: Request, command: str, quiet: bool) -> tuple[Run, int]:
         shard=request.shard,
     )
     with writer:
-        cases = CasePool(_cases(request, before, clauses))
+        off_host = any(not t.on_host for t in targets)
+        races = needed(race_cases(), clauses) if off_host else ()
+        cases = CasePool(itertools.chain(races, _cases(request, before, clauses)))
         with Progress(quiet) as progress:
             left = [t for t in targets if t not in done]
             earlier = {} if run.run is None else {t: earlier_of(run.run, run.entries, t) for t in left}

@@ -56,6 +56,19 @@ class JaxAdapter(Adapter):
 
         return {"jax": str(self.jax.__version__), "jaxlib": str(jaxlib.__version__)}
 
+    def ran_on(self) -> Dict[str, str]:
+        """The device, the platform's releases as JAX tells them, and the flags that change programs."""
+        if self.place.platform == "cpu":
+            return {}
+        found = {
+            **super().ran_on(),
+            "device": str(self.place.device_kind),
+            "XLA_FLAGS": os.environ.get("XLA_FLAGS", ""),
+        }
+        found["platform"] = " ".join(str(getattr(self.place.client, "platform_version", "unknown")).split())
+        found["matmul precision"] = str(self.jax.config.jax_default_matmul_precision or "default")
+        return found
+
     def threads(self) -> Optional[int]:
         """None: XLA does not report it."""
         return None

@@ -61,6 +61,25 @@ class TorchAdapter(Adapter):
         found = {"torch": self.torch.__version__, "cuda": self.torch.version.cuda, "rocm": self.torch.version.hip}
         return {name: str(version) for name, version in found.items() if version}
 
+    def ran_on(self) -> Dict[str, str]:
+        """The GPU, cuDNN or MIOpen, and the modes that decide which kernels run."""
+        if self.kind == "cpu":
+            return {}
+        found, backends = super().ran_on(), self.torch.backends
+        if self.kind != "cuda":
+            return found
+        properties = self.torch.cuda.get_device_properties(self.place)
+        found.setdefault("gpu", str(properties.name))
+        found.setdefault("compute capability", "%d.%d" % (properties.major, properties.minor))
+        library = "MIOpen" if self.torch.version.hip else "cuDNN"
+        found[library] = str(backends.cudnn.version() or "absent")
+        modes = {
+            "tf32 products": backends.cuda.matmul.allow_tf32, "tf32 convolutions": backends.cudnn.allow_tf32,
+            "deterministic": self.torch.are_deterministic_algorithms_enabled() or backends.cudnn.deterministic,
+            "cudnn.benchmark": backends.cudnn.benchmark, "cudnn.enabled": backends.cudnn.enabled,
+        }  # fmt: skip
+        return {**found, **{name: "on" if value else "off" for name, value in modes.items()}}
+
     def threads(self) -> Optional[int]:
         """The number of threads that one operation may use."""
         return int(self.torch.get_num_threads())

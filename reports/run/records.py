@@ -85,7 +85,10 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TargetRecord(Tagged, frozen=True, tag="target"):
-    """A backend on a device: "ready", or why not; with what it declares. A target that is not ready says why."""
+    """A backend on a device: "ready", or why not; with what it declares. A target that is not ready says why.
+
+    ``ran_on``: the device, its driver and libraries, and the modes that change results, as far as they are told.
+    """
 
     backend: BackendName
     device: DeviceName
@@ -94,6 +97,7 @@ class TargetRecord(Tagged, frozen=True, tag="target"):
     framework: str
     versions: dict[str, str]
     conventions: dict[str, Any]
+    ran_on: dict[str, str] = {}
 
     def __post_init__(self) -> None:
         if self.status != "ready" and not self.reason:
@@ -179,6 +183,7 @@ class Timing(Tagged, frozen=True, tag="timing"):
             clock_resolution_ns: the smallest step of it that was seen.
         device_ns: the median time of a call on the device's own clock, whose step is device_resolution_ns; None where it has
             none, or where the device waited for the host. pipelined_ns: of a call of many that were queued and waited for once.
+        device_state: clocks, temperature, power and throttling after the samples, as far as the maker's library tells.
         median_ns: their median; first_ns: the first call of the process, compilation included.
         threads: how many the framework says it uses, where it says so.
         verdict, ratio: "conforms", "deviates", "rejected" (a probe has shown that the samples are not of the work),
@@ -227,6 +232,7 @@ class Timing(Tagged, frozen=True, tag="timing"):
     device_ns: Amount | None = None
     device_resolution_ns: Amount | None = None
     pipelined_ns: Amount | None = None
+    device_state: dict[str, Amount | str] = {}
 
     def __post_init__(self) -> None:
         ratio = ratio_value(self.ratio)

@@ -31,7 +31,7 @@ class Opened(Protocol):
 
     @property
     def details(self) -> Mapping[str, Any]:
-        """The framework's name among them."""
+        """The framework's name among them, and what it ran on."""
 
 
 def opened_target(backend: str, device: str, hello: Opened) -> TargetRecord:
@@ -44,4 +44,5 @@ def opened_target(backend: str, device: str, hello: Opened) -> TargetRecord:
         str(hello.details.get("framework", "")),
         {str(k): str(v) for k, v in hello.versions.items()},
         hello.conventions.to_json() if hello.conventions else {},
+        {str(k): str(v) for k, v in hello.details.get("ran_on", {}).items()},
     )

@@ -27,7 +27,7 @@ FOLDERS := bnspec backends conformance benchmarks reports
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help $(VENV) report repros test slow conformance conformance-rest mutants causes faults fuzz fuzz-frames calibrate cheats overhead oracle lint types specification schema deviations bounds false-alarms constraints clean
+.PHONY: help $(VENV) report repros test slow conformance conformance-rest gpu gpu-wheels mutants causes faults fuzz fuzz-frames calibrate cheats overhead oracle lint types specification schema deviations bounds false-alarms constraints clean
 
 help:  ## this list
 	@echo "usage: make TARGET      (PYTHON=... chooses the interpreter that makes $(VENV), 3.11 or newer)"
@@ -82,6 +82,22 @@ mutants: $(READY)  ## the whole kill matrix, then the correct variants over 20 s
 	@$(BIN)/bnspec mutants --kind mutant --effort standard; mutants=$$?; \
 	  $(BIN)/bnspec mutants --kind variant --effort quick --seeds 20; variants=$$?; \
 	  exit $$((mutants > variants ? mutants : variants))
+
+# A GPU's machine has no network: what it lacks of ours comes as a folder of wheels, for its Python.
+GPU_WHEELS ?= build/gpu-wheels
+GPU_PYTHON ?= 3.12
+gpu:  ## the most evidence of one GPU in eight minutes, in runs/gpu; REHEARSE=1: the same on the CPU, marked as a rehearsal
+	@if [ -z "$(REHEARSE)" ] && [ -d $(GPU_WHEELS) ]; then rm -rf build/gpu-site; \
+	  $(PYTHON) -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-compile --target build/gpu-site $(GPU_WHEELS)/*.whl || exit 3; fi
+	@PYTHONPATH="$(CURDIR):$(CURDIR)/build/gpu-site" $(if $(REHEARSE),$(BIN)/python,$(PYTHON)) -m tests.gpu.run $(if $(REHEARSE),--rehearse)
+
+gpu-wheels: $(READY)  ## the folder of wheels that `make gpu` takes to a machine without a network: build/gpu-wheels, about 18 MB
+	@rm -rf $(GPU_WHEELS)
+	@$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: --python-version $(GPU_PYTHON) --implementation cp \
+	  --abi cp$(subst .,,$(GPU_PYTHON)) --abi abi3 --abi none --platform manylinux_2_28_x86_64 --platform manylinux_2_17_x86_64 --platform manylinux2014_x86_64 --platform any \
+	  -c constraints.txt -d $(GPU_WHEELS) -r tests/gpu/requirements.txt
+	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation -w $(GPU_WHEELS) . && rm -rf build/lib build/bdist.*
+	@du -sh $(GPU_WHEELS)
 
 causes: $(READY)  ## one cause for each mutant? prints the causes of all mutants and the share of the right family, an hour
 	@$(BIN)/python -m bnspec.conformance.selftest.grouping

@@ -22,6 +22,7 @@ PACES: dict[str, tuple[float, int, int, float | None]] = {
     "short": (0.3, 4, 8, 2.7),
     "standard": (0.5, 4, 12, 30.0),
     "full": (0.5, 4, 8, None),
+    "device": (0.3, 3, 8, 10.0),
 }
 SUITE = click.Choice(sorted(PACES))
 #: calibrate and cheats time one backend unless they are asked for more.
@@ -162,6 +163,7 @@ def _print_bench(run: Run, request: Request, as_json: bool) -> None:
     example="bnspec calibrate\nbnspec calibrate --backend torch.nn --pairs 8",
     params=[
         TIMED,
+        DEVICE,
         click.Option(["--comparisons"], type=Number(2, 100_000), default=200, metavar="N", help="Least number of comparisons of a backend with itself."),
         click.Option(["--pairs"], type=Number(2, 100), default=5, metavar="N", help="Processes on each side of a comparison."),
         _seconds(0.05),
@@ -175,6 +177,7 @@ def _print_bench(run: Run, request: Request, as_json: bool) -> None:
 def calibrate(
     command_line: str,
     backend: Sequence[str],
+    device: Sequence[str],
     comparisons: int,
     pairs: int,
     seconds: float,
@@ -195,7 +198,7 @@ def calibrate(
     from bnspec.benchmarks.run.calibrate import calibrate as run_calibration
     from bnspec.terminal.console import print_json
 
-    plan = Plan(backend or ["numpy"], comparisons, pairs, seconds, seed, out, resume, Limits.of(limits))
+    plan = Plan(backend or ["numpy"], comparisons, pairs, seconds, seed, out, resume, Limits.of(limits), device)
     calibration, path = run_calibration(plan, command_line, quiet=as_json)
     if as_json:
         print_json({**calibration.to_json(), "run": str(path)})
@@ -208,9 +211,9 @@ def calibrate(
     "cheats",
     summary="test the probes on backends that do not do the work they are timed for",
     example="bnspec cheats\nbnspec cheats --backend 'torch.*'",
-    params=[TIMED, _seconds(0.05), JSON],
+    params=[TIMED, DEVICE, _seconds(0.05), JSON],
 )
-def cheats(command_line: str, backend: Sequence[str], seconds: float, as_json: bool) -> int:
+def cheats(command_line: str, backend: Sequence[str], device: Sequence[str], seconds: float, as_json: bool) -> int:
     """Time the cheating backends, which are fast because they do not do the work, and honest backends, and print what the probes find.
 
     Exit status 1: a probe misses its cheating backend, or rejects an honest one.
@@ -218,7 +221,7 @@ def cheats(command_line: str, backend: Sequence[str], seconds: float, as_json: b
     from bnspec.benchmarks.run.probe_check import check_probes, print_checks
     from bnspec.terminal.console import print_json
 
-    checks = check_probes(backend or ["numpy"], seconds, quiet=as_json)
+    checks = check_probes(backend or ["numpy"], seconds, quiet=as_json, devices=device)
     if as_json:
         print_json({"checks": [c.to_json() for c in checks]})
     else:

@@ -215,6 +215,10 @@ class Adapter(abc.ABC):
         module = importlib.import_module(self.framework.split(".")[0])
         return {self.framework: str(getattr(module, "__version__", "unknown"))}
 
+    def ran_on(self) -> Dict[str, str]:
+        """What the calls run on, beyond the versions: the device, its driver and libraries, and the modes that change results."""
+        return self.instruments().facts()
+
     def tensor(self, array: np.ndarray) -> Any:
         """The framework's tensor of the same values, on the device; with the same strides and memory where it can.
 

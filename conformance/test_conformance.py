@@ -35,13 +35,13 @@ def test_target_conforms_to_the_clause(run: Run, target: Target, clause: str) ->
 
 
 def test_known_deviations_of_the_target_still_happen(run: Run, target: Target) -> None:
-    """An entry that concerns this release and that no finding shows any more is stale."""
+    """An entry that concerns this release on this device and that no finding shows any more is stale."""
     record = next(r for r in run.targets if (r.backend, r.device) == (target.entry.name, target.device))
     if record.status != "ready":
         pytest.skip(f"{record.status}: {record.reason}")
     if run.manifest.effort == "device":
         pytest.skip("too few cases to say that a deviation is gone: `make conformance` asks at effort quick")
-    mine = [k for k in KNOWN if k.concerns(target.entry.name, record.versions)]
+    mine = [k for k in KNOWN if k.concerns(target.entry.name, target.device, record.versions)]
     stale = [
         f"{k.clauses[0]}: {k.reason}"
         for k in mine

@@ -320,7 +320,11 @@ class Worker:
                 refuse_full_folder()
         if said.status == "malformed":
             raise UsageError(f"{self.entry.name}: {said.reason}", said.why, said.fix)
-        read = {"framework": said.framework, "open_seconds": said.open_seconds if said.status == "ready" else None}
+        read = {
+            "framework": said.framework,
+            "ran_on": said.ran_on,
+            "open_seconds": said.open_seconds if said.status == "ready" else None,
+        }
         environment = self._home.environment if self._home else None
         return Hello(said.status, said.reason, said.versions, conventions, {**details, **read}, environment)
 

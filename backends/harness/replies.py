@@ -6,6 +6,7 @@ Every function raises ``BadReply`` for what is no answer to the request, whateve
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -67,6 +68,7 @@ class _Hello(msgspec.Struct):
     versions: dict[str, str] = {}
     conventions: dict[str, Any] = {}
     framework: str = ""
+    ran_on: dict[str, str] = {}
     open_seconds: Amount = 0.0
     why: str = ""
     fix: str = ""
@@ -157,10 +159,12 @@ def timing_of(data: Mapping[str, Any], buffers: list[bytes], steps: int) -> tupl
             timing.device_ns or 0,
             timing.device_resolution_ns or 0,
             timing.pipelined_ns or 0,
+            *(v for v in timing.device_state.values() if not isinstance(v, str)),
             1 if timing.threads is None else timing.threads - 1,
         ]
         if not timing.samples_ns or not all(0 <= n < 2**62 for n in numbers):
             raise BadReply("its times are negative, infinite or missing")
+        timing = dataclasses.replace(timing, device_state={clean(k): v for k, v in timing.device_state.items()})
         if len(timing.shapes) != len(observation.steps):
             raise BadReply(f"it has shapes of {len(timing.shapes)} calls, and {len(observation.steps)} steps")
         return timing, observation
@@ -203,6 +207,7 @@ def hello_of(data: Mapping[str, Any]) -> tuple[_Hello, Conventions | None]:
         said.reason, said.why, said.fix = clean(said.reason), clean(said.why), clean(said.fix)
         said.versions = {clean(k): clean(v) for k, v in said.versions.items()}
         said.framework = clean(said.framework)
+        said.ran_on = {clean(k): clean(v) for k, v in said.ran_on.items()}
         if not math.isfinite(said.open_seconds):
             raise BadReply("its time to open is infinite")
         if "conventions" not in data:

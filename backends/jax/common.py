@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import dataclasses
 import os
 from typing import Any, Dict, Optional, Tuple
 
@@ -11,8 +12,14 @@ import numpy as np
 from bnspec.backends.jax.instruments import JaxInstruments
 from bnspec.backends.worker.devices import hides_devices
 from bnspec.backends.worker.mode_layer import LayerByMode
-from bnspec.contract import Adapter, Declined, DeviceAbsent
+from bnspec.contract import Adapter, Conventions, Declined, DeviceAbsent
 from bnspec.model.call import Mode
+
+#: The platforms of GPUs, as ``jax.Device.platform`` calls them; others offer no double precision.
+GPUS = ("gpu", "cuda", "rocm")
+#: See ``Conventions.root_roundings``: XLA's GPU code takes sqrt.approx (1 unit in the last place) and div.full (2), or
+#: rsqrt.approx (2^-22.9). Source: PTX ISA, floating-point instructions.
+GPU_ROOT_ROUNDINGS = 7.0
 
 
 class JaxAdapter(Adapter):
@@ -33,13 +40,14 @@ class JaxAdapter(Adapter):
         jax.config.update("jax_enable_x64", True)
         jax.config.update("jax_default_device", self.place)
         self._instruments = JaxInstruments(jax, self.place)
+        self.conventions = on_device(self.conventions, self.place.platform)
 
     @classmethod
     def devices(cls) -> Dict[str, str]:
-        """The CPU, and the devices JAX reports as GPUs (CUDA or ROCm)."""
+        """The CPU, the devices JAX reports as GPUs (CUDA or ROCm), and TPUs."""
         import jax
 
-        reasons = {kind: why_absent(jax, kind) for kind in ("cpu", "gpu")}
+        reasons = {kind: why_absent(jax, kind) for kind in ("cpu", "gpu", "tpu")}
         return {kind: "absent: " + reason if reason else "ready" for kind, reason in reasons.items()}
 
     def versions(self) -> Dict[str, str]:
@@ -47,6 +55,19 @@ class JaxAdapter(Adapter):
         import jaxlib
 
         return {"jax": str(self.jax.__version__), "jaxlib": str(jaxlib.__version__)}
+
+    def ran_on(self) -> Dict[str, str]:
+        """The device, the platform's releases as JAX tells them, and the flags that change programs."""
+        if self.place.platform == "cpu":
+            return {}
+        found = {
+            **super().ran_on(),
+            "device": str(self.place.device_kind),
+            "XLA_FLAGS": os.environ.get("XLA_FLAGS", ""),
+        }
+        found["platform"] = " ".join(str(getattr(self.place.client, "platform_version", "unknown")).split())
+        found["matmul precision"] = str(self.jax.config.jax_default_matmul_precision or "default")
+        return found
 
     def threads(self) -> Optional[int]:
         """None: XLA does not report it."""
@@ -98,6 +119,15 @@ class JaxLayer(LayerByMode):
     def inference(self, x: Any) -> Any:
         """y in inference mode."""
         return self.forward(x, "inference")
+
+
+def on_device(conventions: Conventions, platform: str) -> Conventions:
+    """The conventions as they are on this platform."""
+    if platform == "cpu":
+        return conventions
+    dtypes = conventions.dtypes if platform in GPUS else tuple(d for d in conventions.dtypes if d != "float64")
+    root = GPU_ROOT_ROUNDINGS if platform in GPUS else conventions.root_roundings
+    return dataclasses.replace(conventions, programs_apart=True, dtypes=dtypes, root_roundings=root)
 
 
 def settle(device: str) -> None:

@@ -49,6 +49,10 @@ class JaxInstruments(Instruments):
         add, zero = self.nothing
         self.jax.block_until_ready(add(zero))
 
+    def uuid(self) -> Optional[str]:
+        """JAX does not say it: an NVIDIA GPU is known where it is the only one."""
+        return "" if not self.host and "NVIDIA" in str(self.place.device_kind) else None
+
     def memory_bytes(self) -> Optional[int]:
         """What the allocator may still give out, as JAX reports it."""
         stats = None if self.host else self.place.memory_stats()

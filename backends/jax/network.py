@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, Mapping, Tuple
 
-from bnspec.contract import LayerConfig, Network, State
+from bnspec.contract import Declined, LayerConfig, Network, State
 from bnspec.model.vocabulary import NetworkKind
 
 #: forward(x, (gamma, beta), running, epsilon, decay, axis, mode) -> (y, running after it)
@@ -22,6 +22,8 @@ class JaxNetwork(Network):
     def __init__(
         self, jax: Any, forward: Forward, kind: NetworkKind, config: LayerConfig, rate: float, values: Mapping[str, Any]
     ) -> None:
+        if kind.startswith("convolutional") and _platform(jax) != "cpu":
+            raise Declined("XLA may choose Winograd's convolution here, whose error is not that of a sum of products")
         self.state = State(*(values.get(n) for n in State._fields))
         self.parameters: Dict[str, Any] = {n: v for n, v in values.items() if n not in State._fields}
         self.jax, self.step = jax, jax.jit(step_of(jax, forward, kind, config, rate))
@@ -35,6 +37,11 @@ class JaxNetwork(Network):
     def values(self) -> Mapping[str, Any]:
         """Parameters and running statistics."""
         return dict(self.parameters, **{n: v for n, v in self.state._asdict().items() if v is not None})
+
+
+def _platform(jax: Any) -> str:
+    """Of the device that the adapter has chosen."""
+    return str(getattr(jax.config.jax_default_device, "platform", "cpu"))
 
 
 def step_of(jax: Any, forward: Forward, kind: NetworkKind, config: LayerConfig, rate: float) -> Callable[..., Any]:

@@ -75,6 +75,15 @@ class TensorflowAdapter(Adapter):
         packages = sorted({self.framework, "tensorflow", "numpy"})
         return {name: str(importlib.import_module(name).__version__) for name in packages}
 
+    def ran_on(self) -> Dict[str, str]:
+        """The GPU, and the CUDA and cuDNN releases that this build was made for."""
+        if self.place == "/CPU:0":
+            return {}
+        build = self.tf.sysconfig.get_build_info()
+        found = {**super().ran_on(), **{n: str(build[n]) for n in ("cuda_version", "cudnn_version") if n in build}}
+        enabled = self.tf.config.experimental.tensor_float_32_execution_enabled()
+        return {**found, "tf32": "on" if enabled else "off"}
+
     def threads(self) -> Optional[int]:
         """The number of threads within one operation; None if TensorFlow chooses."""
         return self.tf.config.threading.get_intra_op_parallelism_threads() or None

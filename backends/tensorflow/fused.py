@@ -20,6 +20,11 @@ from bnspec.model.vocabulary import NetworkKind
 FORMATS = {4: ("NCHW", "NHWC"), 5: ("NCDHW", "NDHWC")}
 
 
+#: On a GPU the gradients of inference are summed by atomic additions. Source: tf.config.experimental.enable_op_determinism, which
+#: raises for "FusedBatchNorm ... when is_training=False" in a backward pass.
+NOT_REPEATABLE = ("inference_gradients", "inference_some_gradients")
+
+
 class TensorflowFused(TensorflowAdapter):
     """``tf.compat.v1.nn.fused_batch_norm`` with running statistics, eager.
 
@@ -45,6 +50,11 @@ class TensorflowFused(TensorflowAdapter):
         mutable_tensors=False,
         affine_optional=False,
     )
+
+    def __init__(self, device: str = "cpu") -> None:
+        super().__init__(device)
+        if self.place != "/CPU:0":
+            self.conventions = dataclasses.replace(self.conventions, not_repeatable=NOT_REPEATABLE)
 
     def layer(self, config: LayerConfig, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> FusedLayer:
         """A layer whose four arrays become variables."""

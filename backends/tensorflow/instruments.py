@@ -30,6 +30,10 @@ class TensorflowInstruments(Instruments):
         if not self.host:
             self.wait(None)
 
+    def uuid(self) -> Optional[str]:
+        """TensorFlow does not say it: an NVIDIA GPU is known where it is the only one."""
+        return None if self.host else ""
+
     def cache_bytes(self) -> int:
         """For a CPU, as the system reports; for another device, the largest on the market."""
         return super().cache_bytes() if self.host else LARGEST_CACHE_BYTES

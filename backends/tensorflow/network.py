@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Mapping, Optional
 
-from bnspec.contract import Network
+from bnspec.contract import Declined, Network
 from bnspec.model.vocabulary import NetworkKind
 
 
@@ -20,6 +20,8 @@ class TensorflowNetwork(Network):
     def __init__(
         self, tf: Any, kind: NetworkKind, layer: Optional[Any], rate: float, values: Mapping[str, Any]
     ) -> None:
+        if kind.startswith("convolutional") and "GPU" in values["w1"].device:
+            raise Declined("cuDNN may choose Winograd's convolution here, whose error is not that of a sum of products")
         self.tf, self.convolutional, self.layer, self.rate = tf, kind.startswith("convolutional"), layer, rate
         tf.config.experimental.enable_tensor_float_32_execution(False)  # otherwise GPUs round the factors of products
         self.trained = {n: tf.Variable(values[n]) for n in ("w1", "b1", "w2", "b2")}

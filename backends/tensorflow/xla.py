@@ -10,13 +10,17 @@ Source: https://www.tensorflow.org/xla/tutorials/jit_compile
 
 from __future__ import annotations
 
-from typing import Any, Tuple
+import dataclasses
+from typing import Any, Dict, Tuple
 
 from bnspec.backends.tensorflow.common import TensorflowAdapter
 from bnspec.backends.tensorflow.moments_layer import CONVENTIONS, MomentsLayer, VariablesLayer
 from bnspec.backends.worker.mode_layer import LayerByMode
 from bnspec.contract import Gradients, LayerConfig, SecondOrder, State, Tangent
 from bnspec.model.call import INFERENCE, TRAINING, TRAINING_MASKED, TRAINING_MASKED_GRADIENTS, Call, Mode, call_of
+
+#: See ``Conventions.root_roundings``: XLA's GPU code takes sqrt.approx and div.full, or rsqrt.approx. Source: PTX ISA.
+GPU_ROOT_ROUNDINGS = 7.0
 
 
 class TensorflowXLA(TensorflowAdapter):
@@ -30,6 +34,9 @@ class TensorflowXLA(TensorflowAdapter):
 
     def __init__(self, device: str = "cpu") -> None:
         super().__init__(device)
+        if self.place != "/CPU:0":
+            changes: Dict[str, Any] = {"programs_apart": True, "root_roundings": GPU_ROOT_ROUNDINGS}
+            self.conventions = dataclasses.replace(self.conventions, **changes)
         self.step = self.tf.function(self.traced, jit_compile=True)
 
     def layer(self, config: LayerConfig, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> CompiledLayer:

@@ -18,6 +18,11 @@ from bnspec.model.roots import Roots
 #: Why a layer without epsilon is declined: torch.nn.functional.batch_norm raises ValueError for it in training.
 NO_EPSILON = "PyTorch asks for a positive epsilon in training"
 KINDS = ("cpu", "cuda", "mps", "xpu")
+#: The kinds that "gpu" may stand for, in the order in which they are looked for.
+GPU_KINDS = ("cuda", "xpu", "mps")
+#: See ``Conventions.root_roundings``. Source: the Metal Shading Language specification, accuracy of functions with fast maths:
+#: rsqrt and division to a few units in the last place, in ranges.
+METAL_ROOT_ROUNDINGS = 12.0
 
 
 class TorchAdapter(Adapter):
@@ -32,15 +37,16 @@ class TorchAdapter(Adapter):
         reason = why_absent(torch, device)
         if reason:
             raise DeviceAbsent("%s: %s" % (device, reason))
-        self.torch, self.device, self.place = torch, device, torch.device(device)
+        self.torch, self.device, self.place = torch, device, torch.device(word_of(torch, device))
         self.kind = self.place.type
         self.roots = Roots(self.brought)
         self.threads_at_first = int(torch.get_num_threads())
         self._instruments = TorchInstruments(torch, self.place)
-        if self.place.type == "mps":  # Metal has no double precision
-            self.conventions = dataclasses.replace(
-                self.conventions, dtypes=tuple(d for d in self.conventions.dtypes if d != "float64")
-            )
+        if (
+            self.kind == "mps"
+        ):  # Metal has no double precision, and its fast maths no correctly rounded roots and divisions
+            single = tuple(d for d in self.conventions.dtypes if d != "float64")
+            self.conventions = dataclasses.replace(self.conventions, dtypes=single, root_roundings=METAL_ROOT_ROUNDINGS)
 
     @classmethod
     def devices(cls) -> Dict[str, str]:
@@ -54,6 +60,25 @@ class TorchAdapter(Adapter):
         """PyTorch's version, and the CUDA or ROCm release it was built for."""
         found = {"torch": self.torch.__version__, "cuda": self.torch.version.cuda, "rocm": self.torch.version.hip}
         return {name: str(version) for name, version in found.items() if version}
+
+    def ran_on(self) -> Dict[str, str]:
+        """The GPU, cuDNN or MIOpen, and the modes that decide which kernels run."""
+        if self.kind == "cpu":
+            return {}
+        found, backends = super().ran_on(), self.torch.backends
+        if self.kind != "cuda":
+            return found
+        properties = self.torch.cuda.get_device_properties(self.place)
+        found.setdefault("gpu", str(properties.name))
+        found.setdefault("compute capability", "%d.%d" % (properties.major, properties.minor))
+        library = "MIOpen" if self.torch.version.hip else "cuDNN"
+        found[library] = str(backends.cudnn.version() or "absent")
+        modes = {
+            "tf32 products": backends.cuda.matmul.allow_tf32, "tf32 convolutions": backends.cudnn.allow_tf32,
+            "deterministic": self.torch.are_deterministic_algorithms_enabled() or backends.cudnn.deterministic,
+            "cudnn.benchmark": backends.cudnn.benchmark, "cudnn.enabled": backends.cudnn.enabled,
+        }  # fmt: skip
+        return {**found, **{name: "on" if value else "off" for name, value in modes.items()}}
 
     def threads(self) -> Optional[int]:
         """The number of threads that one operation may use."""
@@ -185,11 +210,21 @@ class TorchLayer(LayerByMode):
         return Tangent(y, along)
 
 
+def word_of(torch: Any, device: str) -> str:
+    """PyTorch's word for a device: "gpu" is the first kind of GPU that is there, or CUDA if none is."""
+    kind, colon, index = device.partition(":")
+    if kind != "gpu":
+        return device
+    there = (k for k in GPU_KINDS if getattr(getattr(torch, k, None), "is_available", lambda: False)())
+    return next(there, GPU_KINDS[0]) + (colon + index if colon else "")
+
+
 def why_absent(torch: Any, device: str) -> str:
     """PyTorch's one-sentence reason why ``device`` cannot hold a tensor; empty if it can."""
+    device = word_of(torch, device)
     kind = device.partition(":")[0]
     if kind not in KINDS:
-        return "the kinds of device are " + ", ".join(KINDS)
+        return "the kinds of device are gpu, " + ", ".join(KINDS)
     if kind == "mps" and not torch.backends.mps.is_built():
         return "Torch not compiled with MPS enabled"
     try:

@@ -14,6 +14,7 @@ Source: https://docs.pytorch.org/docs/stable/generated/torch.compile.html
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, Optional
 
 from bnspec.backends.torch.common import TorchAdapter
@@ -23,6 +24,8 @@ from bnspec.model.call import Mode
 
 #: More variants of one function than a run can compile.
 LIMIT = 1_000_000
+#: See ``Conventions.root_roundings``: Triton divides by div.full, accurate to 2 units in the last place (PTX ISA, div).
+TRITON_ROOT_ROUNDINGS = 7.0
 
 
 class CompiledAdapter(TorchAdapter):
@@ -35,6 +38,8 @@ class CompiledAdapter(TorchAdapter):
         super().__init__(device)
         import torch._dynamo
 
+        if self.kind != "cpu":
+            self.conventions = dataclasses.replace(self.conventions, root_roundings=TRITON_ROOT_ROUNDINGS)
         torch._dynamo.config.recompile_limit = LIMIT
         torch._dynamo.config.accumulated_recompile_limit = LIMIT
 

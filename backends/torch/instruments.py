@@ -43,6 +43,12 @@ class TorchInstruments(Instruments):
             return super().cache_bytes()
         return int(self.torch.cuda.get_device_properties(self.place).L2_cache_size)
 
+    def uuid(self) -> Optional[str]:
+        """The UUID of an NVIDIA GPU."""
+        if not self.cuda or getattr(getattr(self.torch, "version", None), "hip", None):
+            return None
+        return str(getattr(self.torch.cuda.get_device_properties(self.place), "uuid", ""))
+
     def memory_bytes(self) -> Optional[int]:
         """The memory of a GPU that is free now."""
         return int(self.torch.cuda.mem_get_info(self.place)[0]) if self.cuda else None

@@ -118,6 +118,7 @@ def open_adapter(spec: str, device: str, own: bool = False) -> Tuple[Dict[str, A
         adapter = adapter_class(device)
         hello.update(status="ready", reason="", conventions=adapter.conventions.to_json(), versions=adapter.versions())
         check_contract(adapter)
+        hello["ran_on"] = dict(adapter.ran_on())
     except DeviceAbsent as absent:
         return dict(hello, status="absent", reason=absent.what), None
     except UsageError as error:

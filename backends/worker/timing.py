@@ -63,6 +63,8 @@ DEFAULTS: Dict[str, Any] = {
 QUEUED_SHARE, QUEUED_CALLS = 0.1, 5
 #: At most so many calls on the device's clock: each waits behind a kernel that holds the queue.
 MOST_ON_DEVICE = 30
+#: Load on a device that is timed for the first time in a process, and later, before its samples; at most so many calls.
+LOAD_SECONDS, LOAD_AGAIN_SECONDS, MOST_WARMUP = 0.5, 0.1, 100_000
 #: The warm-up's share of the seconds, and its least number of calls: each copy once.
 WARMUP_SHARE, WARMUP_CALLS = 0.1, len(FACTORS)
 
@@ -165,7 +167,7 @@ class Session:
         compiled_after = self.instruments.compile_ns()
         audited = AuditedSample(int(self.options["seed"]))
         sampled = self.samples(call, audited)
-        median_ns = statistics.median(sampled.samples_ns)
+        median_ns, state = statistics.median(sampled.samples_ns), self.instruments.state()
         compile_ns = max(first_ns - median_ns, 0.0)
         if compiled is not None and compiled_after is not None:
             compile_ns = compiled_after - compiled
@@ -198,6 +200,7 @@ class Session:
             device_ns=device_ns,
             device_resolution_ns=device_resolution_ns,
             pipelined_ns=pipelined_ns,
+            device_state=state,
         )
         return timing, results
 
@@ -206,7 +209,9 @@ class Session:
         seconds = float(self.options["seconds"])
         most = max(int(self.options["rounds"]), 1)
         least = min(max(int(self.options["min_rounds"]), 1), most)
-        warm, _, warm_calls = samples_of(call, 1, WARMUP_SHARE * seconds, WARMUP_CALLS, max(most, WARMUP_CALLS))
+        load = self.load_seconds()
+        most_warm = MOST_WARMUP if load else max(most, WARMUP_CALLS)
+        warm, _, warm_calls = samples_of(call, 1, max(WARMUP_SHARE * seconds, load), WARMUP_CALLS, most_warm)
         nothing_ns = clock_ns()
         calls = block_size(statistics.median(warm), nothing_ns, len(FACTORS)) if call.before is None else 1
         faults = page_faults()
@@ -220,6 +225,13 @@ class Session:
             overhead_ns=nothing_ns,
             page_faults_per_call=_per_call(faults, page_faults(), made),
         )
+
+    def load_seconds(self) -> float:
+        """How long a device is kept busy before it is timed, so that its clocks are up: long once, then a moment."""
+        if not self.instruments.queued:
+            return 0.0
+        warmed, self.instruments.warmed = self.instruments.warmed, True
+        return LOAD_AGAIN_SECONDS if warmed else LOAD_SECONDS
 
     def replayed(self, call: TimedCall) -> Any:
         """The results of a replay on the first inputs: every replay overwrites the results of the previous one."""

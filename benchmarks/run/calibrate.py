@@ -16,8 +16,7 @@ from typing import Any
 
 from bnspec.backends.harness.interruption import check, resumable, stoppable
 from bnspec.backends.harness.limits import Limits
-from bnspec.backends.harness.registry import Entry, select
-from bnspec.backends.harness.targets import Target
+from bnspec.backends.harness.targets import Target, targets_of
 from bnspec.benchmarks.statistics import calibration as statistics
 from bnspec.benchmarks.statistics.calibration import Calibration
 from bnspec.benchmarks.statistics.proportions import Proportion
@@ -54,6 +53,7 @@ class Plan:
     out: Path | None = None
     resume: Path | None = None
     limits: Limits = dataclasses.field(default_factory=Limits)
+    devices: Sequence[str] = ()
 
 
 #: The options that an interrupted run must share with the call that resumes it.
@@ -70,10 +70,10 @@ def calibrate(plan: Plan, command: str, quiet: bool = False) -> tuple[Calibratio
 
 
 def _calibrate(plan: Plan, command: str, quiet: bool) -> tuple[Calibration, Path]:
-    entries = select(plan.backends)
+    targets = targets_of(plan.backends, plan.devices)
     listed = SUITES["short"]
     options = {
-        "backends": [e.name for e in entries],
+        "backends": [t.name if not t.on_host else t.entry.name for t in targets],
         "limits": plan.limits.to_json(),
         "comparisons": plan.comparisons,
         "pairs": plan.pairs,
@@ -84,12 +84,12 @@ def _calibrate(plan: Plan, command: str, quiet: bool) -> tuple[Calibration, Path
     run = begun(manifest, plan.out, plan.resume, SAME)
     resumable(resume_command(command, run.writer.path))
     with run.writer as writer, Progress(quiet) as progress:
-        gathering = Gathering(plan, entries, writer, progress)
+        gathering = Gathering(plan, targets, writer, progress)
         gathering.recall(run)
-        while gathering.comparisons < plan.comparisons or gathering.families < 2 * len(entries):
+        while gathering.comparisons < plan.comparisons or gathering.families < 2 * len(targets):
             gathering.family()
-        for entry in entries:
-            progress.end(entry.name, f"done, {gathering.comparisons} comparisons in all")
+        for target in targets:
+            progress.end(target.name, f"done, {gathering.comparisons} comparisons in all")
         check()
         writer.write(RunFinished(finished_now(), CONFORMS, {}))
     found = statistics.calibrate(gathering.measured)
@@ -102,7 +102,7 @@ class Gathering:
     """The measurements so far."""
 
     plan: Plan
-    entries: Sequence[Entry]
+    targets: Sequence[Target]
     writer: RunWriter
     progress: Progress
     measured: list[SelfComparison] = dataclasses.field(default_factory=list)
@@ -118,17 +118,17 @@ class Gathering:
 
     def family(self) -> None:
         """One replicate run of the next backend: its pairs of processes."""
-        entry = self.entries[self.families % len(self.entries)]
+        target = self.targets[self.families % len(self.targets)]
         doing = f"replicate run {self.families + 1}, comparisons"
-        self.progress.update(entry.name, doing, self.comparisons, self.plan.comparisons)
+        self.progress.update(target.name, doing, self.comparisons, self.plan.comparisons)
         arms: dict[tuple[str, bool], list[Sequence[int]]] = collections.defaultdict(list)
         for pair in range(self.plan.pairs):
             order = [False, True]
             self.random.shuffle(order)
             for again in order:
-                for timing in self.process(entry, self.families * self.plan.pairs + pair, again):
+                for timing in self.process(target, self.families * self.plan.pairs + pair, again):
                     arms[workload_id(timing), again].append(timing.samples_ns)
-        self.compare(entry, arms)
+        self.compare(target, arms)
         self.writer.done("family", self.families - 1)
 
     def recall(self, begun: Begun) -> None:
@@ -140,28 +140,29 @@ class Gathering:
             own = [t for t in timings if first <= t.process < first + self.plan.pairs and t.samples_ns]
             for timing in sorted(own, key=lambda t: t.process):
                 arms[workload_id(timing), timing.conditions == AGAIN].append(timing.samples_ns)
-            self.compare(self.entries[self.families % len(self.entries)], arms)
+            self.compare(self.targets[self.families % len(self.targets)], arms)
 
-    def compare(self, entry: Entry, arms: dict[tuple[str, bool], list[Sequence[int]]]) -> None:
+    def compare(self, target: Target, arms: dict[tuple[str, bool], list[Sequence[int]]]) -> None:
         """Count a replicate run. ``arms``: by workload and side, the samples of each process."""
-        name = f"{entry.name} {self.families}"
+        called = target.entry.name if target.on_host else target.name
+        name = f"{called} {self.families}"
         whole = [w for w, again in arms if not again and len(arms[w, True]) == len(arms[w, False]) == self.plan.pairs]
-        self.measured += [self_comparison(f"{entry.name} {w}", name, arms[w, False], arms[w, True]) for w in whole]
+        self.measured += [self_comparison(f"{called} {w}", name, arms[w, False], arms[w, True]) for w in whole]
         self.families += 1
         if not whole:
             raise HarnessError(
-                f"{entry.name} could not be timed.", "no workload has samples.", "choose another backend."
+                f"{target.name} could not be timed.", "no workload has samples.", "choose another backend."
             )
 
-    def process(self, entry: Entry, number: int, again: bool) -> list[Timing]:
+    def process(self, target: Target, number: int, again: bool) -> list[Timing]:
         """A fresh process: every workload once, in random order; returns the timings with samples."""
         timed = []
-        with Contender(Target(entry, "cpu"), limits=self.plan.limits).open() as worker:
+        with Contender(target, limits=self.plan.limits).open() as worker:
             if worker.hello.status != "ready":
                 raise HarnessError(
-                    f"{entry.name} is {worker.hello.status}.", f"{worker.hello.reason}.", "choose another backend."
+                    f"{target.name} is {worker.hello.status}.", f"{worker.hello.reason}.", "choose another backend."
                 )
-            if self.families < len(self.entries) and number % self.plan.pairs == 0 and not again:
+            if self.families < len(self.targets) and number % self.plan.pairs == 0 and not again:
                 self.writer.write(target_record(worker))
             order = list(SUITES["short"])
             self.random.shuffle(order)

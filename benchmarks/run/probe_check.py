@@ -7,19 +7,22 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from bnspec.backends.harness.interruption import stoppable
-from bnspec.backends.harness.registry import Entry, select
-from bnspec.backends.harness.targets import Target
+from bnspec.backends.harness.registry import Entry
+from bnspec.backends.harness.targets import Target, targets_of
 from bnspec.benchmarks.cheats import CHEATS
 from bnspec.benchmarks.timing.case_cache import CaseCache
 from bnspec.benchmarks.timing.contender import Contender
 from bnspec.benchmarks.timing.measure import measure
 from bnspec.benchmarks.workloads.workload import Workload
+from bnspec.errors import UsageError
 from bnspec.reports.run.records import Timing, contender, workload_id
 from bnspec.terminal.console import line, show, table, terminal
 from bnspec.terminal.progress import Progress
 
 #: Cheats and honest backends run on both: a call short enough to be timed in blocks, and one of a few milliseconds.
 SHAPES = ((32, 16), (4096, 64))
+#: The cheat for devices.
+ON_DEVICE = "NoWait"
 HONEST_PASSES = ("training", "training_gradients", "inference", "frozen")
 
 
@@ -59,36 +62,53 @@ class ProbeCheck:
         }  # fmt: skip
 
 
-def check_probes(backends: Sequence[str], seconds: float, seed: int = 1, quiet: bool = False) -> list[ProbeCheck]:
-    """Check every cheat, and these honest backends. Raises UsageError: there is no such backend."""
-    honest = select(backends)
+def check_probes(
+    backends: Sequence[str], seconds: float, seed: int = 1, quiet: bool = False, devices: Sequence[str] = ()
+) -> list[ProbeCheck]:
+    """Check every cheat, and these honest backends on these devices. The cheats run on the CPU, and one on each other device.
+
+    Raises UsageError: there is no such backend or device.
+    """
+    honest = targets_of(backends, devices)
     cases = CaseCache(seed)
     checks: list[ProbeCheck] = []
     with stoppable(), Progress(quiet) as progress:
         for name, (pass_name, probe) in CHEATS.items():
             progress.update("cheating backends", name, len(checks))
             checks += _cheat(name, pass_name, probe, cases, seconds)
+        for device in dict.fromkeys(t.device for t in honest if not t.on_host):
+            checks += _cheat(ON_DEVICE, "training", "waits_for_its_results", cases, seconds, device)
         progress.end("cheating backends", f"done, {len(checks)} cells")
-        for entry in honest:
-            progress.update(entry.name, "honest")
-            checks += _honest(entry, cases, seconds)
-            progress.end(entry.name, "done")
+        for target in honest:
+            progress.update(target.name, "honest")
+            checks += _honest(target, cases, seconds)
+            progress.end(target.name, "done")
     return checks
 
 
-def _cheat(name: str, pass_name: str, probe: str, cases: CaseCache, seconds: float) -> Iterator[ProbeCheck]:
-    entry = Entry(name, f"bnspec.benchmarks.cheats.backends:{name}")
-    for timing in _timed(entry, [pass_name], cases, seconds):
-        yield ProbeCheck(name, workload_id(timing), False, probe, timing)
+def _cheat(
+    name: str, pass_name: str, probe: str, cases: CaseCache, seconds: float, device: str = "cpu"
+) -> Iterator[ProbeCheck]:
+    module = "backends" if device == "cpu" else "on_device"
+    target = Target(Entry(name, f"bnspec.benchmarks.cheats.{module}:{name}"), device)
+    for timing in _timed(target, [pass_name], cases, seconds):
+        called = name if device == "cpu" else target.name
+        yield ProbeCheck(called, workload_id(timing), False, probe, timing)
 
 
-def _honest(entry: Entry, cases: CaseCache, seconds: float) -> Iterator[ProbeCheck]:
-    for timing in _timed(entry, HONEST_PASSES, cases, seconds):
+def _honest(target: Target, cases: CaseCache, seconds: float) -> Iterator[ProbeCheck]:
+    for timing in _timed(target, HONEST_PASSES, cases, seconds):
         yield ProbeCheck(contender(timing), workload_id(timing), True, "", timing)
 
 
-def _timed(entry: Entry, passes: Sequence[str], cases: CaseCache, seconds: float) -> Iterator[Timing]:
-    with Contender(Target(entry, "cpu")).open() as worker:
+def _timed(target: Target, passes: Sequence[str], cases: CaseCache, seconds: float) -> Iterator[Timing]:
+    with Contender(target).open() as worker:
+        if worker.hello.status != "ready":
+            raise UsageError(
+                f"{target.name} is {worker.hello.status}.",
+                f"{worker.hello.reason}.",
+                "bnspec backends shows what is ready.",
+            )
         for shape in SHAPES:
             for pass_name in passes:
                 workload = Workload("check of the probes", shape, 1, "float32", pass_name)

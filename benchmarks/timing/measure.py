@@ -132,6 +132,7 @@ def _record(
         device_ns=timing.device_ns,
         device_resolution_ns=timing.device_resolution_ns,
         pipelined_ns=timing.pipelined_ns,
+        device_state=dict(timing.device_state),
         ratio=None if worst is None else worst.ratio if math.isfinite(worst.ratio) else "inf",
         probes=probes,
     )

@@ -1,6 +1,7 @@
 """The suites of workloads, of growing length, and the layers of chosen models.
 
-``short`` is for a quick check, ``standard`` for a report, ``full`` for a page of charts: every distinct shape of 70 models.
+``short`` is for a quick check, ``standard`` for a report, ``full`` for a page of charts: every distinct shape of 70 models. ``device``
+is for accelerators: layers of their size, and one that is too small for them and shows what a call costs.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from bnspec.errors import UsageError
 BASIC = ("training", "training_gradients", "inference")
 #: Elements that batches of models are cut to: two cores finish a call in a fraction of a second, 16 copies fit into 1 GiB
 #: (``full``, save where one sample is larger) and the inputs still exceed the caches of most processors (``standard``: 8 MiB).
-MOST = {"short": 2**21, "standard": 2**21, "full": 2**23}
+MOST = {"short": 2**21, "standard": 2**21, "full": 2**23, "device": 2**25}
 #: The model whose layers every standard run has.
 ANCHOR = "torchbench/resnet50"
 
@@ -115,6 +116,18 @@ STANDARD = (
 )
 
 
+#: Layers as accelerators train them: the first blocks of a ResNet-50 at batch 128, in single and in half precision, with the channels
+#: first and last; a million rows; and a call so short that its launch is what is timed, and it says so.
+DEVICE = (
+    *_of("ResNet block, channels first", (128, 64, 56, 56), 1),
+    *_of("ResNet block, channels last", (128, 56, 56, 64), 3),
+    *_of("ResNet block, channels first", (128, 64, 56, 56), 1, dtype="bfloat16"),
+    *_of("ResNet block, channels last", (128, 56, 56, 64), 3, dtype="bfloat16"),
+    *_of("a million rows", (2**20, 64), 1),
+    *_of("one small call, launch-bound", (32, 16), 1),
+)
+
+
 def _full() -> tuple[Workload, ...]:
     regimes = (w for r in REGIMES[1:] for x, axis in (TALL, LAST) for w in _of(f"{r} values", x, axis, regime=r))
     halves = (
@@ -124,7 +137,8 @@ def _full() -> tuple[Workload, ...]:
 
 
 SUITES: Mapping[str, tuple[Workload, ...]] = {
-    name: distinct(listed) for name, listed in (("short", SHORT), ("standard", STANDARD), ("full", _full()))
+    name: distinct(listed)
+    for name, listed in (("short", SHORT), ("standard", STANDARD), ("full", _full()), ("device", DEVICE))
 }
 
 

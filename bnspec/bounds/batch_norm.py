@@ -28,7 +28,7 @@ Accepted outcomes at the edges of the range (``comparison.ratios_of`` judges by 
 
 Common limitations: bounds are infinite from gamma_n with n u >= 1 on (65,536 values summed one by one in bfloat16, say), nor
 where var + epsilon is not well above the smallest normal number. Square roots and divisions are taken as correctly rounded
-or as reciprocal roots accurate to 2 units in the last place.
+or as reciprocal roots accurate to 2 units in the last place, where the device does not state another error.
 """
 
 from __future__ import annotations
@@ -49,9 +49,6 @@ Array = np.ndarray
 ROOM = 1.0 + 2.0**-30
 #: Number of values that the good tier allows to be added sequentially before a tree.
 LEAF = 32
-#: Roundings of 1/sqrt(var + epsilon) beyond the variance's own error: epsilon stored and added (halved by the root: 1), and a
-#: root and reciprocal of 2 + 2 half units, or a reciprocal root of 12 bits refined by a Newton step (5).
-INV_STD_ROUNDINGS = 6.0
 
 
 class StatisticsError(NamedTuple):
@@ -166,7 +163,7 @@ def inv_std_error(
     """Relative error of 1/sqrt(var + epsilon) for a variance known to within ``var_error``: evaluated, not linearised.
 
         1. the variance's error, and var or epsilon flushed:  sqrt((var + epsilon) / (var + epsilon -+ E_var)) - 1
-        2. epsilon, sum, root and reciprocal:                 gamma_6
+        2. epsilon, sum, root and reciprocal:                 gamma_r, r = root_roundings of the precision, 6 where IEEE 754 holds
 
     Infinite where the variance in error could make var + epsilon vanish or turn negative. ``least_var`` is a lower
     limit of the variance in error: 0 for sums of squares and clipped differences.
@@ -180,7 +177,7 @@ def inv_std_error(
         upward = np.where(positive, np.sqrt(exact / np.where(positive, low, 1.0)) - 1.0, math.inf)
         downward = 1.0 - np.sqrt(exact / (exact + wide))
         relative = np.maximum(upward, np.where(np.isfinite(downward), downward, 1.0))
-        own = gamma(INV_STD_ROUNDINGS, precision)
+        own = gamma(precision.root_roundings, precision)
         tiny = exact <= 4.0 * precision.smallest
         return np.where(tiny, math.inf, relative * (1.0 + own) + own) * ROOM
 
@@ -328,13 +325,14 @@ def transform_error(sizes: tuple[Array, ...], units: Units) -> Array:
     """Error of y = (x - mean) / scale for given statistics; sizes: |x|, |mean|, scale and |y|.
 
     1. x - mean, or a folded form:                  gamma_3 (|x| + |mean|) / scale
-    2. the root, quotient or reciprocal, product:   gamma_8 |y|, and storing
+    2. the root, quotient or reciprocal, product:   gamma_{r+2} |y|, r = root_roundings, and storing
     """
     x, mean, scale, y = sizes
     a = units.arithmetic
     with np.errstate(over="ignore", invalid="ignore"):
         reach = (x + mean) / scale
-        error = (gamma(3.0, a) * reach + gamma(INV_STD_ROUNDINGS + 2.0, a) * y) * (1.0 + gamma(INV_STD_ROUNDINGS, a))
+        root = a.root_roundings
+        error = (gamma(3.0, a) * reach + gamma(root + 2.0, a) * y) * (1.0 + gamma(root, a))
         return stored(error + 4.0 * a.smallest * (1.0 + 1.0 / scale), y, a, units.storage, 2.0 * reach)
 
 

@@ -50,7 +50,7 @@ CLAUSES = (
         "inference(x[k:k+1]) = inference(x)[k:k+1]   bitwise",
         "Served results that change with the load are not reproducible.",
         f"{IOFFE}, section 3.1: the map is fixed",
-        (),
+        ("programs_apart",),
         ("keras-team/keras#3085",),
     ),
     Clause(
@@ -60,7 +60,7 @@ CLAUSES = (
         "y_1 = y_2   bitwise",
         "Inference is a function.",
         f"{IOFFE}, section 3.1",
-        (),
+        ("not_repeatable",),
         ("pytorch/pytorch#53691",),
     ),
 )

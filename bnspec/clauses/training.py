@@ -50,7 +50,7 @@ CLAUSES = (
         "y_1 = y_2,  state_1 = state_2   bitwise",
         "Races in the reduction or in the state update show up here first. Thread count and device are fixed.",
         "the definition is a function",
-        (),
+        ("not_repeatable",),
         ("pytorch/pytorch#53691", "PaddlePaddle/Paddle#56100"),
     ),
     verified_on_both(

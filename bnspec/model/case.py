@@ -47,7 +47,8 @@ class Step:
     Attributes:
         options: pairs of a name and a value. For a fresh step, overrides of its layer: a parameter (the name of another
             array) or one of ``SETTINGS`` and ``SURROUNDINGS``. For ``set_decay``, the new decay; for ``..._some_gradients``,
-            the "wanted" gradients, as "dx dgamma". "relation": how the step's results follow from those of the step "to".
+            the "wanted" gradients, as "dx dgamma". "relation": how the step's results follow from those of the step "to". "repeats": the how-manieth
+            repetition of an earlier step it is; it is then asked whether it repeats, and nothing else.
         refused: the call is malformed on purpose, so an error is the correct result.
     """
 

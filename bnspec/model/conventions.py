@@ -13,6 +13,7 @@ import math
 from typing import Any, Dict, Literal, Mapping, Tuple, get_args, get_origin, get_type_hints
 
 from bnspec.errors import UsageError
+from bnspec.model.call import CALLS
 
 Dtype = Literal["float64", "float32", "bfloat16", "float16"]
 DTYPES: Tuple[Dtype, ...] = get_args(Dtype)
@@ -34,6 +35,9 @@ OutputDtype = Literal["input", "promoted"]
 OfferedAxes = Literal["first", "last", "first_and_last", "any"]
 Layouts = Literal["strided", "normalised"]
 
+#: Unit roundoffs of 1/sqrt(var + epsilon) beyond the variance's own error: epsilon stored and added (halved by the root: 1), and a
+#: root and reciprocal of 2 + 2 half units, or a reciprocal root of 12 bits refined by a Newton step (5).
+ROOT_ROUNDINGS = 6.0
 #: The corrections a variance's divisor may have.
 CORRECTIONS: Tuple[Correction, ...] = get_args(Correction)
 
@@ -79,6 +83,11 @@ class Conventions:
             no malformed calls.
         input_normalization: the framework has a layer for it.
         input_epsilon: what input normalization adds to the variance inside the root, or 0.
+        root_roundings: the error of 1/sqrt(var + epsilon) beyond that of the variance, in unit roundoffs: a property of the
+            device's roots and divisions, as its maker states it.
+        not_repeatable: the calls whose results are documented to differ in bits from one time to the next, on this device.
+        programs_apart: whether each call and each shape is compiled to a program of its own, which is tuned by itself on this
+            device: bits are then not compared across calls and shapes.
     """
 
     running_correction: Correction = 0
@@ -109,6 +118,9 @@ class Conventions:
     checks_arguments: bool = False
     input_normalization: bool = False
     input_epsilon: float = 0.0
+    root_roundings: float = ROOT_ROUNDINGS
+    not_repeatable: Tuple[str, ...] = ()
+    programs_apart: bool = False
 
     def __post_init__(self) -> None:
         for field, allowed in CHOICES.items():
@@ -126,6 +138,11 @@ class Conventions:
         for field in ("default_epsilon", "epsilon_minimum", "initial_var", "input_epsilon"):
             self._demand(field, 0.0 <= getattr(self, field) < math.inf, "it is finite and not negative.")
         self._demand("default_decay", 0.0 <= self.default_decay <= 1.0, "a weight lies in [0, 1].")
+        known_calls = [c for c in self.not_repeatable if c not in CALLS]
+        self._demand("not_repeatable", not known_calls, "the calls are " + ", ".join(CALLS) + ".")
+        self._demand(
+            "root_roundings", 1.0 <= self.root_roundings <= 64.0, "a root rounds once, and is no approximation."
+        )
         self._demand("initial_mean", abs(self.initial_mean) < math.inf, "it is finite.")
 
     def _demand(self, field: str, holds: bool, rule: str) -> None:

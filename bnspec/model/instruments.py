@@ -12,11 +12,12 @@ from __future__ import annotations
 import abc
 import glob
 import os
-from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence
+from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
 from bnspec.errors import Declined
+from bnspec.model import nvml
 from bnspec.model.vocabulary import MemoryAction
 
 Work = Callable[[], Any]
@@ -70,9 +71,11 @@ class Instruments:
 
     Attributes:
         queued: whether calls are queued and return before their results are there.
+        warmed: whether the device has been under load in this process.
     """
 
     queued = False
+    warmed = False
 
     def drain(self) -> None:
         """Return when nothing is left in the device's queue, whatever it is of."""
@@ -111,6 +114,27 @@ class Instruments:
     def mover(self, action: MemoryAction, size_bytes: int) -> Optional[Mover]:
         """A ``Mover`` for a buffer of the device; None if the device uses the host's memory."""
         return None
+
+    def uuid(self) -> Optional[str]:
+        """The GPU's UUID, by which its maker's library knows it; "" where the framework does not say, None for no GPU of theirs."""
+        return None
+
+    def state(self) -> nvml.State:
+        """Clocks, temperature, power and throttling of the GPU now, as far as its maker's library says."""
+        library, handle = self._maker()
+        return {} if library is None else library.state(handle)
+
+    def facts(self) -> Dict[str, str]:
+        """What the GPU is, as far as its maker's library says."""
+        library, handle = self._maker()
+        return {} if library is None else library.facts(handle)
+
+    def _maker(self) -> Tuple[Optional[nvml.Nvml], Any]:
+        """The library and the GPU's handle in it; None for both where it does not know the GPU."""
+        uuid = self.uuid()
+        library = None if uuid is None else nvml.open_nvml()
+        handle = None if library is None else library.handle(uuid or "")
+        return (None, None) if handle is None else (library, handle)
 
     def memory_bytes(self) -> Optional[int]:
         """Size of the device's memory; None if unknown."""

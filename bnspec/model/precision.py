@@ -7,7 +7,7 @@ import functools
 
 import numpy as np
 
-from bnspec.model.conventions import HALVES, Conventions
+from bnspec.model.conventions import HALVES, ROOT_ROUNDINGS, Conventions
 from bnspec.model.vocabulary import Tier
 
 
@@ -19,11 +19,13 @@ class Precision:
         unit_roundoff: u, half the distance from 1 to the next number.
         smallest: the smallest normal number; results below it may be flushed to zero.
         largest: the largest finite number.
+        root_roundings: see ``Conventions.root_roundings``.
     """
 
     unit_roundoff: float
     smallest: float
     largest: float
+    root_roundings: float = ROOT_ROUNDINGS
 
 
 #: Source: IEEE 754-2019 table 3.5; bfloat16 has float32's exponent and 8 bits of precision.
@@ -63,6 +65,5 @@ def units_of(conventions: Conventions, dtype: str, parameter_dtype: str, tier: T
     statistics = conventions.half_statistics if half else "input"
     arithmetic = conventions.half_arithmetic if half else "input"
     wide = {"float32": "float32", "input": dtype, "parameters": parameter_dtype}
-    return Units(
-        PRECISIONS[dtype], PRECISIONS[parameter_dtype], PRECISIONS[wide[statistics]], PRECISIONS[wide[arithmetic]]
-    )
+    formed = dataclasses.replace(PRECISIONS[wide[arithmetic]], root_roundings=conventions.root_roundings)
+    return Units(PRECISIONS[dtype], PRECISIONS[parameter_dtype], PRECISIONS[wide[statistics]], formed)

@@ -6,7 +6,7 @@ Runs in workers: Python 3.8, standard library only.
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Dict, Mapping, Optional, Tuple
+from typing import Any, Dict, Mapping, Optional, Tuple, Union
 
 from bnspec.model.vocabulary import MemoryAction, Probe
 
@@ -25,7 +25,7 @@ class TimingResult:
             calls of a sample; clock_resolution_ns: the smallest step of that clock that was seen.
         device_ns: the median time of a call on the device's own clock, whose step is device_resolution_ns; None where it has
             none, or where the device waited for the host. pipelined_ns: the time of a call of many that were queued and waited
-            for once; None where calls are not queued.
+            for once; None where calls are not queued. device_state: clocks, temperature, power and throttling after the samples.
         dispatch_ns: the median time until a call returned; None if samples are blocks.
         timed_ns: warm-up and samples together; overhead_ns: the time of an empty sample.
         page_faults_per_call: minor ones; threads: of the framework; peak_bytes: of a call. None where unknown.
@@ -51,6 +51,7 @@ class TimingResult:
     device_ns: Optional[float] = None
     device_resolution_ns: Optional[float] = None
     pipelined_ns: Optional[float] = None
+    device_state: Mapping[str, Union[float, str]] = dataclasses.field(default_factory=dict)
 
     def to_json(self) -> Dict[str, Any]:
         """JSON-ready data."""

@@ -41,6 +41,7 @@ class Check:
         reads_errors: whether steps that raised are judged, too.
         of_shared: whether it is asked of cases whose parameters share memory with the state; other checks are not.
         of_refused: whether it is asked of calls that are malformed on purpose, or, None, of these as of others.
+        of_repeats: whether it is asked of steps that only repeat another.
         declines: why the declared conventions leave nothing to judge at a step; empty where they do not.
     """
 
@@ -52,6 +53,12 @@ class Check:
     of_shared: bool = False
     of_refused: bool | None = False
     declines: Callable[[Examination, int], str] = never
+    of_repeats: bool = False
+
+
+def across_programs(exam: Examination, i: int) -> str:
+    """Why bits of two programs are not compared."""
+    return "each call and each shape is a program of its own on this device" if exam.conventions.programs_apart else ""
 
 
 def everywhere(oracle: Oracle, step: Step) -> Mask:

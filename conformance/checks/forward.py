@@ -9,6 +9,7 @@ from bnspec.conformance.checks.check import (
     INFERENCE_CALLS,
     TRAINING_CALLS,
     Check,
+    across_programs,
     count_of,
     earlier,
     everywhere,
@@ -58,9 +59,16 @@ def ignores_running_state(exam: Examination, i: int, channels: Mask) -> Judgemen
     expected = exam.expected(i).get("y")
     if j is None or expected is None or same_state(exam, i, j) or not same_layer(exam, i, j) or exam.frozen(i):
         return None
-    a, b = exam.result(i).outputs["y"], exam.result(j).outputs["y"]
+    return agreement(exam, i, j, "y", f"y differs from step {j}'s, of the same x")
+
+
+def agreement(exam: Examination, i: int, j: int, name: str, message: str) -> Judgement | None:
+    """The judgement that an output of two steps with one exact value agrees within both bounds; None where nothing is said."""
+    expected, a, b = exam.expected(i).get(name), exam.got(i, name), exam.got(j, name)
+    if expected is None or a is None or b is None:
+        return None
     if a.shape != b.shape:
-        return exam.misshapen(i, "y", b.shape, a.shape)
+        return exam.misshapen(i, name, b.shape, a.shape)
     with np.errstate(invalid="ignore", divide="ignore"):
         difference, bound = np.abs(a.astype(np.float64) - b.astype(np.float64)), 2.0 * expected.bounds["permissive"]
         ratio = np.where(difference == 0.0, 0.0, difference / bound)
@@ -68,7 +76,7 @@ def ignores_running_state(exam: Examination, i: int, channels: Mask) -> Judgemen
     if np.isnan(ratio).all():
         return None
     ratio = np.where(np.isnan(ratio), -1.0, ratio)
-    return exam.worst_element(i, "agrees", "y", ratio, (b, a, bound), f"y differs from step {j}'s, of the same x", j)
+    return exam.worst_element(i, "agrees", name, ratio, (b, a, bound), message, j)
 
 
 def same_layer(exam: Examination, i: int, j: int) -> bool:
@@ -134,7 +142,7 @@ def _stored(exam: Examination, name: str) -> str:
 
 
 def repeatable(exam: Examination, i: int, channels: Mask) -> Judgement | None:
-    """The same call on the same state gives the same bits."""
+    """The same call on the same state gives the same bits; where the device is documented not to, results within both bounds."""
 
     def alike(j: int) -> bool:
         return (
@@ -147,6 +155,8 @@ def repeatable(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     j = earlier(exam, i, alike)
     if j is None:
         return None
+    if exam.step(i).call.name in exam.conventions.not_repeatable:
+        return agreements(exam, i, j)
     groups = ((exam.result(i).outputs, exam.result(j).outputs), (exam.result(i).after, exam.result(j).after))
     for now, then in groups:
         for name in now:
@@ -157,6 +167,15 @@ def repeatable(exam: Examination, i: int, channels: Mask) -> Judgement | None:
             if not found.holds:
                 return found
     return KEPT
+
+
+def agreements(exam: Examination, i: int, j: int) -> Judgement | None:
+    """The worst agreement of the results of two steps, within both bounds."""
+    found = [
+        agreement(exam, i, j, n, f"{n} differs from step {j}'s")
+        for n in (*exam.result(i).outputs, *exam.result(i).after)
+    ]
+    return max((f for f in found if f is not None), key=lambda f: f.ratio, default=None)
 
 
 def is_part(step: Step) -> bool:
@@ -219,7 +238,7 @@ CHECKS = (
     within("training.output_is_stable", TRAINING_CALLS, ("y",), in_full_precision, "permissive"),
     Check("training.ignores_running_state", TRAINING_CALLS, ignores_running_state, everywhere),
     Check("training.finite", TRAINING_CALLS, finite_results, ordinary_size),
-    Check("training.repeatable", TRAINING_CALLS, repeatable, everywhere),
+    Check("training.repeatable", TRAINING_CALLS, repeatable, everywhere, of_repeats=True),
     within("epsilon.inside_root_in_training", TRAINING_CALLS, ("y", "dx"), epsilon_counts_in_training),
     within("epsilon.inside_root_in_inference", INFERENCE_CALLS, ("y", "dx"), epsilon_counts_in_inference),
     within("epsilon.as_given", (*TRAINING_CALLS, *INFERENCE_CALLS), ("y",), small_epsilon_counts),
@@ -234,6 +253,7 @@ CHECKS = (
         (INFERENCE,),
         bits_of_part,
         only_if(lambda case, step: is_part(step)),
+        declines=across_programs,
     ),
-    Check("inference.repeatable", INFERENCE_CALLS, repeatable, everywhere),
+    Check("inference.repeatable", INFERENCE_CALLS, repeatable, everywhere, of_repeats=True),
 )

@@ -52,6 +52,9 @@ NOT_OBSERVABLE: Mapping[str, str] = {
     "default_epsilon": _GIVEN.format("its epsilon"),
     "default_decay": _GIVEN.format("its decay"),
     "checks_arguments": "malformed calls are not made where it is not declared; where it is, bnspec verify --clause errors asks",
+    "root_roundings": "a property of the device that its maker states; bounds are judged by it, not the other way round",
+    "not_repeatable": "documented by the framework; that bits are equal a few times does not show that they always are",
+    "programs_apart": "how calls are compiled is not seen in their results",
     "mutable_tensors": "no call of the contract writes into a tensor as a user would",
 }
 

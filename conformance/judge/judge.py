@@ -66,7 +66,8 @@ def asks(case: Case, checks: Iterable[Check]) -> bool:
 
 
 def _asks(check: Check, step: Step) -> bool:
-    return step.call in check.calls and check.of_refused in (None, step.refused)
+    asked = step.call in check.calls and check.of_refused in (None, step.refused)
+    return asked and (check.of_repeats or not step.option("repeats"))
 
 
 def speaks_of(case: Case, oracle: Oracle, checks: Iterable[Check]) -> set[str]:

@@ -34,7 +34,7 @@ Packed = tuple[dict[str, Any], list[bytes]]
 
 @dataclass(frozen=True)
 class Judged:
-    """What all questions about a target have in common: by which clauses and conventions it is judged, and its release.
+    """What all questions about a target have in common: by which clauses and conventions it is judged, its release and its device.
 
     ``collector``: of the target; made once, where it is first asked for, and not sent.
     """
@@ -43,14 +43,15 @@ class Judged:
     conventions: Conventions
     backend: str
     versions: Mapping[str, str]
+    device: str = "cpu"
 
     @functools.cached_property
     def collector(self) -> Collector:  # see the class
-        return Collector(self.clauses, self.conventions, known_lookup(self.backend, self.versions))
+        return Collector(self.clauses, self.conventions, known_lookup(self.backend, self.versions, self.device))
 
     def __reduce__(self) -> tuple[type[Judged], tuple[Any, ...]]:
         """Without the collector."""
-        return Judged, (self.clauses, self.conventions, self.backend, self.versions)
+        return Judged, (self.clauses, self.conventions, self.backend, self.versions, self.device)
 
 
 @dataclass(frozen=True)

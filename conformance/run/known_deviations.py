@@ -10,9 +10,11 @@ from bnspec.model.case import Case
 from bnspec.reports.run.evidence import KnownDeviation
 
 
-def known_lookup(backend: str, versions: Mapping[str, str]) -> Callable[[str, Case], KnownDeviation | None]:
-    """For a release of a backend: which known deviation covers a clause on a case, the first one listed; None where none does."""
-    mine = [(k, reference_of(k)) for k in KNOWN if k.concerns(backend, versions)]
+def known_lookup(
+    backend: str, versions: Mapping[str, str], device: str = "cpu"
+) -> Callable[[str, Case], KnownDeviation | None]:
+    """For a release of a backend on a device: which known deviation covers a clause on a case, the first one listed; None where none does."""
+    mine = [(k, reference_of(k)) for k in KNOWN if k.concerns(backend, device, versions)]
 
     def lookup(clause: str, case: Case) -> KnownDeviation | None:
         return next((reference for k, reference in mine if clause in k.clauses and k.where(case)), None)

@@ -96,7 +96,7 @@ def replay(case: Case, target: Target, clauses: Sequence[Clause], limits: Limits
         if hello.status != "ready" or hello.conventions is None:
             return Replay(target, f"{hello.status}: {hello.reason}", opened=False)
         observation = worker.run(case)
-        known = known_lookup(target.entry.name, hello.versions)
+        known = known_lookup(target.entry.name, hello.versions, target.device)
         if observation.status in ("crashed", "timeout"):
             return Replay(target, f"{observation.status}: {observation.message}")
         exam = Examination(case, observation, hello.conventions, Oracle(case))

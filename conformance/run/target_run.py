@@ -137,7 +137,8 @@ class TargetRun:
         Raises RunFailed: an assistant ended before its cases were judged.
         """
         clauses = tuple(c.id for c in self.settings.clauses)
-        self.judged_by = Judged(clauses, conventions, self.target.entry.name, dict(worker.hello.versions))
+        entry, device = self.target.entry.name, self.target.device
+        self.judged_by = Judged(clauses, conventions, entry, dict(worker.hello.versions), device)
         collector = self.judged_by.collector
         self.recall(collector)
         with self.changed:

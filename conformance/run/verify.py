@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import hashlib
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ from bnspec.clauses import Clause, select_asked
 from bnspec.cli import CONFORMS, DEVIATES, FAILED
 from bnspec.conformance.cases.corpus import add, distinct, read_corpus
 from bnspec.conformance.cases.effort import EFFORTS, EffortName, cases_of, fixed_cases
+from bnspec.conformance.cases.races import race_cases
 from bnspec.conformance.checks import CHECKS
 from bnspec.conformance.judge.collector import COMPLETES
 from bnspec.conformance.judge.judge import asks, checks_for
@@ -103,7 +105,10 @@ def _verify(request: Request, command: str, quiet: bool, further: Sequence[Furth
         fixed={c.id for c in fixed_cases()},
     )
     with writer:
-        cases = CasePool(cases_asked(request.effort, request.seed, clauses, request.minutes, before))
+        off_host = any(not t.on_host for t in targets)
+        races = needed(race_cases(), clauses) if off_host else ()
+        drawn = cases_asked(request.effort, request.seed, clauses, request.minutes, before)
+        cases = CasePool(itertools.chain(races, drawn))
         with Progress(quiet) as progress:
             left = [t for t in targets if t not in done]
             prepare(specs_of([t.entry for t in left]), progress)

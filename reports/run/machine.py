@@ -7,9 +7,12 @@ import platform
 from pathlib import Path
 from typing import Any
 
+from bnspec.model.nvml import gpus
+
 
 def describe_machine() -> dict[str, Any]:
-    """CPU model, logical cores (and those this process may use), memory, system and Python."""
+    """CPU model, logical cores (and those this process may use), memory, system and Python; GPUs where the driver tells of any."""
+    there = gpus()
     return {
         "cpu": _cpu_model(),
         "architecture": platform.machine(),
@@ -18,6 +21,7 @@ def describe_machine() -> dict[str, Any]:
         "memory_bytes": _memory_bytes(),
         "system": f"{platform.system()} {platform.release()}",
         "python": f"{platform.python_implementation()} {platform.python_version()}",
+        **({"gpu": "; ".join(f"{name} {value}" for gpu in there for name, value in gpu.items())} if there else {}),
     }
 
 

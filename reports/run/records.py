@@ -7,7 +7,7 @@ with its ``kind``) and ``cases/*.json`` (saved cases, named by their id). Everyt
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 
@@ -104,6 +104,7 @@ class TargetRecord(Tagged, frozen=True, tag="target", omit_defaults=True):
     """A backend on a device: "ready", or why not; with what it declares. A target that is not ready says why.
 
     ``environment``: None where it lives in that of the harness.
+    ``ran_on``: the device, its driver and libraries, and the modes that change results, as far as they are told.
     """
 
     backend: BackendName
@@ -114,6 +115,7 @@ class TargetRecord(Tagged, frozen=True, tag="target", omit_defaults=True):
     versions: dict[str, str]
     conventions: dict[str, Any]
     environment: EnvironmentRecord | None = None
+    ran_on: dict[str, str] = {}
 
     def __post_init__(self) -> None:
         if self.status != "ready" and not self.reason:
@@ -199,6 +201,7 @@ class Timing(Tagged, frozen=True, tag="timing"):
             clock_resolution_ns: the smallest step of it that was seen.
         device_ns: the median time of a call on the device's own clock, whose step is device_resolution_ns; None where it has
             none, or where the device waited for the host. pipelined_ns: of a call of many that were queued and waited for once.
+        device_state: clocks, temperature, power and throttling after the samples, as far as the maker's library tells.
         median_ns: their median; first_ns: the first call of the process, compilation included.
         threads: how many the framework says it uses, where it says so.
         verdict, ratio: "conforms", "deviates", "rejected" (a probe has shown that the samples are not of the work),
@@ -247,6 +250,7 @@ class Timing(Tagged, frozen=True, tag="timing"):
     device_ns: Amount | None = None
     device_resolution_ns: Amount | None = None
     pipelined_ns: Amount | None = None
+    device_state: dict[str, Amount | str] = {}
 
     def __post_init__(self) -> None:
         ratio = ratio_value(self.ratio)

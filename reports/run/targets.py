@@ -51,7 +51,7 @@ class Opened(Protocol):
 
     @property
     def details(self) -> Mapping[str, Any]:
-        """The framework's name among them."""
+        """The framework's name among them, and what it ran on."""
 
     @property
     def environment(self) -> Housed | None:
@@ -69,6 +69,7 @@ def opened_target(backend: str, device: str, hello: Opened) -> TargetRecord:
         {str(k): str(v) for k, v in hello.versions.items()},
         hello.conventions.to_json() if hello.conventions else {},
         _environment(hello.environment),
+        {str(k): str(v) for k, v in hello.details.get("ran_on", {}).items()},
     )
 
 

@@ -44,7 +44,7 @@ class Known:
 
     Attributes:
         title: a few words; observed: what a script that needs the framework alone, or the suite, has shown, with numbers.
-        backends, clauses: a shell glob over backend names; clause ids.
+        backends, devices, clauses: shell globs over the names of backends and of devices; clause ids.
         where: the predicate over cases; conditions: the same in words.
         kind: its class; reason: one sentence.
         link: where it is documented or reported, or what comes nearest; "" where nothing was found.
@@ -65,6 +65,7 @@ class Known:
     versions: str
     link: str = ""
     search: str = ""
+    devices: str = "cpu"
 
     def __post_init__(self) -> None:
         unknown = [c for c in self.clauses if c not in CLAUSES]
@@ -75,14 +76,15 @@ class Known:
                 "correct the entry in backends/*/harness/known.py.",
             )
 
-    def covers(self, backend: str, versions: Mapping[str, str], clause: str, case: Case) -> bool:
+    def covers(self, backend: str, device: str, versions: Mapping[str, str], clause: str, case: Case) -> bool:
         """Whether this is the deviation of that clause on that case."""
-        return self.concerns(backend, versions) and clause in self.clauses and self.where(case)
+        return self.concerns(backend, device, versions) and clause in self.clauses and self.where(case)
 
-    def concerns(self, backend: str, versions: Mapping[str, str]) -> bool:
-        """Whether it is known of this release of the backend."""
+    def concerns(self, backend: str, device: str, versions: Mapping[str, str]) -> bool:
+        """Whether it is known of this release of the backend on this device; there alone it can be stale."""
         release = versions.get(self.package, "")
-        return self.names(backend) and bool(release) and release in SpecifierSet(self.versions)
+        there = self.names(backend) and fnmatch.fnmatchcase(device, self.devices)
+        return there and bool(release) and release in SpecifierSet(self.versions)
 
     def names(self, backend: str) -> bool:
         """Whether it is known of some release of the backend."""

@@ -104,7 +104,7 @@ def _section(number: str, known: Known, backends: Sequence[str]) -> str:
     more = len(known.clauses) - LISTED_CLAUSES
     rows = [
         ("class", known.kind),
-        ("backends", ", ".join(f"`{b}`" for b in named) + f" (`{known.package}{known.versions}`)"),
+        ("backends", ", ".join(f"`{b}`" for b in named) + f" (`{known.package}{known.versions}`){_on(known.devices)}"),
         ("clauses", clauses + (f" and {more} more" if more > 0 else "")),
         ("where", known.conditions),
         ("why", known.reason),
@@ -113,6 +113,11 @@ def _section(number: str, known: Known, backends: Sequence[str]) -> str:
     ]
     lines = [_wrapped(f"- **{name}**: {words}") for name, words in rows]
     return "\n".join([f"### {number}: {known.title}\n", *lines, ""])
+
+
+def _on(devices: str) -> str:
+    """On which devices; nothing for the CPU, which the page is about."""
+    return "" if devices == "cpu" else f" on `{devices}`"
 
 
 def _report(known: Known) -> str:

@@ -65,6 +65,7 @@ def bisect(
             asked,
             builder(entry, device, searched.specs[0]),
             lambda release, doing: progress.update(f"{searched.package} {release}", doing),
+            searched.extras,
         )
     if as_json:
         print_json(done.to_json())

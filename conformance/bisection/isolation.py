@@ -72,7 +72,7 @@ def changed(package: str, before: Mapping[str, str], after: Mapping[str, str]) -
 
 
 def isolate(package: str, release: str, companions: Sequence[Companion], old: str, new: str, ask: AskWith) -> Isolation:
-    """Hold the companions and ask again. ``old``, ``new``: the answers before and after."""
+    """Hold the companions and ask again. ``package``: its name, with extras; ``old``, ``new``: the answers before and after."""
     held = tuple(c for c in companions if c.before is not None)
     if not held:
         return Isolation("package" if not companions else "unknown", tuple(companions))

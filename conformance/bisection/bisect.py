@@ -105,6 +105,15 @@ class Bisection:
                 "sentence": i.sentence,
                 "companions": [_companion(c) for c in i.companions],
                 "culprits": [_companion(c) for c in i.culprits],
+                "trials": [
+                    {
+                        "held": [c.name for c in t.held],
+                        "answer": t.answer.value or None,
+                        "says": t.answer.says,
+                        "reason": t.answer.reason,
+                    }
+                    for t in i.trials
+                ],
             },
         }
 

@@ -61,8 +61,10 @@ class Isolation:
             return f"the package itself: with {held} held at the former version, the answer is the new one"
         if self.origin == "companion":
             return f"with it changed {', '.join(map(str, self.culprits))}: held at the former version, the answer is the old one"
-        reasons = [t.answer.reason or t.answer.says for t in self.trials if t.answer.reason or t.answer.says]
-        return f"package or companion: not told{f' ({reasons[0]})' if reasons else ''}"
+        names = ", ".join(c.name for c in self.companions)
+        if not any(t.answer.value for t in self.trials):
+            return f"the package itself or {names}: not told, because the former versions cannot be installed with it"
+        return f"the package itself or {names}: not told, because with the former versions the answer is a third one"
 
 
 def changed(package: str, before: Mapping[str, str], after: Mapping[str, str]) -> tuple[Companion, ...]:

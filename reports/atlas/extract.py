@@ -58,14 +58,17 @@ def _backend(run: Run, place: Place, judged: Mapping[Place, JudgedTarget], domai
         return BackendEntry(status=record.status, reason=record.reason)
     verdicts, worst = _verdicts(judged.get(place, JudgedTarget()), domains)
     findings = {f.clause: f for f in run.findings if (f.backend, f.device) == place}
-    declined = {c: _reason(f.reasons) for c, f in findings.items() if c not in verdicts and f.reasons}
+    declined: dict[str, list[str]] = {}
+    for clause, finding in findings.items():
+        if clause not in verdicts and finding.reasons:
+            declined.setdefault(_reason(finding.reasons), []).append(clause)
     conventions = inferred(run, place)
     declared: dict[str, Any] = plain(record.conventions)
     return BackendEntry(
         status="ready",
         verdicts=verdicts,
         worst=worst,
-        declined=declined,
+        declined={reason: tuple(clauses) for reason, clauses in declined.items()},
         conventions={f: possible_text(c) for f, c in conventions.items()},
         declared={f: text(v) for f, v in declared.items() if f not in conventions},
         stability=_stability(run, place),

@@ -119,7 +119,7 @@ def test_changes_that_contradict_the_entries_are_refused(write: Callable[..., Pa
         {"worst": {}},
         {"worst": {CLAUSE: "1", "training.output": "2"}, "verdicts": {CLAUSE: {"float32": (4, 0)}}},
         {"verdicts": {CLAUSE: {"float32": (4, 5)}}},
-        {"declined": {CLAUSE: "not offered"}},
+        {"declined": {"not offered": [CLAUSE]}},
         {"status": "absent", "reason": "no wheel"},
         {"status": "absent", "reason": ""},
     ],

@@ -68,7 +68,7 @@ def bisect(
             searched.extras,
         )
     if as_json:
-        print_json(done.to_json())
+        print_json({"backend": entry.name, "device": device, **done.to_json()})
     else:
         print_bisection(done, terminal())
     if done.found.first is not None:

@@ -64,7 +64,9 @@ def test_a_changed_behaviour_is_found_by_its_clause_in_at_most_five_steps(toy: S
 
 def test_a_release_that_cannot_be_built_is_stepped_over_and_said(toy: Search) -> None:
     """The change is in it or in the next one."""
-    done = toy(lambda first: CaseQuestion(CASES[0], ["epsilon.inside_root_in_training"]), missing=["1.7"])
+    done = toy(
+        lambda first: CaseQuestion(CASES[0], ["epsilon.inside_root_in_training"], repeated=False), missing=["1.7"]
+    )
     assert (done.to_json()["last_before"], done.to_json()["first_after"]) == ("1.6", "1.8")
     assert done.to_json()["skipped"] == ["1.7"]
     assert "1.7" in done.sentence
@@ -72,7 +74,7 @@ def test_a_release_that_cannot_be_built_is_stepped_over_and_said(toy: Search) ->
 
 def test_what_changes_twice_is_said(toy: Search) -> None:
     """Inference forgot the shift, remembered it, and forgot it again."""
-    done = toy(lambda first: CaseQuestion(CASES[0], ["inference.output"]))
+    done = toy(lambda first: CaseQuestion(CASES[0], ["inference.output"], repeated=False))
     assert not done.found.monotonic
     assert "not the only change" in done.sentence
 

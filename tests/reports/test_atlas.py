@@ -159,6 +159,29 @@ def test_the_pages_mark_what_changed(write: Callable[..., Path]) -> None:
     assert "conforms in 1 case" in found["changes.md"]
 
 
+def test_a_bisection_names_the_release_between_two_entries(write: Callable[..., Path]) -> None:
+    """Of the same clause and backend, between the two releases; another one explains nothing."""
+    folder = write()
+    (folder / "alpha" / "bisections").mkdir()
+    found = {
+        "package": "alpha",
+        "backend": "alpha.nn",
+        "question": f"MUST {CLAUSE}",
+        "last_before": "1.3",
+        "first_after": "1.4",
+        "monotonic": True,
+        "isolation": {"sentence": "the package itself"},
+    }
+    file = folder / "alpha" / "bisections" / "epsilon.json"
+    file.write_text(json.dumps(found))
+    assert "first in 1.4; the package itself" in pages(read_atlas(folder))["changes.md"]
+    file.write_text(json.dumps({**found, "first_after": "1.11"}))
+    assert "first in" not in pages(read_atlas(folder))["changes.md"]
+    file.write_text(json.dumps({**found, "first_after": None}))
+    with pytest.raises(UsageError, match="no bisection"):
+        read_atlas(folder)
+
+
 def test_text_of_a_backend_stays_on_its_line() -> None:
     """Its message and what was seen of it; the pages escape them as Markdown of a comparison does."""
     for hostile in TEXTS[:8]:

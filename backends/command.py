@@ -1,14 +1,15 @@
-"""``bnspec backends`` and ``bnspec environments``."""
+"""``bnspec backends``, ``bnspec environments`` and ``bnspec new``."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import click
 
 from bnspec.cli import CONFORMS, FAILED
 from bnspec.errors import UsageError
-from bnspec.options import BACKEND, JSON, Number, command
+from bnspec.options import BACKEND, JSON, Number, command, folder
 
 
 @command(
@@ -31,6 +32,37 @@ def backends(command_line: str, backend: Sequence[str], as_json: bool) -> int:
         print_json(rows)
     else:
         _print(rows)
+    return CONFORMS
+
+
+@command(
+    "new",
+    summary="write a package with a backend that runs at once",
+    example="bnspec new my_layer\nbnspec verify --backend my_layer/bnspec_my_layer/adapter.py:MyLayer",
+    params=[
+        click.Argument(["name"], help="The backend's name: small letters, digits and underscores."),
+        folder("--out", help="Write the package here; by default in a folder of its name."),
+        JSON,
+    ],
+)
+def new(command_line: str, name: str, out: Path | None, as_json: bool) -> int:
+    """Write a package with an adapter, its entry point and a test, which run as they are; then put your own layer in.
+
+    The entry point makes it a backend of every command once the package is installed: pip install -e NAME.
+    """
+    from bnspec.backends.harness.new import class_of, write_new
+    from bnspec.terminal.console import print_json, terminal, verbatim
+
+    target = out or Path(name)
+    written = write_new(name, target)
+    adapter = f"{target / f'bnspec_{name}' / 'adapter.py'}:{class_of(name)}"
+    if as_json:
+        print_json({"folder": str(target), "backend": adapter, "files": [str(path) for path in written]})
+        return CONFORMS
+    console = terminal()
+    for path in written:
+        verbatim(console, str(path))
+    verbatim(console, f"\nbnspec verify --backend {adapter}")
     return CONFORMS
 
 

@@ -8,7 +8,7 @@
 A folder that says ``own = true`` has an environment of its own: where its packages are not installed beside this program, its
 backends live in one that is built from ``packages`` when they are first asked for.
 
-``python -m bnspec.backends.harness.folders FIELD`` prints a field of all folders, for the Makefile.
+``python -m bnspec.backends.harness.folders FIELD`` prints a field of all folders without ``own``, for the Makefile.
 """
 
 from __future__ import annotations
@@ -82,8 +82,8 @@ def backend_folders() -> tuple[BackendFolder, ...]:
 
 
 def main(arguments: list[str]) -> int:
-    """Print one field of all folders, separated by spaces."""
-    print(" ".join(dict.fromkeys(word for f in backend_folders() for word in getattr(f, arguments[0]))))  # noqa: T201 - for the Makefile
+    """Print one field of all folders but those with an environment of their own, separated by spaces."""
+    print(" ".join(dict.fromkeys(word for f in backend_folders() if not f.own for word in getattr(f, arguments[0]))))  # noqa: T201 - for the Makefile
     return 0
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from bnspec.clauses import Clause, select_asked
+from bnspec.errors import UsageError
 from bnspec.model.case import Case
 
 #: Families of what a kernel is not: networks, other layers, layers over several devices; and derivatives beyond the gradients.
@@ -23,10 +24,16 @@ OF_OBJECTS = (
 )
 
 
-def clauses_for(tracks: bool) -> list[Clause]:
-    """The clauses that a kernel is asked. ``tracks``: whether it has running statistics."""
-    left_out = NOT_OF_KERNELS if tracks else (*NOT_OF_KERNELS, "running", "state")
-    return [c for c in select_asked(()) if c.family not in left_out and c.id not in OF_OBJECTS]
+def clauses_for(patterns: Sequence[str]) -> list[Clause]:
+    """The clauses that a kernel is asked, of those that the patterns name. Raises UsageError: none is left."""
+    asked = [c for c in select_asked(patterns) if c.family not in NOT_OF_KERNELS and c.id not in OF_OBJECTS]
+    if not asked:
+        raise UsageError(
+            f"a kernel is not asked {', '.join(patterns)}.",
+            "they speak of networks, of other layers, or of what is done with a layer between its calls.",
+            "choose others; a layer with an adapter is asked all: bnspec verify.",
+        )
+    return asked
 
 
 def cases_for(cases: Iterable[Case]) -> Iterator[Case]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from bnspec.options import JOBS, JSON, LIMITS, RUN_DIRECTORY, Number, command, effort
+from bnspec.options import CLAUSE, JOBS, JSON, LIMITS, RUN_DIRECTORY, Number, command, effort
 
 if TYPE_CHECKING:
     from bnspec.conformance.cases.effort import EffortName
@@ -23,6 +24,7 @@ SEEDS = 1_000_000
     params=[
         click.Argument(["kernel"], help="FILE or FILE::NAME: a function or a torch.nn.Module in a Python file."),
         click.Option(["--device"], default="cpu", metavar="D", help="The device: cpu, cuda:0, ..."),
+        CLAUSE,
         effort("quick", "standard", default="quick", help="Number of generated cases."),
         click.Option(["--seed", "chosen"], type=Number(0, SEEDS - 1), metavar="N", help="Repeat a judgement: the seed that it printed.", show_default="a new one, drawn in secret"),
         JOBS,
@@ -35,6 +37,7 @@ def judge(
     command_line: str,
     kernel: str,
     device: str,
+    clause: Sequence[str],
     effort: EffortName,
     chosen: int | None,
     jobs: int,
@@ -58,7 +61,7 @@ def judge(
 
     refuse_occupied(out)
     seed = secrets.randbelow(SEEDS) if chosen is None else int(chosen)
-    request = Request(kernel, seed, device, effort, jobs, out, Limits.of(limits))
+    request = Request(kernel, seed, device, effort, jobs, clause, out, Limits.of(limits))
     verdict, status = run_judge(request, command_line, quiet=as_json)
     if as_json:
         print_json(document(verdict))

@@ -48,6 +48,7 @@ class Request:
     device: str = "cpu"
     effort: EffortName = "quick"
     jobs: int = 2
+    clauses: Sequence[str] = ()
     out: Path | None = None
     limits: Limits = field(default_factory=Limits)
     cases: Sequence[Case] | None = None
@@ -81,7 +82,7 @@ def judge(request: Request, command: str, quiet: bool = False) -> tuple[Verdict,
         conventions = judged_by(opened.inference, opened.recognised.kernel)
         kernel = dataclasses.replace(opened.recognised.kernel, conventions=conventions.to_json())
         settings = RunSettings(
-            clauses_for(tracks=True),
+            clauses_for(request.clauses),
             SHRINK_SECONDS,
             CAUSE_SECONDS,
             limits=request.limits,

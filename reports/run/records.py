@@ -33,6 +33,7 @@ from bnspec.reports.run.fields import (
 from bnspec.reports.run.mutants import ClauseKills, KillMatrix, Mutant, Variant
 from bnspec.reports.run.stability import NotMeasured, Reach, StabilityCurve, StabilityPoint
 from bnspec.reports.run.vocabulary import (
+    Clock,
     ComparisonVerdict,
     FindingVerdict,
     IncidentStatus,
@@ -241,7 +242,7 @@ class Timing(Tagged, frozen=True, tag="timing"):
     probes: dict[Probe, str] = {}
     moved_bytes: tuple[Count, Count] | None = None
     streaming_bytes: tuple[Count, Count] | None = None
-    clock: Literal["", "host"] = ""
+    clock: Clock = ""
     clock_resolution_ns: Amount | None = None
     device_ns: Amount | None = None
     device_resolution_ns: Amount | None = None

@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from bnspec.clauses import VERSION
 from bnspec.model.names import base_of
 from bnspec.reports.atlas.entry import BackendEntry, Entry
 from bnspec.reports.compare.bits import SAME_MACHINE, digests
@@ -44,7 +43,7 @@ def entry_of(run: Run, package: str, release: str, environment: Environment, dom
         device=next(iter(t.device for t in run.targets), "cpu"),
         machine={name: str(manifest.machine.get(name, "")) or "unknown" for name in SAME_MACHINE},
         bnspec=manifest.bnspec,
-        specification=VERSION,
+        specification=str(manifest.options.get("specification") or "unknown"),
         seed=manifest.seed or 0,
         effort=manifest.effort,
         measured=manifest.started[:10],

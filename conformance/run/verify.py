@@ -15,7 +15,7 @@ from bnspec.backends.harness.environments.prepare import prepare, specs_of
 from bnspec.backends.harness.interruption import check, resumable, stoppable
 from bnspec.backends.harness.limits import Limits
 from bnspec.backends.harness.targets import Target, targets_of
-from bnspec.clauses import Clause, select_asked
+from bnspec.clauses import VERSION, Clause, select_asked
 from bnspec.cli import CONFORMS, DEVIATES, FAILED
 from bnspec.conformance.cases.corpus import add, distinct, read_corpus
 from bnspec.conformance.cases.effort import EFFORTS, EffortName, cases_of, fixed_cases
@@ -185,6 +185,7 @@ def _options(
     return {
         "targets": [t.name for t in targets],
         "clauses": [c.id for c in clauses],
+        "specification": VERSION,
         "jobs": request.jobs,
         "minutes": request.minutes,
         "corpus": str(request.corpus) if request.corpus else None,

@@ -37,6 +37,7 @@ ENDINGS: Mapping[Status, TimingVerdict] = {
     "ok": "error", "not_run": "error", "error": "error", "declined": "declined", "crashed": "crashed", "timeout": "timeout",
 }  # fmt: skip
 EVERY_OUTPUT: Probe = "computes_every_output"
+CLOCK: Probe = "reads_the_systems_clock"
 
 
 def timed(worker: Worker, form: Form, epsilon: float | None, seed: int) -> list[Timing]:
@@ -77,7 +78,7 @@ def one(worker: Worker, case: Case, conventions: Conventions, seed: int) -> Timi
     if errors.get("a timed call", 0.0) > 1.0 >= errors["the observed call"]:
         objections[EVERY_OUTPUT] = "a timed call was wrong, and the observed one was not"
     if clock := other_clock(timing, elapsed):
-        objections["waits_for_its_results"] = clock
+        objections[CLOCK] = clock
     worst = max(errors.values())
     verdict: TimingVerdict = "rejected" if objections else "deviates" if worst > 1.0 else "conforms"
     message = "; ".join(f"{n}: {m}" for n, m in objections.items())

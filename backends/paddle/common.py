@@ -58,8 +58,8 @@ class PaddleAdapter(Adapter):
         return self.paddle.to_tensor(array.copy(order="C"))
 
     def array(self, tensor: Any) -> np.ndarray:
-        """The values."""
-        return np.asarray(tensor.numpy())
+        """A copy of the values."""
+        return np.array(tensor.numpy())
 
 
 class PaddleLayer(LayerByMode):

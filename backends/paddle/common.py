@@ -6,7 +6,7 @@ The operation stores epsilon and momentum as float32.
 from __future__ import annotations
 
 import abc
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 import numpy as np
 
@@ -60,6 +60,10 @@ class PaddleAdapter(Adapter):
     def array(self, tensor: Any) -> np.ndarray:
         """A copy of the values."""
         return np.array(tensor.numpy())
+
+    def extent(self, tensor: Any) -> Optional[Tuple[int, int]]:
+        """None: ``array`` copies, so that addresses are not known."""
+        return None
 
 
 class PaddleLayer(LayerByMode):

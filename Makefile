@@ -27,7 +27,7 @@ FOLDERS := bnspec backends conformance benchmarks reports
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help $(VENV) report repros test slow conformance conformance-rest gpu gpu-wheels mutants causes faults fuzz fuzz-frames calibrate cheats overhead oracle lint types specification schema deviations bounds false-alarms constraints clean atlas
+.PHONY: help $(VENV) report repros test slow conformance conformance-rest gpu gpu-wheels mutants causes faults fuzz fuzz-frames calibrate cheats overhead oracle lint types specification schema deviations bounds false-alarms constraints clean atlas breadth
 
 help:  ## this list
 	@echo "usage: make TARGET      (PYTHON=... chooses the interpreter that makes $(VENV), 3.11 or newer)"
@@ -74,6 +74,9 @@ conformance: $(READY)  ## the conformance checks of all backends at effort quick
 
 conformance-rest: $(READY)  ## the same of the backends that `make test` leaves out
 	@$(BIN)/python -m pytest conformance --bnspec-except $(GATED)
+
+breadth: $(READY)  ## all backends at effort quick, in environments that are built where they are not there: runs/breadth, long
+	@$(BIN)/bnspec verify --backend '*' --effort quick --out runs/breadth
 
 oracle: $(READY)  ## the oracle against the second oracle at length, and what it costs: prints both
 	@$(BIN)/python -m pytest -q -s -m slow tests/core

@@ -1,7 +1,7 @@
 """What setuptools reads from the folders: every package, and an extra for each backend folder.
 
 The rest is in pyproject.toml. ``pip install 'bnspec[torch]'`` brings what ``backends/torch/environment.toml`` asks for, and
-``bnspec[cpu]`` what all of them do.
+``bnspec[cpu]`` what all of them do but those with an environment of their own, which is built when it is asked for.
 """
 
 import tomllib
@@ -26,7 +26,7 @@ def packages() -> list[str]:
 
 
 def extras() -> dict[str, list[str]]:
-    """For each backend folder its requirements and those of the folders it names; "cpu": all of them."""
+    """For each backend folder its requirements and those of the folders it names; "cpu": all but those with ``own``."""
     files = sorted((ROOT / "backends").glob("*/environment.toml"))
     said = {f.parent.name: tomllib.loads(f.read_text("utf-8")) for f in files}
 
@@ -34,7 +34,8 @@ def extras() -> dict[str, list[str]]:
         return said[name]["packages"] + [p for other in said[name]["folders"] for p in needed(other)]
 
     found = {name: needed(name) for name in said}
-    return {**found, "cpu": sorted({p for packages in found.values() for p in packages})}
+    together = {p for name, packages in found.items() if not said[name].get("own") for p in packages}
+    return {**found, "cpu": sorted(together)}
 
 
 #: ``pytest conformance`` and ``pytest benchmarks``.

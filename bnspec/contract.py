@@ -282,6 +282,12 @@ class Adapter(abc.ABC):
         """Measurements on the device beyond the host's clock."""
         return Instruments()
 
+    def overruns(self) -> Tuple[str, ...]:
+        """What calls since the last question read or wrote outside of arrays of the adapter's own: "writes after y", "reads
+        before x", "reads stale dgamma". The worker itself watches the arrays that it hands over.
+        """
+        return ()
+
     def use_threads(self, count: int) -> None:
         """Set the number of threads for later calls; 0 restores the initial number.
 

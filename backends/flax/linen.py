@@ -1,12 +1,17 @@
-"""``flax.linen``: the module flax.linen.BatchNorm, whose variables the caller holds; apply is jitted, as in a training step.
+"""``flax.linen``, ``flax.linen.stable`` and ``flax.linen.replicas``: the module flax.linen.BatchNorm, whose variables the caller
+holds; apply is jitted, as in a training step.
 
 Compiled once per shape, dtype and module: axis, momentum and epsilon are fields of the module, so constants there.
+
+On replicas, jax.vmap with an axis name runs the module on two halves of the batch, and the module averages its statistics over
+that axis: the result is that of the whole batch. A batch of odd size stays on one replica.
 
 Source: https://flax-linen.readthedocs.io/en/latest/api_reference/flax.linen/layers.html#flax.linen.BatchNorm
 """
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, Dict, Optional, Tuple
 
 from bnspec.backends.flax.common import FlaxAdapter
@@ -14,12 +19,17 @@ from bnspec.backends.jax.pure_layer import Functions, Parameters, PureLayer
 from bnspec.contract import Declined, LayerConfig, State
 from bnspec.model.call import Mode
 
+#: The name of the replicas' axis.
+AXIS = "replicas"
+
 
 class FlaxLinen(FlaxAdapter):
     """``apply`` with mutable batch_stats in training, with Flax's default computation of the variance.
 
     Statistics are reduced in float32 at least. For an empty batch they are 0/0, and Flax does not handle that.
     """
+
+    fast_variance = True
 
     def __init__(self, device: str = "cpu") -> None:
         super().__init__(device)
@@ -48,7 +58,32 @@ class FlaxLinen(FlaxAdapter):
             param_dtype=config.parameter_dtype,
             use_bias=config.affine,
             use_scale=config.affine,
+            use_fast_variance=self.fast_variance,
         )
+
+
+class FlaxLinenStable(FlaxLinen):
+    """The same with ``use_fast_variance=False``: the variance is E[(x - E[x])^2]."""
+
+    fast_variance = False
+
+
+class FlaxLinenReplicas(FlaxLinen):
+    """The module with ``axis_name``; the batch is axis 0."""
+
+    conventions = dataclasses.replace(FlaxAdapter.conventions, channel_axes="first_and_last")
+
+    def __init__(self, device: str = "cpu") -> None:
+        super().__init__(device)
+        self.jitted = ReplicaFunctions(self.jax).jitted("module")
+
+    def module(self, config: LayerConfig) -> Any:
+        """The module with the replicas' axis."""
+        return super().module(config).clone(axis_name=AXIS)
+
+    def new_layer(self, config: LayerConfig) -> Any:
+        """Raises Declined: init runs outside the replicas' axis."""
+        raise Declined("the module's init is not run on replicas here")
 
 
 class ApplyLayer(PureLayer):
@@ -93,6 +128,28 @@ class ApplyFunctions(Functions):
             return module.apply(variables, x, use_running_average=True), running
         y, updates = module.apply(variables, x, use_running_average=False, mask=mask, mutable=["batch_stats"])
         return y, State(**{"running_" + name: array for name, array in updates["batch_stats"].items()})
+
+
+class ReplicaFunctions(ApplyFunctions):
+    """The module's apply on each replica."""
+
+    def forward(
+        self, x: Any, parameters: Parameters, running: State, *, mode: Mode, module: Any, mask: Any = None
+    ) -> Tuple[Any, State]:
+        """y of the whole batch, and the statistics, which are those of every replica."""
+        replicas = 2 if len(x) and not len(x) % 2 else 1
+        one = super().forward
+
+        def split(array: Any) -> Any:
+            if array is None or not array.size:
+                return array if array is None else array[None]
+            return array.reshape(replicas, -1, *array.shape[1:])
+
+        called = lambda x, mask: one(x, parameters, running, mode=mode, module=module, mask=mask)
+        y, after = self.jax.vmap(called, axis_name=AXIS, in_axes=(0, None if mask is None else 0))(
+            split(x), split(mask)
+        )
+        return y.reshape(x.shape), State(*(statistic[0] for statistic in after))
 
 
 def variables_of(parameters: Parameters, running: State) -> Dict[str, Any]:

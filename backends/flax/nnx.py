@@ -1,4 +1,4 @@
-"""``flax.nnx``: the module flax.nnx.BatchNorm, called under nnx.jit as in a training loop.
+"""``flax.nnx`` and ``flax.nnx.stable``: the module flax.nnx.BatchNorm, called under nnx.jit as in a training loop.
 
 nnx.jit compiles once per shape and dtype, and again for every other epsilon or momentum: both are constants there.
 
@@ -24,7 +24,9 @@ Calls = Dict[str, Callable[..., Any]]
 
 
 class FlaxNNX(FlaxAdapter):
-    """Modules in train() and eval(), with Flax's default computation of the variance."""
+    """Modules in train() and eval(), with Flax's default computation of the variance: E[x^2] - E[x]^2."""
+
+    fast_variance = True
 
     def __init__(self, device: str = "cpu") -> None:
         super().__init__(device)
@@ -53,6 +55,7 @@ class FlaxNNX(FlaxAdapter):
             param_dtype=config.parameter_dtype,
             use_bias=config.affine,
             use_scale=config.affine,
+            use_fast_variance=self.fast_variance,
             rngs=self.nnx.Rngs(0),
         )
         return ModuleLayer(self.nnx, self.calls, module)
@@ -67,6 +70,12 @@ class FlaxNNX(FlaxAdapter):
     def layer_norm(self, config: LayerConfig, gamma: Any, beta: Any) -> ModuleLayerNorm:
         """``flax.nnx.LayerNorm``."""
         return ModuleLayerNorm(self.nnx, self.calls, config, gamma, beta)
+
+
+class FlaxNNXStable(FlaxNNX):
+    """The same with ``use_fast_variance=False``: the variance is E[(x - E[x])^2]."""
+
+    fast_variance = False
 
 
 class ModuleLayer(JaxLayer):

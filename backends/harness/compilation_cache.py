@@ -79,8 +79,12 @@ def compiles(adapter: str) -> bool:
 
 def cache_folder(environ: Mapping[str, str]) -> Path:
     """The folder of this processor's programs."""
-    home = environ.get("XDG_CACHE_HOME") or str(Path("~/.cache").expanduser())
-    return Path(home) / "bnspec" / "compiled" / hashlib.sha256(processor().encode()).hexdigest()[:16]
+    return user_cache(environ) / "compiled" / hashlib.sha256(processor().encode()).hexdigest()[:16]
+
+
+def user_cache(environ: Mapping[str, str]) -> Path:
+    """The folder of everything that is kept for the user and can be made again."""
+    return Path(environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "bnspec"
 
 
 def processor() -> str:

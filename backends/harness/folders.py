@@ -5,7 +5,10 @@
     backends/torch/harness/known.py   KNOWN: the known deviations of its backends; CHOICES: what is recorded only
     backends/torch/harness/repro.py   WRITERS: for each backend the class that writes its repro scripts
 
-``python -m bnspec.backends.harness.folders FIELD`` prints a field of all folders, for the Makefile.
+A folder that says ``own = true`` has an environment of its own: where its packages are not installed beside this program, its
+backends live in one that is built from ``packages`` when they are first asked for.
+
+``python -m bnspec.backends.harness.folders FIELD`` prints a field of all folders without ``own``, for the Makefile.
 """
 
 from __future__ import annotations
@@ -26,6 +29,8 @@ ENVIRONMENT = "environment.toml"
 #: What environment.toml holds, as lists and as tables.
 LISTS = ("imports", "packages", "tested", "folders", "report", "gate")
 TABLES = ("compilation_cache", "cold")
+#: An entry of ``[[companions]]``: see ``environments.companions``.
+CompanionTable = Mapping[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +42,8 @@ class BackendFolder:
         imports: import names that only its adapters use; packages: requirements by name and range; tested: the releases
             that are pinned; folders: others whose packages are needed, too.
         report: the backends that ``make report`` takes; gate: those that ``make test`` takes.
+        own: whether its backends live in an environment of their own where its packages are not installed.
+        companions: what some releases need besides what they say themselves.
         compilation_cache: variables by which the framework keeps compiled programs in "{folder}"; cold: by which it does not.
     """
 
@@ -47,6 +54,8 @@ class BackendFolder:
     folders: tuple[str, ...]
     report: tuple[str, ...]
     gate: tuple[str, ...]
+    own: bool = False
+    companions: tuple[CompanionTable, ...] = dataclasses.field(default=(), hash=False)
     compilation_cache: Mapping[str, str] = dataclasses.field(default_factory=dict, hash=False)
     cold: Mapping[str, str] = dataclasses.field(default_factory=dict, hash=False)
 
@@ -67,13 +76,14 @@ def backend_folders() -> tuple[BackendFolder, ...]:
         data = tomllib.loads(file.read_text("utf-8"))
         fields: dict[str, Any] = {name: tuple(data.get(name, ())) for name in LISTS}
         fields.update({name: data[name] for name in TABLES if name in data})
+        fields.update(own=bool(data.get("own", False)), companions=tuple(data.get("companions", ())))
         found.append(BackendFolder(file.parent.name, **fields))
     return tuple(found)
 
 
 def main(arguments: list[str]) -> int:
-    """Print one field of all folders, separated by spaces."""
-    print(" ".join(dict.fromkeys(word for f in backend_folders() for word in getattr(f, arguments[0]))))  # noqa: T201 - for the Makefile
+    """Print one field of all folders but those with an environment of their own, separated by spaces."""
+    print(" ".join(dict.fromkeys(word for f in backend_folders() if not f.own for word in getattr(f, arguments[0]))))  # noqa: T201 - for the Makefile
     return 0
 
 

@@ -13,6 +13,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 import bnspec
+from bnspec.backends.harness.environments.environment import Environment
+from bnspec.backends.harness.environments.failure import NotBuilt
+from bnspec.backends.harness.environments.homes import Home, home_of
 from bnspec.backends.harness.interruption import check, stopping
 from bnspec.backends.harness.limits import Limits
 from bnspec.backends.harness.process import Ended, OverLimit, WorkerProcess
@@ -74,9 +77,9 @@ class Hello:
 
     Attributes:
         status: "ready"; "absent" (the device), "unavailable" (the framework), "malformed" (the adapter), "broken" (it raised),
-            "crashed" or "timeout" (the process).
+            "crashed" or "timeout" (the process); "unbuilt" (its environment).
         reason: why, when not ready.
-        versions, conventions: of a ready backend.
+        versions, conventions: of a ready backend; environment: that it lives in, None: that of this program.
     """
 
     status: TargetStatus
@@ -84,6 +87,7 @@ class Hello:
     versions: Mapping[str, str] = dataclasses.field(default_factory=dict)
     conventions: Conventions | None = None
     details: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    environment: Environment | None = None
 
 
 def another_bnspec(hello: Mapping[str, Any]) -> str:
@@ -99,24 +103,32 @@ def another_bnspec(hello: Mapping[str, Any]) -> str:
 class Worker:
     """A running worker process. Use as a context manager, or call ``stop``.
 
-    ``environment``: variables that it gets besides those of this process, and before them.
+    ``python``: in place of that of the backend's environment, and with this program's packages. ``environment``: variables that
+    it gets besides those of this process, and before them.
     """
 
     def __init__(
         self,
         entry: Entry,
         device: str,
-        python: str = sys.executable,
+        python: str | None = None,
         limits: Limits | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        self.entry, self.device, self.python = entry, device, python
+        self.entry, self.device = entry, device
         self.limits = limits or Limits()
         self._environment = dict(environment or {})
         self._process: WorkerProcess | None = None
         self._channel: Channel | None = None
         self._asked = 0
         self.starts = 0
+        try:
+            self._home: Home | None = home_of(entry) if python is None else None
+        except NotBuilt as error:
+            self.python = ""
+            self.hello = Hello("unbuilt", clean(error.reason))
+            return
+        self.python = python or (self._home.environment.python if self._home else sys.executable)
         try:
             self.hello = self._start()
         except BaseException:
@@ -246,7 +258,8 @@ class Worker:
 
     def _start(self) -> Hello:
         ours, theirs = socket.socketpair()
-        environment = python_environment({**QUIET, "PYTHONUNBUFFERED": "1", **self._environment})
+        more = {**QUIET, "PYTHONUNBUFFERED": "1", **self._environment}
+        environment = python_environment(more) if self._home is None else {**self._home.variables, **more}
         command = [
             self.python,
             "-c",
@@ -312,7 +325,8 @@ class Worker:
             "ran_on": said.ran_on,
             "open_seconds": said.open_seconds if said.status == "ready" else None,
         }
-        return Hello(said.status, said.reason, said.versions, conventions, {**details, **read})
+        environment = self._home.environment if self._home else None
+        return Hello(said.status, said.reason, said.versions, conventions, {**details, **read}, environment)
 
     def _death(self) -> End:
         """How the process ended, with the last thing it said."""

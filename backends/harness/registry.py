@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import fnmatch
+import re
 from collections.abc import Sequence
 from importlib.metadata import entry_points
 
+from bnspec.backends.harness.environments.spec import EnvironmentSpec, parse
 from bnspec.errors import UsageError
-from bnspec.model.names import BACKEND, CHARACTERS, fits
+from bnspec.model.names import BACKEND, CHARACTERS, ENVIRONMENT, base_of, fits
 from bnspec.printable import clean
 
 GROUP = "bnspec.backends"
@@ -19,16 +21,34 @@ GROUP = "bnspec.backends"
 class Entry:
     """A backend's name and its adapter as ``package.module:Class``, or, for one of one's own, ``path/file.py:Class``.
 
-    Attributes: own.
+    Attributes:
+        environment: that the call names for it, ``jax.numpy[jax==0.4.20]``; None: it lives where it usually does.
+        base: its name without the environment; own.
     """
 
     name: str
     adapter: str
+    environment: EnvironmentSpec | None = None
+
+    @property
+    def base(self) -> str:
+        """Its name without the environment."""
+        return self.name if self.environment is None else base_of(self.name)
 
     @property
     def own(self) -> bool:
         """Whether it was named on the command line, as package.module:Class or path/file.py:Class, and is not registered."""
-        return self.name == self.adapter
+        return self.base == self.adapter
+
+    def within(self, environment: EnvironmentSpec) -> Entry:
+        """The same backend in an environment. Raises UsageError: its code is in another package, which is not there."""
+        if not self.own and not self.adapter.startswith("bnspec."):
+            raise UsageError(
+                f"{self.name} cannot be taken into an environment of its own.",
+                f"its adapter {self.adapter} is installed here, by another package.",
+                "name the file of the adapter: path/file.py:Class[" + environment.text + "].",
+            )
+        return checked(Entry(f"{self.base}[{environment.text}]", self.adapter, environment))
 
 
 def registered() -> list[Entry]:
@@ -38,29 +58,42 @@ def registered() -> list[Entry]:
 
 def own(spec: str) -> Entry:
     """An adapter of one's own. Raises UsageError: it is not written as one."""
-    if not fits(BACKEND, spec) or clean(spec) != spec:
+    return checked(Entry(spec, spec))
+
+
+def checked(entry: Entry) -> Entry:
+    """The entry. Raises UsageError: its name is none."""
+    if not fits(BACKEND, entry.name) or clean(entry.name) != entry.name:
         raise UsageError(
-            f"{spec!r} names no adapter.",
+            f"{entry.name!r} names no adapter.",
             f"an adapter is package.module:Class or path/file.py:Class, in at most {CHARACTERS} printable characters.",
             "name its module or its file, a colon, and its class.",
         )
-    return Entry(spec, spec)
+    return entry
+
+
+#: A glob with an environment behind it.
+WITHIN = re.compile(r"(.+?)\[(" + ENVIRONMENT[1:].removesuffix(r"$(?!\n)") + r")\]", re.DOTALL)
+
+#: What no glob means: brackets with one of these hold an environment; others may be a glob's choice of characters.
+SPECIFIED = re.compile("[=<>~/;]")
 
 
 def select(patterns: Sequence[str]) -> list[Entry]:
     """The backends that the patterns name: shell globs over the names, ``package.module:Class`` or ``path/file.py:Class``.
 
-    Raises UsageError: a pattern that matches nothing.
+    An environment in brackets behind a pattern takes its backends there. Raises UsageError: a pattern that matches nothing.
     """
     known = registered()
     if not patterns:
         return known
     chosen: list[Entry] = []
     for pattern in patterns:
-        if ":" in pattern:
-            found = [own(pattern)]
-        else:
-            found = [e for e in known if fnmatch.fnmatchcase(e.name, pattern)]
+        parts = WITHIN.fullmatch(pattern)
+        found = [] if parts and SPECIFIED.search(parts[2]) else _matching(pattern, known)
+        if not found and parts:
+            environment = parse(parts[2])
+            found = [e.within(environment) for e in _matching(parts[1], known)]
         if not found:
             names = [e.name for e in known]
             near = difflib.get_close_matches(pattern, names, 1)
@@ -72,3 +105,10 @@ def select(patterns: Sequence[str]) -> list[Entry]:
             )
         chosen += [e for e in found if e not in chosen]
     return chosen
+
+
+def _matching(pattern: str, known: Sequence[Entry]) -> list[Entry]:
+    """The backends of a pattern without an environment."""
+    if ":" in pattern:
+        return [] if pattern.endswith("]") else [own(pattern)]
+    return [e for e in known if fnmatch.fnmatchcase(e.name, pattern)]

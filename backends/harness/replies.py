@@ -17,7 +17,7 @@ import msgspec
 from bnspec.errors import UsageError
 from bnspec.model.buffers import dtype_of
 from bnspec.model.conventions import Conventions
-from bnspec.model.names import IDENTIFIER, WRITTEN, fits
+from bnspec.model.names import IDENTIFIER, OVERRUN, WRITTEN, fits
 from bnspec.model.observation import Observation
 from bnspec.model.timing import Bandwidth, TimingResult
 from bnspec.model.vocabulary import TargetStatus
@@ -41,6 +41,7 @@ class _Step(msgspec.Struct):
     message: str
     written: list[str]
     aliases: list[tuple[str, str]]
+    overruns: list[str] = []
     addressed: bool = True
 
 
@@ -116,6 +117,8 @@ def observation_of(data: Mapping[str, Any], buffers: list[bytes], steps: Sequenc
             named = [*step.written, *(name for pair in step.aliases for name in pair)]
             if strange := [name for name in named if not fits(WRITTEN, name)]:
                 raise BadReply(f"{clean(repr(strange[0]))} names nothing that a call may write to or share")
+            if strange := [words for words in step.overruns if not fits(OVERRUN, words)]:
+                raise BadReply(f"{clean(repr(strange[0]))} names no place beside an array")
         return Observation.from_header(msgspec.to_builtins(reply), buffers)
 
 

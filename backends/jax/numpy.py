@@ -1,4 +1,4 @@
-"""``jax.numpy``: the layer as a user writes it in JAX, jitted, with JAX's own differentiation.
+"""``jax.numpy`` and ``jax.numpy.eager``: the layer as a user writes it in JAX, jitted or not, with JAX's own differentiation.
 
 Compiled once per shape, dtype, channel axis and mode: epsilon and decay are arguments of the compiled functions. Half
 precision input is widened to float32, in which everything is computed; results are rounded once at the end.
@@ -11,7 +11,7 @@ from typing import Any, Mapping, Optional, Sequence, Tuple
 from bnspec.backends.jax.common import JaxAdapter
 from bnspec.backends.jax.layer_norm import WrittenLayerNorm, written
 from bnspec.backends.jax.network import JaxNetwork, without
-from bnspec.backends.jax.pure_layer import Functions, Jitted, Parameters, WrittenLayer
+from bnspec.backends.jax.pure_layer import JITTED, Functions, Jitted, Parameters, WrittenLayer
 from bnspec.contract import Conventions, Declined, LayerConfig, Scaler, State
 from bnspec.model.call import Mode
 from bnspec.model.vocabulary import NetworkKind
@@ -63,6 +63,16 @@ class JaxNumpy(JaxAdapter):
     def scaler(self, config: LayerConfig) -> JaxScaler:
         """Input normalization by Chan's merge of chunk moments."""
         return JaxScaler(self.jitted, config.channel_axis)
+
+
+class JaxEager(JaxNumpy):
+    """Batch and input normalization written with jax.numpy; what XLA would fuse is rounded in between."""
+
+    def __init__(self, device: str = "cpu") -> None:
+        super().__init__(device)
+        functions = NumpyFunctions(self.jax)
+        names = (*JITTED, "rescale", "moments", "merge")
+        self.jitted = {name: getattr(functions, name) for name in names}
 
 
 class NumpyFunctions(Functions):

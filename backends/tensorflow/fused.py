@@ -1,4 +1,5 @@
-"""``tensorflow.fused``: the public function ``tf.compat.v1.nn.fused_batch_norm``, one operation for the whole layer.
+"""``tensorflow.fused`` and ``tensorflow.fused.xla``: the public function ``tf.compat.v1.nn.fused_batch_norm``, one operation for the
+whole layer, eager or under tf.function(jit_compile=True), where XLA has its own batch normalization.
 
 Source: https://www.tensorflow.org/api_docs/python/tf/compat/v1/nn/fused_batch_norm
 """
@@ -6,11 +7,12 @@ Source: https://www.tensorflow.org/api_docs/python/tf/compat/v1/nn/fused_batch_n
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Dict, Mapping, Sequence
+from typing import Any, Dict, Mapping, Sequence, Tuple
 
 from bnspec.backends.tensorflow.common import TensorflowAdapter, TensorflowLayer, checkpointed
 from bnspec.backends.tensorflow.network import TensorflowNetwork
-from bnspec.contract import Conventions, Declined, LayerConfig, State
+from bnspec.contract import Conventions, Declined, Gradients, LayerConfig, State
+from bnspec.model.call import Mode
 from bnspec.model.case import PARAMETERS
 from bnspec.model.vocabulary import NetworkKind
 
@@ -71,6 +73,17 @@ class TensorflowFused(TensorflowAdapter):
             raise Declined("x of rank 2 is not supported")
         layer = None if kind.endswith("_plain") else self.layer(config, *(values[n] for n in PARAMETERS))
         return TensorflowNetwork(self.tf, kind, layer, learning_rate, values)
+
+
+class TensorflowFusedXLA(TensorflowFused):
+    """``tf.compat.v1.nn.fused_batch_norm``, compiled."""
+
+    def layer(
+        self, config: LayerConfig, gamma: Any, beta: Any, running_mean: Any, running_var: Any
+    ) -> CompiledFusedLayer:
+        """The layer with compiled passes."""
+        eager = super().layer(config, gamma, beta, running_mean, running_var)
+        return CompiledFusedLayer(eager.tf, config, gamma, beta, running_mean, running_var)
 
 
 class FusedLayer(TensorflowLayer):
@@ -144,3 +157,36 @@ class FusedLayer(TensorflowLayer):
     def set_decay(self, decay: float) -> None:
         """Pass another averaging factor from the next call on."""
         self.config = dataclasses.replace(self.config, decay=decay)
+
+
+class CompiledFusedLayer(FusedLayer):
+    """One layer; each pass is compiled for each of its layers, as for the layers of a model."""
+
+    def compiled(self, name: str, function: Any) -> Any:
+        """The compiled function of this name, made once."""
+        kept: Dict[str, Any] = self.__dict__.setdefault("functions", {})
+        if name not in kept:
+            kept[name] = self.tf.function(function, jit_compile=True)
+        return kept[name]
+
+    def training(self, x: Any) -> Any:
+        """The compiled training pass."""
+        return self.compiled("training", super().training)(x)
+
+    def inference(self, x: Any) -> Any:
+        """The compiled inference pass."""
+        return self.compiled("inference", super().inference)(x)
+
+    def gradients(self, x: Any, dy: Any, mode: Mode) -> Gradients:
+        """Forward and backward in one compiled function."""
+        eager = super().training if mode == "training" else super().inference
+
+        def both(x: Any, dy: Any) -> Tuple[Any, ...]:
+            return tuple(self.gradients_of(eager, x, dy))
+
+        return Gradients(*self.compiled(mode + "_gradients", both)(x, dy))
+
+    def set_decay(self, decay: float) -> None:
+        """Compile again: the averaging factor is a constant."""
+        super().set_decay(decay)
+        self.__dict__["functions"] = {}

@@ -1,4 +1,5 @@
-"""``tensorflow.xla``: ``tf.nn.moments`` and ``tf.nn.batch_normalization`` in a train step compiled by XLA.
+"""``tensorflow.xla`` and ``tensorflow.nn.function``: ``tf.nn.moments`` and ``tf.nn.batch_normalization`` in a train step,
+compiled by XLA or run as a graph.
 
 Forward pass, tape and moving average are one tf.function(jit_compile=True), as in hand-compiled train steps and, where XLA can
 compile the model, in Keras's Model.fit by default. The step is a pure function of tensors here, so layers of one configuration
@@ -60,6 +61,14 @@ class TensorflowXLA(TensorflowAdapter):
         """
         layer = TracedLayer(self.tf, axis, epsilon, decay, *weights, running)
         return getattr(layer, call)(*inputs), layer.running
+
+
+class TensorflowFunction(TensorflowXLA):
+    """``tf.nn.moments`` and ``tf.nn.batch_normalization`` in one graph: forward pass, tape and moving average."""
+
+    def __init__(self, device: str = "cpu") -> None:
+        super().__init__(device)
+        self.step = self.tf.function(self.traced)
 
 
 class TracedLayer(MomentsLayer):

@@ -1,17 +1,21 @@
-"""``torch.nn``: the modules BatchNorm1d, BatchNorm2d and BatchNorm3d.
+"""``torch.nn`` and ``torch.channels_last``: the modules BatchNorm1d, BatchNorm2d and BatchNorm3d.
 
-Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.BatchNorm2d.html
+To PyTorch, an image with channels last is a view of shape (N, C, H, W) in channels-last memory, and the module is the same.
+
+Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.BatchNorm2d.html and
+https://docs.pytorch.org/tutorials/intermediate/memory_format_tutorial.html
 """
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, Mapping, Optional
 
 from bnspec.backends.torch.common import TorchAdapter
 from bnspec.backends.torch.layer_norm import TorchLayerNorm, module
 from bnspec.backends.torch.modules import CONVENTIONS, StatefulModule, module_over, new_module
 from bnspec.backends.torch.network import TorchNetwork
-from bnspec.contract import LayerConfig
+from bnspec.contract import Declined, LayerConfig
 from bnspec.model.call import Mode
 from bnspec.model.case import PARAMETERS
 from bnspec.model.vocabulary import NetworkKind
@@ -59,3 +63,37 @@ class ModuleLayer(StatefulModule):
         """The module's call in train() or eval()."""
         self.module.train(mode == "training")
         return self.module(x)
+
+
+class TorchChannelsLast(TorchNN):
+    """Modules called with x of shape (N, ..., C) as a view of shape (N, C, ...)."""
+
+    conventions = dataclasses.replace(CONVENTIONS, ranks=(3, 4, 5), channel_axes="last")
+
+    def layer(
+        self, config: LayerConfig, gamma: Optional[Any], beta: Optional[Any], running_mean: Any, running_var: Any
+    ) -> ChannelsLastLayer:
+        """The module of x's rank."""
+        return ChannelsLastLayer(self.torch, super().layer(config, gamma, beta, running_mean, running_var).module)
+
+    def new_layer(self, config: LayerConfig) -> ChannelsLastLayer:
+        """The module of x's rank, as constructed."""
+        return ChannelsLastLayer(self.torch, super().new_layer(config).module)
+
+    def network(
+        self, kind: NetworkKind, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]
+    ) -> TorchNetwork:
+        """Raises Declined: ``torch.nn`` has the networks."""
+        raise Declined("the networks are those of torch.nn")
+
+
+class ChannelsLastLayer(ModuleLayer):
+    """One module."""
+
+    def over(self, module: Any) -> ChannelsLastLayer:
+        """The same kind of layer around another module."""
+        return ChannelsLastLayer(self.torch, module)
+
+    def forward(self, x: Any, mode: Mode) -> Any:
+        """The module's call of the view, and the view back."""
+        return super().forward(x.movedim(-1, 1), mode).movedim(1, -1)

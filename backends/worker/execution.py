@@ -9,7 +9,7 @@ Runs in workers: Python 3.8, standard library and NumPy only.
 from __future__ import annotations
 
 import time
-from typing import Any, Dict, List, Mapping, Optional, Tuple, Type
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Type
 
 import numpy as np
 
@@ -18,11 +18,12 @@ from bnspec.backends.worker.exceptions import described
 from bnspec.backends.worker.networks import LiveNetwork
 from bnspec.contract import Adapter, Gradients, LayerConfig, Scaler, SecondOrder, Tangent
 from bnspec.errors import Declined, UsageError
-from bnspec.model.buffers import dtype_of, intersect, overlap, unpack
+from bnspec.model.buffers import dtype_of, intersect, overlap, unpack, unpack_fenced
 from bnspec.model.call import Call, Kind
 from bnspec.model.case import PARAMETERS, Case, Step
 from bnspec.model.conventions import Conventions
 from bnspec.model.observation import Observation, StepResult
+from bnspec.model.red_zones import Fenced
 from bnspec.model.vocabulary import Status
 
 STATE = ("running_mean", "running_var")
@@ -82,6 +83,7 @@ class Live:
         case: the case with this layer's overrides.
         parameters: for each parameter, the name of its array.
         initial: whether to use the framework's own parameters and state instead.
+        fences: the memory of the arrays, between red zones.
     """
 
     def __init__(
@@ -91,8 +93,9 @@ class Live:
         arrays: Dict[str, np.ndarray],
         parameters: Optional[Mapping[str, str]] = None,
         initial: bool = False,
+        fences: Sequence[Fenced] = (),
     ) -> None:
-        self.adapter = adapter
+        self.adapter, self.fences = adapter, fences
         self.tensors = Tensors(adapter, arrays)
         self.scaling = case.subject == "input_norm"
         self.stateless = self.scaling or case.subject == "layer_norm"
@@ -138,12 +141,17 @@ class Live:
             outputs = {n: np.array(a, order="C", copy=True) for n, a in outputs.items()}
             self.earlier = [(n, t, self.bits(t)) for n, t in results.items()]
             after = {} if self.stateless else self.state()
+            overruns = self.overruns()
         except Declined as reason:
             return StepResult("declined", reason.what, before=before)
         except Exception as error:
             examine(self.adapter, error)
-            return StepResult("error", described(error), before=before, after=self.left(step))
-        return StepResult("ok", "", outputs, before, after, written, aliases, addressed)
+            return StepResult("error", described(error), before=before, after=self.left(step), overruns=self.overruns())
+        return StepResult("ok", "", outputs, before, after, written, aliases, overruns, addressed)
+
+    def overruns(self) -> Tuple[str, ...]:
+        """What the call read or wrote outside of its arrays."""
+        return (*(words for fence in self.fences for words in fence.touched()), *self.adapter.overruns())
 
     def left(self, step: Step) -> Dict[str, np.ndarray]:
         """The state after a rejected call, if it can still be read."""
@@ -250,7 +258,8 @@ def _build(
             return LiveNetwork(adapter, as_built, unpack(specs, buffers), step), StepResult("ok")
         parameters = {n: str(step.option(n, n)) for n in PARAMETERS if n in case.arrays}
         initial = bool(step.option("initial"))
-        return Live(adapter, as_built, unpack(specs, buffers), parameters, initial), StepResult("ok")
+        arrays, fences = unpack_fenced(specs, buffers)
+        return Live(adapter, as_built, arrays, parameters, initial, fences), StepResult("ok")
     except Declined as declined:
         return None, StepResult("declined", declined.what)
     except Exception as error:  # failing to build a layer is an observation

@@ -11,9 +11,9 @@ from bnspec.benchmarks.statistics.detectable_effect import POWER, detectable_by_
 from bnspec.benchmarks.statistics.other_rules import OTHER_RULES
 from bnspec.benchmarks.statistics.proportions import Proportion, proportion_of
 from bnspec.benchmarks.statistics.self_comparison import Family, SelfComparison, families_of, half_slowed
-from bnspec.benchmarks.statistics.verdicts import decide
 from bnspec.errors import UsageError
 from bnspec.reports.run.vocabulary import ComparisonVerdict
+from bnspec.reports.statistics.verdicts import decide
 
 #: The names of our rule, and of its test without false discovery control.
 OURS, ALONE = "bnspec", "bnspec, each cell alone"

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from scipy.special import nctdtrinc
 from scipy.stats import false_discovery_control
 
-from bnspec.benchmarks.statistics.paired import LEVEL, Paired, exp, t_quantile
 from bnspec.benchmarks.statistics.proportions import Proportion
-from bnspec.benchmarks.statistics.verdicts import Key
+from bnspec.reports.statistics.paired import LEVEL, Paired, exp, t_quantile
+from bnspec.reports.statistics.verdicts import Key
 
 #: The probability with which a detectable effect is found.
 POWER = 0.8

@@ -10,9 +10,9 @@ from collections.abc import Callable
 import numpy as np
 from scipy.stats import mannwhitneyu, ttest_ind_from_stats
 
-from bnspec.benchmarks.statistics.paired import LEVEL
 from bnspec.benchmarks.statistics.self_comparison import Processes, SelfComparison, medians_ns
 from bnspec.reports.run.vocabulary import ComparisonVerdict
+from bnspec.reports.statistics.paired import LEVEL
 
 #: nvbench's own thresholds, preset "default" of its robust comparison: smallest gap and largest distance of the centres,
 #: as shares of the smaller time; least overlap, as a share of the narrower interval; largest interquartile range over median.

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from bnspec.benchmarks.statistics.paired import Paired, paired
 from bnspec.errors import UsageError
+from bnspec.reports.statistics.paired import Paired, paired
 
 #: The samples of each process of a contender, in nanoseconds; element r is of round r.
 Processes = Sequence[np.ndarray]

@@ -6,8 +6,8 @@ import dataclasses
 import math
 from collections.abc import Iterable
 
-from bnspec.benchmarks.statistics.paired import Paired, t_quantile
 from bnspec.errors import UsageError
+from bnspec.reports.statistics.paired import Paired, t_quantile
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 
 from bnspec.benchmarks.statistics.detectable_effect import detectable
-from bnspec.benchmarks.statistics.paired import Paired, paired
 from bnspec.benchmarks.statistics.stopping import Precision
-from bnspec.benchmarks.statistics.verdicts import decide
 from bnspec.reports.run.records import Comparison
+from bnspec.reports.statistics.paired import Paired, paired
+from bnspec.reports.statistics.verdicts import decide
 from bnspec.reports.summary.cells import Cell
 
 #: A workload's id, and the candidate's name.

@@ -31,4 +31,15 @@ CLAUSES = (
         "A result of the wrong shape broadcasts silently in the next operation.",
         CONTRACT,
     ),
+    Clause(
+        "contract.stays_in_its_buffers",
+        "MUST",
+        "A call reads and writes only inside the arrays that it is handed, and reads no result before it has written it.",
+        "the bytes before and after x, dy, gamma, beta, the statistics and the results: unchanged, and without effect",
+        "An element beyond an array belongs to somebody else: reading it is chance, writing it corrupts another layer silently.",
+        CONTRACT,
+        (),
+        ("ROCm/rocm-libraries#11093", "pytorch/pytorch#190772", "ROCm/rocm-libraries#6765"),
+        since="1.2",
+    ),
 )

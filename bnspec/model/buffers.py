@@ -13,6 +13,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 import numpy as np
 
 from bnspec.errors import UsageError
+from bnspec.model.red_zones import Fenced, fenced
 
 _NATIVE = ("float64", "float32", "float16", "int64", "int32", "uint8", "bool")
 
@@ -105,7 +106,17 @@ def unpack(specs: Mapping[str, Any], buffers: List[bytes]) -> Dict[str, np.ndarr
 
     Raises UsageError: a view reaches outside its buffer.
     """
-    memory = [_aligned(b) for b in buffers]
+    return unpack_fenced(specs, buffers)[0]
+
+
+def unpack_fenced(specs: Mapping[str, Any], buffers: List[bytes]) -> Tuple[Dict[str, np.ndarray], List[Fenced]]:
+    """``unpack``, with the memory between red zones in which each buffer lies."""
+    names: List[List[str]] = [[] for _ in buffers]
+    for name, spec in specs.items():
+        if isinstance(spec, dict) and isinstance(spec.get("buffer"), int) and 0 <= spec["buffer"] < len(names):
+            names[spec["buffer"]].append(name)
+    fences = [fenced(b, tuple(listed)) for b, listed in zip(buffers, names)]
+    memory = [f.memory for f in fences]
     arrays: Dict[str, np.ndarray] = {}
     for name, spec in specs.items():
         try:
@@ -120,7 +131,7 @@ def unpack(specs: Mapping[str, Any], buffers: List[bytes]) -> Dict[str, np.ndarr
                 "its shape, strides and offset must stay inside its buffer.",
                 "write the case again with bnspec's own writer.",
             ) from None
-    return arrays
+    return arrays, fences
 
 
 def _inside(shape: Tuple[int, ...], strides: Tuple[int, ...], offset: int, itemsize: int, nbytes: int) -> bool:
@@ -132,12 +143,3 @@ def _inside(shape: Tuple[int, ...], strides: Tuple[int, ...], offset: int, items
     reach = [(n - 1) * s for n, s in zip(shape, strides)]
     low, high = sum(r for r in reach if r < 0), sum(r for r in reach if r > 0)
     return offset + low >= 0 and offset + high + itemsize <= nbytes
-
-
-def _aligned(data: bytes, alignment: int = 64) -> np.ndarray:
-    """A writable uint8 array holding ``data`` whose first byte is aligned, as framework allocators give it."""
-    room = np.empty(len(data) + alignment, np.uint8)
-    skip = -int(room.__array_interface__["data"][0]) % alignment
-    memory = room[skip : skip + len(data)]
-    memory[:] = np.frombuffer(data, np.uint8)
-    return memory

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import keyword
 import re
+from typing import Tuple
 
 _END = r"$(?!\n)"
 _WORD = "[A-Za-z_][A-Za-z0-9_]*"
@@ -27,14 +28,19 @@ IDENTIFIER = "^" + _WORD + _END
 DOTTED = r"^[A-Za-z0-9_]+(?:[.-][A-Za-z0-9_]+)*" + _END
 #: A device: a kind and its number, "cuda:0".
 DEVICE = r"^[a-z]+(?::[0-9]+)?" + _END
-#: A backend: its registered name, with an environment in brackets or without; or an adapter of one's own, as package.module:Class
-#: or path/file.py:Class.
+#: An environment, as ``bnspec.backends.harness.environments.spec`` reads it: requirements with extras, fields, or a path.
+_ENVIRONMENT = r"(?:[A-Za-z0-9_.,;=<>!~+*/-]|\[[a-z0-9_,-]+\]){1,150}"
+ENVIRONMENT = "^" + _ENVIRONMENT + _END
+#: A backend: its registered name, or an adapter of one's own, as package.module:Class or path/file.py:Class; with the environment
+#: that it lives in in brackets, where that is not this program's.
 BACKEND = (
-    r"^(?:[A-Za-z0-9_](?:[A-Za-z0-9_.+-]*[A-Za-z0-9_])?(?:\[[A-Za-z0-9_.,=<>!~+*-]+\])?|[^\u0000-\u001f"
+    r"^(?:[A-Za-z0-9_](?:[A-Za-z0-9_.+-]*[A-Za-z0-9_])?|[^\u0000-\u001f"
     + UNSEEN
     + "]+:"
     + _WORD
-    + ")"
+    + r")(?:\["
+    + _ENVIRONMENT
+    + r"\])?"
     + _END
 )
 #: An array of a case: "x", a part "x[2:3]", or what is derived from one, "x|times:-4".
@@ -43,6 +49,11 @@ ARRAY = "^" + _WORD + r"(?:\[[0-9]+:[0-9]+\])?(?:\|[a-z_]+(?::" + _NUMBER + ")?)
 RELATION = "^[a-z_]+(?::" + _NUMBER + ")?" + _END
 #: What was written to or shares memory: an array, an output, or one of the call before.
 WRITTEN = "^(?:the earlier )?" + ARRAY[1:]
+#: What was read or written outside of an array, or read in it before it was written: "writes after x", "reads stale y".
+OVERRUN = "^(?:(?:reads|writes) (?:before|after)|reads stale) " + ARRAY[1:]
+
+#: A backend's name as its parts: what is before the environment, and the environment.
+_PARTS = re.compile(r"(.*[A-Za-z0-9_])\[(" + _ENVIRONMENT + r")\]", re.DOTALL)
 
 #: Characters that a name has at most.
 CHARACTERS = 200
@@ -56,3 +67,14 @@ def fits(pattern: str, text: object) -> bool:
         and re.search(pattern, text) is not None
         and not keyword.iskeyword(text)
     )
+
+
+def parts_of(backend: str) -> Tuple[str, str]:
+    """A backend's name without its environment, and the environment: "" where it lives in this program's."""
+    found = _PARTS.fullmatch(backend)
+    return (found.group(1), found.group(2)) if found else (backend, "")
+
+
+def base_of(backend: str) -> str:
+    """A backend's name without its environment: by it known deviations, writers of scripts and globs are found."""
+    return parts_of(backend)[0]

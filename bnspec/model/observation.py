@@ -25,6 +25,7 @@ class StepResult:
         written: names of arguments and parameters whose bits changed during the call, and results of the previous call that
             changed, such as "the earlier y".
         aliases: pairs (result, the array it shares memory with).
+        overruns: what the call read or wrote outside of its arrays, such as "writes after x".
         addressed: whether the addresses of all of these are known, so that no alias is missing.
     """
 
@@ -35,6 +36,7 @@ class StepResult:
     after: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
     written: Tuple[str, ...] = ()
     aliases: Tuple[Tuple[str, str], ...] = ()
+    overruns: Tuple[str, ...] = ()
     addressed: bool = True
 
 
@@ -68,6 +70,7 @@ class Observation:
                     "message": step.message,
                     "written": list(step.written),
                     "aliases": [list(a) for a in step.aliases],
+                    "overruns": list(step.overruns),
                     "addressed": step.addressed,
                 }
             )
@@ -97,6 +100,7 @@ class Observation:
                 step["message"],
                 written=tuple(step["written"]),
                 aliases=tuple((a, b) for a, b in step["aliases"]),
+                overruns=tuple(step.get("overruns", ())),
                 addressed=step.get("addressed", True),
                 **group,
             )

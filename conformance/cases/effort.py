@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -55,6 +56,12 @@ SETTINGS, BATCH, SCALING, OPTIONAL_CALLS, HISTORIES = 0, 1, 2, 3, 4
 OPTIONAL_CALLS_SHARE, OPTIONAL_CALLS_LEAST = 6, 2
 
 
+@functools.cache
+def fixed_cases() -> tuple[Case, ...]:
+    """The suite's regression corpus and the catalogue: the cases of every seed."""
+    return tuple(distinct([*built_in(), *catalogue()]))
+
+
 def cases_of(
     effort: EffortName, seed: int, minutes: float | None = None, corpus: Sequence[Case] = ()
 ) -> Iterator[Case]:
@@ -62,7 +69,7 @@ def cases_of(
 
     "thorough" keeps drawing, over new settings, until the minutes are over. ``corpus``: a user's cases beyond the suite's own.
     """
-    yield from distinct([*built_in(), *corpus, *catalogue()])
+    yield from distinct([*built_in(), *corpus, *fixed_cases()])
     if EFFORTS[effort].large:
         yield from large_cases()
     started, amount, wave = time.monotonic(), EFFORTS[effort], 0

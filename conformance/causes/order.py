@@ -110,7 +110,7 @@ def quantity(finding: Finding) -> Quantity:
     evidence = finding.evidence
     if evidence is None or evidence.relation in ("returns", "raises", "completes", "repeats"):
         return "endings"
-    if evidence.relation in ("unchanged", "separate_memory") or finding.clause == BEFORE_ANY_CALL:
+    if evidence.relation in ("unchanged", "separate_memory", "inside") or finding.clause == BEFORE_ANY_CALL:
         return "effects"
     call = call_named(evidence.call)
     if call.kind in ("fit", "learn"):

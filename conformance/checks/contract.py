@@ -74,6 +74,15 @@ def results_are_new(exam: Examination, i: int, channels: Mask) -> Judgement | No
     return exam.broken(i, "separate_memory", message, output=output, names=names)
 
 
+def stays_inside(exam: Examination, i: int, channels: Mask) -> Judgement | None:
+    """Nothing beside an array was read or written."""
+    overruns = exam.result(i).overruns
+    if not overruns:
+        return KEPT
+    names = [words.split(" ")[-1] for words in overruns]
+    return exam.broken(i, "inside", ", ".join(overruns), output=None, names=list(dict.fromkeys(names)))
+
+
 def reads_before_writing(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     """y by the parameters as they were before the call."""
     return exam.within(i, ("y",))
@@ -96,6 +105,7 @@ BETWEEN_CALLS = (*BETWEEN, LEARN)
 CHECKS = (
     Check("contract.accepts", (*EVERY, *BETWEEN_CALLS), accepts, only_if(is_ordinary), reads_errors=True),
     Check("contract.shapes", EVERY, shapes, everywhere),
+    Check("contract.stays_in_its_buffers", EVERY, stays_inside, everywhere, reads_errors=True),
     Check("purity.arguments", EVERY, leaves_arguments, everywhere),
     Check("purity.shared_arguments", (TRAINING, TRAINING_GRADIENTS), reads_before_writing, everywhere, of_shared=True),
     Check("purity.results_stay", EVERY, results_stay, everywhere),

@@ -144,8 +144,9 @@ def _resources(target: Target, jobs: int, label: str | None, memory_gib: float |
 
 def _of_target(target: Target) -> list[str]:
     """The options that select this target alone."""
-    name = target.entry.name if target.entry.own else glob.escape(target.entry.name)
-    return [f"--backend={name}", f"--device={target.device}"]
+    entry = target.entry
+    name = entry.base if entry.own else glob.escape(entry.base)
+    return [f"--backend={name}{entry.name.removeprefix(entry.base)}", f"--device={target.device}"]
 
 
 def _common(request: Request, memory_gib: float | None) -> list[str]:

@@ -25,7 +25,7 @@ def write_conventions(
     with RunWriter.create(out, manifest) as writer:
         for one in found:
             writer.write(_target(one))
-            for record in _conventions(one, writer):
+            for record in convention_records(one, writer):
                 writer.write(record)
         for translation in translations(profiled, translated) if translated is not None else ():
             writer.write(translation)
@@ -50,7 +50,7 @@ def _target(profiled: Profiled) -> TargetRecord:
     return TargetRecord(profiled.backend, profiled.device, "ready", "", profiled.framework, versions, declared)
 
 
-def _conventions(profiled: Profiled, writer: RunWriter) -> Iterator[run.Convention]:
+def convention_records(profiled: Profiled, writer: RunWriter) -> Iterator[run.Convention]:
     """A record for each field; the cases of its experiment are saved."""
     inference: Inference = profiled.inference
     for outcome in inference.outcomes:

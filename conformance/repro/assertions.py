@@ -18,6 +18,7 @@ ASSERTIONS: Mapping[Relation, Callable[[Deviation], Assertion]] = {
     "equal_bits": comparisons.equal_bits,
     "unchanged": comparisons.unchanged,
     "separate_memory": calls.separate_memory,
+    "inside": calls.inside,
     "shape": calls.shape,
     "dtype": calls.dtype,
     "present": calls.present,

@@ -100,6 +100,11 @@ def _why_refused(d: Deviation) -> str:
     return f"the shape of {' and '.join(others) or 'an argument'} is wrong"
 
 
+def inside(d: Deviation) -> Assertion:
+    """Raises NoScript."""
+    raise NoScript("the red zones around the arrays are the worker's: replay the case")
+
+
 def completes(d: Deviation) -> Assertion:
     """The process survives every step: reaching the end is the good end."""
     return Assertion(dict.fromkeys(range(len(d.case.steps)), "y"), "state", lambda writer: ['print("got to the end")'])

@@ -8,10 +8,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from bnspec.backends.harness.environments.failure import NotBuilt
+from bnspec.backends.harness.environments.homes import home_of
+from bnspec.backends.harness.registry import registered, select
+from bnspec.model.names import base_of
 from bnspec.reports.run.records import Finding
 
 #: Seconds: importing a framework and a few small calls.
@@ -53,20 +58,21 @@ def run_again(path: Path, finding: Finding, runs: int = RUNS) -> Outcome:
     return outcome
 
 
-def run_script(path: Path, finding: Finding, seconds: float = SECONDS, python: str = sys.executable) -> Outcome:
+def run_script(path: Path, finding: Finding, seconds: float = SECONDS) -> Outcome:
     """Run it. A finding of a crash is reproduced by a death, one of a time-out by silence; any other by exit status 1."""
     hidden = CPU_ONLY if finding.device == "cpu" else {}
-    package, _, below = finding.backend.partition(".")
+    package, _, below = base_of(finding.backend).partition(".")
     chosen = {"KERAS_BACKEND": below} if package == "keras" and below else {}
-    environment = {**os.environ, **ENVIRONMENT, **hidden, **chosen}
     started = time.perf_counter()
-    # -P: not the folder of the script, where a file of anybody may have the name of a module; an empty folder to work in
-    command = [python, "-P", str(path.resolve())]
     try:
+        inherited, call = interpreter(finding.backend)
+        environment, command = {**inherited, **ENVIRONMENT, **hidden, **chosen}, [*call, str(path.resolve())]
         with tempfile.TemporaryDirectory(prefix="bnspec-repro-", ignore_cleanup_errors=True) as folder:
             end = subprocess.run(
                 command, env=environment, cwd=folder, capture_output=True, timeout=seconds, check=False
             )
+    except NotBuilt as reason:
+        return Outcome("failed", None, reason.reason, time.perf_counter() - started)
     except subprocess.TimeoutExpired as late:
         status: RunStatus = "reproduced" if finding.verdict == "timeout" else "failed"
         before = late.stdout.decode(errors="replace") if late.stdout else ""
@@ -82,3 +88,21 @@ def run_script(path: Path, finding: Finding, seconds: float = SECONDS, python: s
     else:
         status = "reproduced" if end.returncode == 1 else "not reproduced"
     return Outcome(status, end.returncode, output, elapsed)
+
+
+def interpreter(backend: str) -> tuple[Mapping[str, str], list[str]]:
+    """The variables and the call of the Python that a backend's scripts run in. Raises NotBuilt: its environment cannot be had.
+
+    The folder of a script is not on its path: a file of anybody there may have the name of a module. Packages on PYTHONPATH are
+    the user's own choice; in an environment they would be those of another Python.
+    """
+    found = [e for e in select([backend]) if e.name == backend] if backend_is_registered(backend) else []
+    home = home_of(found[0]) if found else None
+    if home is None:
+        return os.environ, [sys.executable, "-P"]
+    return home.variables, [home.environment.python, "-I"]
+
+
+def backend_is_registered(backend: str) -> bool:
+    """Whether a name is that of a backend that is here, in an environment or without; a run may be of another machine."""
+    return any(e.name == base_of(backend) for e in registered())

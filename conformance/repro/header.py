@@ -7,6 +7,7 @@ from bnspec.backends.harness.scripts.writer import Writer
 from bnspec.clauses import CLAUSES
 from bnspec.conformance.repro.deviation import Deviation
 from bnspec.reports.run.evidence import KnownDeviation
+from bnspec.reports.run.records import TargetRecord
 
 
 def header(deviation: Deviation, writer: Writer) -> list[str]:
@@ -25,8 +26,20 @@ def header(deviation: Deviation, writer: Writer) -> list[str]:
         *([] if known else ["No known deviation covers it."]),
     ]
     environment = f"{writer.environment} " if writer.environment and finding.device == "cpu" else ""
+    sentences += environment_sentences(target)
     sentences.append(f"Run it as: {environment}python FILE")
     return [line for sentence in sentences for line in comment(sentence)]
+
+
+def environment_sentences(target: TargetRecord) -> list[str]:
+    """What must be installed, where that is not what the harness has."""
+    housed = target.environment
+    if housed is None:
+        return []
+    releases = ", ".join(f"{name}=={version}" for name, version in housed.packages.items())
+    made = f" It held {releases}." if releases else ""
+    place = f"It was found in an environment of {housed.specification}, Python {housed.python}"
+    return [f"{place}: bnspec environments make '{housed.specification}' makes it again.{made}"]
 
 
 def outcome(deviation: Deviation) -> str:

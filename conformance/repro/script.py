@@ -17,6 +17,7 @@ from bnspec.conformance.repro.formulas import explained
 from bnspec.conformance.repro.header import header
 from bnspec.conformance.repro.own_adapter import OwnAdapterWriter, found
 from bnspec.model.case import Case
+from bnspec.model.names import base_of, parts_of
 from bnspec.reports.run.records import Finding, TargetRecord
 
 MAX_STATEMENTS = 15
@@ -29,14 +30,17 @@ def writers() -> dict[str, type[Writer]]:
 
 def has_writer(backend: str) -> bool:
     """Whether scripts are written for a backend: a registered one with a writer, or an adapter of one's own."""
-    return ":" in backend or backend in writers()
+    return ":" in backend or base_of(backend) in writers()
 
 
 def writer_of(backend: str) -> Callable[[Case, str, str, bool], Writer]:
     """What makes the writer of a backend's scripts. Raises NoScript: there is none, or an own adapter is not found."""
-    if ":" in backend:
-        return partial(OwnAdapterWriter, found(backend))
-    known = writers().get(backend)
+    base, environment = parts_of(backend)
+    if ":" in base:
+        if environment:
+            raise NoScript("an adapter of one's own imports bnspec, which is not installed in its environment")
+        return partial(OwnAdapterWriter, found(base))
+    known = writers().get(base)
     if known is None:
         raise NoScript(f"no writer of standalone scripts exists for {backend}")
     return known

@@ -13,6 +13,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from bnspec.backends.harness.environments.cache import is_there
+from bnspec.backends.harness.environments.spec import parse as parse_environment
 from bnspec.backends.harness.scripts.literals import NoScript
 from bnspec.backends.harness.scripts.statements import count
 from bnspec.cli import CONFORMS, DEVIATES
@@ -20,6 +22,7 @@ from bnspec.conformance.repro.execute import Outcome, RunStatus, run_again
 from bnspec.conformance.repro.script import has_writer, script
 from bnspec.errors import BnspecError, HarnessError, UsageError
 from bnspec.model.case import Case
+from bnspec.model.names import parts_of
 from bnspec.reports.run.files import case_text
 from bnspec.reports.run.records import Finding, TargetRecord, target_name
 from bnspec.reports.run.store import Run, read_run, write_atomically
@@ -57,8 +60,8 @@ class Repro:
             "not reproduced" or "failed"; or "not run", where it is not vouched for.
         text: the script; path: where it was written. reason: why there is none.
         outcome: how its run ended.
-        vouched: whether it may be run. A script of an own adapter imports the file that the run names, and a run may be anybody's:
-            whoever runs it names the adapter on the command line.
+        vouched: whether it may be run. A script of an own adapter imports the file that the run names, and one of a release may
+            need packages installed; a run may be anybody's: whoever runs it names the backend on the command line.
     """
 
     finding: Finding
@@ -157,7 +160,7 @@ def repros(request: Request) -> list[Repro]:
     made = []
     for finding in chosen(run, request):
         blank = TargetRecord(finding.backend, finding.device, "ready", "", "", {}, {})
-        vouched = ":" not in finding.backend or finding.backend in request.backends
+        vouched = finding.backend in request.backends or is_vouched(finding.backend)
         made.append(_repro(run, finding, targets.get((finding.backend, finding.device), blank), vouched))
     lacking = next((r for r in made if not r.text), None)
     if request.named and lacking is not None:
@@ -167,6 +170,21 @@ def repros(request: Request) -> list[Repro]:
             f"send its case instead: {run.path / (lacking.finding.shrunk or lacking.finding.case or 'cases')}.",
         )
     return made
+
+
+def is_vouched(backend: str) -> bool:
+    """Whether a script of this backend runs nothing that only the run names.
+
+    That is an adapter's file, an interpreter, or packages that would be installed; an environment that is there, this user has made.
+    """
+    base, environment = parts_of(backend)
+    if ":" in base or not environment:
+        return ":" not in base
+    try:
+        spec = parse_environment(environment)
+    except UsageError:
+        return False
+    return not spec.interpreter and is_there(spec)
 
 
 def _repro(run: Run, finding: Finding, target: TargetRecord, vouched: bool) -> Repro:
@@ -227,7 +245,7 @@ def run_all(written: Sequence[Repro], jobs: int, done: Callable[[Repro], None] =
 
     def one(repro: Repro) -> Repro:
         if repro.path is not None and not repro.vouched:
-            reason = f"it imports what only the run names; to run it, add --backend {repro.finding.backend}"
+            reason = f"it imports or installs what only the run names; to run it, add --backend {repro.finding.backend}"
             repro = dataclasses.replace(repro, status="not run", reason=reason)
         elif repro.path is not None:
             outcome = run_again(repro.path, repro.finding)

@@ -13,6 +13,7 @@ from bnspec.conformance.judge.finding import json_ratio
 from bnspec.conformance.judge.tally import size_of
 from bnspec.model.case import Case
 from bnspec.model.vocabulary import Status
+from bnspec.reports.run.bits import CaseBits
 from bnspec.reports.run.journal import AnyEntry, Broken, JudgedCase
 from bnspec.reports.run.records import Finding, TargetRecord
 from bnspec.reports.run.store import Run
@@ -21,8 +22,10 @@ from bnspec.reports.run.store import Run
 Place = tuple[str, str, int, float]
 
 
-def entry_of(place: Place, case: Case, found: CaseJudgements, seconds: Mapping[str, float]) -> JudgedCase:
-    """A judged case as an entry. ``seconds``: where its time went."""
+def entry_of(
+    place: Place, case: Case, found: CaseJudgements, seconds: Mapping[str, float], bits: CaseBits | None = None
+) -> JudgedCase:
+    """A judged case as an entry. ``seconds``: where its time went; ``bits``: of what came."""
     backend, device, order, at = place
     broken = []
     for clause, judgement in found.judgements.items():
@@ -41,6 +44,7 @@ def entry_of(place: Place, case: Case, found: CaseJudgements, seconds: Mapping[s
         declined={c: found.reasons[c] for c, j in found.judgements.items() if j is None},
         seconds={name: round(s, 6) for name, s in seconds.items()},
         elements=size_of(case) if broken else 0,
+        bits=bits,
     )
 
 

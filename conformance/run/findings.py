@@ -30,7 +30,7 @@ class FindingWriter:
     Attributes:
         observe: runs a case on the target.
         shrink_seconds: time for shrinking the case of one clause.
-        open_process: opens another process of the target; earlier: the cases of the run before the one of this number.
+        open_process: opens another process of the target, None where that is not wanted; earlier: the cases of the run before the one of this number.
         progress: called with what is being done.
         smallest_cases: by clause, the smallest case that deviates, once its finding is made.
     """
@@ -41,7 +41,7 @@ class FindingWriter:
     observe: Observe
     shrink_seconds: float
     progress: Callable[[str], None]
-    open_process: OpenProcess
+    open_process: OpenProcess | None
     earlier: Callable[[int], Sequence[Case]]
     smallest_cases: dict[str, Case] = field(default_factory=dict)
 

@@ -25,6 +25,7 @@ from bnspec.conformance.run.entries import judgements_of
 from bnspec.conformance.run.parts import Part, read_parts
 from bnspec.conformance.run.verify import exit_status, failed_to_open
 from bnspec.model.case import Case
+from bnspec.reports.run.bits import Bits
 from bnspec.reports.run.causes import Cause
 from bnspec.reports.run.files import case_text
 from bnspec.reports.run.journal import JudgedCase
@@ -157,6 +158,9 @@ class _Target:
         if self.target.status == "ready":
             cases.update(one.entry.status for one in counted)
             cases["not_run"] = sum(part.never_run(place) for part in parts)
+        bits = {e.case: e.bits for p in parts for e in p.judged.get(place, {}).values() if e.bits is not None}
+        if bits:
+            self.writer.write(Bits(*place, dict(sorted(bits.items()))))
         done = [t for part in parts for t in self.of(part, part.run.targets_finished)]
         self.writer.write(TargetFinished(*place, dict(+cases), summed(t.seconds for t in done)))
         self.writer.done("target", *place)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bnspec.backends.harness.limits import Limits
@@ -21,7 +21,9 @@ class RunSettings:
         jobs: workers at a time.
         assist: whether two workers may share a target, for which all its cases must be drawn beforehand.
         shard: the part of the cases that is run; None: all.
+        histories: whether what deviates is run again in new processes, to see whether it needs the calls before it.
         environment: variables of the workers besides those of this process.
+        fixed: ids of the cases that are the same for every seed: the bits of their results are recorded.
     """
 
     clauses: Sequence[Clause]
@@ -31,4 +33,6 @@ class RunSettings:
     jobs: int = 2
     assist: bool = True
     shard: Shard | None = None
+    histories: bool = True
     environment: Mapping[str, str] = field(default_factory=dict)
+    fixed: Collection[str] = ()

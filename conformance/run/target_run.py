@@ -15,6 +15,7 @@ from bnspec.backends.harness.launcher import PATIENT, Worker
 from bnspec.backends.harness.targets import Target
 from bnspec.conformance.causes.causes import causes_of
 from bnspec.conformance.judge.collector import CaseJudgements, Collector
+from bnspec.conformance.run.bits import bits_of
 from bnspec.conformance.run.case_pool import CasePool
 from bnspec.conformance.run.entries import Earlier, entry_of, judgements_of
 from bnspec.conformance.run.findings import FindingWriter, target_record, unavailable
@@ -28,6 +29,7 @@ from bnspec.model.case import Case
 from bnspec.model.conventions import Conventions
 from bnspec.model.observation import Observation
 from bnspec.model.vocabulary import Status
+from bnspec.reports.run.bits import Bits, CaseBits
 from bnspec.reports.run.causes import Cause
 from bnspec.reports.run.records import Finding, Incident, TargetFinished
 from bnspec.reports.run.store import RunWriter
@@ -53,6 +55,7 @@ class TargetRun:
         counts: cases by status; seconds: by where the time went; see ``TargetFinished``.
         collector: the tallies, while cases are being run; changed: guards it and the numbers.
         assistants: second workers that are open; crashes: cases that ended in no answer.
+        bits: of results, by case; see ``Bits``.
         failed: set where the run ends because of an error; earlier: what an interrupted run had of the target.
         judges: where its cases are judged; by default in this process.
     """
@@ -68,6 +71,7 @@ class TargetRun:
     seconds: dict[str, float] = field(default_factory=lambda: collections.defaultdict(float))
     judges: Judges = field(default_factory=Judges)
     queue: WorkQueue = field(init=False)
+    bits: dict[str, CaseBits] = field(default_factory=dict)
     collector: Collector | None = None
     judged_by: Judged = field(init=False)
     assistants: int = 0
@@ -96,7 +100,8 @@ class TargetRun:
                 findings, causes = self.judged(worker, worker.hello.conventions)
         finally:
             worker.stop()
-        self.writer.write(*causes, TargetFinished(entry.name, device, dict(self.counts), dict(self.seconds)))
+        bits = [Bits(entry.name, device, dict(sorted(self.bits.items())))] if self.bits else []
+        self.writer.write(*causes, *bits, TargetFinished(entry.name, device, dict(self.counts), dict(self.seconds)))
         self.writer.done("target", entry.name, device)
         self.report("done")
         return findings
@@ -154,7 +159,7 @@ class TargetRun:
             lambda case: self.observe(worker, case),
             self.settings.shrink_seconds,
             self.report,
-            self.new_process,
+            self.new_process if self.settings.histories else None,
             self.cases.before,
         )
         findings = maker.findings(collector.tallies, self.earlier.findings)
@@ -212,13 +217,15 @@ class TargetRun:
                 check()
                 self.note_incidents(case, observation)
                 asked = Asked(self.judged_by, index, case, observation)
-                flight.judge(asked, functools.partial(self.note, collector, index, case, spent))
+                bits = bits_of(observation) if case.id in self.settings.fixed else None
+                flight.judge(asked, functools.partial(self.note, collector, index, case, bits, spent))
 
     def note(
         self,
         collector: Collector,
         index: int,
         case: Case,
+        bits: CaseBits | None,
         spent: dict[str, float],
         found: CaseJudgements,
         seconds: float,
@@ -227,19 +234,27 @@ class TargetRun:
         check()
         spent["judge_cpu"] = seconds
         place = self.target.entry.name, self.target.device, index, self.writer.at
-        self.writer.journal(entry_of(place, case, found, {**spent, "oracle_cpu": found.oracle_seconds}))
-        self.count(collector, case, found, index, spent)
+        self.writer.journal(entry_of(place, case, found, {**spent, "oracle_cpu": found.oracle_seconds}, bits))
+        self.count(collector, case, found, index, spent, bits)
         if index % 10 == 0:
             self.report("running")
 
     def count(
-        self, collector: Collector, case: Case, found: CaseJudgements, index: int, spent: Mapping[str, float]
+        self,
+        collector: Collector,
+        case: Case,
+        found: CaseJudgements,
+        index: int,
+        spent: Mapping[str, float],
+        bits: CaseBits | None,
     ) -> None:
-        """Count a judged case, and where its time went."""
+        """Count a judged case, where its time went, and the bits of what it gave."""
         collector.count(case, found, index)
         self.spend(**spent)
         with self.changed:
             self.counts[found.status] += 1
+            if bits is not None:
+                self.bits[case.id] = bits
 
     def recall(self, collector: Collector) -> None:
         """Count the cases that an interrupted run has judged already."""
@@ -250,7 +265,7 @@ class TargetRun:
                 continue
             spent = dict(entry.seconds)
             collector.oracle_seconds += spent.pop("oracle_cpu", 0.0)
-            self.count(collector, case, judgements_of(entry), index, spent)
+            self.count(collector, case, judgements_of(entry), index, spent, entry.bits)
             self.crashes += entry.status in ("crashed", "timeout")
             known.add(index)
         self.queue.skip(known)

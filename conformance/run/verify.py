@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from bnspec.backends.harness.compilation_cache import open_cache
+from bnspec.backends.harness.environments.prepare import prepare, specs_of
 from bnspec.backends.harness.interruption import check, resumable, stoppable
 from bnspec.backends.harness.limits import Limits
 from bnspec.backends.harness.targets import Target, targets_of
 from bnspec.clauses import Clause, select_asked
 from bnspec.cli import CONFORMS, DEVIATES, FAILED
 from bnspec.conformance.cases.corpus import add, distinct, read_corpus
-from bnspec.conformance.cases.effort import EFFORTS, EffortName, cases_of
+from bnspec.conformance.cases.effort import EFFORTS, EffortName, cases_of, fixed_cases
 from bnspec.conformance.cases.races import race_cases
 from bnspec.conformance.checks import CHECKS
 from bnspec.conformance.judge.collector import COMPLETES
@@ -33,7 +34,7 @@ from bnspec.model.case import Case
 from bnspec.reports.run.manifest import finished_now, new_manifest
 from bnspec.reports.run.records import Finding, RunFinished, TargetRecord, target_name
 from bnspec.reports.run.resume import begun, resume_command
-from bnspec.reports.run.store import Run, read_run
+from bnspec.reports.run.store import Run, RunWriter, read_run
 from bnspec.reports.run.vocabulary import FAILING
 from bnspec.terminal.progress import Progress
 
@@ -61,17 +62,21 @@ class Request:
     shard: Shard | None = None
 
 
-def verify(request: Request, command: str, quiet: bool = False) -> tuple[Run, int]:
-    """Run it; returns the run as read back, and the exit status.
+#: What is measured besides, once the findings are written: of these targets, into this run.
+Further = Callable[[Sequence[Target], RunWriter, Progress], None]
+
+
+def verify(request: Request, command: str, quiet: bool = False, further: Sequence[Further] = ()) -> tuple[Run, int]:
+    """Run it; returns the run as read back, and the exit status. ``further``: see the type.
 
     Raises UsageError: a backend, device, clause or folder that is wrong, or a clause that no backend can be asked about.
     Interrupted, it leaves a run directory that can be read and resumed.
     """
     with stoppable():
-        return _verify(request, command, quiet)
+        return _verify(request, command, quiet, further)
 
 
-def _verify(request: Request, command: str, quiet: bool) -> tuple[Run, int]:
+def _verify(request: Request, command: str, quiet: bool, further: Sequence[Further]) -> tuple[Run, int]:
     if request.shard is not None and request.minutes is not None:
         raise UsageError(
             "--shard and --minutes are both given.",
@@ -97,15 +102,20 @@ def _verify(request: Request, command: str, quiet: bool) -> tuple[Run, int]:
         limits=request.limits,
         environment=cache.environment,
         shard=request.shard,
+        fixed={c.id for c in fixed_cases()},
     )
     with writer:
-        off_host = any(not t.on_host for t in targets)
-        races = needed(race_cases(), clauses) if off_host else ()
-        cases = CasePool(itertools.chain(races, _cases(request, before, clauses)))
+        races = needed(race_cases(), clauses) if any(not t.on_host for t in targets) else ()
+        asked = cases_asked(request.effort, request.seed, clauses, request.minutes, before)
+        cases = CasePool(itertools.chain(races, asked))
         with Progress(quiet) as progress:
             left = [t for t in targets if t not in done]
+            prepare(specs_of([t.entry for t in left]), progress)
             earlier = {} if run.run is None else {t: earlier_of(run.run, run.entries, t) for t in left}
             found = run_targets(left, cases, settings, writer, reported(progress), earlier)
+            opened = {(t.backend, t.device) for t in writer.targets if t.status == "ready"}
+            for measure in further:
+                measure([t for t in targets if (t.entry.name, t.device) in opened], writer, progress)
         findings = [f for fs in (*found.values(), *done.values()) for f in fs]
         status = exit_status(findings, failed_to_open(writer.targets, request.absent))
         if request.shard is not None and all(f.verdict == "not_exercised" for f in findings):
@@ -120,13 +130,19 @@ def _verify(request: Request, command: str, quiet: bool) -> tuple[Run, int]:
     return finished, status
 
 
-def _cases(request: Request, corpus: Sequence[Case], clauses: Sequence[Clause]) -> Iterable[Case]:
+def cases_asked(
+    effort: EffortName,
+    seed: int,
+    clauses: Sequence[Clause],
+    minutes: float | None = None,
+    corpus: Sequence[Case] = (),
+) -> Iterable[Case]:
     """The cases of the effort that one of the clauses may judge; a user's own are never left out of a cover."""
-    if not EFFORTS[request.effort].covers:
-        return needed(cases_of(request.effort, request.seed, request.minutes, corpus), clauses)
+    if not EFFORTS[effort].covers:
+        return needed(cases_of(effort, seed, minutes, corpus), clauses)
     asked = {c.id for c in clauses}
     checks = CHECKS if COMPLETES in asked else checks_for(asked)  # of whether the process survives, every case speaks
-    return needed(distinct([*corpus, *cover(list(cases_of(request.effort, request.seed)), checks)]), clauses)
+    return needed(distinct([*corpus, *cover(list(cases_of(effort, seed)), checks)]), clauses)
 
 
 def needed(cases: Iterable[Case], clauses: Sequence[Clause]) -> Iterator[Case]:
@@ -149,13 +165,16 @@ def exit_status(findings: Sequence[Finding], not_opened: Sequence[TargetRecord] 
 
 
 def failed_to_open(targets: Sequence[TargetRecord], absent: Sequence[str]) -> list[TargetRecord]:
-    """The targets whose process crashed, hung or raised when it was opened, besides those that need not open.
+    """The targets whose process crashed, hung or raised when it was opened, or whose environment cannot be had, besides those
+    that need not open.
 
     One whose framework or device is not there was never promised.
     """
-    failed = [t for t in targets if t.status in ("crashed", "timeout", "broken")]
+    failed = [t for t in targets if t.status in ("crashed", "timeout", "broken", "unbuilt")]
     return [
-        t for t in failed if not any(fnmatch.fnmatchcase(n, p) for p in absent for n in (t.backend, target_name(t)))
+        t
+        for t in failed
+        if not any(n == p or fnmatch.fnmatchcase(n, p) for p in absent for n in (t.backend, target_name(t)))
     ]
 
 

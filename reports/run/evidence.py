@@ -20,6 +20,7 @@ Relation = Literal[
     "equal_bits",  # two results, or a result and a state, agree in every bit
     "unchanged",  # what a call must leave alone has its bits: an argument, a parameter, an earlier result, the state
     "separate_memory",  # a result shares no memory with what the caller or the layer can write to
+    "inside",  # a call reads and writes inside its arrays only; `names`: beside which it did not
     "shape",  # a result has its shape
     "dtype",  # a result has its dtype
     "present",  # a result is there

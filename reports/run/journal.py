@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from bnspec.reports.run.bits import CaseBits
 from bnspec.reports.run.evidence import Evidence, KnownDeviation
 from bnspec.reports.run.fields import Ratio
 from bnspec.reports.run.files import lines
@@ -48,6 +49,7 @@ class JudgedCase(Entry, frozen=True, tag="judged_case"):
         order: the case's number in the run; case: its id; status: how it ended.
         kept: by clause, error / bound where it is kept; broken: the clauses that are not; declined: by clause, why.
         seconds: where the time of this case went; elements: of all its arrays, where a clause is broken.
+        bits: of what came, where the case is the same for every seed.
     """
 
     backend: str
@@ -61,6 +63,7 @@ class JudgedCase(Entry, frozen=True, tag="judged_case"):
     declined: dict[str, str] = {}
     seconds: dict[str, float] = {}
     elements: int = 0
+    bits: CaseBits | None = None
 
 
 class UnitDone(Entry, frozen=True, tag="unit_done"):

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from bnspec.errors import UsageError
+from bnspec.reports.run.bits import Bits
 from bnspec.reports.run.causes import Cause
 from bnspec.reports.run.codec import BrokenRecord, decode, decode_manifest
 from bnspec.reports.run.conventions import Convention, Translation
@@ -150,6 +151,11 @@ class Run:
     def kill_matrices(self) -> tuple[KillMatrix, ...]:
         """The kill matrix as a whole; one of each run."""
         return self.of(KillMatrix)
+
+    @property
+    def bits(self) -> tuple[Bits, ...]:
+        """Digests of what the targets gave."""
+        return self.of(Bits)
 
     @property
     def targets_finished(self) -> tuple[TargetFinished, ...]:

@@ -7,11 +7,12 @@ with its ``kind``) and ``cases/*.json`` (saved cases, named by their id). Everyt
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 
 from bnspec.model import names
+from bnspec.reports.run.bits import Bits
 from bnspec.reports.run.causes import Cause
 from bnspec.reports.run.conventions import Convention, Translation
 from bnspec.reports.run.evidence import Evidence, KnownDeviation
@@ -32,6 +33,7 @@ from bnspec.reports.run.fields import (
 from bnspec.reports.run.mutants import ClauseKills, KillMatrix, Mutant, Variant
 from bnspec.reports.run.stability import NotMeasured, Reach, StabilityCurve, StabilityPoint
 from bnspec.reports.run.vocabulary import (
+    Clock,
     ComparisonVerdict,
     FindingVerdict,
     IncidentStatus,
@@ -84,10 +86,25 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     schema: str = SCHEMA
 
 
-class TargetRecord(Tagged, frozen=True, tag="target"):
+class EnvironmentRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The environment of a target that does not live in that of the harness.
+
+    Attributes:
+        specification: what it was asked to hold, or the path of its Python; python: that one's version.
+        lock: the hash of all that is installed in it, packages: their releases; both empty for a Python that was there.
+    """
+
+    specification: Word
+    python: str
+    lock: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{0,64}$(?!\n)")] = ""
+    packages: dict[str, str] = {}
+
+
+class TargetRecord(Tagged, frozen=True, tag="target", omit_defaults=True):
     """A backend on a device: "ready", or why not; with what it declares. A target that is not ready says why.
 
-    ``ran_on``: the device, its driver and libraries, and the modes that change results, as far as they are told.
+    ``environment``: None where it lives in that of the harness. ``ran_on``: the device, its driver and libraries, and the modes that
+    change results, as far as they are told.
     """
 
     backend: BackendName
@@ -97,6 +114,7 @@ class TargetRecord(Tagged, frozen=True, tag="target"):
     framework: str
     versions: dict[str, str]
     conventions: dict[str, Any]
+    environment: EnvironmentRecord | None = None
     ran_on: dict[str, str] = {}
 
     def __post_init__(self) -> None:
@@ -227,7 +245,7 @@ class Timing(Tagged, frozen=True, tag="timing"):
     probes: dict[Probe, str] = {}
     moved_bytes: tuple[Count, Count] | None = None
     streaming_bytes: tuple[Count, Count] | None = None
-    clock: Literal["", "host"] = ""
+    clock: Clock = ""
     clock_resolution_ns: Amount | None = None
     device_ns: Amount | None = None
     device_resolution_ns: Amount | None = None
@@ -336,7 +354,8 @@ def target_name(
     | TargetFinished
     | Convention
     | Translation
-    | StabilityCurve,
+    | StabilityCurve
+    | Bits,
 ) -> str:
     """How a target is written: ``backend@device``."""
     return f"{record.backend}@{record.device}"
@@ -360,6 +379,7 @@ Record = (
     | Variant
     | ClauseKills
     | KillMatrix
+    | Bits
     | TargetFinished
     | RunFinished
 )
@@ -395,7 +415,7 @@ def identity(record: Record) -> tuple[object, ...]:
             return (record.name,)
         case ClauseKills():
             return (record.clause,)
-        case TargetRecord() | TargetFinished():
+        case TargetRecord() | TargetFinished() | Bits():
             return record.backend, record.device
         case KillMatrix() | RunFinished():
             return ()

@@ -6,8 +6,28 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from bnspec.model.conventions import Conventions
-from bnspec.reports.run.records import TargetRecord
+from bnspec.reports.run.records import EnvironmentRecord, TargetRecord
 from bnspec.reports.run.vocabulary import TargetStatus
+
+
+class Housed(Protocol):
+    """What is asked of an environment: ``bnspec.backends.harness.environments.environment.Environment`` has it."""
+
+    @property
+    def text(self) -> str:
+        """Its specification."""
+
+    @property
+    def version(self) -> str:
+        """Of its Python."""
+
+    @property
+    def lock(self) -> str:
+        """The hash of its lock."""
+
+    @property
+    def packages(self) -> Mapping[str, str]:
+        """Releases by package."""
 
 
 class Opened(Protocol):
@@ -33,6 +53,10 @@ class Opened(Protocol):
     def details(self) -> Mapping[str, Any]:
         """The framework's name among them, and what it ran on."""
 
+    @property
+    def environment(self) -> Housed | None:
+        """That it lives in, None: that of the harness."""
+
 
 def opened_target(backend: str, device: str, hello: Opened) -> TargetRecord:
     """What a backend on a device answered when it was opened."""
@@ -44,5 +68,12 @@ def opened_target(backend: str, device: str, hello: Opened) -> TargetRecord:
         str(hello.details.get("framework", "")),
         {str(k): str(v) for k, v in hello.versions.items()},
         hello.conventions.to_json() if hello.conventions else {},
+        _environment(hello.environment),
         {str(k): str(v) for k, v in hello.details.get("ran_on", {}).items()},
     )
+
+
+def _environment(housed: Housed | None) -> EnvironmentRecord | None:
+    if housed is None:
+        return None
+    return EnvironmentRecord(housed.text, housed.version, housed.lock, dict(housed.packages))

@@ -45,6 +45,8 @@ How = Literal["copied", "computed", "rounded", "impossible"]
 Purpose = Literal["inference", "training"]
 #: What grows along a stability sweep.
 Sweep = Literal["kappa", "count"]
+#: Whose time a sample is; "": not recorded, by runs from before it was.
+Clock = Literal["", "host"]
 #: How a point of a stability sweep ended; "unreachable": data of this dtype cannot have the kappa that was asked.
 PointStatus = Literal["ok", "declined", "error", "crashed", "timeout", "unreachable"]
 #: Whether an exponent was fitted, or why there is none.
@@ -57,6 +59,7 @@ __all__ = [
     "INCIDENT_STATUSES",
     "TIMING_VERDICTS",
     "Agreement",
+    "Clock",
     "ComparisonVerdict",
     "FAILING",
     "FindingVerdict",

@@ -198,7 +198,8 @@ def named(findings: Sequence[Finding], patterns: Sequence[str]) -> list[Finding]
 def _matches(finding: Finding, clause: str, backend: str) -> bool:
     if not any(fnmatchcase(name, clause) for name in (finding.clause, finding.family)):
         return False
-    return not backend or any(fnmatchcase(name, backend) for name in (finding.backend, target_name(finding)))
+    names = finding.backend, target_name(finding)  # brackets in the name of a backend are part of it
+    return not backend or any(name == backend or fnmatchcase(name, backend) for name in names)
 
 
 def shade(ratio: Ratio) -> int:

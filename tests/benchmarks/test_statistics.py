@@ -9,11 +9,11 @@ import pytest
 from scipy import stats
 
 from bnspec.benchmarks.statistics.detectable_effect import detectable, detectable_ratio
-from bnspec.benchmarks.statistics.paired import Paired, paired, t_quantile
 from bnspec.benchmarks.statistics.proportions import CONFIDENCE, Proportion
 from bnspec.benchmarks.statistics.stopping import Precision
-from bnspec.benchmarks.statistics.verdicts import decide, needed
 from bnspec.errors import UsageError
+from bnspec.reports.statistics.paired import Paired, paired, t_quantile
+from bnspec.reports.statistics.verdicts import decide, needed
 
 #: Two ways to sum a few terms differ by a few roundings: far fewer than these, which are far below any digit shown.
 ROUNDINGS = 1e3 * np.finfo(float).eps

@@ -12,11 +12,11 @@ import pytest
 from bnspec.benchmarks.statistics.calibration import ALONE, OURS, Calibration, RuleRecord, calibrate
 from bnspec.benchmarks.statistics.detectable_effect import detectable_by_injection, detectable_ratio
 from bnspec.benchmarks.statistics.other_rules import OTHER_RULES
-from bnspec.benchmarks.statistics.paired import LEVEL, Paired, paired
 from bnspec.benchmarks.statistics.self_comparison import SelfComparison, self_comparison
 from bnspec.benchmarks.statistics.stopping import Precision
-from bnspec.benchmarks.statistics.verdicts import decide
 from bnspec.errors import UsageError
+from bnspec.reports.statistics.paired import LEVEL, Paired, paired
+from bnspec.reports.statistics.verdicts import decide
 
 #: Of the log time of a process.
 SPREAD = 0.02

@@ -11,7 +11,7 @@ from bnspec.conformance.cases.effort import cases_of
 from bnspec.conformance.judge.collector import COMPLETES
 from bnspec.conformance.judge.judge import checks_for, speaks_of
 from bnspec.conformance.run.cover import TIMES, cover, programs_of
-from bnspec.conformance.run.verify import Request, _cases
+from bnspec.conformance.run.verify import cases_asked
 from bnspec.model.case import Case
 from bnspec.oracle.oracle import Oracle
 
@@ -49,6 +49,6 @@ def test_a_cover_of_one_clause_is_that_clause_alone(quick: list[Case]) -> None:
 @pytest.mark.parametrize("clause", ["contract.completes", "degenerate.empty_batch"])
 def test_effort_device_has_cases_for_any_clause(clause: str) -> None:
     """Every case speaks of contract.completes, which no check judges: the cover is then that of all clauses."""
-    chosen = list(_cases(Request([], [], [clause], "device"), [], select_asked([clause])))
+    chosen = list(cases_asked("device", 1, select_asked([clause])))
     assert (len(chosen) > TIMES) == (clause == COMPLETES)
     assert len(chosen) >= TIMES

@@ -54,6 +54,7 @@ COMPLETE: Mapping[str, tuple[str, ...]] = {
     "equal_bits": ("output", "compared_with"),
     "unchanged": (),  # an element of a state or a result, or the names of what was written to
     "separate_memory": ("output", "names"),
+    "inside": ("names",),
     "shape": ("output", "expected", "got"),
     "dtype": ("output", "expected", "got"),
     "present": ("output", "names"),

@@ -29,7 +29,7 @@ from bnspec.model.vocabulary import CaseSubject, MemoryAction, NetworkKind, Prob
 from bnspec.oracle.expected import Expected
 from bnspec.reports.run import records
 from bnspec.reports.run.schema import schema
-from bnspec.reports.run.vocabulary import ComparisonVerdict, FindingVerdict, IncidentStatus, TimingVerdict
+from bnspec.reports.run.vocabulary import Clock, ComparisonVerdict, FindingVerdict, IncidentStatus, TimingVerdict
 
 #: Words of the schema, by record and field, and the type that the record's field has.
 IN_SCHEMA = {
@@ -38,6 +38,7 @@ IN_SCHEMA = {
     ("finding", "verdict"): FindingVerdict,
     ("incident", "status"): IncidentStatus,
     ("timing", "verdict"): TimingVerdict,
+    ("timing", "clock"): Clock,
     ("roof", "action"): MemoryAction,
     ("comparison", "verdict"): ComparisonVerdict,
 }

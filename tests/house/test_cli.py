@@ -49,8 +49,12 @@ OWN = {
     ("cheats", "backend"): "times numpy by default, not all",
     ("conventions", "backend"): "one backend, as an argument",
     ("conventions", "device"): "one device",
+    ("judge", "device"): "one device",
     ("stability", "backend"): "an argument",
     ("explain", "clause"): "an argument",
+    ("bisect", "backend"): "one backend",
+    ("bisect", "device"): "one device",
+    ("bisect", "clause"): "one clause, and no family",
     ("mutants", "seed"): "repeatable: the matrix is run on several seeds",
 }
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from every_kind import ACCUSED, CONVENTIONS, CURVE, DIFFERS, EVERY, KILLED, MUTANTS, STABILITY, SURVIVES
+from every_kind import ACCUSED, BITS, CONVENTIONS, CURVE, DIFFERS, EVERY, KILLED, MUTANTS, STABILITY, SURVIVES
 
 from bnspec.cli import main
 from bnspec.errors import UsageError
@@ -27,7 +27,9 @@ WriteRun = Callable[..., Path]
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
 
 
-@pytest.mark.parametrize("record", [r for records in EVERY.values() for r in records], ids=lambda r: type(r).__name__)
+@pytest.mark.parametrize(
+    "record", [*BITS, *(r for records in EVERY.values() for r in records)], ids=lambda r: type(r).__name__
+)
 def test_a_record_survives_its_line(record: Record) -> None:
     """Written, read and written again it is the same line: infinities, tuples and renamed fields included."""
     line = encode(record)

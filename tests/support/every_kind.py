@@ -6,6 +6,7 @@ import math
 
 import msgspec
 
+from bnspec.reports.run.bits import Bits, CaseBits
 from bnspec.reports.run.conventions import Convention, Proof, TranslatedPart, Translation
 from bnspec.reports.run.mutants import Accusation, ClauseKills, KillMatrix, Mutant, Variant
 from bnspec.reports.run.records import Record
@@ -72,5 +73,8 @@ MUTANTS: list[Record] = [
     ClauseKills("epsilon.inside_root", "MUST", 1, ("epsilon_outside_root",), False),
     ClauseKills("running.var", "SHOULD", 0, (), True),
     KillMatrix(True, (1, 2), 350, {"wall": 10.0}),
+]
+BITS: list[Record] = [
+    Bits("alpha", "cpu", {"0123456789ab": CaseBits({"y": "0123456789abcdef"}, "1 error ValueError, 2 declined")}),
 ]
 EVERY = {"conventions": CONVENTIONS, "stability": STABILITY, "mutants": MUTANTS}

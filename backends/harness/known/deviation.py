@@ -12,6 +12,7 @@ from packaging.specifiers import SpecifierSet
 from bnspec.clauses import CLAUSES
 from bnspec.errors import UsageError
 from bnspec.model.case import Case
+from bnspec.model.names import base_of
 
 #: "bug" contradicts the framework's own documentation or the definition; "documented difference": the framework says so;
 #: "accuracy": right semantics, computed less exactly than good implementations do.
@@ -87,4 +88,4 @@ class Known:
 
     def names(self, backend: str) -> bool:
         """Whether it is known of some release of the backend."""
-        return fnmatch.fnmatchcase(backend, self.backends)
+        return fnmatch.fnmatchcase(base_of(backend), self.backends)

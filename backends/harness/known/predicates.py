@@ -46,6 +46,12 @@ def trains_on_nothing(case: Case) -> bool:
     return case.subject == "batch_norm" and any(x.size == 0 for x in batches)
 
 
+def trains_on_one_value(case: Case) -> bool:
+    """A layer is trained on a batch with one value per channel."""
+    batches = [case.arrays[s.inputs[0]] for s in case.steps if s.call.mode == "training" and not s.refused]
+    return case.subject == "batch_norm" and any(x.size == case.config.channels for x in batches)
+
+
 def has_other_channels_of_nothing(case: Case) -> bool:
     """An x without values has another number of channels than the layer."""
     axis, channels = case.config.channel_axis, case.config.channels

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from bnspec.backends.harness.known.deviation import Choice, Known
-from bnspec.backends.harness.known.predicates import calls, has_padding, many_large_values, trains_on_nothing
+from bnspec.backends.harness.known.predicates import (
+    calls,
+    has_padding,
+    many_large_values,
+    off_centre,
+    trains_on_nothing,
+)
 from bnspec.model.call import TRAINING_SECOND_ORDER
 
 KNOWN: tuple[Known, ...] = (
@@ -79,6 +85,54 @@ KNOWN: tuple[Known, ...] = (
         link="https://www.tensorflow.org/api_docs/python/tf/nn/weighted_moments",
         reported=True,
         search="Weights are documented as positive.",
+        package="tensorflow",
+        versions=">=2.21,<2.22",
+    ),
+    Known(
+        title="XLA's variance cancels",
+        backends="tensorflow.fused.xla",
+        clauses=(
+            "training.output_is_stable",
+            "training.finite",
+            "running.statistics_are_stable",
+            "running.var_not_negative",
+            "gradient.training_is_stable",
+            "accuracy.keeps_a_digit",
+            "dtype.half_is_as_exact_as_declared",
+        ),
+        where=off_centre,
+        conditions="a channel with |mean| > 8 std, or constant",
+        kind="accuracy",
+        reason="XLA expands its batch normalization to E[x^2] - E[x]^2, which may be negative: then y is NaN.",
+        observed="1000, 1000.25, 999.75, 1000.5: variance 0.0833, eager 0.1042 as exact; 7 values near 1e4: variance -16.1, y NaN.",
+        link="https://github.com/tensorflow/tensorflow/issues/118701",
+        reported=True,
+        package="tensorflow",
+        versions=">=2.21,<2.22",
+    ),
+    Known(
+        title="An empty batch makes XLA's statistics NaN",
+        backends="tensorflow.fused.xla",
+        clauses=("degenerate.empty_batch", "degenerate.gradients_of_empty_batch"),
+        where=trains_on_nothing,
+        conditions="a batch without values",
+        kind="bug",
+        reason="the mean of no values, 0/0, enters the statistics, without an error.",
+        observed="The suite's case: running mean and variance become NaN, and so does dgamma.",
+        reported=False,
+        package="tensorflow",
+        versions=">=2.21,<2.22",
+    ),
+    Known(
+        title="A cotangent of another shape ends the process",
+        backends="tensorflow.fused.xla",
+        clauses=("contract.completes",),
+        where=lambda case: any(s.refused for s in case.steps),
+        conditions="dy of another shape than x, under jit_compile",
+        kind="bug",
+        reason="lowering the gradient to StableHLO multiplies arrays of two shapes, which may abort instead of raising.",
+        observed="The suite's case, x (4, 5, 2, 3), dy (8, 5, 2, 3): SIGABRT; smaller programs raise, and eager refuses it.",
+        reported=False,
         package="tensorflow",
         versions=">=2.21,<2.22",
     ),

@@ -9,8 +9,8 @@ from typing import TypeVar
 
 from scipy.stats import false_discovery_control
 
-from bnspec.benchmarks.statistics.paired import Paired, t_quantile
 from bnspec.reports.run.vocabulary import ComparisonVerdict
+from bnspec.reports.statistics.paired import Paired, t_quantile
 
 Key = TypeVar("Key", bound=Hashable)
 

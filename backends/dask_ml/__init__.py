@@ -1,0 +1,1 @@
+"""The dask-ml backends."""

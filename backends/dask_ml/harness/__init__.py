@@ -1,0 +1,1 @@
+"""dask_ml, harness side: known deviations and repro scripts."""

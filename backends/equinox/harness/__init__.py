@@ -1,0 +1,1 @@
+"""Equinox, harness side: known deviations and repro scripts."""

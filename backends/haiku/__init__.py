@@ -1,0 +1,1 @@
+"""The Haiku backends."""

@@ -1,0 +1,1 @@
+"""Haiku, harness side: known deviations and repro scripts."""

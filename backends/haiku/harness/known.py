@@ -1,0 +1,47 @@
+"""Known deviations of Haiku."""
+
+from __future__ import annotations
+
+from bnspec.backends.harness.known.deviation import Known
+from bnspec.backends.harness.known.predicates import off_centre, trains_on_nothing
+
+KNOWN: tuple[Known, ...] = (
+    Known(
+        title="The variance cancels",
+        backends="haiku",
+        clauses=(
+            "training.output_is_stable",
+            "running.statistics_are_stable",
+            "gradient.training_is_stable",
+            "accuracy.keeps_a_digit",
+            "dtype.half_is_as_exact_as_declared",
+            "training.finite",
+            "running.var_not_negative",
+        ),
+        where=off_centre,
+        conditions="a channel with |mean| > 8 std, or constant",
+        kind="accuracy",
+        reason="the variance is E[x^2] - E[x]^2, which may be negative: then the running variance is, and y is NaN.",
+        observed="1000, 1000.25, 999.75, 1000.5: the variance is 0.0625, exact 0.078125, and y[1] is 0.49996, exact 0.44718.",
+        reported=True,
+        link="https://github.com/google/flax/issues/1491",
+        search="The report is of the same formula in Flax.",
+        package="haiku",
+        versions=">=0.0.17,<0.0.18",
+    ),
+    Known(
+        title="An empty batch makes statistics NaN",
+        backends="haiku",
+        clauses=("degenerate.empty_batch", "degenerate.gradients_of_empty_batch"),
+        where=trains_on_nothing,
+        conditions="training on a batch without values",
+        kind="bug",
+        reason="the mean of no values, 0/0, enters the averages, without an error.",
+        observed="x of shape (0, 1): the hidden and the debiased average are nan.",
+        reported=True,
+        link="https://github.com/google-deepmind/sonnet/issues/125",
+        search="The report is of the same in Sonnet.",
+        package="haiku",
+        versions=">=0.0.17,<0.0.18",
+    ),
+)

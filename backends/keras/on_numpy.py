@@ -1,0 +1,76 @@
+"""``keras.numpy``: ``keras.layers.BatchNormalization`` and ``keras.layers.Normalization`` on Keras' NumPy backend.
+
+The backend has no derivatives.
+
+Source: https://keras.io/api/layers/normalization_layers/batch_normalization/
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict
+
+from bnspec.backends.keras.common import (
+    CONVENTIONS,
+    NormScaler,
+    StatefulLayer,
+    assign,
+    built_layer,
+    keras_mask,
+    open_keras,
+)
+from bnspec.backends.worker.forward_only import ForwardOnly
+from bnspec.contract import Adapter, LayerConfig
+
+
+class KerasNumpy(Adapter):
+    """The Keras layers; KERAS_BACKEND is set to numpy before Keras is imported."""
+
+    framework = "keras"
+    conventions = CONVENTIONS
+
+    def __init__(self, device: str = "cpu") -> None:
+        super().__init__(device)
+        self.keras = open_keras("numpy")
+
+    def versions(self) -> Dict[str, str]:
+        """Versions of Keras and of NumPy."""
+        import numpy as np
+
+        return {"keras": str(self.keras.__version__), "numpy": str(np.__version__)}
+
+    def layer(self, config: LayerConfig, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> NormLayer:
+        """A layer whose weights are assigned these arrays."""
+        new = self.new_layer(config)
+        assign(new.layer, gamma, beta, running_mean, running_var)
+        return new
+
+    def new_layer(self, config: LayerConfig) -> NormLayer:
+        """The layer as constructed, then built for x's rank and channels."""
+        return NormLayer(self.keras, config, built_layer(self.keras, config))
+
+    def scaler(self, config: LayerConfig) -> NormScaler:
+        """Input normalization by ``keras.layers.Normalization``."""
+        return NormScaler(self.keras, config)
+
+
+class NormLayer(StatefulLayer, ForwardOnly):
+    """One ``keras.layers.BatchNormalization``."""
+
+    def __init__(self, keras: Any, config: LayerConfig, layer: Any) -> None:
+        self.keras, self.config, self.layer = keras, config, layer
+
+    def training(self, x: Any) -> Any:
+        """The training forward pass; moves the running statistics."""
+        return self.layer(x, training=True)
+
+    def inference(self, x: Any) -> Any:
+        """The inference forward pass."""
+        return self.layer(x, training=False)
+
+    def training_masked(self, x: Any, mask: Any) -> Any:
+        """The training forward pass with a mask, which Keras takes without the last axis. Raises Declined for other axes."""
+        return self.layer(x, training=True, mask=keras_mask(self.config, mask))
+
+    def over(self, layer: Any) -> NormLayer:
+        """The same configuration around another Keras layer."""
+        return NormLayer(self.keras, self.config, layer)

@@ -1,0 +1,50 @@
+"""The adapter around a kernel, whatever its form: opens it, finds what it offers, and builds its layers.
+
+Runs in workers: Python 3.8, standard library, NumPy and the framework of the kernel.
+"""
+
+from __future__ import annotations
+
+import abc
+from typing import Any, Mapping, Optional, Tuple
+
+from bnspec.backends.kernels.kernel import Kernel, named_kernel
+from bnspec.backends.kernels.layer import KernelLayer
+from bnspec.backends.kernels.offers import offers_of
+from bnspec.backends.kernels.procedure import Procedure
+from bnspec.contract import Adapter, Conventions, LayerConfig
+
+
+class KernelAdapter(Adapter):
+    """The kernel that ``BNSPEC_KERNEL`` names. Subclasses say how its procedures are found."""
+
+    def __init__(self, device: str = "cpu") -> None:
+        super().__init__(device)
+        self.kernel: Kernel = named_kernel()
+        self.forward_pass, self.backward_pass = self.procedures(self.kernel)
+        offers = offers_of(self.forward_pass)
+        self.meaning: Mapping[str, str] = offers.meaning
+        self.overruns()  # of the calls that were made to find this out; the suite will ask again
+        given = self.kernel.conventions
+        self.conventions = offers.conventions if given is None else Conventions.from_json(given)
+
+    @abc.abstractmethod
+    def procedures(self, kernel: Kernel) -> Tuple[Procedure, Optional[Procedure]]:
+        """The forward pass, and the backward pass where there is one. Raises UsageError: the file holds no such function."""
+
+    def overruns(self) -> Tuple[str, ...]:
+        """What the kernel read or wrote beside its arrays."""
+        backward = () if self.backward_pass is None else self.backward_pass.overruns()
+        return (*self.forward_pass.overruns(), *backward)
+
+
+class FunctionAdapter(KernelAdapter):
+    """A kernel of functions: what it keeps between calls, its layer keeps."""
+
+    def layer(
+        self, config: LayerConfig, gamma: Optional[Any], beta: Optional[Any], running_mean: Any, running_var: Any
+    ) -> KernelLayer:
+        """A layer over these arrays."""
+        parameters = {"gamma": gamma, "beta": beta, "running_mean": running_mean, "running_var": running_var}
+        passes = (self.forward_pass, self.backward_pass)
+        return KernelLayer(*passes, self.meaning, self.kernel.momentum_weighs, config, parameters)

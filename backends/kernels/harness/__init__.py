@@ -1,0 +1,1 @@
+"""The harness's side of kernels: which form a file has, found without executing it."""

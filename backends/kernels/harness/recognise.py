@@ -1,0 +1,194 @@
+"""Which form a kernel has: by its file's suffix, and by the names in a Python file, which is read and not executed.
+
+file.py::run            a function over NumPy arrays, torch tensors or JAX arrays, by what the file imports
+file.py::ModelNew       a class derived from torch.nn.Module
+file.py                 the one function or class in it that can be meant
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+from collections.abc import Container, Iterator, Sequence
+from pathlib import Path
+
+from bnspec.backends.harness.registry import Entry
+from bnspec.backends.kernels.c_signature import prototypes
+from bnspec.backends.kernels.kernel import Kernel
+from bnspec.backends.kernels.roles import role_of
+from bnspec.backends.kernels.shared_object import header_of
+from bnspec.errors import UsageError
+from bnspec.model.names import BACKEND, fits
+
+#: The adapter of each form, by what its functions take.
+ADAPTERS = {
+    ("callable", "numpy"): "bnspec.backends.kernels.python_callable:NumpyCallable",
+    ("callable", "torch"): "bnspec.backends.kernels.python_callable:TorchCallable",
+    ("callable", "jax"): "bnspec.backends.kernels.python_callable:JaxCallable",
+    ("shared object", "numpy"): "bnspec.backends.kernels.shared_object:SharedObject",
+    ("module", "torch"): "bnspec.backends.kernels.torch_module:TorchModule",
+}
+#: Names that are taken first where a file has several functions; names of classes likewise (KernelBench's).
+FIRST = ("run", "forward", "batch_norm", "batchnorm", "kernel", "solution")
+CLASSES = ("ModelNew", "Model")
+#: Bytes of a kernel's file at most.
+FILE_BYTES = 4 << 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Recognised:
+    """A kernel with its target's entry and what there is to say of its form."""
+
+    kernel: Kernel
+    entry: Entry
+    words: str
+
+
+def recognise(thing: str) -> Recognised:
+    """The kernel that a word of the command line names. Raises UsageError: there is no such file, or nothing in it that is known."""
+    path, _, name = thing.partition("::")
+    file = Path(path)
+    if not file.is_file():
+        raise UsageError(
+            f"{path} is no file.", "a kernel is named as FILE or FILE::NAME.", "check the path, and where you are."
+        )
+    if file.suffix == ".py":
+        kernel = python_file(file, name)
+    elif file.suffix in (".so", ".dylib", ".dll"):
+        kernel = shared_object(file, name)
+    else:
+        raise UsageError(
+            f"{path} is in no form that is known.",
+            f"its name ends in {file.suffix or 'nothing'!s}; known are .py and .so.",
+            "name a file of one of these forms; README.md, Judge a kernel, shows each.",
+        )
+    shown = f"{path}::{kernel.name}"
+    if not fits(BACKEND, shown):
+        raise UsageError(
+            f"{shown!r} cannot be a name in a run.",
+            "it is too long, or holds characters that cannot be seen.",
+            "rename the file.",
+        )
+    adapter = ADAPTERS[kernel.form, kernel.arrays]
+    return Recognised(kernel, Entry(shown, adapter), words_of(kernel))
+
+
+def words_of(kernel: Kernel) -> str:
+    """The form in a few words."""
+    of = {"numpy": "NumPy arrays", "torch": "torch tensors", "jax": "JAX arrays"}[kernel.arrays]
+    words = {
+        "callable": f"a function of {of}",
+        "module": "a torch.nn.Module",
+        "shared object": "a function of a shared object",
+    }[kernel.form]
+    return f"{words}, interpreted by {kernel.interpreted}" if kernel.interpreted else words
+
+
+def python_file(file: Path, name: str) -> Kernel:
+    """The function or class of a Python file that is meant."""
+    tree = parsed(file)
+    imported = set(imports_of(tree))
+    arrays = "torch" if imported & {"torch", "triton"} else "jax" if "jax" in imported else "numpy"
+    interpreted = "triton" if "triton" in imported else "pallas" if "pallas" in imported else ""
+    functions = {n.name: n for n in tree.body if isinstance(n, ast.FunctionDef) and not is_device_code(n)}
+    classes = [n.name for n in tree.body if isinstance(n, ast.ClassDef) and is_module(n)]
+    if name in classes or (not name and classes):
+        chosen = name or next((c for c in CLASSES if c in classes), classes[-1])
+        return Kernel("module", str(file), chosen, "torch", "", interpreted)
+    if name and name not in functions:
+        raise UsageError(
+            f"{file} defines no {name}.",
+            f"at its top level are {', '.join([*functions, *classes]) or 'no functions and no modules of torch'}.",
+            "name one of these, as FILE::NAME.",
+        )
+    forward = name or chosen_function(file, functions)
+    return Kernel("callable", str(file), forward, arrays, backward_of(forward, functions), interpreted)
+
+
+def shared_object(file: Path, name: str) -> Kernel:
+    """The function of a shared object that is meant, by the header beside it."""
+    header = Path(header_of(str(file)))
+    declared = prototypes(header.read_text("utf-8", "replace"), str(header))
+    if name and name not in declared:
+        raise UsageError(
+            f"{header} declares no {name}.", f"it declares {', '.join(declared)}.", "name one of these, as FILE::NAME."
+        )
+    able = [n for n, p in declared.items() if any(role_of(a.name) == "x" for a in p.arguments)]
+    forward = name or chosen(file, [n for n in able if not is_backward(n)])
+    return Kernel("shared object", str(file), forward, backward=backward_of(forward, declared))
+
+
+def chosen_function(file: Path, functions: dict[str, ast.FunctionDef]) -> str:
+    """The function of a Python file that is meant where none is named."""
+    return chosen(
+        file, [n for n, f in functions.items() if not n.startswith("_") and takes_x(f) and not is_backward(n)]
+    )
+
+
+def chosen(file: Path, able: Sequence[str]) -> str:
+    """The function that is meant where none is named: it takes x, and is the only one or has a usual name."""
+    found = next((n for n in FIRST if n in able), able[0] if len(able) == 1 else "")
+    if not found:
+        raise UsageError(
+            f"{file} does not say which function is meant.",
+            f"of its functions {', '.join(able) or 'none'} {'take' if able else 'takes'} an x.",
+            f"name it: {file}::NAME.",
+        )
+    return found
+
+
+def backward_of(forward: str, functions: Container[str]) -> str:
+    """The backward pass that belongs to a function; "" where there is none."""
+    named = [
+        f"{forward}_backward",
+        f"backward_{forward}",
+        forward.replace("forward", "backward"),
+        "backward",
+        "run_backward",
+    ]
+    return next((n for n in named if n in functions and n != forward), "")
+
+
+def is_backward(name: str) -> bool:
+    """Whether a function is a backward pass, by its name."""
+    return "backward" in name or name.endswith("_bwd")
+
+
+def takes_x(function: ast.FunctionDef) -> bool:
+    """Whether one of the parameters is x."""
+    arguments = function.args
+    return any(role_of(a.arg) == "x" for a in (*arguments.args, *arguments.kwonlyargs))
+
+
+def is_module(node: ast.ClassDef) -> bool:
+    """Whether a class derives from something called Module."""
+    return any(ast.unparse(base).rpartition(".")[2] == "Module" for base in node.bases)
+
+
+def is_device_code(node: ast.FunctionDef) -> bool:
+    """Whether a function is compiled for a device, such as by triton.jit: a launcher calls it."""
+    return any(
+        "triton" in ast.unparse(d) or (ast.unparse(d).endswith((".jit", "autotune")) and "jax" not in ast.unparse(d))
+        for d in node.decorator_list
+    )
+
+
+def imports_of(tree: ast.Module) -> Iterator[str]:
+    """The words of all imported names."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (word for alias in node.names for word in alias.name.split("."))
+        elif isinstance(node, ast.ImportFrom):
+            yield from (node.module or "").split(".")
+            yield from (alias.name for alias in node.names)
+
+
+def parsed(file: Path) -> ast.Module:
+    """The syntax of a Python file. Raises UsageError: it is too long, or no Python."""
+    if file.stat().st_size > FILE_BYTES:
+        raise UsageError(f"{file} is longer than {FILE_BYTES >> 20} MiB.", "a kernel is not.", "name another file.")
+    try:
+        return ast.parse(file.read_text("utf-8"), str(file))
+    except (SyntaxError, ValueError, RecursionError) as error:
+        where = f" in line {error.lineno}" if isinstance(error, SyntaxError) else ""
+        raise UsageError(f"{file} is not Python.", f"{type(error).__name__}{where}.", "correct it.") from None

@@ -1,0 +1,55 @@
+"""What is handed to a worker of a kernel: its form, where it is, and the conventions that were inferred.
+
+Runs in workers: Python 3.8, standard library only.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from typing import Any, Mapping, Optional
+
+from bnspec.errors import UsageError
+from bnspec.model.conventions import MomentumWeighs
+
+#: The environment variable of a worker that names its kernel.
+VARIABLE = "BNSPEC_KERNEL"
+
+
+@dataclasses.dataclass(frozen=True)
+class Kernel:
+    """A kernel, named by the user.
+
+    Attributes:
+        form: "callable", "module", "operator", "shared object", ...: see ``bnspec.backends.kernels.harness.recognise``.
+        path: of its file; name: of the function, class or operator in it.
+        arrays: what a callable takes: "numpy", "torch" or "jax" arrays.
+        backward: the function that computes gradients; "" where there is none.
+        interpreted: what interprets it in place of the device it was written for; "" where nothing does.
+        momentum_weighs: the value that its number called momentum weighs, "new" or "old", as far as is known.
+        watched: whether raw memory is watched, which takes time.
+        conventions: those that were inferred; None before.
+    """
+
+    form: str
+    path: str
+    name: str
+    arrays: str = "numpy"
+    backward: str = ""
+    interpreted: str = ""
+    momentum_weighs: MomentumWeighs = "new"
+    watched: bool = True
+    conventions: Optional[Mapping[str, Any]] = None
+
+    def variable(self) -> Mapping[str, str]:
+        """The environment variables that tell a worker of it."""
+        interpreter = {"TRITON_INTERPRET": "1"} if self.interpreted == "triton" else {}
+        return {VARIABLE: json.dumps(dataclasses.asdict(self)), **interpreter}
+
+
+def named_kernel() -> Kernel:
+    """The kernel of this worker. Raises UsageError: none is named."""
+    if VARIABLE not in os.environ:
+        raise UsageError("no kernel is named.", "%s is not set." % VARIABLE, "use bnspec judge KERNEL.")
+    return Kernel(**json.loads(os.environ[VARIABLE]))

@@ -1,0 +1,1 @@
+"""MLX, harness side: known deviations and repro scripts."""

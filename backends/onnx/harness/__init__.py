@@ -1,0 +1,1 @@
+"""onnx, harness side: known deviations and repro scripts."""

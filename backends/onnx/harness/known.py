@@ -1,0 +1,63 @@
+"""Known deviations of ONNX's reference evaluator."""
+
+from __future__ import annotations
+
+from bnspec.backends.harness.known.deviation import Known
+from bnspec.backends.harness.known.predicates import all_half, is_half, trains_on_nothing
+
+KNOWN: tuple[Known, ...] = (
+    Known(
+        title="Inference in opset 9 mixes the batch into the statistics",
+        backends="onnx.opset9",
+        clauses=(
+            "affine.per_channel",
+            "dtype.half_is_as_exact_as_declared",
+            "epsilon.as_given",
+            "epsilon.inside_root_in_inference",
+            "inference.bits_are_independent_of_batch",
+            "inference.output",
+            "inference.value_is_independent_of_batch",
+            "layout.axis",
+            "layout.extents",
+            "layout.strides",
+            "special.channels_are_isolated",
+            "special.inference_keeps_special_values",
+            "special.negative_variance_is_shown",
+        ),
+        where=lambda case: any(s.call.mode == "inference" for s in case.steps),
+        conditions="inference",
+        kind="bug",
+        reason="the evaluator takes the attribute momentum, whose default the schema supplies, for a sign of training, and normalises by the moved statistics.",
+        observed="x [[1], [3]], running mean 0, running variance 4: y is [[0.4159], [1.4556]] by the moved 0.2 and 3.7; by the definition [[0.5], [1.5]].",
+        reported=True,
+        link="https://github.com/onnx/onnx/pull/8442",
+        package="onnx",
+        versions=">=1.16,<1.24",
+    ),
+    Known(
+        title="An empty batch makes statistics NaN",
+        backends="onnx.opset1*",
+        clauses=("degenerate.empty_batch",),
+        where=trains_on_nothing,
+        conditions="training on a batch without values",
+        kind="bug",
+        reason="the mean of no values, 0/0, enters the statistics, without an error.",
+        observed="x of shape (0, 1), training_mode=1: both statistics are nan.",
+        reported=False,
+        package="onnx",
+        versions=">=1.16,<1.24",
+    ),
+    Known(
+        title="Statistics have x's dtype",
+        backends="onnx.opset15",
+        clauses=("dtype.results",),
+        where=lambda case: is_half(case) and not all_half(case),
+        conditions="training on half-precision x with float32 statistics",
+        kind="bug",
+        reason="the evaluator casts the running statistics to x's dtype, where the operator's types say that of input_mean.",
+        observed="x float16, statistics float32, training_mode=1: running_mean and running_var are float16.",
+        reported=False,
+        package="onnx",
+        versions=">=1.16,<1.24",
+    ),
+)

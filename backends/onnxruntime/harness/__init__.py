@@ -1,0 +1,1 @@
+"""onnxruntime, harness side: known deviations and repro scripts."""

@@ -1,0 +1,1 @@
+"""OpenVINO, harness side: known deviations and repro scripts."""

@@ -1,0 +1,122 @@
+"""Shared by the PaddlePaddle adapters: tensors, and derivatives by paddle.grad around one forward pass.
+
+The operation stores epsilon and momentum as float32.
+"""
+
+from __future__ import annotations
+
+import abc
+from typing import Any, Dict, List, Tuple
+
+import numpy as np
+
+from bnspec.backends.worker.mode_layer import GRADIENTS, LayerByMode
+from bnspec.contract import Adapter, Conventions, Gradients, LayerConfig, SecondOrder
+from bnspec.model.call import Mode
+
+CONVENTIONS = Conventions(
+    running_correction=0,
+    momentum_weighs="old",
+    default_epsilon=1e-5,
+    default_decay=0.9,
+    epsilon_dtype="float32",
+    decay_dtype="float32",
+    dtypes=("float64", "float32"),
+    ranks=(2, 3, 4, 5),
+    channel_axes="first_and_last",
+    layouts="normalised",
+    checks_arguments=True,
+)
+#: data_format by rank, for a channel axis that comes first (axis 1) and last.
+FORMATS = {2: ("NC", "NC"), 3: ("NCL", "NLC"), 4: ("NCHW", "NHWC"), 5: ("NCDHW", "NDHWC")}
+
+
+def data_format(config: LayerConfig) -> str:
+    """PaddlePaddle's name of the layout."""
+    return FORMATS[config.rank][0 if config.channel_axis == 1 else 1]
+
+
+class PaddleAdapter(Adapter):
+    """PaddlePaddle on the CPU, in dynamic mode. Subclasses define ``layer``."""
+
+    framework = "paddle"
+    conventions = CONVENTIONS
+
+    def __init__(self, device: str = "cpu") -> None:
+        super().__init__(device)
+        import paddle
+
+        paddle.set_device("cpu")
+        self.paddle = paddle
+
+    def versions(self) -> Dict[str, str]:
+        """PaddlePaddle's version."""
+        return {"paddle": str(self.paddle.__version__)}
+
+    def tensor(self, array: np.ndarray) -> Any:
+        """A packed copy of the array."""
+        return self.paddle.to_tensor(array.copy(order="C"))
+
+    def array(self, tensor: Any) -> np.ndarray:
+        """The values."""
+        return np.asarray(tensor.numpy())
+
+
+class PaddleLayer(LayerByMode):
+    """The passes of the contract. Subclasses define ``forward``, ``parameters`` and ``state``."""
+
+    def __init__(self, paddle: Any) -> None:
+        self.paddle = paddle
+
+    @abc.abstractmethod
+    def forward(self, x: Any, mode: Mode) -> Any:
+        """y in ``mode``."""
+
+    @abc.abstractmethod
+    def parameters(self) -> List[Any]:
+        """weight and bias; empty without affine."""
+
+    def training(self, x: Any) -> Any:
+        """y in training mode, under no_grad."""
+        with self.paddle.no_grad():
+            return self.forward(x, "training")
+
+    def inference(self, x: Any) -> Any:
+        """y in inference mode, under no_grad."""
+        with self.paddle.no_grad():
+            return self.forward(x, "inference")
+
+    def leaf(self, x: Any) -> Any:
+        """x as a leaf that requires a gradient."""
+        leaf = x.detach()
+        leaf.stop_gradient = False
+        return leaf
+
+    def gradients(self, x: Any, dy: Any, mode: Mode) -> Gradients:
+        """paddle.grad by x, weight and bias."""
+        return self.some_gradients(x, dy, GRADIENTS if self.parameters() else GRADIENTS[:1], mode)
+
+    def some_gradients(self, x: Any, dy: Any, wanted: Tuple[str, ...], mode: Mode) -> Gradients:
+        """paddle.grad by the only leaves that require a gradient."""
+        leaves = dict(zip(GRADIENTS, [x.detach(), *self.parameters()]))
+        asked = [leaf for name, leaf in leaves.items() if name in wanted]
+        try:
+            for name, leaf in leaves.items():
+                leaf.stop_gradient = name not in wanted
+            y = self.forward(leaves["dx"], mode)
+            found = self.paddle.grad([y], asked, [dy]) if asked else []
+        finally:
+            for leaf in self.parameters():
+                leaf.stop_gradient = False
+        named = dict(zip([n for n in leaves if n in wanted], found))
+        return Gradients(y.detach(), *(named.get(name) for name in GRADIENTS))
+
+    def second_order(self, x: Any, dy: Any, v: Any, mode: Mode) -> SecondOrder:
+        """paddle.grad of the dx that create_graph recorded; None, where there is no dependence, is 0."""
+        leaf, cotangent = self.leaf(x), self.leaf(dy)
+        y = self.forward(leaf, mode)
+        (dx,) = self.paddle.grad([y], [leaf], [cotangent], create_graph=True)
+        leaves = [leaf, cotangent, *self.parameters()[:1]]
+        found = zip(leaves, self.paddle.grad([dx], leaves, [v], allow_unused=True))
+        by_x, by_dy, *by_gamma = (self.paddle.zeros_like(leaf) if g is None else g for leaf, g in found)
+        return SecondOrder(by_x, by_dy, *(by_gamma or [None]))

@@ -1,0 +1,1 @@
+"""PaddlePaddle, harness side: known deviations and repro scripts."""

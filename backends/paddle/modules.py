@@ -1,0 +1,75 @@
+"""``paddle.nn``: the modules BatchNorm1D, BatchNorm2D and BatchNorm3D in train() and eval().
+
+Source: https://www.paddlepaddle.org.cn/documentation/docs/en/api/paddle/nn/BatchNorm2D_en.html
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, List, Optional
+
+from bnspec.backends.paddle.common import PaddleAdapter, PaddleLayer, data_format
+from bnspec.contract import LayerConfig, State
+from bnspec.model.call import Mode
+
+MODULES = {2: "BatchNorm1D", 3: "BatchNorm1D", 4: "BatchNorm2D", 5: "BatchNorm3D"}
+
+
+class PaddleNN(PaddleAdapter):
+    """Modules whose weights and statistics are set to the case's."""
+
+    def layer(
+        self, config: LayerConfig, gamma: Optional[Any], beta: Optional[Any], running_mean: Any, running_var: Any
+    ) -> ModuleLayer:
+        """The module of x's rank with these values."""
+        new = self.new_layer(config)
+        given = {"weight": gamma, "bias": beta, "_mean": running_mean, "_variance": running_var}
+        for name, value in given.items():
+            if value is not None:
+                getattr(new.module, name).set_value(value)
+        return new
+
+    def new_layer(self, config: LayerConfig) -> ModuleLayer:
+        """The module of x's rank, as constructed with x's dtype as the default."""
+        self.paddle.set_default_dtype(config.parameter_dtype)
+        attribute = None if config.affine else False
+        module = getattr(self.paddle.nn, MODULES[config.rank])(
+            config.channels,
+            momentum=config.decay,
+            epsilon=config.epsilon,
+            weight_attr=attribute,
+            bias_attr=attribute,
+            data_format=data_format(config),
+        )
+        return ModuleLayer(self.paddle, module)
+
+
+class ModuleLayer(PaddleLayer):
+    """One module, which holds its own state."""
+
+    def __init__(self, paddle: Any, module: Any) -> None:
+        super().__init__(paddle)
+        self.module = module
+
+    def forward(self, x: Any, mode: Mode) -> Any:
+        """The module's call in train() or eval(); to record gradients, inference is train() with use_global_stats."""
+        frozen = mode == "inference" and self.paddle.is_grad_enabled()
+        self.module._use_global_stats = frozen or None
+        self.module.train() if mode == "training" or frozen else self.module.eval()
+        return self.module(x)
+
+    def parameters(self) -> List[Any]:
+        """weight and bias."""
+        return [p for p in (self.module.weight, self.module.bias) if p is not None]
+
+    def state(self) -> State:
+        """The module's buffers."""
+        return State(self.module._mean, self.module._variance)
+
+    def copied(self) -> ModuleLayer:
+        """A deep copy of the module."""
+        return ModuleLayer(self.paddle, copy.deepcopy(self.module))
+
+    def set_decay(self, decay: float) -> None:
+        """Set the module's momentum."""
+        self.module._momentum = decay

@@ -1,0 +1,1 @@
+"""river, harness side: known deviations and repro scripts."""

@@ -1,0 +1,37 @@
+"""Known deviations of river."""
+
+from __future__ import annotations
+
+from bnspec.backends.harness.known.deviation import Known
+from bnspec.backends.harness.known.predicates import has_empty_chunk
+
+KNOWN: tuple[Known, ...] = (
+    Known(
+        title="An empty chunk makes statistics NaN",
+        backends="river",
+        clauses=("input.empty_chunk_changes_nothing",),
+        where=has_empty_chunk,
+        conditions="a chunk of the training set without rows",
+        kind="bug",
+        reason="learn_many takes the mean of no rows, 0/0, into the statistics, without an error.",
+        observed="learn_many of 1, 2, 3 and then of an empty frame: mean and variance are nan.",
+        reported=False,
+        package="river",
+        versions=">=0.26,<0.27",
+    ),
+    Known(
+        title="The variance of a mini-batch cancels",
+        backends="river",
+        clauses=("input.fit_is_stable", "input.transform", "contract.accepts", "input.constant_feature_keeps_its_unit"),
+        where=lambda case: case.subject == "input_norm",
+        conditions="a feature whose mean is large beside its standard deviation, or constant",
+        kind="accuracy",
+        reason="learn_many computes E[x^2] - E[x]^2, which may be negative; transform_many then takes the root of a negative number and raises.",
+        observed="learn_many of 1e8, 1e8 + 1, 1e8 + 2, 1e8 + 3: variance 2.0, exact 1.25, which learn_one gives. Of 0.1 three times: variance -1.7e-18, and transform_many raises \\\"float() argument must be a string or a real number, not 'complex'\\\".",
+        reported=False,
+        link="https://github.com/online-ml/river/pull/981",
+        search="The report is of the same cancellation in another scaler.",
+        package="river",
+        versions=">=0.26,<0.27",
+    ),
+)

@@ -1,0 +1,1 @@
+"""sklearn, harness side: known deviations and repro scripts."""

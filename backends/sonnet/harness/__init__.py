@@ -1,0 +1,1 @@
+"""Sonnet, harness side: known deviations and repro scripts."""

@@ -1,0 +1,47 @@
+"""Known deviations of Sonnet."""
+
+from __future__ import annotations
+
+from bnspec.backends.harness.known.deviation import Choice, Known
+from bnspec.backends.harness.known.predicates import calls, trains_on_nothing
+from bnspec.model.call import TRAINING_SECOND_ORDER
+
+KNOWN: tuple[Known, ...] = (
+    Known(
+        title="An empty batch makes statistics NaN",
+        backends="sonnet*",
+        clauses=("degenerate.empty_batch", "degenerate.gradients_of_empty_batch"),
+        where=trains_on_nothing,
+        conditions="training on a batch without values",
+        kind="bug",
+        reason="the mean of no values, 0/0, enters the averages, without an error.",
+        observed="The suite's case: running_mean becomes nan.",
+        link="https://github.com/google-deepmind/sonnet/issues/125",
+        reported=True,
+        package="sonnet",
+        versions=">=2.0.2,<2.1",
+    ),
+    Known(
+        title="The second derivative lacks a term",
+        backends="sonnet",
+        clauses=("second_order.training",),
+        where=calls(TRAINING_SECOND_ORDER),
+        conditions="second derivatives by x in training",
+        kind="bug",
+        reason="tf.nn.moments stops the gradient at the mean inside the variance: right for dx, wrong for derivatives of dx by x.",
+        observed="The suite's case: by_x[0, 0] is 0.002025, expected 0.0000014.",
+        link="https://github.com/tensorflow/tensorflow/pull/19609",
+        reported=True,
+        search="The link is the stop_gradient in TensorFlow, which holds for first derivatives only.",
+        package="sonnet",
+        versions=">=2.0.2,<2.1",
+    ),
+)
+
+CHOICES: tuple[Choice, ...] = (
+    Choice(
+        backend="sonnet",
+        clause="special.overflow_is_not_finite",
+        note="squares that overflow make the variance infinite, and y beta.",
+    ),
+)

@@ -1,0 +1,179 @@
+"""``check_backend``: the suite inside tests of one's own, one check for each clause.
+
+    from bnspec import check_backend
+
+    @pytest.mark.parametrize("check", check_backend("my_package.adapter:MyAdapter"), ids=str)
+    def test_batch_norm(check):
+        check()
+
+The backend is run once, when the first check is called.
+"""
+
+from __future__ import annotations
+
+import inspect
+import secrets
+import sys
+import tempfile
+import unittest
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import NoReturn
+
+from bnspec.clauses import Clause, select_asked
+from bnspec.conformance.cases.effort import EffortName
+from bnspec.conformance.kernels.asked import clauses_for
+from bnspec.conformance.kernels.judge import Request as KernelRequest
+from bnspec.conformance.kernels.judge import judge
+from bnspec.conformance.run.verify import Request, verify
+from bnspec.errors import UsageError
+from bnspec.reports.run.records import Finding, ratio_text
+from bnspec.reports.run.store import Run
+from bnspec.reports.run.vocabulary import FAILING
+
+#: How a kernel is told from a backend: FILE::NAME, or a shared object.
+KERNEL = ("::", ".so")
+
+
+@dataclass
+class Checked:
+    """A backend and the run that all its checks look at; ``path``: where the run's directory is."""
+
+    backend: str
+    clauses: Sequence[str]
+    effort: EffortName
+    seed: int
+    device: str
+    path: Path
+
+    @property
+    def is_kernel(self) -> bool:
+        """Whether it is a kernel as it comes, which needs no adapter."""
+        return any(word in self.backend for word in KERNEL)
+
+    @cached_property
+    def run(self) -> Run:
+        """The run. Raises UsageError, HarnessError: the backend cannot be opened or called."""
+        command = f"check_backend {self.backend}"
+        if self.is_kernel:
+            asked = KernelRequest(
+                self.backend, self.seed, self.device, self.effort, clauses=self.clauses, out=self.path, time=False
+            )
+            return judge(asked, command, quiet=True)[0].run
+        request = Request([self.backend], [self.device], self.clauses, self.effort, self.seed, out=self.path)
+        return verify(request, command, quiet=True)[0]
+
+    @cached_property
+    def findings(self) -> Mapping[str, Finding]:
+        """The findings by clause."""
+        return {f.clause: f for f in self.run.findings}
+
+
+@dataclass(frozen=True)
+class BackendCheck:
+    """One clause on one backend; a call of it raises where the backend breaks it.
+
+    Attributes:
+        clause: what is asked. expected: why it is known to be broken; "" where it must be kept.
+        finding: what was found; the first question runs the backend.
+    """
+
+    clause: Clause
+    expected: str = ""
+    checked: Checked = field(repr=False, kw_only=True)
+
+    def __str__(self) -> str:
+        return self.clause.id
+
+    @property
+    def finding(self) -> Finding:
+        return self.checked.findings[self.clause.id]
+
+    def __call__(self) -> None:
+        """Raises AssertionError: the clause is broken, or is not any more though that was expected.
+
+        Raises unittest.SkipTest, which pytest shows as a skip with its reason: nothing was judged. What is expected to fail is an
+        expected failure of pytest.
+        """
+        finding = self.finding
+        broken = finding.verdict in FAILING and finding.level != "MAY"
+        if self.expected:
+            if not broken:
+                raise AssertionError(f"{self}: {finding.verdict}, though it was expected to be broken: {self.expected}")
+            expected_failure(self.expected)
+        if finding.verdict == "unavailable":
+            raise AssertionError(f"{self.checked.backend} cannot be opened: {finding.message}")
+        if not finding.cases and not broken:
+            why = "; ".join(r.reason for r in finding.reasons) or "no case asks it"
+            raise unittest.SkipTest(f"{finding.verdict}: {why}")
+        if broken:
+            raise AssertionError(self.words())
+
+    def words(self) -> str:
+        """What is broken: the clause, by how much, and where the smallest case is."""
+        finding = self.finding
+        case = self.checked.run.path / finding.shrunk if finding.shrunk else ""
+        return (
+            f"{finding.level} {self}: {self.clause.statement}\n{finding.failures} of {finding.cases} cases, worst error / bound "
+            f"{ratio_text(finding.ratio)}: {finding.message}\nsmallest case: {case}; seed {self.checked.seed}"
+        )
+
+
+def expected_failure(reason: str) -> NoReturn:
+    """End a check that fails as expected: as pytest's own where pytest runs, else as a skip."""
+    pytest = sys.modules.get("pytest")
+    if pytest is not None:
+        pytest.xfail(reason)
+    raise unittest.SkipTest(f"expected failure: {reason}")
+
+
+def check_backend(
+    backend: str | type,
+    *,
+    clauses: Sequence[str] = (),
+    expected_failures: Mapping[str, str] | None = None,
+    effort: EffortName = "quick",
+    seed: int | None = None,
+    device: str = "cpu",
+) -> list[BackendCheck]:
+    """The checks of a backend, one for each clause that it is asked; nothing is run before the first is called.
+
+    Args:
+        backend: an adapter class, a registered backend, ``package.module:Class``, ``path/file.py:Class``, or a kernel as
+            ``path/file.py::function`` or ``path/library.so``.
+        clauses: globs of clauses or families; all by default.
+        expected_failures: by clause, why it is known to be broken; one that is kept fails, so that the entry is removed.
+        seed: of the generated cases; by default a new one, which messages name.
+    Raises: UsageError: a clause that does not exist, or is expected to fail and not asked; a class that is in no file.
+    """
+    name = backend if isinstance(backend, str) else file_of(backend)
+    path = Path(tempfile.mkdtemp(prefix="bnspec-")) / "run"
+    checked = Checked(name, clauses, effort, secrets.randbelow(1_000_000) if seed is None else seed, device, path)
+    asked = select_asked(clauses)
+    if checked.is_kernel:
+        asked = clauses_for(clauses)
+    expected = dict(expected_failures or {})
+    if unknown := sorted(expected.keys() - {c.id for c in asked}):
+        raise UsageError(
+            f"{unknown[0]} is expected to fail and is not asked.",
+            "an expected failure names a clause that is checked.",
+            "correct its name, or remove it; bnspec explain lists the clauses.",
+        )
+    return [BackendCheck(c, expected.get(c.id, ""), checked=checked) for c in asked]
+
+
+def file_of(adapter: type) -> str:
+    """An adapter class as the worker finds it: by its file. Raises UsageError: it is in none, or inside of something."""
+    try:
+        file = inspect.getsourcefile(adapter)
+    except TypeError:
+        file = None
+    if file is None or "." in adapter.__qualname__:
+        raise UsageError(
+            f"{adapter.__qualname__} cannot be opened in a process of its own.",
+            "the worker imports the class from its file, at the top level.",
+            "move it to the top level of a file, or name it as package.module:Class.",
+        )
+    return f"{file}:{adapter.__name__}"

@@ -1,0 +1,41 @@
+"""What a kernel is asked: the clauses about one layer's passes, without those about what is built around a layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from bnspec.clauses import Clause, select_asked
+from bnspec.errors import UsageError
+from bnspec.model.case import Case
+
+#: Families of what a kernel is not: networks, other layers, layers over several devices; and derivatives beyond the gradients.
+NOT_OF_KERNELS = ("mask", "second_order", "input", "placement", "layernorm", "sharded", "errors")
+#: Clauses about operations on a layer object, which a function has not.
+OF_OBJECTS = (
+    "running.new_decay_takes_effect",
+    "running.initial_state",
+    "state.snapshot_continues",
+    "state.copy_is_independent",
+    "state.reset_restores_the_beginning",
+    "gradient.frozen_statistics",
+    "gradient.each_argument_alone",
+    "gradient.forward_mode",
+    "layout.threads",
+)
+
+
+def clauses_for(patterns: Sequence[str]) -> list[Clause]:
+    """The clauses that a kernel is asked, of those that the patterns name. Raises UsageError: none is left."""
+    asked = [c for c in select_asked(patterns) if c.family not in NOT_OF_KERNELS and c.id not in OF_OBJECTS]
+    if not asked:
+        raise UsageError(
+            f"a kernel is not asked {', '.join(patterns)}.",
+            "they speak of networks, of other layers, or of what is done with a layer between its calls.",
+            "choose others; a layer with an adapter is asked all: bnspec verify.",
+        )
+    return asked
+
+
+def cases_for(cases: Iterable[Case]) -> Iterator[Case]:
+    """The cases of batch-normalization layers with an epsilon: without one, many kernels rightly refuse."""
+    return (case for case in cases if case.subject == "batch_norm" and case.config.epsilon > 0.0)

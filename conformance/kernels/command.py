@@ -1,0 +1,70 @@
+"""``bnspec judge``."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bnspec.options import CLAUSE, JOBS, JSON, LIMITS, RUN_DIRECTORY, Number, command, effort
+
+if TYPE_CHECKING:
+    from bnspec.conformance.cases.effort import EffortName
+
+SEEDS = 1_000_000
+
+
+@command(
+    "judge",
+    summary="judge a kernel as it comes: no adapter is written",
+    example="bnspec judge examples/kernels/numpy_kernel.py::run\nbnspec judge model.py::ModelNew --json",
+    params=[
+        click.Argument(["kernel"], help="FILE or FILE::NAME: a function or a torch.nn.Module in a Python file."),
+        click.Option(["--device"], default="cpu", metavar="D", help="The device: cpu, cuda:0, ..."),
+        CLAUSE,
+        effort("quick", "standard", default="quick", help="Number of generated cases."),
+        click.Option(["--seed", "chosen"], type=Number(0, SEEDS - 1), metavar="N", help="Repeat a judgement: the seed that it printed.", show_default="a new one, drawn in secret"),
+        JOBS,
+        RUN_DIRECTORY,
+        *LIMITS,
+        JSON,
+    ],
+)  # fmt: skip
+def judge(
+    command_line: str,
+    kernel: str,
+    device: str,
+    clause: Sequence[str],
+    effort: EffortName,
+    chosen: int | None,
+    jobs: int,
+    out: Path | None,
+    as_json: bool,
+    **limits: float | None,
+) -> int:
+    """Judge a kernel in the form it was written in: its conventions are inferred by experiment, and it is judged by them.
+
+    Prints one line: A (every MUST and SHOULD that was asked conforms), B (every MUST does) or F, with the smallest case that breaks
+    a clause. Exit status 0: A or B; 1: F, a MUST is broken or the timed calls did not do the work. The kernel is executed, in a
+    process of its own.
+    """
+    from bnspec.backends.harness.limits import Limits
+    from bnspec.conformance.kernels.judge import Request
+    from bnspec.conformance.kernels.judge import judge as run_judge
+    from bnspec.conformance.kernels.table import print_verdict
+    from bnspec.conformance.kernels.verdict import document
+    from bnspec.reports.run.store import refuse_occupied
+    from bnspec.terminal.console import print_json
+
+    refuse_occupied(out)
+    seed = secrets.randbelow(SEEDS) if chosen is None else int(chosen)
+    request = Request(kernel, seed, device, effort, jobs, clause, out, Limits.of(limits))
+    verdict, status = run_judge(request, command_line, quiet=as_json)
+    if as_json:
+        print_json(document(verdict))
+    else:
+        print_verdict(verdict)
+    return status

@@ -1,0 +1,180 @@
+"""A kernel judged as it comes: opened, its conventions inferred, judged by them on data of a fresh seed, and timed."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bnspec.backends.harness.compilation_cache import open_cache
+from bnspec.backends.harness.interruption import check, stoppable
+from bnspec.backends.harness.launcher import PATIENT, Worker
+from bnspec.backends.harness.limits import Limits
+from bnspec.backends.harness.targets import Target
+from bnspec.backends.kernels.harness.recognise import Recognised, recognise
+from bnspec.clauses import Clause
+from bnspec.cli import CONFORMS, DEVIATES, FAILED
+from bnspec.conformance.cases.effort import EffortName, cases_of
+from bnspec.conformance.conventions.plan import Inference
+from bnspec.conformance.conventions.records import convention_records
+from bnspec.conformance.conventions.table import Profiled
+from bnspec.conformance.kernels.asked import cases_for, clauses_for
+from bnspec.conformance.kernels.conventions import inferred, judged_by, other_direction
+from bnspec.conformance.kernels.timings import timed
+from bnspec.conformance.kernels.verdict import Verdict, grade_of
+from bnspec.conformance.run.case_pool import CasePool
+from bnspec.conformance.run.run import run_targets
+from bnspec.conformance.run.settings import RunSettings
+from bnspec.conformance.run.verify import needed, reported
+from bnspec.errors import HarnessError, UsageError
+from bnspec.model.case import Case
+from bnspec.reports.run.manifest import finished_now, new_manifest
+from bnspec.reports.run.records import Finding, Manifest, RunFinished, Timing
+from bnspec.reports.run.store import RunWriter, read_run
+from bnspec.terminal.progress import Progress
+
+#: Time for shrinking one clause's case and for the causes: a kernel that is all wrong breaks sixty clauses.
+SHRINK_SECONDS, CAUSE_SECONDS = 0.25, 3.0
+
+
+@dataclass(frozen=True)
+class Request:
+    """The arguments of ``bnspec judge``. ``cases``: in place of those of the effort; ``time``: whether its passes are timed."""
+
+    thing: str
+    seed: int
+    device: str = "cpu"
+    effort: EffortName = "quick"
+    jobs: int = 2
+    clauses: Sequence[str] = ()
+    out: Path | None = None
+    limits: Limits = field(default_factory=Limits)
+    cases: Sequence[Case] | None = None
+    time: bool = True
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A kernel with what the experiments found; ``environment``: of every worker of it."""
+
+    recognised: Recognised
+    profiled: Profiled
+    environment: dict[str, str]
+
+    @property
+    def inference(self) -> Inference:
+        """What the experiments found."""
+        return self.profiled.inference
+
+
+def judge(request: Request, command: str, quiet: bool = False) -> tuple[Verdict, int]:
+    """Judge it; returns the verdict and the exit status.
+
+    Raises UsageError: the kernel is not there, in no known form, or cannot be called; HarnessError: it breaks when it is opened.
+    """
+    recognised = recognise(request.thing)
+    with stoppable(), Progress(quiet) as progress:
+        target = Target(recognised.entry, request.device)
+        progress.update(target.name, "inferring conventions")
+        opened = opened_and_inferred(target, recognised, request)
+        conventions = judged_by(opened.inference, opened.recognised.kernel)
+        kernel = dataclasses.replace(opened.recognised.kernel, conventions=conventions.to_json())
+        settings = RunSettings(
+            clauses_for(request.clauses),
+            SHRINK_SECONDS,
+            CAUSE_SECONDS,
+            limits=request.limits,
+            jobs=request.jobs,
+            histories=False,
+            environment={**opened.environment, **kernel.variable()},
+        )
+        with RunWriter.create(request.out, manifest_of(request, opened, settings.clauses, command)) as writer:
+            for convention in convention_records(opened.profiled, writer):
+                writer.write(convention)
+            source = cases_of(request.effort, request.seed) if request.cases is None else request.cases
+            cases = CasePool(needed(cases_for(source), settings.clauses))
+            findings = run_targets([target], cases, settings, writer, reported(progress))[target]
+            timings: list[Timing] = []
+            if request.time:
+                progress.update(target.name, "timing")
+                alone = dataclasses.replace(kernel, watched=False).variable()
+                with ready(target, request.limits, {**opened.environment, **alone}) as worker:
+                    timings = timed(worker, conventions, request.seed)
+                writer.write(*timings)
+            status = status_of(findings, timings)
+            check()
+            writer.write(RunFinished(finished_now(), status, {"wall": writer.at, "hypothesis_cpu": cases.seconds}))
+        return Verdict(recognised, request.seed, read_run(writer.path), opened.inference, conventions), status
+
+
+def status_of(findings: Sequence[Finding], timings: Sequence[Timing]) -> int:
+    """0: grade A or B; 1: grade F; 3: nothing was judged."""
+    if grade_of(findings, timings) == "F":
+        return DEVIATES
+    return CONFORMS if any(f.cases for f in findings) else FAILED
+
+
+def opened_and_inferred(target: Target, recognised: Recognised, request: Request) -> Opened:
+    """The kernel's conventions, by experiment; a momentum that weighs the old value is handed over as one."""
+    cache = open_cache()
+    kernel = recognised.kernel
+    while True:
+        environment = {**PATIENT, **cache.environment, **kernel.variable()}
+        with ready(target, request.limits, environment) as worker:
+            inference = inferred(worker)
+            profiled = Profiled(
+                target.entry.name,
+                target.device,
+                worker.hello.versions,
+                inference,
+                str(worker.hello.details.get("framework", "")),
+            )
+        again = other_direction(inference, kernel)
+        if again is None:
+            return Opened(dataclasses.replace(recognised, kernel=kernel), profiled, dict(cache.environment))
+        kernel = again
+
+
+def ready(target: Target, limits: Limits, environment: dict[str, str]) -> Worker:
+    """A worker of the kernel that is ready. Raises UsageError: its framework or device is not here; HarnessError: it breaks."""
+    worker = Worker(target.entry, target.device, limits=limits, environment=environment)
+    hello = worker.hello
+    if hello.status == "ready":
+        return worker
+    worker.stop()
+    if hello.status in ("absent", "unavailable"):
+        raise UsageError(
+            f"{target.name} cannot be judged here: {hello.status}.",
+            f"{hello.reason}.",
+            "install what the kernel imports, or name another --device.",
+        )
+    raise HarnessError(
+        f"{target.name} cannot be opened: {hello.status}.",
+        f"{hello.reason}.",
+        "make it load and return for one small batch first.",
+    )
+
+
+def manifest_of(request: Request, opened: Opened, clauses: Sequence[Clause], command: str) -> Manifest:
+    """The manifest: what was judged, by its contents too."""
+    kernel = opened.recognised.kernel
+    options = {
+        "targets": [f"{opened.recognised.entry.name}@{request.device}"],
+        "clauses": [c.id for c in clauses],
+        "kernel": {
+            "form": kernel.form,
+            "arrays": kernel.arrays,
+            "interpreted": kernel.interpreted,
+            "sha256": digest(Path(kernel.path)),
+        },
+        "jobs": request.jobs,
+        "limits": request.limits.to_json(),
+    }
+    return new_manifest("judge", command, request.seed, request.effort, options)
+
+
+def digest(path: Path) -> str:
+    """The SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,23 @@
+"""A verdict on a terminal: one line, and what stands behind it."""
+
+from __future__ import annotations
+
+from bnspec.conformance.kernels.verdict import Verdict, declined, line
+from bnspec.terminal.console import indented, terminal, verbatim
+
+#: Broken clauses and reasons that are shown.
+SHOWN = 5
+
+
+def print_verdict(verdict: Verdict) -> None:
+    """Print the verdict's line, the first broken clauses, what was declined, and the run's path."""
+    console = terminal()
+    indented(console, line(verdict))
+    for finding in verdict.broken[:SHOWN]:
+        indented(console, f"  {finding.level} {finding.clause}: {finding.message or finding.verdict}")
+    if len(verdict.broken) > SHOWN:
+        verbatim(console, f"  and {len(verdict.broken) - SHOWN} more: bnspec report {verdict.run.path}")
+    reasons = declined(verdict.run.findings)
+    for reason in reasons[:SHOWN]:
+        indented(console, f"  declined: {reason['reason']} ({reason['cases']} cases)")
+    verbatim(console, f"\n{verdict.run.path}")

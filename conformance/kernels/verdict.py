@@ -1,0 +1,173 @@
+"""The verdict on a kernel: a grade, and everything behind it as one document."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from bnspec.backends.kernels.harness.recognise import Recognised
+from bnspec.conformance.conventions.outcome import Outcome
+from bnspec.conformance.conventions.plan import Inference
+from bnspec.model.conventions import Conventions
+from bnspec.reports.run.codec import plain
+from bnspec.reports.run.records import Finding, Timing, ratio_text, ratio_value
+from bnspec.reports.run.store import Run
+from bnspec.reports.run.vocabulary import FAILING
+from bnspec.reports.summary.counts import time_text
+
+#: A: every MUST and SHOULD that was judged conforms. B: every MUST does. F: a MUST is broken, or the times are not of the work.
+Grade = Literal["A", "B", "F"]
+UNTIMED = ("declined", "unavailable")
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """What was found.
+
+    Attributes:
+        seed: of the generated data; repeats the judgement.
+        run: the run directory, read back. inference, conventions: what was inferred, and what the kernel was judged by.
+        grade, ratio, broken, smallest: the worst error / bound of what is required, the broken clauses, MUST first, and the smallest case that breaks one.
+    """
+
+    recognised: Recognised
+    seed: int
+    run: Run
+    inference: Inference
+    conventions: Conventions
+
+    @property
+    def broken(self) -> list[Finding]:
+        return broken_of(self.run.findings)
+
+    @property
+    def grade(self) -> Grade:
+        return grade_of(self.run.findings, self.run.timings)
+
+    @property
+    def ratio(self) -> float | str | None:
+        ratios = [f.ratio for f in self.run.findings if f.ratio is not None and f.level != "MAY"]
+        return max(ratios, key=ratio_value, default=None)
+
+    @property
+    def smallest(self) -> Path | None:
+        level = next((f.level for f in self.broken), "")
+        saved = [self.run.path / f.shrunk for f in self.broken if f.shrunk and f.level == level]
+        return min(saved, key=lambda path: path.stat().st_size, default=None)
+
+
+def broken_of(findings: Sequence[Finding]) -> list[Finding]:
+    """The broken clauses that require something, MUST first, the largest error first."""
+    failing = [f for f in findings if f.verdict in FAILING and f.level != "MAY"]
+    return sorted(failing, key=lambda f: (f.level != "MUST", -ratio_value(f.ratio)))
+
+
+def grade_of(findings: Sequence[Finding], timings: Sequence[Timing]) -> Grade:
+    """The grade."""
+    broken = broken_of(findings)
+    if any(f.level == "MUST" for f in broken) or any(fails(t) for t in timings):
+        return "F"
+    return "B" if broken else "A"
+
+
+def fails(timing: Timing) -> bool:
+    """Whether a pass that the kernel offers was not done as it was timed, or was wrong."""
+    return timing.verdict not in ("conforms", *UNTIMED)
+
+
+def line(verdict: Verdict) -> str:
+    """The verdict in one line."""
+    said = f"{verdict.grade}: {verdict.recognised.entry.name}, {verdict.recognised.words}, {outcome(verdict)}"
+    times = ", ".join(f"{t.pass_name} {time_text(t.median_ns)}" for t in verdict.run.timings if t.median_ns)
+    smallest = f"; smallest case {verdict.smallest}" if verdict.smallest else ""
+    return f"{said}; {times or 'not timed'}; seed {verdict.seed}{smallest}"
+
+
+def outcome(verdict: Verdict) -> str:
+    """Whether it conforms, and the first clause that it breaks."""
+    judged, broken = [f for f in verdict.run.findings if f.cases], verdict.broken
+    if verdict.grade == "A":
+        return f"conforms to all {len(judged)} clauses judged, worst error / bound {ratio_text(verdict.ratio)}"
+    if verdict.grade == "B":
+        return f"conforms to every MUST, and breaks {len(broken)} of {len(judged)} clauses, {broken[0].clause} first"
+    if broken and broken[0].level == "MUST":
+        count = sum(f.level == "MUST" for f in broken)
+        return f"deviates: breaks {count} MUST of {len(judged)} clauses, {broken[0].clause} first"
+    timing = next(t for t in verdict.run.timings if fails(t))
+    return f"deviates: {timing.pass_name} as it was timed: {timing.message or timing.verdict}"
+
+
+def document(verdict: Verdict) -> dict[str, Any]:
+    """The verdict as JSON-ready data."""
+    kernel = verdict.recognised.kernel
+    return {
+        "kernel": {
+            "name": verdict.recognised.entry.name,
+            "form": kernel.form,
+            "arrays": kernel.arrays,
+            "backward": kernel.backward or None,
+            "interpreted": kernel.interpreted or None,
+        },
+        "grade": verdict.grade,
+        "line": line(verdict),
+        "ratio": plain(verdict.ratio),
+        "seed": verdict.seed,
+        "conventions": verdict.conventions.to_json(),
+        "inferred": {o.field: plain(o.value) for o in verdict.inference.outcomes if o.is_inferred},
+        "undecided": {o.field: o.reason for o in undecided(verdict.inference)},
+        "timings": [timing_document(t) for t in verdict.run.timings],
+        "broken": [broken_document(f, verdict.run.path) for f in verdict.broken],
+        "smallest_case": str(verdict.smallest) if verdict.smallest else None,
+        "judged": sum(1 for f in verdict.run.findings if f.cases),
+        "declined": declined(verdict.run.findings),
+        "run": str(verdict.run.path),
+    }
+
+
+def undecided(inference: Inference) -> Sequence[Outcome]:
+    """The conventions of which several values are left."""
+    return [o for o in inference.outcomes if o.observable and not o.is_inferred]
+
+
+def timing_document(timing: Timing) -> dict[str, Any]:
+    """A timed pass with the error of what was timed."""
+    return {
+        "pass": timing.pass_name,
+        "shape": list(timing.shape),
+        "dtype": timing.dtype,
+        "median_ns": timing.median_ns,
+        "first_ns": timing.first_ns,
+        "verdict": timing.verdict,
+        "ratio": plain(timing.ratio),
+        "message": timing.message,
+    }
+
+
+def broken_document(finding: Finding, run: Path) -> dict[str, Any]:
+    """A broken clause."""
+    return {
+        "clause": finding.clause,
+        "level": finding.level,
+        "verdict": finding.verdict,
+        "ratio": plain(finding.ratio),
+        "message": finding.message,
+        "failures": finding.failures,
+        "cases": finding.cases,
+        "case": str(run / finding.shrunk) if finding.shrunk else None,
+    }
+
+
+def declined(findings: Sequence[Finding]) -> list[Mapping[str, Any]]:
+    """What the kernel does not offer: each reason with the clauses of which nothing was judged for it, and the cases of all clauses."""
+    cases: dict[str, int] = {}
+    clauses: dict[str, list[str]] = {}
+    for finding in findings:
+        for reason in finding.reasons:
+            cases[reason.reason] = cases.get(reason.reason, 0) + reason.cases
+            if not finding.cases:
+                clauses.setdefault(reason.reason, []).append(finding.clause)
+    return [
+        {"reason": r, "cases": n, "clauses": clauses.get(r, [])} for r, n in sorted(cases.items(), key=lambda c: -c[1])
+    ]

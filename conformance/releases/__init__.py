@@ -1,0 +1,1 @@
+"""Several releases of a package, side by side in one run."""

@@ -1,0 +1,173 @@
+"""The atlas as Markdown: a strip of releases for each package and backend, and the list of changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from bnspec.clauses import CLAUSES
+from bnspec.reports.atlas.atlas import CASES, Atlas, Package, stale
+from bnspec.reports.atlas.changes import AtlasChange, Changes
+from bnspec.reports.atlas.entry import BackendEntry
+from bnspec.reports.compare.markdown import text
+
+#: Characters of a value in a table.
+VALUE_AT_MOST = 90
+_HEAD = "<!-- Written by make atlas from the entries beside it. -->"
+
+
+def overview(atlas: Atlas) -> str:
+    """What changed in which release, then a strip for each package."""
+    lines = [
+        _HEAD,
+        "# The atlas",
+        "",
+        f"What batch normalization does in {atlas.releases} releases of {len(atlas.packages)} packages: each was installed in an environment of its",
+        "own and judged on the same cases. A file a release, `PACKAGE/RELEASE.json`; `RELEASE.changes.json` says what changed from the",
+        f"release before it in the atlas. [All {len(atlas.changes)} changes](changes.md), each seen again in both environments.",
+        "",
+        "In a strip: ✓ all judged cases of the family conform; ✗ followed by how many clauses deviate; – nothing was judged;",
+        "∅ the backend is not there in this release. **Bold**: a verdict of the family changed from the release before; a change",
+        "of bits alone stands in its row.",
+        "",
+        *_banners(atlas),
+    ]
+    for package in atlas.packages:
+        lines += _package(package)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _banners(atlas: Atlas) -> Iterator[str]:
+    """What no longer says what it would say today."""
+    found: dict[str, list[str]] = {}
+    for package in atlas.packages:
+        for entry in package.entries:
+            if why := stale(entry):
+                found.setdefault(why, []).append(f"{entry.package} {entry.release}")
+    for why, names in found.items():
+        yield f"> **Stale**: {text(why)}: {text(', '.join(names))}."
+        yield ""
+
+
+def _package(package: Package) -> Iterator[str]:
+    yield f"## {text(package.name)}"
+    yield ""
+    for backend in package.backends:
+        yield f"**{text(backend)}**"
+        yield ""
+        names = [f"{e.release}{' (stale)' if stale(e) else ''}" for e in package.entries]
+        yield _row(["family", *names])
+        yield _row(["---"] * (len(names) + 1))
+        entries = [e.backends.get(backend) for e in package.entries]
+        for family in dict.fromkeys(c.family for c in CLAUSES.values()):
+            cells = _strip(package, backend, family, entries)
+            if any(cell not in ("–", "∅") for cell in cells):
+                yield _row([family, *cells])
+        for name, key in (("conventions", _conventions), ("bits", _bits)):
+            yield _row([name, *_letters([key(e) for e in entries])])
+        yield ""
+    missing = [c for _, c in sorted(package.changes.items()) if c.unseen or c.left_out]
+    for changes in missing:
+        said = [*(f"not seen again: {u}" for u in changes.unseen)]
+        said += [f"{n} of {kind} not looked at again" for kind, n in sorted(changes.left_out.items())]
+        yield f"- {text(changes.before)} → {text(changes.after)}: {text('; '.join(said))}"
+    if missing:
+        yield ""
+
+
+def _strip(package: Package, backend: str, family: str, entries: Sequence[BackendEntry | None]) -> list[str]:
+    clauses = [c.id for c in CLAUSES.values() if c.family == family]
+    cells = []
+    for entry, of in zip(entries, package.entries, strict=True):
+        if entry is None or entry.status != "ready":
+            cells.append("∅")
+            continue
+        judged = [c for c in clauses if c in entry.verdicts]
+        failing = sum(bool(entry.failing(c)) for c in judged)
+        cell = f"✗{failing}" if failing else "✓" if judged else "–"
+        changes = package.changes.get(of.release)
+        changed = changes is not None and any(
+            c.backend == backend and c.kind == "verdict" and c.what in clauses for c in changes.changes
+        )
+        cells.append(f"**{cell}**" if changed else cell)
+    return cells
+
+
+def _conventions(entry: BackendEntry | None) -> object:
+    return None if entry is None or entry.status != "ready" else tuple(sorted(entry.conventions.items()))
+
+
+def _bits(entry: BackendEntry | None) -> object:
+    return None if entry is None or not entry.bits else tuple(sorted(entry.bits.items()))
+
+
+def _letters(keys: Sequence[object]) -> list[str]:
+    """Equal values have equal letters: a, b, ... in the order in which they appear."""
+    known: dict[object, str] = {}
+    for key in keys:
+        if key is not None:
+            known.setdefault(key, _letter(len(known)))
+    return ["∅" if key is None else known[key] for key in keys]
+
+
+def _letter(number: int) -> str:
+    return chr(ord("a") + number) if number < 26 else f"a{number}"
+
+
+def changes_page(atlas: Atlas) -> str:
+    """Every change, with its case and what was seen in both environments."""
+    lines = [
+        _HEAD,
+        "# Changes found",
+        "",
+        "From one release to the next that is in the [atlas](README.md). Each was found by judging both on the same cases, and then",
+        "seen again in both environments: by running its case or its script there, or by making the experiment again. No line rests on a changelog.",
+        "",
+    ]
+    for package in atlas.packages:
+        listed = [(c, one) for _, c in sorted(_by_release(package)) for one in c.changes]
+        if not listed:
+            continue
+        lines += [f"## {text(package.name)}", "", _row(_COLUMNS), _row(["---"] * len(_COLUMNS))]
+        lines += [_row(_cells(changes, change)) for changes, change in listed]
+        lines.append("")
+    return "\n".join(lines).rstrip() + "\n"
+
+
+_COLUMNS = ("releases", "backend", "what", "", "before", "after", "seen", "case", "with it changed")
+
+
+def _by_release(package: Package) -> Iterator[tuple[int, Changes]]:
+    order = [e.release for e in package.entries]
+    for release, changes in package.changes.items():
+        yield order.index(release), changes
+
+
+def _cells(changes: Changes, change: AtlasChange) -> list[str]:
+    level = f"{change.level} " if change.level else ""
+    sights = "; ".join(f"{s.means}: {s.before} → {s.after}" for s in change.sights)
+    case = f"[{change.case}]({changes.package}/{CASES}/{change.case}.json)" if change.case else ""
+    cause = change.cause or ", ".join(changes.companions) or "nothing"
+    return [
+        text(f"{changes.before} → {changes.after}"),
+        text(change.backend),
+        text(f"{level}{change.kind} {change.what}"),
+        text(change.direction),
+        _short(change.before),
+        _short(change.after),
+        _short(sights),
+        case,
+        _short(cause),
+    ]
+
+
+def _short(said: str) -> str:
+    return text(said if len(said) <= VALUE_AT_MOST else f"{said[:VALUE_AT_MOST]}…")
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def pages(atlas: Atlas) -> dict[str, str]:
+    """Each page by its file's name."""
+    return {"README.md": overview(atlas), "changes.md": changes_page(atlas)}

@@ -1,0 +1,179 @@
+"""The atlas: what contradicts itself is refused, stale entries carry a banner, and the committed one holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hostile import TEXTS
+
+import bnspec
+from bnspec.clauses import VERSION
+from bnspec.errors import UsageError
+from bnspec.reports.atlas.atlas import CHANGES, read_atlas
+from bnspec.reports.atlas.changes import AtlasChange, Changes, Sight, decode_changes, encode_changes
+from bnspec.reports.atlas.entry import BackendEntry, Entry, decode_entry, encode_entry
+from bnspec.reports.atlas.extract import Environment, entry_of
+from bnspec.reports.atlas.page import pages
+from bnspec.reports.run.store import read_run
+
+CLAUSE = "epsilon.inside_root_in_training"
+GOOD = BackendEntry(status="ready", verdicts={CLAUSE: {"float32": (4, 0)}}, conventions={"running_correction": "0"})
+BAD = BackendEntry(
+    status="ready",
+    verdicts={CLAUSE: {"float32": (4, 1)}},
+    worst={CLAUSE: "12"},
+    conventions={"running_correction": "1"},
+)
+ENTRY = Entry(
+    package="alpha",
+    release="1.0",
+    python="3.11.7",
+    packages={"alpha": "1.0", "numpy": "1.26.4"},
+    lock="0" * 16,
+    device="cpu",
+    machine={"cpu": "one"},
+    bnspec=bnspec.__version__,
+    specification=VERSION,
+    seed=1,
+    effort="device",
+    measured="2026-11-29",
+    backends={"alpha.nn": GOOD},
+)
+SIGHT = Sight("case", "conforms in 1 case", "deviates in 1 of 1 cases")
+CHANGE = AtlasChange(
+    backend="alpha.nn",
+    kind="verdict",
+    what=CLAUSE,
+    direction="regression",
+    before="conforms in 4",
+    after="deviates in 1 of 4",
+    level="MUST",
+    cases=1,
+    case="0123456789ab",
+    sights=(SIGHT,),
+)
+FOUND = Changes(
+    package="alpha", before="1.0", after="1.10", seen="2026-11-29", changes=(CHANGE,), companions=("numpy 1 → 2",)
+)
+replace = msgspec.structs.replace
+
+
+def later(release: str, **changes: Any) -> Entry:
+    """Another release."""
+    return replace(ENTRY, release=release, packages={"alpha": release}, **changes)
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., Path]:
+    """Writes an atlas of two releases and their changes; the arguments replace them."""
+
+    def made(entries: Any = (), changes: Changes = FOUND, case: str = "0123456789ab") -> Path:
+        folder = tmp_path / "atlas" / "alpha"
+        (folder / "cases").mkdir(parents=True)
+        for entry in entries or (ENTRY, later("1.10", backends={"alpha.nn": BAD})):
+            (folder / f"{entry.release}.json").write_text(encode_entry(entry))
+        (folder / f"{changes.after}{CHANGES}").write_text(encode_changes(changes))
+        if case:
+            (folder / "cases" / f"{case}.json").write_text("{}")
+        return tmp_path / "atlas"
+
+    return made
+
+
+def test_an_atlas_is_read_in_the_order_of_releases(write: Callable[..., Path]) -> None:
+    """1.10 comes after 1.9, and an entry survives its text."""
+    atlas = read_atlas(write((later("1.10", backends={"alpha.nn": BAD}), ENTRY)))
+    assert [e.release for e in atlas.packages[0].entries] == ["1.0", "1.10"]
+    assert decode_entry(encode_entry(ENTRY), Path("x")) == ENTRY
+    assert decode_changes(encode_changes(FOUND), Path("x")) == FOUND
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"before": "0.9"},
+        {"changes": (replace(CHANGE, direction="repair"),)},
+        {"changes": (replace(CHANGE, what="training.output"),)},
+        {"changes": (replace(CHANGE, backend="alpha.other"),)},
+        {"changes": (replace(CHANGE, kind="convention", what="ranks"),)},
+        {"changes": (replace(CHANGE, kind="target"),)},
+        {"changes": (replace(CHANGE, case="ba9876543210"),)},
+        {"changes": ()},
+    ],
+    ids=str,
+)
+def test_changes_that_contradict_the_entries_are_refused(write: Callable[..., Path], changes: dict[str, Any]) -> None:
+    """Releases that do not follow each other, verdicts and conventions that the entries do not have, cases that are not kept."""
+    with pytest.raises(UsageError):
+        read_atlas(write(changes=replace(FOUND, **changes)))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"worst": {}},
+        {"worst": {CLAUSE: "1", "training.output": "2"}, "verdicts": {CLAUSE: {"float32": (4, 0)}}},
+        {"verdicts": {CLAUSE: {"float32": (4, 5)}}},
+        {"declined": {CLAUSE: "not offered"}},
+        {"status": "absent", "reason": "no wheel"},
+        {"status": "absent", "reason": ""},
+    ],
+    ids=str,
+)
+def test_an_entry_that_contradicts_itself_is_refused(changes: dict[str, Any]) -> None:
+    """Worst ratios without deviations, more of them than cases, verdicts of what is not there."""
+    data = json.loads(encode_entry(later("1.1", backends={"alpha.nn": BAD})))
+    data["backends"]["alpha.nn"].update(json.loads(json.dumps(changes)))
+    with pytest.raises(UsageError, match="no entry"):
+        decode_entry(json.dumps(data), Path("x"))
+
+
+def test_what_was_not_seen_in_both_environments_is_no_change() -> None:
+    """A sight of the same on both sides is refused, and a change has at least one."""
+    with pytest.raises(ValueError, match="same"):
+        Sight("case", "conforms", "conforms")
+    text = encode_changes(FOUND).replace(json.dumps(json.loads(msgspec.json.encode(SIGHT)), sort_keys=True), "")
+    with pytest.raises(UsageError):
+        decode_changes(text, Path("x"))
+
+
+def test_stale_entries_carry_a_banner(write: Callable[..., Path]) -> None:
+    """Of another specification: what it says is not what it would say today."""
+    entries = (replace(ENTRY, specification="1.0"), later("1.10", backends={"alpha.nn": BAD}))
+    page = pages(read_atlas(write(entries)))["README.md"]
+    assert "**Stale**" in page
+    assert "1.0 (stale)" in page
+    assert "1.10 (stale)" not in page
+
+
+def test_the_pages_mark_what_changed(write: Callable[..., Path]) -> None:
+    """In the strip in bold, and in the list with its case and what was seen."""
+    found = pages(read_atlas(write()))
+    assert "| epsilon | ✓ | **✗1** |" in found["README.md"]
+    assert "alpha/cases/0123456789ab.json" in found["changes.md"]
+    assert "conforms in 1 case" in found["changes.md"]
+
+
+def test_text_of_a_backend_stays_on_its_line() -> None:
+    """Its message and what was seen of it; the pages escape them as Markdown of a comparison does."""
+    for hostile in TEXTS[:8]:
+        change = replace(CHANGE, message=hostile, after=hostile or "x", sights=(Sight("case", "a", f"b{hostile}"),))
+        text = encode_changes(replace(FOUND, changes=(change,)))
+        assert len(text.splitlines()) == 3
+        assert not any(ord(sign) < 32 for sign in text.replace("\n", ""))
+
+
+def test_an_entry_counts_cases_by_domain(write_run: Callable[..., Path], sample: Any) -> None:
+    """From the journal of the run, bits and conventions with it."""
+    from every_kind import BITS, DIFFERS
+
+    run = read_run(write_run(sample.target("alpha"), DIFFERS, *BITS, name="measured"))
+    environment = Environment("3.11.7", {"alpha": "1.0"}, "0" * 16)
+    entry = entry_of(run, "alpha", "1.0", environment, {})
+    assert entry.backends["alpha"].conventions == {"running_correction": "0"}
+    assert list(entry.backends["alpha"].bits) == ["y"]

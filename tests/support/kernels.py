@@ -1,0 +1,32 @@
+"""Kernels judged on a few cases: all that a test of a form needs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from bnspec.conformance.cases.building import Form, Plan, batch_norm_case
+from bnspec.conformance.kernels.judge import Request, judge
+from bnspec.conformance.kernels.verdict import Verdict
+from bnspec.model.case import Case
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "kernels"
+
+
+def few_cases(dtype: str = "float32", shapes: Sequence[tuple[int, ...]] = ((3, 4, 5, 2), (5, 3))) -> list[Case]:
+    """Some ordinary and some hard batches of two shapes, channels first."""
+    forms = [Form(shape, 1, dtype, dtype) for shape in shapes]
+    kinds = ("ordinary", "wide", "mean_1e4")
+    plans = [Plan(f, kind, epsilon=e, seed=i) for f in forms for kind in kinds for i, e in enumerate((2.0**-10, 0.5))]
+    return [batch_norm_case(plan) for plan in plans]
+
+
+def judged(thing: str | Path, out: Path, cases: Sequence[Case] | None = None) -> tuple[Verdict, int]:
+    """The verdict on a kernel and the exit status, on a few cases."""
+    request = Request(str(thing), 7, jobs=1, out=out, cases=few_cases() if cases is None else cases, time=False)
+    return judge(request, "bnspec judge", quiet=True)
+
+
+def broken(verdict: Verdict) -> set[str]:
+    """The clauses that a kernel breaks."""
+    return {f.clause for f in verdict.broken}

@@ -251,15 +251,18 @@ class Session:
             order = list(self.left[contender])
             self.random.shuffle(order)
             timed: list[tuple[Workload, Timing]] = []
-            for done, workload in enumerate(order):
-                self.progress.update(contender.name, f"process {number + 1}, {workload.id}", done, len(order))
-                timed.append((workload, self.cell(worker, contender, workload, number)))
-            for workload, timing in timed:
-                record = self.with_kernels(worker, workload, timing) if number == 0 else timing
-                self.timings.append(record)
-                self.writer.write(record)
-                if not timing.samples_ns:
-                    self.left[contender].remove(workload)
+            try:
+                for done, workload in enumerate(order):
+                    self.progress.update(contender.name, f"process {number + 1}, {workload.id}", done, len(order))
+                    timed.append((workload, self.cell(worker, contender, workload, number)))
+                if number == 0:
+                    timed = [(workload, self.with_kernels(worker, workload, timing)) for workload, timing in timed]
+            finally:  # what was timed is written, whatever ends the process
+                for workload, timing in timed:
+                    self.timings.append(timing)
+                    self.writer.write(timing)
+                    if not timing.samples_ns:
+                        self.left[contender].remove(workload)
         spent = self.spent.setdefault(contender.target.name, {"open": 0.0, "cells": 0.0})
         self.processes[contender.name] += 1
         spent["open"] += started - opened

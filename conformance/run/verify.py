@@ -105,10 +105,9 @@ def _verify(request: Request, command: str, quiet: bool, further: Sequence[Furth
         fixed={c.id for c in fixed_cases()},
     )
     with writer:
-        off_host = any(not t.on_host for t in targets)
-        races = needed(race_cases(), clauses) if off_host else ()
-        drawn = cases_asked(request.effort, request.seed, clauses, request.minutes, before)
-        cases = CasePool(itertools.chain(races, drawn))
+        races = needed(race_cases(), clauses) if any(not t.on_host for t in targets) else ()
+        asked = cases_asked(request.effort, request.seed, clauses, request.minutes, before)
+        cases = CasePool(itertools.chain(races, asked))
         with Progress(quiet) as progress:
             left = [t for t in targets if t not in done]
             prepare(specs_of([t.entry for t in left]), progress)

@@ -118,7 +118,12 @@ def test_what_a_target_ran_on_is_recorded() -> None:
     """As it was told, when it opened; text and nothing else."""
     said, conventions = hello_of(hello(ran_on={"gpu": "NVIDIA H200", "cuDNN": "91002"}))
     opened: Any = types.SimpleNamespace(
-        status="ready", reason="", versions={}, conventions=conventions, details={"ran_on": said.ran_on}
+        status="ready",
+        reason="",
+        versions={},
+        conventions=conventions,
+        details={"ran_on": said.ran_on},
+        environment=None,
     )
     record = opened_target("torch.nn", "cuda:0", opened)
     assert decode(encode(record)) == record

@@ -32,7 +32,7 @@ def test_without_a_gpu_it_says_so(
 
 def test_a_rehearsal_names_no_accelerator(tmp_path: Path) -> None:
     """Its calls are those of the GPU with other devices: no row can be mistaken."""
-    at = Places("cpu", "cpu", "cpu:1", rehearsal=True)
+    at = Places("cpu", "cpu", "cpu:1", "cpu", rehearsal=True)
     rehearsed, real = ({s.name: s for s in stages(p, tmp_path)} for p in (at, Places()))
     assert rehearsed.keys() == real.keys()
     assert len(rehearsed) + len(("facts", "summary")) <= 8

@@ -61,8 +61,8 @@ class Queue:
         return copy
 
     def free(self, size: int) -> None:
-        """The allocator keeps the block."""
-        self.given[size] = self.given.get(size, 0) + 1
+        """The allocator keeps one block of a size, and gives the others back to the system."""
+        self.given[size] = 1
 
     def time(self) -> Any:
         """In the place of the module ``time``."""

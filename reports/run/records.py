@@ -7,7 +7,7 @@ with its ``kind``) and ``cases/*.json`` (saved cases, named by their id). Everyt
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 

@@ -140,7 +140,6 @@ def environment() -> dict[str, str]:
 @pytest.fixture
 def false_uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
     """Puts a uv first on the path that does something else when it installs."""
-
     true = installer.uv_path()
 
     def put(instead: str) -> Path:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import sysconfig
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
+
+import numpy as np
 
 
 def write_wheel(folder: Path, name: str, release: str, files: dict[str, str], requires: Sequence[str] = ()) -> None:
@@ -26,7 +27,7 @@ def write_wheel(folder: Path, name: str, release: str, files: dict[str, str], re
 
 def write_host_numpy(folder: Path) -> None:
     """Write a wheel by whose means an environment has the NumPy that is installed here."""
-    write_wheel(folder, "numpy", "2.0.0", {"host.pth": sysconfig.get_path("purelib") + "\n"})
+    write_wheel(folder, "numpy", "2.0.0", {"host.pth": f"{Path(np.__file__).parents[1]}\n"})
 
 
 def write_releases(folder: Path) -> None:

@@ -138,7 +138,7 @@ def _key(spec: EnvironmentSpec, needs: Needs, tool: Installer) -> str:
 def _resolve(needs: Needs, tool: Installer, folder: Path, lock: int, report: Report) -> tuple[Python, str]:
     """The first Python, of those that fit, on which the requirements can be met; built from source only where none can."""
     pythons = candidates(needs.python)
-    first: NotBuilt | None = None
+    told: NotBuilt | None = None  # of the framework alone: what the worker can do without is no reason
     for requirements, binary in itertools.product(dict.fromkeys((needs.requirements, needs.framework)), (True, False)):
         for python in pythons:
             check()
@@ -149,10 +149,11 @@ def _resolve(needs: Needs, tool: Installer, folder: Path, lock: int, report: Rep
             except NotBuilt as reason:
                 if not reason.unsolvable:
                     raise
-                first = first or reason
-    assert first is not None, "there is a Python"
+                if requirements == needs.framework and binary and python is pythons[0]:
+                    told = reason
+    assert told is not None, "there is a Python"
     tried = ", ".join(p.text for p in pythons)
-    raise NotBuilt(f"{first.reason} (tried with Python {tried})", unsolvable=True)
+    raise NotBuilt(f"{told.reason} (tried with Python {tried})", unsolvable=True)
 
 
 def _build(

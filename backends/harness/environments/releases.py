@@ -142,10 +142,11 @@ def _listed(place: str) -> list[_File]:
     if len(body) > BYTES:
         raise ValueError(f"its page has more than {BYTES >> 20} MiB")
     text = body.decode("utf-8")
-    return _from_json(json.loads(text)) if kind.endswith("+json") else _from_html(text)
+    return files_of_json(json.loads(text)) if kind.endswith("+json") else _from_html(text)
 
 
-def _from_json(page: Any) -> list[_File]:
+def files_of_json(page: Any) -> list[_File]:
+    """The files of a page of an index; whatever is none is left out."""
     found = []
     for file in page["files"] if isinstance(page, dict) and isinstance(page.get("files"), list) else []:
         if isinstance(file, dict) and isinstance(file.get("filename"), str):

@@ -73,5 +73,5 @@ NOT_IN_A_FILE = {
     "errors": "laws about calls that have no value",
     "placement": "laws about a network in training, not about one call",
     "purity": "a law about memory, not about a value",
-    "contract": "a law about how calls end, not about a value",
+    "contract": "a law about how calls end and what they touch, not about a value",
 }

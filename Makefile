@@ -27,7 +27,7 @@ FOLDERS := bnspec backends conformance benchmarks reports
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help $(VENV) report repros test slow conformance conformance-rest gpu gpu-wheels mutants causes faults fuzz fuzz-frames calibrate cheats overhead oracle lint types specification schema deviations bounds false-alarms constraints clean
+.PHONY: help $(VENV) report repros test slow conformance conformance-rest gpu gpu-wheels mutants causes faults fuzz fuzz-frames calibrate cheats overhead oracle lint types specification schema deviations bounds false-alarms constraints clean atlas breadth
 
 help:  ## this list
 	@echo "usage: make TARGET      (PYTHON=... chooses the interpreter that makes $(VENV), 3.11 or newer)"
@@ -75,6 +75,9 @@ conformance: $(READY)  ## the conformance checks of all backends at effort quick
 conformance-rest: $(READY)  ## the same of the backends that `make test` leaves out
 	@$(BIN)/python -m pytest conformance --bnspec-except $(GATED)
 
+breadth: $(READY)  ## all backends at effort quick, in environments that are built where they are not there: runs/breadth, long
+	@$(BIN)/bnspec verify --backend '*' --effort quick --out runs/breadth
+
 oracle: $(READY)  ## the oracle against the second oracle at length, and what it costs: prints both
 	@$(BIN)/python -m pytest -q -s -m slow tests/core
 
@@ -101,6 +104,9 @@ gpu-wheels: $(READY)  ## the folder of wheels that `make gpu` takes to a machine
 
 causes: $(READY)  ## one cause for each mutant? prints the causes of all mutants and the share of the right family, an hour
 	@$(BIN)/python -m bnspec.conformance.selftest.grouping
+
+atlas: $(READY)  ## what is missing of docs/atlas: measure releases, compare adjacent ones, write the pages; minutes a release
+	@$(BIN)/python -m bnspec.conformance.atlas $(PACKAGES)
 
 faults: $(READY)  ## inject faults into workers, runs and files, and compare what is left with uninterrupted runs: a table, minutes
 	@$(BIN)/python -m bnspec.conformance.selftest.faults

@@ -22,12 +22,15 @@ def backends(command_line: str, backend: Sequence[str], as_json: bool) -> int:
     """List every backend with the version of its framework and, for each kind of device, whether it is ready or why not."""
     from concurrent.futures import ThreadPoolExecutor
 
+    from bnspec.backends.harness.environments.homes import missing
     from bnspec.backends.harness.registry import select
-    from bnspec.backends.harness.targets import describe
+    from bnspec.backends.harness.targets import describe, unbuilt
     from bnspec.terminal.console import print_json
 
+    entries = select(backend)
+    listed_only = set() if backend else {e for e in entries if missing(e)}
     with ThreadPoolExecutor(max_workers=2) as pool:
-        rows = list(pool.map(describe, select(backend)))
+        rows = list(pool.map(lambda e: unbuilt(e) if e in listed_only else describe(e), entries))
     if as_json:
         print_json(rows)
     else:

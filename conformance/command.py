@@ -340,19 +340,31 @@ def repro(
 
 @command(
     "vectors",
-    summary="write test vectors with exact expected values, for any language",
-    example="bnspec vectors --out vectors --family running --family gradient",
+    summary="write test vectors with exact values for any language; judge answers",
+    example="bnspec vectors --out vectors --family running --family gradient\nbnspec vectors judge answers",
     params=[
-        folder("--out", required=True, help="Write the vectors here: a folder that is empty or does not exist."),
+        click.Argument(["words"], nargs=-1, metavar="[judge ANSWERS]", help="Judge a folder of answers that were computed elsewhere."),
+        folder("--out", help="Write the vectors here: a folder that is empty or does not exist."),
         many("--family", metavar="NAME", help="Select families of clauses. Repeatable."),
         JSON,
     ],
-)
-def vectors(command_line: str, out: Path, family: Sequence[str], as_json: bool) -> int:
+)  # fmt: skip
+def vectors(command_line: str, words: Sequence[str], out: Path | None, family: Sequence[str], as_json: bool) -> int:
     """Write test vectors for implementations in any language: hard cases as JSON and safetensors.
 
-    Each has exact expected values, a bound for each element, and the clauses that it tests.
+    Each has exact expected values, a bound for each element, and the clauses that it tests. With judge ANSWERS, judge answers to
+    them: A, B (every MUST is kept) or F, with exit status 1.
     """
+    if words:
+        return _judge_answers(words, out, family, as_json)
+    if out is None:
+        from bnspec.errors import UsageError
+
+        raise UsageError(
+            "--out is missing.",
+            "the help says: Write the vectors here.",
+            "name a folder, or bnspec vectors judge ANSWERS.",
+        )
     from bnspec.conformance.vectors.folder import write_vectors
     from bnspec.terminal.console import print_json, show, table, terminal, verbatim
 
@@ -367,3 +379,34 @@ def vectors(command_line: str, out: Path, family: Sequence[str], as_json: bool) 
     show(console, listed)
     verbatim(console, f"\n{out}")
     return CONFORMS
+
+
+def _judge_answers(words: Sequence[str], out: Path | None, family: Sequence[str], as_json: bool) -> int:
+    """Judge a folder of answers to the vectors."""
+    from bnspec.conformance.vectors.answers import judge_answers
+    from bnspec.errors import UsageError
+    from bnspec.terminal.console import indented, print_json, terminal
+
+    if len(words) != 2 or words[0] != "judge" or out is not None or family:
+        raise UsageError(
+            f"vectors {' '.join(words)!r:.100} is no call.",
+            "vectors are written with --out, and answers are judged as: bnspec vectors judge ANSWERS.",
+            "bnspec vectors --help shows both.",
+        )
+    judged = judge_answers(Path(words[1]))
+    if as_json:
+        print_json({"answers": words[1], **judged.to_json()})
+    else:
+        console = terminal()
+        must, should = judged.broken("MUST"), judged.broken("SHOULD")
+        said = f"breaks {len(must)} MUST and {len(should)} SHOULD of {len(judged.clauses)} clauses"
+        indented(
+            console, f"{judged.grade}: {words[1]}: {said}; {judged.answered} outputs answered, {judged.unanswered} not"
+        )
+        for name in (*must, *should):
+            c = judged.clauses[name]
+            indented(
+                console,
+                f"  {c.level} {name}: {c.failures} of {c.vectors} vectors, worst error / bound {c.worst:.3g}, first {c.first}",
+            )
+    return DEVIATES if judged.grade == "F" else CONFORMS

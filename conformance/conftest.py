@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bnspec.backends.harness.registry import select
-from bnspec.backends.harness.targets import targets_of
+from bnspec.backends.harness.targets import chosen, targets_of
 from bnspec.clauses import ASKED
 from bnspec.conformance.run.verify import Request, verify
 from bnspec.errors import UsageError
@@ -32,12 +32,12 @@ def _words(config: pytest.Config, option: str) -> list[str]:
 
 def _backends(config: pytest.Config) -> list[str]:
     """The names of the chosen backends. Raises UsageError: a glob is no backend's, or none is left."""
-    chosen = [e.name for e in select(_words(config, "--bnspec-backends"))]
+    names_chosen = [e.name for e in chosen(_words(config, "--bnspec-backends"))]
     left_out = _words(config, "--bnspec-except")
     names = {e.name for e in select(left_out)} if left_out else set()
-    if names.issuperset(chosen):
+    if names.issuperset(names_chosen):
         raise UsageError("no backend is left.", "--bnspec-except names all that were chosen.", "name fewer.")
-    return [name for name in chosen if name not in names]
+    return [name for name in names_chosen if name not in names]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -7,6 +7,7 @@ import pytest
 from bnspec.backends.harness.known.entries import KNOWN
 from bnspec.backends.harness.targets import Target
 from bnspec.conformance.run.known_deviations import reference_of
+from bnspec.conformance.support import claimed, lost, support_of
 from bnspec.reports.run.evidence import known_sentence
 from bnspec.reports.run.records import Finding, ratio_text
 from bnspec.reports.run.store import Run
@@ -48,3 +49,15 @@ def test_known_deviations_of_the_target_still_happen(run: Run, target: Target) -
         if not any(reference_of(k) in finding_of(run, target, c).known for c in k.clauses)
     ]
     assert not stale, "remove or narrow in backends/*/harness/known.py: " + "; ".join(stale)
+
+
+def test_claimed_support_is_kept(run: Run, target: Target) -> None:
+    """What a backend was seen to offer and to keep, it still does; without a claim its support is unknown, and that is no pass."""
+    claim = claimed().get(target.entry.name)
+    if claim is None or target.device != "cpu":
+        pytest.skip("unknown: no support is claimed in conformance/support.txt")
+    record = next(r for r in run.targets if (r.backend, r.device) == (target.entry.name, target.device))
+    if record.status != "ready" or run.manifest.effort == "device":
+        pytest.skip("unknown: " + (record.reason or "the claims are those of effort quick"))
+    gone = lost(claim, support_of(run, target.entry.name))
+    assert not gone, "; ".join(gone)

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from bnspec.backends.harness.environments.homes import missing
 from bnspec.backends.harness.launcher import Worker
 from bnspec.backends.harness.registry import Entry, select
 from bnspec.backends.worker.devices import LISTING
@@ -46,7 +47,7 @@ def targets_of(backends: Sequence[str], devices: Sequence[str]) -> list[Target]:
     A device is taken as it is ("cpu", "cuda:0"); a glob ("*", "c*") stands for the kinds that each backend knows, absent ones
     included: they are reported as absent. Raises UsageError: no such backend, or no such form of a device.
     """
-    entries = select(backends)
+    entries = chosen(backends)
     targets: list[Target] = []
     for device in devices or ["cpu"]:
         if any(c in device for c in "*?["):
@@ -65,10 +66,24 @@ def targets_of(backends: Sequence[str], devices: Sequence[str]) -> list[Target]:
     return list(dict.fromkeys(targets))
 
 
+def chosen(patterns: Sequence[str]) -> list[Entry]:
+    """The backends that the patterns name; without a pattern, those for which no environment has to be built first.
+
+    "*" names all. Raises UsageError: a pattern that matches nothing.
+    """
+    return [e for e in select(patterns) if patterns or missing(e) is None]
+
+
 def devices_of(entries: Sequence[Entry], jobs: int = 2) -> dict[Entry, dict[str, str]]:
     """Each backend's kinds of device with their state; a backend that does not open has only its cpu, with the reason."""
     with ThreadPoolExecutor(max_workers=jobs) as pool:
         return {e: d["devices"] for e, d in zip(entries, pool.map(describe, entries), strict=True)}
+
+
+def unbuilt(entry: Entry) -> dict[str, Any]:
+    """The row of a backend whose environment is not there, and is not built for a list."""
+    state = "not built: its environment is built when the backend is named, as by bnspec verify --backend " + entry.name
+    return {"backend": entry.name, "framework": "", "version": "", "versions": {}, "devices": {"cpu": state}}
 
 
 def describe(entry: Entry) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any, Mapping, Optional, Tuple
 
 from bnspec.backends.kernels.kernel import Kernel, named_kernel
 from bnspec.backends.kernels.layer import KernelLayer
-from bnspec.backends.kernels.offers import offers_of
+from bnspec.backends.kernels.offers import Offers, offers_of
 from bnspec.backends.kernels.procedure import Procedure
 from bnspec.contract import Adapter, Conventions, LayerConfig
 
@@ -22,7 +22,7 @@ class KernelAdapter(Adapter):
         super().__init__(device)
         self.kernel: Kernel = named_kernel()
         self.forward_pass, self.backward_pass = self.procedures(self.kernel)
-        offers = offers_of(self.forward_pass)
+        offers = self.offers()
         self.meaning: Mapping[str, str] = offers.meaning
         self.overruns()  # of the calls that were made to find this out; the suite will ask again
         given = self.kernel.conventions
@@ -31,6 +31,10 @@ class KernelAdapter(Adapter):
     @abc.abstractmethod
     def procedures(self, kernel: Kernel) -> Tuple[Procedure, Optional[Procedure]]:
         """The forward pass, and the backward pass where there is one. Raises UsageError: the file holds no such function."""
+
+    def offers(self) -> Offers:
+        """What it offers; found by calling it, where the file does not say it."""
+        return offers_of(self.forward_pass)
 
     def overruns(self) -> Tuple[str, ...]:
         """What the kernel read or wrote beside its arrays."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from typing import Any, Mapping, Optional
+from typing import Any, Mapping, Optional, Tuple
 
 from bnspec.errors import UsageError
 from bnspec.model.conventions import MomentumWeighs
@@ -29,6 +29,7 @@ class Kernel:
         interpreted: what interprets it in place of the device it was written for; "" where nothing does.
         momentum_weighs: the value that its number called momentum weighs, "new" or "old", as far as is known.
         watched: whether raw memory is watched, which takes time.
+        shape, dtype, epsilon: of the only x that it takes, and the only epsilon; () and None where it takes others, too.
         conventions: those that were inferred; None before.
     """
 
@@ -40,6 +41,9 @@ class Kernel:
     interpreted: str = ""
     momentum_weighs: MomentumWeighs = "new"
     watched: bool = True
+    shape: Tuple[int, ...] = ()
+    dtype: str = "float32"
+    epsilon: Optional[float] = None
     conventions: Optional[Mapping[str, Any]] = None
 
     def variable(self) -> Mapping[str, str]:
@@ -52,4 +56,5 @@ def named_kernel() -> Kernel:
     """The kernel of this worker. Raises UsageError: none is named."""
     if VARIABLE not in os.environ:
         raise UsageError("no kernel is named.", "%s is not set." % VARIABLE, "use bnspec judge KERNEL.")
-    return Kernel(**json.loads(os.environ[VARIABLE]))
+    fields = json.loads(os.environ[VARIABLE])
+    return Kernel(**{**fields, "shape": tuple(fields["shape"])})

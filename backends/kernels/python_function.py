@@ -6,7 +6,7 @@ Runs in workers: Python 3.8, standard library, NumPy and the framework of the ke
 from __future__ import annotations
 
 import inspect
-from typing import Any, Callable, Dict, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 import numpy as np
 
@@ -150,7 +150,7 @@ class PythonFunction(Procedure):
         y = returned[0] if isinstance(returned, (tuple, list)) else returned
         if not isinstance(y, torch.Tensor) or y.grad_fn is None:
             raise Declined("this kernel has no backward pass")
-        gradients = torch.autograd.grad(y, list(leaves.values()), self.arrays.given(dy), allow_unused=True)
+        gradients = gradients_of(torch, y, list(leaves.values()), self.arrays.given(dy))
         taken = {n: self.arrays.taken(g) for n, g in zip(leaves, gradients) if g is not None}
         return self.named(returned), taken
 
@@ -176,6 +176,16 @@ class PythonFunction(Procedure):
         """The role of a result of this name: a running statistic that is returned is the new one."""
         role = role_of(name)
         return {"running_mean": "new_running_mean", "running_var": "new_running_var"}.get(role, role)
+
+
+def gradients_of(torch: Any, y: Any, leaves: List[Any], dy: Any) -> Tuple[Any, ...]:
+    """torch.autograd.grad. Raises Declined: an operator on the way has no autograd formula."""
+    try:
+        return tuple(torch.autograd.grad(y, leaves, dy, allow_unused=True))
+    except RuntimeError as error:
+        if "register_autograd" in str(error):
+            raise Declined("this kernel has no backward pass: it registers no autograd formula") from None
+        raise
 
 
 #: The gradient of each argument that has one.

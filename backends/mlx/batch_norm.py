@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
 import numpy as np
 
@@ -62,6 +62,10 @@ class Mlx(Adapter):
         if tensor.dtype == self.mx.bfloat16:
             return np.array(self.mx.view(tensor, self.mx.uint16)).view(dtype_of("bfloat16"))
         return np.array(tensor)
+
+    def extent(self, tensor: Any) -> Optional[Tuple[int, int]]:
+        """None: ``array`` copies, so that addresses are not known."""
+        return None
 
     def synchronize(self, result: Any) -> None:
         """Compute what is lazy."""

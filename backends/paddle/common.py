@@ -6,7 +6,7 @@ The operation stores epsilon and momentum as float32.
 from __future__ import annotations
 
 import abc
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 import numpy as np
 
@@ -58,8 +58,12 @@ class PaddleAdapter(Adapter):
         return self.paddle.to_tensor(array.copy(order="C"))
 
     def array(self, tensor: Any) -> np.ndarray:
-        """The values."""
-        return np.asarray(tensor.numpy())
+        """A copy of the values."""
+        return np.array(tensor.numpy())
+
+    def extent(self, tensor: Any) -> Optional[Tuple[int, int]]:
+        """None: ``array`` copies, so that addresses are not known."""
+        return None
 
 
 class PaddleLayer(LayerByMode):

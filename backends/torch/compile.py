@@ -6,8 +6,7 @@ both share comes from the decomposition; any other comes from the generated code
 layout, dtype, mode, epsilon and momentum. The whole call must be one graph, and the recompilation limit is set out of reach,
 so the layer never falls back to eager mode silently.
 
-Generating and compiling C++ takes seconds per variant, so ``torch.compile`` has no entry point: select it with
-``--backend bnspec.backends.torch.compile:TorchCompile``. A run without ``--backend`` leaves it out.
+Generating and compiling C++ takes seconds per variant.
 
 Source: https://docs.pytorch.org/docs/stable/generated/torch.compile.html
 """

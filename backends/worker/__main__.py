@@ -27,6 +27,7 @@ import traceback
 from typing import Any, Dict, List, Tuple
 
 import bnspec
+import bnspec.backends.worker.clocks  # before anything of a backend: it keeps the system's clocks
 from bnspec.backends.worker.devices import DeviceBroken, DeviceFull
 from bnspec.backends.worker.exceptions import NoSpace, described, text_of
 from bnspec.backends.worker.lifetime import die_with_parent

@@ -18,6 +18,7 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
+from bnspec.backends.worker.clocks import replaced
 from bnspec.backends.worker.timed_call import Subject, Tensors
 from bnspec.model.call import FIT, LEARN, TRAINING, TRAINING_GRADIENTS
 from bnspec.model.vocabulary import Probe
@@ -52,6 +53,7 @@ def probe(
         "inputs_stay_as_they_are": _leaves(subject, rotation, factors),
         "depends_on_its_inputs": _depends(subject, rotation),
         "moves_the_state_of_its_mode": _moves(subject, rotation),
+        "reads_the_systems_clock": replaced(),
     }
     return {name: message for name, message in found.items() if message is not None}
 

@@ -15,5 +15,6 @@ CHEATS: Mapping[str, Tuple[str, str]] = {
     "MutatedInput": ("inference", "inputs_stay_as_they_are"),
     "WrongMode": ("training", "moves_the_state_of_its_mode"),
     "WrongModeOfState": ("inference", "moves_the_state_of_its_mode"),
+    "OtherClock": ("training", "reads_the_systems_clock"),
     "ChangedDtype": ("training", "keeps_the_dtype"),
 }

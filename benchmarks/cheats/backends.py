@@ -251,3 +251,12 @@ class ChangedDtype(_Cheat):
     """Gives half of the bits back."""
 
     around = _Narrow
+
+
+class OtherClock(_Cheat):
+    """Replaces the clock by one that runs at half the speed."""
+
+    def __init__(self, device: str = "cpu") -> None:
+        super().__init__(device)
+        system = time.perf_counter_ns
+        time.perf_counter_ns = lambda: system() // 2

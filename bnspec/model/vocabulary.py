@@ -43,7 +43,7 @@ TIMED_MODES: Tuple[TimedMode, ...] = get_args(TimedMode)
 MemoryAction = Literal["copy", "read"]
 MEMORY_ACTIONS: Tuple[MemoryAction, ...] = get_args(MemoryAction)
 
-#: Probes of whether a timed call did the requested work. The last two compare with the exact answer, the others run in the worker.
+#: Probes of whether a timed call did the requested work, and of the clock. The last two compare with the exact answer, the others run in the worker.
 Probe = Literal[
     "waits_for_its_results",
     "computes_every_call",
@@ -51,6 +51,7 @@ Probe = Literal[
     "inputs_stay_as_they_are",
     "depends_on_its_inputs",
     "moves_the_state_of_its_mode",
+    "reads_the_systems_clock",
     "computes_every_output",
     "keeps_the_dtype",
 ]

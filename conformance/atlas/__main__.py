@@ -4,15 +4,17 @@
     docs/atlas/PACKAGE/     entries, changes and cases; see ``bnspec.reports.atlas.atlas``
     runs/atlas/             raw run directories, out of git; what is there is read, not measured again
 
-An entry that is there is left alone: remove it to have it measured again. Changes are found between releases whose raw runs are
-there.
+An entry that is there is left alone: remove it to have it measured again. Changes need the raw runs of both releases: where one is
+gone, that release is measured again.
 """
 
 from __future__ import annotations
 
+import itertools
 import sys
 import tomllib
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -41,34 +43,66 @@ def jobs_of(plan: dict[str, Any], raw: Path) -> list[Job]:
     ]
 
 
+@dataclass
+class _Making:
+    """The atlas that is made, and the cases of each effort and seed."""
+
+    folder: Path
+    known: dict[tuple[str, int], dict[str, Case]] = field(default_factory=dict)
+
+    def entry(self, job: Job) -> Path:
+        """The file of a release."""
+        return self.folder / job.package / f"{job.release}.json"
+
+    def changes(self, job: Job) -> Path:
+        """The file of what changed with it."""
+        return self.folder / job.package / f"{job.release}{CHANGES}"
+
+    def needed(self, jobs: Sequence[Job]) -> list[Job]:
+        """The releases to measure: those without an entry, and both sides of changes that nobody has looked for."""
+        lacking = {b.release for b in jobs[1:] if not self.changes(b).exists()}
+        lacking |= {a.release for a, b in itertools.pairwise(jobs) if b.release in lacking}
+        return [job for job in jobs if job.release in lacking or not self.entry(job).exists()]
+
+    def measured(self, job: Job) -> Measured | None:
+        """A release, measured; None where it cannot be built."""
+        cases = self.cases(job)
+        verbatim(terminal(), f"{job.package} {job.release}")
+        try:
+            found = measure(job, domains(cases.values()))
+        except NotBuilt as reason:
+            verbatim(terminal(), f"{job.package} {job.release} cannot be built: {reason.reason}")
+            return None
+        if not self.entry(job).exists():
+            self.entry(job).parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(self.entry(job), encode_entry(found.entry))
+        return found
+
+    def cases(self, job: Job) -> dict[str, Case]:
+        """The cases that a release is judged on."""
+        return self.known.setdefault((job.effort, job.seed), cases_by_id(job.effort, job.seed))
+
+    def make(self, jobs: Sequence[Job]) -> None:
+        """One package: measure what is missing, the oldest first, and look for the changes from each release to the next."""
+        needed = self.needed(jobs)
+        before: Measured | None = None
+        for job in jobs:
+            if job not in needed:
+                before = None
+                continue
+            now = self.measured(job)
+            if before is not None and now is not None and not self.changes(job).exists():
+                _write_changes(before, now, self.cases(job), self.changes(job))
+            before = now or before
+
+
 def main(words: Sequence[str], folder: Path = FOLDER, raw: Path = RAW) -> int:
     """Measure what is missing, one release after the other; then changes and pages. Returns the exit status."""
-    console = terminal()
+    making = _Making(folder)
     jobs = jobs_of(tomllib.loads((folder / "plan.toml").read_text("utf-8")), raw)
-    chosen = [j for j in jobs if not words or j.package in words]
-    known: dict[tuple[str, int], dict[str, Case]] = {}
-    before: Measured | None = None
-    for job in chosen:
-        entry = folder / job.package / f"{job.release}.json"
-        changes = folder / job.package / f"{job.release}{CHANGES}"
-        same = before is not None and before.entry.package == job.package
-        needed = not entry.exists() or (same and not changes.exists() and job.folder.exists())
-        if not needed and not job.folder.exists():
-            before = None
-            continue
-        cases = known.setdefault((job.effort, job.seed), cases_by_id(job.effort, job.seed))
-        verbatim(console, f"{job.package} {job.release}")
-        try:
-            measured = measure(job, domains(cases.values()))
-        except NotBuilt as reason:
-            verbatim(console, f"{job.package} {job.release} cannot be built: {reason.reason}")
-            continue
-        if not entry.exists():
-            entry.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(entry, encode_entry(measured.entry))
-        if before is not None and same and not changes.exists():
-            _write_changes(before, measured, cases, changes)
-        before = measured
+    for package, of in itertools.groupby(jobs, key=lambda job: job.package):
+        if not words or package in words:
+            making.make(list(of))
     for name, page in pages(read_atlas(folder)).items():
         write_atomically(folder / name, page)
     return 0

@@ -7,11 +7,12 @@ import datetime
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from bnspec.conformance.atlas.scripts import script_sight
 from bnspec.conformance.atlas.seen import Release, Seen, see
 from bnspec.conformance.bisection.isolation import changed
 from bnspec.conformance.bisection.question import Open
 from bnspec.model.case import Case
-from bnspec.reports.atlas.changes import AtlasChange, Changes
+from bnspec.reports.atlas.changes import AtlasChange, Changes, Sight
 from bnspec.reports.atlas.entry import Entry
 from bnspec.reports.compare.change import Change, Kind
 from bnspec.reports.compare.comparison import compare_pairs
@@ -62,7 +63,8 @@ def changes_between(before: Measured, after: Measured, cases: Mapping[str, Case]
                     continue
                 if seen.case is not None:
                     keep(seen.case)
-                found.append(_told(base, change, seen))
+                script = script_sight(change, pair) if change.kind == "verdict" else None
+                found.append(_told(base, change, seen, () if script is None else (script,)))
         finally:
             for release in releases:
                 release.close()
@@ -92,7 +94,7 @@ def _chosen(changes: Sequence[Change], left_out: collections.Counter[str]) -> li
     return chosen
 
 
-def _told(base: str, change: Change, seen: Seen) -> AtlasChange:
+def _told(base: str, change: Change, seen: Seen, more: Sequence[Sight]) -> AtlasChange:
     return AtlasChange(
         backend=base,
         kind=change.kind,
@@ -104,7 +106,7 @@ def _told(base: str, change: Change, seen: Seen) -> AtlasChange:
         cases=change.worse or change.better,
         case=None if seen.case is None else seen.case.id,
         message=change.message,
-        sights=seen.sights,
+        sights=(*seen.sights, *more),
     )
 
 

@@ -105,6 +105,15 @@ class Bisection:
                 "sentence": i.sentence,
                 "companions": [_companion(c) for c in i.companions],
                 "culprits": [_companion(c) for c in i.culprits],
+                "trials": [
+                    {
+                        "held": [c.name for c in t.held],
+                        "answer": t.answer.value or None,
+                        "says": t.answer.says,
+                        "reason": t.answer.reason,
+                    }
+                    for t in i.trials
+                ],
             },
         }
 
@@ -118,6 +127,7 @@ class _Asking:
     """The releases of one bisection, each built once."""
 
     package: str
+    requirement: str
     releases: Sequence[str]
     asked: Asked
     build: Build
@@ -130,7 +140,7 @@ class _Asking:
         version = self.releases[index]
         self.report(version, "building")
         try:
-            self.built[index] = self.build([f"{self.package}=={version}"])
+            self.built[index] = self.build([f"{self.requirement}=={version}"])
         except NotThere as reason:
             answer = Answer("", reason=f"not built: {reason}")
         else:
@@ -156,9 +166,12 @@ class _Asking:
         return self.sure(built.open)
 
 
-def bisect(package: str, releases: Sequence[str], asked: Asked, build: Build, report: Report) -> Bisection:
-    """Search the releases, oldest first, and isolate the change."""
-    asking = _Asking(package, releases, asked, build, report)
+def bisect(
+    package: str, releases: Sequence[str], asked: Asked, build: Build, report: Report, extras: str = ""
+) -> Bisection:
+    """Search the releases, oldest first, and isolate the change. ``extras``: behind the package's name, "[cpu]"."""
+    requirement = f"{package}{extras}"
+    asking = _Asking(package, requirement, releases, asked, build, report)
     found = search(len(releases), asking.ask)
     words = asking.question.words if asking.question is not None else ""
     if found.first is None or found.last is None:
@@ -166,5 +179,5 @@ def bisect(package: str, releases: Sequence[str], asked: Asked, build: Build, re
     before, after = asking.built[found.last].packages, asking.built[found.first].packages
     companions = changed(package, before, after)
     old, new = found.answer(found.last).value, found.answer(found.first).value
-    isolation = isolate(package, releases[found.first], companions, old, new, asking.with_requirements)
+    isolation = isolate(requirement, releases[found.first], companions, old, new, asking.with_requirements)
     return Bisection(package, tuple(releases), words, found, isolation)

@@ -65,9 +65,10 @@ def bisect(
             asked,
             builder(entry, device, searched.specs[0]),
             lambda release, doing: progress.update(f"{searched.package} {release}", doing),
+            searched.extras,
         )
     if as_json:
-        print_json(done.to_json())
+        print_json({"backend": entry.name, "device": device, **done.to_json()})
     else:
         print_bisection(done, terminal())
     if done.found.first is not None:

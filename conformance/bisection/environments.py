@@ -27,7 +27,8 @@ class Range:
     """The releases that are searched.
 
     Attributes:
-        specs: one each, the oldest first; package: that they are of; releases: their versions.
+        specs: one each, the oldest first; package: that they are of; releases: their versions; extras: that each is installed
+            with, as "[cpu]".
     """
 
     specs: tuple[EnvironmentSpec, ...]
@@ -35,6 +36,11 @@ class Range:
     @property
     def package(self) -> str:
         return package_of(self.specs[0])
+
+    @property
+    def extras(self) -> str:
+        extras = sorted(self.specs[0].parsed[0].extras)
+        return f"[{','.join(extras)}]" if extras else ""
 
     @property
     def releases(self) -> list[str]:

@@ -61,8 +61,10 @@ class Isolation:
             return f"the package itself: with {held} held at the former version, the answer is the new one"
         if self.origin == "companion":
             return f"with it changed {', '.join(map(str, self.culprits))}: held at the former version, the answer is the old one"
-        reasons = [t.answer.reason or t.answer.says for t in self.trials if t.answer.reason or t.answer.says]
-        return f"package or companion: not told{f' ({reasons[0]})' if reasons else ''}"
+        names = ", ".join(c.name for c in self.companions)
+        if not any(t.answer.value for t in self.trials):
+            return f"the package itself or {names}: not told, because the former versions cannot be installed with it"
+        return f"the package itself or {names}: not told, because with the former versions the answer is a third one"
 
 
 def changed(package: str, before: Mapping[str, str], after: Mapping[str, str]) -> tuple[Companion, ...]:
@@ -72,7 +74,7 @@ def changed(package: str, before: Mapping[str, str], after: Mapping[str, str]) -
 
 
 def isolate(package: str, release: str, companions: Sequence[Companion], old: str, new: str, ask: AskWith) -> Isolation:
-    """Hold the companions and ask again. ``old``, ``new``: the answers before and after."""
+    """Hold the companions and ask again. ``package``: its name, with extras; ``old``, ``new``: the answers before and after."""
     held = tuple(c for c in companions if c.before is not None)
     if not held:
         return Isolation("package" if not companions else "unknown", tuple(companions))

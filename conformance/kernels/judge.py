@@ -22,7 +22,8 @@ from bnspec.conformance.conventions.records import convention_records
 from bnspec.conformance.conventions.table import Profiled
 from bnspec.conformance.kernels.asked import cases_for, clauses_for
 from bnspec.conformance.kernels.conventions import inferred, judged_by, other_direction
-from bnspec.conformance.kernels.timings import timed
+from bnspec.conformance.kernels.fixed import fixed_cases, fixed_form
+from bnspec.conformance.kernels.timings import timed, usual_form
 from bnspec.conformance.kernels.verdict import Verdict, grade_of
 from bnspec.conformance.run.case_pool import CasePool
 from bnspec.conformance.run.run import run_targets
@@ -93,7 +94,10 @@ def judge(request: Request, command: str, quiet: bool = False) -> tuple[Verdict,
         with RunWriter.create(request.out, manifest_of(request, opened, settings.clauses, command)) as writer:
             for convention in convention_records(opened.profiled, writer):
                 writer.write(convention)
+            form = fixed_form(kernel, conventions)
             source = cases_of(request.effort, request.seed) if request.cases is None else request.cases
+            if form is not None:
+                source = fixed_cases(form, kernel.epsilon, request.seed)
             cases = CasePool(needed(cases_for(source), settings.clauses))
             findings = run_targets([target], cases, settings, writer, reported(progress))[target]
             timings: list[Timing] = []
@@ -101,7 +105,7 @@ def judge(request: Request, command: str, quiet: bool = False) -> tuple[Verdict,
                 progress.update(target.name, "timing")
                 alone = dataclasses.replace(kernel, watched=False).variable()
                 with ready(target, request.limits, {**opened.environment, **alone}) as worker:
-                    timings = timed(worker, conventions, request.seed)
+                    timings = timed(worker, form or usual_form(conventions), kernel.epsilon, request.seed)
                 writer.write(*timings)
             status = status_of(findings, timings)
             check()

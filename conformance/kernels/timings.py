@@ -37,25 +37,31 @@ ENDINGS: Mapping[Status, TimingVerdict] = {
     "ok": "error", "not_run": "error", "error": "error", "declined": "declined", "crashed": "crashed", "timeout": "timeout",
 }  # fmt: skip
 EVERY_OUTPUT: Probe = "computes_every_output"
+CLOCK: Probe = "reads_the_systems_clock"
 
 
-def timed(worker: Worker, conventions: Conventions, seed: int) -> list[Timing]:
+def timed(worker: Worker, form: Form, epsilon: float | None, seed: int) -> list[Timing]:
     """One record for each pass, on a worker that is ready."""
-    return [one(worker, case_of(call, conventions, seed), conventions, seed) for call in PASSES]
+    conventions = worker.hello.conventions
+    assert conventions is not None, "of a worker that is ready"
+    return [one(worker, case_of(call, form, epsilon, seed), conventions, seed) for call in PASSES]
 
 
-def case_of(call: Call, conventions: Conventions, seed: int) -> Case:
-    """The case that is timed: the widest usual form of what the kernel offers."""
+def case_of(call: Call, form: Form, epsilon: float | None, seed: int) -> Case:
+    """The case that is timed."""
+    plan = Plan(form, "wide", epsilon=2.0**-10 if epsilon is None else epsilon, decay=0.75, seed=seed, short=True)
+    return batch_norm_case(plan).with_(steps=(Step(call, call.inputs, fresh=True),))
+
+
+def usual_form(conventions: Conventions) -> Form:
+    """The form that is timed where the kernel takes any: images, if it takes them."""
     rank = next((r for r in (4, 2, 3, 5) if r in conventions.ranks), min(conventions.ranks))
     dtype = "float32" if "float32" in conventions.dtypes else conventions.dtypes[0]
     parameters = dtype if dtype in ("float32", "float64") or "input" in conventions.half_parameters else "float32"
     axis = 1 if conventions.offers_axis(rank, 1) else rank - 1
     shape = list(EXTENTS.get(rank, (4,) * (rank - 1)))
     shape.insert(axis, CHANNELS)
-    plan = Plan(
-        Form(tuple(shape), axis, dtype, parameters), "wide", epsilon=2.0**-10, decay=0.75, seed=seed, short=True
-    )
-    return batch_norm_case(plan).with_(steps=(Step(call, call.inputs, fresh=True),))
+    return Form(tuple(shape), axis, dtype, parameters)
 
 
 def one(worker: Worker, case: Case, conventions: Conventions, seed: int) -> Timing:
@@ -72,7 +78,7 @@ def one(worker: Worker, case: Case, conventions: Conventions, seed: int) -> Timi
     if errors.get("a timed call", 0.0) > 1.0 >= errors["the observed call"]:
         objections[EVERY_OUTPUT] = "a timed call was wrong, and the observed one was not"
     if clock := other_clock(timing, elapsed):
-        objections["waits_for_its_results"] = clock
+        objections[CLOCK] = clock
     worst = max(errors.values())
     verdict: TimingVerdict = "rejected" if objections else "deviates" if worst > 1.0 else "conforms"
     message = "; ".join(f"{n}: {m}" for n, m in objections.items())

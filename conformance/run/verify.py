@@ -15,7 +15,7 @@ from bnspec.backends.harness.environments.prepare import prepare, specs_of
 from bnspec.backends.harness.interruption import check, resumable, stoppable
 from bnspec.backends.harness.limits import Limits
 from bnspec.backends.harness.targets import Target, targets_of
-from bnspec.clauses import Clause, select_asked
+from bnspec.clauses import VERSION, Clause, select_asked
 from bnspec.cli import CONFORMS, DEVIATES, FAILED
 from bnspec.conformance.cases.corpus import add, distinct, read_corpus
 from bnspec.conformance.cases.effort import EFFORTS, EffortName, cases_of, fixed_cases
@@ -105,9 +105,10 @@ def _verify(request: Request, command: str, quiet: bool, further: Sequence[Furth
         fixed={c.id for c in fixed_cases()},
     )
     with writer:
-        races = needed(race_cases(), clauses) if any(not t.on_host for t in targets) else ()
-        asked = cases_asked(request.effort, request.seed, clauses, request.minutes, before)
-        cases = CasePool(itertools.chain(races, asked))
+        off_host = any(not t.on_host for t in targets)
+        races = needed(race_cases(), clauses) if off_host else ()
+        drawn = cases_asked(request.effort, request.seed, clauses, request.minutes, before)
+        cases = CasePool(itertools.chain(races, drawn))
         with Progress(quiet) as progress:
             left = [t for t in targets if t not in done]
             prepare(specs_of([t.entry for t in left]), progress)
@@ -184,6 +185,7 @@ def _options(
     return {
         "targets": [t.name for t in targets],
         "clauses": [c.id for c in clauses],
+        "specification": VERSION,
         "jobs": request.jobs,
         "minutes": request.minutes,
         "corpus": str(request.corpus) if request.corpus else None,

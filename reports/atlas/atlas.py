@@ -3,6 +3,7 @@
 FOLDER/PACKAGE/RELEASE.json            an Entry
 FOLDER/PACKAGE/RELEASE.changes.json    Changes from the release before it
 FOLDER/PACKAGE/cases/ID.json           cases that show changes
+FOLDER/PACKAGE/bisections/NAME.json    what bnspec bisect --json printed
 """
 
 from __future__ import annotations
@@ -15,27 +16,33 @@ from pathlib import Path
 import bnspec
 from bnspec.clauses import VERSION
 from bnspec.errors import UsageError
+from bnspec.reports.atlas.bisected import Bisected, read_bisections
 from bnspec.reports.atlas.changes import AtlasChange, Changes, decode_changes
 from bnspec.reports.atlas.entry import Entry, decode_entry
 
 #: Where the repository keeps it.
 FOLDER = Path("docs/atlas")
-CASES, CHANGES = "cases", ".changes.json"
+CASES, BISECTIONS, CHANGES = "cases", "bisections", ".changes.json"
 _AGAIN = "measure it again: remove it, then make atlas."
 
 
 @dataclass(frozen=True)
 class Package:
-    """One package: its entries, oldest release first, and the changes by the release that brought them."""
+    """One package: its entries, oldest release first, the changes by the release that brought them, and bisections."""
 
     name: str
     entries: tuple[Entry, ...]
     changes: Mapping[str, Changes] = field(default_factory=dict)
+    bisections: tuple[Bisected, ...] = ()
 
     @property
     def pairs(self) -> Iterator[tuple[Entry, Entry]]:
         """Each release with the next."""
         return itertools.pairwise(self.entries)
+
+    def cause(self, changes: Changes, change: AtlasChange) -> str:
+        """What a bisection found of a change; empty where none was made."""
+        return next((b.sentence for b in self.bisections if b.explains(changes, change)), "")
 
     @property
     def backends(self) -> list[str]:
@@ -91,7 +98,7 @@ def _package(folder: Path) -> Package:
             _named(path, entry.package, entry.release + ".json")
             entries.append(entry)
     entries.sort(key=lambda e: e.version)
-    package = Package(folder.name, tuple(entries), changes)
+    package = Package(folder.name, tuple(entries), changes, read_bisections(folder / BISECTIONS))
     _hold(folder, package)
     return package
 

@@ -45,8 +45,6 @@ class AtlasChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
         cases: how many cases show it; case: the id of the one that is kept under cases/.
         message: of the side that fails.
         sights: how it was seen in both environments.
-        packages: what else changed from one lock to the other: "name before after".
-        cause: what a bisection or an isolation found; empty where none was made.
     """
 
     backend: Base
@@ -60,7 +58,6 @@ class AtlasChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     case: CaseId | None = None
     message: str = ""
     sights: Annotated[tuple[Sight, ...], msgspec.Meta(min_length=1)]
-    cause: str = ""
 
 
 class Changes(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):

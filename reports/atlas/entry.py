@@ -48,7 +48,7 @@ class BackendEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
         status: of its target; reason: why it is not ready.
         verdicts: by clause and domain (the dtype of x), cases judged and deviating; what was not judged is not there.
         worst: by clause that deviates, its largest error / bound, two digits.
-        declined: by clause that was not judged at all, why not.
+        declined: by reason, the clauses that were not judged at all because of it.
         conventions: by field, what experiments leave possible; declared: what the adapter declares where they decide nothing.
         stability: by output and dtype, the class of growth with kappa.
         times: by workload, the time over the NumPy row's.
@@ -59,7 +59,7 @@ class BackendEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     reason: str = ""
     verdicts: dict[Dotted, dict[Word, Cell]] = {}
     worst: dict[Dotted, Word] = {}
-    declined: dict[Dotted, str] = {}
+    declined: dict[str, tuple[Dotted, ...]] = {}
     conventions: dict[Word, str] = {}
     declared: dict[Word, str] = {}
     stability: dict[Word, str] = {}
@@ -74,7 +74,7 @@ class BackendEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
                 raise ValueError(f"{clause}: more cases deviate than were judged")
             if (clause in self.worst) != any(failing for _, failing in cells.values()):
                 raise ValueError(f"{clause}: it has a worst ratio exactly where a case deviates")
-        if both := self.verdicts.keys() & self.declined.keys():
+        if both := self.verdicts.keys() & {clause for some in self.declined.values() for clause in some}:
             raise ValueError(f"{min(both)}: it was judged, and declined")
 
     def failing(self, clause: str) -> dict[str, int]:
@@ -129,34 +129,25 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 _entries = msgspec.json.Decoder(Entry)
 
 
+#: How deep the text has a line for each item: the entry, its backends, what is said of each, and each clause or convention.
+LINES_DEEP = 4
+
+
 def encode_entry(entry: Entry) -> str:
     """The text of an entry: one line for each clause, convention and so on, sorted."""
-    return "".join(_lines(msgspec.to_builtins(entry), 3)) + "\n"
+    return "".join(_lines(msgspec.to_builtins(entry), LINES_DEEP)) + "\n"
 
 
 def _lines(value: Any, depth: int) -> Iterator[str]:
     """JSON with a line for each item of the outer dictionaries."""
-    if (
-        not isinstance(value, Mapping)
-        or depth < 0
-        or not value
-        or (not any(map(_is_container, value.values())) and depth < 2)
-    ):
-        yield _one_line(value)
+    if not isinstance(value, Mapping) or not value or not depth:
+        yield json.dumps(value, sort_keys=True)
         return
     yield "{\n"
     for number, key in enumerate(sorted(value)):
         yield ("" if number == 0 else ",\n") + json.dumps(key) + ": "
         yield from _lines(value[key], depth - 1)
     yield "\n}"
-
-
-def _is_container(value: object) -> bool:
-    return isinstance(value, (dict, list, tuple))
-
-
-def _one_line(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, ensure_ascii=True)
 
 
 def decode_entry(text: str, place: Path) -> Entry:

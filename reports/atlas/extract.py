@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from bnspec.clauses import VERSION
 from bnspec.model.names import base_of
 from bnspec.reports.atlas.entry import BackendEntry, Entry
 from bnspec.reports.compare.bits import SAME_MACHINE, digests
@@ -44,7 +43,7 @@ def entry_of(run: Run, package: str, release: str, environment: Environment, dom
         device=next(iter(t.device for t in run.targets), "cpu"),
         machine={name: str(manifest.machine.get(name, "")) or "unknown" for name in SAME_MACHINE},
         bnspec=manifest.bnspec,
-        specification=VERSION,
+        specification=str(manifest.options.get("specification") or "unknown"),
         seed=manifest.seed or 0,
         effort=manifest.effort,
         measured=manifest.started[:10],
@@ -58,14 +57,17 @@ def _backend(run: Run, place: Place, judged: Mapping[Place, JudgedTarget], domai
         return BackendEntry(status=record.status, reason=record.reason)
     verdicts, worst = _verdicts(judged.get(place, JudgedTarget()), domains)
     findings = {f.clause: f for f in run.findings if (f.backend, f.device) == place}
-    declined = {c: _reason(f.reasons) for c, f in findings.items() if c not in verdicts and f.reasons}
+    declined: dict[str, list[str]] = {}
+    for clause, finding in findings.items():
+        if clause not in verdicts and finding.reasons:
+            declined.setdefault(_reason(finding.reasons), []).append(clause)
     conventions = inferred(run, place)
     declared: dict[str, Any] = plain(record.conventions)
     return BackendEntry(
         status="ready",
         verdicts=verdicts,
         worst=worst,
-        declined=declined,
+        declined={reason: tuple(clauses) for reason, clauses in declined.items()},
         conventions={f: possible_text(c) for f, c in conventions.items()},
         declared={f: text(v) for f, v in declared.items() if f not in conventions},
         stability=_stability(run, place),

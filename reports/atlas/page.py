@@ -128,12 +128,22 @@ def changes_page(atlas: Atlas) -> str:
         if not listed:
             continue
         lines += [f"## {text(package.name)}", "", _row(_COLUMNS), _row(["---"] * len(_COLUMNS))]
-        lines += [_row(_cells(changes, change)) for changes, change in listed]
+        lines += [_row(_cells(package, changes, change)) for changes, change in listed]
         lines.append("")
     return "\n".join(lines).rstrip() + "\n"
 
 
-_COLUMNS = ("releases", "backend", "what", "", "before", "after", "seen", "case", "with it changed")
+_COLUMNS = (
+    "releases",
+    "backend",
+    "what",
+    "",
+    "before",
+    "after",
+    "seen",
+    "case",
+    "cause, where bisected; else what else changed",
+)
 
 
 def _by_release(package: Package) -> Iterator[tuple[int, Changes]]:
@@ -142,11 +152,11 @@ def _by_release(package: Package) -> Iterator[tuple[int, Changes]]:
         yield order.index(release), changes
 
 
-def _cells(changes: Changes, change: AtlasChange) -> list[str]:
+def _cells(package: Package, changes: Changes, change: AtlasChange) -> list[str]:
     level = f"{change.level} " if change.level else ""
     sights = "; ".join(f"{s.means}: {s.before} → {s.after}" for s in change.sights)
     case = f"[{change.case}]({changes.package}/{CASES}/{change.case}.json)" if change.case else ""
-    cause = change.cause or ", ".join(changes.companions) or "nothing"
+    cause = package.cause(changes, change) or ", ".join(changes.companions) or "nothing"
     return [
         text(f"{changes.before} → {changes.after}"),
         text(change.backend),

@@ -20,8 +20,6 @@ GATED = {name for folder in backend_folders() for name in folder.gate}
 #: Of the others, those that open and compile in seconds.
 QUICK = ("flax.linen", "jax.nn")
 OTHERS = [entry for entry in registered() if entry.name not in GATED]
-#: One that goes by its class alone.
-COMPILED = Entry("torch.compile", "bnspec.backends.torch.compile:TorchCompile")
 
 
 def _computes(entry: Entry) -> None:
@@ -48,7 +46,7 @@ def test_an_adapter_computes_the_definition(entry: Entry) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("entry", [*(e for e in OTHERS if e.name not in QUICK), COMPILED], ids=lambda e: e.name)
+@pytest.mark.parametrize("entry", [e for e in OTHERS if e.name not in QUICK], ids=lambda e: e.name)
 def test_an_adapter_that_opens_slowly_computes_the_definition(entry: Entry) -> None:
     """The same, for frameworks that take long to open or to compile."""
     _computes(entry)

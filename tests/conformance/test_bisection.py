@@ -11,6 +11,7 @@ from toy_releases import PACKAGE, RELEASES
 
 from bnspec.backends.harness.launcher import Worker
 from bnspec.backends.harness.registry import own
+from bnspec.cli import main
 from bnspec.conformance.bisection.bisect import Asked, Bisection, Built, NotThere, bisect
 from bnspec.conformance.bisection.question import (
     CaseQuestion,
@@ -63,7 +64,9 @@ def test_a_changed_behaviour_is_found_by_its_clause_in_at_most_five_steps(toy: S
 
 def test_a_release_that_cannot_be_built_is_stepped_over_and_said(toy: Search) -> None:
     """The change is in it or in the next one."""
-    done = toy(lambda first: CaseQuestion(CASES[0], ["epsilon.inside_root_in_training"]), missing=["1.7"])
+    done = toy(
+        lambda first: CaseQuestion(CASES[0], ["epsilon.inside_root_in_training"], repeated=False), missing=["1.7"]
+    )
     assert (done.to_json()["last_before"], done.to_json()["first_after"]) == ("1.6", "1.8")
     assert done.to_json()["skipped"] == ["1.7"]
     assert "1.7" in done.sentence
@@ -71,7 +74,7 @@ def test_a_release_that_cannot_be_built_is_stepped_over_and_said(toy: Search) ->
 
 def test_what_changes_twice_is_said(toy: Search) -> None:
     """Inference forgot the shift, remembered it, and forgot it again."""
-    done = toy(lambda first: CaseQuestion(CASES[0], ["inference.output"]))
+    done = toy(lambda first: CaseQuestion(CASES[0], ["inference.output"], repeated=False))
     assert not done.found.monotonic
     assert "not the only change" in done.sentence
 
@@ -91,3 +94,25 @@ def test_a_slower_release_is_found(toy: Search) -> None:
     done = toy(lambda first: SpeedQuestion(1.2, timed_case((64, 32)), first))
     assert (done.to_json()["last_before"], done.to_json()["first_after"]) == ("1.8", "1.9")
     assert done.found.steps <= 5
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["bisect", "jax>=0.4.13"],
+        ["bisect", "jax>=0.4.13", "--clause", "running.var", "--slower", "1.2"],
+        ["bisect", "jax>=0.4.13", "--clause", "running"],
+        ["bisect", "jax>=0.4.13", "--convention", "momentum_weighs"],
+        ["bisect", "jax>=0.4.13", "--convention", "nothing"],
+        ["bisect", "jax>=0.4.13", "--case", "nowhere.json"],
+        ["bisect", "jax==0.4.13", "--slower", "1.2"],
+        ["bisect", "jax @ https://example.org/jax.whl", "--slower", "1.2"],
+    ],
+    ids=" ".join,
+)
+def test_a_wrong_call_is_refused_before_anything_is_built(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Status 2, with what, why and fix."""
+    assert main(words) == 2
+    said = capsys.readouterr().err
+    assert "Why:" in said
+    assert "Fix:" in said

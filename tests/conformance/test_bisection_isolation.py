@@ -46,7 +46,8 @@ def test_where_the_resolver_refuses_all_each_is_held_alone() -> None:
     _, ask = asked(lambda held: "")
     found = isolate("alpha", "2", COMPANIONS, "old", "new", ask)
     assert found.origin == "unknown"
-    assert "no solution" in found.sentence
+    assert "cannot be installed" in found.sentence
+    assert found.trials[0].answer.reason == "no solution"
 
 
 def test_where_nothing_else_changed_it_is_the_package() -> None:

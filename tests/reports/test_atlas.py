@@ -119,7 +119,7 @@ def test_changes_that_contradict_the_entries_are_refused(write: Callable[..., Pa
         {"worst": {}},
         {"worst": {CLAUSE: "1", "training.output": "2"}, "verdicts": {CLAUSE: {"float32": (4, 0)}}},
         {"verdicts": {CLAUSE: {"float32": (4, 5)}}},
-        {"declined": {CLAUSE: "not offered"}},
+        {"declined": {"not offered": [CLAUSE]}},
         {"status": "absent", "reason": "no wheel"},
         {"status": "absent", "reason": ""},
     ],
@@ -157,6 +157,29 @@ def test_the_pages_mark_what_changed(write: Callable[..., Path]) -> None:
     assert "| epsilon | ✓ | **✗1** |" in found["README.md"]
     assert "alpha/cases/0123456789ab.json" in found["changes.md"]
     assert "conforms in 1 case" in found["changes.md"]
+
+
+def test_a_bisection_names_the_release_between_two_entries(write: Callable[..., Path]) -> None:
+    """Of the same clause and backend, between the two releases; another one explains nothing."""
+    folder = write()
+    (folder / "alpha" / "bisections").mkdir()
+    found = {
+        "package": "alpha",
+        "backend": "alpha.nn",
+        "question": f"MUST {CLAUSE}",
+        "last_before": "1.3",
+        "first_after": "1.4",
+        "monotonic": True,
+        "isolation": {"sentence": "the package itself"},
+    }
+    file = folder / "alpha" / "bisections" / "epsilon.json"
+    file.write_text(json.dumps(found))
+    assert "first in 1.4; the package itself" in pages(read_atlas(folder))["changes.md"]
+    file.write_text(json.dumps({**found, "first_after": "1.11"}))
+    assert "first in" not in pages(read_atlas(folder))["changes.md"]
+    file.write_text(json.dumps({**found, "first_after": None}))
+    with pytest.raises(UsageError, match="no bisection"):
+        read_atlas(folder)
 
 
 def test_text_of_a_backend_stays_on_its_line() -> None:

@@ -9,6 +9,7 @@ from bnspec.backends.harness.known.predicates import (
     has_padding,
     is_half,
     off_centre,
+    takes_mask,
     trains_on_nothing,
 )
 
@@ -120,6 +121,21 @@ KNOWN: tuple[Known, ...] = (
             "mean of one value y is computed from it for all features. A scale of shape (3, 1, 1, 1) is refused."
         ),
         reported=False,
+        package="flax",
+        versions=">=0.12,<0.13",
+    ),
+    Known(
+        title="Replicas with masks are averaged without weights",
+        backends="flax.linen.replicas",
+        clauses=("mask.equals_compaction", "mask.counts_elements", "mask.gradients"),
+        where=takes_mask,
+        conditions="a mask that keeps different numbers of elements on the replicas",
+        kind="bug",
+        reason="each replica divides by the elements that its mask keeps, and the means are averaged as if these were equally many.",
+        observed="The suite's case: y[3, 2, 0, 1] is -1.00414, expected -1.32351, as with the whole batch on one replica.",
+        link="https://github.com/google/flax/issues/2417",
+        reported=True,
+        search="The report is of the unweighted mean over devices.",
         package="flax",
         versions=">=0.12,<0.13",
     ),

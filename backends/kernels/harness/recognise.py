@@ -12,11 +12,14 @@ import dataclasses
 from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 
+import msgspec
+
 from bnspec.backends.harness.registry import Entry
 from bnspec.backends.kernels.c_signature import prototypes
 from bnspec.backends.kernels.kernel import Kernel
 from bnspec.backends.kernels.roles import role_of
 from bnspec.backends.kernels.shared_object import header_of
+from bnspec.backends.kernels.stablehlo import program_of
 from bnspec.errors import UsageError
 from bnspec.model.names import BACKEND, fits
 
@@ -26,6 +29,10 @@ ADAPTERS = {
     ("callable", "torch"): "bnspec.backends.kernels.python_callable:TorchCallable",
     ("callable", "jax"): "bnspec.backends.kernels.python_callable:JaxCallable",
     ("shared object", "numpy"): "bnspec.backends.kernels.shared_object:SharedObject",
+    ("stablehlo", "jax"): "bnspec.backends.kernels.stablehlo:StableHlo",
+    ("operator", "torch"): "bnspec.backends.kernels.python_callable:TorchOperator",
+    ("solution", "torch"): "bnspec.backends.kernels.python_callable:Solution",
+    ("solution", "numpy"): "bnspec.backends.kernels.python_callable:Solution",
     ("module", "torch"): "bnspec.backends.kernels.torch_module:TorchModule",
 }
 #: Names that are taken first where a file has several functions; names of classes likewise (KernelBench's).
@@ -33,6 +40,27 @@ FIRST = ("run", "forward", "batch_norm", "batchnorm", "kernel", "solution")
 CLASSES = ("ModelNew", "Model")
 #: Bytes of a kernel's file at most.
 FILE_BYTES = 4 << 20
+
+
+class SolutionSource(msgspec.Struct):
+    """A file of a solution."""
+
+    path: str
+    content: str
+
+
+class SolutionSpec(msgspec.Struct):
+    """What a solution is written in, and where it begins."""
+
+    language: str
+    entry_point: str
+
+
+class SolutionFile(msgspec.Struct):
+    """What is read of a solution.json; other fields are not."""
+
+    spec: SolutionSpec
+    sources: list[SolutionSource]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,12 +82,16 @@ def recognise(thing: str) -> Recognised:
         )
     if file.suffix == ".py":
         kernel = python_file(file, name)
+    elif file.suffix in (".mlir", ".stablehlo"):
+        kernel = stablehlo(file)
+    elif file.suffix == ".json":
+        kernel = solution(file, name)
     elif file.suffix in (".so", ".dylib", ".dll"):
         kernel = shared_object(file, name)
     else:
         raise UsageError(
             f"{path} is in no form that is known.",
-            f"its name ends in {file.suffix or 'nothing'!s}; known are .py and .so.",
+            f"its name ends in {file.suffix or 'nothing'!s}; known are .py, .so, .mlir and .json.",
             "name a file of one of these forms; README.md, Judge a kernel, shows each.",
         )
     shown = f"{path}::{kernel.name}"
@@ -79,6 +111,9 @@ def words_of(kernel: Kernel) -> str:
     words = {
         "callable": f"a function of {of}",
         "module": "a torch.nn.Module",
+        "stablehlo": "StableHLO compiled by XLA",
+        "operator": "an operator of torch.library",
+        "solution": "a solution of FlashInfer-Bench",
         "shared object": "a function of a shared object",
     }[kernel.form]
     return f"{words}, interpreted by {kernel.interpreted}" if kernel.interpreted else words
@@ -92,6 +127,9 @@ def python_file(file: Path, name: str) -> Kernel:
     interpreted = "triton" if "triton" in imported else "pallas" if "pallas" in imported else ""
     functions = {n.name: n for n in tree.body if isinstance(n, ast.FunctionDef) and not is_device_code(n)}
     classes = [n.name for n in tree.body if isinstance(n, ast.ClassDef) and is_module(n)]
+    operators = list(operators_of(tree))
+    if "::" in name or (not name and not classes and len(operators) == 1):
+        return Kernel("operator", str(file), name or operators[0], "torch", "", interpreted)
     if name in classes or (not name and classes):
         chosen = name or next((c for c in CLASSES if c in classes), classes[-1])
         return Kernel("module", str(file), chosen, "torch", "", interpreted)
@@ -103,6 +141,40 @@ def python_file(file: Path, name: str) -> Kernel:
         )
     forward = name or chosen_function(file, functions)
     return Kernel("callable", str(file), forward, arrays, backward_of(forward, functions), interpreted)
+
+
+def solution(file: Path, name: str) -> Kernel:
+    """A solution of FlashInfer-Bench whose sources are Python. Raises UsageError: it is none, or in another language."""
+    try:
+        data = msgspec.json.decode(readable(file), type=SolutionFile)
+    except msgspec.DecodeError as error:
+        raise UsageError(
+            f"{file} is no solution.json.", f"{error}.", "it holds spec.language, spec.entry_point, and sources."
+        ) from None
+    path, _, function = data.spec.entry_point.partition("::")
+    language = data.spec.language.lower()
+    if language not in ("python", "triton") or not path.endswith(".py"):
+        raise UsageError(
+            f"{file} is written in {language}, and that is not built here.",
+            "solutions in Python and Triton are judged as they are.",
+            "build it, and judge the shared object with its header: bnspec judge kernel.so.",
+        )
+    if any(Path(s.path).is_absolute() or ".." in Path(s.path).parts for s in data.sources):
+        raise UsageError(
+            f"{file} has a source outside of its folder.", "paths of sources are relative.", "correct them."
+        )
+    text = "\n".join(s.content for s in data.sources)
+    arrays = "torch" if "import torch" in text or language == "triton" else "numpy"
+    return Kernel(
+        "solution", str(file), name or f"{path}::{function}", arrays, "", "triton" if language == "triton" else ""
+    )
+
+
+def stablehlo(file: Path) -> Kernel:
+    """The main function of a StableHLO module: the one shape of x that it takes, and its epsilon."""
+    program = program_of(readable(file), str(file))
+    x = next(a for a in program.arguments if a.role == "x")
+    return Kernel("stablehlo", str(file), "main", "jax", shape=x.shape, dtype=x.dtype, epsilon=program.epsilon)
 
 
 def shared_object(file: Path, name: str) -> Kernel:
@@ -160,6 +232,17 @@ def takes_x(function: ast.FunctionDef) -> bool:
     return any(role_of(a.arg) == "x" for a in (*arguments.args, *arguments.kwonlyargs))
 
 
+def operators_of(tree: ast.Module) -> Iterator[str]:
+    """The names of operators that functions are registered as: @torch.library.custom_op("library::operator", ...)."""
+    for node in tree.body:
+        for decorator in node.decorator_list if isinstance(node, ast.FunctionDef) else ():
+            called = (
+                isinstance(decorator, ast.Call) and ast.unparse(decorator.func).endswith("custom_op") and decorator.args
+            )
+            if called and isinstance(decorator, ast.Call) and isinstance(decorator.args[0], ast.Constant):
+                yield str(decorator.args[0].value)
+
+
 def is_module(node: ast.ClassDef) -> bool:
     """Whether a class derives from something called Module."""
     return any(ast.unparse(base).rpartition(".")[2] == "Module" for base in node.bases)
@@ -183,12 +266,21 @@ def imports_of(tree: ast.Module) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
 
 
-def parsed(file: Path) -> ast.Module:
-    """The syntax of a Python file. Raises UsageError: it is too long, or no Python."""
+def readable(file: Path) -> str:
+    """The text of a file. Raises UsageError: it is too long, or no text."""
     if file.stat().st_size > FILE_BYTES:
         raise UsageError(f"{file} is longer than {FILE_BYTES >> 20} MiB.", "a kernel is not.", "name another file.")
     try:
-        return ast.parse(file.read_text("utf-8"), str(file))
+        return file.read_text("utf-8")
+    except UnicodeDecodeError:
+        raise UsageError(f"{file} is no text.", "it is not UTF-8.", "name another file.") from None
+
+
+def parsed(file: Path) -> ast.Module:
+    """The syntax of a Python file. Raises UsageError: it is no Python."""
+    text = readable(file)
+    try:
+        return ast.parse(text, str(file))
     except (SyntaxError, ValueError, RecursionError) as error:
         where = f" in line {error.lineno}" if isinstance(error, SyntaxError) else ""
         raise UsageError(f"{file} is not Python.", f"{type(error).__name__}{where}.", "correct it.") from None

@@ -80,4 +80,17 @@ KNOWN: tuple[Known, ...] = (
         package="paddle",
         versions=">=3.3,<3.4",
     ),
+    Known(
+        title="The gradient of bias alone is None",
+        backends="paddle.*",
+        clauses=("gradient.each_argument_alone",),
+        where=lambda case: any(s.option("wanted") == "dbeta" for s in case.steps),
+        conditions="paddle.grad by bias, and neither by x nor by weight",
+        kind="bug",
+        reason="the backward kernel computes the gradients of weight and bias together, and is not asked for that of bias alone.",
+        observed="x (3, 2), paddle.grad([y], [bias], [dy]): [None], without an error, whether weight is trained or not.",
+        reported=False,
+        package="paddle",
+        versions=">=3.3,<3.4",
+    ),
 )

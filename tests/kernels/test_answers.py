@@ -1,0 +1,77 @@
+"""Answers to the test vectors that were computed elsewhere are judged as the vectors say."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bnspec.cli import main
+from bnspec.conformance.vectors.answers import judge_answers
+from bnspec.conformance.vectors.folder import safetensors
+from bnspec.conformance.vectors.records import family_document
+from bnspec.errors import UsageError
+from bnspec.model.buffers import dtype_of
+
+FAMILY = "epsilon"
+
+
+def answers(folder: Path, change: Callable[[str, np.ndarray], np.ndarray | None] = lambda key, a: a) -> Path:
+    """The exact values, rounded and changed, as somebody's answers."""
+    document, arrays = family_document(FAMILY)
+    found: dict[str, Any] = {}
+    for vector in document["vectors"]:
+        for i, call in enumerate(vector["calls"]):
+            for output in call["expected"]:
+                if output["correction"] in (None, 1):
+                    key = f"{vector['id']}/{i}/{output['output']}"
+                    changed = change(key, np.nan_to_num(arrays[output["value"]]).astype(dtype_of(output["dtype"])))
+                    if changed is not None:
+                        found[key] = changed
+    folder.mkdir(exist_ok=True)
+    (folder / f"{FAMILY}.safetensors").write_bytes(safetensors(found, {}))
+    return folder
+
+
+def test_exact_answers_keep_every_clause(tmp_path: Path) -> None:
+    """And the correction of the running variance is found."""
+    judged = judge_answers(answers(tmp_path / "answers"))
+    assert (judged.grade, judged.unanswered, judged.correction) == ("A", 0, 1)
+    assert judged.clauses
+
+
+def test_wrong_answers_break_clauses_and_missing_ones_are_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One document, exit status 1."""
+    wrong = answers(tmp_path / "wrong", lambda key, a: None if key.endswith("dx") else a * a.dtype.type(1.01))
+    assert main(["vectors", "judge", str(wrong), "--json"]) == 1
+    document = json.loads(capsys.readouterr().out)
+    assert document["grade"] == "F"
+    assert document["unanswered"] > 0
+    broken = {c["clause"] for c in document["clauses"] if c["failures"]}
+    assert "epsilon.inside_root_in_training" in broken
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\xff" * 8, (9).to_bytes(8, "little") + b"{}", (4).to_bytes(8, "little") + b"[1,2",
+     b"\x45" + bytes(7) + b'{"a":{"dtype":"F32","shape":[1000000000],"data_offsets":[0,4]}}       ' + bytes(4),
+     b"\x3e" + bytes(7) + b'{"a":{"dtype":"Q9","shape":[1],"data_offsets":[0,4]}}         ' + bytes(4)],
+)  # fmt: skip
+def test_a_file_that_is_none_is_refused(content: bytes, tmp_path: Path) -> None:
+    """Nothing is allocated for what a header claims."""
+    (tmp_path / f"{FAMILY}.safetensors").write_bytes(content)
+    with pytest.raises(UsageError) as refused:
+        judge_answers(tmp_path)
+    assert refused.value.fix
+
+
+def test_an_empty_folder_holds_no_answers(tmp_path: Path) -> None:
+    """Which is not the same as right ones."""
+    with pytest.raises(UsageError, match="holds no answers"):
+        judge_answers(tmp_path)

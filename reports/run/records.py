@@ -103,7 +103,7 @@ class EnvironmentRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
 class TargetRecord(Tagged, frozen=True, tag="target", omit_defaults=True):
     """A backend on a device: "ready", or why not; with what it declares. A target that is not ready says why.
 
-        ``environment``: None where it lives in that of the harness.
+    ``environment``: None where it lives in that of the harness.
     ``ran_on``: the device, its driver and libraries, and the modes that change results, as far as they are told.
     """
 

@@ -28,7 +28,9 @@ class JaxNetwork(Network):
 
     def learn(self, x: Any, labels: Any) -> Any:
         """One step; new arrays replace the old ones."""
-        with self.jax.default_matmul_precision("float32"):  # in the word that releases of 2023 know, too; otherwise accelerators round the factors of products
+        with self.jax.default_matmul_precision(
+            "float32"
+        ):  # in the word that releases of 2023 know, too; otherwise accelerators round the factors of products
             loss, self.parameters, self.state = self.step(self.parameters, self.state, x, labels)
         return loss
 

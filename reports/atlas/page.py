@@ -125,11 +125,18 @@ def changes_page(atlas: Atlas) -> str:
     ]
     for package in atlas.packages:
         listed = [(c, one) for _, c in sorted(_by_release(package)) for one in c.changes]
-        if not listed:
+        if not listed and not package.bisections:
             continue
-        lines += [f"## {text(package.name)}", "", _row(_COLUMNS), _row(["---"] * len(_COLUMNS))]
-        lines += [_row(_cells(package, changes, change)) for changes, change in listed]
-        lines.append("")
+        lines += [f"## {text(package.name)}", ""]
+        if listed:
+            lines += [_row(_COLUMNS), _row(["---"] * len(_COLUMNS))]
+            lines += [_row(_cells(package, changes, change)) for changes, change in listed]
+            lines.append("")
+        for b in package.bisections:
+            lines.append(
+                f"- Bisected, {text(b.backend)}, {text(b.question)}: last {text(b.last_before)}, {text(b.sentence)}."
+            )
+        lines += [""] * bool(package.bisections)
     return "\n".join(lines).rstrip() + "\n"
 
 

@@ -1,7 +1,8 @@
-"""``bnspec releases``."""
+"""``bnspec releases`` and ``bnspec watch``."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ from bnspec.options import (
     Number,
     command,
     effort,
+    many,
 )
 
 if TYPE_CHECKING:
@@ -100,3 +102,84 @@ def releases(
         print_run(done.run)
         print_releases(done.run, done.entries)
     return max(done.status, bench_releases(done, asked)) if bench else done.status
+
+
+@command(
+    "watch",
+    summary="judge the newest release of a package and compare it with the last",
+    example="bnspec watch jax --state jax.txt --fail-on must",
+    params=[
+        click.Argument(["package"], help="The package, as the index names it."),
+        click.Option(["--last"], metavar="RELEASE", help="Compare with this release.", show_default="the one in --state, else the one before the newest"),
+        click.Option(["--state"], type=Path, metavar="FILE", help="Keep here which release was looked at last; where it is the newest, nothing is run."),
+        many("--fail-on", metavar="POLICY", help="Exit with status 1 on a regression: must, should, bits. Repeatable.", all="must"),
+        BACKEND,
+        DEVICE,
+        CLAUSE,
+        effort("device", "quick", "standard", default="quick", help="Number of generated cases; device: as few as ask every clause."),
+        SEED,
+        JOBS,
+        RUN_DIRECTORY,
+        *LIMITS,
+        JSON,
+    ],
+)  # fmt: skip
+def watch(
+    command_line: str,
+    package: str,
+    last: str | None,
+    state: Path | None,
+    fail_on: Sequence[str],
+    backend: Sequence[str],
+    device: Sequence[str],
+    clause: Sequence[str],
+    effort: EffortName,
+    seed: int,
+    jobs: int,
+    out: Path | None,
+    as_json: bool,
+    **limits: float | None,
+) -> int:
+    """Judge the newest release of a package beside the one looked at last, and print what changed, as Markdown.
+
+    In a job of GitHub's the same is added to its summary. Exit status 0: nothing new, or no regression; 1: a regression by
+    --fail-on, which is what verify calls deviations only where they are new; 3: nothing was compared.
+    """
+    from bnspec.backends.harness.limits import Limits
+    from bnspec.cli import CONFORMS, DEVIATES, FAILED
+    from bnspec.conformance.releases.releases import Asked, verify_releases
+    from bnspec.conformance.releases.watch import read_state, watched, write_state, write_summary
+    from bnspec.reports.compare.comparison import compare_successive
+    from bnspec.reports.compare.document import comparison_document
+    from bnspec.reports.compare.markdown import markdown
+    from bnspec.reports.compare.policy import idle, read_policies, regressions
+    from bnspec.reports.compare.sides import Side
+    from bnspec.terminal.console import line, print_json, terminal
+
+    policies = read_policies(fail_on)
+    known = last if last is not None or state is None else read_state(state)
+    pair = watched(package, known)
+    if not pair.specs:
+        if as_json:
+            print_json({"package": pair.package, "last": pair.last, "newest": pair.newest, "comparison": None})
+        else:
+            line(terminal(), f"{pair.package} {pair.newest} is the newest release, and was looked at")
+        return CONFORMS
+    asked = Asked(
+        pair.specs, backends=backend, devices=device, clauses=clause, effort=effort, seed=seed, jobs=jobs, out=out,
+        limits=Limits.of(limits),
+    )  # fmt: skip
+    done = verify_releases(asked, command_line, quiet=True)
+    found = compare_successive(Side(done.run))
+    text = f"## {pair.package} {pair.last} → {pair.newest}\n\n{markdown(found, policies)}"
+    if as_json:
+        said = comparison_document(found, policies)
+        print_json({"package": pair.package, "last": pair.last, "newest": pair.newest, "comparison": said})
+    else:
+        sys.stdout.write(text)
+    write_summary(text)
+    if idle(found, policies) and not regressions(found, policies):
+        return FAILED
+    if state is not None:
+        write_state(state, pair.newest)
+    return DEVIATES if regressions(found, policies) else CONFORMS

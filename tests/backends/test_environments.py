@@ -239,6 +239,25 @@ def test_environments_are_removed_by_their_locks(small: Path) -> None:
     assert (kept(), is_there(SMALL)) == ([], False)
 
 
+def test_an_environment_in_use_is_not_removed(small: Path) -> None:
+    """By another process, for as long as it lives."""
+    obtain(SMALL)
+    held = f"{PROGRAM}print(flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", held, SMALL.text], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as user:
+        assert user.stdout is not None
+        assert user.stdout.readline() == "False\n"
+        user.stdout.readline()
+        (lock,) = (k.lock for k in kept())
+        assert prune(0.0) == []
+        with pytest.raises(UsageError, match="is in use"):
+            remove([lock])
+        assert is_there(SMALL)
+        user.communicate("")
+    assert [k.lock for k in prune(0.0)] == [lock]
+
+
 @pytest.mark.slow
 def test_pip_builds_the_same_where_there_is_no_uv(monkeypatch: pytest.MonkeyPatch) -> None:
     """venv and pip behind the same interface."""

@@ -69,11 +69,36 @@ def obtain(spec: EnvironmentSpec, report: Report = lambda doing: None) -> Enviro
         except OSError as error:
             raise _refused(error) from None
         _obtained[spec.text] = made
+        if made.folder is not None:
+            _use(made.lock)
         return made
 
 
 _obtaining: dict[str, threading.Lock] = {}
 _obtained: dict[str, Environment | NotBuilt] = {}
+#: By file, the descriptors that say that this process uses an environment; the system closes them at the latest.
+_used: dict[Path, int] = {}
+
+
+def _use(digest: str) -> None:
+    """Hold the environment as used by this process: another one does not remove it."""
+    place = environments_folder() / "locks" / f"{digest}.used"
+    if place in _used:
+        return
+    place.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(place, os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    _used[place] = descriptor
+
+
+@contextlib.contextmanager
+def _unused(digest: str) -> Iterator[None]:
+    """Hold an environment that no other process uses. Raises _Busy: one does."""
+    root, name = environments_folder(), f"{digest}.used"
+    if (mine := _used.pop(root / "locks" / name, None)) is not None:
+        os.close(mine)
+    with free(root, name):
+        yield
 
 
 def is_there(spec: EnvironmentSpec) -> bool:
@@ -305,20 +330,31 @@ def remove(locks: Sequence[str]) -> list[Kept]:
             )
         removed += named
     for one in removed:
-        _remove(one.folder)
+        try:
+            with _unused(one.lock):
+                _remove(one.folder)
+        except _Busy:
+            raise UsageError(
+                f"environment {one.lock[:12]} is in use.",
+                "another run has opened it.",
+                "remove it when that run has ended.",
+            ) from None
     return removed
 
 
 def prune(days: float) -> list[Kept]:
-    """Remove the environments that were not used for so many days, and what killed builds have left."""
+    """Remove the environments that were not used for so many days, and what killed builds have left; none that is in use."""
     root = environments_folder()
     for folder in (root / "building").glob("*"):
         with contextlib.suppress(_Busy), free(root, folder.name):
             shutil.rmtree(folder, ignore_errors=True)
     old = [k for k in kept() if time.time() - k.used >= days * 86400]
+    removed = []
     for one in old:
-        _remove(one.folder)
-    return old
+        with contextlib.suppress(_Busy), _unused(one.lock):
+            _remove(one.folder)
+            removed.append(one)
+    return removed
 
 
 def _remove(folder: Path) -> None:
@@ -331,7 +367,7 @@ def _remove(folder: Path) -> None:
 
 
 class _Busy(Exception):
-    """Somebody builds it."""
+    """Somebody builds or uses it."""
 
 
 @contextlib.contextmanager

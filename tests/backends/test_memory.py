@@ -45,6 +45,7 @@ def rebuilt(array: np.ndarray) -> bool:
     return all(s >= 0 and s % array.itemsize == 0 for s in (address, *array.strides))
 
 
+@pytest.mark.slow
 def test_every_layout_of_the_catalogue_is_rebuilt_on_a_gpu() -> None:
     """Strides, offsets, and which arrays share a storage are those of the case: on fake tensors of cuda:0."""
     torch = pytest.importorskip("torch")
@@ -196,6 +197,7 @@ def mutants_of(*families: str) -> list[CatalogueEntry]:
     return [e for e in MUTANTS if e.family in families and not e.escapes and not e.implementation.isolated]
 
 
+@pytest.mark.slow
 def test_no_mutant_of_purity_escapes_on_a_device() -> None:
     """Writes and aliases are seen where values are read through copies."""
     tried = mutants_of("purity")

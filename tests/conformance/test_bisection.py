@@ -62,6 +62,7 @@ def test_a_changed_behaviour_is_found_by_its_clause_in_at_most_five_steps(toy: S
     assert done.found.answer(7).asked == 2
 
 
+@pytest.mark.slow
 def test_a_release_that_cannot_be_built_is_stepped_over_and_said(toy: Search) -> None:
     """The change is in it or in the next one."""
     done = toy(
@@ -72,6 +73,7 @@ def test_a_release_that_cannot_be_built_is_stepped_over_and_said(toy: Search) ->
     assert "1.7" in done.sentence
 
 
+@pytest.mark.slow
 def test_what_changes_twice_is_said(toy: Search) -> None:
     """Inference forgot the shift, remembered it, and forgot it again."""
     done = toy(lambda first: CaseQuestion(CASES[0], ["inference.output"], repeated=False))

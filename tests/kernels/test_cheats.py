@@ -22,6 +22,7 @@ CHEATS = {
 PARAMETERS = "x, gamma, beta, running_mean, running_var, eps, momentum, training"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CHEATS)
 def test_a_cheat_fails(name: str, tmp_path: Path) -> None:
     """By what was timed, or by what came."""

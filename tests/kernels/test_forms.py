@@ -32,10 +32,9 @@ def few(name: str) -> list[Case]:
     return few_cases(shapes=((5, 3),))[:4] if name in SLOW else few_cases()
 
 
-#: A framework is opened twice for each: some are enough for every day.
+#: A framework is opened twice for each: one is enough for every day.
 EXAMPLES_OF_FORMS = [
-    name if name in ("numpy_kernel.py", "kernelbench_model.py") else pytest.param(name, marks=pytest.mark.slow)
-    for name in TWINS
+    name if name == "numpy_kernel.py" else pytest.param(name, marks=pytest.mark.slow) for name in TWINS
 ]
 
 

@@ -114,7 +114,7 @@ KNOWN: tuple[Known, ...] = (
         reason="XLA compiles each shape by itself, and rounds the fused expression differently.",
         observed="The suite's case: row 0 has other bits alone than in the batch.",
         reported=True,
-        link="https://github.com/jax-ml/jax/issues/8565",
+        link="https://github.com/jax-ml/jax/issues/26308",
         package="equinox",
         versions=">=0.13.8,<0.14",
     ),

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @command(
     "releases",
-    summary="judge several releases of a framework side by side, each in an environment of its own",
+    summary="judge several releases of a framework side by side",
     example="bnspec releases 'jax==0.4.20' 'jax==0.6.2' jax\nbnspec releases 'jax>=0.4.20' --every minor --newest 4 --conventions",
     params=[
         click.Argument(["spec"], nargs=-1, required=True, help="A release, jax==0.4.20; the newest one, jax; or a range, jax>=0.4.13, of which the options say what is taken. More requirements, a Python and a date may follow: 'flax==0.10.2,jax==0.4.35;python=3.11;before=2025-01-01'."),

@@ -129,6 +129,7 @@ def test_equal_observations_have_one_fingerprint_and_others_another() -> None:
     again = Observation("ok", steps=(StepResult("ok", outputs={"y": y.copy()}),), seconds=2.0)
     other = [
         StepResult("ok", outputs={"y": -y}),
+        StepResult("ok", outputs={"y": y}, overruns=("writes after x",)),
         StepResult("ok", outputs={"y": y.reshape(-1)}),
         StepResult("ok", outputs={"x": y}),
         StepResult("ok", after={"y": y}),

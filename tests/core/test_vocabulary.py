@@ -224,7 +224,7 @@ def test_an_unknown_call_is_refused() -> None:
 def test_what_was_timed_comes_back_as_it_was() -> None:
     """To JSON and back, tuples included; a field that is missing or unknown is an error."""
     timing = TimingResult(
-        9, 8, 3, (5, 6), 1, 2.0, 40, 0.5, None, 2, 64, {"add": 1.0}, {"keeps_the_dtype": ""}, 7, ({"y": (2, 3)}, {})
+        9, 8, 3, (5, 6), 1, 2.0, 40, 0.5, None, 2, 64, {"keeps_the_dtype": ""}, 7, ({"y": (2, 3)}, {})
     )
     assert TimingResult.from_json(timing.to_json()) == timing
     data = timing.to_json()

@@ -135,7 +135,9 @@ def fingerprint(observation: Observation) -> bytes:
     """A digest of all that a check can see of an observation."""
     digest = hashlib.blake2b(observation.status.encode(), digest_size=16)
     for step in observation.steps:
-        digest.update(repr((step.status, step.message, step.written, step.aliases, step.addressed)).encode())
+        digest.update(
+            repr((step.status, step.message, step.written, step.aliases, step.addressed, step.overruns)).encode()
+        )
         for place, group in (("outputs", step.outputs), ("before", step.before), ("after", step.after)):
             for name, array in group.items():
                 digest.update(f"{place} {name} {array.dtype.name} {array.shape}".encode())

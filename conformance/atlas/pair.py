@@ -64,7 +64,7 @@ def changes_between(before: Measured, after: Measured, cases: Mapping[str, Case]
                 if seen.case is not None:
                     keep(seen.case)
                 script = script_sight(change, pair) if change.kind == "verdict" else None
-                found.append(_told(base, change, seen, () if script is None else (script,)))
+                found.append(_atlas_change(base, change, seen, () if script is None else (script,)))
         finally:
             for release in releases:
                 release.close()
@@ -94,7 +94,7 @@ def _chosen(changes: Sequence[Change], left_out: collections.Counter[str]) -> li
     return chosen
 
 
-def _told(base: str, change: Change, seen: Seen, more: Sequence[Sight]) -> AtlasChange:
+def _atlas_change(base: str, change: Change, seen: Seen, more: Sequence[Sight]) -> AtlasChange:
     return AtlasChange(
         backend=base,
         kind=change.kind,

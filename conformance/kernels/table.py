@@ -19,5 +19,5 @@ def print_verdict(verdict: Verdict) -> None:
         verbatim(console, f"  and {len(verdict.broken) - SHOWN} more: bnspec report {verdict.run.path}")
     reasons = declined(verdict.run.findings)
     for reason in reasons[:SHOWN]:
-        indented(console, f"  declined: {reason['reason']} ({reason['cases']} cases)")
+        indented(console, f"  declined: {reason['reason']} ({reason['judgements']} judgements)")
     verbatim(console, f"\n{verdict.run.path}")

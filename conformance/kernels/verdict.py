@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -160,14 +161,13 @@ def broken_document(finding: Finding, run: Path) -> dict[str, Any]:
 
 
 def declined(findings: Sequence[Finding]) -> list[Mapping[str, Any]]:
-    """What the kernel does not offer: each reason with the clauses of which nothing was judged for it, and the cases of all clauses."""
-    cases: dict[str, int] = {}
+    """What the kernel does not offer: each reason, how many judgements (a clause on a case) it left out, and the clauses of which nothing
+    was judged for it."""
+    judgements: Counter[str] = Counter()
     clauses: dict[str, list[str]] = {}
     for finding in findings:
         for reason in finding.reasons:
-            cases[reason.reason] = cases.get(reason.reason, 0) + reason.cases
+            judgements[reason.reason] += reason.cases
             if not finding.cases:
                 clauses.setdefault(reason.reason, []).append(finding.clause)
-    return [
-        {"reason": r, "cases": n, "clauses": clauses.get(r, [])} for r, n in sorted(cases.items(), key=lambda c: -c[1])
-    ]
+    return [{"reason": r, "judgements": n, "clauses": clauses.get(r, [])} for r, n in judgements.most_common()]

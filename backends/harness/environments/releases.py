@@ -84,9 +84,12 @@ def _releases(package: str, index: Index) -> tuple[Release, ...]:
             if version is not None:
                 files.setdefault(version, []).append(file)
     if not files:
-        raise NotBuilt(
-            f"no index has {package}: {'; '.join(problems) or 'none is configured, PIP_INDEX_URL names one'}"
+        asked = (
+            "none of those asked lists it"
+            if index.urls or index.links
+            else "none is configured, PIP_INDEX_URL names one"
         )
+        raise NotBuilt(f"no index has {package}: {'; '.join(problems) or asked}")
     return tuple(_release(version, files[version]) for version in sorted(files))
 
 

@@ -26,6 +26,8 @@ from bnspec.options import SHARED
 PYPROJECT = tomllib.loads((Path(__file__).resolve().parents[2] / "pyproject.toml").read_text())
 COMMANDS = sorted(PYPROJECT["project"]["entry-points"]["bnspec.commands"])
 FRAMEWORKS = tuple(package for folder in backend_folders() for package in folder.imports)
+#: A backend of each framework.
+GATED = tuple(name for folder in backend_folders() for name in folder.gate)
 
 #: Modules that take time to import: none of them is needed to print help.
 HEAVY = (
@@ -148,9 +150,15 @@ def test_help_imports_nothing_heavy(words: list[str], tmp_path: Path, environmen
     not any(importlib.util.find_spec(name) for name in FRAMEWORKS),
     reason="no framework is installed that could be loaded",
 )
-def test_opening_every_backend_loads_no_framework_here(tmp_path: Path, environment: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "patterns", [pytest.param(GATED, id="gate"), pytest.param((), id="all", marks=pytest.mark.slow)]
+)
+def test_opening_backends_loads_no_framework_here(
+    patterns: tuple[str, ...], tmp_path: Path, environment: dict[str, str]
+) -> None:
     """Frameworks live in workers, even when each of them is opened and asked for its devices."""
-    program = "from bnspec.cli import main\nassert main(['backends', '--json']) == 0\n"
+    words = ["backends", "--json", *(f"--backend={name}" for name in patterns)]
+    program = f"from bnspec.cli import main\nassert main({words!r}) == 0\n"
     assert loaded_by(program, FRAMEWORKS, tmp_path, environment) == []
 
 

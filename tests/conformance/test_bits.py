@@ -52,6 +52,7 @@ def test_steps_that_gave_nothing_are_said_with_the_class_of_the_error() -> None:
     assert bits_of(Observation("ok", steps=steps)).endings == "0 error ValueError, 1 declined"
 
 
+@pytest.mark.slow
 def test_verify_records_the_bits_and_shards_have_those_of_the_whole(tmp_path: Path) -> None:
     """The cases of every seed, whichever process ran them."""
     request = Request(["numpy"], ["cpu"], ["epsilon"], "quick", jobs=1, compilation_cache=False)

@@ -9,6 +9,7 @@ Source: https://docs.kidger.site/equinox/api/nn/normalisation/
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 from bnspec.backends.jax.common import JaxAdapter
@@ -18,6 +19,8 @@ from bnspec.model.call import Mode
 
 #: Steps of a layer that is given statistics: so many that 1 - decay^steps is 1.
 MANY = 2**30
+#: The mode of releases that have no modes.
+ONLY = "ema"
 
 
 class Running(NamedTuple):
@@ -53,7 +56,9 @@ class EquinoxBatch(JaxAdapter):
         super().__init__(device)
         import equinox
 
-        self.equinox = equinox
+        self.equinox, self.options = equinox, set(inspect.signature(equinox.nn.BatchNorm.__init__).parameters)
+        if self.mode != ONLY and "mode" not in self.options:
+            raise ImportError("this release has no mode %r: BatchNorm has one way" % self.mode)
         self.jitted = ModuleFunctions(self).jitted("config")
 
     def versions(self) -> Dict[str, str]:
@@ -78,7 +83,13 @@ class EquinoxBatch(JaxAdapter):
         check_momentum(config.decay)
         nn, dtype = self.equinox.nn, self.jax.numpy.dtype(config.parameter_dtype)
         numbers = {"eps": config.epsilon, "momentum": config.decay, "channelwise_affine": config.affine}
-        return nn.make_with_state(nn.BatchNorm)(config.channels, "batch", dtype=dtype, mode=self.mode, **numbers)
+        options = {name: value for name, value in (("dtype", dtype), ("mode", self.mode)) if name in self.options}
+        if "dtype" not in options and dtype != self.jax.numpy.zeros(()).dtype:
+            raise Declined("this release's statistics have JAX's default dtype")
+        if hasattr(nn, "make_with_state"):
+            return nn.make_with_state(nn.BatchNorm)(config.channels, "batch", **options, **numbers)
+        module = nn.BatchNorm(config.channels, "batch", **options, **numbers)
+        return module, nn.State(module)
 
     def indices(self, module: Any) -> Tuple[Any, Any]:
         """Where a module's state keeps its arrays, and what it counts."""
@@ -93,6 +104,8 @@ class EquinoxEma(EquinoxBatch):
 
     def indices(self, module: Any) -> Tuple[Any, Any]:
         """Where a module's state keeps its arrays, and what it counts."""
+        if "mode" not in self.options:
+            return module.state_index, module.first_time_index
         return module.ema_state_index, module.ema_first_time_index
 
 

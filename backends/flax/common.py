@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from typing import Dict
+from typing import Any, Dict
 
 from bnspec.backends.jax.common import JaxAdapter
 from bnspec.contract import Conventions
@@ -33,3 +33,8 @@ class FlaxAdapter(JaxAdapter):
     def versions(self) -> Dict[str, str]:
         """Versions of Flax and of JAX."""
         return dict(super().versions(), flax=str(importlib.import_module("flax").__version__))
+
+
+def value_of(variable: Any) -> Any:
+    """The array of a variable, or of its gradient; before Flax 0.11 some of them took no index."""
+    return variable[...] if hasattr(type(variable), "__getitem__") else variable.value

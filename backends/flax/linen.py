@@ -12,6 +12,7 @@ Source: https://flax-linen.readthedocs.io/en/latest/api_reference/flax.linen/lay
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from typing import Any, Dict, Optional, Tuple
 
 from bnspec.backends.flax.common import FlaxAdapter
@@ -21,6 +22,8 @@ from bnspec.model.call import Mode
 
 #: The name of the replicas' axis.
 AXIS = "replicas"
+#: The field that chooses how the variance is computed.
+FAST = "use_fast_variance"
 
 
 class FlaxLinen(FlaxAdapter):
@@ -35,7 +38,9 @@ class FlaxLinen(FlaxAdapter):
         super().__init__(device)
         from flax import linen
 
-        self.linen = linen
+        self.linen, self.fields = linen, {field.name for field in dataclasses.fields(linen.BatchNorm)}
+        if not self.fast_variance and FAST not in self.fields:
+            raise ImportError("this release computes the variance in one way: BatchNorm has no %s" % FAST)
         self.jitted = ApplyFunctions(self.jax).jitted("module")
 
     def layer(
@@ -47,18 +52,19 @@ class FlaxLinen(FlaxAdapter):
     def new_layer(self, config: LayerConfig) -> ApplyLayer:
         """The module, with the variables from its init."""
         module, x = self.module(config), self.jax.numpy.zeros(config.channel_shape, config.dtype)
-        return ApplyLayer(self, module, *arrays_of(module.init(self.jax.random.key(0), x, use_running_average=False)))
+        key = self.jax.random.PRNGKey(0)
+        return ApplyLayer(self, module, *arrays_of(module.init(key, x, use_running_average=False)))
 
     def module(self, config: LayerConfig) -> Any:
         """The module as constructed."""
+        options = {"param_dtype": config.parameter_dtype, FAST: self.fast_variance}  # not in every release
         return self.linen.BatchNorm(
             axis=config.channel_axis,
             momentum=config.decay,
             epsilon=config.epsilon,
-            param_dtype=config.parameter_dtype,
             use_bias=config.affine,
             use_scale=config.affine,
-            use_fast_variance=self.fast_variance,
+            **{name: value for name, value in options.items() if name in self.fields},
         )
 
 
@@ -102,7 +108,10 @@ class ApplyLayer(PureLayer):
         from flax import serialization
 
         variables = variables_of(self.parameters, self.running)
-        data = serialization.to_bytes(variables)
+        try:
+            data = serialization.to_bytes(variables)
+        except AttributeError as error:  # Flax asks for a name that the JAX beside it no longer has
+            raise Declined("this Flax and this JAX do not go together: %s" % error) from error
         return ApplyLayer(self.owner, self.module, *arrays_of(serialization.from_bytes(variables, data)))
 
     def reset(self) -> None:
@@ -126,7 +135,10 @@ class ApplyFunctions(Functions):
         variables = variables_of(parameters, running)
         if mode == "inference":
             return module.apply(variables, x, use_running_average=True), running
-        y, updates = module.apply(variables, x, use_running_average=False, mask=mask, mutable=["batch_stats"])
+        options = {} if mask is None else {"mask": mask}
+        if options and "mask" not in inspect.signature(type(module).__call__).parameters:
+            raise Declined("this release's BatchNorm takes no mask")
+        y, updates = module.apply(variables, x, use_running_average=False, mutable=["batch_stats"], **options)
         return y, State(**{"running_" + name: array for name, array in updates["batch_stats"].items()})
 
 

@@ -5,8 +5,10 @@ Source: https://flax.readthedocs.io/en/latest/nnx_basics.html
 
 from __future__ import annotations
 
+import inspect
 from typing import Any, Callable, Mapping, Optional
 
+from bnspec.backends.flax.common import value_of
 from bnspec.contract import Network
 from bnspec.model.vocabulary import NetworkKind
 
@@ -49,11 +51,12 @@ class FlaxNetwork(Network):
 
     def values(self) -> Mapping[str, Any]:
         """The modules' variables."""
-        return {name: variable[...] for name, variable in self.variables.items()}
+        return {name: value_of(variable) for name, variable in self.variables.items()}
 
 
 def jitted_step(nnx: Any, optax: Any) -> Callable[..., Any]:
     """Returns the step (model, optimizer, x, labels) -> loss, which updates model and optimizer."""
+    takes_model = "model" in inspect.signature(nnx.Optimizer.update).parameters  # before, the optimizer held it
 
     @nnx.jit
     def step(model: Any, optimizer: Any, x: Any, labels: Any) -> Any:
@@ -61,7 +64,7 @@ def jitted_step(nnx: Any, optax: Any) -> Callable[..., Any]:
             return optax.softmax_cross_entropy_with_integer_labels(model(x), labels).mean()
 
         loss, gradients = nnx.value_and_grad(loss_of)(model)
-        optimizer.update(model, gradients)
+        optimizer.update(*([model] if takes_model else []), gradients)
         return loss
 
     return step

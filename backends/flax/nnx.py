@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 
-from bnspec.backends.flax.common import FlaxAdapter
+from bnspec.backends.flax.common import FlaxAdapter, value_of
 from bnspec.backends.flax.network import FlaxNetwork
 from bnspec.backends.jax.common import JaxLayer
 from bnspec.backends.jax.layer_norm import ModuleLayerNorm
@@ -99,6 +99,8 @@ class ModuleLayer(JaxLayer):
 
     def some_gradients(self, x: Any, dy: Any, wanted: Tuple[str, ...], mode: Mode) -> Gradients:
         """The module's call and the gradients by a subset of its variables and x."""
+        if not hasattr(self.nnx, "DiffState"):
+            raise Declined("in this release nnx.grad takes one filter for all arguments")
         if self.module.scale is None:
             wanted = tuple(name for name in wanted if name == "dx")
         return self.call("some_gradients", mode, x, dy, wanted)
@@ -121,12 +123,14 @@ class ModuleLayer(JaxLayer):
 
     def state(self) -> State:
         """The module's batch statistics."""
-        return State(self.module.mean[...], self.module.var[...])
+        return State(value_of(self.module.mean), value_of(self.module.var))
 
     def restored(self) -> ModuleLayer:
         """The module's state as a pure dict, to Flax's bytes and back, merged with the module's graph."""
         from flax import serialization
 
+        if not hasattr(self.nnx, "to_pure_dict"):
+            raise Declined("this release makes no pure dict of a module's state")
         graph, state = self.nnx.split(self.module)
         data = serialization.to_bytes(self.nnx.to_pure_dict(state))
         self.nnx.replace_by_pure_dict(state, serialization.msgpack_restore(data))
@@ -167,7 +171,7 @@ def jitted_calls(jax: Any, nnx: Any) -> Calls:
         (_, y), (parameters, dx) = by(module, x, dy, mask)
         if module.scale is None:
             return Gradients(y, dx, None, None)
-        return Gradients(y, dx, parameters["scale"][...], parameters["bias"][...])
+        return Gradients(y, dx, value_of(parameters["scale"]), value_of(parameters["bias"]))
 
     @functools.partial(nnx.jit, static_argnums=3)
     def some_gradients(module: Any, x: Any, dy: Any, wanted: Tuple[str, ...]) -> Gradients:
@@ -178,7 +182,7 @@ def jitted_calls(jax: Any, nnx: Any) -> Calls:
             return Gradients(module(x), None, None, None)
         (_, y), found = nnx.value_and_grad(weighted, argnums=by, has_aux=True)(module, x, dy)
         parameters = found[0] if names else {}
-        dgamma, dbeta = (parameters[n][...] if n in names else None for n in ("scale", "bias"))
+        dgamma, dbeta = (value_of(parameters[n]) if n in names else None for n in ("scale", "bias"))
         return Gradients(y, found[-1] if "dx" in wanted else None, dgamma, dbeta)
 
     @nnx.jit
@@ -188,7 +192,7 @@ def jitted_calls(jax: Any, nnx: Any) -> Calls:
             return jnp.sum(v * dx)
 
         parameters, by_x, by_dy = nnx.grad(product, argnums=(0, 1, 2))(module, x, dy)
-        return SecondOrder(by_x, by_dy, None if module.scale is None else parameters["scale"][...])
+        return SecondOrder(by_x, by_dy, None if module.scale is None else value_of(parameters["scale"]))
 
     @nnx.jit
     def tangent(module: Any, x: Any, v: Any) -> Tangent:

@@ -18,8 +18,8 @@ from bnspec.backends.worker.forward_only import NO_TRAINING, ForwardOnly
 from bnspec.contract import Adapter, Conventions, Declined, LayerConfig, State
 from bnspec.model.call import Mode
 
-#: The file format that opsets up to 15 need, at most.
-IR_VERSION = 8
+#: The oldest file format of each opset: older runtimes do not read newer ones.
+IR_VERSIONS = {9: 4, 14: 7, 15: 8}
 #: The inputs of the node.
 INPUTS = ("x", "scale", "bias", "mean", "var")
 #: The first opset with a training mode, and the first whose parameters may have another dtype than x.
@@ -52,6 +52,8 @@ class OnnxAdapter(Adapter):
         super().__init__(device)
         import onnx
 
+        if onnx.defs.onnx_opset_version() < self.opset:
+            raise ImportError("onnx %s has no opset %d" % (onnx.__version__, self.opset))
         self.onnx = onnx
         self.sessions: Dict[Tuple[LayerConfig, Mode], Session] = {}
 
@@ -110,8 +112,7 @@ class OnnxLayer(ForwardOnly):
 def model_of(onnx: Any, opset: int, config: LayerConfig, mode: Mode) -> Any:
     """The ModelProto of the layer's node: extents of x are open, but for its channels."""
     helper = onnx.helper
-    kinds = [helper.np_dtype_to_tensor_dtype(np.dtype(config.dtype))]
-    kinds += [helper.np_dtype_to_tensor_dtype(np.dtype(config.parameter_dtype))] * 4
+    kinds = [kind_of(onnx, config.dtype)] + [kind_of(onnx, config.parameter_dtype)] * 4
     shape = ["n%d" % axis if axis != 1 else config.channels for axis in range(config.rank)]
     shapes = [shape, *([config.channels],) * 4]
     info = helper.make_tensor_value_info
@@ -123,6 +124,13 @@ def model_of(onnx: Any, opset: int, config: LayerConfig, mode: Mode) -> Any:
         outputs += [info("new_" + name, kinds[3], [config.channels]) for name in INPUTS[3:]]
     node = helper.make_node("BatchNormalization", list(INPUTS), [o.name for o in outputs], **options)
     graph = helper.make_graph([node], "layer", inputs, outputs)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=IR_VERSION)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=IR_VERSIONS[opset])
     onnx.checker.check_model(model)
     return model
+
+
+def kind_of(onnx: Any, dtype: str) -> int:
+    """ONNX's number of a dtype; releases without a function for it have a table."""
+    if hasattr(onnx.helper, "np_dtype_to_tensor_dtype"):
+        return int(onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
+    return int(onnx.mapping.NP_TYPE_TO_TENSOR_TYPE[np.dtype(dtype)])

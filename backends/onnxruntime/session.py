@@ -8,7 +8,11 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Dict, Optional
 
-from bnspec.backends.onnx.common import CONVENTIONS, OnnxAdapter, Session
+from bnspec.backends.onnx.common import CONVENTIONS, OnnxAdapter, Session, model_of
+from bnspec.contract import LayerConfig
+
+#: A layer that every release can run, if it knows the opset.
+PROBE = LayerConfig(2, 1, 1, 1e-5, 0.9, "float32", "float32")
 
 
 class RuntimeOpset9(OnnxAdapter):
@@ -23,6 +27,11 @@ class RuntimeOpset9(OnnxAdapter):
         import onnxruntime
 
         self.onnxruntime, self.thread_count = onnxruntime, 0
+        refused = onnxruntime.capi.onnxruntime_pybind11_state
+        try:  # no release says which opsets it has
+            self.session(model_of(self.onnx, self.opset, PROBE, "inference"))
+        except (refused.Fail, refused.InvalidArgument, refused.InvalidGraph, refused.NotImplemented) as error:
+            raise ImportError("a model of opset %d is refused: %s" % (self.opset, error)) from error
 
     def versions(self) -> Dict[str, str]:
         """Versions of ONNX Runtime and of onnx."""

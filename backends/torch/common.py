@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import inspect
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 import numpy as np
@@ -208,6 +209,13 @@ class TorchLayer(LayerByMode):
         if along is None:
             raise RuntimeError("y has no tangent: it is not connected to x")
         return Tangent(y, along)
+
+
+def placed(made: Any, *extents: Any, device: Any, dtype: Any, **options: Any) -> Any:
+    """A module of this dtype on this device; before PyTorch 1.9 constructors took neither, and modules were moved."""
+    if "device" in inspect.signature(made.__init__).parameters:
+        return made(*extents, device=device, dtype=dtype, **options)
+    return made(*extents, **options).to(device=device, dtype=dtype)
 
 
 def word_of(torch: Any, device: str) -> str:

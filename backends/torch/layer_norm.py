@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, List
 
+from bnspec.backends.torch.common import placed
 from bnspec.contract import Gradients, LayerConfig, LayerNorm
 
 
@@ -42,6 +43,6 @@ def functional(torch: Any, config: LayerConfig, gamma: Any, beta: Any) -> TorchL
 
 def module(torch: Any, config: LayerConfig, gamma: Any, beta: Any) -> TorchLayerNorm:
     """``torch.nn.LayerNorm`` over these tensors."""
-    norm = torch.nn.LayerNorm(config.channels, eps=config.epsilon, device=gamma.device, dtype=gamma.dtype)
+    norm = placed(torch.nn.LayerNorm, config.channels, eps=config.epsilon, device=gamma.device, dtype=gamma.dtype)
     norm.weight, norm.bias = torch.nn.Parameter(gamma), torch.nn.Parameter(beta)
     return TorchLayerNorm(torch, norm, [norm.weight, norm.bias])

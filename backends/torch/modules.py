@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import abc
 import copy
+import inspect
 import io
 from typing import Any, List, Optional
 
-from bnspec.backends.torch.common import NO_EPSILON, TorchLayer
+from bnspec.backends.torch.common import NO_EPSILON, TorchLayer, placed
 from bnspec.contract import Conventions, Declined, LayerConfig, State
 
 MODULES = {2: "BatchNorm1d", 3: "BatchNorm1d", 4: "BatchNorm2d", 5: "BatchNorm3d"}
@@ -32,14 +33,9 @@ def new_module(torch: Any, config: LayerConfig, place: Any) -> Any:
     """A ``torch.nn.BatchNorm*d`` on the device ``place``, as constructed. Raises Declined: epsilon 0, which PyTorch rejects."""
     if config.epsilon == 0.0:
         raise Declined(NO_EPSILON)
-    return getattr(torch.nn, MODULES[config.rank])(
-        config.channels,
-        eps=config.epsilon,
-        momentum=1.0 - config.decay,
-        affine=config.affine,
-        device=place,
-        dtype=getattr(torch, config.parameter_dtype),
-    )
+    made, dtype = getattr(torch.nn, MODULES[config.rank]), getattr(torch, config.parameter_dtype)
+    numbers = {"eps": config.epsilon, "momentum": 1.0 - config.decay, "affine": config.affine}
+    return placed(made, config.channels, device=place, dtype=dtype, **numbers)
 
 
 def module_over(
@@ -86,10 +82,10 @@ class StatefulModule(TorchLayer):
         self.torch.save(old.state_dict(), file)
         file.seek(0)
         place, dtype = old.running_mean.device, old.running_mean.dtype
-        new = type(old)(
-            old.num_features, eps=old.eps, momentum=old.momentum, affine=old.affine, device=place, dtype=dtype
-        )
-        new.load_state_dict(self.torch.load(file, weights_only=True))
+        numbers = {"eps": old.eps, "momentum": old.momentum, "affine": old.affine}
+        new = placed(type(old), old.num_features, device=place, dtype=dtype, **numbers)
+        safely = "weights_only" in inspect.signature(self.torch.load).parameters
+        new.load_state_dict(self.torch.load(file, **({"weights_only": True} if safely else {})))
         return self.over(new)
 
     def copied(self) -> StatefulModule:

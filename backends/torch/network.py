@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 from typing import Any, Mapping, Optional
 
-from bnspec.backends.torch.common import TorchLayer
+from bnspec.backends.torch.common import TorchLayer, placed
 from bnspec.contract import Network, State
 from bnspec.model.vocabulary import NetworkKind
 
@@ -28,11 +28,11 @@ class TorchNetwork(Network):
         pooling = [nn.AdaptiveAvgPool2d(1), nn.Flatten()] if self.convolutional else []
         options = {"device": w1.device, "dtype": w1.dtype}
         if self.convolutional:
-            first = nn.Conv2d(w1.shape[2], w1.shape[3], 3, **options)
+            first = placed(nn.Conv2d, w1.shape[2], w1.shape[3], 3, **options)
         else:
-            first = nn.Linear(*w1.shape, **options)
+            first = placed(nn.Linear, *w1.shape, **options)
         self.model = nn.Sequential(
-            first, *([] if norm is None else [norm]), nn.ReLU(), *pooling, nn.Linear(*w2.shape, **options)
+            first, *([] if norm is None else [norm]), nn.ReLU(), *pooling, placed(nn.Linear, *w2.shape, **options)
         )
         last = "%d." % (len(self.model) - 1)
         #: State-dict entries by the contract's names.

@@ -42,7 +42,10 @@ RESULTS: Dict[Kind, Type[Any]] = {
 def run_case(adapter: Adapter, header: Mapping[str, Any], buffers: List[bytes]) -> Observation:
     """Run every step of the case and record each result; never raises because of the backend."""
     started, cpu = time.perf_counter(), time.process_time()
-    case = Case.from_header(header, buffers)
+    try:
+        case = Case.from_header(header, buffers)
+    except Declined as reason:  # a dtype that this environment lacks
+        return Observation("declined", "", (StepResult("declined", reason.what),) * len(header["steps"]))
     results: List[StepResult] = []
     live: Any = None
     failure = StepResult("not_run", "no layer")

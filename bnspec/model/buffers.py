@@ -12,19 +12,21 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
 
-from bnspec.errors import UsageError
+from bnspec.errors import Declined, UsageError
 from bnspec.model.red_zones import Fenced, fenced
 
 _NATIVE = ("float64", "float32", "float16", "int64", "int32", "uint8", "bool")
 
 
 def dtype_of(name: str) -> np.dtype:
-    """The NumPy dtype of a name; bfloat16 comes from ml_dtypes. Raises UsageError on unknown names."""
+    """The NumPy dtype of a name; bfloat16 comes from ml_dtypes. Raises UsageError on unknown names, Declined without ml_dtypes."""
     if name in _NATIVE:
         return np.dtype(name)
     if name == "bfloat16":
-        import ml_dtypes  # an optional dependency of a worker, needed only for bfloat16
-
+        try:
+            import ml_dtypes  # an optional dependency of a worker, needed only for bfloat16
+        except ImportError:
+            raise Declined("bfloat16 needs ml_dtypes, which this environment does not have") from None
         return np.dtype(ml_dtypes.bfloat16)
     raise UsageError(
         "dtype %r is unknown." % name, "known are bfloat16, " + ", ".join(_NATIVE) + ".", "use one of them."

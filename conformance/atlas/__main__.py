@@ -22,6 +22,7 @@ from bnspec.backends.harness.environments.failure import NotBuilt
 from bnspec.conformance.atlas.domains import cases_by_id, domains
 from bnspec.conformance.atlas.measure import Job, job_of, measure
 from bnspec.conformance.atlas.pair import Measured, changes_between
+from bnspec.conformance.atlas.repros import run_scripts
 from bnspec.errors import BnspecError
 from bnspec.model.case import Case
 from bnspec.reports.atlas.atlas import CASES, CHANGES, FOLDER, read_atlas
@@ -102,7 +103,8 @@ def main(words: Sequence[str], folder: Path = FOLDER, raw: Path = RAW) -> int:
     jobs = jobs_of(tomllib.loads((folder / "plan.toml").read_text("utf-8")), raw)
     for package, of in itertools.groupby(jobs, key=lambda job: job.package):
         if not words or package in words:
-            making.make(list(of))
+            making.make(listed := list(of))
+            run_scripts(listed, folder / package)
     for name, page in pages(read_atlas(folder)).items():
         write_atomically(folder / name, page)
     return 0

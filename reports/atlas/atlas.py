@@ -4,6 +4,7 @@ FOLDER/PACKAGE/RELEASE.json            an Entry
 FOLDER/PACKAGE/RELEASE.changes.json    Changes from the release before it
 FOLDER/PACKAGE/cases/ID.json           cases that show changes
 FOLDER/PACKAGE/bisections/NAME.json    what bnspec bisect --json printed
+FOLDER/PACKAGE/repros/NAME.py          scripts, with what they print in each release: see ``repros``
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from bnspec.errors import UsageError
 from bnspec.reports.atlas.bisected import Bisected, read_bisections
 from bnspec.reports.atlas.changes import AtlasChange, Changes, decode_changes
 from bnspec.reports.atlas.entry import Entry, decode_entry
+from bnspec.reports.atlas.repros import Repro, read_repros
 
 #: Where the repository keeps it.
 FOLDER = Path("docs/atlas")
@@ -28,12 +30,13 @@ _AGAIN = "measure it again: remove it, then make atlas."
 
 @dataclass(frozen=True)
 class Package:
-    """One package: its entries, oldest release first, the changes by the release that brought them, and bisections."""
+    """One package: its entries, oldest release first, the changes by the release that brought them, bisections and repros."""
 
     name: str
     entries: tuple[Entry, ...]
     changes: Mapping[str, Changes] = field(default_factory=dict)
     bisections: tuple[Bisected, ...] = ()
+    repros: tuple[Repro, ...] = ()
 
     @property
     def pairs(self) -> Iterator[tuple[Entry, Entry]]:
@@ -98,7 +101,8 @@ def _package(folder: Path) -> Package:
             _named(path, entry.package, entry.release + ".json")
             entries.append(entry)
     entries.sort(key=lambda e: e.version)
-    package = Package(folder.name, tuple(entries), changes, read_bisections(folder / BISECTIONS))
+    repros = read_repros(folder, [e.release for e in entries])
+    package = Package(folder.name, tuple(entries), changes, read_bisections(folder / BISECTIONS), repros)
     _hold(folder, package)
     return package
 

@@ -110,7 +110,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     def __post_init__(self) -> None:
         if self.schema != SCHEMA:
             raise ValueError(f"its schema is {self.schema}, this version of bnspec reads {SCHEMA}")
-        if self.packages.get(self.package) != self.release:
+        if self.packages.get(self.package, "").partition("+")[0] != self.release:  # 2.13.0+cpu is a build of 2.13.0
             raise ValueError(f"{self.package} {self.release} is not among its packages")
         if not self.backends:
             raise ValueError("it has no backend")

@@ -8,6 +8,7 @@ from bnspec.clauses import CLAUSES
 from bnspec.reports.atlas.atlas import CASES, Atlas, Package, stale
 from bnspec.reports.atlas.changes import AtlasChange, Changes
 from bnspec.reports.atlas.entry import BackendEntry
+from bnspec.reports.atlas.repros import REPROS
 from bnspec.reports.compare.markdown import text
 
 #: Characters of a value in a table.
@@ -125,19 +126,39 @@ def changes_page(atlas: Atlas) -> str:
     ]
     for package in atlas.packages:
         listed = [(c, one) for _, c in sorted(_by_release(package)) for one in c.changes]
-        if not listed and not package.bisections:
+        if not listed and not package.bisections and not package.repros:
             continue
         lines += [f"## {text(package.name)}", ""]
         if listed:
             lines += [_row(_COLUMNS), _row(["---"] * len(_COLUMNS))]
             lines += [_row(_cells(package, changes, change)) for changes, change in listed]
             lines.append("")
+        lines += _repros(package)
         for b in package.bisections:
             lines.append(
                 f"- Bisected, {text(b.backend)}, {text(b.question)}: last {text(b.last_before)}, {text(b.sentence)}."
             )
         lines += [""] * bool(package.bisections)
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _repros(package: Package) -> Iterator[str]:
+    """What scripts print over the releases."""
+    if not package.repros:
+        return
+    releases = [e.release for e in package.entries]
+    yield "Scripts of the framework and NumPy alone, run in every release:"
+    yield ""
+    yield _row(["script", "asks", "prints, in releases"])
+    yield _row(["---"] * 3)
+    for repro in package.repros:
+        said = [
+            f"{text(s.first if s.first == s.last else f'{s.first} to {s.last}')}: {text(s.line)}"
+            for s in repro.stretches(releases)
+        ]
+        place = f"{package.name}/{REPROS}/{repro.path.name}"
+        yield _row([f"[{text(repro.name)}]({place})", text(repro.asks), "<br>".join(said)])
+    yield ""
 
 
 _COLUMNS = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,14 @@ from hostile import TEXTS
 
 import bnspec
 from bnspec.clauses import VERSION
+from bnspec.conformance.atlas.repros import printed
 from bnspec.errors import UsageError
 from bnspec.reports.atlas.atlas import CHANGES, FOLDER, read_atlas
 from bnspec.reports.atlas.changes import AtlasChange, Changes, Sight, decode_changes, encode_changes
 from bnspec.reports.atlas.entry import BackendEntry, Entry, decode_entry, encode_entry
 from bnspec.reports.atlas.extract import Environment, entry_of
 from bnspec.reports.atlas.page import pages
+from bnspec.reports.atlas.repros import REPROS, Printed, digest_of, encode_printed
 from bnspec.reports.run.store import read_run
 
 CLAUSE = "epsilon.inside_root_in_training"
@@ -207,3 +210,75 @@ def test_the_committed_atlas_holds_and_its_pages_are_its_own() -> None:
     folder = Path(__file__).resolve().parents[2] / FOLDER
     for name, page in pages(read_atlas(folder)).items():
         assert (folder / name).read_text("utf-8") == page, f"{name} is out of date: make atlas"
+
+
+@pytest.fixture
+def scripted(write: Callable[..., Path]) -> Path:
+    """An atlas with a script that printed 1 in the older release and 2 in the newer one."""
+    folder = write()
+    script = folder / "alpha" / REPROS / "asks.py"
+    script.parent.mkdir()
+    script.write_text('"""What is | one?"""\nprint(1)\n')
+    printed = Printed(digest_of(script), {"1.0": "1", "1.10": "2"})
+    script.with_suffix(".json").write_text(encode_printed(printed))
+    return script
+
+
+def test_what_scripts_print_stands_on_the_page(scripted: Path) -> None:
+    """With the releases, and escaped."""
+    (repro,) = read_atlas(scripted.parents[2]).packages[0].repros
+    assert [(s.first, s.last, s.line) for s in repro.stretches(["1.0", "1.10"])] == [
+        ("1.0", "1.0", "1"),
+        ("1.10", "1.10", "2"),
+    ]
+    page = pages(read_atlas(scripted.parents[2]))["changes.md"]
+    assert "1.0: 1<br>1.10: 2" in page
+    assert r"What is \| one?" in page
+
+
+@pytest.mark.parametrize(
+    ("releases", "why"),
+    [
+        ({"1.0": "1", "2.0": "2"}, "no such release"),
+        ({"1.0": "1", "1.10": "1"}, "the same in every"),
+        ({}, "the same in every"),
+    ],
+)
+def test_records_that_show_no_change_of_the_atlas_are_refused(
+    scripted: Path, releases: dict[str, str], why: str
+) -> None:
+    """Of a release that is not in it, or the same everywhere."""
+    scripted.with_suffix(".json").write_text(encode_printed(Printed(digest_of(scripted), releases)))
+    with pytest.raises(UsageError, match=why):
+        read_atlas(scripted.parents[2])
+
+
+def test_a_script_that_was_changed_must_run_again(scripted: Path) -> None:
+    """Its record is of another script; and a record without a script is none."""
+    scripted.write_text('"""What is two?"""\nprint(2)\n')
+    with pytest.raises(UsageError, match="was not run"):
+        read_atlas(scripted.parents[2])
+    scripted.unlink()
+    with pytest.raises(UsageError, match="no script"):
+        read_atlas(scripted.parents[2])
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("print(1)\nprint('a  b')", "a b"),
+        ("raise ValueError('of one\\ntwo')", "raises ValueError: of one"),
+        ("import os\nos.kill(os.getpid(), 9)", "dies of signal 9"),
+        ("pass", "nothing"),
+    ],
+)
+def test_a_script_is_known_by_its_last_line(tmp_path: Path, text: str, line: str) -> None:
+    """Or by what it raises, or by how it died."""
+    script = tmp_path / "script.py"
+    script.write_text(text)
+    assert printed(script, sys.executable) == line
+
+
+def test_a_local_build_is_a_build_of_the_release() -> None:
+    """As 2.13.0+cpu."""
+    assert replace(ENTRY, packages={"alpha": "1.0+cpu"}).release == "1.0"

@@ -1,11 +1,11 @@
 """``python -m bnspec.conformance.atlas [PACKAGE..]``: do what is missing of the atlas, and write its pages.
 
     docs/atlas/plan.toml    which releases of which packages, on which backends
-    docs/atlas/PACKAGE/     entries, changes and cases; see ``bnspec.reports.atlas.atlas``
+    docs/atlas/PACKAGE/     entries, changes, cases and scripts; see ``bnspec.reports.atlas.atlas``
     runs/atlas/             raw run directories, out of git; what is there is read, not measured again
 
 An entry that is there is left alone: remove it to have it measured again. Changes need the raw runs of both releases: where one is
-gone, that release is measured again.
+gone, that release is measured again. A package that the plan does not have, as in PACKAGES=none, measures nothing: the pages are written.
 """
 
 from __future__ import annotations

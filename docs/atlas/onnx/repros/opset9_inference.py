@@ -1,4 +1,5 @@
 """x [[1], [3]], running mean 0 and variance 4, opset 9: what is y? By the definition 0.5 and 1.5."""
+
 import numpy as np
 import onnx.helper as h
 from onnx.reference import ReferenceEvaluator

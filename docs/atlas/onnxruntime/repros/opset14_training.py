@@ -1,4 +1,5 @@
 """x [[1], [3]] in training mode, opset 14: what are y and the new statistics, from mean 0 and variance 4 with momentum 0.5?"""
+
 import numpy as np
 import onnx.helper as h
 import onnxruntime

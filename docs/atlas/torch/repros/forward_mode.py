@@ -1,4 +1,5 @@
 """Forward-mode derivative of inference by running variance 4: is the tangent of y that of x over 2?"""
+
 import torch
 from torch.autograd import forward_ad
 

@@ -1,4 +1,5 @@
 """x [[1], [3]] in float16 on the CPU, training: what is y?"""
+
 import torch
 
 x = torch.tensor([[1.0], [3.0]], dtype=torch.float16)

@@ -1,4 +1,5 @@
 """A weight with stride 2, NaN between its values, training: is dx finite? Who reads it as if it were packed takes the NaN."""
+
 import torch
 
 x = torch.tensor([[1.0, 1.0], [3.0, 3.0]], requires_grad=True)

@@ -124,6 +124,11 @@ class Case:
         return digest.hexdigest()[:12]
 
     @property
+    def elements(self) -> int:
+        """Elements of all arrays."""
+        return sum(array.size for array in self.arrays.values())
+
+    @property
     def count(self) -> int:
         """Elements per channel of the first step's first input."""
         first = next((s.inputs[0] for s in self.steps if s.inputs), None)

@@ -71,7 +71,9 @@ def causes_of_layer(
             collector.collect(case, observe(case), oracle, order)
         for clause, tally in collector.tallies.items():
             if tally.verdict in FAILING and tally.smallest is not None:
-                case, judgement = smallest(clause, tally.smallest, observe, conventions, shrink_seconds)
+                case, judgement = smallest(
+                    clause, tally.smallest, observe, conventions, shrink_seconds, others=small.values()
+                )
                 small[clause] = case
                 path = f"cases/{case.id}.json"
                 found.append(finding_of(clause, tally, name, "cpu", case=path, shrunk=path, judgement=judgement))

@@ -106,16 +106,19 @@ def derivative_case(plan: Plan, subsets_asked: int = 3) -> Case:
     return _with_derived(base, steps, v=v)
 
 
-def masked_case(plan: Plan, share: float) -> Case:
+def masked_case(plan: Plan, share: float, empty_sample: bool = False) -> Case:
     """A batch with about this share unmasked, at least two elements per channel; then with other padding.
 
-    Then with NaN in the padding, as uninitialised memory may have; then a second step.
+    Then with NaN in the padding, as uninitialised memory may have; then a second step. ``empty_sample``: the last sample is padding
+    alone, as where a batch is filled up.
     """
     base = batch_norm_case(dataclasses.replace(plan, short=True))
     config, rng = base.config, np.random.RandomState((plan.seed + 2) % 2**32)
     shape = tuple(1 if a == config.channel_axis else n for a, n in enumerate(base.arrays["x"].shape))
     mask = rng.uniform(size=shape) < share
     mask.reshape(-1)[:2] = True
+    if empty_sample:
+        mask[-1] = False
     # y exists on the padding too, but a masked loss has no gradient there
     dy = np.where(mask, base.arrays["dy"], base.arrays["dy"].dtype.type(0))
     other = ("x|repadded:1000", "mask")

@@ -12,6 +12,7 @@ from bnspec.conformance.checks import (
     refusals,
     relations,
     robustness,
+    special,
     state,
 )
 from bnspec.conformance.checks import input_normalization as scaling
@@ -23,6 +24,7 @@ CHECKS: tuple[Check, ...] = (
     *state.CHECKS,
     *gradients.CHECKS,
     *robustness.CHECKS,
+    *special.CHECKS,
     *scaling.CHECKS,
     *contract.CHECKS,
     *relations.CHECKS,

@@ -225,3 +225,12 @@ class PaddingMultipliedAwayInTheGradients(_Masked):
         zhat = (wide - mean) * self.inv_std(var) * mask.astype(self.work)
         dgamma, _ = self.parameter_gradients(self.cleaned(self.cotangent(dy), mask), zhat, var)
         return found if found.dgamma is None else found._replace(dgamma=dgamma.astype(found.dgamma.dtype))
+
+
+class EmptySampleCounted(_Masked):
+    """Counts one element for a sample that is padding alone, in the divisor."""
+
+    family, killed_by, path = "mask", (*COMPACT, *COUNTS), "a sample of padding alone"
+
+    def kept(self, x: Array, mask: Array) -> int:
+        return super().kept(x, mask) + (0 if self.config.channel_axis == 0 else int((~self.samples(mask)).sum()))

@@ -29,6 +29,8 @@ from bnspec.model.vocabulary import Status
 STATE = ("running_mean", "running_var")
 #: The reason for not making a malformed call.
 UNCHECKED = "this backend leaves checking arguments to its caller"
+#: The reason for not handing over x of an integer dtype.
+NO_INTEGERS = "this backend is not given integers"
 #: The result types of these kinds of calls; all others return one tensor.
 RESULTS: Dict[Kind, Type[Any]] = {
     "gradients": Gradients,
@@ -125,6 +127,8 @@ class Live:
         before: Dict[str, np.ndarray] = {}
         if step.refused and not self.adapter.conventions.checks_arguments:
             return StepResult("declined", UNCHECKED)
+        if step.takes_integers and not self.adapter.conventions.integers:
+            return StepResult("declined", NO_INTEGERS)
         try:
             before = self.state_before(step)
             if step.call.between:

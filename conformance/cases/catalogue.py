@@ -26,12 +26,14 @@ from bnspec.conformance.cases.forms import (
     in_dtype,
     in_float64,
 )
+from bnspec.conformance.cases.half_precision import half_fits, half_plans
 from bnspec.conformance.cases.layouts import EVERY_AXIS, LAYOUTS
 from bnspec.conformance.cases.many_channels import more_samples, samples
 from bnspec.conformance.cases.programs import (
     derivative_case,
     history_case,
     initial_case,
+    integer_case,
     long_case,
     malformed_layer_case,
     masked_case,
@@ -151,6 +153,7 @@ def batch_norm_plans() -> Iterator[tuple[str, Plan]]:
         "more terms than bfloat16 counts",
         Plan(in_dtype(Form((2, 2, 129, 33), 1), "bfloat16"), "pixels", seed=65, short=True),
     )
+    yield from half_plans()
     yield from ladder()
     yield from coincidences()
     for shape in REAL:
@@ -263,6 +266,8 @@ def optional_calls() -> Iterator[tuple[str, Case]]:
         yield NEGATIVE, batch_norm_case(Plan(form, "wide", epsilon=2.0**-10, state="negative", seed=116))
         yield "padding", masked_case(Plan(form, "wide", seed=117), 0.75)
         yield "a mask that keeps all", masked_case(Plan(form, "wide", seed=118), 1.0)
+        yield "a mask that keeps nothing", masked_case(Plan(form, "wide", seed=118), 0.0)
+        yield "whole numbers as integers", integer_case(Plan(form, "pixels", seed=162), ("uint8",))
     one_sample = Plan(Form((1, 4, 3, 2), 1), "wide", seed=143)
     yield "malformed parameters that broadcast over a batch of one", malformed_layer_case(one_sample)
     yield (
@@ -350,7 +355,7 @@ def catalogue() -> list[Case]:
         cases.append(case.with_(origin={**case.origin, "purpose": purpose}))
     for purpose, case in optional_calls():
         cases.append(case.with_(origin={**case.origin, "purpose": purpose}))
-    for purpose, case in large_fits():
+    for purpose, case in (*large_fits(), *half_fits()):
         cases.append(case.with_(origin={**case.origin, "purpose": purpose}))
     for purpose, scaling in scaling_plans():
         case = input_norm_case(scaling)

@@ -28,7 +28,7 @@ from bnspec.model.call import (
     call_named,
     call_of,
 )
-from bnspec.model.case import PARAMETERS, SEPARATOR, Case, Step
+from bnspec.model.case import INTEGERS, PARAMETERS, SEPARATOR, Case, Step
 from bnspec.model.layer import LayerConfig
 from bnspec.model.relations import derived
 
@@ -107,7 +107,7 @@ def derivative_case(plan: Plan, subsets_asked: int = 3) -> Case:
 
 
 def masked_case(plan: Plan, share: float) -> Case:
-    """A batch with about this share unmasked, at least two elements per channel; then with other padding.
+    """A batch with about this share unmasked, at least two elements per channel unless it is 0; then with other padding.
 
     Then with NaN in the padding, as uninitialised memory may have; then a second step.
     """
@@ -115,9 +115,12 @@ def masked_case(plan: Plan, share: float) -> Case:
     config, rng = base.config, np.random.RandomState((plan.seed + 2) % 2**32)
     shape = tuple(1 if a == config.channel_axis else n for a, n in enumerate(base.arrays["x"].shape))
     mask = rng.uniform(size=shape) < share
-    mask.reshape(-1)[:2] = True
+    mask.reshape(-1)[:2] = share > 0.0
     # y exists on the padding too, but a masked loss has no gradient there
     dy = np.where(mask, base.arrays["dy"], base.arrays["dy"].dtype.type(0))
+    if not mask.any():
+        steps = (_step(TRAINING_MASKED, ("x", "mask")), _step(TRAINING_MASKED_GRADIENTS, ("x", "dy", "mask")))
+        return _with_derived(base, steps, mask=mask, dy=dy)
     other = ("x|repadded:1000", "mask")
     steps = (
         _step(TRAINING_MASKED, ("x", "mask")),
@@ -127,6 +130,16 @@ def masked_case(plan: Plan, share: float) -> Case:
         Step(TRAINING_MASKED, ("x", "mask")),
     )
     return _with_derived(base, steps, mask=mask, dy=dy)
+
+
+def integer_case(plan: Plan, dtypes: Sequence[str]) -> Case:
+    """Forward passes on whole numbers, in floating point and in these integer dtypes, on layers of their own."""
+    base = batch_norm_case(dataclasses.replace(plan, short=True))
+    steps = []
+    for call in (TRAINING, INFERENCE):
+        steps.append(_step(call, ("x",)))
+        steps += [_step(call, (f"x|as:{dtype}",), relation=INTEGERS) for dtype in dtypes]
+    return _with_derived(base, steps)
 
 
 def long_case(plan: Plan) -> Case:

@@ -225,3 +225,23 @@ class PaddingMultipliedAwayInTheGradients(_Masked):
         zhat = (wide - mean) * self.inv_std(var) * mask.astype(self.work)
         dgamma, _ = self.parameter_gradients(self.cleaned(self.cotangent(dy), mask), zhat, var)
         return found if found.dgamma is None else found._replace(dgamma=dgamma.astype(found.dgamma.dtype))
+
+
+class NothingKeptIsAveraged(_Masked):
+    """Divides by the count where the mask keeps nothing, too: 0/0 enters the running statistics."""
+
+    family, killed_by, path = "degenerate", ("degenerate.empty_batch",), "a mask that keeps nothing"
+
+    def has_moments(self, mask: Array) -> bool:
+        return True
+
+
+class NothingKeptDecaysTheState(_Masked):
+    """Averages the running statistics with 0 where the mask keeps nothing."""
+
+    family, killed_by, path = "degenerate", ("degenerate.empty_batch",), "a mask that keeps nothing"
+
+    def has_moments(self, mask: Array) -> bool:
+        if not mask.any():
+            self.store(self.wide(self.mean) * self.decay(), self.wide(self.var) * self.decay())
+        return super().has_moments(mask)

@@ -98,6 +98,7 @@ class PlainAdapter(Adapter):
         empty_batch="keeps_state",
         dtypes=("float64", "float32", "bfloat16", "float16"),
         half_parameters=("float32", "input"),
+        integers=True,
         input_normalization=True,
     )
     layer_class: type = PlainLayer

@@ -35,6 +35,7 @@ NO_INTEGERS = "this backend is not given integers"
 RESULTS: Dict[Kind, Type[Any]] = {
     "gradients": Gradients,
     "some_gradients": Gradients,
+    "late_gradients": Gradients,
     "masked_gradients": Gradients,
     "second_order": SecondOrder,
     "tangent": Tangent,

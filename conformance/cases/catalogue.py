@@ -34,6 +34,7 @@ from bnspec.conformance.cases.programs import (
     history_case,
     initial_case,
     integer_case,
+    late_case,
     long_case,
     malformed_layer_case,
     masked_case,
@@ -266,6 +267,7 @@ def optional_calls() -> Iterator[tuple[str, Case]]:
         yield NEGATIVE, batch_norm_case(Plan(form, "wide", epsilon=2.0**-10, state="negative", seed=116))
         yield "padding", masked_case(Plan(form, "wide", seed=117), 0.75)
         yield "a mask that keeps all", masked_case(Plan(form, "wide", seed=118), 1.0)
+        yield "another step before the backward pass", late_case(Plan(form, "wide", epsilon=2.0**-4, seed=163))
         yield "a mask that keeps nothing", masked_case(Plan(form, "wide", seed=118), 0.0)
         yield "whole numbers as integers", integer_case(Plan(form, "pixels", seed=162), ("uint8",))
     one_sample = Plan(Form((1, 4, 3, 2), 1), "wide", seed=143)
@@ -289,6 +291,8 @@ def optional_calls() -> Iterator[tuple[str, Case]]:
         plan = Plan(other, "wide", epsilon=2.0**-4, decay=decay, seed=128)
         yield "derivatives of this form", derivative_case(plan, subsets_asked=1)
     yield "padding in a volume, decay 0", masked_case(Plan(VOLUME, "wide", decay=0.0, seed=129), 0.5)
+    late = Plan(IMAGE_LAST, "wide", epsilon=2.0**-4, seed=163)
+    yield "another step before the backward pass, channels last", late_case(late)
     yield "derivatives, channels last", derivative_case(Plan(IMAGE_LAST, "wide", seed=123), subsets_asked=1)
     double = Plan(in_float64(IMAGE), "mean_1e4", epsilon=1e-3, decay=0.9, seed=124)
     yield "derivatives in float64", derivative_case(double, subsets_asked=1)

@@ -106,6 +106,12 @@ def derivative_case(plan: Plan, subsets_asked: int = 3) -> Case:
     return _with_derived(base, steps, v=v)
 
 
+def late_case(plan: Plan) -> Case:
+    """Forward passes whose backward pass comes after another training step of the layer, in both modes."""
+    base = batch_norm_case(dataclasses.replace(plan, short=True))
+    return _with_derived(base, [_step(call_of(m, "late_gradients"), ("x", "dy", "x|times:4")) for m in MODES])
+
+
 def masked_case(plan: Plan, share: float) -> Case:
     """A batch with about this share unmasked, at least two elements per channel unless it is 0; then with other padding.
 

@@ -94,8 +94,8 @@ def is_ordinary(case: Case, step: Step) -> bool:
         return True
     if step.call.kind == "fit":
         return all(case.arrays[n].size for n in step.inputs)
-    if keeps_nothing(case, step):
-        return False
+    if keeps_nothing(case, step) or step.call.kind == "late_gradients":
+        return False  # a framework may refuse them
     return count_of(case, step) > 1 or step.call.mode != "training"
 
 

@@ -113,6 +113,20 @@ class FullLayer(PlainLayer):
         """y and the wanted gradients."""
         return Gradients(found.y, *(getattr(found, n) if n in wanted else None for n in ("dx", "dgamma", "dbeta")))
 
+    # --- a backward pass after another step ---------------------------------------------------------------------------
+
+    def training_late_gradients(self, x: Array, dy: Array, other: Array) -> Gradients:
+        """The gradients are those of the first pass."""
+        found = self.training_gradients(x, dy)
+        self.training(other)
+        return found
+
+    def inference_late_gradients(self, x: Array, dy: Array, other: Array) -> Gradients:
+        """The gradients are those of the statistics before the step."""
+        found = self.inference_gradients(x, dy)
+        self.training(other)
+        return found
+
     # --- second derivatives -------------------------------------------------------------------------------------------
 
     def project(self, v: Array, zhat: Array) -> Array:

@@ -1,0 +1,49 @@
+"""Known deviations of scikit-learn."""
+
+from __future__ import annotations
+
+from bnspec.backends.harness.known.deviation import Known
+from bnspec.backends.harness.known.predicates import scales_half
+
+KNOWN: tuple[Known, ...] = (
+    Known(
+        title="Statistics are rounded to x's dtype",
+        backends="sklearn.[fp]*",
+        clauses=("dtype.half_is_as_exact_as_declared",),
+        where=scales_half,
+        conditions="transform or inverse of float16 x",
+        kind="accuracy",
+        reason=(
+            "mean_ and scale_ are kept in float64, and cast to x's dtype before they are used; x - mean is formed in x's dtype, "
+            "where it may overflow."
+        ),
+        observed=(
+            "float16 -60000, 60000, -60000: -0.707, inf, -0.707, in float64 -0.707, 1.414, -0.707. In float32 the cast costs digits of "
+            "a large mean: 10001.3, 10002.1, 10003.2 give -1.15573, -0.12911, 1.28359, and scale(), which does not cast, -1.15532, "
+            "-0.12869, 1.28401, as exact."
+        ),
+        reported=False,
+        link="https://github.com/scikit-learn/scikit-learn/pull/27113",
+        search="The link is the change that made StandardScaler follow the array API.",
+        package="sklearn",
+        versions=">=1.9,<1.10",
+    ),
+    Known(
+        title="scale computes in float16",
+        backends="sklearn.scale",
+        clauses=("dtype.half_is_as_exact_as_declared", "input.transform"),
+        where=scales_half,
+        conditions="float16 x",
+        kind="bug",
+        reason="the variance is formed in x's dtype, where it overflows beyond 65,504: the data are divided by infinity.",
+        observed=(
+            "scale of float16 1000, 3000, 5000: -0, 0, 0; StandardScaler gives -1.225, 0, 1.225. In the same way in float32: 1e20, "
+            "2e20, 3e20 become -0, 0, 0."
+        ),
+        reported=False,
+        link="https://github.com/scikit-learn/scikit-learn/issues/13007",
+        search="The report is of the same in StandardScaler, where it was fixed.",
+        package="sklearn",
+        versions=">=1.9,<1.10",
+    ),
+)

@@ -8,6 +8,7 @@ Source: https://scikit-learn.org/stable/modules/generated/sklearn.preprocessing.
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, Sequence
 
 import numpy as np
@@ -19,6 +20,7 @@ CONVENTIONS = Conventions(
     dtypes=("float64", "float32", "float16"),
     half_parameters=("float32", "input"),
     input_normalization=True,
+    input_missing=True,
 )
 
 
@@ -49,6 +51,8 @@ class SklearnPartialFit(SklearnFit):
 
 class SklearnScale(SklearnFit):
     """The function ``scale``, of a whole training set by its own statistics."""
+
+    conventions = dataclasses.replace(CONVENTIONS, input_missing=False)
 
     def __init__(self, device: str = "cpu") -> None:
         super().__init__(device)

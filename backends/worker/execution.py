@@ -31,6 +31,8 @@ STATE = ("running_mean", "running_var")
 UNCHECKED = "this backend leaves checking arguments to its caller"
 #: The reason for not handing over x of an integer dtype.
 NO_INTEGERS = "this backend is not given integers"
+#: The reason for not handing over a training set with missing values.
+NO_MISSING = "this backend does not leave out missing values"
 #: The result types of these kinds of calls; all others return one tensor.
 RESULTS: Dict[Kind, Type[Any]] = {
     "gradients": Gradients,
@@ -130,6 +132,8 @@ class Live:
             return StepResult("declined", UNCHECKED)
         if step.takes_integers and not self.adapter.conventions.integers:
             return StepResult("declined", NO_INTEGERS)
+        if step.has_missing and not self.adapter.conventions.input_missing:
+            return StepResult("declined", NO_MISSING)
         try:
             before = self.state_before(step)
             if step.call.between:

@@ -33,6 +33,8 @@ SEPARATOR = "|"
 PARAMETERS = ("gamma", "beta", "running_mean", "running_var")
 #: The relation of a step on x of an integer dtype to the step on the same numbers in floating point.
 INTEGERS = "integers"
+#: The relation of a fit on a training set with missing values to the values that are there.
+MISSING = "missing"
 #: Settings that a step may override when it builds a layer: names of arrays, and numbers.
 SETTINGS = ("epsilon", "decay", "rank", "channel_axis")
 #: Two more overrides, outside the configuration: the number of threads a layer may use, and a start from the framework's
@@ -68,6 +70,11 @@ class Step:
     def takes_integers(self) -> bool:
         """Whether x has an integer dtype, which a framework need not accept."""
         return self.option("relation") == INTEGERS
+
+    @property
+    def has_missing(self) -> bool:
+        """Whether NaN in a training set stands for missing values, which a framework need not offer."""
+        return self.option("relation") == MISSING
 
     def to_json(self) -> Dict[str, Any]:
         """The step as JSON-ready data, without default values."""

@@ -38,6 +38,7 @@ from bnspec.conformance.cases.programs import (
     long_case,
     malformed_layer_case,
     masked_case,
+    missing_case,
     refusal_case,
     relation_case,
     scaling_relation_case,
@@ -369,5 +370,8 @@ def catalogue() -> list[Case]:
             cases.append(
                 case.with_(origin={**case.origin, "purpose": purpose + "; reordered, in other units, far away"})
             )
+    for form in (Form((16, 3), 1, affine=False), Form((6, 4, 5, 3), 3, affine=False)):
+        case = missing_case(ScalingPlan(form, "wide", "ordinary", (1, 3, form.shape[0] - 4), 165))
+        cases.append(case.with_(origin={**case.origin, "purpose": "missing values"}))
     cases.extend(samples())
     return cases

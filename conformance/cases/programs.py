@@ -28,7 +28,7 @@ from bnspec.model.call import (
     call_named,
     call_of,
 )
-from bnspec.model.case import INTEGERS, PARAMETERS, SEPARATOR, Case, Step
+from bnspec.model.case import INTEGERS, MISSING, PARAMETERS, SEPARATOR, Case, Step
 from bnspec.model.layer import LayerConfig
 from bnspec.model.relations import derived
 
@@ -221,6 +221,19 @@ def _interrupted(wrong: str) -> list[Step]:
         bad = Step(first, (wrong,), refused=True)
         steps += [Step(first, (wrong,), True, refused=True), Step(second, ("x",)), bad, Step(second, ("x",))]
     return steps
+
+
+def missing_case(plan: ScalingPlan) -> Case:
+    """Fits on a training set with missing values: some in every feature, and all of the first in the first chunk; then reversed."""
+    base = input_norm_case(plan)
+    chunks = base.steps[0].inputs
+    arrays = {n: base.arrays[n].copy() for n in chunks}
+    for k, array in enumerate(arrays.values()):
+        lanes = np.moveaxis(array, base.config.channel_axis, -1)
+        lanes.reshape(-1)[k :: 4 + k] = np.nan
+        lanes[..., 0] = np.nan if k == 0 else lanes[..., 0]
+    given = (("relation", MISSING),)
+    return base.with_(arrays=arrays, steps=(Step(FIT, chunks, True, given), Step(FIT, chunks[::-1], True, given)))
 
 
 def scaling_relation_case(plan: ScalingPlan) -> Case:

@@ -43,6 +43,7 @@ class Check:
         of_refused: whether it is asked of calls that are malformed on purpose, or, None, of these as of others.
         of_repeats: whether it is asked of steps that only repeat another.
         of_integers: whether it is asked of steps on x of an integer dtype; other checks are not.
+        of_missing: whether it is asked of fits on training sets with missing values; other checks are not.
         declines: why the declared conventions leave nothing to judge at a step; empty where they do not.
     """
 
@@ -56,6 +57,7 @@ class Check:
     declines: Callable[[Examination, int], str] = never
     of_repeats: bool = False
     of_integers: bool = False
+    of_missing: bool = False
 
 
 def across_programs(exam: Examination, i: int) -> str:

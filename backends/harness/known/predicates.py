@@ -167,6 +167,11 @@ def steps_before_backward(case: Case) -> bool:
     return any(s.call.kind == "late_gradients" for s in case.steps)
 
 
+def has_missing(case: Case) -> bool:
+    """A training set has missing values."""
+    return any(s.has_missing for s in case.steps)
+
+
 def scales_half(case: Case) -> bool:
     """Input normalization of half-precision x."""
     return case.subject == "input_norm" and is_half(case)

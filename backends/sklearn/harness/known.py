@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bnspec.backends.harness.known.deviation import Known
-from bnspec.backends.harness.known.predicates import scales_half
+from bnspec.backends.harness.known.predicates import has_missing, scales_half
 
 KNOWN: tuple[Known, ...] = (
     Known(
@@ -43,6 +43,21 @@ KNOWN: tuple[Known, ...] = (
         reported=False,
         link="https://github.com/scikit-learn/scikit-learn/issues/13007",
         search="The report is of the same in StandardScaler, where it was fixed.",
+        package="sklearn",
+        versions=">=1.9,<1.10",
+    ),
+    Known(
+        title="A chunk of missing values makes the mean NaN",
+        backends="sklearn.partial_fit",
+        clauses=("input.missing_values_are_left_out",),
+        where=has_missing,
+        conditions="partial_fit of a chunk in which a feature is NaN throughout",
+        kind="bug",
+        reason="the mean of no values, NaN, is multiplied by its count of 0 in the next chunk, and stays.",
+        observed="partial_fit of NaN, NaN and then of 1, 3: mean_ nan, var_ 1; fit of all four: mean_ 2, var_ 1.",
+        reported=False,
+        link="https://github.com/scikit-learn/scikit-learn/pull/11206",
+        search="The link is the change since which NaN is left out.",
         package="sklearn",
         versions=">=1.9,<1.10",
     ),

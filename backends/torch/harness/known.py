@@ -242,7 +242,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="A step before the backward pass changes the gradients",
-        backends="torch.[!d]*",
+        backends="torch.*[nlt]",
         clauses=("gradient.of_its_own_forward_pass",),
         where=steps_before_backward,
         conditions="inference with gradients, then a training step, then the backward pass of the first",

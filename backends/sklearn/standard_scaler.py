@@ -36,7 +36,7 @@ class SklearnFit(ScalerAdapter):
 
         self.made = StandardScaler
 
-    def scaler(self, config: LayerConfig) -> FittedScaler:
+    def scaler(self, config: LayerConfig) -> TableScaler:
         """A ``StandardScaler``."""
         return FittedScaler(config, self.made)
 

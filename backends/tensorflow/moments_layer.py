@@ -59,13 +59,15 @@ class MomentsLayer(TensorflowLayer):
         """The training forward pass; moves the running statistics."""
         return self.trained(x, *self.tf.nn.moments(x, self.reduced(x), keepdims=True))
 
-    def trained(self, x: Any, mean: Any, var: Any, counts: Any = True) -> Any:
-        """y of x by the batch's statistics; updates the running ones, where anything counts."""
+    def trained(self, x: Any, mean: Any, var: Any, counts: Any = None) -> Any:
+        """y of x by the batch's statistics; updates the running ones, if anything counts (None: all of x does)."""
         y, decay = self.normalise(x, mean, var), self.decay
         if x.shape.num_elements():  # the moments of an empty batch are NaN
             batch = (self.tf.reshape(moment, [-1]) for moment in (mean, var))
-            moved = (old * decay + new * (1.0 - decay) for old, new in zip(self.running, batch))
-            self.move(State(*(self.tf.where(counts, new, old) for old, new in zip(self.running, moved))))
+            moved = [old * decay + new * (1.0 - decay) for old, new in zip(self.running, batch)]
+            if counts is not None:
+                moved = [self.tf.where(counts, new, old) for old, new in zip(self.running, moved)]
+            self.move(State(*moved))
         return y
 
     def inference(self, x: Any) -> Any:
@@ -76,7 +78,7 @@ class MomentsLayer(TensorflowLayer):
         """The training forward pass by ``tf.nn.weighted_moments``, with the weights 1 and 0."""
         weights = self.tf.cast(mask, x.dtype)
         moments = self.tf.nn.weighted_moments(x, self.reduced(x), weights, keepdims=True)
-        return self.trained(x, *moments, self.tf.reduce_any(mask))
+        return self.trained(x, *moments, counts=self.tf.reduce_any(mask))
 
     def training_masked_gradients(self, x: Any, dy: Any, mask: Any) -> Gradients:
         """Forward and backward with a mask."""

@@ -125,8 +125,8 @@ def masked_case(plan: Plan, share: float) -> Case:
     # y exists on the padding too, but a masked loss has no gradient there
     dy = np.where(mask, base.arrays["dy"], base.arrays["dy"].dtype.type(0))
     if not mask.any():
-        steps = (_step(TRAINING_MASKED, ("x", "mask")), _step(TRAINING_MASKED_GRADIENTS, ("x", "dy", "mask")))
-        return _with_derived(base, steps, mask=mask, dy=dy)
+        calls = ((TRAINING_MASKED, ("x", "mask")), (TRAINING_MASKED_GRADIENTS, ("x", "dy", "mask")))
+        return _with_derived(base, [_step(call, inputs) for call, inputs in calls], mask=mask, dy=dy)
     other = ("x|repadded:1000", "mask")
     steps = (
         _step(TRAINING_MASKED, ("x", "mask")),

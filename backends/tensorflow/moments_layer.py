@@ -77,8 +77,8 @@ class MomentsLayer(TensorflowLayer):
     def training_masked(self, x: Any, mask: Any) -> Any:
         """The training forward pass by ``tf.nn.weighted_moments``, with the weights 1 and 0."""
         weights = self.tf.cast(mask, x.dtype)
-        moments = self.tf.nn.weighted_moments(x, self.reduced(x), weights, keepdims=True)
-        return self.trained(x, *moments, counts=self.tf.reduce_any(mask))
+        mean, var = self.tf.nn.weighted_moments(x, self.reduced(x), weights, keepdims=True)
+        return self.trained(x, mean, var, self.tf.reduce_any(mask))
 
     def training_masked_gradients(self, x: Any, dy: Any, mask: Any) -> Gradients:
         """Forward and backward with a mask."""

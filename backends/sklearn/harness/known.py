@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bnspec.backends.harness.known.deviation import Known
-from bnspec.backends.harness.known.predicates import has_missing, scales_half
+from bnspec.backends.harness.known.predicates import has_missing, scales_half, tiny_spread
 
 KNOWN: tuple[Known, ...] = (
     Known(
@@ -43,6 +43,24 @@ KNOWN: tuple[Known, ...] = (
         reported=False,
         link="https://github.com/scikit-learn/scikit-learn/issues/13007",
         search="The report is of the same in StandardScaler, where it was fixed.",
+        package="sklearn",
+        versions=">=1.9,<1.10",
+    ),
+    Known(
+        title="scale leaves features of a small spread as they are",
+        backends="sklearn.scale",
+        clauses=("input.transform", "input.units_do_not_matter"),
+        where=tiny_spread,
+        conditions="a feature whose standard deviation is below 10 eps of x's dtype",
+        kind="bug",
+        reason="a standard deviation below 10 eps counts as 0, whatever the unit of the data; StandardScaler compares it with the mean.",
+        observed=(
+            "scale of 1e-16, 2e-16, 3e-16: -1e-16, 0, 1e-16; of float32 1e-7, 2e-7, 3e-7: -1e-7, 0, 1e-7. StandardScaler gives "
+            "-1.225, 0, 1.225 for both."
+        ),
+        reported=False,
+        link="https://github.com/scikit-learn/scikit-learn/issues/19726",
+        search="The report is of the same threshold in StandardScaler, where it was replaced.",
         package="sklearn",
         versions=">=1.9,<1.10",
     ),

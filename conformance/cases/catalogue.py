@@ -33,15 +33,19 @@ from bnspec.conformance.cases.forms import (
     in_dtype,
     in_float64,
 )
+from bnspec.conformance.cases.half_precision import half_fits, half_plans
 from bnspec.conformance.cases.layouts import EVERY_AXIS, LAYOUTS
 from bnspec.conformance.cases.many_channels import more_samples, samples
 from bnspec.conformance.cases.programs import (
     derivative_case,
     history_case,
     initial_case,
+    integer_case,
+    late_case,
     long_case,
     malformed_layer_case,
     masked_case,
+    missing_case,
     refusal_case,
     relation_case,
     scaling_relation_case,
@@ -158,6 +162,7 @@ def batch_norm_plans() -> Iterator[tuple[str, Plan]]:
         "more terms than bfloat16 counts",
         Plan(in_dtype(Form((2, 2, 129, 33), 1), "bfloat16"), "pixels", seed=65, short=True),
     )
+    yield from half_plans()
     yield from ladder()
     yield from coincidences()
     for shape in REAL:
@@ -286,6 +291,9 @@ def optional_calls() -> Iterator[tuple[str, Case]]:
         yield NEGATIVE, batch_norm_case(Plan(form, "wide", epsilon=2.0**-10, state="negative", seed=116))
         yield "padding", masked_case(Plan(form, "wide", seed=117), 0.75)
         yield "a mask that keeps all", masked_case(Plan(form, "wide", seed=118), 1.0)
+        yield "another step before the backward pass", late_case(Plan(form, "wide", epsilon=2.0**-4, seed=163))
+        yield "a mask that keeps nothing", masked_case(Plan(form, "wide", seed=118), 0.0)
+        yield "whole numbers as integers", integer_case(Plan(form, "pixels", seed=162))
     for form in (IMAGE, IMAGE_LAST, LINE_LAST):
         yield "a sample that is padding alone", masked_case(Plan(form, "wide", seed=157), 0.75, empty_sample=True)
     one_sample = Plan(Form((1, 4, 3, 2), 1), "wide", seed=143)
@@ -309,6 +317,8 @@ def optional_calls() -> Iterator[tuple[str, Case]]:
         plan = Plan(other, "wide", epsilon=2.0**-4, decay=decay, seed=128)
         yield "derivatives of this form", derivative_case(plan, subsets_asked=1)
     yield "padding in a volume, decay 0", masked_case(Plan(VOLUME, "wide", decay=0.0, seed=129), 0.5)
+    late = Plan(IMAGE_LAST, "wide", epsilon=2.0**-4, seed=163)
+    yield "another step before the backward pass, channels last", late_case(late)
     yield "derivatives, channels last", derivative_case(Plan(IMAGE_LAST, "wide", seed=123), subsets_asked=1)
     double = Plan(in_float64(IMAGE), "mean_1e4", epsilon=1e-3, decay=0.9, seed=124)
     yield "derivatives in float64", derivative_case(double, subsets_asked=1)
@@ -378,7 +388,7 @@ def catalogue() -> list[Case]:
         cases.append(case.with_(origin={**case.origin, "purpose": purpose}))
     for purpose, case in optional_calls():
         cases.append(case.with_(origin={**case.origin, "purpose": purpose}))
-    for purpose, case in large_fits():
+    for purpose, case in (*large_fits(), *half_fits()):
         cases.append(case.with_(origin={**case.origin, "purpose": purpose}))
     for purpose, scaling in scaling_plans():
         case = input_norm_case(scaling)
@@ -388,5 +398,8 @@ def catalogue() -> list[Case]:
             cases.append(
                 case.with_(origin={**case.origin, "purpose": purpose + "; reordered, in other units, far away"})
             )
+    for form in (Form((16, 3), 1, affine=False), Form((6, 4, 5, 3), 3, affine=False)):
+        case = missing_case(ScalingPlan(form, "wide", "ordinary", (1, 3, form.shape[0] - 4), 165))
+        cases.append(case.with_(origin={**case.origin, "purpose": "missing values"}))
     cases.extend(samples())
     return cases

@@ -13,6 +13,7 @@ from bnspec.conformance.checks.check import (
     Check,
     count_of,
     everywhere,
+    keeps_nothing,
     only_if,
     within,
 )
@@ -21,13 +22,22 @@ from bnspec.conformance.checks.forward import ordinary_size
 from bnspec.conformance.checks.judgement import KEPT, Judgement
 from bnspec.conformance.checks.state import keeps_state
 from bnspec.model.buffers import dtype_of, extent, root_of
-from bnspec.model.call import INFERENCE_GRADIENTS, TRAINING_GRADIENTS
+from bnspec.model.call import (
+    INFERENCE_GRADIENTS,
+    INVERSE,
+    TRAINING_GRADIENTS,
+    TRAINING_MASKED,
+    TRAINING_MASKED_GRADIENTS,
+    TRANSFORM,
+)
 from bnspec.model.case import Case, Step
 from bnspec.model.conventions import HALVES
 from bnspec.oracle.oracle import Oracle
 
 ALL = ("y", "dx", "dgamma", "dbeta", "running_mean", "running_var")
 CALLS = (*TRAINING_CALLS, *INFERENCE_CALLS)
+#: The calls whose results are asked to be as exact as declared: those of a layer and of a scaler.
+OF_HALF = (*CALLS, TRANSFORM, INVERSE)
 COMPUTED = "computed, but the conventions declare that it raises"
 
 
@@ -101,6 +111,11 @@ def count_one(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     if policy == "raises":
         return exam.broken(i, "raises", COMPUTED)
     return _finite_state(exam, i, channels)
+
+
+def has_nothing(case: Case, step: Step) -> bool:
+    """Whether the batch has no values, or a mask keeps none."""
+    return count_of(case, step) == 0 or keeps_nothing(case, step)
 
 
 def empty_batch(exam: Examination, i: int, channels: Mask) -> Judgement | None:
@@ -197,14 +212,14 @@ CHECKS = (
     within("layout.strides", CALLS, ALL, only_if(has_view)),
     within("layout.axis", CALLS, ALL, only_if(has_unusual_axis)),
     within("layout.extents", CALLS, ALL, only_if(near_block)),
-    within("dtype.half_is_as_exact_as_declared", CALLS, ALL, only_if(is_half), tier="permissive"),
+    within("dtype.half_is_as_exact_as_declared", OF_HALF, (*ALL, "x"), only_if(is_half), tier="permissive"),
     Check("dtype.results", CALLS, keeps_dtypes, everywhere),
     Check("degenerate.count_one", TRAINING_CALLS, count_one, one_value, reads_errors=True),
     Check(
         "degenerate.empty_batch",
-        TRAINING_CALLS,
+        (*TRAINING_CALLS, TRAINING_MASKED, TRAINING_MASKED_GRADIENTS),
         empty_batch,
-        only_if(lambda case, step: count_of(case, step) == 0),
+        only_if(has_nothing),
         reads_errors=True,
     ),
     Check("degenerate.constant_channel", TRAINING_CALLS, constant_is_finite, constant_in_batch),

@@ -261,7 +261,8 @@ def test_no_changed_case_accuses_a_correct_layer() -> None:
                 continue
             called = with_other_calls(other)
             found = judge(called, run_case(adapter, *called.header()), adapter.conventions, Oracle(called))
-            assert not [c for c, j in found.items() if j is not None and not j.holds], (feature.name, case.origin)
+            broken = [c for c, j in found.items() if j is not None and not j.holds and CLAUSES[c].level != "MAY"]
+            assert not broken, (feature.name, case.origin)
             step = step if len(other.steps) == len(now.steps) else 0
             now, changed = other, changed + 1
     assert changed > 100

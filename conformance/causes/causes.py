@@ -7,25 +7,28 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bnspec.conformance.causes.experiments import Experiments, Outcome, deviates, with_other_calls
-from bnspec.conformance.causes.features import LAYOUTS, VALUES
+from bnspec.conformance.causes.features import VALUES
 from bnspec.conformance.causes.order import (
     AFTER_TRAINING,
     APART,
     BOTH_MODES,
     DERIVATIVES,
     IN_NETWORKS,
-    LAYOUT,
     NARROWER,
+    SIZES_OF_SMALL_ERRORS,
+    TRAINED,
     basic_first,
     compares,
     general_first,
     is_special,
     is_weak,
+    one_layout,
     own_features,
     place_of,
     quantity,
     related,
     setting,
+    steps_of,
 )
 from bnspec.conformance.causes.record import cause_of, ordinary_first
 from bnspec.model.case import Case
@@ -48,18 +51,34 @@ class Deviation:
 
     Attributes:
         elsewhere: clauses that deviate on such a case, and cannot be judged on it.
+        unknown: features of the case that no experiment could make ordinary: it may need them or not.
         examined: whether all its experiments were made. Conditions that nobody looked for make no clause more basic.
     """
 
     finding: Finding
     conditions: tuple[Condition, ...] = ()
     elsewhere: frozenset[str] = frozenset()
+    unknown: frozenset[str] = frozenset()
     examined: bool = True
 
     @property
     def general(self) -> tuple[int, ...]:
         """The key by which clauses that speak of all cases are ordered, the most basic first."""
-        return not self.examined, *general_first(self.finding, self.conditions)
+        return not self.examined, *general_first(self.finding, self.conditions, len(self.unknown))
+
+    @property
+    def setting(self) -> frozenset[str]:
+        """The features that it needs; see ``setting``. Statistics that training leaves are a state, as given ones are."""
+        needed = setting(self.conditions)
+        trained = any(c.feature == "history" and TRAINED & steps_of(c) for c in self.conditions)
+        if trained and quantity(self.finding) in AFTER_TRAINING and needed - {"history", "state"}:
+            needed = needed - {"history"} | {"state"}
+        return needed
+
+    def needs_as(self, other: Deviation) -> bool:
+        """Whether both need the same features, as far as experiments can say."""
+        mine, others = self.setting, other.setting
+        return mine - others <= one_layout(other.unknown) and others - mine <= one_layout(self.unknown)
 
 
 def causes_of(
@@ -97,6 +116,7 @@ def causes_of(
             f,
             conditions.get(f.clause, ()),
             frozenset(experiments.elsewhere.get(f.clause, ())),
+            frozenset(experiments.unknown.get(f.clause, ())),
             f.clause not in unexamined,
         )
         for f in failing
@@ -131,7 +151,7 @@ def grouped(
         shown = [o for o in outcomes if deviates(o, deviation.finding.clause)]
         explained = [g for g, first in broad if _explains(first, deviation, shown)]
         # what needs most is nearest: a cause that needs nothing explains anything
-        nearest = max(explained, key=lambda g: len(setting(g[0].conditions)), default=None)
+        nearest = max(explained, key=lambda g: len(g[0].setting), default=None)
         inseparable = (g for g in groups if any(one_cause(d, deviation, ordinary, others) for d in g))
         _add(deviation, nearest or next(inseparable, None), groups)
     return [most_basic_first(g) for g in _of_equal_setting(groups)]
@@ -170,7 +190,7 @@ def _explains(group: Sequence[Deviation], special: Deviation, shown: Sequence[Ou
         return False
     if not any(_can_follow(d, special) for d in group):
         return False
-    needed = setting(group[0].conditions)
+    needed = group[0].setting
     if special.finding.family in APART:
         return needed <= IN_NETWORKS
     together = [any(deviates(o, d.finding.clause) for d in group) for o in shown]
@@ -186,11 +206,12 @@ def _needs_what(special: Deviation, needed: frozenset[str]) -> bool:
 
     No experiment says whether what needs its values needs their epsilon, too.
     """
-    own, found = own_features(special.finding) | {"history"}, setting(special.conditions)
-    own |= {LAYOUT} if own & LAYOUTS else set()
+    own, found = one_layout(own_features(special.finding)) | {"history"}, special.setting
+    if special.finding.clause in NARROWER:
+        own |= SIZES_OF_SMALL_ERRORS
     if any(c.feature in VALUES for c in special.conditions):
         needed -= {"epsilon"}
-    return needed <= found <= needed | own
+    return needed <= found | one_layout(special.unknown) and found <= needed | own
 
 
 def _can_follow(a: Deviation, b: Deviation) -> bool:
@@ -230,8 +251,8 @@ def _equal_setting(a: Deviation, b: Deviation) -> bool:
 
     Where nothing is needed that is said of many errors: then they must be errors of one quantity, in one mode or both.
     """
-    needed, features = setting(a.conditions), {c.feature for c in a.conditions}
-    if needed != setting(b.conditions):
+    needed, features = a.setting & b.setting, {c.feature for c in a.conditions}
+    if not a.needs_as(b):
         return _of_equal_variances(a, b) or _of_equal_variances(b, a)
     if a.finding.known or b.finding.known:
         return bool(set(a.finding.known) & set(b.finding.known))
@@ -277,9 +298,12 @@ def _unsaid(group: Sequence[Deviation]) -> frozenset[str]:
 
 
 def needed_by(group: Sequence[Deviation]) -> tuple[Condition, ...] | None:
-    """What a cause needs: what the most basic of its clauses that speak of all cases needs; None where it has none."""
+    """What a cause needs: what the most basic of its clauses that speak of all cases needs; None where it has none.
+
+    What a comparison needs may be a feature of the other call.
+    """
     general = [d for d in group if not is_special(d.finding)]
-    return min(general, key=lambda d: d.general).conditions if general else None
+    return min(general, key=lambda d: (compares(d.finding), d.general)).conditions if general else None
 
 
 def one_cause(a: Deviation, b: Deviation, ordinary: Sequence[Outcome], others: Sequence[Outcome] = ()) -> bool:
@@ -301,7 +325,7 @@ def one_cause(a: Deviation, b: Deviation, ordinary: Sequence[Outcome], others: S
     if not both:
         elsewhere = a.finding.clause in b.elsewhere or b.finding.clause in a.elsewhere
         masked = a.finding.family == b.finding.family == "mask"
-        return (masked and setting(a.conditions) == setting(b.conditions)) or (
+        return (masked and a.needs_as(b)) or (
             forward == "same" and (elsewhere or _alike(a, b))
         )
     if forward == "same":

@@ -16,13 +16,15 @@ from bnspec.model.case import Case, Step
 
 #: Below this count a case has few values per channel; beyond this extent an axis is long.
 ORDINARY_COUNT, ORDINARY_CHANNELS, LONG = 16, 3, 16
-#: So small that a layer of ordinary variance does not depend on it.
-NEGLIGIBLE_EPSILON = 2.0**-40
+#: So small that a layer of ordinary variance does not depend on it, in float32 and in float64.
+NEGLIGIBLE_EPSILON, NEGLIGIBLE_IN_FLOAT64 = 2.0**-40, 2.0**-80
 ORDINARY_DECAY = 0.9
 #: Not those of a new layer: a variance of 1 is its own root and its own inverse.
 ORDINARY_STATE = {"running_mean": 0.25, "running_var": 2.0}
 FLOATING = ("float16", "bfloat16", "float32", "float64")
 COTANGENTS = ("dy", "v")
+#: Of a call in a history: it must be refused.
+MALFORMED = "malformed"
 #: Values that the clauses on special values and on degenerate counts speak of.
 NOT_FINITE, CONSTANT, OVERFLOWING = "NaN or infinite", "constant in a channel", "so large that squares overflow"
 
@@ -39,6 +41,8 @@ class Feature:
         changes: other features that become ordinary with this one: where one of them is needed, this one is not.
         control: the case in which only those become ordinary: a deviation that needs them, and not this feature, disappears
             there. None where nothing else changes.
+        alone: the case in which only this feature becomes ordinary, for a deviation that needs the
+            state, too.
     """
 
     name: str
@@ -47,6 +51,7 @@ class Feature:
     changed: Callable[[Case, int], Case | None]
     changes: frozenset[str] = frozenset()
     control: Callable[[Case, int], Case | None] | None = None
+    alone: Callable[[Case, int], Case | None] | None = None
 
 
 def whole_inputs(case: Case) -> list[str]:
@@ -142,6 +147,12 @@ def _in_rank_two(case: Case, _: int) -> Case | None:
     return None if case.subject == "network" else _first(fewer_axes(case))
 
 
+def _keeps_malformed(case: Case) -> bool:
+    """Whether other counts leave the malformed calls malformed, and for the same reason: those of one whole input."""
+    whole = whole_inputs(case)
+    return all(len(s.inputs) == 1 and s.inputs[0] in whole for s in case.steps if s.refused)
+
+
 def _few(case: Case) -> bool:
     """Whether a whole input has fewer values per channel than is ordinary."""
     return any(case.arrays[n].size < ORDINARY_COUNT * case.config.channels for n in whole_inputs(case))
@@ -158,6 +169,8 @@ def _more_values(case: Case, _: int) -> Case | None:
     """Whole inputs repeated along a reduced axis; empty ones with new values."""
     config = case.config
     if not config.reduce_axes or "mask" in case.arrays:  # what a longer mask would keep, nobody can say
+        return None
+    if not _keeps_malformed(case):
         return None
     axis = config.reduce_axes[0]
     changes = {}
@@ -202,7 +215,7 @@ def _short(case: Case, _: int) -> Case | None:
     cut = tuple(
         slice(None, LONG // 2) if a in case.config.reduce_axes else slice(None) for a in range(case.config.rank)
     )
-    if "mask" in case.arrays:
+    if "mask" in case.arrays or not _keeps_malformed(case):
         return None
     return _with_arrays(case, {n: _packed(case.arrays[n][cut]) for n in whole_inputs(case)})
 
@@ -274,7 +287,7 @@ def _with_affine(case: Case, _: int) -> Case | None:
 
 
 def _history_value(case: Case, step: int) -> str:
-    earlier = [s.call.name for s in case.steps[case.built_at(step) : step]]
+    earlier = [f"{MALFORMED} {s.call.name}" if s.refused else s.call.name for s in case.steps[case.built_at(step) : step]]
     return f"after {', '.join(earlier)}" if earlier else ""
 
 
@@ -329,8 +342,16 @@ def _negligible_epsilon(case: Case, step: int) -> Case | None:
     changed = _larger_variances(case, step)
     if changed is None:
         return None
-    steps = with_epsilon(changed, NEGLIGIBLE_EPSILON)
-    return _first(rebuilt(changed, changed.arrays, steps, epsilon=NEGLIGIBLE_EPSILON))
+    return _of_epsilon(changed, NEGLIGIBLE_IN_FLOAT64 if case.config.dtype == "float64" else NEGLIGIBLE_EPSILON)
+
+
+def _negligible_epsilon_alone(case: Case, _: int) -> Case | None:
+    """A tiny epsilon beside the same variances."""
+    return _of_epsilon(case, NEGLIGIBLE_IN_FLOAT64)
+
+
+def _of_epsilon(case: Case, epsilon: float) -> Case | None:
+    return _first(rebuilt(case, case.arrays, with_epsilon(case, epsilon), epsilon=epsilon))
 
 
 VALUES_OF_X = _values("values of x", _inputs)
@@ -378,6 +399,7 @@ FEATURES: tuple[Feature, ...] = (
         _negligible_epsilon,
         frozenset({"values of x", "state"}),
         _larger_variances,
+        _negligible_epsilon_alone,
     ),
     Feature("decay", f"{ORDINARY_DECAY:g}", _decay_value, _ordinary_decay),
 )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 from bnspec.clauses import CLAUSES
-from bnspec.conformance.causes.features import CONSTANT, LAYOUTS, NOT_FINITE, OVERFLOWING
+from bnspec.conformance.causes.features import CONSTANT, LAYOUTS, MALFORMED, NOT_FINITE, OVERFLOWING
 from bnspec.model.call import call_named
 from bnspec.reports.run.causes import Condition
 from bnspec.reports.run.records import Finding
@@ -27,6 +28,7 @@ OWN_FEATURES: dict[str, frozenset[str]] = {
     "accuracy": frozenset({"extents", "many channels", "dtype"}),
     "state": frozenset({"history"}),
     "purity": frozenset({"layout of the parameters"}),
+    "errors": frozenset({MALFORMED}),
     "placement": frozenset({"network"}),
 }  # fmt: skip
 
@@ -45,6 +47,11 @@ LAYOUT = "layout of x or dy"
 
 #: Features on which the size of almost any error depends: what needs them may be one error of another size.
 SIZES_OF_ERRORS = frozenset({"values of x", "values of dy", "count", "one channel"})
+
+#: What else the size of an error within the bounds of most clauses depends on.
+SIZES_OF_SMALL_ERRORS = frozenset({"state", "epsilon", "decay", "gamma", "beta"})
+#: Calls that move the statistics.
+TRAINED = frozenset({"training", "training_gradients"})
 
 #: The same of single clauses: in families that speak of all cases, or of several features.
 OWN_FEATURES_OF_CLAUSES: dict[str, frozenset[str]] = {
@@ -161,12 +168,13 @@ def compares(finding: Finding) -> bool:
 def in_its_own_words(finding: Finding, conditions: tuple[Condition, ...]) -> bool:
     """Whether the clause of a special family speaks of what the deviation needs."""
     own = own_features(finding)
-    return any({c.feature, c.value} & own or (c.feature == "history" and _steps_of(c) & own) for c in conditions)
+    return any({c.feature, c.value} & own or (c.feature == "history" and steps_of(c) & own) for c in conditions)
 
 
-def _steps_of(history: Condition) -> frozenset[str]:
-    """The calls of a history: what is spoken of by clauses about one of them."""
-    return frozenset(history.value.removeprefix("after ").split(", "))
+def steps_of(history: Condition) -> frozenset[str]:
+    """The calls of a history, and whether one is malformed: what is spoken of by clauses about one of them."""
+    calls = history.value.removeprefix("after ").split(", ")
+    return frozenset(calls) | {MALFORMED for c in calls if c.startswith(MALFORMED)}
 
 
 def setting(conditions: tuple[Condition, ...]) -> frozenset[str]:
@@ -174,9 +182,12 @@ def setting(conditions: tuple[Condition, ...]) -> frozenset[str]:
 
     What misreads one array misreads the other: the layouts of x and dy are one feature here.
     """
-    return frozenset(
-        LAYOUT if c.feature in LAYOUTS else c.feature for c in conditions if c.feature not in SIZES_OF_ERRORS
-    )
+    return one_layout(c.feature for c in conditions if c.feature not in SIZES_OF_ERRORS)
+
+
+def one_layout(features: Iterable[str]) -> frozenset[str]:
+    """The features, with the layouts of x and dy as one."""
+    return frozenset(LAYOUT if f in LAYOUTS else f for f in features)
 
 
 def particular(conditions: tuple[Condition, ...]) -> int:
@@ -184,11 +195,11 @@ def particular(conditions: tuple[Condition, ...]) -> int:
     return sum(2 if c.feature.startswith("values") else 1 for c in conditions)
 
 
-def general_first(finding: Finding, conditions: tuple[Condition, ...]) -> tuple[int, ...]:
+def general_first(finding: Finding, conditions: tuple[Condition, ...], unknown: int = 0) -> tuple[int, ...]:
     """The key that orders clauses which speak of all cases.
 
     What a single call shows is more basic than a relation between calls, results than their derivatives, their values than that
-    they are finite; then what happens on more ordinary cases.
+    they are finite; then what happens on more ordinary cases. ``unknown``: features that it may need.
     """
     derivative = DERIVATIVES.get(quantity(finding), 0)
     family = BASIC.index(finding.family) if finding.family in BASIC else len(BASIC)
@@ -196,12 +207,14 @@ def general_first(finding: Finding, conditions: tuple[Condition, ...]) -> tuple[
     usual = finding.evidence is None or call_named(finding.evidence.call).kind in USUAL_CALLS
     weak = is_weak(finding)
     calls = 2 + compared - usual + any(c.feature == "history" for c in conditions)
-    return calls, derivative, weak, particular(conditions), family, list(CLAUSES).index(finding.clause)
+    return calls, derivative, weak, particular(conditions) + unknown, family, list(CLAUSES).index(finding.clause)
 
 
 def place_of(finding: Finding, needed: tuple[Condition, ...] = ()) -> int:
     """What comes first: what a layer is before any call, surroundings of a call, special words that fit what is needed, words about all cases, other words."""
     if finding.clause == BEFORE_ANY_CALL:
+        return -2
+    if finding.family == "errors" and in_its_own_words(finding, needed):
         return -1
     if finding.family in ("contract", "errors") or quantity(finding) in ("effects", "endings"):
         return 0
@@ -211,9 +224,9 @@ def place_of(finding: Finding, needed: tuple[Condition, ...] = ()) -> int:
 
 
 def basic_first(finding: Finding, needed: tuple[Condition, ...], general: tuple[int, ...]) -> tuple[int, ...]:
-    """The key that orders the findings of one cause: levels, then places, then what is more general.
+    """The key that orders the findings of one cause: a MAY last, then places, levels, and what is more general.
 
     Args:
         needed: by the cause; general: the finding's key of ``general_first``.
     """
-    return LEVELS.index(finding.level), place_of(finding, needed), *general
+    return finding.level == "MAY", place_of(finding, needed), LEVELS.index(finding.level), *general

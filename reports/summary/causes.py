@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from bnspec.reports.run.causes import Cause
+from bnspec.reports.run.causes import Cause, Condition
 from bnspec.reports.run.records import target_name
 from bnspec.reports.run.store import Run
 from bnspec.reports.run.vocabulary import Level
@@ -46,8 +46,16 @@ def _number(count: int, word: str) -> str:
 def needs(cause: Cause) -> str:
     """What the deviation needs, in words."""
     if not cause.conditions:
-        return "on ordinary cases" if not cause.cut and cause.experiments else "conditions not examined"
-    return "needs " + "; ".join(f"{c.feature}: {c.value} (not with {c.ordinary})" for c in cause.conditions)
+        examined = not cause.cut and cause.experiments
+        return "on the most ordinary cases that the clause speaks of" if examined else "conditions not examined"
+    return "needs " + "; ".join(map(_condition, cause.conditions))
+
+
+def _condition(condition: Condition) -> str:
+    """For example "dtype: float16 (not with float32)"; a value that begins with the feature says it once."""
+    named = condition.value.startswith(condition.feature)
+    value = condition.value if named else f"{condition.feature}: {condition.value}"
+    return f"{value} (not with {condition.ordinary})"
 
 
 def by_target(run: Run) -> dict[str, list[Cause]]:

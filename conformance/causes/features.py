@@ -310,6 +310,17 @@ def _one_thread(case: Case, _: int) -> Case | None:
     return _first(with_steps(case, tuple(single(step) for step in case.steps)))
 
 
+def _initial_value(case: Case, step: int) -> str:
+    return "the layer's own" if case.steps[case.built_at(step)].option("initial") else ""
+
+
+def _given_values(case: Case, _: int) -> Case | None:
+    def given(step: Step) -> Step:
+        return dataclasses.replace(step, options=tuple((n, v) for n, v in step.options if n != "initial"))
+
+    return _first(with_steps(case, tuple(given(step) for step in case.steps)))
+
+
 def _epsilon_value(case: Case, _: int) -> str:
     return f"{case.config.epsilon:g}" if case.subject != "input_norm" and case.config.epsilon else ""
 
@@ -389,6 +400,7 @@ FEATURES: tuple[Feature, ...] = (
         lambda case, _: _resized(case, list(range(ORDINARY_CHANNELS))),
         LAYOUTS,
     ),
+    Feature("initial values", "given parameters and state", _initial_value, _given_values),
     Feature("affine", "with gamma and beta", _without_affine, _with_affine),
     _parameter({"gamma": 1.0}, "gamma"),
     _parameter({"beta": 0.0}, "beta"),

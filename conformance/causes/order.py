@@ -61,6 +61,7 @@ OWN_FEATURES_OF_CLAUSES: dict[str, frozenset[str]] = {
     "layout.extents": frozenset({"extents", "many channels"}),
     "layout.threads": frozenset({"threads"}),
     "gradient.frozen_statistics": frozenset({"freeze"}),
+    "running.initial_state": frozenset({"initial values"}),
     "running.new_decay_takes_effect": frozenset({"set_decay"}),
 }
 

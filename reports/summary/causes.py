@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from bnspec.clauses import CLAUSES
 from bnspec.reports.run.causes import Cause, Condition
 from bnspec.reports.run.records import target_name
 from bnspec.reports.run.store import Run
@@ -44,7 +45,11 @@ def _number(count: int, word: str) -> str:
 
 
 def needs(cause: Cause) -> str:
-    """What the deviation needs, in words."""
+    """What the deviation needs, in words; and through which clause it is graver than the clause that names it."""
+    return "; ".join(filter(None, (_conditions(cause), _graver(cause))))
+
+
+def _conditions(cause: Cause) -> str:
     if not cause.conditions:
         examined = not cause.cut and cause.experiments
         return "on the most ordinary cases that the clause speaks of" if examined else "conditions not examined"
@@ -56,6 +61,14 @@ def _condition(condition: Condition) -> str:
     named = condition.value.startswith(condition.feature)
     value = condition.value if named else f"{condition.feature}: {condition.value}"
     return f"{value} (not with {condition.ordinary})"
+
+
+def _graver(cause: Cause) -> str:
+    """For example "shows in training.output, a MUST"."""
+    if cause.clause not in CLAUSES or CLAUSES[cause.clause].level == cause.level:
+        return ""
+    found = (c for c in cause.also if c in CLAUSES and CLAUSES[c].level == cause.level)
+    return next((f"shows in {c}, a {cause.level}" for c in found), "")
 
 
 def by_target(run: Run) -> dict[str, list[Cause]]:

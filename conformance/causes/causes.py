@@ -14,7 +14,9 @@ from bnspec.conformance.causes.order import (
     BOTH_MODES,
     DERIVATIVES,
     IN_NETWORKS,
+    MISREADING,
     NARROWER,
+    PARAMETERS,
     SIZES_OF_SMALL_ERRORS,
     TRAINED,
     basic_first,
@@ -68,16 +70,22 @@ class Deviation:
 
     @property
     def setting(self) -> frozenset[str]:
-        """The features that it needs; see ``setting``. Statistics that training leaves are a state, as given ones are."""
+        """The features that it needs; see ``setting``.
+
+        Statistics that training leaves are a state, as given ones are. Beside a feature of which any array may be misread, a
+        parameter only shows in which array it is.
+        """
         needed = setting(self.conditions)
         trained = any(c.feature == "history" and TRAINED & steps_of(c) for c in self.conditions)
         if trained and quantity(self.finding) in AFTER_TRAINING and needed - {"history", "state"}:
             needed = needed - {"history"} | {"state"}
-        return needed
+        return needed - PARAMETERS if needed & MISREADING else needed
 
     def needs_as(self, other: Deviation) -> bool:
         """Whether both need the same features, as far as experiments can say."""
         mine, others = self.setting, other.setting
+        if (mine | others) & MISREADING:
+            mine, others = mine - PARAMETERS, others - PARAMETERS
         return mine - others <= one_layout(other.unknown) and others - mine <= one_layout(self.unknown)
 
 
@@ -327,9 +335,7 @@ def one_cause(a: Deviation, b: Deviation, ordinary: Sequence[Outcome], others: S
     if not both:
         elsewhere = a.finding.clause in b.elsewhere or b.finding.clause in a.elsewhere
         masked = a.finding.family == b.finding.family == "mask"
-        return (masked and a.needs_as(b)) or (
-            forward == "same" and (elsewhere or _alike(a, b))
-        )
+        return (masked and a.needs_as(b)) or (forward == "same" and (elsewhere or _alike(a, b)))
     if forward == "same":
         return not (without_a and without_b)
     if forward == "siblings":

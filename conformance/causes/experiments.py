@@ -130,7 +130,9 @@ class Experiments:
                     c for c in outcome if deviates(outcome, c) and c not in own
                 )
         names = {feature.name for feature, _ in needed}
-        return [c for f, c in needed if not names & f.changes or (f.alone is not None and names & f.changes == {STATE.name})]
+        return [
+            c for f, c in needed if not names & f.changes or (f.alone is not None and names & f.changes == {STATE.name})
+        ]
 
     def _controlled(self, feature: Feature, clause: str, case: Case, step: int) -> tuple[Feature, Condition]:
         """What the deviation needs: the feature, or the values of x, which change with it."""

@@ -287,7 +287,9 @@ def _with_affine(case: Case, _: int) -> Case | None:
 
 
 def _history_value(case: Case, step: int) -> str:
-    earlier = [f"{MALFORMED} {s.call.name}" if s.refused else s.call.name for s in case.steps[case.built_at(step) : step]]
+    earlier = [
+        f"{MALFORMED} {s.call.name}" if s.refused else s.call.name for s in case.steps[case.built_at(step) : step]
+    ]
     return f"after {', '.join(earlier)}" if earlier else ""
 
 

@@ -53,6 +53,10 @@ SIZES_OF_SMALL_ERRORS = frozenset({"state", "epsilon", "decay", "gamma", "beta"}
 #: Calls that move the statistics.
 TRAINED = frozenset({"training", "training_gradients"})
 
+#: Features with which any array may be misread, and what an array of one value per channel is misread of.
+MISREADING = frozenset({"rank", LAYOUT, "layout of the parameters", "extents", "many channels", "dtype", "threads"})
+PARAMETERS = frozenset({"gamma", "beta", "state"})
+
 #: The same of single clauses: in families that speak of all cases, or of several features.
 OWN_FEATURES_OF_CLAUSES: dict[str, frozenset[str]] = {
     **dict.fromkeys(("running.decay_one_keeps", "running.decay_zero_replaces"), frozenset({"decay"})),

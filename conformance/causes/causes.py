@@ -13,6 +13,7 @@ from bnspec.conformance.causes.order import (
     APART,
     BOTH_MODES,
     DERIVATIVES,
+    GRADIENTS,
     IN_NETWORKS,
     MISREADING,
     NARROWER,
@@ -23,6 +24,7 @@ from bnspec.conformance.causes.order import (
     compares,
     general_first,
     is_special,
+    is_usual,
     is_weak,
     one_layout,
     own_features,
@@ -202,7 +204,7 @@ def _explains(group: Sequence[Deviation], special: Deviation, shown: Sequence[Ou
         return False
     needed = group[0].setting
     if special.finding.family in APART:
-        return needed <= IN_NETWORKS
+        return needed <= IN_NETWORKS and any(is_usual(d.finding) for d in group)
     together = [any(deviates(o, d.finding.clause) for d in group) for o in shown]
     if special.finding.clause in NARROWER:
         return any(together) or _needs_what(special, needed)
@@ -238,7 +240,13 @@ def _relation(a: Deviation, b: Deviation) -> Literal["follows", "siblings", "sam
     if a.finding.family == b.finding.family == "mask":
         derivatives = DERIVATIVES.get(first, 0), DERIVATIVES.get(second, 0)
         return "same" if derivatives[0] == derivatives[1] else "follows" if derivatives[0] < derivatives[1] else ""
+    if first == second and first in GRADIENTS and _is_dx(a) != _is_dx(b):
+        return "siblings"  # dgamma and dbeta are not computed from dx, nor is dx from them
     return related(first, second)
+
+
+def _is_dx(deviation: Deviation) -> bool:
+    return deviation.finding.evidence is not None and deviation.finding.evidence.output == "dx"
 
 
 def _of_equal_setting(groups: Sequence[list[Deviation]]) -> list[list[Deviation]]:
@@ -268,7 +276,7 @@ def _equal_setting(a: Deviation, b: Deviation) -> bool:
         return bool(set(a.finding.known) & set(b.finding.known))
     first, second = quantity(a.finding), quantity(b.finding)
     if not needed and not (features and features == {c.feature for c in b.conditions}):
-        return first != "endings" and (first == second or frozenset({first, second}) in BOTH_MODES)
+        return first != "endings" and (_relation(a, b) == "same" or frozenset({first, second}) in BOTH_MODES)
     return bool(related(first, second) or related(second, first))
 
 

@@ -96,6 +96,8 @@ FOLLOWS: frozenset[tuple[Quantity, Quantity]] = frozenset(
 )
 #: What errors of the statistics show in, once a training step has made them.
 AFTER_TRAINING: tuple[Quantity, ...] = ("y of inference", "gradients of inference")
+#: First derivatives.
+GRADIENTS: tuple[Quantity, ...] = ("gradients of training", "gradients of inference")
 #: One result in both modes.
 BOTH_MODES: frozenset[frozenset[Quantity]] = frozenset(
     {
@@ -164,6 +166,11 @@ def is_weak(finding: Finding) -> bool:
     return finding.evidence is not None and finding.evidence.relation in WEAK
 
 
+def is_usual(finding: Finding) -> bool:
+    """Whether the deviation is seen in a call that every user makes; a network makes no others."""
+    return finding.evidence is None or call_named(finding.evidence.call).kind in USUAL_CALLS
+
+
 def compares(finding: Finding) -> bool:
     """Whether the deviation is one between results of the layer, or of a sum: it follows from an error of either."""
     e = finding.evidence
@@ -209,9 +216,8 @@ def general_first(finding: Finding, conditions: tuple[Condition, ...], unknown: 
     derivative = DERIVATIVES.get(quantity(finding), 0)
     family = BASIC.index(finding.family) if finding.family in BASIC else len(BASIC)
     compared = finding.evidence is not None and finding.evidence.compared_with is not None
-    usual = finding.evidence is None or call_named(finding.evidence.call).kind in USUAL_CALLS
     weak = is_weak(finding)
-    calls = 2 + compared - usual + any(c.feature == "history" for c in conditions)
+    calls = 2 + compared - is_usual(finding) + any(c.feature == "history" for c in conditions)
     return calls, derivative, weak, particular(conditions) + unknown, family, list(CLAUSES).index(finding.clause)
 
 

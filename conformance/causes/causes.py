@@ -200,13 +200,15 @@ def _explains(group: Sequence[Deviation], special: Deviation, shown: Sequence[Ou
     """
     if any(d.finding.known for d in (special, *group)) or quantity(special.finding) == "endings":
         return False
-    if not any(_can_follow(d, special) for d in group):
+    narrow = special.finding.clause in NARROWER
+    sources = [d for d in group if _can_follow(d, special) and (narrow or _relation(d, special) != "siblings")]
+    if not sources:
         return False
     needed = group[0].setting
     if special.finding.family in APART:
         return needed <= IN_NETWORKS and any(is_usual(d.finding) for d in group)
-    together = [any(deviates(o, d.finding.clause) for d in group) for o in shown]
-    if special.finding.clause in NARROWER:
+    together = [any(deviates(o, d.finding.clause) for d in sources) for o in shown]
+    if narrow:
         return any(together) or _needs_what(special, needed)
     if together:
         return all(together)

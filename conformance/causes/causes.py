@@ -13,6 +13,7 @@ from bnspec.conformance.causes.order import (
     APART,
     BOTH_MODES,
     DERIVATIVES,
+    FROZEN,
     GRADIENTS,
     IN_NETWORKS,
     MISREADING,
@@ -20,9 +21,11 @@ from bnspec.conformance.causes.order import (
     PARAMETERS,
     SIZES_OF_SMALL_ERRORS,
     TRAINED,
+    Quantity,
     basic_first,
     compares,
     general_first,
+    is_frozen,
     is_special,
     is_usual,
     is_weak,
@@ -71,6 +74,12 @@ class Deviation:
         return not self.examined, *general_first(self.finding, self.conditions, len(self.unknown))
 
     @property
+    def quantity(self) -> Quantity:
+        """What is wrong; a layer that is still frozen infers in training, too."""
+        found = quantity(self.finding)
+        return FROZEN.get(found, found) if any(is_frozen(c) for c in self.conditions) else found
+
+    @property
     def setting(self) -> frozenset[str]:
         """The features that it needs; see ``setting``.
 
@@ -79,7 +88,7 @@ class Deviation:
         """
         needed = setting(self.conditions)
         trained = any(c.feature == "history" and TRAINED & steps_of(c) for c in self.conditions)
-        if trained and quantity(self.finding) in AFTER_TRAINING and needed - {"history", "state"}:
+        if trained and self.quantity in AFTER_TRAINING and needed - {"history", "state"}:
             needed = needed - {"history"} | {"state"}
         return needed - PARAMETERS if needed & MISREADING else needed
 
@@ -171,7 +180,7 @@ def grouped(
 
 def _first_of_each_quantity(group: Sequence[Deviation]) -> list[Deviation]:
     """The most basic deviation of the statistics, of y, of the gradients, ..."""
-    return list({quantity(d.finding): d for d in reversed(group)}.values())
+    return list({d.quantity: d for d in reversed(group)}.values())
 
 
 def _split(deviations: Sequence[Deviation]) -> tuple[list[Deviation], list[Deviation]]:
@@ -198,7 +207,7 @@ def _explains(group: Sequence[Deviation], special: Deviation, shown: Sequence[Ou
     Args:
         shown: the experiments in which it deviates.
     """
-    if any(d.finding.known for d in (special, *group)) or quantity(special.finding) == "endings":
+    if any(d.finding.known for d in (special, *group)) or special.quantity == "endings":
         return False
     narrow = special.finding.clause in NARROWER
     sources = [d for d in group if _can_follow(d, special) and (narrow or _relation(d, special) != "siblings")]
@@ -230,7 +239,7 @@ def _needs_what(special: Deviation, needed: frozenset[str]) -> bool:
 
 def _can_follow(a: Deviation, b: Deviation) -> bool:
     """Whether errors of two deviations can be errors of one quantity, or of one that follows from the other."""
-    first, second = quantity(a.finding), quantity(b.finding)
+    first, second = a.quantity, b.quantity
     if first == "statistics" and second in AFTER_TRAINING and not any(c.feature == "history" for c in b.conditions):
         return False  # a new layer was given its statistics
     return bool(_relation(a, b) or _relation(b, a))
@@ -238,7 +247,7 @@ def _can_follow(a: Deviation, b: Deviation) -> bool:
 
 def _relation(a: Deviation, b: Deviation) -> Literal["follows", "siblings", "same", ""]:
     """How errors of the one can be errors of the other; clauses about masks judge all outputs, and show one."""
-    first, second = quantity(a.finding), quantity(b.finding)
+    first, second = a.quantity, b.quantity
     if a.finding.family == b.finding.family == "mask":
         derivatives = DERIVATIVES.get(first, 0), DERIVATIVES.get(second, 0)
         return "same" if derivatives[0] == derivatives[1] else "follows" if derivatives[0] < derivatives[1] else ""
@@ -276,7 +285,7 @@ def _equal_setting(a: Deviation, b: Deviation) -> bool:
         return _of_equal_variances(a, b) or _of_equal_variances(b, a)
     if a.finding.known or b.finding.known:
         return bool(set(a.finding.known) & set(b.finding.known))
-    first, second = quantity(a.finding), quantity(b.finding)
+    first, second = a.quantity, b.quantity
     if not needed and not (features and features == {c.feature for c in b.conditions}):
         return first != "endings" and (_relation(a, b) == "same" or frozenset({first, second}) in BOTH_MODES)
     return bool(related(first, second) or related(second, first))
@@ -288,7 +297,7 @@ def _of_equal_variances(training: Deviation, inference: Deviation) -> bool:
     found = [{c.feature for c in d.conditions} for d in (training, inference)]
     return (
         not known
-        and (quantity(training.finding), quantity(inference.finding)) == ("y of training", "y of inference")
+        and (training.quantity, inference.quantity) == ("y of training", "y of inference")
         and "values of x" in found[0]
         and setting(inference.conditions) == setting(training.conditions) | {"state"}
     )
@@ -310,7 +319,7 @@ def most_basic_first(group: Sequence[Deviation]) -> list[Deviation]:
 def _unsaid(group: Sequence[Deviation]) -> frozenset[str]:
     """Features whose own clauses say less than the clause of the one result that is wrong, or of its values."""
     general = [d for d in group if not is_special(d.finding)]
-    found = {quantity(d.finding) for d in general}
+    found = {d.quantity for d in general}
     if all(q in DERIVATIVES for q in found):
         return frozenset({"rank", "epsilon", "gamma", "beta"})  # y is right for any rank, epsilon, gamma and beta
     of_values = any(c.feature in VALUES for d in general[:1] for c in d.conditions)
@@ -330,7 +339,7 @@ def one_cause(a: Deviation, b: Deviation, ordinary: Sequence[Outcome], others: S
     """Whether two deviations have one cause: a known deviation that both are, or that no experiment separates them."""
     if a.finding.known or b.finding.known:
         return bool(set(a.finding.known) & set(b.finding.known))
-    first, second = quantity(a.finding), quantity(b.finding)
+    first, second = a.quantity, b.quantity
     if "endings" in (first, second):
         return first == second and _alike(a, b)
     if not _can_follow(a, b):

@@ -98,6 +98,11 @@ FOLLOWS: frozenset[tuple[Quantity, Quantity]] = frozenset(
 AFTER_TRAINING: tuple[Quantity, ...] = ("y of inference", "gradients of inference")
 #: First derivatives.
 GRADIENTS: tuple[Quantity, ...] = ("gradients of training", "gradients of inference")
+#: What a frozen layer computes in training.
+FROZEN: dict[Quantity, Quantity] = {
+    "y of training": "y of inference",
+    "gradients of training": "gradients of inference",
+}
 #: One result in both modes.
 BOTH_MODES: frozenset[frozenset[Quantity]] = frozenset(
     {
@@ -187,6 +192,12 @@ def steps_of(history: Condition) -> frozenset[str]:
     """The calls of a history, and whether one is malformed: what is spoken of by clauses about one of them."""
     calls = history.value.removeprefix("after ").split(", ")
     return frozenset(calls) | {MALFORMED for c in calls if c.startswith(MALFORMED)}
+
+
+def is_frozen(condition: Condition) -> bool:
+    """Whether it is a history at whose end the layer is frozen."""
+    calls = [c for c in condition.value.removeprefix("after ").split(", ") if c in ("freeze", "unfreeze")]
+    return condition.feature == "history" and calls[-1:] == ["freeze"]
 
 
 def setting(conditions: tuple[Condition, ...]) -> frozenset[str]:

@@ -23,6 +23,7 @@ from bnspec.conformance.causes.order import (
     TRAINED,
     Quantity,
     basic_first,
+    can_reach,
     compares,
     general_first,
     is_frozen,
@@ -240,8 +241,11 @@ def _needs_what(special: Deviation, needed: frozenset[str]) -> bool:
 def _can_follow(a: Deviation, b: Deviation) -> bool:
     """Whether errors of two deviations can be errors of one quantity, or of one that follows from the other."""
     first, second = a.quantity, b.quantity
-    if first == "statistics" and second in AFTER_TRAINING and not any(c.feature == "history" for c in b.conditions):
+    alone = not any(c.feature == "history" for c in b.conditions)
+    if first == "statistics" and second in AFTER_TRAINING and alone:
         return False  # a new layer was given its statistics
+    if first == "effects" != second and alone and not can_reach(a.finding, b.finding):
+        return False
     return bool(_relation(a, b) or _relation(b, a))
 
 

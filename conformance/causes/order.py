@@ -147,6 +147,14 @@ def quantity(finding: Finding) -> Quantity:
     return "second order" if call.kind in ("second_order", "tangent") else "other"
 
 
+def can_reach(effect: Finding, other: Finding) -> bool:
+    """Whether an effect of one call may reach a result of another without a call before it: of the same mode, or before any."""
+    if effect.clause == BEFORE_ANY_CALL or effect.evidence is None or other.evidence is None:
+        return True
+    modes = call_named(effect.evidence.call).mode, call_named(other.evidence.call).mode
+    return None in modes or modes[0] == modes[1]
+
+
 def related(basic: Quantity, other: Quantity) -> Literal["follows", "siblings", "same", ""]:
     """How errors of two quantities can be one error; "": they cannot."""
     if basic == other:

@@ -256,12 +256,17 @@ def _relation(a: Deviation, b: Deviation) -> Literal["follows", "siblings", "sam
         derivatives = DERIVATIVES.get(first, 0), DERIVATIVES.get(second, 0)
         return "same" if derivatives[0] == derivatives[1] else "follows" if derivatives[0] < derivatives[1] else ""
     if first == second and first in GRADIENTS and _is_dx(a) != _is_dx(b):
-        return "siblings"  # dgamma and dbeta are not computed from dx, nor is dx from them
+        # dgamma and dbeta are not computed from dx, nor is dx from them: what they share is dy, and what they then need
+        return "same" if _features(a) == _features(b) else "siblings"
     return related(first, second)
 
 
 def _is_dx(deviation: Deviation) -> bool:
     return deviation.finding.evidence is not None and deviation.finding.evidence.output == "dx"
+
+
+def _features(deviation: Deviation) -> frozenset[str]:
+    return frozenset(c.feature for c in deviation.conditions)
 
 
 def _of_equal_setting(groups: Sequence[list[Deviation]]) -> list[list[Deviation]]:

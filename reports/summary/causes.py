@@ -11,6 +11,9 @@ from bnspec.reports.run.records import target_name
 from bnspec.reports.run.store import Run
 from bnspec.reports.run.vocabulary import Level
 
+#: Features that their value names.
+SAID_BY_VALUE = frozenset({"one channel", "many channels", "count", "affine", "threads"})
+
 
 class Counted(NamedTuple):
     """How many causes a target has and how many clauses show them; ``known``: how many causes are known deviations."""
@@ -57,8 +60,8 @@ def _conditions(cause: Cause) -> str:
 
 
 def _condition(condition: Condition) -> str:
-    """For example "dtype: float16 (not with float32)"; a value that begins with the feature says it once."""
-    named = condition.value.startswith(condition.feature)
+    """For example "dtype: float16 (not with float32)", or "2 values per channel (not with at least 16 values per channel)"."""
+    named = condition.feature in SAID_BY_VALUE or condition.value.startswith(condition.feature)
     value = condition.value if named else f"{condition.feature}: {condition.value}"
     return f"{value} (not with {condition.ordinary})"
 

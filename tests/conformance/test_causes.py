@@ -254,7 +254,11 @@ def test_a_narrower_bound_may_need_values_that_are_large_enough() -> None:
     digit = needing(digit, "values of x", "state", "extents")
     assert len(grouped([var, digit], [])) == 1
     assert (
-        len(grouped([var, dataclasses.replace(digit, finding=deviation("accuracy.keeps_a_digit", "dgamma").finding)], []))
+        len(
+            grouped(
+                [var, dataclasses.replace(digit, finding=deviation("accuracy.keeps_a_digit", "dgamma").finding)], []
+            )
+        )
         == 2
     )
 

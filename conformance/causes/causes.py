@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bnspec.conformance.causes.experiments import Experiments, Outcome, deviates, with_other_calls
-from bnspec.conformance.causes.features import VALUES
+from bnspec.conformance.causes.features import KINDS_OF_VALUES, VALUES
 from bnspec.conformance.causes.order import (
     AFTER_TRAINING,
     APART,
@@ -96,7 +96,8 @@ class Deviation:
     def needs_as(self, other: Deviation) -> bool:
         """Whether both need the same features, as far as experiments can say."""
         mine, others = self.setting, other.setting
-        if (mine | others) & MISREADING:
+        kinds = [{c.value for c in d.conditions} & KINDS_OF_VALUES for d in (self, other)]
+        if (mine | others) & MISREADING or (kinds[0] and kinds[0] == kinds[1]):
             mine, others = mine - PARAMETERS, others - PARAMETERS
         return mine - others <= one_layout(other.unknown) and others - mine <= one_layout(self.unknown)
 

@@ -27,6 +27,7 @@ COTANGENTS = ("dy", "v")
 MALFORMED = "malformed"
 #: Values that the clauses on special values and on degenerate counts speak of.
 NOT_FINITE, CONSTANT, OVERFLOWING = "NaN or infinite", "constant in a channel", "so large that squares overflow"
+KINDS_OF_VALUES = frozenset({NOT_FINITE, CONSTANT, OVERFLOWING})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -327,6 +328,10 @@ def _epsilon_value(case: Case, _: int) -> str:
     return f"{case.config.epsilon:g}" if case.subject != "input_norm" and case.config.epsilon else ""
 
 
+def _small_epsilon_value(case: Case, step: int) -> str:
+    return _epsilon_value(case, step) if case.config.epsilon <= NEGLIGIBLE_EPSILON else ""
+
+
 def _decay_value(case: Case, _: int) -> str:
     usual = case.subject != "batch_norm" or case.config.decay == ORDINARY_DECAY
     return "" if usual else f"{case.config.decay:g}"
@@ -414,6 +419,14 @@ FEATURES: tuple[Feature, ...] = (
         frozenset({"values of x", "state"}),
         _larger_variances,
         _negligible_epsilon_alone,
+    ),
+    # what a negligible epsilon leaves may need that it is small
+    Feature(
+        "epsilon",
+        "1",
+        _small_epsilon_value,
+        lambda case, _: _of_epsilon(case, 1.0),
+        frozenset({"values of x", "state"}),
     ),
     Feature("decay", f"{ORDINARY_DECAY:g}", _decay_value, _ordinary_decay),
 )

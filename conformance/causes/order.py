@@ -148,11 +148,9 @@ def quantity(finding: Finding) -> Quantity:
 
 
 def can_reach(effect: Finding, other: Finding) -> bool:
-    """Whether an effect of one call may reach a result of another without a call before it: of the same mode, or before any."""
-    if effect.clause == BEFORE_ANY_CALL or effect.evidence is None or other.evidence is None:
-        return True
-    modes = call_named(effect.evidence.call).mode, call_named(other.evidence.call).mode
-    return None in modes or modes[0] == modes[1]
+    """Whether an effect may reach a result without a call before it: one of inference alone reaches none of training."""
+    mode = call_named(other.evidence.call).mode if other.evidence is not None else None
+    return effect.family != "inference" or mode != "training"
 
 
 def related(basic: Quantity, other: Quantity) -> Literal["follows", "siblings", "same", ""]:
@@ -248,7 +246,7 @@ def place_of(finding: Finding, needed: tuple[Condition, ...] = ()) -> int:
         return -1
     if finding.family in ("contract", "errors") or quantity(finding) in ("effects", "endings"):
         return 0
-    if in_its_own_words(finding, needed) and finding.family not in LAST:
+    if in_its_own_words(finding, needed) and finding.family not in LAST and finding.clause not in NARROWER:
         return 1
     return 3 if is_special(finding) else 2
 

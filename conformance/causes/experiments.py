@@ -100,7 +100,7 @@ class Experiments:
         needed: list[tuple[Feature, Condition]] = []
         ordinary = False
         for feature in FEATURES:
-            value = feature.value(case, step)
+            value = "" if any(f.name == feature.name for f, _ in needed) else feature.value(case, step)
             beside = {f.name for f, _ in needed} & feature.changes
             change = feature.alone if feature.alone is not None and beside == {STATE.name} else feature.changed
             changed = change(case, step) if value else None

@@ -10,9 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from bnspec.conformance.cases.shrinking import PER_CHANNEL, fewer_axes, is_derived, rebuilt, with_epsilon, with_steps
+from bnspec.conformance.cases.shrinking import PER_CHANNEL, fewer_axes, is_derived, rebuilt, with_epsilon
+from bnspec.conformance.causes.calls import (
+    given_values,
+    history_value,
+    initial_value,
+    one_thread,
+    threads_value,
+    without_history,
+)
 from bnspec.model.buffers import pack
-from bnspec.model.case import Case, Step
+from bnspec.model.case import Case
 
 #: Below this count a case has few values per channel; beyond this extent an axis is long.
 ORDINARY_COUNT, ORDINARY_CHANNELS, LONG = 16, 3, 16
@@ -23,8 +31,6 @@ ORDINARY_DECAY = 0.9
 ORDINARY_STATE = {"running_mean": 0.25, "running_var": 2.0}
 FLOATING = ("float16", "bfloat16", "float32", "float64")
 COTANGENTS = ("dy", "v")
-#: Of a call in a history: it must be refused.
-MALFORMED = "malformed"
 #: Values that the clauses on special values and on degenerate counts speak of.
 NOT_FINITE, CONSTANT, OVERFLOWING = "NaN or infinite", "constant in a channel", "so large that squares overflow"
 KINDS_OF_VALUES = frozenset({NOT_FINITE, CONSTANT, OVERFLOWING})
@@ -287,43 +293,6 @@ def _with_affine(case: Case, _: int) -> Case | None:
     return _with_arrays(case, {"gamma": np.ones(size, dtype), "beta": np.zeros(size, dtype)}, affine=True)
 
 
-def _history_value(case: Case, step: int) -> str:
-    earlier = [
-        f"{MALFORMED} {s.call.name}" if s.refused else s.call.name for s in case.steps[case.built_at(step) : step]
-    ]
-    return f"after {', '.join(earlier)}" if earlier else ""
-
-
-def _without_history(case: Case, step: int) -> Case | None:
-    alone = dataclasses.replace(case.steps[step], fresh=True, options=case.steps[case.built_at(step)].options)
-    return None if alone.call.between else _first(with_steps(case, (alone,)))
-
-
-def _threads_value(case: Case, step: int) -> str:
-    count = case.steps[case.built_at(step)].option("threads") or 1
-    return f"{count} threads" if count != 1 else ""
-
-
-def _one_thread(case: Case, _: int) -> Case | None:
-    """The same steps with one thread each: without a number, a process keeps the one that was set before."""
-
-    def single(step: Step) -> Step:
-        return dataclasses.replace(step, options=tuple((n, 1 if n == "threads" else v) for n, v in step.options))
-
-    return _first(with_steps(case, tuple(single(step) for step in case.steps)))
-
-
-def _initial_value(case: Case, step: int) -> str:
-    return "the layer's own" if case.steps[case.built_at(step)].option("initial") else ""
-
-
-def _given_values(case: Case, _: int) -> Case | None:
-    def given(step: Step) -> Step:
-        return dataclasses.replace(step, options=tuple((n, v) for n, v in step.options if n != "initial"))
-
-    return _first(with_steps(case, tuple(given(step) for step in case.steps)))
-
-
 def _epsilon_value(case: Case, _: int) -> str:
     return f"{case.config.epsilon:g}" if case.subject != "input_norm" and case.config.epsilon else ""
 
@@ -396,8 +365,8 @@ FEATURES: tuple[Feature, ...] = (
     _layout("layout of dy", _cotangents),
     _layout("layout of the parameters", lambda case: [n for n in PER_CHANNEL if n in case.arrays]),
     Feature("dtype", "float32", _dtype_value, _in_float32),
-    Feature("threads", "1 thread", _threads_value, _one_thread),
-    Feature("history", "a new layer", _history_value, _without_history),
+    Feature("threads", "1 thread", threads_value, one_thread),
+    Feature("history", "a new layer", history_value, without_history),
     Feature("rank", "rank 2, channel axis 1", _rank_value, _in_rank_two, LAYOUTS),
     Feature("extents", f"at most {LONG // 2} along an axis", _extents_value, _short, LAYOUTS),
     Feature(
@@ -407,7 +376,7 @@ FEATURES: tuple[Feature, ...] = (
         lambda case, _: _resized(case, list(range(ORDINARY_CHANNELS))),
         LAYOUTS,
     ),
-    Feature("initial values", "given parameters and state", _initial_value, _given_values),
+    Feature("initial values", "given parameters and state", initial_value, given_values),
     Feature("affine", "with gamma and beta", _without_affine, _with_affine),
     _parameter({"gamma": 1.0}, "gamma"),
     _parameter({"beta": 0.0}, "beta"),

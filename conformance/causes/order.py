@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import Literal
 
 from bnspec.clauses import CLAUSES
-from bnspec.conformance.causes.features import CONSTANT, LAYOUTS, MALFORMED, NOT_FINITE, OVERFLOWING
+from bnspec.conformance.causes.calls import MALFORMED
+from bnspec.conformance.causes.features import CONSTANT, LAYOUTS, NOT_FINITE, OVERFLOWING
 from bnspec.model.call import call_named
 from bnspec.reports.run.causes import Condition
 from bnspec.reports.run.records import Finding

@@ -11,6 +11,7 @@ import numpy as np
 from bnspec.backends.worker.execution import run_case
 from bnspec.clauses import ASKED, CLAUSES
 from bnspec.conformance.causes.causes import causes_of
+from bnspec.conformance.causes.order import in_its_own_words
 from bnspec.conformance.judge.collector import Collector
 from bnspec.conformance.judge.finding import finding_of
 from bnspec.conformance.run.smallest import smallest
@@ -51,6 +52,20 @@ class Grouped:
         """Whether there is one cause, of the mutant's family or of that of a clause that the mutant expects."""
         named = self.named
         return len(named) == 1 and named[0].family in {entry.family, *(CLAUSES[c].family for c in entry.killed_by)}
+
+    def describes(self, entry: CatalogueEntry) -> bool:
+        """Whether there is one cause that names the mutant's family, or says the same by a clause and what it needs.
+
+        "dgamma is wrong where the channels are last" and "the axis is misread in dgamma" are one law: a clause that the mutant
+        expects shows the cause, and that one or the one that names it speaks of what is needed.
+        """
+        named = self.named
+        if len(named) != 1 or self.names(entry):
+            return self.names(entry)
+        [cause] = named
+        shown = [f for f in self.findings if f.clause in cause.clauses and f.clause in entry.killed_by]
+        naming = [f for f in self.findings if f.clause == cause.clause]
+        return bool(shown) and any(in_its_own_words(f, cause.conditions) for f in (*shown, *naming))
 
 
 def causes_of_layer(

@@ -100,6 +100,14 @@ class Layer(abc.ABC):
         """The same in inference mode."""
         raise Declined("this layer offers all gradients or none")
 
+    def training_late_gradients(self, x: Any, dy: Any, other: Any) -> Gradients:
+        """Forward in training mode, a training step on ``other`` without gradients, then the backward pass of the first."""
+        raise Declined("this layer offers no backward pass apart from its forward pass")
+
+    def inference_late_gradients(self, x: Any, dy: Any, other: Any) -> Gradients:
+        """Forward in inference mode, a training step on ``other`` without gradients, then the backward pass of the first."""
+        raise Declined("this layer offers no backward pass apart from its forward pass")
+
     # --- optional: masks ----------------------------------------------------------------------------------------------
 
     def training_masked(self, x: Any, mask: Any) -> Any:

@@ -50,6 +50,7 @@ class EquinoxBatch(JaxAdapter):
         channel_axes="first",
         layouts="normalised",
         mutable_tensors=False,
+        integers=True,
     )
 
     def __init__(self, device: str = "cpu") -> None:

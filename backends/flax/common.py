@@ -28,6 +28,7 @@ class FlaxAdapter(JaxAdapter):
         ranks=(2, 3, 4, 5, 6),
         layouts="normalised",
         mutable_tensors=False,
+        integers=True,
     )
 
     def versions(self) -> Dict[str, str]:

@@ -1,4 +1,4 @@
-"""``flax.linen``, ``flax.linen.stable`` and ``flax.linen.replicas``: the module flax.linen.BatchNorm, whose variables the caller
+"""``flax.linen``, ``flax.linen.stable``, ``flax.linen.dtype`` and ``flax.linen.replicas``: the module flax.linen.BatchNorm, whose variables the caller
 holds; apply is jitted, as in a training step.
 
 Compiled once per shape, dtype and module: axis, momentum and epsilon are fields of the module, so constants there.
@@ -33,6 +33,8 @@ class FlaxLinen(FlaxAdapter):
     """
 
     fast_variance = True
+    #: Whether the module's field ``dtype`` is x's; by default y's dtype follows from those of x and the parameters.
+    own_dtype = False
 
     def __init__(self, device: str = "cpu") -> None:
         super().__init__(device)
@@ -57,7 +59,12 @@ class FlaxLinen(FlaxAdapter):
 
     def module(self, config: LayerConfig) -> Any:
         """The module as constructed."""
-        options = {"param_dtype": config.parameter_dtype, FAST: self.fast_variance}  # not in every release
+        options: Dict[str, Any] = {
+            "param_dtype": config.parameter_dtype,
+            FAST: self.fast_variance,
+        }  # not in every release
+        if self.own_dtype:
+            options["dtype"] = config.dtype
         return self.linen.BatchNorm(
             axis=config.channel_axis,
             momentum=config.decay,
@@ -72,6 +79,13 @@ class FlaxLinenStable(FlaxLinen):
     """The same with ``use_fast_variance=False``: the variance is E[(x - E[x])^2]."""
 
     fast_variance = False
+
+
+class FlaxLinenDtype(FlaxLinenStable):
+    """The same with ``dtype``, documented as the dtype of the result, set to x's, as for training in half precision."""
+
+    own_dtype = True
+    conventions = dataclasses.replace(FlaxAdapter.conventions, output_dtype="input")
 
 
 class FlaxLinenReplicas(FlaxLinen):

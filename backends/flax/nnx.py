@@ -1,4 +1,4 @@
-"""``flax.nnx`` and ``flax.nnx.stable``: the module flax.nnx.BatchNorm, called under nnx.jit as in a training loop.
+"""``flax.nnx``, ``flax.nnx.stable`` and ``flax.nnx.dtype``: the module flax.nnx.BatchNorm, called under nnx.jit as in a training loop.
 
 nnx.jit compiles once per shape and dtype, and again for every other epsilon or momentum: both are constants there.
 
@@ -7,6 +7,7 @@ Source: https://flax.readthedocs.io/en/latest/api_reference/flax.nnx/nn/normaliz
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 
@@ -27,6 +28,8 @@ class FlaxNNX(FlaxAdapter):
     """Modules in train() and eval(), with Flax's default computation of the variance: E[x^2] - E[x]^2."""
 
     fast_variance = True
+    #: Whether the module's argument ``dtype`` is x's; by default y's dtype follows from those of x and the variables.
+    own_dtype = False
 
     def __init__(self, device: str = "cpu") -> None:
         super().__init__(device)
@@ -52,6 +55,7 @@ class FlaxNNX(FlaxAdapter):
             axis=config.channel_axis,
             momentum=config.decay,
             epsilon=config.epsilon,
+            dtype=config.dtype if self.own_dtype else None,
             param_dtype=config.parameter_dtype,
             use_bias=config.affine,
             use_scale=config.affine,
@@ -76,6 +80,13 @@ class FlaxNNXStable(FlaxNNX):
     """The same with ``use_fast_variance=False``: the variance is E[(x - E[x])^2]."""
 
     fast_variance = False
+
+
+class FlaxNNXDtype(FlaxNNXStable):
+    """The same with ``dtype``, documented as the dtype of the result, set to x's, as for training in half precision."""
+
+    own_dtype = True
+    conventions = dataclasses.replace(FlaxAdapter.conventions, output_dtype="input")
 
 
 class ModuleLayer(JaxLayer):

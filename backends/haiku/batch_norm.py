@@ -49,6 +49,7 @@ class Haiku(JaxAdapter):
         channel_axes="first_and_last",
         layouts="normalised",
         mutable_tensors=False,
+        integers=True,
     )
 
     def __init__(self, device: str = "cpu") -> None:

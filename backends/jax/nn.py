@@ -35,6 +35,7 @@ class JaxNN(JaxAdapter):
         ranks=(2, 3, 4, 5, 6),
         layouts="normalised",
         mutable_tensors=False,
+        integers=True,
         input_normalization=True,
         input_epsilon=1e-5,
     )
@@ -96,6 +97,8 @@ class StandardizeFunctions(Functions):
             if x.size:  # the moments of an empty batch are NaN
                 batch = self.moments(x, axis, mask)
                 after = State(*(decay * old + (1.0 - decay) * new for old, new in zip(running, batch)))
+            if mask is not None:  # nor are those of a mask that keeps nothing taken
+                after = State(*(self.jnp.where(mask.any(), new, old) for old, new in zip(running, after)))
         if parameters[0] is not None:
             gamma, beta = (self.spread(x, p, axis) for p in parameters)
             y = gamma * y + beta

@@ -124,6 +124,8 @@ class NumpyFunctions(Functions):
             z = self.jnp.where(mask, z, 0)
         batch = self.moments(z, axis, mask)
         after = State(moved(running.running_mean, batch.running_mean), moved(running.running_var, batch.running_var))
+        if mask is not None:  # the moments of nothing are NaN
+            after = State(*(self.jnp.where(mask.any(), new, old) for old, new in zip(running, after)))
         return self.normalise(z, parameters, batch, epsilon, axis).astype(x.dtype), after
 
     def merge(self, a: State, b: State, weight: float) -> State:

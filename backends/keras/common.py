@@ -24,6 +24,7 @@ CONVENTIONS = Conventions(
     half_parameters=("float32", "input"),
     layouts="normalised",
     mutable_tensors=False,
+    integers=True,
     input_normalization=True,
 )
 

@@ -36,6 +36,7 @@ class Mlx(Adapter):
         channel_axes="last",
         layouts="normalised",
         mutable_tensors=False,
+        integers=True,
     )
 
     def __init__(self, device: str = "cpu") -> None:

@@ -37,6 +37,7 @@ class NumpySpec(Adapter):
         empty_batch="keeps_state",
         dtypes=("float64", "float32", "bfloat16", "float16"),
         half_parameters=("float32", "input"),
+        integers=True,
         input_normalization=True,
     )
 
@@ -105,14 +106,18 @@ class NumpyLayer(Layer):
         decay, count = self.config.decay, x.size // self.config.channels
         self.running_mean[:] = eq.running_mean_update(self.wide(self.running_mean), mean, decay).reshape(-1)
         self.running_var[:] = eq.running_var_update(self.wide(self.running_var), var, count, decay, 0).reshape(-1)
-        return y.astype(x.dtype)
+        return y.astype(self.floating(x))
 
     def inference(self, x: Any) -> Any:
         """The inference forward pass."""
         self.check(x.shape)
         mean, var = self.wide(self.running_mean), self.wide(self.running_var)
         y = eq.inference_forward(x.astype(self.work), self.gamma, self.beta, mean, var, self.config.epsilon)
-        return y.astype(x.dtype)
+        return y.astype(self.floating(x))
+
+    def floating(self, x: Any) -> Any:
+        """The dtype of y: x's, and of integers the layer's own."""
+        return self.work if x.dtype.kind in "iub" else x.dtype
 
     def training_gradients(self, x: Any, dy: Any) -> Gradients:
         """Forward and backward in training mode."""

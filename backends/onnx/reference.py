@@ -1,4 +1,4 @@
-"""``onnx.opset9``, ``onnx.opset14`` and ``onnx.opset15``: the reference evaluator of the onnx package.
+"""``onnx.opset7``, ``onnx.opset9``, ``onnx.opset14`` and ``onnx.opset15``: the reference evaluator of the onnx package.
 
 Opset 15 is the newest in which BatchNormalization has changed. The evaluator computes with NumPy in x's dtype.
 
@@ -31,6 +31,12 @@ class OnnxOpset9(OnnxAdapter):
 
         evaluator = ReferenceEvaluator(model)
         return lambda inputs: tuple(evaluator.run(None, dict(inputs)))
+
+
+class OnnxOpset7(OnnxOpset9):
+    """Opset 7: inference alone."""
+
+    opset = 7
 
 
 class OnnxOpset14(OnnxOpset9):

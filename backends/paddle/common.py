@@ -100,6 +100,14 @@ class PaddleLayer(LayerByMode):
         """paddle.grad by x, weight and bias."""
         return self.some_gradients(x, dy, GRADIENTS if self.parameters() else GRADIENTS[:1], mode)
 
+    def late_gradients(self, x: Any, dy: Any, other: Any, mode: Mode) -> Gradients:
+        """paddle.grad after a training step under no_grad."""
+        leaves = [self.leaf(x), *self.parameters()]
+        y = self.forward(leaves[0], mode)
+        self.training(other)
+        found = self.paddle.grad([y], leaves, [dy])
+        return Gradients(y.detach(), *(*found, None, None)[: len(GRADIENTS)])
+
     def some_gradients(self, x: Any, dy: Any, wanted: Tuple[str, ...], mode: Mode) -> Gradients:
         """paddle.grad by the only leaves that require a gradient."""
         leaves = dict(zip(GRADIENTS, [x.detach(), *self.parameters()]))

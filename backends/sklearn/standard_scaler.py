@@ -1,4 +1,5 @@
-"""``sklearn.fit`` and ``sklearn.partial_fit``: sklearn.preprocessing.StandardScaler, fitted at once or chunk by chunk.
+"""``sklearn.fit`` and ``sklearn.partial_fit``: sklearn.preprocessing.StandardScaler, fitted at once or chunk by chunk; and
+``sklearn.scale``: the function sklearn.preprocessing.scale.
 
 Statistics are float64 whatever x is. A feature whose variance is rounding noise counts as constant and is divided by 1.
 
@@ -7,17 +8,19 @@ Source: https://scikit-learn.org/stable/modules/generated/sklearn.preprocessing.
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, Sequence
 
 import numpy as np
 
 from bnspec.backends.worker.scaler_rows import ScalerAdapter, TableScaler
-from bnspec.contract import Conventions, LayerConfig, State
+from bnspec.contract import Conventions, Declined, LayerConfig, State
 
 CONVENTIONS = Conventions(
     dtypes=("float64", "float32", "float16"),
     half_parameters=("float32", "input"),
     input_normalization=True,
+    input_missing=True,
 )
 
 
@@ -33,7 +36,7 @@ class SklearnFit(ScalerAdapter):
 
         self.made = StandardScaler
 
-    def scaler(self, config: LayerConfig) -> FittedScaler:
+    def scaler(self, config: LayerConfig) -> TableScaler:
         """A ``StandardScaler``."""
         return FittedScaler(config, self.made)
 
@@ -44,6 +47,47 @@ class SklearnPartialFit(SklearnFit):
     def scaler(self, config: LayerConfig) -> PartiallyFittedScaler:
         """A ``StandardScaler``."""
         return PartiallyFittedScaler(config, self.made)
+
+
+class SklearnScale(SklearnFit):
+    """The function ``scale``, of a whole training set by its own statistics."""
+
+    conventions = dataclasses.replace(CONVENTIONS, input_missing=False)
+
+    def __init__(self, device: str = "cpu") -> None:
+        super().__init__(device)
+        from sklearn.preprocessing import scale
+
+        self.function = scale
+
+    def scaler(self, config: LayerConfig) -> ScaledTable:
+        """The function, for one table."""
+        return ScaledTable(config, self.function)
+
+
+class ScaledTable(TableScaler):
+    """One table and the function; the statistics, which it does not return, are NumPy's of the table in float64."""
+
+    def __init__(self, config: LayerConfig, function: Any) -> None:
+        super().__init__(config)
+        self.function, self.table = function, np.empty((0, config.channels))
+
+    def fit_rows(self, tables: Sequence[Any]) -> None:
+        """Keep the table. Raises ValueError: it has no rows."""
+        self.table = np.concatenate(tables)
+        if not len(self.table):
+            raise ValueError("the table has no rows")
+
+    def transform_rows(self, table: Any) -> Any:
+        """``scale``. Raises Declined: another table."""
+        if table.shape != self.table.shape or table.tobytes() != self.table.tobytes():
+            raise Declined("scale takes the statistics of the table that it scales")
+        return self.function(table)
+
+    def statistics(self) -> State:
+        """The table's mean and variance."""
+        wide = self.table.astype(np.float64)
+        return State(wide.mean(axis=0), wide.var(axis=0))
 
 
 class FittedScaler(TableScaler):

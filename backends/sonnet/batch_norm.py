@@ -39,6 +39,7 @@ class Sonnet(TensorflowAdapter):
         channel_axes="first_and_last",
         layouts="normalised",
         mutable_tensors=False,
+        integers=True,
     )
 
     def __init__(self, device: str = "cpu") -> None:

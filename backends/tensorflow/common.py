@@ -142,6 +142,16 @@ class TensorflowLayer(LayerByMode):
         """Forward and backward."""
         return self.gradients_of(self.forward(mode), x, dy)
 
+    def late_gradients(self, x: Any, dy: Any, other: Any, mode: Mode) -> Gradients:
+        """The same, with a training step that is not recorded before the backward pass."""
+
+        def forward(x: Any) -> Any:
+            y = self.forward(mode)(x)
+            self.training(other)
+            return y
+
+        return self.gradients_of(forward, x, dy)
+
     def gradients_of(self, forward: Callable[[Any], Any], x: Any, dy: Any) -> Gradients:
         """One recorded forward pass and its backward pass from dy.
 

@@ -59,12 +59,15 @@ class MomentsLayer(TensorflowLayer):
         """The training forward pass; moves the running statistics."""
         return self.trained(x, *self.tf.nn.moments(x, self.reduced(x), keepdims=True))
 
-    def trained(self, x: Any, mean: Any, var: Any) -> Any:
-        """y of x by the batch's statistics; updates the running ones."""
+    def trained(self, x: Any, mean: Any, var: Any, counts: Any = None) -> Any:
+        """y of x by the batch's statistics; updates the running ones, if anything counts (None: all of x does)."""
         y, decay = self.normalise(x, mean, var), self.decay
         if x.shape.num_elements():  # the moments of an empty batch are NaN
             batch = (self.tf.reshape(moment, [-1]) for moment in (mean, var))
-            self.move(State(*(old * decay + new * (1.0 - decay) for old, new in zip(self.running, batch))))
+            moved = [old * decay + new * (1.0 - decay) for old, new in zip(self.running, batch)]
+            if counts is not None:
+                moved = [self.tf.where(counts, new, old) for old, new in zip(self.running, moved)]
+            self.move(State(*moved))
         return y
 
     def inference(self, x: Any) -> Any:
@@ -74,7 +77,8 @@ class MomentsLayer(TensorflowLayer):
     def training_masked(self, x: Any, mask: Any) -> Any:
         """The training forward pass by ``tf.nn.weighted_moments``, with the weights 1 and 0."""
         weights = self.tf.cast(mask, x.dtype)
-        return self.trained(x, *self.tf.nn.weighted_moments(x, self.reduced(x), weights, keepdims=True))
+        mean, var = self.tf.nn.weighted_moments(x, self.reduced(x), weights, keepdims=True)
+        return self.trained(x, mean, var, self.tf.reduce_any(mask))
 
     def training_masked_gradients(self, x: Any, dy: Any, mask: Any) -> Gradients:
         """Forward and backward with a mask."""

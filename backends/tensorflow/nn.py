@@ -27,7 +27,7 @@ class TensorflowNN(TensorflowAdapter):
     rounds the moments to float16. Neither function has a default epsilon or a moving average.
     """
 
-    conventions = dataclasses.replace(CONVENTIONS, input_normalization=True)
+    conventions = dataclasses.replace(CONVENTIONS, input_normalization=True, integers=True)
 
     def layer(self, config: LayerConfig, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> VariablesLayer:
         """A layer whose four arrays become variables."""

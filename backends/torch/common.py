@@ -169,6 +169,16 @@ class TorchLayer(LayerByMode):
         """y and the gradients."""
         return self.gradients_of(lambda x: self.forward(x, mode), x, dy)
 
+    def late_gradients(self, x: Any, dy: Any, other: Any, mode: Mode) -> Gradients:
+        """The same, with a training step under no_grad before the backward pass."""
+
+        def forward(leaf: Any) -> Any:
+            y = self.forward(leaf, mode)
+            self.training(other)
+            return y
+
+        return self.gradients_of(forward, x, dy)
+
     def gradients_of(self, forward: Callable[[Any], Any], x: Any, dy: Any) -> Gradients:
         """y of a forward pass, and the results of ``torch.autograd.grad`` for x, gamma and beta with the cotangent dy."""
         leaf = x.detach().requires_grad_()

@@ -29,10 +29,15 @@ from bnspec.model.vocabulary import Status
 STATE = ("running_mean", "running_var")
 #: The reason for not making a malformed call.
 UNCHECKED = "this backend leaves checking arguments to its caller"
+#: The reason for not handing over x of an integer dtype.
+NO_INTEGERS = "this backend is not given integers"
+#: The reason for not handing over a training set with missing values.
+NO_MISSING = "this backend does not leave out missing values"
 #: The result types of these kinds of calls; all others return one tensor.
 RESULTS: Dict[Kind, Type[Any]] = {
     "gradients": Gradients,
     "some_gradients": Gradients,
+    "late_gradients": Gradients,
     "masked_gradients": Gradients,
     "second_order": SecondOrder,
     "tangent": Tangent,
@@ -128,6 +133,10 @@ class Live:
         before: Dict[str, np.ndarray] = {}
         if step.refused and not self.adapter.conventions.checks_arguments:
             return StepResult("declined", UNCHECKED)
+        if step.takes_integers and not self.adapter.conventions.integers:
+            return StepResult("declined", NO_INTEGERS)
+        if step.has_missing and not self.adapter.conventions.input_missing:
+            return StepResult("declined", NO_MISSING)
         try:
             before = self.state_before(step)
             if step.call.between:

@@ -27,6 +27,10 @@ class LayerByMode(Layer):
         """Forward, and a backward pass for the wanted gradients only."""
         raise Declined("this layer offers no such derivative")
 
+    def late_gradients(self, x: Any, dy: Any, other: Any, mode: Mode) -> Gradients:
+        """Forward, a training step on ``other``, and the backward pass of the first."""
+        raise Declined("this layer offers no such derivative")
+
     def second_order(self, x: Any, dy: Any, v: Any, mode: Mode) -> SecondOrder:
         """The gradients of <v, dx>: the backward pass, differentiated."""
         raise Declined("this layer offers no such derivative")
@@ -50,6 +54,14 @@ class LayerByMode(Layer):
     def inference_some_gradients(self, x: Any, dy: Any, wanted: Tuple[str, ...]) -> Gradients:
         """The wanted gradients in inference mode."""
         return self.some_gradients(x, dy, wanted, "inference")
+
+    def training_late_gradients(self, x: Any, dy: Any, other: Any) -> Gradients:
+        """Gradients of a pass in training mode, after another step."""
+        return self.late_gradients(x, dy, other, "training")
+
+    def inference_late_gradients(self, x: Any, dy: Any, other: Any) -> Gradients:
+        """Gradients of a pass in inference mode, after a step."""
+        return self.late_gradients(x, dy, other, "inference")
 
     def training_second_order(self, x: Any, dy: Any, v: Any) -> SecondOrder:
         """The gradients of <v, dx> in training mode."""

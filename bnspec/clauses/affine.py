@@ -7,7 +7,7 @@ CLAUSES = (
         "affine.per_channel",
         "MUST",
         "Each channel is scaled by its own gamma and shifted by its own beta, whatever their signs.",
-        "y_c = gamma_c * zhat_c + beta_c,   checked with distinct, negative and zero gamma",
+        "y_c = gamma_c * zhat_c + beta_c,   checked with distinct gamma or beta, with gamma 1, negative and 0, and with beta 0",
         "Swapped, reversed, broadcast or absolute-valued parameters all agree with the definition when every gamma is 1.",
         f"{IOFFE}, Algorithm 1",
         (),

@@ -1,6 +1,6 @@
 """Clauses on dtypes and mixed precision."""
 
-from bnspec.clauses.clause import IOFFE, Clause, specified, verified_on_both
+from bnspec.clauses.clause import IOFFE, Clause, verified_on_both
 
 CLAUSES = (
     Clause(
@@ -33,14 +33,14 @@ CLAUSES = (
         ("half_parameters", "half_arithmetic"),
         ("pytorch/pytorch#61962", "chainer/chainer#6484", "onnx/onnx#3415", "tensorflow/tensorflow#7164"),
     ),
-    specified(
+    verified_on_both(
         "dtype.integers_become_floating",
         "SHOULD",
         "Where integer x is accepted, it is normalised in floating point and the result is not cast back.",
         "x in uint8:   y(x) = y(float(x)),   dtype(y) floating",
-        "Pixels are integers. Casting back saturates everything below the mean at 0.",
+        "Pixels are integers. Casting back saturates everything below the mean at 0, and squares of 16 and more do not fit into uint8.",
         "array API standard, type promotion",
-        (),
+        ("integers",),
         ("tensorflow/tensorflow#44983", "keras-team/keras#15778"),
     ),
 )

@@ -103,6 +103,17 @@ CLAUSES = (
         (),
         ("deeplearning4j/deeplearning4j#6648",),
     ),
+    Clause(
+        "gradient.of_its_own_forward_pass",
+        "MUST",
+        "A backward pass belongs to its forward pass: where the layer takes a step in between, gradients are the same, or it raises.",
+        "y = layer(x);  layer.train(other);  backward(dy)   =>   dx, dgamma, dbeta of x and of the statistics that y was made with",
+        "Statistics that are saved by reference have moved when the backward pass reads them: gradients of one batch by the statistics of another.",
+        "the chain rule",
+        (),
+        ("pytorch/pytorch#13402", "pytorch/pytorch#120622"),
+        since="1.2",
+    ),
     specified(
         "gradient.inference_statistics",
         "MAY",

@@ -138,4 +138,14 @@ CLAUSES = (
         ("empty_batch",),
         ("keras-team/keras#16296",),
     ),
+    Clause(
+        "input.missing_values_are_left_out",
+        "SHOULD",
+        "Where missing values are left out, the statistics of a feature are those of the values that are there, in any chunks.",
+        "mean = (1/m) sum of the values that are not NaN,   m their number,   however many of them a chunk holds",
+        "A chunk in which a feature is missing altogether has the mean 0/0, which a merge keeps for ever.",
+        "the definition on the values that are there",
+        ("input_missing",),
+        since="1.2",
+    ),
 )

@@ -97,4 +97,13 @@ CLAUSES = (
         f"{IEEE}, 6.1 and 6.2",
         since="1.1",
     ),
+    Clause(
+        "special.parameters_are_not_hidden",
+        "SHOULD",
+        "Where gamma or beta, or in inference a running statistic, is NaN or infinite, y is not finite in that channel.",
+        "gamma_c, beta_c, or in inference mean_c = NaN or +-Inf, or var_c = NaN   =>   y_c = NaN or +-Inf;   var_c = Inf gives beta_c",
+        "Parameters that diverged must show in the output; a comparison or a fast path that drops NaN lets training go on without them.",
+        f"{IEEE}, 6.1 and 6.2",
+        since="1.2",
+    ),
 )

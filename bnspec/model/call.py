@@ -20,6 +20,7 @@ Kind = Literal[
     "second_order",
     "tangent",
     "some_gradients",
+    "late_gradients",
     "masked",
     "masked_gradients",
     # calls on an input-normalization layer
@@ -47,6 +48,7 @@ _INPUTS: Dict[Kind, Tuple[str, ...]] = {
     "second_order": ("x", "dy", "v"),
     "tangent": ("x", "v"),
     "some_gradients": ("x", "dy"),
+    "late_gradients": ("x", "dy", "other"),
     "masked": ("x", "mask"),
     "masked_gradients": ("x", "dy", "mask"),
     "fit": ("chunks",),
@@ -54,7 +56,14 @@ _INPUTS: Dict[Kind, Tuple[str, ...]] = {
     "inverse": ("y",),
     "learn": ("x", "labels"),
 }
-_IN_BOTH_MODES: Tuple[Kind, ...] = ("forward", "gradients", "second_order", "tangent", "some_gradients")
+_IN_BOTH_MODES: Tuple[Kind, ...] = (
+    "forward",
+    "gradients",
+    "second_order",
+    "tangent",
+    "some_gradients",
+    "late_gradients",
+)
 _IN_TRAINING: Tuple[Kind, ...] = ("masked", "masked_gradients")
 
 
@@ -85,7 +94,7 @@ class Call:
     @property
     def has_gradients(self) -> bool:
         """Whether it returns ``Gradients``, all or some, with or without a mask."""
-        return self.kind in ("gradients", "some_gradients", "masked_gradients")
+        return self.kind in ("gradients", "some_gradients", "late_gradients", "masked_gradients")
 
     @property
     def has_mask(self) -> bool:
@@ -152,6 +161,7 @@ TRAINING_GRADIENTS, INFERENCE_GRADIENTS = CALLS["training_gradients"], CALLS["in
 TRAINING_SECOND_ORDER, INFERENCE_SECOND_ORDER = CALLS["training_second_order"], CALLS["inference_second_order"]
 TRAINING_TANGENT, INFERENCE_TANGENT = CALLS["training_tangent"], CALLS["inference_tangent"]
 TRAINING_SOME_GRADIENTS, INFERENCE_SOME_GRADIENTS = CALLS["training_some_gradients"], CALLS["inference_some_gradients"]
+TRAINING_LATE_GRADIENTS, INFERENCE_LATE_GRADIENTS = CALLS["training_late_gradients"], CALLS["inference_late_gradients"]
 TRAINING_MASKED, TRAINING_MASKED_GRADIENTS = CALLS["training_masked"], CALLS["training_masked_gradients"]
 FIT, TRANSFORM, INVERSE, LEARN = CALLS["fit"], CALLS["transform"], CALLS["inverse"], CALLS["learn"]
 SAVE_RESTORE, CLONE, SWAP, RESET = CALLS["save_restore"], CALLS["clone"], CALLS["swap"], CALLS["reset"]

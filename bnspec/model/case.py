@@ -31,6 +31,10 @@ SCHEMA = "bnspec-case/1"
 #: Separates an array's name from the operation applied to it: "x|twice" is x, twice. See bnspec/model/relations.py.
 SEPARATOR = "|"
 PARAMETERS = ("gamma", "beta", "running_mean", "running_var")
+#: The relation of a step on x of an integer dtype to the step on the same numbers in floating point.
+INTEGERS = "integers"
+#: The relation of a fit on a training set with missing values to the values that are there.
+MISSING = "missing"
 #: Settings that a step may override when it builds a layer: names of arrays, and numbers.
 SETTINGS = ("epsilon", "decay", "rank", "channel_axis")
 #: Two more overrides, outside the configuration: the number of threads a layer may use, and a start from the framework's
@@ -61,6 +65,16 @@ class Step:
     def option(self, name: str, default: Any = None) -> Any:
         """The value of an option."""
         return dict(self.options).get(name, default)
+
+    @property
+    def takes_integers(self) -> bool:
+        """Whether x has an integer dtype, which a framework need not accept."""
+        return self.option("relation") == INTEGERS
+
+    @property
+    def has_missing(self) -> bool:
+        """Whether NaN in a training set stands for missing values, which a framework need not offer."""
+        return self.option("relation") == MISSING
 
     def to_json(self) -> Dict[str, Any]:
         """The step as JSON-ready data, without default values."""
@@ -122,6 +136,11 @@ class Case:
         for data in buffers:
             digest.update(data)
         return digest.hexdigest()[:12]
+
+    @property
+    def elements(self) -> int:
+        """Elements of all arrays."""
+        return sum(array.size for array in self.arrays.values())
 
     @property
     def count(self) -> int:

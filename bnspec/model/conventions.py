@@ -81,7 +81,9 @@ class Conventions:
         affine_optional: gamma and beta may be absent.
         checks_arguments: the implementation rejects malformed arguments; if not, callers must check them, and the suite makes
             no malformed calls.
+        integers: x of an integer dtype may be given; whether it is accepted is the framework's choice.
         input_normalization: the framework has a layer for it.
+        input_missing: NaN in a training set counts as a missing value, which is left out of the statistics of its feature.
         input_epsilon: what input normalization adds to the variance inside the root, or 0.
         root_roundings: the error of 1/sqrt(var + epsilon) beyond that of the variance, in unit roundoffs: a property of the
             device's roots and divisions, as its maker states it.
@@ -116,7 +118,9 @@ class Conventions:
     mutable_tensors: bool = True
     affine_optional: bool = True
     checks_arguments: bool = False
+    integers: bool = False
     input_normalization: bool = False
+    input_missing: bool = False
     input_epsilon: float = 0.0
     root_roundings: float = ROOT_ROUNDINGS
     not_repeatable: Tuple[str, ...] = ()

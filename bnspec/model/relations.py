@@ -46,6 +46,7 @@ DERIVED: Mapping[str, Callable[[Array, LayerConfig, str], Array]] = {
     "packed": lambda a, config, _: a,
     "times": lambda a, config, factor: _times(a, factor),
     "plus": lambda a, config, term: _plus(a, term),
+    "bytes": lambda a, config, _: a.astype(np.uint8),
 }
 
 

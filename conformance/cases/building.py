@@ -45,16 +45,18 @@ class Plan:
         layout, dy_layout: memory layouts.
         epsilon, decay: of the layer.
         gamma: "distinct" (with a negative), "zeros" (some zero), "ones", "scales" (from 2^-10 to 2^10), "fine" (values that
-            need all the digits of their dtype, of beta too), "poisoned" (NaN in one channel), "beta" (the bits of beta), "faint" (2^-12
+            need all the digits of their dtype, of beta too), "no_beta" (distinct, with a beta of 0), "negative", "equal" (one number, not 1), "none" (0 in every channel), "infinite" (in
+            one channel), "spoiled_beta" (distinct; a beta with NaN and an infinity), "poisoned" (NaN in one channel), "beta" (the bits of beta), "faint" (2^-12
             to 2^-10: beta, fine, is nearly all of y).
         state: "distinct", "initial" (0, 1), "like_epsilon" (variances of the size of epsilon), "extreme" (1e-9 to 1e5),
             "like_x" (the running mean lies near x), "negative" (variances of -1/2, as in a damaged snapshot),
             "beyond_half" (variances beyond half precision), "poisoned" (a mean of NaN and an infinite variance),
-            "zero" (variances of 0).
+            "zero" (variances of 0), "centred" (means of 0), "unit" (variances of 1), "spoiled" (a variance of NaN and an infinite mean).
         parameter_layout: layout of gamma, beta and the running statistics: "packed", "stepped" (every second element), or
             "expanded" (gamma and beta: one number each, with stride 0).
         seed: of the values.
         short: only forward and backward in both modes, for shapes on which ten calls would be expensive.
+        forward: a short case has the calls without gradients, too: they are other kernels.
         shared: beta shares memory with the running mean, and gamma with the running variance.
         unaligned: gamma, x, beta and dy are packed in one buffer, x and dy at addresses that no vector width divides.
     """
@@ -72,6 +74,7 @@ class Plan:
     parameter_layout: str = "packed"
     seed: int = 0
     short: bool = False
+    forward: bool = False
     shared: bool = False
     unaligned: bool = False
 
@@ -105,6 +108,8 @@ SHORT_PROGRAM = (
     Step(INFERENCE_GRADIENTS, ("x", "dy"), fresh=True),
     Step(TRAINING_GRADIENTS, ("x", "dy"), fresh=True),
 )
+#: The same, and both forward passes alone.
+FORWARD_PROGRAM = (Step(INFERENCE, ("x",), fresh=True), Step(TRAINING, ("x",), fresh=True), *SHORT_PROGRAM)
 
 
 SHARED_PROGRAM = (Step(TRAINING, ("x",), fresh=True), Step(TRAINING_GRADIENTS, ("x", "dy"), fresh=True))
@@ -152,7 +157,8 @@ def batch_norm_case(plan: Plan) -> Case:
     origin = {"plan": dataclasses.asdict(plan)}
     if plan.shared:
         return Case("batch_norm", config, arrays, SHARED_PROGRAM, origin)
-    return Case("batch_norm", config, arrays, SHORT_PROGRAM if plan.short else bn_program(row), origin)
+    short = FORWARD_PROGRAM if plan.forward else SHORT_PROGRAM
+    return Case("batch_norm", config, arrays, short if plan.short else bn_program(row), origin)
 
 
 def alike(x: np.ndarray, config: LayerConfig) -> np.ndarray:
@@ -179,41 +185,60 @@ def second_shape(form: Form) -> tuple[int, ...]:
     return tuple(n + (1 if extent < 3 else -1) if a == axis else n for a, n in enumerate(form.shape))
 
 
+def _gamma_and_beta(kind: str, c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """gamma and beta of this kind for the channels c; see ``Plan``."""
+    sign, distinct = np.where(c % 3 == 1, -1.0, 1.0), 0.5 + 0.375 * ((c * 5) % 11)
+    beta, one = 0.25 + 0.5 * ((c * 7) % 13) - 2.0, c == len(c) // 2
+    if kind in ("fine", "faint"):
+        beta = beta / 3.0
+    if kind == "no_beta":
+        beta = np.zeros(len(c))
+    gammas = {
+        "zeros": np.where(c % 2 == 0, 0.0, -1.5),
+        "ones": np.ones(len(c)),
+        "none": np.zeros(len(c)),
+        "equal": np.full(len(c), 1.75),
+        "negative": -distinct,
+        "fine": sign * (1.0 + c % 7) / 3.0,
+        "scales": sign * np.ldexp(1.0, (c * 7) % 21 - 10),
+        "poisoned": np.where(one, np.nan, distinct),
+        "infinite": np.where(one, np.inf, sign * distinct),
+        "beta": beta,
+        "faint": sign * np.ldexp(1.0, c % 3 - 12),
+    }
+    if kind == "spoiled_beta":
+        beta = np.where(c % 3 == 0, np.nan, np.where(c % 3 == 1, -np.inf, beta))
+    return gammas.get(kind, sign * distinct), beta
+
+
 def parameters(plan: Plan, config: LayerConfig, rng: np.random.RandomState) -> dict[str, np.ndarray]:
     """gamma, beta and the initial state of a layer; never the defaults, unless the plan requests them."""
     c, dtype = np.arange(config.channels), dtype_of(config.parameter_dtype)
     arrays: dict[str, Any] = {}
     if config.affine:
-        gammas = {
-            "distinct": np.where(c % 3 == 1, -1.0, 1.0) * (0.5 + 0.375 * ((c * 5) % 11)),
-            "zeros": np.where(c % 2 == 0, 0.0, -1.5),
-            "ones": np.ones(config.channels),
-            "fine": np.where(c % 3 == 1, -1.0, 1.0) * (1.0 + c % 7) / 3.0,
-            "scales": np.where(c % 3 == 1, -1.0, 1.0) * np.ldexp(1.0, (c * 7) % 21 - 10),
-            "poisoned": np.where(c == config.channels // 2, np.nan, 0.5 + 0.375 * ((c * 5) % 11)),
-        }
-        beta = 0.25 + 0.5 * ((c * 7) % 13) - 2.0
-        if plan.gamma in ("fine", "faint"):
-            beta = beta / 3.0
-        gammas |= {"beta": beta, "faint": np.where(c % 3 == 1, -1.0, 1.0) * np.ldexp(1.0, c % 3 - 12)}
-        arrays["gamma"] = gammas[plan.gamma].astype(dtype)
-        arrays["beta"] = beta.astype(dtype)
-    means = {"initial": np.zeros(config.channels)}.get(
-        plan.state, 5.0 + 0.75 * ((c * 3) % 8) * np.where(c % 2, -1.0, 1.0)
-    )
+        gamma, beta = _gamma_and_beta(plan.gamma, c)
+        arrays["gamma"], arrays["beta"] = gamma.astype(dtype), beta.astype(dtype)
+    means = 5.0 + 0.75 * ((c * 3) % 8) * np.where(c % 2, -1.0, 1.0)
+    if plan.state in ("initial", "centred"):
+        means = np.zeros(config.channels)
     variances = {
         "distinct": 9.0 - 0.5 * ((c * 5) % 16),
+        "centred": 9.0 - 0.5 * ((c * 5) % 16),
         "initial": np.ones(config.channels),
+        "unit": np.ones(config.channels),
         "like_epsilon": max(plan.epsilon, 2.0**-40) * (0.5 + 0.25 * (c % 7)),
         "extreme": np.where(c % 2 == 0, 1e-9, 6e4),
         "like_x": 0.5 + 0.25 * (c % 5),
         "poisoned": np.where(c % 3 == 1, np.inf, 2.0),
         "zero": np.zeros(config.channels),
         "negative": np.where(c % 2 == 0, -0.5, 2.0),
+        "spoiled": np.where(c % 3 == 0, np.nan, 2.0),
         "beyond_half": np.where(c % 2 == 0, 1e5, 1e-9),
     }
     if plan.state == "poisoned":
         means = np.where(c % 3 == 0, np.nan, means)
+    if plan.state == "spoiled":
+        means = np.where(c % 3 == 1, -np.inf, means)
     arrays["running_mean"] = means.astype(dtype)
     arrays["running_var"] = variances[plan.state].astype(dtype)
     if (

@@ -11,7 +11,14 @@ import dataclasses
 from collections.abc import Iterator
 
 from bnspec.conformance.cases.building import Form, Plan, ScalingPlan, batch_norm_case, input_norm_case
-from bnspec.conformance.cases.extents_and_memory import coincidences, every_axis, ladder, large_counts, odd_memory
+from bnspec.conformance.cases.extents_and_memory import (
+    coincidences,
+    every_axis,
+    ladder,
+    large_counts,
+    odd_memory,
+    wide_ladder,
+)
 from bnspec.conformance.cases.forms import (
     IMAGE,
     IMAGE_LAST,
@@ -26,15 +33,19 @@ from bnspec.conformance.cases.forms import (
     in_dtype,
     in_float64,
 )
+from bnspec.conformance.cases.half_precision import half_fits, half_plans
 from bnspec.conformance.cases.layouts import EVERY_AXIS, LAYOUTS
 from bnspec.conformance.cases.many_channels import more_samples, samples
 from bnspec.conformance.cases.programs import (
     derivative_case,
     history_case,
     initial_case,
+    integer_case,
+    late_case,
     long_case,
     malformed_layer_case,
     masked_case,
+    missing_case,
     refusal_case,
     relation_case,
     scaling_relation_case,
@@ -151,11 +162,16 @@ def batch_norm_plans() -> Iterator[tuple[str, Plan]]:
         "more terms than bfloat16 counts",
         Plan(in_dtype(Form((2, 2, 129, 33), 1), "bfloat16"), "pixels", seed=65, short=True),
     )
+    yield from half_plans()
     yield from ladder()
     yield from coincidences()
     for shape in REAL:
         yield "a layer of a real network", Plan(Form(shape, 1), "wide", "ordinary", seed=77, short=True)
     yield "a count that float16 cannot hold", Plan(in_dtype(Form((2049, 2), 1), "float16"), "wide", seed=78, short=True)
+    yield (
+        "more values than 15 bits count, in float64",  # a sign takes one
+        Plan(in_float64(Form((40961, 1), 1)), "wide", seed=79, short=True),
+    )
     yield (
         "more values than 16 bits count, in float64",
         Plan(in_float64(Form((65537, 1), 1)), "wide", seed=79, short=True),
@@ -202,6 +218,18 @@ def batch_norm_plans() -> Iterator[tuple[str, Plan]]:
         yield "a gamma that is NaN in one channel", Plan(form, "wide", gamma="poisoned", seed=134)
         yield "a cotangent with an infinity in one channel", Plan(form, "wide", cotangent="infinite", seed=135)
         yield "running variances of 0", Plan(form, "wide", state="zero", seed=136)
+        # a parameter that is neutral, where a kernel may leave out the operation, and with it another one
+        yield "no shift", Plan(form, "wide", gamma="no_beta", state="centred", seed=155)
+        yield "no scale", Plan(form, "wide", gamma="ones", state="unit", seed=155)
+        yield "an epsilon above 1", Plan(form, "wide", epsilon=4.0, seed=156)
+        for gamma in ("negative", "equal", "none", "infinite", "spoiled_beta"):
+            yield f"gamma and beta: {gamma}", Plan(form, "wide", gamma=gamma, seed=158)
+        yield "a variance of NaN, an infinite mean", Plan(form, "wide", state="spoiled", seed=159)
+    for form in (TINY, IMAGE, IMAGE_LAST):
+        for kind in ("negative", "rectified", "zeros", "specials"):
+            yield f"values: {kind}", Plan(form, kind, kind, seed=160)
+    yield "the epsilon and decay of PyTorch", Plan(IMAGE, "wide", epsilon=1e-5, decay=0.9, seed=161)
+    yield "the epsilon and decay of Keras", Plan(IMAGE_LAST, "wide", epsilon=1e-3, decay=0.99, seed=161)
     for decay in (1.0 - 2.0**-24, 2.0**-24):
         yield "a decay one rounding away from 0 or 1", Plan(TINY, "wide", decay=decay, seed=137, short=True)
     yield "six axes", Plan(Form((2, 3, 4, 1, 5, 1), 1), "wide", seed=138, short=True)
@@ -263,6 +291,11 @@ def optional_calls() -> Iterator[tuple[str, Case]]:
         yield NEGATIVE, batch_norm_case(Plan(form, "wide", epsilon=2.0**-10, state="negative", seed=116))
         yield "padding", masked_case(Plan(form, "wide", seed=117), 0.75)
         yield "a mask that keeps all", masked_case(Plan(form, "wide", seed=118), 1.0)
+        yield "another step before the backward pass", late_case(Plan(form, "wide", epsilon=2.0**-4, seed=163))
+        yield "a mask that keeps nothing", masked_case(Plan(form, "wide", seed=118), 0.0)
+        yield "whole numbers as integers", integer_case(Plan(form, "pixels", seed=162))
+    for form in (IMAGE, IMAGE_LAST, LINE_LAST):
+        yield "a sample that is padding alone", masked_case(Plan(form, "wide", seed=157), 0.75, empty_sample=True)
     one_sample = Plan(Form((1, 4, 3, 2), 1), "wide", seed=143)
     yield "malformed parameters that broadcast over a batch of one", malformed_layer_case(one_sample)
     yield (
@@ -284,6 +317,8 @@ def optional_calls() -> Iterator[tuple[str, Case]]:
         plan = Plan(other, "wide", epsilon=2.0**-4, decay=decay, seed=128)
         yield "derivatives of this form", derivative_case(plan, subsets_asked=1)
     yield "padding in a volume, decay 0", masked_case(Plan(VOLUME, "wide", decay=0.0, seed=129), 0.5)
+    late = Plan(IMAGE_LAST, "wide", epsilon=2.0**-4, seed=163)
+    yield "another step before the backward pass, channels last", late_case(late)
     yield "derivatives, channels last", derivative_case(Plan(IMAGE_LAST, "wide", seed=123), subsets_asked=1)
     double = Plan(in_float64(IMAGE), "mean_1e4", epsilon=1e-3, decay=0.9, seed=124)
     yield "derivatives in float64", derivative_case(double, subsets_asked=1)
@@ -327,12 +362,15 @@ def scaling_plans() -> Iterator[tuple[str, ScalingPlan]]:
 
 
 def large_cases() -> Iterator[Case]:
-    """Cases for more than quick effort: training sets as large as users fit in one call, other forms of many channels."""
+    """Cases for more than quick effort: training sets as large as users fit in one call, other forms of many channels, extents."""
     for kind in ("mean_1e4", "wide"):
         plan = ScalingPlan(Form((100_000, 2), 1, affine=False), kind, "wide", (100_000,), 117)
         case = input_norm_case(plan)
         yield case.with_(origin={**case.origin, "purpose": "a training set of 100,000 rows in one array"})
     yield from more_samples()
+    for purpose, plan in wide_ladder():
+        case = batch_norm_case(plan)
+        yield case.with_(origin={**case.origin, "purpose": purpose})
 
 
 def large_fits() -> Iterator[tuple[str, Case]]:
@@ -350,7 +388,7 @@ def catalogue() -> list[Case]:
         cases.append(case.with_(origin={**case.origin, "purpose": purpose}))
     for purpose, case in optional_calls():
         cases.append(case.with_(origin={**case.origin, "purpose": purpose}))
-    for purpose, case in large_fits():
+    for purpose, case in (*large_fits(), *half_fits()):
         cases.append(case.with_(origin={**case.origin, "purpose": purpose}))
     for purpose, scaling in scaling_plans():
         case = input_norm_case(scaling)
@@ -360,5 +398,8 @@ def catalogue() -> list[Case]:
             cases.append(
                 case.with_(origin={**case.origin, "purpose": purpose + "; reordered, in other units, far away"})
             )
+    for form in (Form((16, 3), 1, affine=False), Form((6, 4, 5, 3), 3, affine=False)):
+        case = missing_case(ScalingPlan(form, "wide", "ordinary", (1, 3, form.shape[0] - 4), 165))
+        cases.append(case.with_(origin={**case.origin, "purpose": "missing values"}))
     cases.extend(samples())
     return cases

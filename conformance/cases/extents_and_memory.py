@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from bnspec.conformance.cases.building import Form, Plan
 from bnspec.conformance.cases.forms import IMAGE, IMAGE_LAST, ROWS, TINY, in_dtype
 from bnspec.conformance.cases.layouts import EVERY_AXIS
+from bnspec.model.conventions import HALVES
 
 
 def large_counts() -> Iterator[tuple[str, Plan]]:
@@ -45,6 +46,12 @@ LADDER: tuple[tuple[tuple[int, ...], int], ...] = (
     ((2, 131, 3, 1), 1),
     ((2, 1, 3, 131), 3),
     ((1, 2, 5, 13, 17), 1),  # 1,105 positions
+    ((1, 2, 32, 64), 1),  # planes of 2,048: whole vectors, warps and blocks
+    ((2, 3, 2, 80), 3),  # whole vectors of channels, beyond a warp's two
+    ((36, 16, 2, 2), 1),  # a batch beyond a warp
+    ((1, 260, 2, 2), 1),  # channels beyond a block
+    ((1, 2, 1, 260), 1),  # a row beyond a block
+    ((2, 72, 3), 1),
 )
 #: (shape, channel axis) whose extents coincide: what finds an axis by its extent finds another one.
 COINCIDENT: tuple[tuple[tuple[int, ...], int], ...] = (
@@ -60,8 +67,47 @@ COINCIDENT: tuple[tuple[tuple[int, ...], int], ...] = (
 def ladder() -> Iterator[tuple[str, Plan]]:
     """Extents around the sizes of blocks."""
     for shape, axis in LADDER:
-        x, dy = ("tail", "tail") if len(shape) > 2 else ("wide", "ramp")
-        yield "extents around blocks", Plan(Form(shape, axis), x, cotangent=dy, seed=71, short=True)
+        yield "extents around blocks", _ragged(Form(shape, axis), forward=max(shape) > 1024 or shape[-1] == 64)
+
+
+def _ragged(form: Form, forward: bool) -> Plan:
+    """A short case whose values show what is lost at the end of a plane."""
+    x, dy = ("tail", "tail") if len(form.shape) > 2 and form.dtype != "float16" else ("wide", "ramp")
+    decay = 0.5 if form.dtype in HALVES else 0.75
+    return Plan(form, x, cotangent=dy, decay=decay, seed=71, short=True, forward=forward)
+
+
+#: Sizes at which kernels change their path: vectors, warps, tiles, blocks, grids.
+SIZES = (8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
+#: The dtypes of the wide ladder, in turn.
+IN_TURN = ("float32", "float32", "bfloat16", "float32", "float16", "float32", "float64")
+
+
+def wide_ladder() -> Iterator[tuple[str, Plan]]:
+    """For more than quick effort: batch, channels, rows and planes below, at and above each size, ranks, layouts and dtypes in turn."""
+    turn = 0
+    for k, size in enumerate(SIZES):
+        for near, extent in enumerate((size - 1, size, size + 1, size + size // 4)):
+            for shape in _shapes_of(extent, k + near):
+                rank = len(shape)
+                last = rank > 2 and turn % 3 == 2
+                laid = (shape[0], *shape[2:], shape[1]) if last else shape
+                dtype = IN_TURN[turn % len(IN_TURN)]
+                parameter = "float64" if dtype == "float64" else "float32"
+                form = Form(laid, rank - 1 if last else 1, dtype, parameter)
+                yield f"an extent of {extent}", _ragged(form, forward=True)
+                turn += 1
+    for shape in ((65536, 1), (1, 2, 256, 256), (1, 1, 331, 397), (1, 1, 1031, 1033)):
+        yield "more than 16 bits count", _ragged(Form(shape, 1), forward=True)
+
+
+def _shapes_of(extent: int, turn: int) -> Iterator[tuple[int, ...]]:
+    """Shapes, channels second, in which this is the extent of the batch, of the channels, of one axis of positions and of a plane."""
+    yield ((extent, 2), (extent, 3, 2, 1), (extent, 2, 3), (extent, 2, 1, 2, 1))[turn % 4]
+    yield ((3, extent), (2, extent, 2, 2), (2, extent, 3), (2, extent, 2, 1, 2))[turn % 4]
+    yield ((2, 3, extent), (1, 2, 3, extent), (1, 2, extent, 2), (1, 2, 2, extent, 1))[turn % 4]
+    height = next(h for h in range(int(extent**0.5), 0, -1) if extent % h == 0)
+    yield (1, 2, height, extent // height)
 
 
 def coincidences() -> Iterator[tuple[str, Plan]]:

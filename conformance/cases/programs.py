@@ -28,7 +28,7 @@ from bnspec.model.call import (
     call_named,
     call_of,
 )
-from bnspec.model.case import PARAMETERS, SEPARATOR, Case, Step
+from bnspec.model.case import INTEGERS, MISSING, PARAMETERS, SEPARATOR, Case, Step
 from bnspec.model.layer import LayerConfig
 from bnspec.model.relations import derived
 
@@ -106,18 +106,30 @@ def derivative_case(plan: Plan, subsets_asked: int = 3) -> Case:
     return _with_derived(base, steps, v=v)
 
 
-def masked_case(plan: Plan, share: float) -> Case:
-    """A batch with about this share unmasked, at least two elements per channel; then with other padding.
+def late_case(plan: Plan) -> Case:
+    """Forward passes whose backward pass comes after another training step of the layer, in both modes."""
+    base = batch_norm_case(dataclasses.replace(plan, short=True))
+    return _with_derived(base, [_step(call_of(m, "late_gradients"), ("x", "dy", "x|times:4")) for m in MODES])
 
-    Then with NaN in the padding, as uninitialised memory may have; then a second step.
+
+def masked_case(plan: Plan, share: float, empty_sample: bool = False) -> Case:
+    """A batch with about this share unmasked, at least two elements per channel unless it is 0; then with other padding.
+
+    Then with NaN in the padding, as uninitialised memory may have; then a second step. ``empty_sample``: the last sample is padding
+    alone, as where a batch is filled up.
     """
     base = batch_norm_case(dataclasses.replace(plan, short=True))
     config, rng = base.config, np.random.RandomState((plan.seed + 2) % 2**32)
     shape = tuple(1 if a == config.channel_axis else n for a, n in enumerate(base.arrays["x"].shape))
     mask = rng.uniform(size=shape) < share
-    mask.reshape(-1)[:2] = True
+    mask.reshape(-1)[:2] = share > 0.0
+    if empty_sample:
+        mask[-1] = False
     # y exists on the padding too, but a masked loss has no gradient there
     dy = np.where(mask, base.arrays["dy"], base.arrays["dy"].dtype.type(0))
+    if not mask.any():
+        calls = ((TRAINING_MASKED, ("x", "mask")), (TRAINING_MASKED_GRADIENTS, ("x", "dy", "mask")))
+        return _with_derived(base, [_step(call, inputs) for call, inputs in calls], mask=mask, dy=dy)
     other = ("x|repadded:1000", "mask")
     steps = (
         _step(TRAINING_MASKED, ("x", "mask")),
@@ -127,6 +139,15 @@ def masked_case(plan: Plan, share: float) -> Case:
         Step(TRAINING_MASKED, ("x", "mask")),
     )
     return _with_derived(base, steps, mask=mask, dy=dy)
+
+
+def integer_case(plan: Plan) -> Case:
+    """Forward passes on whole numbers from 0 to 255, in floating point and in uint8, on layers of their own."""
+    base = batch_norm_case(dataclasses.replace(plan, short=True))
+    steps = []
+    for call in (TRAINING, INFERENCE):
+        steps += [_step(call, ("x",)), _step(call, ("x|bytes",), relation=INTEGERS)]
+    return _with_derived(base, steps)
 
 
 def long_case(plan: Plan) -> Case:
@@ -202,6 +223,19 @@ def _interrupted(wrong: str) -> list[Step]:
         bad = Step(first, (wrong,), refused=True)
         steps += [Step(first, (wrong,), True, refused=True), Step(second, ("x",)), bad, Step(second, ("x",))]
     return steps
+
+
+def missing_case(plan: ScalingPlan) -> Case:
+    """Fits on a training set with missing values: some in every feature, and all of the first in the first chunk; then reversed."""
+    base = input_norm_case(plan)
+    chunks = base.steps[0].inputs
+    arrays = {n: base.arrays[n].copy() for n in chunks}
+    for k, array in enumerate(arrays.values()):
+        lanes = np.moveaxis(array, base.config.channel_axis, -1)
+        lanes.reshape(-1)[k :: 4 + k] = np.nan
+        lanes[..., 0] = np.nan if k == 0 else lanes[..., 0]
+    given = (("relation", MISSING),)
+    return base.with_(arrays=arrays, steps=(Step(FIT, chunks, True, given), Step(FIT, chunks[::-1], True, given)))
 
 
 def scaling_relation_case(plan: ScalingPlan) -> Case:

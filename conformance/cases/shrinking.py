@@ -289,7 +289,8 @@ def packed(case: Case) -> Iterator[Case]:
 def fewer_axes(case: Case) -> Iterator[Case]:
     """Rank 2 with the channels on the second axis."""
     config = case.config
-    if config.rank == 2 or has_refused(case) or any(n.endswith("]") or n == "mask" for n in case.arrays):
+    usual = config.rank == 2 and config.channel_axis == 1
+    if usual or has_refused(case) or any(n.endswith("]") or n == "mask" for n in case.arrays):
         return
     if any(name in ("rank", "channel_axis") for s in case.steps for name, _ in s.options):
         return

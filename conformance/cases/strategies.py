@@ -26,7 +26,7 @@ from bnspec.model.conventions import HALVES
 
 T = TypeVar("T")
 
-EPSILONS = (2.0**-10, 1e-5, 1e-3, 2.0**-4, 1.0, 2.0**-17, 2.0**-23, 1e-12)
+EPSILONS = (2.0**-10, 1e-5, 1e-3, 2.0**-4, 1.0, 4.0, 2.0**-17, 2.0**-23, 1e-12)
 DECAYS = (0.75, 0.9, 0.5, 0.99, 0.0, 1.0, 0.875, 0.999, 1.0 - 2.0**-24, 2.0**-24)
 CHANNELS = (3, 2, 5, 1, 7, 8, 4, 31, 32, 33)
 BATCHES = (2, 4, 3, 6, 9, 16, 17, 64)
@@ -106,7 +106,7 @@ class Setting:
 
 
 def settings() -> st.SearchStrategy[Setting]:
-    """Forms with epsilons from 1e-12 to 1 and decays from 0 to 1."""
+    """Forms with epsilons from 1e-12 to 4 and decays from 0 to 1."""
     return st.builds(Setting, forms(), st.sampled_from(EPSILONS), st.sampled_from(DECAYS))
 
 
@@ -124,8 +124,14 @@ def plans(draw: st.DrawFn, settings: st.SearchStrategy[Setting]) -> Plan:
         dy_layout="packed" if unaligned else draw(st.sampled_from(DY_LAYOUTS)),
         epsilon=setting.epsilon,
         decay=setting.decay,
-        gamma=draw(st.sampled_from(("distinct", "fine", "zeros", "ones", "scales", "poisoned", "beta", "faint"))),
-        state=draw(st.sampled_from(("distinct", "like_epsilon", "extreme", "like_x", "initial", "poisoned", "zero"))),
+        gamma=draw(
+            st.sampled_from(("distinct", "fine", "zeros", "ones", "no_beta", "scales", "poisoned", "beta", "faint"))
+        ),
+        state=draw(
+            st.sampled_from(
+                ("distinct", "like_epsilon", "extreme", "like_x", "initial", "centred", "unit", "poisoned", "zero")
+            )
+        ),
         parameter_layout=draw(st.sampled_from(("packed", "packed", "stepped", "expanded"))),
         seed=draw(SEEDS),
         unaligned=unaligned,

@@ -122,6 +122,27 @@ def _poisoned(value: float) -> Draw:
     return draw
 
 
+def _negative(rng: np.random.RandomState, config: LayerConfig, shape: tuple[int, ...]) -> Array:
+    return -0.5 - np.abs(_located(1.0, 1.0)(rng, config, shape))
+
+
+def _rectified(rng: np.random.RandomState, config: LayerConfig, shape: tuple[int, ...]) -> Array:
+    """What a rectifier leaves: many zeros, and nothing else in every third channel."""
+    dead = _per_channel(config, np.arange(config.channels) % 3 == 1).astype(bool)
+    return np.where(dead, 0.0, np.maximum(_located(0.25, 1.0)(rng, config, shape), 0.0))
+
+
+def _specials(rng: np.random.RandomState, config: LayerConfig, shape: tuple[int, ...]) -> Array:
+    """In the first channel an infinity below 0, in the last one two infinities and a NaN; the others are ordinary."""
+    x = np.moveaxis(_located(1.0, 1.0)(rng, config, shape), config.channel_axis, 0)
+    lanes = x.reshape(config.channels, -1).copy()
+    if lanes.size:
+        lanes[0, :1] = -np.inf
+        if config.channels > 1:
+            lanes[-1, :3] = (np.inf, np.nan, -np.inf)[: lanes.shape[1]]
+    return np.moveaxis(lanes.reshape(x.shape), 0, config.channel_axis)
+
+
 def _pixels(rng: np.random.RandomState, config: LayerConfig, shape: tuple[int, ...]) -> Array:
     return rng.randint(0, 256, shape).astype(np.float64)
 
@@ -182,6 +203,10 @@ INPUT_TYPES = tuple(
             ("mixed_scales", "channels on scales from 2^-12 to 2^12: what is shared between channels shows", _mixed_scales),
             ("spike", "all elements equal but one: a single term carries the variance", _spike),
             ("bimodal", "two distant clusters, one after the other: merges of parts with different means", _bimodal),
+            ("negative", "no value above 0: a maximum or an absolute value shows", _negative),
+            ("rectified", "many zeros, and channels of nothing else, as a rectifier leaves them", _rectified),
+            ("zeros", "nothing but zeros: what is skipped or divided there", lambda rng, config, shape: np.zeros(shape)),
+            ("specials", "infinities of both signs and NaN, alone and together: what is kept of them", _specials),
             ("tail", "the last values of each plane far from the others: a lost tail shows among thousands", _tail),
         ),
         start=1,

@@ -7,25 +7,36 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bnspec.conformance.causes.experiments import Experiments, Outcome, deviates, with_other_calls
-from bnspec.conformance.causes.features import LAYOUTS, VALUES
+from bnspec.conformance.causes.features import KINDS_OF_VALUES, VALUES
 from bnspec.conformance.causes.order import (
     AFTER_TRAINING,
     APART,
     BOTH_MODES,
     DERIVATIVES,
+    FROZEN,
+    GRADIENTS,
     IN_NETWORKS,
-    LAYOUT,
+    MISREADING,
     NARROWER,
+    PARAMETERS,
+    SIZES_OF_SMALL_ERRORS,
+    TRAINED,
+    Quantity,
     basic_first,
+    can_reach,
     compares,
     general_first,
+    is_frozen,
     is_special,
+    is_usual,
     is_weak,
+    one_layout,
     own_features,
     place_of,
     quantity,
     related,
     setting,
+    steps_of,
 )
 from bnspec.conformance.causes.record import cause_of, ordinary_first
 from bnspec.model.case import Case
@@ -48,18 +59,47 @@ class Deviation:
 
     Attributes:
         elsewhere: clauses that deviate on such a case, and cannot be judged on it.
+        unknown: features of the case that no experiment could make ordinary: it may need them or not.
         examined: whether all its experiments were made. Conditions that nobody looked for make no clause more basic.
     """
 
     finding: Finding
     conditions: tuple[Condition, ...] = ()
     elsewhere: frozenset[str] = frozenset()
+    unknown: frozenset[str] = frozenset()
     examined: bool = True
 
     @property
     def general(self) -> tuple[int, ...]:
         """The key by which clauses that speak of all cases are ordered, the most basic first."""
-        return not self.examined, *general_first(self.finding, self.conditions)
+        return not self.examined, *general_first(self.finding, self.conditions, len(self.unknown))
+
+    @property
+    def quantity(self) -> Quantity:
+        """What is wrong; a layer that is still frozen infers in training, too."""
+        found = quantity(self.finding)
+        return FROZEN.get(found, found) if any(is_frozen(c) for c in self.conditions) else found
+
+    @property
+    def setting(self) -> frozenset[str]:
+        """The features that it needs; see ``setting``.
+
+        Statistics that training leaves are a state, as given ones are. Beside a feature of which any array may be misread, a
+        parameter only shows in which array it is.
+        """
+        needed = setting(self.conditions)
+        trained = any(c.feature == "history" and TRAINED & steps_of(c) for c in self.conditions)
+        if trained and self.quantity in AFTER_TRAINING and needed - {"history", "state"}:
+            needed = needed - {"history"} | {"state"}
+        return needed - PARAMETERS if needed & MISREADING else needed
+
+    def needs_as(self, other: Deviation) -> bool:
+        """Whether both need the same features, as far as experiments can say."""
+        mine, others = self.setting, other.setting
+        kinds = [{c.value for c in d.conditions} & KINDS_OF_VALUES for d in (self, other)]
+        if (mine | others) & MISREADING or (kinds[0] and kinds[0] == kinds[1]):
+            mine, others = mine - PARAMETERS, others - PARAMETERS
+        return mine - others <= one_layout(other.unknown) and others - mine <= one_layout(self.unknown)
 
 
 def causes_of(
@@ -97,6 +137,7 @@ def causes_of(
             f,
             conditions.get(f.clause, ()),
             frozenset(experiments.elsewhere.get(f.clause, ())),
+            frozenset(experiments.unknown.get(f.clause, ())),
             f.clause not in unexamined,
         )
         for f in failing
@@ -127,11 +168,13 @@ def grouped(
     groups = _of_equal_setting(groups)
     outcomes = (*ordinary, *others)
     broad = [(g, list(g)) for g in groups]
-    for deviation in special:
+    for deviation in sorted(special, key=lambda d: d.finding.clause in NARROWER):
+        if deviation.finding.clause in NARROWER:  # what two calls differ in may be within the bound of each
+            broad = [(g, list(g)) for g in groups]
         shown = [o for o in outcomes if deviates(o, deviation.finding.clause)]
         explained = [g for g, first in broad if _explains(first, deviation, shown)]
         # what needs most is nearest: a cause that needs nothing explains anything
-        nearest = max(explained, key=lambda g: len(setting(g[0].conditions)), default=None)
+        nearest = max(explained, key=lambda g: len(g[0].setting), default=None)
         inseparable = (g for g in groups if any(one_cause(d, deviation, ordinary, others) for d in g))
         _add(deviation, nearest or next(inseparable, None), groups)
     return [most_basic_first(g) for g in _of_equal_setting(groups)]
@@ -139,7 +182,7 @@ def grouped(
 
 def _first_of_each_quantity(group: Sequence[Deviation]) -> list[Deviation]:
     """The most basic deviation of the statistics, of y, of the gradients, ..."""
-    return list({quantity(d.finding): d for d in reversed(group)}.values())
+    return list({d.quantity: d for d in reversed(group)}.values())
 
 
 def _split(deviations: Sequence[Deviation]) -> tuple[list[Deviation], list[Deviation]]:
@@ -166,15 +209,17 @@ def _explains(group: Sequence[Deviation], special: Deviation, shown: Sequence[Ou
     Args:
         shown: the experiments in which it deviates.
     """
-    if any(d.finding.known for d in (special, *group)) or quantity(special.finding) == "endings":
+    if any(d.finding.known for d in (special, *group)) or special.quantity == "endings":
         return False
-    if not any(_can_follow(d, special) for d in group):
+    narrow = special.finding.clause in NARROWER
+    sources = [d for d in group if _can_follow(d, special) and (narrow or _relation(d, special) != "siblings")]
+    if not sources:
         return False
-    needed = setting(group[0].conditions)
+    needed = group[0].setting
     if special.finding.family in APART:
-        return needed <= IN_NETWORKS
-    together = [any(deviates(o, d.finding.clause) for d in group) for o in shown]
-    if special.finding.clause in NARROWER:
+        return needed <= IN_NETWORKS and any(is_usual(d.finding) for d in group)
+    together = [any(deviates(o, d.finding.clause) for d in sources) for o in shown]
+    if narrow:
         return any(together) or _needs_what(special, needed)
     if together:
         return all(together)
@@ -186,28 +231,43 @@ def _needs_what(special: Deviation, needed: frozenset[str]) -> bool:
 
     No experiment says whether what needs its values needs their epsilon, too.
     """
-    own, found = own_features(special.finding) | {"history"}, setting(special.conditions)
-    own |= {LAYOUT} if own & LAYOUTS else set()
+    own, found = one_layout(own_features(special.finding)) | {"history"}, special.setting
+    if special.finding.clause in NARROWER:
+        own |= SIZES_OF_SMALL_ERRORS
     if any(c.feature in VALUES for c in special.conditions):
         needed -= {"epsilon"}
-    return needed <= found <= needed | own
+    return needed <= found | one_layout(special.unknown) and found <= needed | own
 
 
 def _can_follow(a: Deviation, b: Deviation) -> bool:
     """Whether errors of two deviations can be errors of one quantity, or of one that follows from the other."""
-    first, second = quantity(a.finding), quantity(b.finding)
-    if first == "statistics" and second in AFTER_TRAINING and not any(c.feature == "history" for c in b.conditions):
+    first, second = a.quantity, b.quantity
+    alone = not any(c.feature == "history" for c in b.conditions)
+    if first == "statistics" and second in AFTER_TRAINING and alone:
         return False  # a new layer was given its statistics
+    if first == "effects" != second and alone and not can_reach(a.finding, b.finding):
+        return False
     return bool(_relation(a, b) or _relation(b, a))
 
 
 def _relation(a: Deviation, b: Deviation) -> Literal["follows", "siblings", "same", ""]:
     """How errors of the one can be errors of the other; clauses about masks judge all outputs, and show one."""
-    first, second = quantity(a.finding), quantity(b.finding)
+    first, second = a.quantity, b.quantity
     if a.finding.family == b.finding.family == "mask":
         derivatives = DERIVATIVES.get(first, 0), DERIVATIVES.get(second, 0)
         return "same" if derivatives[0] == derivatives[1] else "follows" if derivatives[0] < derivatives[1] else ""
+    if first == second and first in GRADIENTS and _is_dx(a) != _is_dx(b):
+        # dgamma and dbeta are not computed from dx, nor is dx from them: what they share is dy, and what they then need
+        return "same" if _features(a) == _features(b) else "siblings"
     return related(first, second)
+
+
+def _is_dx(deviation: Deviation) -> bool:
+    return deviation.finding.evidence is not None and deviation.finding.evidence.output == "dx"
+
+
+def _features(deviation: Deviation) -> frozenset[str]:
+    return frozenset(c.feature for c in deviation.conditions)
 
 
 def _of_equal_setting(groups: Sequence[list[Deviation]]) -> list[list[Deviation]]:
@@ -230,14 +290,14 @@ def _equal_setting(a: Deviation, b: Deviation) -> bool:
 
     Where nothing is needed that is said of many errors: then they must be errors of one quantity, in one mode or both.
     """
-    needed, features = setting(a.conditions), {c.feature for c in a.conditions}
-    if needed != setting(b.conditions):
+    needed, features = a.setting & b.setting, {c.feature for c in a.conditions}
+    if not a.needs_as(b):
         return _of_equal_variances(a, b) or _of_equal_variances(b, a)
     if a.finding.known or b.finding.known:
         return bool(set(a.finding.known) & set(b.finding.known))
-    first, second = quantity(a.finding), quantity(b.finding)
+    first, second = a.quantity, b.quantity
     if not needed and not (features and features == {c.feature for c in b.conditions}):
-        return first != "endings" and (first == second or frozenset({first, second}) in BOTH_MODES)
+        return first != "endings" and (_relation(a, b) == "same" or frozenset({first, second}) in BOTH_MODES)
     return bool(related(first, second) or related(second, first))
 
 
@@ -247,7 +307,7 @@ def _of_equal_variances(training: Deviation, inference: Deviation) -> bool:
     found = [{c.feature for c in d.conditions} for d in (training, inference)]
     return (
         not known
-        and (quantity(training.finding), quantity(inference.finding)) == ("y of training", "y of inference")
+        and (training.quantity, inference.quantity) == ("y of training", "y of inference")
         and "values of x" in found[0]
         and setting(inference.conditions) == setting(training.conditions) | {"state"}
     )
@@ -269,7 +329,7 @@ def most_basic_first(group: Sequence[Deviation]) -> list[Deviation]:
 def _unsaid(group: Sequence[Deviation]) -> frozenset[str]:
     """Features whose own clauses say less than the clause of the one result that is wrong, or of its values."""
     general = [d for d in group if not is_special(d.finding)]
-    found = {quantity(d.finding) for d in general}
+    found = {d.quantity for d in general}
     if all(q in DERIVATIVES for q in found):
         return frozenset({"rank", "epsilon", "gamma", "beta"})  # y is right for any rank, epsilon, gamma and beta
     of_values = any(c.feature in VALUES for d in general[:1] for c in d.conditions)
@@ -277,16 +337,19 @@ def _unsaid(group: Sequence[Deviation]) -> frozenset[str]:
 
 
 def needed_by(group: Sequence[Deviation]) -> tuple[Condition, ...] | None:
-    """What a cause needs: what the most basic of its clauses that speak of all cases needs; None where it has none."""
+    """What a cause needs: what the most basic of its clauses that speak of all cases needs; None where it has none.
+
+    What a comparison needs may be a feature of the other call.
+    """
     general = [d for d in group if not is_special(d.finding)]
-    return min(general, key=lambda d: d.general).conditions if general else None
+    return min(general, key=lambda d: (compares(d.finding), d.general)).conditions if general else None
 
 
 def one_cause(a: Deviation, b: Deviation, ordinary: Sequence[Outcome], others: Sequence[Outcome] = ()) -> bool:
     """Whether two deviations have one cause: a known deviation that both are, or that no experiment separates them."""
     if a.finding.known or b.finding.known:
         return bool(set(a.finding.known) & set(b.finding.known))
-    first, second = quantity(a.finding), quantity(b.finding)
+    first, second = a.quantity, b.quantity
     if "endings" in (first, second):
         return first == second and _alike(a, b)
     if not _can_follow(a, b):
@@ -301,9 +364,7 @@ def one_cause(a: Deviation, b: Deviation, ordinary: Sequence[Outcome], others: S
     if not both:
         elsewhere = a.finding.clause in b.elsewhere or b.finding.clause in a.elsewhere
         masked = a.finding.family == b.finding.family == "mask"
-        return (masked and setting(a.conditions) == setting(b.conditions)) or (
-            forward == "same" and (elsewhere or _alike(a, b))
-        )
+        return (masked and a.needs_as(b)) or (forward == "same" and (elsewhere or _alike(a, b)))
     if forward == "same":
         return not (without_a and without_b)
     if forward == "siblings":

@@ -32,9 +32,12 @@ class Experiments:
         clauses: that deviate there.
         seconds: when no more experiments are made, from the first on.
         outcomes: by case id, what was found; cut: why there are no more; "" while there may be.
+        answered: ids of the cases that were run, and ended no process.
         ordinary: ids of cases whose inputs and state have ordinary values.
         elsewhere: by clause, others that are not judged on its case, and deviate where one feature is ordinary and the clause
             is not judged.
+        unknown: by clause, the features of its case of which no experiment says whether it needs them: there is no such case
+            with the ordinary value, or the clause is not judged then.
     """
 
     observe: Callable[[Case], Observation]
@@ -43,8 +46,10 @@ class Experiments:
     seconds: float
     clock: Callable[[], float] = time.monotonic
     outcomes: dict[str, Outcome] = dataclasses.field(default_factory=dict)
+    answered: set[str] = dataclasses.field(default_factory=set)
     ordinary: set[str] = dataclasses.field(default_factory=set)
     elsewhere: dict[str, set[str]] = dataclasses.field(default_factory=dict)
+    unknown: dict[str, set[str]] = dataclasses.field(default_factory=dict)
     cut: str = ""
 
     @property
@@ -79,6 +84,7 @@ class Experiments:
         else:
             judged = judge(case, observation, self.conventions, Oracle(case), self._checks)
             found = {c: j.ratio for c, j in judged.items() if j is not None}
+            self.answered.add(case.id)
         self.outcomes[case.id] = found
         return found
 
@@ -94,9 +100,13 @@ class Experiments:
         needed: list[tuple[Feature, Condition]] = []
         ordinary = False
         for feature in FEATURES:
-            value = feature.value(case, step)
-            changed = feature.changed(case, step) if value else None
+            value = "" if any(f.name == feature.name for f, _ in needed) else feature.value(case, step)
+            beside = {f.name for f, _ in needed} & feature.changes
+            change = feature.alone if feature.alone is not None and beside == {STATE.name} else feature.changed
+            changed = change(case, step) if value else None
             if changed is None or changed.id == case.id:
+                if value:
+                    self.unknown.setdefault(clause, set()).add(feature.name)
                 continue
             called = with_other_calls(changed)
             outcome = self.outcome(called)
@@ -107,18 +117,22 @@ class Experiments:
                 ordinary = on_ordinary_inputs
                 step = step if len(changed.steps) == len(case.steps) else 0
                 case = changed
-            elif outcome and (clause in outcome or {feature.name, value} & domain):
-                if feature.control is None or any(f.name in feature.changes for f, _ in needed):
+            elif called.id in self.answered and (clause in outcome or {feature.name, value} & domain):
+                if feature.control is None or beside:
                     needed.append((feature, Condition(feature.name, value, feature.ordinary)))
                 else:
                     needed.append(self._controlled(feature, clause, case, step))
+            else:
+                self.unknown.setdefault(clause, set()).add(feature.name)
             if clause not in outcome:
                 own = self.outcome(with_other_calls(case))
                 self.elsewhere.setdefault(clause, set()).update(
                     c for c in outcome if deviates(outcome, c) and c not in own
                 )
         names = {feature.name for feature, _ in needed}
-        return [condition for feature, condition in needed if not names & feature.changes]
+        return [
+            c for f, c in needed if not names & f.changes or (f.alone is not None and names & f.changes == {STATE.name})
+        ]
 
     def _controlled(self, feature: Feature, clause: str, case: Case, step: int) -> tuple[Feature, Condition]:
         """What the deviation needs: the feature, or the values of x, which change with it."""

@@ -10,14 +10,22 @@ from typing import Any
 
 import numpy as np
 
-from bnspec.conformance.cases.shrinking import PER_CHANNEL, fewer_axes, is_derived, rebuilt, with_epsilon, with_steps
+from bnspec.conformance.cases.shrinking import PER_CHANNEL, fewer_axes, is_derived, rebuilt, with_epsilon
+from bnspec.conformance.causes.calls import (
+    given_values,
+    history_value,
+    initial_value,
+    one_thread,
+    threads_value,
+    without_history,
+)
 from bnspec.model.buffers import pack
-from bnspec.model.case import Case, Step
+from bnspec.model.case import Case
 
 #: Below this count a case has few values per channel; beyond this extent an axis is long.
 ORDINARY_COUNT, ORDINARY_CHANNELS, LONG = 16, 3, 16
-#: So small that a layer of ordinary variance does not depend on it.
-NEGLIGIBLE_EPSILON = 2.0**-40
+#: So small that a layer of ordinary variance does not depend on it, in float32 and in float64.
+NEGLIGIBLE_EPSILON, NEGLIGIBLE_IN_FLOAT64 = 2.0**-40, 2.0**-80
 ORDINARY_DECAY = 0.9
 #: Not those of a new layer: a variance of 1 is its own root and its own inverse.
 ORDINARY_STATE = {"running_mean": 0.25, "running_var": 2.0}
@@ -25,6 +33,7 @@ FLOATING = ("float16", "bfloat16", "float32", "float64")
 COTANGENTS = ("dy", "v")
 #: Values that the clauses on special values and on degenerate counts speak of.
 NOT_FINITE, CONSTANT, OVERFLOWING = "NaN or infinite", "constant in a channel", "so large that squares overflow"
+KINDS_OF_VALUES = frozenset({NOT_FINITE, CONSTANT, OVERFLOWING})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +48,8 @@ class Feature:
         changes: other features that become ordinary with this one: where one of them is needed, this one is not.
         control: the case in which only those become ordinary: a deviation that needs them, and not this feature, disappears
             there. None where nothing else changes.
+        alone: the case in which only this feature becomes ordinary, for a deviation that needs the
+            state, too.
     """
 
     name: str
@@ -47,6 +58,7 @@ class Feature:
     changed: Callable[[Case, int], Case | None]
     changes: frozenset[str] = frozenset()
     control: Callable[[Case, int], Case | None] | None = None
+    alone: Callable[[Case, int], Case | None] | None = None
 
 
 def whole_inputs(case: Case) -> list[str]:
@@ -142,6 +154,12 @@ def _in_rank_two(case: Case, _: int) -> Case | None:
     return None if case.subject == "network" else _first(fewer_axes(case))
 
 
+def _keeps_malformed(case: Case) -> bool:
+    """Whether other counts leave the malformed calls malformed, and for the same reason: those of one whole input."""
+    whole = whole_inputs(case)
+    return all(len(s.inputs) == 1 and s.inputs[0] in whole for s in case.steps if s.refused)
+
+
 def _few(case: Case) -> bool:
     """Whether a whole input has fewer values per channel than is ordinary."""
     return any(case.arrays[n].size < ORDINARY_COUNT * case.config.channels for n in whole_inputs(case))
@@ -158,6 +176,8 @@ def _more_values(case: Case, _: int) -> Case | None:
     """Whole inputs repeated along a reduced axis; empty ones with new values."""
     config = case.config
     if not config.reduce_axes or "mask" in case.arrays:  # what a longer mask would keep, nobody can say
+        return None
+    if not _keeps_malformed(case):
         return None
     axis = config.reduce_axes[0]
     changes = {}
@@ -202,7 +222,7 @@ def _short(case: Case, _: int) -> Case | None:
     cut = tuple(
         slice(None, LONG // 2) if a in case.config.reduce_axes else slice(None) for a in range(case.config.rank)
     )
-    if "mask" in case.arrays:
+    if "mask" in case.arrays or not _keeps_malformed(case):
         return None
     return _with_arrays(case, {n: _packed(case.arrays[n][cut]) for n in whole_inputs(case)})
 
@@ -273,32 +293,12 @@ def _with_affine(case: Case, _: int) -> Case | None:
     return _with_arrays(case, {"gamma": np.ones(size, dtype), "beta": np.zeros(size, dtype)}, affine=True)
 
 
-def _history_value(case: Case, step: int) -> str:
-    earlier = [s.call.name for s in case.steps[case.built_at(step) : step]]
-    return f"after {', '.join(earlier)}" if earlier else ""
-
-
-def _without_history(case: Case, step: int) -> Case | None:
-    alone = dataclasses.replace(case.steps[step], fresh=True, options=case.steps[case.built_at(step)].options)
-    return None if alone.call.between else _first(with_steps(case, (alone,)))
-
-
-def _threads_value(case: Case, step: int) -> str:
-    count = case.steps[case.built_at(step)].option("threads") or 1
-    return f"{count} threads" if count != 1 else ""
-
-
-def _one_thread(case: Case, _: int) -> Case | None:
-    """The same steps with one thread each: without a number, a process keeps the one that was set before."""
-
-    def single(step: Step) -> Step:
-        return dataclasses.replace(step, options=tuple((n, 1 if n == "threads" else v) for n, v in step.options))
-
-    return _first(with_steps(case, tuple(single(step) for step in case.steps)))
-
-
 def _epsilon_value(case: Case, _: int) -> str:
     return f"{case.config.epsilon:g}" if case.subject != "input_norm" and case.config.epsilon else ""
+
+
+def _small_epsilon_value(case: Case, step: int) -> str:
+    return _epsilon_value(case, step) if case.config.epsilon <= NEGLIGIBLE_EPSILON else ""
 
 
 def _decay_value(case: Case, _: int) -> str:
@@ -329,8 +329,16 @@ def _negligible_epsilon(case: Case, step: int) -> Case | None:
     changed = _larger_variances(case, step)
     if changed is None:
         return None
-    steps = with_epsilon(changed, NEGLIGIBLE_EPSILON)
-    return _first(rebuilt(changed, changed.arrays, steps, epsilon=NEGLIGIBLE_EPSILON))
+    return _of_epsilon(changed, NEGLIGIBLE_IN_FLOAT64 if case.config.dtype == "float64" else NEGLIGIBLE_EPSILON)
+
+
+def _negligible_epsilon_alone(case: Case, _: int) -> Case | None:
+    """A tiny epsilon beside the same variances."""
+    return _of_epsilon(case, NEGLIGIBLE_IN_FLOAT64)
+
+
+def _of_epsilon(case: Case, epsilon: float) -> Case | None:
+    return _first(rebuilt(case, case.arrays, with_epsilon(case, epsilon), epsilon=epsilon))
 
 
 VALUES_OF_X = _values("values of x", _inputs)
@@ -357,8 +365,8 @@ FEATURES: tuple[Feature, ...] = (
     _layout("layout of dy", _cotangents),
     _layout("layout of the parameters", lambda case: [n for n in PER_CHANNEL if n in case.arrays]),
     Feature("dtype", "float32", _dtype_value, _in_float32),
-    Feature("threads", "1 thread", _threads_value, _one_thread),
-    Feature("history", "a new layer", _history_value, _without_history),
+    Feature("threads", "1 thread", threads_value, one_thread),
+    Feature("history", "a new layer", history_value, without_history),
     Feature("rank", "rank 2, channel axis 1", _rank_value, _in_rank_two, LAYOUTS),
     Feature("extents", f"at most {LONG // 2} along an axis", _extents_value, _short, LAYOUTS),
     Feature(
@@ -368,6 +376,7 @@ FEATURES: tuple[Feature, ...] = (
         lambda case, _: _resized(case, list(range(ORDINARY_CHANNELS))),
         LAYOUTS,
     ),
+    Feature("initial values", "given parameters and state", initial_value, given_values),
     Feature("affine", "with gamma and beta", _without_affine, _with_affine),
     _parameter({"gamma": 1.0}, "gamma"),
     _parameter({"beta": 0.0}, "beta"),
@@ -378,6 +387,15 @@ FEATURES: tuple[Feature, ...] = (
         _negligible_epsilon,
         frozenset({"values of x", "state"}),
         _larger_variances,
+        _negligible_epsilon_alone,
+    ),
+    # what a negligible epsilon leaves may need that it is small
+    Feature(
+        "epsilon",
+        "1",
+        _small_epsilon_value,
+        lambda case, _: _of_epsilon(case, 1.0),
+        frozenset({"values of x", "state"}),
     ),
     Feature("decay", f"{ORDINARY_DECAY:g}", _decay_value, _ordinary_decay),
 )

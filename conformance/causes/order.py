@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 from bnspec.clauses import CLAUSES
+from bnspec.conformance.causes.calls import MALFORMED
 from bnspec.conformance.causes.features import CONSTANT, LAYOUTS, NOT_FINITE, OVERFLOWING
 from bnspec.model.call import call_named
 from bnspec.reports.run.causes import Condition
@@ -27,6 +29,7 @@ OWN_FEATURES: dict[str, frozenset[str]] = {
     "accuracy": frozenset({"extents", "many channels", "dtype"}),
     "state": frozenset({"history"}),
     "purity": frozenset({"layout of the parameters"}),
+    "errors": frozenset({MALFORMED}),
     "placement": frozenset({"network"}),
 }  # fmt: skip
 
@@ -46,6 +49,15 @@ LAYOUT = "layout of x or dy"
 #: Features on which the size of almost any error depends: what needs them may be one error of another size.
 SIZES_OF_ERRORS = frozenset({"values of x", "values of dy", "count", "one channel"})
 
+#: What else the size of an error within the bounds of most clauses depends on.
+SIZES_OF_SMALL_ERRORS = frozenset({"state", "epsilon", "decay", "gamma", "beta"})
+#: Calls that move the statistics.
+TRAINED = frozenset({"training", "training_gradients"})
+
+#: Features with which any array may be misread, and what an array of one value per channel is misread of.
+MISREADING = frozenset({"rank", LAYOUT, "layout of the parameters", "extents", "many channels", "dtype", "threads"})
+PARAMETERS = frozenset({"gamma", "beta", "state"})
+
 #: The same of single clauses: in families that speak of all cases, or of several features.
 OWN_FEATURES_OF_CLAUSES: dict[str, frozenset[str]] = {
     **dict.fromkeys(("running.decay_one_keeps", "running.decay_zero_replaces"), frozenset({"decay"})),
@@ -54,6 +66,7 @@ OWN_FEATURES_OF_CLAUSES: dict[str, frozenset[str]] = {
     "layout.extents": frozenset({"extents", "many channels"}),
     "layout.threads": frozenset({"threads"}),
     "gradient.frozen_statistics": frozenset({"freeze"}),
+    "running.initial_state": frozenset({"initial values"}),
     "running.new_decay_takes_effect": frozenset({"set_decay"}),
 }
 
@@ -84,6 +97,13 @@ FOLLOWS: frozenset[tuple[Quantity, Quantity]] = frozenset(
 )
 #: What errors of the statistics show in, once a training step has made them.
 AFTER_TRAINING: tuple[Quantity, ...] = ("y of inference", "gradients of inference")
+#: First derivatives.
+GRADIENTS: tuple[Quantity, ...] = ("gradients of training", "gradients of inference")
+#: What a frozen layer computes in training.
+FROZEN: dict[Quantity, Quantity] = {
+    "y of training": "y of inference",
+    "gradients of training": "gradients of inference",
+}
 #: One result in both modes.
 BOTH_MODES: frozenset[frozenset[Quantity]] = frozenset(
     {
@@ -128,6 +148,12 @@ def quantity(finding: Finding) -> Quantity:
     return "second order" if call.kind in ("second_order", "tangent") else "other"
 
 
+def can_reach(effect: Finding, other: Finding) -> bool:
+    """Whether an effect may reach a result without a call before it: one of inference alone reaches none of training."""
+    mode = call_named(other.evidence.call).mode if other.evidence is not None else None
+    return effect.family != "inference" or mode != "training"
+
+
 def related(basic: Quantity, other: Quantity) -> Literal["follows", "siblings", "same", ""]:
     """How errors of two quantities can be one error; "": they cannot."""
     if basic == other:
@@ -152,6 +178,11 @@ def is_weak(finding: Finding) -> bool:
     return finding.evidence is not None and finding.evidence.relation in WEAK
 
 
+def is_usual(finding: Finding) -> bool:
+    """Whether the deviation is seen in a call that every user makes; a network makes no others."""
+    return finding.evidence is None or call_named(finding.evidence.call).kind in USUAL_CALLS
+
+
 def compares(finding: Finding) -> bool:
     """Whether the deviation is one between results of the layer, or of a sum: it follows from an error of either."""
     e = finding.evidence
@@ -161,12 +192,19 @@ def compares(finding: Finding) -> bool:
 def in_its_own_words(finding: Finding, conditions: tuple[Condition, ...]) -> bool:
     """Whether the clause of a special family speaks of what the deviation needs."""
     own = own_features(finding)
-    return any({c.feature, c.value} & own or (c.feature == "history" and _steps_of(c) & own) for c in conditions)
+    return any({c.feature, c.value} & own or (c.feature == "history" and steps_of(c) & own) for c in conditions)
 
 
-def _steps_of(history: Condition) -> frozenset[str]:
-    """The calls of a history: what is spoken of by clauses about one of them."""
-    return frozenset(history.value.removeprefix("after ").split(", "))
+def steps_of(history: Condition) -> frozenset[str]:
+    """The calls of a history, and whether one is malformed: what is spoken of by clauses about one of them."""
+    calls = history.value.removeprefix("after ").split(", ")
+    return frozenset(calls) | {MALFORMED for c in calls if c.startswith(MALFORMED)}
+
+
+def is_frozen(condition: Condition) -> bool:
+    """Whether it is a history at whose end the layer is frozen."""
+    calls = [c for c in condition.value.removeprefix("after ").split(", ") if c in ("freeze", "unfreeze")]
+    return condition.feature == "history" and calls[-1:] == ["freeze"]
 
 
 def setting(conditions: tuple[Condition, ...]) -> frozenset[str]:
@@ -174,9 +212,12 @@ def setting(conditions: tuple[Condition, ...]) -> frozenset[str]:
 
     What misreads one array misreads the other: the layouts of x and dy are one feature here.
     """
-    return frozenset(
-        LAYOUT if c.feature in LAYOUTS else c.feature for c in conditions if c.feature not in SIZES_OF_ERRORS
-    )
+    return one_layout(c.feature for c in conditions if c.feature not in SIZES_OF_ERRORS)
+
+
+def one_layout(features: Iterable[str]) -> frozenset[str]:
+    """The features, with the layouts of x and dy as one."""
+    return frozenset(LAYOUT if f in LAYOUTS else f for f in features)
 
 
 def particular(conditions: tuple[Condition, ...]) -> int:
@@ -184,36 +225,37 @@ def particular(conditions: tuple[Condition, ...]) -> int:
     return sum(2 if c.feature.startswith("values") else 1 for c in conditions)
 
 
-def general_first(finding: Finding, conditions: tuple[Condition, ...]) -> tuple[int, ...]:
+def general_first(finding: Finding, conditions: tuple[Condition, ...], unknown: int = 0) -> tuple[int, ...]:
     """The key that orders clauses which speak of all cases.
 
     What a single call shows is more basic than a relation between calls, results than their derivatives, their values than that
-    they are finite; then what happens on more ordinary cases.
+    they are finite; then what happens on more ordinary cases. ``unknown``: features that it may need.
     """
     derivative = DERIVATIVES.get(quantity(finding), 0)
     family = BASIC.index(finding.family) if finding.family in BASIC else len(BASIC)
     compared = finding.evidence is not None and finding.evidence.compared_with is not None
-    usual = finding.evidence is None or call_named(finding.evidence.call).kind in USUAL_CALLS
     weak = is_weak(finding)
-    calls = 2 + compared - usual + any(c.feature == "history" for c in conditions)
-    return calls, derivative, weak, particular(conditions), family, list(CLAUSES).index(finding.clause)
+    calls = 2 + compared - is_usual(finding) + any(c.feature == "history" for c in conditions)
+    return calls, derivative, weak, particular(conditions) + unknown, family, list(CLAUSES).index(finding.clause)
 
 
 def place_of(finding: Finding, needed: tuple[Condition, ...] = ()) -> int:
     """What comes first: what a layer is before any call, surroundings of a call, special words that fit what is needed, words about all cases, other words."""
     if finding.clause == BEFORE_ANY_CALL:
+        return -2
+    if finding.family == "errors" and in_its_own_words(finding, needed):
         return -1
     if finding.family in ("contract", "errors") or quantity(finding) in ("effects", "endings"):
         return 0
-    if in_its_own_words(finding, needed) and finding.family not in LAST:
+    if in_its_own_words(finding, needed) and finding.family not in LAST and finding.clause not in NARROWER:
         return 1
     return 3 if is_special(finding) else 2
 
 
 def basic_first(finding: Finding, needed: tuple[Condition, ...], general: tuple[int, ...]) -> tuple[int, ...]:
-    """The key that orders the findings of one cause: levels, then places, then what is more general.
+    """The key that orders the findings of one cause: a MAY last, then places, levels, and what is more general.
 
     Args:
         needed: by the cause; general: the finding's key of ``general_first``.
     """
-    return LEVELS.index(finding.level), place_of(finding, needed), *general
+    return finding.level == "MAY", place_of(finding, needed), LEVELS.index(finding.level), *general

@@ -16,7 +16,7 @@ def cause_of(group: Sequence[Finding], conditions: tuple[Condition, ...], experi
     return Cause(
         first.clause,
         first.family,
-        first.level,
+        min((f.level for f in group), key=LEVELS.index),
         first.backend,
         first.device,
         also=tuple(f.clause for f in group[1:]),

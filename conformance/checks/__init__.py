@@ -4,6 +4,7 @@ from bnspec.conformance.checks import (
     accuracy,
     contract,
     derivatives,
+    dtypes,
     error_statistics,
     forward,
     gradients,
@@ -12,6 +13,7 @@ from bnspec.conformance.checks import (
     refusals,
     relations,
     robustness,
+    special,
     state,
 )
 from bnspec.conformance.checks import input_normalization as scaling
@@ -23,6 +25,8 @@ CHECKS: tuple[Check, ...] = (
     *state.CHECKS,
     *gradients.CHECKS,
     *robustness.CHECKS,
+    *special.CHECKS,
+    *dtypes.CHECKS,
     *scaling.CHECKS,
     *contract.CHECKS,
     *relations.CHECKS,

@@ -42,6 +42,8 @@ class Check:
         of_shared: whether it is asked of cases whose parameters share memory with the state; other checks are not.
         of_refused: whether it is asked of calls that are malformed on purpose, or, None, of these as of others.
         of_repeats: whether it is asked of steps that only repeat another.
+        of_integers: whether it is asked of steps on x of an integer dtype; other checks are not.
+        of_missing: whether it is asked of fits on training sets with missing values; other checks are not.
         declines: why the declared conventions leave nothing to judge at a step; empty where they do not.
     """
 
@@ -54,6 +56,8 @@ class Check:
     of_refused: bool | None = False
     declines: Callable[[Examination, int], str] = never
     of_repeats: bool = False
+    of_integers: bool = False
+    of_missing: bool = False
 
 
 def across_programs(exam: Examination, i: int) -> str:
@@ -106,6 +110,11 @@ def in_full_precision(oracle: Oracle, step: Step) -> Mask:
     if count_of(oracle.case, step) == 0:
         return everywhere(oracle, step)
     return ~squares_overflow(oracle, step)
+
+
+def keeps_nothing(case: Case, step: Step) -> bool:
+    """Whether the step's mask keeps no element."""
+    return step.call.has_mask and not case.arrays[step.inputs[-1]].any()
 
 
 def count_of(case: Case, step: Step) -> int:

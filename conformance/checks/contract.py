@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bnspec.conformance.checks.check import Check, count_of, everywhere, only_if
+from bnspec.conformance.checks.check import Check, count_of, everywhere, keeps_nothing, only_if
 from bnspec.conformance.checks.examination import Examination, Mask
 from bnspec.conformance.checks.judgement import KEPT, Judgement
 from bnspec.model.call import BETWEEN, CALLS, INVERSE, LEARN, TRAINING, TRAINING_GRADIENTS, TRANSFORM
@@ -94,6 +94,8 @@ def is_ordinary(case: Case, step: Step) -> bool:
         return True
     if step.call.kind == "fit":
         return all(case.arrays[n].size for n in step.inputs)
+    if keeps_nothing(case, step) or step.call.kind == "late_gradients":
+        return False  # a framework may refuse them
     return count_of(case, step) > 1 or step.call.mode != "training"
 
 

@@ -228,8 +228,8 @@ def gives_beta(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     return KEPT
 
 
-has_distinct_gamma = only_if(
-    lambda case, step: case.config.affine and case.config.channels > 1 and len(set(case.arrays["gamma"].tolist())) > 1
+has_distinct_parameters = only_if(
+    lambda case, step: case.config.affine and any(len(set(case.arrays[n].tolist())) > 1 for n in ("gamma", "beta"))
 )
 no_affine = only_if(lambda case, step: not case.config.affine)
 
@@ -243,7 +243,7 @@ CHECKS = (
     within("epsilon.inside_root_in_inference", INFERENCE_CALLS, ("y", "dx"), epsilon_counts_in_inference),
     within("epsilon.as_given", (*TRAINING_CALLS, *INFERENCE_CALLS), ("y",), small_epsilon_counts),
     within("epsilon.not_in_running_variance", TRAINING_CALLS, ("running_var",), epsilon_counts_in_training),
-    within("affine.per_channel", (*TRAINING_CALLS, *INFERENCE_CALLS), ("y", "dx"), has_distinct_gamma),
+    within("affine.per_channel", (*TRAINING_CALLS, *INFERENCE_CALLS), ("y", "dx"), has_distinct_parameters),
     within("affine.absent_is_identity", (*TRAINING_CALLS, *INFERENCE_CALLS), ("y", "dx"), no_affine),
     Check("affine.zero_gamma_gives_beta", (*TRAINING_CALLS, *INFERENCE_CALLS), gives_beta, zero_gamma),
     within("inference.output", INFERENCE_CALLS, ("y",)),

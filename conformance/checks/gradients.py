@@ -16,12 +16,18 @@ from bnspec.conformance.checks.check import (
 from bnspec.conformance.checks.examination import Examination, Mask
 from bnspec.conformance.checks.forward import same_layer, same_state
 from bnspec.conformance.checks.judgement import Judgement
-from bnspec.model.call import INFERENCE_GRADIENTS, TRAINING_GRADIENTS
+from bnspec.model.call import (
+    INFERENCE_GRADIENTS,
+    INFERENCE_LATE_GRADIENTS,
+    TRAINING_GRADIENTS,
+    TRAINING_LATE_GRADIENTS,
+)
 from bnspec.model.case import Step
 from bnspec.oracle.oracle import Oracle
 
 FORWARD_BACKWARD = (TRAINING_GRADIENTS,)
 INFERENCE_BACKWARD = (INFERENCE_GRADIENTS,)
+LATE = (TRAINING_LATE_GRADIENTS, INFERENCE_LATE_GRADIENTS)
 
 
 def constant_cotangent(oracle: Oracle, step: Step) -> Mask:
@@ -61,6 +67,7 @@ CHECKS = (
     within("gradient.inference_dx", INFERENCE_BACKWARD, ("dx",)),
     within("gradient.inference_parameters", INFERENCE_BACKWARD, ("dgamma", "dbeta")),
     within("gradient.null_space", FORWARD_BACKWARD, ("dx",), constant_cotangent),
+    within("gradient.of_its_own_forward_pass", LATE, ("y", "dx", "dgamma", "dbeta")),
     Check(
         "gradient.forward_agrees",
         (*FORWARD_BACKWARD, *INFERENCE_BACKWARD),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 from bnspec.bounds.batch_norm import transform_error
@@ -145,6 +147,35 @@ def no_rows(case: Case, step: Step) -> bool:
     return all(case.arrays[n].size == 0 for n in step.inputs)
 
 
+def leaves_out_missing(exam: Examination, i: int, channels: Mask) -> Judgement | None:
+    """The statistics of each feature are those of its values that are not NaN."""
+    case, step = exam.case, exam.step(i)
+    found = [of_those_there(exam, step, c) for c in range(case.config.channels)]
+    worst: Judgement | None = None
+    for name in ("mean", "var"):
+        got = exam.result(i).outputs[name].astype(np.float64)
+        exact, bound = (np.array([f[name][k] for f in found]) for k in (0, 1))
+        with np.errstate(all="ignore"):
+            ratio = np.where(got == exact, 0.0, np.abs(got - exact) / bound)
+        ratio = np.where(np.isnan(ratio), np.inf, ratio)
+        message = f"{name} is not that of the values that are there"
+        judged = exam.worst_element(i, "within_bound", name, ratio, (exact, got, bound), message)
+        worst = judged if worst is None or judged.ratio > worst.ratio else worst
+    return worst
+
+
+def of_those_there(exam: Examination, step: Step, channel: int) -> dict[str, tuple[float, float]]:
+    """(exact, bound) of the mean and the variance of one feature's values that are not NaN."""
+    config = exam.case.config
+    lanes = [np.moveaxis(exam.case.arrays[n], config.channel_axis, -1)[..., channel].reshape(-1) for n in step.inputs]
+    rows = {f"chunk{k}": lane[~np.isnan(lane.astype(np.float64))].reshape(-1, 1) for k, lane in enumerate(lanes)}
+    rows = {n: a for n, a in rows.items() if a.size}
+    one = dataclasses.replace(config, rank=2, channel_axis=1, channels=1)
+    fit = Step(FIT, tuple(rows), fresh=True)
+    answers = Oracle(exam.case.with_(config=one, arrays=rows, steps=(fit,))).expect(fit, {}, exam.conventions)
+    return {n: (float(a.rounded[0]), float(a.bounds["lenient"][0])) for n, a in answers.items()}
+
+
 whole = only_if(lambda case, step: len(step.inputs) == 1)
 chunked = only_if(lambda case, step: len(step.inputs) > 1 and not has_empty(case, step))
 filled = only_if(lambda case, step: not has_empty(case, step))
@@ -166,6 +197,7 @@ CHECKS = (
     Check("input.units_do_not_matter", (TRANSFORM,), in_other_units, everywhere),
     within("input.unseen_data", (TRANSFORM,), ("y",), only_if(lambda case, step: step.inputs == ("far",))),
     Check("input.constant_feature_keeps_its_unit", (TRANSFORM,), constants_keep_their_unit, constant_features),
+    Check("input.missing_values_are_left_out", (FIT,), leaves_out_missing, everywhere, of_missing=True),
     Check("input.nothing_to_fit", (FIT,), nothing_learnt, only_if(no_rows), reads_errors=True),
     Check("input.keeps_statistics", (TRANSFORM,), same_again, everywhere),
 )

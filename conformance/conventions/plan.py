@@ -55,6 +55,8 @@ NOT_OBSERVABLE: Mapping[str, str] = {
     "root_roundings": "a property of the device that its maker states; bounds are judged by it, not the other way round",
     "not_repeatable": "documented by the framework; that bits are equal a few times does not show that they always are",
     "programs_apart": "how calls are compiled is not seen in their results",
+    "integers": "a choice of what is asked: a framework that is given integers may refuse them",
+    "input_missing": "documented by the framework; where it is not, NaN in a training set is not asked about",
     "mutable_tensors": "no call of the contract writes into a tensor as a user would",
 }
 

@@ -67,6 +67,7 @@ def asks(case: Case, checks: Iterable[Check]) -> bool:
 
 def _asks(check: Check, step: Step) -> bool:
     asked = step.call in check.calls and check.of_refused in (None, step.refused)
+    asked = asked and check.of_integers == step.takes_integers and check.of_missing == step.has_missing
     return asked and (check.of_repeats or not step.option("repeats"))
 
 

@@ -42,12 +42,7 @@ class Judged:
     @property
     def size(self) -> int:
         """Elements of all its arrays."""
-        return size_of(self.case)
-
-
-def size_of(case: Case) -> int:
-    """Elements of all arrays of a case."""
-    return sum(a.size for a in case.arrays.values())
+        return self.case.elements
 
 
 @dataclasses.dataclass

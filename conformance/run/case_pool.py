@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import collections
 import threading
 import time
 from collections.abc import Iterable
 
 from bnspec.model.case import Case
+from bnspec.oracle.kept import KeptOracles
 from bnspec.oracle.oracle import Oracle
 
 
@@ -17,11 +17,10 @@ class CasePool:
     ``seconds``: processor time that drawing took.
     """
 
-    def __init__(self, source: Iterable[Case], keep: int = 256) -> None:
+    def __init__(self, source: Iterable[Case]) -> None:
         self._source = iter(source)
         self._drawn: list[Case] = []
-        self._oracles: collections.OrderedDict[str, Oracle] = collections.OrderedDict()
-        self._keep = keep
+        self._oracles = KeptOracles()
         self._lock = threading.Lock()
         self.seconds = 0.0
 
@@ -50,10 +49,5 @@ class CasePool:
         return index
 
     def oracle(self, case: Case) -> Oracle:
-        """The case's oracle; the most recently used ones are kept."""
-        with self._lock:
-            oracle = self._oracles.pop(case.id, None) or Oracle(case)
-            self._oracles[case.id] = oracle
-            if len(self._oracles) > self._keep:
-                self._oracles.popitem(last=False)
-            return oracle
+        """The case's oracle."""
+        return self._oracles.of(case)

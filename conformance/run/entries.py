@@ -10,7 +10,6 @@ from bnspec.backends.harness.targets import Target
 from bnspec.conformance.checks.judgement import Judgement
 from bnspec.conformance.judge.collector import CaseJudgements
 from bnspec.conformance.judge.finding import json_ratio
-from bnspec.conformance.judge.tally import size_of
 from bnspec.model.case import Case
 from bnspec.model.vocabulary import Status
 from bnspec.reports.run.bits import CaseBits
@@ -43,7 +42,7 @@ def entry_of(
         broken=tuple(broken),
         declined={c: found.reasons[c] for c, j in found.judgements.items() if j is None},
         seconds={name: round(s, 6) for name, s in seconds.items()},
-        elements=size_of(case) if broken else 0,
+        elements=case.elements if broken else 0,
         bits=bits,
     )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from bnspec.backends.harness.launcher import Hello
 from bnspec.backends.harness.targets import Target
-from bnspec.clauses import Clause
+from bnspec.clauses import CLAUSES, Clause
 from bnspec.conformance.checks.judgement import Judgement
 from bnspec.conformance.judge.collector import COMPLETES
 from bnspec.conformance.judge.finding import finding_of
@@ -22,6 +22,9 @@ from bnspec.reports.run.store import RunWriter
 from bnspec.reports.run.targets import opened_target
 from bnspec.reports.run.vocabulary import FAILING
 
+#: Of the time for shrinking, what a known deviation gets: its smallest case has been published.
+KNOWN_SHARE = 1 / 3
+
 
 @dataclass(frozen=True)
 class FindingWriter:
@@ -30,7 +33,7 @@ class FindingWriter:
     Attributes:
         observe: runs a case on the target.
         shrink_seconds: time for shrinking the case of one clause.
-        open_process: opens another process of the target, None where that is not wanted; earlier: the cases of the run before the one of this number.
+        open_process: opens another process of the target, to see what a new deviation from a MUST or SHOULD needs of it, None where that is not wanted; earlier: the cases of the run before the one of this number.
         progress: called with what is being done.
         smallest_cases: by clause, the smallest case that deviates, once its finding is made.
     """
@@ -82,14 +85,16 @@ class FindingWriter:
             shrunk = self.writer.save_case(tally.smallest.case)
             return finding_of(clause, tally, name, device, case=worst, shrunk=shrunk)
         self.progress(f"shrinking {clause}")
+        known = tally.covered == tally.failures
         case, judgement = smallest(
             clause,
             tally.smallest,
             self.observe,
             self.conventions,
-            self.shrink_seconds,
-            None if tally.covered == tally.failures else self.open_process,
+            self.shrink_seconds * (KNOWN_SHARE if known else 1.0),
+            None if known or CLAUSES[clause].level == "MAY" else self.open_process,
             self.earlier(tally.smallest.order),
+            self.smallest_cases.values(),
         )
         self.smallest_cases[clause] = case
         shrunk = self.writer.save_case(case)

@@ -31,8 +31,6 @@ from bnspec.oracle.oracle import Oracle
 HERE_SECONDS = 2.0
 #: Cases of one worker that are judged at a time, for each judging process: the one in work, and one that waits.
 AHEAD = 2
-#: Cases whose oracles are kept, by all judging processes together.
-KEPT = 256
 #: Seconds between two looks at whether the run was stopped, while it waits.
 LOOK_SECONDS = 0.1
 #: What a process begins with; see ``launcher.BEGIN``.
@@ -44,10 +42,9 @@ Done = Callable[[CaseJudgements, float], None]
 
 @dataclass(frozen=True)
 class Asked:
-    """A case to judge: of a target, with its number in the run."""
+    """A case to judge, and what a target gave for it."""
 
     target: Judged
-    order: int
     case: Case
     observation: Observation
 
@@ -165,8 +162,7 @@ class _Process:
         self._ending, self._ended = threading.Lock(), False
         ours, theirs = socket.socketpair()
         try:
-            keep = max(1, KEPT // judges.processes)
-            command = [sys.executable, "-c", BEGIN, str(theirs.fileno()), str(keep)]
+            command = [sys.executable, "-c", BEGIN, str(theirs.fileno()), str(judges.processes)]
             self._process = WorkerProcess(command, python_environment(), theirs.fileno(), Limits())
         except BaseException:
             ours.close()
@@ -189,7 +185,7 @@ class _Process:
                 number = len(self._known)
                 self._known.append(asked.target)
             try:
-                self._connection.send(Question(self._asked, number, asked.order, case, observation, first))
+                self._connection.send(Question(self._asked, number, case, observation, first))
             except OSError:  # it has ended: the reader says how
                 return
 

@@ -1,14 +1,13 @@
 """A judging process: it judges cases for a run, one after the other. Started by ``judges``; ends with the run.
 
-    python -c "from bnspec.conformance.run.judging_process import begin; begin()" FD KEPT
+    python -c "from bnspec.conformance.run.judging_process import begin; begin()" FD PROCESSES
 
-Both ends of the connection are ours, so that messages are pickles. It keeps the oracles of the last ``KEPT`` cases: a case comes to
-the same process from all targets.
+Both ends of the connection are ours, so that messages are pickles. It keeps oracles: a case comes to the same one of the
+``PROCESSES`` processes from all targets.
 """
 
 from __future__ import annotations
 
-import collections
 import faulthandler
 import functools
 import os
@@ -26,7 +25,7 @@ from bnspec.conformance.run.known_deviations import known_lookup
 from bnspec.model.case import Case
 from bnspec.model.conventions import Conventions
 from bnspec.model.observation import Observation
-from bnspec.oracle.oracle import Oracle
+from bnspec.oracle.kept import KeptOracles
 
 #: A case or an observation, as the wire has it.
 Packed = tuple[dict[str, Any], list[bytes]]
@@ -59,13 +58,12 @@ class Question:
     """A case to judge.
 
     Attributes:
-        ticket: which answer belongs to it; order: the case's number in the run.
+        ticket: which answer belongs to it.
         target: the number of the case's target; first: the target itself, where this is the first question about it.
     """
 
     ticket: int
     target: int
-    order: int
     case: Packed
     observation: Packed
     first: Judged | None = None
@@ -82,11 +80,10 @@ class Answer:
 
 
 class Judging:
-    """Answers questions. ``keep``: cases whose oracles are kept."""
+    """Answers questions. ``processes``: how many do so for the run."""
 
-    def __init__(self, keep: int) -> None:
-        self._keep = keep
-        self._oracles: collections.OrderedDict[int, Oracle] = collections.OrderedDict()
+    def __init__(self, processes: int) -> None:
+        self._oracles = KeptOracles(processes)
         self._targets: dict[int, Judged] = {}
 
     def answer(self, question: Question) -> Answer:
@@ -95,20 +92,13 @@ class Judging:
         if question.first is not None:
             self._targets[question.target] = question.first
         try:
-            oracle = self._oracle(question)
+            oracle = self._oracles.of(Case.from_header(*question.case))
             observation = Observation.from_header(*question.observation)
             found = self._targets[question.target].collector.judged(oracle.case, observation, oracle)
         except Exception as error:  # noqa: BLE001  # the run says it
             error.add_note(traceback.format_exc())
             return Answer(question.ticket, error=error)
         return Answer(question.ticket, found, time.process_time() - started)
-
-    def _oracle(self, question: Question) -> Oracle:
-        oracle = self._oracles.pop(question.order, None) or Oracle(Case.from_header(*question.case))
-        self._oracles[question.order] = oracle
-        if len(self._oracles) > self._keep:
-            self._oracles.popitem(last=False)
-        return oracle
 
 
 def begin() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 
 import msgspec
@@ -43,6 +43,7 @@ def smallest(
     seconds: float,
     open_process: OpenProcess | None = None,
     earlier: Sequence[Case] = (),
+    others: Iterable[Case] = (),
 ) -> tuple[Case, Judgement]:
     """The failing case shrunk for this clause alone, and its judgement there.
 
@@ -54,11 +55,13 @@ def smallest(
         seconds: when to stop shrinking.
         open_process: opens a process in which nothing has run, None where the history is not asked; earlier: the cases of the run
             before this one.
+        others: cases that have been shrunk for other clauses: the search starts from the smallest on which this one is broken, too.
     Returns: a case that deviates in none of these ways again is returned as it is, with evidence of the relation "repeats".
     """
     search = _Search(clause, conventions)
     case = failing.case
     if search.deviates(case, observe):
+        case = search.smaller(case, others, observe)
         found = shrink(case, lambda c: search.deviates(c, observe), seconds)
         judgement = search.judgements[found.id]
         if open_process is not None and search.needs_others(found, observe, open_process):
@@ -97,6 +100,13 @@ class _Search:
             return False
         self.judgements[case.id] = judgement
         return True
+
+    def smaller(self, case: Case, others: Iterable[Case], observe: Observe) -> Case:
+        """The smallest of the cases that deviates, or the case itself."""
+        smaller = sorted(
+            {other.id: other for other in others if other.elements < case.elements}.values(), key=lambda c: c.elements
+        )
+        return next((other for other in smaller if self.deviates(other, observe)), case)
 
     def needs_others(self, case: Case, observe: Observe, open_process: OpenProcess) -> bool:
         """Whether a case that deviates in a used process does so again there, and in no new one."""

@@ -216,7 +216,7 @@ class TargetRun:
                 observation, spent = self.timed(worker, case)
                 check()
                 self.note_incidents(case, observation)
-                asked = Asked(self.judged_by, index, case, observation)
+                asked = Asked(self.judged_by, case, observation)
                 bits = bits_of(observation) if case.id in self.settings.fixed else None
                 flight.judge(asked, functools.partial(self.note, collector, index, case, bits, spent))
 

@@ -27,6 +27,7 @@ class Cause(Tagged, frozen=True, tag="cause"):
 
     Attributes:
         clause: the clause that is broken in its own words; also: clauses that show the same error.
+        level: the strongest of its clauses.
         conditions: of the clause's smallest case; empty: it happens on an ordinary one too, as far as was checked.
         known: the known deviations behind it; empty: it is not known.
         case: the smallest case; experiments: changed cases that were run for this target.

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from bnspec.reports.run.causes import Cause
+from bnspec.clauses import CLAUSES
+from bnspec.reports.run.causes import Cause, Condition
 from bnspec.reports.run.records import target_name
 from bnspec.reports.run.store import Run
 from bnspec.reports.run.vocabulary import Level
+
+#: Features that their value names.
+SAID_BY_VALUE = frozenset({"one channel", "many channels", "count", "affine", "threads"})
 
 
 class Counted(NamedTuple):
@@ -44,10 +48,30 @@ def _number(count: int, word: str) -> str:
 
 
 def needs(cause: Cause) -> str:
-    """What the deviation needs, in words."""
+    """What the deviation needs, in words; and through which clause it is graver than the clause that names it."""
+    return "; ".join(filter(None, (_conditions(cause), _graver(cause))))
+
+
+def _conditions(cause: Cause) -> str:
     if not cause.conditions:
-        return "on ordinary cases" if not cause.cut and cause.experiments else "conditions not examined"
-    return "needs " + "; ".join(f"{c.feature}: {c.value} (not with {c.ordinary})" for c in cause.conditions)
+        examined = not cause.cut and cause.experiments
+        return "on the most ordinary cases that the clause speaks of" if examined else "conditions not examined"
+    return "needs " + "; ".join(map(_condition, cause.conditions))
+
+
+def _condition(condition: Condition) -> str:
+    """For example "dtype: float16 (not with float32)", or "2 values per channel (not with at least 16 values per channel)"."""
+    named = condition.feature in SAID_BY_VALUE or condition.value.startswith(condition.feature)
+    value = condition.value if named else f"{condition.feature}: {condition.value}"
+    return f"{value} (not with {condition.ordinary})"
+
+
+def _graver(cause: Cause) -> str:
+    """For example "shows in training.output, a MUST"."""
+    if cause.clause not in CLAUSES or CLAUSES[cause.clause].level == cause.level:
+        return ""
+    found = (c for c in cause.also if c in CLAUSES and CLAUSES[c].level == cause.level)
+    return next((f"shows in {c}, a {cause.level}" for c in found), "")
 
 
 def by_target(run: Run) -> dict[str, list[Cause]]:

@@ -18,9 +18,11 @@ from bnspec.cli import main
 from bnspec.conformance.cases.building import Form, Plan, batch_norm_case
 from bnspec.conformance.cases.catalogue import catalogue
 from bnspec.conformance.cases.effort import EFFORTS, cases_of
+from bnspec.conformance.cases.programs import initial_case
 from bnspec.conformance.causes.causes import Deviation, causes_of, grouped
 from bnspec.conformance.causes.experiments import with_other_calls
 from bnspec.conformance.causes.features import FEATURES
+from bnspec.conformance.causes.record import cause_of
 from bnspec.conformance.judge.judge import judge
 from bnspec.conformance.selftest.catalogue.catalogue import select
 from bnspec.conformance.selftest.grouping.grouping import Grouped, causes_of_layer
@@ -33,7 +35,7 @@ from bnspec.reports.run.evidence import Evidence, KnownDeviation
 from bnspec.reports.run.records import Finding
 from bnspec.reports.run.store import read_run
 from bnspec.reports.run.vocabulary import FAILING
-from bnspec.reports.summary.causes import count_sentence
+from bnspec.reports.summary.causes import count_sentence, needs
 
 SMALL = 400
 #: Mutants that are one cause; in the second row, those that take longer.
@@ -186,6 +188,100 @@ def test_what_nobody_examined_names_no_cause() -> None:
     assert group[0].finding.clause == "training.output"
 
 
+def test_a_feature_that_cannot_be_made_ordinary_separates_nothing() -> None:
+    """The clause that needs less as far as is known names the cause only if it is known to need less."""
+    row = dataclasses.replace(
+        needing(deviation("inference.value_is_independent_of_batch", "y", "inference"), "state"),
+        unknown=frozenset({"rank"}),
+    )
+    y = needing(deviation("inference.output", "y", "inference"), "state", "rank")
+    dgamma = needing(deviation("gradient.inference_parameters", "dgamma", "inference_gradients"), "state", "rank")
+    only = [{d.finding.clause: LARGE} for d in (row, y, dgamma)]
+    [group] = grouped([row, y, dgamma], only)
+    assert group[0] is y
+    assert len(grouped([dataclasses.replace(row, unknown=frozenset()), y, dgamma], only)) == 2
+
+
+def test_statistics_that_training_leaves_are_a_state() -> None:
+    """Beside a rank that both need; alone, a history and a state are two things."""
+    y = deviation("inference.output", "y", "inference")
+    after = dataclasses.replace(
+        needing(deviation("inference.follows_training", "y", "inference"), "rank"),
+        conditions=(Condition("history", "after training", "a new layer"), Condition("rank", "rank 4", "rank 2")),
+    )
+    only = [{d.finding.clause: LARGE} for d in (y, after)]
+    assert len(grouped([needing(y, "state", "rank"), after], only)) == 1
+    assert len(grouped([needing(y, "state"), dataclasses.replace(after, conditions=after.conditions[:1])], only)) == 2
+
+
+def test_a_parameter_shows_where_all_are_misread() -> None:
+    """A layer that reverses its parameters where the channels come first needs that, whichever parameter shows it."""
+    y = needing(deviation("training.output", "y"), "beta", "rank")
+    mean = needing(deviation("running.mean", "running_mean"), "state", "rank")
+    only = [{d.finding.clause: LARGE} for d in (y, mean)]
+    assert len(grouped([y, mean], only)) == 1
+    assert len(grouped([needing(y, "beta"), needing(mean, "state")], only)) == 2
+
+
+def test_words_that_fit_come_before_levels() -> None:
+    """A SHOULD that speaks of what is needed names the cause, which is as grave as a MUST that shows it; a MAY names none."""
+    y = needing(deviation("inference.output", "y", "inference"), "dtype")
+    narrowed = needing(deviation("dtype.parameters_are_not_narrowed", "y", "inference"), "dtype")
+    both = [{d.finding.clause: LARGE for d in (y, narrowed)}]
+    [group] = grouped([y, narrowed], both)
+    cause = cause_of([d.finding for d in group], y.conditions, 1, "")
+    assert (cause.clause, cause.level) == (narrowed.finding.clause, "MUST")
+    assert needs(cause).endswith("; shows in inference.output, a MUST")
+    chosen = needing(deviation("special.overflow_is_not_finite", "y", "inference", level="MAY"), "dtype")
+    assert chosen not in [g[0] for g in grouped([y, chosen], [{d.finding.clause: LARGE for d in (y, chosen)}])]
+
+
+def test_a_malformed_call_is_said_to_be_one() -> None:
+    """What needs one in its history is a matter of errors."""
+    y = deviation("inference.output", "y", "inference")
+    after = Condition("history", "after malformed training", "a new layer")
+    continues = dataclasses.replace(
+        deviation("errors.continue_as_if_not_called", "y", "inference"), conditions=(after,)
+    )
+    found = [dataclasses.replace(y, conditions=(after,)), continues]
+    [group] = grouped(found, [{d.finding.clause: LARGE for d in found}])
+    assert group[0] is continues
+
+
+def test_a_narrower_bound_may_need_values_that_are_large_enough() -> None:
+    """An error within the bounds of other clauses depends on the state; in another quantity it is another error."""
+    var, digit = deviation("running.var", "running_var"), deviation("accuracy.keeps_a_digit", "running_var")
+    digit = needing(digit, "values of x", "state", "extents")
+    assert len(grouped([var, digit], [])) == 1
+    assert (
+        len(
+            grouped(
+                [var, dataclasses.replace(digit, finding=deviation("accuracy.keeps_a_digit", "dgamma").finding)], []
+            )
+        )
+        == 2
+    )
+
+
+def test_the_first_axis_is_a_feature() -> None:
+    """Rank 2 is ordinary where the channels are on the second axis."""
+    case = batch_norm_case(Plan(Form((4, 3), 0)))
+    rank = next(f for f in FEATURES if f.name == "rank")
+    changed = rank.changed(case, 0)
+    assert changed is not None
+    assert np.array_equal(changed.arrays["x"], case.arrays["x"].T)
+    assert not rank.value(changed, 0)
+
+
+def test_initial_values_are_a_feature() -> None:
+    """Those of the layer become those that it is given."""
+    case = initial_case(Plan(Form((4, 3), 1)))
+    feature = next(f for f in FEATURES if f.name == "initial values")
+    changed = feature.changed(case, 0)
+    assert changed is not None
+    assert (feature.value(case, 0), feature.value(changed, 0)) == ("the layer's own", "")
+
+
 def test_another_dtype_keeps_the_strides() -> None:
     """Counted in elements: a reversed array stays reversed."""
     case = batch_norm_case(Plan(Form((4, 3), 1, "float64", "float64"), layout="reversed"))
@@ -261,7 +357,8 @@ def test_no_changed_case_accuses_a_correct_layer() -> None:
                 continue
             called = with_other_calls(other)
             found = judge(called, run_case(adapter, *called.header()), adapter.conventions, Oracle(called))
-            assert not [c for c, j in found.items() if j is not None and not j.holds], (feature.name, case.origin)
+            broken = [c for c, j in found.items() if j is not None and not j.holds and CLAUSES[c].level != "MAY"]
+            assert not broken, (feature.name, case.origin)
             step = step if len(other.steps) == len(now.steps) else 0
             now, changed = other, changed + 1
     assert changed > 100

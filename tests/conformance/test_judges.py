@@ -26,6 +26,7 @@ from bnspec.conformance.run.judging_process import Answer, Judged, Judging, Ques
 from bnspec.conformance.selftest.mutants.epsilon import EpsilonOutsideRoot
 from bnspec.errors import HarnessError
 from bnspec.model.conventions import Conventions
+from bnspec.oracle.oracle import Oracle
 from bnspec.reports.run.journal import JudgedCase, read_journal
 
 TARGET = Judged(("epsilon.inside_root_in_training", "contract.completes"), Conventions(), "an example", {})
@@ -42,7 +43,7 @@ def asked() -> list[Asked]:
     """Cases on a layer with a defect, as they were observed."""
     adapter = adapter_of(EpsilonOutsideRoot)
     cases = [c for c in catalogue() if c.subject == "batch_norm"][:40]
-    return [Asked(TARGET, k, c, run_case(adapter, *c.header())) for k, c in enumerate(cases)]
+    return [Asked(TARGET, c, run_case(adapter, *c.header())) for c in cases]
 
 
 def pids(judges: Judges) -> list[int]:
@@ -53,17 +54,17 @@ def pids(judges: Judges) -> list[int]:
 @pytest.mark.usefixtures("at_once")
 def test_processes_say_what_this_one_says_and_end_with_the_run(asked: list[Asked]) -> None:
     """Every judgement with its ratio, message and evidence; each case is answered once."""
-    found: dict[int, dict[int, Any]] = {1: {}, 2: {}}
+    found: dict[int, dict[str, Any]] = {1: {}, 2: {}}
     for count, said in found.items():
         with Judges(count) as judges:
             with judges.flight() as flight:
                 for one in asked:
-                    flight.judge(one, lambda f, seconds, one=one, said=said: said.setdefault(one.order, f))  # type: ignore[misc]
+                    flight.judge(one, lambda f, seconds, one=one, said=said: said.setdefault(one.case.id, f))  # type: ignore[misc]
             started = pids(judges)
         assert len(started) == (0 if count == 1 else 2)
         assert not any(map(alive, started))
-    for order, here in found[1].items():
-        there = found[2][order]
+    for case, here in found[1].items():
+        there = found[2][case]
         assert there.judgements == here.judgements
         assert (there.status, there.reasons, there.known) == (here.status, here.reasons, here.known)
     assert len(found[2]) == len(asked)
@@ -142,19 +143,16 @@ def test_a_process_is_told_of_a_target_once(asked: list[Asked], monkeypatch: pyt
 
 def test_an_error_of_the_judge_is_an_answer(asked: list[Asked]) -> None:
     """With its traceback as a note, and the process goes on."""
-    judge, one = Judging(keep=1), asked[0]
+    judge, one = Judging(1), asked[0]
     packed = one.case.header(), one.observation.header()
-    broken = judge.answer(Question(1, 0, 0, ({}, []), packed[1], TARGET))
+    broken = judge.answer(Question(1, 0, ({}, []), packed[1], TARGET))
     assert broken.found is None
     assert broken.error is not None
     assert "Traceback" in "".join(broken.error.__notes__)
-    answer: Answer = judge.answer(Question(2, 0, 0, *packed))
+    answer: Answer = judge.answer(Question(2, 0, *packed))
     assert answer.found is not None
-    here = TARGET.collector.judged(one.case, one.observation, judge._oracles[0])
+    here = TARGET.collector.judged(one.case, one.observation, Oracle(one.case))
     assert answer.found.judgements == here.judgements
-    other = asked[1]
-    judge.answer(Question(3, 0, 1, other.case.header(), other.observation.header()))
-    assert list(judge._oracles) == [1]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])

@@ -106,7 +106,7 @@ def test_every_pass_has_a_script(name: str, make_run: Callable[..., Path]) -> No
     make_run(finding("my_layer.py:MyAdapter"))
     call = CALLS[name]
     options = (("wanted", "dx"),) if call.kind == "some_gradients" else ()
-    case = case_of(Step(call, call.inputs, True, options)) if "v" not in call.inputs else with_v(call.name)
+    case = case_of(Step(call, call.inputs, True, options)) if {*call.inputs} <= {"x", "dy"} else with_another(call.name)
     found_ = finding("my_layer.py:MyAdapter", call=name)
     text = script(found_, case, TargetRecord("my_layer.py:MyAdapter", "cpu", "ready", "", "", {}, {}))
     assert f"layer.{name}(" in text
@@ -114,10 +114,11 @@ def test_every_pass_has_a_script(name: str, make_run: Callable[..., Path]) -> No
     ast.parse(text)
 
 
-def with_v(name: str) -> Case:
-    """A case of a call that takes a direction, too."""
+def with_another(name: str) -> Case:
+    """A case of a call that takes another array, too: a direction, or a batch."""
     case, call = case_of(), CALLS[name]
-    return case.with_(arrays={**case.arrays, "v": case.arrays["dy"].copy()}, steps=(Step(call, call.inputs, True),))
+    another = {n: case.arrays["dy"].copy() for n in call.inputs if n not in case.arrays}
+    return case.with_(arrays={**case.arrays, **another}, steps=(Step(call, call.inputs, True),))
 
 
 def test_an_adapter_that_is_not_there_has_no_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,6 +34,7 @@ KNOWN: tuple[Known, ...] = (
             "degenerate.constant_channel",
             "degenerate.gradients_of_count_one",
             "dtype.half_is_as_exact_as_declared",
+            "dtype.integers_become_floating",
             "epsilon.as_given",
             "epsilon.inside_root_in_training",
             "gradient.each_argument_alone",

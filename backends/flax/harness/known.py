@@ -8,6 +8,7 @@ from bnspec.backends.harness.known.predicates import (
     has_misshapen,
     has_padding,
     is_half,
+    masks_everything,
     off_centre,
     takes_mask,
     trains_on_nothing,
@@ -94,7 +95,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="Variables of any shape with C values pass",
-        backends="flax.nnx",
+        backends="flax.nnx*",
         clauses=("errors.malformed_parameters",),
         where=has_misshapen("gamma", "beta", "running_mean", "running_var", values=True),
         conditions="scale, bias, mean or var has one value per channel, and another shape than (C,)",
@@ -136,6 +137,38 @@ KNOWN: tuple[Known, ...] = (
         link="https://github.com/google/flax/issues/2417",
         reported=True,
         search="The report is of the unweighted mean over devices.",
+        package="flax",
+        versions=">=0.12,<0.13",
+    ),
+    Known(
+        title="A mask that keeps nothing makes statistics NaN",
+        backends="flax.*",
+        clauses=("degenerate.empty_batch",),
+        where=masks_everything,
+        conditions="training with a mask that keeps no element",
+        kind="bug",
+        reason="the mean of no values, 0/0, enters the statistics, without an error.",
+        observed="Two values, mask False for both: mean and var become nan, of linen and of nnx.",
+        reported=False,
+        package="flax",
+        versions=">=0.12,<0.13",
+    ),
+    Known(
+        title="dtype narrows the running statistics",
+        backends="flax.nnx.dtype",
+        clauses=("dtype.half_is_as_exact_as_declared",),
+        where=is_half,
+        conditions="dtype is a half precision",
+        kind="bug",
+        reason=(
+            "dtype, documented as that of the result, is also that of the running statistics and of the arithmetic: a running "
+            "variance beyond 65,504 is infinite in float16. In linen it is the result's."
+        ),
+        observed=(
+            "dtype float16, mean 1000.3, var 1e6, inference of 1001 and 1003: nnx.BatchNorm gives 0 and 0, linen.BatchNorm 0.0007 "
+            "and 0.0027."
+        ),
+        reported=False,
         package="flax",
         versions=">=0.12,<0.13",
     ),

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from bnspec.backends.harness.known.deviation import Known
-from bnspec.backends.harness.known.predicates import off_centre, trains_on_nothing
+from bnspec.backends.harness.known.predicates import off_centre, takes_integers, trains_on_nothing
+from bnspec.clauses import CLAUSES
+
+#: The clauses that compare running statistics, among others.
+OF_RUNNING_STATISTICS = tuple(
+    c for c in CLAUSES if c.startswith(("running.", "layout.", "epsilon.not_in_")) and CLAUSES[c].level == "MUST"
+)
 
 KNOWN: tuple[Known, ...] = (
     Known(
@@ -41,6 +47,32 @@ KNOWN: tuple[Known, ...] = (
         reported=True,
         link="https://github.com/google-deepmind/sonnet/issues/125",
         search="The report is of the same in Sonnet.",
+        package="haiku",
+        versions=">=0.0.17,<0.0.18",
+    ),
+    Known(
+        title="Integers are squared in their own dtype",
+        backends="haiku",
+        clauses=("dtype.integers_become_floating",),
+        where=takes_integers,
+        conditions="training on integers whose squares do not fit into their dtype, as uint8 from 16 on",
+        kind="bug",
+        reason="the mean of x^2 is formed in the integer dtype, where it wraps: the variance is negative, and y NaN.",
+        observed="uint8 [60, 80, 100]: the variance is -6389.3, exact 266.7, and y is NaN three times.",
+        reported=False,
+        package="haiku",
+        versions=">=0.0.17,<0.0.18",
+    ),
+    Known(
+        title="A decay that bfloat16 rounds to 1 divides by 0",
+        backends="haiku",
+        clauses=(*OF_RUNNING_STATISTICS, "training.finite", "dtype.half_is_as_exact_as_declared"),
+        where=lambda case: case.config.dtype == "bfloat16" and case.config.decay > 1.0 - 2.0**-9,
+        conditions="training in bfloat16 with a decay above 1 - 2^-9",
+        kind="bug",
+        reason="the average is divided by 1 - decay^steps in bfloat16, where a decay such as 0.999 is 1: 0/0.",
+        observed="bfloat16 [1, 3], decay_rate 0.999: both averages are nan; in float32 2 and 1.",
+        reported=False,
         package="haiku",
         versions=">=0.0.17,<0.0.18",
     ),

@@ -152,6 +152,31 @@ def takes_mask(case: Case) -> bool:
     return any(s.call.has_mask for s in case.steps)
 
 
+def masks_everything(case: Case) -> bool:
+    """A mask keeps nothing."""
+    return any(s.call.has_mask and not case.arrays[s.inputs[-1]].any() for s in case.steps)
+
+
+def takes_integers(case: Case) -> bool:
+    """Some x has an integer dtype."""
+    return any(s.takes_integers for s in case.steps)
+
+
+def steps_before_backward(case: Case) -> bool:
+    """A layer takes a step between a forward pass and its backward pass."""
+    return any(s.call.kind == "late_gradients" for s in case.steps)
+
+
+def has_missing(case: Case) -> bool:
+    """A training set has missing values."""
+    return any(s.has_missing for s in case.steps)
+
+
+def scales_half(case: Case) -> bool:
+    """Input normalization of half-precision x."""
+    return case.subject == "input_norm" and is_half(case)
+
+
 def masks_one_channel(case: Case) -> bool:
     """A batch with a mask has a single channel."""
     return takes_mask(case) and case.config.channels == 1

@@ -122,7 +122,11 @@ class Writer(abc.ABC):
         if kind == "some_gradients":
             self.in_hand = None
             return self.some_gradients(step, y, [n for n in str(step.option("wanted")).split() if self.has(n)])
-        special = {"second_order": self.second_order, "tangent": self.tangent}
+        special = {
+            "second_order": self.second_order,
+            "tangent": self.tangent,
+            "late_gradients": self.late_gradients,
+        }
         special |= dict.fromkeys(("masked", "masked_gradients"), self.masked)
         return special.get(kind, self.call)(step, y)
 
@@ -140,6 +144,10 @@ class Writer(abc.ABC):
 
     def some_gradients(self, step: Step, y: str, wanted: Sequence[str]) -> Lines:
         """Lines that compute y and the wanted of dx, dgamma, dbeta."""
+        raise NoScript(f"no lines are written here for {step.call}")
+
+    def late_gradients(self, step: Step, y: str) -> Lines:
+        """Lines of a forward pass, a training step, and the backward pass of the first."""
         raise NoScript(f"no lines are written here for {step.call}")
 
     def second_order(self, step: Step, y: str) -> Lines:

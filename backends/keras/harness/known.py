@@ -15,6 +15,7 @@ from bnspec.backends.harness.known.predicates import (
     masks_one_channel,
     off_centre,
     one_value,
+    scales_half,
     takes_mask,
     tiny_spread,
     trains_on_nothing,
@@ -339,6 +340,24 @@ KNOWN: tuple[Known, ...] = (
             "(2, 3); the layer's own call raises ValueError."
         ),
         reported=False,
+        package="keras",
+        versions=">=3.15,<3.16",
+    ),
+    Known(
+        title="Normalization computes in half precision",
+        backends="keras.[tjn]*",
+        clauses=("dtype.half_is_as_exact_as_declared",),
+        where=scales_half,
+        conditions="transform or inverse of half-precision x, with float32 statistics",
+        kind="accuracy",
+        reason=(
+            "Normalization casts its statistics to the dtype of computation: in float16 a variance beyond 65,504 is infinite, and "
+            "(x - mean) / std is rounded at each step. BatchNormalization widens x first."
+        ),
+        observed='variance [4e5, 9e5], mean [3, 4], dtype "mixed_float16": 1000 and 2000 become 0 and 0, exact 1.576 and 2.104.',
+        reported=False,
+        link="https://github.com/keras-team/keras/issues/22586",
+        search="The report is of the same in GroupNormalization, where it was fixed.",
         package="keras",
         versions=">=3.15,<3.16",
     ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bnspec.backends.harness.known.deviation import Choice, Known
-from bnspec.backends.harness.known.predicates import calls, trains_on_nothing
+from bnspec.backends.harness.known.predicates import calls, takes_integers, trains_on_nothing
 from bnspec.model.call import TRAINING_SECOND_ORDER
 
 KNOWN: tuple[Known, ...] = (
@@ -33,6 +33,21 @@ KNOWN: tuple[Known, ...] = (
         link="https://github.com/tensorflow/tensorflow/pull/19609",
         reported=True,
         search="The link is the stop_gradient in TensorFlow, which holds for first derivatives only.",
+        package="sonnet",
+        versions=">=2.0.2,<2.1",
+    ),
+    Known(
+        title="y of integers is an integer",
+        backends="sonnet",
+        clauses=("dtype.integers_become_floating",),
+        where=takes_integers,
+        conditions="inference on integers",
+        kind="bug",
+        reason="tf.nn.batch_normalization casts the scale and the shift to x's dtype before it multiplies.",
+        observed="The suite's case: y of uint8 is uint8.",
+        reported=False,
+        link="https://github.com/tensorflow/tensorflow/issues/44983",
+        search="The report is of the same in tf.image.per_image_standardization.",
         package="sonnet",
         versions=">=2.0.2,<2.1",
     ),

@@ -8,6 +8,7 @@ from bnspec.backends.harness.known.predicates import (
     has_padding,
     many_large_values,
     off_centre,
+    takes_integers,
     trains_on_nothing,
 )
 from bnspec.model.call import TRAINING_SECOND_ORDER
@@ -133,6 +134,24 @@ KNOWN: tuple[Known, ...] = (
         reason="lowering the gradient to StableHLO multiplies arrays of two shapes, which may abort instead of raising.",
         observed="The suite's case, x (4, 5, 2, 3), dy (8, 5, 2, 3): SIGABRT; smaller programs raise, and eager refuses it.",
         reported=False,
+        package="tensorflow",
+        versions=">=2.21,<2.22",
+    ),
+    Known(
+        title="batch_normalization of integers is an integer",
+        backends="tensorflow.nn",
+        clauses=("dtype.integers_become_floating",),
+        where=takes_integers,
+        conditions="inference on integers",
+        kind="bug",
+        reason="tf.nn.batch_normalization casts the scale and the shift, mean subtracted, to x's dtype before it multiplies: both are cut.",
+        observed=(
+            "uint8 [60, 80, 100], mean 80, variance 266.7, both float32: 252 three times, in uint8; of the same numbers in float32 "
+            "-1.225, 0, 1.225."
+        ),
+        reported=False,
+        link="https://github.com/tensorflow/tensorflow/issues/44983",
+        search="The report is of the same in tf.image.per_image_standardization.",
         package="tensorflow",
         versions=">=2.21,<2.22",
     ),

@@ -13,6 +13,7 @@ from bnspec.backends.harness.known.predicates import (
     is_half,
     is_view,
     rows_of_large_means,
+    steps_before_backward,
     tangent_of_overlapping,
 )
 
@@ -236,6 +237,26 @@ KNOWN: tuple[Known, ...] = (
         reason="the batching rule calls operations that take one dtype; the same call without vmap is taken.",
         observed='x float16, two members of float32 weights: "expected scalar type Half but found Float"; without vmap y is float16.',
         reported=False,
+        package="torch",
+        versions=RELEASES,
+    ),
+    Known(
+        title="A step before the backward pass changes the gradients",
+        backends="torch.*[nlt]",
+        clauses=("gradient.of_its_own_forward_pass",),
+        where=steps_before_backward,
+        conditions="inference with gradients, then a training step, then the backward pass of the first",
+        kind="bug",
+        reason=(
+            "the running statistics are saved by reference and updated without raising their version, so the backward pass "
+            "of an inference reads them after the step, without an error."
+        ),
+        observed=(
+            "BatchNorm1d(2, momentum=1), x [[1, 2], [3, 6], [5, 4]]: y of eval() has dx = 1; after a training step on 10 (x + 1) "
+            "before the backward pass dx is 0.05. The same write by running_var.mul_ raises."
+        ),
+        link="https://github.com/pytorch/pytorch/issues/13402",
+        reported=True,
         package="torch",
         versions=RELEASES,
     ),

@@ -102,6 +102,18 @@ class TorchWriter(Writer):
             lines.append(f"{names} = torch.autograd.grad({y}, [{given}], {self.given(step.inputs[1])})")
         return lines
 
+    def late_gradients(self, step: Step, y: str) -> Lines:
+        """A training step under no_grad before torch.autograd.grad."""
+        x, dy, other = (self.given(n) for n in step.inputs)
+        leaves = ["leaf", *self.leaves()]
+        names = "dx, dgamma, dbeta" if len(leaves) > 1 else "(dx,)"
+        return [
+            f"leaf = {x}.detach().requires_grad_()",
+            f"{y} = {self.forward('leaf', step.call.mode == 'training')}",
+            block("with torch.no_grad():", [self.forward(other, True)]),
+            f"{names} = torch.autograd.grad({y}, [{', '.join(leaves)}], {dy})",
+        ]
+
     def second_order(self, step: Step, y: str) -> Lines:
         """torch.autograd.grad of the dx that create_graph recorded."""
         x, dy, v = (self.given(n) for n in step.inputs)

@@ -29,7 +29,7 @@ def main(patterns: tuple[str, ...], sample: int | None, seed: int) -> None:
     if sample is not None:
         drawn = set(random.Random(seed).sample(sorted(p.name for p in mutants), min(sample, len(mutants))))
         mutants = [p for p in mutants if p.name in drawn]
-    one = right = found = 0
+    one = right = described = found = 0
     console = terminal()
     for entry in mutants:
         applying = {c: o for c, o in cases.items() if entry.applies_to(c)}
@@ -38,14 +38,19 @@ def main(patterns: tuple[str, ...], sample: int | None, seed: int) -> None:
         found += bool(named)
         one += len(named) == 1
         right += grouped.names(entry)
-        mark = "ok" if grouped.names(entry) else "--"
+        described += grouped.describes(entry)
+        mark = "ok" if grouped.names(entry) else "- " if grouped.describes(entry) else "--"
         line(
             console, f"{mark} {entry.name} ({entry.family}): {len(named)} causes behind {len(grouped.findings)} clauses"
         )
-        for cause in named if mark == "--" else ():
+        for cause in named if mark != "ok" else ():
             needs = "; ".join(f"{c.feature} {c.value}" for c in cause.conditions) or "nothing in particular"
             line(console, f"     {cause.clause} [{needs}] also {', '.join(cause.also)} {cause.cut}")
-    line(console, f"{one} of {found} mutants that are found have one cause, {right} of the right family")
+    line(
+        console,
+        f"{one} of {found} mutants that are found have one cause, {right} of the right family, "
+        f"{described} of it or with conditions that say the same",
+    )
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import numpy as np
 from bnspec.backends.worker.execution import run_case
 from bnspec.clauses import ASKED, CLAUSES
 from bnspec.conformance.causes.causes import causes_of
+from bnspec.conformance.causes.order import in_its_own_words
 from bnspec.conformance.judge.collector import Collector
 from bnspec.conformance.judge.finding import finding_of
 from bnspec.conformance.run.smallest import smallest
@@ -52,6 +53,20 @@ class Grouped:
         named = self.named
         return len(named) == 1 and named[0].family in {entry.family, *(CLAUSES[c].family for c in entry.killed_by)}
 
+    def describes(self, entry: CatalogueEntry) -> bool:
+        """Whether there is one cause that names the mutant's family, or says the same by a clause and what it needs.
+
+        "dgamma is wrong where the channels are last" and "the axis is misread in dgamma" are one law: a clause that the mutant
+        expects shows the cause, and that one or the one that names it speaks of what is needed.
+        """
+        named = self.named
+        if len(named) != 1 or self.names(entry):
+            return self.names(entry)
+        [cause] = named
+        shown = [f for f in self.findings if f.clause in cause.clauses and f.clause in entry.killed_by]
+        naming = [f for f in self.findings if f.clause == cause.clause]
+        return bool(shown) and any(in_its_own_words(f, cause.conditions) for f in (*shown, *naming))
+
 
 def causes_of_layer(
     adapter: Adapter, cases: Mapping[Case, Oracle], name: str = "layer", shrink_seconds: float = SHRINK_SECONDS
@@ -71,7 +86,9 @@ def causes_of_layer(
             collector.collect(case, observe(case), oracle, order)
         for clause, tally in collector.tallies.items():
             if tally.verdict in FAILING and tally.smallest is not None:
-                case, judgement = smallest(clause, tally.smallest, observe, conventions, shrink_seconds)
+                case, judgement = smallest(
+                    clause, tally.smallest, observe, conventions, shrink_seconds, others=small.values()
+                )
                 small[clause] = case
                 path = f"cases/{case.id}.json"
                 found.append(finding_of(clause, tally, name, "cpu", case=path, shrunk=path, judgement=judgement))

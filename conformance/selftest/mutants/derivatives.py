@@ -9,9 +9,11 @@ import numpy as np
 from bnspec.conformance.selftest.reference.full_layer import FullLayer
 from bnspec.contract import Gradients, SecondOrder, Tangent
 from bnspec.model.call import (
+    INFERENCE_LATE_GRADIENTS,
     INFERENCE_SECOND_ORDER,
     INFERENCE_SOME_GRADIENTS,
     INFERENCE_TANGENT,
+    TRAINING_LATE_GRADIENTS,
     TRAINING_SECOND_ORDER,
     TRAINING_SOME_GRADIENTS,
     TRAINING_TANGENT,
@@ -21,6 +23,7 @@ Array = Any
 
 TRAINING, INFERENCE = ("second_order.training",), ("second_order.inference",)
 OTHER, FORWARD = ("second_order.cotangent_and_scale",), ("gradient.forward_mode",)
+OWN = ("gradient.of_its_own_forward_pass",)
 ALONE, MOVES = ("gradient.each_argument_alone",), ("running.moves_once_with_gradients",)
 SECOND_CALLS = (TRAINING_SECOND_ORDER, INFERENCE_SECOND_ORDER)
 TANGENT_CALLS = (TRAINING_TANGENT, INFERENCE_TANGENT)
@@ -326,3 +329,34 @@ class InferenceGradientsAloneOfTheBatch(FullLayer):
             return found
         inv_std = self.inv_std(self.moments(self.values(x))[1])
         return found._replace(dx=(self.gamma() * inv_std * self.cotangent(dy)).astype(x.dtype))
+
+
+class LateGradientsByMovedStatistics(FullLayer):
+    """Reads the running statistics when the backward pass runs, and not when y was made."""
+
+    family, killed_by, path = "gradient", OWN, "inference, a step before the backward pass"
+    calls = (INFERENCE_LATE_GRADIENTS,)
+
+    def inference_late_gradients(self, x: Array, dy: Array, other: Array) -> Gradients:
+        y = self.inference(x)
+        self.training(other)
+        return self.inference_gradients(x, dy)._replace(y=y)
+
+
+class LateGradientsByTheLastBatch(FullLayer):
+    """Keeps the batch statistics in the layer, where the next training step overwrites them before the backward pass."""
+
+    family, killed_by, path = "gradient", OWN, "training, a step before the backward pass"
+    calls = (TRAINING_LATE_GRADIENTS,)
+    last: Any = None
+
+    def training_late_gradients(self, x: Array, dy: Array, other: Array) -> Gradients:
+        y = self.training(x)
+        self.training(other)
+        self.last = self.values(other)
+        found = self.backward(self.values(x), self.cotangent(dy))
+        self.last = None
+        return self.gradients(x, y, *found)
+
+    def backward_statistics(self, x: Array) -> Any:
+        return super().backward_statistics(x if self.last is None else self.last)

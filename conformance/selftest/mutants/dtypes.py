@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 
 from bnspec.conformance.selftest.reference.layer import PlainLayer
+from bnspec.conformance.selftest.reference.scaler import PlainScaler
 from bnspec.contract import Gradients
 from bnspec.model.buffers import dtype_of
 
 Array = Any
 
 HALF, RESULTS = ("dtype.half_is_as_exact_as_declared",), ("dtype.results",)
+INTEGERS = ("dtype.integers_become_floating",)
 
 
 def bfloat(array: Array) -> Array:
@@ -153,3 +155,65 @@ class StateNarrowed(PlainLayer):
 
     def store(self, mean: Array, var: Array) -> None:
         self.mean, self.var = (v.reshape(-1).astype(dtype_of(self.config.dtype)) for v in (mean, var))
+
+
+class IntegersSquaredInTheirDtype(PlainLayer):
+    """Squares x in its own dtype, where the squares of integers overflow."""
+
+    family, killed_by, path = "dtype", INTEGERS, "integers"
+    given: Any = None
+
+    def forward(self, x: Array) -> Array:
+        self.given = x
+        return super().forward(x)
+
+    def moments(self, x: Array) -> Any:
+        mean, var = super().moments(x)
+        if self.given is None or self.given.dtype.kind not in "iu":
+            return mean, var
+        return mean, np.maximum(self.average(np.square(self.given).astype(self.work)) - np.square(mean), 0)
+
+
+class IntegersCastBack(PlainLayer):
+    """Returns y in the dtype of x, integers too."""
+
+    family, killed_by, path = "dtype", INTEGERS, "integers"
+
+    def result_dtype(self, x: Array) -> Any:
+        return x.dtype
+
+
+class IntegersCentredByARoundedMean(PlainLayer):
+    """Rounds the mean of integers to an integer."""
+
+    family, killed_by, path = "dtype", INTEGERS, "integers"
+    whole = False
+
+    def forward(self, x: Array) -> Array:
+        self.whole = x.dtype.kind in "iu"
+        return super().forward(x)
+
+    def moments(self, x: Array) -> Any:
+        mean, var = super().moments(x)
+        return np.trunc(mean) if self.whole else mean, var
+
+
+class ScalerStatisticsNarrowed(PlainScaler):
+    """Rounds mean and standard deviation to the dtype of x before the transform uses them."""
+
+    family, killed_by, path = "dtype", HALF, "half precision"
+
+    def transform(self, x: Array) -> Array:
+        mean, scale = (a.astype(x.dtype).astype(self.work) for a in (self.mean, self.scale()))
+        return ((x.astype(self.work) - mean) / scale).astype(x.dtype)
+
+
+class ScalerDifferenceInHalf(PlainScaler):
+    """Subtracts the mean in the dtype of x, where the difference of two finite numbers may be infinite."""
+
+    family, killed_by, path = "dtype", HALF, "half precision"
+
+    def transform(self, x: Array) -> Array:
+        with np.errstate(over="ignore"):
+            difference = (x.astype(self.work) - self.mean).astype(x.dtype)
+            return (difference.astype(self.work) / self.scale()).astype(x.dtype)

@@ -214,3 +214,12 @@ class VarianceFloored(PlainLayer):
 
     def inv_std(self, var: Array) -> Array:
         return super().inv_std(np.maximum(var, self.work.type(1e-6)))
+
+
+class EpsilonAtMostOne(PlainLayer):
+    """Takes no epsilon above 1."""
+
+    family, killed_by, path = "epsilon", (TRAINING, INFERENCE, GIVEN), "epsilon above 1"
+
+    def epsilon(self) -> Array:
+        return self.work.type(min(self.config.epsilon, 1.0))

@@ -257,3 +257,33 @@ class MaskOfLeadingChannelsFlipped(FullLayer):
 
     def kept_moments(self, x: Array, mask: Array) -> Moments:
         return super().kept_moments(x, mask[:, ::-1] if self.config.channel_axis == 0 else mask)
+
+
+class AlignedPlaneBeyond1024(_Skips):
+    """Loses a value of planes of more than 1,024 positions that whole vectors fill."""
+
+    family, killed_by, path = "layout", EXTENTS, "more than 1,024 positions, a multiple of 16"
+
+    def skips(self, x: Array) -> bool:
+        return x.ndim > 2 and self.positions(x) > 1024 and self.positions(x) % 16 == 0
+
+
+class VectorsOfChannelsLastBackward(PlainLayer):
+    """Leaves out the mean of dy where whole vectors of channels lie last."""
+
+    family, killed_by, path = "layout", EXTENTS, "channels last, a multiple of 16, backward"
+
+    def training_dx(self, dy: Array, zhat: Array, inv_std: Array) -> Array:
+        if dy.ndim == 2 or self.config.channel_axis != dy.ndim - 1 or self.config.channels % 16:
+            return super().training_dx(dy, zhat, inv_std)
+        return self.gamma() * inv_std * (dy - zhat * self.average(dy * zhat))
+
+
+class SignedCountOf16Bits(PlainLayer):
+    """Counts in 16 bits with a sign, in the correction of the running variance."""
+
+    family, killed_by, path = "running", ("running.var",), "32,768 to 65,535 values"
+
+    def corrected(self, var: Array, count: int) -> Array:
+        counted = count - 2**16 if 2**15 <= count < 2**16 else count
+        return var * self.work.type(counted / (counted - 1)) if counted != 1 else var

@@ -202,3 +202,21 @@ class BetaLostAtZeroGamma(PlainLayer):
 
     def output(self, x: Array, mean: Array, inv_std: Array) -> Array:
         return np.where(self.gamma() == 0, self.work.type(0), super().output(x, mean, inv_std))
+
+
+class ScaleOnlyBesideAShift(PlainLayer):
+    """Leaves out scale and shift where every beta is 0."""
+
+    family, killed_by, path = "affine", PER_CHANNEL, "beta of 0"
+
+    def output(self, x: Array, mean: Array, inv_std: Array) -> Array:
+        return super().output(x, mean, inv_std) if self.beta().any() else (x - mean) * inv_std
+
+
+class ShiftOnlyBesideAScale(PlainLayer):
+    """Leaves out scale and shift where every gamma is 1."""
+
+    family, killed_by, path = "affine", PER_CHANNEL, "gamma of 1"
+
+    def output(self, x: Array, mean: Array, inv_std: Array) -> Array:
+        return (x - mean) * inv_std if (self.gamma() == 1).all() else super().output(x, mean, inv_std)

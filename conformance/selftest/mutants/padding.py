@@ -225,3 +225,32 @@ class PaddingMultipliedAwayInTheGradients(_Masked):
         zhat = (wide - mean) * self.inv_std(var) * mask.astype(self.work)
         dgamma, _ = self.parameter_gradients(self.cleaned(self.cotangent(dy), mask), zhat, var)
         return found if found.dgamma is None else found._replace(dgamma=dgamma.astype(found.dgamma.dtype))
+
+
+class EmptySampleCounted(_Masked):
+    """Counts one element for a sample that is padding alone, in the divisor."""
+
+    family, killed_by, path = "mask", (*COMPACT, *COUNTS), "a sample of padding alone"
+
+    def kept(self, x: Array, mask: Array) -> int:
+        return super().kept(x, mask) + (0 if self.config.channel_axis == 0 else int((~self.samples(mask)).sum()))
+
+
+class NothingKeptIsAveraged(_Masked):
+    """Divides by the count where the mask keeps nothing, too: 0/0 enters the running statistics."""
+
+    family, killed_by, path = "degenerate", ("degenerate.empty_batch",), "a mask that keeps nothing"
+
+    def has_moments(self, mask: Array) -> bool:
+        return True
+
+
+class NothingKeptDecaysTheState(_Masked):
+    """Averages the running statistics with 0 where the mask keeps nothing."""
+
+    family, killed_by, path = "degenerate", ("degenerate.empty_batch",), "a mask that keeps nothing"
+
+    def has_moments(self, mask: Array) -> bool:
+        if not mask.any():
+            self.store(self.wide(self.mean) * self.decay(), self.wide(self.var) * self.decay())
+        return super().has_moments(mask)

@@ -315,19 +315,20 @@ class RefusedBatchKept(FullLayer):
     """Keeps the mean of a batch before it checks x, and normalises the next one by what it kept."""
 
     family, killed_by, path = "errors", CONTINUES, "training after a malformed training"
-    kept: Any = None
+    kept_mean: Any = None
 
     def training(self, x: Array) -> Array:
-        if self.kept is None and x.ndim == self.config.rank:
-            self.kept = x.astype(self.work).mean()
+        if self.kept_mean is None and x.ndim == self.config.rank:
+            self.kept_mean = x.astype(self.work).mean()
         y = super().training(x)
-        self.kept = None
+        self.kept_mean = None
         return y
 
     def check(self, x: Array, *alike: Array) -> None:
         super().check(x, *alike)
-        if self.kept is not None and self.kept != x.astype(self.work).mean():
-            self.mean[:] = self.mean + self.mean.dtype.type(self.kept)
+        mean = x.astype(self.work).mean()
+        if self.kept_mean is not None and not np.array_equal(self.kept_mean, mean, equal_nan=True):
+            self.mean[:] = self.mean + self.mean.dtype.type(self.kept_mean)
 
 
 class RefusedCallsCount(FullLayer):

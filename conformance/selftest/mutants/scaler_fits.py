@@ -6,13 +6,16 @@ from typing import Any, Sequence, Tuple
 
 import numpy as np
 
-from bnspec.conformance.selftest.reference.scaler import PlainScaler
+from bnspec.conformance.selftest.reference.scaler import MissingScaler, PlainScaler
 
 Array = Any
 Merged = Tuple[int, Array, Array]
 
 CHUNKS, FIT, EMPTY = ("input.chunks_do_not_matter",), ("input.fit",), ("input.empty_chunk_changes_nothing",)
 STABLE = ("input.fit_is_stable",)
+
+
+MISSING = ("input.missing_values_are_left_out",)
 
 
 class ChunkVariancesAveraged(PlainScaler):
@@ -279,3 +282,23 @@ class FitWritesIntoChunks(PlainScaler):
         super().fit(chunks)
         for chunk in chunks:
             chunk -= self.mean.astype(chunk.dtype)
+
+
+class MissingChunkPoisons(MissingScaler):
+    """Averages a chunk in which a feature is missing altogether: 0/0 enters its mean."""
+
+    family, killed_by, path = "input", MISSING, "a chunk without values of a feature"
+
+    def fit(self, chunks: Any) -> None:
+        super().fit(chunks)
+        gone = [any(len(p[c]) == 0 for p in map(self.there, chunks)) for c in range(self.config.channels)]
+        self.mean = np.where(np.reshape(gone, self.mean.shape), np.nan, self.mean).astype(self.work)
+
+
+class MissingCountsAsZero(MissingScaler):
+    """Takes 0 for what is missing."""
+
+    family, killed_by, path = "input", MISSING, "missing values"
+
+    def fit(self, chunks: Any) -> None:
+        super().fit([np.where(np.isnan(c), c.dtype.type(0), c) for c in chunks])

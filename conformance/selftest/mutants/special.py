@@ -260,3 +260,32 @@ class LastChunkOfFiveDropped(PlainScaler):
     def fit(self, chunks: Sequence[Array]) -> None:
         whole = list(chunks)
         super().fit(whole[:-1] if len(whole) > 1 and self.size(whole[-1]) >= 5 else whole)
+
+
+class ShiftOfNaNIsNone(FullLayer):
+    """Takes 0 for a beta that is NaN."""
+
+    family, killed_by, path = "special", ("special.parameters_are_not_hidden",), "a beta of NaN"
+
+    def beta(self) -> Array:
+        beta = super().beta()
+        return np.where(np.isnan(beta), beta.dtype.type(0), beta)
+
+
+class ScaleIsClamped(FullLayer):
+    """Keeps gamma within 1,000 times 1."""
+
+    family, killed_by, path = "special", ("special.parameters_are_not_hidden",), "a large gamma"
+
+    def gamma(self) -> Array:
+        return np.clip(super().gamma(), -1000, 1000)
+
+
+class VarianceOfNaNIsOne(FullLayer):
+    """Takes 1 for a running variance that is NaN, in inference."""
+
+    family, killed_by, path = "special", ("special.parameters_are_not_hidden",), "a running variance of NaN"
+
+    def inference_statistics(self, x: Array) -> Moments:
+        mean, var = super().inference_statistics(x)
+        return mean, np.where(np.isnan(var), var.dtype.type(1), var)

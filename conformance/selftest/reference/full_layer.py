@@ -113,6 +113,20 @@ class FullLayer(PlainLayer):
         """y and the wanted gradients."""
         return Gradients(found.y, *(getattr(found, n) if n in wanted else None for n in ("dx", "dgamma", "dbeta")))
 
+    # --- a backward pass after another step ---------------------------------------------------------------------------
+
+    def training_late_gradients(self, x: Array, dy: Array, other: Array) -> Gradients:
+        """The gradients are those of the first pass."""
+        found = self.training_gradients(x, dy)
+        self.training(other)
+        return found
+
+    def inference_late_gradients(self, x: Array, dy: Array, other: Array) -> Gradients:
+        """The gradients are those of the statistics before the step."""
+        found = self.inference_gradients(x, dy)
+        self.training(other)
+        return found
+
     # --- second derivatives -------------------------------------------------------------------------------------------
 
     def project(self, v: Array, zhat: Array) -> Array:
@@ -202,6 +216,10 @@ class FullLayer(PlainLayer):
         """The number of kept elements per channel."""
         return int(mask.sum())
 
+    def has_moments(self, mask: Array) -> bool:
+        """Whether there is anything to average."""
+        return bool(mask.any())
+
     def kept_average(self, x: Array, mask: Array) -> Array:
         """The mean of the kept elements."""
         return self.cleaned(x, mask).sum(axis=self.axes, keepdims=True) / self.work.type(self.kept(x, mask))
@@ -221,6 +239,8 @@ class FullLayer(PlainLayer):
 
     def training_masked(self, x: Array, mask: Array) -> Array:
         """Training on the kept elements; y is 0 on padding."""
+        if not self.has_moments(mask):
+            return np.zeros(x.shape, self.result_dtype(x))
         wide = self.values(x)
         mean, var = self.kept_moments(wide, mask)
         y = self.cleaned(self.output(wide, mean, self.inv_std(self.normalising(var, self.kept(wide, mask)))), mask)
@@ -231,6 +251,8 @@ class FullLayer(PlainLayer):
     def training_masked_gradients(self, x: Array, dy: Array, mask: Array) -> Gradients:
         """Training on the kept elements, with gradients; dx is 0 on padding."""
         y, wide = self.training_masked(x, mask), self.values(x)
+        if not self.has_moments(mask):
+            return self.gradients(x, y, np.zeros_like(x), *np.zeros((2, self.config.channels), self.mean.dtype))
         mean, var = self.kept_moments(wide, mask)
         inv_std = self.inv_std(self.normalising(var, self.kept(wide, mask)))
         dy = self.cleaned(self.cotangent(dy), mask)

@@ -80,8 +80,8 @@ class PlainLayer(Layer):
         return int(x.size // self.config.channels)
 
     def result_dtype(self, x: Array) -> Any:
-        """The dtype of y."""
-        return x.dtype
+        """The dtype of y: x's, and of integers the working precision."""
+        return self.work if x.dtype.kind in "iub" else x.dtype
 
     def lanes(self, x: Array) -> Array:
         """The values of each channel as a row, packed: shape (C, count). NumPy adds along packed rows pairwise, across rows not."""

@@ -85,6 +85,27 @@ class PlainScaler(Scaler):
         return State(self.mean.reshape(-1), self.var.reshape(-1))
 
 
+class MissingScaler(PlainScaler):
+    """The plain scaler for training sets in which NaN is a missing value."""
+
+    declares: Dict[str, Any] = {"input_missing": True}
+
+    def fit(self, chunks: Sequence[Array]) -> None:
+        """Learn the statistics of each feature from its values that are there."""
+        super().fit([np.where(np.isnan(c), c.dtype.type(0), c) for c in chunks])
+        if not any(np.isnan(c).any() for c in chunks):
+            return
+        parts = [self.there(c) for c in chunks]
+        lanes = [np.concatenate([p[c] for p in parts]) for c in range(self.config.channels)]
+        shape = self.config.channel_shape
+        self.mean = np.array([lane.mean() for lane in lanes], self.work).reshape(shape)
+        self.var = np.array([np.square(lane - lane.mean()).mean() for lane in lanes], self.work).reshape(shape)
+
+    def there(self, chunk: Array) -> Sequence[Array]:
+        """The values of each feature that are there."""
+        return [lane[~np.isnan(lane)] for lane in self.lanes(chunk.astype(self.work))]
+
+
 class PlainAdapter(Adapter):
     """The plain layer and scaler as a backend; mutants and variants substitute their own class.
 
@@ -98,6 +119,7 @@ class PlainAdapter(Adapter):
         empty_batch="keeps_state",
         dtypes=("float64", "float32", "bfloat16", "float16"),
         half_parameters=("float32", "input"),
+        integers=True,
         input_normalization=True,
     )
     layer_class: type = PlainLayer

@@ -270,3 +270,16 @@ class NetworkWithoutBiasGradient(FullLayer):
     calls = (LEARN,)
 
     network = _ShiftedProducts
+
+
+class LateGradientsRefused(FullLayer):
+    """Raises when the running statistics have moved between a forward pass and its backward pass."""
+
+    def training_late_gradients(self, x: Array, dy: Array, other: Array) -> Gradients:
+        self.training(x)
+        self.training(other)
+        raise RuntimeError("the running statistics have changed since the forward pass")
+
+    def inference_late_gradients(self, x: Array, dy: Array, other: Array) -> Gradients:
+        self.training(other)
+        raise RuntimeError("the running statistics have changed since the forward pass")

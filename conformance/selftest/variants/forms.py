@@ -6,6 +6,7 @@ from typing import Any, Tuple
 
 import numpy as np
 
+from bnspec.conformance.selftest.reference.full_layer import FullLayer
 from bnspec.conformance.selftest.reference.layer import PlainLayer
 from bnspec.contract import Gradients
 
@@ -207,3 +208,31 @@ class DifferentiatedGraph(_FromInput):
         dvar = through_root * self.work.type(-0.5) * inv_std * inv_std * inv_std
         dd = dz * inv_std + self.work.type(2) * d * (dvar / count)
         return dd - self.broad(self.total(dd)) / count
+
+
+class IntegersInDouble(PlainLayer):
+    """Computes integers in float64, and returns float64 for them."""
+
+    def values(self, array: Array) -> Array:
+        return array.astype(np.float64) if array.dtype.kind in "iub" else super().values(array)
+
+    def result_dtype(self, x: Array) -> Any:
+        return np.dtype("float64") if x.dtype.kind in "iub" else super().result_dtype(x)
+
+
+class IntegersRefused(PlainLayer):
+    """Raises for integers."""
+
+    def values(self, array: Array) -> Array:
+        if array.dtype.kind in "iub":
+            raise TypeError("x of dtype %s" % array.dtype)
+        return super().values(array)
+
+
+class NothingKeptIsRefused(FullLayer):
+    """Raises where a mask keeps nothing."""
+
+    def has_moments(self, mask: Array) -> bool:
+        if not mask.any():
+            raise ValueError("the mask keeps nothing")
+        return True

@@ -6,7 +6,7 @@ from typing import Any, Sequence, Tuple
 
 import numpy as np
 
-from bnspec.conformance.selftest.reference.scaler import PlainScaler
+from bnspec.conformance.selftest.reference.scaler import MissingScaler, PlainScaler
 
 Array = Any
 Merged = Tuple[int, Array, Array]
@@ -105,3 +105,7 @@ class ScalerShiftedOnePass(PlainScaler):
         self.count, shape = lanes.shape[1], self.config.channel_shape
         self.mean = (mean + lanes[:, 0]).reshape(shape)
         self.var = np.maximum(np.square(moved).mean(axis=1) - np.square(mean), 0).reshape(shape)
+
+
+class ScalerLeavesOutMissing(MissingScaler):
+    """Leaves out NaN, feature by feature."""

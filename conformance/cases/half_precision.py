@@ -1,0 +1,47 @@
+"""Constructed cases in half precision: constants that it rounds or flushes, and scalers whose statistics it cannot hold."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+import numpy as np
+
+from bnspec.conformance.cases.building import Form, Plan, ScalingPlan, input_norm_case
+from bnspec.conformance.cases.forms import IMAGE, in_dtype
+from bnspec.model.case import Case
+
+#: An epsilon that float16 flushes to 0, and a decay that bfloat16 rounds to 1.
+SMALL_EPSILON, LONG_DECAY = 1e-8, 0.999
+HALVES = ("float16", "bfloat16")
+
+
+def half_plans() -> Iterator[tuple[str, Plan]]:
+    """(purpose, plan): the constants of a layer in half precision."""
+    for dtype in HALVES:
+        for parameter in ("float32", dtype):
+            form = in_dtype(IMAGE, dtype, parameter)
+            yield (
+                f"{dtype} x, {parameter} parameters, constants that half precision does not hold",
+                Plan(form, "constant", epsilon=SMALL_EPSILON, decay=LONG_DECAY, gamma="fine", seed=161, short=True),
+            )
+
+
+def half_fits() -> Iterator[tuple[str, Case]]:
+    """(purpose, case) of input normalization in half precision: beyond its range, and below it."""
+    for dtype in HALVES:
+        form = Form((16, 3), 1, dtype, affine=False)
+        for kind in ("mean_1e2", "tiny"):
+            yield f"in {dtype}: {kind}", input_norm_case(ScalingPlan(form, kind, "wide", (5, 11), 171))
+    form = Form((16, 3), 1, "float16", affine=False)
+    wide = input_norm_case(ScalingPlan(form, "wide", "wide", (5, 11), 172))
+    yield "in float16: a variance beyond 65,504", moved(wide, 16.0, 0.0)
+    ends = input_norm_case(ScalingPlan(form, "bimodal", "bimodal", (5, 11), 173))
+    yield "in float16: two clusters whose distance exceeds 65,504", moved(ends, 1500.0, -45000.0)
+
+
+def moved(case: Case, factor: float, term: float) -> Case:
+    """The case with all its data times ``factor`` plus ``term``; normal values stay."""
+    data = {n: a for n, a in case.arrays.items() if n not in ("normal", "origin")}
+    arrays = {n: (a.astype(np.float64) * factor + term).astype(a.dtype) for n, a in data.items()}
+    return dataclasses.replace(case, arrays={**case.arrays, **arrays})

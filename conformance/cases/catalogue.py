@@ -368,8 +368,8 @@ def large_cases() -> Iterator[Case]:
         case = input_norm_case(plan)
         yield case.with_(origin={**case.origin, "purpose": "a training set of 100,000 rows in one array"})
     yield from more_samples()
-    for purpose, plan in wide_ladder():
-        case = batch_norm_case(plan)
+    for purpose, ragged in wide_ladder():
+        case = batch_norm_case(ragged)
         yield case.with_(origin={**case.origin, "purpose": purpose})
 
 

@@ -223,7 +223,7 @@ def is_not_finite(exam: Examination, i: int, channels: Mask) -> Judgement | None
     if index is None:
         return KEPT
     message = f"y is {y[index]} in a channel of which a parameter or statistic is not finite"
-    return exam.broken(i, "not_finite", message, output="y", index=index, numbers=(None, y[index]))
+    return exam.broken(i, "not_finite", message, output="y", index=index, numbers=("not finite", y[index]))
 
 
 CHECKS = (

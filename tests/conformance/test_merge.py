@@ -122,8 +122,10 @@ def test_each_failing_clause_of_merged_shards_has_one_cause(made: Path, tmp_path
     merged, _ = merge_runs([made / str(i) for i in range(1, PARTS + 1)], tmp_path / "merged", "bnspec merge")
     failing = sorted((f.backend, f.clause) for f in merged.findings if f.verdict in ("deviates", "crashed"))
     assert sorted((cause.backend, c) for cause in merged.causes for c in cause.clauses) == failing
-    groups = [{frozenset(cause.clauses) for cause in run.causes} for run in (merged, read_run(made / "whole"))]
-    assert groups[0] == groups[1]
+    merged_causes, causes = ([set(cause.clauses) for cause in run.causes] for run in (merged, read_run(made / "whole")))
+    assert all(any(part <= whole for whole in causes) for part in merged_causes), (
+        "shards may see two where a run sees one"
+    )
     assert all(cause.case and (merged.path / cause.case).exists() for cause in merged.causes)
 
 

@@ -14,7 +14,7 @@ from bnspec.model.call import TRAINING_GRADIENTS
 from bnspec.model.case import Case, Step
 
 DTYPES = ("float32", "float64", "float16", "bfloat16")
-FAMILIES = tuple(t.name for t in INPUT_TYPES if t.name not in ("nan", "infinite"))
+FAMILIES = tuple(t.name for t in INPUT_TYPES if t.name not in ("nan", "infinite", "specials"))
 KAPPAS = (0.0, 1.0, 1e3, 1e6, 1e8, 1e10, 1e12)
 COUNTS = (2, 3, 5, 17, 64, 255, 1000)
 Label = tuple[str, Case]

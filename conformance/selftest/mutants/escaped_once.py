@@ -86,7 +86,7 @@ class NanFittedAsZero(PlainScaler):
     """Takes NaN in the training set for 0."""
 
     family, killed_by, path = "input", ("input.fit", "input.chunks_do_not_matter"), "NaN in the training set"
-    escapes = "no training set holds a NaN, and no clause says what becomes of one"
+    escapes = "only scalers that declare to leave missing values out are given any"
 
     def fit(self, chunks: Sequence[Array]) -> None:
         super().fit([np.nan_to_num(c) for c in chunks])

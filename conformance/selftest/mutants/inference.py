@@ -40,7 +40,7 @@ class BatchStatisticsWithoutGradients(PlainLayer):
     def inference(self, x: Array) -> Array:
         wide = self.values(x)
         mean, var = self.moments(wide)
-        return self.output(wide, mean, self.inv_std(var)).astype(x.dtype)
+        return self.output(wide, mean, self.inv_std(var)).astype(self.result_dtype(x))
 
 
 class InstanceStatisticsForOneRow(PlainLayer):

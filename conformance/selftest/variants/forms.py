@@ -29,7 +29,7 @@ class FoldedInInferenceOnly(PlainLayer):
         wide = self.values(x)
         mean, var = self.inference_statistics(wide)
         scale = self.gamma() * self.inference_inv_std(var)
-        return (wide * scale + (self.beta() - mean * scale)).astype(x.dtype)
+        return (wide * scale + (self.beta() - mean * scale)).astype(self.result_dtype(x))
 
 
 class FusedMultiplyAdd(PlainLayer):

@@ -104,7 +104,7 @@ class CachesWhatItMay(PlainLayer):
             mean, var = self.inference_statistics(x)
             scale = self.gamma() * self.inference_inv_std(var)
             self.folded = scale, self.beta() - mean * scale
-        return (self.values(x) * self.folded[0] + self.folded[1]).astype(x.dtype)
+        return (self.values(x) * self.folded[0] + self.folded[1]).astype(self.result_dtype(x))
 
 
 class StatisticsSharedByThePass(PlainLayer):

@@ -1,0 +1,140 @@
+"""What the cases of every seed meet: values, parameters, settings and extents on which kernels take other paths.
+
+A fault shows only where its condition is met, in the call that has it. A condition that no case meets is a fault that nobody sees.
+"""
+
+from __future__ import annotations
+
+import collections
+import functools
+import math
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import pytest
+
+from bnspec.conformance.cases.catalogue import large_cases
+from bnspec.conformance.cases.effort import fixed_cases
+from bnspec.model.call import INFERENCE, INFERENCE_GRADIENTS, TRAINING, TRAINING_GRADIENTS
+from bnspec.model.case import Case
+
+CALLS = (TRAINING, TRAINING_GRADIENTS, INFERENCE, INFERENCE_GRADIENTS)
+Condition = Callable[[np.ndarray, Case], bool]
+
+
+def lanes(x: np.ndarray, case: Case) -> np.ndarray:
+    """Each channel's values as a row."""
+    return np.moveaxis(x, case.config.channel_axis, 0).reshape(case.config.channels, -1).astype(np.float64)
+
+
+def positions(x: np.ndarray, case: Case) -> int:
+    """Of a plane; 1 at rank 2."""
+    return math.prod(x.shape[a] for a in case.config.reduce_axes[1:])
+
+
+def count(x: np.ndarray, case: Case) -> int:
+    """Values per channel."""
+    return x.size // case.config.channels
+
+
+def of(name: str, says: Callable[[np.ndarray], bool]) -> Condition:
+    """A condition on a parameter or statistic, in double precision."""
+    return lambda x, case: name in case.arrays and says(case.arrays[name].astype(np.float64))
+
+
+def last(x: np.ndarray, case: Case) -> bool:
+    """Whether channels are last, behind positions."""
+    return x.ndim > 2 and case.config.channel_axis == x.ndim - 1
+
+
+def images(x: np.ndarray, case: Case) -> bool:
+    """Whether there are positions, with channels second."""
+    return x.ndim > 2 and case.config.channel_axis == 1
+
+
+#: Met by every call at every effort.
+CONTENTS: dict[str, Condition] = {
+    "x below 0": lambda x, case: x.size > 0 and bool((x < 0).all()),
+    "x of zeros": lambda x, case: x.size > 0 and bool((x == 0).all()),
+    "a channel of zeros beside others": lambda x, case: 0 < int((lanes(x, case) == 0).all(1).sum()) < case.config.channels,
+    "an infinity below 0": lambda x, case: bool(np.isneginf(x.astype(np.float64)).any()),
+    "an infinity and NaN in one channel": lambda x, case: bool((np.isinf(lanes(x, case)).any(1) & np.isnan(lanes(x, case)).any(1)).any()),
+    "gamma below 0": of("gamma", lambda a: bool((a < 0).all())),
+    "gamma of 0": of("gamma", lambda a: bool((a == 0).all())),
+    "gamma of 1": of("gamma", lambda a: bool((a == 1).all())),
+    "one gamma, not 1": of("gamma", lambda a: len(a) > 1 and bool((a == a[0]).all()) and a[0] != 1),
+    "gamma with an infinity": of("gamma", lambda a: bool(np.isinf(a).any())),
+    "gamma with NaN": of("gamma", lambda a: bool(np.isnan(a).any())),
+    "beta of 0": of("beta", lambda a: bool((a == 0).all())),
+    "beta with an infinity": of("beta", lambda a: bool(np.isinf(a).any())),
+    "beta with NaN": of("beta", lambda a: bool(np.isnan(a).any())),
+    "running means of 0": of("running_mean", lambda a: bool((a == 0).all())),
+    "a running mean that is infinite": of("running_mean", lambda a: bool(np.isinf(a).any())),
+    "a running mean of NaN": of("running_mean", lambda a: bool(np.isnan(a).any())),
+    "running variances of 1": of("running_var", lambda a: bool((a == 1).all())),
+    "a running variance of 0": of("running_var", lambda a: bool((a == 0).any())),
+    "a running variance that is infinite": of("running_var", lambda a: bool(np.isinf(a).any())),
+    "a running variance of NaN": of("running_var", lambda a: bool(np.isnan(a).any())),
+    "epsilon above 1": lambda x, case: case.config.epsilon > 1,
+    "epsilon 1e-5 and decay 0.9": lambda x, case: (case.config.epsilon, case.config.decay) == (1e-5, 0.9),
+    "epsilon 1e-3 and decay 0.99": lambda x, case: (case.config.epsilon, case.config.decay) == (1e-3, 0.99),
+}  # fmt: skip
+#: Met by every call at effort standard and beyond, in some dtype.
+EXTENTS: dict[str, Condition] = {
+    **{f"{n} channels": lambda x, case, n=n: case.config.channels == n for n in (8, 16, 32, 64, 128, 256, 512, 1024)},  # type: ignore[misc]
+    **{f"{n} channels or more, of images": lambda x, case, n=n: images(x, case) and case.config.channels >= n for n in (64, 256, 1024)},  # type: ignore[misc]
+    **{f"{n} channels or more, last": lambda x, case, n=n: last(x, case) and case.config.channels >= n for n in (64, 256, 1024)},  # type: ignore[misc]
+    **{f"channels last, a multiple of {n}": lambda x, case, n=n: last(x, case) and case.config.channels % n == 0 for n in (4, 8, 16, 32)},  # type: ignore[misc]
+    **{f"planes, a multiple of {n}": lambda x, case, n=n: x.ndim > 2 and positions(x, case) % n == 0 < x.size for n in (4, 16, 64, 256, 1024)},  # type: ignore[misc]
+    **{f"planes beyond {n}": lambda x, case, n=n: x.ndim > 2 and positions(x, case) > n for n in (256, 1024, 4096, 65535)},  # type: ignore[misc]
+    **{f"odd planes beyond {n}": lambda x, case, n=n: x.ndim > 2 and positions(x, case) > n and x.size % 2 == 1 for n in (256, 1024)},  # type: ignore[misc]
+    **{f"rank {r}, beyond 1,024 positions": lambda x, case, r=r: x.ndim == r and positions(x, case) > 1024 for r in (3, 4, 5)},  # type: ignore[misc]
+    **{f"rank {r}, more than 64 channels": lambda x, case, r=r: x.ndim == r and case.config.channels > 64 for r in (2, 3, 4, 5)},  # type: ignore[misc]
+    **{f"a batch beyond {n}, of images": lambda x, case, n=n: x.ndim > 2 and x.shape[0] > n for n in (32, 256, 1024)},  # type: ignore[misc]
+    **{f"a batch beyond {n}, of rows": lambda x, case, n=n: x.ndim == 2 and x.shape[0] > n for n in (256, 1024, 4096, 65535)},  # type: ignore[misc]
+    "a row of an image beyond 256": lambda x, case: images(x, case) and x.ndim > 3 and x.shape[-1] > 256,
+    "a column of an image beyond 256": lambda x, case: images(x, case) and x.ndim > 3 and x.shape[-2] > 256,
+    "a batch of one image": lambda x, case: x.ndim > 3 and x.shape[0] == 1 < positions(x, case),
+    "a million elements": lambda x, case: x.size >= 2**20,
+    "a hundred thousand values per channel": lambda x, case: count(x, case) > 100_000,
+}  # fmt: skip
+
+
+def met(cases: Iterable[Case], conditions: dict[str, Condition]) -> set[tuple[str, str]]:
+    """(condition, call): which are met by well-formed calls."""
+    found: dict[str, set[str]] = collections.defaultdict(set)
+    for case in cases:
+        if case.subject != "batch_norm":
+            continue
+        for step in case.steps:
+            if step.refused or step.call not in CALLS:
+                continue
+            x = case.arrays[step.inputs[0]]
+            for name, holds in conditions.items():
+                if step.call.name not in found[name] and holds(x, case):
+                    found[name].add(step.call.name)
+    return {(name, call) for name, calls in found.items() for call in calls}
+
+
+@functools.cache
+def contents() -> set[tuple[str, str]]:
+    """Met by the cases of every effort."""
+    return met(fixed_cases(), CONTENTS)
+
+
+@functools.cache
+def extents() -> set[tuple[str, str]]:
+    """Met by the cases of effort standard."""
+    return met((*fixed_cases(), *large_cases()), EXTENTS)
+
+
+@pytest.mark.parametrize("condition", CONTENTS)
+def test_every_call_meets_the_contents(condition: str) -> None:
+    """Training and inference, with and without gradients, at every effort."""
+    assert {c.name for c in CALLS} == {call for name, call in contents() if name == condition}
+
+
+@pytest.mark.parametrize("condition", EXTENTS)
+def test_every_call_meets_the_extents(condition: str) -> None:
+    """The same, at effort standard."""
+    assert {c.name for c in CALLS} == {call for name, call in extents() if name == condition}

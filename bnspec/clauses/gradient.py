@@ -112,7 +112,7 @@ CLAUSES = (
         "the chain rule",
         (),
         ("pytorch/pytorch#13402", "pytorch/pytorch#120622"),
-        since="1.2",
+        since="1.3",
     ),
     specified(
         "gradient.inference_statistics",

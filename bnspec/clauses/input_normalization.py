@@ -146,6 +146,6 @@ CLAUSES = (
         "A chunk in which a feature is missing altogether has the mean 0/0, which a merge keeps for ever.",
         "the definition on the values that are there",
         ("input_missing",),
-        since="1.2",
+        since="1.3",
     ),
 )

@@ -104,6 +104,6 @@ CLAUSES = (
         "gamma_c, beta_c, or in inference mean_c = NaN or +-Inf, or var_c = NaN   =>   y_c = NaN or +-Inf;   var_c = Inf gives beta_c",
         "Parameters that diverged must show in the output; a comparison or a fast path that drops NaN lets training go on without them.",
         f"{IEEE}, 6.1 and 6.2",
-        since="1.2",
+        since="1.3",
     ),
 )

@@ -101,7 +101,7 @@ class EquinoxEma(EquinoxBatch):
     """Mode "ema": the first batch replaces the statistics, and training normalises by the running ones."""
 
     mode = "ema"
-    conventions = dataclasses.replace(EquinoxBatch.conventions, first_batch="replace")
+    conventions = dataclasses.replace(EquinoxBatch.conventions, first_batch="replace", initial_var=0.0)
 
     def indices(self, module: Any) -> Tuple[Any, Any]:
         """Where a module's state keeps its arrays, and what it counts."""

@@ -16,13 +16,15 @@ import numpy as np
 
 from bnspec.arithmetic.quad import double
 from bnspec.conformance.checks.judgement import KEPT, Judgement
+from bnspec.model.call import RESET
 from bnspec.model.case import Case, Step
 from bnspec.model.conventions import Conventions
 from bnspec.model.observation import Observation, StepResult
+from bnspec.model.precision import PRECISIONS
 from bnspec.model.vocabulary import Tier
 from bnspec.oracle.comparison import ratios_of
 from bnspec.oracle.memoize import remembered
-from bnspec.oracle.oracle import Expected, Oracle
+from bnspec.oracle.oracle import RUNNING, Expected, Oracle
 from bnspec.reports.run.evidence import Evidence, Relation, recorded, sentence
 
 Mask = np.ndarray  # (C,) booleans: the channels that a clause speaks of
@@ -88,10 +90,45 @@ class Examination:
         started = time.thread_time()
         fit = self.fit_before(i) if self.case.subject == "input_norm" else None
         answers = self.oracle_at(i).expect(step, before, self.conventions, None if fit is None else self.step(fit))
+        if self.conventions.first_batch != "average" and step.call.mode == "training" and self.began(i) is not None:
+            answers = {
+                **self.of_the_beginning(i, step, before),
+                **{n: a for n, a in answers.items() if n not in RUNNING},
+            }
         self.oracle_seconds += time.thread_time() - started
         if self.frozen(i):  # whether a frozen layer's own parameters still have gradients is the framework's affair
             answers = {n: a for n, a in answers.items() if n not in ("dgamma", "dbeta", "by_gamma")}
         return answers
+
+    def began(self, i: int) -> int | None:
+        """How many training steps the layer of step i has taken since it had its own initial values; None where it was given others."""
+        built, taken = self.case.built_at(i), 0
+        own = bool(self.step(built).option("initial"))
+        for j in range(built, i):
+            if self.result(j).status == "ok" and self.step(j).call == RESET:
+                own, taken = True, 0
+            taken += self.result(j).status == "ok" and self.step(j).call.mode == "training"
+        return taken if own else None
+
+    def of_the_beginning(self, i: int, step: Step, before: Mapping[str, np.ndarray]) -> dict[str, Expected]:
+        """The running statistics after a layer's first training step, where the initial values do not enter the average: the batch's.
+
+        A debiased average has them from two operations more, and from two ways to 1 - decay. Later steps are not judged.
+        """
+        if self.began(i):
+            return {}
+        oracle = self.oracle_at(i)
+        decay = oracle.case.config.decay
+        if decay == 1.0:
+            return {}
+        found = oracle.overridden((("decay", 0.0),)).expect(step, before, self.conventions)
+        u = PRECISIONS[self.case.config.parameter_dtype].unit_roundoff
+        more = (4.0 + 2.0 * decay / (1.0 - decay)) * u if self.conventions.first_batch == "debiased" else 0.0
+        return {
+            name: dataclasses.replace(a, bounds={t: b + more * np.abs(a.rounded) for t, b in a.bounds.items()})
+            for name, a in found.items()
+            if name in RUNNING
+        }
 
     def fitted(self, i: int) -> Mapping[str, np.ndarray]:
         """The statistics of the last fit before step i, as observed; empty when there is none."""

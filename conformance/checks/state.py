@@ -39,6 +39,13 @@ def second_step(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     return exam.within(i, STATE) if between.holds else between
 
 
+def debiased_from_zero(exam: Examination, i: int, channels: Mask) -> Judgement | None:
+    """After its first step a new layer whose average is debiased has the statistics of the batch: its initial values are gone."""
+    if exam.conventions.first_batch != "debiased" or exam.began(i) != 0:
+        return None
+    return exam.within(i, STATE)
+
+
 def kept_between(exam: Examination, i: int) -> Judgement:
     """The state before step i is the state after the step before it, bit by bit."""
     left, found = exam.result(i - 1).after, exam.result(i).before
@@ -126,6 +133,7 @@ CHECKS = (
     Check("running.second_step_continues", TRAINING_CALLS, second_step, everywhere),
     within("running.decay_one_keeps", TRAINING_CALLS, STATE, only_if(lambda case, step: case.config.decay == 1.0)),
     within("running.decay_zero_replaces", TRAINING_CALLS, STATE, only_if(lambda case, step: case.config.decay == 0.0)),
+    Check("running.debias_from_zero_only", TRAINING_CALLS, debiased_from_zero, everywhere),
     Check("running.var_not_negative", TRAINING_CALLS, not_negative, finite_batch),
     Check("state.starts_as_given", (*TRAINING_CALLS, *INFERENCE_CALLS), as_given, everywhere),
     Check("state.is_visible_after_each_step", (*TRAINING_CALLS, *INFERENCE_CALLS), visible_between_calls, everywhere),

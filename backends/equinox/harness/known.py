@@ -23,7 +23,32 @@ def trains(case: Case) -> bool:
     return case.subject == "batch_norm" and any(s.call.mode == "training" for s in case.steps)
 
 
+def trains_a_new_layer(case: Case) -> bool:
+    """A layer with its own initial values is trained."""
+    return trains(case) and any(s.option("initial") for s in case.steps)
+
+
 KNOWN: tuple[Known, ...] = (
+    Known(
+        title="A debiased variance starts at 1",
+        backends="equinox.batch",
+        clauses=(
+            "running.debias_from_zero_only",
+            "running.moves_once_with_gradients",
+            "running.statistics_are_stable",
+            "running.var",
+        ),
+        where=trains_a_new_layer,
+        conditions='training of a new layer in mode "batch"',
+        kind="bug",
+        reason="the hidden variance starts at 1 and is divided by 1 - momentum^steps, which is the removal of a start at 0.",
+        observed="momentum 0.99, one training step on -1, 1, whose variance is 1: inference divides by the root of 100.",
+        reported=False,
+        link="https://github.com/patrick-kidger/equinox/issues/1010",
+        search="The report is of the 0/0 before the first step, whose repair let the mean start at 0 and the variance at 1.",
+        package="equinox",
+        versions=">=0.13.8,<0.14",
+    ),
     Known(
         title="Mode ema normalises by the moved statistics",
         backends="equinox.ema",

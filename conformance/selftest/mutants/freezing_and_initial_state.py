@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from bnspec.conformance.selftest.reference.full_layer import FullLayer
+from bnspec.conformance.selftest.variants.copies_and_checkpoints import DebiasedAverage
 from bnspec.contract import Gradients, LayerConfig, State
 from bnspec.model.call import CLONE, FREEZE, SET_DECAY, UNFREEZE
 
@@ -331,3 +332,17 @@ class UpdateWaitsForTheNextCall(FullLayer):
 
     def store(self, mean: Array, var: Array) -> None:
         self.waiting = mean, var
+
+
+class DebiasedFromOne(DebiasedAverage):
+    """Begins with a variance of 1, and divides it by 1 - decay^steps as if it had begun with 0."""
+
+    family, killed_by, path = "running", ("running.debias_from_zero_only",), "a layer's own initial values"
+
+    def new_var(self, old: Array, var: Array, count: int) -> Array:
+        moved, d = super().new_var(old, var, count), self.config.decay
+        if self.begun_steps is None or d in (0.0, 1.0):
+            return moved
+        t = self.begun_steps
+        left = d ** (t + 1) / (1.0 - d ** (t + 1)) - (d**t / (1.0 - d**t) * float(self.decay()) if t else 0.0)
+        return moved + self.work.type(left)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
-from typing import Any, Dict
+from typing import Any, Dict, Optional
 
 import numpy as np
 
@@ -138,3 +138,46 @@ class SomeCallsDeclined(FullLayer):
     copied = Layer.copied
     training_masked = Layer.training_masked
     training_masked_gradients = Layer.training_masked_gradients
+
+
+class DebiasedAverage(FullLayer):
+    """Removes the initial values from the averages: begins at 0, and divides by 1 - decay^steps."""
+
+    declares: Dict[str, Any] = {**FullLayer.declares, "first_batch": "debiased", "initial_var": 0.0}
+    #: training steps since the layer had its own initial values; None where it was given others
+    begun_steps: Optional[int] = None
+
+    def decay(self) -> Array:
+        d, t = self.config.decay, self.begun_steps
+        if t is None or d in (0.0, 1.0):
+            return super().decay()
+        return self.work.type(d * (1.0 - d**t) / (1.0 - d ** (t + 1)))
+
+    def store(self, mean: Array, var: Array) -> None:
+        super().store(mean, var)
+        if self.begun_steps is not None:
+            self.begun_steps += 1
+
+    def restored(self) -> Any:
+        new = super().restored()
+        new.begun_steps = self.begun_steps
+        return new
+
+    def reset(self) -> None:
+        self.mean[:], self.var[:] = 0, 0
+        self.begun_steps = 0
+
+    @classmethod
+    def begun(cls, config: LayerConfig) -> Any:
+        layer = super().begun(config)
+        layer.reset()
+        return layer
+
+
+class FirstBatchReplaces(DebiasedAverage):
+    """Takes the first batch's statistics for the averages, whatever they were before."""
+
+    declares: Dict[str, Any] = {**DebiasedAverage.declares, "first_batch": "replace"}
+
+    def decay(self) -> Array:
+        return self.work.type(0) if self.begun_steps == 0 and self.config.decay != 1.0 else FullLayer.decay(self)

@@ -123,7 +123,7 @@ CLAUSES = (
         ("momentum_weighs",),
         ("patrick-kidger/equinox#1010",),
     ),
-    Clause(
+    verified_on_both(
         "running.debias_from_zero_only",
         "MUST",
         "An average that did not start at 0 must not be debiased.",

@@ -165,4 +165,4 @@ class PromotedOutput(PlainLayer):
 
     def result_dtype(self, x: Array) -> Any:
         half = self.config.dtype.endswith("16")
-        return dtype_of(self.config.parameter_dtype) if half else x.dtype
+        return dtype_of(self.config.parameter_dtype) if half else super().result_dtype(x)

@@ -238,6 +238,15 @@ def running_error(old: Array, batch: Array, batch_error: Array, decay: float, un
         return stored(error, old + batch, coarser, units.parameter, old + batch + own)
 
 
+def debiased_error(average: Array, decay: float, precision: Precision) -> Array:
+    """Error of a debiased average after its first step beyond that of the batch: (1 - decay) batch / (1 - decay^1).
+
+    1 - decay rounded in either way, the product and the quotient are 4 roundings; decay as stored is off by u decay, which is
+    u decay / (1 - decay) of 1 - decay, and may enter either of them.
+    """
+    return gamma(4.0 + 2.0 * decay / (1.0 - decay), precision) * np.abs(average)
+
+
 class GradientError(NamedTuple):
     """Bounds on the errors of dx (shaped like x), dgamma and dbeta (shape (1, C, 1, ...))."""
 

@@ -194,6 +194,7 @@ def _gamma_and_beta(kind: str, c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if kind == "no_beta":
         beta = np.zeros(len(c))
     gammas = {
+        **dict.fromkeys(("distinct", "no_beta", "spoiled_beta"), sign * distinct),
         "zeros": np.where(c % 2 == 0, 0.0, -1.5),
         "ones": np.ones(len(c)),
         "none": np.zeros(len(c)),
@@ -208,7 +209,7 @@ def _gamma_and_beta(kind: str, c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     }
     if kind == "spoiled_beta":
         beta = np.where(c % 3 == 0, np.nan, np.where(c % 3 == 1, -np.inf, beta))
-    return gammas.get(kind, sign * distinct), beta
+    return gammas[kind], beta
 
 
 def parameters(plan: Plan, config: LayerConfig, rng: np.random.RandomState) -> dict[str, np.ndarray]:
@@ -222,10 +223,8 @@ def parameters(plan: Plan, config: LayerConfig, rng: np.random.RandomState) -> d
     if plan.state in ("initial", "centred"):
         means = np.zeros(config.channels)
     variances = {
-        "distinct": 9.0 - 0.5 * ((c * 5) % 16),
-        "centred": 9.0 - 0.5 * ((c * 5) % 16),
-        "initial": np.ones(config.channels),
-        "unit": np.ones(config.channels),
+        **dict.fromkeys(("distinct", "centred"), 9.0 - 0.5 * ((c * 5) % 16)),
+        **dict.fromkeys(("initial", "unit"), np.ones(config.channels)),
         "like_epsilon": max(plan.epsilon, 2.0**-40) * (0.5 + 0.25 * (c % 7)),
         "extreme": np.where(c % 2 == 0, 1e-9, 6e4),
         "like_x": 0.5 + 0.25 * (c % 5),

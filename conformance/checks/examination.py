@@ -15,6 +15,7 @@ from typing import SupportsFloat, SupportsInt
 import numpy as np
 
 from bnspec.arithmetic.quad import double
+from bnspec.bounds.batch_norm import debiased_error
 from bnspec.conformance.checks.judgement import KEPT, Judgement
 from bnspec.model.call import RESET
 from bnspec.model.case import Case, Step
@@ -113,7 +114,7 @@ class Examination:
     def of_the_beginning(self, i: int, step: Step, before: Mapping[str, np.ndarray]) -> dict[str, Expected]:
         """The running statistics after a layer's first training step, where the initial values do not enter the average: the batch's.
 
-        A debiased average has them from two operations more, and from two ways to 1 - decay. Later steps are not judged.
+        A debiased average has them with ``debiased_error``. Later steps are not judged.
         """
         if self.began(i):
             return {}
@@ -122,12 +123,14 @@ class Examination:
         if decay == 1.0:
             return {}
         found = oracle.overridden((("decay", 0.0),)).expect(step, before, self.conventions)
-        u = PRECISIONS[self.case.config.parameter_dtype].unit_roundoff
-        more = (4.0 + 2.0 * decay / (1.0 - decay)) * u if self.conventions.first_batch == "debiased" else 0.0
+        found = {name: answer for name, answer in found.items() if name in RUNNING}
+        if self.conventions.first_batch == "replace":
+            return found
+        precision = PRECISIONS[self.case.config.parameter_dtype]
+        more = {name: debiased_error(answer.rounded, decay, precision) for name, answer in found.items()}
         return {
-            name: dataclasses.replace(a, bounds={t: b + more * np.abs(a.rounded) for t, b in a.bounds.items()})
-            for name, a in found.items()
-            if name in RUNNING
+            name: dataclasses.replace(answer, bounds={tier: b + more[name] for tier, b in answer.bounds.items()})
+            for name, answer in found.items()
         }
 
     def fitted(self, i: int) -> Mapping[str, np.ndarray]:

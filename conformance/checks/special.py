@@ -22,6 +22,12 @@ from bnspec.model.precision import PRECISIONS
 from bnspec.oracle.oracle import Oracle
 
 
+def has_moved(exam: Examination, i: int, *names: str) -> bool:
+    """Whether one of these statistics is not what the layer was built from: a training step came between."""
+    before, built = exam.result(i).before, exam.built(i).arrays
+    return any(before[n].tobytes() != built[n].tobytes() for n in names)
+
+
 def poisoned(oracle: Oracle, step: Step) -> Mask:
     """The finite channels of a step in which some channel is not finite; none where all are."""
     finite = finite_channels(oracle.case, step.inputs)
@@ -92,9 +98,9 @@ def plain_scales(oracle: Oracle, step: Step) -> Mask:
 
 def passes_special_values(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     """Inference maps an infinite x to the infinity with gamma's sign, and NaN to NaN."""
-    before, built = exam.result(i).before, exam.built(i).arrays
-    if any(before[n].tobytes() != built[n].tobytes() for n in ("running_mean", "running_var")):
-        return None  # a training step came between
+    built = exam.built(i).arrays
+    if has_moved(exam, i, "running_mean", "running_var"):
+        return None
     x, y = exam.case.arrays[exam.step(i).inputs[0]].astype(np.float64), exam.result(i).outputs["y"]
     if y.shape != x.shape:
         return None
@@ -188,10 +194,7 @@ def negative_is_shown(exam: Examination, i: int, channels: Mask) -> Judgement | 
     """y is NaN all over the channels whose variance is negative, or the call raised."""
     if exam.result(i).status == "error":
         return KEPT
-    before = exam.result(i).before["running_var"]
-    if before.tobytes() != exam.built(i).arrays["running_var"].tobytes():
-        return None  # a training step came between
-    return nan_is_shown(exam, i, channels)
+    return None if has_moved(exam, i, "running_var") else nan_is_shown(exam, i, channels)
 
 
 def spoiled(oracle: Oracle, step: Step) -> Mask:
@@ -209,14 +212,11 @@ def spoiled(oracle: Oracle, step: Step) -> Mask:
 
 def is_not_finite(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     """y is NaN or infinite all over these channels. Which of them, and the sign, depends on the order of the operations."""
-    result, built = exam.result(i), exam.built(i).arrays
     if exam.frozen(i):
         return None
-    if exam.step(i).call.mode == "inference" and any(
-        result.before[n].tobytes() != built[n].tobytes() for n in ("running_mean", "running_var")
-    ):
-        return None  # a training step came between
-    y = result.outputs["y"]
+    if exam.step(i).call.mode == "inference" and has_moved(exam, i, "running_mean", "running_var"):
+        return None
+    y = exam.result(i).outputs["y"]
     if y.shape != exam.case.arrays[exam.step(i).inputs[0]].shape:
         return None
     index = first_index(exam.spread(channels, y.shape, i) & np.isfinite(y.astype(np.float64)))

@@ -33,7 +33,8 @@ class FindingWriter:
     Attributes:
         observe: runs a case on the target.
         shrink_seconds: time for shrinking the case of one clause.
-        open_process: opens another process of the target, to see what a new deviation from a MUST or SHOULD needs of it, None where that is not wanted; earlier: the cases of the run before the one of this number.
+        open_process: opens another process of the target, to see what a new deviation from a MUST or SHOULD needs of it, None where
+            that is not wanted; earlier: the cases of the run before the one of this number.
         progress: called with what is being done.
         smallest_cases: by clause, the smallest case that deviates, once its finding is made.
     """

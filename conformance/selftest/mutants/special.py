@@ -262,7 +262,7 @@ class LastChunkOfFiveDropped(PlainScaler):
         super().fit(whole[:-1] if len(whole) > 1 and self.size(whole[-1]) >= 5 else whole)
 
 
-class ShiftOfNaNIsNone(FullLayer):
+class UndefinedShiftIsNone(FullLayer):
     """Takes 0 for a beta that is NaN."""
 
     family, killed_by, path = "special", ("special.parameters_are_not_hidden",), "a beta of NaN"
@@ -281,7 +281,7 @@ class ScaleIsClamped(FullLayer):
         return np.clip(super().gamma(), -1000, 1000)
 
 
-class VarianceOfNaNIsOne(FullLayer):
+class UndefinedVarianceIsOne(FullLayer):
     """Takes 1 for a running variance that is NaN, in inference."""
 
     family, killed_by, path = "special", ("special.parameters_are_not_hidden",), "a running variance of NaN"

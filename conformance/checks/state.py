@@ -41,9 +41,12 @@ def second_step(exam: Examination, i: int, channels: Mask) -> Judgement | None:
 
 def debiased_from_zero(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     """After its first step a new layer whose average is debiased has the statistics of the batch: its initial values are gone."""
-    if exam.conventions.first_batch != "debiased" or exam.began(i) != 0:
-        return None
-    return exam.within(i, STATE)
+    return exam.within(i, STATE) if exam.began(i) == 0 else None
+
+
+def no_debiased_average(exam: Examination, i: int) -> str:
+    """Why nothing is asked of an average that keeps its initial values."""
+    return "" if exam.conventions.first_batch == "debiased" else "the conventions declare no debiased average"
 
 
 def kept_between(exam: Examination, i: int) -> Judgement:
@@ -133,7 +136,13 @@ CHECKS = (
     Check("running.second_step_continues", TRAINING_CALLS, second_step, everywhere),
     within("running.decay_one_keeps", TRAINING_CALLS, STATE, only_if(lambda case, step: case.config.decay == 1.0)),
     within("running.decay_zero_replaces", TRAINING_CALLS, STATE, only_if(lambda case, step: case.config.decay == 0.0)),
-    Check("running.debias_from_zero_only", TRAINING_CALLS, debiased_from_zero, everywhere),
+    Check(
+        "running.debias_from_zero_only",
+        TRAINING_CALLS,
+        debiased_from_zero,
+        only_if(lambda case, step: any(s.option("initial") for s in case.steps)),
+        declines=no_debiased_average,
+    ),
     Check("running.var_not_negative", TRAINING_CALLS, not_negative, finite_batch),
     Check("state.starts_as_given", (*TRAINING_CALLS, *INFERENCE_CALLS), as_given, everywhere),
     Check("state.is_visible_after_each_step", (*TRAINING_CALLS, *INFERENCE_CALLS), visible_between_calls, everywhere),

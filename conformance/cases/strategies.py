@@ -105,9 +105,9 @@ class Setting:
     decay: float
 
 
-def settings() -> st.SearchStrategy[Setting]:
-    """Forms with epsilons from 1e-12 to 4 and decays from 0 to 1."""
-    return st.builds(Setting, forms(), st.sampled_from(EPSILONS), st.sampled_from(DECAYS))
+def settings(of: st.SearchStrategy[Form] | None = None) -> st.SearchStrategy[Setting]:
+    """Forms, by default any, with epsilons from 1e-12 to 4 and decays from 0 to 1."""
+    return st.builds(Setting, forms() if of is None else of, st.sampled_from(EPSILONS), st.sampled_from(DECAYS))
 
 
 @st.composite

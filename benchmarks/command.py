@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bnspec.cli import CONFORMS, DEVIATES, FAILED
-from bnspec.options import BACKEND, DEVICE, JSON, LIMITS, RESUME, RUN_DIRECTORY, SEED, Number, command, many
+from bnspec.options import BACKEND, DEVICE, JSON, LIMITS, NAMED, RESUME, RUN_DIRECTORY, SEED, Number, command, many
 
 if TYPE_CHECKING:
     from bnspec.benchmarks.run.bench import Request
@@ -46,6 +46,7 @@ def _seconds(default: float | None) -> click.Option:
     example="bnspec bench --backend 'torch.*' --pass training\n"
     "bnspec bench --backend torch.nn --threads 1 --threads 2 --cache cold",
     params=[
+        NAMED,
         BACKEND,
         DEVICE,
         click.Option(["--suite"], type=SUITE, default="short", help="Workloads to time; short takes less than 3 minutes."),
@@ -72,6 +73,7 @@ def _seconds(default: float | None) -> click.Option:
 )  # fmt: skip
 def bench(
     command_line: str,
+    named: Sequence[str],
     backend: Sequence[str],
     device: Sequence[str],
     suite: str,
@@ -107,7 +109,7 @@ def bench(
 
     usual, least, most, limit = PACES[suite]
     request = Request(
-        backends=backend,
+        backends=(*named, *backend),
         devices=device,
         passes=passes,
         models=model,

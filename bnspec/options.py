@@ -107,6 +107,8 @@ BACKEND = many(
     metavar="GLOB",
     help="Select backends by name or glob, or an own adapter: package.module:Class or path/file.py:Class. Repeatable.",
 )
+#: The same without the word.
+NAMED = click.Argument(["named"], nargs=-1, metavar="[BACKEND]...", help="Backends, as of --backend.")
 DEVICE = many("--device", metavar="GLOB", help="Select devices: cpu, cuda:0, '*'. Repeatable.", all="cpu")
 CLAUSE = many("--clause", metavar="GLOB", help="Select clauses or families by name or glob. Repeatable.")
 SEED = click.Option(

@@ -18,6 +18,7 @@ from bnspec.options import (
     JOBS,
     JSON,
     LIMITS,
+    NAMED,
     RESUME,
     RUN_DIRECTORY,
     SEED,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     summary="judge backends by the specification",
     example="bnspec verify --backend 'torch.*' --clause running --effort standard --seed 7",
     params=[
+        NAMED,
         BACKEND,
         DEVICE,
         CLAUSE,
@@ -57,6 +59,7 @@ if TYPE_CHECKING:
 )  # fmt: skip
 def verify(
     command_line: str,
+    named: Sequence[str],
     backend: Sequence[str],
     device: Sequence[str],
     clause: Sequence[str],
@@ -94,7 +97,7 @@ def verify(
 
     refuse_both(out, resume)
     request = Request(
-        backend, device, clause, effort, seed, jobs, minutes, out, resume, corpus, not no_compilation_cache,
+        (*named, *backend), device, clause, effort, seed, jobs, minutes, out, resume, corpus, not no_compilation_cache,
         Limits.of(limits), may_be_absent, Shard.read(shard) if shard else None,
     )  # fmt: skip
     if on is None:

@@ -68,7 +68,9 @@ def growth(terms: int, tier: Tier) -> float:
 
 def gamma(roundings: Array | float, precision: Precision) -> Array:
     """gamma_n = n u / (1 - n u); infinite from n u = 1 on."""
-    product = np.asarray(roundings) * precision.unit_roundoff
+    product = roundings * precision.unit_roundoff
+    if isinstance(product, float):
+        return product / (1.0 - product) if product < 1.0 else math.inf
     return np.where(product < 1.0, product / np.where(product < 1.0, 1.0 - product, 1.0), math.inf)
 
 

@@ -18,18 +18,30 @@ def ratios_of(got: np.ndarray, expected: Expected, tier: Tier) -> np.ndarray:
     A result of the wrong shape has an infinite ratio everywhere. An infinity conforms where a value of its sign within the
     bound exceeds the result's range. The bounds define other accepted outcomes: see ``bnspec.bounds.batch_norm``.
     """
-    bound = np.broadcast_to(expected.bounds[tier], expected.value.shape)
     if got.shape != expected.value.shape:
         return np.full(expected.value.shape, math.inf)
+    return ratios_to(got, expected, error_of(got, expected), expected.bounds[tier])
+
+
+def error_of(got: np.ndarray, expected: Expected) -> np.ndarray:
+    """The absolute error per element of a result of the right shape; NaN where either is not finite."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        # rounding the exact value to float64 matters for float64 results and is negligible for coarser ones
+        if got.dtype == np.float64:
+            return np.abs(double(quad(got) - expected.value))
+        return np.abs(got.astype(np.float64) - expected.rounded)
+
+
+def ratios_to(got: np.ndarray, expected: Expected, error: np.ndarray, bound: np.ndarray) -> np.ndarray:
+    """The ratios of ``ratios_of`` for a known error, to any bound, broadcastable."""
     exact = expected.rounded
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
-        wide = got.astype(np.float64)
-        # rounding the exact value to float64 matters for float64 results and is negligible for coarser ones
-        error = np.abs(double(quad(got) - expected.value) if got.dtype == np.float64 else wide - exact)
         ratio = np.where(error == 0.0, 0.0, error / bound)
+    if not np.isfinite(error).all():
         leaves = leaves_range(got, exact, bound)
-    ratio = np.where(np.isfinite(wide) & ~np.isnan(ratio), ratio, math.inf)
-    return np.where(np.isfinite(bound) & np.isfinite(exact), np.where(leaves, 0.0, ratio), math.nan)
+        finite = np.isfinite(got.astype(np.float64)) & ~np.isnan(ratio)
+        ratio = np.where(leaves, 0.0, np.where(finite, ratio, math.inf))
+    return np.where(np.isfinite(bound) & np.isfinite(exact), ratio, math.nan)
 
 
 def leaves_range(got: np.ndarray, exact: np.ndarray, bound: np.ndarray) -> np.ndarray:

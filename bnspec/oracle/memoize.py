@@ -19,8 +19,10 @@ def remembered(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S
     slot = f"_remembered_{method.__name__}"
 
     def once(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        known: dict[Any, R] = self.__dict__.setdefault(slot, {})
-        key = (args, tuple(kwargs.items()))
+        known: dict[Any, R] | None = self.__dict__.get(slot)
+        if known is None:
+            known = self.__dict__.setdefault(slot, {})
+        key = (args, *kwargs.items()) if kwargs else args
         if key not in known:
             known[key] = method(self, *args, **kwargs)
         return known[key]

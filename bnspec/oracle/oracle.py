@@ -29,7 +29,7 @@ from bnspec.model.conventions import Conventions
 from bnspec.model.precision import Units, units_of
 from bnspec.model.vocabulary import Tier
 from bnspec.oracle import masks, second_order
-from bnspec.oracle.expected import TIERS, Expected
+from bnspec.oracle.expected import TIERS, Expected, PerTier
 from bnspec.oracle.memoize import remembered
 
 RUNNING = ("running_mean", "running_var")
@@ -306,21 +306,23 @@ class _Judged:
             return self.in_blocks(inputs[0], lambda part, c: part.inference_outputs(inputs, block_of_state(state, c)))
         mean, var = (broadcast(before[n], self.case.config) for n in RUNNING)
         norm, affine = Normalisation(self.oracle.batch(inputs[0], self.epsilon), mean, var), self.oracle.affine
-        y = exact.inference_output(norm, affine)
-        per_tier, relative = {}, {}
-        for tier, units in self.units.items():
-            relative[tier] = bounds.inv_std_error(norm, 0.0, units.arithmetic)
-            zhat = bounds.normalised_error(norm, 0.0, relative[tier], units.arithmetic)
-            per_tier[tier] = bounds.output_error(norm, affine.abs_gamma, affine.abs_beta, y.size, zhat, units)
-        answers = {"y": Expected(y.value, per_tier)}
+        y, units = exact.inference_output(norm, affine), self.units
+        relative = PerTier(lambda t: bounds.inv_std_error(norm, 0.0, units[t].arithmetic))
+
+        def output_error(tier: Tier) -> np.ndarray:
+            zhat = bounds.normalised_error(norm, 0.0, relative[tier], units[tier].arithmetic)
+            return bounds.output_error(norm, affine.abs_gamma, affine.abs_beta, y.size, zhat, units[tier])
+
+        answers = {"y": Expected(y.value, PerTier(output_error))}
         if len(inputs) == 2:
             cotangent = Cotangent(norm, self.case.arrays[inputs[1]])
             values = exact.inference_gradients(cotangent, affine)
-            errors = {
-                t: bounds.inference_gradient_error(cotangent, values.dx.size, relative[t], units, t)
-                for t, units in self.units.items()
-            }
-            answers.update(self.gradients(values, errors))
+
+            def gradient_error(tier: Tier) -> bounds.GradientError:
+                size = values.dx.size
+                return bounds.inference_gradient_error(cotangent, size, relative[tier], units[tier], tier)
+
+            answers.update(self.gradients(values, PerTier(gradient_error)))
         return answers
 
     # --- second order -------------------------------------------------------------------------------------------------
@@ -341,11 +343,11 @@ class _Judged:
 
     def gradients(self, values: exact.Gradients, errors: Mapping[Tier, bounds.GradientError]) -> dict[str, Expected]:
         """dx, dgamma and dbeta with their bounds; without affine only dx."""
-        answers = {"dx": Expected(values.dx.value, {t: e.dx for t, e in errors.items()})}
+        answers = {"dx": Expected(values.dx.value, PerTier(lambda t: errors[t].dx))}
         if self.case.config.affine:
             dgamma, dbeta = values.dgamma.value.reshape(-1), values.dbeta.value.reshape(-1)
-            answers["dgamma"] = Expected(dgamma, {t: e.dgamma.reshape(-1) for t, e in errors.items()})
-            answers["dbeta"] = Expected(dbeta, {t: e.dbeta.reshape(-1) for t, e in errors.items()})
+            answers["dgamma"] = Expected(dgamma, PerTier(lambda t: errors[t].dgamma.reshape(-1)))
+            answers["dbeta"] = Expected(dbeta, PerTier(lambda t: errors[t].dbeta.reshape(-1)))
         return answers
 
     def in_blocks(self, x: str, visit: Callable[[_Judged, slice], Answers]) -> Answers:
@@ -378,11 +380,12 @@ class _Judged:
         whole = self.training_set(step.inputs)
         if whole.count == 0:
             return {}
-        errors = {t: bounds.fitted_error(whole, units, t) for t, units in self.units.items()}
+        units = self.units
+        errors = PerTier(lambda t: bounds.fitted_error(whole, units[t], t))
         mean, var = exact.fitted(whole)
         return {
-            "mean": Expected(mean.value.reshape(-1), {t: e.mean.reshape(-1) for t, e in errors.items()}),
-            "var": Expected(var.value.reshape(-1), {t: e.var.reshape(-1) for t, e in errors.items()}),
+            "mean": Expected(mean.value.reshape(-1), PerTier(lambda t: errors[t].mean.reshape(-1))),
+            "var": Expected(var.value.reshape(-1), PerTier(lambda t: errors[t].var.reshape(-1))),
         }
 
     def is_constant(self, fit: Step | None) -> np.ndarray:
@@ -414,7 +417,8 @@ class _Judged:
             if forward
             else constant & ~((double(given) == 0.0) & np.isfinite(double(var)) & (double(var) >= 0.0))
         )
-        per_tier = {t: np.where(unsaid, math.nan, error(sizes, units)) for t, units in self.units.items()}
+        units = self.units
+        per_tier = PerTier(lambda t: np.where(unsaid, math.nan, error(sizes, units[t])))
         return {"y" if forward else "x": Expected(value, per_tier)}
 
 

@@ -149,7 +149,10 @@ def batch_norm_plans() -> Iterator[tuple[str, Plan]]:
                 )
             for kind in ("ordinary", "alternating", "narrow"):
                 form = in_dtype(IMAGE, dtype, parameter)
-                yield f"{dtype} x, {parameter} parameters, {kind}", Plan(form, kind, decay=0.5, seed=66, short=parameter == dtype)
+                yield (
+                    f"{dtype} x, {parameter} parameters, {kind}",
+                    Plan(form, kind, decay=0.5, seed=66, short=parameter == dtype),
+                )
         bare = dataclasses.replace(in_dtype(IMAGE, dtype), affine=False)
         yield f"{dtype} x without gamma and beta", Plan(bare, "wide", seed=63, short=True)
     yield (

@@ -23,7 +23,7 @@ from bnspec.model.conventions import Conventions
 from bnspec.model.observation import Observation, StepResult
 from bnspec.model.precision import PRECISIONS
 from bnspec.model.vocabulary import Tier
-from bnspec.oracle.comparison import ratios_of
+from bnspec.oracle.comparison import error_of, ratios_to
 from bnspec.oracle.memoize import remembered
 from bnspec.oracle.oracle import RUNNING, Expected, Oracle
 from bnspec.reports.run.evidence import Evidence, Relation, recorded, sentence
@@ -45,7 +45,6 @@ class Examination:
         self.case, self.observation, self.conventions, self.oracle = case, observation, conventions, oracle
         self.oracle_seconds = 0.0
         self.reasons: dict[str, str] = {}
-        self._errors: dict[tuple[int, str, Tier], np.ndarray | None] = {}
 
     def step(self, i: int) -> Step:
         """The i-th call."""
@@ -147,13 +146,27 @@ class Examination:
         result = self.result(i)
         return result.after.get(name) if name.startswith("running_") else result.outputs.get(name)
 
+    @remembered
     def ratios(self, i: int, name: str, tier: Tier) -> np.ndarray | None:
         """error / bound per element; NaN where nothing is said. None when there is no such output or none is expected."""
-        key = (i, name, tier)
-        if key not in self._errors:
-            expected, got = self.expected(i).get(name), self.got(i, name)
-            self._errors[key] = None if expected is None or got is None else ratios_of(got, expected, tier)
-        return self._errors[key]
+        expected = self.expected(i).get(name)
+        return None if expected is None else self.ratios_to(i, name, expected.bounds[tier])
+
+    def ratios_to(self, i: int, name: str, bound: np.ndarray) -> np.ndarray | None:
+        """The same to another bound, broadcastable to the output."""
+        expected, error = self.expected(i)[name], self.error(i, name)
+        got = self.got(i, name)
+        if got is None:
+            return None
+        if error is None:
+            return np.full(expected.value.shape, math.inf)
+        return ratios_to(got, expected, error, bound)
+
+    @remembered
+    def error(self, i: int, name: str) -> np.ndarray | None:
+        """The absolute error of an output per element; None where it is missing or has another shape."""
+        expected, got = self.expected(i)[name], self.got(i, name)
+        return None if got is None or got.shape != expected.value.shape else error_of(got, expected)
 
     def within(
         self, i: int, names: tuple[str, ...], tier: Tier = "lenient", channels: Mask | None = None

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import collections
+import functools
 import weakref
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 
 from bnspec.conformance.checks import CHECKS, Check
 from bnspec.conformance.checks.examination import Examination, Mask
 from bnspec.conformance.checks.judgement import Judgement
-from bnspec.model.case import Case, Step, shares_state
+from bnspec.model.call import Call
+from bnspec.model.case import Case, shares_state
 from bnspec.model.conventions import Conventions
 from bnspec.model.observation import Observation
 from bnspec.oracle.oracle import Oracle
@@ -35,16 +38,12 @@ def examine(exam: Examination, checks: Iterable[Check]) -> dict[str, Judgement |
     """The judgements of an examination; see ``judge``."""
     case, observation = exam.case, exam.observation
     judgements: dict[str, Judgement | None] = {}
-    shared = shares_state(case)
+    asked = _asked(case)
     with np.errstate(all="ignore"):
         for check in checks:
-            if check.of_shared != shared:
-                continue
-            for i, step in enumerate(case.steps):
-                if not _asks(check, step):
-                    continue
+            for i in asked.get(check, ()):
                 channels = _domain(exam.oracle_at(i), check, i)
-                if not channels.any():
+                if channels is None:
                     continue
                 status = observation.steps[i].status
                 reason = observation.steps[i].message if status == "declined" else check.declines(exam, i)
@@ -59,26 +58,45 @@ def examine(exam: Examination, checks: Iterable[Check]) -> dict[str, Judgement |
     return judgements
 
 
+def _asked(case: Case) -> Mapping[Check, Sequence[int]]:
+    """The steps of the case that each check reads."""
+    asked: dict[Check, list[int]] = collections.defaultdict(list)
+    shared = shares_state(case)
+    for i, step in enumerate(case.steps):
+        repeats, integers = bool(step.option("repeats")), step.takes_integers
+        for check in _checks_of(step.call, step.refused, integers, step.has_missing, repeats, shared):
+            asked[check].append(i)
+    return asked
+
+
+@functools.cache
+def _checks_of(
+    call: Call, refused: bool, integers: bool, missing: bool, repeats: bool, shared: bool
+) -> tuple[Check, ...]:
+    """The checks that read such a step."""
+    return tuple(
+        check
+        for check in CHECKS
+        if call in check.calls
+        and check.of_refused in (None, refused)
+        and (check.of_integers, check.of_missing, check.of_shared) == (integers, missing, shared)
+        and (check.of_repeats or not repeats)
+    )
+
+
 def asks(case: Case, checks: Iterable[Check]) -> bool:
     """Whether a check may judge a step of the case, by the calls alone; of any other case ``judge`` says nothing."""
-    shared = shares_state(case)
-    return any(check.of_shared == shared and _asks(check, step) for check in checks for step in case.steps)
-
-
-def _asks(check: Check, step: Step) -> bool:
-    asked = step.call in check.calls and check.of_refused in (None, step.refused)
-    asked = asked and check.of_integers == step.takes_integers and check.of_missing == step.has_missing
-    return asked and (check.of_repeats or not step.option("repeats"))
+    return not _asked(case).keys().isdisjoint(checks)
 
 
 def speaks_of(case: Case, oracle: Oracle, checks: Iterable[Check]) -> set[str]:
     """The clauses that have a channel to judge in a case, where the backend answers every call that is not malformed."""
-    shared, clauses = shares_state(case), set[str]()
+    asked, clauses = _asked(case), set[str]()
     with np.errstate(all="ignore"):
         for check in checks:
-            if check.of_shared == shared and check.clause not in clauses:
-                asked = (i for i, step in enumerate(case.steps) if _asks(check, step))
-                if any(_domain(oracle.overridden(_overrides(case, i)), check, i).any() for i in asked):
+            if check.clause not in clauses:
+                steps = asked.get(check, ())
+                if any(_domain(oracle.overridden(_overrides(case, i)), check, i) is not None for i in steps):
                     clauses.add(check.clause)
     return clauses
 
@@ -89,12 +107,16 @@ def _overrides(case: Case, i: int) -> tuple[tuple[str, object], ...]:
 
 
 #: The domains of an oracle's case depend on nothing else: all backends share them.
-_DOMAINS: weakref.WeakKeyDictionary[Oracle, dict[tuple[str, int], Mask]] = weakref.WeakKeyDictionary()
+_DOMAINS: weakref.WeakKeyDictionary[Oracle, dict[tuple[str, int], Mask | None]] = weakref.WeakKeyDictionary()
 
 
-def _domain(oracle: Oracle, check: Check, i: int) -> Mask:
-    """The channels of step i that the check speaks of, of the case as the step's layer sees it."""
-    known = _DOMAINS.setdefault(oracle, {})
-    if (check.clause, i) not in known:
-        known[check.clause, i] = check.domain(oracle, oracle.case.steps[i])
-    return known[check.clause, i]
+def _domain(oracle: Oracle, check: Check, i: int) -> Mask | None:
+    """The channels of step i that the check speaks of, of the case as the step's layer sees it; None where there are none."""
+    known = _DOMAINS.get(oracle)
+    if known is None:
+        known = _DOMAINS.setdefault(oracle, {})
+    key = check.clause, i
+    if key not in known:
+        channels = check.domain(oracle, oracle.case.steps[i])
+        known[key] = channels if channels.any() else None
+    return known[key]

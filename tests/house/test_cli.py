@@ -215,7 +215,7 @@ def test_every_parameter_is_explained(name: str) -> None:
         (["verify", "--seed", "1.5"], "--seed: '1.5' is not a whole number", "bnspec verify --help"),
         (["verify", "--minutes", "nan"], "--minutes: nan is not at least 0", "bnspec verify --help"),
         (["verify", "--seed"], "option '--seed' requires an argument", "bnspec verify --help"),
-        (["verify", "numpy"], "got unexpected extra argument (numpy)", "bnspec verify --help"),
+        (["calibrate", "numpy"], "got unexpected extra argument (numpy)", "bnspec calibrate --help"),
         (["bench", "--resolution", "nan"], "--resolution: nan is not between", "bnspec bench --help"),
         (["conventions"], "BACKEND is missing", "bnspec conventions --help"),
         (["export", "run"], "--to is missing", "bnspec export --help"),

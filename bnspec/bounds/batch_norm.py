@@ -34,7 +34,7 @@ or as reciprocal roots accurate to 2 units in the last place, where the device d
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 import numpy as np
 
@@ -66,7 +66,11 @@ def growth(terms: int, tier: Tier) -> float:
     return additions
 
 
-def gamma(roundings: Array | float, precision: Precision) -> Array:
+@overload
+def gamma(roundings: float, precision: Precision) -> float: ...
+@overload
+def gamma(roundings: Array, precision: Precision) -> Array: ...
+def gamma(roundings: Array | float, precision: Precision) -> Array | float:
     """gamma_n = n u / (1 - n u); infinite from n u = 1 on."""
     product = roundings * precision.unit_roundoff
     if isinstance(product, float):

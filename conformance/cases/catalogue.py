@@ -98,8 +98,8 @@ def batch_norm_plans() -> Iterator[tuple[str, Plan]]:
     )
     for form in (ROWS, LINE, LINE_LAST, VOLUME, VOLUME_LAST, MIDDLE):
         plan = Plan(form, "wide", epsilon=2.0**-4, decay=0.5, cotangent="ramp", seed=21)
-        other = Plan(form, "mean_1e4", "narrow", epsilon=2.0**-4, decay=0.5, seed=22)
-        for purpose, at in (("this rank and axis", plan), ("this rank and axis, with a large mean", other)):
+        far = Plan(form, "mean_1e4", "narrow", epsilon=2.0**-4, decay=0.5, seed=22)
+        for purpose, at in (("this rank and axis", plan), ("this rank and axis, with a large mean", far)):
             yield purpose, at if form is ROWS else dataclasses.replace(at, short=True, forward=True)
     for layout in [x for x in LAYOUTS[1:] if x not in EVERY_AXIS]:
         other = "packed" if layout in ("expanded", "stepped") else layout

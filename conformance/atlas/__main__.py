@@ -2,6 +2,7 @@
 
     docs/atlas/plan.toml    which releases of which packages, on which backends
     docs/atlas/PACKAGE/     entries, changes, cases and scripts; see ``bnspec.reports.atlas.atlas``
+    runs/atlas/index.html   the page
     runs/atlas/             raw run directories, out of git; what is there is read, not measured again
 
 An entry that is there is left alone: remove it to have it measured again. Changes need the raw runs of both releases: where one is
@@ -29,6 +30,8 @@ from bnspec.reports.atlas.atlas import CASES, CHANGES, FOLDER, read_atlas
 from bnspec.reports.atlas.changes import encode_changes
 from bnspec.reports.atlas.entry import encode_entry
 from bnspec.reports.atlas.page import pages
+from bnspec.reports.page.atlas import atlas_page
+from bnspec.reports.page.page import NAME
 from bnspec.reports.run.store import write_atomically
 from bnspec.terminal.console import terminal, verbatim
 
@@ -105,8 +108,11 @@ def main(words: Sequence[str], folder: Path = FOLDER, raw: Path = RAW) -> int:
         if not words or package in words:
             making.make(listed := list(of))
             run_scripts(listed, folder / package)
-    for name, page in pages(read_atlas(folder)).items():
+    atlas = read_atlas(folder)
+    for name, page in pages(atlas).items():
         write_atomically(folder / name, page)
+    raw.mkdir(parents=True, exist_ok=True)
+    write_atomically(raw / NAME, atlas_page(atlas))
     return 0
 
 

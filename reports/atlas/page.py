@@ -1,14 +1,14 @@
-"""The atlas as Markdown: a strip of releases for each package and backend, and the list of changes."""
+"""The atlas as Markdown: what changed with each release, strips of releases, and the list of all changes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from bnspec.clauses import CLAUSES
 from bnspec.reports.atlas.atlas import CASES, Atlas, Package, stale
+from bnspec.reports.atlas.behaviours import aside, behaviours
 from bnspec.reports.atlas.changes import AtlasChange, Changes
-from bnspec.reports.atlas.entry import BackendEntry
 from bnspec.reports.atlas.repros import REPROS
+from bnspec.reports.atlas.strips import banners, strips
 from bnspec.reports.compare.markdown import text
 
 #: Characters of a value in a table.
@@ -17,7 +17,7 @@ _HEAD = "<!-- Written by make atlas from the entries beside it. -->"
 
 
 def overview(atlas: Atlas) -> str:
-    """What changed in which release, then a strip for each package."""
+    """For each package what changed in which release, then its strips."""
     lines = [
         _HEAD,
         "# The atlas",
@@ -25,6 +25,9 @@ def overview(atlas: Atlas) -> str:
         f"What batch normalization does in {atlas.releases} releases of {len(atlas.packages)} packages: each was installed in an environment of its",
         "own and judged on the same cases. A file a release, `PACKAGE/RELEASE.json`; `RELEASE.changes.json` says what changed from the",
         f"release before it in the atlas. [All {len(atlas.changes)} changes](changes.md), each seen again in both environments.",
+        "",
+        "Of each package first what changed, the newest release first; what deviates since then is bold. `make atlas` writes a page with",
+        "more, `runs/atlas/index.html`.",
         "",
         "In a strip: ✓ all judged cases of the family conform; ✗ followed by how many clauses deviate; – nothing was judged;",
         "∅ the backend is not there in this release. **Bold**: a verdict of the family changed from the release before; a change",
@@ -39,12 +42,7 @@ def overview(atlas: Atlas) -> str:
 
 def _banners(atlas: Atlas) -> Iterator[str]:
     """What no longer says what it would say today."""
-    found: dict[str, list[str]] = {}
-    for package in atlas.packages:
-        for entry in package.entries:
-            if why := stale(entry):
-                found.setdefault(why, []).append(f"{entry.package} {entry.release}")
-    for why, names in found.items():
+    for why, names in banners(atlas).items():
         yield f"> **Stale**: {text(why)}: {text(', '.join(names))}."
         yield ""
 
@@ -52,19 +50,22 @@ def _banners(atlas: Atlas) -> Iterator[str]:
 def _package(package: Package) -> Iterator[str]:
     yield f"## {text(package.name)}"
     yield ""
-    for backend in package.backends:
-        yield f"**{text(backend)}**"
+    for b in behaviours(package):
+        sentence = f"**{text(b.sentence)}**" if b.worse else text(b.sentence)
+        cause = f"; {text(b.cause)}" if b.cause else ""
+        yield f"- {text(b.before)} → {text(b.after)}: {sentence} ({text(', '.join(b.backends))}){cause}"
+    if others := aside(package):
+        pairs = ", ".join(f"{text(a)} → {text(b)}" for a, b in others)
+        yield f"- bits within the bounds, or types of errors, alone: {pairs}"
+    yield ""
+    for strip in strips(package):
+        yield f"**{text(strip.backend)}**"
         yield ""
         names = [f"{e.release}{' (stale)' if stale(e) else ''}" for e in package.entries]
         yield _row(["family", *names])
         yield _row(["---"] * (len(names) + 1))
-        entries = [e.backends.get(backend) for e in package.entries]
-        for family in dict.fromkeys(c.family for c in CLAUSES.values()):
-            cells = _strip(package, backend, family, entries)
-            if any(cell not in ("–", "∅") for cell in cells):
-                yield _row([family, *cells])
-        for name, key in (("conventions", _conventions), ("bits", _bits)):
-            yield _row([name, *_letters([key(e) for e in entries])])
+        for name, cells in strip.rows:
+            yield _row([name, *(f"**{c.text}**" if c.moved else c.text for c in cells)])
         yield ""
     missing = [c for _, c in sorted(package.changes.items()) if c.unseen or c.left_out]
     for changes in missing:
@@ -73,45 +74,6 @@ def _package(package: Package) -> Iterator[str]:
         yield f"- {text(changes.before)} → {text(changes.after)}: {text('; '.join(said))}"
     if missing:
         yield ""
-
-
-def _strip(package: Package, backend: str, family: str, entries: Sequence[BackendEntry | None]) -> list[str]:
-    clauses = [c.id for c in CLAUSES.values() if c.family == family]
-    cells = []
-    for entry, of in zip(entries, package.entries, strict=True):
-        if entry is None or entry.status != "ready":
-            cells.append("∅")
-            continue
-        judged = [c for c in clauses if c in entry.verdicts]
-        failing = sum(bool(entry.failing(c)) for c in judged)
-        cell = f"✗{failing}" if failing else "✓" if judged else "–"
-        changes = package.changes.get(of.release)
-        changed = changes is not None and any(
-            c.backend == backend and c.kind == "verdict" and c.what in clauses for c in changes.changes
-        )
-        cells.append(f"**{cell}**" if changed else cell)
-    return cells
-
-
-def _conventions(entry: BackendEntry | None) -> object:
-    return None if entry is None or entry.status != "ready" else tuple(sorted(entry.conventions.items()))
-
-
-def _bits(entry: BackendEntry | None) -> object:
-    return None if entry is None or not entry.bits else tuple(sorted(entry.bits.items()))
-
-
-def _letters(keys: Sequence[object]) -> list[str]:
-    """Equal values have equal letters: a, b, ... in the order in which they appear."""
-    known: dict[object, str] = {}
-    for key in keys:
-        if key is not None:
-            known.setdefault(key, _letter(len(known)))
-    return ["∅" if key is None else known[key] for key in keys]
-
-
-def _letter(number: int) -> str:
-    return chr(ord("a") + number) if number < 26 else f"a{number}"
 
 
 def changes_page(atlas: Atlas) -> str:

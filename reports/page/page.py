@@ -40,7 +40,8 @@ NAME = "index.html"
 STYLES = ("page.css", "page_timings.css", "page_stability.css")
 #: Characters of a text of the run on the page.
 TEXT_AT_MOST = 2000
-_GENERATOR = '<meta name="generator" content="bnspec">'
+#: Marks a page as ours, which may be overwritten.
+GENERATOR = '<meta name="generator" content="bnspec">'
 
 
 def build_page(runs: Sequence[Run], clauses: Mapping[str, Clause], merged: Run | None = None) -> str:
@@ -72,11 +73,11 @@ def build_page(runs: Sequence[Run], clauses: Mapping[str, Clause], merged: Run |
     numbers = numbers_of(set().union(*named))
     styles = palette(timed, numbers)
     return clean(
-        _environment()
+        environment()
         .get_template("page.html")
         .render(
-            css=Markup("".join(map(_asset, STYLES))),
-            generator=Markup(_GENERATOR),
+            css=Markup("".join(map(asset, STYLES))),
+            generator=Markup(GENERATOR),
             runs=runs,
             run=run,
             warnings=warnings(runs),
@@ -114,7 +115,7 @@ def write_page(runs: Sequence[Run], clauses: Mapping[str, Clause], folder: Path,
     """
     page, html = folder / NAME, build_page(runs, clauses, merged)
     try:
-        if page.exists() and _GENERATOR.encode() not in _beginning(page):
+        if page.exists() and GENERATOR.encode() not in _beginning(page):
             raise UsageError(
                 f"{page} is not a page of bnspec.", "it would be overwritten.", "name another folder with --out."
             )
@@ -135,7 +136,8 @@ def _beginning(page: Path) -> bytes:
         return file.read(1000)
 
 
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """The text of a template or style."""
     return (files("bnspec.reports.page") / "templates" / name).read_text("utf-8")
 
 
@@ -146,10 +148,10 @@ def _cut(value: Any) -> Any:
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
     """Jinja with everything escaped, and the words that the template uses."""
     environment = Environment(
-        loader=FunctionLoader(_asset),
+        loader=FunctionLoader(asset),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -304,7 +304,7 @@ def test_everything_public_has_a_docstring() -> None:
 def undocumented(tree: ast.Module) -> Iterator[str]:
     """Public definitions without a docstring, at module level and in public classes.
 
-    A property is documented where its class's docstring names it; a method that overrides another, there.
+    A property is documented where its class's docstring names it; a method that overrides another, there; an overload by what it overloads.
     """
     if not ast.get_docstring(tree):
         yield "the file itself"
@@ -312,7 +312,8 @@ def undocumented(tree: ast.Module) -> Iterator[str]:
     while queue:
         owner, node = queue.pop()
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) and not node.name.startswith("_"):
-            if not ast.get_docstring(node) and not (owner and explained(owner, node)):
+            overload = any(ast.unparse(d) == "overload" for d in node.decorator_list)
+            if not ast.get_docstring(node) and not overload and not (owner and explained(owner, node)):
                 yield f"{owner.name}.{node.name}" if owner else node.name
             if isinstance(node, ast.ClassDef):
                 queue += [(node, inner) for inner in node.body]

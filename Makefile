@@ -27,7 +27,7 @@ FOLDERS := bnspec backends conformance benchmarks reports
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help $(VENV) report repros test slow conformance conformance-rest gpu gpu-wheels mutants causes faults fuzz fuzz-frames calibrate cheats overhead oracle lint types specification schema deviations bounds false-alarms constraints clean atlas breadth
+.PHONY: help $(VENV) report repros test slow conformance conformance-rest gpu gpu-wheels mutants causes faults fuzz fuzz-frames calibrate cheats overhead oracle lint types specification schema deviations translations bounds false-alarms constraints clean atlas breadth
 
 help:  ## this list
 	@echo "usage: make TARGET      (PYTHON=... chooses the interpreter that makes $(VENV), 3.11 or newer)"
@@ -148,6 +148,9 @@ schema: $(READY)  ## reports/run/schema.json, the JSON Schema of the run directo
 
 deviations: $(READY)  ## docs/deviations.md, from the known deviations of the backend folders
 	@$(BIN)/bnspec explain --deviations > docs/deviations.new && mv docs/deviations.new docs/deviations.md
+
+translations: $(READY)  ## docs/translations.md: conventions of all backends, and every ordered pair translated and proved; long
+	@$(BIN)/python -m bnspec.conformance.conventions $(BACKENDS)
 
 false-alarms: $(READY)  ## how often do error statistics accuse a correct variant? all of them over 20 seeds, minutes
 	@$(BIN)/python -m bnspec.conformance.selftest.false_alarms 20

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ from bnspec.conformance.conventions.laboratory import decay_in_force
 from bnspec.conformance.conventions.translated_cases import batches, layers, moved
 from bnspec.conformance.conventions.translated_layer import Party, TranslatedLayer
 from bnspec.model.call import INFERENCE, INFERENCE_GRADIENTS, TRAINING_GRADIENTS
-from bnspec.model.case import Step
+from bnspec.model.case import Case, Step
 from bnspec.model.precision import PRECISIONS
 from bnspec.translation.parts import LayerValues, Route
 from bnspec.translation.translate import translate
@@ -35,6 +36,8 @@ from bnspec.translation.translate import translate
 OUTPUTS = ("y", "dx", "dgamma", "dbeta")
 RUNNING = ("running_mean", "running_var")
 TRAINING_STEPS = 3
+IN_INFERENCE = (Step(INFERENCE, ("x0",)), Step(INFERENCE_GRADIENTS, ("x1", "dy1")))
+IN_TRAINING = tuple(Step(TRAINING_GRADIENTS, (f"x{t}", f"dy{t}")) for t in range(TRAINING_STEPS))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,6 +91,17 @@ def prove(source: Party, target: Party) -> Proven:
     return Proven(tuple(inference), tuple(training))
 
 
+def cases_between(source: Party, target: Party) -> Iterator[tuple[Case, Case]]:
+    """The cases of both sides that ``prove`` runs."""
+    for name, layer in layers(source.conventions):
+        given = batches(layer, TRAINING_STEPS)
+        routes = translate(source.conventions, target.conventions, layer, given.count)
+        for route, steps in ((routes.inference, IN_INFERENCE), (routes.training, IN_TRAINING)):
+            if route.layer is not None:
+                here, there = _Comparison(source, target, name, layer, route).sides(steps)
+                yield here.case, there.case
+
+
 class _Comparison:
     """One layer and its translation for one purpose."""
 
@@ -99,14 +113,13 @@ class _Comparison:
 
     def inference(self) -> Proof:
         """y of two batches and the gradients, in inference."""
-        steps = (Step(INFERENCE, ("x0",)), Step(INFERENCE_GRADIENTS, ("x1", "dy1")))
         if self.route.layer is None:
             return self.without(self.impossible())
-        sides = self.sides(steps)
+        sides = self.sides(IN_INFERENCE)
         if problem := self.problem(sides):
             return self.failure(problem)
         self.handed_over(*sides, factor=1.0)
-        for i in range(len(steps)):
+        for i in range(len(IN_INFERENCE)):
             self.outputs(*sides, i)
         return self.proof()
 
@@ -119,9 +132,8 @@ class _Comparison:
             return self.without("an adapter builds layers that have taken no step, and this holds after the first only")
         if any(p.normalising_correction for p in conventions):
             return self.without("the specification bounds nothing for a normalising variance with divisor m - 1")
-        steps = tuple(Step(TRAINING_GRADIENTS, (f"x{t}", f"dy{t}")) for t in range(TRAINING_STEPS))
         corrections = [p.running_correction for p in conventions]
-        sides = self.sides(steps)
+        sides = self.sides(IN_TRAINING)
         if problem := self.problem(sides):
             return self.failure(problem)
         factor = 1.0
@@ -139,8 +151,9 @@ class _Comparison:
         target = self.route.layer
         assert target is not None
         there = {n: moved(a, self.layer, target) for n, a in self.batches.arrays.items()}
-        source = TranslatedLayer(self.parties[0], self.layer, self.batches.arrays, steps)
-        return source, TranslatedLayer(self.parties[1], target, there, steps)
+        return self.parties[0].built(self.layer, self.batches.arrays, steps), self.parties[1].built(
+            target, there, steps
+        )
 
     def handed_over(self, source: TranslatedLayer, target: TranslatedLayer, factor: float) -> None:
         """Check each translated number: exact, or a neighbour in its dtype if the route says "rounded"."""

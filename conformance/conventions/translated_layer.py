@@ -21,10 +21,16 @@ from bnspec.translation.parts import LayerValues
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Party:
-    """A backend in a translation: its worker, and the conventions in force."""
+    """A backend in a translation: its worker, and the conventions in force. Equal layers are run and answered for once."""
 
     worker: Runs
     conventions: Conventions
+    known: dict[str, TranslatedLayer] = dataclasses.field(default_factory=dict)
+
+    def built(self, layer: LayerValues, arrays: Mapping[str, np.ndarray], steps: tuple[Step, ...]) -> TranslatedLayer:
+        """The layer on this backend."""
+        made = TranslatedLayer(self, layer, arrays, steps)
+        return self.known.setdefault(made.case.id, made)
 
 
 class TranslatedLayer:

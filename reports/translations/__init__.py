@@ -1,0 +1,1 @@
+"""Translations between any two backends: the record, and the page."""

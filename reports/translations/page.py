@@ -1,0 +1,197 @@
+"""The page of translations between any two backends, as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from bnspec.reports.compare.markdown import text
+from bnspec.reports.run.records import ratio_text
+from bnspec.reports.translations.record import AnyTwo, Pair, Proved
+from bnspec.reports.translations.rules import Rules, rules_of
+
+_SIGNS = {"exact": "=", "rounded": "≈", "none": "–", "fails": "✗"}
+#: Of the conventions, those of which a translation speaks.
+SHOWN = (
+    "momentum_weighs",
+    "default_epsilon",
+    "default_decay",
+    "running_correction",
+    "normalising_correction",
+    "epsilon_minimum",
+    "first_batch",
+    "channel_axes",
+    "state_dtype",
+    "dtypes",
+)
+
+
+def page(found: AnyTwo) -> str:
+    """Who agrees with whom, then the translation of every pair."""
+    numbers, rules = _numbered(found)
+    groups = _alike(found, numbers)
+    return "\n".join(
+        [*_head(found), *_conventions(found, groups), *_matrix(found, numbers, groups), *_rules(rules, numbers)]
+    )
+
+
+def _head(found: AnyTwo) -> Iterator[str]:
+    pairs = [p for of in found.pairs.values() for p in of.values()]
+    trained = [p for p in pairs if p.training.how in ("exact", "rounded")]
+    yield "<!-- Written by make translations from translations.json. -->"
+    yield "# Translations between any two backends"
+    yield ""
+    yield f"The conventions of {len(found.backends)} backends were inferred by experiment on {found.measured}, by specification {found.specification}. Of each ordered pair a layer"
+    yield "of the source, and difficult ones beside it, were built on the target by the translation below. Both ran the same data: in inference,"
+    yield "with gradients, and for three training steps, with the running statistics after each. `bnspec conventions SOURCE --to TARGET` prints one pair"
+    yield "with its numbers, and runs it."
+    yield ""
+    yield f"{len(pairs)} pairs; in inference {_count(pairs, 'inference')}; in further training {_count(pairs, 'training')}. The worst"
+    yield f"\\|source - target\\| / (bound + bound) of those that train is {_worst([p.training for p in trained])}."
+    yield ""
+    if found.left_out:
+        yield "Left out: " + "; ".join(f"{text(n)}: {text(why)}" for n, why in sorted(found.left_out.items())) + "."
+        yield ""
+
+
+def _count(pairs: Sequence[Pair], route: str) -> str:
+    counts = {how: sum(getattr(p, route).how == how for p in pairs) for how in _SIGNS}
+    words = {
+        "exact": "agree, nothing rounded",
+        "rounded": "agree, a number rounded once",
+        "none": "have no translation",
+        "fails": "fail",
+    }
+    return ", ".join(f"{n} {words[how]}" for how, n in counts.items() if n)
+
+
+def _worst(proved: Sequence[Proved]) -> str:
+    ratios = [float(p.ratio) for p in proved if p.ratio is not None]
+    return ratio_text(max(ratios)) if ratios else "not measured"
+
+
+def _numbered(found: AnyTwo) -> tuple[dict[tuple[str, str], int], list[Rules]]:
+    """The rules of every pair by number: pairs with equal rules share it."""
+    rules: list[Rules] = []
+    numbers = {}
+    for source, of in found.pairs.items():
+        for target in of:
+            one = rules_of(found.backends[source].conventions, found.backends[target].conventions)
+            if one not in rules:
+                rules.append(one)
+            numbers[source, target] = rules.index(one)
+    return numbers, rules
+
+
+def _alike(found: AnyTwo, numbers: dict[tuple[str, str], int]) -> list[list[str]]:
+    """Backends that are translated alike to and from every other."""
+    groups: list[list[str]] = []
+    for name in found.backends:
+        for group in groups:
+            if all(_same(found, numbers, name, group[0], other) for other in found.backends):
+                group.append(name)
+                break
+        else:
+            groups.append([name])
+    return groups
+
+
+def _same(found: AnyTwo, numbers: dict[tuple[str, str], int], a: str, b: str, other: str) -> bool:
+    if other in (a, b):
+        return found.pairs[a][b] is not None and numbers[a, b] == numbers[b, a]
+    alike = numbers[a, other] == numbers[b, other] and numbers[other, a] == numbers[other, b]
+    return (
+        alike
+        and _signs(found, a, other) == _signs(found, b, other)
+        and _signs(found, other, a) == _signs(found, other, b)
+    )
+
+
+def _signs(found: AnyTwo, source: str, target: str) -> str:
+    pair = found.pairs[source][target]
+    return _SIGNS[pair.inference.how] + _SIGNS[pair.training.how]
+
+
+def _conventions(found: AnyTwo, groups: Sequence[Sequence[str]]) -> Iterator[str]:
+    yield "## Conventions"
+    yield ""
+    yield "Those of which a translation speaks; a letter for the backends that are translated alike."
+    yield ""
+    yield f"| | backends | {' | '.join(SHOWN)} |"
+    yield "|" + " --- |" * (len(SHOWN) + 2)
+    for letter, group in zip(_letters(), groups, strict=False):
+        values = [_value(found.backends[group[0]].conventions.get(name)) for name in SHOWN]
+        yield f"| {letter} | {text(', '.join(group))} | {' | '.join(values)} |"
+    yield ""
+    versions = sorted({f"{n} {v}" for one in found.backends.values() for n, v in one.versions.items()})
+    yield f"Measured with {text(', '.join(versions))}."
+    yield ""
+    differing = {name: one.differences for name, one in found.backends.items() if one.differences}
+    yield from (f"- {text(n)} declares otherwise: {text(', '.join(fields))}" for n, fields in differing.items())
+    yield from [""] * bool(differing)
+
+
+def _value(value: object) -> str:
+    if isinstance(value, list):
+        return text(", ".join(map(str, value)))
+    return text(f"{value:g}" if isinstance(value, float) else str(value))
+
+
+def _matrix(found: AnyTwo, numbers: dict[tuple[str, str], int], groups: Sequence[Sequence[str]]) -> Iterator[str]:
+    yield "## Every ordered pair"
+    yield ""
+    yield "From the row to the column: inference, then further training. = both agree within their bounds, and every number is stored exactly;"
+    yield "≈ both agree, and a number was rounded once; – there is no translation; ✗ a backend failed, or they do not agree. The number is that of"
+    yield "the rules below. Where the divisors of the running variance differ, further training agrees for batches of one size."
+    yield ""
+    letters = dict(zip(_letters(), groups, strict=False))
+    yield f"| | {' | '.join(letters)} |"
+    yield "|" + " --- |" * (len(letters) + 1)
+    for letter, group in letters.items():
+        cells = []
+        for other in letters.values():
+            ends = next(((a, b) for a in group for b in other if a != b), None)
+            cells.append("" if ends is None else f"{_signs(found, *ends)} [{numbers[ends] + 1}](#{numbers[ends] + 1})")
+        yield f"| **{letter}** | {' | '.join(cells)} |"
+    yield ""
+    odd = [
+        (s, t, p)
+        for s, of in found.pairs.items()
+        for t, p in of.items()
+        if "fails" in (p.inference.how, p.training.how)
+    ]
+    for source, target, pair in odd:
+        why = pair.training.why if pair.training.how == "fails" else pair.inference.why
+        yield f"- ✗ {text(source)} → {text(target)}: {text(why)}"
+    yield ""
+
+
+def _rules(rules: Sequence[Rules], numbers: dict[tuple[str, str], int]) -> Iterator[str]:
+    yield "## The rules"
+    yield ""
+    for k, one in enumerate(rules):
+        pairs: dict[str, list[str]] = {}
+        for (source, target), number in numbers.items():
+            if number == k:
+                pairs.setdefault(source, []).append(target)
+        yield f'### <a id="{k + 1}"></a>{k + 1}'
+        yield ""
+        yield f"<details><summary>{sum(map(len, pairs.values()))} pairs</summary>"
+        yield ""
+        yield from (f"- {text(source)} → {text(', '.join(targets))}" for source, targets in pairs.items())
+        yield ""
+        yield "</details>"
+        yield ""
+        yield "| for | part | how | formula |"
+        yield "| --- | --- | --- | --- |"
+        for purpose, parts in (("both", one.shared), ("inference", one.inference), ("training", one.training)):
+            for part in parts:
+                yield f"| {purpose} | {text(part.name)} | {part.how} | {text(part.formula)} |"
+        yield ""
+        yield from (f"- as long as {text(need)}" for need in one.needs)
+        yield ""
+
+
+def _letters() -> Iterator[str]:
+    """A, B, ..., Z, AA, AB, ..."""
+    for first in ("", *(chr(ord("A") + n) for n in range(26))):
+        yield from (first + chr(ord("A") + n) for n in range(26))

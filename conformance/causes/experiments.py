@@ -7,7 +7,11 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from bnspec.conformance.causes.features import FEATURES, STATE, VALUES_OF_X, Feature, ordinary_values, whole_inputs
+from bnspec.conformance.causes.arrays import whole_inputs
+from bnspec.conformance.causes.feature import Feature
+from bnspec.conformance.causes.features import FEATURES
+from bnspec.conformance.causes.parameters import STATE
+from bnspec.conformance.causes.values import VALUES_OF_X, ordinary_values
 from bnspec.conformance.judge.judge import checks_for, judge
 from bnspec.errors import UsageError
 from bnspec.model.call import INFERENCE_GRADIENTS, TRAINING, TRAINING_GRADIENTS

@@ -19,9 +19,11 @@ from bnspec.conformance.cases.building import Form, Plan, batch_norm_case
 from bnspec.conformance.cases.catalogue import catalogue
 from bnspec.conformance.cases.effort import EFFORTS, cases_of
 from bnspec.conformance.cases.programs import initial_case
-from bnspec.conformance.causes.causes import Deviation, causes_of, grouped
+from bnspec.conformance.causes.causes import causes_of
+from bnspec.conformance.causes.deviation import Deviation
 from bnspec.conformance.causes.experiments import with_other_calls
 from bnspec.conformance.causes.features import FEATURES
+from bnspec.conformance.causes.grouping import grouped
 from bnspec.conformance.causes.record import cause_of
 from bnspec.conformance.judge.judge import judge
 from bnspec.conformance.selftest.catalogue.catalogue import select

@@ -1,0 +1,157 @@
+"""Deviations in groups of one cause."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bnspec.conformance.causes.deviation import Deviation
+from bnspec.conformance.causes.experiments import Outcome, deviates
+from bnspec.conformance.causes.naming import most_basic_first
+from bnspec.conformance.causes.order import (
+    APART,
+    IN_NETWORKS,
+    NARROWER,
+    SIZES_OF_SMALL_ERRORS,
+    compares,
+    is_special,
+    is_usual,
+    one_layout,
+    own_features,
+    place_of,
+    setting,
+)
+from bnspec.conformance.causes.quantities import BOTH_MODES, related
+from bnspec.conformance.causes.separation import can_follow, one_cause, relation
+from bnspec.conformance.causes.values import VALUES
+
+
+def grouped(
+    deviations: Sequence[Deviation], ordinary: Sequence[Outcome], others: Sequence[Outcome] = ()
+) -> list[list[Deviation]]:
+    """The deviations in groups of one cause, each group with the most basic deviation first.
+
+    Args:
+        ordinary, others: the outcomes of experiments on ordinary and on other values.
+    """
+    general, special = _split(deviations)
+    groups: list[list[Deviation]] = []
+    for deviation in general:
+        # no chain through clauses of one quantity: one that two faults break joins the more basic of them, and does not make
+        # them one
+        like = (g for g in groups if any(one_cause(d, deviation, ordinary, others) for d in _first_of_each_quantity(g)))
+        _add(deviation, next(like, None), groups)
+    groups = _of_equal_setting(groups)
+    outcomes = (*ordinary, *others)
+    broad = [(g, list(g)) for g in groups]
+    for deviation in sorted(special, key=lambda d: d.finding.clause in NARROWER):
+        if deviation.finding.clause in NARROWER:  # what two calls differ in may be within the bound of each
+            broad = [(g, list(g)) for g in groups]
+        shown = [o for o in outcomes if deviates(o, deviation.finding.clause)]
+        explained = [g for g, first in broad if _explains(first, deviation, shown)]
+        # what needs most is nearest: a cause that needs nothing explains anything
+        nearest = max(explained, key=lambda g: len(g[0].setting), default=None)
+        inseparable = (g for g in groups if any(one_cause(d, deviation, ordinary, others) for d in g))
+        _add(deviation, nearest or next(inseparable, None), groups)
+    return [most_basic_first(g) for g in _of_equal_setting(groups)]
+
+
+def _first_of_each_quantity(group: Sequence[Deviation]) -> list[Deviation]:
+    """The most basic deviation of the statistics, of y, of the gradients, ..."""
+    return list({d.quantity: d for d in reversed(group)}.values())
+
+
+def _split(deviations: Sequence[Deviation]) -> tuple[list[Deviation], list[Deviation]]:
+    """The clauses that judge results of all cases, and those that speak of some cases or compare calls, most basic first."""
+    ordered = sorted(deviations, key=lambda d: (place_of(d.finding), *d.general))
+    special = [d for d in ordered if (is_special(d.finding) or compares(d.finding)) and place_of(d.finding) > 0]
+    return [d for d in ordered if d not in special], special
+
+
+def _add(deviation: Deviation, group: list[Deviation] | None, groups: list[list[Deviation]]) -> None:
+    """Add to a group, or begin a new one."""
+    if group is None:
+        groups.append([deviation])
+    else:
+        group.append(deviation)
+
+
+def _explains(group: Sequence[Deviation], special: Deviation, shown: Sequence[Outcome]) -> bool:
+    """Whether a clause that speaks of some cases shows the error of a cause.
+
+    It never deviates where no clause of the cause does; or, where there is no experiment, it needs what the cause needs, and
+    else only what it speaks of. Such a clause judges many outputs: its evidence shows one of them.
+
+    Args:
+        shown: the experiments in which it deviates.
+    """
+    if any(d.finding.known for d in (special, *group)) or special.quantity == "endings":
+        return False
+    narrow = special.finding.clause in NARROWER
+    sources = [d for d in group if can_follow(d, special) and (narrow or relation(d, special) != "siblings")]
+    if not sources:
+        return False
+    needed = group[0].setting
+    if special.finding.family in APART:
+        return needed <= IN_NETWORKS and any(is_usual(d.finding) for d in group)
+    together = [any(deviates(o, d.finding.clause) for d in sources) for o in shown]
+    if narrow:
+        return any(together) or _needs_what(special, needed)
+    if together:
+        return all(together)
+    return _needs_what(special, needed)
+
+
+def _needs_what(special: Deviation, needed: frozenset[str]) -> bool:
+    """Whether it needs these features, and else only what its clause speaks of.
+
+    No experiment says whether what needs its values needs their epsilon, too.
+    """
+    own, found = one_layout(own_features(special.finding)) | {"history"}, special.setting
+    if special.finding.clause in NARROWER:
+        own |= SIZES_OF_SMALL_ERRORS
+    if any(c.feature in VALUES for c in special.conditions):
+        needed -= {"epsilon"}
+    return needed <= found | one_layout(special.unknown) and found <= needed | own
+
+
+def _of_equal_setting(groups: Sequence[list[Deviation]]) -> list[list[Deviation]]:
+    """The groups, joined where their first deviations need the same features and one can follow from the other.
+
+    Experiments separate them where one error is still within its bound and the other is not.
+    """
+    joined: list[list[Deviation]] = []
+    for group in groups:
+        like = next((g for g in joined if _equal_setting(g[0], group[0])), None)
+        if like is None:
+            joined.append(group)
+        else:
+            like.extend(group)
+    return joined
+
+
+def _equal_setting(a: Deviation, b: Deviation) -> bool:
+    """Whether two deviations need the same, and errors of the one can be errors of the other.
+
+    Where nothing is needed that is said of many errors: then they must be errors of one quantity, in one mode or both.
+    """
+    needed, features = a.setting & b.setting, {c.feature for c in a.conditions}
+    if not a.needs_as(b):
+        return _of_equal_variances(a, b) or _of_equal_variances(b, a)
+    if a.finding.known or b.finding.known:
+        return bool(set(a.finding.known) & set(b.finding.known))
+    first, second = a.quantity, b.quantity
+    if not needed and not (features and features == {c.feature for c in b.conditions}):
+        return first != "endings" and (relation(a, b) == "same" or frozenset({first, second}) in BOTH_MODES)
+    return bool(related(first, second) or related(second, first))
+
+
+def _of_equal_variances(training: Deviation, inference: Deviation) -> bool:
+    """Whether one result needs its batch's statistics in training, and the given ones in inference, and else they need the same."""
+    known = training.finding.known or inference.finding.known
+    found = [{c.feature for c in d.conditions} for d in (training, inference)]
+    return (
+        not known
+        and (training.quantity, inference.quantity) == ("y of training", "y of inference")
+        and "values of x" in found[0]
+        and setting(inference.conditions) == setting(training.conditions) | {"state"}
+    )

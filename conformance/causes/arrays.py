@@ -54,7 +54,7 @@ def laid_out_like(values: np.ndarray, like: np.ndarray) -> np.ndarray:
     if like.flags.c_contiguous or not like.size or 0 in steps:
         return values
     first = -sum(e for e in ends if e < 0)
-    memory = np.zeros(first + sum(e for e in ends if e > 0) + 1, values.dtype)
+    memory = np.full(first + sum(e for e in ends if e > 0) + 1, np.nan).astype(values.dtype)  # as the gaps of any case
     view = np.lib.stride_tricks.as_strided(memory[first:], like.shape, [s * values.itemsize for s in steps])
     view[...] = values
     return view

@@ -8,7 +8,7 @@ from bnspec.conformance.causes.deviation import Deviation
 from bnspec.conformance.causes.experiments import Experiments, with_other_calls
 from bnspec.conformance.causes.grouping import grouped
 from bnspec.conformance.causes.naming import needed_by
-from bnspec.conformance.causes.order import basic_first, general_first, is_special, own_features
+from bnspec.conformance.causes.order import basic_first, compares, general_first, is_special, own_features
 from bnspec.conformance.causes.record import cause_of, ordinary_first
 from bnspec.model.case import Case
 from bnspec.model.conventions import Conventions
@@ -48,6 +48,11 @@ def causes_of(
         conditions[finding.clause] = tuple(found)
         if not experiments.cut:
             unexamined.discard(finding.clause)
+    changing = {
+        f.clause: experiments.changing(f.clause, f.evidence.output, conditions[f.clause])
+        for f in repeated
+        if (is_special(f) or compares(f)) and f.evidence is not None and f.evidence.output is not None
+    }
     deviations = [
         Deviation(
             f,
@@ -55,11 +60,20 @@ def causes_of(
             frozenset(experiments.elsewhere.get(f.clause, ())),
             frozenset(experiments.unknown.get(f.clause, ())),
             f.clause not in unexamined,
+            changing.get(f.clause, frozenset()),
         )
         for f in failing
     ]
-    groups = grouped(deviations, experiments.on_ordinary_values, experiments.on_other_values)
+    unscaled = any(not experiments.scales(d.finding.clause) for d in deviations if _is_y_of_any_gamma(d))
+    groups = grouped(deviations, experiments.on_ordinary_values, experiments.on_other_values, unscaled)
     return sorted((_cause(g, experiments, unexamined) for g in groups), key=ordinary_first)
+
+
+def _is_y_of_any_gamma(deviation: Deviation) -> bool:
+    """Whether y itself is wrong, for ordinary gamma and beta, too."""
+    evidence, needed = deviation.finding.evidence, {c.feature for c in deviation.conditions}
+    y = evidence is not None and (evidence.output, evidence.relation) == ("y", "within_bound")
+    return y and not is_special(deviation.finding) and not needed & {"gamma", "beta", "affine", "dtype"}
 
 
 def _repeats(finding: Finding) -> bool:

@@ -27,6 +27,7 @@ class Deviation:
     Attributes:
         elsewhere: clauses that deviate on such a case, and cannot be judged on it.
         unknown: features of the case that no experiment could make ordinary: it may need them or not.
+        changing: of what it needs, what changes the layer's own results: a cause that does not need that explains no such change.
         examined: whether all its experiments were made. Conditions that nobody looked for make no clause more basic.
     """
 
@@ -35,6 +36,7 @@ class Deviation:
     elsewhere: frozenset[str] = frozenset()
     unknown: frozenset[str] = frozenset()
     examined: bool = True
+    changing: frozenset[str] = frozenset()
 
     @property
     def general(self) -> tuple[int, ...]:

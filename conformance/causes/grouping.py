@@ -9,7 +9,10 @@ from bnspec.conformance.causes.experiments import Outcome, deviates
 from bnspec.conformance.causes.naming import most_basic_first
 from bnspec.conformance.causes.order import (
     APART,
+    EXACT,
+    FUNCTIONS,
     IN_NETWORKS,
+    MISREADING,
     NARROWER,
     SIZES_OF_SMALL_ERRORS,
     compares,
@@ -22,16 +25,20 @@ from bnspec.conformance.causes.order import (
 )
 from bnspec.conformance.causes.quantities import BOTH_MODES, related
 from bnspec.conformance.causes.separation import can_follow, one_cause, relation
-from bnspec.conformance.causes.values import VALUES
+from bnspec.conformance.causes.values import KINDS_OF_VALUES, VALUES
 
 
 def grouped(
-    deviations: Sequence[Deviation], ordinary: Sequence[Outcome], others: Sequence[Outcome] = ()
+    deviations: Sequence[Deviation],
+    ordinary: Sequence[Outcome],
+    others: Sequence[Outcome] = (),
+    unscaled: bool = False,
 ) -> list[list[Deviation]]:
     """The deviations in groups of one cause, each group with the most basic deviation first.
 
     Args:
         ordinary, others: the outcomes of experiments on ordinary and on other values.
+        unscaled: whether the layer's y is not its own y for gamma 1 and beta 0, scaled and shifted.
     """
     general, special = _split(deviations)
     groups: list[list[Deviation]] = []
@@ -43,16 +50,25 @@ def grouped(
     groups = _of_equal_setting(groups)
     outcomes = (*ordinary, *others)
     broad = [(g, list(g)) for g in groups]
-    for deviation in sorted(special, key=lambda d: d.finding.clause in NARROWER):
+    special.sort(key=lambda d: (d.finding.clause not in FUNCTIONS, d.finding.clause in NARROWER))
+    for deviation in special:
         if deviation.finding.clause in NARROWER:  # what two calls differ in may be within the bound of each
             broad = [(g, list(g)) for g in groups]
         shown = [o for o in outcomes if deviates(o, deviation.finding.clause)]
-        explained = [g for g, first in broad if _explains(first, deviation, shown)]
+        explained = [
+            g for g, first in broad if _needs_the_change(first, deviation) and _explains(first, deviation, shown)
+        ]
         # what needs most is nearest: a cause that needs nothing explains anything
         nearest = max(explained, key=lambda g: len(g[0].setting), default=None)
-        inseparable = (g for g in groups if any(one_cause(d, deviation, ordinary, others) for d in g))
+        inseparable = (
+            g
+            for g in groups
+            if _needs_the_change(g, deviation) and any(one_cause(d, deviation, ordinary, others) for d in g)
+        )
         _add(deviation, nearest or next(inseparable, None), groups)
-    return [most_basic_first(g) for g in _of_equal_setting(groups)]
+        if deviation.finding.clause in FUNCTIONS:
+            broad = [(g, list(g)) for g in groups]
+    return [most_basic_first(g, unscaled) for g in _of_equal_setting(groups)]
 
 
 def _first_of_each_quantity(group: Sequence[Deviation]) -> list[Deviation]:
@@ -63,7 +79,11 @@ def _first_of_each_quantity(group: Sequence[Deviation]) -> list[Deviation]:
 def _split(deviations: Sequence[Deviation]) -> tuple[list[Deviation], list[Deviation]]:
     """The clauses that judge results of all cases, and those that speak of some cases or compare calls, most basic first."""
     ordered = sorted(deviations, key=lambda d: (place_of(d.finding), *d.general))
-    special = [d for d in ordered if (is_special(d.finding) or compares(d.finding)) and place_of(d.finding) > 0]
+    special = [
+        d
+        for d in ordered
+        if (is_special(d.finding) or compares(d.finding) or _is_impossible_value(d)) and place_of(d.finding) > 0
+    ]
     return [d for d in ordered if d not in special], special
 
 
@@ -86,6 +106,8 @@ def _explains(group: Sequence[Deviation], special: Deviation, shown: Sequence[Ou
     """
     if any(d.finding.known for d in (special, *group)) or special.quantity == "endings":
         return False
+    if _is_no_function(group, special):
+        return True
     narrow = special.finding.clause in NARROWER
     sources = [d for d in group if can_follow(d, special) and (narrow or relation(d, special) != "siblings")]
     if not sources:
@@ -93,12 +115,39 @@ def _explains(group: Sequence[Deviation], special: Deviation, shown: Sequence[Ou
     needed = group[0].setting
     if special.finding.family in APART:
         return needed <= IN_NETWORKS and any(is_usual(d.finding) for d in group)
+    if _is_impossible_value(special) and any(_of_one_output(d, special) for d in sources):
+        shown = [o for o in shown if any(d.finding.clause in o for d in sources)]  # where none is judged, none is kept
     together = [any(deviates(o, d.finding.clause) for d in sources) for o in shown]
     if narrow:
         return any(together) or _needs_what(special, needed)
     if together:
         return all(together)
     return _needs_what(special, needed)
+
+
+def _needs_the_change(group: Sequence[Deviation], special: Deviation) -> bool:
+    """Whether a cause needs the features that change the layer's own results, of those that the clause needs."""
+    return one_layout(special.changing) <= {f for d in group for f in d.setting | one_layout(d.unknown)}
+
+
+def _is_no_function(group: Sequence[Deviation], special: Deviation) -> bool:
+    """Whether the cause is a result that changes from call to call, and the clause an exact law of that result."""
+    evidence = special.finding.evidence
+    if evidence is None or evidence.relation not in EXACT:
+        return False
+    return any(d.finding.clause in FUNCTIONS and relation(d, special) == "same" for d in group)
+
+
+def _is_impossible_value(special: Deviation) -> bool:
+    """Whether it is a value that no result has, where that is all that is said of it: a negative variance, NaN of finite values."""
+    evidence = special.finding.evidence
+    return evidence is not None and evidence.relation in ("finite", "not_negative", "bounded")
+
+
+def _of_one_output(a: Deviation, b: Deviation) -> bool:
+    """Whether two deviations are errors of one output, the mean and the variance as one."""
+    outputs = [d.finding.evidence.output if d.finding.evidence is not None else None for d in (a, b)]
+    return a.quantity == b.quantity and (outputs[0] == outputs[1] or a.quantity == "statistics")
 
 
 def _needs_what(special: Deviation, needed: frozenset[str]) -> bool:
@@ -109,6 +158,8 @@ def _needs_what(special: Deviation, needed: frozenset[str]) -> bool:
     own, found = one_layout(own_features(special.finding)) | {"history"}, special.setting
     if special.finding.clause in NARROWER:
         own |= SIZES_OF_SMALL_ERRORS
+    if _is_impossible_value(special):
+        own |= {c.feature for c in special.conditions if c.value in KINDS_OF_VALUES}
     if any(c.feature in VALUES for c in special.conditions):
         needed -= {"epsilon"}
     return needed <= found | one_layout(special.unknown) and found <= needed | own
@@ -140,18 +191,20 @@ def _equal_setting(a: Deviation, b: Deviation) -> bool:
     if a.finding.known or b.finding.known:
         return bool(set(a.finding.known) & set(b.finding.known))
     first, second = a.quantity, b.quantity
+    if (a.setting | b.setting) & MISREADING:
+        return "endings" not in (first, second)  # an array is misread, whatever is computed from it
     if not needed and not (features and features == {c.feature for c in b.conditions}):
         return first != "endings" and (relation(a, b) == "same" or frozenset({first, second}) in BOTH_MODES)
     return bool(related(first, second) or related(second, first))
 
 
 def _of_equal_variances(training: Deviation, inference: Deviation) -> bool:
-    """Whether one result needs its batch's statistics in training, and the given ones in inference, and else they need the same."""
+    """Whether one result needs certain statistics of its batch in training, the given ones in inference, and else the same."""
     known = training.finding.known or inference.finding.known
     found = [{c.feature for c in d.conditions} for d in (training, inference)]
     return (
         not known
         and (training.quantity, inference.quantity) == ("y of training", "y of inference")
-        and "values of x" in found[0]
+        and {"values of x", "count"} & found[0]
         and setting(inference.conditions) == setting(training.conditions) | {"state"}
     )

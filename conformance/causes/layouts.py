@@ -23,16 +23,20 @@ def _views(case: Case, among: Iterable[str]) -> list[str]:
     ]
 
 
-def _layout(name: str, chosen: Callable[[Case], list[str]]) -> Feature:
-    def value(case: Case, _: int) -> str:
+def _layout(name: str, chosen: Callable[[Case], list[str]], changes: frozenset[str] = frozenset()) -> Feature:
+    """The feature. A part of x stays one, wherever it begins: what is left of its layout is not known to be needed or not."""
+
+    def value(case: Case, step: int) -> str:
         specs = pack(case.arrays)[0]
         views = _views(case, chosen(case))
+        if name == "layout of x":
+            views += [n for n in case.steps[step].inputs if n.endswith("]") and n in specs and specs[n]["offset"]]
         return "; ".join(f"{n} strides {tuple(specs[n]['strides'])} offset {specs[n]['offset']}" for n in views)
 
     def changed(case: Case, _: int) -> Case | None:
         return with_arrays(case, {n: packed(case.arrays[n]) for n in _views(case, chosen(case))})
 
-    return Feature(name, "packed", value, changed)
+    return Feature(name, "packed", value, changed, changes)
 
 
 #: Arrays of another shape are packed: what needs a layout may not need the shape.
@@ -40,5 +44,6 @@ LAYOUTS = frozenset({"layout of x", "layout of dy"})
 LAYOUT_FEATURES = (
     _layout("layout of x", inputs_of),
     _layout("layout of dy", cotangents_of),
-    _layout("layout of the parameters", lambda case: [n for n in PER_CHANNEL if n in case.arrays]),
+    # beside packed parameters, arrays of the same buffer begin elsewhere
+    _layout("layout of the parameters", lambda case: [n for n in PER_CHANNEL if n in case.arrays], LAYOUTS),
 )

@@ -11,7 +11,7 @@ from bnspec.conformance.causes.values import VALUES
 from bnspec.reports.run.causes import Condition
 
 
-def most_basic_first(group: Sequence[Deviation]) -> list[Deviation]:
+def most_basic_first(group: Sequence[Deviation], unscaled: bool = False) -> list[Deviation]:
     """The deviations of one cause in order.
 
     A clause about small variances, say, deviates wherever y is wrong. It names the cause only where a clause that speaks of
@@ -21,6 +21,8 @@ def most_basic_first(group: Sequence[Deviation]) -> list[Deviation]:
     if needed is not None:
         unsaid = _unsaid(group)
         needed = tuple(c for c in needed if c.feature not in unsaid)
+        if unscaled and not needed:
+            needed = (Condition("gamma", "any", "none"),)  # it needs no certain gamma, and is wrong in what gamma does
     return sorted(group, key=lambda d: basic_first(d.finding, d.conditions if needed is None else needed, d.general))
 
 

@@ -27,7 +27,7 @@ BASIC = (
 OWN_FEATURES: dict[str, frozenset[str]] = {
     "epsilon": frozenset({"epsilon"}),
     "affine": frozenset({"gamma", "beta", "affine"}),
-    "layout": frozenset({"layout of x", "layout of dy", "rank", "extents", "many channels", "one channel", "threads"}),
+    "layout": frozenset({"layout of x", "layout of dy", "rank", "equal extents", "extents", "many channels", "one channel", "threads"}),
     "dtype": frozenset({"dtype"}),
     "degenerate": frozenset({"count", CONSTANT}),
     "special": frozenset({NOT_FINITE, OVERFLOWING}),
@@ -54,18 +54,30 @@ SIZES_OF_SMALL_ERRORS = frozenset({"state", "epsilon", "decay", "gamma", "beta"}
 #: Calls that move the statistics.
 TRAINED = frozenset({"training", "training_gradients"})
 #: Features with which any array may be misread, and what an array of one value per channel is misread of.
-MISREADING = frozenset({"rank", LAYOUT, "layout of the parameters", "extents", "many channels", "dtype", "threads"})
+MISREADING = frozenset(
+    {"rank", LAYOUT, "layout of the parameters", "equal extents", "extents", "many channels", "dtype", "threads"}
+)
 PARAMETERS = frozenset({"gamma", "beta", "state"})
 #: The same of single clauses: in families that speak of all cases, or of several features.
 OWN_FEATURES_OF_CLAUSES: dict[str, frozenset[str]] = {
     **dict.fromkeys(("running.decay_one_keeps", "running.decay_zero_replaces"), frozenset({"decay"})),
     **dict.fromkeys(("layout.strides", "layout.copies"), frozenset({"layout of x", "layout of dy"})),
-    **dict.fromkeys(("layout.axis", "layout.joined_axes"), frozenset({"rank"})),
+    **dict.fromkeys(("layout.axis", "layout.joined_axes"), frozenset({"rank", "equal extents"})),
     "layout.extents": frozenset({"extents", "many channels"}),
     "layout.threads": frozenset({"threads"}),
     "gradient.frozen_statistics": frozenset({"freeze"}),
     "running.initial_state": frozenset({"initial values"}),
     "running.new_decay_takes_effect": frozenset({"set_decay"}),
+}
+#: Clauses that say of a call that it is a function: one that is none keeps no exact law, and has errors of no certain size.
+FUNCTIONS = ("training.repeatable", "inference.repeatable")
+#: Laws without a bound: the least error breaks them.
+EXACT = ("equal_bits", "equals", "zero", "not_finite", "no_offset", "no_gain")
+#: What calls between others do: a fault of theirs reaches whatever is called after one.
+OPERATIONS = {
+    "state.copy_is_independent": "clone",
+    "state.snapshot_continues": "save_restore",
+    "state.reset_restores_the_beginning": "reset",
 }
 #: Relations that say less of a result than what it is.
 WEAK = ("finite", "not_finite", "not_negative", "bounded", "differs")

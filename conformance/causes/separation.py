@@ -7,7 +7,7 @@ from typing import Literal
 
 from bnspec.conformance.causes.deviation import Deviation
 from bnspec.conformance.causes.experiments import Outcome, deviates
-from bnspec.conformance.causes.order import can_reach, is_weak
+from bnspec.conformance.causes.order import OPERATIONS, PARAMETERS, SIZES_OF_ERRORS, can_reach, is_weak, steps_of
 from bnspec.conformance.causes.quantities import AFTER_TRAINING, DERIVATIVES, GRADIENTS, related
 from bnspec.conformance.causes.values import VALUES
 
@@ -25,6 +25,8 @@ def one_cause(a: Deviation, b: Deviation, ordinary: Sequence[Outcome], others: S
     first, second = a.quantity, b.quantity
     if "endings" in (first, second):
         return first == second and _alike(a, b)
+    if _operates(a, b) or _operates(b, a):
+        return True
     if not can_follow(a, b):
         return False
     forward = relation(a, b)
@@ -43,6 +45,13 @@ def one_cause(a: Deviation, b: Deviation, ordinary: Sequence[Outcome], others: S
     if forward == "siblings":
         return not (without_a or without_b)
     return not without_a if forward == "follows" else not without_b
+
+
+def _operates(operation: Deviation, other: Deviation) -> bool:
+    """Whether the one is that a call between others does something else, and the other needs that call and no setting."""
+    call = OPERATIONS.get(operation.finding.clause)
+    needed = {c.feature for c in other.conditions} - SIZES_OF_ERRORS - PARAMETERS
+    return needed == {"history"} and any(call in steps_of(c) for c in other.conditions if c.feature == "history")
 
 
 def _separated(a: str, b: str, outcomes: Sequence[Outcome]) -> tuple[bool, bool]:

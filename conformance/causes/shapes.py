@@ -101,6 +101,32 @@ def _short(case: Case, _: int) -> Case | None:
     return with_arrays(case, {n: packed(case.arrays[n][cut]) for n in whole_inputs(case)})
 
 
+def _equal_extents_value(case: Case, _: int) -> str:
+    equal = _axes_as_long_as_the_channels(case)
+    return f"{case.config.channels} channels, and as many along axis {equal[0]}" if equal else ""
+
+
+def _axes_as_long_as_the_channels(case: Case) -> list[int]:
+    """The reduced axes of whole inputs whose extent is the number of channels, of more than one."""
+    if case.config.channels < 2 or case.subject != "batch_norm":
+        return []
+    shapes = [case.arrays[n].shape for n in whole_inputs(case)]
+    return [a for a in case.config.reduce_axes if any(s[a] == case.config.channels for s in shapes)]
+
+
+def _of_other_extents(case: Case, _: int) -> Case | None:
+    """Whole inputs with a row more along those axes, a repetition of the first."""
+    if "mask" in case.arrays or not _keeps_malformed(case):
+        return None
+    changes = {n: case.arrays[n] for n in whole_inputs(case)}
+    for axis in _axes_as_long_as_the_channels(case):
+        changes = {n: np.concatenate([a, a.take(range(min(1, a.shape[axis])), axis)], axis) for n, a in changes.items()}
+    return with_arrays(case, changes)
+
+
+EQUAL_EXTENTS = Feature(
+    "equal extents", "extents other than the number of channels", _equal_extents_value, _of_other_extents, LAYOUTS
+)
 ONE_CHANNEL = Feature(
     "one channel",
     f"{ORDINARY_CHANNELS} channels",
@@ -109,7 +135,7 @@ ONE_CHANNEL = Feature(
     LAYOUTS,
 )
 COUNT = Feature("count", f"at least {ORDINARY_COUNT} values per channel", _count_value, _more_values, LAYOUTS)
-RANK = Feature("rank", "rank 2, channel axis 1", _rank_value, _in_rank_two, LAYOUTS)
+RANK = Feature("rank", "rank 2, channel axis 1", _rank_value, _in_rank_two, LAYOUTS | {EQUAL_EXTENTS.name})
 EXTENTS = Feature("extents", f"at most {LONG // 2} along an axis", _extents_value, _short, LAYOUTS)
 MANY_CHANNELS = Feature(
     "many channels",

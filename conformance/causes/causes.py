@@ -64,16 +64,16 @@ def causes_of(
         )
         for f in failing
     ]
-    unscaled = any(not experiments.scales(d.finding.clause) for d in deviations if _is_y_of_any_gamma(d))
+    unscaled = {d.finding.clause for d in deviations if _is_y_anywhere(d) and not experiments.scales(d.finding.clause)}
     groups = grouped(deviations, experiments.on_ordinary_values, experiments.on_other_values, unscaled)
     return sorted((_cause(g, experiments, unexamined) for g in groups), key=ordinary_first)
 
 
-def _is_y_of_any_gamma(deviation: Deviation) -> bool:
-    """Whether y itself is wrong, for ordinary gamma and beta, too."""
-    evidence, needed = deviation.finding.evidence, {c.feature for c in deviation.conditions}
+def _is_y_anywhere(deviation: Deviation) -> bool:
+    """Whether y itself is wrong, on ordinary cases, too."""
+    evidence = deviation.finding.evidence
     y = evidence is not None and (evidence.output, evidence.relation) == ("y", "within_bound")
-    return y and not is_special(deviation.finding) and not needed & {"gamma", "beta", "affine", "dtype"}
+    return y and not is_special(deviation.finding) and not deviation.conditions and not deviation.unknown
 
 
 def _repeats(finding: Finding) -> bool:

@@ -149,7 +149,7 @@ class Experiments:
         """Of the features that the clause needs, those that change the layer's own results; see ``differ``."""
         names, (case, step) = {c.feature for c in needed}, self.ablated[clause]
         found = set[str]()
-        if not {"values of x", "values of dy"} & names:
+        if not {"values of x", "values of dy"} & names and not LAYOUTS & self.unknown.get(clause, set()):
             for feature in FEATURES:
                 alone = feature.name in names & INVARIANT and not names & feature.changes
                 if alone and not self.cut and self.clock() <= self._end:

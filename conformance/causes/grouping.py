@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from bnspec.conformance.causes.deviation import Deviation
 from bnspec.conformance.causes.experiments import Outcome, deviates
-from bnspec.conformance.causes.naming import most_basic_first
+from bnspec.conformance.causes.naming import most_basic_first, needed_by, unsaid
 from bnspec.conformance.causes.order import (
     APART,
     EXACT,
     FUNCTIONS,
     IN_NETWORKS,
+    LAST,
     MISREADING,
     NARROWER,
     SIZES_OF_SMALL_ERRORS,
     compares,
+    in_its_own_words,
     is_special,
     is_usual,
     one_layout,
@@ -32,13 +34,13 @@ def grouped(
     deviations: Sequence[Deviation],
     ordinary: Sequence[Outcome],
     others: Sequence[Outcome] = (),
-    unscaled: bool = False,
+    unscaled: Collection[str] = (),
 ) -> list[list[Deviation]]:
     """The deviations in groups of one cause, each group with the most basic deviation first.
 
     Args:
         ordinary, others: the outcomes of experiments on ordinary and on other values.
-        unscaled: whether the layer's y is not its own y for gamma 1 and beta 0, scaled and shifted.
+        unscaled: clauses on whose cases the layer's y is not its own y for gamma 1 and beta 0, scaled and shifted.
     """
     general, special = _split(deviations)
     groups: list[list[Deviation]] = []
@@ -58,6 +60,9 @@ def grouped(
         explained = [
             g for g, first in broad if _needs_the_change(first, deviation) and _explains(first, deviation, shown)
         ]
+        if explained or all(any(deviates(o, d.finding.clause) for _, first in broad for d in first) for o in shown):
+            # the causes explain it, one or all together: it says most of the one that needs what it speaks of
+            explained = [g for g, first in broad if _speaks_of(deviation, first, shown)] or explained
         # what needs most is nearest: a cause that needs nothing explains anything
         nearest = max(explained, key=lambda g: len(g[0].setting), default=None)
         inseparable = (
@@ -123,6 +128,21 @@ def _explains(group: Sequence[Deviation], special: Deviation, shown: Sequence[Ou
     if together:
         return all(together)
     return _needs_what(special, needed)
+
+
+def _speaks_of(special: Deviation, group: Sequence[Deviation], shown: Sequence[Outcome]) -> bool:
+    """Whether a clause that speaks of some cases speaks of what a cause needs, and deviates where that one does.
+
+    Args:
+        shown: the experiments in which it deviates.
+    """
+    needed = needed_by(group)
+    if not needed or special.finding.clause in NARROWER or special.finding.family in LAST:
+        return False
+    said = tuple(c for c in needed if c.feature not in unsaid(group))
+    sources = [d.finding.clause for d in group if can_follow(d, special) or is_special(special.finding)]
+    together = any(deviates(o, clause) for o in shown for clause in sources)
+    return together and in_its_own_words(special.finding, said)
 
 
 def _needs_the_change(group: Sequence[Deviation], special: Deviation) -> bool:

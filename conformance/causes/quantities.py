@@ -20,7 +20,6 @@ FOLLOWS: frozenset[tuple[Quantity, Quantity]] = frozenset(
         ("statistics", "gradients of inference"),
         ("y of training", "gradients of training"),
         ("y of training", "gradients of inference"),
-        ("y of inference", "gradients of training"),
         ("y of training", "second order"),
         ("y of inference", "gradients of inference"),
         ("y of inference", "second order"),

@@ -93,12 +93,18 @@ def _extents_value(case: Case, _: int) -> str:
 
 
 def _short(case: Case, _: int) -> Case | None:
-    cut = tuple(
-        slice(None, LONG // 2) if a in case.config.reduce_axes else slice(None) for a in range(case.config.rank)
-    )
+    """Whole inputs cut along the reduced axes; other extents stay other ones, since a later count may have to be another."""
     if "mask" in case.arrays or not _keeps_malformed(case):
         return None
-    return with_arrays(case, {n: packed(case.arrays[n][cut]) for n in whole_inputs(case)})
+    whole, reduced = whole_inputs(case), case.config.reduce_axes
+    of_axis = {a: sorted({case.arrays[n].shape[a] for n in whole}) for a in reduced}
+    cuts = {
+        n: tuple(
+            slice(LONG // 2 + of_axis[a].index(s) if a in reduced else None) for a, s in enumerate(case.arrays[n].shape)
+        )
+        for n in whole
+    }
+    return with_arrays(case, {n: packed(case.arrays[n][cut]) for n, cut in cuts.items()})
 
 
 def _equal_extents_value(case: Case, _: int) -> str:

@@ -50,21 +50,25 @@ def grouped(
         like = (g for g in groups if any(one_cause(d, deviation, ordinary, others) for d in _first_of_each_quantity(g)))
         _add(deviation, next(like, None), groups)
     groups = _of_equal_setting(groups)
+    _add_special(special, groups, ordinary, others)
+    return [most_basic_first(g, unscaled) for g in _of_equal_setting(groups)]
+
+
+def _add_special(
+    special: Sequence[Deviation],
+    groups: list[list[Deviation]],
+    ordinary: Sequence[Outcome],
+    others: Sequence[Outcome],
+) -> None:
+    """Add the clauses that speak of some cases, or compare calls, to the groups that explain them; else they begin new ones."""
     outcomes = (*ordinary, *others)
     broad = [(g, list(g)) for g in groups]
-    special.sort(key=lambda d: (d.finding.clause not in FUNCTIONS, d.finding.clause in NARROWER))
-    for deviation in special:
+    for deviation in sorted(special, key=lambda d: (d.finding.clause not in FUNCTIONS, d.finding.clause in NARROWER)):
         if deviation.finding.clause in NARROWER:  # what two calls differ in may be within the bound of each
             broad = [(g, list(g)) for g in groups]
-        shown = [o for o in outcomes if deviates(o, deviation.finding.clause)]
-        explained = [
-            g for g, first in broad if _needs_the_change(first, deviation) and _explains(first, deviation, shown)
-        ]
-        if explained or all(any(deviates(o, d.finding.clause) for _, first in broad for d in first) for o in shown):
-            # the causes explain it, one or all together: it says most of the one that needs what it speaks of
-            explained = [g for g, first in broad if _speaks_of(deviation, first, shown)] or explained
+        explaining = _explaining(deviation, broad, [o for o in outcomes if deviates(o, deviation.finding.clause)])
         # what needs most is nearest: a cause that needs nothing explains anything
-        nearest = max(explained, key=lambda g: len(g[0].setting), default=None)
+        nearest = max(explaining, key=lambda g: len(g[0].setting), default=None)
         inseparable = (
             g
             for g in groups
@@ -73,7 +77,22 @@ def grouped(
         _add(deviation, nearest or next(inseparable, None), groups)
         if deviation.finding.clause in FUNCTIONS:
             broad = [(g, list(g)) for g in groups]
-    return [most_basic_first(g, unscaled) for g in _of_equal_setting(groups)]
+
+
+def _explaining(
+    special: Deviation, broad: Sequence[tuple[list[Deviation], list[Deviation]]], shown: Sequence[Outcome]
+) -> list[list[Deviation]]:
+    """The groups that explain a clause about some cases, in the experiments in which it deviates.
+
+    Where one explains it, or all together, it says most of those that need what it speaks of.
+
+    Args:
+        broad: the groups, each with those of its deviations by which it explains others.
+    """
+    explaining = [g for g, first in broad if _needs_the_change(first, special) and _explains(first, special, shown)]
+    if explaining or all(any(deviates(o, d.finding.clause) for _, first in broad for d in first) for o in shown):
+        return [g for g, first in broad if _speaks_of(special, first, shown)] or explaining
+    return []
 
 
 def _first_of_each_quantity(group: Sequence[Deviation]) -> list[Deviation]:
@@ -138,6 +157,8 @@ def _speaks_of(special: Deviation, group: Sequence[Deviation], shown: Sequence[O
     """
     needed = needed_by(group)
     if not needed or special.finding.clause in NARROWER or special.finding.family in LAST:
+        return False
+    if special.quantity == "endings" or any(d.finding.known for d in (special, *group)):
         return False
     said = tuple(c for c in needed if c.feature not in unsaid(group))
     sources = [d.finding.clause for d in group if can_follow(d, special) or is_special(special.finding)]
@@ -225,6 +246,6 @@ def _of_equal_variances(training: Deviation, inference: Deviation) -> bool:
     return (
         not known
         and (training.quantity, inference.quantity) == ("y of training", "y of inference")
-        and {"values of x", "count"} & found[0]
+        and bool({"values of x", "count"} & found[0])
         and setting(inference.conditions) == setting(training.conditions) | {"state"}
     )

@@ -108,25 +108,28 @@ def _short(case: Case, _: int) -> Case | None:
 
 
 def _equal_extents_value(case: Case, _: int) -> str:
-    equal = _axes_as_long_as_the_channels(case)
-    return f"{case.config.channels} channels, and as many along axis {equal[0]}" if equal else ""
+    axes = [a for n in whole_inputs(case) for a in _axes_as_long_as_the_channels(case, n)]
+    return f"{case.config.channels} channels, and as many along axis {axes[0]}" if axes else ""
 
 
-def _axes_as_long_as_the_channels(case: Case) -> list[int]:
-    """The reduced axes of whole inputs whose extent is the number of channels, of more than one."""
-    if case.config.channels < 2 or case.subject != "batch_norm":
+def _axes_as_long_as_the_channels(case: Case, name: str) -> list[int]:
+    """The reduced axes of an input whose extent is the number of channels, of more than one."""
+    config = case.config
+    if config.channels < 2 or case.subject != "batch_norm":
         return []
-    shapes = [case.arrays[n].shape for n in whole_inputs(case)]
-    return [a for a in case.config.reduce_axes if any(s[a] == case.config.channels for s in shapes)]
+    return [a for a in config.reduce_axes if case.arrays[name].shape[a] == config.channels]
 
 
 def _of_other_extents(case: Case, _: int) -> Case | None:
     """Whole inputs with a row more along those axes, a repetition of the first."""
     if "mask" in case.arrays or not _keeps_malformed(case):
         return None
-    changes = {n: case.arrays[n] for n in whole_inputs(case)}
-    for axis in _axes_as_long_as_the_channels(case):
-        changes = {n: np.concatenate([a, a.take(range(min(1, a.shape[axis])), axis)], axis) for n, a in changes.items()}
+    changes = {}
+    for name in whole_inputs(case):
+        array = case.arrays[name]
+        for axis in _axes_as_long_as_the_channels(case, name):
+            array = np.concatenate([array, array.take([0], axis)], axis)
+        changes[name] = array
     return with_arrays(case, changes)
 
 

@@ -1,17 +1,18 @@
-"""The features of a case's calls: what came before, the threads, and where the layer's values are from."""
+"""Calls as features: what came before, the threads, and where the layer's values are from."""
 
 from __future__ import annotations
 
 import dataclasses
 
 from bnspec.conformance.cases.shrinking import with_steps
+from bnspec.conformance.causes.feature import Feature
 from bnspec.model.case import Case, Step
 
 #: Of a call in a history: it must be refused.
 MALFORMED = "malformed"
 
 
-def history_value(case: Case, step: int) -> str:
+def _history_value(case: Case, step: int) -> str:
     """The calls on the layer before this one."""
     earlier = [
         f"{MALFORMED} {s.call.name}" if s.refused else s.call.name for s in case.steps[case.built_at(step) : step]
@@ -19,19 +20,19 @@ def history_value(case: Case, step: int) -> str:
     return f"after {', '.join(earlier)}" if earlier else ""
 
 
-def without_history(case: Case, step: int) -> Case | None:
+def _without_history(case: Case, step: int) -> Case | None:
     """The call on a new layer."""
     alone = dataclasses.replace(case.steps[step], fresh=True, options=case.steps[case.built_at(step)].options)
     return None if alone.call.between else next(with_steps(case, (alone,)), None)
 
 
-def threads_value(case: Case, step: int) -> str:
+def _threads_value(case: Case, step: int) -> str:
     """The number of threads."""
     count = case.steps[case.built_at(step)].option("threads") or 1
     return f"{count} threads" if count != 1 else ""
 
 
-def one_thread(case: Case, _: int) -> Case | None:
+def _one_thread(case: Case, _: int) -> Case | None:
     """The same steps with one thread each: without a number, a process keeps the one that was set before."""
 
     def single(step: Step) -> Step:
@@ -40,15 +41,20 @@ def one_thread(case: Case, _: int) -> Case | None:
     return next(with_steps(case, tuple(single(step) for step in case.steps)), None)
 
 
-def initial_value(case: Case, step: int) -> str:
+def _initial_value(case: Case, step: int) -> str:
     """Whether the layer starts from its own values."""
     return "the layer's own" if case.steps[case.built_at(step)].option("initial") else ""
 
 
-def given_values(case: Case, _: int) -> Case | None:
+def _given_values(case: Case, _: int) -> Case | None:
     """The same steps on layers that are given their values."""
 
     def given(step: Step) -> Step:
         return dataclasses.replace(step, options=tuple((n, v) for n, v in step.options if n != "initial"))
 
     return next(with_steps(case, tuple(given(step) for step in case.steps)), None)
+
+
+THREADS = Feature("threads", "1 thread", _threads_value, _one_thread)
+HISTORY = Feature("history", "a new layer", _history_value, _without_history)
+INITIAL_VALUES = Feature("initial values", "given parameters and state", _initial_value, _given_values)

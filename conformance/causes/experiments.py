@@ -7,7 +7,13 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from bnspec.conformance.causes.features import FEATURES, STATE, VALUES_OF_X, Feature, ordinary_values, whole_inputs
+from bnspec.conformance.causes.arrays import whole_inputs
+from bnspec.conformance.causes.feature import Feature
+from bnspec.conformance.causes.features import FEATURES
+from bnspec.conformance.causes.layouts import LAYOUTS
+from bnspec.conformance.causes.own_results import INVARIANT, differ, scales_by_gamma
+from bnspec.conformance.causes.parameters import STATE
+from bnspec.conformance.causes.values import VALUES_OF_X, ordinary_values
 from bnspec.conformance.judge.judge import checks_for, judge
 from bnspec.errors import UsageError
 from bnspec.model.call import INFERENCE_GRADIENTS, TRAINING, TRAINING_GRADIENTS
@@ -38,6 +44,7 @@ class Experiments:
             is not judged.
         unknown: by clause, the features of its case of which no experiment says whether it needs them: there is no such case
             with the ordinary value, or the clause is not judged then.
+        ablated: by clause, the most ordinary case on which it deviates, and the step.
     """
 
     observe: Callable[[Case], Observation]
@@ -50,6 +57,7 @@ class Experiments:
     ordinary: set[str] = dataclasses.field(default_factory=set)
     elsewhere: dict[str, set[str]] = dataclasses.field(default_factory=dict)
     unknown: dict[str, set[str]] = dataclasses.field(default_factory=dict)
+    ablated: dict[str, tuple[Case, int]] = dataclasses.field(default_factory=dict)
     cut: str = ""
 
     @property
@@ -114,6 +122,8 @@ class Experiments:
             if on_ordinary_inputs and not STATE.value(changed, step):
                 self.ordinary.add(called.id)
             if deviates(outcome, clause):
+                if feature.name in LAYOUTS and feature.value(changed, step):
+                    self.unknown.setdefault(clause, set()).add(feature.name)
                 ordinary = on_ordinary_inputs
                 step = step if len(changed.steps) == len(case.steps) else 0
                 case = changed
@@ -129,10 +139,31 @@ class Experiments:
                 self.elsewhere.setdefault(clause, set()).update(
                     c for c in outcome if deviates(outcome, c) and c not in own
                 )
+        self.ablated[clause] = case, step
         names = {feature.name for feature, _ in needed}
         return [
             c for f, c in needed if not names & f.changes or (f.alone is not None and names & f.changes == {STATE.name})
         ]
+
+    def changing(self, clause: str, output: str, needed: Sequence[Condition]) -> frozenset[str]:
+        """Of the features that the clause needs, those that change the layer's own results; see ``differ``."""
+        names, (case, step) = {c.feature for c in needed}, self.ablated[clause]
+        found = set[str]()
+        if not {"values of x", "values of dy"} & names and not LAYOUTS & self.unknown.get(clause, set()):
+            for feature in FEATURES:
+                alone = feature.name in names & INVARIANT and not names & feature.changes
+                if alone and not self.cut and self.clock() <= self._end:
+                    ordinary = feature.changed(case, step)
+                    if ordinary is not None and differ(case, ordinary, step, output, self.observe):
+                        found.add(feature.name)
+        return frozenset(found)
+
+    def scales(self, clause: str) -> bool:
+        """Whether y of the clause's most ordinary case is scaled and shifted as gamma and beta say; see ``scales_by_gamma``."""
+        if clause not in self.ablated or self.cut or self.clock() > self._end:
+            return True
+        case, step = self.ablated[clause]
+        return scales_by_gamma(case, step, self.observe)
 
     def _controlled(self, feature: Feature, clause: str, case: Case, step: int) -> tuple[Feature, Condition]:
         """What the deviation needs: the feature, or the values of x, which change with it."""

@@ -1,13 +1,18 @@
-"""Which clauses are more basic than others, and which errors can follow from which."""
+"""Which clauses are more basic than others."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
 
 from bnspec.clauses import CLAUSES
 from bnspec.conformance.causes.calls import MALFORMED
-from bnspec.conformance.causes.features import CONSTANT, LAYOUTS, NOT_FINITE, OVERFLOWING
+from bnspec.conformance.causes.layouts import LAYOUTS
+from bnspec.conformance.causes.quantities import (
+    BEFORE_ANY_CALL,
+    DERIVATIVES,
+    quantity,
+)
+from bnspec.conformance.causes.values import CONSTANT, NOT_FINITE, OVERFLOWING
 from bnspec.model.call import call_named
 from bnspec.reports.run.causes import Condition
 from bnspec.reports.run.records import Finding
@@ -22,7 +27,7 @@ BASIC = (
 OWN_FEATURES: dict[str, frozenset[str]] = {
     "epsilon": frozenset({"epsilon"}),
     "affine": frozenset({"gamma", "beta", "affine"}),
-    "layout": frozenset({"layout of x", "layout of dy", "rank", "extents", "many channels", "one channel", "threads"}),
+    "layout": frozenset({"layout of x", "layout of dy", "rank", "equal extents", "extents", "many channels", "one channel", "threads"}),
     "dtype": frozenset({"dtype"}),
     "degenerate": frozenset({"count", CONSTANT}),
     "special": frozenset({NOT_FINITE, OVERFLOWING}),
@@ -32,9 +37,6 @@ OWN_FEATURES: dict[str, frozenset[str]] = {
     "errors": frozenset({MALFORMED}),
     "placement": frozenset({"network"}),
 }  # fmt: skip
-
-#: Says what a layer is before any call: every call shows its error.
-BEFORE_ANY_CALL = "state.starts_as_given"
 #: Families of clauses about calls that no experiment compares with others: of networks, of memory that arguments share.
 APART = ("placement", "purity")
 #: Clauses that judge errors within the bounds of others: they may deviate where no other clause does.
@@ -45,122 +47,48 @@ IN_NETWORKS = frozenset({"rank", "history", "epsilon", "decay", "gamma", "beta",
 LAST = ("accuracy",)
 #: The layouts of x and dy, as one feature.
 LAYOUT = "layout of x or dy"
-
 #: Features on which the size of almost any error depends: what needs them may be one error of another size.
 SIZES_OF_ERRORS = frozenset({"values of x", "values of dy", "count", "one channel"})
-
 #: What else the size of an error within the bounds of most clauses depends on.
 SIZES_OF_SMALL_ERRORS = frozenset({"state", "epsilon", "decay", "gamma", "beta"})
 #: Calls that move the statistics.
 TRAINED = frozenset({"training", "training_gradients"})
-
 #: Features with which any array may be misread, and what an array of one value per channel is misread of.
-MISREADING = frozenset({"rank", LAYOUT, "layout of the parameters", "extents", "many channels", "dtype", "threads"})
+MISREADING = frozenset(
+    {"rank", LAYOUT, "layout of the parameters", "equal extents", "extents", "many channels", "dtype", "threads"}
+)
 PARAMETERS = frozenset({"gamma", "beta", "state"})
-
 #: The same of single clauses: in families that speak of all cases, or of several features.
 OWN_FEATURES_OF_CLAUSES: dict[str, frozenset[str]] = {
     **dict.fromkeys(("running.decay_one_keeps", "running.decay_zero_replaces"), frozenset({"decay"})),
     **dict.fromkeys(("layout.strides", "layout.copies"), frozenset({"layout of x", "layout of dy"})),
-    **dict.fromkeys(("layout.axis", "layout.joined_axes"), frozenset({"rank"})),
+    **dict.fromkeys(("layout.axis", "layout.joined_axes"), frozenset({"rank", "equal extents"})),
     "layout.extents": frozenset({"extents", "many channels"}),
     "layout.threads": frozenset({"threads"}),
     "gradient.frozen_statistics": frozenset({"freeze"}),
     "running.initial_state": frozenset({"initial values"}),
     "running.new_decay_takes_effect": frozenset({"set_decay"}),
 }
-
-Quantity = Literal[
-    "effects", "endings", "statistics", "y of training", "y of inference", "gradients of training",
-    "gradients of inference", "second order", "fit", "transform", "learn", "other",
-]  # fmt: skip
-
-#: Errors of the first can show in the second, which may have errors of its own.
-FOLLOWS: frozenset[tuple[Quantity, Quantity]] = frozenset(
-    {
-        ("statistics", "y of inference"),
-        ("statistics", "gradients of inference"),
-        ("y of training", "gradients of training"),
-        ("y of training", "gradients of inference"),
-        ("y of inference", "gradients of training"),
-        ("y of training", "second order"),
-        ("y of inference", "gradients of inference"),
-        ("y of inference", "second order"),
-        ("gradients of training", "second order"),
-        ("gradients of inference", "second order"),
-        ("fit", "transform"),
-        ("statistics", "learn"),
-        ("y of training", "learn"),
-        ("gradients of training", "learn"),
-        ("y of inference", "learn"),
-    }
-)
-#: What errors of the statistics show in, once a training step has made them.
-AFTER_TRAINING: tuple[Quantity, ...] = ("y of inference", "gradients of inference")
-#: First derivatives.
-GRADIENTS: tuple[Quantity, ...] = ("gradients of training", "gradients of inference")
-#: What a frozen layer computes in training.
-FROZEN: dict[Quantity, Quantity] = {
-    "y of training": "y of inference",
-    "gradients of training": "gradients of inference",
+#: Clauses that say of a call that it is a function: one that is none keeps no exact law, and has errors of no certain size.
+FUNCTIONS = ("training.repeatable", "inference.repeatable")
+#: Laws without a bound: the least error breaks them.
+EXACT = ("equal_bits", "equals", "zero", "not_finite", "no_offset", "no_gain")
+#: What calls between others do: a fault of theirs reaches whatever is called after one.
+OPERATIONS = {
+    "state.copy_is_independent": "clone",
+    "state.snapshot_continues": "save_restore",
+    "state.reset_restores_the_beginning": "reset",
 }
-#: One result in both modes.
-BOTH_MODES: frozenset[frozenset[Quantity]] = frozenset(
-    {
-        frozenset({"y of training", "y of inference"}),
-        frozenset({"gradients of training", "gradients of inference"}),
-    }
-)
-#: Two quantities that are computed from a common part: the batch's statistics, gamma and beta, 1 / sqrt(var + epsilon).
-COMMON: frozenset[frozenset[Quantity]] = frozenset({frozenset({"statistics", "y of training"})})
-SIBLINGS = BOTH_MODES | COMMON
-
-
 #: Relations that say less of a result than what it is.
 WEAK = ("finite", "not_finite", "not_negative", "bounded", "differs")
 #: Calls that every user makes: others are variations of them.
 USUAL_CALLS = ("forward", "gradients", "fit", "transform", "inverse")
-
-#: How often a quantity is differentiated.
-DERIVATIVES: dict[Quantity, int] = {"gradients of training": 1, "gradients of inference": 1, "second order": 2}
-
-
-def quantity(finding: Finding) -> Quantity:
-    """What of a call is wrong, from the finding's evidence."""
-    evidence = finding.evidence
-    if evidence is None or evidence.relation in ("returns", "raises", "completes", "repeats"):
-        return "endings"
-    if evidence.relation in ("unchanged", "separate_memory", "inside") or finding.clause == BEFORE_ANY_CALL:
-        return "effects"
-    call = call_named(evidence.call)
-    if call.kind in ("fit", "learn"):
-        return "fit" if call.kind == "fit" else "learn"
-    if call.kind in ("transform", "inverse"):
-        return "transform"
-    output = evidence.output or ""
-    if output.startswith("running_") or call.mode is None:
-        return "statistics"
-    training = call.mode == "training"
-    if output == "y":
-        return "y of training" if training else "y of inference"
-    if output in ("dx", "dgamma", "dbeta"):
-        return "gradients of training" if training else "gradients of inference"
-    return "second order" if call.kind in ("second_order", "tangent") else "other"
 
 
 def can_reach(effect: Finding, other: Finding) -> bool:
     """Whether an effect may reach a result without a call before it: one of inference alone reaches none of training."""
     mode = call_named(other.evidence.call).mode if other.evidence is not None else None
     return effect.family != "inference" or mode != "training"
-
-
-def related(basic: Quantity, other: Quantity) -> Literal["follows", "siblings", "same", ""]:
-    """How errors of two quantities can be one error; "": they cannot."""
-    if basic == other:
-        return "same"
-    if basic == "effects" or (basic, other) in FOLLOWS:
-        return "follows"
-    return "siblings" if frozenset({basic, other}) in SIBLINGS else ""
 
 
 def own_features(finding: Finding) -> frozenset[str]:

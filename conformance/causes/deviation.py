@@ -1,0 +1,71 @@
+"""A finding with what it needs, as far as experiments can say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bnspec.conformance.causes.order import (
+    MISREADING,
+    PARAMETERS,
+    TRAINED,
+    general_first,
+    is_frozen,
+    one_layout,
+    setting,
+    steps_of,
+)
+from bnspec.conformance.causes.quantities import AFTER_TRAINING, FROZEN, Quantity, quantity
+from bnspec.conformance.causes.values import KINDS_OF_VALUES
+from bnspec.reports.run.causes import Condition
+from bnspec.reports.run.records import Finding
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """A finding, and what it needs on its smallest case.
+
+    Attributes:
+        elsewhere: clauses that deviate on such a case, and cannot be judged on it.
+        unknown: features of the case that no experiment could make ordinary: it may need them or not.
+        changing: of what it needs, what changes the layer's own results: a cause that does not need that explains no such change.
+        examined: whether all its experiments were made. Conditions that nobody looked for make no clause more basic.
+    """
+
+    finding: Finding
+    conditions: tuple[Condition, ...] = ()
+    elsewhere: frozenset[str] = frozenset()
+    unknown: frozenset[str] = frozenset()
+    examined: bool = True
+    changing: frozenset[str] = frozenset()
+
+    @property
+    def general(self) -> tuple[int, ...]:
+        """The key by which clauses that speak of all cases are ordered, the most basic first."""
+        return not self.examined, *general_first(self.finding, self.conditions, len(self.unknown))
+
+    @property
+    def quantity(self) -> Quantity:
+        """What is wrong; a layer that is still frozen infers in training, too."""
+        found = quantity(self.finding)
+        return FROZEN.get(found, found) if any(is_frozen(c) for c in self.conditions) else found
+
+    @property
+    def setting(self) -> frozenset[str]:
+        """The features that it needs; see ``setting``.
+
+        Statistics that training leaves are a state, as given ones are. Beside a feature of which any array may be misread, a
+        parameter only shows in which array it is.
+        """
+        needed = setting(self.conditions)
+        trained = any(c.feature == "history" and TRAINED & steps_of(c) for c in self.conditions)
+        if trained and self.quantity in AFTER_TRAINING and needed - {"history", "state"}:
+            needed = needed - {"history"} | {"state"}
+        return needed - PARAMETERS if needed & MISREADING else needed
+
+    def needs_as(self, other: Deviation) -> bool:
+        """Whether both need the same features, as far as experiments can say."""
+        mine, others = self.setting, other.setting
+        kinds = [{c.value for c in d.conditions} & KINDS_OF_VALUES for d in (self, other)]
+        if (mine | others) & MISREADING or (kinds[0] and kinds[0] == kinds[1]):
+            mine, others = mine - PARAMETERS, others - PARAMETERS
+        return mine - others <= one_layout(other.unknown) and others - mine <= one_layout(self.unknown)

@@ -1,0 +1,251 @@
+"""Deviations in groups of one cause."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from bnspec.conformance.causes.deviation import Deviation
+from bnspec.conformance.causes.experiments import Outcome, deviates
+from bnspec.conformance.causes.naming import most_basic_first, needed_by, unsaid
+from bnspec.conformance.causes.order import (
+    APART,
+    EXACT,
+    FUNCTIONS,
+    IN_NETWORKS,
+    LAST,
+    MISREADING,
+    NARROWER,
+    SIZES_OF_SMALL_ERRORS,
+    compares,
+    in_its_own_words,
+    is_special,
+    is_usual,
+    one_layout,
+    own_features,
+    place_of,
+    setting,
+)
+from bnspec.conformance.causes.quantities import BOTH_MODES, related
+from bnspec.conformance.causes.separation import can_follow, one_cause, relation
+from bnspec.conformance.causes.values import KINDS_OF_VALUES, VALUES
+
+
+def grouped(
+    deviations: Sequence[Deviation],
+    ordinary: Sequence[Outcome],
+    others: Sequence[Outcome] = (),
+    unscaled: Collection[str] = (),
+) -> list[list[Deviation]]:
+    """The deviations in groups of one cause, each group with the most basic deviation first.
+
+    Args:
+        ordinary, others: the outcomes of experiments on ordinary and on other values.
+        unscaled: clauses on whose cases the layer's y is not its own y for gamma 1 and beta 0, scaled and shifted.
+    """
+    general, special = _split(deviations)
+    groups: list[list[Deviation]] = []
+    for deviation in general:
+        # no chain through clauses of one quantity: one that two faults break joins the more basic of them, and does not make
+        # them one
+        like = (g for g in groups if any(one_cause(d, deviation, ordinary, others) for d in _first_of_each_quantity(g)))
+        _add(deviation, next(like, None), groups)
+    groups = _of_equal_setting(groups)
+    _add_special(special, groups, ordinary, others)
+    return [most_basic_first(g, unscaled) for g in _of_equal_setting(groups)]
+
+
+def _add_special(
+    special: Sequence[Deviation],
+    groups: list[list[Deviation]],
+    ordinary: Sequence[Outcome],
+    others: Sequence[Outcome],
+) -> None:
+    """Add the clauses that speak of some cases, or compare calls, to the groups that explain them; else they begin new ones."""
+    outcomes = (*ordinary, *others)
+    broad = [(g, list(g)) for g in groups]
+    for deviation in sorted(special, key=lambda d: (d.finding.clause not in FUNCTIONS, d.finding.clause in NARROWER)):
+        if deviation.finding.clause in NARROWER:  # what two calls differ in may be within the bound of each
+            broad = [(g, list(g)) for g in groups]
+        explaining = _explaining(deviation, broad, [o for o in outcomes if deviates(o, deviation.finding.clause)])
+        # what needs most is nearest: a cause that needs nothing explains anything
+        nearest = max(explaining, key=lambda g: len(g[0].setting), default=None)
+        inseparable = (
+            g
+            for g in groups
+            if _needs_the_change(g, deviation) and any(one_cause(d, deviation, ordinary, others) for d in g)
+        )
+        _add(deviation, nearest or next(inseparable, None), groups)
+        if deviation.finding.clause in FUNCTIONS:
+            broad = [(g, list(g)) for g in groups]
+
+
+def _explaining(
+    special: Deviation, broad: Sequence[tuple[list[Deviation], list[Deviation]]], shown: Sequence[Outcome]
+) -> list[list[Deviation]]:
+    """The groups that explain a clause about some cases, in the experiments in which it deviates.
+
+    Where one explains it, or all together, it says most of those that need what it speaks of.
+
+    Args:
+        broad: the groups, each with those of its deviations by which it explains others.
+    """
+    explaining = [g for g, first in broad if _needs_the_change(first, special) and _explains(first, special, shown)]
+    if explaining or all(any(deviates(o, d.finding.clause) for _, first in broad for d in first) for o in shown):
+        return [g for g, first in broad if _speaks_of(special, first, shown)] or explaining
+    return []
+
+
+def _first_of_each_quantity(group: Sequence[Deviation]) -> list[Deviation]:
+    """The most basic deviation of the statistics, of y, of the gradients, ..."""
+    return list({d.quantity: d for d in reversed(group)}.values())
+
+
+def _split(deviations: Sequence[Deviation]) -> tuple[list[Deviation], list[Deviation]]:
+    """The clauses that judge results of all cases, and those that speak of some cases or compare calls, most basic first."""
+    ordered = sorted(deviations, key=lambda d: (place_of(d.finding), *d.general))
+    special = [
+        d
+        for d in ordered
+        if (is_special(d.finding) or compares(d.finding) or _is_impossible_value(d)) and place_of(d.finding) > 0
+    ]
+    return [d for d in ordered if d not in special], special
+
+
+def _add(deviation: Deviation, group: list[Deviation] | None, groups: list[list[Deviation]]) -> None:
+    """Add to a group, or begin a new one."""
+    if group is None:
+        groups.append([deviation])
+    else:
+        group.append(deviation)
+
+
+def _explains(group: Sequence[Deviation], special: Deviation, shown: Sequence[Outcome]) -> bool:
+    """Whether a clause that speaks of some cases shows the error of a cause.
+
+    It never deviates where no clause of the cause does; or, where there is no experiment, it needs what the cause needs, and
+    else only what it speaks of. Such a clause judges many outputs: its evidence shows one of them.
+
+    Args:
+        shown: the experiments in which it deviates.
+    """
+    if any(d.finding.known for d in (special, *group)) or special.quantity == "endings":
+        return False
+    if _is_no_function(group, special):
+        return True
+    narrow = special.finding.clause in NARROWER
+    sources = [d for d in group if can_follow(d, special) and (narrow or relation(d, special) != "siblings")]
+    if not sources:
+        return False
+    needed = group[0].setting
+    if special.finding.family in APART:
+        return needed <= IN_NETWORKS and any(is_usual(d.finding) for d in group)
+    if _is_impossible_value(special) and any(_of_one_output(d, special) for d in sources):
+        shown = [o for o in shown if any(d.finding.clause in o for d in sources)]  # where none is judged, none is kept
+    together = [any(deviates(o, d.finding.clause) for d in sources) for o in shown]
+    if narrow:
+        return any(together) or _needs_what(special, needed)
+    if together:
+        return all(together)
+    return _needs_what(special, needed)
+
+
+def _speaks_of(special: Deviation, group: Sequence[Deviation], shown: Sequence[Outcome]) -> bool:
+    """Whether a clause that speaks of some cases speaks of what a cause needs, and deviates where that one does.
+
+    Args:
+        shown: the experiments in which it deviates.
+    """
+    needed = needed_by(group)
+    if not needed or special.finding.clause in NARROWER or special.finding.family in LAST:
+        return False
+    if special.quantity == "endings" or any(d.finding.known for d in (special, *group)):
+        return False
+    said = tuple(c for c in needed if c.feature not in unsaid(group))
+    sources = [d.finding.clause for d in group if can_follow(d, special) or is_special(special.finding)]
+    together = any(deviates(o, clause) for o in shown for clause in sources)
+    return together and in_its_own_words(special.finding, said)
+
+
+def _needs_the_change(group: Sequence[Deviation], special: Deviation) -> bool:
+    """Whether a cause needs the features that change the layer's own results, of those that the clause needs."""
+    return one_layout(special.changing) <= {f for d in group for f in d.setting | one_layout(d.unknown)}
+
+
+def _is_no_function(group: Sequence[Deviation], special: Deviation) -> bool:
+    """Whether the cause is a result that changes from call to call, and the clause an exact law of that result."""
+    evidence = special.finding.evidence
+    if evidence is None or evidence.relation not in EXACT:
+        return False
+    return any(d.finding.clause in FUNCTIONS and relation(d, special) == "same" for d in group)
+
+
+def _is_impossible_value(special: Deviation) -> bool:
+    """Whether it is a value that no result has, where that is all that is said of it: a negative variance, NaN of finite values."""
+    evidence = special.finding.evidence
+    return evidence is not None and evidence.relation in ("finite", "not_negative", "bounded")
+
+
+def _of_one_output(a: Deviation, b: Deviation) -> bool:
+    """Whether two deviations are errors of one output, the mean and the variance as one."""
+    outputs = [d.finding.evidence.output if d.finding.evidence is not None else None for d in (a, b)]
+    return a.quantity == b.quantity and (outputs[0] == outputs[1] or a.quantity == "statistics")
+
+
+def _needs_what(special: Deviation, needed: frozenset[str]) -> bool:
+    """Whether it needs these features, and else only what its clause speaks of.
+
+    No experiment says whether what needs its values needs their epsilon, too.
+    """
+    own, found = one_layout(own_features(special.finding)) | {"history"}, special.setting
+    if special.finding.clause in NARROWER:
+        own |= SIZES_OF_SMALL_ERRORS
+    if _is_impossible_value(special):
+        own |= {c.feature for c in special.conditions if c.value in KINDS_OF_VALUES}
+    if any(c.feature in VALUES for c in special.conditions):
+        needed -= {"epsilon"}
+    return needed <= found | one_layout(special.unknown) and found <= needed | own
+
+
+def _of_equal_setting(groups: Sequence[list[Deviation]]) -> list[list[Deviation]]:
+    """The groups, joined where their first deviations need the same features and one can follow from the other.
+
+    Experiments separate them where one error is still within its bound and the other is not.
+    """
+    joined: list[list[Deviation]] = []
+    for group in groups:
+        like = next((g for g in joined if _equal_setting(g[0], group[0])), None)
+        if like is None:
+            joined.append(group)
+        else:
+            like.extend(group)
+    return joined
+
+
+def _equal_setting(a: Deviation, b: Deviation) -> bool:
+    """Whether two deviations need the same, and errors of the one can be errors of the other.
+
+    Where nothing is needed that is said of many errors: then they must be errors of one quantity, in one mode or both.
+    """
+    needed, features = a.setting & b.setting, {c.feature for c in a.conditions}
+    if not a.needs_as(b):
+        return _of_equal_variances(a, b) or _of_equal_variances(b, a)
+    if a.finding.known or b.finding.known:
+        return bool(set(a.finding.known) & set(b.finding.known))
+    first, second = a.quantity, b.quantity
+    if (a.setting | b.setting) & MISREADING:
+        return "endings" not in (first, second)  # an array is misread, whatever is computed from it
+    if not needed and not (features and features == {c.feature for c in b.conditions}):
+        return first != "endings" and (relation(a, b) == "same" or frozenset({first, second}) in BOTH_MODES)
+    return bool(related(first, second) or related(second, first))
+
+
+def _of_equal_variances(training: Deviation, inference: Deviation) -> bool:
+    """Whether one result needs certain statistics of its batch in training, the given ones in inference, and else the same."""
+    known = training.finding.known or inference.finding.known
+    found = [{c.feature for c in d.conditions} for d in (training, inference)]
+    return (
+        not known
+        and (training.quantity, inference.quantity) == ("y of training", "y of inference")
+        and bool({"values of x", "count"} & found[0])
+        and setting(inference.conditions) == setting(training.conditions) | {"state"}
+    )

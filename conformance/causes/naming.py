@@ -1,0 +1,72 @@
+"""The clause that names a cause: the most basic one, in words that are true of what the cause needs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from bnspec.conformance.causes.deviation import Deviation
+from bnspec.conformance.causes.order import (
+    MISREADING,
+    PARAMETERS,
+    basic_first,
+    compares,
+    is_special,
+    one_layout,
+    setting,
+)
+from bnspec.conformance.causes.quantities import DERIVATIVES
+from bnspec.conformance.causes.values import VALUES
+from bnspec.reports.run.causes import Condition
+
+
+def most_basic_first(group: Sequence[Deviation], unscaled: Collection[str] = ()) -> list[Deviation]:
+    """The deviations of one cause in order.
+
+    A clause about small variances, say, deviates wherever y is wrong. It names the cause only where a clause that speaks of
+    all cases needs a small variance, too.
+
+    Args:
+        unscaled: see ``grouped``.
+    """
+    needed = needed_by(group)
+    if needed is not None:
+        without = unsaid(group)
+        if setting(needed) & MISREADING:
+            without |= PARAMETERS  # they only show where an array is misread
+        needed = tuple(c for c in needed if c.feature not in without)
+        if not needed and any(d.finding.clause in unscaled for d in group):
+            needed = (Condition("gamma", "any", "none"),)  # it needs no certain gamma, and is wrong in what gamma does
+    return sorted(
+        group,
+        key=lambda d: basic_first(
+            d.finding, d.conditions if needed is None else needed, (_may_need_more(d, group), *d.general)
+        ),
+    )
+
+
+def _may_need_more(deviation: Deviation, group: Sequence[Deviation]) -> bool:
+    """Whether no experiment says that it does not need what another deviation of the cause needs."""
+    return bool(one_layout(deviation.unknown) & {f for d in group for f in d.setting})
+
+
+def unsaid(group: Sequence[Deviation]) -> frozenset[str]:
+    """Features whose own clauses say less than the clause of the one result that is wrong, or of its values."""
+    general = [d for d in group if not is_special(d.finding)]
+    found = {d.quantity for d in general}
+    if all(q in DERIVATIVES for q in found):
+        return frozenset({"rank", "epsilon", "gamma", "beta"})  # y is right for any rank, epsilon, gamma and beta
+    of_values = any(c.feature in VALUES for d in general[:1] for c in d.conditions)
+    return frozenset({"rank"}) if of_values or found == {"statistics"} else frozenset()
+
+
+def needed_by(group: Sequence[Deviation]) -> tuple[Condition, ...] | None:
+    """What a cause needs: what the most basic of its clauses that speak of all cases needs; None where it has none.
+
+    What a comparison needs may be a feature of the other call.
+    """
+    general = [d for d in group if not is_special(d.finding)]
+    return (
+        min(general, key=lambda d: (compares(d.finding), _may_need_more(d, group), d.general)).conditions
+        if general
+        else None
+    )

@@ -1,0 +1,107 @@
+"""What separates two deviations: whether errors of the one can be errors of the other, and no experiment shows only one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from bnspec.conformance.causes.deviation import Deviation
+from bnspec.conformance.causes.experiments import Outcome, deviates
+from bnspec.conformance.causes.order import OPERATIONS, PARAMETERS, SIZES_OF_ERRORS, can_reach, is_weak, steps_of
+from bnspec.conformance.causes.quantities import AFTER_TRAINING, DERIVATIVES, GRADIENTS, related
+from bnspec.conformance.causes.values import VALUES
+
+#: Ratios from here on say no more than that an error is large.
+INFINITE = 1e9
+#: An error of so many bounds is no rounding error: what of it is not seen elsewhere is not there. In float32, a relative error of
+#: 10^-4 or more.
+CLEAR = 1000.0
+
+
+def one_cause(a: Deviation, b: Deviation, ordinary: Sequence[Outcome], others: Sequence[Outcome] = ()) -> bool:
+    """Whether two deviations have one cause: a known deviation that both are, or that no experiment separates them."""
+    if a.finding.known or b.finding.known:
+        return bool(set(a.finding.known) & set(b.finding.known))
+    first, second = a.quantity, b.quantity
+    if "endings" in (first, second):
+        return first == second and _alike(a, b)
+    if _operates(a, b) or _operates(b, a):
+        return True
+    if not can_follow(a, b):
+        return False
+    forward = relation(a, b)
+    # on other values a clause may be kept by chance: they separate only what needs them
+    relevant = [*ordinary, *others] if any(c.feature in VALUES for d in (a, b) for c in d.conditions) else ordinary
+    both = any(deviates(o, a.finding.clause) and deviates(o, b.finding.clause) for o in (*ordinary, *others))
+    only_b, only_a = _separated(a.finding.clause, b.finding.clause, relevant)
+    # that a result is finite, say, is no sign that it is right
+    without_a, without_b = only_b and not is_weak(a.finding), only_a and not is_weak(b.finding)
+    if not both:
+        elsewhere = a.finding.clause in b.elsewhere or b.finding.clause in a.elsewhere
+        masked = a.finding.family == b.finding.family == "mask"
+        return (masked and a.needs_as(b)) or (forward == "same" and (elsewhere or _alike(a, b)))
+    if forward == "same":
+        return not (without_a and without_b)
+    if forward == "siblings":
+        return not (without_a or without_b)
+    return not without_a if forward == "follows" else not without_b
+
+
+def _operates(operation: Deviation, other: Deviation) -> bool:
+    """Whether the one is that a call between others does something else, and the other needs that call and no setting."""
+    call = OPERATIONS.get(operation.finding.clause)
+    needed = {c.feature for c in other.conditions} - SIZES_OF_ERRORS - PARAMETERS
+    return needed == {"history"} and any(call in steps_of(c) for c in other.conditions if c.feature == "history")
+
+
+def _separated(a: str, b: str, outcomes: Sequence[Outcome]) -> tuple[bool, bool]:
+    """Whether an experiment that judges both shows only the second; whether one shows only the first.
+
+    Where both deviate, their ratios have a quotient. An experiment in which one is kept separates them only if that one would
+    be well beyond its bound at this quotient: an error may be too small to be seen in one result, and not in the other.
+    """
+    judged = [(min(o[a], INFINITE), min(o[b], INFINITE)) for o in outcomes if a in o and b in o]
+    quotients = sorted(second / first for first, second in judged if first > 1.0 and second > 1.0)
+    quotient = quotients[len(quotients) // 2] if quotients else 1.0
+    only_second = any(first <= 1.0 < second and second / quotient > CLEAR for first, second in judged)
+    only_first = any(second <= 1.0 < first and first * quotient > CLEAR for first, second in judged)
+    return only_second, only_first
+
+
+def _alike(a: Deviation, b: Deviation) -> bool:
+    """Whether two deviations have the same conditions and break the same relation."""
+    if a.finding.evidence is None or b.finding.evidence is None:
+        return False
+    same = a.finding.evidence.relation == b.finding.evidence.relation
+    return same and {c.feature for c in a.conditions} == {c.feature for c in b.conditions}
+
+
+def can_follow(a: Deviation, b: Deviation) -> bool:
+    """Whether errors of two deviations can be errors of one quantity, or of one that follows from the other."""
+    first, second = a.quantity, b.quantity
+    alone = not any(c.feature == "history" for c in b.conditions)
+    if first == "statistics" and second in AFTER_TRAINING and alone:
+        return False  # a new layer was given its statistics
+    if first == "effects" != second and alone and not can_reach(a.finding, b.finding):
+        return False
+    return bool(relation(a, b) or relation(b, a))
+
+
+def relation(a: Deviation, b: Deviation) -> Literal["follows", "siblings", "same", ""]:
+    """How errors of the one can be errors of the other; clauses about masks judge all outputs, and show one."""
+    first, second = a.quantity, b.quantity
+    if a.finding.family == b.finding.family == "mask":
+        derivatives = DERIVATIVES.get(first, 0), DERIVATIVES.get(second, 0)
+        return "same" if derivatives[0] == derivatives[1] else "follows" if derivatives[0] < derivatives[1] else ""
+    if first == second and first in GRADIENTS and _is_dx(a) != _is_dx(b):
+        # dgamma and dbeta are not computed from dx, nor is dx from them: what they share is dy, and what they then need
+        return "same" if _features(a) == _features(b) else "siblings"
+    return related(first, second)
+
+
+def _is_dx(deviation: Deviation) -> bool:
+    return deviation.finding.evidence is not None and deviation.finding.evidence.output == "dx"
+
+
+def _features(deviation: Deviation) -> frozenset[str]:
+    return frozenset(c.feature for c in deviation.conditions)

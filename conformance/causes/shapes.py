@@ -1,0 +1,155 @@
+"""Shapes as features: rank and channel axis, counts, extents, numbers of channels."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from bnspec.conformance.cases.shrinking import PER_CHANNEL, fewer_axes, is_derived
+from bnspec.conformance.causes.arrays import first_of, packed, whole_inputs, with_arrays
+from bnspec.conformance.causes.feature import Feature
+from bnspec.conformance.causes.layouts import LAYOUTS
+from bnspec.conformance.causes.values import ordinary_values
+from bnspec.model.case import Case
+
+#: Below this count a case has few values per channel; beyond this extent an axis is long.
+ORDINARY_COUNT, ORDINARY_CHANNELS, LONG = 16, 3, 16
+
+
+def _rank_value(case: Case, _: int) -> str:
+    config = case.config
+    usual = config.rank == 2 and config.channel_axis == 1
+    return "" if usual else f"rank {config.rank}, channel axis {config.channel_axis}"
+
+
+def _in_rank_two(case: Case, _: int) -> Case | None:
+    """Rank 2; not of a network, in which arrays of the rank of x are weights, too."""
+    return None if case.subject == "network" else first_of(fewer_axes(case))
+
+
+def _keeps_malformed(case: Case) -> bool:
+    """Whether other counts leave the malformed calls malformed, and for the same reason: those of one whole input."""
+    whole = whole_inputs(case)
+    return all(len(s.inputs) == 1 and s.inputs[0] in whole for s in case.steps if s.refused)
+
+
+def _few(case: Case) -> bool:
+    """Whether a whole input has fewer values per channel than is ordinary."""
+    return any(case.arrays[n].size < ORDINARY_COUNT * case.config.channels for n in whole_inputs(case))
+
+
+def _count_value(case: Case, _: int) -> str:
+    if not _few(case) or case.subject in ("layer_norm", "input_norm"):
+        return ""
+    least = min(case.arrays[n].size // max(case.config.channels, 1) for n in whole_inputs(case))
+    return f"{least} value{'s' * (least != 1)} per channel"
+
+
+def _more_values(case: Case, _: int) -> Case | None:
+    """Whole inputs repeated along a reduced axis; empty ones with new values."""
+    config = case.config
+    if not config.reduce_axes or "mask" in case.arrays:  # what a longer mask would keep, nobody can say
+        return None
+    if not _keeps_malformed(case):
+        return None
+    axis = config.reduce_axes[0]
+    changes = {}
+    for name in whole_inputs(case):
+        array = case.arrays[name]
+        if not array.size:
+            shape = tuple(n or ORDINARY_COUNT for n in array.shape)
+            changes[name] = ordinary_values(name, shape, array.dtype)
+        else:
+            times = math.ceil(ORDINARY_COUNT * config.channels / max(array.size, 1))
+            changes[name] = np.concatenate([array] * times, axis)
+    return with_arrays(case, changes)
+
+
+def _channel_axis_of(case: Case, name: str) -> int | None:
+    """The axis of an array that holds the channels; None where it has none."""
+    array = case.arrays[name]
+    if name in PER_CHANNEL or array.ndim == 1:
+        return 0
+    return case.config.channel_axis if array.ndim == case.config.rank else None
+
+
+def _resized(case: Case, indices: list[int]) -> Case | None:
+    """The case with these channels; not of a mask, nor of a network, whose weights have as many."""
+    if "mask" in case.arrays or case.subject == "network":
+        return None
+    arrays = {}
+    for name, array in case.arrays.items():
+        axis = _channel_axis_of(case, name)
+        if axis is not None and not is_derived(name) and array.shape[axis] == case.config.channels:
+            arrays[name] = np.take(array, indices, axis)
+    return with_arrays(case, arrays, channels=len(indices))
+
+
+def _extents_value(case: Case, _: int) -> str:
+    shapes = [case.arrays[n].shape for n in whole_inputs(case)]
+    long = any(s[a] > LONG for s in shapes for a in case.config.reduce_axes)
+    return f"x has shape {max(shapes, key=math.prod)}" if long else ""
+
+
+def _short(case: Case, _: int) -> Case | None:
+    """Whole inputs cut along the reduced axes; other extents stay other ones, since a later count may have to be another."""
+    if "mask" in case.arrays or not _keeps_malformed(case):
+        return None
+    whole, reduced = whole_inputs(case), case.config.reduce_axes
+    of_axis = {a: sorted({case.arrays[n].shape[a] for n in whole}) for a in reduced}
+    cuts = {
+        n: tuple(
+            slice(LONG // 2 + of_axis[a].index(s) if a in reduced else None) for a, s in enumerate(case.arrays[n].shape)
+        )
+        for n in whole
+    }
+    return with_arrays(case, {n: packed(case.arrays[n][cut]) for n, cut in cuts.items()})
+
+
+def _equal_extents_value(case: Case, _: int) -> str:
+    axes = [a for n in whole_inputs(case) for a in _axes_as_long_as_the_channels(case, n)]
+    return f"{case.config.channels} channels, and as many along axis {axes[0]}" if axes else ""
+
+
+def _axes_as_long_as_the_channels(case: Case, name: str) -> list[int]:
+    """The reduced axes of an input whose extent is the number of channels, of more than one."""
+    config = case.config
+    if config.channels < 2 or case.subject != "batch_norm":
+        return []
+    return [a for a in config.reduce_axes if case.arrays[name].shape[a] == config.channels]
+
+
+def _of_other_extents(case: Case, _: int) -> Case | None:
+    """Whole inputs with a row more along those axes, a repetition of the first."""
+    if "mask" in case.arrays or not _keeps_malformed(case):
+        return None
+    changes = {}
+    for name in whole_inputs(case):
+        array = case.arrays[name]
+        for axis in _axes_as_long_as_the_channels(case, name):
+            array = np.concatenate([array, array.take([0], axis)], axis)
+        changes[name] = array
+    return with_arrays(case, changes)
+
+
+EQUAL_EXTENTS = Feature(
+    "equal extents", "extents other than the number of channels", _equal_extents_value, _of_other_extents, LAYOUTS
+)
+ONE_CHANNEL = Feature(
+    "one channel",
+    f"{ORDINARY_CHANNELS} channels",
+    lambda case, _: "1 channel" if case.config.channels == 1 else "",
+    lambda case, _: _resized(case, [0] * ORDINARY_CHANNELS),
+    LAYOUTS,
+)
+COUNT = Feature("count", f"at least {ORDINARY_COUNT} values per channel", _count_value, _more_values, LAYOUTS)
+RANK = Feature("rank", "rank 2, channel axis 1", _rank_value, _in_rank_two, LAYOUTS | {EQUAL_EXTENTS.name})
+EXTENTS = Feature("extents", f"at most {LONG // 2} along an axis", _extents_value, _short, LAYOUTS)
+MANY_CHANNELS = Feature(
+    "many channels",
+    f"{ORDINARY_CHANNELS} channels",
+    lambda case, _: f"{case.config.channels} channels" if case.config.channels > LONG else "",
+    lambda case, _: _resized(case, list(range(ORDINARY_CHANNELS))),
+    LAYOUTS,
+)

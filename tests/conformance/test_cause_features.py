@@ -1,0 +1,155 @@
+"""The features of a case that experiments make ordinary."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from bnspec.backends.worker.execution import run_case
+from bnspec.clauses import CLAUSES
+from bnspec.conformance.cases.building import Form, Plan, batch_norm_case
+from bnspec.conformance.cases.effort import cases_of
+from bnspec.conformance.cases.programs import initial_case
+from bnspec.conformance.causes.experiments import with_other_calls
+from bnspec.conformance.causes.features import FEATURES
+from bnspec.conformance.causes.own_results import differ, scales_by_gamma
+from bnspec.conformance.judge.judge import judge
+from bnspec.conformance.selftest.reference.full_layer import FullAdapter
+from bnspec.model.buffers import pack
+from bnspec.model.case import Case
+from bnspec.model.observation import Observation, StepResult
+from bnspec.oracle.oracle import Oracle
+from bnspec.reports.run.causes import Condition
+
+SMALL = 400
+PLANS = (
+    Plan(Form((4, 3, 5, 2), 3, "float16", "float64"), layout="stepped", parameter_layout="stepped", gamma="zeros"),
+    Plan(Form((2, 1), 1, affine=False), state="poisoned", epsilon=1.0, decay=0.0),
+    Plan(Form((33, 40), 1), short=True),
+)
+
+
+def test_the_first_axis_is_a_feature() -> None:
+    """Rank 2 is ordinary where the channels are on the second axis."""
+    case = batch_norm_case(Plan(Form((4, 3), 0)))
+    rank = next(f for f in FEATURES if f.name == "rank")
+    changed = rank.changed(case, 0)
+    assert changed is not None
+    assert np.array_equal(changed.arrays["x"], case.arrays["x"].T)
+    assert not rank.value(changed, 0)
+
+
+def test_initial_values_are_a_feature() -> None:
+    """Those of the layer become those that it is given."""
+    case = initial_case(Plan(Form((4, 3), 1)))
+    feature = next(f for f in FEATURES if f.name == "initial values")
+    changed = feature.changed(case, 0)
+    assert changed is not None
+    assert (feature.value(case, 0), feature.value(changed, 0)) == ("the layer's own", "")
+
+
+def test_another_dtype_keeps_the_strides() -> None:
+    """Counted in elements: a reversed array stays reversed."""
+    case = batch_norm_case(Plan(Form((4, 3), 1, "float64", "float64"), layout="reversed"))
+    changed = next(f for f in FEATURES if f.name == "dtype").changed(case, 0)
+    assert changed is not None
+    before, after = case.arrays["x"], changed.arrays["x"]
+    assert after.dtype == np.float32
+    assert [s // 4 for s in after.strides] == [s // 8 for s in before.strides]
+    assert np.array_equal(after, before.astype(np.float32))
+
+
+@pytest.mark.parametrize("plan", PLANS, ids=lambda p: str(p.form.shape))
+def test_a_feature_that_was_made_ordinary_is_ordinary(plan: Plan) -> None:
+    """Each experiment changes what it says; values, which have no ordinary ones in words, change at least."""
+    case = batch_norm_case(plan)
+    changed = 0
+    for feature in FEATURES:
+        if not feature.value(case, 0):
+            continue
+        other = feature.changed(case, 0)
+        if other is None:
+            continue
+        changed += 1
+        assert other.id != case.id, feature.name
+        if feature.name != "epsilon" and not feature.name.startswith("values"):
+            assert not feature.value(other, 0), feature.name
+    assert changed >= 4
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_no_changed_case_accuses_a_correct_layer() -> None:
+    """Features made ordinary in turn, on cases of every kind: each changed case is well-formed and keeps every relation."""
+    adapter, changed = FullAdapter("cpu"), 0
+    every = list(cases_of("quick", 1))
+    for case in (*every[::9], *(c for c in every if c.subject == "network")):
+        if case.subject == "batch_norm" and max(a.size for a in case.arrays.values()) > 10 * SMALL:
+            continue
+        now, step = case, len(case.steps) - 1
+        for feature in FEATURES:
+            other = feature.changed(now, step) if feature.value(now, step) else None
+            if other is None or other.id == now.id:
+                continue
+            called = with_other_calls(other)
+            found = judge(called, run_case(adapter, *called.header()), adapter.conventions, Oracle(called))
+            broken = [c for c, j in found.items() if j is not None and not j.holds and CLAUSES[c].level != "MAY"]
+            assert not broken, (feature.name, case.origin)
+            step = step if len(other.steps) == len(now.steps) else 0
+            now, changed = other, changed + 1
+    assert changed > 100
+
+
+def test_a_condition_names_the_feature_and_both_values() -> None:
+    """A layer that scales small variances only: the state is what it needs."""
+    case = batch_norm_case(Plan(Form((4, 3), 1), state="like_epsilon"))
+    feature = next(f for f in FEATURES if f.name == "state")
+    condition = Condition(feature.name, feature.value(case, 0), feature.ordinary)
+    assert "running_var" in condition.value
+    assert condition.ordinary == "running_mean 0.25, running_var 2"
+    other = feature.changed(case, 0)
+    assert other is not None
+    assert np.all(other.arrays["running_var"] == 2)
+
+
+def test_an_axis_as_long_as_the_channels_is_a_feature() -> None:
+    """Then the channels cannot be found by their number; one row more, and they can."""
+    case = batch_norm_case(Plan(Form((3, 3), 1)))
+    equal = next(f for f in FEATURES if f.name == "equal extents")
+    changed = equal.changed(case, 0)
+    assert changed is not None
+    assert (changed.arrays["x"].shape, equal.value(changed, 0)) == ((4, 3), "")
+
+
+def test_other_values_have_gaps_as_those_of_the_case() -> None:
+    """NaN between strided elements: a layer that reads them is still seen to."""
+    case = batch_norm_case(Plan(Form((4, 3), 1), layout="stepped"))
+    changed = next(f for f in FEATURES if f.name == "values of x").changed(case, 0)
+    assert changed is not None
+    specs, buffers = pack({"x": changed.arrays["x"]})
+    assert changed.arrays["x"].strides == case.arrays["x"].strides
+    assert np.isnan(np.frombuffer(buffers[specs["x"]["buffer"]], np.float32)).any()
+
+
+def observe(layer: Callable[[Case], np.ndarray]) -> Callable[[Case], Observation]:
+    """A layer of one call that returns this y."""
+    return lambda case: Observation("ok", steps=(StepResult("ok", outputs={"y": layer(case)}),))
+
+
+def test_own_results_differ_where_a_feature_changes_them() -> None:
+    """A layer that is wrong in the same way with and without it is not wrong in the feature."""
+    case = batch_norm_case(Plan(Form((4, 3), 1), layout="stepped"))
+    packed = next(f for f in FEATURES if f.name == "layout of x").changed(case, 0)
+    assert packed is not None
+    assert not differ(case, packed, 0, "y", observe(lambda c: 2 * c.arrays["x"] + 1))
+    strided = observe(lambda c: c.arrays["x"] * (1 if c.arrays["x"].flags.c_contiguous else 2))
+    assert differ(case, packed, 0, "y", strided)
+
+
+@pytest.mark.parametrize(("shift", "holds"), [(0.0, True), (1.0, False)])
+def test_gamma_scales_the_own_y_whatever_that_is(shift: float, holds: bool) -> None:
+    """A layer that scales by gamma is no layer that scales by 1 + gamma, though both normalise wrongly."""
+    case = batch_norm_case(Plan(Form((4, 3), 1)))
+    layer = observe(lambda c: 3 * c.arrays["x"] * (c.arrays["gamma"] + shift) + c.arrays["beta"])
+    assert scales_by_gamma(case, 0, layer) == holds

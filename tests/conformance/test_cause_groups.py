@@ -1,0 +1,245 @@
+"""Deviations in groups of one cause, each named in words that are true of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+
+import msgspec
+import pytest
+
+from bnspec.clauses import ASKED
+from bnspec.conformance.causes.deviation import Deviation
+from bnspec.conformance.causes.grouping import grouped
+from bnspec.conformance.causes.record import cause_of
+from bnspec.reports.run.causes import Condition
+from bnspec.reports.run.evidence import Relation
+from bnspec.reports.summary.causes import needs
+from tests.support.deviations import KNOWN, LARGE, deviation, needing
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_every_finding_belongs_to_exactly_one_cause(seed: int) -> None:
+    """Whatever the experiments say."""
+    draw = random.Random(seed)
+    clauses = draw.sample(sorted(ASKED), 12)
+    calls = ("training_gradients", "inference_gradients", "fit", "transform", "learn", "save_restore")
+    deviations = [
+        deviation(
+            c,
+            draw.choice(("y", "dx", "dgamma", "running_var")),
+            draw.choice(calls),
+            known=(KNOWN,) if draw.random() < 0.2 else (),
+        )
+        for c in clauses
+    ]
+    outcomes = [{c: draw.choice((0.0, 2.0, 2e6)) for c in clauses if draw.random() < 0.7} for _ in range(6)]
+    groups = grouped(deviations, outcomes)
+    assert sorted(d.finding.clause for g in groups for d in g) == sorted(clauses)
+
+
+def test_what_is_known_and_what_is_not_are_two_causes() -> None:
+    """A known deviation hides nothing, and is one cause whatever the quantities."""
+    dx = deviation("gradient.training_dx", "dx", known=(KNOWN,))
+    mean = deviation("running.mean", "running_mean", known=(KNOWN,))
+    new = deviation("gradient.training_dgamma", "dgamma")
+    groups = grouped([dx, mean, new], [{d.finding.clause: LARGE for d in (dx, mean, new)}])
+    assert sorted(len(g) for g in groups) == [1, 2]
+
+
+def test_an_experiment_separates() -> None:
+    """Errors of y explain errors of dx, unless dx deviates where y does not."""
+    y, dx = deviation("training.output", "y"), deviation("gradient.training_dx", "dx")
+    both = {"training.output": LARGE, "gradient.training_dx": LARGE}
+    assert len(grouped([y, dx], [both])) == 1
+    assert len(grouped([y, dx], [both, {**both, "training.output": 0.0}])) == 2
+    assert len(grouped([y, dx], [both, {**both, "gradient.training_dx": 0.0}])) == 1
+
+
+def test_an_error_within_its_bound_separates_nothing() -> None:
+    """The mean has errors ten times smaller than y: it is kept where y deviates by little. Where y has a large error, that separates."""
+    y, mean = deviation("training.output", "y"), deviation("running.mean", "running_mean")
+    both = {"training.output": 10 * LARGE, "running.mean": LARGE}
+    assert len(grouped([y, mean], [both, {"training.output": 8.0, "running.mean": 0.5}])) == 1
+    assert len(grouped([y, mean], [both, {"training.output": LARGE, "running.mean": 0.5}])) == 2
+
+
+def test_a_cause_is_named_in_words_that_are_true_of_it() -> None:
+    """What needs strided parameters is no misread axis; what needs a rank is, unless gradients alone are wrong."""
+    y, dx = deviation("training.output", "y"), deviation("gradient.training_dx", "dx")
+    axis = deviation("layout.axis", "dx")
+
+    def name(feature: str, *found: Deviation) -> str:
+        [group] = grouped(
+            [needing(d, feature) for d in (*found, axis)], [{d.finding.clause: LARGE for d in (*found, axis)}]
+        )
+        return group[0].finding.clause
+
+    assert name("layout of the parameters", dx) == "gradient.training_dx"
+    assert name("rank", dx) == "gradient.training_dx"
+    assert name("rank", y, dx) == "layout.axis"
+
+
+def test_a_network_shows_the_errors_of_its_layer() -> None:
+    """It follows from an error of any rank, not from one of memory that no network has."""
+    y, network = deviation("training.output", "y"), deviation("placement.trajectory", "w1", "learn")
+    assert len(grouped([needing(y, "rank"), network], [])) == 1
+    assert len(grouped([needing(y, "layout of x"), network], [])) == 2
+
+
+def test_what_nobody_examined_names_no_cause() -> None:
+    """Conditions that are not known are not none."""
+    y = dataclasses.replace(deviation("inference.output", "y", "inference"), examined=False)
+    many = needing(deviation("training.output", "y"), "many channels")
+    [group] = grouped([y, many], [{"inference.output": LARGE, "training.output": LARGE}])
+    assert group[0].finding.clause == "training.output"
+
+
+def test_a_feature_that_cannot_be_made_ordinary_separates_nothing() -> None:
+    """The clause that needs less as far as is known names the cause only if it is known to need less."""
+    row = dataclasses.replace(
+        needing(deviation("inference.value_is_independent_of_batch", "y", "inference"), "state"),
+        unknown=frozenset({"rank"}),
+    )
+    y = needing(deviation("inference.output", "y", "inference"), "state", "rank")
+    dgamma = needing(deviation("gradient.inference_parameters", "dgamma", "inference_gradients"), "state", "rank")
+    only = [{d.finding.clause: LARGE} for d in (row, y, dgamma)]
+    [group] = grouped([row, y, dgamma], only)
+    assert group[0] is y
+    assert len(grouped([dataclasses.replace(row, unknown=frozenset()), y, dgamma], only)) == 2
+
+
+def test_statistics_that_training_leaves_are_a_state() -> None:
+    """Beside a rank that both need; alone, a history and a state are two things."""
+    y = deviation("inference.output", "y", "inference")
+    after = dataclasses.replace(
+        needing(deviation("inference.follows_training", "y", "inference"), "rank"),
+        conditions=(Condition("history", "after training", "a new layer"), Condition("rank", "rank 4", "rank 2")),
+    )
+    only = [{d.finding.clause: LARGE} for d in (y, after)]
+    assert len(grouped([needing(y, "state", "rank"), after], only)) == 1
+    assert len(grouped([needing(y, "state"), dataclasses.replace(after, conditions=after.conditions[:1])], only)) == 2
+
+
+def test_a_parameter_shows_where_all_are_misread() -> None:
+    """A layer that reverses its parameters where the channels come first needs that, whichever parameter shows it."""
+    y = needing(deviation("training.output", "y"), "beta", "rank")
+    mean = needing(deviation("running.mean", "running_mean"), "state", "rank")
+    only = [{d.finding.clause: LARGE} for d in (y, mean)]
+    assert len(grouped([y, mean], only)) == 1
+    assert len(grouped([needing(y, "beta"), needing(mean, "state")], only)) == 2
+
+
+def test_words_that_fit_come_before_levels() -> None:
+    """A SHOULD that speaks of what is needed names the cause, which is as grave as a MUST that shows it; a MAY names none."""
+    y = needing(deviation("inference.output", "y", "inference"), "dtype")
+    narrowed = needing(deviation("dtype.parameters_are_not_narrowed", "y", "inference"), "dtype")
+    both = [{d.finding.clause: LARGE for d in (y, narrowed)}]
+    [group] = grouped([y, narrowed], both)
+    cause = cause_of([d.finding for d in group], y.conditions, 1, "")
+    assert (cause.clause, cause.level) == (narrowed.finding.clause, "MUST")
+    assert needs(cause).endswith("; shows in inference.output, a MUST")
+    chosen = needing(deviation("special.overflow_is_not_finite", "y", "inference", level="MAY"), "dtype")
+    assert chosen not in [g[0] for g in grouped([y, chosen], [{d.finding.clause: LARGE for d in (y, chosen)}])]
+
+
+def test_a_malformed_call_is_said_to_be_one() -> None:
+    """What needs one in its history is a matter of errors."""
+    y = deviation("inference.output", "y", "inference")
+    after = Condition("history", "after malformed training", "a new layer")
+    continues = dataclasses.replace(
+        deviation("errors.continue_as_if_not_called", "y", "inference"), conditions=(after,)
+    )
+    found = [dataclasses.replace(y, conditions=(after,)), continues]
+    [group] = grouped(found, [{d.finding.clause: LARGE for d in found}])
+    assert group[0] is continues
+
+
+def test_a_narrower_bound_may_need_values_that_are_large_enough() -> None:
+    """An error within the bounds of other clauses depends on the state; in another quantity it is another error."""
+    var, digit = deviation("running.var", "running_var"), deviation("accuracy.keeps_a_digit", "running_var")
+    digit = needing(digit, "values of x", "state", "extents")
+    assert len(grouped([var, digit], [])) == 1
+    assert (
+        len(
+            grouped(
+                [var, dataclasses.replace(digit, finding=deviation("accuracy.keeps_a_digit", "dgamma").finding)], []
+            )
+        )
+        == 2
+    )
+
+
+def test_what_two_faults_break_goes_to_the_one_that_it_speaks_of() -> None:
+    """A mean that is always wrong breaks the clause of strides, too: it names the gradients that need strides."""
+    mean = deviation("running.mean", "running_mean")
+    dx = needing(deviation("gradient.training_dx", "dx"), "layout of x")
+    strides = needing(deviation("layout.strides", "running_mean"), "layout of x")
+    always, strided = {"running.mean": LARGE}, {d.finding.clause: LARGE for d in (mean, dx, strides)}
+    groups = grouped([mean, dx, strides], [{**always, "gradient.training_dx": 0.0}, strided])
+    assert [[d.finding.clause for d in g] for g in groups] == [
+        ["running.mean"],
+        ["layout.strides", "gradient.training_dx"],
+    ]
+
+
+def test_a_change_of_the_own_results_is_a_cause() -> None:
+    """A layer whose y is always wrong, and another one for strided x, has two faults."""
+    y = deviation("training.output", "y")
+    strides = needing(deviation("layout.strides", "y"), "layout of x")
+    outcomes = [{"training.output": LARGE}, {"training.output": LARGE, "layout.strides": LARGE}]
+    assert len(grouped([y, strides], outcomes)) == 1
+    assert len(grouped([y, dataclasses.replace(strides, changing=frozenset({"layout of x"}))], outcomes)) == 2
+
+
+def test_an_array_that_is_misread_is_one_cause_whatever_is_computed_from_it() -> None:
+    """Statistics and gradients share nothing else."""
+    mean, dbeta = deviation("running.mean", "running_mean"), deviation("gradient.training_dbeta", "dbeta")
+    assert len(grouped([needing(mean, "layout of x"), needing(dbeta, "layout of dy")], [])) == 1
+    assert len(grouped([needing(mean, "decay"), needing(dbeta, "decay")], [])) == 2
+
+
+def test_a_copy_that_is_none_explains_what_needs_a_copy() -> None:
+    """A layer that is still frozen, say, since its copy was."""
+    copy = deviation("state.copy_is_independent", "running_var", "swap")
+    y = deviation("training.output", "y", "training")
+    after = (Condition("history", "after freeze, clone, unfreeze, swap", "a new layer"),)
+    only = [{"training.output": LARGE, "state.copy_is_independent": 0.0}]
+    assert len(grouped([copy, dataclasses.replace(y, conditions=after)], only)) == 1
+    frozen = (Condition("history", "after freeze, unfreeze", "a new layer"),)
+    assert len(grouped([copy, dataclasses.replace(y, conditions=frozen)], only)) == 2
+
+
+def with_relation(found: Deviation, relation: Relation) -> Deviation:
+    """The deviation, of another relation."""
+    assert found.finding.evidence is not None
+    evidence = msgspec.structs.replace(found.finding.evidence, relation=relation)
+    return dataclasses.replace(found, finding=msgspec.structs.replace(found.finding, evidence=evidence))
+
+
+def test_a_call_that_is_no_function_keeps_no_exact_law() -> None:
+    """Noise in the last place shows where y must be beta; not in another mode."""
+    noise = with_relation(deviation("training.repeatable", "y", "training"), "equal_bits")
+    beta = with_relation(needing(deviation("affine.zero_gamma_gives_beta", "y", "training"), "gamma"), "equals")
+    assert len(grouped([noise, beta], [])) == 1
+    other = with_relation(needing(deviation("affine.zero_gamma_gives_beta", "y", "inference"), "gamma"), "equals")
+    assert len(grouped([noise, other], [])) == 2
+
+
+def test_a_value_that_no_result_has_follows_from_a_wrong_one() -> None:
+    """A variance that is NaN where the mean is, for means and variances that are exchanged."""
+    mean = deviation("running.mean", "running_mean")
+    state = (Condition("state", "NaN or infinite", "running_mean 0.25, running_var 2"),)
+    nan = dataclasses.replace(with_relation(deviation("training.finite", "running_var"), "finite"), conditions=state)
+    assert len(grouped([mean, nan], [{"running.mean": LARGE}, {"training.finite": LARGE}])) == 1
+
+
+def test_what_gamma_does_names_the_cause_where_it_is_wrong() -> None:
+    """For any gamma y is wrong, and not in proportion."""
+    y = deviation("training.output", "y")
+    affine = needing(deviation("affine.per_channel", "y"), "beta")
+    outcomes = [{"training.output": LARGE, "affine.per_channel": LARGE}]
+    [group] = grouped([y, affine], outcomes)
+    assert group[0] is y
+    [group] = grouped([y, affine], outcomes, unscaled={"training.output"})
+    assert group[0] is affine

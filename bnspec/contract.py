@@ -108,6 +108,10 @@ class Layer(abc.ABC):
         """Forward in inference mode, a training step on ``other`` without gradients, then the backward pass of the first."""
         raise Declined("this layer offers no backward pass apart from its forward pass")
 
+    def training_state_gradients(self, x: Any, dy: Any) -> Gradients:
+        """As ``training_gradients``, of <dy, y> plus the sum of the new running statistics, as where a loss reads them."""
+        raise Declined("this layer's statistics are not part of what is differentiated")
+
     # --- optional: masks ----------------------------------------------------------------------------------------------
 
     def training_masked(self, x: Any, mask: Any) -> Any:

@@ -164,6 +164,10 @@ class NumpyLayer(Layer):
         """The wanted subset of ``inference_gradients``."""
         return wanted_of(self.inference_gradients(x, dy), wanted)
 
+    def training_state_gradients(self, x: Any, dy: Any) -> Gradients:
+        """Those of y alone: the update has none."""
+        return self.training_gradients(x, dy)
+
     def training_second_order(self, x: Any, dy: Any, v: Any) -> SecondOrder:
         """The gradients of <v, dx> in training mode; 0 for a batch without values."""
         if self.frozen or x.size == 0:

@@ -179,6 +179,16 @@ class TorchLayer(LayerByMode):
 
         return self.gradients_of(forward, x, dy)
 
+    def training_state_gradients(self, x: Any, dy: Any) -> Gradients:
+        """The gradients of <dy, y> plus the statistics that are part of the graph."""
+        leaf = x.detach().requires_grad_()
+        y = self.forward(leaf, "training")
+        read = [s for s in self.state() if s.requires_grad]
+        outputs, cotangents = [y, *read], [dy, *map(self.torch.ones_like, read)]
+        dx, *parameters = self.torch.autograd.grad(outputs, [leaf, *self.parameters()], cotangents)
+        dgamma, dbeta = parameters or (None, None)
+        return Gradients(y.detach(), dx, dgamma, dbeta)
+
     def gradients_of(self, forward: Callable[[Any], Any], x: Any, dy: Any) -> Gradients:
         """y of a forward pass, and the results of ``torch.autograd.grad`` for x, gamma and beta with the cotangent dy."""
         leaf = x.detach().requires_grad_()

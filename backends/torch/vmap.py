@@ -95,6 +95,10 @@ class EnsembleLayer(StatefulModule):
         y, along = self.over_members(both, mode)
         return Tangent(y[0], along[0])
 
+    def training_state_gradients(self, x: Any, dy: Any) -> Gradients:
+        """Raises Declined."""
+        raise Declined("the buffers are part of the inner call here")
+
     def some_gradients(self, x: Any, dy: Any, wanted: Any, mode: Mode) -> Gradients:
         """Raises Declined."""
         raise Declined("vjp is asked for all gradients here")

@@ -38,6 +38,7 @@ RESULTS: Dict[Kind, Type[Any]] = {
     "gradients": Gradients,
     "some_gradients": Gradients,
     "late_gradients": Gradients,
+    "state_gradients": Gradients,
     "masked_gradients": Gradients,
     "second_order": SecondOrder,
     "tangent": Tangent,

@@ -49,6 +49,7 @@ from bnspec.conformance.cases.programs import (
     refusal_case,
     relation_case,
     scaling_relation_case,
+    state_gradient_case,
     vast_case,
 )
 from bnspec.model.case import Case
@@ -292,6 +293,8 @@ def optional_calls() -> Iterator[tuple[str, Case]]:
         yield "padding", masked_case(Plan(form, "wide", seed=117), 0.75)
         yield "a mask that keeps all", masked_case(Plan(form, "wide", seed=118), 1.0)
         yield "another step before the backward pass", late_case(Plan(form, "wide", epsilon=2.0**-4, seed=163))
+        reads = Plan(form, "wide", epsilon=2.0**-4, decay=0.5, seed=164)
+        yield "a loss that reads the running statistics", state_gradient_case(reads)
         yield "a mask that keeps nothing", masked_case(Plan(form, "wide", seed=118), 0.0)
         yield "whole numbers as integers", integer_case(Plan(form, "pixels", seed=162))
     for form in (IMAGE, IMAGE_LAST, LINE_LAST):

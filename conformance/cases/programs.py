@@ -23,6 +23,7 @@ from bnspec.model.call import (
     TRAINING_GRADIENTS,
     TRAINING_MASKED,
     TRAINING_MASKED_GRADIENTS,
+    TRAINING_STATE_GRADIENTS,
     TRANSFORM,
     Call,
     call_named,
@@ -110,6 +111,13 @@ def late_case(plan: Plan) -> Case:
     """Forward passes whose backward pass comes after another training step of the layer, in both modes."""
     base = batch_norm_case(dataclasses.replace(plan, short=True))
     return _with_derived(base, [_step(call_of(m, "late_gradients"), ("x", "dy", "x|times:4")) for m in MODES])
+
+
+def state_gradient_case(plan: Plan) -> Case:
+    """Gradients of a loss that reads the new running statistics, on a new layer and in a second step."""
+    base = batch_norm_case(dataclasses.replace(plan, short=True))
+    steps = [_step(TRAINING_STATE_GRADIENTS, ("x", "dy")), Step(TRAINING_STATE_GRADIENTS, ("x", "dy"))]
+    return _with_derived(base, steps)
 
 
 def masked_case(plan: Plan, share: float, empty_sample: bool = False) -> Case:

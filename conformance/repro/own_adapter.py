@@ -150,6 +150,10 @@ class OwnAdapterWriter(Writer):
         """As any other call."""
         return self.call(step, y)
 
+    def state_gradients(self, step: Step, y: str) -> Lines:
+        """As any other call."""
+        return self.call(step, y)
+
     def late_gradients(self, step: Step, y: str) -> Lines:
         """As any other call."""
         return self.call(step, y)

@@ -167,6 +167,11 @@ def steps_before_backward(case: Case) -> bool:
     return any(s.call.kind == "late_gradients" for s in case.steps)
 
 
+def differentiates_state(case: Case) -> bool:
+    """A loss reads the running statistics after the step."""
+    return any(s.call.kind == "state_gradients" for s in case.steps)
+
+
 def has_missing(case: Case) -> bool:
     """A training set has missing values."""
     return any(s.has_missing for s in case.steps)

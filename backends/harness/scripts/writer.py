@@ -126,6 +126,7 @@ class Writer(abc.ABC):
             "second_order": self.second_order,
             "tangent": self.tangent,
             "late_gradients": self.late_gradients,
+            "state_gradients": self.state_gradients,
         }
         special |= dict.fromkeys(("masked", "masked_gradients"), self.masked)
         return special.get(kind, self.call)(step, y)
@@ -148,6 +149,10 @@ class Writer(abc.ABC):
 
     def late_gradients(self, step: Step, y: str) -> Lines:
         """Lines of a forward pass, a training step, and the backward pass of the first."""
+        raise NoScript(f"no lines are written here for {step.call}")
+
+    def state_gradients(self, step: Step, y: str) -> Lines:
+        """Lines of a pass whose loss reads the new running statistics, and of its gradients."""
         raise NoScript(f"no lines are written here for {step.call}")
 
     def second_order(self, step: Step, y: str) -> Lines:

@@ -127,6 +127,12 @@ class FullLayer(PlainLayer):
         self.training(other)
         return found
 
+    # --- gradients of a loss that reads the statistics ----------------------------------------------------------------
+
+    def training_state_gradients(self, x: Array, dy: Array) -> Gradients:
+        """The gradients are those of y alone: the update has none."""
+        return self.training_gradients(x, dy)
+
     # --- second derivatives -------------------------------------------------------------------------------------------
 
     def project(self, v: Array, zhat: Array) -> Array:

@@ -283,3 +283,11 @@ class LateGradientsRefused(FullLayer):
     def inference_late_gradients(self, x: Array, dy: Array, other: Array) -> Gradients:
         self.training(other)
         raise RuntimeError("the running statistics have changed since the forward pass")
+
+
+class StateGradientsInTwoPasses(FullLayer):
+    """Takes the gradients in a pass of their own, on a copy, before the step that moves the statistics."""
+
+    def training_state_gradients(self, x: Array, dy: Array) -> Gradients:
+        found = self.copied().training_gradients(x, dy)
+        return found._replace(y=self.training(x))

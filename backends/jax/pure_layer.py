@@ -19,7 +19,7 @@ from bnspec.model.call import Mode
 Jitted = Dict[str, Callable[..., Any]]
 #: gamma and beta, or None and None.
 Parameters = Tuple[Any, Any]
-JITTED = ("forward", "gradients", "some_gradients", "state_gradients", "second_order", "tangent")
+JITTED = ("forward", "gradients", "some_gradients", "state_gradients", "second_order", "third_order", "tangent")
 
 
 class Functions(abc.ABC):
@@ -94,6 +94,22 @@ class Functions(abc.ABC):
         _, pullback, after = self.jax.vjp(dx, x, dy, parameters[0], has_aux=True)
         return SecondOrder(*pullback(v)), after
 
+    def third_order(self, x: Any, dy: Any, v: Any, parameters: Parameters, running: State, **settings: Any) -> Any:
+        """The gradient of <v, the gradient of <v, dx>>: (array, State)."""
+
+        def weighted(x: Any) -> Any:
+            y, after = self.forward(x, parameters, running, **settings)
+            return self.jnp.sum(y * dy.astype(y.dtype)), after
+
+        def along(of: Callable[[Any], Any]) -> Callable[[Any], Any]:
+            def product(x: Any) -> Any:
+                gradient, after = self.jax.grad(of, has_aux=True)(x)
+                return self.jnp.sum(v * gradient), after
+
+            return product
+
+        return self.jax.grad(along(along(weighted)), has_aux=True)(x)
+
     def tangent(self, x: Any, v: Any, parameters: Parameters, running: State, **settings: Any) -> Any:
         """``forward`` and its Jacobian-vector product with v in x: (Tangent, State)."""
         of = lambda x: self.forward(x, parameters, running, **settings)
@@ -136,6 +152,10 @@ class PureLayer(JaxLayer):
     def second_order(self, x: Any, dy: Any, v: Any, mode: Mode) -> SecondOrder:
         """The gradients of <v, dx>."""
         return self.call("second_order", x, dy, v, mode=mode)
+
+    def training_third_order(self, x: Any, dy: Any, v: Any) -> Any:
+        """The gradient of <v, the gradient of <v, dx>>."""
+        return self.call("third_order", x, dy, v, mode="training")
 
     def tangent(self, x: Any, v: Any, mode: Mode) -> Tangent:
         """y and its derivative along v."""

@@ -17,7 +17,7 @@ from bnspec.backends.numpy.network import NumpyNetwork, PlainNumpyNetwork, RowsN
 from bnspec.contract import Adapter, Conventions, Gradients, Layer, LayerConfig, Scaler, SecondOrder, State, Tangent
 from bnspec.equations import batch_norm as eq
 from bnspec.equations import input_normalization as inputs
-from bnspec.equations import second_order
+from bnspec.equations import second_order, third_order
 from bnspec.model.arguments import malformed
 from bnspec.model.buffers import dtype_of
 from bnspec.model.conventions import HALVES
@@ -176,6 +176,14 @@ class NumpyLayer(Layer):
         wide, wide_dy, wide_v = (a.astype(self.work) for a in (x, dy, v))
         axes, epsilon = self.config.reduce_axes, self.config.epsilon
         return self.rounded(second_order.training_second_order(wide, wide_dy, wide_v, self.gamma, epsilon, axes), x)
+
+    def training_third_order(self, x: Any, dy: Any, v: Any) -> Any:
+        """The gradient of <v, the gradient of <v, dx>> in training mode; 0 for a batch without values."""
+        if self.frozen or x.size == 0:
+            return np.zeros_like(x)
+        self.training(x)
+        given, axes = (array.astype(self.work) for array in (x, dy, v)), self.config.reduce_axes
+        return third_order.training_third_order(*given, self.gamma, self.config.epsilon, axes).astype(x.dtype)
 
     def inference_second_order(self, x: Any, dy: Any, v: Any) -> SecondOrder:
         """The gradients of <v, dx> in inference mode."""

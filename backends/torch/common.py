@@ -221,6 +221,13 @@ class TorchLayer(LayerByMode):
         by_x, by_dy, *by_gamma = (self.torch.zeros_like(leaf) if g is None else g for leaf, g in found)
         return SecondOrder(by_x, by_dy, *(by_gamma or [None]))
 
+    def training_third_order(self, x: Any, dy: Any, v: Any) -> Any:
+        """``torch.autograd.grad`` three times, the first two with ``create_graph``."""
+        leaf = x.detach().requires_grad_()
+        (found,) = self.torch.autograd.grad(self.forward(leaf, "training"), leaf, dy, create_graph=True)
+        (found,) = self.torch.autograd.grad(found, leaf, v, create_graph=True)
+        return self.torch.autograd.grad(found, leaf, v)[0]
+
     def tangent(self, x: Any, v: Any, mode: Mode) -> Tangent:
         """Forward-mode differentiation by a dual tensor."""
         forward_ad = self.torch.autograd.forward_ad

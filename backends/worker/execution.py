@@ -43,6 +43,8 @@ RESULTS: Dict[Kind, Type[Any]] = {
     "second_order": SecondOrder,
     "tangent": Tangent,
 }
+#: The names of single tensors that are not y.
+NAMED: Dict[Kind, str] = {"inverse": "x", "third_order": "third"}
 
 
 def run_case(adapter: Adapter, header: Mapping[str, Any], buffers: List[bytes]) -> Observation:
@@ -248,7 +250,7 @@ def named_results(call: Call, result: Any, subject: Any) -> Dict[str, Any]:
         return {"loss": result}
     returned = RESULTS.get(call.kind)
     if returned is None:
-        return {"x" if call.kind == "inverse" else "y": result}
+        return {NAMED.get(call.kind, "y"): result}
     if not isinstance(result, returned):
         raise UsageError("%s returned %s, not contract.%s" % (call, type(result).__name__, returned.__name__))
     return {n: t for n, t in result._asdict().items() if t is not None}

@@ -22,6 +22,7 @@ Kind = Literal[
     "some_gradients",
     "late_gradients",
     "state_gradients",
+    "third_order",
     "masked",
     "masked_gradients",
     # calls on an input-normalization layer
@@ -51,6 +52,7 @@ _INPUTS: Dict[Kind, Tuple[str, ...]] = {
     "some_gradients": ("x", "dy"),
     "late_gradients": ("x", "dy", "other"),
     "state_gradients": ("x", "dy"),
+    "third_order": ("x", "dy", "v"),
     "masked": ("x", "mask"),
     "masked_gradients": ("x", "dy", "mask"),
     "fit": ("chunks",),
@@ -66,7 +68,7 @@ _IN_BOTH_MODES: Tuple[Kind, ...] = (
     "some_gradients",
     "late_gradients",
 )
-_IN_TRAINING: Tuple[Kind, ...] = ("state_gradients", "masked", "masked_gradients")
+_IN_TRAINING: Tuple[Kind, ...] = ("state_gradients", "third_order", "masked", "masked_gradients")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -164,7 +166,7 @@ TRAINING_SECOND_ORDER, INFERENCE_SECOND_ORDER = CALLS["training_second_order"], 
 TRAINING_TANGENT, INFERENCE_TANGENT = CALLS["training_tangent"], CALLS["inference_tangent"]
 TRAINING_SOME_GRADIENTS, INFERENCE_SOME_GRADIENTS = CALLS["training_some_gradients"], CALLS["inference_some_gradients"]
 TRAINING_LATE_GRADIENTS, INFERENCE_LATE_GRADIENTS = CALLS["training_late_gradients"], CALLS["inference_late_gradients"]
-TRAINING_STATE_GRADIENTS = CALLS["training_state_gradients"]
+TRAINING_STATE_GRADIENTS, TRAINING_THIRD_ORDER = CALLS["training_state_gradients"], CALLS["training_third_order"]
 TRAINING_MASKED, TRAINING_MASKED_GRADIENTS = CALLS["training_masked"], CALLS["training_masked_gradients"]
 FIT, TRANSFORM, INVERSE, LEARN = CALLS["fit"], CALLS["transform"], CALLS["inverse"], CALLS["learn"]
 SAVE_RESTORE, CLONE, SWAP, RESET = CALLS["save_restore"], CALLS["clone"], CALLS["swap"], CALLS["reset"]

@@ -50,6 +50,7 @@ from bnspec.conformance.cases.programs import (
     relation_case,
     scaling_relation_case,
     state_gradient_case,
+    third_order_case,
     vast_case,
 )
 from bnspec.model.case import Case
@@ -325,6 +326,8 @@ def optional_calls() -> Iterator[tuple[str, Case]]:
     yield "derivatives, channels last", derivative_case(Plan(IMAGE_LAST, "wide", seed=123), subsets_asked=1)
     double = Plan(in_float64(IMAGE), "mean_1e4", epsilon=1e-3, decay=0.9, seed=124)
     yield "derivatives in float64", derivative_case(double, subsets_asked=1)
+    for form in (ROWS, in_float64(IMAGE)):
+        yield "third derivatives", third_order_case(Plan(form, "ordinary", epsilon=2.0**-4, seed=166))
     for dtype in ("float16", "bfloat16"):
         half = in_dtype(IMAGE, dtype)
         yield (

@@ -24,6 +24,7 @@ from bnspec.model.call import (
     TRAINING_MASKED,
     TRAINING_MASKED_GRADIENTS,
     TRAINING_STATE_GRADIENTS,
+    TRAINING_THIRD_ORDER,
     TRANSFORM,
     Call,
     call_named,
@@ -111,6 +112,14 @@ def late_case(plan: Plan) -> Case:
     """Forward passes whose backward pass comes after another training step of the layer, in both modes."""
     base = batch_norm_case(dataclasses.replace(plan, short=True))
     return _with_derived(base, [_step(call_of(m, "late_gradients"), ("x", "dy", "x|times:4")) for m in MODES])
+
+
+def third_order_case(plan: Plan) -> Case:
+    """Third derivatives in training."""
+    base = batch_norm_case(dataclasses.replace(plan, short=True))
+    rng = np.random.RandomState((plan.seed + 1) % 2**32)
+    v = rng.standard_normal(base.arrays["x"].shape).astype(base.arrays["x"].dtype)
+    return _with_derived(base, [_step(TRAINING_THIRD_ORDER, ("x", "dy", "v"))], v=v)
 
 
 def state_gradient_case(plan: Plan) -> Case:

@@ -127,6 +127,7 @@ class Writer(abc.ABC):
             "tangent": self.tangent,
             "late_gradients": self.late_gradients,
             "state_gradients": self.state_gradients,
+            "third_order": self.third_order,
         }
         special |= dict.fromkeys(("masked", "masked_gradients"), self.masked)
         return special.get(kind, self.call)(step, y)
@@ -157,6 +158,10 @@ class Writer(abc.ABC):
 
     def second_order(self, step: Step, y: str) -> Lines:
         """Lines that compute by_x, by_dy and by_gamma."""
+        raise NoScript(f"no lines are written here for {step.call}")
+
+    def third_order(self, step: Step, y: str) -> Lines:
+        """Lines that compute third."""
         raise NoScript(f"no lines are written here for {step.call}")
 
     def tangent(self, step: Step, y: str) -> Lines:

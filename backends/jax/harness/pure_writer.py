@@ -91,6 +91,19 @@ class PureWriter(JaxWriter):
         call = f"{y}, (dx, dw), new = jax.jit(gradients)({x}, {dy}, {self.parameters})"
         return [*define, *self.define(block("def gradients(x, dy, w):", lines)), call, *moved]
 
+    def third_order(self, step: Step, y: str) -> Lines:
+        """jax.grad three times."""
+        define, of = self.forward(step)
+        x, dy, v = (self.given(n) for n in step.inputs)
+        return [
+            *define,
+            f"first = jax.grad(lambda x, dy, v, w: ({self.cotangent()} * {of}).sum())",
+            "second = jax.grad(lambda *given: (given[2] * first(*given)).sum())",
+            "third = jax.jit(jax.grad(lambda *given: (given[2] * second(*given)).sum()))"
+            + f"({x}, {dy}, {v}, {self.parameters})",
+            *self.moved(step, x),
+        ]
+
     def tangent(self, step: Step, y: str) -> Lines:
         """The Jacobian-vector product with v."""
         define, of = self.forward(step)

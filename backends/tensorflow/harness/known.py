@@ -11,7 +11,7 @@ from bnspec.backends.harness.known.predicates import (
     takes_integers,
     trains_on_nothing,
 )
-from bnspec.model.call import TRAINING_SECOND_ORDER
+from bnspec.model.call import TRAINING_SECOND_ORDER, TRAINING_THIRD_ORDER
 
 KNOWN: tuple[Known, ...] = (
     Known(
@@ -46,9 +46,9 @@ KNOWN: tuple[Known, ...] = (
     Known(
         title="The second derivative lacks a term",
         backends="tensorflow.[nx]*",
-        clauses=("second_order.training",),
-        where=calls(TRAINING_SECOND_ORDER),
-        conditions="second derivatives by x in training",
+        clauses=("second_order.training", "second_order.third_derivative"),
+        where=calls(TRAINING_SECOND_ORDER, TRAINING_THIRD_ORDER),
+        conditions="second or third derivatives by x in training",
         kind="bug",
         reason="tf.nn.moments stops the gradient at the mean inside the variance: right for dx, wrong for derivatives of dx by x.",
         observed=(

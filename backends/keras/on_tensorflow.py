@@ -93,7 +93,7 @@ class NormLayer(StatefulLayer, TensorflowLayer):
         return Gradients(y, found[0], *(found[1:] if parameters else (None, None)))
 
     def training_masked(self, x: Any, mask: Any) -> Any:
-        """The training forward pass with a mask, which Keras takes without the last axis. Raises Declined for other axes."""
+        """The training forward pass with a mask, which Keras takes without the channel axis."""
         return self.layer(x, training=True, mask=keras_mask(self.config, mask))
 
     def training_masked_gradients(self, x: Any, dy: Any, mask: Any) -> Gradients:

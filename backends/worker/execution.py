@@ -134,7 +134,7 @@ class Live:
     def perform(self, step: Step) -> StepResult:
         """Perform and observe one call; anything that the backend raises becomes the observation."""
         before: Dict[str, np.ndarray] = {}
-        if step.refused and not self.adapter.conventions.checks_arguments:
+        if step.refused and not self.scaling and not self.adapter.conventions.checks_arguments:
             return StepResult("declined", UNCHECKED)
         if step.takes_integers and not self.adapter.conventions.integers:
             return StepResult("declined", NO_INTEGERS)
@@ -262,7 +262,7 @@ def _build(
     """The layer or network of step i over fresh memory, or the result for all its steps if it cannot be built."""
     step, as_built = case.steps[i], case.overridden(case.overrides(i))
     reason = _unsupported(adapter, as_built)
-    if step.refused and not adapter.conventions.checks_arguments:
+    if step.refused and case.subject != "input_norm" and not adapter.conventions.checks_arguments:
         reason = UNCHECKED
     if reason:
         return None, StepResult("declined", reason)

@@ -51,6 +51,7 @@ from bnspec.conformance.cases.programs import (
     scaling_relation_case,
     state_gradient_case,
     third_order_case,
+    unfitted_case,
     vast_case,
 )
 from bnspec.model.case import Case
@@ -313,6 +314,7 @@ def optional_calls() -> Iterator[tuple[str, Case]]:
     )
     yield "padding, channels last", masked_case(Plan(IMAGE_LAST, "wide", seed=121), 0.75)
     yield "padding of sequences, channels last", masked_case(Plan(LINE_LAST, "wide", seed=122), 0.5)
+    yield "padding where extents coincide", masked_case(Plan(Form((4, 3, 3), 1), "wide", seed=168), 0.6)
     for form in (Form((3, 7, 1), 2), Form((3, 1, 7), 1), Form((4, 3, 6), 0)):
         purpose = "padding, channels before the batch" if form.channel_axis == 0 else "padding of one channel"
         yield purpose, masked_case(Plan(form, "wide", seed=150), 0.6)
@@ -407,5 +409,7 @@ def catalogue() -> list[Case]:
     for form in (Form((16, 3), 1, affine=False), Form((6, 4, 5, 3), 3, affine=False)):
         case = missing_case(ScalingPlan(form, "wide", "ordinary", (1, 3, form.shape[0] - 4), 165))
         cases.append(case.with_(origin={**case.origin, "purpose": "missing values"}))
+    case = unfitted_case(ScalingPlan(Form((16, 3), 1, affine=False), "wide", "ordinary", (5, 11), 167))
+    cases.append(case.with_(origin={**case.origin, "purpose": "a transform before any fit"}))
     cases.extend(samples())
     return cases

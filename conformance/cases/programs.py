@@ -255,6 +255,14 @@ def missing_case(plan: ScalingPlan) -> Case:
     return base.with_(arrays=arrays, steps=(Step(FIT, chunks, True, given), Step(FIT, chunks[::-1], True, given)))
 
 
+def unfitted_case(plan: ScalingPlan) -> Case:
+    """A transform before any fit, which must raise; then a fit, and the same transform."""
+    base = input_norm_case(plan)
+    chunks = base.steps[0].inputs
+    steps = (Step(TRANSFORM, ("x",), True, refused=True), Step(FIT, chunks, True), Step(TRANSFORM, ("x",)))
+    return base.with_(steps=steps, arrays={n: base.arrays[n] for n in ("x", *chunks)})
+
+
 def scaling_relation_case(plan: ScalingPlan) -> Case:
     """A fit, the same fit in another order and in other units, far values, and an empty fit."""
     base = input_norm_case(plan)

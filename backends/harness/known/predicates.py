@@ -177,6 +177,11 @@ def has_missing(case: Case) -> bool:
     return any(s.has_missing for s in case.steps)
 
 
+def transforms_unfitted(case: Case) -> bool:
+    """A transform before any fit."""
+    return any(s.refused and s.call.kind == "transform" for s in case.steps)
+
+
 def scales_half(case: Case) -> bool:
     """Input normalization of half-precision x."""
     return case.subject == "input_norm" and is_half(case)

@@ -8,7 +8,7 @@ import os
 import tempfile
 from typing import Any, List, Optional, Sequence, Tuple
 
-from bnspec.contract import Conventions, Declined, Layer, LayerConfig, Scaler, State
+from bnspec.contract import Conventions, Layer, LayerConfig, Scaler, State
 from bnspec.model.conventions import HALVES
 
 #: The layers' conventions on every Keras backend with immutable tensors.

@@ -182,8 +182,9 @@ class NumpyLayer(Layer):
         if self.frozen or x.size == 0:
             return np.zeros_like(x)
         self.training(x)
-        given, axes = (array.astype(self.work) for array in (x, dy, v)), self.config.reduce_axes
-        return third_order.training_third_order(*given, self.gamma, self.config.epsilon, axes).astype(x.dtype)
+        wide, wide_dy, wide_v = (a.astype(self.work) for a in (x, dy, v))
+        axes, epsilon = self.config.reduce_axes, self.config.epsilon
+        return third_order.training_third_order(wide, wide_dy, wide_v, self.gamma, epsilon, axes).astype(x.dtype)
 
     def inference_second_order(self, x: Any, dy: Any, v: Any) -> SecondOrder:
         """The gradients of <v, dx> in inference mode."""

@@ -41,6 +41,7 @@ from bnspec.conformance.cases.programs import (
     history_case,
     initial_case,
     integer_case,
+    integer_fit_case,
     late_case,
     long_case,
     malformed_layer_case,
@@ -409,6 +410,8 @@ def catalogue() -> list[Case]:
     for form in (Form((16, 3), 1, affine=False), Form((6, 4, 5, 3), 3, affine=False)):
         case = missing_case(ScalingPlan(form, "wide", "ordinary", (1, 3, form.shape[0] - 4), 165))
         cases.append(case.with_(origin={**case.origin, "purpose": "missing values"}))
+    case = integer_fit_case(ScalingPlan(Form((16, 3), 1, affine=False), "pixels", "ordinary", (16,), 169))
+    cases.append(case.with_(origin={**case.origin, "purpose": "a training set of integers"}))
     case = unfitted_case(ScalingPlan(Form((16, 3), 1, affine=False), "wide", "ordinary", (5, 11), 167))
     cases.append(case.with_(origin={**case.origin, "purpose": "a transform before any fit"}))
     cases.extend(samples())

@@ -159,12 +159,24 @@ def masked_case(plan: Plan, share: float, empty_sample: bool = False) -> Case:
 
 
 def integer_case(plan: Plan) -> Case:
-    """Forward passes on whole numbers from 0 to 255, in floating point and in uint8, on layers of their own."""
+    """Forward passes on whole numbers from 0 to 255, in floating point, in uint8 and in int32, on layers of their own."""
     base = batch_norm_case(dataclasses.replace(plan, short=True))
     steps = []
     for call in (TRAINING, INFERENCE):
-        steps += [_step(call, ("x",)), _step(call, ("x|bytes",), relation=INTEGERS)]
+        steps += [_step(call, ("x",)), *(_step(call, (f"x|{k}",), relation=INTEGERS) for k in ("bytes", "words"))]
     return _with_derived(base, steps)
+
+
+def integer_fit_case(plan: ScalingPlan) -> Case:
+    """Fits on whole numbers from 0 to 255, in floating point, in uint8 and in int32."""
+    base = input_norm_case(plan)
+    chunks = base.steps[0].inputs
+    given = (("relation", INTEGERS),)
+    kinds = (tuple(f"{n}|{kind}" for n in chunks) for kind in ("bytes", "words"))
+    steps = [Step(FIT, chunks, True), *(Step(FIT, names, True, given) for names in kinds)]
+    have = {n: base.arrays[n] for n in ("x", *chunks)}
+    have.update({n: derived(n, have, base.config) for s in steps for n in s.inputs if SEPARATOR in n})
+    return base.with_(steps=tuple(steps), arrays=have)
 
 
 def long_case(plan: Plan) -> Case:

@@ -152,7 +152,7 @@ KNOWN: tuple[Known, ...] = (
         conditions="a loss that reads the running statistics after the step, by JAX's differentiation",
         kind="bug",
         reason="the statistics in the new state are functions of x, and their update is not cut out of the differentiation.",
-        observed="momentum 0.5, mode \"batch\", x [[1], [3]]: the gradient of the new hidden mean by x is [0.25, 0.25].",
+        observed='momentum 0.5, mode "batch", x [[1], [3]]: the gradient of the new hidden mean by x is [0.25, 0.25].',
         reported=False,
         package="equinox",
         versions=">=0.13.8,<0.14",

@@ -95,12 +95,12 @@ class PureWriter(JaxWriter):
         """jax.grad three times."""
         define, of = self.forward(step)
         x, dy, v = (self.given(n) for n in step.inputs)
+        product = "jax.grad(lambda *given: (given[2] * {}(*given)).sum())"
         return [
             *define,
             f"first = jax.grad(lambda x, dy, v, w: ({self.cotangent()} * {of}).sum())",
-            "second = jax.grad(lambda *given: (given[2] * first(*given)).sum())",
-            "third = jax.jit(jax.grad(lambda *given: (given[2] * second(*given)).sum()))"
-            + f"({x}, {dy}, {v}, {self.parameters})",
+            f"second = {product.format('first')}",
+            f"third = jax.jit({product.format('second')})({x}, {dy}, {v}, {self.parameters})",
             *self.moved(step, x),
         ]
 

@@ -394,7 +394,13 @@ KNOWN: tuple[Known, ...] = (
     Known(
         title="A mask reaches channels on the last axis alone",
         backends="keras*",
-        clauses=("contract.accepts", "mask.equals_compaction", "mask.counts_elements", "mask.gradients", "mask.padding_is_inert"),
+        clauses=(
+            "contract.accepts",
+            "mask.equals_compaction",
+            "mask.counts_elements",
+            "mask.gradients",
+            "mask.padding_is_inert",
+        ),
         where=lambda case: takes_mask(case) and case.config.channel_axis != case.config.rank - 1,
         conditions="a mask, and channels that are not on the last axis",
         kind="bug",

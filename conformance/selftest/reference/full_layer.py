@@ -208,7 +208,12 @@ class FullLayer(PlainLayer):
 
     def invariants(self, dy: Array, w: Array, zhat: Array, s: Array) -> Any:
         """The means of dy zhat and of s dy w, and s mean(w zhat) and s^2 mean(w^2)."""
-        return self.average(dy * zhat), s * self.average(dy * w), s * self.average(w * zhat), s * s * self.average(w * w)
+        return (
+            self.average(dy * zhat),
+            s * self.average(dy * w),
+            s * self.average(w * zhat),
+            s * s * self.average(w * w),
+        )
 
     def moving_root(self, dy: Array, w: Array, zhat: Array, s: Array) -> Any:
         """The gradients of the last three of them."""

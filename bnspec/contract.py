@@ -108,6 +108,14 @@ class Layer(abc.ABC):
         """Forward in inference mode, a training step on ``other`` without gradients, then the backward pass of the first."""
         raise Declined("this layer offers no backward pass apart from its forward pass")
 
+    def training_state_gradients(self, x: Any, dy: Any) -> Gradients:
+        """As ``training_gradients``, of <dy, y> plus the sum of the new running statistics, as where a loss reads them."""
+        raise Declined("this layer's statistics are not part of what is differentiated")
+
+    def training_third_order(self, x: Any, dy: Any, v: Any) -> Any:
+        """The gradient by x of <v, the gradient by x of <v, dx>> in training mode, shaped like x; moves the statistics once."""
+        raise Declined("this layer offers no third derivatives")
+
     # --- optional: masks ----------------------------------------------------------------------------------------------
 
     def training_masked(self, x: Any, mask: Any) -> Any:

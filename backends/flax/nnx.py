@@ -116,6 +116,10 @@ class ModuleLayer(JaxLayer):
             wanted = tuple(name for name in wanted if name == "dx")
         return self.call("some_gradients", mode, x, dy, wanted)
 
+    def training_state_gradients(self, x: Any, dy: Any) -> Gradients:
+        """The module's call, and the gradients of a loss that reads its batch statistics."""
+        return self.call("state_gradients", "training", x, dy)
+
     def second_order(self, x: Any, dy: Any, v: Any, mode: Mode) -> SecondOrder:
         """nnx.grad of nnx.grad."""
         return self.call("second_order", mode, x, dy, v)
@@ -184,6 +188,17 @@ def jitted_calls(jax: Any, nnx: Any) -> Calls:
             return Gradients(y, dx, None, None)
         return Gradients(y, dx, value_of(parameters["scale"]), value_of(parameters["bias"]))
 
+    @nnx.jit
+    def state_gradients(module: Any, x: Any, dy: Any) -> Gradients:
+        def reading(module: Any, x: Any, dy: Any) -> Tuple[Any, Any]:
+            product, y = weighted(module, x, dy)
+            return product + sum(value_of(s).astype(y.dtype).sum() for s in (module.mean, module.var)), y
+
+        (_, y), (parameters, dx) = nnx.value_and_grad(reading, argnums=(0, 1), has_aux=True)(module, x, dy)
+        if module.scale is None:
+            return Gradients(y, dx, None, None)
+        return Gradients(y, dx, value_of(parameters["scale"]), value_of(parameters["bias"]))
+
     @functools.partial(nnx.jit, static_argnums=3)
     def some_gradients(module: Any, x: Any, dy: Any, wanted: Tuple[str, ...]) -> Gradients:
         names = [path for name, path in (("dgamma", "scale"), ("dbeta", "bias")) if name in wanted]
@@ -215,4 +230,4 @@ def jitted_calls(jax: Any, nnx: Any) -> Calls:
         nnx.update(module, statistics)
         return Tangent(y, along)
 
-    return {f.__name__: f for f in (output, gradients, some_gradients, second_order, tangent)}
+    return {f.__name__: f for f in (output, gradients, state_gradients, some_gradients, second_order, tangent)}

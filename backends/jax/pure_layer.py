@@ -19,7 +19,7 @@ from bnspec.model.call import Mode
 Jitted = Dict[str, Callable[..., Any]]
 #: gamma and beta, or None and None.
 Parameters = Tuple[Any, Any]
-JITTED = ("forward", "gradients", "some_gradients", "second_order", "tangent")
+JITTED = ("forward", "gradients", "some_gradients", "state_gradients", "second_order", "third_order", "tangent")
 
 
 class Functions(abc.ABC):
@@ -70,6 +70,19 @@ class Functions(abc.ABC):
         (found,) = pullback(dy.astype(y.dtype))
         return Gradients(y, *(found.get(name) for name in GRADIENTS)), after
 
+    def state_gradients(self, x: Any, dy: Any, parameters: Parameters, running: State, **settings: Any) -> Any:
+        """The gradients of <dy, y> plus the sum of the statistics after it: (Gradients, State)."""
+
+        def of(x: Any, parameters: Parameters) -> Any:
+            y, after = self.forward(x, parameters, running, **settings)
+            leaves = self.jax.tree_util.tree_leaves(after)
+            total = sum(s.astype(y.dtype).sum() for s in leaves if self.jnp.issubdtype(s.dtype, self.jnp.floating))
+            return (y, total), after
+
+        (y, total), pullback, after = self.jax.vjp(of, x, parameters, has_aux=True)
+        dx, (dgamma, dbeta) = pullback((dy.astype(y.dtype), self.jnp.ones_like(total)))
+        return Gradients(y, dx, dgamma, dbeta), after
+
     def second_order(self, x: Any, dy: Any, v: Any, parameters: Parameters, running: State, **settings: Any) -> Any:
         """The vector-Jacobian product with v of dx: (SecondOrder, State)."""
 
@@ -80,6 +93,22 @@ class Functions(abc.ABC):
 
         _, pullback, after = self.jax.vjp(dx, x, dy, parameters[0], has_aux=True)
         return SecondOrder(*pullback(v)), after
+
+    def third_order(self, x: Any, dy: Any, v: Any, parameters: Parameters, running: State, **settings: Any) -> Any:
+        """The gradient of <v, the gradient of <v, dx>>: (array, State)."""
+
+        def weighted(x: Any) -> Any:
+            y, after = self.forward(x, parameters, running, **settings)
+            return self.jnp.sum(y * dy.astype(y.dtype)), after
+
+        def along(of: Callable[[Any], Any]) -> Callable[[Any], Any]:
+            def product(x: Any) -> Any:
+                gradient, after = self.jax.grad(of, has_aux=True)(x)
+                return self.jnp.sum(v * gradient), after
+
+            return product
+
+        return self.jax.grad(along(along(weighted)), has_aux=True)(x)
 
     def tangent(self, x: Any, v: Any, parameters: Parameters, running: State, **settings: Any) -> Any:
         """``forward`` and its Jacobian-vector product with v in x: (Tangent, State)."""
@@ -116,9 +145,17 @@ class PureLayer(JaxLayer):
         """y and the wanted gradients."""
         return self.call("some_gradients", x, dy, wanted=wanted, mode=mode)
 
+    def training_state_gradients(self, x: Any, dy: Any) -> Gradients:
+        """y and the gradients of a loss that reads the new statistics."""
+        return self.call("state_gradients", x, dy, mode="training")
+
     def second_order(self, x: Any, dy: Any, v: Any, mode: Mode) -> SecondOrder:
         """The gradients of <v, dx>."""
         return self.call("second_order", x, dy, v, mode=mode)
+
+    def training_third_order(self, x: Any, dy: Any, v: Any) -> Any:
+        """The gradient of <v, the gradient of <v, dx>>."""
+        return self.call("third_order", x, dy, v, mode="training")
 
     def tangent(self, x: Any, v: Any, mode: Mode) -> Tangent:
         """y and its derivative along v."""
@@ -155,6 +192,10 @@ class WrittenLayer(PureLayer):
     def settings(self) -> Dict[str, Any]:
         """epsilon, decay and axis."""
         return {"epsilon": self.config.epsilon, "decay": self.config.decay, "axis": self.config.channel_axis}
+
+    def training_state_gradients(self, x: Any, dy: Any) -> Gradients:
+        """Raises Declined."""
+        raise Declined("the moving average is the caller's own: what is differentiated is the caller's choice")
 
     def restored(self) -> PureLayer:
         """Raises Declined."""

@@ -8,7 +8,7 @@ import os
 import tempfile
 from typing import Any, List, Optional, Sequence, Tuple
 
-from bnspec.contract import Conventions, Declined, Layer, LayerConfig, Scaler, State
+from bnspec.contract import Conventions, Layer, LayerConfig, Scaler, State
 from bnspec.model.conventions import HALVES
 
 #: The layers' conventions on every Keras backend with immutable tensors.
@@ -70,10 +70,8 @@ def assign(layer: Any, gamma: Any, beta: Any, running_mean: Any, running_var: An
 
 
 def keras_mask(config: LayerConfig, mask: Any) -> Any:
-    """The mask in Keras's form, without the last axis. Raises Declined: the channel axis is not the last."""
-    if config.channel_axis != config.rank - 1:
-        raise Declined("Keras expands the mask by a last axis: it reaches channels there only")
-    return mask[..., 0]
+    """The mask in Keras's form, without the channel axis."""
+    return mask[tuple(0 if a == config.channel_axis else slice(None) for a in range(config.rank))]
 
 
 def model_of(keras: Any, config: LayerConfig, layer: Any) -> Any:
@@ -98,7 +96,7 @@ def cloned_layer(keras: Any, config: LayerConfig, layer: Any) -> Any:
 
 
 def not_fitted(_: Any) -> None:
-    """Placeholder for a scaler's layers before its first successful fit. Raises RuntimeError."""
+    """Placeholder for a scaler's layers where a fit has failed. Raises RuntimeError."""
     raise RuntimeError("no fit has succeeded: there are no statistics")
 
 
@@ -143,7 +141,7 @@ class NormScaler(Scaler):
 
     def __init__(self, keras: Any, config: LayerConfig) -> None:
         self.keras, self.config = keras, config
-        self.forward: Any = not_fitted
+        self.forward: Any = keras.layers.Normalization(axis=config.channel_axis, dtype=policy(config))
         self.backward: Any = not_fitted
 
     def dataset(self, chunks: Sequence[Any]) -> Any:
@@ -152,6 +150,7 @@ class NormScaler(Scaler):
 
     def fit(self, chunks: Sequence[Any]) -> None:
         """Adapt to the batches, and copy the statistics to the inverting layer."""
+        self.forward = self.backward = not_fitted
         options = {"axis": self.config.channel_axis, "dtype": policy(self.config)}
         forward = self.keras.layers.Normalization(**options)
         forward.adapt(self.dataset(chunks))

@@ -68,7 +68,7 @@ class NormLayer(StatefulLayer, ForwardOnly):
         return self.layer(x, training=False)
 
     def training_masked(self, x: Any, mask: Any) -> Any:
-        """The training forward pass with a mask, which Keras takes without the last axis. Raises Declined for other axes."""
+        """The training forward pass with a mask, which Keras takes without the channel axis."""
         return self.layer(x, training=True, mask=keras_mask(self.config, mask))
 
     def over(self, layer: Any) -> NormLayer:

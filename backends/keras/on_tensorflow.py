@@ -19,8 +19,9 @@ from bnspec.backends.keras.common import (
     policy,
 )
 from bnspec.backends.keras.network import KerasNetwork
-from bnspec.backends.tensorflow.common import TensorflowAdapter, TensorflowLayer
+from bnspec.backends.tensorflow.common import TensorflowAdapter, TensorflowLayer, connected
 from bnspec.backends.tensorflow.layer_norm import TapedLayerNorm, keras_layer
+from bnspec.backends.worker.mode_layer import GRADIENTS
 from bnspec.contract import Gradients, LayerConfig
 from bnspec.model.case import PARAMETERS
 from bnspec.model.vocabulary import NetworkKind
@@ -80,8 +81,19 @@ class NormLayer(StatefulLayer, TensorflowLayer):
         """The inference forward pass."""
         return self.layer(x, training=False)
 
+    def training_state_gradients(self, x: Any, dy: Any) -> Gradients:
+        """Forward and backward of <dy, y> plus the moving statistics, read while the tape records."""
+        parameters = self.parameters()
+        with self.tf.GradientTape() as tape:
+            tape.watch([x, *parameters])
+            y = self.training(x)
+            read = [self.tf.convert_to_tensor(s) for s in self.state()]
+        cotangents = [dy, *map(self.tf.ones_like, read)]
+        found = connected(tape.gradient([y, *read], [x, *parameters], output_gradients=cotangents), GRADIENTS)
+        return Gradients(y, found[0], *(found[1:] if parameters else (None, None)))
+
     def training_masked(self, x: Any, mask: Any) -> Any:
-        """The training forward pass with a mask, which Keras takes without the last axis. Raises Declined for other axes."""
+        """The training forward pass with a mask, which Keras takes without the channel axis."""
         return self.layer(x, training=True, mask=keras_mask(self.config, mask))
 
     def training_masked_gradients(self, x: Any, dy: Any, mask: Any) -> Gradients:

@@ -17,7 +17,7 @@ from bnspec.backends.numpy.network import NumpyNetwork, PlainNumpyNetwork, RowsN
 from bnspec.contract import Adapter, Conventions, Gradients, Layer, LayerConfig, Scaler, SecondOrder, State, Tangent
 from bnspec.equations import batch_norm as eq
 from bnspec.equations import input_normalization as inputs
-from bnspec.equations import second_order
+from bnspec.equations import second_order, third_order
 from bnspec.model.arguments import malformed
 from bnspec.model.buffers import dtype_of
 from bnspec.model.conventions import HALVES
@@ -164,6 +164,10 @@ class NumpyLayer(Layer):
         """The wanted subset of ``inference_gradients``."""
         return wanted_of(self.inference_gradients(x, dy), wanted)
 
+    def training_state_gradients(self, x: Any, dy: Any) -> Gradients:
+        """Those of y alone: the update has none."""
+        return self.training_gradients(x, dy)
+
     def training_second_order(self, x: Any, dy: Any, v: Any) -> SecondOrder:
         """The gradients of <v, dx> in training mode; 0 for a batch without values."""
         if self.frozen or x.size == 0:
@@ -172,6 +176,15 @@ class NumpyLayer(Layer):
         wide, wide_dy, wide_v = (a.astype(self.work) for a in (x, dy, v))
         axes, epsilon = self.config.reduce_axes, self.config.epsilon
         return self.rounded(second_order.training_second_order(wide, wide_dy, wide_v, self.gamma, epsilon, axes), x)
+
+    def training_third_order(self, x: Any, dy: Any, v: Any) -> Any:
+        """The gradient of <v, the gradient of <v, dx>> in training mode; 0 for a batch without values."""
+        if self.frozen or x.size == 0:
+            return np.zeros_like(x)
+        self.training(x)
+        wide, wide_dy, wide_v = (a.astype(self.work) for a in (x, dy, v))
+        axes, epsilon = self.config.reduce_axes, self.config.epsilon
+        return third_order.training_third_order(wide, wide_dy, wide_v, self.gamma, epsilon, axes).astype(x.dtype)
 
     def inference_second_order(self, x: Any, dy: Any, v: Any) -> SecondOrder:
         """The gradients of <v, dx> in inference mode."""

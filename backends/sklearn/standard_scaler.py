@@ -21,6 +21,7 @@ CONVENTIONS = Conventions(
     half_parameters=("float32", "input"),
     input_normalization=True,
     input_missing=True,
+    integers=True,
 )
 
 

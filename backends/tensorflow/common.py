@@ -192,6 +192,19 @@ class TensorflowLayer(LayerByMode):
         by_x, by_dy, *by_gamma = outer.gradient(dx, sources, output_gradients=v, unconnected_gradients=zero)
         return SecondOrder(by_x, by_dy, *(by_gamma or [None]))
 
+    def training_third_order(self, x: Any, dy: Any, v: Any) -> Any:
+        """A tape around a tape around a tape."""
+        with self.tf.GradientTape() as third:
+            third.watch(x)
+            with self.tf.GradientTape() as second:
+                second.watch(x)
+                with self.tf.GradientTape() as first:
+                    first.watch(x)
+                    y = self.training(x)
+                dx = first.gradient(y, x, output_gradients=dy)
+            by_x = second.gradient(dx, x, output_gradients=v)
+        return connected([third.gradient(by_x, x, output_gradients=v)], ("the second derivative",))[0]
+
     def tangent(self, x: Any, v: Any, mode: Mode) -> Tangent:
         """y and its Jacobian-vector product by a forward accumulator."""
         with self.tf.autodiff.ForwardAccumulator(x, v) as accumulator:

@@ -83,6 +83,8 @@ class NNScaler(Scaler):
             self.var = (1.0 - weight) * self.var + weight * var + weight * (1.0 - weight) * self.tf.square(delta)
         if self.mean is None:
             raise ValueError("the training set has no values")
+        if not self.var.dtype.is_floating:  # the moments of integers are theirs; nothing can be scaled by them
+            return
         # a variance of at most rounding noise marks a constant feature, which is divided by 1
         reach = count * 2.0 * PRECISIONS[self.var.dtype.name].unit_roundoff
         noise = reach * self.var + self.tf.square(reach * self.mean)

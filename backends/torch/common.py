@@ -179,6 +179,16 @@ class TorchLayer(LayerByMode):
 
         return self.gradients_of(forward, x, dy)
 
+    def training_state_gradients(self, x: Any, dy: Any) -> Gradients:
+        """The gradients of <dy, y> plus the statistics that are part of the graph."""
+        leaf = x.detach().requires_grad_()
+        y = self.forward(leaf, "training")
+        read = [s for s in self.state() if s.requires_grad]
+        outputs, cotangents = [y, *read], [dy, *map(self.torch.ones_like, read)]
+        dx, *parameters = self.torch.autograd.grad(outputs, [leaf, *self.parameters()], cotangents)
+        dgamma, dbeta = parameters or (None, None)
+        return Gradients(y.detach(), dx, dgamma, dbeta)
+
     def gradients_of(self, forward: Callable[[Any], Any], x: Any, dy: Any) -> Gradients:
         """y of a forward pass, and the results of ``torch.autograd.grad`` for x, gamma and beta with the cotangent dy."""
         leaf = x.detach().requires_grad_()
@@ -210,6 +220,13 @@ class TorchLayer(LayerByMode):
         found = zip(leaves, grad(dx, leaves, v, allow_unused=True))
         by_x, by_dy, *by_gamma = (self.torch.zeros_like(leaf) if g is None else g for leaf, g in found)
         return SecondOrder(by_x, by_dy, *(by_gamma or [None]))
+
+    def training_third_order(self, x: Any, dy: Any, v: Any) -> Any:
+        """``torch.autograd.grad`` three times, the first two with ``create_graph``."""
+        leaf = x.detach().requires_grad_()
+        (found,) = self.torch.autograd.grad(self.forward(leaf, "training"), leaf, dy, create_graph=True)
+        (found,) = self.torch.autograd.grad(found, leaf, v, create_graph=True)
+        return self.torch.autograd.grad(found, leaf, v)[0]
 
     def tangent(self, x: Any, v: Any, mode: Mode) -> Tangent:
         """Forward-mode differentiation by a dual tensor."""

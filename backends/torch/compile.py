@@ -95,6 +95,10 @@ class CompiledLayer(StatefulModule):
         self.module.train(mode == "training")
         return self.compiled(x)
 
+    def training_third_order(self, x: Any, dy: Any, v: Any) -> Any:
+        """Raises Declined."""
+        raise Declined("torch.compile with AOTAutograd does not support double backward, and says so")
+
     def second_order(self, x: Any, dy: Any, v: Any, mode: Mode) -> SecondOrder:
         """Raises Declined."""
         raise Declined("torch.compile with AOTAutograd does not support double backward, and says so")

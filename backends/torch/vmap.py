@@ -95,6 +95,14 @@ class EnsembleLayer(StatefulModule):
         y, along = self.over_members(both, mode)
         return Tangent(y[0], along[0])
 
+    def training_state_gradients(self, x: Any, dy: Any) -> Gradients:
+        """Raises Declined."""
+        raise Declined("the buffers are part of the inner call here")
+
+    def training_third_order(self, x: Any, dy: Any, v: Any) -> Any:
+        """Raises Declined."""
+        raise Declined("third derivatives are those of torch.nn")
+
     def some_gradients(self, x: Any, dy: Any, wanted: Any, mode: Mode) -> Gradients:
         """Raises Declined."""
         raise Declined("vjp is asked for all gradients here")

@@ -93,7 +93,7 @@ CLAUSES = (
         (),
         ("keras-team/keras#7085", "keras-team/keras#9965", "tensorflow/tensorflow#10857", "apache/mxnet#1630"),
     ),
-    specified(
+    verified_on_both(
         "gradient.none_through_the_running_update",
         "MUST",
         "No gradient flows through the update of the running statistics, neither into x nor into the previous statistics.",

@@ -139,6 +139,17 @@ CLAUSES = (
         ("keras-team/keras#16296",),
     ),
     Clause(
+        "input.transform_needs_a_fit",
+        "SHOULD",
+        "A transform before any fit raises an error.",
+        "transform(x) without statistics raises;   no mean = 0, var = 1 by default",
+        "A restored or copied layer that has lost its statistics passes its input through, and every later layer sees raw data.",
+        LECUN,
+        (),
+        ("keras-team/keras#16296",),
+        since="1.4",
+    ),
+    Clause(
         "input.missing_values_are_left_out",
         "SHOULD",
         "Where missing values are left out, the statistics of a feature are those of the values that are there, in any chunks.",

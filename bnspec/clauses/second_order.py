@@ -14,6 +14,17 @@ CLAUSES = (
         ("pytorch/pytorch#186256", "pytorch/pytorch#2264"),
     ),
     verified_on_both(
+        "second_order.third_derivative",
+        "SHOULD",
+        "In training, a third derivative by x treats the mean and variance as functions of x, as the second one does.",
+        "d^2/dt^2 <dy, y(x + t v)> = gamma * (A * (3 * P^2 - R) - 2 * B * P),   third = its gradient by x",
+        "A double-backward kernel that is given saved statistics is differentiated as if they were constants.",
+        "the chain rule on Ioffe and Szegedy 2015, section 3",
+        ("normalising_correction",),
+        ("pytorch/pytorch#186256",),
+        since="1.4",
+    ),
+    verified_on_both(
         "second_order.cotangent_and_scale",
         "SHOULD",
         "In training, the derivatives of dx with respect to dy and gamma follow from its linearity in both.",

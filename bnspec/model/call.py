@@ -21,6 +21,8 @@ Kind = Literal[
     "tangent",
     "some_gradients",
     "late_gradients",
+    "state_gradients",
+    "third_order",
     "masked",
     "masked_gradients",
     # calls on an input-normalization layer
@@ -49,6 +51,8 @@ _INPUTS: Dict[Kind, Tuple[str, ...]] = {
     "tangent": ("x", "v"),
     "some_gradients": ("x", "dy"),
     "late_gradients": ("x", "dy", "other"),
+    "state_gradients": ("x", "dy"),
+    "third_order": ("x", "dy", "v"),
     "masked": ("x", "mask"),
     "masked_gradients": ("x", "dy", "mask"),
     "fit": ("chunks",),
@@ -64,7 +68,7 @@ _IN_BOTH_MODES: Tuple[Kind, ...] = (
     "some_gradients",
     "late_gradients",
 )
-_IN_TRAINING: Tuple[Kind, ...] = ("masked", "masked_gradients")
+_IN_TRAINING: Tuple[Kind, ...] = ("state_gradients", "third_order", "masked", "masked_gradients")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +98,7 @@ class Call:
     @property
     def has_gradients(self) -> bool:
         """Whether it returns ``Gradients``, all or some, with or without a mask."""
-        return self.kind in ("gradients", "some_gradients", "late_gradients", "masked_gradients")
+        return self.kind in ("gradients", "some_gradients", "late_gradients", "state_gradients", "masked_gradients")
 
     @property
     def has_mask(self) -> bool:
@@ -162,6 +166,7 @@ TRAINING_SECOND_ORDER, INFERENCE_SECOND_ORDER = CALLS["training_second_order"], 
 TRAINING_TANGENT, INFERENCE_TANGENT = CALLS["training_tangent"], CALLS["inference_tangent"]
 TRAINING_SOME_GRADIENTS, INFERENCE_SOME_GRADIENTS = CALLS["training_some_gradients"], CALLS["inference_some_gradients"]
 TRAINING_LATE_GRADIENTS, INFERENCE_LATE_GRADIENTS = CALLS["training_late_gradients"], CALLS["inference_late_gradients"]
+TRAINING_STATE_GRADIENTS, TRAINING_THIRD_ORDER = CALLS["training_state_gradients"], CALLS["training_third_order"]
 TRAINING_MASKED, TRAINING_MASKED_GRADIENTS = CALLS["training_masked"], CALLS["training_masked_gradients"]
 FIT, TRANSFORM, INVERSE, LEARN = CALLS["fit"], CALLS["transform"], CALLS["inverse"], CALLS["learn"]
 SAVE_RESTORE, CLONE, SWAP, RESET = CALLS["save_restore"], CALLS["clone"], CALLS["swap"], CALLS["reset"]

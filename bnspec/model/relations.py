@@ -47,6 +47,7 @@ DERIVED: Mapping[str, Callable[[Array, LayerConfig, str], Array]] = {
     "times": lambda a, config, factor: _times(a, factor),
     "plus": lambda a, config, term: _plus(a, term),
     "bytes": lambda a, config, _: a.astype(np.uint8),
+    "words": lambda a, config, _: a.astype(np.int32),
 }
 
 

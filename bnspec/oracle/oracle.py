@@ -28,7 +28,7 @@ from bnspec.model.case import Case, Step
 from bnspec.model.conventions import Conventions
 from bnspec.model.precision import Units, units_of
 from bnspec.model.vocabulary import Tier
-from bnspec.oracle import masks, second_order
+from bnspec.oracle import masks, second_order, third_order
 from bnspec.oracle.expected import TIERS, Expected, PerTier
 from bnspec.oracle.memoize import remembered
 
@@ -87,6 +87,9 @@ class Oracle:
                 return answers.second_order(step, before)
             derivatives = answers.second_order(step, before) if answers.exist(step.inputs[0]) else {}
             return {**derivatives, **answers.running(step.inputs[0], before, conventions)}
+        if step.call.kind == "third_order":
+            third = answers.third_order(step) if answers.exist(step.inputs[0]) else {}
+            return {**third, **answers.running(step.inputs[0], before, conventions)}
         if step.call.mode == "training":
             given = {**answers.training(step.inputs), **answers.running(step.inputs[0], before, conventions)}
         else:
@@ -340,6 +343,15 @@ class _Judged:
         if self.epsilon != case.config.epsilon:
             case = case.overridden((("epsilon", self.epsilon),))
         return second_order.second_derivatives(case, step, norm, errors, self.units)
+
+    def third_order(self, step: Step) -> dict[str, Expected]:
+        """The third derivative, in training."""
+        x = step.inputs[0]
+        case = self.case
+        if self.epsilon != case.config.epsilon:
+            case = case.overridden((("epsilon", self.epsilon),))
+        errors = {t: self.errors(x, t) for t in TIERS}
+        return third_order.third_derivatives(case, step, self.normalisation(x), errors, self.units)
 
     def gradients(self, values: exact.Gradients, errors: Mapping[Tier, bounds.GradientError]) -> dict[str, Expected]:
         """dx, dgamma and dbeta with their bounds; without affine only dx."""

@@ -41,6 +41,7 @@ from bnspec.conformance.cases.programs import (
     history_case,
     initial_case,
     integer_case,
+    integer_fit_case,
     late_case,
     long_case,
     malformed_layer_case,
@@ -49,6 +50,9 @@ from bnspec.conformance.cases.programs import (
     refusal_case,
     relation_case,
     scaling_relation_case,
+    state_gradient_case,
+    third_order_case,
+    unfitted_case,
     vast_case,
 )
 from bnspec.model.case import Case
@@ -291,6 +295,8 @@ def optional_calls() -> Iterator[tuple[str, Case]]:
         yield "padding", masked_case(Plan(form, "wide", seed=117), 0.75)
         yield "a mask that keeps all", masked_case(Plan(form, "wide", seed=118), 1.0)
         yield "another step before the backward pass", late_case(Plan(form, "wide", epsilon=2.0**-4, seed=163))
+        reads = Plan(form, "wide", epsilon=2.0**-4, decay=0.5, seed=164)
+        yield "a loss that reads the running statistics", state_gradient_case(reads)
         yield "a mask that keeps nothing", masked_case(Plan(form, "wide", seed=118), 0.0)
         yield "whole numbers as integers", integer_case(Plan(form, "pixels", seed=162))
     for form in (IMAGE, IMAGE_LAST, LINE_LAST):
@@ -308,6 +314,7 @@ def optional_calls() -> Iterator[tuple[str, Case]]:
     )
     yield "padding, channels last", masked_case(Plan(IMAGE_LAST, "wide", seed=121), 0.75)
     yield "padding of sequences, channels last", masked_case(Plan(LINE_LAST, "wide", seed=122), 0.5)
+    yield "padding where extents coincide", masked_case(Plan(Form((4, 3, 3), 1), "wide", seed=168), 0.6)
     for form in (Form((3, 7, 1), 2), Form((3, 1, 7), 1), Form((4, 3, 6), 0)):
         purpose = "padding, channels before the batch" if form.channel_axis == 0 else "padding of one channel"
         yield purpose, masked_case(Plan(form, "wide", seed=150), 0.6)
@@ -321,6 +328,8 @@ def optional_calls() -> Iterator[tuple[str, Case]]:
     yield "derivatives, channels last", derivative_case(Plan(IMAGE_LAST, "wide", seed=123), subsets_asked=1)
     double = Plan(in_float64(IMAGE), "mean_1e4", epsilon=1e-3, decay=0.9, seed=124)
     yield "derivatives in float64", derivative_case(double, subsets_asked=1)
+    for form in (ROWS, in_float64(IMAGE)):
+        yield "third derivatives", third_order_case(Plan(form, "ordinary", epsilon=2.0**-4, seed=166))
     for dtype in ("float16", "bfloat16"):
         half = in_dtype(IMAGE, dtype)
         yield (
@@ -402,5 +411,9 @@ def catalogue() -> list[Case]:
     for form in (Form((16, 3), 1, affine=False), Form((6, 4, 5, 3), 3, affine=False)):
         case = missing_case(ScalingPlan(form, "wide", "ordinary", (1, 3, form.shape[0] - 4), 165))
         cases.append(case.with_(origin={**case.origin, "purpose": "missing values"}))
+    case = integer_fit_case(ScalingPlan(Form((16, 3), 1, affine=False), "pixels", "ordinary", (16,), 169))
+    cases.append(case.with_(origin={**case.origin, "purpose": "a training set of integers"}))
+    case = unfitted_case(ScalingPlan(Form((16, 3), 1, affine=False), "wide", "ordinary", (5, 11), 167))
+    cases.append(case.with_(origin={**case.origin, "purpose": "a transform before any fit"}))
     cases.extend(samples())
     return cases

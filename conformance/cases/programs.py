@@ -23,6 +23,8 @@ from bnspec.model.call import (
     TRAINING_GRADIENTS,
     TRAINING_MASKED,
     TRAINING_MASKED_GRADIENTS,
+    TRAINING_STATE_GRADIENTS,
+    TRAINING_THIRD_ORDER,
     TRANSFORM,
     Call,
     call_named,
@@ -112,6 +114,21 @@ def late_case(plan: Plan) -> Case:
     return _with_derived(base, [_step(call_of(m, "late_gradients"), ("x", "dy", "x|times:4")) for m in MODES])
 
 
+def third_order_case(plan: Plan) -> Case:
+    """Third derivatives in training."""
+    base = batch_norm_case(dataclasses.replace(plan, short=True))
+    rng = np.random.RandomState((plan.seed + 1) % 2**32)
+    v = rng.standard_normal(base.arrays["x"].shape).astype(base.arrays["x"].dtype)
+    return _with_derived(base, [_step(TRAINING_THIRD_ORDER, ("x", "dy", "v"))], v=v)
+
+
+def state_gradient_case(plan: Plan) -> Case:
+    """Gradients of a loss that reads the new running statistics, on a new layer and in a second step."""
+    base = batch_norm_case(dataclasses.replace(plan, short=True))
+    steps = [_step(TRAINING_STATE_GRADIENTS, ("x", "dy")), Step(TRAINING_STATE_GRADIENTS, ("x", "dy"))]
+    return _with_derived(base, steps)
+
+
 def masked_case(plan: Plan, share: float, empty_sample: bool = False) -> Case:
     """A batch with about this share unmasked, at least two elements per channel unless it is 0; then with other padding.
 
@@ -142,12 +159,24 @@ def masked_case(plan: Plan, share: float, empty_sample: bool = False) -> Case:
 
 
 def integer_case(plan: Plan) -> Case:
-    """Forward passes on whole numbers from 0 to 255, in floating point and in uint8, on layers of their own."""
+    """Forward passes on whole numbers from 0 to 255, in floating point, in uint8 and in int32, on layers of their own."""
     base = batch_norm_case(dataclasses.replace(plan, short=True))
     steps = []
     for call in (TRAINING, INFERENCE):
-        steps += [_step(call, ("x",)), _step(call, ("x|bytes",), relation=INTEGERS)]
+        steps += [_step(call, ("x",)), *(_step(call, (f"x|{k}",), relation=INTEGERS) for k in ("bytes", "words"))]
     return _with_derived(base, steps)
+
+
+def integer_fit_case(plan: ScalingPlan) -> Case:
+    """Fits on whole numbers from 0 to 255, in floating point, in uint8 and in int32."""
+    base = input_norm_case(plan)
+    chunks = base.steps[0].inputs
+    given = (("relation", INTEGERS),)
+    kinds = (tuple(f"{n}|{kind}" for n in chunks) for kind in ("bytes", "words"))
+    steps = [Step(FIT, chunks, True), *(Step(FIT, names, True, given) for names in kinds)]
+    have = {n: base.arrays[n] for n in ("x", *chunks)}
+    have.update({n: derived(n, have, base.config) for s in steps for n in s.inputs if SEPARATOR in n})
+    return base.with_(steps=tuple(steps), arrays=have)
 
 
 def long_case(plan: Plan) -> Case:
@@ -236,6 +265,14 @@ def missing_case(plan: ScalingPlan) -> Case:
         lanes[..., 0] = np.nan if k == 0 else lanes[..., 0]
     given = (("relation", MISSING),)
     return base.with_(arrays=arrays, steps=(Step(FIT, chunks, True, given), Step(FIT, chunks[::-1], True, given)))
+
+
+def unfitted_case(plan: ScalingPlan) -> Case:
+    """A transform before any fit, which must raise; then a fit, and the same transform."""
+    base = input_norm_case(plan)
+    chunks = base.steps[0].inputs
+    steps = (Step(TRANSFORM, ("x",), True, refused=True), Step(FIT, chunks, True), Step(TRANSFORM, ("x",)))
+    return base.with_(steps=steps, arrays={n: base.arrays[n] for n in ("x", *chunks)})
 
 
 def scaling_relation_case(plan: ScalingPlan) -> Case:

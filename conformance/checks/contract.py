@@ -12,7 +12,7 @@ EVERY = tuple(call for call in CALLS.values() if not call.between and call != LE
 #: How a result of the call before is named among what a call has written to.
 EARLIER = "the earlier "
 #: Results shaped like x; all others have a value per channel.
-LIKE_X = ("y", "dx", "x", "along", "by_x", "by_dy")
+LIKE_X = ("y", "dx", "x", "along", "by_x", "by_dy", "third")
 
 
 def accepts(exam: Examination, i: int, channels: Mask) -> Judgement | None:

@@ -13,6 +13,7 @@ from bnspec.model.call import (
     TRAINING_SECOND_ORDER,
     TRAINING_SOME_GRADIENTS,
     TRAINING_TANGENT,
+    TRAINING_THIRD_ORDER,
 )
 
 SOME = (TRAINING_SOME_GRADIENTS, INFERENCE_SOME_GRADIENTS)
@@ -30,6 +31,7 @@ def alone(exam: Examination, i: int, channels: Mask) -> Judgement | None:
 
 CHECKS = (
     within("second_order.training", (TRAINING_SECOND_ORDER,), ("by_x",)),
+    within("second_order.third_derivative", (TRAINING_THIRD_ORDER,), ("third",)),
     within("second_order.cotangent_and_scale", (TRAINING_SECOND_ORDER,), ("by_dy", "by_gamma")),
     within("second_order.inference", (INFERENCE_SECOND_ORDER,), ("by_x", "by_dy", "by_gamma")),
     within("gradient.forward_mode", (TRAINING_TANGENT, INFERENCE_TANGENT), ("y", "along")),

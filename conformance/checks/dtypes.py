@@ -5,20 +5,28 @@ from __future__ import annotations
 from bnspec.conformance.checks.check import Check, everywhere
 from bnspec.conformance.checks.examination import Examination, Mask
 from bnspec.conformance.checks.judgement import Judgement
-from bnspec.model.call import INFERENCE, TRAINING
+from bnspec.conformance.checks.state import STATE
+from bnspec.model.call import FIT, INFERENCE, TRAINING
 
 
 def integers_become_floating(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     """Results of integers are those of the same numbers in floating point, in a floating dtype."""
-    y = exam.result(i).outputs["y"]
-    if y.dtype.kind in "iub":
-        message = f"y of integers has the dtype {y.dtype.name}"
-        return exam.broken(i, "dtype", message, output="y", numbers=("floating", y.dtype.name))
-    return exam.within(i, ("y", "running_mean", "running_var"))
+    fitted = exam.step(i).call == FIT
+    names = ("mean", "var") if fitted else ("y",)
+    for name in names:
+        found = exam.result(i).outputs[name].dtype
+        if found.kind in "iub":
+            message = f"{name} of integers has the dtype {found.name}"
+            return exam.broken(i, "dtype", message, output=name, numbers=("floating", found.name))
+    return exam.within(i, names if fitted else (*names, *STATE))
 
 
 CHECKS = (
     Check(
-        "dtype.integers_become_floating", (TRAINING, INFERENCE), integers_become_floating, everywhere, of_integers=True
+        "dtype.integers_become_floating",
+        (TRAINING, INFERENCE, FIT),
+        integers_become_floating,
+        everywhere,
+        of_integers=True,
     ),
 )

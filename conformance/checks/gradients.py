@@ -21,6 +21,7 @@ from bnspec.model.call import (
     INFERENCE_LATE_GRADIENTS,
     TRAINING_GRADIENTS,
     TRAINING_LATE_GRADIENTS,
+    TRAINING_STATE_GRADIENTS,
 )
 from bnspec.model.case import Step
 from bnspec.oracle.oracle import Oracle
@@ -67,6 +68,7 @@ CHECKS = (
     within("gradient.inference_dx", INFERENCE_BACKWARD, ("dx",)),
     within("gradient.inference_parameters", INFERENCE_BACKWARD, ("dgamma", "dbeta")),
     within("gradient.null_space", FORWARD_BACKWARD, ("dx",), constant_cotangent),
+    within("gradient.none_through_the_running_update", (TRAINING_STATE_GRADIENTS,), ("dx", "dgamma", "dbeta")),
     within("gradient.of_its_own_forward_pass", LATE, ("y", "dx", "dgamma", "dbeta")),
     Check(
         "gradient.forward_agrees",

@@ -142,6 +142,13 @@ def nothing_learnt(exam: Examination, i: int, channels: Mask) -> Judgement | Non
     return exam.broken(i, "raises", "fitted on nothing, and has statistics", output="mean")
 
 
+def needs_a_fit(exam: Examination, i: int, channels: Mask) -> Judgement | None:
+    """A transform without statistics raises."""
+    if exam.result(i).status == "error":
+        return KEPT
+    return exam.broken(i, "raises", "transformed x before any fit, and raised nothing", output="y")
+
+
 def no_rows(case: Case, step: Step) -> bool:
     """Whether no chunk of the fit has a row."""
     return all(case.arrays[n].size == 0 for n in step.inputs)
@@ -199,5 +206,6 @@ CHECKS = (
     Check("input.constant_feature_keeps_its_unit", (TRANSFORM,), constants_keep_their_unit, constant_features),
     Check("input.missing_values_are_left_out", (FIT,), leaves_out_missing, everywhere, of_missing=True),
     Check("input.nothing_to_fit", (FIT,), nothing_learnt, only_if(no_rows), reads_errors=True),
+    Check("input.transform_needs_a_fit", (TRANSFORM,), needs_a_fit, everywhere, reads_errors=True, of_refused=True),
     Check("input.keeps_statistics", (TRANSFORM,), same_again, everywhere),
 )

@@ -14,7 +14,7 @@ from bnspec.backends.harness.scripts.writer import Writer
 
 #: Statements in a framework's words.
 Written = Callable[[Writer], Lines]
-LIKE_X = ("y", "dx", "x", "along", "by_x", "by_dy")
+LIKE_X = ("y", "dx", "x", "along", "by_x", "by_dy", "third")
 STATE = ("running_mean", "running_var")
 
 

@@ -107,7 +107,7 @@ class Deviation:
 
 
 #: What a call gives or moves, by the names that evidence has for it.
-OUTPUTS = ("y", "x", "dx", "dgamma", "dbeta", "by_x", "by_dy", "by_gamma", "along", "mean", "var", "loss")
+OUTPUTS = ("y", "x", "dx", "dgamma", "dbeta", "by_x", "by_dy", "by_gamma", "third", "along", "mean", "var", "loss")
 
 
 def _is_named(name: str, case: Case) -> bool:

@@ -17,6 +17,7 @@ FORMULAS = {
     "dgamma": "sum(dy * zhat)",
     "dbeta": "sum(dy)",
     "by_x": "the gradient of sum(v * dx) by x",
+    "third": "the gradient by x of sum(v * g), g that of sum(v * dx)",
     "by_dy": "the gradient of sum(v * dx) by dy",
     "by_gamma": "the gradient of sum(v * dx) by gamma",
     "along": "the derivative of y along v in x",

@@ -142,11 +142,19 @@ class OwnAdapterWriter(Writer):
         """The three results of the method."""
         return [f"by_x, by_dy, by_gamma = layer.{step.call.name}({', '.join(self.given(n) for n in step.inputs)})"]
 
+    def third_order(self, step: Step, y: str) -> Lines:
+        """The result of the method."""
+        return [f"third = layer.{step.call.name}({', '.join(self.given(n) for n in step.inputs)})"]
+
     def tangent(self, step: Step, y: str) -> Lines:
         """The two results of the method."""
         return [f"{y}, along = layer.{step.call.name}({', '.join(self.given(n) for n in step.inputs)})"]
 
     def masked(self, step: Step, y: str) -> Lines:
+        """As any other call."""
+        return self.call(step, y)
+
+    def state_gradients(self, step: Step, y: str) -> Lines:
         """As any other call."""
         return self.call(step, y)
 

@@ -10,6 +10,7 @@ from bnspec.backends.numpy.specification import NumpyLayer
 from bnspec.contract import LayerConfig
 from bnspec.equations import batch_norm as eq
 from bnspec.equations.second_order import inference_second_order, training_second_order
+from bnspec.equations.third_order import training_third_order
 
 AXES = (0,)
 X, DY, V = some((4, 2), 1), some((4, 2), 2), some((4, 2), 3)
@@ -128,6 +129,14 @@ def test_the_second_derivative_by_x_differentiates_the_statistics_too() -> None:
     """Against the exact derivative of dx."""
     second = training_second_order(X, DY, V, GAMMA, EPSILON, AXES)
     assert equal(second.by_x, gradient(lambda x: along(eq.training_dx(x, DY, GAMMA, EPSILON, AXES)), X))
+
+
+@verifies("second_order.third_derivative")
+def test_the_third_derivative_differentiates_the_statistics_of_the_second() -> None:
+    """Against the exact derivative of <v, by_x>."""
+    third = training_third_order(X, DY, V, GAMMA, EPSILON, AXES)
+    by_x = lambda x: training_second_order(x, DY, V, GAMMA, EPSILON, AXES).by_x
+    assert equal(third, gradient(lambda x: along(by_x(x)), X))
 
 
 @verifies("second_order.cotangent_and_scale")

@@ -198,6 +198,7 @@ def test_what_a_call_returns_and_takes_follows_from_its_kind() -> None:
         "inference_some_gradients",
         "training_late_gradients",
         "inference_late_gradients",
+        "training_state_gradients",
         "training_masked_gradients",
     }
     assert {c.name for c in CALLS.values() if c.has_mask} == {c.name for c in CALLS.values() if "mask" in c.inputs}

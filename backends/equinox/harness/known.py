@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bnspec.backends.harness.known.deviation import Known
-from bnspec.backends.harness.known.predicates import all_half, trains_on_nothing
+from bnspec.backends.harness.known.predicates import all_half, differentiates_state, trains_on_nothing
 from bnspec.model.case import Case
 
 
@@ -141,6 +141,19 @@ KNOWN: tuple[Known, ...] = (
         observed="The suite's case: row 0 has other bits alone than in the batch.",
         reported=True,
         link="https://github.com/jax-ml/jax/issues/26308",
+        package="equinox",
+        versions=">=0.13.8,<0.14",
+    ),
+    Known(
+        title="Gradients flow through the running statistics",
+        backends="equinox.*",
+        clauses=("gradient.none_through_the_running_update",),
+        where=differentiates_state,
+        conditions="a loss that reads the running statistics after the step, by JAX's differentiation",
+        kind="bug",
+        reason="the statistics in the new state are functions of x, and their update is not cut out of the differentiation.",
+        observed='momentum 0.5, mode "batch", x [[1], [3]]: the gradient of the new hidden mean by x is [0.25, 0.25].',
+        reported=False,
         package="equinox",
         versions=">=0.13.8,<0.14",
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bnspec.backends.harness.known.deviation import Known
 from bnspec.backends.harness.known.predicates import (
     all_half,
+    differentiates_state,
     has_misshapen,
     has_padding,
     is_half,
@@ -167,6 +168,21 @@ KNOWN: tuple[Known, ...] = (
         observed=(
             "dtype float16, mean 1000.3, var 1e6, inference of 1001 and 1003: nnx.BatchNorm gives 0 and 0, linen.BatchNorm 0.0007 "
             "and 0.0027."
+        ),
+        reported=False,
+        package="flax",
+        versions=">=0.12,<0.13",
+    ),
+    Known(
+        title="Gradients flow through the running statistics",
+        backends="flax.linen*",
+        clauses=("gradient.none_through_the_running_update",),
+        where=differentiates_state,
+        conditions="a loss that reads the running statistics after the step, by JAX's differentiation",
+        kind="bug",
+        reason="the new batch_stats are functions of x, and their update is not cut out of the differentiation; nnx cuts it.",
+        observed=(
+            "momentum 0.5, x [[1], [3]]: the gradient of the new mean by x is [0.25, 0.25]; of nnx.BatchNorm's mean [0, 0]."
         ),
         reported=False,
         package="flax",

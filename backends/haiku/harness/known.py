@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bnspec.backends.harness.known.deviation import Known
-from bnspec.backends.harness.known.predicates import off_centre, takes_integers, trains_on_nothing
+from bnspec.backends.harness.known.predicates import differentiates_state, off_centre, takes_integers, trains_on_nothing
 from bnspec.clauses import CLAUSES
 
 #: The clauses that compare running statistics, among others.
@@ -72,6 +72,19 @@ KNOWN: tuple[Known, ...] = (
         kind="bug",
         reason="the average is divided by 1 - decay^steps in bfloat16, where a decay such as 0.999 is 1: 0/0.",
         observed="bfloat16 [1, 3], decay_rate 0.999: both averages are nan; in float32 2 and 1.",
+        reported=False,
+        package="haiku",
+        versions=">=0.0.17,<0.0.18",
+    ),
+    Known(
+        title="Gradients flow through the running statistics",
+        backends="haiku",
+        clauses=("gradient.none_through_the_running_update",),
+        where=differentiates_state,
+        conditions="a loss that reads the running statistics after the step, by JAX's differentiation",
+        kind="bug",
+        reason="the averages in the new state are functions of x, and their update is not cut out of the differentiation.",
+        observed="decay_rate 0.5, x [[1], [3]]: the gradient of the new hidden mean by x is [0.25, 0.25].",
         reported=False,
         package="haiku",
         versions=">=0.0.17,<0.0.18",

@@ -167,9 +167,19 @@ def steps_before_backward(case: Case) -> bool:
     return any(s.call.kind == "late_gradients" for s in case.steps)
 
 
+def differentiates_state(case: Case) -> bool:
+    """A loss reads the running statistics after the step."""
+    return any(s.call.kind == "state_gradients" for s in case.steps)
+
+
 def has_missing(case: Case) -> bool:
     """A training set has missing values."""
     return any(s.has_missing for s in case.steps)
+
+
+def transforms_unfitted(case: Case) -> bool:
+    """A transform before any fit."""
+    return any(s.refused and s.call.kind == "transform" for s in case.steps)
 
 
 def scales_half(case: Case) -> bool:

@@ -114,6 +114,8 @@ def number(value: Any, shortest: bool = False) -> str:
     """A value exactly; with ``shortest`` in the fewest digits that its float32 is read back from."""
     if isinstance(value, np.bool_):
         return repr(bool(value))
+    if isinstance(value, np.integer):
+        return repr(int(value))
     wide = float(value)
     if math.isnan(wide):
         return 'float("nan")'

@@ -126,6 +126,8 @@ class Writer(abc.ABC):
             "second_order": self.second_order,
             "tangent": self.tangent,
             "late_gradients": self.late_gradients,
+            "state_gradients": self.state_gradients,
+            "third_order": self.third_order,
         }
         special |= dict.fromkeys(("masked", "masked_gradients"), self.masked)
         return special.get(kind, self.call)(step, y)
@@ -150,8 +152,16 @@ class Writer(abc.ABC):
         """Lines of a forward pass, a training step, and the backward pass of the first."""
         raise NoScript(f"no lines are written here for {step.call}")
 
+    def state_gradients(self, step: Step, y: str) -> Lines:
+        """Lines of a pass whose loss reads the new running statistics, and of its gradients."""
+        raise NoScript(f"no lines are written here for {step.call}")
+
     def second_order(self, step: Step, y: str) -> Lines:
         """Lines that compute by_x, by_dy and by_gamma."""
+        raise NoScript(f"no lines are written here for {step.call}")
+
+    def third_order(self, step: Step, y: str) -> Lines:
+        """Lines that compute third."""
         raise NoScript(f"no lines are written here for {step.call}")
 
     def tangent(self, step: Step, y: str) -> Lines:

@@ -76,6 +76,34 @@ class PureWriter(JaxWriter):
             *self.moved(step, x),
         ]
 
+    def state_gradients(self, step: Step, y: str) -> Lines:
+        """The vector-Jacobian product of y and of the new statistics, whose cotangents are 1."""
+        define, _ = self.forward(step)
+        x, dy = (self.given(n) for n in step.inputs)
+        self.packed = True
+        ones = "jax.tree_util.tree_map(jax.numpy.ones_like, new)"
+        if self.compact and self.wants_gradient():
+            of = f"({self.cotangent()}, {ones.replace('new', 'forward(x, w)[1]')})"
+            back = f"jax.jit(lambda x, dy, w: jax.vjp(forward, x, w)[1]({of}))"
+            return [*define, f"dx, dw = {back}({x}, {dy}, {self.parameters})"]
+        lines = ["(y, new), back = jax.vjp(forward, x, w)", f"return y, back(({self.cotangent()}, {ones})), new"]
+        moved = [f"{self.states} = {self.after('new')}"] if self.reads_state() else []
+        call = f"{y}, (dx, dw), new = jax.jit(gradients)({x}, {dy}, {self.parameters})"
+        return [*define, *self.define(block("def gradients(x, dy, w):", lines)), call, *moved]
+
+    def third_order(self, step: Step, y: str) -> Lines:
+        """jax.grad three times."""
+        define, of = self.forward(step)
+        x, dy, v = (self.given(n) for n in step.inputs)
+        product = "jax.grad(lambda *given: (given[2] * {}(*given)).sum())"
+        return [
+            *define,
+            f"first = jax.grad(lambda x, dy, v, w: ({self.cotangent()} * {of}).sum())",
+            f"second = {product.format('first')}",
+            f"third = jax.jit({product.format('second')})({x}, {dy}, {v}, {self.parameters})",
+            *self.moved(step, x),
+        ]
+
     def tangent(self, step: Step, y: str) -> Lines:
         """The Jacobian-vector product with v."""
         define, of = self.forward(step)

@@ -6,6 +6,7 @@ from bnspec.backends.harness.known.deviation import Choice, Known
 from bnspec.backends.harness.known.predicates import (
     calls,
     constant_in_chunks,
+    differentiates_state,
     has_empty_chunk,
     has_one_channel_for_all,
     has_padding,
@@ -19,8 +20,9 @@ from bnspec.backends.harness.known.predicates import (
     takes_mask,
     tiny_spread,
     trains_on_nothing,
+    transforms_unfitted,
 )
-from bnspec.model.call import TRAINING_SECOND_ORDER
+from bnspec.model.call import TRAINING_SECOND_ORDER, TRAINING_THIRD_ORDER
 
 #: What a computation in float32 does not keep when float64 was asked for.
 FLOAT64 = (
@@ -69,6 +71,7 @@ FLOAT64 = (
     "running.var",
     "second_order.cotangent_and_scale",
     "second_order.inference",
+    "second_order.third_derivative",
     "second_order.training",
     "special.channels_are_isolated",
     "training.order_of_elements",
@@ -299,9 +302,9 @@ KNOWN: tuple[Known, ...] = (
     Known(
         title="The second derivative lacks a term",
         backends="keras",
-        clauses=("second_order.training",),
-        where=calls(TRAINING_SECOND_ORDER),
-        conditions="second derivatives by x in training",
+        clauses=("second_order.training", "second_order.third_derivative"),
+        where=calls(TRAINING_SECOND_ORDER, TRAINING_THIRD_ORDER),
+        conditions="second or third derivatives by x in training",
         kind="bug",
         reason="tf.nn.moments stops the gradient at the mean inside the variance: right for dx, wrong for derivatives of dx by x.",
         observed=(
@@ -358,6 +361,58 @@ KNOWN: tuple[Known, ...] = (
         reported=False,
         link="https://github.com/keras-team/keras/issues/22586",
         search="The report is of the same in GroupNormalization, where it was fixed.",
+        package="keras",
+        versions=">=3.15,<3.16",
+    ),
+    Known(
+        title="Gradients flow through the running statistics",
+        backends="keras.jax",
+        clauses=("gradient.none_through_the_running_update",),
+        where=differentiates_state,
+        conditions="a loss that reads the running statistics after the step, by JAX's differentiation",
+        kind="bug",
+        reason="stateless_call returns moving statistics that are functions of x, and their update is not cut out of the differentiation.",
+        observed="momentum 0.5, x [[1], [3]]: the gradient of the new moving_mean by x is [0.25, 0.25]; on TensorFlow and PyTorch it has none.",
+        reported=False,
+        package="keras",
+        versions=">=3.15,<3.16",
+    ),
+    Known(
+        title="A Normalization that was never adapted passes x through",
+        backends="keras*",
+        clauses=("input.transform_needs_a_fit",),
+        where=transforms_unfitted,
+        conditions="a transform before any adapt, without mean and variance",
+        kind="bug",
+        reason="a new layer has the mean 0 and the variance 1, and its call does not ask whether it was adapted; so has one from get_config.",
+        observed="Normalization(axis=1) of [[1, 2], [3, 6]]: [[1, 2], [3, 6]], on each of the four backends.",
+        link="https://github.com/keras-team/keras/issues/16296",
+        reported=True,
+        package="keras",
+        versions=">=3.15,<3.16",
+    ),
+    Known(
+        title="A mask reaches channels on the last axis alone",
+        backends="keras*",
+        clauses=(
+            "contract.accepts",
+            "mask.equals_compaction",
+            "mask.counts_elements",
+            "mask.gradients",
+            "mask.padding_is_inert",
+        ),
+        where=lambda case: takes_mask(case) and case.config.channel_axis != case.config.rank - 1,
+        conditions="a mask, and channels that are not on the last axis",
+        kind="bug",
+        reason=(
+            "a last axis is added to the mask, wherever the channels are: it is refused, or, where extents coincide, is broadcast "
+            "over the wrong axes, without an error."
+        ),
+        observed=(
+            "axis=1, momentum=0, x = arange(18).reshape(2, 3, 3)^2, a mask (2, 3) that leaves out [0, 0]: moving_mean is [100.7, "
+            "93.2, 153.2], expected [61.4, 110, 176.6]; x (2, 3, 4), a mask (2, 4): an error; a mask (2, 1, 4) is refused by its rank."
+        ),
+        reported=False,
         package="keras",
         versions=">=3.15,<3.16",
     ),

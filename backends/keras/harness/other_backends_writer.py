@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from bnspec.backends.harness.scripts.statements import Lines, block
 from bnspec.backends.jax.harness.pure_writer import PureWriter
-from bnspec.backends.keras.harness.writer import StatefulKeras, built, scaled
+from bnspec.backends.keras.harness.writer import StatefulKeras, built, scaled, without_channels
 from bnspec.backends.torch.harness.writer import TorchWriter
 from bnspec.model.case import Step
 
@@ -28,8 +28,8 @@ class KerasTorchWriter(StatefulKeras, TorchWriter):
         return f"layer({x}, training={training}{self.mask})"
 
     def masked(self, step: Step, y: str) -> Lines:
-        """The layer's call with a mask, which Keras takes without the last axis."""
-        self.mask = f", mask={self.given(step.inputs[-1])}[..., 0]"
+        """The layer's call with a mask, which Keras takes without the channel axis."""
+        self.mask = f", mask={self.given(step.inputs[-1])}[{without_channels(self.config)}]"
         lines = super().call(step, y)
         self.mask = ""
         return lines
@@ -85,7 +85,7 @@ class KerasJaxWriter(PureWriter):
 
     def applied(self, training: bool, mask: str = "") -> str:
         """stateless_call, which gives y and the new variables."""
-        given = f", mask={mask}[..., 0]" if mask else ""
+        given = f", mask={mask}[{without_channels(self.config)}]" if mask else ""
         return f"layer.stateless_call(w, moving, x, training={training}{given})"
 
     def after(self, aux: str) -> str:

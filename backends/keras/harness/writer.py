@@ -71,6 +71,11 @@ def operated(writer: Writer, step: Step, keras: str) -> Lines:
     raise NoScript(f"Keras has no call for {step.call}")
 
 
+def without_channels(config: LayerConfig) -> str:
+    """The index that takes a mask's channel axis away."""
+    return ", ".join([":"] * config.channel_axis + ["0"])
+
+
 class StatefulKeras(Writer):
     """What is the same for a Keras layer that holds its own state, on whatever tensors."""
 
@@ -134,9 +139,9 @@ class KerasWriter(StatefulKeras, TensorflowWriter):
         return ["layer.gamma.value", "layer.beta.value"] if self.config.affine and not self.frozen else []
 
     def masked(self, step: Step, y: str) -> Lines:
-        """The layer's call with a mask, which Keras takes without the last axis."""
+        """The layer's call with a mask, which Keras takes without the channel axis."""
         x, mask = self.given(step.inputs[0]), self.given(step.inputs[-1])
-        forward = [f"{y} = layer({x}, training=True, mask={mask}[..., 0])"]
+        forward = [f"{y} = layer({x}, training=True, mask={mask}[{without_channels(self.config)}])"]
         return self.taped(step, y, forward) if step.call.has_gradients else forward
 
     def call(self, step: Step, y: str) -> Lines:

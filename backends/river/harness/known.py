@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bnspec.backends.harness.known.deviation import Known
-from bnspec.backends.harness.known.predicates import has_empty_chunk
+from bnspec.backends.harness.known.predicates import has_empty_chunk, transforms_unfitted
 
 KNOWN: tuple[Known, ...] = (
     Known(
@@ -31,6 +31,20 @@ KNOWN: tuple[Known, ...] = (
         reported=False,
         link="https://github.com/online-ml/river/pull/981",
         search="The report is of the same cancellation in another scaler.",
+        package="river",
+        versions=">=0.26,<0.27",
+    ),
+    Known(
+        title="A transform before learning gives 0",
+        backends="river",
+        clauses=("input.transform_needs_a_fit",),
+        where=transforms_unfitted,
+        conditions="a transform before any learn_many",
+        kind="documented difference",
+        reason="means and variances that are not learnt yet are 0, and a division by 0 is 0: transforming before learning is intended.",
+        observed="The suite's case: transform_many of a new scaler raises nothing.",
+        link="https://github.com/online-ml/river/discussions/1527",
+        reported=True,
         package="river",
         versions=">=0.26,<0.27",
     ),

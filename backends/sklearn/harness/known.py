@@ -66,7 +66,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="A chunk of missing values makes the mean NaN",
-        backends="sklearn.partial_fit",
+        backends="sklearn.[pc]*",
         clauses=("input.missing_values_are_left_out",),
         where=has_missing,
         conditions="partial_fit of a chunk in which a feature is NaN throughout",
@@ -76,6 +76,32 @@ KNOWN: tuple[Known, ...] = (
         reported=False,
         link="https://github.com/scikit-learn/scikit-learn/pull/11206",
         search="The link is the change since which NaN is left out.",
+        package="sklearn",
+        versions=">=1.9,<1.10",
+    ),
+    Known(
+        title="Entries of one place are not added",
+        backends="sklearn.csr.parts",
+        clauses=(
+            "input.chunks_do_not_matter",
+            "input.empty_chunk_changes_nothing",
+            "input.fit",
+            "input.fit_is_stable",
+            "input.merge_in_any_order",
+            "input.missing_values_are_left_out",
+        ),
+        where=lambda case: case.subject == "input_norm",
+        conditions="a CSR or CSC matrix with several entries of one place, whose value is their sum",
+        kind="bug",
+        reason=(
+            "the variance is summed over stored entries as if each were a value of its own, without an error, and may be negative; the "
+            "mean, toarray and SciPy's own sums add them."
+        ),
+        observed=(
+            "csr_matrix(([1, 2, 3, 4], [0, 0, 0, 0], [0, 2, 3, 4])), the column 3, 3, 4: mean_ 3.333, var_ -1.111, scale_ 1; of its "
+            "toarray var_ 0.222. After sum_duplicates() right."
+        ),
+        reported=False,
         package="sklearn",
         versions=">=1.9,<1.10",
     ),

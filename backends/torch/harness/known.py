@@ -5,6 +5,7 @@ from __future__ import annotations
 from bnspec.backends.harness.known.deviation import Known
 from bnspec.backends.harness.known.predicates import (
     all_half,
+    calls,
     channels_innermost_strided_parameters,
     half_cotangent_overflows,
     half_not_packed,
@@ -16,6 +17,7 @@ from bnspec.backends.harness.known.predicates import (
     steps_before_backward,
     tangent_of_overlapping,
 )
+from bnspec.model.call import TRAINING_THIRD_ORDER
 
 RELEASES = ">=2.13,<2.14"
 #: What a wrong weight or running statistic in the backward pass shows in.
@@ -256,6 +258,23 @@ KNOWN: tuple[Known, ...] = (
             "before the backward pass dx is 0.05. The same write by running_var.mul_ raises."
         ),
         link="https://github.com/pytorch/pytorch/issues/13402",
+        reported=True,
+        package="torch",
+        versions=RELEASES,
+    ),
+    Known(
+        title="The third derivative lacks terms",
+        backends="torch.*[nlt]",
+        clauses=("second_order.third_derivative",),
+        where=calls(TRAINING_THIRD_ORDER),
+        conditions="third derivatives by x in training",
+        kind="bug",
+        reason="the double-backward function is given the saved mean and reciprocal root, which have no graph: it is differentiated as if they were constants.",
+        observed=(
+            "batch_norm of x [[0], [0]], epsilon 1, dy [[-1], [-0.0625]], v [[-1], [1]]: torch.autograd.grad three times, the last "
+            "two by v, gives -0.875 for the second value, exact -1.40625; first and second derivatives are right."
+        ),
+        link="https://github.com/pytorch/pytorch/issues/186256",
         reported=True,
         package="torch",
         versions=RELEASES,

@@ -127,6 +127,17 @@ class TorchWriter(Writer):
             f"{names} = torch.autograd.grad({into}, allow_unused=True, materialize_grads=True)",
         ]
 
+    def third_order(self, step: Step, y: str) -> Lines:
+        """torch.autograd.grad three times."""
+        x, dy, v = (self.given(n) for n in step.inputs)
+        return [
+            f"leaf = {x}.detach().requires_grad_()",
+            f"{y} = {self.forward('leaf', True)}",
+            f"(dx,) = torch.autograd.grad({y}, leaf, {dy}, create_graph=True)",
+            f"(by_x,) = torch.autograd.grad(dx, leaf, {v}, create_graph=True)",
+            f"(third,) = torch.autograd.grad(by_x, leaf, {v})",
+        ]
+
     def tangent(self, step: Step, y: str) -> Lines:
         """Forward mode, by a dual tensor."""
         x, v = (self.given(n) for n in step.inputs)

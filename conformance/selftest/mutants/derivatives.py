@@ -16,14 +16,18 @@ from bnspec.model.call import (
     TRAINING_LATE_GRADIENTS,
     TRAINING_SECOND_ORDER,
     TRAINING_SOME_GRADIENTS,
+    TRAINING_STATE_GRADIENTS,
     TRAINING_TANGENT,
+    TRAINING_THIRD_ORDER,
 )
 
 Array = Any
 
 TRAINING, INFERENCE = ("second_order.training",), ("second_order.inference",)
 OTHER, FORWARD = ("second_order.cotangent_and_scale",), ("gradient.forward_mode",)
+THIRD = ("second_order.third_derivative",)
 OWN = ("gradient.of_its_own_forward_pass",)
+UPDATE = ("gradient.none_through_the_running_update",)
 ALONE, MOVES = ("gradient.each_argument_alone",), ("running.moves_once_with_gradients",)
 SECOND_CALLS = (TRAINING_SECOND_ORDER, INFERENCE_SECOND_ORDER)
 TANGENT_CALLS = (TRAINING_TANGENT, INFERENCE_TANGENT)
@@ -360,3 +364,57 @@ class LateGradientsByTheLastBatch(FullLayer):
 
     def backward_statistics(self, x: Array) -> Any:
         return super().backward_statistics(x if self.last is None else self.last)
+
+
+class GradientThroughTheRunningMean(FullLayer):
+    """Differentiates the new running mean where the loss reads it."""
+
+    family, killed_by, calls = "gradient", UPDATE, (TRAINING_STATE_GRADIENTS,)
+
+    def training_state_gradients(self, x: Array, dy: Array) -> Gradients:
+        found = super().training_state_gradients(x, dy)
+        share = (1.0 - self.config.decay) / max(self.count(x), 1)
+        return found._replace(dx=(found.dx.astype("float64") + share).astype(x.dtype))
+
+
+class GradientThroughTheRunningVariance(FullLayer):
+    """Differentiates the new running variance where the loss reads it."""
+
+    family, killed_by, calls = "gradient", UPDATE, (TRAINING_STATE_GRADIENTS,)
+
+    def training_state_gradients(self, x: Array, dy: Array) -> Gradients:
+        found, wide = super().training_state_gradients(x, dy), self.values(x)
+        share = 2.0 * (1.0 - self.config.decay) / max(self.count(x), 1)
+        through = share * (wide - self.average(wide)).astype("float64")
+        return found._replace(dx=(found.dx.astype("float64") + through).astype(x.dtype))
+
+
+class SavedStatisticsConstantInThirdOrder(FullLayer):
+    """Differentiates the second derivative with inv_std as a constant, as a saved value is."""
+
+    family, killed_by, calls = "second_order", THIRD, (TRAINING_THIRD_ORDER,)
+
+    def moving_root(self, dy: Array, w: Array, zhat: Array, s: Array) -> Any:
+        return np.zeros_like(zhat), s * s * w / dy.dtype.type(self.count(dy)), np.zeros_like(zhat)
+
+
+class ThirdOrderWithoutTheSquare(FullLayer):
+    """Leaves out that the variance has a second derivative of its own."""
+
+    family, killed_by, calls = "second_order", THIRD, (TRAINING_THIRD_ORDER,)
+
+    def invariants(self, dy: Array, w: Array, zhat: Array, s: Array) -> Any:
+        a, b, p, r = super().invariants(dy, w, zhat, s)
+        return a, b, p, np.zeros_like(r)
+
+
+class ThirdOrderMovesTwice(FullLayer):
+    """Moves the running statistics once more where third derivatives are taken."""
+
+    family, killed_by, calls = "running", MOVES, (TRAINING_THIRD_ORDER,)
+
+    def training_third_order(self, x: Array, dy: Array, v: Array) -> Array:
+        found = super().training_third_order(x, dy, v)
+        if x.size and not self.constant:
+            self.update(self.values(x))
+        return found

@@ -217,3 +217,12 @@ class ScalerDifferenceInHalf(PlainScaler):
         with np.errstate(over="ignore"):
             difference = (x.astype(self.work) - self.mean).astype(x.dtype)
             return (difference.astype(self.work) / self.scale()).astype(x.dtype)
+
+
+class WordsKeptAsIntegers(PlainLayer):
+    """Returns y of 32-bit integers as integers, and widens bytes."""
+
+    family, killed_by, path = "dtype", INTEGERS, "32-bit integers"
+
+    def result_dtype(self, x: Array) -> Any:
+        return x.dtype if x.dtype.name == "int32" else super().result_dtype(x)

@@ -302,3 +302,14 @@ class MissingCountsAsZero(MissingScaler):
 
     def fit(self, chunks: Any) -> None:
         super().fit([np.where(np.isnan(c), c.dtype.type(0), c) for c in chunks])
+
+
+class MomentsOfIntegersCut(PlainScaler):
+    """Cuts the statistics of integers to integers."""
+
+    family, killed_by, path = "dtype", ("dtype.integers_become_floating",), "integers"
+
+    def fit(self, chunks: Sequence[Array]) -> None:
+        super().fit(chunks)
+        if chunks[0].dtype.kind in "iu":
+            self.mean, self.var = np.trunc(self.mean), np.trunc(self.var)

@@ -127,6 +127,12 @@ class FullLayer(PlainLayer):
         self.training(other)
         return found
 
+    # --- gradients of a loss that reads the statistics ----------------------------------------------------------------
+
+    def training_state_gradients(self, x: Array, dy: Array) -> Gradients:
+        """The gradients are those of y alone: the update has none."""
+        return self.training_gradients(x, dy)
+
     # --- second derivatives -------------------------------------------------------------------------------------------
 
     def project(self, v: Array, zhat: Array) -> Array:
@@ -178,6 +184,42 @@ class FullLayer(PlainLayer):
         """The results, in the dtypes of their arguments."""
         parameter = by_gamma.astype(self.mean.dtype) if self.config.affine else None
         return SecondOrder(by_x.astype(x.dtype), by_dy.astype(x.dtype), parameter)
+
+    # --- third derivatives --------------------------------------------------------------------------------------------
+
+    def training_third_order(self, x: Array, dy: Array, v: Array) -> Array:
+        """The gradient by x of the second derivative along v of <dy, y>; moves the running statistics once."""
+        self.check(x, dy, v)
+        if self.constant or not x.size:
+            return np.zeros_like(x)
+        self.forward(x)
+        wide, dy, v = self.values(x), self.cotangent(dy), self.values(v)
+        mean, var = self.backward_statistics(wide)
+        s = self.backward_inv_std(var)
+        return (self.gamma() * self.third(dy, v - self.average(v), (wide - mean) * s, s)).astype(x.dtype)
+
+    def third(self, dy: Array, w: Array, zhat: Array, s: Array) -> Array:
+        """The same without gamma; w is v without its mean."""
+        m = dy.dtype.type(self.count(dy))
+        a, b, p, r = self.invariants(dy, w, zhat, s)
+        by_a = s * self.project(dy, zhat)
+        by_b, by_p, by_r = self.moving_root(dy, w, zhat, s)
+        return by_a * (3 * p * p - r) + (m * a * (6 * p * by_p - by_r) - 2 * m * (p * by_b + b * by_p))
+
+    def invariants(self, dy: Array, w: Array, zhat: Array, s: Array) -> Any:
+        """The means of dy zhat and of s dy w, and s mean(w zhat) and s^2 mean(w^2)."""
+        return (
+            self.average(dy * zhat),
+            s * self.average(dy * w),
+            s * self.average(w * zhat),
+            s * s * self.average(w * w),
+        )
+
+    def moving_root(self, dy: Array, w: Array, zhat: Array, s: Array) -> Any:
+        """The gradients of the last three of them."""
+        m = dy.dtype.type(self.count(dy))
+        _, b, p, r = self.invariants(dy, w, zhat, s)
+        return -s * zhat * b / m, s * (s * w - 2 * zhat * p) / m, -2 * s * zhat * r / m
 
     # --- forward mode -------------------------------------------------------------------------------------------------
 

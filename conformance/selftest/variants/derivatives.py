@@ -21,6 +21,7 @@ from bnspec.model.call import (
     TRAINING_SECOND_ORDER,
     TRAINING_SOME_GRADIENTS,
     TRAINING_TANGENT,
+    TRAINING_THIRD_ORDER,
 )
 
 Array = Any
@@ -283,3 +284,26 @@ class LateGradientsRefused(FullLayer):
     def inference_late_gradients(self, x: Array, dy: Array, other: Array) -> Gradients:
         self.training(other)
         raise RuntimeError("the running statistics have changed since the forward pass")
+
+
+class StateGradientsInTwoPasses(FullLayer):
+    """Takes the gradients in a pass of their own, on a copy, before the step that moves the statistics."""
+
+    def training_state_gradients(self, x: Array, dy: Array) -> Gradients:
+        found = self.copied().training_gradients(x, dy)
+        return found._replace(y=self.training(x))
+
+
+class ThirdOrderByFolding(FullLayer):
+    """Forms the sums of the third derivative of x and of inv_std, as a graph of folded products does."""
+
+    calls = (TRAINING_THIRD_ORDER,)
+
+    def third(self, dy: Array, w: Array, zhat: Array, s: Array) -> Array:
+        m, a = dy.dtype.type(self.count(dy)), zhat / s
+        sums = self.average(dy * a), self.average(dy * w), self.average(w * a), self.average(w * w)
+        first = s**3 * (3 * s**2 * sums[2] ** 2 - sums[3])
+        by_a = dy - self.average(dy) - a * s**2 * sums[0]
+        by_p = w - 2 * a * s**2 * sums[2]
+        through = s**5 * (6 * sums[0] * sums[2] * by_p + 2 * sums[0] * sums[3] * a)
+        return by_a * first + through + 2 * s**5 * sums[2] * sums[1] * a - 2 * s**3 * sums[1] * by_p + 0 * m

@@ -109,3 +109,12 @@ class ScalerShiftedOnePass(PlainScaler):
 
 class ScalerLeavesOutMissing(MissingScaler):
     """Leaves out NaN, feature by feature."""
+
+
+class ScalerAsksForAFit(PlainScaler):
+    """Says so where it has not been fitted."""
+
+    def transform(self, x: Array) -> Array:
+        if not hasattr(self, "var"):
+            raise ValueError("this scaler is not fitted yet")
+        return super().transform(x)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import numpy as np
@@ -160,3 +161,15 @@ def test_a_layer_that_ignores_epsilon_is_seen_to() -> None:
     case = batch_norm_case(Plan(Form((4, 3), 1)))
     assert heeds_epsilon(case, 0, observe(lambda c: c.arrays["x"] / (1 + c.config.epsilon)))
     assert not heeds_epsilon(case, 0, observe(lambda c: c.arrays["x"] / 2))
+
+
+def test_the_threads_of_a_case_are_the_most_of_its_layers() -> None:
+    """A clause that compares two layers may be broken in a step of either."""
+    case = batch_norm_case(Plan(Form((4, 3), 1)))
+    threads = next(f for f in FEATURES if f.name == "threads")
+    steps = tuple(
+        dataclasses.replace(s, options=(*s.options, ("threads", 3))) if s.fresh else s for s in case.steps[:1]
+    )
+    several = case.with_(steps=(*case.steps[:1], *steps))
+    assert threads.value(several, 0) == threads.value(several, 1) == "3 threads"
+    assert not threads.value(case, 0)

@@ -23,14 +23,17 @@ def whole_inputs(case: Case) -> list[str]:
 
 
 def inputs_of(case: Case) -> list[str]:
+    """The whole inputs that are no cotangents."""
     return [n for n in whole_inputs(case) if not n.startswith(COTANGENTS)]
 
 
 def cotangents_of(case: Case) -> list[str]:
+    """The whole inputs that are cotangents."""
     return [n for n in whole_inputs(case) if n.startswith(COTANGENTS)]
 
 
 def first_of(cases: Iterable[Case]) -> Case | None:
+    """The first of the cases; None where there is none."""
     return next(iter(cases), None)
 
 
@@ -44,6 +47,7 @@ def with_arrays(case: Case, changes: dict[str, np.ndarray], **config: Any) -> Ca
 
 
 def packed(array: np.ndarray) -> np.ndarray:
+    """A packed copy."""
     return np.array(array, order="C", copy=True)
 
 

@@ -26,9 +26,9 @@ def _without_history(case: Case, step: int) -> Case | None:
     return None if alone.call.between else next(with_steps(case, (alone,)), None)
 
 
-def _threads_value(case: Case, step: int) -> str:
-    """The number of threads."""
-    count = case.steps[case.built_at(step)].option("threads") or 1
+def _threads_value(case: Case, _: int) -> str:
+    """The number of threads, the largest of all layers: a clause may compare two, and the added calls take it."""
+    count = max(int(step.option("threads") or 1) for step in case.steps)
     return f"{count} threads" if count != 1 else ""
 
 

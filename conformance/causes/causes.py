@@ -64,8 +64,8 @@ def causes_of(
         )
         for f in failing
     ]
-    unscaled = {d.finding.clause for d in deviations if _is_y_anywhere(d) and not experiments.scales(d.finding.clause)}
-    groups = grouped(deviations, experiments.on_ordinary_values, experiments.on_other_values, unscaled)
+    misused = {d.finding.clause: experiments.misused(d.finding.clause) for d in deviations if _is_y_anywhere(d)}
+    groups = grouped(deviations, experiments.on_ordinary_values, experiments.on_other_values, misused)
     return sorted((_cause(g, experiments, unexamined) for g in groups), key=ordinary_first)
 
 

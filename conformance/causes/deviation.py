@@ -62,10 +62,15 @@ class Deviation:
             needed = needed - {"history"} | {"state"}
         return needed - PARAMETERS if needed & MISREADING else needed
 
+    @property
+    def possible(self) -> frozenset[str]:
+        """The features that it may need: the unknown ones, and the state that a history leaves of which nobody knows."""
+        return one_layout(self.unknown) | ({"state"} if "history" in self.unknown else frozenset())
+
     def needs_as(self, other: Deviation) -> bool:
         """Whether both need the same features, as far as experiments can say."""
         mine, others = self.setting, other.setting
         kinds = [{c.value for c in d.conditions} & KINDS_OF_VALUES for d in (self, other)]
         if (mine | others) & MISREADING or (kinds[0] and kinds[0] == kinds[1]):
             mine, others = mine - PARAMETERS, others - PARAMETERS
-        return mine - others <= one_layout(other.unknown) and others - mine <= one_layout(self.unknown)
+        return mine - others <= other.possible and others - mine <= self.possible

@@ -11,7 +11,7 @@ from bnspec.conformance.causes.arrays import whole_inputs
 from bnspec.conformance.causes.feature import Feature
 from bnspec.conformance.causes.features import FEATURES
 from bnspec.conformance.causes.layouts import LAYOUTS
-from bnspec.conformance.causes.own_results import INVARIANT, differ, scales_by_gamma
+from bnspec.conformance.causes.own_results import INVARIANT, differ, heeds_epsilon, scales_by_gamma
 from bnspec.conformance.causes.parameters import STATE
 from bnspec.conformance.causes.values import VALUES_OF_X, ordinary_values
 from bnspec.conformance.judge.judge import checks_for, judge
@@ -158,12 +158,14 @@ class Experiments:
                         found.add(feature.name)
         return frozenset(found)
 
-    def scales(self, clause: str) -> bool:
-        """Whether y of the clause's most ordinary case is scaled and shifted as gamma and beta say; see ``scales_by_gamma``."""
+    def misused(self, clause: str) -> str:
+        """Whether the layer's own y, which is wrong on the clause's most ordinary case, shows a wrong use of gamma or of epsilon; "" if not."""
         if clause not in self.ablated or self.cut or self.clock() > self._end:
-            return True
+            return ""
         case, step = self.ablated[clause]
-        return scales_by_gamma(case, step, self.observe)
+        if not scales_by_gamma(case, step, self.observe):
+            return "gamma"
+        return "" if heeds_epsilon(case, step, self.observe) else "epsilon"
 
     def _controlled(self, feature: Feature, clause: str, case: Case, step: int) -> tuple[Feature, Condition]:
         """What the deviation needs: the feature, or the values of x, which change with it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 
 from bnspec.conformance.causes.deviation import Deviation
 from bnspec.conformance.causes.experiments import Outcome, deviates
@@ -34,13 +34,14 @@ def grouped(
     deviations: Sequence[Deviation],
     ordinary: Sequence[Outcome],
     others: Sequence[Outcome] = (),
-    unscaled: Collection[str] = (),
+    misused: Mapping[str, str] | None = None,
 ) -> list[list[Deviation]]:
     """The deviations in groups of one cause, each group with the most basic deviation first.
 
     Args:
         ordinary, others: the outcomes of experiments on ordinary and on other values.
-        unscaled: clauses on whose cases the layer's y is not its own y for gamma 1 and beta 0, scaled and shifted.
+        misused: by clause on whose ordinary cases y is wrong: "gamma", where it is not the layer's own y for gamma 1 and beta 0, scaled and
+            shifted; "epsilon", where it does not depend on that; else "".
     """
     general, special = _split(deviations)
     groups: list[list[Deviation]] = []
@@ -51,7 +52,7 @@ def grouped(
         _add(deviation, next(like, None), groups)
     groups = _of_equal_setting(groups)
     _add_special(special, groups, ordinary, others)
-    return [most_basic_first(g, unscaled) for g in _of_equal_setting(groups)]
+    return [most_basic_first(g, misused) for g in _of_equal_setting(groups)]
 
 
 def _add_special(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 
 from bnspec.conformance.causes.deviation import Deviation
 from bnspec.conformance.causes.order import (
@@ -19,14 +19,14 @@ from bnspec.conformance.causes.values import VALUES
 from bnspec.reports.run.causes import Condition
 
 
-def most_basic_first(group: Sequence[Deviation], unscaled: Collection[str] = ()) -> list[Deviation]:
+def most_basic_first(group: Sequence[Deviation], misused: Mapping[str, str] | None = None) -> list[Deviation]:
     """The deviations of one cause in order.
 
     A clause about small variances, say, deviates wherever y is wrong. It names the cause only where a clause that speaks of
     all cases needs a small variance, too.
 
     Args:
-        unscaled: see ``grouped``.
+        misused: see ``grouped``.
     """
     needed = needed_by(group)
     if needed is not None:
@@ -34,8 +34,9 @@ def most_basic_first(group: Sequence[Deviation], unscaled: Collection[str] = ())
         if setting(needed) & MISREADING:
             without |= PARAMETERS  # they only show where an array is misread
         needed = tuple(c for c in needed if c.feature not in without)
-        if not needed and any(d.finding.clause in unscaled for d in group):
-            needed = (Condition("gamma", "any", "none"),)  # it needs no certain gamma, and is wrong in what gamma does
+        wrong = next((f for d in group if (f := (misused or {}).get(d.finding.clause, ""))), "")
+        if wrong and not needed:
+            needed = (Condition(wrong, "any", "none"),)  # it needs no certain one, and is wrong in what that does
     return sorted(
         group,
         key=lambda d: basic_first(

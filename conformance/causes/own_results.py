@@ -12,6 +12,7 @@ import numpy as np
 
 from bnspec.conformance.causes.arrays import with_arrays
 from bnspec.conformance.causes.layouts import LAYOUTS
+from bnspec.conformance.causes.parameters import with_other_epsilon
 from bnspec.model.case import Case
 from bnspec.model.observation import Observation
 
@@ -59,6 +60,14 @@ def scales_by_gamma(case: Case, step: int, observe: Observe) -> bool:
     expected = own * gamma.astype(np.float64) + beta.astype(np.float64)
     size = np.abs(expected).max(0, initial=0.0) + np.abs(beta.astype(np.float64))
     return bool((np.abs(got - expected).max(0, initial=0.0) <= CLEAR * size).all())
+
+
+def heeds_epsilon(case: Case, step: int, observe: Observe) -> bool:
+    """Whether y depends on epsilon where it is as large as the variance; true also where that cannot be said."""
+    cases = [with_other_epsilon(case, e) for e in (1.0, 16.0)]
+    if cases[0] is None or cases[1] is None or any(_result(c, step, "y", observe) is None for c in cases if c):
+        return True
+    return differ(cases[0], cases[1], step, "y", observe)
 
 
 def _result(case: Case, step: int, output: str, observe: Observe) -> np.ndarray | None:

@@ -83,15 +83,16 @@ def _negligible_epsilon(case: Case, step: int) -> Case | None:
     changed = _larger_variances(case, step)
     if changed is None:
         return None
-    return _of_epsilon(changed, NEGLIGIBLE_IN_FLOAT64 if case.config.dtype == "float64" else NEGLIGIBLE_EPSILON)
+    return with_other_epsilon(changed, NEGLIGIBLE_IN_FLOAT64 if case.config.dtype == "float64" else NEGLIGIBLE_EPSILON)
 
 
 def _negligible_epsilon_alone(case: Case, _: int) -> Case | None:
     """A tiny epsilon beside the same variances."""
-    return _of_epsilon(case, NEGLIGIBLE_IN_FLOAT64)
+    return with_other_epsilon(case, NEGLIGIBLE_IN_FLOAT64)
 
 
-def _of_epsilon(case: Case, epsilon: float) -> Case | None:
+def with_other_epsilon(case: Case, epsilon: float) -> Case | None:
+    """The case with another epsilon."""
     return first_of(rebuilt(case, case.arrays, with_epsilon(case, epsilon), epsilon=epsilon))
 
 
@@ -123,7 +124,7 @@ SMALL_EPSILON = Feature(
     "epsilon",
     "1",
     _small_epsilon_value,
-    lambda case, _: _of_epsilon(case, 1.0),
+    lambda case, _: with_other_epsilon(case, 1.0),
     frozenset({"values of x", "state"}),
 )
 DECAY = Feature("decay", f"{ORDINARY_DECAY:g}", _decay_value, _ordinary_decay)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import numpy as np
@@ -14,7 +15,7 @@ from bnspec.conformance.cases.effort import cases_of
 from bnspec.conformance.cases.programs import initial_case
 from bnspec.conformance.causes.experiments import with_other_calls
 from bnspec.conformance.causes.features import FEATURES
-from bnspec.conformance.causes.own_results import differ, scales_by_gamma
+from bnspec.conformance.causes.own_results import differ, heeds_epsilon, scales_by_gamma
 from bnspec.conformance.judge.judge import judge
 from bnspec.conformance.selftest.reference.full_layer import FullAdapter
 from bnspec.model.buffers import pack
@@ -153,3 +154,22 @@ def test_gamma_scales_the_own_y_whatever_that_is(shift: float, holds: bool) -> N
     case = batch_norm_case(Plan(Form((4, 3), 1)))
     layer = observe(lambda c: 3 * c.arrays["x"] * (c.arrays["gamma"] + shift) + c.arrays["beta"])
     assert scales_by_gamma(case, 0, layer) == holds
+
+
+def test_a_layer_that_ignores_epsilon_is_seen_to() -> None:
+    """By its own y, whatever else is wrong with that."""
+    case = batch_norm_case(Plan(Form((4, 3), 1)))
+    assert heeds_epsilon(case, 0, observe(lambda c: c.arrays["x"] / (1 + c.config.epsilon)))
+    assert not heeds_epsilon(case, 0, observe(lambda c: c.arrays["x"] / 2))
+
+
+def test_the_threads_of_a_case_are_the_most_of_its_layers() -> None:
+    """A clause that compares two layers may be broken in a step of either."""
+    case = batch_norm_case(Plan(Form((4, 3), 1)))
+    threads = next(f for f in FEATURES if f.name == "threads")
+    steps = tuple(
+        dataclasses.replace(s, options=(*s.options, ("threads", 3))) if s.fresh else s for s in case.steps[:1]
+    )
+    several = case.with_(steps=(*case.steps[:1], *steps))
+    assert threads.value(several, 0) == threads.value(several, 1) == "3 threads"
+    assert not threads.value(case, 0)

@@ -13,6 +13,7 @@ https://docs.scipy.org/doc/scipy/reference/generated/scipy.sparse.csr_matrix.htm
 from __future__ import annotations
 
 import dataclasses
+import importlib
 from typing import Any, Sequence
 
 import numpy as np
@@ -81,9 +82,7 @@ class SklearnCsr(SklearnFit):
 
     def __init__(self, device: str = "cpu") -> None:
         super().__init__(device)
-        from scipy.sparse import csr_matrix
-
-        self.matrix = csr_matrix
+        self.matrix = importlib.import_module("scipy.sparse").csr_matrix  # scikit-learn needs SciPy
 
     def scaler(self, config: LayerConfig) -> SparseScaler:
         """A ``StandardScaler``."""

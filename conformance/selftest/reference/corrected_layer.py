@@ -39,6 +39,13 @@ class CorrectedLayer(FullLayer):
         first, second = self.corrected_average(dy * zhat), self.corrected_average(v * zhat)
         return first * self.project(v, zhat) + second * self.project(dy, zhat)
 
+    def invariants(self, dy: Array, w: Array, zhat: Array, s: Array) -> Any:
+        a, b, p, r = super().invariants(dy, w, zhat, s)
+        return a, b, self.normalising(p, self.count(dy)), self.normalising(r, self.count(dy))
+
+    def moving_root(self, dy: Array, w: Array, zhat: Array, s: Array) -> Any:
+        return tuple(self.normalising(g, self.count(dy)) for g in super().moving_root(dy, w, zhat, s))
+
     def root_along(self, moved: Array, centred: Array, inv_std: Array) -> Array:
         return -(inv_std**3) * self.corrected_average(moved * centred)
 

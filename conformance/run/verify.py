@@ -43,7 +43,8 @@ from bnspec.terminal.progress import Progress
 class Request:
     """The arguments of ``bnspec verify``.
 
-    ``absent``: globs of the targets that need not open; ``shard``: the part of the cases that is judged, None: all.
+    ``absent``: globs of the targets that need not open; ``shard``: the part of the cases that is judged, None: all; ``histories``:
+    whether new processes are opened to see what a deviation needs of the calls before it.
     """
 
     backends: Sequence[str]
@@ -60,6 +61,7 @@ class Request:
     limits: Limits = field(default_factory=Limits)
     absent: Sequence[str] = ()
     shard: Shard | None = None
+    histories: bool = True
 
 
 #: What is measured besides, once the findings are written: of these targets, into this run.
@@ -102,6 +104,7 @@ def _verify(request: Request, command: str, quiet: bool, further: Sequence[Furth
         limits=request.limits,
         environment=cache.environment,
         shard=request.shard,
+        histories=request.histories,
         fixed={c.id for c in fixed_cases()},
     )
     with writer:

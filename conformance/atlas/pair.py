@@ -24,6 +24,8 @@ from bnspec.reports.run.store import Run
 LOOKED_AT: tuple[Kind, ...] = ("target", "verdict", "convention", "ending", "bits")
 #: Changes of one kind on one backend that are looked at again, the others are counted.
 EACH_AT_MOST = 40
+#: Verdicts of one backend that scripts show, too: each opens the framework twice, and of one cause the first say as much as all.
+SCRIPTS_AT_MOST = 4
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ def changes_between(before: Measured, after: Measured, cases: Mapping[str, Case]
         pair = Pair((before.run, places[0]), (after.run, places[1]))
         (compared,) = compare_pairs([pair]).pairs
         releases = Release(before.run, before.opens[base]), Release(after.run, after.opens[base])
+        scripts = 0
         try:
             for change in _chosen(compared.changes, left_out):
                 seen = see(change, *releases, cases)
@@ -63,7 +66,8 @@ def changes_between(before: Measured, after: Measured, cases: Mapping[str, Case]
                     continue
                 if seen.case is not None:
                     keep(seen.case)
-                script = script_sight(change, pair) if change.kind == "verdict" else None
+                script = script_sight(change, pair) if change.kind == "verdict" and scripts < SCRIPTS_AT_MOST else None
+                scripts += script is not None
                 found.append(_atlas_change(base, change, seen, () if script is None else (script,)))
         finally:
             for release in releases:

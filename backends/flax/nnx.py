@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import importlib
 from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 
 from bnspec.backends.flax.common import FlaxAdapter, value_of
@@ -33,10 +34,8 @@ class FlaxNNX(FlaxAdapter):
 
     def __init__(self, device: str = "cpu") -> None:
         super().__init__(device)
-        from flax import nnx
-
-        self.nnx = nnx
-        self.calls = jitted_calls(self.jax, nnx)
+        self.nnx = importlib.import_module("flax.nnx")
+        self.calls = jitted_calls(self.jax, self.nnx)
 
     def layer(
         self, config: LayerConfig, gamma: Optional[Any], beta: Optional[Any], running_mean: Any, running_var: Any

@@ -65,6 +65,6 @@ def step_of(jax: Any, forward: Forward, kind: NetworkKind, config: LayerConfig, 
 
     def step(p: Dict[str, Any], state: State, x: Any, labels: Any) -> Tuple[Any, Dict[str, Any], State]:
         (loss, after), gradients = jax.value_and_grad(loss_of, has_aux=True)(p, state, x, labels)
-        return loss, jax.tree.map(lambda old, gradient: old - rate * gradient, p, gradients), after
+        return loss, jax.tree_util.tree_map(lambda old, gradient: old - rate * gradient, p, gradients), after
 
     return step

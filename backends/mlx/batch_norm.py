@@ -5,6 +5,7 @@ Source: https://ml-explore.github.io/mlx/build/html/python/nn/_autosummary/mlx.n
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import tempfile
 from typing import Any, Dict, List, Optional, Tuple
@@ -46,6 +47,16 @@ class Mlx(Adapter):
 
         self.mx, self.nn = mlx.core, mlx.nn
         self.mx.set_default_device(self.mx.cpu)
+        if self.takes_one_value():
+            self.conventions = dataclasses.replace(self.conventions, running_correction=0, count_one="biased")
+
+    def takes_one_value(self) -> bool:
+        """Whether the module trains on one value per channel: until it asked for more, its running variance had the divisor count."""
+        try:
+            self.nn.BatchNorm(1)(self.mx.zeros((1, 1)))
+        except ValueError:
+            return False
+        return True
 
     def versions(self) -> Dict[str, str]:
         """MLX's version, which its core module has."""

@@ -11,6 +11,8 @@ from bnspec.reports.compare.change import Direction, Kind
 
 #: Kinds of changes that are not changes of behaviour: other bits within the bounds, other types of errors.
 ASIDE: tuple[Kind, ...] = ("bits", "ending")
+#: Of what changed alike, so many are named in a line.
+NAMED = 5
 #: What a change of a verdict is, in a word.
 VERBS: Mapping[Direction, str] = {"regression": "breaks", "repair": "repairs", "change": "changes"}
 
@@ -34,8 +36,7 @@ class Behaviour:
     def sentence(self) -> str:
         """What changed, in one line."""
         return "; ".join(
-            f"{said}{', '.join(c.what for c in found)}"
-            for said, found in ((said, [c for c in self.changes if _word(c) == said]) for said in self._words())
+            f"{said}{_listed([c.what for c in self.changes if _word(c) == said])}" for said in self._words()
         )
 
     @property
@@ -45,6 +46,13 @@ class Behaviour:
 
     def _words(self) -> list[str]:
         return list(dict.fromkeys(_word(c) for c in sorted(self.changes, key=lambda c: list(VERBS).index(c.direction))))
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The first few names, and how many more there are."""
+    if len(names) <= NAMED + 1:
+        return ", ".join(names)
+    return f"{', '.join(names[:NAMED])} and {len(names) - NAMED} more"
 
 
 def _word(change: AtlasChange) -> str:

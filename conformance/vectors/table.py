@@ -49,6 +49,8 @@ NOT_IN_A_FILE = {
     "input.merge_in_any_order": "a relation between two calls, not a value",
     "input.units_do_not_matter": "a relation between two calls, not a value",
     "gradient.of_its_own_forward_pass": "a law about a call between two others, not about a value",
+    "gradient.none_through_the_running_update": "a call whose loss reads the statistics: in a file the update has no gradient",
+    "input.transform_needs_a_fit": "it concerns a refusal, not a value",
     "dtype.integers_become_floating": "a framework may refuse integers: give it the pixels of other vectors as uint8",
     "input.missing_values_are_left_out": "a framework need not leave out missing values",
     "training.output_moments": "a law of one result, implied by its own bound: the vectors contain y and dx",

@@ -101,8 +101,9 @@ def batch_norm_plans() -> Iterator[tuple[str, Plan]]:
         Plan(IMAGE_LAST, "narrow", epsilon=1.0, decay=1.0, state="like_x", seed=12),
     )
     for form in (ROWS, LINE, LINE_LAST, VOLUME, VOLUME_LAST, MIDDLE):
-        plan = Plan(form, "wide", epsilon=2.0**-4, decay=0.5, cotangent="ramp", seed=21)
-        far = Plan(form, "mean_1e4", "narrow", epsilon=2.0**-4, decay=0.5, seed=22)
+        epsilon, decay = (2.0**-10, 0.75) if form is ROWS else (2.0**-4, 0.5)
+        plan = Plan(form, "wide", epsilon=epsilon, decay=decay, cotangent="ramp", seed=21)
+        far = Plan(form, "mean_1e4", "narrow", epsilon=epsilon, decay=decay, seed=22)
         for purpose, at in (("this rank and axis", plan), ("this rank and axis, with a large mean", far)):
             yield purpose, at if form is ROWS else dataclasses.replace(at, short=True, forward=True)
     for layout in [x for x in LAYOUTS[1:] if x not in EVERY_AXIS]:

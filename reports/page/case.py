@@ -132,9 +132,12 @@ def _blocks(case: Case, point: _Point) -> list[Block]:
 
 
 def _block(case: Case, name: str, layout: str, point: _Point) -> Block:
-    """An array of x's rank: a row for each position, a column for each channel."""
-    array, axis = case.arrays[name], case.config.channel_axis
+    """An array of x's rank: a row for each position, a column for each channel; of another rank, a column along its last axis."""
+    array = case.arrays[name]
     caption = f"{name}: {array.dtype.name}, shape {array.shape}, {layout}"
+    if array.ndim == 0:
+        return Block(caption, note=_number(array[()]))
+    axis = case.config.channel_axis if array.ndim == case.config.rank else array.ndim - 1
     if array.size == 0 or array.size > LISTED_ELEMENTS or array.shape[axis] > LISTED_CHANNELS:
         return Block(caption, note=_described(array))
     rows = []
@@ -142,7 +145,8 @@ def _block(case: Case, name: str, layout: str, point: _Point) -> Block:
         index = [(*position[:axis], c, *position[axis:]) for c in range(array.shape[axis])]
         head = ", ".join(map(str, (*position[:axis], ":", *position[axis:])))
         rows.append((f"[{head}]", [Cell(_number(array[i]), name in point.arrays and i == point.index) for i in index]))
-    return Block(caption, _heads(array.shape[axis]), rows)
+    named = array.shape[axis] == case.config.channels
+    return Block(caption, _heads(array.shape[axis]) if named else [str(c) for c in range(array.shape[axis])], rows)
 
 
 def _heads(channels: int) -> list[str]:

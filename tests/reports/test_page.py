@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
 from bnspec.cli import main
@@ -363,3 +364,16 @@ def test_only_the_arrays_of_the_step_that_deviates_are_pointed_at(write_run: Wri
     hot = {b.caption.partition(":")[0]: [c.text for _, cells in b.rows for c in cells if c.hot] for b in view.blocks}
     assert hot["x"] == []
     assert hot["z"] == [str(case.arrays["z"][2, 1])]
+
+
+def test_arrays_of_another_rank_are_listed_along_their_last_axis(write_run: WriteRun, sample: Any) -> None:
+    """What a malformed call takes: a number, a column; columns are channels where there are as many."""
+    case, run = sample.small_case(), read_run(write_run(sample.finding("alpha")))
+    odd = {"scalar": np.array(2.5, np.float32), "deep": np.ones((1, 2, 5), np.float32)}
+    (run.path / "cases" / "odd.json").write_text(case.with_(arrays={**case.arrays, **odd}).dumps())
+    view = view_case([run], "cases/odd.json", sample.evidence)
+    assert not view.problem
+    blocks = {b.caption.partition(":")[0]: b for b in view.blocks}
+    assert blocks["scalar"].note == "2.5"
+    assert blocks["deep"].columns == ["0", "1", "2", "3", "4"]
+    assert len(blocks["deep"].rows) == 2

@@ -29,7 +29,7 @@ def judge(
 ) -> dict[str, Judgement | None]:
     """For each clause that the case asks: the worst judgement over its steps, or None where the backend declined them all.
 
-    Clauses that the case does not ask, or of which nothing can be said here, are left out.
+    Clauses that the case does not ask, or of which nothing can be said here, are left out. ``checks``: some of the suite's.
     """
     return examine(Examination(case, observation, conventions, oracle), checks)
 

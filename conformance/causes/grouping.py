@@ -63,21 +63,26 @@ def _add_special(
 ) -> None:
     """Add the clauses that speak of some cases, or compare calls, to the groups that explain them; else they begin new ones."""
     outcomes = (*ordinary, *others)
-    broad = [(g, list(g)) for g in groups]
+    broad = _broad(groups)
     for deviation in sorted(special, key=lambda d: (d.finding.clause not in FUNCTIONS, d.finding.clause in NARROWER)):
         if deviation.finding.clause in NARROWER:  # what two calls differ in may be within the bound of each
-            broad = [(g, list(g)) for g in groups]
+            broad = _broad(groups)
         explaining = _explaining(deviation, broad, [o for o in outcomes if deviates(o, deviation.finding.clause)])
         # what needs most is nearest: a cause that needs nothing explains anything
         nearest = max(explaining, key=lambda g: len(g[0].setting), default=None)
         inseparable = (
             g
-            for g in groups
+            for g, _ in _broad(groups)
             if _needs_the_change(g, deviation) and any(one_cause(d, deviation, ordinary, others) for d in g)
         )
         _add(deviation, nearest or next(inseparable, None), groups)
         if deviation.finding.clause in FUNCTIONS:
-            broad = [(g, list(g)) for g in groups]
+            broad = _broad(groups)
+
+
+def _broad(groups: Sequence[list[Deviation]]) -> list[tuple[list[Deviation], list[Deviation]]]:
+    """The groups that may explain others, with what they hold now: a choice that is only recorded explains nothing."""
+    return [(g, list(g)) for g in groups if any(d.finding.level != "MAY" for d in g)]
 
 
 def _explaining(

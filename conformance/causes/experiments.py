@@ -11,7 +11,7 @@ from bnspec.conformance.causes.arrays import whole_inputs
 from bnspec.conformance.causes.feature import Feature
 from bnspec.conformance.causes.features import FEATURES
 from bnspec.conformance.causes.layouts import LAYOUTS
-from bnspec.conformance.causes.own_results import INVARIANT, differ, heeds_epsilon, scales_by_gamma
+from bnspec.conformance.causes.own_results import INVARIANT, OwnResults
 from bnspec.conformance.causes.parameters import STATE
 from bnspec.conformance.causes.values import VALUES_OF_X, ordinary_values
 from bnspec.conformance.judge.judge import checks_for, judge
@@ -72,6 +72,7 @@ class Experiments:
 
     def __post_init__(self) -> None:
         self._checks = checks_for(self.clauses)
+        self._own = OwnResults(self.observe, self.conventions)
         self._end = self.clock() + self.seconds
         self._endings = 0
 
@@ -146,7 +147,7 @@ class Experiments:
         ]
 
     def changing(self, clause: str, output: str, needed: Sequence[Condition]) -> frozenset[str]:
-        """Of the features that the clause needs, those that change the layer's own results; see ``differ``."""
+        """Of the features that the clause needs, those that change the layer's own results; see ``OwnResults``."""
         names, (case, step) = {c.feature for c in needed}, self.ablated[clause]
         found = set[str]()
         if not {"values of x", "values of dy"} & names and not LAYOUTS & self.unknown.get(clause, set()):
@@ -154,7 +155,7 @@ class Experiments:
                 alone = feature.name in names & INVARIANT and not names & feature.changes
                 if alone and not self.cut and self.clock() <= self._end:
                     ordinary = feature.changed(case, step)
-                    if ordinary is not None and differ(case, ordinary, step, output, self.observe):
+                    if ordinary is not None and self._own.differ(case, ordinary, step, output):
                         found.add(feature.name)
         return frozenset(found)
 
@@ -163,9 +164,9 @@ class Experiments:
         if clause not in self.ablated or self.cut or self.clock() > self._end:
             return ""
         case, step = self.ablated[clause]
-        if not scales_by_gamma(case, step, self.observe):
+        if not self._own.scale_by_gamma(case, step):
             return "gamma"
-        return "" if heeds_epsilon(case, step, self.observe) else "epsilon"
+        return "" if self._own.heed_epsilon(case, step) else "epsilon"
 
     def _controlled(self, feature: Feature, clause: str, case: Case, step: int) -> tuple[Feature, Condition]:
         """What the deviation needs: the feature, or the values of x, which change with it."""

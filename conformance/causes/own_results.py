@@ -1,11 +1,15 @@
 """A layer's results against its own: whether a feature of the case changes what it gives, whatever is right.
 
 A layer that is wrong everywhere breaks the clauses of every feature, too. They speak of the feature only if the layer's results
-with it differ from its own results without it.
+with it differ from its own results without it, beyond the roundings of both.
+
+Roundings are bounded as those of a right layer are: by the bound of the exact result, times |result| / |exact result| where a wrong
+layer gives larger results, since roundings grow with what is rounded.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import numpy as np
@@ -13,75 +17,96 @@ import numpy as np
 from bnspec.conformance.causes.arrays import with_arrays
 from bnspec.conformance.causes.layouts import LAYOUTS
 from bnspec.conformance.causes.parameters import with_other_epsilon
+from bnspec.conformance.checks.examination import Examination
 from bnspec.model.case import Case
+from bnspec.model.conventions import Conventions
 from bnspec.model.observation import Observation
+from bnspec.model.precision import PRECISIONS
+from bnspec.oracle.oracle import Oracle
 
 #: Features that change no result of a correct layer but in its roundings.
 INVARIANT = LAYOUTS | {"layout of the parameters", "dtype", "threads", "rank"}
-#: Relative to the largest value of a channel: differences from here on are no roundings. In float16 and bfloat16; else.
-CLEAR_IN_HALVES, CLEAR = 2.0**-4, 2.0**-10
-Observe = Callable[[Case], Observation]
 
 
-def differ(case: Case, ordinary: Case, step: int, output: str, observe: Observe) -> bool:
-    """Whether an output of a call differs between two cases of equal values.
+@dataclasses.dataclass(frozen=True)
+class _Result:
+    """An output or a statistic: its values as rows of one for each channel, (n, C), and the roundings that each channel may have, (C,)."""
 
-    Only channels count in which all values are finite, and an array in which most are zero says nothing.
-    """
-    results = [_result(c, step, output, observe) for c in (case, ordinary)]
-    if results[0] is None or results[1] is None or results[0].shape != results[1].shape:
-        return False
-    a, b = results[0], results[1]
+    values: np.ndarray
+    room: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class OwnResults:
+    """What a target gives for cases, by its conventions."""
+
+    observe: Callable[[Case], Observation]
+    conventions: Conventions
+
+    def differ(self, case: Case, ordinary: Case, step: int, output: str) -> bool:
+        """Whether an output of a call differs between two cases of equal values; only finite channels count."""
+        a, b = (self._result(c, step, output) for c in (case, ordinary))
+        return (
+            a is not None
+            and b is not None
+            and a.values.shape == b.values.shape
+            and _apart(a.values, b.values, a.room + b.room)
+        )
+
+    def scale_by_gamma(self, case: Case, step: int) -> bool:
+        """Whether y follows from the layer's own y with gamma 1 and beta 0: y = gamma * own y + beta.
+
+        True also where that cannot be said.
+        """
+        if not all(n in case.arrays for n in ("gamma", "beta")):
+            return True
+        like = case.arrays["gamma"]
+        gamma = np.resize([0.5, -0.25, 0.75], like.shape).astype(like.dtype)
+        beta = np.resize([0.25, -0.5], like.shape).astype(like.dtype)
+        plain = with_arrays(case, {"gamma": np.ones_like(like), "beta": np.zeros_like(like)})
+        other = with_arrays(case, {"gamma": gamma, "beta": beta})
+        if plain is None or other is None:
+            return True
+        own, got = (self._result(c, step, "y") for c in (plain, other))
+        if own is None or got is None or own.values.shape != got.values.shape:
+            return True
+        scale, shift = gamma.astype(np.float64), beta.astype(np.float64)
+        with np.errstate(all="ignore"):
+            expected = own.values * scale + shift
+            evaluated = 2.0 * PRECISIONS["float64"].unit_roundoff * np.abs(expected).max(0, initial=0.0)
+            return not _apart(got.values, expected, np.abs(scale) * own.room + got.room + evaluated)
+
+    def heed_epsilon(self, case: Case, step: int) -> bool:
+        """Whether y depends on epsilon where it is as large as the variance; true also where that cannot be said."""
+        small, large = (with_other_epsilon(case, e) for e in (1.0, 16.0))
+        if small is None or large is None or any(self._result(c, step, "y") is None for c in (small, large)):
+            return True
+        return self.differ(small, large, step, "y")
+
+    def _result(self, case: Case, step: int, output: str) -> _Result | None:
+        """An output or a statistic of a call; None where there is none, or nothing is said of it."""
+        observation = self.observe(case)
+        if step >= len(observation.steps) or observation.steps[step].status != "ok":
+            return None
+        exam = Examination(case, observation, self.conventions, Oracle(case))
+        expected, got = exam.expected(step).get(output), exam.got(step, output)
+        if expected is None or got is None or got.shape != expected.value.shape or not got.size:
+            return None
+        arrays = got.astype(np.float64), expected.rounded, np.broadcast_to(expected.bounds["lenient"], got.shape)
+        values, exact, bound = (_rows(a, case) for a in arrays)
+        with np.errstate(all="ignore"):
+            size, right = (np.abs(a).max(0) for a in (values, exact))
+            return _Result(values, bound.max(0) * np.where(size > right, size / right, 1.0))
+
+
+def _apart(a: np.ndarray, b: np.ndarray, room: np.ndarray) -> bool:
+    """Whether two results differ by more in a channel in which all is finite."""
     with np.errstate(all="ignore"):
-        limit = CLEAR_IN_HALVES if {"float16", "bfloat16"} & {case.config.dtype, case.config.parameter_dtype} else CLEAR
-        finite = np.isfinite(a).all(0) & np.isfinite(b).all(0)
-        size = np.maximum(np.abs(a).max(0, initial=0.0), np.abs(b).max(0, initial=0.0))
-        return bool((finite & (np.abs(a - b).max(0, initial=0.0) > limit * size)).any())
+        finite = np.isfinite(a).all(0) & np.isfinite(b).all(0) & np.isfinite(room)
+        return bool((finite & (np.abs(a - b).max(0, initial=0.0) > room)).any())
 
 
-def scales_by_gamma(case: Case, step: int, observe: Observe) -> bool:
-    """Whether y follows from the layer's own y with gamma 1 and beta 0: y = gamma * own y + beta.
-
-    True also where that cannot be said.
-    """
-    names = ("gamma", "beta")
-    if not all(n in case.arrays for n in names) or case.config.dtype not in ("float32", "float64"):
-        return True
-    like = case.arrays["gamma"]
-    gamma = np.resize([0.5, -0.25, 0.75], like.shape).astype(like.dtype)
-    beta = np.resize([0.25, -0.5], like.shape).astype(like.dtype)
-    plain = with_arrays(case, {"gamma": np.ones_like(like), "beta": np.zeros_like(like)})
-    other = with_arrays(case, {"gamma": gamma, "beta": beta})
-    if plain is None or other is None:
-        return True
-    own, got = (_result(c, step, "y", observe) for c in (plain, other))
-    if own is None or got is None or own.shape != got.shape or not (np.isfinite(own).all() and np.isfinite(got).all()):
-        return True
-    expected = own * gamma.astype(np.float64) + beta.astype(np.float64)
-    size = np.abs(expected).max(0, initial=0.0) + np.abs(beta.astype(np.float64))
-    return bool((np.abs(got - expected).max(0, initial=0.0) <= CLEAR * size).all())
-
-
-def heeds_epsilon(case: Case, step: int, observe: Observe) -> bool:
-    """Whether y depends on epsilon where it is as large as the variance; true also where that cannot be said."""
-    cases = [with_other_epsilon(case, e) for e in (1.0, 16.0)]
-    if cases[0] is None or cases[1] is None or any(_result(c, step, "y", observe) is None for c in cases if c):
-        return True
-    return differ(cases[0], cases[1], step, "y", observe)
-
-
-def _result(case: Case, step: int, output: str, observe: Observe) -> np.ndarray | None:
-    """An output or a statistic of a call as rows of one value per channel; None where there is none."""
-    observation = observe(case)
-    if observation.status in ("crashed", "timeout") or step >= len(observation.steps):
-        return None
-    result = observation.steps[step]
-    array = result.outputs.get(output, result.after.get(output))
-    if result.status != "ok" or array is None or not array.size:
-        return None
-    wide = np.asarray(array, np.float64)
-    if wide.ndim == case.config.rank and wide.ndim > 1:
-        wide = np.moveaxis(wide, case.config.channel_axis, -1)
-    if wide.shape[-1] != case.config.channels:
-        return None
-    return wide.reshape(-1, case.config.channels)
+def _rows(array: np.ndarray, case: Case) -> np.ndarray:
+    """One value for each channel in a row."""
+    lanes = np.moveaxis(array, case.config.channel_axis, -1) if array.ndim == case.config.rank else array
+    return lanes.reshape(-1, case.config.channels)

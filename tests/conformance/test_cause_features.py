@@ -15,9 +15,10 @@ from bnspec.conformance.cases.effort import cases_of
 from bnspec.conformance.cases.programs import initial_case
 from bnspec.conformance.causes.experiments import with_other_calls
 from bnspec.conformance.causes.features import FEATURES
-from bnspec.conformance.causes.own_results import differ, heeds_epsilon, scales_by_gamma
+from bnspec.conformance.causes.own_results import OwnResults
 from bnspec.conformance.judge.judge import judge
 from bnspec.conformance.selftest.reference.full_layer import FullAdapter
+from bnspec.contract import Conventions
 from bnspec.model.buffers import pack
 from bnspec.model.case import Case
 from bnspec.model.observation import Observation, StepResult
@@ -133,9 +134,14 @@ def test_other_values_have_gaps_as_those_of_the_case() -> None:
     assert np.isnan(np.frombuffer(buffers[specs["x"]["buffer"]], np.float32)).any()
 
 
-def observe(layer: Callable[[Case], np.ndarray]) -> Callable[[Case], Observation]:
-    """A layer of one call that returns this y."""
-    return lambda case: Observation("ok", steps=(StepResult("ok", outputs={"y": layer(case)}),))
+def own(layer: Callable[[Case], np.ndarray]) -> OwnResults:
+    """Of a layer that returns this y in its first call."""
+
+    def observe(case: Case) -> Observation:
+        state = {n: case.arrays[n] for n in ("running_mean", "running_var")}
+        return Observation("ok", steps=(StepResult("ok", outputs={"y": layer(case)}, before=state, after=state),))
+
+    return OwnResults(observe, Conventions())
 
 
 def test_own_results_differ_where_a_feature_changes_them() -> None:
@@ -143,24 +149,24 @@ def test_own_results_differ_where_a_feature_changes_them() -> None:
     case = batch_norm_case(Plan(Form((4, 3), 1), layout="stepped"))
     packed = next(f for f in FEATURES if f.name == "layout of x").changed(case, 0)
     assert packed is not None
-    assert not differ(case, packed, 0, "y", observe(lambda c: 2 * c.arrays["x"] + 1))
-    strided = observe(lambda c: c.arrays["x"] * (1 if c.arrays["x"].flags.c_contiguous else 2))
-    assert differ(case, packed, 0, "y", strided)
+    assert not own(lambda c: 2 * c.arrays["x"] + 1).differ(case, packed, 0, "y")
+    strided = own(lambda c: c.arrays["x"] * (1 if c.arrays["x"].flags.c_contiguous else 2))
+    assert strided.differ(case, packed, 0, "y")
 
 
 @pytest.mark.parametrize(("shift", "holds"), [(0.0, True), (1.0, False)])
 def test_gamma_scales_the_own_y_whatever_that_is(shift: float, holds: bool) -> None:
     """A layer that scales by gamma is no layer that scales by 1 + gamma, though both normalise wrongly."""
     case = batch_norm_case(Plan(Form((4, 3), 1)))
-    layer = observe(lambda c: 3 * c.arrays["x"] * (c.arrays["gamma"] + shift) + c.arrays["beta"])
-    assert scales_by_gamma(case, 0, layer) == holds
+    layer = own(lambda c: 3 * c.arrays["x"] * (c.arrays["gamma"] + shift) + c.arrays["beta"])
+    assert layer.scale_by_gamma(case, 0) == holds
 
 
 def test_a_layer_that_ignores_epsilon_is_seen_to() -> None:
     """By its own y, whatever else is wrong with that."""
     case = batch_norm_case(Plan(Form((4, 3), 1)))
-    assert heeds_epsilon(case, 0, observe(lambda c: c.arrays["x"] / (1 + c.config.epsilon)))
-    assert not heeds_epsilon(case, 0, observe(lambda c: c.arrays["x"] / 2))
+    assert own(lambda c: c.arrays["x"] / np.float32(1 + c.config.epsilon)).heed_epsilon(case, 0)
+    assert not own(lambda c: c.arrays["x"] / 2).heed_epsilon(case, 0)
 
 
 def test_the_threads_of_a_case_are_the_most_of_its_layers() -> None:

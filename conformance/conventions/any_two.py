@@ -12,13 +12,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from bnspec.backends.harness.launcher import PATIENT, Worker
 from bnspec.backends.harness.targets import Target
 from bnspec.conformance.conventions.plan import infer
-from bnspec.conformance.conventions.proof import IN_INFERENCE, Proof, cases_between, prove
-from bnspec.conformance.conventions.translated_cases import batches, layers
+from bnspec.conformance.conventions.proof import Proof, cases_between, party_of, prove
 from bnspec.conformance.conventions.translated_layer import Party
 from bnspec.model.case import Case
-from bnspec.model.conventions import Conventions
 from bnspec.model.observation import Observation
-from bnspec.reports.translations.record import AnyTwo, Learnt, Pair, Proved
+from bnspec.reports.translations.record import AnyTwo, How, Learnt, Pair, Proved
 
 #: Says what is being done.
 Says = Callable[[str], None]
@@ -39,6 +37,7 @@ def any_two(targets: Sequence[Target], specification: str, measured: str, says: 
     """Conventions of all targets, and the proofs of every ordered pair."""
     targets = sorted(targets, key=lambda t: t.entry.name)
     learnt: dict[str, Learnt] = {}
+    parties: dict[str, Party] = {}
     left_out: dict[str, str] = {}
     for target in targets:
         says(f"conventions of {target.entry.name}")
@@ -48,13 +47,15 @@ def any_two(targets: Sequence[Target], specification: str, measured: str, says: 
                 continue
             declared = worker.hello.conventions
             assert declared is not None
-            if problem := _problem(Party(worker, declared)):
-                left_out[target.entry.name] = problem
+            party = party_of(worker, declared)
+            own = next(iter(party.known.values()))
+            if own.observation.steps[0].status != "ok":
+                left_out[target.entry.name] = own.problem()
                 continue
             found = infer(worker, declared)
             differences = tuple(o.field for o in found.differences)
             learnt[target.entry.name] = Learnt(dict(worker.hello.versions), found.known.to_json(), differences)
-    parties = {name: Party(Recorded(), Conventions.from_json(one.conventions)) for name, one in learnt.items()}
+            parties[target.entry.name] = Party(Recorded(), found.known, party.gradients)
     for target in targets:
         if target.entry.name in parties:
             says(f"layers of all others on {target.entry.name}")
@@ -64,12 +65,6 @@ def any_two(targets: Sequence[Target], specification: str, measured: str, says: 
         says(f"from {source} to all others")
         pairs[source] = {t: _pair(here, there) for t, there in parties.items() if t != source}
     return AnyTwo(specification, measured, learnt, pairs, left_out)
-
-
-def _problem(party: Party) -> str:
-    """Why a backend runs no ordinary layer in inference; empty where it does."""
-    _, layer = next(layers(party.conventions))
-    return party.built(layer, batches(layer, 1).arrays, IN_INFERENCE[:1]).problem()
 
 
 def _worker(target: Target) -> Worker:
@@ -109,20 +104,19 @@ def _pair(source: Party, target: Party) -> Pair:
 def _proved(proofs: Sequence[Proof]) -> Proved:
     """The proofs of all layers in one: the worst ratio, and why there is none of a layer."""
     made = [p for p in proofs if not p.reason]
-    without = [p for p in proofs if p.reason]
-    failed = next((f"{p.layer}: {p.reason}" for p in proofs if p.failed), "")
-    worst = max((p.ratio for p in made), default=math.nan)
-    beyond = next((f"{p.layer}: {p.worst}" for p in made if not p.holds), "")
+    failed = [f"{p.layer}: {p.reason or p.worst}" for p in proofs if not p.holds]
+    worst = max((p.ratio for p in made), default=None)
     return Proved(
-        how="fails"
-        if failed or beyond
-        else "none"
-        if not made
-        else "exact"
-        if all(p.exact for p in made)
-        else "rounded",
+        "fails" if failed else _how(made),
         layers=len(made),
         of=len(proofs),
-        ratio=None if math.isnan(worst) else "inf" if math.isinf(worst) else float(f"{worst:.2g}"),
-        why=failed or beyond or next((p.reason for p in without), ""),
+        ratio=None if worst is None else "inf" if math.isinf(worst) else worst,
+        why=next(iter([*failed, *(p.reason for p in proofs if p.reason)]), ""),
     )
+
+
+def _how(made: Sequence[Proof]) -> How:
+    """How proofs that all hold were made."""
+    if not made:
+        return "none"
+    return "exact" if all(p.exact for p in made) else "rounded"

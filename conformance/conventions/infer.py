@@ -7,7 +7,7 @@ import contextlib
 from bnspec.backends.harness.launcher import Worker
 from bnspec.backends.harness.targets import Target, targets_of
 from bnspec.conformance.conventions.plan import infer
-from bnspec.conformance.conventions.proof import TRAINING_STEPS, prove
+from bnspec.conformance.conventions.proof import TRAINING_STEPS, party_of, prove
 from bnspec.conformance.conventions.table import Profiled, Translated
 from bnspec.conformance.conventions.translated_cases import batches, layers
 from bnspec.conformance.conventions.translated_layer import Party
@@ -36,7 +36,7 @@ def profiled_with(source: Target, target: Target | None) -> tuple[Profiled, Tran
             return profiled, None
         there = stack.enter_context(opened(target))
         other = profiled_by(target, there)
-        parties = Party(here, profiled.inference.known), Party(there, other.inference.known)
+        parties = party_of(here, profiled.inference.known), party_of(there, other.inference.known)
         return profiled, translated_between(*parties, other)
 
 

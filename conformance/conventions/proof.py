@@ -24,11 +24,12 @@ from typing import Any
 import numpy as np
 
 from bnspec.arithmetic.quad import double
-from bnspec.conformance.conventions.laboratory import decay_in_force
+from bnspec.conformance.conventions.laboratory import Runs, decay_in_force
 from bnspec.conformance.conventions.translated_cases import batches, layers, moved
 from bnspec.conformance.conventions.translated_layer import Party, TranslatedLayer
 from bnspec.model.call import INFERENCE, INFERENCE_GRADIENTS, TRAINING_GRADIENTS
 from bnspec.model.case import Case, Step
+from bnspec.model.conventions import Conventions
 from bnspec.model.precision import PRECISIONS
 from bnspec.translation.parts import LayerValues, Route
 from bnspec.translation.translate import translate
@@ -102,6 +103,14 @@ def cases_between(source: Party, target: Party) -> Iterator[tuple[Case, Case]]:
                 yield here.case, there.case
 
 
+def party_of(worker: Runs, conventions: Conventions) -> Party:
+    """A backend as a party, asked whether it computes gradients."""
+    party = Party(worker, conventions)
+    _, layer = next(layers(conventions))
+    asked = party.built(layer, batches(layer, TRAINING_STEPS).arrays, IN_INFERENCE)
+    return dataclasses.replace(party, gradients=asked.observation.steps[-1].status != "declined")
+
+
 class _Comparison:
     """One layer and its translation for one purpose."""
 
@@ -117,7 +126,7 @@ class _Comparison:
             return self.without(self.impossible())
         sides = self.sides(IN_INFERENCE)
         if problem := self.problem(sides):
-            return self.failure(problem)
+            return problem
         self.handed_over(*sides, factor=1.0)
         for i in range(len(IN_INFERENCE)):
             self.outputs(*sides, i)
@@ -135,7 +144,7 @@ class _Comparison:
         corrections = [p.running_correction for p in conventions]
         sides = self.sides(IN_TRAINING)
         if problem := self.problem(sides):
-            return self.failure(problem)
+            return problem
         factor = 1.0
         if sides[0].case.config.decay != 1.0:
             factor = (self.batches.count - corrections[0]) / (self.batches.count - corrections[1])
@@ -147,13 +156,14 @@ class _Comparison:
         return self.proof()
 
     def sides(self, steps: tuple[Step, ...]) -> tuple[TranslatedLayer, TranslatedLayer]:
-        """Both layers, each with the batches in its own shape."""
+        """Both layers, each with the batches in its own shape; without gradients, where one side computes none."""
+        if not all(p.gradients for p in self.parties):
+            steps = tuple(Step(s.call.with_kind("forward"), s.inputs[:1]) for s in steps)
         target = self.route.layer
         assert target is not None
         there = {n: moved(a, self.layer, target) for n, a in self.batches.arrays.items()}
-        return self.parties[0].built(self.layer, self.batches.arrays, steps), self.parties[1].built(
-            target, there, steps
-        )
+        source, other = self.parties
+        return source.built(self.layer, self.batches.arrays, steps), other.built(target, there, steps)
 
     def handed_over(self, source: TranslatedLayer, target: TranslatedLayer, factor: float) -> None:
         """Check each translated number: exact, or a neighbour in its dtype if the route says "rounded"."""
@@ -228,12 +238,12 @@ class _Comparison:
         """Why there is no translation."""
         return "; ".join(f"{p.name}: {p.reason}" for p in self.route.by("impossible"))
 
-    def problem(self, sides: tuple[TranslatedLayer, TranslatedLayer]) -> str:
-        """How a backend failed; "" if none did."""
+    def problem(self, sides: tuple[TranslatedLayer, TranslatedLayer]) -> Proof | None:
+        """Where a backend gave no results: a failure, or no proof where it does not offer such a layer."""
         for word, side in zip(("source", "target"), sides, strict=True):
             if end := side.problem():
-                return f"the {word} failed: {end}"
-        return ""
+                return self.without(f"the {word} {end}") if side.declines else self.failure(f"the {word} failed: {end}")
+        return None
 
     def without(self, reason: str) -> Proof:
         """A proof without a comparison, for this reason."""

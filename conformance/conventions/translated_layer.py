@@ -21,10 +21,16 @@ from bnspec.translation.parts import LayerValues
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Party:
-    """A backend in a translation: its worker, and the conventions in force. Equal layers are run and answered for once."""
+    """A backend in a translation. Equal layers are run and answered for once.
+
+    Attributes:
+        worker: runs its cases; conventions: in force; gradients: whether it computes any.
+        known: the layers so far, by the id of their case.
+    """
 
     worker: Runs
     conventions: Conventions
+    gradients: bool = True
     known: dict[str, TranslatedLayer] = dataclasses.field(default_factory=dict)
 
     def built(self, layer: LayerValues, arrays: Mapping[str, np.ndarray], steps: tuple[Step, ...]) -> TranslatedLayer:
@@ -50,6 +56,11 @@ class TranslatedLayer:
     def problem(self) -> str:
         """How a step did not end well, or nothing."""
         return ended(self.observation)
+
+    @property
+    def declines(self) -> bool:
+        """Whether the backend does not offer such a layer or call, and fails in nothing else."""
+        return {s.status for s in self.observation.steps} <= {"ok", "declined", "not_run"}
 
     def got(self, i: int) -> dict[str, np.ndarray]:
         """Outputs and state after step i."""

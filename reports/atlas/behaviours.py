@@ -59,7 +59,7 @@ def _word(change: AtlasChange) -> str:
     if change.kind == "verdict":
         return f"{VERBS[change.direction]} "
     if change.kind == "target":
-        return f"{VERBS[change.direction]} what the backend needs: "
+        return "no longer " if change.direction == "regression" else "now "
     return f"{'changes' if change.direction == 'change' else VERBS[change.direction]} the {change.kind} "
 
 

@@ -42,7 +42,7 @@ def _head(found: AnyTwo) -> Iterator[str]:
     yield ""
     yield f"The conventions of {len(found.backends)} backends were inferred by experiment on {found.measured}, by specification {found.specification}. Of each ordered pair a layer"
     yield "of the source, and difficult ones beside it, were built on the target by the translation below. Both ran the same data: in inference,"
-    yield "with gradients, and for three training steps, with the running statistics after each. `bnspec conventions SOURCE --to TARGET` prints one pair"
+    yield "with gradients where both compute them, and for three training steps, with the running statistics after each. `bnspec conventions SOURCE --to TARGET` prints one pair"
     yield "with its numbers, and runs it."
     yield ""
     yield f"{len(pairs)} pairs; in inference {_count(pairs, 'inference')}; in further training {_count(pairs, 'training')}. The worst"
@@ -97,7 +97,7 @@ def _alike(found: AnyTwo, numbers: dict[tuple[str, str], int]) -> list[list[str]
 
 def _same(found: AnyTwo, numbers: dict[tuple[str, str], int], a: str, b: str, other: str) -> bool:
     if other in (a, b):
-        return found.pairs[a][b] is not None and numbers[a, b] == numbers[b, a]
+        return numbers[a, b] == numbers[b, a] and _signs(found, a, b) == _signs(found, b, a)
     alike = numbers[a, other] == numbers[b, other] and numbers[other, a] == numbers[other, b]
     return (
         alike
@@ -140,7 +140,7 @@ def _matrix(found: AnyTwo, numbers: dict[tuple[str, str], int], groups: Sequence
     yield "## Every ordered pair"
     yield ""
     yield "From the row to the column: inference, then further training. = both agree within their bounds, and every number is stored exactly;"
-    yield "≈ both agree, and a number was rounded once; – there is no translation; ✗ a backend failed, or they do not agree. The number is that of"
+    yield "≈ both agree, and a number was rounded once; – there is no translation; ✗ a backend failed, or they do not agree: one of them deviates. The number is that of"
     yield "the rules below. Where the divisors of the running variance differ, further training agrees for batches of one size."
     yield ""
     letters = dict(zip(_letters(), groups, strict=False))
@@ -153,16 +153,21 @@ def _matrix(found: AnyTwo, numbers: dict[tuple[str, str], int], groups: Sequence
             cells.append("" if ends is None else f"{_signs(found, *ends)} [{numbers[ends] + 1}](#{numbers[ends] + 1})")
         yield f"| **{letter}** | {' | '.join(cells)} |"
     yield ""
-    odd = [
-        (s, t, p)
-        for s, of in found.pairs.items()
-        for t, p in of.items()
-        if "fails" in (p.inference.how, p.training.how)
-    ]
-    for source, target, pair in odd:
-        why = pair.training.why if pair.training.how == "fails" else pair.inference.why
-        yield f"- ✗ {text(source)} → {text(target)}: {text(why)}"
+    for route in ("inference", "training"):
+        for why, names in _failing(found, route).items():
+            yield f"- ✗ {route}, {text(why)}: {text('; '.join(names))}"
     yield ""
+
+
+def _failing(found: AnyTwo, route: str) -> dict[str, list[str]]:
+    """By what failed or differed, the pairs."""
+    failing: dict[str, list[str]] = {}
+    for source, of in found.pairs.items():
+        for target, pair in of.items():
+            proved: Proved = getattr(pair, route)
+            if proved.how == "fails":
+                failing.setdefault(proved.why, []).append(f"{source} → {target}")
+    return failing
 
 
 def _rules(rules: Sequence[Rules], numbers: dict[tuple[str, str], int]) -> Iterator[str]:

@@ -6,11 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
+from example_adapters import Right, RightLayer
+from in_process import InProcess
 
 from bnspec.backends.harness.targets import targets_of
 from bnspec.conformance.conventions.any_two import any_two
-from bnspec.contract import Conventions
+from bnspec.conformance.conventions.proof import party_of, prove
+from bnspec.conformance.conventions.translated_layer import Party
+from bnspec.contract import Conventions, Declined, Gradients
 from bnspec.errors import UsageError
 from bnspec.reports.translations.page import page
 from bnspec.reports.translations.record import AnyTwo, Pair, Proved, decode, encode
@@ -51,7 +56,33 @@ def test_a_wrong_layer_fails_in_every_pair(found: AnyTwo) -> None:
     for source, of in found.pairs.items():
         for target, pair in of.items():
             assert ("fails" in (pair.inference.how, pair.training.how)) == (WRONG in (source, target))
-    assert page(found).count("- ✗ ") == 4
+    said = [line for line in page(found).splitlines() if line.startswith("- ✗ ")]
+    assert said
+    assert all(pair.count(WRONG.replace("_", "\\_")) for line in said for pair in line.rpartition(": ")[2].split("; "))
+
+
+class ForwardOnly(Right):
+    """Computes no gradients."""
+
+    class layer_class(RightLayer):  # noqa: N801  # fills the slot
+        """Declines them."""
+
+        def training_gradients(self, x: np.ndarray, dy: np.ndarray) -> Gradients:
+            """None."""
+            raise Declined("no gradients here")
+
+        inference_gradients = training_gradients
+
+
+def test_a_backend_without_gradients_fails_in_nothing() -> None:
+    """Its pairs are compared by what both compute; a call that is not offered is no failure."""
+    right, forward = (party_of(InProcess(a), a.conventions) for a in (Right, ForwardOnly))
+    assert (right.gradients, forward.gradients) == (True, False)
+    for source, target in ((right, forward), (forward, right)):
+        proven = prove(source, target)
+        assert all(p.holds and not p.reason and p.elements for p in (*proven.inference, *proven.training))
+    declining = prove(right, Party(forward.worker, forward.conventions))
+    assert all(p.reason and p.holds and not p.failed for p in declining.training)
 
 
 def test_a_record_survives_its_text(found: AnyTwo) -> None:

@@ -11,8 +11,8 @@ import conventions_adapters
 import numpy as np
 import pytest
 from conventions_adapters import EXAMPLES, PLAIN, Example
+from in_process import InProcess
 
-from bnspec.backends.worker.execution import run_case
 from bnspec.cli import main
 from bnspec.conformance.conventions import proof
 from bnspec.conformance.conventions.bisection import located, shortest
@@ -38,17 +38,6 @@ pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 
 #: The specification's answers by case, shared by all tests.
 ORACLES: dict[str, Oracle] = {}
-
-
-class InProcess:
-    """Runs cases as a worker would, in this process."""
-
-    def __init__(self, adapter: type[Adapter]) -> None:
-        self.adapter = adapter("cpu")
-
-    def run(self, case: Case) -> Observation:
-        """The case's observation."""
-        return run_case(self.adapter, *case.header())
 
 
 def inferred(adapter: type[Adapter]) -> Inference:

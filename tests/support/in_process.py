@@ -1,4 +1,4 @@
-"""Runs and judges a case on a layer class in this process, without a worker."""
+"""Runs and judges cases in this process, without a worker."""
 
 from __future__ import annotations
 
@@ -9,9 +9,21 @@ from bnspec.backends.worker.execution import run_case
 from bnspec.conformance.checks.judgement import Judgement
 from bnspec.conformance.judge.judge import checks_for, judge
 from bnspec.conformance.selftest.reference.scaler import PlainAdapter
+from bnspec.contract import Adapter
 from bnspec.model.case import Case
 from bnspec.model.observation import Observation
 from bnspec.oracle.oracle import Oracle
+
+
+class InProcess:
+    """Runs cases as a worker would, in this process."""
+
+    def __init__(self, adapter: type[Adapter]) -> None:
+        self.adapter = adapter("cpu")
+
+    def run(self, case: Case) -> Observation:
+        """The case's observation."""
+        return run_case(self.adapter, *case.header())
 
 
 def adapter_of(layer_class: type, **declared: Any) -> PlainAdapter:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from bnspec.reports.compare.markdown import text
@@ -153,6 +154,8 @@ def _matrix(found: AnyTwo, numbers: dict[tuple[str, str], int], groups: Sequence
             cells.append("" if ends is None else f"{_signs(found, *ends)} [{numbers[ends] + 1}](#{numbers[ends] + 1})")
         yield f"| **{letter}** | {' | '.join(cells)} |"
     yield ""
+    yield "What differed first, and of which backends:"
+    yield ""
     for route in ("inference", "training"):
         for why, names in _failing(found, route).items():
             yield f"- ✗ {route}, {text(why)}: {text('; '.join(names))}"
@@ -160,14 +163,26 @@ def _matrix(found: AnyTwo, numbers: dict[tuple[str, str], int], groups: Sequence
 
 
 def _failing(found: AnyTwo, route: str) -> dict[str, list[str]]:
-    """By what failed or differed, the pairs."""
-    failing: dict[str, list[str]] = {}
+    """By what failed or differed first, the pairs."""
+    failing: dict[str, list[tuple[str, str]]] = {}
     for source, of in found.pairs.items():
         for target, pair in of.items():
             proved: Proved = getattr(pair, route)
             if proved.how == "fails":
-                failing.setdefault(proved.why, []).append(f"{source} → {target}")
-    return failing
+                failing.setdefault(proved.why, []).append((source, target))
+    return {why: list(_shared_ends(pairs)) for why, pairs in sorted(failing.items())}
+
+
+def _shared_ends(pairs: Sequence[tuple[str, str]]) -> Iterator[str]:
+    """The backends that most pairs have at an end, each pair told once."""
+    left = list(pairs)
+    while left:
+        often, count = Counter(name for pair in left for name in pair).most_common(1)[0]
+        if count < 3:
+            yield from (f"{source} → {target}" for source, target in left)
+            return
+        yield f"{count} pairs with {often}"
+        left = [pair for pair in left if often not in pair]
 
 
 def _rules(rules: Sequence[Rules], numbers: dict[tuple[str, str], int]) -> Iterator[str]:

@@ -7,6 +7,7 @@ Source: https://keras.io/api/layers/normalization_layers/batch_normalization/
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, Dict
 
 from bnspec.backends.keras.common import (
@@ -26,7 +27,7 @@ class KerasNumpy(Adapter):
     """The Keras layers; KERAS_BACKEND is set to numpy before Keras is imported."""
 
     framework = "keras"
-    conventions = CONVENTIONS
+    conventions = dataclasses.replace(CONVENTIONS, gradient_modes=())
 
     def __init__(self, device: str = "cpu") -> None:
         super().__init__(device)

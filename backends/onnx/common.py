@@ -38,6 +38,7 @@ CONVENTIONS = Conventions(
     layouts="normalised",
     mutable_tensors=False,
     affine_optional=False,
+    gradient_modes=(),
 )
 #: Runs a model: the outputs of the inputs by name.
 Session = Callable[[Mapping[str, Any]], Tuple[Any, ...]]

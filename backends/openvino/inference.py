@@ -25,6 +25,7 @@ class OpenVino(Adapter):
         layouts="normalised",
         mutable_tensors=False,
         affine_optional=False,
+        gradient_modes=(),
     )
 
     def __init__(self, device: str = "cpu") -> None:

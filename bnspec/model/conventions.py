@@ -13,7 +13,7 @@ import math
 from typing import Any, Dict, Literal, Mapping, Tuple, get_args, get_origin, get_type_hints
 
 from bnspec.errors import UsageError
-from bnspec.model.call import CALLS
+from bnspec.model.call import CALLS, MODES, Mode
 
 Dtype = Literal["float64", "float32", "bfloat16", "float16"]
 DTYPES: Tuple[Dtype, ...] = get_args(Dtype)
@@ -79,6 +79,7 @@ class Conventions:
         layouts: "strided" (strides reach the kernel) or "normalised" (the framework packs arrays on entry).
         mutable_tensors: users can write into tensors, so results must not share memory with arguments.
         affine_optional: gamma and beta may be absent.
+        gradient_modes: the modes in which the implementation computes gradients; in the other the forward pass is asked instead.
         checks_arguments: the implementation rejects malformed arguments; if not, callers must check them, and the suite makes
             no malformed calls.
         integers: x of an integer dtype may be given; whether it is accepted is the framework's choice.
@@ -117,6 +118,7 @@ class Conventions:
     layouts: Layouts = "strided"
     mutable_tensors: bool = True
     affine_optional: bool = True
+    gradient_modes: Tuple[Mode, ...] = MODES
     checks_arguments: bool = False
     integers: bool = False
     input_normalization: bool = False
@@ -137,6 +139,9 @@ class Conventions:
         for field, known in (("dtypes", DTYPES), ("half_parameters", get_args(HalfParameters))):
             unknown = [d for d in getattr(self, field) if d not in known]
             self._demand(field, not unknown, "the specification covers " + ", ".join(known) + ".")
+        self._demand(
+            "gradient_modes", set(self.gradient_modes) <= set(MODES), "the modes are " + " and ".join(MODES) + "."
+        )
         self._demand("dtypes", bool(self.dtypes), "a backend offers at least one.")
         self._demand("ranks", bool(self.ranks) and min(self.ranks, default=0) >= 2, "x has a batch and a channel axis.")
         for field in ("default_epsilon", "epsilon_minimum", "initial_var", "input_epsilon"):

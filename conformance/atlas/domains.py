@@ -6,13 +6,17 @@ from collections.abc import Iterable
 
 from bnspec.clauses import CLAUSES
 from bnspec.conformance.cases.effort import EffortName
+from bnspec.conformance.cases.forward import offered
 from bnspec.conformance.run.verify import cases_asked
 from bnspec.model.case import Case
+from bnspec.model.conventions import Conventions
 
 
 def cases_by_id(effort: EffortName, seed: int) -> dict[str, Case]:
-    """The cases of a run of all clauses."""
-    return {case.id: case for case in cases_asked(effort, seed, list(CLAUSES.values()))}
+    """The cases of a run of all clauses, and their forward passes."""
+    forward = Conventions(gradient_modes=())
+    drawn = list(cases_asked(effort, seed, list(CLAUSES.values())))
+    return {case.id: case for case in (*drawn, *(offered(case, forward) for case in drawn))}
 
 
 def domains(cases: Iterable[Case]) -> dict[str, str]:

@@ -107,7 +107,7 @@ def _ordinary_decay(case: Case, _: int) -> Case | None:
 
 DTYPE = Feature("dtype", "float32", _dtype_value, _in_float32)
 STATE = _parameter(ORDINARY_STATE, "state")
-AFFINE = Feature("affine", "with gamma and beta", _without_affine, _with_affine)
+AFFINE = Feature("affine", "gamma and beta", _without_affine, _with_affine)
 GAMMA = _parameter({"gamma": 1.0}, "gamma")
 BETA = _parameter({"beta": 0.0}, "beta")
 EPSILON = Feature(

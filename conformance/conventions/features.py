@@ -26,7 +26,7 @@ from bnspec.conformance.conventions.laboratory import (
 from bnspec.conformance.conventions.moving_average import FIRST
 from bnspec.conformance.conventions.outcome import Outcome, hidden
 from bnspec.model.buffers import dtype_of
-from bnspec.model.call import INFERENCE, TRAINING, TRAINING_GRADIENTS
+from bnspec.model.call import INFERENCE, MODES, TRAINING, TRAINING_GRADIENTS, call_of
 from bnspec.model.case import Case, Step
 from bnspec.model.conventions import HALVES, Conventions, OfferedAxes
 from bnspec.model.layer import LayerConfig
@@ -137,6 +137,21 @@ class AffineOptional(Experiment):
             return [hidden("affine_optional", BEYOND)]
         end = probed(lab, layer_case(plain_config(lab.declared, affine=False), STEPS, {"x": FIRST}))
         return [Outcome("affine_optional", (not end,), end or "a layer without them answers")]
+
+
+class GradientModes(Experiment):
+    """A call with gradients in each mode."""
+
+    fields = ("gradient_modes",)
+    question = "In which modes are gradients computed?"
+
+    def run(self, lab: Lab) -> Sequence[Outcome]:
+        ends = {}
+        for mode in MODES:
+            step = Step(call_of(mode, "gradients"), ("x", "dy"), fresh=True)
+            ends[mode] = lab.observe(layer_case(plain_config(lab.declared), [step], {"x": FIRST, "dy": FIRST})).steps[0]
+        left = tuple(mode for mode, end in ends.items() if end.status != "declined")
+        return [Outcome("gradient_modes", (left,), "; ".join(f"{m}: {e.message or e.status}" for m, e in ends.items()))]
 
 
 class Layouts(Experiment):

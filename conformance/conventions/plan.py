@@ -8,7 +8,15 @@ from typing import Any
 
 from bnspec.conformance.conventions.degenerate import CountOne, EmptyBatch
 from bnspec.conformance.conventions.experiment import Experiment
-from bnspec.conformance.conventions.features import AffineOptional, ChannelAxes, Dtypes, HalfParameters, Layouts, Ranks
+from bnspec.conformance.conventions.features import (
+    AffineOptional,
+    ChannelAxes,
+    Dtypes,
+    GradientModes,
+    HalfParameters,
+    Layouts,
+    Ranks,
+)
 from bnspec.conformance.conventions.half_precision import HalfPrecision, OutputDtype
 from bnspec.conformance.conventions.initial_state import Frozen, InitialState, StateDtype
 from bnspec.conformance.conventions.input_normalization import InputEpsilon, InputNormalization
@@ -38,6 +46,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     ChannelAxes(),
     Layouts(),
     AffineOptional(),
+    GradientModes(),
     InputNormalization(),
     InputEpsilon(),
     InitialState(),

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from bnspec.backends.worker.forward_only import NO_GRADIENTS
+from bnspec.conformance.checks import Check
 from bnspec.conformance.checks.examination import Examination
 from bnspec.conformance.checks.judgement import KEPT, Judgement
-from bnspec.conformance.judge.judge import checks_for, examine
+from bnspec.conformance.judge.judge import checks_for, examine, speaks_of
 from bnspec.conformance.judge.tally import J, Judged, Tally
 from bnspec.model.case import Case
 from bnspec.model.conventions import Conventions
@@ -62,6 +65,15 @@ class CaseJudgements:
     reasons: Mapping[str, str] = field(default_factory=dict)
     known: Mapping[str, KnownDeviation] = field(default_factory=dict)
     oracle_seconds: float = 0.0
+
+
+def with_gradients_declined(
+    case: Case, found: CaseJudgements, oracle: Oracle, checks: Iterable[Check]
+) -> CaseJudgements:
+    """The judgements of a case whose forward pass alone was asked; what it asks beyond that counts as declined."""
+    beyond = speaks_of(case, oracle, [c for c in checks if c.clause not in found.judgements])
+    reasons = {**dict.fromkeys(beyond, NO_GRADIENTS), **found.reasons}
+    return dataclasses.replace(found, judgements={**dict.fromkeys(beyond), **found.judgements}, reasons=reasons)
 
 
 class Collector:

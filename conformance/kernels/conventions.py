@@ -47,5 +47,5 @@ def other_direction(inference: Inference, kernel: Kernel) -> Kernel | None:
 
 def judged_by(inference: Inference, kernel: Kernel) -> Conventions:
     """The declared conventions with the inferred choices."""
-    known = {name: getattr(inference.known, name) for name in CHOICES}
+    known = {name: getattr(inference.known, name) for name in (*CHOICES, "gradient_modes")}
     return dataclasses.replace(inference.declared, **known, momentum_weighs=kernel.momentum_weighs)

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from bnspec.backends.harness.interruption import check
 from bnspec.backends.harness.launcher import PATIENT, Worker
 from bnspec.backends.harness.targets import Target
+from bnspec.conformance.cases.forward import offered
 from bnspec.conformance.causes.causes import causes_of
-from bnspec.conformance.judge.collector import CaseJudgements, Collector
+from bnspec.conformance.judge.collector import ENDINGS, CaseJudgements, Collector, with_gradients_declined
 from bnspec.conformance.run.bits import bits_of
 from bnspec.conformance.run.case_pool import CasePool
 from bnspec.conformance.run.entries import Earlier, entry_of, judgements_of
@@ -160,7 +161,7 @@ class TargetRun:
             self.settings.shrink_seconds,
             self.report,
             self.new_process if self.settings.histories else None,
-            self.cases.before,
+            lambda index: [offered(case, conventions) for case in self.cases.before(index)],
         )
         findings = maker.findings(collector.tallies, self.earlier.findings)
         self.spend(shrink=time.perf_counter() - started)
@@ -213,29 +214,36 @@ class TargetRun:
                     with self.changed:
                         self.counts["not_run"] += 1
                     continue
-                observation, spent = self.timed(worker, case)
+                given = offered(case, self.judged_by.conventions)
+                observation, spent = self.timed(worker, given)
                 check()
-                self.note_incidents(case, observation)
-                asked = Asked(self.judged_by, case, observation)
+                self.note_incidents(given, observation)
+                asked = Asked(self.judged_by, given, observation)
                 bits = bits_of(observation) if case.id in self.settings.fixed else None
-                flight.judge(asked, functools.partial(self.note, collector, index, case, bits, spent))
+                flight.judge(asked, functools.partial(self.note, collector, index, case, given, bits, spent))
 
     def note(
         self,
         collector: Collector,
         index: int,
         case: Case,
+        given: Case,
         bits: CaseBits | None,
         spent: dict[str, float],
         found: CaseJudgements,
         seconds: float,
     ) -> None:
-        """Journal and count a case that has been judged. ``seconds``: processor time of the judge. Thread-safe."""
+        """Journal and count a case that has been judged as it was given to the backend. ``seconds``: processor time of the judge.
+
+        Thread-safe.
+        """
         check()
+        if given is not case and found.status not in ENDINGS:
+            found = with_gradients_declined(case, found, self.cases.oracle(case), collector.checks)
         spent["judge_cpu"] = seconds
         place = self.target.entry.name, self.target.device, index, self.writer.at
-        self.writer.journal(entry_of(place, case, found, {**spent, "oracle_cpu": found.oracle_seconds}, bits))
-        self.count(collector, case, found, index, spent, bits)
+        self.writer.journal(entry_of(place, given, found, {**spent, "oracle_cpu": found.oracle_seconds}, bits))
+        self.count(collector, given, found, index, spent, bits)
         if index % 10 == 0:
             self.report("running")
 
@@ -260,7 +268,8 @@ class TargetRun:
         """Count the cases that an interrupted run has judged already."""
         known: set[int] = set()
         for index, entry in self.earlier.judged.items():
-            case = self.cases[index]
+            drawn = self.cases[index]
+            case = None if drawn is None else offered(drawn, self.judged_by.conventions)
             if case is None or case.id != entry.case or not collector.tallies.keys() >= {*entry.kept, *entry.declined}:
                 continue
             spent = dict(entry.seconds)

@@ -44,7 +44,9 @@ class Known:
 
     Attributes:
         title: a few words; observed: what a script that needs the framework alone, or the suite, has shown, with numbers.
-        backends, devices, clauses: shell globs over the names of backends and of devices; clause ids.
+        backends, devices: shell globs over the names of backends, ", " between them, "!" before those that are left out; one over
+            those of devices.
+        clauses: their ids.
         where: the predicate over cases; conditions: the same in words.
         kind: its class; reason: one sentence.
         link: where it is documented or reported, or what comes nearest; "" where nothing was found.
@@ -88,4 +90,6 @@ class Known:
 
     def names(self, backend: str) -> bool:
         """Whether it is known of some release of the backend."""
-        return fnmatch.fnmatchcase(base_of(backend), self.backends)
+        globs, base = self.backends.split(", "), base_of(backend)
+        named = any(fnmatch.fnmatchcase(base, glob) for glob in globs if not glob.startswith("!"))
+        return named and not any(fnmatch.fnmatchcase(base, glob[1:]) for glob in globs if glob.startswith("!"))

@@ -73,7 +73,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="Sums row by row lose every digit",
-        backends="torch.[!d]*",
+        backends="torch.[!d]*, !torch.folded*",
         clauses=("accuracy.keeps_a_digit",),
         where=rows_of_large_means,
         conditions="float32 x with its channels innermost, 1,000 values or more each, count |mean| > 1e8 std",
@@ -91,7 +91,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="A row's bits depend on its batch",
-        backends="torch.[!d]*",
+        backends="torch.[!d]*, !torch.folded*",
         clauses=("inference.bits_are_independent_of_batch",),
         where=is_view,
         conditions="x is a view with strides of its own, of which one row is packed",
@@ -105,7 +105,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="Statistics are written before parameters are read",
-        backends="torch.[!d]*",
+        backends="torch.[!d]*, !torch.folded*",
         clauses=("purity.shared_arguments",),
         where=lambda case: True,
         conditions="bias and running_mean, or weight and running_var, are the same memory",
@@ -134,7 +134,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="Strided parameters are read as if they were packed",
-        backends="torch.[nfe]*",
+        backends="torch.[nfe]*, !torch.folded*",
         clauses=BACKWARD,
         where=channels_innermost_strided_parameters,
         conditions="weight or a running statistic is a view with strides, x and dy have their channels innermost, on the CPU",
@@ -171,7 +171,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="dx overflows before gamma makes it small",
-        backends="torch.[nfe]*",
+        backends="torch.[nfe]*, !torch.folded*",
         clauses=(
             "affine.per_channel",
             "affine.zero_gamma_gives_beta",
@@ -244,7 +244,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="A step before the backward pass changes the gradients",
-        backends="torch.*[nlt]",
+        backends="torch.*[nlt], !torch.folded*",
         clauses=("gradient.of_its_own_forward_pass",),
         where=steps_before_backward,
         conditions="inference with gradients, then a training step, then the backward pass of the first",
@@ -264,7 +264,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="The third derivative lacks terms",
-        backends="torch.*[nlt]",
+        backends="torch.*[nlt], !torch.folded*",
         clauses=("second_order.third_derivative",),
         where=calls(TRAINING_THIRD_ORDER),
         conditions="third derivatives by x in training",
@@ -275,6 +275,74 @@ KNOWN: tuple[Known, ...] = (
             "two by v, gives -0.875 for the second value, exact -1.40625; first and second derivatives are right."
         ),
         link="https://github.com/pytorch/pytorch/issues/186256",
+        reported=True,
+        package="torch",
+        versions=RELEASES,
+    ),
+    Known(
+        title="Grouped transposed convolutions are folded by the wrong axis",
+        backends="torch.folded.transposed.grouped",
+        clauses=("contract.accepts",),
+        where=lambda case: case.config.channels > 2 or case.config.channels % 2 == 1,
+        conditions="a transposed convolution in more than one group",
+        kind="bug",
+        reason=(
+            "fuse_conv_bn_weights scales axis 1 of the weight, which has the output channels of one group, by the values of all: "
+            "shapes that do not broadcast raise, and one channel a group makes a weight of another shape."
+        ),
+        observed=(
+            "ConvTranspose2d(3, 3, 1, groups=3) and BatchNorm2d(3) become a layer whose weight is (3, 3, 1, 1), and whose call raises "
+            '"expected bias to be 1-dimensional with 9 elements"; with 4 channels in 2 groups the folding itself raises.'
+        ),
+        link="https://github.com/pytorch/pytorch/issues/180995",
+        reported=True,
+        package="torch",
+        versions=RELEASES,
+    ),
+    Known(
+        title="A linear layer is not folded with a module without weights",
+        backends="torch.folded.linear",
+        clauses=("contract.accepts",),
+        where=lambda case: not case.config.affine,
+        conditions="BatchNorm1d(affine=False) after a linear layer",
+        kind="bug",
+        reason="fuse_linear_bn_weights multiplies the module's weight, which is None; fuse_conv_bn_weights takes 1 and 0 in its place.",
+        observed="TypeError: unsupported operand type(s) for *: 'NoneType' and 'Tensor'.",
+        link="https://github.com/pytorch/pytorch/issues/122183",
+        reported=True,
+        package="torch",
+        versions=RELEASES,
+    ),
+    Known(
+        title="A linear layer's outputs are taken for channels",
+        backends="torch.folded.linear",
+        clauses=("inference.output", "layout.axis", "affine.per_channel"),
+        where=lambda case: case.config.rank == 3,
+        conditions="x of rank 3 with as many channels as the linear layer has outputs",
+        kind="bug",
+        reason=(
+            "fuse_linear_bn_eval scales the outputs, the last axis of x; BatchNorm1d normalises axis 1. It asks whether both have "
+            "one extent, which does not make them one axis."
+        ),
+        observed=(
+            "Linear(4, 4) and BatchNorm1d(4) of x (3, 4, 4): y[0, 2, 3] is that of channel 3, 2.25; of the two modules -1.25. "
+            "torchao reports the same of its own function."
+        ),
+        link="https://github.com/pytorch/ao/issues/4116",
+        reported=True,
+        package="torch",
+        versions=RELEASES,
+    ),
+    Known(
+        title="A convolution's bits depend on the batch",
+        backends="torch.folded, torch.folded.jit",
+        clauses=("inference.bits_are_independent_of_batch",),
+        where=lambda case: True,
+        conditions="a folded convolution of a batch and of one of its rows",
+        kind="documented difference",
+        reason="convolutions choose their kernels by the shape of x; PyTorch promises no equal bits of batches and their slices.",
+        observed="float32, x (3, 4, 3): a row alone differs in its last bits from the same row in the batch.",
+        link="https://docs.pytorch.org/docs/stable/notes/numerical_accuracy.html",
         reported=True,
         package="torch",
         versions=RELEASES,

@@ -5,10 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bnspec.backends.harness.scripts.writer import Writer
-from bnspec.backends.torch.harness.writer import DecomposedWriter, FunctionWriter, ModuleWriter
+from bnspec.backends.torch.harness.writer import (
+    DecomposedWriter,
+    FoldedLinearWriter,
+    FoldedWriter,
+    FrozenWriter,
+    FunctionWriter,
+    ModuleWriter,
+    TransposedGroupedWriter,
+    TransposedWriter,
+)
 
 WRITERS: Mapping[str, type[Writer]] = {
     "torch.nn": ModuleWriter,
     "torch.functional": FunctionWriter,
     "torch.decomposed": DecomposedWriter,
+    "torch.folded": FoldedWriter,
+    "torch.folded.transposed": TransposedWriter,
+    "torch.folded.transposed.grouped": TransposedGroupedWriter,
+    "torch.folded.linear": FoldedLinearWriter,
+    "torch.folded.jit": FrozenWriter,
 }

@@ -13,7 +13,7 @@ from bnspec.model.conventions import Conventions
 
 def offered(case: Case, conventions: Conventions) -> Case:
     """The case with the forward pass in place of each call whose gradients the backend does not compute; itself, where there is none."""
-    steps = tuple(_offered(step, conventions) for step in case.steps)
+    steps = tuple(_offered(case, step, conventions) for step in case.steps)
     if steps == case.steps:
         return case
     named = {name for step in steps for name in (*step.inputs, *(str(value) for _, value in step.options))}
@@ -22,10 +22,12 @@ def offered(case: Case, conventions: Conventions) -> Case:
     return dataclasses.replace(case, steps=steps, arrays=arrays)
 
 
-def _offered(step: Step, conventions: Conventions) -> Step:
+def _offered(case: Case, step: Step, conventions: Conventions) -> Step:
     call = step.call
     if not call.has_gradients or call.mode in conventions.gradient_modes:
         return step
+    if step.refused and len({case.arrays[name].shape for name in step.inputs}) > 1:
+        return step  # what is malformed may be dy
     forward = call.with_kind("masked" if call.has_mask else "forward")
     inputs = tuple(name for name, role in zip(step.inputs, call.inputs, strict=False) if role in forward.inputs)
     return Step(forward, inputs, step.fresh, tuple(o for o in step.options if o[0] != "wanted"), step.refused)

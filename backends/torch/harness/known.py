@@ -56,7 +56,7 @@ BACKWARD = (
 KNOWN: tuple[Known, ...] = (
     Known(
         title="Half precision loses statistics",
-        backends="torch.*",
+        backends="torch.*, !torch.folded*",
         clauses=("dtype.half_is_as_exact_as_declared",),
         where=lambda case: all_half(case) or half_not_packed(case),
         conditions="half-precision x with half-precision parameters, or not packed",
@@ -155,7 +155,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="Forward mode refuses an expanded x",
-        backends="*torch*",
+        backends="*torch*, !torch.folded*",
         clauses=("contract.accepts",),
         where=tangent_of_overlapping,
         conditions="forward mode at an x that was expanded",
@@ -196,7 +196,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="A weight of any rank passes",
-        backends="torch.*",
+        backends="torch.*, !torch.folded*",
         clauses=("errors.malformed_parameters",),
         where=has_misshapen("gamma", "beta", values=True),
         conditions="weight or bias has one value per channel, and another shape than (C,)",
@@ -213,7 +213,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="An empty batch may have any number of channels",
-        backends="torch.*",
+        backends="torch.*, !torch.folded*",
         clauses=("errors.malformed_data",),
         where=has_other_channels_of_nothing,
         conditions="x has no values, and another number of channels than the layer",

@@ -15,7 +15,7 @@ from typing import Any, Callable, Dict, Mapping, Tuple
 import numpy as np
 
 from bnspec.backends.worker.forward_only import NO_TRAINING, ForwardOnly
-from bnspec.contract import Adapter, Conventions, Declined, LayerConfig, State
+from bnspec.contract import Adapter, Conventions, Declined, Layer, LayerConfig, State
 from bnspec.model.call import Mode
 
 #: The oldest file format of each opset: older runtimes do not read newer ones.
@@ -62,7 +62,7 @@ class OnnxAdapter(Adapter):
     def session(self, model: Any) -> Session:
         """What runs this ModelProto."""
 
-    def layer(self, config: LayerConfig, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> OnnxLayer:
+    def layer(self, config: LayerConfig, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> Layer:
         """The arrays that the node takes beside x."""
         if config.dtype != config.parameter_dtype and self.opset < MIXES:
             raise Declined("before opset 15 parameters have x's dtype")

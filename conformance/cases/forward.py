@@ -6,6 +6,8 @@ Such a backend would decline nearly every case; what it computes is judged by th
 from __future__ import annotations
 
 import dataclasses
+import itertools
+from collections.abc import Sequence
 
 from bnspec.model.case import PARAMETERS, SEPARATOR, Case, Step
 from bnspec.model.conventions import Conventions
@@ -29,5 +31,15 @@ def _offered(case: Case, step: Step, conventions: Conventions) -> Step:
     if step.refused and len({case.arrays[name].shape for name in step.inputs}) > 1:
         return step  # what is malformed may be dy
     forward = call.with_kind("masked" if call.has_mask else "forward")
-    inputs = tuple(name for name, role in zip(step.inputs, call.inputs, strict=False) if role in forward.inputs)
-    return Step(forward, inputs, step.fresh, tuple(o for o in step.options if o[0] != "wanted"), step.refused)
+    kept = [role in forward.inputs for role in call.inputs]
+    left_out = {"wanted"}
+    if _between_cotangents(step, case.steps[step.option("to", 0)], kept):
+        left_out |= {"relation", "to"}
+    options = tuple(option for option in step.options if option[0] not in left_out)
+    return Step(forward, tuple(itertools.compress(step.inputs, kept)), step.fresh, options, step.refused)
+
+
+def _between_cotangents(step: Step, to: Step, kept: Sequence[bool]) -> bool:
+    """Whether a step and the one that it is related to differ in what is not handed over alone."""
+    same = [a == b for a, b in zip(step.inputs, to.inputs, strict=False)]
+    return all(itertools.compress(same, kept)) and not all(same)

@@ -1,0 +1,1 @@
+"""ONNX Simplifier, harness side: known deviations."""

@@ -1,0 +1,1 @@
+"""OnnxSlim, harness side: known deviations."""

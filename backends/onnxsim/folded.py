@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import Any, Dict
 
 from bnspec.backends.onnx.common import Session
-from bnspec.backends.onnxruntime.folded import RuntimeFolded
+from bnspec.backends.onnxruntime.common import RuntimeFolding
 
 
-class SimFolded(RuntimeFolded):
+class SimFolded(RuntimeFolding):
     """Models that onnxsim.simplify has made simpler."""
 
     framework = "onnxsim"

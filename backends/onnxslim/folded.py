@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import Any, Dict
 
 from bnspec.backends.onnx.common import Session
-from bnspec.backends.onnxruntime.folded import RuntimeFolded
+from bnspec.backends.onnxruntime.common import RuntimeFolding
 
 
-class SlimFolded(RuntimeFolded):
+class SlimFolded(RuntimeFolding):
     """Models that onnxslim.slim has made smaller."""
 
     framework = "onnxslim"

@@ -10,6 +10,7 @@ from initial_state_layers import FrozenIsConstants, StartsAtOne, StartsWide, Sta
 
 from bnspec.conformance.selftest.reference.layer import PlainLayer
 from bnspec.conformance.selftest.reference.scaler import PlainAdapter, PlainScaler
+from bnspec.contract import Declined, Gradients
 from bnspec.model.conventions import HALVES, Conventions
 
 Array = Any
@@ -294,6 +295,14 @@ class AlwaysAffine(Refuses):
         return not config.affine
 
 
+class TrainsAlone(PlainLayer):
+    """gradient_modes training alone."""
+
+    def inference_gradients(self, x: Array, dy: Array) -> Gradients:
+        """None."""
+        raise Declined("no gradients in inference")
+
+
 @dataclasses.dataclass(frozen=True)
 class Example:
     """A layer or scaler with a non-default convention: its field and value."""
@@ -347,6 +356,7 @@ EXAMPLES = (
     Example("channel_axes", "last", LastAxisOnly),
     Example("layouts", "strided", SumsByStride),
     Example("affine_optional", False, AlwaysAffine),
+    Example("gradient_modes", ("training",), TrainsAlone),
     Example("input_epsilon", INPUT_EPSILON, scaler=AddsEpsilon),
     Example("initial_mean", 1.0, StartsAtOne),
     Example("initial_var", 4.0, StartsWide),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import time
@@ -10,7 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from bnspec.contract import Adapter, Conventions, Gradients, Layer, LayerConfig, State
+from bnspec.contract import Adapter, Conventions, Declined, Gradients, Layer, LayerConfig, State
 
 Array = Any
 
@@ -93,6 +94,37 @@ class Wrong(Right):
     """Deviates."""
 
     layer_class = WrongLayer
+
+
+class ForwardLayer(RightLayer):
+    """Without gradients."""
+
+    def training_gradients(self, x: Array, dy: Array) -> Gradients:
+        """None."""
+        raise Declined("no gradients here")
+
+    inference_gradients = training_gradients
+
+
+class ForwardAlone(Right):
+    """Computes no gradients, and says so."""
+
+    conventions = dataclasses.replace(Right.conventions, gradient_modes=())
+    layer_class = ForwardLayer
+
+
+class GuessesTheAxis(ForwardAlone):
+    """Takes the last axis for that of the channels, where its extent is their number."""
+
+    class layer_class(ForwardLayer):  # noqa: N801  # fills the slot
+        """Inference by a guessed axis."""
+
+        def inference(self, x: Array) -> Array:
+            """Right where no other axis has as many values."""
+            c = self.config
+            if x.shape[-1] != c.channels or c.channel_axis == x.ndim - 1:
+                return super().inference(x)
+            return np.swapaxes(super().inference(np.swapaxes(x, c.channel_axis, -1)), c.channel_axis, -1)
 
 
 class Dying(Right):

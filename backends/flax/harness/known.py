@@ -53,7 +53,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="y keeps x's half precision",
-        backends="flax.linen*",
+        backends="flax.linen*, !flax.linen.dtype",
         clauses=("dtype.results",),
         where=lambda case: is_half(case) and not all_half(case) and not case.config.affine,
         conditions="half-precision x with float32 statistics, without scale and bias",
@@ -157,7 +157,17 @@ KNOWN: tuple[Known, ...] = (
     Known(
         title="dtype narrows the running statistics",
         backends="flax.nnx.dtype",
-        clauses=("dtype.half_is_as_exact_as_declared",),
+        clauses=(
+            "dtype.half_is_as_exact_as_declared",
+            "affine.per_channel",
+            "dtype.parameters_are_not_narrowed",
+            "gradient.inference_dx",
+            "gradient.inference_parameters",
+            "inference.output",
+            "inference.value_is_independent_of_batch",
+            "layout.axis",
+            "layout.extents",
+        ),
         where=is_half,
         conditions="dtype is a half precision",
         kind="bug",

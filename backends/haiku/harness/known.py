@@ -23,6 +23,7 @@ KNOWN: tuple[Known, ...] = (
             "dtype.half_is_as_exact_as_declared",
             "training.finite",
             "running.var_not_negative",
+            "degenerate.constant_channel",
         ),
         where=off_centre,
         conditions="a channel with |mean| > 8 std, or constant",

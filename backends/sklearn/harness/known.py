@@ -31,7 +31,11 @@ KNOWN: tuple[Known, ...] = (
     Known(
         title="scale computes in float16",
         backends="sklearn.scale",
-        clauses=("dtype.half_is_as_exact_as_declared", "input.transform"),
+        clauses=(
+            "dtype.half_is_as_exact_as_declared",
+            "input.transform",
+            "input.constant_feature_is_finite",
+        ),
         where=scales_half,
         conditions="float16 x",
         kind="bug",
@@ -89,6 +93,7 @@ KNOWN: tuple[Known, ...] = (
             "input.fit_is_stable",
             "input.merge_in_any_order",
             "input.missing_values_are_left_out",
+            "dtype.integers_become_floating",
         ),
         where=lambda case: case.subject == "input_norm",
         conditions="a CSR or CSC matrix with several entries of one place, whose value is their sum",

@@ -11,7 +11,7 @@ from bnspec.backends.harness.known.predicates import (
     takes_integers,
     trains_on_nothing,
 )
-from bnspec.model.call import TRAINING_SECOND_ORDER, TRAINING_THIRD_ORDER
+from bnspec.model.call import INFERENCE_TANGENT, TRAINING_SECOND_ORDER, TRAINING_TANGENT, TRAINING_THIRD_ORDER
 
 KNOWN: tuple[Known, ...] = (
     Known(
@@ -164,6 +164,22 @@ KNOWN: tuple[Known, ...] = (
         kind="bug",
         reason="tf.nn.moments forms the means in x's dtype, where they are cut, without an error; uint8 is refused.",
         observed="tf.nn.moments of int32 [[1], [2], [2]]: mean 1, variance 0, both int32; exact 1.667 and 0.222.",
+        reported=False,
+        package="tensorflow",
+        versions=">=2.21,<2.22",
+    ),
+    Known(
+        title="A function loses the fused operation's tangent",
+        backends="tensorflow.fused.xla",
+        clauses=("contract.accepts",),
+        where=calls(TRAINING_TANGENT, INFERENCE_TANGENT),
+        conditions="forward mode through a tf.function, compiled or not, around the fused operation",
+        kind="bug",
+        reason="tf.autodiff.ForwardAccumulator gives None for y of a function that contains FusedBatchNormV3, without an error; without the function it gives a tangent.",
+        observed=(
+            "x (4, 3, 3, 2), FusedBatchNormV3 in training: acc.jvp(y) is a tensor when called eagerly, and None when called in "
+            "tf.function, with jit_compile and without; of x * x it is a tensor in both."
+        ),
         reported=False,
         package="tensorflow",
         versions=">=2.21,<2.22",

@@ -56,7 +56,7 @@ BACKWARD = (
 KNOWN: tuple[Known, ...] = (
     Known(
         title="Half precision loses statistics",
-        backends="torch.*, !torch.folded*",
+        backends="torch.*, !torch.folded*, !torch.channels_last",
         clauses=("dtype.half_is_as_exact_as_declared",),
         where=lambda case: all_half(case) or half_not_packed(case),
         conditions="half-precision x with half-precision parameters, or not packed",
@@ -91,7 +91,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="A row's bits depend on its batch",
-        backends="torch.[!d]*, !torch.folded*",
+        backends="torch.[!d]*, !torch.folded*, !torch.channels_last, !torch.vmap",
         clauses=("inference.bits_are_independent_of_batch",),
         where=is_view,
         conditions="x is a view with strides of its own, of which one row is packed",
@@ -105,7 +105,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="Statistics are written before parameters are read",
-        backends="torch.[!d]*, !torch.folded*",
+        backends="torch.[!d]*, !torch.folded*, !torch.channels_last, !torch.vmap",
         clauses=("purity.shared_arguments",),
         where=lambda case: True,
         conditions="bias and running_mean, or weight and running_var, are the same memory",
@@ -121,7 +121,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="The decomposition rounds what it saves",
-        backends="torch.decomposed",
+        backends="torch.decomposed, torch.compile",
         clauses=("dtype.half_is_as_exact_as_declared",),
         where=is_half,
         conditions="half-precision x",
@@ -134,7 +134,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="Strided parameters are read as if they were packed",
-        backends="torch.[nfe]*, !torch.folded*",
+        backends="torch.[nfec]*, !torch.folded*, !torch.compile",
         clauses=BACKWARD,
         where=channels_innermost_strided_parameters,
         conditions="weight or a running statistic is a view with strides, x and dy have their channels innermost, on the CPU",
@@ -155,7 +155,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="Forward mode refuses an expanded x",
-        backends="*torch*, !torch.folded*",
+        backends="*torch*, !torch.folded*, !torch.channels_last",
         clauses=("contract.accepts",),
         where=tangent_of_overlapping,
         conditions="forward mode at an x that was expanded",
@@ -171,7 +171,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="dx overflows before gamma makes it small",
-        backends="torch.[nfe]*, !torch.folded*",
+        backends="torch.[nfec]*, !torch.folded*, !torch.compile, !torch.channels_last",
         clauses=(
             "affine.per_channel",
             "affine.zero_gamma_gives_beta",
@@ -196,7 +196,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="A weight of any rank passes",
-        backends="torch.*, !torch.folded*",
+        backends="torch.*, !torch.folded*, !torch.channels_last",
         clauses=("errors.malformed_parameters",),
         where=has_misshapen("gamma", "beta", values=True),
         conditions="weight or bias has one value per channel, and another shape than (C,)",
@@ -213,7 +213,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="An empty batch may have any number of channels",
-        backends="torch.*, !torch.folded*",
+        backends="torch.*, !torch.folded*, !torch.channels_last",
         clauses=("errors.malformed_data",),
         where=has_other_channels_of_nothing,
         conditions="x has no values, and another number of channels than the layer",
@@ -264,7 +264,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="The third derivative lacks terms",
-        backends="torch.*[nlt], !torch.folded*",
+        backends="torch.*[nlt], !torch.folded*, !torch.channels_last",
         clauses=("second_order.third_derivative",),
         where=calls(TRAINING_THIRD_ORDER),
         conditions="third derivatives by x in training",

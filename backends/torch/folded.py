@@ -21,8 +21,8 @@ from typing import Any, Optional, Tuple
 
 from bnspec.backends.torch.common import TorchAdapter, placed
 from bnspec.backends.torch.modules import CONVENTIONS, module_over
-from bnspec.backends.worker.forward_only import NO_GRADIENTS, NO_TRAINING
-from bnspec.contract import Declined, Gradients, Layer, LayerConfig, State
+from bnspec.backends.worker.forward_only import InferenceOnly
+from bnspec.contract import Declined, LayerConfig, State
 
 #: Why some x are declined: the product of a weight 0 and an infinity is NaN.
 FINITE_ONLY = "a weight 0 makes NaN of a value that is not finite: the layer before would not compute x"
@@ -113,7 +113,7 @@ class TorchFoldedLinear(TorchFolded):
         return self.torch.nn.utils.fuse_linear_bn_eval(before, module)
 
 
-class FoldedLayer(Layer):
+class FoldedLayer(InferenceOnly):
     """One module and the layer before it. Subclasses define ``before``."""
 
     def __init__(self, owner: TorchFolded, module: Any) -> None:
@@ -130,18 +130,6 @@ class FoldedLayer(Layer):
         with self.torch.no_grad():
             before, module, given = self.before(x)
             return self.owner.folded(before.eval(), module.eval())(given)
-
-    def training(self, x: Any) -> Any:
-        """Raises Declined."""
-        raise Declined(NO_TRAINING)
-
-    def training_gradients(self, x: Any, dy: Any) -> Gradients:
-        """Raises Declined."""
-        raise Declined(NO_TRAINING)
-
-    def inference_gradients(self, x: Any, dy: Any) -> Gradients:
-        """Raises Declined."""
-        raise Declined(NO_GRADIENTS)
 
     def state(self) -> State:
         """The module's buffers."""

@@ -90,8 +90,16 @@ def _contents(entries: Mapping[str, Sequence[Known]]) -> Iterator[str]:
     yield "| deviation | backends | class |\n|---|---|---|"
     for folder, known in entries.items():
         for number, k in _numbered(folder, known):
-            yield f"| [{number}: {k.title}](#{anchor(f'{number}: {k.title}')}) | `{k.backends}` | {k.kind} |"
+            yield f"| [{number}: {k.title}](#{anchor(f'{number}: {k.title}')}) | {_globs(k.backends)} | {k.kind} |"
     yield ""
+
+
+def _globs(backends: str) -> str:
+    """The names of an entry's backends, for a table."""
+    globs = backends.split(", ")
+    named = ", ".join(f"`{glob}`" for glob in globs if not glob.startswith("!"))
+    left_out = ", ".join(f"`{glob[1:]}`" for glob in globs if glob.startswith("!"))
+    return f"{named} but {left_out}" if left_out else named
 
 
 def _plural(kind: str, number: int) -> str:

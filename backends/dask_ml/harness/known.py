@@ -31,6 +31,8 @@ KNOWN: tuple[Known, ...] = (
         reason="columns are added in x's dtype: the mean is infinite, and the variance NaN.",
         observed="24 rows of 10,000 in float16: mean_ inf, var_ nan, and so is what it transforms to.",
         reported=False,
+        link="https://github.com/scikit-learn/scikit-learn/issues/13007",
+        search="The report is of the same in scikit-learn, which has added in float64 since.",
         package="dask_ml",
         versions=">=2025,<2026",
     ),

@@ -96,6 +96,8 @@ KNOWN: tuple[Known, ...] = (
             "error; by both it gives both."
         ),
         reported=False,
+        link="https://github.com/PaddlePaddle/Paddle/pull/47634",
+        search="The link is a change of 2022 by which both have to be trained, or neither; no error says so.",
         package="paddle",
         versions=">=3.3,<3.4",
     ),

@@ -116,6 +116,10 @@ class Layer(abc.ABC):
         """The gradient by x of <v, the gradient by x of <v, dx>> in training mode, shaped like x; moves the statistics once."""
         raise Declined("this layer offers no third derivatives")
 
+    def training_tangent_gradient(self, x: Any, dy: Any, v: Any) -> Any:
+        """The gradient by x of <dy, the tangent of y along v> in training mode, shaped like x; moves the statistics once."""
+        raise Declined("this layer offers no gradients of its forward mode")
+
     # --- optional: masks ----------------------------------------------------------------------------------------------
 
     def training_masked(self, x: Any, mask: Any) -> Any:

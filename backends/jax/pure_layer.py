@@ -19,7 +19,16 @@ from bnspec.model.call import Mode
 Jitted = Dict[str, Callable[..., Any]]
 #: gamma and beta, or None and None.
 Parameters = Tuple[Any, Any]
-JITTED = ("forward", "gradients", "some_gradients", "state_gradients", "second_order", "third_order", "tangent")
+JITTED = (
+    "forward",
+    "gradients",
+    "some_gradients",
+    "state_gradients",
+    "second_order",
+    "third_order",
+    "tangent",
+    "tangent_gradient",
+)
 
 
 class Functions(abc.ABC):
@@ -116,6 +125,15 @@ class Functions(abc.ABC):
         y, along, after = self.jax.jvp(of, (x,), (v,), has_aux=True)
         return Tangent(y, along), after
 
+    def tangent_gradient(self, x: Any, dy: Any, v: Any, parameters: Parameters, running: State, **settings: Any) -> Any:
+        """The gradient of <dy, the Jacobian-vector product with v>: (array, State)."""
+
+        def weighted(x: Any) -> Any:
+            (_, along), after = self.tangent(x, v, parameters, running, **settings)
+            return self.jnp.sum(along * dy.astype(along.dtype)), after
+
+        return self.jax.grad(weighted, has_aux=True)(x)
+
 
 class PureLayer(JaxLayer):
     """The parameters and statistics of a functional layer. Subclasses define ``settings``."""
@@ -156,6 +174,10 @@ class PureLayer(JaxLayer):
     def training_third_order(self, x: Any, dy: Any, v: Any) -> Any:
         """The gradient of <v, the gradient of <v, dx>>."""
         return self.call("third_order", x, dy, v, mode="training")
+
+    def training_tangent_gradient(self, x: Any, dy: Any, v: Any) -> Any:
+        """The gradient of <dy, the Jacobian-vector product with v>."""
+        return self.call("tangent_gradient", x, dy, v, mode="training")
 
     def tangent(self, x: Any, v: Any, mode: Mode) -> Tangent:
         """y and its derivative along v."""

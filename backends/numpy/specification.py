@@ -186,6 +186,10 @@ class NumpyLayer(Layer):
         axes, epsilon = self.config.reduce_axes, self.config.epsilon
         return third_order.training_third_order(wide, wide_dy, wide_v, self.gamma, epsilon, axes).astype(x.dtype)
 
+    def training_tangent_gradient(self, x: Any, dy: Any, v: Any) -> Any:
+        """The second derivative by x, which it equals; 0 for a batch without values."""
+        return self.training_second_order(x, dy, v).by_x
+
     def inference_second_order(self, x: Any, dy: Any, v: Any) -> SecondOrder:
         """The gradients of <v, dx> in inference mode."""
         wide_dy, wide_v, var = dy.astype(self.work), v.astype(self.work), self.wide(self.running_var)

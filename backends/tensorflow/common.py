@@ -205,6 +205,15 @@ class TensorflowLayer(LayerByMode):
             by_x = second.gradient(dx, x, output_gradients=v)
         return connected([third.gradient(by_x, x, output_gradients=v)], ("the second derivative",))[0]
 
+    def training_tangent_gradient(self, x: Any, dy: Any, v: Any) -> Any:
+        """A tape around a forward accumulator."""
+        with self.tf.GradientTape() as tape:
+            tape.watch(x)
+            with self.tf.autodiff.ForwardAccumulator(x, v) as accumulator:
+                y = self.training(x)
+            (along,) = connected([accumulator.jvp(y)], ("y along v",))
+        return connected([tape.gradient(along, x, output_gradients=dy)], ("the tangent's gradient",))[0]
+
     def tangent(self, x: Any, v: Any, mode: Mode) -> Tangent:
         """y and its Jacobian-vector product by a forward accumulator."""
         with self.tf.autodiff.ForwardAccumulator(x, v) as accumulator:

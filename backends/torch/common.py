@@ -228,6 +228,14 @@ class TorchLayer(LayerByMode):
         (found,) = self.torch.autograd.grad(found, leaf, v, create_graph=True)
         return self.torch.autograd.grad(found, leaf, v)[0]
 
+    def training_tangent_gradient(self, x: Any, dy: Any, v: Any) -> Any:
+        """``torch.autograd.grad`` of the tangent of a dual tensor."""
+        forward_ad, leaf = self.torch.autograd.forward_ad, x.detach().requires_grad_()
+        with forward_ad.dual_level():
+            y = self.forward(forward_ad.make_dual(leaf, v), "training")
+            along = forward_ad.unpack_dual(y).tangent
+            return self.torch.autograd.grad(along, leaf, dy)[0]
+
     def tangent(self, x: Any, v: Any, mode: Mode) -> Tangent:
         """Forward-mode differentiation by a dual tensor."""
         forward_ad = self.torch.autograd.forward_ad

@@ -99,6 +99,10 @@ class CompiledLayer(StatefulModule):
         """Raises Declined."""
         raise Declined("torch.compile with AOTAutograd does not support double backward, and says so")
 
+    def training_tangent_gradient(self, x: Any, dy: Any, v: Any) -> Any:
+        """Raises Declined."""
+        raise Declined("torch.compile with AOTAutograd does not support double backward, and says so")
+
     def second_order(self, x: Any, dy: Any, v: Any, mode: Mode) -> SecondOrder:
         """Raises Declined."""
         raise Declined("torch.compile with AOTAutograd does not support double backward, and says so")

@@ -103,6 +103,10 @@ class EnsembleLayer(StatefulModule):
         """Raises Declined."""
         raise Declined("third derivatives are those of torch.nn")
 
+    def training_tangent_gradient(self, x: Any, dy: Any, v: Any) -> Any:
+        """Raises Declined."""
+        raise Declined("gradients of the forward mode are those of torch.nn")
+
     def some_gradients(self, x: Any, dy: Any, wanted: Any, mode: Mode) -> Gradients:
         """Raises Declined."""
         raise Declined("vjp is asked for all gradients here")

@@ -44,7 +44,7 @@ RESULTS: Dict[Kind, Type[Any]] = {
     "tangent": Tangent,
 }
 #: The names of single tensors that are not y.
-NAMED: Dict[Kind, str] = {"inverse": "x", "third_order": "third"}
+NAMED: Dict[Kind, str] = {"inverse": "x", "third_order": "third", "tangent_gradient": "by_x"}
 
 
 def run_case(adapter: Adapter, header: Mapping[str, Any], buffers: List[bytes]) -> Observation:

@@ -20,7 +20,7 @@ CONTRACT = "bnspec/contract.py"
 
 #: The version of the specification, major.minor. Minor: clauses were added. Major: a clause demands something else than before,
 #: was retired, or changed its level. Wording, formulas in other symbols, reports and tighter tests change neither.
-VERSION = "1.4"
+VERSION = "1.5"
 #: The version that a clause is from unless it says another one.
 FIRST = "1.0"
 

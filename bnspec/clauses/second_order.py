@@ -14,6 +14,18 @@ CLAUSES = (
         ("pytorch/pytorch#186256", "pytorch/pytorch#2264"),
     ),
     verified_on_both(
+        "second_order.gradient_of_the_tangent",
+        "SHOULD",
+        "In training, the gradient of the tangent along v is the second derivative: reverse mode over forward mode treats the mean and "
+        "variance as functions of x, too.",
+        "d<dy, (dy/dx) v>/dx = d<v, dx>/dx",
+        "A rule for forward mode that reads saved statistics is differentiated as if they were constants.",
+        "the symmetry of second derivatives",
+        ("normalising_correction",),
+        ("pytorch/pytorch#196699",),
+        since="1.5",
+    ),
+    verified_on_both(
         "second_order.third_derivative",
         "SHOULD",
         "In training, a third derivative by x treats the mean and variance as functions of x, as the second one does.",

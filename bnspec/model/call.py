@@ -23,6 +23,7 @@ Kind = Literal[
     "late_gradients",
     "state_gradients",
     "third_order",
+    "tangent_gradient",
     "masked",
     "masked_gradients",
     # calls on an input-normalization layer
@@ -53,6 +54,7 @@ _INPUTS: Dict[Kind, Tuple[str, ...]] = {
     "late_gradients": ("x", "dy", "other"),
     "state_gradients": ("x", "dy"),
     "third_order": ("x", "dy", "v"),
+    "tangent_gradient": ("x", "dy", "v"),
     "masked": ("x", "mask"),
     "masked_gradients": ("x", "dy", "mask"),
     "fit": ("chunks",),
@@ -68,7 +70,13 @@ _IN_BOTH_MODES: Tuple[Kind, ...] = (
     "some_gradients",
     "late_gradients",
 )
-_IN_TRAINING: Tuple[Kind, ...] = ("state_gradients", "third_order", "masked", "masked_gradients")
+_IN_TRAINING: Tuple[Kind, ...] = (
+    "state_gradients",
+    "third_order",
+    "tangent_gradient",
+    "masked",
+    "masked_gradients",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,6 +175,7 @@ TRAINING_TANGENT, INFERENCE_TANGENT = CALLS["training_tangent"], CALLS["inferenc
 TRAINING_SOME_GRADIENTS, INFERENCE_SOME_GRADIENTS = CALLS["training_some_gradients"], CALLS["inference_some_gradients"]
 TRAINING_LATE_GRADIENTS, INFERENCE_LATE_GRADIENTS = CALLS["training_late_gradients"], CALLS["inference_late_gradients"]
 TRAINING_STATE_GRADIENTS, TRAINING_THIRD_ORDER = CALLS["training_state_gradients"], CALLS["training_third_order"]
+TRAINING_TANGENT_GRADIENT = CALLS["training_tangent_gradient"]
 TRAINING_MASKED, TRAINING_MASKED_GRADIENTS = CALLS["training_masked"], CALLS["training_masked_gradients"]
 FIT, TRANSFORM, INVERSE, LEARN = CALLS["fit"], CALLS["transform"], CALLS["inverse"], CALLS["learn"]
 SAVE_RESTORE, CLONE, SWAP, RESET = CALLS["save_restore"], CALLS["clone"], CALLS["swap"], CALLS["reset"]

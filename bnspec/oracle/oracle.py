@@ -87,6 +87,10 @@ class Oracle:
                 return answers.second_order(step, before)
             derivatives = answers.second_order(step, before) if answers.exist(step.inputs[0]) else {}
             return {**derivatives, **answers.running(step.inputs[0], before, conventions)}
+        if step.call.kind == "tangent_gradient":
+            second = answers.second_order(step, before) if answers.exist(step.inputs[0]) else {}
+            by_x = {name: expected for name, expected in second.items() if name == "by_x"}
+            return {**by_x, **answers.running(step.inputs[0], before, conventions)}
         if step.call.kind == "third_order":
             third = answers.third_order(step) if answers.exist(step.inputs[0]) else {}
             return {**third, **answers.running(step.inputs[0], before, conventions)}

@@ -51,6 +51,7 @@ from bnspec.conformance.cases.programs import (
     relation_case,
     scaling_relation_case,
     state_gradient_case,
+    tangent_gradient_case,
     third_order_case,
     unfitted_case,
     vast_case,
@@ -331,6 +332,7 @@ def optional_calls() -> Iterator[tuple[str, Case]]:
     yield "derivatives in float64", derivative_case(double, subsets_asked=1)
     for form in (ROWS, in_float64(IMAGE)):
         yield "third derivatives", third_order_case(Plan(form, "ordinary", epsilon=2.0**-4, seed=166))
+        yield "gradients of a tangent", tangent_gradient_case(Plan(form, "ordinary", epsilon=2.0**-4, seed=167))
     for dtype in ("float16", "bfloat16"):
         half = in_dtype(IMAGE, dtype)
         yield (

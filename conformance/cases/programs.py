@@ -24,6 +24,7 @@ from bnspec.model.call import (
     TRAINING_MASKED,
     TRAINING_MASKED_GRADIENTS,
     TRAINING_STATE_GRADIENTS,
+    TRAINING_TANGENT_GRADIENT,
     TRAINING_THIRD_ORDER,
     TRANSFORM,
     Call,
@@ -120,6 +121,15 @@ def third_order_case(plan: Plan) -> Case:
     rng = np.random.RandomState((plan.seed + 1) % 2**32)
     v = rng.standard_normal(base.arrays["x"].shape).astype(base.arrays["x"].dtype)
     return _with_derived(base, [_step(TRAINING_THIRD_ORDER, ("x", "dy", "v"))], v=v)
+
+
+def tangent_gradient_case(plan: Plan) -> Case:
+    """Gradients of a tangent in training, on a new layer and in a second step."""
+    base = batch_norm_case(dataclasses.replace(plan, short=True))
+    rng = np.random.RandomState((plan.seed + 1) % 2**32)
+    v = rng.standard_normal(base.arrays["x"].shape).astype(base.arrays["x"].dtype)
+    steps = [_step(TRAINING_TANGENT_GRADIENT, ("x", "dy", "v")), Step(TRAINING_TANGENT_GRADIENT, ("x", "dy", "v"))]
+    return _with_derived(base, steps, v=v)
 
 
 def state_gradient_case(plan: Plan) -> Case:

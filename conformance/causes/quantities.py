@@ -75,7 +75,7 @@ def quantity(finding: Finding) -> Quantity:
         return "y of training" if training else "y of inference"
     if output in ("dx", "dgamma", "dbeta"):
         return "gradients of training" if training else "gradients of inference"
-    return "second order" if call.kind in ("second_order", "third_order", "tangent") else "other"
+    return "second order" if call.kind in ("second_order", "third_order", "tangent_gradient", "tangent") else "other"
 
 
 def related(basic: Quantity, other: Quantity) -> Literal["follows", "siblings", "same", ""]:

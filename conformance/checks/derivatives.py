@@ -13,6 +13,7 @@ from bnspec.model.call import (
     TRAINING_SECOND_ORDER,
     TRAINING_SOME_GRADIENTS,
     TRAINING_TANGENT,
+    TRAINING_TANGENT_GRADIENT,
     TRAINING_THIRD_ORDER,
 )
 
@@ -31,6 +32,7 @@ def alone(exam: Examination, i: int, channels: Mask) -> Judgement | None:
 
 CHECKS = (
     within("second_order.training", (TRAINING_SECOND_ORDER,), ("by_x",)),
+    within("second_order.gradient_of_the_tangent", (TRAINING_TANGENT_GRADIENT,), ("by_x",)),
     within("second_order.third_derivative", (TRAINING_THIRD_ORDER,), ("third",)),
     within("second_order.cotangent_and_scale", (TRAINING_SECOND_ORDER,), ("by_dy", "by_gamma")),
     within("second_order.inference", (INFERENCE_SECOND_ORDER,), ("by_x", "by_dy", "by_gamma")),

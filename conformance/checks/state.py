@@ -16,7 +16,7 @@ from bnspec.conformance.checks.check import (
 )
 from bnspec.conformance.checks.examination import Examination, Mask, first_index
 from bnspec.conformance.checks.judgement import KEPT, Judgement
-from bnspec.model.call import TRAINING_GRADIENTS, TRAINING_THIRD_ORDER, Kind, call_of
+from bnspec.model.call import TRAINING_GRADIENTS, TRAINING_TANGENT_GRADIENT, TRAINING_THIRD_ORDER, Kind, call_of
 from bnspec.model.case import Step
 from bnspec.oracle.oracle import Oracle
 
@@ -130,7 +130,12 @@ CHECKS = (
     within("running.statistics_are_stable", TRAINING_CALLS, STATE, in_full_precision, "permissive"),
     within(
         "running.moves_once_with_gradients",
-        (TRAINING_GRADIENTS, TRAINING_THIRD_ORDER, *(call_of("training", kind) for kind in DERIVATIVES)),
+        (
+            TRAINING_GRADIENTS,
+            TRAINING_THIRD_ORDER,
+            TRAINING_TANGENT_GRADIENT,
+            *(call_of("training", kind) for kind in DERIVATIVES),
+        ),
         STATE,
     ),
     Check("running.second_step_continues", TRAINING_CALLS, second_step, everywhere),

@@ -146,6 +146,10 @@ class OwnAdapterWriter(Writer):
         """The result of the method."""
         return [f"third = layer.{step.call.name}({', '.join(self.given(n) for n in step.inputs)})"]
 
+    def tangent_gradient(self, step: Step, y: str) -> Lines:
+        """The result of the method."""
+        return [f"by_x = layer.{step.call.name}({', '.join(self.given(n) for n in step.inputs)})"]
+
     def tangent(self, step: Step, y: str) -> Lines:
         """The two results of the method."""
         return [f"{y}, along = layer.{step.call.name}({', '.join(self.given(n) for n in step.inputs)})"]

@@ -131,6 +131,14 @@ def test_the_second_derivative_by_x_differentiates_the_statistics_too() -> None:
     assert equal(second.by_x, gradient(lambda x: along(eq.training_dx(x, DY, GAMMA, EPSILON, AXES)), X))
 
 
+@verifies("second_order.gradient_of_the_tangent")
+def test_the_gradient_of_the_tangent_is_the_second_derivative() -> None:
+    """Against the exact derivative of <dy, y along v>."""
+    second = training_second_order(X, DY, V, GAMMA, EPSILON, AXES)
+    tangent = lambda x: eq.training_dx(x, V, GAMMA, EPSILON, AXES)
+    assert equal(second.by_x, gradient(lambda x: np.sum(DY * tangent(x)), X))
+
+
 @verifies("second_order.third_derivative")
 def test_the_third_derivative_differentiates_the_statistics_of_the_second() -> None:
     """Against the exact derivative of <v, by_x>."""

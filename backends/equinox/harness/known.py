@@ -88,6 +88,7 @@ KNOWN: tuple[Known, ...] = (
             "accuracy.keeps_a_digit",
             "second_order.third_derivative",
             "training.shift_invariant",
+            "second_order.gradient_of_the_tangent",
         ),
         where=trains,
         conditions='training in mode "ema"',

@@ -128,6 +128,7 @@ class Writer(abc.ABC):
             "late_gradients": self.late_gradients,
             "state_gradients": self.state_gradients,
             "third_order": self.third_order,
+            "tangent_gradient": self.tangent_gradient,
         }
         special |= dict.fromkeys(("masked", "masked_gradients"), self.masked)
         return special.get(kind, self.call)(step, y)
@@ -162,6 +163,10 @@ class Writer(abc.ABC):
 
     def third_order(self, step: Step, y: str) -> Lines:
         """Lines that compute third."""
+        raise NoScript(f"no lines are written here for {step.call}")
+
+    def tangent_gradient(self, step: Step, y: str) -> Lines:
+        """Lines that compute by_x, the gradient of a tangent."""
         raise NoScript(f"no lines are written here for {step.call}")
 
     def tangent(self, step: Step, y: str) -> Lines:

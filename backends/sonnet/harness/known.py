@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bnspec.backends.harness.known.deviation import Choice, Known
 from bnspec.backends.harness.known.predicates import calls, many_large_values, takes_integers, trains_on_nothing
-from bnspec.model.call import TRAINING_SECOND_ORDER, TRAINING_THIRD_ORDER
+from bnspec.model.call import TRAINING_SECOND_ORDER, TRAINING_TANGENT_GRADIENT, TRAINING_THIRD_ORDER
 
 KNOWN: tuple[Known, ...] = (
     Known(
@@ -24,8 +24,8 @@ KNOWN: tuple[Known, ...] = (
     Known(
         title="The second derivative lacks a term",
         backends="sonnet",
-        clauses=("second_order.training", "second_order.third_derivative"),
-        where=calls(TRAINING_SECOND_ORDER, TRAINING_THIRD_ORDER),
+        clauses=("second_order.training", "second_order.gradient_of_the_tangent", "second_order.third_derivative"),
+        where=calls(TRAINING_SECOND_ORDER, TRAINING_TANGENT_GRADIENT, TRAINING_THIRD_ORDER),
         conditions="second or third derivatives by x in training",
         kind="bug",
         reason="tf.nn.moments stops the gradient at the mean inside the variance: right for dx, wrong for derivatives of dx by x.",

@@ -11,7 +11,13 @@ from bnspec.backends.harness.known.predicates import (
     takes_integers,
     trains_on_nothing,
 )
-from bnspec.model.call import INFERENCE_TANGENT, TRAINING_SECOND_ORDER, TRAINING_TANGENT, TRAINING_THIRD_ORDER
+from bnspec.model.call import (
+    INFERENCE_TANGENT,
+    TRAINING_SECOND_ORDER,
+    TRAINING_TANGENT,
+    TRAINING_TANGENT_GRADIENT,
+    TRAINING_THIRD_ORDER,
+)
 
 KNOWN: tuple[Known, ...] = (
     Known(
@@ -46,8 +52,8 @@ KNOWN: tuple[Known, ...] = (
     Known(
         title="The second derivative lacks a term",
         backends="tensorflow.[nx]*",
-        clauses=("second_order.training", "second_order.third_derivative"),
-        where=calls(TRAINING_SECOND_ORDER, TRAINING_THIRD_ORDER),
+        clauses=("second_order.training", "second_order.gradient_of_the_tangent", "second_order.third_derivative"),
+        where=calls(TRAINING_SECOND_ORDER, TRAINING_TANGENT_GRADIENT, TRAINING_THIRD_ORDER),
         conditions="second or third derivatives by x in training",
         kind="bug",
         reason="tf.nn.moments stops the gradient at the mean inside the variance: right for dx, wrong for derivatives of dx by x.",

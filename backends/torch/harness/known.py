@@ -17,7 +17,7 @@ from bnspec.backends.harness.known.predicates import (
     steps_before_backward,
     tangent_of_overlapping,
 )
-from bnspec.model.call import TRAINING_THIRD_ORDER
+from bnspec.model.call import TRAINING_TANGENT_GRADIENT, TRAINING_THIRD_ORDER
 
 RELEASES = ">=2.13,<2.14"
 #: What a wrong weight or running statistic in the backward pass shows in.
@@ -343,6 +343,23 @@ KNOWN: tuple[Known, ...] = (
         reason="convolutions choose their kernels by the shape of x; PyTorch promises no equal bits of batches and their slices.",
         observed="float32, x (3, 4, 3): a row alone differs in its last bits from the same row in the batch.",
         link="https://docs.pytorch.org/docs/stable/notes/numerical_accuracy.html",
+        reported=True,
+        package="torch",
+        versions=RELEASES,
+    ),
+    Known(
+        title="The gradient of a tangent lacks terms",
+        backends="torch.*[nlt], !torch.folded*, !torch.channels_last",
+        clauses=("second_order.gradient_of_the_tangent",),
+        where=calls(TRAINING_TANGENT_GRADIENT),
+        conditions="a derivative, in either mode, of a tangent by forward mode in training",
+        kind="bug",
+        reason="the rule of forward mode reads the saved mean and reciprocal root, which have no graph: it is differentiated as if they were constants.",
+        observed=(
+            "The function of t of the report, epsilon 0.25, float64: the second derivative by two tangents, or the gradient of one, is "
+            "-2.1324, by two gradients, or a tangent of one, -0.2070, which is right."
+        ),
+        link="https://github.com/pytorch/pytorch/issues/196699",
         reported=True,
         package="torch",
         versions=RELEASES,

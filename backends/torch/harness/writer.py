@@ -138,6 +138,17 @@ class TorchWriter(Writer):
             f"(third,) = torch.autograd.grad(by_x, leaf, {v})",
         ]
 
+    def tangent_gradient(self, step: Step, y: str) -> Lines:
+        """torch.autograd.grad of the tangent of a dual tensor."""
+        x, dy, v = (self.given(n) for n in step.inputs)
+        dual = self.forward(f"forward_ad.make_dual(leaf, {v})", True)
+        lines = [f"along = forward_ad.unpack_dual({dual}).tangent", f"(by_x,) = torch.autograd.grad(along, leaf, {dy})"]
+        return [
+            "forward_ad = torch.autograd.forward_ad",
+            f"leaf = {x}.detach().requires_grad_()",
+            block("with forward_ad.dual_level():", lines),
+        ]
+
     def tangent(self, step: Step, y: str) -> Lines:
         """Forward mode, by a dual tensor."""
         x, v = (self.given(n) for n in step.inputs)

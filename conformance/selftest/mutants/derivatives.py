@@ -18,6 +18,7 @@ from bnspec.model.call import (
     TRAINING_SOME_GRADIENTS,
     TRAINING_STATE_GRADIENTS,
     TRAINING_TANGENT,
+    TRAINING_TANGENT_GRADIENT,
     TRAINING_THIRD_ORDER,
 )
 
@@ -26,6 +27,7 @@ Array = Any
 TRAINING, INFERENCE = ("second_order.training",), ("second_order.inference",)
 OTHER, FORWARD = ("second_order.cotangent_and_scale",), ("gradient.forward_mode",)
 THIRD = ("second_order.third_derivative",)
+TANGENT = ("second_order.gradient_of_the_tangent",)
 OWN = ("gradient.of_its_own_forward_pass",)
 UPDATE = ("gradient.none_through_the_running_update",)
 ALONE, MOVES = ("gradient.each_argument_alone",), ("running.moves_once_with_gradients",)
@@ -415,6 +417,45 @@ class ThirdOrderMovesTwice(FullLayer):
 
     def training_third_order(self, x: Array, dy: Array, v: Array) -> Array:
         found = super().training_third_order(x, dy, v)
+        if x.size and not self.constant:
+            self.update(self.values(x))
+        return found
+
+
+class SavedStatisticsConstantInTheTangent(FullLayer):
+    """Differentiates the tangent with the mean and inv_std that were saved for it as constants."""
+
+    family, killed_by, calls = "second_order", TANGENT, (TRAINING_TANGENT_GRADIENT,)
+
+    def training_tangent_gradient(self, x: Array, dy: Array, v: Array) -> Array:
+        found = super().training_tangent_gradient(x, dy, v)
+        if self.constant or not x.size:
+            return found
+        wide, dy, v = self.values(x), self.cotangent(dy), self.values(v)
+        mean, var = self.backward_statistics(wide)
+        s = self.backward_inv_std(var)
+        zhat = (wide - mean) * s
+        constant = -self.gamma() * s**2 * (dy * self.average(v * zhat) + v * self.average(dy * zhat))
+        return constant.astype(x.dtype)
+
+
+class TangentGradientLosesItsScale(FullLayer):
+    """Leaves gamma out of the gradient of the tangent."""
+
+    family, killed_by, calls = "second_order", TANGENT, (TRAINING_TANGENT_GRADIENT,)
+
+    def training_tangent_gradient(self, x: Array, dy: Array, v: Array) -> Array:
+        found = super().training_tangent_gradient(x, dy, v)
+        return (found / self.gamma()).astype(x.dtype)
+
+
+class TangentGradientMovesTwice(FullLayer):
+    """Moves the running statistics once more where the gradient of a tangent is taken."""
+
+    family, killed_by, calls = "running", MOVES, (TRAINING_TANGENT_GRADIENT,)
+
+    def training_tangent_gradient(self, x: Array, dy: Array, v: Array) -> Array:
+        found = super().training_tangent_gradient(x, dy, v)
         if x.size and not self.constant:
             self.update(self.values(x))
         return found

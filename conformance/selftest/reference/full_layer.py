@@ -185,6 +185,10 @@ class FullLayer(PlainLayer):
         parameter = by_gamma.astype(self.mean.dtype) if self.config.affine else None
         return SecondOrder(by_x.astype(x.dtype), by_dy.astype(x.dtype), parameter)
 
+    def training_tangent_gradient(self, x: Array, dy: Array, v: Array) -> Array:
+        """The gradient by x of <dy, the tangent along v>: the second derivative."""
+        return self.training_second_order(x, dy, v).by_x
+
     # --- third derivatives --------------------------------------------------------------------------------------------
 
     def training_third_order(self, x: Array, dy: Array, v: Array) -> Array:

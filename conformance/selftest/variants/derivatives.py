@@ -21,6 +21,7 @@ from bnspec.model.call import (
     TRAINING_SECOND_ORDER,
     TRAINING_SOME_GRADIENTS,
     TRAINING_TANGENT,
+    TRAINING_TANGENT_GRADIENT,
     TRAINING_THIRD_ORDER,
 )
 
@@ -292,6 +293,25 @@ class StateGradientsInTwoPasses(FullLayer):
     def training_state_gradients(self, x: Array, dy: Array) -> Gradients:
         found = self.copied().training_gradients(x, dy)
         return found._replace(y=self.training(x))
+
+
+class TangentGradientBySums(FullLayer):
+    """Forms the gradient of the tangent from sums of the values themselves, as reverse mode over forward mode does."""
+
+    calls = (TRAINING_TANGENT_GRADIENT,)
+
+    def training_tangent_gradient(self, x: Array, dy: Array, v: Array) -> Array:
+        found = super().training_tangent_gradient(x, dy, v)
+        if self.constant or not x.size:
+            return found
+        wide, dy, v = self.values(x), self.cotangent(dy), self.values(v)
+        mean, var = self.backward_statistics(wide)
+        s = self.backward_inv_std(var)
+        a = wide - mean
+        w, g = v - self.average(v), dy - self.average(dy)
+        aw, ag, wg = self.average(a * w), self.average(a * g), self.average(w * g)
+        terms = s**3 * (a * wg + w * ag + g * aw) - 3 * s**5 * a * aw * ag
+        return (-self.gamma() * terms).astype(x.dtype)
 
 
 class ThirdOrderByFolding(FullLayer):

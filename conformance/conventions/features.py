@@ -26,7 +26,7 @@ from bnspec.conformance.conventions.laboratory import (
 from bnspec.conformance.conventions.moving_average import FIRST
 from bnspec.conformance.conventions.outcome import Outcome, hidden
 from bnspec.model.buffers import dtype_of
-from bnspec.model.call import INFERENCE, MODES, TRAINING, TRAINING_GRADIENTS, call_of
+from bnspec.model.call import INFERENCE, MODES, TRAINING, TRAINING_GRADIENTS, Mode, call_of
 from bnspec.model.case import Case, Step
 from bnspec.model.conventions import HALVES, Conventions, OfferedAxes
 from bnspec.model.layer import LayerConfig
@@ -146,12 +146,15 @@ class GradientModes(Experiment):
     question = "In which modes are gradients computed?"
 
     def run(self, lab: Lab) -> Sequence[Outcome]:
-        ends = {}
+        ends: dict[Mode, str] = {}
         for mode in MODES:
             step = Step(call_of(mode, "gradients"), ("x", "dy"), fresh=True)
-            ends[mode] = lab.observe(layer_case(plain_config(lab.declared), [step], {"x": FIRST, "dy": FIRST})).steps[0]
-        left = tuple(mode for mode, end in ends.items() if end.status != "declined")
-        return [Outcome("gradient_modes", (left,), "; ".join(f"{m}: {e.message or e.status}" for m, e in ends.items()))]
+            observation = lab.observe(layer_case(plain_config(lab.declared), [step], {"x": FIRST, "dy": FIRST}))
+            if not observation.steps:
+                return self.undecided(f"{mode} with gradients: {observation.status}: {observation.message}")
+            ends[mode] = ended(observation)
+        left = tuple(mode for mode in MODES if not ends[mode].startswith("declined"))
+        return [Outcome("gradient_modes", (left,), refused(ends))]
 
 
 class Layouts(Experiment):

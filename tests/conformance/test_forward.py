@@ -37,7 +37,7 @@ def test_a_backend_with_gradients_is_asked_the_case_itself() -> None:
 
 
 def test_every_call_with_gradients_becomes_its_forward_pass() -> None:
-    """But one that is malformed by its cotangent; a mask and the order stay, and arrays that nothing names go."""
+    """But one that is malformed by its cotangent; a mask, the order and the arrays stay."""
     for case in fixed_cases():
         given = offered(case, FORWARD)
         for step, new in zip(case.steps, given.steps, strict=True):
@@ -48,6 +48,11 @@ def test_every_call_with_gradients_becomes_its_forward_pass() -> None:
                 assert step.refused
         assert given is case or given.id != case.id
         assert given is case or Case.loads(given.dumps()).id == given.id
+
+
+def test_cases_stay_different_cases() -> None:
+    """Runs are merged by the ids of cases."""
+    assert len({offered(case, FORWARD).id for case in fixed_cases()}) == len({case.id for case in fixed_cases()})
 
 
 def test_a_mode_with_gradients_keeps_them() -> None:

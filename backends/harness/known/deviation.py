@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -90,6 +90,17 @@ class Known:
 
     def names(self, backend: str) -> bool:
         """Whether it is known of some release of the backend."""
-        globs, base = self.backends.split(", "), base_of(backend)
-        named = any(fnmatch.fnmatchcase(base, glob) for glob in globs if not glob.startswith("!"))
-        return named and not any(fnmatch.fnmatchcase(base, glob[1:]) for glob in globs if glob.startswith("!"))
+        named, left_out = self.globs
+        base = base_of(backend)
+        return matches(base, named) and not matches(base, left_out)
+
+    @property
+    def globs(self) -> tuple[list[str], list[str]]:
+        """Those of the backends, and those of the backends that are left out."""
+        globs = self.backends.split(", ")
+        return [g for g in globs if not g.startswith("!")], [g[1:] for g in globs if g.startswith("!")]
+
+
+def matches(name: str, globs: Sequence[str]) -> bool:
+    """Whether one of the globs is of the name."""
+    return any(fnmatch.fnmatchcase(name, glob) for glob in globs)

@@ -90,15 +90,13 @@ def _contents(entries: Mapping[str, Sequence[Known]]) -> Iterator[str]:
     yield "| deviation | backends | class |\n|---|---|---|"
     for folder, known in entries.items():
         for number, k in _numbered(folder, known):
-            yield f"| [{number}: {k.title}](#{anchor(f'{number}: {k.title}')}) | {_globs(k.backends)} | {k.kind} |"
+            yield f"| [{number}: {k.title}](#{anchor(f'{number}: {k.title}')}) | {_globs(k)} | {k.kind} |"
     yield ""
 
 
-def _globs(backends: str) -> str:
+def _globs(known: Known) -> str:
     """The names of an entry's backends, for a table."""
-    globs = backends.split(", ")
-    named = ", ".join(f"`{glob}`" for glob in globs if not glob.startswith("!"))
-    left_out = ", ".join(f"`{glob[1:]}`" for glob in globs if glob.startswith("!"))
+    named, left_out = (", ".join(f"`{glob}`" for glob in globs) for globs in known.globs)
     return f"{named} but {left_out}" if left_out else named
 
 

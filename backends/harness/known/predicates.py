@@ -135,6 +135,15 @@ def square_overflows(case: Case) -> bool:
     return any(bool((np.abs(x.astype(np.float64)) > 255.9).any()) for x in batches)
 
 
+def sum_overflows(case: Case) -> bool:
+    """Some feature of a float16 batch has values whose sum is beyond float16's range."""
+    if case.config.dtype != "float16":
+        return False
+    batches = [case.arrays[s.inputs[0]].astype(np.float64) for s in case.steps if s.inputs]
+    sums = [np.abs(x.sum(axis=case.config.reduce_axes)) for x in batches if x.ndim == case.config.rank]
+    return any(bool((s > np.finfo(np.float16).max).any()) for s in sums)
+
+
 def one_value(case: Case) -> bool:
     """Some gradient is asked for a batch with one value per channel, where dbeta is dy."""
     return any(n.startswith("dy") and a.size == case.config.channels for n, a in case.arrays.items())

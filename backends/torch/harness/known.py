@@ -317,7 +317,7 @@ KNOWN: tuple[Known, ...] = (
         title="A linear layer's outputs are taken for channels",
         backends="torch.folded.linear",
         clauses=("inference.output", "layout.axis", "affine.per_channel"),
-        where=lambda case: case.config.rank == 3,
+        where=lambda case: case.config.rank == 3 and case.config.channels > 1,
         conditions="x of rank 3 with as many channels as the linear layer has outputs",
         kind="bug",
         reason=(

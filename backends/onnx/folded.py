@@ -1,9 +1,6 @@
 """Shared by the backends that fold BatchNormalization into the convolution before it: models of both nodes, and the layer around them.
 
-The parameters and statistics are constants of the model, so whoever loads it may fold them. The convolution computes the case's x
-exactly: each of its channels is another channel of its input with the sign kept or changed, so its weights are 1, -1 and 0, and
-nothing is rounded. Its bias is the running mean, and the node's running mean is twice that, which is exact; so a bias that is
-dropped, or not scaled, shows.
+The parameters and statistics are constants of the model, so whoever loads it may fold them; see ``worker.folding``.
 
 Source: https://onnx.ai/onnx/operators/onnx__Conv.html and https://onnx.ai/onnx/operators/onnx__ConvTranspose.html
 """
@@ -16,16 +13,10 @@ from typing import Any, Optional, Tuple
 import numpy as np
 
 from bnspec.backends.onnx.common import CONVENTIONS, INPUTS, IR_VERSIONS, OnnxAdapter, Session
+from bnspec.backends.worker.folding import FINITE_ONLY, NO_VALUES, TOO_WIDE, WEIGHTS_AT_MOST, mixing, pairs
 from bnspec.backends.worker.forward_only import InferenceOnly
 from bnspec.contract import Declined, LayerConfig, State
 
-#: Why some x are declined: the product of a weight 0 and an infinity is NaN.
-FINITE_ONLY = "a weight 0 makes NaN of a value that is not finite: the convolution would not compute x"
-#: Why others are.
-NO_VALUES = "convolutions of no values are not what is asked here"
-#: Weights that the convolution may have, most of them 0.
-WEIGHTS_AT_MOST = 1 << 20
-TOO_WIDE = "the convolution would have more than %d weights" % WEIGHTS_AT_MOST
 #: What all of them compute in.
 FOLDED = dataclasses.replace(CONVENTIONS, dtypes=("float32",), ranks=(3, 4, 5))
 
@@ -57,14 +48,14 @@ class FoldedLayer(InferenceOnly):
             raise Declined(NO_VALUES)
         if not np.isfinite(x).all():
             raise Declined(FINITE_ONLY)
-        if channels * channels // groups_of(channels) > WEIGHTS_AT_MOST:
+        if channels * channels // pairs(channels) > WEIGHTS_AT_MOST:
             raise Declined(TOO_WIDE)
         if self.session is None:
             model = folded_model(self.owner.onnx, self.config, self.parameters, self.running, self.owner.transposed)
             self.session = self.owner.session(model)
-        sources, signs = mixing(channels)
+        sources, signs = mixing(channels, pairs(channels))
         given = np.empty(x.shape, x.dtype)
-        given[:, sources] = x * signs.reshape(-1, *[1] * (x.ndim - 2))
+        given[:, sources] = x * signs.astype(x.dtype).reshape(-1, *[1] * (x.ndim - 2))
         return self.session({"x": given})[0]
 
     def state(self) -> State:
@@ -72,23 +63,11 @@ class FoldedLayer(InferenceOnly):
         return self.running
 
 
-def groups_of(channels: int) -> int:
-    """In how many groups channels are convolved: pairs, where their number is even."""
-    return channels // 2 if channels % 2 == 0 else 1
-
-
-def mixing(channels: int) -> Tuple[np.ndarray, np.ndarray]:
-    """Of each output of the convolution the input channel, the next one in its group, and the sign of its weight."""
-    size = channels // groups_of(channels)
-    outputs = np.arange(channels)
-    signs = np.where(outputs % 2, -1.0, 1.0).astype(np.float32)
-    return outputs - outputs % size + (outputs + 1) % size, signs
-
-
 def folded_model(onnx: Any, config: LayerConfig, parameters: Tuple[Any, Any], running: State, transposed: bool) -> Any:
     """The ModelProto; all but x are constants."""
     helper, channels = onnx.helper, config.channels
-    groups, spatial, (sources, signs) = groups_of(channels), config.rank - 2, mixing(channels)
+    groups, spatial = pairs(channels), config.rank - 2
+    sources, signs = mixing(channels, groups)
     size, mean = channels // groups, np.ascontiguousarray(running.running_mean)
     with np.errstate(all="ignore"):
         bias = np.where(np.isfinite(2.0 * mean), mean, np.zeros_like(mean))

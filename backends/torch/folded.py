@@ -6,9 +6,7 @@
     torch.folded.linear               Linear, by torch.nn.utils.fuse_linear_bn_eval
     torch.folded.jit                  Conv1d, Conv2d and Conv3d in a script, by torch.jit.freeze
 
-The layer before it is one that computes the case's x exactly: each of its channels is another channel of its input with the sign
-kept or changed, so its weights are 1, -1 and 0, and nothing is rounded. Its bias is the running mean, and the module's running mean
-is twice that, which is exact; so a bias that is dropped, or not scaled, shows.
+The layer before it computes the case's x exactly; see ``worker.folding``.
 
 Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.utils.fuse_conv_bn_eval.html
 """
@@ -21,16 +19,9 @@ from typing import Any, Optional, Tuple
 
 from bnspec.backends.torch.common import TorchAdapter, placed
 from bnspec.backends.torch.modules import CONVENTIONS, module_over
+from bnspec.backends.worker.folding import FINITE_ONLY, NO_VALUES, TOO_WIDE, WEIGHTS_AT_MOST, mixing, pairs
 from bnspec.backends.worker.forward_only import InferenceOnly
 from bnspec.contract import Declined, LayerConfig, State
-
-#: Why some x are declined: the product of a weight 0 and an infinity is NaN.
-FINITE_ONLY = "a weight 0 makes NaN of a value that is not finite: the layer before would not compute x"
-#: Why others are.
-NO_PLANE = "PyTorch's convolutions take no plane without values"
-#: Weights that the layer before may have, most of them 0.
-WEIGHTS_AT_MOST = 1 << 20
-TOO_WIDE = "the layer before would have more than %d weights" % WEIGHTS_AT_MOST
 
 
 class TorchFolded(TorchAdapter):
@@ -57,7 +48,7 @@ class TorchFolded(TorchAdapter):
 
     def groups(self, channels: int) -> int:
         """In how many groups channels are convolved."""
-        return channels // 2 if channels % 2 == 0 else 1
+        return pairs(channels)
 
     def folded(self, before: Any, module: Any) -> Any:
         """Both modules as one."""
@@ -83,7 +74,7 @@ class TorchFoldedTransposedGrouped(TorchFoldedTransposed):
 
     def groups(self, channels: int) -> int:
         """More than one, unless there are two channels or one."""
-        return channels // 2 if channels % 2 == 0 else channels
+        return pairs(channels) if channels % 2 == 0 else channels
 
 
 class TorchFoldedJit(TorchFolded):
@@ -148,11 +139,10 @@ class FoldedLayer(InferenceOnly):
         module.running_mean, module.running_var = mean + bias, old.running_var
         return bias, module
 
-    def signs(self, count: int, x: Any) -> Any:
-        """1, -1, 1, ... in x's dtype."""
-        signs = self.torch.ones(count, dtype=x.dtype, device=x.device)
-        signs[1::2] = -1.0
-        return signs
+    def mixing(self, x: Any, outputs: int, groups: int) -> Tuple[Any, Any]:
+        """``mixing`` as tensors, the signs in x's dtype."""
+        sources, signs = (self.torch.from_numpy(a).to(x.device) for a in mixing(outputs, groups))
+        return sources, signs.to(x.dtype)
 
 
 class FoldedConvolution(FoldedLayer):
@@ -167,18 +157,16 @@ class FoldedConvolution(FoldedLayer):
         torch, channels = self.torch, self.module.num_features
         groups = self.owner.groups(channels)
         if 0 in x.shape[2:]:
-            raise Declined(NO_PLANE)
+            raise Declined(NO_VALUES)
         if channels * channels // groups > WEIGHTS_AT_MOST:
             raise Declined(TOO_WIDE)
-        size, (bias, module) = channels // groups, self.moved()
-        sources = torch.arange(channels, device=x.device)
-        sources = sources - sources % size + (sources + 1) % size
+        bias, module = self.moved()
+        sources, signs = self.mixing(x, channels, groups)
         made = getattr(torch.nn, self.owner.before % self.spatial)
         convolution = placed(made, channels, channels, 1, groups=groups, device=x.device, dtype=x.dtype)
-        weight, signs = torch.zeros_like(convolution.weight), self.signs(channels, x)
-        for output, source in enumerate(sources.tolist()):
-            one, other = (source, output) if convolution.transposed else (output, source)
-            weight[one, other % size] = signs[output]
+        weight, outputs = torch.zeros_like(convolution.weight), torch.arange(channels, device=x.device)
+        rows, columns = (sources, outputs) if convolution.transposed else (outputs, sources)
+        weight[rows, columns % (channels // groups)] = signs.reshape(-1, *[1] * self.spatial)
         convolution.weight, convolution.bias = torch.nn.Parameter(weight), torch.nn.Parameter(bias.to(x.dtype))
         given = torch.empty_like(x, memory_format=torch.contiguous_format)
         given[:, sources] = x * signs.reshape(-1, *[1] * self.spatial)
@@ -198,9 +186,9 @@ class FoldedLinear(FoldedLayer):
         rows = x.dim() == 2
         bias, module = self.moved() if rows else (torch.zeros(outputs, dtype=x.dtype, device=x.device), self.module)
         linear = placed(torch.nn.Linear, outputs, outputs, device=x.device, dtype=x.dtype)
-        signs, sources = self.signs(outputs, x), (torch.arange(outputs, device=x.device) + 1) % outputs
+        sources, signs = self.mixing(x, outputs, 1)
         weight = torch.zeros_like(linear.weight)
-        weight[torch.arange(outputs), sources] = signs
+        weight[torch.arange(outputs, device=x.device), sources] = signs
         linear.weight, linear.bias = torch.nn.Parameter(weight), torch.nn.Parameter(bias.to(x.dtype))
         given = torch.empty_like(x, memory_format=torch.contiguous_format)
         given[..., sources] = x * signs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -65,16 +66,24 @@ def across_programs(exam: Examination, i: int) -> str:
     return "each call and each shape is a program of its own on this device" if exam.conventions.programs_apart else ""
 
 
+@functools.cache
+def all_or_none(channels: int, value: bool) -> Mask:
+    """The mask of all channels, or of none: one read-only array for each number of channels, since most domains are one of them."""
+    mask = np.full(channels, value)
+    mask.flags.writeable = False
+    return mask
+
+
 def everywhere(oracle: Oracle, step: Step) -> Mask:
     """All channels."""
-    return np.ones(oracle.case.config.channels, bool)
+    return all_or_none(oracle.case.config.channels, True)
 
 
 def only_if(predicate: Callable[[Case, Step], bool]) -> Domain:
     """All channels of the steps for which the predicate holds."""
 
     def domain(oracle: Oracle, step: Step) -> Mask:
-        return np.full(oracle.case.config.channels, predicate(oracle.case, step))
+        return all_or_none(oracle.case.config.channels, bool(predicate(oracle.case, step)))
 
     return domain
 
@@ -106,7 +115,7 @@ def squares_overflow(oracle: Oracle, step: Step) -> Mask:
 def in_full_precision(oracle: Oracle, step: Step) -> Mask:
     """Stability is asked in float32 and float64, where squares fit; how exact half precision is, is a clause of its own."""
     if oracle.case.config.dtype in HALVES:
-        return np.zeros(oracle.case.config.channels, bool)
+        return all_or_none(oracle.case.config.channels, False)
     if count_of(oracle.case, step) == 0:
         return everywhere(oracle, step)
     return ~squares_overflow(oracle, step)

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 import numpy as np
 
 from bnspec.conformance.checks import CHECKS, Check
+from bnspec.conformance.checks.check import all_or_none
 from bnspec.conformance.checks.examination import Examination, Mask
 from bnspec.conformance.checks.judgement import Judgement
 from bnspec.model.call import Call
@@ -40,9 +41,10 @@ def examine(exam: Examination, checks: Iterable[Check]) -> dict[str, Judgement |
     judgements: dict[str, Judgement | None] = {}
     asked = _asked(case)
     with np.errstate(all="ignore"):
+        domains = [_Domains(exam.oracle_at(i), i) for i in range(len(case.steps))]
         for check in checks:
             for i in asked.get(check, ()):
-                channels = _domain(exam.oracle_at(i), check, i)
+                channels = domains[i].of(check)
                 if channels is None:
                     continue
                 status = observation.steps[i].status
@@ -96,7 +98,7 @@ def speaks_of(case: Case, oracle: Oracle, checks: Iterable[Check]) -> set[str]:
         for check in checks:
             if check.clause not in clauses:
                 steps = asked.get(check, ())
-                if any(_domain(oracle.overridden(_overrides(case, i)), check, i) is not None for i in steps):
+                if any(_Domains(oracle.overridden(_overrides(case, i)), i).of(check) is not None for i in steps):
                     clauses.add(check.clause)
     return clauses
 
@@ -106,17 +108,21 @@ def _overrides(case: Case, i: int) -> tuple[tuple[str, object], ...]:
     return case.overrides(i, lambda j: not case.steps[j].refused)
 
 
-#: The domains of an oracle's case depend on nothing else: all backends share them.
-_DOMAINS: weakref.WeakKeyDictionary[Oracle, dict[tuple[str, int], Mask | None]] = weakref.WeakKeyDictionary()
+#: By clause and step, the domains of an oracle's case depend on nothing else: all backends share them.
+_KNOWN: weakref.WeakKeyDictionary[Oracle, dict[tuple[str, int], Mask | None]] = weakref.WeakKeyDictionary()
 
 
-def _domain(oracle: Oracle, check: Check, i: int) -> Mask | None:
-    """The channels of step i that the check speaks of, of the case as the step's layer sees it; None where there are none."""
-    known = _DOMAINS.get(oracle)
-    if known is None:
-        known = _DOMAINS.setdefault(oracle, {})
-    key = check.clause, i
-    if key not in known:
-        channels = check.domain(oracle, oracle.case.steps[i])
-        known[key] = channels if channels.any() else None
-    return known[key]
+class _Domains:
+    """The channels of step i that each check speaks of, of the case as the step's layer sees it."""
+
+    def __init__(self, oracle: Oracle, i: int) -> None:
+        self.oracle, self.i, self.known = oracle, i, _KNOWN.setdefault(oracle, {})
+
+    def of(self, check: Check) -> Mask | None:
+        """The channels; None where there are none."""
+        key = check.clause, self.i
+        if key not in self.known:
+            channels = check.domain(self.oracle, self.oracle.case.steps[self.i])
+            whole = channels is all_or_none(channels.size, True)
+            self.known[key] = channels if whole or channels.any() else None
+        return self.known[key]

@@ -19,7 +19,7 @@ from bnspec.contract import Adapter, Conventions, Declined, Layer, LayerConfig, 
 from bnspec.model.call import Mode
 
 #: The oldest file format of each opset: older runtimes do not read newer ones.
-IR_VERSIONS = {9: 4, 14: 7, 15: 8}
+IR_VERSIONS = {7: 3, 9: 4, 14: 7, 15: 8}
 #: The inputs of the node.
 INPUTS = ("x", "scale", "bias", "mean", "var")
 #: The first opset with a training mode, and the first whose parameters may have another dtype than x.

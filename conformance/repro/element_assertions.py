@@ -41,9 +41,12 @@ def finite(d: Deviation) -> Assertion:
 
 
 def not_finite(d: Deviation) -> Assertion:
-    """The element is NaN; or, where nothing more is expected of it, not finite."""
-    if d.evidence.expected is not None and math.isnan(float(d.evidence.expected)):
+    """The element is NaN, or that infinity; or, where nothing more is expected of it, not finite."""
+    expected = str(d.evidence.expected)
+    if expected == "nan":
         return element(d, "nan", "np.isnan(got)")
+    if expected in ("inf", "-inf"):
+        return element(d, expected, f"got == float({expected!r})".replace("'", '"'))
     return element(d, "nan or an infinity", "not np.isfinite(got)")
 
 

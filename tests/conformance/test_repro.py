@@ -6,6 +6,7 @@ import ast
 import builtins
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,6 +19,7 @@ import pytest
 
 from bnspec.backends.harness.folders import backend_folders
 from bnspec.backends.harness.scripts.literals import NoScript, literal, numpy_expression
+from bnspec.backends.harness.scripts.rows import RowsWriter
 from bnspec.backends.harness.scripts.statements import COLUMNS, Statement, block, count, source, statements
 from bnspec.clauses import CLAUSES
 from bnspec.cli import main
@@ -27,7 +29,7 @@ from bnspec.conformance.repro.assertions import ASSERTIONS
 from bnspec.conformance.repro.script import MAX_STATEMENTS, script, writers
 from bnspec.contract import LayerConfig
 from bnspec.model.buffers import dtype_of
-from bnspec.model.call import INFERENCE, INFERENCE_GRADIENTS, TRAINING, TRAINING_GRADIENTS, Call
+from bnspec.model.call import FIT, INFERENCE, INFERENCE_GRADIENTS, TRAINING, TRAINING_GRADIENTS, TRANSFORM, Call
 from bnspec.model.case import Case, Step
 from bnspec.model.conventions import Conventions
 from bnspec.oracle.oracle import Oracle
@@ -38,8 +40,9 @@ from bnspec.reports.run.store import RunWriter
 
 KNOWN = KnownDeviation(kind="accuracy", reason="for a reason.", conditions="any", package="numpy", versions=">=1")
 MODULES = {backend: backend.partition(".")[0] for backend in writers()}  # a name begins with its framework's
-ALLOWED = {"numpy", *(name for folder in backend_folders() for name in folder.imports)}
-every_backend = pytest.mark.parametrize("backend", sorted(writers()))
+ALLOWED = {"numpy", "scipy", *(name for folder in backend_folders() for name in folder.imports)}
+WITH_LAYERS = sorted(b for b, w in writers().items() if not issubclass(w, RowsWriter))
+every_backend = pytest.mark.parametrize("backend", WITH_LAYERS)
 
 
 def case_of(*steps: Step, dtype: str = "float32", rank: int = 2, layout: str = "packed", affine: bool = True) -> Case:
@@ -169,8 +172,13 @@ def make_run(tmp_path: Path) -> Callable[..., Path]:
     return make
 
 
-@every_backend
-@pytest.mark.parametrize("call", [TRAINING, INFERENCE, TRAINING_GRADIENTS, INFERENCE_GRADIENTS], ids=str)
+def calls_of(backend: str) -> list[Call]:
+    """The calls that its scripts perform."""
+    gradients = [TRAINING_GRADIENTS, INFERENCE_GRADIENTS] if writers()[backend].differentiates else []
+    return [TRAINING, INFERENCE, *gradients]
+
+
+@pytest.mark.parametrize(("backend", "call"), [(b, c) for b in WITH_LAYERS for c in calls_of(b)], ids=str)
 def test_a_script_of_every_call_is_short_and_stands_alone(backend: str, call: Call) -> None:
     """At most 15 statements that import NumPy and the framework; the numbers and the clause are in it."""
     case = case_of(Step(call, call.inputs, True), rank=rank_for(backend))
@@ -182,6 +190,55 @@ def test_a_script_of_every_call_is_short_and_stands_alone(backend: str, call: Ca
     assert repr(evidence.bound) in text
     assert "training.output" in text
     assert f"{output}[2, 1" in text
+
+
+@pytest.mark.parametrize("backend", sorted(writers().keys() - set(WITH_LAYERS)))
+def test_a_fit_of_chunks_and_a_transform_of_any_rank_are_written(backend: str) -> None:
+    """The script stands alone; one of a scaler that says no statistics, or transforms nothing, says so."""
+    fit = Step(FIT, ("chunk0", "chunk1"), True)
+    steps = fit, Step(TRANSFORM, ("x",), False)
+    values = np.arange(12.0, dtype=np.float32).reshape(3, 2, 2)
+    config = LayerConfig(3, 1, 2, 0.0, 0.0, "float32", "float32", False)
+    case = Case("input_norm", config, {"chunk0": values, "chunk1": values[:1] + 1, "x": values}, steps)
+    for step, (output, index, why) in enumerate((("mean", (1,), "returns no"), ("y", (2, 1, 1), "not centred"))):
+        evidence = Evidence(
+            step=step,
+            call=steps[step].call.name,
+            relation="within_bound",
+            output=output,
+            index=index,
+            expected=1.0,
+            got=2.0,
+            bound=0.1,
+        )
+        try:
+            assert f"{output}[{', '.join(map(str, index))}" in text_of(finding(backend, "input.fit", evidence), case)
+        except NoScript as reason:
+            assert why in str(reason)  # noqa: PT017  # either is right, and it is said which
+
+
+@pytest.mark.parametrize("backend", ["flax.linen", "keras.jax", "flax.nnx"])
+def test_a_second_step_continues_from_the_first(backend: str, tmp_path: Path) -> None:
+    """JAX keeps what it traced of a function: the statistics that the second call reads are those that the first left."""
+    if importlib.util.find_spec(MODULES[backend]) is None:
+        pytest.skip(f"{MODULES[backend]} is not installed")
+    step = Step(TRAINING_GRADIENTS, ("x", "dy"), True)
+    case = case_of(step, Step(TRAINING_GRADIENTS, ("x", "dy"), False))
+    x, (_, old), decay = case.arrays["x"].astype(float), case.arrays["running_mean"].astype(float), 0.75
+    expected = decay * (decay * old + (1 - decay) * x[:, 1].mean()) + (1 - decay) * x[:, 1].mean()
+    evidence = Evidence(
+        step=1,
+        call=step.call.name,
+        relation="within_bound",
+        output="running_mean",
+        index=(1,),
+        expected=float(expected),
+        got=0.0,
+        bound=1e-6,
+    )
+    text = text_of(finding(backend, "running.mean", evidence), case)
+    end = run(text, tmp_path, writers()[backend].environment)
+    assert end.returncode == 0, end.stdout + end.stderr
 
 
 #: (relation, evidence) for each clause; what is left out is of the first call.
@@ -331,11 +388,14 @@ def test_without_a_script_there_is_a_reason(backend: str, case: Case, why: str) 
         script(finding(backend, "running.mean", evidence), case, target(backend))
 
 
-def run(text: str, place: Path) -> subprocess.CompletedProcess[str]:
+def run(text: str, place: Path, environment: str = "") -> subprocess.CompletedProcess[str]:
     """Run a script as its reader would."""
     (place / "script.py").write_text(text)
     command = [sys.executable, "script.py"]
-    return subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
+    variables = dict(v.split("=") for v in environment.split())
+    return subprocess.run(
+        command, cwd=place, capture_output=True, text=True, check=False, env={**os.environ, **variables}
+    )
 
 
 @pytest.mark.parametrize("backend", ["torch.nn", "flax.nnx", "tensorflow.fused", "keras"])

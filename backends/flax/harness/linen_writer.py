@@ -54,7 +54,7 @@ class LinenWriter(PureWriter):
         names, results = ("y, back, new", "y, new") if training else ("y, back", "y")
         vjp = f"{names} = jax.vjp(forward, x, w{', has_aux=True' if training else ''})"
         function = block("def gradients(x, dy, w):", [vjp, f"return {results}, back({self.cotangent()})"])
-        call = f"{y}{', new' if training else ''}, (dx, dw) = jax.jit(gradients)({given})"
+        call = f"{y}{', new' if training else ''}, (dx, dw) = {self.jitted('gradients')}({given})"
         return [*define, *self.define(function), call, *after]
 
     def applied(self, training: bool, mask: str = "") -> str:

@@ -28,6 +28,7 @@ class Writer(abc.ABC):
         imports: the lines that open the framework; NumPy is imported where a script reads it.
         environment: variables that the script is to be run with, e.g. "JAX_PLATFORMS=cpu", or empty.
         case, config: the case as the layer in hand sees it, and that layer's configuration.
+        differentiates: whether there is a backward pass to write.
         makes_initial: whether it writes layers with the framework's own parameters and state.
         initial: whether the layer in hand starts from the framework's own parameters and state.
         frozen: whether it has been marked as not trainable.
@@ -37,6 +38,7 @@ class Writer(abc.ABC):
     packages: tuple[str, ...] = ()
     imports: tuple[str, ...] = ()
     environment = ""
+    differentiates = True
     makes_initial = False
 
     def __init__(self, case: Case, device: str, wanted: str, compact: bool = False) -> None:

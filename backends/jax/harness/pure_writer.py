@@ -48,6 +48,14 @@ class PureWriter(JaxWriter):
         defined.add(function)
         return new
 
+    def jitted(self, function: str) -> str:
+        """The function under jax.jit; anew for every call, since what was traced of one function holds the state of its time."""
+        traced: set[str] = self.__dict__.setdefault("traced", set())
+        if function in traced:
+            return f"jax.jit(lambda *given: {function}(*given))"
+        traced.add(function)
+        return f"jax.jit({function})"
+
     def reads_state(self) -> bool:
         """Whether the statistics that a call leaves are read afterwards."""
         return self.wanted.startswith(("running_", "state")) or len(self.given_case.steps) > 1
@@ -88,7 +96,7 @@ class PureWriter(JaxWriter):
             return [*define, f"dx, dw = {back}({x}, {dy}, {self.parameters})"]
         lines = ["(y, new), back = jax.vjp(forward, x, w)", f"return y, back(({self.cotangent()}, {ones})), new"]
         moved = [f"{self.states} = {self.after('new')}"] if self.reads_state() else []
-        call = f"{y}, (dx, dw), new = jax.jit(gradients)({x}, {dy}, {self.parameters})"
+        call = f"{y}, (dx, dw), new = {self.jitted('gradients')}({x}, {dy}, {self.parameters})"
         return [*define, *self.define(block("def gradients(x, dy, w):", lines)), call, *moved]
 
     def third_order(self, step: Step, y: str) -> Lines:
@@ -103,6 +111,15 @@ class PureWriter(JaxWriter):
             f"third = jax.jit({product.format('second')})({x}, {dy}, {v}, {self.parameters})",
             *self.moved(step, x),
         ]
+
+    def tangent_gradient(self, step: Step, y: str) -> Lines:
+        """jax.grad of the Jacobian-vector product with v, weighted with dy."""
+        define, of = self.forward(step)
+        x, dy, v = (self.given(n) for n in step.inputs)
+        along = f"jax.jvp(lambda x: {of}, (x,), (v,))[1]"
+        weighted = f"lambda x, dy, v, w: ({self.cotangent()} * {along}).sum()"
+        given = f"{x}, {dy}, {v}, {self.parameters}"
+        return [*define, f"by_x = jax.jit(jax.grad({weighted}))({given})", *self.moved(step, x)]
 
     def tangent(self, step: Step, y: str) -> Lines:
         """The Jacobian-vector product with v."""
@@ -137,11 +154,11 @@ class PureWriter(JaxWriter):
         define, _ = self.forward(step, mask)
         moved = [f"{self.states} = {self.after('aux')}"] if self.reads_state() else []
         if not dy:
-            return [*define, f"{y}, aux = jax.jit(forward)({x}, {self.parameters})", *moved]
+            return [*define, f"{y}, aux = {self.jitted('forward')}({x}, {self.parameters})", *moved]
         self.packed = True
         vjp = "y, back, aux = jax.vjp(forward, x, w, has_aux=True)"
         function = block("def gradients(x, dy, w):", [vjp, f"return y, back({self.cotangent()}), aux"])
-        call = f"{y}, (dx, dw), aux = jax.jit(gradients)({x}, {dy[0]}, {self.parameters})"
+        call = f"{y}, (dx, dw), aux = {self.jitted('gradients')}({x}, {dy[0]}, {self.parameters})"
         return [*define, *self.define(function), call, *moved]
 
     def gradient(self, name: str) -> str:

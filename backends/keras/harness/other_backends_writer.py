@@ -80,7 +80,7 @@ class KerasJaxWriter(PureWriter):
         return [
             *define,
             *self.define(block("def gradients(x, dy, w):", [vjp, "return y, back(dy), new"])),
-            f"{y}, (dx, dw), moving = jax.jit(gradients)({', '.join(given)}, weights)",
+            f"{y}, (dx, dw), moving = {self.jitted('gradients')}({', '.join(given)}, weights)",
         ]
 
     def applied(self, training: bool, mask: str = "") -> str:

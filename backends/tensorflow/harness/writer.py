@@ -14,7 +14,7 @@ FORMATS = {4: ("NCHW", "NHWC"), 5: ("NCDHW", "NDHWC")}
 
 
 #: How many of a call's inputs are differentiated by.
-SOURCES = {"gradients": 1, "masked_gradients": 1, "second_order": 2}
+SOURCES = {"gradients": 1, "masked_gradients": 1, "second_order": 2, "third_order": 1, "tangent_gradient": 1}
 
 
 class TensorflowWriter(Writer):
@@ -107,6 +107,30 @@ class TensorflowWriter(Writer):
                 ],
             ),
             f'{names} = outer.gradient(dx, [{watched}], output_gradients={v}, unconnected_gradients="zero")',
+        ]
+
+    def third_order(self, step: Step, y: str) -> Lines:
+        """A tape around a tape around a tape."""
+        x, dy, v = (self.given(n) for n in step.inputs)
+        watch = {n: [] if self.compact else [f"{n}.watch({x})"] for n in ("first", "second", "third_tape")}
+        first = block("with tf.GradientTape() as first:", [*watch["first"], *self.forward(x, y, training=True)])
+        dx = f"dx = first.gradient({y}, {x}, output_gradients={dy})"
+        second = block("with tf.GradientTape() as second:", [*watch["second"], first, dx])
+        by_x = f"by_x = second.gradient(dx, {x}, output_gradients={v})"
+        return [
+            block("with tf.GradientTape() as third_tape:", [*watch["third_tape"], second, by_x]),
+            f"third = third_tape.gradient(by_x, {x}, output_gradients={v})",
+        ]
+
+    def tangent_gradient(self, step: Step, y: str) -> Lines:
+        """A tape around a forward accumulator."""
+        x, dy, v = (self.given(n) for n in step.inputs)
+        lines = [*self.forward(x, y, training=True), f"along = accumulator.jvp({y})"]
+        along = block(f"with tf.autodiff.ForwardAccumulator({x}, {v}) as accumulator:", lines)
+        watch = [] if self.compact else [f"tape.watch({x})"]
+        return [
+            block("with tf.GradientTape() as tape:", [*watch, along]),
+            f"by_x = tape.gradient(along, {x}, output_gradients={dy})",
         ]
 
     def tangent(self, step: Step, y: str) -> Lines:

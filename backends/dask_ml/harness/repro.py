@@ -1,0 +1,10 @@
+"""Which class writes the repro scripts of the dask-ml backend."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bnspec.backends.dask_ml.harness.writer import DaskWriter
+from bnspec.backends.harness.scripts.writer import Writer
+
+WRITERS: Mapping[str, type[Writer]] = {"dask_ml": DaskWriter}

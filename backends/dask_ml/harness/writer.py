@@ -1,0 +1,32 @@
+"""Scripts in dask-ml: ``StandardScaler`` over Dask arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bnspec.backends.harness.scripts.rows import RowsWriter, joined
+from bnspec.backends.harness.scripts.statements import Lines
+
+
+class DaskWriter(RowsWriter):
+    """``fit`` of one array in these chunks."""
+
+    packages = ("dask_ml", "dask")
+    imports = ("import dask.array", "from dask_ml.preprocessing import StandardScaler")
+
+    def fitted(self, tables: Sequence[str]) -> Lines:
+        """``fit``."""
+        return [f"scaler = {self.made}.fit({joined([of_dask(t) for t in tables], 'dask.array.concatenate')})"]
+
+    def applied(self, kind: str, table: str) -> str:
+        """``transform`` or ``inverse_transform``, computed."""
+        return f"scaler.{'inverse_transform' if kind == 'inverse' else 'transform'}({of_dask(table)}).compute()"
+
+    def variable(self, name: str) -> str:
+        """``mean_`` and ``var_``."""
+        return {"mean": "scaler.mean_", "var": "scaler.var_"}.get(name, name)
+
+
+def of_dask(table: str) -> str:
+    """A table as a Dask array of one chunk."""
+    return f"dask.array.from_array({table}, chunks=(-1, -1))"

@@ -1,0 +1,10 @@
+"""Which class writes the repro scripts of the MLX backend."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bnspec.backends.harness.scripts.writer import Writer
+from bnspec.backends.mlx.harness.writer import MlxWriter
+
+WRITERS: Mapping[str, type[Writer]] = {"mlx": MlxWriter}

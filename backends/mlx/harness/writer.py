@@ -1,0 +1,84 @@
+"""Scripts with ``mlx.nn.BatchNorm``, eager, on MLX's CPU device."""
+
+from __future__ import annotations
+
+from bnspec.backends.harness.scripts.literals import Literal, NoScript, numpy_expression
+from bnspec.backends.harness.scripts.statements import Lines, block
+from bnspec.backends.harness.scripts.writer import Writer
+from bnspec.model.case import Step
+
+
+class MlxWriter(Writer):
+    """The module, which holds its own state."""
+
+    packages = ("mlx",)
+    imports = ("import mlx.core as mx", "import mlx.nn as nn")
+
+    def preamble(self) -> Lines:
+        """The device."""
+        return ["mx.set_default_device(mx.cpu)"]
+
+    def tensor(self, value: Literal) -> str:
+        """``mx.array([...], mx.float32)``; packed, as it reaches MLX."""
+        own = value.dtype.replace("bool", "bool_")
+        if not (value.permuted or value.flipped or value.strided) and value.kind in ("list", "full"):
+            text = value.text if value.kind == "list" else f"np.full({value.shape}, {value.text}).tolist()"
+            return f"mx.array({text}, mx.{own})"
+        if value.dtype == "bfloat16":
+            raise NoScript("NumPy has no bfloat16 of which MLX makes an array")
+        dtype = f'"{value.dtype}"'
+        return f"mx.array(np.ascontiguousarray({numpy_expression(value, dtype)}), mx.{own})"
+
+    def build(self) -> Lines:
+        """The module with these arrays. Raises NoScript: a scaler is asked for."""
+        config = self.config
+        if self.case.subject == "input_norm":
+            raise NoScript("MLX has no input normalization")
+        made = f"nn.BatchNorm({config.channels}, {config.epsilon!r}, {1.0 - config.decay!r}, {config.affine})"
+        given = [("weight", "gamma"), ("bias", "beta")] if config.affine else []
+        return [f"layer = {made}", *(f"layer.{own} = {self.array(name)}" for own, name in given), *self.restart()]
+
+    def restart(self) -> Lines:
+        """The module's statistics."""
+        return [f"layer.{name} = {self.array(name)}" for name in ("running_mean", "running_var")]
+
+    def call(self, step: Step, y: str) -> Lines:
+        """A call in train() or eval(), or its vector-Jacobian product."""
+        x, *dy = (self.given(n) for n in step.inputs)
+        mode = f"layer.train({step.call.mode == 'training'})"
+        if not dy or (self.compact and not self.wants_gradient()):
+            return [mode, f"{y} = layer({x})"]
+        weights = ["layer.weight", "layer.bias"] if self.config.affine else []
+        names = ["dx", "dgamma", "dbeta"][: 1 + len(weights)]
+        if not weights:
+            return [mode, f"({y},), (dx,) = mx.vjp(layer, [{x}], [{dy[0]}])"]
+        forward = block("def forward(x, *weights):", ["layer.weight, layer.bias = weights", "return layer(x)"])
+        return [
+            mode,
+            forward,
+            "weights = [layer.weight, layer.bias]",
+            f"({y},), ({', '.join(names)}) = mx.vjp(forward, [{x}, *weights], [{dy[0]}])",
+        ]
+
+    def between(self, step: Step) -> Lines:
+        """Another momentum. Raises NoScript: what is not written."""
+        if step.call.kind != "set_decay":
+            raise NoScript(f"no lines are written here for {step.call}")
+        return [f"layer.momentum = {1.0 - float(step.option('decay'))!r}", *self.with_decay(step)]
+
+    def element(self, expression: str, index: str) -> str:
+        """One element as a Python number."""
+        return f"{expression}[{index}].item()"
+
+    def host(self, expression: str) -> str:
+        """A result as a NumPy array."""
+        return f"np.array({expression})"
+
+    def wide(self, expression: str) -> str:
+        """A result as a NumPy array of float64."""
+        return f'np.array({expression}).astype("float64")'
+
+    def variable(self, name: str) -> str:
+        """The module's arrays."""
+        own = {"gamma": "layer.weight", "beta": "layer.bias"}
+        return own.get(name, f"layer.{name}" if name.startswith("running_") else name)

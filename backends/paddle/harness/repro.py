@@ -1,0 +1,10 @@
+"""Which class writes the repro scripts of each PaddlePaddle backend."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bnspec.backends.harness.scripts.writer import Writer
+from bnspec.backends.paddle.harness.writer import FunctionWriter, ModuleWriter
+
+WRITERS: Mapping[str, type[Writer]] = {"paddle.nn": ModuleWriter, "paddle.functional": FunctionWriter}

@@ -1,0 +1,16 @@
+"""Which class writes the repro scripts of each scikit-learn backend."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bnspec.backends.harness.scripts.writer import Writer
+from bnspec.backends.sklearn.harness.writer import CsrPartsWriter, CsrWriter, FitWriter, PartialFitWriter, ScaleWriter
+
+WRITERS: Mapping[str, type[Writer]] = {
+    "sklearn.fit": FitWriter,
+    "sklearn.partial_fit": PartialFitWriter,
+    "sklearn.scale": ScaleWriter,
+    "sklearn.csr": CsrWriter,
+    "sklearn.csr.parts": CsrPartsWriter,
+}

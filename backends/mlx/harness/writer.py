@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from bnspec.backends.harness.scripts.literals import Literal, NoScript, numpy_expression
 from bnspec.backends.harness.scripts.statements import Lines, block
 from bnspec.backends.harness.scripts.writer import Writer
 from bnspec.model.case import Step
+
+#: The running statistics, by the module's names.
+STATISTICS = {name: name for name in ("running_mean", "running_var")}
 
 
 class MlxWriter(Writer):
@@ -35,12 +40,17 @@ class MlxWriter(Writer):
         if self.case.subject == "input_norm":
             raise NoScript("MLX has no input normalization")
         made = f"nn.BatchNorm({config.channels}, {config.epsilon!r}, {1.0 - config.decay!r}, {config.affine})"
-        given = [("weight", "gamma"), ("bias", "beta")] if config.affine else []
-        return [f"layer = {made}", *(f"layer.{own} = {self.array(name)}" for own, name in given), *self.restart()]
+        given = {"weight": "gamma", "bias": "beta"} if config.affine else {}
+        return [f"layer = {made}", self.updated({**given, **STATISTICS})]
 
     def restart(self) -> Lines:
         """The module's statistics."""
-        return [f"layer.{name} = {self.array(name)}" for name in ("running_mean", "running_var")]
+        return [self.updated(STATISTICS)]
+
+    def updated(self, names: Mapping[str, str]) -> str:
+        """The line that gives the module's arrays the values of the case's, by their names there."""
+        arrays = ", ".join(f'"{own}": {self.array(name)}' for own, name in names.items())
+        return f"layer.update({{{arrays}}})"
 
     def call(self, step: Step, y: str) -> Lines:
         """A call in train() or eval(), or its vector-Jacobian product."""
@@ -56,8 +66,7 @@ class MlxWriter(Writer):
         return [
             mode,
             forward,
-            "weights = [layer.weight, layer.bias]",
-            f"({y},), ({', '.join(names)}) = mx.vjp(forward, [{x}, *weights], [{dy[0]}])",
+            f"({y},), ({', '.join(names)}) = mx.vjp(forward, [{x}, {', '.join(weights)}], [{dy[0]}])",
         ]
 
     def between(self, step: Step) -> Lines:

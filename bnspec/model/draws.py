@@ -11,8 +11,8 @@ from typing import Any, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
-#: What a factor may be: a power up to this, and bounds of at most this magnitude.
-POWERS, LARGEST = 8, 1e6
+#: What a factor may be: a power up to this, and bounds of at most this magnitude; and how many there may be.
+POWERS, LARGEST, FACTORS = 8, 1e6, 8
 
 
 class Uniform(NamedTuple):
@@ -31,7 +31,7 @@ class Uniform(NamedTuple):
 
     def expression(self) -> str:
         """The factor in NumPy's words."""
-        text = f"np.random.RandomState({self.seed}).uniform({self.low:g}, {self.high:g}, {self.shape})"
+        text = f"np.random.RandomState({self.seed}).uniform({self.low!r}, {self.high!r}, {self.shape})"
         return text if self.power == 1 else f"{text} ** {self.power}"
 
 
@@ -52,7 +52,9 @@ def recorded_draws(origin: Any, name: str) -> Tuple[Uniform, ...]:
     """The factors of an array as a case's origin has them; none where it says nothing of the array that could be drawn."""
     draws = origin.get("draws")
     listed = draws.get(name) if isinstance(draws, dict) else None
-    factors = [_factor(f) for f in listed] if isinstance(listed, (list, tuple)) else []
+    factors = [_factor(f) for f in listed[: FACTORS + 1]] if isinstance(listed, (list, tuple)) else []
+    if len(factors) > FACTORS:
+        return ()
     return tuple(f for f in factors if f is not None) if None not in factors else ()
 
 

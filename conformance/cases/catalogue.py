@@ -15,7 +15,6 @@ from bnspec.conformance.cases.extents_and_memory import (
     coincidences,
     every_axis,
     ladder,
-    large_counts,
     odd_memory,
     wide_ladder,
 )
@@ -34,6 +33,7 @@ from bnspec.conformance.cases.forms import (
     in_float64,
 )
 from bnspec.conformance.cases.half_precision import half_fits, half_plans
+from bnspec.conformance.cases.large_counts import large_counts
 from bnspec.conformance.cases.layouts import EVERY_AXIS, LAYOUTS
 from bnspec.conformance.cases.many_channels import more_samples, samples
 from bnspec.conformance.cases.programs import (
@@ -193,7 +193,6 @@ def batch_norm_plans() -> Iterator[tuple[str, Plan]]:
     yield "constants that no half precision holds", Plan(IMAGE, "wide", epsilon=1e-3, decay=0.9, gamma="fine", seed=26)
     yield "more values than 16 bits count", Plan(Form((65537, 1), 1), "wide", cotangent="ramp", seed=75, short=True)
     yield "more channels than 16 bits count", Plan(Form((2, 65537), 1), "wide", seed=76, short=True)
-    yield from large_counts()
     yield "many values", Plan(Form((7, 3, 41, 17), 1), "mean_1e4", state="like_x", seed=73, short=True)
     yield "many values, channels last", Plan(Form((7, 41, 17, 3), 3), "mean_1e4", state="like_x", seed=74, short=True)
     singles: tuple[tuple[int, ...], ...] = ((1, 3), (1, 3, 1, 1), (1, 3, 1), (1, 3, 1, 1, 1))
@@ -418,5 +417,6 @@ def catalogue() -> list[Case]:
     cases.append(case.with_(origin={**case.origin, "purpose": "a training set of integers"}))
     case = unfitted_case(ScalingPlan(Form((16, 3), 1, affine=False), "wide", "ordinary", (5, 11), 167))
     cases.append(case.with_(origin={**case.origin, "purpose": "a transform before any fit"}))
+    cases.extend(large_counts())
     cases.extend(samples())
     return cases

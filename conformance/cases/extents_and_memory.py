@@ -9,24 +9,6 @@ from bnspec.conformance.cases.forms import IMAGE, IMAGE_LAST, ROWS, TINY, in_dty
 from bnspec.conformance.cases.layouts import EVERY_AXIS
 from bnspec.model.conventions import HALVES
 
-
-def large_counts() -> Iterator[tuple[str, Plan]]:
-    """Counts and means at which float32 sums that grow slowly keep digits, and sums of one value after the other lose them."""
-    rows = Form((20011, 2), 1)
-    yield "digits of sums over many rows", Plan(rows, "mean_1e4", decay=0.0, seed=151, short=True)
-    image, image_last = Form((8, 2, 31, 33), 1), Form((8, 31, 33, 2), 3)
-    yield (
-        "digits of sums over many pixels, in memory with the channels last",
-        Plan(image, "mean_1e6", layout="channels_last", dy_layout="channels_last", decay=0.0, seed=152, short=True),
-    )
-    yield (
-        "digits of sums over many pixels, channels last",
-        Plan(image_last, "mean_1e6", decay=0.0, seed=152, short=True),
-    )
-    few = Form((5003, 2), 1)
-    yield "digits of sums, a mean of a million", Plan(few, "mean_1e6", decay=0.0, seed=153, short=True)
-
-
 #: (shape, channel axis) around the sizes of blocks, tiles, planes and grids, with few elements: kernels change their path there.
 LADDER: tuple[tuple[tuple[int, ...], int], ...] = (
     ((33, 34), 1),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from bnspec.backends.harness.scripts.statements import Lines, Statement, block, names_read, source
@@ -83,7 +83,7 @@ def paragraphs(writer: Writer, assertion: Assertion, may_raise: Callable[[Step],
         calls += [*started, *before, *tried]
     asserted = assertion.after(writer)
     read = names_read("\n".join(source([*calls, *asserted])))
-    calls = [*(line for name, line in arrays(writer).items() if name in read), *calls]
+    calls = [*arrays(writer, read), *calls]
     return [[*imports(writer, [*calls, *asserted]), *writer.preamble()], calls, asserted]
 
 
@@ -98,18 +98,18 @@ def guarded(writer: Writer, performed: Lines, clauses: Sequence[Statement]) -> L
     return [block("try:", performed or ["pass"]), *clauses]
 
 
-def arrays(writer: Writer) -> dict[str, str]:
-    """By name, a statement for each array that the steps take; parts of x are cut out where they are used."""
+def arrays(writer: Writer, read: Collection[str]) -> Lines:
+    """A statement for each array that the steps take and the script reads; parts of x are cut out where they are used."""
     names = list(dict.fromkeys(n for s in writer.given_case.steps if not s.call.between for n in names_of(s)))
-    found = {}
-    if writer.chunks:
-        found["chunks"] = f"chunks = [{', '.join(writer.array(n) for n in writer.chunks)}]"
+    lines, found = [], set[str]()
+    if writer.chunks and "chunks" in read:
+        lines.append(f"chunks = [{', '.join(writer.array(n) for n in writer.chunks)}]")
     for name in names:
-        if name in writer.chunks:
-            continue
         base = name.partition("[")[0] if writer.is_part(name) else name
-        found[python_name(base)] = f"{python_name(base)} = {writer.array(base)}"
-    return found
+        if name not in writer.chunks and base not in found and python_name(base) in read:
+            found.add(base)
+            lines.append(f"{python_name(base)} = {writer.array(base)}")
+    return lines
 
 
 def imports(writer: Writer, made: Lines) -> Lines:

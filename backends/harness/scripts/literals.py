@@ -16,6 +16,8 @@ from bnspec.model.draws import Uniform, product, product_expression
 CHARACTERS = 1000
 #: Above so many characters the digits of float32 values are cut to those that tell them apart.
 AT_EASE = 300
+#: Elements of draws of which an array may be a block, and blocks that are compared with it.
+DRAWN, BLOCKS = 1 << 20, 1000
 
 
 class NoScript(Exception):
@@ -59,16 +61,40 @@ def literal(name: str, array: np.ndarray) -> Literal:
 
 
 def drawn(array: np.ndarray, factors: Sequence[Uniform]) -> Literal | None:
-    """The array as the draws that give it; None where they do not, or where it is no packed array."""
-    if not factors or not array.flags.c_contiguous:
+    """The array as the draws that give it, or as a block of them; None where they do not, or where it has gaps."""
+    order = tuple(int(a) for a in np.argsort([-s for s in array.strides], kind="stable"))
+    if not factors or not array.transpose(order).flags.c_contiguous:
         return None
     try:
         shape = np.broadcast_shapes(*(f.shape for f in factors))
     except ValueError:
         return None
-    if shape != array.shape or product(factors).astype(array.dtype).tobytes() != array.tobytes():
-        return None  # the shapes first: whoever wrote them may have written any, and none has more elements than the product
-    return Literal("drawn", product_expression(factors), array.dtype.name, array.shape)
+    # the shapes first: whoever wrote them may have written any, and none has more elements than the product
+    if len(shape) != array.ndim or math.prod(shape) > DRAWN or any(n < m for n, m in zip(shape, array.shape)):
+        return None
+    block = _block(array, product(factors).astype(array.dtype))
+    if block is None:
+        return None
+    text = product_expression(factors)
+    if shape != array.shape:
+        cuts = [f"{k}:{k + n}" for k, n in zip(block, array.shape)]
+        text = f"({text})[{', '.join(cuts)}]"
+    if array.flags.c_contiguous:
+        return Literal("drawn", text, array.dtype.name, array.shape)
+    packed = f"np.ascontiguousarray(({text}).transpose{order})"
+    shape = tuple(array.shape[a] for a in order)
+    return Literal("drawn", packed, array.dtype.name, shape, tuple(int(a) for a in np.argsort(order)))
+
+
+def _block(array: np.ndarray, whole: np.ndarray) -> tuple[int, ...] | None:
+    """Where in another array its elements lie, as one block; None where they do not."""
+    if not array.size:
+        return None
+    first = whole[tuple(slice(n - m + 1) for n, m in zip(whole.shape, array.shape))]
+    for place in np.argwhere(first == array.reshape(-1)[0])[:BLOCKS]:
+        if whole[tuple(slice(k, k + m) for k, m in zip(place, array.shape))].tobytes() == array.tobytes():
+            return tuple(int(k) for k in place)
+    return None
 
 
 def _strided(name: str, array: np.ndarray) -> Literal:

@@ -1,8 +1,12 @@
-"""``jax.nn``: batch and input normalization by jax.nn.standardize, jitted, with JAX's own differentiation.
+"""``jax.nn*``: batch and input normalization by jax.nn.standardize, jitted, with JAX's own differentiation.
+
+    jax.nn          the function's own statistics, by its default algorithm "fast"
+    jax.nn.stable   the same by algorithm "stable"
+    jax.nn.scaled   a given mean of 0 and the function's own variance, which scales; then the mean is subtracted
 
 The function normalises; the user writes the rest: gamma and beta, the moving average, and for input normalization the moments
-of the training set. In training the function computes its own statistics with its default algorithm "fast"; in inference and
-in input normalization the caller passes them. Everything is computed in x's dtype, except the means, which jax.numpy
+of the training set. In training the function computes its own statistics; in inference and in input normalization the caller passes
+them. Everything is computed in x's dtype, except the means, which jax.numpy
 accumulates in float32 for a half-precision x and rounds to x's dtype.
 
 Source: https://docs.jax.dev/en/latest/_autosummary/jax.nn.standardize.html
@@ -10,7 +14,8 @@ Source: https://docs.jax.dev/en/latest/_autosummary/jax.nn.standardize.html
 
 from __future__ import annotations
 
-from typing import Any, Optional, Sequence, Tuple
+import inspect
+from typing import Any, Dict, Optional, Sequence, Tuple
 
 from bnspec.backends.jax.common import JaxAdapter
 from bnspec.backends.jax.pure_layer import Functions, Jitted, Parameters, WrittenLayer
@@ -40,9 +45,15 @@ class JaxNN(JaxAdapter):
         input_epsilon=1e-5,
     )
 
+    #: What the function is given in training beside x, its axes, epsilon and the mask.
+    options: Dict[str, Any] = {}
+
     def __init__(self, device: str = "cpu") -> None:
         super().__init__(device)
-        functions = StandardizeFunctions(self.jax)
+        unknown = set(self.options) - set(inspect.signature(self.jax.nn.standardize).parameters)
+        if unknown:
+            raise ImportError("this release's jax.nn.standardize takes no %s" % ", ".join(sorted(unknown)))
+        functions = StandardizeFunctions(self.jax, self.options)
         self.jitted = functions.jitted("axis")
         for function in (functions.moments, functions.by):
             self.jitted[function.__name__] = self.jax.jit(function, static_argnames="axis")
@@ -58,8 +69,32 @@ class JaxNN(JaxAdapter):
         return StandardizeScaler(self.jax.numpy, self.jitted, config.channel_axis)
 
 
+class JaxNNStable(JaxNN):
+    """``jax.nn.standardize`` by its algorithm "stable"."""
+
+    options = {"algorithm": "stable"}
+
+    def scaler(self, config: LayerConfig) -> StandardizeScaler:
+        """Raises Declined: ``jax.nn`` has it."""
+        raise Declined("input normalization is that of jax.nn")
+
+
+class JaxNNScaled(JaxNN):
+    """``jax.nn.standardize`` with the mean 0, which divides x by its standard deviation alone; what comes out is then centred."""
+
+    options = {"mean": 0.0}
+
+    def scaler(self, config: LayerConfig) -> StandardizeScaler:
+        """Raises Declined: ``jax.nn`` has it."""
+        raise Declined("input normalization is that of jax.nn")
+
+
 class StandardizeFunctions(Functions):
     """The layer and its parts; ``axis`` is x's channel axis."""
+
+    def __init__(self, jax: Any, options: Dict[str, Any]) -> None:
+        super().__init__(jax)
+        self.options = options
 
     def moments(self, x: Any, axis: int, mask: Any = None) -> State:
         """The batch's mean and variance, as a user computes them with jax.numpy."""
@@ -93,7 +128,9 @@ class StandardizeFunctions(Functions):
             y = self.by(x, running, epsilon, axis)
         else:
             axes = tuple(a for a in range(x.ndim) if a != axis)
-            y = self.jax.nn.standardize(x, axis=axes, epsilon=epsilon, where=mask)
+            y = self.jax.nn.standardize(x, axis=axes, epsilon=epsilon, where=mask, **self.options)
+            if "mean" in self.options:
+                y = y - self.jnp.mean(y, axes, keepdims=True, where=mask)
             if x.size:  # the moments of an empty batch are NaN
                 batch = self.moments(x, axis, mask)
                 after = State(*(decay * old + (1.0 - decay) * new for old, new in zip(running, batch)))

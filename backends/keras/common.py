@@ -27,6 +27,22 @@ CONVENTIONS = Conventions(
     integers=True,
     input_normalization=True,
 )
+#: The conventions of keras.ops.moments and keras.ops.batch_normalization, with a moving average that their user writes.
+OPS_CONVENTIONS = Conventions(
+    checks_arguments=False,  # functions of arrays, which reshape and broadcast
+    running_correction=0,
+    momentum_weighs="none",
+    default_epsilon=1e-3,
+    count_one="biased",
+    empty_batch="keeps_state",
+    half_statistics="input",
+    half_arithmetic="input",
+    dtypes=("float64", "float32", "bfloat16", "float16"),
+    half_parameters=("input",),
+    layouts="normalised",
+    mutable_tensors=False,
+    integers=True,
+)
 
 
 def open_keras(backend: str) -> Any:

@@ -1,5 +1,7 @@
 """``keras.numpy``: ``keras.layers.BatchNormalization`` and ``keras.layers.Normalization`` on Keras' NumPy backend.
 
+    keras.ops.numpy   the layer written with ``keras.ops.moments`` and ``keras.ops.batch_normalization``
+
 The backend has no derivatives.
 
 Source: https://keras.io/api/layers/normalization_layers/batch_normalization/
@@ -10,8 +12,11 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Dict
 
+import numpy as np
+
 from bnspec.backends.keras.common import (
     CONVENTIONS,
+    OPS_CONVENTIONS,
     NormScaler,
     StatefulLayer,
     assign,
@@ -20,7 +25,7 @@ from bnspec.backends.keras.common import (
     open_keras,
 )
 from bnspec.backends.worker.forward_only import ForwardOnly
-from bnspec.contract import Adapter, LayerConfig
+from bnspec.contract import Adapter, Declined, LayerConfig, State
 
 
 class KerasNumpy(Adapter):
@@ -35,8 +40,6 @@ class KerasNumpy(Adapter):
 
     def versions(self) -> Dict[str, str]:
         """Versions of Keras and of NumPy."""
-        import numpy as np
-
         return {"keras": str(self.keras.__version__), "numpy": str(np.__version__)}
 
     def layer(self, config: LayerConfig, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> NormLayer:
@@ -75,3 +78,54 @@ class NormLayer(StatefulLayer, ForwardOnly):
     def over(self, layer: Any) -> NormLayer:
         """The same configuration around another Keras layer."""
         return NormLayer(self.keras, self.config, layer)
+
+
+class KerasOpsNumpy(KerasNumpy):
+    """The two functions."""
+
+    conventions = dataclasses.replace(OPS_CONVENTIONS, gradient_modes=())
+
+    def layer(self, config: LayerConfig, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> Any:
+        """A layer over these arrays."""
+        return OpsLayer(self.keras, config, gamma, beta, State(running_mean, running_var))
+
+    def new_layer(self, config: LayerConfig) -> Any:
+        """Raises Declined."""
+        raise Declined("functions have no parameters of their own")
+
+    def scaler(self, config: LayerConfig) -> NormScaler:
+        """Raises Declined: ``keras.numpy`` has it."""
+        raise Declined("input normalization is that of keras.numpy")
+
+
+class OpsLayer(ForwardOnly):
+    """The two functions, and the moving average that their user writes."""
+
+    def __init__(self, keras: Any, config: LayerConfig, gamma: Any, beta: Any, running: State) -> None:
+        self.keras, self.config, self.gamma, self.beta, self.running = keras, config, gamma, beta, running
+
+    def normalise(self, x: Any, by: State) -> Any:
+        """y of x by these statistics."""
+        options = {"epsilon": self.config.epsilon, "offset": self.beta, "scale": self.gamma}
+        return self.keras.ops.batch_normalization(x, *by, axis=self.config.channel_axis, **options)
+
+    def training(self, x: Any) -> Any:
+        """The training forward pass; moves the running statistics."""
+        batch = State(*self.keras.ops.moments(x, self.config.reduce_axes))
+        y, decay = self.normalise(x, batch), self.config.decay
+        if np.size(x):  # the moments of an empty batch are NaN
+            pairs = zip(self.running, batch)
+            self.running = State(*((decay * old + (1.0 - decay) * new).astype(old.dtype) for old, new in pairs))
+        return y
+
+    def inference(self, x: Any) -> Any:
+        """The inference forward pass."""
+        return self.normalise(x, self.running)
+
+    def state(self) -> State:
+        """The running statistics."""
+        return self.running
+
+    def set_decay(self, decay: float) -> None:
+        """Average with another decay from the next call on."""
+        self.config = dataclasses.replace(self.config, decay=decay)

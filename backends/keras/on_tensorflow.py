@@ -1,12 +1,14 @@
 """``keras``: ``keras.layers.BatchNormalization`` and ``keras.layers.Normalization`` on the TensorFlow backend, eager.
 
+    keras.remat   the former under ``keras.remat``
+
 Source: https://keras.io/api/layers/normalization_layers/batch_normalization/
 """
 
 from __future__ import annotations
 
 import functools
-from typing import Any, Mapping, Sequence
+from typing import Any, Callable, Mapping, Sequence
 
 from bnspec.backends.keras.common import (
     CONVENTIONS,
@@ -22,9 +24,13 @@ from bnspec.backends.keras.network import KerasNetwork
 from bnspec.backends.tensorflow.common import TensorflowAdapter, TensorflowLayer, connected
 from bnspec.backends.tensorflow.layer_norm import TapedLayerNorm, keras_layer
 from bnspec.backends.worker.mode_layer import GRADIENTS
-from bnspec.contract import Gradients, LayerConfig
+from bnspec.contract import Declined, Gradients, LayerConfig, SecondOrder, Tangent
+from bnspec.model.call import Mode
 from bnspec.model.case import PARAMETERS
 from bnspec.model.vocabulary import NetworkKind
+
+#: Why a layer that is computed again declines what does not depend on that.
+OTHERS = "this is asked of the backend keras"
 
 
 class KerasLayer(TensorflowAdapter):
@@ -103,6 +109,68 @@ class NormLayer(StatefulLayer, TensorflowLayer):
     def over(self, layer: Any) -> NormLayer:
         """The same configuration around another Keras layer."""
         return NormLayer(self.tf, self.keras, self.config, layer)
+
+
+class KerasRemat(KerasLayer):
+    """``keras.layers.BatchNormalization`` under ``keras.remat``, which computes it again in the backward pass."""
+
+    def new_layer(self, config: LayerConfig) -> RematLayer:
+        """The layer as constructed, then built for x's rank and channels."""
+        return RematLayer(self.tf, self.keras, config, built_layer(self.keras, config))
+
+    def network(
+        self, kind: NetworkKind, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]
+    ) -> KerasNetwork:
+        """Raises Declined: ``keras`` has the networks."""
+        raise Declined(OTHERS)
+
+    def layer_norm(self, config: LayerConfig, gamma: Any, beta: Any) -> TapedLayerNorm:
+        """Raises Declined: ``keras`` has it."""
+        raise Declined(OTHERS)
+
+    def scaler(self, config: LayerConfig) -> DatasetScaler:
+        """Raises Declined: ``keras`` has it."""
+        raise Declined(OTHERS)
+
+
+class RematLayer(NormLayer):
+    """One ``keras.layers.BatchNormalization``, computed again in the backward pass."""
+
+    def forward(self, mode: Mode) -> Callable[[Any], Any]:
+        """The forward pass in ``mode``, of which nothing is kept for the backward pass."""
+        return self.keras.remat(super().forward(mode))
+
+    def second_order(self, x: Any, dy: Any, v: Any, mode: Mode) -> SecondOrder:
+        """Raises Declined."""
+        raise Declined(OTHERS)
+
+    def tangent(self, x: Any, v: Any, mode: Mode) -> Tangent:
+        """Raises Declined."""
+        raise Declined("tf.recompute_grad, by which keras.remat works, defines a gradient and no forward mode")
+
+    def training_third_order(self, x: Any, dy: Any, v: Any) -> Any:
+        """Raises Declined."""
+        raise Declined(OTHERS)
+
+    def training_tangent_gradient(self, x: Any, dy: Any, v: Any) -> Any:
+        """Raises Declined."""
+        raise Declined(OTHERS)
+
+    def training_state_gradients(self, x: Any, dy: Any) -> Gradients:
+        """Raises Declined."""
+        raise Declined(OTHERS)
+
+    def training_masked(self, x: Any, mask: Any) -> Any:
+        """Raises Declined."""
+        raise Declined(OTHERS)
+
+    def training_masked_gradients(self, x: Any, dy: Any, mask: Any) -> Gradients:
+        """Raises Declined."""
+        raise Declined(OTHERS)
+
+    def over(self, layer: Any) -> RematLayer:
+        """The same configuration around another Keras layer."""
+        return RematLayer(self.tf, self.keras, self.config, layer)
 
 
 class DatasetScaler(NormScaler):

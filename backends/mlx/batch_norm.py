@@ -1,5 +1,7 @@
 """``mlx``: the module mlx.nn.BatchNorm, eager, on MLX's CPU device. Channels come last.
 
+    mlx.checkpoint   the same under mlx.nn.utils.checkpoint, which runs it again in the backward pass
+
 Source: https://ml-explore.github.io/mlx/build/html/python/nn/_autosummary/mlx.nn.BatchNorm.html
 """
 
@@ -16,6 +18,9 @@ from bnspec.backends.worker.mode_layer import LayerByMode
 from bnspec.contract import Adapter, Conventions, Declined, Gradients, LayerConfig, SecondOrder, State, Tangent
 from bnspec.model.buffers import dtype_of
 from bnspec.model.call import Mode
+
+#: Why a layer that is run again declines what does not depend on that.
+OTHERS = "this is asked of the backend mlx"
 
 
 class Mlx(Adapter):
@@ -181,3 +186,41 @@ class ModuleLayer(LayerByMode):
     def set_decay(self, decay: float) -> None:
         """Set the module's momentum."""
         self.module.momentum = 1.0 - decay
+
+
+class MlxCheckpoint(Mlx):
+    """Modules whose activations are recomputed."""
+
+    def new_layer(self, config: LayerConfig) -> CheckpointedLayer:
+        """The module as constructed, in the parameters' dtype."""
+        return CheckpointedLayer(self.mx, super().new_layer(config).module, self.nn.utils.checkpoint)
+
+
+class CheckpointedLayer(ModuleLayer):
+    """One module, of whose call nothing is kept for the backward pass."""
+
+    def __init__(self, mx: Any, module: Any, checkpoint: Any) -> None:
+        super().__init__(mx, module)
+        self.checkpoint = checkpoint
+
+    def forward(self, x: Any, mode: Mode, *parameters: Any) -> Any:
+        """The module's call in train() or eval(), with these parameters in place of its own."""
+        kept = self.parameters()
+        self.module.train(mode == "training")
+        try:
+            self.put(parameters or kept)
+            return self.checkpoint(self.module)(x)
+        finally:
+            self.put(kept)
+
+    def second_order(self, x: Any, dy: Any, v: Any, mode: Mode) -> SecondOrder:
+        """Raises Declined."""
+        raise Declined(OTHERS)
+
+    def tangent(self, x: Any, v: Any, mode: Mode) -> Tangent:
+        """Raises Declined."""
+        raise Declined(OTHERS)
+
+    def restored(self) -> ModuleLayer:
+        """Raises Declined."""
+        raise Declined(OTHERS)

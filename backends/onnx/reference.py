@@ -1,5 +1,7 @@
 """``onnx.opset7``, ``onnx.opset9``, ``onnx.opset14`` and ``onnx.opset15``: the reference evaluator of the onnx package.
 
+    onnx.mvn   the operator MeanVarianceNormalization
+
 Opset 15 is the newest in which BatchNormalization has changed. The evaluator computes with NumPy in x's dtype.
 
 Source: https://onnx.ai/onnx/api/reference.html
@@ -8,9 +10,10 @@ Source: https://onnx.ai/onnx/api/reference.html
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, Callable
 
 from bnspec.backends.onnx.common import CONVENTIONS, OnnxAdapter, Session
+from bnspec.backends.onnx.mean_variance import MeanVarianceAdapter
 
 
 class OnnxOpset9(OnnxAdapter):
@@ -50,3 +53,16 @@ class OnnxOpset15(OnnxOpset9):
 
     opset = 15
     conventions = dataclasses.replace(OnnxOpset9.conventions, half_parameters=("float32", "input"))
+
+
+class OnnxMvn(MeanVarianceAdapter):
+    """The evaluator, which computes with NumPy in x's dtype."""
+
+    framework = "onnx"
+
+    def session(self, model: Any) -> Callable[[Any], Any]:
+        """A ReferenceEvaluator."""
+        from onnx.reference import ReferenceEvaluator
+
+        evaluator = ReferenceEvaluator(model)
+        return lambda x: evaluator.run(None, {"x": x})[0]

@@ -1,15 +1,19 @@
 """``paddle.nn``: the modules BatchNorm1D, BatchNorm2D and BatchNorm3D in train() and eval().
 
-Source: https://www.paddlepaddle.org.cn/documentation/docs/en/api/paddle/nn/BatchNorm2D_en.html
+    paddle.recompute   the same under paddle.distributed.fleet.utils.recompute, which runs them again in the backward pass
+
+Source: https://www.paddlepaddle.org.cn/documentation/docs/en/api/paddle/nn/BatchNorm2D_en.html and
+https://www.paddlepaddle.org.cn/documentation/docs/en/api/paddle/distributed/fleet/utils/recompute_en.html
 """
 
 from __future__ import annotations
 
 import copy
-from typing import Any, List, Optional
+from typing import Any, List, Optional, Tuple
 
 from bnspec.backends.paddle.common import PaddleAdapter, PaddleLayer, data_format
-from bnspec.contract import LayerConfig, State
+from bnspec.backends.worker.mode_layer import GRADIENTS
+from bnspec.contract import Declined, Gradients, LayerConfig, SecondOrder, State
 from bnspec.model.call import Mode
 
 MODULES = {2: "BatchNorm1D", 3: "BatchNorm1D", 4: "BatchNorm2D", 5: "BatchNorm3D"}
@@ -73,3 +77,49 @@ class ModuleLayer(PaddleLayer):
     def set_decay(self, decay: float) -> None:
         """Set the module's momentum."""
         self.module._momentum = decay
+
+
+class PaddleRecompute(PaddleNN):
+    """Modules whose activations are recomputed."""
+
+    def new_layer(self, config: LayerConfig) -> RecomputedLayer:
+        """The module of x's rank, as constructed with x's dtype as the default."""
+        return RecomputedLayer(self.paddle, super().new_layer(config).module)
+
+
+class RecomputedLayer(ModuleLayer):
+    """One module."""
+
+    def forward(self, x: Any, mode: Mode) -> Any:
+        """The module's call, of which nothing is kept for the backward pass where gradients are recorded."""
+        if not self.paddle.is_grad_enabled():
+            return super().forward(x, mode)
+        from paddle.distributed.fleet.utils import recompute
+
+        return recompute(super().forward, x, mode)
+
+    def some_gradients(self, x: Any, dy: Any, wanted: Tuple[str, ...], mode: Mode) -> Gradients:
+        """Raises Declined."""
+        raise Declined("recompute takes no paddle.grad, which alone asks for some gradients")
+
+    def gradients(self, x: Any, dy: Any, mode: Mode) -> Gradients:
+        """``backward``: what is recomputed has no graph that paddle.grad could ask."""
+        leaves = [self.leaf(x), *self.parameters()]
+        y = self.forward(leaves[0], mode)
+        self.paddle.autograd.backward([y], [dy])
+        found = [leaf.grad.clone() for leaf in leaves]
+        for leaf in leaves:
+            leaf.clear_gradient()
+        return Gradients(y.detach(), *(*found, None, None)[: len(GRADIENTS)])
+
+    def late_gradients(self, x: Any, dy: Any, other: Any, mode: Mode) -> Gradients:
+        """Raises Declined."""
+        raise Declined("derivatives of a recomputed backward pass are those of paddle.nn")
+
+    def second_order(self, x: Any, dy: Any, v: Any, mode: Mode) -> SecondOrder:
+        """Raises Declined."""
+        raise Declined("derivatives of a recomputed backward pass are those of paddle.nn")
+
+    def copied(self) -> RecomputedLayer:
+        """A deep copy of the module."""
+        return RecomputedLayer(self.paddle, copy.deepcopy(self.module))

@@ -18,7 +18,7 @@ from typing import Any, Sequence
 
 import numpy as np
 
-from bnspec.backends.worker.scaler_rows import ScalerAdapter, TableScaler
+from bnspec.backends.worker.scaler_rows import ScaledTable, ScalerAdapter, TableScaler
 from bnspec.contract import Conventions, Declined, LayerConfig, State
 
 CONVENTIONS = Conventions(
@@ -93,31 +93,6 @@ class SklearnCsrParts(SklearnCsr):
     """Every value as two entries of one place, each half of it."""
 
     parts = 2
-
-
-class ScaledTable(TableScaler):
-    """One table and the function; the statistics, which it does not return, are NumPy's of the table in float64."""
-
-    def __init__(self, config: LayerConfig, function: Any) -> None:
-        super().__init__(config)
-        self.function, self.table = function, np.empty((0, config.channels))
-
-    def fit_rows(self, tables: Sequence[Any]) -> None:
-        """Keep the table. Raises ValueError: it has no rows."""
-        self.table = np.concatenate(tables)
-        if not len(self.table):
-            raise ValueError("the table has no rows")
-
-    def transform_rows(self, table: Any) -> Any:
-        """``scale``. Raises Declined: another table."""
-        if table.shape != self.table.shape or table.tobytes() != self.table.tobytes():
-            raise Declined("scale takes the statistics of the table that it scales")
-        return self.function(table)
-
-    def statistics(self) -> State:
-        """The table's mean and variance."""
-        wide = self.table.astype(np.float64)
-        return State(wide.mean(axis=0), wide.var(axis=0))
 
 
 class FittedScaler(TableScaler):

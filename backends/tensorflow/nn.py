@@ -1,5 +1,8 @@
 """``tensorflow.nn``: the layer written by hand from ``tf.nn.moments`` and ``tf.nn.batch_normalization``.
 
+    tensorflow.nn.sufficient   the same from ``tf.nn.sufficient_statistics`` and ``tf.nn.normalize_moments``, without a shift
+    tensorflow.nn.recomputed   as ``tensorflow.nn``, under ``tf.recompute_grad``
+
 The running statistics are variables updated by user code; neither function handles them.
 
 Source: https://www.tensorflow.org/api_docs/python/tf/nn/batch_normalization
@@ -8,13 +11,14 @@ Source: https://www.tensorflow.org/api_docs/python/tf/nn/batch_normalization
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Mapping, Sequence
+from typing import Any, Callable, Mapping, Sequence
 
 from bnspec.backends.tensorflow.common import TensorflowAdapter
 from bnspec.backends.tensorflow.layer_norm import TapedLayerNorm, moments
 from bnspec.backends.tensorflow.moments_layer import CONVENTIONS, VariablesLayer
 from bnspec.backends.tensorflow.network import TensorflowNetwork
-from bnspec.contract import LayerConfig, Scaler, State
+from bnspec.contract import Declined, Gradients, LayerConfig, Scaler, SecondOrder, State, Tangent
+from bnspec.model.call import Mode
 from bnspec.model.case import PARAMETERS
 from bnspec.model.precision import PRECISIONS
 from bnspec.model.vocabulary import NetworkKind
@@ -48,6 +52,95 @@ class TensorflowNN(TensorflowAdapter):
     def scaler(self, config: LayerConfig) -> NNScaler:
         """Input normalization by merged ``tf.nn.moments``."""
         return NNScaler(self.tf, config)
+
+
+class TensorflowSufficient(TensorflowNN):
+    """``tf.nn.sufficient_statistics`` and ``tf.nn.normalize_moments``, eager."""
+
+    conventions = dataclasses.replace(CONVENTIONS, integers=True)
+
+    def layer(self, config: LayerConfig, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> VariablesLayer:
+        """A layer whose four arrays become variables."""
+        running = State(running_mean, running_var)
+        return SufficientLayer(self.tf, config.channel_axis, config.epsilon, config.decay, gamma, beta, running)
+
+    def network(
+        self, kind: NetworkKind, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]
+    ) -> TensorflowNetwork:
+        """Raises Declined: ``tensorflow.nn`` has the networks."""
+        raise Declined("the networks are those of tensorflow.nn")
+
+    def layer_norm(self, config: LayerConfig, gamma: Any, beta: Any) -> TapedLayerNorm:
+        """Raises Declined: ``tensorflow.nn`` has it."""
+        raise Declined("layer normalization is that of tensorflow.nn")
+
+    def scaler(self, config: LayerConfig) -> NNScaler:
+        """Raises Declined: ``tensorflow.nn`` has it."""
+        raise Declined("input normalization is that of tensorflow.nn")
+
+
+class SufficientLayer(VariablesLayer):
+    """Moments from sums and sums of squares."""
+
+    def training(self, x: Any) -> Any:
+        """The training forward pass; moves the running statistics."""
+        count, total, squares, _ = self.tf.nn.sufficient_statistics(x, self.reduced(x), keepdims=True)
+        return self.trained(x, *self.tf.nn.normalize_moments(count, total, squares, None))
+
+    def training_masked(self, x: Any, mask: Any) -> Any:
+        """Raises Declined."""
+        raise Declined("sufficient statistics take no mask")
+
+    def over(self, gamma: Any, beta: Any, running: State) -> SufficientLayer:
+        """A layer like this one over new variables with these values."""
+        return SufficientLayer(self.tf, self.axis, self.epsilon, self.decay, gamma, beta, running)
+
+
+class TensorflowRecomputed(TensorflowSufficient):
+    """``tf.nn.moments`` and ``tf.nn.batch_normalization`` in a function whose activations are recomputed in the backward pass."""
+
+    conventions = CONVENTIONS
+
+    def layer(self, config: LayerConfig, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> VariablesLayer:
+        """A layer whose four arrays become variables."""
+        running = State(running_mean, running_var)
+        return RecomputedLayer(self.tf, config.channel_axis, config.epsilon, config.decay, gamma, beta, running)
+
+
+class RecomputedLayer(VariablesLayer):
+    """Both passes under ``tf.recompute_grad``."""
+
+    def forward(self, mode: Mode) -> Callable[[Any], Any]:
+        """The forward pass in ``mode``, of which nothing is kept for the backward pass."""
+        return self.tf.recompute_grad(super().forward(mode))
+
+    def training_third_order(self, x: Any, dy: Any, v: Any) -> Any:
+        """Raises Declined."""
+        raise Declined("third derivatives are those of tensorflow.nn")
+
+    def training_tangent_gradient(self, x: Any, dy: Any, v: Any) -> Any:
+        """Raises Declined."""
+        raise Declined("gradients of tangents are those of tensorflow.nn")
+
+    def second_order(self, x: Any, dy: Any, v: Any, mode: Mode) -> SecondOrder:
+        """Raises Declined."""
+        raise Declined("second derivatives are those of tensorflow.nn")
+
+    def tangent(self, x: Any, v: Any, mode: Mode) -> Tangent:
+        """Raises Declined."""
+        raise Declined("tf.recompute_grad defines a gradient, and no forward mode")
+
+    def training_masked_gradients(self, x: Any, dy: Any, mask: Any) -> Gradients:
+        """Raises Declined."""
+        raise Declined("masks are those of tensorflow.nn")
+
+    def training_masked(self, x: Any, mask: Any) -> Any:
+        """Raises Declined."""
+        raise Declined("masks are those of tensorflow.nn")
+
+    def over(self, gamma: Any, beta: Any, running: State) -> RecomputedLayer:
+        """A layer like this one over new variables with these values."""
+        return RecomputedLayer(self.tf, self.axis, self.epsilon, self.decay, gamma, beta, running)
 
 
 class NNScaler(Scaler):

@@ -1,6 +1,9 @@
 """``torch.functional``: the function torch.nn.functional.batch_norm.
 
-Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.batch_norm.html
+    torch.native   the operator torch.native_batch_norm, which exported programs call, beneath the function's checks
+
+Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.batch_norm.html and
+https://docs.pytorch.org/docs/stable/torch.compiler_ir.html
 """
 
 from __future__ import annotations
@@ -91,3 +94,34 @@ class FunctionalLayer(TorchLayer):
     def set_decay(self, decay: float) -> None:
         """Pass another momentum to the function from the next call on."""
         self.config = dataclasses.replace(self.config, decay=decay)
+
+
+class TorchNative(TorchFunctional):
+    """The operator, eager."""
+
+    conventions = dataclasses.replace(TorchFunctional.conventions, count_one="unspecified", empty_batch="raises")
+
+    def layer(
+        self, config: LayerConfig, gamma: Optional[Any], beta: Optional[Any], running_mean: Any, running_var: Any
+    ) -> NativeLayer:
+        """The operator's arguments, kept together."""
+        return NativeLayer(self.torch, config, gamma, beta, State(running_mean, running_var))
+
+    def network(
+        self, kind: NetworkKind, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]
+    ) -> TorchNetwork:
+        """Raises Declined: ``torch.functional`` has the networks."""
+        raise Declined("the networks are those of torch.functional")
+
+    def layer_norm(self, config: LayerConfig, gamma: Any, beta: Any) -> Any:
+        """Raises Declined: ``torch.functional`` has it."""
+        raise Declined("layer normalization is that of torch.functional")
+
+
+class NativeLayer(FunctionalLayer):
+    """The arguments of the operator other than x and the mode."""
+
+    def forward(self, x: Any, mode: Mode) -> Any:
+        """y; the saved mean and reciprocal root are left."""
+        numbers = mode == "training", 1.0 - self.config.decay, self.config.epsilon
+        return self.torch.native_batch_norm(x, self.weight, self.bias, *self.running, *numbers)[0]

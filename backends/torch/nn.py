@@ -1,21 +1,30 @@
-"""``torch.nn`` and ``torch.channels_last``: the modules BatchNorm1d, BatchNorm2d and BatchNorm3d.
+"""The modules BatchNorm1d, BatchNorm2d and BatchNorm3d.
+
+    torch.nn              as they are
+    torch.channels_last   for x of shape (N, ..., C)
+    torch.cumulative      with momentum=None, the plain average of all batches
+    torch.checkpoint      under torch.utils.checkpoint, which runs them again in the backward pass
 
 To PyTorch, an image with channels last is a view of shape (N, C, H, W) in channels-last memory, and the module is the same.
 
-Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.BatchNorm2d.html and
-https://docs.pytorch.org/tutorials/intermediate/memory_format_tutorial.html
+The step of a cumulative average after t others weighs the batch by 1 / (t + 1), so a layer whose decay is t / (t + 1) is one after t
+steps. After each step its count of batches is put back to t, so that the next one has the same weight; a call that raises is no step,
+and puts nothing back.
+
+Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.BatchNorm2d.html,
+https://docs.pytorch.org/tutorials/intermediate/memory_format_tutorial.html and https://docs.pytorch.org/docs/stable/checkpoint.html
 """
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Mapping, Optional
+from typing import Any, Mapping, Optional, Tuple
 
 from bnspec.backends.torch.common import TorchAdapter
 from bnspec.backends.torch.layer_norm import TorchLayerNorm, module
 from bnspec.backends.torch.modules import CONVENTIONS, StatefulModule, module_over, new_module
 from bnspec.backends.torch.network import TorchNetwork
-from bnspec.contract import Declined, LayerConfig
+from bnspec.contract import Declined, Gradients, LayerConfig, SecondOrder
 from bnspec.model.call import Mode
 from bnspec.model.case import PARAMETERS
 from bnspec.model.vocabulary import NetworkKind
@@ -97,3 +106,111 @@ class ChannelsLastLayer(ModuleLayer):
     def forward(self, x: Any, mode: Mode) -> Any:
         """The module's call of the view, and the view back."""
         return super().forward(x.movedim(-1, 1), mode).movedim(1, -1)
+
+
+class TorchCumulative(TorchNN):
+    """Modules that average over all their batches."""
+
+    conventions = dataclasses.replace(CONVENTIONS, first_batch="replace")
+
+    def layer(
+        self, config: LayerConfig, gamma: Optional[Any], beta: Optional[Any], running_mean: Any, running_var: Any
+    ) -> CumulativeLayer:
+        """The module of x's rank, after as many steps as its decay says. Raises Declined: no number of steps has this decay."""
+        steps = steps_of(config.decay)
+        module = super().layer(config, gamma, beta, running_mean, running_var).module
+        return counting(CumulativeLayer(self.torch, module), steps)
+
+    def new_layer(self, config: LayerConfig) -> CumulativeLayer:
+        """The module of x's rank, as constructed."""
+        return counting(CumulativeLayer(self.torch, super().new_layer(config).module), 0)
+
+    def network(
+        self, kind: NetworkKind, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]
+    ) -> TorchNetwork:
+        """Raises Declined: the networks are trained with one decay."""
+        raise Declined("the networks are those of torch.nn")
+
+
+def steps_of(decay: float) -> int:
+    """The number t of steps after which the next one keeps the share ``decay`` = t / (t + 1). Raises Declined: there is none."""
+    for steps in range(1024):
+        if 1.0 - 1.0 / (steps + 1) == decay:
+            return steps
+    raise Declined("a cumulative average keeps t / (t + 1) of the old value, which is never %r" % decay)
+
+
+class CumulativeLayer(ModuleLayer):
+    """One ``torch.nn.BatchNorm*d`` without a momentum."""
+
+    def over(self, module: Any) -> CumulativeLayer:
+        """The same kind of layer around another module."""
+        module.momentum = None
+        return CumulativeLayer(self.torch, module)
+
+    def forward(self, x: Any, mode: Mode) -> Any:
+        """The module's call; a step that is done leaves the count as it was before it."""
+        y = super().forward(x, mode)
+        if mode == "training":
+            self.module.num_batches_tracked -= 1
+        return y
+
+    def reset(self) -> None:
+        """Raises Declined: the next step would have another weight than the case says."""
+        raise Declined("a module that is reset begins to count again, and weighs its next batch by 1")
+
+    def set_decay(self, decay: float) -> None:
+        """Go on as after another number of steps."""
+        counting(self, steps_of(decay))
+
+
+def counting(layer: CumulativeLayer, steps: int) -> CumulativeLayer:
+    """The layer as after so many steps."""
+    layer.module.momentum = None
+    layer.module.num_batches_tracked.fill_(steps)
+    return layer
+
+
+class TorchCheckpoint(TorchNN):
+    """Modules whose activations are recomputed."""
+
+    def layer(
+        self, config: LayerConfig, gamma: Optional[Any], beta: Optional[Any], running_mean: Any, running_var: Any
+    ) -> CheckpointedLayer:
+        """The module of x's rank."""
+        return CheckpointedLayer(self.torch, super().layer(config, gamma, beta, running_mean, running_var).module)
+
+    def new_layer(self, config: LayerConfig) -> CheckpointedLayer:
+        """The module of x's rank, as constructed."""
+        return CheckpointedLayer(self.torch, super().new_layer(config).module)
+
+    def network(
+        self, kind: NetworkKind, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]
+    ) -> TorchNetwork:
+        """Raises Declined: ``torch.nn`` has the networks."""
+        raise Declined("the networks are those of torch.nn")
+
+
+class CheckpointedLayer(ModuleLayer):
+    """One ``torch.nn.BatchNorm*d``."""
+
+    def over(self, module: Any) -> CheckpointedLayer:
+        """The same kind of layer around another module."""
+        return CheckpointedLayer(self.torch, module)
+
+    def forward(self, x: Any, mode: Mode) -> Any:
+        """The module's call, of which nothing is kept for the backward pass."""
+        self.module.train(mode == "training")
+        return self.torch.utils.checkpoint.checkpoint(self.module, x, use_reentrant=False)
+
+    def some_gradients(self, x: Any, dy: Any, wanted: Tuple[str, ...], mode: Mode) -> Gradients:
+        """Raises Declined: what requires a gradient must be the same in both forward passes."""
+        raise Declined("some gradients are those of torch.nn")
+
+    def second_order(self, x: Any, dy: Any, v: Any, mode: Mode) -> SecondOrder:
+        """Raises Declined."""
+        raise Declined("derivatives of a recomputed backward pass are those of torch.nn")
+
+    def training_third_order(self, x: Any, dy: Any, v: Any) -> Any:
+        """Raises Declined."""
+        raise Declined("derivatives of a recomputed backward pass are those of torch.nn")

@@ -10,7 +10,7 @@ from typing import Any, Sequence
 
 import numpy as np
 
-from bnspec.contract import Adapter, Declined, Layer, LayerConfig, Scaler
+from bnspec.contract import Adapter, Declined, Layer, LayerConfig, Scaler, State
 
 
 class ScalerAdapter(Adapter):
@@ -59,3 +59,28 @@ class TableScaler(Scaler):
     def inverse(self, y: Any) -> Any:
         """The x that ``transform`` maps to y."""
         return self.back(self.inverse_rows(self.rows(y)), y)
+
+
+class ScaledTable(TableScaler):
+    """One table and a function that scales it by its own statistics; these, which it does not return, are NumPy's in float64."""
+
+    def __init__(self, config: LayerConfig, function: Any) -> None:
+        super().__init__(config)
+        self.function, self.table = function, np.empty((0, config.channels))
+
+    def fit_rows(self, tables: Sequence[Any]) -> None:
+        """Keep the table. Raises ValueError: it has no rows."""
+        self.table = np.concatenate(tables)
+        if not len(self.table):
+            raise ValueError("the table has no rows")
+
+    def transform_rows(self, table: Any) -> Any:
+        """The function's result. Raises Declined: another table."""
+        if table.shape != self.table.shape or table.tobytes() != self.table.tobytes():
+            raise Declined("the function takes the statistics of the table that it scales")
+        return self.function(table)
+
+    def statistics(self) -> State:
+        """The table's mean and variance."""
+        wide = self.table.astype(np.float64)
+        return State(wide.mean(axis=0), wide.var(axis=0))

@@ -76,8 +76,10 @@ class Bias:
 
     @property
     def ratio(self) -> float:
-        """|mean| / limit; 0 where all errors are 0."""
-        return abs(self.mean) / self.limit if self.mean else 0.0
+        """|mean| / limit; 0 where all errors are 0, and infinite where they are all the same and none is admitted."""
+        if not self.mean:
+            return 0.0
+        return abs(self.mean) / self.limit if self.limit else math.inf
 
     def sentence(self, output: str) -> str:
         """What a user sees."""

@@ -98,7 +98,8 @@ class Collector:
         completed = completion(case, observation)
         own = {COMPLETES: completed} if COMPLETES in self.tallies else {}
         if not completed.holds:
-            return CaseJudgements(observation.status, own)
+            covered = self.known(COMPLETES, case)
+            return CaseJudgements(observation.status, own, known={} if covered is None else {COMPLETES: covered})
         exam = Examination(case, observation, self.conventions, oracle)
         judgements = examine(exam, self.checks)
         known = {c: k for c, j in judgements.items() if j and not j.holds and (k := self.known(c, case)) is not None}

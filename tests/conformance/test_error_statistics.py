@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 import subprocess
 import sys
 import warnings
@@ -209,3 +210,9 @@ def test_a_script_computes_the_mean_of_the_check(step: int, output: str, tmp_pat
         ended = subprocess.run([sys.executable, str(path)], capture_output=True, text=True, check=False)
         assert ended.returncode == status, ended.stderr
         assert abs(float(ended.stdout.split()[1])) < 0.2
+
+
+def test_one_error_in_every_channel_is_infinitely_more_than_none() -> None:
+    """Errors without a spread, of which none is admitted: their mean is no chance."""
+    assert bias_of("no_offset", np.full(8, 0.25), 0.0).ratio == math.inf
+    assert bias_of("no_offset", np.zeros(8), 0.0).ratio == 0.0

@@ -328,6 +328,17 @@ def test_a_known_deviation_reaches_the_finding_without_a_message() -> None:
         assert not lacking(found.evidence, case)
 
 
+def test_a_known_crash_reaches_the_finding() -> None:
+    """A process that is known to end on a case is no new deviation."""
+    known = KnownDeviation(kind="bug", reason="why.", conditions="any", package="numpy", versions=">=1")
+    case, _ = broken()["training.output"]
+    for lookup, expected in ((lambda clause, of: known, (known,)), (nothing_known, ())):
+        collector = Collector([COMPLETES], PlainAdapter().conventions, lookup)
+        collector.collect(case, Observation("crashed", "killed by SIGFPE"), Oracle(case))
+        found = finding_of(COMPLETES, collector.tallies[COMPLETES], "numpy", "cpu")
+        assert (found.verdict, found.failures, found.known) == ("crashed", 1, expected)
+
+
 # --- no program parses a message ---------------------------------------------------------------------------------------------
 
 PARSING = {

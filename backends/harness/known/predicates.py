@@ -52,6 +52,36 @@ def trains_on_one_value(case: Case) -> bool:
     return case.subject == "batch_norm" and any(x.size == case.config.channels for x in batches)
 
 
+def differentiates_inference_of_nothing(case: Case) -> bool:
+    """Some backward pass in inference of a batch without values."""
+    passes = [s for s in case.steps if s.call.mode == "inference" and s.call.has_gradients and not s.refused]
+    return case.subject == "batch_norm" and any(case.arrays[s.inputs[0]].size == 0 for s in passes)
+
+
+def refuses(case: Case) -> bool:
+    """Some call is malformed."""
+    return any(s.refused for s in case.steps)
+
+
+def trains_with_gradients(case: Case) -> bool:
+    """Some backward pass in training mode."""
+    return any(s.call.mode == "training" and ("gradient" in s.call.name or "order" in s.call.name) for s in case.steps)
+
+
+def trains_after_raising(case: Case) -> bool:
+    """A layer is trained further after a call in training mode that is malformed, or has one value per channel."""
+    raised = False
+    for step in case.steps:
+        if step.fresh:
+            raised = False
+        if step.call.mode != "training" or not step.inputs:
+            continue
+        if raised and not step.refused:
+            return True
+        raised = raised or step.refused or case.arrays[step.inputs[0]].size == case.config.channels
+    return False
+
+
 def has_other_channels_of_nothing(case: Case) -> bool:
     """An x without values has another number of channels than the layer."""
     axis, channels = case.config.channel_axis, case.config.channels
@@ -147,6 +177,12 @@ def sum_overflows(case: Case) -> bool:
 def one_value(case: Case) -> bool:
     """Some gradient is asked for a batch with one value per channel, where dbeta is dy."""
     return any(n.startswith("dy") and a.size == case.config.channels for n, a in case.arrays.items())
+
+
+def constant_feature(case: Case) -> bool:
+    """A feature of a training set is constant."""
+    x = case.arrays["x"].astype(np.float64)
+    return case.subject == "input_norm" and bool((np.ptp(x, axis=case.config.reduce_axes) == 0.0).any())
 
 
 def constant_in_chunks(case: Case) -> bool:

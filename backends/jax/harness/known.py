@@ -5,6 +5,40 @@ from __future__ import annotations
 from bnspec.backends.harness.known.deviation import Choice, Known
 from bnspec.backends.harness.known.predicates import has_padding, off_centre, square_overflows, takes_integers
 
+#: What a wrong variance in training shows in.
+SCALED = (
+    "accuracy.errors_are_unbiased",
+    "accuracy.keeps_a_digit",
+    "affine.absent_is_identity",
+    "affine.per_channel",
+    "degenerate.constant_channel",
+    "dtype.half_is_as_exact_as_declared",
+    "dtype.integers_become_floating",
+    "epsilon.as_given",
+    "epsilon.inside_root_in_training",
+    "gradient.each_argument_alone",
+    "gradient.forward_mode",
+    "gradient.orthogonality",
+    "gradient.training_dgamma",
+    "gradient.training_dx",
+    "gradient.training_is_stable",
+    "layout.axis",
+    "layout.extents",
+    "layout.strides",
+    "mask.equals_compaction",
+    "mask.gradients",
+    "mask.padding_may_be_anything",
+    "purity.shared_arguments",
+    "second_order.cotangent_and_scale",
+    "second_order.gradient_of_the_tangent",
+    "second_order.third_derivative",
+    "second_order.training",
+    "special.channels_are_isolated",
+    "training.output",
+    "training.output_is_stable",
+    "training.shift_invariant",
+)
+
 KNOWN: tuple[Known, ...] = (
     Known(
         title="The fast variance cancels",
@@ -39,7 +73,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="Padding reaches the gradients",
-        backends="jax.nn",
+        backends="jax.nn, jax.nn.stable",
         clauses=("mask.padding_may_be_anything",),
         where=has_padding,
         conditions="NaN in elements that ``where`` leaves out, and gradients are asked for",
@@ -75,6 +109,25 @@ KNOWN: tuple[Known, ...] = (
         observed="float32, x of shape (7, 3), s of shape (3,): jnp.divide(x, s)[0] and jnp.divide(x[:1], s)[0] differ in their last bits.",
         reported=True,
         link="https://github.com/jax-ml/jax/issues/26308",
+        package="jax",
+        versions=">=0.10,<0.11",
+    ),
+    Known(
+        title="A given mean replaces the mean of the variance",
+        backends="jax.nn.scaled",
+        clauses=SCALED,
+        where=lambda case: any(s.call.mode == "training" for s in case.steps),
+        conditions="mean is given and variance is not, and the mean is not that of x",
+        kind="bug",
+        reason=(
+            'the variance is computed around the given mean, by algorithm "stable" as mean((x - mean)^2), by "fast" as mean(x^2) - mean^2 '
+            "clipped at 0, where the documentation says x.var."
+        ),
+        observed=(
+            'x 1, 3, 5, mean=10: "fast" divides by the root of epsilon, -2846, -2214, -1581; "stable" gives -1.252, -0.974, -0.696; by x.var, as '
+            "documented, -5.511, -4.287, -3.062."
+        ),
+        reported=False,
         package="jax",
         versions=">=0.10,<0.11",
     ),

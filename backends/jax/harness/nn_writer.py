@@ -14,6 +14,9 @@ from bnspec.model.case import Step
 class StandardizeWriter(JaxWriter):
     """``jax.nn.standardize``, jitted."""
 
+    #: What the function is given in training, beyond x, the axes, a mask and epsilon.
+    options = ""
+
     def build(self) -> Lines:
         """The function of the mode in use; a scaler has none. Raises NoScript: two modes."""
         modes, only_moves = self.modes(), self.compact and self.wanted.startswith("running_")
@@ -28,16 +31,22 @@ class StandardizeWriter(JaxWriter):
         if self.moves and only_moves:  # y is not computed
             return self.restart()
         given = (
-            f"{self.config.reduce_axes}{self.where}"
+            f"{self.config.reduce_axes}{self.options}{self.where}"
             if self.training
             else f"mean={self.spread('mean')}, variance={self.spread('var')}"
         )
         y = f"jax.nn.standardize(x, {given}, epsilon={self.config.epsilon!r})"
+        if self.training:
+            y = self.centred(y)
         if self.config.affine:
             y = f"{self.spread('gamma')} * {y} + {self.spread('beta')}"
         parameters = [f"{n} = {self.array(n)}" for n in ("gamma", "beta")] if self.config.affine else []
         forward = block(f"def forward({', '.join(self.arguments('x'))}):", [f"return {y}"])
         return [*parameters, *self.restart(), forward]
+
+    def centred(self, y: str) -> str:
+        """The expression of the normalised x, from that of the function's result."""
+        return y
 
     def restart(self) -> Lines:
         """The running statistics, where they are read."""
@@ -141,3 +150,20 @@ class StandardizeWriter(JaxWriter):
     def variable(self, name: str) -> str:
         """The names that the lines give."""
         return {"running_mean": "mean", "running_var": "var"}.get(name, name)
+
+
+class StableWriter(StandardizeWriter):
+    """The algorithm "stable"."""
+
+    options = ', algorithm="stable"'
+
+
+class ScaledWriter(StandardizeWriter):
+    """A given mean of 0; what comes out is centred."""
+
+    options = ", mean=0.0"
+
+    def centred(self, y: str) -> str:
+        """Less its mean."""
+        mean = f"jax.numpy.mean(z, {self.config.reduce_axes}, keepdims=True{self.where})"
+        return f"(lambda z: z - {mean})({y})"

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bnspec.backends.harness.scripts.writer import Writer
-from bnspec.backends.jax.harness.nn_writer import StandardizeWriter
+from bnspec.backends.jax.harness.nn_writer import ScaledWriter, StableWriter, StandardizeWriter
 from bnspec.backends.jax.harness.numpy_writer import JaxNumpyWriter
 
 WRITERS: Mapping[str, type[Writer]] = {
     "jax.numpy": JaxNumpyWriter,
     "jax.nn": StandardizeWriter,
+    "jax.nn.stable": StableWriter,
+    "jax.nn.scaled": ScaledWriter,
 }

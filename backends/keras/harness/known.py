@@ -23,6 +23,7 @@ from bnspec.backends.harness.known.predicates import (
     trains_on_nothing,
     transforms_unfitted,
 )
+from bnspec.backends.keras.harness.known_forms import FORMS
 from bnspec.model.call import TRAINING_SECOND_ORDER, TRAINING_TANGENT_GRADIENT, TRAINING_THIRD_ORDER
 
 #: What a computation in float32 does not keep when float64 was asked for.
@@ -89,7 +90,7 @@ FLOAT64 = (
 KNOWN: tuple[Known, ...] = (
     Known(
         title="Sums of many large values lose every digit",
-        backends="keras",
+        backends="keras, keras.ops, keras.remat",
         clauses=("accuracy.keeps_a_digit",),
         where=many_large_values,
         conditions="float32, 1,000 values a channel or more, count |mean| > 1e8 std, on TensorFlow",
@@ -107,7 +108,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="Sums row by row lose every digit on NumPy",
-        backends="keras.numpy",
+        backends="keras.numpy, keras.ops.numpy",
         clauses=("accuracy.keeps_a_digit",),
         where=rows_of_large_means,
         conditions="float32 with the channels innermost in memory, 1,000 values a channel or more, count |mean| > 1e8 std",
@@ -125,7 +126,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="An empty batch makes statistics NaN",
-        backends="keras*",
+        backends="keras*, !keras.ops*",
         clauses=("degenerate.empty_batch",),
         where=trains_on_nothing,
         conditions="a batch without values",
@@ -140,7 +141,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="An empty chunk makes statistics NaN",
-        backends="keras*",
+        backends="keras*, !keras.ops*, !keras*remat",
         clauses=("input.empty_chunk_changes_nothing", "input.constant_feature_is_finite"),
         where=has_empty_chunk,
         conditions="a batch of the training set has no rows",
@@ -169,7 +170,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="A constant feature becomes noise",
-        backends="keras.[tj]*",
+        backends="keras.[tj]*, !keras*remat",
         clauses=("input.constant_feature_is_finite",),
         where=constant_in_chunks,
         conditions="a constant feature of a training set that comes in several batches",
@@ -184,7 +185,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="Normalization divides by at least 1e-7",
-        backends="keras*",
+        backends="keras*, !keras.ops*, !keras*remat",
         clauses=("input.transform", "input.inverse", "input.unseen_data", "input.constant_feature_is_finite"),
         where=tiny_spread,
         conditions="a feature whose standard deviation is below 1e-6",
@@ -202,7 +203,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="The variance cancels on PyTorch and NumPy",
-        backends="keras.[tn]*",
+        backends="keras.[tn]*, keras.ops.torch, keras.ops.numpy",
         clauses=(
             "training.output_is_stable",
             "running.statistics_are_stable",
@@ -223,7 +224,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="A negative variance is stored",
-        backends="keras.[tn]*",
+        backends="keras.[tn]*, keras.ops.torch, keras.ops.numpy",
         clauses=("running.var_not_negative", "training.finite", "degenerate.constant_channel"),
         where=off_centre,
         conditions="a channel with |mean| > 8 std, or constant",
@@ -238,7 +239,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="dbeta is a view of dy",
-        backends="keras.torch",
+        backends="keras.torch, keras.torch.remat, keras.ops.torch",
         clauses=("purity.results_are_new",),
         where=one_value,
         conditions="a batch with one value per channel, of which dbeta is dy",
@@ -278,7 +279,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="Masked moments divide by the count + 1e-7",
-        backends="keras*",
+        backends="keras*, !keras.ops*, !keras*remat",
         clauses=("mask.equals_compaction", "mask.counts_elements", "mask.gradients"),
         where=lambda case: is_float64(case) and takes_mask(case),
         conditions="a mask in float64",
@@ -295,7 +296,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="A mask with one channel is refused",
-        backends="keras*",
+        backends="keras*, !keras.ops*, !keras*remat",
         clauses=("contract.accepts",),
         where=masks_one_channel,
         conditions="a mask, and x with one channel",
@@ -312,7 +313,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="Padding reaches the gradients",
-        backends="kera*[!y]",  # all but keras.numpy, which has no derivatives
+        backends="kera*[!y], !keras.ops*, !keras*remat",  # all but keras.numpy, which has no derivatives
         clauses=("mask.padding_may_be_anything",),
         where=lambda case: has_padding(case) and case.config.channel_axis == case.config.rank - 1,
         conditions="NaN in elements that the mask leaves out, channels on the last axis, and gradients are asked for",
@@ -325,7 +326,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="The second derivative lacks a term",
-        backends="keras",
+        backends="keras, keras.ops",
         clauses=("second_order.training", "second_order.gradient_of_the_tangent", "second_order.third_derivative"),
         where=calls(TRAINING_SECOND_ORDER, TRAINING_TANGENT_GRADIENT, TRAINING_THIRD_ORDER),
         conditions="second or third derivatives by x in training",
@@ -343,7 +344,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="adapt rounds the moments of a batch",
-        backends="keras.[tjn]*",
+        backends="keras.[tjn]*, !keras*remat",
         clauses=("input.fit_is_stable",),
         where=lambda case: case.subject == "input_norm" and is_half(case),
         conditions="a training set in half precision",
@@ -403,7 +404,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="A Normalization that was never adapted passes x through",
-        backends="keras*",
+        backends="keras*, !keras.ops*, !keras*remat",
         clauses=("input.transform_needs_a_fit",),
         where=transforms_unfitted,
         conditions="a transform before any adapt, without mean and variance",
@@ -417,7 +418,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="A mask reaches channels on the last axis alone",
-        backends="keras*",
+        backends="keras*, !keras.ops*, !keras*remat",
         clauses=(
             "contract.accepts",
             "mask.equals_compaction",
@@ -441,6 +442,7 @@ KNOWN: tuple[Known, ...] = (
         package="keras",
         versions=">=3.15,<3.16",
     ),
+    *FORMS,
 )
 
 CHOICES: tuple[Choice, ...] = (

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from bnspec.backends.harness.known.deviation import Known
-from bnspec.backends.harness.known.predicates import off_centre, steps_before_backward, trains_on_one_value
+from bnspec.backends.harness.known.predicates import (
+    off_centre,
+    steps_before_backward,
+    trains_on_one_value,
+    trains_with_gradients,
+)
+from bnspec.backends.harness.known.recomputed import TWICE
 
 KNOWN: tuple[Known, ...] = (
     Known(
@@ -83,7 +89,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="The gradient of weight without bias is None",
-        backends="paddle.*",
+        backends="paddle.*, !paddle.recompute",
         clauses=("gradient.each_argument_alone",),
         where=lambda case: any(
             ("dgamma" in wanted) != ("dbeta" in wanted) for s in case.steps if (wanted := str(s.option("wanted", "")))
@@ -103,7 +109,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="A step before the backward pass changes the gradients",
-        backends="paddle.*",
+        backends="paddle.*, !paddle.recompute",
         clauses=("gradient.of_its_own_forward_pass",),
         where=steps_before_backward,
         conditions="inference with gradients, then a training step, then the backward pass of the first",
@@ -116,6 +122,22 @@ KNOWN: tuple[Known, ...] = (
         reported=False,
         link="https://github.com/pytorch/pytorch/issues/13402",
         search="The report is of the same in PyTorch.",
+        package="paddle",
+        versions=">=3.3,<3.4",
+    ),
+    Known(
+        title="A recomputed layer steps again in the backward pass",
+        backends="paddle.recompute",
+        clauses=TWICE,
+        where=trains_with_gradients,
+        conditions="a backward pass in training mode",
+        kind="bug",
+        reason="recompute calls the module once more in the backward pass, which moves the running statistics a second time.",
+        observed=(
+            "BatchNorm1D(2, momentum=0.5), x of mean 3 and 5: after y = recompute(layer, x) the mean is 1.5 and 2.5, after "
+            "y.sum().backward() 2.25 and 3.75."
+        ),
+        reported=False,
         package="paddle",
         versions=">=3.3,<3.4",
     ),

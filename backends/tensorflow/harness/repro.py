@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bnspec.backends.harness.scripts.writer import Writer
-from bnspec.backends.tensorflow.harness.writer import FusedWriter, MomentsWriter
+from bnspec.backends.tensorflow.harness.writer import FusedWriter, MomentsWriter, SufficientWriter
 from bnspec.backends.tensorflow.harness.xla_writer import XlaWriter
 
 WRITERS: Mapping[str, type[Writer]] = {
     "tensorflow.nn": MomentsWriter,
+    "tensorflow.nn.sufficient": SufficientWriter,
     "tensorflow.fused": FusedWriter,
     "tensorflow.xla": XlaWriter,
 }

@@ -194,6 +194,10 @@ class MomentsWriter(TensorflowWriter):
         forward = self.forward(x, y, True, moments)
         return self.taped(step, y, forward) if step.call.has_gradients else forward
 
+    def moments(self, x: str) -> str:
+        """The expression of x's mean and variance, that broadcast against it."""
+        return f"tf.nn.moments({x}, {list(self.config.reduce_axes)}, keepdims=True)"
+
     def forward(self, x: str, y: str, training: bool, moments: str = "") -> Lines:
         """Moments, moving averages where they are read, and the normalisation."""
         weights = [self.shaped(n) for n in ("beta", "gamma")] if self.config.affine else ["None", "None"]
@@ -201,7 +205,7 @@ class MomentsWriter(TensorflowWriter):
         if not training:
             mean, var = self.shaped("state[0]"), self.shaped("state[1]")
             return [f"{y} = tf.nn.batch_normalization({x}, {mean}, {var}, {last}"]
-        moments = moments or f"tf.nn.moments({x}, {list(self.config.reduce_axes)}, keepdims=True)"
+        moments = moments or self.moments(x)
         if self.compact and not self.reads_state():
             return [f"{y} = tf.nn.batch_normalization({x}, *{moments}, {last}"]
         lines, old = [f"mean, var = {moments}"], self.config.decay
@@ -215,6 +219,15 @@ class MomentsWriter(TensorflowWriter):
     def variable(self, name: str) -> str:
         """The names that the lines give."""
         return {"running_mean": "state[0]", "running_var": "state[1]"}.get(name, name)
+
+
+class SufficientWriter(MomentsWriter):
+    """``tf.nn.sufficient_statistics`` and ``tf.nn.normalize_moments``."""
+
+    def moments(self, x: str) -> str:
+        """From sums and sums of squares."""
+        sums = f"tf.nn.sufficient_statistics({x}, {list(self.config.reduce_axes)}, keepdims=True)"
+        return f"tf.nn.normalize_moments(*{sums})"
 
 
 class FusedWriter(TensorflowWriter):

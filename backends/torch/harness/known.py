@@ -17,9 +17,9 @@ from bnspec.backends.harness.known.predicates import (
     steps_before_backward,
     tangent_of_overlapping,
 )
+from bnspec.backends.torch.harness.known_forms import FORMS, RELEASES
 from bnspec.model.call import TRAINING_TANGENT_GRADIENT, TRAINING_THIRD_ORDER
 
-RELEASES = ">=2.13,<2.14"
 #: What a wrong weight or running statistic in the backward pass shows in.
 BACKWARD = (
     "affine.absent_is_identity",
@@ -155,7 +155,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="Forward mode refuses an expanded x",
-        backends="*torch*, !torch.folded*, !torch.channels_last",
+        backends="*torch*, !torch.folded*, !torch.channels_last, !keras.torch.remat",
         clauses=("contract.accepts",),
         where=tangent_of_overlapping,
         conditions="forward mode at an x that was expanded",
@@ -196,7 +196,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="A weight of any rank passes",
-        backends="torch.*, !torch.folded*, !torch.channels_last",
+        backends="torch.*, !torch.folded*, !torch.channels_last, !torch.native",
         clauses=("errors.malformed_parameters",),
         where=has_misshapen("gamma", "beta", values=True),
         conditions="weight or bias has one value per channel, and another shape than (C,)",
@@ -213,7 +213,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="An empty batch may have any number of channels",
-        backends="torch.*, !torch.folded*, !torch.channels_last",
+        backends="torch.*, !torch.folded*, !torch.channels_last, !torch.native",
         clauses=("errors.malformed_data",),
         where=has_other_channels_of_nothing,
         conditions="x has no values, and another number of channels than the layer",
@@ -244,7 +244,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="A step before the backward pass changes the gradients",
-        backends="torch.*[nlt], !torch.folded*",
+        backends="torch.*[nlt], torch.cumulative, torch.native, !torch.folded*, !torch.checkpoint",
         clauses=("gradient.of_its_own_forward_pass",),
         where=steps_before_backward,
         conditions="inference with gradients, then a training step, then the backward pass of the first",
@@ -264,7 +264,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="The third derivative lacks terms",
-        backends="torch.*[nlt], !torch.folded*, !torch.channels_last",
+        backends="torch.*[nlt], torch.cumulative, torch.native, !torch.folded*, !torch.channels_last, !torch.checkpoint",
         clauses=("second_order.third_derivative",),
         where=calls(TRAINING_THIRD_ORDER),
         conditions="third derivatives by x in training",
@@ -349,7 +349,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="The gradient of a tangent lacks terms",
-        backends="torch.*[nlt], !torch.folded*, !torch.channels_last",
+        backends="torch.*[nlt], torch.cumulative, torch.native, !torch.folded*, !torch.channels_last",
         clauses=("second_order.gradient_of_the_tangent",),
         where=calls(TRAINING_TANGENT_GRADIENT),
         conditions="a derivative, in either mode, of a tangent by forward mode in training",
@@ -364,4 +364,5 @@ KNOWN: tuple[Known, ...] = (
         package="torch",
         versions=RELEASES,
     ),
+    *FORMS,
 )

@@ -6,12 +6,14 @@ from collections.abc import Mapping
 
 from bnspec.backends.harness.scripts.writer import Writer
 from bnspec.backends.torch.harness.writer import (
+    CheckpointWriter,
     DecomposedWriter,
     FoldedLinearWriter,
     FoldedWriter,
     FrozenWriter,
     FunctionWriter,
     ModuleWriter,
+    NativeWriter,
     TransposedGroupedWriter,
     TransposedWriter,
 )
@@ -20,6 +22,8 @@ WRITERS: Mapping[str, type[Writer]] = {
     "torch.nn": ModuleWriter,
     "torch.functional": FunctionWriter,
     "torch.decomposed": DecomposedWriter,
+    "torch.checkpoint": CheckpointWriter,
+    "torch.native": NativeWriter,
     "torch.folded": FoldedWriter,
     "torch.folded.transposed": TransposedWriter,
     "torch.folded.transposed.grouped": TransposedGroupedWriter,

@@ -290,6 +290,15 @@ class DecomposedWriter(ModuleWriter):
         raise NoScript(f"{step.call} is not offered")
 
 
+class CheckpointWriter(ModuleWriter):
+    """The same modules, computed again in the backward pass."""
+
+    def forward(self, x: str, training: bool) -> str:
+        """The module's call."""
+        layer = f"layer.{'train' if training else 'eval'}()"
+        return f"torch.utils.checkpoint.checkpoint({layer}, {x}, use_reentrant=False)"
+
+
 class FoldedWriter(ModuleWriter):
     """The same modules, folded into a convolution that is the identity."""
 
@@ -397,6 +406,16 @@ class FunctionWriter(TorchWriter):
         return {"gamma": "weight", "beta": "bias", "running_mean": "state[0]", "running_var": "state[1]"}.get(
             name, name
         )
+
+
+class NativeWriter(FunctionWriter):
+    """``torch.native_batch_norm``."""
+
+    def forward(self, x: str, training: bool) -> str:
+        """The operator's first result."""
+        weights = "weight, bias" if self.config.affine else "None, None"
+        numbers = f"{training}, {1.0 - self.config.decay!r}, {self.config.epsilon!r}"
+        return f"torch.native_batch_norm({x}, {weights}, *state, {numbers})[0]"
 
 
 def shares_memory(case: Case, state: str, parameter: str) -> bool:

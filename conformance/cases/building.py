@@ -44,7 +44,7 @@ class Plan:
         cotangent: kind of dy; "x": the same memory as x.
         layout, dy_layout: memory layouts.
         epsilon, decay: of the layer.
-        gamma: "distinct" (with a negative), "zeros" (some zero), "ones", "scales" (from 2^-10 to 2^10), "fine" (values that
+        gamma: "distinct" (with a negative), "zeros" (some zero), "ones", "scales" (from 2^-10 to 2^10, and 2^-24), "fine" (values that
             need all the digits of their dtype, of beta too), "no_beta" (distinct, with a beta of 0), "negative", "equal" (one number, not 1), "none" (0 in every channel), "infinite" (in
             one channel), "spoiled_beta" (distinct; a beta with NaN and an infinity), "poisoned" (NaN in one channel), "beta" (the bits of beta), "faint" (2^-12
             to 2^-10: beta, fine, is nearly all of y).
@@ -201,7 +201,7 @@ def _gamma_and_beta(kind: str, c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         "equal": np.full(len(c), 1.75),
         "negative": -distinct,
         "fine": sign * (1.0 + c % 7) / 3.0,
-        "scales": sign * np.ldexp(1.0, (c * 7) % 21 - 10),
+        "scales": sign * np.ldexp(1.0, np.where(c % 6 == 0, -24, (c * 7) % 21 - 10)),
         "poisoned": np.where(one, np.nan, distinct),
         "infinite": np.where(one, np.inf, sign * distinct),
         "beta": beta,
@@ -266,7 +266,7 @@ class ScalingPlan:
 
 
 def input_norm_case(plan: ScalingPlan) -> Case:
-    """Fit on the chunks, transform the training set and new data, invert twice, transform again.
+    """Fit on the chunks, transform the training set, new data and one row of them, invert twice, transform again.
 
     Then fit again, on other data and on the whole set, with the same scaler (which must discard the earlier fit) and a new one.
     """
@@ -280,10 +280,12 @@ def input_norm_case(plan: ScalingPlan) -> Case:
     chunks = {f"chunk{i}": whole[a:b].copy() for i, (a, b) in enumerate(itertools.pairwise(ends))}
     arrays = {"x": whole, "unseen": unseen, "normal": rng.standard_normal(unseen.shape).astype(whole.dtype), **chunks}
     arrays["origin"] = np.zeros_like(arrays["normal"])
+    arrays["row"] = unseen[:1].copy()
     steps = (
         Step(FIT, tuple(chunks), fresh=True),
         Step(TRANSFORM, ("x",)),
         Step(TRANSFORM, ("unseen",)),
+        Step(TRANSFORM, ("row",)),
         Step(INVERSE, ("normal",)),
         Step(INVERSE, ("origin",)),
         Step(TRANSFORM, ("x",)),

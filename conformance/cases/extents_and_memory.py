@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 
 from bnspec.conformance.cases.building import Form, Plan
-from bnspec.conformance.cases.forms import IMAGE, IMAGE_LAST, ROWS, TINY, in_dtype
+from bnspec.conformance.cases.forms import IMAGE, IMAGE_LAST, ROWS, TINY, in_dtype, in_float64
 from bnspec.conformance.cases.layouts import EVERY_AXIS
 from bnspec.model.conventions import HALVES
 
@@ -20,7 +21,7 @@ LADDER: tuple[tuple[tuple[int, ...], int], ...] = (
     ((1, 25, 41, 3), 3),
     ((1, 2, 41, 103), 1),  # planes of 4,223: odd
     ((1, 46, 91, 2), 3),  # planes of 4,186: even, not a multiple of 4
-    ((2, 3, 147), 1),
+    ((3, 2, 147), 1),  # an odd count
     ((2, 147, 3), 2),
     ((2, 1, 3, 131), 3),
     ((1, 2, 5, 13, 17), 1),  # 1,105 positions
@@ -34,10 +35,10 @@ LADDER: tuple[tuple[tuple[int, ...], int], ...] = (
 COINCIDENT: tuple[tuple[tuple[int, ...], int], ...] = (
     ((4, 4), 1),
     ((5, 3, 2, 3), 1),  # channels, last extent
-    ((3, 3, 2, 5), 1),  # channels, batch
+    ((3, 3, 5, 5), 1),  # channels, batch; a square plane
     ((4, 4, 4), 1),
-    ((4, 2, 4, 3, 4), 1),  # batch, first and last position
-    ((3, 2, 5, 3), 3),  # channels, batch
+    ((4, 2, 4, 1, 4), 1),  # batch, first and last position; one of a single position between
+    ((3, 5, 5, 3), 3),  # channels, batch; a square plane
 )
 
 
@@ -109,6 +110,19 @@ def every_axis() -> Iterator[tuple[str, Plan]]:
         yield "x and dy at unaligned addresses", Plan(form, "wide", cotangent="ramp", seed=149, unaligned=True)
     in_half = in_dtype(IMAGE, "bfloat16")
     yield "bfloat16 x and dy at unaligned addresses", Plan(in_half, "wide", decay=0.5, seed=149, unaligned=True)
+
+
+def layouts_in_other_dtypes() -> Iterator[tuple[str, Plan]]:
+    """Views of x and dy in half and in double precision, whose kernels are others; and half precision with the channels last."""
+    forms = (*(in_dtype(IMAGE, dtype) for dtype in HALVES), in_float64(IMAGE))
+    for form in forms:
+        decay = 0.5 if form.dtype in HALVES else 0.75
+        for layout in ("channels_last", "transposed", "stepped", "reversed"):
+            plan = Plan(form, "wide", layout=layout, dy_layout=layout, cotangent="ramp", decay=decay, seed=172)
+            yield f"{form.dtype} x and dy {layout}", dataclasses.replace(plan, short=True, forward=True)
+    for dtype in HALVES:
+        plan = Plan(in_dtype(IMAGE_LAST, dtype), "wide", cotangent="ramp", decay=0.5, seed=173, short=True)
+        yield f"{dtype} x, channels last", plan
 
 
 def odd_memory() -> Iterator[tuple[str, Plan]]:

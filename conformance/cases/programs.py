@@ -16,6 +16,7 @@ from bnspec.conformance.cases.building import Plan, ScalingPlan, batch_norm_case
 from bnspec.conformance.cases.malformed import malformed_dy, malformed_parameters, malformed_x
 from bnspec.model.call import (
     FIT,
+    FREEZE,
     INFERENCE,
     INFERENCE_GRADIENTS,
     MODES,
@@ -27,6 +28,7 @@ from bnspec.model.call import (
     TRAINING_TANGENT_GRADIENT,
     TRAINING_THIRD_ORDER,
     TRANSFORM,
+    UNFREEZE,
     Call,
     call_named,
     call_of,
@@ -93,7 +95,7 @@ SUBSETS = (("dx", "dgamma", "dgamma dbeta"), ("dbeta", "dx dgamma", "dx dbeta"))
 
 
 def derivative_case(plan: Plan, subsets_asked: int = 3) -> Case:
-    """Second derivatives, derivatives along a direction, and some subsets of the gradients, in both modes.
+    """Second derivatives, derivatives along a direction, and some subsets of the gradients, in both modes; then each again on one layer.
 
     ``subsets_asked``: of the three subsets of the plan's seed, the first so many; each is a compiled program in each mode.
     """
@@ -106,6 +108,22 @@ def derivative_case(plan: Plan, subsets_asked: int = 3) -> Case:
         steps.append(_step(call_of(mode, "tangent"), ("x", "v")))
         steps += [_step(call_of(mode, "some_gradients"), ("x", "dy"), wanted=w) for w in subsets]
         steps.append(Step(call_of(mode, "gradients"), ("x", "dy"), True))
+    again = [dataclasses.replace(s, fresh=False) for s in steps if s.call.kind != "gradients"]
+    return _with_derived(base, [*steps, *again], v=v)
+
+
+def frozen_case(plan: Plan) -> Case:
+    """A layer that is frozen after a step, and asked for every derivative; then trainable again."""
+    base = batch_norm_case(dataclasses.replace(plan, short=True))
+    rng = np.random.RandomState((plan.seed + 1) % 2**32)
+    v = rng.standard_normal(base.arrays["x"].shape).astype(base.arrays["x"].dtype)
+    derivatives = [
+        Step(call_of("training", "second_order"), ("x", "dy", "v")),
+        Step(call_of("training", "tangent"), ("x", "v")),
+        Step(call_of("training", "some_gradients"), ("x", "dy"), options=(("wanted", "dx"),)),
+        Step(TRAINING_GRADIENTS, ("x", "dy")),
+    ]
+    steps = [Step(TRAINING, ("x",), True), Step(FREEZE), *derivatives, Step(UNFREEZE), *derivatives]
     return _with_derived(base, steps, v=v)
 
 

@@ -21,8 +21,10 @@ def _history_value(case: Case, step: int) -> str:
 
 
 def _without_history(case: Case, step: int) -> Case | None:
-    """The call on a new layer."""
-    alone = dataclasses.replace(case.steps[step], fresh=True, options=case.steps[case.built_at(step)].options)
+    """The call on a new layer: built as that one was, and asked for what it was asked for."""
+    built, asked = case.steps[case.built_at(step)], dict(case.steps[step].options).get("wanted")
+    options = tuple((n, v) for n, v in built.options if n != "wanted") + ((("wanted", asked),) if asked else ())
+    alone = dataclasses.replace(case.steps[step], fresh=True, options=options)
     return None if alone.call.between else next(with_steps(case, (alone,)), None)
 
 

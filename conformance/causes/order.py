@@ -86,7 +86,12 @@ USUAL_CALLS = ("forward", "gradients", "fit", "transform", "inverse")
 
 
 def can_reach(effect: Finding, other: Finding) -> bool:
-    """Whether an effect may reach a result without a call before it: one of inference alone reaches none of training."""
+    """Whether an effect may reach a result without a call before it.
+
+    One of inference alone reaches none of training, and one of an operation between calls no layer that it was not done to.
+    """
+    if effect.evidence is not None and call_named(effect.evidence.call).between:
+        return False
     mode = call_named(other.evidence.call).mode if other.evidence is not None else None
     return effect.family != "inference" or mode != "training"
 

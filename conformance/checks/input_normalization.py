@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 
-from bnspec.bounds.batch_norm import transform_error
+from bnspec.bounds.batch_norm import inverse_error, transform_error
 from bnspec.conformance.checks.check import Check, earlier, everywhere, only_if, within
 from bnspec.conformance.checks.examination import Examination, Mask, first_index
 from bnspec.conformance.checks.judgement import KEPT, Judgement
@@ -131,6 +131,56 @@ def constants_keep_their_unit(exam: Examination, i: int, channels: Mask) -> Judg
     return exam.worst_element(i, "within_bound", "y", ratio, numbers, message)
 
 
+def undoes(exam: Examination, i: int, channels: Mask) -> Judgement | None:
+    """The inverse is y std + mean; on features that are constant in the training set, it undoes what the transform does."""
+    found = [exam.within(i, ("x",)), undoes_on_constants(exam, i)]
+    return max((f for f in found if f is not None), key=lambda f: f.ratio, default=None)
+
+
+def undoes_on_constants(exam: Examination, i: int) -> Judgement | None:
+    """Whatever a constant feature is divided by, the inverse multiplies by it: s as the transform of other data shows it.
+
+    s = (x - mean) / y,   off by at most r s, r = q / (1 - q) with q = E_transform / |y| <= 1/2, so that the inverse of y' is off by
+    |y'| s r beside its own error.
+    """
+    others = (k for k in range(i) if exam.step(k).inputs == ("unseen",) and exam.fit_before(k) == exam.fit_before(i))
+    j = next((k for k in others if exam.step(k).call == TRANSFORM and exam.result(k).status == "ok"), None)
+    if j is None or not of_training_set(exam, i) or "mean" not in exam.fitted(i):
+        return None
+    config, shape = exam.case.config, exam.case.config.channel_shape
+    units = units_of(exam.conventions, config.dtype, config.parameter_dtype)
+    x, y = (
+        np.moveaxis(a.astype(np.float64), config.channel_axis, 0).reshape(config.channels, -1) for a in pair(exam, j)
+    )
+    mean = exam.fitted(i)["mean"].astype(np.float64)
+    far = np.abs(x - mean[:, None]).argmax(1)
+    x, y = (a[np.arange(config.channels), far] for a in (x, y))
+    given, got = (a.astype(np.float64) for a in pair(exam, i))
+    with np.errstate(all="ignore"):
+        scale = (x - mean) / y
+        q = transform_error((np.abs(x), np.abs(mean), np.abs(scale), np.abs(y)), units) / np.abs(y)
+        r = (q / (1.0 - q)).reshape(shape)
+        s, m = scale.reshape(shape), mean.reshape(shape)
+        expected = given * s + m
+        sizes = np.abs(given), np.abs(m), np.abs(s) * (1.0 + r), np.abs(expected)
+        bound = inverse_error(sizes, units) + np.abs(given * s) * r
+        ratio = np.abs(got - expected) / bound
+    said = constant_features(exam.oracle_at(i), exam.step(i)) & np.isfinite(scale) & (q <= 0.5)
+    asked = exam.spread(said, got.shape, i) & np.isfinite(bound)
+    if got.shape != given.shape or not asked.any():
+        return None
+    ratio = np.where(asked, np.where(np.isnan(ratio), np.inf, ratio), 0.0)
+    message = f"x is not what the transform of step {j} gives y for, in a constant feature"
+    return exam.worst_element(i, "agrees", "x", ratio, (expected, got, bound), message, j)
+
+
+def pair(exam: Examination, i: int) -> tuple[np.ndarray, np.ndarray]:
+    """What a transform or its inverse is given, and what it gives."""
+    return exam.case.arrays[exam.step(i).inputs[0]], exam.result(i).outputs[
+        "y" if exam.step(i).call == TRANSFORM else "x"
+    ]
+
+
 def nothing_learnt(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     """A fit without rows raises, or leaves statistics that are not finite: no mean of 0 and variance of 1 by default."""
     result = exam.result(i)
@@ -193,7 +243,7 @@ CHECKS = (
     within("input.chunks_do_not_matter", (FIT,), ("mean", "var"), chunked),
     Check("input.empty_chunk_changes_nothing", (FIT,), ignores_empty_chunks, only_if(has_empty), reads_errors=True),
     within("input.transform", (TRANSFORM,), ("y",)),
-    within("input.inverse", (INVERSE,), ("x",)),
+    Check("input.inverse", (INVERSE,), undoes, everywhere),
     Check("input.constant_feature_is_finite", (TRANSFORM,), finite_on_constants, constant_features),
     within(
         "input.merge_in_any_order",

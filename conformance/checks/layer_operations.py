@@ -39,6 +39,8 @@ MOVING = (
     TRAINING_TANGENT_GRADIENT,
 )
 
+#: Derivatives that a frozen layer has by its constant statistics.
+DERIVATIVES = (TRAINING_SECOND_ORDER, TRAINING_TANGENT, TRAINING_SOME_GRADIENTS)
 #: A layer is made not trainable, or trainable again.
 FREEZING = (FREEZE, UNFREEZE)
 
@@ -99,7 +101,7 @@ def frozen(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     """Freezing changes no statistic; a frozen layer's training pass is what the conventions declare."""
     if exam.step(i).call in FREEZING:
         return keeps_state(exam, i, channels)
-    return exam.within(i, ("y", "dx", *STATE)) if exam.frozen(i) else None
+    return exam.within(i, ("y", "dx", "along", "by_x", "by_dy", *STATE)) if exam.frozen(i) else None
 
 
 def takes_new_decay(exam: Examination, i: int, channels: Mask) -> Judgement | None:
@@ -148,7 +150,7 @@ CHECKS = (
     Check("state.copy_is_independent", (CLONE, SWAP), copied, everywhere),
     Check("state.reset_restores_the_beginning", (RESET,), initial_again, everywhere),
     Check("running.initial_state", (INFERENCE,), begins_as_declared, everywhere),
-    Check("gradient.frozen_statistics", (*TRAINING_CALLS, *FREEZING), frozen, everywhere),
+    Check("gradient.frozen_statistics", (*TRAINING_CALLS, *DERIVATIVES, *FREEZING), frozen, everywhere),
     Check("running.new_decay_takes_effect", (*TRAINING_CALLS, SET_DECAY), takes_new_decay, everywhere),
     Check("running.unrolled", TRAINING_CALLS, unrolled, everywhere),
 )

@@ -119,11 +119,14 @@ def has_nothing(case: Case, step: Step) -> bool:
 
 
 def empty_batch(exam: Examination, i: int, channels: Mask) -> Judgement | None:
-    """An empty batch does what the conventions declares; where that is nothing, it raises or leaves finite statistics."""
+    """An empty batch does what the conventions declare; where that is nothing, it raises or leaves finite statistics.
+
+    That it raises is declared of arrays without elements: a mask that keeps nothing is found by its values, if at all.
+    """
     declared, raised = exam.conventions.empty_batch, exam.result(i).status == "error"
     if declared == "keeps_state" and not raised and not exam.frozen(i):
         return keeps_state(exam, i, channels)
-    if raised or declared != "raises" or exam.frozen(i):
+    if raised or declared != "raises" or exam.frozen(i) or exam.step(i).call.has_mask:
         return KEPT if raised else _finite_state(exam, i, channels)
     return exam.broken(i, "raises", COMPUTED)
 

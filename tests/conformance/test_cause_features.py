@@ -12,7 +12,7 @@ from bnspec.backends.worker.execution import run_case
 from bnspec.clauses import CLAUSES
 from bnspec.conformance.cases.building import Form, Plan, batch_norm_case
 from bnspec.conformance.cases.effort import cases_of
-from bnspec.conformance.cases.programs import initial_case
+from bnspec.conformance.cases.programs import derivative_case, initial_case
 from bnspec.conformance.causes.experiments import with_other_calls
 from bnspec.conformance.causes.features import FEATURES
 from bnspec.conformance.causes.own_results import OwnResults
@@ -50,6 +50,16 @@ def test_initial_values_are_a_feature() -> None:
     changed = feature.changed(case, 0)
     assert changed is not None
     assert (feature.value(case, 0), feature.value(changed, 0)) == ("the layer's own", "")
+
+
+def test_a_call_on_a_new_layer_asks_for_the_same() -> None:
+    """Some gradients stay those that were asked for, whatever the layer's first call was."""
+    case = derivative_case(Plan(Form((4, 3), 1)))
+    step = max(i for i, s in enumerate(case.steps) if s.option("wanted"))
+    changed = next(f for f in FEATURES if f.name == "history").changed(case, step)
+    assert changed is not None
+    assert changed.steps[0].fresh
+    assert changed.steps[0].option("wanted") == case.steps[step].option("wanted")
 
 
 def test_another_dtype_keeps_the_strides() -> None:

@@ -13,7 +13,7 @@ from bnspec.conformance.causes.deviation import Deviation
 from bnspec.conformance.causes.grouping import grouped
 from bnspec.conformance.causes.record import cause_of
 from bnspec.reports.run.causes import Condition
-from bnspec.reports.run.evidence import Relation
+from bnspec.reports.run.evidence import Evidence, Relation
 from bnspec.reports.summary.causes import needs
 from tests.support.deviations import KNOWN, LARGE, deviation, needing
 
@@ -62,6 +62,22 @@ def test_an_error_within_its_bound_separates_nothing() -> None:
     both = {"training.output": 10 * LARGE, "running.mean": LARGE}
     assert len(grouped([y, mean], [both, {"training.output": 8.0, "running.mean": 0.5}])) == 1
     assert len(grouped([y, mean], [both, {"training.output": LARGE, "running.mean": 0.5}])) == 2
+
+
+def test_a_copy_explains_nothing_of_a_layer_that_was_not_copied() -> None:
+    """What an operation between calls does reaches what follows it alone."""
+    y = deviation("training.output", "y")
+    changed = Evidence(step=0, call="clone", relation="unchanged", output="running_mean", index=(0,), ratio=LARGE)
+    copied = deviation("state.copy_is_independent", "running_mean", evidence=changed)
+    assert len(grouped([copied, y], [{"state.copy_is_independent": LARGE, "training.output": LARGE}])) == 2
+
+
+def test_beside_a_layout_epsilon_is_no_other_setting() -> None:
+    """Of few values it says that dx is not 0."""
+    y, dx = deviation("training.output", "y"), deviation("gradient.training_dx", "dx")
+    both = {"training.output": LARGE, "gradient.training_dx": LARGE}
+    found = [needing(y, "layout of x"), needing(dx, "layout of dy", "epsilon")]
+    assert len(grouped(found, [both, {**both, "training.output": 0.0}])) == 1
 
 
 def test_a_cause_is_named_in_words_that_are_true_of_it() -> None:

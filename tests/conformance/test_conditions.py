@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import collections
 import functools
+import itertools
 import math
 from collections.abc import Callable, Iterable
 
@@ -15,8 +16,9 @@ import pytest
 
 from bnspec.conformance.cases.catalogue import large_cases
 from bnspec.conformance.cases.effort import fixed_cases
-from bnspec.model.call import INFERENCE, INFERENCE_GRADIENTS, TRAINING, TRAINING_GRADIENTS
+from bnspec.model.call import FIT, INFERENCE, INFERENCE_GRADIENTS, TRAINING, TRAINING_GRADIENTS, TRANSFORM
 from bnspec.model.case import Case
+from bnspec.model.conventions import HALVES
 
 CALLS = (TRAINING, TRAINING_GRADIENTS, INFERENCE, INFERENCE_GRADIENTS)
 Condition = Callable[[np.ndarray, Case], bool]
@@ -75,7 +77,13 @@ CONTENTS: dict[str, Condition] = {
     "a running variance of 0": of("running_var", lambda a: bool((a == 0).any())),
     "a running variance that is infinite": of("running_var", lambda a: bool(np.isinf(a).any())),
     "a running variance of NaN": of("running_var", lambda a: bool(np.isnan(a).any())),
+    "gamma near 0": of("gamma", lambda a: bool(((a != 0) & (np.abs(a) < 1e-6)).any())),
     "epsilon above 1": lambda x, case: case.config.epsilon > 1,
+    "epsilon above 100": lambda x, case: case.config.epsilon > 100,
+    "a constant channel without gamma and beta": lambda x, case: not case.config.affine and count(x, case) > 1 and bool((np.ptp(lanes(x, case), axis=1) == 0).any()),
+    "half precision, channels last in memory": lambda x, case: x.dtype.name in HALVES and x.ndim == 4 and not x.flags.c_contiguous and x.transpose(0, 2, 3, 1).flags.c_contiguous,
+    "doubles, channels last in memory": lambda x, case: x.dtype == np.float64 and x.ndim == 4 and not x.flags.c_contiguous and x.transpose(0, 2, 3, 1).flags.c_contiguous,
+    "a decay of four digits": lambda x, case: round(case.config.decay, 3) != case.config.decay and 0.01 < case.config.decay < 0.9999,
     "epsilon 1e-5 and decay 0.9": lambda x, case: (case.config.epsilon, case.config.decay) == (1e-5, 0.9),
     "epsilon 1e-3 and decay 0.99": lambda x, case: (case.config.epsilon, case.config.decay) == (1e-3, 0.99),
 }  # fmt: skip
@@ -94,6 +102,9 @@ EXTENTS: dict[str, Condition] = {
     **{f"a batch beyond {n}, of rows": lambda x, case, n=n: x.ndim == 2 and x.shape[0] > n for n in (256, 1024, 4096, 65535)},  # type: ignore[misc]
     "a row of an image beyond 256": lambda x, case: images(x, case) and x.ndim > 3 and x.shape[-1] > 256,
     "a column of an image beyond 256": lambda x, case: images(x, case) and x.ndim > 3 and x.shape[-2] > 256,
+    "square planes beyond 4 by 4": lambda x, case: images(x, case) and x.ndim == 4 and x.shape[2] == x.shape[3] > 4,
+    "a volume with an extent of 1": lambda x, case: x.ndim == 5 and images(x, case) and 1 in x.shape[2:] and x.shape[0] > 1,
+    "half precision, channels last": lambda x, case: x.dtype.name in HALVES and last(x, case),
     "a batch of one image": lambda x, case: x.ndim > 3 and x.shape[0] == 1 < positions(x, case),
     "a million elements": lambda x, case: x.size >= 2**20,
     "a hundred thousand values per channel": lambda x, case: count(x, case) > 100_000,
@@ -138,3 +149,56 @@ def test_every_call_meets_the_contents(condition: str) -> None:
 def test_every_call_meets_the_extents(condition: str) -> None:
     """The same, at effort standard."""
     assert {c.name for c in CALLS} == {call for name, call in extents() if name == condition}
+
+
+#: Met by a fit, or by what follows it, at every effort.
+OF_SCALERS: dict[str, Callable[[Case], bool]] = {
+    "a first chunk without rows": lambda case: any(len(c) > 1 and not c[0].size for c in chunks(case)),
+    "a last chunk without rows": lambda case: any(len(c) > 1 and not c[-1].size for c in chunks(case)),
+    "sequences": lambda case: case.config.rank == 3,
+    "images": lambda case: case.config.rank == 4,
+    "one row of later data": lambda case: any(s.call == TRANSFORM and len(case.arrays[s.inputs[0]]) == 1 for s in case.steps),
+    "one row of later images": lambda case: case.config.rank == 4 and OF_SCALERS["one row of later data"](case),
+}  # fmt: skip
+
+
+def chunks(case: Case) -> list[list[np.ndarray]]:
+    """What the fits of a case take."""
+    return [[case.arrays[n] for n in s.inputs] for s in case.steps if s.call == FIT]
+
+
+@pytest.mark.parametrize("condition", OF_SCALERS)
+def test_scalers_meet_their_conditions(condition: str) -> None:
+    """At every effort."""
+    assert any(case.subject == "input_norm" and OF_SCALERS[condition](case) for case in fixed_cases())
+
+
+def in_turn(case: Case) -> set[tuple[str, int]]:
+    """(call, rank): which calls follow themselves on one layer, on other values of the same shape."""
+    found = set()
+    for i, (one, two) in enumerate(itertools.pairwise(case.steps)):
+        a, b = (case.arrays.get(s.inputs[0]) if s.inputs else None for s in (one, two))
+        same_layer = one.call == two.call and not two.fresh and not (one.refused or two.refused)
+        if same_layer and a is not None and b is not None and a.shape == b.shape and not np.array_equal(a, b):
+            found.add((case.steps[i].call.name, case.config.rank))
+    return found
+
+
+def test_each_call_follows_itself_on_other_values_of_one_shape() -> None:
+    """What is kept by the shape, and results that share their memory, are seen in no other way."""
+    found = set().union(*(in_turn(case) for case in fixed_cases() if case.subject == "batch_norm"))
+    assert {(call.name, rank) for call in CALLS for rank in (2, 3, 4, 5)} <= found
+
+
+def test_frozen_layers_are_asked_for_every_derivative() -> None:
+    """A frozen layer has the derivatives of inference, whichever is asked."""
+    asked = {
+        case.steps[i].call.kind for case in fixed_cases() for i in range(len(case.steps)) if case.settings_at(i)[1]
+    }
+    assert {"forward", "gradients", "some_gradients", "second_order", "tangent"} <= asked
+
+
+def test_inference_before_a_reset_is_followed_by_inference() -> None:
+    """Statistics that are folded for inference are folded again."""
+    words = [" ".join(s.call.name for s in case.steps) for case in fixed_cases()]
+    assert any("inference reset inference" in w for w in words)

@@ -54,7 +54,6 @@ class InverseOfConstantsIsZero(PlainScaler):
     """Multiplies constant features by their standard deviation, 0, which the transform does not divide by."""
 
     family, killed_by, path = "input", INVERSE, "a constant feature"
-    escapes = "the inverse is not asked about constant features, whose scale is a matter of choice"
 
     def inverse(self, y: Array) -> Array:
         return (y.astype(self.work) * np.sqrt(self.var) + self.mean).astype(y.dtype)

@@ -6,6 +6,7 @@ from typing import Any, Tuple
 
 import numpy as np
 
+from bnspec.conformance.selftest.reference.full_layer import FullLayer
 from bnspec.conformance.selftest.reference.layer import PlainLayer
 from bnspec.errors import Declined
 from bnspec.model.buffers import dtype_of
@@ -47,6 +48,17 @@ class EmptyBatchRaises(PlainLayer):
     """Raises for training on an empty batch, and declares it."""
 
     declares = {"empty_batch": "raises"}
+
+    def forward(self, x: Array) -> Array:
+        if x.size == 0:
+            raise ValueError("x is empty")
+        return super().forward(x)
+
+
+class EmptyBatchRaisesAndMasksKeepNothing(FullLayer):
+    """Raises for an empty batch, and says so; where a mask keeps nothing, it computes nothing and keeps the statistics."""
+
+    declares = {**FullLayer.declares, "empty_batch": "raises"}
 
     def forward(self, x: Array) -> Array:
         if x.size == 0:

@@ -13,6 +13,8 @@ from bnspec.backends.harness.interruption import check, stoppable
 from bnspec.backends.harness.launcher import PATIENT, Worker
 from bnspec.backends.harness.limits import Limits
 from bnspec.backends.harness.targets import Target
+from bnspec.backends.kernels.harness.found import found_of, told
+from bnspec.backends.kernels.harness.housing import housed
 from bnspec.backends.kernels.harness.recognise import Recognised, recognise
 from bnspec.clauses import Clause
 from bnspec.cli import CONFORMS, DEVIATES, FAILED
@@ -22,7 +24,7 @@ from bnspec.conformance.conventions.records import convention_records
 from bnspec.conformance.conventions.table import Profiled
 from bnspec.conformance.kernels.asked import cases_for, clauses_for
 from bnspec.conformance.kernels.conventions import inferred, judged_by, other_direction
-from bnspec.conformance.kernels.fixed import fixed_cases, fixed_form
+from bnspec.conformance.kernels.fixed import fixed_cases, fixed_forms
 from bnspec.conformance.kernels.timings import timed, usual_form
 from bnspec.conformance.kernels.verdict import Verdict, grade_of
 from bnspec.conformance.run.case_pool import CasePool
@@ -77,6 +79,7 @@ def judge(request: Request, command: str, quiet: bool = False) -> tuple[Verdict,
     """
     recognised = recognise(request.thing)
     with stoppable(), Progress(quiet) as progress:
+        recognised = housed(recognised, lambda doing: progress.update(recognised.entry.name, doing))
         target = Target(recognised.entry, request.device)
         progress.update(target.name, "inferring conventions")
         opened = opened_and_inferred(target, recognised, request)
@@ -94,10 +97,10 @@ def judge(request: Request, command: str, quiet: bool = False) -> tuple[Verdict,
         with RunWriter.create(request.out, manifest_of(request, opened, settings.clauses, command)) as writer:
             for convention in convention_records(opened.profiled, writer):
                 writer.write(convention)
-            form = fixed_form(kernel, conventions)
+            forms = fixed_forms(kernel, conventions)
             source = cases_of(request.effort, request.seed) if request.cases is None else request.cases
-            if form is not None:
-                source = fixed_cases(form, kernel.epsilon, request.seed)
+            if forms:
+                source = fixed_cases(forms, kernel.epsilon, request.seed)
             cases = CasePool(needed(cases_for(source), settings.clauses))
             findings = run_targets([target], cases, settings, writer, reported(progress))[target]
             timings: list[Timing] = []
@@ -105,12 +108,14 @@ def judge(request: Request, command: str, quiet: bool = False) -> tuple[Verdict,
                 progress.update(target.name, "timing")
                 alone = dataclasses.replace(kernel, watched=False).variable()
                 with ready(target, request.limits, {**opened.environment, **alone}) as worker:
-                    timings = timed(worker, form or usual_form(conventions), kernel.epsilon, request.seed)
+                    timings = timed(
+                        worker, forms[-1] if forms else usual_form(conventions), kernel.epsilon, request.seed
+                    )
                 writer.write(*timings)
             status = status_of(findings, timings)
             check()
             writer.write(RunFinished(finished_now(), status, {"wall": writer.at, "hypothesis_cpu": cases.seconds}))
-        return Verdict(recognised, request.seed, read_run(writer.path), opened.inference, conventions), status
+        return Verdict(opened.recognised, request.seed, read_run(writer.path), opened.inference, conventions), status
 
 
 def status_of(findings: Sequence[Finding], timings: Sequence[Timing]) -> int:
@@ -123,10 +128,11 @@ def status_of(findings: Sequence[Finding], timings: Sequence[Timing]) -> int:
 def opened_and_inferred(target: Target, recognised: Recognised, request: Request) -> Opened:
     """The kernel's conventions, by experiment; a momentum that weighs the old value is handed over as one."""
     cache = open_cache()
-    kernel = recognised.kernel
+    kernel, turned = recognised.kernel, False
     while True:
         environment = {**PATIENT, **cache.environment, **kernel.variable()}
         with ready(target, request.limits, environment) as worker:
+            kernel = told(kernel, found_of(worker.hello.details))
             inference = inferred(worker)
             profiled = Profiled(
                 target.entry.name,
@@ -135,10 +141,10 @@ def opened_and_inferred(target: Target, recognised: Recognised, request: Request
                 inference,
                 str(worker.hello.details.get("framework", "")),
             )
-        again = other_direction(inference, kernel)
+        again = None if turned else other_direction(inference, kernel)
         if again is None:
-            return Opened(dataclasses.replace(recognised, kernel=kernel), profiled, dict(cache.environment))
-        kernel = again
+            return Opened(recognised.told(kernel), profiled, dict(cache.environment))
+        kernel, turned = again, True
 
 
 def ready(target: Target, limits: Limits, environment: dict[str, str]) -> Worker:

@@ -13,6 +13,11 @@ def print_verdict(verdict: Verdict) -> None:
     """Print the verdict's line, the first broken clauses, what was declined, and the run's path."""
     console = terminal()
     indented(console, line(verdict))
+    if verdict.recognised.kernel.replaced:
+        indented(
+            console,
+            f"  constants and attributes with the cases' values: {', '.join(verdict.recognised.kernel.replaced)}",
+        )
     for finding in verdict.broken[:SHOWN]:
         indented(console, f"  {finding.level} {finding.clause}: {finding.message or finding.verdict}")
     if len(verdict.broken) > SHOWN:

@@ -110,6 +110,8 @@ def document(verdict: Verdict) -> dict[str, Any]:
             "arrays": kernel.arrays,
             "backward": kernel.backward or None,
             "interpreted": kernel.interpreted or None,
+            "run_by": kernel.run_by or None,
+            "replaced": list(kernel.replaced),
         },
         "grade": verdict.grade,
         "line": line(verdict),

@@ -20,6 +20,7 @@ TWINS = {
     "torch_operator.py": "running.var",
     "pallas_kernel.py": "training.output",
     "stablehlo_kernel.mlir": "inference.output",
+    "onnx_model.onnxtxt": "epsilon.inside_root_in_inference",
 }
 
 

@@ -32,6 +32,7 @@ class Kernel:
         shape, dtype, epsilon: of the only x that it takes, and the only epsilon; () and None where it takes others, too. An extent that
             is open is None.
         run_by: what runs it, where its form does not say it; replaced: what its file holds, and takes the case's values.
+        folder: for what is unpacked or built, shared by the workers of a judgement; "" where there is none.
         conventions: those that were inferred; None before.
     """
 
@@ -48,6 +49,7 @@ class Kernel:
     epsilon: Optional[float] = None
     run_by: str = ""
     replaced: Tuple[str, ...] = ()
+    folder: str = ""
     conventions: Optional[Mapping[str, Any]] = None
 
     def variable(self) -> Mapping[str, str]:

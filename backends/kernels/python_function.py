@@ -22,6 +22,8 @@ class Arrays:
     """NumPy arrays to those of a framework, and back; the memory is shared where the framework can."""
 
     framework = "numpy"
+    #: Whether a kernel takes packed arrays only.
+    packed = False
 
     def given(self, array: np.ndarray) -> Any:
         """The array as the kernel takes it."""
@@ -110,7 +112,7 @@ class PythonFunction(Procedure):
         watched: bool = False,
     ) -> None:
         self.function, self.owner, self.arrays = function, owner, arrays
-        self.watch = Watch(packed=False, allocating=arrays.allocations()) if watched else None
+        self.watch = Watch(packed=arrays.packed, allocating=arrays.allocations()) if watched else None
         listed = parameters_of(function, owner) if parameters is None else parameters
         required, others = [n for n, must in listed if must], [n for n, must in listed if not must]
         self.roles = roles_of(owner, required, others, backward)
@@ -212,3 +214,11 @@ def parameters_of(function: Callable[..., Any], owner: str) -> Tuple[Tuple[str, 
             )
         found.append((parameter.name, parameter.default is parameter.empty))
     return tuple(found)
+
+
+def function_of(module: Any, name: str) -> Any:
+    """The function of this name. Raises UsageError: there is none."""
+    found = getattr(module, name, None)
+    if not callable(found):
+        raise UsageError("%s has no function %s." % (module.__file__, name), "", "name one that it defines.")
+    return found

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,16 +14,17 @@ from bnspec.backends.harness.interruption import check, stoppable
 from bnspec.backends.harness.launcher import PATIENT, Worker
 from bnspec.backends.harness.limits import Limits
 from bnspec.backends.harness.targets import Target
-from bnspec.backends.kernels.harness.found import found_of, told
+from bnspec.backends.kernels.harness.found import Found, found_of, told
 from bnspec.backends.kernels.harness.housing import housed
 from bnspec.backends.kernels.harness.recognise import Recognised, recognise
+from bnspec.backends.kernels.kernel import Kernel
 from bnspec.clauses import Clause
 from bnspec.cli import CONFORMS, DEVIATES, FAILED
 from bnspec.conformance.cases.effort import EffortName, cases_of
 from bnspec.conformance.conventions.plan import Inference
 from bnspec.conformance.conventions.records import convention_records
 from bnspec.conformance.conventions.table import Profiled
-from bnspec.conformance.kernels.asked import cases_for, clauses_for
+from bnspec.conformance.kernels.asked import cases_for, clauses_for, interpreted_cases
 from bnspec.conformance.kernels.conventions import inferred, judged_by, other_direction
 from bnspec.conformance.kernels.fixed import fixed_cases, fixed_forms
 from bnspec.conformance.kernels.timings import timed, usual_form
@@ -40,6 +42,9 @@ from bnspec.terminal.progress import Progress
 
 #: Time for shrinking one clause's case and for the causes: a kernel that is all wrong breaks sixty clauses.
 SHRINK_SECONDS, CAUSE_SECONDS = 0.25, 3.0
+
+#: The adapter that compiles Triton's kernels in place of running them.
+TRITON_LISTING = "bnspec.backends.kernels.triton_listing:TritonListing"
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,12 @@ def judge(request: Request, command: str, quiet: bool = False) -> tuple[Verdict,
     Raises UsageError: the kernel is not there, in no known form, or cannot be called; HarnessError: it breaks when it is opened.
     """
     recognised = recognise(request.thing)
-    with stoppable(), Progress(quiet) as progress:
+    with (
+        stoppable(),
+        Progress(quiet) as progress,
+        tempfile.TemporaryDirectory(prefix="bnspec-judge-", ignore_cleanup_errors=True) as folder,
+    ):
+        recognised = recognised.told(dataclasses.replace(recognised.kernel, folder=folder))
         recognised = housed(recognised, lambda doing: progress.update(recognised.entry.name, doing))
         target = Target(recognised.entry, request.device)
         progress.update(target.name, "inferring conventions")
@@ -101,7 +111,13 @@ def judge(request: Request, command: str, quiet: bool = False) -> tuple[Verdict,
             source = cases_of(request.effort, request.seed) if request.cases is None else request.cases
             if forms:
                 source = fixed_cases(forms, kernel.epsilon, request.seed)
-            cases = CasePool(needed(cases_for(source), settings.clauses))
+            asked: Iterable[Case] = needed(cases_for(source), settings.clauses)
+            left_out = 0
+            if kernel.interpreted and request.cases is None:
+                drawn = list(asked)
+                asked = interpreted_cases(drawn, settings.clauses, conventions)
+                left_out = len(drawn) - len(asked)
+            cases = CasePool(asked)
             findings = run_targets([target], cases, settings, writer, reported(progress))[target]
             timings: list[Timing] = []
             if request.time:
@@ -109,13 +125,21 @@ def judge(request: Request, command: str, quiet: bool = False) -> tuple[Verdict,
                 alone = dataclasses.replace(kernel, watched=False).variable()
                 with ready(target, request.limits, {**opened.environment, **alone}) as worker:
                     timings = timed(
-                        worker, forms[-1] if forms else usual_form(conventions), kernel.epsilon, request.seed
+                        worker,
+                        forms[-1] if forms else usual_form(conventions, bool(kernel.interpreted)),
+                        kernel.epsilon,
+                        request.seed,
                     )
                 writer.write(*timings)
+            compiled = None
+            if kernel.interpreted == "triton":
+                progress.update(target.name, "compiling for devices that are not here")
+                compiled = compiled_and_not_run(target, kernel, request)
             status = status_of(findings, timings)
             check()
             writer.write(RunFinished(finished_now(), status, {"wall": writer.at, "hypothesis_cpu": cases.seconds}))
-        return Verdict(opened.recognised, request.seed, read_run(writer.path), opened.inference, conventions), status
+        run = read_run(writer.path)
+        return Verdict(opened.recognised, request.seed, run, opened.inference, conventions, compiled, left_out), status
 
 
 def status_of(findings: Sequence[Finding], timings: Sequence[Timing]) -> int:
@@ -145,6 +169,19 @@ def opened_and_inferred(target: Target, recognised: Recognised, request: Request
         if again is None:
             return Opened(recognised.told(kernel), profiled, dict(cache.environment))
         kernel, turned = again, True
+
+
+def compiled_and_not_run(target: Target, kernel: Kernel, request: Request) -> Found:
+    """What a kernel of Triton is for devices that are not here. It says nothing of its results, and changes no grade."""
+    entry = dataclasses.replace(target.entry, adapter=TRITON_LISTING)
+    alone = dataclasses.replace(kernel, interpreted="").variable()
+    cache = {"TRITON_CACHE_DIR": str(Path(kernel.folder) / "triton")}
+    try:
+        with Worker(entry, "cpu", limits=request.limits, environment={**alone, **cache}) as worker:
+            hello = worker.hello
+            return found_of(hello.details) if hello.status == "ready" else Found(failed=hello.reason)
+    except UsageError as error:
+        return Found(failed=f"{error.what} {error.why}".strip())
 
 
 def ready(target: Target, limits: Limits, environment: dict[str, str]) -> Worker:

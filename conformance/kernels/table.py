@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bnspec.conformance.kernels.verdict import Verdict, declined, line
+from bnspec.conformance.kernels.verdict import Verdict, compiled_line, declined, line
 from bnspec.terminal.console import indented, terminal, verbatim
 
 #: Broken clauses and reasons that are shown.
@@ -18,10 +18,16 @@ def print_verdict(verdict: Verdict) -> None:
             console,
             f"  constants and attributes with the cases' values: {', '.join(verdict.recognised.kernel.replaced)}",
         )
+    if verdict.compiled is not None:
+        indented(console, f"  {compiled_line(verdict.compiled)}")
     for finding in verdict.broken[:SHOWN]:
         indented(console, f"  {finding.level} {finding.clause}: {finding.message or finding.verdict}")
     if len(verdict.broken) > SHOWN:
         verbatim(console, f"  and {len(verdict.broken) - SHOWN} more: bnspec report {verdict.run.path}")
+    if verdict.left_out:
+        indented(
+            console, f"  {verdict.left_out} cases left out: the kernel is interpreted, so few and small ones are asked"
+        )
     reasons = declined(verdict.run.findings)
     for reason in reasons[:SHOWN]:
         indented(console, f"  declined: {reason['reason']} ({reason['judgements']} judgements)")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from importlib.metadata import PackageNotFoundError, version
+
+from packaging.version import InvalidVersion, Version
 
 from bnspec.backends.harness.environments.cache import obtain
 from bnspec.backends.harness.environments.failure import NotBuilt
@@ -13,6 +16,9 @@ from bnspec.backends.harness.folders import backend_folders
 from bnspec.backends.kernels.harness.recognise import Recognised
 from bnspec.backends.kernels.kernel import Kernel
 from bnspec.errors import UsageError
+
+#: What builds and calls solutions in C++; what interprets and compiles Triton.
+TVM_FFI, TRITON = ("apache-tvm-ffi>=0.1", "ninja>=1.11"), "triton>=3.3"
 
 
 def housed(recognised: Recognised, report: Callable[[str], None] = lambda doing: None) -> Recognised:
@@ -46,4 +52,16 @@ def needed(kernel: Kernel) -> Sequence[Sequence[str]]:
     if kernel.form == "onnx":
         folders = {f.name: f for f in backend_folders()}
         return [packages_of(folders[name]) for name in ("onnxruntime", "onnx")]
+    if kernel.form == "tvm-ffi":
+        return [TVM_FFI]
+    if kernel.interpreted == "triton":
+        return [(same_release("torch"), TRITON)]
     return ()
+
+
+def same_release(package: str) -> str:
+    """The release of a package that is here, so that what is built is like it; any where there is none."""
+    try:
+        return f"{package}=={Version(version(package)).public}"
+    except (PackageNotFoundError, InvalidVersion):
+        return package

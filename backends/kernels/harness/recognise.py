@@ -12,10 +12,9 @@ import dataclasses
 from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 
-import msgspec
-
 from bnspec.backends.harness.registry import Entry
 from bnspec.backends.kernels.c_signature import prototypes
+from bnspec.backends.kernels.harness.solution import solution
 from bnspec.backends.kernels.kernel import Kernel
 from bnspec.backends.kernels.roles import role_of
 from bnspec.backends.kernels.shared_object import header_of
@@ -32,8 +31,9 @@ ADAPTERS = {
     ("onnx", "numpy"): "bnspec.backends.kernels.onnx_model:OnnxModel",
     ("stablehlo", "jax"): "bnspec.backends.kernels.stablehlo:StableHlo",
     ("operator", "torch"): "bnspec.backends.kernels.python_callable:TorchOperator",
-    ("solution", "torch"): "bnspec.backends.kernels.python_callable:Solution",
-    ("solution", "numpy"): "bnspec.backends.kernels.python_callable:Solution",
+    ("solution", "torch"): "bnspec.backends.kernels.solution:Solution",
+    ("solution", "numpy"): "bnspec.backends.kernels.solution:Solution",
+    ("tvm-ffi", "numpy"): "bnspec.backends.kernels.solution:TvmSolution",
     ("module", "torch"): "bnspec.backends.kernels.torch_module:TorchModule",
 }
 #: Names that are taken first where a file has several functions; names of classes likewise (KernelBench's).
@@ -43,27 +43,6 @@ CLASSES = ("ModelNew", "Model")
 FILE_BYTES, MODEL_BYTES = 4 << 20, 64 << 20
 #: The suffixes of ONNX models: as protobuf, and as text.
 ONNX = (".onnx", ".onnxtxt", ".onnxtext")
-
-
-class SolutionSource(msgspec.Struct):
-    """A file of a solution."""
-
-    path: str
-    content: str
-
-
-class SolutionSpec(msgspec.Struct):
-    """What a solution is written in, and where it begins."""
-
-    language: str
-    entry_point: str
-
-
-class SolutionFile(msgspec.Struct):
-    """What is read of a solution.json; other fields are not."""
-
-    spec: SolutionSpec
-    sources: list[SolutionSource]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,7 +76,7 @@ def recognise(thing: str) -> Recognised:
     elif file.suffix in ONNX:
         kernel = onnx_model(file)
     elif file.suffix == ".json":
-        kernel = solution(file, name)
+        kernel = solution(readable(file), str(file), name)
     elif file.suffix in (".so", ".dylib", ".dll"):
         kernel = shared_object(file, name)
     else:
@@ -127,6 +106,7 @@ def words_of(kernel: Kernel) -> str:
         "onnx": "an ONNX model",
         "operator": "an operator of torch.library",
         "solution": "a solution of FlashInfer-Bench",
+        "tvm-ffi": "a solution of FlashInfer-Bench in C++, built by tvm-ffi",
         "shared object": "a function of a shared object",
     }[kernel.form]
     if kernel.run_by:
@@ -156,33 +136,6 @@ def python_file(file: Path, name: str) -> Kernel:
         )
     forward = name or chosen_function(file, functions)
     return Kernel("callable", str(file), forward, arrays, backward_of(forward, functions), interpreted)
-
-
-def solution(file: Path, name: str) -> Kernel:
-    """A solution of FlashInfer-Bench whose sources are Python. Raises UsageError: it is none, or in another language."""
-    try:
-        data = msgspec.json.decode(readable(file), type=SolutionFile)
-    except msgspec.DecodeError as error:
-        raise UsageError(
-            f"{file} is no solution.json.", f"{error}.", "it holds spec.language, spec.entry_point, and sources."
-        ) from None
-    path, _, function = data.spec.entry_point.partition("::")
-    language = data.spec.language.lower()
-    if language not in ("python", "triton") or not path.endswith(".py"):
-        raise UsageError(
-            f"{file} is written in {language}, and that is not built here.",
-            "solutions in Python and Triton are judged as they are.",
-            "build it, and judge the shared object with its header: bnspec judge kernel.so.",
-        )
-    if any(Path(s.path).is_absolute() or ".." in Path(s.path).parts for s in data.sources):
-        raise UsageError(
-            f"{file} has a source outside of its folder.", "paths of sources are relative.", "correct them."
-        )
-    text = "\n".join(s.content for s in data.sources)
-    arrays = "torch" if "import torch" in text or language == "triton" else "numpy"
-    return Kernel(
-        "solution", str(file), name or f"{path}::{function}", arrays, "", "triton" if language == "triton" else ""
-    )
 
 
 def onnx_model(file: Path) -> Kernel:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from bnspec.conformance.kernels.verdict import Verdict, compiled_line, declined, line
+from bnspec.reports.run.records import Finding
 from bnspec.terminal.console import indented, terminal, verbatim
 
 #: Broken clauses and reasons that are shown.
@@ -29,6 +32,17 @@ def print_verdict(verdict: Verdict) -> None:
             console, f"  {verdict.left_out} cases left out: the kernel is interpreted, so few and small ones are asked"
         )
     reasons = declined(verdict.run.findings)
+    if reasons:
+        indented(
+            console, f"  declined, each clause on each case counted once; judged were {judged(verdict.run.findings)}:"
+        )
     for reason in reasons[:SHOWN]:
-        indented(console, f"  declined: {reason['reason']} ({reason['judgements']} judgements)")
+        indented(console, f"    {reason['judgements']}: {reason['reason']}")
+    if len(reasons) > SHOWN:
+        verbatim(console, f"    and {len(reasons) - SHOWN} reasons more: --json lists them")
     verbatim(console, f"\n{verdict.run.path}")
+
+
+def judged(findings: Sequence[Finding]) -> int:
+    """How often a clause was judged on a case."""
+    return sum(finding.cases for finding in findings)

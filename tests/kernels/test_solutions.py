@@ -12,28 +12,7 @@ from kernels import EXAMPLES, broken, few_cases, judged
 from bnspec.backends.kernels.harness.recognise import recognise
 from bnspec.errors import UsageError
 
-CPP = """
-#include <cmath>
-#include <tvm/ffi/container/tensor.h>
-#include <tvm/ffi/function.h>
-
-namespace ffi = tvm::ffi;
-
-// the channels are x's second axis
-void infer(ffi::TensorView x, ffi::TensorView weight, ffi::TensorView bias, ffi::TensorView running_mean,
-           ffi::TensorView running_var, double eps, ffi::TensorView output) {
-  int64_t channels = x.size(1), inner = 1;
-  for (int i = 2; i < x.ndim(); ++i) inner *= x.size(i);
-  auto at = [](ffi::TensorView t) { return static_cast<float*>(t.data_ptr()); };
-  for (int64_t i = 0; i < x.size(0) * channels * inner; ++i) {
-    int64_t c = i / inner % channels;
-    double scale = at(weight)[c] / std::sqrt(at(running_var)[c] + eps);
-    at(output)[i] = (at(x)[i] - double(at(running_mean)[c])) * scale + at(bias)[c];
-  }
-}
-
-TVM_FFI_DLL_EXPORT_TYPED_FUNC(run, infer);
-"""
+CPP = json.loads((EXAMPLES / "tvm_ffi_solution.json").read_text())["sources"][0]["content"]
 
 
 def document(**spec: Any) -> dict[str, Any]:
@@ -126,10 +105,10 @@ def cpp(source: str) -> dict[str, Any]:
 def test_cpp_is_built_by_tvm_ffi_and_its_memory_is_watched(tmp_path: Path) -> None:
     """Right, wrong, writing behind its output, and one that does not compile."""
     cases = few_cases()[:2]
-    verdict, status = judged(written(tmp_path, cpp(CPP)), tmp_path / "run", cases)
+    verdict, status = judged(EXAMPLES / "tvm_ffi_solution.json", tmp_path / "run", cases)
     assert (verdict.grade, status) == ("A", 0), broken(verdict)
-    wrong = cpp(CPP.replace("[c] + eps)", "[c])"))
-    assert "epsilon.inside_root_in_inference" in broken(judged(written(tmp_path, wrong), tmp_path / "wrong", cases)[0])
+    wrong = judged(EXAMPLES / "tvm_ffi_solution_wrong.json", tmp_path / "wrong", cases)[0]
+    assert "epsilon.inside_root_in_inference" in broken(wrong)
     beyond = cpp(CPP.replace("inner; ++i) {", "inner + 1; ++i) {"))
     found = judged(written(tmp_path, beyond), tmp_path / "beyond", cases)[0]
     assert "contract.stays_in_its_buffers" in broken(found)

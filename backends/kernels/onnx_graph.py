@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -38,6 +38,8 @@ ATTRIBUTES: Mapping[str, Tuple[str, ...]] = {
 PARTS = re.compile(r"[./:]")
 #: A nameless number of at most this size may be an epsilon.
 EPSILON_AT_MOST = 0.02
+#: ONNX's numbers of the types of indices and of truth: uint8, int8, uint16, int16, int32, int64, bool, uint32, uint64.
+INTEGERS = (2, 3, 4, 5, 6, 7, 9, 12, 13)
 #: The first opset whose training mode is an attribute; before, it is a number of outputs.
 TRAINING_MODE = 14
 
@@ -112,11 +114,12 @@ class Graph:
 
 def graph_of(onnx: Any, model: Any, where: str) -> Graph:
     """What a model's graph is. Raises UsageError: something that it takes or holds cannot be told."""
-    nodes = [n for n in model.graph.node if n.op_type == NODE]
+    every = list(nodes_of(model.graph))
+    nodes = [n for n in every if n.op_type == NODE]
     opset = next((s.version for s in model.opset_import if s.domain in ("", "ai.onnx")), 0)
     placed = {name: role for node in nodes[:1] for name, role in zip(node.input, ORDER)}
     inputs = inputs_of(onnx, model, placed, where)
-    attributes = tuple(dict.fromkeys(a for n in model.graph.node for a in ATTRIBUTES.get(n.op_type, ())))
+    attributes = tuple(dict.fromkeys(a for n in every for a in ATTRIBUTES.get(n.op_type, ())))
     constants = constants_of(onnx, model, placed, where, "epsilon" in (*inputs, *attributes))
     both = sorted(set(inputs) & set(constants))
     if both:
@@ -176,6 +179,9 @@ def constants_of(onnx: Any, model: Any, placed: Mapping[str, str], where: str, h
             unknown.append(tensor.name)
         else:
             nameless.append((float(onnx.numpy_helper.to_array(tensor).reshape(-1)[0]), array))
+    for graph in (g for n in nodes_of(model.graph) for g in inner_graphs(n)):
+        tensors = [*graph.initializer, *(t for n in graph.node if (t := constant(onnx, n)) is not None)]
+        unknown += [t.name for t in tensors if t.data_type not in INTEGERS and np.prod(t.dims, dtype=np.int64) > 1]
     if unknown:
         raise UsageError(
             "%s holds %r, and what that is cannot be told." % (where, unknown[0]),
@@ -250,6 +256,19 @@ def dtype_name(onnx: Any, number: int, where: str) -> str:
         ) from None
 
 
+def nodes_of(graph: Any) -> Iterator[Any]:
+    """All nodes, those of branches and loops among them."""
+    for node in graph.node:
+        yield node
+        for inner in inner_graphs(node):
+            yield from nodes_of(inner)
+
+
+def inner_graphs(node: Any) -> List[Any]:
+    """The graphs that a node has as attributes: the branches of If, the body of Loop."""
+    return [a.g for a in node.attribute if a.HasField("g")]
+
+
 def lifted(onnx: Any, model: Any) -> Any:
     """The model with its Constant nodes as initializers: they are the same, and have names that can be set."""
     made = onnx.ModelProto()
@@ -287,7 +306,7 @@ def with_values(onnx: Any, model: Any, graph: Graph, values: Mapping[str, Any]) 
     for tensor in made.graph.initializer:
         if tensor.name in replaced:
             tensor.CopyFrom(onnx.numpy_helper.from_array(replaced[tensor.name], tensor.name))
-    for node in made.graph.node:
+    for node in nodes_of(made.graph):
         for name in ATTRIBUTES.get(node.op_type, ()):
             kept = [a for a in node.attribute if a.name != name]
             del node.attribute[:]

@@ -84,7 +84,7 @@ class OnnxModel(FunctionAdapter):
         extents = [n if isinstance(n, int) else None for n in shape]
         return {
             "run_by": function.runner.words,
-            "shape": extents if any(n is not None for n in extents) else [],
+            "shape": extents,
             "dtype": function.graph.x.dtype,
             "replaced": sorted([*function.graph.constants, *function.graph.attributes]),
         }

@@ -35,8 +35,13 @@ EXTENTS = ((5, 3, 4, 2, 3, 2), (1, 6, 5, 4, 2, 2), (2, 1, 1, 1, 1, 1), (17, 8, 8
 LARGEST, ELEMENTS, AT_LEAST = 1 << 22, 1 << 17, 6
 
 
+def fixed(kernel: Kernel) -> bool:
+    """Whether an extent of x is fixed: then the cases of every kernel are none of this one."""
+    return any(extent is not None for extent in kernel.shape)
+
+
 def fixed_forms(kernel: Kernel, conventions: Conventions) -> list[Form]:
-    """Forms of x that the kernel takes, where it does not take every shape; several where some of its extents are open.
+    """Forms of x that the kernel takes, where it takes one rank and dtype; several where some of its extents are open.
 
     Raises UsageError: it takes an x that is too large.
     """

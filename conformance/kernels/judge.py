@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -26,9 +27,9 @@ from bnspec.conformance.conventions.records import convention_records
 from bnspec.conformance.conventions.table import Profiled
 from bnspec.conformance.kernels.asked import cases_for, clauses_for, interpreted_cases
 from bnspec.conformance.kernels.conventions import inferred, judged_by, other_direction
-from bnspec.conformance.kernels.fixed import fixed_cases, fixed_forms
+from bnspec.conformance.kernels.fixed import fixed, fixed_cases, fixed_forms
 from bnspec.conformance.kernels.timings import timed, usual_form
-from bnspec.conformance.kernels.verdict import Verdict, grade_of
+from bnspec.conformance.kernels.verdict import Verdict, declined, grade_of
 from bnspec.conformance.run.case_pool import CasePool
 from bnspec.conformance.run.run import run_targets
 from bnspec.conformance.run.settings import RunSettings
@@ -38,11 +39,14 @@ from bnspec.model.case import Case
 from bnspec.reports.run.manifest import finished_now, new_manifest
 from bnspec.reports.run.records import Finding, Manifest, RunFinished, Timing
 from bnspec.reports.run.store import RunWriter, read_run
+from bnspec.reports.run.vocabulary import FAILING
 from bnspec.terminal.progress import Progress
 
 #: Time for shrinking one clause's case and for the causes: a kernel that is all wrong breaks sixty clauses.
 SHRINK_SECONDS, CAUSE_SECONDS = 0.25, 3.0
 
+#: The clauses that speak of what a forward pass computes.
+OUTPUTS = ("training.output", "inference.output")
 #: The adapter that compiles Triton's kernels in place of running them.
 TRITON_LISTING = "bnspec.backends.kernels.triton_listing:TritonListing"
 
@@ -109,8 +113,9 @@ def judge(request: Request, command: str, quiet: bool = False) -> tuple[Verdict,
                 writer.write(convention)
             forms = fixed_forms(kernel, conventions)
             source = cases_of(request.effort, request.seed) if request.cases is None else request.cases
-            if forms:
-                source = fixed_cases(forms, kernel.epsilon, request.seed)
+            if forms and (request.cases is None or fixed(kernel)):
+                others = () if fixed(kernel) else source
+                source = itertools.chain(others, fixed_cases(forms, kernel.epsilon, request.seed))
             asked: Iterable[Case] = needed(cases_for(source), settings.clauses)
             left_out = 0
             if kernel.interpreted and request.cases is None:
@@ -119,6 +124,7 @@ def judge(request: Request, command: str, quiet: bool = False) -> tuple[Verdict,
                 left_out = len(drawn) - len(asked)
             cases = CasePool(asked)
             findings = run_targets([target], cases, settings, writer, reported(progress))[target]
+            refuse_unjudged(findings, target)
             timings: list[Timing] = []
             if request.time:
                 progress.update(target.name, "timing")
@@ -126,7 +132,7 @@ def judge(request: Request, command: str, quiet: bool = False) -> tuple[Verdict,
                 with ready(target, request.limits, {**opened.environment, **alone}) as worker:
                     timings = timed(
                         worker,
-                        forms[-1] if forms else usual_form(conventions, bool(kernel.interpreted)),
+                        forms[-1] if fixed(kernel) else usual_form(conventions, bool(kernel.interpreted)),
                         kernel.epsilon,
                         request.seed,
                     )
@@ -140,6 +146,19 @@ def judge(request: Request, command: str, quiet: bool = False) -> tuple[Verdict,
             writer.write(RunFinished(finished_now(), status, {"wall": writer.at, "hypothesis_cpu": cases.seconds}))
         run = read_run(writer.path)
         return Verdict(opened.recognised, request.seed, run, opened.inference, conventions, compiled, left_out), status
+
+
+def refuse_unjudged(findings: Sequence[Finding], target: Target) -> None:
+    """Raise HarnessError where its results were asked about and none was judged: that is no grade."""
+    asked = [f for f in findings if f.clause in OUTPUTS]
+    if not asked or any(f.cases or f.verdict in FAILING for f in findings if f.clause in OUTPUTS):
+        return
+    reason = next((d["reason"] for d in declined(asked)), "no case has its form")
+    raise HarnessError(
+        f"nothing that {target.name} computes was judged.",
+        f"{reason}.",
+        "choose other clauses, or a form of x that cases have.",
+    )
 
 
 def status_of(findings: Sequence[Finding], timings: Sequence[Timing]) -> int:

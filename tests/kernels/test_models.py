@@ -190,6 +190,25 @@ def test_without_its_runtime_the_evaluator_takes_it_and_without_both_it_is_refus
     assert housing.housed(recognised).entry.environment is None
 
 
+def test_what_is_not_judged_has_no_grade(tmp_path: Path) -> None:
+    """A function whose only form no case has."""
+    kernel = tmp_path / "kernel.py"
+    kernel.write_text("def run(x, eps):\n    if x.ndim != 5:\n        raise ValueError('rank')\n    return x\n")
+    with pytest.raises(HarnessError, match="nothing that .* was judged") as refused:
+        judged(kernel, tmp_path / "run")
+    assert refused.value.why
+
+
+@pytest.mark.slow
+def test_a_model_of_half_precision_is_asked_its_own_form(tmp_path: Path) -> None:
+    """Which few cases of every kernel have."""
+    text = (INFERENCE + NODE).replace("N, C, H, W", "N, C, L").replace("float[N", "float16[N")
+    request = Request(str(written(tmp_path, 15, text)), 7, jobs=1, out=tmp_path / "run", time=False)
+    verdict, status = judge(request, "bnspec judge", quiet=True)
+    assert status == 0, broken(verdict)
+    assert {f.clause for f in verdict.run.findings if f.cases} >= {"inference.output", "affine.per_channel"}
+
+
 def test_open_extents_take_several_values_and_fixed_ones_stay() -> None:
     """Of a large form there are fewer cases, of one that is too large none."""
     kernel = told(Kernel("onnx", "m", "main"), Found("it", [None, 3, None, None], "float32", ["epsilon"]))

@@ -45,7 +45,7 @@ class Found(msgspec.Struct):
 
     Attributes:
         run_by: what runs it, where that is not its form's own; "" where it is.
-        shape, dtype: of the only x that it takes, None where an extent is open; [] where all are.
+        shape, dtype: of the only x that it takes, None where an extent is open; [] where any rank may be.
         replaced: what the file holds as a constant or an attribute, and takes the case's values.
         compiled: for devices, and not run; failed: why nothing is.
     """

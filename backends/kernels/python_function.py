@@ -15,7 +15,7 @@ from bnspec.backends.kernels.roles import ARRAYS, OUTPUTS, role_of, roles_of
 from bnspec.backends.kernels.torch_allocations import TorchAllocations
 from bnspec.backends.kernels.watch import Watch
 from bnspec.errors import Declined, UsageError
-from bnspec.model.buffers import dtype_of
+from bnspec.model.buffers import dtype_of, overlap
 
 
 class Arrays:
@@ -154,7 +154,8 @@ class PythonFunction(Procedure):
             raise Declined("this kernel has no backward pass")
         gradients = gradients_of(torch, y, list(leaves.values()), self.arrays.given(dy))
         taken = {n: self.arrays.taken(g) for n, g in zip(leaves, gradients) if g is not None}
-        return self.named(returned), taken
+        # autograd may hand on dy itself, as the gradient of a bias that was not broadcast; whoever keeps it, copies it
+        return self.named(returned), {n: g.copy() if overlap(g, dy) else g for n, g in taken.items()}
 
     def overruns(self) -> Tuple[str, ...]:
         """What was found by the red zones."""

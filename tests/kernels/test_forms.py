@@ -59,3 +59,11 @@ def test_the_examples_are_short() -> None:
     """A reader copies them."""
     long = {f.name: n for f in EXAMPLES.iterdir() if f.is_file() and (n := len(f.read_text().splitlines())) >= 40}
     assert long == {}
+
+
+@pytest.mark.slow
+def test_what_autograd_hands_on_is_no_fault_of_the_kernel(tmp_path: Path) -> None:
+    """The gradient of beta is dy itself where there is one value."""
+    verdict, _ = judged(EXAMPLES / "torch_kernel.py", tmp_path / "run", few_cases(shapes=((1, 1),)))
+    assert "purity.results_are_new" not in broken(verdict)
+    assert {f.clause for f in verdict.run.findings if f.cases} >= {"purity.results_are_new"}

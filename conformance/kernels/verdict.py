@@ -142,7 +142,11 @@ def compiled_document(found: Found | None) -> dict[str, Any] | None:
     """What was compiled and not run; None where that is not asked."""
     if found is None:
         return None
-    return {"label": "compiled, not run", "kernels": [msgspec.to_builtins(c) for c in found.compiled], "failed": found.failed or None}
+    return {
+        "label": "compiled, not run",
+        "kernels": [msgspec.to_builtins(c) for c in found.compiled],
+        "failed": found.failed or None,
+    }
 
 
 def compiled_line(found: Found) -> str:

@@ -36,6 +36,10 @@ class KernelAdapter(Adapter):
         """What it offers; found by calling it, where the file does not say it."""
         return offers_of(self.forward_pass)
 
+    def found(self) -> Mapping[str, Any]:
+        """What its file says, where only the worker can read it: fields of ``bnspec.backends.kernels.harness.found.Found``."""
+        return {}
+
     def overruns(self) -> Tuple[str, ...]:
         """What the kernel read or wrote beside its arrays."""
         backward = () if self.backward_pass is None else self.backward_pass.overruns()

@@ -29,7 +29,10 @@ class Kernel:
         interpreted: what interprets it in place of the device it was written for; "" where nothing does.
         momentum_weighs: the value that its number called momentum weighs, "new" or "old", as far as is known.
         watched: whether raw memory is watched, which takes time.
-        shape, dtype, epsilon: of the only x that it takes, and the only epsilon; () and None where it takes others, too.
+        shape, dtype, epsilon: of the only x that it takes, and the only epsilon; () and None where it takes others, too. An extent that
+            is open is None.
+        run_by: what runs it, where its form does not say it; replaced: what its file holds, and takes the case's values.
+        folder: for what is unpacked or built, shared by the workers of a judgement; "" where there is none.
         conventions: those that were inferred; None before.
     """
 
@@ -41,9 +44,12 @@ class Kernel:
     interpreted: str = ""
     momentum_weighs: MomentumWeighs = "new"
     watched: bool = True
-    shape: Tuple[int, ...] = ()
+    shape: Tuple[Optional[int], ...] = ()
     dtype: str = "float32"
     epsilon: Optional[float] = None
+    run_by: str = ""
+    replaced: Tuple[str, ...] = ()
+    folder: str = ""
     conventions: Optional[Mapping[str, Any]] = None
 
     def variable(self) -> Mapping[str, str]:
@@ -57,4 +63,4 @@ def named_kernel() -> Kernel:
     if VARIABLE not in os.environ:
         raise UsageError("no kernel is named.", "%s is not set." % VARIABLE, "use bnspec judge KERNEL.")
     fields = json.loads(os.environ[VARIABLE])
-    return Kernel(**{**fields, "shape": tuple(fields["shape"])})
+    return Kernel(**{**fields, "shape": tuple(fields["shape"]), "replaced": tuple(fields["replaced"])})

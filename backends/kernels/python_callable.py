@@ -5,15 +5,12 @@ Runs in workers: Python 3.8, standard library, NumPy and the framework of the ke
 
 from __future__ import annotations
 
-import json
-import os
-import tempfile
-from typing import Any, Optional, Tuple
+from typing import Optional, Tuple
 
 from bnspec.backends.kernels.adapter import FunctionAdapter
 from bnspec.backends.kernels.kernel import Kernel
 from bnspec.backends.kernels.procedure import Procedure
-from bnspec.backends.kernels.python_function import ARRAYS_OF, PythonFunction, TorchArrays
+from bnspec.backends.kernels.python_function import ARRAYS_OF, PythonFunction, TorchArrays, function_of
 from bnspec.backends.worker.__main__ import load_file
 from bnspec.errors import UsageError
 
@@ -63,33 +60,3 @@ class TorchOperator(FunctionAdapter):
             ) from None
         parameters = tuple((a.name, not a.has_default_value()) for a in operator._schema.arguments)
         return PythonFunction(operator, kernel.name, arrays, parameters=parameters, watched=kernel.watched), None
-
-
-class Solution(FunctionAdapter):
-    """A solution.json of FlashInfer-Bench: its Python sources, unpacked into a folder of their own, and the function of its entry point."""
-
-    framework = "torch"
-
-    def procedures(self, kernel: Kernel) -> Tuple[Procedure, Optional[Procedure]]:
-        """The function of the entry point."""
-        with tempfile.TemporaryDirectory(prefix="bnspec-solution-") as folder:
-            with open(kernel.path, encoding="utf-8") as file:
-                sources = json.load(file)["sources"]
-            for source in sources:
-                place = os.path.join(folder, source["path"])
-                os.makedirs(os.path.dirname(place), exist_ok=True)
-                with open(place, "w", encoding="utf-8") as file:
-                    file.write(source["content"])
-            path, _, name = kernel.name.partition("::")
-            module = load_file(os.path.join(folder, path))
-            function = function_of(module, name)
-        arrays = ARRAYS_OF[kernel.arrays]()
-        return PythonFunction(function, kernel.name, arrays, watched=kernel.watched and kernel.arrays == "torch"), None
-
-
-def function_of(module: Any, name: str) -> Any:
-    """The function of this name. Raises UsageError: there is none."""
-    found = getattr(module, name, None)
-    if not callable(found):
-        raise UsageError("%s has no function %s." % (module.__file__, name), "", "name one that it defines.")
-    return found

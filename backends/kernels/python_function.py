@@ -15,13 +15,15 @@ from bnspec.backends.kernels.roles import ARRAYS, OUTPUTS, role_of, roles_of
 from bnspec.backends.kernels.torch_allocations import TorchAllocations
 from bnspec.backends.kernels.watch import Watch
 from bnspec.errors import Declined, UsageError
-from bnspec.model.buffers import dtype_of
+from bnspec.model.buffers import dtype_of, overlap
 
 
 class Arrays:
     """NumPy arrays to those of a framework, and back; the memory is shared where the framework can."""
 
     framework = "numpy"
+    #: Whether a kernel takes packed arrays only.
+    packed = False
 
     def given(self, array: np.ndarray) -> Any:
         """The array as the kernel takes it."""
@@ -110,7 +112,7 @@ class PythonFunction(Procedure):
         watched: bool = False,
     ) -> None:
         self.function, self.owner, self.arrays = function, owner, arrays
-        self.watch = Watch(packed=False, allocating=arrays.allocations()) if watched else None
+        self.watch = Watch(packed=arrays.packed, allocating=arrays.allocations()) if watched else None
         listed = parameters_of(function, owner) if parameters is None else parameters
         required, others = [n for n, must in listed if must], [n for n, must in listed if not must]
         self.roles = roles_of(owner, required, others, backward)
@@ -152,7 +154,8 @@ class PythonFunction(Procedure):
             raise Declined("this kernel has no backward pass")
         gradients = gradients_of(torch, y, list(leaves.values()), self.arrays.given(dy))
         taken = {n: self.arrays.taken(g) for n, g in zip(leaves, gradients) if g is not None}
-        return self.named(returned), taken
+        # autograd may hand on dy itself, as the gradient of a bias that was not broadcast; whoever keeps it, copies it
+        return self.named(returned), {n: g.copy() if overlap(g, dy) else g for n, g in taken.items()}
 
     def overruns(self) -> Tuple[str, ...]:
         """What was found by the red zones."""
@@ -212,3 +215,11 @@ def parameters_of(function: Callable[..., Any], owner: str) -> Tuple[Tuple[str, 
             )
         found.append((parameter.name, parameter.default is parameter.empty))
     return tuple(found)
+
+
+def function_of(module: Any, name: str) -> Any:
+    """The function of this name. Raises UsageError: there is none."""
+    found = getattr(module, name, None)
+    if not callable(found):
+        raise UsageError("%s has no function %s." % (module.__file__, name), "", "name one that it defines.")
+    return found

@@ -17,8 +17,7 @@ import numpy as np
 from bnspec.backends.kernels.adapter import KernelAdapter
 from bnspec.backends.kernels.kernel import Kernel
 from bnspec.backends.kernels.procedure import Procedure, Values
-from bnspec.backends.kernels.python_callable import function_of
-from bnspec.backends.kernels.python_function import TorchArrays
+from bnspec.backends.kernels.python_function import TorchArrays, function_of
 from bnspec.backends.kernels.roles import role_of
 from bnspec.backends.worker.__main__ import load_file
 from bnspec.backends.worker.mode_layer import LayerByMode

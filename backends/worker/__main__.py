@@ -120,6 +120,8 @@ def open_adapter(spec: str, device: str, own: bool = False) -> Tuple[Dict[str, A
         hello.update(status="ready", reason="", conventions=adapter.conventions.to_json(), versions=adapter.versions())
         check_contract(adapter)
         hello["ran_on"] = dict(adapter.ran_on())
+        if hasattr(adapter, "found"):  # of a kernel: what its file says
+            hello["kernel"] = dict(adapter.found())
     except DeviceAbsent as absent:
         return dict(hello, status="absent", reason=absent.what), None
     except UsageError as error:

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from bnspec.clauses import Clause, select_asked
+from bnspec.conformance.judge.judge import checks_for
+from bnspec.conformance.run.cover import cover
 from bnspec.errors import UsageError
 from bnspec.model.case import Case
+from bnspec.model.conventions import Conventions
+from bnspec.model.layer import LayerConfig
 
 #: Families of what a kernel is not: networks, other layers, layers over several devices; and derivatives beyond the gradients.
 NOT_OF_KERNELS = ("mask", "second_order", "input", "placement", "layernorm", "sharded", "errors")
@@ -22,6 +26,8 @@ OF_OBJECTS = (
     "gradient.forward_mode",
     "layout.threads",
 )
+#: Elements of the largest array of a case that an interpreter is asked, and how often it is asked a clause.
+INTERPRETED, TIMES = 512, 10
 
 
 def clauses_for(patterns: Sequence[str]) -> list[Clause]:
@@ -39,3 +45,17 @@ def clauses_for(patterns: Sequence[str]) -> list[Clause]:
 def cases_for(cases: Iterable[Case]) -> Iterator[Case]:
     """The cases of batch-normalization layers with an epsilon: without one, many kernels rightly refuse."""
     return (case for case in cases if case.subject == "batch_norm" and case.config.epsilon > 0.0)
+
+
+def interpreted_cases(cases: Sequence[Case], clauses: Sequence[Clause], conventions: Conventions) -> Sequence[Case]:
+    """Few small cases of forms that are offered, which ask every clause some times: an interpreter takes seconds for thousands of elements."""
+    small = [
+        c for c in cases if is_offered(c.config, conventions) and all(a.size <= INTERPRETED for a in c.arrays.values())
+    ]
+    return cover(small, checks_for({clause.id for clause in clauses}), TIMES)
+
+
+def is_offered(config: LayerConfig, conventions: Conventions) -> bool:
+    """Whether the conventions offer x of this rank, axis and dtype."""
+    axes = config.rank in conventions.ranks and conventions.offers_axis(config.rank, config.channel_axis)
+    return axes and config.dtype in conventions.dtypes

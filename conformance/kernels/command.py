@@ -22,7 +22,7 @@ SEEDS = 1_000_000
     summary="judge a kernel as it comes: no adapter is written",
     example="bnspec judge examples/kernels/numpy_kernel.py::run\nbnspec judge model.py::ModelNew --json",
     params=[
-        click.Argument(["kernel"], help="FILE or FILE::NAME: a function or a torch.nn.Module in a Python file."),
+        click.Argument(["kernel"], help="FILE or FILE::NAME: a function or a torch.nn.Module in a .py, a function in a .so, or a .onnx, .onnxtxt, .mlir or solution.json."),
         click.Option(["--device"], default="cpu", metavar="D", help="The device: cpu, cuda:0, ..."),
         CLAUSE,
         effort("quick", "standard", default="quick", help="Number of generated cases."),

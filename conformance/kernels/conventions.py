@@ -40,9 +40,9 @@ def inferred(worker: Worker) -> Inference:
 def other_direction(inference: Inference, kernel: Kernel) -> Kernel | None:
     """The kernel with its momentum read the other way round, where the experiment says so; None where it does not."""
     outcome = next(o for o in inference.outcomes if o.field == DECAY_WEIGHS)
-    if outcome.value != "new" or kernel.momentum_weighs == "old":
+    if outcome.value != "new":
         return None
-    return dataclasses.replace(kernel, momentum_weighs="old")
+    return dataclasses.replace(kernel, momentum_weighs="old" if kernel.momentum_weighs == "new" else "new")
 
 
 def judged_by(inference: Inference, kernel: Kernel) -> Conventions:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Sequence
+import itertools
+import tempfile
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,18 +15,21 @@ from bnspec.backends.harness.interruption import check, stoppable
 from bnspec.backends.harness.launcher import PATIENT, Worker
 from bnspec.backends.harness.limits import Limits
 from bnspec.backends.harness.targets import Target
+from bnspec.backends.kernels.harness.found import Found, found_of, told
+from bnspec.backends.kernels.harness.housing import housed
 from bnspec.backends.kernels.harness.recognise import Recognised, recognise
+from bnspec.backends.kernels.kernel import Kernel
 from bnspec.clauses import Clause
 from bnspec.cli import CONFORMS, DEVIATES, FAILED
 from bnspec.conformance.cases.effort import EffortName, cases_of
 from bnspec.conformance.conventions.plan import Inference
 from bnspec.conformance.conventions.records import convention_records
 from bnspec.conformance.conventions.table import Profiled
-from bnspec.conformance.kernels.asked import cases_for, clauses_for
+from bnspec.conformance.kernels.asked import cases_for, clauses_for, interpreted_cases
 from bnspec.conformance.kernels.conventions import inferred, judged_by, other_direction
-from bnspec.conformance.kernels.fixed import fixed_cases, fixed_form
+from bnspec.conformance.kernels.fixed import fixed, fixed_cases, fixed_forms
 from bnspec.conformance.kernels.timings import timed, usual_form
-from bnspec.conformance.kernels.verdict import Verdict, grade_of
+from bnspec.conformance.kernels.verdict import Verdict, declined, grade_of
 from bnspec.conformance.run.case_pool import CasePool
 from bnspec.conformance.run.run import run_targets
 from bnspec.conformance.run.settings import RunSettings
@@ -34,10 +39,16 @@ from bnspec.model.case import Case
 from bnspec.reports.run.manifest import finished_now, new_manifest
 from bnspec.reports.run.records import Finding, Manifest, RunFinished, Timing
 from bnspec.reports.run.store import RunWriter, read_run
+from bnspec.reports.run.vocabulary import FAILING
 from bnspec.terminal.progress import Progress
 
 #: Time for shrinking one clause's case and for the causes: a kernel that is all wrong breaks sixty clauses.
 SHRINK_SECONDS, CAUSE_SECONDS = 0.25, 3.0
+
+#: The clauses that speak of what a forward pass computes.
+OUTPUTS = ("training.output", "inference.output")
+#: The adapter that compiles Triton's kernels in place of running them.
+TRITON_LISTING = "bnspec.backends.kernels.triton_listing:TritonListing"
 
 
 @dataclass(frozen=True)
@@ -76,7 +87,13 @@ def judge(request: Request, command: str, quiet: bool = False) -> tuple[Verdict,
     Raises UsageError: the kernel is not there, in no known form, or cannot be called; HarnessError: it breaks when it is opened.
     """
     recognised = recognise(request.thing)
-    with stoppable(), Progress(quiet) as progress:
+    with (
+        stoppable(),
+        Progress(quiet) as progress,
+        tempfile.TemporaryDirectory(prefix="bnspec-judge-", ignore_cleanup_errors=True) as folder,
+    ):
+        recognised = recognised.told(dataclasses.replace(recognised.kernel, folder=folder))
+        recognised = housed(recognised, lambda doing: progress.update(recognised.entry.name, doing))
         target = Target(recognised.entry, request.device)
         progress.update(target.name, "inferring conventions")
         opened = opened_and_inferred(target, recognised, request)
@@ -94,23 +111,54 @@ def judge(request: Request, command: str, quiet: bool = False) -> tuple[Verdict,
         with RunWriter.create(request.out, manifest_of(request, opened, settings.clauses, command)) as writer:
             for convention in convention_records(opened.profiled, writer):
                 writer.write(convention)
-            form = fixed_form(kernel, conventions)
+            forms = fixed_forms(kernel, conventions)
             source = cases_of(request.effort, request.seed) if request.cases is None else request.cases
-            if form is not None:
-                source = fixed_cases(form, kernel.epsilon, request.seed)
-            cases = CasePool(needed(cases_for(source), settings.clauses))
+            if forms and (request.cases is None or fixed(kernel)):
+                others = () if fixed(kernel) else source
+                source = itertools.chain(others, fixed_cases(forms, kernel.epsilon, request.seed))
+            asked: Iterable[Case] = needed(cases_for(source), settings.clauses)
+            left_out = 0
+            if kernel.interpreted and request.cases is None:
+                drawn = list(asked)
+                asked = interpreted_cases(drawn, settings.clauses, conventions)
+                left_out = len(drawn) - len(asked)
+            cases = CasePool(asked)
             findings = run_targets([target], cases, settings, writer, reported(progress))[target]
+            refuse_unjudged(findings, target)
             timings: list[Timing] = []
             if request.time:
                 progress.update(target.name, "timing")
                 alone = dataclasses.replace(kernel, watched=False).variable()
                 with ready(target, request.limits, {**opened.environment, **alone}) as worker:
-                    timings = timed(worker, form or usual_form(conventions), kernel.epsilon, request.seed)
+                    timings = timed(
+                        worker,
+                        forms[-1] if fixed(kernel) else usual_form(conventions, bool(kernel.interpreted)),
+                        kernel.epsilon,
+                        request.seed,
+                    )
                 writer.write(*timings)
+            compiled = None
+            if kernel.interpreted == "triton":
+                progress.update(target.name, "compiling for devices that are not here")
+                compiled = compiled_and_not_run(target, kernel, request)
             status = status_of(findings, timings)
             check()
             writer.write(RunFinished(finished_now(), status, {"wall": writer.at, "hypothesis_cpu": cases.seconds}))
-        return Verdict(recognised, request.seed, read_run(writer.path), opened.inference, conventions), status
+        run = read_run(writer.path)
+        return Verdict(opened.recognised, request.seed, run, opened.inference, conventions, compiled, left_out), status
+
+
+def refuse_unjudged(findings: Sequence[Finding], target: Target) -> None:
+    """Raise HarnessError where its results were asked about and none was judged: that is no grade."""
+    asked = [f for f in findings if f.clause in OUTPUTS]
+    if not asked or any(f.cases or f.verdict in FAILING for f in findings if f.clause in OUTPUTS):
+        return
+    reason = next((d["reason"] for d in declined(asked)), "no case has its form")
+    raise HarnessError(
+        f"nothing that {target.name} computes was judged.",
+        f"{reason}.",
+        "choose other clauses, or a form of x that cases have.",
+    )
 
 
 def status_of(findings: Sequence[Finding], timings: Sequence[Timing]) -> int:
@@ -123,10 +171,11 @@ def status_of(findings: Sequence[Finding], timings: Sequence[Timing]) -> int:
 def opened_and_inferred(target: Target, recognised: Recognised, request: Request) -> Opened:
     """The kernel's conventions, by experiment; a momentum that weighs the old value is handed over as one."""
     cache = open_cache()
-    kernel = recognised.kernel
+    kernel, turned = recognised.kernel, False
     while True:
         environment = {**PATIENT, **cache.environment, **kernel.variable()}
         with ready(target, request.limits, environment) as worker:
+            kernel = told(kernel, found_of(worker.hello.details))
             inference = inferred(worker)
             profiled = Profiled(
                 target.entry.name,
@@ -135,10 +184,23 @@ def opened_and_inferred(target: Target, recognised: Recognised, request: Request
                 inference,
                 str(worker.hello.details.get("framework", "")),
             )
-        again = other_direction(inference, kernel)
+        again = None if turned else other_direction(inference, kernel)
         if again is None:
-            return Opened(dataclasses.replace(recognised, kernel=kernel), profiled, dict(cache.environment))
-        kernel = again
+            return Opened(recognised.told(kernel), profiled, dict(cache.environment))
+        kernel, turned = again, True
+
+
+def compiled_and_not_run(target: Target, kernel: Kernel, request: Request) -> Found:
+    """What a kernel of Triton is for devices that are not here. It says nothing of its results, and changes no grade."""
+    entry = dataclasses.replace(target.entry, adapter=TRITON_LISTING)
+    alone = dataclasses.replace(kernel, interpreted="").variable()
+    cache = {"TRITON_CACHE_DIR": str(Path(kernel.folder) / "triton")}
+    try:
+        with Worker(entry, "cpu", limits=request.limits, environment={**alone, **cache}) as worker:
+            hello = worker.hello
+            return found_of(hello.details) if hello.status == "ready" else Found(failed=hello.reason)
+    except UsageError as error:
+        return Found(failed=f"{error.what} {error.why}".strip())
 
 
 def ready(target: Target, limits: Limits, environment: dict[str, str]) -> Worker:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from bnspec.conformance.kernels.verdict import Verdict, declined, line
+from collections.abc import Sequence
+
+from bnspec.conformance.kernels.verdict import Verdict, compiled_line, declined, line
+from bnspec.reports.run.records import Finding
 from bnspec.terminal.console import indented, terminal, verbatim
 
 #: Broken clauses and reasons that are shown.
@@ -13,11 +16,33 @@ def print_verdict(verdict: Verdict) -> None:
     """Print the verdict's line, the first broken clauses, what was declined, and the run's path."""
     console = terminal()
     indented(console, line(verdict))
+    if verdict.recognised.kernel.replaced:
+        indented(
+            console,
+            f"  constants and attributes with the cases' values: {', '.join(verdict.recognised.kernel.replaced)}",
+        )
+    if verdict.compiled is not None:
+        indented(console, f"  {compiled_line(verdict.compiled)}")
     for finding in verdict.broken[:SHOWN]:
         indented(console, f"  {finding.level} {finding.clause}: {finding.message or finding.verdict}")
     if len(verdict.broken) > SHOWN:
         verbatim(console, f"  and {len(verdict.broken) - SHOWN} more: bnspec report {verdict.run.path}")
+    if verdict.left_out:
+        indented(
+            console, f"  {verdict.left_out} cases left out: the kernel is interpreted, so few and small ones are asked"
+        )
     reasons = declined(verdict.run.findings)
+    if reasons:
+        indented(
+            console, f"  declined, each clause on each case counted once; judged were {judged(verdict.run.findings)}:"
+        )
     for reason in reasons[:SHOWN]:
-        indented(console, f"  declined: {reason['reason']} ({reason['judgements']} judgements)")
+        indented(console, f"    {reason['judgements']}: {reason['reason']}")
+    if len(reasons) > SHOWN:
+        verbatim(console, f"    and {len(reasons) - SHOWN} reasons more: --json lists them")
     verbatim(console, f"\n{verdict.run.path}")
+
+
+def judged(findings: Sequence[Finding]) -> int:
+    """How often a clause was judged on a case."""
+    return sum(finding.cases for finding in findings)

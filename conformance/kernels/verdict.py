@@ -8,6 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import msgspec
+
+from bnspec.backends.kernels.harness.found import Compiled, Found
 from bnspec.backends.kernels.harness.recognise import Recognised
 from bnspec.conformance.conventions.outcome import Outcome
 from bnspec.conformance.conventions.plan import Inference
@@ -30,6 +33,8 @@ class Verdict:
     Attributes:
         seed: of the generated data; repeats the judgement.
         run: the run directory, read back. inference, conventions: what was inferred, and what the kernel was judged by.
+        compiled: for devices that are not here, and not run; None where that is not asked.
+        left_out: cases that were not asked, since the kernel is interpreted.
         grade, ratio, broken, smallest: the worst error / bound of what is required, the broken clauses, MUST first, and the smallest case that breaks one.
     """
 
@@ -38,6 +43,8 @@ class Verdict:
     run: Run
     inference: Inference
     conventions: Conventions
+    compiled: Found | None = None
+    left_out: int = 0
 
     @property
     def broken(self) -> list[Finding]:
@@ -110,6 +117,8 @@ def document(verdict: Verdict) -> dict[str, Any]:
             "arrays": kernel.arrays,
             "backward": kernel.backward or None,
             "interpreted": kernel.interpreted or None,
+            "run_by": kernel.run_by or None,
+            "replaced": list(kernel.replaced),
         },
         "grade": verdict.grade,
         "line": line(verdict),
@@ -119,12 +128,55 @@ def document(verdict: Verdict) -> dict[str, Any]:
         "inferred": {o.field: plain(o.value) for o in verdict.inference.outcomes if o.is_inferred},
         "undecided": {o.field: o.reason for o in undecided(verdict.inference)},
         "timings": [timing_document(t) for t in verdict.run.timings],
+        "compiled": compiled_document(verdict.compiled),
         "broken": [broken_document(f, verdict.run.path) for f in verdict.broken],
         "smallest_case": str(verdict.smallest) if verdict.smallest else None,
         "judged": sum(1 for f in verdict.run.findings if f.cases),
         "declined": declined(verdict.run.findings),
+        "left_out": verdict.left_out,
         "run": str(verdict.run.path),
     }
+
+
+def compiled_document(found: Found | None) -> dict[str, Any] | None:
+    """What was compiled and not run; None where that is not asked."""
+    if found is None:
+        return None
+    return {
+        "label": "compiled, not run",
+        "kernels": [msgspec.to_builtins(c) for c in found.compiled],
+        "failed": found.failed or None,
+    }
+
+
+def compiled_line(found: Found) -> str:
+    """What was compiled and not run, in one line."""
+    if not found.compiled:
+        return f"compiled, not run: nothing, since {found.failed or 'there is no kernel'}"
+    targets = dict.fromkeys(c.target for c in found.compiled)
+    return "compiled, not run: " + "; ".join(f"{t}: {target_words(found.compiled, t)}" for t in targets)
+
+
+def target_words(compiled: Sequence[Compiled], target: str) -> str:
+    """The instructions of all kernels for a device."""
+    here = [c for c in compiled if c.target == target]
+    if failed := next((c for c in here if c.failed), None):
+        return f"{failed.kernel} does not compile: {failed.failed}"
+    approximate, corrected, fused = (
+        sum((Counter(getattr(c, n)) for c in here), Counter()) for n in ("approximate", "corrected", "fused")
+    )
+    words = [f"approximate {counts_text(approximate)}" if approximate else "nothing approximate"]
+    if corrected:
+        words.append(f"corrected by {counts_text(corrected)}")
+    words.append(f"fused {counts_text(fused)}" if fused else "nothing fused")
+    if any(c.flushes_to_zero for c in here):
+        words.append("flushes to zero")
+    return ", ".join(words)
+
+
+def counts_text(counts: Mapping[str, int]) -> str:
+    """Instructions with how often they stand in the text."""
+    return " ".join(f"{name} x{n}" if n > 1 else name for name, n in sorted(counts.items()))
 
 
 def undecided(inference: Inference) -> Sequence[Outcome]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import dataclasses
 import functools
 import threading
 import time
@@ -15,6 +16,7 @@ from bnspec.backends.harness.launcher import PATIENT, Worker
 from bnspec.backends.harness.targets import Target
 from bnspec.conformance.cases.forward import offered
 from bnspec.conformance.causes.causes import causes_of
+from bnspec.conformance.conventions.own_adapter import gradient_modes_of
 from bnspec.conformance.judge.collector import ENDINGS, CaseJudgements, Collector, with_gradients_declined
 from bnspec.conformance.run.bits import bits_of
 from bnspec.conformance.run.case_pool import CasePool
@@ -89,6 +91,10 @@ class TargetRun:
         worker = self.open()
         causes: list[Cause] = []
         try:
+            if entry.own and worker.hello.conventions is not None:  # one that is registered declares it
+                modes = gradient_modes_of(worker, worker.hello.conventions)
+                found = dataclasses.replace(worker.hello.conventions, gradient_modes=modes)
+                worker.hello = dataclasses.replace(worker.hello, conventions=found)
             opened = target_record(self.target, worker.hello)
             if opened != self.earlier.target:
                 self.earlier = Earlier()  # of other releases or conventions

@@ -23,6 +23,13 @@ from bnspec.reports.run.records import Finding
 from bnspec.reports.run.store import RunWriter, read_run
 
 FORWARD, TRAINING = Conventions(gradient_modes=()), Conventions(gradient_modes=("training",))
+SILENT = """
+import dataclasses
+from example_adapters import GuessesTheAxis
+
+class Silent(GuessesTheAxis):
+    conventions = dataclasses.replace(GuessesTheAxis.conventions, gradient_modes=("training", "inference"))
+"""
 ASKED = ("layout.axis", "inference.output", "gradient.inference_dx", "gradient.linear_in_the_cotangent")
 
 
@@ -95,3 +102,18 @@ def test_a_fault_of_the_forward_pass_is_found_in_cases_with_gradients(tmp_path: 
     wrong = judged(tmp_path / "wrong", "example_adapters:GuessesTheAxis", cases)
     assert wrong["layout.axis"].verdict == "deviates"
     assert wrong["gradient.inference_dx"].verdict == "declined"
+
+
+@pytest.mark.usefixtures("example_adapters_on_path")
+def test_an_own_adapter_that_declares_nothing_is_found_to_be_forward_only(tmp_path: Path) -> None:
+    """By calls; one that has gradients keeps them."""
+    (tmp_path / "silent.py").write_text(SILENT)
+    cases = [batch_norm_case(plan) for _, plan in coincidences()]
+    wrong = judged(tmp_path / "wrong", f"{tmp_path / 'silent.py'}:Silent", cases)
+    assert wrong["layout.axis"].verdict == "deviates"
+    assert wrong["gradient.inference_dx"].verdict == "declined"
+    (opened,) = read_run(tmp_path / "wrong").targets
+    assert opened.conventions["gradient_modes"] == []
+    judged(tmp_path / "right", "bnspec.backends.numpy.specification:NumpySpec", cases[:1])
+    (opened,) = read_run(tmp_path / "right").targets
+    assert opened.conventions["gradient_modes"] == ["training", "inference"]

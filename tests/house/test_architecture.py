@@ -57,7 +57,9 @@ FRAMEWORKS = {
     for file in (ROOT / "backends").glob("*/environment.toml")
     for name in tomllib.loads(file.read_text("utf-8"))["imports"]
 }
-WORKER_PACKAGES = FRAMEWORKS | {"numpy", "ml_dtypes"}
+#: What kernels are compiled and built with, in environments of their own: backends/kernels/harness/housing.py.
+COMPILERS = {"triton", "tvm_ffi"}
+WORKER_PACKAGES = FRAMEWORKS | COMPILERS | {"numpy", "ml_dtypes"}
 #: A place to look, for a file that has grown beyond it.
 MAX_LINES = 500
 

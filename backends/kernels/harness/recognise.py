@@ -12,10 +12,9 @@ import dataclasses
 from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 
-import msgspec
-
 from bnspec.backends.harness.registry import Entry
 from bnspec.backends.kernels.c_signature import prototypes
+from bnspec.backends.kernels.harness.solution import solution
 from bnspec.backends.kernels.kernel import Kernel
 from bnspec.backends.kernels.roles import role_of
 from bnspec.backends.kernels.shared_object import header_of
@@ -29,38 +28,21 @@ ADAPTERS = {
     ("callable", "torch"): "bnspec.backends.kernels.python_callable:TorchCallable",
     ("callable", "jax"): "bnspec.backends.kernels.python_callable:JaxCallable",
     ("shared object", "numpy"): "bnspec.backends.kernels.shared_object:SharedObject",
+    ("onnx", "numpy"): "bnspec.backends.kernels.onnx_model:OnnxModel",
     ("stablehlo", "jax"): "bnspec.backends.kernels.stablehlo:StableHlo",
     ("operator", "torch"): "bnspec.backends.kernels.python_callable:TorchOperator",
-    ("solution", "torch"): "bnspec.backends.kernels.python_callable:Solution",
-    ("solution", "numpy"): "bnspec.backends.kernels.python_callable:Solution",
+    ("solution", "torch"): "bnspec.backends.kernels.solution:Solution",
+    ("solution", "numpy"): "bnspec.backends.kernels.solution:Solution",
+    ("tvm-ffi", "numpy"): "bnspec.backends.kernels.solution:TvmSolution",
     ("module", "torch"): "bnspec.backends.kernels.torch_module:TorchModule",
 }
 #: Names that are taken first where a file has several functions; names of classes likewise (KernelBench's).
 FIRST = ("run", "forward", "batch_norm", "batchnorm", "kernel", "solution")
 CLASSES = ("ModelNew", "Model")
-#: Bytes of a kernel's file at most.
-FILE_BYTES = 4 << 20
-
-
-class SolutionSource(msgspec.Struct):
-    """A file of a solution."""
-
-    path: str
-    content: str
-
-
-class SolutionSpec(msgspec.Struct):
-    """What a solution is written in, and where it begins."""
-
-    language: str
-    entry_point: str
-
-
-class SolutionFile(msgspec.Struct):
-    """What is read of a solution.json; other fields are not."""
-
-    spec: SolutionSpec
-    sources: list[SolutionSource]
+#: Bytes of a kernel's file at most; of a model's.
+FILE_BYTES, MODEL_BYTES = 4 << 20, 64 << 20
+#: The suffixes of ONNX models: as protobuf, and as text.
+ONNX = (".onnx", ".onnxtxt", ".onnxtext")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,27 +53,36 @@ class Recognised:
     entry: Entry
     words: str
 
+    def told(self, kernel: Kernel) -> Recognised:
+        """The same with what was found when it was opened."""
+        return dataclasses.replace(self, kernel=kernel, words=words_of(kernel))
+
 
 def recognise(thing: str) -> Recognised:
     """The kernel that a word of the command line names. Raises UsageError: there is no such file, or nothing in it that is known."""
     path, _, name = thing.partition("::")
     file = Path(path)
     if not file.is_file():
+        there = "it is a folder" if file.is_dir() else "there is nothing of this name"
         raise UsageError(
-            f"{path} is no file.", "a kernel is named as FILE or FILE::NAME.", "check the path, and where you are."
+            f"{path} is no file.",
+            f"{there}; a kernel is named as FILE or FILE::NAME.",
+            "check the path, and where you are.",
         )
     if file.suffix == ".py":
         kernel = python_file(file, name)
     elif file.suffix in (".mlir", ".stablehlo"):
         kernel = stablehlo(file)
+    elif file.suffix in ONNX:
+        kernel = onnx_model(file)
     elif file.suffix == ".json":
-        kernel = solution(file, name)
+        kernel = solution(readable(file), str(file), name)
     elif file.suffix in (".so", ".dylib", ".dll"):
         kernel = shared_object(file, name)
     else:
         raise UsageError(
             f"{path} is in no form that is known.",
-            f"its name ends in {file.suffix or 'nothing'!s}; known are .py, .so, .mlir and .json.",
+            f"its name ends in {file.suffix or 'nothing'!s}; known are .py, .so, .onnx, .onnxtxt, .mlir and .json.",
             "name a file of one of these forms; README.md, Judge a kernel, shows each.",
         )
     shown = f"{path}::{kernel.name}"
@@ -112,10 +103,14 @@ def words_of(kernel: Kernel) -> str:
         "callable": f"a function of {of}",
         "module": "a torch.nn.Module",
         "stablehlo": "StableHLO compiled by XLA",
+        "onnx": "an ONNX model",
         "operator": "an operator of torch.library",
         "solution": "a solution of FlashInfer-Bench",
+        "tvm-ffi": "a solution of FlashInfer-Bench in C++, built by tvm-ffi",
         "shared object": "a function of a shared object",
     }[kernel.form]
+    if kernel.run_by:
+        words += f", run by {kernel.run_by}"
     return f"{words}, interpreted by {kernel.interpreted}" if kernel.interpreted else words
 
 
@@ -143,31 +138,10 @@ def python_file(file: Path, name: str) -> Kernel:
     return Kernel("callable", str(file), forward, arrays, backward_of(forward, functions), interpreted)
 
 
-def solution(file: Path, name: str) -> Kernel:
-    """A solution of FlashInfer-Bench whose sources are Python. Raises UsageError: it is none, or in another language."""
-    try:
-        data = msgspec.json.decode(readable(file), type=SolutionFile)
-    except msgspec.DecodeError as error:
-        raise UsageError(
-            f"{file} is no solution.json.", f"{error}.", "it holds spec.language, spec.entry_point, and sources."
-        ) from None
-    path, _, function = data.spec.entry_point.partition("::")
-    language = data.spec.language.lower()
-    if language not in ("python", "triton") or not path.endswith(".py"):
-        raise UsageError(
-            f"{file} is written in {language}, and that is not built here.",
-            "solutions in Python and Triton are judged as they are.",
-            "build it, and judge the shared object with its header: bnspec judge kernel.so.",
-        )
-    if any(Path(s.path).is_absolute() or ".." in Path(s.path).parts for s in data.sources):
-        raise UsageError(
-            f"{file} has a source outside of its folder.", "paths of sources are relative.", "correct them."
-        )
-    text = "\n".join(s.content for s in data.sources)
-    arrays = "torch" if "import torch" in text or language == "triton" else "numpy"
-    return Kernel(
-        "solution", str(file), name or f"{path}::{function}", arrays, "", "triton" if language == "triton" else ""
-    )
+def onnx_model(file: Path) -> Kernel:
+    """An ONNX model, which its worker reads: what it holds, this program has no package to tell."""
+    refuse_size(file, MODEL_BYTES)
+    return Kernel("onnx", str(file), "main", momentum_weighs="old")
 
 
 def stablehlo(file: Path) -> Kernel:
@@ -266,10 +240,22 @@ def imports_of(tree: ast.Module) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
 
 
+def refuse_size(file: Path, limit: int) -> None:
+    """Raise UsageError for a file that is empty, or longer than a kernel is."""
+    size = file.stat().st_size
+    if not size:
+        raise UsageError(f"{file} is empty.", "it holds no kernel.", "write it again, or name another file.")
+    if size > limit:
+        raise UsageError(
+            f"{file} is longer than {limit >> 20} MiB.",
+            "a kernel is not.",
+            "name a file of the layer alone.",
+        )
+
+
 def readable(file: Path) -> str:
-    """The text of a file. Raises UsageError: it is too long, or no text."""
-    if file.stat().st_size > FILE_BYTES:
-        raise UsageError(f"{file} is longer than {FILE_BYTES >> 20} MiB.", "a kernel is not.", "name another file.")
+    """The text of a file. Raises UsageError: it is empty, too long, or no text."""
+    refuse_size(file, FILE_BYTES)
     try:
         return file.read_text("utf-8")
     except UnicodeDecodeError:

@@ -165,7 +165,7 @@ def test_the_pages_mark_what_changed(write: Callable[..., Path]) -> None:
 
 
 def test_a_bisection_names_the_release_between_two_entries(write: Callable[..., Path]) -> None:
-    """Of the same clause and backend, between the two releases; another one explains nothing."""
+    """Of the same clause, or the case that shows it, and backend, between the two releases; another one explains nothing."""
     folder = write()
     (folder / "alpha" / "bisections").mkdir()
     found = {
@@ -180,8 +180,11 @@ def test_a_bisection_names_the_release_between_two_entries(write: Callable[..., 
     file = folder / "alpha" / "bisections" / "epsilon.json"
     file.write_text(json.dumps(found))
     assert pages(read_atlas(folder))["changes.md"].count("first in 1.4; the package itself") == 2  # its row, and itself
-    file.write_text(json.dumps({**found, "first_after": "1.11"}))
-    assert pages(read_atlas(folder))["changes.md"].count("first in") == 1
+    file.write_text(json.dumps({**found, "question": f"case {CHANGE.case}"}))
+    assert pages(read_atlas(folder))["changes.md"].count("first in 1.4; the package itself") == 2
+    for other in ({"first_after": "1.11"}, {"question": "case ba9876543210"}):
+        file.write_text(json.dumps({**found, **other}))
+        assert pages(read_atlas(folder))["changes.md"].count("first in") == 1
     file.write_text(json.dumps({**found, "first_after": None}))
     with pytest.raises(UsageError, match="no bisection"):
         read_atlas(folder)

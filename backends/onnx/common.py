@@ -52,6 +52,7 @@ class OnnxAdapter(Adapter):
     def __init__(self, device: str = "cpu") -> None:
         super().__init__(device)
         import onnx
+        import onnx.numpy_helper  # releases before 1.14 do not import it themselves
 
         if onnx.defs.onnx_opset_version() < self.opset:
             raise ImportError("onnx %s has no opset %d" % (onnx.__version__, self.opset))

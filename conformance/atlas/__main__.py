@@ -5,7 +5,8 @@
     runs/atlas/index.html   the page
     runs/atlas/             raw run directories, out of git; what is there is read, not measured again
 
-An entry that is there is left alone: remove it to have it measured again. Changes need the raw runs of both releases: where one is
+An entry that is there is left alone: remove it, and its changes, to have it measured again; cases that no change names any more are
+removed. Changes need the raw runs of both releases: where one is
 gone, that release is measured again. A package that the plan does not have, as in PACKAGES=none, measures nothing: the pages are written.
 """
 
@@ -27,7 +28,7 @@ from bnspec.conformance.atlas.repros import run_scripts
 from bnspec.errors import BnspecError
 from bnspec.model.case import Case
 from bnspec.reports.atlas.atlas import CASES, CHANGES, FOLDER, read_atlas
-from bnspec.reports.atlas.changes import encode_changes
+from bnspec.reports.atlas.changes import decode_changes, encode_changes
 from bnspec.reports.atlas.entry import encode_entry
 from bnspec.reports.atlas.page import pages
 from bnspec.reports.page.atlas import atlas_page
@@ -108,12 +109,23 @@ def main(words: Sequence[str], folder: Path = FOLDER, raw: Path = RAW) -> int:
         if not words or package in words:
             making.make(listed := list(of))
             run_scripts(listed, folder / package)
+            sweep(folder / package)
     atlas = read_atlas(folder)
     for name, page in pages(atlas).items():
         write_atomically(folder / name, page)
     raw.mkdir(parents=True, exist_ok=True)
     write_atomically(raw / NAME, atlas_page(atlas))
     return 0
+
+
+def sweep(folder: Path) -> None:
+    """Remove the cases of a package that no change names any more: those of entries that were measured again."""
+    named = {
+        c.case for path in folder.glob(f"*{CHANGES}") for c in decode_changes(path.read_text("utf-8"), path).changes
+    }
+    for path in (folder / CASES).glob("*.json"):
+        if path.stem not in named:
+            path.unlink()
 
 
 def _write_changes(before: Measured, after: Measured, cases: dict[str, Case], path: Path) -> None:

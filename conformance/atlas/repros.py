@@ -30,14 +30,15 @@ def run_scripts(jobs: Iterable[Job], folder: Path) -> None:
         record = script.with_suffix(".json")
         known, digest = read_printed(record), digest_of(script)
         lines = dict(known.releases) if known.script == digest else {}
-        for job in listed:
-            if job.release in lines or not (folder / f"{job.release}.json").exists():
+        there = [job for job in listed if (folder / f"{job.release}.json").exists()]
+        for job in there:
+            if job.release in lines:
                 continue
             try:
                 lines[job.release] = printed(script, obtain(job.spec).python)
             except NotBuilt:
                 continue
-        ordered = {job.release: lines[job.release] for job in listed if job.release in lines}
+        ordered = {job.release: lines[job.release] for job in there if job.release in lines}
         if (ordered, digest) != (dict(known.releases), known.script):
             write_atomically(record, encode_printed(Printed(digest, ordered)))
 

@@ -23,7 +23,7 @@ class Bisected(msgspec.Struct, frozen=True):
     """A bisection that found one change.
 
     Attributes:
-        question: "convention running_correction", "MUST running.var"; last_before, first_after: the releases on both sides.
+        question: "convention running_correction", "MUST running.var", "case 0123456789ab"; last_before, first_after: the releases on both sides.
     """
 
     package: PackageName
@@ -41,7 +41,7 @@ class Bisected(msgspec.Struct, frozen=True):
         return f"first in {self.first_after}{one}; {self.isolation.sentence}"
 
     def explains(self, changes: Changes, change: AtlasChange) -> bool:
-        """Whether it speaks of this change: of its clause or convention, between its releases."""
+        """Whether it speaks of this change: of its clause, convention or case, between its releases."""
         try:
             before, last, first, after = map(
                 Version, (changes.before, self.last_before, self.first_after, changes.after)
@@ -49,7 +49,8 @@ class Bisected(msgspec.Struct, frozen=True):
         except InvalidVersion:
             return False
         same = (self.package, self.backend) == (changes.package, change.backend)
-        return same and self.question.split()[-1] == change.what and before <= last < first <= after
+        asked = self.question.split()[-1] == change.what or self.question == f"case {change.case}"
+        return same and asked and before <= last < first <= after
 
 
 _documents = msgspec.json.Decoder(Bisected)

@@ -155,6 +155,18 @@ def false_uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str],
     return put
 
 
+def test_uv_is_found_where_its_package_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Installed into a folder on Python's path, it is neither beside this Python nor on the path of programs."""
+    (tmp_path / "bin").mkdir()
+    binary = tmp_path / "bin" / "uv"
+    binary.touch()
+    (tmp_path / "uv.py").write_text(f"def find_uv_bin():\n    return {str(binary)!r}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "uv", raising=False)
+    monkeypatch.setenv("PATH", "")
+    assert installer.uv_path() == str(binary)
+
+
 needs_uv = pytest.mark.skipif(installer.uv_path() is None, reason="uv is not installed")
 
 
@@ -238,7 +250,7 @@ def test_environments_are_removed_by_their_locks(small: Path) -> None:
         remove(["nothing"])
     assert prune(1.0) == []
     assert left(small) == [lock]
-    assert [k.lock for k in remove([lock[:6]])] == [lock]
+    assert [(k.lock, k.bytes > 0) for k in remove([lock[:6]])] == [(lock, True)]  # its size, though it is gone
     assert (kept(), is_there(SMALL)) == ([], False)
 
 

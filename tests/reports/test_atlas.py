@@ -14,14 +14,16 @@ from hostile import TEXTS
 
 import bnspec
 from bnspec.clauses import VERSION
-from bnspec.conformance.atlas.repros import printed
+from bnspec.conformance.atlas.__main__ import sweep
+from bnspec.conformance.atlas.measure import job_of
+from bnspec.conformance.atlas.repros import printed, run_scripts
 from bnspec.errors import UsageError
 from bnspec.reports.atlas.atlas import CHANGES, FOLDER, read_atlas
 from bnspec.reports.atlas.changes import AtlasChange, Changes, Sight, decode_changes, encode_changes
 from bnspec.reports.atlas.entry import BackendEntry, Entry, decode_entry, encode_entry
 from bnspec.reports.atlas.extract import Environment, entry_of
 from bnspec.reports.atlas.page import pages
-from bnspec.reports.atlas.repros import REPROS, Printed, digest_of, encode_printed
+from bnspec.reports.atlas.repros import REPROS, Printed, digest_of, encode_printed, read_printed
 from bnspec.reports.run.store import read_run
 
 CLAUSE = "epsilon.inside_root_in_training"
@@ -163,7 +165,7 @@ def test_the_pages_mark_what_changed(write: Callable[..., Path]) -> None:
 
 
 def test_a_bisection_names_the_release_between_two_entries(write: Callable[..., Path]) -> None:
-    """Of the same clause and backend, between the two releases; another one explains nothing."""
+    """Of the same clause, or the case that shows it, and backend, between the two releases; another one explains nothing."""
     folder = write()
     (folder / "alpha" / "bisections").mkdir()
     found = {
@@ -178,8 +180,11 @@ def test_a_bisection_names_the_release_between_two_entries(write: Callable[..., 
     file = folder / "alpha" / "bisections" / "epsilon.json"
     file.write_text(json.dumps(found))
     assert pages(read_atlas(folder))["changes.md"].count("first in 1.4; the package itself") == 2  # its row, and itself
-    file.write_text(json.dumps({**found, "first_after": "1.11"}))
-    assert pages(read_atlas(folder))["changes.md"].count("first in") == 1
+    file.write_text(json.dumps({**found, "question": f"case {CHANGE.case}"}))
+    assert pages(read_atlas(folder))["changes.md"].count("first in 1.4; the package itself") == 2
+    for other in ({"first_after": "1.11"}, {"question": "case ba9876543210"}):
+        file.write_text(json.dumps({**found, **other}))
+        assert pages(read_atlas(folder))["changes.md"].count("first in") == 1
     file.write_text(json.dumps({**found, "first_after": None}))
     with pytest.raises(UsageError, match="no bisection"):
         read_atlas(folder)
@@ -261,6 +266,23 @@ def test_a_script_that_was_changed_must_run_again(scripted: Path) -> None:
     scripted.unlink()
     with pytest.raises(UsageError, match="no script"):
         read_atlas(scripted.parents[2])
+
+
+def test_what_a_release_printed_goes_with_its_entry(scripted: Path) -> None:
+    """A record speaks of entries alone, so that a release that cannot be built any more takes its lines along."""
+    jobs = [job_of(f"alpha=={release}", (), "device", 1, scripted.parent) for release in ("1.0", "1.10")]
+    (scripted.parents[1] / "1.10.json").unlink()
+    run_scripts(jobs, scripted.parents[1])
+    assert read_printed(scripted.with_suffix(".json")).releases == {"1.0": "1"}
+
+
+def test_cases_that_no_change_names_are_swept(write: Callable[..., Path]) -> None:
+    """Those that changes name stay."""
+    folder = write() / "alpha"
+    (folder / "cases" / "ba9876543210.json").write_text("{}")
+    sweep(folder)
+    assert [path.stem for path in (folder / "cases").iterdir()] == ["0123456789ab"]
+    read_atlas(folder.parent)
 
 
 @pytest.mark.parametrize(

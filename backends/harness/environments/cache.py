@@ -15,6 +15,7 @@ import contextlib
 import dataclasses
 import errno
 import fcntl
+import functools
 import hashlib
 import itertools
 import json
@@ -288,16 +289,20 @@ def _refused(error: OSError) -> NotBuilt:
 class Kept:
     """An environment in the cache.
 
-    Attributes: lock: its hash; text: the specification that it was first built for; python: the version; folder, bytes,
-        used: where it is, its size, and when it was used last, in seconds since 1970.
+    Attributes: lock: its hash; text: the specification that it was first built for; python: the version; folder, used: where it
+        is, and when it was used last, in seconds since 1970.
     """
 
     lock: str
     text: str
     python: str
     folder: Path
-    bytes: int
     used: float
+
+    @functools.cached_property
+    def bytes(self) -> int:
+        """Its size, as it is when it is first asked for: every file is looked at."""
+        return size_of(self.folder)
 
 
 def kept() -> list[Kept]:
@@ -307,13 +312,18 @@ def kept() -> list[Kept]:
         described, folder = _read(file), file.parent
         if described is not None:
             text, python = str(described.get("spec")), str(described.get("python"))
-            found.append(Kept(folder.name, text, python, folder, size_of(folder), folder.stat().st_mtime))
+            found.append(Kept(folder.name, text, python, folder, folder.stat().st_mtime))
     return sorted(found, key=lambda k: -k.used)
 
 
 def size_of(folder: Path) -> int:
-    """Bytes on the disk; files that are links of others count in full."""
-    return sum(p.lstat().st_blocks * 512 for p in folder.rglob("*"))
+    """Bytes on the disk; files that are links of others count in full, and those that somebody removes meanwhile do not."""
+    found = 0
+    for place, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            with contextlib.suppress(OSError):
+                found += os.lstat(os.path.join(place, name)).st_blocks * 512
+    return found
 
 
 def remove(locks: Sequence[str]) -> list[Kept]:
@@ -332,7 +342,7 @@ def remove(locks: Sequence[str]) -> list[Kept]:
     for one in removed:
         try:
             with _unused(one.lock):
-                _remove(one.folder)
+                _remove(one)
         except _Busy:
             raise UsageError(
                 f"environment {one.lock[:12]} is in use.",
@@ -352,13 +362,14 @@ def prune(days: float) -> list[Kept]:
     removed = []
     for one in old:
         with contextlib.suppress(_Busy), _unused(one.lock):
-            _remove(one.folder)
+            _remove(one)
             removed.append(one)
     return removed
 
 
-def _remove(folder: Path) -> None:
+def _remove(one: Kept) -> None:
     """Remove an environment: first out of its place, so that nobody takes what is half removed."""
+    folder, _ = one.folder, one.bytes  # its size is that of before
     aside = folder.parents[1] / "building" / f"{folder.name}.removed"
     aside.parent.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(aside, ignore_errors=True)

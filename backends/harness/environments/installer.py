@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import json
 import os
 import shutil
 import sys
-import sysconfig
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -164,11 +164,12 @@ def installer() -> Installer:
 
 
 def uv_path() -> str | None:
-    """uv beside this Python, or on the path."""
+    """uv beside this Python, where its package says that it is, or on the path."""
     if importlib.util.find_spec("uv") is not None:
-        beside = Path(sysconfig.get_path("scripts")) / "uv"
-        if beside.is_file():
-            return str(beside)
+        try:  # beside this Python, or where pip install --target or --prefix have put it
+            return str(importlib.import_module("uv").find_uv_bin())
+        except (AttributeError, OSError):
+            pass
     return shutil.which("uv", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
 
 

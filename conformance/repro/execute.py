@@ -25,6 +25,7 @@ SECONDS = 180.0
 RUNS = 5
 #: Quiet frameworks, JAX in 64-bit mode, Keras on TensorFlow unless the backend's name says another; for findings of the CPU no other device is in sight.
 ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow", "JAX_ENABLE_X64": "1"}
+KERAS_BACKENDS = ("jax", "numpy", "openvino", "tensorflow", "torch")
 CPU_ONLY = {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
 
 #: How a script ended.
@@ -61,8 +62,8 @@ def run_again(path: Path, finding: Finding, runs: int = RUNS) -> Outcome:
 def run_script(path: Path, finding: Finding, seconds: float = SECONDS) -> Outcome:
     """Run it. A finding of a crash is reproduced by a death, one of a time-out by silence; any other by exit status 1."""
     hidden = CPU_ONLY if finding.device == "cpu" else {}
-    package, _, below = base_of(finding.backend).partition(".")
-    chosen = {"KERAS_BACKEND": below} if package == "keras" and below else {}
+    package, *below = base_of(finding.backend).split(".")
+    chosen = {"KERAS_BACKEND": below[0]} if package == "keras" and below and below[0] in KERAS_BACKENDS else {}
     started = time.perf_counter()
     try:
         inherited, call = interpreter(finding.backend)

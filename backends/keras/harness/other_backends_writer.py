@@ -41,6 +41,18 @@ class KerasTorchWriter(StatefulKeras, TorchWriter):
         return super().call(step, y)
 
 
+class KerasTorchRematWriter(KerasTorchWriter):
+    """The layer under ``keras.remat``."""
+
+    def forward(self, x: str, training: bool) -> str:
+        """The layer's call, of which nothing is kept for the backward pass."""
+        return f"keras.remat(lambda x: layer(x, training={training}))({x})"
+
+    def wants_gradient(self) -> bool:
+        """Always: the backward pass is a second step."""
+        return True
+
+
 class KerasJaxWriter(PureWriter):
     """``stateless_call`` of the layer under jax.jit."""
 

@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bnspec.backends.harness.scripts.writer import Writer
-from bnspec.backends.keras.harness.other_backends_writer import KerasJaxWriter, KerasTorchWriter
-from bnspec.backends.keras.harness.writer import KerasWriter
+from bnspec.backends.keras.harness.other_backends_writer import (
+    KerasJaxWriter,
+    KerasTorchRematWriter,
+    KerasTorchWriter,
+)
+from bnspec.backends.keras.harness.writer import KerasWriter, RematWriter
 
 WRITERS: Mapping[str, type[Writer]] = {
     "keras": KerasWriter,
     "keras.torch": KerasTorchWriter,
     "keras.jax": KerasJaxWriter,
+    "keras.remat": RematWriter,
+    "keras.torch.remat": KerasTorchRematWriter,
 }

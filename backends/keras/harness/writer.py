@@ -154,3 +154,15 @@ class KerasWriter(StatefulKeras, TensorflowWriter):
             first, *others = (f"tf.data.Dataset.from_tensors({g})" for g in given)
             lines[-1] = f"layer.adapt({first}{''.join(f'.concatenate({o})' for o in others)})"
         return lines
+
+
+class RematWriter(KerasWriter):
+    """The layer under ``keras.remat``."""
+
+    def forward(self, x: str, y: str, training: bool) -> Lines:
+        """The layer's call, of which nothing is kept for the backward pass."""
+        return [f"{y} = {self.keras}.remat(lambda x: layer(x, training={training}))({x})"]
+
+    def wants_gradient(self) -> bool:
+        """Always: the backward pass is a second step."""
+        return True

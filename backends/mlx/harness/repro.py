@@ -5,6 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bnspec.backends.harness.scripts.writer import Writer
-from bnspec.backends.mlx.harness.writer import MlxWriter
+from bnspec.backends.mlx.harness.writer import CheckpointWriter, MlxWriter
 
-WRITERS: Mapping[str, type[Writer]] = {"mlx": MlxWriter}
+WRITERS: Mapping[str, type[Writer]] = {"mlx": MlxWriter, "mlx.checkpoint": CheckpointWriter}

@@ -17,6 +17,7 @@ class MlxWriter(Writer):
     """The module, which holds its own state."""
 
     packages = ("mlx",)
+    called = "layer"
     imports = ("import mlx.core as mx", "import mlx.nn as nn")
 
     def preamble(self) -> Lines:
@@ -55,16 +56,17 @@ class MlxWriter(Writer):
     def call(self, step: Step, y: str) -> Lines:
         """A call in train() or eval(), or its vector-Jacobian product."""
         x, *dy = (self.given(n) for n in step.inputs)
-        mode = f"layer.train({step.call.mode == 'training'})"
+        is_new = self.compact and self.modes() == {"training"}  # in train() already
+        mode = [] if is_new else [f"layer.train({step.call.mode == 'training'})"]
         if not dy or (self.compact and not self.wants_gradient()):
-            return [mode, f"{y} = layer({x})"]
+            return [*mode, f"{y} = {self.called}({x})"]
         weights = ["layer.weight", "layer.bias"] if self.config.affine else []
         names = ["dx", "dgamma", "dbeta"][: 1 + len(weights)]
         if not weights:
-            return [mode, f"({y},), (dx,) = mx.vjp(layer, [{x}], [{dy[0]}])"]
-        forward = block("def forward(x, *weights):", ["layer.weight, layer.bias = weights", "return layer(x)"])
+            return [*mode, f"({y},), (dx,) = mx.vjp({self.called}, [{x}], [{dy[0]}])"]
+        forward = block("def forward(x, *weights):", ["layer.weight, layer.bias = weights", f"return {self.called}(x)"])
         return [
-            mode,
+            *mode,
             forward,
             f"({y},), ({', '.join(names)}) = mx.vjp(forward, [{x}, {', '.join(weights)}], [{dy[0]}])",
         ]
@@ -91,3 +93,13 @@ class MlxWriter(Writer):
         """The module's arrays."""
         own = {"gamma": "layer.weight", "beta": "layer.bias"}
         return own.get(name, f"layer.{name}" if name.startswith("running_") else name)
+
+
+class CheckpointWriter(MlxWriter):
+    """The module under ``mlx.nn.utils.checkpoint``."""
+
+    called = "nn.utils.checkpoint(layer)"
+
+    def wants_gradient(self) -> bool:
+        """Always: the backward pass is a second step."""
+        return True

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from bnspec.backends.harness.scripts.writer import Writer
 from bnspec.backends.torch.harness.writer import (
     CheckpointWriter,
+    CumulativeWriter,
     DecomposedWriter,
     FoldedLinearWriter,
     FoldedWriter,
@@ -22,6 +23,7 @@ WRITERS: Mapping[str, type[Writer]] = {
     "torch.nn": ModuleWriter,
     "torch.functional": FunctionWriter,
     "torch.decomposed": DecomposedWriter,
+    "torch.cumulative": CumulativeWriter,
     "torch.checkpoint": CheckpointWriter,
     "torch.native": NativeWriter,
     "torch.folded": FoldedWriter,

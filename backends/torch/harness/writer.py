@@ -273,6 +273,37 @@ class ModuleWriter(TorchWriter):
         }.get(name, name)
 
 
+class CumulativeWriter(ModuleWriter):
+    """The same modules without a momentum, after as many steps as the case's decay says; each step weighs its batch as the next one does."""
+
+    def constructed(self) -> str:
+        """The module as constructed."""
+        return super().constructed().replace(f"momentum={1.0 - self.config.decay!r}", "momentum=None")
+
+    def build(self) -> Lines:
+        """The module, and the number of its steps."""
+        self.last_constructed = ""  # what is constructed anew counts anew
+        return [*super().build(), *([] if self.initial else self.counted(self.config.decay))]
+
+    def counted(self, decay: float) -> Lines:
+        """The line after which t steps are counted, where the decay is t / (t + 1)."""
+        return [f"layer.num_batches_tracked.fill_({round(decay / (1.0 - decay))})"]
+
+    def call(self, step: Step, y: str) -> Lines:
+        """The call; a step that is done is not counted."""
+        back = ["layer.num_batches_tracked -= 1"] if step.call.mode == "training" and self.depends_on_state() else []
+        return [*super().call(step, y), *back]
+
+    def between(self, step: Step) -> Lines:
+        """Another number of steps. Raises NoScript: a module that is reset begins to count again."""
+        match step.call.kind:
+            case "set_decay":
+                return [*self.counted(float(step.option("decay"))), *self.with_decay(step)]
+            case "reset":
+                raise NoScript("a module that is reset begins to count again")
+        return super().between(step)
+
+
 class DecomposedWriter(ModuleWriter):
     """The same modules under torch.compile, decomposed and run eagerly."""
 

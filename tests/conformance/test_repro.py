@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import ast
-import builtins
 import importlib.util
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
@@ -17,44 +13,34 @@ import msgspec
 import numpy as np
 import pytest
 
-from bnspec.backends.harness.folders import backend_folders
 from bnspec.backends.harness.scripts.literals import NoScript, literal, numpy_expression
-from bnspec.backends.harness.scripts.rows import RowsWriter
 from bnspec.backends.harness.scripts.statements import COLUMNS, Statement, block, count, source, statements
-from bnspec.clauses import CLAUSES
 from bnspec.cli import main
 from bnspec.conformance.cases.layouts import LAYOUTS, lay_out
 from bnspec.conformance.repro import assertions
 from bnspec.conformance.repro.assertions import ASSERTIONS
-from bnspec.conformance.repro.script import MAX_STATEMENTS, script, writers
-from bnspec.contract import LayerConfig
-from bnspec.model.buffers import dtype_of
-from bnspec.model.call import FIT, INFERENCE, INFERENCE_GRADIENTS, TRAINING, TRAINING_GRADIENTS, TRANSFORM, Call
+from bnspec.conformance.repro.script import script, writers
+from bnspec.model.call import INFERENCE, INFERENCE_GRADIENTS, TRAINING, TRAINING_GRADIENTS, Call
 from bnspec.model.case import Case, Step
 from bnspec.model.conventions import Conventions
 from bnspec.oracle.oracle import Oracle
 from bnspec.reports.run.evidence import Evidence, KnownDeviation, Relation
 from bnspec.reports.run.manifest import new_manifest
-from bnspec.reports.run.records import Finding, RunFinished, TargetRecord
+from bnspec.reports.run.records import Finding, RunFinished
 from bnspec.reports.run.store import RunWriter
+from tests.support.scripts import (
+    ACCURACY,
+    MODULES,
+    WITH_LAYERS,
+    case_of,
+    finding,
+    run,
+    target,
+    text_of,
+)
 
 KNOWN = KnownDeviation(kind="accuracy", reason="for a reason.", conditions="any", package="numpy", versions=">=1")
-MODULES = {backend: backend.partition(".")[0] for backend in writers()}  # a name begins with its framework's
-ALLOWED = {"numpy", "scipy", *(name for folder in backend_folders() for name in folder.imports)}
-WITH_LAYERS = sorted(b for b, w in writers().items() if not issubclass(w, RowsWriter))
 every_backend = pytest.mark.parametrize("backend", WITH_LAYERS)
-
-
-def case_of(*steps: Step, dtype: str = "float32", rank: int = 2, layout: str = "packed", affine: bool = True) -> Case:
-    """Three rows of two channels, nothing default."""
-    shape = (3, 2) + (1,) * (rank - 2)
-    values = np.array([[1.5, -2.0], [0.25, 4.0], [3.0, 7.5]]).reshape(shape).astype(dtype_of(dtype))
-    arrays = {"x": lay_out(values, layout, 1), "dy": values[::-1].copy()}
-    arrays["x[1:2]"] = arrays["x"][1:2]
-    parameters = {"gamma": [0.5, 2.0], "beta": [-1.0, 0.25], "running_mean": [0.5, 1.0], "running_var": [2.0, 4.0]}
-    arrays |= {n: np.array(v, np.float32) for n, v in parameters.items() if affine or n.startswith("running")}
-    config = LayerConfig(rank, 1, 2, 0.001, 0.75, dtype, "float32", affine)
-    return Case("batch_norm", config, arrays, steps or (Step(TRAINING, ("x",), True),))
 
 
 def rank_for(backend: str) -> int:
@@ -80,81 +66,6 @@ def element(backend: str, case: Case, output: str, error: float = 0.0, step: int
         ratio=2.0,
     )
     return finding(backend, "training.output", evidence)
-
-
-ACCURACY = KnownDeviation(
-    kind="accuracy",
-    reason="for a reason.",
-    conditions="always",
-    package="torch",
-    versions=">=2",
-    link="https://example.org",
-)
-
-
-def finding(backend: str, clause: str, evidence: Evidence | None, **changes: Any) -> Finding:
-    """A deviation on the CPU."""
-    of = CLAUSES[clause]
-    found = Finding(clause, of.family, of.level, backend, "cpu", "deviates", 9, 1, 0, 2.0, "the message", evidence)
-    return msgspec.structs.replace(found, **{"known": (ACCURACY,), **changes})
-
-
-def target(backend: str) -> TargetRecord:
-    """The backend as a run has it on record."""
-    return TargetRecord(backend, "cpu", "ready", "", "", {"torch": "2.0", "jax": "0.4", "keras": "3.0"}, {})
-
-
-def text_of(found: Finding, case: Case) -> str:
-    """The script, after it was checked to be what is promised: short, legible, Python, and alone with its framework."""
-    text = script(found, case, target(found.backend))
-    assert_form(text)
-    imported = set()
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.Import):
-            imported |= {a.name.partition(".")[0] for a in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            imported.add(str(node.module).partition(".")[0])
-    assert imported <= ALLOWED
-    assert MODULES[found.backend] in imported or f"tf.{MODULES[found.backend]}." in text
-    return text
-
-
-def undefined(tree: ast.Module) -> set[str]:
-    """Names that the script reads and neither binds nor imports: it would end before it shows anything."""
-    read, bound = set(), set(dir(builtins))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name):
-            (read if isinstance(node.ctx, ast.Load) else bound).add(node.id)
-        elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-            bound.add(node.name)
-        elif isinstance(node, ast.alias):
-            bound.add((node.asname or node.name).partition(".")[0])
-        elif isinstance(node, ast.arg):
-            bound.add(node.arg)
-        elif isinstance(node, ast.ExceptHandler) and node.name:
-            bound.add(node.name)
-    return read - bound
-
-
-def assert_form(text: str) -> None:
-    """At most 15 statements, one a line, at most 100 columns; a header of whole sentences above them."""
-    lines = text.splitlines()
-    assert max(map(len, lines)) <= COLUMNS == 100
-    tree = ast.parse(text)
-    assert not undefined(tree)
-    found = [n for n in ast.walk(tree) if isinstance(n, (ast.stmt, ast.excepthandler))]
-    assert count(text) == len(found) <= MAX_STATEMENTS == 15
-    begins = [n.lineno for n in found]
-    assert len(begins) == len(set(begins)), "two statements begin in one line"
-    for node in found:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Tuple):
-            assert not isinstance(node.value, ast.Tuple) or "other" in ast.unparse(node), "joined assignments"
-    head = lines[: lines.index("")]
-    assert all(line.startswith("# ") for line in head)
-    sentences = " ".join(line[2:] for line in head)
-    assert sentences[0].isalnum()
-    for word in ("deviates from", "The clause is a", "xpected"):
-        assert word in sentences, sentences
 
 
 @pytest.fixture
@@ -190,55 +101,6 @@ def test_a_script_of_every_call_is_short_and_stands_alone(backend: str, call: Ca
     assert repr(evidence.bound) in text
     assert "training.output" in text
     assert f"{output}[2, 1" in text
-
-
-@pytest.mark.parametrize("backend", sorted(writers().keys() - set(WITH_LAYERS)))
-def test_a_fit_of_chunks_and_a_transform_of_any_rank_are_written(backend: str) -> None:
-    """The script stands alone; one of a scaler that says no statistics, or transforms nothing, says so."""
-    fit = Step(FIT, ("chunk0", "chunk1"), True)
-    steps = fit, Step(TRANSFORM, ("x",), False)
-    values = np.arange(12.0, dtype=np.float32).reshape(3, 2, 2)
-    config = LayerConfig(3, 1, 2, 0.0, 0.0, "float32", "float32", False)
-    case = Case("input_norm", config, {"chunk0": values, "chunk1": values[:1] + 1, "x": values}, steps)
-    for step, (output, index, why) in enumerate((("mean", (1,), "returns no"), ("y", (2, 1, 1), "not centred"))):
-        evidence = Evidence(
-            step=step,
-            call=steps[step].call.name,
-            relation="within_bound",
-            output=output,
-            index=index,
-            expected=1.0,
-            got=2.0,
-            bound=0.1,
-        )
-        try:
-            assert f"{output}[{', '.join(map(str, index))}" in text_of(finding(backend, "input.fit", evidence), case)
-        except NoScript as reason:
-            assert why in str(reason)  # noqa: PT017  # either is right, and it is said which
-
-
-@pytest.mark.parametrize("backend", ["flax.linen", "keras.jax", "flax.nnx"])
-def test_a_second_step_continues_from_the_first(backend: str, tmp_path: Path) -> None:
-    """JAX keeps what it traced of a function: the statistics that the second call reads are those that the first left."""
-    if importlib.util.find_spec(MODULES[backend]) is None:
-        pytest.skip(f"{MODULES[backend]} is not installed")
-    step = Step(TRAINING_GRADIENTS, ("x", "dy"), True)
-    case = case_of(step, Step(TRAINING_GRADIENTS, ("x", "dy"), False))
-    x, (_, old), decay = case.arrays["x"].astype(float), case.arrays["running_mean"].astype(float), 0.75
-    expected = decay * (decay * old + (1 - decay) * x[:, 1].mean()) + (1 - decay) * x[:, 1].mean()
-    evidence = Evidence(
-        step=1,
-        call=step.call.name,
-        relation="within_bound",
-        output="running_mean",
-        index=(1,),
-        expected=float(expected),
-        got=0.0,
-        bound=1e-6,
-    )
-    text = text_of(finding(backend, "running.mean", evidence), case)
-    end = run(text, tmp_path, writers()[backend].environment)
-    assert end.returncode == 0, end.stdout + end.stderr
 
 
 #: (relation, evidence) for each clause; what is left out is of the first call.
@@ -386,16 +248,6 @@ def test_without_a_script_there_is_a_reason(backend: str, case: Case, why: str) 
     )
     with pytest.raises(NoScript, match=why):
         script(finding(backend, "running.mean", evidence), case, target(backend))
-
-
-def run(text: str, place: Path, environment: str = "") -> subprocess.CompletedProcess[str]:
-    """Run a script as its reader would."""
-    (place / "script.py").write_text(text)
-    command = [sys.executable, "script.py"]
-    variables = dict(v.split("=") for v in environment.split())
-    return subprocess.run(
-        command, cwd=place, capture_output=True, text=True, check=False, env={**os.environ, **variables}
-    )
 
 
 @pytest.mark.parametrize("backend", ["torch.nn", "flax.nnx", "tensorflow.fused", "keras"])

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bnspec.backends.harness.scripts.writer import Writer
+from bnspec.backends.torch.harness.folded_writer import (
+    FoldedLinearWriter,
+    FoldedWriter,
+    FrozenWriter,
+    TransposedGroupedWriter,
+    TransposedWriter,
+)
 from bnspec.backends.torch.harness.writer import (
     CheckpointWriter,
     CumulativeWriter,
     DecomposedWriter,
-    FoldedLinearWriter,
-    FoldedWriter,
-    FrozenWriter,
     FunctionWriter,
     ModuleWriter,
     NativeWriter,
-    TransposedGroupedWriter,
-    TransposedWriter,
 )
 
 WRITERS: Mapping[str, type[Writer]] = {

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -157,6 +158,10 @@ def _locked(entry: Mapping[str, object]) -> str:
     return f"{metadata['name']}=={metadata['version']}{listed}\n"
 
 
+#: uv's own search reads sysconfig's table, which threads must not fill at once.
+_LOOKING = threading.Lock()
+
+
 def installer() -> Installer:
     """uv where it is installed, otherwise pip."""
     path = uv_path()
@@ -167,8 +172,13 @@ def uv_path() -> str | None:
     """uv beside this Python, where its package says that it is, or on the path."""
     if importlib.util.find_spec("uv") is not None:
         try:  # beside this Python, or where pip install --target or --prefix have put it
-            return str(importlib.import_module("uv").find_uv_bin())
-        except (AttributeError, OSError):
+            with _LOOKING:
+                return str(importlib.import_module("uv").find_uv_bin())
+        except (
+            AttributeError,
+            OSError,
+            TypeError,
+        ):  # TypeError: another thread has just begun to fill sysconfig's table
             pass
     return shutil.which("uv", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
 

@@ -95,7 +95,7 @@ class Bias:
 def is_sample(oracle: Oracle, step: Step) -> Mask:
     """All channels of a step that is a sample: many channels, each of them random, and nothing rounded alike in all of them.
 
-    Only what is drawn as one (``cases/many_channels.py``) is: there dy makes the part of dx that a root in error enters three times
+    Of what a case draws (``cases/many_channels.py``) only what has so many channels is: there dy makes the part of dx that a root in error enters three times
     symmetric, so that ``admitted_gain`` is right of it. A case that was made smaller is none.
     """
     case, config, count = oracle.case, oracle.case.config, count_of(oracle.case, step)

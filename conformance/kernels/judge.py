@@ -15,7 +15,7 @@ from bnspec.backends.harness.interruption import check, stoppable
 from bnspec.backends.harness.launcher import PATIENT, Worker
 from bnspec.backends.harness.limits import Limits
 from bnspec.backends.harness.targets import Target
-from bnspec.backends.kernels.harness.found import Found, found_of, told
+from bnspec.backends.kernels.harness.found import Found, completed, found_of
 from bnspec.backends.kernels.harness.housing import housed
 from bnspec.backends.kernels.harness.recognise import Recognised, recognise
 from bnspec.backends.kernels.kernel import Kernel
@@ -92,7 +92,7 @@ def judge(request: Request, command: str, quiet: bool = False) -> tuple[Verdict,
         Progress(quiet) as progress,
         tempfile.TemporaryDirectory(prefix="bnspec-judge-", ignore_cleanup_errors=True) as folder,
     ):
-        recognised = recognised.told(dataclasses.replace(recognised.kernel, folder=folder))
+        recognised = recognised.with_kernel(dataclasses.replace(recognised.kernel, folder=folder))
         recognised = housed(recognised, lambda doing: progress.update(recognised.entry.name, doing))
         target = Target(recognised.entry, request.device)
         progress.update(target.name, "inferring conventions")
@@ -175,7 +175,7 @@ def opened_and_inferred(target: Target, recognised: Recognised, request: Request
     while True:
         environment = {**PATIENT, **cache.environment, **kernel.variable()}
         with ready(target, request.limits, environment) as worker:
-            kernel = told(kernel, found_of(worker.hello.details))
+            kernel = completed(kernel, found_of(worker.hello.details))
             inference = inferred(worker)
             profiled = Profiled(
                 target.entry.name,
@@ -186,7 +186,7 @@ def opened_and_inferred(target: Target, recognised: Recognised, request: Request
             )
         again = None if turned else other_direction(inference, kernel)
         if again is None:
-            return Opened(recognised.told(kernel), profiled, dict(cache.environment))
+            return Opened(recognised.with_kernel(kernel), profiled, dict(cache.environment))
         kernel, turned = again, True
 
 

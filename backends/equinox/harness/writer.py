@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from bnspec.backends.harness.scripts.statements import Lines, block
-from bnspec.backends.jax.harness.pure_writer import PureWriter
+from bnspec.backends.harness.scripts.statements import Lines
+from bnspec.backends.jax.harness.state_writer import StateWriter
 from bnspec.model.case import Step
 
 #: Steps of a layer that is given statistics: so many that the averages are divided by 1.
 MANY = 2**30
 
 
-class BatchWriter(PureWriter):
+class BatchWriter(StateWriter):
     """Mode "batch". The parameters are the pair of weight and bias."""
 
     packages = ("equinox", "jax")
-    imports = (*PureWriter.imports, "from equinox import nn, tree_at")
+    imports = (*StateWriter.imports, "from equinox import nn, tree_at")
     makes_initial = True
-    states, by_gamma = "state", "[0]"
+    by_gamma = "[0]"
     mode, arrays, counted, count = "batch", "batch_state_index", "batch_counter", f"jax.numpy.array({MANY})"
 
     def build(self) -> Lines:
@@ -35,21 +35,14 @@ class BatchWriter(PureWriter):
         given = f"({self.array('running_mean')}, {self.array('running_var')})"
         return [f"state = state.set(layer.{self.arrays}, {given}).set(layer.{self.counted}, {self.count})"]
 
-    def call(self, step: Step, y: str) -> Lines:
-        """The module applied, or its vector-Jacobian product."""
-        x, *dy = (self.given(n) for n in step.inputs)
-        if not dy or (self.compact and not self.wants_gradient()):
-            applied = f"lambda x, w, state: {self.applied(step.call.mode == 'training')}"
-            return [f"{y}, state = jax.jit({applied})({x}, params, state)"]
-        define, _ = self.forward(step)
-        self.packed = True
-        if self.compact:
-            gradients = "jax.jit(lambda x, dy, w: jax.vjp(forward, x, w, has_aux=True)[1](dy))"
-            return [*define, f"dx, dw = {gradients}({x}, {dy[0]}, params)"]
-        vjp = "y, back, new = jax.vjp(forward, x, w, has_aux=True)"
-        function = block("def gradients(x, dy, w):", [vjp, "return y, back(dy), new"])
-        call = f"{y}, (dx, dw), state = {self.jitted('gradients')}({x}, {dy[0]}, params)"
-        return [*define, *self.define(function), call]
+    def called(self, step: Step, y: str) -> Lines:
+        """The module applied; its state is an argument, as in every compiled call of a user."""
+        applied = f"lambda x, w, state: {self.applied(step.call.mode == 'training')}"
+        return [f"{y}, state = jax.jit({applied})({self.given(step.inputs[0])}, params, state)"]
+
+    def averages(self) -> str:
+        """Both arrays of the state."""
+        return f"new.get(layer.{self.arrays})"
 
     def applied(self, training: bool, mask: str = "") -> str:
         """The module applied to the samples of a batch, over whose axis it averages."""
@@ -57,28 +50,9 @@ class BatchWriter(PureWriter):
         called = f"lambda x: {module}(x, state, inference={not training})"
         return f'jax.vmap({called}, axis_name="batch", out_axes=(0, None))(x)'
 
-    def after(self, aux: str) -> str:
-        """The new state."""
-        return aux
-
     def weights(self, gamma: str, beta: str) -> str:
         """Parameters of these values."""
         return f"({gamma}, {beta})"
-
-    def state_gradients(self, step: Step, y: str) -> Lines:
-        """The vector-Jacobian product of y and of the new statistics, whose cotangents are 1."""
-        x, dy = (self.given(n) for n in step.inputs)
-        self.packed = True
-        lines = [
-            f"y, new = {self.applied(training=True)}",
-            f"return (dy * y).sum() + sum(a.sum() for a in new.get(layer.{self.arrays})), (y, new)",
-        ]
-        call = f"(dx, dw), ({y}, state) = jax.jit(jax.grad(loss, (0, 1), has_aux=True))({x}, params, {dy})"
-        return [*self.define(block("def loss(x, w, dy):", lines)), call]
-
-    def between(self, step: Step) -> Lines:
-        """Copies of the state. Raises NoScript: what takes a module that owns its variables."""
-        return self.kept_aside(step, ("layer", "state"))
 
     def variable(self, name: str) -> str:
         """The parameters, and the statistics that inference uses."""

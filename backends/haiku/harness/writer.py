@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from bnspec.backends.harness.scripts.statements import Lines, block
-from bnspec.backends.jax.harness.pure_writer import PureWriter
+from bnspec.backends.harness.scripts.statements import Lines
+from bnspec.backends.jax.harness.state_writer import StateWriter
 from bnspec.model.case import Step
 
 #: Steps of a layer that is given statistics: so many that the averages are divided by 1.
 MANY = 2**30
 
 
-class HaikuWriter(PureWriter):
+class HaikuWriter(StateWriter):
     """The module, transformed with its state, and applied to both."""
 
     packages = ("haiku", "jax")
-    imports = (*PureWriter.imports, "import haiku")
-    states, by_gamma = "state", '["batch_norm"]["scale"]'
+    imports = (*StateWriter.imports, "import haiku")
+    by_gamma = '["batch_norm"]["scale"]'
 
     def build(self) -> Lines:
         """The module, its parameters, and its state."""
@@ -41,48 +41,22 @@ class HaikuWriter(PureWriter):
         """An array of channels, in the shape of the module's own."""
         return f"{self.array(name)}.reshape{self.config.channel_shape}"
 
-    def call(self, step: Step, y: str) -> Lines:
-        """The module applied, or its vector-Jacobian product."""
-        training = step.call.mode == "training"
-        x, *dy = (self.given(n) for n in step.inputs)
-        if not dy or (self.compact and not self.wants_gradient()):
-            return [f"{y}, state = jax.jit(layer.apply, static_argnums=4)(params, state, None, {x}, {training})"]
-        self.packed = True
-        define, _ = self.forward(step)
-        if self.compact:
-            gradients = "jax.jit(lambda x, dy, w: jax.vjp(forward, x, w, has_aux=True)[1](dy))"
-            return [*define, f"dx, dw = {gradients}({x}, {dy[0]}, params)"]
-        vjp = "y, back, new = jax.vjp(forward, x, w, has_aux=True)"
-        function = block("def gradients(x, dy, w):", [vjp, "return y, back(dy), new"])
-        call = f"{y}, (dx, dw), state = {self.jitted('gradients')}({x}, {dy[0]}, params)"
-        return [*define, *self.define(function), call]
+    def called(self, step: Step, y: str) -> Lines:
+        """The module applied."""
+        given = f"params, state, None, {self.given(step.inputs[0])}, {step.call.mode == 'training'}"
+        return [f"{y}, state = jax.jit(layer.apply, static_argnums=4)({given})"]
+
+    def averages(self) -> str:
+        """Those that inference uses."""
+        return '(kept["average"] for kept in new.values())'
 
     def applied(self, training: bool, mask: str = "") -> str:
         """The module applied."""
         return f"layer.apply(w, state, None, x, {training})"
 
-    def after(self, aux: str) -> str:
-        """The new state."""
-        return aux
-
     def weights(self, gamma: str, beta: str) -> str:
         """Parameters of these values."""
         return f'{{"batch_norm": {{"scale": {gamma}, "offset": {beta}}}}}'
-
-    def state_gradients(self, step: Step, y: str) -> Lines:
-        """The vector-Jacobian product of y and of the new averages, whose cotangents are 1."""
-        x, dy = (self.given(n) for n in step.inputs)
-        self.packed = True
-        lines = [
-            f"y, new = {self.applied(training=True)}",
-            'return (dy * y).sum() + sum(kept["average"].sum() for kept in new.values()), (y, new)',
-        ]
-        call = f"(dx, dw), ({y}, state) = jax.jit(jax.grad(loss, (0, 1), has_aux=True))({x}, params, {dy})"
-        return [*self.define(block("def loss(x, w, dy):", lines)), call]
-
-    def between(self, step: Step) -> Lines:
-        """Copies of the state. Raises NoScript: what takes a module that owns its variables."""
-        return self.kept_aside(step, ("layer", "state"))
 
     def gradient(self, name: str) -> str:
         """A gradient by its name, or cut out of those of all parameters."""

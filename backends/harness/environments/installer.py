@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 import json
@@ -171,15 +172,10 @@ def installer() -> Installer:
 def uv_path() -> str | None:
     """uv beside this Python, where its package says that it is, or on the path."""
     if importlib.util.find_spec("uv") is not None:
-        try:  # beside this Python, or where pip install --target or --prefix have put it
-            with _LOOKING:
-                return str(importlib.import_module("uv").find_uv_bin())
-        except (
-            AttributeError,
-            OSError,
-            TypeError,
-        ):  # TypeError: another thread has just begun to fill sysconfig's table
-            pass
+        # beside this Python, or where pip install --target or --prefix have put it; a TypeError comes where another thread has just
+        # begun to fill sysconfig's table
+        with _LOOKING, contextlib.suppress(AttributeError, OSError, TypeError):
+            return str(importlib.import_module("uv").find_uv_bin())
     return shutil.which("uv", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
 
 

@@ -63,13 +63,13 @@ def literal(name: str, array: np.ndarray) -> Literal:
 def drawn(array: np.ndarray, factors: Sequence[Uniform]) -> Literal | None:
     """The array as the draws that give it, or as a block of them; None where they do not, or where it has gaps."""
     order = tuple(int(a) for a in np.argsort([-s for s in array.strides], kind="stable"))
-    if not factors or not array.transpose(order).flags.c_contiguous:
+    if not factors or not array.size or not array.transpose(order).flags.c_contiguous:
         return None
     try:
         shape = np.broadcast_shapes(*(f.shape for f in factors))
     except ValueError:
         return None
-    # the shapes first: whoever wrote them may have written any, and none has more elements than the product
+    # the shapes first: whoever wrote them may have written any; of a product that is not empty none has more elements than it
     if len(shape) != array.ndim or math.prod(shape) > DRAWN or any(n < m for n, m in zip(shape, array.shape)):
         return None
     block = _block(array, product(factors).astype(array.dtype))
@@ -88,8 +88,6 @@ def drawn(array: np.ndarray, factors: Sequence[Uniform]) -> Literal | None:
 
 def _block(array: np.ndarray, whole: np.ndarray) -> tuple[int, ...] | None:
     """Where in another array its elements lie, as one block; None where they do not."""
-    if not array.size:
-        return None
     first = whole[tuple(slice(n - m + 1) for n, m in zip(whole.shape, array.shape))]
     for place in np.argwhere(first == array.reshape(-1)[0])[:BLOCKS]:
         if whole[tuple(slice(k, k + m) for k, m in zip(place, array.shape))].tobytes() == array.tobytes():

@@ -76,7 +76,7 @@ def cleaned(compiled: Compiled) -> Compiled:
     return msgspec.structs.replace(compiled, **counts, **words)
 
 
-def told(kernel: Kernel, found: Found) -> Kernel:
+def completed(kernel: Kernel, found: Found) -> Kernel:
     """The kernel with what was said of it."""
     changes: dict[str, Any] = {}
     if found.shape and found.dtype:

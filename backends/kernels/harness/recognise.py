@@ -53,7 +53,7 @@ class Recognised:
     entry: Entry
     words: str
 
-    def told(self, kernel: Kernel) -> Recognised:
+    def with_kernel(self, kernel: Kernel) -> Recognised:
         """The same with what was found when it was opened."""
         return dataclasses.replace(self, kernel=kernel, words=words_of(kernel))
 

@@ -188,10 +188,14 @@ class ModuleWriter(TorchWriter):
     makes_initial = True
     last_constructed = ""
 
+    def momentum(self) -> str:
+        """The module's momentum."""
+        return repr(1.0 - self.config.decay)
+
     def constructed(self) -> str:
         """The module as constructed."""
         config = self.config
-        arguments = [str(config.channels), f"eps={config.epsilon!r}", f"momentum={1.0 - config.decay!r}"]
+        arguments = [str(config.channels), f"eps={config.epsilon!r}", f"momentum={self.momentum()}"]
         if not config.affine:
             arguments.append("affine=False")
         if self.device != "cpu":
@@ -276,9 +280,9 @@ class ModuleWriter(TorchWriter):
 class CumulativeWriter(ModuleWriter):
     """The same modules without a momentum, after as many steps as the case's decay says; each step weighs its batch as the next one does."""
 
-    def constructed(self) -> str:
-        """The module as constructed."""
-        return super().constructed().replace(f"momentum={1.0 - self.config.decay!r}", "momentum=None")
+    def momentum(self) -> str:
+        """None: the average is cumulative."""
+        return "None"
 
     def build(self) -> Lines:
         """The module, and the number of its steps."""

@@ -1,4 +1,4 @@
-"""ONNX models: what their graphs take and hold is told, a wrong one breaks the clause of its mistake, and a file that is none is refused."""
+"""ONNX models: what their graphs take and hold is read, a wrong one breaks the clause of its mistake, and a file that is none is refused."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kernels import broken, few_cases, judged
 from bnspec.backends.harness.environments.failure import NotBuilt
 from bnspec.backends.harness.registry import Entry
 from bnspec.backends.kernels.harness import housing
-from bnspec.backends.kernels.harness.found import Found, found_of, told
+from bnspec.backends.kernels.harness.found import Found, completed, found_of
 from bnspec.backends.kernels.harness.recognise import recognise
 from bnspec.backends.kernels.kernel import Kernel
 from bnspec.conformance.kernels.fixed import LARGEST, fixed_cases, fixed_forms
@@ -211,16 +211,16 @@ def test_a_model_of_half_precision_is_asked_its_own_form(tmp_path: Path) -> None
 
 def test_open_extents_take_several_values_and_fixed_ones_stay() -> None:
     """Of a large form there are fewer cases, of one that is too large none."""
-    kernel = told(Kernel("onnx", "m", "main"), Found("it", [None, 3, None, None], "float32", ["epsilon"]))
+    kernel = completed(Kernel("onnx", "m", "main"), Found("it", [None, 3, None, None], "float32", ["epsilon"]))
     forms = fixed_forms(kernel, Conventions())
     assert {f.shape[1] for f in forms} == {3}
     assert len({f.shape for f in forms}) == len(forms) > 1
     cases = list(fixed_cases(forms, None, 3))
     assert len({c.id for c in cases}) == len(cases) > 100
-    (large,) = fixed_forms(told(kernel, Found("", [16, 3, 64, 64], "float32")), Conventions())
+    (large,) = fixed_forms(completed(kernel, Found("", [16, 3, 64, 64], "float32")), Conventions())
     assert len(list(fixed_cases([large], None, 3))) == 6
     with pytest.raises(UsageError, match="too large"):
-        fixed_forms(told(kernel, Found("", [LARGEST, 3, 1], "float32")), Conventions())
+        fixed_forms(completed(kernel, Found("", [LARGEST, 3, 1], "float32")), Conventions())
 
 
 @pytest.mark.parametrize("said", [{"shape": [-1]}, {"shape": [1] * 9}, {"dtype": "complex64"}, {"run_by": 3}])

@@ -1,37 +1,14 @@
-"""Wheels of a file or two, so that environments are resolved and built in a moment and without a network."""
+"""A package of three releases, as wheels."""
 
 from __future__ import annotations
 
-import zipfile
-from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
-
-def write_wheel(folder: Path, name: str, release: str, files: dict[str, str], requires: Sequence[str] = ()) -> None:
-    """Write a wheel with these files by their path in site-packages."""
-    info = f"{name}-{release}.dist-info"
-    needs = "".join(f"Requires-Dist: {text}\n" for text in requires)
-    every = {
-        **files,
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {release}\n{needs}",
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: a test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    }
-    every[f"{info}/RECORD"] = "".join(f"{path},,\n" for path in (*every, f"{info}/RECORD"))
-    folder.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(folder / f"{name}-{release}-py3-none-any.whl", "w") as wheel:
-        for path, text in every.items():
-            wheel.writestr(path, text)
-
-
-def write_host_numpy(folder: Path) -> None:
-    """Write a wheel by whose means an environment has the NumPy that is installed here."""
-    write_wheel(folder, "numpy", "2.0.0", {"host.pth": f"{Path(np.__file__).parents[1]}\n"})
+from bnspec.conformance.selftest.wheels import write_host_numpy, write_wheel
 
 
 def write_releases(folder: Path) -> None:
     """Write three releases of a package, the last of which needs what there is not, and NumPy."""
     for release, requires in (("1.0", ()), ("1.1", ()), ("2.0", ("bnspec_nowhere",))):
         write_wheel(folder, "bnspec_small", release, {"bnspec_small.py": f"RELEASE = {release!r}\n"}, requires)
-    write_host_numpy(folder)
+    write_host_numpy(folder, "2.0.0")

@@ -8,8 +8,9 @@ wobbles      inference forgets the shift in 1.2, 1.3 and 1.8 to 1.11
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
+
+from bnspec.conformance.selftest.wheels import write_wheel
 
 RELEASES = tuple(f"1.{n}" for n in range(12))
 PACKAGE = "bnspec_toy"
@@ -91,20 +92,7 @@ def wheels(folder: Path) -> None:
     """Write a wheel of each release into the folder."""
     for release in RELEASES:
         source = _SOURCE.format(release=release, minor=release.partition(".")[2])
-        _wheel(folder, PACKAGE, release, source)
-
-
-def _wheel(folder: Path, name: str, release: str, source: str) -> None:
-    info = f"{name}-{release}.dist-info"
-    files = {
-        f"{name}/__init__.py": source,
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name.replace('_', '-')}\nVersion: {release}\n",
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: a test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    }
-    record = "".join(f"{path},,\n" for path in (*files, f"{info}/RECORD"))
-    with zipfile.ZipFile(folder / f"{name}-{release}-py3-none-any.whl", "w") as wheel:
-        for path, text in {**files, f"{info}/RECORD": record}.items():
-            wheel.writestr(path, text)
+        write_wheel(folder, PACKAGE, release, {f"{PACKAGE}/__init__.py": source})
 
 
 def adapter(folder: Path) -> str:

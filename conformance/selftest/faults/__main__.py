@@ -1,4 +1,4 @@
-"""``python -m bnspec.conformance.selftest.faults [TIMES] [workers|verify|bench]``: inject faults, and print a table of what became of them.
+"""``python -m bnspec.conformance.selftest.faults [TIMES] [workers|verify|bench|releases]``: inject faults, and print a table of what became of them.
 
 fault x times injected x times that it hit x survived with the right verdicts x units lost beyond the one in flight x seconds of delay
 """
@@ -15,6 +15,7 @@ from pathlib import Path
 from bnspec.conformance.selftest.faults.injection import Injection, print_injections
 from bnspec.conformance.selftest.faults.runs import (
     BENCH,
+    RELEASES,
     VERIFY,
     VERIFY_TOGETHER,
     damaged_lines,
@@ -54,6 +55,12 @@ def parts(folder: Path, times: int) -> dict[str, Iterator[Injection]]:
         "bench": chain(
             killed("bench: SIGKILL of the run", BENCH, folder / "bench", whole_run(signal.SIGKILL), few, 6),
             killed("bench: SIGINT to the group", BENCH, folder / "stop", whole_run(signal.SIGINT), few, 7),
+            killed("bench: SIGKILL of the workers", BENCH, folder / "timed", its_workers, few, 12),
+        ),
+        "releases": chain(
+            killed("releases: SIGKILL of the run", RELEASES, folder / "releases", whole_run(signal.SIGKILL), few, 13),
+            killed("releases: SIGINT to the group", RELEASES, folder / "released", whole_run(signal.SIGINT), few, 14),
+            killed("releases: SIGKILL of the workers", RELEASES, folder / "judged", its_workers, few, 15),
         ),
     }
 

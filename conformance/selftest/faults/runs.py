@@ -18,7 +18,8 @@ from typing import Any
 from bnspec.backends.harness.keeper import marked
 from bnspec.cli import FAILED
 from bnspec.conformance.selftest.faults.injection import Injection
-from bnspec.reports.run.journal import JudgedCase, UnitDone, read_journal
+from bnspec.conformance.selftest.wheels import write_host_numpy
+from bnspec.reports.run.journal import JOURNAL, JudgedCase, UnitDone, read_journal
 from bnspec.reports.run.store import read_run
 
 MAIN = "from bnspec.cli import main; sys.exit(main())"
@@ -37,6 +38,11 @@ VERIFY = (*PROGRAM, *JUDGED, "1")
 VERIFY_TOGETHER = (*TOGETHER, *JUDGED, "2")
 BENCH = (
     *PROGRAM, "bench", "--backend", "numpy", "--pass", "inference", "--seconds", "0.005", "--rounds", "2", "--json",
+)  # fmt: skip
+#: Two releases, which are wheels in a folder; each run builds their environments in a cache of its own.
+RELEASES = (
+    *PROGRAM, "releases", "numpy==2.0.0", "numpy==2.0.1", "--backend", "numpy", "--clause", "epsilon.inside_root_in_inference",
+    "--effort", "device", "--json", "--jobs", "1",
 )  # fmt: skip
 #: What the command line of a process of the run has in it.
 WORKER, JUDGE = re.compile(rb"bnspec\.backends\.worker\.__main__"), re.compile(rb"judging_process")
@@ -63,9 +69,11 @@ def done_twice(path: Path) -> int:
 
 
 def killed(what: str, command: Sequence[str], folder: Path, kill: Kill, times: int, seed: int) -> Iterator[Injection]:
-    """Run, kill at a random moment while the run has a journal, resume, and compare. ``command``: with its program."""
+    """Run, kill at a random moment while the run does its work, resume, and compare. ``command``: with its program."""
     draw = random.Random(seed)
     folder.mkdir(parents=True)
+    if command is RELEASES:
+        write_host_numpy(folder / "wheels", "2.0.0", "2.0.1")
     began = time.monotonic()
     undisturbed = begun(command, folder / "whole")
     working = time.monotonic()
@@ -79,21 +87,43 @@ def killed(what: str, command: Sequence[str], folder: Path, kill: Kill, times: i
         time.sleep(draw.uniform(0.0, 0.8 * (ended - working)))
         hit = kill(run)
         run.wait()
-        if not read_run(path).complete:
-            subprocess.run([*command, "--resume", str(path)], stdout=subprocess.DEVNULL, check=False)
+        if not (path / "manifest.json").exists():  # it was building environments, and had no run directory yet
+            begun(command, path).wait()
+        elif not read_run(path).complete:
+            started(command, "--resume", path).wait()
         took = time.monotonic() - began
         lost = done_twice(path)
-        yield Injection(what, verdicts(path) == right and not lost, lost, took - whole, hit)
+        survived = verdicts(path) == right and not lost and not half_built(path)
+        yield Injection(what, survived, lost, took - whole, hit)
 
 
 def begun(command: Sequence[str], path: Path) -> subprocess.Popen[bytes]:
-    """A run in a session of its own, once it has its journal, or has ended."""
-    run = subprocess.Popen(
-        [*command, "--out", str(path)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    )
-    while run.poll() is None and not (path / "journal.jsonl").exists():
+    """A run in a session of its own, once it has its journal, or builds an environment, or has ended."""
+    run = started(command, "--out", path)
+    while run.poll() is None and not (path / JOURNAL).exists() and not half_built(path):
         time.sleep(0.01)
     return run
+
+
+def started(command: Sequence[str], option: str, path: Path) -> subprocess.Popen[bytes]:
+    """The command on the run directory ``path``, with a cache and an index beside it that no other run has."""
+    isolated = {"UV_FIND_LINKS": str(path.parent / "wheels"), "UV_NO_INDEX": "1", "XDG_CACHE_HOME": str(_cache(path))}
+    return subprocess.Popen(
+        [*command, option, str(path)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        env={**os.environ, **isolated},
+    )
+
+
+def half_built(path: Path) -> list[Path]:
+    """What lies where a run builds its environments."""
+    return list(_cache(path).glob("bnspec/environments/building/*"))
+
+
+def _cache(path: Path) -> Path:
+    return path.with_suffix(".cache")
 
 
 def whole_run(number: int) -> Kill:

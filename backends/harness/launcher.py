@@ -52,7 +52,7 @@ QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": os.environ.get("T
 
 #: Signals by which a process is ended from outside, by a person, a scheduler or the system; others it raises itself.
 FROM_OUTSIDE = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGKILL)
-#: How often a case is run whose worker was ended from outside, before that is said of the backend.
+#: How often a case is run, or a framework opened, whose worker was ended from outside, before that is said of the backend.
 ATTEMPTS = 2
 #: How the message of a case begins that the device had no memory for, twice.
 OUT_OF_MEMORY = "the device's memory is full"
@@ -257,6 +257,16 @@ class Worker:
         return End("crashed", clean(f"the worker failed: {lines[-1].strip()}"))
 
     def _start(self) -> Hello:
+        """The hello of a new process; one that was ended from outside while it opened is started again, once."""
+        for _ in range(ATTEMPTS):
+            answer = self._start_once()
+            if isinstance(answer, Hello):
+                return answer
+            if not answer.outside:
+                break
+        return Hello("crashed", answer.message)
+
+    def _start_once(self) -> Hello | End:
         ours, theirs = socket.socketpair()
         more = {**QUIET, "PYTHONUNBUFFERED": "1", **self._environment}
         environment = python_environment(more) if self._home is None else {**self._home.variables, **more}
@@ -288,7 +298,7 @@ class Worker:
         try:
             details, _ = self._channel.receive(seconds)
         except (Closed, Ended):
-            return Hello("crashed", self._death().message)
+            return self._death()
         except TimedOut:
             self._end(0.0)
             return Hello("timeout", f"did not open within {seconds:g} s")

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -142,6 +143,26 @@ def test_a_worker_killed_from_outside_says_nothing_of_its_backend(write_adapters
         os.kill(worker.pid, number)
         assert worker.run(case).status == "ok"
     assert worker.starts == 3
+
+
+def test_a_worker_killed_while_it_opens_is_started_again(
+    write_adapters: Callable[[str], Worker], tmp_path: Path
+) -> None:
+    """Once: one that is killed each time has crashed."""
+    opens = """
+        class Example(Base):
+            def __init__(self, device="cpu"):
+                super().__init__(device)
+                mark = %r
+                if not (mark and os.path.exists(mark)):
+                    open(mark or os.devnull, "w").close()
+                    os.kill(os.getpid(), signal.SIGKILL)
+        """
+    once = write_adapters(opens % str(tmp_path / "mark"))
+    assert (once.hello.status, once.starts) == ("ready", 2)
+    always = write_adapters(opens % "")
+    assert (always.hello.status, always.starts) == ("crashed", 2)
+    assert "SIGKILL" in always.hello.reason
 
 
 def test_a_case_that_kills_its_worker_twice_is_a_crash_and_the_next_one_gets_a_new_one(

@@ -40,6 +40,7 @@ class _Step(msgspec.Struct):
     status: Answered
     message: str
     written: list[str]
+    overwritten: list[tuple[Count, str]]
     aliases: list[tuple[str, str]]
     overruns: list[str] = []
     addressed: bool = True
@@ -112,9 +113,11 @@ def observation_of(data: Mapping[str, Any], buffers: list[bytes], steps: Sequenc
         for name, array in reply.arrays.items():
             _check_array(name, array, len(reply.steps), buffers)
         reply.message = clean(reply.message)
-        for step in reply.steps:
+        for number, step in enumerate(reply.steps):
             step.message = clean(step.message)
-            named = [*step.written, *(name for pair in step.aliases for name in pair)]
+            if any(earlier >= number for earlier, _ in step.overwritten):
+                raise BadReply(f"step {number} overwrites results of a step that is not before it")
+            named = [*step.written, *(n for _, n in step.overwritten), *(n for pair in step.aliases for n in pair)]
             if strange := [name for name in named if not fits(WRITTEN, name)]:
                 raise BadReply(f"{clean(repr(strange[0]))} names nothing that a call may write to or share")
             if strange := [words for words in step.overruns if not fits(OVERRUN, words)]:

@@ -8,8 +8,9 @@ Runs in workers: Python 3.8, standard library and NumPy only.
 
 from __future__ import annotations
 
+import collections
 import time
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Type
+from typing import Any, Deque, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Type
 
 import numpy as np
 
@@ -27,6 +28,8 @@ from bnspec.model.red_zones import Fenced
 from bnspec.model.vocabulary import Status
 
 STATE = ("running_mean", "running_var")
+#: Of so many calls on a layer, results are held and looked at again after each call: buffers are used in turn, mostly two.
+HELD = 3
 #: The reason for not making a malformed call.
 UNCHECKED = "this backend leaves checking arguments to its caller"
 #: The reason for not handing over x of an integer dtype.
@@ -60,7 +63,7 @@ def run_case(adapter: Adapter, header: Mapping[str, Any], buffers: List[bytes]) 
     for i, step in enumerate(case.steps):
         if live is None or step.fresh:
             live, failure = _build(adapter, case, header["arrays"], buffers, case.built_at(i))
-        results.append(failure if live is None else live.perform(step))
+        results.append(failure if live is None else live.perform(step, i))
     if any(step.option("threads") for step in case.steps):
         _restore_threads(adapter)
     spent = time.perf_counter() - started, time.process_time() - cpu
@@ -73,6 +76,15 @@ def _restore_threads(adapter: Adapter) -> None:
         adapter.use_threads(0)
     except Declined:  # then they were never changed
         return
+
+
+class Result(NamedTuple):
+    """A result that the caller still holds: of which step, its name, the tensor, and its bits when they were read last."""
+
+    step: int
+    name: str
+    tensor: Any
+    bits: bytes
 
 
 class Tensors(Dict[str, Any]):
@@ -112,9 +124,8 @@ class Live:
         self.stateless = self.scaling or case.subject == "layer_norm"
         self.fitted = False
         self.other: Any = None
-        self.earlier: List[
-            Tuple[str, Any, bytes]
-        ] = []  # the results of the previous call, which the next call must not change
+        #: The results of the last calls, with their bits: later calls must not change them.
+        self.earlier: Deque[List[Result]] = collections.deque(maxlen=HELD)
         self.parameters = dict(parameters or {n: n for n in PARAMETERS if n in arrays})
         if self.scaling:
             self.subject: Any = adapter.scaler(case.config)
@@ -131,8 +142,8 @@ class Live:
         state = [arrays[n] for n in states]
         self.pure = [n for n, a in arrays.items() if n not in states and not any(overlap(a, s) for s in state)]
 
-    def perform(self, step: Step) -> StepResult:
-        """Perform and observe one call; anything that the backend raises becomes the observation."""
+    def perform(self, step: Step, number: int) -> StepResult:
+        """Perform and observe one call, step ``number`` of the case; anything that the backend raises becomes the observation."""
         before: Dict[str, np.ndarray] = {}
         if step.refused and not self.scaling and not self.adapter.conventions.checks_arguments:
             return StepResult("declined", UNCHECKED)
@@ -151,10 +162,10 @@ class Live:
             results = self.call(step)
             outputs = {n: self.numpy(n, t) for n, t in results.items()}
             written = tuple(n for n, bits in snapshots.items() if self.bits(self.tensors[n]) != bits)
-            written += tuple("the earlier " + n for n, t, bits in self.earlier if self.bits(t) != bits)
+            overwritten = self.overwritten()
             aliases, addressed = self.aliases(results, watched)
             outputs = {n: np.array(a, order="C", copy=True) for n, a in outputs.items()}
-            self.earlier = [(n, t, self.bits(t)) for n, t in results.items()]
+            self.earlier.append([Result(number, n, t, self.bits(t)) for n, t in results.items()])
             after = {} if self.stateless else self.state()
             overruns = self.overruns()
         except Declined as reason:
@@ -162,7 +173,18 @@ class Live:
         except Exception as error:
             examine(self.adapter, error)
             return StepResult("error", described(error), before=before, after=self.left(step), overruns=self.overruns())
-        return StepResult("ok", "", outputs, before, after, written, aliases, overruns, addressed)
+        return StepResult("ok", "", outputs, before, after, written, overwritten, aliases, overruns, addressed)
+
+    def overwritten(self) -> Tuple[Tuple[int, str], ...]:
+        """Step and name of each result of the last calls whose bits have changed; it is said once, of the call that did it."""
+        found = []
+        for results in self.earlier:
+            for k, result in enumerate(results):
+                bits = self.bits(result.tensor)
+                if bits != result.bits:
+                    found.append((result.step, result.name))
+                    results[k] = result._replace(bits=bits)
+        return tuple(found)
 
     def overruns(self) -> Tuple[str, ...]:
         """What the call read or wrote outside of its arrays."""

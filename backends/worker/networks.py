@@ -37,7 +37,7 @@ class LiveNetwork:
         self.adapter.synchronize(tuple(values.values()))
         return {n: np.array(self.adapter.array(values[n])) for n in self.names}
 
-    def perform(self, step: Step) -> StepResult:
+    def perform(self, step: Step, number: int) -> StepResult:
         """One training step: the loss, and all values after it; ``before`` holds the values before it."""
         try:
             before = self.values()

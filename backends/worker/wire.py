@@ -18,7 +18,7 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 
 MAGIC = b"BNW1"
 #: The protocol version, compared in the worker's hello. 3: requests are numbered, and each reply says which one it answers.
-PROTOCOL = 3
+PROTOCOL = 4
 #: Most parts of a frame: a case has a few dozen arrays, and a history of calls some for each call.
 PARTS_AT_MOST = 65_536
 #: Most bytes of a header: names, shapes and messages.

@@ -48,7 +48,7 @@ ARRAY = "^" + _WORD + r"(?:\[[0-9]+:[0-9]+\])?(?:\|[a-z_]+(?::" + _NUMBER + ")?)
 #: How results follow from those of another step: "times:-4".
 RELATION = "^[a-z_]+(?::" + _NUMBER + ")?" + _END
 #: What was written to or shares memory: an array, an output, or one of the call before.
-WRITTEN = "^(?:the earlier )?" + ARRAY[1:]
+WRITTEN = ARRAY
 #: What was read or written outside of an array, or read in it before it was written: "writes after x", "reads stale y".
 OVERRUN = "^(?:(?:reads|writes) (?:before|after)|reads stale) " + ARRAY[1:]
 

@@ -22,8 +22,8 @@ class StepResult:
         status, message: how it ended, and the reason if not "ok".
         outputs: by name: y; dx, dgamma, dbeta; for input normalization mean, var, y, x.
         before, after: the running statistics before and after the step, by name.
-        written: names of arguments and parameters whose bits changed during the call, and results of the previous call that
-            changed, such as "the earlier y".
+        written: names of arguments and parameters whose bits changed during the call.
+        overwritten: pairs (step, name) of results of earlier calls on the same layer whose bits changed during the call.
         aliases: pairs (result, the array it shares memory with).
         overruns: what the call read or wrote outside of its arrays, such as "writes after x".
         addressed: whether the addresses of all of these are known, so that no alias is missing.
@@ -35,6 +35,7 @@ class StepResult:
     before: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
     after: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
     written: Tuple[str, ...] = ()
+    overwritten: Tuple[Tuple[int, str], ...] = ()
     aliases: Tuple[Tuple[str, str], ...] = ()
     overruns: Tuple[str, ...] = ()
     addressed: bool = True
@@ -69,6 +70,7 @@ class Observation:
                     "status": step.status,
                     "message": step.message,
                     "written": list(step.written),
+                    "overwritten": [list(o) for o in step.overwritten],
                     "aliases": [list(a) for a in step.aliases],
                     "overruns": list(step.overruns),
                     "addressed": step.addressed,
@@ -99,6 +101,7 @@ class Observation:
                 step["status"],
                 step["message"],
                 written=tuple(step["written"]),
+                overwritten=tuple((i, n) for i, n in step["overwritten"]),
                 aliases=tuple((a, b) for a, b in step["aliases"]),
                 overruns=tuple(step.get("overruns", ())),
                 addressed=step.get("addressed", True),

@@ -15,7 +15,7 @@ from bnspec.options import JSON, SEED, Number, command
     summary="find the first release of a package in which an answer changed",
     example="bnspec bisect 'jax>=0.4.13' --clause gradient.forward_agrees --backend jax.numpy",
     params=[
-        click.Argument(["package"], metavar="PACKAGE", help="A package with its range of releases: 'jax>=0.4.13'. What follows, as in 'flax>=0.8,jax==0.4.30;python=3.11', holds for all."),
+        click.Argument(["package"], metavar="PACKAGE", help="A package with its range of releases: 'jax>=0.4.13'; without one, those that its backends are written for. What follows, as in 'flax>=0.8,jax==0.4.30;python=3.11', holds for all."),
         click.Option(["--clause"], metavar="CLAUSE", help="Ask whether this clause holds."),
         click.Option(["--case"], type=Path, metavar="FILE", help="Ask which clauses this saved case breaks; with --clause, whether it breaks that one; with --slower, time its last step."),
         click.Option(["--convention"], metavar="NAME", help="Ask what experiments find of this convention."),

@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 
 from bnspec.backends.harness.environments.cache import obtain
 from bnspec.backends.harness.environments.failure import NotBuilt
-from bnspec.backends.harness.environments.spec import EnvironmentSpec
+from bnspec.backends.harness.environments.spec import EnvironmentSpec, parse
 from bnspec.backends.harness.folders import backend_folders
 from bnspec.backends.harness.launcher import Worker
 from bnspec.backends.harness.registry import Entry, select
@@ -50,9 +50,10 @@ class Range:
 def range_of(text: str, odd: bool = False) -> Range:
     """The releases that a text means, ``jax>=0.4.13``; without pre-releases and yanked ones unless they are asked for.
 
-    What follows the first requirement is installed with each. Raises UsageError: fewer than two are meant.
+    A package without a range means the releases that its backends are written for. What follows the first requirement is installed
+    with each. Raises UsageError: fewer than two are meant.
     """
-    specs = chosen([text], Choice("patch", odd=odd))
+    specs = chosen([with_range(text)], Choice("patch", odd=odd))
     if len(specs) < 2 or not all(spec.pinned for spec in specs):
         raise UsageError(
             f"{text!r} means {len(specs)} release{'s' * (len(specs) != 1)}.",
@@ -60,6 +61,18 @@ def range_of(text: str, odd: bool = False) -> Range:
             "give a range, for example 'jax>=0.4.13', or a wider one.",
         )
     return Range(tuple(specs))
+
+
+def with_range(text: str) -> str:
+    """The text; where it names a package alone, with the range of the folder that asks for it."""
+    spec = parse(text)
+    if not spec.parsed or spec.parsed[0].specifier:
+        return text
+    name = canonicalize_name(spec.parsed[0].name)
+    asked = [Requirement(t) for folder in backend_folders() for t in folder.packages]
+    ranges = [str(r.specifier) for r in asked if canonicalize_name(r.name) == name and r.specifier]
+    first, *others = spec.requirements
+    return dataclasses.replace(spec, requirements=(first + next(iter(ranges), ""), *others)).text
 
 
 def backend_of(package: str, named: str | None) -> Entry:

@@ -13,9 +13,9 @@ from bnspec.conformance.causes.values import VALUES
 
 #: Ratios from here on say no more than that an error is large.
 INFINITE = 1e9
-#: An error of so many bounds is no rounding error: what of it is not seen elsewhere is not there. In float32, a relative error of
-#: 10^-4 or more.
-CLEAR = 1000.0
+#: An error of so many bounds is no rounding error: what of it is not seen elsewhere is not there. It is 1 / sqrt(u) of float32, the
+#: dtype of experiments that need no other: half of the digits are lost.
+CLEAR = 2.0**12
 
 
 def one_cause(a: Deviation, b: Deviation, ordinary: Sequence[Outcome], others: Sequence[Outcome] = ()) -> bool:

@@ -9,8 +9,6 @@ from bnspec.model.call import BETWEEN, CALLS, INVERSE, LEARN, TRAINING, TRAINING
 from bnspec.model.case import Case, Step
 
 EVERY = tuple(call for call in CALLS.values() if not call.between and call != LEARN)
-#: How a result of the call before is named among what a call has written to.
-EARLIER = "the earlier "
 #: Results shaped like x; all others have a value per channel.
 LIKE_X = ("y", "dx", "x", "along", "by_x", "by_dy", "third")
 
@@ -48,17 +46,19 @@ def absent(exam: Examination, i: int, missing: list[str]) -> Judgement:
 
 def leaves_arguments(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     """No argument or parameter was written to."""
-    written = [n for n in exam.result(i).written if not n.startswith(EARLIER)]
+    written = exam.result(i).written
     return exam.broken(i, "unchanged", f"wrote into {', '.join(written)}", names=written) if written else KEPT
 
 
 def results_stay(exam: Examination, i: int, channels: Mask) -> Judgement | None:
-    """The results of the call before have the bits that they had."""
-    changed = [n.removeprefix(EARLIER) for n in exam.result(i).written if n.startswith(EARLIER)]
-    if not changed:
+    """The results of the calls before have the bits that they had."""
+    overwritten = exam.result(i).overwritten
+    if not overwritten:
         return KEPT
-    message = f"{', '.join(changed)} of the call before changed"
-    return exam.broken(i, "unchanged", message, output=changed[0], names=changed, compared_with=i - 1)
+    earlier = max(step for step, _ in overwritten)
+    changed = [name for step, name in overwritten if step == earlier]
+    message = f"{', '.join(changed)} of step {earlier} changed"
+    return exam.broken(i, "unchanged", message, output=changed[0], names=changed, compared_with=earlier)
 
 
 def results_are_new(exam: Examination, i: int, channels: Mask) -> Judgement | None:

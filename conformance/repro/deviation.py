@@ -12,9 +12,6 @@ from bnspec.model.conventions import Conventions
 from bnspec.reports.run.evidence import Evidence
 from bnspec.reports.run.records import Finding, TargetRecord
 
-#: Before the name of a result of the call before.
-EARLIER = "the earlier "
-
 
 @dataclass(frozen=True)
 class Deviation:
@@ -112,7 +109,6 @@ OUTPUTS = ("y", "x", "dx", "dgamma", "dbeta", "by_x", "by_dy", "by_gamma", "thir
 
 def _is_named(name: str, case: Case) -> bool:
     """Whether a name of evidence is an output, a parameter, a part of the state, or an array of the case."""
-    name = name.removeprefix(EARLIER)
     return name in (*OUTPUTS, *PARAMETERS) or name in case.arrays
 
 

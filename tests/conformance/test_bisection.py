@@ -9,10 +9,12 @@ import pytest
 import toy_releases
 from toy_releases import PACKAGE, RELEASES
 
+from bnspec.backends.harness.folders import backend_folders
 from bnspec.backends.harness.launcher import Worker
 from bnspec.backends.harness.registry import own
 from bnspec.cli import main
 from bnspec.conformance.bisection.bisect import Asked, Bisection, Built, NotThere, bisect
+from bnspec.conformance.bisection.environments import with_range
 from bnspec.conformance.bisection.question import (
     CaseQuestion,
     ClauseQuestion,
@@ -118,3 +120,20 @@ def test_a_wrong_call_is_refused_before_anything_is_built(words: list[str], caps
     said = capsys.readouterr().err
     assert "Why:" in said
     assert "Fix:" in said
+
+
+@pytest.mark.parametrize(
+    ("text", "searched"),
+    [("jax>=0.5", "jax>=0.5"), ("nowhere", "nowhere"), ("/usr/bin/python3", "/usr/bin/python3")],
+)
+def test_a_range_that_is_given_is_searched(text: str, searched: str) -> None:
+    """And what has none because nobody knows one is left to the index."""
+    assert with_range(text) == searched
+
+
+def test_a_package_without_a_range_means_what_its_backends_are_written_for() -> None:
+    """What follows it stays."""
+    (folder,) = (f for f in backend_folders() if f.name == "jax")
+    (requirement,) = folder.packages
+    assert requirement.startswith("jax>=")
+    assert with_range("jax,flax==0.10.2;python=3.11") == f"{requirement},flax==0.10.2;python=3.11"

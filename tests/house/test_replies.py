@@ -28,7 +28,7 @@ from bnspec.backends.worker.wire import PROTOCOL, Channel
 raw = socket.socket(fileno=int(sys.argv[3]))
 channel = Channel(raw)
 channel.send({"hello": PROTOCOL, "bnspec": BNSPEC, "status": "ready", "reason": "", "conventions": {}, "versions": {}})
-def step(status="ok", **more): return dict({"status": status, "message": "", "written": [], "aliases": []}, **more)
+def step(status="ok", **more): return dict({"status": status, "message": "", "written": [], "overwritten": [], "aliases": []}, **more)
 def observation(*steps, arrays={}, **more):
     return dict({"status": "ok", "message": "", "seconds": 0.0, "steps": list(steps), "arrays": arrays, "answers": number}, **more)
 def sent(data):
@@ -73,6 +73,8 @@ REPLIES = {
     "{'buffer': 0, 'dtype': 'float32', 'shape': [10**9], 'strides': [0], 'offset': 0}}), [bytes(4)])",
     "an array without a name": "channel.send(observation(step(), arrays={'0/outputs/a b': "
     "{'buffer': 0, 'dtype': 'float32', 'shape': [1], 'strides': [4], 'offset': 0}}), [bytes(4)])",
+    "a later step overwritten": "channel.send(observation(step(overwritten=[[0, 'y']])))",
+    "something overwritten that is none": "channel.send(observation(step(overwritten=[[-1, 'y']])))",
     "something written to that is none": "channel.send(observation(step(written=['a b'])))",
     "an array of no step": "channel.send(observation(step(), arrays={'7/outputs/y': "
     "{'buffer': 0, 'dtype': 'float32', 'shape': [1], 'strides': [4], 'offset': 0}}), [bytes(4)])",

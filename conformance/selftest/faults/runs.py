@@ -140,8 +140,12 @@ def whole_run(number: int) -> Kill:
 
 
 def its_workers(run: subprocess.Popen[bytes]) -> bool:
-    """Kill the workers of the run, whichever there are at the moment; the run goes on."""
-    return _kill(_children(run, WORKER))
+    """Kill the workers of the run, whichever there are at the moment, or the next one; the run goes on."""
+    while run.poll() is None:
+        if _kill(_children(run, WORKER)):
+            return True
+        time.sleep(0.01)
+    return False
 
 
 def its_judge(run: subprocess.Popen[bytes]) -> bool:

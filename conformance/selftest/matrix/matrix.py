@@ -7,6 +7,7 @@ processes, and in each process a case meets every mutant and variant in turn. Wh
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import hashlib
 import multiprocessing
@@ -131,15 +132,17 @@ def accusations_of(
     return [Accusation(c, j.ratio, j.message) for c, j in found if j is not None and not j.holds]
 
 
+#: What of the result of a step are arrays by name.
+ARRAYS = ("outputs", "before", "after")
+
+
 def fingerprint(observation: Observation) -> bytes:
     """A digest of all that a check can see of an observation."""
     digest = hashlib.blake2b(observation.status.encode(), digest_size=16)
     for step in observation.steps:
-        digest.update(
-            repr((step.status, step.message, step.written, step.aliases, step.addressed, step.overruns)).encode()
-        )
-        for place, group in (("outputs", step.outputs), ("before", step.before), ("after", step.after)):
-            for name, array in group.items():
+        digest.update(repr([getattr(step, f.name) for f in dataclasses.fields(step) if f.name not in ARRAYS]).encode())
+        for place in ARRAYS:
+            for name, array in getattr(step, place).items():
                 digest.update(f"{place} {name} {array.dtype.name} {array.shape}".encode())
                 digest.update(array.tobytes())
     return digest.digest()

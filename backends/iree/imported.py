@@ -21,6 +21,7 @@ class IreeOnnx(OnnxAdapter):
     opset = 15
     conventions = dataclasses.replace(
         CONVENTIONS,
+        half_arithmetic="parameters",
         dtypes=("float64", "float32", "bfloat16", "float16"),
         half_parameters=("float32", "input"),
     )

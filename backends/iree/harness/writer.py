@@ -1,4 +1,4 @@
-"""Scripts of StableHLO modules of one operation in IREE; the caller averages the statistics."""
+"""Scripts of StableHLO modules of one operation, whose statistics the caller averages, and of imported ONNX models in IREE."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ from bnspec.backends.harness.scripts.statements import Lines, block
 from bnspec.backends.harness.scripts.writer import Writer
 from bnspec.backends.iree.common import OPTIONS
 from bnspec.backends.iree.stablehlo import INFERENCE, TRAINING, TYPES
+from bnspec.backends.onnx.harness.writer import NodeWriter
+from bnspec.model.call import MODES
 from bnspec.model.case import Step
+
+#: The arguments of the compiler beside the module.
+ARGUMENTS = f'target_backends=["llvm-cpu"], extra_args=[{", ".join(map(string, OPTIONS))}]'
 
 
 class OperationWriter(Writer):
@@ -27,9 +32,8 @@ class OperationWriter(Writer):
         """What compiles a module, the parameters, and the statistics."""
         if self.case.subject == "input_norm":
             raise NoScript("the operations normalise batches, and there is no input normalization")
-        options = f'target_backends=["llvm-cpu"], extra_args=[{", ".join(map(string, OPTIONS))}]'
         body = (
-            f"binary = compiler.compile_str(text, {options})",
+            f"binary = compiler.compile_str(text, {ARGUMENTS})",
             'return runtime.load_vm_flatbuffer(binary, driver="local-task").layer',
         )
         parameters = f"parameters = {self.array('gamma')}, {self.array('beta')}"
@@ -69,3 +73,42 @@ class OperationWriter(Writer):
         """The names that the lines give."""
         named = {"gamma": "parameters[0]", "beta": "parameters[1]"}
         return {"running_mean": "mean", "running_var": "var", **named}.get(name, name)
+
+
+class ImportedWriter(NodeWriter):
+    """The models as IREE's importer reads them."""
+
+    packages = ("iree-base-compiler", "iree-base-runtime", "onnx")
+    imports = (
+        "import onnx.parser",
+        "from iree import compiler, runtime",
+        "from iree.compiler.extras.onnx_importer import ModelInfo, NodeImporter",
+    )
+
+    def models(self) -> Lines:
+        """The models in use, each as the function of its compiled module."""
+        lines = []
+        for mode in (m for m in MODES if m in self.modes()):
+            compiled = f"compiler.compile_str(str(module), {ARGUMENTS})"
+            lines += [
+                f"info = ModelInfo(onnx.parser.parse_model({string(self.model(mode))}))",
+                "module = info.create_module().operation",
+                "NodeImporter.define_function(info.main_graph, module).import_all()",
+                f'{mode} = runtime.load_vm_flatbuffer({compiled}, driver="local-task").layer',
+            ]
+        return lines
+
+    def restart(self) -> Lines:
+        """The statistics."""
+        return [f"mean, var = {self.array('running_mean')}, {self.array('running_var')}"]
+
+    def call(self, step: Step, y: str) -> Lines:
+        """The model of the mode; in training its other outputs are the statistics. Raises NoScript: no gradients."""
+        if step.call.has_gradients:
+            raise NoScript("the node has no backward pass")
+        called = f"{step.call.mode}({self.given(step.inputs[0])}, *parameters.values(), mean, var)"
+        return [
+            f"{y}, mean, var = map(np.asarray, {called})"
+            if step.call.mode == "training"
+            else f"{y} = np.asarray({called})"
+        ]

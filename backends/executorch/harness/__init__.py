@@ -1,0 +1,1 @@
+"""executorch, harness side: known deviations and repro scripts."""

@@ -1,0 +1,1 @@
+"""iree, harness side: known deviations and repro scripts."""

@@ -1,0 +1,1 @@
+"""tract, harness side: known deviations and repro scripts."""

@@ -1,0 +1,1 @@
+"""tvm, harness side: known deviations and repro scripts."""

@@ -1,0 +1,14 @@
+"""Which class writes the repro scripts of each TVM backend."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bnspec.backends.harness.scripts.writer import Writer
+from bnspec.backends.tvm.harness.writer import DecomposedWriter, ImportedWriter, OperatorWriter
+
+WRITERS: Mapping[str, type[Writer]] = {
+    "tvm": OperatorWriter,
+    "tvm.decomposed": DecomposedWriter,
+    "tvm.onnx": ImportedWriter,
+}

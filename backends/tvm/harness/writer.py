@@ -1,0 +1,116 @@
+"""Scripts of Relax functions of the operator, and of imported ONNX models, in TVM."""
+
+from __future__ import annotations
+
+from bnspec.backends.harness.scripts.literals import Literal, NoScript, numpy_expression
+from bnspec.backends.harness.scripts.statements import Lines, block
+from bnspec.backends.harness.scripts.writer import Writer
+from bnspec.backends.onnx.harness.writer import NodeWriter
+from bnspec.model.case import Step
+
+#: A function of a module, compiled.
+COMPILED = 'relax.VirtualMachine(tvm.compile({module}, target="llvm"), tvm.cpu())["main"]'
+
+
+class OperatorWriter(Writer):
+    """One function for each call. Subclasses define ``lowered``."""
+
+    packages = ("apache-tvm",)
+    imports = ("import tvm", "from tvm import relax")
+    differentiates = False
+    #: The expression of the module that is compiled, by mode.
+    lowered = {"training": "builder.get()", "inference": "builder.get()"}
+
+    def tensor(self, value: Literal) -> str:
+        """``np.array([...], "float32")``."""
+        if value.dtype == "bfloat16":
+            raise NoScript("NumPy alone has no bfloat16")
+        return numpy_expression(value, f'"{value.dtype}"')
+
+    def build(self) -> Lines:
+        """The parameters and the statistics; the operator takes gamma and beta without affine, too."""
+        if self.case.subject == "input_norm":
+            raise NoScript("the operator normalises batches, and there is no input normalization")
+        names = ("gamma", "beta") if self.config.affine else ("running_var", "running_mean")
+        return [f"parameters = {self.array(names[0])}, {self.array(names[1])}", *self.restart()]
+
+    def restart(self) -> Lines:
+        """The statistics."""
+        return [f"mean, var = {self.array('running_mean')}, {self.array('running_var')}"]
+
+    def call(self, step: Step, y: str) -> Lines:
+        """The function's results; in training the statistics move. Raises NoScript: no gradients."""
+        if step.call.has_gradients:
+            raise NoScript("no lines are written here for gradients")
+        config, mode, x = self.config, str(step.call.mode), self.given(step.inputs[0])
+        options = f"axis={config.channel_axis}, epsilon={config.epsilon!r}, momentum={1.0 - config.decay!r}"
+        options += f", training={mode == 'training'}"
+        options += "" if config.affine else ", center=False, scale=False"
+        kinds = [f'relax.TensorType({s}, "{config.dtype}")' for s in (self.extents(x), f"({config.channels},)")]
+        results = f"{y}, mean, var" if mode == "training" else f"{y}, *_"
+        called = COMPILED.format(module=self.lowered[mode])
+        arguments = f"map(tvm.runtime.tensor, [{x}, *parameters, mean, var])"
+        return [
+            f'given = [relax.Var("x", {kinds[0]}), *(relax.Var(n, {kinds[1]}) for n in "gbmv")]',
+            "builder = relax.BlockBuilder()",
+            block(
+                'with builder.function("main", given):',
+                (f"builder.emit_func_output(builder.emit(relax.op.nn.batch_norm(*given, {options})))",),
+            ),
+            f"{results} = (a.numpy() for a in {called}(*{arguments}))",
+        ]
+
+    def extents(self, x: str) -> str:
+        """The shape of x as an expression, open but for its channels."""
+        before, after = self.config.channel_axis, self.config.rank - 1 - self.config.channel_axis
+        opened = 'tvm.tirx.Var("n", "int64")'
+        parts = [*[opened] * before, str(self.config.channels), *[opened] * after]
+        return f"[{', '.join(parts)}]"
+
+    def between(self, step: Step) -> Lines:
+        """Copies of arrays, which no call changes. Raises NoScript: what such a layer does not have."""
+        return self.kept_aside(step, ("mean", "var"))
+
+    def variable(self, name: str) -> str:
+        """The names that the lines give."""
+        named = {"gamma": "parameters[0]", "beta": "parameters[1]"}
+        return {"running_mean": "mean", "running_var": "var", **named}.get(name, name)
+
+
+class DecomposedWriter(OperatorWriter):
+    """The operator as others, for the shape of x."""
+
+    def extents(self, x: str) -> str:
+        """The shape of x as an expression."""
+        return f"{x}.shape"
+
+    lowered = {
+        "training": "relax.transform.DecomposeOpsForTraining()(builder.get())",
+        "inference": "relax.transform.DecomposeOpsForInference()(builder.get())",
+    }
+
+
+class ImportedWriter(NodeWriter):
+    """The models as Relax's frontend for ONNX reads them."""
+
+    packages = ("apache-tvm", "onnx")
+    imports = (
+        "import onnx.parser",
+        "import tvm",
+        "from tvm import relax",
+        "from tvm.relax.frontend.onnx import from_onnx",
+    )
+
+    def runner(self, text: str) -> str:
+        """The model's function."""
+        return COMPILED.format(module=f"from_onnx(onnx.parser.parse_model({text}))")
+
+    def call(self, step: Step, y: str) -> Lines:
+        """The model of the mode; in training its other outputs are the statistics. Raises NoScript: no gradients."""
+        if step.call.has_gradients:
+            raise NoScript("the node has no backward pass")
+        arguments = f"{self.given(step.inputs[0])}, *parameters.values(), mean, var"
+        called = f"{step.call.mode}(*map(tvm.runtime.tensor, [{arguments}]))"
+        if step.call.mode == "training":
+            return [f"{y}, mean, var = (a.numpy() for a in {called})"]
+        return [f"{y} = {called}.numpy()"]

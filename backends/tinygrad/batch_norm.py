@@ -61,7 +61,7 @@ class Tinygrad(Adapter):
         try:
             two = self.tinygrad.Tensor([2.0]).realize().cast(getattr(self.tinygrad.dtypes, dtype)).realize()
             (two + two).realize()
-        except Exception as error:  # a missing program, a rejected type: no class of tinygrad's own
+        except Exception as error:  # noqa: BLE001  a missing program, a rejected type: no class of tinygrad's own
             return "%s: %s" % (type(error).__name__, error)
         return ""
 
@@ -148,8 +148,8 @@ class ClassLayer(LayerByMode):
         return self.backward(self.forward(x, mode), x, dy, wanted)
 
     def late_gradients(self, x: Any, dy: Any, other: Any, mode: Mode) -> Gradients:
-        """``Tensor.gradient`` after a training step, by which y has been computed."""
-        y = self.computed(self.forward(x, mode))[0]
+        """``Tensor.gradient`` after a training step; y is computed with the gradients, as a computed tensor has none."""
+        y = self.forward(x, mode)
         self.training(other)
         return self.backward(y, x, dy, GRADIENTS if self.parameters() else GRADIENTS[:1])
 

@@ -18,7 +18,29 @@ def differentiates_training_twice(case: Case) -> bool:
     return any(s.call.mode == "training" and s.call.kind == "second_order" for s in case.steps)
 
 
+def differentiates_inference_late(case: Case) -> bool:
+    """A layer takes a step between a forward pass in inference and its backward pass."""
+    return any(s.call.mode == "inference" and s.call.kind == "late_gradients" for s in case.steps)
+
+
 KNOWN: tuple[Known, ...] = (
+    Known(
+        title="What was called before a training step is computed after it",
+        backends="tinygrad",
+        clauses=("gradient.of_its_own_forward_pass",),
+        where=differentiates_inference_late,
+        conditions="inference whose results are computed after a training step",
+        kind="bug",
+        reason="a call in inference reads the statistics when its results are computed, and a step in between has assigned new ones to the same buffers.",
+        observed=(
+            "BatchNorm(1, eps=0, momentum=0.5, affine=False) in inference of 2, 4 gives 2, 4; with a training step on 10, 20 between the "
+            "call and y.numpy() it gives -1.089, -0.693."
+        ),
+        link="https://github.com/tinygrad/tinygrad/issues/17074",
+        reported=True,
+        package="tinygrad",
+        versions=">=0.14,<0.15",
+    ),
     Known(
         title="Second derivatives leave out the mean in the variance",
         backends="tinygrad",

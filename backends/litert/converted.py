@@ -11,13 +11,16 @@ from __future__ import annotations
 import dataclasses
 import importlib.metadata
 import os
-from typing import Any, Dict
+from typing import Any, Dict, List
 
 import numpy as np
 
 from bnspec.backends.worker.folding import FINITE_ONLY, NO_VALUES, TOO_WIDE, WEIGHTS_AT_MOST, mixing
 from bnspec.backends.worker.forward_only import InferenceOnly
-from bnspec.contract import Adapter, Conventions, Declined, Layer, LayerConfig, State
+from bnspec.contract import Adapter, Conventions, Declined, LayerConfig, State
+
+#: How many converted models are kept.
+KEPT = 64
 
 
 class Litert(Adapter):
@@ -47,6 +50,7 @@ class Litert(Adapter):
 
         self.keras, self.tensorflow, self.interpreter = keras, tensorflow, interpreter
         self.thread_count = 0
+        self.models: Dict[Any, bytes] = {}
 
     def versions(self) -> Dict[str, str]:
         """Versions of LiteRT, and of what makes its models."""
@@ -61,11 +65,20 @@ class Litert(Adapter):
         """Interpreters made from now on use so many threads; 0: LiteRT's choice."""
         self.thread_count = count
 
-    def layer(self, config: LayerConfig, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> Layer:
+    def layer(self, config: LayerConfig, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> ModelLayer:
         """The converted model of these values."""
         given = [a for a in (gamma, beta, running_mean, running_var) if a is not None]
-        model = self.model_of(config, given)
-        return ModelLayer(self.converted(model), State(running_mean, running_var))
+        return ModelLayer(self.interpreted(config, given), State(running_mean, running_var))
+
+    def interpreted(self, config: LayerConfig, given: List[Any]) -> Any:
+        """An interpreter of the model, which is converted once: that takes a second."""
+        key = (config, *(array.tobytes() for array in given))
+        if key not in self.models:
+            if len(self.models) == KEPT:
+                self.models.clear()
+            model = self.model_of(config, given)
+            self.models[key] = self.tensorflow.lite.TFLiteConverter.from_keras_model(model).convert()
+        return self.interpreter.Interpreter(model_content=self.models[key], num_threads=self.thread_count or None)
 
     def normalization(self, config: LayerConfig) -> Any:
         """The layer of Keras."""
@@ -85,11 +98,6 @@ class Litert(Adapter):
         """x, all of whose extents but the channels' are open."""
         extents = [config.channels if a == config.channel_axis else None for a in range(1, config.rank)]
         return self.keras.Input(extents, config.channels if config.channel_axis == 0 else None)
-
-    def converted(self, model: Any) -> Any:
-        """An interpreter of the model."""
-        converter = self.tensorflow.lite.TFLiteConverter.from_keras_model(model)
-        return self.interpreter.Interpreter(model_content=converter.convert(), num_threads=self.thread_count or None)
 
 
 class ModelLayer(InferenceOnly):
@@ -117,22 +125,27 @@ class LitertFolded(Litert):
 
     conventions = dataclasses.replace(Litert.conventions, ranks=(3, 4, 5), channel_axes="last")
 
-    def layer(self, config: LayerConfig, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> Layer:
-        """The converted model of both. The convolution's bias is the running mean, and the layer's mean is twice that."""
+    def layer(self, config: LayerConfig, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> ModelLayer:
+        """The converted model of both."""
         if config.channels**2 > WEIGHTS_AT_MOST:
             raise Declined(TOO_WIDE)
-        with np.errstate(all="ignore"):
-            bias = np.where(np.isfinite(2.0 * running_mean), running_mean, np.zeros_like(running_mean))
-        given = [a for a in (gamma, beta, running_mean + bias, running_var) if a is not None]
+        layer = super().layer(config, gamma, beta, running_mean, running_var)
+        return FoldedLayer(layer.interpreter, layer.running, *mixing(config.channels, 1))
+
+    def model_of(self, config: LayerConfig, given: List[Any]) -> Any:
+        """The model of Keras. The convolution's bias is the running mean, and the layer's mean is twice that."""
+        *parameters, mean, variance = given
         sources, signs = mixing(config.channels, 1)
+        with np.errstate(all="ignore"):
+            bias = np.where(np.isfinite(2.0 * mean), mean, np.zeros_like(mean))
         weight = np.zeros((config.channels, config.channels), np.float32)
         weight[sources, np.arange(config.channels)] = signs
         before = getattr(self.keras.layers, "Conv%dD" % (config.rank - 2))(config.channels, 1)
         layer, x = self.normalization(config), self.open_input(config)
         model = self.keras.Model(x, layer(before(x)))
         before.set_weights([weight.reshape(*[1] * (config.rank - 2), *weight.shape), bias])
-        layer.set_weights(given)
-        return FoldedLayer(self.converted(model), State(running_mean, running_var), sources, signs)
+        layer.set_weights([*parameters, mean + bias, variance])
+        return model
 
 
 class FoldedLayer(ModelLayer):

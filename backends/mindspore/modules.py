@@ -135,7 +135,11 @@ class CellLayer(LayerByMode):
 
     def second_order(self, x: Any, dy: Any, v: Any, mode: Mode) -> SecondOrder:
         """``mindspore.grad`` of <v, dx>, with the dx of ``mindspore.vjp``."""
-        cell = self.cell.set_train(mode == "training")
+        if mode == "inference":
+            raise Declined(
+                "BatchNormGradGrad reads statistics that inference does not write: it raises, at once or later"
+            )
+        cell = self.cell.set_train(True)
         weighed = lambda x, dy: (self.mindspore.vjp(cell, x)[1](dy)[0] * v).sum()
         weights = self.parameters()[:1]
         found = self.mindspore.grad(weighed, grad_position=(0, 1), weights=weights or None)(x, dy)

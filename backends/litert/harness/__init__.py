@@ -1,0 +1,1 @@
+"""LiteRT, harness side: known deviations and repro scripts."""

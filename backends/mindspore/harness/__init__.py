@@ -1,0 +1,1 @@
+"""MindSpore, harness side: known deviations and repro scripts."""

@@ -1,0 +1,10 @@
+"""Which class writes the repro scripts of the MindSpore backend."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bnspec.backends.harness.scripts.writer import Writer
+from bnspec.backends.mindspore.harness.writer import CellWriter
+
+WRITERS: Mapping[str, type[Writer]] = {"mindspore.nn": CellWriter}

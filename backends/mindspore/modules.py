@@ -1,0 +1,162 @@
+"""``mindspore.nn``: the cells BatchNorm1d, BatchNorm2d and BatchNorm3d on the CPU, in PyNative mode.
+
+Source: https://www.mindspore.cn/docs/en/master/api_python/nn/mindspore.nn.BatchNorm2d.html
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from typing import Any, Dict, List, Optional, Tuple
+
+import numpy as np
+
+from bnspec.backends.worker.mode_layer import LayerByMode
+from bnspec.contract import Adapter, Conventions, Declined, Gradients, LayerConfig, SecondOrder, State
+from bnspec.model.call import Mode
+
+CELLS = {2: "BatchNorm1d", 3: "BatchNorm1d", 4: "BatchNorm2d", 5: "BatchNorm3d"}
+
+
+class MindSporeNN(Adapter):
+    """Cells whose parameters are set to the case's. Without affine they are there, and are not trained."""
+
+    framework = "mindspore"
+    conventions = Conventions(
+        running_correction=1,
+        momentum_weighs="old",
+        default_epsilon=1e-5,
+        default_decay=0.9,
+        epsilon_dtype="float32",
+        decay_dtype="float32",
+        count_one="unspecified",
+        half_arithmetic="parameters",
+        dtypes=("float32", "float16"),
+        half_parameters=("float32", "input"),
+        ranks=(2, 3, 4, 5),
+        channel_axes="first",
+        layouts="normalised",
+        mutable_tensors=False,
+    )
+
+    def __init__(self, device: str = "cpu") -> None:
+        super().__init__(device)
+        os.environ.setdefault("GLOG_v", "3")  # no warnings on standard error
+        import mindspore
+
+        mindspore.set_context(mode=mindspore.PYNATIVE_MODE)
+        mindspore.set_device("CPU")
+        self.mindspore = mindspore
+
+    def versions(self) -> Dict[str, str]:
+        """MindSpore's version."""
+        return {"mindspore": str(self.mindspore.__version__)}
+
+    def tensor(self, array: np.ndarray) -> Any:
+        """A packed copy of the array."""
+        return self.mindspore.Tensor(array.copy(order="C"))
+
+    def array(self, tensor: Any) -> np.ndarray:
+        """A copy of the values."""
+        return np.array(tensor.asnumpy())
+
+    def extent(self, tensor: Any) -> Optional[Tuple[int, int]]:
+        """None: ``array`` copies, so that addresses are not known."""
+        return None
+
+    def layer(
+        self, config: LayerConfig, gamma: Optional[Any], beta: Optional[Any], running_mean: Any, running_var: Any
+    ) -> CellLayer:
+        """The cell of x's rank with these values."""
+        new = self.new_layer(config)
+        given = {"gamma": gamma, "beta": beta, "moving_mean": running_mean, "moving_variance": running_var}
+        for name, value in given.items():
+            if value is not None:
+                new.parameter(name).set_data(value)
+        return new
+
+    def new_layer(self, config: LayerConfig) -> CellLayer:
+        """The cell of x's rank, as constructed."""
+        if not 0.0 < config.epsilon <= 1.0:
+            raise Declined("the primitive BatchNorm asks for an epsilon above 0 and at most 1")
+        return CellLayer(self.mindspore, config)
+
+
+class CellLayer(LayerByMode):
+    """One cell, which holds its own state."""
+
+    def __init__(self, mindspore: Any, config: LayerConfig) -> None:
+        self.mindspore, self.config = mindspore, config
+        self.cell = getattr(mindspore.nn, CELLS[config.rank])(
+            config.channels,
+            eps=config.epsilon,
+            momentum=config.decay,
+            affine=config.affine,
+            dtype=getattr(mindspore, config.parameter_dtype),
+        )
+
+    def parameter(self, name: str) -> Any:
+        """A parameter of the cell; BatchNorm3d keeps them in a cell of its own."""
+        return getattr(getattr(self.cell, "bn2d", self.cell), name)
+
+    def parameters(self) -> List[Any]:
+        """gamma and beta; empty without affine."""
+        return [self.parameter("gamma"), self.parameter("beta")] if self.config.affine else []
+
+    def training(self, x: Any) -> Any:
+        """The cell's call in set_train(True)."""
+        return self.cell.set_train(True)(x)
+
+    def inference(self, x: Any) -> Any:
+        """The cell's call in set_train(False)."""
+        return self.cell.set_train(False)(x)
+
+    def gradients(self, x: Any, dy: Any, mode: Mode) -> Gradients:
+        """``mindspore.vjp`` by x, gamma and beta."""
+        y, pullback = self.recorded(x, mode)
+        return self.pulled(y, pullback, dy)
+
+    def late_gradients(self, x: Any, dy: Any, other: Any, mode: Mode) -> Gradients:
+        """The pullback of ``mindspore.vjp`` after a training step."""
+        y, pullback = self.recorded(x, mode)
+        self.training(other)
+        return self.pulled(y, pullback, dy)
+
+    def recorded(self, x: Any, mode: Mode) -> Tuple[Any, Any]:
+        """y and its pullback."""
+        cell = self.cell.set_train(mode == "training")
+        return self.mindspore.vjp(cell, x, weights=self.parameters() or None)
+
+    def pulled(self, y: Any, pullback: Any, dy: Any) -> Gradients:
+        """The gradients that the pullback gives."""
+        found = pullback(dy)
+        (dx,), weights = found if self.config.affine else (found, (None, None))
+        return Gradients(y, dx, *weights)
+
+    def second_order(self, x: Any, dy: Any, v: Any, mode: Mode) -> SecondOrder:
+        """``mindspore.grad`` of <v, dx>, with the dx of ``mindspore.vjp``."""
+        if mode == "inference":
+            raise Declined(
+                "BatchNormGradGrad reads statistics that inference does not write: it raises, at once or later"
+            )
+        cell = self.cell.set_train(True)
+        weighed = lambda x, dy: (self.mindspore.vjp(cell, x)[1](dy)[0] * v).sum()
+        weights = self.parameters()[:1]
+        found = self.mindspore.grad(weighed, grad_position=(0, 1), weights=weights or None)(x, dy)
+        (by_x, by_dy), (by_gamma,) = found if weights else (found, (None,))
+        return SecondOrder(by_x, by_dy, by_gamma)
+
+    def state(self) -> State:
+        """The cell's statistics."""
+        return State(self.parameter("moving_mean"), self.parameter("moving_variance"))
+
+    def restored(self) -> CellLayer:
+        """A new cell that loads a checkpoint."""
+        new = CellLayer(self.mindspore, self.config)
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "layer.ckpt")
+            self.mindspore.save_checkpoint(self.cell, path)
+            left_out, _ = self.mindspore.load_param_into_net(new.cell, self.mindspore.load_checkpoint(path))
+        if left_out:
+            raise ValueError("the checkpoint lacks " + ", ".join(left_out))
+        return new

@@ -1,0 +1,98 @@
+"""ONNX models that MNN's converter made MNN models of, run on the CPU. Inference only.
+
+    mnn.converted           the node BatchNormalization
+    mnn.folded              a convolution and the node after it, of which the converter makes one convolution
+    mnn.folded.transposed   after a transposed convolution
+
+Source: https://mnn-docs.readthedocs.io/en/latest/tools/convert.html
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import tempfile
+from typing import Any, Dict
+
+import numpy as np
+
+from bnspec.backends.onnx.common import CONVENTIONS, INPUTS, OnnxAdapter, Session, model_of
+from bnspec.backends.onnx.folded import FoldedAdapter
+from bnspec.backends.worker.forward_only import InferenceOnly
+from bnspec.contract import LayerConfig, State
+
+
+class Converting(OnnxAdapter):
+    """What both forms share."""
+
+    framework = "MNN"
+
+    def __init__(self, device: str = "cpu") -> None:
+        super().__init__(device)
+        import _tools  # MNN's; MNN.tools.mnnconvert is two lines over it, but installs another package when it is imported
+        import MNN
+        import MNN.expr
+        import MNN.nn
+
+        self.mnn, self.converter = MNN, _tools
+
+    def versions(self) -> Dict[str, str]:
+        """Versions of MNN and of onnx."""
+        return {"MNN": str(self.mnn.version()), "onnx": str(self.onnx.__version__)}
+
+    def session(self, model: Any) -> Session:
+        """The module of the converted model."""
+        with tempfile.TemporaryDirectory() as folder:
+            given, made = (os.path.join(folder, "layer" + ending) for ending in (".onnx", ".mnn"))
+            self.onnx.save(model, given)
+            options = ("-f", "ONNX", "--modelFile", given, "--MNNModel", made, "--bizCode", "layer")
+            self.converter.mnnconvert(["mnnconvert", *options])
+            module = self.mnn.nn.load_module_from_file(made, ["x"], ["y"])
+        expr = self.mnn.expr
+
+        def run(inputs: Any) -> Any:
+            x = np.ascontiguousarray(inputs["x"])
+            (y,) = module.forward([expr.const(x, list(x.shape), expr.NCHW)])
+            return (np.array(expr.convert(y, expr.NCHW).read()).reshape(x.shape),)
+
+        return run
+
+
+class MnnConverted(Converting):
+    """Models of one node whose other inputs are constants."""
+
+    opset = 15
+    conventions = dataclasses.replace(CONVENTIONS, dtypes=("float32",))
+
+    def layer(self, config: LayerConfig, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> ModelLayer:
+        """The converted model."""
+        model = model_of(self.onnx, self.opset, config, "inference")
+        for name, array in zip(INPUTS[1:], (gamma, beta, running_mean, running_var)):
+            model.graph.initializer.append(self.onnx.numpy_helper.from_array(np.ascontiguousarray(array), name))
+        del model.graph.input[1:]
+        return ModelLayer(self.session(model), State(running_mean, running_var))
+
+
+class ModelLayer(InferenceOnly):
+    """One converted model."""
+
+    def __init__(self, session: Session, running: State) -> None:
+        self.session, self.running = session, running
+
+    def inference(self, x: Any) -> Any:
+        """The model's y."""
+        return self.session({"x": x})[0]
+
+    def state(self) -> State:
+        """What was given."""
+        return self.running
+
+
+class MnnFolded(Converting, FoldedAdapter):
+    """Models of a convolution and the node."""
+
+
+class MnnFoldedTransposed(MnnFolded):
+    """After a transposed convolution."""
+
+    transposed = True

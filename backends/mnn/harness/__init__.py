@@ -1,0 +1,1 @@
+"""MNN, harness side: known deviations and repro scripts."""

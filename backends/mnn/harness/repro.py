@@ -1,0 +1,10 @@
+"""Which class writes the repro scripts of the MNN backends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bnspec.backends.harness.scripts.writer import Writer
+from bnspec.backends.mnn.harness.writer import ModuleWriter
+
+WRITERS: Mapping[str, type[Writer]] = {"mnn": ModuleWriter}

@@ -1,0 +1,1 @@
+"""ncnn, harness side: known deviations and repro scripts."""

@@ -1,0 +1,1 @@
+"""tinygrad, harness side: known deviations and repro scripts."""

@@ -10,6 +10,7 @@ import pytest
 
 from bnspec.backends.harness.launcher import Worker
 from bnspec.backends.harness.registry import select
+from bnspec.conformance.cases.building import Form, Plan, batch_norm_case
 from bnspec.conformance.cases.catalogue import catalogue
 from bnspec.conformance.judge.judge import judge
 from bnspec.oracle.oracle import Oracle
@@ -17,6 +18,9 @@ from bnspec.oracle.oracle import Oracle
 needs_jax = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
 needs_keras = pytest.mark.skipif(
     not all(map(importlib.util.find_spec, ("tensorflow", "keras"))), reason="TensorFlow or Keras is not installed"
+)
+needs_flax = pytest.mark.skipif(
+    not all(map(importlib.util.find_spec, ("jax", "flax"))), reason="JAX or Flax is not installed"
 )
 #: Prints the devices on which results of both modes lie, and the running statistics.
 WHERE_IT_RAN = """
@@ -71,6 +75,26 @@ def test_a_logical_device_of_tensorflow_conforms_and_has_an_upper_bound() -> Non
     with Worker(entry, "cpu:8") as worker:
         assert worker.hello.status == "absent"
         assert "at most 8 logical devices" in worker.hello.reason
+
+
+@pytest.mark.parametrize(
+    "backend",
+    [pytest.param("keras.synchronized", marks=needs_keras), pytest.param("flax.nnx.replicas", marks=needs_flax)],
+)
+@pytest.mark.parametrize("rows", [1, 3])
+def test_replicas_make_their_devices_and_normalise_by_the_whole_batch(backend: str, rows: int) -> None:
+    """Of 3 rows and of 1, too, which two replicas cannot share evenly."""
+    (entry,) = select([backend])
+    case = batch_norm_case(Plan(Form((rows, 2, 3), 1), epsilon=0.25))
+    with Worker(entry, "cpu") as worker:
+        assert worker.hello.conventions is not None
+        verdicts = judge(case, worker.run(case), worker.hello.conventions, Oracle(case))
+    for clause in ("training.output", "running.mean", "running.var"):
+        assert verdicts[clause] is not None
+        assert verdicts[clause].holds
+    with Worker(entry, "cpu:1") as worker:
+        assert worker.hello.status == "absent"
+        assert "made of the CPU" in worker.hello.reason or "logical devices of the CPU" in worker.hello.reason
 
 
 @pytest.mark.parametrize("device", ["cuda:0", "gpu:0", "mps", "tpu:0"])

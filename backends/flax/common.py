@@ -6,7 +6,7 @@ import importlib
 from typing import Any, Dict
 
 from bnspec.backends.jax.common import JaxAdapter
-from bnspec.contract import Conventions
+from bnspec.contract import Conventions, LayerConfig
 
 
 class FlaxAdapter(JaxAdapter):
@@ -34,6 +34,21 @@ class FlaxAdapter(JaxAdapter):
     def versions(self) -> Dict[str, str]:
         """Versions of Flax and of JAX."""
         return dict(super().versions(), flax=str(importlib.import_module("flax").__version__))
+
+
+def nnx_module(nnx: Any, config: LayerConfig, **options: Any) -> Any:
+    """A ``flax.nnx.BatchNorm`` as constructed; ``options``: further arguments."""
+    return nnx.BatchNorm(
+        config.channels,
+        axis=config.channel_axis,
+        momentum=config.decay,
+        epsilon=config.epsilon,
+        param_dtype=config.parameter_dtype,
+        use_bias=config.affine,
+        use_scale=config.affine,
+        rngs=nnx.Rngs(0),
+        **options,
+    )
 
 
 def value_of(variable: Any) -> Any:

@@ -12,7 +12,7 @@ import functools
 import importlib
 from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 
-from bnspec.backends.flax.common import FlaxAdapter, value_of
+from bnspec.backends.flax.common import FlaxAdapter, nnx_module, value_of
 from bnspec.backends.flax.network import FlaxNetwork
 from bnspec.backends.jax.common import JaxLayer
 from bnspec.backends.jax.layer_norm import ModuleLayerNorm
@@ -49,18 +49,8 @@ class FlaxNNX(FlaxAdapter):
 
     def new_layer(self, config: LayerConfig) -> ModuleLayer:
         """The module as constructed."""
-        module = self.nnx.BatchNorm(
-            config.channels,
-            axis=config.channel_axis,
-            momentum=config.decay,
-            epsilon=config.epsilon,
-            dtype=config.dtype if self.own_dtype else None,
-            param_dtype=config.parameter_dtype,
-            use_bias=config.affine,
-            use_scale=config.affine,
-            use_fast_variance=self.fast_variance,
-            rngs=self.nnx.Rngs(0),
-        )
+        dtype = config.dtype if self.own_dtype else None
+        module = nnx_module(self.nnx, config, dtype=dtype, use_fast_variance=self.fast_variance)
         return ModuleLayer(self.nnx, self.calls, module)
 
     def network(

@@ -62,8 +62,8 @@ def open_shape(config: LayerConfig) -> Tuple[Optional[int], ...]:
     return tuple(config.channels if a == config.channel_axis else None for a in range(config.rank))
 
 
-def built_layer(keras: Any, config: LayerConfig) -> Any:
-    """A ``keras.layers.BatchNormalization`` whose weights exist and have their initial values."""
+def built_layer(keras: Any, config: LayerConfig, **options: Any) -> Any:
+    """A ``keras.layers.BatchNormalization`` whose weights exist and have their initial values; ``options``: further ones."""
     layer = keras.layers.BatchNormalization(
         axis=config.channel_axis,
         momentum=config.decay,
@@ -71,6 +71,7 @@ def built_layer(keras: Any, config: LayerConfig) -> Any:
         center=config.affine,
         scale=config.affine,
         dtype=policy(config),
+        **options,
     )
     layer.build(open_shape(config))
     return layer

@@ -19,6 +19,9 @@ from bnspec.backends.worker.mode_layer import GRADIENTS, LayerByMode
 from bnspec.contract import Adapter, Declined, DeviceAbsent, Gradients, SecondOrder, Tangent
 from bnspec.model.call import Mode
 
+#: How many logical devices are made of the CPU at most, which has any number.
+LOGICAL_DEVICES = 8
+
 
 def devices_of(tf: Any) -> Dict[str, str]:
     """The kinds of device this TensorFlow knows, each "ready" or "absent: " and the reason."""
@@ -34,15 +37,16 @@ def open_device(tf: Any, device: str) -> str:
     """Make ``device`` the one that eager operations run on, and return TensorFlow's name of it.
 
     Args:
-        device: "cpu", or "gpu" or "cuda" with an index, as in "gpu:0".
+        device: "cpu", or "gpu" or "cuda" with an index, as in "gpu:0". "cpu:1" is the second logical device of the CPU, and so on:
+            they are made here, before TensorFlow runs.
     Raises: DeviceAbsent: no such device.
     """
     kind, _, index = device.partition(":")
     gpus = tf.config.list_physical_devices("GPU")
-    if kind == "cpu" and index in ("", "0"):
+    if kind == "cpu" and (index or "0").isdigit():
         if gpus:  # with a visible GPU, an operation on CPU tensors would still run there
             tf.config.set_visible_devices([], "GPU")
-        return "/CPU:0"
+        return "/CPU:0" if int(index or 0) == 0 else open_logical_device(tf, int(index))
     if kind not in ("gpu", "cuda") or not (index or "0").isdigit():
         raise DeviceAbsent("%s: TensorFlow's devices are cpu and gpu:N" % device)
     if not gpus:
@@ -53,6 +57,25 @@ def open_device(tf: Any, device: str) -> str:
     tf.config.set_visible_devices([chosen], "GPU")  # the only visible GPU is number 0
     tf.config.experimental.set_memory_growth(chosen, True)
     return "/GPU:0"
+
+
+def open_logical_device(tf: Any, number: int) -> str:
+    """Make logical devices of the CPU up to this number, run eager operations on that one, and return TensorFlow's name of it.
+
+    Raises: DeviceAbsent: the number is not below LOGICAL_DEVICES, or TensorFlow has run with fewer.
+    """
+    if number >= LOGICAL_DEVICES:
+        raise DeviceAbsent("cpu:%d: at most %d logical devices are made of the CPU" % (number, LOGICAL_DEVICES))
+    (cpu,) = tf.config.list_physical_devices("CPU")
+    if len(tf.config.get_logical_device_configuration(cpu) or ()) <= number:
+        devices = [tf.config.LogicalDeviceConfiguration() for _ in range(number + 1)]
+        try:
+            tf.config.set_logical_device_configuration(cpu, devices)
+        except RuntimeError as error:
+            raise DeviceAbsent("cpu:%d: %s" % (number, error)) from None
+    place = "/CPU:%d" % number
+    tf.device(place).__enter__()  # for as long as this process lives: an operation goes to the first device by default
+    return place
 
 
 class TensorflowAdapter(Adapter):
@@ -77,7 +100,7 @@ class TensorflowAdapter(Adapter):
 
     def ran_on(self) -> Dict[str, str]:
         """The GPU, and the CUDA and cuDNN releases that this build was made for."""
-        if self.place == "/CPU:0":
+        if self.place.startswith("/CPU"):
             return {}
         build = self.tf.sysconfig.get_build_info()
         found = {**super().ran_on(), **{n: str(build[n]) for n in ("cuda_version", "cudnn_version") if n in build}}
@@ -116,7 +139,7 @@ class TensorflowAdapter(Adapter):
 
     def synchronize(self, result: Any) -> None:
         """Wait for the GPU; on the CPU an eager operation is complete when it returns."""
-        if self.place != "/CPU:0":
+        if not self.place.startswith("/CPU"):
             self.tf.test.experimental.sync_devices()
 
     def use_threads(self, count: int) -> None:

@@ -53,7 +53,7 @@ class TensorflowFused(TensorflowAdapter):
 
     def __init__(self, device: str = "cpu") -> None:
         super().__init__(device)
-        if self.place != "/CPU:0":
+        if not self.place.startswith("/CPU"):
             self.conventions = dataclasses.replace(self.conventions, not_repeatable=NOT_REPEATABLE)
 
     def layer(self, config: LayerConfig, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> FusedLayer:

@@ -22,7 +22,7 @@ class TensorflowInstruments(Instruments):
     """
 
     def __init__(self, tf: Any, place: str, wait: Any) -> None:
-        self.tf, self.place, self.wait, self.host = tf, place, wait, place == "/CPU:0"
+        self.tf, self.place, self.wait, self.host = tf, place, wait, place.startswith("/CPU")
         self.queued = not self.host
 
     def drain(self) -> None:

@@ -34,7 +34,7 @@ class TensorflowXLA(TensorflowAdapter):
 
     def __init__(self, device: str = "cpu") -> None:
         super().__init__(device)
-        if self.place != "/CPU:0":
+        if not self.place.startswith("/CPU"):
             changes: Dict[str, Any] = {"programs_apart": True, "root_roundings": GPU_ROOT_ROUNDINGS}
             self.conventions = dataclasses.replace(self.conventions, **changes)
         self.step = self.tf.function(self.traced, jit_compile=True)

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 
 from bnspec.backends.flax.harness.linen_writer import LinenWriter
 from bnspec.backends.flax.harness.nnx_writer import FlaxWriter
+from bnspec.backends.flax.harness.replicas_writer import NnxReplicasWriter
 from bnspec.backends.harness.scripts.writer import Writer
 
 WRITERS: Mapping[str, type[Writer]] = {
     "flax.nnx": FlaxWriter,
+    "flax.nnx.replicas": NnxReplicasWriter,
     "flax.linen": LinenWriter,
 }

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from bnspec.backends.harness.known.deviation import Choice, Known
-from bnspec.backends.harness.known.predicates import has_padding, off_centre, square_overflows, takes_integers
+from bnspec.backends.harness.known.predicates import (
+    has_padding,
+    off_centre,
+    square_overflows,
+    takes_integers,
+    trains_on_nothing,
+)
 
 #: What a wrong variance in training shows in.
 SCALED = (
@@ -127,6 +133,55 @@ KNOWN: tuple[Known, ...] = (
             'x 1, 3, 5, mean=10: "fast" divides by the root of epsilon, -2846, -2214, -1581; "stable" gives -1.252, -0.974, -0.696; by x.var, as '
             "documented, -5.511, -4.287, -3.062."
         ),
+        reported=False,
+        package="jax",
+        versions=">=0.10,<0.11",
+    ),
+    Known(
+        title="StableHLO's variance cancels",
+        backends="jax.stablehlo",
+        clauses=(
+            "training.output_is_stable",
+            "running.statistics_are_stable",
+            "gradient.training_is_stable",
+            "accuracy.keeps_a_digit",
+            "dtype.half_is_as_exact_as_declared",
+        ),
+        where=off_centre,
+        conditions="batch_norm_training of a channel with |mean| > 8 std, or constant",
+        kind="accuracy",
+        reason="XLA expands batch_norm_training to E[x^2] - E[x]^2, in x's dtype.",
+        observed="Of 1000, 1000.25, 999.75, 1000.5 the variance is 0.0625, exact 0.078125, and y[1] without epsilon 0.5, exact 0.4472.",
+        link="https://github.com/tensorflow/tensorflow/pull/25115",
+        reported=True,
+        search="The link is a change to E[(x - E[x])^2] that was not taken, since one pass is faster.",
+        package="jax",
+        versions=">=0.10,<0.11",
+    ),
+    Known(
+        title="StableHLO's variance may be negative",
+        backends="jax.stablehlo",
+        clauses=("training.finite", "running.var_not_negative", "degenerate.constant_channel"),
+        where=off_centre,
+        conditions="batch_norm_training of a channel with |mean| > 8 std, or constant",
+        kind="bug",
+        reason="E[x^2] - E[x]^2 is not clipped at 0: the variance that batch_norm_training returns is negative, and y and its gradients are NaN.",
+        observed="Seven times 1024.1, epsilon 1e-5: the variance is -0.0960, y NaN; seven times 10000.1: -18.39, NaN.",
+        link="https://github.com/tensorflow/tensorflow/issues/118701",
+        reported=True,
+        search="The report is of the same through TensorFlow.",
+        package="jax",
+        versions=">=0.10,<0.11",
+    ),
+    Known(
+        title="StableHLO's gradient of an empty batch is NaN",
+        backends="jax.stablehlo",
+        clauses=("degenerate.gradients_of_empty_batch",),
+        where=trains_on_nothing,
+        conditions="batch_norm_grad of a batch without values",
+        kind="bug",
+        reason="grad_scale is a sum over nothing, 0, times 1 / sqrt(variance + epsilon), where the variance is 0/0.",
+        observed="x of shape (0, 1): grad_scale is NaN, grad_offset 0.",
         reported=False,
         package="jax",
         versions=">=0.10,<0.11",

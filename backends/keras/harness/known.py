@@ -24,6 +24,7 @@ from bnspec.backends.harness.known.predicates import (
     transforms_unfitted,
 )
 from bnspec.backends.keras.harness.known_forms import FORMS
+from bnspec.backends.keras.harness.known_synchronized import SYNCHRONIZED
 from bnspec.model.call import TRAINING_SECOND_ORDER, TRAINING_TANGENT_GRADIENT, TRAINING_THIRD_ORDER
 
 #: What a computation in float32 does not keep when float64 was asked for.
@@ -126,7 +127,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="An empty batch makes statistics NaN",
-        backends="keras*, !keras.ops*",
+        backends="keras*, !keras.ops*, !keras.synchronized",
         clauses=("degenerate.empty_batch",),
         where=trains_on_nothing,
         conditions="a batch without values",
@@ -141,7 +142,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="An empty chunk makes statistics NaN",
-        backends="keras*, !keras.ops*, !keras*remat",
+        backends="keras*, !keras.ops*, !keras*remat, !keras.synchronized",
         clauses=("input.empty_chunk_changes_nothing", "input.constant_feature_is_finite"),
         where=has_empty_chunk,
         conditions="a batch of the training set has no rows",
@@ -185,7 +186,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="Normalization divides by at least 1e-7",
-        backends="keras*, !keras.ops*, !keras*remat",
+        backends="keras*, !keras.ops*, !keras*remat, !keras.synchronized",
         clauses=("input.transform", "input.inverse", "input.unseen_data", "input.constant_feature_is_finite"),
         where=tiny_spread,
         conditions="a feature whose standard deviation is below 1e-6",
@@ -266,7 +267,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="dgamma of an empty batch is NaN",
-        backends="kera*[!y]",  # all but keras.numpy, which has no derivatives
+        backends="kera*[!y], !keras.synchronized",  # not keras.numpy, which has no derivatives
         clauses=("degenerate.gradients_of_empty_batch",),
         where=trains_on_nothing,
         conditions="a batch without values",
@@ -404,7 +405,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="A Normalization that was never adapted passes x through",
-        backends="keras*, !keras.ops*, !keras*remat",
+        backends="keras*, !keras.ops*, !keras*remat, !keras.synchronized",
         clauses=("input.transform_needs_a_fit",),
         where=transforms_unfitted,
         conditions="a transform before any adapt, without mean and variance",
@@ -443,6 +444,7 @@ KNOWN: tuple[Known, ...] = (
         versions=">=3.15,<3.16",
     ),
     *FORMS,
+    *SYNCHRONIZED,
 )
 
 CHOICES: tuple[Choice, ...] = (

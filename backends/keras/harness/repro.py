@@ -10,10 +10,12 @@ from bnspec.backends.keras.harness.other_backends_writer import (
     KerasTorchRematWriter,
     KerasTorchWriter,
 )
+from bnspec.backends.keras.harness.synchronized_writer import SynchronizedWriter
 from bnspec.backends.keras.harness.writer import KerasWriter, RematWriter
 
 WRITERS: Mapping[str, type[Writer]] = {
     "keras": KerasWriter,
+    "keras.synchronized": SynchronizedWriter,
     "keras.torch": KerasTorchWriter,
     "keras.jax": KerasJaxWriter,
     "keras.remat": RematWriter,

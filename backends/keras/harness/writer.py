@@ -18,9 +18,17 @@ from bnspec.model.case import PARAMETERS, Case, Step
 NAMES = {"gamma": "gamma", "beta": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
 
 
-def built(config: LayerConfig, keras: str = "keras", values: Mapping[str, str] = MappingProxyType({})) -> Lines:
-    """The lines that build a ``keras.layers.BatchNormalization``; ``values``: of arrays that are constant, by initializers."""
-    options = [f"axis={config.channel_axis}", f"momentum={config.decay!r}", f"epsilon={config.epsilon!r}"]
+def built(
+    config: LayerConfig,
+    keras: str = "keras",
+    values: Mapping[str, str] = MappingProxyType({}),
+    more: Sequence[str] = (),
+) -> Lines:
+    """The lines that build a ``keras.layers.BatchNormalization``.
+
+    values: of arrays that are constant, by initializers. more: further options.
+    """
+    options = [*more, f"axis={config.channel_axis}", f"momentum={config.decay!r}", f"epsilon={config.epsilon!r}"]
     if not config.affine:
         options += ["center=False", "scale=False"]
     options += [f"{NAMES[n]}_initializer={keras}.initializers.Constant({value})" for n, value in values.items()]
@@ -81,17 +89,18 @@ class StatefulKeras(Writer):
 
     makes_initial = True
     keras = "keras"  # how a script names it
+    options: tuple[str, ...] = ()  # of the layer, beside those that every layer has
 
     def build(self) -> Lines:
         """The layer with its weights set; a scaler is built by its fit."""
         if self.case.subject == "input_norm":
             return []
         if self.initial:
-            return built(self.config, self.keras)
+            return built(self.config, self.keras, more=self.options)
         arrays = {n: self.case.arrays[n] for n in PARAMETERS if n in self.case.arrays}
         if self.compact and all(len(set(a.tolist())) == 1 for a in arrays.values()):
-            return built(self.config, self.keras, {n: number(a[0]) for n, a in arrays.items()})
-        return [*built(self.config, self.keras), *self.restart()]
+            return built(self.config, self.keras, {n: number(a[0]) for n, a in arrays.items()}, self.options)
+        return [*built(self.config, self.keras, more=self.options), *self.restart()]
 
     def restart(self) -> Lines:
         """gamma, beta, moving_mean and moving_variance."""

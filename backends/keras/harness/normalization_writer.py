@@ -9,38 +9,42 @@ from bnspec.backends.keras.harness.writer import KerasWriter
 from bnspec.model.case import Step
 
 
-class WholeWriter(Writer):
-    """Before a writer that adapts the layer to batches: the same, adapted to all of them at once."""
+class TensorWriter(KerasWriter):
+    """One tensor of TensorFlow."""
 
     def call(self, step: Step, y: str) -> Lines:
         """One of a scaler's calls."""
-        lines = list(super().call(step, y))
-        if step.call.kind == "fit":
-            given = [self.given(n) for n in step.inputs]
-            whole = given[0] if len(given) == 1 else f"keras.ops.concatenate([{', '.join(given)}])"
-            lines[-1] = f"layer.adapt({self.data(whole)})"
-        return lines
-
-    def data(self, whole: str) -> str:
-        """The training set as it is given to ``adapt``."""
-        return whole
+        return whole(self, step, super().call(step, y))
 
 
-class TensorWriter(WholeWriter, KerasWriter):
-    """One tensor of TensorFlow."""
-
-
-class ArrayWriter(WholeWriter, KerasWriter):
+class ArrayWriter(KerasWriter):
     """One NumPy array."""
 
-    def data(self, whole: str) -> str:
-        """The tensor's array."""
-        return f"{whole}.numpy()"
+    def call(self, step: Step, y: str) -> Lines:
+        """One of a scaler's calls."""
+        return whole(self, step, super().call(step, y), ".numpy()")
 
 
-class TorchTensorWriter(WholeWriter, KerasTorchWriter):
+class TorchTensorWriter(KerasTorchWriter):
     """One tensor of PyTorch."""
 
+    def call(self, step: Step, y: str) -> Lines:
+        """One of a scaler's calls."""
+        return whole(self, step, super().call(step, y))
 
-class JaxTensorWriter(WholeWriter, KerasJaxWriter):
+
+class JaxTensorWriter(KerasJaxWriter):
     """One array of JAX."""
+
+    def call(self, step: Step, y: str) -> Lines:
+        """One of a scaler's calls."""
+        return whole(self, step, super().call(step, y))
+
+
+def whole(writer: Writer, step: Step, lines: Lines, conversion: str = "") -> Lines:
+    """The lines of a call; a fit's last one adapts the layer to all batches at once, after this conversion."""
+    if step.call.kind != "fit":
+        return lines
+    given = [writer.given(n) for n in step.inputs]
+    data = given[0] if len(given) == 1 else f"keras.ops.concatenate([{', '.join(given)}])"
+    return [*lines[:-1], f"layer.adapt({data}{conversion})"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bnspec.backends.harness.known.deviation import Known
+from bnspec.backends.harness.known.deviation import Choice, Known
 from bnspec.model.case import Case
 
 
@@ -33,5 +33,13 @@ KNOWN: tuple[Known, ...] = (
         link="https://spark.apache.org/docs/latest/ml-features.html#standardscaler",
         package="pyspark",
         versions=">=4.3,<4.4",
+    ),
+)
+
+CHOICES: tuple[Choice, ...] = (
+    Choice(
+        backend="pyspark",
+        clause="input.constant_feature_keeps_its_unit",
+        note="a constant feature becomes 0, whatever its value is.",
     ),
 )

@@ -12,8 +12,8 @@ from bnspec.backends.harness.scripts.statements import Lines
 class RayWriter(RowsWriter):
     """``fit`` of data frames; columns have their numbers as names."""
 
-    packages = ("ray", "pandas")
-    imports = ("import pandas", "import ray.data", "from ray.data.preprocessors import StandardScaler")
+    packages: tuple[str, ...] = ("ray", "pandas")
+    imports: tuple[str, ...] = ("import pandas", "import ray.data", "from ray.data.preprocessors import StandardScaler")
 
     @property
     def made(self) -> str:  # type: ignore[override]

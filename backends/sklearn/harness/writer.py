@@ -12,7 +12,7 @@ from bnspec.backends.harness.scripts.statements import Lines, block
 class FitWriter(RowsWriter):
     """``fit`` of the whole training set."""
 
-    packages = ("sklearn",)
+    packages: tuple[str, ...] = ("sklearn",)
     imports: tuple[str, ...] = ("from sklearn.preprocessing import StandardScaler",)
 
     def fitted(self, tables: Sequence[str]) -> Lines:

@@ -39,7 +39,7 @@ KNOWN: tuple[Known, ...] = (
     Known(
         title="A constant feature is divided by 0",
         backends="vaex",
-        clauses=("input.constant_feature_is_finite",),
+        clauses=("contract.accepts", "input.constant_feature_is_finite"),
         where=constant_feature,
         conditions="a feature that is constant in the training set, as in a single row",
         kind="bug",

@@ -117,6 +117,10 @@ def not_fitted(_: Any) -> None:
     raise RuntimeError("no fit has succeeded: there are no statistics")
 
 
+#: Why a backend of ``Normalization`` alone declines layers.
+SCALER_ONLY = "this backend is of keras.layers.Normalization alone"
+
+
 class StatefulLayer(Layer):
     """One ``keras.layers.BatchNormalization``, which holds its own state. Subclasses define both passes and ``over``."""
 
@@ -187,3 +191,19 @@ class NormScaler(Scaler):
         """The adapted mean and variance."""
         mean, variance, _ = self.forward.weights
         return State(mean.value, variance.value)
+
+
+class TensorScaler(NormScaler):
+    """Input normalization adapted to one tensor of the whole training set, by other code than batches."""
+
+    def dataset(self, chunks: Sequence[Any]) -> Any:
+        """The chunks as one tensor."""
+        return self.keras.ops.concatenate(list(chunks), axis=0)
+
+
+class ArrayScaler(TensorScaler):
+    """Input normalization adapted to one NumPy array of the whole training set, whose statistics NumPy computes."""
+
+    def dataset(self, chunks: Sequence[Any]) -> Any:
+        """The chunks as one array."""
+        return self.keras.ops.convert_to_numpy(super().dataset(chunks))

@@ -1,5 +1,7 @@
 """``keras.jax``: ``keras.layers.BatchNormalization`` and ``keras.layers.Normalization`` on Keras' JAX backend.
 
+    keras.jax.adapt   the latter, adapted to one tensor in place of batches
+
 The layer runs ``stateless_call`` under jax.jit and is differentiated by JAX, as in Keras's own training loop on this
 backend. Compiled once per shape and configuration: layers of one configuration share one Keras layer, used as a pure
 function of its variables.
@@ -17,7 +19,9 @@ from bnspec.backends.jax.common import JaxAdapter
 from bnspec.backends.jax.pure_layer import Functions, Jitted, Parameters, PureLayer
 from bnspec.backends.keras.common import (
     CONVENTIONS,
+    SCALER_ONLY,
     NormScaler,
+    TensorScaler,
     assign,
     built_layer,
     cloned_layer,
@@ -25,7 +29,7 @@ from bnspec.backends.keras.common import (
     open_keras,
     restored_layer,
 )
-from bnspec.contract import Gradients, LayerConfig, State
+from bnspec.contract import Declined, Gradients, LayerConfig, State
 from bnspec.model.call import Mode
 
 
@@ -135,3 +139,19 @@ class StatelessLayer(PureLayer):
         """Set the layer's momentum, a constant in the compiled functions."""
         self.config = dataclasses.replace(self.config, decay=decay)
         self.jitted = self.owner.jitted(self.config, self.trainable)
+
+
+class KerasJaxTensor(KerasJax):
+    """``keras.layers.Normalization``, adapted to one tensor in place of batches."""
+
+    def layer(self, config: LayerConfig, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> Any:
+        """Raises Declined."""
+        raise Declined(SCALER_ONLY)
+
+    def new_layer(self, config: LayerConfig) -> Any:
+        """Raises Declined."""
+        raise Declined(SCALER_ONLY)
+
+    def scaler(self, config: LayerConfig) -> TensorScaler:
+        """Input normalization by ``keras.layers.Normalization``."""
+        return TensorScaler(self.keras, config)

@@ -1,6 +1,8 @@
 """``keras``: ``keras.layers.BatchNormalization`` and ``keras.layers.Normalization`` on the TensorFlow backend, eager.
 
-    keras.remat   the former under ``keras.remat``
+    keras.remat         the former under ``keras.remat``
+    keras.adapt         the latter, adapted to one tensor in place of a data set
+    keras.adapt.array   the same, adapted to one NumPy array
 
 Source: https://keras.io/api/layers/normalization_layers/batch_normalization/
 """
@@ -10,7 +12,7 @@ from __future__ import annotations
 import functools
 from typing import Any, Callable, Mapping, Sequence
 
-from bnspec.backends.keras.common import NormScaler, built_layer, policy
+from bnspec.backends.keras.common import SCALER_ONLY, ArrayScaler, NormScaler, TensorScaler, built_layer, policy
 from bnspec.backends.keras.network import KerasNetwork
 from bnspec.backends.keras.over_tensorflow import NormLayer, TensorflowKeras
 from bnspec.backends.tensorflow.layer_norm import TapedLayerNorm, keras_layer
@@ -101,3 +103,37 @@ class DatasetScaler(NormScaler):
         """A dataset whose batches are the chunks."""
         batches = [self.tf.data.Dataset.from_tensors(chunk) for chunk in chunks]
         return functools.reduce(lambda first, second: first.concatenate(second), batches)
+
+
+class KerasTensor(KerasLayer):
+    """``keras.layers.Normalization``, adapted to one tensor."""
+
+    def layer(self, config: LayerConfig, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> Any:
+        """Raises Declined."""
+        raise Declined(SCALER_ONLY)
+
+    def new_layer(self, config: LayerConfig) -> Any:
+        """Raises Declined."""
+        raise Declined(SCALER_ONLY)
+
+    def network(
+        self, kind: NetworkKind, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]
+    ) -> KerasNetwork:
+        """Raises Declined."""
+        raise Declined(SCALER_ONLY)
+
+    def layer_norm(self, config: LayerConfig, gamma: Any, beta: Any) -> TapedLayerNorm:
+        """Raises Declined."""
+        raise Declined(SCALER_ONLY)
+
+    def scaler(self, config: LayerConfig) -> Any:
+        """Input normalization by ``keras.layers.Normalization``."""
+        return TensorScaler(self.keras, config)
+
+
+class KerasArray(KerasTensor):
+    """``keras.layers.Normalization``, adapted to one NumPy array: the same on every Keras backend."""
+
+    def scaler(self, config: LayerConfig) -> Any:
+        """Input normalization by ``keras.layers.Normalization``."""
+        return ArrayScaler(self.keras, config)

@@ -1,6 +1,7 @@
 """``keras.torch``: ``keras.layers.BatchNormalization`` and ``keras.layers.Normalization`` on Keras' PyTorch backend, eager.
 
     keras.torch.remat   the former under ``keras.remat``
+    keras.torch.adapt   the latter, adapted to one tensor in place of batches
     keras.ops.torch     the layer written with ``keras.ops.moments`` and ``keras.ops.batch_normalization``
 
 Gradients are autograd's, as in Keras' own training loop on this backend.
@@ -17,8 +18,10 @@ from typing import Any, Dict, List, Tuple
 from bnspec.backends.keras.common import (
     CONVENTIONS,
     OPS_CONVENTIONS,
+    SCALER_ONLY,
     NormScaler,
     StatefulLayer,
+    TensorScaler,
     assign,
     built_layer,
     keras_mask,
@@ -195,3 +198,19 @@ class OpsLayer(TorchLayer):
     def set_decay(self, decay: float) -> None:
         """Average with another decay from the next call on."""
         self.config = dataclasses.replace(self.config, decay=decay)
+
+
+class KerasTorchTensor(KerasTorch):
+    """``keras.layers.Normalization``, adapted to one tensor in place of batches."""
+
+    def layer(self, config: LayerConfig, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> Any:
+        """Raises Declined."""
+        raise Declined(SCALER_ONLY)
+
+    def new_layer(self, config: LayerConfig) -> Any:
+        """Raises Declined."""
+        raise Declined(SCALER_ONLY)
+
+    def scaler(self, config: LayerConfig) -> TensorScaler:
+        """Input normalization by ``keras.layers.Normalization``."""
+        return TensorScaler(self.keras, config)

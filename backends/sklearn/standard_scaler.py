@@ -1,8 +1,9 @@
 """``sklearn.fit`` and ``sklearn.partial_fit``: sklearn.preprocessing.StandardScaler, fitted at once or chunk by chunk; and
 ``sklearn.scale``: the function sklearn.preprocessing.scale.
 
-``sklearn.csr`` and ``sklearn.csr.parts``: a StandardScaler of sparse matrices, which are not centred, so what is asked of them is the
-fit. The values of a matrix are what its ``toarray`` says: entries of one place are added, as where it was assembled from parts.
+``sklearn.csr``, ``sklearn.csr.parts`` and ``sklearn.csc``: a StandardScaler of sparse matrices, which are not centred, so what is asked
+of them is the fit. The values of a matrix are what its ``toarray`` says: entries of one place are added, as where it was assembled
+from parts. ``sklearn.weighted`` is fitted with weights, and ``sklearn.array_api`` to arrays of the array API.
 
 Statistics are float64 whatever x is. A feature whose variance is rounding noise counts as constant and is divided by 1.
 
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import os
 from typing import Any, Sequence
 
 import numpy as np
@@ -95,6 +97,42 @@ class SklearnCsrParts(SklearnCsr):
     parts = 2
 
 
+class SklearnCsc(SklearnCsr):
+    """Columns in compressed form, one entry a place: other code than that of rows."""
+
+    def __init__(self, device: str = "cpu") -> None:
+        super().__init__(device)
+        self.matrix = importlib.import_module("scipy.sparse").csc_matrix
+
+    def scaler(self, config: LayerConfig) -> SparseScaler:
+        """A ``StandardScaler``."""
+        return ColumnsScaler(config, self)
+
+
+class SklearnWeighted(SklearnFit):
+    """``partial_fit`` with ``sample_weight`` 1/2 for every row, which weighs all alike."""
+
+    def scaler(self, config: LayerConfig) -> WeightedScaler:
+        """A ``StandardScaler``."""
+        return WeightedScaler(config, self.made)
+
+
+class SklearnArrayApi(SklearnFit):
+    """``fit`` by the array API: of arrays of ``array_api_strict``, which has nothing but that."""
+
+    conventions = dataclasses.replace(CONVENTIONS, dtypes=("float64", "float32"), half_parameters=("float32",))
+
+    def __init__(self, device: str = "cpu") -> None:
+        os.environ["SCIPY_ARRAY_API"] = "1"  # SciPy reads it on import
+        super().__init__(device)
+        importlib.import_module("sklearn").set_config(array_api_dispatch=True)
+        self.strict = importlib.import_module("array_api_strict")
+
+    def scaler(self, config: LayerConfig) -> StrictScaler:
+        """A ``StandardScaler``."""
+        return StrictScaler(config, self)
+
+
 class FittedScaler(TableScaler):
     """One ``StandardScaler``, fitted once."""
 
@@ -129,6 +167,40 @@ class PartiallyFittedScaler(FittedScaler):
             self.wrapped.partial_fit(table)
 
 
+class WeightedScaler(FittedScaler):
+    """One ``StandardScaler``, fitted chunk by chunk with weights."""
+
+    def fit_rows(self, tables: Sequence[Any]) -> None:
+        """``partial_fit`` of a new scaler; a chunk without rows, which scikit-learn refuses, is left out by its user."""
+        self.wrapped = self.made()
+        for table in [t for t in tables if len(t)] or tables:
+            self.wrapped.partial_fit(table, sample_weight=np.full(len(table), 0.5))
+
+
+class StrictScaler(FittedScaler):
+    """One ``StandardScaler``, given arrays of the array API."""
+
+    def __init__(self, config: LayerConfig, owner: SklearnArrayApi) -> None:
+        super().__init__(config, owner.made)
+        self.array = owner.strict.asarray
+
+    def fit_rows(self, tables: Sequence[Any]) -> None:
+        """``fit``."""
+        self.wrapped = self.made().fit(self.array(np.concatenate(tables)))
+
+    def transform_rows(self, table: Any) -> Any:
+        """``transform``."""
+        return np.asarray(self.wrapped.transform(self.array(table)))
+
+    def inverse_rows(self, table: Any) -> Any:
+        """``inverse_transform``."""
+        return np.asarray(self.wrapped.inverse_transform(self.array(table)))
+
+    def statistics(self) -> State:
+        """``mean_`` and ``var_``."""
+        return State(np.asarray(self.wrapped.mean_), np.asarray(self.wrapped.var_))
+
+
 class SparseScaler(PartiallyFittedScaler):
     """One ``StandardScaler``, and how tables become matrices."""
 
@@ -155,3 +227,11 @@ class SparseScaler(PartiallyFittedScaler):
     def inverse_rows(self, table: Any) -> Any:
         """Raises Declined."""
         raise Declined(NOT_CENTRED)
+
+
+class ColumnsScaler(SparseScaler):
+    """The same, of matrices whose columns are in compressed form."""
+
+    def sparse(self, table: Any) -> Any:
+        """The table as a matrix; zeros are not stored."""
+        return self.owner.matrix(table)

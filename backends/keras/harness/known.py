@@ -91,7 +91,7 @@ FLOAT64 = (
 KNOWN: tuple[Known, ...] = (
     Known(
         title="Sums of many large values lose every digit",
-        backends="keras, keras.ops, keras.remat",
+        backends="keras, keras.adapt, keras.ops, keras.remat",
         clauses=("accuracy.keeps_a_digit",),
         where=many_large_values,
         conditions="float32, 1,000 values a channel or more, count |mean| > 1e8 std, on TensorFlow",
@@ -109,7 +109,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="Sums row by row lose every digit on NumPy",
-        backends="keras.numpy, keras.ops.numpy",
+        backends="keras.numpy, keras.ops.numpy, keras.adapt.array",
         clauses=("accuracy.keeps_a_digit",),
         where=rows_of_large_means,
         conditions="float32 with the channels innermost in memory, 1,000 values a channel or more, count |mean| > 1e8 std",
@@ -171,7 +171,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="A constant feature becomes noise",
-        backends="keras.[tj]*, !keras*remat",
+        backends="keras.[tj]*, !keras*remat, !keras*adapt",
         clauses=("input.constant_feature_is_finite",),
         where=constant_in_chunks,
         conditions="a constant feature of a training set that comes in several batches",
@@ -204,7 +204,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="The variance cancels on PyTorch and NumPy",
-        backends="keras.[tn]*, keras.ops.torch, keras.ops.numpy",
+        backends="keras.[tn]*, !keras*adapt, keras.ops.torch, keras.ops.numpy",
         clauses=(
             "training.output_is_stable",
             "running.statistics_are_stable",
@@ -345,13 +345,16 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="adapt rounds the moments of a batch",
-        backends="keras.[tjn]*, !keras*remat",
+        backends="keras.[tjn]*, keras.adapt*, !keras*remat",
         clauses=("input.fit_is_stable",),
         where=lambda case: case.subject == "input_norm" and is_half(case),
         conditions="a training set in half precision",
         kind="accuracy",
         reason="Normalization.adapt computes the moments of a batch in its half precision, before it keeps them in float32.",
-        observed=("float16 [10, 11, 11]: adapt learns the mean 10.6640625, exact 10.6667, although it keeps float32."),
+        observed=(
+            "float16 [10, 11, 11]: adapt learns the mean 10.6640625, exact 10.6667, although it keeps float32. Of one float16 array or "
+            "tensor 60000, 50000, 40000 it learns the variance inf, exact 6.667e7, even in a float32 layer, which gives 0 from then on."
+        ),
         reported=False,
         package="keras",
         versions=">=3.15,<3.16",
@@ -374,7 +377,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="Normalization computes in half precision",
-        backends="keras.jax",
+        backends="keras.jax, keras*adapt*",
         clauses=("dtype.half_is_as_exact_as_declared",),
         where=scales_half,
         conditions="transform or inverse of half-precision x, with float32 statistics",

@@ -5,6 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bnspec.backends.harness.scripts.writer import Writer
+from bnspec.backends.keras.harness.normalization_writer import (
+    ArrayWriter,
+    JaxTensorWriter,
+    TensorWriter,
+    TorchTensorWriter,
+)
 from bnspec.backends.keras.harness.other_backends_writer import (
     KerasJaxWriter,
     KerasTorchRematWriter,
@@ -20,4 +26,8 @@ WRITERS: Mapping[str, type[Writer]] = {
     "keras.jax": KerasJaxWriter,
     "keras.remat": RematWriter,
     "keras.torch.remat": KerasTorchRematWriter,
+    "keras.adapt.array": ArrayWriter,
+    "keras.adapt": TensorWriter,
+    "keras.torch.adapt": TorchTensorWriter,
+    "keras.jax.adapt": JaxTensorWriter,
 }

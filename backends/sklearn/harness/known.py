@@ -8,7 +8,7 @@ from bnspec.backends.harness.known.predicates import has_missing, scales_half, t
 KNOWN: tuple[Known, ...] = (
     Known(
         title="Statistics are rounded to x's dtype",
-        backends="sklearn.[fp]*",
+        backends="sklearn.[fpw]*",
         clauses=("dtype.half_is_as_exact_as_declared",),
         where=scales_half,
         conditions="transform or inverse of float16 x",
@@ -70,7 +70,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="A chunk of missing values makes the mean NaN",
-        backends="sklearn.[pc]*",
+        backends="sklearn.[pcw]*",
         clauses=("input.missing_values_are_left_out",),
         where=has_missing,
         conditions="partial_fit of a chunk in which a feature is NaN throughout",

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bnspec.backends.harness.scripts.writer import Writer
-from bnspec.backends.sklearn.harness.writer import CsrPartsWriter, CsrWriter, FitWriter, PartialFitWriter, ScaleWriter
+from bnspec.backends.sklearn.harness.writer import (
+    ArrayApiWriter,
+    CscWriter,
+    CsrPartsWriter,
+    CsrWriter,
+    FitWriter,
+    PartialFitWriter,
+    ScaleWriter,
+    WeightedWriter,
+)
 
 WRITERS: Mapping[str, type[Writer]] = {
     "sklearn.fit": FitWriter,
@@ -13,4 +22,7 @@ WRITERS: Mapping[str, type[Writer]] = {
     "sklearn.scale": ScaleWriter,
     "sklearn.csr": CsrWriter,
     "sklearn.csr.parts": CsrPartsWriter,
+    "sklearn.csc": CscWriter,
+    "sklearn.weighted": WeightedWriter,
+    "sklearn.array_api": ArrayApiWriter,
 }

@@ -12,7 +12,7 @@ from bnspec.backends.harness.scripts.statements import Lines, block
 class FitWriter(RowsWriter):
     """``fit`` of the whole training set."""
 
-    packages = ("sklearn",)
+    packages: tuple[str, ...] = ("sklearn",)
     imports: tuple[str, ...] = ("from sklearn.preprocessing import StandardScaler",)
 
     def fitted(self, tables: Sequence[str]) -> Lines:
@@ -77,6 +77,49 @@ class CsrPartsWriter(CsrWriter):
     def table(self, rows: str) -> str:
         """The matrix of a chunk."""
         return f"in_parts({rows})"
+
+
+class CscWriter(CsrWriter):
+    """The same, with columns in compressed form."""
+
+    imports = ("from scipy.sparse import csc_matrix", "from sklearn.preprocessing import StandardScaler")
+
+    def table(self, rows: str) -> str:
+        """The matrix of a chunk."""
+        return f"csc_matrix({rows})"
+
+
+class WeightedWriter(PartialFitWriter):
+    """``partial_fit`` with ``sample_weight`` 1/2 for every row."""
+
+    def table(self, rows: str) -> str:
+        """A chunk and its weights."""
+        return f"{rows}, sample_weight=np.full(len({rows}), 0.5)"
+
+
+class ArrayApiWriter(FitWriter):
+    """``fit`` of arrays of ``array_api_strict``."""
+
+    packages = ("sklearn", "array_api_strict")
+    imports = ("import array_api_strict", "import sklearn", *FitWriter.imports)
+    environment = "SCIPY_ARRAY_API=1"
+
+    def preamble(self) -> Lines:
+        """Arrays of the array API are taken as they are."""
+        return ["sklearn.set_config(array_api_dispatch=True)"]
+
+    def fitted(self, tables: Sequence[str]) -> Lines:
+        """``fit``."""
+        return [f"scaler = {self.made}.fit(array_api_strict.asarray({joined(tables)}))"]
+
+    def applied(self, kind: str, table: str) -> str:
+        """``transform`` or ``inverse_transform``."""
+        return f"np.asarray({super().applied(kind, f'array_api_strict.asarray({table})')})"
+
+    def variable(self, name: str) -> str:
+        """``mean_`` and ``var_``."""
+        kept = super().variable(name)
+        return kept if kept == name else f"np.asarray({kept})"
 
 
 class ScaleWriter(RowsWriter):

@@ -1,0 +1,50 @@
+"""Scripts in Keras: ``keras.layers.Normalization``, adapted to one tensor or one NumPy array."""
+
+from __future__ import annotations
+
+from bnspec.backends.harness.scripts.statements import Lines
+from bnspec.backends.harness.scripts.writer import Writer
+from bnspec.backends.keras.harness.other_backends_writer import KerasJaxWriter, KerasTorchWriter
+from bnspec.backends.keras.harness.writer import KerasWriter
+from bnspec.model.case import Step
+
+
+class TensorWriter(KerasWriter):
+    """One tensor of TensorFlow."""
+
+    def call(self, step: Step, y: str) -> Lines:
+        """One of a scaler's calls."""
+        return whole(self, step, super().call(step, y))
+
+
+class ArrayWriter(KerasWriter):
+    """One NumPy array."""
+
+    def call(self, step: Step, y: str) -> Lines:
+        """One of a scaler's calls."""
+        return whole(self, step, super().call(step, y), ".numpy()")
+
+
+class TorchTensorWriter(KerasTorchWriter):
+    """One tensor of PyTorch."""
+
+    def call(self, step: Step, y: str) -> Lines:
+        """One of a scaler's calls."""
+        return whole(self, step, super().call(step, y))
+
+
+class JaxTensorWriter(KerasJaxWriter):
+    """One array of JAX."""
+
+    def call(self, step: Step, y: str) -> Lines:
+        """One of a scaler's calls."""
+        return whole(self, step, super().call(step, y))
+
+
+def whole(writer: Writer, step: Step, lines: Lines, conversion: str = "") -> Lines:
+    """The lines of a call; a fit's last one adapts the layer to all batches at once, after this conversion."""
+    if step.call.kind != "fit":
+        return lines
+    given = [writer.given(n) for n in step.inputs]
+    data = given[0] if len(given) == 1 else f"keras.ops.concatenate([{', '.join(given)}])"
+    return [*lines[:-1], f"layer.adapt({data}{conversion})"]

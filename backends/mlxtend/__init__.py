@@ -1,0 +1,1 @@
+"""mlxtend: its input normalization."""

@@ -1,0 +1,1 @@
+"""mlxtend, harness side: known deviations and repro scripts."""

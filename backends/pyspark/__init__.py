@@ -1,0 +1,1 @@
+"""pyspark: its input normalization."""

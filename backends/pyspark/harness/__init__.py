@@ -1,0 +1,1 @@
+"""pyspark, harness side: known deviations and repro scripts."""

@@ -1,0 +1,1 @@
+"""ray: the input normalization of Ray Data."""

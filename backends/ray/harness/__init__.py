@@ -1,0 +1,1 @@
+"""ray, harness side: known deviations and repro scripts."""

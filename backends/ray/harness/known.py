@@ -1,0 +1,7 @@
+"""Known deviations of ray."""
+
+from __future__ import annotations
+
+from bnspec.backends.harness.known.deviation import Known
+
+KNOWN: tuple[Known, ...] = ()

@@ -1,0 +1,1 @@
+"""tslearn: its input normalization."""

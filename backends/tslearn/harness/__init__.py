@@ -1,0 +1,1 @@
+"""tslearn, harness side: known deviations and repro scripts."""

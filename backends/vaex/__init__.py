@@ -1,0 +1,1 @@
+"""vaex: its input normalization."""

@@ -1,0 +1,1 @@
+"""vaex, harness side: known deviations and repro scripts."""

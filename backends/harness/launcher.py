@@ -258,13 +258,12 @@ class Worker:
 
     def _start(self) -> Hello:
         """The hello of a new process; one that was ended from outside while it opened is started again, once."""
-        for _ in range(ATTEMPTS):
-            answer = self._start_once()
-            if isinstance(answer, Hello):
-                return answer
-            if not answer.outside:
+        answer = self._start_once()
+        for _ in range(1, ATTEMPTS):
+            if isinstance(answer, Hello) or not answer.outside:
                 break
-        return Hello("crashed", answer.message)
+            answer = self._start_once()
+        return Hello("crashed", answer.message) if isinstance(answer, End) else answer
 
     def _start_once(self) -> Hello | End:
         ours, theirs = socket.socketpair()

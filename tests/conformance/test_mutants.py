@@ -134,6 +134,7 @@ def test_equal_observations_have_one_fingerprint_and_others_another() -> None:
         StepResult("ok", outputs={"x": y}),
         StepResult("ok", after={"y": y}),
         StepResult("ok", outputs={"y": y}, written=("x",)),
+        StepResult("ok", outputs={"y": y}, overwritten=((0, "y"),)),
         StepResult("error", outputs={"y": y}),
     ]
     prints = {fingerprint(plain), *(fingerprint(Observation("ok", steps=(s,))) for s in other)}

@@ -65,8 +65,11 @@ def fuzz(count: int, seed: int, say: Callable[[int], None] = lambda done: None) 
 def replies() -> list[tuple[dict[str, Any], list[bytes]]]:
     """One reply of each kind, as a worker sends it."""
     y = np.arange(6, dtype=np.float32).reshape(2, 3)
-    step = StepResult("ok", "", {"y": y}, {"running_mean": y[0]}, {"running_mean": y[1]}, ("x",), (("y", "x"),))
-    head, data = Observation("ok", "", (step, StepResult("declined", "not offered")), 0.1, 0.1).header()
+    step = StepResult(
+        "ok", "", {"y": y}, {"running_mean": y[0]}, {"running_mean": y[1]}, written=("x",), aliases=(("y", "x"),)
+    )
+    again = StepResult("ok", "", {"y": y}, overwritten=((0, "y"),))
+    head, data = Observation("ok", "", (step, again), 0.1, 0.1).header()
     timed, timed_data = Observation("ok", "", (step,), 0.1, 0.1).header()
     timing = dict.fromkeys(
         ("first_ns", "compile_ns", "warmup", "calls_per_sample", "timed_ns", "overhead_ns", "probes_ns"), 1

@@ -134,17 +134,10 @@ class CellLayer(LayerByMode):
         return Gradients(y, dx, *weights)
 
     def second_order(self, x: Any, dy: Any, v: Any, mode: Mode) -> SecondOrder:
-        """``mindspore.grad`` of <v, dx>, with the dx of ``mindspore.vjp``."""
-        if mode == "inference":
-            raise Declined(
-                "BatchNormGradGrad reads statistics that inference does not write: it raises, at once or later"
-            )
-        cell = self.cell.set_train(True)
-        weighed = lambda x, dy: (self.mindspore.vjp(cell, x)[1](dy)[0] * v).sum()
-        weights = self.parameters()[:1]
-        found = self.mindspore.grad(weighed, grad_position=(0, 1), weights=weights or None)(x, dy)
-        (by_x, by_dy), (by_gamma,) = found if weights else (found, (None,))
-        return SecondOrder(by_x, by_dy, by_gamma)
+        """Raises Declined: what BatchNormGradGrad gives depends on what the process computed before."""
+        raise Declined(
+            "the primitive BatchNormGradGrad reads memory that nothing wrote: values at random, or an error later"
+        )
 
     def state(self) -> State:
         """The cell's statistics."""

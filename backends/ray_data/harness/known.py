@@ -1,4 +1,4 @@
-"""Known deviations of ray."""
+"""Known deviations of Ray Data."""
 
 from __future__ import annotations
 

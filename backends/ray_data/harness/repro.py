@@ -5,6 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bnspec.backends.harness.scripts.writer import Writer
-from bnspec.backends.ray.harness.writer import RayArrowWriter, RayWriter
+from bnspec.backends.ray_data.harness.writer import RayArrowWriter, RayWriter
 
 WRITERS: Mapping[str, type[Writer]] = {"ray.data": RayWriter, "ray.data.arrow": RayArrowWriter}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from bnspec.backends.harness.scripts.statements import Lines, block
 from bnspec.backends.jax.harness.pure_writer import PureWriter
-from bnspec.backends.keras.harness.writer import StatefulKeras, built, scaled, without_channels
+from bnspec.backends.keras.harness.writer import StatefulKeras, built, scaled, scaler, without_channels
 from bnspec.backends.torch.harness.writer import TorchWriter
 from bnspec.model.case import Step
 
@@ -62,9 +62,9 @@ class KerasJaxWriter(PureWriter):
     environment = "KERAS_BACKEND=jax JAX_PLATFORMS=cpu"
 
     def build(self) -> Lines:
-        """The layer and its variables; a scaler is built by its fit."""
+        """The layer and its variables."""
         if self.case.subject == "input_norm":
-            return []
+            return scaler(self.case)
         weights = ", ".join(self.array(n) for n in ("gamma", "beta") if n in self.case.arrays)
         return [*built(self.config), f"weights = [{weights}]", *self.restart()]
 

@@ -38,6 +38,12 @@ def built(
     ]
 
 
+def scaler(case: Case) -> Lines:
+    """A ``keras.layers.Normalization``, where it is asked before a fit, which builds it."""
+    options = f'axis={case.config.channel_axis}, dtype="{policy(case.config)}"'
+    return [] if case.steps[0].call.kind == "fit" else [f"layer = keras.layers.Normalization({options})"]
+
+
 def scaled(config: LayerConfig, call: Call, y: str, given: Sequence[str]) -> list[str]:
     """The lines of one call of a ``keras.layers.Normalization``, which is adapted to a list of batches."""
     options = f'axis={config.channel_axis}, dtype="{policy(config)}"'
@@ -92,9 +98,9 @@ class StatefulKeras(Writer):
     options: tuple[str, ...] = ()  # of the layer, beside those that every layer has
 
     def build(self) -> Lines:
-        """The layer with its weights set; a scaler is built by its fit."""
+        """The layer with its weights set."""
         if self.case.subject == "input_norm":
-            return []
+            return scaler(self.case)
         if self.initial:
             return built(self.config, self.keras, more=self.options)
         arrays = {n: self.case.arrays[n] for n in PARAMETERS if n in self.case.arrays}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bnspec.backends.harness.scripts.literals import NoScript
 from bnspec.backends.harness.scripts.rows import RowsWriter
 from bnspec.backends.harness.scripts.statements import Lines, block
+from bnspec.model.case import Step
 
 
 class SparkWriter(RowsWriter):
@@ -28,21 +28,22 @@ class SparkWriter(RowsWriter):
 
     def build(self) -> Lines:
         """The function that makes a data frame."""
-        rows = [
-            f"rows = [({self.vector},) for row in table.astype(float)]",
-            'return spark.createDataFrame(rows, StructType().add("x", VectorUDT()))',
-        ]
-        return [*super().build(), block("def frame(table):", rows)]
+        rows = f"[({self.vector},) for row in table.astype(float)]"
+        frame = f'return spark.createDataFrame({rows}, StructType().add("x", VectorUDT()))'
+        return [*super().build(), block("def frame(table):", [frame])]
+
+    def call(self, step: Step, y: str) -> Lines:
+        """A fit or a transform; nothing for an inverse, which Spark does not have, nor for what leaves a fit as it is."""
+        idle = step.call.kind == "inverse" or (step.call.kind != "fit" and self.wanted in ("mean", "var"))
+        return [] if idle else super().call(step, y)
 
     def fitted(self, tables: Sequence[str]) -> Lines:
         """``fit``."""
         first, *rest = [f"frame({table})" for table in tables]
-        return [f"data = {first}{''.join(f'.union({more})' for more in rest)}", f"scaler = {self.made}.fit(data)"]
+        return [f"scaler = {self.made}.fit({first}{''.join(f'.union({more})' for more in rest)})"]
 
     def applied(self, kind: str, table: str) -> str:
-        """``transform``. Raises NoScript: it has no inverse."""
-        if kind == "inverse":
-            raise NoScript("Spark's scaler has no inverse")
+        """``transform``."""
         return f"np.array([row.y for row in scaler.transform(frame({table})).collect()])"
 
     def variable(self, name: str) -> str:

@@ -1,9 +1,6 @@
 """``ray.data``: ray.data.preprocessors.StandardScaler over a data set whose blocks are the training set's chunks.
 
-    ray.data         data frames of pandas
-    ray.data.arrow   the same training set; tables of Arrow are transformed, by other code
-
-Missing values are left out. Statistics are float64. There is no inverse.
+What is transformed are data frames of pandas. Missing values are left out. Statistics are float64. There is no inverse.
 
 Source: https://docs.ray.io/en/latest/data/api/doc/ray.data.preprocessors.StandardScaler.html
 """
@@ -62,22 +59,6 @@ class RayData(ScalerAdapter):
     def scaler(self, config: LayerConfig) -> RayScaler:
         """A ``StandardScaler``."""
         return RayScaler(config, self)
-
-
-class RayDataArrow(RayData):
-    """The scaler, which transforms tables of Arrow."""
-
-    def __init__(self, device: str = "cpu") -> None:
-        super().__init__(device)
-        self.arrow = importlib.import_module("pyarrow")  # Ray Data needs it
-
-    def batch(self, table: Any) -> Any:
-        """A table as it is transformed."""
-        return self.arrow.table({n: np.ascontiguousarray(table[:, int(n)]) for n in names(table)})
-
-    def values(self, batch: Any) -> Any:
-        """The array of a transformed batch."""
-        return np.stack([column.to_numpy() for column in batch.columns], axis=1)
 
 
 def names(table: Any) -> Any:

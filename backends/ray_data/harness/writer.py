@@ -37,19 +37,6 @@ class RayWriter(RowsWriter):
         return f"np.array([{kept} for c in range({self.config.channels})])" if kept else name
 
 
-class RayArrowWriter(RayWriter):
-    """The same; a table of Arrow is transformed."""
-
-    packages = ("ray", "pandas", "pyarrow")
-    imports = ("import pandas", "import pyarrow", *RayWriter.imports[1:])
-
-    def applied(self, kind: str, table: str) -> str:
-        """``transform_batch``. Raises NoScript: it has no inverse."""
-        if kind == "inverse":
-            raise NoScript("Ray's scaler has no inverse")
-        return f"scaler.transform_batch(pyarrow.Table.from_pandas({frame(table)})).to_pandas().to_numpy()"
-
-
 def frame(table: str) -> str:
     """A table as a data frame whose columns have strings as names."""
     return f"pandas.DataFrame({table}).rename(columns=str)"

@@ -1,1 +1,0 @@
-"""ray, harness side: known deviations and repro scripts."""

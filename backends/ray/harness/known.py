@@ -1,7 +1,0 @@
-"""Known deviations of ray."""
-
-from __future__ import annotations
-
-from bnspec.backends.harness.known.deviation import Known
-
-KNOWN: tuple[Known, ...] = ()

@@ -1,0 +1,1 @@
+"""ray_data, harness side: known deviations and repro scripts."""

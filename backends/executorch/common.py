@@ -15,19 +15,13 @@ Program = Callable[..., Any]
 
 
 class Exporter:
-    """The exporter and the runtime; ``delegated``: XNNPACK takes what it can of each program, where portable kernels run the rest."""
+    """The exporter and the runtime, whose portable kernels run the programs."""
 
-    def __init__(self, torch: Any, delegated: bool = False) -> None:
+    def __init__(self, torch: Any) -> None:
         logging.disable(logging.WARNING)  # packages of the exporter say at length what they lack
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             from executorch import exir, runtime
-
-            self.partitioners: Tuple[Any, ...] = ()
-            if delegated:
-                from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
-
-                self.partitioners = (XnnpackPartitioner(),)
         self.torch, self.exir, self.runtime = torch, exir, runtime.Runtime.get()
 
     def program(self, module: Any, arguments: Tuple[Any, ...]) -> Program:
@@ -35,13 +29,12 @@ class Exporter:
         with self.torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             exported = self.torch.export.export(module, arguments)
-            edge = self.exir.to_edge_transform_and_lower(exported, partitioner=list(self.partitioners))
-            memory = edge.to_executorch().buffer
-        loaded = self.runtime.load_program(memory)
+            loaded = self.runtime.load_program(self.exir.to_edge(exported).to_executorch().buffer)
         method = loaded.load_method("forward")
 
-        def run(*given: Any, kept: Any = (memory, loaded)) -> Any:  # a method reads them, and does not keep them
-            return method.execute([a.detach().contiguous() for a in given])[0].clone()
+        def run(*given: Any, kept: Any = loaded) -> Any:  # a method reads its program, and does not keep it
+            packed = [a.detach().clone(memory_format=self.torch.contiguous_format) for a in given]
+            return method.execute(packed)[0].clone()
 
         return run
 

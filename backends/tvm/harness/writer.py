@@ -133,17 +133,15 @@ class FoldedWriter(OperatorWriter):
         options = f"axis={axis}, epsilon={config.epsilon!r}, training=False"
         options += "" if config.affine else ", center=False, scale=False"
         folded = COMPILED.format(module="relax.transform.FoldBatchnormToConv2D()(builder.get())")
+        weight = f"np.eye({channels}).reshape({channels}, {channels}, 1, 1)"
+        z = f"builder.emit(relax.op.nn.conv2d(given, constants[0], {layouts}))"
+        found = f"builder.emit(relax.op.nn.batch_norm({z}, *constants[1:], {options}))"
         return [
-            f"weight = np.eye({channels}).reshape({channels}, {channels}, 1, 1)",
-            f"constants = [relax.const(a, {kind}) for a in (weight, *parameters, mean, var)]",
+            f"constants = [relax.const(a, {kind}) for a in ({weight}, *parameters, mean, var)]",
             f'given, builder = relax.Var("x", relax.TensorType({x}.shape, {kind})), relax.BlockBuilder()',
             block(
                 'with builder.function("main", [given]):',
-                (
-                    f"z = builder.emit(relax.op.nn.conv2d(given, constants[0], {layouts}))",
-                    f"found = builder.emit(relax.op.nn.batch_norm(z, *constants[1:], {options}))",
-                    "builder.emit_func_output(builder.emit(relax.TupleGetItem(found, 0)))",
-                ),
+                (f"builder.emit_func_output(builder.emit(relax.TupleGetItem({found}, 0)))",),
             ),
             f"{y} = {folded}(tvm.runtime.tensor({x})).numpy()",
         ]

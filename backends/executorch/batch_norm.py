@@ -65,7 +65,7 @@ class FunctionLayer(InferenceOnly):
         given = [x, module.running_mean, module.running_var, *([module.weight, module.bias] if module.affine else [])]
         key = tuple(x.shape), x.dtype, module.eps, module.affine
         if key not in programs:
-            programs[key] = self.owner.exporter.program(normalising(self.owner.torch, module.eps), tuple(given))
+            programs[key] = self.owner.exporter.program(normalising(self.owner.torch, module.eps), given)
         return programs[key](*given)
 
     def state(self) -> State:

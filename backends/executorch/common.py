@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import warnings
 from importlib import metadata
-from typing import Any, Callable, Dict, Tuple
+from typing import Any, Callable, Dict, List, Sequence
 
 #: Runs a program: its first result.
 Program = Callable[..., Any]
@@ -24,19 +24,22 @@ class Exporter:
             from executorch import exir, runtime
         self.torch, self.exir, self.runtime = torch, exir, runtime.Runtime.get()
 
-    def program(self, module: Any, arguments: Tuple[Any, ...]) -> Program:
+    def program(self, module: Any, arguments: Sequence[Any]) -> Program:
         """The program of a module for arguments of these shapes."""
         with self.torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            exported = self.torch.export.export(module, arguments)
+            exported = self.torch.export.export(module, tuple(self.packed(arguments)))
             loaded = self.runtime.load_program(self.exir.to_edge(exported).to_executorch().buffer)
         method = loaded.load_method("forward")
 
         def run(*given: Any, kept: Any = loaded) -> Any:  # a method reads its program, and does not keep it
-            packed = [a.detach().clone(memory_format=self.torch.contiguous_format) for a in given]
-            return method.execute(packed)[0].clone()
+            return method.execute(self.packed(given))[0].clone()
 
         return run
+
+    def packed(self, tensors: Sequence[Any]) -> List[Any]:
+        """Copies without views' strides: ExecuTorch refuses a stride of 0, even along an extent of 1."""
+        return [a.detach().clone(memory_format=self.torch.contiguous_format) for a in tensors]
 
 
 def versions(torch: Any) -> Dict[str, str]:

@@ -1,6 +1,6 @@
 """``executorch``: torch.nn.functional.batch_norm in inference, exported and run by ExecuTorch's portable kernels.
 
-    executorch.xnnpack   a BatchNorm module in eval(), taken by the delegate XNNPACK
+Its arguments have one dtype: the kernels refuse half-precision x with float32 parameters, which PyTorch computes.
 
 Source: https://docs.pytorch.org/executorch/stable/kernel-library-overview.html
 """
@@ -19,6 +19,7 @@ from bnspec.contract import LayerConfig, State
 PORTABLE = dataclasses.replace(
     CONVENTIONS,
     half_arithmetic="input",
+    half_parameters=("input",),
     layouts="normalised",
     checks_arguments=False,
     gradient_modes=(),
@@ -52,58 +53,30 @@ class ExecutorchPortable(TorchAdapter):
         return FunctionLayer(self, module_over(self.torch, config, self.place, gamma, beta, running_mean, running_var))
 
 
-class ExecutorchXnnpack(ExecutorchPortable):
-    """Programs of modules: the delegate asks for parameters and statistics that are constants."""
-
-    conventions = dataclasses.replace(PORTABLE, dtypes=("float32",), ranks=(2, 3, 4))
-
-    def __init__(self, device: str = "cpu") -> None:
-        super().__init__(device)
-        self.exporter = Exporter(self.torch, delegated=True)
-
-    def layer(
-        self, config: LayerConfig, gamma: Optional[Any], beta: Optional[Any], running_mean: Any, running_var: Any
-    ) -> ModuleLayer:
-        """The module of x's rank."""
-        return ModuleLayer(self, module_over(self.torch, config, self.place, gamma, beta, running_mean, running_var))
-
-
-class ModuleLayer(InferenceOnly):
-    """One module, exported for each shape of x."""
+class FunctionLayer(InferenceOnly):
+    """One module's tensors, given to the programs of all layers."""
 
     def __init__(self, owner: ExecutorchPortable, module: Any) -> None:
-        self.owner, self.module = owner, module.eval()
-        self.programs: Dict[Any, Program] = {}
+        self.owner, self.module = owner, module
 
     def inference(self, x: Any) -> Any:
         """The program's result."""
-        shape = tuple(x.shape)
-        if shape not in self.programs:
-            self.programs[shape] = self.owner.exporter.program(self.module, (x,))
-        return self.programs[shape](x)
+        module, programs = self.module, self.owner.programs
+        given = [x, module.running_mean, module.running_var, *([module.weight, module.bias] if module.affine else [])]
+        key = tuple(x.shape), x.dtype, module.eps, module.affine
+        if key not in programs:
+            programs[key] = self.owner.exporter.program(normalising(self.owner.torch, module.eps), given)
+        return programs[key](*given)
 
     def state(self) -> State:
         """The module's buffers."""
         return State(self.module.running_mean, self.module.running_var)
 
 
-class FunctionLayer(ModuleLayer):
-    """One module's tensors, given to the programs of all layers."""
-
-    def inference(self, x: Any) -> Any:
-        """The program's result."""
-        module, programs = self.module, self.owner.programs
-        given = [x, module.running_mean, module.running_var, *([module.weight, module.bias] if module.affine else [])]
-        key = tuple(x.shape), x.dtype, module.running_mean.dtype, module.eps, module.affine
-        if key not in programs:
-            programs[key] = self.owner.exporter.program(normalising(self.owner.torch, module.eps), tuple(given))
-        return programs[key](*given)
-
-
 def normalising(torch: Any, epsilon: float) -> Any:
     """A module of torch.nn.functional.batch_norm in inference, whose arguments are all inputs."""
 
-    class Normalising(torch.nn.Module):  # type: ignore[misc]  # PyTorch is imported when the adapter is opened
+    class Normalising(torch.nn.Module):
         def forward(self, x: Any, mean: Any, var: Any, weight: Any = None, bias: Any = None) -> Any:
             return torch.nn.functional.batch_norm(x, mean, var, weight, bias, False, 0.0, epsilon)
 

@@ -22,6 +22,8 @@ class ExecutorchBatch(ScalerAdapter):
 
     framework = "executorch"
     conventions = Conventions(
+        half_statistics="input",
+        half_arithmetic="input",
         dtypes=("float64", "float32", "float16"),
         half_parameters=("input",),
         input_normalization=True,

@@ -8,42 +8,38 @@ from __future__ import annotations
 import logging
 import warnings
 from importlib import metadata
-from typing import Any, Callable, Dict, Tuple
+from typing import Any, Callable, Dict, List, Sequence
 
 #: Runs a program: its first result.
 Program = Callable[..., Any]
 
 
 class Exporter:
-    """The exporter and the runtime; ``delegated``: XNNPACK takes what it can of each program, where portable kernels run the rest."""
+    """The exporter and the runtime, whose portable kernels run the programs."""
 
-    def __init__(self, torch: Any, delegated: bool = False) -> None:
+    def __init__(self, torch: Any) -> None:
         logging.disable(logging.WARNING)  # packages of the exporter say at length what they lack
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             from executorch import exir, runtime
-
-            self.partitioners: Tuple[Any, ...] = ()
-            if delegated:
-                from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
-
-                self.partitioners = (XnnpackPartitioner(),)
         self.torch, self.exir, self.runtime = torch, exir, runtime.Runtime.get()
 
-    def program(self, module: Any, arguments: Tuple[Any, ...]) -> Program:
+    def program(self, module: Any, arguments: Sequence[Any]) -> Program:
         """The program of a module for arguments of these shapes."""
         with self.torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            exported = self.torch.export.export(module, arguments)
-            edge = self.exir.to_edge_transform_and_lower(exported, partitioner=list(self.partitioners))
-            memory = edge.to_executorch().buffer
-        loaded = self.runtime.load_program(memory)
+            exported = self.torch.export.export(module, tuple(self.packed(arguments)))
+            loaded = self.runtime.load_program(self.exir.to_edge(exported).to_executorch().buffer)
         method = loaded.load_method("forward")
 
-        def run(*given: Any, kept: Any = (memory, loaded)) -> Any:  # a method reads them, and does not keep them
-            return method.execute([a.detach().contiguous() for a in given])[0].clone()
+        def run(*given: Any, kept: Any = loaded) -> Any:  # a method reads its program, and does not keep it
+            return method.execute(self.packed(given))[0].clone()
 
         return run
+
+    def packed(self, tensors: Sequence[Any]) -> List[Any]:
+        """Copies without views' strides: ExecuTorch refuses a stride of 0, even along an extent of 1."""
+        return [a.detach().clone(memory_format=self.torch.contiguous_format) for a in tensors]
 
 
 def versions(torch: Any) -> Dict[str, str]:

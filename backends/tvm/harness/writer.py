@@ -105,6 +105,10 @@ class ImportedWriter(NodeWriter):
         """The model's function."""
         return COMPILED.format(module=f"from_onnx(onnx.parser.parse_model({text}))")
 
+    def restart(self) -> Lines:
+        """The statistics."""
+        return [f"mean, var = {self.array('running_mean')}, {self.array('running_var')}"]
+
     def call(self, step: Step, y: str) -> Lines:
         """The model of the mode; in training its other outputs are the statistics. Raises NoScript: no gradients."""
         if step.call.has_gradients:
@@ -114,3 +118,30 @@ class ImportedWriter(NodeWriter):
         if step.call.mode == "training":
             return [f"{y}, mean, var = (a.numpy() for a in {called})"]
         return [f"{y} = {called}.numpy()"]
+
+
+class FoldedWriter(OperatorWriter):
+    """The operator, folded into a convolution that is the identity."""
+
+    def call(self, step: Step, y: str) -> Lines:
+        """The folded module's result. Raises NoScript: no training and no gradients."""
+        if step.call.has_gradients or step.call.mode == "training":
+            raise NoScript("the modules are for inference")
+        config, x = self.config, self.given(step.inputs[0])
+        channels, axis, kind = config.channels, config.channel_axis, f'"{config.dtype}"'
+        layouts = f'data_layout="{"NCHW" if axis == 1 else "NHWC"}", kernel_layout="OIHW"'
+        options = f"axis={axis}, epsilon={config.epsilon!r}, training=False"
+        options += "" if config.affine else ", center=False, scale=False"
+        folded = COMPILED.format(module="relax.transform.FoldBatchnormToConv2D()(builder.get())")
+        weight = f"np.eye({channels}).reshape({channels}, {channels}, 1, 1)"
+        z = f"builder.emit(relax.op.nn.conv2d(given, constants[0], {layouts}))"
+        found = f"builder.emit(relax.op.nn.batch_norm({z}, *constants[1:], {options}))"
+        return [
+            f"constants = [relax.const(a, {kind}) for a in ({weight}, *parameters, mean, var)]",
+            f'given, builder = relax.Var("x", relax.TensorType({x}.shape, {kind})), relax.BlockBuilder()',
+            block(
+                'with builder.function("main", [given]):',
+                (f"builder.emit_func_output(builder.emit(relax.TupleGetItem({found}, 0)))",),
+            ),
+            f"{y} = {folded}(tvm.runtime.tensor({x})).numpy()",
+        ]

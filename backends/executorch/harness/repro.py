@@ -1,0 +1,12 @@
+"""Which class writes the repro scripts of each ExecuTorch backend."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bnspec.backends.executorch.harness.writer import BatchWriter
+from bnspec.backends.harness.scripts.writer import Writer
+
+WRITERS: Mapping[str, type[Writer]] = {
+    "executorch.batch": BatchWriter,
+}

@@ -125,7 +125,7 @@ def _last_layer(adapter: Adapter, case: Case, specs: Mapping[str, Any], buffers:
             if live is None:
                 return None, result
         if i + 1 < len(case.steps):
-            result = live.perform(step)
+            result = live.perform(step, i)
             if result.status != "ok":
                 return None, result
     return live, result
@@ -173,7 +173,8 @@ class Session:
             compile_ns = compiled_after - compiled
         timed = self.replayed(call) if self.options["mode"] == "graph" else audited.result
         call.result = None
-        results = [self.live.perform(self.step)]
+        # the reply holds this call alone, and names no earlier one
+        results = [dataclasses.replace(self.live.perform(self.step, 0), overwritten=())]
         if results[0].status != "ok":
             return None, results
         if timed is not None:

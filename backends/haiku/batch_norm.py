@@ -1,6 +1,10 @@
 """``haiku``: the module haiku.BatchNorm, transformed with its state, under jax.jit.
 
-The averages are debiased: what inference uses is hidden / (1 - decay^steps).
+    haiku.replicas   the same with ``cross_replica_axis``, on two host devices by ``jax.shard_map``
+
+The averages are debiased: what inference uses is hidden / (1 - decay^steps). Of two devices each has half of the batch, which is
+axis 0, and the module averages its moments over them: the result is that of the whole batch. A batch of odd size is whole on
+each device.
 
 Source: https://dm-haiku.readthedocs.io/en/latest/api.html#batchnorm
 """
@@ -12,6 +16,7 @@ from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 from bnspec.backends.jax.common import JaxAdapter
 from bnspec.backends.jax.pure_layer import Functions, Jitted, Parameters, PureLayer
+from bnspec.backends.jax.replicas import AXIS, ReplicaAdapter
 from bnspec.contract import Conventions, Declined, Gradients, LayerConfig, State
 from bnspec.model.call import Mode
 
@@ -57,8 +62,9 @@ class Haiku(JaxAdapter):
         import haiku
 
         self.haiku = haiku
-        self.functions = TransformedFunctions(self)
-        self.jitted = self.functions.jitted("config")
+        #: Further arguments of the module.
+        self.further: Dict[str, Any] = {}
+        self.jitted = TransformedFunctions(self).jitted("config")
 
     def versions(self) -> Dict[str, str]:
         """Versions of Haiku and of JAX."""
@@ -73,10 +79,19 @@ class Haiku(JaxAdapter):
         return TransformedLayer(self.jitted, config, (gamma, beta), Running(given, given, steps))
 
 
+class HaikuReplicas(ReplicaAdapter, Haiku):
+    """The module on each device."""
+
+    def __init__(self, device: str = "cpu") -> None:
+        super().__init__(device)
+        self.further = {"cross_replica_axis": AXIS}
+        self.jitted = ReplicaFunctions(self).jitted("config")
+
+
 class TransformedFunctions(Functions):
     """The module's apply."""
 
-    def __init__(self, owner: Haiku) -> None:
+    def __init__(self, owner: Any) -> None:
         super().__init__(owner.jax)
         self.owner = owner
 
@@ -91,7 +106,8 @@ class TransformedFunctions(Functions):
 
         def called(x: Any) -> Any:
             place = "channels_first" if config.channel_axis == 1 else "channels_last"
-            module = haiku.BatchNorm(config.affine, config.affine, config.decay, config.epsilon, data_format=place)
+            options = {"data_format": place, **self.owner.further}
+            module = haiku.BatchNorm(config.affine, config.affine, config.decay, config.epsilon, **options)
             return module(x, is_training=mode == "training")
 
         named = dict(zip(("scale", "offset"), map(wide, parameters))) if config.affine else {}
@@ -102,6 +118,21 @@ class TransformedFunctions(Functions):
         y, after = haiku.transform_with_state(called).apply({NAME: named} if named else {}, state, None, x)
         average, hidden = (State(*(after[n][kind].reshape(-1) for n in (MEAN, VAR))) for kind in ("average", "hidden"))
         return y, Running(average, hidden, after[MEAN]["counter"])
+
+
+class ReplicaFunctions(TransformedFunctions):
+    """The module's apply on each device's rows."""
+
+    def forward(
+        self, x: Any, parameters: Parameters, running: Running, *, mode: Mode, config: LayerConfig
+    ) -> Tuple[Any, Running]:
+        """y of the whole batch, and the state after it, which is that of every device."""
+        one = super().forward
+
+        def on_device(x: Any, _: None, parameters: Parameters, running: Running) -> Tuple[Any, Running]:
+            return one(x, parameters, running, mode=mode, config=config)
+
+        return self.owner.mapped(on_device, x, None, parameters, running)
 
 
 class TransformedLayer(PureLayer):

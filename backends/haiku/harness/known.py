@@ -14,7 +14,7 @@ OF_RUNNING_STATISTICS = tuple(
 KNOWN: tuple[Known, ...] = (
     Known(
         title="The variance cancels",
-        backends="haiku",
+        backends="haiku*",
         clauses=(
             "training.output_is_stable",
             "running.statistics_are_stable",
@@ -38,7 +38,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="An empty batch makes statistics NaN",
-        backends="haiku",
+        backends="haiku*",
         clauses=("degenerate.empty_batch", "degenerate.gradients_of_empty_batch"),
         where=trains_on_nothing,
         conditions="training on a batch without values",
@@ -53,7 +53,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="Integers are squared in their own dtype",
-        backends="haiku",
+        backends="haiku*",
         clauses=("dtype.integers_become_floating",),
         where=takes_integers,
         conditions="training on integers whose squares do not fit into their dtype, as uint8 from 16 on",
@@ -66,7 +66,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="A decay that bfloat16 rounds to 1 divides by 0",
-        backends="haiku",
+        backends="haiku*",
         clauses=(*OF_RUNNING_STATISTICS, "training.finite", "dtype.half_is_as_exact_as_declared"),
         where=lambda case: case.config.dtype == "bfloat16" and case.config.decay > 1.0 - 2.0**-9,
         conditions="training in bfloat16 with a decay above 1 - 2^-9",
@@ -79,7 +79,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="Gradients flow through the running statistics",
-        backends="haiku",
+        backends="haiku*",
         clauses=("gradient.none_through_the_running_update",),
         where=differentiates_state,
         conditions="a loss that reads the running statistics after the step, by JAX's differentiation",

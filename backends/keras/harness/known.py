@@ -109,7 +109,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="Sums row by row lose every digit on NumPy",
-        backends="keras.numpy, keras.ops.numpy, keras.adapt.array",
+        backends="keras.numpy, keras.ops.numpy, keras.adapt.array, keras.openvino",
         clauses=("accuracy.keeps_a_digit",),
         where=rows_of_large_means,
         conditions="float32 with the channels innermost in memory, 1,000 values a channel or more, count |mean| > 1e8 std",
@@ -127,7 +127,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="An empty batch makes statistics NaN",
-        backends="keras*, !keras.ops*, !keras.synchronized",
+        backends="keras*, !keras.ops*, !keras.synchronized, !keras.openvino",
         clauses=("degenerate.empty_batch",),
         where=trains_on_nothing,
         conditions="a batch without values",
@@ -142,7 +142,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="An empty chunk makes statistics NaN",
-        backends="keras*, !keras.ops*, !keras*remat, !keras.synchronized",
+        backends="keras*, !keras.ops*, !keras*remat, !keras.synchronized, !keras.openvino",
         clauses=("input.empty_chunk_changes_nothing", "input.constant_feature_is_finite"),
         where=has_empty_chunk,
         conditions="a batch of the training set has no rows",
@@ -253,7 +253,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="float64 is computed in float32",
-        backends="keras.[tjn]*",
+        backends="keras.[tjn]*, keras.openvino",
         clauses=FLOAT64,
         where=lambda case: case.config.dtype == "float64",
         conditions="float64 x, layer dtype float64",
@@ -267,7 +267,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="dgamma of an empty batch is NaN",
-        backends="kera*[!y], !keras.synchronized",  # not keras.numpy, which has no derivatives
+        backends="kera*[!y], !keras.synchronized, !keras.openvino",  # not keras.numpy, which has no derivatives
         clauses=("degenerate.gradients_of_empty_batch",),
         where=trains_on_nothing,
         conditions="a batch without values",
@@ -280,7 +280,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="Masked moments divide by the count + 1e-7",
-        backends="keras*, !keras.ops*, !keras*remat",
+        backends="keras*, !keras.ops*, !keras*remat, !keras.openvino",
         clauses=("mask.equals_compaction", "mask.counts_elements", "mask.gradients"),
         where=lambda case: is_float64(case) and takes_mask(case),
         conditions="a mask in float64",
@@ -297,7 +297,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="A mask with one channel is refused",
-        backends="keras*, !keras.ops*, !keras*remat",
+        backends="keras*, !keras.ops*, !keras*remat, !keras.openvino",
         clauses=("contract.accepts",),
         where=masks_one_channel,
         conditions="a mask, and x with one channel",
@@ -314,7 +314,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="Padding reaches the gradients",
-        backends="kera*[!y], !keras.ops*, !keras*remat",  # all but keras.numpy, which has no derivatives
+        backends="kera*[!y], !keras.ops*, !keras*remat, !keras.openvino",  # all but keras.numpy, which has no derivatives
         clauses=("mask.padding_may_be_anything",),
         where=lambda case: has_padding(case) and case.config.channel_axis == case.config.rank - 1,
         conditions="NaN in elements that the mask leaves out, channels on the last axis, and gradients are asked for",
@@ -345,7 +345,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="adapt rounds the moments of a batch",
-        backends="keras.[tjn]*, keras.adapt*, !keras*remat",
+        backends="keras.[tjn]*, keras.adapt*, keras.openvino, !keras*remat",
         clauses=("input.fit_is_stable",),
         where=lambda case: case.subject == "input_norm" and is_half(case),
         conditions="a training set in half precision",
@@ -422,7 +422,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="A mask reaches channels on the last axis alone",
-        backends="keras*, !keras.ops*, !keras*remat",
+        backends="keras*, !keras.ops*, !keras*remat, !keras.openvino",
         clauses=(
             "contract.accepts",
             "mask.equals_compaction",

@@ -1,0 +1,1 @@
+"""The adapter of Keras on its OpenVINO backend."""

@@ -1,0 +1,1 @@
+"""Keras on OpenVINO on the harness side: known deviations and repro scripts."""

@@ -1,0 +1,1 @@
+"""torchao, harness side: known deviations and repro scripts."""

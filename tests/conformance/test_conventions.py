@@ -24,7 +24,7 @@ from bnspec.conformance.conventions.translated_cases import layers, moved
 from bnspec.conformance.conventions.translated_layer import Party
 from bnspec.conformance.selftest.reference.layer import PlainLayer
 from bnspec.conformance.selftest.reference.scaler import PlainAdapter
-from bnspec.contract import Adapter
+from bnspec.contract import Adapter, Declined
 from bnspec.model.case import Case
 from bnspec.model.conventions import Conventions
 from bnspec.model.observation import Observation
@@ -120,6 +120,22 @@ def test_what_no_convention_explains_is_none_of_the_known() -> None:
     assert found["first_batch"].possible == ()
     assert "none of the known" in found["running_correction"].reason
     assert inference.known == PLAIN
+
+
+def test_a_layer_that_is_for_inference_supports_what_it_answers() -> None:
+    """It declines training steps, which is no failure of the dtype, the rank or the axis."""
+
+    class Inference(PlainLayer):
+        """Declines to train."""
+
+        def training(self, x: Any) -> Any:
+            """Never."""
+            raise Declined("inference only")
+
+    found = outcomes(inferred(type("Forward", (PlainAdapter,), {"layer_class": Inference})))
+    assert found["dtypes"].value == PLAIN.dtypes
+    assert found["ranks"].value == PLAIN.ranks
+    assert PLAIN.channel_axes in found["channel_axes"].possible
 
 
 def test_a_backend_that_raises_leaves_everything_open() -> None:

@@ -14,11 +14,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 from small_wheels import write_releases
 
 from bnspec.backends.harness.environments import cache, installer
 from bnspec.backends.harness.environments.bundle import bundle
 from bnspec.backends.harness.environments.cache import forget, is_there, kept, obtain, prune, remove
+from bnspec.backends.harness.environments.companions import needs_of
 from bnspec.backends.harness.environments.failure import NotBuilt
 from bnspec.backends.harness.environments.spec import EnvironmentSpec, parse
 from bnspec.backends.harness.launcher import Worker
@@ -357,3 +359,13 @@ def test_the_bundle_compiles_on_the_oldest_python() -> None:
     if "command not found" in end.stderr:
         pytest.skip("python3.8 is a shim without a Python")
     assert end.returncode == 0, end.stdout
+
+
+def test_what_is_said_twice_of_a_package_holds_together() -> None:
+    """A folder's own requirement, and that of a folder whose packages it needs, too."""
+    needs = needs_of(EnvironmentSpec(("bnspec_small<1.2", "bnspec_small[extra]>=1.0")))
+    assert [str(r) for r in map(Requirement, needs.framework) if r.name == "bnspec_small"] == [
+        "bnspec_small[extra]<1.2,>=1.0"
+    ]
+    pinned = needs_of(EnvironmentSpec(("bnspec_small==1.1", "bnspec_small>=1.0")))
+    assert "bnspec-small" in pinned.dateless

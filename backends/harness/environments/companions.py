@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from packaging.requirements import Requirement
@@ -49,9 +49,22 @@ class Needs:
     dateless: tuple[str, ...]
 
 
+def by_name(requirements: Sequence[Requirement]) -> dict[NormalizedName, Requirement]:
+    """One requirement for each package: all that is said of it."""
+    found: dict[NormalizedName, Requirement] = {}
+    for requirement in requirements:
+        name = canonicalize_name(requirement.name)
+        said = Requirement(str(requirement))
+        if name in found:
+            said.specifier &= found[name].specifier
+            said.extras |= found[name].extras
+        found[name] = said
+    return found
+
+
 def needs_of(spec: EnvironmentSpec) -> Needs:
     """The needs of a specification, with the date that it names."""
-    asked = {canonicalize_name(r.name): r for r in spec.parsed}
+    asked = by_name(spec.parsed)
     for companion in _companions():
         for need in companion.needs_for(asked):
             asked.setdefault(canonicalize_name(need.name), need)

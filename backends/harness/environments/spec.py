@@ -75,10 +75,8 @@ class EnvironmentSpec:
 
 def pin(requirement: Requirement) -> Version | None:
     """The one release that a requirement allows; None where it allows several."""
-    clauses = list(requirement.specifier)
-    if len(clauses) == 1 and clauses[0].operator == "==" and not clauses[0].version.endswith(".*"):
-        return Version(clauses[0].version)
-    return None
+    exact = [c.version for c in requirement.specifier if c.operator == "==" and not c.version.endswith(".*")]
+    return Version(exact[0]) if len(exact) == 1 else None
 
 
 def parse(text: str) -> EnvironmentSpec:

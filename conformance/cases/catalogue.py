@@ -163,14 +163,10 @@ def batch_norm_plans() -> Iterator[tuple[str, Plan]]:
                 )
         bare = dataclasses.replace(in_dtype(IMAGE, dtype), affine=False)
         yield f"{dtype} x without gamma and beta", Plan(bare, "wide", seed=63, short=True)
-    yield (
-        "more terms than float16 counts, a sum beyond 65,504",
-        Plan(in_dtype(Form((2, 2, 129, 33), 1), "float16"), "pixels", seed=64, short=True),
-    )
-    yield (
-        "more terms than bfloat16 counts",
-        Plan(in_dtype(Form((2, 2, 129, 33), 1), "bfloat16"), "pixels", seed=65, short=True),
-    )
+    for parameter in ("float32", "half"):
+        for dtype, what, seed in (("float16", "counts, a sum beyond 65,504", 64), ("bfloat16", "counts", 65)):
+            form = in_dtype(Form((2, 2, 129, 33), 1), dtype, dtype if parameter == "half" else parameter)
+            yield f"more terms than {dtype} {what}, {parameter} parameters", Plan(form, "pixels", seed=seed, short=True)
     yield from half_plans()
     yield from layouts_in_other_dtypes()
     yield from ladder()

@@ -8,6 +8,8 @@ import numpy as np
 
 from bnspec.conformance.selftest.reference.layer import PlainLayer
 from bnspec.conformance.selftest.reference.scaler import PlainScaler
+from bnspec.model.buffers import dtype_of
+from bnspec.model.conventions import HALVES
 
 Array = Any
 Moments = Tuple[Array, Array]
@@ -59,6 +61,20 @@ class SequentialSumsForChannelsFirst(SequentialSums):
     def summed(self, lanes: Array) -> Array:
         inner = self.config.channel_axis < self.config.rank - 1
         return super().summed(lanes) if inner else lanes.sum(axis=1)
+
+
+class HalfSumsWithHalfParameters(SequentialSums):
+    """Adds in x's half precision where the parameters are in it, too, from 1,024 values on."""
+
+    family, killed_by, path = "dtype", ("dtype.half_is_as_exact_as_declared",), "half-precision parameters, many values"
+
+    def moments(self, x: Array) -> Moments:
+        config = self.config
+        halves = config.dtype in HALVES and config.parameter_dtype == config.dtype
+        return super().moments(x) if halves and self.count(x) >= 1024 else PlainLayer.moments(self, x)
+
+    def summed(self, lanes: Array) -> Array:
+        return one_by_one(lanes.astype(dtype_of(self.config.dtype))).astype(lanes.dtype)
 
 
 class SequentialSumsInRunningStatistics(SequentialSums):

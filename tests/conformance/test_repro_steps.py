@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +14,11 @@ from bnspec.model.call import FIT, TRAINING_GRADIENTS, TRANSFORM
 from bnspec.model.case import Case, Step
 from bnspec.model.draws import Uniform, product
 from bnspec.reports.run.evidence import Evidence
-from tests.support.scripts import MODULES, WITH_LAYERS, case_of, finding, run, text_of
+from tests.support.scripts import WITH_LAYERS, case_of, finding, not_installed, run, text_of
 
 #: What some scalers do not give, and why.
-NO_MEAN = {"sklearn.scale": "returns no"}
-NO_Y = dict.fromkeys(("sklearn.csr", "sklearn.csr.parts"), "not centred")
+NO_MEAN = {"sklearn.scale": "returns no", "executorch.batch": "keeps no statistics"}
+NO_Y = dict.fromkeys(("sklearn.csr", "sklearn.csr.parts", "sklearn.csc"), "not centred")
 
 
 @pytest.mark.parametrize("backend", sorted(writers().keys() - set(WITH_LAYERS)))
@@ -52,8 +51,8 @@ def test_a_fit_of_chunks_and_a_transform_of_any_rank_are_written(backend: str) -
 @pytest.mark.parametrize("backend", ["flax.linen", "keras.jax", "flax.nnx"])
 def test_a_second_step_continues_from_the_first(backend: str, tmp_path: Path) -> None:
     """JAX keeps what it traced of a function: the statistics that the second call reads are those that the first left."""
-    if importlib.util.find_spec(MODULES[backend]) is None:
-        pytest.skip(f"{MODULES[backend]} is not installed")
+    if missing := not_installed(backend):
+        pytest.skip(f"{missing} is not installed")
     step = Step(TRAINING_GRADIENTS, ("x", "dy"), True)
     case = case_of(step, Step(TRAINING_GRADIENTS, ("x", "dy"), False))
     x, (_, old), decay = case.arrays["x"].astype(float), case.arrays["running_mean"].astype(float), 0.75

@@ -35,6 +35,7 @@ from benchmark_records import benchmark_records
 from every_kind import EVERY
 from hostile import CANARY, stranger
 
+from bnspec.backends.harness.folders import backend_folders
 from bnspec.cli import main
 from bnspec.conformance.repro.script import writers
 from bnspec.errors import UsageError
@@ -333,8 +334,9 @@ def more_records(valid: Path, records: list[Record]) -> None:
     lines = [unsealed(line) or b"" for line in (valid / RECORDS).read_bytes().splitlines()]
     lines[-1:-1] = [json.dumps(to_json(r)).encode() for r in records]
     (valid / RECORDS).write_bytes(b"\n".join(lines) + b"\n")
-    # a backend with a writer of scripts, in place of the made-up one
-    text = (valid / RECORDS).read_text("utf-8").replace("framework0.layer0", max(writers()))
+    # a backend that is judged here and has a writer of scripts, in place of the made-up one
+    backend = max(name for folder in backend_folders() for name in folder.gate if name in writers())
+    text = (valid / RECORDS).read_text("utf-8").replace("framework0.layer0", backend)
     (valid / RECORDS).write_text(text, "utf-8")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import importlib.util
 import os
 import subprocess
 import sys
@@ -12,8 +13,10 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from packaging.requirements import Requirement
 
 from bnspec.backends.harness.folders import backend_folders
+from bnspec.backends.harness.registry import registered
 from bnspec.backends.harness.scripts.rows import RowsWriter
 from bnspec.backends.harness.scripts.statements import COLUMNS, count
 from bnspec.clauses import CLAUSES
@@ -26,9 +29,32 @@ from bnspec.model.case import Case, Step
 from bnspec.reports.run.evidence import Evidence, KnownDeviation
 from bnspec.reports.run.records import Finding, TargetRecord
 
-MODULES = {backend: backend.partition(".")[0] for backend in writers()}  # a name begins with its framework's
-ALLOWED = {"numpy", "scipy", *(name for folder in backend_folders() for name in folder.imports)}
+ADAPTERS = {entry.name: entry.adapter for entry in registered()}
+#: What the scripts of a backend may import to be of its framework: what its folder's adapters do, or what its name begins with.
+MODULES = {
+    backend: {
+        backend.partition(".")[0],
+        *(
+            n
+            for f in backend_folders()
+            if ADAPTERS[backend].startswith(f"bnspec.backends.{f.name}.")
+            for n in f.imports
+        ),
+    }
+    for backend in writers()
+}
+#: What a script may import: the frameworks, by import name or, where this program imports one itself, by package.
+ALLOWED = {
+    "numpy", "scipy",
+    *(name for folder in backend_folders() for name in (*folder.imports, *(Requirement(p).name for p in folder.packages))),
+}  # fmt: skip
 WITH_LAYERS = sorted(b for b, w in writers().items() if not issubclass(w, RowsWriter))
+
+
+def not_installed(backend: str) -> str:
+    """The first of the modules that the scripts of a backend need, and which is not installed; "" where all are."""
+    return next((name for name in sorted(MODULES[backend]) if importlib.util.find_spec(name) is None), "")
+
 
 ACCURACY = KnownDeviation(
     kind="accuracy",
@@ -75,7 +101,8 @@ def text_of(found: Finding, case: Case) -> str:
         elif isinstance(node, ast.ImportFrom):
             imported.add(str(node.module).partition(".")[0])
     assert imported <= ALLOWED
-    assert MODULES[found.backend] in imported or f"tf.{MODULES[found.backend]}." in text
+    framework = found.backend.partition(".")[0]
+    assert MODULES[found.backend] & imported or f"tf.{framework}." in text
     return text
 
 

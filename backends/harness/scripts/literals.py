@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,8 @@ import numpy as np
 from bnspec.model.buffers import pack
 from bnspec.model.draws import Uniform, product, product_expression
 
+#: An array that is written as nested lists, and its dtype.
+ARRAY = re.compile(r'np\.array\((\[[^()]*\]), ("\w+")\)')
 #: Characters that the values of one array may take in a script.
 CHARACTERS = 1000
 #: Above so many characters the digits of float32 values are cut to those that tell them apart.
@@ -184,3 +187,11 @@ def numpy_expression(value: Literal, dtype: str) -> str:
         ndim = len(value.shape)
         text += "[" + ", ".join("::-1" if a in value.flipped else ":" for a in range(ndim)) + "]"
     return text
+
+
+def two_arrays(names: str, first: str, second: str) -> str:
+    """The statement that gives two names two arrays: the rows of one, where both are written as values of one dtype."""
+    found = [ARRAY.fullmatch(text) for text in (first, second)]
+    if found[0] and found[1] and found[0][2] == found[1][2]:
+        return f"{names} = np.array([{found[0][1]}, {found[1][1]}], {found[0][2]})"
+    return f"{names} = {first}, {second}"

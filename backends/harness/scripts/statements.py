@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import re
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
@@ -30,6 +31,8 @@ class Statement:
     comment: str = ""
 
 
+#: An assignment to several names.
+JOINED = re.compile(r"[\w.]+(?:, [\w.]+)+ = ")
 #: What writers give: plain text is a simple statement without a comment.
 Lines = Sequence[Statement | str]
 
@@ -45,16 +48,33 @@ def noted(text: str, comment: str) -> Statement:
 
 
 def statements(lines: Iterable[Statement | str]) -> list[Statement]:
-    """The lines as statements; neighbouring ``with`` blocks of the same header become one."""
+    """The lines as statements, one assignment each; neighbouring ``with`` blocks of the same header become one."""
     found: list[Statement] = []
-    for line in lines:
-        statement = Statement(line) if isinstance(line, str) else line
+    for statement in itertools.chain.from_iterable(map(apart, lines)):
         last = found[-1] if found else None
         if last and last.body and last.text == statement.text and last.text.startswith("with "):
             found[-1] = Statement(last.text, last.body + statement.body, last.comment)
         else:
             found.append(statement)
     return found
+
+
+def apart(line: Statement | str) -> list[Statement]:
+    """The line's statements: of ``a, b = x, y`` one for each name, unless a value reads one of the names."""
+    statement = Statement(line) if isinstance(line, str) else line
+    if statement.body or JOINED.match(statement.text) is None:
+        return [statement]
+    (node,) = ast.parse(statement.text).body
+    if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.Tuple):
+        return [statement]
+    (target,) = node.targets
+    names, values = target.elts if isinstance(target, ast.Tuple) else [], node.value.elts
+    read = {n.id for n in ast.walk(node.value) if isinstance(n, ast.Name)}
+    if len(names) != len(values) or {ast.unparse(n) for n in names} & read:
+        return [statement]
+    ends = [statement.comment, *("" for _ in values[1:])]
+    parts = [(ast.unparse(n), ast.get_source_segment(statement.text, v)) for n, v in zip(names, values, strict=True)]
+    return [Statement(f"{name} = {value}", (), comment) for (name, value), comment in zip(parts, ends, strict=True)]
 
 
 def source(lines: Iterable[Statement | str], indent: str = "") -> list[str]:

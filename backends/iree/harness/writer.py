@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bnspec.backends.harness.scripts.literals import Literal, NoScript, numpy_expression, string
+from bnspec.backends.harness.scripts.literals import Literal, NoScript, numpy_expression, string, two_arrays
 from bnspec.backends.harness.scripts.statements import Lines, block
 from bnspec.backends.harness.scripts.writer import Writer
 from bnspec.backends.iree.common import OPTIONS
@@ -41,7 +41,7 @@ class OperationWriter(Writer):
 
     def restart(self) -> Lines:
         """The statistics."""
-        return [f"mean, var = {self.array('running_mean')}, {self.array('running_var')}"]
+        return [two_arrays("mean, var", self.array("running_mean"), self.array("running_var"))]
 
     def module(self, template: str, extents: list[str]) -> str:
         """A call's module as a literal in one line."""
@@ -100,7 +100,7 @@ class ImportedWriter(NodeWriter):
 
     def restart(self) -> Lines:
         """The statistics."""
-        return [f"mean, var = {self.array('running_mean')}, {self.array('running_var')}"]
+        return [two_arrays("mean, var", self.array("running_mean"), self.array("running_var"))]
 
     def call(self, step: Step, y: str) -> Lines:
         """The model of the mode; in training its other outputs are the statistics. Raises NoScript: no gradients."""

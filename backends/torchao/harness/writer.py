@@ -10,6 +10,7 @@ from bnspec.model.case import Step
 class FoldedAoWriter(FoldedWriter):
     """The fold of prepare_pt2e alone, in an exported program."""
 
+    differentiates = False
     packages = ("torchao", "torch")
     imports = (*FoldedWriter.imports, "from torchao.quantization.pt2e.utils import _fuse_conv_bn_")
     model = "torch.nn.Sequential(before, layer)"
@@ -33,10 +34,9 @@ class SharedAoWriter(FoldedAoWriter):
 
     def build(self) -> Lines:
         """The module, the convolution, and the model of both and another module."""
-        heads = "lambda self, x: (self.other(self.before(x)), self.layer(self.before(x)))"
+        heads = "lambda self, x: (self[1](self[0](x)), self[2](self[0](x)))"
         other = f"torch.nn.BatchNorm2d({self.config.channels}{self.torch_dtype(self.config.parameter_dtype)})"
         return [
             *super().build(),
-            f'heads = type("Heads", (torch.nn.Module,), {{"forward": {heads}}})()',
-            f"heads.before, heads.other, heads.layer = before, {other}, layer",
+            f'heads = type("Heads", (torch.nn.ModuleList,), {{"forward": {heads}}})([before, {other}, layer])',
         ]

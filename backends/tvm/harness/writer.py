@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bnspec.backends.harness.scripts.literals import Literal, NoScript, numpy_expression
+from bnspec.backends.harness.scripts.literals import Literal, NoScript, numpy_expression, two_arrays
 from bnspec.backends.harness.scripts.statements import Lines, block
 from bnspec.backends.harness.scripts.writer import Writer
 from bnspec.backends.onnx.harness.writer import NodeWriter
@@ -36,7 +36,7 @@ class OperatorWriter(Writer):
 
     def restart(self) -> Lines:
         """The statistics."""
-        return [f"mean, var = {self.array('running_mean')}, {self.array('running_var')}"]
+        return [two_arrays("mean, var", self.array("running_mean"), self.array("running_var"))]
 
     def call(self, step: Step, y: str) -> Lines:
         """The function's results; in training the statistics move. Raises NoScript: no gradients."""
@@ -107,7 +107,7 @@ class ImportedWriter(NodeWriter):
 
     def restart(self) -> Lines:
         """The statistics."""
-        return [f"mean, var = {self.array('running_mean')}, {self.array('running_var')}"]
+        return [two_arrays("mean, var", self.array("running_mean"), self.array("running_var"))]
 
     def call(self, step: Step, y: str) -> Lines:
         """The model of the mode; in training its other outputs are the statistics. Raises NoScript: no gradients."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -23,6 +23,7 @@ def backends(command_line: str, backend: Sequence[str], as_json: bool) -> int:
     from concurrent.futures import ThreadPoolExecutor
 
     from bnspec.backends.harness.environments.homes import missing
+    from bnspec.backends.harness.listing import print_backends
     from bnspec.backends.harness.registry import select
     from bnspec.backends.harness.targets import describe, unbuilt
     from bnspec.terminal.console import print_json
@@ -34,7 +35,7 @@ def backends(command_line: str, backend: Sequence[str], as_json: bool) -> int:
     if as_json:
         print_json(rows)
     else:
-        _print(rows)
+        print_backends(rows)
     return CONFORMS
 
 
@@ -67,22 +68,6 @@ def new(command_line: str, name: str, out: Path | None, as_json: bool) -> int:
         verbatim(console, str(path))
     verbatim(console, f"\nbnspec verify --backend {adapter}")
     return CONFORMS
-
-
-def _print(rows: Sequence[Mapping[str, object]]) -> None:
-    """A row for each backend and device."""
-    from bnspec.terminal.console import show, table, terminal
-
-    console = terminal()
-    listed = table(console, "backend", "framework", "device", "state")
-    for row in rows:
-        devices = row["devices"]
-        assert isinstance(devices, dict)
-        names = str(row["backend"]), f"{row['framework']} {row['version']}".strip()
-        for device, state in devices.items():
-            listed.add_row(*names, device, state)
-            names = "", ""
-    show(console, listed)
 
 
 @command(

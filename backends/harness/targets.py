@@ -82,7 +82,7 @@ def devices_of(entries: Sequence[Entry], jobs: int = 2) -> dict[Entry, dict[str,
 
 def unbuilt(entry: Entry) -> dict[str, Any]:
     """The row of a backend whose environment is not there, and is not built for a list."""
-    state = "not built: its environment is built when the backend is named, as by bnspec verify --backend " + entry.name
+    state = "not built: its environment is built when the backend is named, as by bnspec verify --backend NAME"
     return {"backend": entry.name, "framework": "", "version": "", "versions": {}, "devices": {"cpu": state}}
 
 

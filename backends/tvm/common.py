@@ -42,5 +42,5 @@ def arrays(result: Any) -> Any:
 
 
 def versions() -> Dict[str, str]:
-    """TVM's version, by the name of its package."""
-    return {"apache-tvm": metadata.version("apache-tvm")}
+    """TVM's version, by its own name and by that of its package."""
+    return dict.fromkeys(("tvm", "apache-tvm"), metadata.version("apache-tvm"))

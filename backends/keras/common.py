@@ -8,7 +8,7 @@ import os
 import tempfile
 from typing import Any, List, Optional, Sequence, Tuple
 
-from bnspec.contract import Conventions, Layer, LayerConfig, Scaler, State
+from bnspec.contract import Adapter, Conventions, Layer, LayerConfig, Scaler, State
 from bnspec.model.conventions import HALVES
 
 #: The layers' conventions on every Keras backend with immutable tensors.
@@ -119,6 +119,16 @@ def not_fitted(_: Any) -> None:
 
 #: Why a backend of ``Normalization`` alone declines layers.
 SCALER_ONLY = "this backend is of keras.layers.Normalization alone"
+
+
+class BuildsLayers(Adapter):
+    """An adapter whose ``new_layer`` holds a Keras layer as ``layer``."""
+
+    def layer(self, config: LayerConfig, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> Any:
+        """A layer whose weights are assigned these tensors."""
+        new: Any = self.new_layer(config)
+        assign(new.layer, gamma, beta, running_mean, running_var)
+        return new
 
 
 class StatefulLayer(Layer):

@@ -17,18 +17,18 @@ import numpy as np
 from bnspec.backends.keras.common import (
     CONVENTIONS,
     OPS_CONVENTIONS,
+    BuildsLayers,
     NormScaler,
     StatefulLayer,
-    assign,
     built_layer,
     keras_mask,
     open_keras,
 )
 from bnspec.backends.worker.forward_only import ForwardOnly
-from bnspec.contract import Adapter, Declined, LayerConfig, State
+from bnspec.contract import Declined, LayerConfig, State
 
 
-class KerasNumpy(Adapter):
+class KerasNumpy(BuildsLayers):
     """The Keras layers; KERAS_BACKEND is set to numpy before Keras is imported."""
 
     framework = "keras"
@@ -41,12 +41,6 @@ class KerasNumpy(Adapter):
     def versions(self) -> Dict[str, str]:
         """Versions of Keras and of NumPy."""
         return {"keras": str(self.keras.__version__), "numpy": str(np.__version__)}
-
-    def layer(self, config: LayerConfig, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> NormLayer:
-        """A layer whose weights are assigned these arrays."""
-        new = self.new_layer(config)
-        assign(new.layer, gamma, beta, running_mean, running_var)
-        return new
 
     def new_layer(self, config: LayerConfig) -> NormLayer:
         """The layer as constructed, then built for x's rank and channels."""

@@ -19,10 +19,10 @@ from bnspec.backends.keras.common import (
     CONVENTIONS,
     OPS_CONVENTIONS,
     SCALER_ONLY,
+    BuildsLayers,
     NormScaler,
     StatefulLayer,
     TensorScaler,
-    assign,
     built_layer,
     keras_mask,
     open_keras,
@@ -35,7 +35,7 @@ from bnspec.model.call import Mode
 OTHERS = "this is asked of the backend keras.torch"
 
 
-class KerasTorch(TorchAdapter):
+class KerasTorch(BuildsLayers, TorchAdapter):
     """The Keras layers; KERAS_BACKEND is set to torch, and Keras' device to this one, before Keras is imported.
 
     A half-precision x is computed in float32. float32 parameters with it are Keras' mixed policies.
@@ -52,12 +52,6 @@ class KerasTorch(TorchAdapter):
     def versions(self) -> Dict[str, str]:
         """Versions of Keras and of PyTorch."""
         return dict(super().versions(), keras=str(self.keras.__version__))
-
-    def layer(self, config: LayerConfig, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> NormLayer:
-        """A layer whose weights are assigned these tensors."""
-        new = self.new_layer(config)
-        assign(new.layer, gamma, beta, running_mean, running_var)
-        return new
 
     def new_layer(self, config: LayerConfig) -> NormLayer:
         """The layer as constructed, then built for x's rank and channels."""

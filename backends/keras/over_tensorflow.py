@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from bnspec.backends.keras.common import CONVENTIONS, StatefulLayer, assign, built_layer, keras_mask, open_keras
+from bnspec.backends.keras.common import (
+    CONVENTIONS,
+    BuildsLayers,
+    StatefulLayer,
+    built_layer,
+    keras_mask,
+    open_keras,
+)
 from bnspec.backends.tensorflow.common import TensorflowAdapter, TensorflowLayer, connected
 from bnspec.backends.worker.mode_layer import GRADIENTS
 from bnspec.contract import Gradients, LayerConfig
 
 
-class TensorflowKeras(TensorflowAdapter):
+class TensorflowKeras(BuildsLayers, TensorflowAdapter):
     """``keras.layers.BatchNormalization``; KERAS_BACKEND is set to tensorflow before Keras is imported.
 
     A half-precision x is computed in float32. float32 parameters with it are Keras' mixed policies.
@@ -22,12 +29,6 @@ class TensorflowKeras(TensorflowAdapter):
     def __init__(self, device: str = "cpu") -> None:
         super().__init__(device)
         self.keras = open_keras("tensorflow")
-
-    def layer(self, config: LayerConfig, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> Any:
-        """A layer whose weights are assigned these tensors."""
-        new = self.new_layer(config)
-        assign(new.layer, gamma, beta, running_mean, running_var)
-        return new
 
     def new_layer(self, config: LayerConfig) -> Any:
         """The layer as constructed, then built for x's rank and channels."""

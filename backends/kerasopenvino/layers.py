@@ -16,17 +16,17 @@ import numpy as np
 
 from bnspec.backends.keras.common import (
     CONVENTIONS,
+    BuildsLayers,
     NormScaler,
     StatefulLayer,
-    assign,
     built_layer,
     open_keras,
 )
 from bnspec.backends.worker.forward_only import InferenceOnly
-from bnspec.contract import Adapter, Declined, LayerConfig, State
+from bnspec.contract import Declined, LayerConfig, State
 
 
-class KerasOpenvino(Adapter):
+class KerasOpenvino(BuildsLayers):
     """The Keras layers; KERAS_BACKEND is set to openvino before Keras is imported. Tensors are NumPy arrays."""
 
     framework = "keras"
@@ -44,12 +44,6 @@ class KerasOpenvino(Adapter):
             "openvino": str(openvino.__version__).partition("-")[0],
             "numpy": str(np.__version__),
         }
-
-    def layer(self, config: LayerConfig, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> NormLayer:
-        """A layer whose weights are assigned these arrays."""
-        new = self.new_layer(config)
-        assign(new.layer, gamma, beta, running_mean, running_var)
-        return new
 
     def new_layer(self, config: LayerConfig) -> NormLayer:
         """The layer as constructed, then built for x's rank and channels."""

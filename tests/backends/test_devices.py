@@ -37,11 +37,9 @@ for tensor in (layer.training(x), layer.inference(x), *layer.training_gradients(
 """
 
 
-@needs_jax
-def test_a_second_device_is_reached_by_its_number_and_computes_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With two host devices, cpu:1 opens, runs a case and conforms; what is not there is absent, with the reason."""
-    monkeypatch.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=2")
-    (entry,) = select(["jax.numpy"])
+def second_conforms(backend: str, beyond: str, reason: str) -> None:
+    """cpu:1 opens, runs a case and conforms; the device ``beyond`` is absent, with the reason."""
+    (entry,) = select([backend])
     case = catalogue()[0]
     with Worker(entry, "cpu:1") as worker:
         assert worker.hello.status == "ready"
@@ -49,9 +47,16 @@ def test_a_second_device_is_reached_by_its_number_and_computes_there(monkeypatch
         verdicts = judge(case, worker.run(case), worker.hello.conventions, Oracle(case))
     assert verdicts["training.output"] is not None
     assert verdicts["training.output"].holds
-    with Worker(entry, "cpu:2") as worker:
+    with Worker(entry, beyond) as worker:
         assert worker.hello.status == "absent"
-        assert "2 device(s)" in worker.hello.reason
+        assert reason in worker.hello.reason
+
+
+@needs_jax
+def test_a_second_device_is_reached_by_its_number_and_computes_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With two host devices, cpu:1 opens, runs a case and conforms; what is not there is absent, with the reason."""
+    monkeypatch.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=2")
+    second_conforms("jax.numpy", "cpu:2", "2 device(s)")
 
 
 @needs_keras
@@ -64,17 +69,7 @@ def test_a_logical_device_of_tensorflow_is_made_and_computes() -> None:
 @needs_keras
 def test_a_logical_device_of_tensorflow_conforms_and_has_an_upper_bound() -> None:
     """cpu:1 opens, runs a case and conforms; a number that nobody needs is absent, with the reason."""
-    (entry,) = select(["tensorflow.nn"])
-    case = catalogue()[0]
-    with Worker(entry, "cpu:1") as worker:
-        assert worker.hello.status == "ready"
-        assert worker.hello.conventions is not None
-        verdicts = judge(case, worker.run(case), worker.hello.conventions, Oracle(case))
-    assert verdicts["training.output"] is not None
-    assert verdicts["training.output"].holds
-    with Worker(entry, "cpu:8") as worker:
-        assert worker.hello.status == "absent"
-        assert "at most 8 logical devices" in worker.hello.reason
+    second_conforms("tensorflow.nn", "cpu:8", "at most 8 logical devices")
 
 
 @pytest.mark.parametrize(

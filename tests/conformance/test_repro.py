@@ -37,6 +37,7 @@ from tests.support.scripts import (
     case_of,
     finding,
     not_installed,
+    refusal,
     run,
     target,
     text_of,
@@ -96,15 +97,6 @@ REFUSED = re.compile(
     r"it would take \d+ statements|\w+ does not train|the modules are for inference|no lines are written here"
     r"|StableHLO has no operation|in inference gamma and beta are constants"
 )
-
-
-def refusal(backend: str, found: Finding, case: Case) -> str:
-    """Why there is no script; "" where there is one."""
-    try:
-        script(found, case, target(backend))
-    except NoScript as reason:
-        return str(reason)
-    return ""
 
 
 def call_found(backend: str, call: Call) -> tuple[Finding, Case]:

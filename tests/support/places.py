@@ -23,8 +23,8 @@ ROOT = Path(__file__).resolve().parents[2]
 #: The frameworks with a backend folder now; NumPy, which everything names, is none of them.
 FRAMEWORKS = sorted({file.parent.name for file in (ROOT / "backends").glob("*/environment.toml")} - {"numpy"})
 NAME = re.compile(rf"(?<![a-z])(?:{'|'.join(FRAMEWORKS)})(?![a-z])", re.IGNORECASE)
-#: A file lists the frameworks where so many lines in a row name all of them: more than there are backends.
-WINDOW = 256
+#: A file lists the frameworks where so many lines in a row name all of them: one for each backend.
+WINDOW = (ROOT / "pyproject.toml").read_text("utf-8").count('= "bnspec.backends.')
 #: Here they are no list to join: references of clauses to public reports, and a test's made-up rows.
 SAMPLES = ("bnspec/clauses/", "tests/support/benchmark_records.py")
 #: What a person writes by hand; a page is prose, and what is generated follows from the rest.

@@ -17,6 +17,7 @@ from packaging.requirements import Requirement
 
 from bnspec.backends.harness.folders import backend_folders
 from bnspec.backends.harness.registry import registered
+from bnspec.backends.harness.scripts.literals import NoScript
 from bnspec.backends.harness.scripts.rows import RowsWriter
 from bnspec.backends.harness.scripts.statements import COLUMNS, count
 from bnspec.clauses import CLAUSES
@@ -104,6 +105,15 @@ def text_of(found: Finding, case: Case) -> str:
     framework = found.backend.partition(".")[0]
     assert MODULES[found.backend] & imported or f"tf.{framework}." in text
     return text
+
+
+def refusal(backend: str, found: Finding, case: Case) -> str:
+    """Why there is no script; "" where there is one."""
+    try:
+        script(found, case, target(backend))
+    except NoScript as reason:
+        return str(reason)
+    return ""
 
 
 def undefined(tree: ast.Module) -> set[str]:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bnspec.backends.harness.scripts.literals import Literal, NoScript, numpy_expression
+from bnspec.backends.harness.scripts.module_names import ModuleNamesWriter
 from bnspec.backends.harness.scripts.statements import Lines, block
-from bnspec.backends.harness.scripts.writer import Writer
 from bnspec.model.case import Step
 
 #: The running statistics, by the module's names.
 STATISTICS = {name: name for name in ("running_mean", "running_var")}
 
 
-class MlxWriter(Writer):
+class MlxWriter(ModuleNamesWriter):
     """The module, which holds its own state."""
 
     packages = ("mlx",)
@@ -71,16 +71,6 @@ class MlxWriter(Writer):
             f"({y},), ({', '.join(names)}) = mx.vjp(forward, [{x}, {', '.join(weights)}], [{dy[0]}])",
         ]
 
-    def between(self, step: Step) -> Lines:
-        """Another momentum. Raises NoScript: what is not written."""
-        if step.call.kind != "set_decay":
-            raise NoScript(f"no lines are written here for {step.call}")
-        return [f"layer.momentum = {1.0 - float(step.option('decay'))!r}", *self.with_decay(step)]
-
-    def element(self, expression: str, index: str) -> str:
-        """One element as a Python number."""
-        return f"{expression}[{index}].item()"
-
     def host(self, expression: str) -> str:
         """A result as a NumPy array."""
         return f"np.array({expression})"
@@ -88,11 +78,6 @@ class MlxWriter(Writer):
     def wide(self, expression: str) -> str:
         """A result as a NumPy array of float64."""
         return f'np.array({expression}).astype("float64")'
-
-    def variable(self, name: str) -> str:
-        """The module's arrays."""
-        own = {"gamma": "layer.weight", "beta": "layer.bias"}
-        return own.get(name, f"layer.{name}" if name.startswith("running_") else name)
 
 
 class CheckpointWriter(MlxWriter):

@@ -16,7 +16,7 @@ class RayWriter(RowsWriter):
     imports: tuple[str, ...] = ("import pandas", "import ray.data", "from ray.data.preprocessors import StandardScaler")
 
     @property
-    def made(self) -> str:  # type: ignore[override]
+    def made(self) -> str:  # type: ignore[override]  # it depends on the channels here
         """A scaler of all columns."""
         return f"StandardScaler([str(c) for c in range({self.config.channels})])"
 

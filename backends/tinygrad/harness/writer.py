@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bnspec.backends.harness.scripts.literals import Literal, NoScript, numpy_expression
+from bnspec.backends.harness.scripts.module_names import ModuleNamesWriter
 from bnspec.backends.harness.scripts.statements import Lines, block
-from bnspec.backends.harness.scripts.writer import Writer
 from bnspec.model.case import Step
 
 
-class TinygradWriter(Writer):
+class TinygradWriter(ModuleNamesWriter):
     """The class, which holds its own state."""
 
     packages = ("tinygrad",)
@@ -100,16 +100,6 @@ class TinygradWriter(Writer):
         ]
         return self.called(step, body)
 
-    def between(self, step: Step) -> Lines:
-        """Another momentum. Raises NoScript: what is not written."""
-        if step.call.kind != "set_decay":
-            raise NoScript(f"no lines are written here for {step.call}")
-        return [f"layer.momentum = {1.0 - float(step.option('decay'))!r}", *self.with_decay(step)]
-
-    def element(self, expression: str, index: str) -> str:
-        """One element as a Python number."""
-        return f"{expression}[{index}].item()"
-
     def host(self, expression: str) -> str:
         """A result as a NumPy array."""
         return f"{expression}.numpy()"
@@ -117,8 +107,3 @@ class TinygradWriter(Writer):
     def wide(self, expression: str) -> str:
         """A result as a NumPy array of float64."""
         return f'{expression}.numpy().astype("float64")'
-
-    def variable(self, name: str) -> str:
-        """The class's tensors."""
-        own = {"gamma": "layer.weight", "beta": "layer.bias"}
-        return own.get(name, f"layer.{name}" if name.startswith("running_") else name)

@@ -1,7 +1,8 @@
-"""Scripts with ``flax.linen.BatchNorm``, whose variables the caller keeps; jitted, in 64-bit mode."""
+"""Scripts with ``flax.linen.BatchNorm``, whose variables the caller keeps, and with its options; jitted, in 64-bit mode."""
 
 from __future__ import annotations
 
+from bnspec.backends.harness.scripts.literals import NoScript
 from bnspec.backends.harness.scripts.statements import Lines, block
 from bnspec.backends.jax.harness.pure_writer import PureWriter
 from bnspec.model.case import Step
@@ -14,6 +15,12 @@ class LinenWriter(PureWriter):
     packages = ("flax", "jax")
     imports = (*PureWriter.imports, "from flax import linen")
     parameters, states = 'variables["params"]', 'variables["batch_stats"]'
+    #: The function that applies the module to its variables and x.
+    apply = "layer.apply"
+
+    def further(self) -> list[str]:
+        """Other options of the module."""
+        return []
 
     def build(self) -> Lines:
         """The module and its parameters."""
@@ -23,6 +30,7 @@ class LinenWriter(PureWriter):
             options.append(f'param_dtype="{config.parameter_dtype}"')
         if not config.affine:
             options += ["use_bias=False", "use_scale=False"]
+        options += self.further()
         parameters = f'{{"scale": {self.array("gamma")}, "bias": {self.array("beta")}}}' if config.affine else "{}"
         variables = f'{{"params": {parameters}, "batch_stats": {self.statistics()}}}'
         return [f"layer = linen.BatchNorm({', '.join(options)})", f"variables = {variables}"]
@@ -43,7 +51,7 @@ class LinenWriter(PureWriter):
         after = [f"{self.states} = {self.after('new')}"] if training and self.reads_state() else []
         if not dy or (self.compact and not self.wants_gradient()):
             new = f"({y}, new)" if training else y
-            apply = f"jax.jit(lambda variables, x: layer.apply(variables, x, {mode}))"
+            apply = f"jax.jit(lambda variables, x: {self.apply}(variables, x, {mode}))"
             return [f"{new} = {apply}(variables, {x})", *after]
         self.packed = True
         define, of = self.forward(step)
@@ -61,7 +69,7 @@ class LinenWriter(PureWriter):
         """The module applied."""
         mode = 'False, mutable=["batch_stats"]' if training else "True"
         given = f", mask={mask}" if mask else ""
-        return f'layer.apply({{**variables, "params": w}}, x, {mode}{given})'
+        return f'{self.apply}({{**variables, "params": w}}, x, {mode}{given})'
 
     def cotangent(self) -> str:
         """dy; beside a half-precision x y is as wide as the parameters."""
@@ -98,3 +106,50 @@ class LinenWriter(PureWriter):
             "running_mean": 'variables["batch_stats"]["mean"]',
             "running_var": 'variables["batch_stats"]["var"]',
         }.get(name, self.gradient(name))
+
+
+class StableLinenWriter(LinenWriter):
+    """The module with the variance computed in two passes."""
+
+    def further(self) -> list[str]:
+        """The option of the adapter."""
+        return ["use_fast_variance=False"]
+
+
+class DtypeLinenWriter(StableLinenWriter):
+    """The same with the dtype of x."""
+
+    def further(self) -> list[str]:
+        """The options of the adapter."""
+        return [*super().further(), f'dtype="{self.config.dtype}"']
+
+    def cotangent(self) -> str:
+        """dy: y has the dtype of x."""
+        return "dy"
+
+
+class LinenReplicasWriter(LinenWriter):
+    """The module with an axis name, mapped over the halves of the batch; a batch of odd size is one replica's."""
+
+    apply = "apply"
+
+    def further(self) -> list[str]:
+        """The option of the adapter."""
+        return ['axis_name="replicas"']
+
+    def build(self) -> Lines:
+        """The module, its variables, and the function that maps it."""
+        mapped = 'jax.vmap(lambda x: layer.apply(variables, x, average, **options), axis_name="replicas")'
+        extent = next(self.given_case.arrays[s.inputs[0]].shape[0] for s in self.given_case.steps if s.inputs)
+        if not extent:
+            raise NoScript("no lines are written here for an empty batch on replicas")
+        replicas = 1 if extent % 2 else 2
+        body = [
+            f"out = {mapped}(x.reshape({replicas}, -1, *x.shape[1:]))",
+            "return jax.tree.map(lambda a: a.reshape(x.shape) if a.ndim > 2 else a[0], out)",
+        ]
+        return [*super().build(), *self.define(block("def apply(variables, x, average, **options):", body))]
+
+    def masked(self, step: Step, y: str) -> Lines:
+        """Raises NoScript."""
+        raise NoScript(f"no lines are written here for {step.call} on replicas")

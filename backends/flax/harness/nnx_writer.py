@@ -23,6 +23,10 @@ class FlaxWriter(JaxWriter):
     last_constructed = ""
     defined: Statement | None = None
 
+    def further(self) -> list[str]:
+        """Other options of the module."""
+        return []
+
     def build(self) -> Lines:
         """The module with its variables replaced."""
         config, self.mode = self.config, "train"  # a new module's mode
@@ -31,6 +35,7 @@ class FlaxWriter(JaxWriter):
             options.append(f'param_dtype="{config.parameter_dtype}"')
         if not config.affine:
             options += ["use_bias=False", "use_scale=False"]
+        options += self.further()
         last = self.last_constructed
         self.last_constructed = f"layer = nnx.BatchNorm({config.channels}, {', '.join(options)}, rngs=nnx.Rngs(0))"
         lines = [self.last_constructed]
@@ -163,3 +168,19 @@ class FlaxWriter(JaxWriter):
             "dbeta": 'parameters["bias"][...]',
             "by_gamma": 'parameters["scale"][...]',
         }.get(name, name)
+
+
+class StableFlaxWriter(FlaxWriter):
+    """The module with the variance computed in two passes."""
+
+    def further(self) -> list[str]:
+        """The option of the adapter."""
+        return ["use_fast_variance=False"]
+
+
+class DtypeFlaxWriter(StableFlaxWriter):
+    """The same with the dtype of x."""
+
+    def further(self) -> list[str]:
+        """The options of the adapter."""
+        return [*super().further(), f'dtype="{self.config.dtype}"']

@@ -5,23 +5,23 @@ from __future__ import annotations
 from bnspec.backends.flax.harness.nnx_writer import FlaxWriter
 from bnspec.backends.harness.scripts.literals import NoScript
 from bnspec.backends.harness.scripts.statements import Lines
+from bnspec.backends.jax.harness.numpy_writer import TWO_DEVICES
 from bnspec.model.case import Step
 
 
 class NnxReplicasWriter(FlaxWriter):
     """The module with an axis name: its state is the same on each device, and each has its rows of x."""
 
+    environment = f"{FlaxWriter.environment} {TWO_DEVICES}"
+
     def preamble(self) -> Lines:
         """64-bit mode, and the devices."""
         mesh = 'mesh, every = jax.make_mesh((2,), ("replicas",), (jax.sharding.AxisType.Auto,)), jax.P()'
-        return [*super().preamble(), 'jax.config.update("jax_num_cpu_devices", 2)', mesh]
+        return [*super().preamble(), mesh]
 
-    def build(self) -> Lines:
-        """The module with its variables replaced."""
-        return [
-            str(line).replace("rngs=", 'axis_name="replicas", rngs=') if "nnx.BatchNorm(" in str(line) else line
-            for line in super().build()
-        ]
+    def further(self) -> list[str]:
+        """The option of the adapter."""
+        return ['axis_name="replicas"']
 
     def perform(self, step: Step, y: str) -> Lines:
         """Lines of any step. Raises NoScript: what is neither a forward pass nor between the calls."""

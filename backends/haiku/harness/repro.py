@@ -1,10 +1,10 @@
-"""Which class writes the repro scripts of the Haiku backend."""
+"""Which class writes the repro scripts of each Haiku backend."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bnspec.backends.haiku.harness.writer import HaikuWriter
+from bnspec.backends.haiku.harness.writer import HaikuWriter, ReplicasWriter
 from bnspec.backends.harness.scripts.writer import Writer
 
-WRITERS: Mapping[str, type[Writer]] = {"haiku": HaikuWriter}
+WRITERS: Mapping[str, type[Writer]] = {"haiku": HaikuWriter, "haiku.replicas": ReplicasWriter}

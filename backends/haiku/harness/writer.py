@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bnspec.backends.harness.scripts.statements import Lines
+from bnspec.backends.jax.harness.numpy_writer import TWO_DEVICES
 from bnspec.backends.jax.harness.state_writer import StateWriter
 from bnspec.model.case import Step
 
@@ -17,11 +18,16 @@ class HaikuWriter(StateWriter):
     imports = (*StateWriter.imports, "import haiku")
     by_gamma = '["batch_norm"]["scale"]'
 
+    def further(self) -> str:
+        """Other options of the module."""
+        return ""
+
     def build(self) -> Lines:
         """The module, its parameters, and its state."""
         config = self.config
         place = "channels_first" if config.channel_axis == 1 else "channels_last"
         options = f'{config.affine}, {config.affine}, {config.decay!r}, {config.epsilon!r}, data_format="{place}"'
+        options += self.further()
         apply = f"haiku.BatchNorm({options})(x, is_training)"
         parameters = self.weights(self.shaped("gamma"), self.shaped("beta")) if config.affine else "{}"
         return [
@@ -71,3 +77,34 @@ class HaikuWriter(StateWriter):
             "running_mean": 'state["batch_norm/~/mean_ema"]["average"].reshape(-1)',
             "running_var": 'state["batch_norm/~/var_ema"]["average"].reshape(-1)',
         }.get(name, self.gradient(name))
+
+
+class ReplicasWriter(HaikuWriter):
+    """The module on two host devices; a batch of odd size is whole on each."""
+
+    environment = f"{StateWriter.environment} {TWO_DEVICES}"
+
+    def preamble(self) -> Lines:
+        """64-bit mode, and the devices."""
+        mesh = 'mesh, every = jax.make_mesh((2,), ("replicas",), (jax.sharding.AxisType.Auto,)), jax.P()'
+        return [*super().preamble(), mesh]
+
+    def further(self) -> str:
+        """The option of the adapter."""
+        return ', cross_replica_axis="replicas"'
+
+    def on_devices(self, training: bool) -> str:
+        """The module applied to each device's rows."""
+        batch = next(self.given_case.arrays[s.inputs[0]].shape[0] for s in self.given_case.steps if s.inputs)
+        rows = "every" if batch % 2 else 'jax.P("replicas")'
+        specs = f"mesh=mesh, in_specs=(every, every, {rows}), out_specs=({rows}, every)"
+        return f"jax.shard_map(lambda w, s, x: layer.apply(w, s, None, x, {training}), {specs})"
+
+    def called(self, step: Step, y: str) -> Lines:
+        """The module applied."""
+        run = self.on_devices(step.call.mode == "training")
+        return [f"{y}, state = jax.jit({run})(params, state, {self.given(step.inputs[0])})"]
+
+    def applied(self, training: bool, mask: str = "") -> str:
+        """The module applied."""
+        return f"{self.on_devices(training)}(w, state, x)"

@@ -11,6 +11,9 @@ from bnspec.backends.harness.scripts.writer import Writer
 from bnspec.model.case import Step
 from bnspec.model.conventions import HALVES
 
+#: The variable that makes two devices of the CPU.
+TWO_DEVICES = "XLA_FLAGS=--xla_force_host_platform_device_count=2"
+
 
 class JaxWriter(Writer):
     """What the two have in common: arrays and settings."""

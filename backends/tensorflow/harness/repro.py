@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bnspec.backends.harness.scripts.writer import Writer
+from bnspec.backends.tensorflow.harness.variables_writer import RecomputedWriter, SavedModelWriter
 from bnspec.backends.tensorflow.harness.writer import FusedWriter, MomentsWriter, SufficientWriter
-from bnspec.backends.tensorflow.harness.xla_writer import XlaWriter
+from bnspec.backends.tensorflow.harness.xla_writer import FusedXlaWriter, GraphWriter, XlaWriter
 
 WRITERS: Mapping[str, type[Writer]] = {
     "tensorflow.nn": MomentsWriter,
     "tensorflow.nn.sufficient": SufficientWriter,
+    "tensorflow.nn.function": GraphWriter,
+    "tensorflow.nn.recomputed": RecomputedWriter,
+    "tensorflow.saved_model": SavedModelWriter,
     "tensorflow.fused": FusedWriter,
+    "tensorflow.fused.xla": FusedXlaWriter,
     "tensorflow.xla": XlaWriter,
 }

@@ -12,14 +12,16 @@ from bnspec.backends.torch.harness.folded_writer import (
     TransposedGroupedWriter,
     TransposedWriter,
 )
-from bnspec.backends.torch.harness.writer import (
+from bnspec.backends.torch.harness.forms_writer import (
+    ChannelsLastWriter,
     CheckpointWriter,
+    CompileWriter,
     CumulativeWriter,
     DecomposedWriter,
-    FunctionWriter,
-    ModuleWriter,
-    NativeWriter,
+    ExportWriter,
+    VmapWriter,
 )
+from bnspec.backends.torch.harness.writer import FunctionWriter, ModuleWriter, NativeWriter
 
 WRITERS: Mapping[str, type[Writer]] = {
     "torch.nn": ModuleWriter,
@@ -28,6 +30,10 @@ WRITERS: Mapping[str, type[Writer]] = {
     "torch.cumulative": CumulativeWriter,
     "torch.checkpoint": CheckpointWriter,
     "torch.native": NativeWriter,
+    "torch.compile": CompileWriter,
+    "torch.export": ExportWriter,
+    "torch.vmap": VmapWriter,
+    "torch.channels_last": ChannelsLastWriter,
     "torch.folded": FoldedWriter,
     "torch.folded.transposed": TransposedWriter,
     "torch.folded.transposed.grouped": TransposedGroupedWriter,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bnspec.backends.harness.scripts.literals import Literal, NoScript
+from bnspec.backends.harness.scripts.literals import Literal
 from bnspec.backends.harness.scripts.statements import Lines, block
 from bnspec.backends.harness.scripts.writer import Writer, default_parameters, default_state
 from bnspec.model.buffers import overlap
@@ -275,63 +275,6 @@ class ModuleWriter(TorchWriter):
             "running_mean": "layer.running_mean",
             "running_var": "layer.running_var",
         }.get(name, name)
-
-
-class CumulativeWriter(ModuleWriter):
-    """The same modules without a momentum, after as many steps as the case's decay says; each step weighs its batch as the next one does."""
-
-    def momentum(self) -> str:
-        """None: the average is cumulative."""
-        return "None"
-
-    def build(self) -> Lines:
-        """The module, and the number of its steps."""
-        self.last_constructed = ""  # what is constructed anew counts anew
-        return [*super().build(), *([] if self.initial else self.counted(self.config.decay))]
-
-    def counted(self, decay: float) -> Lines:
-        """The line after which t steps are counted, where the decay is t / (t + 1)."""
-        return [f"layer.num_batches_tracked.fill_({round(decay / (1.0 - decay))})"]
-
-    def call(self, step: Step, y: str) -> Lines:
-        """The call; a step that is done is not counted."""
-        back = ["layer.num_batches_tracked -= 1"] if step.call.mode == "training" and self.depends_on_state() else []
-        return [*super().call(step, y), *back]
-
-    def between(self, step: Step) -> Lines:
-        """Another number of steps. Raises NoScript: a module that is reset begins to count again."""
-        match step.call.kind:
-            case "set_decay":
-                return [*self.counted(float(step.option("decay"))), *self.with_decay(step)]
-            case "reset":
-                raise NoScript("a module that is reset begins to count again")
-        return super().between(step)
-
-
-class DecomposedWriter(ModuleWriter):
-    """The same modules under torch.compile, decomposed and run eagerly."""
-
-    def build(self) -> Lines:
-        """The module, and what torch.compile makes of it."""
-        options = 'backend="aot_eager_decomp_partition", dynamic=True, fullgraph=True'
-        return [*super().build(), f"compiled = torch.compile(layer, {options})"]
-
-    def forward(self, x: str, training: bool) -> str:
-        """The compiled module's call."""
-        return f"compiled.{'train' if training else 'eval'}()({x})"
-
-    def between(self, step: Step) -> Lines:
-        """Raises NoScript: the adapter offers nothing of the kind."""
-        raise NoScript(f"{step.call} is not offered")
-
-
-class CheckpointWriter(ModuleWriter):
-    """The same modules, computed again in the backward pass."""
-
-    def forward(self, x: str, training: bool) -> str:
-        """The module's call."""
-        layer = f"layer.{'train' if training else 'eval'}()"
-        return f"torch.utils.checkpoint.checkpoint({layer}, {x}, use_reentrant=False)"
 
 
 class FunctionWriter(TorchWriter):

@@ -1,0 +1,157 @@
+"""Scripts of PyTorch's modules in the forms that users run them: compiled, exported, recomputed, in an ensemble, channels last."""
+
+from __future__ import annotations
+
+from bnspec.backends.harness.scripts.literals import NoScript
+from bnspec.backends.harness.scripts.statements import Lines, block
+from bnspec.backends.torch.harness.writer import ModuleWriter
+from bnspec.model.case import Step
+
+#: The parameters and buffers of an ensemble's members.
+STACK = "weights, buffers = torch.func.stack_module_state([layer, layer])"
+
+
+class CumulativeWriter(ModuleWriter):
+    """The same modules without a momentum, after as many steps as the case's decay says; each step weighs its batch as the next one does."""
+
+    def momentum(self) -> str:
+        """None: the average is cumulative."""
+        return "None"
+
+    def build(self) -> Lines:
+        """The module, and the number of its steps."""
+        self.last_constructed = ""  # what is constructed anew counts anew
+        return [*super().build(), *([] if self.initial else self.counted(self.config.decay))]
+
+    def counted(self, decay: float) -> Lines:
+        """The line after which t steps are counted, where the decay is t / (t + 1)."""
+        return [f"layer.num_batches_tracked.fill_({round(decay / (1.0 - decay))})"]
+
+    def call(self, step: Step, y: str) -> Lines:
+        """The call; a step that is done is not counted."""
+        back = ["layer.num_batches_tracked -= 1"] if step.call.mode == "training" and self.depends_on_state() else []
+        return [*super().call(step, y), *back]
+
+    def between(self, step: Step) -> Lines:
+        """Another number of steps. Raises NoScript: a module that is reset begins to count again."""
+        match step.call.kind:
+            case "set_decay":
+                return [*self.counted(float(step.option("decay"))), *self.with_decay(step)]
+            case "reset":
+                raise NoScript("a module that is reset begins to count again")
+        return super().between(step)
+
+
+class DecomposedWriter(ModuleWriter):
+    """The same modules under torch.compile, decomposed and run eagerly."""
+
+    options = 'backend="aot_eager_decomp_partition", dynamic=True, fullgraph=True'
+
+    def build(self) -> Lines:
+        """The module, and what torch.compile makes of it."""
+        return [*super().build(), f"compiled = torch.compile(layer, {self.options})"]
+
+    def forward(self, x: str, training: bool) -> str:
+        """The compiled module's call."""
+        return f"compiled.{'train' if training else 'eval'}()({x})"
+
+    def between(self, step: Step) -> Lines:
+        """Raises NoScript: the adapter offers nothing of the kind."""
+        raise NoScript(f"{step.call} is not offered")
+
+
+class CompileWriter(DecomposedWriter):
+    """The same modules under torch.compile with its default backend."""
+
+    options = "dynamic=True, fullgraph=True"
+
+
+class ChannelsLastWriter(ModuleWriter):
+    """The same modules, called with a view whose channels come first."""
+
+    def forward(self, x: str, training: bool) -> str:
+        """The module's call of the view, and the view back."""
+        return f"layer.{'train' if training else 'eval'}()({x}.movedim(-1, 1)).movedim(1, -1)"
+
+
+class ExportWriter(ModuleWriter):
+    """The same modules as exported programs, which are called with the module's weights and buffers."""
+
+    def build(self) -> Lines:
+        """The module, and the function that exports it for an x and calls the program."""
+        program = "torch.export.export(layer.train(training), (x.detach().clone(),)).module()"
+        values = "dict([*layer.named_parameters(), *layer.named_buffers()])"
+        body = [f"program = {program}", f"return torch.func.functional_call(program, {values}, (x,))"]
+        first = not self.last_constructed
+        return [*super().build(), *([block("def exported(x, training):", body)] if first else [])]
+
+    def forward(self, x: str, training: bool) -> str:
+        """The program's call."""
+        return f"exported({x}, {training})"
+
+
+class VmapWriter(ModuleWriter):
+    """The same modules in an ensemble of two, by functional_call under vmap; the first member is looked at."""
+
+    stacked = False
+
+    def build(self) -> Lines:
+        """The module, and the parameters and buffers of both members."""
+        self.stacked = False
+        lines = super().build()
+        self.stacked = True
+        return [*lines, STACK]
+
+    def restart(self) -> Lines:
+        """The module's buffers, and those of both members."""
+        self.stacked = False
+        lines = super().restart()
+        self.stacked = True
+        return [*lines, STACK]
+
+    def call(self, step: Step, y: str) -> Lines:
+        """The first member's results; training moves the buffers of both."""
+        x, *dy = (self.given(n) for n in step.inputs)
+        mode = f"layer.train({step.call.mode == 'training'})"
+        if not dy or (self.compact and not self.wants_gradient()):
+            called = f"lambda w, b: torch.func.functional_call(layer, (w, b), ({x},))"
+            return [mode, f"{y} = torch.vmap({called})(weights, buffers)[0]"]
+        if self.depends_on_state() and step.call.mode == "training":
+            raise NoScript("no lines are written here for the statistics beside gradients of an ensemble")
+        copies = "{n: b.clone() for n, b in buffers.items()}"
+        called = f"lambda w, x: torch.func.functional_call(layer, (w, {copies}), (x,))"
+        body = [f"y, back = torch.func.vjp({called}, weights, {x})", f"return y, back({dy[0]})"]
+        return [
+            mode,
+            block("def member(weights, buffers):", body),
+            "both, (dw, dx) = torch.vmap(member)(weights, buffers)",
+            f"{y} = both[0]",
+        ]
+
+    def perform(self, step: Step, y: str) -> Lines:
+        """Lines of a step. Raises NoScript: what the adapter declines, and what is neither a pass nor its gradients."""
+        if step.call.kind not in ("forward", "gradients"):
+            raise NoScript(f"no lines are written here for {step.call} of an ensemble")
+        return super().perform(step, y)
+
+    def variable(self, name: str) -> str:
+        """The module's until they are stacked, then the first member's."""
+        members = {
+            "gamma": 'weights["weight"][0]',
+            "beta": 'weights["bias"][0]',
+            "running_mean": 'buffers["running_mean"][0]',
+            "running_var": 'buffers["running_var"][0]',
+            "dx": "dx[0]",
+            "dgamma": 'dw["weight"][0]',
+            "dbeta": 'dw["bias"][0]',
+        }
+        return members.get(name, name) if self.stacked else super().variable(name)
+
+
+class CheckpointWriter(ModuleWriter):
+    """The same modules, computed again in the backward pass."""
+
+    def forward(self, x: str, training: bool) -> str:
+        """The module's call."""
+        layer = f"layer.{'train' if training else 'eval'}()"
+        return f"torch.utils.checkpoint.checkpoint({layer}, {x}, use_reentrant=False)"

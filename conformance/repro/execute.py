@@ -63,7 +63,8 @@ def run_script(path: Path, finding: Finding, seconds: float = SECONDS) -> Outcom
     """Run it. A finding of a crash is reproduced by a death, one of a time-out by silence; any other by exit status 1."""
     hidden = CPU_ONLY if finding.device == "cpu" else {}
     package, *below = base_of(finding.backend).split(".")
-    chosen = {"KERAS_BACKEND": below[0]} if package == "keras" and below and below[0] in KERAS_BACKENDS else {}
+    named = [n for n in below if n in KERAS_BACKENDS] if package == "keras" else []
+    chosen = {"KERAS_BACKEND": named[0]} if named else {}
     started = time.perf_counter()
     try:
         inherited, call = interpreter(finding.backend)

@@ -46,6 +46,10 @@ class JaxWriter(Writer):
 class JaxNumpyWriter(JaxWriter):
     """The layer as one writes it in JAX, with only the parts that the case needs."""
 
+    def jitted(self, function: str) -> str:
+        """The function as it is called."""
+        return f"jax.jit({function})"
+
     def build(self) -> Lines:
         """The arrays and the functions of the modes in use. Raises NoScript: input normalization is not JAX's."""
         if self.case.subject == "input_norm":
@@ -153,15 +157,15 @@ class JaxNumpyWriter(JaxWriter):
         """One jitted call. Where it has to be short, of a pass with gradients only what is wanted of it."""
         state, given = ", state" if self.moves else "", [self.given(n) for n in step.inputs]
         if not step.call.has_gradients or (self.compact and (self.moves or self.wanted == "y")):
-            return [f"{y}{state} = jax.jit(forward)({self.values(given[:1])})"]
+            return [f"{y}{state} = {self.jitted('forward')}({self.values(given[:1])})"]
         if self.compact:
             names = "dx, dgamma, dbeta" if self.config.affine else "dx"
             return [
-                "gradients = jax.jit(lambda dy, *arguments: jax.vjp(forward, *arguments)[1](dy))",
+                f"gradients = {self.jitted('lambda dy, *arguments: jax.vjp(forward, *arguments)[1](dy)')}",
                 f"{names}, *_ = gradients({self.values(given[1::-1])})",
             ]
         names = ", ".join(["dx", "dgamma", "dbeta"] if self.config.affine else ["dx,"])
-        return [f"{y}, ({names}){state} = jax.jit(gradients)({self.values(given)})"]
+        return [f"{y}, ({names}){state} = {self.jitted('gradients')}({self.values(given)})"]
 
     def some_gradients(self, step: Step, y: str, wanted: Sequence[str]) -> Lines:
         """One jitted call, differentiated by the wanted arguments only."""
@@ -169,7 +173,7 @@ class JaxNumpyWriter(JaxWriter):
         names = ", ".join(n for n in ("dx", "dgamma", "dbeta") if n in wanted)
         return [
             *self.define(self.backward(leaves)),
-            f"{y}, ({names},) = jax.jit(gradients)({self.values([self.given(n) for n in step.inputs])})",
+            f"{y}, ({names},) = {self.jitted('gradients')}({self.values([self.given(n) for n in step.inputs])})",
         ]
 
     def second_order(self, step: Step, y: str) -> Lines:
@@ -183,7 +187,7 @@ class JaxNumpyWriter(JaxWriter):
         function = block(f"def second({self.given_all(['x', 'dy', 'v'])}):", body)
         return [
             *self.define(function),
-            f"{names} = jax.jit(second)({self.values([self.given(n) for n in step.inputs])})",
+            f"{names} = {self.jitted('second')}({self.values([self.given(n) for n in step.inputs])})",
         ]
 
     def tangent(self, step: Step, y: str) -> Lines:
@@ -192,7 +196,7 @@ class JaxNumpyWriter(JaxWriter):
         function = block(f"def tangent({self.given_all(['x', 'v'])}):", [f"return {product}"])
         return [
             *self.define(function),
-            f"{y}, along = jax.jit(tangent)({self.values([self.given(n) for n in step.inputs])})",
+            f"{y}, along = {self.jitted('tangent')}({self.values([self.given(n) for n in step.inputs])})",
         ]
 
     def masked(self, step: Step, y: str) -> Lines:
@@ -211,3 +215,11 @@ class JaxNumpyWriter(JaxWriter):
             "running_mean": "state[0]",
             "running_var": "state[1]",
         }.get(name, name)
+
+
+class JaxEagerWriter(JaxNumpyWriter):
+    """The same operation by operation."""
+
+    def jitted(self, function: str) -> str:
+        """The function itself; a lambda stands in brackets."""
+        return f"({function})" if function.startswith("lambda") else function

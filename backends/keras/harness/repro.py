@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bnspec.backends.harness.scripts.writer import Writer
+from bnspec.backends.keras.harness.arrays_writer import KerasNumpyWriter, KerasOpsNumpyWriter
 from bnspec.backends.keras.harness.normalization_writer import (
     ArrayWriter,
     JaxTensorWriter,
     TensorWriter,
     TorchTensorWriter,
 )
+from bnspec.backends.keras.harness.ops_writer import KerasOpsJaxWriter, KerasOpsTorchWriter, KerasOpsWriter
 from bnspec.backends.keras.harness.other_backends_writer import (
     KerasJaxWriter,
     KerasTorchRematWriter,
@@ -24,6 +26,11 @@ WRITERS: Mapping[str, type[Writer]] = {
     "keras.synchronized": SynchronizedWriter,
     "keras.torch": KerasTorchWriter,
     "keras.jax": KerasJaxWriter,
+    "keras.numpy": KerasNumpyWriter,
+    "keras.ops": KerasOpsWriter,
+    "keras.ops.jax": KerasOpsJaxWriter,
+    "keras.ops.numpy": KerasOpsNumpyWriter,
+    "keras.ops.torch": KerasOpsTorchWriter,
     "keras.remat": RematWriter,
     "keras.torch.remat": KerasTorchRematWriter,
     "keras.adapt.array": ArrayWriter,

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bnspec.backends.harness.scripts.writer import Writer
+from bnspec.backends.onnxruntime.harness.mean_variance_writer import SessionMeanVarianceWriter
 from bnspec.backends.onnxruntime.harness.writer import Opset9SessionWriter, Opset14SessionWriter, SessionWriter
 
 WRITERS: Mapping[str, type[Writer]] = {
     "onnxruntime.opset9": Opset9SessionWriter,
     "onnxruntime.opset14": Opset14SessionWriter,
     "onnxruntime.opset15": SessionWriter,
+    "onnxruntime.mvn": SessionMeanVarianceWriter,
 }

@@ -21,8 +21,8 @@ STATISTICS = (("_mean", "running_mean"), ("_variance", "running_var"))
 class PaddleWriter(Writer):
     """Tensors, and derivatives by paddle.grad. Subclasses give the forward pass and the names of parameters and statistics."""
 
-    packages = ("paddle",)
-    imports = ("import paddle",)
+    packages: tuple[str, ...] = ("paddle",)
+    imports: tuple[str, ...] = ("import paddle",)
 
     def tensor(self, value: Literal) -> str:
         """``paddle.to_tensor([...], "float32")``; a view by NumPy, as it reaches PaddlePaddle."""
@@ -167,6 +167,42 @@ class ModuleWriter(PaddleWriter):
         """The module's parameters and buffers."""
         own = {"gamma": "weight", "beta": "bias", "running_mean": "_mean", "running_var": "_variance"}.get(name)
         return f"layer.{own}" if own else name
+
+
+class RecomputeWriter(ModuleWriter):
+    """The same module under ``recompute``, which ``backward`` alone can differentiate.
+
+    Attributes:
+        source: what the last pass was differentiated by.
+    """
+
+    source = "x"
+    imports = (*ModuleWriter.imports, "from paddle.distributed.fleet.utils import recompute")
+
+    def call(self, step: Step, y: str) -> Lines:
+        """A pass, and its gradients by ``backward``."""
+        x, *dy = (self.given(n) for n in step.inputs)
+        if not dy:
+            return super().call(step, y)
+        before, of = self.forward(x, step.call.mode == "training", recorded=True)
+        self.source = x
+        return [
+            f"{x}.stop_gradient = False",
+            *before,
+            f"{y} = recompute({of.removesuffix(f'({x})')}, {x})",
+            f"paddle.autograd.backward([{y}], [{dy[0]}])",
+        ]
+
+    def perform(self, step: Step, y: str) -> Lines:
+        """Lines of a step. Raises NoScript: what the adapter declines."""
+        if not step.call.between and step.call.kind not in ("forward", "gradients"):
+            raise NoScript(f"no lines are written here for {step.call} of a recomputed module")
+        return super().perform(step, y)
+
+    def variable(self, name: str) -> str:
+        """The gradients that ``backward`` leaves, the module's parameters and buffers."""
+        left = {"dx": f"{self.source}.grad", "dgamma": "layer.weight.grad", "dbeta": "layer.bias.grad"}
+        return left.get(name, super().variable(name))
 
 
 class FunctionWriter(PaddleWriter):

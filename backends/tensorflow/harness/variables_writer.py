@@ -10,7 +10,7 @@ from bnspec.backends.tensorflow.harness.writer import MomentsWriter
 from bnspec.model.case import Step
 
 STATE = ("running_mean", "running_var")
-TWICE = "each layer and each mode is a model of its own, which takes more than 15 statements"
+TWICE = "no lines are written here for several models: each layer and each mode is one"
 
 
 class VariablesWriter(MomentsWriter):

@@ -34,7 +34,11 @@ class FunctionWriter(TensorflowWriter):
     def build(self) -> Lines:
         """Parameters and running statistics; the functions are written where they are first called."""
         self.compiled: set[Statement] = getattr(self, "compiled", set())
-        return super().build()
+        return [*self.parameters_in_use(), *self.restart()]
+
+    def parameters_in_use(self) -> Lines:
+        """gamma and beta, where a line needs them."""
+        return [] if self.only_moves() else self.parameters()
 
     def perform(self, step: Step, y: str) -> Lines:
         """The function of the step, and its call."""

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from bnspec.backends.harness.scripts.literals import NoScript
 from bnspec.backends.harness.scripts.rows import RowsWriter, joined
 from bnspec.backends.harness.scripts.statements import Lines
+from bnspec.backends.torch.harness.writer import ModuleWriter
+from bnspec.model.call import INFERENCE
+from bnspec.model.case import Step
 
 PACKAGES = ("executorch", "torch")
 RUNTIME = "from executorch.runtime import Runtime"
@@ -38,3 +43,29 @@ class BatchWriter(RowsWriter):
     def variable(self, name: str) -> str:
         """Raises NoScript: the module keeps no statistics."""
         raise NoScript("the module keeps no statistics")
+
+
+class PortableWriter(ModuleWriter):
+    """A module in eval() as a program."""
+
+    packages = PACKAGES
+    imports = BatchWriter.imports
+
+    def devices(self) -> Sequence[str]:
+        """The CPU alone."""
+        return ("cpu",)
+
+    def laid_out(self, array: np.ndarray) -> np.ndarray:
+        """Packed: ExecuTorch refuses a stride of 0."""
+        return array.copy(order="C")
+
+    def perform(self, step: Step, y: str) -> Lines:
+        """The program of the module for x, and its call. Raises NoScript: what is no inference."""
+        if step.call != INFERENCE:
+            raise NoScript("no lines are written here for anything but inference: the program is for inference")
+        x = self.given(step.inputs[0])
+        return [
+            f"exported = to_edge(torch.export.export(layer.eval(), ({x},))).to_executorch()",
+            LOADED,
+            f'{y} = program.load_method("forward").execute([{x}])[0]',
+        ]

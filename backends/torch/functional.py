@@ -1,9 +1,10 @@
 """``torch.functional``: the function torch.nn.functional.batch_norm.
 
     torch.native   the operator torch.native_batch_norm, which exported programs call, beneath the function's checks
+    torch.mkldnn   the function of tensors in the layout of oneDNN, by oneDNN's kernels: images, and volumes in inference
 
-Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.batch_norm.html and
-https://docs.pytorch.org/docs/stable/torch.compiler_ir.html
+Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.batch_norm.html ,
+https://docs.pytorch.org/docs/stable/torch.compiler_ir.html and https://docs.pytorch.org/docs/stable/generated/torch.Tensor.to_mkldnn.html
 """
 
 from __future__ import annotations
@@ -14,10 +15,13 @@ from typing import Any, List, Mapping, Optional
 from bnspec.backends.torch.common import NO_EPSILON, TorchAdapter, TorchLayer
 from bnspec.backends.torch.layer_norm import TorchLayerNorm, functional
 from bnspec.backends.torch.network import TorchNetwork, module_of
-from bnspec.contract import Conventions, Declined, LayerConfig, State
+from bnspec.contract import Conventions, Declined, LayerConfig, SecondOrder, State, Tangent
 from bnspec.model.call import Mode
 from bnspec.model.case import PARAMETERS
 from bnspec.model.vocabulary import NetworkKind
+
+#: Why oneDNN's kernels have no other derivatives.
+FIRST_ORDER = "PyTorch defines derivatives of the first order of tensors in oneDNN's layout"
 
 
 class TorchFunctional(TorchAdapter):
@@ -125,3 +129,62 @@ class NativeLayer(FunctionalLayer):
         """y; the saved mean and reciprocal root are left."""
         numbers = mode == "training", 1.0 - self.config.decay, self.config.epsilon
         return self.torch.native_batch_norm(x, self.weight, self.bias, *self.running, *numbers)[0]
+
+
+class TorchMkldnn(TorchFunctional):
+    """The function, eager, on oneDNN's layout; derivatives of the first order alone."""
+
+    conventions = dataclasses.replace(
+        TorchFunctional.conventions,
+        dtypes=("float32", "bfloat16"),
+        half_parameters=("float32",),
+        ranks=(4, 5),
+        layouts="normalised",
+        affine_optional=False,
+        gradient_modes=("training",),
+        empty_batch="raises",
+    )
+
+    def layer(
+        self, config: LayerConfig, gamma: Optional[Any], beta: Optional[Any], running_mean: Any, running_var: Any
+    ) -> MkldnnLayer:
+        """The function's arguments, kept together."""
+        if config.epsilon == 0.0:
+            raise Declined(NO_EPSILON)
+        return MkldnnLayer(self.torch, config, gamma, beta, State(running_mean, running_var))
+
+    def network(
+        self, kind: NetworkKind, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]
+    ) -> TorchNetwork:
+        """Raises Declined: ``torch.functional`` has the networks."""
+        raise Declined("the networks are those of torch.functional")
+
+    def layer_norm(self, config: LayerConfig, gamma: Any, beta: Any) -> Any:
+        """Raises Declined: ``torch.functional`` has it."""
+        raise Declined("layer normalization is that of torch.functional")
+
+
+class MkldnnLayer(FunctionalLayer):
+    """The function's arguments other than x and the mode."""
+
+    def forward(self, x: Any, mode: Mode) -> Any:
+        """The function's result, as a tensor of strides. Raises Declined: a training step of volumes."""
+        if mode == "training" and self.config.rank != 4:
+            raise Declined("oneDNN's kernel trains on images alone, says PyTorch")
+        return super().forward(x.to_mkldnn(), mode).to_dense()
+
+    def second_order(self, x: Any, dy: Any, v: Any, mode: Mode) -> SecondOrder:
+        """Raises Declined."""
+        raise Declined(FIRST_ORDER)
+
+    def training_third_order(self, x: Any, dy: Any, v: Any) -> Any:
+        """Raises Declined."""
+        raise Declined(FIRST_ORDER)
+
+    def training_tangent_gradient(self, x: Any, dy: Any, v: Any) -> Any:
+        """Raises Declined."""
+        raise Declined(FIRST_ORDER)
+
+    def tangent(self, x: Any, v: Any, mode: Mode) -> Tangent:
+        """Raises Declined."""
+        raise Declined(FIRST_ORDER)

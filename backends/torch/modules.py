@@ -78,14 +78,11 @@ class StatefulModule(TorchLayer):
 
     def restored(self) -> StatefulModule:
         """A new module with the same arguments that loads the state_dict written by ``torch.save``."""
-        file, old = io.BytesIO(), self.module
-        self.torch.save(old.state_dict(), file)
-        file.seek(0)
+        old = self.module
         place, dtype = old.running_mean.device, old.running_mean.dtype
         numbers = {"eps": old.eps, "momentum": old.momentum, "affine": old.affine}
         new = placed(type(old), old.num_features, device=place, dtype=dtype, **numbers)
-        safely = "weights_only" in inspect.signature(self.torch.load).parameters
-        new.load_state_dict(self.torch.load(file, **({"weights_only": True} if safely else {})))
+        new.load_state_dict(saved_and_read(self.torch, old.state_dict()))
         return self.over(new)
 
     def copied(self) -> StatefulModule:
@@ -103,3 +100,12 @@ class StatefulModule(TorchLayer):
     def set_decay(self, decay: float) -> None:
         """Set the module's momentum."""
         self.module.momentum = 1.0 - decay
+
+
+def saved_and_read(torch: Any, state: Any) -> Any:
+    """A state_dict, written by ``torch.save`` and read."""
+    file = io.BytesIO()
+    torch.save(state, file)
+    file.seek(0)
+    safely = "weights_only" in inspect.signature(torch.load).parameters
+    return torch.load(file, **({"weights_only": True} if safely else {}))

@@ -1,9 +1,12 @@
 """The modules BatchNorm1d, BatchNorm2d and BatchNorm3d.
 
     torch.nn              as they are
+    torch.autocast        under torch.autocast with bfloat16, which leaves them in the dtypes that they are given
     torch.channels_last   for x of shape (N, ..., C)
     torch.cumulative      with momentum=None, the plain average of all batches
     torch.checkpoint      under torch.utils.checkpoint, which runs them again in the backward pass
+    torch.deterministic   under torch.use_deterministic_algorithms, which fills new memory with NaN
+    torch.lazy            LazyBatchNorm*d, which learns its number of channels from a state_dict or from its first x
 
 To PyTorch, an image with channels last is a view of shape (N, C, H, W) in channels-last memory, and the module is the same.
 
@@ -12,7 +15,10 @@ steps. After each step its count of batches is put back to t, so that the next o
 and puts nothing back.
 
 Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.BatchNorm2d.html,
-https://docs.pytorch.org/tutorials/intermediate/memory_format_tutorial.html and https://docs.pytorch.org/docs/stable/checkpoint.html
+https://docs.pytorch.org/tutorials/intermediate/memory_format_tutorial.html,
+https://docs.pytorch.org/docs/stable/checkpoint.html, https://docs.pytorch.org/docs/stable/amp.html,
+https://docs.pytorch.org/docs/stable/generated/torch.use_deterministic_algorithms.html and
+https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyBatchNorm2d.html
 """
 
 from __future__ import annotations
@@ -20,9 +26,9 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Mapping, Optional, Tuple
 
-from bnspec.backends.torch.common import TorchAdapter
+from bnspec.backends.torch.common import NO_EPSILON, TorchAdapter
 from bnspec.backends.torch.layer_norm import TorchLayerNorm, module
-from bnspec.backends.torch.modules import CONVENTIONS, StatefulModule, module_over, new_module
+from bnspec.backends.torch.modules import CONVENTIONS, MODULES, StatefulModule, module_over, new_module, saved_and_read
 from bnspec.backends.torch.network import TorchNetwork
 from bnspec.contract import Declined, Gradients, LayerConfig, SecondOrder
 from bnspec.model.call import Mode
@@ -214,3 +220,98 @@ class CheckpointedLayer(ModuleLayer):
     def training_third_order(self, x: Any, dy: Any, v: Any) -> Any:
         """Raises Declined."""
         raise Declined("derivatives of a recomputed backward pass are those of torch.nn")
+
+
+class TorchAutocast(TorchNN):
+    """Modules whose forward pass is under autocast."""
+
+    def layer(
+        self, config: LayerConfig, gamma: Optional[Any], beta: Optional[Any], running_mean: Any, running_var: Any
+    ) -> AutocastLayer:
+        """The module of x's rank."""
+        module = super().layer(config, gamma, beta, running_mean, running_var).module
+        return AutocastLayer(self.torch, module)
+
+    def new_layer(self, config: LayerConfig) -> AutocastLayer:
+        """The module of x's rank, as constructed."""
+        return AutocastLayer(self.torch, super().new_layer(config).module)
+
+    def network(
+        self, kind: NetworkKind, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]
+    ) -> TorchNetwork:
+        """Raises Declined: autocast computes the other layers in bfloat16."""
+        raise Declined("autocast computes the network's other layers in bfloat16")
+
+
+class AutocastLayer(ModuleLayer):
+    """One ``torch.nn.BatchNorm*d``."""
+
+    def over(self, module: Any) -> AutocastLayer:
+        """The same kind of layer around another module."""
+        return AutocastLayer(self.torch, module)
+
+    def forward(self, x: Any, mode: Mode) -> Any:
+        """The module's call under autocast."""
+        with self.torch.autocast(x.device.type, self.torch.bfloat16):
+            return super().forward(x, mode)
+
+
+class TorchDeterministic(TorchNN):
+    """Modules in a process whose algorithms are all deterministic."""
+
+    def __init__(self, device: str = "cpu") -> None:
+        super().__init__(device)
+        self.torch.use_deterministic_algorithms(True)
+
+
+class TorchLazy(TorchNN):
+    """Lazy modules, whose values are loaded; they become the usual ones in their first call."""
+
+    def layer(
+        self, config: LayerConfig, gamma: Optional[Any], beta: Optional[Any], running_mean: Any, running_var: Any
+    ) -> LazyLayer:
+        """The lazy module of x's rank, with these values loaded. Raises Declined: epsilon 0, which PyTorch rejects."""
+        given = zip(("weight", "bias", "running_mean", "running_var"), (gamma, beta, running_mean, running_var))
+        module = self.lazy(config)
+        state = {name: value for name, value in given if value is not None}
+        module.load_state_dict({**state, "num_batches_tracked": self.torch.tensor(0)})
+        return LazyLayer(self, config, module)
+
+    def new_layer(self, config: LayerConfig) -> LazyLayer:
+        """The lazy module of x's rank, after it has seen an x of no batch."""
+        module = self.lazy(config)
+        module.initialize_parameters(self.torch.empty((0, config.channels, *(1,) * (config.rank - 2))))
+        return LazyLayer(self, config, module)
+
+    def lazy(self, config: LayerConfig) -> Any:
+        """The lazy module as constructed."""
+        if config.epsilon == 0.0:
+            raise Declined(NO_EPSILON)
+        made, dtype = getattr(self.torch.nn, "Lazy" + MODULES[config.rank]), getattr(self.torch, config.parameter_dtype)
+        numbers = {"eps": config.epsilon, "momentum": 1.0 - config.decay, "affine": config.affine}
+        return made(device=self.place, dtype=dtype, **numbers)
+
+    def network(
+        self, kind: NetworkKind, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]
+    ) -> TorchNetwork:
+        """Raises Declined: ``torch.nn`` has the networks."""
+        raise Declined("the networks are those of torch.nn")
+
+
+class LazyLayer(ModuleLayer):
+    """One lazy module."""
+
+    def __init__(self, owner: TorchLazy, config: LayerConfig, module: Any) -> None:
+        super().__init__(owner.torch, module)
+        self.owner, self.config = owner, config
+
+    def over(self, module: Any) -> LazyLayer:
+        """The same kind of layer around another module."""
+        return LazyLayer(self.owner, self.config, module)
+
+    def restored(self) -> LazyLayer:
+        """A new lazy module with the same arguments that loads the state_dict written by ``torch.save``."""
+        config = dataclasses.replace(self.config, decay=1.0 - self.module.momentum)
+        new, read = self.owner.lazy(config), saved_and_read(self.torch, self.module.state_dict())
+        new.load_state_dict(read)
+        return LazyLayer(self.owner, config, new)

@@ -49,7 +49,13 @@ KNOWN = KnownDeviation(kind="accuracy", reason="for a reason.", conditions="any"
 
 def rank_for(backend: str) -> int:
     """The fewest axes that the backend offers."""
-    return 4 if backend.startswith("tensorflow.fused") else 3 if backend == "torch.channels_last" or "folded" in backend else 2
+    return (
+        4
+        if backend.startswith(("tensorflow.fused", "torch.mkldnn"))
+        else 3
+        if backend == "torch.channels_last" or "folded" in backend
+        else 2
+    )
 
 
 def element(backend: str, case: Case, output: str, error: float = 0.0, step: int = 0) -> Finding:

@@ -52,6 +52,18 @@ def trains_on_one_value(case: Case) -> bool:
     return case.subject == "batch_norm" and any(x.size == case.config.channels for x in batches)
 
 
+def infers_nothing(case: Case) -> bool:
+    """An inference of a batch without values."""
+    batches = [case.arrays[s.inputs[0]] for s in case.steps if s.call.mode == "inference" and not s.refused]
+    return case.subject == "batch_norm" and any(x.size == 0 for x in batches)
+
+
+def has_strided_parameters(case: Case) -> bool:
+    """gamma or beta is not packed, in some layer of the case."""
+    given = [n for n in case.arrays if n.partition("|")[0] in ("gamma", "beta")]
+    return any(not case.arrays[n].flags.c_contiguous for n in given)
+
+
 def differentiates_inference_of_nothing(case: Case) -> bool:
     """Some backward pass in inference of a batch without values."""
     passes = [s for s in case.steps if s.call.mode == "inference" and s.call.has_gradients and not s.refused]

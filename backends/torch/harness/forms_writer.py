@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from bnspec.backends.harness.scripts.literals import NoScript
 from bnspec.backends.harness.scripts.statements import Lines, block
-from bnspec.backends.torch.harness.writer import ModuleWriter
+from bnspec.backends.torch.harness.writer import MODULES, ModuleWriter
 from bnspec.model.case import Step
 
 #: The parameters and buffers of an ensemble's members.
@@ -155,3 +157,44 @@ class CheckpointWriter(ModuleWriter):
         """The module's call."""
         layer = f"layer.{'train' if training else 'eval'}()"
         return f"torch.utils.checkpoint.checkpoint({layer}, {x}, use_reentrant=False)"
+
+
+class AutocastWriter(ModuleWriter):
+    """The same modules under autocast."""
+
+    def forward(self, x: str, training: bool) -> str:
+        """The module's call."""
+        return f'torch.autocast("{self.device}", torch.bfloat16)(layer.{"train" if training else "eval"}())({x})'
+
+
+class DeterministicWriter(ModuleWriter):
+    """The same modules where all algorithms are deterministic."""
+
+    def preamble(self) -> Lines:
+        """The mode of the process."""
+        return [*super().preamble(), "torch.use_deterministic_algorithms(True)"]
+
+
+class LazyWriter(ModuleWriter):
+    """Lazy modules, whose values are loaded."""
+
+    def constructed(self) -> str:
+        """The module as constructed."""
+        made = super().constructed()
+        return made.replace(
+            f"BatchNorm{MODULES[self.config.rank][9:]}({self.config.channels}, ", f"Lazy{MODULES[self.config.rank]}("
+        )
+
+    def build(self) -> Lines:
+        """The module, with its values loaded."""
+        if self.initial:
+            raise NoScript("no lines are written here for a lazy module with the framework's own parameters and state")
+        names = (
+            ["gamma", "beta", "running_mean", "running_var"] if self.config.affine else ["running_mean", "running_var"]
+        )
+        return [self.constructed(), *self.put_in(names)]
+
+    def put_in(self, names: Sequence[str]) -> Lines:
+        """Parameters and buffers by load_state_dict, which copies."""
+        values = ", ".join(f'"{self.variable(n)[6:]}": {self.array(n)}' for n in names)
+        return [f"layer.load_state_dict({{{values}}}, strict=False)"]

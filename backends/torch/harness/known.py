@@ -20,6 +20,13 @@ from bnspec.backends.harness.known.predicates import (
 from bnspec.backends.torch.harness.known_forms import FORMS, RELEASES
 from bnspec.model.call import TRAINING_TANGENT_GRADIENT, TRAINING_THIRD_ORDER
 
+#: The backends whose modules and functions are over the case's own tensors, eager or exported; and all that take their kernels.
+OVER_TENSORS = (
+    "torch.nn, torch.functional, torch.native, torch.export, torch.cumulative, torch.autocast, torch.deterministic"
+)
+EAGER = f"{OVER_TENSORS}, torch.lazy"
+RECOMPUTED = "torch.checkpoint"
+COMPILED = "torch.compile, torch.decomposed"
 #: What a wrong weight or running statistic in the backward pass shows in.
 BACKWARD = (
     "affine.absent_is_identity",
@@ -56,7 +63,7 @@ BACKWARD = (
 KNOWN: tuple[Known, ...] = (
     Known(
         title="Half precision loses statistics",
-        backends="torch.*, !torch.folded*, !torch.channels_last",
+        backends=f"{EAGER}, {RECOMPUTED}, {COMPILED}, torch.vmap",
         clauses=("dtype.half_is_as_exact_as_declared",),
         where=lambda case: all_half(case) or half_not_packed(case),
         conditions="half-precision x with half-precision parameters, or not packed",
@@ -73,7 +80,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="Sums row by row lose every digit",
-        backends="torch.[!d]*, !torch.folded*",
+        backends=f"{EAGER}, {RECOMPUTED}, torch.channels_last, torch.compile, torch.vmap",
         clauses=("accuracy.keeps_a_digit",),
         where=rows_of_large_means,
         conditions="float32 x with its channels innermost, 1,000 values or more each, count |mean| > 1e8 std",
@@ -91,7 +98,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="A row's bits depend on its batch",
-        backends="torch.[!d]*, !torch.folded*, !torch.channels_last, !torch.vmap",
+        backends=f"{EAGER}, {RECOMPUTED}, torch.compile",
         clauses=("inference.bits_are_independent_of_batch",),
         where=is_view,
         conditions="x is a view with strides of its own, of which one row is packed",
@@ -105,7 +112,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="Statistics are written before parameters are read",
-        backends="torch.[!d]*, !torch.folded*, !torch.channels_last, !torch.vmap",
+        backends=f"{OVER_TENSORS}, {RECOMPUTED}, torch.compile",
         clauses=("purity.shared_arguments",),
         where=lambda case: True,
         conditions="bias and running_mean, or weight and running_var, are the same memory",
@@ -134,7 +141,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="Strided parameters are read as if they were packed",
-        backends="torch.[nfec]*, !torch.folded*, !torch.compile",
+        backends=f"{OVER_TENSORS}, {RECOMPUTED}, torch.channels_last",
         clauses=BACKWARD,
         where=channels_innermost_strided_parameters,
         conditions="weight or a running statistic is a view with strides, x and dy have their channels innermost, on the CPU",
@@ -155,7 +162,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="Forward mode refuses an expanded x",
-        backends="*torch*, !torch.folded*, !torch.channels_last, !keras.torch.remat",
+        backends=f"{EAGER}, {RECOMPUTED}, {COMPILED}, torch.vmap, keras.torch, keras.ops.torch",
         clauses=("contract.accepts",),
         where=tangent_of_overlapping,
         conditions="forward mode at an x that was expanded",
@@ -171,7 +178,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="dx overflows before gamma makes it small",
-        backends="torch.[nfec]*, !torch.folded*, !torch.compile, !torch.channels_last",
+        backends=f"{EAGER}, {RECOMPUTED}",
         clauses=(
             "affine.per_channel",
             "affine.zero_gamma_gives_beta",
@@ -196,7 +203,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="A weight of any rank passes",
-        backends="torch.*, !torch.folded*, !torch.channels_last, !torch.native",
+        backends=f"{EAGER}, {RECOMPUTED}, {COMPILED}, torch.vmap, torch.mkldnn, !torch.native",
         clauses=("errors.malformed_parameters",),
         where=has_misshapen("gamma", "beta", values=True),
         conditions="weight or bias has one value per channel, and another shape than (C,)",
@@ -213,7 +220,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="An empty batch may have any number of channels",
-        backends="torch.*, !torch.folded*, !torch.channels_last, !torch.native",
+        backends=f"{EAGER}, {RECOMPUTED}, {COMPILED}, torch.vmap, !torch.native",
         clauses=("errors.malformed_data",),
         where=has_other_channels_of_nothing,
         conditions="x has no values, and another number of channels than the layer",
@@ -244,7 +251,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="A step before the backward pass changes the gradients",
-        backends="torch.*[nlt], torch.cumulative, torch.native, !torch.folded*, !torch.checkpoint",
+        backends=f"{EAGER}, torch.channels_last",
         clauses=("gradient.of_its_own_forward_pass",),
         where=steps_before_backward,
         conditions="inference with gradients, then a training step, then the backward pass of the first",
@@ -264,7 +271,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="The third derivative lacks terms",
-        backends="torch.*[nlt], torch.cumulative, torch.native, !torch.folded*, !torch.channels_last, !torch.checkpoint",
+        backends=EAGER,
         clauses=("second_order.third_derivative",),
         where=calls(TRAINING_THIRD_ORDER),
         conditions="third derivatives by x in training",
@@ -349,7 +356,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="The gradient of a tangent lacks terms",
-        backends="torch.*[nlt], torch.cumulative, torch.native, !torch.folded*, !torch.channels_last",
+        backends=f"{EAGER}, {RECOMPUTED}",
         clauses=("second_order.gradient_of_the_tangent",),
         where=calls(TRAINING_TANGENT_GRADIENT),
         conditions="a derivative, in either mode, of a tangent by forward mode in training",

@@ -13,15 +13,18 @@ from bnspec.backends.torch.harness.folded_writer import (
     TransposedWriter,
 )
 from bnspec.backends.torch.harness.forms_writer import (
+    AutocastWriter,
     ChannelsLastWriter,
     CheckpointWriter,
     CompileWriter,
     CumulativeWriter,
     DecomposedWriter,
+    DeterministicWriter,
     ExportWriter,
+    LazyWriter,
     VmapWriter,
 )
-from bnspec.backends.torch.harness.writer import FunctionWriter, ModuleWriter, NativeWriter
+from bnspec.backends.torch.harness.writer import FunctionWriter, MkldnnWriter, ModuleWriter, NativeWriter
 
 WRITERS: Mapping[str, type[Writer]] = {
     "torch.nn": ModuleWriter,
@@ -30,6 +33,10 @@ WRITERS: Mapping[str, type[Writer]] = {
     "torch.cumulative": CumulativeWriter,
     "torch.checkpoint": CheckpointWriter,
     "torch.native": NativeWriter,
+    "torch.mkldnn": MkldnnWriter,
+    "torch.autocast": AutocastWriter,
+    "torch.deterministic": DeterministicWriter,
+    "torch.lazy": LazyWriter,
     "torch.compile": CompileWriter,
     "torch.export": ExportWriter,
     "torch.vmap": VmapWriter,

@@ -320,6 +320,14 @@ class NativeWriter(FunctionWriter):
         return f"torch.native_batch_norm({x}, {weights}, *state, {numbers})[0]"
 
 
+class MkldnnWriter(FunctionWriter):
+    """The function of tensors in oneDNN's layout."""
+
+    def forward(self, x: str, training: bool) -> str:
+        """The function's call."""
+        return f"{super().forward(f'{x}.to_mkldnn()', training)}.to_dense()"
+
+
 def shares_memory(case: Case, state: str, parameter: str) -> bool:
     """Whether a running statistic and a parameter of the case are the same memory."""
     return parameter in case.arrays and overlap(case.arrays[state], case.arrays[parameter])

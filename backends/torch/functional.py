@@ -168,9 +168,11 @@ class MkldnnLayer(FunctionalLayer):
     """The function's arguments other than x and the mode."""
 
     def forward(self, x: Any, mode: Mode) -> Any:
-        """The function's result, as a tensor of strides. Raises Declined: a training step of volumes."""
+        """The function's result, as a tensor of strides. Raises Declined: a training step of volumes, gradients in inference."""
         if mode == "training" and self.config.rank != 4:
             raise Declined("oneDNN's kernel trains on images alone, says PyTorch")
+        if mode == "inference" and self.torch.is_grad_enabled():
+            raise Declined("oneDNN's backward pass is of training alone, says PyTorch")
         return super().forward(x.to_mkldnn(), mode).to_dense()
 
     def second_order(self, x: Any, dy: Any, v: Any, mode: Mode) -> SecondOrder:

@@ -38,7 +38,8 @@ def without_idle(case: Case, assertion: Assertion) -> tuple[Case, Assertion]:
             unbuilt = None
         if unbuilt is not None:
             step = dataclasses.replace(step, fresh=True, options=(*unbuilt, *step.options))
-        if k in assertion.names or not is_idle(step.call):
+        builds = (step.fresh or k == 0) and case.steps[min(k + 1, assertion.last)].call.between
+        if k in assertion.names or builds or not is_idle(step.call):
             kept.append(k)
             steps.append(step)
             unbuilt = None

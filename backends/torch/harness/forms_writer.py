@@ -83,7 +83,7 @@ class ExportWriter(ModuleWriter):
         """The module, and the function that exports it for an x and calls the program."""
         program = "torch.export.export(layer.train(training), (x.detach().clone(),)).module()"
         values = "dict([*layer.named_parameters(), *layer.named_buffers()])"
-        body = [f"program = {program}", f"return torch.func.functional_call(program, {values}, (x,))"]
+        body = [f"return torch.func.functional_call({program}, {values}, (x,))"]
         first = not self.last_constructed
         return [*super().build(), *([block("def exported(x, training):", body)] if first else [])]
 
@@ -115,10 +115,11 @@ class VmapWriter(ModuleWriter):
         """The first member's results; training moves the buffers of both."""
         x, *dy = (self.given(n) for n in step.inputs)
         mode = f"layer.train({step.call.mode == 'training'})"
-        if not dy or (self.compact and not self.wants_gradient()):
+        moves = step.call.mode == "training" and self.depends_on_state()
+        if not dy or ((self.compact or moves) and not self.wants_gradient()):
             called = f"lambda w, b: torch.func.functional_call(layer, (w, b), ({x},))"
             return [mode, f"{y} = torch.vmap({called})(weights, buffers)[0]"]
-        if self.depends_on_state() and step.call.mode == "training":
+        if moves:
             raise NoScript("no lines are written here for the statistics beside gradients of an ensemble")
         copies = "{n: b.clone() for n, b in buffers.items()}"
         called = f"lambda w, x: torch.func.functional_call(layer, (w, {copies}), (x,))"
@@ -130,9 +131,22 @@ class VmapWriter(ModuleWriter):
             f"{y} = both[0]",
         ]
 
+    def tangent(self, step: Step, y: str) -> Lines:
+        """torch.func.jvp inside vmap; its statistics are left."""
+        x, v = (self.given(n) for n in step.inputs)
+        copies = "{n: b.clone() for n, b in buffers.items()}"
+        called = f"lambda x: torch.func.functional_call(layer, (weights, {copies}), (x,))"
+        return [
+            f"layer.train({step.call.mode == 'training'})",
+            block("def member(weights, buffers):", [f"return torch.func.jvp({called}, ({x},), ({v},))"]),
+            "both, tangents = torch.vmap(member)(weights, buffers)",
+            f"{y} = both[0]",
+            "along = tangents[0]",
+        ]
+
     def perform(self, step: Step, y: str) -> Lines:
-        """Lines of a step. Raises NoScript: what the adapter declines, and what is neither a pass nor its gradients."""
-        if step.call.kind not in ("forward", "gradients"):
+        """Lines of a step. Raises NoScript: what the adapter declines, and what is neither a pass nor a first derivative."""
+        if step.call.kind not in ("forward", "gradients", "tangent"):
             raise NoScript(f"no lines are written here for {step.call} of an ensemble")
         return super().perform(step, y)
 

@@ -1,16 +1,22 @@
 """``tensorflow.fused`` and ``tensorflow.fused.xla``: the public function ``tf.compat.v1.nn.fused_batch_norm``, one operation for the
 whole layer, eager or under tf.function(jit_compile=True), where XLA has its own batch normalization.
 
-Source: https://www.tensorflow.org/api_docs/python/tf/compat/v1/nn/fused_batch_norm
+    tensorflow.folded   in inference after a convolution, in one tf.function, of which Grappler makes one operation
+
+Source: https://www.tensorflow.org/api_docs/python/tf/compat/v1/nn/fused_batch_norm and https://www.tensorflow.org/guide/graph_optimization
 """
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Dict, Mapping, Sequence, Tuple
+from typing import Any, Callable, Dict, Mapping, Sequence, Tuple
+
+import numpy as np
 
 from bnspec.backends.tensorflow.common import TensorflowAdapter, TensorflowLayer, checkpointed
 from bnspec.backends.tensorflow.network import TensorflowNetwork
+from bnspec.backends.worker.folding import FINITE_ONLY, NO_VALUES, TOO_WIDE, WEIGHTS_AT_MOST, mixing
+from bnspec.backends.worker.forward_only import NO_TRAINING, InferenceOnly
 from bnspec.contract import Conventions, Declined, Gradients, LayerConfig, State
 from bnspec.model.call import Mode
 from bnspec.model.case import PARAMETERS
@@ -190,3 +196,65 @@ class CompiledFusedLayer(FusedLayer):
         """Compile again: the averaging factor is a constant."""
         super().set_decay(decay)
         self.__dict__["functions"] = {}
+
+
+class TensorflowFolded(TensorflowFused):
+    """A convolution and the operation in inference, in one tf.function: Grappler makes one operation of both."""
+
+    conventions = dataclasses.replace(
+        TensorflowFused.conventions, dtypes=("float32",), ranks=(4,), channel_axes="last", gradient_modes=()
+    )
+
+    def __init__(self, device: str = "cpu") -> None:
+        super().__init__(device)
+        self.both = self.tf.function(convolved_and_normalised(self.tf))
+
+    def layer(self, config: LayerConfig, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> Any:
+        """A layer over the four arrays."""
+        return FoldedInferenceLayer(self, config, (gamma, beta), State(running_mean, running_var))
+
+    def network(
+        self, kind: NetworkKind, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]
+    ) -> TensorflowNetwork:
+        """Raises Declined: what is folded is not trained."""
+        raise Declined(NO_TRAINING)
+
+
+class FoldedInferenceLayer(InferenceOnly):
+    """The arrays, and the convolution whose result is the case's x: see ``worker.folding``."""
+
+    def __init__(
+        self, owner: TensorflowFolded, config: LayerConfig, parameters: Tuple[Any, Any], running: State
+    ) -> None:
+        self.owner, self.config, self.parameters, self.running = owner, config, parameters, running
+
+    def inference(self, x: Any) -> Any:
+        """y of the input of which the convolution makes x."""
+        given, channels, tf = x.numpy(), self.config.channels, self.owner.tf
+        if not given.size:
+            raise Declined(NO_VALUES)
+        if not np.isfinite(given).all():
+            raise Declined(FINITE_ONLY)
+        if channels * channels > WEIGHTS_AT_MOST:
+            raise Declined(TOO_WIDE)
+        sources, signs = mixing(channels, 1)
+        weight, before = np.zeros((1, 1, channels, channels), np.float32), np.empty_like(given)
+        weight[0, 0, sources, np.arange(channels)] = signs
+        before[..., sources] = given * signs.astype(given.dtype)
+        return self.owner.both(
+            tf.constant(before), tf.constant(weight), *self.parameters, *self.running, self.config.epsilon
+        )
+
+    def state(self) -> State:
+        """The statistics that were given."""
+        return self.running
+
+
+def convolved_and_normalised(tf: Any) -> Callable[..., Any]:
+    """The function of both operations; epsilon is a constant of its graph."""
+
+    def both(x: Any, weight: Any, gamma: Any, beta: Any, mean: Any, var: Any, epsilon: float) -> Any:
+        z = tf.nn.conv2d(x, weight, 1, "VALID")
+        return tf.compat.v1.nn.fused_batch_norm(z, gamma, beta, mean, var, epsilon=epsilon, is_training=False)[0]
+
+    return both

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -124,3 +126,28 @@ def test_what_the_layer_before_cannot_compute_is_declined() -> None:
         assert {there.status for step, there in steps if step.inputs == ("x",)} == {"declined"}
     wide = asked(Form((1, 2051, 1), 1), adapter)
     assert "more than" in observed(wide, adapter).steps[0].message
+
+
+#: Prints the operations that Grappler leaves of the function, by what TensorFlow records of a run.
+GRAPH = """
+import tensorflow as tf
+from bnspec.backends.tensorflow.fused import TensorflowFolded
+from bnspec.contract import LayerConfig
+from tensorflow.python.eager import context
+adapter = TensorflowFolded("cpu")
+config = LayerConfig(4, 3, 2, 0.001, 0.75, "float32", "float32", True)
+layer = adapter.layer(config, *map(tf.constant, ([1.0, 2.0], [0.5, 1.0], [0.1, 0.2], [1.0, 2.0])))
+context.context().enable_run_metadata()
+layer.inference(tf.ones((2, 3, 2, 2)))
+for graph in context.context().export_run_metadata().function_graphs:
+    print(*(node.op for node in graph.post_optimization_graph.node))
+"""
+
+
+def test_grappler_makes_one_operation_of_the_convolution_and_the_layer() -> None:
+    """What tensorflow.folded is there for; in a process of its own, as each framework is."""
+    pytest.importorskip("tensorflow")
+    end = subprocess.run([sys.executable, "-c", GRAPH], capture_output=True, text=True, timeout=300, check=True)
+    operations = end.stdout.split()
+    assert "_FusedConv2D" in operations
+    assert "FusedBatchNormV3" not in operations

@@ -1,5 +1,7 @@
 """``onnxruntime.opset9``, ``onnxruntime.opset14`` and ``onnxruntime.opset15``: ONNX Runtime's execution provider for CPUs.
 
+    onnxruntime.opset15.output   y of a training node whose other outputs, which are optional, are left out
+
 Source: https://onnxruntime.ai/docs/api/python/api_summary.html
 """
 
@@ -8,18 +10,19 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Dict, Optional
 
-from bnspec.backends.onnx.common import CONVENTIONS, OnnxAdapter, Session, model_of
-from bnspec.contract import LayerConfig
+from bnspec.backends.onnx.common import CONVENTIONS, INPUTS, OnnxAdapter, OnnxLayer, Session, model_of
+from bnspec.contract import Layer, LayerConfig, State
 
 #: A layer that every release can run, if it knows the opset.
 PROBE = LayerConfig(2, 1, 1, 1e-5, 0.9, "float32", "float32")
 
 
 class RuntimeOpset9(OnnxAdapter):
-    """Opset 9: inference alone."""
+    """Opset 9: inference, and training by a node with five outputs."""
 
     framework = "onnxruntime"
     opset = 9
+    trains_by_outputs = True
     conventions = dataclasses.replace(CONVENTIONS, checks_arguments=True, dtypes=("float64", "float32", "float16"))
 
     def __init__(self, device: str = "cpu") -> None:
@@ -66,3 +69,40 @@ class RuntimeOpset15(RuntimeOpset9):
 
     opset = 15
     conventions = dataclasses.replace(RuntimeOpset9.conventions, half_parameters=("float32", "input"))
+
+
+class RuntimeOpset15Output(RuntimeOpset15):
+    """The same, with a training node of the one output y; the statistics are those of a node with all outputs."""
+
+    def __init__(self, device: str = "cpu") -> None:
+        super().__init__(device)
+        self.alone: Dict[LayerConfig, Session] = {}
+
+    def layer(self, config: LayerConfig, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> Layer:
+        """The arrays that the node takes beside x."""
+        return OutputLayer(self, config, (gamma, beta), State(running_mean, running_var))
+
+    def output(self, config: LayerConfig) -> Session:
+        """The session of the training node whose other outputs are left out, made once."""
+        if config not in self.alone:
+            model = model_of(self.onnx, self.opset, config, "training")
+            del model.graph.output[1:]
+            model.graph.node[0].output[1:] = ["", ""]
+            self.alone[config] = self.session(model)
+        return self.alone[config]
+
+
+class OutputLayer(OnnxLayer):
+    """The arrays of one BatchNormalization node."""
+
+    owner: RuntimeOpset15Output
+
+    def training(self, x: Any) -> Any:
+        """y of the node with one output; the other node's outputs become the statistics."""
+        (y,) = self.owner.output(self.config)(dict(zip(INPUTS, (x, *self.parameters, *self.running))))
+        super().training(x)
+        return y
+
+    def copied(self) -> OutputLayer:
+        """The same arrays, which no call changes."""
+        return OutputLayer(self.owner, self.config, self.parameters, self.running)

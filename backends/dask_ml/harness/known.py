@@ -8,7 +8,7 @@ from bnspec.backends.harness.known.predicates import many_large_values, sum_over
 KNOWN: tuple[Known, ...] = (
     Known(
         title="Sums of many large values lose every digit",
-        backends="dask_ml",
+        backends="dask_ml, dask_ml.numpy",
         clauses=("accuracy.keeps_a_digit", "input.fit_is_stable"),
         where=many_large_values,
         conditions="float32 x, 1,000 values or more each, count |mean| > 1e8 std",
@@ -23,7 +23,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="Sums of float16 overflow",
-        backends="dask_ml",
+        backends="dask_ml, dask_ml.numpy",
         clauses=("input.constant_feature_is_finite",),
         where=sum_overflows,
         conditions="float16 x, the sum of a feature beyond 65,504",

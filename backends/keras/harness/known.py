@@ -91,7 +91,7 @@ FLOAT64 = (
 KNOWN: tuple[Known, ...] = (
     Known(
         title="Sums of many large values lose every digit",
-        backends="keras, keras.adapt, keras.ops, keras.remat",
+        backends="keras, keras.adapt, keras.adapt.clone, keras.ops, keras.remat",
         clauses=("accuracy.keeps_a_digit",),
         where=many_large_values,
         conditions="float32, 1,000 values a channel or more, count |mean| > 1e8 std, on TensorFlow",
@@ -171,7 +171,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="A constant feature becomes noise",
-        backends="keras.[tj]*, !keras*remat, !keras*adapt",
+        backends="keras.[tj]*, !keras*remat, !keras*adapt, !keras*clone",
         clauses=("input.constant_feature_is_finite",),
         where=constant_in_chunks,
         conditions="a constant feature of a training set that comes in several batches",

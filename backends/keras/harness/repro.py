@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from bnspec.backends.harness.scripts.writer import Writer
 from bnspec.backends.keras.harness.normalization_writer import (
     ArrayWriter,
+    CloneWriter,
+    JaxCloneWriter,
     JaxTensorWriter,
     TensorWriter,
     TorchTensorWriter,
@@ -28,6 +30,8 @@ WRITERS: Mapping[str, type[Writer]] = {
     "keras.torch.remat": KerasTorchRematWriter,
     "keras.adapt.array": ArrayWriter,
     "keras.adapt": TensorWriter,
+    "keras.adapt.clone": CloneWriter,
+    "keras.jax.adapt.clone": JaxCloneWriter,
     "keras.torch.adapt": TorchTensorWriter,
     "keras.jax.adapt": JaxTensorWriter,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bnspec.backends.harness.scripts.writer import Writer
+from bnspec.backends.tensorflow.harness.image_writer import ImageWriter
 from bnspec.backends.tensorflow.harness.writer import FusedWriter, MomentsWriter, SufficientWriter
 from bnspec.backends.tensorflow.harness.xla_writer import XlaWriter
 
@@ -13,4 +14,5 @@ WRITERS: Mapping[str, type[Writer]] = {
     "tensorflow.nn.sufficient": SufficientWriter,
     "tensorflow.fused": FusedWriter,
     "tensorflow.xla": XlaWriter,
+    "tensorflow.image": ImageWriter,
 }

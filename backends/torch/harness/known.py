@@ -335,7 +335,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="A convolution's bits depend on the batch",
-        backends="torch.folded, torch.folded.jit",
+        backends="torch.folded, torch.folded.jit, torch.folded.fx*",
         clauses=("inference.bits_are_independent_of_batch",),
         where=lambda case: True,
         conditions="a folded convolution of a batch and of one of its rows",

@@ -116,4 +116,38 @@ FORMS: tuple[Known, ...] = (
         package="torch",
         versions=RELEASES,
     ),
+    Known(
+        title="A shared convolution is folded with every module",
+        backends="torch.folded.fx.shared",
+        clauses=(
+            "affine.absent_is_identity",
+            "affine.per_channel",
+            "affine.zero_gamma_gives_beta",
+            "dtype.half_is_as_exact_as_declared",
+            "epsilon.as_given",
+            "epsilon.inside_root_in_inference",
+            "inference.output",
+            "inference.value_is_independent_of_batch",
+            "layout.axis",
+            "layout.extents",
+            "layout.strides",
+            "special.negative_variance_is_shown",
+            "special.parameters_are_not_hidden",
+        ),
+        where=lambda case: True,
+        conditions="a convolution that is called twice, with a module of its own after each call, as in heads of a detector",
+        kind="bug",
+        reason=(
+            "torch.fx.experimental.optimization.fuse folds one module after the other into the weights that both calls share, so that each "
+            "call goes through all modules."
+        ),
+        observed=(
+            "A convolution by 1, BatchNorm2d of mean 0 and variance 4 after its first call, of mean 1 and variance 1 after its second, x = "
+            "3: 1.5 and 2; after fuse 0.5 and 0.5."
+        ),
+        link="https://github.com/pytorch/pytorch/issues/104593",
+        reported=True,
+        package="torch",
+        versions=RELEASES,
+    ),
 )

@@ -11,8 +11,8 @@ from bnspec.backends.harness.scripts.statements import Lines
 class DaskWriter(RowsWriter):
     """``fit`` of one array in these chunks."""
 
-    packages = ("dask_ml", "dask")
-    imports = ("import dask.array", "from dask_ml.preprocessing import StandardScaler")
+    packages: tuple[str, ...] = ("dask_ml", "dask")
+    imports: tuple[str, ...] = ("import dask.array", "from dask_ml.preprocessing import StandardScaler")
 
     def fitted(self, tables: Sequence[str]) -> Lines:
         """``fit``."""

@@ -47,8 +47,9 @@ class OutputWriter(SessionWriter):
 
     def call(self, step: Step, y: str) -> Lines:
         """The model of the mode; the statistics stay as they are."""
-        (line,) = super().call(step, y)
-        return [line.replace(f"{y}, mean, var =", f"({y},) =")]
+        return [
+            line.replace(f"{y}, mean, var =", f"({y},) =") for line in super().call(step, y) if isinstance(line, str)
+        ]
 
 
 class Opset14SessionWriter(SessionWriter):

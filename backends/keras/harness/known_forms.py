@@ -90,6 +90,7 @@ FORMS: tuple[Known, ...] = (
         backends="keras*.clone",
         clauses=(
             "input.constant_feature_is_finite",
+            "input.constant_feature_keeps_its_unit",
             "input.inverse",
             "input.transform",
             "input.units_do_not_matter",

@@ -103,3 +103,11 @@ class StatefulModule(TorchLayer):
     def set_decay(self, decay: float) -> None:
         """Set the module's momentum."""
         self.module.momentum = 1.0 - decay
+
+
+def steps_of(decay: float) -> int:
+    """The number t of steps after which the next one keeps the share ``decay`` = t / (t + 1). Raises Declined: there is none."""
+    for steps in range(1024):
+        if 1.0 - 1.0 / (steps + 1) == decay:
+            return steps
+    raise Declined("a cumulative average keeps t / (t + 1) of the old value, which is never %r" % decay)

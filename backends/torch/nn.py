@@ -22,7 +22,7 @@ from typing import Any, Mapping, Optional, Tuple
 
 from bnspec.backends.torch.common import TorchAdapter
 from bnspec.backends.torch.layer_norm import TorchLayerNorm, module
-from bnspec.backends.torch.modules import CONVENTIONS, StatefulModule, module_over, new_module
+from bnspec.backends.torch.modules import CONVENTIONS, StatefulModule, module_over, new_module, steps_of
 from bnspec.backends.torch.network import TorchNetwork
 from bnspec.contract import Declined, Gradients, LayerConfig, SecondOrder
 from bnspec.model.call import Mode
@@ -130,14 +130,6 @@ class TorchCumulative(TorchNN):
     ) -> TorchNetwork:
         """Raises Declined: the networks are trained with one decay."""
         raise Declined("the networks are those of torch.nn")
-
-
-def steps_of(decay: float) -> int:
-    """The number t of steps after which the next one keeps the share ``decay`` = t / (t + 1). Raises Declined: there is none."""
-    for steps in range(1024):
-        if 1.0 - 1.0 / (steps + 1) == decay:
-            return steps
-    raise Declined("a cumulative average keeps t / (t + 1) of the old value, which is never %r" % decay)
 
 
 class CumulativeLayer(ModuleLayer):

@@ -150,4 +150,24 @@ FORMS: tuple[Known, ...] = (
         package="torch",
         versions=RELEASES,
     ),
+    Known(
+        title="A cumulative average is not exported",
+        backends="torch.export.cumulative",
+        clauses=("contract.accepts",),
+        where=lambda case: any(s.call.mode == "training" for s in case.steps),
+        conditions="momentum=None, in train()",
+        kind="bug",
+        reason=(
+            "the module makes a number of 1 / num_batches_tracked, which depends on data: torch.export raises, and so does torch.compile with "
+            "fullgraph=True; without it the graph breaks there."
+        ),
+        observed=(
+            "torch.export.export(BatchNorm1d(3, momentum=None), (x,)): GuardOnDataDependentSymNode; with momentum=0.1 it is exported, and "
+            "torch.jit.script takes both."
+        ),
+        link="https://github.com/pytorch/pytorch/issues/194504",
+        reported=True,
+        package="torch",
+        versions=RELEASES,
+    ),
 )

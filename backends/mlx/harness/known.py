@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from bnspec.backends.harness.known.deviation import Choice, Known
-from bnspec.backends.harness.known.predicates import many_large_values, refuses, trains_on_nothing, trains_with_gradients
+from bnspec.backends.harness.known.predicates import (
+    many_large_values,
+    refuses,
+    trains_on_nothing,
+    trains_with_gradients,
+)
 from bnspec.backends.harness.known.recomputed import TWICE
 
 KNOWN: tuple[Known, ...] = (

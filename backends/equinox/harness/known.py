@@ -187,4 +187,17 @@ KNOWN: tuple[Known, ...] = (
         package="equinox",
         versions=">=0.13.8,<0.14",
     ),
+    Known(
+        title="Without a scale y's dtype depends on the mode",
+        backends="equinox.batch",
+        clauses=("dtype.results",),
+        where=lambda case: is_half(case) and not all_half(case) and not case.config.affine,
+        conditions="half-precision x by a layer of float32 with channelwise_affine=False",
+        kind="bug",
+        reason="in training x and its statistics have x's dtype, in inference the statistics are float32; y is their promotion, and is not cast.",
+        observed='BatchNorm(3, "b", mode="batch", channelwise_affine=False) on float16 x: y is float16 in training, float32 in inference; with a scale float32 in both.',
+        reported=False,
+        package="equinox",
+        versions=">=0.13.8,<0.14",
+    ),
 )

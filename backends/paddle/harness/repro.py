@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bnspec.backends.harness.scripts.writer import Writer
-from bnspec.backends.paddle.harness.writer import FunctionWriter, ModuleWriter
+from bnspec.backends.paddle.harness.writer import BatchWriter, FunctionWriter, ModuleWriter
 
-WRITERS: Mapping[str, type[Writer]] = {"paddle.nn": ModuleWriter, "paddle.functional": FunctionWriter}
+WRITERS: Mapping[str, type[Writer]] = {
+    "paddle.nn": ModuleWriter,
+    "paddle.batch": BatchWriter,
+    "paddle.functional": FunctionWriter,
+}

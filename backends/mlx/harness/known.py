@@ -41,7 +41,7 @@ KNOWN: tuple[Known, ...] = (
     Known(
         title="Other channels are broadcast",
         backends="mlx*",
-        clauses=("errors.malformed_data", "errors.malformed_parameters"),
+        clauses=("contract.shapes", "errors.malformed_data", "errors.malformed_parameters"),
         where=refuses,
         conditions="an x of more channels by a layer of one, an x of one by a layer of more, and parameters of another shape that broadcast",
         kind="bug",

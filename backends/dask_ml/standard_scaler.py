@@ -1,11 +1,17 @@
 """``dask_ml``: dask_ml.preprocessing.StandardScaler over a Dask array, whose chunks are the training set's.
 
+    dask_ml.dataframe   the same over a Dask data frame, whose partitions are the chunks
+    dask_ml.numpy       fitted to a Dask array, and given NumPy arrays to transform, as in a service that predicts
+
 Source: https://ml.dask.org/modules/generated/dask_ml.preprocessing.StandardScaler.html
 """
 
 from __future__ import annotations
 
-from typing import Any, Sequence
+import dataclasses
+from typing import Any, List, Sequence
+
+import numpy as np
 
 from bnspec.backends.worker.scaler_rows import ScalerAdapter, TableScaler
 from bnspec.contract import Conventions, LayerConfig, State
@@ -37,6 +43,31 @@ class DaskML(ScalerAdapter):
         return DaskScaler(config, self.made, self.array_module)
 
 
+class DaskFrames(DaskML):
+    """The scaler, given Dask data frames."""
+
+    conventions = dataclasses.replace(DaskML.conventions, input_missing=True)
+
+    def __init__(self, device: str = "cpu") -> None:
+        super().__init__(device)
+        import dask.dataframe
+        import pandas
+
+        self.frames, self.pandas = dask.dataframe, pandas
+
+    def scaler(self, config: LayerConfig) -> FramesScaler:
+        """A ``StandardScaler``."""
+        return FramesScaler(config, self)
+
+
+class DaskNumpy(DaskML):
+    """The scaler, given NumPy arrays once it is fitted."""
+
+    def scaler(self, config: LayerConfig) -> NumpyScaler:
+        """A ``StandardScaler``."""
+        return NumpyScaler(config, self.made, self.array_module)
+
+
 class DaskScaler(TableScaler):
     """One ``StandardScaler``."""
 
@@ -60,3 +91,45 @@ class DaskScaler(TableScaler):
     def statistics(self) -> State:
         """``mean_`` and ``var_``."""
         return State(self.wrapped.mean_, self.wrapped.var_)
+
+
+class NumpyScaler(DaskScaler):
+    """One ``StandardScaler``, whose transforms are given NumPy arrays."""
+
+    def transform_rows(self, table: Any) -> Any:
+        """``transform``."""
+        return self.wrapped.transform(table)
+
+    def inverse_rows(self, table: Any) -> Any:
+        """``inverse_transform``."""
+        return self.wrapped.inverse_transform(table)
+
+
+class FramesScaler(DaskScaler):
+    """One ``StandardScaler``; columns have their numbers as names."""
+
+    def __init__(self, config: LayerConfig, owner: DaskFrames) -> None:
+        super().__init__(config, owner.made, owner.array_module)
+        self.frames, self.pandas = owner.frames, owner.pandas
+        self.columns: List[str] = [str(c) for c in range(config.channels)]
+
+    def frame(self, table: Any) -> Any:
+        """A table as a Dask data frame of one partition."""
+        return self.frames.from_pandas(self.pandas.DataFrame(table, columns=self.columns), npartitions=1)
+
+    def fit_rows(self, tables: Sequence[Any]) -> None:
+        """``fit`` of one data frame in these partitions."""
+        frames = [self.frame(table) for table in tables]
+        self.wrapped = self.made().fit(self.frames.concat(frames) if len(frames) > 1 else frames[0])
+
+    def transform_rows(self, table: Any) -> Any:
+        """``transform``."""
+        return self.wrapped.transform(self.frame(table)).compute().to_numpy()
+
+    def inverse_rows(self, table: Any) -> Any:
+        """``inverse_transform``."""
+        return self.wrapped.inverse_transform(self.frame(table)).compute().to_numpy()
+
+    def statistics(self) -> State:
+        """``mean_`` and ``var_``."""
+        return State(np.asarray(self.wrapped.mean_), np.asarray(self.wrapped.var_))

@@ -211,6 +211,19 @@ class TensorScaler(NormScaler):
         return self.keras.ops.concatenate(list(chunks), axis=0)
 
 
+class CarriedScaler(TensorScaler):
+    """Input normalization by a clone of the adapted layer, to which ``set_weights`` carries the statistics."""
+
+    def fit(self, chunks: Sequence[Any]) -> None:
+        """Adapt a layer, clone the model of it and carry the weights over."""
+        super().fit(chunks)
+        given = self.keras.Input(batch_shape=open_shape(self.config), dtype=self.config.dtype)
+        model = self.keras.Sequential([given, self.forward])
+        clone = self.keras.models.clone_model(model)
+        clone.set_weights(model.get_weights())
+        self.forward = clone.layers[-1]
+
+
 class ArrayScaler(TensorScaler):
     """Input normalization adapted to one NumPy array of the whole training set, whose statistics NumPy computes."""
 

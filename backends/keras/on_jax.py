@@ -1,6 +1,7 @@
 """``keras.jax``: ``keras.layers.BatchNormalization`` and ``keras.layers.Normalization`` on Keras' JAX backend.
 
-    keras.jax.adapt   the latter, adapted to one tensor in place of batches
+    keras.jax.adapt         the latter, adapted to one tensor in place of batches
+    keras.jax.adapt.clone   a clone of a layer that was adapted to one tensor, with its weights by set_weights
 
 The layer runs ``stateless_call`` under jax.jit and is differentiated by JAX, as in Keras's own training loop on this
 backend. Compiled once per shape and configuration: layers of one configuration share one Keras layer, used as a pure
@@ -20,6 +21,7 @@ from bnspec.backends.jax.pure_layer import Functions, Jitted, Parameters, PureLa
 from bnspec.backends.keras.common import (
     CONVENTIONS,
     SCALER_ONLY,
+    CarriedScaler,
     NormScaler,
     TensorScaler,
     assign,
@@ -155,3 +157,11 @@ class KerasJaxTensor(KerasJax):
     def scaler(self, config: LayerConfig) -> TensorScaler:
         """Input normalization by ``keras.layers.Normalization``."""
         return TensorScaler(self.keras, config)
+
+
+class KerasJaxClone(KerasJaxTensor):
+    """``keras.layers.Normalization``, cloned after it was adapted."""
+
+    def scaler(self, config: LayerConfig) -> CarriedScaler:
+        """Input normalization by ``keras.layers.Normalization``."""
+        return CarriedScaler(self.keras, config)

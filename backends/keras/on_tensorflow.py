@@ -3,6 +3,7 @@
     keras.remat         the former under ``keras.remat``
     keras.adapt         the latter, adapted to one tensor in place of a data set
     keras.adapt.array   the same, adapted to one NumPy array
+    keras.adapt.clone   a clone of a layer that was adapted to one tensor, with its weights by set_weights
 
 Source: https://keras.io/api/layers/normalization_layers/batch_normalization/
 """
@@ -12,7 +13,15 @@ from __future__ import annotations
 import functools
 from typing import Any, Callable, Mapping, Sequence
 
-from bnspec.backends.keras.common import SCALER_ONLY, ArrayScaler, NormScaler, TensorScaler, built_layer, policy
+from bnspec.backends.keras.common import (
+    SCALER_ONLY,
+    ArrayScaler,
+    CarriedScaler,
+    NormScaler,
+    TensorScaler,
+    built_layer,
+    policy,
+)
 from bnspec.backends.keras.network import KerasNetwork
 from bnspec.backends.keras.over_tensorflow import NormLayer, TensorflowKeras
 from bnspec.backends.tensorflow.layer_norm import TapedLayerNorm, keras_layer
@@ -137,3 +146,11 @@ class KerasArray(KerasTensor):
     def scaler(self, config: LayerConfig) -> Any:
         """Input normalization by ``keras.layers.Normalization``."""
         return ArrayScaler(self.keras, config)
+
+
+class KerasClone(KerasTensor):
+    """``keras.layers.Normalization``, cloned after it was adapted."""
+
+    def scaler(self, config: LayerConfig) -> Any:
+        """Input normalization by ``keras.layers.Normalization``."""
+        return CarriedScaler(self.keras, config)

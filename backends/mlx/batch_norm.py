@@ -28,6 +28,7 @@ class Mlx(Adapter):
 
     framework = "mlx"
     conventions = Conventions(
+        checks_arguments=True,
         running_correction=1,
         momentum_weighs="new",
         default_epsilon=1e-5,

@@ -1,7 +1,8 @@
 """Shared by the backends that run ONNX models: models of one BatchNormalization node, and the layer around them.
 
-The node's statistics are inputs, and outputs of its training mode, which opset 14 brought; the caller keeps them. Opset 9 has
-inference alone, opset 15 parameters and statistics of other dtypes than x. ONNX stores epsilon and momentum as float32.
+The node's statistics are inputs, and outputs of its training mode; the caller keeps them. Opset 14 brought an attribute of that mode;
+before, a node with five outputs is in training. Opset 15 has parameters and statistics of other dtypes than x. ONNX stores epsilon and
+momentum as float32.
 
 Source: https://onnx.ai/onnx/operators/onnx__BatchNormalization.html
 """
@@ -22,7 +23,7 @@ from bnspec.model.call import Mode
 IR_VERSIONS = {7: 3, 9: 4, 14: 7, 15: 8}
 #: The inputs of the node.
 INPUTS = ("x", "scale", "bias", "mean", "var")
-#: The first opset with a training mode, and the first whose parameters may have another dtype than x.
+#: The first opset with an attribute of the training mode, and the first whose parameters may have another dtype than x.
 TRAINS, MIXES = 14, 15
 
 CONVENTIONS = Conventions(
@@ -48,6 +49,8 @@ class OnnxAdapter(Adapter):
     """Models of one node. Subclasses define ``opset``, ``conventions`` and ``session``."""
 
     opset = 0
+    #: Whether a node of an opset before 14 is trained, by its number of outputs.
+    trains_by_outputs = False
 
     def __init__(self, device: str = "cpu") -> None:
         super().__init__(device)
@@ -88,10 +91,10 @@ class OnnxLayer(ForwardOnly):
 
     def training(self, x: Any) -> Any:
         """y; the node's other outputs become the statistics."""
-        if self.owner.opset < TRAINS:
+        if self.owner.opset < TRAINS and not self.owner.trains_by_outputs:
             raise Declined(NO_TRAINING)
         y, *running = self.run(x, "training")
-        self.running = State(*running)
+        self.running = State(*running[:2])
         return y
 
     def inference(self, x: Any) -> Any:
@@ -122,8 +125,12 @@ def model_of(onnx: Any, opset: int, config: LayerConfig, mode: Mode) -> Any:
     outputs = [info("y", kinds[0], shape)]
     options: Dict[str, Any] = {"epsilon": config.epsilon, "momentum": config.decay}
     if mode == "training":
-        options["training_mode"] = 1
-        outputs += [info("new_" + name, kinds[3], [config.channels]) for name in INPUTS[3:]]
+        made = ["new_" + name for name in INPUTS[3:]]
+        if opset < TRAINS:
+            made += ["saved_" + name for name in INPUTS[3:]]
+        else:
+            options["training_mode"] = 1
+        outputs += [info(name, kinds[3], [config.channels]) for name in made]
     node = helper.make_node("BatchNormalization", list(INPUTS), [o.name for o in outputs], **options)
     graph = helper.make_graph([node], "layer", inputs, outputs)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=IR_VERSIONS[opset])

@@ -17,10 +17,11 @@ from bnspec.backends.onnx.mean_variance import MeanVarianceAdapter
 
 
 class OnnxOpset9(OnnxAdapter):
-    """Opset 9: inference alone."""
+    """Opset 9: inference, and training by a node with five outputs."""
 
     framework = "onnx"
     opset = 9
+    trains_by_outputs = True
     conventions = dataclasses.replace(
         CONVENTIONS,
         half_statistics="input",
@@ -37,7 +38,7 @@ class OnnxOpset9(OnnxAdapter):
 
 
 class OnnxOpset7(OnnxOpset9):
-    """Opset 7: inference alone."""
+    """Opset 7: the same."""
 
     opset = 7
 

@@ -1,5 +1,6 @@
 """``paddle.nn``: the modules BatchNorm1D, BatchNorm2D and BatchNorm3D in train() and eval().
 
+    paddle.batch       the same with use_global_stats=False, the statistics of mini-batches
     paddle.recompute   the same under paddle.distributed.fleet.utils.recompute, which runs them again in the backward pass
 
 Source: https://www.paddlepaddle.org.cn/documentation/docs/en/api/paddle/nn/BatchNorm2D_en.html and
@@ -77,6 +78,28 @@ class ModuleLayer(PaddleLayer):
     def set_decay(self, decay: float) -> None:
         """Set the module's momentum."""
         self.module._momentum = decay
+
+
+class PaddleBatch(PaddleNN):
+    """Modules with use_global_stats=False."""
+
+    def new_layer(self, config: LayerConfig) -> BatchLayer:
+        """The module of x's rank, as constructed with x's dtype as the default."""
+        return BatchLayer(self.paddle, super().new_layer(config).module)
+
+
+class BatchLayer(ModuleLayer):
+    """One module."""
+
+    def forward(self, x: Any, mode: Mode) -> Any:
+        """The module's call in train() or eval()."""
+        self.module._use_global_stats = False
+        self.module.train() if mode == "training" else self.module.eval()
+        return self.module(x)
+
+    def copied(self) -> BatchLayer:
+        """A deep copy of the module."""
+        return BatchLayer(self.paddle, copy.deepcopy(self.module))
 
 
 class PaddleRecompute(PaddleNN):

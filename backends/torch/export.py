@@ -1,5 +1,7 @@
 """``torch.export``: the modules BatchNorm1d, BatchNorm2d and BatchNorm3d as exported programs.
 
+    torch.export.cumulative   the same with momentum=None: running statistics are the plain average over all batches
+
 torch.export.export traces the module in train() or eval() for the shape of x; the program runs with the layer's own weights and
 buffers, which its training graph updates. Gradients are autograd's.
 
@@ -8,11 +10,12 @@ Source: https://docs.pytorch.org/docs/stable/export.html
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, Dict, Optional, Tuple
 
 from bnspec.backends.torch.common import TorchAdapter
-from bnspec.backends.torch.modules import CONVENTIONS, StatefulModule, module_over, new_module
-from bnspec.contract import LayerConfig
+from bnspec.backends.torch.modules import CONVENTIONS, StatefulModule, module_over, new_module, steps_of
+from bnspec.contract import Declined, LayerConfig
 from bnspec.model.call import Mode
 
 #: The programs by mode, and what they were traced for.
@@ -65,3 +68,49 @@ class ExportedLayer(StatefulModule):
         """The program's call with this layer's weights and buffers."""
         values = {**dict(self.module.named_parameters()), **dict(self.module.named_buffers())}
         return self.torch.func.functional_call(self.program(x, mode), values, (x,))
+
+
+class TorchExportCumulative(TorchExport):
+    """Modules that average over all their batches."""
+
+    conventions = dataclasses.replace(CONVENTIONS, first_batch="replace")
+
+    def layer(
+        self, config: LayerConfig, gamma: Optional[Any], beta: Optional[Any], running_mean: Any, running_var: Any
+    ) -> CumulativeExport:
+        """The module of x's rank, after as many steps as its decay says. Raises Declined: no number of steps has this decay."""
+        steps = steps_of(config.decay)
+        return self.counting(super().layer(config, gamma, beta, running_mean, running_var).module, steps)
+
+    def new_layer(self, config: LayerConfig) -> CumulativeExport:
+        """The module of x's rank, as constructed."""
+        return self.counting(super().new_layer(config).module, 0)
+
+    def counting(self, module: Any, steps: int) -> CumulativeExport:
+        """The layer of a module as after so many steps."""
+        module.momentum = None
+        module.num_batches_tracked.fill_(steps)
+        return CumulativeExport(self.torch, module, self.programs)
+
+
+class CumulativeExport(ExportedLayer):
+    """One module without a momentum, and the programs made of its like."""
+
+    def over(self, module: Any) -> CumulativeExport:
+        """The same kind of layer around another module."""
+        return CumulativeExport(self.torch, module, self.programs)
+
+    def forward(self, x: Any, mode: Mode) -> Any:
+        """The program's call; a step that is done leaves the count as it was before it."""
+        y = super().forward(x, mode)
+        if mode == "training":
+            self.module.num_batches_tracked -= 1
+        return y
+
+    def reset(self) -> None:
+        """Raises Declined: the next step would have another weight than the case says."""
+        raise Declined("a module that is reset begins to count again, and weighs its next batch by 1")
+
+    def set_decay(self, decay: float) -> None:
+        """Go on as after another number of steps."""
+        self.module.num_batches_tracked.fill_(steps_of(decay))

@@ -5,6 +5,8 @@
     torch.folded.transposed.grouped   the same in groups
     torch.folded.linear               Linear, by torch.nn.utils.fuse_linear_bn_eval
     torch.folded.jit                  Conv1d, Conv2d and Conv3d in a script, by torch.jit.freeze
+    torch.folded.fx                   Conv1d, Conv2d and Conv3d in a model, by torch.fx.experimental.optimization.fuse
+    torch.folded.fx.shared            the same of a convolution that is called twice, whose first call another module follows
 
 The layer before it computes the case's x exactly; see ``worker.folding``.
 
@@ -14,10 +16,11 @@ Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.utils.fuse_conv_
 from __future__ import annotations
 
 import dataclasses
+import importlib
 from typing import Any, Optional, Tuple
 
 from bnspec.backends.torch.common import placed
-from bnspec.backends.torch.folding import FoldedLayer, FoldingAdapter
+from bnspec.backends.torch.folding import FoldedLayer, FoldingAdapter, two_heads
 from bnspec.backends.torch.modules import module_over
 from bnspec.backends.worker.folding import TOO_WIDE, WEIGHTS_AT_MOST, pairs
 from bnspec.contract import Declined, LayerConfig
@@ -61,6 +64,27 @@ class TorchFoldedJit(TorchFolded):
         torch = self.torch
         pair = torch.nn.Sequential(before, module).eval()
         return torch.jit.freeze(torch.jit.script(pair))
+
+
+class TorchFoldedFx(TorchFolded):
+    """A convolution and the module in a model, which is traced."""
+
+    def folded(self, before: Any, module: Any) -> Any:
+        """The traced model."""
+        return self.fused(self.torch.nn.Sequential(before, module))
+
+    def fused(self, model: Any) -> Any:
+        """A model in eval(), traced and folded."""
+        return importlib.import_module("torch.fx.experimental.optimization").fuse(model.eval())
+
+
+class TorchFoldedFxShared(TorchFoldedFx):
+    """Heads that share a convolution, each with a module of its own."""
+
+    def folded(self, before: Any, module: Any) -> Any:
+        """The traced model's second result."""
+        model = self.fused(two_heads(self.torch, before, module))
+        return lambda given: model(given)[1]
 
 
 class TorchFoldedLinear(TorchFolded):

@@ -114,3 +114,23 @@ class FoldedConvolution(FoldedLayer):
         given = torch.empty_like(x, memory_format=torch.contiguous_format)
         given[:, sources] = x * signs.reshape(-1, *[1] * self.spatial)
         return convolution, module, given
+
+
+def two_heads(torch: Any, before: Any, module: Any) -> Any:
+    """A model of the convolution with another module, which halves, and of the same convolution with this one."""
+
+    class Heads(torch.nn.Module):
+        """The model."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.before, self.module = before, module
+            self.other = type(module)(module.num_features, eps=0.0, dtype=module.running_mean.dtype)
+            self.other.running_var.fill_(4.0)
+
+        def forward(self, given: Any) -> Any:
+            """y of the other module, and of this one."""
+            y = self.other(self.before(given))
+            return y, self.module(self.before(given))
+
+    return Heads()

@@ -109,3 +109,11 @@ def saved_and_read(torch: Any, state: Any) -> Any:
     file.seek(0)
     safely = "weights_only" in inspect.signature(torch.load).parameters
     return torch.load(file, **({"weights_only": True} if safely else {}))
+
+
+def steps_of(decay: float) -> int:
+    """The number t of steps after which the next one keeps the share ``decay`` = t / (t + 1). Raises Declined: there is none."""
+    for steps in range(1024):
+        if 1.0 - 1.0 / (steps + 1) == decay:
+            return steps
+    raise Declined("a cumulative average keeps t / (t + 1) of the old value, which is never %r" % decay)

@@ -28,7 +28,15 @@ from typing import Any, Mapping, Optional, Tuple
 
 from bnspec.backends.torch.common import NO_EPSILON, TorchAdapter
 from bnspec.backends.torch.layer_norm import TorchLayerNorm, module
-from bnspec.backends.torch.modules import CONVENTIONS, MODULES, StatefulModule, module_over, new_module, saved_and_read
+from bnspec.backends.torch.modules import (
+    CONVENTIONS,
+    MODULES,
+    StatefulModule,
+    module_over,
+    new_module,
+    saved_and_read,
+    steps_of,
+)
 from bnspec.backends.torch.network import TorchNetwork
 from bnspec.contract import Declined, Gradients, LayerConfig, SecondOrder
 from bnspec.model.call import Mode
@@ -136,14 +144,6 @@ class TorchCumulative(TorchNN):
     ) -> TorchNetwork:
         """Raises Declined: the networks are trained with one decay."""
         raise Declined("the networks are those of torch.nn")
-
-
-def steps_of(decay: float) -> int:
-    """The number t of steps after which the next one keeps the share ``decay`` = t / (t + 1). Raises Declined: there is none."""
-    for steps in range(1024):
-        if 1.0 - 1.0 / (steps + 1) == decay:
-            return steps
-    raise Declined("a cumulative average keeps t / (t + 1) of the old value, which is never %r" % decay)
 
 
 class CumulativeLayer(ModuleLayer):

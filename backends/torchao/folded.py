@@ -15,7 +15,7 @@ import dataclasses
 import importlib
 from typing import Any, Dict
 
-from bnspec.backends.torch.folding import FoldingAdapter
+from bnspec.backends.torch.folding import FoldingAdapter, two_heads
 
 
 class TorchaoFolded(FoldingAdapter):
@@ -56,23 +56,3 @@ class TorchaoFoldedShared(TorchaoFolded):
     def model(self, before: Any, module: Any) -> Any:
         """Of the same input both calls of the convolution; the result is the second module's."""
         return two_heads(self.torch, before, module)
-
-
-def two_heads(torch: Any, before: Any, module: Any) -> Any:
-    """A model of the convolution with another module, which halves, and of the same convolution with this one."""
-
-    class Heads(torch.nn.Module):
-        """The model."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.before, self.module = before, module
-            self.other = type(module)(module.num_features, eps=0.0, dtype=module.running_mean.dtype)
-            self.other.running_var.fill_(4.0)
-
-        def forward(self, given: Any) -> Any:
-            """y of the other module, and of this one."""
-            y = self.other(self.before(given))
-            return y, self.module(self.before(given))
-
-    return Heads()

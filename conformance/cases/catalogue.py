@@ -52,6 +52,7 @@ from bnspec.conformance.cases.programs import (
     refusal_case,
     relation_case,
     scaling_relation_case,
+    single_channel_case,
     state_gradient_case,
     tangent_gradient_case,
     third_order_case,
@@ -326,6 +327,7 @@ def optional_calls() -> Iterator[tuple[str, Case]]:
             )
     for form in (IMAGE, IMAGE_LAST, LINE_LAST):
         yield "a sample that is padding alone", masked_case(Plan(form, "wide", seed=157), 0.75, empty_sample=True)
+    yield "other channels than the one of the layer", single_channel_case(Plan(Form((4, 1), 1), "wide", seed=181))
     one_sample = Plan(Form((1, 4, 3, 2), 1), "wide", seed=143)
     yield "malformed parameters that broadcast over a batch of one", malformed_layer_case(one_sample)
     yield (

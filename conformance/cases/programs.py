@@ -264,6 +264,16 @@ def malformed_layer_case(plan: Plan) -> Case:
     return _with_derived(base, steps, **parameters)
 
 
+def single_channel_case(plan: Plan) -> Case:
+    """A layer of one channel, which would broadcast over an x of more, and next to that what it is made for."""
+    base = batch_norm_case(dataclasses.replace(plan, short=True))
+    wide = {"wide": malformed_x(base)["wide"]}
+    steps = [
+        Step(call, (x,), k == 0, refused=k == 0) for call in (TRAINING, INFERENCE) for k, x in enumerate(("wide", "x"))
+    ]
+    return _with_derived(base, steps, **wide)
+
+
 def _malformed_layers(config: LayerConfig, parameters: Iterable[str]) -> list[Step]:
     """Each parameter of each malformed shape, in both modes."""
     names = [n for n in PARAMETERS if config.affine or n.startswith("running")]

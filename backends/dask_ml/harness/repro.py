@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bnspec.backends.dask_ml.harness.writer import DaskWriter
+from bnspec.backends.dask_ml.harness.writer import DaskWriter, FrameWriter, NumpyTransformWriter
 from bnspec.backends.harness.scripts.writer import Writer
 
-WRITERS: Mapping[str, type[Writer]] = {"dask_ml": DaskWriter}
+WRITERS: Mapping[str, type[Writer]] = {
+    "dask_ml": DaskWriter,
+    "dask_ml.dataframe": FrameWriter,
+    "dask_ml.numpy": NumpyTransformWriter,
+}

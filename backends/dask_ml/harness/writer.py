@@ -11,8 +11,8 @@ from bnspec.backends.harness.scripts.statements import Lines
 class DaskWriter(RowsWriter):
     """``fit`` of one array in these chunks."""
 
-    packages = ("dask_ml", "dask")
-    imports = ("import dask.array", "from dask_ml.preprocessing import StandardScaler")
+    packages: tuple[str, ...] = ("dask_ml", "dask")
+    imports: tuple[str, ...] = ("import dask.array", "from dask_ml.preprocessing import StandardScaler")
 
     def fitted(self, tables: Sequence[str]) -> Lines:
         """``fit``."""
@@ -25,6 +25,39 @@ class DaskWriter(RowsWriter):
     def variable(self, name: str) -> str:
         """``mean_`` and ``var_``."""
         return {"mean": "scaler.mean_", "var": "scaler.var_"}.get(name, name)
+
+
+class NumpyTransformWriter(DaskWriter):
+    """The same, and transforms of NumPy arrays."""
+
+    def applied(self, kind: str, table: str) -> str:
+        """``transform`` or ``inverse_transform``."""
+        return f"scaler.{'inverse_transform' if kind == 'inverse' else 'transform'}({table})"
+
+
+class FrameWriter(DaskWriter):
+    """Data frames of one partition for each chunk."""
+
+    packages = ("dask_ml", "dask", "pandas")
+    imports = ("import dask.dataframe as dd", "import pandas as pd", "from dask_ml.preprocessing import StandardScaler")
+
+    def fitted(self, tables: Sequence[str]) -> Lines:
+        """``fit``."""
+        return [f"scaler = {self.made}.fit({joined([of_frame(t) for t in tables], 'dd.concat')})"]
+
+    def applied(self, kind: str, table: str) -> str:
+        """``transform`` or ``inverse_transform``, computed."""
+        name = "inverse_transform" if kind == "inverse" else "transform"
+        return f"scaler.{name}({of_frame(table)}).compute().to_numpy()"
+
+    def variable(self, name: str) -> str:
+        """``mean_`` and ``var_``."""
+        return f"np.asarray({super().variable(name)})" if name in ("mean", "var") else name
+
+
+def of_frame(table: str) -> str:
+    """A table as a Dask data frame of one partition."""
+    return f"dd.from_pandas(pd.DataFrame({table}), npartitions=1)"
 
 
 def of_dask(table: str) -> str:

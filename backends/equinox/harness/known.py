@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bnspec.backends.harness.known.deviation import Known
-from bnspec.backends.harness.known.predicates import all_half, differentiates_state, trains_on_nothing
+from bnspec.backends.harness.known.predicates import all_half, differentiates_state, is_half, trains_on_nothing
 from bnspec.model.case import Case
 
 
@@ -21,6 +21,11 @@ def cotangent_overflows(case: Case) -> bool:
 def trains(case: Case) -> bool:
     """A layer is trained."""
     return case.subject == "batch_norm" and any(s.call.mode == "training" for s in case.steps)
+
+
+def trains_mixed(case: Case) -> bool:
+    """A layer of float32 is trained on half-precision x."""
+    return trains(case) and is_half(case) and not all_half(case)
 
 
 def trains_a_new_layer(case: Case) -> bool:
@@ -159,6 +164,38 @@ KNOWN: tuple[Known, ...] = (
         kind="bug",
         reason="the statistics in the new state are functions of x, and their update is not cut out of the differentiation.",
         observed='momentum 0.5, mode "batch", x [[1], [3]]: the gradient of the new hidden mean by x is [0.25, 0.25].',
+        reported=False,
+        package="equinox",
+        versions=">=0.13.8,<0.14",
+    ),
+    Known(
+        title="Mode ema refuses half precision by a float32 layer",
+        backends="equinox.ema",
+        clauses=("contract.accepts",),
+        where=trains_mixed,
+        conditions='training in mode "ema" on float16 or bfloat16 x by a layer of float32, the default',
+        kind="bug",
+        reason=(
+            "the first batch's statistics, which have x's dtype, are selected beside the running ones by lax.select, which takes one dtype. Mode "
+            '"batch" promotes, and gives float32.'
+        ),
+        observed=(
+            'BatchNorm(3, "b", mode="ema") in training on float16 x: TypeError "lax.select requires arguments to have the same dtypes, got '
+            'float32, float16"; in inference, and in mode "batch", a result.'
+        ),
+        reported=False,
+        package="equinox",
+        versions=">=0.13.8,<0.14",
+    ),
+    Known(
+        title="Without a scale y's dtype depends on the mode",
+        backends="equinox.batch",
+        clauses=("dtype.results",),
+        where=lambda case: is_half(case) and not all_half(case) and not case.config.affine,
+        conditions="half-precision x by a layer of float32 with channelwise_affine=False",
+        kind="bug",
+        reason="in training x and its statistics have x's dtype, in inference the statistics are float32; y is their promotion, and is not cast.",
+        observed='BatchNorm(3, "b", mode="batch", channelwise_affine=False) on float16 x: y is float16 in training, float32 in inference; with a scale float32 in both.',
         reported=False,
         package="equinox",
         versions=">=0.13.8,<0.14",

@@ -108,6 +108,11 @@ def has_one_channel_for_all(case: Case) -> bool:
     return case.config.channels > 1 and any(x.ndim > axis and x.shape[axis] == 1 for x in batches)
 
 
+def has_one_channel_on_a_side(case: Case) -> bool:
+    """A malformed x has one channel, and the layer several; or the layer has one."""
+    return has_one_channel_for_all(case) or (case.config.channels == 1 and refuses(case))
+
+
 def has_misshapen(*names: str, values: bool = False) -> Predicate:
     """A predicate: one of these parameters is not of shape (C,); ``values``: and yet has C values."""
 

@@ -8,7 +8,7 @@ from bnspec.backends.harness.known.predicates import (
     constant_in_chunks,
     differentiates_state,
     has_empty_chunk,
-    has_one_channel_for_all,
+    has_one_channel_on_a_side,
     has_padding,
     is_float64,
     is_half,
@@ -91,7 +91,7 @@ FLOAT64 = (
 KNOWN: tuple[Known, ...] = (
     Known(
         title="Sums of many large values lose every digit",
-        backends="keras, keras.adapt, keras.ops, keras.remat",
+        backends="keras, keras.adapt, keras.adapt.clone, keras.ops, keras.remat",
         clauses=("accuracy.keeps_a_digit",),
         where=many_large_values,
         conditions="float32, 1,000 values a channel or more, count |mean| > 1e8 std, on TensorFlow",
@@ -171,7 +171,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="A constant feature becomes noise",
-        backends="keras.[tj]*, !keras*remat, !keras*adapt",
+        backends="keras.[tj]*, !keras*remat, !keras*adapt, !keras*clone",
         clauses=("input.constant_feature_is_finite",),
         where=constant_in_chunks,
         conditions="a constant feature of a training set that comes in several batches",
@@ -360,16 +360,16 @@ KNOWN: tuple[Known, ...] = (
         versions=">=3.15,<3.16",
     ),
     Known(
-        title="stateless_call broadcasts an x of one channel",
+        title="stateless_call broadcasts one channel",
         backends="keras.jax",
         clauses=("errors.malformed_data",),
-        where=has_one_channel_for_all,
-        conditions="inference on an x of one channel by a layer of several, by stateless_call",
+        where=has_one_channel_on_a_side,
+        conditions="inference on an x of one channel by a layer of several, or of several by a layer of one, by stateless_call",
         kind="bug",
-        reason="stateless_call does not apply the layer's input_spec, which __call__ does: x of one channel is broadcast.",
+        reason="stateless_call does not apply the layer's input_spec, which __call__ does: what has one channel is broadcast.",
         observed=(
             "BatchNormalization(axis=1) built for 3 channels, x (2, 1): stateless_call with training=False gives y of shape "
-            "(2, 3); the layer's own call raises ValueError."
+            "(2, 3); built for 1, x (4, 2): of shape (4, 2). The layer's own call raises ValueError."
         ),
         reported=False,
         package="keras",

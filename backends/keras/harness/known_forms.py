@@ -85,4 +85,34 @@ FORMS: tuple[Known, ...] = (
         package="keras",
         versions=">=3.15,<3.16",
     ),
+    Known(
+        title="A Normalization with carried weights passes x through",
+        backends="keras*.clone",
+        clauses=(
+            "input.constant_feature_is_finite",
+            "input.constant_feature_keeps_its_unit",
+            "input.inverse",
+            "input.transform",
+            "input.units_do_not_matter",
+            "input.unseen_data",
+            "dtype.half_is_as_exact_as_declared",
+            "dtype.integers_become_floating",
+        ),
+        where=lambda case: case.subject == "input_norm",
+        conditions="set_weights of an adapted layer's weights, as after clone_model; on TensorFlow, JAX and NumPy",
+        kind="bug",
+        reason=(
+            "the call uses the arrays mean and variance, which only adapt and load_own_variables compute from the weights: set_weights changes "
+            "the weights alone, without an error."
+        ),
+        observed=(
+            "adapt to [[1], [3]], clone_model, set_weights(get_weights()): [[5]] becomes 3 by the layer and 5 by its clone, whose get_weights "
+            "are mean 2 and variance 1; on PyTorch 3 by both."
+        ),
+        link="https://github.com/keras-team/keras/pull/20168",
+        reported=False,
+        search="The link is the change by which weights of legacy h5 files, which were not used either, are.",
+        package="keras",
+        versions=">=3.15,<3.16",
+    ),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bnspec.backends.harness.scripts.statements import Lines
 from bnspec.backends.harness.scripts.writer import Writer
+from bnspec.backends.keras.common import open_shape
 from bnspec.backends.keras.harness.other_backends_writer import KerasJaxWriter, KerasTorchWriter
 from bnspec.backends.keras.harness.writer import KerasWriter
 from bnspec.model.case import Step
@@ -25,6 +26,14 @@ class ArrayWriter(KerasWriter):
         return whole(self, step, super().call(step, y), ".numpy()")
 
 
+class CloneWriter(TensorWriter):
+    """A clone of the layer, with its weights by ``set_weights``."""
+
+    def call(self, step: Step, y: str) -> Lines:
+        """One of a scaler's calls."""
+        return carried(self, step, super().call(step, y))
+
+
 class TorchTensorWriter(KerasTorchWriter):
     """One tensor of PyTorch."""
 
@@ -39,6 +48,29 @@ class JaxTensorWriter(KerasJaxWriter):
     def call(self, step: Step, y: str) -> Lines:
         """One of a scaler's calls."""
         return whole(self, step, super().call(step, y))
+
+
+class JaxCloneWriter(JaxTensorWriter):
+    """A clone of the layer, with its weights by ``set_weights``."""
+
+    def call(self, step: Step, y: str) -> Lines:
+        """One of a scaler's calls."""
+        return carried(self, step, super().call(step, y))
+
+
+def carried(writer: Writer, step: Step, lines: Lines) -> Lines:
+    """The lines of a call; after those of a fit the layer is a clone of it, with its weights."""
+    if step.call.kind != "fit":
+        return lines
+    config = writer.config
+    given = f'keras.Input(batch_shape={open_shape(config)}, dtype="{config.dtype}")'
+    return [
+        *lines,
+        f"model = keras.Sequential([{given}, layer])",
+        "clone = keras.models.clone_model(model)",
+        "clone.set_weights(model.get_weights())",
+        "layer = clone.layers[-1]",
+    ]
 
 
 def whole(writer: Writer, step: Step, lines: Lines, conversion: str = "") -> Lines:

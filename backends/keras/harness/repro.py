@@ -8,6 +8,8 @@ from bnspec.backends.harness.scripts.writer import Writer
 from bnspec.backends.keras.harness.arrays_writer import KerasNumpyWriter, KerasOpsNumpyWriter
 from bnspec.backends.keras.harness.normalization_writer import (
     ArrayWriter,
+    CloneWriter,
+    JaxCloneWriter,
     JaxTensorWriter,
     TensorWriter,
     TorchTensorWriter,
@@ -35,6 +37,8 @@ WRITERS: Mapping[str, type[Writer]] = {
     "keras.torch.remat": KerasTorchRematWriter,
     "keras.adapt.array": ArrayWriter,
     "keras.adapt": TensorWriter,
+    "keras.adapt.clone": CloneWriter,
+    "keras.jax.adapt.clone": JaxCloneWriter,
     "keras.torch.adapt": TorchTensorWriter,
     "keras.jax.adapt": JaxTensorWriter,
 }

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from bnspec.backends.harness.known.deviation import Choice, Known
-from bnspec.backends.harness.known.predicates import many_large_values, trains_on_nothing, trains_with_gradients
+from bnspec.backends.harness.known.predicates import (
+    many_large_values,
+    refuses,
+    trains_on_nothing,
+    trains_with_gradients,
+)
 from bnspec.backends.harness.known.recomputed import TWICE
 
 KNOWN: tuple[Known, ...] = (
@@ -29,6 +34,25 @@ KNOWN: tuple[Known, ...] = (
         kind="accuracy",
         reason="the rows are added one after the other in float32.",
         observed="The suite's case, 20,011 rows: the running mean is -2875105, exact -2875000.",
+        reported=False,
+        package="mlx",
+        versions=">=0.32,<0.33",
+    ),
+    Known(
+        title="Other channels are broadcast",
+        backends="mlx*",
+        clauses=("contract.shapes", "errors.malformed_data", "errors.malformed_parameters"),
+        where=refuses,
+        conditions="an x of more channels by a layer of one, an x of one by a layer of more, and parameters of another shape that broadcast",
+        kind="bug",
+        reason=(
+            "the module knows its num_features and does not compare them with x: what broadcasts is broadcast, and training keeps running "
+            "statistics of the new extent."
+        ),
+        observed=(
+            "nn.BatchNorm(1) in training on x of shape (4, 2): y of shape (4, 2), after which running_mean has shape (2,); nn.BatchNorm(2) on "
+            "(4, 1): y of shape (4, 2). nn.BatchNorm(3) on (4, 2) raises ValueError."
+        ),
         reported=False,
         package="mlx",
         versions=">=0.32,<0.33",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bnspec.backends.harness.scripts.literals import Literal, NoScript, numpy_expression, string
 from bnspec.backends.harness.scripts.statements import Lines
 from bnspec.backends.harness.scripts.writer import Writer
+from bnspec.backends.onnx.common import TRAINS
 from bnspec.model.call import Mode
 from bnspec.model.case import Step
 
@@ -21,6 +22,8 @@ class NodeWriter(Writer):
     imports: tuple[str, ...] = ("import onnx.parser", "from onnx.reference import ReferenceEvaluator")
     differentiates = False
     opset = 15
+    #: What a node in training makes beside y.
+    made: tuple[str, ...] = ("new_mean", "new_var")
 
     def tensor(self, value: Literal) -> str:
         """``np.array([...], "float32")``."""
@@ -50,8 +53,8 @@ class NodeWriter(Writer):
         inputs = [f"{x}[{shape}] x", *(f"{other}[{config.channels}] {n}" for n in ("scale", "bias", "mean", "var"))]
         outputs, options = [f"{x}[{shape}] y"], f"epsilon = {config.epsilon!r}, momentum = {config.decay!r}"
         if mode == "training":
-            outputs += [f"{other}[{config.channels}] {n}" for n in ("new_mean", "new_var")]
-            options += ", training_mode = 1"
+            outputs += [f"{other}[{config.channels}] {n}" for n in self.made]
+            options += ", training_mode = 1" if self.opset >= TRAINS else ""
         names = ", ".join(output.split()[1] for output in outputs)
         header = f'<ir_version: {IR_VERSIONS[self.opset]}, opset_import: ["" : {self.opset}]>'
         node = f"{names} = BatchNormalization <{options}> (x, scale, bias, mean, var)"
@@ -67,7 +70,7 @@ class NodeWriter(Writer):
             raise NoScript("the node has no backward pass")
         inputs = f'{{"x": {self.given(step.inputs[0])}, **parameters, "mean": mean, "var": var}}'
         if step.call.mode == "training":
-            return [f"{y}, mean, var = training(None, {inputs})"]
+            return [f"{y}, mean, var{', *saved' * (len(self.made) > 2)} = training(None, {inputs})"]
         return [f"({y},) = inference(None, {inputs})"]
 
     def between(self, step: Step) -> Lines:
@@ -81,16 +84,20 @@ class NodeWriter(Writer):
         return {"running_mean": "mean", "running_var": "var", **named}.get(name, name)
 
 
-class Opset7Writer(NodeWriter):
-    """Opset 7: inference alone."""
+#: What a node in training makes beside y, before opset 14.
+FIVE = (*NodeWriter.made, "saved_mean", "saved_var")
 
-    opset = 7
+
+class Opset7Writer(NodeWriter):
+    """Opset 7."""
+
+    opset, made = 7, FIVE
 
 
 class Opset9Writer(NodeWriter):
-    """Opset 9: inference alone."""
+    """Opset 9."""
 
-    opset = 9
+    opset, made = 9, FIVE
 
 
 class Opset14Writer(NodeWriter):

@@ -6,11 +6,19 @@ from collections.abc import Mapping
 
 from bnspec.backends.harness.scripts.writer import Writer
 from bnspec.backends.onnxruntime.harness.mean_variance_writer import SessionMeanVarianceWriter
-from bnspec.backends.onnxruntime.harness.writer import Opset9SessionWriter, Opset14SessionWriter, SessionWriter
+from bnspec.backends.onnxruntime.harness.saved_writer import SavedWriter
+from bnspec.backends.onnxruntime.harness.writer import (
+    Opset9SessionWriter,
+    Opset14SessionWriter,
+    OutputWriter,
+    SessionWriter,
+)
 
 WRITERS: Mapping[str, type[Writer]] = {
     "onnxruntime.opset9": Opset9SessionWriter,
     "onnxruntime.opset14": Opset14SessionWriter,
     "onnxruntime.opset15": SessionWriter,
     "onnxruntime.mvn": SessionMeanVarianceWriter,
+    "onnxruntime.opset15.output": OutputWriter,
+    "onnxruntime.opset9.saved": SavedWriter,
 }

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from bnspec.backends.harness.scripts.literals import NoScript
-from bnspec.backends.harness.scripts.statements import Lines
-from bnspec.backends.onnx.harness.writer import NodeWriter
+from bnspec.backends.harness.scripts.statements import Lines, block
+from bnspec.backends.onnx.harness.writer import FIVE, NodeWriter
+from bnspec.model.case import Step
 
 
 class SessionWriter(NodeWriter):
@@ -23,9 +24,32 @@ class SessionWriter(NodeWriter):
 
 
 class Opset9SessionWriter(SessionWriter):
-    """Opset 9: inference alone."""
+    """Opset 9."""
 
-    opset = 9
+    opset, made = 9, FIVE
+
+
+class OutputWriter(SessionWriter):
+    """A training node whose outputs beside y are left out."""
+
+    def runner(self, text: str) -> str:
+        """An InferenceSession of the model without its other outputs."""
+        return f"without_others(onnx.parser.parse_model({text})).run"
+
+    def preamble(self) -> Lines:
+        """The function that leaves out all outputs but y."""
+        lines = [
+            "del model.graph.output[1:]",
+            'model.graph.node[0].output[1:] = [""] * (len(model.graph.node[0].output) - 1)',
+            'return InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])',
+        ]
+        return [*super().preamble(), block("def without_others(model):", lines)]
+
+    def call(self, step: Step, y: str) -> Lines:
+        """The model of the mode; the statistics stay as they are."""
+        return [
+            line.replace(f"{y}, mean, var =", f"({y},) =") for line in super().call(step, y) if isinstance(line, str)
+        ]
 
 
 class Opset14SessionWriter(SessionWriter):

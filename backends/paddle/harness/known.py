@@ -141,4 +141,81 @@ KNOWN: tuple[Known, ...] = (
         package="paddle",
         versions=">=3.3,<3.4",
     ),
+    Known(
+        title="use_global_stats=False trains in eval()",
+        backends="paddle.batch",
+        clauses=(
+            "accuracy.errors_are_unbiased",
+            "affine.absent_is_identity",
+            "affine.per_channel",
+            "affine.zero_gamma_gives_beta",
+            "degenerate.constant_channel",
+            "epsilon.as_given",
+            "epsilon.inside_root_in_inference",
+            "epsilon.only_the_sum_counts",
+            "inference.bits_are_independent_of_batch",
+            "inference.follows_training",
+            "inference.keeps_state",
+            "inference.output",
+            "inference.value_is_independent_of_batch",
+            "layout.axis",
+            "layout.extents",
+            "layout.joined_axes",
+            "layout.strides",
+            "running.initial_state",
+            "running.mean",
+            "running.second_step_continues",
+            "running.unrolled",
+            "running.var",
+            "special.channels_are_isolated",
+            "special.inference_keeps_special_values",
+            "special.negative_variance_is_shown",
+            "special.parameters_are_not_hidden",
+            "state.copy_is_independent",
+        ),
+        where=lambda case: any(s.call.mode == "inference" for s in case.steps),
+        conditions="eval(), or training=False, with use_global_stats=False",
+        kind="documented difference",
+        reason=(
+            "use_global_stats=False asks for the statistics of the mini-batch in every mode, and overrides training: inference normalises by the "
+            "batch, as documented, and moves the running statistics, of which the documentation says nothing."
+        ),
+        observed=(
+            "BatchNorm1D(1, epsilon=0, use_global_stats=False).eval() on [[1], [3]]: -1 and 1, after which the running mean is 0.2; with "
+            "use_global_stats=None 1 and 3, and the running mean stays 0."
+        ),
+        link="https://github.com/PaddlePaddle/Paddle/pull/74140",
+        reported=True,
+        package="paddle",
+        versions=">=3.3,<3.4",
+    ),
+    Known(
+        title="The backward pass of use_global_stats=False in eval() is another one's",
+        backends="paddle.batch",
+        clauses=(
+            "contract.accepts",
+            "epsilon.inside_root_in_inference",
+            "epsilon.only_the_sum_counts",
+            "gradient.each_argument_alone",
+            "gradient.inference_dx",
+            "gradient.inference_parameters",
+            "gradient.of_its_own_forward_pass",
+            "layout.joined_axes",
+            "second_order.inference",
+        ),
+        where=lambda case: any(s.call.mode == "inference" and s.call.has_gradients for s in case.steps),
+        conditions="a backward pass in eval() with use_global_stats=False",
+        kind="bug",
+        reason=(
+            "the forward pass normalises by the batch, the backward pass takes the statistics for constants, and the running ones for them, after "
+            "they have moved; a second derivative raises."
+        ),
+        observed=(
+            "BatchNorm1D(1, use_global_stats=False).eval() on [[1], [3], [5]], dy [[1], [0], [0]]: dx is 0.9258, 0, 0, by the running variance "
+            "1.1667; y's derivative is 0.1021, -0.2041, 0.1021."
+        ),
+        reported=False,
+        package="paddle",
+        versions=">=3.3,<3.4",
+    ),
 )

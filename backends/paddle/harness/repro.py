@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bnspec.backends.harness.scripts.writer import Writer
-from bnspec.backends.paddle.harness.writer import FunctionWriter, ModuleWriter, RecomputeWriter
+from bnspec.backends.paddle.harness.writer import BatchWriter, FunctionWriter, ModuleWriter, RecomputeWriter
 
 WRITERS: Mapping[str, type[Writer]] = {
     "paddle.nn": ModuleWriter,
+    "paddle.batch": BatchWriter,
     "paddle.functional": FunctionWriter,
     "paddle.recompute": RecomputeWriter,
 }

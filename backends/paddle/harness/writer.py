@@ -205,6 +205,19 @@ class RecomputeWriter(ModuleWriter):
         return left.get(name, super().variable(name))
 
 
+class BatchWriter(ModuleWriter):
+    """The module with use_global_stats=False."""
+
+    @property
+    def options(self) -> str:
+        """What a layer is given beside its arrays."""
+        return f"{super().options}, use_global_stats=False"
+
+    def forward(self, x: str, training: bool, recorded: bool) -> tuple[Lines, str]:
+        """The module's call in train() or eval()."""
+        return ["layer.train()" if training else "layer.eval()"], f"layer({x})"
+
+
 class FunctionWriter(PaddleWriter):
     """The function, which updates the running statistics in place."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bnspec.backends.harness.scripts.writer import Writer
+from bnspec.backends.tensorflow.harness.image_writer import ImageWriter
 from bnspec.backends.tensorflow.harness.variables_writer import RecomputedWriter, SavedModelWriter
 from bnspec.backends.tensorflow.harness.writer import FusedWriter, MomentsWriter, SufficientWriter
 from bnspec.backends.tensorflow.harness.xla_writer import FusedXlaWriter, GraphWriter, XlaWriter
@@ -18,4 +19,5 @@ WRITERS: Mapping[str, type[Writer]] = {
     "tensorflow.fused": FusedWriter,
     "tensorflow.fused.xla": FusedXlaWriter,
     "tensorflow.xla": XlaWriter,
+    "tensorflow.image": ImageWriter,
 }

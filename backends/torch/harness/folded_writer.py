@@ -69,6 +69,32 @@ class FrozenWriter(FoldedWriter):
     fold = "torch.jit.freeze(torch.jit.script(torch.nn.Sequential(before, layer).eval()))"
 
 
+class FxWriter(FoldedWriter):
+    """A traced model of the convolution and the module."""
+
+    imports = (*FoldedWriter.imports, "from torch.fx.experimental.optimization import fuse")
+    fold = "fuse(torch.nn.Sequential(before, layer).eval())"
+
+
+class FxSharedWriter(FxWriter):
+    """A convolution that is called twice, and a new module after its first call."""
+
+    def build(self) -> Lines:
+        """The module, the convolution, and the model of both and another module."""
+        heads = "lambda self, x: (self[1](self[0](x)), self[2](self[0](x)))"
+        shape = f"{self.config.channels}, eps=0.0{self.torch_dtype(self.config.parameter_dtype)}"
+        return [
+            *super().build(),
+            f"other = torch.nn.BatchNorm{self.config.rank - 2}d({shape})",
+            "other.running_var.fill_(4.0)",
+            f'heads = type("Heads", (torch.nn.ModuleList,), {{"forward": {heads}}})([before, other, layer]).eval()',
+        ]
+
+    def forward(self, x: str, training: bool) -> str:
+        """The traced model's second result."""
+        return f"fuse(heads)({x})[1]"
+
+
 class FoldedLinearWriter(FoldedWriter):
     """A linear layer that is the identity."""
 

@@ -18,11 +18,13 @@ from bnspec.backends.harness.known.predicates import (
     tangent_of_overlapping,
 )
 from bnspec.backends.torch.harness.known_forms import FORMS, RELEASES
+from bnspec.backends.torch.harness.known_mkldnn import MKLDNN
 from bnspec.model.call import TRAINING_TANGENT_GRADIENT, TRAINING_THIRD_ORDER
 
 #: The backends whose modules and functions are over the case's own tensors, eager or exported; and all that take their kernels.
 OVER_TENSORS = (
-    "torch.nn, torch.functional, torch.native, torch.export, torch.cumulative, torch.autocast, torch.deterministic"
+    "torch.nn, torch.functional, torch.native, torch.export, torch.export.cumulative, torch.cumulative, torch.autocast, "
+    "torch.deterministic"
 )
 EAGER = f"{OVER_TENSORS}, torch.lazy"
 RECOMPUTED = "torch.checkpoint"
@@ -342,7 +344,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="A convolution's bits depend on the batch",
-        backends="torch.folded, torch.folded.jit",
+        backends="torch.folded, torch.folded.jit, torch.folded.fx*",
         clauses=("inference.bits_are_independent_of_batch",),
         where=lambda case: True,
         conditions="a folded convolution of a batch and of one of its rows",
@@ -372,4 +374,5 @@ KNOWN: tuple[Known, ...] = (
         versions=RELEASES,
     ),
     *FORMS,
+    *MKLDNN,
 )

@@ -1,12 +1,10 @@
-"""Known deviations of forms of PyTorch's layer: a cumulative average, recomputed modules, the operator beneath, oneDNN's layout."""
+"""Known deviations of forms of PyTorch's layer: a cumulative average, recomputed modules, the operator beneath."""
 
 from __future__ import annotations
 
 from bnspec.backends.harness.known.deviation import Known
 from bnspec.backends.harness.known.predicates import (
     differentiates_inference_of_nothing,
-    has_strided_parameters,
-    infers_nothing,
     refuses,
     trains_after_raising,
     trains_on_one_value,
@@ -119,55 +117,56 @@ FORMS: tuple[Known, ...] = (
         versions=RELEASES,
     ),
     Known(
-        title="oneDNN's batch_norm reads strided parameters as if they were packed",
-        backends="torch.mkldnn",
+        title="A shared convolution is folded with every module",
+        backends="torch.folded.fx.shared",
         clauses=(
             "affine.absent_is_identity",
             "affine.per_channel",
             "affine.zero_gamma_gives_beta",
-            "contract.accepts",
-            "contract.completes",
-            "degenerate.constant_channel",
+            "dtype.half_is_as_exact_as_declared",
             "epsilon.as_given",
             "epsilon.inside_root_in_inference",
-            "epsilon.inside_root_in_training",
-            "gradient.training_dx",
-            "gradient.training_is_stable",
-            "inference.follows_training",
             "inference.output",
             "inference.value_is_independent_of_batch",
             "layout.axis",
             "layout.extents",
             "layout.strides",
-            "training.finite",
-            "training.output",
-            "training.output_is_stable",
-            "training.output_moments",
+            "special.negative_variance_is_shown",
+            "special.parameters_are_not_hidden",
         ),
-        where=has_strided_parameters,
-        conditions="weight or bias is a view with strides, and x is in oneDNN's layout",
+        where=lambda case: True,
+        conditions="a convolution that is called twice, with a module of its own after each call, as in heads of a detector",
         kind="bug",
-        reason="the kernel takes the address of weight and bias and not their strides: it reads their neighbours, and beyond an expanded one; the backward pass makes gradients of their strides, and fails.",
-        observed=(
-            "batch_norm of (1, 3, 1, 1) zeros by to_mkldnn(), running statistics 0 and 1, bias torch.tensor([10., -99, 20, -99, 30, "
-            "-99])[::2]: y is 10, -99, 20; dense 10, 20, 30. A weight expanded from one value ended a process in SIGSEGV."
+        reason=(
+            "torch.fx.experimental.optimization.fuse folds one module after the other into the weights that both calls share, so that each "
+            "call goes through all modules."
         ),
-        link="https://github.com/pytorch/pytorch/issues/16018",
-        reported=False,
-        search="The report is of the same fault in convolution, where it was fixed.",
+        observed=(
+            "A convolution by 1, BatchNorm2d of mean 0 and variance 4 after its first call, of mean 1 and variance 1 after its second, x = "
+            "3: 1.5 and 2; after fuse 0.5 and 0.5."
+        ),
+        link="https://github.com/pytorch/pytorch/issues/104593",
+        reported=True,
         package="torch",
         versions=RELEASES,
     ),
     Known(
-        title="oneDNN's batch_norm refuses x without values in inference",
-        backends="torch.mkldnn",
+        title="A cumulative average is not exported",
+        backends="torch.export.cumulative",
         clauses=("contract.accepts",),
-        where=infers_nothing,
-        conditions="an inference of x without values, in oneDNN's layout",
+        where=lambda case: any(s.call.mode == "training" for s in case.steps),
+        conditions="momentum=None, in train()",
         kind="bug",
-        reason="the kernel asks for the dtype of memory that an empty tensor does not have; the dense function returns x.",
-        observed="batch_norm of torch.zeros(4, 3, 0, 2).to_mkldnn() in inference: RuntimeError, get_mkldnn_dtype: unsupported data type.",
-        reported=False,
+        reason=(
+            "the module makes a number of 1 / num_batches_tracked, which depends on data: torch.export raises, and so does torch.compile with "
+            "fullgraph=True; without it the graph breaks there."
+        ),
+        observed=(
+            "torch.export.export(BatchNorm1d(3, momentum=None), (x,)): GuardOnDataDependentSymNode; with momentum=0.1 it is exported, and "
+            "torch.jit.script takes both."
+        ),
+        link="https://github.com/pytorch/pytorch/issues/194504",
+        reported=True,
         package="torch",
         versions=RELEASES,
     ),

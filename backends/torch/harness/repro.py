@@ -9,6 +9,8 @@ from bnspec.backends.torch.harness.folded_writer import (
     FoldedLinearWriter,
     FoldedWriter,
     FrozenWriter,
+    FxSharedWriter,
+    FxWriter,
     TransposedGroupedWriter,
     TransposedWriter,
 )
@@ -46,4 +48,6 @@ WRITERS: Mapping[str, type[Writer]] = {
     "torch.folded.transposed.grouped": TransposedGroupedWriter,
     "torch.folded.linear": FoldedLinearWriter,
     "torch.folded.jit": FrozenWriter,
+    "torch.folded.fx": FxWriter,
+    "torch.folded.fx.shared": FxSharedWriter,
 }

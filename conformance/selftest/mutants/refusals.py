@@ -130,6 +130,18 @@ class ShortVariancePadded(FullLayer):
         super().check_parameters()
 
 
+class OneChannelSpread(FullLayer):
+    """A layer of one channel spreads its parameters over all channels of x."""
+
+    family, killed_by, path = "errors", DATA, "x of more channels than the one of the layer"
+
+    def check(self, x: Array, *alike: Array) -> None:
+        axis, config = self.config.channel_axis, self.config
+        if config.channels == 1 and not alike and x.ndim == config.rank and x.shape[axis] > 1:
+            return
+        super().check(x, *alike)
+
+
 class EmptyTrainedUnchecked(FullLayer):
     """Returns a batch without values before it checks its channels, in training."""
 

@@ -189,6 +189,7 @@ def masked_case(plan: Plan, share: float, empty_sample: bool = False) -> Case:
         _step(TRAINING_MASKED, other),
         _step(TRAINING_MASKED_GRADIENTS, ("x", "dy", "mask")),
         _step(TRAINING_MASKED_GRADIENTS, ("x|repadded:nan", "dy", "mask")),
+        _step(TRAINING_MASKED, ("x|repadded:nan", "mask")),
         Step(TRAINING_MASKED, ("x", "mask")),
     )
     return _with_derived(base, steps, mask=mask, dy=dy)

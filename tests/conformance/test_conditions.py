@@ -28,6 +28,8 @@ from bnspec.model.call import (
     SWAP,
     TRAINING,
     TRAINING_GRADIENTS,
+    TRAINING_MASKED,
+    TRAINING_MASKED_GRADIENTS,
     TRANSFORM,
     UNFREEZE,
 )
@@ -98,6 +100,7 @@ CONTENTS: dict[str, Condition] = {
     "half precision, channels last in memory": lambda x, case: x.dtype.name in HALVES and x.ndim == 4 and not x.flags.c_contiguous and x.transpose(0, 2, 3, 1).flags.c_contiguous,
     "doubles, channels last in memory": lambda x, case: x.dtype == np.float64 and x.ndim == 4 and not x.flags.c_contiguous and x.transpose(0, 2, 3, 1).flags.c_contiguous,
     "half precision, channels on the last axis": lambda x, case: x.dtype.name in HALVES and last(x, case),
+    **{f"a batch of one, rank {r}": lambda x, case, r=r: x.ndim == r and x.shape[0] == 1 for r in (2, 3, 4, 5)},  # type: ignore[misc]
     "half precision, sequences": lambda x, case: x.dtype.name in HALVES and x.ndim == 3 and images(x, case),
     "half precision, volumes": lambda x, case: x.dtype.name in HALVES and x.ndim == 5,
     "half precision, odd rows": lambda x, case: x.dtype.name in HALVES and x.ndim > 2 and x.shape[-1] % 2 == 1 < x.shape[-1],
@@ -283,6 +286,12 @@ def test_doubles_are_saved_copied_and_reset() -> None:
     """A checkpoint in single precision loses digits of them."""
     met = {s.call for case in fixed_cases() if case.config.dtype == "float64" for s in case.steps}
     assert {SAVE_RESTORE, CLONE, SWAP, RESET, SET_DECAY} <= met
+
+
+def test_padding_that_is_no_number_is_met_by_every_masked_call() -> None:
+    """A product with the mask keeps it."""
+    met = {s.call for case in fixed_cases() for s in case.steps if s.inputs and s.inputs[0] == "x|repadded:nan"}
+    assert {TRAINING_MASKED, TRAINING_MASKED_GRADIENTS} <= met
 
 
 def test_inference_before_a_reset_is_followed_by_inference() -> None:

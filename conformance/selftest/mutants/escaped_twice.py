@@ -95,6 +95,37 @@ class FrozenStatisticsMovedByPadding(FullLayer):
         return super().training_masked(x, mask)
 
 
+class PaddingTimesTheMask(FullLayer):
+    """Multiplies x by the mask in the sum, without gradients: what is no number stays."""
+
+    family, killed_by, path = "mask", ("mask.padding_may_be_anything",), "NaN in the padding, no gradients"
+    calls = (TRAINING_MASKED,)
+    backward_too = False
+
+    def training_masked(self, x: Array, mask: Array) -> Array:
+        y = super().training_masked(x, mask)
+        if self.backward_too:
+            return y
+        left = (self.values(x) * mask * 0).sum(axis=self.axes, keepdims=True)
+        return (y + left).astype(y.dtype)
+
+    def training_masked_gradients(self, x: Array, dy: Array, mask: Array) -> Gradients:
+        self.backward_too = True
+        found = super().training_masked_gradients(x, dy, mask)
+        self.backward_too = False
+        return found
+
+
+class OneSequenceSqueezed(PlainLayer):
+    """Returns one sequence alone without its batch axis, in inference."""
+
+    family, killed_by, path = "contract", ("contract.shapes",), "a batch of one sequence"
+
+    def inference(self, x: Array) -> Array:
+        y = super().inference(x)
+        return y[0] if y.ndim == 3 and len(y) == 1 else y
+
+
 class DoublesSavedInSingle(FullLayer):
     """Saves the statistics of float64 layers in float32."""
 

@@ -88,6 +88,8 @@ def batch_norm_plans() -> Iterator[tuple[str, Plan]]:
             "an epsilon below 1e-5 on constant channels",
             Plan(form, "constant", epsilon=1e-12, decay=1.0, state="like_epsilon", seed=16),
         )
+        bare_tiny = Plan(form, "tiny", epsilon=1.0, decay=0.0, state="zero", seed=176, short=True)
+        yield "decay 0: a tiny variance bare", bare_tiny
         yield "constant channels beside a large epsilon", Plan(form, "constant", epsilon=1.0, decay=0.0, seed=27)
         yield "cancellation", Plan(form, "mean_1e4", state="like_x", seed=17)
         yield (
@@ -241,7 +243,8 @@ def batch_norm_plans() -> Iterator[tuple[str, Plan]]:
     for decay in (1.0 - 2.0**-24, 2.0**-24):
         yield "a decay one rounding away from 0 or 1", Plan(TINY, "wide", decay=decay, seed=137, short=True)
     yield "six axes", Plan(Form((2, 3, 4, 1, 5, 1), 1), "wide", seed=138, short=True)
-    yield "no epsilon", Plan(IMAGE, "wide", epsilon=0.0, seed=97, short=True)
+    for kind in ("wide", "tiny"):
+        yield f"no epsilon, {kind}", Plan(IMAGE, kind, epsilon=0.0, seed=97, short=True)
     bare = dataclasses.replace(IMAGE, affine=False)
     for kind in ("ordinary", "exact", "alternating", "constant"):
         cotangent = "random" if kind == "constant" else "constant"

@@ -224,6 +224,18 @@ def far_out(x: np.ndarray, case: Case, times: float) -> bool:
         return bool((np.abs(rows - rows.mean(1, keepdims=True)) > times * rows.std(1, keepdims=True)).any())
 
 
+@pytest.mark.parametrize("setting", ["epsilon", "decay"])
+def test_a_step_meets_tiny_variances_that_count(setting: str) -> None:
+    """What is taken for 0 shows beside no epsilon, in y, and without a decay beside a variance of 0, in the running variance."""
+    steps = [
+        (c, s) for c in fixed_cases() if c.subject == "batch_norm" for s in c.steps if s.call == TRAINING_GRADIENTS
+    ]
+    alone = [(c, s) for c, s in steps if getattr(c.config, setting) == 0 and c.config.dtype == "float32"]
+    if setting == "decay":
+        alone = [(c, s) for c, s in alone if not c.arrays["running_var"].any()]
+    assert any(0 < lanes(c.arrays[s.inputs[0]], c).var(1).max(initial=0.0) < 2.0**-64 for c, s in alone)
+
+
 def test_a_step_meets_values_far_outside() -> None:
     """What is clipped there is seen in no other way."""
     steps = [

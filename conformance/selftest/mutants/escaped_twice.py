@@ -116,6 +116,17 @@ class PaddingTimesTheMask(FullLayer):
         return found
 
 
+class TinyVarianceTakenForNone(PlainLayer):
+    """Takes a variance below 10^-20 for 0."""
+
+    family, killed_by = "training", ("training.output", "running.var", "epsilon.not_in_running_variance")
+    path = "a tiny variance"
+
+    def moments(self, x: Array) -> Tuple[Array, Array]:
+        mean, var = super().moments(x)
+        return mean, np.where(var < 1e-20, self.work.type(0), var)
+
+
 class OneSequenceSqueezed(PlainLayer):
     """Returns one sequence alone without its batch axis, in inference."""
 

@@ -303,7 +303,8 @@ class NumpyScaler(Scaler):
 
     def transform(self, x: Any) -> Any:
         """(x - mean) / std."""
-        return inputs.input_transform(x.astype(self.work), self.mean, self.scale).astype(x.dtype)
+        y = inputs.input_transform(x.astype(self.work), self.mean, self.scale)
+        return y if x.dtype.kind in "iub" else y.astype(x.dtype)
 
     def inverse(self, y: Any) -> Any:
         """y * std + mean."""

@@ -59,9 +59,10 @@ class Conventions:
         initial_mean, initial_var: the running statistics of a new layer.
         state_dtype: the dtype of a new layer's running statistics: that of the "parameters", "float32", or that of the
             "input".
-        first_batch: how the first training step uses the initial state. "average": it enters the moving average like any
-            other value; "replace": the batch's statistics replace it; "debiased": inference divides by 1 - decay^steps,
-            which removes it (running_mean and running_var then mean the quotients).
+        first_batch: how the first training step of a layer with the framework's own initial values uses these; given statistics
+            are averaged. "average": they enter the moving average like any other value; "replace": the batch's statistics
+            replace them; "debiased": inference divides by 1 - decay^steps, which removes them (running_mean and running_var
+            then mean the quotients).
         frozen_gradients: how a frozen layer computes in training mode. "batch": it still normalises by the batch, and
             gradients flow through the batch statistics; "constants": it treats the running statistics as constants and does
             not update them; "unspecified": the framework cannot freeze a layer.

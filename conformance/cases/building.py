@@ -256,6 +256,7 @@ class ScalingPlan:
         x, unseen: input types of the training set and of later data.
         chunks: extents of the chunks along axis 0; their sum is the extent of the training set.
         seed: of the values.
+        layout: memory layout of the chunks, the training set and the later data.
     """
 
     form: Form
@@ -263,6 +264,7 @@ class ScalingPlan:
     unseen: str = "wide"
     chunks: tuple[int, ...] = ()
     seed: int = 0
+    layout: str = "packed"
 
 
 def input_norm_case(plan: ScalingPlan) -> Case:
@@ -279,6 +281,8 @@ def input_norm_case(plan: ScalingPlan) -> Case:
     ends = np.cumsum((0, *plan.chunks)) if plan.chunks else np.array([0, form.shape[0]])
     chunks = {f"chunk{i}": whole[a:b].copy() for i, (a, b) in enumerate(itertools.pairwise(ends))}
     arrays = {"x": whole, "unseen": unseen, "normal": rng.standard_normal(unseen.shape).astype(whole.dtype), **chunks}
+    if plan.layout != "packed":
+        arrays = {name: lay_out(array, plan.layout, axis) for name, array in arrays.items()}
     arrays["origin"] = np.zeros_like(arrays["normal"])
     arrays["row"] = unseen[:1].copy()
     steps = (

@@ -40,6 +40,7 @@ from bnspec.conformance.cases.many_channels import more_samples, samples
 from bnspec.conformance.cases.programs import (
     derivative_case,
     frozen_case,
+    frozen_masked_case,
     history_case,
     initial_case,
     integer_case,
@@ -88,6 +89,8 @@ def batch_norm_plans() -> Iterator[tuple[str, Plan]]:
             "an epsilon below 1e-5 on constant channels",
             Plan(form, "constant", epsilon=1e-12, decay=1.0, state="like_epsilon", seed=16),
         )
+        bare_tiny = Plan(form, "tiny", epsilon=1.0, decay=0.0, state="zero", seed=176, short=True)
+        yield "decay 0: a tiny variance bare", bare_tiny
         yield "constant channels beside a large epsilon", Plan(form, "constant", epsilon=1.0, decay=0.0, seed=27)
         yield "cancellation", Plan(form, "mean_1e4", state="like_x", seed=17)
         yield (
@@ -197,10 +200,11 @@ def batch_norm_plans() -> Iterator[tuple[str, Plan]]:
     yield "more values than 16 bits count", Plan(Form((65537, 1), 1), "wide", cotangent="ramp", seed=75, short=True)
     yield "more channels than 16 bits count", Plan(Form((2, 65537), 1), "wide", seed=76, short=True)
     yield "many values", Plan(Form((7, 3, 41, 17), 1), "mean_1e4", state="like_x", seed=73, short=True)
+    yield "values far outside", Plan(Form((7, 3, 41, 17), 1), "outlier", cotangent="ramp", seed=174, short=True)
     yield "many values, channels last", Plan(Form((7, 41, 17, 3), 3), "mean_1e4", state="like_x", seed=74, short=True)
     singles: tuple[tuple[int, ...], ...] = ((1, 3), (1, 3, 1, 1), (1, 3, 1), (1, 3, 1, 1, 1))
     for shape in singles:
-        yield "one value per channel", Plan(Form(shape, 1), seed=81, short=len(shape) % 2 == 1)
+        yield "one value per channel", Plan(Form(shape, 1), seed=81, short=len(shape) % 2 == 1, forward=True)
         yield (
             "one value per channel, tiny epsilon",
             Plan(Form(shape, 1), "wide", epsilon=1e-12, decay=0.0, seed=82, short=True),
@@ -240,7 +244,8 @@ def batch_norm_plans() -> Iterator[tuple[str, Plan]]:
     for decay in (1.0 - 2.0**-24, 2.0**-24):
         yield "a decay one rounding away from 0 or 1", Plan(TINY, "wide", decay=decay, seed=137, short=True)
     yield "six axes", Plan(Form((2, 3, 4, 1, 5, 1), 1), "wide", seed=138, short=True)
-    yield "no epsilon", Plan(IMAGE, "wide", epsilon=0.0, seed=97, short=True)
+    for kind in ("wide", "tiny"):
+        yield f"no epsilon, {kind}", Plan(IMAGE, kind, epsilon=0.0, seed=97, short=True)
     bare = dataclasses.replace(IMAGE, affine=False)
     for kind in ("ordinary", "exact", "alternating", "constant"):
         cotangent = "random" if kind == "constant" else "constant"
@@ -280,6 +285,20 @@ HISTORIES = (
         "reset after inference",
         "training inference reset inference inference_gradients training2 inference2 reset inference_gradients training",
     ),
+    (
+        "another decay, reset, frozen, restored",
+        (
+            "training set_decay:0.25 reset training2 freeze training set_decay:0 reset training unfreeze training2 inference "
+            "reset training freeze inference unfreeze training save_restore training2 inference"
+        ),
+    ),
+    (
+        "restored, copied, reset, frozen",
+        (
+            "training save_restore training2 set_decay:0.25 clone training reset training2 swap training reset training2 clone "
+            "freeze training swap training2 unfreeze set_decay:0 training clone training2 inference"
+        ),
+    ),
 )
 #: Each call twice in turn, on batches of one shape: what is kept by the shape, and results that share their memory.
 IN_TURN = (
@@ -312,6 +331,7 @@ def optional_calls() -> Iterator[tuple[str, Case]]:
         yield "another step before the backward pass", late_case(Plan(form, "wide", epsilon=2.0**-4, seed=163))
         reads = Plan(form, "wide", epsilon=2.0**-4, decay=0.5, seed=164)
         yield "a loss that reads the running statistics", state_gradient_case(reads)
+        yield "frozen, with padding", frozen_masked_case(Plan(form, "wide", seed=117))
         yield "a mask that keeps nothing", masked_case(Plan(form, "wide", seed=118), 0.0)
         yield "whole numbers as integers", integer_case(Plan(form, "pixels", seed=162))
     for form in (ROWS, IMAGE, IMAGE_LAST, LINE, VOLUME):
@@ -325,6 +345,8 @@ def optional_calls() -> Iterator[tuple[str, Case]]:
                 f"{dtype} x: {purpose}",
                 history_case(Plan(in_dtype(IMAGE, dtype), "wide", decay=0.5, seed=126), events),
             )
+    for purpose, events in HISTORIES[2:4]:
+        yield f"float64 x: {purpose}", history_case(Plan(in_float64(IMAGE), "wide", seed=175), events)
     for form in (IMAGE, IMAGE_LAST, LINE_LAST):
         yield "a sample that is padding alone", masked_case(Plan(form, "wide", seed=157), 0.75, empty_sample=True)
     yield "other channels than the one of the layer", single_channel_case(Plan(Form((4, 1), 1), "wide", seed=181))
@@ -389,6 +411,10 @@ def scaling_plans() -> Iterator[tuple[str, ScalingPlan]]:
     yield "large means", ScalingPlan(form, "mean_1e4", "mean_1e2", (5, 11), 105)
     yield "constant features", ScalingPlan(form, "constant", "ordinary", (5, 11), 106)
     yield "nearly constant features", ScalingPlan(form, "near_constant", "ordinary", (5, 11), 107)
+    yield "far outliers", ScalingPlan(ragged, "outlier", "wide", (135,), 120)
+    yield "one row", ScalingPlan(Form((1, 3), 1, affine=False), "wide", "ordinary", (1,), 121)
+    for layout in ("transposed", "stepped", "reversed"):
+        yield f"chunks and data {layout}", ScalingPlan(form, "wide", "ordinary", (5, 11), 122, layout)
     yield "small spreads", ScalingPlan(form, "tiny", "ordinary", (5, 11), 108)
     images = Form((6, 4, 5, 3), 3, affine=False)
     yield "images, channels last", ScalingPlan(images, "wide", "ordinary", (2, 4), 110)
@@ -437,7 +463,7 @@ def catalogue() -> list[Case]:
     for purpose, scaling in scaling_plans():
         case = input_norm_case(scaling)
         cases.append(case.with_(origin={**case.origin, "purpose": purpose}))
-        if scaling.form == Form((16, 3), 1, affine=False):
+        if scaling.form == Form((16, 3), 1, affine=False) and scaling.layout == "packed":
             case = scaling_relation_case(scaling)
             cases.append(
                 case.with_(origin={**case.origin, "purpose": purpose + "; reordered, in other units, far away"})

@@ -6,7 +6,17 @@ import dataclasses
 from collections.abc import Iterator
 
 from bnspec.conformance.cases.building import Form, Plan
-from bnspec.conformance.cases.forms import IMAGE, IMAGE_LAST, ROWS, TINY, in_dtype, in_float64
+from bnspec.conformance.cases.forms import (
+    IMAGE,
+    IMAGE_LAST,
+    LINE,
+    LINE_LAST,
+    ROWS,
+    TINY,
+    VOLUME_LAST,
+    in_dtype,
+    in_float64,
+)
 from bnspec.conformance.cases.layouts import EVERY_AXIS
 from bnspec.model.conventions import HALVES
 
@@ -34,11 +44,13 @@ LADDER: tuple[tuple[tuple[int, ...], int], ...] = (
 #: (shape, channel axis) whose extents coincide: what finds an axis by its extent finds another one.
 COINCIDENT: tuple[tuple[tuple[int, ...], int], ...] = (
     ((4, 4), 1),
-    ((5, 3, 2, 3), 1),  # channels, last extent
+    ((5, 3, 3, 3), 1),  # channels, both extents of the plane
     ((3, 3, 5, 5), 1),  # channels, batch; a square plane
     ((4, 4, 4), 1),
-    ((4, 2, 4, 1, 4), 1),  # batch, first and last position; one of a single position between
-    ((3, 5, 5, 3), 3),  # channels, batch; a square plane
+    ((4, 4, 4), 2),
+    ((3, 3, 3, 3), 3),
+    ((3, 3, 3, 1, 3), 1),  # all but a single position
+    ((3, 3, 1, 3, 3), 4),
 )
 
 
@@ -91,7 +103,8 @@ def _shapes_of(extent: int, turn: int) -> Iterator[tuple[int, ...]]:
 def coincidences() -> Iterator[tuple[str, Plan]]:
     """Extents, contents and batches that coincide; terms beside which all others are small."""
     for shape, axis in COINCIDENT:
-        yield "extents that coincide", Plan(Form(shape, axis), "wide", cotangent="ramp", seed=72, short=True)
+        plan = Plan(Form(shape, axis), "wide", cotangent="ramp", seed=72, short=True, forward=axis == 2)
+        yield "extents that coincide", plan
     for form in (ROWS, IMAGE):
         yield "gamma with the bits of beta", Plan(form, "wide", "alike", gamma="beta", seed=144)
         yield "a second batch like the first", Plan(form, "exact", "alike", seed=145)
@@ -113,16 +126,18 @@ def every_axis() -> Iterator[tuple[str, Plan]]:
 
 
 def layouts_in_other_dtypes() -> Iterator[tuple[str, Plan]]:
-    """Views of x and dy in half and in double precision, whose kernels are others; and half precision with the channels last."""
+    """Views of x and dy in half and in double precision, whose kernels are others; and these at other ranks, and with the channels last."""
     forms = (*(in_dtype(IMAGE, dtype) for dtype in HALVES), in_float64(IMAGE))
     for form in forms:
         decay = 0.5 if form.dtype in HALVES else 0.75
         for layout in ("channels_last", "transposed", "stepped", "reversed"):
             plan = Plan(form, "wide", layout=layout, dy_layout=layout, cotangent="ramp", decay=decay, seed=172)
             yield f"{form.dtype} x and dy {layout}", dataclasses.replace(plan, short=True, forward=True)
-    for dtype in HALVES:
-        plan = Plan(in_dtype(IMAGE_LAST, dtype), "wide", cotangent="ramp", decay=0.5, seed=173, short=True)
-        yield f"{dtype} x, channels last", plan
+    others = (LINE, "float16"), (LINE_LAST, "bfloat16"), (VOLUME_LAST, "float16"), *((IMAGE_LAST, h) for h in HALVES)
+    for form in (*(in_dtype(form, dtype) for form, dtype in others), in_float64(IMAGE_LAST)):
+        decay = 0.5 if form.dtype in HALVES else 0.75
+        plan = Plan(form, "wide", cotangent="ramp", decay=decay, seed=173, short=True, forward=True)
+        yield f"{form.dtype} x, {'channels last' if form.channel_axis > 1 else 'sequences'}", plan
 
 
 def odd_memory() -> Iterator[tuple[str, Plan]]:

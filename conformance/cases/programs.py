@@ -127,6 +127,14 @@ def frozen_case(plan: Plan) -> Case:
     return _with_derived(base, steps, v=v)
 
 
+def frozen_masked_case(plan: Plan) -> Case:
+    """A layer that is frozen and given padding; then trainable again."""
+    base = masked_case(plan, 0.75)
+    masked = [Step(TRAINING_MASKED, ("x", "mask")), Step(TRAINING_MASKED_GRADIENTS, ("x", "dy", "mask"))]
+    steps = (_step(TRAINING_MASKED, ("x", "mask")), Step(FREEZE), *masked, Step(UNFREEZE), *masked)
+    return _with_derived(base, steps)
+
+
 def late_case(plan: Plan) -> Case:
     """Forward passes whose backward pass comes after another training step of the layer, in both modes."""
     base = batch_norm_case(dataclasses.replace(plan, short=True))
@@ -181,6 +189,7 @@ def masked_case(plan: Plan, share: float, empty_sample: bool = False) -> Case:
         _step(TRAINING_MASKED, other),
         _step(TRAINING_MASKED_GRADIENTS, ("x", "dy", "mask")),
         _step(TRAINING_MASKED_GRADIENTS, ("x|repadded:nan", "dy", "mask")),
+        _step(TRAINING_MASKED, ("x|repadded:nan", "mask")),
         Step(TRAINING_MASKED, ("x", "mask")),
     )
     return _with_derived(base, steps, mask=mask, dy=dy)
@@ -196,12 +205,14 @@ def integer_case(plan: Plan) -> Case:
 
 
 def integer_fit_case(plan: ScalingPlan) -> Case:
-    """Fits on whole numbers from 0 to 255, in floating point, in uint8 and in int32."""
+    """Fits on whole numbers from 0 to 255, in floating point, in uint8 and in int32; each followed by a transform of them."""
     base = input_norm_case(plan)
     chunks = base.steps[0].inputs
     given = (("relation", INTEGERS),)
-    kinds = (tuple(f"{n}|{kind}" for n in chunks) for kind in ("bytes", "words"))
-    steps = [Step(FIT, chunks, True), *(Step(FIT, names, True, given) for names in kinds)]
+    steps = [Step(FIT, chunks, True), Step(TRANSFORM, ("x",))]
+    for kind in ("bytes", "words"):
+        steps.append(Step(FIT, tuple(f"{n}|{kind}" for n in chunks), True, given))
+        steps.append(Step(TRANSFORM, (f"x|{kind}",), options=given))
     have = {n: base.arrays[n] for n in ("x", *chunks)}
     have.update({n: derived(n, have, base.config) for s in steps for n in s.inputs if SEPARATOR in n})
     return base.with_(steps=tuple(steps), arrays=have)

@@ -6,25 +6,25 @@ from bnspec.conformance.checks.check import Check, everywhere
 from bnspec.conformance.checks.examination import Examination, Mask
 from bnspec.conformance.checks.judgement import Judgement
 from bnspec.conformance.checks.state import STATE
-from bnspec.model.call import FIT, INFERENCE, TRAINING
+from bnspec.model.call import FIT, INFERENCE, TRAINING, TRANSFORM
 
 
 def integers_become_floating(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     """Results of integers are those of the same numbers in floating point, in a floating dtype."""
-    fitted = exam.step(i).call == FIT
-    names = ("mean", "var") if fitted else ("y",)
+    call = exam.step(i).call
+    names = ("mean", "var") if call == FIT else ("y",)
     for name in names:
         found = exam.result(i).outputs[name].dtype
         if found.kind in "iub":
             message = f"{name} of integers has the dtype {found.name}"
             return exam.broken(i, "dtype", message, output=name, numbers=("floating", found.name))
-    return exam.within(i, names if fitted else (*names, *STATE))
+    return exam.within(i, (*names, *STATE) if call in (TRAINING, INFERENCE) else names)
 
 
 CHECKS = (
     Check(
         "dtype.integers_become_floating",
-        (TRAINING, INFERENCE, FIT),
+        (TRAINING, INFERENCE, FIT, TRANSFORM),
         integers_become_floating,
         everywhere,
         of_integers=True,

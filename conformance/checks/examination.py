@@ -96,8 +96,11 @@ class Examination:
                 **{n: a for n, a in answers.items() if n not in RUNNING},
             }
         self.oracle_seconds += time.thread_time() - started
-        if self.frozen(i):  # whether a frozen layer's own parameters still have gradients is the framework's affair
-            answers = {n: a for n, a in answers.items() if n not in ("dgamma", "dbeta", "by_gamma")}
+        if self.frozen(
+            i
+        ):  # whether a frozen layer's own parameters still have gradients is the framework's affair; which, is not
+            own = [n for n in ("dgamma", "dbeta", "by_gamma") if (got := self.got(i, n)) is None or not got.any()]
+            answers = {n: a for n, a in answers.items() if n not in own}
         return answers
 
     def began(self, i: int) -> int | None:

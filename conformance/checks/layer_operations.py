@@ -21,6 +21,8 @@ from bnspec.model.call import (
     SAVE_RESTORE,
     SET_DECAY,
     SWAP,
+    TRAINING_MASKED,
+    TRAINING_MASKED_GRADIENTS,
     TRAINING_SECOND_ORDER,
     TRAINING_SOME_GRADIENTS,
     TRAINING_TANGENT,
@@ -41,6 +43,7 @@ MOVING = (
 
 #: Derivatives that a frozen layer has by its constant statistics.
 DERIVATIVES = (TRAINING_SECOND_ORDER, TRAINING_TANGENT, TRAINING_SOME_GRADIENTS)
+MASKED = (TRAINING_MASKED, TRAINING_MASKED_GRADIENTS)
 #: A layer is made not trainable, or trainable again.
 FREEZING = (FREEZE, UNFREEZE)
 
@@ -98,10 +101,18 @@ def _is_initial(exam: Examination, i: int, state: Mapping[str, np.ndarray]) -> J
 
 
 def frozen(exam: Examination, i: int, channels: Mask) -> Judgement | None:
-    """Freezing changes no statistic; a frozen layer's training pass is what the conventions declare."""
-    if exam.step(i).call in FREEZING:
+    """Freezing changes no statistic; a frozen layer's training pass is what the conventions declare.
+
+    With a mask, no more is asked than that constant statistics stay.
+    """
+    call = exam.step(i).call
+    if call in FREEZING:
         return keeps_state(exam, i, channels)
-    return exam.within(i, ("y", "dx", "along", "by_x", "by_dy", *STATE)) if exam.frozen(i) else None
+    if call.has_mask:
+        constant = exam.frozen(i) and exam.conventions.frozen_gradients == "constants"
+        return keeps_state(exam, i, channels) if constant else None
+    names = ("y", "dx", "dgamma", "dbeta", "along", "by_x", "by_dy", "by_gamma", *STATE)
+    return exam.within(i, names) if exam.frozen(i) else None
 
 
 def takes_new_decay(exam: Examination, i: int, channels: Mask) -> Judgement | None:
@@ -150,7 +161,7 @@ CHECKS = (
     Check("state.copy_is_independent", (CLONE, SWAP), copied, everywhere),
     Check("state.reset_restores_the_beginning", (RESET,), initial_again, everywhere),
     Check("running.initial_state", (INFERENCE,), begins_as_declared, everywhere),
-    Check("gradient.frozen_statistics", (*TRAINING_CALLS, *DERIVATIVES, *FREEZING), frozen, everywhere),
+    Check("gradient.frozen_statistics", (*TRAINING_CALLS, *DERIVATIVES, *MASKED, *FREEZING), frozen, everywhere),
     Check("running.new_decay_takes_effect", (*TRAINING_CALLS, SET_DECAY), takes_new_decay, everywhere),
     Check("running.unrolled", TRAINING_CALLS, unrolled, everywhere),
 )

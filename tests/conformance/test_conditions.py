@@ -16,7 +16,23 @@ import pytest
 
 from bnspec.conformance.cases.catalogue import large_cases
 from bnspec.conformance.cases.effort import fixed_cases
-from bnspec.model.call import FIT, INFERENCE, INFERENCE_GRADIENTS, TRAINING, TRAINING_GRADIENTS, TRANSFORM
+from bnspec.model.call import (
+    CLONE,
+    FIT,
+    FREEZE,
+    INFERENCE,
+    INFERENCE_GRADIENTS,
+    RESET,
+    SAVE_RESTORE,
+    SET_DECAY,
+    SWAP,
+    TRAINING,
+    TRAINING_GRADIENTS,
+    TRAINING_MASKED,
+    TRAINING_MASKED_GRADIENTS,
+    TRANSFORM,
+    UNFREEZE,
+)
 from bnspec.model.case import Case
 from bnspec.model.conventions import HALVES
 
@@ -83,6 +99,13 @@ CONTENTS: dict[str, Condition] = {
     "a constant channel without gamma and beta": lambda x, case: not case.config.affine and count(x, case) > 1 and bool((np.ptp(lanes(x, case), axis=1) == 0).any()),
     "half precision, channels last in memory": lambda x, case: x.dtype.name in HALVES and x.ndim == 4 and not x.flags.c_contiguous and x.transpose(0, 2, 3, 1).flags.c_contiguous,
     "doubles, channels last in memory": lambda x, case: x.dtype == np.float64 and x.ndim == 4 and not x.flags.c_contiguous and x.transpose(0, 2, 3, 1).flags.c_contiguous,
+    "half precision, channels on the last axis": lambda x, case: x.dtype.name in HALVES and last(x, case),
+    **{f"a batch of one, rank {r}": lambda x, case, r=r: x.ndim == r and x.shape[0] == 1 for r in (2, 3, 4, 5)},  # type: ignore[misc]
+    "half precision, sequences": lambda x, case: x.dtype.name in HALVES and x.ndim == 3 and images(x, case),
+    "half precision, volumes": lambda x, case: x.dtype.name in HALVES and x.ndim == 5,
+    "half precision, odd rows": lambda x, case: x.dtype.name in HALVES and x.ndim > 2 and x.shape[-1] % 2 == 1 < x.shape[-1],
+    "doubles, channels on the last axis": lambda x, case: x.dtype == np.float64 and last(x, case),
+    "sequences whose extents coincide, channels last": lambda x, case: x.ndim == 3 and last(x, case) and len(set(x.shape)) == 1 < x.shape[0],
     "a decay of four digits": lambda x, case: round(case.config.decay, 3) != case.config.decay and 0.01 < case.config.decay < 0.9999,
     "epsilon 1e-5 and decay 0.9": lambda x, case: (case.config.epsilon, case.config.decay) == (1e-5, 0.9),
     "epsilon 1e-3 and decay 0.99": lambda x, case: (case.config.epsilon, case.config.decay) == (1e-3, 0.99),
@@ -151,8 +174,38 @@ def test_every_call_meets_the_extents(condition: str) -> None:
     assert {c.name for c in CALLS} == {call for name, call in extents() if name == condition}
 
 
+def coincident(cases: Iterable[Case]) -> set[tuple[int, int, int]]:
+    """(rank, channel axis, another axis): whose extents coincide in a call with gradients in both modes."""
+    found: dict[tuple[int, int, int], set[str]] = collections.defaultdict(set)
+    for case in cases:
+        channels, axis = case.config.channels, case.config.channel_axis
+        for step in case.steps:
+            if (
+                case.subject != "batch_norm"
+                or channels == 1
+                or step.call not in (TRAINING_GRADIENTS, INFERENCE_GRADIENTS)
+            ):
+                continue
+            for other, extent in enumerate(case.arrays[step.inputs[0]].shape):
+                if other != axis and extent == channels:
+                    found[case.config.rank, axis, other].add(step.call.name)
+    return {axes for axes, calls in found.items() if len(calls) == 2}
+
+
+def test_the_extent_of_every_axis_coincides_with_that_of_the_channels() -> None:
+    """An axis that is found by its extent is another one: at every rank, with the channels second and last."""
+    axes = {
+        (rank, axis, other) for rank in (2, 3, 4, 5) for axis in (1, rank - 1) for other in range(rank) if other != axis
+    }
+    assert axes - coincident(fixed_cases()) == {(5, 1, 3), (5, 4, 2)}  # the single position
+
+
 #: Met by a fit, or by what follows it, at every effort.
 OF_SCALERS: dict[str, Callable[[Case], bool]] = {
+    "a training set of one row": lambda case: any(sum(map(len, c)) == 1 for c in chunks(case)),
+    "a value beyond six standard deviations": lambda case: any(len(c) == 1 and far_out(c[0], case, 6.0) for c in chunks(case)),
+    "chunks in columns": lambda case: any(a.shape[0] > 1 < a.shape[1] and a.flags.f_contiguous for c in chunks(case) for a in c),
+    "integers to transform": lambda case: any(s.call == TRANSFORM and case.arrays[s.inputs[0]].dtype.kind in "iu" for s in case.steps),
     "a first chunk without rows": lambda case: any(len(c) > 1 and not c[0].size for c in chunks(case)),
     "a last chunk without rows": lambda case: any(len(c) > 1 and not c[-1].size for c in chunks(case)),
     "sequences": lambda case: case.config.rank == 3,
@@ -160,6 +213,35 @@ OF_SCALERS: dict[str, Callable[[Case], bool]] = {
     "one row of later data": lambda case: any(s.call == TRANSFORM and len(case.arrays[s.inputs[0]]) == 1 for s in case.steps),
     "one row of later images": lambda case: case.config.rank == 4 and OF_SCALERS["one row of later data"](case),
 }  # fmt: skip
+
+
+def far_out(x: np.ndarray, case: Case, times: float) -> bool:
+    """Whether a value lies so many of its channel's standard deviations from the mean."""
+    rows = lanes(x, case)
+    if not rows.size:
+        return False
+    with np.errstate(all="ignore"):
+        return bool((np.abs(rows - rows.mean(1, keepdims=True)) > times * rows.std(1, keepdims=True)).any())
+
+
+@pytest.mark.parametrize("setting", ["epsilon", "decay"])
+def test_a_step_meets_tiny_variances_that_count(setting: str) -> None:
+    """What is taken for 0 shows beside no epsilon, in y, and without a decay beside a variance of 0, in the running variance."""
+    steps = [
+        (c, s) for c in fixed_cases() if c.subject == "batch_norm" for s in c.steps if s.call == TRAINING_GRADIENTS
+    ]
+    alone = [(c, s) for c, s in steps if getattr(c.config, setting) == 0 and c.config.dtype == "float32"]
+    if setting == "decay":
+        alone = [(c, s) for c, s in alone if not c.arrays["running_var"].any()]
+    assert any(0 < lanes(c.arrays[s.inputs[0]], c).var(1).max(initial=0.0) < 2.0**-64 for c, s in alone)
+
+
+def test_a_step_meets_values_far_outside() -> None:
+    """What is clipped there is seen in no other way."""
+    steps = [
+        (c, s) for c in fixed_cases() if c.subject == "batch_norm" for s in c.steps if s.call == TRAINING_GRADIENTS
+    ]
+    assert any(far_out(case.arrays[s.inputs[0]], case, 16.0) for case, s in steps)
 
 
 def chunks(case: Case) -> list[list[np.ndarray]]:
@@ -196,6 +278,32 @@ def test_frozen_layers_are_asked_for_every_derivative() -> None:
         case.steps[i].call.kind for case in fixed_cases() for i in range(len(case.steps)) if case.settings_at(i)[1]
     }
     assert {"forward", "gradients", "some_gradients", "second_order", "tangent"} <= asked
+
+
+OPERATIONS = (SET_DECAY, FREEZE, UNFREEZE, SAVE_RESTORE, CLONE, SWAP, RESET)
+
+
+def test_every_operation_is_followed_by_every_other_and_by_a_step() -> None:
+    """What one sets, another may lose or bring back."""
+    found: set[tuple[str, str]] = set()
+    for case in fixed_cases():
+        calls = [s.call for s in case.steps]
+        for (_, one), (j, two) in itertools.combinations(enumerate(calls), 2):
+            if one in OPERATIONS and two in OPERATIONS and any(c.mode == "training" for c in calls[j + 1 :]):
+                found.add((one.name, two.name))
+    assert {(one.name, two.name) for one in OPERATIONS for two in OPERATIONS} <= found
+
+
+def test_doubles_are_saved_copied_and_reset() -> None:
+    """A checkpoint in single precision loses digits of them."""
+    met = {s.call for case in fixed_cases() if case.config.dtype == "float64" for s in case.steps}
+    assert {SAVE_RESTORE, CLONE, SWAP, RESET, SET_DECAY} <= met
+
+
+def test_padding_that_is_no_number_is_met_by_every_masked_call() -> None:
+    """A product with the mask keeps it."""
+    met = {s.call for case in fixed_cases() for s in case.steps if s.inputs and s.inputs[0] == "x|repadded:nan"}
+    assert {TRAINING_MASKED, TRAINING_MASKED_GRADIENTS} <= met
 
 
 def test_inference_before_a_reset_is_followed_by_inference() -> None:

@@ -284,7 +284,9 @@ class FullLayer(PlainLayer):
         return self.kept(x, mask)
 
     def training_masked(self, x: Array, mask: Array) -> Array:
-        """Training on the kept elements; y is 0 on padding."""
+        """Training on the kept elements, inference while frozen; y is 0 on padding."""
+        if self.constant:
+            return self.cleaned(self.infer(self.cleaned(x, mask)), mask)
         if not self.has_moments(mask):
             return np.zeros(x.shape, self.result_dtype(x))
         wide = self.values(x)
@@ -295,7 +297,10 @@ class FullLayer(PlainLayer):
         return y.astype(self.result_dtype(x))
 
     def training_masked_gradients(self, x: Array, dy: Array, mask: Array) -> Gradients:
-        """Training on the kept elements, with gradients; dx is 0 on padding."""
+        """The same, with gradients; dx is 0 on padding."""
+        if self.constant:
+            found = super().inference_gradients(self.cleaned(x, mask), self.cleaned(dy, mask))
+            return found._replace(y=self.cleaned(found.y, mask))
         y, wide = self.training_masked(x, mask), self.values(x)
         if not self.has_moments(mask):
             return self.gradients(x, y, np.zeros_like(x), *np.zeros((2, self.config.channels), self.mean.dtype))

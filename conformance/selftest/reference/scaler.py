@@ -74,7 +74,11 @@ class PlainScaler(Scaler):
 
     def transform(self, x: Array) -> Array:
         """(x - mean) / std."""
-        return ((x.astype(self.work) - self.mean) / self.scale()).astype(x.dtype)
+        return ((x.astype(self.work) - self.mean) / self.scale()).astype(self.result_dtype(x))
+
+    def result_dtype(self, x: Array) -> Any:
+        """The dtype of a transform: x's, and of integers the working precision."""
+        return self.work if x.dtype.kind in "iub" else x.dtype
 
     def inverse(self, y: Array) -> Array:
         """y * std + mean."""

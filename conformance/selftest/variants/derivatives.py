@@ -158,7 +158,9 @@ class MaskByCompaction(FullLayer):
     def of_rows(self) -> FullLayer:
         """A layer of rows over the same arrays."""
         config = dataclasses.replace(self.config, rank=2, channel_axis=1)
-        return FullLayer(config, self.raw_gamma, self.raw_beta, self.mean, self.var)
+        inner = FullLayer(config, self.raw_gamma, self.raw_beta, self.mean, self.var)
+        inner.freeze(self.frozen)
+        return inner
 
     def put_back(self, rows: Array, kept: Array) -> Array:
         """Rows at their places; 0 on padding."""

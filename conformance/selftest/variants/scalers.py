@@ -83,7 +83,7 @@ class ScalerMultiplies(PlainScaler):
     """Multiplies by the reciprocal of the standard deviation."""
 
     def transform(self, x: Array) -> Array:
-        return ((x.astype(self.work) - self.mean) * (self.work.type(1) / self.scale())).astype(x.dtype)
+        return ((x.astype(self.work) - self.mean) * (self.work.type(1) / self.scale())).astype(self.result_dtype(x))
 
 
 class ScalerFolded(PlainScaler):
@@ -91,7 +91,7 @@ class ScalerFolded(PlainScaler):
 
     def transform(self, x: Array) -> Array:
         scale = self.work.type(1) / self.scale()
-        return (x.astype(self.work) * scale - self.mean * scale).astype(x.dtype)
+        return (x.astype(self.work) * scale - self.mean * scale).astype(self.result_dtype(x))
 
 
 class ScalerShiftedOnePass(PlainScaler):

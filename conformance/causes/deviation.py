@@ -29,6 +29,7 @@ class Deviation:
         elsewhere: clauses that deviate on such a case, and cannot be judged on it.
         unknown: features of the case that no experiment could make ordinary: it may need them or not.
         changing: of what it needs, what changes the layer's own results: a cause that does not need that explains no such change.
+        scattered: whether the result differs from run to run by as much as it is wrong.
         examined: whether all its experiments were made. Conditions that nobody looked for make no clause more basic.
     """
 
@@ -38,6 +39,7 @@ class Deviation:
     unknown: frozenset[str] = frozenset()
     examined: bool = True
     changing: frozenset[str] = frozenset()
+    scattered: bool = False
 
     @property
     def general(self) -> tuple[int, ...]:

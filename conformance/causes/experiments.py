@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from bnspec.conformance.causes.arrays import whole_inputs
+from bnspec.conformance.causes.arrays import COMPACTED, whole_inputs, without_padding
 from bnspec.conformance.causes.feature import Feature
 from bnspec.conformance.causes.features import FEATURES
 from bnspec.conformance.causes.layouts import LAYOUTS
@@ -159,6 +159,12 @@ class Experiments:
                         found.add(feature.name)
         return frozenset(found)
 
+    def scatters(self, clause: str, output: str) -> bool:
+        """Whether the result that the clause judges differs from run to run by as much as it is wrong."""
+        if clause not in self.ablated or self.cut or self.clock() > self._end:
+            return False
+        return self._own.scatters(*self.ablated[clause], output)
+
     def misused(self, clause: str) -> str:
         """Whether the layer's own y, which is wrong on the clause's most ordinary case, shows a wrong use of gamma or of epsilon; "" if not."""
         if clause not in self.ablated or self.cut or self.clock() > self._end:
@@ -186,7 +192,8 @@ def deviates(outcome: Outcome, clause: str) -> bool:
 def with_other_calls(case: Case) -> Case:
     """The case, then a new layer called on the same arrays in each mode, with and without gradients.
 
-    A clause about another call than the case's is thus judged on the same arrays and settings.
+    A clause about another call than the case's is thus judged on the same arrays and settings. Of a masked call the arrays are
+    those without their padding: what is wrong there is no fault of the mask.
     """
     names = whole_inputs(case)
     first = next((n for step in case.steps for n in step.inputs if n in names), None)
@@ -197,6 +204,13 @@ def with_other_calls(case: Case) -> Case:
     arrays = dict(case.arrays)
     if not pairs:
         arrays[dy] = ordinary_values("dy", arrays[first].shape, arrays[first].dtype)
+    mask = next((s.inputs[-1] for s in case.steps if s.call.has_mask), None)
+    if mask is not None:
+        parts = {n: without_padding(case, n, mask) for n in (first, dy) if n in case.arrays}
+        arrays.update({n + COMPACTED: a for n, a in parts.items() if a is not None})
+        first, dy = (n + COMPACTED if n + COMPACTED in arrays else n for n in (first, dy))
+        if arrays[dy].shape != arrays[first].shape:
+            arrays[dy] = ordinary_values("dy", arrays[first].shape, arrays[first].dtype)
     calls = ((INFERENCE_GRADIENTS, (first, dy)), (TRAINING_GRADIENTS, (first, dy)), (TRAINING, (first,)))
     threaded = max(case.steps, key=lambda step: int(step.option("threads") or 0))
     options = threaded.options if threaded.option("threads") else ()

@@ -43,8 +43,8 @@ def grouped(
         misused: by clause on whose ordinary cases y is wrong: "gamma", where it is not the layer's own y for gamma 1 and beta 0, scaled and
             shifted; "epsilon", where it does not depend on that; else "".
     """
-    general, special = _split(deviations)
-    groups: list[list[Deviation]] = []
+    groups = _of_no_function(deviations)
+    general, special = _split([d for d in deviations if not any(d in g for g in groups)])
     for deviation in general:
         # no chain through clauses of one quantity: one that two faults break joins the more basic of them, and does not make
         # them one
@@ -78,6 +78,13 @@ def _add_special(
         _add(deviation, nearest or next(inseparable, None), groups)
         if deviation.finding.clause in FUNCTIONS:
             broad = _broad(groups)
+
+
+def _of_no_function(deviations: Sequence[Deviation]) -> list[list[Deviation]]:
+    """What is wrong since a call is no function, whatever its clause speaks of; none, where each call is one."""
+    new = [d for d in deviations if not d.finding.known]
+    functions, scattered = [d for d in new if d.finding.clause in FUNCTIONS], [d for d in new if d.scattered]
+    return [[*functions, *scattered]] if functions and scattered else []
 
 
 def _broad(groups: Sequence[list[Deviation]]) -> list[tuple[list[Deviation], list[Deviation]]]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from bnspec.conformance.causes.deviation import Deviation
 from bnspec.conformance.causes.order import (
+    FUNCTIONS,
     MISREADING,
     PARAMETERS,
     basic_first,
@@ -28,6 +29,8 @@ def most_basic_first(group: Sequence[Deviation], misused: Mapping[str, str] | No
     Args:
         misused: see ``grouped``.
     """
+    if any(d.scattered for d in group):  # nobody can say what it needs
+        return sorted(group, key=lambda d: (d.finding.clause not in FUNCTIONS, *basic_first(d.finding, (), d.general)))
     needed = needed_by(group)
     if needed is not None:
         without = unsaid(group)

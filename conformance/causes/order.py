@@ -154,8 +154,13 @@ def one_layout(features: Iterable[str]) -> frozenset[str]:
 
 
 def particular(conditions: tuple[Condition, ...]) -> int:
-    """How far from ordinary a case must be: what needs its values is more particular than what needs a setting."""
-    return sum(2 if c.feature.startswith("values") else 1 for c in conditions)
+    """How far from ordinary a case must be: what needs its values is more particular than what needs a setting.
+
+    Beside values, that they are few makes an error large enough to be seen, and no case less ordinary.
+    """
+    of_values = any(c.feature.startswith("values") for c in conditions)
+    counted = [c for c in conditions if not of_values or c.feature not in ("count", "one channel")]
+    return sum(2 if c.feature.startswith("values") else 1 for c in counted)
 
 
 def general_first(finding: Finding, conditions: tuple[Condition, ...], unknown: int = 0) -> tuple[int, ...]:

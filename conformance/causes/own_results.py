@@ -24,16 +24,19 @@ from bnspec.model.observation import Observation
 from bnspec.model.precision import PRECISIONS
 from bnspec.oracle.oracle import Oracle
 
+#: A result is run again so often, and is scattered where its runs differ by this part of the error.
+RUNS, PART_OF_ERROR = 4, 0.25
 #: Features that change no result of a correct layer but in its roundings.
 INVARIANT = LAYOUTS | {"layout of the parameters", "dtype", "threads", "rank"}
 
 
 @dataclasses.dataclass(frozen=True)
 class _Result:
-    """An output or a statistic: its values as rows of one for each channel, (n, C), and the roundings that each channel may have, (C,)."""
+    """An output or a statistic: its values as rows of one for each channel, (n, C), the roundings that each channel may have, (C,), and the exact values."""
 
     values: np.ndarray
     room: np.ndarray
+    exact: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,6 +86,17 @@ class OwnResults:
             return True
         return self.differ(small, large, step, "y")
 
+    def scatters(self, case: Case, step: int, output: str) -> bool:
+        """Whether a result differs from run to run by as much as it is wrong: then no experiment says what its error needs."""
+        runs = [r for r in (self._result(case, step, output) for _ in range(RUNS)) if r is not None]
+        if len(runs) < RUNS or len({r.values.shape for r in runs}) > 1:
+            return False
+        with np.errstate(all="ignore"):
+            values = np.stack([r.values for r in runs])
+            spread, error = np.ptp(values, axis=0), np.abs(values - runs[0].exact).max(0)
+            known = np.isfinite(error)
+            return bool(known.any() and spread[known].max() >= PART_OF_ERROR * error[known].max() > 0)
+
     def _result(self, case: Case, step: int, output: str) -> _Result | None:
         """An output or a statistic of a call; None where there is none, or nothing is said of it."""
         observation = self.observe(case)
@@ -96,7 +110,7 @@ class OwnResults:
         values, exact, bound = (_rows(a, case) for a in arrays)
         with np.errstate(all="ignore"):
             size, right = (np.abs(a).max(0) for a in (values, exact))
-            return _Result(values, bound.max(0) * np.where(size > right, size / right, 1.0))
+            return _Result(values, bound.max(0) * np.where(size > right, size / right, 1.0), exact)
 
 
 def _apart(a: np.ndarray, b: np.ndarray, room: np.ndarray) -> bool:

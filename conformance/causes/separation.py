@@ -58,10 +58,13 @@ def _separated(a: str, b: str, outcomes: Sequence[Outcome]) -> tuple[bool, bool]
     """Whether an experiment that judges both shows only the second; whether one shows only the first.
 
     Where both deviate, their ratios have a quotient. An experiment in which one is kept separates them only if that one would
-    be well beyond its bound at this quotient: an error may be too small to be seen in one result, and not in the other.
+    be well beyond its bound at this quotient: an error may be too small to be seen in one result, and not in the other. The
+    quotient is of errors of some size, where there are any: NaN of a root of a rounding error has none.
     """
     judged = [(min(o[a], INFINITE), min(o[b], INFINITE)) for o in outcomes if a in o and b in o]
-    quotients = sorted(second / first for first, second in judged if first > 1.0 and second > 1.0)
+    both = [(first, second) for first, second in judged if first > 1.0 and second > 1.0]
+    sized = [pair for pair in both if max(pair) < INFINITE] or both
+    quotients = sorted(second / first for first, second in sized)
     quotient = quotients[len(quotients) // 2] if quotients else 1.0
     only_second = any(first <= 1.0 < second and second / quotient > CLEAR for first, second in judged)
     only_first = any(second <= 1.0 < first and first * quotient > CLEAR for first, second in judged)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from bnspec.conformance.causes.deviation import Deviation
-from bnspec.conformance.causes.experiments import Experiments, with_other_calls
+from bnspec.conformance.causes.experiments import Experiments
 from bnspec.conformance.causes.grouping import grouped
+from bnspec.conformance.causes.other_calls import DERIVATIVES
 from bnspec.conformance.causes.naming import needed_by
 from bnspec.conformance.causes.order import FUNCTIONS, basic_first, compares, general_first, is_special, own_features
 from bnspec.conformance.causes.record import cause_of, ordinary_first
+from bnspec.model.call import call_named
 from bnspec.model.case import Case
 from bnspec.model.conventions import Conventions
 from bnspec.model.observation import Observation
@@ -35,10 +37,12 @@ def causes_of(
         clauses, so that a cut leaves the others.
     """
     failing = [f for f in findings if f.verdict in FAILING]
-    experiments = Experiments(observe, conventions, [f.clause for f in failing], seconds)
+    made = [call_named(f.evidence.call) for f in failing if f.evidence is not None]
+    derivatives = {call for call in made if call.kind in DERIVATIVES}
+    experiments = Experiments(observe, conventions, [f.clause for f in failing], seconds, derivatives)
     repeated = [f for f in failing if f.verdict == "deviates" and _repeats(f) and f.clause in cases]
     for finding in repeated:
-        experiments.outcome(with_other_calls(cases[finding.clause]))
+        experiments.outcome(experiments.with_calls(cases[finding.clause]))
     conditions: dict[str, tuple[Condition, ...]] = {}
     unexamined = {f.clause for f in repeated}
     for finding in sorted(repeated, key=lambda f: basic_first(f, (), general_first(f, ()))):

@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bnspec.conformance.causes.order import (
+    CLEAR,
     LAYOUT,
+    MEASURED,
     MISREADING,
     PARAMETERS,
+    SIZES_OF_ERRORS,
+    SIZES_OF_SMALL_ERRORS,
     TRAINED,
     general_first,
     is_frozen,
@@ -44,13 +48,22 @@ class Deviation:
     @property
     def general(self) -> tuple[int, ...]:
         """The key by which clauses that speak of all cases are ordered, the most basic first."""
-        return not self.examined, *general_first(self.finding, self.conditions, len(self.unknown))
+        of_size = SIZES_OF_ERRORS | SIZES_OF_SMALL_ERRORS if self.near else frozenset[str]()
+        needed = tuple(c for c in self.conditions if c.feature not in of_size)
+        return not self.examined, *general_first(self.finding, needed, len(self.unknown - of_size))
 
     @property
     def quantity(self) -> Quantity:
         """What is wrong; a layer that is still frozen infers in training, too."""
         found = quantity(self.finding)
         return FROZEN.get(found, found) if any(is_frozen(c) for c in self.conditions) else found
+
+    @property
+    def near(self) -> bool:
+        """Whether its errors are at most those of some roundings: what such a one needs may be its size."""
+        evidence, ratio = self.finding.evidence, self.finding.ratio
+        measured = evidence is not None and evidence.relation in MEASURED
+        return measured and ratio is not None and 1.0 < float(ratio) <= CLEAR
 
     @property
     def setting(self) -> frozenset[str]:
@@ -66,6 +79,8 @@ class Deviation:
             needed = needed - {"history"} | {"state"}
         if LAYOUT in needed and self.quantity in ("gradients of training", "second order"):
             needed = needed - {"epsilon"}
+        if self.near:
+            needed = needed - SIZES_OF_SMALL_ERRORS
         return needed - PARAMETERS if needed & MISREADING else needed
 
     @property

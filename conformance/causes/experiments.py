@@ -5,19 +5,18 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
-from bnspec.conformance.causes.arrays import COMPACTED, whole_inputs, without_padding
 from bnspec.conformance.causes.feature import Feature
 from bnspec.conformance.causes.features import FEATURES
 from bnspec.conformance.causes.layouts import LAYOUTS
+from bnspec.conformance.causes.other_calls import with_other_calls
 from bnspec.conformance.causes.own_results import INVARIANT, OwnResults
 from bnspec.conformance.causes.parameters import STATE
-from bnspec.conformance.causes.values import VALUES_OF_X, ordinary_values
+from bnspec.conformance.causes.values import VALUES_OF_X
 from bnspec.conformance.judge.judge import checks_for, judge
-from bnspec.errors import UsageError
-from bnspec.model.call import INFERENCE_GRADIENTS, TRAINING, TRAINING_GRADIENTS
-from bnspec.model.case import Case, Step, shares_state
+from bnspec.model.call import Call
+from bnspec.model.case import Case
 from bnspec.model.conventions import Conventions
 from bnspec.model.observation import Observation
 from bnspec.oracle.oracle import Oracle
@@ -37,6 +36,7 @@ class Experiments:
         observe: runs a case on the target.
         clauses: that deviate there.
         seconds: when no more experiments are made, from the first on.
+        derivatives: calls for derivatives whose errors are compared; see ``with_other_calls``.
         outcomes: by case id, what was found; cut: why there are no more; "" while there may be.
         answered: ids of the cases that were run, and ended no process.
         ordinary: ids of cases whose inputs and state have ordinary values.
@@ -51,6 +51,7 @@ class Experiments:
     conventions: Conventions
     clauses: Sequence[str]
     seconds: float
+    derivatives: Collection[Call] = ()
     clock: Callable[[], float] = time.monotonic
     outcomes: dict[str, Outcome] = dataclasses.field(default_factory=dict)
     answered: set[str] = dataclasses.field(default_factory=set)
@@ -75,6 +76,10 @@ class Experiments:
         self._own = OwnResults(self.observe, self.conventions)
         self._end = self.clock() + self.seconds
         self._endings = 0
+
+    def with_calls(self, case: Case) -> Case:
+        """The case, also called in the other ways."""
+        return with_other_calls(case, self.derivatives)
 
     def outcome(self, case: Case) -> Outcome:
         """The ratios of the clauses that the case asks; nothing, once the time is up."""
@@ -117,7 +122,7 @@ class Experiments:
                 if value:
                     self.unknown.setdefault(clause, set()).add(feature.name)
                 continue
-            called = with_other_calls(changed)
+            called = self.with_calls(changed)
             outcome = self.outcome(called)
             on_ordinary_inputs = ordinary or feature is VALUES_OF_X
             if on_ordinary_inputs and not STATE.value(changed, step):
@@ -136,7 +141,7 @@ class Experiments:
             else:
                 self.unknown.setdefault(clause, set()).add(feature.name)
             if clause not in outcome:
-                own = self.outcome(with_other_calls(case))
+                own = self.outcome(self.with_calls(case))
                 self.elsewhere.setdefault(clause, set()).update(
                     c for c in outcome if deviates(outcome, c) and c not in own
                 )
@@ -187,36 +192,3 @@ class Experiments:
 def deviates(outcome: Outcome, clause: str) -> bool:
     """Whether the clause was judged and is broken."""
     return outcome.get(clause, 0.0) > 1.0
-
-
-def with_other_calls(case: Case) -> Case:
-    """The case, then a new layer called on the same arrays in each mode, with and without gradients.
-
-    A clause about another call than the case's is thus judged on the same arrays and settings. Of a masked call the arrays are
-    those without their padding: what is wrong there is no fault of the mask.
-    """
-    names = whole_inputs(case)
-    first = next((n for step in case.steps for n in step.inputs if n in names), None)
-    if case.subject != "batch_norm" or first is None or shares_state(case) or any(s.refused for s in case.steps):
-        return case
-    pairs = [s.inputs[1] for s in case.steps if s.call.has_gradients and s.inputs[0] == first]
-    dy = next(iter(pairs), "dy_of_causes")
-    arrays = dict(case.arrays)
-    if not pairs:
-        arrays[dy] = ordinary_values("dy", arrays[first].shape, arrays[first].dtype)
-    mask = next((s.inputs[-1] for s in case.steps if s.call.has_mask), None)
-    if mask is not None:
-        parts = {n: without_padding(case, n, mask) for n in (first, dy) if n in case.arrays}
-        arrays.update({n + COMPACTED: a for n, a in parts.items() if a is not None})
-        first, dy = (n + COMPACTED if n + COMPACTED in arrays else n for n in (first, dy))
-        if arrays[dy].shape != arrays[first].shape:
-            arrays[dy] = ordinary_values("dy", arrays[first].shape, arrays[first].dtype)
-    calls = ((INFERENCE_GRADIENTS, (first, dy)), (TRAINING_GRADIENTS, (first, dy)), (TRAINING, (first,)))
-    threaded = max(case.steps, key=lambda step: int(step.option("threads") or 0))
-    options = threaded.options if threaded.option("threads") else ()
-    there = {(step.call, step.inputs) for step in case.steps}  # a second one would be compared with it as a repetition
-    added = tuple(Step(call, inputs, True, options) for call, inputs in calls if (call, inputs) not in there)
-    try:
-        return case.with_(arrays=arrays, steps=(*case.steps, *added))
-    except UsageError:  # a mask or a part whose shape no other call takes
-        return case

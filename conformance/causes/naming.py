@@ -10,6 +10,7 @@ from bnspec.conformance.causes.order import (
     FUNCTIONS,
     MISREADING,
     PARAMETERS,
+    SIZES_OF_ERRORS,
     basic_first,
     compares,
     is_special,
@@ -40,6 +41,8 @@ def most_basic_first(group: Sequence[Deviation], misused: Mapping[str, str] | No
             without |= PARAMETERS  # they only show where an array is misread
         if any(c.value in KINDS_OF_VALUES for c in needed):
             without |= {"gamma", "beta"}  # they only show what comes of such values
+        if all(d.near for d in group if not is_special(d.finding)):
+            without |= PARAMETERS | SIZES_OF_ERRORS  # the error is of another size without them
         needed = tuple(c for c in needed if c.feature not in without)
         wrong = next((f for d in group if (f := (misused or {}).get(d.finding.clause, ""))), "")
         if wrong and not needed:

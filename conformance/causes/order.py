@@ -51,6 +51,11 @@ LAYOUT = "layout of x or dy"
 SIZES_OF_ERRORS = frozenset({"values of x", "values of dy", "count", "one channel"})
 #: What else the size of an error within the bounds of most clauses depends on.
 SIZES_OF_SMALL_ERRORS = frozenset({"state", "epsilon", "decay", "gamma", "beta"})
+#: An error of so many bounds is no rounding error: what of it is not seen elsewhere is not there. It is 1 / sqrt(u) of float32, the
+#: dtype of experiments that need no other: half of the digits are lost.
+CLEAR = 2.0**12
+#: Relations that measure an error in bounds.
+MEASURED = ("within_bound", "agrees", "sums")
 #: Calls that move the statistics.
 TRAINED = frozenset({"training", "training_gradients"})
 #: Features with which any array may be misread, and what an array of one value per channel is misread of.

@@ -59,7 +59,8 @@ class OwnResults:
     def scale_by_gamma(self, case: Case, step: int) -> bool:
         """Whether y follows from the layer's own y with gamma 1 and beta 0: y = gamma * own y + beta.
 
-        True also where that cannot be said.
+        True also where that cannot be said, and where y is no scaled and shifted normalised value at all: then it is not the scale that
+        is wrong.
         """
         if not all(n in case.arrays for n in ("gamma", "beta")):
             return True
@@ -77,7 +78,9 @@ class OwnResults:
         with np.errstate(all="ignore"):
             expected = own.values * scale + shift
             evaluated = 2.0 * PRECISIONS["float64"].unit_roundoff * np.abs(expected).max(0, initial=0.0)
-            return not _apart(got.values, expected, np.abs(scale) * own.room + got.room + evaluated)
+            if not _apart(got.values, expected, np.abs(scale) * own.room + got.room + evaluated):
+                return True
+        return not all(_is_affine(r, own.exact) for r in (own, got))
 
     def heed_epsilon(self, case: Case, step: int) -> bool:
         """Whether y depends on epsilon where it is as large as the variance; true also where that cannot be said."""
@@ -118,6 +121,17 @@ def _apart(a: np.ndarray, b: np.ndarray, room: np.ndarray) -> bool:
     with np.errstate(all="ignore"):
         finite = np.isfinite(a).all(0) & np.isfinite(b).all(0) & np.isfinite(room)
         return bool((finite & (np.abs(a - b).max(0, initial=0.0) > room)).any())
+
+
+def _is_affine(result: _Result, plain: np.ndarray) -> bool:
+    """Whether a result is one line per channel over the exact normalised values: through its least and its largest, within roundings."""
+    channels = np.arange(plain.shape[1])
+    low, high = plain.argmin(0), plain.argmax(0)
+    with np.errstate(all="ignore"):
+        ends = result.values[low, channels], result.values[high, channels]
+        part = (plain - plain[low, channels]) / (plain[high, channels] - plain[low, channels])
+        line = ends[0] + np.nan_to_num(part) * (ends[1] - ends[0])
+        return not _apart(result.values, line, 4.0 * result.room)
 
 
 def _rows(array: np.ndarray, case: Case) -> np.ndarray:

@@ -7,15 +7,12 @@ from typing import Literal
 
 from bnspec.conformance.causes.deviation import Deviation
 from bnspec.conformance.causes.experiments import Outcome, deviates
-from bnspec.conformance.causes.order import OPERATIONS, PARAMETERS, SIZES_OF_ERRORS, can_reach, is_weak, steps_of
+from bnspec.conformance.causes.order import CLEAR, OPERATIONS, PARAMETERS, SIZES_OF_ERRORS, can_reach, is_weak, steps_of
 from bnspec.conformance.causes.quantities import AFTER_TRAINING, DERIVATIVES, GRADIENTS, related
 from bnspec.conformance.causes.values import VALUES
 
 #: Ratios from here on say no more than that an error is large.
 INFINITE = 1e9
-#: An error of so many bounds is no rounding error: what of it is not seen elsewhere is not there. It is 1 / sqrt(u) of float32, the
-#: dtype of experiments that need no other: half of the digits are lost.
-CLEAR = 2.0**12
 
 
 def one_cause(a: Deviation, b: Deviation, ordinary: Sequence[Outcome], others: Sequence[Outcome] = ()) -> bool:

@@ -26,7 +26,7 @@ from bnspec.conformance.causes.order import (
     setting,
 )
 from bnspec.conformance.causes.quantities import BOTH_MODES, related
-from bnspec.conformance.causes.separation import can_follow, one_cause, relation
+from bnspec.conformance.causes.separation import can_follow, is_dx, one_cause, relation
 from bnspec.conformance.causes.values import KINDS_OF_VALUES, VALUES
 
 
@@ -109,8 +109,8 @@ def _explaining(
 
 
 def _first_of_each_quantity(group: Sequence[Deviation]) -> list[Deviation]:
-    """The most basic deviation of the statistics, of y, of the gradients, ..."""
-    return list({d.quantity: d for d in reversed(group)}.values())
+    """The most basic deviation of the statistics, of y, of dx, of the other gradients, ..."""
+    return list({(d.quantity, is_dx(d)): d for d in reversed(group)}.values())
 
 
 def _split(deviations: Sequence[Deviation]) -> tuple[list[Deviation], list[Deviation]]:
@@ -146,7 +146,8 @@ def _explains(group: Sequence[Deviation], special: Deviation, shown: Sequence[Ou
     if _is_no_function(group, special):
         return True
     narrow = special.finding.clause in NARROWER
-    sources = [d for d in group if can_follow(d, special) and (narrow or relation(d, special) != "siblings")]
+    ways = ("same", "follows", "siblings") if narrow else ("same", "follows")
+    sources = [d for d in group if can_follow(d, special) and relation(d, special) in ways]
     if not sources:
         return False
     needed = group[0].setting

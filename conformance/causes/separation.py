@@ -7,7 +7,7 @@ from typing import Literal
 
 from bnspec.conformance.causes.deviation import Deviation
 from bnspec.conformance.causes.experiments import Outcome, deviates
-from bnspec.conformance.causes.order import CLEAR, OPERATIONS, PARAMETERS, SIZES_OF_ERRORS, can_reach, is_weak, steps_of
+from bnspec.conformance.causes.order import CLEAR, MEASURED, OPERATIONS, PARAMETERS, SIZES_OF_ERRORS, can_reach, is_weak, steps_of
 from bnspec.conformance.causes.quantities import AFTER_TRAINING, DERIVATIVES, GRADIENTS, related
 from bnspec.conformance.causes.values import VALUES
 
@@ -28,7 +28,8 @@ def one_cause(a: Deviation, b: Deviation, ordinary: Sequence[Outcome], others: S
         return False
     forward = relation(a, b)
     # on other values a clause may be kept by chance: they separate only what needs them
-    relevant = [*ordinary, *others] if any(c.feature in VALUES for d in (a, b) for c in d.conditions) else ordinary
+    of_values = any(c.feature in VALUES for d in (a, b) for c in d.conditions)
+    relevant = [*ordinary, *(o for o in others if not _exact(o, a) and not _exact(o, b))] if of_values else ordinary
     both = any(deviates(o, a.finding.clause) and deviates(o, b.finding.clause) for o in (*ordinary, *others))
     only_b, only_a = _separated(a.finding.clause, b.finding.clause, relevant)
     # that a result is finite, say, is no sign that it is right
@@ -42,6 +43,13 @@ def one_cause(a: Deviation, b: Deviation, ordinary: Sequence[Outcome], others: S
     if forward == "siblings":
         return not (without_a or without_b)
     return not without_a if forward == "follows" else not without_b
+
+
+def _exact(outcome: Outcome, deviation: Deviation) -> bool:
+    """Whether a result that is measured has no error at all there, as y has none of constants: it is kept by chance."""
+    evidence = deviation.finding.evidence
+    measured = evidence is not None and evidence.relation in MEASURED
+    return measured and outcome.get(deviation.finding.clause) == 0.0
 
 
 def _operates(operation: Deviation, other: Deviation) -> bool:
@@ -93,13 +101,15 @@ def relation(a: Deviation, b: Deviation) -> Literal["follows", "siblings", "same
     if a.finding.family == b.finding.family == "mask":
         derivatives = DERIVATIVES.get(first, 0), DERIVATIVES.get(second, 0)
         return "same" if derivatives[0] == derivatives[1] else "follows" if derivatives[0] < derivatives[1] else ""
-    if first == second and first in GRADIENTS and _is_dx(a) != _is_dx(b):
+    if first == second and first in GRADIENTS and is_dx(a) != is_dx(b):
         # dgamma and dbeta are not computed from dx, nor is dx from them: what they share is dy, and what they then need
         return "same" if _features(a) == _features(b) else "siblings"
+    if first in GRADIENTS and second == "second order" and not is_dx(a):
+        return ""  # those are derivatives of dx alone
     return related(first, second)
 
 
-def _is_dx(deviation: Deviation) -> bool:
+def is_dx(deviation: Deviation) -> bool:
     return deviation.finding.evidence is not None and deviation.finding.evidence.output == "dx"
 
 

@@ -73,7 +73,8 @@ def _add_special(
         inseparable = (
             g
             for g, _ in _broad(groups)
-            if _needs_the_change(g, deviation) and any(one_cause(d, deviation, ordinary, others) for d in g)
+            if _needs_the_change(g, deviation)
+            and any(relation(d, deviation) and one_cause(d, deviation, ordinary, others) for d in g)
         )
         _add(deviation, nearest or next(inseparable, None), groups)
         if deviation.finding.clause in FUNCTIONS:

@@ -279,6 +279,10 @@ HISTORIES = (
         "reset after inference",
         "training inference reset inference inference_gradients training2 inference2 reset inference_gradients training",
     ),
+    (
+        "one batch before and after saving and copying",
+        "training_gradients inference save_restore inference training_gradients clone inference training_gradients",
+    ),
 )
 #: Each call twice in turn, on batches of one shape: what is kept by the shape, and results that share their memory.
 IN_TURN = (

@@ -7,6 +7,8 @@ import math
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 
+from bnspec.conformance.cases.shrinking import with_steps
+from bnspec.conformance.causes.calls import HISTORY
 from bnspec.conformance.causes.feature import Feature
 from bnspec.conformance.causes.features import FEATURES
 from bnspec.conformance.causes.layouts import LAYOUTS
@@ -134,6 +136,9 @@ class Experiments:
                 step = step if len(changed.steps) == len(case.steps) else 0
                 case = changed
             elif called.id in self.answered and (clause in outcome or {feature.name, value} & domain):
+                if feature is HISTORY:
+                    case, step = self._shortest(clause, case, step)
+                    value = feature.value(case, step)
                 if feature.control is None or beside:
                     needed.append((feature, Condition(feature.name, value, feature.ordinary)))
                 else:
@@ -178,6 +183,18 @@ class Experiments:
         if not self._own.scale_by_gamma(case, step):
             return "gamma"
         return "" if self._own.heed_epsilon(case, step) else "epsilon"
+
+    def _shortest(self, clause: str, case: Case, step: int) -> tuple[Case, int]:
+        """The case without the calls that the deviation does not need: those after the step, then those before it, the last ones first."""
+        ended = next(with_steps(case, case.steps[: step + 1]), None)
+        if ended is None or not deviates(self.outcome(self.with_calls(ended)), clause):
+            return case, step
+        case = ended
+        for k in reversed(range(case.built_at(step) + 1, step)):
+            shorter = next(with_steps(case, (*case.steps[:k], *case.steps[k + 1 :])), None)
+            if shorter is not None and deviates(self.outcome(self.with_calls(shorter)), clause):
+                case, step = shorter, step - 1
+        return case, step
 
     def _controlled(self, feature: Feature, clause: str, case: Case, step: int) -> tuple[Feature, Condition]:
         """What the deviation needs: the feature, or the values of x, which change with it."""

@@ -26,7 +26,7 @@ from bnspec.conformance.causes.order import (
     setting,
 )
 from bnspec.conformance.causes.quantities import BOTH_MODES, related
-from bnspec.conformance.causes.separation import can_follow, is_dx, one_cause, relation
+from bnspec.conformance.causes.separation import can_follow, is_dx, one_cause, operates, relation
 from bnspec.conformance.causes.values import KINDS_OF_VALUES, VALUES
 
 
@@ -228,12 +228,17 @@ def _of_equal_setting(groups: Sequence[list[Deviation]]) -> list[list[Deviation]
     """
     joined: list[list[Deviation]] = []
     for group in groups:
-        like = next((g for g in joined if _equal_setting(g[0], group[0])), None)
+        like = next((g for g in joined if _equal_setting(g[0], group[0]) or _of_one_operation(g, group)), None)
         if like is None:
             joined.append(group)
         else:
             like.extend(group)
     return joined
+
+
+def _of_one_operation(a: Sequence[Deviation], b: Sequence[Deviation]) -> bool:
+    """Whether a clause about an operation between calls shows one cause, and the other needs that operation."""
+    return any(operates(d, b[0]) for d in a) or any(operates(d, a[0]) for d in b)
 
 
 def _equal_setting(a: Deviation, b: Deviation) -> bool:

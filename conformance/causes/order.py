@@ -70,8 +70,11 @@ OWN_FEATURES_OF_CLAUSES: dict[str, frozenset[str]] = {
     **dict.fromkeys(("layout.axis", "layout.joined_axes"), frozenset({"rank", "equal extents"})),
     "layout.extents": frozenset({"extents", "many channels"}),
     "layout.threads": frozenset({"threads"}),
-    "gradient.frozen_statistics": frozenset({"freeze"}),
+    "gradient.frozen_statistics": frozenset({"freeze", "unfreeze"}),
     "running.initial_state": frozenset({"initial values"}),
+    "state.snapshot_continues": frozenset({"save_restore"}),
+    "state.copy_is_independent": frozenset({"clone", "swap"}),
+    "state.reset_restores_the_beginning": frozenset({"reset"}),
     "running.new_decay_takes_effect": frozenset({"set_decay"}),
 }
 #: Clauses that say of a call that it is a function: one that is none keeps no exact law, and has errors of no certain size.

@@ -22,7 +22,7 @@ def one_cause(a: Deviation, b: Deviation, ordinary: Sequence[Outcome], others: S
     first, second = a.quantity, b.quantity
     if "endings" in (first, second):
         return first == second and _alike(a, b)
-    if _operates(a, b) or _operates(b, a):
+    if operates(a, b) or operates(b, a):
         return True
     if not can_follow(a, b):
         return False
@@ -52,7 +52,7 @@ def _exact(outcome: Outcome, deviation: Deviation) -> bool:
     return measured and outcome.get(deviation.finding.clause) == 0.0
 
 
-def _operates(operation: Deviation, other: Deviation) -> bool:
+def operates(operation: Deviation, other: Deviation) -> bool:
     """Whether the one is that a call between others does something else, and the other needs that call and no setting."""
     call = OPERATIONS.get(operation.finding.clause)
     needed = {c.feature for c in other.conditions} - SIZES_OF_ERRORS - PARAMETERS

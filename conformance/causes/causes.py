@@ -7,9 +7,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from bnspec.conformance.causes.deviation import Deviation
 from bnspec.conformance.causes.experiments import Experiments
 from bnspec.conformance.causes.grouping import grouped
-from bnspec.conformance.causes.other_calls import DERIVATIVES
 from bnspec.conformance.causes.naming import needed_by
 from bnspec.conformance.causes.order import FUNCTIONS, basic_first, compares, general_first, is_special, own_features
+from bnspec.conformance.causes.other_calls import DERIVATIVES
 from bnspec.conformance.causes.record import cause_of, ordinary_first
 from bnspec.model.call import call_named
 from bnspec.model.case import Case

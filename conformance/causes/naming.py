@@ -65,7 +65,9 @@ def _speaks_of_refusals(deviation: Deviation) -> bool:
 def _needs_no_refusal(deviation: Deviation) -> bool:
     """Whether a well-formed call shows the deviation, with none before it that must be refused."""
     histories = [c for c in deviation.conditions if c.feature == "history"]
-    judged = deviation.finding.level != "MAY" and not compares(deviation.finding) and not deviation.unknown & {"history"}
+    judged = (
+        deviation.finding.level != "MAY" and not compares(deviation.finding) and not deviation.unknown & {"history"}
+    )
     return judged and deviation.examined and not any(MALFORMED in steps_of(c) for c in histories)
 
 

@@ -90,9 +90,7 @@ def _first_input(case: Case, arrays: dict[str, np.ndarray]) -> str | None:
     return first
 
 
-def _without_padding(
-    case: Case, arrays: dict[str, np.ndarray], first: str, dy: str, mask: str
-) -> tuple[str, str]:
+def _without_padding(case: Case, arrays: dict[str, np.ndarray], first: str, dy: str, mask: str) -> tuple[str, str]:
     """The names of an input and its cotangent without padding, which are put among the arrays."""
     parts = {n: without_padding(case, n, mask) for n in (first, dy) if n in case.arrays}
     arrays.update({n + COMPACTED: a for n, a in parts.items() if a is not None})

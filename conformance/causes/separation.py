@@ -7,7 +7,16 @@ from typing import Literal
 
 from bnspec.conformance.causes.deviation import Deviation
 from bnspec.conformance.causes.experiments import Outcome, deviates
-from bnspec.conformance.causes.order import CLEAR, MEASURED, OPERATIONS, PARAMETERS, SIZES_OF_ERRORS, can_reach, is_weak, steps_of
+from bnspec.conformance.causes.order import (
+    CLEAR,
+    MEASURED,
+    OPERATIONS,
+    PARAMETERS,
+    SIZES_OF_ERRORS,
+    can_reach,
+    is_weak,
+    steps_of,
+)
 from bnspec.conformance.causes.quantities import AFTER_TRAINING, DERIVATIVES, GRADIENTS, related
 from bnspec.conformance.causes.values import VALUES
 

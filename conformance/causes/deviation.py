@@ -69,14 +69,14 @@ class Deviation:
     def setting(self) -> frozenset[str]:
         """The features that it needs; see ``setting``.
 
-        Statistics that training leaves are a state, as given ones are. Beside a feature of which any array may be misread, a
+        Statistics that training leaves are a state, as given ones are, whatever their decay. Beside a feature of which any array may be misread, a
         parameter only shows in which array it is; and beside a layout, epsilon only that dx of few values is not 0: of two it is
         gamma inv_std (dy_1 - dy_2) / 2 times epsilon / (var + epsilon).
         """
         needed = setting(self.conditions)
         trained = any(c.feature == "history" and TRAINED & steps_of(c) for c in self.conditions)
         if trained and self.quantity in AFTER_TRAINING and needed - {"history", "state"}:
-            needed = needed - {"history"} | {"state"}
+            needed = needed - {"history", "decay"} | {"state"}
         if LAYOUT in needed and self.quantity in ("gradients of training", "second order"):
             needed = needed - {"epsilon"}
         if self.near:

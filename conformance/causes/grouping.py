@@ -43,14 +43,15 @@ def grouped(
         misused: by clause on whose ordinary cases y is wrong: "gamma", where it is not the layer's own y for gamma 1 and beta 0, scaled and
             shifted; "epsilon", where it does not depend on that; else "".
     """
-    groups = _of_no_function(deviations)
-    general, special = _split([d for d in deviations if not any(d in g for g in groups)])
+    noise = _of_no_function(deviations)
+    general, special = _split([d for d in deviations if not any(d in g for g in noise)])
+    groups: list[list[Deviation]] = []
     for deviation in general:
         # no chain through clauses of one quantity: one that two faults break joins the more basic of them, and does not make
         # them one
         like = (g for g in groups if any(one_cause(d, deviation, ordinary, others) for d in _first_of_each_quantity(g)))
         _add(deviation, next(like, None), groups)
-    groups = _of_equal_setting(groups)
+    groups = [*noise, *_of_equal_setting(groups)]
     _add_special(special, groups, ordinary, others)
     return [most_basic_first(g, misused) for g in _of_equal_setting(groups)]
 
@@ -85,7 +86,7 @@ def _of_no_function(deviations: Sequence[Deviation]) -> list[list[Deviation]]:
     """What is wrong since a call is no function, whatever its clause speaks of; none, where each call is one."""
     new = [d for d in deviations if not d.finding.known]
     functions, scattered = [d for d in new if d.finding.clause in FUNCTIONS], [d for d in new if d.scattered]
-    return [[*functions, *scattered]] if functions and scattered else []
+    return [[*scattered, *functions]] if functions and scattered else []
 
 
 def _broad(groups: Sequence[list[Deviation]]) -> list[tuple[list[Deviation], list[Deviation]]]:
@@ -247,6 +248,8 @@ def _equal_setting(a: Deviation, b: Deviation) -> bool:
     Where nothing is needed that is said of many errors: then they must be errors of one quantity, in one mode or both.
     """
     needed, features = a.setting & b.setting, {c.feature for c in a.conditions}
+    if a.scattered != b.scattered:
+        return False
     if not a.needs_as(b):
         return _of_equal_variances(a, b) or _of_equal_variances(b, a)
     if a.finding.known or b.finding.known:

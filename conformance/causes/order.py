@@ -13,7 +13,7 @@ from bnspec.conformance.causes.quantities import (
     quantity,
 )
 from bnspec.conformance.causes.values import CONSTANT, NOT_FINITE, OVERFLOWING
-from bnspec.model.call import call_named
+from bnspec.model.call import CALLS, call_named
 from bnspec.reports.run.causes import Condition
 from bnspec.reports.run.records import Finding
 from bnspec.reports.run.vocabulary import LEVELS
@@ -57,7 +57,7 @@ CLEAR = 2.0**12
 #: Relations that measure an error in bounds.
 MEASURED = ("within_bound", "agrees", "sums")
 #: Calls that move the statistics.
-TRAINED = frozenset({"training", "training_gradients"})
+TRAINED = frozenset(name for name, call in CALLS.items() if call.mode == "training")
 #: Features with which any array may be misread, and what an array of one value per channel is misread of.
 MISREADING = frozenset(
     {"rank", LAYOUT, "layout of the parameters", "equal extents", "extents", "many channels", "dtype", "threads"}

@@ -38,9 +38,8 @@ def one_cause(a: Deviation, b: Deviation, ordinary: Sequence[Outcome], others: S
     forward = relation(a, b)
     # on other values a clause may be kept by chance: they separate only what needs them
     of_values = any(c.feature in VALUES for d in (a, b) for c in d.conditions)
-    relevant = [o for o in ordinary if not any(_exact(o, d) for d in (a, b) if d.quantity == "statistics")]
-    if of_values:
-        relevant += [o for o in others if not _exact(o, a) and not _exact(o, b)]
+    judged = (*ordinary, *others) if of_values else ordinary
+    relevant = [o for o in judged if not _exact(o, a) and not _exact(o, b)]
     both = any(deviates(o, a.finding.clause) and deviates(o, b.finding.clause) for o in (*ordinary, *others))
     only_b, only_a = _separated(a.finding.clause, b.finding.clause, relevant)
     # that a result is finite, say, is no sign that it is right
@@ -57,7 +56,7 @@ def one_cause(a: Deviation, b: Deviation, ordinary: Sequence[Outcome], others: S
 
 
 def _exact(outcome: Outcome, deviation: Deviation) -> bool:
-    """Whether a result that is measured has no error at all there, as y has none of constants and a statistic none with decay 1: it is kept by chance."""
+    """Whether a result that is measured has no error at all there, as y has none of constants or of one value and a statistic none with decay 1: it is kept by chance."""
     evidence = deviation.finding.evidence
     measured = evidence is not None and evidence.relation in MEASURED
     return measured and outcome.get(deviation.finding.clause) == 0.0

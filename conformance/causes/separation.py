@@ -120,6 +120,7 @@ def relation(a: Deviation, b: Deviation) -> Literal["follows", "siblings", "same
 
 
 def is_dx(deviation: Deviation) -> bool:
+    """Whether it is dx that is wrong."""
     return deviation.finding.evidence is not None and deviation.finding.evidence.output == "dx"
 
 

@@ -50,7 +50,9 @@ class Deviation:
         """The key by which clauses that speak of all cases are ordered, the most basic first."""
         of_size = SIZES_OF_ERRORS | SIZES_OF_SMALL_ERRORS if self.near else frozenset[str]()
         needed = tuple(c for c in self.conditions if c.feature not in of_size)
-        return not self.examined, *general_first(self.finding, needed, len(self.unknown - of_size))
+        calls, *rest = general_first(self.finding, needed, len(self.unknown - of_size))
+        frozen = any(is_frozen(c) for c in self.conditions)  # what inference shows, too, is no fault of freezing
+        return not self.examined, calls + frozen, *rest
 
     @property
     def quantity(self) -> Quantity:

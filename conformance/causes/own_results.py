@@ -25,7 +25,7 @@ from bnspec.model.precision import PRECISIONS
 from bnspec.oracle.oracle import Oracle
 
 #: A result is run again so often, and is scattered where its runs differ by this part of the error.
-RUNS, PART_OF_ERROR = 4, 0.25
+RUNS, PART_OF_ERROR = 8, 0.25
 #: Features that change no result of a correct layer but in its roundings.
 INVARIANT = LAYOUTS | {"layout of the parameters", "dtype", "threads", "rank"}
 

@@ -299,6 +299,10 @@ HISTORIES = (
             "freeze training swap training2 unfreeze set_decay:0 training clone training2 inference"
         ),
     ),
+    (
+        "one batch before and after saving and copying",
+        "training_gradients inference save_restore inference training_gradients clone inference training_gradients",
+    ),
 )
 #: Each call twice in turn, on batches of one shape: what is kept by the shape, and results that share their memory.
 IN_TURN = (

@@ -12,6 +12,8 @@ from bnspec.model.case import Case
 
 FLOATING = ("float16", "bfloat16", "float32", "float64")
 COTANGENTS = ("dy", "v")
+#: Ends the names of arrays without their padding.
+COMPACTED = "_compacted"
 
 
 def whole_inputs(case: Case) -> list[str]:
@@ -44,6 +46,18 @@ def with_arrays(case: Case, changes: dict[str, np.ndarray], **config: Any) -> Ca
         begin, end = (int(k) for k in name[2:-1].split(":"))
         arrays[name] = arrays["x"][begin:end]
     return first_of(rebuilt(case, arrays, **config))
+
+
+def without_padding(case: Case, name: str, mask: str) -> np.ndarray | None:
+    """An input without its padding, all that is kept along the first reduced axis; None where nothing is kept, or the mask has another shape."""
+    config, kept = case.config, case.arrays[mask].astype(bool)
+    rows = np.moveaxis(case.arrays[name], config.channel_axis, -1)
+    which = np.moveaxis(kept, config.channel_axis, -1)[..., 0]
+    if which.shape != rows.shape[:-1] or not which.any() or not config.reduce_axes:
+        return None
+    shape = [1] * (config.rank - 1) + [config.channels]
+    shape[0] = int(which.sum())
+    return packed(np.moveaxis(rows[which].reshape(shape), -1, config.channel_axis))
 
 
 def packed(array: np.ndarray) -> np.ndarray:

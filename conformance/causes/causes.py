@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from bnspec.conformance.causes.deviation import Deviation
-from bnspec.conformance.causes.experiments import Experiments, with_other_calls
+from bnspec.conformance.causes.experiments import Experiments
 from bnspec.conformance.causes.grouping import grouped
 from bnspec.conformance.causes.naming import needed_by
-from bnspec.conformance.causes.order import basic_first, compares, general_first, is_special, own_features
+from bnspec.conformance.causes.order import FUNCTIONS, basic_first, compares, general_first, is_special, own_features
+from bnspec.conformance.causes.other_calls import DERIVATIVES
 from bnspec.conformance.causes.record import cause_of, ordinary_first
+from bnspec.model.call import call_named
 from bnspec.model.case import Case
 from bnspec.model.conventions import Conventions
 from bnspec.model.observation import Observation
@@ -35,10 +37,12 @@ def causes_of(
         clauses, so that a cut leaves the others.
     """
     failing = [f for f in findings if f.verdict in FAILING]
-    experiments = Experiments(observe, conventions, [f.clause for f in failing], seconds)
+    made = [call_named(f.evidence.call) for f in failing if f.evidence is not None]
+    derivatives = {call for call in made if call.kind in DERIVATIVES}
+    experiments = Experiments(observe, conventions, [f.clause for f in failing], seconds, derivatives)
     repeated = [f for f in failing if f.verdict == "deviates" and _repeats(f) and f.clause in cases]
     for finding in repeated:
-        experiments.outcome(with_other_calls(cases[finding.clause]))
+        experiments.outcome(experiments.with_calls(cases[finding.clause]))
     conditions: dict[str, tuple[Condition, ...]] = {}
     unexamined = {f.clause for f in repeated}
     for finding in sorted(repeated, key=lambda f: basic_first(f, (), general_first(f, ()))):
@@ -53,6 +57,7 @@ def causes_of(
         for f in repeated
         if (is_special(f) or compares(f)) and f.evidence is not None and f.evidence.output is not None
     }
+    scattered = _scattered(failing, repeated, experiments)
     deviations = [
         Deviation(
             f,
@@ -61,12 +66,25 @@ def causes_of(
             frozenset(experiments.unknown.get(f.clause, ())),
             f.clause not in unexamined,
             changing.get(f.clause, frozenset()),
+            f.clause in scattered,
         )
         for f in failing
     ]
     misused = {d.finding.clause: experiments.misused(d.finding.clause) for d in deviations if _is_y_anywhere(d)}
     groups = grouped(deviations, experiments.on_ordinary_values, experiments.on_other_values, misused)
     return sorted((_cause(g, experiments, unexamined) for g in groups), key=ordinary_first)
+
+
+def _scattered(failing: Sequence[Finding], repeated: Sequence[Finding], experiments: Experiments) -> set[str]:
+    """The clauses whose results differ from run to run by as much as they are wrong, where a call is known to be no function."""
+    if not any(f.clause in FUNCTIONS for f in failing):
+        return set()
+    random = {f.clause for f in failing if f.verdict == "deviates" and not _repeats(f)}
+    for finding in repeated:
+        output = finding.evidence.output if finding.evidence is not None else None
+        if output is not None and finding.clause not in FUNCTIONS and experiments.scatters(finding.clause, output):
+            random.add(finding.clause)
+    return random
 
 
 def _is_y_anywhere(deviation: Deviation) -> bool:

@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bnspec.conformance.causes.order import (
+    CLEAR,
     LAYOUT,
+    MEASURED,
     MISREADING,
     PARAMETERS,
+    SIZES_OF_ERRORS,
+    SIZES_OF_SMALL_ERRORS,
     TRAINED,
     general_first,
     is_frozen,
@@ -29,6 +33,7 @@ class Deviation:
         elsewhere: clauses that deviate on such a case, and cannot be judged on it.
         unknown: features of the case that no experiment could make ordinary: it may need them or not.
         changing: of what it needs, what changes the layer's own results: a cause that does not need that explains no such change.
+        scattered: whether the result differs from run to run by as much as it is wrong.
         examined: whether all its experiments were made. Conditions that nobody looked for make no clause more basic.
     """
 
@@ -38,11 +43,16 @@ class Deviation:
     unknown: frozenset[str] = frozenset()
     examined: bool = True
     changing: frozenset[str] = frozenset()
+    scattered: bool = False
 
     @property
     def general(self) -> tuple[int, ...]:
         """The key by which clauses that speak of all cases are ordered, the most basic first."""
-        return not self.examined, *general_first(self.finding, self.conditions, len(self.unknown))
+        of_size = SIZES_OF_ERRORS | SIZES_OF_SMALL_ERRORS if self.near else frozenset[str]()
+        needed = tuple(c for c in self.conditions if c.feature not in of_size)
+        calls, *rest = general_first(self.finding, needed, len(self.unknown - of_size))
+        frozen = any(is_frozen(c) for c in self.conditions)  # what inference shows, too, is no fault of freezing
+        return not self.examined, calls + frozen, *rest
 
     @property
     def quantity(self) -> Quantity:
@@ -51,19 +61,28 @@ class Deviation:
         return FROZEN.get(found, found) if any(is_frozen(c) for c in self.conditions) else found
 
     @property
+    def near(self) -> bool:
+        """Whether its errors are at most those of some roundings: what such a one needs may be its size."""
+        evidence, ratio = self.finding.evidence, self.finding.ratio
+        measured = evidence is not None and evidence.relation in MEASURED
+        return measured and ratio is not None and 1.0 < float(ratio) <= CLEAR
+
+    @property
     def setting(self) -> frozenset[str]:
         """The features that it needs; see ``setting``.
 
-        Statistics that training leaves are a state, as given ones are. Beside a feature of which any array may be misread, a
+        Statistics that training leaves are a state, as given ones are, whatever their decay. Beside a feature of which any array may be misread, a
         parameter only shows in which array it is; and beside a layout, epsilon only that dx of few values is not 0: of two it is
         gamma inv_std (dy_1 - dy_2) / 2 times epsilon / (var + epsilon).
         """
         needed = setting(self.conditions)
         trained = any(c.feature == "history" and TRAINED & steps_of(c) for c in self.conditions)
         if trained and self.quantity in AFTER_TRAINING and needed - {"history", "state"}:
-            needed = needed - {"history"} | {"state"}
+            needed = needed - {"history", "decay"} | {"state"}
         if LAYOUT in needed and self.quantity in ("gradients of training", "second order"):
             needed = needed - {"epsilon"}
+        if self.near:
+            needed = needed - SIZES_OF_SMALL_ERRORS
         return needed - PARAMETERS if needed & MISREADING else needed
 
     @property

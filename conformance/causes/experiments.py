@@ -5,19 +5,20 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
-from bnspec.conformance.causes.arrays import whole_inputs
+from bnspec.conformance.cases.shrinking import with_steps
+from bnspec.conformance.causes.calls import HISTORY
 from bnspec.conformance.causes.feature import Feature
 from bnspec.conformance.causes.features import FEATURES
 from bnspec.conformance.causes.layouts import LAYOUTS
+from bnspec.conformance.causes.other_calls import with_other_calls
 from bnspec.conformance.causes.own_results import INVARIANT, OwnResults
 from bnspec.conformance.causes.parameters import STATE
-from bnspec.conformance.causes.values import VALUES_OF_X, ordinary_values
+from bnspec.conformance.causes.values import VALUES_OF_X
 from bnspec.conformance.judge.judge import checks_for, judge
-from bnspec.errors import UsageError
-from bnspec.model.call import INFERENCE_GRADIENTS, TRAINING, TRAINING_GRADIENTS
-from bnspec.model.case import Case, Step, shares_state
+from bnspec.model.call import Call
+from bnspec.model.case import Case
 from bnspec.model.conventions import Conventions
 from bnspec.model.observation import Observation
 from bnspec.oracle.oracle import Oracle
@@ -37,6 +38,7 @@ class Experiments:
         observe: runs a case on the target.
         clauses: that deviate there.
         seconds: when no more experiments are made, from the first on.
+        derivatives: calls for derivatives whose errors are compared; see ``with_other_calls``.
         outcomes: by case id, what was found; cut: why there are no more; "" while there may be.
         answered: ids of the cases that were run, and ended no process.
         ordinary: ids of cases whose inputs and state have ordinary values.
@@ -51,6 +53,7 @@ class Experiments:
     conventions: Conventions
     clauses: Sequence[str]
     seconds: float
+    derivatives: Collection[Call] = ()
     clock: Callable[[], float] = time.monotonic
     outcomes: dict[str, Outcome] = dataclasses.field(default_factory=dict)
     answered: set[str] = dataclasses.field(default_factory=set)
@@ -75,6 +78,10 @@ class Experiments:
         self._own = OwnResults(self.observe, self.conventions)
         self._end = self.clock() + self.seconds
         self._endings = 0
+
+    def with_calls(self, case: Case) -> Case:
+        """The case, also called in the other ways."""
+        return with_other_calls(case, self.derivatives)
 
     def outcome(self, case: Case) -> Outcome:
         """The ratios of the clauses that the case asks; nothing, once the time is up."""
@@ -117,7 +124,7 @@ class Experiments:
                 if value:
                     self.unknown.setdefault(clause, set()).add(feature.name)
                 continue
-            called = with_other_calls(changed)
+            called = self.with_calls(changed)
             outcome = self.outcome(called)
             on_ordinary_inputs = ordinary or feature is VALUES_OF_X
             if on_ordinary_inputs and not STATE.value(changed, step):
@@ -129,6 +136,9 @@ class Experiments:
                 step = step if len(changed.steps) == len(case.steps) else 0
                 case = changed
             elif called.id in self.answered and (clause in outcome or {feature.name, value} & domain):
+                if feature is HISTORY:
+                    case, step = self._shortest(clause, case, step)
+                    value = feature.value(case, step)
                 if feature.control is None or beside:
                     needed.append((feature, Condition(feature.name, value, feature.ordinary)))
                 else:
@@ -136,7 +146,7 @@ class Experiments:
             else:
                 self.unknown.setdefault(clause, set()).add(feature.name)
             if clause not in outcome:
-                own = self.outcome(with_other_calls(case))
+                own = self.outcome(self.with_calls(case))
                 self.elsewhere.setdefault(clause, set()).update(
                     c for c in outcome if deviates(outcome, c) and c not in own
                 )
@@ -159,6 +169,12 @@ class Experiments:
                         found.add(feature.name)
         return frozenset(found)
 
+    def scatters(self, clause: str, output: str) -> bool:
+        """Whether the result that the clause judges differs from run to run by as much as it is wrong."""
+        if clause not in self.ablated or self.cut or self.clock() > self._end:
+            return False
+        return self._own.scatters(*self.ablated[clause], output)
+
     def misused(self, clause: str) -> str:
         """Whether the layer's own y, which is wrong on the clause's most ordinary case, shows a wrong use of gamma or of epsilon; "" if not."""
         if clause not in self.ablated or self.cut or self.clock() > self._end:
@@ -167,6 +183,18 @@ class Experiments:
         if not self._own.scale_by_gamma(case, step):
             return "gamma"
         return "" if self._own.heed_epsilon(case, step) else "epsilon"
+
+    def _shortest(self, clause: str, case: Case, step: int) -> tuple[Case, int]:
+        """The case without the calls that the deviation does not need: those after the step, then those before it, the last ones first."""
+        ended = next(with_steps(case, case.steps[: step + 1]), None)
+        if ended is None or not deviates(self.outcome(self.with_calls(ended)), clause):
+            return case, step
+        case = ended
+        for k in reversed(range(case.built_at(step) + 1, step)):
+            shorter = next(with_steps(case, (*case.steps[:k], *case.steps[k + 1 :])), None)
+            if shorter is not None and deviates(self.outcome(self.with_calls(shorter)), clause):
+                case, step = shorter, step - 1
+        return case, step
 
     def _controlled(self, feature: Feature, clause: str, case: Case, step: int) -> tuple[Feature, Condition]:
         """What the deviation needs: the feature, or the values of x, which change with it."""
@@ -181,28 +209,3 @@ class Experiments:
 def deviates(outcome: Outcome, clause: str) -> bool:
     """Whether the clause was judged and is broken."""
     return outcome.get(clause, 0.0) > 1.0
-
-
-def with_other_calls(case: Case) -> Case:
-    """The case, then a new layer called on the same arrays in each mode, with and without gradients.
-
-    A clause about another call than the case's is thus judged on the same arrays and settings.
-    """
-    names = whole_inputs(case)
-    first = next((n for step in case.steps for n in step.inputs if n in names), None)
-    if case.subject != "batch_norm" or first is None or shares_state(case) or any(s.refused for s in case.steps):
-        return case
-    pairs = [s.inputs[1] for s in case.steps if s.call.has_gradients and s.inputs[0] == first]
-    dy = next(iter(pairs), "dy_of_causes")
-    arrays = dict(case.arrays)
-    if not pairs:
-        arrays[dy] = ordinary_values("dy", arrays[first].shape, arrays[first].dtype)
-    calls = ((INFERENCE_GRADIENTS, (first, dy)), (TRAINING_GRADIENTS, (first, dy)), (TRAINING, (first,)))
-    threaded = max(case.steps, key=lambda step: int(step.option("threads") or 0))
-    options = threaded.options if threaded.option("threads") else ()
-    there = {(step.call, step.inputs) for step in case.steps}  # a second one would be compared with it as a repetition
-    added = tuple(Step(call, inputs, True, options) for call, inputs in calls if (call, inputs) not in there)
-    try:
-        return case.with_(arrays=arrays, steps=(*case.steps, *added))
-    except UsageError:  # a mask or a part whose shape no other call takes
-        return case

@@ -26,7 +26,7 @@ from bnspec.conformance.causes.order import (
     setting,
 )
 from bnspec.conformance.causes.quantities import BOTH_MODES, related
-from bnspec.conformance.causes.separation import can_follow, one_cause, relation
+from bnspec.conformance.causes.separation import can_follow, is_dx, one_cause, operates, relation
 from bnspec.conformance.causes.values import KINDS_OF_VALUES, VALUES
 
 
@@ -43,14 +43,15 @@ def grouped(
         misused: by clause on whose ordinary cases y is wrong: "gamma", where it is not the layer's own y for gamma 1 and beta 0, scaled and
             shifted; "epsilon", where it does not depend on that; else "".
     """
-    general, special = _split(deviations)
+    noise = _of_no_function(deviations)
+    general, special = _split([d for d in deviations if not any(d in g for g in noise)])
     groups: list[list[Deviation]] = []
     for deviation in general:
         # no chain through clauses of one quantity: one that two faults break joins the more basic of them, and does not make
         # them one
         like = (g for g in groups if any(one_cause(d, deviation, ordinary, others) for d in _first_of_each_quantity(g)))
         _add(deviation, next(like, None), groups)
-    groups = _of_equal_setting(groups)
+    groups = [*noise, *_of_equal_setting(groups)]
     _add_special(special, groups, ordinary, others)
     return [most_basic_first(g, misused) for g in _of_equal_setting(groups)]
 
@@ -73,11 +74,19 @@ def _add_special(
         inseparable = (
             g
             for g, _ in _broad(groups)
-            if _needs_the_change(g, deviation) and any(one_cause(d, deviation, ordinary, others) for d in g)
+            if _needs_the_change(g, deviation)
+            and any(relation(d, deviation) and one_cause(d, deviation, ordinary, others) for d in g)
         )
         _add(deviation, nearest or next(inseparable, None), groups)
         if deviation.finding.clause in FUNCTIONS:
             broad = _broad(groups)
+
+
+def _of_no_function(deviations: Sequence[Deviation]) -> list[list[Deviation]]:
+    """What is wrong since a call is no function, whatever its clause speaks of; none, where each call is one."""
+    new = [d for d in deviations if not d.finding.known]
+    functions, scattered = [d for d in new if d.finding.clause in FUNCTIONS], [d for d in new if d.scattered]
+    return [[*scattered, *functions]] if functions and scattered else []
 
 
 def _broad(groups: Sequence[list[Deviation]]) -> list[tuple[list[Deviation], list[Deviation]]]:
@@ -102,8 +111,8 @@ def _explaining(
 
 
 def _first_of_each_quantity(group: Sequence[Deviation]) -> list[Deviation]:
-    """The most basic deviation of the statistics, of y, of the gradients, ..."""
-    return list({d.quantity: d for d in reversed(group)}.values())
+    """The most basic deviation of the statistics, of y, of dx, of the other gradients, ..."""
+    return list({(d.quantity, is_dx(d)): d for d in reversed(group)}.values())
 
 
 def _split(deviations: Sequence[Deviation]) -> tuple[list[Deviation], list[Deviation]]:
@@ -139,7 +148,8 @@ def _explains(group: Sequence[Deviation], special: Deviation, shown: Sequence[Ou
     if _is_no_function(group, special):
         return True
     narrow = special.finding.clause in NARROWER
-    sources = [d for d in group if can_follow(d, special) and (narrow or relation(d, special) != "siblings")]
+    ways = ("same", "follows", "siblings") if narrow else ("same", "follows")
+    sources = [d for d in group if can_follow(d, special) and relation(d, special) in ways]
     if not sources:
         return False
     needed = group[0].setting
@@ -219,12 +229,17 @@ def _of_equal_setting(groups: Sequence[list[Deviation]]) -> list[list[Deviation]
     """
     joined: list[list[Deviation]] = []
     for group in groups:
-        like = next((g for g in joined if _equal_setting(g[0], group[0])), None)
+        like = next((g for g in joined if _equal_setting(g[0], group[0]) or _of_one_operation(g, group)), None)
         if like is None:
             joined.append(group)
         else:
             like.extend(group)
     return joined
+
+
+def _of_one_operation(a: Sequence[Deviation], b: Sequence[Deviation]) -> bool:
+    """Whether a clause about an operation between calls shows one cause, and the other needs that operation."""
+    return any(operates(d, b[0]) for d in a) or any(operates(d, a[0]) for d in b)
 
 
 def _equal_setting(a: Deviation, b: Deviation) -> bool:
@@ -233,6 +248,8 @@ def _equal_setting(a: Deviation, b: Deviation) -> bool:
     Where nothing is needed that is said of many errors: then they must be errors of one quantity, in one mode or both.
     """
     needed, features = a.setting & b.setting, {c.feature for c in a.conditions}
+    if a.scattered != b.scattered:
+        return False
     if not a.needs_as(b):
         return _of_equal_variances(a, b) or _of_equal_variances(b, a)
     if a.finding.known or b.finding.known:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from bnspec.conformance.causes.calls import MALFORMED
 from bnspec.conformance.causes.deviation import Deviation
 from bnspec.conformance.causes.order import (
+    FUNCTIONS,
     MISREADING,
     PARAMETERS,
+    SIZES_OF_ERRORS,
     basic_first,
     compares,
     is_special,
     one_layout,
     setting,
+    steps_of,
 )
 from bnspec.conformance.causes.quantities import DERIVATIVES
-from bnspec.conformance.causes.values import VALUES
+from bnspec.conformance.causes.values import KINDS_OF_VALUES, VALUES
 from bnspec.reports.run.causes import Condition
 
 
@@ -28,21 +32,43 @@ def most_basic_first(group: Sequence[Deviation], misused: Mapping[str, str] | No
     Args:
         misused: see ``grouped``.
     """
+    if any(d.scattered for d in group):  # nobody can say what it needs
+        return sorted(group, key=lambda d: (d.finding.clause not in FUNCTIONS, *basic_first(d.finding, (), d.general)))
     needed = needed_by(group)
     if needed is not None:
         without = unsaid(group)
         if setting(needed) & MISREADING:
             without |= PARAMETERS  # they only show where an array is misread
+        if any(c.value in KINDS_OF_VALUES for c in needed):
+            without |= {"gamma", "beta"}  # they only show what comes of such values
+        if all(d.near for d in group if not is_special(d.finding)):
+            without |= PARAMETERS | SIZES_OF_ERRORS  # the error is of another size without them
         needed = tuple(c for c in needed if c.feature not in without)
         wrong = next((f for d in group if (f := (misused or {}).get(d.finding.clause, ""))), "")
         if wrong and not needed:
             needed = (Condition(wrong, "any", "none"),)  # it needs no certain one, and is wrong in what that does
+    well_formed = any(_needs_no_refusal(d) for d in group if not _speaks_of_refusals(d))
     return sorted(
         group,
-        key=lambda d: basic_first(
-            d.finding, d.conditions if needed is None else needed, (_may_need_more(d, group), *d.general)
+        key=lambda d: (
+            _speaks_of_refusals(d) and well_formed,
+            *basic_first(d.finding, d.conditions if needed is None else needed, (_may_need_more(d, group), *d.general)),
         ),
     )
+
+
+def _speaks_of_refusals(deviation: Deviation) -> bool:
+    """Whether the clause is about calls that must be refused."""
+    return deviation.finding.family == "errors"
+
+
+def _needs_no_refusal(deviation: Deviation) -> bool:
+    """Whether a well-formed call shows the deviation, with none before it that must be refused."""
+    histories = [c for c in deviation.conditions if c.feature == "history"]
+    judged = (
+        deviation.finding.level != "MAY" and not compares(deviation.finding) and not deviation.unknown & {"history"}
+    )
+    return judged and deviation.examined and not any(MALFORMED in steps_of(c) for c in histories)
 
 
 def _may_need_more(deviation: Deviation, group: Sequence[Deviation]) -> bool:

@@ -13,7 +13,7 @@ from bnspec.conformance.causes.quantities import (
     quantity,
 )
 from bnspec.conformance.causes.values import CONSTANT, NOT_FINITE, OVERFLOWING
-from bnspec.model.call import call_named
+from bnspec.model.call import CALLS, call_named
 from bnspec.reports.run.causes import Condition
 from bnspec.reports.run.records import Finding
 from bnspec.reports.run.vocabulary import LEVELS
@@ -51,8 +51,13 @@ LAYOUT = "layout of x or dy"
 SIZES_OF_ERRORS = frozenset({"values of x", "values of dy", "count", "one channel"})
 #: What else the size of an error within the bounds of most clauses depends on.
 SIZES_OF_SMALL_ERRORS = frozenset({"state", "epsilon", "decay", "gamma", "beta"})
+#: An error of so many bounds is no rounding error: what of it is not seen elsewhere is not there. It is 1 / sqrt(u) of float32, the
+#: dtype of experiments that need no other: half of the digits are lost.
+CLEAR = 2.0**12
+#: Relations that measure an error in bounds.
+MEASURED = ("within_bound", "agrees", "sums")
 #: Calls that move the statistics.
-TRAINED = frozenset({"training", "training_gradients"})
+TRAINED = frozenset(name for name, call in CALLS.items() if call.mode == "training")
 #: Features with which any array may be misread, and what an array of one value per channel is misread of.
 MISREADING = frozenset(
     {"rank", LAYOUT, "layout of the parameters", "equal extents", "extents", "many channels", "dtype", "threads"}
@@ -65,8 +70,11 @@ OWN_FEATURES_OF_CLAUSES: dict[str, frozenset[str]] = {
     **dict.fromkeys(("layout.axis", "layout.joined_axes"), frozenset({"rank", "equal extents"})),
     "layout.extents": frozenset({"extents", "many channels"}),
     "layout.threads": frozenset({"threads"}),
-    "gradient.frozen_statistics": frozenset({"freeze"}),
+    "gradient.frozen_statistics": frozenset({"freeze", "unfreeze"}),
     "running.initial_state": frozenset({"initial values"}),
+    "state.snapshot_continues": frozenset({"save_restore"}),
+    "state.copy_is_independent": frozenset({"clone", "swap"}),
+    "state.reset_restores_the_beginning": frozenset({"reset"}),
     "running.new_decay_takes_effect": frozenset({"set_decay"}),
 }
 #: Clauses that say of a call that it is a function: one that is none keeps no exact law, and has errors of no certain size.
@@ -154,8 +162,13 @@ def one_layout(features: Iterable[str]) -> frozenset[str]:
 
 
 def particular(conditions: tuple[Condition, ...]) -> int:
-    """How far from ordinary a case must be: what needs its values is more particular than what needs a setting."""
-    return sum(2 if c.feature.startswith("values") else 1 for c in conditions)
+    """How far from ordinary a case must be: what needs its values is more particular than what needs a setting.
+
+    Beside values, that they are few makes an error large enough to be seen, and no case less ordinary.
+    """
+    of_values = any(c.feature.startswith("values") for c in conditions)
+    counted = [c for c in conditions if not of_values or c.feature not in ("count", "one channel")]
+    return sum(2 if c.feature.startswith("values") else 1 for c in counted)
 
 
 def general_first(finding: Finding, conditions: tuple[Condition, ...], unknown: int = 0) -> tuple[int, ...]:

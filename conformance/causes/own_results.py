@@ -24,16 +24,19 @@ from bnspec.model.observation import Observation
 from bnspec.model.precision import PRECISIONS
 from bnspec.oracle.oracle import Oracle
 
+#: A result is run again so often, and is scattered where its runs differ by this part of the error.
+RUNS, PART_OF_ERROR = 8, 0.25
 #: Features that change no result of a correct layer but in its roundings.
 INVARIANT = LAYOUTS | {"layout of the parameters", "dtype", "threads", "rank"}
 
 
 @dataclasses.dataclass(frozen=True)
 class _Result:
-    """An output or a statistic: its values as rows of one for each channel, (n, C), and the roundings that each channel may have, (C,)."""
+    """An output or a statistic: its values as rows of one for each channel, (n, C), the roundings that each channel may have, (C,), and the exact values."""
 
     values: np.ndarray
     room: np.ndarray
+    exact: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +59,8 @@ class OwnResults:
     def scale_by_gamma(self, case: Case, step: int) -> bool:
         """Whether y follows from the layer's own y with gamma 1 and beta 0: y = gamma * own y + beta.
 
-        True also where that cannot be said.
+        True also where that cannot be said, and where y is no scaled and shifted normalised value at all: then it is not the scale that
+        is wrong.
         """
         if not all(n in case.arrays for n in ("gamma", "beta")):
             return True
@@ -74,7 +78,9 @@ class OwnResults:
         with np.errstate(all="ignore"):
             expected = own.values * scale + shift
             evaluated = 2.0 * PRECISIONS["float64"].unit_roundoff * np.abs(expected).max(0, initial=0.0)
-            return not _apart(got.values, expected, np.abs(scale) * own.room + got.room + evaluated)
+            if not _apart(got.values, expected, np.abs(scale) * own.room + got.room + evaluated):
+                return True
+        return not all(_is_affine(r, own.exact) for r in (own, got))
 
     def heed_epsilon(self, case: Case, step: int) -> bool:
         """Whether y depends on epsilon where it is as large as the variance; true also where that cannot be said."""
@@ -82,6 +88,17 @@ class OwnResults:
         if small is None or large is None or any(self._result(c, step, "y") is None for c in (small, large)):
             return True
         return self.differ(small, large, step, "y")
+
+    def scatters(self, case: Case, step: int, output: str) -> bool:
+        """Whether a result differs from run to run by as much as it is wrong: then no experiment says what its error needs."""
+        runs = [r for r in (self._result(case, step, output) for _ in range(RUNS)) if r is not None]
+        if len(runs) < RUNS or len({r.values.shape for r in runs}) > 1:
+            return False
+        with np.errstate(all="ignore"):
+            values = np.stack([r.values for r in runs])
+            spread, error = np.ptp(values, axis=0), np.abs(values - runs[0].exact).max(0)
+            known = np.isfinite(error)
+            return bool(known.any() and spread[known].max() >= PART_OF_ERROR * error[known].max() > 0)
 
     def _result(self, case: Case, step: int, output: str) -> _Result | None:
         """An output or a statistic of a call; None where there is none, or nothing is said of it."""
@@ -96,7 +113,7 @@ class OwnResults:
         values, exact, bound = (_rows(a, case) for a in arrays)
         with np.errstate(all="ignore"):
             size, right = (np.abs(a).max(0) for a in (values, exact))
-            return _Result(values, bound.max(0) * np.where(size > right, size / right, 1.0))
+            return _Result(values, bound.max(0) * np.where(size > right, size / right, 1.0), exact)
 
 
 def _apart(a: np.ndarray, b: np.ndarray, room: np.ndarray) -> bool:
@@ -104,6 +121,17 @@ def _apart(a: np.ndarray, b: np.ndarray, room: np.ndarray) -> bool:
     with np.errstate(all="ignore"):
         finite = np.isfinite(a).all(0) & np.isfinite(b).all(0) & np.isfinite(room)
         return bool((finite & (np.abs(a - b).max(0, initial=0.0) > room)).any())
+
+
+def _is_affine(result: _Result, plain: np.ndarray) -> bool:
+    """Whether a result is one line per channel over the exact normalised values: through its least and its largest, within roundings."""
+    channels = np.arange(plain.shape[1])
+    low, high = plain.argmin(0), plain.argmax(0)
+    with np.errstate(all="ignore"):
+        ends = result.values[low, channels], result.values[high, channels]
+        part = (plain - plain[low, channels]) / (plain[high, channels] - plain[low, channels])
+        line = ends[0] + np.nan_to_num(part) * (ends[1] - ends[0])
+        return not _apart(result.values, line, 4.0 * result.room)
 
 
 def _rows(array: np.ndarray, case: Case) -> np.ndarray:

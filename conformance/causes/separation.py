@@ -7,15 +7,21 @@ from typing import Literal
 
 from bnspec.conformance.causes.deviation import Deviation
 from bnspec.conformance.causes.experiments import Outcome, deviates
-from bnspec.conformance.causes.order import OPERATIONS, PARAMETERS, SIZES_OF_ERRORS, can_reach, is_weak, steps_of
+from bnspec.conformance.causes.order import (
+    CLEAR,
+    MEASURED,
+    OPERATIONS,
+    PARAMETERS,
+    SIZES_OF_ERRORS,
+    can_reach,
+    is_weak,
+    steps_of,
+)
 from bnspec.conformance.causes.quantities import AFTER_TRAINING, DERIVATIVES, GRADIENTS, related
 from bnspec.conformance.causes.values import VALUES
 
 #: Ratios from here on say no more than that an error is large.
 INFINITE = 1e9
-#: An error of so many bounds is no rounding error: what of it is not seen elsewhere is not there. It is 1 / sqrt(u) of float32, the
-#: dtype of experiments that need no other: half of the digits are lost.
-CLEAR = 2.0**12
 
 
 def one_cause(a: Deviation, b: Deviation, ordinary: Sequence[Outcome], others: Sequence[Outcome] = ()) -> bool:
@@ -25,13 +31,15 @@ def one_cause(a: Deviation, b: Deviation, ordinary: Sequence[Outcome], others: S
     first, second = a.quantity, b.quantity
     if "endings" in (first, second):
         return first == second and _alike(a, b)
-    if _operates(a, b) or _operates(b, a):
+    if operates(a, b) or operates(b, a):
         return True
     if not can_follow(a, b):
         return False
     forward = relation(a, b)
     # on other values a clause may be kept by chance: they separate only what needs them
-    relevant = [*ordinary, *others] if any(c.feature in VALUES for d in (a, b) for c in d.conditions) else ordinary
+    of_values = any(c.feature in VALUES for d in (a, b) for c in d.conditions)
+    judged = (*ordinary, *others) if of_values else ordinary
+    relevant = [o for o in judged if not _exact(o, a) and not _exact(o, b)]
     both = any(deviates(o, a.finding.clause) and deviates(o, b.finding.clause) for o in (*ordinary, *others))
     only_b, only_a = _separated(a.finding.clause, b.finding.clause, relevant)
     # that a result is finite, say, is no sign that it is right
@@ -47,7 +55,14 @@ def one_cause(a: Deviation, b: Deviation, ordinary: Sequence[Outcome], others: S
     return not without_a if forward == "follows" else not without_b
 
 
-def _operates(operation: Deviation, other: Deviation) -> bool:
+def _exact(outcome: Outcome, deviation: Deviation) -> bool:
+    """Whether a result that is measured has no error at all there, as y has none of constants or of one value and a statistic none with decay 1: it is kept by chance."""
+    evidence = deviation.finding.evidence
+    measured = evidence is not None and evidence.relation in MEASURED
+    return measured and outcome.get(deviation.finding.clause) == 0.0
+
+
+def operates(operation: Deviation, other: Deviation) -> bool:
     """Whether the one is that a call between others does something else, and the other needs that call and no setting."""
     call = OPERATIONS.get(operation.finding.clause)
     needed = {c.feature for c in other.conditions} - SIZES_OF_ERRORS - PARAMETERS
@@ -58,10 +73,13 @@ def _separated(a: str, b: str, outcomes: Sequence[Outcome]) -> tuple[bool, bool]
     """Whether an experiment that judges both shows only the second; whether one shows only the first.
 
     Where both deviate, their ratios have a quotient. An experiment in which one is kept separates them only if that one would
-    be well beyond its bound at this quotient: an error may be too small to be seen in one result, and not in the other.
+    be well beyond its bound at this quotient: an error may be too small to be seen in one result, and not in the other. The
+    quotient is of errors of some size, where there are any: NaN of a root of a rounding error has none.
     """
     judged = [(min(o[a], INFINITE), min(o[b], INFINITE)) for o in outcomes if a in o and b in o]
-    quotients = sorted(second / first for first, second in judged if first > 1.0 and second > 1.0)
+    both = [(first, second) for first, second in judged if first > 1.0 and second > 1.0]
+    sized = [pair for pair in both if max(pair) < INFINITE] or both
+    quotients = sorted(second / first for first, second in sized)
     quotient = quotients[len(quotients) // 2] if quotients else 1.0
     only_second = any(first <= 1.0 < second and second / quotient > CLEAR for first, second in judged)
     only_first = any(second <= 1.0 < first and first * quotient > CLEAR for first, second in judged)
@@ -93,13 +111,16 @@ def relation(a: Deviation, b: Deviation) -> Literal["follows", "siblings", "same
     if a.finding.family == b.finding.family == "mask":
         derivatives = DERIVATIVES.get(first, 0), DERIVATIVES.get(second, 0)
         return "same" if derivatives[0] == derivatives[1] else "follows" if derivatives[0] < derivatives[1] else ""
-    if first == second and first in GRADIENTS and _is_dx(a) != _is_dx(b):
+    if first == second and first in GRADIENTS and is_dx(a) != is_dx(b):
         # dgamma and dbeta are not computed from dx, nor is dx from them: what they share is dy, and what they then need
         return "same" if _features(a) == _features(b) else "siblings"
+    if first in GRADIENTS and second == "second order" and not is_dx(a):
+        return ""  # those are derivatives of dx alone
     return related(first, second)
 
 
-def _is_dx(deviation: Deviation) -> bool:
+def is_dx(deviation: Deviation) -> bool:
+    """Whether it is dx that is wrong."""
     return deviation.finding.evidence is not None and deviation.finding.evidence.output == "dx"
 
 

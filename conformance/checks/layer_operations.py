@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from bnspec.arithmetic.quad import double
-from bnspec.conformance.checks.check import TRAINING_CALLS, Check, everywhere
+from bnspec.conformance.checks.check import INFERENCE_CALLS, TRAINING_CALLS, Check, Domain, everywhere, only_if
 from bnspec.conformance.checks.examination import Examination, Mask, first_index
 from bnspec.conformance.checks.judgement import KEPT, Judgement
 from bnspec.conformance.checks.state import STATE, keeps_state
@@ -29,6 +29,7 @@ from bnspec.model.call import (
     TRAINING_TANGENT_GRADIENT,
     TRAINING_THIRD_ORDER,
     UNFREEZE,
+    Call,
 )
 
 #: Calls that move the running statistics of a layer that is not frozen.
@@ -46,12 +47,54 @@ DERIVATIVES = (TRAINING_SECOND_ORDER, TRAINING_TANGENT, TRAINING_SOME_GRADIENTS)
 MASKED = (TRAINING_MASKED, TRAINING_MASKED_GRADIENTS)
 #: A layer is made not trainable, or trainable again.
 FREEZING = (FREEZE, UNFREEZE)
+#: Calls that every user makes.
+PASSES = (*TRAINING_CALLS, *INFERENCE_CALLS)
+
+
+def goes_on(exam: Examination, i: int, operations: tuple[Call, ...]) -> Judgement | None:
+    """A pass after these operations is right, if one before them on the same input was, with the same settings.
+
+    Nothing is said where the pass before was wrong, or another operation came between: the layer is then wrong in itself.
+    """
+    start = exam.case.built_at(i)
+    between = [k for k in range(start + 1, i) if exam.step(k).call.between or exam.step(k).refused]
+    last = next((k for k in reversed(between)), start)
+    if exam.step(last).call not in operations or exam.result(i).status != "ok":
+        return None
+    first = next((k for k in reversed(between) if exam.step(k).call not in operations or exam.step(k).refused), start)
+
+    def like(j: int) -> bool:
+        same = exam.step(j).call.mode == exam.step(i).call.mode and exam.step(j).inputs[:1] == exam.step(i).inputs[:1]
+        ended = same and exam.step(j).call in PASSES and exam.result(j).status == "ok"
+        return ended and exam.case.settings_at(j) == exam.case.settings_at(i)
+
+    for j in (k for k in range(first, last) if like(k)):
+        names = tuple(n for n in exam.expected(j) if n in exam.expected(i))
+        before = exam.within(j, names)
+        if before is not None and before.holds:
+            return exam.within(i, names)
+    return None
+
+
+def continues(exam: Examination, i: int, channels: Mask) -> Judgement | None:
+    """Saving and restoring changes no statistic; afterwards passes are right that were right before."""
+    restored = exam.step(i).call == SAVE_RESTORE
+    return keeps_state(exam, i, channels) if restored else goes_on(exam, i, (SAVE_RESTORE,))
+
+
+def has(operation: Call) -> Domain:
+    """The domain of histories with this operation."""
+    return only_if(lambda case, step: any(s.call == operation for s in case.steps))
 
 
 def copied(exam: Examination, i: int, channels: Mask) -> Judgement | None:
-    """A copy has its original's state; an original that is used again has the state that it was left with."""
+    """A copy has its original's state, and its passes are right where those were; an original that is used again has the state that
+    it was left with.
+    """
     if exam.step(i).call == CLONE:
         return keeps_state(exam, i, channels)
+    if exam.step(i).call in PASSES:
+        return goes_on(exam, i, (CLONE,))
     away = set_aside(exam, i)
     if away is None:
         return None
@@ -101,7 +144,7 @@ def _is_initial(exam: Examination, i: int, state: Mapping[str, np.ndarray]) -> J
 
 
 def frozen(exam: Examination, i: int, channels: Mask) -> Judgement | None:
-    """Freezing changes no statistic; a frozen layer's training pass is what the conventions declare.
+    """Freezing changes no statistic; a frozen layer's training pass is what the conventions declare, and an unfrozen one's what it was before.
 
     With a mask, no more is asked than that constant statistics stay.
     """
@@ -111,8 +154,9 @@ def frozen(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     if call.has_mask:
         constant = exam.frozen(i) and exam.conventions.frozen_gradients == "constants"
         return keeps_state(exam, i, channels) if constant else None
-    names = ("y", "dx", "dgamma", "dbeta", "along", "by_x", "by_dy", "by_gamma", *STATE)
-    return exam.within(i, names) if exam.frozen(i) else None
+    if exam.frozen(i):
+        return exam.within(i, ("y", "dx", "dgamma", "dbeta", "along", "by_x", "by_dy", "by_gamma", *STATE))
+    return goes_on(exam, i, FREEZING) if call in PASSES else None
 
 
 def takes_new_decay(exam: Examination, i: int, channels: Mask) -> Judgement | None:
@@ -157,8 +201,8 @@ def unrolled(exam: Examination, i: int, channels: Mask) -> Judgement | None:
 
 
 CHECKS = (
-    Check("state.snapshot_continues", (SAVE_RESTORE,), keeps_state, everywhere),
-    Check("state.copy_is_independent", (CLONE, SWAP), copied, everywhere),
+    Check("state.snapshot_continues", (SAVE_RESTORE, *PASSES), continues, has(SAVE_RESTORE)),
+    Check("state.copy_is_independent", (CLONE, SWAP, *PASSES), copied, has(CLONE)),
     Check("state.reset_restores_the_beginning", (RESET,), initial_again, everywhere),
     Check("running.initial_state", (INFERENCE,), begins_as_declared, everywhere),
     Check("gradient.frozen_statistics", (*TRAINING_CALLS, *DERIVATIVES, *MASKED, *FREEZING), frozen, everywhere),

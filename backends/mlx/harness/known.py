@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bnspec.backends.harness.known.deviation import Choice, Known
 from bnspec.backends.harness.known.predicates import (
+    has_other_channels_of_nothing,
     many_large_values,
     refuses,
     trains_on_nothing,
@@ -16,7 +17,7 @@ KNOWN: tuple[Known, ...] = (
         title="An empty batch makes statistics NaN, or has no end",
         backends="mlx*",
         clauses=("degenerate.empty_batch", "degenerate.gradients_of_empty_batch", "contract.completes"),
-        where=trains_on_nothing,
+        where=lambda case: trains_on_nothing(case) or has_other_channels_of_nothing(case),
         conditions="training on a batch without values",
         kind="bug",
         reason="the mean of no values, 0/0, enters the statistics, without an error; in some processes mlx.core.var of it loops without an end. One value per channel is refused.",

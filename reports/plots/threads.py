@@ -38,7 +38,7 @@ def speed_up(cells: Sequence[Cell], styles: Palette) -> Picture:
 def _threads(cell: Cell) -> int | None:
     """How many threads it had, where its conditions or its framework say so."""
     said = cell.first.conditions.get("threads")
-    return int(said) if said else cell.first.threads
+    return said if isinstance(said, int) else cell.first.threads
 
 
 def _lines(cells: Sequence[Cell]) -> dict[str, list[Point]]:

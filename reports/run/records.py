@@ -264,6 +264,9 @@ class Timing(Tagged, frozen=True, tag="timing"):
             raise ValueError("timed outputs that deviate have a ratio above 1")
         if self.verdict in ("declined", "unavailable") and (self.samples_ns or self.ratio is not None):
             raise ValueError(f"what is {self.verdict} has neither samples nor a ratio")
+        threads = self.conditions.get("threads", 1)
+        if not isinstance(threads, int) or threads < 1:
+            raise ValueError("the condition threads is a number of threads")
 
 
 class Roof(Tagged, frozen=True, tag="roof"):

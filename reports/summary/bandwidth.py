@@ -78,7 +78,7 @@ class Ceiling:
         if timing.moved_bytes is None or not any(timing.moved_bytes):
             return None
         threads = timing.conditions.get("threads")
-        most = int(threads) if threads else None
+        most = threads if isinstance(threads, int) else None
         copy, read = (self.curve(timing.device, a, most, timing.process) for a in ("copy", "read"))
         if copy is None or read is None:
             return None

@@ -261,6 +261,8 @@ def test_a_finding_that_contradicts_itself_is_refused(changes: dict[str, Any], s
         {"verdict": "declined"},
         {"verdict": "not_exercised"},
         {"channel_axis": 2},
+        {"conditions": {"threads": "%s%n{0}{}"}},
+        {"conditions": {"threads": 0}},
     ],
     ids=str,
 )

@@ -150,11 +150,11 @@ class FusedLayer(TensorflowLayer):
 
     def restored(self) -> FusedLayer:
         """A layer over variables saved and read back."""
-        return FusedLayer(self.tf, self.config, **checkpointed(self.tf, self.variables()))
+        return type(self)(self.tf, self.config, **checkpointed(self.tf, self.variables()))
 
     def copied(self) -> FusedLayer:
         """A layer over new variables with the same values."""
-        return FusedLayer(self.tf, self.config, **self.variables())
+        return type(self)(self.tf, self.config, **self.variables())
 
     def variables(self) -> Dict[str, Any]:
         """The variables from which the layer was built."""

@@ -1,0 +1,173 @@
+"""The catalogue's optional calls: relations, derivatives, masks, refusals, histories, long training and new layers."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+from bnspec.conformance.cases.building import Form, Plan, batch_norm_case
+from bnspec.conformance.cases.forms import (
+    IMAGE,
+    IMAGE_LAST,
+    LINE,
+    LINE_LAST,
+    ROWS,
+    TINY,
+    VOLUME,
+    in_dtype,
+    in_float64,
+)
+from bnspec.conformance.cases.half_precision import HALVES
+from bnspec.conformance.cases.programs import (
+    derivative_case,
+    frozen_case,
+    frozen_masked_case,
+    history_case,
+    initial_case,
+    integer_case,
+    late_case,
+    long_case,
+    malformed_layer_case,
+    masked_case,
+    refusal_case,
+    relation_case,
+    single_channel_case,
+    state_gradient_case,
+    tangent_gradient_case,
+    third_order_case,
+    vast_case,
+)
+from bnspec.model.case import Case
+
+NEGATIVE = "a running variance below -epsilon"
+#: (purpose, events): histories that random draws would rarely produce.
+HISTORIES = (
+    (
+        "a copy and its original, trained in turn",
+        "inference training clone training2 swap inference training_gradients swap inference2 training swap inference",
+    ),
+    (
+        "frozen, copied, trainable again",
+        "training freeze training2 training_gradients2 clone training unfreeze training training_gradients2 swap training2",
+    ),
+    (
+        "another decay, copied, restored",
+        (
+            "training set_decay:0.25 training clone training_gradients2 set_decay:0 training2 swap training save_restore "
+            "training2 inference"
+        ),
+    ),
+    (
+        "reset, restored twice, reset again",
+        "training reset training_gradients2 save_restore training save_restore reset training2 inference",
+    ),
+    (
+        "reset after inference",
+        "training inference reset inference inference_gradients training2 inference2 reset inference_gradients training",
+    ),
+    (
+        "another decay, reset, frozen, restored",
+        (
+            "training set_decay:0.25 reset training2 freeze training set_decay:0 reset training unfreeze training2 inference "
+            "reset training freeze inference unfreeze training save_restore training2 inference"
+        ),
+    ),
+    (
+        "restored, copied, reset, frozen",
+        (
+            "training save_restore training2 set_decay:0.25 clone training reset training2 swap training reset training2 clone "
+            "freeze training swap training2 unfreeze set_decay:0 training clone training2 inference"
+        ),
+    ),
+    (
+        "one batch before and after saving and copying",
+        "training_gradients inference save_restore inference training_gradients clone inference training_gradients",
+    ),
+)
+#: Each call twice in turn, on batches of one shape: what is kept by the shape, and results that share their memory.
+IN_TURN = (
+    "inference inference2 training training2 inference_gradients inference_gradients2 training_gradients "
+    "training_gradients2 training inference"
+)
+
+
+def optional_calls() -> Iterator[tuple[str, Case]]:
+    """(purpose, case) of relations, derivatives, masks, refusals, long training and new layers."""
+    for form in (TINY, IMAGE):
+        plan = Plan(form, "wide", epsilon=2.0**-4, seed=111)
+        yield "results that must follow from one another", relation_case(plan)
+        exact = Plan(form, "exact", epsilon=2.0**-4, seed=142)
+        yield "results that must follow from one another, without rounding of x", relation_case(exact)
+        for k, kind in enumerate(("wide", "mean_1e2", "ordinary", "exact", "alternating")):
+            # the subsets of gradients go by the seed: three for each form, since each is a program in each mode
+            at = Plan(form, kind, epsilon=2.0**-4, seed=140 + 2 * k + (form is TINY))
+            yield f"derivatives, values: {kind}", derivative_case(at)
+        yield "many steps", long_case(Plan(form, "wide", seed=113))
+        yield "a new layer", initial_case(Plan(form, "wide", seed=114))
+        yield "malformed calls", refusal_case(Plan(form, "wide", seed=115))
+        yield "squares beyond the range of float32", vast_case(Plan(form, "huge", seed=127, short=True))
+        for purpose, events in HISTORIES:
+            yield purpose, history_case(Plan(form, "wide", seed=126), events)
+        yield "frozen, and every derivative", frozen_case(Plan(form, "wide", epsilon=2.0**-4, seed=171))
+        yield NEGATIVE, batch_norm_case(Plan(form, "wide", epsilon=2.0**-10, state="negative", seed=116))
+        yield "padding", masked_case(Plan(form, "wide", seed=117), 0.75)
+        yield "a mask that keeps all", masked_case(Plan(form, "wide", seed=118), 1.0)
+        yield "another step before the backward pass", late_case(Plan(form, "wide", epsilon=2.0**-4, seed=163))
+        reads = Plan(form, "wide", epsilon=2.0**-4, decay=0.5, seed=164)
+        yield "a loss that reads the running statistics", state_gradient_case(reads)
+        yield "frozen, with padding", frozen_masked_case(Plan(form, "wide", seed=117))
+        yield "a mask that keeps nothing", masked_case(Plan(form, "wide", seed=118), 0.0)
+        yield "whole numbers as integers", integer_case(Plan(form, "pixels", seed=162))
+    for form in (ROWS, IMAGE, IMAGE_LAST, LINE, VOLUME):
+        # as where their programs come from
+        epsilon, decay = (2.0**-4, 0.5) if form in (LINE, VOLUME) else (2.0**-10, 0.75)
+        plan = Plan(form, "exact", "alike", epsilon=epsilon, decay=decay, seed=170)
+        yield "batches of one shape in turn", history_case(plan, IN_TURN)
+    for dtype in HALVES:
+        for purpose, events in HISTORIES[1:4]:
+            yield (
+                f"{dtype} x: {purpose}",
+                history_case(Plan(in_dtype(IMAGE, dtype), "wide", decay=0.5, seed=126), events),
+            )
+    for purpose, events in HISTORIES[2:4]:
+        yield f"float64 x: {purpose}", history_case(Plan(in_float64(IMAGE), "wide", seed=175), events)
+    for form in (IMAGE, IMAGE_LAST, LINE_LAST):
+        yield "a sample that is padding alone", masked_case(Plan(form, "wide", seed=157), 0.75, empty_sample=True)
+    yield "other channels than the one of the layer", single_channel_case(Plan(Form((4, 1), 1), "wide", seed=181))
+    one_sample = Plan(Form((1, 4, 3, 2), 1), "wide", seed=143)
+    yield "malformed parameters that broadcast over a batch of one", malformed_layer_case(one_sample)
+    yield (
+        "views that must agree with their copies",
+        relation_case(Plan(IMAGE, "exact", layout="stepped", dy_layout="transposed", epsilon=2.0**-4, seed=119)),
+    )
+    yield "results that must follow, channels last", relation_case(Plan(IMAGE_LAST, "exact", seed=120))
+    yield (
+        "squares beyond the range of float32, channels last",
+        vast_case(Plan(IMAGE_LAST, "huge", seed=127, short=True)),
+    )
+    yield "padding, channels last", masked_case(Plan(IMAGE_LAST, "wide", seed=121), 0.75)
+    yield "padding of sequences, channels last", masked_case(Plan(LINE_LAST, "wide", seed=122), 0.5)
+    yield "padding where extents coincide", masked_case(Plan(Form((4, 3, 3), 1), "wide", seed=168), 0.6)
+    for form in (Form((3, 7, 1), 2), Form((3, 1, 7), 1), Form((4, 3, 6), 0)):
+        purpose = "padding, channels before the batch" if form.channel_axis == 0 else "padding of one channel"
+        yield purpose, masked_case(Plan(form, "wide", seed=150), 0.6)
+    yield "padding in float64, channels last", masked_case(Plan(in_float64(LINE_LAST), "wide", seed=126), 0.5)
+    for other, decay in ((VOLUME, 0.5), (dataclasses.replace(IMAGE, affine=False), 0.75)):
+        plan = Plan(other, "wide", epsilon=2.0**-4, decay=decay, seed=128)
+        yield "derivatives of this form", derivative_case(plan, subsets_asked=1)
+    yield "padding in a volume, decay 0", masked_case(Plan(VOLUME, "wide", decay=0.0, seed=129), 0.5)
+    late = Plan(IMAGE_LAST, "wide", epsilon=2.0**-4, seed=163)
+    yield "another step before the backward pass, channels last", late_case(late)
+    yield "derivatives, channels last", derivative_case(Plan(IMAGE_LAST, "wide", seed=123), subsets_asked=1)
+    for kind in ("mean_1e4", "ordinary"):  # beside a large mean a bound admits what float32 loses
+        double = Plan(in_float64(IMAGE), kind, epsilon=1e-3, decay=0.9, seed=124)
+        yield f"derivatives in float64, values: {kind}", derivative_case(double, subsets_asked=1)
+    for form in (ROWS, in_float64(IMAGE), dataclasses.replace(TINY, affine=False)):
+        yield "third derivatives", third_order_case(Plan(form, "ordinary", epsilon=2.0**-4, seed=166))
+        yield "gradients of a tangent", tangent_gradient_case(Plan(form, "ordinary", epsilon=2.0**-4, seed=167))
+    for dtype in ("float16", "bfloat16"):
+        half = in_dtype(IMAGE, dtype)
+        yield (
+            f"{dtype} x with statistics beyond its range",
+            batch_norm_case(Plan(half, "pixels", state="beyond_half", decay=0.5, seed=125)),
+        )

@@ -17,8 +17,11 @@ from bnspec.reports.run.evidence import Evidence
 from tests.support.scripts import WITH_LAYERS, case_of, finding, not_installed, run, text_of
 
 #: What some scalers do not give, and why.
-NO_MEAN = {"sklearn.scale": "returns no", "executorch.batch": "keeps no statistics"}
-NO_Y = dict.fromkeys(("sklearn.csr", "sklearn.csr.parts", "sklearn.csc"), "not centred")
+NO_MEAN = {"sklearn.scale": "returns no", "tensorflow.image": "returns no", "executorch.batch": "keeps no statistics"}
+NO_Y = {
+    **dict.fromkeys(("sklearn.csr", "sklearn.csr.parts", "sklearn.csc"), "not centred"),
+    "onnxruntime.opset9.saved": "that of onnxruntime.opset9",
+}
 
 
 @pytest.mark.parametrize("backend", sorted(writers().keys() - set(WITH_LAYERS)))

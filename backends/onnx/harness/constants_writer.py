@@ -54,3 +54,9 @@ class ConstantsWriter(NodeWriter):
     def between(self, step: Step) -> Lines:
         """Raises NoScript."""
         raise NoScript(f"no lines are written here for {step.call}")
+
+    def variable(self, name: str) -> str:
+        """A result. Raises NoScript: a statistic, which is a constant of the model."""
+        if name in ("running_mean", "running_var"):
+            raise NoScript("no lines are written here for statistics: they are constants of the model")
+        return name

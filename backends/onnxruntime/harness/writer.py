@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bnspec.backends.harness.scripts.literals import NoScript
-from bnspec.backends.harness.scripts.statements import Lines, block
+from bnspec.backends.harness.scripts.statements import Lines
 from bnspec.backends.onnx.harness.writer import FIVE, NodeWriter
 from bnspec.model.case import Step
 
@@ -32,18 +32,11 @@ class Opset9SessionWriter(SessionWriter):
 class OutputWriter(SessionWriter):
     """A training node whose outputs beside y are left out."""
 
-    def runner(self, text: str) -> str:
-        """An InferenceSession of the model without its other outputs."""
-        return f"without_others(onnx.parser.parse_model({text})).run"
-
-    def preamble(self) -> Lines:
-        """The function that leaves out all outputs but y."""
-        lines = [
-            "del model.graph.output[1:]",
-            'model.graph.node[0].output[1:] = [""] * (len(model.graph.node[0].output) - 1)',
-            'return InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])',
-        ]
-        return [*super().preamble(), block("def without_others(model):", lines)]
+    def model(self, mode: Mode) -> str:
+        """The model in ONNX's text form, in which an output without a name is left out."""
+        kind, channels = TYPES[self.config.parameter_dtype], self.config.channels
+        others = "".join(f", {kind}[{channels}] {name}" for name in ("new_mean", "new_var"))
+        return super().model(mode).replace(others, "").replace("y, new_mean, new_var =", "y, , , =")
 
     def call(self, step: Step, y: str) -> Lines:
         """The model of the mode; the statistics stay as they are."""

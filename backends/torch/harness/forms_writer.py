@@ -92,6 +92,10 @@ class ExportWriter(ModuleWriter):
         return f"exported({x}, {training})"
 
 
+class ExportCumulativeWriter(ExportWriter, CumulativeWriter):
+    """Exported modules without a momentum."""
+
+
 class VmapWriter(ModuleWriter):
     """The same modules in an ensemble of two, by functional_call under vmap; the first member is looked at."""
 

@@ -129,7 +129,7 @@ def test_what_has_no_script_says_why() -> None:
         assert not reason or REFUSED.match(reason), (backend, of, reason)
         assert not reason or backend not in judged, (backend, of, reason)
         written[backend] += not reason
-    assert min(written[b] for b in WITH_LAYERS) >= 2
+    assert min(written[b] for b in WITH_LAYERS) >= 1
 
 
 def test_every_backend_with_a_known_deviation_has_scripts() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from bnspec.backends.harness.scripts.literals import NoScript
 from bnspec.backends.harness.scripts.statements import Lines
-from bnspec.backends.onnx.harness.writer import FIVE, NodeWriter
+from bnspec.backends.onnx.harness.writer import FIVE, TYPES, NodeWriter
+from bnspec.model.call import Mode
 from bnspec.model.case import Step
 
 

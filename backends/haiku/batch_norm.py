@@ -63,7 +63,7 @@ class Haiku(JaxAdapter):
 
         self.haiku = haiku
         #: Further arguments of the module.
-        self.further: Dict[str, Any] = {}
+        self.form_options: Dict[str, Any] = {}
         self.jitted = TransformedFunctions(self).jitted("config")
 
     def versions(self) -> Dict[str, str]:
@@ -84,7 +84,7 @@ class HaikuReplicas(ReplicaAdapter, Haiku):
 
     def __init__(self, device: str = "cpu") -> None:
         super().__init__(device)
-        self.further = {"cross_replica_axis": AXIS}
+        self.form_options = {"cross_replica_axis": AXIS}
         self.jitted = ReplicaFunctions(self).jitted("config")
 
 
@@ -106,7 +106,7 @@ class TransformedFunctions(Functions):
 
         def called(x: Any) -> Any:
             place = "channels_first" if config.channel_axis == 1 else "channels_last"
-            options = {"data_format": place, **self.owner.further}
+            options = {"data_format": place, **self.owner.form_options}
             module = haiku.BatchNorm(config.affine, config.affine, config.decay, config.epsilon, **options)
             return module(x, is_training=mode == "training")
 

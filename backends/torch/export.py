@@ -14,8 +14,15 @@ import dataclasses
 from typing import Any, Dict, Optional, Tuple
 
 from bnspec.backends.torch.common import TorchAdapter
-from bnspec.backends.torch.modules import CONVENTIONS, StatefulModule, module_over, new_module, steps_of
-from bnspec.contract import Declined, LayerConfig
+from bnspec.backends.torch.modules import (
+    CONVENTIONS,
+    CumulativeModule,
+    StatefulModule,
+    module_over,
+    new_module,
+    steps_of,
+)
+from bnspec.contract import LayerConfig
 from bnspec.model.call import Mode
 
 #: The programs by mode, and what they were traced for.
@@ -93,7 +100,7 @@ class TorchExportCumulative(TorchExport):
         return CumulativeExport(self.torch, module, self.programs)
 
 
-class CumulativeExport(ExportedLayer):
+class CumulativeExport(CumulativeModule, ExportedLayer):
     """One module without a momentum, and the programs made of its like."""
 
     def over(self, module: Any) -> CumulativeExport:
@@ -102,15 +109,6 @@ class CumulativeExport(ExportedLayer):
 
     def forward(self, x: Any, mode: Mode) -> Any:
         """The program's call; a step that is done leaves the count as it was before it."""
-        y = super().forward(x, mode)
-        if mode == "training":
-            self.module.num_batches_tracked -= 1
+        y = ExportedLayer.forward(self, x, mode)
+        self.put_back(mode)
         return y
-
-    def reset(self) -> None:
-        """Raises Declined: the next step would have another weight than the case says."""
-        raise Declined("a module that is reset begins to count again, and weighs its next batch by 1")
-
-    def set_decay(self, decay: float) -> None:
-        """Go on as after another number of steps."""
-        self.module.num_batches_tracked.fill_(steps_of(decay))

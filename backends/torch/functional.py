@@ -100,16 +100,8 @@ class FunctionalLayer(TorchLayer):
         self.config = dataclasses.replace(self.config, decay=decay)
 
 
-class TorchNative(TorchFunctional):
-    """The operator, eager."""
-
-    conventions = dataclasses.replace(TorchFunctional.conventions, count_one="unspecified", empty_batch="raises")
-
-    def layer(
-        self, config: LayerConfig, gamma: Optional[Any], beta: Optional[Any], running_mean: Any, running_var: Any
-    ) -> NativeLayer:
-        """The operator's arguments, kept together."""
-        return NativeLayer(self.torch, config, gamma, beta, State(running_mean, running_var))
+class KernelAdapter(TorchFunctional):
+    """A form of the function alone."""
 
     def network(
         self, kind: NetworkKind, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]
@@ -122,6 +114,18 @@ class TorchNative(TorchFunctional):
         raise Declined("layer normalization is that of torch.functional")
 
 
+class TorchNative(KernelAdapter):
+    """The operator, eager."""
+
+    conventions = dataclasses.replace(TorchFunctional.conventions, count_one="unspecified", empty_batch="raises")
+
+    def layer(
+        self, config: LayerConfig, gamma: Optional[Any], beta: Optional[Any], running_mean: Any, running_var: Any
+    ) -> NativeLayer:
+        """The operator's arguments, kept together."""
+        return NativeLayer(self.torch, config, gamma, beta, State(running_mean, running_var))
+
+
 class NativeLayer(FunctionalLayer):
     """The arguments of the operator other than x and the mode."""
 
@@ -131,7 +135,7 @@ class NativeLayer(FunctionalLayer):
         return self.torch.native_batch_norm(x, self.weight, self.bias, *self.running, *numbers)[0]
 
 
-class TorchMkldnn(TorchFunctional):
+class TorchMkldnn(KernelAdapter):
     """The function, eager, on oneDNN's layout; derivatives of the first order alone."""
 
     conventions = dataclasses.replace(
@@ -152,16 +156,6 @@ class TorchMkldnn(TorchFunctional):
         if config.epsilon == 0.0:
             raise Declined(NO_EPSILON)
         return MkldnnLayer(self.torch, config, gamma, beta, State(running_mean, running_var))
-
-    def network(
-        self, kind: NetworkKind, config: LayerConfig, learning_rate: float, values: Mapping[str, Any]
-    ) -> TorchNetwork:
-        """Raises Declined: ``torch.functional`` has the networks."""
-        raise Declined("the networks are those of torch.functional")
-
-    def layer_norm(self, config: LayerConfig, gamma: Any, beta: Any) -> Any:
-        """Raises Declined: ``torch.functional`` has it."""
-        raise Declined("layer normalization is that of torch.functional")
 
 
 class MkldnnLayer(FunctionalLayer):

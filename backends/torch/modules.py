@@ -10,6 +10,7 @@ from typing import Any, List, Optional
 
 from bnspec.backends.torch.common import NO_EPSILON, TorchLayer, placed
 from bnspec.contract import Conventions, Declined, LayerConfig, State
+from bnspec.model.call import Mode
 
 MODULES = {2: "BatchNorm1d", 3: "BatchNorm1d", 4: "BatchNorm2d", 5: "BatchNorm3d"}
 #: The modules' conventions, eager or compiled.
@@ -100,6 +101,23 @@ class StatefulModule(TorchLayer):
     def set_decay(self, decay: float) -> None:
         """Set the module's momentum."""
         self.module.momentum = 1.0 - decay
+
+
+class CumulativeModule(StatefulModule):
+    """A module without a momentum, whose every step weighs its batch as the case says."""
+
+    def put_back(self, mode: Mode) -> None:
+        """Leave the count as it was before a step that is done."""
+        if mode == "training":
+            self.module.num_batches_tracked -= 1
+
+    def reset(self) -> None:
+        """Raises Declined: the next step would have another weight than the case says."""
+        raise Declined("a module that is reset begins to count again, and weighs its next batch by 1")
+
+    def set_decay(self, decay: float) -> None:
+        """Go on as after another number of steps."""
+        self.module.num_batches_tracked.fill_(steps_of(decay))
 
 
 def saved_and_read(torch: Any, state: Any) -> Any:

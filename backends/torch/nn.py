@@ -31,6 +31,7 @@ from bnspec.backends.torch.layer_norm import TorchLayerNorm, module
 from bnspec.backends.torch.modules import (
     CONVENTIONS,
     MODULES,
+    CumulativeModule,
     StatefulModule,
     module_over,
     new_module,
@@ -146,7 +147,7 @@ class TorchCumulative(TorchNN):
         raise Declined("the networks are those of torch.nn")
 
 
-class CumulativeLayer(ModuleLayer):
+class CumulativeLayer(CumulativeModule, ModuleLayer):
     """One ``torch.nn.BatchNorm*d`` without a momentum."""
 
     def over(self, module: Any) -> CumulativeLayer:
@@ -156,18 +157,9 @@ class CumulativeLayer(ModuleLayer):
 
     def forward(self, x: Any, mode: Mode) -> Any:
         """The module's call; a step that is done leaves the count as it was before it."""
-        y = super().forward(x, mode)
-        if mode == "training":
-            self.module.num_batches_tracked -= 1
+        y = ModuleLayer.forward(self, x, mode)
+        self.put_back(mode)
         return y
-
-    def reset(self) -> None:
-        """Raises Declined: the next step would have another weight than the case says."""
-        raise Declined("a module that is reset begins to count again, and weighs its next batch by 1")
-
-    def set_decay(self, decay: float) -> None:
-        """Go on as after another number of steps."""
-        counting(self, steps_of(decay))
 
 
 def counting(layer: CumulativeLayer, steps: int) -> CumulativeLayer:

@@ -96,9 +96,8 @@ class Examination:
                 **{n: a for n, a in answers.items() if n not in RUNNING},
             }
         self.oracle_seconds += time.thread_time() - started
-        if self.frozen(
-            i
-        ):  # whether a frozen layer's own parameters still have gradients is the framework's affair; which, is not
+        # whether a frozen layer's own parameters still have gradients is the framework's affair; which, is not
+        if self.frozen(i):
             own = [n for n in ("dgamma", "dbeta", "by_gamma") if (got := self.got(i, n)) is None or not got.any()]
             answers = {n: a for n, a in answers.items() if n not in own}
         return answers

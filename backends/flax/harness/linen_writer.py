@@ -18,7 +18,7 @@ class LinenWriter(PureWriter):
     #: The function that applies the module to its variables and x.
     apply = "layer.apply"
 
-    def further(self) -> list[str]:
+    def form_options(self) -> list[str]:
         """Other options of the module."""
         return []
 
@@ -30,7 +30,7 @@ class LinenWriter(PureWriter):
             options.append(f'param_dtype="{config.parameter_dtype}"')
         if not config.affine:
             options += ["use_bias=False", "use_scale=False"]
-        options += self.further()
+        options += self.form_options()
         parameters = f'{{"scale": {self.array("gamma")}, "bias": {self.array("beta")}}}' if config.affine else "{}"
         variables = f'{{"params": {parameters}, "batch_stats": {self.statistics()}}}'
         return [f"layer = linen.BatchNorm({', '.join(options)})", f"variables = {variables}"]
@@ -111,7 +111,7 @@ class LinenWriter(PureWriter):
 class StableLinenWriter(LinenWriter):
     """The module with the variance computed in two passes."""
 
-    def further(self) -> list[str]:
+    def form_options(self) -> list[str]:
         """The option of the adapter."""
         return ["use_fast_variance=False"]
 
@@ -119,9 +119,9 @@ class StableLinenWriter(LinenWriter):
 class DtypeLinenWriter(StableLinenWriter):
     """The same with the dtype of x."""
 
-    def further(self) -> list[str]:
+    def form_options(self) -> list[str]:
         """The options of the adapter."""
-        return [*super().further(), f'dtype="{self.config.dtype}"']
+        return [*super().form_options(), f'dtype="{self.config.dtype}"']
 
     def cotangent(self) -> str:
         """dy: y has the dtype of x."""
@@ -133,7 +133,7 @@ class LinenReplicasWriter(LinenWriter):
 
     apply = "apply"
 
-    def further(self) -> list[str]:
+    def form_options(self) -> list[str]:
         """The option of the adapter."""
         return ['axis_name="replicas"']
 

@@ -23,7 +23,7 @@ class FlaxWriter(JaxWriter):
     last_constructed = ""
     defined: Statement | None = None
 
-    def further(self) -> list[str]:
+    def form_options(self) -> list[str]:
         """Other options of the module."""
         return []
 
@@ -35,7 +35,7 @@ class FlaxWriter(JaxWriter):
             options.append(f'param_dtype="{config.parameter_dtype}"')
         if not config.affine:
             options += ["use_bias=False", "use_scale=False"]
-        options += self.further()
+        options += self.form_options()
         last = self.last_constructed
         self.last_constructed = f"layer = nnx.BatchNorm({config.channels}, {', '.join(options)}, rngs=nnx.Rngs(0))"
         lines = [self.last_constructed]
@@ -173,7 +173,7 @@ class FlaxWriter(JaxWriter):
 class StableFlaxWriter(FlaxWriter):
     """The module with the variance computed in two passes."""
 
-    def further(self) -> list[str]:
+    def form_options(self) -> list[str]:
         """The option of the adapter."""
         return ["use_fast_variance=False"]
 
@@ -181,6 +181,6 @@ class StableFlaxWriter(FlaxWriter):
 class DtypeFlaxWriter(StableFlaxWriter):
     """The same with the dtype of x."""
 
-    def further(self) -> list[str]:
+    def form_options(self) -> list[str]:
         """The options of the adapter."""
-        return [*super().further(), f'dtype="{self.config.dtype}"']
+        return [*super().form_options(), f'dtype="{self.config.dtype}"']

@@ -19,7 +19,7 @@ class NnxReplicasWriter(FlaxWriter):
         mesh = 'mesh, every = jax.make_mesh((2,), ("replicas",), (jax.sharding.AxisType.Auto,)), jax.P()'
         return [*super().preamble(), mesh]
 
-    def further(self) -> list[str]:
+    def form_options(self) -> list[str]:
         """The option of the adapter."""
         return ['axis_name="replicas"']
 

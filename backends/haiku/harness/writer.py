@@ -18,7 +18,7 @@ class HaikuWriter(StateWriter):
     imports = (*StateWriter.imports, "import haiku")
     by_gamma = '["batch_norm"]["scale"]'
 
-    def further(self) -> str:
+    def form_options(self) -> str:
         """Other options of the module."""
         return ""
 
@@ -27,7 +27,7 @@ class HaikuWriter(StateWriter):
         config = self.config
         place = "channels_first" if config.channel_axis == 1 else "channels_last"
         options = f'{config.affine}, {config.affine}, {config.decay!r}, {config.epsilon!r}, data_format="{place}"'
-        options += self.further()
+        options += self.form_options()
         apply = f"haiku.BatchNorm({options})(x, is_training)"
         parameters = self.weights(self.shaped("gamma"), self.shaped("beta")) if config.affine else "{}"
         return [
@@ -89,7 +89,7 @@ class ReplicasWriter(HaikuWriter):
         mesh = 'mesh, every = jax.make_mesh((2,), ("replicas",), (jax.sharding.AxisType.Auto,)), jax.P()'
         return [*super().preamble(), mesh]
 
-    def further(self) -> str:
+    def form_options(self) -> str:
         """The option of the adapter."""
         return ', cross_replica_axis="replicas"'
 

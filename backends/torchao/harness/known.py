@@ -3,26 +3,13 @@
 from __future__ import annotations
 
 from bnspec.backends.harness.known.deviation import Known
+from bnspec.backends.harness.known.shared_folding import OTHER_MODULE
 
 KNOWN: tuple[Known, ...] = (
     Known(
         title="A shared convolution is folded with the first module alone",
         backends="torch.folded.ao.shared",
-        clauses=(
-            "affine.absent_is_identity",
-            "affine.per_channel",
-            "affine.zero_gamma_gives_beta",
-            "dtype.half_is_as_exact_as_declared",
-            "epsilon.as_given",
-            "epsilon.inside_root_in_inference",
-            "inference.output",
-            "inference.value_is_independent_of_batch",
-            "layout.axis",
-            "layout.extents",
-            "layout.strides",
-            "special.negative_variance_is_shown",
-            "special.parameters_are_not_hidden",
-        ),
+        clauses=OTHER_MODULE,
         where=lambda case: True,
         conditions="a convolution that is called twice, with a module of its own after each call, as in heads of a detector",
         kind="bug",

@@ -19,7 +19,7 @@ from bnspec.backends.worker.exceptions import described
 from bnspec.backends.worker.networks import LiveNetwork
 from bnspec.contract import Adapter, Gradients, LayerConfig, Scaler, SecondOrder, Tangent
 from bnspec.errors import Declined, UsageError
-from bnspec.model.buffers import dtype_of, intersect, overlap, unpack, unpack_fenced
+from bnspec.model.buffers import check_dtype, extent, intersect, unpack, unpack_fenced
 from bnspec.model.call import Call, Kind
 from bnspec.model.case import PARAMETERS, Case, Step
 from bnspec.model.conventions import Conventions
@@ -52,17 +52,22 @@ NAMED: Dict[Kind, str] = {"inverse": "x", "third_order": "third", "tangent_gradi
 
 def run_case(adapter: Adapter, header: Mapping[str, Any], buffers: List[bytes]) -> Observation:
     """Run every step of the case and record each result; never raises because of the backend."""
-    started, cpu = time.perf_counter(), time.process_time()
     try:
         case = Case.from_header(header, buffers)
     except Declined as reason:  # a dtype that this environment lacks
         return Observation("declined", "", (StepResult("declined", reason.what),) * len(header["steps"]))
+    return observe(adapter, case, header["arrays"], buffers)
+
+
+def observe(adapter: Adapter, case: Case, specs: Mapping[str, Any], buffers: List[bytes]) -> Observation:
+    """``run_case`` of a header that was read already: each layer gets new memory, made from the header's arrays and buffers."""
+    started, cpu = time.perf_counter(), time.process_time()
     results: List[StepResult] = []
     live: Any = None
     failure = StepResult("not_run", "no layer")
     for i, step in enumerate(case.steps):
         if live is None or step.fresh:
-            live, failure = _build(adapter, case, header["arrays"], buffers, case.built_at(i))
+            live, failure = _build(adapter, case, specs, buffers, case.built_at(i))
         results.append(failure if live is None else live.perform(step, i))
     if any(step.option("threads") for step in case.steps):
         _restore_threads(adapter)
@@ -139,8 +144,10 @@ class Live:
             self.subject = adapter.layer(case.config, *(None if n is None else self.tensors[n] for n in given))
         # memory shared with the state may change with it, so purity does not cover it
         states = [self.parameters[n] for n in STATE if n in self.parameters]
-        state = [arrays[n] for n in states]
-        self.pure = [n for n, a in arrays.items() if n not in states and not any(overlap(a, s) for s in state)]
+        places = {n: extent(a) for n, a in arrays.items()}
+        self.pure = [
+            n for n, p in places.items() if n not in states and not any(intersect(p, places[s]) for s in states)
+        ]
 
     def perform(self, step: Step, number: int) -> StepResult:
         """Perform and observe one call, step ``number`` of the case; anything that the backend raises becomes the observation."""
@@ -241,7 +248,7 @@ class Live:
         array = self.adapter.array(tensor)
         if not isinstance(array, np.ndarray):
             raise UsageError("array() made %s a %s, not a NumPy array" % (name, type(array).__name__))
-        dtype_of(array.dtype.name)
+        check_dtype(array.dtype)
         return array
 
     def bits(self, tensor: Any) -> bytes:

@@ -15,13 +15,22 @@ import numpy as np
 from bnspec.errors import Declined, UsageError
 from bnspec.model.red_zones import Fenced, fenced
 
-_NATIVE = ("float64", "float32", "float16", "int64", "int32", "uint8", "bool")
+_NATIVE = {name: np.dtype(name) for name in ("float64", "float32", "float16", "int64", "int32", "uint8", "bool")}
+
+
+_DTYPES = frozenset(_NATIVE.values())
+
+
+def check_dtype(dtype: np.dtype) -> None:
+    """Raises UsageError: arrays of this dtype cannot be sent. The name of a dtype is slow to make, so the usual ones go without."""
+    if dtype not in _DTYPES:
+        dtype_of(dtype.name)
 
 
 def dtype_of(name: str) -> np.dtype:
     """The NumPy dtype of a name; bfloat16 comes from ml_dtypes. Raises UsageError on unknown names, Declined without ml_dtypes."""
     if name in _NATIVE:
-        return np.dtype(name)
+        return _NATIVE[name]
     if name == "bfloat16":
         try:
             import ml_dtypes  # an optional dependency of a worker, needed only for bfloat16
@@ -55,6 +64,8 @@ def extent(array: np.ndarray) -> Tuple[int, int]:
     start = int(array.__array_interface__["data"][0])
     if array.size == 0:
         return start, start
+    if array.flags.c_contiguous:
+        return start, start + array.nbytes
     low = sum((n - 1) * s for n, s in zip(array.shape, array.strides) if s < 0)
     high = sum((n - 1) * s for n, s in zip(array.shape, array.strides) if s > 0)
     return start + low, start + high + array.itemsize

@@ -190,7 +190,15 @@ class Case:
 
     def built_at(self, i: int) -> int:
         """The step at which the layer of step i was last built."""
-        return max(j for j in range(i + 1) if j == 0 or self.steps[j].fresh)
+        return self._built_at[i]
+
+    @functools.cached_property
+    def _built_at(self) -> Tuple[int, ...]:
+        built, last = [], 0
+        for j, step in enumerate(self.steps):
+            last = j if step.fresh else last
+            built.append(last)
+        return tuple(built)
 
     def overridden(self, overrides: Tuple[Tuple[str, Any], ...]) -> Case:
         """The case with these overrides applied (other parameters, another epsilon). Cached, since there are few."""

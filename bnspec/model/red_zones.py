@@ -15,6 +15,7 @@ import numpy as np
 
 #: Bytes of a zone, and what they are filled with.
 SIZE, FILL = 64, 0xFF
+_UNTOUCHED = bytes([FILL]) * SIZE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Fenced:
         """The zones that were written to, as "writes after x"; they are filled again."""
         found = []
         for place, zone in self.zones():
-            if not (zone == FILL).all():
+            if zone.tobytes() != _UNTOUCHED:
                 found += ["writes %s %s" % (place, name) for name in self.names[:1]]
                 zone[:] = FILL
         return found

@@ -193,13 +193,13 @@ class Examination:
         ratios = self.ratios(i, name, tier)
         if ratios is None or ratios.size == 0:
             return None
-        # a ratio of -1 stands for elements of which nothing is said
-        visible = np.where(np.isnan(ratios), -1.0, ratios)
         if channels is not None:
-            visible = np.where(self.spread(channels, ratios.shape, i), visible, -1.0)
-        flat = int(visible.argmax())
-        ratio = float(visible.reshape(-1)[flat])
-        return None if ratio < 0.0 else (ratio, tuple(int(k) for k in np.unravel_index(flat, visible.shape)))
+            ratios = np.where(self.spread(channels, ratios.shape, i), ratios, math.nan)
+        ratio = float(np.fmax.reduce(ratios, axis=None))  # fmax passes over NaN: elements of which nothing is said
+        if math.isnan(ratio):
+            return None
+        flat = int((ratios == ratio).argmax())
+        return ratio, tuple(int(k) for k in np.unravel_index(flat, ratios.shape))
 
     def beyond(self, i: int, name: str, index: tuple[int, ...], tier: Tier, ratio: float) -> Judgement:
         """The judgement of an output whose error at this element exceeds its bound, or that has another shape."""

@@ -125,7 +125,7 @@ def finite_results(exam: Examination, i: int, channels: Mask) -> Judgement | Non
         if got is None or got.shape != expected.value.shape:
             continue
         limit = min(PRECISIONS[_stored(exam, name)].largest, units.statistics.largest) / 1024.0
-        inside = (np.abs(double(expected.value)) < limit) & exam.spread(channels, got.shape, i)
+        inside = (np.abs(expected.rounded) < limit) & exam.spread(channels, got.shape, i)
         if name.startswith("running_"):
             inside &= np.isfinite(exam.result(i).before[name].astype(np.float64))
         judged |= bool(inside.any())

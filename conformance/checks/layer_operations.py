@@ -7,7 +7,6 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from bnspec.arithmetic.quad import double
 from bnspec.conformance.checks.check import INFERENCE_CALLS, TRAINING_CALLS, Check, Domain, everywhere, only_if
 from bnspec.conformance.checks.examination import Examination, Mask, first_index
 from bnspec.conformance.checks.judgement import KEPT, Judgement
@@ -187,7 +186,7 @@ def unrolled(exam: Examination, i: int, channels: Mask) -> Judgement | None:
             if expected is None or got is None or got.shape != limit.shape:
                 break
             with np.errstate(all="ignore"):
-                off = got.astype(np.float64) - double(expected.value) + decay * off
+                off = got.astype(np.float64) - expected.rounded + decay * off
                 limit = expected.bounds["lenient"] + decay * limit
         else:
             with np.errstate(all="ignore"):

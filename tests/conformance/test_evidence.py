@@ -25,7 +25,7 @@ from bnspec.conformance.checks import CHECKS
 from bnspec.conformance.checks.judgement import KEPT, Judgement
 from bnspec.conformance.judge.collector import COMPLETES, Collector, completion, nothing_known
 from bnspec.conformance.judge.finding import finding_of
-from bnspec.conformance.judge.judge import checks_for, judge
+from bnspec.conformance.judge.judge import checks_for, judge, speaks_of
 from bnspec.conformance.judge.tally import Judged
 from bnspec.conformance.run.case_pool import CasePool
 from bnspec.conformance.run.settings import RunSettings
@@ -108,10 +108,12 @@ def broken() -> Mapping[str, tuple[Case, Judgement]]:
         for case in cases_of("quick", 1):
             oracle, header = Oracle(case), case.header()
             for name in {m.name for m in waiting.values() if m.applies_to(case)}:
-                clauses = [c for c, m in waiting.items() if m.name == name]
+                checks = checks_for([c for c, m in waiting.items() if m.name == name])
+                if not speaks_of(case, oracle, checks):
+                    continue
                 adapter = adapter_of(name)
                 observation = run_case(adapter, *header)
-                judgements = judge(case, observation, adapter.conventions, oracle, checks_for(clauses))
+                judgements = judge(case, observation, adapter.conventions, oracle, checks)
                 for clause, judgement in judgements.items():
                     if judgement is not None and not judgement.holds:
                         found[clause] = case, judgement

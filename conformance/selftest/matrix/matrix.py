@@ -23,7 +23,7 @@ import numpy as np
 
 from bnspec.backends.harness.launcher import Worker
 from bnspec.backends.harness.registry import Entry
-from bnspec.backends.worker.execution import run_case
+from bnspec.backends.worker.execution import observe
 from bnspec.backends.worker.lifetime import die_with_parent
 from bnspec.conformance.cases.effort import EffortName, cases_of
 from bnspec.conformance.judge.collector import COMPLETES, completion
@@ -143,7 +143,7 @@ def fingerprint(observation: Observation) -> bytes:
         digest.update(repr([getattr(step, f.name) for f in dataclasses.fields(step) if f.name not in ARRAYS]).encode())
         for place in ARRAYS:
             for name, array in getattr(step, place).items():
-                digest.update(f"{place} {name} {array.dtype.name} {array.shape}".encode())
+                digest.update(f"{place} {name} {array.dtype.num} {array.shape}".encode())
                 digest.update(array.tobytes())
     return digest.digest()
 
@@ -163,7 +163,7 @@ def judge_entries(header: Mapping[str, Any], buffers: list[bytes], names: Sequen
         warnings.simplefilter("ignore", RuntimeWarning)
         for name in names:
             adapter = adapter_of(name)
-            observation = run_case(adapter, header, buffers)
+            observation = observe(adapter, case, header["arrays"], buffers)
             spent.layers += observation.seconds
             key = adapter.conventions, fingerprint(observation)
             if key not in judged:

@@ -266,6 +266,13 @@ class Adapter(abc.ABC):
         """Return when everything that ``result`` (a tensor, or a tuple of them) depends on has been computed."""
         return
 
+    def overwrite(self, tensor: Any, array: np.ndarray) -> None:
+        """Write the array's values, of the tensor's shape and dtype, into its memory: mutants on a device live by it.
+
+        Raises Declined: tensors cannot be written to.
+        """
+        raise Declined("tensors of this backend cannot be written to")
+
     @abc.abstractmethod
     def layer(
         self,

@@ -204,7 +204,7 @@ def replay(
 @command(
     "mutants",
     summary="test the suite: which clauses kill which mutants",
-    example="bnspec mutants --name 'epsilon_*'\nbnspec mutants --kind variant --seeds 20",
+    example="bnspec mutants --name 'epsilon_*'\nbnspec mutants --kind variant --seeds 20\nbnspec mutants --name 'writes_*' --device cuda:0 --backend torch.nn",
     params=[
         many("--name", metavar="GLOB", help="Select mutants and variants by name or glob. Repeatable."),
         click.Option(["--kind"], type=click.Choice(("mutant", "variant")), show_default="both", help="Run only this kind."),
@@ -212,6 +212,8 @@ def replay(
         many("--seed", type=Number(0, 999_999), metavar="N", help="Seed of the generated cases. Repeatable.", all="1"),
         click.Option(["--seeds"], type=Number(1), metavar="N", help="Use the seeds 1 to N."),
         click.Option(["--until-killed"], is_flag=True, help="Stop a mutant once one of its expected clauses has killed it."),
+        click.Option(["--device"], metavar="DEVICE", default="cpu", help="Where the arrays of mutants lie: cpu, cuda:0. Each mutant then has a process of its own."),
+        click.Option(["--backend"], metavar="NAME", default="", show_default=False, help="The backend in whose tensors they lie there; it must be able to overwrite them."),
         JOBS,
         RUN_DIRECTORY,
         RESUME,
@@ -226,6 +228,8 @@ def mutants(
     seed: Sequence[int],
     seeds: int | None,
     until_killed: bool,
+    device: str,
+    backend: str,
     jobs: int,
     out: Path | None,
     resume: Path | None,
@@ -245,7 +249,7 @@ def mutants(
             "--seed and --seeds are both given.", "--seeds N stands for the seeds 1 to N.", "give one of them."
         )
     chosen = list(range(1, seeds + 1)) if seeds else list(dict.fromkeys(seed)) or [1]
-    request = Request(name, kind or "", effort, chosen, jobs, until_killed, resume)
+    request = Request(name, kind or "", effort, chosen, jobs, until_killed, resume, device, backend)
     done = run_matrix(request, out, command_line, quiet=as_json)
     if as_json:
         print_json(document(done.matrix, done.rows, effort))

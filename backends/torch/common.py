@@ -135,6 +135,11 @@ class TorchAdapter(Adapter):
             return host.view(self.torch.int16).numpy().view(dtype_of("bfloat16"))
         return host.numpy()
 
+    def overwrite(self, tensor: Any, array: np.ndarray) -> None:
+        """Copy into the tensor's memory, and wait."""
+        tensor.copy_(self.torch.from_numpy(array))
+        self.synchronize(tensor)
+
     def synchronize(self, result: Any) -> None:
         """Wait for the device's queue; a no-op on the CPU."""
         if self.kind != "cpu":

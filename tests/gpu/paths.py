@@ -23,10 +23,16 @@ from bnspec.backends.harness.launcher import Worker
 from bnspec.backends.harness.registry import Entry
 from bnspec.backends.torch.instruments import CudaEvents, TorchInstruments
 from bnspec.backends.torch.nn import TorchNN
+from bnspec.backends.worker.execution import run_case
 from bnspec.conformance.cases.building import Form, Plan, batch_norm_case
 from bnspec.conformance.cases.catalogue import catalogue
+from bnspec.conformance.judge.judge import judge
+from bnspec.conformance.selftest.catalogue.catalogue import MUTANTS
+from bnspec.conformance.selftest.reference.elsewhere import Elsewhere
+from bnspec.conformance.selftest.reference.full_layer import FullAdapter
 from bnspec.model.buffers import pack, unpack
 from bnspec.model.roots import ALIGNMENT
+from bnspec.oracle.oracle import Oracle
 from tests.support.device_queue import FakeCuda, Queue
 
 STAND_IN = "stand-in"
@@ -137,6 +143,20 @@ def flush(adapter: TorchNN, instruments: TorchInstruments) -> str:
     return f"cold {cold} ns, hot {hot} ns"
 
 
+def mutants(adapter: TorchNN) -> str:
+    """Mutants that write where they must not, in this memory: each is killed, and the layer without a defect is not accused."""
+    accused, cases = {}, [batch_norm_case(Plan(Form(shape, 1))) for shape in ((6, 3), (4, 3, 5))]
+    for name in ("writes_into_cotangent", "writes_into_gamma", "returns_beta_itself", "result_memory_reused", ""):
+        entry = next((m for m in MUTANTS if m.name == name), None)
+        there = Elsewhere(FullAdapter() if entry is None else entry.adapter_class()(), adapter)
+        found = [judge(c, run_case(there, *c.header()), there.conventions, Oracle(c)).items() for c in cases]
+        broken = {c for judged in found for c, j in judged if j is not None and not j.holds}
+        wrong = broken if entry is None else not broken.intersection(entry.killed_by)
+        assert not wrong, f"{name or 'the correct layer'}: {sorted(broken)}"
+        accused[name] = len(broken)
+    return f"{len(accused) - 1} killed, the correct layer not accused"
+
+
 class Asserting(TorchNN):
     """On a batch of 7 rows an index out of range is read on the device, whose assertion ends its context."""
 
@@ -193,6 +213,7 @@ def checks(device: str) -> Iterator[tuple[str, Callable[[], str]]]:
     yield "graph", lambda: graph(adapter, plain)
     yield "peak", lambda: peak(adapter, plain)
     yield "flush", lambda: flush(adapter, plain)
+    yield "mutants", lambda: mutants(adapter)
     yield "restart", lambda: restart(device)
 
 

@@ -58,6 +58,8 @@ OWN = {
     ("bisect", "device"): "one device",
     ("bisect", "clause"): "one clause, and no family",
     ("mutants", "seed"): "repeatable: the matrix is run on several seeds",
+    ("mutants", "device"): "one device",
+    ("mutants", "backend"): "the one that holds the arrays of mutants there",
 }
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from bnspec.contract import Adapter, LayerConfig
+from bnspec.contract import Adapter, Declined, LayerConfig
 from bnspec.model.buffers import extent
 from bnspec.model.roots import Roots
 
@@ -98,3 +98,30 @@ def wrapped(value: Any) -> Any:
         parts = [wrapped(v) for v in value]
         return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
     return AwayTensor(value) if isinstance(value, np.ndarray) else value
+
+
+class AwayMemory(Adapter):
+    """Memory of a device "away:0" that can be overwritten: a carrier of mutants, which copies what comes and goes."""
+
+    def __init__(self, device: str = "away:0") -> None:
+        self.device = device
+
+    def tensor(self, array: np.ndarray) -> np.ndarray:
+        """A copy."""
+        return array.copy()
+
+    def array(self, tensor: np.ndarray) -> np.ndarray:
+        """A copy."""
+        return tensor.copy()
+
+    def overwrite(self, tensor: np.ndarray, array: np.ndarray) -> None:
+        """In place."""
+        tensor[...] = array
+
+    def extent(self, tensor: np.ndarray) -> tuple[int, int]:
+        """On the device."""
+        return extent(tensor)
+
+    def layer(self, config: LayerConfig, *parameters: Any) -> Any:
+        """It has none of its own."""
+        raise Declined("this is memory alone")

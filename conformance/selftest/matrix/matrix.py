@@ -41,6 +41,8 @@ WAVE = 16
 #: How long a worker may take for a case of a mutant that hangs: ordinary cases take milliseconds.
 ISOLATED_SECONDS = 10.0
 BY_NAME = {p.name: p for p in ALL}
+#: Where workers find a mutant in the memory of another backend.
+ELSEWHERE = "bnspec.conformance.selftest.catalogue.elsewhere"
 
 
 @dataclass(frozen=True)
@@ -175,16 +177,42 @@ def judge_entries(header: Mapping[str, Any], buffers: list[bytes], names: Sequen
     return found, spent
 
 
-def hear_isolated(name: str, cases: Sequence[Case]) -> dict[str, list[Accusation]]:
-    """One mutant that may end its process, on every case, in a worker: by case id what accuses it."""
-    found = {}
-    with Worker(Entry(name, BY_NAME[name].adapter), "cpu") as worker:
+@dataclass(frozen=True)
+class Place:
+    """Where mutants and variants compute: in memory of this process' or, in workers, in that of a device.
+
+    Attributes:
+        device: as ``--device`` names it.
+        carrier: the backend in whose tensors their arrays lie; None: they are NumPy's.
+    """
+
+    device: str = "cpu"
+    carrier: Entry | None = None
+
+    def entry(self, name: str) -> Entry:
+        """The mutant as a worker opens it."""
+        if self.carrier is None:
+            return Entry(name, BY_NAME[name].adapter)
+        return Entry(name, f"{ELSEWHERE}:{name}@{self.carrier.adapter.replace(':', '.')}")
+
+
+HERE = Place()
+
+
+def observe_isolated(
+    name: str, cases: Sequence[Case], place: Place = HERE, until_killed: bool = False
+) -> dict[str, list[Accusation]]:
+    """One mutant on every case in a worker of its own: by case id what accuses it; ``until_killed``: up to its own clause's kill."""
+    found, killers = {}, set(BY_NAME[name].killed_by)
+    with Worker(place.entry(name), place.device) as worker:
         if worker.hello.conventions is None:
             raise HarnessError(f"{name} did not open: {worker.hello.reason}.", "", "fix it: it is ours.")
         for case in filter(BY_NAME[name].applies_to, cases):
             observation = worker.run(case, ISOLATED_SECONDS)
             if accusations := accusations_of(name, case, observation, worker.hello.conventions, Oracle(case)):
                 found[case.id] = accusations
+                if until_killed and killers.intersection(a.clause for a in accusations):
+                    break
     return found
 
 
@@ -219,20 +247,28 @@ def kill_matrix(
     until_killed: bool = False,
     told: Callable[[int, int], None] = lambda done, of: None,
     journal: Journal | None = None,
+    place: Place = HERE,
 ) -> Matrix:
-    """Run all of it; ``told`` hears how many cases are done. ``until_killed`` lets a mutant go once its own clause kills it."""
+    """Run all of it; ``told`` hears how many cases are done. ``until_killed`` lets a mutant go once its own clause kills it.
+
+    In another place than this process' memory every mutant has a worker of its own.
+    """
     started, kept = time.perf_counter(), journal or Journal()
     drawn = {seed: list(cases_of(effort, seed)) for seed in seeds}
     cases = {c.id: c for some in drawn.values() for c in some}
     ids = {s: [c.id for c in some] for s, some in drawn.items()}
     matrix = Matrix(entry, ids, {i: c.origin for i, c in cases.items()}, cases=cases, seconds=kept.seconds)
-    waiting = {p.name: p for p in entry if not p.implementation.isolated}
-    isolated = [p.name for p in entry if p.implementation.isolated]
+    isolated = [p.name for p in entry if p.implementation.isolated or place != HERE]
+    waiting = {p.name: p for p in entry if p.name not in isolated}
     every = list(cases.values())
     most = min(jobs, len(every) + len(isolated))
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(most, context, begin_process) as pool, _ended_at_once(pool):
-        alone = {n: pool.submit(hear_isolated, n, every) for n in isolated if ("isolated", n) not in kept.units}
+        alone = {
+            n: pool.submit(observe_isolated, n, every, place, until_killed)
+            for n in isolated
+            if ("isolated", n) not in kept.units
+        }
         for begin in range(0, len(every), WAVE):
             wave = every[begin : begin + WAVE]
             unit: tuple[str | int, ...] = ("wave", begin)
@@ -252,6 +288,9 @@ def kill_matrix(
                 kept.add(unit, found, matrix.seconds)
             for case_id, by_name in found.items():
                 matrix.accusations.setdefault(case_id, {}).update(by_name)
+            if until_killed:
+                ends = [number for number, case in enumerate(every, 1) if case.id in found]
+                _let_go(matrix, {name: BY_NAME[name]}, list(found), max(ends, default=0))
     matrix.wall = time.perf_counter() - started
     return matrix
 

@@ -12,12 +12,15 @@ from typing import Any, Literal
 import msgspec
 
 from bnspec.backends.harness.interruption import check, resumable, stoppable
+from bnspec.backends.harness.launcher import Worker
+from bnspec.backends.harness.targets import targets_of
 from bnspec.cli import CONFORMS, DEVIATES
 from bnspec.conformance.cases.effort import EffortName
-from bnspec.conformance.selftest.catalogue.catalogue import select
+from bnspec.conformance.selftest.catalogue.catalogue import MUTANTS, select
 from bnspec.conformance.selftest.matrix import matrix as matrices
-from bnspec.conformance.selftest.matrix.matrix import Found, Journal, Matrix, Seconds, kill_matrix
+from bnspec.conformance.selftest.matrix.matrix import HERE, Found, Journal, Matrix, Place, Seconds, kill_matrix
 from bnspec.conformance.selftest.matrix.table import Row, kills_by_clause, row_of
+from bnspec.errors import UsageError
 from bnspec.reports.run.codec import plain
 from bnspec.reports.run.manifest import finished_now, new_manifest
 from bnspec.reports.run.mutants import Accusation, ClauseKills, KillMatrix, Mutant, Variant
@@ -29,7 +32,11 @@ from bnspec.terminal.progress import Progress
 
 @dataclass(frozen=True)
 class Request:
-    """What ``bnspec mutants`` was asked for."""
+    """What ``bnspec mutants`` was asked for.
+
+    Attributes:
+        device, backend: where mutants compute, and in the tensors of which backend; see ``place_of``.
+    """
 
     names: Sequence[str]
     kind: str
@@ -38,6 +45,8 @@ class Request:
     jobs: int
     until_killed: bool
     resume: Path | None = None
+    device: str = "cpu"
+    backend: str = ""
 
     @property
     def whole(self) -> bool:
@@ -65,23 +74,25 @@ def run_matrix(request: Request, out: Path | None, command: str, quiet: bool = F
 
 
 def _run_matrix(request: Request, out: Path | None, command: str, quiet: bool) -> Done:
-    chosen = select(request.names, request.kind)
+    chosen, place = select(request.names, request.kind), place_of(request.device, request.backend)
     options: dict[str, Any] = {
         "names": list(request.names),
         "kind": request.kind,
         "seeds": list(request.seeds),
         "jobs": request.jobs,
         "until_killed": request.until_killed,
+        "device": request.device,
+        "backend": request.backend,
     }
     manifest = new_manifest("mutants", command, request.seeds[0], request.effort, options)
-    run = begun(manifest, out, request.resume, ("names", "kind", "seeds", "until_killed"))
+    run = begun(manifest, out, request.resume, ("names", "kind", "seeds", "until_killed", "device", "backend"))
     resumable(resume_command(command, run.writer.path))
     with run.writer as writer:
         with Progress(quiet) as progress:
             progress.update("kill matrix", "making the cases")
             report = partial(progress.update, "kill matrix", "cases")
             matrix = kill_matrix(
-                chosen, request.effort, request.seeds, request.jobs, request.until_killed, report, recalled(run)
+                chosen, request.effort, request.seeds, request.jobs, request.until_killed, report, recalled(run), place
             )
             matrix.wall += run.seconds_before
             progress.end("kill matrix", f"done, {len(matrix.origins)} cases")
@@ -99,6 +110,38 @@ def _run_matrix(request: Request, out: Path | None, command: str, quiet: bool) -
         status = CONFORMS if all(r.as_it_should_be for r in rows) else DEVIATES
         writer.write(RunFinished(finished_now(), status, {"wall": matrix.wall}))
     return Done(matrix, rows, writer.path, status)
+
+
+def place_of(device: str, backend: str) -> Place:
+    """The place of these words, tried with a mutant.
+
+    Raises UsageError: the device needs a backend, is not there, or mutants cannot lie in the tensors of this backend.
+    """
+    if not backend and device == "cpu":
+        return HERE
+    if not backend:
+        raise UsageError(
+            f"no backend is named for mutants on {device}.",
+            "they compute in NumPy; on a device their arrays lie in the tensors of a backend.",
+            "add --backend NAME.",
+        )
+    targets = targets_of([backend], [device])
+    entry = targets[0].entry
+    if len(targets) > 1 or entry.own or entry.environment is not None:
+        raise UsageError(
+            f"{backend} is not one registered backend.",
+            "mutants lie in the tensors of one that is installed beside this command.",
+            "give its name, as bnspec backends shows it.",
+        )
+    place = Place(targets[0].device, entry)
+    with Worker(place.entry(MUTANTS[0].name), place.device) as worker:
+        if worker.hello.conventions is None:
+            raise UsageError(
+                f"{entry.name} does not open on {device} with a mutant in its tensors.",
+                f"{worker.hello.reason}.",
+                "bnspec backends shows what is ready.",
+            )
+    return place
 
 
 def recalled(run: Begun) -> Journal:

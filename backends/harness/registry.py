@@ -95,16 +95,24 @@ def select(patterns: Sequence[str]) -> list[Entry]:
             environment = parse(parts[2])
             found = [e.within(environment) for e in _matching(parts[1], known)]
         if not found:
-            names = [e.name for e in known]
-            near = difflib.get_close_matches(pattern, names, 1)
-            raise UsageError(
-                f"no backend matches {pattern!r}.",
-                "known are " + (", ".join(names) or "none: the package's entry points are not installed") + ".",
-                (f"did you mean {near[0]}? " if near else "")
-                + "An own adapter is given as package.module:Class or path/file.py:Class.",
-            )
+            raise _unknown(pattern, [e.name for e in known])
         chosen += [e for e in found if e not in chosen]
     return chosen
+
+
+def _unknown(pattern: str, names: Sequence[str]) -> UsageError:
+    """What is said of a pattern that no backend matches: there are too many names to list them."""
+    roots = dict.fromkeys(name.partition(".")[0] for name in names)
+    listed = [name for name in pattern.split(",") if name in names]
+    near = difflib.get_close_matches(pattern, names, 3)
+    if listed:
+        fix = "name each by itself: " + " ".join(f"--backend {name}" for name in listed) + "."
+    elif near:
+        fix = f"did you mean {' or '.join(near)}?"
+    else:
+        fix = "bnspec backends lists them; an own adapter is given as package.module:Class or path/file.py:Class."
+    known = "known are " + ", ".join(f"{root}*" for root in roots) if names else "no entry points are installed"
+    return UsageError(f"no backend matches {pattern!r}.", known + ".", fix)
 
 
 def _matching(pattern: str, known: Sequence[Entry]) -> list[Entry]:

@@ -124,14 +124,20 @@ def _apart(a: np.ndarray, b: np.ndarray, room: np.ndarray) -> bool:
 
 
 def _is_affine(result: _Result, plain: np.ndarray) -> bool:
-    """Whether a result is one line per channel over the exact normalised values: through its least and its largest, within roundings."""
-    channels = np.arange(plain.shape[1])
+    """Whether a result is one line per channel over the exact normalised values: through its least and its largest, within roundings.
+
+    Both ends have the roundings of the result, of which a value between them takes a mean, and the value has its own: 2 room. In
+    float64, with plain's own rounding, the part takes 4 roundings of plain's magnitude over its span, the line 3 of its own.
+    """
+    channels, u = np.arange(plain.shape[1]), PRECISIONS["float64"].unit_roundoff
     low, high = plain.argmin(0), plain.argmax(0)
     with np.errstate(all="ignore"):
         ends = result.values[low, channels], result.values[high, channels]
-        part = (plain - plain[low, channels]) / (plain[high, channels] - plain[low, channels])
-        line = ends[0] + np.nan_to_num(part) * (ends[1] - ends[0])
-        return not _apart(result.values, line, 4.0 * result.room)
+        rise, span = ends[1] - ends[0], plain[high, channels] - plain[low, channels]
+        line = ends[0] + np.nan_to_num((plain - plain[low, channels]) / span) * rise
+        of_part = np.nan_to_num(np.abs(plain).max(0) / span * np.abs(rise), posinf=0.0)
+        evaluated = u * (4.0 * of_part + 3.0 * (np.abs(ends[0]) + np.abs(rise)))
+        return not _apart(result.values, line, 2.0 * result.room + evaluated)
 
 
 def _rows(array: np.ndarray, case: Case) -> np.ndarray:

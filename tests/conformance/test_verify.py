@@ -40,6 +40,8 @@ from bnspec.reports.run.store import RunWriter, read_run
 from bnspec.reports.tables.run import throughput
 
 FEW = 12
+#: A run with fewer cases, each clause on five or more: what is tested is the run.
+FEWER = ("--effort", "device")
 
 
 Begin = Callable[..., TargetRun]
@@ -63,7 +65,7 @@ def test_a_mutant_from_outside_is_found_with_its_smallest_case(
 ) -> None:
     """Exit status 1, the clause named, and a saved case that is smaller than the one it was found on."""
     out = tmp_path / "run"
-    arguments = ["verify", "--backend", "example_adapters:Wrong", "--clause", "epsilon", "--out", str(out), "--json"]
+    arguments = ["verify", "--backend", "example_adapters:Wrong", "--clause", "epsilon", *FEWER, "--out", str(out), "--json"]
     assert main(arguments) == 1
     document = json.loads(capsys.readouterr().out)
     finding = next(f for f in document["findings"] if f["clause"] == "epsilon.inside_root_in_training")
@@ -102,7 +104,8 @@ def test_a_message_says_which_call_of_a_sequence_it_is_about() -> None:
 @pytest.mark.usefixtures("example_adapters_on_path")
 def test_the_same_class_without_the_defect_conforms(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit status 0, and no clause deviates."""
-    assert main(["verify", "--backend", "example_adapters:Right", "--out", str(tmp_path / "run"), "--json"]) == 0
+    asked = ["verify", "--backend", "example_adapters:Right", *FEWER, "--out", str(tmp_path / "run"), "--json"]
+    assert main(asked) == 0
     document = json.loads(capsys.readouterr().out)
     assert {f["verdict"] for f in document["findings"]} <= {"conforms", "declined", "not_exercised"}
 
@@ -220,7 +223,7 @@ def test_the_parent_imports_no_framework(tmp_path: Path) -> None:
     """After a whole run, the harness's own process has none of the frameworks loaded."""
     program = (
         "import sys; from bnspec.cli import main; "
-        f"main(['verify', '--backend', 'numpy', '--clause', 'training', '--out', {str(tmp_path / 'run')!r}, '--json']); "
+        f"main(['verify', '--backend', 'numpy', '--clause', 'training', *{FEWER!r}, '--out', {str(tmp_path / 'run')!r}, '--json']); "
         "from bnspec.backends.harness.folders import backend_folders; "
         "sys.stderr.write(','.join(p for f in backend_folders() for p in f.imports if p in sys.modules))"
     )
@@ -232,7 +235,7 @@ def test_the_parent_imports_no_framework(tmp_path: Path) -> None:
 def test_a_run_that_was_cut_short_is_readable_and_resumed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Without its last record a run is incomplete; --resume keeps finished targets and ends it."""
     out = tmp_path / "run"
-    asked = ["verify", "--backend", "numpy", "--clause", "running", "--json"]
+    asked = ["verify", "--backend", "numpy", "--clause", "running", *FEWER, "--json"]
     assert main([*asked, "--out", str(out)]) == 0
     lines = (out / "records.jsonl").read_bytes().splitlines(keepends=True)
     (out / "records.jsonl").write_bytes(b"".join(lines[:-1]) + lines[-1][:9])
@@ -240,7 +243,7 @@ def test_a_run_that_was_cut_short_is_readable_and_resumed(tmp_path: Path, capsys
     assert main([*asked, "--resume", str(out)]) == 0
     assert read_run(out).complete
     capsys.readouterr()
-    assert main(["verify", "--backend", "numpy", "--clause", "epsilon", "--resume", str(out)]) == 2
+    assert main(["verify", "--backend", "numpy", "--clause", "epsilon", *FEWER, "--resume", str(out)]) == 2
 
 
 def test_a_target_that_is_assisted_finds_what_it_finds_alone(example_adapters_on_path: None, tmp_path: Path) -> None:
@@ -248,7 +251,7 @@ def test_a_target_that_is_assisted_finds_what_it_finds_alone(example_adapters_on
     outcomes = []
     for jobs in (1, 3):
         asked = Request(
-            ["example_adapters:Wrong"], ["cpu"], ["epsilon", "running"], jobs=jobs, out=tmp_path / str(jobs)
+            ["example_adapters:Wrong"], ["cpu"], ["epsilon", "running"], "device", jobs=jobs, out=tmp_path / str(jobs)
         )
         run, status = verify(asked, "test", quiet=True)
         assert status == 1
@@ -293,7 +296,7 @@ def test_a_target_whose_assistant_fails_in_its_tail_is_not_finished(
 
 def test_a_run_says_what_it_cost(tmp_path: Path) -> None:
     """Answers a second, and the shares of oracle, judge, backend, wire and hypothesis, which add up to the whole."""
-    run, _ = verify(Request(["numpy"], ["cpu"], ["running.mean"], out=tmp_path / "run"), "test", quiet=True)
+    run, _ = verify(Request(["numpy"], ["cpu"], ["running.mean"], "device", out=tmp_path / "run"), "test", quiet=True)
     first, second = throughput(run)
     assert "answers in" in first
     shares = [int(s) for s in re.findall(r"(\d+)%", first)]

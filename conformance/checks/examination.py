@@ -103,14 +103,26 @@ class Examination:
         return answers
 
     def began(self, i: int) -> int | None:
-        """How many training steps the layer of step i has taken since it had its own initial values; None where it was given others."""
-        built, taken = self.case.built_at(i), 0
-        own = bool(self.step(built).option("initial"))
+        """How many training steps the layer of step i has taken since it had its own initial values; None where it was given others.
+
+        A copy has taken those of its original; from then on each takes its own.
+        """
+        built = self.case.built_at(i)
+        here: int | None = 0 if self.step(built).option("initial") else None
+        there = here
         for j in range(built, i):
-            if self.result(j).status == "ok" and self.step(j).call == RESET:
-                own, taken = True, 0
-            taken += self.result(j).status == "ok" and self.step(j).call.mode == "training"
-        return taken if own else None
+            call = self.step(j).call
+            if self.result(j).status != "ok":
+                continue
+            if call == RESET:
+                here = 0
+            elif call.kind == "clone":
+                there = here
+            elif call.kind == "swap":
+                here, there = there, here
+            elif call.mode == "training" and here is not None:
+                here += 1
+        return here
 
     def of_the_beginning(self, i: int, step: Step, before: Mapping[str, np.ndarray]) -> dict[str, Expected]:
         """The running statistics after a layer's first training step, where the initial values do not enter the average: the batch's.

@@ -65,7 +65,17 @@ def test_a_mutant_from_outside_is_found_with_its_smallest_case(
 ) -> None:
     """Exit status 1, the clause named, and a saved case that is smaller than the one it was found on."""
     out = tmp_path / "run"
-    arguments = ["verify", "--backend", "example_adapters:Wrong", "--clause", "epsilon", *FEWER, "--out", str(out), "--json"]
+    arguments = [
+        "verify",
+        "--backend",
+        "example_adapters:Wrong",
+        "--clause",
+        "epsilon",
+        *FEWER,
+        "--out",
+        str(out),
+        "--json",
+    ]
     assert main(arguments) == 1
     document = json.loads(capsys.readouterr().out)
     finding = next(f for f in document["findings"] if f["clause"] == "epsilon.inside_root_in_training")

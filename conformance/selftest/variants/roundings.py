@@ -54,4 +54,5 @@ class VarianceOffBothWays(PlainLayer):
     def new_var(self, old: Array, var: Array, count: int) -> Array:
         new = super().new_var(old, var, count)
         up = np.arange(new.size).reshape(new.shape) % 2 == 0
-        return new * np.where(up, 1 + np.finfo(self.work).eps, 1 - np.finfo(self.work).eps).astype(self.work)
+        next_to_it = np.nextafter(new, np.where(up, np.inf, 0.0).astype(new.dtype))
+        return np.where(np.isfinite(new), next_to_it, new)

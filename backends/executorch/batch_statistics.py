@@ -11,7 +11,7 @@ import numpy as np
 
 from bnspec.backends.executorch.common import Exporter, Program, versions
 from bnspec.backends.worker.scaler_rows import ScaledTable, ScalerAdapter
-from bnspec.contract import Conventions, LayerConfig
+from bnspec.contract import Conventions, Declined, LayerConfig
 
 #: The module's default.
 EPSILON = 1e-5
@@ -46,7 +46,9 @@ class ExecutorchBatch(ScalerAdapter):
         return ScaledTable(config, self.scaled)
 
     def scaled(self, table: Any) -> Any:
-        """The program's result."""
+        """The program's result. Raises Declined: one row, which PyTorch refuses wherever the batch's statistics normalise."""
+        if len(table) == 1:
+            raise Declined("PyTorch asks for more than one value per channel where the batch's statistics normalise")
         x = self.torch.from_numpy(np.array(table, order="C"))
         key = tuple(x.shape), x.dtype
         if key not in self.programs:

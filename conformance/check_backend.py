@@ -27,7 +27,7 @@ from bnspec.conformance.cases.effort import EffortName
 from bnspec.conformance.kernels.asked import clauses_for
 from bnspec.conformance.kernels.judge import Request as KernelRequest
 from bnspec.conformance.kernels.judge import judge
-from bnspec.conformance.run.verify import Request, verify
+from bnspec.conformance.run.verify import Request, verify, with_answers
 from bnspec.errors import UsageError
 from bnspec.reports.run.records import Finding, ratio_text
 from bnspec.reports.run.store import Run
@@ -143,7 +143,7 @@ def check_backend(
     Args:
         backend: an adapter class, a registered backend, ``package.module:Class``, ``path/file.py:Class``, or a kernel as
             ``path/file.py::function`` or ``path/library.so``.
-        clauses: globs of clauses or families; all by default.
+        clauses: globs of clauses or families; all by default. Whether calls are answered at all is always checked.
         expected_failures: by clause, why it is known to be broken; one that is kept fails, so that the entry is removed.
         seed: of the generated cases; by default a new one, which messages name.
     Raises: UsageError: a clause that does not exist, or is expected to fail and not asked; a class that is in no file.
@@ -151,9 +151,7 @@ def check_backend(
     name = backend if isinstance(backend, str) else file_of(backend)
     path = Path(tempfile.mkdtemp(prefix="bnspec-")) / "run"
     checked = Checked(name, clauses, effort, secrets.randbelow(1_000_000) if seed is None else seed, device, path)
-    asked = select_asked(clauses)
-    if checked.is_kernel:
-        asked = clauses_for(clauses)
+    asked = clauses_for(clauses) if checked.is_kernel else with_answers(select_asked(clauses))
     expected = dict(expected_failures or {})
     if unknown := sorted(expected.keys() - {c.id for c in asked}):
         raise UsageError(

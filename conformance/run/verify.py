@@ -15,13 +15,13 @@ from bnspec.backends.harness.environments.prepare import prepare, specs_of
 from bnspec.backends.harness.interruption import check, resumable, stoppable
 from bnspec.backends.harness.limits import Limits
 from bnspec.backends.harness.targets import Target, targets_of
-from bnspec.clauses import VERSION, Clause, select_asked
+from bnspec.clauses import ASKED, VERSION, Clause, select_asked
 from bnspec.cli import CONFORMS, DEVIATES, FAILED
 from bnspec.conformance.cases.corpus import add, distinct, read_corpus
 from bnspec.conformance.cases.effort import EFFORTS, EffortName, cases_of, fixed_cases
 from bnspec.conformance.cases.races import race_cases
 from bnspec.conformance.checks import CHECKS
-from bnspec.conformance.judge.collector import COMPLETES
+from bnspec.conformance.judge.collector import ANSWERS, COMPLETES
 from bnspec.conformance.judge.judge import asks, checks_for
 from bnspec.conformance.run.case_pool import CasePool
 from bnspec.conformance.run.cover import cover
@@ -85,7 +85,8 @@ def _verify(request: Request, command: str, quiet: bool, further: Sequence[Furth
             "the shards of a run have equal cases, and how many are made in a time differs.",
             "leave out --minutes, or verify several seeds and merge them.",
         )
-    targets, clauses = targets_of(request.backends, request.devices), select_asked(request.clauses)
+    targets, asked = targets_of(request.backends, request.devices), select_asked(request.clauses)
+    clauses = with_answers(asked)
     before = read_corpus(request.corpus)
     cache = open_cache(request.compilation_cache)
     options = {**_options(request, targets, clauses, before), "compilation_cache": cache.state}
@@ -108,9 +109,9 @@ def _verify(request: Request, command: str, quiet: bool, further: Sequence[Furth
         fixed={c.id for c in fixed_cases()},
     )
     with writer:
-        races = needed(race_cases(), clauses) if any(not t.on_host for t in targets) else ()
-        asked = cases_asked(request.effort, request.seed, clauses, request.minutes, before)
-        cases = CasePool(itertools.chain(races, asked))
+        races = needed(race_cases(), asked) if any(not t.on_host for t in targets) else ()
+        drawn = cases_asked(request.effort, request.seed, asked, request.minutes, before)
+        cases = CasePool(itertools.chain(races, drawn))
         with Progress(quiet) as progress:
             left = [t for t in targets if t not in done]
             prepare(specs_of([t.entry for t in left]), progress)
@@ -146,6 +147,15 @@ def cases_asked(
     asked = {c.id for c in clauses}
     checks = CHECKS if COMPLETES in asked else checks_for(asked)  # of whether the process survives, every case speaks
     return needed(distinct([*corpus, *cover(list(cases_of(effort, seed)), checks)]), clauses)
+
+
+def with_answers(clauses: Sequence[Clause]) -> list[Clause]:
+    """The clauses, and those that judge whether calls are answered at all.
+
+    A layer that raises, or ends its process, gives nothing that another clause could judge, and must not conform by that.
+    """
+    asked = {*ANSWERS, *(c.id for c in clauses)}
+    return [clause for name, clause in ASKED.items() if name in asked]
 
 
 def needed(cases: Iterable[Case], clauses: Sequence[Clause]) -> Iterator[Case]:

@@ -85,7 +85,8 @@ def throughput(run: Run) -> list[str]:
     for target in run.targets_finished:
         for name in ("backend", "oracle", "judge", "wire"):
             spent[name] = spent.get(name, 0.0) + target.seconds.get(f"{name}_cpu", 0.0)
-    answers = sum(sum(t.cases.values()) for t in run.targets_finished)
+    left = sum(t.cases.get("not_run", 0) for t in run.targets_finished)
+    answers = sum(sum(t.cases.values()) for t in run.targets_finished) - left
     whole = sum(spent.values())
     if not (wall and whole):
         return []
@@ -93,8 +94,9 @@ def throughput(run: Run) -> list[str]:
     opening = sum(t.seconds.get("open", 0.0) for t in run.targets_finished)
     shrinking = sum(t.seconds.get("shrink", 0.0) for t in run.targets_finished)
     causes = sum(t.seconds.get("causes", 0.0) for t in run.targets_finished)
+    never = f" {left} cases were not run." if left else ""
     return [
-        f"{answers} answers in {wall:.0f} s ({answers / wall:.1f} a second); processor time: {shares}.",
+        f"{answers} answers in {wall:.0f} s ({answers / wall:.1f} a second); processor time: {shares}.{never}",
         f"Beside that {opening:.0f} s opening frameworks, {shrinking:.0f} s shrinking, {causes:.0f} s finding causes, in all targets.",
     ]
 

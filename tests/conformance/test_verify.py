@@ -313,3 +313,25 @@ def test_a_run_says_what_it_cost(tmp_path: Path) -> None:
     assert len(shares) == 5
     assert abs(sum(shares) - 100) <= len(shares)
     assert "shrinking" in second
+
+
+@pytest.mark.parametrize(
+    ("body", "clause", "verdict"),
+    [("raise RuntimeError('no')", "contract.accepts", "deviates"), ("os._exit(3)", "contract.completes", "crashed")],
+    ids=["raises", "ends its process"],
+)
+def test_a_layer_that_gives_no_answer_does_not_conform_to_a_clause_about_values(
+    tmp_path: Path, body: str, clause: str, verdict: str
+) -> None:
+    """Whichever clause is asked, so is whether calls are answered: nothing that could be judged is no conformance."""
+    source = (Path(__file__).parents[2] / "examples" / "my_layer.py").read_text("utf-8")
+    source += (
+        f"\n\nimport os\n\n\nclass Silent(MyLayer):\n    def training(self, x, *dy):\n        {body}\n\n"
+        "    training_gradients = training\n\n\nclass SilentAdapter(MyAdapter):\n    def layer(self, *arguments):\n"
+        "        return Silent(*arguments)\n"
+    )
+    (tmp_path / "silent.py").write_text(source, "utf-8")
+    asked = Request([f"{tmp_path}/silent.py:SilentAdapter"], [], ["training.output"], "device", out=tmp_path / "run")
+    run, status = verify(asked, "test", quiet=True)
+    assert status == 1
+    assert {f.clause: f.verdict for f in run.findings}[clause] == verdict

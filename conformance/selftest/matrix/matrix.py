@@ -41,8 +41,8 @@ WAVE = 16
 #: How long a worker may take for a case of a mutant that hangs: ordinary cases take milliseconds.
 ISOLATED_SECONDS = 10.0
 BY_NAME = {p.name: p for p in ALL}
-#: Where workers find a mutant in the memory of another backend.
-ELSEWHERE = "bnspec.conformance.selftest.catalogue.elsewhere"
+#: The module in which workers find mutants that another backend carries.
+CARRIED = "bnspec.conformance.selftest.catalogue.carried"
 
 
 @dataclass(frozen=True)
@@ -193,7 +193,7 @@ class Place:
         """The mutant as a worker opens it."""
         if self.carrier is None:
             return Entry(name, BY_NAME[name].adapter)
-        return Entry(name, f"{ELSEWHERE}:{name}@{self.carrier.adapter.replace(':', '.')}")
+        return Entry(name, f"{CARRIED}:{name}@{self.carrier.adapter.replace(':', '.')}")
 
 
 HERE = Place()

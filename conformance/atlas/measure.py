@@ -18,7 +18,7 @@ from bnspec.backends.harness.registry import select
 from bnspec.backends.harness.targets import Target
 from bnspec.conformance.atlas.pair import Measured
 from bnspec.conformance.cases.effort import EffortName
-from bnspec.conformance.conventions.infer import profiled_by
+from bnspec.conformance.conventions.infer import infer_conventions
 from bnspec.conformance.conventions.records import write_conventions
 from bnspec.conformance.run.verify import Request, verify
 from bnspec.errors import UsageError
@@ -115,8 +115,8 @@ def _conventions(job: Job) -> list[Run]:
         with Worker(target.entry, target.device) as worker:
             if worker.hello.status != "ready":
                 continue
-            profiled = profiled_by(target, worker)
+            inferred = infer_conventions(target, worker)
         seconds = round(time.perf_counter() - started, 1)
-        path = write_conventions(profiled, None, place, f"bnspec conventions {target.entry.name}", 0, seconds)
+        path = write_conventions(inferred, None, place, f"bnspec conventions {target.entry.name}", 0, seconds)
         found.append(read_run(path))
     return found

@@ -8,7 +8,7 @@ from bnspec.backends.harness.interruption import check
 from bnspec.backends.harness.launcher import Worker
 from bnspec.backends.harness.limits import Limits
 from bnspec.backends.harness.targets import Target
-from bnspec.conformance.conventions.infer import profiled_by
+from bnspec.conformance.conventions.infer import infer_conventions
 from bnspec.conformance.conventions.records import convention_records
 from bnspec.conformance.run.verify import Further
 from bnspec.conformance.stability.records import point_record, records
@@ -34,7 +34,7 @@ def conventions(limits: Limits) -> Further:
             with Worker(target.entry, target.device, limits=limits) as worker:
                 if worker.hello.status != "ready":
                     continue
-                found = list(convention_records(profiled_by(target, worker), writer))
+                found = list(convention_records(infer_conventions(target, worker), writer))
             writer.write(*found)
             writer.done("conventions", target.entry.name, target.device)
             progress.end(target.name, "conventions inferred")

@@ -1,4 +1,4 @@
-"""What is measured of releases besides their verdicts: conventions and stability, into the same run."""
+"""Extra measurements of releases besides their verdicts: conventions and stability, into the same run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bnspec.backends.harness.limits import Limits
 from bnspec.backends.harness.targets import Target
 from bnspec.conformance.conventions.infer import infer_conventions
 from bnspec.conformance.conventions.records import convention_records
-from bnspec.conformance.run.verify import Further
+from bnspec.conformance.run.verify import ExtraMeasurement
 from bnspec.conformance.stability.records import point_record, records
 from bnspec.conformance.stability.run import Request as StabilityRequest
 from bnspec.conformance.stability.run import study
@@ -21,7 +21,7 @@ from bnspec.terminal.progress import Progress
 OUTPUTS = ("y", "dx", "dgamma", "dbeta", "running_mean", "running_var", "inference.y", "inference.dx")
 
 
-def conventions(limits: Limits) -> Further:
+def conventions(limits: Limits) -> ExtraMeasurement:
     """Infer the conventions of every target that is ready."""
 
     def infer(targets: Sequence[Target], writer: RunWriter, progress: Progress) -> None:
@@ -42,7 +42,7 @@ def conventions(limits: Limits) -> Further:
     return infer
 
 
-def stability(seed: int, command: str, limits: Limits) -> Further:
+def stability(seed: int, command: str, limits: Limits) -> ExtraMeasurement:
     """Measure the stability class of every target that is ready, at quick effort, one after the other."""
 
     def measure(targets: Sequence[Target], writer: RunWriter, progress: Progress) -> None:

@@ -45,7 +45,7 @@ from bnspec.oracle.oracle import Oracle
 from bnspec.reports.page.page import write_page
 from bnspec.reports.plots.curves import Line, Panel, axes, chart, coinciding
 from bnspec.reports.plots.palette import Style
-from bnspec.reports.run.stability import StabilityCurve
+from bnspec.reports.run.stability import StabilityCurve, StabilityPoint
 from bnspec.reports.run.store import read_run
 from bnspec.reports.tables.stability import class_text
 
@@ -239,9 +239,9 @@ def test_a_study_is_a_run_directory_and_a_section_of_its_page(tmp_path: Path) ->
     )
     done, run = write_study(asked, tmp_path / "run", quiet=True)
     assert run.complete
-    assert len(run.stability_points) == len(done.points)
+    assert len(run.of(StabilityPoint)) == len(done.points)
     assert [c.stability_class for c in run.stability_curves] == [r.stability for r in done.table]
-    first = run.stability_points[0]
+    first = run.of(StabilityPoint)[0]
     assert [float(v) for v in first.outputs["y"].rms] == pytest.approx(done.points[0].errors["y"].rms, rel=1e-3)
     assert {(t.backend, t.status) for t in run.targets} == {(name, "ready") for name in asked.backends}
     page = write_page([run], {}, tmp_path / "page").read_text("utf-8")
@@ -267,7 +267,7 @@ def test_an_interrupted_study_keeps_its_points(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(KeyboardInterrupt):
         write_study(asked, tmp_path / "run", quiet=True)
     run = read_run(tmp_path / "run")
-    assert (run.complete, len(run.stability_points)) == (False, 2)
+    assert (run.complete, len(run.of(StabilityPoint))) == (False, 2)
 
 
 def test_a_chart_keeps_its_curves_inside_and_escapes_their_names() -> None:

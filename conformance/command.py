@@ -324,7 +324,7 @@ def repro(
     """Write deviations as scripts of at most 15 statements that need only the framework and NumPy.
 
     A script of your own adapter imports its file; with --run it is run only if --backend names the adapter. A script exits with 1 where the deviation occurs and with 0 where it does not. A deviation named as RUN:CLAUSE@BACKEND is
-    printed, unless --out or --run is given. Exit status 1: a deviation has no script, or a script did not reproduce it.
+    printed, unless --out or --run is given. Exit status 1: a deviation has no script, although its backend's scripts are written, or a script did not reproduce it.
     """
     from bnspec.conformance.repro.scripts import exit_status, own_folder, parse, repros, write
     from bnspec.conformance.repro.table import print_repros, run_with_progress

@@ -20,7 +20,7 @@ from bnspec.conformance.atlas.pair import Measured
 from bnspec.conformance.cases.effort import EffortName
 from bnspec.conformance.conventions.infer import infer_conventions
 from bnspec.conformance.conventions.records import write_conventions
-from bnspec.conformance.run.verify import Request, verify
+from bnspec.conformance.run.verify import VerifyRequest, verify
 from bnspec.errors import UsageError
 from bnspec.reports.atlas import extract
 from bnspec.reports.run.merge import merge
@@ -94,7 +94,7 @@ def _verified(job: Job) -> Run:
         return found
     names = [t.entry.name for t in job.targets]
     # what a deviation needs of its process is seen when its case is run again, in new ones; here it would open one each
-    request = Request(names, ["cpu"], [], job.effort, job.seed, jobs=1, histories=False)
+    request = VerifyRequest(names, ["cpu"], [], job.effort, job.seed, jobs=1, histories=False)
     request = replace(request, resume=place) if place.exists() else replace(request, out=place)
     run, _ = verify(request, f"bnspec verify --backend {' --backend '.join(names)}", quiet=True)
     return run

@@ -12,8 +12,7 @@ from bnspec.conformance.conventions.infer import infer_conventions
 from bnspec.conformance.conventions.records import convention_records
 from bnspec.conformance.run.verify import ExtraMeasurement
 from bnspec.conformance.stability.records import point_record, records
-from bnspec.conformance.stability.run import Request as StabilityRequest
-from bnspec.conformance.stability.run import study
+from bnspec.conformance.stability.run import StabilityRequest, study
 from bnspec.reports.run.store import RunWriter
 from bnspec.terminal.progress import Progress
 

@@ -15,7 +15,7 @@ from bnspec.conformance.cases.effort import EffortName
 from bnspec.conformance.releases.backends import within_releases
 from bnspec.conformance.releases.extra_measurements import conventions, stability
 from bnspec.conformance.releases.selection import Choice, chosen
-from bnspec.conformance.run.verify import Request, verify
+from bnspec.conformance.run.verify import VerifyRequest, verify
 from bnspec.reports.run.store import Run
 
 
@@ -50,7 +50,7 @@ class Done:
 def verify_releases(asked: Asked, command: str, quiet: bool = False) -> Done:
     """Run it. Raises UsageError: a specification or a backend that is wrong; HarnessError: the index cannot be read."""
     entries = within_releases(chosen(asked.specs, asked.choice), asked.backends)
-    request = Request(
+    request = VerifyRequest(
         [e.name for e in entries],
         asked.devices,
         asked.clauses,

@@ -40,7 +40,7 @@ from bnspec.terminal.progress import Progress
 
 
 @dataclass(frozen=True)
-class Request:
+class VerifyRequest:
     """The arguments of ``bnspec verify``.
 
     ``absent``: globs of the targets that need not open; ``shard``: the part of the cases that is judged, None: all; ``histories``:
@@ -69,7 +69,7 @@ ExtraMeasurement = Callable[[Sequence[Target], RunWriter, Progress], None]
 
 
 def verify(
-    request: Request, command: str, quiet: bool = False, extra: Sequence[ExtraMeasurement] = ()
+    request: VerifyRequest, command: str, quiet: bool = False, extra: Sequence[ExtraMeasurement] = ()
 ) -> tuple[Run, int]:
     """Run it; returns the run as read back, and the exit status. ``extra``: what is measured besides.
 
@@ -80,7 +80,7 @@ def verify(
         return _verify(request, command, quiet, extra)
 
 
-def _verify(request: Request, command: str, quiet: bool, extra: Sequence[ExtraMeasurement]) -> tuple[Run, int]:
+def _verify(request: VerifyRequest, command: str, quiet: bool, extra: Sequence[ExtraMeasurement]) -> tuple[Run, int]:
     if request.shard is not None and request.minutes is not None:
         raise UsageError(
             "--shard and --minutes are both given.",
@@ -184,7 +184,7 @@ def failed_to_open(targets: Sequence[TargetRecord], absent: Sequence[str]) -> li
 
 
 def _options(
-    request: Request, targets: Sequence[Target], clauses: Sequence[Clause], corpus: Sequence[Case]
+    request: VerifyRequest, targets: Sequence[Target], clauses: Sequence[Clause], corpus: Sequence[Case]
 ) -> dict[str, Any]:
     return {
         "targets": [t.name for t in targets],

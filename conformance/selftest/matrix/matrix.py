@@ -156,7 +156,7 @@ Judged = tuple[dict[str, list[Accusation]], Seconds]
 def judge_entries(header: Mapping[str, Any], buffers: list[bytes], names: Sequence[str]) -> Judged:
     """One case on mutants and variants in this process: by name what accuses it, and where the time went.
 
-    Most mutants are the plain layer off their path: equal observations under equal profiles are judged once.
+    Most mutants are the plain layer off their path: equal observations under equal conventions are judged once.
     """
     case, found, spent = Case.from_header(header, buffers), {}, Seconds()
     judged: dict[tuple[Conventions, bytes], list[Accusation]] = {}

@@ -1,1 +1,1 @@
-"""Adapters of real implementations, and the worker processes they live in."""
+"""Adapters of real implementations, and the worker processes that they run in."""

@@ -72,7 +72,7 @@ def new(command_line: str, name: str, out: Path | None, as_json: bool) -> int:
 
 @command(
     "environments",
-    summary="list, make and remove the environments that backends live in",
+    summary="list, make and remove environments of backends",
     example="bnspec environments list\nbnspec environments make 'jax==0.4.20' 'jax==0.6.2'\nbnspec environments prune --days 30",
     params=[
         click.Argument(["action"], type=click.Choice(("list", "make", "remove", "prune")), help="What to do: list those that there are; make those of specifications; remove some by their locks; prune those that were not used lately."),

@@ -51,7 +51,6 @@ def _seconds(default: float | None) -> click.Option:
         DEVICE,
         click.Option(["--suite"], type=SUITE, default="short", help="Workloads to time; short takes less than 3 minutes."),
         click.Option(["--quick", "suite"], flag_value="short", help="Same as --suite short."),
-        click.Option(["--profile", "suite"], type=SUITE, hidden=True),
         many("--pass", "passes", metavar="P", help="Select passes, e.g. training or inference. Repeatable."),
         many("--model", metavar="GLOB", help="Time the layers of these models instead, e.g. resnet50. Repeatable.", all=""),
         many("--threads", type=Number(1, 4096), metavar="N", help="Bind to N processors. Repeatable.", all=""),

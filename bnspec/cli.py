@@ -31,8 +31,6 @@ SYSTEM_FIXES = {
     errno.EAGAIN: "end other processes, or use fewer --jobs.",
     errno.EMFILE: "use fewer --jobs, or raise the limit of open files: ulimit -n.",
 }
-#: Former names, still understood and no longer listed.
-FORMER = {"profile": "conventions"}
 STATUSES = (
     "Exit status: 0 all conforms, 1 deviations found, 2 the call is wrong, 3 the harness could not do its work.\n"
     "bnspec COMMAND --help shows the options of a command with an example."
@@ -69,9 +67,8 @@ class Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """The command that is called. Raises UsageError: there is none of this name."""
-        name = FORMER.get(args[0], args[0])
-        if name in self.entries or name.startswith("-"):
-            return super().resolve_command(ctx, [name, *args[1:]])
+        if args[0] in self.entries or args[0].startswith("-"):
+            return super().resolve_command(ctx, args)
         hint = _nearest(args[0], self.entries) or "bnspec --help lists the commands."
         raise UsageError(f"no command {args[0]!r}.", f"the commands are {', '.join(self.entries)}.", hint)
 
@@ -122,7 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     if arguments is None:  # no Python that is started from here takes modules from the current folder, or its script's
         os.environ.setdefault("PYTHONSAFEPATH", "1")
-    name = FORMER.get(words[0], words[0]) if words else ""
+    name = words[0] if words else ""
     called = f"bnspec {name}" if name in bnspec.entries else "bnspec"
     status = _run(words, name, called)
     try:

@@ -267,7 +267,7 @@ class Adapter(abc.ABC):
         return
 
     def overwrite(self, tensor: Any, array: np.ndarray) -> None:
-        """Write the array's values, of the tensor's shape and dtype, into its memory: mutants on a device live by it.
+        """Write the array's values, of the tensor's shape and dtype, into its memory; carried mutants need it.
 
         Raises Declined: tensors cannot be written to.
         """

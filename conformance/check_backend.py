@@ -27,7 +27,7 @@ from bnspec.conformance.cases.effort import EffortName
 from bnspec.conformance.kernels.asked import clauses_for
 from bnspec.conformance.kernels.judge import Request as KernelRequest
 from bnspec.conformance.kernels.judge import judge
-from bnspec.conformance.run.verify import Request, verify, with_answers
+from bnspec.conformance.run.verify import VerifyRequest, verify, with_answers
 from bnspec.errors import UsageError
 from bnspec.reports.run.records import Finding, ratio_text
 from bnspec.reports.run.store import Run
@@ -62,7 +62,7 @@ class Checked:
                 self.backend, self.seed, self.device, self.effort, clauses=self.clauses, out=self.path, time=False
             )
             return judge(asked, command, quiet=True)[0].run
-        request = Request([self.backend], [self.device], self.clauses, self.effort, self.seed, out=self.path)
+        request = VerifyRequest([self.backend], [self.device], self.clauses, self.effort, self.seed, out=self.path)
         return verify(request, command, quiet=True)[0]
 
     @cached_property

@@ -88,7 +88,7 @@ def verify(
     """
     from bnspec.backends.harness.limits import Limits
     from bnspec.conformance.run.shard import Shard
-    from bnspec.conformance.run.verify import Request
+    from bnspec.conformance.run.verify import VerifyRequest
     from bnspec.conformance.run.verify import verify as run_verify
     from bnspec.reports.run.resume import refuse_both
     from bnspec.reports.summary.document import run_document
@@ -96,7 +96,7 @@ def verify(
     from bnspec.terminal.console import print_json
 
     refuse_both(out, resume)
-    request = Request(
+    request = VerifyRequest(
         (*named, *backend), device, clause, effort, seed, jobs, minutes, out, resume, corpus, not no_compilation_cache,
         Limits.of(limits), may_be_absent, Shard.read(shard) if shard else None,
     )  # fmt: skip
@@ -239,7 +239,7 @@ def mutants(
 
     Exit status 1: on some seed, no expected clause kills a mutant, or a clause reports a variant.
     """
-    from bnspec.conformance.selftest.matrix.run import Request, run_matrix
+    from bnspec.conformance.selftest.matrix.run import MatrixRequest, run_matrix
     from bnspec.conformance.selftest.matrix.table import document, print_matrix
     from bnspec.errors import UsageError
     from bnspec.terminal.console import print_json, terminal, verbatim
@@ -249,7 +249,7 @@ def mutants(
             "--seed and --seeds are both given.", "--seeds N stands for the seeds 1 to N.", "give one of them."
         )
     chosen = list(range(1, seeds + 1)) if seeds else list(dict.fromkeys(seed)) or [1]
-    request = Request(name, kind or "", effort, chosen, jobs, until_killed, resume, device, backend)
+    request = MatrixRequest(name, kind or "", effort, chosen, jobs, until_killed, resume, device, backend)
     done = run_matrix(request, out, command_line, quiet=as_json)
     if as_json:
         print_json(document(done.matrix, done.rows, effort))
@@ -324,7 +324,7 @@ def repro(
     """Write deviations as scripts of at most 15 statements that need only the framework and NumPy.
 
     A script of your own adapter imports its file; with --run it is run only if --backend names the adapter. A script exits with 1 where the deviation occurs and with 0 where it does not. A deviation named as RUN:CLAUSE@BACKEND is
-    printed, unless --out or --run is given. Exit status 1: a deviation has no script, or a script did not reproduce it.
+    printed, unless --out or --run is given. Exit status 1: a deviation has no script, although its backend's scripts are written, or a script did not reproduce it.
     """
     from bnspec.conformance.repro.scripts import exit_status, own_folder, parse, repros, write
     from bnspec.conformance.repro.table import print_repros, run_with_progress

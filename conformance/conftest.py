@@ -9,7 +9,7 @@ import pytest
 from bnspec.backends.harness.registry import select
 from bnspec.backends.harness.targets import chosen, targets_of
 from bnspec.clauses import ASKED
-from bnspec.conformance.run.verify import Request, verify
+from bnspec.conformance.run.verify import VerifyRequest, verify
 from bnspec.errors import UsageError
 from bnspec.reports.run.store import Run
 
@@ -60,7 +60,7 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     """The run that all tests look at."""
     config = request.config
     folder: Path = tmp_path_factory.mktemp("conformance") / "run"
-    asked = Request(
+    asked = VerifyRequest(
         _backends(config),
         _words(config, "--bnspec-devices"),
         (),

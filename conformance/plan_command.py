@@ -72,11 +72,11 @@ def plan(
     from bnspec.conformance.cluster.plan import PLAN, described, encode_plan, plan_of, write_plan
     from bnspec.conformance.cluster.run import SHARDS as USUAL
     from bnspec.conformance.cluster.schedule import best, recorded_times, simulated
-    from bnspec.conformance.run.verify import Request
+    from bnspec.conformance.run.verify import VerifyRequest
     from bnspec.terminal.console import line, show, table, terminal, verbatim
 
     limits = {name: judged.pop(name) for name in LIMIT_NAMES}
-    request = Request(
+    request = VerifyRequest(
         judged["backend"], judged["device"], judged["clause"], judged["effort"], judged["seed"], judged["jobs"],
         compilation_cache=not judged["no_compilation_cache"], limits=Limits.of(limits), absent=judged["may_be_absent"],
     )  # fmt: skip

@@ -6,7 +6,7 @@
     backends/torch/harness/repro.py   WRITERS: for each backend the class that writes its repro scripts
 
 A folder that says ``own = true`` has an environment of its own: where its packages are not installed beside this program, its
-backends live in one that is built from ``packages`` when they are first asked for.
+backends run in one that is built from ``packages`` when they are first asked for.
 
 ``python -m bnspec.backends.harness.folders FIELD`` prints a field of all folders without ``own``, for the Makefile.
 """
@@ -42,7 +42,7 @@ class BackendFolder:
         imports: import names that only its adapters use; packages: requirements by name and range; tested: the releases
             that are pinned; folders: others whose packages are needed, too.
         report: the backends that ``make report`` takes; gate: those that ``make test`` takes.
-        own: whether its backends live in an environment of their own where its packages are not installed.
+        own: whether its backends run in an environment of their own where its packages are not installed.
         companions: what some releases need besides what they say themselves.
         compilation_cache: variables by which the framework keeps compiled programs in "{folder}"; cold: by which it does not.
     """

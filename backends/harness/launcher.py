@@ -79,7 +79,7 @@ class Hello:
         status: "ready"; "absent" (the device), "unavailable" (the framework), "malformed" (the adapter), "broken" (it raised),
             "crashed" or "timeout" (the process); "unbuilt" (its environment).
         reason: why, when not ready.
-        versions, conventions: of a ready backend; environment: that it lives in, None: that of this program.
+        versions, conventions: of a ready backend; environment: that it runs in, None: that of this program.
     """
 
     status: TargetStatus

@@ -22,7 +22,7 @@ class Entry:
     """A backend's name and its adapter as ``package.module:Class``, or, for one of one's own, ``path/file.py:Class``.
 
     Attributes:
-        environment: that the call names for it, ``jax.numpy[jax==0.4.20]``; None: it lives where it usually does.
+        environment: that the call names for it, ``jax.numpy[jax==0.4.20]``; None: its usual one.
         base: its name without the environment; own.
     """
 

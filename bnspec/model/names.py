@@ -32,7 +32,7 @@ DEVICE = r"^[a-z]+(?::[0-9]+)?" + _END
 _ENVIRONMENT = r"(?:[A-Za-z0-9_.,;=<>!~+*/-]|\[[a-z0-9_,-]+\]){1,150}"
 ENVIRONMENT = "^" + _ENVIRONMENT + _END
 #: A backend: its registered name, or an adapter of one's own, as package.module:Class or path/file.py:Class; with the environment
-#: that it lives in in brackets, where that is not this program's.
+#: that it runs in in brackets, where that is not this program's.
 BACKEND = (
     r"^(?:[A-Za-z0-9_](?:[A-Za-z0-9_.+-]*[A-Za-z0-9_])?|[^\u0000-\u001f"
     + UNSEEN
@@ -70,7 +70,7 @@ def fits(pattern: str, text: object) -> bool:
 
 
 def parts_of(backend: str) -> Tuple[str, str]:
-    """A backend's name without its environment, and the environment: "" where it lives in this program's."""
+    """A backend's name without its environment, and the environment: "" where it runs in this program's."""
     found = _PARTS.fullmatch(backend)
     return (found.group(1), found.group(2)) if found else (backend, "")
 

@@ -17,9 +17,8 @@ STATUSES: Tuple[Status, ...] = get_args(Status)
 
 #: The state of a target after opening. ready: it can be judged. absent: there is no such device. unavailable: the framework is
 #: missing. malformed: the adapter violates the contract. broken: it raised. crashed, timeout: its process crashed or hung. unbuilt: the
-#: environment that it lives in cannot be had.
+#: environment that it runs in cannot be built.
 TargetStatus = Literal["ready", "absent", "unavailable", "malformed", "broken", "crashed", "timeout", "unbuilt"]
-TARGET_STATUSES: Tuple[TargetStatus, ...] = get_args(TargetStatus)
 
 #: The kind of layer that a case tests.
 CaseSubject = Literal["batch_norm", "input_norm", "layer_norm", "network"]
@@ -55,4 +54,3 @@ Probe = Literal[
     "computes_every_output",
     "keeps_the_dtype",
 ]
-PROBES: Tuple[Probe, ...] = get_args(Probe)

@@ -18,9 +18,9 @@ from bnspec.backends.harness.registry import select
 from bnspec.backends.harness.targets import Target
 from bnspec.conformance.atlas.pair import Measured
 from bnspec.conformance.cases.effort import EffortName
-from bnspec.conformance.conventions.infer import profiled_by
+from bnspec.conformance.conventions.infer import infer_conventions
 from bnspec.conformance.conventions.records import write_conventions
-from bnspec.conformance.run.verify import Request, verify
+from bnspec.conformance.run.verify import VerifyRequest, verify
 from bnspec.errors import UsageError
 from bnspec.reports.atlas import extract
 from bnspec.reports.run.merge import merge
@@ -94,7 +94,7 @@ def _verified(job: Job) -> Run:
         return found
     names = [t.entry.name for t in job.targets]
     # what a deviation needs of its process is seen when its case is run again, in new ones; here it would open one each
-    request = Request(names, ["cpu"], [], job.effort, job.seed, jobs=1, histories=False)
+    request = VerifyRequest(names, ["cpu"], [], job.effort, job.seed, jobs=1, histories=False)
     request = replace(request, resume=place) if place.exists() else replace(request, out=place)
     run, _ = verify(request, f"bnspec verify --backend {' --backend '.join(names)}", quiet=True)
     return run
@@ -115,8 +115,8 @@ def _conventions(job: Job) -> list[Run]:
         with Worker(target.entry, target.device) as worker:
             if worker.hello.status != "ready":
                 continue
-            profiled = profiled_by(target, worker)
+            inferred = infer_conventions(target, worker)
         seconds = round(time.perf_counter() - started, 1)
-        path = write_conventions(profiled, None, place, f"bnspec conventions {target.entry.name}", 0, seconds)
+        path = write_conventions(inferred, None, place, f"bnspec conventions {target.entry.name}", 0, seconds)
         found.append(read_run(path))
     return found

@@ -16,7 +16,7 @@ from bnspec.reports.atlas.changes import AtlasChange, Changes, Sight
 from bnspec.reports.atlas.entry import Entry
 from bnspec.reports.compare.change import Change, Kind
 from bnspec.reports.compare.comparison import compare_pairs
-from bnspec.reports.compare.sides import Pair, Place
+from bnspec.reports.compare.operands import Pair, Place
 from bnspec.reports.run.records import ratio_text
 from bnspec.reports.run.store import Run
 

@@ -14,7 +14,7 @@ from bnspec.errors import UsageError
 from bnspec.model.case import Case
 from bnspec.reports.atlas.changes import Sight
 from bnspec.reports.compare.change import Change
-from bnspec.reports.compare.sides import Pair
+from bnspec.reports.compare.operands import Pair
 from bnspec.reports.run.files import case_text
 from bnspec.reports.run.records import Finding
 from bnspec.reports.run.vocabulary import FAILING

@@ -95,7 +95,7 @@ def keeps_dtypes(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     for name, array in (*result.outputs.items(), *result.after.items()):
         expected = wanted.get(name) or result.before[name].dtype.name
         if array.dtype.name != expected:
-            message = f"{name} is {array.dtype.name}"
+            message = f"{name} is {array.dtype.name}, expected {expected}"
             return exam.broken(i, "dtype", message, output=name, numbers=(expected, array.dtype.name))
     return KEPT
 

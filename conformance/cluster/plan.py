@@ -17,7 +17,7 @@ from bnspec import __version__
 from bnspec.backends.harness.targets import Target, targets_of
 from bnspec.clauses import select_asked
 from bnspec.conformance.cluster.options import LABEL
-from bnspec.conformance.run.verify import Request
+from bnspec.conformance.run.verify import VerifyRequest
 from bnspec.errors import UsageError
 from bnspec.reports.run.fields import BackendName, DeviceName, Ordinal
 
@@ -83,7 +83,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def plan_of(
-    request: Request, shards: int, command: str, label: str | None = None, memory_gib: float | None = None
+    request: VerifyRequest, shards: int, command: str, label: str | None = None, memory_gib: float | None = None
 ) -> Plan:
     """The units of a verify call, numbered from 1.
 
@@ -149,7 +149,7 @@ def _of_target(target: Target) -> list[str]:
     return [f"--backend={name}{entry.name.removeprefix(entry.base)}", f"--device={target.device}"]
 
 
-def _common(request: Request, memory_gib: float | None) -> list[str]:
+def _common(request: VerifyRequest, memory_gib: float | None) -> list[str]:
     """The options that all units share, each one word, so that no value is taken for an option."""
     limits = request.limits.to_json() | {"memory_gib": memory_gib}
     return [

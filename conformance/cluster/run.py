@@ -19,7 +19,7 @@ from bnspec.conformance.cluster.archive import unpacked
 from bnspec.conformance.cluster.merged import merge_units
 from bnspec.conformance.cluster.plan import PLAN, Plan, Unit, plan_of, read_plan, write_plan
 from bnspec.conformance.cluster.unit import FINISHED, folder_of, whole
-from bnspec.conformance.run.verify import Request
+from bnspec.conformance.run.verify import VerifyRequest
 from bnspec.errors import HarnessError, UsageError
 from bnspec.printable import clean
 from bnspec.reports.run.lock import Lock
@@ -82,7 +82,9 @@ class Cost:
         )
 
 
-def verify_on(engine: Engine, request: Request, spread: Spread, command: str, quiet: bool = False) -> tuple[Run, int]:
+def verify_on(
+    engine: Engine, request: VerifyRequest, spread: Spread, command: str, quiet: bool = False
+) -> tuple[Run, int]:
     """Run it; returns the merged run and its exit status, and prints what it cost.
 
     Raises UsageError: as ``verify`` does, or an interrupted run has other units. HarnessError: a unit cannot be run.
@@ -91,7 +93,7 @@ def verify_on(engine: Engine, request: Request, spread: Spread, command: str, qu
         return _verify_on(engine, request, spread, command, quiet)
 
 
-def _verify_on(engine: Engine, request: Request, spread: Spread, command: str, quiet: bool) -> tuple[Run, int]:
+def _verify_on(engine: Engine, request: VerifyRequest, spread: Spread, command: str, quiet: bool) -> tuple[Run, int]:
     began, busy = time.monotonic(), time.process_time()
     out = request.resume or request.out or Path("runs") / new_manifest("verify", command, 1, "", {}).id
     refuse_occupied(out)
@@ -123,7 +125,7 @@ def _verify_on(engine: Engine, request: Request, spread: Spread, command: str, q
     return merged, finished.exit_status
 
 
-def _planned(request: Request, spread: Spread, units: Path, command: str) -> Plan:
+def _planned(request: VerifyRequest, spread: Spread, units: Path, command: str) -> Plan:
     """The plan of the call; an interrupted run's has the shards it was begun with."""
     if request.resume is None:
         refuse_occupied(units)

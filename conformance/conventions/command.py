@@ -30,14 +30,10 @@ def conventions(command_line: str, backend: str, device: str, to: str | None, ou
     layers on the same data. Exit status 1: a declaration differs, or the two layers differ by more than the sum of their bounds.
     """
     from bnspec.backends.harness.interruption import stoppable
-    from bnspec.conformance.conventions.infer import one_target, profiled_with
+    from bnspec.conformance.conventions.document import conventions_document, translation_document
+    from bnspec.conformance.conventions.infer import infer_conventions_with_translation, one_target
     from bnspec.conformance.conventions.records import write_conventions
-    from bnspec.conformance.conventions.table import (
-        print_profile,
-        print_translation,
-        profile_document,
-        translation_document,
-    )
+    from bnspec.conformance.conventions.table import print_conventions, print_translation
     from bnspec.reports.run.store import refuse_occupied
     from bnspec.terminal.console import print_json, terminal, verbatim
 
@@ -46,18 +42,18 @@ def conventions(command_line: str, backend: str, device: str, to: str | None, ou
     source = one_target(backend, device)
     target = one_target(to, device) if to is not None else None
     with stoppable():
-        profiled, translated = profiled_with(source, target)
-    agrees = not profiled.inference.differences and (translated is None or translated.holds)
+        inferred, translated = infer_conventions_with_translation(source, target)
+    agrees = not inferred.inference.differences and (translated is None or translated.holds)
     status, seconds = CONFORMS if agrees else DEVIATES, round(time.perf_counter() - started, 1)
-    path = write_conventions(profiled, translated, out, command_line, status, seconds)
+    path = write_conventions(inferred, translated, out, command_line, status, seconds)
     if as_json:
-        document = profile_document(profiled)
+        document = conventions_document(inferred)
         if translated is not None:
             document["translation"] = translation_document(translated)
         print_json(document)
     else:
-        print_profile(profiled, terminal())
+        print_conventions(inferred, terminal())
         if translated is not None:
-            print_translation(profiled, translated, terminal())
+            print_translation(inferred, translated, terminal())
         verbatim(terminal(), f"\n{path}")
     return status

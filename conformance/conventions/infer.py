@@ -1,4 +1,4 @@
-"""Profiles and translations from workers: what ``bnspec conventions`` asks for."""
+"""Conventions and translations from workers: what ``bnspec conventions`` asks for."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import contextlib
 
 from bnspec.backends.harness.launcher import Worker
 from bnspec.backends.harness.targets import Target, targets_of
+from bnspec.conformance.conventions.inferred import InferredConventions, ProvenTranslation
 from bnspec.conformance.conventions.plan import infer
 from bnspec.conformance.conventions.proof import TRAINING_STEPS, party_of, prove
-from bnspec.conformance.conventions.table import Profiled, Translated
 from bnspec.conformance.conventions.translated_cases import batches, layers
 from bnspec.conformance.conventions.translated_layer import Party
 from bnspec.errors import HarnessError, UsageError
@@ -27,34 +27,36 @@ def one_target(backend: str, device: str) -> Target:
     return found[0]
 
 
-def profiled_with(source: Target, target: Target | None) -> tuple[Profiled, Translated | None]:
+def infer_conventions_with_translation(
+    source: Target, target: Target | None
+) -> tuple[InferredConventions, ProvenTranslation | None]:
     """The source's conventions and, with a target, its translation. Raises UsageError: a target that cannot be opened."""
     with contextlib.ExitStack() as stack:
         here = stack.enter_context(opened(source))
-        profiled = profiled_by(source, here)
+        inferred = infer_conventions(source, here)
         if target is None:
-            return profiled, None
+            return inferred, None
         there = stack.enter_context(opened(target))
-        other = profiled_by(target, there)
-        parties = party_of(here, profiled.inference.known), party_of(there, other.inference.known)
-        return profiled, translated_between(*parties, other)
+        other = infer_conventions(target, there)
+        parties = party_of(here, inferred.inference.known), party_of(there, other.inference.known)
+        return inferred, translated_between(*parties, other)
 
 
-def profiled_by(target: Target, worker: Worker) -> Profiled:
+def infer_conventions(target: Target, worker: Worker) -> InferredConventions:
     """All experiments on one worker."""
     declared = worker.hello.conventions
     assert declared is not None
     hello = worker.hello
     framework = str(hello.details.get("framework", ""))
-    return Profiled(target.entry.name, target.device, hello.versions, infer(worker, declared), framework)
+    return InferredConventions(target.entry.name, target.device, hello.versions, infer(worker, declared), framework)
 
 
-def translated_between(source: Party, target: Party, other: Profiled) -> Translated:
+def translated_between(source: Party, target: Party, other: InferredConventions) -> ProvenTranslation:
     """The translation of the ordinary layer, and the proofs of all layers."""
     _, layer = next(layers(source.conventions))
     count = batches(layer, TRAINING_STEPS).count
     general, fixed = (translate(source.conventions, target.conventions, layer, c) for c in (None, count))
-    return Translated(other, general, fixed, count, prove(source, target))
+    return ProvenTranslation(other, general, fixed, count, prove(source, target))
 
 
 def opened(target: Target) -> Worker:

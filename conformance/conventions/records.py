@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from bnspec.conformance.conventions.inferred import InferredConventions, ProvenTranslation
 from bnspec.conformance.conventions.plan import Inference
 from bnspec.conformance.conventions.proof import Proof as Proven
-from bnspec.conformance.conventions.table import Profiled, Translated
 from bnspec.reports.run import conventions as run
 from bnspec.reports.run.manifest import finished_now, new_manifest
 from bnspec.reports.run.records import RunFinished, TargetRecord
@@ -17,23 +17,28 @@ from bnspec.translation.parts import Route
 
 
 def write_conventions(
-    profiled: Profiled, translated: Translated | None, out: Path | None, command: str, status: int, seconds: float
+    inferred: InferredConventions,
+    translated: ProvenTranslation | None,
+    out: Path | None,
+    command: str,
+    status: int,
+    seconds: float,
 ) -> Path:
     """The run directory of what was inferred and, where it was asked for, of the translation; returns its path."""
-    found = [profiled] if translated is None else [profiled, translated.to]
+    found = [inferred] if translated is None else [inferred, translated.to]
     manifest = new_manifest("conventions", command, None, "", {"targets": [p.name for p in found]})
     with RunWriter.create(out, manifest) as writer:
         for one in found:
             writer.write(_target(one))
             for record in convention_records(one, writer):
                 writer.write(record)
-        for translation in translations(profiled, translated) if translated is not None else ():
+        for translation in translations(inferred, translated) if translated is not None else ():
             writer.write(translation)
         writer.write(RunFinished(finished_now(), status, {"wall": seconds}))
     return writer.path
 
 
-def translations(source: Profiled, translated: Translated) -> Iterator[run.Translation]:
+def translations(source: InferredConventions, translated: ProvenTranslation) -> Iterator[run.Translation]:
     """The translation for inference, for training and, where only that exists, for training on batches of one size."""
     general, fixed, proven = translated.general, translated.fixed, translated.proven
     yield _translation(source, translated.to, "inference", None, general.inference, proven.inference)
@@ -44,20 +49,20 @@ def translations(source: Profiled, translated: Translated) -> Iterator[run.Trans
         yield _translation(source, translated.to, "training", None, general.training, proven.training)
 
 
-def _target(profiled: Profiled) -> TargetRecord:
-    versions = {str(k): str(v) for k, v in profiled.versions.items()}
-    declared = profiled.inference.declared.to_json()
-    return TargetRecord(profiled.backend, profiled.device, "ready", "", profiled.framework, versions, declared)
+def _target(inferred: InferredConventions) -> TargetRecord:
+    versions = {str(k): str(v) for k, v in inferred.versions.items()}
+    declared = inferred.inference.declared.to_json()
+    return TargetRecord(inferred.backend, inferred.device, "ready", "", inferred.framework, versions, declared)
 
 
-def convention_records(profiled: Profiled, writer: RunWriter) -> Iterator[run.Convention]:
+def convention_records(inferred: InferredConventions, writer: RunWriter) -> Iterator[run.Convention]:
     """A record for each field; the cases of its experiment are saved."""
-    inference: Inference = profiled.inference
+    inference: Inference = inferred.inference
     for outcome in inference.outcomes:
         declared = inference.declaration(outcome.field)
         yield run.Convention(
-            backend=profiled.backend,
-            device=profiled.device,
+            backend=inferred.backend,
+            device=inferred.device,
             field=outcome.field,
             declared=declared,
             agreement=outcome.agreement(declared),
@@ -70,7 +75,12 @@ def convention_records(profiled: Profiled, writer: RunWriter) -> Iterator[run.Co
 
 
 def _translation(
-    source: Profiled, to: Profiled, purpose: Purpose, count: int | None, route: Route, proofs: tuple[Proven, ...]
+    source: InferredConventions,
+    to: InferredConventions,
+    purpose: Purpose,
+    count: int | None,
+    route: Route,
+    proofs: tuple[Proven, ...],
 ) -> run.Translation:
     return run.Translation(
         backend=source.backend,

@@ -1,19 +1,18 @@
-"""Inferred conventions and a translation: on a terminal, and as one document."""
+"""Inferred conventions and a translation as tables on a terminal."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Any
 
 from rich.console import Console
 
+from bnspec.conformance.conventions.inferred import InferredConventions, ProvenTranslation
 from bnspec.conformance.conventions.outcome import Outcome
-from bnspec.conformance.conventions.plan import Inference
-from bnspec.conformance.conventions.proof import Proof, Proven
+from bnspec.conformance.conventions.proof import Proof
 from bnspec.reports.run.records import ratio_text
 from bnspec.terminal.console import indented, show, table, verbatim
-from bnspec.translation.parts import Part, Route, Translation
+from bnspec.translation.parts import Part, Route
 
 OFFERS = (
     "A form that is not declared as offered is declined before the adapter is called: the experiments can refute an offer, but not "
@@ -22,119 +21,11 @@ OFFERS = (
 EVIDENCE = "evidence (numbers: error / bound)"
 
 
-@dataclasses.dataclass(frozen=True)
-class Profiled:
-    """The inferred conventions of one backend.
-
-    Attributes:
-        backend, device, versions, framework: which one.
-        inference: what the experiments found.
-        name: backend@device.
-    """
-
-    backend: str
-    device: str
-    versions: Mapping[str, str]
-    inference: Inference
-    framework: str = ""
-
-    @property
-    def name(self) -> str:
-        return f"{self.backend}@{self.device}"
-
-
-@dataclasses.dataclass(frozen=True)
-class Translated:
-    """A translation to another backend.
-
-    Attributes:
-        to: the other one.
-        general: for the ordinary layer, whatever the batches; fixed: for batches of ``count`` values per channel.
-        count: elements per channel in ``fixed`` and in the proofs.
-        proven: the proofs.
-        holds: whether every proof does.
-    """
-
-    to: Profiled
-    general: Translation
-    fixed: Translation
-    count: int
-    proven: Proven
-
-    @property
-    def holds(self) -> bool:
-        return all(p.holds for p in (*self.proven.inference, *self.proven.training))
-
-
-# --- for machines -----------------------------------------------------------------------------------------------------
-
-
-def profile_document(profiled: Profiled) -> dict[str, Any]:
-    """The conventions as JSON-ready data."""
-    inference = profiled.inference
-    outcomes = inference.outcomes
-    undecided = [o for o in outcomes if o.agreement(inference.declaration(o.field)) == "undecided"]
-    return {
-        "backend": profiled.backend,
-        "device": profiled.device,
-        "versions": dict(profiled.versions),
-        "inferred": {o.field: _json(o.value) for o in outcomes if o.is_inferred},
-        "declared": {o.field: _json(inference.declaration(o.field)) for o in outcomes},
-        "evidence": {o.field: o.evidence for o in outcomes if o.evidence},
-        "differences": [
-            {
-                "field": o.field,
-                "inferred": _json(o.value),
-                "possible": [_json(p) for p in o.possible],
-                "declared": _json(inference.declaration(o.field)),
-                "evidence": o.evidence,
-            }
-            for o in inference.differences
-        ],
-        "undecided": {o.field: {"possible": [_json(p) for p in o.possible], "reason": o.reason} for o in undecided},
-        "not_observable": {o.field: o.reason for o in outcomes if not o.observable},
-    }
-
-
-def translation_document(translated: Translated) -> dict[str, Any]:
-    """The translation as JSON-ready data."""
-    general, fixed, proven = translated.general, translated.fixed, translated.proven
-    training = {**general.training.to_json(), "count": None}
-    if general.training.layer is None and fixed.training.layer is not None:
-        training = {**fixed.training.to_json(), "count": translated.count}
-    return {
-        "to": translated.to.backend,
-        "device": translated.to.device,
-        "versions": dict(translated.to.versions),
-        "inference": {**general.inference.to_json(), "proof": _proof_document(proven.inference)},
-        "training": {**training, "proof": _proof_document(proven.training)},
-    }
-
-
-def _proof_document(proofs: tuple[Proof, ...]) -> dict[str, Any]:
-    made = [p for p in proofs if not p.reason]
-    worst = max((p.ratio for p in made), default=None)
-    return {
-        "ratio": "inf" if worst == float("inf") else worst,
-        "elements": sum(p.elements for p in made),
-        "layers": [p.to_json() for p in proofs],
-    }
-
-
-def _json(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return list(value)
-    return "inf" if value == float("inf") else value
-
-
-# --- for people -------------------------------------------------------------------------------------------------------
-
-
-def print_profile(profiled: Profiled, console: Console) -> None:
+def print_conventions(inferred: InferredConventions, console: Console) -> None:
     """Print the table of conventions, those that are not observable, and the differences."""
-    inference = profiled.inference
-    versions = ", ".join(f"{n} {v}" for n, v in profiled.versions.items())
-    verbatim(console, f"{profiled.name}   {versions}\n")
+    inference = inferred.inference
+    versions = ", ".join(f"{n} {v}" for n, v in inferred.versions.items())
+    verbatim(console, f"{inferred.name}   {versions}\n")
     listed = table(console, "field", "inferred", "declared", "", EVIDENCE)
     for column in listed.columns[1:3]:
         column.max_width = 18
@@ -159,7 +50,7 @@ def print_profile(profiled: Profiled, console: Console) -> None:
         indented(console, f"  {outcome.field}: declared {declared}, inferred {_found(outcome)}: {outcome.evidence}")
 
 
-def print_translation(source: Profiled, translated: Translated, console: Console) -> None:
+def print_translation(source: InferredConventions, translated: ProvenTranslation, console: Console) -> None:
     """Both routes with their formulas, and the proofs."""
     general, fixed = translated.general, translated.fixed
     heading = f"from {source.name} to {translated.to.name}"

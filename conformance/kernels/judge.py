@@ -22,9 +22,9 @@ from bnspec.backends.kernels.kernel import Kernel
 from bnspec.clauses import Clause
 from bnspec.cli import CONFORMS, DEVIATES, FAILED
 from bnspec.conformance.cases.effort import EffortName, cases_of
+from bnspec.conformance.conventions.inferred import InferredConventions
 from bnspec.conformance.conventions.plan import Inference
 from bnspec.conformance.conventions.records import convention_records
-from bnspec.conformance.conventions.table import Profiled
 from bnspec.conformance.kernels.asked import cases_for, clauses_for, interpreted_cases
 from bnspec.conformance.kernels.conventions import inferred, judged_by, other_direction
 from bnspec.conformance.kernels.fixed import fixed, fixed_cases, fixed_forms
@@ -72,13 +72,13 @@ class Opened:
     """A kernel with what the experiments found; ``environment``: of every worker of it."""
 
     recognised: Recognised
-    profiled: Profiled
+    inferred: InferredConventions
     environment: dict[str, str]
 
     @property
     def inference(self) -> Inference:
         """What the experiments found."""
-        return self.profiled.inference
+        return self.inferred.inference
 
 
 def judge(request: Request, command: str, quiet: bool = False) -> tuple[Verdict, int]:
@@ -109,7 +109,7 @@ def judge(request: Request, command: str, quiet: bool = False) -> tuple[Verdict,
             environment={**opened.environment, **kernel.variable()},
         )
         with RunWriter.create(request.out, manifest_of(request, opened, settings.clauses, command)) as writer:
-            for convention in convention_records(opened.profiled, writer):
+            for convention in convention_records(opened.inferred, writer):
                 writer.write(convention)
             forms = fixed_forms(kernel, conventions)
             source = cases_of(request.effort, request.seed) if request.cases is None else request.cases
@@ -177,7 +177,7 @@ def opened_and_inferred(target: Target, recognised: Recognised, request: Request
         with ready(target, request.limits, environment) as worker:
             kernel = completed(kernel, found_of(worker.hello.details))
             inference = inferred(worker)
-            profiled = Profiled(
+            opened = InferredConventions(
                 target.entry.name,
                 target.device,
                 worker.hello.versions,
@@ -186,7 +186,7 @@ def opened_and_inferred(target: Target, recognised: Recognised, request: Request
             )
         again = None if turned else other_direction(inference, kernel)
         if again is None:
-            return Opened(recognised.with_kernel(kernel), profiled, dict(cache.environment))
+            return Opened(recognised.with_kernel(kernel), opened, dict(cache.environment))
         kernel, turned = again, True
 
 

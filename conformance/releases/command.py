@@ -152,8 +152,8 @@ def watch(
     from bnspec.reports.compare.comparison import compare_successive
     from bnspec.reports.compare.document import comparison_document
     from bnspec.reports.compare.markdown import markdown
+    from bnspec.reports.compare.operands import Operand
     from bnspec.reports.compare.policy import idle, read_policies, regressions
-    from bnspec.reports.compare.sides import Side
     from bnspec.terminal.console import line, print_json, terminal
 
     policies = read_policies(fail_on)
@@ -170,7 +170,7 @@ def watch(
         limits=Limits.of(limits),
     )  # fmt: skip
     done = verify_releases(asked, command_line, quiet=True)
-    found = compare_successive(Side(done.run))
+    found = compare_successive(Operand(done.run))
     text = f"## {pair.package} {pair.last} → {pair.newest}\n\n{markdown(found, policies)}"
     if as_json:
         said = comparison_document(found, policies)

@@ -1,4 +1,4 @@
-"""A run over several releases: an ordinary verification, whose targets live in environments."""
+"""A run over several releases: an ordinary verification, whose targets are in environments."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from bnspec.backends.harness.limits import Limits
 from bnspec.backends.harness.registry import Entry
 from bnspec.conformance.cases.effort import EffortName
 from bnspec.conformance.releases.backends import within_releases
-from bnspec.conformance.releases.further import conventions, stability
+from bnspec.conformance.releases.extra_measurements import conventions, stability
 from bnspec.conformance.releases.selection import Choice, chosen
-from bnspec.conformance.run.verify import Request, verify
+from bnspec.conformance.run.verify import VerifyRequest, verify
 from bnspec.reports.run.store import Run
 
 
@@ -50,7 +50,7 @@ class Done:
 def verify_releases(asked: Asked, command: str, quiet: bool = False) -> Done:
     """Run it. Raises UsageError: a specification or a backend that is wrong; HarnessError: the index cannot be read."""
     entries = within_releases(chosen(asked.specs, asked.choice), asked.backends)
-    request = Request(
+    request = VerifyRequest(
         [e.name for e in entries],
         asked.devices,
         asked.clauses,
@@ -62,9 +62,9 @@ def verify_releases(asked: Asked, command: str, quiet: bool = False) -> Done:
         limits=asked.limits,
         absent=["*"],  # what a release does not have is what the run is about
     )
-    further = [conventions(asked.limits)] if asked.conventions else []
-    further += [stability(asked.seed, command, asked.limits)] if asked.stability else []
-    run, status = verify(request, command, quiet, further)
+    extra = [conventions(asked.limits)] if asked.conventions else []
+    extra += [stability(asked.seed, command, asked.limits)] if asked.stability else []
+    run, status = verify(request, command, quiet, extra)
     return Done(run, status, entries)
 
 

@@ -33,7 +33,7 @@ UNFIT = (LookupError, ValueError, TypeError, ArithmeticError, AttributeError, Sy
 
 
 @dataclasses.dataclass(frozen=True)
-class Request:
+class ReproRequest:
     """What ``bnspec repro`` was asked for.
 
     Attributes:
@@ -93,10 +93,10 @@ class Repro:
         }
 
 
-def parse(text: str, clauses: Sequence[str], backends: Sequence[str]) -> Request:
+def parse(text: str, clauses: Sequence[str], backends: Sequence[str]) -> ReproRequest:
     """RUN, or RUN:CLAUSE@BACKEND. Raises UsageError: it is neither."""
     if Path(text).exists():
-        return Request(Path(text), clauses, backends)
+        return ReproRequest(Path(text), clauses, backends)
     found = re.fullmatch(r"(?P<run>.+):(?P<clause>[\w.*?\[\]]+)@(?P<backend>.+)", text)
     if not found:
         raise UsageError(
@@ -110,10 +110,10 @@ def parse(text: str, clauses: Sequence[str], backends: Sequence[str]) -> Request
             f"{text} names clause and backend already.",
             "leave --clause and --backend out, or name the run directory alone.",
         )
-    return Request(Path(found["run"]), (found["clause"],), (found["backend"],), named=True)
+    return ReproRequest(Path(found["run"]), (found["clause"],), (found["backend"],), named=True)
 
 
-def chosen(run: Run, request: Request) -> list[Finding]:
+def chosen(run: Run, request: ReproRequest) -> list[Finding]:
     """The deviating findings that are asked for. Raises UsageError: a pattern that no finding matches."""
     found = list(run.findings)
     for patterns, key in ((request.clauses, _clauses), (request.backends, _backends)):
@@ -150,7 +150,7 @@ def _backends(finding: Finding) -> tuple[str, ...]:
     return finding.backend, target_name(finding)
 
 
-def repros(request: Request) -> list[Repro]:
+def repros(request: ReproRequest) -> list[Repro]:
     """A script, or the reason why there is none, for each finding that is asked for.
 
     Raises UsageError: the run cannot be read, a pattern matches nothing, or a named finding can have no script.

@@ -40,7 +40,7 @@ from bnspec.terminal.progress import Progress
 
 
 @dataclass(frozen=True)
-class Request:
+class VerifyRequest:
     """The arguments of ``bnspec verify``.
 
     ``absent``: globs of the targets that need not open; ``shard``: the part of the cases that is judged, None: all; ``histories``:
@@ -64,21 +64,23 @@ class Request:
     histories: bool = True
 
 
-#: What is measured besides, once the findings are written: of these targets, into this run.
-Further = Callable[[Sequence[Target], RunWriter, Progress], None]
+#: Measures these targets once the findings are written, into this run.
+ExtraMeasurement = Callable[[Sequence[Target], RunWriter, Progress], None]
 
 
-def verify(request: Request, command: str, quiet: bool = False, further: Sequence[Further] = ()) -> tuple[Run, int]:
-    """Run it; returns the run as read back, and the exit status. ``further``: see the type.
+def verify(
+    request: VerifyRequest, command: str, quiet: bool = False, extra: Sequence[ExtraMeasurement] = ()
+) -> tuple[Run, int]:
+    """Run it; returns the run as read back, and the exit status. ``extra``: what is measured besides.
 
     Raises UsageError: a backend, device, clause or folder that is wrong, or a clause that no backend can be asked about.
     Interrupted, it leaves a run directory that can be read and resumed.
     """
     with stoppable():
-        return _verify(request, command, quiet, further)
+        return _verify(request, command, quiet, extra)
 
 
-def _verify(request: Request, command: str, quiet: bool, further: Sequence[Further]) -> tuple[Run, int]:
+def _verify(request: VerifyRequest, command: str, quiet: bool, extra: Sequence[ExtraMeasurement]) -> tuple[Run, int]:
     if request.shard is not None and request.minutes is not None:
         raise UsageError(
             "--shard and --minutes are both given.",
@@ -118,7 +120,7 @@ def _verify(request: Request, command: str, quiet: bool, further: Sequence[Furth
             earlier = {} if run.run is None else {t: earlier_of(run.run, run.entries, t) for t in left}
             found = run_targets(left, cases, settings, writer, reported(progress), earlier)
             opened = {(t.backend, t.device) for t in writer.targets if t.status == "ready"}
-            for measure in further:
+            for measure in extra:
                 measure([t for t in targets if (t.entry.name, t.device) in opened], writer, progress)
         findings = [f for fs in (*found.values(), *done.values()) for f in fs]
         status = exit_status(findings, failed_to_open(writer.targets, request.absent))
@@ -192,7 +194,7 @@ def failed_to_open(targets: Sequence[TargetRecord], absent: Sequence[str]) -> li
 
 
 def _options(
-    request: Request, targets: Sequence[Target], clauses: Sequence[Clause], corpus: Sequence[Case]
+    request: VerifyRequest, targets: Sequence[Target], clauses: Sequence[Clause], corpus: Sequence[Case]
 ) -> dict[str, Any]:
     return {
         "targets": [t.name for t in targets],

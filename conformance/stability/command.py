@@ -53,12 +53,12 @@ def stability(
     judged: exit status 0 when done, 3 when nothing could be measured. bnspec report draws the curves.
     """
     from bnspec.backends.harness.limits import Limits
-    from bnspec.conformance.stability.run import Request
+    from bnspec.conformance.stability.run import StabilityRequest
     from bnspec.conformance.stability.write import write_study
     from bnspec.reports.tables.stability import print_stability
     from bnspec.terminal.console import print_json, terminal, verbatim
 
-    request = Request(
+    request = StabilityRequest(
         backend, device, dtype, output or OUTPUT_NAMES, tuple(threads), seed, effort, command_line, resume, Limits.of(limits)
     )  # fmt: skip
     done, run = write_study(request, out, quiet=as_json)

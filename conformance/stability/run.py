@@ -32,7 +32,7 @@ PART = "stability"
 
 
 @dataclass(frozen=True)
-class Request:
+class StabilityRequest:
     """What ``bnspec stability`` was asked for; no dtypes and no threads: the effort's."""
 
     backends: Sequence[str]
@@ -84,7 +84,7 @@ class Study:
 
 
 def study(
-    request: Request,
+    request: StabilityRequest,
     quiet: bool = False,
     opening: Callable[[Sequence[Subject]], None] = lambda subjects: None,
     measured: Callable[[Subject, Point], None] = lambda subject, point: None,
@@ -131,7 +131,7 @@ def study(
     return Study(head, subjects, points, table, missing(subjects, points, effort.forms, effort.dtypes), reach(points))
 
 
-def effort_of(request: Request) -> Effort:
+def effort_of(request: StabilityRequest) -> Effort:
     """The effort with what the request names in its place."""
     effort = efforts()[request.effort]
     if request.dtypes:

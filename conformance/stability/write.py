@@ -11,7 +11,7 @@ from bnspec.cli import CONFORMS, FAILED
 from bnspec.conformance.stability.data import Spot
 from bnspec.conformance.stability.measuring import Point, Subject, unit_of
 from bnspec.conformance.stability.records import point_record, records, target_record
-from bnspec.conformance.stability.run import Request, Study, effort_of, environment, study
+from bnspec.conformance.stability.run import StabilityRequest, Study, effort_of, environment, study
 from bnspec.reports.run.codec import plain
 from bnspec.reports.run.journal import UnitDone
 from bnspec.reports.run.manifest import finished_now, new_manifest
@@ -20,7 +20,7 @@ from bnspec.reports.run.resume import begun, resume_command
 from bnspec.reports.run.store import Run, read_run
 
 
-def write_study(request: Request, out: Path | None, quiet: bool = False) -> tuple[Study, Run]:
+def write_study(request: StabilityRequest, out: Path | None, quiet: bool = False) -> tuple[Study, Run]:
     """Measure and write; an interrupted study keeps the points that it has measured.
 
     Raises: UsageError: a backend or device that is none, or a folder that holds something.
@@ -29,7 +29,7 @@ def write_study(request: Request, out: Path | None, quiet: bool = False) -> tupl
         return _write_study(request, out, quiet)
 
 
-def _write_study(request: Request, out: Path | None, quiet: bool) -> tuple[Study, Run]:
+def _write_study(request: StabilityRequest, out: Path | None, quiet: bool) -> tuple[Study, Run]:
     targets, effort = targets_of(request.backends, request.devices), effort_of(request)
     options = {
         "targets": [t.name for t in targets],

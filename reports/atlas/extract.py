@@ -12,7 +12,7 @@ from bnspec.reports.atlas.entry import BackendEntry, Entry
 from bnspec.reports.compare.bits import SAME_MACHINE, digests
 from bnspec.reports.compare.conventions import inferred, possible_text, text
 from bnspec.reports.compare.judged import JudgedTarget, judged_targets
-from bnspec.reports.compare.sides import Place
+from bnspec.reports.compare.operands import Place
 from bnspec.reports.compare.times import CONTROL
 from bnspec.reports.run.bits import CaseBits
 from bnspec.reports.run.codec import plain

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from bnspec.reports.compare.change import Change, Compared, Coverage, Excluded
-from bnspec.reports.compare.sides import Pair, Place
+from bnspec.reports.compare.operands import Pair, Place
 from bnspec.reports.run.bits import CaseBits
 from bnspec.reports.run.store import Run
 

@@ -41,11 +41,11 @@ def compare(
     Exit status 0: no regression; 1: one by --fail-on; 3: nothing was compared that --fail-on speaks of.
     """
     from bnspec.errors import UsageError
-    from bnspec.reports.compare.comparison import compare_sides, compare_successive
+    from bnspec.reports.compare.comparison import compare_operands, compare_successive
     from bnspec.reports.compare.document import comparison_document
     from bnspec.reports.compare.markdown import markdown
+    from bnspec.reports.compare.operands import read_operand
     from bnspec.reports.compare.policy import idle, read_policies, regressions
-    from bnspec.reports.compare.sides import read_side
     from bnspec.reports.compare.table import print_comparison
     from bnspec.terminal.console import print_json, terminal
 
@@ -54,8 +54,8 @@ def compare(
             "--markdown and --json are both given.", "one call prints one document.", "leave one of them out."
         )
     policies = read_policies(fail_on)
-    side = read_side(before)
-    found = compare_successive(side) if after is None else compare_sides(side, read_side(after))
+    operand = read_operand(before)
+    found = compare_successive(operand) if after is None else compare_operands(operand, read_operand(after))
     if as_json:
         print_json(comparison_document(found, policies))
     elif as_markdown:

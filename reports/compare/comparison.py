@@ -1,8 +1,8 @@
 """All that changed between the targets of two runs, or between releases in one.
 
 compare_runs(a, b)               two runs
-compare_sides(side, other)       some targets of each, see ``sides``
-compare_successive(side)         one run: each release with the next
+compare_operands(a, b)           some targets of each, see ``operands``
+compare_successive(operand)      one run: each release with the next
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from bnspec.reports.compare.bits import compared_bits, compared_endings
 from bnspec.reports.compare.change import Change, Compared, Coverage, Excluded, Kind
 from bnspec.reports.compare.conventions import compared_conventions, compared_stability
 from bnspec.reports.compare.judged import JudgedTarget, judged_targets
-from bnspec.reports.compare.sides import Pair, Place, Side, pair_up, successive
+from bnspec.reports.compare.operands import Operand, Pair, Place, pair_up, successive
 from bnspec.reports.compare.times import Timed, movements, timed_pairs
 from bnspec.reports.compare.verdicts import compared_verdicts, opened, other_cases
 from bnspec.reports.run.merge import damage
@@ -88,11 +88,11 @@ class Comparison:
 
 def compare_runs(before: Run, after: Run) -> Comparison:
     """What changed between two runs. Raises UsageError: they have no targets in common."""
-    return compare_sides(Side(before), Side(after))
+    return compare_operands(Operand(before), Operand(after))
 
 
-def compare_sides(before: Side, after: Side) -> Comparison:
-    """What changed between two sides. Raises UsageError: they have no targets in common."""
+def compare_operands(before: Operand, after: Operand) -> Comparison:
+    """What changed between two operands. Raises UsageError: they have no targets in common."""
     pairs, left, right = pair_up(before, after)
     if not pairs:
         raise UsageError(
@@ -103,9 +103,9 @@ def compare_sides(before: Side, after: Side) -> Comparison:
     return compare_pairs(pairs, left, right)
 
 
-def compare_successive(side: Side) -> Comparison:
+def compare_successive(operand: Operand) -> Comparison:
     """What changed from each release of one run to the next. Raises UsageError: it has no two of a backend."""
-    return compare_pairs(successive(side))
+    return compare_pairs(successive(operand))
 
 
 def compare_pairs(pairs: Sequence[Pair], left: Sequence[str] = (), right: Sequence[str] = ()) -> Comparison:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bnspec.reports.compare.change import Change, Compared, Coverage, Direction
-from bnspec.reports.compare.sides import Pair, Place
+from bnspec.reports.compare.operands import Pair, Place
 from bnspec.reports.run.codec import plain
 from bnspec.reports.run.conventions import Convention
 from bnspec.reports.run.records import TargetRecord

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from bnspec.reports.compare.sides import Place
+from bnspec.reports.compare.operands import Place
 from bnspec.reports.run.bits import CaseBits
 from bnspec.reports.run.fields import Ratio
 from bnspec.reports.run.journal import Broken, JudgedCase, read_journal

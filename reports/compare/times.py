@@ -19,7 +19,7 @@ from scipy.stats import false_discovery_control
 from bnspec.model.names import base_of
 from bnspec.reports.compare.bits import other_machine
 from bnspec.reports.compare.change import Change, Compared, Coverage, Excluded, Movement
-from bnspec.reports.compare.sides import Pair
+from bnspec.reports.compare.operands import Pair
 from bnspec.reports.run.store import Run
 from bnspec.reports.statistics.paired import Paired, paired
 from bnspec.reports.statistics.unpaired import Unpaired, unpaired

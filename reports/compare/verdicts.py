@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from bnspec.reports.compare.change import Change, Compared, Coverage, Direction, Excluded
 from bnspec.reports.compare.judged import JudgedTarget, Outcome, saved, worst
-from bnspec.reports.compare.sides import Pair
+from bnspec.reports.compare.operands import Pair
 from bnspec.reports.run.records import Finding, TargetRecord, ratio_text
 from bnspec.reports.run.store import Run
 from bnspec.reports.run.vocabulary import FAILING, Level

@@ -36,7 +36,7 @@ from bnspec.reports.run.records import (
     Timing,
     identity,
 )
-from bnspec.reports.run.stability import NotMeasured, Reach, StabilityCurve, StabilityPoint
+from bnspec.reports.run.stability import NotMeasured, Reach, StabilityCurve
 
 MANIFEST, RECORDS = "manifest.json", "records.jsonl"
 
@@ -116,11 +116,6 @@ class Run:
     def stability_curves(self) -> tuple[StabilityCurve, ...]:
         """How errors grow."""
         return self.of(StabilityCurve)
-
-    @property
-    def stability_points(self) -> tuple[StabilityPoint, ...]:
-        """The points of the curves."""
-        return self.of(StabilityPoint)
 
     @property
     def not_measured(self) -> tuple[NotMeasured, ...]:

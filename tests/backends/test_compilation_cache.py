@@ -14,7 +14,7 @@ from bnspec.backends.harness.limits import Limits
 from bnspec.backends.harness.registry import select
 from bnspec.backends.harness.targets import Target
 from bnspec.benchmarks.timing.contender import Contender
-from bnspec.conformance.run.verify import Request, verify
+from bnspec.conformance.run.verify import VerifyRequest, verify
 
 PLACES = [n for f in backend_folders() for n, text in f.compilation_cache.items() if text == "{folder}"]
 
@@ -91,7 +91,9 @@ def test_the_manifest_says_the_state_and_no_path(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr("bnspec.conformance.run.target_run.Worker", opened)
     states = []
     for wanted in (True, False):
-        request = Request(["numpy"], [], ["input.fit"], jobs=1, out=tmp_path / str(wanted), compilation_cache=wanted)
+        request = VerifyRequest(
+            ["numpy"], [], ["input.fit"], jobs=1, out=tmp_path / str(wanted), compilation_cache=wanted
+        )
         run, _ = verify(request, "bnspec verify", quiet=True)
         states.append(run.manifest.options["compilation_cache"])
         assert str(tmp_path) not in str(run.manifest.options)

@@ -22,13 +22,13 @@ SMALL = {
 
 
 @pytest.mark.parametrize("suite", SUITES)
-def test_a_profile_names_each_workload_once(suite: str) -> None:
+def test_a_suite_names_each_workload_once(suite: str) -> None:
     """An id is what comparisons over runs go by."""
     listed = workloads(suite)
     assert len({w.id for w in listed}) == len(listed)
 
 
-def test_the_profiles_grow_and_the_standard_one_has_everything() -> None:
+def test_the_suites_grow_and_the_standard_one_has_everything() -> None:
     """Every pass, every regime, every series, every precision."""
     short, standard, full = ({w.id for w in SUITES[p]} for p in ("short", "standard", "full"))
     assert short < standard < full
@@ -39,7 +39,7 @@ def test_the_profiles_grow_and_the_standard_one_has_everything() -> None:
     assert {w.dtype for w in listed} == {"float32", "float64", "bfloat16", "float16"}
 
 
-def test_every_distinct_shape_of_the_70_models_is_in_the_full_profile() -> None:
+def test_every_distinct_shape_of_the_70_models_is_in_the_full_suite() -> None:
     """With its batch cut, where a batch is too large to be timed."""
     assert len({m.name for m in models()}) == 70
     shapes = {cut_batch(s, MOST["full"]) for m in models() for s in m.layers}

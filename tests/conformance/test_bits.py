@@ -12,7 +12,7 @@ from ml_dtypes import bfloat16
 from bnspec.conformance.run.bits import bits_of
 from bnspec.conformance.run.merging import merge_runs
 from bnspec.conformance.run.shard import Shard
-from bnspec.conformance.run.verify import Request, verify
+from bnspec.conformance.run.verify import VerifyRequest, verify
 from bnspec.model.observation import Observation, StepResult
 
 ODD_NAN = np.array([0x7FC00001, 0xFFC00123], np.uint32).view(np.float32)
@@ -55,7 +55,7 @@ def test_steps_that_gave_nothing_are_said_with_the_class_of_the_error() -> None:
 @pytest.mark.slow
 def test_verify_records_the_bits_and_shards_have_those_of_the_whole(tmp_path: Path) -> None:
     """The cases of every seed, whichever process ran them."""
-    request = Request(["numpy"], ["cpu"], ["epsilon"], "quick", jobs=1, compilation_cache=False)
+    request = VerifyRequest(["numpy"], ["cpu"], ["epsilon"], "quick", jobs=1, compilation_cache=False)
     whole, _ = verify(dataclasses.replace(request, out=tmp_path / "whole"), "verify", quiet=True)
     other, _ = verify(dataclasses.replace(request, seed=2, out=tmp_path / "other"), "verify", quiet=True)
     parts = [tmp_path / str(i) for i in (1, 2)]

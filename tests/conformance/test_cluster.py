@@ -30,7 +30,7 @@ from bnspec.conformance.run.case_pool import CasePool
 from bnspec.conformance.run.run import run_targets
 from bnspec.conformance.run.settings import RunSettings
 from bnspec.conformance.run.shard import Shard
-from bnspec.conformance.run.verify import Request, exit_status, needed
+from bnspec.conformance.run.verify import VerifyRequest, exit_status, needed
 from bnspec.errors import HarnessError, Interrupted, UsageError
 from bnspec.reports.run.journal import JudgedCase, read_journal
 from bnspec.reports.run.manifest import finished_now, new_manifest
@@ -44,7 +44,7 @@ CALL = "bnspec verify"
 
 def small_plan(shards: int = 2, **more: Any) -> Plan:
     """A plan of two targets, one on a GPU, one with a hostile name."""
-    return plan_of(Request([HOSTILE, "numpy"], ["cuda:0", "cpu"], ["epsilon"], jobs=1, **more), shards, CALL)
+    return plan_of(VerifyRequest([HOSTILE, "numpy"], ["cuda:0", "cpu"], ["epsilon"], jobs=1, **more), shards, CALL)
 
 
 # --- the plan ---------------------------------------------------------------------------------------------------------
@@ -65,15 +65,15 @@ def test_a_plan_has_a_unit_for_each_target_and_shard() -> None:
 def test_what_a_plan_cannot_hold_is_refused(tmp_path: Path) -> None:
     """A corpus, a GPU by its number, too many units, another plan in the folder, a file that is none."""
     for request in (
-        Request(["numpy"], ["cuda:1"], []),
-        Request(["numpy"], [], [], corpus=tmp_path),
-        Request(["numpy"], [], [], minutes=1.0),
-        Request(["numpy"], [], [], shard=Shard(1, 2)),
+        VerifyRequest(["numpy"], ["cuda:1"], []),
+        VerifyRequest(["numpy"], [], [], corpus=tmp_path),
+        VerifyRequest(["numpy"], [], [], minutes=1.0),
+        VerifyRequest(["numpy"], [], [], shard=Shard(1, 2)),
     ):
         with pytest.raises(UsageError):
             plan_of(request, 2, CALL)
     with pytest.raises(UsageError, match="too many"):
-        plan_of(Request(["numpy"], [], []), 200_000, CALL)
+        plan_of(VerifyRequest(["numpy"], [], []), 200_000, CALL)
     write_plan(tmp_path, small_plan())
     assert read_plan(tmp_path) == small_plan()
     with pytest.raises(UsageError, match="another plan"):
@@ -266,11 +266,11 @@ def test_units_become_the_run_that_one_machine_makes(local: Callable[[str], Path
     runs = {b: local(b) for b in (RIGHT, WRONG)}
     out = tmp_path / "run"
     with pytest.raises(Interrupted):
-        verify_on(Recorded(runs, 1), Request([RIGHT, WRONG], [], out=out, **ASKED), Spread(1), CALL, quiet=True)
+        verify_on(Recorded(runs, 1), VerifyRequest([RIGHT, WRONG], [], out=out, **ASKED), Spread(1), CALL, quiet=True)
     assert not out.exists()
-    again = Request([RIGHT, WRONG], [], resume=out, **ASKED)
+    again = VerifyRequest([RIGHT, WRONG], [], resume=out, **ASKED)
     with pytest.raises(UsageError, match="other arguments"):
-        verify_on(Recorded(runs), Request([RIGHT], [], resume=out, **ASKED), Spread(), CALL, quiet=True)
+        verify_on(Recorded(runs), VerifyRequest([RIGHT], [], resume=out, **ASKED), Spread(), CALL, quiet=True)
     engine = Recorded(runs)
     run, status = verify_on(engine, again, Spread(), CALL, quiet=True)
     assert engine.asked == [RIGHT]
@@ -289,7 +289,7 @@ def test_a_unit_that_fails_ends_the_run_with_its_last_words(local: Callable[[str
             yield Returned(units[1], 0, "", packed(self.runs[WRONG]))
             yield Returned(units[0], 2, "no module named bnspec", b"")
 
-    request = Request([RIGHT, WRONG], [], out=tmp_path / "run", **ASKED)
+    request = VerifyRequest([RIGHT, WRONG], [], out=tmp_path / "run", **ASKED)
     with pytest.raises(HarnessError, match="no module named bnspec"):
         verify_on(Failing({WRONG: local(WRONG)}), request, Spread(1), CALL, quiet=True)
     assert whole(tmp_path / "run.units" / "units" / "0002")
@@ -302,7 +302,7 @@ def test_an_engine_that_cannot_be_reached_leaves_nothing(tmp_path: Path) -> None
         def __enter__(self) -> Recorded:
             raise HarnessError("there is no Ray.")
 
-    request = Request([RIGHT], [], out=tmp_path / "run", **ASKED)
+    request = VerifyRequest([RIGHT], [], out=tmp_path / "run", **ASKED)
     with pytest.raises(HarnessError, match="no Ray"):
         verify_on(Unreachable({}), request, Spread(1), CALL, quiet=True)
     assert not list(tmp_path.iterdir())
@@ -325,7 +325,7 @@ def test_without_ray_the_call_says_what_to_install(
 @pytest.mark.parametrize(("jobs", "gib"), [(1, 2 * 2 + 1), (2, 2 * 2 + 1 + 1), (8, 2 * 2 + 1 + 4)])
 def test_a_unit_has_memory_for_two_workers_and_for_what_judges(jobs: int, gib: int) -> None:
     """It has one target, so that more jobs are more judging processes, and not more workers."""
-    plan = plan_of(Request(["numpy"], [], [], jobs=jobs), 1, CALL, memory_gib=2.0)
+    plan = plan_of(VerifyRequest(["numpy"], [], [], jobs=jobs), 1, CALL, memory_gib=2.0)
     assert plan.units[0].resources.memory_bytes == gib * 2**30
 
 

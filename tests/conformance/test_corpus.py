@@ -9,7 +9,7 @@ import pytest
 from bnspec.conformance.cases.building import Form, Plan, batch_norm_case
 from bnspec.conformance.cases.corpus import BYTES_AT_MOST, add, built_in, distinct, read_corpus
 from bnspec.conformance.cases.effort import cases_of
-from bnspec.conformance.run.verify import Request, verify
+from bnspec.conformance.run.verify import VerifyRequest, verify
 from bnspec.errors import UsageError
 from bnspec.model.case import Case
 
@@ -67,7 +67,7 @@ def test_the_corpus_comes_before_the_catalogue_and_no_case_twice() -> None:
 def test_the_smallest_case_of_a_deviation_joins_the_corpus(tmp_path: Path, example_adapters_on_path: None) -> None:
     """And the next run replays it first."""
     folder = tmp_path / "found"
-    asked = Request([WRONG], ["cpu"], ["epsilon.inside_root_in_training"], out=tmp_path / "run", corpus=folder)
+    asked = VerifyRequest([WRONG], ["cpu"], ["epsilon.inside_root_in_training"], out=tmp_path / "run", corpus=folder)
     run, status = verify(asked, "test", quiet=True)
     assert status == 1
     assert len(read_corpus(folder)) == 1

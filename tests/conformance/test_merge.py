@@ -17,7 +17,7 @@ from bnspec.conformance.cases.strategies import cases, draw, settings
 from bnspec.conformance.causes.united import united
 from bnspec.conformance.run.merging import merge_runs
 from bnspec.conformance.run.shard import Shard
-from bnspec.conformance.run.verify import Request, verify
+from bnspec.conformance.run.verify import VerifyRequest, verify
 from bnspec.errors import UsageError
 from bnspec.model.case import Case
 from bnspec.reports.run.causes import Cause
@@ -29,10 +29,10 @@ ROOT = Path(__file__).resolve().parents[2]
 PARTS = 3
 
 
-def asked(out: Path, shard: Shard | None = None, seed: int = 1) -> Request:
+def asked(out: Path, shard: Shard | None = None, seed: int = 1) -> VerifyRequest:
     """A layer that ends its process on a few cases, and one with a planted defect."""
     backends = ["example_adapters:Aborting", "example_adapters:Wrong"]
-    return Request(backends, ["cpu"], ["epsilon", "contract.completes"], seed=seed, out=out, shard=shard)
+    return VerifyRequest(backends, ["cpu"], ["epsilon", "contract.completes"], seed=seed, out=out, shard=shard)
 
 
 def few_cases(effort: str, seed: int, *rest: object) -> list[Case]:

@@ -144,10 +144,10 @@ def test_equal_observations_have_one_fingerprint_and_others_another() -> None:
 
 def table(*accused: tuple[str, tuple[str, ...]]) -> list[Row]:
     """The rows of a matrix of one case, in which these names are accused by these clauses."""
-    entry = [p for name, _ in accused for p in select([name])]
+    entries = [p for name, _ in accused for p in select([name])]
     found = {name: [Accusation(c, 2.0, "") for c in clauses] for name, clauses in accused}
-    matrix = Matrix(entry, {1: ["case"]}, {"case": {}}, {"case": {n: a for n, a in found.items() if a}})
-    return [row_of(matrix, p) for p in entry]
+    matrix = Matrix(entries, {1: ["case"]}, {"case": {}}, {"case": {n: a for n, a in found.items() if a}})
+    return [row_of(matrix, p) for p in entries]
 
 
 def test_a_mutant_must_be_killed_by_its_own_and_a_variant_by_none() -> None:

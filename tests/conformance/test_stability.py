@@ -36,7 +36,7 @@ from bnspec.conformance.stability.errors import OUTPUTS
 from bnspec.conformance.stability.measuring import measure, opened, thread_environment
 from bnspec.conformance.stability.plan import efforts, kappas_of, spots
 from bnspec.conformance.stability.records import records
-from bnspec.conformance.stability.run import Request, Study, study
+from bnspec.conformance.stability.run import StabilityRequest, Study, study
 from bnspec.conformance.stability.study import Key, Row
 from bnspec.conformance.stability.write import write_study
 from bnspec.errors import UsageError
@@ -45,7 +45,7 @@ from bnspec.oracle.oracle import Oracle
 from bnspec.reports.page.page import write_page
 from bnspec.reports.plots.curves import Line, Panel, axes, chart, coinciding
 from bnspec.reports.plots.palette import Style
-from bnspec.reports.run.stability import StabilityCurve
+from bnspec.reports.run.stability import StabilityCurve, StabilityPoint
 from bnspec.reports.run.store import read_run
 from bnspec.reports.tables.stability import class_text
 
@@ -59,7 +59,7 @@ def ask(*names: str, **changes: Any) -> Study:
         backends=[CATALOGUE + n for n in names], devices=["cpu"], dtypes=["float32"], outputs=OUTPUTS, threads=(),
         seed=1, effort="quick", command="bnspec stability",
     )  # fmt: skip
-    return study(Request(**{**asked, **changes}), quiet=True)
+    return study(StabilityRequest(**{**asked, **changes}), quiet=True)
 
 
 @pytest.fixture(scope="module")
@@ -227,7 +227,7 @@ def test_measured_errors_of_stable_layers_keep_the_permissive_bound(known: Study
 
 def test_a_study_is_a_run_directory_and_a_section_of_its_page(tmp_path: Path) -> None:
     """The records hold all points and what follows from them; the page needs nothing but itself; what was not measured is said."""
-    asked = Request(
+    asked = StabilityRequest(
         [CATALOGUE + "unchanged", CATALOGUE + "welford"],
         ["cpu"],
         ["float32"],
@@ -239,9 +239,9 @@ def test_a_study_is_a_run_directory_and_a_section_of_its_page(tmp_path: Path) ->
     )
     done, run = write_study(asked, tmp_path / "run", quiet=True)
     assert run.complete
-    assert len(run.stability_points) == len(done.points)
+    assert len(run.of(StabilityPoint)) == len(done.points)
     assert [c.stability_class for c in run.stability_curves] == [r.stability for r in done.table]
-    first = run.stability_points[0]
+    first = run.of(StabilityPoint)[0]
     assert [float(v) for v in first.outputs["y"].rms] == pytest.approx(done.points[0].errors["y"].rms, rel=1e-3)
     assert {(t.backend, t.status) for t in run.targets} == {(name, "ready") for name in asked.backends}
     page = write_page([run], {}, tmp_path / "page").read_text("utf-8")
@@ -263,11 +263,13 @@ def test_an_interrupted_study_keeps_its_points(tmp_path: Path, monkeypatch: pyte
             yield point
 
     monkeypatch.setattr(running, "measure", interrupted)
-    asked = Request([CATALOGUE + "unchanged"], ["cpu"], ["float32"], ("y",), (), 1, "quick", "bnspec stability")
+    asked = StabilityRequest(
+        [CATALOGUE + "unchanged"], ["cpu"], ["float32"], ("y",), (), 1, "quick", "bnspec stability"
+    )
     with pytest.raises(KeyboardInterrupt):
         write_study(asked, tmp_path / "run", quiet=True)
     run = read_run(tmp_path / "run")
-    assert (run.complete, len(run.stability_points)) == (False, 2)
+    assert (run.complete, len(run.of(StabilityPoint))) == (False, 2)
 
 
 def test_a_chart_keeps_its_curves_inside_and_escapes_their_names() -> None:

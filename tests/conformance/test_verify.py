@@ -28,7 +28,7 @@ from bnspec.conformance.run.case_pool import CasePool
 from bnspec.conformance.run.findings import placed
 from bnspec.conformance.run.settings import RunSettings
 from bnspec.conformance.run.target_run import RunFailed, TargetRun
-from bnspec.conformance.run.verify import Request, needed, verify
+from bnspec.conformance.run.verify import VerifyRequest, needed, verify
 from bnspec.errors import HarnessError, Interrupted
 from bnspec.model.case import Case
 from bnspec.model.conventions import Conventions
@@ -260,7 +260,7 @@ def test_a_target_that_is_assisted_finds_what_it_finds_alone(example_adapters_on
     """The same verdicts, counts, ratios and smallest cases, whoever hears which case."""
     outcomes = []
     for jobs in (1, 3):
-        asked = Request(
+        asked = VerifyRequest(
             ["example_adapters:Wrong"], ["cpu"], ["epsilon", "running"], "device", jobs=jobs, out=tmp_path / str(jobs)
         )
         run, status = verify(asked, "test", quiet=True)
@@ -306,7 +306,9 @@ def test_a_target_whose_assistant_fails_in_its_tail_is_not_finished(
 
 def test_a_run_says_what_it_cost(tmp_path: Path) -> None:
     """Answers a second, and the shares of oracle, judge, backend, wire and hypothesis, which add up to the whole."""
-    run, _ = verify(Request(["numpy"], ["cpu"], ["running.mean"], "device", out=tmp_path / "run"), "test", quiet=True)
+    run, _ = verify(
+        VerifyRequest(["numpy"], ["cpu"], ["running.mean"], "device", out=tmp_path / "run"), "test", quiet=True
+    )
     first, second = throughput(run)
     assert "answers in" in first
     shares = [int(s) for s in re.findall(r"(\d+)%", first)]
@@ -331,7 +333,9 @@ def test_a_layer_that_gives_no_answer_does_not_conform_to_a_clause_about_values(
         "        return Silent(*arguments)\n"
     )
     (tmp_path / "silent.py").write_text(source, "utf-8")
-    asked = Request([f"{tmp_path}/silent.py:SilentAdapter"], [], ["training.output"], "device", out=tmp_path / "run")
+    asked = VerifyRequest(
+        [f"{tmp_path}/silent.py:SilentAdapter"], [], ["training.output"], "device", out=tmp_path / "run"
+    )
     run, status = verify(asked, "test", quiet=True)
     assert status == 1
     assert {f.clause: f.verdict for f in run.findings}[clause] == verdict

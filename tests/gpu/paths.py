@@ -28,7 +28,7 @@ from bnspec.conformance.cases.building import Form, Plan, batch_norm_case
 from bnspec.conformance.cases.catalogue import catalogue
 from bnspec.conformance.judge.judge import judge
 from bnspec.conformance.selftest.catalogue.catalogue import MUTANTS
-from bnspec.conformance.selftest.reference.elsewhere import Elsewhere
+from bnspec.conformance.selftest.reference.carried_adapter import CarriedAdapter
 from bnspec.conformance.selftest.reference.full_layer import FullAdapter
 from bnspec.model.buffers import pack, unpack
 from bnspec.model.roots import ALIGNMENT
@@ -148,8 +148,8 @@ def mutants(adapter: TorchNN) -> str:
     accused, cases = {}, [batch_norm_case(Plan(Form(shape, 1))) for shape in ((6, 3), (4, 3, 5))]
     for name in ("writes_into_cotangent", "writes_into_gamma", "returns_beta_itself", "result_memory_reused", ""):
         entry = next((m for m in MUTANTS if m.name == name), None)
-        there = Elsewhere(FullAdapter() if entry is None else entry.adapter_class()(), adapter)
-        found = [judge(c, run_case(there, *c.header()), there.conventions, Oracle(c)).items() for c in cases]
+        carried = CarriedAdapter(FullAdapter() if entry is None else entry.adapter_class()(), adapter)
+        found = [judge(c, run_case(carried, *c.header()), carried.conventions, Oracle(c)).items() for c in cases]
         broken = {c for judged in found for c, j in judged if j is not None and not j.holds}
         wrong = broken if entry is None else not broken.intersection(entry.killed_by)
         assert not wrong, f"{name or 'the correct layer'}: {sorted(broken)}"

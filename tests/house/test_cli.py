@@ -94,7 +94,6 @@ def test_the_overview_lists_every_command_and_the_exit_statuses(bnspec: Any) -> 
     assert "Exit status: 0 all conforms" in end.stdout
     listed = dict(re.findall(r"^  ([a-z]+) +(\S.*)$", end.stdout, re.MULTILINE))
     assert listed.keys() >= set(COMMANDS)
-    assert "profile" not in listed
     assert "bnspec verify --backend" in end.stdout.splitlines()[-1]
 
 
@@ -237,25 +236,19 @@ def test_a_wrong_call_says_what_why_and_fix(
     assert fix in said.err.splitlines()[2]
 
 
-def test_the_former_name_of_a_command_still_works(capsys: pytest.CaptureFixture[str]) -> None:
-    """``bnspec profile`` is ``bnspec conventions``."""
-    assert main(["profile", "--help"]) == 0
-    assert "Usage: bnspec conventions" in capsys.readouterr().out
-
-
 @pytest.mark.parametrize(
     ("words", "suite"),
     [
         ([], "short"),
         (["--suite", "full"], "full"),
-        (["--profile", "standard"], "standard"),
+        (["--suite", "full", "--suite", "standard"], "standard"),
         (["--suite", "full", "--quick"], "short"),
         (["--quick", "--suite", "full"], "full"),
     ],
     ids=str,
 )
 def test_the_last_of_several_names_of_an_option_counts(words: list[str], suite: str) -> None:
-    """--quick and the former --profile set the suite, too."""
+    """--quick sets the suite, too."""
     assert command_of("bench").make_context("bench", words).params["suite"] == suite
 
 

@@ -16,10 +16,10 @@ from hostile import TEXTS
 from bnspec.cli import main
 from bnspec.errors import UsageError
 from bnspec.reports.compare.change import Change
-from bnspec.reports.compare.comparison import Comparison, compare_runs, compare_sides, compare_successive
+from bnspec.reports.compare.comparison import Comparison, compare_operands, compare_runs, compare_successive
 from bnspec.reports.compare.markdown import markdown, text
+from bnspec.reports.compare.operands import read_operand
 from bnspec.reports.compare.policy import read_policies, regressions
-from bnspec.reports.compare.sides import read_side
 from bnspec.reports.run.bits import Bits, CaseBits
 from bnspec.reports.run.journal import Broken, JudgedCase
 from bnspec.reports.run.records import Record
@@ -153,9 +153,9 @@ def test_releases_in_one_run_are_compared_each_with_the_next(write_run: WriteRun
     manifest = json.loads((path / "manifest.json").read_text())
     manifest["options"]["targets"] = [f"{n}@cpu" for n in names]
     (path / "manifest.json").write_text(json.dumps(manifest))
-    found = compare_successive(read_side(str(path)))
+    found = compare_successive(read_operand(str(path)))
     assert [p.pair.title for p in found.pairs] == [f"{a}@cpu → {b}@cpu" for a, b in itertools.pairwise(names)]
-    pair = compare_sides(read_side(f"{path}:{names[0]}"), read_side(f"{path}:{names[2]}@cpu")).pairs[0].pair
+    pair = compare_operands(read_operand(f"{path}:{names[0]}"), read_operand(f"{path}:{names[2]}@cpu")).pairs[0].pair
     assert (pair.before[1].backend, pair.after[1].backend) == (names[0], names[2])
 
 

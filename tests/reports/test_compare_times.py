@@ -11,8 +11,8 @@ import pytest
 
 from bnspec.reports.compare.change import Change
 from bnspec.reports.compare.comparison import compare_runs, compare_successive
+from bnspec.reports.compare.operands import Operand
 from bnspec.reports.compare.policy import read_policies, regressions
-from bnspec.reports.compare.sides import Side
 from bnspec.reports.run.records import Timing
 from bnspec.reports.run.store import Run, read_run
 from bnspec.reports.statistics.unpaired import unpaired
@@ -79,7 +79,7 @@ def test_without_a_control_in_both_runs_nothing_is_called_real(timed: Callable[.
 def test_two_releases_of_one_run_are_paired_by_round(timed: Callable[..., Run]) -> None:
     """They took turns on one machine: a movement is real."""
     run = timed("releases", **{"alpha[alpha==1]": 1e5, "alpha[alpha==2]": 1.3e5})
-    assert [c.movement for _, c in compare_successive(Side(run)).changes] == ["real"]
+    assert [c.movement for _, c in compare_successive(Operand(run)).changes] == ["real"]
 
 
 def test_equal_code_is_seldom_called_changed(timed: Callable[..., Run]) -> None:

@@ -20,6 +20,7 @@ from bnspec.reports.run.merge import merge
 from bnspec.reports.run.records import Record
 from bnspec.reports.run.stability import (
     Reach,
+    StabilityPoint,
 )
 from bnspec.reports.run.store import read_run
 
@@ -197,7 +198,7 @@ def test_a_torn_last_line_of_a_study_leaves_its_points(write_run: WriteRun) -> N
     text = (path / "records.jsonl").read_bytes()
     (path / "records.jsonl").write_bytes(text[:-20])
     run = read_run(path)
-    assert (len(run.stability_points), run.stability_curves, run.complete) == (1, (), False)
+    assert (len(run.of(StabilityPoint)), run.stability_curves, run.complete) == (1, (), False)
 
 
 def test_the_document_has_the_new_kinds_where_there_are_any(

@@ -48,7 +48,7 @@ class LinenWriter(PureWriter):
         training = step.call.mode == "training"
         x, *dy = (self.given(n) for n in step.inputs)
         mode = 'False, mutable=["batch_stats"]' if training else "True"
-        after = [f"{self.states} = {self.after('new')}"] if training and self.reads_state() else []
+        after = [f"{self.states} = {self.after('new')}"] if training and self.reads_moved_state() else []
         if not dy or (self.compact and not self.wants_gradient()):
             new = f"({y}, new)" if training else y
             apply = f"jax.jit(lambda variables, x: {self.apply}(variables, x, {mode}))"

@@ -1,1 +1,1 @@
-"""Environments: where a target's framework lives, where that is not the interpreter that runs this."""
+"""Environments: where a target's framework is installed, if that is not beside the interpreter that runs this."""

@@ -164,7 +164,7 @@ def _key(spec: EnvironmentSpec, needs: Needs, tool: Installer) -> str:
 def _resolve(needs: Needs, tool: Installer, folder: Path, lock: int, report: Report) -> tuple[Python, str]:
     """The first Python, of those that fit, on which the requirements can be met; built from source only where none can."""
     pythons = candidates(needs.python)
-    told: NotBuilt | None = None  # of the framework alone: what the worker can do without is no reason
+    refusal: NotBuilt | None = None  # of the framework alone: what the worker can do without is no reason
     for requirements, binary in itertools.product(dict.fromkeys((needs.requirements, needs.framework)), (True, False)):
         for python in pythons:
             check()
@@ -176,10 +176,10 @@ def _resolve(needs: Needs, tool: Installer, folder: Path, lock: int, report: Rep
                 if not reason.unsolvable:
                     raise
                 if requirements == needs.framework and binary and python is pythons[0]:
-                    told = reason
-    assert told is not None, "there is a Python"
+                    refusal = reason
+    assert refusal is not None, "there is a Python"
     tried = ", ".join(p.text for p in pythons)
-    raise NotBuilt(f"{told.reason} (tried with Python {tried})", unsolvable=True)
+    raise NotBuilt(f"{refusal.reason} (tried with Python {tried})", unsolvable=True)
 
 
 def _build(

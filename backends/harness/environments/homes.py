@@ -1,4 +1,4 @@
-"""Where a backend lives, and how a worker is started there."""
+"""The environment of a backend, and the variables with which a worker is started in it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Home:
 
 
 def spec_of(entry: Entry) -> EnvironmentSpec | None:
-    """The environment that a backend lives in; None: that of this program.
+    """The environment of a backend; None: that of this program.
 
     It is the one in its name; or that of its folder, where the folder has one of its own and its packages are not installed here.
     """

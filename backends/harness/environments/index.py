@@ -42,12 +42,12 @@ class Index:
         return () if self.none else (*self.extra, *([own] if own else []))
 
     def options(self) -> list[str]:
-        """The options by which pip and uv are told."""
-        told = [f"--find-links={link}" for link in self.links]
+        """The options of pip and uv."""
+        found = [f"--find-links={link}" for link in self.links]
         if self.none:
-            return [*told, "--no-index"]
-        told += [f"--index-url={self.url}"] if self.url else []
-        return [*told, *(f"--extra-index-url={url}" for url in self.extra)]
+            return [*found, "--no-index"]
+        found += [f"--index-url={self.url}"] if self.url else []
+        return [*found, *(f"--extra-index-url={url}" for url in self.extra)]
 
 
 def configured(environ: Mapping[str, str] | None = None) -> Index:

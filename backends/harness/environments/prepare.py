@@ -29,7 +29,7 @@ class Progress(Protocol):
 
 
 def specs_of(entries: Sequence[Entry]) -> list[EnvironmentSpec]:
-    """The environments that backends live in, each once."""
+    """The environments of the backends, each once."""
     return list(dict.fromkeys(s for e in entries if (s := spec_of(e)) is not None))
 
 

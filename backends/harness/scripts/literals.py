@@ -189,6 +189,13 @@ def numpy_expression(value: Literal, dtype: str) -> str:
     return text
 
 
+def numpy_array(value: Literal) -> str:
+    """The array in NumPy's words, its dtype by name. Raises NoScript: NumPy has no such dtype."""
+    if value.dtype == "bfloat16":
+        raise NoScript("NumPy alone has no bfloat16")
+    return numpy_expression(value, f'"{value.dtype}"')
+
+
 def two_arrays(names: str, first: str, second: str) -> str:
     """The statement that gives two names two arrays: the rows of one, where both are written as values of one dtype."""
     found = [ARRAY.fullmatch(text) for text in (first, second)]

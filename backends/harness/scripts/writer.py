@@ -204,6 +204,14 @@ class Writer(abc.ABC):
         self.config = dataclasses.replace(self.config, decay=float(step.option("decay")))
         return []
 
+    def reads_state(self) -> bool:
+        """Whether a line needs the running statistics."""
+        return "inference" in self.modes() or self.wanted.startswith(("running_", "state"))
+
+    def state_list(self) -> Lines:
+        """The running statistics, in one list."""
+        return [f"state = [{self.array('running_mean')}, {self.array('running_var')}]"]
+
     @abc.abstractmethod
     def tensor(self, value: Literal) -> str:
         """An array as an expression that makes the framework's tensor."""

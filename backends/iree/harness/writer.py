@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bnspec.backends.harness.scripts.literals import Literal, NoScript, numpy_expression, string, two_arrays
+from bnspec.backends.harness.scripts.literals import Literal, NoScript, numpy_array, string, two_arrays
 from bnspec.backends.harness.scripts.statements import Lines, block
 from bnspec.backends.harness.scripts.writer import Writer
 from bnspec.backends.iree.common import OPTIONS
@@ -24,9 +24,7 @@ class OperationWriter(Writer):
 
     def tensor(self, value: Literal) -> str:
         """``np.array([...], "float32")``."""
-        if value.dtype == "bfloat16":
-            raise NoScript("NumPy alone has no bfloat16")
-        return numpy_expression(value, f'"{value.dtype}"')
+        return numpy_array(value)
 
     def build(self) -> Lines:
         """What compiles a module, the parameters, and the statistics."""

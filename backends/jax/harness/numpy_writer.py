@@ -42,6 +42,13 @@ class JaxWriter(Writer):
         dtype = "jax.numpy.bfloat16" if value.dtype == "bfloat16" else f'"{value.dtype}"'
         return f"jax.numpy.asarray({numpy_expression(value, dtype)})"
 
+    def define(self, function: Statement) -> Lines:
+        """The function; nothing where the same one is defined already."""
+        defined: set[Statement] = self.__dict__.setdefault("defined", set())
+        new = [] if function in defined else [function]
+        defined.add(function)
+        return new
+
 
 class JaxNumpyWriter(JaxWriter):
     """The layer as one writes it in JAX, with only the parts that the case needs."""
@@ -67,13 +74,6 @@ class JaxNumpyWriter(JaxWriter):
             lines += self.define(self.backward(self.leaves()))
         return lines
 
-    def define(self, function: Statement) -> Lines:
-        """The function; nothing where the same one is defined already."""
-        defined: set[Statement] = self.__dict__.setdefault("defined", set())
-        new = [] if function in defined else [function]
-        defined.add(function)
-        return new
-
     def weights(self) -> Lines:
         """gamma and beta, in one list."""
         return [f"parameters = [{self.array('gamma')}, {self.array('beta')}]"] if self.config.affine else []
@@ -86,7 +86,7 @@ class JaxNumpyWriter(JaxWriter):
         """The running statistics, where they are read, in one list."""
         if self.training and not self.moves:
             return []
-        return [f"state = [{self.array('running_mean')}, {self.array('running_var')}]"]
+        return self.state_list()
 
     def arguments(self) -> list[str]:
         """What the functions take after x."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Sequence
 
-from bnspec.backends.harness.scripts.statements import Lines, Statement, block
+from bnspec.backends.harness.scripts.statements import Lines, block
 from bnspec.backends.jax.harness.numpy_writer import JaxWriter
 from bnspec.model.case import Step
 
@@ -41,13 +41,6 @@ class PureWriter(JaxWriter):
         """Whether ``applied`` gives a pair."""
         return True
 
-    def define(self, function: Statement) -> Lines:
-        """The function; nothing where the same one is defined already."""
-        defined: set[Statement] = self.__dict__.setdefault("defined", set())
-        new = [] if function in defined else [function]
-        defined.add(function)
-        return new
-
     def jitted(self, function: str) -> str:
         """The function under jax.jit; anew for every call, since what was traced of one function holds the state of its time."""
         traced: set[str] = self.__dict__.setdefault("traced", set())
@@ -56,7 +49,7 @@ class PureWriter(JaxWriter):
         traced.add(function)
         return f"jax.jit({function})"
 
-    def reads_state(self) -> bool:
+    def reads_moved_state(self) -> bool:
         """Whether the statistics that a call leaves are read afterwards."""
         return self.wanted.startswith(("running_", "state")) or len(self.given_case.steps) > 1
 
@@ -68,7 +61,7 @@ class PureWriter(JaxWriter):
 
     def moved(self, step: Step, x: str) -> Lines:
         """The line that moves the statistics, where they are read afterwards."""
-        if not (self.reads_state() and step.call.mode == "training"):
+        if not (self.reads_moved_state() and step.call.mode == "training"):
             return []
         return [f"{self.states} = {self.after(f'forward({x}, {self.parameters})[1]')}"]
 
@@ -95,7 +88,7 @@ class PureWriter(JaxWriter):
             back = f"jax.jit(lambda x, dy, w: jax.vjp(forward, x, w)[1]({of}))"
             return [*define, f"dx, dw = {back}({x}, {dy}, {self.parameters})"]
         lines = ["(y, new), back = jax.vjp(forward, x, w)", f"return y, back(({self.cotangent()}, {ones})), new"]
-        moved = [f"{self.states} = {self.after('new')}"] if self.reads_state() else []
+        moved = [f"{self.states} = {self.after('new')}"] if self.reads_moved_state() else []
         call = f"{y}, (dx, dw), new = {self.jitted('gradients')}({x}, {dy}, {self.parameters})"
         return [*define, *self.define(block("def gradients(x, dy, w):", lines)), call, *moved]
 
@@ -152,7 +145,7 @@ class PureWriter(JaxWriter):
         """The layer applied with a mask, or its vector-Jacobian product."""
         x, *dy, mask = (self.given(n) for n in step.inputs)
         define, _ = self.forward(step, mask)
-        moved = [f"{self.states} = {self.after('aux')}"] if self.reads_state() else []
+        moved = [f"{self.states} = {self.after('aux')}"] if self.reads_moved_state() else []
         if not dy:
             return [*define, f"{y}, aux = {self.jitted('forward')}({x}, {self.parameters})", *moved]
         self.packed = True

@@ -23,15 +23,9 @@ class StablehloWriter(JaxWriter):
         """gamma, beta, and the running statistics where they are read."""
         return [*(f"{n} = {self.array(n)}" for n in ("gamma", "beta")), *self.restart()]
 
-    def reads_state(self) -> bool:
-        """Whether a line needs the running statistics."""
-        return "inference" in self.modes() or self.wanted.startswith(("running_", "state"))
-
     def restart(self) -> Lines:
-        """The running statistics."""
-        if not self.reads_state():
-            return []
-        return [f"state = [{self.array('running_mean')}, {self.array('running_var')}]"]
+        """The running statistics, where they are read."""
+        return self.state_list() if self.reads_state() else []
 
     def call(self, step: Step, y: str) -> Lines:
         """The module's text, compiled and run; in training the moving average. Raises NoScript: gradients of inference."""

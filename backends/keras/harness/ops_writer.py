@@ -27,7 +27,7 @@ class OpsWriter(Writer):
         """The running statistics, where they are read."""
         if not self.depends_on_state():
             return []
-        return [f"state = [{self.array('running_mean')}, {self.array('running_var')}]"]
+        return self.state_list()
 
     def normalised(self, x: str, by: str) -> str:
         """The expression of y."""

@@ -1,4 +1,4 @@
-"""The environment that a kernel lives in: this one, where it has what the form needs, or one that is built when it is asked for."""
+"""The environment of a kernel: this one, where it has what the form needs, or one that is built when it is asked for."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TVM_FFI, TRITON = ("apache-tvm-ffi>=0.1", "ninja>=1.11"), "triton>=3.3"
 def housed(recognised: Recognised, report: Callable[[str], None] = lambda doing: None) -> Recognised:
     """The kernel with its environment, which is built where it is not there.
 
-    Raises UsageError: none of those that it can live in can be had.
+    Raises UsageError: none of those that it can run in can be built.
     """
     able, reasons = needed(recognised.kernel), []
     for requirements in able:
@@ -48,7 +48,7 @@ def housed(recognised: Recognised, report: Callable[[str], None] = lambda doing:
 
 
 def needed(kernel: Kernel) -> Sequence[Sequence[str]]:
-    """The requirements of a form, those it prefers first; nothing for a form that lives in this environment."""
+    """The requirements of a form, those it prefers first; nothing for a form that runs in this environment."""
     if kernel.form == "onnx":
         folders = {f.name: f for f in backend_folders()}
         return [packages_of(folders[name]) for name in ("onnxruntime", "onnx")]

@@ -165,15 +165,9 @@ class MomentsWriter(TensorflowWriter):
         """Whether the script is short and reads nothing but the statistics that training passes leave."""
         return self.compact and self.wanted.startswith("running_") and self.modes() == {"training"}
 
-    def reads_state(self) -> bool:
-        """Whether a line needs the running statistics."""
-        return "inference" in self.modes() or self.wanted.startswith(("running_", "state"))
-
     def restart(self) -> Lines:
-        """The running statistics."""
-        if not self.reads_state():
-            return []
-        return [f"state = [{self.array('running_mean')}, {self.array('running_var')}]"]
+        """The running statistics, where they are read."""
+        return self.state_list() if self.reads_state() else []
 
     def shaped(self, name: str) -> str:
         """A (C,) tensor, shaped to broadcast against x."""

@@ -291,7 +291,7 @@ class FunctionWriter(TorchWriter):
 
     def restart(self) -> Lines:
         """The running statistics."""
-        return [f"state = [{self.array('running_mean')}, {self.array('running_var')}]"]
+        return self.state_list()
 
     def forward(self, x: str, training: bool) -> str:
         """The function's call."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bnspec.backends.harness.scripts.literals import Literal, NoScript, numpy_expression, two_arrays
+from bnspec.backends.harness.scripts.literals import Literal, NoScript, numpy_array, two_arrays
 from bnspec.backends.harness.scripts.statements import Lines, block
 from bnspec.backends.harness.scripts.writer import Writer
 from bnspec.backends.onnx.harness.writer import NodeWriter
@@ -23,9 +23,7 @@ class OperatorWriter(Writer):
 
     def tensor(self, value: Literal) -> str:
         """``np.array([...], "float32")``."""
-        if value.dtype == "bfloat16":
-            raise NoScript("NumPy alone has no bfloat16")
-        return numpy_expression(value, f'"{value.dtype}"')
+        return numpy_array(value)
 
     def build(self) -> Lines:
         """The parameters and the statistics; the operator takes gamma and beta without affine, too."""

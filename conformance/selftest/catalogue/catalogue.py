@@ -16,8 +16,6 @@ from bnspec.conformance.selftest.mutants import (
     derivatives,
     dtypes,
     epsilon,
-    escaped_once,
-    escaped_twice,
     extents,
     forward,
     gradients,
@@ -144,8 +142,6 @@ _DEFECTIVE = (
     caches,
     scaler_fits,
     scaler_transforms,
-    escaped_once,
-    escaped_twice,
     relations,
     threads,
     derivatives,
@@ -183,8 +179,8 @@ def select(patterns: Sequence[str], kind: str = "") -> List[CatalogueEntry]:
     for pattern in patterns or ["*"]:
         found = [p for p in among if fnmatch.fnmatchcase(p.name, pattern)]
         if not found:
-            near = difflib.get_close_matches(pattern, [p.name for p in among], 1)
-            hint = "did you mean %s?" % near[0] if near else "bnspec mutants --json lists them."
+            near = difflib.get_close_matches(pattern, [p.name for p in among], 3, cutoff=0.0)
+            hint = "the nearest names are %s." % ", ".join(near)
             what = "no %s matches %r." % (kind or "mutant or variant", pattern)
             raise UsageError(what, "names describe the defect or property.", hint)
         chosen += [p for p in found if p not in chosen]

@@ -41,8 +41,8 @@ WAVE = 16
 #: How long a worker may take for a case of a mutant that hangs: ordinary cases take milliseconds.
 ISOLATED_SECONDS = 10.0
 BY_NAME = {p.name: p for p in ALL}
-#: Where workers find a mutant in the memory of another backend.
-ELSEWHERE = "bnspec.conformance.selftest.catalogue.elsewhere"
+#: The module in which workers find mutants that another backend carries.
+CARRIED = "bnspec.conformance.selftest.catalogue.carried"
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Matrix:
     """What was seen.
 
     Attributes:
-        entry: the mutants and variants, in the catalogue's order.
+        entries: the mutants and variants, in the catalogue's order.
         seeds: for each seed the ids of its cases, in the order in which a run has them.
         origins: by case id, what the case is for; cases: the cases themselves.
         accusations: by case id and name, the clauses that deviate.
@@ -82,7 +82,7 @@ class Matrix:
         seconds, wall: the budget used.
     """
 
-    entry: Sequence[CatalogueEntry]
+    entries: Sequence[CatalogueEntry]
     seeds: Mapping[int, Sequence[str]]
     origins: Mapping[str, Mapping[str, Any]]
     accusations: dict[str, dict[str, list[Accusation]]] = field(default_factory=dict)
@@ -156,7 +156,7 @@ Judged = tuple[dict[str, list[Accusation]], Seconds]
 def judge_entries(header: Mapping[str, Any], buffers: list[bytes], names: Sequence[str]) -> Judged:
     """One case on mutants and variants in this process: by name what accuses it, and where the time went.
 
-    Most mutants are the plain layer off their path: equal observations under equal profiles are judged once.
+    Most mutants are the plain layer off their path: equal observations under equal conventions are judged once.
     """
     case, found, spent = Case.from_header(header, buffers), {}, Seconds()
     judged: dict[tuple[Conventions, bytes], list[Accusation]] = {}
@@ -193,7 +193,7 @@ class Place:
         """The mutant as a worker opens it."""
         if self.carrier is None:
             return Entry(name, BY_NAME[name].adapter)
-        return Entry(name, f"{ELSEWHERE}:{name}@{self.carrier.adapter.replace(':', '.')}")
+        return Entry(name, f"{CARRIED}:{name}@{self.carrier.adapter.replace(':', '.')}")
 
 
 HERE = Place()
@@ -240,16 +240,16 @@ def begin_process() -> None:
 
 
 def kill_matrix(
-    entry: Sequence[CatalogueEntry],
+    entries: Sequence[CatalogueEntry],
     effort: EffortName,
     seeds: Sequence[int],
     jobs: int,
     until_killed: bool = False,
-    told: Callable[[int, int], None] = lambda done, of: None,
+    report: Callable[[int, int], None] = lambda done, of: None,
     journal: Journal | None = None,
     place: Place = HERE,
 ) -> Matrix:
-    """Run all of it; ``told`` hears how many cases are done. ``until_killed`` lets a mutant go once its own clause kills it.
+    """Run all of it; ``report`` is called with how many cases are done. ``until_killed`` lets a mutant go once its own clause kills it.
 
     In another place than this process' memory every mutant has a worker of its own.
     """
@@ -257,9 +257,9 @@ def kill_matrix(
     drawn = {seed: list(cases_of(effort, seed)) for seed in seeds}
     cases = {c.id: c for some in drawn.values() for c in some}
     ids = {s: [c.id for c in some] for s, some in drawn.items()}
-    matrix = Matrix(entry, ids, {i: c.origin for i, c in cases.items()}, cases=cases, seconds=kept.seconds)
-    isolated = [p.name for p in entry if p.implementation.isolated or place != HERE]
-    waiting = {p.name: p for p in entry if p.name not in isolated}
+    matrix = Matrix(entries, ids, {i: c.origin for i, c in cases.items()}, cases=cases, seconds=kept.seconds)
+    isolated = [p.name for p in entries if p.implementation.isolated or place != HERE]
+    waiting = {p.name: p for p in entries if p.name not in isolated}
     every = list(cases.values())
     most = min(jobs, len(every) + len(isolated))
     context = multiprocessing.get_context("spawn")
@@ -277,7 +277,7 @@ def kill_matrix(
                 found = _judged(pool, wave, waiting, matrix.seconds)
                 kept.add(unit, found, matrix.seconds)
             matrix.accusations.update(found)
-            told(min(begin + WAVE, len(every)), len(every))
+            report(min(begin + WAVE, len(every)), len(every))
             if until_killed:
                 _let_go(matrix, waiting, [c.id for c in wave], begin + len(wave))
         for name in isolated:

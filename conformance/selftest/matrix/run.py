@@ -31,7 +31,7 @@ from bnspec.terminal.progress import Progress
 
 
 @dataclass(frozen=True)
-class Request:
+class MatrixRequest:
     """What ``bnspec mutants`` was asked for.
 
     Attributes:
@@ -64,7 +64,7 @@ class Done:
     status: int
 
 
-def run_matrix(request: Request, out: Path | None, command: str, quiet: bool = False) -> Done:
+def run_matrix(request: MatrixRequest, out: Path | None, command: str, quiet: bool = False) -> Done:
     """Run and write; exit status 1 when a mutant survives, is killed for other reasons only, or a variant is accused.
 
     Raises: UsageError: a name that matches nothing, or a folder that holds something.
@@ -73,7 +73,7 @@ def run_matrix(request: Request, out: Path | None, command: str, quiet: bool = F
         return _run_matrix(request, out, command, quiet)
 
 
-def _run_matrix(request: Request, out: Path | None, command: str, quiet: bool) -> Done:
+def _run_matrix(request: MatrixRequest, out: Path | None, command: str, quiet: bool) -> Done:
     chosen, place = select(request.names, request.kind), place_of(request.device, request.backend)
     options: dict[str, Any] = {
         "names": list(request.names),

@@ -107,10 +107,10 @@ def kills_by_clause(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """For each clause the number of mutants that it kills (of level MAY: notes), and those that no other clause kills."""
     mutants = [r for r in rows if r.entry.kind == "mutant"]
     table = []
-    for clause, told in ASKED.items():
+    for clause, asked in ASKED.items():
         kills = [r for r in mutants if clause in (*r.killed_by, *r.noted_by)]
         alone = [r.entry.name for r in kills if r.killed_by == (clause,)]
-        table.append({"clause": clause, "level": told.level, "kills": len(kills), "unique_kills": alone})
+        table.append({"clause": clause, "level": asked.level, "kills": len(kills), "unique_kills": alone})
     return table
 
 
@@ -133,7 +133,7 @@ def budget(matrix: Matrix, effort: EffortName) -> dict[str, Any]:
         "effort": effort,
         "seeds": list(matrix.seeds),
         "cases": len(matrix.origins),
-        "entry": len(matrix.entry),
+        "entries": len(matrix.entries),
         "seconds": round(matrix.wall, 2),
         "process_seconds": round(total, 2),
         "share_layers": round(spent.layers / total, 3),

@@ -7,6 +7,7 @@ from typing import Any, Tuple
 import numpy as np
 
 from bnspec.conformance.selftest.reference.layer import PlainLayer
+from bnspec.model.conventions import HALVES
 
 Array = Any
 Moments = Tuple[Array, Array]
@@ -190,4 +191,30 @@ class TailDroppedInInference(PlainLayer):
             last = [slice(None)] * x.ndim
             last[self.config.channel_axis] = slice(self.config.channels - tail, None)
             y[tuple(last)] = x[tuple(last)]
+        return y
+
+
+class HalvesOfOddRowsInPairs(PlainLayer):
+    """Computes half precision two by two, in inference: the last of an odd row is the one before it."""
+
+    family, killed_by = "dtype", ("dtype.half_is_as_exact_as_declared", "inference.output")
+    path = "half precision, odd rows of sequences"
+
+    def inference(self, x: Array) -> Array:
+        y = super().inference(x)
+        if x.dtype.name in HALVES and x.ndim == 3 and x.shape[-1] % 2 == 1 < x.shape[-1]:
+            y[..., -1] = y[..., -2]
+        return y
+
+
+class HalvesOfChannelsLastInEights(PlainLayer):
+    """Leaves out the channels beyond a multiple of eight, in inference in half precision with the channels last."""
+
+    family, killed_by = "dtype", ("dtype.half_is_as_exact_as_declared", "inference.output")
+    path = "half precision, images with the channels last"
+
+    def inference(self, x: Array) -> Array:
+        y = super().inference(x)
+        if x.dtype.name in HALVES and x.ndim == 4 and self.config.channel_axis == 3:
+            y[..., x.shape[-1] // 8 * 8 :] = 0
         return y

@@ -6,9 +6,10 @@ from typing import Any, Dict, Tuple
 
 import numpy as np
 
+from bnspec.conformance.selftest.reference.full_layer import FullLayer
 from bnspec.conformance.selftest.reference.layer import PlainLayer
 from bnspec.contract import Gradients
-from bnspec.model.call import Mode
+from bnspec.model.call import INFERENCE_SOME_GRADIENTS, Mode
 
 Array = Any
 Moments = Tuple[Array, Array]
@@ -220,3 +221,35 @@ class GradientsKeptBetweenSteps(PlainLayer):
             dx = dx + self.average(self.last)
         self.last = dx
         return super().gradients(x, y, dx, dgamma, dbeta)
+
+
+class ShiftGradientAloneAccumulates(FullLayer):
+    """Adds to dbeta what the layer's earlier requests for some gradients gave."""
+
+    family, killed_by, path = "gradient", ("gradient.each_argument_alone",), "second request"
+    calls = (INFERENCE_SOME_GRADIENTS,)
+    earlier: Any = 0
+
+    def inference_some_gradients(self, x: Array, dy: Array, wanted: Tuple[str, ...]) -> Gradients:
+        found = super().inference_some_gradients(x, dy, wanted)
+        if found.dbeta is None:
+            return found
+        self.earlier = self.earlier + found.dbeta
+        return found._replace(dbeta=np.array(self.earlier))
+
+
+class FoldOutlivesReset(FullLayer):
+    """Folds the statistics for inference once, until the next training step, and does not fold them again after a reset."""
+
+    family, killed_by, path = "inference", ("inference.output", "inference.follows_training"), "reset after inference"
+    folded: Any = None
+
+    def store(self, mean: Array, var: Array) -> None:
+        self.folded = None
+        super().store(mean, var)
+
+    def inference_statistics(self, x: Array) -> Tuple[Array, Array]:
+        if self.folded is None:
+            self.folded = super().inference_statistics(x)
+        mean, var = self.folded
+        return mean, var

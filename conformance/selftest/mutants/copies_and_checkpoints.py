@@ -7,7 +7,9 @@ from typing import Any, Dict
 import numpy as np
 
 from bnspec.conformance.selftest.reference.full_layer import FullLayer
+from bnspec.model.buffers import dtype_of
 from bnspec.model.call import CLONE, RESET, SAVE_RESTORE
+from bnspec.model.conventions import HALVES
 
 Array = Any
 
@@ -181,3 +183,45 @@ class ResetWorksOnce(FullLayer):
         if not self.done:
             super().reset()
         self.done = True
+
+
+class CheckpointInTheDtypeOfX(FullLayer):
+    """Saves the statistics of a layer on half-precision x in the dtype of x."""
+
+    family, killed_by, path = "state", ("state.snapshot_continues",), "half precision"
+
+    def snapshot(self) -> Any:
+        saved = super().snapshot()
+        if self.config.dtype in HALVES:
+            for name in ("running_mean", "running_var"):
+                saved[name] = saved[name].astype(dtype_of(self.config.dtype)).astype(self.mean.dtype)
+        return saved
+
+
+class DoublesSavedInSingle(FullLayer):
+    """Saves the statistics of float64 layers in float32."""
+
+    family, killed_by, path = "state", ("state.snapshot_continues",), "float64"
+    calls = (SAVE_RESTORE,)
+
+    def snapshot(self) -> Any:
+        saved = super().snapshot()
+        for name in ("running_mean", "running_var"):
+            if self.config.dtype == "float64":
+                saved[name] = saved[name].astype(np.float32).astype(np.float64)
+        return saved
+
+
+class ResetBringsBackTheDecay(FullLayer):
+    """Resets the decay that was set since the layer was built, too."""
+
+    family, killed_by, calls = "running", ("running.new_decay_takes_effect",), (RESET,)
+    path = "reset after another decay"
+
+    def __init__(self, config: Any, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> None:
+        super().__init__(config, gamma, beta, running_mean, running_var)
+        self.first = config
+
+    def reset(self) -> None:
+        super().reset()
+        self.config = self.first

@@ -231,3 +231,34 @@ class NegativeRunningVariance(PlainLayer):
 
     def store(self, mean: Array, var: Array) -> None:
         super().store(mean, np.where(var == 0, -np.finfo(np.float32).tiny, var))
+
+
+class EmptyBatchDecaysState(PlainLayer):
+    """Averages the running statistics with 0 on an empty batch."""
+
+    family, killed_by, path = "degenerate", ("degenerate.empty_batch",), "an empty batch"
+
+    def forward(self, x: Array) -> Array:
+        if x.size == 0:
+            self.store(self.wide(self.mean) * self.decay(), self.wide(self.var) * self.decay())
+        return super().forward(x)
+
+
+class CotangentNanHidden(PlainLayer):
+    """Replaces NaN and infinity in dy by numbers."""
+
+    family, killed_by, path = "special", ("special.cotangent_nan_is_not_hidden",), "NaN in dy"
+
+    def cotangent(self, dy: Array) -> Array:
+        return np.nan_to_num(super().cotangent(dy))
+
+
+class ConstantChannelsOfBareLayersSkipped(PlainLayer):
+    """Takes the reciprocal root of a variance of 0 for 0, where there is no gamma: y is right, dx is not."""
+
+    family, killed_by = "degenerate", ("degenerate.constant_channel", "gradient.training_dx")
+    path = "no gamma and beta, a constant channel"
+
+    def inv_std(self, var: Array) -> Array:
+        found = super().inv_std(var)
+        return found if self.config.affine else np.where(var == 0, self.work.type(0), found)

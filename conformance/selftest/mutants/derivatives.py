@@ -459,3 +459,24 @@ class TangentGradientMovesTwice(FullLayer):
         if x.size and not self.constant:
             self.update(self.values(x))
         return found
+
+
+class TangentOfDoublesInSingle(FullLayer):
+    """Computes the tangent of float64 in float32."""
+
+    family, killed_by, path = "gradient", ("gradient.forward_mode",), "float64"
+    calls = (TRAINING_TANGENT,)
+
+    def tangent(self, v: Array, centred: Array, inv_std: Array) -> Array:
+        found = super().tangent(v, centred, inv_std)
+        return found.astype(np.float32).astype(found.dtype)
+
+
+class ThirdOrderHalvedWithoutAffine(FullLayer):
+    """Halves the third derivative of a layer without gamma."""
+
+    family, killed_by, path = "second_order", ("second_order.third_derivative",), "no gamma and beta"
+    calls = (TRAINING_THIRD_ORDER,)
+
+    def third(self, dy: Array, w: Array, zhat: Array, s: Array) -> Array:
+        return super().third(dy, w, zhat, s) / (1 if self.config.affine else 2)

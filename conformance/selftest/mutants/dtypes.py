@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Tuple
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from bnspec.conformance.selftest.reference.layer import PlainLayer
 from bnspec.conformance.selftest.reference.scaler import PlainScaler
 from bnspec.contract import Gradients
 from bnspec.model.buffers import dtype_of
+from bnspec.model.conventions import HALVES
 
 Array = Any
 
@@ -226,3 +227,18 @@ class WordsKeptAsIntegers(PlainLayer):
 
     def result_dtype(self, x: Array) -> Any:
         return x.dtype if x.dtype.name == "int32" else super().result_dtype(x)
+
+
+class SquaresRoundedToHalfWithChannelsLast(PlainLayer):
+    """Rounds squared deviations to half precision where the channels are last."""
+
+    family, killed_by = "dtype", ("dtype.half_is_as_exact_as_declared",)
+    path = "half precision, channels last"
+
+    def moments(self, x: Array) -> Tuple[Array, Array]:
+        config = self.config
+        if config.dtype not in HALVES or config.rank < 3 or config.channel_axis != config.rank - 1:
+            return super().moments(x)
+        mean = self.average(x)
+        squares = np.square(x - mean).astype(dtype_of(config.dtype)).astype(x.dtype)
+        return mean, self.average(squares)

@@ -223,3 +223,13 @@ class EpsilonAtMostOne(PlainLayer):
 
     def epsilon(self) -> Array:
         return self.work.type(min(self.config.epsilon, 1.0))
+
+
+class VarianceLeftOutBesideAHugeEpsilon(PlainLayer):
+    """Adds no variance to an epsilon of 100 or more."""
+
+    family, path = "epsilon", "an epsilon of 100"
+    killed_by = ("epsilon.inside_root_in_training", "epsilon.inside_root_in_inference")
+
+    def inv_std(self, var: Array) -> Array:
+        return super().inv_std(var * self.work.type(self.config.epsilon < 100))

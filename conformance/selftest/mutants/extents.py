@@ -287,3 +287,13 @@ class SignedCountOf16Bits(PlainLayer):
     def corrected(self, var: Array, count: int) -> Array:
         counted = count - 2**16 if 2**15 <= count < 2**16 else count
         return var * self.work.type(counted / (counted - 1)) if counted != 1 else var
+
+
+class ChannelsOfSequencesFoundByTheirExtent(PlainLayer):
+    """Takes the first axis as long as the channels for theirs, in inference on sequences with the channels last."""
+
+    family, killed_by, path = "layout", ("layout.axis", "inference.output"), "sequences, extents that coincide"
+
+    def inference(self, x: Array) -> Array:
+        found = x.ndim == 3 and self.config.channel_axis == 2 and x.shape[1] == self.config.channels
+        return super().inference(x.swapaxes(1, 2)).swapaxes(1, 2) if found else super().inference(x)

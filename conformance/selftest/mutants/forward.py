@@ -220,3 +220,29 @@ class ShiftOnlyBesideAScale(PlainLayer):
 
     def output(self, x: Array, mean: Array, inv_std: Array) -> Array:
         return (x - mean) * inv_std if (self.gamma() == 1).all() else super().output(x, mean, inv_std)
+
+
+class FaintGammaFlushed(PlainLayer):
+    """Takes a gamma below 10^-4 for 0."""
+
+    family, killed_by, path = "affine", ("affine.per_channel", "gradient.training_dx"), "a gamma of 2^-24"
+
+    def gamma(self) -> Array:
+        gamma = super().gamma()
+        return np.where(np.abs(gamma) < 1e-4, self.work.type(0), gamma)
+
+
+class NormalisedValuesClipped(PlainLayer):
+    """Clips what it has normalised in training to 16 standard deviations."""
+
+    family, killed_by, path = "training", ("training.output",), "values far outside"
+
+    def output(self, x: Array, mean: Array, inv_std: Array) -> Array:
+        if mean is self.__dict__.get("running"):
+            return super().output(x, mean, inv_std)
+        limit = self.work.type(16) / inv_std
+        return super().output(np.clip(x, mean - limit, mean + limit), mean, inv_std)
+
+    def inference_statistics(self, x: Array) -> Tuple[Array, Array]:
+        self.running, var = super().inference_statistics(x)
+        return self.running, var

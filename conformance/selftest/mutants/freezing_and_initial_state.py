@@ -8,8 +8,18 @@ import numpy as np
 
 from bnspec.conformance.selftest.reference.full_layer import FullLayer
 from bnspec.conformance.selftest.variants.copies_and_checkpoints import DebiasedAverage
-from bnspec.contract import Gradients, LayerConfig, State
-from bnspec.model.call import CLONE, FREEZE, SET_DECAY, UNFREEZE
+from bnspec.contract import Gradients, LayerConfig, SecondOrder, State, Tangent
+from bnspec.model.call import (
+    CLONE,
+    FREEZE,
+    SET_DECAY,
+    TRAINING_GRADIENTS,
+    TRAINING_MASKED,
+    TRAINING_MASKED_GRADIENTS,
+    TRAINING_SECOND_ORDER,
+    TRAINING_TANGENT,
+    UNFREEZE,
+)
 
 Array = Any
 
@@ -346,3 +356,59 @@ class DebiasedFromOne(DebiasedAverage):
         t = self.begun_steps
         left = d ** (t + 1) / (1.0 - d ** (t + 1)) - (d**t / (1.0 - d**t) * float(self.decay()) if t else 0.0)
         return moved + self.work.type(left)
+
+
+class FrozenSecondOrderThroughTheBatch(FullLayer):
+    """Takes the second derivatives of a frozen layer by the statistics of the batch."""
+
+    family, killed_by, path = "gradient", ("gradient.frozen_statistics",), "frozen, second derivatives"
+    calls = (TRAINING_SECOND_ORDER,)
+
+    def training_second_order(self, x: Array, dy: Array, v: Array) -> SecondOrder:
+        was, state = self.frozen, (self.mean.copy(), self.var.copy())
+        self.frozen = False
+        found = super().training_second_order(x, dy, v)
+        self.frozen = was
+        if was:
+            self.mean[:], self.var[:] = state
+        return found
+
+
+class FrozenTangentMoves(FullLayer):
+    """Moves the statistics of a frozen layer in forward mode."""
+
+    family, killed_by, path = "gradient", ("gradient.frozen_statistics",), "frozen, forward mode"
+    calls = (TRAINING_TANGENT,)
+
+    def training_tangent(self, x: Array, v: Array) -> Tangent:
+        found = super().training_tangent(x, v)
+        if self.frozen:
+            self.update(self.values(x))
+        return found
+
+
+class FrozenScaleGradientOfTheBatch(FullLayer):
+    """Takes dgamma of a frozen layer by the statistics of the batch."""
+
+    family, killed_by, path = "gradient", ("gradient.frozen_statistics",), "frozen"
+    calls = (TRAINING_GRADIENTS,)
+
+    def frozen_gradients(self, x: Array, dy: Array) -> Gradients:
+        found = super().frozen_gradients(x, dy)
+        if found.dgamma is None or not x.size:
+            return found
+        return found._replace(dgamma=self.backward(self.values(x), self.cotangent(dy))[1].astype(self.mean.dtype))
+
+
+class FrozenStatisticsMovedByPadding(FullLayer):
+    """Moves the statistics of a frozen layer where there is a mask."""
+
+    family, killed_by, path = "gradient", ("gradient.frozen_statistics",), "frozen, with a mask"
+    calls = (TRAINING_MASKED, TRAINING_MASKED_GRADIENTS)
+
+    def training_masked(self, x: Array, mask: Array) -> Array:
+        if self.frozen:
+            self.freeze(False)
+            super().training_masked(x, mask)
+            self.freeze(True)
+        return super().training_masked(x, mask)

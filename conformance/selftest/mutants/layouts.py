@@ -8,6 +8,7 @@ import numpy as np
 
 from bnspec.conformance.selftest.reference.layer import PlainLayer
 from bnspec.contract import Gradients
+from bnspec.model.conventions import HALVES
 
 Array = Any
 
@@ -197,3 +198,37 @@ class ChannelsFirstInInference(PlainLayer):
         if 1 < self.config.channel_axis == x.ndim - 1:
             mean = np.roll(mean, 1, axis=-1)
         return mean, var
+
+
+class FirstAxisParametersReversed(PlainLayer):
+    """Takes the parameters in the reverse order where the channel axis is the first."""
+
+    family, killed_by, path = "layout", ("layout.axis",), "channel axis 0"
+
+    def wide(self, channels: Array) -> Array:
+        wide = super().wide(channels)
+        return wide.reshape(-1)[::-1].reshape(wide.shape) if self.config.channel_axis == 0 else wide
+
+
+class SquarePlanesTransposed(PlainLayer):
+    """Exchanges height and width of dx of square planes."""
+
+    family, killed_by, path = "layout", ("layout.axis", "gradient.training_dx"), "square planes"
+
+    def training_dx(self, dy: Array, zhat: Array, inv_std: Array) -> Array:
+        dx = super().training_dx(dy, zhat, inv_std)
+        square = dx.ndim == 4 and self.config.channel_axis == 1 and dx.shape[2] == dx.shape[3] > 4
+        return dx.swapaxes(2, 3) if square else dx
+
+
+class HalvesInChannelsLastMemoryReadAsPacked(PlainLayer):
+    """Reads half-precision arrays whose memory has the channels last as if they were packed."""
+
+    family, killed_by, path = "layout", ("layout.strides",), "half precision, channels last in memory"
+
+    def values(self, array: Array) -> Array:
+        if array.dtype.name in HALVES and array.ndim == 4 and array.size and not array.flags.c_contiguous:
+            memory = array.transpose(0, 2, 3, 1)
+            if memory.flags.c_contiguous:
+                return super().values(memory.reshape(array.shape))
+        return super().values(array)

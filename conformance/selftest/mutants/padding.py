@@ -7,6 +7,7 @@ from typing import Any, Tuple
 import numpy as np
 
 from bnspec.conformance.selftest.reference.full_layer import FullLayer
+from bnspec.contract import Gradients
 from bnspec.model.call import TRAINING_MASKED, TRAINING_MASKED_GRADIENTS
 
 Array = Any
@@ -254,3 +255,24 @@ class NothingKeptDecaysTheState(_Masked):
         if not mask.any():
             self.store(self.wide(self.mean) * self.decay(), self.wide(self.var) * self.decay())
         return super().has_moments(mask)
+
+
+class PaddingTimesTheMask(FullLayer):
+    """Multiplies x by the mask in the sum, without gradients: what is no number stays."""
+
+    family, killed_by, path = "mask", ("mask.padding_may_be_anything",), "NaN in the padding, no gradients"
+    calls = (TRAINING_MASKED,)
+    backward_too = False
+
+    def training_masked(self, x: Array, mask: Array) -> Array:
+        y = super().training_masked(x, mask)
+        if self.backward_too:
+            return y
+        left = (self.values(x) * mask * 0).sum(axis=self.axes, keepdims=True)
+        return (y + left).astype(y.dtype)
+
+    def training_masked_gradients(self, x: Array, dy: Array, mask: Array) -> Gradients:
+        self.backward_too = True
+        found = super().training_masked_gradients(x, dy, mask)
+        self.backward_too = False
+        return found

@@ -229,3 +229,64 @@ class Hangs(PlainLayer):
         if x.size == 0 and self.config.channel_axis == 3:
             time.sleep(3600)
         return super().forward(x)
+
+
+class ResultMemoryReused(PlainLayer):
+    """Returns y in memory that the next call writes to."""
+
+    family, killed_by, path = "purity", ("purity.results_stay",), "second call"
+    scratch: Any = None
+
+    def training(self, x: Array) -> Array:
+        return self.reused(super().training(x))
+
+    def inference(self, x: Array) -> Array:
+        return self.reused(super().inference(x))
+
+    def reused(self, y: Array) -> Array:
+        """y, in the memory of the result before where it fits."""
+        if self.scratch is None or self.scratch.shape != y.shape:
+            self.scratch = np.empty_like(y)
+        self.scratch[...] = y
+        return self.scratch
+
+
+class ResultBuffersTakeTurns(PlainLayer):
+    """Returns y in one of two buffers in turn: the next call leaves it alone, the one after that writes to it."""
+
+    family, killed_by, path = "purity", ("purity.results_stay",), "third call"
+    buffers: Any = ()
+
+    def training(self, x: Array) -> Array:
+        return self.held(super().training(x))
+
+    def inference(self, x: Array) -> Array:
+        return self.held(super().inference(x))
+
+    def held(self, y: Array) -> Array:
+        """y, in the memory of the result before the last where it fits."""
+        used = self.buffers[0] if len(self.buffers) == 2 and self.buffers[0].shape == y.shape else np.empty_like(y)
+        used[...] = y
+        self.buffers = (*self.buffers[-1:], used)
+        return used
+
+
+class ResultsOfOneShapeShareMemory(PlainLayer):
+    """Returns y and dbeta in memory that the next call of the same kind writes to, where their shapes are the same."""
+
+    family, killed_by, path = "purity", ("purity.results_stay",), "second batch of one shape"
+
+    def infer(self, x: Array) -> Array:
+        return self.kept("y", super().infer(x))
+
+    def gradients(self, x: Array, y: Array, dx: Array, dgamma: Array, dbeta: Array) -> Gradients:
+        found = super().gradients(x, y, dx, dgamma, dbeta)
+        return found if found.dbeta is None else found._replace(dbeta=self.kept("dbeta", found.dbeta))
+
+    def kept(self, name: str, result: Array) -> Array:
+        """The result, in the memory of the one before where it fits."""
+        old = self.__dict__.get("kept_" + name)
+        if old is None or old.shape != result.shape or old.dtype != result.dtype:
+            self.__dict__["kept_" + name] = old = np.empty_like(result)
+        old[...] = result
+        return old

@@ -265,3 +265,29 @@ class RunningVarianceNegative(PlainLayer):
         if self.config.decay == 0:
             var = np.where(var < np.finfo(self.work).eps, -var - np.finfo(self.work).tiny, var)
         return super().new_var(old, var, count)
+
+
+class WeightOfTheNewInThreeDigits(PlainLayer):
+    """Rounds 1 - decay to three digits after the point."""
+
+    family, path = "running", "a decay of four digits"
+    killed_by = ("running.mean", "running.var", "dtype.half_is_as_exact_as_declared")
+
+    def averaged(self, old: Array, new: Array) -> Array:
+        weight = self.work.type(round(1 - self.config.decay, 3))
+        return (1 - weight) * old + weight * new
+
+
+class VolumesCorrectedByTheirPositions(PlainLayer):
+    """Takes the positions of a volume for its count, in the correction, where one of its extents is 1."""
+
+    family, killed_by, path = "running", ("running.var",), "a volume with an extent of 1"
+    positions = 0
+
+    def update(self, x: Array) -> None:
+        volume = x.ndim == 5 and 1 in x.shape[2:] and self.config.channel_axis == 1
+        self.positions = int(np.prod(x.shape[2:])) if volume else 0
+        super().update(x)
+
+    def corrected(self, var: Array, count: int) -> Array:
+        return super().corrected(var, self.positions or count)

@@ -313,3 +313,75 @@ class MomentsOfIntegersCut(PlainScaler):
         super().fit(chunks)
         if chunks[0].dtype.kind in "iu":
             self.mean, self.var = np.trunc(self.mean), np.trunc(self.var)
+
+
+class ChunksAfterTheSixthDropped(PlainScaler):
+    """Fits the first six chunks."""
+
+    family, killed_by, path = "input", ("input.chunks_do_not_matter",), "more than 6 chunks"
+
+    def fit(self, chunks: Sequence[Array]) -> None:
+        super().fit(list(chunks)[:6])
+
+
+class NanFittedAsZero(PlainScaler):
+    """Takes NaN in the training set for 0."""
+
+    family, killed_by, path = "input", ("input.fit", "input.chunks_do_not_matter"), "NaN in the training set"
+    escapes = "only scalers that declare to leave missing values out are given any"
+
+    def fit(self, chunks: Sequence[Array]) -> None:
+        super().fit([np.nan_to_num(c) for c in chunks])
+
+
+class FirstChunkWithoutRowsCounts(PlainScaler):
+    """Counts one row more where the first chunk has none."""
+
+    family, killed_by = "input", ("input.empty_chunk_changes_nothing",)
+    path = "a first chunk without rows"
+
+    def fit(self, chunks: Sequence[Array]) -> None:
+        super().fit(chunks)
+        if len(chunks) and not chunks[0].size and self.count:
+            self.var = self.var * self.work.type(self.count / (self.count + 1))
+
+
+class SequencesFittedAtTheirEnd(PlainScaler):
+    """Fits sequences at their last position alone."""
+
+    family, killed_by = "input", ("input.fit", "input.chunks_do_not_matter")
+    path = "sequences"
+
+    def lanes(self, chunk: Array) -> Array:
+        return super().lanes(chunk[:, :, -1:] if chunk.ndim == 3 and self.config.channel_axis == 1 else chunk)
+
+    def size(self, chunk: Array) -> int:
+        return chunk.shape[0] if chunk.ndim == 3 and self.config.channel_axis == 1 else super().size(chunk)
+
+
+class ColumnsReadAsRows(PlainScaler):
+    """Reads a table in memory by columns as one by rows, in the fit."""
+
+    family, killed_by = "input", ("input.fit", "input.chunks_do_not_matter")
+    path = "chunks in columns"
+
+    def lanes(self, chunk: Array) -> Array:
+        table = chunk.ndim == 2 and chunk.flags.f_contiguous and not chunk.flags.c_contiguous
+        return super().lanes(chunk.T.reshape(chunk.shape) if table else chunk)
+
+
+class OutliersLeftOut(PlainScaler):
+    """Fits each chunk without the values beyond six standard deviations."""
+
+    family, killed_by, path = "input", ("input.fit",), "a value beyond six standard deviations"
+
+    def fit(self, chunks: Sequence[Array]) -> None:
+        super().fit([self.trimmed(c) for c in chunks])
+
+    def trimmed(self, chunk: Array) -> Array:
+        """The chunk, with the mean in the place of what lies far outside."""
+        if not chunk.size:
+            return chunk
+        mean = chunk.mean(axis=self.axes, keepdims=True)
+        far = np.abs(chunk - mean) > 6 * chunk.std(axis=self.axes, keepdims=True)
+        return np.where(far, mean, chunk).astype(chunk.dtype)

@@ -232,3 +232,53 @@ class IdentityBeforeAFit(PlainScaler):
         super().__init__(config)
         self.count, self.mean = 1, np.zeros(config.channel_shape, self.work)
         self.var = self.mean + self.work.type(1)
+
+
+class SecondInverseDoubled(PlainScaler):
+    """Doubles what the second inverse returns."""
+
+    family, killed_by, path = "input", ("input.inverse", "input.keeps_statistics"), "second inverse"
+    inverses = 0
+
+    def inverse(self, y: Array) -> Array:
+        self.inverses += 1
+        return super().inverse(y) * (2 if self.inverses > 1 else 1)
+
+
+class HalfTransformDoubled(PlainScaler):
+    """Doubles what it transforms in half precision."""
+
+    family, killed_by, path = "input", ("input.transform",), "half precision"
+
+    def transform(self, x: Array) -> Array:
+        return super().transform(x) * (2 if self.config.dtype.endswith("16") else 1)
+
+
+class SingleRowNormalisedByItself(PlainScaler):
+    """Centres an image that comes alone by its own mean."""
+
+    family, killed_by, path = "input", ("input.transform",), "one row of later data"
+
+    def transform(self, x: Array) -> Array:
+        if x.shape[0] != 1 or x.ndim == 2:
+            return super().transform(x)
+        wide = x.astype(self.work)
+        return ((wide - self.average(wide)) / self.scale()).astype(x.dtype)
+
+
+class TransformedIntegersTruncated(PlainScaler):
+    """Casts what it transforms back to the dtype of integers."""
+
+    family, killed_by, path = "dtype", ("dtype.integers_become_floating",), "integers to transform"
+
+    def transform(self, x: Array) -> Array:
+        return np.trunc(super().transform(x)) if x.dtype.kind in "iu" else super().transform(x)
+
+
+class OneRowDividedByZero(PlainScaler):
+    """Takes the deviation of a training set of one row, 0, for its scale."""
+
+    family, killed_by, path = "input", ("input.constant_feature_is_finite",), "a training set of one row"
+
+    def scale(self) -> Array:
+        return np.sqrt(self.var) if self.count == 1 else super().scale()

@@ -1,4 +1,4 @@
-"""What is compared: a run, or targets of it; and which targets belong together."""
+"""The operands of a comparison, runs or targets of a run, and the pairs of their targets."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Place(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Side:
+class Operand:
     """A run, or some targets of it. ``only``: globs over targets, backends and their base names; empty: all."""
 
     run: Run
@@ -78,17 +78,17 @@ def _no_target(run: Run, glob: str, found: Sequence[Place]) -> UsageError:
     )
 
 
-def read_side(text: str) -> Side:
-    """A side as it is written: RUN or RUN:TARGET. Raises UsageError: no run is there, or it has no such target."""
+def read_operand(text: str) -> Operand:
+    """An operand as it is written: RUN or RUN:TARGET. Raises UsageError: no run is there, or it has no such target."""
     path, target = text, ""
     if not (Path(text) / MANIFEST).exists():
         for at in (i for i, sign in enumerate(text) if sign == ":"):
             if (Path(text[:at]) / MANIFEST).exists():
                 path, target = text[:at], text[at + 1 :]
                 break
-    side = Side(read_run(Path(path)), (target,) if target else ())
-    _ = side.places
-    return side
+    operand = Operand(read_run(Path(path)), (target,) if target else ())
+    _ = operand.places
+    return operand
 
 
 class Pair(NamedTuple):
@@ -113,11 +113,11 @@ def _version(run: Run, place: Place) -> str:
     return "" if record is None else record.versions.get(record.framework, "")
 
 
-def pair_up(before: Side, after: Side) -> tuple[list[Pair], list[str], list[str]]:
-    """The pairs of two sides, and the targets of each that the other lacks.
+def pair_up(before: Operand, after: Operand) -> tuple[list[Pair], list[str], list[str]]:
+    """The pairs of two operands, and the targets of each that the other lacks.
 
-    Targets of the same name belong together; else those of the same base name and device, where each side has one of them.
-    One target on each side is a pair in any case.
+    Targets of the same name belong together; else those of the same base name and device, where each operand has one of them.
+    One target of each is a pair in any case.
     """
     a, b = before.places, after.places
     if len(a) == len(b) == 1:
@@ -133,18 +133,18 @@ def pair_up(before: Side, after: Side) -> tuple[list[Pair], list[str], list[str]
     return pairs, [p.name for p in left], [p.name for p in right]
 
 
-def successive(side: Side) -> list[Pair]:
+def successive(operand: Operand) -> list[Pair]:
     """Of one run, each target with the next one of the same base name and device: releases in their order.
 
     Raises UsageError: no two targets differ in their environment alone.
     """
     groups: dict[Place, list[Place]] = {}
-    for place in side.places:
+    for place in operand.places:
         groups.setdefault(place.base, []).append(place)
-    pairs = [Pair((side.run, a), (side.run, b)) for group in groups.values() for a, b in _adjacent(group)]
+    pairs = [Pair((operand.run, a), (operand.run, b)) for group in groups.values() for a, b in _adjacent(group)]
     if not pairs:
         raise UsageError(
-            f"{side.run.path} alone has nothing to compare.",
+            f"{operand.run.path} alone has nothing to compare.",
             "no two of its targets are one backend in two environments.",
             "name a second run, or two targets: RUN:TARGET RUN:TARGET.",
         )

@@ -1,4 +1,4 @@
-"""Mutants in the memory of another backend: their arrays lie there, and nothing that they do is hidden on the way."""
+"""Carried mutants: their arrays lie in the tensors of another backend, and nothing that they do is hidden on the way."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bnspec.conformance.cases.effort import cases_of
 from bnspec.conformance.judge.judge import checks_for, judge
 from bnspec.conformance.selftest.catalogue.catalogue import ALL
 from bnspec.conformance.selftest.matrix.matrix import fingerprint
-from bnspec.conformance.selftest.reference.elsewhere import Elsewhere
+from bnspec.conformance.selftest.reference.carried_adapter import CarriedAdapter
 from bnspec.conformance.selftest.reference.full_layer import FullAdapter
 from bnspec.model.case import Case
 from bnspec.oracle.oracle import Oracle
@@ -44,13 +44,13 @@ def small_cases() -> list[Case]:
 
 def killers(name: str, case: Case) -> set[str]:
     """The clauses that the mutant breaks on the case in the memory of the device."""
-    adapter = Elsewhere(BY_NAME[name].adapter_class()(), AwayMemory())
+    adapter = CarriedAdapter(BY_NAME[name].adapter_class()(), AwayMemory())
     found = judge(case, run_case(adapter, *case.header()), adapter.conventions, Oracle(case), checks_for(ASKED))
     return {c for c, j in found.items() if j is not None and not j.holds}
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_a_mutant_is_killed_there_by_its_own_clause(name: str) -> None:
+def test_a_carried_mutant_is_killed_by_its_own_clause(name: str) -> None:
     """Writes, aliases and wrong numbers are seen in the device's memory."""
     entry = BY_NAME[name]
     with warnings.catch_warnings(), np.errstate(all="ignore"):
@@ -58,36 +58,38 @@ def test_a_mutant_is_killed_there_by_its_own_clause(name: str) -> None:
         assert any(killers(name, c) & set(entry.killed_by) for c in small_cases() if entry.applies_to(c))
 
 
-def test_a_correct_layer_is_observed_there_as_here() -> None:
+def test_a_correct_layer_is_observed_alike_when_carried() -> None:
     """Values, state, aliases and refusals: the memory alone is another."""
-    here, there = FullAdapter(), Elsewhere(FullAdapter(), AwayMemory())
+    host, carried = FullAdapter(), CarriedAdapter(FullAdapter(), AwayMemory())
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore", RuntimeWarning)
         for case in small_cases()[::4]:
-            assert fingerprint(run_case(there, *case.header())) == fingerprint(run_case(here, *case.header())), case.id
+            assert fingerprint(run_case(carried, *case.header())) == fingerprint(run_case(host, *case.header())), (
+                case.id
+            )
 
 
-def test_what_is_written_there_is_read_by_the_next_call() -> None:
+def test_what_is_written_on_the_device_is_read_by_the_next_call() -> None:
     """The device's memory is the layer's: a value that is set there is the one that it computes with."""
-    there = Elsewhere(FullAdapter(), AwayMemory())
+    carried = CarriedAdapter(FullAdapter(), AwayMemory())
     case = next(c for c in small_cases() if c.subject == "batch_norm" and c.config.affine)
-    tensors = {n: there.tensor(a.copy()) for n, a in case.arrays.items()}
+    tensors = {n: carried.tensor(a.copy()) for n, a in case.arrays.items()}
     names = ("gamma", "beta", "running_mean", "running_var")
-    layer = there.layer(case.config, *(tensors[n] for n in names))
+    layer = carried.layer(case.config, *(tensors[n] for n in names))
     beta = tensors["beta"]
-    there.carrier.overwrite(beta.block.tensor, np.zeros_like(beta.block.tensor))
+    carried.carrier.overwrite(beta.block.tensor, np.zeros_like(beta.block.tensor))
     zero = np.zeros_like(case.arrays["gamma"])
-    there.carrier.overwrite(tensors["gamma"].block.tensor, zero.view(np.uint8).reshape(-1))
-    assert not there.array(layer.training(tensors["x"])).any()
+    carried.carrier.overwrite(tensors["gamma"].block.tensor, zero.view(np.uint8).reshape(-1))
+    assert not carried.array(layer.training(tensors["x"])).any()
 
 
 def test_blocks_are_forgotten_with_their_arrays() -> None:
     """Or each case would be sent again with all that come after it."""
-    there = Elsewhere(FullAdapter(), AwayMemory())
-    tensor = there.tensor(np.ones(3))
-    assert len(there._blocks) == 1
+    carried = CarriedAdapter(FullAdapter(), AwayMemory())
+    tensor = carried.tensor(np.ones(3))
+    assert len(carried._blocks) == 1
     del tensor
-    assert not there._blocks
+    assert not carried._blocks
 
 
 def test_the_command_runs_them_in_a_backends_tensors(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What is measured of releases besides their verdicts: conventions and stability, into the same run."""
+"""Extra measurements of releases besides their verdicts: conventions and stability, into the same run."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from bnspec.backends.harness.interruption import check
 from bnspec.backends.harness.launcher import Worker
 from bnspec.backends.harness.limits import Limits
 from bnspec.backends.harness.targets import Target
-from bnspec.conformance.conventions.infer import profiled_by
+from bnspec.conformance.conventions.infer import infer_conventions
 from bnspec.conformance.conventions.records import convention_records
-from bnspec.conformance.run.verify import Further
+from bnspec.conformance.run.verify import ExtraMeasurement
 from bnspec.conformance.stability.records import point_record, records
-from bnspec.conformance.stability.run import Request as StabilityRequest
-from bnspec.conformance.stability.run import study
+from bnspec.conformance.stability.run import StabilityRequest, study
 from bnspec.reports.run.store import RunWriter
 from bnspec.terminal.progress import Progress
 
@@ -21,7 +20,7 @@ from bnspec.terminal.progress import Progress
 OUTPUTS = ("y", "dx", "dgamma", "dbeta", "running_mean", "running_var", "inference.y", "inference.dx")
 
 
-def conventions(limits: Limits) -> Further:
+def conventions(limits: Limits) -> ExtraMeasurement:
     """Infer the conventions of every target that is ready."""
 
     def infer(targets: Sequence[Target], writer: RunWriter, progress: Progress) -> None:
@@ -34,7 +33,7 @@ def conventions(limits: Limits) -> Further:
             with Worker(target.entry, target.device, limits=limits) as worker:
                 if worker.hello.status != "ready":
                     continue
-                found = list(convention_records(profiled_by(target, worker), writer))
+                found = list(convention_records(infer_conventions(target, worker), writer))
             writer.write(*found)
             writer.done("conventions", target.entry.name, target.device)
             progress.end(target.name, "conventions inferred")
@@ -42,7 +41,7 @@ def conventions(limits: Limits) -> Further:
     return infer
 
 
-def stability(seed: int, command: str, limits: Limits) -> Further:
+def stability(seed: int, command: str, limits: Limits) -> ExtraMeasurement:
     """Measure the stability class of every target that is ready, at quick effort, one after the other."""
 
     def measure(targets: Sequence[Target], writer: RunWriter, progress: Progress) -> None:

@@ -1,7 +1,7 @@
-"""A mutant or variant whose arrays lie in the memory of another backend's device.
+"""A mutant or variant whose arrays lie in the tensors of another backend, the carrier.
 
-The arithmetic stays NumPy's. What is shown is that nothing hides a defect on the way: memory is moved as blocks, calls write to it
-on the device, and what a call did is read there.
+The arithmetic stays NumPy's. This shows that nothing between the arrays and the device hides a defect: blocks of memory are moved,
+and the results and side effects of a call are read from the device.
 
 Runs in workers: Python 3.8, standard library and NumPy only.
 """
@@ -19,20 +19,20 @@ from bnspec.model.vocabulary import NetworkKind
 
 
 class Block(NamedTuple):
-    """Memory that is in both places: a weak reference to the array that owns it here, and the carrier's tensor of its bytes."""
+    """Memory of an array and its copy on the device: a weak reference to the array that owns it, and the carrier's tensor of its bytes."""
 
     root: Any
     tensor: Any
 
 
-class ElsewhereTensor:
+class CarriedTensor:
     """An array of the mutant's, and its block; None for an array without elements."""
 
     def __init__(self, array: np.ndarray, block: Optional[Block]) -> None:
         self.array, self.block = array, block
 
 
-class Elsewhere(Adapter):
+class CarriedAdapter(Adapter):
     """``inner``, an adapter of arrays, in the memory of ``carrier``, an adapter that can overwrite its tensors.
 
     Before each call the blocks are read from the device into the arrays under them, and after it, however it ended, written back.
@@ -57,10 +57,10 @@ class Elsewhere(Adapter):
 
     # --- memory -------------------------------------------------------------------------------------------------------
 
-    def tensor(self, array: np.ndarray) -> ElsewhereTensor:
+    def tensor(self, array: np.ndarray) -> CarriedTensor:
         """A view of the block under the array."""
         if not array.size:
-            return ElsewhereTensor(array, None)
+            return CarriedTensor(array, None)
         root = root_of(array)
         block = block_of(root)
         if block is None:  # of several blocks, which nobody can move as one
@@ -71,24 +71,24 @@ class Elsewhere(Adapter):
             key = id(root)
             reference = weakref.ref(root, lambda _: self._blocks.pop(key, None) and None)
             known = self._blocks[key] = Block(reference, self.carrier.tensor(block.copy()))
-        return ElsewhereTensor(array, known)
+        return CarriedTensor(array, known)
 
-    def array(self, tensor: ElsewhereTensor) -> np.ndarray:
-        """What the device's memory holds now."""
+    def array(self, tensor: CarriedTensor) -> np.ndarray:
+        """The values in the device's memory now."""
         array = tensor.array
         if tensor.block is None:
             return array
-        there = self.carrier.array(tensor.block.tensor)
-        return np.ndarray(array.shape, array.dtype, there, _address(array) - _begin(array), array.strides)
+        memory = self.carrier.array(tensor.block.tensor)
+        return np.ndarray(array.shape, array.dtype, memory, _address(array) - _begin(array), array.strides)
 
-    def extent(self, tensor: ElsewhereTensor) -> Optional[Tuple[int, int]]:
-        """On the device, as the carrier tells it."""
+    def extent(self, tensor: CarriedTensor) -> Optional[Tuple[int, int]]:
+        """The addresses on the device, from the carrier."""
         if tensor.block is None:
             return 0, 0
-        there = self.carrier.extent(tensor.block.tensor)
-        if there is None:
+        carried = self.carrier.extent(tensor.block.tensor)
+        if carried is None:
             return None
-        moved = there[0] - _begin(tensor.array)
+        moved = carried[0] - _begin(tensor.array)
         first, stop = extent(tensor.array)
         return first + moved, stop + moved
 
@@ -117,7 +117,7 @@ class Elsewhere(Adapter):
     # --- layers -------------------------------------------------------------------------------------------------------
 
     def layer(self, config: LayerConfig, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> Any:
-        """The inner adapter's, there."""
+        """The inner adapter's, with carried tensors."""
         return self.called(self.inner.layer, config, gamma, beta, running_mean, running_var)
 
     def new_layer(self, config: LayerConfig) -> Any:
@@ -159,30 +159,30 @@ class Elsewhere(Adapter):
             return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
         if isinstance(value, dict):
             return {k: self._tensors_of(v) for k, v in value.items()}
-        return value if value is None else _There(self, value)
+        return value if value is None else CarriedLayer(self, value)
 
 
-class _There:
-    """A layer, scaler or network of the inner adapter whose methods take and return tensors."""
+class CarriedLayer:
+    """A layer, scaler or network of the inner adapter; its calls take and return carried tensors."""
 
-    def __init__(self, place: Elsewhere, inner: Any) -> None:
-        self._place, self._inner = place, inner
+    def __init__(self, adapter: CarriedAdapter, inner: Any) -> None:
+        self._adapter, self._inner = adapter, inner
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._inner, name)
 
         def call(*arguments: Any) -> Any:
-            return self._place.called(method, *arguments)
+            return self._adapter.called(method, *arguments)
 
         return call
 
 
-Scaler.register(_There)  # the worker asks for one
+Scaler.register(CarriedLayer)  # the worker asks for one
 
 
 def _arrays_of(value: Any) -> Any:
     """The value with its tensors as the arrays that they stand for."""
-    if isinstance(value, ElsewhereTensor):
+    if isinstance(value, CarriedTensor):
         return value.array
     if isinstance(value, (list, tuple)):
         return type(value)(_arrays_of(v) for v in value)

@@ -13,6 +13,8 @@ import numpy as np
 from bnspec.contract import Declined, LayerConfig
 from bnspec.model.call import Mode
 
+#: Why gradients are declined.
+NO_BACKWARD = "this kernel has no backward pass"
 #: Arrays, numbers or None by role.
 Values = Mapping[str, Any]
 
@@ -36,7 +38,7 @@ class Procedure(abc.ABC):
 
     def differentiated(self, values: Values, dy: Any) -> Tuple[Dict[str, Any], Dict[str, Any]]:
         """The results, and dx, dgamma and dbeta by the framework's own differentiation. Raises Declined: there is none."""
-        raise Declined("this kernel has no backward pass")
+        raise Declined(NO_BACKWARD)
 
     def overruns(self) -> Tuple[str, ...]:
         """What calls since the last question read or wrote outside of their buffers."""

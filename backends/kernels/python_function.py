@@ -10,7 +10,7 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 
 import numpy as np
 
-from bnspec.backends.kernels.procedure import Procedure, Values
+from bnspec.backends.kernels.procedure import NO_BACKWARD, Procedure, Values
 from bnspec.backends.kernels.roles import ARRAYS, OUTPUTS, role_of, roles_of
 from bnspec.backends.kernels.torch_allocations import TorchAllocations
 from bnspec.backends.kernels.watch import Watch
@@ -140,7 +140,7 @@ class PythonFunction(Procedure):
         """The results and the gradients of torch.autograd. Raises Declined: y does not depend on x for it."""
         torch = getattr(self.arrays, "torch", None)
         if torch is None:
-            raise Declined("this kernel has no backward pass")
+            raise Declined(NO_BACKWARD)
         named = {name: values.get(role) for name, role in self.roles.items()}
         given = {n: self.arrays.given(v) if isinstance(v, np.ndarray) else v for n, v in named.items()}
         leaves = {}
@@ -151,7 +151,7 @@ class PythonFunction(Procedure):
         returned = self.function(**given)
         y = returned[0] if isinstance(returned, (tuple, list)) else returned
         if not isinstance(y, torch.Tensor) or y.grad_fn is None:
-            raise Declined("this kernel has no backward pass")
+            raise Declined(NO_BACKWARD)
         gradients = gradients_of(torch, y, list(leaves.values()), self.arrays.given(dy))
         taken = {n: self.arrays.taken(g) for n, g in zip(leaves, gradients) if g is not None}
         # autograd may hand on dy itself, as the gradient of a bias that was not broadcast; whoever keeps it, copies it
@@ -187,7 +187,7 @@ def gradients_of(torch: Any, y: Any, leaves: List[Any], dy: Any) -> Tuple[Any, .
         return tuple(torch.autograd.grad(y, leaves, dy, allow_unused=True))
     except RuntimeError as error:
         if "register_autograd" in str(error):
-            raise Declined("this kernel has no backward pass: it registers no autograd formula") from None
+            raise Declined(NO_BACKWARD + ": it registers no autograd formula") from None
         raise
 
 

@@ -48,8 +48,10 @@ def judge(
     """Judge a kernel in the form it was written in: its conventions are inferred by experiment, and it is judged by them.
 
     Prints one line: A (every MUST and SHOULD that was asked conforms), B (every MUST does) or F, with the smallest case that breaks
-    a clause. Exit status 0: A or B; 1: F, a MUST is broken or the timed calls did not do the work. The kernel is executed, in a
-    process of its own.
+    a clause. Exit status 0: A or B; 1: F, a MUST is broken, a case that it offers had no result, or the timed calls did not do the
+    work; 2: the call is wrong, or nothing could be judged: the kernel does not load, raises, ends or hangs whenever it is called, or
+    offers none of what is asked; 3: the harness could not do its work, as on a full disk; 128 + N: signal N stopped it. The kernel
+    is executed, in a process of its own.
     """
     from bnspec.backends.harness.limits import Limits
     from bnspec.conformance.kernels.judge import Request

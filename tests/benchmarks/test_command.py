@@ -11,7 +11,6 @@ import pytest
 
 from bnspec.benchmarks.run import bench as running
 from bnspec.benchmarks.run.bench import exit_status
-from bnspec.benchmarks.timing.bandwidth import COPY
 from bnspec.benchmarks.timing.bandwidth import COPIES_BYTES, COPY, measured_roofs
 from bnspec.benchmarks.workloads import suites as offered
 from bnspec.benchmarks.workloads.workload import Workload

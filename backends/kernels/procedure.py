@@ -19,18 +19,24 @@ NO_BACKWARD = "this kernel has no backward pass"
 Values = Mapping[str, Any]
 
 
+class Unknown(TypeError):
+    """Raised for results of which it cannot be told what they are; its text says what was returned."""
+
+
 class Procedure(abc.ABC):
     """One function of a kernel.
 
     Attributes:
         owner: its name, for messages; takes: the roles of its arguments; returns: the roles of its results, as far as they are known beforehand.
         optional: the arguments that may be absent.
+        returned: what the last call returned, in words, where that is told: "a str".
     """
 
     owner: str = ""
     takes: Tuple[str, ...] = ()
     returns: Tuple[str, ...] = ()
     optional: Tuple[str, ...] = ()
+    returned: str = ""
 
     @abc.abstractmethod
     def __call__(self, values: Values) -> Dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 
 import numpy as np
 
-from bnspec.backends.kernels.procedure import NO_BACKWARD, Procedure, Values
+from bnspec.backends.kernels.procedure import NO_BACKWARD, Procedure, Unknown, Values
 from bnspec.backends.kernels.roles import ARRAYS, OUTPUTS, role_of, roles_of
 from bnspec.backends.kernels.torch_allocations import TorchAllocations
 from bnspec.backends.kernels.watch import Watch
@@ -133,6 +133,7 @@ class PythonFunction(Procedure):
         named = {name: values.get(role) for name, role in self.roles.items()}
         given = {n: self.arrays.given(v) if isinstance(v, np.ndarray) else v for n, v in named.items()}
         returned = self.function(**given)
+        self.returned = words_for(returned)
         written = {self.roles[n]: self.arrays.taken(given[n]) for n in self.roles if self.roles[n] in self.writes}
         return {**written, **self.named(returned)}
 
@@ -168,7 +169,7 @@ class PythonFunction(Procedure):
         if isinstance(returned, dict):
             unknown = [n for n in returned if role_of(str(n)) not in (*OUTPUTS, *ARRAYS)]
             if unknown:
-                raise UsageError("%s returns %r, and what that is cannot be told." % (self.owner, unknown[0]))
+                raise Unknown("returned a dict with %.40r, and what that is cannot be told" % (unknown[0],))
             return {self.result(str(n)): self.arrays.taken(v) for n, v in returned.items()}
         if hasattr(returned, "_asdict") and all(role_of(n) for n in returned._fields):
             return {self.result(n): self.arrays.taken(v) for n, v in returned._asdict().items()}
@@ -181,6 +182,19 @@ class PythonFunction(Procedure):
         return {"running_mean": "new_running_mean", "running_var": "new_running_var"}.get(role, role)
 
 
+def words_for(returned: Any) -> str:
+    """What was returned, by its type: "None", "a str", "a list of 2: int, int"."""
+    if returned is None:
+        return "None"
+    name = type(returned).__name__
+    words = ("an " if name[:1] in "aeiou" else "a ") + name
+    if isinstance(returned, (tuple, list)):
+        kinds = [type(part).__name__ for part in returned]
+        words += " of %d" % len(kinds) + (": " + ", ".join(kinds[:LISTED]) if kinds else "")
+        words += ", ..." if len(kinds) > LISTED else ""
+    return words
+
+
 def gradients_of(torch: Any, y: Any, leaves: List[Any], dy: Any) -> Tuple[Any, ...]:
     """torch.autograd.grad. Raises Declined: an operator on the way has no autograd formula."""
     try:
@@ -191,6 +205,8 @@ def gradients_of(torch: Any, y: Any, leaves: List[Any], dy: Any) -> Tuple[Any, .
         raise
 
 
+#: Parts of what was returned that are listed.
+LISTED = 4
 #: The gradient of each argument that has one.
 DIFFERENTIATED = {"x": "dx", "gamma": "dgamma", "beta": "dbeta"}
 #: Results of a forward pass that a backward pass takes.

@@ -117,3 +117,22 @@ def test_what_nothing_can_be_judged_of_leaves_no_run(tmp_path: Path) -> None:
         judged(kernel(tmp_path, "return y"), tmp_path / "run", ["gradient.training_dx"])
     assert refused.value.why == "this kernel has no backward pass."
     assert not (tmp_path / "run").exists()
+
+
+RETURNED = {
+    "'abc'": "it returned a str, and no y",
+    "None": "it returned None, and no y",
+    "[1, 2]": "it returned a list of 2: int, int, and no y",
+    "3": "it returned an int, and no y",
+    "{'foo': y}": "it returned a dict with 'foo', and what that is cannot be told.",
+    "y[:1]": "it gave y of shape (1, 3, 5, 2) for x of shape (4, 3, 5, 2)",
+}
+
+
+@pytest.mark.parametrize("returned", RETURNED)
+def test_what_is_returned_in_place_of_y_is_said(returned: str, tmp_path: Path) -> None:
+    """It did not raise."""
+    with pytest.raises(UsageError, match="run gives no y for any form of x") as refused:
+        judged(kernel(tmp_path, f"return {returned}"), tmp_path / "run", ["training.output"])
+    assert RETURNED[returned] in refused.value.why
+    assert not refused.value.why.endswith("..")

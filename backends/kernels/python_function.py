@@ -219,7 +219,9 @@ def parameters_of(function: Callable[..., Any], owner: str) -> Tuple[Tuple[str, 
         signature = inspect.signature(function)
     except (TypeError, ValueError):
         raise UsageError(
-            "%s has no signature." % owner, "", "wrap it in a function whose parameters have names."
+            "%s has no signature." % owner,
+            "what it takes cannot be told.",
+            "wrap it in a function whose parameters have names.",
         ) from None
     found = []
     for parameter in signature.parameters.values():
@@ -227,7 +229,9 @@ def parameters_of(function: Callable[..., Any], owner: str) -> Tuple[Tuple[str, 
             continue
         if parameter.kind == parameter.POSITIONAL_ONLY:
             raise UsageError(
-                "%s takes %r by position only." % (owner, parameter.name), "", "wrap it in a function with names."
+                "%s takes %r by position only." % (owner, parameter.name),
+                "arguments are handed over by their names.",
+                "wrap it in a function with names.",
             )
         found.append((parameter.name, parameter.default is parameter.empty))
     return tuple(found)
@@ -237,5 +241,9 @@ def function_of(module: Any, name: str) -> Any:
     """The function of this name. Raises UsageError: there is none."""
     found = getattr(module, name, None)
     if not callable(found):
-        raise UsageError("%s has no function %s." % (module.__file__, name), "", "name one that it defines.")
+        raise UsageError(
+            "%s has no function %s." % (module.__file__, name),
+            "once loaded, it has none of this name.",
+            "name one that it defines.",
+        )
     return found

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bnspec.backends.kernels.harness.forms import LIBRARIES, ONNX, STABLEHLO, listed
 from bnspec.options import CLAUSE, JOBS, JSON, LIMITS, RUN_DIRECTORY, Number, command, effort
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ SEEDS = 1_000_000
     summary="judge a kernel as it comes: no adapter is written",
     example="bnspec judge examples/kernels/numpy_kernel.py::run\nbnspec judge model.py::ModelNew --json",
     params=[
-        click.Argument(["kernel"], help="FILE or FILE::NAME: a function or a torch.nn.Module in a .py, a function in a .so, or a .onnx, .onnxtxt, .mlir or solution.json."),
+        click.Argument(["kernel"], help=f"FILE or FILE::NAME: a function or a torch.nn.Module in a .py, a function in a {listed(*LIBRARIES, last='or')} with its header, an {listed(*ONNX, last='or')}, a {listed(*STABLEHLO, last='or')}, or a solution.json."),
         click.Option(["--device"], default="cpu", metavar="D", help="The device: cpu, cuda:0, ..."),
         CLAUSE,
         effort("quick", "standard", default="quick", help="Number of generated cases."),

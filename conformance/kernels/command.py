@@ -64,7 +64,7 @@ def judge(
 
     refuse_occupied(out)
     seed = secrets.randbelow(SEEDS) if chosen is None else int(chosen)
-    request = Request(kernel, seed, device, effort, jobs, clause, out, Limits.of(limits))
+    request = Request(kernel, seed, device, effort, jobs, clause, out, Limits.of(limits), graded=True)
     verdict, status = run_judge(request, command_line, quiet=as_json)
     if as_json:
         print_json(document(verdict))

@@ -69,7 +69,8 @@ UNREADY: dict[TargetStatus, tuple[str, str]] = {
 
 @dataclass(frozen=True)
 class Request:
-    """The arguments of ``bnspec judge``. ``cases``: in place of those of the effort; ``time``: whether its passes are timed."""
+    """The arguments of ``bnspec judge``. ``cases``: in place of those of the effort; ``time``: whether its passes are timed;
+    ``graded``: whether a grade is wanted, so that a run in which nothing of what is asked was judged is refused."""
 
     thing: str
     seed: int
@@ -81,6 +82,7 @@ class Request:
     limits: Limits = field(default_factory=Limits)
     cases: Sequence[Case] | None = None
     time: bool = True
+    graded: bool = False
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,7 @@ def judge(request: Request, command: str, quiet: bool = False) -> tuple[Verdict,
                 left_out = len(drawn) - len(asked)
             cases = CasePool(asked)
             findings = run_targets([target], cases, settings, writer, reported(progress))[target]
-            if why := unjudged(findings, [c.id for c in clauses]):
+            if why := unjudged(findings, [c.id for c in clauses if request.graded or c.id in OUTPUTS]):
                 writer.close()
                 shutil.rmtree(writer.path)
                 raise UsageError(
@@ -177,7 +179,7 @@ def unjudged(findings: Sequence[Finding], asked: Sequence[str]) -> str:
     """Why nothing that was asked was judged, nor its results where they were asked about: that is no grade; "" where it is one."""
     of = [f for f in findings if f.clause in asked]
     of = [f for f in of if f.clause in OUTPUTS] or of
-    if any(f.cases for f in of) or any(f.verdict in FAILING for f in findings):
+    if not of or any(f.cases for f in of) or any(f.verdict in FAILING for f in findings):
         return ""
     if closed := next((f.message for f in of if f.verdict == "unavailable"), ""):
         return f"it opened once, and then no more: {closed}"

@@ -41,7 +41,9 @@ def kernel(folder: Path, *lines: str) -> str:
 def judged(thing: str, out: Path, clauses: Sequence[str], limits: Limits | None = None) -> tuple[Verdict, int]:
     """The verdict and the exit status, of these clauses on a few cases."""
     cases = few_cases(shapes=((3, 4, 5, 2), (5, 3), (7, 2), (9, 4)))
-    request = Request(thing, 7, jobs=1, out=out, cases=cases, time=False, clauses=clauses, limits=limits or Limits())
+    request = Request(
+        thing, 7, jobs=1, out=out, cases=cases, time=False, clauses=clauses, limits=limits or Limits(), graded=True
+    )
     return judge(request, "bnspec judge", quiet=True)
 
 

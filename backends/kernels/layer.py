@@ -9,7 +9,7 @@ from typing import Any, Callable, Dict, Mapping, Optional
 
 import numpy as np
 
-from bnspec.backends.kernels.procedure import Procedure, numbers
+from bnspec.backends.kernels.procedure import NO_BACKWARD, Procedure, numbers
 from bnspec.backends.worker.mode_layer import LayerByMode
 from bnspec.contract import Declined, Gradients, LayerConfig, State
 from bnspec.equations import batch_norm as eq
@@ -59,7 +59,7 @@ class KernelLayer(LayerByMode):
         if backward is None:
             return self.differentiated(x, dy, mode)
         if mode not in backward.modes and mode == "inference":
-            raise Declined("this kernel has no backward pass in inference mode")
+            raise Declined(NO_BACKWARD + " in inference mode")
         results = self.forward(x, mode)
         found = backward(self.given(backward, x, mode, dy=dy, **self.saved(x, mode, results)))
         gradients = dict(zip(("dx", "dgamma", "dbeta"), (found[n] for n in sorted(found) if n.isdigit())))

@@ -13,9 +13,9 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
 
-from bnspec.backends.kernels.procedure import Procedure, numbers
+from bnspec.backends.kernels.procedure import Procedure, Unknown, numbers
 from bnspec.backends.kernels.results import meaning
-from bnspec.backends.worker.exceptions import described
+from bnspec.backends.worker.exceptions import NoSpace, described
 from bnspec.contract import Conventions, LayerConfig
 from bnspec.equations import batch_norm as eq
 from bnspec.errors import UsageError
@@ -26,6 +26,8 @@ from bnspec.model.conventions import HALVES, OfferedAxes
 RANKS = (4, 2, 3, 5)
 #: Extents besides the channels, all different; how far y of a kernel that normalises these axes may lie from the equations.
 EXTENTS, NEAR = (4, 5, 2, 6), 0.25
+#: How the reason of a form begins where the kernel raised.
+RAISED = "raised "
 #: Builds a layer's forward call: from the configuration and the arrays to the results by role or number.
 Call = Callable[[LayerConfig, Mapping[str, Any], Mode], Dict[str, Any]]
 
@@ -65,7 +67,7 @@ class Offers:
 
 
 def offers_of(forward: Procedure, channels: Optional[int] = None, ranks: Tuple[int, ...] = RANKS) -> Offers:
-    """Try every form. ``channels``: the only number that the kernel takes. Raises UsageError: it raises on every form."""
+    """Try every form. ``channels``: the only number that the kernel takes. Raises UsageError: no form gives y."""
     C = channels or 3
     mode = forward.modes[0]
     failed: List[str] = []
@@ -80,9 +82,10 @@ def offers_of(forward: Procedure, channels: Optional[int] = None, ranks: Tuple[i
                     tried[rank, axis] = error
         if tried:
             return _described(forward, tried, dtype, mode, C)
+    raised = all(reason.startswith(RAISED) for reason in failed)
     raise UsageError(
-        "%s raises on every form of x." % forward.owner,
-        "the first time it said: %s." % failed[0],
+        "%s %s form of x." % (forward.owner, "raises on every" if raised else "gives no y for any"),
+        "the first time it %s." % failed[0].rstrip(".: "),
         "bnspec judge calls it with x of rank 2 to 5 and parameters of shape (C,); see README.md, Judge a kernel.",
     )
 
@@ -91,14 +94,25 @@ def distance(forward: Procedure, form: Form, mode: Mode) -> Tuple[float, str]:
     """How far y is from the equations, in units of beta's and gamma's size; or why there is no y."""
     try:
         found = called(forward, form, mode)
-    except Exception as error:  # noqa: BLE001  # whatever a kernel raises, it does not offer this form
-        return np.inf, described(error)
-    x = form.arrays["x"]
-    y = np.asarray(found.get("y", found.get("0")))
+    except NoSpace:
+        raise
+    except Unknown as error:
+        return np.inf, str(error)
+    except BaseException as error:  # noqa: BLE001  # whatever a kernel raises, an exit too, it does not offer this form
+        return np.inf, RAISED + described(error)
+    x, given = form.arrays["x"], found.get("y", found.get("0"))
+    if given is None and "y" not in forward.returns:
+        return np.inf, "returned %s, and no y" % (forward.returned or "nothing")
+    y = np.asarray(given)
     if y.shape != x.shape:
-        return np.inf, "y has shape %s for x of shape %s" % (y.shape, x.shape)
+        if forward.returned and not y.ndim:
+            return np.inf, "returned %s, and no y of x's shape %s" % (forward.returned, x.shape)
+        return np.inf, "gave y of shape %s for x of shape %s" % (y.shape, x.shape)
     with np.errstate(all="ignore"):
-        apart = np.abs(y.astype(np.float64) - reference(form, mode))
+        try:
+            apart = np.abs(y.astype(np.float64) - reference(form, mode))
+        except (TypeError, ValueError):
+            return np.inf, "gave y of dtype %s" % y.dtype
     return float(np.where(np.isfinite(apart), apart, np.inf).max()), ""
 
 

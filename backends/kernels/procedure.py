@@ -13,8 +13,14 @@ import numpy as np
 from bnspec.contract import Declined, LayerConfig
 from bnspec.model.call import Mode
 
+#: Why gradients are declined.
+NO_BACKWARD = "this kernel has no backward pass"
 #: Arrays, numbers or None by role.
 Values = Mapping[str, Any]
+
+
+class Unknown(TypeError):
+    """Raised for results of which it cannot be told what they are; its text says what was returned."""
 
 
 class Procedure(abc.ABC):
@@ -23,12 +29,14 @@ class Procedure(abc.ABC):
     Attributes:
         owner: its name, for messages; takes: the roles of its arguments; returns: the roles of its results, as far as they are known beforehand.
         optional: the arguments that may be absent.
+        returned: what the last call returned, in words, where that is told: "a str".
     """
 
     owner: str = ""
     takes: Tuple[str, ...] = ()
     returns: Tuple[str, ...] = ()
     optional: Tuple[str, ...] = ()
+    returned: str = ""
 
     @abc.abstractmethod
     def __call__(self, values: Values) -> Dict[str, Any]:
@@ -36,7 +44,7 @@ class Procedure(abc.ABC):
 
     def differentiated(self, values: Values, dy: Any) -> Tuple[Dict[str, Any], Dict[str, Any]]:
         """The results, and dx, dgamma and dbeta by the framework's own differentiation. Raises Declined: there is none."""
-        raise Declined("this kernel has no backward pass")
+        raise Declined(NO_BACKWARD)
 
     def overruns(self) -> Tuple[str, ...]:
         """What calls since the last question read or wrote outside of their buffers."""

@@ -56,7 +56,9 @@ class TorchOperator(FunctionAdapter):
             operator = getattr(getattr(arrays.torch.ops, library), name).default
         except AttributeError:
             raise UsageError(
-                "%s registers no operator %s." % (kernel.path, kernel.name), "", "name it as library::operator."
+                "%s registers no operator %s." % (kernel.path, kernel.name),
+                "FILE::A::B names an operator of torch.library, which the file registers when it is loaded.",
+                "name it as FILE::LIBRARY::OPERATOR, or a function as FILE::NAME.",
             ) from None
         parameters = tuple((a.name, not a.has_default_value()) for a in operator._schema.arguments)
         return PythonFunction(operator, kernel.name, arrays, parameters=parameters, watched=kernel.watched), None

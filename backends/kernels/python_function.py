@@ -10,7 +10,7 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 
 import numpy as np
 
-from bnspec.backends.kernels.procedure import Procedure, Values
+from bnspec.backends.kernels.procedure import NO_BACKWARD, Procedure, Unknown, Values
 from bnspec.backends.kernels.roles import ARRAYS, OUTPUTS, role_of, roles_of
 from bnspec.backends.kernels.torch_allocations import TorchAllocations
 from bnspec.backends.kernels.watch import Watch
@@ -133,6 +133,7 @@ class PythonFunction(Procedure):
         named = {name: values.get(role) for name, role in self.roles.items()}
         given = {n: self.arrays.given(v) if isinstance(v, np.ndarray) else v for n, v in named.items()}
         returned = self.function(**given)
+        self.returned = words_for(returned)
         written = {self.roles[n]: self.arrays.taken(given[n]) for n in self.roles if self.roles[n] in self.writes}
         return {**written, **self.named(returned)}
 
@@ -140,7 +141,7 @@ class PythonFunction(Procedure):
         """The results and the gradients of torch.autograd. Raises Declined: y does not depend on x for it."""
         torch = getattr(self.arrays, "torch", None)
         if torch is None:
-            raise Declined("this kernel has no backward pass")
+            raise Declined(NO_BACKWARD)
         named = {name: values.get(role) for name, role in self.roles.items()}
         given = {n: self.arrays.given(v) if isinstance(v, np.ndarray) else v for n, v in named.items()}
         leaves = {}
@@ -151,7 +152,7 @@ class PythonFunction(Procedure):
         returned = self.function(**given)
         y = returned[0] if isinstance(returned, (tuple, list)) else returned
         if not isinstance(y, torch.Tensor) or y.grad_fn is None:
-            raise Declined("this kernel has no backward pass")
+            raise Declined(NO_BACKWARD)
         gradients = gradients_of(torch, y, list(leaves.values()), self.arrays.given(dy))
         taken = {n: self.arrays.taken(g) for n, g in zip(leaves, gradients) if g is not None}
         # autograd may hand on dy itself, as the gradient of a bias that was not broadcast; whoever keeps it, copies it
@@ -168,7 +169,7 @@ class PythonFunction(Procedure):
         if isinstance(returned, dict):
             unknown = [n for n in returned if role_of(str(n)) not in (*OUTPUTS, *ARRAYS)]
             if unknown:
-                raise UsageError("%s returns %r, and what that is cannot be told." % (self.owner, unknown[0]))
+                raise Unknown("returned a dict with %.40r, and what that is cannot be told" % (unknown[0],))
             return {self.result(str(n)): self.arrays.taken(v) for n, v in returned.items()}
         if hasattr(returned, "_asdict") and all(role_of(n) for n in returned._fields):
             return {self.result(n): self.arrays.taken(v) for n, v in returned._asdict().items()}
@@ -181,16 +182,31 @@ class PythonFunction(Procedure):
         return {"running_mean": "new_running_mean", "running_var": "new_running_var"}.get(role, role)
 
 
+def words_for(returned: Any) -> str:
+    """What was returned, by its type: "None", "a str", "a list of 2: int, int"."""
+    if returned is None:
+        return "None"
+    name = type(returned).__name__
+    words = ("an " if name[:1] in "aeiou" else "a ") + name
+    if isinstance(returned, (tuple, list)):
+        kinds = [type(part).__name__ for part in returned]
+        words += " of %d" % len(kinds) + (": " + ", ".join(kinds[:LISTED]) if kinds else "")
+        words += ", ..." if len(kinds) > LISTED else ""
+    return words
+
+
 def gradients_of(torch: Any, y: Any, leaves: List[Any], dy: Any) -> Tuple[Any, ...]:
     """torch.autograd.grad. Raises Declined: an operator on the way has no autograd formula."""
     try:
         return tuple(torch.autograd.grad(y, leaves, dy, allow_unused=True))
     except RuntimeError as error:
         if "register_autograd" in str(error):
-            raise Declined("this kernel has no backward pass: it registers no autograd formula") from None
+            raise Declined(NO_BACKWARD + ": it registers no autograd formula") from None
         raise
 
 
+#: Parts of what was returned that are listed.
+LISTED = 4
 #: The gradient of each argument that has one.
 DIFFERENTIATED = {"x": "dx", "gamma": "dgamma", "beta": "dbeta"}
 #: Results of a forward pass that a backward pass takes.
@@ -203,7 +219,9 @@ def parameters_of(function: Callable[..., Any], owner: str) -> Tuple[Tuple[str, 
         signature = inspect.signature(function)
     except (TypeError, ValueError):
         raise UsageError(
-            "%s has no signature." % owner, "", "wrap it in a function whose parameters have names."
+            "%s has no signature." % owner,
+            "what it takes cannot be told.",
+            "wrap it in a function whose parameters have names.",
         ) from None
     found = []
     for parameter in signature.parameters.values():
@@ -211,7 +229,9 @@ def parameters_of(function: Callable[..., Any], owner: str) -> Tuple[Tuple[str, 
             continue
         if parameter.kind == parameter.POSITIONAL_ONLY:
             raise UsageError(
-                "%s takes %r by position only." % (owner, parameter.name), "", "wrap it in a function with names."
+                "%s takes %r by position only." % (owner, parameter.name),
+                "arguments are handed over by their names.",
+                "wrap it in a function with names.",
             )
         found.append((parameter.name, parameter.default is parameter.empty))
     return tuple(found)
@@ -221,5 +241,9 @@ def function_of(module: Any, name: str) -> Any:
     """The function of this name. Raises UsageError: there is none."""
     found = getattr(module, name, None)
     if not callable(found):
-        raise UsageError("%s has no function %s." % (module.__file__, name), "", "name one that it defines.")
+        raise UsageError(
+            "%s has no function %s." % (module.__file__, name),
+            "once loaded, it has none of this name.",
+            "name one that it defines.",
+        )
     return found

@@ -15,6 +15,7 @@ from typing import Any, Dict, Optional, Sequence
 import numpy as np
 
 from bnspec.backends.onnx.common import CONVENTIONS, INPUTS, OnnxAdapter, OnnxLayer, Session, model_of
+from bnspec.backends.onnxruntime.common import RuntimeAdapter
 from bnspec.backends.worker.scaler_rows import ScalerAdapter, TableScaler
 from bnspec.contract import Conventions, Declined, Layer, LayerConfig, State
 from bnspec.model.call import Mode
@@ -23,28 +24,21 @@ from bnspec.model.call import Mode
 PROBE = LayerConfig(2, 1, 1, 1e-5, 0.9, "float32", "float32")
 
 
-class RuntimeOpset9(OnnxAdapter):
+class RuntimeOpset9(RuntimeAdapter, OnnxAdapter):
     """Opset 9: inference, and training by a node with five outputs."""
 
-    framework = "onnxruntime"
     opset = 9
+    thread_count = 0
     trains_by_outputs = True
     conventions = dataclasses.replace(CONVENTIONS, checks_arguments=True, dtypes=("float64", "float32", "float16"))
 
     def __init__(self, device: str = "cpu") -> None:
         super().__init__(device)
-        import onnxruntime
-
-        self.onnxruntime, self.thread_count = onnxruntime, 0
-        refused = onnxruntime.capi.onnxruntime_pybind11_state
+        refused = self.onnxruntime.capi.onnxruntime_pybind11_state
         try:  # no release says which opsets it has
             self.session(model_of(self.onnx, self.opset, PROBE, "inference"))
         except (refused.Fail, refused.InvalidArgument, refused.InvalidGraph, refused.NotImplemented) as error:
             raise ImportError("a model of opset %d is refused: %s" % (self.opset, error)) from error
-
-    def versions(self) -> Dict[str, str]:
-        """Versions of ONNX Runtime and of onnx."""
-        return {"onnxruntime": str(self.onnxruntime.__version__), "onnx": str(self.onnx.__version__)}
 
     def threads(self) -> Optional[int]:
         """The number that was asked for; None: ONNX Runtime's choice."""
@@ -54,14 +48,6 @@ class RuntimeOpset9(OnnxAdapter):
         """Sessions made from now on use so many threads; 0: ONNX Runtime's choice."""
         self.thread_count = count
         self.sessions.clear()
-
-    def session(self, model: Any) -> Session:
-        """An InferenceSession."""
-        options = self.onnxruntime.SessionOptions()
-        options.intra_op_num_threads = self.thread_count
-        options.log_severity_level = 4
-        made = self.onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-        return lambda inputs: tuple(made.run(None, dict(inputs)))
 
 
 class RuntimeOpset14(RuntimeOpset9):

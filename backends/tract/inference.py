@@ -8,44 +8,29 @@ Source: https://docs.rs/tract-onnx
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Dict, Optional
+from typing import Any, Optional
 
 import numpy as np
 
 from bnspec.backends.onnx.common import CONVENTIONS, INPUTS, OnnxAdapter, Session, model_of
-from bnspec.backends.tract.common import loaded
+from bnspec.backends.tract.common import TractAdapter
 from bnspec.backends.worker.forward_only import InferenceOnly
 from bnspec.contract import Declined, LayerConfig, State
 
 
-class TractOpset15(OnnxAdapter):
+class TractOpset15(TractAdapter, OnnxAdapter):
     """Opset 15, with parameters and statistics of x's dtype."""
 
-    framework = "tract"
     opset = 15
     conventions = dataclasses.replace(
         CONVENTIONS, half_arithmetic="input", dtypes=("float64", "float32", "float16"), half_parameters=("input",)
     )
-
-    def __init__(self, device: str = "cpu") -> None:
-        super().__init__(device)
-        import tract
-
-        self.tract = tract
-
-    def versions(self) -> Dict[str, str]:
-        """Versions of tract and of onnx."""
-        return {"tract": str(self.tract.version()), "onnx": str(self.onnx.__version__)}
 
     def layer(self, config: LayerConfig, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> ConstantLayer:
         """The constants of the model, which is made when the layer is called."""
         if config.dtype != config.parameter_dtype:
             raise Declined("parameters have x's dtype here")
         return ConstantLayer(self, config, (gamma, beta, running_mean, running_var))
-
-    def session(self, model: Any) -> Session:
-        """A runnable model."""
-        return loaded(self.tract, model)
 
 
 class TractOpset9(TractOpset15):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bnspec.backends.kernels.harness.forms import LIBRARIES, ONNX, STABLEHLO, listed
 from bnspec.options import CLAUSE, JOBS, JSON, LIMITS, RUN_DIRECTORY, Number, command, effort
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ SEEDS = 1_000_000
     summary="judge a kernel as it comes: no adapter is written",
     example="bnspec judge examples/kernels/numpy_kernel.py::run\nbnspec judge model.py::ModelNew --json",
     params=[
-        click.Argument(["kernel"], help="FILE or FILE::NAME: a function or a torch.nn.Module in a .py, a function in a .so, or a .onnx, .onnxtxt, .mlir or solution.json."),
+        click.Argument(["kernel"], help=f"FILE or FILE::NAME: a function or a torch.nn.Module in a .py, a function in a {listed(*LIBRARIES, last='or')} with its header, an {listed(*ONNX, last='or')}, a {listed(*STABLEHLO, last='or')}, or a solution.json."),
         click.Option(["--device"], default="cpu", metavar="D", help="The device: cpu, cuda:0, ..."),
         CLAUSE,
         effort("quick", "standard", default="quick", help="Number of generated cases."),
@@ -48,8 +49,10 @@ def judge(
     """Judge a kernel in the form it was written in: its conventions are inferred by experiment, and it is judged by them.
 
     Prints one line: A (every MUST and SHOULD that was asked conforms), B (every MUST does) or F, with the smallest case that breaks
-    a clause. Exit status 0: A or B; 1: F, a MUST is broken or the timed calls did not do the work. The kernel is executed, in a
-    process of its own.
+    a clause. Exit status 0: A or B; 1: F, a MUST is broken, a case that it offers had no result, or the timed calls did not do the
+    work; 2: the call is wrong, or nothing could be judged: the kernel does not load, raises, ends or hangs whenever it is called, or
+    offers none of what is asked; 3: the harness could not do its work, as on a full disk; 128 + N: signal N stopped it. The kernel
+    is executed, in a process of its own.
     """
     from bnspec.backends.harness.limits import Limits
     from bnspec.conformance.kernels.judge import Request
@@ -61,7 +64,7 @@ def judge(
 
     refuse_occupied(out)
     seed = secrets.randbelow(SEEDS) if chosen is None else int(chosen)
-    request = Request(kernel, seed, device, effort, jobs, clause, out, Limits.of(limits))
+    request = Request(kernel, seed, device, effort, jobs, clause, out, Limits.of(limits), graded=True)
     verdict, status = run_judge(request, command_line, quiet=as_json)
     if as_json:
         print_json(document(verdict))

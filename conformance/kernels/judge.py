@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import itertools
+import shutil
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -19,13 +20,14 @@ from bnspec.backends.kernels.harness.found import Found, completed, found_of
 from bnspec.backends.kernels.harness.housing import housed
 from bnspec.backends.kernels.harness.recognise import Recognised, recognise
 from bnspec.backends.kernels.kernel import Kernel
+from bnspec.backends.kernels.procedure import NO_BACKWARD
 from bnspec.clauses import Clause
-from bnspec.cli import CONFORMS, DEVIATES, FAILED
+from bnspec.cli import CONFORMS, DEVIATES
 from bnspec.conformance.cases.effort import EffortName, cases_of
 from bnspec.conformance.conventions.inferred import InferredConventions
 from bnspec.conformance.conventions.plan import Inference
 from bnspec.conformance.conventions.records import convention_records
-from bnspec.conformance.kernels.asked import cases_for, clauses_for, interpreted_cases
+from bnspec.conformance.kernels.asked import cases_for, clauses_for, interpreted_cases, with_always
 from bnspec.conformance.kernels.conventions import inferred, judged_by, other_direction
 from bnspec.conformance.kernels.fixed import fixed, fixed_cases, fixed_forms
 from bnspec.conformance.kernels.timings import timed, usual_form
@@ -34,8 +36,9 @@ from bnspec.conformance.run.case_pool import CasePool
 from bnspec.conformance.run.run import run_targets
 from bnspec.conformance.run.settings import RunSettings
 from bnspec.conformance.run.verify import needed, reported
-from bnspec.errors import HarnessError, UsageError
+from bnspec.errors import UsageError
 from bnspec.model.case import Case
+from bnspec.model.vocabulary import TargetStatus
 from bnspec.reports.run.manifest import finished_now, new_manifest
 from bnspec.reports.run.records import Finding, Manifest, RunFinished, Timing
 from bnspec.reports.run.store import RunWriter, read_run
@@ -47,13 +50,27 @@ SHRINK_SECONDS, CAUSE_SECONDS = 0.25, 3.0
 
 #: The clauses that speak of what a forward pass computes.
 OUTPUTS = ("training.output", "inference.output")
+#: Reasons that are said where nothing was judged.
+REASONS = 3
 #: The adapter that compiles Triton's kernels in place of running them.
 TRITON_LISTING = "bnspec.backends.kernels.triton_listing:TritonListing"
+
+#: What a kernel that does not open did, and what to do: it was loaded, and called with a small x of each form.
+LOADED = "make it load and return for one small batch of each form first: x of rank 2 to 5, parameters of shape (C,)."
+UNREADY: dict[TargetStatus, tuple[str, str]] = {
+    "absent": ("its device is not here", "name another --device."),
+    "unavailable": ("what it imports is not here", "install it, or name another --device."),
+    "unbuilt": ("its environment cannot be built", "install what it needs, and judge it again."),
+    "broken": ("it raised when it was loaded and tried", LOADED),
+    "crashed": ("its process ended when it was loaded and tried", LOADED),
+    "timeout": ("it did not return when it was loaded and tried", f"{LOADED[:-1]}; or allow it more: --open-seconds."),
+}
 
 
 @dataclass(frozen=True)
 class Request:
-    """The arguments of ``bnspec judge``. ``cases``: in place of those of the effort; ``time``: whether its passes are timed."""
+    """The arguments of ``bnspec judge``. ``cases``: in place of those of the effort; ``time``: whether its passes are timed;
+    ``graded``: whether a grade is wanted, so that a run in which nothing of what is asked was judged is refused."""
 
     thing: str
     seed: int
@@ -65,6 +82,7 @@ class Request:
     limits: Limits = field(default_factory=Limits)
     cases: Sequence[Case] | None = None
     time: bool = True
+    graded: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,7 +102,8 @@ class Opened:
 def judge(request: Request, command: str, quiet: bool = False) -> tuple[Verdict, int]:
     """Judge it; returns the verdict and the exit status.
 
-    Raises UsageError: the kernel is not there, in no known form, or cannot be called; HarnessError: it breaks when it is opened.
+    Raises UsageError: the kernel is not there, in no known form, or nothing of it can be judged, since it does not open or return, or
+    offers none of what is asked. Then no run directory is left.
     """
     recognised = recognise(request.thing)
     with (
@@ -99,8 +118,10 @@ def judge(request: Request, command: str, quiet: bool = False) -> tuple[Verdict,
         opened = opened_and_inferred(target, recognised, request)
         conventions = judged_by(opened.inference, opened.recognised.kernel)
         kernel = dataclasses.replace(opened.recognised.kernel, conventions=conventions.to_json())
+        clauses = clauses_for(request.clauses)
+        forms = fixed_forms(kernel, conventions)
         settings = RunSettings(
-            clauses_for(request.clauses),
+            with_always(clauses),
             SHRINK_SECONDS,
             CAUSE_SECONDS,
             limits=request.limits,
@@ -111,20 +132,26 @@ def judge(request: Request, command: str, quiet: bool = False) -> tuple[Verdict,
         with RunWriter.create(request.out, manifest_of(request, opened, settings.clauses, command)) as writer:
             for convention in convention_records(opened.inferred, writer):
                 writer.write(convention)
-            forms = fixed_forms(kernel, conventions)
             source = cases_of(request.effort, request.seed) if request.cases is None else request.cases
             if forms and (request.cases is None or fixed(kernel)):
                 others = () if fixed(kernel) else source
                 source = itertools.chain(others, fixed_cases(forms, kernel.epsilon, request.seed))
-            asked: Iterable[Case] = needed(cases_for(source), settings.clauses)
+            asked: Iterable[Case] = needed(cases_for(source), clauses)
             left_out = 0
             if kernel.interpreted and request.cases is None:
                 drawn = list(asked)
-                asked = interpreted_cases(drawn, settings.clauses, conventions)
+                asked = interpreted_cases(drawn, clauses, conventions)
                 left_out = len(drawn) - len(asked)
             cases = CasePool(asked)
             findings = run_targets([target], cases, settings, writer, reported(progress))[target]
-            refuse_unjudged(findings, target)
+            if why := unjudged(findings, [c.id for c in clauses if request.graded or c.id in OUTPUTS]):
+                writer.close()
+                shutil.rmtree(writer.path)
+                raise UsageError(
+                    f"nothing that {target.name} computes was judged.",
+                    f"{why}.",
+                    "choose other clauses, or a form of x that cases have.",
+                )
             timings: list[Timing] = []
             if request.time:
                 progress.update(target.name, "timing")
@@ -148,24 +175,23 @@ def judge(request: Request, command: str, quiet: bool = False) -> tuple[Verdict,
         return Verdict(opened.recognised, request.seed, run, opened.inference, conventions, compiled, left_out), status
 
 
-def refuse_unjudged(findings: Sequence[Finding], target: Target) -> None:
-    """Raise HarnessError where its results were asked about and none was judged: that is no grade."""
-    asked = [f for f in findings if f.clause in OUTPUTS]
-    if not asked or any(f.cases or f.verdict in FAILING for f in findings if f.clause in OUTPUTS):
-        return
-    reason = next((d["reason"] for d in declined(asked)), "no case has its form")
-    raise HarnessError(
-        f"nothing that {target.name} computes was judged.",
-        f"{reason}.",
-        "choose other clauses, or a form of x that cases have.",
-    )
+def unjudged(findings: Sequence[Finding], asked: Sequence[str]) -> str:
+    """Why nothing that was asked was judged, nor its results where they were asked about: that is no grade; "" where it is one."""
+    of = [f for f in findings if f.clause in asked]
+    of = [f for f in of if f.clause in OUTPUTS] or of
+    if not of or any(f.cases for f in of) or any(f.verdict in FAILING for f in findings):
+        return ""
+    if closed := next((f.message for f in of if f.verdict == "unavailable"), ""):
+        return f"it opened once, and then no more: {closed}"
+    reasons = declined(of)
+    # of a case with gradients, the first call that is declined gives the reason: what is said of the forward pass decides
+    forward = [r for r in reasons if not r["reason"].startswith(NO_BACKWARD)] or reasons
+    return "; ".join(str(r["reason"]) for r in forward[:REASONS]) or "no case has its form"
 
 
 def status_of(findings: Sequence[Finding], timings: Sequence[Timing]) -> int:
-    """0: grade A or B; 1: grade F; 3: nothing was judged."""
-    if grade_of(findings, timings) == "F":
-        return DEVIATES
-    return CONFORMS if any(f.cases for f in findings) else FAILED
+    """0: grade A or B; 1: grade F."""
+    return DEVIATES if grade_of(findings, timings) == "F" else CONFORMS
 
 
 def opened_and_inferred(target: Target, recognised: Recognised, request: Request) -> Opened:
@@ -204,23 +230,14 @@ def compiled_and_not_run(target: Target, kernel: Kernel, request: Request) -> Fo
 
 
 def ready(target: Target, limits: Limits, environment: dict[str, str]) -> Worker:
-    """A worker of the kernel that is ready. Raises UsageError: its framework or device is not here; HarnessError: it breaks."""
+    """A worker of the kernel that is ready. Raises UsageError: its framework or device is not here, or it breaks, ends or hangs."""
     worker = Worker(target.entry, target.device, limits=limits, environment=environment)
     hello = worker.hello
     if hello.status == "ready":
         return worker
     worker.stop()
-    if hello.status in ("absent", "unavailable"):
-        raise UsageError(
-            f"{target.name} cannot be judged here: {hello.status}.",
-            f"{hello.reason}.",
-            "install what the kernel imports, or name another --device.",
-        )
-    raise HarnessError(
-        f"{target.name} cannot be opened: {hello.status}.",
-        f"{hello.reason}.",
-        "make it load and return for one small batch first.",
-    )
+    what, fix = UNREADY[hello.status]
+    raise UsageError(f"{target.name} cannot be judged: {what}.", f"{hello.reason.rstrip('.')}.", fix)
 
 
 def manifest_of(request: Request, opened: Opened, clauses: Sequence[Clause], command: str) -> Manifest:

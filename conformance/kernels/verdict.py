@@ -24,6 +24,14 @@ from bnspec.reports.summary.counts import time_text
 #: A: every MUST and SHOULD that was judged conforms. B: every MUST does. F: a MUST is broken, or the times are not of the work.
 Grade = Literal["A", "B", "F"]
 UNTIMED = ("declined", "unavailable")
+#: The clause of calls that raise; how a case ends without a result, in words.
+ACCEPTS = "contract.accepts"
+ENDS = {
+    "crashed": "crashed",
+    "timeout": "timed out",
+    "error": "raised",
+    "not_run": "never run",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +43,8 @@ class Verdict:
         run: the run directory, read back. inference, conventions: what was inferred, and what the kernel was judged by.
         compiled: for devices that are not here, and not run; None where that is not asked.
         left_out: cases that were not asked, since the kernel is interpreted.
-        grade, ratio, broken, smallest: the worst error / bound of what is required, the broken clauses, MUST first, and the smallest case that breaks one.
+        grade, ratio, broken, ended, smallest: the worst error / bound of what is required, the broken clauses, MUST first, the cases without
+            a result, and the smallest case that breaks one.
     """
 
     recognised: Recognised
@@ -58,6 +67,16 @@ class Verdict:
     def ratio(self) -> float | str | None:
         ratios = [f.ratio for f in self.run.findings if f.ratio is not None and f.level != "MAY"]
         return max(ratios, key=ratio_value, default=None)
+
+    @property
+    def ended(self) -> dict[str, int]:
+        """Cases without a result that it owed, by how they ended: "crashed", "timeout", "error" or "not_run"."""
+        counts: Counter[str] = Counter()
+        for target in self.run.targets_finished:
+            counts.update(target.cases)
+        # a case of which some calls raised and others were declined has ended as "ok"
+        counts["error"] = sum(f.failures for f in self.run.findings if f.clause == ACCEPTS)
+        return {name: counts[name] for name in ENDS if counts[name]}
 
     @property
     def smallest(self) -> Path | None:
@@ -102,7 +121,8 @@ def outcome(verdict: Verdict) -> str:
         return f"conforms to every MUST, and breaks {len(broken)} of {len(judged)} clauses, {broken[0].clause} first"
     if broken and broken[0].level == "MUST":
         count = sum(f.level == "MUST" for f in broken)
-        return f"deviates: breaks {count} MUST of {len(judged)} clauses, {broken[0].clause} first"
+        ended = "".join(f", {n} cases {ENDS[name]}" for name, n in verdict.ended.items())
+        return f"deviates: breaks {count} MUST of {len(judged)} clauses, {broken[0].clause} first{ended}"
     timing = next(t for t in verdict.run.timings if fails(t))
     return f"deviates: {timing.pass_name} as it was timed: {timing.message or timing.verdict}"
 
@@ -131,6 +151,7 @@ def document(verdict: Verdict) -> dict[str, Any]:
         "compiled": compiled_document(verdict.compiled),
         "broken": [broken_document(f, verdict.run.path) for f in verdict.broken],
         "smallest_case": str(verdict.smallest) if verdict.smallest else None,
+        "ended": verdict.ended,
         "judged": sum(1 for f in verdict.run.findings if f.cases),
         "declined": declined(verdict.run.findings),
         "left_out": verdict.left_out,

@@ -23,7 +23,7 @@ OUTPUT_NAMES = ("y", "dx", "dgamma", "dbeta", "running_mean", "running_var", "in
         DEVICE,
         many("--dtype", type=click.Choice(DTYPES), help="Dtype of x. Repeatable.", all="all; quick: float32, float64"),
         many("--output", type=click.Choice(OUTPUT_NAMES), help="Output to measure. Repeatable."),
-        many("--threads", type=Number(1), metavar="N", help="Threads of a worker. Repeatable.", all=""),
+        many("--threads", type=Number(1), metavar="N", help="Threads of a worker, at most one per core. Repeatable.", all=""),
         SEED,
         effort("quick", "default", "standard", default="default", help="standard adds every layout, and one thread beside all."),
         click.Option(["--quick", "effort"], flag_value="quick", help="Same as --effort quick."),

@@ -15,7 +15,7 @@ import numpy as np
 from bnspec.backends.harness.launcher import Hello, Worker
 from bnspec.backends.harness.limits import Limits
 from bnspec.backends.harness.targets import Target
-from bnspec.conformance.stability.data import Form, Spot, case_of, inference_case, kappa_of, reached
+from bnspec.conformance.stability.data import FORMS, Form, Spot, case_of, inference_case, kappa_of, reached
 from bnspec.conformance.stability.errors import OUTPUTS, REFERENCES, Errors, errors_of, scales
 from bnspec.model.case import Case
 from bnspec.model.conventions import HALVES, Conventions
@@ -51,11 +51,17 @@ PointStatus = Status | Literal["unreachable"]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Subject:
-    """A backend with a thread count; ``threads`` 0 leaves the count to the environment."""
+    """A backend with a thread count; ``threads`` 0 leaves the count to the environment; ``unset``: why it cannot have so many."""
 
     target: Target
     threads: int
     hello: Hello
+    unset: str = ""
+
+    @property
+    def measurable(self) -> bool:
+        """Whether it can be measured: it is open, and has the number of threads that was asked."""
+        return self.hello.status == "ready" and not self.unset
 
     @property
     def name(self) -> str:
@@ -170,11 +176,37 @@ def _numbers(values: Array) -> list[float | str]:
     return [float(f"{v:.4g}") if math.isfinite(v) else "inf" for v in values.tolist()]
 
 
+def unset_threads(subject: Subject, worker: Worker) -> str:
+    """Why a backend that is ready declines this number of threads, by its own word; "" where it does not.
+
+    One thread is left to the environment: what has no threads of its own runs on one.
+    """
+    if subject.threads <= 1 or subject.hello.status != "ready":
+        return ""
+    dtype = subject.conventions.dtypes[0]
+    form = next((f for f in FORMS if not subject.declines(f, dtype)), None)
+    if form is None:
+        return ""
+    plain = case_of(Spot("count", 4.0, form, dtype, subject.parameter_dtype(dtype), 0))
+    (step,) = plain.steps
+    threaded = plain.with_(steps=(dataclasses.replace(step, options=(("threads", subject.threads),)),))
+    without, found = (worker.run(case, CASE_SECONDS).steps[0] for case in (plain, threaded))
+    other = found.status == "declined" and (without.status, without.message) != (found.status, found.message)
+    return found.message if other else ""
+
+
 @contextlib.contextmanager
 def opened(
-    targets: Sequence[Target], threads: Sequence[int], progress: Progress, limits: Limits | None = None
+    targets: Sequence[Target],
+    threads: Sequence[int],
+    progress: Progress,
+    limits: Limits | None = None,
+    asked: Sequence[int] = (),
 ) -> Iterator[dict[Subject, Worker]]:
-    """A worker for each target and thread count, all open at once; those that did not open are among them."""
+    """A worker for each target and thread count, all open at once; those that did not open are among them.
+
+    ``asked``: the thread counts that a person asked for, which a backend must be able to have.
+    """
     with contextlib.ExitStack() as stack:
         workers: dict[Subject, Worker] = {}
         for target in targets:
@@ -184,7 +216,9 @@ def opened(
                 worker = stack.enter_context(
                     Worker(target.entry, target.device, limits=limits, environment=environment)
                 )
-                workers[Subject(target, n, worker.hello)] = worker
+                subject = Subject(target, n, worker.hello)
+                unset = unset_threads(subject, worker) if n in asked else ""
+                workers[dataclasses.replace(subject, unset=unset)] = worker
         yield workers
 
 
@@ -199,7 +233,7 @@ def measure(
 
     Inference is asked only if it is among the outputs, and not for the count: nothing is reduced there.
     """
-    ready = {s: w for s, w in workers.items() if s.hello.status == "ready"}
+    ready = {s: w for s, w in workers.items() if s.measurable}
     with ThreadPoolExecutor(max_workers=2) as pool:
         for spot in spots:
             asked = {

@@ -24,6 +24,7 @@ from bnspec.conformance.stability.measuring import (
 )
 from bnspec.conformance.stability.plan import Effort, efforts, spots
 from bnspec.conformance.stability.study import Missing, Reach, Row, missing, reach, rows
+from bnspec.errors import UsageError
 from bnspec.reports.run.machine import describe_machine
 from bnspec.terminal.progress import Progress
 
@@ -101,11 +102,11 @@ def study(
     started, clock = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), time.perf_counter()
     with (
         Progress(quiet) as progress,
-        opened(targets, effort.threads, partial(progress.update, PART), request.limits) as workers,
+        opened(targets, effort.threads, partial(progress.update, PART), request.limits, request.threads) as workers,
     ):
         opening(list(workers))
         by_name = {s.name: s for s in workers}
-        ready = [s for s in workers if s.hello.status == "ready"]
+        ready = [s for s in workers if s.measurable]
         parameters = {
             d: list(dict.fromkeys(s.parameter_dtype(d) for s in ready if d in s.conventions.dtypes))
             for d in effort.dtypes
@@ -132,7 +133,14 @@ def study(
 
 
 def effort_of(request: StabilityRequest) -> Effort:
-    """The effort with what the request names in its place."""
+    """The effort with what the request names in its place. Raises UsageError: more threads than there are processors."""
+    usable = int(describe_machine()["usable_cores"])
+    if many := [n for n in request.threads if n > usable]:
+        raise UsageError(
+            f"{many[0]} threads are too many.",
+            f"this process may use {usable} processors, and each thread needs one of its own.",
+            f"give at most {usable}.",
+        )
     effort = efforts()[request.effort]
     if request.dtypes:
         effort = replace(effort, dtypes=tuple(dict.fromkeys(request.dtypes)))

@@ -188,7 +188,7 @@ class Missing:
 def missing(
     subjects: Sequence[Subject], points: Sequence[Point], forms: Sequence[Any], dtypes: Sequence[str]
 ) -> list[Missing]:
-    """Backends that did not open, forms and dtypes that they do not offer, and those with calls that failed."""
+    """Backends that did not open or cannot have the threads, forms and dtypes that they do not offer, and those with calls that failed."""
     found: list[Missing] = []
     ends: dict[tuple[str, str, str], list[Point]] = defaultdict(list)
     for p in points:
@@ -196,6 +196,9 @@ def missing(
     for subject in subjects:
         if subject.hello.status != "ready":
             found.append(Missing(subject.name, "", "", subject.hello.status, subject.hello.reason))
+            continue
+        if subject.unset:
+            found.append(Missing(subject.name, "", "", "declined", subject.unset))
             continue
         for form in forms:
             for dtype in dtypes:

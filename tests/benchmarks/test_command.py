@@ -177,11 +177,11 @@ def test_an_interrupted_run_can_be_read(bench: Any, tmp_path: Path, monkeypatch:
     assert (status, run.complete, len(run.timings)) == (130, False, 2)
 
 
-def row(verdict: str, timed: bool = False) -> Timing:
+def row(verdict: str, timed: bool = False, backend: str = "a") -> Timing:
     """A record with this verdict."""
     samples, median = ((5,), 5.0) if timed else ((), None)
     ratio = {"conforms": 0.5, "deviates": 2.0}.get(verdict)
-    return Timing("a", "cpu", "training", (1,), "float32", 0, samples, median, None, None, verdict, ratio)
+    return Timing(backend, "cpu", "training", (1,), "float32", 0, samples, median, None, None, verdict, ratio)
 
 
 @pytest.mark.parametrize(
@@ -193,6 +193,7 @@ def row(verdict: str, timed: bool = False) -> Timing:
         ([row("conforms", True), row("crashed")], 1),
         ([row("declined"), row("unavailable")], 3),
         ([row("crashed")], 3),
+        ([row("conforms", True, COPY), row("declined")], 3),
         ([], 3),
     ],
 )

@@ -28,6 +28,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from bnspec.backends.harness.targets import targets_of
 from bnspec.cli import main
 from bnspec.conformance.stability import run as running
 from bnspec.conformance.stability.command import OUTPUT_NAMES
@@ -37,7 +38,7 @@ from bnspec.conformance.stability.measuring import measure, opened, thread_envir
 from bnspec.conformance.stability.plan import efforts, kappas_of, spots
 from bnspec.conformance.stability.records import records
 from bnspec.conformance.stability.run import StabilityRequest, Study, study
-from bnspec.conformance.stability.study import Key, Row
+from bnspec.conformance.stability.study import Key, Row, missing
 from bnspec.conformance.stability.write import write_study
 from bnspec.errors import UsageError
 from bnspec.model.precision import PRECISIONS
@@ -338,8 +339,10 @@ def test_a_call_that_fails_is_shown_with_what_it_raised() -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["nope"], [], ["numpy", "--dtype", "int8"], ["numpy", "--threads", "0"], ["numpy", "--output", "z"]]
-)
+    "words",
+    [["nope"], [], ["numpy", "--dtype", "int8"], ["numpy", "--threads", "0"], ["numpy", "--output", "z"],
+     ["numpy", "--threads", "4096"], ["numpy", "--threads", "1", "--threads", "99999"]],
+)  # fmt: skip
 def test_a_bad_call_exits_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """With a way to fix it on standard error, and nothing on standard output."""
     try:
@@ -368,3 +371,16 @@ def test_a_thread_count_reaches_the_worker_by_its_environment_alone() -> None:
     assert thread_environment(0) == {}
     assert thread_environment(3)["OMP_NUM_THREADS"] == "3"
     assert "--xla_cpu_multi_thread_eigen=false" in thread_environment(1)["XLA_FLAGS"]
+
+
+def test_more_threads_than_a_backend_can_have_are_declined_and_nothing_is_measured_with_them() -> None:
+    """One that cannot change their number says so; on one thread it is measured."""
+    (target,) = targets_of(["numpy"], ["cpu"])
+    with opened([target], (1, 2), lambda doing: None, asked=(1, 2)) as workers:
+        one, two = workers
+        assert (one.measurable, two.measurable) == (True, False)
+        spot = Spot("count", 8.0, FORMS[0], "float32", "float32", 7)
+        assert {p.subject for p in measure(workers, [spot], OUTPUTS, lambda doing: None)} == {one.name}
+        (only,) = missing([one, two], [], FORMS[:1], ["float32"])
+    assert (only.backend, only.status) == (two.name, "declined")
+    assert "cannot change its number of threads" in only.message

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from kernels import broken, judged
 
+from bnspec.backends.kernels.harness.forms import LIBRARIES, ONNX, STABLEHLO
 from bnspec.backends.kernels.harness.recognise import recognise
+from bnspec.cli import main
 from bnspec.conformance.kernels.verdict import Verdict, declined
 from bnspec.errors import UsageError
 
@@ -91,6 +93,8 @@ def test_what_computes_nothing_fails(body: str, tmp_path: Path) -> None:
         ("def one(x):\n    return x\ndef two(x):\n    return x\n", "which function is meant"),
         ("x = 1\n", "which function is meant"),
         ("def run(x:\n", "is not Python"),
+        ("# -*- coding: nope -*-\ndef run(x):\n    return x\n", "unknown encoding: nope"),
+        ("def run(x):\n    return x\0\n", "SyntaxError: "),
         ("def run(x):\n    raise ValueError('never')\n", "raises on every form"),
     ],
 )
@@ -108,3 +112,35 @@ def test_a_file_is_read_and_not_executed_to_recognise_it(tmp_path: Path) -> None
     (tmp_path / "kernel.py").write_text(f"open({str(tmp_path / 'mark')!r}, 'w')\ndef run(x):\n    return x\n")
     assert recognise(str(tmp_path / "kernel.py")).kernel.name == "run"
     assert not (tmp_path / "mark").exists()
+
+
+def test_a_path_that_cannot_be_a_kernel_is_refused_for_what_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A device, a form that is not known, a name where there is none, a file that may not be read."""
+
+    def why(thing: str) -> str:
+        with pytest.raises(UsageError) as refused:
+            recognise(thing)
+        assert refused.value.fix
+        return f"{refused.value.what} {refused.value.why} {refused.value.fix}"
+
+    assert "it is no ordinary file" in why("/dev/null")
+    (tmp_path / "kernel.txt").write_text("x")
+    assert all(suffix in why(str(tmp_path / "kernel.txt")) for suffix in (*LIBRARIES, *ONNX, *STABLEHLO))
+    (tmp_path / "none.py").write_text("x = 1\n")
+    assert "name one of these" not in why(f"{tmp_path / 'none.py'}::run")
+
+    def refused(self: Path) -> bytes:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "read_bytes", refused)
+    assert "cannot be read. Permission denied." in why(str(tmp_path / "none.py"))
+
+
+def test_the_help_names_the_suffixes_that_are_known(capsys: pytest.CaptureFixture[str]) -> None:
+    """And the exit statuses."""
+    assert main(["judge", "--help"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert all(suffix in said for suffix in (*LIBRARIES, *ONNX, *STABLEHLO))
+    assert all(f"{status}: " in said for status in "0123")

@@ -194,9 +194,10 @@ def test_what_is_not_judged_has_no_grade(tmp_path: Path) -> None:
     """A function whose only form no case has."""
     kernel = tmp_path / "kernel.py"
     kernel.write_text("def run(x, eps):\n    if x.ndim != 5:\n        raise ValueError('rank')\n    return x\n")
-    with pytest.raises(HarnessError, match="nothing that .* was judged") as refused:
+    with pytest.raises(UsageError, match="nothing that .* was judged") as refused:
         judged(kernel, tmp_path / "run")
     assert refused.value.why
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.slow

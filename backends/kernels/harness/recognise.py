@@ -14,6 +14,7 @@ from pathlib import Path
 
 from bnspec.backends.harness.registry import Entry
 from bnspec.backends.kernels.c_signature import prototypes
+from bnspec.backends.kernels.harness.forms import KNOWN, LIBRARIES, ONNX, PYTHON, SOLUTION, STABLEHLO
 from bnspec.backends.kernels.harness.solution import solution
 from bnspec.backends.kernels.kernel import Kernel
 from bnspec.backends.kernels.roles import role_of
@@ -39,10 +40,10 @@ ADAPTERS = {
 #: Names that are taken first where a file has several functions; names of classes likewise (KernelBench's).
 FIRST = ("run", "forward", "batch_norm", "batchnorm", "kernel", "solution")
 CLASSES = ("ModelNew", "Model")
+#: Of a path that leads nowhere.
+NOTHING = "there is nothing of this name"
 #: Bytes of a kernel's file at most; of a model's.
 FILE_BYTES, MODEL_BYTES = 4 << 20, 64 << 20
-#: The suffixes of ONNX models: as protobuf, and as text.
-ONNX = (".onnx", ".onnxtxt", ".onnxtext")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,26 +64,26 @@ def recognise(thing: str) -> Recognised:
     path, _, name = thing.partition("::")
     file = Path(path)
     if not file.is_file():
-        there = "it is a folder" if file.is_dir() else "there is nothing of this name"
+        there = "it is a folder" if file.is_dir() else "it is no ordinary file" if file.exists() else NOTHING
         raise UsageError(
             f"{path} is no file.",
             f"{there}; a kernel is named as FILE or FILE::NAME.",
             "check the path, and where you are.",
         )
-    if file.suffix == ".py":
+    if file.suffix in PYTHON:
         kernel = python_file(file, name)
-    elif file.suffix in (".mlir", ".stablehlo"):
+    elif file.suffix in STABLEHLO:
         kernel = stablehlo(file)
     elif file.suffix in ONNX:
         kernel = onnx_model(file)
-    elif file.suffix == ".json":
+    elif file.suffix in SOLUTION:
         kernel = solution(readable(file), str(file), name)
-    elif file.suffix in (".so", ".dylib", ".dll"):
+    elif file.suffix in LIBRARIES:
         kernel = shared_object(file, name)
     else:
         raise UsageError(
             f"{path} is in no form that is known.",
-            f"its name ends in {file.suffix or 'nothing'!s}; known are .py, .so, .onnx, .onnxtxt, .mlir and .json.",
+            f"its name ends in {file.suffix or 'nothing'!s}; known are {KNOWN}.",
             "name a file of one of these forms; README.md, Judge a kernel, shows each.",
         )
     shown = f"{path}::{kernel.name}"
@@ -129,10 +130,11 @@ def python_file(file: Path, name: str) -> Kernel:
         chosen = name or next((c for c in CLASSES if c in classes), classes[-1])
         return Kernel("module", str(file), chosen, "torch", "", interpreted)
     if name and name not in functions:
+        there = [*functions, *classes]
         raise UsageError(
             f"{file} defines no {name}.",
-            f"at its top level are {', '.join([*functions, *classes]) or 'no functions and no modules of torch'}.",
-            "name one of these, as FILE::NAME.",
+            f"at its top level are {', '.join(there) or 'no functions and no modules of torch'}.",
+            "name one of these, as FILE::NAME." if there else "define it there, or name another file.",
         )
     forward = name or chosen_function(file, functions)
     return Kernel("callable", str(file), forward, arrays, backward_of(forward, functions), interpreted)
@@ -154,7 +156,7 @@ def stablehlo(file: Path) -> Kernel:
 def shared_object(file: Path, name: str) -> Kernel:
     """The function of a shared object that is meant, by the header beside it."""
     header = Path(header_of(str(file)))
-    declared = prototypes(header.read_text("utf-8", "replace"), str(header))
+    declared = prototypes(content(header, FILE_BYTES).decode("utf-8", "replace"), str(header))
     if name and name not in declared:
         raise UsageError(
             f"{header} declares no {name}.", f"it declares {', '.join(declared)}.", "name one of these, as FILE::NAME."
@@ -253,20 +255,34 @@ def refuse_size(file: Path, limit: int) -> None:
         )
 
 
-def readable(file: Path) -> str:
-    """The text of a file. Raises UsageError: it is empty, too long, or no text."""
-    refuse_size(file, FILE_BYTES)
+def content(file: Path, limit: int) -> bytes:
+    """The bytes of a file. Raises UsageError: it is empty, too long, or may not be read."""
     try:
-        return file.read_text("utf-8")
+        refuse_size(file, limit)
+        return file.read_bytes()
+    except OSError as error:
+        raise UsageError(
+            f"{file} cannot be read.", f"{error.strerror or type(error).__name__}.", "check its permissions."
+        ) from None
+
+
+def readable(file: Path) -> str:
+    """The text of a file. Raises UsageError: it is empty, too long, may not be read, or is no text."""
+    try:
+        return content(file, FILE_BYTES).decode("utf-8")
     except UnicodeDecodeError:
         raise UsageError(f"{file} is no text.", "it is not UTF-8.", "name another file.") from None
 
 
 def parsed(file: Path) -> ast.Module:
-    """The syntax of a Python file. Raises UsageError: it is no Python."""
-    text = readable(file)
+    """The syntax of a Python file. Raises UsageError: it is no Python, in the encoding that it names."""
+    text = content(file, FILE_BYTES)
     try:
         return ast.parse(text, str(file))
     except (SyntaxError, ValueError, RecursionError) as error:
-        where = f" in line {error.lineno}" if isinstance(error, SyntaxError) else ""
-        raise UsageError(f"{file} is not Python.", f"{type(error).__name__}{where}.", "correct it.") from None
+        line = error.lineno if isinstance(error, SyntaxError) else None
+        where = f" in line {line}" if line else ""
+        said = error.msg if isinstance(error, SyntaxError) else str(error)
+        raise UsageError(
+            f"{file} is not Python.", f"{type(error).__name__}{where}: {said.rstrip('.')}.", "correct it."
+        ) from None

@@ -146,7 +146,7 @@ def _run(words: Sequence[str], name: str, called: str) -> int:
     except BnspecError as error:
         return _refused(called, error)
     except Interrupted as end:
-        sys.stderr.write(f"{called}: {end}\n")
+        sys.stderr.write(clean(f"{called}: {end}\n"))
         return end.exit_status
     except KeyboardInterrupt:
         sys.stderr.write(f"{called}: interrupted\n")

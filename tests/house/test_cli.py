@@ -237,6 +237,36 @@ def test_a_wrong_call_says_what_why_and_fix(
     assert fix in said.err.splitlines()[2]
 
 
+FORGED = "nope\nbnspec report: done\r\n  Fix:  nothing"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["report", FORGED],
+        ["report", "run", FORGED],
+        ["replay", FORGED],
+        ["export", FORGED, "--to", "csv"],
+        ["verify", FORGED],
+        ["verify", "numpy", "--effort", FORGED],
+        ["verify", "numpy", "--clause", FORGED],
+        [FORGED],
+        ["explain", f"--{FORGED}"],
+        ["explain", FORGED],
+        ["repro", FORGED],
+        ["environments", "remove", FORGED],
+        ["new", FORGED],
+    ],
+    ids=lambda words: words[0][:8],
+)
+def test_a_name_of_several_lines_forges_none(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Three lines, whatever somebody gave as a name."""
+    assert main(words) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert re.fullmatch(r"bnspec[^:]*: .*\n  Why:  .+\n  Fix:  .+\n", said.err), said.err
+
+
 def test_the_former_name_of_a_command_still_works(capsys: pytest.CaptureFixture[str]) -> None:
     """``bnspec profile`` is ``bnspec conventions``."""
     assert main(["profile", "--help"]) == 0

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bnspec.errors import UsageError
 from bnspec.model.case import Case
-from bnspec.reports.run.files import case_text
+from bnspec.reports.run.files import case_text, resolved
 from bnspec.reports.run.store import write_atomically
 
 #: Cases with larger files are not stored, since the corpus is read before every run.
@@ -40,7 +40,7 @@ def read_corpus(folder: Path | None) -> list[Case]:
     found = []
     for path in sorted(folder.glob("*.json")):
         try:
-            place = path.resolve()
+            place = resolved(path)
             found.append(_with_origin(Case.loads(case_text(place.parent, place.name)), path.name))
         except UsageError as error:
             why = f"{error.what} {error.why}"

@@ -20,7 +20,7 @@ from bnspec.errors import UsageError
 from bnspec.model.case import Case
 from bnspec.oracle.oracle import Oracle
 from bnspec.reports.run.evidence import KnownDeviation, recorded
-from bnspec.reports.run.files import case_text
+from bnspec.reports.run.files import case_text, resolved
 
 
 class Element(msgspec.Struct, frozen=True):
@@ -77,11 +77,12 @@ class Replay:
 
 def saved_case(path: Path) -> Case:
     """The case of a file. Raises UsageError: there is none."""
-    place = path.resolve()
+    fix = "give the path of a case: RUN/cases/ID.json, as findings name it."
+    place = path
     try:
+        place = resolved(path)
         text = case_text(place.parent, place.name)
     except UsageError as error:
-        fix = "give the path of a case: RUN/cases/ID.json, as findings name it."
         raise UsageError(error.what.replace(str(place), str(path)), error.why, fix) from None
     try:
         return Case.loads(text)

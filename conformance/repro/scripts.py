@@ -20,7 +20,7 @@ from bnspec.backends.harness.scripts.statements import count
 from bnspec.cli import CONFORMS, DEVIATES
 from bnspec.conformance.repro.execute import Outcome, RunStatus, run_again
 from bnspec.conformance.repro.script import has_writer, script
-from bnspec.errors import BnspecError, HarnessError, UsageError
+from bnspec.errors import FULL, BnspecError, HarnessError, UsageError
 from bnspec.model.case import Case
 from bnspec.model.names import parts_of
 from bnspec.reports.run.files import case_text
@@ -220,7 +220,7 @@ def own_folder(run: Path) -> Path:
 
 
 def write(made: Sequence[Repro], out: Path) -> list[Repro]:
-    """Write the scripts into a folder, each as BACKEND--CLAUSE.py. Raises HarnessError: it cannot be written."""
+    """Write the scripts into a folder, each as BACKEND--CLAUSE.py. Raises UsageError: it cannot be written; HarnessError: there is no room."""
     written = []
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -230,7 +230,8 @@ def write(made: Sequence[Repro], out: Path) -> list[Repro]:
                 write_atomically(path, repro.text)
             written.append(dataclasses.replace(repro, path=path if repro.text else None))
     except OSError as error:
-        raise HarnessError(f"{out} cannot be written.", f"{error}.", "give --out a folder that can be.") from None
+        kind = HarnessError if error.errno in FULL else UsageError
+        raise kind(f"{out} cannot be written.", f"{error.strerror}.", "give --out a folder that can be.") from None
     return written
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import re
+import shlex
 from pathlib import Path
+from typing import Any
 
+import click
 import pytest
 from large_run import write_large_run
 
+from bnspec.cli import bnspec as group
 from bnspec.cli import main
 
 THREE = r"bnspec [a-z]+: .+\n  Why:  .+\n  Fix:  .+\n"
@@ -54,3 +59,86 @@ def test_a_loop_of_links_is_a_wrong_call(words: list[str], capsys: pytest.Captur
     there = sorted(Path().rglob("*"))
     refused(words, capsys)
     assert sorted(Path().rglob("*")) == there
+
+
+DENIED = PermissionError(errno.EACCES, "Permission denied", "run/cases/0.json")
+
+
+@pytest.mark.parametrize(
+    ("words", "error", "status"),
+    [
+        (["causes", "run"], DENIED, 2),
+        (["causes", "./run/"], DENIED, 2),
+        (["causes", "ru"], DENIED, 3),
+        (["causes", "."], PermissionError(errno.EACCES, "Permission denied", "/var/lib/elsewhere"), 3),
+        (["causes", "run"], OSError(errno.ENOSPC, "No space left on device", "run/cases/0.json"), 3),
+        (["causes", "run"], PermissionError(errno.EPERM, "Operation not permitted"), 3),
+    ],
+    ids=str,
+)
+def test_a_path_of_the_call_that_is_denied_is_a_wrong_call(
+    words: list[str], error: OSError, status: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Any other path, and any other refusal, is the machine's."""
+
+    def fails(*_: Any, **__: Any) -> int:
+        raise error
+
+    command = group.get_command(click.Context(group), "causes")
+    assert command is not None
+    monkeypatch.setattr(command, "callback", fails)
+    assert main(words) == status
+    assert re.fullmatch(THREE, capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("place", ["/proc/nowhere", "/dev/null/nowhere", "run/manifest.json/x"])
+@pytest.mark.usefixtures("run")
+def test_a_folder_that_cannot_be_made_is_a_wrong_call(place: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of every command that writes one."""
+    for words in (["new", "mine"], ["repro", "run"], ["report", "run"], ["vectors", "--family", "layout"]):
+        refused([*words, "--out", place], capsys)
+
+
+def test_what_was_written_of_a_package_goes_where_the_rest_cannot_be(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the folders that were made for it; those that were there stay."""
+    written = Path.write_text
+    there = sorted(run.parent.rglob("*"))
+
+    def some(path: Path, *words: Any) -> int:
+        if path.name == "conftest.py":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return written(path, *words)
+
+    monkeypatch.setattr(Path, "write_text", some)
+    refused(["new", "mine", "--out", "corpus/a/b"], capsys)
+    assert sorted(run.parent.rglob("*")) == there
+
+
+def test_an_unreadable_corpus_is_not_an_empty_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A run without its cases would look complete."""
+
+    def denied(path: Path) -> Any:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "iterdir", denied)
+    assert "cannot be read" in refused(["verify", "numpy", "--corpus", str(tmp_path)], capsys)
+
+
+@pytest.mark.parametrize("name", ["none", "true", "exception", "layer", "state"])
+def test_a_backend_takes_no_name_of_pythons_or_the_contracts(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its adapter's class would be that."""
+    refused(["new", name], capsys)
+
+
+def test_the_call_that_new_prints_can_be_pasted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also where the folder has a blank in its name."""
+    monkeypatch.chdir(tmp_path)
+    assert main(["new", "mine", "--out", "a b"]) == 0
+    call = shlex.split(capsys.readouterr().out.splitlines()[-1])
+    assert call == ["bnspec", "verify", "--backend", "a b/bnspec_mine/adapter.py:Mine"]

@@ -122,9 +122,14 @@ def test_a_run_without_a_folder_is_named_by_its_id(
 
 def ended_by(error: BaseException, path: Path | None, manifest: Any, *records: Record) -> None:
     """A run that ends with this error after these records."""
-    with pytest.raises(type(error)), RunWriter.create(path, manifest) as writer:
-        writer.write(*records)
-        raise error
+
+    def run() -> None:
+        with RunWriter.create(path, manifest) as writer:
+            writer.write(*records)
+            raise error
+
+    with pytest.raises(type(error)):
+        run()
 
 
 def test_a_wrong_call_leaves_no_new_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sample: Any) -> None:

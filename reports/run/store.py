@@ -216,12 +216,15 @@ class RunWriter:
 _REPORT = "this is a defect of the harness: please report it with the message above."
 
 
-def refuse_occupied(path: Path | None) -> None:
-    """Raise UsageError where a new run cannot begin because the path holds something; before long work, not after it."""
+def refuse_occupied(path: Path | None, new: str = "run") -> None:
+    """Raise UsageError where a new run cannot begin because the path holds something; before long work, not after it.
+
+    ``new``: what would begin there.
+    """
     if path is not None and path.exists() and (not path.is_dir() or any(path.iterdir())):
         why = "it holds files already" if path.is_dir() else "it is a file"
         raise UsageError(
-            f"{path} cannot take a new run.", f"{why}, and a run overwrites nothing.", "name a new folder."
+            f"{path} cannot take a new {new}.", f"{why}, and a {new} overwrites nothing.", "name a new folder."
         )
 
 

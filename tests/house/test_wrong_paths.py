@@ -142,3 +142,24 @@ def test_the_call_that_new_prints_can_be_pasted(
     assert main(["new", "mine", "--out", "a b"]) == 0
     call = shlex.split(capsys.readouterr().out.splitlines()[-1])
     assert call == ["bnspec", "verify", "--backend", "a b/bnspec_mine/adapter.py:Mine"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["environments", "make", "jax==0.4.20;python=../../x"],
+        ["environments", "make", "jax==0.4.20,/usr/bin/python"],
+        ["environments", "make", "../../x"],
+        ["environments", "make", "./run"],
+        ["verify", "numpy[../../x]", "--clause", "epsilon"],
+        ["verify", "numpy[/dev/null]", "--clause", "epsilon"],
+    ],
+    ids=" ".join,
+)
+@pytest.mark.usefixtures("run")
+def test_a_path_at_which_no_python_is_makes_no_environment(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And a specification with a mistake in it is not taken for such a path."""
+    refused(words, capsys)
+    assert not Path("runs").exists()

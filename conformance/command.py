@@ -90,6 +90,7 @@ def verify(
     from bnspec.conformance.run.shard import Shard
     from bnspec.conformance.run.verify import Request
     from bnspec.conformance.run.verify import verify as run_verify
+    from bnspec.errors import UsageError
     from bnspec.reports.run.resume import refuse_both
     from bnspec.reports.summary.document import run_document
     from bnspec.reports.tables.run import print_run
@@ -100,9 +101,13 @@ def verify(
         (*named, *backend), device, clause, effort, seed, jobs, minutes, out, resume, corpus, not no_compilation_cache,
         Limits.of(limits), may_be_absent, Shard.read(shard) if shard else None,
     )  # fmt: skip
+    if minutes is not None and effort != "thorough":
+        raise UsageError(
+            f"--minutes with --effort {effort}.",
+            "cases are generated for a time with --effort thorough alone; other efforts have a number of them.",
+            "add --effort thorough, or leave out --minutes.",
+        )
     if on is None:
-        from bnspec.errors import UsageError
-
         of_units = {"--shards": shards, "--label": label, "--unit-python": unit_python, "--runtime-env": runtime_env}
         given = [name for name, value in of_units.items() if value is not None]
         if given:
@@ -183,13 +188,14 @@ def replay(
     from bnspec.backends.harness.limits import Limits
     from bnspec.backends.harness.targets import targets_of
     from bnspec.clauses import select_asked
+    from bnspec.conformance.run.replay import refuse_unasked, saved_case
     from bnspec.conformance.run.replay import replay as run_replay
-    from bnspec.conformance.run.replay import saved_case
     from bnspec.conformance.run.replay_table import document, print_replays
     from bnspec.terminal.console import print_json
 
     saved = saved_case(case)
     targets, clauses = targets_of(backend, device), select_asked(clause)
+    refuse_unasked(saved, clauses, named=bool(clause))
     with stoppable():
         replays = [run_replay(saved, t, clauses, Limits.of(limits)) for t in targets]
     if as_json:
@@ -273,7 +279,21 @@ def mutants(
 def explain(command_line: str, clause: Sequence[str], markdown: bool, deviations: bool, as_json: bool) -> int:
     """Explain clauses of the specification: statement, formula, source, the conventions it depends on, the bugs it would catch."""
     from bnspec.clauses import FAMILIES, select
+    from bnspec.errors import UsageError
 
+    forms = [n for n, asked in {"--markdown": markdown, "--deviations": deviations, "--json": as_json}.items() if asked]
+    if len(forms) > 1:
+        raise UsageError(
+            f"{' and '.join(forms)} are given together.",
+            "one call prints one document.",
+            f"leave all but {forms[0]} out.",
+        )
+    if deviations and clause:
+        raise UsageError(
+            "--deviations is given with clauses.",
+            "the page of known deviations is printed as a whole.",
+            "leave the clauses out, or --deviations.",
+        )
     if deviations:
         from bnspec.backends.harness.known.document import page
 

@@ -14,7 +14,8 @@ from bnspec.backends.harness.targets import Target
 from bnspec.clauses import CLAUSES, Clause
 from bnspec.conformance.checks.examination import Examination
 from bnspec.conformance.checks.judgement import Judgement
-from bnspec.conformance.judge.judge import checks_for, examine
+from bnspec.conformance.judge.collector import COMPLETES
+from bnspec.conformance.judge.judge import asks, checks_for, examine
 from bnspec.conformance.run.known_deviations import known_lookup
 from bnspec.errors import UsageError
 from bnspec.model.case import Case
@@ -88,6 +89,18 @@ def saved_case(path: Path) -> Case:
         return Case.loads(text)
     except UsageError as error:
         raise UsageError(f"{path}: {error.what}", error.why, error.fix) from None
+
+
+def refuse_unasked(case: Case, clauses: Sequence[Clause], named: bool) -> None:
+    """Raise UsageError where the clauses are ``named``, and the case asks none of them: nothing would be judged, and look kept."""
+    asked = [c.id for c in clauses]
+    if named and COMPLETES not in asked and not asks(case, checks_for(asked)):
+        others = [c for c in CLAUSES if asks(case, checks_for([c]))]
+        raise UsageError(
+            f"the case {case.id} asks none of these clauses.",
+            f"it asks {', '.join(others[:3]) or 'no clause'}{' and others' * (len(others) > 3)}.",
+            "name one of these with --clause, or leave it out.",
+        )
 
 
 def replay(case: Case, target: Target, clauses: Sequence[Clause], limits: Limits | None = None) -> Replay:

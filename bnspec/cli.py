@@ -17,7 +17,7 @@ import click
 from bnspec import __version__
 from bnspec.errors import BnspecError, HarnessError, Interrupted, UsageError
 from bnspec.options import SETTINGS
-from bnspec.printable import clean
+from bnspec.printable import clean, shortened
 
 GROUP = "bnspec.commands"
 CONFORMS, DEVIATES, USAGE, FAILED = 0, 1, 2, 3
@@ -160,7 +160,8 @@ def _run(words: Sequence[str], name: str, called: str) -> int:
 
 def _refused(called: str, error: BnspecError) -> int:
     with contextlib.suppress(OSError, ValueError):  # nobody can read it: the exit status is left
-        sys.stderr.write(clean(f"{called}: {error}\n"))
+        said = BnspecError(shortened(error.what, at_most=500), shortened(error.why), error.fix)
+        sys.stderr.write(clean(f"{called}: {said}\n"))
     return error.exit_status
 
 

@@ -23,6 +23,7 @@ from bnspec.conformance.repro.script import has_writer, script
 from bnspec.errors import FULL, BnspecError, HarnessError, UsageError
 from bnspec.model.case import Case
 from bnspec.model.names import parts_of
+from bnspec.printable import quoted, some
 from bnspec.reports.run.files import case_text
 from bnspec.reports.run.records import Finding, TargetRecord, target_name
 from bnspec.reports.run.store import Run, read_run, write_atomically
@@ -122,9 +123,9 @@ def chosen(run: Run, request: Request) -> list[Finding]:
                 names = sorted({key(f)[0] for f in run.findings})
                 near = difflib.get_close_matches(pattern, names, 1, 0.5)
                 raise UsageError(
-                    f"no finding of {run.path} matches {pattern!r}.",
-                    f"it holds findings of {', '.join(names) or 'nothing'}.",
-                    f"did you mean {near[0]}?" if near else "name one of these, or a glob.",
+                    f"no finding of {run.path} matches {quoted(pattern)}.",
+                    f"it holds findings of {some(names) or 'nothing'}.",
+                    f"did you mean {near[0]}?" if near else "name one that bnspec report shows, or a glob.",
                 )
         if patterns:
             found = [f for f in found if any(_matches(k, p) for k in key(f) for p in patterns)]

@@ -276,6 +276,38 @@ def test_a_name_of_several_lines_forges_none(words: list[str], capsys: pytest.Ca
     assert re.fullmatch(r"bnspec[^:]*: .*\n  Why:  .+\n  Fix:  .+\n", said.err), said.err
 
 
+LONG = "9" * 5000
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["verify", "--seed", LONG],
+        ["verify", "--seed", "x" * 5000],
+        ["verify", "--jobs", LONG],
+        ["verify", "--effort", LONG],
+        ["verify", "numpy", "--clause", LONG],
+        ["verify", "numpy", "--device", LONG],
+        ["verify", f"numpy[jax=={LONG}]"],
+        ["verify", LONG],
+        ["verify", "a b " * 2000],
+        ["explain", LONG],
+        ["new", LONG],
+        ["environments", "make", LONG],
+        ["environments", "remove", LONG],
+        [LONG],
+        [f"--{LONG}"],
+    ],
+    ids=lambda words: " ".join(words)[:24],
+)
+def test_a_long_word_is_not_echoed_whole(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Its beginning is enough to know it again."""
+    assert main(words) == 2
+    said = capsys.readouterr().err
+    assert re.fullmatch(r"bnspec[^:]*: .*\n  Why:  .+\n  Fix:  .+\n", said), said
+    assert max(map(len, said.splitlines())) < 1000
+
+
 def test_the_former_name_of_a_command_still_works(capsys: pytest.CaptureFixture[str]) -> None:
     """``bnspec profile`` is ``bnspec conventions``."""
     assert main(["profile", "--help"]) == 0

@@ -160,7 +160,8 @@ def _run(words: Sequence[str], name: str, called: str) -> int:
 
 def _refused(called: str, error: BnspecError) -> int:
     with contextlib.suppress(OSError, ValueError):  # nobody can read it: the exit status is left
-        said = BnspecError(shortened(error.what, at_most=500), shortened(error.why), error.fix)
+        why, fix = error.why or "it says no more.", error.fix or "bnspec COMMAND --help shows an example of the call."
+        said = BnspecError(shortened(error.what, at_most=500), shortened(why), fix)
         sys.stderr.write(clean(f"{called}: {said}\n"))
     return error.exit_status
 

@@ -62,7 +62,11 @@ def targets_of(backends: Sequence[str], devices: Sequence[str]) -> list[Target]:
                 "give cpu, cuda:0, gpu:0 or '*'.",
             )
     if not targets:
-        raise UsageError(f"no backend knows a device like {', '.join(devices)}.", "", "bnspec backends lists them.")
+        raise UsageError(
+            f"no backend knows a device like {', '.join(devices)}.",
+            "a glob is compared with the kinds that each one names.",
+            "bnspec backends lists them.",
+        )
     return list(dict.fromkeys(targets))
 
 

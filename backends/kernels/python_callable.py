@@ -56,7 +56,9 @@ class TorchOperator(FunctionAdapter):
             operator = getattr(getattr(arrays.torch.ops, library), name).default
         except AttributeError:
             raise UsageError(
-                "%s registers no operator %s." % (kernel.path, kernel.name), "", "name it as library::operator."
+                "%s registers no operator %s." % (kernel.path, kernel.name),
+                "its file was run, and torch.ops has no such name.",
+                "name it as library::operator.",
             ) from None
         parameters = tuple((a.name, not a.has_default_value()) for a in operator._schema.arguments)
         return PythonFunction(operator, kernel.name, arrays, parameters=parameters, watched=kernel.watched), None

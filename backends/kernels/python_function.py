@@ -168,7 +168,11 @@ class PythonFunction(Procedure):
         if isinstance(returned, dict):
             unknown = [n for n in returned if role_of(str(n)) not in (*OUTPUTS, *ARRAYS)]
             if unknown:
-                raise UsageError("%s returns %r, and what that is cannot be told." % (self.owner, unknown[0]))
+                raise UsageError(
+                    "%s returns %r, and what that is cannot be told." % (self.owner, unknown[0]),
+                    "results in a dict are known by their names.",
+                    "name it y, dx, dgamma, dbeta, or as the statistic that it is.",
+                )
             return {self.result(str(n)): self.arrays.taken(v) for n, v in returned.items()}
         if hasattr(returned, "_asdict") and all(role_of(n) for n in returned._fields):
             return {self.result(n): self.arrays.taken(v) for n, v in returned._asdict().items()}
@@ -203,7 +207,9 @@ def parameters_of(function: Callable[..., Any], owner: str) -> Tuple[Tuple[str, 
         signature = inspect.signature(function)
     except (TypeError, ValueError):
         raise UsageError(
-            "%s has no signature." % owner, "", "wrap it in a function whose parameters have names."
+            "%s has no signature." % owner,
+            "arguments are given by the names of parameters.",
+            "wrap it in a function whose parameters have names.",
         ) from None
     found = []
     for parameter in signature.parameters.values():
@@ -211,7 +217,9 @@ def parameters_of(function: Callable[..., Any], owner: str) -> Tuple[Tuple[str, 
             continue
         if parameter.kind == parameter.POSITIONAL_ONLY:
             raise UsageError(
-                "%s takes %r by position only." % (owner, parameter.name), "", "wrap it in a function with names."
+                "%s takes %r by position only." % (owner, parameter.name),
+                "arguments are given by name.",
+                "wrap it in a function with names.",
             )
         found.append((parameter.name, parameter.default is parameter.empty))
     return tuple(found)
@@ -221,5 +229,9 @@ def function_of(module: Any, name: str) -> Any:
     """The function of this name. Raises UsageError: there is none."""
     found = getattr(module, name, None)
     if not callable(found):
-        raise UsageError("%s has no function %s." % (module.__file__, name), "", "name one that it defines.")
+        raise UsageError(
+            "%s has no function %s." % (module.__file__, name),
+            "a kernel is a function of its file.",
+            "name one that it defines.",
+        )
     return found

@@ -61,7 +61,9 @@ class CFunction(Procedure):
         try:
             self.function = getattr(library, prototype.name)
         except AttributeError:
-            raise UsageError("the shared object has no function %s." % prototype.name, "", "export it.") from None
+            raise UsageError(
+                "the shared object has no function %s." % prototype.name, "its header declares one.", "export it."
+            ) from None
         self.prototype, self.owner = prototype, prototype.name
         self.function.restype = ctypes.c_int if prototype.returns_status else None
         self.function.argtypes = [a.kind for a in prototype.arguments]

@@ -163,3 +163,33 @@ def test_a_path_at_which_no_python_is_makes_no_environment(
     """And a specification with a mistake in it is not taken for such a path."""
     refused(words, capsys)
     assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize("place", [["--out", "mine"], []], ids=str)
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["verify", "./nope.py:X"],
+        ["verify", "numpy", "./nope.py:X"],
+        ["verify", "numpy", "loop.py:X"],
+        ["verify", "os:system"],
+        ["verify", "no_such_module:X"],
+        ["verify", "empty.py:Nope"],
+        ["stability", "./nope.py:X", "--quick"],
+        ["stability", "empty.py:Nope", "--quick"],
+        ["bench", "./nope.py:X", "--rounds", "1"],
+    ],
+    ids=" ".join,
+)
+@pytest.mark.usefixtures("run")
+def test_an_adapter_that_is_not_there_leaves_no_run(
+    words: list[str], place: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The corrected call may name the same folder."""
+    Path("empty.py").write_text("")
+    Path("loop.py").symlink_to("loop.py")
+    there = sorted(p for p in Path().rglob("*") if "__pycache__" not in str(p))
+    status, said = main([*words, *place]), capsys.readouterr().err
+    assert status == 2
+    assert re.search(THREE + r"\Z", said), said
+    assert sorted(p for p in Path().rglob("*") if "__pycache__" not in str(p)) == there

@@ -42,15 +42,17 @@ class Target:
         return self.device.partition(":")[0] == "cpu"
 
 
-def targets_of(backends: Sequence[str], devices: Sequence[str]) -> list[Target]:
+def targets_of(backends: Sequence[str], devices: Sequence[str], elsewhere: bool = False) -> list[Target]:
     """The targets that patterns name.
 
     A device is taken as it is ("cpu", "cuda:0"); a glob ("*", "c*") stands for the kinds that each backend knows, absent ones
-    included: they are reported as absent. Raises UsageError: no such backend, no such file of an own adapter, or no such form of a
-    device.
+    included: they are reported as absent. ``elsewhere``: files of own adapters may lie on another machine alone.
+
+    Raises UsageError: no such backend, no such file of an own adapter, or no such form of a device.
     """
     entries = chosen(backends)
-    refuse_no_file(entries)
+    if not elsewhere:
+        refuse_no_file(entries)
     targets: list[Target] = []
     for device in devices or ["cpu"]:
         if any(c in device for c in "*?["):

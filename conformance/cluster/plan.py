@@ -106,7 +106,7 @@ def plan_of(
             "each unit is a shard of its own, and shards have equal cases, however long they take.",
             "leave it out; --shards says how many units a target has.",
         )
-    targets = targets_of(request.backends, request.devices)
+    targets = targets_of(request.backends, request.devices, elsewhere=True)
     if len(targets) * shards > UNITS_AT_MOST:
         raise UsageError(
             f"{len(targets) * shards} units are too many.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -66,7 +67,7 @@ def new(command_line: str, name: str, out: Path | None, as_json: bool) -> int:
     console = terminal()
     for path in written:
         verbatim(console, str(path))
-    verbatim(console, f"\nbnspec verify --backend {adapter}")
+    verbatim(console, f"\n{shlex.join(['bnspec', 'verify', '--backend', adapter])}")
     return CONFORMS
 
 

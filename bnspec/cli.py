@@ -10,13 +10,14 @@ import sys
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 
 import click
 
 from bnspec import __version__
 from bnspec.errors import BnspecError, HarnessError, Interrupted, UsageError
 from bnspec.options import SETTINGS
-from bnspec.printable import clean
+from bnspec.printable import clean, shortened
 
 GROUP = "bnspec.commands"
 CONFORMS, DEVIATES, USAGE, FAILED = 0, 1, 2, 3
@@ -31,6 +32,8 @@ SYSTEM_FIXES = {
     errno.EAGAIN: "end other processes, or use fewer --jobs.",
     errno.EMFILE: "use fewer --jobs, or raise the limit of open files: ulimit -n.",
 }
+#: What is wrong with a path, and no state of the machine: where the call names the path, the call is wrong.
+OF_A_PATH = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.ELOOP)
 STATUSES = (
     "Exit status: 0 all conforms, 1 deviations found, 2 the call is wrong, 3 the harness could not do its work.\n"
     "bnspec COMMAND --help shows the options of a command with an example."
@@ -143,19 +146,33 @@ def _run(words: Sequence[str], name: str, called: str) -> int:
     except BnspecError as error:
         return _refused(called, error)
     except Interrupted as end:
-        sys.stderr.write(f"{called}: {end}\n")
+        sys.stderr.write(clean(f"{called}: {end}\n"))
         return end.exit_status
     except KeyboardInterrupt:
         sys.stderr.write(f"{called}: interrupted\n")
         return INTERRUPTED
     except Exception as error:  # noqa: BLE001  # exit status 1 would say that a backend deviates
-        return _refused(called, unforeseen(error))
+        return _refused(called, wrong_path(error, words) or unforeseen(error))
 
 
 def _refused(called: str, error: BnspecError) -> int:
     with contextlib.suppress(OSError, ValueError):  # nobody can read it: the exit status is left
-        sys.stderr.write(clean(f"{called}: {error}\n"))
+        why, fix = error.why or "it says no more.", error.fix or "bnspec COMMAND --help shows an example of the call."
+        said = BnspecError(shortened(error.what, at_most=500), shortened(why), fix)
+        sys.stderr.write(clean(f"{called}: {said}\n"))
     return error.exit_status
+
+
+def wrong_path(error: Exception, words: Sequence[str]) -> UsageError | None:
+    """The system's refusal of a path that the call names, or of what lies below it; None of any other error."""
+    if not isinstance(error, OSError) or error.errno not in OF_A_PATH or not isinstance(error.filename, str):
+        return None
+    named = (Path(word.partition("=")[2] if word.startswith("-") else word) for word in words)
+    place = Path(error.filename)
+    if not any(path.parts and place.is_relative_to(path) for path in named):
+        return None
+    fix = "name a path that you may read and write, or see to its permissions."
+    return UsageError(f"{place} cannot be used.", f"{error.strerror}.", fix)
 
 
 def unforeseen(error: Exception) -> HarnessError:

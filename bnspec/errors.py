@@ -19,6 +19,11 @@ import errno
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
+def in_one_line(text: str) -> str:
+    r"""The text with each line feed as ``\n``: a name that somebody gave forges no line of a message."""
+    return text.replace("\r\n", "\\n").replace("\n", "\\n")
+
+
 class BnspecError(Exception):
     """Base of all errors raised on purpose; ``what``, ``why`` and ``fix`` are kept apart."""
 
@@ -29,11 +34,11 @@ class BnspecError(Exception):
         self.what, self.why, self.fix = what, why, fix
 
     def __str__(self) -> str:
-        lines = [self.what]
+        lines = [in_one_line(self.what)]
         if self.why:
-            lines.append("  Why:  " + self.why)
+            lines.append("  Why:  " + in_one_line(self.why))
         if self.fix:
-            lines.append("  Fix:  " + self.fix)
+            lines.append("  Fix:  " + in_one_line(self.fix))
         return "\n".join(lines)
 
 
@@ -70,4 +75,4 @@ class Interrupted(KeyboardInterrupt):
         return 128 + self.number
 
     def __str__(self) -> str:
-        return "interrupted; go on with: " + self.fix if self.fix else "interrupted"
+        return "interrupted; go on with: " + in_one_line(self.fix) if self.fix else "interrupted"

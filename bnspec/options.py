@@ -17,6 +17,8 @@ from typing import Any
 
 import click
 
+from bnspec.printable import quoted, shortened
+
 #: Of every command: -h works too, and defaults are shown.
 SETTINGS = {"help_option_names": ["-h", "--help"], "show_default": True, "max_content_width": 100}
 
@@ -80,10 +82,10 @@ class Number(click.ParamType[float]):
         try:
             number = kind(value)
         except ValueError:
-            self.fail(f"{value!r} is not a {'whole ' * (kind is int)}number", param, ctx)
+            self.fail(f"{quoted(str(value))} is not a {'whole ' * (kind is int)}number", param, ctx)
         if not self.low <= number <= self.high:
             ends = f"between {self.low:g} and {self.high:.6g}" if math.isfinite(self.high) else f"at least {self.low:g}"
-            self.fail(f"{value} is not {ends}", param, ctx)
+            self.fail(f"{shortened(str(value), 60)} is not {ends}", param, ctx)
         return number
 
 

@@ -7,6 +7,7 @@ errors (``bnspec.cli``), records (``bnspec.reports.run.codec``), pages, exports 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from bnspec.model.names import UNSEEN
 
@@ -23,6 +24,23 @@ _CONTROL = re.compile(
 def clean(text: str) -> str:
     """The text with a replacement character for each control character; line feeds and tabs stay."""
     return _CONTROL.sub(REPLACEMENT, text)
+
+
+def quoted(text: str, at_most: int = 60) -> str:
+    """The text as Python writes it; of a long one its beginning, with its length."""
+    return repr(text) if len(text) <= at_most else f"{text[:at_most]!r}... ({len(text)} characters)"
+
+
+def shortened(text: str, word: int = 200, at_most: int = 1500) -> str:
+    """The text as a message echoes it: of very long words the beginning, and of all no more than so many characters."""
+    cut = re.sub(rf"\S{{{word + 1},}}", lambda m: f"{m[0][:60]}... ({len(m[0])} characters)", text)
+    return cut if len(cut) <= at_most else f"{cut[:at_most]}... ({len(cut)} characters)"
+
+
+def some(names: Sequence[str], at_most: int = 5) -> str:
+    """Names in a sentence: of many the first, and how many more there are."""
+    more = len(names) - at_most
+    return ", ".join(names[:at_most]) + (f" and {more} more" if more > 0 else "")
 
 
 def clean_line(text: str) -> str:

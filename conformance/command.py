@@ -1,4 +1,4 @@
-"""``bnspec verify``, ``bnspec merge``, ``bnspec replay``, ``bnspec mutants``, ``bnspec explain``, ``bnspec repro`` and ``bnspec vectors``."""
+"""The commands ``verify``, ``merge``, ``replay``, ``mutants``, ``explain``, ``repro`` and ``vectors``."""
 
 from __future__ import annotations
 
@@ -42,12 +42,14 @@ if TYPE_CHECKING:
         BACKEND,
         DEVICE,
         CLAUSE,
-        effort("device", "quick", "standard", "thorough", default="quick", help="Number of generated cases; device: as few as ask every clause."),
+        effort("device", "quick", "standard", "thorough", default="quick",
+               help="Number of generated cases; device: as few as ask every clause."),
         click.Option(["--minutes"], type=Number(0.0), metavar="M", help="With --effort thorough: generate cases this long."),
         SEED,
         JOBS,
         RUN_DIRECTORY,
-        click.Option(["--shard"], metavar="I/N", help="Judge only the I-th of N parts of the cases; bnspec merge makes one run of all parts.", show_default="all cases"),
+        click.Option(["--shard"], metavar="I/N", show_default="all cases",
+                     help="Judge only the I-th of N parts of the cases; bnspec merge makes one run of all parts."),
         folder("--corpus", help="Replay the saved cases of this regression corpus first; add the smallest case of each new deviation."),
         RESUME,
         many("--may-be-absent", metavar="GLOB", help="Go on without these targets, also where opening them fails. Repeatable.", all="none"),
@@ -90,6 +92,7 @@ def verify(
     from bnspec.conformance.run.shard import Shard
     from bnspec.conformance.run.verify import VerifyRequest
     from bnspec.conformance.run.verify import verify as run_verify
+    from bnspec.errors import UsageError
     from bnspec.reports.run.resume import refuse_both
     from bnspec.reports.summary.document import run_document
     from bnspec.reports.tables.run import print_run
@@ -100,9 +103,13 @@ def verify(
         (*named, *backend), device, clause, effort, seed, jobs, minutes, out, resume, corpus, not no_compilation_cache,
         Limits.of(limits), may_be_absent, Shard.read(shard) if shard else None,
     )  # fmt: skip
+    if minutes is not None and effort != "thorough":
+        raise UsageError(
+            f"--minutes with --effort {effort}.",
+            "cases are generated for a time with --effort thorough alone; other efforts have a number of them.",
+            "add --effort thorough, or leave out --minutes.",
+        )
     if on is None:
-        from bnspec.errors import UsageError
-
         of_units = {"--shards": shards, "--label": label, "--unit-python": unit_python, "--runtime-env": runtime_env}
         given = [name for name, value in of_units.items() if value is not None]
         if given:
@@ -130,7 +137,8 @@ def verify(
     summary="make one run of the shards of a run, or of runs with several seeds",
     example="bnspec merge runs/shard-1 runs/shard-2 runs/shard-3 --out runs/whole",
     params=[
-        click.Argument(["run"], nargs=-1, required=True, type=Path, help="Run directories of bnspec verify: all shards of one call, or runs that differ in their --seed."),
+        click.Argument(["run"], nargs=-1, required=True, type=Path,
+                       help="Run directories of bnspec verify: all shards of one call, or runs that differ in their --seed."),
         RUN_DIRECTORY,
         JSON,
     ],
@@ -183,13 +191,14 @@ def replay(
     from bnspec.backends.harness.limits import Limits
     from bnspec.backends.harness.targets import targets_of
     from bnspec.clauses import select_asked
+    from bnspec.conformance.run.replay import refuse_unasked, saved_case
     from bnspec.conformance.run.replay import replay as run_replay
-    from bnspec.conformance.run.replay import saved_case
     from bnspec.conformance.run.replay_table import document, print_replays
     from bnspec.terminal.console import print_json
 
     saved = saved_case(case)
     targets, clauses = targets_of(backend, device), select_asked(clause)
+    refuse_unasked(saved, clauses, named=bool(clause))
     with stoppable():
         replays = [run_replay(saved, t, clauses, Limits.of(limits)) for t in targets]
     if as_json:
@@ -204,7 +213,8 @@ def replay(
 @command(
     "mutants",
     summary="test the suite: which clauses kill which mutants",
-    example="bnspec mutants --name 'epsilon_*'\nbnspec mutants --kind variant --seeds 20\nbnspec mutants --name 'writes_*' --device cuda:0 --backend torch.nn",
+    example="bnspec mutants --name 'epsilon_*'\nbnspec mutants --kind variant --seeds 20\n"
+    "bnspec mutants --name 'writes_*' --device cuda:0 --backend torch.nn",
     params=[
         many("--name", metavar="GLOB", help="Select mutants and variants by name or glob. Repeatable."),
         click.Option(["--kind"], type=click.Choice(("mutant", "variant")), show_default="both", help="Run only this kind."),
@@ -212,8 +222,10 @@ def replay(
         many("--seed", type=Number(0, 999_999), metavar="N", help="Seed of the generated cases. Repeatable.", all="1"),
         click.Option(["--seeds"], type=Number(1), metavar="N", help="Use the seeds 1 to N."),
         click.Option(["--until-killed"], is_flag=True, help="Stop a mutant once one of its expected clauses has killed it."),
-        click.Option(["--device"], metavar="DEVICE", default="cpu", help="Where the arrays of mutants lie: cpu, cuda:0. Each mutant then has a process of its own."),
-        click.Option(["--backend"], metavar="NAME", default="", show_default=False, help="The backend in whose tensors they lie there; it must be able to overwrite them."),
+        click.Option(["--device"], metavar="DEVICE", default="cpu",
+                     help="Where the arrays of mutants lie: cpu, cuda:0. Each mutant then has a process of its own."),
+        click.Option(["--backend"], metavar="NAME", default="", show_default=False,
+                     help="The backend in whose tensors they lie there; it must be able to overwrite them."),
         JOBS,
         RUN_DIRECTORY,
         RESUME,
@@ -273,7 +285,21 @@ def mutants(
 def explain(command_line: str, clause: Sequence[str], markdown: bool, deviations: bool, as_json: bool) -> int:
     """Explain clauses of the specification: statement, formula, source, the conventions it depends on, the bugs it would catch."""
     from bnspec.clauses import FAMILIES, select
+    from bnspec.errors import UsageError
 
+    forms = [n for n, asked in {"--markdown": markdown, "--deviations": deviations, "--json": as_json}.items() if asked]
+    if len(forms) > 1:
+        raise UsageError(
+            f"{' and '.join(forms)} are given together.",
+            "one call prints one document.",
+            f"leave all but {forms[0]} out.",
+        )
+    if deviations and clause:
+        raise UsageError(
+            "--deviations is given with clauses.",
+            "the page of known deviations is printed as a whole.",
+            "leave the clauses out, or --deviations.",
+        )
     if deviations:
         from bnspec.backends.harness.known.document import page
 
@@ -323,8 +349,10 @@ def repro(
 ) -> int:
     """Write deviations as scripts of at most 15 statements that need only the framework and NumPy.
 
-    A script of your own adapter imports its file; with --run it is run only if --backend names the adapter. A script exits with 1 where the deviation occurs and with 0 where it does not. A deviation named as RUN:CLAUSE@BACKEND is
-    printed, unless --out or --run is given. Exit status 1: a deviation has no script, although its backend's scripts are written, or a script did not reproduce it.
+    A script of your own adapter imports its file; with --run it is run only if --backend names the adapter. A script exits with 1
+    where the deviation occurs and with 0 where it does not. A deviation named as RUN:CLAUSE@BACKEND is printed, unless --out or
+    --run is given. Exit status 1: a deviation has no script, although its backend's scripts are written, or a script did not
+    reproduce it.
     """
     from bnspec.conformance.repro.scripts import exit_status, own_folder, parse, repros, write
     from bnspec.conformance.repro.table import print_repros, run_with_progress

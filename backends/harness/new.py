@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import builtins
+import contextlib
+import keyword
+import os
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from bnspec.errors import UsageError
+from bnspec.errors import FULL, UsageError
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 ADAPTER = '''"""{name} as a backend of bnspec: replace the computations of Layer by calls of your own layer."""
@@ -74,6 +79,8 @@ class {Class}Layer(Layer):
         sums = [a.sum(self.axes).astype(self.mean.dtype) for a in (g * zhat, g)]
         return Gradients(y, dx.astype(y.dtype), *(sums if self.config.affine else (None, None)))
 '''
+#: What the adapter's module imports.
+IMPORTED = ("Adapter", "Conventions", "Gradients", "Layer", "State")
 PYPROJECT = """[build-system]
 requires = ["setuptools>=77"]
 build-backend = "setuptools.build_meta"
@@ -113,24 +120,44 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 
 def write_new(name: str, folder: Path) -> list[Path]:
-    """Write the package; returns its files. Raises UsageError: the name is no word, or the folder is there."""
+    """Write the package, whole or not at all; returns its files.
+
+    Raises UsageError: the name is no word, or one of Python's own as a class; the folder is there, or cannot be written.
+    """
     if not NAME.fullmatch(name):
         raise UsageError(
             f"{name!r} cannot be the name of a backend.",
             "it becomes a module: small letters, digits and underscores, a letter first.",
             "choose such a name, for example my_layer.",
         )
-    if folder.exists():
+    if keyword.iskeyword(class_of(name)) or hasattr(builtins, class_of(name)) or class_of(name) in IMPORTED:
+        raise UsageError(
+            f"{name!r} cannot be the name of a backend.",
+            f"its adapter would be the class {class_of(name)}, and that name is Python's or the contract's.",
+            "choose another name, for example my_layer.",
+        )
+    if os.path.lexists(folder):
         raise UsageError(
             f"{folder} is there already.", "nothing is overwritten.", "remove it, or choose another --out."
         )
-    written = []
-    for place, text in files(name):
-        path = folder / place
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, "utf-8")
-        written.append(path)
-    return written
+    made = [place for place in (folder, *folder.parents) if not place.exists()]
+    try:
+        return [_written(folder / place, text) for place, text in files(name)]
+    except OSError as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            for place in made[1:]:
+                place.rmdir()
+        if error.errno in FULL:
+            raise
+        fix = "choose another --out, in a folder that you may write to."
+        raise UsageError(f"{folder} cannot be written.", f"{error.strerror}.", fix) from None
+
+
+def _written(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, "utf-8")
+    return path
 
 
 def files(name: str) -> Iterator[tuple[str, str]]:

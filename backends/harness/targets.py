@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import os
 import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -41,13 +42,17 @@ class Target:
         return self.device.partition(":")[0] == "cpu"
 
 
-def targets_of(backends: Sequence[str], devices: Sequence[str]) -> list[Target]:
+def targets_of(backends: Sequence[str], devices: Sequence[str], elsewhere: bool = False) -> list[Target]:
     """The targets that patterns name.
 
     A device is taken as it is ("cpu", "cuda:0"); a glob ("*", "c*") stands for the kinds that each backend knows, absent ones
-    included: they are reported as absent. Raises UsageError: no such backend, or no such form of a device.
+    included: they are reported as absent. ``elsewhere``: files of own adapters may lie on another machine alone.
+
+    Raises UsageError: no such backend, no such file of an own adapter, or no such form of a device.
     """
     entries = chosen(backends)
+    if not elsewhere:
+        refuse_no_file(entries)
     targets: list[Target] = []
     for device in devices or ["cpu"]:
         if any(c in device for c in "*?["):
@@ -62,8 +67,22 @@ def targets_of(backends: Sequence[str], devices: Sequence[str]) -> list[Target]:
                 "give cpu, cuda:0, gpu:0 or '*'.",
             )
     if not targets:
-        raise UsageError(f"no backend knows a device like {', '.join(devices)}.", "", "bnspec backends lists them.")
+        raise UsageError(
+            f"no backend knows a device like {', '.join(devices)}.",
+            "a glob is compared with the kinds that each one names.",
+            "bnspec backends lists them.",
+        )
     return list(dict.fromkeys(targets))
+
+
+def refuse_no_file(entries: Sequence[Entry]) -> None:
+    """Raise UsageError where the file of an own adapter is not there: before another backend is judged beside it."""
+    for entry in entries:
+        file = entry.adapter.rpartition(":")[0]
+        if entry.own and file.endswith(".py") and not os.path.isfile(file):
+            raise UsageError(
+                f"{entry.name}: {file} does not exist.", "an adapter of one's own is in a file.", "check the path."
+            )
 
 
 def chosen(patterns: Sequence[str]) -> list[Entry]:

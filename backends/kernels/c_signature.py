@@ -51,7 +51,11 @@ class Prototype:
 def prototypes(text: str, where: str) -> Dict[str, Prototype]:
     """The functions of a header by name. Raises UsageError: it is too long, or declares none."""
     if len(text) > HEADER_CHARACTERS:
-        raise UsageError("%s is too long for a header." % where, "", "name the functions of the kernel alone in it.")
+        raise UsageError(
+            "%s is too long for a header." % where,
+            "it has more than %d characters." % HEADER_CHARACTERS,
+            "name the functions of the kernel alone in it.",
+        )
     plain = COMMENT.sub(" ", text)
     found: Dict[str, Prototype] = {}
     for match in PROTOTYPE.finditer(plain):

@@ -123,7 +123,11 @@ def graph_of(onnx: Any, model: Any, where: str) -> Graph:
     constants = constants_of(onnx, model, placed, where, "epsilon" in (*inputs, *attributes))
     both = sorted(set(inputs) & set(constants))
     if both:
-        raise UsageError("%s takes %s, and holds it, too." % (where, both[0]), "", "leave one of them.")
+        raise UsageError(
+            "%s takes %s, and holds it, too." % (where, both[0]),
+            "which of them is meant is not told.",
+            "leave one of them.",
+        )
     trains = any(
         any(a.name == "training_mode" and a.i for a in n.attribute)
         or (opset < TRAINING_MODE and sum(1 for o in n.output if o) > 1)
@@ -239,7 +243,9 @@ def array_of(onnx: Any, value: Any, where: str) -> Array:
     """A declared input. Raises UsageError: it is no tensor."""
     kind = value.type.tensor_type
     if not value.type.HasField("tensor_type"):
-        raise UsageError("%s takes %r, which is no tensor." % (where, value.name), "", "take arrays.")
+        raise UsageError(
+            "%s takes %r, which is no tensor." % (where, value.name), "only arrays can be given to it.", "take arrays."
+        )
     shape = None
     if kind.HasField("shape"):
         shape = tuple(d.dim_value if d.HasField("dim_value") else d.dim_param or None for d in kind.shape.dim)
@@ -252,7 +258,9 @@ def dtype_name(onnx: Any, number: int, where: str) -> str:
         return str(np.dtype(onnx.helper.tensor_dtype_to_np_dtype(number)).name)
     except (KeyError, TypeError, ValueError):
         raise UsageError(
-            "%s holds elements of a type without a name, %d." % (where, number), "", "use floats."
+            "%s holds elements of a type without a name, %d." % (where, number),
+            "NumPy has no such type.",
+            "use floats.",
         ) from None
 
 

@@ -56,7 +56,11 @@ class OnnxModel(FunctionAdapter):
             return offers_of(self.forward_pass, graph.channels)
         rank, dtype = len(graph.x.shape), graph.x.dtype
         if rank < 2 or graph.axis not in (1, rank - 1):
-            raise UsageError("this model takes x of rank %d." % rank, "", "batch normalization takes rank 2 and more.")
+            raise UsageError(
+                "this model takes x of rank %d, and its channels on axis %s." % (rank, graph.axis),
+                "x has rank 2 or more, and its channels on axis 1 or on the last.",
+                "export it so.",
+            )
         kinds = {a.dtype for a in graph.parameters} - {dtype}
         conventions = Conventions(
             empty_batch="unspecified",

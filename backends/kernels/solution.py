@@ -72,7 +72,11 @@ class TvmSolution(FunctionAdapter):
         try:
             function = getattr(module, name)
         except AttributeError:
-            raise UsageError("the solution exports no %s." % name, "", "export it by its entry point's name.") from None
+            raise UsageError(
+                "the solution exports no %s." % name,
+                "its entry point names it.",
+                "export it by its entry point's name.",
+            ) from None
         listed = tuple((n, True) for n in names)
         called = by_position(function, names)
         found = PythonFunction(called, kernel.name, TvmArrays(element(text)), False, listed, kernel.watched)

@@ -69,7 +69,9 @@ def program_of(text: str, where: str) -> Program:
     roles = [a.role for a in found]
     if "x" not in roles or len(set(roles)) < len(roles):
         raise UsageError(
-            "%s takes %s." % (where, ", ".join(roles) or "nothing"), "one of them is x, and none comes twice.", ""
+            "%s takes %s." % (where, ", ".join(roles) or "nothing"),
+            "one of them is x, and none comes twice.",
+            "name each argument by what it is.",
         )
     written = EPSILON.search(text)
     if "epsilon" not in roles and written is None:

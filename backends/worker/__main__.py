@@ -58,7 +58,11 @@ def load(spec: str, own: bool = False) -> Any:
             ) from None
         raise
     if not hasattr(module, class_name):
-        raise UsageError("module %s has no %s." % (module_name, class_name), "", "check the spelling.")
+        raise UsageError(
+            "module %s has no %s." % (module_name, class_name),
+            "an adapter is a class of a module.",
+            "check the spelling.",
+        )
     return getattr(module, class_name)
 
 
@@ -73,11 +77,16 @@ def load_module(name: str, own: bool) -> Any:
 def load_file(path: str) -> Any:
     """The module in this file. What lies beside it may be imported by it, behind all that is installed.
 
-    Raises UsageError: there is no such file.
+    Raises UsageError: there is no such file, or it cannot be read.
     """
     place = os.path.realpath(path)
     if not os.path.isfile(place):
         raise UsageError("%s does not exist." % path, "an adapter of one's own is in a file.", "check the path.")
+    try:
+        with open(place, "rb"):
+            pass
+    except OSError as error:
+        raise UsageError("%s cannot be read." % path, "%s." % error.strerror, "see to its permissions.") from None
     sys.path.append(os.path.dirname(place))
     name = os.path.splitext(os.path.basename(place))[0]
     spec = importlib.util.spec_from_file_location(name, place)
@@ -158,7 +167,9 @@ def answer(adapter: Any, header: Dict[str, Any], buffers: List[bytes]) -> Tuple[
         return roofs(adapter, header["options"]).to_json(), []
     if header["do"] == "devices":
         return {"devices": dict(type(adapter).devices())}, []
-    raise UsageError("the worker does not know %r." % header["do"])
+    raise UsageError(
+        "the worker does not know %r." % header["do"], "it is no request of the wire.", "install one bnspec everywhere."
+    )
 
 
 def serve(channel: Channel, spec: str, device: str, own: bool = False) -> None:

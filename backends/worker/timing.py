@@ -153,7 +153,9 @@ class Session:
         for name, known in (("cache", CACHE_STATES), ("mode", TIMED_MODES)):
             if options[name] not in known:
                 raise UsageError(
-                    "%s cannot be %r." % (name, options[name]), "", "give one of " + ", ".join(known) + "."
+                    "%s cannot be %r." % (name, options[name]),
+                    "no such way of timing is known.",
+                    "give one of " + ", ".join(known) + ".",
                 )
         self.adapter: Adapter = live.adapter
         self.instruments = self.adapter.instruments()

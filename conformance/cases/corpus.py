@@ -7,12 +7,12 @@ replayed first too, and a run adds the smallest case of every deviation that it 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from importlib.resources import files
+from importlib import resources
 from pathlib import Path
 
 from bnspec.errors import UsageError
 from bnspec.model.case import Case
-from bnspec.reports.run.files import case_text
+from bnspec.reports.run.files import case_text, resolved
 from bnspec.reports.run.store import write_atomically
 
 #: Cases with larger files are not stored, since the corpus is read before every run.
@@ -21,7 +21,7 @@ BYTES_AT_MOST = 1 << 18
 
 def built_in() -> list[Case]:
     """The cases that ship with the suite, by file name; none if the folder is absent (git stores no empty folders)."""
-    folder = files("bnspec.conformance.cases").joinpath("corpus")
+    folder = resources.files("bnspec.conformance.cases").joinpath("corpus")
     if not folder.is_dir():
         return []
     entries = sorted((e for e in folder.iterdir() if e.name.endswith(".json")), key=lambda e: e.name)
@@ -31,16 +31,22 @@ def built_in() -> list[Case]:
 def read_corpus(folder: Path | None) -> list[Case]:
     """The cases of a user's folder, by file name; none if it does not exist yet.
 
-    Raises UsageError: it is not a folder, or contains a file that is not a saved case.
+    Raises UsageError: it is not a folder, cannot be read, or contains a file that is not a saved case.
     """
-    if folder is None or not folder.exists():
-        return []
-    if not folder.is_dir():
-        raise UsageError(f"{folder} is no folder.", "a corpus is a folder of saved cases.", "name a folder.")
+    try:
+        if folder is None or not folder.exists():
+            return []
+        if not folder.is_dir():
+            raise UsageError(f"{folder} is no folder.", "a corpus is a folder of saved cases.", "name a folder.")
+        files = sorted(path for path in folder.iterdir() if path.name.endswith(".json"))
+    except OSError as error:
+        raise UsageError(
+            f"{folder} cannot be read.", f"{error.strerror}.", "name a folder that you may read."
+        ) from None
     found = []
-    for path in sorted(folder.glob("*.json")):
+    for path in files:
         try:
-            place = path.resolve()
+            place = resolved(path)
             found.append(_with_origin(Case.loads(case_text(place.parent, place.name)), path.name))
         except UsageError as error:
             why = f"{error.what} {error.why}"

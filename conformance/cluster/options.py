@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from bnspec.options import Number
+from bnspec.printable import quoted
 
 #: This machine, a cluster from outside by its client port, or the cluster that this machine belongs to.
 ENGINE = re.compile(r"ray|ray://[A-Za-z0-9_.\[\]:-]+:\d+|ray:auto|ray:[A-Za-z0-9_.\[\]:-]+:\d+")
@@ -26,7 +27,7 @@ class Form(click.ParamType[str]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """The word. Fails: it has another form."""
         if not self.form.fullmatch(value):
-            self.fail(f"{value!r} is not {self.said}", param, ctx)
+            self.fail(f"{quoted(str(value))} is not {self.said}", param, ctx)
         return str(value)
 
 

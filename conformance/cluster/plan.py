@@ -20,6 +20,7 @@ from bnspec.conformance.cluster.options import LABEL
 from bnspec.conformance.run.verify import VerifyRequest
 from bnspec.errors import UsageError
 from bnspec.reports.run.fields import BackendName, DeviceName, Ordinal
+from bnspec.reports.run.store import MANIFEST, refuse_occupied
 
 SCHEMA = "bnspec-plan/1"
 #: In the folder of a plan.
@@ -105,7 +106,7 @@ def plan_of(
             "each unit is a shard of its own, and shards have equal cases, however long they take.",
             "leave it out; --shards says how many units a target has.",
         )
-    targets = targets_of(request.backends, request.devices)
+    targets = targets_of(request.backends, request.devices, elsewhere=True)
     if len(targets) * shards > UNITS_AT_MOST:
         raise UsageError(
             f"{len(targets) * shards} units are too many.",
@@ -184,10 +185,15 @@ def read_plan(folder: Path) -> Plan:
 
 
 def write_plan(folder: Path, plan: Plan) -> None:
-    """Write the plan into a folder, which is made. Raises UsageError: another plan is there, or it cannot be written."""
+    """Write the plan into a folder, which is made.
+
+    Raises UsageError: another plan is there, or a run, or anything else; or it cannot be written.
+    """
     text = encode_plan(plan)
     file = folder / PLAN
     try:
+        if not file.exists() or (folder / MANIFEST).exists():
+            refuse_occupied(folder, "plan")
         folder.mkdir(parents=True, exist_ok=True)
         if file.exists() and file.read_bytes() != text:
             raise UsageError(f"{file} is another plan.", "its units are not those of this call.", "give another --out.")

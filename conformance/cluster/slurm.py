@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bnspec.conformance.cluster.plan import MERGED, PLAN, UNIT, Plan, Unit
+from bnspec.reports.run.files import resolved
 
 
 def scripts(plan: Plan, folder: Path, python: str) -> dict[str, str]:
     """The files of a folder, by name. ``python``: that of a unit, which has bnspec."""
-    file = folder.resolve() / PLAN
+    file = resolved(folder) / PLAN
     groups = plan.groups()
     names = [f"units-{number}.sbatch" for number in range(1, len(groups) + 1)]
     made = {name: _array(units, file, python) for name, units in zip(names, groups)}
@@ -26,7 +27,7 @@ def scripts(plan: Plan, folder: Path, python: str) -> dict[str, str]:
             *_call(python, MERGED, file.parent),
         ]
     )
-    submit = ["#!/bin/bash", "set -eu", f"cd -- {shlex.quote(str(folder.resolve()))}", "ids="]
+    submit = ["#!/bin/bash", "set -eu", f"cd -- {shlex.quote(str(resolved(folder)))}", "ids="]
     submit += [f"id=$(sbatch --parsable {name}); ids=$ids:${{id%%;*}}" for name in names]
     # afterany: a unit that failed is said by the merge, which refuses what is not whole
     submit += ['sbatch --dependency="afterany$ids" merge.sbatch', ""]

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from bnspec.backends.harness.environments.releases import Release
@@ -40,11 +41,12 @@ def watched(package: str, last: str | None) -> Watched:
     Raises UsageError: the package or the release is none; HarnessError: the index cannot be read, or lists no two releases.
     """
     spec = parse(package)
-    if spec.interpreter or spec.text != package_of(spec):
+    if spec.interpreter or canonicalize_name(spec.text) != package_of(spec):
         raise UsageError(
             f"{package!r} is no name of a package.", "its newest release is watched.", "name it alone: jax."
         )
-    return _pair(spec.text, [r for r in listed_releases(spec.text) if usual(r)], last)
+    name = package_of(spec)
+    return _pair(name, [r for r in listed_releases(name) if usual(r)], last)
 
 
 def _pair(package: str, listed: list[Release], last: str | None) -> Watched:

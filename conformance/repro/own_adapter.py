@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import keyword
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,13 +36,13 @@ def found(spec: str) -> OwnAdapter:
     module, _, last = spec.rpartition(":")
     name = _word(last)
     if module.endswith(".py"):
-        file = Path(module).resolve()
+        file = Path(os.path.realpath(module))
         if not file.is_file():
             raise NoScript(f"the adapter's file {module} is not there; repro looks for it from the current folder")
         return OwnAdapter(file.stem, name, file)
     words = [_word(part) for part in module.split(".")]
     here = Path.cwd()
-    folders = [Path(p) for p in sys.path if p and Path(p).resolve() != here]
+    folders = [Path(p) for p in sys.path if p and os.path.realpath(p) != str(here)]
     if any(_file(folder, words) for folder in folders):
         return OwnAdapter(module, name)
     local = _file(here, words)

@@ -20,9 +20,10 @@ from bnspec.backends.harness.scripts.statements import count
 from bnspec.cli import CONFORMS, DEVIATES
 from bnspec.conformance.repro.execute import Outcome, RunStatus, run_again
 from bnspec.conformance.repro.script import has_writer, script
-from bnspec.errors import BnspecError, HarnessError, UsageError
+from bnspec.errors import FULL, BnspecError, HarnessError, UsageError
 from bnspec.model.case import Case
 from bnspec.model.names import parts_of
+from bnspec.printable import quoted, some
 from bnspec.reports.run.files import case_text
 from bnspec.reports.run.records import Finding, TargetRecord, target_name
 from bnspec.reports.run.store import Run, read_run, write_atomically
@@ -122,9 +123,9 @@ def chosen(run: Run, request: ReproRequest) -> list[Finding]:
                 names = sorted({key(f)[0] for f in run.findings})
                 near = difflib.get_close_matches(pattern, names, 1, 0.5)
                 raise UsageError(
-                    f"no finding of {run.path} matches {pattern!r}.",
-                    f"it holds findings of {', '.join(names) or 'nothing'}.",
-                    f"did you mean {near[0]}?" if near else "name one of these, or a glob.",
+                    f"no finding of {run.path} matches {quoted(pattern)}.",
+                    f"it holds findings of {some(names) or 'nothing'}.",
+                    f"did you mean {near[0]}?" if near else "name one that bnspec report shows, or a glob.",
                 )
         if patterns:
             found = [f for f in found if any(_matches(k, p) for k in key(f) for p in patterns)]
@@ -220,7 +221,7 @@ def own_folder(run: Path) -> Path:
 
 
 def write(made: Sequence[Repro], out: Path) -> list[Repro]:
-    """Write the scripts into a folder, each as BACKEND--CLAUSE.py. Raises HarnessError: it cannot be written."""
+    """Write the scripts into a folder, each as BACKEND--CLAUSE.py. Raises UsageError: it cannot be written; HarnessError: there is no room."""
     written = []
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -230,7 +231,8 @@ def write(made: Sequence[Repro], out: Path) -> list[Repro]:
                 write_atomically(path, repro.text)
             written.append(dataclasses.replace(repro, path=path if repro.text else None))
     except OSError as error:
-        raise HarnessError(f"{out} cannot be written.", f"{error}.", "give --out a folder that can be.") from None
+        kind = HarnessError if error.errno in FULL else UsageError
+        raise kind(f"{out} cannot be written.", f"{error.strerror}.", "give --out a folder that can be.") from None
     return written
 
 

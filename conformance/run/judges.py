@@ -209,7 +209,12 @@ class _Process:
                 answer: Answer = self._connection.recv()
                 done = self._waiting.pop(answer.ticket)
                 if answer.error is not None or answer.found is None:
-                    self._judges.fail(answer.error or HarnessError("a case was not judged."))
+                    self._judges.fail(
+                        answer.error
+                        or HarnessError(
+                            "a case was not judged.", "its process gave no answer.", "report this with the run."
+                        )
+                    )
                 else:
                     done(answer.found, answer.seconds)
         except (EOFError, ConnectionError):

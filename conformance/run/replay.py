@@ -14,13 +14,14 @@ from bnspec.backends.harness.targets import Target
 from bnspec.clauses import CLAUSES, Clause
 from bnspec.conformance.checks.examination import Examination
 from bnspec.conformance.checks.judgement import Judgement
-from bnspec.conformance.judge.judge import checks_for, examine
+from bnspec.conformance.judge.collector import COMPLETES
+from bnspec.conformance.judge.judge import asks, checks_for, examine
 from bnspec.conformance.run.known_deviations import known_lookup
 from bnspec.errors import UsageError
 from bnspec.model.case import Case
 from bnspec.oracle.oracle import Oracle
 from bnspec.reports.run.evidence import KnownDeviation, recorded
-from bnspec.reports.run.files import case_text
+from bnspec.reports.run.files import case_text, resolved
 
 
 class Element(msgspec.Struct, frozen=True):
@@ -77,16 +78,29 @@ class Replay:
 
 def saved_case(path: Path) -> Case:
     """The case of a file. Raises UsageError: there is none."""
-    place = path.resolve()
+    fix = "give the path of a case: RUN/cases/ID.json, as findings name it."
+    place = path
     try:
+        place = resolved(path)
         text = case_text(place.parent, place.name)
     except UsageError as error:
-        fix = "give the path of a case: RUN/cases/ID.json, as findings name it."
         raise UsageError(error.what.replace(str(place), str(path)), error.why, fix) from None
     try:
         return Case.loads(text)
     except UsageError as error:
         raise UsageError(f"{path}: {error.what}", error.why, error.fix) from None
+
+
+def refuse_unasked(case: Case, clauses: Sequence[Clause], named: bool) -> None:
+    """Raise UsageError where the clauses are ``named``, and the case asks none of them: nothing would be judged, and look kept."""
+    asked = [c.id for c in clauses]
+    if named and COMPLETES not in asked and not asks(case, checks_for(asked)):
+        others = [c for c in CLAUSES if asks(case, checks_for([c]))]
+        raise UsageError(
+            f"the case {case.id} asks none of these clauses.",
+            f"it asks {', '.join(others[:3]) or 'no clause'}{' and others' * (len(others) > 3)}.",
+            "name one of these with --clause, or leave it out.",
+        )
 
 
 def replay(case: Case, target: Target, clauses: Sequence[Clause], limits: Limits | None = None) -> Replay:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from bnspec.errors import UsageError
 from bnspec.reports.exports.asv import BENCHMARKS, CONFIGURATION, merged
+from bnspec.reports.run.files import resolved
 from bnspec.reports.run.store import write_atomically
 
 
@@ -14,7 +15,7 @@ def write_file(path: Path, text: str) -> None:
 
     Raises UsageError: the path is a folder or a device, or cannot be written.
     """
-    place = path.resolve()
+    place = resolved(path)
     if place.is_dir():
         raise UsageError(f"{path} is a folder.", "this format is one file.", "name a file in it.")
     if place.exists() and not place.is_file():
@@ -42,7 +43,7 @@ def write_folder(path: Path, files: dict[str, str]) -> None:
         if (path / CONFIGURATION).exists():
             del complete[CONFIGURATION]
         for name, text in complete.items():
-            if not (path / name).resolve().is_relative_to(path.resolve()):
+            if not resolved(path / name).is_relative_to(resolved(path)):
                 raise UsageError(f"{path / name} lies outside of {path}.", "a link leads there.", "name a new folder.")
             (path / name).parent.mkdir(parents=True, exist_ok=True)
             write_atomically(path / name, text)

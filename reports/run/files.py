@@ -18,6 +18,21 @@ LINE_AT_MOST, RECORDS_AT_MOST, LINES_AT_MOST = 64 << 20, 2 << 30, 5_000_000
 _FIX = "name a run directory that bnspec wrote, or restore the file."
 
 
+def resolved(path: Path) -> Path:
+    """The path with its links followed; it need not exist. Raises UsageError: they lead round in a loop, or cannot be followed."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError) as error:
+        raise UsageError(f"{path} cannot be followed.", f"{_reason(error)}.", "name what is no such link.") from None
+
+
+def _reason(error: OSError | RuntimeError) -> str:
+    """Why a path cannot be followed; up to Python 3.12 a loop of links is a RuntimeError."""
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    return "its links lead round in a loop"
+
+
 def inside(folder: Path, name: str) -> Path:
     """The file of this name in a run directory.
 
@@ -29,8 +44,8 @@ def inside(folder: Path, name: str) -> Path:
         if not place.is_relative_to(folder.resolve(strict=True)):
             raise UsageError(f"{path} leads out of the run directory.", f"it is a link to {place}.", _FIX)
         kind = place.stat().st_mode
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read.", f"{error.strerror or error}.", _FIX) from None
+    except (OSError, RuntimeError) as error:
+        raise UsageError(f"{path} cannot be read.", f"{_reason(error)}.", _FIX) from None
     if not stat.S_ISREG(kind):
         raise UsageError(f"{path} cannot be read.", "it is no regular file.", _FIX)
     return place

@@ -11,11 +11,13 @@ costs that line, and is said. One process writes at a time.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import os
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -25,7 +27,7 @@ from bnspec.reports.run.journal import JOURNAL, AnyEntry, SessionBegun, UnitDone
 from bnspec.reports.run.lines import LineFile, sealed, sync_folder, unwritable
 from bnspec.reports.run.lock import Lock
 from bnspec.reports.run.reading import MANIFEST, RECORDS, Run, read_lines, read_manifest, read_run, run_of
-from bnspec.reports.run.records import SCHEMA, Manifest, Record, RunFinished, TargetRecord, identity
+from bnspec.reports.run.records import SCHEMA, Manifest, Record, Roof, RunFinished, TargetRecord, Timing, identity
 
 CASES = "cases"
 
@@ -44,12 +46,17 @@ class SavedCase(Protocol):
 class RunWriter:
     """Writes a run directory, alone; many threads may write. Use as a context manager, or call ``close``.
 
+    As a context manager it takes a new run away again that a UsageError ends before anything was judged: the call is wrong, and
+    the corrected one may name the same folder.
+
     ``resumed``: what a run that is gone on with holds; None of a new one.
     """
 
     def __init__(self, path: Path, lock: Lock | None = None) -> None:
         """Open the records of an existing run directory for appending; see ``create`` and ``resume``."""
         self.path = path
+        self._began_with: Sequence[Path] | None = None  # the folders that were made for a new run
+        self._empty = True  # but for its targets and its machine
         self._lock, self._began = threading.Lock(), time.monotonic()
         self._alone = lock or Lock(path)
         self._records, self._journal = LineFile(path / RECORDS), LineFile(path / JOURNAL)
@@ -70,6 +77,7 @@ class RunWriter:
                 f"a new manifest breaks the schema: {error}.", f"manifests follow {SCHEMA}.", _REPORT
             ) from None
         refuse_occupied(path)
+        made = [folder for folder in (path, *path.parents) if not folder.exists()]
         try:
             path.mkdir(parents=True, exist_ok=True)
             lock = Lock(path)
@@ -78,7 +86,9 @@ class RunWriter:
             write_atomically(path / MANIFEST, text)
             sync_folder(path)
             sync_folder(path.parent)
-            return cls(path, lock)
+            writer = cls(path, lock)
+            writer._began_with = made
+            return writer
         except OSError as error:
             if error.errno in FULL:
                 raise unwritable(path, error) from None
@@ -135,6 +145,7 @@ class RunWriter:
                 lines = [line for line in lines if sealed(line) not in self._written]
             if lines:
                 self._records.append(lines)
+                self._empty = self._empty and all(map(_of_surroundings, records))
             self._targets.update({identity(r): r for r in records if isinstance(r, TargetRecord)})
 
     @property
@@ -148,6 +159,7 @@ class RunWriter:
         """Append one unit to the journal. Raises HarnessError: there is no room."""
         with self._lock:
             self._journal.append([encode_entry(entry)])
+            self._empty = self._empty and _of_surroundings(entry)
 
     def done(self, *unit: str | int, **data: object) -> None:
         """Journal a unit, and make all that was written durable."""
@@ -165,6 +177,7 @@ class RunWriter:
         """Save a case once; returns its path relative to the run directory. Raises HarnessError: there is no room."""
         name = f"{CASES}/{case.id}.json"
         with self._lock:
+            self._empty = False
             try:
                 if not (self.path / name).exists():
                     write_atomically(self.path / name, case.dumps() + "\n")
@@ -191,6 +204,8 @@ class RunWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None and issubclass(kind, UsageError) and self._empty and self._began_with is not None:
+            _take_away(self.path, self._began_with)
         try:
             self.close()
         except HarnessError:
@@ -201,13 +216,34 @@ class RunWriter:
 _REPORT = "this is a defect of the harness: please report it with the message above."
 
 
-def refuse_occupied(path: Path | None) -> None:
-    """Raise UsageError where a new run cannot begin because the path holds something; before long work, not after it."""
+def refuse_occupied(path: Path | None, new: str = "run") -> None:
+    """Raise UsageError where a new run cannot begin because the path holds something; before long work, not after it.
+
+    ``new``: what would begin there.
+    """
     if path is not None and path.exists() and (not path.is_dir() or any(path.iterdir())):
         why = "it holds files already" if path.is_dir() else "it is a file"
         raise UsageError(
-            f"{path} cannot take a new run.", f"{why}, and a run overwrites nothing.", "name a new folder."
+            f"{path} cannot take a new {new}.", f"{why}, and a {new} overwrites nothing.", "name a new folder."
         )
+
+
+def _of_surroundings(written: Record | AnyEntry) -> bool:
+    """Whether what was written says only where the run takes place: its session, its targets, the memory of its machine."""
+    if isinstance(written, UnitDone):
+        return written.unit[0] == "memory"
+    if isinstance(written, Timing):
+        return written.pass_name == "copy"
+    return isinstance(written, (SessionBegun, TargetRecord, Roof))
+
+
+def _take_away(path: Path, made: Sequence[Path]) -> None:
+    """Remove what a new run began with, and the folders that were made for it, the innermost first; what others hold stays."""
+    with contextlib.suppress(OSError):
+        for name in (RECORDS, JOURNAL, MANIFEST):
+            (path / name).unlink(missing_ok=True)
+        for folder in (path / CASES, *made):
+            folder.rmdir()
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:

@@ -76,8 +76,16 @@ def test_what_a_plan_cannot_hold_is_refused(tmp_path: Path) -> None:
         plan_of(VerifyRequest(["numpy"], [], []), 200_000, CALL)
     write_plan(tmp_path, small_plan())
     assert read_plan(tmp_path) == small_plan()
+    write_plan(tmp_path, small_plan())
     with pytest.raises(UsageError, match="another plan"):
         write_plan(tmp_path, small_plan(3))
+    for name in ("manifest.json", "of-mine.txt"):
+        taken = tmp_path / name.partition(".")[0]
+        taken.mkdir()
+        (taken / name).write_text("")
+        with pytest.raises(UsageError, match="cannot take a new plan"):
+            write_plan(taken, small_plan())
+        assert [p.name for p in taken.iterdir()] == [name]
     (tmp_path / PLAN).write_bytes(encode_plan(small_plan()).replace(b'"number": 1', b'"number": 7', 1))
     with pytest.raises(UsageError, match="no plan"):
         read_plan(tmp_path)

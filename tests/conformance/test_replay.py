@@ -36,6 +36,14 @@ def test_every_step_is_shown_with_its_worst_element(saved: Path, capsys: pytest.
     assert float(shown["y"]["ratio"]) > 1
 
 
+def test_a_clause_that_the_case_does_not_ask_is_refused(saved: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing would be judged, and exit status 0 would say that it is kept."""
+    assert main(["replay", str(saved), "--backend", "numpy", "--clause", "input"]) == 2
+    said = capsys.readouterr().err
+    assert "asks none of these clauses" in said
+    assert "it asks training." in said
+
+
 @pytest.mark.usefixtures("example_adapters_on_path")
 def test_the_terminal_names_case_step_and_clause(saved: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A person finds the number of the step in both parts."""

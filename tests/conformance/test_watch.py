@@ -40,6 +40,12 @@ def test_only_a_name_is_watched(package: str) -> None:
         watched(package, None)
 
 
+def test_a_name_is_what_the_index_makes_of_it() -> None:
+    """Capitals, underscores and dots are no other package."""
+    assert watched("JAX", None) == watched("jax", None)
+    assert watched("scikit_learn", "0.4.9").package == watched("Scikit.Learn", "0.4.9").package == "scikit-learn"
+
+
 def test_releases_that_are_none_are_refused() -> None:
     """One that is no version, one that has not appeared; and a package with one release has none before it."""
     for last in ("now", "0.5.1"):

@@ -215,6 +215,15 @@ def test_every_parameter_is_explained(name: str) -> None:
         (["verify", "--seed", "-1"], "--seed: -1 is not between 0 and 999999", "bnspec verify --help"),
         (["verify", "--seed", "1.5"], "--seed: '1.5' is not a whole number", "bnspec verify --help"),
         (["verify", "--minutes", "nan"], "--minutes: nan is not at least 0", "bnspec verify --help"),
+        (
+            ["verify", "numpy", "--effort", "quick", "--minutes", "0.001"],
+            "--minutes with --effort quick",
+            "--effort thorough",
+        ),
+        (["explain", "--markdown", "--json"], "--markdown and --json are given together", "all but --markdown"),
+        (["explain", "--deviations", "--json"], "--deviations and --json are given together", "all but --deviations"),
+        (["explain", "--markdown", "--deviations"], "--markdown and --deviations are given", "all but --markdown"),
+        (["explain", "--deviations", "running"], "--deviations is given with clauses", "or --deviations"),
         (["verify", "--seed"], "option '--seed' requires an argument", "bnspec verify --help"),
         (["calibrate", "numpy"], "got unexpected extra argument (numpy)", "bnspec calibrate --help"),
         (["bench", "--resolution", "nan"], "--resolution: nan is not between", "bnspec bench --help"),
@@ -234,6 +243,68 @@ def test_a_wrong_call_says_what_why_and_fix(
     assert re.fullmatch(r"bnspec[^:]*: .*\n  Why:  .+\n  Fix:  .+\n", said.err), said.err
     assert what in said.err.splitlines()[0]
     assert fix in said.err.splitlines()[2]
+
+
+FORGED = "nope\nbnspec report: done\r\n  Fix:  nothing"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["report", FORGED],
+        ["report", "run", FORGED],
+        ["replay", FORGED],
+        ["export", FORGED, "--to", "csv"],
+        ["verify", FORGED],
+        ["verify", "numpy", "--effort", FORGED],
+        ["verify", "numpy", "--clause", FORGED],
+        [FORGED],
+        ["explain", f"--{FORGED}"],
+        ["explain", FORGED],
+        ["repro", FORGED],
+        ["environments", "remove", FORGED],
+        ["new", FORGED],
+    ],
+    ids=lambda words: words[0][:8],
+)
+def test_a_name_of_several_lines_forges_none(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Three lines, whatever somebody gave as a name."""
+    assert main(words) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert re.fullmatch(r"bnspec[^:]*: .*\n  Why:  .+\n  Fix:  .+\n", said.err), said.err
+
+
+LONG = "9" * 5000
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["verify", "--seed", LONG],
+        ["verify", "--seed", "x" * 5000],
+        ["verify", "--jobs", LONG],
+        ["verify", "--effort", LONG],
+        ["verify", "numpy", "--clause", LONG],
+        ["verify", "numpy", "--device", LONG],
+        ["verify", f"numpy[jax=={LONG}]"],
+        ["verify", LONG],
+        ["verify", "a b " * 2000],
+        ["explain", LONG],
+        ["new", LONG],
+        ["environments", "make", LONG],
+        ["environments", "remove", LONG],
+        [LONG],
+        [f"--{LONG}"],
+    ],
+    ids=lambda words: " ".join(words)[:24],
+)
+def test_a_long_word_is_not_echoed_whole(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Its beginning is enough to know it again."""
+    assert main(words) == 2
+    said = capsys.readouterr().err
+    assert re.fullmatch(r"bnspec[^:]*: .*\n  Why:  .+\n  Fix:  .+\n", said), said
+    assert max(map(len, said.splitlines())) < 1000
 
 
 @pytest.mark.parametrize(

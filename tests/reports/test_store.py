@@ -120,6 +120,43 @@ def test_a_run_without_a_folder_is_named_by_its_id(
         assert writer.path == Path("runs") / sample.manifest.id
 
 
+def ended_by(error: BaseException, path: Path | None, manifest: Any, *records: Record) -> None:
+    """A run that ends with this error after these records."""
+
+    def run() -> None:
+        with RunWriter.create(path, manifest) as writer:
+            writer.write(*records)
+            raise error
+
+    with pytest.raises(type(error)):
+        run()
+
+
+def test_a_wrong_call_leaves_no_new_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sample: Any) -> None:
+    """Folders that were there stay, and what other errors end stays to be resumed."""
+    monkeypatch.chdir(tmp_path)
+    wrong, target = UsageError("No adapter.", "It is not there.", "Name one."), sample.records()[0]
+    (tmp_path / "mine").mkdir()
+    memory = msgspec.structs.replace(sample.timed()[0], backend="plain_copy", pass_name="copy")
+    for path in (None, tmp_path / "new", tmp_path / "deep" / "in" / "it", tmp_path / "mine"):
+        ended_by(wrong, path, sample.manifest, target, memory)
+        assert [p.name for p in tmp_path.rglob("*")] == ["mine"]
+    for number, error in enumerate((HarnessError("No room.", "It is full.", "Make room."), KeyboardInterrupt())):
+        ended_by(error, tmp_path / f"stays-{number}", sample.manifest, target)
+        assert read_run(tmp_path / f"stays-{number}").targets == (target,)
+
+
+def test_a_wrong_call_takes_no_judged_or_resumed_run_away(tmp_path: Path, sample: Any) -> None:
+    """What was judged before the error, now or in an earlier session, stays."""
+    wrong = UsageError("No adapter.", "It is not there.", "Name one.")
+    ended_by(wrong, tmp_path / "judged", sample.manifest, *sample.records())
+    assert read_run(tmp_path / "judged").findings
+    RunWriter.create(tmp_path / "earlier", sample.manifest).close()
+    with pytest.raises(UsageError), RunWriter.resume(tmp_path / "earlier"):
+        raise wrong
+    assert not read_run(tmp_path / "earlier").complete
+
+
 def test_many_threads_write_whole_lines(tmp_path: Path, sample: Any) -> None:
     """Lines of several threads never mix."""
     with RunWriter.create(tmp_path / "run", sample.manifest) as writer:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import difflib
 import errno
 import fcntl
 import functools
@@ -37,6 +38,7 @@ from bnspec.backends.harness.environments.pythons import Python, asked, candidat
 from bnspec.backends.harness.environments.spec import EnvironmentSpec
 from bnspec.backends.harness.interruption import check
 from bnspec.errors import FULL, UsageError
+from bnspec.printable import quoted, some
 
 #: Moves when what is kept would be misread.
 FORMAT = 1
@@ -333,10 +335,13 @@ def remove(locks: Sequence[str]) -> list[Kept]:
     for lock in locks:
         named = [k for k in there if k.lock.startswith(lock)] if lock else []
         if len(named) != 1:
+            hashes = [k.lock for k in named or there]
+            near = difflib.get_close_matches(lock, hashes, 2) if not named else []
             raise UsageError(
-                f"{lock!r} names {len(named) or 'no'} environment{'s' * (len(named) != 1)}.",
-                f"the environments are {', '.join(k.lock for k in there) or 'none'}.",
-                "name one by its hash: bnspec environments list.",
+                f"{quoted(lock)} names {len(named) or 'no'} environment{'s' * (len(named) != 1)}.",
+                f"{'it is the beginning of' if named else 'there are'} {some(hashes, 3) or 'none'}.",
+                (f"did you mean {' or '.join(near)}? " if near else "")
+                + "name one by its hash, which bnspec environments list shows.",
             )
         removed += named
     for one in removed:

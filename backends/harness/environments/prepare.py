@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,8 +12,9 @@ from bnspec.backends.harness.environments.cache import obtain
 from bnspec.backends.harness.environments.environment import Environment
 from bnspec.backends.harness.environments.failure import NotBuilt
 from bnspec.backends.harness.environments.homes import spec_of
-from bnspec.backends.harness.environments.spec import EnvironmentSpec
+from bnspec.backends.harness.environments.spec import FIX, EnvironmentSpec
 from bnspec.backends.harness.registry import Entry
+from bnspec.errors import UsageError
 
 #: Installers wait for the network more than they compute.
 AT_ONCE = 3
@@ -34,7 +36,12 @@ def specs_of(entries: Sequence[Entry]) -> list[EnvironmentSpec]:
 
 
 def prepare(specs: Sequence[EnvironmentSpec], progress: Progress) -> list[Environment | NotBuilt]:
-    """Have them all, a few at a time, in their order. What cannot be had stays a reason: its targets say it."""
+    """Have them all, a few at a time, in their order. What cannot be had stays a reason: its targets say it.
+
+    Raises UsageError: a specification is the path of a Python, and no program is there.
+    """
+    for spec in specs:
+        refuse_no_program(spec)
 
     def one(spec: EnvironmentSpec) -> Environment | NotBuilt:
         part = f"environment {spec.text}"
@@ -52,6 +59,14 @@ def prepare(specs: Sequence[EnvironmentSpec], progress: Progress) -> list[Enviro
         return []
     with ThreadPoolExecutor(AT_ONCE) as pool:
         return list(pool.map(one, specs))
+
+
+def refuse_no_program(spec: EnvironmentSpec) -> None:
+    """Raise UsageError where the specification is a path at which no program is: a name that was mistyped, and no state of a package."""
+    path = spec.interpreter
+    if path and not (os.path.isfile(path) and os.access(path, os.X_OK)):
+        why = "it may not be run" if os.path.isfile(path) else "no file is there"
+        raise UsageError(f"{path!r} is no Python.", f"{why}.", "give the path of one, or " + FIX.removeprefix("write "))
 
 
 def said(made: Environment, seconds: float) -> str:

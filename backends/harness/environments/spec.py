@@ -28,6 +28,8 @@ FORM = (
 )
 FIX = "write for example jax==0.4.20, or jax==0.4.20,jaxlib==0.4.20;python=3.11;before=2024-01-01."
 PYTHON = re.compile(r"3\.\d{1,2}(\.\d{1,3})?")
+#: How a path begins, where it is no word; and what a path has only behind such a beginning.
+PATHS, OPERATORS = ("/", "./", "../"), re.compile("[;,<>=~!*]")
 #: A comma before the name of a package.
 BETWEEN = re.compile(r",\s*(?=[A-Za-z0-9])")
 
@@ -84,7 +86,7 @@ def parse(text: str) -> EnvironmentSpec:
     words = text.strip()
     if not fits(ENVIRONMENT, words):
         raise UsageError(f"{text!r} names no environment.", f"{FORM}, in at most 150 characters.", FIX)
-    if "/" in words:
+    if "/" in words and (words.startswith(PATHS) or not OPERATORS.search(words)):
         return EnvironmentSpec(interpreter=words)
     listed, *fields = words.split(";")
     python = before = ""

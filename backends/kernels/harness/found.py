@@ -63,7 +63,9 @@ def found_of(details: Mapping[str, Any]) -> Found:
     try:
         found = msgspec.convert(details.get("kernel", {}), Found)
     except msgspec.ValidationError as error:
-        raise HarnessError("what the worker said of its kernel cannot be read.", f"{error}.", "") from None
+        raise HarnessError(
+            "what the worker said of its kernel cannot be read.", f"{error}.", "report this with the kernel."
+        ) from None
     found.run_by, found.replaced = clean_line(found.run_by), [clean_line(name) for name in found.replaced]
     found.compiled, found.failed = [cleaned(each) for each in found.compiled], clean_line(found.failed)
     return found

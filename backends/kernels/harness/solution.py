@@ -83,7 +83,11 @@ def solution(text: str, file: str, name: str) -> Kernel:
             "answer the test vectors on the device: bnspec vectors, then bnspec vectors judge answers.",
         )
     if not path.endswith(".py"):
-        raise UsageError(f"{file} has the entry point {entry!r}.", f"a solution in {language} begins in a .py.", "")
+        raise UsageError(
+            f"{file} has the entry point {entry!r}.",
+            f"a solution in {language} begins in a .py.",
+            "name a function of a .py.",
+        )
     content = "\n".join(s.content for s in data.sources)
     arrays = "torch" if "import torch" in content or "from torch" in content or language == "triton" else "numpy"
     return Kernel("solution", file, entry, arrays, "", "triton" if language == "triton" else "")

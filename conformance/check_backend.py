@@ -24,10 +24,11 @@ from typing import NoReturn
 
 from bnspec.clauses import Clause, select_asked
 from bnspec.conformance.cases.effort import EffortName
+from bnspec.conformance.judge.collector import with_answers
 from bnspec.conformance.kernels.asked import clauses_for
 from bnspec.conformance.kernels.judge import Request as KernelRequest
 from bnspec.conformance.kernels.judge import judge
-from bnspec.conformance.run.verify import VerifyRequest, verify, with_answers
+from bnspec.conformance.run.verify import VerifyRequest, verify
 from bnspec.errors import UsageError
 from bnspec.reports.run.records import Finding, ratio_text
 from bnspec.reports.run.store import Run

@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 import math
 import threading
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bnspec.backends.worker.forward_only import NO_GRADIENTS
+from bnspec.clauses import ASKED, Clause
 from bnspec.conformance.checks import Check
 from bnspec.conformance.checks.examination import Examination
 from bnspec.conformance.checks.judgement import KEPT, Judgement
@@ -29,6 +30,15 @@ ANSWERS = (COMPLETES, "contract.accepts")
 ENDINGS: Mapping[Status, FindingVerdict] = {"crashed": "crashed", "timeout": "timeout"}
 #: The known deviation that covers a clause on a case, or None.
 KnownLookup = Callable[[str, Case], KnownDeviation | None]
+
+
+def with_answers(clauses: Sequence[Clause]) -> list[Clause]:
+    """The clauses, and those that judge whether calls are answered at all.
+
+    A layer that raises, or ends its process, gives nothing that another clause could judge, and must not conform by that.
+    """
+    asked = {*ANSWERS, *(c.id for c in clauses)}
+    return [clause for name, clause in ASKED.items() if name in asked]
 
 
 def nothing_known(clause: str, case: Case) -> None:

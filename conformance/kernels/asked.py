@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from bnspec.clauses import CLAUSES, Clause, select_asked
+from bnspec.clauses import Clause, select_asked
 from bnspec.conformance.judge.judge import checks_for
 from bnspec.conformance.run.cover import cover
 from bnspec.errors import UsageError
@@ -26,8 +26,6 @@ OF_OBJECTS = (
     "gradient.forward_mode",
     "layout.threads",
 )
-#: Asked of every kernel, whatever else is: one that ends its process, hangs or raises on a case that it offers conforms to nothing.
-ALWAYS = ("contract.completes", "contract.accepts")
 #: Elements of the largest array of a case that an interpreter is asked, and how often it is asked a clause.
 INTERPRETED, TIMES = 512, 10
 
@@ -42,12 +40,6 @@ def clauses_for(patterns: Sequence[str]) -> list[Clause]:
             "choose others; a layer with an adapter is asked all: bnspec verify.",
         )
     return asked
-
-
-def with_always(clauses: Sequence[Clause]) -> list[Clause]:
-    """The clauses with those that every kernel is asked."""
-    ids = {c.id for c in clauses}
-    return [*clauses, *(CLAUSES[name] for name in ALWAYS if name not in ids)]
 
 
 def cases_for(cases: Iterable[Case]) -> Iterator[Case]:

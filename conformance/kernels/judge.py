@@ -27,7 +27,8 @@ from bnspec.conformance.cases.effort import EffortName, cases_of
 from bnspec.conformance.conventions.inferred import InferredConventions
 from bnspec.conformance.conventions.plan import Inference
 from bnspec.conformance.conventions.records import convention_records
-from bnspec.conformance.kernels.asked import cases_for, clauses_for, interpreted_cases, with_always
+from bnspec.conformance.judge.collector import with_answers
+from bnspec.conformance.kernels.asked import cases_for, clauses_for, interpreted_cases
 from bnspec.conformance.kernels.conventions import inferred, judged_by, other_direction
 from bnspec.conformance.kernels.fixed import fixed, fixed_cases, fixed_forms
 from bnspec.conformance.kernels.timings import timed, usual_form
@@ -121,7 +122,7 @@ def judge(request: Request, command: str, quiet: bool = False) -> tuple[Verdict,
         clauses = clauses_for(request.clauses)
         forms = fixed_forms(kernel, conventions)
         settings = RunSettings(
-            with_always(clauses),
+            with_answers(clauses),
             SHRINK_SECONDS,
             CAUSE_SECONDS,
             limits=request.limits,

@@ -15,13 +15,13 @@ from bnspec.backends.harness.environments.prepare import prepare, specs_of
 from bnspec.backends.harness.interruption import check, resumable, stoppable
 from bnspec.backends.harness.limits import Limits
 from bnspec.backends.harness.targets import Target, targets_of
-from bnspec.clauses import ASKED, VERSION, Clause, select_asked
+from bnspec.clauses import VERSION, Clause, select_asked
 from bnspec.cli import CONFORMS, DEVIATES, FAILED
 from bnspec.conformance.cases.corpus import add, distinct, read_corpus
 from bnspec.conformance.cases.effort import EFFORTS, EffortName, cases_of, fixed_cases
 from bnspec.conformance.cases.races import race_cases
 from bnspec.conformance.checks import CHECKS
-from bnspec.conformance.judge.collector import ANSWERS, COMPLETES
+from bnspec.conformance.judge.collector import COMPLETES, with_answers
 from bnspec.conformance.judge.judge import asks, checks_for
 from bnspec.conformance.run.case_pool import CasePool
 from bnspec.conformance.run.cover import cover
@@ -149,15 +149,6 @@ def cases_asked(
     asked = {c.id for c in clauses}
     checks = CHECKS if COMPLETES in asked else checks_for(asked)  # of whether the process survives, every case speaks
     return needed(distinct([*corpus, *cover(list(cases_of(effort, seed)), checks)]), clauses)
-
-
-def with_answers(clauses: Sequence[Clause]) -> list[Clause]:
-    """The clauses, and those that judge whether calls are answered at all.
-
-    A layer that raises, or ends its process, gives nothing that another clause could judge, and must not conform by that.
-    """
-    asked = {*ANSWERS, *(c.id for c in clauses)}
-    return [clause for name, clause in ASKED.items() if name in asked]
 
 
 def needed(cases: Iterable[Case], clauses: Sequence[Clause]) -> Iterator[Case]:

@@ -52,7 +52,7 @@ def judge(
     process of its own.
     """
     from bnspec.backends.harness.limits import Limits
-    from bnspec.conformance.kernels.judge import Request
+    from bnspec.conformance.kernels.judge import JudgeRequest
     from bnspec.conformance.kernels.judge import judge as run_judge
     from bnspec.conformance.kernels.table import print_verdict
     from bnspec.conformance.kernels.verdict import document
@@ -61,7 +61,7 @@ def judge(
 
     refuse_occupied(out)
     seed = secrets.randbelow(SEEDS) if chosen is None else int(chosen)
-    request = Request(kernel, seed, device, effort, jobs, clause, out, Limits.of(limits))
+    request = JudgeRequest(kernel, seed, device, effort, jobs, clause, out, Limits.of(limits))
     verdict, status = run_judge(request, command_line, quiet=as_json)
     if as_json:
         print_json(document(verdict))

@@ -12,7 +12,7 @@ from bnspec.cli import CONFORMS, DEVIATES, FAILED
 from bnspec.options import BACKEND, DEVICE, JSON, LIMITS, NAMED, RESUME, RUN_DIRECTORY, SEED, Number, command, many
 
 if TYPE_CHECKING:
-    from bnspec.benchmarks.run.bench import Request
+    from bnspec.benchmarks.run.bench import BenchRequest
     from bnspec.benchmarks.timing.conditions import Allocation
     from bnspec.model.vocabulary import CacheState, TimedMode
     from bnspec.reports.run.store import Run
@@ -101,13 +101,13 @@ def bench(
     did not do the work.
     """
     from bnspec.backends.harness.limits import Limits
-    from bnspec.benchmarks.run.bench import Request
+    from bnspec.benchmarks.run.bench import BenchRequest
     from bnspec.benchmarks.run.bench import bench as run_bench
     from bnspec.benchmarks.timing.conditions import combinations
     from bnspec.errors import HarnessError
 
     usual, least, most, limit = PACES[suite]
-    request = Request(
+    request = BenchRequest(
         backends=(*named, *backend),
         devices=device,
         passes=passes,
@@ -138,7 +138,7 @@ def bench(
     return status
 
 
-def _print_bench(run: Run, request: Request, as_json: bool) -> None:
+def _print_bench(run: Run, request: BenchRequest, as_json: bool) -> None:
     """The tables, what models cost and what the calibration says; or one JSON document."""
     from bnspec.benchmarks.run.calibrate import calibrated
     from bnspec.benchmarks.summary import model_cost

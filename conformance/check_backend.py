@@ -26,8 +26,7 @@ from bnspec.clauses import Clause, select_asked
 from bnspec.conformance.cases.effort import EffortName
 from bnspec.conformance.judge.collector import with_answers
 from bnspec.conformance.kernels.asked import clauses_for
-from bnspec.conformance.kernels.judge import Request as KernelRequest
-from bnspec.conformance.kernels.judge import judge
+from bnspec.conformance.kernels.judge import JudgeRequest, judge
 from bnspec.conformance.run.verify import VerifyRequest, verify
 from bnspec.errors import UsageError
 from bnspec.reports.run.records import Finding, ratio_text
@@ -59,7 +58,7 @@ class Checked:
         """The run. Raises UsageError, HarnessError: the backend cannot be opened or called."""
         command = f"check_backend {self.backend}"
         if self.is_kernel:
-            asked = KernelRequest(
+            asked = JudgeRequest(
                 self.backend, self.seed, self.device, self.effort, clauses=self.clauses, out=self.path, time=False
             )
             return judge(asked, command, quiet=True)[0].run

@@ -47,7 +47,7 @@ BROKEN = ("error", "crashed", "timeout")
 
 
 @dataclass(frozen=True)
-class Request:
+class BenchRequest:
     """The arguments of ``bnspec bench``.
 
     Attributes:
@@ -82,7 +82,7 @@ class Request:
 SAME = ("contenders", "baseline", "workloads", "seconds", "rounds", "resolution", "margin", "models")
 
 
-def bench(request: Request, command: str, quiet: bool = False) -> tuple[Run, int]:
+def bench(request: BenchRequest, command: str, quiet: bool = False) -> tuple[Run, int]:
     """Run it; returns the run as read back, and the exit status.
 
     Raises UsageError: a backend, device, pass or folder that is wrong. Interrupted, it leaves a run directory that can be
@@ -92,7 +92,7 @@ def bench(request: Request, command: str, quiet: bool = False) -> tuple[Run, int
         return _bench(request, command, quiet)
 
 
-def _bench(request: Request, command: str, quiet: bool) -> tuple[Run, int]:
+def _bench(request: BenchRequest, command: str, quiet: bool) -> tuple[Run, int]:
     listed = workloads(request.suite, request.passes, request.models)
     contenders = contenders_of(targets_of(request.backends, request.devices), request.conditions, request.limits)
     baseline = baseline_of(contenders, request.baseline)
@@ -157,7 +157,7 @@ class Account(msgspec.Struct):
 class Session:
     """The state of a run: the cases, which all contenders share, the timings so far, and where the time went."""
 
-    request: Request
+    request: BenchRequest
     writer: RunWriter
     progress: Progress
     contenders: Sequence[Contender]

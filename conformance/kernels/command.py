@@ -55,7 +55,7 @@ def judge(
     is executed, in a process of its own.
     """
     from bnspec.backends.harness.limits import Limits
-    from bnspec.conformance.kernels.judge import Request
+    from bnspec.conformance.kernels.judge import JudgeRequest
     from bnspec.conformance.kernels.judge import judge as run_judge
     from bnspec.conformance.kernels.table import print_verdict
     from bnspec.conformance.kernels.verdict import document
@@ -64,7 +64,7 @@ def judge(
 
     refuse_occupied(out)
     seed = secrets.randbelow(SEEDS) if chosen is None else int(chosen)
-    request = Request(kernel, seed, device, effort, jobs, clause, out, Limits.of(limits), graded=True)
+    request = JudgeRequest(kernel, seed, device, effort, jobs, clause, out, Limits.of(limits), graded=True)
     verdict, status = run_judge(request, command_line, quiet=as_json)
     if as_json:
         print_json(document(verdict))

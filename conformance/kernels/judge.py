@@ -69,7 +69,7 @@ UNREADY: dict[TargetStatus, tuple[str, str]] = {
 
 
 @dataclass(frozen=True)
-class Request:
+class JudgeRequest:
     """The arguments of ``bnspec judge``. ``cases``: in place of those of the effort; ``time``: whether its passes are timed;
     ``graded``: whether a grade is wanted, so that a run in which nothing of what is asked was judged is refused."""
 
@@ -100,7 +100,7 @@ class Opened:
         return self.inferred.inference
 
 
-def judge(request: Request, command: str, quiet: bool = False) -> tuple[Verdict, int]:
+def judge(request: JudgeRequest, command: str, quiet: bool = False) -> tuple[Verdict, int]:
     """Judge it; returns the verdict and the exit status.
 
     Raises UsageError: the kernel is not there, in no known form, or nothing of it can be judged, since it does not open or return, or
@@ -195,7 +195,7 @@ def status_of(findings: Sequence[Finding], timings: Sequence[Timing]) -> int:
     return DEVIATES if grade_of(findings, timings) == "F" else CONFORMS
 
 
-def opened_and_inferred(target: Target, recognised: Recognised, request: Request) -> Opened:
+def opened_and_inferred(target: Target, recognised: Recognised, request: JudgeRequest) -> Opened:
     """The kernel's conventions, by experiment; a momentum that weighs the old value is handed over as one."""
     cache = open_cache()
     kernel, turned = recognised.kernel, False
@@ -217,7 +217,7 @@ def opened_and_inferred(target: Target, recognised: Recognised, request: Request
         kernel, turned = again, True
 
 
-def compiled_and_not_run(target: Target, kernel: Kernel, request: Request) -> Found:
+def compiled_and_not_run(target: Target, kernel: Kernel, request: JudgeRequest) -> Found:
     """What a kernel of Triton is for devices that are not here. It says nothing of its results, and changes no grade."""
     entry = dataclasses.replace(target.entry, adapter=TRITON_LISTING)
     alone = dataclasses.replace(kernel, interpreted="").variable()
@@ -241,7 +241,7 @@ def ready(target: Target, limits: Limits, environment: dict[str, str]) -> Worker
     raise UsageError(f"{target.name} cannot be judged: {what}.", f"{hello.reason.rstrip('.')}.", fix)
 
 
-def manifest_of(request: Request, opened: Opened, clauses: Sequence[Clause], command: str) -> Manifest:
+def manifest_of(request: JudgeRequest, opened: Opened, clauses: Sequence[Clause], command: str) -> Manifest:
     """The manifest: what was judged, by its contents too."""
     kernel = opened.recognised.kernel
     options = {

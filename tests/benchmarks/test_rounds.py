@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from bnspec.benchmarks.run import bench as running
-from bnspec.benchmarks.run.bench import Request, bench
+from bnspec.benchmarks.run.bench import BenchRequest, bench
 from bnspec.benchmarks.summary.comparisons import compared, pairs_of
 from bnspec.benchmarks.timing.conditions import Conditions, combinations, processors
 from bnspec.benchmarks.workloads import suites as offered
@@ -34,7 +34,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Run]:
     monkeypatch.setattr(running, "measured_roofs", lambda *_: iter(()))
 
     def call(**asked: Any) -> Run:
-        request = Request(**{"backends": ["numpy"], "seconds": 0.001, "out": tmp_path / "run", **asked})
+        request = BenchRequest(**{"backends": ["numpy"], "seconds": 0.001, "out": tmp_path / "run", **asked})
         return bench(request, "bnspec bench", quiet=True)[0]
 
     return call

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from kernels import EXAMPLES, few_cases
 
-from bnspec.conformance.kernels.judge import Request, judge
+from bnspec.conformance.kernels.judge import JudgeRequest, judge
 
 HONEST = (EXAMPLES / "numpy_kernel.py").read_text().replace("def run(", "def honest(")
 #: What is put around the honest function; each is caught by a probe, or by its results.
@@ -28,7 +28,7 @@ def test_a_cheat_fails(name: str, tmp_path: Path) -> None:
     """By what was timed, or by what came."""
     text = CHEATS[name].replace("{0}", PARAMETERS).replace("{1}", PARAMETERS)
     (tmp_path / "kernel.py").write_text(HONEST + "\n\n" + text)
-    request = Request(f"{tmp_path / 'kernel.py'}::run", 5, jobs=1, out=tmp_path / "run", cases=few_cases()[:1])
+    request = JudgeRequest(f"{tmp_path / 'kernel.py'}::run", 5, jobs=1, out=tmp_path / "run", cases=few_cases()[:1])
     verdict, status = judge(request, "bnspec judge", quiet=True)
     assert (verdict.grade, status) == ("F", 1)
     if name == "another clock":
@@ -39,7 +39,7 @@ def test_a_cheat_fails(name: str, tmp_path: Path) -> None:
 def test_an_honest_kernel_is_timed_with_the_errors_of_what_was_timed(tmp_path: Path) -> None:
     """Each pass has a median and a ratio."""
     (tmp_path / "kernel.py").write_text(HONEST.replace("def honest(", "def run("))
-    request = Request(str(tmp_path / "kernel.py"), 5, jobs=1, out=tmp_path / "run", cases=few_cases()[:1])
+    request = JudgeRequest(str(tmp_path / "kernel.py"), 5, jobs=1, out=tmp_path / "run", cases=few_cases()[:1])
     verdict, status = judge(request, "bnspec judge", quiet=True)
     assert status == 0
     assert [t.pass_name for t in verdict.run.timings] == ["training", "inference", "training_gradients"]

@@ -15,7 +15,7 @@ from bnspec.backends.kernels.harness.found import Found, completed, found_of
 from bnspec.backends.kernels.harness.recognise import recognise
 from bnspec.backends.kernels.kernel import Kernel
 from bnspec.conformance.kernels.fixed import LARGEST, fixed_cases, fixed_forms
-from bnspec.conformance.kernels.judge import Request, judge
+from bnspec.conformance.kernels.judge import JudgeRequest, judge
 from bnspec.conformance.kernels.verdict import document
 from bnspec.errors import HarnessError, UsageError
 from bnspec.model.conventions import Conventions
@@ -144,7 +144,7 @@ def test_a_file_that_is_no_model_is_refused(content: bytes, tmp_path: Path) -> N
     """By the worker, whose messages have the parts of ours."""
     (tmp_path / "model.onnx").write_bytes(content)
     with pytest.raises(UsageError, match="is no ONNX model") as refused:
-        judge(Request(str(tmp_path / "model.onnx"), 1, jobs=1, out=tmp_path / "run"), "bnspec judge", quiet=True)
+        judge(JudgeRequest(str(tmp_path / "model.onnx"), 1, jobs=1, out=tmp_path / "run"), "bnspec judge", quiet=True)
     assert refused.value.why
 
 
@@ -204,7 +204,7 @@ def test_what_is_not_judged_has_no_grade(tmp_path: Path) -> None:
 def test_a_model_of_half_precision_is_asked_its_own_form(tmp_path: Path) -> None:
     """Which few cases of every kernel have."""
     text = (INFERENCE + NODE).replace("N, C, H, W", "N, C, L").replace("float[N", "float16[N")
-    request = Request(str(written(tmp_path, 15, text)), 7, jobs=1, out=tmp_path / "run", time=False)
+    request = JudgeRequest(str(written(tmp_path, 15, text)), 7, jobs=1, out=tmp_path / "run", time=False)
     verdict, status = judge(request, "bnspec judge", quiet=True)
     assert status == 0, broken(verdict)
     assert {f.clause for f in verdict.run.findings if f.cases} >= {"inference.output", "affine.per_channel"}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
+from pathlib import Path
 
 import pytest
 
+import bnspec
 from bnspec.backends.harness.folders import backend_folders
 from bnspec.backends.harness.launcher import Worker
 from bnspec.backends.harness.registry import Entry, registered
@@ -70,3 +73,19 @@ def test_the_policy_is_the_one_with_these_dtypes(dtype: str, parameter_dtype: st
 def test_a_keras_layer_is_built_from_its_channel_axis_alone() -> None:
     """Batch and spatial extents are open, so that one layer serves every shape of its rank."""
     assert open_shape(LayerConfig(4, 1, 3, 1e-3, 0.9, "float32", "float32")) == (None, 3, None, None)
+
+
+def test_adapters_of_one_folder_do_not_double_how_they_start() -> None:
+    """What two classes begin with and say of their versions is in one class that both have: copies drift."""
+    doubled = []
+    for folder in backend_folders():
+        seen: dict[str, str] = {}
+        for file in sorted((Path(bnspec.__file__).parent / "backends" / folder.name).glob("*.py")):
+            for node in ast.parse(file.read_text("utf-8")).body:
+                methods = {m.name: m for m in getattr(node, "body", ()) if isinstance(m, ast.FunctionDef)}
+                if isinstance(node, ast.ClassDef) and {"__init__", "versions"} <= methods.keys():
+                    own = ast.dump(methods["__init__"]) + ast.dump(methods["versions"])
+                    place = f"{file.name}:{node.name}"
+                    if (other := seen.setdefault(own, place)) != place:
+                        doubled.append(f"{folder.name}: {other} and {place}")
+    assert not doubled

@@ -10,7 +10,7 @@ from kernels import few_cases
 
 from bnspec.backends.harness.limits import Limits
 from bnspec.cli import main
-from bnspec.conformance.kernels.judge import Request, judge, unjudged
+from bnspec.conformance.kernels.judge import JudgeRequest, judge, unjudged
 from bnspec.conformance.kernels.verdict import Verdict, document
 from bnspec.errors import UsageError
 from bnspec.reports.run.records import DeclinedCases, Finding
@@ -41,7 +41,7 @@ def kernel(folder: Path, *lines: str) -> str:
 def judged(thing: str, out: Path, clauses: Sequence[str], limits: Limits | None = None) -> tuple[Verdict, int]:
     """The verdict and the exit status, of these clauses on a few cases."""
     cases = few_cases(shapes=((3, 4, 5, 2), (5, 3), (7, 2), (9, 4)))
-    request = Request(
+    request = JudgeRequest(
         thing, 7, jobs=1, out=out, cases=cases, time=False, clauses=clauses, limits=limits or Limits(), graded=True
     )
     return judge(request, "bnspec judge", quiet=True)

@@ -109,7 +109,8 @@ def test_the_command_runs_them_in_a_backends_tensors(tmp_path: Path) -> None:
         (["--device", "cuda:0", "--backend", "numpy"], "runs on cpu only"),
         (["--backend", "numpy"], "tensors of this backend cannot be written to"),
         (["--device", "c.pu", "--backend", "numpy"], "is no device"),
-        (["--backend", "a/file.py:Class"], "is not one registered backend"),
+        (["--backend", "package.module:Class"], "is not one registered backend"),
+        (["--backend", "a/file.py:Class"], "does not exist"),
     ],
 )
 def test_what_cannot_hold_them_is_refused(

@@ -13,7 +13,8 @@ from bnspec.backends.kernels.procedure import NO_BACKWARD, Procedure, numbers
 from bnspec.backends.worker.mode_layer import LayerByMode
 from bnspec.contract import Declined, Gradients, LayerConfig, State
 from bnspec.equations import batch_norm as eq
-from bnspec.model.buffers import dtype_of
+from bnspec.errors import UsageError
+from bnspec.model.buffers import check_dtype, dtype_of
 from bnspec.model.call import Mode
 
 #: The running statistics, and how each is computed from a batch.
@@ -105,6 +106,7 @@ class KernelLayer(LayerByMode):
         found = {self.meaning.get(n, n): v for n, v in (call or kernel)(self.given(kernel, x, mode)).items()}
         if "y" not in found:
             raise ValueError("the kernel gave no y")
+        refuse_dtype("y", found["y"])
         if mode == "training":
             self.track(x, found, before)
         return found
@@ -162,6 +164,15 @@ def average(old: np.ndarray, batch: Any, decay: float) -> np.ndarray:
     """decay * old + (1 - decay) * batch, rounded once."""
     moved = decay * old.astype(np.float64) + (1.0 - decay) * np.asarray(batch).astype(np.float64).reshape(-1)
     return moved.astype(old.dtype)
+
+
+def refuse_dtype(name: str, value: Any) -> None:
+    """Raise TypeError for a result whose dtype no result has."""
+    dtype = np.asarray(value).dtype
+    try:
+        check_dtype(dtype)
+    except UsageError:
+        raise TypeError("%s has dtype %s" % (name, dtype)) from None
 
 
 def refuse(forward: Procedure, config: LayerConfig) -> None:

@@ -55,6 +55,7 @@ def test_results_of_a_type_that_cannot_be_read_are_judged_and_fail(changed: str,
     )
     assert (verdict.grade, status) == ("F", 1)
     assert verdict.broken[0].clause == "contract.accepts"
+    assert "y has dtype" in verdict.broken[0].message
 
 
 ENDINGS = {

@@ -151,7 +151,7 @@ def check_backend(
     name = backend if isinstance(backend, str) else file_of(backend)
     path = Path(tempfile.mkdtemp(prefix="bnspec-")) / "run"
     checked = Checked(name, clauses, effort, secrets.randbelow(1_000_000) if seed is None else seed, device, path)
-    asked = clauses_for(clauses) if checked.is_kernel else with_answers(select_asked(clauses))
+    asked = with_answers(clauses_for(clauses) if checked.is_kernel else select_asked(clauses))
     expected = dict(expected_failures or {})
     if unknown := sorted(expected.keys() - {c.id for c in asked}):
         raise UsageError(

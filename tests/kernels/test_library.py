@@ -15,6 +15,7 @@ import bnspec
 from bnspec.backends.harness.new import write_new
 from bnspec.conformance.cases.building import Form, Plan, batch_norm_case
 from bnspec.conformance.check_backend import check_backend
+from bnspec.conformance.judge.collector import ANSWERS
 from bnspec.errors import UsageError
 from bnspec.model.case import Case
 from bnspec.model.conventions import Conventions
@@ -47,7 +48,8 @@ def test_each_clause_is_a_check_and_an_expected_failure_has_a_reason(
     expected = {"epsilon.inside_root_in_inference": "off by one, issue 12", "contract.shapes": "broken once"}
     clauses = ["inference.output", "contract.shapes", "epsilon.inside_root_in_inference", "mask.gradients"]
     checks = {str(c): c for c in check_backend(wrong, clauses=clauses, expected_failures=expected, seed=3)}
-    assert set(checks) == set(clauses)
+    assert set(checks) == {*clauses, *ANSWERS}
+    checks["contract.accepts"]()
     with pytest.raises(
         AssertionError, match=r"MUST inference\.output: .*\n.*error / bound.*\nsmallest case: .*json; seed 3"
     ):
@@ -64,7 +66,8 @@ def test_what_is_declined_is_skipped_with_its_reason(monkeypatch: pytest.MonkeyP
     """By unittest's own exception, which pytest knows; a kernel is checked as it comes."""
     monkeypatch.setattr("bnspec.conformance.kernels.judge.cases_of", lambda *_: bare_cases())
     kernel = EXAMPLES / "numpy_kernel.py"
-    (check,) = check_backend(f"{kernel}::run", clauses=["affine.absent_is_identity"], seed=1)
+    check, *answers = check_backend(f"{kernel}::run", clauses=["affine.absent_is_identity"], seed=1)
+    assert [str(c) for c in answers] == list(ANSWERS)
     with pytest.raises(unittest.SkipTest, match="declined: a layer without gamma and beta is not supported"):
         check()
 

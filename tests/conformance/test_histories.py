@@ -182,7 +182,7 @@ def test_hypothesis_shrinks_to_the_shortest_history(wrong: type, clause: str, ca
             hypothesis.seed(1)(machine(check_history)),
             settings=hypothesis.settings(
                 max_examples=400,
-                stateful_step_count=12,
+                stateful_step_count=6,
                 database=None,
                 deadline=None,
                 print_blob=False,

@@ -39,7 +39,7 @@ IN_PROCESS = [p for p in ALL if not p.implementation.isolated]
 #: Values per channel beyond which the variants that loop over values in Python take seconds, and values in all beyond which all do.
 FEW, SMALL = 500, 2000
 #: Each variant runs one in this many cases of a kind, at least one.
-SHARE = 8
+SHARE = 16
 #: By number of values: kinds of count are none, one and more.
 MORE = 2
 

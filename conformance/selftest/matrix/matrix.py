@@ -206,7 +206,7 @@ def observe_isolated(
     found, killers = {}, set(BY_NAME[name].killed_by)
     with Worker(place.entry(name), place.device) as worker:
         if worker.hello.conventions is None:
-            raise HarnessError(f"{name} did not open: {worker.hello.reason}.", "", "fix it: it is ours.")
+            raise HarnessError(f"{name} did not open.", f"{worker.hello.reason}.", "fix it: it is ours.")
         for case in filter(BY_NAME[name].applies_to, cases):
             observation = worker.run(case, ISOLATED_SECONDS)
             if accusations := accusations_of(name, case, observation, worker.hello.conventions, Oracle(case)):

@@ -13,7 +13,7 @@ import msgspec
 
 from bnspec.backends.harness.interruption import check, resumable, stoppable
 from bnspec.backends.harness.launcher import Worker
-from bnspec.backends.harness.targets import targets_of
+from bnspec.backends.harness.targets import DEVICE, targets_of
 from bnspec.cli import CONFORMS, DEVIATES
 from bnspec.conformance.cases.effort import EffortName
 from bnspec.conformance.selftest.catalogue.catalogue import MUTANTS, select
@@ -117,6 +117,12 @@ def place_of(device: str, backend: str) -> Place:
 
     Raises UsageError: the device needs a backend, is not there, or mutants cannot lie in the tensors of this backend.
     """
+    if not DEVICE.fullmatch(device):
+        raise UsageError(
+            f"{device!r} is no single device.",
+            "the arrays of mutants lie on one: a kind with an optional number.",
+            "give cpu or cuda:0.",
+        )
     if not backend and device == "cpu":
         return HERE
     if not backend:

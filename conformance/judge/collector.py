@@ -23,9 +23,8 @@ from bnspec.oracle.oracle import Oracle
 from bnspec.reports.run.evidence import Evidence, KnownDeviation
 from bnspec.reports.run.vocabulary import FindingVerdict
 
-COMPLETES = "contract.completes"
-#: The clauses by which a call without an answer counts.
-ANSWERS = (COMPLETES, "contract.accepts")
+#: The clauses by which a call without an answer counts: the process survives it, in time; and it does not raise.
+COMPLETES, ACCEPTS = ANSWERS = ("contract.completes", "contract.accepts")
 #: The verdict of ``COMPLETES`` for a case that ended without an answer.
 ENDINGS: Mapping[Status, FindingVerdict] = {"crashed": "crashed", "timeout": "timeout"}
 #: The known deviation that covers a clause on a case, or None.

@@ -14,6 +14,7 @@ from bnspec.backends.kernels.harness.found import Compiled, Found
 from bnspec.backends.kernels.harness.recognise import Recognised
 from bnspec.conformance.conventions.outcome import Outcome
 from bnspec.conformance.conventions.plan import Inference
+from bnspec.conformance.judge.collector import ACCEPTS
 from bnspec.model.conventions import Conventions
 from bnspec.reports.run.codec import plain
 from bnspec.reports.run.records import Finding, Timing, ratio_text, ratio_value
@@ -24,8 +25,7 @@ from bnspec.reports.summary.counts import time_text
 #: A: every MUST and SHOULD that was judged conforms. B: every MUST does. F: a MUST is broken, or the times are not of the work.
 Grade = Literal["A", "B", "F"]
 UNTIMED = ("declined", "unavailable")
-#: The clause of calls that raise; how a case ends without a result, in words.
-ACCEPTS = "contract.accepts"
+#: How a case ends without a result, in words.
 ENDS = {
     "crashed": "crashed",
     "timeout": "timed out",

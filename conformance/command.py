@@ -44,7 +44,9 @@ if TYPE_CHECKING:
         CLAUSE,
         effort("device", "quick", "standard", "thorough", default="quick",
                help="Number of generated cases; device: as few as ask every clause."),
-        click.Option(["--minutes"], type=Number(0.0), metavar="M", help="With --effort thorough: generate cases this long."),
+        click.Option(["--minutes"], type=Number(0.0), metavar="M", show_default="as long as it takes",
+                     help="Divide this time among the targets, and count the cases that are then left; with --effort thorough, "
+                     "generate cases this long."),
         SEED,
         JOBS,
         RUN_DIRECTORY,
@@ -103,12 +105,6 @@ def verify(
         (*named, *backend), device, clause, effort, seed, jobs, minutes, out, resume, corpus, not no_compilation_cache,
         Limits.of(limits), may_be_absent, Shard.read(shard) if shard else None,
     )  # fmt: skip
-    if minutes is not None and effort != "thorough":
-        raise UsageError(
-            f"--minutes with --effort {effort}.",
-            "cases are generated for a time with --effort thorough alone; other efforts have a number of them.",
-            "add --effort thorough, or leave out --minutes.",
-        )
     if on is None:
         of_units = {"--shards": shards, "--label": label, "--unit-python": unit_python, "--runtime-env": runtime_env}
         given = [name for name, value in of_units.items() if value is not None]

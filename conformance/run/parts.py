@@ -45,7 +45,7 @@ class Part:
         return sum(sum(t.cases.values()) for t in self.run.targets_finished if (t.backend, t.device) == target)
 
     def never_run(self, target: tuple[str, str]) -> int:
-        """Cases of a target that were never run, because its process had ended too often."""
+        """Cases of a target that were never run: its process had ended too often."""
         finished = (t for t in self.run.targets_finished if (t.backend, t.device) == target)
         return sum(t.cases.get("not_run", 0) for t in finished)
 
@@ -92,6 +92,12 @@ def _part(path: Path) -> Part:
             f"{path} was written by bnspec {manifest.bnspec}.",
             f"this is bnspec {bnspec.__version__}, whose clauses may differ.",
             f"merge with bnspec {manifest.bnspec}.",
+        )
+    if manifest.options.get("minutes") is not None and manifest.effort != "thorough":
+        raise UsageError(
+            f"{path} had a limit of time.",
+            "which of its cases were run depended on the machine: it is no part of another run.",
+            "judge without --minutes, and merge that.",
         )
     judged: dict[tuple[str, str], dict[int, JudgedCase]] = collections.defaultdict(dict)
     for entry in read_journal(path):

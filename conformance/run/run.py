@@ -19,6 +19,7 @@ from bnspec.conformance.run.case_pool import CasePool
 from bnspec.conformance.run.entries import Earlier
 from bnspec.conformance.run.judges import Judges, processes_for
 from bnspec.conformance.run.settings import RunSettings
+from bnspec.conformance.run.shares import Shares
 from bnspec.conformance.run.target_run import RunFailed, TargetRun
 from bnspec.reports.run.records import Finding
 from bnspec.reports.run.store import RunWriter
@@ -45,8 +46,10 @@ def run_targets(
     slots = {t.number: threading.Semaphore(WORKERS_OF_A_DEVICE) for t in targets if not t.on_host}
     failed = threading.Event()
     judges = Judges(processes_for(settings.jobs), cases.oracle)
+    jobs = max(1, min(settings.jobs, 2 * len(targets)))  # a target has at most two workers
+    shares = Shares(None if settings.minutes is None else 60.0 * settings.minutes, len(targets), jobs)
     runs = {
-        t: TargetRun(t, cases, settings, writer, progress, failed, had.get(t, Earlier()), judges=judges)
+        t: TargetRun(t, cases, settings, writer, progress, failed, had.get(t, Earlier()), shares, judges=judges)
         for t in targets
     }
     waiting = collections.deque(sorted(runs.items(), key=lambda item: not compiles(item[0].entry.adapter)))
@@ -72,7 +75,6 @@ def run_targets(
             failed.set()
             raise
 
-    jobs = max(1, min(settings.jobs, 2 * len(runs)))  # a target has at most two workers
     with judges, ThreadPoolExecutor(max_workers=jobs) as pool:
         futures = [pool.submit(work) for _ in range(jobs)]
         errors = [error for f in futures if (error := f.exception()) is not None]

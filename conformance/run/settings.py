@@ -19,6 +19,7 @@ class RunSettings:
         shrink_seconds: time for shrinking the case of one clause on one target; cause_seconds: time for the experiments that
             find the causes of one target's deviations; limits: of each worker.
         jobs: workers at a time.
+        minutes: the time of the run, of which each target has a share; None: as long as it takes.
         assist: whether two workers may share a target, for which all its cases must be drawn beforehand.
         shard: the part of the cases that is run; None: all.
         histories: whether what deviates is run again in new processes, to see whether it needs the calls before it.
@@ -31,6 +32,7 @@ class RunSettings:
     cause_seconds: float = 5.0
     limits: Limits = field(default_factory=Limits)
     jobs: int = 2
+    minutes: float | None = None
     assist: bool = True
     shard: Shard | None = None
     histories: bool = True

@@ -18,6 +18,9 @@ from bnspec.conformance.cases.forward import offered
 from bnspec.conformance.causes.causes import causes_of
 from bnspec.conformance.conventions.own_adapter import gradient_modes_of
 from bnspec.conformance.judge.collector import ENDINGS, CaseJudgements, Collector, with_gradients_declined
+from bnspec.conformance.judge.finding import finding_of
+from bnspec.conformance.judge.tally import Judged as JudgedOnce
+from bnspec.conformance.judge.tally import Tally
 from bnspec.conformance.run.bits import bits_of
 from bnspec.conformance.run.case_pool import CasePool
 from bnspec.conformance.run.entries import Earlier, entry_of, judgements_of
@@ -25,6 +28,7 @@ from bnspec.conformance.run.findings import FindingWriter, target_record, unavai
 from bnspec.conformance.run.judges import Asked, Judges
 from bnspec.conformance.run.judging_process import Judged
 from bnspec.conformance.run.settings import RunSettings
+from bnspec.conformance.run.shares import ALL_TIME, Share, Shares
 from bnspec.conformance.run.smallest import Observe
 from bnspec.conformance.run.work_queue import WorkQueue
 from bnspec.errors import HarnessError, UsageError
@@ -36,9 +40,10 @@ from bnspec.reports.run.bits import Bits, CaseBits
 from bnspec.reports.run.causes import Cause
 from bnspec.reports.run.records import Finding, Incident, TargetFinished
 from bnspec.reports.run.store import RunWriter
-from bnspec.reports.run.vocabulary import IncidentStatus
+from bnspec.reports.run.vocabulary import FAILING, IncidentStatus
 
-#: A target whose process died so often is given up: its remaining cases are counted as never run.
+#: A target whose process died so often is given up: its remaining cases are counted as never run, as are those for which the time
+#: of the run is not enough.
 CRASHES_AT_MOST = 5
 #: The incident that a case without an answer is; "not_run" is one that the device had no memory for.
 INCIDENTS: Mapping[Status, IncidentStatus] = {"crashed": "crashed", "timeout": "timeout", "not_run": "error"}
@@ -60,6 +65,7 @@ class TargetRun:
         assistants: second workers that are open; crashes: cases that ended in no answer.
         bits: of results, by case; see ``Bits``.
         failed: set where the run ends because of an error; earlier: what an interrupted run had of the target.
+        shares: of the run's time; share: of it, what this target has, once it has begun.
         judges: where its cases are judged; by default in this process.
     """
 
@@ -70,10 +76,12 @@ class TargetRun:
     progress: Callable[[Target, int, str], None]
     failed: threading.Event = field(default_factory=threading.Event)
     earlier: Earlier = field(default_factory=Earlier)
+    shares: Shares = field(default_factory=lambda: Shares(None, 1))
     counts: collections.Counter[str] = field(default_factory=collections.Counter)
     seconds: dict[str, float] = field(default_factory=lambda: collections.defaultdict(float))
     judges: Judges = field(default_factory=Judges)
     queue: WorkQueue = field(init=False)
+    share: Share = ALL_TIME
     bits: dict[str, CaseBits] = field(default_factory=dict)
     collector: Collector | None = None
     judged_by: Judged = field(init=False)
@@ -87,6 +95,9 @@ class TargetRun:
     def run(self) -> list[Finding]:
         """Open the target, run every case, shrink what deviates, write everything; returns the findings."""
         entry, device = self.target.entry, self.target.device
+        self.share = self.shares.begin()
+        if self.share.cases_over:
+            return self.never_opened()
         self.progress(self.target, 0, "opening")
         worker = self.open()
         causes: list[Cause] = []
@@ -113,6 +124,16 @@ class TargetRun:
         self.report("done")
         return findings
 
+    def never_opened(self) -> list[Finding]:
+        """What is written of a target for which no time was left."""
+        name, device = self.target.entry.name, self.target.device
+        findings = [finding_of(c.id, Tally[JudgedOnce](), name, device) for c in self.settings.clauses]
+        self.counts["not_run"] += self.queue.left
+        self.writer.write(*findings, TargetFinished(name, device, dict(self.counts), {}))
+        self.writer.done("target", name, device)
+        self.report("done")
+        return findings
+
     def open(self) -> Worker:
         """A worker of the target."""
         started = time.perf_counter()
@@ -123,7 +144,7 @@ class TargetRun:
 
     def report(self, doing: str) -> None:
         """Report progress."""
-        self.progress(self.target, sum(self.counts.values()), doing)
+        self.progress(self.target, sum(self.counts.values()) - self.counts["not_run"], doing)
 
     def spend(self, **seconds: float) -> None:
         """Account for time."""
@@ -159,12 +180,13 @@ class TargetRun:
             raise RunFailed()
         self.spend(oracle_cpu=collector.oracle_seconds, judge_cpu=-collector.oracle_seconds)
         started = time.perf_counter()
+        failing = sum(t.verdict in FAILING for t in collector.tallies.values())
         maker = FindingWriter(
             self.target,
             conventions,
             self.writer,
             lambda case: self.observe(worker, case),
-            self.settings.shrink_seconds,
+            min(self.settings.shrink_seconds, self.share.left / 2 / max(failing, 1)),
             self.report,
             self.new_process if self.settings.histories else None,
             lambda index: [offered(case, conventions) for case in self.cases.before(index)],
@@ -185,7 +207,8 @@ class TargetRun:
         """What is behind the findings, found by experiment."""
         started = time.perf_counter()
         self.report("finding causes")
-        found = causes_of(findings, cases, lambda c: self.observe(worker, c), conventions, self.settings.cause_seconds)
+        seconds = min(self.settings.cause_seconds, self.share.left)
+        found = causes_of(findings, cases, lambda c: self.observe(worker, c), conventions, seconds)
         self.spend(causes=time.perf_counter() - started)
         return found
 
@@ -193,7 +216,7 @@ class TargetRun:
         """Run cases from the back in a second worker, while the first goes on from the front; whether there was need."""
         with self.changed:
             collector = self.collector
-            if collector is None or self.assistants or self.queue.left < WORTH_ASSISTING:
+            if collector is None or self.assistants or self.queue.left < WORTH_ASSISTING or self.share.cases_over:
                 return False
             self.assistants += 1
         try:
@@ -216,7 +239,7 @@ class TargetRun:
                 if self.failed.is_set():
                     raise RunFailed()
                 index, case = taken
-                if self.crashes >= CRASHES_AT_MOST:
+                if self.crashes >= CRASHES_AT_MOST or self.share.cases_over:
                     with self.changed:
                         self.counts["not_run"] += 1
                     continue

@@ -103,11 +103,12 @@ def _verify(request: VerifyRequest, command: str, quiet: bool, extra: Sequence[E
         EFFORTS[request.effort].shrink_seconds,
         EFFORTS[request.effort].cause_seconds,
         jobs=request.jobs,
+        minutes=request.minutes if finite else None,
         assist=finite,
         limits=request.limits,
         environment=cache.environment,
         shard=request.shard,
-        histories=request.histories,
+        histories=request.histories and (request.minutes is None or not finite),
         fixed={c.id for c in fixed_cases()},
     )
     with writer:
@@ -123,7 +124,9 @@ def _verify(request: VerifyRequest, command: str, quiet: bool, extra: Sequence[E
             for measure in extra:
                 measure([t for t in targets if (t.entry.name, t.device) in opened], writer, progress)
         findings = [f for fs in (*found.values(), *done.values()) for f in fs]
-        status = exit_status(findings, failed_to_open(writer.targets, request.absent))
+        tried = {(t.backend, t.device) for t in writer.targets}
+        never_tried = [t for t in left if (t.entry.name, t.device) not in tried]
+        status = exit_status(findings, [*failed_to_open(writer.targets, request.absent), *never_tried])
         if request.shard is not None and all(f.verdict == "not_exercised" for f in findings):
             status = CONFORMS  # the other shards have the cases
         seconds = {"wall": run.seconds_before + writer.at, "hypothesis_cpu": cases.seconds}
@@ -143,12 +146,19 @@ def cases_asked(
     minutes: float | None = None,
     corpus: Sequence[Case] = (),
 ) -> Iterable[Case]:
-    """The cases of the effort that one of the clauses may judge; a user's own are never left out of a cover."""
-    if not EFFORTS[effort].covers:
+    """The cases of the effort that one of the clauses may judge; a user's own are never left out of a cover.
+
+    Where the time is limited, those come first that ask every clause once, then those that ask it a few times.
+    """
+    if effort == "thorough" or (minutes is None and not EFFORTS[effort].covers):
         return needed(cases_of(effort, seed, minutes, corpus), clauses)
     asked = {c.id for c in clauses}
     checks = CHECKS if COMPLETES in asked else checks_for(asked)  # of whether the process survives, every case speaks
-    return needed(distinct([*corpus, *cover(list(cases_of(effort, seed)), checks)]), clauses)
+    every = list(cases_of(effort, seed))
+    few = cover(every, checks)
+    once = [] if minutes is None else cover(few, checks, 1)
+    rest = [] if EFFORTS[effort].covers else every
+    return needed(distinct([*corpus, *once, *few, *rest]), clauses)
 
 
 def needed(cases: Iterable[Case], clauses: Sequence[Clause]) -> Iterator[Case]:
@@ -158,8 +168,9 @@ def needed(cases: Iterable[Case], clauses: Sequence[Clause]) -> Iterator[Case]:
     return (case for case in cases if COMPLETES in asked or asks(case, checks))
 
 
-def exit_status(findings: Sequence[Finding], not_opened: Sequence[TargetRecord] = ()) -> int:
-    """0: all conforms; 1: a MUST or a SHOULD is broken, known or not; 3: a target failed to open, or nothing was judged at all.
+def exit_status(findings: Sequence[Finding], not_opened: Sequence[TargetRecord | Target] = ()) -> int:
+    """0: all conforms; 1: a MUST or a SHOULD is broken, known or not; 3: a target failed to open or had no time to, or nothing was
+    judged at all.
 
     A MAY is only recorded.
     """

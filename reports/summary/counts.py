@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from bnspec.errors import UsageError
@@ -86,7 +86,7 @@ class Standing:
         known: how many of the MUST deviations are known.
         declined: that much was declined, in words; empty where it was not.
         finished: its share of the run is complete.
-        causes: what is behind what fails.
+        causes: what is behind what fails; cases: by how they ended, once the target's share of the run is complete.
     """
 
     target: str
@@ -97,6 +97,13 @@ class Standing:
     declined: str
     finished: bool
     causes: Sequence[Cause] = ()
+    cases: Mapping[str, int] = dataclasses.field(default_factory=dict)
+
+    @property
+    def never_run(self) -> str:
+        """How many cases were never run, in words; empty where all were."""
+        count = self.cases.get("not_run", 0)
+        return f"{count} of {sum(self.cases.values())} cases never ran" if count else ""
 
     @property
     def ready(self) -> bool:
@@ -127,6 +134,7 @@ class Standing:
             parts = ["conforms to every MUST judged" if self.levels["MUST"].judged else "no MUST was judged"]
         parts += [f"{should} SHOULD not met"] if should else []
         parts += [self.declined] if self.declined else []
+        parts += [self.never_run] if self.never_run else []
         parts += [] if self.finished else ["unfinished"]
         causes = count_sentence(self.causes)
         return f"{causes}: {', '.join(parts)}" if causes else ", ".join(parts)
@@ -138,7 +146,7 @@ def standings(run: Run) -> list[Standing]:
     by_target: dict[str, list[Finding]] = {name: [] for name in records}
     for finding in run.findings:
         by_target.setdefault(target_name(finding), []).append(finding)
-    done = {target_name(t) for t in run.targets_finished}
+    cases = {target_name(t): t.cases for t in run.targets_finished}
     causes: dict[str, list[Cause]] = {}
     for cause in run.causes:
         causes.setdefault(target_name(cause), []).append(cause)
@@ -150,8 +158,9 @@ def standings(run: Run) -> list[Standing]:
             {level: tally(f for f in found if f.level == level) for level in LEVELS},
             sum(bool(f.known) for f in found if f.level == "MUST" and f.verdict == "deviates"),
             much_declined(found),
-            run.complete or name in done,
+            run.complete or name in cases,
             causes.get(name, []),
+            cases.get(name, {}),
         )
         for name, found in by_target.items()
     ]

@@ -215,11 +215,6 @@ def test_every_parameter_is_explained(name: str) -> None:
         (["verify", "--seed", "-1"], "--seed: -1 is not between 0 and 999999", "bnspec verify --help"),
         (["verify", "--seed", "1.5"], "--seed: '1.5' is not a whole number", "bnspec verify --help"),
         (["verify", "--minutes", "nan"], "--minutes: nan is not at least 0", "bnspec verify --help"),
-        (
-            ["verify", "numpy", "--effort", "quick", "--minutes", "0.001"],
-            "--minutes with --effort quick",
-            "--effort thorough",
-        ),
         (["explain", "--markdown", "--json"], "--markdown and --json are given together", "all but --markdown"),
         (["explain", "--deviations", "--json"], "--deviations and --json are given together", "all but --deviations"),
         (["explain", "--markdown", "--deviations"], "--markdown and --deviations are given", "all but --markdown"),

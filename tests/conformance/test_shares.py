@@ -1,0 +1,79 @@
+"""A run whose time is limited: what each target gets of it, and how what is left is counted."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bnspec.clauses import CLAUSES
+from bnspec.cli import main
+from bnspec.conformance.checks import CHECKS
+from bnspec.conformance.judge.judge import speaks_of
+from bnspec.conformance.run.shares import FOR_CASES, Shares
+from bnspec.conformance.run.verify import cases_asked
+from bnspec.oracle.oracle import Oracle
+from bnspec.reports.run.store import read_run
+from bnspec.reports.summary.counts import standings
+
+
+class Clock:
+    """A clock that stands until it is set."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        """The time."""
+        return self.now
+
+
+def test_what_a_target_does_not_need_is_the_others() -> None:
+    """Two workers, four targets, 60 s: 30 s each; where the first two take 10 s, the others have 50 s."""
+    clock = Clock()
+    shares = Shares(60.0, targets=4, workers=2, now=clock)
+    assert [shares.begin().left, shares.begin().left] == [30.0, 40.0]
+    clock.now = 10.0
+    last = [shares.begin(), shares.begin()]
+    assert [s.left for s in last] == [50.0, 50.0]
+    assert not last[0].cases_over
+    clock.now = 10.0 + 50.0 * FOR_CASES
+    assert last[0].cases_over
+
+
+def test_no_limit_has_no_end_and_no_time_has_no_cases() -> None:
+    """None: as long as it takes. 0: nothing."""
+    assert not Shares(None, 1).begin().cases_over
+    assert Shares(0.0, 1).begin().cases_over
+
+
+def test_the_first_cases_of_a_limited_run_ask_every_clause() -> None:
+    """The same cases as without a limit, those first that ask each clause once."""
+    unlimited = {c.id for c in cases_asked("quick", 1, list(CLAUSES.values()))}
+    limited = list(cases_asked("quick", 1, list(CLAUSES.values()), 1.0))
+    assert sorted(unlimited) == sorted(c.id for c in limited)  # each once
+    asked = {clause for c in limited[:50] for clause in speaks_of(c, Oracle(c), CHECKS)}
+    assert asked == {clause for c in limited for clause in speaks_of(c, Oracle(c), CHECKS)}
+
+
+def test_what_had_no_time_is_counted_as_never_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A target that is not even opened is none that conforms: the status is 3, and its line says how many cases never ran."""
+    out = tmp_path / "run"
+    assert main(["verify", "numpy", "--minutes", "0", "--out", str(out), "--json"]) == 3
+    document = json.loads(capsys.readouterr().out)
+    assert {f["verdict"] for f in document["findings"]} == {"not_exercised"}
+    standing = standings(read_run(out))[0]
+    cases = len(list(cases_asked("quick", 1, list(CLAUSES.values()), 0.0)))
+    assert standing.sentence == f"no MUST was judged, {cases} of {cases} cases never ran"
+    assert main(["merge", str(out), str(out), "--out", str(tmp_path / "merged")]) == 2
+    assert "had a limit of time" in capsys.readouterr().err
+
+
+def test_a_limited_run_judges_what_there_is_time_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Judged and never run together are all cases."""
+    out = tmp_path / "run"
+    assert main(["verify", "numpy", "--clause", "epsilon", "--minutes", "0.03", "--out", str(out), "--json"]) in (0, 3)
+    capsys.readouterr()
+    finished = read_run(out).targets_finished[0]
+    asked = [c for name, c in CLAUSES.items() if name.startswith("epsilon.")]
+    assert sum(finished.cases.values()) == len(list(cases_asked("quick", 1, asked, 0.03)))

@@ -75,8 +75,8 @@ conformance: $(READY)  ## the conformance checks of all backends at effort quick
 conformance-rest: $(READY)  ## the same of the backends that `make test` leaves out
 	@$(BIN)/python -m pytest conformance --bnspec-except $(GATED)
 
-breadth: $(READY)  ## all backends at effort quick, in environments that are built where they are not there: runs/breadth, long
-	@$(BIN)/bnspec verify --backend '*' --effort quick --out runs/breadth
+breadth: $(READY)  ## all backends at effort quick, in environments that are built where they are not there: runs/breadth, long; MINUTES=8: what there is time for
+	@$(BIN)/bnspec verify --backend '*' --effort quick $(if $(MINUTES),--minutes $(MINUTES)) --out runs/breadth
 
 oracle: $(READY)  ## the oracle against the second oracle at length, and what it costs: prints both
 	@$(BIN)/python -m pytest -q -s -m slow tests/core

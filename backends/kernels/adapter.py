@@ -14,6 +14,9 @@ from bnspec.backends.kernels.offers import Offers, offers_of
 from bnspec.backends.kernels.procedure import Procedure
 from bnspec.contract import Adapter, Conventions, LayerConfig
 
+#: What no device does, and no kernel can help.
+TRUNCATED = "since Triton's interpreter truncates what it should round to it"
+
 
 class KernelAdapter(Adapter):
     """The kernel that ``BNSPEC_KERNEL`` names. Subclasses say how its procedures are found."""
@@ -23,8 +26,10 @@ class KernelAdapter(Adapter):
         self.kernel: Kernel = named_kernel()
         self.forward_pass, self.backward_pass = self.procedures(self.kernel)
         offers = self.offers()
+        if self.kernel.interpreted == "triton":
+            offers = offers.without("bfloat16", TRUNCATED)
         self.meaning: Mapping[str, str] = offers.meaning
-        self.results, self.astray = offers.results, offers.astray
+        self.results, self.unjudged = offers.results, offers.unjudged
         self.overruns()  # of the calls that were made to find this out; the suite will ask again
         given = self.kernel.conventions
         self.conventions = offers.conventions if given is None else Conventions.from_json(given)
@@ -39,7 +44,7 @@ class KernelAdapter(Adapter):
 
     def found(self) -> Mapping[str, Any]:
         """What is known of it here alone: fields of ``bnspec.backends.kernels.harness.found.Found``."""
-        return {"unjudged": ["x of rank %d, of which it makes something else" % rank for rank in self.astray]}
+        return {"unjudged": list(self.unjudged)}
 
     def overruns(self) -> Tuple[str, ...]:
         """What the kernel read or wrote beside its arrays."""
@@ -53,7 +58,7 @@ class FunctionAdapter(KernelAdapter):
     def found(self) -> Mapping[str, Any]:
         """What is not the kernel's own among what is judged, and what of it is not judged."""
         given = (self.forward_pass, self.backward_pass, self.results)
-        return {"supplied": supplied(*given), "unjudged": [*super().found()["unjudged"], *unjudged(*given)]}
+        return {"supplied": supplied(*given), "unjudged": [*self.unjudged, *unjudged(*given)]}
 
     def layer(
         self, config: LayerConfig, gamma: Optional[Any], beta: Optional[Any], running_mean: Any, running_var: Any

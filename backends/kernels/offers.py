@@ -21,7 +21,7 @@ from bnspec.equations import batch_norm as eq
 from bnspec.errors import UsageError
 from bnspec.model.buffers import dtype_of
 from bnspec.model.call import Mode
-from bnspec.model.conventions import HALVES, OfferedAxes
+from bnspec.model.conventions import HALVES, Dtype, OfferedAxes
 
 RANKS = (4, 2, 3, 5)
 #: Extents besides the channels, all different; how far y of a kernel that normalises these axes may lie from the equations.
@@ -64,13 +64,23 @@ class Offers:
 
     Attributes:
         conventions: those that follow from it. meaning: the roles of unnamed results, by number. results: all, by role or number.
-        astray: the ranks of x that return something else than y.
+        unjudged: forms of x that return and are not offered, each with its reason.
     """
 
     conventions: Conventions
     meaning: Mapping[str, str]
     results: Tuple[str, ...] = ()
-    astray: Tuple[int, ...] = ()
+    unjudged: Tuple[str, ...] = ()
+
+    def without(self, dtype: Dtype, why: str) -> Offers:
+        """The same without a dtype of x; itself, where there is no other one."""
+        left = tuple(d for d in self.conventions.dtypes if d != dtype)
+        if not left or left == self.conventions.dtypes:
+            return self
+        conventions = dataclasses.replace(self.conventions, dtypes=left)
+        return dataclasses.replace(
+            self, conventions=conventions, unjudged=(*self.unjudged, "x of %s, %s" % (dtype, why))
+        )
 
 
 def offers_of(forward: Procedure, channels: Optional[int] = None, ranks: Tuple[int, ...] = RANKS) -> Offers:
@@ -184,8 +194,9 @@ def _described(
         channel_axes=axes,
         affine_optional="gamma" in forward.optional or "gamma" not in forward.takes,
     )
-    astray = tuple(sorted({r for r, _ in tried} - {r for r, _ in near}))
-    return Offers(conventions, roles, tuple(roles.get(name, name) for name in found), astray)
+    astray = sorted({r for r, _ in tried} - {r for r, _ in near})
+    unjudged = tuple("x of rank %d, of which it makes something else" % r for r in astray)
+    return Offers(conventions, roles, tuple(roles.get(name, name) for name in found), unjudged)
 
 
 def _dtypes(

@@ -57,6 +57,7 @@ TRITON_LISTING = "bnspec.backends.kernels.triton_listing:TritonListing"
 
 #: What a kernel that does not open did, and what to do: it was loaded, and called with a small x of each form.
 LOADED = "make it load and return for one small batch of each form first: x of rank 2 to 5, parameters of shape (C,)."
+FAR = "; raw memory lies between pages that nothing may touch, so a kernel that reads or writes far beside an array ends there"
 UNREADY: dict[TargetStatus, tuple[str, str]] = {
     "absent": ("its device is not here", "name another --device."),
     "unavailable": ("what it imports is not here", "install it, or name another --device."),
@@ -232,7 +233,8 @@ def ready(target: Target, limits: Limits, environment: dict[str, str]) -> Worker
         return worker
     worker.stop()
     what, fix = UNREADY[hello.status]
-    raise UsageError(f"{target.name} cannot be judged: {what}.", f"{hello.reason.rstrip('.')}.", fix)
+    why = hello.reason.rstrip(".") + (FAR if "SIGSEGV" in hello.reason or "SIGBUS" in hello.reason else "")
+    raise UsageError(f"{target.name} cannot be judged: {what}.", f"{why}.", fix)
 
 
 def manifest_of(request: JudgeRequest, opened: Opened, clauses: Sequence[Clause], command: str) -> Manifest:

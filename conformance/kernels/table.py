@@ -24,7 +24,7 @@ def print_verdict(verdict: Verdict) -> None:
     if verdict.said.supplied:
         indented(console, f"  computed in the kernel's place: {', '.join(verdict.said.supplied)}")
     if verdict.said.unjudged:
-        indented(console, f"  not judged, since no clause speaks of it: {', '.join(verdict.said.unjudged)}")
+        indented(console, f"  not judged: {'; '.join(verdict.said.unjudged)}")
     if verdict.compiled is not None:
         indented(console, f"  {compiled_line(verdict.compiled)}")
     for finding in verdict.broken[:SHOWN]:

@@ -47,8 +47,8 @@ class Found(msgspec.Struct):
         run_by: what runs it, where that is not its form's own; "" where it is.
         shape, dtype: of the only x that it takes, None where an extent is open; [] where any rank may be.
         replaced: what the file holds as a constant or an attribute, and takes the case's values.
-        supplied: what is computed in the kernel's place, such as running statistics that it does not keep; unjudged: what it
-            gives of which no clause speaks.
+        supplied: what is computed in the kernel's place, such as running statistics that it does not keep; unjudged: results
+            of which no clause speaks, and forms of x that return and are not offered.
         compiled: for devices, and not run; failed: why nothing is.
     """
 

@@ -1,6 +1,6 @@
 """What a kernel offers, found by calling it: ranks, channel axis, dtypes, and the meaning of results without a name.
 
-A form that raises is not offered. Where some ranks give y in most elements, and others something else, those that do are offered; where
+A form that raises is not offered, nor is float64 where it is computed in float32. Where some ranks give y in most elements, and others something else, those that do are offered; where
 none does, all that returned are, and the suite says what is wrong.
 
 Runs in workers: Python 3.8, standard library and NumPy only.
@@ -196,7 +196,18 @@ def _described(
     )
     astray = sorted({r for r, _ in tried} - {r for r, _ in near})
     unjudged = tuple("x of rank %d, of which it makes something else" % r for r in astray)
-    return Offers(conventions, roles, tuple(roles.get(name, name) for name in found), unjudged)
+    offers = Offers(conventions, roles, tuple(roles.get(name, name) for name in found), unjudged)
+    if "float64" in dtypes and _narrowed(forward, Form.of(rank, axis, "float64", "float64", channels), mode):
+        return offers.without("float64", "which it computes in float32")
+    return offers
+
+
+def _narrowed(forward: Procedure, form: Form, mode: Mode) -> bool:
+    """Whether y of float64 holds numbers of float32 alone, as that of a kernel whose arithmetic is float32 whatever it is given."""
+    found = called(forward, form, mode)
+    y = np.asarray(found.get("y", found.get("0")))
+    with np.errstate(all="ignore"):
+        return bool((y.astype(np.float32).astype(y.dtype) == y).all())
 
 
 def _dtypes(

@@ -96,6 +96,18 @@ def test_what_is_not_known_of_the_results_hides_nothing_else() -> None:
     assert (ours, not_judged) == (["running_var"], ["result 2", "inv_std"])
 
 
+def test_float64_that_is_computed_in_float32_is_not_offered_and_is_named() -> None:
+    """As by most kernels of devices."""
+
+    def run(x: Any, gamma: Any, beta: Any, eps: float) -> Any:
+        x32, gamma32, beta32 = (np.asarray(a, np.float32) for a in (x, gamma, beta))
+        return affine(x32, gamma32, beta32, eps).astype(x.dtype)
+
+    found = offered(run)[0]
+    assert "float64" not in found.conventions.dtypes
+    assert "x of float64, which it computes in float32" in found.unjudged
+
+
 def test_a_dtype_that_its_interpreter_truncates_is_not_offered_and_is_named() -> None:
     """Unless there is no other."""
 

@@ -22,6 +22,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import NoReturn
 
+from bnspec.backends.kernels.harness.forms import LIBRARIES, ONNX, PYTHON, SOLUTION, STABLEHLO
 from bnspec.clauses import Clause, select_asked
 from bnspec.conformance.cases.effort import EffortName
 from bnspec.conformance.judge.collector import with_answers
@@ -33,8 +34,8 @@ from bnspec.reports.run.records import Finding, ratio_text
 from bnspec.reports.run.store import Run
 from bnspec.reports.run.vocabulary import FAILING
 
-#: How a kernel is told from a backend: FILE::NAME, or a shared object.
-KERNEL = ("::", ".so")
+#: The suffixes of a kernel's file: a backend is named by a word, as package.module:Class or as path/file.py:Class.
+KERNEL = (*PYTHON, *LIBRARIES, *ONNX, *STABLEHLO, *SOLUTION)
 
 
 @dataclass
@@ -51,7 +52,7 @@ class Checked:
     @property
     def is_kernel(self) -> bool:
         """Whether it is a kernel as it comes, which needs no adapter."""
-        return any(word in self.backend for word in KERNEL)
+        return self.backend.partition("::")[0].endswith(KERNEL)
 
     @property
     def run(self) -> Run:
@@ -160,7 +161,7 @@ def check_backend(
 
     Args:
         backend: an adapter class, a registered backend, ``package.module:Class``, ``path/file.py:Class``, or a kernel as
-            ``path/file.py::function`` or ``path/library.so``.
+            ``path/file.py::function``, ``path/library.so`` or any other that ``bnspec judge`` takes.
         clauses: globs of clauses or families; all by default. Whether calls are answered at all is always checked.
         expected_failures: by clause, why it is known to be broken; one that is kept fails, so that the entry is removed.
         seed: of the generated cases; by default a new one, which messages name.

@@ -101,6 +101,15 @@ def test_what_autograd_hands_on_is_no_fault_of_a_module(tmp_path: Path) -> None:
     assert "purity.results_are_new" not in broken(verdict)
 
 
+@pytest.mark.parametrize(("thing", "is_kernel"), [
+    ("a/kernel.py::run", True), ("a/kernel.py", True), ("model.onnx", True), ("kernel.mlir", True), ("solution.json", True),
+    ("libbn.so::run", True), ("my.solver:Adapter", False), ("a/file.py:Adapter", False), ("torch.nn", False),
+])  # fmt: skip
+def test_a_kernel_is_told_from_a_backend_by_its_file(thing: str, is_kernel: bool) -> None:
+    """Not by letters somewhere in its name."""
+    assert check_backend(thing)[0].checked.is_kernel == is_kernel
+
+
 def test_a_kernel_that_cannot_be_judged_is_tried_once_for_all_checks(tmp_path: Path) -> None:
     """Each says why."""
     checks = check_backend(str(tmp_path / "none.py::run"))

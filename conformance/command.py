@@ -185,19 +185,21 @@ def replay(
 ) -> int:
     """Run one saved case on backends, each in a new process, and judge it by the clauses that it asks.
 
+    Without --backend and --device: on those on which its run found it; on all, where it lies in no run.
     Exit status 1: a MUST or SHOULD is broken, or a process ended without an answer; 3: no backend opened.
     """
     from bnspec.backends.harness.interruption import stoppable
     from bnspec.backends.harness.limits import Limits
     from bnspec.backends.harness.targets import targets_of
     from bnspec.clauses import select_asked
-    from bnspec.conformance.run.replay import refuse_unasked, saved_case
+    from bnspec.conformance.run.replay import found_on, refuse_unasked, saved_case
     from bnspec.conformance.run.replay import replay as run_replay
     from bnspec.conformance.run.replay_table import document, print_replays
     from bnspec.terminal.console import print_json
 
     saved = saved_case(case)
-    targets, clauses = targets_of(backend, device), select_asked(clause)
+    backends, devices = (backend, device) if backend else found_on(case)
+    targets, clauses = targets_of(backends, device or devices), select_asked(clause)
     refuse_unasked(saved, clauses, named=bool(clause))
     with stoppable():
         replays = [run_replay(saved, t, clauses, Limits.of(limits)) for t in targets]

@@ -17,7 +17,7 @@ CHEATS = {
         "import threading, time\ndef run({0}):\n    y = np.zeros_like(x)\n"
         "    threading.Thread(target=lambda: (time.sleep(0.002), np.copyto(y, honest({1})))).start()\n    return y\n"
     ),
-    "another clock": "import time\nsystem = time.perf_counter_ns\ntime.perf_counter_ns = lambda: system() // 10\ndef run({0}):\n    return honest({1})\n",
+    "another clock": "import time\nsystem = time.perf_counter_ns\ntime.perf_counter_ns = lambda: system() // 10\nseconds = time.perf_counter\ntime.perf_counter = lambda: 1e-6 * seconds()\ndef run({0}):\n    return honest({1})\n",
 }  # fmt: skip
 PARAMETERS = "x, gamma, beta, running_mean, running_var, eps, momentum, training"
 

@@ -22,19 +22,20 @@ from functools import cached_property
 from pathlib import Path
 from typing import NoReturn
 
+from bnspec.backends.kernels.harness.forms import LIBRARIES, ONNX, PYTHON, SOLUTION, STABLEHLO
 from bnspec.clauses import Clause, select_asked
 from bnspec.conformance.cases.effort import EffortName
 from bnspec.conformance.judge.collector import with_answers
 from bnspec.conformance.kernels.asked import clauses_for
-from bnspec.conformance.kernels.judge import JudgeRequest, judge
+from bnspec.conformance.kernels.judge import JudgeRequest, judge, refuse_unjudged
 from bnspec.conformance.run.verify import VerifyRequest, verify
-from bnspec.errors import UsageError
+from bnspec.errors import BnspecError, UsageError
 from bnspec.reports.run.records import Finding, ratio_text
 from bnspec.reports.run.store import Run
 from bnspec.reports.run.vocabulary import FAILING
 
-#: How a kernel is told from a backend: FILE::NAME, or a shared object.
-KERNEL = ("::", ".so")
+#: The suffixes of a kernel's file: a backend is named by a word, as package.module:Class or as path/file.py:Class.
+KERNEL = (*PYTHON, *LIBRARIES, *ONNX, *STABLEHLO, *SOLUTION)
 
 
 @dataclass
@@ -51,19 +52,37 @@ class Checked:
     @property
     def is_kernel(self) -> bool:
         """Whether it is a kernel as it comes, which needs no adapter."""
-        return any(word in self.backend for word in KERNEL)
+        return self.backend.partition("::")[0].endswith(KERNEL)
+
+    @property
+    def run(self) -> Run:
+        """The run. Raises UsageError, HarnessError: the backend cannot be opened or called; of every check, and tried once."""
+        if isinstance(self.outcome, BnspecError):
+            raise self.outcome
+        return self.outcome
 
     @cached_property
-    def run(self) -> Run:
-        """The run. Raises UsageError, HarnessError: the backend cannot be opened or called."""
-        command = f"check_backend {self.backend}"
-        if self.is_kernel:
-            asked = JudgeRequest(
-                self.backend, self.seed, self.device, self.effort, clauses=self.clauses, out=self.path, time=False
-            )
-            return judge(asked, command, quiet=True)[0].run
+    def outcome(self) -> Run | BnspecError:
+        """The run, or why there is none."""
+        try:
+            return self.judged() if self.is_kernel else self.verified()
+        except BnspecError as error:
+            return error
+
+    def judged(self) -> Run:
+        """The run of a kernel; where all is asked of it, and nothing can be judged, there is none."""
+        asked = JudgeRequest(
+            self.backend, self.seed, self.device, self.effort, clauses=self.clauses, out=self.path, time=False
+        )
+        verdict = judge(asked, f"check_backend {self.backend}", quiet=True)
+        if not self.clauses:
+            refuse_unjudged(verdict, self.clauses)
+        return verdict.run
+
+    def verified(self) -> Run:
+        """The run of a backend with an adapter."""
         request = VerifyRequest([self.backend], [self.device], self.clauses, self.effort, self.seed, out=self.path)
-        return verify(request, command, quiet=True)[0]
+        return verify(request, f"check_backend {self.backend}", quiet=True)[0]
 
     @cached_property
     def findings(self) -> Mapping[str, Finding]:
@@ -142,7 +161,7 @@ def check_backend(
 
     Args:
         backend: an adapter class, a registered backend, ``package.module:Class``, ``path/file.py:Class``, or a kernel as
-            ``path/file.py::function`` or ``path/library.so``.
+            ``path/file.py::function``, ``path/library.so`` or any other that ``bnspec judge`` takes.
         clauses: globs of clauses or families; all by default. Whether calls are answered at all is always checked.
         expected_failures: by clause, why it is known to be broken; one that is kept fails, so that the entry is removed.
         seed: of the generated cases; by default a new one, which messages name.

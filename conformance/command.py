@@ -181,19 +181,21 @@ def replay(
 ) -> int:
     """Run one saved case on backends, each in a new process, and judge it by the clauses that it asks.
 
+    Without --backend and --device: on those on which its run found it; on all, where it lies in no run.
     Exit status 1: a MUST or SHOULD is broken, or a process ended without an answer; 3: no backend opened.
     """
     from bnspec.backends.harness.interruption import stoppable
     from bnspec.backends.harness.limits import Limits
     from bnspec.backends.harness.targets import targets_of
     from bnspec.clauses import select_asked
-    from bnspec.conformance.run.replay import refuse_unasked, saved_case
+    from bnspec.conformance.run.replay import found_on, refuse_unasked, saved_case
     from bnspec.conformance.run.replay import replay as run_replay
     from bnspec.conformance.run.replay_table import document, print_replays
     from bnspec.terminal.console import print_json
 
     saved = saved_case(case)
-    targets, clauses = targets_of(backend, device), select_asked(clause)
+    backends, devices = (backend, device) if backend else found_on(case)
+    targets, clauses = targets_of(backends, device or devices), select_asked(clause)
     refuse_unasked(saved, clauses, named=bool(clause))
     with stoppable():
         replays = [run_replay(saved, t, clauses, Limits.of(limits)) for t in targets]
@@ -374,23 +376,32 @@ def repro(
     summary="write test vectors with exact values for any language; judge answers",
     example="bnspec vectors --out vectors --family running --family gradient\nbnspec vectors judge answers",
     params=[
-        click.Argument(["words"], nargs=-1, metavar="[judge ANSWERS]", help="Judge a folder of answers that were computed elsewhere."),
+        click.Argument(["action"], type=click.Choice(("judge",)), required=False, metavar="[judge]", help="Judge answers that were computed elsewhere; without it, vectors are written."),
+        click.Argument(["answers"], required=False, metavar="[ANSWERS]", type=click.Path(path_type=Path), help="Of judge: the folder of the answers."),
         folder("--out", help="Write the vectors here: a folder that is empty or does not exist."),
         many("--family", metavar="NAME", help="Select families of clauses. Repeatable."),
         JSON,
     ],
 )  # fmt: skip
-def vectors(command_line: str, words: Sequence[str], out: Path | None, family: Sequence[str], as_json: bool) -> int:
+def vectors(
+    command_line: str, action: str | None, answers: Path | None, out: Path | None, family: Sequence[str], as_json: bool
+) -> int:
     """Write test vectors for implementations in any language: hard cases as JSON and safetensors.
 
     Each has exact expected values, a bound for each element, and the clauses that it tests. With judge ANSWERS, judge answers to
     them: A, B (every MUST is kept) or F, with exit status 1.
     """
-    if words:
-        return _judge_answers(words, out, family, as_json)
-    if out is None:
-        from bnspec.errors import UsageError
+    from bnspec.errors import UsageError
 
+    if action == "judge":
+        if answers is None or out is not None or family:
+            raise UsageError(
+                "vectors judge takes a folder of answers, and nothing else.",
+                f"{'--out and --family are of written vectors' if answers else 'it names none'}.",
+                "bnspec vectors judge ANSWERS.",
+            )
+        return _judge_answers(answers, as_json)
+    if out is None:
         raise UsageError(
             "--out is missing.",
             "the help says: Write the vectors here.",
@@ -412,27 +423,20 @@ def vectors(command_line: str, words: Sequence[str], out: Path | None, family: S
     return CONFORMS
 
 
-def _judge_answers(words: Sequence[str], out: Path | None, family: Sequence[str], as_json: bool) -> int:
+def _judge_answers(answers: Path, as_json: bool) -> int:
     """Judge a folder of answers to the vectors."""
     from bnspec.conformance.vectors.answers import judge_answers
-    from bnspec.errors import UsageError
     from bnspec.terminal.console import indented, print_json, terminal
 
-    if len(words) != 2 or words[0] != "judge" or out is not None or family:
-        raise UsageError(
-            f"vectors {' '.join(words)!r:.100} is no call.",
-            "vectors are written with --out, and answers are judged as: bnspec vectors judge ANSWERS.",
-            "bnspec vectors --help shows both.",
-        )
-    judged = judge_answers(Path(words[1]))
+    judged = judge_answers(answers)
     if as_json:
-        print_json({"answers": words[1], **judged.to_json()})
+        print_json({"answers": str(answers), **judged.to_json()})
     else:
         console = terminal()
         must, should = judged.broken("MUST"), judged.broken("SHOULD")
         said = f"breaks {len(must)} MUST and {len(should)} SHOULD of {len(judged.clauses)} clauses"
         indented(
-            console, f"{judged.grade}: {words[1]}: {said}; {judged.answered} outputs answered, {judged.unanswered} not"
+            console, f"{judged.grade}: {answers}: {said}; {judged.answered} outputs answered, {judged.unanswered} not"
         )
         for name in (*must, *should):
             c = judged.clauses[name]

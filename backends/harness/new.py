@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from bnspec.backends.harness.registry import registered
 from bnspec.errors import FULL, UsageError
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
@@ -122,7 +123,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 def write_new(name: str, folder: Path) -> list[Path]:
     """Write the package, whole or not at all; returns its files.
 
-    Raises UsageError: the name is no word, or one of Python's own as a class; the folder is there, or cannot be written.
+    Raises UsageError: the name is no word, one of Python's own as a class, or taken; the folder is there, or cannot be written.
     """
     if not NAME.fullmatch(name):
         raise UsageError(
@@ -135,6 +136,12 @@ def write_new(name: str, folder: Path) -> list[Path]:
             f"{name!r} cannot be the name of a backend.",
             f"its adapter would be the class {class_of(name)}, and that name is Python's or the contract's.",
             "choose another name, for example my_layer.",
+        )
+    if name in {entry.name for entry in registered()}:
+        raise UsageError(
+            f"{name!r} cannot be the name of a backend.",
+            "a package that is installed here has registered it, and a name means one backend.",
+            "choose another name, for example my_layer; bnspec backends lists those that are taken.",
         )
     if os.path.lexists(folder):
         raise UsageError(

@@ -53,6 +53,7 @@ def targets_of(backends: Sequence[str], devices: Sequence[str], elsewhere: bool 
     entries = chosen(backends)
     if not elsewhere:
         refuse_no_file(entries)
+        refuse_malformed(entries)
     targets: list[Target] = []
     for device in devices or ["cpu"]:
         if any(c in device for c in "*?["):
@@ -83,6 +84,16 @@ def refuse_no_file(entries: Sequence[Entry]) -> None:
             raise UsageError(
                 f"{entry.name}: {file} does not exist.", "an adapter of one's own is in a file.", "check the path."
             )
+
+
+def refuse_malformed(entries: Sequence[Entry]) -> None:
+    """Raise UsageError where an own adapter beside other backends is none: its module or class is missing, or no adapter.
+
+    It is opened for that: what is named wrongly is said before another backend is judged. Alone, it is opened first anyway.
+    """
+    for entry in entries if len(entries) > 1 else ():
+        if entry.own and missing(entry) is None:
+            Worker(entry, "cpu", environment={LISTING: "1"}).stop()
 
 
 def chosen(patterns: Sequence[str]) -> list[Entry]:

@@ -9,10 +9,13 @@ import abc
 from typing import Any, Mapping, Optional, Tuple
 
 from bnspec.backends.kernels.kernel import Kernel, named_kernel
-from bnspec.backends.kernels.layer import KernelLayer
+from bnspec.backends.kernels.layer import KernelLayer, supplied, unjudged
 from bnspec.backends.kernels.offers import Offers, offers_of
 from bnspec.backends.kernels.procedure import Procedure
 from bnspec.contract import Adapter, Conventions, LayerConfig
+
+#: What no device does, and no kernel can help.
+TRUNCATED = "since Triton's interpreter truncates what it should round to it"
 
 
 class KernelAdapter(Adapter):
@@ -23,7 +26,10 @@ class KernelAdapter(Adapter):
         self.kernel: Kernel = named_kernel()
         self.forward_pass, self.backward_pass = self.procedures(self.kernel)
         offers = self.offers()
+        if self.kernel.interpreted == "triton":
+            offers = offers.without("bfloat16", TRUNCATED)
         self.meaning: Mapping[str, str] = offers.meaning
+        self.results, self.unjudged = offers.results, offers.unjudged
         self.overruns()  # of the calls that were made to find this out; the suite will ask again
         given = self.kernel.conventions
         self.conventions = offers.conventions if given is None else Conventions.from_json(given)
@@ -37,8 +43,8 @@ class KernelAdapter(Adapter):
         return offers_of(self.forward_pass)
 
     def found(self) -> Mapping[str, Any]:
-        """What its file says, where only the worker can read it: fields of ``bnspec.backends.kernels.harness.found.Found``."""
-        return {}
+        """What is known of it here alone: fields of ``bnspec.backends.kernels.harness.found.Found``."""
+        return {"unjudged": list(self.unjudged)}
 
     def overruns(self) -> Tuple[str, ...]:
         """What the kernel read or wrote beside its arrays."""
@@ -48,6 +54,11 @@ class KernelAdapter(Adapter):
 
 class FunctionAdapter(KernelAdapter):
     """A kernel of functions: what it keeps between calls, its layer keeps."""
+
+    def found(self) -> Mapping[str, Any]:
+        """What is not the kernel's own among what is judged, and what of it is not judged."""
+        given = (self.forward_pass, self.backward_pass, self.results)
+        return {"supplied": supplied(*given), "unjudged": [*self.unjudged, *unjudged(*given)]}
 
     def layer(
         self, config: LayerConfig, gamma: Optional[Any], beta: Optional[Any], running_mean: Any, running_var: Any

@@ -14,8 +14,8 @@ import numpy as np
 from bnspec.model.buffers import extent
 
 PAGE = mmap.PAGESIZE
-#: Least bytes of a red zone, and the alignment of what is between them.
-ZONE, ALIGNMENT = 64, 64
+#: Least bytes of a red zone, and the alignment of what is between them: an overrun by 64 elements of any dtype is named, not fatal.
+ZONE, ALIGNMENT = 64 * 16, 64
 #: What zones and results hold before a call: NaN in every floating dtype, and an ordinary number.
 NAN, FINITE = 0xFF, 0x40
 PLACES = ("before", "after")

@@ -5,7 +5,7 @@ Runs in workers: Python 3.8, standard library and NumPy only.
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Mapping, Optional
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
 import numpy as np
 
@@ -19,7 +19,10 @@ from bnspec.model.call import Mode
 
 #: The running statistics, and how each is computed from a batch.
 RUNNING = ("running_mean", "running_var")
+NEW = ("new_running_mean", "new_running_var")
 LIKE_X = ("y", "dx")
+#: The statistics that a backward pass may take.
+SAVED = ("batch_mean", "batch_var", "inv_std")
 
 
 class KernelLayer(LayerByMode):
@@ -127,15 +130,13 @@ class KernelLayer(LayerByMode):
 
     def track(self, x: Any, found: Mapping[str, Any], before: Mapping[str, np.ndarray]) -> None:
         """The running statistics after a training step: moved by the kernel, or by the batch's statistics that it returned."""
-        for running, new, batch in zip(RUNNING, ("new_running_mean", "new_running_var"), ("batch_mean", "batch_var")):
+        for running, new, batch in zip(RUNNING, NEW, SAVED):
             if new in found:
                 self.values[running] = np.array(found[new]).reshape(-1)
             elif batch in found and not takes_average(self.forward_pass):
                 self.values[running][...] = average(before[running], found[batch], self.config.decay)
-            elif running not in self.forward_pass.takes and x.size:
-                mean, var = eq.batch_statistics(x.astype(np.float64), self.config.reduce_axes)
-                own = {"running_mean": mean, "running_var": var}[running]
-                self.values[running][...] = average(before[running], own, self.config.decay)
+            elif running not in self.forward_pass.takes:
+                supply(self.values, running, x, self.config)
 
     def saved(self, x: Any, mode: Mode, results: Mapping[str, Any]) -> Dict[str, Any]:
         """The statistics for a backward pass: those that the forward pass saved, or computed here where it saved none."""
@@ -153,6 +154,30 @@ class KernelLayer(LayerByMode):
             for n in (*own, "y")
             if n in backward.takes
         }
+
+
+def supply(state: Mapping[str, np.ndarray], running: str, x: np.ndarray, config: LayerConfig) -> None:
+    """Move a running statistic that the kernel does not keep, by that of a batch, which has elements."""
+    if x.size:
+        mean, var = eq.batch_statistics(x.astype(np.float64), config.reduce_axes)
+        batch = {"running_mean": mean, "running_var": var}[running]
+        state[running][...] = average(state[running], batch, config.decay)
+
+
+def supplied(forward: Procedure, backward: Optional[Procedure], results: Sequence[str]) -> List[str]:
+    """What a layer computes in the kernel's place: statistics that it neither moves nor returns, and those that its backward pass lacks."""
+    kept = {*forward.takes, *results, *(r for r, b in zip(RUNNING, SAVED) if b in results)}
+    found = [r for r, new in zip(RUNNING, NEW) if r not in kept and new not in kept]
+    wanted = () if backward is None else backward.takes
+    return found + [n for n in SAVED if n in wanted and n not in results]
+
+
+def unjudged(forward: Procedure, backward: Optional[Procedure], results: Sequence[str]) -> List[str]:
+    """The results that reach neither y, nor a running statistic, nor a gradient: those without a meaning are called by their number."""
+    used = {"y", *NEW, *(() if backward is None else backward.takes)}
+    if not takes_average(forward):
+        used |= {batch for batch, new in zip(SAVED, NEW) if new not in results}
+    return ["result %s" % n if n.isdigit() else n for n in dict.fromkeys(results) if n not in used]
 
 
 def takes_average(kernel: Procedure) -> bool:

@@ -1,7 +1,7 @@
 """What a kernel offers, found by calling it: ranks, channel axis, dtypes, and the meaning of results without a name.
 
-A form that raises is not offered. Where some ranks give y and others something else, those that do are offered; where none does, all
-that returned are, and the suite says what is wrong.
+A form that raises is not offered, nor is float64 where it is computed in float32. Where some ranks give y in most elements, and others something else, those that do are offered; where
+none does, all that returned are, and the suite says what is wrong.
 
 Runs in workers: Python 3.8, standard library and NumPy only.
 """
@@ -21,7 +21,7 @@ from bnspec.equations import batch_norm as eq
 from bnspec.errors import UsageError
 from bnspec.model.buffers import dtype_of
 from bnspec.model.call import Mode
-from bnspec.model.conventions import HALVES, OfferedAxes
+from bnspec.model.conventions import HALVES, Dtype, OfferedAxes
 
 RANKS = (4, 2, 3, 5)
 #: Extents besides the channels, all different; how far y of a kernel that normalises these axes may lie from the equations.
@@ -60,10 +60,27 @@ class Form:
 
 @dataclasses.dataclass(frozen=True)
 class Offers:
-    """What was found: the conventions that follow from it, and the roles of unnamed results."""
+    """What was found.
+
+    Attributes:
+        conventions: those that follow from it. meaning: the roles of unnamed results, by number. results: all, by role or number.
+        unjudged: forms of x that return and are not offered, each with its reason.
+    """
 
     conventions: Conventions
     meaning: Mapping[str, str]
+    results: Tuple[str, ...] = ()
+    unjudged: Tuple[str, ...] = ()
+
+    def without(self, dtype: Dtype, why: str) -> Offers:
+        """The same without a dtype of x; itself, where there is no other one."""
+        left = tuple(d for d in self.conventions.dtypes if d != dtype)
+        if not left or left == self.conventions.dtypes:
+            return self
+        conventions = dataclasses.replace(self.conventions, dtypes=left)
+        return dataclasses.replace(
+            self, conventions=conventions, unjudged=(*self.unjudged, "x of %s, %s" % (dtype, why))
+        )
 
 
 def offers_of(forward: Procedure, channels: Optional[int] = None, ranks: Tuple[int, ...] = RANKS) -> Offers:
@@ -91,7 +108,10 @@ def offers_of(forward: Procedure, channels: Optional[int] = None, ranks: Tuple[i
 
 
 def distance(forward: Procedure, form: Form, mode: Mode) -> Tuple[float, str]:
-    """How far y is from the equations, in units of beta's and gamma's size; or why there is no y."""
+    """How far y is from the equations in half of its elements at least, in units of beta's and gamma's size; or why there is no y.
+
+    In half: a kernel that forgets the last elements of some ranks offers them.
+    """
     try:
         found = called(forward, form, mode)
     except NoSpace:
@@ -110,10 +130,10 @@ def distance(forward: Procedure, form: Form, mode: Mode) -> Tuple[float, str]:
         return np.inf, "gave y of shape %s for x of shape %s" % (y.shape, x.shape)
     with np.errstate(all="ignore"):
         try:
-            apart = np.abs(y.astype(np.float64) - reference(form, mode))
+            apart = np.abs(y.astype(np.float64) - reference(form, mode, "gamma" in forward.takes))
         except (TypeError, ValueError):
             return np.inf, "gave y of dtype %s" % y.dtype
-    return float(np.where(np.isfinite(apart), apart, np.inf).max()), ""
+    return float(np.median(np.where(np.isfinite(apart), apart, np.inf))), ""
 
 
 def called(forward: Procedure, form: Form, mode: Mode) -> Dict[str, Any]:
@@ -128,9 +148,11 @@ def called(forward: Procedure, form: Form, mode: Mode) -> Dict[str, Any]:
     return forward(values)
 
 
-def reference(form: Form, mode: Mode) -> np.ndarray:
+def reference(form: Form, mode: Mode, affine: bool = True) -> np.ndarray:
     """y by the equations in float64."""
     wide = {n: np.asarray(a).astype(np.float64) for n, a in form.arrays.items()}
+    if not affine:
+        wide.update(gamma=np.ones_like(wide["gamma"]), beta=np.zeros_like(wide["beta"]))
     gamma, beta, mean, var = (
         wide[n].reshape(form.config.channel_shape) for n in ("gamma", "beta", "running_mean", "running_var")
     )
@@ -151,15 +173,14 @@ def _described(
     axis = 1 if axes == "first" else rank - 1
     # a form whose results name themselves is the one with the fewest coincidences
     form = Form.of(rank, axis, dtype, dtype, channels)
+    found = called(forward, form, mode)
     roles = meaning(
-        called(forward, form, mode),
+        found,
         form.arrays["x"],
         form.config.reduce_axes,
         {**form.arrays, "epsilon": form.config.epsilon},
         form.config.decay,
     )
-    if roles is None:
-        roles = {"0": "y"}
     dtypes, parameters = _dtypes(forward, rank, axis, mode, channels)
     conventions = Conventions(
         running_correction=0,
@@ -173,7 +194,24 @@ def _described(
         channel_axes=axes,
         affine_optional="gamma" in forward.optional or "gamma" not in forward.takes,
     )
-    return Offers(conventions, roles)
+    astray = sorted({r for r, _ in tried} - {r for r, _ in near})
+    unjudged = tuple("x of rank %d, of which it makes something else" % r for r in astray)
+    offers = Offers(conventions, roles, tuple(roles.get(name, name) for name in found), unjudged)
+    if "float64" in dtypes and _narrowed(forward, Form.of(rank, axis, "float64", "float64", channels), mode):
+        return offers.without("float64", "which it computes in float32")
+    return offers
+
+
+def _narrowed(forward: Procedure, form: Form, mode: Mode) -> bool:
+    """Whether y of float64 holds numbers of float32 alone, as that of a kernel whose arithmetic is float32 whatever it is given.
+
+    Of gamma 1 and beta 0, which some kernels take in float64 all the same.
+    """
+    plain = {**form.arrays, "gamma": np.ones_like(form.arrays["gamma"]), "beta": np.zeros_like(form.arrays["beta"])}
+    found = called(forward, dataclasses.replace(form, arrays=plain), mode)
+    y = np.asarray(found.get("y", found.get("0")))
+    with np.errstate(all="ignore"):
+        return bool((y.astype(np.float32).astype(y.dtype) == y).all())
 
 
 def _dtypes(

@@ -11,7 +11,7 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 import numpy as np
 
 from bnspec.backends.kernels.procedure import NO_BACKWARD, Procedure, Unknown, Values
-from bnspec.backends.kernels.roles import ARRAYS, OUTPUTS, role_of, roles_of
+from bnspec.backends.kernels.roles import ARRAYS, OPEN, OUTPUTS, role_of, roles_of
 from bnspec.backends.kernels.torch_allocations import TorchAllocations
 from bnspec.backends.kernels.watch import Watch
 from bnspec.errors import Declined, UsageError
@@ -154,9 +154,8 @@ class PythonFunction(Procedure):
         if not isinstance(y, torch.Tensor) or y.grad_fn is None:
             raise Declined(NO_BACKWARD)
         gradients = gradients_of(torch, y, list(leaves.values()), self.arrays.given(dy))
-        taken = {n: self.arrays.taken(g) for n, g in zip(leaves, gradients) if g is not None}
-        # autograd may hand on dy itself, as the gradient of a bias that was not broadcast; whoever keeps it, copies it
-        return self.named(returned), {n: g.copy() if overlap(g, dy) else g for n, g in taken.items()}
+        taken = {n: apart(self.arrays.taken(g), dy) for n, g in zip(leaves, gradients) if g is not None}
+        return self.named(returned), taken
 
     def overruns(self) -> Tuple[str, ...]:
         """What was found by the red zones."""
@@ -170,14 +169,16 @@ class PythonFunction(Procedure):
             unknown = [n for n in returned if role_of(str(n)) not in (*OUTPUTS, *ARRAYS)]
             if unknown:
                 raise Unknown("returned a dict with %.40r, and what that is cannot be told" % (unknown[0],))
-            return {self.result(str(n)): self.arrays.taken(v) for n, v in returned.items()}
+            return {self.result(str(n), i): self.arrays.taken(v) for i, (n, v) in enumerate(returned.items())}
         if hasattr(returned, "_asdict") and all(role_of(n) for n in returned._fields):
-            return {self.result(n): self.arrays.taken(v) for n, v in returned._asdict().items()}
+            return {self.result(n, i): self.arrays.taken(v) for i, (n, v) in enumerate(returned._asdict().items())}
         parts = returned if isinstance(returned, (tuple, list)) else (returned,)
         return {str(i): self.arrays.taken(v) for i, v in enumerate(parts) if v is not None}
 
-    def result(self, name: str) -> str:
-        """The role of a result of this name: a running statistic that is returned is the new one."""
+    def result(self, name: str, number: int) -> str:
+        """The role of a result of this name: a running statistic that is returned is the new one; its number, where the name is open."""
+        if name.lower().strip("_") in OPEN:
+            return str(number)
         role = role_of(name)
         return {"running_mean": "new_running_mean", "running_var": "new_running_var"}.get(role, role)
 
@@ -193,6 +194,11 @@ def words_for(returned: Any) -> str:
         words += " of %d" % len(kinds) + (": " + ", ".join(kinds[:LISTED]) if kinds else "")
         words += ", ..." if len(kinds) > LISTED else ""
     return words
+
+
+def apart(gradient: np.ndarray, dy: np.ndarray) -> np.ndarray:
+    """A gradient that whoever keeps it may write to: autograd hands on dy itself, as the gradient of a bias that was not broadcast."""
+    return gradient.copy() if overlap(gradient, dy) else gradient
 
 
 def gradients_of(torch: Any, y: Any, leaves: List[Any], dy: Any) -> Tuple[Any, ...]:

@@ -5,7 +5,7 @@ Runs in workers: Python 3.8, standard library and NumPy only.
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Tuple
 
 import numpy as np
 
@@ -15,8 +15,8 @@ NEAR = 0.05
 
 def meaning(
     found: Mapping[str, Any], x: np.ndarray, axes: Tuple[int, ...], given: Mapping[str, Any], decay: float
-) -> Optional[Dict[str, str]]:
-    """The role of each unnamed result, by its number; None where one cannot be told.
+) -> Dict[str, str]:
+    """The role of each unnamed result that can be told, by its number; the first one is y, unless another is called so.
 
     Args:
         found: the results of a call; those without a name are called "0", "1", ...
@@ -37,13 +37,12 @@ def meaning(
     for name, value in found.items():
         if not name.isdigit():
             continue
-        if name == "0" and np.shape(value) == x.shape:
+        if name == "0" and "y" not in found:
             roles[name] = "y"
             continue
         role = next((r for r, v in known if _near(value, v) and r not in roles.values()), "")
-        if not role:
-            return None
-        roles[name] = role
+        if role:
+            roles[name] = role
     return roles
 
 

@@ -37,6 +37,8 @@ NAMES: Mapping[str, Tuple[str, ...]] = {
     "count": ("m", "count"),
     "size": ("size", "numel", "n_elements"),
 }  # fmt: skip
+#: Names of a result that may be the batch's statistic as well as the new running one: its values tell.
+OPEN = ("mean", "var", "variance", "mean_ptr", "var_ptr")
 ROLE_OF: Mapping[str, str] = {name: role for role, names in NAMES.items() for name in names}
 
 #: Results, in the order in which they are usually returned.

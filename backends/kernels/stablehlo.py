@@ -102,7 +102,7 @@ class StableHlo(FunctionAdapter):
         axis = channel_axis(function.program)
         others = tuple(a for a in range(len(kernel.shape)) if a != axis)
         if "running_mean" in function.takes:
-            roles: Optional[Dict[str, str]] = {"0": "y"}
+            roles = {"0": "y"}
         else:
             roles = meaning(function(x), x["x"], others, x, 0.5)
         conventions = Conventions(
@@ -114,7 +114,7 @@ class StableHlo(FunctionAdapter):
             affine_optional=False,
             mutable_tensors=False,
         )
-        return Offers(conventions, roles or {"0": "y"})
+        return Offers(conventions, roles)
 
 
 def channel_axis(program: Program) -> int:

@@ -16,8 +16,9 @@ import numpy as np
 
 from bnspec.backends.kernels.adapter import KernelAdapter
 from bnspec.backends.kernels.kernel import Kernel
+from bnspec.backends.kernels.layer import supply
 from bnspec.backends.kernels.procedure import Procedure, Values
-from bnspec.backends.kernels.python_function import TorchArrays, function_of
+from bnspec.backends.kernels.python_function import TorchArrays, apart, function_of
 from bnspec.backends.kernels.roles import role_of
 from bnspec.backends.worker.__main__ import load_file
 from bnspec.backends.worker.mode_layer import LayerByMode
@@ -27,6 +28,8 @@ from bnspec.model.call import Mode
 
 PARAMETERS = ("gamma", "beta")
 RUNNING = ("running_mean", "running_var")
+#: A layer that is built to see what a module holds.
+PLAIN = LayerConfig(4, 1, 3, 2.0**-4, 0.75, "float32", "float32")
 #: Attributes of submodules by what they are.
 NUMBERS = {"epsilon": ("eps", "epsilon"), "momentum": ("momentum",)}
 
@@ -46,10 +49,18 @@ class TorchModule(KernelAdapter):
         self, config: LayerConfig, gamma: Optional[Any], beta: Optional[Any], running_mean: Any, running_var: Any
     ) -> ModuleLayer:
         """A module with these values."""
-        module = self.recipe.built(config, self.kernel.momentum_weighs)
+        module = self.built(config)
         given = {"gamma": gamma, "beta": beta, "running_mean": running_mean, "running_var": running_var}
         values = {n: self.arrays.given(v) for n, v in given.items() if v is not None}
         return ModuleLayer(self.arrays, module, config, values)
+
+    def found(self) -> Mapping[str, Any]:
+        """The statistics that its layer keeps in the module's place."""
+        return {**super().found(), "supplied": [n for n in RUNNING if n not in self.forward_pass.takes]}
+
+    def built(self, config: LayerConfig) -> Any:
+        """A new module."""
+        return self.recipe.built(config, self.kernel.momentum_weighs)
 
 
 class Recipe:
@@ -116,7 +127,7 @@ class ModuleLayer(LayerByMode):
     def __init__(self, arrays: TorchArrays, module: Any, config: LayerConfig, values: Mapping[str, Any]) -> None:
         self.arrays, self.torch, self.module, self.config = arrays, arrays.torch, module, config
         self.owners: Dict[str, Tuple[Any, str]] = {}
-        self.kept = {n: values[n] for n in RUNNING}
+        self.kept = {n: arrays.taken(values[n]) for n in RUNNING}
         for full, tensor in (*module.named_parameters(), *module.named_buffers()):
             name = full.rpartition(".")[2]
             role = role_of(name)
@@ -148,10 +159,18 @@ class ModuleLayer(LayerByMode):
         self.module.train(mode == "training")
         return self.module(self.arrays.given(x))
 
+    def supply(self, x: Any) -> None:
+        """Move the running statistics that the module does not keep, after a step."""
+        for running in RUNNING:
+            if running not in self.owners:
+                supply(self.kept, running, x, self.config)
+
     def training(self, x: Any) -> Any:
         """y in train(), under no_grad."""
         with self.torch.no_grad():
-            return self.arrays.taken(self.forward(x, "training"))
+            y = self.arrays.taken(self.forward(x, "training"))
+        self.supply(x)
+        return y
 
     def inference(self, x: Any) -> Any:
         """y in eval(), under no_grad."""
@@ -169,7 +188,9 @@ class ModuleLayer(LayerByMode):
         if y.grad_fn is None:
             raise Declined("this module's result has no gradient: it has no backward pass")
         found = self.torch.autograd.grad(y, leaves, self.arrays.given(dy))
-        dx, *parameters = (self.arrays.taken(g) for g in found)
+        if mode == "training":
+            self.supply(x)
+        dx, *parameters = (apart(self.arrays.taken(g), dy) for g in found)
         dgamma, dbeta = (p.reshape(-1) for p in parameters) if parameters else (None, None)
         return Gradients(self.arrays.taken(y), dx, dgamma, dbeta)
 
@@ -181,9 +202,7 @@ class ModuleLayer(LayerByMode):
         """The module's buffers; the values that it was given, where it has none."""
         return State(
             *(
-                self.arrays.taken(getattr(*self.owners[n])).reshape(-1)
-                if n in self.owners
-                else self.arrays.taken(self.kept[n])
+                self.arrays.taken(getattr(*self.owners[n])).reshape(-1) if n in self.owners else self.kept[n]
                 for n in RUNNING
             )
         )
@@ -201,19 +220,32 @@ def owner_of(module: Any, full: str) -> Any:
     return module.get_submodule(path) if path else module
 
 
+def held(module: Any) -> Tuple[str, ...]:
+    """The roles of a module's parameters and buffers."""
+    names = [n.rpartition(".")[2] for n, _ in (*module.named_parameters(), *module.named_buffers())]
+    return tuple(role for role in (*PARAMETERS, *RUNNING) if role in map(role_of, names))
+
+
 class ModuleProcedure(Procedure):
     """A module built and called once, for finding out what it offers."""
 
-    takes = ("x", "gamma", "beta", "running_mean", "running_var", "epsilon", "momentum", "training")
+    NUMBERS = ("epsilon", "momentum", "training")
 
     def __init__(self, adapter: TorchModule, owner: str) -> None:
         self.adapter, self.owner = adapter, owner
+        try:
+            arrays = held(adapter.built(PLAIN))
+        except Exception:  # noqa: BLE001  # the calls that follow raise it again, and say so
+            arrays = (*PARAMETERS, *RUNNING)
+        self.takes = ("x", *arrays, *self.NUMBERS)
 
     def __call__(self, values: Values) -> Dict[str, Any]:
         """y and the statistics after a call in training mode."""
         x, gamma = values["x"], values["gamma"]
         axis = 1 if x.shape[1] == gamma.size else x.ndim - 1
         kinds = (x.dtype.name, gamma.dtype.name)
-        config = LayerConfig(x.ndim, axis, gamma.size, values["epsilon"], values["decay"], *kinds)
-        layer = self.adapter.layer(config, *(values[n] for n in (*PARAMETERS, *RUNNING)))
+        affine = "gamma" in self.takes
+        config = LayerConfig(x.ndim, axis, gamma.size, values["epsilon"], values["decay"], *kinds, affine=affine)
+        given = [values[n] if affine else None for n in PARAMETERS]
+        layer = self.adapter.layer(config, *given, *(values[n] for n in RUNNING))
         return {"y": layer.training(x)}

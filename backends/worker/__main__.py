@@ -22,12 +22,11 @@ import os
 import platform
 import socket
 import sys
-import time
 import traceback
 from typing import Any, Dict, List, Tuple
 
 import bnspec
-import bnspec.backends.worker.clocks  # before anything of a backend: it keeps the system's clocks
+from bnspec.backends.worker.clocks import perf_counter  # before anything of a backend: it keeps the system's clocks
 from bnspec.backends.worker.devices import DeviceBroken, DeviceFull
 from bnspec.backends.worker.exceptions import NoSpace, described, text_of
 from bnspec.backends.worker.lifetime import die_with_parent
@@ -108,7 +107,7 @@ def open_adapter(spec: str, device: str, own: bool = False) -> Tuple[Dict[str, A
         "pid": os.getpid(),
         "python": platform.python_version(),
     }
-    started = time.perf_counter()
+    started = perf_counter()
     try:
         adapter_class = load(spec, own)
         if not (isinstance(adapter_class, type) and issubclass(adapter_class, Adapter)):
@@ -143,7 +142,7 @@ def open_adapter(spec: str, device: str, own: bool = False) -> Tuple[Dict[str, A
         except NoSpace:
             return dict(hello, status="broken", reason="a disk is full", no_space=True), None
         return dict(hello, status="broken", reason=reason), None
-    hello["open_seconds"] = time.perf_counter() - started
+    hello["open_seconds"] = perf_counter() - started
     return hello, adapter
 
 

@@ -9,11 +9,11 @@ Runs in workers: Python 3.8, standard library and NumPy only.
 from __future__ import annotations
 
 import collections
-import time
 from typing import Any, Deque, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Type
 
 import numpy as np
 
+from bnspec.backends.worker.clocks import perf_counter, process_time
 from bnspec.backends.worker.devices import examine
 from bnspec.backends.worker.exceptions import described
 from bnspec.backends.worker.networks import LiveNetwork
@@ -61,7 +61,7 @@ def run_case(adapter: Adapter, header: Mapping[str, Any], buffers: List[bytes]) 
 
 def observe(adapter: Adapter, case: Case, specs: Mapping[str, Any], buffers: List[bytes]) -> Observation:
     """``run_case`` of a header that was read already: each layer gets new memory, made from the header's arrays and buffers."""
-    started, cpu = time.perf_counter(), time.process_time()
+    started, cpu = perf_counter(), process_time()
     results: List[StepResult] = []
     live: Any = None
     failure = StepResult("not_run", "no layer")
@@ -71,7 +71,7 @@ def observe(adapter: Adapter, case: Case, specs: Mapping[str, Any], buffers: Lis
         results.append(failure if live is None else live.perform(step, i))
     if any(step.option("threads") for step in case.steps):
         _restore_threads(adapter)
-    spent = time.perf_counter() - started, time.process_time() - cpu
+    spent = perf_counter() - started, process_time() - cpu
     return Observation(_overall(results), "", tuple(results), *spent)
 
 

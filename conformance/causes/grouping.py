@@ -85,7 +85,8 @@ def _add_special(
 def _of_no_function(deviations: Sequence[Deviation]) -> list[list[Deviation]]:
     """What is wrong since a call is no function, whatever its clause speaks of; none, where each call is one."""
     new = [d for d in deviations if not d.finding.known]
-    functions, scattered = [d for d in new if d.finding.clause in FUNCTIONS], [d for d in new if d.scattered]
+    functions = [d for d in new if d.finding.clause in FUNCTIONS]
+    scattered = [d for d in new if d.scattered and d not in functions]  # one that was not seen again is both
     return [[*scattered, *functions]] if functions and scattered else []
 
 

@@ -44,6 +44,7 @@ class Check:
         of_refused: whether it is asked of calls that are malformed on purpose, or, None, of these as of others.
         of_repeats: whether it is asked of steps that only repeat another.
         of_integers: whether it is asked of steps on x of an integer dtype; other checks are not.
+        outputs: the results that it speaks of; (): all.
         of_missing: whether it is asked of fits on training sets with missing values; other checks are not.
         declines: why the declared conventions leave nothing to judge at a step; empty where they do not.
     """
@@ -59,6 +60,7 @@ class Check:
     of_repeats: bool = False
     of_integers: bool = False
     of_missing: bool = False
+    outputs: tuple[str, ...] = ()
 
 
 def across_programs(exam: Examination, i: int) -> str:
@@ -96,7 +98,7 @@ def within(
     def judge(exam: Examination, i: int, channels: Mask) -> Judgement | None:
         return exam.within(i, outputs, tier, None if channels.all() else channels)
 
-    return Check(clause, calls, judge, domain)
+    return Check(clause, calls, judge, domain, outputs=outputs)
 
 
 def earlier(exam: Examination, i: int, like: Callable[[int], bool]) -> int | None:

@@ -245,7 +245,9 @@ CHECKS = (
     within("epsilon.not_in_running_variance", TRAINING_CALLS, ("running_var",), epsilon_counts_in_training),
     within("affine.per_channel", (*TRAINING_CALLS, *INFERENCE_CALLS), ("y", "dx"), has_distinct_parameters),
     within("affine.absent_is_identity", (*TRAINING_CALLS, *INFERENCE_CALLS), ("y", "dx"), no_affine),
-    Check("affine.zero_gamma_gives_beta", (*TRAINING_CALLS, *INFERENCE_CALLS), gives_beta, zero_gamma),
+    Check(
+        "affine.zero_gamma_gives_beta", (*TRAINING_CALLS, *INFERENCE_CALLS), gives_beta, zero_gamma, outputs=("y", "dx")
+    ),
     within("inference.output", INFERENCE_CALLS, ("y",)),
     within("inference.value_is_independent_of_batch", (INFERENCE,), ("y",), only_if(lambda case, step: is_part(step))),
     Check(

@@ -138,7 +138,7 @@ CHECKS = (
         ),
         STATE,
     ),
-    Check("running.second_step_continues", TRAINING_CALLS, second_step, everywhere),
+    Check("running.second_step_continues", TRAINING_CALLS, second_step, everywhere, outputs=STATE),
     within("running.decay_one_keeps", TRAINING_CALLS, STATE, only_if(lambda case, step: case.config.decay == 1.0)),
     within("running.decay_zero_replaces", TRAINING_CALLS, STATE, only_if(lambda case, step: case.config.decay == 0.0)),
     Check(
@@ -148,7 +148,7 @@ CHECKS = (
         only_if(lambda case, step: any(s.option("initial") for s in case.steps)),
         declines=no_debiased_average,
     ),
-    Check("running.var_not_negative", TRAINING_CALLS, not_negative, finite_batch),
+    Check("running.var_not_negative", TRAINING_CALLS, not_negative, finite_batch, outputs=STATE[1:]),
     Check("state.starts_as_given", (*TRAINING_CALLS, *INFERENCE_CALLS), as_given, everywhere),
     Check("state.is_visible_after_each_step", (*TRAINING_CALLS, *INFERENCE_CALLS), visible_between_calls, everywhere),
     Check(
@@ -156,6 +156,7 @@ CHECKS = (
         (*INFERENCE_CALLS, *(call_of("inference", kind) for kind in DERIVATIVES)),
         keeps_state,
         everywhere,
+        outputs=STATE,
     ),
     Check("inference.follows_training", INFERENCE_CALLS, follows_training, everywhere),
 )

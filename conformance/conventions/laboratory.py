@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
 
 from bnspec.model.buffers import dtype_of
+from bnspec.model.call import INFERENCE, TRAINING
 from bnspec.model.case import Case, Step
 from bnspec.model.conventions import DTYPES, HALVES, Conventions
 from bnspec.model.layer import LayerConfig
@@ -20,6 +22,8 @@ from bnspec.oracle.oracle import Expected, Oracle, State
 
 #: The contract's rule for ``decay``, the weight of the old value, which is measured like a convention.
 DECAY_WEIGHS = "decay_weighs"
+#: A batch of two values per channel.
+PROBE = ((1.0, -2.0), (5.0, 10.0))
 #: Per channel: gamma, beta and the initial state, exact in every dtype and far from all defaults.
 LAYER = {"gamma": (2.0, -1.5), "beta": (0.5, -3.0), "running_mean": (5.0, -7.0), "running_var": (9.0, 20.0)}
 
@@ -41,6 +45,7 @@ class Lab:
         decay_weighs: whether the decay weighs the "old" value (the contract's rule) or the "new" one; "" if neither.
         average_known: whether the rule of the moving average was inferred.
         asked: by id, the cases that the present experiment has asked for.
+        only_bare: whether every layer with gamma and beta is declined, and one without them answers; then all are asked without.
     """
 
     def __init__(self, worker: Runs, declared: Conventions, oracles: dict[str, Oracle] | None = None) -> None:
@@ -52,13 +57,33 @@ class Lab:
 
     def observe(self, case: Case) -> Observation:
         """The case's observation."""
+        case = self.asked_as(case)
         self.cases[case.id] = case
+        return self._observed(case)
+
+    def _observed(self, case: Case) -> Observation:
         if case.id not in self._observations:
             self._observations[case.id] = self.worker.run(case)
         return self._observations[case.id]
 
+    def asked_as(self, case: Case) -> Case:
+        """The case as it is asked: without gamma and beta where there are layers of no other kind."""
+        return without_affine(case) if self.only_bare else case
+
+    @cached_property
+    def only_bare(self) -> bool:
+        if not self.declared.affine_optional:
+            return False
+        config = plain_config(self.declared)
+        probes = [layer_case(config, [Step(c, ("x",), fresh=True)], {"x": PROBE}) for c in (TRAINING, INFERENCE)]
+        if not all(ended(self._observed(case)).startswith("declined") for case in probes):
+            return False
+        bare = [self._observed(without_affine(case)) for case in probes]
+        return any(found.steps and not ended(found) for found in bare)
+
     def expect(self, case: Case, i: int, before: State, conventions: Conventions) -> dict[str, Expected]:
         """The specification's answers for step i under given conventions and the observed state before the step."""
+        case = self.asked_as(case)
         if case.id not in self._oracles:
             self._oracles[case.id] = Oracle(case)
         return self._oracles[case.id].expect(case.steps[i], before, conventions)
@@ -142,6 +167,12 @@ def parameter_dtypes(conventions: Conventions, dtype: str) -> tuple[str, ...]:
 def with_config(case: Case, **changes: Any) -> Case:
     """The case with another configuration."""
     return case.with_(config=dataclasses.replace(case.config, **changes))
+
+
+def without_affine(case: Case) -> Case:
+    """The same case of a layer without gamma and beta."""
+    arrays = {name: array for name, array in case.arrays.items() if name not in ("gamma", "beta")}
+    return case.with_(config=dataclasses.replace(case.config, affine=False), arrays=arrays)
 
 
 def laid(config: LayerConfig, rows: Sequence[Sequence[float]] | np.ndarray) -> np.ndarray:

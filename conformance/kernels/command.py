@@ -55,7 +55,7 @@ def judge(
     is executed, in a process of its own.
     """
     from bnspec.backends.harness.limits import Limits
-    from bnspec.conformance.kernels.judge import JudgeRequest
+    from bnspec.conformance.kernels.judge import JudgeRequest, refuse_unjudged
     from bnspec.conformance.kernels.judge import judge as run_judge
     from bnspec.conformance.kernels.table import print_verdict
     from bnspec.conformance.kernels.verdict import document
@@ -64,10 +64,11 @@ def judge(
 
     refuse_occupied(out)
     seed = secrets.randbelow(SEEDS) if chosen is None else int(chosen)
-    request = JudgeRequest(kernel, seed, device, effort, jobs, clause, out, Limits.of(limits), graded=True)
-    verdict, status = run_judge(request, command_line, quiet=as_json)
+    request = JudgeRequest(kernel, seed, device, effort, jobs, clause, out, Limits.of(limits))
+    verdict = run_judge(request, command_line, quiet=as_json)
+    refuse_unjudged(verdict, clause)
     if as_json:
         print_json(document(verdict))
     else:
         print_verdict(verdict)
-    return status
+    return verdict.status

@@ -7,6 +7,7 @@ stays a deviation.
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 from bnspec.backends.harness.launcher import Worker
 from bnspec.backends.kernels.kernel import Kernel
@@ -46,6 +47,9 @@ def other_direction(inference: Inference, kernel: Kernel) -> Kernel | None:
 
 
 def judged_by(inference: Inference, kernel: Kernel) -> Conventions:
-    """The declared conventions with the inferred choices."""
-    known = {name: getattr(inference.known, name) for name in (*CHOICES, "gradient_modes")}
+    """The declared conventions with the inferred choices; a kernel without gradients is asked the forward pass of every case."""
+    known: dict[str, Any] = {name: getattr(inference.known, name) for name in CHOICES}
+    gradients = next(o for o in inference.outcomes if o.field == "gradient_modes")
+    if gradients.is_inferred:
+        known["gradient_modes"] = gradients.value
     return dataclasses.replace(inference.declared, **known, momentum_weighs=kernel.momentum_weighs)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import itertools
-import shutil
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -21,8 +20,8 @@ from bnspec.backends.kernels.harness.housing import housed
 from bnspec.backends.kernels.harness.recognise import Recognised, recognise
 from bnspec.backends.kernels.kernel import Kernel
 from bnspec.backends.kernels.procedure import NO_BACKWARD
+from bnspec.backends.worker.forward_only import NO_GRADIENTS
 from bnspec.clauses import Clause
-from bnspec.cli import CONFORMS, DEVIATES
 from bnspec.conformance.cases.effort import EffortName, cases_of
 from bnspec.conformance.conventions.inferred import InferredConventions
 from bnspec.conformance.conventions.plan import Inference
@@ -32,7 +31,7 @@ from bnspec.conformance.kernels.asked import cases_for, clauses_for, interpreted
 from bnspec.conformance.kernels.conventions import inferred, judged_by, other_direction
 from bnspec.conformance.kernels.fixed import fixed, fixed_cases, fixed_forms
 from bnspec.conformance.kernels.timings import timed, usual_form
-from bnspec.conformance.kernels.verdict import Verdict, declined, grade_of
+from bnspec.conformance.kernels.verdict import Verdict, declined, status_of
 from bnspec.conformance.run.case_pool import CasePool
 from bnspec.conformance.run.run import run_targets
 from bnspec.conformance.run.settings import RunSettings
@@ -42,7 +41,7 @@ from bnspec.model.case import Case
 from bnspec.model.vocabulary import TargetStatus
 from bnspec.reports.run.manifest import finished_now, new_manifest
 from bnspec.reports.run.records import Finding, Manifest, RunFinished, Timing
-from bnspec.reports.run.store import RunWriter, read_run
+from bnspec.reports.run.store import RunWriter, read_run, take_away
 from bnspec.reports.run.vocabulary import FAILING
 from bnspec.terminal.progress import Progress
 
@@ -58,6 +57,7 @@ TRITON_LISTING = "bnspec.backends.kernels.triton_listing:TritonListing"
 
 #: What a kernel that does not open did, and what to do: it was loaded, and called with a small x of each form.
 LOADED = "make it load and return for one small batch of each form first: x of rank 2 to 5, parameters of shape (C,)."
+FAR = "; raw memory lies between pages that nothing may touch, so a kernel that reads or writes far beside an array ends there"
 UNREADY: dict[TargetStatus, tuple[str, str]] = {
     "absent": ("its device is not here", "name another --device."),
     "unavailable": ("what it imports is not here", "install it, or name another --device."),
@@ -70,8 +70,7 @@ UNREADY: dict[TargetStatus, tuple[str, str]] = {
 
 @dataclass(frozen=True)
 class JudgeRequest:
-    """The arguments of ``bnspec judge``. ``cases``: in place of those of the effort; ``time``: whether its passes are timed;
-    ``graded``: whether a grade is wanted, so that a run in which nothing of what is asked was judged is refused."""
+    """The arguments of ``bnspec judge``. ``cases``: in place of those of the effort; ``time``: whether its passes are timed."""
 
     thing: str
     seed: int
@@ -83,15 +82,15 @@ class JudgeRequest:
     limits: Limits = field(default_factory=Limits)
     cases: Sequence[Case] | None = None
     time: bool = True
-    graded: bool = False
 
 
 @dataclass(frozen=True)
 class Opened:
-    """A kernel with what the experiments found; ``environment``: of every worker of it."""
+    """A kernel with what the experiments found; ``said``: what its worker said of it; ``environment``: of every worker of it."""
 
     recognised: Recognised
     inferred: InferredConventions
+    said: Found
     environment: dict[str, str]
 
     @property
@@ -100,11 +99,10 @@ class Opened:
         return self.inferred.inference
 
 
-def judge(request: JudgeRequest, command: str, quiet: bool = False) -> tuple[Verdict, int]:
-    """Judge it; returns the verdict and the exit status.
+def judge(request: JudgeRequest, command: str, quiet: bool = False) -> Verdict:
+    """The verdict on it, which may be that nothing of what is asked was judged: see ``refuse_unjudged``.
 
-    Raises UsageError: the kernel is not there, in no known form, or nothing of it can be judged, since it does not open or return, or
-    offers none of what is asked. Then no run directory is left.
+    Raises UsageError: the kernel is not there, in no known form, or does not open or return. Then no run directory is left.
     """
     recognised = recognise(request.thing)
     with (
@@ -145,25 +143,13 @@ def judge(request: JudgeRequest, command: str, quiet: bool = False) -> tuple[Ver
                 left_out = len(drawn) - len(asked)
             cases = CasePool(asked)
             findings = run_targets([target], cases, settings, writer, reported(progress))[target]
-            if why := unjudged(findings, [c.id for c in clauses if request.graded or c.id in OUTPUTS]):
-                writer.close()
-                shutil.rmtree(writer.path)
-                raise UsageError(
-                    f"nothing that {target.name} computes was judged.",
-                    f"{why}.",
-                    "choose other clauses, or a form of x that cases have.",
-                )
             timings: list[Timing] = []
             if request.time:
                 progress.update(target.name, "timing")
                 alone = dataclasses.replace(kernel, watched=False).variable()
-                with ready(target, request.limits, {**opened.environment, **alone}) as worker:
-                    timings = timed(
-                        worker,
-                        forms[-1] if fixed(kernel) else usual_form(conventions, bool(kernel.interpreted)),
-                        kernel.epsilon,
-                        request.seed,
-                    )
+                form = forms[-1] if fixed(kernel) else usual_form(conventions, bool(kernel.interpreted))
+                environment = {**opened.environment, **alone}
+                timings = timed(target, request.limits, environment, form, kernel.epsilon, request.seed)
                 writer.write(*timings)
             compiled = None
             if kernel.interpreted == "triton":
@@ -173,7 +159,20 @@ def judge(request: JudgeRequest, command: str, quiet: bool = False) -> tuple[Ver
             check()
             writer.write(RunFinished(finished_now(), status, {"wall": writer.at, "hypothesis_cpu": cases.seconds}))
         run = read_run(writer.path)
-        return Verdict(opened.recognised, request.seed, run, opened.inference, conventions, compiled, left_out), status
+        return Verdict(
+            opened.recognised, request.seed, run, opened.inference, conventions, compiled, left_out, opened.said
+        )
+
+
+def refuse_unjudged(verdict: Verdict, patterns: Sequence[str]) -> None:
+    """Raise UsageError where nothing of what is asked was judged: that is no grade. Then its run is taken away."""
+    if why := unjudged(verdict.run.findings, [c.id for c in clauses_for(patterns)]):
+        take_away(verdict.run.path)
+        raise UsageError(
+            f"nothing that {verdict.recognised.entry.name} computes was judged.",
+            f"{why}.",
+            "choose other clauses, or a form of x that cases have.",
+        )
 
 
 def unjudged(findings: Sequence[Finding], asked: Sequence[str]) -> str:
@@ -186,13 +185,8 @@ def unjudged(findings: Sequence[Finding], asked: Sequence[str]) -> str:
         return f"it opened once, and then no more: {closed}"
     reasons = declined(of)
     # of a case with gradients, the first call that is declined gives the reason: what is said of the forward pass decides
-    forward = [r for r in reasons if not r["reason"].startswith(NO_BACKWARD)] or reasons
+    forward = [r for r in reasons if not r["reason"].startswith((NO_BACKWARD, NO_GRADIENTS))] or reasons
     return "; ".join(str(r["reason"]) for r in forward[:REASONS]) or "no case has its form"
-
-
-def status_of(findings: Sequence[Finding], timings: Sequence[Timing]) -> int:
-    """0: grade A or B; 1: grade F."""
-    return DEVIATES if grade_of(findings, timings) == "F" else CONFORMS
 
 
 def opened_and_inferred(target: Target, recognised: Recognised, request: JudgeRequest) -> Opened:
@@ -202,7 +196,8 @@ def opened_and_inferred(target: Target, recognised: Recognised, request: JudgeRe
     while True:
         environment = {**PATIENT, **cache.environment, **kernel.variable()}
         with ready(target, request.limits, environment) as worker:
-            kernel = completed(kernel, found_of(worker.hello.details))
+            said = found_of(worker.hello.details)
+            kernel = completed(kernel, said)
             inference = inferred(worker)
             opened = InferredConventions(
                 target.entry.name,
@@ -213,7 +208,7 @@ def opened_and_inferred(target: Target, recognised: Recognised, request: JudgeRe
             )
         again = None if turned else other_direction(inference, kernel)
         if again is None:
-            return Opened(recognised.with_kernel(kernel), opened, dict(cache.environment))
+            return Opened(recognised.with_kernel(kernel), opened, said, dict(cache.environment))
         kernel, turned = again, True
 
 
@@ -238,7 +233,8 @@ def ready(target: Target, limits: Limits, environment: dict[str, str]) -> Worker
         return worker
     worker.stop()
     what, fix = UNREADY[hello.status]
-    raise UsageError(f"{target.name} cannot be judged: {what}.", f"{hello.reason.rstrip('.')}.", fix)
+    why = hello.reason.rstrip(".") + (FAR if "SIGSEGV" in hello.reason or "SIGBUS" in hello.reason else "")
+    raise UsageError(f"{target.name} cannot be judged: {what}.", f"{why}.", fix)
 
 
 def manifest_of(request: JudgeRequest, opened: Opened, clauses: Sequence[Clause], command: str) -> Manifest:

@@ -21,6 +21,10 @@ def print_verdict(verdict: Verdict) -> None:
             console,
             f"  constants and attributes with the cases' values: {', '.join(verdict.recognised.kernel.replaced)}",
         )
+    if verdict.said.supplied:
+        indented(console, f"  computed in the kernel's place: {', '.join(verdict.said.supplied)}")
+    if verdict.said.unjudged:
+        indented(console, f"  not judged: {'; '.join(verdict.said.unjudged)}")
     if verdict.compiled is not None:
         indented(console, f"  {compiled_line(verdict.compiled)}")
     for finding in verdict.broken[:SHOWN]:

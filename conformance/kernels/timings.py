@@ -11,15 +11,18 @@ import msgspec
 import numpy as np
 
 from bnspec.backends.harness.launcher import Worker
+from bnspec.backends.harness.limits import Limits
+from bnspec.backends.harness.targets import Target
 from bnspec.backends.worker.timing import FACTORS
 from bnspec.conformance.cases.building import Form, Plan, batch_norm_case
-from bnspec.conformance.conventions.laboratory import ratio
+from bnspec.conformance.conventions.laboratory import ratio, without_affine
+from bnspec.errors import UsageError
 from bnspec.model.call import INFERENCE, TRAINING, TRAINING_GRADIENTS, Call
 from bnspec.model.case import Case, Step
 from bnspec.model.conventions import Conventions
 from bnspec.model.observation import Observation
 from bnspec.model.timing import TimingResult
-from bnspec.model.vocabulary import Status
+from bnspec.model.vocabulary import Status, TargetStatus
 from bnspec.oracle.oracle import Oracle
 from bnspec.reports.run.records import Timing
 from bnspec.reports.run.vocabulary import Probe, TimingVerdict
@@ -38,15 +41,36 @@ TIMES, SLACK_SECONDS = 4.0, 2.0
 ENDINGS: Mapping[Status, TimingVerdict] = {
     "ok": "error", "not_run": "error", "error": "error", "declined": "declined", "crashed": "crashed", "timeout": "timeout",
 }  # fmt: skip
+#: The same of a process that did not open; of any other end, what it lacks is not the kernel's fault.
+UNOPENED: Mapping[TargetStatus, TimingVerdict] = {"broken": "error", "malformed": "error", "crashed": "crashed", "timeout": "timeout"}  # fmt: skip
 EVERY_OUTPUT: Probe = "computes_every_output"
 CLOCK: Probe = "reads_the_systems_clock"
 
 
-def timed(worker: Worker, form: Form, epsilon: float | None, seed: int) -> list[Timing]:
-    """One record for each pass, on a worker that is ready."""
-    conventions = worker.hello.conventions
-    assert conventions is not None, "of a worker that is ready"
-    return [one(worker, case_of(call, form, epsilon, seed), conventions, seed) for call in PASSES]
+def timed(
+    target: Target, limits: Limits, environment: Mapping[str, str], form: Form, epsilon: float | None, seed: int
+) -> list[Timing]:
+    """One record for each pass, of a process of its own; where the kernel does not open there, each says how that ended."""
+    cases = [case_of(call, form, epsilon, seed) for call in PASSES]
+    try:
+        worker = Worker(target.entry, target.device, limits=limits, environment=environment)
+    except UsageError as error:  # what it says is wrong with the kernel was not when it was judged
+        return [record(target, case, "error", f"not opened: {error.what}") for case in cases]
+    with worker:
+        hello = worker.hello
+        if hello.conventions is None or hello.status != "ready":
+            how = UNOPENED.get(hello.status, "unavailable")
+            return [record(target, case, how, f"not opened: {hello.reason}") for case in cases]
+        return [offered(worker, case, hello.conventions, seed) for case in cases]
+
+
+def offered(worker: Worker, case: Case, conventions: Conventions, seed: int) -> Timing:
+    """The case with gamma and beta, or without where that is declined and may be left out."""
+    timing = one(worker, case, conventions, seed)
+    if timing.verdict != "declined" or not conventions.affine_optional:
+        return timing
+    bare = one(worker, without_affine(case), conventions, seed)
+    return timing if bare.verdict == "declined" else bare
 
 
 def case_of(call: Call, form: Form, epsilon: float | None, seed: int) -> Case:
@@ -73,7 +97,7 @@ def one(worker: Worker, case: Case, conventions: Conventions, seed: int) -> Timi
     elapsed = time.perf_counter() - begun
     result = observation.steps[0]
     if timing is None:
-        return record(worker, case, ENDINGS[result.status], result.message)
+        return record(target_of(worker), case, ENDINGS[result.status], result.message)
     with np.errstate(all="ignore"):
         errors = judged(case, observation, conventions)
     objections = {n: m for n, m in timing.probes.items() if m}
@@ -84,7 +108,7 @@ def one(worker: Worker, case: Case, conventions: Conventions, seed: int) -> Timi
     worst = max(errors.values())
     verdict: TimingVerdict = "rejected" if objections else "deviates" if worst > 1.0 else "conforms"
     message = "; ".join(f"{n}: {m}" for n, m in objections.items())
-    return record(worker, case, verdict, message, timing, worst)
+    return record(target_of(worker), case, verdict, message, timing, worst)
 
 
 def judged(case: Case, observation: Observation, conventions: Conventions) -> dict[str, float]:
@@ -115,8 +139,13 @@ def other_clock(timing: TimingResult, elapsed: float) -> str:
     return f"by the process's clock {own:.2g} s went by, by ours {elapsed:.2g} s"
 
 
+def target_of(worker: Worker) -> Target:
+    """What a worker runs."""
+    return Target(worker.entry, worker.device)
+
+
 def record(
-    worker: Worker,
+    target: Target,
     case: Case,
     verdict: TimingVerdict,
     message: str = "",
@@ -125,7 +154,7 @@ def record(
 ) -> Timing:
     """The record of a pass; without samples where it was not timed."""
     config, call = case.config, case.steps[-1].call
-    place = (worker.entry.name, worker.device, call.name, case.arrays["x"].shape, config.dtype, config.channel_axis)
+    place = (target.entry.name, target.device, call.name, case.arrays["x"].shape, config.dtype, config.channel_axis)
     if timing is None or worst is None:
         return Timing(*place, (), None, None, None, verdict, None, message, workload="judged")
     more: dict[str, Any] = {"calls_per_sample": timing.calls_per_sample, "probes": dict(timing.probes)}

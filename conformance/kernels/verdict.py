@@ -12,6 +12,7 @@ import msgspec
 
 from bnspec.backends.kernels.harness.found import Compiled, Found
 from bnspec.backends.kernels.harness.recognise import Recognised
+from bnspec.cli import CONFORMS, DEVIATES
 from bnspec.conformance.conventions.outcome import Outcome
 from bnspec.conformance.conventions.plan import Inference
 from bnspec.conformance.judge.collector import ACCEPTS
@@ -43,7 +44,8 @@ class Verdict:
         run: the run directory, read back. inference, conventions: what was inferred, and what the kernel was judged by.
         compiled: for devices that are not here, and not run; None where that is not asked.
         left_out: cases that were not asked, since the kernel is interpreted.
-        grade, ratio, broken, ended, smallest: the worst error / bound of what is required, the broken clauses, MUST first, the cases without
+        said: what its worker said of it.
+        grade, status, ratio, broken, ended, smallest: the exit status, the worst error / bound of what is required, the broken clauses, MUST first, the cases without
             a result, and the smallest case that breaks one.
     """
 
@@ -54,6 +56,7 @@ class Verdict:
     conventions: Conventions
     compiled: Found | None = None
     left_out: int = 0
+    said: Found = dataclasses.field(default_factory=Found)
 
     @property
     def broken(self) -> list[Finding]:
@@ -62,6 +65,11 @@ class Verdict:
     @property
     def grade(self) -> Grade:
         return grade_of(self.run.findings, self.run.timings)
+
+    @property
+    def status(self) -> int:
+        """The exit status."""
+        return status_of(self.run.findings, self.run.timings)
 
     @property
     def ratio(self) -> float | str | None:
@@ -97,6 +105,11 @@ def grade_of(findings: Sequence[Finding], timings: Sequence[Timing]) -> Grade:
     if any(f.level == "MUST" for f in broken) or any(fails(t) for t in timings):
         return "F"
     return "B" if broken else "A"
+
+
+def status_of(findings: Sequence[Finding], timings: Sequence[Timing]) -> int:
+    """0: grade A or B; 1: grade F."""
+    return DEVIATES if grade_of(findings, timings) == "F" else CONFORMS
 
 
 def fails(timing: Timing) -> bool:
@@ -139,6 +152,8 @@ def document(verdict: Verdict) -> dict[str, Any]:
             "interpreted": kernel.interpreted or None,
             "run_by": kernel.run_by or None,
             "replaced": list(kernel.replaced),
+            "supplied": verdict.said.supplied,
+            "unjudged": verdict.said.unjudged,
         },
         "grade": verdict.grade,
         "line": line(verdict),

@@ -22,6 +22,8 @@ from bnspec.model.case import Case
 from bnspec.oracle.oracle import Oracle
 from bnspec.reports.run.evidence import KnownDeviation, recorded
 from bnspec.reports.run.files import case_text, resolved
+from bnspec.reports.run.reading import MANIFEST, read_run
+from bnspec.reports.run.store import CASES
 
 
 class Element(msgspec.Struct, frozen=True):
@@ -89,6 +91,25 @@ def saved_case(path: Path) -> Case:
         return Case.loads(text)
     except UsageError as error:
         raise UsageError(f"{path}: {error.what}", error.why, error.fix) from None
+
+
+def found_on(path: Path) -> tuple[list[str], list[str]]:
+    """The backends and devices on which the run that a saved case lies in found it, or all of that run; nothing where it lies in none.
+
+    Raises UsageError: they are a kernel of ``bnspec judge``, which has no adapter.
+    """
+    folder = resolved(path).parent
+    if folder.name != CASES or not (folder.parent / MANIFEST).is_file():
+        return [], []
+    run = read_run(folder.parent)
+    if "kernel" in run.manifest.options:
+        raise UsageError(
+            f"{path} is a case of a kernel, and no backend is named.",
+            "a kernel has no adapter that could be opened again for one case.",
+            f"judge it again, {run.manifest.command} (seed {run.manifest.seed}), or name backends to compare: --backend numpy.",
+        )
+    found = [f for f in run.findings if f.shrunk == f"{CASES}/{path.name}"] or run.targets
+    return list(dict.fromkeys(f.backend for f in found)), list(dict.fromkeys(f.device for f in found))
 
 
 def refuse_unasked(case: Case, clauses: Sequence[Clause], named: bool) -> None:

@@ -5,6 +5,7 @@ ANSWERS holds FAMILY.safetensors for each family that was answered, with an arra
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from bnspec.conformance.checks import CHECKS
 from bnspec.conformance.vectors.reading import read_arrays
 from bnspec.conformance.vectors.records import ANYTHING, IS_FINITE, IS_NAN, WITHIN, family_document
 from bnspec.conformance.vectors.table import FAMILIES
@@ -21,6 +23,15 @@ from bnspec.model.vocabulary import Tier
 
 #: The tier that judges each level; what a MAY admits is not judged.
 TIER_OF: Mapping[str, Tier] = {"MUST": "lenient", "SHOULD": "permissive"}
+#: The clause that defines each output of a mode: it judges those that no clause of the vector speaks of.
+DEFINING: Mapping[tuple[str, str], str] = {
+    ("training", "y"): "training.output", ("training", "dx"): "gradient.training_dx",
+    ("training", "dgamma"): "gradient.training_dgamma", ("training", "dbeta"): "gradient.training_dbeta",
+    ("training", "running_mean"): "running.mean", ("training", "running_var"): "running.var",
+    ("inference", "y"): "inference.output", ("inference", "dx"): "gradient.inference_dx",
+    ("inference", "dgamma"): "gradient.inference_parameters", ("inference", "dbeta"): "gradient.inference_parameters",
+    ("inference", "running_mean"): "inference.keeps_state", ("inference", "running_var"): "inference.keeps_state",
+}  # fmt: skip
 
 
 @dataclass
@@ -109,30 +120,42 @@ def _judged(documents: Mapping[str, Any], answers: Mapping[str, Mapping[str, np.
     found = Judged()
     for family, (document, arrays) in documents.items():
         for vector in document["vectors"]:
-            worst: dict[Tier, float] = {}
-            for key, output in _expected(vector, correction):
+            clauses = {c["id"]: c["level"] for c in vector["clauses"] if c["level"] in TIER_OF}
+            worst: dict[str, float] = {}
+            for key, mode, output in _expected(vector, correction):
                 if (got := answers[family].get(key)) is None:
                     found.unanswered += 1
                     continue
                 found.answered += 1
                 if output["output"] == "running_var" and output["correction"] is not None:
                     found.correction = correction
-                for tier in TIER_OF.values():
-                    worst[tier] = max(worst.get(tier, 0.0), ratio_of(got, output, arrays, tier))
-            for clause in vector["clauses"]:
-                level = clause["level"]
-                if level in TIER_OF and worst:
-                    counted = found.clauses.setdefault(clause["id"], ClauseCount(level))
-                    counted.count(worst[TIER_OF[level]], vector["id"])
+                place = (mode, output["output"])
+                asked = [c for c in clauses if speaks(c, *place)] or [DEFINING[place]] * (place in DEFINING) or clauses
+                ratios = {tier: ratio_of(got, output, arrays, tier) for tier in TIER_OF.values()}
+                for clause in asked:
+                    tier = TIER_OF[clauses.get(clause, "MUST")]
+                    worst[clause] = max(worst.get(clause, 0.0), ratios[tier])
+            for clause, ratio in worst.items():
+                counted = found.clauses.setdefault(clause, ClauseCount(clauses.get(clause, "MUST")))
+                counted.count(ratio, vector["id"])
     return found
 
 
-def _expected(vector: Mapping[str, Any], correction: int) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """(key of the answer, expected output) of all calls of a vector."""
+@functools.cache
+def speaks(clause: str, mode: str, output: str) -> bool:
+    """Whether a clause is about this output of a call in this mode."""
+    checks = [c for c in CHECKS if c.clause == clause]
+    return any(
+        (not c.outputs or output in c.outputs) and any(call.mode in (None, mode) for call in c.calls) for c in checks
+    )
+
+
+def _expected(vector: Mapping[str, Any], correction: int) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """(key of the answer, mode of the call, expected output) of all calls of a vector."""
     for i, call in enumerate(vector["calls"]):
         for output in call["expected"]:
             if output["correction"] in (None, correction):
-                yield f"{vector['id']}/{i}/{output['output']}", output
+                yield f"{vector['id']}/{i}/{output['output']}", call["mode"], output
 
 
 def ratio_of(got: np.ndarray, output: Mapping[str, Any], arrays: Mapping[str, np.ndarray], tier: Tier) -> float:

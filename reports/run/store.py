@@ -205,7 +205,7 @@ class RunWriter:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is not None and issubclass(kind, UsageError) and self._empty and self._began_with is not None:
-            _take_away(self.path, self._began_with)
+            take_away(self.path, self._began_with)
         try:
             self.close()
         except HarnessError:
@@ -237,12 +237,12 @@ def _of_surroundings(written: Record | AnyEntry) -> bool:
     return isinstance(written, (SessionBegun, TargetRecord, Roof))
 
 
-def _take_away(path: Path, made: Sequence[Path]) -> None:
-    """Remove what a new run began with, and the folders that were made for it, the innermost first; what others hold stays."""
+def take_away(path: Path, made: Sequence[Path] = ()) -> None:
+    """Remove a run that is worth nothing, and the folders that were made for it, the innermost first; what others hold stays."""
     with contextlib.suppress(OSError):
-        for name in (RECORDS, JOURNAL, MANIFEST):
-            (path / name).unlink(missing_ok=True)
-        for folder in (path / CASES, *made):
+        for file in (*(path / name for name in (RECORDS, JOURNAL, MANIFEST)), *(path / CASES).glob("*.json")):
+            file.unlink(missing_ok=True)
+        for folder in (path / CASES, *(made or [path])):
             folder.rmdir()
 
 

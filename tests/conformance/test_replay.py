@@ -79,3 +79,28 @@ def test_what_is_no_case_is_refused(text: str | None, tmp_path: Path, capsys: py
     said = capsys.readouterr()
     assert "Fix:" in said.err
     assert not said.out
+
+
+@pytest.mark.usefixtures("example_adapters_on_path")
+def test_a_case_of_a_run_is_replayed_where_it_was_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Not on every backend that there is; and a kernel's case says how it is judged again."""
+    run = tmp_path / "run"
+    call = [
+        "verify",
+        "--backend",
+        "example_adapters:Wrong",
+        "--clause",
+        "epsilon.inside_root_in_inference",
+        "--jobs",
+        "1",
+    ]
+    assert main([*call, "--effort", "device", "--out", str(run)]) == 1
+    case = next((run / "cases").glob("*.json"))
+    capsys.readouterr()
+    assert main(["replay", str(case), "--json"]) == 1
+    assert [t["backend"] for t in json.loads(capsys.readouterr().out)["targets"]] == ["example_adapters:Wrong"]
+    manifest = json.loads((run / "manifest.json").read_text("utf-8"))
+    manifest["options"]["kernel"] = {}
+    (run / "manifest.json").write_text(json.dumps(manifest), "utf-8")
+    assert main(["replay", str(case)]) == 2
+    assert "judge it again" in capsys.readouterr().err

@@ -175,6 +175,7 @@ def test_a_worker_killed_from_outside_in_the_middle_is_no_finding(begin: Begin) 
         ["verify", "--backend", "example_adapters:Incomplete"],
         ["verify", "--backend", "example_adapters:NotThere"],
         ["verify", "--backend", "no_such_module:Class"],
+        ["verify", "--backend", "numpy", "--backend", "no_such_module:Class"],
         ["verify", "--backend", "numpy", "--effort", "nope"],
         ["verify", "--backend", "numpy", "--resume", "no/such/run"],
         ["verify", "--backend", "numpy", "--shards", "3"],
@@ -192,7 +193,7 @@ def test_a_worker_killed_from_outside_in_the_middle_is_no_finding(begin: Begin) 
 def test_a_bad_call_exits_2_and_says_how_to_fix_it(
     arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Exit status 2, what and fix on standard error, nothing on standard output."""
+    """Exit status 2, what and fix on standard error, nothing on standard output, and no run."""
     monkeypatch.chdir(tmp_path)
     try:
         status = main(arguments)
@@ -202,6 +203,7 @@ def test_a_bad_call_exits_2_and_says_how_to_fix_it(
     assert status == 2
     assert "Fix:" in said.err
     assert not said.out
+    assert not (tmp_path / "runs").exists()
 
 
 @pytest.mark.parametrize(

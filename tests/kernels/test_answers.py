@@ -57,6 +57,31 @@ def test_wrong_answers_break_clauses_and_missing_ones_are_counted(
     assert "epsilon.inside_root_in_training" in broken
 
 
+def test_a_wrong_output_breaks_the_clauses_that_speak_of_it(tmp_path: Path) -> None:
+    """And no other one of its vectors; one that none of them speaks of is judged by the clause that defines it."""
+    wrong = answers(tmp_path / "wrong", lambda key, a: a * a.dtype.type(1.01) if key.endswith("running_var") else a)
+    broken = judge_answers(wrong).broken("MUST")
+    assert "running.var" in broken
+    assert {c.partition(".")[0] for c in broken} <= {
+        "running",
+        "inference",
+        "layout",
+        "degenerate",
+        "special",
+        "epsilon",
+    }
+    assert not {"epsilon.inside_root_in_training", "training.output", "affine.per_channel"} & set(broken)
+
+
+@pytest.mark.parametrize("words", [["frob"], ["judge"], ["judge", "a", "b"], ["judge", "a", "--out", "b"]])
+def test_a_call_that_is_none_is_refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """With its reason and a call that is one."""
+    assert main(["vectors", *words]) == 2
+    said = capsys.readouterr().err
+    assert "Why:" in said
+    assert "Fix:" in said
+
+
 @pytest.mark.parametrize(
     "content",
     [b"", b"\xff" * 8, (9).to_bytes(8, "little") + b"{}", (4).to_bytes(8, "little") + b"[1,2",

@@ -10,7 +10,7 @@ from kernels import few_cases
 
 from bnspec.backends.harness.limits import Limits
 from bnspec.cli import main
-from bnspec.conformance.kernels.judge import JudgeRequest, judge, unjudged
+from bnspec.conformance.kernels.judge import JudgeRequest, judge, refuse_unjudged, unjudged
 from bnspec.conformance.kernels.verdict import Verdict, document
 from bnspec.errors import UsageError
 from bnspec.reports.run.records import DeclinedCases, Finding
@@ -42,9 +42,11 @@ def judged(thing: str, out: Path, clauses: Sequence[str], limits: Limits | None 
     """The verdict and the exit status, of these clauses on a few cases."""
     cases = few_cases(shapes=((3, 4, 5, 2), (5, 3), (7, 2), (9, 4)))
     request = JudgeRequest(
-        thing, 7, jobs=1, out=out, cases=cases, time=False, clauses=clauses, limits=limits or Limits(), graded=True
+        thing, 7, jobs=1, out=out, cases=cases, time=False, clauses=clauses, limits=limits or Limits()
     )
-    return judge(request, "bnspec judge", quiet=True)
+    verdict = judge(request, "bnspec judge", quiet=True)
+    refuse_unjudged(verdict, clauses)
+    return verdict, verdict.status
 
 
 @pytest.mark.parametrize("changed", ["complex", "object", "[('y', x.dtype)]"])
@@ -118,7 +120,7 @@ def test_what_nothing_can_be_judged_of_leaves_no_run(tmp_path: Path) -> None:
     """Its gradients are asked, and it has none."""
     with pytest.raises(UsageError, match="nothing that") as refused:
         judged(kernel(tmp_path, "return y"), tmp_path / "run", ["gradient.training_dx"])
-    assert refused.value.why == "this kernel has no backward pass."
+    assert refused.value.why == "this backend computes no gradients."
     assert not (tmp_path / "run").exists()
 
 

@@ -119,7 +119,7 @@ def test_a_new_package_keeps_its_own_test(tmp_path: Path) -> None:
     assert "failed" not in end.stdout
 
 
-@pytest.mark.parametrize("name", ["My Layer", "1layer", "../up", ""])
+@pytest.mark.parametrize("name", ["My Layer", "1layer", "../up", "", "numpy"])
 def test_a_name_that_is_no_module_is_refused(name: str, tmp_path: Path) -> None:
     """And nothing is overwritten."""
     with pytest.raises(UsageError):

@@ -205,8 +205,8 @@ def test_a_model_of_half_precision_is_asked_its_own_form(tmp_path: Path) -> None
     """Which few cases of every kernel have."""
     text = (INFERENCE + NODE).replace("N, C, H, W", "N, C, L").replace("float[N", "float16[N")
     request = JudgeRequest(str(written(tmp_path, 15, text)), 7, jobs=1, out=tmp_path / "run", time=False)
-    verdict, status = judge(request, "bnspec judge", quiet=True)
-    assert status == 0, broken(verdict)
+    verdict = judge(request, "bnspec judge", quiet=True)
+    assert verdict.status == 0, broken(verdict)
     assert {f.clause for f in verdict.run.findings if f.cases} >= {"inference.output", "affine.per_channel"}
 
 

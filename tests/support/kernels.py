@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bnspec.conformance.cases.building import Form, Plan, batch_norm_case
-from bnspec.conformance.kernels.judge import JudgeRequest, judge
+from bnspec.conformance.kernels.judge import JudgeRequest, judge, refuse_unjudged
 from bnspec.conformance.kernels.verdict import Verdict
 from bnspec.model.case import Case
 
@@ -24,7 +24,9 @@ def few_cases(dtype: str = "float32", shapes: Sequence[tuple[int, ...]] = ((3, 4
 def judged(thing: str | Path, out: Path, cases: Sequence[Case] | None = None) -> tuple[Verdict, int]:
     """The verdict on a kernel and the exit status, on a few cases."""
     request = JudgeRequest(str(thing), 7, jobs=1, out=out, cases=few_cases() if cases is None else cases, time=False)
-    return judge(request, "bnspec judge", quiet=True)
+    verdict = judge(request, "bnspec judge", quiet=True)
+    refuse_unjudged(verdict, ())
+    return verdict, verdict.status
 
 
 def broken(verdict: Verdict) -> set[str]:

@@ -47,6 +47,8 @@ class Found(msgspec.Struct):
         run_by: what runs it, where that is not its form's own; "" where it is.
         shape, dtype: of the only x that it takes, None where an extent is open; [] where any rank may be.
         replaced: what the file holds as a constant or an attribute, and takes the case's values.
+        supplied: what is computed in the kernel's place, such as running statistics that it does not keep; unjudged: results
+            of which no clause speaks, and forms of x that return and are not offered.
         compiled: for devices, and not run; failed: why nothing is.
     """
 
@@ -54,6 +56,8 @@ class Found(msgspec.Struct):
     shape: Annotated[list[Extent | None], msgspec.Meta(max_length=8)] = []
     dtype: Dtype | Literal[""] = ""
     replaced: Annotated[list[str], msgspec.Meta(max_length=16)] = []
+    supplied: Annotated[list[str], msgspec.Meta(max_length=16)] = []
+    unjudged: Annotated[list[str], msgspec.Meta(max_length=64)] = []
     compiled: Annotated[list[Compiled], msgspec.Meta(max_length=64)] = []
     failed: str = ""
 
@@ -66,7 +70,9 @@ def found_of(details: Mapping[str, Any]) -> Found:
         raise HarnessError(
             "what the worker said of its kernel cannot be read.", f"{error}.", "report this with the kernel."
         ) from None
-    found.run_by, found.replaced = clean_line(found.run_by), [clean_line(name) for name in found.replaced]
+    found.run_by = clean_line(found.run_by)
+    for names in (found.replaced, found.supplied, found.unjudged):
+        names[:] = map(clean_line, names)
     found.compiled, found.failed = [cleaned(each) for each in found.compiled], clean_line(found.failed)
     return found
 

@@ -217,8 +217,10 @@ def batch_norm_plans() -> Iterator[tuple[str, Plan]]:
         yield "no shift", Plan(form, "wide", gamma="no_beta", state="centred", seed=155)
         yield "no scale", Plan(form, "wide", gamma="ones", state="unit", seed=155)
         yield "an epsilon above 1", Plan(form, "wide", epsilon=4.0 if form is TINY else 1024.0, seed=156)
-        for gamma in ("negative", "equal", "none", "infinite", "spoiled_beta"):
+        for gamma in ("negative", "positive", "equal", "none", "infinite", "spoiled_beta"):
             yield f"gamma and beta: {gamma}", Plan(form, "wide", gamma=gamma, seed=158, short=True, forward=True)
+        for state in ("below", "equal"):
+            yield f"statistics: {state}", Plan(form, "wide", state=state, seed=184, short=True, forward=True)
         yield "a variance of NaN, an infinite mean", Plan(form, "wide", state="spoiled", seed=159)
     for form in (TINY, IMAGE, IMAGE_LAST):
         for kind in ("negative", "rectified", "zeros", "specials"):

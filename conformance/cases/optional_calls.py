@@ -84,6 +84,23 @@ HISTORIES = (
         "training_gradients inference save_restore inference training_gradients clone inference training_gradients",
     ),
 )
+#: Saved, copied, reset: what is then at hand are the values that there were, whatever they are.
+KEPT = (
+    "inference save_restore inference clone training_gradients save_restore inference training2 clone inference training "
+    "swap reset training2 save_restore inference"
+)
+#: (gamma and beta, state): of one sign, equal, neutral, of many digits, of many sizes.
+VALUES_KEPT = (
+    ("negative", "below"),
+    ("positive", "distinct"),
+    ("equal", "equal"),
+    ("equal", "unit"),
+    ("none", "zero"),
+    ("ones", "centred"),
+    ("no_beta", "initial"),
+    ("fine", "like_epsilon"),
+    ("scales", "extreme"),
+)
 #: Each call twice in turn, on batches of one shape: what is kept by the shape, and results that share their memory.
 IN_TURN = (
     "inference inference2 training training2 inference_gradients inference_gradients2 training_gradients "
@@ -108,6 +125,9 @@ def optional_calls() -> Iterator[tuple[str, Case]]:
         yield "squares beyond the range of float32", vast_case(Plan(form, "huge", seed=127, short=True))
         for purpose, events in HISTORIES:
             yield purpose, history_case(Plan(form, "wide", seed=126), events)
+        for gamma, state in VALUES_KEPT:
+            plan = Plan(form, "wide", gamma=gamma, state=state, seed=183)
+            yield f"saved and copied, parameters: {gamma}, statistics: {state}", history_case(plan, KEPT)
         yield "frozen, and every derivative", frozen_case(Plan(form, "wide", epsilon=2.0**-4, seed=171))
         yield NEGATIVE, batch_norm_case(Plan(form, "wide", epsilon=2.0**-10, state="negative", seed=116))
         yield "padding", masked_case(Plan(form, "wide", seed=117), 0.75)

@@ -168,8 +168,8 @@ def state_gradient_case(plan: Plan) -> Case:
 def masked_case(plan: Plan, share: float, empty_sample: bool = False) -> Case:
     """A batch with about this share unmasked, at least two elements per channel unless it is 0; then with other padding.
 
-    Then with NaN in the padding, as uninitialised memory may have; then a second step. ``empty_sample``: the last sample is padding
-    alone, as where a batch is filled up.
+    Then with NaN in the padding, as uninitialised memory may have; with a cotangent there, as where the loss is not masked; then a
+    second step. ``empty_sample``: the last sample is padding alone, as where a batch is filled up.
     """
     base = batch_norm_case(dataclasses.replace(plan, short=True))
     config, rng = base.config, np.random.RandomState((plan.seed + 2) % 2**32)
@@ -178,7 +178,7 @@ def masked_case(plan: Plan, share: float, empty_sample: bool = False) -> Case:
     mask.reshape(-1)[:2] = share > 0.0
     if empty_sample:
         mask[-1] = False
-    # y exists on the padding too, but a masked loss has no gradient there
+    # a masked loss has no gradient on the padding
     dy = np.where(mask, base.arrays["dy"], base.arrays["dy"].dtype.type(0))
     if not mask.any():
         calls = ((TRAINING_MASKED, ("x", "mask")), (TRAINING_MASKED_GRADIENTS, ("x", "dy", "mask")))
@@ -190,6 +190,7 @@ def masked_case(plan: Plan, share: float, empty_sample: bool = False) -> Case:
         _step(TRAINING_MASKED_GRADIENTS, ("x", "dy", "mask")),
         _step(TRAINING_MASKED_GRADIENTS, ("x|repadded:nan", "dy", "mask")),
         _step(TRAINING_MASKED, ("x|repadded:nan", "mask")),
+        _step(TRAINING_MASKED_GRADIENTS, ("x", "dy|repadded:8", "mask")),
         Step(TRAINING_MASKED, ("x", "mask")),
     )
     return _with_derived(base, steps, mask=mask, dy=dy)

@@ -47,6 +47,27 @@ def padding_is_inert(exam: Examination, i: int, channels: Mask) -> Judgement | N
     return KEPT
 
 
+def gradients_of_the_kept(exam: Examination, i: int, channels: Mask) -> Judgement | None:
+    """The gradients are those of the batch without padding, and dx is 0 on the padding.
+
+    Where dy is not 0 on the padding, this is asked of a layer whose y is 0 there: a y that is computed from its padding has a
+    derivative there, which reaches every gradient, in good order.
+    """
+    x, dy = (exam.case.arrays[n] for n in exam.step(i).inputs[:2])
+    padding = ~np.broadcast_to(exam.case.arrays[exam.step(i).inputs[-1]].astype(bool), x.shape)
+    if dy[padding].any() and not sets_padding_to_zero(exam, i, padding):
+        return None
+    return exam.within(i, ("dx", "dgamma", "dbeta"), "lenient", None if channels.all() else channels)
+
+
+def sets_padding_to_zero(exam: Examination, i: int, padding: np.ndarray) -> bool:
+    """Whether y is 0 on the padding, where beta would show."""
+    y, built = exam.got(i, "y"), exam.built(i)
+    if y is None or y.shape != padding.shape or not built.config.affine:
+        return False
+    return bool(built.arrays["beta"].any()) and not y[padding].any()
+
+
 def is_broadcast(case: Case, step: Step) -> bool:
     """Whether several elements stand behind one entry of the mask's shape without its last axes of extent 1."""
     return case.config.rank > 2
@@ -87,6 +108,6 @@ CHECKS = (
         STATE,
         only_if(lambda case, step: is_broadcast(case, step) and is_finite(case, step)),
     ),
-    within("mask.gradients", (TRAINING_MASKED_GRADIENTS,), ("dx", "dgamma", "dbeta"), both_finite),
+    Check("mask.gradients", (TRAINING_MASKED_GRADIENTS,), gradients_of_the_kept, both_finite),
     within("mask.padding_may_be_anything", MASKED, ("y", *STATE, "dx", "dgamma", "dbeta"), stray_padding),
 )

@@ -32,6 +32,7 @@ from bnspec.model.call import (
     TRAINING_MASKED_GRADIENTS,
     TRANSFORM,
     UNFREEZE,
+    Call,
 )
 from bnspec.model.case import Case
 from bnspec.model.conventions import HALVES
@@ -83,9 +84,14 @@ CONTENTS: dict[str, Condition] = {
     "one gamma, not 1": of("gamma", lambda a: len(a) > 1 and bool((a == a[0]).all()) and a[0] != 1),
     "gamma with an infinity": of("gamma", lambda a: bool(np.isinf(a).any())),
     "gamma with NaN": of("gamma", lambda a: bool(np.isnan(a).any())),
+    "gamma above 0": of("gamma", lambda a: bool((a > 0).all())),
+    "beta below 0": of("beta", lambda a: bool((a < 0).all())),
+    "beta above 0": of("beta", lambda a: bool((a > 0).all())),
     "beta of 0": of("beta", lambda a: bool((a == 0).all())),
     "beta with an infinity": of("beta", lambda a: bool(np.isinf(a).any())),
     "beta with NaN": of("beta", lambda a: bool(np.isnan(a).any())),
+    "running means below 0": of("running_mean", lambda a: bool((a < 0).all())),
+    "one running variance, not 1": of("running_var", lambda a: len(a) > 1 and bool((a == a[0]).all()) and a[0] not in (0, 1)),
     "running means of 0": of("running_mean", lambda a: bool((a == 0).all())),
     "a running mean that is infinite": of("running_mean", lambda a: bool(np.isinf(a).any())),
     "a running mean of NaN": of("running_mean", lambda a: bool(np.isnan(a).any())),
@@ -298,6 +304,37 @@ def test_doubles_are_saved_copied_and_reset() -> None:
     """A checkpoint in single precision loses digits of them."""
     met = {s.call for case in fixed_cases() if case.config.dtype == "float64" for s in case.steps}
     assert {SAVE_RESTORE, CLONE, SWAP, RESET, SET_DECAY} <= met
+
+
+#: Of gamma and beta, and of the running statistics: what a checkpoint may hold as something else.
+KEPT: dict[str, Condition] = {
+    **{name: CONTENTS[name] for name in ("gamma below 0", "gamma above 0", "gamma of 0", "gamma of 1", "one gamma, not 1")},
+    **{name: CONTENTS[name] for name in ("beta below 0", "beta above 0", "beta of 0", "running means below 0", "running means of 0")},
+    **{name: CONTENTS[name] for name in ("running variances of 1", "a running variance of 0", "one running variance, not 1")},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("operation", [SAVE_RESTORE, CLONE], ids=lambda call: call.name)
+@pytest.mark.parametrize("condition", KEPT)
+def test_what_is_saved_and_copied_meets_the_contents(condition: str, operation: Call) -> None:
+    """What is at hand afterwards is what was there, and a call shows it."""
+    assert any(
+        s.call == operation and KEPT[condition](case.arrays["x"], case)
+        for case in fixed_cases()
+        if case.subject == "batch_norm"
+        for s in case.steps
+    )
+
+
+def test_a_cotangent_on_the_padding_is_met() -> None:
+    """What flows from there into a gradient is seen in no other way."""
+    dtypes = set()
+    for case in fixed_cases():
+        for s in case.steps:
+            if s.call == TRAINING_MASKED_GRADIENTS:
+                dy, mask = case.arrays[s.inputs[1]], case.arrays["mask"].astype(bool)
+                dtypes |= {case.config.dtype} if np.where(mask, 0, dy).any() else set()
+    assert {"float32", "float64"} <= dtypes
 
 
 def test_padding_that_is_no_number_is_met_by_every_masked_call() -> None:

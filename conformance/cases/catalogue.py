@@ -233,6 +233,7 @@ def batch_norm_plans() -> Iterator[tuple[str, Plan]]:
     for kind in ("wide", "tiny"):
         yield f"no epsilon, {kind}", Plan(IMAGE, kind, epsilon=0.0, seed=97, short=True)
     bare = dataclasses.replace(IMAGE, affine=False)
+    yield "nothing to do", Plan(bare, "wide", state="initial", epsilon=0.0, seed=186, short=True, forward=True)
     for kind in ("ordinary", "exact", "alternating", "constant"):
         cotangent = "random" if kind == "constant" else "constant"
         yield f"no gamma and beta, {kind}", Plan(bare, kind, epsilon=2.0**-4, cotangent=cotangent, seed=53)
@@ -271,6 +272,9 @@ def scaling_plans() -> Iterator[tuple[str, ScalingPlan]]:
     yield "one row", ScalingPlan(Form((1, 3), 1, affine=False), "wide", "ordinary", (1,), 121)
     for layout in ("transposed", "stepped", "reversed"):
         yield f"chunks and data {layout}", ScalingPlan(form, "wide", "ordinary", (5, 11), 122, layout)
+    yield "equal chunks", ScalingPlan(form, "sorted", "wide", (4, 4, 8), 187)
+    yield "many features", ScalingPlan(Form((9, 37), 1, affine=False), "wide", "ordinary", (5, 4), 188)
+    yield "nothing to do", ScalingPlan(form, "signs", "signs", (8, 8), 189)
     yield "small spreads", ScalingPlan(form, "tiny", "ordinary", (5, 11), 108)
     images = Form((6, 4, 5, 3), 3, affine=False)
     yield "images, channels last", ScalingPlan(images, "wide", "ordinary", (2, 4), 110)
@@ -327,7 +331,7 @@ def catalogue() -> list[Case]:
     for form in (Form((16, 3), 1, affine=False), Form((6, 4, 5, 3), 3, affine=False)):
         case = missing_case(ScalingPlan(form, "wide", "ordinary", (1, 3, form.shape[0] - 4), 165))
         cases.append(case.with_(origin={**case.origin, "purpose": "missing values"}))
-    case = integer_fit_case(ScalingPlan(Form((16, 3), 1, affine=False), "pixels", "ordinary", (16,), 169))
+    case = integer_fit_case(ScalingPlan(Form((300, 3), 1, affine=False), "pixels", "ordinary", (290, 10), 169))
     cases.append(case.with_(origin={**case.origin, "purpose": "a training set of integers"}))
     case = unfitted_case(ScalingPlan(Form((16, 3), 1, affine=False), "wide", "ordinary", (5, 11), 167))
     cases.append(case.with_(origin={**case.origin, "purpose": "a transform before any fit"}))

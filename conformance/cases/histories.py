@@ -60,13 +60,11 @@ class History(RuleBasedStateMachine):
         kind=st.sampled_from(("wide", "ordinary", "narrow", "exact", "like_epsilon")),
         epsilon=st.sampled_from((2.0**-10, 1.0, 2.0**-17)),
         decay=st.sampled_from(DECAYS),
-        gamma=st.sampled_from(("distinct", "negative", "positive", "equal", "fine", "ones")),
-        state=st.sampled_from(("distinct", "below", "equal", "unit", "like_epsilon", "centred")),
         seed=SEEDS,
     )
-    def build(self, form: Form, kind: str, epsilon: float, decay: float, gamma: str, state: str, seed: int) -> None:
+    def build(self, form: Form, kind: str, epsilon: float, decay: float, seed: int) -> None:
         """Build the layer and its batches: two of different sizes, an empty one and a malformed one."""
-        plan = Plan(form, kind, epsilon=epsilon, decay=decay, gamma=gamma, state=state, seed=seed)
+        plan = Plan(form, kind, epsilon=epsilon, decay=decay, seed=seed)
         self.base = batch_norm_case(plan)
         self.steps.append(Step(INFERENCE, ("x",), fresh=True))
 

@@ -6,8 +6,10 @@ from typing import Any, Tuple
 
 import numpy as np
 
+from bnspec.conformance.selftest.reference.full_layer import FullLayer
 from bnspec.conformance.selftest.reference.layer import PlainLayer
-from bnspec.contract import Gradients
+from bnspec.contract import Gradients, SecondOrder, Tangent
+from bnspec.model.call import TRAINING_MASKED, TRAINING_MASKED_GRADIENTS, TRAINING_SECOND_ORDER, TRAINING_TANGENT
 from bnspec.model.conventions import HALVES
 
 Array = Any
@@ -232,3 +234,37 @@ class HalvesInChannelsLastMemoryReadAsPacked(PlainLayer):
             if memory.flags.c_contiguous:
                 return super().values(memory.reshape(array.shape))
         return super().values(array)
+
+
+class DirectionStridesIgnored(FullLayer):
+    """Reads the memory of a permuted direction as if it were packed."""
+
+    family, killed_by = "gradient", ("gradient.forward_mode", "second_order.cotangent_and_scale")
+    path, calls = "a direction that is permuted", (TRAINING_TANGENT, TRAINING_SECOND_ORDER)
+
+    def training_tangent(self, x: Array, v: Array) -> Tangent:
+        return super().training_tangent(x, misread(v) if permuted(v) else v)
+
+    def training_second_order(self, x: Array, dy: Array, v: Array) -> SecondOrder:
+        return super().training_second_order(x, dy, misread(v) if permuted(v) else v)
+
+
+class MaskStridesIgnored(FullLayer):
+    """Reads the memory of a permuted mask as if it were packed."""
+
+    family, killed_by, path = "mask", ("mask.equals_compaction",), "a mask that is permuted"
+    calls = (TRAINING_MASKED, TRAINING_MASKED_GRADIENTS)
+
+    def training_masked(self, x: Array, mask: Array) -> Array:
+        return super().training_masked(x, misread(mask) if permuted(mask) else mask)
+
+
+class DoublesInFortranOrder(PlainLayer):
+    """Returns dx of doubles in the order of Fortran's memory, where x has it."""
+
+    family, killed_by, path = "layout", STRIDES, "float64, Fortran's order"
+
+    def training_gradients(self, x: Array, dy: Array) -> Gradients:
+        found = super().training_gradients(x, dy)
+        columns = x.dtype == np.float64 and x.ndim > 2 and x.flags.f_contiguous and not x.flags.c_contiguous
+        return found._replace(dx=found.dx.reshape(-1).reshape(x.shape, order="F")) if columns else found

@@ -273,6 +273,7 @@ def scaling_plans() -> Iterator[tuple[str, ScalingPlan]]:
     for layout in ("transposed", "stepped", "reversed"):
         yield f"chunks and data {layout}", ScalingPlan(form, "wide", "ordinary", (5, 11), 122, layout)
     yield "equal chunks", ScalingPlan(form, "sorted", "wide", (4, 4, 8), 187)
+    yield "large equal chunks", ScalingPlan(Form((1024, 2), 1, affine=False), "sorted", "wide", (512, 512), 193)
     yield "many features", ScalingPlan(Form((9, 37), 1, affine=False), "wide", "ordinary", (5, 4), 188)
     yield "nothing to do", ScalingPlan(form, "signs", "signs", (8, 8), 189)
     yield "small spreads", ScalingPlan(form, "tiny", "ordinary", (5, 11), 108)

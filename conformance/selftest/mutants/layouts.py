@@ -268,3 +268,29 @@ class DoublesInFortranOrder(PlainLayer):
         found = super().training_gradients(x, dy)
         columns = x.dtype == np.float64 and x.ndim > 2 and x.flags.f_contiguous and not x.flags.c_contiguous
         return found._replace(dx=found.dx.reshape(-1).reshape(x.shape, order="F")) if columns else found
+
+
+class TangentOfSequencesInTheBatchAlone(FullLayer):
+    """Averages a direction over the batch alone, in sequences with the channels last."""
+
+    family, killed_by, path = "gradient", ("gradient.forward_mode",), "forward mode, sequences, channels last"
+    calls = (TRAINING_TANGENT,)
+
+    def tangent(self, v: Array, centred: Array, inv_std: Array) -> Array:
+        if v.ndim != 3 or self.config.channel_axis != 2:
+            return super().tangent(v, centred, inv_std)
+        moved = v - v.mean(axis=0, keepdims=True)
+        return self.gamma() * (moved * inv_std + centred * self.root_along(moved, centred, inv_std))
+
+
+class SecondScaleLosesLastChannels(FullLayer):
+    """Has no second derivative by gamma for the channels that are left beyond four."""
+
+    family, killed_by, path = "second_order", ("second_order.cotangent_and_scale",), "five channels"
+    calls = (TRAINING_SECOND_ORDER,)
+
+    def second_by_gamma(self, dy: Array, v: Array, zhat: Array, inv_std: Array) -> Array:
+        found = super().second_by_gamma(dy, v, zhat, inv_std).copy()
+        if self.config.channels > 4:
+            found[self.config.channels // 4 * 4 :] = 0
+        return found

@@ -432,3 +432,14 @@ class EmptyFitKeepsTheOldOne(PlainScaler):
     def fit(self, chunks: Sequence[Array]) -> None:
         if self.mean is None or any(c.size for c in chunks):
             super().fit(chunks)
+
+
+class CountsMultipliedIn16Bits(PlainScaler):
+    """Multiplies the counts of two chunks in 16 bits."""
+
+    family, killed_by, path = "input", CHUNKS, "two large chunks"
+
+    def merged(self, count: int, mean: Array, squares: Array, chunk: Array) -> Merged:
+        total, new, merged = super().merged(count, mean, squares, chunk)
+        surplus = count * self.size(chunk) // 65536 * 65536
+        return total, new, merged - np.square(self.average(chunk) - mean) * self.work.type(surplus / total)

@@ -344,6 +344,11 @@ def _network_problem(case: Case) -> str:
     return ""
 
 
+def is_mask(name: str) -> bool:
+    """Whether an array of this name is a mask, or derived from one: x's shape, with one channel."""
+    return name.partition(SEPARATOR)[0] == "mask"
+
+
 def _step_problem(case: Case, i: int, step: Step) -> str:
     """The problem with one step; "" if there is none."""
     if step.call not in CALLS.values():
@@ -370,7 +375,7 @@ def _step_problem(case: Case, i: int, step: Step) -> str:
     if not 0 <= config.channel_axis < config.rank:
         return "channel_axis %d is outside rank %d" % (config.channel_axis, config.rank)
     for name in step.inputs:
-        shape, channels = case.arrays[name].shape, 1 if name == "mask" else config.channels
+        shape, channels = case.arrays[name].shape, 1 if is_mask(name) else config.channels
         if len(shape) != config.rank or shape[config.channel_axis] != channels:
             return "%s has shape %s; axis %d of %d must have extent %d" % (
                 (name, shape) + (config.channel_axis, config.rank, channels)
@@ -380,7 +385,9 @@ def _step_problem(case: Case, i: int, step: Step) -> str:
             return "%s has shape %s, expected (%d,)" % (name, case.arrays[name].shape, config.channels)
     along = config.reduce_axes[0] if step.call.kind == "fit" else None  # chunks may differ in their number of rows
     shapes = {
-        tuple(n for a, n in enumerate(case.arrays[name].shape) if a != along) for name in step.inputs if name != "mask"
+        tuple(n for a, n in enumerate(case.arrays[name].shape) if a != along)
+        for name in step.inputs
+        if not is_mask(name)
     }
     if len(shapes) > 1:
         return "the arrays of step %s differ in shape" % step.call

@@ -48,6 +48,7 @@ DERIVED: Mapping[str, Callable[[Array, LayerConfig, str], Array]] = {
     "plus": lambda a, config, term: _plus(a, term),
     "bytes": lambda a, config, _: a.astype(np.uint8),
     "words": lambda a, config, _: a.astype(np.int32),
+    "with_flipped": lambda a, config, _: np.logical_or(a, np.flip(a, _along(config))),
 }
 
 

@@ -18,7 +18,7 @@ def compacted(case: Case, step: Step) -> tuple[Case, np.ndarray]:
     Returns: a case of rank 2 whose step takes "x" and, with gradients, "dy"; a mask of x's shape without the channel axis.
     """
     config = case.config
-    kept = np.moveaxis(case.arrays["mask"], config.channel_axis, -1)[..., 0].astype(bool)
+    kept = np.moveaxis(case.arrays[step.inputs[-1]], config.channel_axis, -1)[..., 0].astype(bool)
     arrays = {n: a for n, a in case.arrays.items() if n in ("gamma", "beta", "running_mean", "running_var")}
     for name in step.inputs[:-1]:
         arrays[name] = np.moveaxis(case.arrays[name], config.channel_axis, -1)[kept]

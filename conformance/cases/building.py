@@ -45,13 +45,14 @@ class Plan:
         layout, dy_layout: memory layouts.
         epsilon, decay: of the layer.
         gamma: "distinct" (with a negative), "zeros" (some zero), "ones", "scales" (from 2^-10 to 2^10, and 2^-24), "fine" (values that
-            need all the digits of their dtype, of beta too), "no_beta" (distinct, with a beta of 0), "negative", "equal" (one number, not 1), "none" (0 in every channel), "infinite" (in
+            need all the digits of their dtype, of beta too), "no_beta" (distinct, with a beta of 0), "negative", "positive" (of beta too), "equal" (one number, not 1), "none" (0 in every channel), "infinite" (in
             one channel), "spoiled_beta" (distinct; a beta with NaN and an infinity), "poisoned" (NaN in one channel), "beta" (the bits of beta), "faint" (2^-12
             to 2^-10: beta, fine, is nearly all of y).
         state: "distinct", "initial" (0, 1), "like_epsilon" (variances of the size of epsilon), "extreme" (1e-9 to 1e5),
             "like_x" (the running mean lies near x), "negative" (variances of -1/2, as in a damaged snapshot),
             "beyond_half" (variances beyond half precision), "poisoned" (a mean of NaN and an infinite variance),
-            "zero" (variances of 0), "centred" (means of 0), "unit" (variances of 1), "spoiled" (a variance of NaN and an infinite mean).
+            "zero" (variances of 0), "centred" (means of 0), "unit" (variances of 1), "below" (means below 0), "equal" (one mean
+            and one variance, of many digits), "spoiled" (a variance of NaN and an infinite mean).
         parameter_layout: layout of gamma, beta and the running statistics: "packed", "stepped" (every second element), or
             "expanded" (gamma and beta: one number each, with stride 0).
         seed: of the values.
@@ -193,6 +194,8 @@ def _gamma_and_beta(kind: str, c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         beta = beta / 3.0
     if kind == "no_beta":
         beta = np.zeros(len(c))
+    if kind in ("negative", "positive"):
+        beta = np.copysign(np.abs(beta) + 0.125, -1.0 if kind == "negative" else 1.0)
     gammas = {
         **dict.fromkeys(("distinct", "no_beta", "spoiled_beta"), sign * distinct),
         "zeros": np.where(c % 2 == 0, 0.0, -1.5),
@@ -200,6 +203,7 @@ def _gamma_and_beta(kind: str, c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         "none": np.zeros(len(c)),
         "equal": np.full(len(c), 1.75),
         "negative": -distinct,
+        "positive": distinct,
         "fine": sign * (1.0 + c % 7) / 3.0,
         "scales": sign * np.ldexp(1.0, np.where(c % 6 == 0, -24, (c * 7) % 21 - 10)),
         "poisoned": np.where(one, np.nan, distinct),
@@ -222,14 +226,19 @@ def parameters(plan: Plan, config: LayerConfig, rng: np.random.RandomState) -> d
     means = 5.0 + 0.75 * ((c * 3) % 8) * np.where(c % 2, -1.0, 1.0)
     if plan.state in ("initial", "centred"):
         means = np.zeros(config.channels)
+    if plan.state == "below":
+        means = -np.abs(means)
+    if plan.state == "equal":
+        means = np.full(config.channels, 16.0 / 3.0)
     variances = {
-        **dict.fromkeys(("distinct", "centred"), 9.0 - 0.5 * ((c * 5) % 16)),
+        **dict.fromkeys(("distinct", "centred", "below"), 9.0 - 0.5 * ((c * 5) % 16)),
         **dict.fromkeys(("initial", "unit"), np.ones(config.channels)),
         "like_epsilon": max(plan.epsilon, 2.0**-40) * (0.5 + 0.25 * (c % 7)),
         "extreme": np.where(c % 2 == 0, 1e-9, 6e4),
         "like_x": 0.5 + 0.25 * (c % 5),
         "poisoned": np.where(c % 3 == 1, np.inf, 2.0),
         "zero": np.zeros(config.channels),
+        "equal": np.full(config.channels, 8.0 / 3.0),
         "negative": np.where(c % 2 == 0, -0.5, 2.0),
         "spoiled": np.where(c % 3 == 0, np.nan, 2.0),
         "beyond_half": np.where(c % 2 == 0, 1e5, 1e-9),

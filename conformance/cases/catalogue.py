@@ -217,8 +217,10 @@ def batch_norm_plans() -> Iterator[tuple[str, Plan]]:
         yield "no shift", Plan(form, "wide", gamma="no_beta", state="centred", seed=155)
         yield "no scale", Plan(form, "wide", gamma="ones", state="unit", seed=155)
         yield "an epsilon above 1", Plan(form, "wide", epsilon=4.0 if form is TINY else 1024.0, seed=156)
-        for gamma in ("negative", "equal", "none", "infinite", "spoiled_beta"):
+        for gamma in ("negative", "positive", "equal", "none", "infinite", "spoiled_beta"):
             yield f"gamma and beta: {gamma}", Plan(form, "wide", gamma=gamma, seed=158, short=True, forward=True)
+        for state in ("below", "equal"):
+            yield f"statistics: {state}", Plan(form, "wide", state=state, seed=184, short=True, forward=True)
         yield "a variance of NaN, an infinite mean", Plan(form, "wide", state="spoiled", seed=159)
     for form in (TINY, IMAGE, IMAGE_LAST):
         for kind in ("negative", "rectified", "zeros", "specials"):
@@ -231,6 +233,7 @@ def batch_norm_plans() -> Iterator[tuple[str, Plan]]:
     for kind in ("wide", "tiny"):
         yield f"no epsilon, {kind}", Plan(IMAGE, kind, epsilon=0.0, seed=97, short=True)
     bare = dataclasses.replace(IMAGE, affine=False)
+    yield "nothing to do", Plan(bare, "wide", state="initial", epsilon=0.0, seed=186, short=True, forward=True)
     for kind in ("ordinary", "exact", "alternating", "constant"):
         cotangent = "random" if kind == "constant" else "constant"
         yield f"no gamma and beta, {kind}", Plan(bare, kind, epsilon=2.0**-4, cotangent=cotangent, seed=53)
@@ -269,6 +272,10 @@ def scaling_plans() -> Iterator[tuple[str, ScalingPlan]]:
     yield "one row", ScalingPlan(Form((1, 3), 1, affine=False), "wide", "ordinary", (1,), 121)
     for layout in ("transposed", "stepped", "reversed"):
         yield f"chunks and data {layout}", ScalingPlan(form, "wide", "ordinary", (5, 11), 122, layout)
+    yield "equal chunks", ScalingPlan(form, "sorted", "wide", (4, 4, 8), 187)
+    yield "large equal chunks", ScalingPlan(Form((1024, 2), 1, affine=False), "sorted", "wide", (512, 512), 193)
+    yield "many features", ScalingPlan(Form((9, 37), 1, affine=False), "wide", "ordinary", (5, 4), 188)
+    yield "nothing to do", ScalingPlan(form, "signs", "signs", (8, 8), 189)
     yield "small spreads", ScalingPlan(form, "tiny", "ordinary", (5, 11), 108)
     images = Form((6, 4, 5, 3), 3, affine=False)
     yield "images, channels last", ScalingPlan(images, "wide", "ordinary", (2, 4), 110)
@@ -325,7 +332,7 @@ def catalogue() -> list[Case]:
     for form in (Form((16, 3), 1, affine=False), Form((6, 4, 5, 3), 3, affine=False)):
         case = missing_case(ScalingPlan(form, "wide", "ordinary", (1, 3, form.shape[0] - 4), 165))
         cases.append(case.with_(origin={**case.origin, "purpose": "missing values"}))
-    case = integer_fit_case(ScalingPlan(Form((16, 3), 1, affine=False), "pixels", "ordinary", (16,), 169))
+    case = integer_fit_case(ScalingPlan(Form((300, 3), 1, affine=False), "pixels", "ordinary", (290, 10), 169))
     cases.append(case.with_(origin={**case.origin, "purpose": "a training set of integers"}))
     case = unfitted_case(ScalingPlan(Form((16, 3), 1, affine=False), "wide", "ordinary", (5, 11), 167))
     cases.append(case.with_(origin={**case.origin, "purpose": "a transform before any fit"}))

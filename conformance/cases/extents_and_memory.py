@@ -130,7 +130,7 @@ def layouts_in_other_dtypes() -> Iterator[tuple[str, Plan]]:
     forms = (*(in_dtype(IMAGE, dtype) for dtype in HALVES), in_float64(IMAGE))
     for form in forms:
         decay = 0.5 if form.dtype in HALVES else 0.75
-        for layout in ("channels_last", "transposed", "stepped", "reversed"):
+        for layout in ("channels_last", "transposed", "stepped", "reversed", "fortran"):
             plan = Plan(form, "wide", layout=layout, dy_layout=layout, cotangent="ramp", decay=decay, seed=172)
             yield f"{form.dtype} x and dy {layout}", dataclasses.replace(plan, short=True, forward=True)
     others = (LINE, "float16"), (LINE_LAST, "bfloat16"), (VOLUME_LAST, "float16"), *((IMAGE_LAST, h) for h in HALVES)

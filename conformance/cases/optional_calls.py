@@ -80,9 +80,33 @@ HISTORIES = (
         ),
     ),
     (
+        "each operation twice",
+        (
+            "training freeze freeze training unfreeze unfreeze training2 save_restore save_restore training clone clone "
+            "training2 swap swap training set_decay:0.25 set_decay:0.25 training reset reset training2 inference"
+        ),
+    ),
+    (
         "one batch before and after saving and copying",
         "training_gradients inference save_restore inference training_gradients clone inference training_gradients",
     ),
+)
+#: Saved, copied, reset: what is then at hand are the values that there were, whatever they are.
+KEPT = (
+    "inference save_restore inference clone training_gradients save_restore inference training2 clone inference training "
+    "swap reset training2 save_restore inference"
+)
+#: (gamma and beta, state): of one sign, equal, neutral, of many digits, of many sizes.
+VALUES_KEPT = (
+    ("negative", "below"),
+    ("positive", "distinct"),
+    ("equal", "equal"),
+    ("equal", "unit"),
+    ("none", "zero"),
+    ("ones", "centred"),
+    ("no_beta", "initial"),
+    ("fine", "like_epsilon"),
+    ("scales", "extreme"),
 )
 #: Each call twice in turn, on batches of one shape: what is kept by the shape, and results that share their memory.
 IN_TURN = (
@@ -100,14 +124,18 @@ def optional_calls() -> Iterator[tuple[str, Case]]:
         yield "results that must follow from one another, without rounding of x", relation_case(exact)
         for k, kind in enumerate(("wide", "mean_1e2", "ordinary", "exact", "alternating")):
             # the subsets of gradients go by the seed: three for each form, since each is a program in each mode
-            at = Plan(form, kind, epsilon=2.0**-4, seed=140 + 2 * k + (form is TINY))
-            yield f"derivatives, values: {kind}", derivative_case(at)
+            layout, along = ("packed", "transposed", "stepped")[k % 3], ("random", "dy", "random", "x", "constant")[k]
+            at = Plan(form, kind, dy_layout=layout, epsilon=2.0**-4, seed=140 + 2 * k + (form is TINY))
+            yield f"derivatives, values: {kind}, direction: {along}", derivative_case(at, along=along)
         yield "many steps", long_case(Plan(form, "wide", seed=113))
         yield "a new layer", initial_case(Plan(form, "wide", seed=114))
         yield "malformed calls", refusal_case(Plan(form, "wide", seed=115))
         yield "squares beyond the range of float32", vast_case(Plan(form, "huge", seed=127, short=True))
         for purpose, events in HISTORIES:
             yield purpose, history_case(Plan(form, "wide", seed=126), events)
+        for gamma, state in VALUES_KEPT:
+            plan = Plan(form, "wide", gamma=gamma, state=state, seed=183)
+            yield f"saved and copied, parameters: {gamma}, statistics: {state}", history_case(plan, KEPT)
         yield "frozen, and every derivative", frozen_case(Plan(form, "wide", epsilon=2.0**-4, seed=171))
         yield NEGATIVE, batch_norm_case(Plan(form, "wide", epsilon=2.0**-10, state="negative", seed=116))
         yield "padding", masked_case(Plan(form, "wide", seed=117), 0.75)
@@ -145,19 +173,24 @@ def optional_calls() -> Iterator[tuple[str, Case]]:
         "squares beyond the range of float32, channels last",
         vast_case(Plan(IMAGE_LAST, "huge", seed=127, short=True)),
     )
-    yield "padding, channels last", masked_case(Plan(IMAGE_LAST, "wide", seed=121), 0.75)
+    yield "padding, channels last", masked_case(Plan(IMAGE_LAST, "wide", layout="transposed", seed=121), 0.75)
+    yield "padding, a mask in steps", masked_case(Plan(IMAGE, "wide", layout="stepped", seed=185), 0.75)
     yield "padding of sequences, channels last", masked_case(Plan(LINE_LAST, "wide", seed=122), 0.5)
+    yield "padding, and NaN in one channel", masked_case(Plan(IMAGE, "nan", seed=191), 0.75)
     yield "padding where extents coincide", masked_case(Plan(Form((4, 3, 3), 1), "wide", seed=168), 0.6)
     for form in (Form((3, 7, 1), 2), Form((3, 1, 7), 1), Form((4, 3, 6), 0)):
         purpose = "padding, channels before the batch" if form.channel_axis == 0 else "padding of one channel"
         yield purpose, masked_case(Plan(form, "wide", seed=150), 0.6)
     yield "padding in float64, channels last", masked_case(Plan(in_float64(LINE_LAST), "wide", seed=126), 0.5)
-    for other, decay in ((VOLUME, 0.5), (dataclasses.replace(IMAGE, affine=False), 0.75)):
-        plan = Plan(other, "wide", epsilon=2.0**-4, decay=decay, seed=128)
+    for other, epsilon, decay in ((VOLUME, 2.0**-4, 0.5), (dataclasses.replace(IMAGE, affine=False), 4.0, 0.75)):
+        plan = Plan(other, "wide", epsilon=epsilon, decay=decay, seed=128)
         yield "derivatives of this form", derivative_case(plan, subsets_asked=1)
     yield "padding in a volume, decay 0", masked_case(Plan(VOLUME, "wide", decay=0.0, seed=129), 0.5)
     late = Plan(IMAGE_LAST, "wide", epsilon=2.0**-4, seed=163)
     yield "another step before the backward pass, channels last", late_case(late)
+    for form in (ROWS, dataclasses.replace(LINE_LAST, shape=(6, 7, 5))):
+        plan = Plan(form, "ordinary", epsilon=2.0**-10, seed=190)
+        yield "derivatives at other ranks, of five channels", derivative_case(plan, 0, modes=("training",))
     yield "derivatives, channels last", derivative_case(Plan(IMAGE_LAST, "wide", seed=123), subsets_asked=1)
     for kind in ("mean_1e4", "ordinary"):  # beside a large mean a bound admits what float32 loses
         double = Plan(in_float64(IMAGE), kind, epsilon=1e-3, decay=0.9, seed=124)

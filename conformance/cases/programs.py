@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 
 from bnspec.conformance.cases.building import Plan, ScalingPlan, batch_norm_case, input_norm_case
+from bnspec.conformance.cases.layouts import lay_out
 from bnspec.conformance.cases.malformed import malformed_dy, malformed_parameters, malformed_x
 from bnspec.model.call import (
     FIT,
     FREEZE,
     INFERENCE,
     INFERENCE_GRADIENTS,
+    INVERSE,
     MODES,
     TRAINING,
     TRAINING_GRADIENTS,
@@ -30,6 +32,7 @@ from bnspec.model.call import (
     TRANSFORM,
     UNFREEZE,
     Call,
+    Mode,
     call_named,
     call_of,
 )
@@ -94,22 +97,39 @@ def relation_program(config: LayerConfig, is_view: bool) -> list[Step]:
 SUBSETS = (("dx", "dgamma", "dgamma dbeta"), ("dbeta", "dx dgamma", "dx dbeta"))
 
 
-def derivative_case(plan: Plan, subsets_asked: int = 3) -> Case:
-    """Second derivatives, derivatives along a direction, and some subsets of the gradients, in both modes; then each again on one layer.
+def direction(plan: Plan, base: Case, kind: str = "random") -> np.ndarray:
+    """A direction in x, in the layout of dy; kind: "random", "constant" (in each channel, so that no result moves), or "x"."""
+    rng, x = np.random.RandomState((plan.seed + 1) % 2**32), np.asarray(base.arrays["x"])
+    if kind == "x":
+        return x.copy()
+    v = np.full(x.shape, 1.5) if kind == "constant" else rng.standard_normal(x.shape)
+    layout = "packed" if plan.dy_layout in ("scalar", "expanded") else plan.dy_layout
+    return lay_out(v.astype(x.dtype), layout, base.config.channel_axis)
 
-    ``subsets_asked``: of the three subsets of the plan's seed, the first so many; each is a compiled program in each mode.
+
+def derivative_case(plan: Plan, subsets_asked: int = 3, along: str = "random", modes: Sequence[Mode] = MODES) -> Case:
+    """Second derivatives, derivatives along a direction, and some subsets of the gradients, in these modes.
+
+    Then each twice in turn on one layer, along other directions, and with inference between.
+
+    Args:
+        subsets_asked: of the three subsets of the plan's seed, the first so many; each is a compiled program in each mode.
+        along: the kind of direction; "dy": the cotangent's own memory.
     """
-    base = batch_norm_case(dataclasses.replace(plan, short=True))
-    rng = np.random.RandomState((plan.seed + 1) % 2**32)
-    v = rng.standard_normal(base.arrays["x"].shape).astype(base.arrays["x"].dtype)
+    base, v = batch_norm_case(dataclasses.replace(plan, short=True)), "dy" if along == "dy" else "v"
     steps, subsets = [], SUBSETS[plan.seed % 2][:subsets_asked] if base.config.affine else ("dx",)
-    for mode in MODES:
-        steps.append(_step(call_of(mode, "second_order"), ("x", "dy", "v")))
-        steps.append(_step(call_of(mode, "tangent"), ("x", "v")))
+    for mode in modes:
+        steps.append(_step(call_of(mode, "second_order"), ("x", "dy", v)))
+        steps.append(_step(call_of(mode, "tangent"), ("x", v)))
         steps += [_step(call_of(mode, "some_gradients"), ("x", "dy"), wanted=w) for w in subsets]
         steps.append(Step(call_of(mode, "gradients"), ("x", "dy"), True))
-    again = [dataclasses.replace(s, fresh=False) for s in steps if s.call.kind != "gradients"]
-    return _with_derived(base, [*steps, *again], v=v)
+    again, other = [_step(INFERENCE, ("x",))], f"{v}|times:-2"
+    for step in (s for s in steps if s.call.kind != "gradients"):
+        turned = (*step.inputs[:-1], other) if step.call.kind != "some_gradients" else step.inputs
+        again += [dataclasses.replace(step, fresh=False), dataclasses.replace(step, inputs=turned, fresh=False)]
+        again += [Step(INFERENCE, ("x",))] if step.call.mode == "training" else []
+    arrays = {} if v == "dy" else {"v": direction(plan, base, along)}
+    return _with_derived(base, [*steps, *again], **arrays)
 
 
 def frozen_case(plan: Plan) -> Case:
@@ -121,6 +141,8 @@ def frozen_case(plan: Plan) -> Case:
         Step(call_of("training", "second_order"), ("x", "dy", "v")),
         Step(call_of("training", "tangent"), ("x", "v")),
         Step(call_of("training", "some_gradients"), ("x", "dy"), options=(("wanted", "dx"),)),
+        Step(call_of("training", "some_gradients"), ("x", "dy"), options=(("wanted", "dgamma dbeta"),)),
+        Step(call_of("training", "late_gradients"), ("x", "dy", "x|times:4")),
         Step(TRAINING_GRADIENTS, ("x", "dy")),
     ]
     steps = [Step(TRAINING, ("x",), True), Step(FREEZE), *derivatives, Step(UNFREEZE), *derivatives]
@@ -168,8 +190,8 @@ def state_gradient_case(plan: Plan) -> Case:
 def masked_case(plan: Plan, share: float, empty_sample: bool = False) -> Case:
     """A batch with about this share unmasked, at least two elements per channel unless it is 0; then with other padding.
 
-    Then with NaN in the padding, as uninitialised memory may have; then a second step. ``empty_sample``: the last sample is padding
-    alone, as where a batch is filled up.
+    Then with NaN in the padding, as uninitialised memory may have; with a cotangent there, as where the loss is not masked; then a
+    second step, and one with another mask, between inferences. The mask has x's layout. ``empty_sample``: the last sample is padding alone, as where a batch is filled up.
     """
     base = batch_norm_case(dataclasses.replace(plan, short=True))
     config, rng = base.config, np.random.RandomState((plan.seed + 2) % 2**32)
@@ -178,7 +200,8 @@ def masked_case(plan: Plan, share: float, empty_sample: bool = False) -> Case:
     mask.reshape(-1)[:2] = share > 0.0
     if empty_sample:
         mask[-1] = False
-    # y exists on the padding too, but a masked loss has no gradient there
+    mask = lay_out(mask, plan.layout if plan.layout != "expanded" else "packed", config.channel_axis)
+    # a masked loss has no gradient on the padding
     dy = np.where(mask, base.arrays["dy"], base.arrays["dy"].dtype.type(0))
     if not mask.any():
         calls = ((TRAINING_MASKED, ("x", "mask")), (TRAINING_MASKED_GRADIENTS, ("x", "dy", "mask")))
@@ -190,7 +213,11 @@ def masked_case(plan: Plan, share: float, empty_sample: bool = False) -> Case:
         _step(TRAINING_MASKED_GRADIENTS, ("x", "dy", "mask")),
         _step(TRAINING_MASKED_GRADIENTS, ("x|repadded:nan", "dy", "mask")),
         _step(TRAINING_MASKED, ("x|repadded:nan", "mask")),
+        _step(TRAINING_MASKED_GRADIENTS, ("x", "dy|repadded:8", "mask")),
         Step(TRAINING_MASKED, ("x", "mask")),
+        Step(INFERENCE, ("x",)),
+        Step(TRAINING_MASKED, ("x", "mask|with_flipped")),
+        Step(INFERENCE, ("x",)),
     )
     return _with_derived(base, steps, mask=mask, dy=dy)
 
@@ -219,11 +246,12 @@ def integer_fit_case(plan: ScalingPlan) -> Case:
 
 
 def long_case(plan: Plan) -> Case:
-    """Twelve training steps alternating between two batches, with and without gradients; then inference."""
+    """Twelve training steps alternating between two batches, with and without gradients; then as many inferences, and a step."""
     base = batch_norm_case(plan)
     calls = [(TRAINING, ("x",)), (TRAINING_GRADIENTS, ("x2", "dy2")), (TRAINING, ("x2",))] * 4
     steps = [Step(call, inputs, fresh=k == 0) for k, (call, inputs) in enumerate(calls)]
-    return _with_derived(base, [*steps, Step(INFERENCE, ("x",))])
+    inferences = [Step(INFERENCE, (n,)) for n in ("x", "x2")] * 6
+    return _with_derived(base, [*steps, *inferences, Step(TRAINING, ("x",))])
 
 
 def history_case(plan: Plan, events: str) -> Case:
@@ -334,12 +362,14 @@ def scaling_relation_case(plan: ScalingPlan) -> Case:
         Step(FIT, chunks, True),
         Step(TRANSFORM, ("x",)),
         Step(TRANSFORM, ("far",)),
+        Step(INVERSE, ("far",)),
         Step(FIT, chunks[::-1], True, (("relation", "reordered"),)),
     ]
     for k in ("64", "-0.0009765625"):
         steps.append(Step(FIT, (f"x|times:{k}",), True))
         steps.append(Step(TRANSFORM, (f"x|times:{k}",), options=(("relation", f"units:{k}"),)))
     steps.append(Step(FIT, ("nothing",), True))
+    steps += [Step(FIT, chunks, True), Step(FIT, ("nothing",))]
     case = base.with_(arrays={**base.arrays, **arrays})
     have = {
         **case.arrays,

@@ -147,6 +147,13 @@ def _pixels(rng: np.random.RandomState, config: LayerConfig, shape: tuple[int, .
     return rng.randint(0, 256, shape).astype(np.float64)
 
 
+def _signs(rng: np.random.RandomState, config: LayerConfig, shape: tuple[int, ...]) -> Array:
+    """1 and -1 in turn along the batch."""
+    axis = config.reduce_axes[0]
+    turn = np.where(np.arange(shape[axis]) % 2 == 0, 1.0, -1.0)
+    return np.broadcast_to(turn.reshape([-1 if a == axis else 1 for a in range(len(shape))]), shape).copy()
+
+
 def _mixed_scales(rng: np.random.RandomState, config: LayerConfig, shape: tuple[int, ...]) -> Array:
     """Each channel on its own scale, from 2^-12 to 2^12."""
     scale = np.ldexp(1.0, (np.arange(config.channels) * 7) % 25 - 12)
@@ -203,6 +210,7 @@ INPUT_TYPES = tuple(
             ("mixed_scales", "channels on scales from 2^-12 to 2^12: what is shared between channels shows", _mixed_scales),
             ("spike", "all elements equal but one: a single term carries the variance", _spike),
             ("bimodal", "two distant clusters, one after the other: merges of parts with different means", _bimodal),
+            ("signs", "1 and -1 in turn: with an even count a mean of 0 and a variance of 1, so nothing to do", _signs),
             ("negative", "no value above 0: a maximum or an absolute value shows", _negative),
             ("rectified", "many zeros, and channels of nothing else, as a rectifier leaves them", _rectified),
             ("zeros", "nothing but zeros: what is skipped or divided there", lambda rng, config, shape: np.zeros(shape)),

@@ -20,6 +20,7 @@ from bnspec.model.call import (
     SAVE_RESTORE,
     SET_DECAY,
     SWAP,
+    TRAINING_LATE_GRADIENTS,
     TRAINING_MASKED,
     TRAINING_MASKED_GRADIENTS,
     TRAINING_SECOND_ORDER,
@@ -145,12 +146,12 @@ def _is_initial(exam: Examination, i: int, state: Mapping[str, np.ndarray]) -> J
 def frozen(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     """Freezing changes no statistic; a frozen layer's training pass is what the conventions declare, and an unfrozen one's what it was before.
 
-    With a mask, no more is asked than that constant statistics stay.
+    With a mask, and of a pass whose backward pass is late, no more is asked than that constant statistics stay.
     """
     call = exam.step(i).call
     if call in FREEZING:
         return keeps_state(exam, i, channels)
-    if call.has_mask:
+    if call.has_mask or call == TRAINING_LATE_GRADIENTS:
         constant = exam.frozen(i) and exam.conventions.frozen_gradients == "constants"
         return keeps_state(exam, i, channels) if constant else None
     if exam.frozen(i):
@@ -204,7 +205,12 @@ CHECKS = (
     Check("state.copy_is_independent", (CLONE, SWAP, *PASSES), copied, has(CLONE)),
     Check("state.reset_restores_the_beginning", (RESET,), initial_again, everywhere),
     Check("running.initial_state", (INFERENCE,), begins_as_declared, everywhere),
-    Check("gradient.frozen_statistics", (*TRAINING_CALLS, *DERIVATIVES, *MASKED, *FREEZING), frozen, everywhere),
+    Check(
+        "gradient.frozen_statistics",
+        (*TRAINING_CALLS, *DERIVATIVES, TRAINING_LATE_GRADIENTS, *MASKED, *FREEZING),
+        frozen,
+        everywhere,
+    ),
     Check("running.new_decay_takes_effect", (*TRAINING_CALLS, SET_DECAY), takes_new_decay, everywhere),
     Check("running.unrolled", TRAINING_CALLS, unrolled, everywhere),
 )

@@ -16,10 +16,13 @@ from bnspec.conformance.checks.check import (
 from bnspec.conformance.checks.examination import Examination, Mask, finite_channels, first_index
 from bnspec.conformance.checks.judgement import KEPT, Judgement
 from bnspec.conformance.checks.robustness import ALL, CALLS
-from bnspec.model.call import INFERENCE_GRADIENTS, TRAINING_GRADIENTS
-from bnspec.model.case import PARAMETERS, Step
+from bnspec.model.call import INFERENCE_GRADIENTS, TRAINING_GRADIENTS, TRAINING_MASKED, TRAINING_MASKED_GRADIENTS
+from bnspec.model.case import PARAMETERS, Case, Step
 from bnspec.model.precision import PRECISIONS
 from bnspec.oracle.oracle import Oracle
+
+#: Steps of training, with padding or without.
+STEPS = (*TRAINING_CALLS, TRAINING_MASKED, TRAINING_MASKED_GRADIENTS)
 
 
 def has_moved(exam: Examination, i: int, *names: str) -> bool:
@@ -41,19 +44,25 @@ def infinite_channels(oracle: Oracle, step: Step) -> Mask:
 
 
 def nan_channels(oracle: Oracle, step: Step) -> Mask:
-    """Channels of x that hold a NaN."""
+    """Channels of x that hold a NaN, not on padding."""
     case = oracle.case
-    return np.asarray(np.isnan(case.arrays[step.inputs[0]].astype(np.float64)).any(axis=case.config.reduce_axes))
+    nan = np.isnan(case.arrays[step.inputs[0]].astype(np.float64))
+    return np.asarray((nan & elements(case, step)).any(axis=case.config.reduce_axes))
+
+
+def elements(case: Case, step: Step) -> np.ndarray:
+    """Which elements of x count: all, or those that the mask keeps; broadcasts to x."""
+    return case.arrays[step.inputs[-1]].astype(bool) if step.call.has_mask else np.ones((1,) * case.config.rank, bool)
 
 
 def nan_is_shown(exam: Examination, i: int, channels: Mask) -> Judgement | None:
-    """y is NaN all over the channels that hold a NaN or an infinity."""
+    """y is NaN all over the channels that hold a NaN or an infinity; with a mask, where it keeps."""
     if exam.frozen(i):
         return None
     y = exam.result(i).outputs["y"]
     if y.shape != exam.case.arrays[exam.step(i).inputs[0]].shape:
         return None
-    hidden = exam.spread(channels, y.shape, i) & ~np.isnan(y.astype(np.float64))
+    hidden = exam.spread(channels, y.shape, i) & ~np.isnan(y.astype(np.float64)) & elements(exam.case, exam.step(i))
     index = first_index(hidden)
     if index is None:
         return KEPT
@@ -228,9 +237,9 @@ def is_not_finite(exam: Examination, i: int, channels: Mask) -> Judgement | None
 
 CHECKS = (
     within("special.channels_are_isolated", CALLS, ALL, poisoned),
-    Check("special.nan_is_not_hidden", TRAINING_CALLS, nan_is_shown, nan_channels),
+    Check("special.nan_is_not_hidden", STEPS, nan_is_shown, nan_channels),
     Check("special.infinity_is_not_hidden", TRAINING_CALLS, nan_is_shown, infinite_channels),
-    Check("special.nan_reaches_running_statistics", TRAINING_CALLS, nan_reaches_state, nan_channels),
+    Check("special.nan_reaches_running_statistics", STEPS, nan_reaches_state, nan_channels),
     Check("special.inference_keeps_special_values", INFERENCE_CALLS, passes_special_values, plain_scales),
     Check("special.overflow_is_not_finite", TRAINING_CALLS, not_beta, overflowing),
     Check("special.poisoned_state", TRAINING_CALLS, stays_poisoned, everywhere),

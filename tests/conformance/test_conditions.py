@@ -22,6 +22,7 @@ from bnspec.model.call import (
     FREEZE,
     INFERENCE,
     INFERENCE_GRADIENTS,
+    INVERSE,
     RESET,
     SAVE_RESTORE,
     SET_DECAY,
@@ -30,10 +31,13 @@ from bnspec.model.call import (
     TRAINING_GRADIENTS,
     TRAINING_MASKED,
     TRAINING_MASKED_GRADIENTS,
+    TRAINING_SECOND_ORDER,
+    TRAINING_TANGENT,
     TRANSFORM,
     UNFREEZE,
+    Call,
 )
-from bnspec.model.case import Case
+from bnspec.model.case import Case, Step
 from bnspec.model.conventions import HALVES
 
 CALLS = (TRAINING, TRAINING_GRADIENTS, INFERENCE, INFERENCE_GRADIENTS)
@@ -83,9 +87,14 @@ CONTENTS: dict[str, Condition] = {
     "one gamma, not 1": of("gamma", lambda a: len(a) > 1 and bool((a == a[0]).all()) and a[0] != 1),
     "gamma with an infinity": of("gamma", lambda a: bool(np.isinf(a).any())),
     "gamma with NaN": of("gamma", lambda a: bool(np.isnan(a).any())),
+    "gamma above 0": of("gamma", lambda a: bool((a > 0).all())),
+    "beta below 0": of("beta", lambda a: bool((a < 0).all())),
+    "beta above 0": of("beta", lambda a: bool((a > 0).all())),
     "beta of 0": of("beta", lambda a: bool((a == 0).all())),
     "beta with an infinity": of("beta", lambda a: bool(np.isinf(a).any())),
     "beta with NaN": of("beta", lambda a: bool(np.isnan(a).any())),
+    "running means below 0": of("running_mean", lambda a: bool((a < 0).all())),
+    "one running variance, not 1": of("running_var", lambda a: len(a) > 1 and bool((a == a[0]).all()) and a[0] not in (0, 1)),
     "running means of 0": of("running_mean", lambda a: bool((a == 0).all())),
     "a running mean that is infinite": of("running_mean", lambda a: bool(np.isinf(a).any())),
     "a running mean of NaN": of("running_mean", lambda a: bool(np.isnan(a).any())),
@@ -208,6 +217,12 @@ OF_SCALERS: dict[str, Callable[[Case], bool]] = {
     "integers to transform": lambda case: any(s.call == TRANSFORM and case.arrays[s.inputs[0]].dtype.kind in "iu" for s in case.steps),
     "a first chunk without rows": lambda case: any(len(c) > 1 and not c[0].size for c in chunks(case)),
     "a last chunk without rows": lambda case: any(len(c) > 1 and not c[-1].size for c in chunks(case)),
+    "two equal chunks": lambda case: any(len(c) > 1 and len(c[0]) == len(c[1]) > 1 for c in chunks(case)),
+    "chunks whose counts have a product beyond 16 bits": lambda case: any(len(c) > 1 and len(c[0]) * len(c[1]) > 65535 for c in chunks(case)),
+    "more than 32 features": lambda case: case.config.channels > 32,
+    "a mean of 0 and a variance of 1": lambda case: any(not np.concatenate(c).astype(np.float64).mean(0).any() and bool((np.concatenate(c).astype(np.float64).var(0) == 1).all()) for c in chunks(case) if sum(map(len, c))),
+    "an inverse beyond eight standard deviations": lambda case: any(s.call == INVERSE and bool((np.abs(case.arrays[s.inputs[0]].astype(np.float64)) > 8).any()) for s in case.steps),
+    "integers whose sum takes more than 15 bits": lambda case: any(a.dtype.kind in "iu" and a.sum(dtype=np.int64) > 3 * 2**15 for c in chunks(case) for a in c),
     "sequences": lambda case: case.config.rank == 3,
     "images": lambda case: case.config.rank == 4,
     "one row of later data": lambda case: any(s.call == TRANSFORM and len(case.arrays[s.inputs[0]]) == 1 for s in case.steps),
@@ -300,6 +315,37 @@ def test_doubles_are_saved_copied_and_reset() -> None:
     assert {SAVE_RESTORE, CLONE, SWAP, RESET, SET_DECAY} <= met
 
 
+#: Of gamma and beta, and of the running statistics: what a checkpoint may hold as something else.
+KEPT: dict[str, Condition] = {
+    **{name: CONTENTS[name] for name in ("gamma below 0", "gamma above 0", "gamma of 0", "gamma of 1", "one gamma, not 1")},
+    **{name: CONTENTS[name] for name in ("beta below 0", "beta above 0", "beta of 0", "running means below 0", "running means of 0")},
+    **{name: CONTENTS[name] for name in ("running variances of 1", "a running variance of 0", "one running variance, not 1")},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("operation", [SAVE_RESTORE, CLONE], ids=lambda call: call.name)
+@pytest.mark.parametrize("condition", KEPT)
+def test_what_is_saved_and_copied_meets_the_contents(condition: str, operation: Call) -> None:
+    """What is at hand afterwards is what was there, and a call shows it."""
+    assert any(
+        s.call == operation and KEPT[condition](case.arrays["x"], case)
+        for case in fixed_cases()
+        if case.subject == "batch_norm"
+        for s in case.steps
+    )
+
+
+def test_a_cotangent_on_the_padding_is_met() -> None:
+    """What flows from there into a gradient is seen in no other way."""
+    dtypes = set()
+    for case in fixed_cases():
+        for s in case.steps:
+            if s.call == TRAINING_MASKED_GRADIENTS:
+                dy, mask = case.arrays[s.inputs[1]], case.arrays["mask"].astype(bool)
+                dtypes |= {case.config.dtype} if np.where(mask, 0, dy).any() else set()
+    assert {"float32", "float64"} <= dtypes
+
+
 def test_padding_that_is_no_number_is_met_by_every_masked_call() -> None:
     """A product with the mask keeps it."""
     met = {s.call for case in fixed_cases() for s in case.steps if s.inputs and s.inputs[0] == "x|repadded:nan"}
@@ -310,3 +356,75 @@ def test_inference_before_a_reset_is_followed_by_inference() -> None:
     """Statistics that are folded for inference are folded again."""
     words = [" ".join(s.call.name for s in case.steps) for case in fixed_cases()]
     assert any("inference reset inference" in w for w in words)
+
+
+#: Of a direction v in x: (v, case, step).
+DIRECTIONS: dict[str, Callable[[np.ndarray, Case, Step], bool]] = {
+    "constant": lambda v, case, step: v.size > 1 and bool((v == v.reshape(-1)[0]).all()),
+    "with the bits of x": lambda v, case, step: np.array_equal(v, case.arrays["x"]),
+    "the cotangent itself": lambda v, case, step: "dy" in step.inputs and step.inputs[-1] == "dy",
+    "a view": lambda v, case, step: not v.flags.c_contiguous,
+    "with an epsilon above 1": lambda v, case, step: case.config.epsilon > 1,
+    "of more than four channels": lambda v, case, step: case.config.channels > 4,
+    **{f"of rank {r}": lambda v, case, step, r=r: v.ndim == r for r in (2, 3, 4, 5)},  # type: ignore[misc]
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("condition", DIRECTIONS)
+def test_derivatives_along_every_kind_of_direction_are_asked(condition: str) -> None:
+    """Second order, and forward mode where it takes one of the kind."""
+    holds = DIRECTIONS[condition]
+    steps = [(c, s) for c in fixed_cases() for s in c.steps if s.call in (TRAINING_TANGENT, TRAINING_SECOND_ORDER)]
+    met = {s.call for c, s in steps if holds(c.arrays[s.inputs[-1]], c, s)}
+    assert TRAINING_SECOND_ORDER in met
+    assert TRAINING_TANGENT in met
+
+
+def test_a_mask_that_is_a_view_and_another_mask_on_one_layer_are_met() -> None:
+    """Strides of a mask, and what is kept of an earlier one."""
+    cases = [c for c in fixed_cases() if "mask" in c.arrays]
+    assert any(not c.arrays["mask"].flags.c_contiguous for c in cases)
+    for case in cases:
+        masks = [(s.fresh, s.inputs[-1]) for s in case.steps if s.call == TRAINING_MASKED]
+        pairs = [(one, two) for (_, one), (fresh, two) in itertools.pairwise(masks) if not fresh and one != two]
+        if any(case.arrays[one].sum() != case.arrays[two].sum() for one, two in pairs):
+            return
+    pytest.fail("no layer is given two masks that keep other numbers of elements")
+
+
+@pytest.mark.parametrize("call", [TRAINING_MASKED, TRAINING_TANGENT, TRAINING_SECOND_ORDER], ids=lambda call: call.name)
+def test_steps_of_every_kind_lie_between_inferences(call: Call) -> None:
+    """What inference keeps, each of them makes stale."""
+    calls = [[(s.call, s.fresh) for s in case.steps] for case in fixed_cases()]
+    assert any(
+        one == three == INFERENCE and two == call and not (b or c)
+        for steps in calls
+        for (one, _), (two, b), (three, c) in zip(steps, steps[1:], steps[2:], strict=False)
+    ) or any(
+        one == four == INFERENCE and two == three == call and not (b or c or d)
+        for steps in calls
+        for (one, _), (two, b), (three, c), (four, d) in zip(steps, steps[1:], steps[2:], steps[3:], strict=False)
+    )
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda call: call.name)
+def test_each_operation_follows_itself_at_once(operation: Call) -> None:
+    """A switch is back where it was."""
+    pairs = {(one.call, two.call) for case in fixed_cases() for one, two in itertools.pairwise(case.steps)}
+    assert (operation, operation) in pairs
+
+
+def test_a_layer_infers_more_than_eight_times() -> None:
+    """Buffers that are used in turn come round."""
+    assert any(
+        [s.call for s in case.steps].count(INFERENCE) > 10 and sum(s.fresh for s in case.steps) == 1
+        for case in fixed_cases()
+    )
+
+
+def test_a_scaler_is_fitted_on_nothing_after_a_fit() -> None:
+    """What was fitted is not kept."""
+    steps = [(c, one, two) for c in fixed_cases() for one, two in itertools.pairwise(c.steps) if two.call == FIT]
+    assert any(
+        one.call == FIT and not two.fresh and not any(c.arrays[n].size for n in two.inputs) for c, one, two in steps
+    )

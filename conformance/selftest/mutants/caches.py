@@ -8,8 +8,14 @@ import numpy as np
 
 from bnspec.conformance.selftest.reference.full_layer import FullLayer
 from bnspec.conformance.selftest.reference.layer import PlainLayer
-from bnspec.contract import Gradients
-from bnspec.model.call import INFERENCE_SOME_GRADIENTS, Mode
+from bnspec.contract import Gradients, Tangent
+from bnspec.model.call import (
+    INFERENCE_SOME_GRADIENTS,
+    TRAINING_MASKED,
+    TRAINING_MASKED_GRADIENTS,
+    TRAINING_TANGENT,
+    Mode,
+)
 
 Array = Any
 Moments = Tuple[Array, Array]
@@ -253,3 +259,70 @@ class FoldOutlivesReset(FullLayer):
             self.folded = super().inference_statistics(x)
         mean, var = self.folded
         return mean, var
+
+
+class FoldOutlivesAMaskedStep(FullLayer):
+    """Keeps the statistics of inference until a step without padding."""
+
+    family, killed_by, path = "inference", ("inference.output",), "inference, a step with padding, inference"
+    calls: Any = (TRAINING_MASKED,)
+    folded: Any = None
+
+    def inference_statistics(self, x: Array) -> Moments:
+        if self.folded is None:
+            self.folded = self.wide(self.mean).copy(), self.wide(self.var).copy()
+        found: Moments = self.folded
+        return found
+
+    def update(self, x: Array) -> None:
+        super().update(x)
+        self.folded = None
+
+
+class FoldOutlivesATangent(FoldOutlivesAMaskedStep):
+    """Keeps the statistics of inference over a step in forward mode."""
+
+    path, calls = "inference, a step in forward mode, inference", (TRAINING_TANGENT,)
+
+    def training_tangent(self, x: Array, v: Array) -> Tangent:
+        folded = self.folded
+        found = super().training_tangent(x, v)
+        self.folded = folded
+        return found
+
+
+class CountOutlivesItsMask(FullLayer):
+    """Counts what the first mask of a shape keeps, and takes that number for later ones."""
+
+    family, killed_by, path = "mask", ("mask.equals_compaction", "mask.counts_elements"), "another mask of one shape"
+    calls = (TRAINING_MASKED, TRAINING_MASKED_GRADIENTS)
+    counted: Any = None
+
+    def kept(self, x: Array, mask: Array) -> int:
+        self.counted = self.counted or {}
+        return int(self.counted.setdefault(mask.shape, super().kept(x, mask)))
+
+
+class TangentsShareABuffer(FullLayer):
+    """Writes each derivative along a direction where the one before lies."""
+
+    family, killed_by, path = "purity", ("purity.results_stay",), "forward mode, twice on one layer"
+    calls = (TRAINING_TANGENT,)
+    buffer: Any = None
+
+    def training_tangent(self, x: Array, v: Array) -> Tangent:
+        found = super().training_tangent(x, v)
+        if self.buffer is None or self.buffer.shape != x.shape:
+            self.buffer = np.empty_like(found.along)
+        self.buffer[...] = found.along
+        return found._replace(along=self.buffer)
+
+
+class NinthInferenceLosesTheShift(PlainLayer):
+    """Has the shifts of eight inferences, and none after."""
+
+    family, killed_by, path = "inference", ("inference.output", "affine.per_channel"), "more than eight inferences"
+
+    def infer(self, x: Array) -> Array:
+        y = super().infer(x)
+        return (y - self.beta()).astype(y.dtype) if self.inferences > 8 else y

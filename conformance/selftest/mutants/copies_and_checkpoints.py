@@ -16,6 +16,7 @@ Array = Any
 SNAPSHOT, COPY = ("state.snapshot_continues",), ("state.copy_is_independent",)
 INITIAL_AGAIN, FROZEN = ("state.reset_restores_the_beginning",), ("gradient.frozen_statistics",)
 NEW_DECAY, INITIAL_STATE = ("running.new_decay_takes_effect",), ("running.initial_state",)
+PARAMETERS = ("affine.per_channel", "inference.output")
 GIVEN, VISIBLE = ("state.starts_as_given",), ("state.is_visible_after_each_step",)
 RUNNING = ("running.mean", "running.var", "running.second_step_continues")
 
@@ -225,3 +226,57 @@ class ResetBringsBackTheDecay(FullLayer):
     def reset(self) -> None:
         super().reset()
         self.config = self.first
+
+
+class _OneSign(FullLayer):
+    """Base class: changes the sign of one saved array of which no value is above 0."""
+
+    calls, array = (SAVE_RESTORE,), ""
+
+    def snapshot(self) -> Dict[str, Any]:
+        saved = super().snapshot()
+        if saved[self.array] is not None and (saved[self.array] < 0).all():
+            saved[self.array] = -saved[self.array]
+        return saved
+
+
+class SnapshotTurnsANegativeShift(_OneSign):
+    """Restores a beta that is all negative with the other sign."""
+
+    family, killed_by, path, array = "affine", PARAMETERS, "a beta below 0", "beta"
+
+
+class SnapshotTurnsANegativeScale(_OneSign):
+    """Restores a gamma that is all negative with the other sign."""
+
+    family, killed_by, path, array = "affine", PARAMETERS, "a gamma below 0", "gamma"
+
+
+class SnapshotTurnsANegativeMean(_OneSign):
+    """Restores a running mean that is all negative with the other sign."""
+
+    family, killed_by, path, array = "state", SNAPSHOT, "running means below 0", "running_mean"
+
+
+class SnapshotLosesAPositiveShift(FullLayer):
+    """Restores a beta that is all positive as 0."""
+
+    family, killed_by, calls, path = "affine", PARAMETERS, (SAVE_RESTORE,), "a beta above 0"
+
+    def snapshot(self) -> Dict[str, Any]:
+        saved = super().snapshot()
+        if saved["beta"] is not None and (saved["beta"] > 0).all():
+            saved["beta"] = np.zeros_like(saved["beta"])
+        return saved
+
+
+class CopyRoundsEqualVariances(FullLayer):
+    """Copies variances that are one number as that number, with three digits."""
+
+    family, killed_by, calls, path = "state", COPY, (CLONE,), "equal variances"
+
+    def copied(self) -> Any:
+        new = super().copied()
+        if (new.var == new.var[0]).all():
+            new.var[:] = float("%.3g" % new.var[0])
+        return new

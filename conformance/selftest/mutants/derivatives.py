@@ -480,3 +480,13 @@ class ThirdOrderHalvedWithoutAffine(FullLayer):
 
     def third(self, dy: Array, w: Array, zhat: Array, s: Array) -> Array:
         return super().third(dy, w, zhat, s) / (1 if self.config.affine else 2)
+
+
+class SecondOrderOfOneArray(FullLayer):
+    """Has no derivative by x where the direction is the cotangent's own memory."""
+
+    family, killed_by, calls, path = "second_order", TRAINING, (TRAINING_SECOND_ORDER,), "v is dy"
+
+    def training_second_order(self, x: Array, dy: Array, v: Array) -> SecondOrder:
+        found = super().training_second_order(x, dy, v)
+        return found._replace(by_x=found.by_x * 0) if np.shares_memory(dy, v) else found

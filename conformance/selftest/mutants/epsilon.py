@@ -6,7 +6,9 @@ from typing import Any, Tuple
 
 import numpy as np
 
+from bnspec.conformance.selftest.reference.full_layer import FullLayer
 from bnspec.conformance.selftest.reference.layer import PlainLayer
+from bnspec.model.call import TRAINING_TANGENT
 
 Array = Any
 
@@ -233,3 +235,15 @@ class VarianceLeftOutBesideAHugeEpsilon(PlainLayer):
 
     def inv_std(self, var: Array) -> Array:
         return super().inv_std(var * self.work.type(self.config.epsilon < 100))
+
+
+class EpsilonLeftOutOfTheTangent(FullLayer):
+    """Divides by the variance alone in the derivative of inv_std along a direction, where epsilon is large."""
+
+    family, killed_by, path = "gradient", ("gradient.forward_mode",), "forward mode, epsilon above 1"
+    calls = (TRAINING_TANGENT,)
+
+    def root_along(self, moved: Array, centred: Array, inv_std: Array) -> Array:
+        if self.config.epsilon <= 1:
+            return super().root_along(moved, centred, inv_std)
+        return -inv_std / self.average(np.square(centred)) * self.average(moved * centred)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Tuple
 
 import numpy as np
 
@@ -14,9 +14,11 @@ from bnspec.model.call import (
     FREEZE,
     SET_DECAY,
     TRAINING_GRADIENTS,
+    TRAINING_LATE_GRADIENTS,
     TRAINING_MASKED,
     TRAINING_MASKED_GRADIENTS,
     TRAINING_SECOND_ORDER,
+    TRAINING_SOME_GRADIENTS,
     TRAINING_TANGENT,
     UNFREEZE,
 )
@@ -412,3 +414,36 @@ class FrozenStatisticsMovedByPadding(FullLayer):
             super().training_masked(x, mask)
             self.freeze(True)
         return super().training_masked(x, mask)
+
+
+class FreezeIsASwitch(FullLayer):
+    """Is trainable again when it is frozen twice."""
+
+    family, killed_by, calls, path = "gradient", FROZEN, (FREEZE,), "frozen twice"
+
+    def freeze(self, frozen: bool) -> None:
+        self.frozen = frozen and not self.frozen
+
+
+class FrozenParameterGradientsMove(FullLayer):
+    """Moves the statistics of a frozen layer where dx is not asked for."""
+
+    family, killed_by, calls, path = "gradient", FROZEN, (TRAINING_SOME_GRADIENTS,), "frozen, no dx"
+
+    def training_some_gradients(self, x: Array, dy: Array, wanted: Tuple[str, ...]) -> Gradients:
+        found = super().training_some_gradients(x, dy, wanted)
+        if self.frozen and "dx" not in wanted:
+            self.update(self.values(x))
+        return found
+
+
+class FrozenLateStepMoves(FullLayer):
+    """Moves the statistics of a frozen layer in a step between its forward and its backward pass."""
+
+    family, killed_by, calls, path = "gradient", FROZEN, (TRAINING_LATE_GRADIENTS,), "frozen, a step in between"
+
+    def training_late_gradients(self, x: Array, dy: Array, other: Array) -> Gradients:
+        found = super().training_late_gradients(x, dy, other)
+        if self.frozen:
+            self.update(self.values(other))
+        return found

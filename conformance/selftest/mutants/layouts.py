@@ -6,8 +6,10 @@ from typing import Any, Tuple
 
 import numpy as np
 
+from bnspec.conformance.selftest.reference.full_layer import FullLayer
 from bnspec.conformance.selftest.reference.layer import PlainLayer
-from bnspec.contract import Gradients
+from bnspec.contract import Gradients, SecondOrder, Tangent
+from bnspec.model.call import TRAINING_MASKED, TRAINING_MASKED_GRADIENTS, TRAINING_SECOND_ORDER, TRAINING_TANGENT
 from bnspec.model.conventions import HALVES
 
 Array = Any
@@ -232,3 +234,63 @@ class HalvesInChannelsLastMemoryReadAsPacked(PlainLayer):
             if memory.flags.c_contiguous:
                 return super().values(memory.reshape(array.shape))
         return super().values(array)
+
+
+class DirectionStridesIgnored(FullLayer):
+    """Reads the memory of a permuted direction as if it were packed."""
+
+    family, killed_by = "gradient", ("gradient.forward_mode", "second_order.cotangent_and_scale")
+    path, calls = "a direction that is permuted", (TRAINING_TANGENT, TRAINING_SECOND_ORDER)
+
+    def training_tangent(self, x: Array, v: Array) -> Tangent:
+        return super().training_tangent(x, misread(v) if permuted(v) else v)
+
+    def training_second_order(self, x: Array, dy: Array, v: Array) -> SecondOrder:
+        return super().training_second_order(x, dy, misread(v) if permuted(v) else v)
+
+
+class MaskStridesIgnored(FullLayer):
+    """Reads the memory of a permuted mask as if it were packed."""
+
+    family, killed_by, path = "mask", ("mask.equals_compaction",), "a mask that is permuted"
+    calls = (TRAINING_MASKED, TRAINING_MASKED_GRADIENTS)
+
+    def training_masked(self, x: Array, mask: Array) -> Array:
+        return super().training_masked(x, misread(mask) if permuted(mask) else mask)
+
+
+class DoublesInFortranOrder(PlainLayer):
+    """Returns dx of doubles in the order of Fortran's memory, where x has it."""
+
+    family, killed_by, path = "layout", STRIDES, "float64, Fortran's order"
+
+    def training_gradients(self, x: Array, dy: Array) -> Gradients:
+        found = super().training_gradients(x, dy)
+        columns = x.dtype == np.float64 and x.ndim > 2 and x.flags.f_contiguous and not x.flags.c_contiguous
+        return found._replace(dx=found.dx.reshape(-1).reshape(x.shape, order="F")) if columns else found
+
+
+class TangentOfSequencesInTheBatchAlone(FullLayer):
+    """Averages a direction over the batch alone, in sequences with the channels last."""
+
+    family, killed_by, path = "gradient", ("gradient.forward_mode",), "forward mode, sequences, channels last"
+    calls = (TRAINING_TANGENT,)
+
+    def tangent(self, v: Array, centred: Array, inv_std: Array) -> Array:
+        if v.ndim != 3 or self.config.channel_axis != 2:
+            return super().tangent(v, centred, inv_std)
+        moved = v - v.mean(axis=0, keepdims=True)
+        return self.gamma() * (moved * inv_std + centred * self.root_along(moved, centred, inv_std))
+
+
+class SecondScaleLosesLastChannels(FullLayer):
+    """Has no second derivative by gamma for the channels that are left beyond four."""
+
+    family, killed_by, path = "second_order", ("second_order.cotangent_and_scale",), "five channels"
+    calls = (TRAINING_SECOND_ORDER,)
+
+    def second_by_gamma(self, dy: Array, v: Array, zhat: Array, inv_std: Array) -> Array:
+        found = super().second_by_gamma(dy, v, zhat, inv_std).copy()
+        if self.config.channels > 4:
+            found[self.config.channels // 4 * 4 :] = 0
+        return found

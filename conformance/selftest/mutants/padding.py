@@ -276,3 +276,43 @@ class PaddingTimesTheMask(FullLayer):
         found = super().training_masked_gradients(x, dy, mask)
         self.backward_too = False
         return found
+
+
+class _StrayCotangent(FullLayer):
+    """Base class: differs where dy is not 0 on the padding; ``stray`` is what lies there, in the working precision."""
+
+    calls = (TRAINING_MASKED_GRADIENTS,)
+    stray: Any = None
+
+    def training_masked_gradients(self, x: Array, dy: Array, mask: Array) -> Gradients:
+        self.stray = self.cleaned(self.cotangent(dy), ~mask)
+        return super().training_masked_gradients(x, dy, mask)
+
+
+class CotangentPassesThePadding(_StrayCotangent):
+    """Scales dy on the padding, and returns it in dx."""
+
+    family, killed_by, path = "mask", GRADIENTS, "a cotangent on the padding"
+
+    def masked_dx(self, dy: Array, zhat: Array, inv_std: Array, mask: Array) -> Array:
+        return super().masked_dx(dy, zhat, inv_std, mask) + self.gamma() * inv_std * self.stray
+
+
+class CotangentOfThePaddingInItsMean(_StrayCotangent):
+    """Subtracts a mean of dy to which the padding adds."""
+
+    family, killed_by, path = "mask", GRADIENTS, "a cotangent on the padding"
+
+    def masked_dx(self, dy: Array, zhat: Array, inv_std: Array, mask: Array) -> Array:
+        surplus = self.broad(self.total(self.stray)) / self.work.type(self.kept(dy, mask))
+        return super().masked_dx(dy, zhat, inv_std, mask) - self.cleaned(self.gamma() * inv_std * surplus, mask)
+
+
+class CotangentOfThePaddingInTheShift(_StrayCotangent):
+    """Adds dy of the padding to dbeta."""
+
+    family, killed_by, path = "mask", GRADIENTS, "a cotangent on the padding"
+
+    def parameter_gradients(self, dy: Array, zhat: Array, inv_std: Array) -> Tuple[Array, Array]:
+        dgamma, dbeta = super().parameter_gradients(dy, zhat, inv_std)
+        return dgamma, dbeta if self.stray is None else dbeta + self.total(self.stray)

@@ -290,3 +290,14 @@ class ResultsOfOneShapeShareMemory(PlainLayer):
             self.__dict__["kept_" + name] = old = np.empty_like(result)
         old[...] = result
         return old
+
+
+class NeutralLayerReturnsX(PlainLayer):
+    """Returns x itself in inference where there is nothing to do."""
+
+    family, killed_by, path = "purity", NEW, "no gamma, beta and epsilon, mean 0 and variance 1"
+
+    def inference(self, x: Array) -> Array:
+        neutral = self.raw_gamma is None and self.config.epsilon == 0 and not self.mean.any() and (self.var == 1).all()
+        y = super().inference(x)
+        return x if neutral and x.dtype == self.work else y

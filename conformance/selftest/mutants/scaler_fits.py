@@ -385,3 +385,61 @@ class OutliersLeftOut(PlainScaler):
         mean = chunk.mean(axis=self.axes, keepdims=True)
         far = np.abs(chunk - mean) > 6 * chunk.std(axis=self.axes, keepdims=True)
         return np.where(far, mean, chunk).astype(chunk.dtype)
+
+
+class EqualChunksMissTheSpread(PlainScaler):
+    """Takes the mean of both variances where a chunk has as many rows as there were before it."""
+
+    family, killed_by, path = "input", CHUNKS, "two equal chunks"
+
+    def merged(self, count: int, mean: Array, squares: Array, chunk: Array) -> Merged:
+        total, new, merged = super().merged(count, mean, squares, chunk)
+        alike = count == self.size(chunk) > 1
+        return total, new, squares + self.spread(chunk, self.average(chunk)) if alike else merged
+
+
+class LastFeaturesOfManyGrow(PlainScaler):
+    """Divides the variances of what is left beyond 16 features by one less."""
+
+    family, killed_by, path = "input", FIT, "more than 16 features"
+
+    def variance(self, squares: Array, count: int) -> Array:
+        var = super().variance(squares, count).copy()
+        left = self.config.channels % 16 if self.config.channels > 16 else 0
+        if left and count > 1:
+            var.reshape(-1)[-left:] *= self.work.type(count / (count - 1))
+        return var
+
+
+class IntegersSummedIn16Bits(PlainScaler):
+    """Adds whole numbers in 16 bits."""
+
+    family, killed_by, path = "dtype", ("dtype.integers_become_floating",), "many integers"
+
+    def fit(self, chunks: Sequence[Array]) -> None:
+        super().fit(chunks)
+        if any(c.dtype.kind in "iu" for c in chunks):
+            total = sum(self.lanes(c).astype(np.int16).sum(axis=1, dtype=np.int16) for c in chunks)
+            self.mean = (np.asarray(total, np.int16) / self.work.type(self.count)).reshape(self.mean.shape)
+
+
+class EmptyFitKeepsTheOldOne(PlainScaler):
+    """Keeps its statistics, without an error, when it is fitted again on no rows."""
+
+    family, killed_by, path = "input", ("input.nothing_to_fit",), "fitted before"
+    mean: Any = None
+
+    def fit(self, chunks: Sequence[Array]) -> None:
+        if self.mean is None or any(c.size for c in chunks):
+            super().fit(chunks)
+
+
+class CountsMultipliedIn16Bits(PlainScaler):
+    """Multiplies the counts of two chunks in 16 bits."""
+
+    family, killed_by, path = "input", CHUNKS, "two large chunks"
+
+    def merged(self, count: int, mean: Array, squares: Array, chunk: Array) -> Merged:
+        total, new, merged = super().merged(count, mean, squares, chunk)
+        surplus = count * self.size(chunk) // 65536 * 65536
+        return total, new, merged - np.square(self.average(chunk) - mean) * self.work.type(surplus / total)

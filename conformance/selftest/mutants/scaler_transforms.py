@@ -282,3 +282,22 @@ class OneRowDividedByZero(PlainScaler):
 
     def scale(self) -> Array:
         return np.sqrt(self.var) if self.count == 1 else super().scale()
+
+
+class InverseIsClipped(PlainScaler):
+    """Takes values beyond eight standard deviations for eight in the inverse."""
+
+    family, killed_by, path = "input", INVERSE, "far values"
+
+    def inverse(self, y: Array) -> Array:
+        return super().inverse(np.clip(y, -8, 8))
+
+
+class NeutralTransformReturnsX(PlainScaler):
+    """Returns x itself where there is nothing to do."""
+
+    family, killed_by, path = "purity", ("purity.results_are_new",), "a mean of 0 and a variance of 1"
+
+    def transform(self, x: Array) -> Array:
+        neutral = not self.mean.any() and (self.var == 1).all()
+        return x if neutral and x.dtype == self.work else super().transform(x)

@@ -10,6 +10,7 @@ from bnspec.conformance.selftest.reference.full_layer import FullLayer
 from bnspec.conformance.selftest.reference.scaler import PlainScaler
 from bnspec.contract import Gradients
 from bnspec.model.buffers import dtype_of
+from bnspec.model.call import TRAINING_MASKED
 
 Array = Any
 Moments = Tuple[Array, Array]
@@ -289,3 +290,13 @@ class UndefinedVarianceIsOne(FullLayer):
     def inference_statistics(self, x: Array) -> Moments:
         mean, var = super().inference_statistics(x)
         return mean, np.where(np.isnan(var), var.dtype.type(1), var)
+
+
+class NanBesidePaddingIsZero(FullLayer):
+    """Replaces NaN by 0 in a batch with padding, wherever it is."""
+
+    family, killed_by = "special", ("special.nan_is_not_hidden", "special.nan_reaches_running_statistics")
+    path, calls = "a mask, NaN where it keeps", (TRAINING_MASKED,)
+
+    def training_masked(self, x: Array, mask: Array) -> Array:
+        return super().training_masked(np.nan_to_num(x), mask)

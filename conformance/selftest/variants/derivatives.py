@@ -202,6 +202,36 @@ class MaskedOutputOnThePadding(FullLayer):
         return np.where(mask, y, y.dtype.type(7))
 
 
+class PaddingNormalisedToo(FullLayer):
+    """Normalises the padding, as 0, by the statistics of what is kept: a cotangent there reaches every gradient."""
+
+    calls = MASKED
+
+    def normalised(self, x: Array, mask: Array) -> Tuple[Array, Array]:
+        """The normalised values everywhere, and inv_std."""
+        clean = self.cleaned(self.values(x), mask)
+        mean, var = self.kept_moments(clean, mask)
+        inv_std = self.inv_std(var)
+        return (clean - mean) * inv_std, inv_std
+
+    def training_masked(self, x: Array, mask: Array) -> Array:
+        y = super().training_masked(x, mask)
+        if self.constant or not self.has_moments(mask):
+            return y
+        zhat, _ = self.normalised(x, mask)
+        return np.where(mask, y, (zhat * self.gamma() + self.beta()).astype(y.dtype))
+
+    def training_masked_gradients(self, x: Array, dy: Array, mask: Array) -> Gradients:
+        if self.constant or not self.has_moments(mask):
+            return super().training_masked_gradients(x, dy, mask)
+        y, wide = self.training_masked(x, mask), self.cotangent(dy)
+        zhat, inv_std = self.normalised(x, mask)
+        count = self.work.type(self.kept(x, mask))
+        dgamma, dbeta = self.parameter_gradients(wide, zhat, inv_std)
+        left = wide - self.broad(dbeta) / count - zhat * (self.broad(dgamma) / count)
+        return self.gradients(x, y, self.cleaned(self.gamma() * inv_std * left, mask), dgamma, dbeta)
+
+
 class ResultsInFortranOrder(FullLayer):
     """Returns y and dx in Fortran's order."""
 

@@ -1,6 +1,6 @@
 """Clauses on errors: which calls raise, and how."""
 
-from bnspec.clauses.clause import CONTRACT, Clause, verified_on_both
+from bnspec.clauses.clause import CONTRACT, Clause, specified, verified_on_both
 
 CLAUSES = (
     verified_on_both(
@@ -26,14 +26,13 @@ CLAUSES = (
         ),
         ("pytorch/pytorch#186238",),
     ),
-    verified_on_both(
+    specified(
         "errors.name_the_argument",
         "SHOULD",
         "The error message names the argument, its shape and the expected shape.",
         "message contains the name, the shape found and the shape wanted",
         "An error from deep inside a kernel launch does not point to the layer call that caused it.",
         "bnspec/model/arguments.py",
-        ("checks_arguments",),
     ),
     verified_on_both(
         "errors.leave_the_state",

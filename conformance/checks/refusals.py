@@ -71,19 +71,6 @@ def was_broadcast(case: Case, step: Step, result: tuple[int, ...]) -> bool:
         return False
 
 
-def has_words(exam: Examination, i: int, channels: Mask) -> Judgement | None:
-    """The error says something. What it names is not judged: frameworks have names and layouts of their own."""
-    result = exam.result(i)
-    if result.status != "error":
-        return None
-    kind, _, text = result.message.partition(":")
-    if any(c.isalnum() for c in text):
-        return KEPT
-    return exam.broken(
-        i, "present", f"{exam.step(i).call} raised {kind} without a word", names=("message",), exception=result.message
-    )
-
-
 def wrong_parameters(case: Case, step: Step) -> bool:
     """Whether the layer was built from parameters of another length."""
     return any(name in ("gamma", "beta", *STATE) for name, _ in step.options)
@@ -137,7 +124,6 @@ def continues(exam: Examination, i: int, channels: Mask) -> Judgement | None:
 CHECKS = (
     Check("errors.malformed_data", CALLS, refused, only_if(wrong_data), reads_errors=True, of_refused=True),
     Check("errors.malformed_parameters", CALLS, refused, only_if(wrong_parameters), reads_errors=True, of_refused=True),
-    Check("errors.name_the_argument", CALLS, has_words, everywhere, reads_errors=True, of_refused=True),
     Check(
         "errors.leave_the_state",
         TRAINING_CALLS,

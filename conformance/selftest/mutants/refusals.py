@@ -13,7 +13,6 @@ Array = Any
 
 DATA, PARAMETERS = ("errors.malformed_data",), ("errors.malformed_parameters",)
 LEFT = ("errors.leave_the_state",)
-WORDS = ("errors.name_the_argument",)
 CONTINUES = ("errors.continue_as_if_not_called",)
 
 
@@ -356,34 +355,3 @@ class RefusedCallsCount(FullLayer):
 
     def gamma(self) -> Array:
         return super().gamma() * self.work.type(0.5 if self.asked > self.steps else 1.0)
-
-
-class _Wordless(FullLayer):
-    """Base class: some refusals have the text ``words``."""
-
-    words = ""
-
-    def reworded(self, check: Any, *arguments: Any) -> None:
-        """Make the check, and raise what it raises, in other words."""
-        try:
-            check(*arguments)
-        except ValueError:
-            raise ValueError(self.words) from None
-
-
-class DataRefusedWithoutWords(_Wordless):
-    """Raises an error without a text for x and dy."""
-
-    family, killed_by, path = "errors", WORDS, "malformed data"
-
-    def check(self, x: Array, *alike: Array) -> None:
-        self.reworded(super().check, x, *alike)
-
-
-class ParametersRefusedWithoutWords(_Wordless):
-    """Raises an error whose text is blank for parameters."""
-
-    family, killed_by, path, words = "errors", WORDS, "malformed parameters", " \n"
-
-    def check_parameters(self) -> None:
-        self.reworded(super().check_parameters)

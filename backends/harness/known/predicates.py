@@ -244,6 +244,11 @@ def transforms_unfitted(case: Case) -> bool:
     return any(s.refused and s.call.kind == "transform" for s in case.steps)
 
 
+def scales(case: Case) -> bool:
+    """Input normalization is asked."""
+    return case.subject == "input_norm"
+
+
 def scales_half(case: Case) -> bool:
     """Input normalization of half-precision x."""
     return case.subject == "input_norm" and is_half(case)

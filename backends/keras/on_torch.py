@@ -24,8 +24,8 @@ from bnspec.backends.keras.common import (
     StatefulLayer,
     TensorScaler,
     built_layer,
-    moments_but,
     keras_mask,
+    moments_but,
     open_keras,
 )
 from bnspec.backends.torch.common import TorchAdapter, TorchLayer

@@ -14,8 +14,7 @@ import importlib
 from typing import Any, Optional
 
 from bnspec.backends.torch.common import TorchAdapter, placed
-from bnspec.backends.torch.modules import CONVENTIONS, module_over
-from bnspec.backends.torch.nn import ModuleLayer
+from bnspec.backends.torch.modules import CONVENTIONS, StatefulModule, module_over
 from bnspec.backends.worker.folding import NO_VALUES
 from bnspec.contract import Declined, LayerConfig
 from bnspec.model.call import Mode
@@ -36,7 +35,7 @@ class TorchQat(TorchAdapter):
         return FusedLayer(self.torch, module, config.rank - 2)
 
 
-class FusedLayer(ModuleLayer):
+class FusedLayer(StatefulModule):
     """One fused module; ``module`` is the BatchNorm in it."""
 
     def __init__(self, torch: Any, module: Any, spatial: int) -> None:

@@ -156,7 +156,12 @@ def normalised_or_not_finite(exam: Examination, i: int, channels: Mask) -> Judge
     if channel is None:
         return KEPT
     message = f"the largest y of feature {channel[0]} is {largest[channel]}"
-    return exam.broken(i, "differs", message, output="y", index=channel, numbers=(None, largest[channel]))
+    if largest[channel] == 0.0:
+        return exam.broken(i, "differs", message, output="y", index=channel, numbers=(None, 0.0))
+    of_feature = exam.spread(lost & (np.arange(config.channels) == channel[0]), y.shape, i)
+    index = np.unravel_index(int(np.argmax(np.where(of_feature, np.abs(y), 0.0))), y.shape)
+    numbers = (0.0, y[index], float(y.size // config.channels))
+    return exam.broken(i, "bounded", message, output="y", index=index, numbers=numbers)
 
 
 def nan_cotangents(oracle: Oracle, step: Step) -> Mask:

@@ -1,6 +1,7 @@
 """``dask_ml``: dask_ml.preprocessing.StandardScaler over a Dask array, whose chunks are the training set's.
 
     dask_ml.dataframe   the same over a Dask data frame, whose partitions are the chunks
+    dask_ml.reordered   the same, and its transforms are given the columns in another order: they have names
     dask_ml.numpy       fitted to a Dask array, and given NumPy arrays to transform, as in a service that predicts
 
 Source: https://ml.dask.org/modules/generated/dask_ml.preprocessing.StandardScaler.html
@@ -58,6 +59,14 @@ class DaskFrames(DaskML):
     def scaler(self, config: LayerConfig) -> FramesScaler:
         """A ``StandardScaler``."""
         return FramesScaler(config, self)
+
+
+class DaskReordered(DaskFrames):
+    """The scaler, given data frames whose columns come in another order once it is fitted."""
+
+    def scaler(self, config: LayerConfig) -> ReorderedScaler:
+        """A ``StandardScaler``."""
+        return ReorderedScaler(config, self)
 
 
 class DaskNumpy(DaskML):
@@ -133,3 +142,19 @@ class FramesScaler(DaskScaler):
     def statistics(self) -> State:
         """``mean_`` and ``var_``."""
         return State(np.asarray(self.wrapped.mean_), np.asarray(self.wrapped.var_))
+
+
+class ReorderedScaler(FramesScaler):
+    """One ``StandardScaler``; the last column comes first, and results are read by the columns' names."""
+
+    def reordered(self, table: Any) -> Any:
+        """A table as a Dask data frame."""
+        return self.frame(table)[self.columns[::-1]]
+
+    def transform_rows(self, table: Any) -> Any:
+        """``transform``."""
+        return self.wrapped.transform(self.reordered(table)).compute()[self.columns].to_numpy()
+
+    def inverse_rows(self, table: Any) -> Any:
+        """``inverse_transform``."""
+        return self.wrapped.inverse_transform(self.reordered(table)).compute()[self.columns].to_numpy()

@@ -230,3 +230,11 @@ class ArrayScaler(TensorScaler):
     def dataset(self, chunks: Sequence[Any]) -> Any:
         """The chunks as one array."""
         return self.keras.ops.convert_to_numpy(super().dataset(chunks))
+
+
+def moments_but(ops: Any, x: Any, axis: int) -> Any:
+    """``keras.ops.moments`` over all axes but one. One value per channel is given without its other axes: over none."""
+    others = [a for a in range(len(x.shape)) if a != axis]
+    if all(x.shape[a] == 1 for a in others):
+        return ops.moments(ops.reshape(x, (x.shape[axis],)), [])
+    return ops.moments(x, others)

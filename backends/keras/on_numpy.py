@@ -22,6 +22,7 @@ from bnspec.backends.keras.common import (
     StatefulLayer,
     built_layer,
     keras_mask,
+    moments_but,
     open_keras,
 )
 from bnspec.backends.worker.forward_only import ForwardOnly
@@ -105,7 +106,7 @@ class OpsLayer(ForwardOnly):
 
     def training(self, x: Any) -> Any:
         """The training forward pass; moves the running statistics."""
-        batch = State(*self.keras.ops.moments(x, self.config.reduce_axes))
+        batch = State(*moments_but(self.keras.ops, x, self.config.channel_axis))
         y, decay = self.normalise(x, batch), self.config.decay
         if np.size(x):  # the moments of an empty batch are NaN
             pairs = zip(self.running, batch)

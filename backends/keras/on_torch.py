@@ -25,6 +25,7 @@ from bnspec.backends.keras.common import (
     TensorScaler,
     built_layer,
     keras_mask,
+    moments_but,
     open_keras,
 )
 from bnspec.backends.torch.common import TorchAdapter, TorchLayer
@@ -174,7 +175,7 @@ class OpsLayer(TorchLayer):
         """y; a training step moves the running statistics."""
         if mode == "inference":
             return self.normalise(x, self.running)
-        batch = State(*self.ops.moments(x, self.config.reduce_axes))
+        batch = State(*moments_but(self.ops, x, self.config.channel_axis))
         y, decay = self.normalise(x, batch), self.config.decay
         if x.numel():  # the moments of an empty batch are NaN
             pairs = zip(self.running, (b.detach() for b in batch))

@@ -9,7 +9,7 @@ from typing import Any, Dict, Tuple
 
 from bnspec.backends.jax.common import JaxAdapter
 from bnspec.backends.jax.pure_layer import Functions, Parameters, WrittenLayer
-from bnspec.backends.keras.common import OPS_CONVENTIONS, open_keras
+from bnspec.backends.keras.common import OPS_CONVENTIONS, moments_but, open_keras
 from bnspec.contract import Declined, Gradients, LayerConfig, State
 from bnspec.model.call import Mode
 
@@ -55,7 +55,7 @@ class OpsFunctions(Functions):
         """y, and the running statistics after it."""
         by = after = running
         if mode == "training":
-            by = State(*self.ops.moments(x, [a for a in range(x.ndim) if a != axis]))
+            by = State(*moments_but(self.ops, x, axis))
             if x.size:  # the moments of an empty batch are NaN
                 pairs = zip(running, by)
                 after = State(*((decay * old + (1.0 - decay) * new).astype(old.dtype) for old, new in pairs))

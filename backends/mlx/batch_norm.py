@@ -148,6 +148,20 @@ class ModuleLayer(LayerByMode):
         dx, dgamma, dbeta = found if len(found) > 1 else (*found, None, None)
         return Gradients(y, dx, dgamma, dbeta)
 
+    def training_state_gradients(self, x: Any, dy: Any) -> Gradients:
+        """mx.vjp of y and the module's statistics after the call."""
+
+        def of(x: Any, *parameters: Any) -> Any:
+            y = self.forward(x, "training", *parameters)
+            return y, self.module.running_mean, self.module.running_var
+
+        ones = [self.mx.ones_like(statistic) for statistic in self.state()]
+        cotangents = [dy.astype(self.result(x)), *ones]
+        (y, *statistics), found = self.mx.vjp(of, [x, *self.parameters()], cotangents)
+        self.module.running_mean, self.module.running_var = statistics
+        dx, dgamma, dbeta = found if len(found) > 1 else (*found, None, None)
+        return Gradients(y, dx, dgamma, dbeta)
+
     def result(self, x: Any) -> Any:
         """The dtype of y."""
         return (x[:0] + self.module.running_mean[:0].sum()).dtype
@@ -213,6 +227,10 @@ class CheckpointedLayer(ModuleLayer):
             return self.checkpoint(self.module)(x)
         finally:
             self.put(kept)
+
+    def training_state_gradients(self, x: Any, dy: Any) -> Gradients:
+        """Raises Declined."""
+        raise Declined(OTHERS)
 
     def second_order(self, x: Any, dy: Any, v: Any, mode: Mode) -> SecondOrder:
         """Raises Declined."""

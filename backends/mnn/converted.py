@@ -1,6 +1,8 @@
 """ONNX models that MNN's converter made MNN models of, run on the CPU. Inference only.
 
     mnn.converted           the node BatchNormalization
+    mnn.converted.constant  the same of an x that is a constant of the model, too
+    mnn.converted.output    a training node whose other outputs are left out, of tables
     mnn.folded              a convolution and the node after it, of which the converter makes one convolution
     mnn.folded.transposed   after a transposed convolution
 
@@ -12,20 +14,22 @@ from __future__ import annotations
 import dataclasses
 import os
 import tempfile
-from typing import Any, Dict
+from typing import Any, Dict, Tuple
 
 import numpy as np
 
 from bnspec.backends.onnx.common import CONVENTIONS, INPUTS, OnnxAdapter, Session, model_of
 from bnspec.backends.onnx.folded import FoldedAdapter
+from bnspec.backends.onnx.training_output import TrainingOutput
 from bnspec.backends.worker.forward_only import InferenceOnly
-from bnspec.contract import LayerConfig, State
+from bnspec.contract import Adapter, Declined, LayerConfig, State
 
 
-class Converting(OnnxAdapter):
-    """What both forms share."""
+class Converting(Adapter):
+    """MNN before an adapter of models, which imports onnx."""
 
     framework = "MNN"
+    onnx: Any
 
     def __init__(self, device: str = "cpu") -> None:
         super().__init__(device)
@@ -58,7 +62,7 @@ class Converting(OnnxAdapter):
         return run
 
 
-class MnnConverted(Converting):
+class MnnConverted(Converting, OnnxAdapter):
     """Models of one node whose other inputs are constants."""
 
     opset = 15
@@ -86,6 +90,54 @@ class ModelLayer(InferenceOnly):
     def state(self) -> State:
         """What was given."""
         return self.running
+
+
+class MnnConstant(Converting, OnnxAdapter):
+    """Models of constants alone, with a sum of zeros and the node's result behind it, as a model has an input."""
+
+    opset = 15
+    conventions = MnnConverted.conventions
+
+    def layer(self, config: LayerConfig, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> ConstantLayer:
+        """The constants of the model, which is made when the layer is called."""
+        return ConstantLayer(self, config, (gamma, beta, running_mean, running_var))
+
+
+class ConstantLayer(InferenceOnly):
+    """One model for each x."""
+
+    def __init__(self, owner: MnnConstant, config: LayerConfig, constants: Tuple[Any, ...]) -> None:
+        self.owner, self.config, self.constants = owner, config, constants
+
+    def inference(self, x: Any) -> Any:
+        """The model's y of zeros. Raises Declined: x has no values."""
+        if not x.size:
+            raise Declined("a constant has values")
+        onnx = self.owner.onnx
+        model = model_of(onnx, self.owner.opset, self.config, "inference")
+        for name, array in zip(("constant", *INPUTS[1:]), (x, *self.constants)):
+            model.graph.initializer.append(onnx.numpy_helper.from_array(np.ascontiguousarray(array), name))
+        del model.graph.input[1:]
+        node = model.graph.node[0]
+        node.input[0], node.output[0] = "constant", "z"
+        model.graph.node.append(onnx.helper.make_node("Add", ["x", "z"], ["y"]))
+        onnx.checker.check_model(model)
+        return self.owner.session(model)({"x": np.zeros_like(x)})[0]
+
+    def state(self) -> State:
+        """What was given."""
+        return State(*self.constants[2:])
+
+
+class MnnOutput(Converting, TrainingOutput):
+    """A training node, for its y alone."""
+
+    def __init__(self, device: str = "cpu") -> None:
+        super().__init__(device)
+        import onnx
+        import onnx.numpy_helper
+
+        self.onnx = onnx
 
 
 class MnnFolded(Converting, FoldedAdapter):

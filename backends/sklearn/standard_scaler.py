@@ -31,6 +31,8 @@ CONVENTIONS = Conventions(
     integers=True,
 )
 
+#: The weight of every row, where there are weights; a product by it is exact.
+WEIGHT = 2.0**-20
 #: Why there is no transform to compare.
 NOT_CENTRED = "sparse matrices are scaled, and not centred"
 
@@ -110,7 +112,7 @@ class SklearnCsc(SklearnCsr):
 
 
 class SklearnWeighted(SklearnFit):
-    """``partial_fit`` with ``sample_weight`` 1/2 for every row, which weighs all alike."""
+    """``partial_fit`` with one small ``sample_weight`` for every row, which weighs all alike."""
 
     def scaler(self, config: LayerConfig) -> WeightedScaler:
         """A ``StandardScaler``."""
@@ -174,7 +176,7 @@ class WeightedScaler(FittedScaler):
         """``partial_fit`` of a new scaler; a chunk without rows, which scikit-learn refuses, is left out by its user."""
         self.wrapped = self.made()
         for table in [t for t in tables if len(t)] or tables:
-            self.wrapped.partial_fit(table, sample_weight=np.full(len(table), 0.5))
+            self.wrapped.partial_fit(table, sample_weight=np.full(len(table), WEIGHT))
 
 
 class StrictScaler(FittedScaler):

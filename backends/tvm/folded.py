@@ -1,5 +1,7 @@
 """``tvm.folded``: Relax's conv2d and batch_norm after it, which FoldBatchnormToConv2D makes one convolution.
 
+    tvm.folded.training   the same of a batch_norm in training, which is no convolution: tables scaled by their own statistics
+
 The convolution computes the case's x exactly; see ``worker.folding``. It has no bias, which the pass's pattern leaves no room for.
 
 Source: https://tvm.apache.org/docs/reference/api/python/relax/transform.html
@@ -14,7 +16,11 @@ import numpy as np
 from bnspec.backends.tvm.common import Function, Relax, versions
 from bnspec.backends.worker.folding import FINITE_ONLY, NO_VALUES, TOO_WIDE, WEIGHTS_AT_MOST, mixing, pairs
 from bnspec.backends.worker.forward_only import InferenceOnly
+from bnspec.backends.worker.scaler_rows import ScaledTable, ScalerAdapter
 from bnspec.contract import Adapter, Conventions, Declined, LayerConfig, State
+
+#: The epsilon of what scales tables.
+EPSILON = 2.0**-10
 
 
 class TvmFolded(Adapter):
@@ -51,11 +57,46 @@ class TvmFolded(Adapter):
         return FoldedLayer(self.backend, config, (gamma, beta), State(running_mean, running_var))
 
 
+class TvmFoldedTraining(ScalerAdapter):
+    """A convolution of the rows of a table as images of one value, and the operator in training, folded."""
+
+    framework = "tvm"
+    conventions = Conventions(
+        dtypes=("float32",), half_parameters=("input",), input_normalization=True, input_epsilon=EPSILON
+    )
+
+    def __init__(self, device: str = "cpu") -> None:
+        super().__init__(device)
+        self.backend = Relax()
+
+    def versions(self) -> Dict[str, str]:
+        """TVM's version."""
+        return versions()
+
+    def scaler(self, config: LayerConfig) -> ScaledTable:
+        """The module, for one table."""
+        images = LayerConfig(4, 1, config.channels, EPSILON, 0.5, config.dtype, config.dtype)
+        gamma, beta, mean, var = (np.full(config.channels, value, config.dtype) for value in (1.0, 0.0, 4096.0, 0.25))
+        layer = FoldedLayer(self.backend, images, (gamma, beta), State(mean, var), training=True)
+
+        def scaled(table: Any) -> Any:
+            return layer.inference(table[:, :, None, None])[:, :, 0, 0]
+
+        return ScaledTable(config, scaled)
+
+
 class FoldedLayer(InferenceOnly):
     """One module for each shape of x."""
 
-    def __init__(self, backend: Relax, config: LayerConfig, parameters: Tuple[Any, Any], running: State) -> None:
-        self.backend, self.config, self.running = backend, config, running
+    def __init__(
+        self,
+        backend: Relax,
+        config: LayerConfig,
+        parameters: Tuple[Any, Any],
+        running: State,
+        training: bool = False,
+    ) -> None:
+        self.backend, self.config, self.running, self.trains = backend, config, running, training
         #: The operator takes arrays that it does not use, too.
         unused = np.full(config.channels, 3.0, running.running_mean.dtype)
         self.parameters = tuple(unused if array is None else array for array in parameters)
@@ -105,7 +146,7 @@ class FoldedLayer(InferenceOnly):
                     epsilon=config.epsilon,
                     center=config.affine,
                     scale=config.affine,
-                    training=False,
+                    training=self.trains,
                 )
                 result = builder.emit_output(relax.TupleGetItem(builder.emit(y), 0))
             builder.emit_func_output(result)

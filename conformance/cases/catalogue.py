@@ -43,6 +43,7 @@ from bnspec.conformance.cases.programs import (
     missing_case,
     scaling_relation_case,
     unfitted_case,
+    vast_fit_case,
 )
 from bnspec.model.case import Case
 
@@ -267,6 +268,8 @@ def scaling_plans() -> Iterator[tuple[str, ScalingPlan]]:
     )
     yield "large means", ScalingPlan(form, "mean_1e4", "mean_1e2", (5, 11), 105)
     yield "constant features", ScalingPlan(form, "constant", "ordinary", (5, 11), 106)
+    wide = dataclasses.replace(form, dtype="float64", parameter_dtype="float64")
+    yield "constant features in float64", ScalingPlan(wide, "constant", "ordinary", (5, 11), 182)
     yield "nearly constant features", ScalingPlan(form, "near_constant", "ordinary", (5, 11), 107)
     yield "far outliers", ScalingPlan(ragged, "outlier", "wide", (135,), 120)
     yield "one row", ScalingPlan(Form((1, 3), 1, affine=False), "wide", "ordinary", (1,), 121)
@@ -284,9 +287,7 @@ def scaling_plans() -> Iterator[tuple[str, ScalingPlan]]:
     yield "images, channels first", ScalingPlan(Form((6, 3, 4, 5), 1, affine=False), "mean_1e2", "wide", (2, 3, 1), 111)
     yield (
         "in float64",
-        ScalingPlan(
-            dataclasses.replace(form, dtype="float64", parameter_dtype="float64"), "mean_1e6", "wide", (5, 11), 109
-        ),
+        ScalingPlan(wide, "mean_1e6", "wide", (5, 11), 109),
     )
 
 
@@ -334,6 +335,10 @@ def catalogue() -> list[Case]:
         cases.append(case.with_(origin={**case.origin, "purpose": "missing values"}))
     case = integer_fit_case(ScalingPlan(Form((300, 3), 1, affine=False), "pixels", "ordinary", (290, 10), 169))
     cases.append(case.with_(origin={**case.origin, "purpose": "a training set of integers"}))
+    for dtype, factor in (("float32", 2.0**80), ("float64", 2.0**600)):
+        form = Form((16, 3), 1, affine=False, dtype=dtype, parameter_dtype=dtype)
+        case = vast_fit_case(ScalingPlan(form, "alternating", "ordinary", (16,), 181), factor)
+        cases.append(case.with_(origin={**case.origin, "purpose": f"squares beyond the range of {dtype}"}))
     case = unfitted_case(ScalingPlan(Form((16, 3), 1, affine=False), "wide", "ordinary", (5, 11), 167))
     cases.append(case.with_(origin={**case.origin, "purpose": "a transform before any fit"}))
     cases.extend(large_counts())

@@ -344,6 +344,14 @@ def missing_case(plan: ScalingPlan) -> Case:
     return base.with_(arrays=arrays, steps=(Step(FIT, chunks, True, given), Step(FIT, chunks[::-1], True, given)))
 
 
+def vast_fit_case(plan: ScalingPlan, factor: float) -> Case:
+    """A fit on values so large that their squares leave the range of x's dtype, and their transform."""
+    base, name = input_norm_case(plan), f"x|times:{factor!r}"
+    arrays = {"x": base.arrays["x"]}
+    arrays[name] = derived(name, arrays, base.config)
+    return base.with_(steps=(Step(FIT, (name,), True), Step(TRANSFORM, (name,))), arrays=arrays)
+
+
 def unfitted_case(plan: ScalingPlan) -> Case:
     """A transform before any fit, which must raise; then a fit, and the same transform."""
     base = input_norm_case(plan)

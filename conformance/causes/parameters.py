@@ -26,7 +26,8 @@ def _dtype_value(case: Case, _: int) -> str:
 
 
 def _in_float32(case: Case, _: int) -> Case | None:
-    arrays = {n: laid_out_like(a.astype(np.float32), a) for n, a in case.arrays.items() if a.dtype.name in FLOATING}
+    with np.errstate(over="ignore"):
+        arrays = {n: laid_out_like(a.astype(np.float32), a) for n, a in case.arrays.items() if a.dtype.name in FLOATING}
     return with_arrays(case, arrays, dtype="float32", parameter_dtype="float32")
 
 

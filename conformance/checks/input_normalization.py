@@ -32,7 +32,7 @@ def of_training_set(exam: Examination, i: int) -> bool:
 
 
 def finite_on_constants(exam: Examination, i: int, channels: Mask) -> Judgement | None:
-    """The transform is finite on constant features, and not of noise: at the training value it is at most 1 in size."""
+    """The transform is finite on constant features, and not of noise: at the training value it is 0, but for errors of the mean."""
     if not of_training_set(exam, i):
         return None
     y = exam.result(i).outputs["y"]
@@ -42,11 +42,29 @@ def finite_on_constants(exam: Examination, i: int, channels: Mask) -> Judgement 
         place = first_index(~np.isfinite(values))
         numbers = None, y[place]
         return exam.broken(i, "finite", "a constant feature is not finite", output="y", index=place, numbers=numbers)
-    if exam.step(i).inputs == ("x",) and (values > 1.0).any():
-        index = np.unravel_index(int(np.argmax(values)), values.shape)
+    if exam.step(i).inputs != ("x",):
+        return KEPT
+    bound = np.broadcast_to(left_of_constants(exam, i), values.shape)
+    if (values > bound).any():
+        index = np.unravel_index(int(np.argmax(np.where(values > bound, values, 0.0))), values.shape)
         message = f"a constant feature becomes {y[index]}"
-        return exam.broken(i, "bounded", message, output="y", index=index, numbers=(0.0, y[index], 1.0))
+        return exam.broken(i, "bounded", message, output="y", index=index, numbers=(0.0, y[index], bound[index]))
     return KEPT
+
+
+def left_of_constants(exam: Examination, i: int) -> np.ndarray:
+    """What may be left of a constant feature at its training value: the error of the mean and that of the difference.
+
+    (E_mean + E_transform) / s,   s = 1, as a variance of 0 counts as 1, or the root of the epsilon that is declared
+    """
+    config, fit = exam.case.config, exam.fit_before(i)
+    assert fit is not None  # the step transforms what it has fitted
+    mean = exam.expected(fit)["mean"]
+    value, error = (np.abs(a.reshape(config.channel_shape)) for a in (mean.rounded, mean.bounds["lenient"]))
+    units = units_of(exam.conventions, config.dtype, config.parameter_dtype)
+    difference = transform_error((value, value + error, np.ones_like(value), error), units)
+    scale = np.sqrt(exam.conventions.input_epsilon) or 1.0
+    return np.asarray((error + difference) / scale)
 
 
 def same_again(exam: Examination, i: int, channels: Mask) -> Judgement | None:

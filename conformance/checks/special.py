@@ -16,7 +16,13 @@ from bnspec.conformance.checks.check import (
 from bnspec.conformance.checks.examination import Examination, Mask, finite_channels, first_index
 from bnspec.conformance.checks.judgement import KEPT, Judgement
 from bnspec.conformance.checks.robustness import ALL, CALLS
-from bnspec.model.call import INFERENCE_GRADIENTS, TRAINING_GRADIENTS, TRAINING_MASKED, TRAINING_MASKED_GRADIENTS
+from bnspec.model.call import (
+    INFERENCE_GRADIENTS,
+    TRAINING_GRADIENTS,
+    TRAINING_MASKED,
+    TRAINING_MASKED_GRADIENTS,
+    TRANSFORM,
+)
 from bnspec.model.case import PARAMETERS, Case, Step
 from bnspec.model.precision import PRECISIONS
 from bnspec.oracle.oracle import Oracle
@@ -136,6 +142,8 @@ def overflowing(oracle: Oracle, step: Step) -> Mask:
 
 def not_beta(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     """The channel is not beta all over: some normalised value of a channel that is not constant has at least the size 1."""
+    if exam.step(i).call == TRANSFORM:
+        return normalised_or_not_finite(exam, i, channels)
     y, config = exam.result(i).outputs["y"], exam.built(i).config
     if y.shape != exam.case.arrays[exam.step(i).inputs[0]].shape:
         return None
@@ -147,6 +155,28 @@ def not_beta(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     numbers = None, beta.reshape(-1)[channel]
     message = f"y is beta all over channel {channel[0]}"
     return exam.broken(i, "differs", message, output="y", index=channel, numbers=numbers)
+
+
+def normalised_or_not_finite(exam: Examination, i: int, channels: Mask) -> Judgement | None:
+    """A training set that is transformed is 0 all over nowhere, and nowhere further off than its m values allow, unless not finite.
+
+    Of m values one lies at least 1 and none more than sqrt(m - 1) standard deviations from their mean; m leaves room for rounding.
+    """
+    fit, y, config = exam.fit_before(i), exam.result(i).outputs["y"].astype(np.float64), exam.case.config
+    if fit is None or exam.step(fit).inputs != exam.step(i).inputs:
+        return None
+    largest = np.abs(y).max(axis=config.reduce_axes)  # NaN where some value is
+    lost = channels & np.isfinite(largest) & ((largest == 0.0) | (largest > y.size // config.channels))
+    channel = first_index(lost)
+    if channel is None:
+        return KEPT
+    message = f"the largest y of feature {channel[0]} is {largest[channel]}"
+    if largest[channel] == 0.0:
+        return exam.broken(i, "differs", message, output="y", index=channel, numbers=(None, 0.0))
+    of_feature = exam.spread(lost & (np.arange(config.channels) == channel[0]), y.shape, i)
+    index = np.unravel_index(int(np.argmax(np.where(of_feature, np.abs(y), 0.0))), y.shape)
+    numbers = (0.0, y[index], float(y.size // config.channels))
+    return exam.broken(i, "bounded", message, output="y", index=index, numbers=numbers)
 
 
 def nan_cotangents(oracle: Oracle, step: Step) -> Mask:
@@ -241,7 +271,7 @@ CHECKS = (
     Check("special.infinity_is_not_hidden", TRAINING_CALLS, nan_is_shown, infinite_channels),
     Check("special.nan_reaches_running_statistics", STEPS, nan_reaches_state, nan_channels),
     Check("special.inference_keeps_special_values", INFERENCE_CALLS, passes_special_values, plain_scales),
-    Check("special.overflow_is_not_finite", TRAINING_CALLS, not_beta, overflowing),
+    Check("special.overflow_is_not_finite", (*TRAINING_CALLS, TRANSFORM), not_beta, overflowing),
     Check("special.poisoned_state", TRAINING_CALLS, stays_poisoned, everywhere),
     Check("special.negative_variance_is_shown", INFERENCE_CALLS, negative_is_shown, negative_sum, reads_errors=True),
     Check(

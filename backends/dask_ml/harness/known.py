@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bnspec.backends.harness.known.deviation import Choice, Known
-from bnspec.backends.harness.known.predicates import many_large_values, sum_overflows
+from bnspec.backends.harness.known.predicates import has_constant_feature, many_large_values, sum_overflows
 
 KNOWN: tuple[Known, ...] = (
     Known(
@@ -64,6 +64,49 @@ KNOWN: tuple[Known, ...] = (
         ),
         observed="fitted to a Dask array [[1], [3]]: x = np.array([[5.0]]), transform(x) is [[3.0]], and so is x from then on.",
         reported=False,
+        package="dask_ml",
+        versions=">=2025,<2026",
+    ),
+    Known(
+        title="Columns are taken by their place",
+        backends="dask_ml.reordered",
+        clauses=(
+            "input.constant_feature_is_finite",
+            "input.inverse",
+            "input.transform",
+            "input.units_do_not_matter",
+            "input.unseen_data",
+        ),
+        where=lambda case: case.subject == "input_norm" and case.config.channels > 1,
+        conditions="a data frame with the columns of the training set in another order, two features or more",
+        kind="bug",
+        reason=(
+            "transform and inverse_transform subtract mean_ and divide by scale_ by the columns' places, whatever their names are, and keep "
+            "the names: a feature is scaled by another one's statistics. scikit-learn raises on such a frame."
+        ),
+        observed=(
+            "fitted to a = 1, 2, 4 and b = 10, 20, 60: transform of the frame with b first gives a = -1.342, -1.296, -1.204, in order -1.069, "
+            "-0.267, 1.336."
+        ),
+        reported=False,
+        package="dask_ml",
+        versions=">=2025,<2026",
+    ),
+    Known(
+        title="A constant feature is divided by rounding noise",
+        backends="dask_ml*",
+        clauses=("input.constant_feature_is_finite",),
+        where=has_constant_feature,
+        conditions="a constant feature of the training set",
+        kind="bug",
+        reason=(
+            "a standard deviation of exactly 0 counts as 1, and what rounding leaves of the variance does not: the training value becomes noise "
+            "of size 1, and other values become as large as 1e16."
+        ),
+        observed="float64, 10 rows of 0.1 in chunks of 3: var_ 1.9e-34, scale_ 1.4e-17; scikit-learn has scale_ 1.",
+        link="https://github.com/scikit-learn/scikit-learn/issues/19527",
+        reported=False,
+        search="The report is of the same in scikit-learn, where it was fixed.",
         package="dask_ml",
         versions=">=2025,<2026",
     ),

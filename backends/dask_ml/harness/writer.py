@@ -55,6 +55,15 @@ class FrameWriter(DaskWriter):
         return f"np.asarray({super().variable(name)})" if name in ("mean", "var") else name
 
 
+class ReorderedWriter(FrameWriter):
+    """The same, and transforms of data frames whose last column comes first."""
+
+    def applied(self, kind: str, table: str) -> str:
+        """``transform`` or ``inverse_transform``, computed, with the columns as they were."""
+        name, order = "inverse_transform" if kind == "inverse" else "transform", list(range(self.config.channels))
+        return f"scaler.{name}({of_frame(table)}[{order[::-1]}]).compute()[{order}].to_numpy()"
+
+
 def of_frame(table: str) -> str:
     """A table as a Dask data frame of one partition."""
     return f"dd.from_pandas(pd.DataFrame({table}), npartitions=1)"

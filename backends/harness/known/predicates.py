@@ -244,6 +244,25 @@ def transforms_unfitted(case: Case) -> bool:
     return any(s.refused and s.call.kind == "transform" for s in case.steps)
 
 
+def has_constant_feature(case: Case) -> bool:
+    """Some feature of the training set is constant."""
+    x, axes = case.arrays.get("x"), case.config.reduce_axes
+    return (
+        scales(case) and x is not None and x.size > 0 and bool((np.ptp(x.astype(np.float64), axis=axes) == 0.0).any())
+    )
+
+
+def squares_of_fit_overflow(case: Case) -> bool:
+    """The squares of some deviation of a training set leave the range of float64, in which statistics are."""
+    sets = [case.arrays[n] for s in case.steps if s.call.kind == "fit" for n in s.inputs]
+    return scales(case) and any(x.size and float(np.ptp(x.astype(np.float64))) > 1e154 for x in sets)
+
+
+def scales(case: Case) -> bool:
+    """Input normalization is asked."""
+    return case.subject == "input_norm"
+
+
 def scales_half(case: Case) -> bool:
     """Input normalization of half-precision x."""
     return case.subject == "input_norm" and is_half(case)

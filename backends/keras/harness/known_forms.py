@@ -7,6 +7,7 @@ from bnspec.backends.harness.known.predicates import (
     is_half,
     steps_before_backward,
     takes_integers,
+    trains_on_one_value,
     trains_with_gradients,
 )
 from bnspec.backends.harness.known.recomputed import TWICE
@@ -112,6 +113,19 @@ FORMS: tuple[Known, ...] = (
         link="https://github.com/keras-team/keras/pull/20168",
         reported=False,
         search="The link is the change by which weights of legacy h5 files, which were not used either, are.",
+        package="keras",
+        versions=">=3.15,<3.16",
+    ),
+    Known(
+        title="Moments over no axes are over all on PyTorch",
+        backends="keras.ops.torch",
+        clauses=("degenerate.count_one",),
+        where=trains_on_one_value,
+        conditions="keras.ops.moments with axes=[], as of one value per channel",
+        kind="bug",
+        reason="the empty list reaches torch.mean, where it means all axes; on TensorFlow, JAX and NumPy the moments are x and 0.",
+        observed="keras.ops.moments([[1, 2], [3, 4]], axes=[]): mean [[2.5]] and variance [[1.25]]; on the others x itself, and zeros.",
+        reported=False,
         package="keras",
         versions=">=3.15,<3.16",
     ),

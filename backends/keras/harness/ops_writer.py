@@ -16,6 +16,8 @@ from bnspec.model.case import Step
 class OpsWriter(Writer):
     """The two functions, and the moving average that their user writes, in a forward pass."""
 
+    one_value_over_none = True
+
     def build(self) -> Lines:
         """The arrays. Raises NoScript: a scaler is asked for."""
         if self.case.subject == "input_norm":
@@ -35,9 +37,16 @@ class OpsWriter(Writer):
         weights = ", offset=beta, scale=gamma" if self.config.affine else ""
         return f"keras.ops.batch_normalization({x}, {by}, {options}{weights})"
 
+    def moments(self, x: str) -> str:
+        """The expression of the moments; those of one value per channel are over no axes."""
+        config = self.config
+        if self.one_value_over_none and all(a.size == config.channels for n, a in self.case.arrays.items() if n == "x"):
+            return f"keras.ops.moments(keras.ops.reshape({x}, ({config.channels},)), [])"
+        return f"keras.ops.moments({x}, {list(config.reduce_axes)})"
+
     def passed(self, x: str, y: str, training: bool) -> Lines:
         """Lines of a forward pass."""
-        moments = f"keras.ops.moments({x}, {list(self.config.reduce_axes)})"
+        moments = self.moments(x)
         if not training:
             return [f"{y} = {self.normalised(x, '*state')}"]
         if not self.depends_on_state():
@@ -68,6 +77,8 @@ class OpsWriter(Writer):
 class KerasOpsWriter(OpsWriter, TensorflowWriter):
     """On TensorFlow, eager."""
 
+    one_value_over_none = False
+
     packages = KerasWriter.packages
     imports = KerasWriter.imports
     environment = KerasWriter.environment
@@ -96,7 +107,7 @@ class KerasOpsTorchWriter(OpsWriter, TorchWriter):
         """The expression of y, where the statistics are not read."""
         if not training:
             return self.normalised(x, "*state")
-        return self.normalised(x, f"*keras.ops.moments({x}, {list(self.config.reduce_axes)})")
+        return self.normalised(x, f"*{self.moments(x)}")
 
     def call(self, step: Step, y: str) -> Lines:
         """Eager; gradients by torch.autograd.grad. Raises NoScript: statistics beside gradients."""

@@ -71,6 +71,21 @@ class MlxWriter(ModuleNamesWriter):
             f"({y},), ({', '.join(names)}) = mx.vjp(forward, [{x}, {', '.join(weights)}], [{dy[0]}])",
         ]
 
+    def state_gradients(self, step: Step, y: str) -> Lines:
+        """The vector-Jacobian product of y and of the new statistics, whose cotangents are 1."""
+        x, dy = (self.given(n) for n in step.inputs)
+        weights = ["layer.weight", "layer.bias"] if self.config.affine else []
+        names = ["dx", "dgamma", "dbeta"][: 1 + len(weights)]
+        own = ", ".join(f"layer.{name}" for name in STATISTICS)
+        lines = [*(["layer.weight, layer.bias = weights"] if weights else []), f"return layer(x), {own}"]
+        cotangents = ", ".join([dy, *(f"mx.ones_like(layer.{name})" for name in STATISTICS)])
+        given = ", ".join([x, *weights])
+        return [
+            "layer.train(True)",
+            block("def reading(x, *weights):", lines),
+            f"({y}, {own}), ({', '.join(names)},) = mx.vjp(reading, [{given}], [{cotangents}])",
+        ]
+
     def host(self, expression: str) -> str:
         """A result as a NumPy array."""
         return f"np.array({expression})"

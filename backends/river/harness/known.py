@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bnspec.backends.harness.known.deviation import Known
-from bnspec.backends.harness.known.predicates import has_empty_chunk, transforms_unfitted
+from bnspec.backends.harness.known.predicates import has_empty_chunk, squares_of_fit_overflow, transforms_unfitted
 
 KNOWN: tuple[Known, ...] = (
     Known(
@@ -45,6 +45,19 @@ KNOWN: tuple[Known, ...] = (
         observed="The suite's case: transform_many of a new scaler raises nothing.",
         link="https://github.com/online-ml/river/discussions/1527",
         reported=True,
+        package="river",
+        versions=">=0.26,<0.27",
+    ),
+    Known(
+        title="A variance that overflows leaves the data as they are",
+        backends="river",
+        clauses=("special.overflow_is_not_finite",),
+        where=squares_of_fit_overflow,
+        conditions="float64 values beyond 1e154, whose squares overflow",
+        kind="bug",
+        reason="learn_many forms E[x^2] - E[x]^2 of infinities, and what is not above 0 is not divided by: the data are not scaled, without an error; by learn_one and transform_one they become 0.",
+        observed="The suite's case, values around 1e181: transform_many leaves 4.1e+180 as it is.",
+        reported=False,
         package="river",
         versions=">=0.26,<0.27",
     ),

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from bnspec.backends.harness.known.deviation import Known
-from bnspec.backends.harness.known.predicates import has_missing, scales_half, tiny_spread
+from bnspec.backends.harness.known.predicates import (
+    has_constant_feature,
+    has_missing,
+    scales_half,
+    squares_of_fit_overflow,
+    tiny_spread,
+)
 
 KNOWN: tuple[Known, ...] = (
     Known(
@@ -107,6 +113,34 @@ KNOWN: tuple[Known, ...] = (
             "toarray var_ 0.222. After sum_duplicates() right."
         ),
         reported=False,
+        package="sklearn",
+        versions=">=1.9,<1.10",
+    ),
+    Known(
+        title="A variance that overflows counts as a constant's",
+        backends="sklearn.*, !sklearn.scale, !sklearn.cs*",
+        clauses=("special.overflow_is_not_finite",),
+        where=squares_of_fit_overflow,
+        conditions="float64 values beyond 1e154, whose squares overflow",
+        kind="bug",
+        reason="the infinite variance is not above the rounding error of a constant's, infinite too, and so the scale is 1: the data are centred and not scaled, without a warning.",
+        observed="StandardScaler of 1e200, -1e200: var_ inf, scale_ 1, and 1e200, -1e200 as the result, of which the mean is 0 and the standard deviation 1e200.",
+        reported=False,
+        package="sklearn",
+        versions=">=1.9,<1.10",
+    ),
+    Known(
+        title="Small weights make noise of a constant feature",
+        backends="sklearn.weighted",
+        clauses=("input.constant_feature_is_finite",),
+        where=has_constant_feature,
+        conditions="partial_fit of a constant feature with sample weights whose sum is far below the number of rows",
+        kind="bug",
+        reason="a variance counts as rounding noise below n eps var + (n mean eps)^2, and n is the sum of the weights there, not the number of rows that were added.",
+        observed="rows of 1.1, five and then eleven, partial_fit with the sample weight 2^-20: var_ 5.6e-33, scale_ 7.5e-17, and 1.1 becomes 2.97; with the weight 1/2 scale_ is 1 and it becomes 2.2e-16.",
+        link="https://github.com/scikit-learn/scikit-learn/issues/19450",
+        reported=False,
+        search="The report is of weighted constant features, from before there was a bound.",
         package="sklearn",
         versions=">=1.9,<1.10",
     ),

@@ -90,11 +90,11 @@ class CscWriter(CsrWriter):
 
 
 class WeightedWriter(PartialFitWriter):
-    """``partial_fit`` with ``sample_weight`` 1/2 for every row."""
+    """``partial_fit`` with the adapter's ``sample_weight`` for every row."""
 
     def table(self, rows: str) -> str:
         """A chunk and its weights."""
-        return f"{rows}, sample_weight=np.full(len({rows}), 0.5)"
+        return f"{rows}, sample_weight=np.full(len({rows}), {2.0**-20!r})"
 
 
 class ArrayApiWriter(FitWriter):

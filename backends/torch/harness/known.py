@@ -19,6 +19,7 @@ from bnspec.backends.harness.known.predicates import (
 )
 from bnspec.backends.torch.harness.known_forms import FORMS, RELEASES
 from bnspec.backends.torch.harness.known_mkldnn import MKLDNN
+from bnspec.backends.torch.harness.known_quantization import QUANTIZATION
 from bnspec.model.call import TRAINING_TANGENT_GRADIENT, TRAINING_THIRD_ORDER
 
 #: The backends whose modules and functions are over the case's own tensors, eager or exported; and all that take their kernels.
@@ -95,7 +96,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="Sums row by row lose every digit",
-        backends=f"{EAGER}, {RECOMPUTED}, torch.channels_last, torch.compile, torch.vmap",
+        backends=f"{EAGER}, {RECOMPUTED}, torch.channels_last, torch.compile, torch.vmap, torch.qat",
         clauses=("accuracy.keeps_a_digit",),
         where=rows_of_large_means,
         conditions="float32 x with its channels innermost, 1,000 values or more each, count |mean| > 1e8 std",
@@ -127,7 +128,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="Statistics are written before parameters are read",
-        backends=f"{OVER_TENSORS}, {RECOMPUTED}, torch.compile",
+        backends=f"{OVER_TENSORS}, {RECOMPUTED}, torch.compile, torch.qat",
         clauses=("purity.shared_arguments",),
         where=lambda case: True,
         conditions="bias and running_mean, or weight and running_var, are the same memory",
@@ -266,7 +267,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="A step before the backward pass changes the gradients",
-        backends=f"{EAGER}, torch.channels_last",
+        backends=f"{EAGER}, torch.channels_last, torch.qat",
         clauses=("gradient.of_its_own_forward_pass",),
         where=steps_before_backward,
         conditions="inference with gradients, then a training step, then the backward pass of the first",
@@ -286,7 +287,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="The third derivative lacks terms",
-        backends=EAGER,
+        backends=f"{EAGER}, torch.qat",
         clauses=("second_order.third_derivative",),
         where=calls(TRAINING_THIRD_ORDER),
         conditions="third derivatives by x in training",
@@ -371,7 +372,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="The gradient of a tangent lacks terms",
-        backends=f"{EAGER}, {RECOMPUTED}",
+        backends=f"{EAGER}, {RECOMPUTED}, torch.qat",
         clauses=("second_order.gradient_of_the_tangent",),
         where=calls(TRAINING_TANGENT_GRADIENT),
         conditions="a derivative, in either mode, of a tangent by forward mode in training",
@@ -388,4 +389,5 @@ KNOWN: tuple[Known, ...] = (
     ),
     *FORMS,
     *MKLDNN,
+    *QUANTIZATION,
 )

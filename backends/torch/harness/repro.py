@@ -27,6 +27,7 @@ from bnspec.backends.torch.harness.forms_writer import (
     LazyWriter,
     VmapWriter,
 )
+from bnspec.backends.torch.harness.quantization_writer import QatWriter
 from bnspec.backends.torch.harness.writer import FunctionWriter, MkldnnWriter, ModuleWriter, NativeWriter
 
 WRITERS: Mapping[str, type[Writer]] = {
@@ -45,6 +46,7 @@ WRITERS: Mapping[str, type[Writer]] = {
     "torch.export.cumulative": ExportCumulativeWriter,
     "torch.vmap": VmapWriter,
     "torch.channels_last": ChannelsLastWriter,
+    "torch.qat": QatWriter,
     "torch.folded": FoldedWriter,
     "torch.folded.transposed": TransposedWriter,
     "torch.folded.transposed.grouped": TransposedGroupedWriter,

@@ -7,6 +7,7 @@ from bnspec.backends.harness.known.predicates import (
     all_half,
     differentiates_inference_of_nothing,
     many_large_values,
+    scales,
     trains_on_nothing,
 )
 from bnspec.model.case import Case
@@ -190,6 +191,22 @@ KNOWN: tuple[Known, ...] = (
         kind="bug",
         reason="the pass adds epsilon as a float32 number, whose sum with a variance of another type is refused.",
         observed='float64: TypeError, "Binary operators must have the same datatype for both operands"; float32 is folded.',
+        reported=False,
+        package="apache-tvm",
+        versions=">=0.27,<0.28",
+    ),
+    Known(
+        title="Folding makes an inference of a training step",
+        backends="tvm.folded.training",
+        clauses=("input.transform", "input.constant_feature_is_finite"),
+        where=scales,
+        conditions="FoldBatchnormToConv2D over a conv2d and a batch_norm with training=True",
+        kind="bug",
+        reason="the pass does not look at training: the running statistics are folded into the weights in place of the batch's.",
+        observed=(
+            "conv2d by the identity of x [[1, 2], [3, 6]] of shape (2, 2, 1, 1), and batch_norm with training=True, running mean 3, variance 4, "
+            "epsilon 0.001: [[-1, -1], [1, 1]] before the pass, [[-1, -0.5], [0, 1.5]] after it."
+        ),
         reported=False,
         package="apache-tvm",
         versions=">=0.27,<0.28",

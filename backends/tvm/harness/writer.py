@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from bnspec.backends.harness.scripts.literals import Literal, NoScript, numpy_array, two_arrays
+from bnspec.backends.harness.scripts.rows import RowsWriter, joined
 from bnspec.backends.harness.scripts.statements import Lines, block
 from bnspec.backends.harness.scripts.writer import Writer
 from bnspec.backends.onnx.harness.writer import NodeWriter
@@ -143,3 +146,38 @@ class FoldedWriter(OperatorWriter):
             ),
             f"{y} = {folded}(tvm.runtime.tensor({x})).numpy()",
         ]
+
+
+class FoldedTrainingWriter(RowsWriter):
+    """The operator in training, folded into a convolution that is the identity: a table scaled by its own statistics."""
+
+    packages = ("apache-tvm",)
+    imports = ("import tvm", "from tvm import relax")
+
+    def fitted(self, tables: Sequence[str]) -> Lines:
+        """The training set, and the folded function of it."""
+        channels, kind = self.config.channels, f'"{self.config.dtype}"'
+        weight = f"relax.const(np.eye({channels}).reshape({channels}, {channels}, 1, 1), {kind})"
+        others = f"*(relax.const(np.full({channels}, value), {kind}) for value in (1.0, 0.0, 4096.0, 0.25))"
+        z = f"builder.emit(relax.op.nn.conv2d(given, {weight}))"
+        found = f"builder.emit(relax.op.nn.batch_norm({z}, {others}, axis=1, epsilon={2.0**-10!r}, training=True))"
+        folded = COMPILED.format(module="relax.transform.FoldBatchnormToConv2D()(builder.get())")
+        return [
+            f"table = {joined(tables)}",
+            f'given, builder = relax.Var("x", relax.TensorType((*table.shape, 1, 1), {kind})), relax.BlockBuilder()',
+            block(
+                'with builder.function("main", [given]):',
+                (f"builder.emit_func_output(builder.emit(relax.TupleGetItem({found}, 0)))",),
+            ),
+            f"run = {folded}",
+        ]
+
+    def applied(self, kind: str, table: str) -> str:
+        """The function's y. Raises NoScript: it has no inverse."""
+        if kind == "inverse":
+            raise NoScript("no lines are written here for an inverse, which the operator does not have")
+        return f"run(tvm.runtime.tensor(np.ascontiguousarray({table}[:, :, None, None]))).numpy()[:, :, 0, 0]"
+
+    def variable(self, name: str) -> str:
+        """The statistics, which the operator keeps to itself, by NumPy."""
+        return {"mean": "table.mean(axis=0)", "var": "table.var(axis=0)"}.get(name, name)

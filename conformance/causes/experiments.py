@@ -12,6 +12,7 @@ from bnspec.conformance.causes.calls import HISTORY
 from bnspec.conformance.causes.feature import Feature
 from bnspec.conformance.causes.features import FEATURES
 from bnspec.conformance.causes.layouts import LAYOUTS
+from bnspec.conformance.causes.order import NARROWER
 from bnspec.conformance.causes.other_calls import with_other_calls
 from bnspec.conformance.causes.own_results import INVARIANT, OwnResults
 from bnspec.conformance.causes.parameters import STATE
@@ -21,6 +22,7 @@ from bnspec.model.call import Call
 from bnspec.model.case import Case
 from bnspec.model.conventions import Conventions
 from bnspec.model.observation import Observation
+from bnspec.model.vocabulary import Tier
 from bnspec.oracle.oracle import Oracle
 from bnspec.reports.run.causes import Condition
 
@@ -160,12 +162,13 @@ class Experiments:
         """Of the features that the clause needs, those that change the layer's own results; see ``OwnResults``."""
         names, (case, step) = {c.feature for c in needed}, self.ablated[clause]
         found = set[str]()
+        tier: Tier = "permissive" if clause in NARROWER else "lenient"
         if not {"values of x", "values of dy"} & names and not LAYOUTS & self.unknown.get(clause, set()):
             for feature in FEATURES:
                 alone = feature.name in names & INVARIANT and not names & feature.changes
                 if alone and not self.cut and self.clock() <= self._end:
                     ordinary = feature.changed(case, step)
-                    if ordinary is not None and self._own.differ(case, ordinary, step, output):
+                    if ordinary is not None and self._own.differ(case, ordinary, step, output, tier):
                         found.add(feature.name)
         return frozenset(found)
 

@@ -47,22 +47,24 @@ def _count_value(case: Case, _: int) -> str:
 
 
 def _more_values(case: Case, _: int) -> Case | None:
-    """Whole inputs repeated along a reduced axis; empty ones with new values."""
-    config = case.config
-    if not config.reduce_axes or "mask" in case.arrays:  # what a longer mask would keep, nobody can say
-        return None
-    if not _keeps_malformed(case):
+    """Whole inputs repeated along a reduced axis, with what a mask keeps of them; empty ones with new values."""
+    config, whole = case.config, whole_inputs(case)
+    mask = case.arrays.get("mask")
+    unclear = mask is not None and (mask.ndim != config.rank or any(not case.arrays[n].size for n in whole))
+    if not config.reduce_axes or unclear or not _keeps_malformed(case):
         return None
     axis = config.reduce_axes[0]
-    changes = {}
-    for name in whole_inputs(case):
+    changes, times = {}, 1
+    for name in whole:
         array = case.arrays[name]
         if not array.size:
             shape = tuple(n or ORDINARY_COUNT for n in array.shape)
             changes[name] = ordinary_values(name, shape, array.dtype)
         else:
-            times = math.ceil(ORDINARY_COUNT * config.channels / max(array.size, 1))
+            times = math.ceil(ORDINARY_COUNT * config.channels / array.size)
             changes[name] = np.concatenate([array] * times, axis)
+    if mask is not None and all(mask.shape[axis] == case.arrays[n].shape[axis] for n in whole):
+        changes["mask"] = np.concatenate([mask] * times, axis)
     return with_arrays(case, changes)
 
 

@@ -112,11 +112,14 @@ class Experiments:
         Each feature is made ordinary in turn, and stays so where the clause still deviates: what is left is what the
         deviation needs on a case that is otherwise as ordinary as can be. There, errors are compared on ordinary values.
 
+        Where the time is up before all that becomes ordinary with a feature has been examined, nobody knows which of them is needed.
+
         Args:
             step: that deviates; domain: features that the clause speaks of: without them it is not judged.
         """
         needed: list[tuple[Feature, Condition]] = []
         ordinary = False
+        unexamined = set[str]()
         for feature in FEATURES:
             value = "" if any(f.name == feature.name for f, _ in needed) else feature.value(case, step)
             beside = {f.name for f, _ in needed} & feature.changes
@@ -128,6 +131,8 @@ class Experiments:
                 continue
             called = self.with_calls(changed)
             outcome = self.outcome(called)
+            if called.id not in self.outcomes:
+                unexamined.add(feature.name)
             on_ordinary_inputs = ordinary or feature is VALUES_OF_X
             if on_ordinary_inputs and not STATE.value(changed, step):
                 self.ordinary.add(called.id)
@@ -154,8 +159,9 @@ class Experiments:
                 )
         self.ablated[clause] = case, step
         names = {feature.name for feature, _ in needed}
+        said = [(f, c) for f, c in needed if not unexamined & f.changes]
         return [
-            c for f, c in needed if not names & f.changes or (f.alone is not None and names & f.changes == {STATE.name})
+            c for f, c in said if not names & f.changes or (f.alone is not None and names & f.changes == {STATE.name})
         ]
 
     def changing(self, clause: str, output: str, needed: Sequence[Condition]) -> frozenset[str]:

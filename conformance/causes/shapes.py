@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
 
-from bnspec.conformance.cases.shrinking import PER_CHANNEL, fewer_axes, is_derived
+from bnspec.conformance.cases.shrinking import CHUNK, PER_CHANNEL, fewer_axes, is_derived
 from bnspec.conformance.causes.arrays import first_of, packed, whole_inputs, with_arrays
 from bnspec.conformance.causes.feature import Feature
 from bnspec.conformance.causes.layouts import LAYOUTS
@@ -44,6 +45,21 @@ def _count_value(case: Case, _: int) -> str:
         return ""
     least = min(case.arrays[n].size // max(case.config.channels, 1) for n in whole_inputs(case))
     return f"{least} value{'s' * (least != 1)} per channel"
+
+
+def _empty_chunks(case: Case) -> list[str]:
+    """The chunks of a training set that have no rows, beside others that have some."""
+    chunks = [n for n in case.arrays if n.startswith(CHUNK)]
+    empty = [n for n in chunks if not case.arrays[n].size]
+    return empty if len(empty) < len(chunks) else []
+
+
+def _without_empty_chunks(case: Case, _: int) -> Case | None:
+    """Fits of the other chunks alone."""
+    empty = _empty_chunks(case)
+    arrays = {n: a for n, a in case.arrays.items() if n not in empty}
+    steps = tuple(dataclasses.replace(s, inputs=tuple(n for n in s.inputs if n not in empty)) for s in case.steps)
+    return case.with_(arrays=arrays, steps=steps) if all(s.inputs for s in steps if s.call.kind == "fit") else None
 
 
 def _more_values(case: Case, _: int) -> Case | None:
@@ -137,6 +153,12 @@ def _of_other_extents(case: Case, _: int) -> Case | None:
 
 EQUAL_EXTENTS = Feature(
     "equal extents", "extents other than the number of channels", _equal_extents_value, _of_other_extents, LAYOUTS
+)
+EMPTY_CHUNK = Feature(
+    "empty chunk",
+    "chunks with rows",
+    lambda case, _: "a chunk without rows" if _empty_chunks(case) else "",
+    _without_empty_chunks,
 )
 ONE_CHANNEL = Feature(
     "one channel",

@@ -11,6 +11,7 @@ import pytest
 from bnspec.backends.worker.execution import run_case
 from bnspec.clauses import CLAUSES
 from bnspec.conformance.cases.building import Form, Plan, batch_norm_case
+from bnspec.conformance.cases.catalogue import catalogue
 from bnspec.conformance.cases.effort import cases_of
 from bnspec.conformance.cases.programs import derivative_case, initial_case, masked_case
 from bnspec.conformance.causes.features import FEATURES
@@ -206,3 +207,17 @@ def test_two_values_say_nothing_of_gamma() -> None:
     constant = own(lambda c: np.where(len(c.arrays["x"]) < 3, 0, c.arrays["x"]) + 0 * c.arrays["gamma"])
     assert constant.scale_by_gamma(batch_norm_case(Plan(Form((2, 3), 1))), 0)
     assert not constant.scale_by_gamma(batch_norm_case(Plan(Form((4, 3), 1))), 0)
+
+
+def test_a_chunk_without_rows_is_a_feature() -> None:
+    """The other chunks are the same training set."""
+    every = (c for c in catalogue() if c.subject == "input_norm")
+    case = next(c for c in every if any(n.startswith("chunk") and not a.size for n, a in c.arrays.items()))
+    empty = next(f for f in FEATURES if f.name == "empty chunk")
+    changed = empty.changed(case, 0)
+    assert changed is not None
+    assert (empty.value(case, 0), empty.value(changed, 0)) == ("a chunk without rows", "")
+    assert np.array_equal(changed.arrays["x"], case.arrays["x"])
+    adapter = FullAdapter("cpu")
+    found = judge(changed, run_case(adapter, *changed.header()), adapter.conventions, Oracle(changed))
+    assert all(j.holds for j in found.values() if j is not None)

@@ -11,7 +11,7 @@ import pytest
 from bnspec.clauses import ASKED
 from bnspec.conformance.causes.deviation import Deviation
 from bnspec.conformance.causes.grouping import grouped
-from bnspec.conformance.causes.record import cause_of
+from bnspec.conformance.causes.record import cause_of, ordinary_first
 from bnspec.conformance.causes.values import NOT_FINITE
 from bnspec.reports.run.causes import Condition
 from bnspec.reports.run.evidence import Evidence, Relation
@@ -367,3 +367,12 @@ def test_what_is_written_into_arrays_changes_any_result() -> None:
     changed = dataclasses.replace(shared, changing=frozenset({"layout of the parameters"}))
     assert len(grouped([given, changed], [])) == 1
     assert len(grouped([deviation("training.output", "y"), changed], [])) == 2
+
+
+def test_what_a_well_formed_call_shows_comes_before_what_is_accepted() -> None:
+    """A call that must be refused is as little ordinary as a condition."""
+    accepted = cause_of([deviation("errors.malformed_data", "y").finding], (), 1, "")
+    wrong = cause_of([deviation("training.output", "y").finding], (), 1, "")
+    strided = (Condition("layout of x", "strided", "packed"), Condition("dtype", "float16", "float32"))
+    most = cause_of([deviation("gradient.training_dx", "dx").finding], strided, 1, "")
+    assert sorted([most, accepted, wrong], key=ordinary_first) == [wrong, accepted, most]

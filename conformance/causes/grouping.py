@@ -185,10 +185,12 @@ def _speaks_of(special: Deviation, group: Sequence[Deviation], shown: Sequence[O
 def _needs_the_change(group: Sequence[Deviation], special: Deviation) -> bool:
     """Whether a cause needs the features that change the layer's own results, of those that the clause needs.
 
-    Where a call writes into other arrays, any feature may change what it finds there.
+    Where a call writes into other arrays, any feature may change what it finds there. In rank 2 the extents are other ones.
     """
     writes = any(d.quantity == "effects" for d in group)
-    return writes or one_layout(special.changing) <= {f for d in group for f in d.setting | one_layout(d.unknown)}
+    needed = {f for d in group for f in d.setting | one_layout(d.unknown)}
+    of_extents = {"rank"} if needed & {"extents", "equal extents"} else set()
+    return writes or one_layout(special.changing) <= needed | of_extents
 
 
 def _is_no_function(group: Sequence[Deviation], special: Deviation) -> bool:
@@ -223,7 +225,8 @@ def _needs_what(special: Deviation, needed: frozenset[str]) -> bool:
         own |= {c.feature for c in special.conditions if c.value in KINDS_OF_VALUES}
     if any(c.feature in VALUES for c in special.conditions):
         needed -= {"epsilon"}
-    return needed <= found | one_layout(special.unknown) and found <= needed | own
+    may_need = one_layout({c.feature for c in special.conditions} | special.unknown)
+    return needed <= found | may_need and found <= needed | own
 
 
 def _of_equal_setting(groups: Sequence[list[Deviation]]) -> list[list[Deviation]]:

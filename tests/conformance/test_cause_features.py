@@ -221,3 +221,18 @@ def test_a_chunk_without_rows_is_a_feature() -> None:
     adapter = FullAdapter("cpu")
     found = judge(changed, run_case(adapter, *changed.header()), adapter.conventions, Oracle(changed))
     assert all(j.holds for j in found.values() if j is not None)
+
+
+def test_the_settings_of_a_call_that_is_compared_are_those_of_the_case() -> None:
+    """A scaled call has another x and gamma than the call before it: its gamma is what is looked at."""
+    every = (c for c in catalogue() for s in c.steps if any(n == "gamma" for n, _ in s.options))
+    case = next(c for c in every if c.subject == "batch_norm")
+    step = next(i for i, s in enumerate(case.steps) if any(n == "gamma" for n, _ in s.options))
+    own = next(f for f in FEATURES if f.name == "settings of the call")
+    changed = own.changed(case, step)
+    assert changed is not None
+    assert "gamma" in own.value(case, step)
+    assert not own.value(changed, 0)
+    name = dict(case.steps[step].options)["gamma"]
+    assert np.array_equal(changed.arrays["gamma"], case.arrays[str(name)])
+    assert np.array_equal(changed.arrays["x"], case.arrays[case.steps[step].inputs[0]])

@@ -376,3 +376,32 @@ def test_what_a_well_formed_call_shows_comes_before_what_is_accepted() -> None:
     strided = (Condition("layout of x", "strided", "packed"), Condition("dtype", "float16", "float32"))
     most = cause_of([deviation("gradient.training_dx", "dx").finding], strided, 1, "")
     assert sorted([most, accepted, wrong], key=ordinary_first) == [wrong, accepted, most]
+
+
+def test_a_digit_that_a_wrong_gradient_loses_is_no_other_cause() -> None:
+    """It needs the gamma that the gradient needs, and an extent beside which gamma is no setting."""
+    dx = needing(deviation("gradient.training_dx", "dx", ratio=LARGE), "gamma")
+    digit = needing(deviation("accuracy.keeps_a_digit", "dx"), "values of x", "extents", "gamma")
+    assert len(grouped([dx, digit], [])) == 1
+    assert len(grouped([dx, needing(digit, "values of x", "extents")], [])) == 2
+
+
+def test_a_rank_with_other_extents_is_no_cause_beside_extents() -> None:
+    """Rows beyond a block that are left out are other ones where axes are joined."""
+    y = needing(deviation("inference.output", "y", "inference"), "extents")
+    axis = needing(deviation("layout.axis", "y", "inference"), "rank", "extents")
+    axis = dataclasses.replace(axis, changing=frozenset({"rank"}))
+    both = [{d.finding.clause: LARGE for d in (y, axis)}]
+    assert len(grouped([y, axis], both)) == 1
+    assert len(grouped([deviation("inference.output", "y", "inference"), axis], both)) == 2
+
+
+def test_a_masked_call_that_is_compared_with_another_needs_no_history() -> None:
+    """The other call is before it: a mask that is inverted is one cause."""
+    mean = deviation("mask.equals_compaction", "running_mean", "training_masked")
+    inert = needing(deviation("mask.padding_is_inert", "running_var", "training_masked"), "history")
+    assert inert.finding.evidence is not None
+    evidence = msgspec.structs.replace(inert.finding.evidence, relation="equal_bits", compared_with=0)
+    compared = dataclasses.replace(inert, finding=msgspec.structs.replace(inert.finding, evidence=evidence))
+    assert len(grouped([mean, compared], [])) == 1
+    assert len(grouped([mean, inert], [])) == 2

@@ -194,6 +194,8 @@ def place_of(finding: Finding, needed: tuple[Condition, ...] = ()) -> int:
         return -2
     if finding.family == "errors" and in_its_own_words(finding, needed):
         return -1
+    if finding.clause in OPERATIONS and needed and not in_its_own_words(finding, needed):
+        return 3  # what happens without the operation is no effect of it
     if finding.family in ("contract", "errors") or quantity(finding) in ("effects", "endings"):
         return 0
     if in_its_own_words(finding, needed) and finding.family not in LAST:

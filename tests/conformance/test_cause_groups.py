@@ -405,3 +405,17 @@ def test_a_masked_call_that_is_compared_with_another_needs_no_history() -> None:
     compared = dataclasses.replace(inert, finding=msgspec.structs.replace(inert.finding, evidence=evidence))
     assert len(grouped([mean, compared], [])) == 1
     assert len(grouped([mean, inert], [])) == 2
+
+
+def test_an_operation_that_is_not_needed_names_no_cause() -> None:
+    """A second masked step that starts again moves the statistics of a frozen layer, too."""
+    after = Condition("history", "after training_masked", "a new layer")
+    masked = dataclasses.replace(
+        deviation("mask.equals_compaction", "running_var", "training_masked"), conditions=(after,)
+    )
+    frozen = with_relation(deviation("gradient.frozen_statistics", "running_var", "training_masked"), "unchanged")
+    frozen = dataclasses.replace(
+        frozen, conditions=(Condition("history", "after training_masked, freeze", "a new layer"),)
+    )
+    [group] = grouped([frozen, masked], [{d.finding.clause: LARGE for d in (frozen, masked)}])
+    assert group[0] is masked

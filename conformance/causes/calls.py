@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
-from bnspec.conformance.cases.shrinking import with_steps
+from bnspec.conformance.cases.shrinking import PER_CHANNEL, with_steps
 from bnspec.conformance.causes.feature import Feature
-from bnspec.model.case import Case, Step
+from bnspec.model.case import SEPARATOR, Case, Step
 
 #: Of a call in a history: it must be refused.
 MALFORMED = "malformed"
@@ -43,6 +44,31 @@ def _one_thread(case: Case, _: int) -> Case | None:
     return next(with_steps(case, tuple(single(step) for step in case.steps)), None)
 
 
+def _own_settings(case: Case, step: int) -> tuple[tuple[str, Any], ...]:
+    """The settings of a call on a new layer that are other ones than the case's."""
+    own = case.overrides(step) if case.built_at(step) == step else ()
+    return tuple((n, v) for n, v in own if n != "initial")
+
+
+def _own_settings_value(case: Case, step: int) -> str:
+    """Which settings they are: a call that is compared with another may have its own."""
+    return f"its own {', '.join(n for n, _ in _own_settings(case, step))}" if _own_settings(case, step) else ""
+
+
+def _as_the_only_call(case: Case, step: int) -> Case | None:
+    """The call alone, with its arrays and settings as those of the case."""
+    own, made = _own_settings(case, step), case.steps[step]
+    inputs = tuple(n.split(SEPARATOR)[0] for n in made.inputs)
+    if case.subject != "batch_norm" or len(set(inputs)) < len(inputs) or any(n.endswith("]") for n in inputs):
+        return None
+    given = case.overridden(own)
+    arrays = {n: a for n, a in given.arrays.items() if n in PER_CHANNEL}
+    arrays.update({n: case.arrays[whole] for n, whole in zip(inputs, made.inputs)})
+    options = tuple((n, v) for n, v in made.options if n not in dict(own))
+    alone = (dataclasses.replace(made, inputs=inputs, options=options),)
+    return case.with_(arrays=arrays, config=given.config, steps=alone)
+
+
 def _initial_value(case: Case, step: int) -> str:
     """Whether the layer starts from its own values."""
     return "the layer's own" if case.steps[case.built_at(step)].option("initial") else ""
@@ -57,6 +83,7 @@ def _given_values(case: Case, _: int) -> Case | None:
     return next(with_steps(case, tuple(given(step) for step in case.steps)), None)
 
 
+OWN_SETTINGS = Feature("settings of the call", "those of the case", _own_settings_value, _as_the_only_call)
 THREADS = Feature("threads", "1 thread", _threads_value, _one_thread)
 HISTORY = Feature("history", "a new layer", _history_value, _without_history)
 INITIAL_VALUES = Feature("initial values", "given parameters and state", _initial_value, _given_values)

@@ -13,6 +13,7 @@ from bnspec.conformance.causes.order import (
     SIZES_OF_ERRORS,
     SIZES_OF_SMALL_ERRORS,
     TRAINED,
+    compares,
     general_first,
     is_frozen,
     one_layout,
@@ -73,9 +74,11 @@ class Deviation:
 
         Statistics that training leaves are a state, as given ones are, whatever their decay. Beside a feature of which any array may be misread, a
         parameter only shows in which array it is; and beside a layout, epsilon only that dx of few values is not 0: of two it is
-        gamma inv_std (dy_1 - dy_2) / 2 times epsilon / (var + epsilon).
+        gamma inv_std (dy_1 - dy_2) / 2 times epsilon / (var + epsilon). A masked call that is compared with another has that one before it.
         """
         needed = setting(self.conditions)
+        if self.finding.family == "mask" and compares(self.finding):
+            needed = needed - {"history"}
         trained = any(c.feature == "history" and TRAINED & steps_of(c) for c in self.conditions)
         if trained and self.quantity in AFTER_TRAINING and needed - {"history", "state"}:
             needed = needed - {"history", "decay"} | {"state"}

@@ -12,6 +12,7 @@ from bnspec.conformance.causes.calls import HISTORY
 from bnspec.conformance.causes.feature import Feature
 from bnspec.conformance.causes.features import FEATURES
 from bnspec.conformance.causes.layouts import LAYOUTS
+from bnspec.conformance.causes.order import NARROWER
 from bnspec.conformance.causes.other_calls import with_other_calls
 from bnspec.conformance.causes.own_results import INVARIANT, OwnResults
 from bnspec.conformance.causes.parameters import STATE
@@ -21,6 +22,7 @@ from bnspec.model.call import Call
 from bnspec.model.case import Case
 from bnspec.model.conventions import Conventions
 from bnspec.model.observation import Observation
+from bnspec.model.vocabulary import Tier
 from bnspec.oracle.oracle import Oracle
 from bnspec.reports.run.causes import Condition
 
@@ -110,11 +112,14 @@ class Experiments:
         Each feature is made ordinary in turn, and stays so where the clause still deviates: what is left is what the
         deviation needs on a case that is otherwise as ordinary as can be. There, errors are compared on ordinary values.
 
+        Where the time is up before all that becomes ordinary with a feature has been examined, nobody knows which of them is needed.
+
         Args:
             step: that deviates; domain: features that the clause speaks of: without them it is not judged.
         """
         needed: list[tuple[Feature, Condition]] = []
         ordinary = False
+        unexamined = set[str]()
         for feature in FEATURES:
             value = "" if any(f.name == feature.name for f, _ in needed) else feature.value(case, step)
             beside = {f.name for f, _ in needed} & feature.changes
@@ -126,6 +131,8 @@ class Experiments:
                 continue
             called = self.with_calls(changed)
             outcome = self.outcome(called)
+            if called.id not in self.outcomes:
+                unexamined.add(feature.name)
             on_ordinary_inputs = ordinary or feature is VALUES_OF_X
             if on_ordinary_inputs and not STATE.value(changed, step):
                 self.ordinary.add(called.id)
@@ -152,20 +159,22 @@ class Experiments:
                 )
         self.ablated[clause] = case, step
         names = {feature.name for feature, _ in needed}
+        said = [(f, c) for f, c in needed if not unexamined & f.changes]
         return [
-            c for f, c in needed if not names & f.changes or (f.alone is not None and names & f.changes == {STATE.name})
+            c for f, c in said if not names & f.changes or (f.alone is not None and names & f.changes == {STATE.name})
         ]
 
     def changing(self, clause: str, output: str, needed: Sequence[Condition]) -> frozenset[str]:
         """Of the features that the clause needs, those that change the layer's own results; see ``OwnResults``."""
         names, (case, step) = {c.feature for c in needed}, self.ablated[clause]
         found = set[str]()
+        tier: Tier = "permissive" if clause in NARROWER else "lenient"
         if not {"values of x", "values of dy"} & names and not LAYOUTS & self.unknown.get(clause, set()):
             for feature in FEATURES:
                 alone = feature.name in names & INVARIANT and not names & feature.changes
                 if alone and not self.cut and self.clock() <= self._end:
                     ordinary = feature.changed(case, step)
-                    if ordinary is not None and self._own.differ(case, ordinary, step, output):
+                    if ordinary is not None and self._own.differ(case, ordinary, step, output, tier):
                         found.add(feature.name)
         return frozenset(found)
 

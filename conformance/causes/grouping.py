@@ -27,7 +27,7 @@ from bnspec.conformance.causes.order import (
 )
 from bnspec.conformance.causes.quantities import BOTH_MODES, related
 from bnspec.conformance.causes.separation import can_follow, is_dx, one_cause, operates, relation
-from bnspec.conformance.causes.values import KINDS_OF_VALUES, VALUES
+from bnspec.conformance.causes.values import KINDS_OF_VALUES, NOT_FINITE, VALUES
 
 
 def grouped(
@@ -184,8 +184,14 @@ def _speaks_of(special: Deviation, group: Sequence[Deviation], shown: Sequence[O
 
 
 def _needs_the_change(group: Sequence[Deviation], special: Deviation) -> bool:
-    """Whether a cause needs the features that change the layer's own results, of those that the clause needs."""
-    return one_layout(special.changing) <= {f for d in group for f in d.setting | one_layout(d.unknown)}
+    """Whether a cause needs the features that change the layer's own results, of those that the clause needs.
+
+    Where a call writes into other arrays, any feature may change what it finds there. In rank 2 the extents are other ones.
+    """
+    writes = any(d.quantity == "effects" for d in group)
+    needed = {f for d in group for f in d.setting | one_layout(d.unknown)}
+    of_extents = {"rank"} if needed & {"extents", "equal extents"} else set()
+    return writes or one_layout(special.changing) <= needed | of_extents
 
 
 def _is_no_function(group: Sequence[Deviation], special: Deviation) -> bool:
@@ -220,7 +226,8 @@ def _needs_what(special: Deviation, needed: frozenset[str]) -> bool:
         own |= {c.feature for c in special.conditions if c.value in KINDS_OF_VALUES}
     if any(c.feature in VALUES for c in special.conditions):
         needed -= {"epsilon"}
-    return needed <= found | one_layout(special.unknown) and found <= needed | own
+    may_need = one_layout({c.feature for c in special.conditions} | special.unknown)
+    return needed <= found | may_need and found <= needed | own
 
 
 def _of_equal_setting(groups: Sequence[list[Deviation]]) -> list[list[Deviation]]:
@@ -258,9 +265,21 @@ def _equal_setting(a: Deviation, b: Deviation) -> bool:
     first, second = a.quantity, b.quantity
     if (a.setting | b.setting) & MISREADING:
         return "endings" not in (first, second)  # an array is misread, whatever is computed from it
+    if _hides(a) and _hides(b):
+        return True
     if not needed and not (features and features == {c.feature for c in b.conditions}):
         return first != "endings" and (relation(a, b) == "same" or frozenset({first, second}) in BOTH_MODES)
     return bool(related(first, second) or related(second, first))
+
+
+def _hides(deviation: Deviation) -> bool:
+    """Whether it is that NaN or infinity does not reach a result, whatever array has it."""
+    evidence = deviation.finding.evidence
+    return (
+        evidence is not None
+        and evidence.relation == "not_finite"
+        and NOT_FINITE in {c.value for c in deviation.conditions}
+    )
 
 
 def _of_equal_variances(training: Deviation, inference: Deviation) -> bool:

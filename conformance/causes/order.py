@@ -40,7 +40,9 @@ OWN_FEATURES: dict[str, frozenset[str]] = {
 #: Families of clauses about calls that no experiment compares with others: of networks, of memory that arguments share.
 APART = ("placement", "purity")
 #: Clauses that judge errors within the bounds of others: they may deviate where no other clause does.
-NARROWER = ("accuracy.keeps_a_digit", "accuracy.errors_are_unbiased", "dtype.half_is_as_exact_as_declared")
+NARROWER = (
+    "accuracy.keeps_a_digit", "accuracy.errors_are_unbiased", "dtype.half_is_as_exact_as_declared", "dtype.parameters_are_not_narrowed",
+)  # fmt: skip
 #: What an error that these calls show may need.
 IN_NETWORKS = frozenset({"rank", "history", "epsilon", "decay", "gamma", "beta", "state", "extents", "many channels"})
 #: A family whose clauses name a cause only where no other clause does.
@@ -86,6 +88,7 @@ OPERATIONS = {
     "state.copy_is_independent": "clone",
     "state.snapshot_continues": "save_restore",
     "state.reset_restores_the_beginning": "reset",
+    "gradient.frozen_statistics": "freeze",
 }
 #: Relations that say less of a result than what it is.
 WEAK = ("finite", "not_finite", "not_negative", "bounded", "differs")
@@ -174,14 +177,14 @@ def particular(conditions: tuple[Condition, ...]) -> int:
 def general_first(finding: Finding, conditions: tuple[Condition, ...], unknown: int = 0) -> tuple[int, ...]:
     """The key that orders clauses which speak of all cases.
 
-    What a single call shows is more basic than a relation between calls, results than their derivatives, their values than that
+    What a single call shows, after others or not, is more basic than a relation between calls, results than their derivatives, their values than that
     they are finite; then what happens on more ordinary cases. ``unknown``: features that it may need.
     """
     derivative = DERIVATIVES.get(quantity(finding), 0)
     family = BASIC.index(finding.family) if finding.family in BASIC else len(BASIC)
     compared = finding.evidence is not None and finding.evidence.compared_with is not None
     weak = is_weak(finding)
-    calls = 2 + compared - is_usual(finding) + any(c.feature == "history" for c in conditions)
+    calls = 2 + 2 * compared - is_usual(finding) + any(c.feature == "history" for c in conditions)
     return calls, derivative, weak, particular(conditions) + unknown, family, list(CLAUSES).index(finding.clause)
 
 
@@ -191,9 +194,11 @@ def place_of(finding: Finding, needed: tuple[Condition, ...] = ()) -> int:
         return -2
     if finding.family == "errors" and in_its_own_words(finding, needed):
         return -1
+    if finding.clause in OPERATIONS and needed and not in_its_own_words(finding, needed):
+        return 3  # what happens without the operation is no effect of it
     if finding.family in ("contract", "errors") or quantity(finding) in ("effects", "endings"):
         return 0
-    if in_its_own_words(finding, needed) and finding.family not in LAST and finding.clause not in NARROWER:
+    if in_its_own_words(finding, needed) and finding.family not in LAST:
         return 1
     return 3 if is_special(finding) else 2
 

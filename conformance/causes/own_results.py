@@ -22,6 +22,7 @@ from bnspec.model.case import Case
 from bnspec.model.conventions import Conventions
 from bnspec.model.observation import Observation
 from bnspec.model.precision import PRECISIONS
+from bnspec.model.vocabulary import Tier
 from bnspec.oracle.oracle import Oracle
 
 #: A result is run again so often, and is scattered where its runs differ by this part of the error.
@@ -46,9 +47,9 @@ class OwnResults:
     observe: Callable[[Case], Observation]
     conventions: Conventions
 
-    def differ(self, case: Case, ordinary: Case, step: int, output: str) -> bool:
-        """Whether an output of a call differs between two cases of equal values; only finite channels count."""
-        a, b = (self._result(c, step, output) for c in (case, ordinary))
+    def differ(self, case: Case, ordinary: Case, step: int, output: str, tier: Tier = "lenient") -> bool:
+        """Whether an output of a call differs between two cases of equal values; only finite channels count. ``tier``: of the bounds."""
+        a, b = (self._result(c, step, output, tier) for c in (case, ordinary))
         return (
             a is not None
             and b is not None
@@ -59,7 +60,7 @@ class OwnResults:
     def scale_by_gamma(self, case: Case, step: int) -> bool:
         """Whether y follows from the layer's own y with gamma 1 and beta 0: y = gamma * own y + beta.
 
-        True also where that cannot be said, and where y is no scaled and shifted normalised value at all: then it is not the scale that
+        True also where that cannot be said, as of fewer than three values, which always are on one line, and where y is no scaled and shifted normalised value at all: then it is not the scale that
         is wrong.
         """
         if not all(n in case.arrays for n in ("gamma", "beta")):
@@ -72,7 +73,7 @@ class OwnResults:
         if plain is None or other is None:
             return True
         own, got = (self._result(c, step, "y") for c in (plain, other))
-        if own is None or got is None or own.values.shape != got.values.shape:
+        if own is None or got is None or own.values.shape != got.values.shape or len(own.values) < 3:
             return True
         scale, shift = gamma.astype(np.float64), beta.astype(np.float64)
         with np.errstate(all="ignore"):
@@ -100,7 +101,7 @@ class OwnResults:
             known = np.isfinite(error)
             return bool(known.any() and spread[known].max() >= PART_OF_ERROR * error[known].max() > 0)
 
-    def _result(self, case: Case, step: int, output: str) -> _Result | None:
+    def _result(self, case: Case, step: int, output: str, tier: Tier = "lenient") -> _Result | None:
         """An output or a statistic of a call; None where there is none, or nothing is said of it."""
         observation = self.observe(case)
         if step >= len(observation.steps) or observation.steps[step].status != "ok":
@@ -109,7 +110,7 @@ class OwnResults:
         expected, got = exam.expected(step).get(output), exam.got(step, output)
         if expected is None or got is None or got.shape != expected.value.shape or not got.size:
             return None
-        arrays = got.astype(np.float64), expected.rounded, np.broadcast_to(expected.bounds["lenient"], got.shape)
+        arrays = got.astype(np.float64), expected.rounded, np.broadcast_to(expected.bounds[tier], got.shape)
         values, exact, bound = (_rows(a, case) for a in arrays)
         with np.errstate(all="ignore"):
             size, right = (np.abs(a).max(0) for a in (values, exact))

@@ -30,6 +30,9 @@ def cause_of(group: Sequence[Finding], conditions: tuple[Condition, ...], experi
 
 
 def ordinary_first(cause: Cause) -> tuple[int, bool, int, str]:
-    """A key that sorts by level; then what happens on the most ordinary cases first, and last what nobody examined."""
+    """A key that sorts by level; then what happens on the most ordinary cases first, and last what nobody examined.
+
+    A call that must be refused is as little ordinary as a condition.
+    """
     unknown = bool(cause.cut) and not cause.conditions
-    return LEVELS.index(cause.level), unknown, particular(cause.conditions), cause.clause
+    return LEVELS.index(cause.level), unknown, particular(cause.conditions) + (cause.family == "errors"), cause.clause

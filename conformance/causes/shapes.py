@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
 
-from bnspec.conformance.cases.shrinking import PER_CHANNEL, fewer_axes, is_derived
+from bnspec.conformance.cases.shrinking import CHUNK, PER_CHANNEL, fewer_axes, is_derived
 from bnspec.conformance.causes.arrays import first_of, packed, whole_inputs, with_arrays
 from bnspec.conformance.causes.feature import Feature
 from bnspec.conformance.causes.layouts import LAYOUTS
@@ -46,23 +47,40 @@ def _count_value(case: Case, _: int) -> str:
     return f"{least} value{'s' * (least != 1)} per channel"
 
 
+def _empty_chunks(case: Case) -> list[str]:
+    """The chunks of a training set that have no rows, beside others that have some."""
+    chunks = [n for n in case.arrays if n.startswith(CHUNK)]
+    empty = [n for n in chunks if not case.arrays[n].size]
+    return empty if len(empty) < len(chunks) else []
+
+
+def _without_empty_chunks(case: Case, _: int) -> Case | None:
+    """Fits of the other chunks alone."""
+    empty = _empty_chunks(case)
+    arrays = {n: a for n, a in case.arrays.items() if n not in empty}
+    steps = tuple(dataclasses.replace(s, inputs=tuple(n for n in s.inputs if n not in empty)) for s in case.steps)
+    return case.with_(arrays=arrays, steps=steps) if all(s.inputs for s in steps if s.call.kind == "fit") else None
+
+
 def _more_values(case: Case, _: int) -> Case | None:
-    """Whole inputs repeated along a reduced axis; empty ones with new values."""
-    config = case.config
-    if not config.reduce_axes or "mask" in case.arrays:  # what a longer mask would keep, nobody can say
-        return None
-    if not _keeps_malformed(case):
+    """Whole inputs repeated along a reduced axis, with what a mask keeps of them; empty ones with new values."""
+    config, whole = case.config, whole_inputs(case)
+    mask = case.arrays.get("mask")
+    unclear = mask is not None and (mask.ndim != config.rank or any(not case.arrays[n].size for n in whole))
+    if not config.reduce_axes or unclear or not _keeps_malformed(case):
         return None
     axis = config.reduce_axes[0]
-    changes = {}
-    for name in whole_inputs(case):
+    changes, times = {}, 1
+    for name in whole:
         array = case.arrays[name]
         if not array.size:
             shape = tuple(n or ORDINARY_COUNT for n in array.shape)
             changes[name] = ordinary_values(name, shape, array.dtype)
         else:
-            times = math.ceil(ORDINARY_COUNT * config.channels / max(array.size, 1))
+            times = math.ceil(ORDINARY_COUNT * config.channels / array.size)
             changes[name] = np.concatenate([array] * times, axis)
+    if mask is not None and all(mask.shape[axis] == case.arrays[n].shape[axis] for n in whole):
+        changes["mask"] = np.concatenate([mask] * times, axis)
     return with_arrays(case, changes)
 
 
@@ -135,6 +153,12 @@ def _of_other_extents(case: Case, _: int) -> Case | None:
 
 EQUAL_EXTENTS = Feature(
     "equal extents", "extents other than the number of channels", _equal_extents_value, _of_other_extents, LAYOUTS
+)
+EMPTY_CHUNK = Feature(
+    "empty chunk",
+    "chunks with rows",
+    lambda case, _: "a chunk without rows" if _empty_chunks(case) else "",
+    _without_empty_chunks,
 )
 ONE_CHANNEL = Feature(
     "one channel",

@@ -56,7 +56,8 @@ def _conditions(cause: Cause) -> str:
     if not cause.conditions:
         examined = not cause.cut and cause.experiments
         return "on the most ordinary cases that the clause speaks of" if examined else "conditions not examined"
-    return "needs " + "; ".join(map(_condition, cause.conditions))
+    needed = "needs " + "; ".join(map(_condition, cause.conditions))
+    return f"{needed}; whether it needs more was not examined" if cause.cut else needed
 
 
 def _condition(condition: Condition) -> str:

@@ -11,10 +11,11 @@ import pytest
 from bnspec.backends.worker.execution import run_case
 from bnspec.clauses import CLAUSES
 from bnspec.conformance.cases.building import Form, Plan, batch_norm_case
+from bnspec.conformance.cases.catalogue import catalogue
 from bnspec.conformance.cases.effort import cases_of
-from bnspec.conformance.cases.programs import derivative_case, initial_case
-from bnspec.conformance.causes.experiments import with_other_calls
+from bnspec.conformance.cases.programs import derivative_case, initial_case, masked_case
 from bnspec.conformance.causes.features import FEATURES
+from bnspec.conformance.causes.other_calls import with_other_calls
 from bnspec.conformance.causes.own_results import OwnResults
 from bnspec.conformance.judge.judge import judge
 from bnspec.conformance.selftest.reference.full_layer import FullAdapter
@@ -189,3 +190,49 @@ def test_the_threads_of_a_case_are_the_most_of_its_layers() -> None:
     several = case.with_(steps=(*case.steps[:1], *steps))
     assert threads.value(several, 0) == threads.value(several, 1) == "3 threads"
     assert not threads.value(case, 0)
+
+
+@pytest.mark.parametrize("share", [0.75, 1.0])
+def test_a_masked_batch_is_repeated_with_its_mask(share: float) -> None:
+    """The statistics of what is kept stay, and its count grows."""
+    case = masked_case(Plan(Form((2, 3, 2), 1)), share)
+    changed = next(f for f in FEATURES if f.name == "count").changed(case, 0)
+    assert changed is not None
+    assert np.array_equal(changed.arrays["mask"], np.concatenate([case.arrays["mask"]] * 4))
+    assert np.array_equal(changed.arrays["x"][:2], case.arrays["x"])
+
+
+def test_two_values_say_nothing_of_gamma() -> None:
+    """They are on a line whatever the layer does: a y that is 0 for one row scales nothing wrongly."""
+    constant = own(lambda c: np.where(len(c.arrays["x"]) < 3, 0, c.arrays["x"]) + 0 * c.arrays["gamma"])
+    assert constant.scale_by_gamma(batch_norm_case(Plan(Form((2, 3), 1))), 0)
+    assert not constant.scale_by_gamma(batch_norm_case(Plan(Form((4, 3), 1))), 0)
+
+
+def test_a_chunk_without_rows_is_a_feature() -> None:
+    """The other chunks are the same training set."""
+    every = (c for c in catalogue() if c.subject == "input_norm")
+    case = next(c for c in every if any(n.startswith("chunk") and not a.size for n, a in c.arrays.items()))
+    empty = next(f for f in FEATURES if f.name == "empty chunk")
+    changed = empty.changed(case, 0)
+    assert changed is not None
+    assert (empty.value(case, 0), empty.value(changed, 0)) == ("a chunk without rows", "")
+    assert np.array_equal(changed.arrays["x"], case.arrays["x"])
+    adapter = FullAdapter("cpu")
+    found = judge(changed, run_case(adapter, *changed.header()), adapter.conventions, Oracle(changed))
+    assert all(j.holds for j in found.values() if j is not None)
+
+
+def test_the_settings_of_a_call_that_is_compared_are_those_of_the_case() -> None:
+    """A scaled call has another x and gamma than the call before it: its gamma is what is looked at."""
+    every = (c for c in catalogue() for s in c.steps if any(n == "gamma" for n, _ in s.options))
+    case = next(c for c in every if c.subject == "batch_norm")
+    step = next(i for i, s in enumerate(case.steps) if any(n == "gamma" for n, _ in s.options))
+    own = next(f for f in FEATURES if f.name == "settings of the call")
+    changed = own.changed(case, step)
+    assert changed is not None
+    assert "gamma" in own.value(case, step)
+    assert not own.value(changed, 0)
+    name = dict(case.steps[step].options)["gamma"]
+    assert np.array_equal(changed.arrays["gamma"], case.arrays[str(name)])
+    assert np.array_equal(changed.arrays["x"], case.arrays[case.steps[step].inputs[0]])

@@ -11,7 +11,8 @@ import pytest
 from bnspec.clauses import ASKED
 from bnspec.conformance.causes.deviation import Deviation
 from bnspec.conformance.causes.grouping import grouped
-from bnspec.conformance.causes.record import cause_of
+from bnspec.conformance.causes.record import cause_of, ordinary_first
+from bnspec.conformance.causes.values import NOT_FINITE
 from bnspec.reports.run.causes import Condition
 from bnspec.reports.run.evidence import Evidence, Relation
 from bnspec.reports.summary.causes import needs
@@ -307,3 +308,117 @@ def test_a_clause_about_refusals_names_no_cause_that_other_calls_show() -> None:
     empty = needing(deviation("degenerate.empty_batch", "running_mean", "training"), "count")
     [group] = grouped([refused, empty], [{d.finding.clause: LARGE for d in (refused, empty)}])
     assert group[0].finding.clause == "degenerate.empty_batch"
+
+
+def test_an_array_whose_nan_is_hidden_is_one_cause_whatever_array_it_is() -> None:
+    """A layer that takes NaN for 0 does so in x and in dy."""
+
+    def hidden(clause: str, output: str, feature: str, value: str = NOT_FINITE) -> Deviation:
+        found = with_relation(deviation(clause, output), "not_finite")
+        return dataclasses.replace(found, conditions=(Condition(feature, value, "standard normal"),))
+
+    y = hidden("special.nan_is_not_hidden", "y", "values of x")
+    assert len(grouped([y, hidden("special.cotangent_nan_is_not_hidden", "dgamma", "values of dy")], [])) == 1
+    assert len(grouped([y, deviation("gradient.training_dgamma", "dgamma")], [])) == 2
+
+
+def test_a_comparison_of_two_calls_names_no_cause_that_one_call_shows() -> None:
+    """Statistics that no longer move after inference are wrong, not only other than those of a layer that did not infer."""
+    mean = dataclasses.replace(
+        deviation("running.mean", "running_mean"), conditions=(Condition("history", "after inference", "a new layer"),)
+    )
+    repeatable = deviation("training.repeatable", "running_mean", "training")
+    assert repeatable.finding.evidence is not None
+    evidence = msgspec.structs.replace(repeatable.finding.evidence, relation="equal_bits", compared_with=0)
+    repeatable = dataclasses.replace(repeatable, finding=msgspec.structs.replace(repeatable.finding, evidence=evidence))
+    [group] = grouped([repeatable, mean], [{d.finding.clause: LARGE for d in (repeatable, mean)}])
+    assert group[0] is mean
+
+
+def test_what_needs_a_frozen_layer_is_one_cause() -> None:
+    """As long as a clause on freezing says what that does."""
+    frozen = deviation("gradient.frozen_statistics", "running_var")
+    dx = deviation("mask.gradients", "dx", "training_masked_gradients")
+    after = (Condition("history", "after training_masked, freeze, unfreeze", "a new layer"),)
+    assert len(grouped([frozen, dataclasses.replace(dx, conditions=after)], [])) == 1
+    assert len(grouped([frozen, dx], [])) == 2
+
+
+def test_what_needs_a_half_dtype_is_named_by_it() -> None:
+    """Results that are wrong in half precision alone are not as exact as the arithmetic that is declared."""
+    dx, half = deviation("gradient.inference_dx", "dx"), deviation("dtype.half_is_as_exact_as_declared", "dx")
+    both = [{d.finding.clause: LARGE for d in (dx, half)}]
+    [group] = grouped([needing(dx, "dtype"), needing(half, "dtype")], both)
+    assert group[0].finding is half.finding
+    [group] = grouped([dx, needing(half, "dtype")], both)
+    assert group[0].finding is dx.finding
+
+
+def test_an_error_within_the_bounds_of_half_precision_is_seen_in_narrower_ones() -> None:
+    """y that is wrong in inference is so beside half-precision x, where only the clause on narrowed parameters sees it."""
+    y = deviation("inference.output", "y", "inference")
+    narrowed = needing(deviation("dtype.parameters_are_not_narrowed", "y", "inference"), "dtype")
+    kept = [{"inference.output": 0.5, "dtype.parameters_are_not_narrowed": LARGE}]
+    assert len(grouped([y, narrowed], kept)) == 1
+    assert len(grouped([y, dataclasses.replace(narrowed, changing=frozenset({"dtype"}))], kept)) == 2
+
+
+def test_what_is_written_into_arrays_changes_any_result() -> None:
+    """A layer that starts otherwise than it was given writes into a beta that shares memory with its state."""
+    given = with_relation(deviation("state.starts_as_given", "running_var", "inference"), "equals")
+    shared = needing(deviation("purity.shared_arguments", "y", "training"), "layout of the parameters")
+    changed = dataclasses.replace(shared, changing=frozenset({"layout of the parameters"}))
+    assert len(grouped([given, changed], [])) == 1
+    assert len(grouped([deviation("training.output", "y"), changed], [])) == 2
+
+
+def test_what_a_well_formed_call_shows_comes_before_what_is_accepted() -> None:
+    """A call that must be refused is as little ordinary as a condition."""
+    accepted = cause_of([deviation("errors.malformed_data", "y").finding], (), 1, "")
+    wrong = cause_of([deviation("training.output", "y").finding], (), 1, "")
+    strided = (Condition("layout of x", "strided", "packed"), Condition("dtype", "float16", "float32"))
+    most = cause_of([deviation("gradient.training_dx", "dx").finding], strided, 1, "")
+    assert sorted([most, accepted, wrong], key=ordinary_first) == [wrong, accepted, most]
+
+
+def test_a_digit_that_a_wrong_gradient_loses_is_no_other_cause() -> None:
+    """It needs the gamma that the gradient needs, and an extent beside which gamma is no setting."""
+    dx = needing(deviation("gradient.training_dx", "dx", ratio=LARGE), "gamma")
+    digit = needing(deviation("accuracy.keeps_a_digit", "dx"), "values of x", "extents", "gamma")
+    assert len(grouped([dx, digit], [])) == 1
+    assert len(grouped([dx, needing(digit, "values of x", "extents")], [])) == 2
+
+
+def test_a_rank_with_other_extents_is_no_cause_beside_extents() -> None:
+    """Rows beyond a block that are left out are other ones where axes are joined."""
+    y = needing(deviation("inference.output", "y", "inference"), "extents")
+    axis = needing(deviation("layout.axis", "y", "inference"), "rank", "extents")
+    axis = dataclasses.replace(axis, changing=frozenset({"rank"}))
+    both = [{d.finding.clause: LARGE for d in (y, axis)}]
+    assert len(grouped([y, axis], both)) == 1
+    assert len(grouped([deviation("inference.output", "y", "inference"), axis], both)) == 2
+
+
+def test_a_masked_call_that_is_compared_with_another_needs_no_history() -> None:
+    """The other call is before it: a mask that is inverted is one cause."""
+    mean = deviation("mask.equals_compaction", "running_mean", "training_masked")
+    inert = needing(deviation("mask.padding_is_inert", "running_var", "training_masked"), "history")
+    assert inert.finding.evidence is not None
+    evidence = msgspec.structs.replace(inert.finding.evidence, relation="equal_bits", compared_with=0)
+    compared = dataclasses.replace(inert, finding=msgspec.structs.replace(inert.finding, evidence=evidence))
+    assert len(grouped([mean, compared], [])) == 1
+    assert len(grouped([mean, inert], [])) == 2
+
+
+def test_an_operation_that_is_not_needed_names_no_cause() -> None:
+    """A second masked step that starts again moves the statistics of a frozen layer, too."""
+    after = Condition("history", "after training_masked", "a new layer")
+    masked = dataclasses.replace(
+        deviation("mask.equals_compaction", "running_var", "training_masked"), conditions=(after,)
+    )
+    frozen = with_relation(deviation("gradient.frozen_statistics", "running_var", "training_masked"), "unchanged")
+    frozen = dataclasses.replace(
+        frozen, conditions=(Condition("history", "after training_masked, freeze", "a new layer"),)
+    )
+    [group] = grouped([frozen, masked], [{d.finding.clause: LARGE for d in (frozen, masked)}])
+    assert group[0] is masked

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 
+from bnspec.backends.worker.execution import run_case
 from bnspec.cli import main
 from bnspec.conformance.cases.building import Form, Plan, batch_norm_case
 from bnspec.conformance.cases.catalogue import catalogue
 from bnspec.conformance.cases.effort import EFFORTS
 from bnspec.conformance.causes.causes import causes_of
+from bnspec.conformance.causes.experiments import Experiments
 from bnspec.conformance.selftest.catalogue.catalogue import select
 from bnspec.conformance.selftest.grouping.grouping import Grouped, causes_of_layer
+from bnspec.conformance.selftest.reference.full_layer import FullAdapter, FullLayer
 from bnspec.model.case import Case
 from bnspec.model.observation import Observation
 from bnspec.oracle.oracle import Oracle
@@ -91,6 +96,29 @@ def test_two_defects_are_two_causes(names: tuple[str, str], families: set[str], 
     """Each of its own family."""
     found = causes_behind(names, cases)
     assert sorted(c.family for c in found.judged) == sorted(families)
+
+
+class ReadsStridedTwice(FullLayer):
+    """Doubles what is not packed."""
+
+    def values(self, array: np.ndarray) -> np.ndarray:
+        return np.asarray(super().values(array)) * (1 if array.flags.c_contiguous else 2)
+
+
+@pytest.mark.parametrize("experiments", range(1, 12))
+def test_where_time_is_up_no_condition_is_said_that_may_be_another(experiments: int) -> None:
+    """More values are packed, too: that the layer needs few of them is said only where strides were looked at."""
+    adapter = type("Adapter", (FullAdapter,), {"layer_class": ReadsStridedTwice})("cpu")
+    case = batch_norm_case(Plan(Form((2, 1), 1), layout="stepped", state="initial", gamma="ones"))
+    ticks = itertools.count()
+
+    def observe(run: Case) -> Observation:
+        return run_case(adapter, *run.header())
+
+    found = Experiments(observe, adapter.conventions, ["inference.output"], experiments, clock=lambda: next(ticks))
+    needed = found.conditions("inference.output", case, 0, frozenset())
+    assert {c.feature for c in needed} <= {"layout of x"}
+    assert needed or found.cut
 
 
 def test_without_time_every_finding_is_a_cause_that_says_so() -> None:

@@ -41,6 +41,7 @@ def test_the_command_prints_counts_and_causes(run: Path, capsys: pytest.CaptureF
     said = " ".join(capsys.readouterr().out.split())
     for words in (HEADLINE, "needs dtype: float16 (not with float32)", "also seen in gradient.training_dx", "(known)"):
         assert words in said
+    assert "float32); whether it needs more was not examined" in said
     assert "experiments on alpha@cpu stopped after 5 s" in said
 
 

@@ -94,7 +94,7 @@ class FrozenDxThroughTheBatch(FullLayer):
 class FrozenForever(FullLayer):
     """Stays frozen once it was."""
 
-    family, killed_by, calls, path = "running", RUNNING, (UNFREEZE,), "trainable again"
+    family, killed_by, calls, path = "running", (*RUNNING, *FROZEN), (UNFREEZE,), "trainable again"
 
     def freeze(self, frozen: bool) -> None:
         self.frozen = self.frozen or frozen

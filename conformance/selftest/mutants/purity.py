@@ -72,11 +72,11 @@ class WritesStateFirst(PlainLayer):
     def forward(self, x: Array) -> Array:
         self.steps += 1
         if x.size == 0:
-            return x.copy()
+            return x.astype(self.result_dtype(x))
         wide = self.values(x)
         mean, var = self.training_statistics(wide)
         self.update(wide)
-        return self.output(wide, mean, self.inv_std(var)).astype(x.dtype)
+        return self.output(wide, mean, self.inv_std(var)).astype(self.result_dtype(x))
 
 
 class ReturnsBetaItself(PlainLayer):

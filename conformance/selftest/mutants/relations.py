@@ -45,7 +45,7 @@ class LargeEpsilonCapped(FullLayer):
 class NegativeScaleFlipsDx(FullLayer):
     """Takes |gamma| in dx."""
 
-    family, killed_by, path = "training", ("training.scale_equivariant",), "gamma below 0"
+    family, killed_by, path = "training", ("training.scale_equivariant", "gradient.training_dx"), "gamma below 0"
 
     def training_dx(self, dy: Array, zhat: Array, inv_std: Array) -> Array:
         return np.sign(self.gamma()) * super().training_dx(dy, zhat, inv_std)

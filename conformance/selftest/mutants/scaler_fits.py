@@ -202,7 +202,7 @@ class SampleVarianceFitted(PlainScaler):
     family, killed_by = "input", FIT
 
     def variance(self, squares: Array, count: int) -> Array:
-        return super().variance(squares, max(count - 1, 1))
+        return super().variance(squares, max(count - 1, min(count, 1)))
 
 
 class OnePassFit(PlainScaler):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -16,6 +17,7 @@ from typing import Literal
 from bnspec.backends.harness.environments.failure import NotBuilt
 from bnspec.backends.harness.environments.homes import home_of
 from bnspec.backends.harness.registry import registered, select
+from bnspec.conformance.repro.script import writers
 from bnspec.model.names import base_of
 from bnspec.reports.run.records import Finding
 
@@ -65,6 +67,7 @@ def run_script(path: Path, finding: Finding, seconds: float = SECONDS) -> Outcom
     package, *below = base_of(finding.backend).split(".")
     named = [n for n in below if n in KERAS_BACKENDS] if package == "keras" else []
     chosen = {"KERAS_BACKEND": named[0]} if named else {}
+    chosen |= said_variables(finding)
     started = time.perf_counter()
     try:
         inherited, call = interpreter(finding.backend)
@@ -90,6 +93,13 @@ def run_script(path: Path, finding: Finding, seconds: float = SECONDS) -> Outcom
     else:
         status = "reproduced" if end.returncode == 1 else "not reproduced"
     return Outcome(status, end.returncode, output, elapsed)
+
+
+def said_variables(finding: Finding) -> dict[str, str]:
+    """The variables with which a script says that it is to be run."""
+    writer = writers().get(base_of(finding.backend))
+    words = shlex.split(writer.environment) if writer is not None and finding.device == "cpu" else []
+    return {name: value for name, _, value in (word.partition("=") for word in words)}
 
 
 def interpreter(backend: str) -> tuple[Mapping[str, str], list[str]]:

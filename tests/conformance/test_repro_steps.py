@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
 from bnspec.backends.harness.scripts.literals import NoScript, drawn, numpy_expression
+from bnspec.conformance.repro.execute import said_variables
 from bnspec.conformance.repro.script import writers
 from bnspec.contract import LayerConfig
 from bnspec.model.call import FIT, TRAINING_GRADIENTS, TRANSFORM
 from bnspec.model.case import Case, Step
 from bnspec.model.draws import Uniform, product
 from bnspec.reports.run.evidence import Evidence
+from bnspec.reports.run.records import Finding
 from tests.support.scripts import WITH_LAYERS, case_of, finding, not_installed, run, text_of
 
 #: What some scalers do not give, and why.
@@ -88,3 +91,14 @@ def test_a_block_of_draws_is_written_as_that_block(order: tuple[int, ...]) -> No
     assert drawn(array + 1, factors) is None
     assert drawn(np.empty((0, 4), np.float32), [Uniform(1, 0.0, 1.0, (10**12,)), Uniform(1, 0.0, 1.0, (0, 1))]) is None
     assert drawn(array, [Uniform(1, 0.0, 1.0, (10**6, 10**6))]) is None
+
+
+@pytest.mark.parametrize(
+    ("backend", "variables"),
+    [("sklearn.array_api", {"SCIPY_ARRAY_API": "1"}), ("keras.jax", {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"})],
+)
+def test_a_script_is_run_with_the_variables_that_it_names(backend: str, variables: dict[str, str]) -> None:
+    """As its reader is told to run it; on a device it is told none."""
+    finding = Finding("input.fit", "input", "MUST", backend, "cpu", "deviates", 1, 1, 0, 2.0, case=None)
+    assert said_variables(finding) == variables
+    assert said_variables(msgspec.structs.replace(finding, device="cuda:0")) == {}

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 #: Of the time of a target, what its cases get; the rest is for shrinking what deviates, and for its causes.
 FOR_CASES = 2 / 3
+#: Of the same, what is left at least when its framework is open, however long that took: something is judged of each.
+ONCE_OPEN = 1 / 4
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,11 @@ class Share:
     begins: float
     ends: float
     now: Callable[[], float] = time.monotonic
+
+    def opened(self) -> Share:
+        """The share from now on, when the framework is open."""
+        now = self.now()
+        return Share(now, max(self.ends, now + ONCE_OPEN * (self.ends - self.begins)), self.now)
 
     @property
     def left(self) -> float:

@@ -100,6 +100,7 @@ class TargetRun:
             return self.never_opened()
         self.progress(self.target, 0, "opening")
         worker = self.open()
+        self.share = self.share.opened()
         causes: list[Cause] = []
         try:
             if entry.own and worker.hello.conventions is not None:  # one that is registered declares it

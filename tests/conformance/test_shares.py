@@ -41,6 +41,17 @@ def test_what_a_target_does_not_need_is_the_others() -> None:
     assert last[0].cases_over
 
 
+def test_opening_takes_no_more_than_three_quarters_of_a_share() -> None:
+    """Of 40 s, 38 of which a framework took to open, 10 are left; where it took 5, 35."""
+    clock = Clock()
+    share = Shares(40.0, targets=1, now=clock).begin()
+    clock.now = 5.0
+    assert share.opened().left == 35.0
+    clock.now = 38.0
+    assert share.opened().left == 10.0
+    assert not share.opened().cases_over
+
+
 def test_no_limit_has_no_end_and_no_time_has_no_cases() -> None:
     """None: as long as it takes. 0: nothing."""
     assert not Shares(None, 1).begin().cases_over

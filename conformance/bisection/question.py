@@ -157,7 +157,7 @@ class ConventionQuestion:
         with release() as worker:
             if worker.hello.conventions is None:
                 return unanswered(worker.hello)
-            lab, found = Lab(worker, worker.hello.conventions, None), dict[str, Outcome]()
+            lab, found = Lab.of(worker, worker.hello.conventions, None), dict[str, Outcome]()
             for experiment in EXPERIMENTS:
                 lab.cases = {}
                 found.update({o.field: o for o in experiment.run(lab)})

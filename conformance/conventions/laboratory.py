@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -45,7 +44,7 @@ class Lab:
         decay_weighs: whether the decay weighs the "old" value (the contract's rule) or the "new" one; "" if neither.
         average_known: whether the rule of the moving average was inferred.
         asked: by id, the cases that the present experiment has asked for.
-        only_bare: whether every layer with gamma and beta is declined, and one without them answers; then all are asked without.
+        only_bare: whether all layers are asked without gamma and beta; see ``Lab.of``.
     """
 
     def __init__(self, worker: Runs, declared: Conventions, oracles: dict[str, Oracle] | None = None) -> None:
@@ -54,6 +53,19 @@ class Lab:
         self.cases: dict[str, Case] = {}
         self._observations: dict[str, Observation] = {}
         self._oracles = {} if oracles is None else oracles
+        self.only_bare = False
+
+    @classmethod
+    def of(cls, worker: Runs, declared: Conventions, oracles: dict[str, Oracle] | None = None) -> Lab:
+        """A lab that asks for layers without gamma and beta, where every other is declined and one without them answers."""
+        lab = cls(worker, declared, oracles)
+        if declared.affine_optional:
+            config = plain_config(declared)
+            probes = [layer_case(config, [Step(c, ("x",), fresh=True)], {"x": PROBE}) for c in (TRAINING, INFERENCE)]
+            if all(ended(lab._observed(case)).startswith("declined") for case in probes):
+                bare = [lab._observed(without_affine(case)) for case in probes]
+                lab.only_bare = any(found.steps and not ended(found) for found in bare)
+        return lab
 
     def observe(self, case: Case) -> Observation:
         """The case's observation."""
@@ -69,17 +81,6 @@ class Lab:
     def asked_as(self, case: Case) -> Case:
         """The case as it is asked: without gamma and beta where there are layers of no other kind."""
         return without_affine(case) if self.only_bare else case
-
-    @cached_property
-    def only_bare(self) -> bool:
-        if not self.declared.affine_optional:
-            return False
-        config = plain_config(self.declared)
-        probes = [layer_case(config, [Step(c, ("x",), fresh=True)], {"x": PROBE}) for c in (TRAINING, INFERENCE)]
-        if not all(ended(self._observed(case)).startswith("declined") for case in probes):
-            return False
-        bare = [self._observed(without_affine(case)) for case in probes]
-        return any(found.steps and not ended(found) for found in bare)
 
     def expect(self, case: Case, i: int, before: State, conventions: Conventions) -> dict[str, Expected]:
         """The specification's answers for step i under given conventions and the observed state before the step."""

@@ -24,7 +24,7 @@ def gradient_modes_of(worker: Worker, declared: Conventions) -> tuple[Mode, ...]
 
 def forward_only(worker: Worker, declared: Conventions, mode: Mode) -> bool:
     """Whether no form has gradients in this mode, and at least one has a forward pass."""
-    lab, has_forward = Lab(worker, declared, None), False
+    lab, has_forward = Lab.of(worker, declared, None), False
     for dtype, rank in itertools.product(declared.dtypes, sorted({min(declared.ranks), max(declared.ranks)})):
         config = plain_config(declared, dtype=dtype, rank=rank, channel_axis=plain_axis(declared, rank))
         gradients = Step(call_of(mode, "gradients"), ("x", "dy"), fresh=True)

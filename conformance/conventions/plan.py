@@ -101,7 +101,7 @@ class Inference:
 
 def infer(worker: Runs, declared: Conventions, oracles: dict[str, Oracle] | None = None) -> Inference:
     """Run every experiment on a worker; ``oracles``, by case, may be shared by several inferences."""
-    lab, found = Lab(worker, declared, oracles), {}
+    lab, found = Lab.of(worker, declared, oracles), {}
     cases: dict[str, tuple[Case, ...]] = {}
     for experiment in EXPERIMENTS:
         lab.cases = {}

@@ -34,6 +34,7 @@ from bnspec.model.precision import PRECISIONS
 from bnspec.translation.parts import LayerValues, Route
 from bnspec.translation.translate import translate
 
+SIDES = ("source", "target")
 OUTPUTS = ("y", "dx", "dgamma", "dbeta")
 RUNNING = ("running_mean", "running_var")
 TRAINING_STEPS = 3
@@ -51,6 +52,7 @@ class Proof:
         elements, total: the numbers of compared and of all results; some have no finite bound.
         reason: why there is no proof; "" if there is one. failed: whether a backend failed to run a supported layer.
         worst: the output with the worst ratio.
+        deviating: where they do not agree, the sides that are not within their own bounds either, "source" or "target", or that failed.
         holds: whether both backends agree, or there is nothing to prove.
     """
 
@@ -62,6 +64,7 @@ class Proof:
     worst: str = ""
     reason: str = ""
     failed: bool = False
+    deviating: tuple[str, ...] = ()
 
     @property
     def holds(self) -> bool:
@@ -118,6 +121,7 @@ class _Comparison:
         self.parties, self.name, self.layer, self.route = (source, target), name, layer, route
         self.batches = batches(layer, TRAINING_STEPS)
         self.worst: tuple[float, str] = (0.0, "")
+        self.handed = True
         self.elements, self.total = 0, 0
 
     def inference(self) -> Proof:
@@ -130,7 +134,7 @@ class _Comparison:
         self.handed_over(*sides, factor=1.0)
         for i in range(len(IN_INFERENCE)):
             self.outputs(*sides, i)
-        return self.proof()
+        return self.proof(sides)
 
     def training(self) -> Proof:
         """y and gradients of three steps, and the running statistics after each."""
@@ -153,7 +157,7 @@ class _Comparison:
         for i in range(TRAINING_STEPS):
             self.outputs(*sides, i)
         self.trajectory(*sides, dict(zip(RUNNING, (1.0, factor), strict=True)))
-        return self.proof()
+        return self.proof(sides)
 
     def sides(self, steps: tuple[Step, ...]) -> tuple[TranslatedLayer, TranslatedLayer]:
         """Both layers, each with the batches in its own shape; without gradients, where one side computes none."""
@@ -222,7 +226,7 @@ class _Comparison:
     def neighbour(self, what: str, difference: np.ndarray, room: np.ndarray) -> None:
         """Check a translated number: outside the allowed difference, the target does not have the source's layer."""
         if not (np.abs(difference) <= room).all():
-            self.worst = max(self.worst, (math.inf, f"{what}, as handed over"))
+            self.worst, self.handed = max(self.worst, (math.inf, f"{what}, as handed over")), False
 
     def count(self, what: str, difference: np.ndarray, room: np.ndarray) -> None:
         """Compare results; elements with an infinite or undefined allowed difference are not judged."""
@@ -240,19 +244,25 @@ class _Comparison:
 
     def problem(self, sides: tuple[TranslatedLayer, TranslatedLayer]) -> Proof | None:
         """Where a backend gave no results: a failure, or no proof where it does not offer such a layer."""
-        for word, side in zip(("source", "target"), sides, strict=True):
+        for word, side in zip(SIDES, sides, strict=True):
             if end := side.problem():
-                return self.without(f"the {word} {end}") if side.declines else self.failure(f"the {word} failed: {end}")
+                return self.without(f"the {word} {end}") if side.declines else self.failure(word, end)
         return None
 
     def without(self, reason: str) -> Proof:
         """A proof without a comparison, for this reason."""
         return Proof(self.name, self.route.is_exact, reason=reason)
 
-    def failure(self, reason: str) -> Proof:
+    def failure(self, side: str, end: str) -> Proof:
         """A proof that failed because a backend failed on a supported layer."""
-        return Proof(self.name, self.route.is_exact, reason=reason, failed=True)
+        reason = f"the {side} failed: {end}"
+        return Proof(self.name, self.route.is_exact, reason=reason, failed=True, deviating=(side,))
 
-    def proof(self) -> Proof:
+    def proof(self, sides: tuple[TranslatedLayer, TranslatedLayer]) -> Proof:
         """The result of the comparison."""
-        return Proof(self.name, self.route.is_exact, self.worst[0], self.elements, self.total, self.worst[1])
+        made = Proof(self.name, self.route.is_exact, self.worst[0], self.elements, self.total, self.worst[1])
+        if made.holds or not self.handed:
+            return made
+        return dataclasses.replace(
+            made, deviating=tuple(w for w, s in zip(SIDES, sides, strict=True) if s.own_deviations)
+        )

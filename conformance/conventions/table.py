@@ -90,7 +90,8 @@ def _proof_row(proof: Proof) -> tuple[str, str, str, str]:
         return "failed" if proof.failed else "-", proof.layer, "", proof.reason
     kind = "exact" if proof.exact else "rounded"
     verdict = "" if proof.holds else f", beyond its bound in {proof.worst}"
-    return ratio_text(proof.ratio), proof.layer, _compared(proof), kind + verdict
+    own = f"; the {' and the '.join(proof.deviating)} beyond its own" if proof.deviating else ""
+    return ratio_text(proof.ratio), proof.layer, _compared(proof), kind + verdict + own
 
 
 def _compared(proof: Proof) -> str:

@@ -15,6 +15,7 @@ from bnspec.model.conventions import HALVES, Conventions
 from bnspec.model.observation import Observation
 from bnspec.model.precision import PRECISIONS
 from bnspec.model.vocabulary import Tier
+from bnspec.oracle.comparison import ratios_of
 from bnspec.oracle.oracle import Expected, effective_epsilon
 from bnspec.translation.parts import LayerValues
 
@@ -53,6 +54,13 @@ class TranslatedLayer:
         """The observation of the case."""
         return self.lab.observe(self.case)
 
+    @property
+    def dtypes(self) -> str:
+        """The dtype of x, and that of the parameters where it is another."""
+        layer = self.layer
+        same = layer.dtype == layer.parameter_dtype
+        return layer.dtype if same else f"{layer.dtype} with {layer.parameter_dtype} parameters"
+
     def problem(self) -> str:
         """How a step did not end well, or nothing."""
         return ended(self.observation)
@@ -82,11 +90,26 @@ class TranslatedLayer:
             answers |= {n: state[n] for n in ("running_mean", "running_var") if n in state}
         return answers
 
+    @functools.cached_property
+    def own_deviations(self) -> tuple[str, ...]:
+        """The results that are not within their bound of what this backend's own conventions ask, whatever another one gives."""
+        found: dict[str, None] = {}
+        for i in range(len(self.case.steps)):
+            answers, got = self.expected(i), self.got(i)
+            for name in (n for n in got if n in answers and n not in found):
+                if np.nanmax(ratios_of(got[name], answers[name], self.tier), initial=0.0) > 1.0:
+                    found[name] = None
+        return tuple(found)
+
+    @property
+    def tier(self) -> Tier:
+        """The class of bounds: that of a MUST, in half precision that of a SHOULD."""
+        return "permissive" if self.layer.dtype in HALVES else "lenient"
+
     def bound(self, i: int, name: str) -> np.ndarray:
         """The bound of each element of an output of step i."""
         expected = self.expected(i)[name]
-        tier: Tier = "permissive" if self.layer.dtype in HALVES else "lenient"
-        return np.broadcast_to(expected.bounds[tier], expected.value.shape)
+        return np.broadcast_to(expected.bounds[self.tier], expected.value.shape)
 
     def held(self, name: str) -> np.ndarray:
         """An initial array of the layer, in float64; ones or zeros for absent gamma or beta."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -60,6 +60,7 @@ class Proof(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ratio: the worst |source - target| / (bound + bound); None where nothing was compared.
         elements, total: how many results were compared, of how many; worst: the output with the worst ratio.
         reason: why there is no proof; failed: whether that is a failure of a side that should run.
+        deviating: where they do not agree, the sides that are not within their own bounds either, or that failed.
     """
 
     layer: Word
@@ -70,6 +71,7 @@ class Proof(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     worst: str = ""
     reason: str = ""
     failed: bool = False
+    deviating: tuple[Literal["source", "target"], ...] = ()
 
     @property
     def holds(self) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from bnspec.reports.compare.markdown import text
@@ -10,7 +9,8 @@ from bnspec.reports.run.records import ratio_text
 from bnspec.reports.translations.record import AnyTwo, Pair, Proved
 from bnspec.reports.translations.rules import Rules, rules_of
 
-_SIGNS = {"exact": "=", "rounded": "≈", "none": "–", "fails": "✗"}
+_SIGNS = {"exact": "=", "rounded": "≈", "none": "–", "deviates": "!", "fails": "✗"}
+_DECLARED = "within the bounds of what the adapter declares, which experiments found to be kept more exactly elsewhere"
 #: Of the conventions, those of which a translation speaks.
 SHOWN = (
     "momentum_weighs",
@@ -31,13 +31,19 @@ def page(found: AnyTwo) -> str:
     numbers, rules = _numbered(found)
     groups = _alike(found, numbers)
     return "\n".join(
-        [*_head(found), *_conventions(found, groups), *_matrix(found, numbers, groups), *_rules(rules, numbers)]
+        [
+            *_head(found),
+            *_conventions(found, groups),
+            *_matrix(found, numbers, groups),
+            *_deviations(found),
+            *_rules(rules, numbers),
+        ]
     )
 
 
 def _head(found: AnyTwo) -> Iterator[str]:
     pairs = [p for of in found.pairs.values() for p in of.values()]
-    trained = [p for p in pairs if p.training.how in ("exact", "rounded")]
+    trained = [p.training for p in pairs if p.training.agreeing]
     yield "<!-- Written by make translations from translations.json. -->"
     yield "# Translations between any two backends"
     yield ""
@@ -47,7 +53,7 @@ def _head(found: AnyTwo) -> Iterator[str]:
     yield "with its numbers, and runs it."
     yield ""
     yield f"{len(pairs)} pairs; in inference {_count(pairs, 'inference')}; in further training {_count(pairs, 'training')}. The worst"
-    yield f"\\|source - target\\| / (bound + bound) of those that train is {_worst([p.training for p in trained])}."
+    yield f"\\|source - target\\| / (bound + bound) of layers that agree in training is {_worst(trained)}."
     yield ""
     if found.left_out:
         yield "Left out: " + "; ".join(f"{text(n)}: {text(why)}" for n, why in sorted(found.left_out.items())) + "."
@@ -60,6 +66,7 @@ def _count(pairs: Sequence[Pair], route: str) -> str:
         "exact": "agree, nothing rounded",
         "rounded": "agree, a number rounded once",
         "none": "have no translation",
+        "deviates": "agree but for what a backend does beyond its own bounds",
         "fails": "fail",
     }
     return ", ".join(f"{n} {words[how]}" for how, n in counts.items() if n)
@@ -109,7 +116,11 @@ def _same(found: AnyTwo, numbers: dict[tuple[str, str], int], a: str, b: str, ot
 
 def _signs(found: AnyTwo, source: str, target: str) -> str:
     pair = found.pairs[source][target]
-    return _SIGNS[pair.inference.how] + _SIGNS[pair.training.how]
+    return _sign(pair.inference) + _sign(pair.training)
+
+
+def _sign(proved: Proved) -> str:
+    return "(!)" if proved.how == "deviates" and not proved.agreeing else _SIGNS[proved.how]
 
 
 def _conventions(found: AnyTwo, groups: Sequence[Sequence[str]]) -> Iterator[str]:
@@ -141,7 +152,8 @@ def _matrix(found: AnyTwo, numbers: dict[tuple[str, str], int], groups: Sequence
     yield "## Every ordered pair"
     yield ""
     yield "From the row to the column: inference, then further training. = both agree within their bounds, and every number is stored exactly;"
-    yield "≈ both agree, and a number was rounded once; – there is no translation; ✗ a backend failed, or they do not agree: one of them deviates. The number is that of"
+    yield "≈ both agree, and a number was rounded once; – there is no translation; ! they do not agree in some layers or dtypes, and there one of them is not within"
+    yield "its own bounds either, or fails: see below; (!) in none; ✗ both are within their own bounds, and do not agree: the translation fails. The number is that of"
     yield "the rules below. Where the divisors of the running variance differ, further training agrees for batches of one size."
     yield ""
     letters = dict(zip(_letters(), groups, strict=False))
@@ -154,35 +166,52 @@ def _matrix(found: AnyTwo, numbers: dict[tuple[str, str], int], groups: Sequence
             cells.append("" if ends is None else f"{_signs(found, *ends)} [{numbers[ends] + 1}](#{numbers[ends] + 1})")
         yield f"| **{letter}** | {' | '.join(cells)} |"
     yield ""
-    yield "What differed first, and of which backends:"
-    yield ""
-    for route in ("inference", "training"):
-        for why, names in _failing(found, route).items():
-            yield f"- ✗ {route}, {text(why)}: {text('; '.join(names))}"
-    yield ""
+    failing = list(_failing(found))
+    if failing:
+        yield "Translations that fail:"
+        yield ""
+        yield from failing
+        yield ""
 
 
-def _failing(found: AnyTwo, route: str) -> dict[str, list[str]]:
-    """By what failed or differed first, the pairs."""
-    failing: dict[str, list[tuple[str, str]]] = {}
+def _failing(found: AnyTwo) -> Iterator[str]:
+    """The translations that fail, and where."""
     for source, of in found.pairs.items():
         for target, pair in of.items():
-            proved: Proved = getattr(pair, route)
-            if proved.how == "fails":
-                failing.setdefault(proved.why, []).append((source, target))
-    return {why: list(_shared_ends(pairs)) for why, pairs in sorted(failing.items())}
+            for route, proved in (("inference", pair.inference), ("training", pair.training)):
+                if proved.how == "fails":
+                    yield f"- ✗ {text(source)} → {text(target)}, {route}: {text(proved.why)}"
 
 
-def _shared_ends(pairs: Sequence[tuple[str, str]]) -> Iterator[str]:
-    """The backends that most pairs have at an end, each pair told once."""
-    left = list(pairs)
-    while left:
-        often, count = Counter(name for pair in left for name in pair).most_common(1)[0]
-        if count < 3:
-            yield from (f"{source} → {target}" for source, target in left)
-            return
-        yield f"{count} pairs with {often}"
-        left = [pair for pair in left if often not in pair]
+def _deviations(found: AnyTwo) -> Iterator[str]:
+    yield "## What is beyond its own bounds"
+    yield ""
+    yield "Of each backend's own layers and of those that were translated to it: results that are not what its own conventions ask, whatever another"
+    yield "backend gives. Why is what the known deviations say that cover it; see [deviations](deviations.md)."
+    yield ""
+    yield "| backend | dtypes | results | clauses | why |"
+    yield "| --- | --- | --- | --- | --- |"
+    for name, one in found.backends.items():
+        for d in one.deviations:
+            why = " ".join(d.reasons) or ("no known deviation covers it" if d.clauses else _DECLARED)
+            yield f"| {text(name)} | {text(', '.join(d.dtypes))} | {text(', '.join(d.results))} | {text(', '.join(d.clauses))} | {text(why)} |"
+    failed = sorted(_failed(found))
+    if failed:
+        yield ""
+        yield from failed
+    yield ""
+
+
+def _failed(found: AnyTwo) -> set[str]:
+    """The backends that failed on a layer that they offer, and how."""
+    said: set[str] = set()
+    for source, of in found.pairs.items():
+        for target, pair in of.items():
+            for proved in (pair.inference, pair.training):
+                name, _, end = proved.why.partition(" failed: ")
+                if proved.how == "deviates" and end:
+                    said.add(f"- {text(target if name.endswith('the target') else source)} failed: {text(end)}")
+    return said
 
 
 def _rules(rules: Sequence[Rules], numbers: dict[tuple[str, str], int]) -> Iterator[str]:

@@ -14,17 +14,19 @@ from bnspec.reports.run.fields import Count, Word
 #: Characters of a record.
 TEXT_AT_MOST = 16 << 20
 
-How = Literal["exact", "rounded", "none", "fails"]
+How = Literal["exact", "rounded", "none", "deviates", "fails"]
 
 
 class Proved(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What both backends gave for a layer and its translations.
 
     Attributes:
-        how: "exact" or "rounded": they agree; "none": there is no translation; "fails": a backend failed, or they do not agree.
-        layers, of: so many of the layers that were tried have a proof.
-        ratio: the worst |source - target| / (bound + bound).
+        how: "exact" or "rounded": they agree; "none": there is no translation; "deviates": where they do not agree, a backend is
+            not within its own bounds either, or fails; "fails": both are within their own bounds, and yet do not agree.
+        layers, of: so many of the layers that were tried have a proof; agreeing: so many agree.
+        ratio: the worst |source - target| / (bound + bound) of those that agree.
         why: why there is none of a layer, or what failed.
+        deviating: the backends that are not within their own bounds, or fail.
     """
 
     how: How
@@ -32,6 +34,8 @@ class Proved(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     of: Count
     ratio: float | Literal["inf"] | None = None
     why: str = ""
+    agreeing: Count = 0
+    deviating: tuple[Word, ...] = ()
 
 
 class Pair(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -41,12 +45,33 @@ class Pair(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     training: Proved
 
 
+class OwnDeviation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What of a backend is not within its own bounds.
+
+    Attributes:
+        dtypes: of x, and of the parameters where they are others; results: outputs and statistics.
+        clauses: that are broken there, by the conventions that the adapter declares; none, where only inferred ones ask for more.
+        reasons: of the known deviations that cover it; empty where none does.
+    """
+
+    dtypes: tuple[Word, ...]
+    results: tuple[Word, ...]
+    clauses: tuple[Word, ...]
+    reasons: tuple[str, ...] = ()
+
+
 class Learnt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The conventions of a backend, as experiments found them; differences: fields that the adapter declares otherwise."""
+    """The conventions of a backend, as experiments found them.
+
+    Attributes:
+        differences: fields that the adapter declares otherwise.
+        deviations: what is not within its bounds of the backend's own layers and of those that were translated to it.
+    """
 
     versions: dict[Word, Word]
     conventions: dict[str, Any]
     differences: tuple[Word, ...] = ()
+    deviations: tuple[OwnDeviation, ...] = ()
 
 
 class AnyTwo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

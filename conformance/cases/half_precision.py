@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from bnspec.conformance.cases.building import Form, Plan, ScalingPlan, input_norm_case
-from bnspec.conformance.cases.forms import IMAGE, in_dtype
+from bnspec.conformance.cases.forms import IMAGE, TINY, in_dtype
 from bnspec.model.case import Case
 
 #: An epsilon that float16 flushes to 0, and a decay of four digits that bfloat16 rounds to 1.
@@ -25,6 +25,18 @@ def half_plans() -> Iterator[tuple[str, Plan]]:
                 f"{dtype} x, {parameter} parameters, constants that half precision does not hold",
                 Plan(form, "constant", epsilon=SMALL_EPSILON, decay=LONG_DECAY, gamma="fine", seed=161, short=True),
             )
+        yield (  # of some layers rank 4 has other kernels, which half precision does not reach
+            f"{dtype} x and parameters at rank 2, constants that half precision does not hold",
+            Plan(
+                in_dtype(TINY, dtype, dtype),
+                "wide",
+                epsilon=SMALL_EPSILON,
+                decay=LONG_DECAY,
+                seed=194,
+                short=True,
+                forward=True,
+            ),
+        )
 
 
 def half_fits() -> Iterator[tuple[str, Case]]:

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 
 from bnspec.reports.compare.markdown import text
 from bnspec.reports.run.records import ratio_text
-from bnspec.reports.translations.record import AnyTwo, Pair, Proved
+from bnspec.reports.translations.record import AnyTwo, OwnDeviation, Pair, Proved
 from bnspec.reports.translations.rules import Rules, rules_of
 
 _SIGNS = {"exact": "=", "rounded": "≈", "none": "–", "deviates": "!", "fails": "✗"}
+_UNKNOWN = "no known deviation covers it, and these clauses are broken"
 _DECLARED = "within the bounds of what the adapter declares, which experiments found to be kept more exactly elsewhere"
 #: Of the conventions, those of which a translation speaks.
 SHOWN = (
@@ -189,17 +190,28 @@ def _deviations(found: AnyTwo) -> Iterator[str]:
     yield "Of each backend's own layers and of those that were translated to it: results that are not what its own conventions ask, whatever another"
     yield "backend gives. Why is what the known deviations say that cover it; see [deviations](deviations.md)."
     yield ""
-    yield "| backend | dtypes | results | clauses | why |"
-    yield "| --- | --- | --- | --- | --- |"
+    yield "| backend | dtypes | results | why |"
+    yield "| --- | --- | --- | --- |"
     for name, one in found.backends.items():
+        by_reason: dict[str, list[OwnDeviation]] = {}
         for d in one.deviations:
-            why = " ".join(d.reasons) or ("no known deviation covers it" if d.clauses else _DECLARED)
-            yield f"| {text(name)} | {text(', '.join(d.dtypes))} | {text(', '.join(d.results))} | {text(', '.join(d.clauses))} | {text(why)} |"
+            by_reason.setdefault(_why(d), []).append(d)
+        for why, of in by_reason.items():
+            dtypes, results, clauses = (
+                text(", ".join(dict.fromkeys(n for d in of for n in getattr(d, field))))
+                for field in ("dtypes", "results", "clauses")
+            )
+            broken = f": {clauses}" if why == _UNKNOWN else ""
+            yield f"| {text(name)} | {dtypes} | {results} | {text(why)}{broken} |"
     failed = sorted(_failed(found))
     if failed:
         yield ""
         yield from failed
     yield ""
+
+
+def _why(deviation: OwnDeviation) -> str:
+    return " ".join(deviation.reasons) or (_UNKNOWN if deviation.clauses else _DECLARED)
 
 
 def _failed(found: AnyTwo) -> set[str]:

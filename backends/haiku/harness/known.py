@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from bnspec.backends.harness.known.deviation import Known
-from bnspec.backends.harness.known.predicates import differentiates_state, off_centre, takes_integers, trains_on_nothing
+from bnspec.backends.harness.known.predicates import (
+    decay_is_1_in_bfloat16,
+    differentiates_state,
+    off_centre,
+    takes_integers,
+    trains_on_nothing,
+)
 from bnspec.clauses import CLAUSES
 
 #: The clauses that compare running statistics, among others.
@@ -68,7 +74,7 @@ KNOWN: tuple[Known, ...] = (
         title="A decay that bfloat16 rounds to 1 divides by 0",
         backends="haiku*",
         clauses=(*OF_RUNNING_STATISTICS, "training.finite", "dtype.half_is_as_exact_as_declared"),
-        where=lambda case: case.config.dtype == "bfloat16" and case.config.decay > 1.0 - 2.0**-9,
+        where=decay_is_1_in_bfloat16,
         conditions="training in bfloat16 with a decay above 1 - 2^-9",
         kind="bug",
         reason="the average is divided by 1 - decay^steps in bfloat16, where a decay such as 0.999 is 1: 0/0.",

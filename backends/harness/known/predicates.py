@@ -40,6 +40,11 @@ def calls(*calls: Call) -> Predicate:
     return lambda case: any(s.call in calls for s in case.steps)
 
 
+def decay_is_1_in_bfloat16(case: Case) -> bool:
+    """x is of bfloat16, which rounds the decay to 1."""
+    return case.config.dtype == "bfloat16" and case.config.decay > 1.0 - 2.0**-9
+
+
 def trains_on_nothing(case: Case) -> bool:
     """A layer is trained on a batch without values."""
     batches = [case.arrays[s.inputs[0]] for s in case.steps if s.call.mode == "training" and not s.refused]

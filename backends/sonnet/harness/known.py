@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from bnspec.backends.harness.known.deviation import Choice, Known
-from bnspec.backends.harness.known.predicates import calls, many_large_values, takes_integers, trains_on_nothing
+from bnspec.backends.harness.known.predicates import (
+    calls,
+    decay_is_1_in_bfloat16,
+    many_large_values,
+    takes_integers,
+    trains_on_nothing,
+)
 from bnspec.model.call import TRAINING_SECOND_ORDER, TRAINING_TANGENT_GRADIENT, TRAINING_THIRD_ORDER
 
 KNOWN: tuple[Known, ...] = (
@@ -18,6 +24,25 @@ KNOWN: tuple[Known, ...] = (
         observed="The suite's case: running_mean becomes nan.",
         link="https://github.com/google-deepmind/sonnet/issues/125",
         reported=True,
+        package="sonnet",
+        versions=">=2.0.2,<2.1",
+    ),
+    Known(
+        title="The default decay in bfloat16 divides by 0",
+        backends="sonnet",
+        clauses=(
+            "running.mean",
+            "running.var",
+            "running.moves_once_with_gradients",
+            "training.finite",
+            "dtype.half_is_as_exact_as_declared",
+        ),
+        where=decay_is_1_in_bfloat16,
+        conditions="training in bfloat16 with a decay above 1 - 2^-9, as the default 0.999 is",
+        kind="bug",
+        reason="the average is divided by 1 - decay^steps in bfloat16, where decay is 1.",
+        observed="BatchNorm(True, True) on bfloat16 [[1], [3]]: after one step both averages are inf, and y in inference is nan; in float32 they are 2 and 1.",
+        reported=False,
         package="sonnet",
         versions=">=2.0.2,<2.1",
     ),

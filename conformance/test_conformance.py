@@ -6,7 +6,7 @@ import pytest
 
 from bnspec.backends.harness.known.entries import KNOWN
 from bnspec.backends.harness.targets import Target
-from bnspec.conformance.run.known_deviations import reference_of
+from bnspec.conformance.judge.known_deviations import reference_of
 from bnspec.conformance.support import claimed, lost, support_of
 from bnspec.reports.run.evidence import known_sentence
 from bnspec.reports.run.records import Finding, ratio_text

@@ -16,7 +16,7 @@ from bnspec.conformance.conventions.plan import infer
 from bnspec.conformance.conventions.proof import Proof, cases_between, party_of, prove
 from bnspec.conformance.conventions.translated_layer import Party
 from bnspec.conformance.judge.collector import Collector
-from bnspec.conformance.run.known_deviations import known_lookup
+from bnspec.conformance.judge.known_deviations import known_lookup
 from bnspec.model.case import Case
 from bnspec.model.conventions import Conventions
 from bnspec.model.observation import Observation

@@ -21,7 +21,7 @@ from typing import Any
 
 from bnspec.backends.worker.lifetime import die_with_parent
 from bnspec.conformance.judge.collector import CaseJudgements, Collector
-from bnspec.conformance.run.known_deviations import known_lookup
+from bnspec.conformance.judge.known_deviations import known_lookup
 from bnspec.model.case import Case
 from bnspec.model.conventions import Conventions
 from bnspec.model.observation import Observation

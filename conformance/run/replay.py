@@ -16,7 +16,7 @@ from bnspec.conformance.checks.examination import Examination
 from bnspec.conformance.checks.judgement import Judgement
 from bnspec.conformance.judge.collector import COMPLETES
 from bnspec.conformance.judge.judge import asks, checks_for, examine
-from bnspec.conformance.run.known_deviations import known_lookup
+from bnspec.conformance.judge.known_deviations import known_lookup
 from bnspec.errors import UsageError
 from bnspec.model.case import Case
 from bnspec.oracle.oracle import Oracle

@@ -15,7 +15,7 @@ from bnspec.backends.harness.known.entries import KNOWN, Choice, Known
 from bnspec.cli import main
 from bnspec.conformance.cases.catalogue import catalogue
 from bnspec.conformance.cases.corpus import built_in
-from bnspec.conformance.run.known_deviations import known_lookup, reference_of
+from bnspec.conformance.judge.known_deviations import known_lookup, reference_of
 from bnspec.errors import UsageError
 from bnspec.model.case import Case
 from bnspec.reports.run.evidence import DeviationClass

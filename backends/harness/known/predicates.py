@@ -201,12 +201,6 @@ def one_value(case: Case) -> bool:
     return any(n.startswith("dy") and a.size == case.config.channels for n, a in case.arrays.items())
 
 
-def constant_feature(case: Case) -> bool:
-    """A feature of a training set is constant."""
-    x = case.arrays["x"].astype(np.float64)
-    return case.subject == "input_norm" and bool((np.ptp(x, axis=case.config.reduce_axes) == 0.0).any())
-
-
 def constant_in_chunks(case: Case) -> bool:
     """A feature is constant in a training set of several chunks."""
     x = case.arrays["x"].astype(np.float64)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bnspec.backends.harness.known.deviation import Known
-from bnspec.backends.harness.known.predicates import constant_feature
+from bnspec.backends.harness.known.predicates import has_constant_feature
 from bnspec.model.case import Case
 
 
@@ -41,7 +41,7 @@ KNOWN: tuple[Known, ...] = (
         title="The standard deviation of a constant feature is 1",
         backends="mlxtend",
         clauses=("input.fit", "input.fit_is_stable", "input.chunks_do_not_matter", "input.merge_in_any_order"),
-        where=constant_feature,
+        where=has_constant_feature,
         conditions="a feature that is constant in the training set",
         kind="documented difference",
         reason="the documentation says that 'stds' is 1 for such a feature, to avoid a division by 0; there is no other record of the spread.",

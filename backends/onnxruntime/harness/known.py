@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bnspec.backends.harness.known.deviation import Choice, Known
-from bnspec.backends.harness.known.predicates import constant_feature, rows_of_large_means, trains_on_nothing
+from bnspec.backends.harness.known.predicates import has_constant_feature, rows_of_large_means, trains_on_nothing
 
 KNOWN: tuple[Known, ...] = (
     Known(
@@ -89,7 +89,7 @@ KNOWN: tuple[Known, ...] = (
         title="MeanVarianceNormalization makes a constant feature NaN",
         backends="onnxruntime.mvn",
         clauses=("input.constant_feature_is_finite",),
-        where=constant_feature,
+        where=has_constant_feature,
         conditions="a constant feature, whose variance by E[X^2] - E[X]^2 is below 0",
         kind="accuracy",
         reason="the root of E[X^2] - E[X]^2 is taken before 1e-9 is added, and the difference may be negative.",

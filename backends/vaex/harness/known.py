@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bnspec.backends.harness.known.deviation import Choice, Known
-from bnspec.backends.harness.known.predicates import constant_feature
+from bnspec.backends.harness.known.predicates import has_constant_feature, squares_of_fit_overflow
 from bnspec.model.case import Case
 
 
@@ -39,9 +39,9 @@ KNOWN: tuple[Known, ...] = (
     Known(
         title="A constant feature is divided by 0",
         backends="vaex",
-        clauses=("contract.accepts", "input.constant_feature_is_finite"),
-        where=constant_feature,
-        conditions="a feature that is constant in the training set, as in a single row",
+        clauses=("contract.accepts", "input.chunks_do_not_matter", "input.constant_feature_is_finite", "input.fit"),
+        where=lambda case: has_constant_feature(case) or squares_of_fit_overflow(case),
+        conditions="a feature that is constant in the training set, as in a single row, or whose squares overflow",
         kind="bug",
         reason=(
             "transform divides by the standard deviation, whatever it is: 0 makes 0/0, NaN, without an error; where the variance cancels "

@@ -23,10 +23,23 @@ from bnspec.contract import Adapter, Conventions, Declined, LayerConfig, State
 EPSILON = 2.0**-10
 
 
-class TvmFolded(Adapter):
-    """Images with channels first or last; without affine ``center`` and ``scale`` are False."""
+class Folding(Adapter):
+    """What both have: Relax, and its version."""
 
     framework = "tvm"
+
+    def __init__(self, device: str = "cpu") -> None:
+        super().__init__(device)
+        self.backend = Relax()
+
+    def versions(self) -> Dict[str, str]:
+        """TVM's version."""
+        return versions()
+
+
+class TvmFolded(Folding):
+    """Images with channels first or last; without affine ``center`` and ``scale`` are False."""
+
     conventions = Conventions(
         momentum_weighs="new",
         half_statistics="input",
@@ -40,14 +53,6 @@ class TvmFolded(Adapter):
         gradient_modes=(),
     )
 
-    def __init__(self, device: str = "cpu") -> None:
-        super().__init__(device)
-        self.backend = Relax()
-
-    def versions(self) -> Dict[str, str]:
-        """TVM's version."""
-        return versions()
-
     def layer(
         self, config: LayerConfig, gamma: Optional[Any], beta: Optional[Any], running_mean: Any, running_var: Any
     ) -> FoldedLayer:
@@ -57,21 +62,12 @@ class TvmFolded(Adapter):
         return FoldedLayer(self.backend, config, (gamma, beta), State(running_mean, running_var))
 
 
-class TvmFoldedTraining(ScalerAdapter):
+class TvmFoldedTraining(Folding, ScalerAdapter):
     """A convolution of the rows of a table as images of one value, and the operator in training, folded."""
 
-    framework = "tvm"
     conventions = Conventions(
         dtypes=("float32",), half_parameters=("input",), input_normalization=True, input_epsilon=EPSILON
     )
-
-    def __init__(self, device: str = "cpu") -> None:
-        super().__init__(device)
-        self.backend = Relax()
-
-    def versions(self) -> Dict[str, str]:
-        """TVM's version."""
-        return versions()
 
     def scaler(self, config: LayerConfig) -> ScaledTable:
         """The module, for one table."""

@@ -237,12 +237,12 @@ def _of_surroundings(written: Record | AnyEntry) -> bool:
     return isinstance(written, (SessionBegun, TargetRecord, Roof))
 
 
-def take_away(path: Path, made: Sequence[Path] = ()) -> None:
+def take_away(path: Path, made: Sequence[Path] | None = None) -> None:
     """Remove a run that is worth nothing, and the folders that were made for it, the innermost first; what others hold stays."""
     with contextlib.suppress(OSError):
         for file in (*(path / name for name in (RECORDS, JOURNAL, MANIFEST)), *(path / CASES).glob("*.json")):
             file.unlink(missing_ok=True)
-        for folder in (path / CASES, *(made or [path])):
+        for folder in (path / CASES, *([path] if made is None else made)):
             folder.rmdir()
 
 

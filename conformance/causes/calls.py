@@ -46,6 +46,8 @@ def _one_thread(case: Case, _: int) -> Case | None:
 
 def _own_settings(case: Case, step: int) -> tuple[tuple[str, Any], ...]:
     """The settings of a call on a new layer that are other ones than the case's."""
+    if case.steps[step].refused:
+        return ()  # malformed parameters are no layer's
     own = case.overrides(step) if case.built_at(step) == step else ()
     return tuple((n, v) for n, v in own if n != "initial")
 

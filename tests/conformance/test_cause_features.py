@@ -14,6 +14,7 @@ from bnspec.conformance.cases.building import Form, Plan, batch_norm_case
 from bnspec.conformance.cases.catalogue import catalogue
 from bnspec.conformance.cases.effort import cases_of
 from bnspec.conformance.cases.programs import derivative_case, initial_case, masked_case
+from bnspec.conformance.causes.calls import OWN_SETTINGS
 from bnspec.conformance.causes.features import FEATURES
 from bnspec.conformance.causes.other_calls import with_other_calls
 from bnspec.conformance.causes.own_results import OwnResults
@@ -236,3 +237,17 @@ def test_the_settings_of_a_call_that_is_compared_are_those_of_the_case() -> None
     name = dict(case.steps[step].options)["gamma"]
     assert np.array_equal(changed.arrays["gamma"], case.arrays[str(name)])
     assert np.array_equal(changed.arrays["x"], case.arrays[case.steps[step].inputs[0]])
+
+
+def test_a_call_with_settings_of_its_own_is_a_case_alone() -> None:
+    """Of every call of the catalogue that is no malformed one; of that, its parameters are no setting."""
+    changed = [
+        (step, own)
+        for case in catalogue()
+        for k, step in enumerate(case.steps)
+        if OWN_SETTINGS.value(case, k) and (own := OWN_SETTINGS.changed(case, k)) is not None
+    ]
+    assert changed
+    for step, own in changed:
+        assert not step.refused
+        assert len(Case.from_header(*own.header()).steps) == 1

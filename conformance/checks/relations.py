@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from bnspec.conformance.checks.check import Check, Judge, everywhere, never
+from bnspec.conformance.checks.check import Check, Domain, Judge, everywhere, never, only_if
 from bnspec.conformance.checks.examination import Examination, Mask
 from bnspec.conformance.checks.judgement import Judgement
 from bnspec.model.call import INFERENCE, INFERENCE_GRADIENTS, TRAINING, TRAINING_GRADIENTS
@@ -25,6 +25,11 @@ def relation_of(step: Step) -> tuple[str, float]:
     """The name of a step's relation, and its number."""
     name, _, number = str(step.option("relation", "")).partition(":")
     return name, float(number or 1.0)
+
+
+def of_relation(name: str) -> Domain:
+    """The steps that have this relation."""
+    return only_if(lambda case, step: relation_of(step)[0] == name)
 
 
 def first_of(exam: Examination, i: int) -> int | None:
@@ -171,7 +176,7 @@ def _sums(
 
 CHECKS = (
     *(
-        Check(r.clause, CALLS, follows(name, r), everywhere, declines=DECLINES.get(name, never))
+        Check(r.clause, CALLS, follows(name, r), of_relation(name), declines=DECLINES.get(name, never))
         for name, r in RELATIONS.items()
     ),
     Check("training.output_moments", (TRAINING, TRAINING_GRADIENTS), mean_of_output, everywhere),

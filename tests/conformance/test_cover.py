@@ -8,11 +8,13 @@ import pytest
 
 from bnspec.clauses import ASKED, select_asked
 from bnspec.conformance.cases.effort import cases_of
+from bnspec.conformance.checks.relations import relation_of
 from bnspec.conformance.judge.collector import COMPLETES
 from bnspec.conformance.judge.judge import checks_for, speaks_of
 from bnspec.conformance.run.cover import TIMES, cover, programs_of
 from bnspec.conformance.run.verify import cases_asked
 from bnspec.model.case import Case
+from bnspec.model.relations import RELATIONS
 from bnspec.oracle.oracle import Oracle
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
@@ -52,3 +54,11 @@ def test_effort_device_has_cases_for_any_clause(clause: str) -> None:
     chosen = list(cases_asked("device", 1, select_asked([clause])))
     assert (len(chosen) > TIMES) == (clause == COMPLETES)
     assert len(chosen) >= TIMES
+
+
+def test_a_clause_about_a_relation_has_cases_with_it(quick: list[Case]) -> None:
+    """A call without a relation says nothing of it."""
+    few = cover(quick, CHECKS, 1)
+    relations = [{relation_of(step)[0] for case in some for step in case.steps} for some in (quick, few)]
+    assert relations[0] == relations[1]
+    assert RELATIONS.keys() <= relations[0]

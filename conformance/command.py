@@ -87,8 +87,8 @@ def verify(
 ) -> int:
     """Judge backends by the clauses of the specification, on generated cases.
 
-    Exit status 0: every MUST and SHOULD conforms; 1: one deviates; 3: a target failed to open. SIGINT and SIGTERM stop the run
-    within a second, with status 130 and 143, and --resume goes on with it.
+    Exit status 0: every MUST and SHOULD conforms; 1: one deviates; 3: a target failed to open, or had no time to. SIGINT and SIGTERM
+    stop the run within a second, with status 130 and 143, and --resume goes on with it.
     """
     from bnspec.backends.harness.limits import Limits
     from bnspec.conformance.run.shard import Shard

@@ -132,13 +132,6 @@ class ConstantLayer(InferenceOnly):
 class MnnOutput(Converting, TrainingOutput):
     """A training node, for its y alone."""
 
-    def __init__(self, device: str = "cpu") -> None:
-        super().__init__(device)
-        import onnx
-        import onnx.numpy_helper
-
-        self.onnx = onnx
-
 
 class MnnFolded(Converting, FoldedAdapter):
     """Models of a convolution and the node."""

@@ -28,10 +28,13 @@ class TrainingOutput(ScalerAdapter):
         dtypes=("float32",), half_parameters=("input",), input_normalization=True, input_epsilon=EPSILON
     )
     session: Any
-    onnx: Any
 
     def __init__(self, device: str = "cpu") -> None:
         super().__init__(device)
+        import onnx
+        import onnx.numpy_helper
+
+        self.onnx = onnx
         self.made: Dict[Tuple[str, int], Session] = {}
 
     def scaler(self, config: LayerConfig) -> ScaledTable:

@@ -11,10 +11,3 @@ from bnspec.backends.tract.common import TractAdapter
 
 class TractOutput(TractAdapter, TrainingOutput):
     """The node in a model that tract loads."""
-
-    def __init__(self, device: str = "cpu") -> None:
-        super().__init__(device)
-        import onnx
-        import onnx.numpy_helper
-
-        self.onnx = onnx

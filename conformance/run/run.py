@@ -39,8 +39,8 @@ def run_targets(
     """All targets, at most ``settings.jobs`` workers at a time, and few on one accelerator, which share its memory; a thread without a
     target assists the one with most to do.
 
-    Targets of compiling frameworks start first: they take longest, and the others fill the cores beside them. The first error of
-    the harness itself ends the run. ``earlier``: what an interrupted run had of the targets.
+    Targets of compiling frameworks start first: they take longest, and the others fill the cores beside them. Where the time is limited
+    they start last, so that it is enough for more targets. The first error of the harness itself ends the run. ``earlier``: what an interrupted run had of the targets.
     """
     had = earlier or {}
     slots = {t.number: threading.Semaphore(WORKERS_OF_A_DEVICE) for t in targets if not t.on_host}
@@ -52,7 +52,8 @@ def run_targets(
         t: TargetRun(t, cases, settings, writer, progress, failed, had.get(t, Earlier()), shares, judges=judges)
         for t in targets
     }
-    waiting = collections.deque(sorted(runs.items(), key=lambda item: not compiles(item[0].entry.adapter)))
+    limited = settings.minutes is not None
+    waiting = collections.deque(sorted(runs.items(), key=lambda item: compiles(item[0].entry.adapter) == limited))
     found: dict[Target, list[Finding]] = {}
 
     def assist(run: TargetRun) -> bool:

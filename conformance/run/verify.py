@@ -44,7 +44,7 @@ class VerifyRequest:
     """The arguments of ``bnspec verify``.
 
     ``absent``: globs of the targets that need not open; ``shard``: the part of the cases that is judged, None: all; ``histories``:
-    whether new processes are opened to see what a deviation needs of the calls before it.
+    whether new processes are opened to see what a deviation needs of the calls before it: not where the time is limited.
     """
 
     backends: Sequence[str]

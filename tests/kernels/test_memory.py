@@ -59,6 +59,15 @@ PLANTED = {
     "reads stale batch_mean": ("for (int k = 0; k < c; k++) running_mean[k] += save_mean[k]", ""),
 }  # fmt: skip
 
+#: The same, 64 elements off.
+FAR = {
+    "writes after y": ("", "y[last + 63] = 0"),
+    "writes before x": ("((float *)x)[-64] = 0", ""),
+    "writes before running_var": ("", "running_var[-64] = 1"),
+    "reads after gamma": ("", "y[last - 1] *= gamma[c + 63]"),
+    "reads before batch_mean": ("", "running_mean[0] += save_mean[-64]"),
+}  # fmt: skip
+
 compiler = shutil.which("cc") or shutil.which("gcc")
 pytestmark = pytest.mark.skipif(compiler is None, reason="no C compiler is here")
 
@@ -104,6 +113,14 @@ def test_an_overrun_of_one_element_is_named(named: str, tmp_path: Path) -> None:
     step(kernel)
     assert kernel.overruns() == (named,)
     assert kernel.overruns() == ()
+
+
+@pytest.mark.parametrize("named", FAR)
+def test_an_overrun_by_64_elements_is_named(named: str, tmp_path: Path) -> None:
+    """It lies in the red zone still, and the process goes on."""
+    kernel = function(*FAR[named], tmp_path)
+    step(kernel)
+    assert kernel.overruns() == (named,)
 
 
 def test_a_result_that_is_not_written_is_not_called_read(tmp_path: Path) -> None:

@@ -70,6 +70,15 @@ def test_the_commands_that_the_readme_names_exist(root: Path, pyproject: dict[st
     assert called <= set(pyproject["project"]["entry-points"]["bnspec.commands"])
 
 
+def test_the_numbers_of_backends_that_the_readme_names_are_true(root: Path, pyproject: dict[str, Any]) -> None:
+    """How many there are, and how many a layer is translated between."""
+    text = (root / "README.md").read_text()
+    (there,) = re.findall(r"There are (\d+) backends", text)
+    (translated,) = re.findall(r"between any two of (\d+) backends", text)
+    assert int(there) == len(pyproject["project"]["entry-points"]["bnspec.backends"])
+    assert int(translated) == len(json.loads((root / "docs" / "translations.json").read_text())["backends"])
+
+
 def test_every_decision_has_a_status_and_a_date_and_stands_in_the_index(root: Path) -> None:
     """A reader knows which records hold."""
     folder = root / "docs" / "decisions"

@@ -71,6 +71,7 @@ KNOWN: tuple[Known, ...] = (
         title="Columns are taken by their place",
         backends="dask_ml.reordered",
         clauses=(
+            "dtype.half_is_as_exact_as_declared",
             "input.constant_feature_is_finite",
             "input.inverse",
             "input.transform",

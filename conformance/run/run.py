@@ -47,13 +47,12 @@ def run_targets(
     failed = threading.Event()
     judges = Judges(processes_for(settings.jobs), cases.oracle)
     jobs = max(1, min(settings.jobs, 2 * len(targets)))  # a target has at most two workers
-    shares = Shares(None if settings.minutes is None else 60.0 * settings.minutes, len(targets), jobs)
+    shares = Shares(settings.ends, len(targets), jobs)
     runs = {
         t: TargetRun(t, cases, settings, writer, progress, failed, had.get(t, Earlier()), shares, judges=judges)
         for t in targets
     }
-    limited = settings.minutes is not None
-    waiting = collections.deque(sorted(runs.items(), key=lambda item: compiles(item[0].entry.adapter) == limited))
+    waiting = collections.deque(sorted(runs.items(), key=lambda item: compiles(item[0].entry.adapter) == settings.limited))
     found: dict[Target, list[Finding]] = {}
 
     def assist(run: TargetRun) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -19,7 +20,7 @@ class RunSettings:
         shrink_seconds: time for shrinking the case of one clause on one target; cause_seconds: time for the experiments that
             find the causes of one target's deviations; limits: of each worker.
         jobs: workers at a time.
-        minutes: the time of the run, of which each target has a share; None: as long as it takes.
+        ends: in seconds of ``time.monotonic``, when the time of the run is up, of which each target has a share; infinite: it has no limit.
         assist: whether two workers may share a target, for which all its cases must be drawn beforehand.
         shard: the part of the cases that is run; None: all.
         histories: whether what deviates is run again in new processes, to see whether it needs the calls before it.
@@ -32,9 +33,14 @@ class RunSettings:
     cause_seconds: float = 5.0
     limits: Limits = field(default_factory=Limits)
     jobs: int = 2
-    minutes: float | None = None
+    ends: float = math.inf
     assist: bool = True
     shard: Shard | None = None
     histories: bool = True
     environment: Mapping[str, str] = field(default_factory=dict)
     fixed: Collection[str] = ()
+
+    @property
+    def limited(self) -> bool:
+        """Whether the run has a limit of time."""
+        return self.ends < math.inf

@@ -46,15 +46,12 @@ class Shares:
     """Divides a time: a target that begins has an equal part of what is left of it, so what one does not need is the others'.
 
     Args:
-        seconds: of the whole run, from now; None: there is no limit.
+        ends: of the whole run, in seconds of ``now``; infinite: there is no limit.
         targets: that will begin; workers: how many of them run at a time.
     """
 
-    def __init__(
-        self, seconds: float | None, targets: int, workers: int = 1, now: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._now, self._lock = now, threading.Lock()
-        self._ends = math.inf if seconds is None else now() + seconds
+    def __init__(self, ends: float, targets: int, workers: int = 1, now: Callable[[], float] = time.monotonic) -> None:
+        self._now, self._lock, self._ends = now, threading.Lock(), ends
         self._waiting, self._workers = targets, workers
 
     def begin(self) -> Share:

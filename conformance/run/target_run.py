@@ -6,6 +6,7 @@ import collections
 import contextlib
 import dataclasses
 import functools
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -76,7 +77,7 @@ class TargetRun:
     progress: Callable[[Target, int, str], None]
     failed: threading.Event = field(default_factory=threading.Event)
     earlier: Earlier = field(default_factory=Earlier)
-    shares: Shares = field(default_factory=lambda: Shares(None, 1))
+    shares: Shares = field(default_factory=lambda: Shares(math.inf, 1))
     counts: collections.Counter[str] = field(default_factory=collections.Counter)
     seconds: dict[str, float] = field(default_factory=lambda: collections.defaultdict(float))
     judges: Judges = field(default_factory=Judges)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import fnmatch
 import hashlib
 import itertools
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -103,7 +105,6 @@ def _verify(request: VerifyRequest, command: str, quiet: bool, extra: Sequence[E
         EFFORTS[request.effort].shrink_seconds,
         EFFORTS[request.effort].cause_seconds,
         jobs=request.jobs,
-        minutes=request.minutes if finite else None,
         assist=finite,
         limits=request.limits,
         environment=cache.environment,
@@ -111,18 +112,19 @@ def _verify(request: VerifyRequest, command: str, quiet: bool, extra: Sequence[E
         histories=request.histories and (request.minutes is None or not finite),
         fixed={c.id for c in fixed_cases()},
     )
-    with writer:
+    with writer, Progress(quiet) as progress:
+        left = [t for t in targets if t not in done]
+        prepare(specs_of([t.entry for t in left]), progress)
+        if finite and request.minutes is not None:  # of the run: what environments take to build is not counted
+            settings = dataclasses.replace(settings, ends=time.monotonic() + 60.0 * request.minutes)
         races = needed(race_cases(), asked) if any(not t.on_host for t in targets) else ()
         drawn = cases_asked(request.effort, request.seed, asked, request.minutes, before)
         cases = CasePool(itertools.chain(races, drawn))
-        with Progress(quiet) as progress:
-            left = [t for t in targets if t not in done]
-            prepare(specs_of([t.entry for t in left]), progress)
-            earlier = {} if run.run is None else {t: earlier_of(run.run, run.entries, t) for t in left}
-            found = run_targets(left, cases, settings, writer, reported(progress), earlier)
-            opened = {(t.backend, t.device) for t in writer.targets if t.status == "ready"}
-            for measure in extra:
-                measure([t for t in targets if (t.entry.name, t.device) in opened], writer, progress)
+        earlier = {} if run.run is None else {t: earlier_of(run.run, run.entries, t) for t in left}
+        found = run_targets(left, cases, settings, writer, reported(progress), earlier)
+        opened = {(t.backend, t.device) for t in writer.targets if t.status == "ready"}
+        for measure in extra:
+            measure([t for t in targets if (t.entry.name, t.device) in opened], writer, progress)
         findings = [f for fs in (*found.values(), *done.values()) for f in fs]
         tried = {(t.backend, t.device) for t in writer.targets}
         never_tried = [t for t in left if (t.entry.name, t.device) not in tried]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -58,7 +59,7 @@ def test_opening_takes_no_more_than_three_quarters_of_a_share() -> None:
 
 def test_no_limit_has_no_end_and_no_time_has_no_cases() -> None:
     """None: as long as it takes. 0: nothing."""
-    assert not Shares(None, 1).begin().cases_over
+    assert not Shares(math.inf, 1).begin().cases_over
     assert Shares(0.0, 1).begin().cases_over
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from bnspec.conformance.causes.deviation import Deviation
@@ -26,20 +27,21 @@ def causes_of(
     observe: Callable[[Case], Observation],
     conventions: Conventions,
     seconds: float,
+    clock: Callable[[], float] = time.monotonic,
 ) -> list[Cause]:
     """The causes behind the findings of one target; every finding that fails belongs to exactly one.
 
     Args:
         cases: by clause, the smallest case that deviates.
         observe: runs a case on the target.
-        seconds: time for experiments.
+        seconds: time for experiments, by the clock.
     Returns: the most ordinary first: by level, then by the number of conditions. The experiments begin with the most basic
         clauses, so that a cut leaves the others.
     """
     failing = [f for f in findings if f.verdict in FAILING]
     made = [call_named(f.evidence.call) for f in failing if f.evidence is not None]
     derivatives = {call for call in made if call.kind in DERIVATIVES}
-    experiments = Experiments(observe, conventions, [f.clause for f in failing], seconds, derivatives)
+    experiments = Experiments(observe, conventions, [f.clause for f in failing], seconds, derivatives, clock)
     repeated = [f for f in failing if f.verdict == "deviates" and _repeats(f) and f.clause in cases]
     for finding in repeated:
         experiments.outcome(experiments.with_calls(cases[finding.clause]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -32,10 +33,11 @@ class FindingWriter:
 
     Attributes:
         observe: runs a case on the target.
-        shrink_seconds: time for shrinking the case of one clause.
+        shrink_seconds: time for shrinking the case of one clause, by the clock.
         open_process: opens another process of the target, to see what a new deviation from a MUST or SHOULD needs of it, None where
             that is not wanted; earlier: the cases of the run before the one of this number.
         progress: called with what is being done.
+        clock: in seconds, of the searches.
         smallest_cases: by clause, the smallest case that deviates, once its finding is made.
     """
 
@@ -47,6 +49,7 @@ class FindingWriter:
     progress: Callable[[str], None]
     open_process: OpenProcess | None
     earlier: Callable[[int], Sequence[Case]]
+    clock: Callable[[], float] = time.monotonic
     smallest_cases: dict[str, Case] = field(default_factory=dict)
 
     def findings(self, tallies: Mapping[str, Tally[Judged]], made: Mapping[str, Finding]) -> list[Finding]:
@@ -96,6 +99,7 @@ class FindingWriter:
             None if known or CLAUSES[clause].level == "MAY" else self.open_process,
             self.earlier(tally.smallest.order),
             self.smallest_cases.values(),
+            self.clock,
         )
         self.smallest_cases[clause] = case
         shrunk = self.writer.save_case(case)

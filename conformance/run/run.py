@@ -52,7 +52,9 @@ def run_targets(
         t: TargetRun(t, cases, settings, writer, progress, failed, had.get(t, Earlier()), shares, judges=judges)
         for t in targets
     }
-    waiting = collections.deque(sorted(runs.items(), key=lambda item: compiles(item[0].entry.adapter) == settings.limited))
+    waiting = collections.deque(
+        sorted(runs.items(), key=lambda item: compiles(item[0].entry.adapter) == settings.limited)
+    )
     found: dict[Target, list[Finding]] = {}
 
     def assist(run: TargetRun) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 
@@ -44,6 +45,7 @@ def smallest(
     open_process: OpenProcess | None = None,
     earlier: Sequence[Case] = (),
     others: Iterable[Case] = (),
+    clock: Callable[[], float] = time.monotonic,
 ) -> tuple[Case, Judgement]:
     """The failing case shrunk for this clause alone, and its judgement there.
 
@@ -52,7 +54,7 @@ def smallest(
 
     Args:
         observe: runs a case on the target, in a process that has run other cases.
-        seconds: when to stop shrinking.
+        seconds: when to stop shrinking, by the clock.
         open_process: opens a process in which nothing has run, None where the history is not asked; earlier: the cases of the run
             before this one.
         others: cases that have been shrunk for other clauses: the search starts from the smallest on which this one is broken, too.
@@ -62,7 +64,7 @@ def smallest(
     case = failing.case
     if search.deviates(case, observe):
         case = search.smaller(case, others, observe)
-        found = shrink(case, lambda c: search.deviates(c, observe), seconds)
+        found = shrink(case, lambda c: search.deviates(c, observe), seconds, clock)
         judgement = search.judgements[found.id]
         if open_process is not None and search.needs_others(found, observe, open_process):
             return found, needing("after_other_cases", judgement)
@@ -71,7 +73,7 @@ def smallest(
         return case, not_repeated(failing.judgement)
     runs = [search.first_and_second(case, open_process) for _ in range(AGREEING)]
     if len(set(runs)) == 1 and runs[0][0]:
-        found = shrink(case, lambda c: search.first_and_second(c, open_process)[0], seconds)
+        found = shrink(case, lambda c: search.first_and_second(c, open_process)[0], seconds, clock)
         return found, needing("new_process" if runs[0][1] else "first_run", search.judgements[found.id])
     if any(map(any, runs)):
         return case, not_repeated(failing.judgement, "observed, and not every time the case was repeated")

@@ -31,6 +31,7 @@ from bnspec.conformance.run.judging_process import Judged
 from bnspec.conformance.run.settings import RunSettings
 from bnspec.conformance.run.shares import ALL_TIME, Share, Shares
 from bnspec.conformance.run.smallest import Observe
+from bnspec.conformance.run.work_clock import WorkClock
 from bnspec.conformance.run.work_queue import WorkQueue
 from bnspec.errors import HarnessError, UsageError
 from bnspec.model.case import Case
@@ -67,6 +68,7 @@ class TargetRun:
         bits: of results, by case; see ``Bits``.
         failed: set where the run ends because of an error; earlier: what an interrupted run had of the target.
         shares: of the run's time; share: of it, what this target has, once it has begun.
+        work: what the searches for smallest cases and causes have cost.
         judges: where its cases are judged; by default in this process.
     """
 
@@ -80,6 +82,7 @@ class TargetRun:
     shares: Shares = field(default_factory=lambda: Shares(math.inf, 1))
     counts: collections.Counter[str] = field(default_factory=collections.Counter)
     seconds: dict[str, float] = field(default_factory=lambda: collections.defaultdict(float))
+    work: WorkClock = field(default_factory=WorkClock)
     judges: Judges = field(default_factory=Judges)
     queue: WorkQueue = field(init=False)
     share: Share = ALL_TIME
@@ -181,6 +184,8 @@ class TargetRun:
         if self.failed.is_set():  # an assistant may have left cases that it had taken
             raise RunFailed()
         self.spend(oracle_cpu=collector.oracle_seconds, judge_cpu=-collector.oracle_seconds)
+        self.work = WorkClock()  # of this thread, from now on
+        clock = time.monotonic if self.settings.limited else self.work
         started = time.perf_counter()
         failing = sum(t.verdict in FAILING for t in collector.tallies.values())
         maker = FindingWriter(
@@ -192,10 +197,11 @@ class TargetRun:
             self.report,
             self.new_process if self.settings.histories else None,
             lambda index: [offered(case, conventions) for case in self.cases.before(index)],
+            clock,
         )
         findings = maker.findings(collector.tallies, self.earlier.findings)
         self.spend(shrink=time.perf_counter() - started)
-        return findings, self.causes(worker, conventions, findings, maker.smallest_cases)
+        return findings, self.causes(worker, conventions, findings, maker.smallest_cases, clock)
 
     @contextlib.contextmanager
     def new_process(self) -> Iterator[Observe]:
@@ -204,13 +210,18 @@ class TargetRun:
             yield lambda case: self.observe(worker, case)
 
     def causes(
-        self, worker: Worker, conventions: Conventions, findings: Sequence[Finding], cases: Mapping[str, Case]
+        self,
+        worker: Worker,
+        conventions: Conventions,
+        findings: Sequence[Finding],
+        cases: Mapping[str, Case],
+        clock: Callable[[], float],
     ) -> list[Cause]:
         """What is behind the findings, found by experiment."""
         started = time.perf_counter()
         self.report("finding causes")
         seconds = min(self.settings.cause_seconds, self.share.left)
-        found = causes_of(findings, cases, lambda c: self.observe(worker, c), conventions, seconds)
+        found = causes_of(findings, cases, lambda c: self.observe(worker, c), conventions, seconds, clock)
         self.spend(causes=time.perf_counter() - started)
         return found
 
@@ -314,6 +325,7 @@ class TargetRun:
         """Run the case; account for the time in the backend and on the wire."""
         observation, spent = self.timed(worker, case)
         self.spend(**spent)
+        self.work.worker += observation.cpu_seconds
         return observation
 
     def timed(self, worker: Worker, case: Case) -> tuple[Observation, dict[str, float]]:

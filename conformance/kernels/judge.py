@@ -27,7 +27,9 @@ from bnspec.conformance.conventions.inferred import InferredConventions
 from bnspec.conformance.conventions.plan import Inference
 from bnspec.conformance.conventions.records import convention_records
 from bnspec.conformance.judge.collector import with_answers
-from bnspec.conformance.kernels.asked import cases_for, clauses_for, interpreted_cases
+from bnspec.conformance.kernels.asked import cases_for, clauses_for, in_order
+from bnspec.conformance.kernels.blocks import block_cases
+from bnspec.conformance.kernels.budget import SECONDS, Budget
 from bnspec.conformance.kernels.conventions import inferred, judged_by, other_direction
 from bnspec.conformance.kernels.fixed import fixed, fixed_cases, fixed_forms
 from bnspec.conformance.kernels.timings import timed, usual_form
@@ -122,9 +124,10 @@ def judge(request: JudgeRequest, command: str, quiet: bool = False) -> Verdict:
         settings = RunSettings(
             with_answers(clauses),
             SHRINK_SECONDS,
-            CAUSE_SECONDS,
+            0.0 if kernel.interpreted else CAUSE_SECONDS,  # one experiment takes longer
             limits=request.limits,
             jobs=request.jobs,
+            assist=False,  # a second worker would draw all cases at once, and the time of each is not known before it has run
             histories=False,
             environment={**opened.environment, **kernel.variable()},
         )
@@ -136,11 +139,11 @@ def judge(request: JudgeRequest, command: str, quiet: bool = False) -> Verdict:
                 others = () if fixed(kernel) else source
                 source = itertools.chain(others, fixed_cases(forms, kernel.epsilon, request.seed))
             asked: Iterable[Case] = needed(cases_for(source), clauses)
-            left_out = 0
-            if kernel.interpreted and request.cases is None:
-                drawn = list(asked)
-                asked = interpreted_cases(drawn, clauses, conventions)
-                left_out = len(drawn) - len(asked)
+            budget = Budget(SECONDS[request.effort])
+            if request.cases is None:
+                around = () if fixed(kernel) else block_cases(conventions, request.seed, kernel.epsilon)
+                asked = in_order(list(asked), list(needed(around, clauses)), clauses, conventions)
+                asked = budget.within(asked, conventions)
             cases = CasePool(asked)
             findings = run_targets([target], cases, settings, writer, reported(progress))[target]
             timings: list[Timing] = []
@@ -160,7 +163,7 @@ def judge(request: JudgeRequest, command: str, quiet: bool = False) -> Verdict:
             writer.write(RunFinished(finished_now(), status, {"wall": writer.at, "hypothesis_cpu": cases.seconds}))
         run = read_run(writer.path)
         return Verdict(
-            opened.recognised, request.seed, run, opened.inference, conventions, compiled, left_out, opened.said
+            opened.recognised, request.seed, run, opened.inference, conventions, compiled, budget, opened.said
         )
 
 

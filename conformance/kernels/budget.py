@@ -25,11 +25,12 @@ class Budget:
     bound where the cost is a sum of terms that are each proportional to one of ``extents_of`` or constant. The least estimate counts.
 
     Attributes:
-        clock: seconds.
+        each: what a case may take. clock: seconds.
         left_out: cases that were not asked for lack of time; largest: the shape of the largest x that was asked.
     """
 
     seconds: float
+    each: float = math.inf
     clock: Callable[[], float] = time.monotonic
     left_out: int = 0
     largest: tuple[int, ...] = ()
@@ -44,7 +45,8 @@ class Budget:
                 yield case
                 continue
             extents, begun = extents_of(case), self.clock()
-            if begun + self.estimate(extents) > until:
+            estimate = self.estimate(extents)
+            if begun + estimate > until or estimate > self.each:
                 self.left_out += 1
                 continue
             if x.size > math.prod(self.largest or (0,)):

@@ -153,7 +153,7 @@ def outcome(verdict: Verdict) -> str:
         return f"conforms to every MUST, and breaks {len(broken)} of {len(judged)} clauses, {broken[0].clause} first"
     if broken and broken[0].level == "MUST":
         count = sum(f.level == "MUST" for f in broken)
-        ended = "".join(f", {n} cases {ENDS[name]}" for name, n in verdict.ended.items())
+        ended = "".join(f", {n} case{'s' * (n > 1)} {ENDS[name]}" for name, n in verdict.ended.items())
         return f"deviates: breaks {count} MUST of {len(judged)} clauses, {broken[0].clause} first{ended}"
     timing = next(t for t in verdict.run.timings if fails(t))
     return f"deviates: {timing.pass_name} as it was timed: {timing.message or timing.verdict}"

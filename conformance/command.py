@@ -438,6 +438,14 @@ def _judge_answers(answers: Path, as_json: bool) -> int:
         indented(
             console, f"{judged.grade}: {answers}: {said}; {judged.answered} outputs answered, {judged.unanswered} not"
         )
+        if judged.families:
+            indented(console, f"  nothing answered of {', '.join(judged.families)}")
+        for words, names in (
+            ("have another dtype or shape", [f"{n} {s}" for n, s in judged.mistyped.items()]),
+            ("answer no vector", judged.unknown),
+        ):
+            if names:
+                indented(console, f"  {len(names)} arrays {words}, first {names[0]}")
         for name in (*must, *should):
             c = judged.clauses[name]
             indented(

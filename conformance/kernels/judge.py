@@ -72,7 +72,7 @@ UNREADY: dict[TargetStatus, tuple[str, str]] = {
 
 
 #: The limits of a kernel's worker: a kernel is small, and one that hangs should not keep anybody waiting. A compiler is slower.
-OPEN_SECONDS, CASE_SECONDS, COMPILER = 60.0, 30.0, b"compile"
+OPEN_SECONDS, CASE_SECONDS, COMPILER = 50.0, 30.0, b"compile"
 #: A case is not asked if it is likely to take more than this part of its limit: an estimate may be too low.
 SAFELY = 0.25
 
@@ -159,7 +159,7 @@ def judge(request: JudgeRequest, command: str, quiet: bool = False) -> Verdict:
                 around = () if fixed(kernel) else block_cases(conventions, request.seed, kernel.epsilon)
                 asked = in_order(list(asked), list(needed(around, clauses)), clauses, conventions)
                 asked = budget.within(asked, conventions)
-            cases = CasePool(asked)
+            cases = CasePool(asked, budget.took)
             findings = run_targets([target], cases, settings, writer, reported(progress))[target]
             timings: list[Timing] = []
             if request.time:

@@ -27,11 +27,12 @@ from bnspec.reports.summary.counts import time_text
 
 #: A: every MUST and SHOULD that was judged conforms. B: every MUST does. F: a MUST is broken, or the times are not of the work.
 Grade = Literal["A", "B", "F"]
+IN_BUFFERS, STALE = "contract.stays_in_its_buffers", "stale"
 #: The clauses about what a kernel computes, from which others follow, in the order in which they are said.
 BASIC = (
     "training.output",
     "inference.output",
-    "contract.stays_in_its_buffers",
+    IN_BUFFERS,
     "running.mean",
     "running.var",
     "gradient.training_dx",
@@ -114,8 +115,15 @@ def broken_of(findings: Sequence[Finding]) -> list[Finding]:
     failing = [f for f in findings if f.verdict in FAILING and f.level != "MAY"]
     place = {clause: number for number, clause in enumerate(BASIC)}
     return sorted(
-        failing, key=lambda f: (f.level != "MUST", place.get(f.clause, len(BASIC)), -ratio_value(f.ratio), f.clause)
+        failing,
+        key=lambda f: (f.level != "MUST", not damages(f), place.get(f.clause, len(BASIC)), -ratio_value(f.ratio)),
     )
+
+
+def damages(finding: Finding) -> bool:
+    """Whether a kernel reads or writes what is not its own, from which wrong results follow. What it has not written, it leaves stale: there
+    a wrong result says more."""
+    return finding.clause == "purity.arguments" or (finding.clause == IN_BUFFERS and STALE not in finding.message)
 
 
 def grade_of(findings: Sequence[Finding], timings: Sequence[Timing]) -> Grade:

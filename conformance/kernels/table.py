@@ -32,6 +32,8 @@ def print_verdict(verdict: Verdict) -> None:
         indented(console, f"  {finding.level} {finding.clause}: {finding.message or finding.verdict}")
     if len(verdict.broken) > SHOWN:
         verbatim(console, f"  and {len(verdict.broken) - SHOWN} more: bnspec report {verdict.run.path}")
+    if verdict.smallest:
+        verbatim(console, f"  each step, expected and got: bnspec replay {verdict.smallest}")
     if verdict.budget.left_out:
         indented(console, f"  {left_out(verdict.budget)}")
     reasons = declined(verdict.run.findings)

@@ -277,7 +277,7 @@ def refuse_size(file: Path, limit: int) -> None:
     """Raise UsageError for a file that is empty, or longer than a kernel is."""
     size = file.stat().st_size
     if not size:
-        raise UsageError(f"{file} is empty.", "it holds no kernel.", "write it again, or name another file.")
+        raise UsageError(f"{file} is empty.", "there is nothing in it.", "write it again, or name another file.")
     if size > limit:
         raise UsageError(
             f"{file} is longer than {limit >> 20} MiB.",

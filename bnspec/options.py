@@ -137,14 +137,25 @@ def limit(name: str, least: float, unit: str, help: str, default: str) -> click.
     return click.Option([name], type=Number(least, 1e9), metavar=unit, help=help, show_default=default)
 
 
-#: The limits of a worker; ``bnspec.backends.harness.limits`` has the usual ones.
-LIMITS = (
-    limit("--open-seconds", 0.1, "S", "End a worker that has not opened its framework after S seconds.", "180"),
-    limit("--case-seconds", 0.1, "S", "End a worker that has not answered a case after S seconds.", "60"),
+def limits(open_seconds: str = "180", case_seconds: str = "60") -> tuple[click.Option, ...]:
+    """The options for the limits of a worker, with what they show as the usual ones; see ``bnspec.backends.harness.limits``."""
+    opening, case = (
+        "End a worker that has not opened its framework after S seconds.",
+        "End a worker that has not answered a case after S seconds.",
+    )
+    return (
+        limit("--open-seconds", 0.1, "S", opening, open_seconds),
+        limit("--case-seconds", 0.1, "S", case, case_seconds),
+        *OTHER_LIMITS,
+    )
+
+
+OTHER_LIMITS = (
     limit("--memory-gib", 0.01, "N", "End a worker with more than N GiB of resident memory.", "half of the machine's"),
     limit("--output-mib", 0.01, "N", "End a worker that has printed more than N MiB.", "64"),
     limit("--frame-mib", 0.01, "N", "Refuse an answer of a worker, with all its arrays, of more than N MiB.", "1024"),
 )
+LIMITS = limits()
 #: Their parameter names.
 LIMIT_NAMES = ("open_seconds", "case_seconds", "memory_gib", "output_mib", "frame_mib")
 

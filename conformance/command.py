@@ -181,24 +181,29 @@ def replay(
 ) -> int:
     """Run one saved case on backends, each in a new process, and judge it by the clauses that it asks.
 
-    Without --backend and --device: on those on which its run found it; on all, where it lies in no run.
+    Without --backend and --device: on those on which its run found it, a kernel among them; on all, where it lies in no run.
     Exit status 1: a MUST or SHOULD is broken, or a process ended without an answer; 3: no backend opened.
     """
     from bnspec.backends.harness.interruption import stoppable
     from bnspec.backends.harness.limits import Limits
     from bnspec.backends.harness.targets import targets_of
     from bnspec.clauses import select_asked
+    from bnspec.conformance.kernels.again import replayed_kernel
     from bnspec.conformance.run.replay import found_on, refuse_unasked, saved_case
     from bnspec.conformance.run.replay import replay as run_replay
     from bnspec.conformance.run.replay_table import document, print_replays
     from bnspec.terminal.console import print_json
 
     saved = saved_case(case)
-    backends, devices = (backend, device) if backend else found_on(case)
-    targets, clauses = targets_of(backends, device or devices), select_asked(clause)
+    clauses, limited = select_asked(clause), Limits.of(limits)
     refuse_unasked(saved, clauses, named=bool(clause))
     with stoppable():
-        replays = [run_replay(saved, t, clauses, Limits.of(limits)) for t in targets]
+        kernel = None if backend else replayed_kernel(case, saved, clauses, limited)
+        if kernel is not None:
+            replays = [kernel]
+        else:
+            backends, devices = (backend, device) if backend else found_on(case)
+            replays = [run_replay(saved, t, clauses, limited) for t in targets_of(backends, device or devices)]
     if as_json:
         print_json(document(saved, replays))
     else:
@@ -438,6 +443,14 @@ def _judge_answers(answers: Path, as_json: bool) -> int:
         indented(
             console, f"{judged.grade}: {answers}: {said}; {judged.answered} outputs answered, {judged.unanswered} not"
         )
+        if judged.families:
+            indented(console, f"  nothing answered of {', '.join(judged.families)}")
+        for words, names in (
+            ("have another dtype or shape", [f"{n} {s}" for n, s in judged.mistyped.items()]),
+            ("answer no vector", judged.unknown),
+        ):
+            if names:
+                indented(console, f"  {len(names)} arrays {words}, first {names[0]}")
         for name in (*must, *should):
             c = judged.clauses[name]
             indented(

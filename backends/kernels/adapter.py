@@ -25,14 +25,22 @@ class KernelAdapter(Adapter):
         super().__init__(device)
         self.kernel: Kernel = named_kernel()
         self.forward_pass, self.backward_pass = self.procedures(self.kernel)
+        given = self.kernel.conventions
+        self.look_for_reads(False)
         offers = self.offers()
+        self.look_for_reads(given is not None)  # an experiment asks what is computed
         if self.kernel.interpreted == "triton":
             offers = offers.without("bfloat16", TRUNCATED)
         self.meaning: Mapping[str, str] = offers.meaning
         self.results, self.unjudged = offers.results, offers.unjudged
         self.overruns()  # of the calls that were made to find this out; the suite will ask again
-        given = self.kernel.conventions
         self.conventions = offers.conventions if given is None else Conventions.from_json(given)
+
+    def look_for_reads(self, wanted: bool) -> None:
+        """Whether calls are repeated to find what is read beside the arrays: an interpreted kernel takes long."""
+        for procedure in (self.forward_pass, self.backward_pass):
+            if procedure is not None and procedure.watch is not None:
+                procedure.watch.repeats = wanted
 
     @abc.abstractmethod
     def procedures(self, kernel: Kernel) -> Tuple[Procedure, Optional[Procedure]]:

@@ -6,10 +6,11 @@ Runs in workers: Python 3.8, standard library and NumPy only.
 from __future__ import annotations
 
 import abc
-from typing import Any, Dict, Mapping, Tuple
+from typing import Any, Dict, Mapping, Optional, Tuple
 
 import numpy as np
 
+from bnspec.backends.kernels.watch import Watch
 from bnspec.contract import Declined, LayerConfig
 from bnspec.model.call import Mode
 
@@ -29,6 +30,7 @@ class Procedure(abc.ABC):
     Attributes:
         owner: its name, for messages; takes: the roles of its arguments; returns: the roles of its results, as far as they are known beforehand.
         optional: the arguments that may be absent.
+        watch: of its memory, where that is raw.
         returned: what the last call returned, in words, where that is told: "a str".
     """
 
@@ -37,6 +39,7 @@ class Procedure(abc.ABC):
     returns: Tuple[str, ...] = ()
     optional: Tuple[str, ...] = ()
     returned: str = ""
+    watch: Optional[Watch] = None
 
     @abc.abstractmethod
     def __call__(self, values: Values) -> Dict[str, Any]:
@@ -48,7 +51,7 @@ class Procedure(abc.ABC):
 
     def overruns(self) -> Tuple[str, ...]:
         """What calls since the last question read or wrote outside of their buffers."""
-        return ()
+        return () if self.watch is None else self.watch.overruns()
 
     @property
     def modes(self) -> Tuple[Mode, ...]:

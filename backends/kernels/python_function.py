@@ -157,10 +157,6 @@ class PythonFunction(Procedure):
         taken = {n: apart(self.arrays.taken(g), dy) for n, g in zip(leaves, gradients) if g is not None}
         return self.named(returned), taken
 
-    def overruns(self) -> Tuple[str, ...]:
-        """What was found by the red zones."""
-        return () if self.watch is None else self.watch.overruns()
-
     def named(self, returned: Any) -> Dict[str, Any]:
         """What was returned, by role or by number."""
         if returned is None:

@@ -101,7 +101,3 @@ class CFunction(Procedure):
             if isinstance(value, np.ndarray) and packed[name] is not value:
                 value[...] = packed[name]
         return {role: given[role] for role in self.returns}
-
-    def overruns(self) -> Tuple[str, ...]:
-        """What was found by the red zones."""
-        return () if self.watch is None else self.watch.overruns()

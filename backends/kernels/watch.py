@@ -35,11 +35,15 @@ class Watch:
     Args:
         packed: whether the code takes packed arrays only.
         allocating: guards what the code allocates in a call; None where that cannot be seen.
+
+    Attributes:
+        repeats: whether calls are repeated to find what is read beside the arrays.
     """
 
     def __init__(self, packed: bool, allocating: Optional[Allocating] = None) -> None:
         self.packed, self.allocating = packed, allocating
         self.found: Dict[str, None] = {}
+        self.repeats = True
 
     def overruns(self) -> Tuple[str, ...]:
         """What was found, once."""
@@ -64,7 +68,7 @@ class Watch:
             guarded = first.memory[role].array
             if guarded.tobytes() != array.tobytes():
                 array[...] = guarded
-        if sum(a.nbytes for a in arrays.values()) <= REPEATED_BYTES:
+        if self.repeats and sum(a.nbytes for a in arrays.values()) <= REPEATED_BYTES:
             self.found.update(dict.fromkeys(reads(first, again)))
         return {
             n: arrays[n] if n in outputs and n in arrays else first.outside(v, arrays) for n, v in first.results.items()

@@ -57,10 +57,10 @@ COINCIDENT: tuple[tuple[tuple[int, ...], int], ...] = (
 def ladder() -> Iterator[tuple[str, Plan]]:
     """Extents around the sizes of blocks."""
     for shape, axis in LADDER:
-        yield "extents around blocks", _ragged(Form(shape, axis), forward=max(shape) > 1024 or shape[-1] == 64)
+        yield "extents around blocks", ragged(Form(shape, axis), forward=max(shape) > 1024 or shape[-1] == 64)
 
 
-def _ragged(form: Form, forward: bool) -> Plan:
+def ragged(form: Form, forward: bool) -> Plan:
     """A short case whose values show what is lost at the end of a plane."""
     x, dy = ("tail", "tail") if len(form.shape) > 2 and form.dtype != "float16" else ("wide", "ramp")
     decay = 0.5 if form.dtype in HALVES else 0.75
@@ -85,10 +85,10 @@ def wide_ladder() -> Iterator[tuple[str, Plan]]:
                 dtype = IN_TURN[turn % len(IN_TURN)]
                 parameter = "float64" if dtype == "float64" else "float32"
                 form = Form(laid, rank - 1 if last else 1, dtype, parameter)
-                yield f"an extent of {extent}", _ragged(form, forward=True)
+                yield f"an extent of {extent}", ragged(form, forward=True)
                 turn += 1
     for shape in ((65536, 1), (1, 2, 256, 256), (1, 1, 331, 397), (1, 1, 1031, 1033)):
-        yield "more than 16 bits count", _ragged(Form(shape, 1), forward=True)
+        yield "more than 16 bits count", ragged(Form(shape, 1), forward=True)
 
 
 def _shapes_of(extent: int, turn: int) -> Iterator[tuple[int, ...]]:

@@ -26,8 +26,8 @@ OF_OBJECTS = (
     "gradient.forward_mode",
     "layout.threads",
 )
-#: Elements of the largest array of a case that an interpreter is asked, and how often it is asked a clause.
-INTERPRETED, TIMES = 512, 10
+#: Elements of the largest array of a small case, and how often small ones ask each clause before the others do.
+SMALL, TIMES = 512, 10
 
 
 def clauses_for(patterns: Sequence[str]) -> list[Clause]:
@@ -47,15 +47,27 @@ def cases_for(cases: Iterable[Case]) -> Iterator[Case]:
     return (case for case in cases if case.subject == "batch_norm" and case.config.epsilon > 0.0)
 
 
-def interpreted_cases(cases: Sequence[Case], clauses: Sequence[Clause], conventions: Conventions) -> Sequence[Case]:
-    """Few small cases of forms that are offered, which ask every clause some times: an interpreter takes seconds for thousands of elements."""
-    small = [
-        c for c in cases if is_offered(c.config, conventions) and all(a.size <= INTERPRETED for a in c.arrays.values())
-    ]
-    return cover(small, checks_for({clause.id for clause in clauses}), TIMES)
+def in_order(
+    cases: Sequence[Case], around_blocks: Sequence[Case], clauses: Sequence[Clause], conventions: Conventions
+) -> list[Case]:
+    """All of them in an order in which those that are left out for lack of time are missed least.
+
+    First small cases that ask every clause once, then extents around blocks; then small cases that ask every clause ten times, then the
+    others, small ones first.
+    """
+    checks = checks_for({clause.id for clause in clauses})
+    small = [c for c in cases if is_offered(c.config, conventions) and elements(c) <= SMALL]
+    others = sorted(cases, key=elements)
+    ordered = [*cover(small, checks, 1), *around_blocks, *cover(small, checks, TIMES), *others]
+    return list({c.id: c for c in ordered}.values())
+
+
+def elements(case: Case) -> int:
+    """Those of its largest array."""
+    return max((a.size for a in case.arrays.values()), default=0)
 
 
 def is_offered(config: LayerConfig, conventions: Conventions) -> bool:
-    """Whether the conventions offer x of this rank, axis and dtype."""
-    axes = config.rank in conventions.ranks and conventions.offers_axis(config.rank, config.channel_axis)
-    return axes and config.dtype in conventions.dtypes
+    """Whether the conventions offer a layer of this configuration."""
+    c = config
+    return not conventions.declines(c.dtype, c.parameter_dtype, c.rank, c.channel_axis, c.affine)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bnspec.backends.kernels.harness.forms import LIBRARIES, ONNX, STABLEHLO, listed
-from bnspec.options import CLAUSE, JOBS, JSON, LIMITS, RUN_DIRECTORY, Number, command, effort
+from bnspec.options import CLAUSE, JOBS, JSON, RUN_DIRECTORY, Number, command, effort, limits
 
 if TYPE_CHECKING:
     from bnspec.conformance.cases.effort import EffortName
@@ -30,7 +30,7 @@ SEEDS = 1_000_000
         click.Option(["--seed", "chosen"], type=Number(0, SEEDS - 1), metavar="N", help="Repeat a judgement: the seed that it printed.", show_default="a new one, drawn in secret"),
         JOBS,
         RUN_DIRECTORY,
-        *LIMITS,
+        *limits("50; 180 of a file that speaks of compiling", "30"),
         JSON,
     ],
 )  # fmt: skip
@@ -44,7 +44,7 @@ def judge(
     jobs: int,
     out: Path | None,
     as_json: bool,
-    **limits: float | None,
+    **limited: float | None,
 ) -> int:
     """Judge a kernel in the form it was written in: its conventions are inferred by experiment, and it is judged by them.
 
@@ -54,8 +54,7 @@ def judge(
     offers none of what is asked; 3: the harness could not do its work, as on a full disk; 128 + N: signal N stopped it. The kernel
     is executed, in a process of its own.
     """
-    from bnspec.backends.harness.limits import Limits
-    from bnspec.conformance.kernels.judge import JudgeRequest, refuse_unjudged
+    from bnspec.conformance.kernels.judge import JudgeRequest, limits_for, refuse_unjudged
     from bnspec.conformance.kernels.judge import judge as run_judge
     from bnspec.conformance.kernels.table import print_verdict
     from bnspec.conformance.kernels.verdict import document
@@ -64,7 +63,7 @@ def judge(
 
     refuse_occupied(out)
     seed = secrets.randbelow(SEEDS) if chosen is None else int(chosen)
-    request = JudgeRequest(kernel, seed, device, effort, jobs, clause, out, Limits.of(limits))
+    request = JudgeRequest(kernel, seed, device, effort, jobs, clause, out, limits_for(kernel, limited))
     verdict = run_judge(request, command_line, quiet=as_json)
     refuse_unjudged(verdict, clause)
     if as_json:

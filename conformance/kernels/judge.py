@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import itertools
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,9 +15,10 @@ from bnspec.backends.harness.interruption import check, stoppable
 from bnspec.backends.harness.launcher import PATIENT, Worker
 from bnspec.backends.harness.limits import Limits
 from bnspec.backends.harness.targets import Target
+from bnspec.backends.kernels.harness.forms import PYTHON, SOLUTION
 from bnspec.backends.kernels.harness.found import Found, completed, found_of
 from bnspec.backends.kernels.harness.housing import housed
-from bnspec.backends.kernels.harness.recognise import Recognised, recognise
+from bnspec.backends.kernels.harness.recognise import FILE_BYTES, Recognised, content, recognise
 from bnspec.backends.kernels.kernel import Kernel
 from bnspec.backends.kernels.procedure import NO_BACKWARD
 from bnspec.backends.worker.forward_only import NO_GRADIENTS
@@ -27,7 +28,9 @@ from bnspec.conformance.conventions.inferred import InferredConventions
 from bnspec.conformance.conventions.plan import Inference
 from bnspec.conformance.conventions.records import convention_records
 from bnspec.conformance.judge.collector import with_answers
-from bnspec.conformance.kernels.asked import cases_for, clauses_for, interpreted_cases
+from bnspec.conformance.kernels.asked import cases_for, clauses_for, in_order
+from bnspec.conformance.kernels.blocks import block_cases
+from bnspec.conformance.kernels.budget import SECONDS, Budget
 from bnspec.conformance.kernels.conventions import inferred, judged_by, other_direction
 from bnspec.conformance.kernels.fixed import fixed, fixed_cases, fixed_forms
 from bnspec.conformance.kernels.timings import timed, usual_form
@@ -66,6 +69,20 @@ UNREADY: dict[TargetStatus, tuple[str, str]] = {
     "crashed": ("its process ended when it was loaded and tried", LOADED),
     "timeout": ("it did not return when it was loaded and tried", f"{LOADED[:-1]}; or allow it more: --open-seconds."),
 }
+
+
+#: The limits of a kernel's worker: a kernel is small, and one that hangs should not keep anybody waiting. A compiler is slower.
+OPEN_SECONDS, CASE_SECONDS, COMPILER = 50.0, 30.0, b"compile"
+#: A case is not asked if it is likely to take more than this part of its limit: an estimate may be too low.
+SAFELY = 0.25
+
+
+def limits_for(thing: str, given: Mapping[str, float | None]) -> Limits:
+    """The limits for a kernel, but for those that are given."""
+    file = Path(thing.partition("::")[0])
+    compiled = file.suffix in PYTHON and file.is_file() and COMPILER in content(file, FILE_BYTES)
+    opening = {} if compiled or file.suffix in SOLUTION else {"open_seconds": OPEN_SECONDS}
+    return Limits.of({**opening, "case_seconds": CASE_SECONDS, **{n: v for n, v in given.items() if v is not None}})
 
 
 @dataclass(frozen=True)
@@ -122,9 +139,10 @@ def judge(request: JudgeRequest, command: str, quiet: bool = False) -> Verdict:
         settings = RunSettings(
             with_answers(clauses),
             SHRINK_SECONDS,
-            CAUSE_SECONDS,
+            0.0 if kernel.interpreted else CAUSE_SECONDS,  # one experiment takes longer
             limits=request.limits,
             jobs=request.jobs,
+            assist=False,  # a second worker would draw all cases at once, and the time of each is not known before it has run
             histories=False,
             environment={**opened.environment, **kernel.variable()},
         )
@@ -136,18 +154,20 @@ def judge(request: JudgeRequest, command: str, quiet: bool = False) -> Verdict:
                 others = () if fixed(kernel) else source
                 source = itertools.chain(others, fixed_cases(forms, kernel.epsilon, request.seed))
             asked: Iterable[Case] = needed(cases_for(source), clauses)
-            left_out = 0
-            if kernel.interpreted and request.cases is None:
-                drawn = list(asked)
-                asked = interpreted_cases(drawn, clauses, conventions)
-                left_out = len(drawn) - len(asked)
-            cases = CasePool(asked)
+            budget = Budget(SECONDS[request.effort], SAFELY * request.limits.case_seconds)
+            if request.cases is None:
+                around = () if fixed(kernel) else block_cases(conventions, request.seed, kernel.epsilon)
+                asked = in_order(list(asked), list(needed(around, clauses)), clauses, conventions)
+                asked = budget.within(asked, conventions)
+            cases = CasePool(asked, budget.took)
             findings = run_targets([target], cases, settings, writer, reported(progress))[target]
             timings: list[Timing] = []
             if request.time:
                 progress.update(target.name, "timing")
                 alone = dataclasses.replace(kernel, watched=False).variable()
-                form = forms[-1] if fixed(kernel) else usual_form(conventions, bool(kernel.interpreted))
+                form = (
+                    forms[-1] if fixed(kernel) else usual_form(conventions, bool(kernel.interpreted or budget.left_out))
+                )
                 environment = {**opened.environment, **alone}
                 timings = timed(target, request.limits, environment, form, kernel.epsilon, request.seed)
                 writer.write(*timings)
@@ -160,7 +180,7 @@ def judge(request: JudgeRequest, command: str, quiet: bool = False) -> Verdict:
             writer.write(RunFinished(finished_now(), status, {"wall": writer.at, "hypothesis_cpu": cases.seconds}))
         run = read_run(writer.path)
         return Verdict(
-            opened.recognised, request.seed, run, opened.inference, conventions, compiled, left_out, opened.said
+            opened.recognised, request.seed, run, opened.inference, conventions, compiled, budget, opened.said
         )
 
 

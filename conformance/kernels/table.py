@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bnspec.conformance.kernels.budget import Budget
 from bnspec.conformance.kernels.verdict import Verdict, compiled_line, declined, line
 from bnspec.reports.run.records import Finding
 from bnspec.terminal.console import indented, terminal, verbatim
@@ -31,10 +32,10 @@ def print_verdict(verdict: Verdict) -> None:
         indented(console, f"  {finding.level} {finding.clause}: {finding.message or finding.verdict}")
     if len(verdict.broken) > SHOWN:
         verbatim(console, f"  and {len(verdict.broken) - SHOWN} more: bnspec report {verdict.run.path}")
-    if verdict.left_out:
-        indented(
-            console, f"  {verdict.left_out} cases left out: the kernel is interpreted, so few and small ones are asked"
-        )
+    if verdict.smallest:
+        verbatim(console, f"  each step, expected and got: bnspec replay {verdict.smallest}")
+    if verdict.budget.left_out:
+        indented(console, f"  {left_out(verdict.budget)}")
     reasons = declined(verdict.run.findings)
     if reasons:
         indented(
@@ -50,3 +51,9 @@ def print_verdict(verdict: Verdict) -> None:
 def judged(findings: Sequence[Finding]) -> int:
     """How often a clause was judged on a case."""
     return sum(finding.cases for finding in findings)
+
+
+def left_out(budget: Budget) -> str:
+    """What was not asked for lack of time."""
+    shape = "x".join(map(str, budget.largest)) or "nothing"
+    return f"left out for lack of time, as the kernel is slow here: {budget.left_out} cases, larger or more of the same; the largest x that was asked: {shape}"

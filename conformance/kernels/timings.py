@@ -31,7 +31,7 @@ PASSES: tuple[Call, ...] = (TRAINING, INFERENCE, TRAINING_GRADIENTS)
 #: Extents of the timed batch by its rank, with 32 channels among them.
 EXTENTS: Mapping[int, tuple[int, ...]] = {2: (512,), 3: (16, 98), 4: (16, 14, 14), 5: (8, 4, 7, 7)}
 CHANNELS = 32
-#: The same for what is interpreted, of which the time says little.
+#: The same for what is interpreted or as slow, of which the time says little.
 FEW = (2, 3, 2, 2)
 #: Seconds of samples of one pass.
 SECONDS = 0.3
@@ -61,7 +61,13 @@ def timed(
         if hello.conventions is None or hello.status != "ready":
             how = UNOPENED.get(hello.status, "unavailable")
             return [record(target, case, how, f"not opened: {hello.reason}") for case in cases]
-        return [offered(worker, case, hello.conventions, seed) for case in cases]
+        timings: list[Timing] = []
+        for case in cases:
+            if timings and timings[-1].verdict == "timeout":
+                timings.append(record(target, case, "timeout", "not timed, since another pass hangs"))
+            else:
+                timings.append(offered(worker, case, hello.conventions, seed))
+        return timings
 
 
 def offered(worker: Worker, case: Case, conventions: Conventions, seed: int) -> Timing:
@@ -79,14 +85,14 @@ def case_of(call: Call, form: Form, epsilon: float | None, seed: int) -> Case:
     return batch_norm_case(plan).with_(steps=(Step(call, call.inputs, fresh=True),))
 
 
-def usual_form(conventions: Conventions, interpreted: bool = False) -> Form:
-    """The form that is timed where the kernel takes any: images, if it takes them; few elements of what is interpreted."""
+def usual_form(conventions: Conventions, slow: bool = False) -> Form:
+    """The form that is timed where the kernel takes any: images, if it takes them; few elements of what is slow."""
     rank = next((r for r in (4, 2, 3, 5) if r in conventions.ranks), min(conventions.ranks))
     dtype = "float32" if "float32" in conventions.dtypes else conventions.dtypes[0]
     parameters = dtype if dtype in ("float32", "float64") or "input" in conventions.half_parameters else "float32"
     axis = 1 if conventions.offers_axis(rank, 1) else rank - 1
-    shape = list(FEW[: rank - 1] if interpreted else EXTENTS.get(rank, (4,) * (rank - 1)))
-    shape.insert(axis, 4 if interpreted else CHANNELS)
+    shape = list(FEW[: rank - 1] if slow else EXTENTS.get(rank, (4,) * (rank - 1)))
+    shape.insert(axis, 4 if slow else CHANNELS)
     return Form(tuple(shape), axis, dtype, parameters)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from bnspec.cli import CONFORMS, DEVIATES
 from bnspec.conformance.conventions.outcome import Outcome
 from bnspec.conformance.conventions.plan import Inference
 from bnspec.conformance.judge.collector import ACCEPTS
+from bnspec.conformance.kernels.budget import Budget
 from bnspec.model.conventions import Conventions
 from bnspec.reports.run.codec import plain
 from bnspec.reports.run.records import Finding, Timing, ratio_text, ratio_value
@@ -25,6 +27,20 @@ from bnspec.reports.summary.counts import time_text
 
 #: A: every MUST and SHOULD that was judged conforms. B: every MUST does. F: a MUST is broken, or the times are not of the work.
 Grade = Literal["A", "B", "F"]
+IN_BUFFERS, STALE = "contract.stays_in_its_buffers", "stale"
+#: The clauses about what a kernel computes, from which others follow, in the order in which they are said.
+BASIC = (
+    "training.output",
+    "inference.output",
+    IN_BUFFERS,
+    "running.mean",
+    "running.var",
+    "gradient.training_dx",
+    "gradient.training_dgamma",
+    "gradient.training_dbeta",
+    "gradient.inference_dx",
+    "gradient.inference_parameters",
+)
 UNTIMED = ("declined", "unavailable")
 #: How a case ends without a result, in words.
 ENDS = {
@@ -43,7 +59,7 @@ class Verdict:
         seed: of the generated data; repeats the judgement.
         run: the run directory, read back. inference, conventions: what was inferred, and what the kernel was judged by.
         compiled: for devices that are not here, and not run; None where that is not asked.
-        left_out: cases that were not asked, since the kernel is interpreted.
+        budget: which cases were left out for lack of time.
         said: what its worker said of it.
         grade, status, ratio, broken, ended, smallest: the exit status, the worst error / bound of what is required, the broken clauses, MUST first, the cases without
             a result, and the smallest case that breaks one.
@@ -55,7 +71,7 @@ class Verdict:
     inference: Inference
     conventions: Conventions
     compiled: Found | None = None
-    left_out: int = 0
+    budget: Budget = dataclasses.field(default_factory=lambda: Budget(math.inf))
     said: Found = dataclasses.field(default_factory=Found)
 
     @property
@@ -94,9 +110,20 @@ class Verdict:
 
 
 def broken_of(findings: Sequence[Finding]) -> list[Finding]:
-    """The broken clauses that require something, MUST first, the largest error first."""
+    """The broken clauses that require something: MUST first, those about one result before those that follow from it, the largest error
+    first."""
     failing = [f for f in findings if f.verdict in FAILING and f.level != "MAY"]
-    return sorted(failing, key=lambda f: (f.level != "MUST", -ratio_value(f.ratio)))
+    place = {clause: number for number, clause in enumerate(BASIC)}
+    return sorted(
+        failing,
+        key=lambda f: (f.level != "MUST", not damages(f), place.get(f.clause, len(BASIC)), -ratio_value(f.ratio)),
+    )
+
+
+def damages(finding: Finding) -> bool:
+    """Whether a kernel reads or writes what is not its own, from which wrong results follow. What it has not written, it leaves stale: there
+    a wrong result says more."""
+    return finding.clause == "purity.arguments" or (finding.clause == IN_BUFFERS and STALE not in finding.message)
 
 
 def grade_of(findings: Sequence[Finding], timings: Sequence[Timing]) -> Grade:
@@ -134,7 +161,7 @@ def outcome(verdict: Verdict) -> str:
         return f"conforms to every MUST, and breaks {len(broken)} of {len(judged)} clauses, {broken[0].clause} first"
     if broken and broken[0].level == "MUST":
         count = sum(f.level == "MUST" for f in broken)
-        ended = "".join(f", {n} cases {ENDS[name]}" for name, n in verdict.ended.items())
+        ended = "".join(f", {n} case{'s' * (n > 1)} {ENDS[name]}" for name, n in verdict.ended.items())
         return f"deviates: breaks {count} MUST of {len(judged)} clauses, {broken[0].clause} first{ended}"
     timing = next(t for t in verdict.run.timings if fails(t))
     return f"deviates: {timing.pass_name} as it was timed: {timing.message or timing.verdict}"
@@ -169,7 +196,8 @@ def document(verdict: Verdict) -> dict[str, Any]:
         "ended": verdict.ended,
         "judged": sum(1 for f in verdict.run.findings if f.cases),
         "declined": declined(verdict.run.findings),
-        "left_out": verdict.left_out,
+        "left_out": verdict.budget.left_out,
+        "largest": list(verdict.budget.largest),
         "run": str(verdict.run.path),
     }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from bnspec.model.case import Case
 from bnspec.oracle.kept import KeptOracles
@@ -14,11 +14,14 @@ from bnspec.oracle.oracle import Oracle
 class CasePool:
     """The cases of a run with their oracles; drawn as far as the fastest target is.
 
-    ``seconds``: processor time that drawing took.
+    Attributes:
+        seconds: processor time that drawing took. took: is told what each case took on a target.
     """
 
-    def __init__(self, source: Iterable[Case]) -> None:
-        self._source = iter(source)
+    def __init__(
+        self, source: Iterable[Case], took: Callable[[Case, float], None] = lambda case, seconds: None
+    ) -> None:
+        self.took, self._source = took, iter(source)
         self._drawn: list[Case] = []
         self._oracles = KeptOracles()
         self._lock = threading.Lock()

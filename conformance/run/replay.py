@@ -22,7 +22,7 @@ from bnspec.model.case import Case
 from bnspec.oracle.oracle import Oracle
 from bnspec.reports.run.evidence import KnownDeviation, recorded
 from bnspec.reports.run.files import case_text, resolved
-from bnspec.reports.run.reading import MANIFEST, read_run
+from bnspec.reports.run.reading import MANIFEST, Run, read_run
 from bnspec.reports.run.store import CASES
 
 
@@ -93,21 +93,16 @@ def saved_case(path: Path) -> Case:
         raise UsageError(f"{path}: {error.what}", error.why, error.fix) from None
 
 
-def found_on(path: Path) -> tuple[list[str], list[str]]:
-    """The backends and devices on which the run that a saved case lies in found it, or all of that run; nothing where it lies in none.
-
-    Raises UsageError: they are a kernel of ``bnspec judge``, which has no adapter.
-    """
+def run_of(path: Path) -> Run | None:
+    """The run that a saved case lies in; None where it lies in none."""
     folder = resolved(path).parent
-    if folder.name != CASES or not (folder.parent / MANIFEST).is_file():
+    return read_run(folder.parent) if folder.name == CASES and (folder.parent / MANIFEST).is_file() else None
+
+
+def found_on(path: Path) -> tuple[list[str], list[str]]:
+    """The backends and devices on which the run that a saved case lies in found it, or all of that run; nothing where it lies in none."""
+    if (run := run_of(path)) is None:
         return [], []
-    run = read_run(folder.parent)
-    if "kernel" in run.manifest.options:
-        raise UsageError(
-            f"{path} is a case of a kernel, and no backend is named.",
-            "a kernel has no adapter that could be opened again for one case.",
-            f"judge it again, {run.manifest.command} (seed {run.manifest.seed}), or name backends to compare: --backend numpy.",
-        )
     found = [f for f in run.findings if f.shrunk == f"{CASES}/{path.name}"] or run.targets
     return list(dict.fromkeys(f.backend for f in found)), list(dict.fromkeys(f.device for f in found))
 
@@ -124,9 +119,15 @@ def refuse_unasked(case: Case, clauses: Sequence[Clause], named: bool) -> None:
         )
 
 
-def replay(case: Case, target: Target, clauses: Sequence[Clause], limits: Limits | None = None) -> Replay:
-    """Run the case in a new worker of the target, and judge it by the clauses."""
-    with Worker(target.entry, target.device, limits=limits) as worker:
+def replay(
+    case: Case,
+    target: Target,
+    clauses: Sequence[Clause],
+    limits: Limits | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Replay:
+    """Run the case in a new worker of the target, with these variables, and judge it by the clauses."""
+    with Worker(target.entry, target.device, limits=limits, environment=environment) as worker:
         hello = worker.hello
         if hello.status != "ready" or hello.conventions is None:
             return Replay(target, f"{hello.status}: {hello.reason}", opened=False)

@@ -258,6 +258,7 @@ class TargetRun:
                     continue
                 given = offered(case, self.judged_by.conventions)
                 observation, spent = self.timed(worker, given)
+                self.cases.took(case, spent["backend"] + spent["wire"])
                 check()
                 self.note_incidents(given, observation)
                 asked = Asked(self.judged_by, given, observation)

@@ -31,6 +31,7 @@ DEFINING: Mapping[tuple[str, str], str] = {
     ("inference", "y"): "inference.output", ("inference", "dx"): "gradient.inference_dx",
     ("inference", "dgamma"): "gradient.inference_parameters", ("inference", "dbeta"): "gradient.inference_parameters",
     ("inference", "running_mean"): "inference.keeps_state", ("inference", "running_var"): "inference.keeps_state",
+    ("fit", "mean"): "input.fit", ("fit", "var"): "input.fit", ("transform", "y"): "input.transform", ("inverse", "x"): "input.inverse",
 }  # fmt: skip
 
 
@@ -59,12 +60,16 @@ class Judged:
 
     Attributes:
         clauses: by id. correction: of the running variance, as far as it was answered; answered, unanswered: outputs, by number.
+        families: of which nothing was answered. unknown: arrays by names that no vector has. mistyped: outputs of another dtype or shape.
     """
 
     clauses: dict[str, ClauseCount] = field(default_factory=dict)
     correction: int | None = None
     answered: int = 0
     unanswered: int = 0
+    families: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+    mistyped: dict[str, str] = field(default_factory=dict)
 
     def broken(self, level: str) -> list[str]:
         """The broken clauses of a level, the largest error first."""
@@ -84,7 +89,14 @@ class Judged:
             }
             for name, c in sorted(self.clauses.items())
         ]
-        counts = {"answered": self.answered, "unanswered": self.unanswered, "running_correction": self.correction}
+        counts = {
+            "answered": self.answered,
+            "unanswered": self.unanswered,
+            "families_unanswered": self.families,
+            "unknown": self.unknown,
+            "mistyped": self.mistyped,
+            "running_correction": self.correction,
+        }
         return {"grade": self.grade, **counts, "clauses": clauses}
 
     @property
@@ -103,7 +115,7 @@ def judge_answers(folder: Path) -> Judged:
             "write them as docs/vectors/README.md says, Answers.",
         )
     answers = {family: read_arrays(path) for family, path in files.items()}
-    documents = {family: family_document(family) for family in files}
+    documents = {family: family_document(family) for family in FAMILIES}
     by_correction = [_judged(documents, answers, correction) for correction in (0, 1)]
     found = min(by_correction, key=lambda j: sum(c.failures for c in j.clauses.values()))
     if not found.answered:
@@ -117,20 +129,25 @@ def judge_answers(folder: Path) -> Judged:
 
 def _judged(documents: Mapping[str, Any], answers: Mapping[str, Mapping[str, np.ndarray]], correction: int) -> Judged:
     """The verdict, if the running variance has this correction."""
-    found = Judged()
+    found = Judged(families=[family for family in documents if not answers.get(family)])
     for family, (document, arrays) in documents.items():
+        given = answers.get(family, {})
+        known = {key for vector in document["vectors"] for key in keys_of(vector)}
+        found.unknown += [f"{family}.safetensors: {key}" for key in given if key not in known]
         for vector in document["vectors"]:
             clauses = {c["id"]: c["level"] for c in vector["clauses"] if c["level"] in TIER_OF}
             worst: dict[str, float] = {}
             for key, mode, output in _expected(vector, correction):
-                if (got := answers[family].get(key)) is None:
+                if (got := given.get(key)) is None:
                     found.unanswered += 1
                     continue
                 found.answered += 1
                 if output["output"] == "running_var" and output["correction"] is not None:
                     found.correction = correction
                 place = (mode, output["output"])
-                asked = [c for c in clauses if speaks(c, *place)] or [DEFINING[place]] * (place in DEFINING) or clauses
+                asked = [c for c in clauses if speaks(c, *place)] or [DEFINING[place]]
+                if said := mistyped(got, output, arrays):
+                    found.mistyped[key] = said
                 ratios = {tier: ratio_of(got, output, arrays, tier) for tier in TIER_OF.values()}
                 for clause in asked:
                     tier = TIER_OF[clauses.get(clause, "MUST")]
@@ -158,10 +175,24 @@ def _expected(vector: Mapping[str, Any], correction: int) -> Iterator[tuple[str,
                 yield f"{vector['id']}/{i}/{output['output']}", call["mode"], output
 
 
+def keys_of(vector: Mapping[str, Any]) -> Iterator[str]:
+    """The keys of all answers to a vector."""
+    for correction in (0, 1):
+        yield from (key for key, _, _ in _expected(vector, correction))
+
+
+def mistyped(got: np.ndarray, output: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> str:
+    """What is wrong with the dtype or the shape of an answer; "" where nothing is."""
+    shape = arrays[output["value"]].shape
+    if got.dtype.name != output["dtype"]:
+        return f"has dtype {got.dtype.name}, expected {output['dtype']}"
+    return "" if got.shape == shape else f"has shape {got.shape}, expected {shape}"
+
+
 def ratio_of(got: np.ndarray, output: Mapping[str, Any], arrays: Mapping[str, np.ndarray], tier: Tier) -> float:
     """The worst error / bound of an answer; infinite where it has another dtype or shape, or what must be NaN or finite is not."""
     value, rest, bound = (arrays[output[n]] for n in ("value", "residual", tier))
-    if got.shape != value.shape or got.dtype.name != output["dtype"]:
+    if mistyped(got, output, arrays):
         return np.inf
     codes = np.zeros(value.shape, np.uint8) if output["accept"] is None else arrays[output["accept"]]
     wide = got.astype(np.float64)

@@ -83,7 +83,7 @@ def test_what_is_no_case_is_refused(text: str | None, tmp_path: Path, capsys: py
 
 @pytest.mark.usefixtures("example_adapters_on_path")
 def test_a_case_of_a_run_is_replayed_where_it_was_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Not on every backend that there is; and a kernel's case says how it is judged again."""
+    """Not on every backend that there is; and a kernel's case on its kernel, which is a file."""
     run = tmp_path / "run"
     call = [
         "verify",
@@ -103,4 +103,4 @@ def test_a_case_of_a_run_is_replayed_where_it_was_found(tmp_path: Path, capsys: 
     manifest["options"]["kernel"] = {}
     (run / "manifest.json").write_text(json.dumps(manifest), "utf-8")
     assert main(["replay", str(case)]) == 2
-    assert "judge it again" in capsys.readouterr().err
+    assert "is no file" in capsys.readouterr().err

@@ -13,35 +13,64 @@ import pytest
 from bnspec.cli import main
 from bnspec.conformance.vectors.answers import judge_answers
 from bnspec.conformance.vectors.folder import safetensors
-from bnspec.conformance.vectors.records import family_document
+from bnspec.conformance.vectors.records import IS_NAN, family_document
+from bnspec.conformance.vectors.table import FAMILIES
 from bnspec.errors import UsageError
 from bnspec.model.buffers import dtype_of
 
 FAMILY = "epsilon"
 
 
-def answers(folder: Path, change: Callable[[str, np.ndarray], np.ndarray | None] = lambda key, a: a) -> Path:
+def answers(
+    folder: Path, change: Callable[[str, np.ndarray], np.ndarray | None] = lambda key, a: a, family: str = FAMILY
+) -> Path:
     """The exact values, rounded and changed, as somebody's answers."""
-    document, arrays = family_document(FAMILY)
+    document, arrays = family_document(family)
     found: dict[str, Any] = {}
     for vector in document["vectors"]:
         for i, call in enumerate(vector["calls"]):
             for output in call["expected"]:
                 if output["correction"] in (None, 1):
                     key = f"{vector['id']}/{i}/{output['output']}"
-                    changed = change(key, np.nan_to_num(arrays[output["value"]]).astype(dtype_of(output["dtype"])))
+                    value = np.nan_to_num(arrays[output["value"]])
+                    if output["accept"] is not None:
+                        value = np.where(arrays[output["accept"]] == IS_NAN, np.nan, value)
+                    with np.errstate(over="ignore"):
+                        changed = change(key, value.astype(dtype_of(output["dtype"])))
                     if changed is not None:
                         found[key] = changed
     folder.mkdir(exist_ok=True)
-    (folder / f"{FAMILY}.safetensors").write_bytes(safetensors(found, {}))
+    (folder / f"{family}.safetensors").write_bytes(safetensors(found, {}))
     return folder
 
 
 def test_exact_answers_keep_every_clause(tmp_path: Path) -> None:
-    """And the correction of the running variance is found."""
+    """And the correction of the running variance is found, and the families that were not answered are named."""
     judged = judge_answers(answers(tmp_path / "answers"))
-    assert (judged.grade, judged.unanswered, judged.correction) == ("A", 0, 1)
+    assert (judged.grade, judged.correction, judged.unknown, judged.mistyped) == ("A", 1, [], {})
     assert judged.clauses
+    assert set(judged.families) == {*FAMILIES} - {FAMILY}
+    assert judged.unanswered > judged.answered
+
+
+def test_answers_to_every_family_are_judged(tmp_path: Path) -> None:
+    """Input normalization, too: an output that no clause of its vector speaks of is judged by the clause that defines it."""
+    for family in FAMILIES:
+        answers(tmp_path / "answers", family=family)
+    judged = judge_answers(tmp_path / "answers")
+    assert (judged.grade, judged.unanswered, judged.families) == ("A", 0, [])
+    assert {"input.fit", "input.transform", "input.inverse"} <= set(judged.clauses)
+
+
+def test_arrays_of_another_dtype_or_name_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An infinite error alone does not say what is wrong, and a name that is misspelt is no answer."""
+    wide = answers(tmp_path / "wide", lambda key, a: a.astype(np.float64) if key.endswith("/y") else a)
+    assert main(["vectors", "judge", str(wide)]) == 1
+    assert "has dtype float64, expected float32" in " ".join(capsys.readouterr().out.split())
+    path = wide / f"{FAMILY}.safetensors"
+    path.write_bytes(path.read_bytes().replace(b"/0/dx", b"/0/Dx"))
+    assert all(key.startswith(f"{FAMILY}.safetensors: ") and "/0/Dx" in key for key in judge_answers(wide).unknown)
+    assert judge_answers(wide).unknown
 
 
 def test_wrong_answers_break_clauses_and_missing_ones_are_counted(

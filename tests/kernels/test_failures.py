@@ -9,9 +9,10 @@ import pytest
 from kernels import few_cases
 
 from bnspec.backends.harness.limits import Limits
+from bnspec.clauses.clause import Level
 from bnspec.cli import main
 from bnspec.conformance.kernels.judge import JudgeRequest, judge, refuse_unjudged, unjudged
-from bnspec.conformance.kernels.verdict import Verdict, document
+from bnspec.conformance.kernels.verdict import Verdict, broken_of, document
 from bnspec.errors import UsageError
 from bnspec.reports.run.records import DeclinedCases, Finding
 
@@ -141,3 +142,26 @@ def test_what_is_returned_in_place_of_y_is_said(returned: str, tmp_path: Path) -
         judged(kernel(tmp_path, f"return {returned}"), tmp_path / "run", ["training.output"])
     assert RETURNED[returned] in refused.value.why
     assert not refused.value.why.endswith("..")
+
+
+def deviating(clause: str, level: Level, ratio: float, message: str = "") -> Finding:
+    """A clause that deviates."""
+    return Finding(clause, clause.partition(".")[0], level, "kernel", "cpu", "deviates", 1, 1, 0, ratio, message)
+
+
+def test_the_first_clause_is_what_somebody_has_to_mend() -> None:
+    """What is written into the memory of others, then y, then what follows from it; the largest error alone says little."""
+    listed = [
+        deviating("affine.per_channel", "MUST", 1e9),
+        deviating("training.finite", "MUST", 1e9),
+        deviating("running.mean", "MUST", 5.0),
+        deviating("training.output", "MUST", 3.0),
+        deviating("accuracy.keeps_a_digit", "SHOULD", 1e12),
+    ]
+    assert [f.clause for f in broken_of(listed)][:2] == ["training.output", "running.mean"]
+    assert broken_of(listed)[-1].level == "SHOULD"
+    beside = deviating("contract.stays_in_its_buffers", "MUST", 2.0, "reads after x")
+    stale = deviating("contract.stays_in_its_buffers", "MUST", 2.0, "reads stale y")
+    assert broken_of([*listed, beside])[0] == beside
+    assert broken_of([*listed, stale])[1] == stale
+    assert broken_of([*listed, deviating("purity.arguments", "MUST", 2.0)])[0].clause == "purity.arguments"

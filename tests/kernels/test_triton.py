@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import pytest
 from kernels import EXAMPLES, broken, few_cases, judged
 
 from bnspec.backends.kernels.harness.found import Compiled, Found, found_of
-from bnspec.conformance.kernels.asked import INTERPRETED, clauses_for, interpreted_cases
+from bnspec.conformance.kernels.blocks import block_cases
 from bnspec.conformance.kernels.verdict import compiled_document, compiled_line, document
 from bnspec.errors import HarnessError
 from bnspec.model.conventions import Conventions
@@ -67,11 +68,20 @@ def test_what_a_worker_lists_is_checked_and_cleaned() -> None:
         found_of({"kernel": {"compiled": [{"kernel": 3}]}})
 
 
-def test_an_interpreter_is_asked_few_and_small_cases_of_what_is_offered() -> None:
-    """A large one takes minutes, and would be taken for a hang."""
-    conventions = Conventions(ranks=(4,), dtypes=("float32",))
-    cases = few_cases(shapes=((3, 4, 5, 2), (5, 3), (8, 8, 4, 4))) + few_cases("float64")
-    chosen = interpreted_cases(cases, clauses_for(["training", "inference"]), conventions)
-    assert {c.arrays["x"].shape for c in chosen} == {(3, 4, 5, 2)}
-    assert {c.config.dtype for c in chosen} == {"float32"}
-    assert max(a.size for c in chosen for a in c.arrays.values()) <= INTERPRETED
+@pytest.mark.slow
+@pytest.mark.parametrize(("grid", "grade"), [("triton.cdiv(m, 1024)", "A"), ("max(m // 1024, 1)", "F")])
+def test_a_last_block_that_no_program_writes_is_a_finding(grid: str, grade: str, tmp_path: Path) -> None:
+    """Among the cases around blocks there is one with a plane of 1,025."""
+    text = (EXAMPLES / "triton_kernel.py").read_text()
+    loop = "    for start in range(0, positions, BLOCK):\n        at = start + tl.arange(0, BLOCK)\n"
+    assert loop in text
+    text = text.replace(loop, "    if positions > 0:\n        at = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)\n")
+    text = text.replace("(n * c,)", f"(n * c, {grid})").replace(
+        "    if x.numel()", "    m = x[0, 0].numel() if n * c else 0\n    if x.numel()"
+    )
+    (tmp_path / "kernel.py").write_text(text.replace("BLOCK=16", "BLOCK=1024"))
+    around = block_cases(Conventions(ranks=(4,), dtypes=("float32",), channel_axes="first"), 7)
+    cases = [c for c in itertools.islice(around, 8) if c.arrays["x"][0, 0].size in (33, 1025)]
+    verdict, _ = judged(tmp_path / "kernel.py", tmp_path / "run", cases)
+    assert verdict.grade == grade, broken(verdict)
+    assert grade == "A" or verdict.broken[0].clause == "inference.output"

@@ -121,15 +121,18 @@ def python_file(file: Path, name: str) -> Kernel:
     imported = set(imports_of(tree))
     arrays = "torch" if imported & {"torch", "triton"} else "jax" if "jax" in imported else "numpy"
     interpreted = "triton" if "triton" in imported else "pallas" if "pallas" in imported else ""
-    functions = {n.name: n for n in tree.body if isinstance(n, ast.FunctionDef) and not is_device_code(n)}
-    classes = [n.name for n in tree.body if isinstance(n, ast.ClassDef) and is_module(n)]
+    top = list(top_level(tree.body))
+    on_device = "triton" in imported
+    functions = {n.name: n for n in top if isinstance(n, ast.FunctionDef) and not (on_device and is_device_code(n))}
+    classes = modules_of(top)
+    bound = set(bound_by(top))
     operators = list(operators_of(tree))
     if "::" in name or (not name and not classes and len(operators) == 1):
         return Kernel("operator", str(file), name or operators[0], "torch", "", interpreted)
     if name in classes or (not name and classes):
         chosen = name or next((c for c in CLASSES if c in classes), classes[-1])
         return Kernel("module", str(file), chosen, "torch", "", interpreted)
-    if name and name not in functions:
+    if name and name not in functions and name not in bound:
         there = [*functions, *classes]
         raise UsageError(
             f"{file} defines no {name}.",
@@ -219,16 +222,44 @@ def operators_of(tree: ast.Module) -> Iterator[str]:
                 yield str(decorator.args[0].value)
 
 
-def is_module(node: ast.ClassDef) -> bool:
-    """Whether a class derives from something called Module."""
-    return any(ast.unparse(base).rpartition(".")[2] == "Module" for base in node.bases)
+def top_level(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
+    """The statements of a module, those under an if, a try or a with among them."""
+    for node in body:
+        yield node
+        if isinstance(node, (ast.If, ast.Try, ast.With)):
+            for part in ("body", "orelse", "handlers", "finalbody"):
+                for inner in getattr(node, part, ()):
+                    yield from top_level(inner.body if isinstance(inner, ast.ExceptHandler) else [inner])
+
+
+def bound_by(statements: Sequence[ast.stmt]) -> Iterator[str]:
+    """The names of what is assigned or imported: perhaps a function, which is known once the file is loaded."""
+    for node in statements:
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            yield from (alias.asname or alias.name for alias in node.names)
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            yield from (t.id for t in targets if isinstance(t, ast.Name))
+
+
+def modules_of(statements: Sequence[ast.stmt]) -> list[str]:
+    """The classes that derive from something called Module or BatchNorm2d, or from one of these classes."""
+    found: list[str] = []
+    for node in statements:
+        if isinstance(node, ast.ClassDef):
+            bases = [ast.unparse(base).rpartition(".")[2] for base in node.bases]
+            if any(base.endswith("Module") or "BatchNorm" in base or base in found for base in bases):
+                found.append(node.name)
+    return found
 
 
 def is_device_code(node: ast.FunctionDef) -> bool:
-    """Whether a function is compiled for a device, such as by triton.jit: a launcher calls it."""
+    """Whether a function of a file with Triton is compiled for a device, such as by triton.jit: a launcher calls it."""
+    decorators = (ast.unparse(d.func if isinstance(d, ast.Call) else d) for d in node.decorator_list)
     return any(
-        "triton" in ast.unparse(d) or (ast.unparse(d).endswith((".jit", "autotune")) and "jax" not in ast.unparse(d))
-        for d in node.decorator_list
+        d.rpartition(".")[2] in ("jit", "autotune", "heuristics")
+        and d.partition(".")[0] not in ("jax", "numba", "nb", "torch")
+        for d in decorators
     )
 
 
@@ -246,7 +277,7 @@ def refuse_size(file: Path, limit: int) -> None:
     """Raise UsageError for a file that is empty, or longer than a kernel is."""
     size = file.stat().st_size
     if not size:
-        raise UsageError(f"{file} is empty.", "it holds no kernel.", "write it again, or name another file.")
+        raise UsageError(f"{file} is empty.", "there is nothing in it.", "write it again, or name another file.")
     if size > limit:
         raise UsageError(
             f"{file} is longer than {limit >> 20} MiB.",

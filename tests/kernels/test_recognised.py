@@ -1,0 +1,74 @@
+"""Which function or class of a Python file is meant, by its syntax alone, and how long its worker is waited for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bnspec.backends.kernels.harness.recognise import recognise
+from bnspec.conformance.kernels.judge import CASE_SECONDS, OPEN_SECONDS, limits_for
+from bnspec.errors import UsageError
+
+DEFINED = "def bn(x, eps):\n    return x\n"
+
+
+def kernel_of(text: str, tmp_path: Path, name: str = "::run") -> tuple[str, str, str]:
+    """Form, name and interpreter of the kernel of a file."""
+    (tmp_path / "kernel.py").write_text(text)
+    kernel = recognise(f"{tmp_path / 'kernel.py'}{name}").kernel
+    return kernel.form, kernel.name, kernel.interpreted
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"import functools\n{DEFINED}run = functools.partial(bn)\n",
+        f"{DEFINED}run: object = bn\n",
+        f"class BN:\n    __call__ = None\n{DEFINED}run = BN()\n",
+        "from elsewhere import run\n",
+        "import elsewhere as run\n",
+        "try:\n    from fast import run\nexcept ImportError:\n    def run(x, eps):\n        return x\n",
+        "if True:\n    def run(x, eps):\n        return x\n",
+        "import numba as nb\n@nb.jit\ndef run(x, eps):\n    return x\n",
+        "from jax import jit\n@jit\ndef run(x, eps):\n    return x\n",
+    ],
+)
+def test_a_name_that_a_file_binds_is_a_kernel(text: str, tmp_path: Path) -> None:
+    """However it is bound: whether it is a function shows when it is loaded."""
+    assert kernel_of(text, tmp_path) == ("callable", "run", "")
+
+
+def test_what_a_file_does_not_bind_is_refused(tmp_path: Path) -> None:
+    """A name within a function is not at the top level."""
+    with pytest.raises(UsageError, match="defines no run"):
+        kernel_of("def make():\n    run = 1\n    return run\n", tmp_path)
+
+
+def test_a_class_that_derives_from_a_layer_of_torch_is_a_module(tmp_path: Path) -> None:
+    """Or from one that does."""
+    head = "from torch import nn\n"
+    for base in ("nn.Module", "nn.BatchNorm2d", "torch.nn.modules.batchnorm._BatchNorm"):
+        assert kernel_of(f"{head}class New({base}):\n    pass\n", tmp_path, "") == ("module", "New", "")
+    text = f"{head}class Model(nn.Module):\n    pass\nclass ModelNew(Model):\n    pass\n"
+    assert kernel_of(text, tmp_path, "") == ("module", "ModelNew", "")
+
+
+def test_a_function_of_triton_that_a_launcher_calls_is_not_the_kernel(tmp_path: Path) -> None:
+    """Whatever its decorator was imported as."""
+    for decorator in ("triton.jit", "jit", "triton.autotune(configs=[], key=[])", "triton.heuristics({})"):
+        text = f"import triton\nfrom triton import jit\n@{decorator}\ndef k(x):\n    pass\n{DEFINED}"
+        assert kernel_of(text, tmp_path, "") == ("callable", "bn", "triton")
+
+
+def test_a_kernel_that_hangs_keeps_nobody_waiting_and_a_compiler_has_time(tmp_path: Path) -> None:
+    """What the user gives goes before both."""
+    plain, compiled = tmp_path / "plain.py", tmp_path / "compiled.py"
+    plain.write_text(DEFINED)
+    compiled.write_text(f"import torch\n{DEFINED}run = torch.compile(bn)\n")
+    given: dict[str, float | None] = {"open_seconds": None, "case_seconds": None}
+    assert limits_for(f"{plain}::bn", given).open_seconds == OPEN_SECONDS
+    assert limits_for(f"{plain}::bn", given).case_seconds == CASE_SECONDS
+    assert limits_for(f"{compiled}::run", given).open_seconds > OPEN_SECONDS
+    assert limits_for(str(tmp_path / "none.so"), given).open_seconds == OPEN_SECONDS
+    assert limits_for(f"{plain}::bn", {"open_seconds": 7.0, "case_seconds": 8.0}).open_seconds == 7.0

@@ -62,6 +62,11 @@ class Deviation:
         return FROZEN.get(found, found) if any(is_frozen(c) for c in self.conditions) else found
 
     @property
+    def kinds(self) -> frozenset[str]:
+        """The kinds of values that it needs: NaN, constants, those whose squares overflow."""
+        return frozenset(c.value for c in self.conditions) & KINDS_OF_VALUES
+
+    @property
     def near(self) -> bool:
         """Whether its errors are at most those of some roundings: what such a one needs may be its size."""
         evidence, ratio = self.finding.evidence, self.finding.ratio
@@ -96,7 +101,6 @@ class Deviation:
     def needs_as(self, other: Deviation) -> bool:
         """Whether both need the same features, as far as experiments can say."""
         mine, others = self.setting, other.setting
-        kinds = [{c.value for c in d.conditions} & KINDS_OF_VALUES for d in (self, other)]
-        if (mine | others) & MISREADING or (kinds[0] and kinds[0] == kinds[1]):
+        if (mine | others) & MISREADING or (self.kinds and self.kinds == other.kinds):
             mine, others = mine - PARAMETERS, others - PARAMETERS
         return mine - others <= other.possible and others - mine <= self.possible

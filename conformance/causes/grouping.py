@@ -160,10 +160,10 @@ def _explains(group: Sequence[Deviation], special: Deviation, shown: Sequence[Ou
         shown = [o for o in shown if any(d.finding.clause in o for d in sources)]  # where none is judged, none is kept
     together = [any(deviates(o, d.finding.clause) for d in sources) for o in shown]
     if narrow:
-        return any(together) or _needs_what(special, needed)
+        return any(together) or _needs_what(special, group[0])
     if together:
         return all(together)
-    return _needs_what(special, needed)
+    return _needs_what(special, group[0])
 
 
 def _speaks_of(special: Deviation, group: Sequence[Deviation], shown: Sequence[Outcome]) -> bool:
@@ -214,12 +214,14 @@ def _of_one_output(a: Deviation, b: Deviation) -> bool:
     return a.quantity == b.quantity and (outputs[0] == outputs[1] or a.quantity == "statistics")
 
 
-def _needs_what(special: Deviation, needed: frozenset[str]) -> bool:
-    """Whether it needs these features, and else only what its clause speaks of.
+def _needs_what(special: Deviation, first: Deviation) -> bool:
+    """Whether it needs what the first deviation of a cause needs, kinds of values included, and else only what its clause speaks of.
 
     No experiment says whether what needs its values needs their epsilon, too.
     """
-    own, found = one_layout(own_features(special.finding)) | {"history"}, special.setting
+    own, needed, found = one_layout(own_features(special.finding)) | {"history"}, first.setting, special.setting
+    if not first.kinds <= special.kinds:
+        return False
     if special.finding.clause in NARROWER:
         own |= SIZES_OF_SMALL_ERRORS
     if _is_impossible_value(special):

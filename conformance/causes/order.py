@@ -65,6 +65,8 @@ MISREADING = frozenset(
     {"rank", LAYOUT, "layout of the parameters", "equal extents", "extents", "many channels", "dtype", "threads"}
 )
 PARAMETERS = frozenset({"gamma", "beta", "state"})
+#: Of those, what the shapes of arrays are, and the threads among which they are divided.
+SHAPES = frozenset({"rank", "equal extents", "extents", "many channels", "threads"})
 #: The same of single clauses: in families that speak of all cases, or of several features.
 OWN_FEATURES_OF_CLAUSES: dict[str, frozenset[str]] = {
     **dict.fromkeys(("running.decay_one_keeps", "running.decay_zero_replaces"), frozenset({"decay"})),

@@ -20,7 +20,7 @@ from bnspec.conformance.causes.order import (
     setting,
     steps_of,
 )
-from bnspec.conformance.causes.quantities import AFTER_TRAINING, FROZEN, Quantity, quantity
+from bnspec.conformance.causes.quantities import FROZEN, OF_INFERENCE, Quantity, quantity
 from bnspec.conformance.causes.values import KINDS_OF_VALUES
 from bnspec.reports.run.causes import Condition
 from bnspec.reports.run.records import Finding
@@ -85,7 +85,7 @@ class Deviation:
         if self.finding.family == "mask" and compares(self.finding):
             needed = needed - {"history"}
         trained = any(c.feature == "history" and TRAINED & steps_of(c) for c in self.conditions)
-        if trained and self.quantity in AFTER_TRAINING and needed - {"history", "state"}:
+        if trained and self.quantity in OF_INFERENCE and needed - {"history", "state"}:
             needed = needed - {"history", "decay"} | {"state"}
         if LAYOUT in needed and self.quantity in ("gradients of training", "second order"):
             needed = needed - {"epsilon"}

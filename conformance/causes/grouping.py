@@ -186,10 +186,12 @@ def _speaks_of(special: Deviation, group: Sequence[Deviation], shown: Sequence[O
 def _needs_the_change(group: Sequence[Deviation], special: Deviation) -> bool:
     """Whether a cause needs the features that change the layer's own results, of those that the clause needs.
 
-    Where a call writes into other arrays, any feature may change what it finds there. In rank 2 the extents are other ones.
+    What a clause needs that it explains beside others is no need of its own. Where a call writes into other arrays, any feature may
+    change what it finds there. In rank 2 the extents are other ones.
     """
     writes = any(d.quantity == "effects" for d in group)
-    needed = {f for d in group for f in d.setting | one_layout(d.unknown)}
+    of_own = [d for d in group if not is_special(d.finding) and not compares(d.finding)] or group
+    needed = {f for d in of_own for f in d.setting | one_layout(d.unknown)}
     of_extents = {"rank"} if needed & {"extents", "equal extents"} else set()
     return writes or one_layout(special.changing) <= needed | of_extents
 

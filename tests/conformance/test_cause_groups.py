@@ -11,13 +11,12 @@ import pytest
 from bnspec.clauses import ASKED
 from bnspec.conformance.causes.deviation import Deviation
 from bnspec.conformance.causes.grouping import grouped
-from bnspec.conformance.causes.naming import said_of
 from bnspec.conformance.causes.record import cause_of, ordinary_first
 from bnspec.conformance.causes.values import NOT_FINITE
 from bnspec.reports.run.causes import Condition
-from bnspec.reports.run.evidence import Evidence, Relation
+from bnspec.reports.run.evidence import Evidence
 from bnspec.reports.summary.causes import needs
-from tests.support.deviations import KNOWN, LARGE, deviation, needing
+from tests.support.deviations import KNOWN, LARGE, deviation, needing, with_relation
 
 
 @pytest.mark.parametrize("seed", range(50))
@@ -232,13 +231,6 @@ def test_a_copy_that_is_none_explains_what_needs_a_copy() -> None:
     assert len(grouped([copy, dataclasses.replace(y, conditions=frozen)], only)) == 2
 
 
-def with_relation(found: Deviation, relation: Relation) -> Deviation:
-    """The deviation, of another relation."""
-    assert found.finding.evidence is not None
-    evidence = msgspec.structs.replace(found.finding.evidence, relation=relation)
-    return dataclasses.replace(found, finding=msgspec.structs.replace(found.finding, evidence=evidence))
-
-
 def test_a_call_that_is_no_function_keeps_no_exact_law() -> None:
     """Noise in the last place shows where y must be beta; not in another mode."""
     noise = with_relation(deviation("training.repeatable", "y", "training"), "equal_bits")
@@ -423,67 +415,3 @@ def test_an_operation_that_is_not_needed_names_no_cause() -> None:
     )
     [group] = grouped([frozen, masked], [{d.finding.clause: LARGE for d in (frozen, masked)}])
     assert group[0] is masked
-
-
-def test_an_operation_leaves_what_it_leaves_whatever_a_step_computes() -> None:
-    """A reset that forgets the mean is a cause of its own beside statistics that are always wrong."""
-    mean = deviation("running.mean", "running_mean", "training")
-    reset = with_relation(deviation("state.reset_restores_the_beginning", "running_mean", "reset"), "equals")
-    both = [{d.finding.clause: LARGE for d in (mean, reset)}]
-    assert len(grouped([mean, reset], both)) == 2
-    after = deviation("state.reset_restores_the_beginning", "running_mean", "training")
-    assert len(grouped([mean, after], both)) == 1
-
-
-def test_what_hides_nan_explains_no_error_of_finite_values() -> None:
-    """Nor does what constants show: a root that is too small is seen in sums of ordinary values."""
-    nan = with_relation(deviation("special.inference_keeps_special_values", "y", "inference"), "not_finite")
-    nan = dataclasses.replace(nan, conditions=(Condition("values of x", NOT_FINITE, "standard normal"),))
-    biased = deviation("accuracy.errors_are_unbiased", "y", "inference", ratio=2.0)
-    biased = needing(with_relation(biased, "no_offset"), "extents", "many channels")
-    assert len(grouped([nan, biased], [])) == 2
-    assert len(grouped([deviation("inference.output", "y", "inference"), biased], [])) == 1
-
-
-def test_beside_values_extents_are_no_misread_array() -> None:
-    """Only many values have one that is so far from their mean that a clipped y shows: others of that shape are right."""
-    y = needing(deviation("training.output", "y"), "values of x", "extents")
-    extents = needing(deviation("layout.extents", "y"), "values of x", "extents")
-    both = [{d.finding.clause: LARGE for d in (y, extents)}]
-    [group] = grouped([y, extents], both)
-    assert group[0] is y
-    [group] = grouped([needing(y, "extents"), extents], both)
-    assert group[0] is extents
-
-
-def test_what_needs_threads_is_not_kept_by_chance_without_them() -> None:
-    """y of one value has no error whatever the layer does, and dx that is wrong there needs no threads."""
-    y = needing(deviation("training.output", "y", ratio=LARGE), "threads")
-    dx = needing(deviation("gradient.training_dx", "dx"), "count")
-    outcomes = [
-        {"training.output": LARGE, "gradient.training_dx": LARGE},
-        {"training.output": 0.0, "gradient.training_dx": LARGE},
-    ]
-    assert len(grouped([y, dx], outcomes)) == 2
-    assert len(grouped([needing(y), dx], outcomes)) == 1
-
-
-def test_what_a_call_writes_explains_no_error_of_a_certain_shape() -> None:
-    """A layer that writes into x does so in every rank: y that is wrong in one has another cause, and is named by that."""
-    written = with_relation(deviation("purity.arguments", "x"), "unchanged")
-    y = needing(deviation("training.output", "y"), "rank")
-    axis = needing(deviation("layout.axis", "y"), "rank")
-    both = [{d.finding.clause: LARGE for d in (written, y, axis)}]
-    groups = grouped([written, y, axis], both)
-    assert [g[0].finding.clause for g in groups] == ["purity.arguments", "layout.axis"]
-    assert len(grouped([written, needing(y), axis], both)) == 1
-    assert len(grouped([needing(written, "rank"), y, axis], both)) == 1
-
-
-def test_what_writes_into_its_input_is_said_to_need_what_that_needs() -> None:
-    """Not what a gradient needs that reads the same memory afterwards."""
-    written = with_relation(deviation("purity.arguments", "x"), "unchanged")
-    dbeta = needing(deviation("gradient.training_dbeta", "dbeta"), "layout of dy")
-    assert said_of([written, dbeta]) == ()
-    assert said_of([needing(written, "dtype"), dbeta]) == needing(written, "dtype").conditions
-    assert said_of([deviation("layout.strides", "dbeta"), dbeta]) == dbeta.conditions

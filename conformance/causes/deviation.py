@@ -75,7 +75,12 @@ class Deviation:
 
     @property
     def setting(self) -> frozenset[str]:
-        """The features that it needs; see ``setting``.
+        """The features that it needs, without those that only make an error of roundings large enough to be seen."""
+        return self.whole_setting - SIZES_OF_SMALL_ERRORS if self.near else self.whole_setting
+
+    @property
+    def whole_setting(self) -> frozenset[str]:
+        """The features that it needs, whatever the size of its errors; see ``order.setting``.
 
         Statistics that training leaves are a state, as given ones are, whatever their decay. Beside a feature of which any array may be misread, a
         parameter only shows in which array it is; and beside a layout, epsilon only that dx of few values is not 0: of two it is
@@ -89,8 +94,6 @@ class Deviation:
             needed = needed - {"history", "decay"} | {"state"}
         if LAYOUT in needed and self.quantity in ("gradients of training", "second order"):
             needed = needed - {"epsilon"}
-        if self.near:
-            needed = needed - SIZES_OF_SMALL_ERRORS
         return needed - PARAMETERS if needed & MISREADING else needed
 
     @property
@@ -99,8 +102,12 @@ class Deviation:
         return one_layout(self.unknown) | ({"state"} if "history" in self.unknown else frozenset())
 
     def needs_as(self, other: Deviation) -> bool:
-        """Whether both need the same features, as far as experiments can say."""
-        mine, others = self.setting, other.setting
+        """Whether both need the same features, as far as experiments can say; a small error may be one of another size."""
+        mine, others = ({d.setting, d.whole_setting} for d in (self, other))
+        return any(self._needs(a, b, other) for a in mine for b in others)
+
+    def _needs(self, mine: frozenset[str], others: frozenset[str], other: Deviation) -> bool:
+        """Whether the settings are the same, as far as is known."""
         if (mine | others) & MISREADING or (self.kinds and self.kinds == other.kinds):
             mine, others = mine - PARAMETERS, others - PARAMETERS
         return mine - others <= other.possible and others - mine <= self.possible

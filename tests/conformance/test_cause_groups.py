@@ -415,3 +415,15 @@ def test_an_operation_that_is_not_needed_names_no_cause() -> None:
     )
     [group] = grouped([frozen, masked], [{d.finding.clause: LARGE for d in (frozen, masked)}])
     assert group[0] is masked
+
+
+def test_a_small_error_that_needs_what_a_large_one_needs_has_its_cause() -> None:
+    """A gamma of 0 that is nudged is seen in y by little, and in dx, which must be 0, by much."""
+    y = needing(deviation("training.output", "y", ratio=1.5), "gamma")
+    dx = needing(deviation("gradient.training_dx", "dx", ratio=LARGE), "gamma")
+    large = (
+        {"training.output": 1.5, "gradient.training_dx": 10.0},
+        {"training.output": 0.5, "gradient.training_dx": LARGE},
+    )
+    assert len(grouped([y, dx], large)) == 1
+    assert len(grouped([y, needing(dx, "state")], large)) == 2

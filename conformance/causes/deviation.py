@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from bnspec.conformance.causes.order import (
     CLEAR,
     LAYOUT,
+    MASKED,
     MEASURED,
     MISREADING,
     PARAMETERS,
@@ -65,6 +66,13 @@ class Deviation:
     def kinds(self) -> frozenset[str]:
         """The kinds of values that it needs: NaN, constants, those whose squares overflow."""
         return frozenset(c.value for c in self.conditions) & KINDS_OF_VALUES
+
+    @property
+    def masked(self) -> bool:
+        """Whether it shows in a masked call, or after one."""
+        called = {self.finding.evidence.call} if self.finding.evidence is not None else set()
+        called = called.union(*(steps_of(c) for c in self.conditions if c.feature == "history"))
+        return bool(called & MASKED)
 
     @property
     def near(self) -> bool:

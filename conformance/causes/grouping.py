@@ -15,6 +15,7 @@ from bnspec.conformance.causes.order import (
     LAST,
     MISREADING,
     NARROWER,
+    OF_NETWORKS,
     SIZES_OF_SMALL_ERRORS,
     compares,
     in_its_own_words,
@@ -24,6 +25,7 @@ from bnspec.conformance.causes.order import (
     own_features,
     place_of,
     setting,
+    steps_of,
 )
 from bnspec.conformance.causes.quantities import BOTH_MODES, related
 from bnspec.conformance.causes.separation import can_follow, is_dx, one_cause, operates, relation
@@ -155,7 +157,8 @@ def _explains(group: Sequence[Deviation], special: Deviation, shown: Sequence[Ou
         return False
     needed = group[0].setting
     if special.finding.family in APART:
-        return needed <= IN_NETWORKS and any(is_usual(d.finding) for d in group)
+        called = frozenset[str]().union(*(steps_of(c) for c in group[0].conditions if c.feature == "history"))
+        return needed <= IN_NETWORKS and called <= OF_NETWORKS and any(is_usual(d.finding) for d in group)
     if _is_impossible_value(special) and any(_of_one_output(d, special) for d in sources):
         shown = [o for o in shown if any(d.finding.clause in o for d in sources)]  # where none is judged, none is kept
     together = [any(deviates(o, d.finding.clause) for d in sources) for o in shown]

@@ -60,6 +60,10 @@ CLEAR = 2.0**12
 MEASURED = ("within_bound", "agrees", "sums")
 #: Calls that move the statistics.
 TRAINED = frozenset(name for name, call in CALLS.items() if call.mode == "training")
+#: Calls with a mask.
+MASKED = frozenset(name for name, call in CALLS.items() if call.has_mask)
+#: Calls that a network makes of its layer.
+OF_NETWORKS = frozenset(name for name, call in CALLS.items() if call.mode is not None) - MASKED
 #: Features with which any array may be misread, and what an array of one value per channel is misread of.
 MISREADING = frozenset(
     {"rank", LAYOUT, "layout of the parameters", "equal extents", "extents", "many channels", "dtype", "threads"}

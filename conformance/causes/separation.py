@@ -124,6 +124,8 @@ def relation(a: Deviation, b: Deviation) -> Literal["follows", "siblings", "same
     if a.finding.family == b.finding.family == "mask":
         derivatives = DERIVATIVES.get(first, 0), DERIVATIVES.get(second, 0)
         return "same" if derivatives[0] == derivatives[1] else "follows" if derivatives[0] < derivatives[1] else ""
+    if a.masked and not b.masked:
+        return ""  # beside a masked call the batch is called without its padding
     if first == second and _part(a) != _part(b):
         # dgamma and dbeta are not computed from dx, nor dx from them, and derivatives along a direction from no gradient: what they
         # share is what they then need

@@ -117,3 +117,20 @@ def test_what_needs_a_state_is_separated_beside_that_state() -> None:
     both = {d.finding.clause: LARGE for d in (y, dx)}
     assert len(grouped([y, dx], [both], [{**both, "training.output": 0.5}])) == 2
     assert len(grouped([y, needing(dx)], [both], [{**both, "training.output": 0.5}])) == 1
+
+
+def test_a_network_makes_no_operations_between_calls() -> None:
+    """A bias that is trained is a cause of its own beside a reset that brings back the decay."""
+    bias = deviation("placement.bias_has_no_gradient", "b1", "learn")
+    mean = deviation("running.mean", "running_mean", "training")
+    for calls, count in (("training, set_decay, reset", 2), ("training", 1)):
+        after = dataclasses.replace(mean, conditions=(Condition("history", f"after {calls}", "a new layer"),))
+        assert len(grouped([after, bias], [])) == count
+
+
+def test_a_mask_explains_nothing_of_other_calls() -> None:
+    """Integers whose mean is rounded need no mask."""
+    mask = deviation("mask.equals_compaction", "y", "training_masked")
+    integers = deviation("dtype.integers_become_floating", "y", "training")
+    assert len(grouped([mask, integers], [])) == 2
+    assert len(grouped([mask, deviation("mask.counts_elements", "y", "training_masked")], [])) == 1

@@ -83,9 +83,9 @@ def unsaid(group: Sequence[Deviation]) -> frozenset[str]:
     if all(q in DERIVATIVES for q in found):
         return frozenset({"rank", "epsilon", "gamma", "beta"})  # y is right for any rank, epsilon, gamma and beta
     of_values = any(c.feature in VALUES for d in general[:1] for c in d.conditions)
-    if of_values:
-        return frozenset({"rank", "extents", "many channels"})  # an array that is misread is so whatever its values
-    return frozenset({"rank"}) if found == {"statistics"} else frozenset()
+    if of_values and "statistics" not in found:
+        return frozenset({"rank", "extents", "many channels"})  # of x that is misread the statistics are wrong, too
+    return frozenset({"rank"}) if of_values or found == {"statistics"} else frozenset()
 
 
 def needed_by(group: Sequence[Deviation]) -> tuple[Condition, ...] | None:

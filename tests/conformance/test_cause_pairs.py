@@ -6,6 +6,7 @@ import dataclasses
 
 import msgspec
 
+from bnspec.conformance.causes.deviation import Deviation
 from bnspec.conformance.causes.grouping import grouped
 from bnspec.conformance.causes.naming import said_of
 from bnspec.conformance.causes.values import NOT_FINITE
@@ -34,14 +35,18 @@ def test_what_hides_nan_explains_no_error_of_finite_values() -> None:
 
 
 def test_beside_values_extents_are_no_misread_array() -> None:
-    """Only many values have one that is so far from their mean that a clipped y shows: others of that shape are right."""
+    """Only many values have one that is so far from their mean that a clipped y shows; of x that is misread the mean is wrong, too."""
     y = needing(deviation("training.output", "y"), "values of x", "extents")
+    mean = needing(deviation("running.mean", "running_mean"), "values of x", "extents")
     extents = needing(deviation("layout.extents", "y"), "values of x", "extents")
-    both = [{d.finding.clause: LARGE for d in (y, extents)}]
-    [group] = grouped([y, extents], both)
-    assert group[0] is y
-    [group] = grouped([needing(y, "extents"), extents], both)
-    assert group[0] is extents
+
+    def named(*found: Deviation) -> Deviation:
+        [group] = grouped([*found, extents], [{d.finding.clause: LARGE for d in (*found, extents)}])
+        return group[0]
+
+    assert named(y) is y
+    assert named(y, mean) is extents
+    assert named(needing(y, "extents")) is extents
 
 
 def test_what_needs_threads_is_not_kept_by_chance_without_them() -> None:

@@ -155,10 +155,8 @@ def _explains(group: Sequence[Deviation], special: Deviation, shown: Sequence[Ou
     sources = [d for d in group if can_follow(d, special) and relation(d, special) in ways]
     if not sources:
         return False
-    needed = group[0].setting
     if special.finding.family in APART:
-        called = frozenset[str]().union(*(steps_of(c) for c in group[0].conditions if c.feature == "history"))
-        return needed <= IN_NETWORKS and called <= OF_NETWORKS and any(is_usual(d.finding) for d in group)
+        return any(is_usual(d.finding) for d in group) and _is_in_networks(group[0], special)
     if _is_impossible_value(special) and any(_of_one_output(d, special) for d in sources):
         shown = [o for o in shown if any(d.finding.clause in o for d in sources)]  # where none is judged, none is kept
     together = [any(deviates(o, d.finding.clause) for d in sources) for o in shown]
@@ -167,6 +165,14 @@ def _explains(group: Sequence[Deviation], special: Deviation, shown: Sequence[Ou
     if together:
         return all(together)
     return _needs_what(special, group[0])
+
+
+def _is_in_networks(first: Deviation, special: Deviation) -> bool:
+    """Whether a network shows what the first deviation of a cause needs, in the calls that it makes: finite values, and one channel where it has one."""
+    features = {c.feature for c in first.conditions}
+    called = frozenset[str]().union(*(steps_of(c) for c in first.conditions if c.feature == "history"))
+    there = "one channel" not in features - special.unknown and first.kinds <= special.kinds
+    return there and called <= OF_NETWORKS and first.setting <= IN_NETWORKS
 
 
 def _speaks_of(special: Deviation, group: Sequence[Deviation], shown: Sequence[Outcome]) -> bool:

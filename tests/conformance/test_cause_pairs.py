@@ -139,3 +139,13 @@ def test_a_mask_explains_nothing_of_other_calls() -> None:
     integers = deviation("dtype.integers_become_floating", "y", "training")
     assert len(grouped([mask, integers], [])) == 2
     assert len(grouped([mask, deviation("mask.counts_elements", "y", "training_masked")], [])) == 1
+
+
+def test_a_network_of_several_channels_shows_no_error_of_one() -> None:
+    """A bias that is trained is a cause of its own beside a variance that is wrong for one channel."""
+    y, bias = (
+        needing(deviation("training.output", "y"), "one channel"),
+        deviation("placement.trajectory", "b1", "learn"),
+    )
+    assert len(grouped([y, bias], [])) == 2
+    assert len(grouped([y, dataclasses.replace(bias, unknown=frozenset({"one channel"}))], [])) == 1

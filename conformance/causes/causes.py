@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from bnspec.conformance.causes.deviation import Deviation
 from bnspec.conformance.causes.experiments import Experiments
 from bnspec.conformance.causes.grouping import grouped
-from bnspec.conformance.causes.naming import needed_by
+from bnspec.conformance.causes.naming import said_of
 from bnspec.conformance.causes.order import FUNCTIONS, basic_first, compares, general_first, is_special, own_features
 from bnspec.conformance.causes.other_calls import DERIVATIVES
 from bnspec.conformance.causes.record import cause_of, ordinary_first
@@ -103,6 +103,5 @@ def _repeats(finding: Finding) -> bool:
 def _cause(group: Sequence[Deviation], experiments: Experiments, unexamined: Collection[str]) -> Cause:
     """A group as a record; its first deviation names it. ``unexamined``: clauses whose experiments were cut."""
     first = group[0]
-    needed = first.conditions or (needed_by(group) or () if is_special(first.finding) else ())
     cut = experiments.cut if first.finding.clause in unexamined else ""
-    return cause_of([d.finding for d in group], needed, len(experiments.outcomes), cut)
+    return cause_of([d.finding for d in group], said_of(group), len(experiments.outcomes), cut)

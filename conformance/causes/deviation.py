@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from bnspec.conformance.causes.order import (
     CLEAR,
     LAYOUT,
+    MASKED,
     MEASURED,
     MISREADING,
     PARAMETERS,
@@ -20,7 +21,7 @@ from bnspec.conformance.causes.order import (
     setting,
     steps_of,
 )
-from bnspec.conformance.causes.quantities import AFTER_TRAINING, FROZEN, Quantity, quantity
+from bnspec.conformance.causes.quantities import FROZEN, OF_INFERENCE, Quantity, quantity
 from bnspec.conformance.causes.values import KINDS_OF_VALUES
 from bnspec.reports.run.causes import Condition
 from bnspec.reports.run.records import Finding
@@ -62,6 +63,18 @@ class Deviation:
         return FROZEN.get(found, found) if any(is_frozen(c) for c in self.conditions) else found
 
     @property
+    def kinds(self) -> frozenset[str]:
+        """The kinds of values that it needs: NaN, constants, those whose squares overflow."""
+        return frozenset(c.value for c in self.conditions) & KINDS_OF_VALUES
+
+    @property
+    def masked(self) -> bool:
+        """Whether it shows in a masked call, or after one."""
+        called = {self.finding.evidence.call} if self.finding.evidence is not None else set()
+        called = called.union(*(steps_of(c) for c in self.conditions if c.feature == "history"))
+        return bool(called & MASKED)
+
+    @property
     def near(self) -> bool:
         """Whether its errors are at most those of some roundings: what such a one needs may be its size."""
         evidence, ratio = self.finding.evidence, self.finding.ratio
@@ -70,7 +83,12 @@ class Deviation:
 
     @property
     def setting(self) -> frozenset[str]:
-        """The features that it needs; see ``setting``.
+        """The features that it needs, without those that only make an error of roundings large enough to be seen."""
+        return self.whole_setting - SIZES_OF_SMALL_ERRORS if self.near else self.whole_setting
+
+    @property
+    def whole_setting(self) -> frozenset[str]:
+        """The features that it needs, whatever the size of its errors; see ``order.setting``.
 
         Statistics that training leaves are a state, as given ones are, whatever their decay. Beside a feature of which any array may be misread, a
         parameter only shows in which array it is; and beside a layout, epsilon only that dx of few values is not 0: of two it is
@@ -80,12 +98,10 @@ class Deviation:
         if self.finding.family == "mask" and compares(self.finding):
             needed = needed - {"history"}
         trained = any(c.feature == "history" and TRAINED & steps_of(c) for c in self.conditions)
-        if trained and self.quantity in AFTER_TRAINING and needed - {"history", "state"}:
+        if trained and self.quantity in OF_INFERENCE and needed - {"history", "state"}:
             needed = needed - {"history", "decay"} | {"state"}
         if LAYOUT in needed and self.quantity in ("gradients of training", "second order"):
             needed = needed - {"epsilon"}
-        if self.near:
-            needed = needed - SIZES_OF_SMALL_ERRORS
         return needed - PARAMETERS if needed & MISREADING else needed
 
     @property
@@ -94,9 +110,12 @@ class Deviation:
         return one_layout(self.unknown) | ({"state"} if "history" in self.unknown else frozenset())
 
     def needs_as(self, other: Deviation) -> bool:
-        """Whether both need the same features, as far as experiments can say."""
-        mine, others = self.setting, other.setting
-        kinds = [{c.value for c in d.conditions} & KINDS_OF_VALUES for d in (self, other)]
-        if (mine | others) & MISREADING or (kinds[0] and kinds[0] == kinds[1]):
+        """Whether both need the same features, as far as experiments can say; a small error may be one of another size."""
+        mine, others = ({d.setting, d.whole_setting} for d in (self, other))
+        return any(self._needs(a, b, other) for a in mine for b in others)
+
+    def _needs(self, mine: frozenset[str], others: frozenset[str], other: Deviation) -> bool:
+        """Whether the settings are the same, as far as is known."""
+        if (mine | others) & MISREADING or (self.kinds and self.kinds == other.kinds):
             mine, others = mine - PARAMETERS, others - PARAMETERS
         return mine - others <= other.possible and others - mine <= self.possible

@@ -15,6 +15,7 @@ from bnspec.conformance.causes.order import (
     LAST,
     MISREADING,
     NARROWER,
+    OF_NETWORKS,
     SIZES_OF_SMALL_ERRORS,
     compares,
     in_its_own_words,
@@ -24,6 +25,7 @@ from bnspec.conformance.causes.order import (
     own_features,
     place_of,
     setting,
+    steps_of,
 )
 from bnspec.conformance.causes.quantities import BOTH_MODES, related
 from bnspec.conformance.causes.separation import can_follow, is_dx, one_cause, operates, relation
@@ -153,17 +155,24 @@ def _explains(group: Sequence[Deviation], special: Deviation, shown: Sequence[Ou
     sources = [d for d in group if can_follow(d, special) and relation(d, special) in ways]
     if not sources:
         return False
-    needed = group[0].setting
     if special.finding.family in APART:
-        return needed <= IN_NETWORKS and any(is_usual(d.finding) for d in group)
+        return any(is_usual(d.finding) for d in group) and _is_in_networks(group[0], special)
     if _is_impossible_value(special) and any(_of_one_output(d, special) for d in sources):
         shown = [o for o in shown if any(d.finding.clause in o for d in sources)]  # where none is judged, none is kept
     together = [any(deviates(o, d.finding.clause) for d in sources) for o in shown]
     if narrow:
-        return any(together) or _needs_what(special, needed)
+        return any(together) or _needs_what(special, group[0])
     if together:
         return all(together)
-    return _needs_what(special, needed)
+    return _needs_what(special, group[0])
+
+
+def _is_in_networks(first: Deviation, special: Deviation) -> bool:
+    """Whether a network shows what the first deviation of a cause needs, in the calls that it makes: finite values, and one channel where it has one."""
+    features = {c.feature for c in first.conditions}
+    called = frozenset[str]().union(*(steps_of(c) for c in first.conditions if c.feature == "history"))
+    there = "one channel" not in features - special.unknown and first.kinds <= special.kinds
+    return there and called <= OF_NETWORKS and first.setting <= IN_NETWORKS
 
 
 def _speaks_of(special: Deviation, group: Sequence[Deviation], shown: Sequence[Outcome]) -> bool:
@@ -186,10 +195,12 @@ def _speaks_of(special: Deviation, group: Sequence[Deviation], shown: Sequence[O
 def _needs_the_change(group: Sequence[Deviation], special: Deviation) -> bool:
     """Whether a cause needs the features that change the layer's own results, of those that the clause needs.
 
-    Where a call writes into other arrays, any feature may change what it finds there. In rank 2 the extents are other ones.
+    What a clause needs that it explains beside others is no need of its own. Where a call writes into other arrays, any feature may
+    change what it finds there. In rank 2 the extents are other ones.
     """
     writes = any(d.quantity == "effects" for d in group)
-    needed = {f for d in group for f in d.setting | one_layout(d.unknown)}
+    of_own = [d for d in group if not is_special(d.finding) and not compares(d.finding)] or group
+    needed = {f for d in of_own for f in d.setting | one_layout(d.unknown)}
     of_extents = {"rank"} if needed & {"extents", "equal extents"} else set()
     return writes or one_layout(special.changing) <= needed | of_extents
 
@@ -214,12 +225,14 @@ def _of_one_output(a: Deviation, b: Deviation) -> bool:
     return a.quantity == b.quantity and (outputs[0] == outputs[1] or a.quantity == "statistics")
 
 
-def _needs_what(special: Deviation, needed: frozenset[str]) -> bool:
-    """Whether it needs these features, and else only what its clause speaks of.
+def _needs_what(special: Deviation, first: Deviation) -> bool:
+    """Whether it needs what the first deviation of a cause needs, kinds of values included, and else only what its clause speaks of.
 
     No experiment says whether what needs its values needs their epsilon, too.
     """
-    own, found = one_layout(own_features(special.finding)) | {"history"}, special.setting
+    own, needed, found = one_layout(own_features(special.finding)) | {"history"}, first.setting, special.setting
+    if not first.kinds <= special.kinds:
+        return False
     if special.finding.clause in NARROWER:
         own |= SIZES_OF_SMALL_ERRORS
     if _is_impossible_value(special):

@@ -83,6 +83,8 @@ def unsaid(group: Sequence[Deviation]) -> frozenset[str]:
     if all(q in DERIVATIVES for q in found):
         return frozenset({"rank", "epsilon", "gamma", "beta"})  # y is right for any rank, epsilon, gamma and beta
     of_values = any(c.feature in VALUES for d in general[:1] for c in d.conditions)
+    if of_values and "statistics" not in found:
+        return frozenset({"rank", "extents", "many channels"})  # of x that is misread the statistics are wrong, too
     return frozenset({"rank"}) if of_values or found == {"statistics"} else frozenset()
 
 
@@ -97,3 +99,14 @@ def needed_by(group: Sequence[Deviation]) -> tuple[Condition, ...] | None:
         if general
         else None
     )
+
+
+def said_of(group: Sequence[Deviation]) -> tuple[Condition, ...]:
+    """What a cause is said to need: what its first deviation needs.
+
+    Where that one's clause speaks only of some features, and no experiment is without them, it is what the others need. What a
+    call writes into other arrays is seen in any call: it says itself what it needs.
+    """
+    first = group[0]
+    speaks = is_special(first.finding) and first.quantity != "effects"
+    return first.conditions or (needed_by(group) or () if speaks else ())

@@ -32,8 +32,8 @@ FOLLOWS: frozenset[tuple[Quantity, Quantity]] = frozenset(
         ("y of inference", "learn"),
     }
 )
-#: What errors of the statistics show in, once a training step has made them.
-AFTER_TRAINING: tuple[Quantity, ...] = ("y of inference", "gradients of inference")
+#: What inference computes: errors of the statistics show in it, once a training step has made them, and nothing of training follows from it.
+OF_INFERENCE: tuple[Quantity, ...] = ("y of inference", "gradients of inference")
 #: First derivatives.
 GRADIENTS: tuple[Quantity, ...] = ("gradients of training", "gradients of inference")
 #: What a frozen layer computes in training.

@@ -12,13 +12,20 @@ from bnspec.conformance.causes.order import (
     MEASURED,
     OPERATIONS,
     PARAMETERS,
+    SHAPES,
     SIZES_OF_ERRORS,
     can_reach,
+    is_frozen,
+    is_special,
     is_weak,
+    one_layout,
     steps_of,
 )
-from bnspec.conformance.causes.quantities import AFTER_TRAINING, DERIVATIVES, GRADIENTS, related
+from bnspec.conformance.causes.own_results import INVARIANT
+from bnspec.conformance.causes.parameters import STATE
+from bnspec.conformance.causes.quantities import DERIVATIVES, GRADIENTS, OF_INFERENCE, related
 from bnspec.conformance.causes.values import VALUES
+from bnspec.model.call import call_named
 
 #: Ratios from here on say no more than that an error is large.
 INFINITE = 1e9
@@ -36,10 +43,10 @@ def one_cause(a: Deviation, b: Deviation, ordinary: Sequence[Outcome], others: S
     if not can_follow(a, b):
         return False
     forward = relation(a, b)
-    # on other values a clause may be kept by chance: they separate only what needs them
-    of_values = any(c.feature in VALUES for d in (a, b) for c in d.conditions)
+    # on other values, or beside another state, a clause may be kept by chance: they separate only what needs them
+    of_values = any(c.feature in (*VALUES, STATE.name) for d in (a, b) for c in d.conditions)
     judged = (*ordinary, *others) if of_values else ordinary
-    relevant = [o for o in judged if not _exact(o, a) and not _exact(o, b)]
+    relevant = [o for o in judged if not _kept_by_chance(o, a, b) and not _kept_by_chance(o, b, a)]
     both = any(deviates(o, a.finding.clause) and deviates(o, b.finding.clause) for o in (*ordinary, *others))
     only_b, only_a = _separated(a.finding.clause, b.finding.clause, relevant)
     # that a result is finite, say, is no sign that it is right
@@ -55,11 +62,15 @@ def one_cause(a: Deviation, b: Deviation, ordinary: Sequence[Outcome], others: S
     return not without_a if forward == "follows" else not without_b
 
 
-def _exact(outcome: Outcome, deviation: Deviation) -> bool:
-    """Whether a result that is measured has no error at all there, as y has none of constants or of one value and a statistic none with decay 1: it is kept by chance."""
+def _kept_by_chance(outcome: Outcome, deviation: Deviation, other: Deviation) -> bool:
+    """Whether a result that is measured has no error at all there, as y has none of constants or of one value and a statistic none with decay 1.
+
+    What needs a layout, say, which the other does not need, is not kept by chance where the other is seen without it.
+    """
     evidence = deviation.finding.evidence
     measured = evidence is not None and evidence.relation in MEASURED
-    return measured and outcome.get(deviation.finding.clause) == 0.0
+    needs_more = (deviation.setting - other.setting - other.possible) & one_layout(INVARIANT)
+    return measured and not needs_more and outcome.get(deviation.finding.clause) == 0.0
 
 
 def operates(operation: Deviation, other: Deviation) -> bool:
@@ -98,10 +109,12 @@ def can_follow(a: Deviation, b: Deviation) -> bool:
     """Whether errors of two deviations can be errors of one quantity, or of one that follows from the other."""
     first, second = a.quantity, b.quantity
     alone = not any(c.feature == "history" for c in b.conditions)
-    if first == "statistics" and second in AFTER_TRAINING and alone:
+    if first == "statistics" and second in OF_INFERENCE and alone:
         return False  # a new layer was given its statistics
     if first == "effects" != second and alone and not can_reach(a.finding, b.finding):
         return False
+    if first == "effects" and not is_special(b.finding) and (b.setting - a.setting - a.possible) & SHAPES:
+        return False  # a call that writes where it must not does so whatever the shape
     return bool(relation(a, b) or relation(b, a))
 
 
@@ -111,17 +124,43 @@ def relation(a: Deviation, b: Deviation) -> Literal["follows", "siblings", "same
     if a.finding.family == b.finding.family == "mask":
         derivatives = DERIVATIVES.get(first, 0), DERIVATIVES.get(second, 0)
         return "same" if derivatives[0] == derivatives[1] else "follows" if derivatives[0] < derivatives[1] else ""
-    if first == second and first in GRADIENTS and is_dx(a) != is_dx(b):
-        # dgamma and dbeta are not computed from dx, nor is dx from them: what they share is dy, and what they then need
+    if a.masked and not b.masked:
+        return ""  # beside a masked call the batch is called without its padding
+    if first == second and _part(a) != _part(b):
+        # dgamma and dbeta are not computed from dx, nor dx from them, and derivatives along a direction from no gradient: what they
+        # share is what they then need
         return "same" if _features(a) == _features(b) else "siblings"
-    if first in GRADIENTS and second == "second order" and not is_dx(a):
-        return ""  # those are derivatives of dx alone
+    if first == second == "statistics" and _is_between(a) != _is_between(b):
+        return ""  # an operation between calls leaves what it leaves, whatever a step computes
+    if second == "second order" and ((first in GRADIENTS and not is_dx(a)) or (first in OF_INFERENCE and _trains(b))):
+        return ""  # those are derivatives of dx alone, in their own mode
     return related(first, second)
 
 
 def is_dx(deviation: Deviation) -> bool:
     """Whether it is dx that is wrong."""
     return deviation.finding.evidence is not None and deviation.finding.evidence.output == "dx"
+
+
+def _part(deviation: Deviation) -> bool:
+    """Of derivatives, which ones: dx or the other gradients; those along a direction or by what dx depends on."""
+    evidence = deviation.finding.evidence
+    if deviation.quantity == "second order":
+        return evidence is not None and call_named(evidence.call).kind == "tangent"
+    return deviation.quantity in GRADIENTS and is_dx(deviation)
+
+
+def _is_between(deviation: Deviation) -> bool:
+    """Whether it shows in an operation between calls."""
+    evidence = deviation.finding.evidence
+    return evidence is not None and call_named(evidence.call).between
+
+
+def _trains(deviation: Deviation) -> bool:
+    """Whether it shows in training of a layer that is not frozen."""
+    evidence = deviation.finding.evidence
+    frozen = any(is_frozen(c) for c in deviation.conditions)
+    return evidence is not None and call_named(evidence.call).mode == "training" and not frozen
 
 
 def _features(deviation: Deviation) -> frozenset[str]:

@@ -14,9 +14,9 @@ from bnspec.conformance.causes.grouping import grouped
 from bnspec.conformance.causes.record import cause_of, ordinary_first
 from bnspec.conformance.causes.values import NOT_FINITE
 from bnspec.reports.run.causes import Condition
-from bnspec.reports.run.evidence import Evidence, Relation
+from bnspec.reports.run.evidence import Evidence
 from bnspec.reports.summary.causes import needs
-from tests.support.deviations import KNOWN, LARGE, deviation, needing
+from tests.support.deviations import KNOWN, LARGE, deviation, needing, with_relation
 
 
 @pytest.mark.parametrize("seed", range(50))
@@ -231,13 +231,6 @@ def test_a_copy_that_is_none_explains_what_needs_a_copy() -> None:
     assert len(grouped([copy, dataclasses.replace(y, conditions=frozen)], only)) == 2
 
 
-def with_relation(found: Deviation, relation: Relation) -> Deviation:
-    """The deviation, of another relation."""
-    assert found.finding.evidence is not None
-    evidence = msgspec.structs.replace(found.finding.evidence, relation=relation)
-    return dataclasses.replace(found, finding=msgspec.structs.replace(found.finding, evidence=evidence))
-
-
 def test_a_call_that_is_no_function_keeps_no_exact_law() -> None:
     """Noise in the last place shows where y must be beta; not in another mode."""
     noise = with_relation(deviation("training.repeatable", "y", "training"), "equal_bits")
@@ -422,3 +415,15 @@ def test_an_operation_that_is_not_needed_names_no_cause() -> None:
     )
     [group] = grouped([frozen, masked], [{d.finding.clause: LARGE for d in (frozen, masked)}])
     assert group[0] is masked
+
+
+def test_a_small_error_that_needs_what_a_large_one_needs_has_its_cause() -> None:
+    """A gamma of 0 that is nudged is seen in y by little, and in dx, which must be 0, by much."""
+    y = needing(deviation("training.output", "y", ratio=1.5), "gamma")
+    dx = needing(deviation("gradient.training_dx", "dx", ratio=LARGE), "gamma")
+    large = (
+        {"training.output": 1.5, "gradient.training_dx": 10.0},
+        {"training.output": 0.5, "gradient.training_dx": LARGE},
+    )
+    assert len(grouped([y, dx], large)) == 1
+    assert len(grouped([y, needing(dx, "state")], large)) == 2

@@ -9,7 +9,7 @@ import msgspec
 from bnspec.clauses import CLAUSES
 from bnspec.conformance.causes.deviation import Deviation
 from bnspec.reports.run.causes import Condition
-from bnspec.reports.run.evidence import Evidence, KnownDeviation
+from bnspec.reports.run.evidence import Evidence, KnownDeviation, Relation
 from bnspec.reports.run.records import Finding
 
 LARGE = 1e6
@@ -27,3 +27,10 @@ def deviation(clause: str, output: str, call: str = "training_gradients", **chan
 def needing(found: Deviation, *features: str) -> Deviation:
     """The deviation with conditions."""
     return dataclasses.replace(found, conditions=tuple(Condition(f, "unusual", "usual") for f in features))
+
+
+def with_relation(found: Deviation, relation: Relation) -> Deviation:
+    """The deviation, of another relation."""
+    assert found.finding.evidence is not None
+    evidence = msgspec.structs.replace(found.finding.evidence, relation=relation)
+    return dataclasses.replace(found, finding=msgspec.structs.replace(found.finding, evidence=evidence))

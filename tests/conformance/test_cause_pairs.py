@@ -1,0 +1,151 @@
+"""Two faults of a layer: what the one shows that does not follow from the other."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import msgspec
+
+from bnspec.conformance.causes.deviation import Deviation
+from bnspec.conformance.causes.grouping import grouped
+from bnspec.conformance.causes.naming import said_of
+from bnspec.conformance.causes.values import NOT_FINITE
+from bnspec.reports.run.causes import Condition
+from tests.support.deviations import LARGE, deviation, needing, with_relation
+
+
+def test_an_operation_leaves_what_it_leaves_whatever_a_step_computes() -> None:
+    """A reset that forgets the mean is a cause of its own beside statistics that are always wrong."""
+    mean = deviation("running.mean", "running_mean", "training")
+    reset = with_relation(deviation("state.reset_restores_the_beginning", "running_mean", "reset"), "equals")
+    both = [{d.finding.clause: LARGE for d in (mean, reset)}]
+    assert len(grouped([mean, reset], both)) == 2
+    after = deviation("state.reset_restores_the_beginning", "running_mean", "training")
+    assert len(grouped([mean, after], both)) == 1
+
+
+def test_what_hides_nan_explains_no_error_of_finite_values() -> None:
+    """Nor does what constants show: a root that is too small is seen in sums of ordinary values."""
+    nan = with_relation(deviation("special.inference_keeps_special_values", "y", "inference"), "not_finite")
+    nan = dataclasses.replace(nan, conditions=(Condition("values of x", NOT_FINITE, "standard normal"),))
+    biased = deviation("accuracy.errors_are_unbiased", "y", "inference", ratio=2.0)
+    biased = needing(with_relation(biased, "no_offset"), "extents", "many channels")
+    assert len(grouped([nan, biased], [])) == 2
+    assert len(grouped([deviation("inference.output", "y", "inference"), biased], [])) == 1
+
+
+def test_beside_values_extents_are_no_misread_array() -> None:
+    """Only many values have one that is so far from their mean that a clipped y shows; of x that is misread the mean is wrong, too."""
+    y = needing(deviation("training.output", "y"), "values of x", "extents")
+    mean = needing(deviation("running.mean", "running_mean"), "values of x", "extents")
+    extents = needing(deviation("layout.extents", "y"), "values of x", "extents")
+
+    def named(*found: Deviation) -> Deviation:
+        [group] = grouped([*found, extents], [{d.finding.clause: LARGE for d in (*found, extents)}])
+        return group[0]
+
+    assert named(y) is y
+    assert named(y, mean) is extents
+    assert named(needing(y, "extents")) is extents
+
+
+def test_what_needs_threads_is_not_kept_by_chance_without_them() -> None:
+    """y of one value has no error whatever the layer does, and dx that is wrong there needs no threads."""
+    y = needing(deviation("training.output", "y", ratio=LARGE), "threads")
+    dx = needing(deviation("gradient.training_dx", "dx"), "count")
+    outcomes = [
+        {"training.output": LARGE, "gradient.training_dx": LARGE},
+        {"training.output": 0.0, "gradient.training_dx": LARGE},
+    ]
+    assert len(grouped([y, dx], outcomes)) == 2
+    assert len(grouped([needing(y), dx], outcomes)) == 1
+
+
+def test_what_a_call_writes_explains_no_error_of_a_certain_shape() -> None:
+    """A layer that writes into x does so in every rank: y that is wrong in one has another cause, and is named by that."""
+    written = with_relation(deviation("purity.arguments", "x"), "unchanged")
+    y = needing(deviation("training.output", "y"), "rank")
+    axis = needing(deviation("layout.axis", "y"), "rank")
+    both = [{d.finding.clause: LARGE for d in (written, y, axis)}]
+    groups = grouped([written, y, axis], both)
+    assert [g[0].finding.clause for g in groups] == ["purity.arguments", "layout.axis"]
+    assert len(grouped([written, needing(y), axis], both)) == 1
+    assert len(grouped([needing(written, "rank"), y, axis], both)) == 1
+
+
+def test_what_writes_into_its_input_is_said_to_need_what_that_needs() -> None:
+    """Not what a gradient needs that reads the same memory afterwards."""
+    written = with_relation(deviation("purity.arguments", "x"), "unchanged")
+    dbeta = needing(deviation("gradient.training_dbeta", "dbeta"), "layout of dy")
+    assert said_of([written, dbeta]) == ()
+    assert said_of([needing(written, "dtype"), dbeta]) == needing(written, "dtype").conditions
+    assert said_of([deviation("layout.strides", "dbeta"), dbeta]) == dbeta.conditions
+
+
+def test_what_a_cause_explains_beside_others_is_no_need_of_its_own() -> None:
+    """A comparison of bits that strides change, too, makes a wrong epsilon no cause of strides."""
+    y = needing(deviation("inference.output", "y", "inference"), "epsilon")
+    bits = deviation("inference.bits_are_independent_of_batch", "y", "inference")
+    bits = needing(with_relation(bits, "equal_bits"), "layout of x")
+    assert bits.finding.evidence is not None
+    evidence = msgspec.structs.replace(bits.finding.evidence, compared_with=0)
+    bits = dataclasses.replace(bits, finding=msgspec.structs.replace(bits.finding, evidence=evidence))
+    strides = needing(deviation("layout.strides", "y", "inference"), "layout of x")
+    strides = dataclasses.replace(strides, changing=frozenset({"layout of x"}))
+    every = [{d.finding.clause: LARGE for d in (y, bits, strides)}]
+    assert [g[0] for g in grouped([y, bits, strides], every)] == [y, strides]
+
+
+def test_a_derivative_along_a_direction_is_computed_apart() -> None:
+    """A tangent that is always wrong explains no third derivative that is wrong without gamma alone."""
+    tangent = deviation("gradient.forward_mode", "along", "training_tangent")
+    third = deviation("second_order.third_derivative", "by_x", "training_tangent_gradient")
+    both = {d.finding.clause: LARGE for d in (tangent, third)}
+    only = [both, {**both, "second_order.third_derivative": 0.5}]
+    assert len(grouped([tangent, needing(third, "affine")], only)) == 2
+    assert len(grouped([tangent, third], only)) == 1
+
+
+def test_a_derivative_of_training_follows_from_none_of_inference() -> None:
+    """A beta that inference forgets, and an inverse root of training, whose second derivative is wrong."""
+    y = needing(deviation("inference.output", "y", "inference"), "beta")
+    training = needing(deviation("second_order.training", "by_x", "training_second_order"), "dtype")
+    assert len(grouped([y, training], [{d.finding.clause: LARGE for d in (y, training)}])) == 2
+    inference = needing(deviation("second_order.inference", "by_dy", "inference_second_order"), "beta")
+    assert len(grouped([y, inference], [{d.finding.clause: LARGE for d in (y, inference)}])) == 1
+
+
+def test_what_needs_a_state_is_separated_beside_that_state() -> None:
+    """Where gradients of inference are wrong for tiny variances alone, y of training is right there, and explains none of them."""
+    y = deviation("training.output", "y")
+    dx = needing(deviation("gradient.inference_dx", "dx", "inference_gradients"), "state")
+    both = {d.finding.clause: LARGE for d in (y, dx)}
+    assert len(grouped([y, dx], [both], [{**both, "training.output": 0.5}])) == 2
+    assert len(grouped([y, needing(dx)], [both], [{**both, "training.output": 0.5}])) == 1
+
+
+def test_a_network_makes_no_operations_between_calls() -> None:
+    """A bias that is trained is a cause of its own beside a reset that brings back the decay."""
+    bias = deviation("placement.bias_has_no_gradient", "b1", "learn")
+    mean = deviation("running.mean", "running_mean", "training")
+    for calls, count in (("training, set_decay, reset", 2), ("training", 1)):
+        after = dataclasses.replace(mean, conditions=(Condition("history", f"after {calls}", "a new layer"),))
+        assert len(grouped([after, bias], [])) == count
+
+
+def test_a_mask_explains_nothing_of_other_calls() -> None:
+    """Integers whose mean is rounded need no mask."""
+    mask = deviation("mask.equals_compaction", "y", "training_masked")
+    integers = deviation("dtype.integers_become_floating", "y", "training")
+    assert len(grouped([mask, integers], [])) == 2
+    assert len(grouped([mask, deviation("mask.counts_elements", "y", "training_masked")], [])) == 1
+
+
+def test_a_network_of_several_channels_shows_no_error_of_one() -> None:
+    """A bias that is trained is a cause of its own beside a variance that is wrong for one channel."""
+    y, bias = (
+        needing(deviation("training.output", "y"), "one channel"),
+        deviation("placement.trajectory", "b1", "learn"),
+    )
+    assert len(grouped([y, bias], [])) == 2
+    assert len(grouped([y, dataclasses.replace(bias, unknown=frozenset({"one channel"}))], [])) == 1

@@ -134,7 +134,9 @@ class MnnOutput(Converting, TrainingOutput):
 
 
 class MnnFolded(Converting, FoldedAdapter):
-    """Models of a convolution and the node."""
+    """Models of a convolution and the node; ``MNN.expr.const`` takes no arrays in half precision."""
+
+    conventions = dataclasses.replace(FoldedAdapter.conventions, dtypes=("float32",))
 
 
 class MnnFoldedTransposed(MnnFolded):

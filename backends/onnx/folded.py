@@ -12,13 +12,19 @@ from typing import Any, Optional, Tuple
 
 import numpy as np
 
-from bnspec.backends.onnx.common import CONVENTIONS, INPUTS, IR_VERSIONS, OnnxAdapter, Session
+from bnspec.backends.onnx.common import CONVENTIONS, INPUTS, IR_VERSIONS, OnnxAdapter, Session, kind_of
 from bnspec.backends.worker.folding import FINITE_ONLY, NO_VALUES, TOO_WIDE, WEIGHTS_AT_MOST, mixing, pairs
 from bnspec.backends.worker.forward_only import InferenceOnly
 from bnspec.contract import Declined, LayerConfig, State
 
-#: What all of them compute in.
-FOLDED = dataclasses.replace(CONVENTIONS, dtypes=("float32",), ranks=(3, 4, 5))
+#: What all of them compute in: a folded scale has x's dtype, as the weights of a convolution have.
+FOLDED = dataclasses.replace(
+    CONVENTIONS,
+    dtypes=("float32", "float16"),
+    half_parameters=("float32", "input"),
+    half_arithmetic="input",
+    ranks=(3, 4, 5),
+)
 
 
 class FoldedAdapter(OnnxAdapter):
@@ -70,8 +76,9 @@ def folded_model(onnx: Any, config: LayerConfig, parameters: Tuple[Any, Any], ru
     sources, signs = mixing(channels, groups)
     size, mean = channels // groups, np.ascontiguousarray(running.running_mean)
     with np.errstate(all="ignore"):
-        bias = np.where(np.isfinite(2.0 * mean), mean, np.zeros_like(mean))
-    weight = np.zeros((channels, size, *[1] * spatial), np.float32)
+        bias = mean.astype(config.dtype)
+        bias[~np.isfinite(2 * bias)] = 0
+    weight = np.zeros((channels, size, *[1] * spatial), config.dtype)
     outputs = np.arange(channels)
     rows, columns = (sources, outputs) if transposed else (outputs, sources)
     weight[rows, columns % size] = signs.reshape(-1, *[1] * spatial)
@@ -79,7 +86,7 @@ def folded_model(onnx: Any, config: LayerConfig, parameters: Tuple[Any, Any], ru
     names = ("weight", "bias_before", *INPUTS[1:])
     initializers = [onnx.numpy_helper.from_array(np.ascontiguousarray(a), n) for n, a in zip(names, constants)]
     shape = ["n%d" % axis if axis != 1 else channels for axis in range(config.rank)]
-    kind = onnx.TensorProto.FLOAT
+    kind = kind_of(onnx, config.dtype)
     x, y = (helper.make_tensor_value_info(n, kind, shape) for n in ("x", "y"))
     operation = "ConvTranspose" if transposed else "Conv"
     nodes = [

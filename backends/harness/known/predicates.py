@@ -20,6 +20,11 @@ def all_half(case: Case) -> bool:
     return is_half(case) and case.config.parameter_dtype == case.config.dtype
 
 
+def mixes_precisions(case: Case) -> bool:
+    """Whether x is of half precision, and its parameters are not."""
+    return is_half(case) and not all_half(case)
+
+
 def half_not_packed(case: Case) -> bool:
     """x is in half precision, and some array is a view."""
     return is_half(case) and any(not a.flags.c_contiguous for a in case.arrays.values())

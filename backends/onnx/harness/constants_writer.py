@@ -9,10 +9,11 @@ from bnspec.backends.harness.scripts.statements import Lines
 from bnspec.backends.onnx.harness.writer import IR_VERSIONS, TYPES, NodeWriter
 from bnspec.model.call import Mode
 from bnspec.model.case import Step
+from bnspec.model.conventions import HALVES
 
 
 class ConstantsWriter(NodeWriter):
-    """A model of one node, of x alone. Subclasses define ``runner`` and ``call``."""
+    """A model of one node, of x alone. Subclasses define ``models``, and ``inferred`` or ``call``."""
 
     before = ""  # the operator before the node
 
@@ -22,15 +23,28 @@ class ConstantsWriter(NodeWriter):
             raise NoScript("no lines are written here for anything but inference: the model is for inference")
         return self.models()
 
+    def inferred(self, x: str) -> str:
+        """The expression of the model's y of this x."""
+        raise NotImplementedError
+
+    def call(self, step: Step, y: str) -> Lines:
+        """The model's y. Raises NoScript: it has no backward pass."""
+        if step.call.has_gradients:
+            raise NoScript("no lines are written here for gradients: the model is for inference")
+        return [f"{y} = {self.inferred(self.given(step.inputs[0]))}"]
+
     def restart(self) -> Lines:
         """Nothing: an inference leaves the model as it is."""
         return []
 
     def constant(self, name: str, array: np.ndarray) -> str:
-        """A constant in ONNX's text form. Raises NoScript: it has no such number."""
-        if not np.isfinite(array).all():
+        """A constant in ONNX's text form, in half precision by its bits. Raises NoScript: it has no such number."""
+        if array.dtype.name in HALVES:
+            values = ", ".join(str(bits) for bits in array.reshape(-1).view(np.uint16))
+        elif np.isfinite(array).all():
+            values = ", ".join(repr(float(v)) for v in array.reshape(-1))
+        else:
             raise NoScript("no lines are written here for constants that are not finite")
-        values = ", ".join(repr(float(v)) for v in array.reshape(-1))
         shape = ",".join(map(str, array.shape))
         return f"{TYPES[array.dtype.name]}[{shape}] {name} = {{{values}}}"
 

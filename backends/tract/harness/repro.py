@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bnspec.backends.harness.scripts.literals import NoScript
+from bnspec.backends.harness.scripts.literals import NoScript, string
 from bnspec.backends.harness.scripts.statements import Lines
 from bnspec.backends.harness.scripts.writer import Writer
+from bnspec.backends.onnx.harness.constants_writer import ConstantsWriter
 from bnspec.backends.onnx.harness.training_output_writer import TrainingOutputWriter
 
 
@@ -30,4 +31,33 @@ class TractOutputWriter(TrainingOutputWriter):
         return f"model.run([{table}])[0].to_numpy()"
 
 
-WRITERS: Mapping[str, type[Writer]] = {"tract.opset15.output": TractOutputWriter}
+class TractFoldedWriter(ConstantsWriter):
+    """A convolution and the node in a model that tract loads from a file."""
+
+    packages = TractOutputWriter.packages
+    imports = TractOutputWriter.imports
+    before = "Conv"
+
+    def models(self) -> Lines:
+        """The model, saved and loaded."""
+        return [
+            f'onnx.save(onnx.parser.parse_model({string(self.model("inference"))}), "layer.onnx")',
+            'model = tract.onnx().load("layer.onnx").into_model().into_runnable()',
+        ]
+
+    def inferred(self, x: str) -> str:
+        """The model's y."""
+        return f"model.run([{x}])[0].to_numpy()"
+
+
+class TractFoldedTransposedWriter(TractFoldedWriter):
+    """After a transposed convolution."""
+
+    before = "ConvTranspose"
+
+
+WRITERS: Mapping[str, type[Writer]] = {
+    "tract.opset15.output": TractOutputWriter,
+    "tract.folded": TractFoldedWriter,
+    "tract.folded.transposed": TractFoldedTransposedWriter,
+}

@@ -1,0 +1,1 @@
+"""ONNX Optimizer, harness side: known deviations and repro scripts."""

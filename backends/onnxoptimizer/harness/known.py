@@ -1,0 +1,7 @@
+"""Known deviations of ONNX Optimizer."""
+
+from __future__ import annotations
+
+from bnspec.backends.harness.known.deviation import Known
+
+KNOWN: tuple[Known, ...] = ()

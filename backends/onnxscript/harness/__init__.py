@@ -1,0 +1,1 @@
+"""ONNX Script, harness side: known deviations and repro scripts."""

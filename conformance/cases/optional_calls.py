@@ -277,3 +277,5 @@ def more_optional_calls() -> Iterator[tuple[str, Case]]:
         yield "another step before the backward pass, of this form", late_case(plan)
         yield "batches of this form in turn", history_case(dataclasses.replace(plan, x2="alike", x="exact"), IN_TURN)
         yield "frozen, and every derivative, of this form", frozen_case(plan)
+        if form.dtype == "float32":
+            yield "whole numbers as integers, in this form", integer_case(dataclasses.replace(plan, x="pixels"))

@@ -51,7 +51,7 @@ class Plan:
         state: "distinct", "initial" (0, 1), "like_epsilon" (variances of the size of epsilon), "extreme" (1e-9 to 1e5),
             "like_x" (the running mean lies near x), "negative" (variances of -1/2, as in a damaged snapshot),
             "beyond_half" (variances beyond half precision), "poisoned" (a mean of NaN and an infinite variance),
-            "zero" (variances of 0), "centred" (means of 0), "unit" (variances of 1), "below" (means below 0), "equal" (one mean
+            "zero" (variances of 0), "vanishing" (variances of 2^-100, as where nothing but epsilon divides), "centred" (means of 0), "unit" (variances of 1), "below" (means below 0), "equal" (one mean
             and one variance, of many digits), "spoiled" (a variance of NaN and an infinite mean).
         parameter_layout: layout of gamma, beta and the running statistics: "packed", "stepped" (every second element), or
             "expanded" (gamma and beta: one number each, with stride 0).
@@ -238,6 +238,7 @@ def parameters(plan: Plan, config: LayerConfig, rng: np.random.RandomState) -> d
         "like_x": 0.5 + 0.25 * (c % 5),
         "poisoned": np.where(c % 3 == 1, np.inf, 2.0),
         "zero": np.zeros(config.channels),
+        "vanishing": np.ldexp(1.0 + 0.25 * (c % 7), -100),
         "equal": np.full(config.channels, 8.0 / 3.0),
         "negative": np.where(c % 2 == 0, -0.5, 2.0),
         "spoiled": np.where(c % 3 == 0, np.nan, 2.0),

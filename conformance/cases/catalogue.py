@@ -37,10 +37,11 @@ from bnspec.conformance.cases.half_precision import LONG_DECAY, half_fits, half_
 from bnspec.conformance.cases.large_counts import large_counts
 from bnspec.conformance.cases.layouts import EVERY_AXIS, LAYOUTS
 from bnspec.conformance.cases.many_channels import more_samples, samples
-from bnspec.conformance.cases.optional_calls import optional_calls
+from bnspec.conformance.cases.optional_calls import more_optional_calls, optional_calls
 from bnspec.conformance.cases.programs import (
     integer_fit_case,
     missing_case,
+    repeated_fit_case,
     scaling_relation_case,
     unfitted_case,
     vast_fit_case,
@@ -205,7 +206,7 @@ def batch_norm_plans() -> Iterator[tuple[str, Plan]]:
     for form in (TINY, IMAGE, IMAGE_LAST):
         yield "parameters and state that are views", Plan(form, "wide", parameter_layout="stepped", seed=94)
         yield "poisoned statistics in some channels", Plan(form, "wide", state="poisoned", seed=95)
-    for kind in ("normalised", "large", "zeros", "nan"):
+    for kind in ("normalised", "large", "tiny", "zeros", "nan"):
         yield f"a cotangent that is {kind}", Plan(IMAGE, "wide", cotangent=kind, gamma="scales", seed=96)
         yield f"a cotangent that is {kind}, channels last", Plan(IMAGE_LAST, "wide", cotangent=kind, seed=96)
     yield from odd_memory()
@@ -233,11 +234,16 @@ def batch_norm_plans() -> Iterator[tuple[str, Plan]]:
     yield "six axes", Plan(Form((2, 3, 4, 1, 5, 1), 1), "wide", seed=138, short=True)
     for kind in ("wide", "tiny"):
         yield f"no epsilon, {kind}", Plan(IMAGE, kind, epsilon=0.0, seed=97, short=True)
+    yield (
+        "no epsilon, vanishing statistics",
+        Plan(IMAGE, "tiny", epsilon=0.0, state="vanishing", seed=198, short=True, forward=True),
+    )
     bare = dataclasses.replace(IMAGE, affine=False)
     yield "nothing to do", Plan(bare, "wide", state="initial", epsilon=0.0, seed=186, short=True, forward=True)
     for kind in ("ordinary", "exact", "alternating", "constant"):
         cotangent = "random" if kind == "constant" else "constant"
         yield f"no gamma and beta, {kind}", Plan(bare, kind, epsilon=2.0**-4, cotangent=cotangent, seed=53)
+    yield "no gamma and beta, decay 1", Plan(bare, "wide", decay=1.0, seed=199)
     yield "no gamma and beta, small statistics", Plan(bare, "narrow", epsilon=2.0**-4, state="like_epsilon", seed=54)
     for kind in ("nan", "infinite", "large"):
         yield f"a cotangent that is {kind}, few values", Plan(TINY, "ordinary", cotangent=kind, seed=98)
@@ -276,6 +282,8 @@ def scaling_plans() -> Iterator[tuple[str, ScalingPlan]]:
     for layout in ("transposed", "stepped", "reversed"):
         yield f"chunks and data {layout}", ScalingPlan(form, "wide", "ordinary", (5, 11), 122, layout)
     yield "equal chunks", ScalingPlan(form, "sorted", "wide", (4, 4, 8), 187)
+    yield "many chunks", ScalingPlan(form, "sorted", "wide", (2, *[1] * 14), 200)
+    yield "features that are constant in a chunk", ScalingPlan(form, "spike", "ordinary", (8, 8), 200)
     yield "large equal chunks", ScalingPlan(Form((1024, 2), 1, affine=False), "sorted", "wide", (512, 512), 193)
     yield "many features", ScalingPlan(Form((9, 37), 1, affine=False), "wide", "ordinary", (5, 4), 188)
     yield "nothing to do", ScalingPlan(form, "signs", "signs", (8, 8), 189)
@@ -292,11 +300,13 @@ def scaling_plans() -> Iterator[tuple[str, ScalingPlan]]:
 
 
 def large_cases() -> Iterator[Case]:
-    """Cases for more than quick effort: training sets as large as users fit in one call, other forms of many channels, extents."""
+    """Cases for more than quick effort: training sets as large as users fit in one call, optional calls on other forms, extents."""
     for kind in ("mean_1e4", "wide"):
         case = input_norm_case(ScalingPlan(Form((100_000, 2), 1, affine=False), kind, "wide", (100_000,), 117))
         yield case.with_(origin={**case.origin, "purpose": "a training set of 100,000 rows in one array"})
     yield from more_samples()
+    for purpose, case in more_optional_calls():
+        yield case.with_(origin={**case.origin, "purpose": purpose})
     real = (
         ("a layer of a real network", Plan(Form(shape, 1), "wide", "ordinary", seed=77, short=True)) for shape in REAL
     )
@@ -333,6 +343,8 @@ def catalogue() -> list[Case]:
     for form in (Form((16, 3), 1, affine=False), Form((6, 4, 5, 3), 3, affine=False)):
         case = missing_case(ScalingPlan(form, "wide", "ordinary", (1, 3, form.shape[0] - 4), 165))
         cases.append(case.with_(origin={**case.origin, "purpose": "missing values"}))
+    case = repeated_fit_case(ScalingPlan(Form((16, 3), 1, affine=False), "sorted", "wide", (5, 11), 201))
+    cases.append(case.with_(origin={**case.origin, "purpose": "one chunk twice in turn"}))
     case = integer_fit_case(ScalingPlan(Form((300, 3), 1, affine=False), "pixels", "ordinary", (290, 10), 169))
     cases.append(case.with_(origin={**case.origin, "purpose": "a training set of integers"}))
     for dtype, factor in (("float32", 2.0**80), ("float64", 2.0**600)):

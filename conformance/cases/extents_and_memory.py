@@ -133,6 +133,9 @@ def layouts_in_other_dtypes() -> Iterator[tuple[str, Plan]]:
         for layout in ("channels_last", "transposed", "stepped", "reversed", "fortran"):
             plan = Plan(form, "wide", layout=layout, dy_layout=layout, cotangent="ramp", decay=decay, seed=172)
             yield f"{form.dtype} x and dy {layout}", dataclasses.replace(plan, short=True, forward=True)
+        for layout, other in (("fortran", "packed"), ("packed", "fortran"), ("transposed", "reversed")):
+            plan = Plan(form, "wide", layout=layout, dy_layout=other, cotangent="ramp", decay=decay, seed=197)
+            yield f"{form.dtype} x {layout}, dy {other}", dataclasses.replace(plan, short=True)
     others = (LINE, "float16"), (LINE_LAST, "bfloat16"), (VOLUME_LAST, "float16"), *((IMAGE_LAST, h) for h in HALVES)
     for form in (*(in_dtype(form, dtype) for form, dtype in others), in_float64(IMAGE_LAST)):
         decay = 0.5 if form.dtype in HALVES else 0.75

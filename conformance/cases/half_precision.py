@@ -25,6 +25,11 @@ def half_plans() -> Iterator[tuple[str, Plan]]:
                 f"{dtype} x, {parameter} parameters, constants that half precision does not hold",
                 Plan(form, "constant", epsilon=SMALL_EPSILON, decay=LONG_DECAY, gamma="fine", seed=161, short=True),
             )
+        form = in_dtype(IMAGE, dtype)
+        for kind in ("nan", "infinite", "specials", "outlier"):
+            yield f"{dtype} x, values: {kind}", Plan(form, kind, decay=0.5, seed=195, short=True, forward=True)
+        for kind in ("large", "tiny"):
+            yield f"{dtype} x, a cotangent that is {kind}", Plan(form, "wide", cotangent=kind, decay=0.5, seed=196)
         yield (  # of some layers rank 4 has other kernels, which half precision does not reach
             f"{dtype} x and parameters at rank 2, constants that half precision does not hold",
             Plan(

@@ -14,6 +14,7 @@ from bnspec.conformance.cases.forms import (
     ROWS,
     TINY,
     VOLUME,
+    VOLUME_LAST,
     in_dtype,
     in_float64,
 )
@@ -87,6 +88,20 @@ HISTORIES = (
         ),
     ),
     (
+        "frozen without a decay, copied and saved while frozen",
+        (
+            "training set_decay:0 freeze training_gradients2 training clone unfreeze training freeze training2 swap training2 "
+            "save_restore freeze training_gradients2 unfreeze training_gradients2 inference"
+        ),
+    ),
+    (
+        "copied and restored between inferences",
+        (
+            "training inference clone training2 inference swap inference training_gradients2 inference save_restore "
+            "training2 inference clone inference swap training inference"
+        ),
+    ),
+    (
         "one batch before and after saving and copying",
         "training_gradients inference save_restore inference training_gradients clone inference training_gradients",
     ),
@@ -108,6 +123,11 @@ VALUES_KEPT = (
     ("fine", "like_epsilon"),
     ("scales", "extreme"),
 )
+#: The same of half-precision parameters, by the calls that there are programs for.
+KEPT_WITH_GRADIENTS = (
+    "inference_gradients save_restore inference_gradients clone training_gradients save_restore inference_gradients "
+    "swap reset training_gradients save_restore inference_gradients"
+)
 #: Each call twice in turn, on batches of one shape: what is kept by the shape, and results that share their memory.
 IN_TURN = (
     "inference inference2 training training2 inference_gradients inference_gradients2 training_gradients "
@@ -127,6 +147,9 @@ def optional_calls() -> Iterator[tuple[str, Case]]:
             layout, along = ("packed", "transposed", "stepped")[k % 3], ("random", "dy", "random", "x", "constant")[k]
             at = Plan(form, kind, dy_layout=layout, epsilon=2.0**-4, seed=140 + 2 * k + (form is TINY))
             yield f"derivatives, values: {kind}, direction: {along}", derivative_case(at, along=along)
+        for kind, epsilon in (("narrow", 0.0), ("specials", 2.0**-4)):
+            at = Plan(form, kind, epsilon=epsilon, gamma="zeros", seed=202 + (form is TINY))
+            yield f"derivatives beside a gamma of 0, values: {kind}, epsilon {epsilon}", derivative_case(at)
         yield "many steps", long_case(Plan(form, "wide", seed=113))
         yield "a new layer", initial_case(Plan(form, "wide", seed=114))
         yield "malformed calls", refusal_case(Plan(form, "wide", seed=115))
@@ -143,6 +166,8 @@ def optional_calls() -> Iterator[tuple[str, Case]]:
         yield "another step before the backward pass", late_case(Plan(form, "wide", epsilon=2.0**-4, seed=163))
         reads = Plan(form, "wide", epsilon=2.0**-4, decay=0.5, seed=164)
         yield "a loss that reads the running statistics", state_gradient_case(reads)
+        bare_late = Plan(form, "wide", epsilon=2.0**-4, decay=0.0, seed=203)
+        yield "another step before the backward pass, decay 0", late_case(bare_late)
         yield "frozen, with padding", frozen_masked_case(Plan(form, "wide", seed=117))
         yield "a mask that keeps nothing", masked_case(Plan(form, "wide", seed=118), 0.0)
         yield "whole numbers as integers", integer_case(Plan(form, "pixels", seed=162))
@@ -157,10 +182,22 @@ def optional_calls() -> Iterator[tuple[str, Case]]:
                 f"{dtype} x: {purpose}",
                 history_case(Plan(in_dtype(IMAGE, dtype), "wide", decay=0.5, seed=126), events),
             )
+        turns = Plan(in_dtype(IMAGE, dtype), "exact", "alike", decay=0.5, seed=204)
+        yield f"{dtype} x: batches of one shape in turn", history_case(turns, IN_TURN)
+        for form in (in_dtype(IMAGE, dtype, dtype), in_dtype(TINY, dtype, dtype)):
+            state = "beyond_half" if dtype == "bfloat16" else "extreme"
+            plan = Plan(form, "wide", gamma="fine", state=state, decay=0.5, seed=205)
+            yield f"{dtype} x and parameters, saved and copied", history_case(plan, KEPT_WITH_GRADIENTS)
+    many = Plan(Form((33, 34), 1), "wide", seed=206)
+    yield "more than ten channels, saved and copied", history_case(many, KEPT_WITH_GRADIENTS)
     for purpose, events in HISTORIES[2:4]:
         yield f"float64 x: {purpose}", history_case(Plan(in_float64(IMAGE), "wide", seed=175), events)
+    turns = Plan(in_float64(IMAGE), "exact", "alike", seed=204)
+    yield "float64 x: batches of one shape in turn", history_case(turns, IN_TURN)
     for form in (IMAGE, IMAGE_LAST, LINE_LAST):
         yield "a sample that is padding alone", masked_case(Plan(form, "wide", seed=157), 0.75, empty_sample=True)
+    for form in (IMAGE, IMAGE_LAST):
+        yield "whole samples of padding", masked_case(Plan(form, "wide", seed=207), 1.0, whole_samples=True)
     yield "other channels than the one of the layer", single_channel_case(Plan(Form((4, 1), 1), "wide", seed=181))
     one_sample = Plan(Form((1, 4, 3, 2), 1), "wide", seed=143)
     yield "malformed parameters that broadcast over a batch of one", malformed_layer_case(one_sample)
@@ -196,11 +233,49 @@ def optional_calls() -> Iterator[tuple[str, Case]]:
         double = Plan(in_float64(IMAGE), kind, epsilon=1e-3, decay=0.9, seed=124)
         yield f"derivatives in float64, values: {kind}", derivative_case(double, subsets_asked=1)
     for form in (ROWS, in_float64(IMAGE), dataclasses.replace(TINY, affine=False)):
-        yield "third derivatives", third_order_case(Plan(form, "ordinary", epsilon=2.0**-4, seed=166))
-        yield "gradients of a tangent", tangent_gradient_case(Plan(form, "ordinary", epsilon=2.0**-4, seed=167))
+        layout, layout_of_dy = ("fortran", "stepped") if len(form.shape) > 2 else ("packed", "packed")
+        at = Plan(form, "ordinary", layout=layout, dy_layout=layout_of_dy, epsilon=2.0**-4, seed=166)
+        yield "third derivatives", third_order_case(at)
+        yield "gradients of a tangent", tangent_gradient_case(dataclasses.replace(at, seed=167))
+    # a mean of 0: a bound on derivatives that are formed in half precision then still is below them
+    centred = Plan(in_dtype(IMAGE, "float16"), "signs", epsilon=2.0**-4, decay=0.5, seed=208)
+    yield "derivatives in float16", derivative_case(centred, subsets_asked=1, along="x")
+    padded = Plan(in_dtype(IMAGE, "bfloat16"), "mean_1e2", decay=0.5, seed=208)
+    yield "padding in bfloat16", masked_case(padded, 0.6)
     for dtype in ("float16", "bfloat16"):
         half = in_dtype(IMAGE, dtype)
         yield (
             f"{dtype} x with statistics beyond its range",
             batch_norm_case(Plan(half, "pixels", state="beyond_half", decay=0.5, seed=125)),
         )
+
+
+#: Forms on which quick effort has no optional calls, for they would be programs of their own: dtypes, no gamma and beta, ranks, square
+#: planes, one sample, one channel.
+OTHER_FORMS = (
+    *(in_dtype(IMAGE, dtype) for dtype in HALVES),
+    dataclasses.replace(IMAGE, affine=False),
+    in_float64(VOLUME_LAST),
+    Form((3, 4, 5, 5), 1),
+    Form((3, 5, 5, 4), 3),
+    in_dtype(Form((1, 3, 5, 2), 1), "bfloat16"),
+    Form((1, 5, 3), 2, affine=False),
+    Form((5, 1, 3, 3), 1),
+)
+
+
+def more_optional_calls() -> Iterator[tuple[str, Case]]:
+    """(purpose, case) of the optional calls on other forms, for more than quick effort."""
+    for form in OTHER_FORMS:
+        decay = 0.5 if form.dtype in HALVES else 0.75
+        plan = Plan(form, "ordinary", epsilon=2.0**-4, decay=decay, seed=209)
+        yield "derivatives of this form", derivative_case(plan)
+        yield "padding of this form", masked_case(plan, 0.6)
+        yield "third derivatives of this form", third_order_case(plan)
+        yield "gradients of a tangent of this form", tangent_gradient_case(plan)
+        yield "a loss that reads the running statistics, of this form", state_gradient_case(plan)
+        yield "another step before the backward pass, of this form", late_case(plan)
+        yield "batches of this form in turn", history_case(dataclasses.replace(plan, x2="alike", x="exact"), IN_TURN)
+        yield "frozen, and every derivative, of this form", frozen_case(plan)
+        if form.dtype == "float32":
+            yield "whole numbers as integers, in this form", integer_case(dataclasses.replace(plan, x="pixels"))

@@ -110,7 +110,7 @@ def direction(plan: Plan, base: Case, kind: str = "random") -> np.ndarray:
 def derivative_case(plan: Plan, subsets_asked: int = 3, along: str = "random", modes: Sequence[Mode] = MODES) -> Case:
     """Second derivatives, derivatives along a direction, and some subsets of the gradients, in these modes.
 
-    Then each twice in turn on one layer, along other directions, and with inference between.
+    Then each twice in turn on one layer, along other directions, and with inference between; then a step.
 
     Args:
         subsets_asked: of the three subsets of the plan's seed, the first so many; each is a compiled program in each mode.
@@ -128,6 +128,7 @@ def derivative_case(plan: Plan, subsets_asked: int = 3, along: str = "random", m
         turned = (*step.inputs[:-1], other) if step.call.kind != "some_gradients" else step.inputs
         again += [dataclasses.replace(step, fresh=False), dataclasses.replace(step, inputs=turned, fresh=False)]
         again += [Step(INFERENCE, ("x",))] if step.call.mode == "training" else []
+    again += [Step(TRAINING_GRADIENTS, ("x", "dy"))]
     arrays = {} if v == "dy" else {"v": direction(plan, base, along)}
     return _with_derived(base, [*steps, *again], **arrays)
 
@@ -158,47 +159,60 @@ def frozen_masked_case(plan: Plan) -> Case:
 
 
 def late_case(plan: Plan) -> Case:
-    """Forward passes whose backward pass comes after another training step of the layer, in both modes."""
+    """Forward passes whose backward pass comes after another training step of the layer, in both modes; then between inferences."""
     base = batch_norm_case(dataclasses.replace(plan, short=True))
-    return _with_derived(base, [_step(call_of(m, "late_gradients"), ("x", "dy", "x|times:4")) for m in MODES])
+    late = [_step(call_of(m, "late_gradients"), ("x", "dy", "x|times:4")) for m in MODES]
+    return _with_derived(base, [*late, *between_inferences(dataclasses.replace(s, fresh=False) for s in late)])
+
+
+def between_inferences(steps: Iterable[Step]) -> list[Step]:
+    """These steps on one new layer, with inference before and after each: what it keeps, each of them makes stale."""
+    infers = [Step(INFERENCE, ("x",))]
+    return [_step(INFERENCE, ("x",)), *itertools.chain.from_iterable([step, *infers] for step in steps)]
 
 
 def third_order_case(plan: Plan) -> Case:
-    """Third derivatives in training."""
-    base = batch_norm_case(dataclasses.replace(plan, short=True))
-    rng = np.random.RandomState((plan.seed + 1) % 2**32)
-    v = rng.standard_normal(base.arrays["x"].shape).astype(base.arrays["x"].dtype)
-    return _with_derived(base, [_step(TRAINING_THIRD_ORDER, ("x", "dy", "v"))], v=v)
+    """Third derivatives in training, on a new layer and, along another direction, in a second step."""
+    return _twice(plan, TRAINING_THIRD_ORDER)
 
 
 def tangent_gradient_case(plan: Plan) -> Case:
-    """Gradients of a tangent in training, on a new layer and in a second step."""
+    """Gradients of a tangent in training, on a new layer and, along another direction, in a second step."""
+    return _twice(plan, TRAINING_TANGENT_GRADIENT)
+
+
+def _twice(plan: Plan, call: Call) -> Case:
+    """This derivative on a new layer, with inference before and after, and along another direction in a second step."""
     base = batch_norm_case(dataclasses.replace(plan, short=True))
-    rng = np.random.RandomState((plan.seed + 1) % 2**32)
-    v = rng.standard_normal(base.arrays["x"].shape).astype(base.arrays["x"].dtype)
-    steps = [_step(TRAINING_TANGENT_GRADIENT, ("x", "dy", "v")), Step(TRAINING_TANGENT_GRADIENT, ("x", "dy", "v"))]
-    return _with_derived(base, steps, v=v)
+    passes = Step(INFERENCE_GRADIENTS, ("x", "dy"))
+    steps = [Step(call, ("x", "dy", "v"), True), passes, Step(call, ("x", "dy", "v|times:-2")), passes]
+    return _with_derived(base, steps, v=direction(plan, base))
 
 
 def state_gradient_case(plan: Plan) -> Case:
-    """Gradients of a loss that reads the new running statistics, on a new layer and in a second step."""
+    """Gradients of a loss that reads the new running statistics, on a new layer, in a second step, while frozen, and afterwards."""
     base = batch_norm_case(dataclasses.replace(plan, short=True))
-    steps = [_step(TRAINING_STATE_GRADIENTS, ("x", "dy")), Step(TRAINING_STATE_GRADIENTS, ("x", "dy"))]
-    return _with_derived(base, steps)
+    asked, passes = Step(TRAINING_STATE_GRADIENTS, ("x", "dy")), Step(INFERENCE_GRADIENTS, ("x", "dy"))
+    steps = [_step(TRAINING_STATE_GRADIENTS, ("x", "dy")), passes, asked, passes]
+    return _with_derived(base, [*steps, Step(FREEZE), asked, Step(UNFREEZE), asked])
 
 
-def masked_case(plan: Plan, share: float, empty_sample: bool = False) -> Case:
+def masked_case(plan: Plan, share: float, empty_sample: bool = False, whole_samples: bool = False) -> Case:
     """A batch with about this share unmasked, at least two elements per channel unless it is 0; then with other padding.
 
     Then with NaN in the padding, as uninitialised memory may have; with a cotangent there, as where the loss is not masked; then a
     second step, and one with another mask, between inferences. The mask has x's layout. ``empty_sample``: the last sample is padding alone, as where a batch is filled up.
+    ``whole_samples``: the first sample and the last are padding alone, and nothing else is padding.
     """
     base = batch_norm_case(dataclasses.replace(plan, short=True))
     config, rng = base.config, np.random.RandomState((plan.seed + 2) % 2**32)
     shape = tuple(1 if a == config.channel_axis else n for a, n in enumerate(base.arrays["x"].shape))
     mask = rng.uniform(size=shape) < share
     mask.reshape(-1)[:2] = share > 0.0
-    if empty_sample:
+    if whole_samples:
+        mask[...] = True
+        mask[0] = False
+    if empty_sample or whole_samples:
         mask[-1] = False
     mask = lay_out(mask, plan.layout if plan.layout != "expanded" else "packed", config.channel_axis)
     # a masked loss has no gradient on the padding
@@ -213,6 +227,7 @@ def masked_case(plan: Plan, share: float, empty_sample: bool = False) -> Case:
         _step(TRAINING_MASKED_GRADIENTS, ("x", "dy", "mask")),
         _step(TRAINING_MASKED_GRADIENTS, ("x|repadded:nan", "dy", "mask")),
         _step(TRAINING_MASKED, ("x|repadded:nan", "mask")),
+        _step(TRAINING_MASKED, ("x|repadded:inf", "mask")),
         _step(TRAINING_MASKED_GRADIENTS, ("x", "dy|repadded:8", "mask")),
         Step(TRAINING_MASKED, ("x", "mask")),
         Step(INFERENCE, ("x",)),
@@ -342,6 +357,15 @@ def missing_case(plan: ScalingPlan) -> Case:
         lanes[..., 0] = np.nan if k == 0 else lanes[..., 0]
     given = (("relation", MISSING),)
     return base.with_(arrays=arrays, steps=(Step(FIT, chunks, True, given), Step(FIT, chunks[::-1], True, given)))
+
+
+def repeated_fit_case(plan: ScalingPlan) -> Case:
+    """A fit whose first chunk comes twice in turn, among others; then reversed."""
+    base = input_norm_case(plan)
+    first, *others = base.steps[0].inputs
+    arrays = {**{n: base.arrays[n] for n in (first, *others)}, "again": base.arrays[first].copy()}
+    chunks = (first, "again", *others)
+    return base.with_(arrays=arrays, steps=(Step(FIT, chunks, True), Step(FIT, chunks[::-1], True)))
 
 
 def vast_fit_case(plan: ScalingPlan, factor: float) -> Case:

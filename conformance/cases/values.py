@@ -16,6 +16,8 @@ from bnspec.model.precision import PRECISIONS
 
 Array = np.ndarray
 Draw = Callable[[np.random.RandomState, LayerConfig, tuple[int, ...]], Array]
+#: Powers of ten by dtype: of values whose squares vanish, and which still are normal numbers.
+TINY: dict[str, float] = {"float64": -120, "float32": -15, "bfloat16": -15, "float16": -4}
 
 
 @dataclass(frozen=True)
@@ -198,7 +200,7 @@ INPUT_TYPES = tuple(
             ("constant", "every other channel constant: variance 0, only epsilon divides", _constant),
             ("near_constant", "a few units in the last place around a level: cancellation at its worst", _near_constant),
             ("huge", "values near the root of the range: squares just fit", _scaled(dict(float64=120, float32=15, bfloat16=15, float16=2))),
-            ("tiny", "values whose variance vanishes against epsilon", _scaled(dict(float64=-120, float32=-15, bfloat16=-15, float16=-4))),
+            ("tiny", "values whose variance vanishes against epsilon", _scaled(TINY)),
             ("subnormal", "values below the normal range: flushing to zero is allowed, garbage is not", _subnormal),
             ("exact", "small integers: sums and means are exact in every precision", _exact),
             ("outlier", "the first value of each channel 1,000 times the others", _outlier),
@@ -240,7 +242,8 @@ def draw_cotangent(
     """dy: "random" with its own mean; "constant" per channel; "one_hot"; "ramp" 0, 1, 2, ... over the elements; "zeros".
 
     "tail": random, with 64 added at the last positions of each plane.
-    "normalised": a constant plus x normalised, which dx maps nearly to 0; "large": random, of the order of 2^12;
+    "normalised": a constant plus x normalised, which dx maps nearly to 0; "large": random, of the order of 2^12; "tiny": random, with
+    squares that vanish;
     "nan", "infinite": random, with one such value in one channel. ("x" is created together with x.)
     """
     c = np.arange(config.channels)
@@ -268,6 +271,8 @@ def draw_cotangent(
             dy = dy + 64.0 * _plane_ends(config, shape)
         if kind == "large":
             dy = dy * 4096.0
+        if kind == "tiny":
+            dy = dy * 10.0 ** TINY[config.dtype]
         if kind in ("nan", "infinite") and dy.size:
             where = [int(rng.randint(n)) for n in shape]
             where[config.channel_axis] = config.channels // 2

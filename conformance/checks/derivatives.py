@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bnspec.conformance.checks.check import Check, everywhere, within
 from bnspec.conformance.checks.contract import absent
-from bnspec.conformance.checks.examination import Examination, Mask
+from bnspec.conformance.checks.examination import Examination, Mask, finite_channels
 from bnspec.conformance.checks.judgement import Judgement
 from bnspec.model.call import (
     INFERENCE_SECOND_ORDER,
@@ -16,6 +16,8 @@ from bnspec.model.call import (
     TRAINING_TANGENT_GRADIENT,
     TRAINING_THIRD_ORDER,
 )
+from bnspec.model.case import Step
+from bnspec.oracle.oracle import Oracle
 
 SOME = (TRAINING_SOME_GRADIENTS, INFERENCE_SOME_GRADIENTS)
 GRADIENTS = ("dx", "dgamma", "dbeta")
@@ -32,12 +34,17 @@ def alone(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     return exam.within(i, ("y", *wanted))
 
 
+def finite(oracle: Oracle, step: Step) -> Mask:
+    """The channels whose inputs are finite: a derivative that is 0 times an infinity, as a program has it, is NaN in good order."""
+    return finite_channels(oracle.case, step.inputs)
+
+
 CHECKS = (
-    within("second_order.training", (TRAINING_SECOND_ORDER,), ("by_x",)),
-    within("second_order.gradient_of_the_tangent", (TRAINING_TANGENT_GRADIENT,), ("by_x",)),
-    within("second_order.third_derivative", (TRAINING_THIRD_ORDER,), ("third",)),
-    within("second_order.cotangent_and_scale", (TRAINING_SECOND_ORDER,), ("by_dy", "by_gamma")),
-    within("second_order.inference", (INFERENCE_SECOND_ORDER,), ("by_x", "by_dy", "by_gamma")),
-    within("gradient.forward_mode", (TRAINING_TANGENT, INFERENCE_TANGENT), ("y", "along")),
+    within("second_order.training", (TRAINING_SECOND_ORDER,), ("by_x",), finite),
+    within("second_order.gradient_of_the_tangent", (TRAINING_TANGENT_GRADIENT,), ("by_x",), finite),
+    within("second_order.third_derivative", (TRAINING_THIRD_ORDER,), ("third",), finite),
+    within("second_order.cotangent_and_scale", (TRAINING_SECOND_ORDER,), ("by_dy", "by_gamma"), finite),
+    within("second_order.inference", (INFERENCE_SECOND_ORDER,), ("by_x", "by_dy", "by_gamma"), finite),
+    within("gradient.forward_mode", (TRAINING_TANGENT, INFERENCE_TANGENT), ("y", "along"), finite),
     Check("gradient.each_argument_alone", SOME, alone, everywhere),
 )

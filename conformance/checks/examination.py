@@ -17,7 +17,7 @@ import numpy as np
 from bnspec.arithmetic.quad import double
 from bnspec.bounds.batch_norm import debiased_error
 from bnspec.conformance.checks.judgement import KEPT, Judgement
-from bnspec.model.call import RESET
+from bnspec.model.call import RESET, TRAINING_GRADIENTS, TRAINING_STATE_GRADIENTS
 from bnspec.model.case import Case, Step
 from bnspec.model.conventions import Conventions
 from bnspec.model.observation import Observation, StepResult
@@ -86,7 +86,9 @@ class Examination:
             if self.conventions.frozen_gradients == "unspecified" or step.call.has_mask:
                 return {}
             if self.conventions.frozen_gradients == "constants":
-                step = dataclasses.replace(step, call=step.call.in_mode("inference"))
+                # a loss that reads statistics which do not move has the gradients of one that does not
+                call = TRAINING_GRADIENTS if step.call == TRAINING_STATE_GRADIENTS else step.call
+                step = dataclasses.replace(step, call=call.in_mode("inference"))
         started = time.thread_time()
         fit = self.fit_before(i) if self.case.subject == "input_norm" else None
         answers = self.oracle_at(i).expect(step, before, self.conventions, None if fit is None else self.step(fit))

@@ -25,6 +25,7 @@ from bnspec.model.call import (
     TRAINING_MASKED_GRADIENTS,
     TRAINING_SECOND_ORDER,
     TRAINING_SOME_GRADIENTS,
+    TRAINING_STATE_GRADIENTS,
     TRAINING_TANGENT,
     TRAINING_TANGENT_GRADIENT,
     TRAINING_THIRD_ORDER,
@@ -155,6 +156,9 @@ def frozen(exam: Examination, i: int, channels: Mask) -> Judgement | None:
         constant = exam.frozen(i) and exam.conventions.frozen_gradients == "constants"
         return keeps_state(exam, i, channels) if constant else None
     if exam.frozen(i):
+        moved = keeps_state(exam, i, channels) if exam.conventions.frozen_gradients == "constants" else None
+        if moved is not None and not moved.holds:
+            return moved
         return exam.within(i, ("y", "dx", "dgamma", "dbeta", "along", "by_x", "by_dy", "by_gamma", *STATE))
     return goes_on(exam, i, FREEZING) if call in PASSES else None
 
@@ -207,7 +211,7 @@ CHECKS = (
     Check("running.initial_state", (INFERENCE,), begins_as_declared, everywhere),
     Check(
         "gradient.frozen_statistics",
-        (*TRAINING_CALLS, *DERIVATIVES, TRAINING_LATE_GRADIENTS, *MASKED, *FREEZING),
+        (*TRAINING_CALLS, *DERIVATIVES, TRAINING_LATE_GRADIENTS, TRAINING_STATE_GRADIENTS, *MASKED, *FREEZING),
         frozen,
         everywhere,
     ),

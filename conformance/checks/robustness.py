@@ -24,10 +24,13 @@ from bnspec.conformance.checks.state import keeps_state
 from bnspec.model.buffers import dtype_of, extent, root_of
 from bnspec.model.call import (
     INFERENCE_GRADIENTS,
+    INFERENCE_SOME_GRADIENTS,
     INVERSE,
     TRAINING_GRADIENTS,
     TRAINING_MASKED,
     TRAINING_MASKED_GRADIENTS,
+    TRAINING_SOME_GRADIENTS,
+    TRAINING_STATE_GRADIENTS,
     TRANSFORM,
 )
 from bnspec.model.case import Case, Step
@@ -36,8 +39,16 @@ from bnspec.oracle.oracle import Oracle
 
 ALL = ("y", "dx", "dgamma", "dbeta", "running_mean", "running_var")
 CALLS = (*TRAINING_CALLS, *INFERENCE_CALLS)
-#: The calls whose results are asked to be as exact as declared: those of a layer and of a scaler.
-OF_HALF = (*CALLS, TRANSFORM, INVERSE)
+#: The calls whose results are asked to be as exact as declared: passes of a layer, however they are asked for, and of a scaler.
+OF_HALF = (
+    *CALLS,
+    TRAINING_SOME_GRADIENTS,
+    INFERENCE_SOME_GRADIENTS,
+    TRAINING_STATE_GRADIENTS,
+    TRAINING_MASKED,
+    TRANSFORM,
+    INVERSE,
+)
 COMPUTED = "computed, but the conventions declare that it raises"
 
 
@@ -66,8 +77,10 @@ def has_unusual_axis(case: Case, step: Step) -> bool:
 
 
 def is_half(case: Case, step: Step) -> bool:
-    """Whether x is float16 or bfloat16."""
-    return case.config.dtype in HALVES
+    """Whether x is float16 or bfloat16; with a mask, where its padding is finite: a product with the mask keeps what is not."""
+    if case.config.dtype not in HALVES:
+        return False
+    return not step.call.has_mask or bool(np.isfinite(case.arrays[step.inputs[0]].astype(np.float64)).all())
 
 
 def near_block(case: Case, step: Step) -> bool:

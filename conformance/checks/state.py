@@ -16,7 +16,14 @@ from bnspec.conformance.checks.check import (
 )
 from bnspec.conformance.checks.examination import Examination, Mask, first_index
 from bnspec.conformance.checks.judgement import KEPT, Judgement
-from bnspec.model.call import TRAINING_GRADIENTS, TRAINING_TANGENT_GRADIENT, TRAINING_THIRD_ORDER, Kind, call_of
+from bnspec.model.call import (
+    TRAINING_GRADIENTS,
+    TRAINING_STATE_GRADIENTS,
+    TRAINING_TANGENT_GRADIENT,
+    TRAINING_THIRD_ORDER,
+    Kind,
+    call_of,
+)
 from bnspec.model.case import Step
 from bnspec.oracle.oracle import Oracle
 
@@ -132,6 +139,7 @@ CHECKS = (
         "running.moves_once_with_gradients",
         (
             TRAINING_GRADIENTS,
+            TRAINING_STATE_GRADIENTS,
             TRAINING_THIRD_ORDER,
             TRAINING_TANGENT_GRADIENT,
             *(call_of("training", kind) for kind in DERIVATIVES),

@@ -29,10 +29,14 @@ from bnspec.model.call import (
     SWAP,
     TRAINING,
     TRAINING_GRADIENTS,
+    TRAINING_LATE_GRADIENTS,
     TRAINING_MASKED,
     TRAINING_MASKED_GRADIENTS,
     TRAINING_SECOND_ORDER,
+    TRAINING_STATE_GRADIENTS,
     TRAINING_TANGENT,
+    TRAINING_TANGENT_GRADIENT,
+    TRAINING_THIRD_ORDER,
     TRANSFORM,
     UNFREEZE,
     Call,
@@ -41,6 +45,14 @@ from bnspec.model.case import Case, Step
 from bnspec.model.conventions import HALVES
 
 CALLS = (TRAINING, TRAINING_GRADIENTS, INFERENCE, INFERENCE_GRADIENTS)
+#: Derivatives asked for in other ways, each of which is a step.
+DERIVATIVES = (
+    TRAINING_SECOND_ORDER,
+    TRAINING_THIRD_ORDER,
+    TRAINING_TANGENT_GRADIENT,
+    TRAINING_STATE_GRADIENTS,
+    TRAINING_LATE_GRADIENTS,
+)
 Condition = Callable[[np.ndarray, Case], bool]
 
 
@@ -116,6 +128,10 @@ CONTENTS: dict[str, Condition] = {
     "doubles, channels on the last axis": lambda x, case: x.dtype == np.float64 and last(x, case),
     "sequences whose extents coincide, channels last": lambda x, case: x.ndim == 3 and last(x, case) and len(set(x.shape)) == 1 < x.shape[0],
     "a decay of four digits": lambda x, case: round(case.config.decay, 3) != case.config.decay and 0.01 < case.config.decay < 0.9999,
+    "half precision, NaN in one channel": lambda x, case: x.dtype.name in HALVES and 0 < int(np.isnan(lanes(x, case)).any(1).sum()) < case.config.channels,
+    "float16, squares beyond 65,504": lambda x, case: x.dtype == np.float16 and x.size > 0 and bool((np.abs(lanes(x, case)) > 512).any()),
+    "vanishing running variances, no epsilon": lambda x, case: case.config.epsilon == 0 and 0 < case.arrays["running_var"].astype(np.float64).max() < 1e-20,
+    "a decay of 1 without gamma and beta": lambda x, case: case.config.decay == 1 and not case.config.affine,
     "epsilon 1e-5 and decay 0.9": lambda x, case: (case.config.epsilon, case.config.decay) == (1e-5, 0.9),
     "epsilon 1e-3 and decay 0.99": lambda x, case: (case.config.epsilon, case.config.decay) == (1e-3, 0.99),
 }  # fmt: skip
@@ -143,6 +159,7 @@ EXTENTS: dict[str, Condition] = {
 }  # fmt: skip
 
 
+@np.errstate(invalid="ignore")  # bfloat16 compares NaN with a warning
 def met(cases: Iterable[Case], conditions: dict[str, Condition]) -> set[tuple[str, str]]:
     """(condition, call): which are met by well-formed calls."""
     found: dict[str, set[str]] = collections.defaultdict(set)
@@ -223,6 +240,9 @@ OF_SCALERS: dict[str, Callable[[Case], bool]] = {
     "a mean of 0 and a variance of 1": lambda case: any(not np.concatenate(c).astype(np.float64).mean(0).any() and bool((np.concatenate(c).astype(np.float64).var(0) == 1).all()) for c in chunks(case) if sum(map(len, c))),
     "an inverse beyond eight standard deviations": lambda case: any(s.call == INVERSE and bool((np.abs(case.arrays[s.inputs[0]].astype(np.float64)) > 8).any()) for s in case.steps),
     "integers whose sum takes more than 15 bits": lambda case: any(a.dtype.kind in "iu" and a.sum(dtype=np.int64) > 3 * 2**15 for c in chunks(case) for a in c),
+    "more than twelve chunks": lambda case: any(len(c) > 12 for c in chunks(case)),
+    "one chunk twice in turn": lambda case: any(len(c) > 2 and np.array_equal(c[0], c[1]) and len(c[0]) > 1 for c in chunks(case)),
+    "a feature that is constant in its first chunk": lambda case: any(len(c) > 1 and len(c[0]) > 1 and bool(((c[0] == c[0][0]).all(0) & (c[-1] != c[0][0]).any(0)).any()) for c in chunks(case)),
     "sequences": lambda case: case.config.rank == 3,
     "images": lambda case: case.config.rank == 4,
     "one row of later data": lambda case: any(s.call == TRANSFORM and len(case.arrays[s.inputs[0]]) == 1 for s in case.steps),
@@ -270,14 +290,14 @@ def test_scalers_meet_their_conditions(condition: str) -> None:
     assert any(case.subject == "input_norm" and OF_SCALERS[condition](case) for case in fixed_cases())
 
 
-def in_turn(case: Case) -> set[tuple[str, int]]:
-    """(call, rank): which calls follow themselves on one layer, on other values of the same shape."""
-    found = set()
-    for i, (one, two) in enumerate(itertools.pairwise(case.steps)):
+def in_turn(case: Case) -> set[tuple[str, int | str]]:
+    """(call, rank) and (call, dtype): which calls follow themselves on one layer, on other values of the same shape."""
+    found: set[tuple[str, int | str]] = set()
+    for one, two in itertools.pairwise(case.steps):
         a, b = (case.arrays.get(s.inputs[0]) if s.inputs else None for s in (one, two))
         same_layer = one.call == two.call and not two.fresh and not (one.refused or two.refused)
         if same_layer and a is not None and b is not None and a.shape == b.shape and not np.array_equal(a, b):
-            found.add((case.steps[i].call.name, case.config.rank))
+            found |= {(one.call.name, case.config.rank), (one.call.name, case.config.dtype)}
     return found
 
 
@@ -285,6 +305,7 @@ def test_each_call_follows_itself_on_other_values_of_one_shape() -> None:
     """What is kept by the shape, and results that share their memory, are seen in no other way."""
     found = set().union(*(in_turn(case) for case in fixed_cases() if case.subject == "batch_norm"))
     assert {(call.name, rank) for call in CALLS for rank in (2, 3, 4, 5)} <= found
+    assert {(call.name, dtype) for call in CALLS for dtype in ("float32", "float64", *HALVES)} <= found
 
 
 def test_frozen_layers_are_asked_for_every_derivative() -> None:
@@ -292,7 +313,17 @@ def test_frozen_layers_are_asked_for_every_derivative() -> None:
     asked = {
         case.steps[i].call.kind for case in fixed_cases() for i in range(len(case.steps)) if case.settings_at(i)[1]
     }
-    assert {"forward", "gradients", "some_gradients", "second_order", "tangent"} <= asked
+    assert {"forward", "gradients", "some_gradients", "second_order", "tangent", "state_gradients"} <= asked
+    assert {"clone", "save_restore"} <= asked
+
+
+def test_a_frozen_layer_without_a_decay_is_asked_for_gradients() -> None:
+    """What it would be replaced by then shows."""
+    assert any(
+        case.steps[i].call == TRAINING_GRADIENTS and case.settings_at(i) == (0.0, True)
+        for case in fixed_cases()
+        for i in range(len(case.steps))
+    )
 
 
 OPERATIONS = (SET_DECAY, FREEZE, UNFREEZE, SAVE_RESTORE, CLONE, SWAP, RESET)
@@ -309,10 +340,16 @@ def test_every_operation_is_followed_by_every_other_and_by_a_step() -> None:
     assert {(one.name, two.name) for one in OPERATIONS for two in OPERATIONS} <= found
 
 
-def test_doubles_are_saved_copied_and_reset() -> None:
-    """A checkpoint in single precision loses digits of them."""
-    met = {s.call for case in fixed_cases() if case.config.dtype == "float64" for s in case.steps}
-    assert {SAVE_RESTORE, CLONE, SWAP, RESET, SET_DECAY} <= met
+def test_doubles_halves_and_many_channels_are_saved_copied_and_reset() -> None:
+    """A checkpoint in single precision loses digits of doubles, one in float16 the range of bfloat16, and names are sorted as words."""
+
+    def met(holds: Callable[[Case], bool]) -> set[Call]:
+        return {s.call for case in fixed_cases() if case.subject == "batch_norm" and holds(case) for s in case.steps}
+
+    assert {SAVE_RESTORE, CLONE, SWAP, RESET, SET_DECAY} <= met(lambda case: case.config.dtype == "float64")
+    assert {SAVE_RESTORE, CLONE} <= met(lambda case: case.config.channels > 10)
+    for dtype in HALVES:
+        assert {SAVE_RESTORE, CLONE, RESET} <= met(lambda case, dtype=dtype: case.config.parameter_dtype == dtype)  # type: ignore[misc]
 
 
 #: Of gamma and beta, and of the running statistics: what a checkpoint may hold as something else.
@@ -348,8 +385,9 @@ def test_a_cotangent_on_the_padding_is_met() -> None:
 
 def test_padding_that_is_no_number_is_met_by_every_masked_call() -> None:
     """A product with the mask keeps it."""
-    met = {s.call for case in fixed_cases() for s in case.steps if s.inputs and s.inputs[0] == "x|repadded:nan"}
-    assert {TRAINING_MASKED, TRAINING_MASKED_GRADIENTS} <= met
+    names = [(s.call, s.inputs[0]) for case in fixed_cases() for s in case.steps if s.inputs]
+    assert {TRAINING_MASKED, TRAINING_MASKED_GRADIENTS} <= {call for call, name in names if name == "x|repadded:nan"}
+    assert (TRAINING_MASKED, "x|repadded:inf") in names
 
 
 def test_inference_before_a_reset_is_followed_by_inference() -> None:
@@ -365,6 +403,10 @@ DIRECTIONS: dict[str, Callable[[np.ndarray, Case, Step], bool]] = {
     "the cotangent itself": lambda v, case, step: "dy" in step.inputs and step.inputs[-1] == "dy",
     "a view": lambda v, case, step: not v.flags.c_contiguous,
     "with an epsilon above 1": lambda v, case, step: case.config.epsilon > 1,
+    "without epsilon": lambda v, case, step: case.config.epsilon == 0,
+    "beside a gamma of 0": lambda v, case, step: case.config.affine and bool((case.arrays["gamma"] == 0).any()),
+    "beside NaN in x": lambda v, case, step: bool(np.isnan(case.arrays["x"].astype(np.float64)).any()),
+    "in half precision": lambda v, case, step: v.dtype.name in HALVES,
     "of more than four channels": lambda v, case, step: case.config.channels > 4,
     **{f"of rank {r}": lambda v, case, step, r=r: v.ndim == r for r in (2, 3, 4, 5)},  # type: ignore[misc]
 }  # fmt: skip
@@ -392,10 +434,11 @@ def test_a_mask_that_is_a_view_and_another_mask_on_one_layer_are_met() -> None:
     pytest.fail("no layer is given two masks that keep other numbers of elements")
 
 
-@pytest.mark.parametrize("call", [TRAINING_MASKED, TRAINING_TANGENT, TRAINING_SECOND_ORDER], ids=lambda call: call.name)
+@pytest.mark.parametrize("call", [TRAINING_MASKED, TRAINING_TANGENT, *DERIVATIVES], ids=lambda call: call.name)
 def test_steps_of_every_kind_lie_between_inferences(call: Call) -> None:
     """What inference keeps, each of them makes stale."""
-    calls = [[(s.call, s.fresh) for s in case.steps] for case in fixed_cases()]
+    same = {INFERENCE_GRADIENTS: INFERENCE}
+    calls = [[(same.get(s.call, s.call), s.fresh) for s in case.steps] for case in fixed_cases()]
     assert any(
         one == three == INFERENCE and two == call and not (b or c)
         for steps in calls

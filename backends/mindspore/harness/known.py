@@ -33,6 +33,7 @@ KNOWN: tuple[Known, ...] = (
             "layout.extents",
             "running.mean",
             "running.moves_once_with_gradients",
+            "running.second_step_continues",
             "running.var",
         ),
         where=trains_in_half,

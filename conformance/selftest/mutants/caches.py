@@ -10,12 +10,16 @@ from bnspec.conformance.selftest.reference.full_layer import FullLayer
 from bnspec.conformance.selftest.reference.layer import PlainLayer
 from bnspec.contract import Gradients, Tangent
 from bnspec.model.call import (
+    CLONE,
     INFERENCE_SOME_GRADIENTS,
+    TRAINING_LATE_GRADIENTS,
     TRAINING_MASKED,
     TRAINING_MASKED_GRADIENTS,
+    TRAINING_STATE_GRADIENTS,
     TRAINING_TANGENT,
     Mode,
 )
+from bnspec.model.conventions import HALVES
 
 Array = Any
 Moments = Tuple[Array, Array]
@@ -326,3 +330,63 @@ class NinthInferenceLosesTheShift(PlainLayer):
     def infer(self, x: Array) -> Array:
         y = super().infer(x)
         return (y - self.beta()).astype(y.dtype) if self.inferences > 8 else y
+
+
+class FoldOutlivesStateGradients(FoldOutlivesAMaskedStep):
+    """Keeps the statistics of inference over a step whose loss reads them."""
+
+    path, calls = "inference, a loss that reads the statistics, inference", (TRAINING_STATE_GRADIENTS,)
+
+    def training_state_gradients(self, x: Array, dy: Array) -> Gradients:
+        folded = self.folded
+        found = super().training_state_gradients(x, dy)
+        self.folded = folded
+        return found
+
+
+class FoldOutlivesALateStep(FoldOutlivesAMaskedStep):
+    """Keeps the statistics of inference over a step whose backward pass comes later."""
+
+    path, calls = "inference, a late backward pass, inference", (TRAINING_LATE_GRADIENTS,)
+
+    def training_late_gradients(self, x: Array, dy: Array, other: Array) -> Gradients:
+        folded = self.folded
+        found = super().training_late_gradients(x, dy, other)
+        self.folded = folded
+        return found
+
+
+class FoldOutlivesTheFirstStepOfACopy(FoldOutlivesAMaskedStep):
+    """A copy keeps the statistics that its original had folded for inference, over its own first step."""
+
+    path, calls, young = "inference, copied, a step, inference", (CLONE,), False
+
+    def copied(self) -> Any:
+        new = super().copied()
+        new.young = True
+        return new
+
+    def update(self, x: Array) -> None:
+        folded, young = self.folded, self.young
+        super().update(x)
+        self.folded, self.young = folded if young else None, False
+
+    def reset(self) -> None:
+        super().reset()
+        self.folded = None
+
+
+class HalfScaleGradientsShareABuffer(FullLayer):
+    """In half precision writes each dgamma of inference where the one before lies."""
+
+    family, killed_by, path = "purity", ("purity.results_stay",), "half precision, inference with gradients, twice"
+    buffer: Any = None
+
+    def inference_gradients(self, x: Array, dy: Array) -> Gradients:
+        found = super().inference_gradients(x, dy)
+        if found.dgamma is None or x.dtype.name not in HALVES:
+            return found
+        if self.buffer is None:
+            self.buffer = np.empty_like(found.dgamma)
+        self.buffer[...] = found.dgamma
+        return found._replace(dgamma=self.buffer)

@@ -280,3 +280,47 @@ class CopyRoundsEqualVariances(FullLayer):
         if (new.var == new.var[0]).all():
             new.var[:] = float("%.3g" % new.var[0])
         return new
+
+
+class SnapshotSortsChannelsByName(FullLayer):
+    """Saves channels under their numbers as words, and restores them in the order of these: 0, 1, 10, 2."""
+
+    family, killed_by, calls, path = "state", (*SNAPSHOT, *PARAMETERS), (SAVE_RESTORE,), "more than ten channels"
+
+    def snapshot(self) -> Dict[str, Any]:
+        order = np.argsort(np.arange(self.config.channels).astype(str))
+        return {name: None if array is None else array[order] for name, array in super().snapshot().items()}
+
+
+class SnapshotOfBfloat16InFloat16(FullLayer):
+    """Saves bfloat16 as float16, which does not reach as far."""
+
+    family, killed_by, calls, path = "state", SNAPSHOT, (SAVE_RESTORE,), "bfloat16 parameters"
+
+    def snapshot(self) -> Dict[str, Any]:
+        saved = super().snapshot()
+        narrow = {n: a for n, a in saved.items() if a is not None and a.dtype.name == "bfloat16"}
+        return {**saved, **{n: a.astype(np.float16).astype(a.dtype) for n, a in narrow.items()}}
+
+
+class ResetOfHalfStateClearsTheVariance(FullLayer):
+    """Resets both statistics to 0 in half precision."""
+
+    family, killed_by, calls, path = "state", INITIAL_AGAIN, (RESET,), "half-precision parameters"
+
+    def reset(self) -> None:
+        super().reset()
+        if self.var.dtype.name in HALVES:
+            self.var[:] = 0
+
+
+class SnapshotOfAFrozenLayerIsNew(FullLayer):
+    """Saves the statistics of a frozen layer as those of a new one."""
+
+    family, killed_by, calls, path = "state", SNAPSHOT, (SAVE_RESTORE,), "frozen"
+
+    def restored(self) -> Any:
+        new = super().restored()
+        if self.frozen:
+            new.reset()
+        return new

@@ -242,3 +242,39 @@ class SquaresRoundedToHalfWithChannelsLast(PlainLayer):
         mean = self.average(x)
         squares = np.square(x - mean).astype(dtype_of(config.dtype)).astype(x.dtype)
         return mean, self.average(squares)
+
+
+class SquaresCutAtTheRangeOfFloat16(PlainLayer):
+    """Takes squared deviations beyond float16's range for the largest number of that."""
+
+    family, killed_by, path = "dtype", HALF, "float16, squares beyond 65,504"
+
+    def moments(self, x: Array) -> Tuple[Array, Array]:
+        if self.config.dtype != "float16":
+            return super().moments(x)
+        mean = self.average(x)
+        return mean, self.average(np.minimum(np.square(x - mean), np.float32(65504)))
+
+
+class ShiftGradientCutAtTheRangeOfFloat16(PlainLayer):
+    """Cuts dbeta, in float32, at float16's range."""
+
+    family, killed_by, path = "dtype", HALF, "float16, a sum beyond 65,504"
+
+    def parameter_gradients(self, dy: Array, zhat: Array, inv_std: Array) -> Tuple[Array, Array]:
+        dgamma, dbeta = super().parameter_gradients(dy, zhat, inv_std)
+        return dgamma, np.clip(dbeta, -65504, 65504) if self.config.dtype == "float16" else dbeta
+
+
+class HalfStepSkippedForOneChannel(PlainLayer):
+    """In half precision skips the step of all channels where one is not finite, as a scaler of losses does."""
+
+    family, killed_by, path = (
+        "special",
+        ("special.channels_are_isolated", "running.mean"),
+        "half precision, NaN in one channel",
+    )
+
+    def store(self, mean: Array, var: Array) -> None:
+        if self.config.dtype not in HALVES or (np.isfinite(mean).all() and np.isfinite(var).all()):
+            super().store(mean, var)

@@ -447,3 +447,42 @@ class FrozenLateStepMoves(FullLayer):
         if self.frozen:
             self.update(self.values(other))
         return found
+
+
+class FrozenSecondOrderMoves(FullLayer):
+    """Moves the running variance of a frozen layer where second derivatives are asked for."""
+
+    family, killed_by, calls, path = "gradient", FROZEN, (TRAINING_SECOND_ORDER,), "frozen, second derivatives"
+
+    def training_second_order(self, x: Array, dy: Array, v: Array) -> SecondOrder:
+        found = super().training_second_order(x, dy, v)
+        if self.frozen:
+            self.update(self.values(x))
+        return found
+
+
+class FrozenWithoutDecayMoves(FullLayer):
+    """Replaces the statistics of a frozen layer that has no decay, when gradients are asked for."""
+
+    family, killed_by, calls, path = "gradient", FROZEN, (FREEZE,), "frozen, decay 0, with gradients"
+
+    def frozen_gradients(self, x: Array, dy: Array) -> Gradients:
+        found = super().frozen_gradients(x, dy)
+        if self.config.decay == 0 and x.size:
+            self.update(self.values(x))
+        return found
+
+
+class CopyOfAFrozenLayerNeverFreezes(FullLayer):
+    """A copy made of a frozen layer can be made trainable, and not be frozen again."""
+
+    family, killed_by, calls, path = "gradient", FROZEN, (CLONE,), "a copy, frozen again"
+    loose = False
+
+    def copied(self) -> Any:
+        new = super().copied()
+        new.loose = self.frozen
+        return new
+
+    def freeze(self, frozen: bool) -> None:
+        super().freeze(frozen and not self.loose)

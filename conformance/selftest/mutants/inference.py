@@ -109,3 +109,12 @@ class OneSequenceSqueezed(PlainLayer):
     def inference(self, x: Array) -> Array:
         y = super().inference(x)
         return y[0] if y.ndim == 3 and len(y) == 1 else y
+
+
+class InvStdLimitedInInference(PlainLayer):
+    """Limits the reciprocal standard deviation to a million."""
+
+    family, killed_by, path = "inference", INFERENCE, "vanishing variances, no epsilon"
+
+    def inference_inv_std(self, var: Array) -> Array:
+        return np.minimum(super().inference_inv_std(var), self.work.type(1e6))

@@ -294,3 +294,15 @@ class SecondScaleLosesLastChannels(FullLayer):
         if self.config.channels > 4:
             found[self.config.channels // 4 * 4 :] = 0
         return found
+
+
+class HalfCotangentInColumnsMisread(PlainLayer):
+    """In half precision reads a dy in Fortran's order as if it were packed, where x is."""
+
+    family, killed_by, path = "layout", STRIDES, "half precision, dy in Fortran's order, x packed"
+
+    def training_gradients(self, x: Array, dy: Array) -> Gradients:
+        columns = (
+            x.dtype.name in HALVES and x.flags.c_contiguous and dy.flags.f_contiguous and not dy.flags.c_contiguous
+        )
+        return super().training_gradients(x, misread(dy) if columns and permuted(dy) else dy)

@@ -8,6 +8,7 @@ import numpy as np
 
 from bnspec.conformance.selftest.reference.full_layer import FullLayer
 from bnspec.contract import Gradients
+from bnspec.model.buffers import dtype_of
 from bnspec.model.call import TRAINING_MASKED, TRAINING_MASKED_GRADIENTS
 
 Array = Any
@@ -316,3 +317,46 @@ class CotangentOfThePaddingInTheShift(_StrayCotangent):
     def parameter_gradients(self, dy: Array, zhat: Array, inv_std: Array) -> Tuple[Array, Array]:
         dgamma, dbeta = super().parameter_gradients(dy, zhat, inv_std)
         return dgamma, dbeta if self.stray is None else dbeta + self.total(self.stray)
+
+
+class WholeSamplesOfPaddingCountAsOne(_Masked):
+    """Takes a mask without holes for one of samples, and corrects the variance by their number."""
+
+    family, killed_by, path = "mask", (*COMPACT, *COUNTS), "whole samples of padding"
+
+    def correction_count(self, x: Array, mask: Array) -> int:
+        whole = mask.reshape(mask.shape[0], -1).all(axis=1)
+        if whole.all() or not whole.any() or (whole != self.samples(mask)).any():
+            return super().correction_count(x, mask)
+        return int(whole.sum())
+
+
+class FirstSampleIsTheShift(_Masked):
+    """Shifts by the kept values of the first sample; where that is padding alone, the mean is 0."""
+
+    family, killed_by, path = "mask", COMPACT, "a first sample of padding alone"
+
+    def kept_moments(self, x: Array, mask: Array) -> Tuple[Array, Array]:
+        mean, var = super().kept_moments(x, mask)
+        return (mean, var) if mask[0].any() else (np.zeros_like(mean), var + np.square(mean))
+
+
+class InfinitePaddingInTheVariance(_Masked):
+    """Cleans NaN from the padding, and not what is infinite there."""
+
+    family, killed_by, path = "mask", ANYTHING, "infinite padding"
+
+    def kept_moments(self, x: Array, mask: Array) -> Tuple[Array, Array]:
+        mean, var = super().kept_moments(x, mask)
+        padding = np.where(mask, x.dtype.type(0), np.nan_to_num(x, nan=0.0, posinf=np.inf, neginf=-np.inf))
+        return mean, var + self.broad(self.total(padding * 0))
+
+
+class MeanOfTheKeptInHalf(_Masked):
+    """In half precision rounds the mean of what is kept to x's dtype."""
+
+    family, killed_by, path = "dtype", ("dtype.half_is_as_exact_as_declared",), "half precision, with a mask"
+
+    def kept_moments(self, x: Array, mask: Array) -> Tuple[Array, Array]:
+        mean, var = super().kept_moments(x, mask)
+        return (mean.astype(dtype_of(self.config.dtype)).astype(mean.dtype), var)

@@ -148,3 +148,22 @@ class GammaGradientMissing(PlainLayer):
 
     def inference_gradients(self, x: Array, dy: Array) -> Gradients:
         return super().inference_gradients(x, dy)._replace(dgamma=None)
+
+
+class TinyCotangentIsNone(PlainLayer):
+    """Ends the backward pass at once where no dy exceeds 1e-12: dx is 0."""
+
+    family, killed_by, path = "gradient", DX, "a tiny dy"
+
+    def training_dx(self, dy: Array, zhat: Array, inv_std: Array) -> Array:
+        dx = super().training_dx(dy, zhat, inv_std)
+        return np.zeros_like(dx) if np.abs(dy).max(initial=0) < 1e-12 else dx
+
+
+class TinyCotangentIsNoneInInference(PlainLayer):
+    """Takes each dy below 1e-10 for 0 in inference."""
+
+    family, killed_by, path = "gradient", ("gradient.inference_dx",), "a tiny dy, inference"
+
+    def inference_dx(self, dy: Array, zhat: Array, inv_std: Array) -> Array:
+        return super().inference_dx(np.where(np.abs(dy) < 1e-10, dy.dtype.type(0), dy), zhat, inv_std)

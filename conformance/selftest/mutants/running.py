@@ -291,3 +291,12 @@ class VolumesCorrectedByTheirPositions(PlainLayer):
 
     def corrected(self, var: Array, count: int) -> Array:
         return super().corrected(var, self.positions or count)
+
+
+class NoMomentumIsNoneWithoutAffine(PlainLayer):
+    """Takes a decay of 1 for none given, without gamma and beta."""
+
+    family, killed_by, path = "running", (*BOTH, "running.decay_one_keeps"), "decay 1, no gamma and beta"
+
+    def decay(self) -> Array:
+        return super().decay() if self.config.affine or self.config.decay != 1 else self.work.type(0.9)

@@ -443,3 +443,37 @@ class CountsMultipliedIn16Bits(PlainScaler):
         total, new, merged = super().merged(count, mean, squares, chunk)
         surplus = count * self.size(chunk) // 65536 * 65536
         return total, new, merged - np.square(self.average(chunk) - mean) * self.work.type(surplus / total)
+
+
+class RepeatedChunkSkipped(PlainScaler):
+    """Takes a chunk that equals the one before for the same."""
+
+    family, killed_by, path = "input", (*FIT, *CHUNKS, *STABLE), "one chunk twice in turn"
+
+    def fit(self, chunks: Sequence[Array]) -> None:
+        pairs = zip([None, *chunks], chunks)
+        super().fit([c for before, c in pairs if before is None or not np.array_equal(before, c)])
+
+
+class ChunksBeyondTheEighthLost(PlainScaler):
+    """Has room for eight chunks."""
+
+    family, killed_by, path = "input", (*FIT, *CHUNKS, *STABLE), "more than eight chunks"
+
+    def fit(self, chunks: Sequence[Array]) -> None:
+        super().fit([c for c in chunks if c.size][:8])
+
+
+class ConstantInTheFirstChunkIsConstant(PlainScaler):
+    """Divides a feature by 1 that is constant in the first of several chunks."""
+
+    family, killed_by, path = "input", ("input.transform",), "a feature that is constant in the first chunk"
+    still: Any = False
+
+    def fit(self, chunks: Sequence[Array]) -> None:
+        super().fit(chunks)
+        rows = self.lanes(chunks[0].astype(self.work)) if len(chunks) > 1 and chunks[0].shape[0] > 1 else None
+        self.still = False if rows is None else (np.ptp(rows, axis=1) == 0).reshape(self.config.channel_shape)
+
+    def scale(self) -> Array:
+        return np.where(self.still, self.work.type(1), super().scale())

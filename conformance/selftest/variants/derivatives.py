@@ -11,6 +11,7 @@ from bnspec.conformance.selftest.reference.full_layer import FullLayer
 from bnspec.conformance.selftest.reference.network import FullNetwork
 from bnspec.contract import Gradients, SecondOrder, Tangent
 from bnspec.errors import Declined
+from bnspec.model.buffers import dtype_of
 from bnspec.model.call import (
     INFERENCE_SECOND_ORDER,
     INFERENCE_SOME_GRADIENTS,
@@ -24,6 +25,7 @@ from bnspec.model.call import (
     TRAINING_TANGENT_GRADIENT,
     TRAINING_THIRD_ORDER,
 )
+from bnspec.model.conventions import HALVES
 
 Array = Any
 
@@ -359,3 +361,44 @@ class ThirdOrderByFolding(FullLayer):
         by_p = w - 2 * a * s**2 * sums[2]
         through = s**5 * (6 * sums[0] * sums[2] * by_p + 2 * sums[0] * sums[3] * a)
         return by_a * first + through + 2 * s**5 * sums[2] * sums[1] * a - 2 * s**3 * sums[1] * by_p + 0 * m
+
+
+class TangentByTheProductRule(FullLayer):
+    """Differentiates (x - mean) inv_std as a product in inference: 0 times an infinite x is NaN, in good order."""
+
+    calls = (INFERENCE_TANGENT,)
+
+    def inference_tangent(self, x: Array, v: Array) -> Tangent:
+        found, (mean, var) = super().inference_tangent(x, v), self.inference_statistics(x)
+        still = np.zeros_like(var)
+        along = self.values(v) * self.inference_inv_std(var) + (self.values(x) - mean) * still
+        return found._replace(along=(self.gamma() * along).astype(x.dtype))
+
+
+class HalfDerivativesInHalf(FullLayer):
+    """In half precision rounds every operation of second derivatives to x's dtype, as where a backward pass is differentiated."""
+
+    calls = (TRAINING_SECOND_ORDER,)
+
+    def rounded(self, array: Array) -> Array:
+        """The values in x's half precision, and again in the working precision."""
+        narrow = self.config.dtype in HALVES
+        return array.astype(dtype_of(self.config.dtype)).astype(self.work) if narrow else array
+
+    def project(self, v: Array, zhat: Array) -> Array:
+        half = self.rounded
+        along = half(half(zhat) * half(self.average(half(v * half(zhat)))))
+        return half(half(v - half(self.average(v))) - along)
+
+    def second_by_x(self, dy: Array, v: Array, zhat: Array, inv_std: Array) -> Array:
+        return self.rounded(super().second_by_x(dy, v, self.rounded(zhat), self.rounded(inv_std)))
+
+
+class KeptSumsOneByOne(FullLayer):
+    """Adds what a mask keeps one after the other."""
+
+    calls = MASKED
+
+    def kept_average(self, x: Array, mask: Array) -> Array:
+        sums = np.add.accumulate(self.lanes(self.cleaned(x, mask)), axis=1)[:, -1]
+        return self.broad(sums) / self.work.type(self.kept(x, mask))

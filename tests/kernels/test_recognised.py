@@ -39,6 +39,23 @@ def test_a_name_that_a_file_binds_is_a_kernel(text: str, tmp_path: Path) -> None
     assert kernel_of(text, tmp_path) == ("callable", "run", "")
 
 
+def test_a_usual_name_is_meant_however_it_is_bound(tmp_path: Path) -> None:
+    """Where none is named."""
+    text = f"class BN:\n    __call__ = None\n{DEFINED}def other(x):\n    return x\nrun = BN()\n"
+    assert kernel_of(text, tmp_path, "") == ("callable", "run", "")
+
+
+def test_one_colon_is_one_too_few(tmp_path: Path) -> None:
+    """And an adapter has another command."""
+    (tmp_path / "kernel.py").write_text(DEFINED)
+    with pytest.raises(UsageError) as raised:
+        recognise(f"{tmp_path / 'kernel.py'}:bn")
+    assert f"{tmp_path / 'kernel.py'}::bn" in raised.value.fix
+    with pytest.raises(UsageError) as raised:
+        recognise("my.adapter:Mine")
+    assert "verify --backend" in raised.value.fix
+
+
 def test_what_a_file_does_not_bind_is_refused(tmp_path: Path) -> None:
     """A name within a function is not at the top level."""
     with pytest.raises(UsageError, match="defines no run"):

@@ -50,8 +50,9 @@ class Budget:
                 self.asked.add(case.id)
             yield case
 
-    def took(self, case: Case, seconds: float) -> None:
-        """Note what a case took, if it is one that is offered."""
+    def took(self, case: Case, wall: float, cpu: float) -> None:
+        """Note what a case took, if it is one that is offered; other programs may have taken half of the time that went by."""
+        seconds = max(cpu, wall / 2.0)
         if case.id in self.asked:
             self.spent += seconds
             self.known.append((extents_of(case), seconds))

@@ -186,7 +186,7 @@ def chosen(file: Path, able: Sequence[str]) -> str:
         raise UsageError(
             f"{file} does not say which function is meant.",
             f"of its functions {', '.join(able) or 'none'} {'take' if able else 'takes'} an x.",
-            f"name it: {file}::NAME.",
+            f"name it: {file}::NAME; an adapter is named {file}:CLASS.",
         )
     return found
 

@@ -183,6 +183,12 @@ def check_backend(
 
 def file_of(adapter: type) -> str:
     """An adapter class as the worker finds it: by its file. Raises UsageError: it is in none, or inside of something."""
+    if not isinstance(adapter, type):
+        raise UsageError(
+            f"{adapter!r:.80} is no backend.",
+            "a backend is named, or is a class that derives from bnspec.contract.Adapter.",
+            "give such a class, a registered name, FILE:CLASS, or a kernel as FILE::NAME.",
+        )
     try:
         file = inspect.getsourcefile(adapter)
     except TypeError:

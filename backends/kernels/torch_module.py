@@ -144,9 +144,10 @@ class ModuleLayer(LayerByMode):
             self.put(owner, name, role, values[role])
 
     def put(self, owner: Any, name: str, role: str, value: Any) -> None:
-        """The module's parameter or buffer, over the case's memory where its shape is (C,)."""
+        """The module's parameter or buffer, over the case's memory where its shape is (C,). Strides of its own a module never meets: it
+        allocates what it holds, and load_state_dict copies into that."""
         old = getattr(owner, name)
-        value = value.reshape(old.shape)
+        value = value.contiguous().reshape(old.shape)
         if role in PARAMETERS:
             setattr(owner, name, self.torch.nn.Parameter(value))
         else:

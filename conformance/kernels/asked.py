@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 
 from bnspec.clauses import Clause, select_asked
@@ -52,14 +53,17 @@ def in_order(
 ) -> list[Case]:
     """All of them in an order in which those that are left out for lack of time are missed least.
 
-    First small cases that ask every clause once, then extents around blocks; then small cases that ask every clause ten times, then the
-    others, small ones first.
+    First small cases that ask every clause once; then extents around blocks in turn with small cases that ask every clause ten times, since each
+    new extent may have to be compiled; then the others, small ones first.
     """
     checks = checks_for({clause.id for clause in clauses})
     small = [c for c in cases if is_offered(c.config, conventions) and elements(c) <= SMALL]
     others = sorted(cases, key=elements)
-    ordered = [*cover(small, checks, 1), *around_blocks, *cover(small, checks, TIMES), *others]
-    return list({c.id: c for c in ordered}.values())
+    first = cover(small, checks, 1)
+    known = {c.id for c in first}
+    more = [c for c in cover(small, checks, TIMES) if c.id not in known]
+    in_turn = [c for pair in itertools.zip_longest(around_blocks, more) for c in pair if c is not None]
+    return list({c.id: c for c in (*first, *in_turn, *others)}.values())
 
 
 def elements(case: Case) -> int:

@@ -24,7 +24,7 @@ class Budget:
     bound where the cost is a sum of terms that are each proportional to one of ``extents_of`` or constant. The least estimate counts.
 
     Attributes:
-        each: what a case may take. spent: the kernel's seconds so far. asked: the ids of the cases with an x that is offered.
+        each: what a case may take on the clock of the wall. spent: the kernel's seconds so far. asked: the ids of the cases with an x that is offered.
         left_out: cases that were not asked for lack of time; largest: the shape of the largest x that was asked.
     """
 
@@ -34,15 +34,15 @@ class Budget:
     left_out: int = 0
     largest: tuple[int, ...] = ()
     asked: set[str] = field(default_factory=set)
-    known: list[tuple[tuple[int, ...], float]] = field(default_factory=list)
+    known: list[tuple[tuple[int, ...], float, float]] = field(default_factory=list)
 
     def within(self, cases: Iterable[Case], conventions: Conventions) -> Iterator[Case]:
         """The cases for which there is time. The next one is asked for when the last one was run; those that are not offered take none."""
         for case in cases:
             x = case.arrays.get("x")
             if x is not None and is_offered(case.config, conventions):
-                estimate = self.estimate(extents_of(case))
-                if self.spent + estimate > self.seconds or estimate > self.each:
+                seconds, wall = self.estimates(extents_of(case))
+                if self.spent + seconds > self.seconds or wall > self.each:
                     self.left_out += 1
                     continue
                 if x.size > math.prod(self.largest or (0,)):
@@ -50,18 +50,20 @@ class Budget:
                 self.asked.add(case.id)
             yield case
 
-    def took(self, case: Case, seconds: float) -> None:
-        """Note what a case took, if it is one that is offered."""
+    def took(self, case: Case, wall: float, cpu: float) -> None:
+        """Note what a case took, if it is one that is offered; other programs may have taken half of the time that went by."""
+        seconds = max(cpu, wall / 2.0)
         if case.id in self.asked:
             self.spent += seconds
-            self.known.append((extents_of(case), seconds))
+            self.known.append((extents_of(case), seconds, wall))
 
-    def estimate(self, extents: Sequence[int]) -> float:
-        """Seconds that a case of these extents takes at most; 0 where nothing is known."""
-        costs = (
-            seconds * max(1.0, *(a / b for a, b in zip(extents, known, strict=True))) for known, seconds in self.known
-        )
-        return min(costs, default=0.0)
+    def estimates(self, extents: Sequence[int]) -> tuple[float, float]:
+        """Seconds that a case of these extents takes at most, of the kernel and on the clock of the wall; 0 where nothing is known."""
+        growths = [
+            (max(1.0, *(a / b for a, b in zip(extents, known, strict=True))), seconds, wall)
+            for known, seconds, wall in self.known
+        ]
+        return min((g * s for g, s, _ in growths), default=0.0), min((g * w for g, _, w in growths), default=0.0)
 
 
 def extents_of(case: Case) -> tuple[int, ...]:

@@ -30,7 +30,7 @@ SEEDS = 1_000_000
         click.Option(["--seed", "chosen"], type=Number(0, SEEDS - 1), metavar="N", help="Repeat a judgement: the seed that it printed.", show_default="a new one, drawn in secret"),
         JOBS,
         RUN_DIRECTORY,
-        *limits("50; 180 of a file that speaks of compiling", "30"),
+        *limits("50; of Triton and Pallas 90, of what compiles 180", "30; of these 60"),
         JSON,
     ],
 )  # fmt: skip

@@ -71,18 +71,26 @@ UNREADY: dict[TargetStatus, tuple[str, str]] = {
 }
 
 
-#: The limits of a kernel's worker: a kernel is small, and one that hangs should not keep anybody waiting. A compiler is slower.
-OPEN_SECONDS, CASE_SECONDS, COMPILER = 50.0, 30.0, b"compile"
+#: Words in a kernel's file, and the limits of its worker to open and for a case: one that hangs should not keep anybody waiting. A compiler
+#: has its time, and an interpreter more than the others.
+LIMITS: Sequence[tuple[Sequence[bytes], float, float]] = (
+    ((b"compile",), 180.0, 60.0),
+    ((b"triton", b"pallas"), 90.0, 60.0),
+    ((b"",), 50.0, 30.0),
+)
 #: A case is not asked if it is likely to take more than this part of its limit: an estimate may be too low.
-SAFELY = 0.25
+SAFELY = 0.125
 
 
 def limits_for(thing: str, given: Mapping[str, float | None]) -> Limits:
     """The limits for a kernel, but for those that are given."""
     file = Path(thing.partition("::")[0])
-    compiled = file.suffix in PYTHON and file.is_file() and COMPILER in content(file, FILE_BYTES)
-    opening = {} if compiled or file.suffix in SOLUTION else {"open_seconds": OPEN_SECONDS}
-    return Limits.of({**opening, "case_seconds": CASE_SECONDS, **{n: v for n, v in given.items() if v is not None}})
+    text = content(file, FILE_BYTES) if file.suffix in PYTHON and file.is_file() else b""
+    if file.suffix in SOLUTION:  # its sources may be compiled, whatever they say
+        text = LIMITS[0][0][0]
+    opening, case = next((o, c) for words, o, c in LIMITS if any(word in text for word in words))
+    usual = {"open_seconds": opening, "case_seconds": case}
+    return Limits.of({**usual, **{n: v for n, v in given.items() if v is not None}})
 
 
 @dataclass(frozen=True)

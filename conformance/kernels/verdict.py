@@ -27,12 +27,12 @@ from bnspec.reports.summary.counts import time_text
 
 #: A: every MUST and SHOULD that was judged conforms. B: every MUST does. F: a MUST is broken, or the times are not of the work.
 Grade = Literal["A", "B", "F"]
-IN_BUFFERS, STALE = "contract.stays_in_its_buffers", "stale"
 #: The clauses about what a kernel computes, from which others follow, in the order in which they are said.
 BASIC = (
+    "purity.arguments",
     "training.output",
     "inference.output",
-    IN_BUFFERS,
+    "contract.stays_in_its_buffers",
     "running.mean",
     "running.var",
     "gradient.training_dx",
@@ -116,14 +116,8 @@ def broken_of(findings: Sequence[Finding]) -> list[Finding]:
     place = {clause: number for number, clause in enumerate(BASIC)}
     return sorted(
         failing,
-        key=lambda f: (f.level != "MUST", not damages(f), place.get(f.clause, len(BASIC)), -ratio_value(f.ratio)),
+        key=lambda f: (f.level != "MUST", place.get(f.clause, len(BASIC)), -ratio_value(f.ratio)),
     )
-
-
-def damages(finding: Finding) -> bool:
-    """Whether a kernel reads or writes what is not its own, from which wrong results follow. What it has not written, it leaves stale: there
-    a wrong result says more."""
-    return finding.clause == "purity.arguments" or (finding.clause == IN_BUFFERS and STALE not in finding.message)
 
 
 def grade_of(findings: Sequence[Finding], timings: Sequence[Timing]) -> Grade:

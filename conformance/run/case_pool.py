@@ -15,12 +15,10 @@ class CasePool:
     """The cases of a run with their oracles; drawn as far as the fastest target is.
 
     Attributes:
-        seconds: processor time that drawing took. took: is told what each case took on a target.
+        seconds: processor time that drawing took. took: is told what each case took on a target: seconds, and processor seconds.
     """
 
-    def __init__(
-        self, source: Iterable[Case], took: Callable[[Case, float], None] = lambda case, seconds: None
-    ) -> None:
+    def __init__(self, source: Iterable[Case], took: Callable[[Case, float, float], None] = lambda *_: None) -> None:
         self.took, self._source = took, iter(source)
         self._drawn: list[Case] = []
         self._oracles = KeptOracles()

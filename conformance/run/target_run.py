@@ -258,7 +258,7 @@ class TargetRun:
                     continue
                 given = offered(case, self.judged_by.conventions)
                 observation, spent = self.timed(worker, given)
-                self.cases.took(case, spent["backend"] + spent["wire"])
+                self.cases.took(case, spent["backend"] + spent["wire"], spent["backend_cpu"])
                 check()
                 self.note_incidents(given, observation)
                 asked = Asked(self.judged_by, given, observation)

@@ -8,6 +8,7 @@ import pytest
 from kernels import broken, few_cases, judged
 
 from bnspec import check_backend
+from bnspec.conformance.cases.building import Form, Plan, batch_norm_case
 from bnspec.conformance.conventions.laboratory import without_affine
 from bnspec.conformance.kernels.judge import JudgeRequest, judge
 from bnspec.conformance.kernels.verdict import document, line
@@ -87,6 +88,19 @@ def test_a_module_without_a_part_is_judged_without_it(name: str, tmp_path: Path)
     )
     assert (verdict.grade, broken(verdict)) == ("A", set())
     assert document(verdict)["kernel"]["supplied"] == ours
+
+
+@pytest.mark.slow
+def test_a_module_holds_its_parameters_packed(tmp_path: Path) -> None:
+    """It allocated them: that torch's backward pass reads strided ones as if they were packed is nothing that its author meets."""
+    text = STATELESS.replace("BatchNorm2d(num_features, {given})", "BatchNorm1d(num_features)").format(
+        more="", forward="self.bn(x)"
+    )
+    (tmp_path / "model.py").write_text(text)
+    plan = Plan(Form((5, 3), 1), "wide", seed=7, parameter_layout="stepped")
+    verdict, _ = judged(tmp_path / "model.py", tmp_path / "run", [batch_norm_case(plan)])
+    assert not {c for c in broken(verdict) if c.startswith(("gradient", "training", "inference.output"))}
+    assert "gradient.training_dx" in {f.clause for f in verdict.run.findings if f.cases}
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import pytest
 from kernels import few_cases
 
 from bnspec.conformance.cases.building import Form, Plan, batch_norm_case
@@ -22,7 +23,8 @@ def asked(budget: Budget, cases: list[Case], cost: float, each: float = 0.0) -> 
     for case in budget.within(cases, OFFERED):
         found.append(case)
         declined = OFFERED.dtypes != (case.config.dtype,)
-        budget.took(case, 0.0 if declined else each + cost * case.arrays["x"].size * len(case.steps))
+        seconds = 0.0 if declined else each + cost * case.arrays["x"].size * len(case.steps)
+        budget.took(case, seconds, seconds)
     return found
 
 
@@ -105,3 +107,14 @@ def test_a_case_that_is_declined_says_nothing_of_what_others_cost() -> None:
     big = [batch_norm_case(Plan(Form((2, 3, 1, 4000), 1, "float64", "float64"), short=True))]
     cases = [*planes(3), *big, *planes(4097)]
     assert asked(Budget(25.0), cases, 0.01) == cases[:2]
+
+
+def test_a_busy_machine_leaves_no_more_out_than_twice_the_time_does() -> None:
+    """What waits takes time, too: a kernel that sleeps is not asked for ever."""
+    cases = planes(*range(3, 60))
+    for wall, cpu, expected in ((2.0, 2.0, 13), (4.0, 2.0, 13), (4.0, 0.0, 13), (2.0, 0.5, 25)):
+        budget, count = Budget(25.0), 0
+        for case in budget.within(cases, OFFERED):
+            budget.took(case, wall, cpu)
+            count += 1
+        assert count == pytest.approx(expected, abs=2), (wall, cpu)

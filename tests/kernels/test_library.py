@@ -91,6 +91,9 @@ def test_a_class_inside_of_a_function_cannot_be_opened() -> None:
 
     with pytest.raises(UsageError, match="process of its own"):
         check_backend(Inside)
+    for other in (None, 42):
+        with pytest.raises(UsageError, match="is no backend"):
+            check_backend(other)  # type: ignore[arg-type]  # what a newcomer may hand over
 
 
 def test_the_package_imports_the_harness_only_when_it_is_asked() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bnspec.backends.kernels.harness.recognise import recognise
-from bnspec.conformance.kernels.judge import CASE_SECONDS, OPEN_SECONDS, limits_for
+from bnspec.conformance.kernels.judge import LIMITS, limits_for
 from bnspec.errors import UsageError
 
 DEFINED = "def bn(x, eps):\n    return x\n"
@@ -39,6 +39,23 @@ def test_a_name_that_a_file_binds_is_a_kernel(text: str, tmp_path: Path) -> None
     assert kernel_of(text, tmp_path) == ("callable", "run", "")
 
 
+def test_a_usual_name_is_meant_however_it_is_bound(tmp_path: Path) -> None:
+    """Where none is named."""
+    text = f"class BN:\n    __call__ = None\n{DEFINED}def other(x):\n    return x\nrun = BN()\n"
+    assert kernel_of(text, tmp_path, "") == ("callable", "run", "")
+
+
+def test_one_colon_is_one_too_few(tmp_path: Path) -> None:
+    """And an adapter has another command."""
+    (tmp_path / "kernel.py").write_text(DEFINED)
+    with pytest.raises(UsageError) as raised:
+        recognise(f"{tmp_path / 'kernel.py'}:bn")
+    assert f"{tmp_path / 'kernel.py'}::bn" in raised.value.fix
+    with pytest.raises(UsageError) as raised:
+        recognise("my.adapter:Mine")
+    assert "verify --backend" in raised.value.fix
+
+
 def test_what_a_file_does_not_bind_is_refused(tmp_path: Path) -> None:
     """A name within a function is not at the top level."""
     with pytest.raises(UsageError, match="defines no run"):
@@ -63,12 +80,18 @@ def test_a_function_of_triton_that_a_launcher_calls_is_not_the_kernel(tmp_path: 
 
 def test_a_kernel_that_hangs_keeps_nobody_waiting_and_a_compiler_has_time(tmp_path: Path) -> None:
     """What the user gives goes before both."""
-    plain, compiled = tmp_path / "plain.py", tmp_path / "compiled.py"
-    plain.write_text(DEFINED)
-    compiled.write_text(f"import torch\n{DEFINED}run = torch.compile(bn)\n")
+    texts = {
+        "plain": DEFINED,
+        "interpreted": f"import triton\n{DEFINED}",
+        "compiled": f"import torch, triton\n{DEFINED}run = torch.compile(bn)\n",
+    }
     given: dict[str, float | None] = {"open_seconds": None, "case_seconds": None}
-    assert limits_for(f"{plain}::bn", given).open_seconds == OPEN_SECONDS
-    assert limits_for(f"{plain}::bn", given).case_seconds == CASE_SECONDS
-    assert limits_for(f"{compiled}::run", given).open_seconds > OPEN_SECONDS
-    assert limits_for(str(tmp_path / "none.so"), given).open_seconds == OPEN_SECONDS
-    assert limits_for(f"{plain}::bn", {"open_seconds": 7.0, "case_seconds": 8.0}).open_seconds == 7.0
+    found = {}
+    for name, text in texts.items():
+        (tmp_path / f"{name}.py").write_text(text)
+        limits = limits_for(f"{tmp_path / name}.py::bn", given)
+        found[name] = (limits.open_seconds, limits.case_seconds)
+    assert [found["compiled"], found["interpreted"], found["plain"]] == [(o, c) for _, o, c in LIMITS]
+    others = [limits_for(str(tmp_path / name), given).open_seconds for name in ("none.so", "solution.json")]
+    assert others == [LIMITS[-1][1], LIMITS[0][1]]
+    assert limits_for(f"{tmp_path / 'plain.py'}::bn", {**given, "open_seconds": 7.0}).open_seconds == 7.0

@@ -65,10 +65,12 @@ def recognise(thing: str) -> Recognised:
     file = Path(path)
     if not file.is_file():
         there = "it is a folder" if file.is_dir() else "it is no ordinary file" if file.exists() else NOTHING
+        before, colon, after = path.rpartition(":")
+        fix = "check the path, and where you are; an adapter is judged by bnspec verify --backend."
         raise UsageError(
             f"{path} is no file.",
             f"{there}; a kernel is named as FILE or FILE::NAME.",
-            "check the path, and where you are.",
+            f"write two colons: {before}::{after}." if colon and Path(before).is_file() else fix,
         )
     if file.suffix in PYTHON:
         kernel = python_file(file, name)
@@ -84,7 +86,7 @@ def recognise(thing: str) -> Recognised:
         raise UsageError(
             f"{path} is in no form that is known.",
             f"its name ends in {file.suffix or 'nothing'!s}; known are {KNOWN}.",
-            "name a file of one of these forms; README.md, Judge a kernel, shows each.",
+            "name a file of one of these forms; README.md, Judge a kernel, shows each. What cannot run here answers vectors: bnspec vectors judge.",
         )
     shown = f"{path}::{kernel.name}"
     if not fits(BACKEND, shown):
@@ -139,7 +141,8 @@ def python_file(file: Path, name: str) -> Kernel:
             f"at its top level are {', '.join(there) or 'no functions and no modules of torch'}.",
             "name one of these, as FILE::NAME." if there else "define it there, or name another file.",
         )
-    forward = name or chosen_function(file, functions)
+    usual = next((n for n in FIRST if n in bound and n not in functions), "")
+    forward = name or usual or chosen_function(file, functions)
     return Kernel("callable", str(file), forward, arrays, backward_of(forward, functions), interpreted)
 
 
@@ -183,7 +186,7 @@ def chosen(file: Path, able: Sequence[str]) -> str:
         raise UsageError(
             f"{file} does not say which function is meant.",
             f"of its functions {', '.join(able) or 'none'} {'take' if able else 'takes'} an x.",
-            f"name it: {file}::NAME.",
+            f"name it: {file}::NAME; an adapter is named {file}:CLASS.",
         )
     return found
 

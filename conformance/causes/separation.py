@@ -10,6 +10,7 @@ from bnspec.conformance.causes.experiments import Outcome, deviates
 from bnspec.conformance.causes.order import (
     CLEAR,
     MEASURED,
+    MISREADING,
     OPERATIONS,
     PARAMETERS,
     SHAPES,
@@ -24,7 +25,7 @@ from bnspec.conformance.causes.order import (
 from bnspec.conformance.causes.own_results import INVARIANT
 from bnspec.conformance.causes.parameters import STATE
 from bnspec.conformance.causes.quantities import DERIVATIVES, GRADIENTS, OF_INFERENCE, related
-from bnspec.conformance.causes.values import VALUES
+from bnspec.conformance.causes.values import NOT_FINITE, VALUES
 from bnspec.model.call import call_named
 
 #: Ratios from here on say no more than that an error is large.
@@ -40,7 +41,7 @@ def one_cause(a: Deviation, b: Deviation, ordinary: Sequence[Outcome], others: S
         return first == second and _alike(a, b)
     if operates(a, b) or operates(b, a):
         return True
-    if not can_follow(a, b):
+    if not can_follow(a, b) or _needs_nan_alone(a, b) or _needs_nan_alone(b, a):
         return False
     forward = relation(a, b)
     # on other values, or beside another state, a clause may be kept by chance: they separate only what needs them
@@ -60,6 +61,11 @@ def one_cause(a: Deviation, b: Deviation, ordinary: Sequence[Outcome], others: S
     if forward == "siblings":
         return not (without_a or without_b)
     return not without_a if forward == "follows" else not without_b
+
+
+def _needs_nan_alone(a: Deviation, b: Deviation) -> bool:
+    """Whether the one needs NaN, and the other is seen without any, where it needs something of the arrays that the one does not need."""
+    return NOT_FINITE in a.kinds - b.kinds and bool((b.setting - a.setting - a.possible) & MISREADING)
 
 
 def _kept_by_chance(outcome: Outcome, deviation: Deviation, other: Deviation) -> bool:

@@ -149,3 +149,24 @@ def test_a_network_of_several_channels_shows_no_error_of_one() -> None:
     )
     assert len(grouped([y, bias], [])) == 2
     assert len(grouped([y, dataclasses.replace(bias, unknown=frozenset({"one channel"}))], [])) == 1
+
+
+def test_what_needs_nan_and_what_needs_extents_are_two_causes() -> None:
+    """A step that is skipped where x has NaN, and a count that overflows."""
+    mean = dataclasses.replace(
+        deviation("running.mean", "running_mean"), conditions=(Condition("values of x", NOT_FINITE, "standard normal"),)
+    )
+    y = deviation("training.output", "y", ratio=LARGE)
+    both = [{d.finding.clause: LARGE for d in (mean, y)}]
+    assert len(grouped([mean, needing(y, "extents")], both)) == 2
+    assert len(grouped([mean, y], both)) == 1
+
+
+def test_a_clause_about_extents_is_said_to_need_no_nan_where_the_others_need_none() -> None:
+    """Its smallest case shows the step that is skipped where x has NaN, and the cause that it names is the count that overflows."""
+    y = needing(deviation("training.output", "y"), "extents")
+    extents = needing(deviation("layout.extents", "running_mean"), "extents")
+    nan = Condition("values of x", NOT_FINITE, "standard normal")
+    extents = dataclasses.replace(extents, conditions=(nan, *extents.conditions))
+    assert said_of([extents, y]) == y.conditions
+    assert said_of([extents, dataclasses.replace(y, conditions=extents.conditions)]) == extents.conditions

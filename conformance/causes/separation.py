@@ -24,7 +24,7 @@ from bnspec.conformance.causes.order import (
 )
 from bnspec.conformance.causes.own_results import INVARIANT
 from bnspec.conformance.causes.parameters import STATE
-from bnspec.conformance.causes.quantities import DERIVATIVES, GRADIENTS, OF_INFERENCE, related
+from bnspec.conformance.causes.quantities import DERIVATIVES, GRADIENTS, OF_INFERENCE, OF_TRAINING, related
 from bnspec.conformance.causes.values import NOT_FINITE, VALUES
 from bnspec.model.call import call_named
 
@@ -138,8 +138,9 @@ def relation(a: Deviation, b: Deviation) -> Literal["follows", "siblings", "same
         return "same" if _features(a) == _features(b) else "siblings"
     if first == second == "statistics" and _is_between(a) != _is_between(b):
         return ""  # an operation between calls leaves what it leaves, whatever a step computes
-    if second == "second order" and ((first in GRADIENTS and not is_dx(a)) or (first in OF_INFERENCE and _trains(b))):
-        return ""  # those are derivatives of dx alone, in their own mode
+    if second == "second order" and first in (*OF_TRAINING, *OF_INFERENCE):
+        same_mode = (first in OF_TRAINING) == _trains(b)
+        return related(first, second) if same_mode and (first not in GRADIENTS or is_dx(a)) else ""
     return related(first, second)
 
 

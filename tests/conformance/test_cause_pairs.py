@@ -106,13 +106,15 @@ def test_a_derivative_along_a_direction_is_computed_apart() -> None:
     assert len(grouped([tangent, third], only)) == 1
 
 
-def test_a_derivative_of_training_follows_from_none_of_inference() -> None:
-    """A beta that inference forgets, and an inverse root of training, whose second derivative is wrong."""
+def test_a_second_derivative_follows_from_its_own_mode() -> None:
+    """A beta that inference forgets, and an inverse root of training, whose second derivative is wrong; a dx of training explains none of inference."""
     y = needing(deviation("inference.output", "y", "inference"), "beta")
     training = needing(deviation("second_order.training", "by_x", "training_second_order"), "dtype")
     assert len(grouped([y, training], [{d.finding.clause: LARGE for d in (y, training)}])) == 2
     inference = needing(deviation("second_order.inference", "by_dy", "inference_second_order"), "beta")
     assert len(grouped([y, inference], [{d.finding.clause: LARGE for d in (y, inference)}])) == 1
+    dx = deviation("gradient.training_dx", "dx")
+    assert len(grouped([dx, inference], [{d.finding.clause: LARGE for d in (dx, inference)}])) == 2
 
 
 def test_what_needs_a_state_is_separated_beside_that_state() -> None:

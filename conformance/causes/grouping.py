@@ -27,7 +27,7 @@ from bnspec.conformance.causes.order import (
     setting,
     steps_of,
 )
-from bnspec.conformance.causes.quantities import related
+from bnspec.conformance.causes.quantities import BOTH_MODES, related
 from bnspec.conformance.causes.separation import can_follow, is_dx, one_cause, operates, relation
 from bnspec.conformance.causes.values import KINDS_OF_VALUES, NOT_FINITE, VALUES
 
@@ -266,7 +266,7 @@ def _of_one_operation(a: Sequence[Deviation], b: Sequence[Deviation]) -> bool:
 def _equal_setting(a: Deviation, b: Deviation) -> bool:
     """Whether two deviations need the same, and errors of the one can be errors of the other.
 
-    Where nothing is needed that is said of many errors: then they must be errors of one quantity in one mode.
+    Where nothing is needed that is said of many errors: then they must be errors of one quantity, in one mode or both.
     """
     needed, features = a.setting & b.setting, {c.feature for c in a.conditions}
     if a.scattered != b.scattered:
@@ -281,7 +281,7 @@ def _equal_setting(a: Deviation, b: Deviation) -> bool:
     if _hides(a) and _hides(b):
         return True
     if not needed and not (features and features == {c.feature for c in b.conditions}):
-        return first != "endings" and relation(a, b) == "same"
+        return first != "endings" and (relation(a, b) == "same" or frozenset({first, second}) in BOTH_MODES)
     return bool(related(first, second) or related(second, first))
 
 

@@ -172,11 +172,3 @@ def test_a_clause_about_extents_is_said_to_need_no_nan_where_the_others_need_non
     extents = dataclasses.replace(extents, conditions=(nan, *extents.conditions))
     assert said_of([extents, y]) == y.conditions
     assert said_of([extents, dataclasses.replace(y, conditions=extents.conditions)]) == extents.conditions
-
-
-def test_what_is_wrong_in_both_modes_is_one_cause_only_where_no_experiment_separates_it() -> None:
-    """A row alone that inference normalises by itself is a fault beside training that normalises by the state: neither has a feature that says so."""
-    training, inference = deviation("training.output", "y"), deviation("inference.output", "y", "inference")
-    both = {d.finding.clause: LARGE for d in (training, inference)}
-    assert len(grouped([training, inference], [both])) == 1
-    assert len(grouped([training, inference], [both, {**both, "inference.output": 0.5}])) == 2

@@ -15,6 +15,7 @@ from bnspec.conformance.causes.order import (
     compares,
     is_special,
     one_layout,
+    own_features,
     setting,
     steps_of,
 )
@@ -104,9 +105,15 @@ def needed_by(group: Sequence[Deviation]) -> tuple[Condition, ...] | None:
 def said_of(group: Sequence[Deviation]) -> tuple[Condition, ...]:
     """What a cause is said to need: what its first deviation needs.
 
-    Where that one's clause speaks only of some features, and no experiment is without them, it is what the others need. What a
-    call writes into other arrays is seen in any call: it says itself what it needs.
+    Where that one's clause speaks only of some features, and no experiment is without them, it is what the others need; and of NaN, say, only
+    what they need, too: the smallest case of such a clause may show another cause. What a call writes into other arrays is seen in
+    any call: it says itself what it needs.
     """
     first = group[0]
-    speaks = is_special(first.finding) and first.quantity != "effects"
-    return first.conditions or (needed_by(group) or () if speaks else ())
+    if not is_special(first.finding) or first.quantity == "effects":
+        return first.conditions
+    needed = needed_by(group)
+    if needed is None:
+        return first.conditions
+    untold = first.kinds - {c.value for c in needed} - own_features(first.finding)
+    return tuple(c for c in first.conditions if c.value not in untold) or needed

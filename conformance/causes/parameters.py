@@ -61,8 +61,10 @@ def _epsilon_value(case: Case, _: int) -> str:
     return f"{case.config.epsilon:g}" if case.subject != "input_norm" and case.config.epsilon else ""
 
 
-def _small_epsilon_value(case: Case, step: int) -> str:
-    return _epsilon_value(case, step) if case.config.epsilon <= NEGLIGIBLE_EPSILON else ""
+def _small_epsilon_value(case: Case, _: int) -> str:
+    """An epsilon that is negligible, or none: a layer may have a least one."""
+    small = case.subject != "input_norm" and case.config.epsilon <= NEGLIGIBLE_EPSILON
+    return f"{case.config.epsilon:g}" if small else ""
 
 
 def _larger_variances(case: Case, _: int) -> Case | None:
@@ -120,7 +122,7 @@ EPSILON = Feature(
     _larger_variances,
     _negligible_epsilon_alone,
 )
-#: What a negligible epsilon leaves may need that it is small.
+#: What a negligible epsilon leaves may need that it is small, or 0.
 SMALL_EPSILON = Feature(
     "epsilon",
     "1",

@@ -36,6 +36,8 @@ FOLLOWS: frozenset[tuple[Quantity, Quantity]] = frozenset(
 OF_INFERENCE: tuple[Quantity, ...] = ("y of inference", "gradients of inference")
 #: First derivatives.
 GRADIENTS: tuple[Quantity, ...] = ("gradients of training", "gradients of inference")
+#: What training computes of a call's own batch.
+OF_TRAINING: tuple[Quantity, ...] = ("y of training", "gradients of training")
 #: What a frozen layer computes in training.
 FROZEN: dict[Quantity, Quantity] = {
     "y of training": "y of inference",

@@ -10,6 +10,7 @@ from bnspec.conformance.causes.experiments import Outcome, deviates
 from bnspec.conformance.causes.order import (
     CLEAR,
     MEASURED,
+    MISREADING,
     OPERATIONS,
     PARAMETERS,
     SHAPES,
@@ -23,8 +24,8 @@ from bnspec.conformance.causes.order import (
 )
 from bnspec.conformance.causes.own_results import INVARIANT
 from bnspec.conformance.causes.parameters import STATE
-from bnspec.conformance.causes.quantities import DERIVATIVES, GRADIENTS, OF_INFERENCE, related
-from bnspec.conformance.causes.values import VALUES
+from bnspec.conformance.causes.quantities import DERIVATIVES, GRADIENTS, OF_INFERENCE, OF_TRAINING, related
+from bnspec.conformance.causes.values import NOT_FINITE, VALUES
 from bnspec.model.call import call_named
 
 #: Ratios from here on say no more than that an error is large.
@@ -40,7 +41,7 @@ def one_cause(a: Deviation, b: Deviation, ordinary: Sequence[Outcome], others: S
         return first == second and _alike(a, b)
     if operates(a, b) or operates(b, a):
         return True
-    if not can_follow(a, b):
+    if not can_follow(a, b) or _needs_nan_alone(a, b) or _needs_nan_alone(b, a):
         return False
     forward = relation(a, b)
     # on other values, or beside another state, a clause may be kept by chance: they separate only what needs them
@@ -60,6 +61,11 @@ def one_cause(a: Deviation, b: Deviation, ordinary: Sequence[Outcome], others: S
     if forward == "siblings":
         return not (without_a or without_b)
     return not without_a if forward == "follows" else not without_b
+
+
+def _needs_nan_alone(a: Deviation, b: Deviation) -> bool:
+    """Whether the one needs NaN, and the other is seen without any, where it needs something of the arrays that the one does not need."""
+    return NOT_FINITE in a.kinds - b.kinds and bool((b.setting - a.setting - a.possible) & MISREADING)
 
 
 def _kept_by_chance(outcome: Outcome, deviation: Deviation, other: Deviation) -> bool:
@@ -132,8 +138,9 @@ def relation(a: Deviation, b: Deviation) -> Literal["follows", "siblings", "same
         return "same" if _features(a) == _features(b) else "siblings"
     if first == second == "statistics" and _is_between(a) != _is_between(b):
         return ""  # an operation between calls leaves what it leaves, whatever a step computes
-    if second == "second order" and ((first in GRADIENTS and not is_dx(a)) or (first in OF_INFERENCE and _trains(b))):
-        return ""  # those are derivatives of dx alone, in their own mode
+    if second == "second order" and first in (*OF_TRAINING, *OF_INFERENCE):
+        same_mode = (first in OF_TRAINING) == _trains(b)
+        return related(first, second) if same_mode and (first not in GRADIENTS or is_dx(a)) else ""
     return related(first, second)
 
 

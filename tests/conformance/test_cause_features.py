@@ -251,3 +251,12 @@ def test_a_call_with_settings_of_its_own_is_a_case_alone() -> None:
     for step, own in changed:
         assert not step.refused
         assert len(Case.from_header(*own.header()).steps) == 1
+
+
+def test_no_epsilon_is_a_small_one() -> None:
+    """A layer whose epsilon has a least value is wrong without any, and right with a large one."""
+    case = batch_norm_case(Plan(Form((4, 3), 1), epsilon=0.0))
+    small = [f for f in FEATURES if f.name == "epsilon"][-1]
+    changed = small.changed(case, 0)
+    assert changed is not None
+    assert (small.value(case, 0), changed.config.epsilon) == ("0", 1.0)

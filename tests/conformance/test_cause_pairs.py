@@ -106,13 +106,15 @@ def test_a_derivative_along_a_direction_is_computed_apart() -> None:
     assert len(grouped([tangent, third], only)) == 1
 
 
-def test_a_derivative_of_training_follows_from_none_of_inference() -> None:
-    """A beta that inference forgets, and an inverse root of training, whose second derivative is wrong."""
+def test_a_second_derivative_follows_from_its_own_mode() -> None:
+    """A beta that inference forgets, and an inverse root of training, whose second derivative is wrong; a dx of training explains none of inference."""
     y = needing(deviation("inference.output", "y", "inference"), "beta")
     training = needing(deviation("second_order.training", "by_x", "training_second_order"), "dtype")
     assert len(grouped([y, training], [{d.finding.clause: LARGE for d in (y, training)}])) == 2
     inference = needing(deviation("second_order.inference", "by_dy", "inference_second_order"), "beta")
     assert len(grouped([y, inference], [{d.finding.clause: LARGE for d in (y, inference)}])) == 1
+    dx = deviation("gradient.training_dx", "dx")
+    assert len(grouped([dx, inference], [{d.finding.clause: LARGE for d in (dx, inference)}])) == 2
 
 
 def test_what_needs_a_state_is_separated_beside_that_state() -> None:
@@ -149,3 +151,24 @@ def test_a_network_of_several_channels_shows_no_error_of_one() -> None:
     )
     assert len(grouped([y, bias], [])) == 2
     assert len(grouped([y, dataclasses.replace(bias, unknown=frozenset({"one channel"}))], [])) == 1
+
+
+def test_what_needs_nan_and_what_needs_extents_are_two_causes() -> None:
+    """A step that is skipped where x has NaN, and a count that overflows."""
+    mean = dataclasses.replace(
+        deviation("running.mean", "running_mean"), conditions=(Condition("values of x", NOT_FINITE, "standard normal"),)
+    )
+    y = deviation("training.output", "y", ratio=LARGE)
+    both = [{d.finding.clause: LARGE for d in (mean, y)}]
+    assert len(grouped([mean, needing(y, "extents")], both)) == 2
+    assert len(grouped([mean, y], both)) == 1
+
+
+def test_a_clause_about_extents_is_said_to_need_no_nan_where_the_others_need_none() -> None:
+    """Its smallest case shows the step that is skipped where x has NaN, and the cause that it names is the count that overflows."""
+    y = needing(deviation("training.output", "y"), "extents")
+    extents = needing(deviation("layout.extents", "running_mean"), "extents")
+    nan = Condition("values of x", NOT_FINITE, "standard normal")
+    extents = dataclasses.replace(extents, conditions=(nan, *extents.conditions))
+    assert said_of([extents, y]) == y.conditions
+    assert said_of([extents, dataclasses.replace(y, conditions=extents.conditions)]) == extents.conditions

@@ -320,6 +320,19 @@ class NativeWriter(FunctionWriter):
         return f"torch.native_batch_norm({x}, {weights}, *state, {numbers})[0]"
 
 
+class NativeOutWriter(FunctionWriter):
+    """The same with ``out=``."""
+
+    def forward(self, x: str, training: bool) -> str:
+        """The operator's first result, in a tensor of another memory format than x's."""
+        weights = "weight, bias" if self.config.affine else "None, None"
+        numbers = f"{training}, {1.0 - self.config.decay!r}, {self.config.epsilon!r}"
+        last = "torch.channels_last" if self.config.rank == 4 else "torch.channels_last_3d"
+        y = f"{x}.clone(memory_format={last} if {x}.is_contiguous() else torch.contiguous_format)"
+        saved = f"state[0].new_zeros({self.config.channels if training else 0})"
+        return f"torch.native_batch_norm({x}, {weights}, *state, {numbers}, out=({y}, {saved}, {saved}))[0]"
+
+
 class MkldnnWriter(FunctionWriter):
     """The function of tensors in oneDNN's layout."""
 

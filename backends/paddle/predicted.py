@@ -96,12 +96,12 @@ class PredictedLayer(InferenceOnly):
         self.predictor: Any = None
 
     def inference(self, x: Any) -> Any:
-        """The predictor's result."""
+        """The predictor's result, copied out of its memory."""
         given = self.owner.given(self.config, x.numpy())
         if self.predictor is None:
             self.predictor = self.owner.predictor(self.config, self.module)
         (y,) = self.predictor.run([self.owner.paddle.to_tensor(given)])
-        return y
+        return y.clone()
 
     def state(self) -> State:
         """The module's buffers."""

@@ -112,7 +112,7 @@ class UnfrozenWriter(MlxWriter):
 
     def build(self) -> Lines:
         """The module with these arrays, and the model."""
-        return [*super().build(), "model = nn.Sequential(layer)", "model.freeze()", "model.unfreeze()"]
+        return [*super().build(), "model = nn.Sequential(layer).freeze().unfreeze()"]
 
     def call(self, step: Step, y: str) -> Lines:
         """A call; gradients in inference are those of what the model trains, and their step."""
@@ -120,8 +120,7 @@ class UnfrozenWriter(MlxWriter):
         if not dy or step.call.mode == "training":
             return super().call(step, y)
         return [
-            "model.eval()",
-            f"{y} = layer({x})",
+            f"{y} = layer.eval()({x})",
             f"_, by = nn.value_and_grad(model, lambda x: (model(x) * {dy[0]}).sum())({x})",
             "optimizers.SGD(learning_rate=0.5).update(model, by)",
         ]

@@ -12,7 +12,7 @@ from bnspec.model.case import Step
 
 
 class PredictedWriter(ModuleWriter):
-    """The module in eval(), saved in a folder and read again."""
+    """The module in eval(), saved and read again."""
 
     differentiates = False
     imports = (*ModuleWriter.imports, "from paddle import inference")
@@ -22,14 +22,12 @@ class PredictedWriter(ModuleWriter):
         """The module, and the predictor of what is saved."""
         config = self.config
         shape = ", ".join(str(config.channels) if axis == 1 else "None" for axis in range(config.rank))
-        self.extra.append("tempfile")
+        spec = f'paddle.static.InputSpec([{shape}], "float32", name="x")'
         return [
             *super().build(),
             *self.before(),
-            'path = tempfile.mkdtemp() + "/layer"',
-            f'spec = paddle.static.InputSpec([{shape}], "float32", name="x")',
-            f"paddle.jit.save({self.saved}.eval(), path, input_spec=[spec])",
-            'predictor = inference.create_predictor(inference.Config(path + ".json", path + ".pdiparams"))',
+            f'paddle.jit.save({self.saved}.eval(), "layer", input_spec=[{spec}])',
+            'predictor = inference.create_predictor(inference.Config("layer.json", "layer.pdiparams"))',
         ]
 
     def before(self) -> Lines:
@@ -64,11 +62,11 @@ class FoldedWriter(PredictedWriter):
         size, outputs = channels // groups, np.arange(channels)
         rows, columns = (sources, outputs) if "Transpose" in self.kind else (outputs, sources)
         made = f"{self.kind % spatial}({channels}, {channels}, 1, groups={groups}, bias_attr=False)"
+        weight = np.zeros((channels, size, *[1] * spatial))
+        weight[rows, columns % size] = 1.0
         return [
             f"before = paddle.nn.{made}",
-            f"weight = np.zeros({(channels, size, *[1] * spatial)}, 'float32')",
-            f"weight[{rows.tolist()}, {(columns % size).tolist()}] = 1.0",
-            "before.weight.set_value(weight)",
+            f'before.weight.set_value(np.array({weight.tolist()}, "float32"))',
         ]
 
     def forward(self, x: str, training: bool, recorded: bool) -> tuple[Lines, str]:

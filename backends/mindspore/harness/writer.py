@@ -133,7 +133,7 @@ class SavedWriter(RowsWriter):
 
     def applied(self, kind: str, table: str) -> str:
         """Raises NoScript: the statistics are what is asked for."""
-        raise NoScript("the operation's statistics are what is asked for")
+        raise NoScript("no lines are written here for a transform: the operation's statistics are what is asked for")
 
     def variable(self, name: str) -> str:
         """The names that the lines give."""

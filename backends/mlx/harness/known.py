@@ -100,6 +100,7 @@ KNOWN: tuple[Known, ...] = (
             "layout.extents",
             "layout.strides",
             "special.channels_are_isolated",
+            "state.snapshot_continues",
         ),
         where=lambda case: any(s.call.mode == "inference" and s.call.has_gradients for s in case.steps),
         conditions="freeze() and then unfreeze() of a model that holds the module, and a step of its optimizer with the module in eval()",

@@ -119,8 +119,10 @@ class UnfrozenWriter(MlxWriter):
         x, *dy = (self.given(n) for n in step.inputs)
         if not dy or step.call.mode == "training":
             return super().call(step, y)
+        before = super().call(step, y) if self.wanted.startswith("d") else [f"{y} = layer.eval()({x})"]
         return [
-            f"{y} = layer.eval()({x})",
+            *before,
+            "model.eval()",
             f"_, by = nn.value_and_grad(model, lambda x: (model(x) * {dy[0]}).sum())({x})",
             "optimizers.SGD(learning_rate=0.5).update(model, by)",
         ]

@@ -37,12 +37,12 @@ class PredictedWriter(ModuleWriter):
     def forward(self, x: str, training: bool, recorded: bool) -> tuple[Lines, str]:
         """The predictor's result. Raises NoScript: there is inference alone."""
         if training or recorded:
-            raise NoScript("the predictor is for inference")
+            raise NoScript("no lines are written here for anything but inference: the predictor is for inference")
         return [], f"predictor.run([{x}])[0]"
 
     def between(self, step: Step) -> Lines:
         """Raises NoScript: the adapter offers nothing of the kind."""
-        raise NoScript(f"{step.call} is not offered")
+        raise NoScript(f"no lines are written here for {step.call}")
 
 
 class FoldedWriter(PredictedWriter):

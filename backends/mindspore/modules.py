@@ -1,17 +1,22 @@
 """``mindspore.nn``: the cells BatchNorm1d, BatchNorm2d and BatchNorm3d on the CPU, in PyNative mode.
 
-Source: https://www.mindspore.cn/docs/en/master/api_python/nn/mindspore.nn.BatchNorm2d.html
+    mindspore.recompute   the same after their method recompute, by which they run again in the backward pass
+    mindspore.ops.saved   the outputs batch_mean and batch_variance of the operation BatchNorm in training, of tables
+
+Source: https://www.mindspore.cn/docs/en/master/api_python/nn/mindspore.nn.BatchNorm2d.html and
+https://www.mindspore.cn/docs/en/master/api_python/ops/mindspore.ops.BatchNorm.html
 """
 
 from __future__ import annotations
 
 import os
 import tempfile
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
 from bnspec.backends.worker.mode_layer import LayerByMode
+from bnspec.backends.worker.scaler_rows import ScalerAdapter, TableScaler
 from bnspec.contract import Adapter, Conventions, Declined, Gradients, LayerConfig, SecondOrder, State
 from bnspec.model.call import Mode
 
@@ -153,3 +158,58 @@ class CellLayer(LayerByMode):
         if left_out:
             raise ValueError("the checkpoint lacks " + ", ".join(left_out))
         return new
+
+
+class MindSporeRecompute(MindSporeNN):
+    """Cells whose activations are recomputed."""
+
+    def new_layer(self, config: LayerConfig) -> CellLayer:
+        """The cell of x's rank, as constructed."""
+        layer = super().new_layer(config)
+        layer.cell.recompute()
+        return layer
+
+
+class MindSporeSaved(ScalerAdapter):
+    """The operation over the rows of a table."""
+
+    framework = "mindspore"
+    conventions = Conventions(dtypes=("float32",), input_normalization=True)
+
+    def __init__(self, device: str = "cpu") -> None:
+        super().__init__(device)
+        self.mindspore = MindSporeNN(device).mindspore
+
+    def versions(self) -> Dict[str, str]:
+        """MindSpore's version."""
+        return {"mindspore": str(self.mindspore.__version__)}
+
+    def scaler(self, config: LayerConfig) -> SavedScaler:
+        """What the operation says of a table."""
+        return SavedScaler(config, self.mindspore)
+
+
+class SavedScaler(TableScaler):
+    """The mean and the variance that the operation has computed."""
+
+    def __init__(self, config: LayerConfig, mindspore: Any) -> None:
+        super().__init__(config)
+        self.mindspore, self.saved = mindspore, State(None, None)
+
+    def fit_rows(self, tables: Sequence[Any]) -> None:
+        """The operation in training. Raises ValueError: the table has no rows."""
+        tensor, table = self.mindspore.Tensor, np.concatenate(tables)
+        if not len(table):
+            raise ValueError("the table has no rows")
+        one, none = np.ones(self.config.channels, table.dtype), np.zeros(self.config.channels, table.dtype)
+        operation = self.mindspore.ops.BatchNorm(is_training=True)
+        _, mean, variance, *_ = operation(*(tensor(a) for a in (table, one, none, none, one)))
+        self.saved = State(mean.asnumpy(), variance.asnumpy())
+
+    def transform_rows(self, table: Any) -> Any:
+        """Raises Declined."""
+        raise Declined("the operation's statistics are what is asked for")
+
+    def statistics(self) -> State:
+        """The outputs batch_mean and batch_variance."""
+        return self.saved

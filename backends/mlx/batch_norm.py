@@ -1,6 +1,7 @@
 """``mlx``: the module mlx.nn.BatchNorm, eager, on MLX's CPU device. Channels come last.
 
     mlx.checkpoint   the same under mlx.nn.utils.checkpoint, which runs it again in the backward pass
+    mlx.unfrozen     the same in a model after freeze() and unfreeze(); gradients in inference are followed by a step of gradient descent
 
 Source: https://ml-explore.github.io/mlx/build/html/python/nn/_autosummary/mlx.nn.BatchNorm.html
 """
@@ -227,6 +228,55 @@ class CheckpointedLayer(ModuleLayer):
             return self.checkpoint(self.module)(x)
         finally:
             self.put(kept)
+
+    def training_state_gradients(self, x: Any, dy: Any) -> Gradients:
+        """Raises Declined."""
+        raise Declined(OTHERS)
+
+    def second_order(self, x: Any, dy: Any, v: Any, mode: Mode) -> SecondOrder:
+        """Raises Declined."""
+        raise Declined(OTHERS)
+
+    def tangent(self, x: Any, v: Any, mode: Mode) -> Tangent:
+        """Raises Declined."""
+        raise Declined(OTHERS)
+
+    def restored(self) -> ModuleLayer:
+        """Raises Declined."""
+        raise Declined(OTHERS)
+
+
+class MlxUnfrozen(Mlx):
+    """Modules in a model that was frozen and is frozen no longer, as for fine-tuning."""
+
+    def new_layer(self, config: LayerConfig) -> UnfrozenLayer:
+        """The module as constructed, in the parameters' dtype."""
+        return UnfrozenLayer(self.mx, super().new_layer(config).module)
+
+
+class UnfrozenLayer(ModuleLayer):
+    """One module, and the model that holds it."""
+
+    def __init__(self, mx: Any, module: Any) -> None:
+        super().__init__(mx, module)
+        import mlx.nn
+        import mlx.optimizers
+
+        self.nn, self.optimizers = mlx.nn, mlx.optimizers
+        self.model = mlx.nn.Sequential(module)
+        self.model.freeze()
+        self.model.unfreeze()
+
+    def gradients(self, x: Any, dy: Any, mode: Mode) -> Gradients:
+        """mx.vjp; in inference, a step of what the model says is trained. weight and bias are put back, as in the next case."""
+        found = super().gradients(x, dy, mode)
+        if mode == "inference" and self.model.trainable_parameters()["layers"][0]:
+            kept = self.parameters()
+            self.model.eval()
+            _, by = self.nn.value_and_grad(self.model, lambda x: (self.model(x) * dy).sum())(x)
+            self.optimizers.SGD(learning_rate=0.5).update(self.model, by)
+            self.put(kept)
+        return found
 
     def training_state_gradients(self, x: Any, dy: Any) -> Gradients:
         """Raises Declined."""

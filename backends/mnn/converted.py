@@ -1,6 +1,7 @@
 """ONNX models that MNN's converter made MNN models of, run on the CPU. Inference only.
 
     mnn.converted           the node BatchNormalization
+    mnn.converted.inputs    the same with its parameters and statistics as inputs of the model, too
     mnn.converted.constant  the same of an x that is a constant of the model, too
     mnn.converted.output    a training node whose other outputs are left out, of tables
     mnn.folded              a convolution and the node after it, of which the converter makes one convolution
@@ -47,17 +48,23 @@ class Converting(Adapter):
     def session(self, model: Any) -> Session:
         """The module of the converted model."""
         with tempfile.TemporaryDirectory() as folder:
-            given, made = (os.path.join(folder, "layer" + ending) for ending in (".onnx", ".mnn"))
-            self.onnx.save(model, given)
-            options = ("-f", "ONNX", "--modelFile", given, "--MNNModel", made, "--bizCode", "layer")
-            self.converter.mnnconvert(["mnnconvert", *options])
-            module = self.mnn.nn.load_module_from_file(made, ["x"], ["y"])
+            path, made = (os.path.join(folder, "layer" + ending) for ending in (".onnx", ".mnn"))
+            self.onnx.save(model, path)
+            options = ("-f", "ONNX", "--modelFile", path, "--MNNModel", made, "--bizCode", "layer")
+            here = os.getcwd()
+            os.chdir(folder)  # it writes a file of its own beside, too
+            try:
+                self.converter.mnnconvert(["mnnconvert", *options])
+            finally:
+                os.chdir(here)
+            names = [given.name for given in model.graph.input]
+            module = self.mnn.nn.load_module_from_file(made, names, ["y"])
         expr = self.mnn.expr
 
         def run(inputs: Any) -> Any:
-            x = np.ascontiguousarray(inputs["x"])
-            (y,) = module.forward([expr.const(x, list(x.shape), expr.NCHW)])
-            return (np.array(expr.convert(y, expr.NCHW).read()).reshape(x.shape),)
+            arrays = [np.ascontiguousarray(inputs[name]) for name in names]
+            (y,) = module.forward([expr.const(a, list(a.shape), expr.NCHW) for a in arrays])
+            return (np.array(expr.convert(y, expr.NCHW).read()).reshape(inputs["x"].shape),)
 
         return run
 
@@ -90,6 +97,32 @@ class ModelLayer(InferenceOnly):
     def state(self) -> State:
         """What was given."""
         return self.running
+
+
+class MnnInputs(Converting, OnnxAdapter):
+    """Models of one node whose inputs are those of the model."""
+
+    opset = 15
+    conventions = MnnConverted.conventions
+
+    def layer(self, config: LayerConfig, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> InputsLayer:
+        """The arrays that the node takes beside x."""
+        return InputsLayer(self, config, (gamma, beta, running_mean, running_var))
+
+
+class InputsLayer(InferenceOnly):
+    """The arrays of one node."""
+
+    def __init__(self, owner: MnnInputs, config: LayerConfig, arrays: Tuple[Any, ...]) -> None:
+        self.owner, self.config, self.arrays = owner, config, arrays
+
+    def inference(self, x: Any) -> Any:
+        """The model's y."""
+        return self.owner.compiled(self.config, "inference")(dict(zip(INPUTS, (x, *self.arrays))))[0]
+
+    def state(self) -> State:
+        """What was given."""
+        return State(*self.arrays[2:])
 
 
 class MnnConstant(Converting, OnnxAdapter):

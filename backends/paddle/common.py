@@ -27,6 +27,7 @@ CONVENTIONS = Conventions(
     layouts="normalised",
     checks_arguments=True,
 )
+MODULES = {2: "BatchNorm1D", 3: "BatchNorm1D", 4: "BatchNorm2D", 5: "BatchNorm3D"}
 #: data_format by rank, for a channel axis that comes first (axis 1) and last.
 FORMATS = {2: ("NC", "NC"), 3: ("NCL", "NLC"), 4: ("NCHW", "NHWC"), 5: ("NCDHW", "NDHWC")}
 
@@ -34,6 +35,28 @@ FORMATS = {2: ("NC", "NC"), 3: ("NCL", "NLC"), 4: ("NCHW", "NHWC"), 5: ("NCDHW",
 def data_format(config: LayerConfig) -> str:
     """PaddlePaddle's name of the layout."""
     return FORMATS[config.rank][0 if config.channel_axis == 1 else 1]
+
+
+def new_module(paddle: Any, config: LayerConfig) -> Any:
+    """The module of x's rank, as constructed with the parameters' dtype as the default."""
+    paddle.set_default_dtype(config.parameter_dtype)
+    attribute = None if config.affine else False
+    return getattr(paddle.nn, MODULES[config.rank])(
+        config.channels,
+        momentum=config.decay,
+        epsilon=config.epsilon,
+        weight_attr=attribute,
+        bias_attr=attribute,
+        data_format=data_format(config),
+    )
+
+
+def put(module: Any, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> None:
+    """Give a module these values."""
+    given = {"weight": gamma, "bias": beta, "_mean": running_mean, "_variance": running_var}
+    for name, value in given.items():
+        if value is not None:
+            getattr(module, name).set_value(value)
 
 
 class PaddleAdapter(Adapter):

@@ -12,12 +12,10 @@ from __future__ import annotations
 import copy
 from typing import Any, List, Optional, Tuple
 
-from bnspec.backends.paddle.common import PaddleAdapter, PaddleLayer, data_format
+from bnspec.backends.paddle.common import PaddleAdapter, PaddleLayer, new_module, put
 from bnspec.backends.worker.mode_layer import GRADIENTS
 from bnspec.contract import Declined, Gradients, LayerConfig, SecondOrder, State
 from bnspec.model.call import Mode
-
-MODULES = {2: "BatchNorm1D", 3: "BatchNorm1D", 4: "BatchNorm2D", 5: "BatchNorm3D"}
 
 
 class PaddleNN(PaddleAdapter):
@@ -28,25 +26,12 @@ class PaddleNN(PaddleAdapter):
     ) -> ModuleLayer:
         """The module of x's rank with these values."""
         new = self.new_layer(config)
-        given = {"weight": gamma, "bias": beta, "_mean": running_mean, "_variance": running_var}
-        for name, value in given.items():
-            if value is not None:
-                getattr(new.module, name).set_value(value)
+        put(new.module, gamma, beta, running_mean, running_var)
         return new
 
     def new_layer(self, config: LayerConfig) -> ModuleLayer:
         """The module of x's rank, as constructed with x's dtype as the default."""
-        self.paddle.set_default_dtype(config.parameter_dtype)
-        attribute = None if config.affine else False
-        module = getattr(self.paddle.nn, MODULES[config.rank])(
-            config.channels,
-            momentum=config.decay,
-            epsilon=config.epsilon,
-            weight_attr=attribute,
-            bias_attr=attribute,
-            data_format=data_format(config),
-        )
-        return ModuleLayer(self.paddle, module)
+        return ModuleLayer(self.paddle, new_module(self.paddle, config))
 
 
 class ModuleLayer(PaddleLayer):

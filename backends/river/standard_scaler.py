@@ -1,6 +1,8 @@
 """``river``: river.preprocessing.StandardScaler, which learns mini-batches with learn_many.
 
-Statistics are float64 whatever x is. A feature of variance 0 is divided by 1.
+    river.one   the same with learn_one and transform_one, of one row at a time
+
+Statistics are float64 whatever x is, says learn_many. A feature of variance 0 is divided by 1.
 
 Source: https://riverml.xyz/latest/api/preprocessing/StandardScaler/
 """
@@ -58,3 +60,29 @@ class LearningScaler(TableScaler):
     def statistics(self) -> State:
         """``means`` and ``vars``."""
         return State(*(np.array([found[c] for c in self.columns]) for found in (self.wrapped.means, self.wrapped.vars)))
+
+
+class RiverOne(River):
+    """The scaler, given rows as dictionaries of NumPy's numbers."""
+
+    def scaler(self, config: LayerConfig) -> RowScaler:
+        """A ``StandardScaler``."""
+        return RowScaler(config, self.made, self.frame)
+
+
+class RowScaler(LearningScaler):
+    """One ``StandardScaler``, which has one row a call."""
+
+    def fit_rows(self, tables: Sequence[Any]) -> None:
+        """``learn_one`` of a new scaler, for every row. Raises ValueError: there are no rows, so it is not called."""
+        if not any(map(len, tables)):
+            raise ValueError("the table has no rows")
+        self.wrapped = self.made()
+        for table in tables:
+            for row in table:
+                self.wrapped.learn_one(dict(zip(self.columns, row)))
+
+    def transform_rows(self, table: Any) -> Any:
+        """``transform_one`` of every row."""
+        rows = [self.wrapped.transform_one(dict(zip(self.columns, row))) for row in table]
+        return np.array([[row[c] for c in self.columns] for row in rows]).reshape(table.shape)

@@ -5,6 +5,7 @@
     torch.folded.transposed.grouped   the same in groups
     torch.folded.linear               Linear, by torch.nn.utils.fuse_linear_bn_eval
     torch.folded.jit                  Conv1d, Conv2d and Conv3d in a script, by torch.jit.freeze
+    torch.folded.jit.linear           Linear in a script, by the same
     torch.folded.fx                   Conv1d, Conv2d and Conv3d in a model, by torch.fx.experimental.optimization.fuse
     torch.folded.fx.shared            the same of a convolution that is called twice, whose first call another module follows
 
@@ -24,6 +25,11 @@ from bnspec.backends.torch.folding import FoldedLayer, FoldingAdapter, two_heads
 from bnspec.backends.torch.modules import module_over
 from bnspec.backends.worker.folding import TOO_WIDE, WEIGHTS_AT_MOST, pairs
 from bnspec.contract import Declined, LayerConfig
+
+
+def frozen(torch: Any, before: Any, module: Any) -> Any:
+    """A script of both modules, frozen."""
+    return torch.jit.freeze(torch.jit.script(torch.nn.Sequential(before, module).eval()))
 
 
 class TorchFolded(FoldingAdapter):
@@ -61,9 +67,7 @@ class TorchFoldedJit(TorchFolded):
 
     def folded(self, before: Any, module: Any) -> Any:
         """The frozen script."""
-        torch = self.torch
-        pair = torch.nn.Sequential(before, module).eval()
-        return torch.jit.freeze(torch.jit.script(pair))
+        return frozen(self.torch, before, module)
 
 
 class TorchFoldedFx(TorchFolded):
@@ -111,7 +115,7 @@ class FoldedLinear(FoldedLayer):
         """The linear layer: an output is the next input."""
         torch, outputs, channels = self.torch, x.shape[-1], self.module.num_features
         if channels not in (1, outputs):
-            raise Declined("torch.nn.utils.fuse_linear_bn_eval folds one channel, or as many as there are outputs")
+            raise Declined("a linear layer is folded with one channel, or as many as it has outputs")
         if outputs * outputs > WEIGHTS_AT_MOST:
             raise Declined(TOO_WIDE)
         rows = x.dim() == 2
@@ -124,3 +128,11 @@ class FoldedLinear(FoldedLayer):
         given = torch.empty_like(x, memory_format=torch.contiguous_format)
         given[..., sources] = x * signs
         return linear, module, given
+
+
+class TorchFoldedJitLinear(TorchFoldedLinear):
+    """A linear layer and the module in a script, which freezing makes one linear layer."""
+
+    def folded(self, before: Any, module: Any) -> Any:
+        """The frozen script."""
+        return frozen(self.torch, before, module)

@@ -1,6 +1,7 @@
 """``torch.functional``: the function torch.nn.functional.batch_norm.
 
     torch.native   the operator torch.native_batch_norm, which exported programs call, beneath the function's checks
+    torch.native.out   the operator, which writes y into a tensor of another memory format than x's, by out=
     torch.mkldnn   the function of tensors in the layout of oneDNN, by oneDNN's kernels: images, and volumes in inference
 
 Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.batch_norm.html ,
@@ -10,11 +11,12 @@ https://docs.pytorch.org/docs/stable/torch.compiler_ir.html and https://docs.pyt
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, List, Mapping, Optional
+from typing import Any, List, Mapping, Optional, Tuple
 
 from bnspec.backends.torch.common import NO_EPSILON, TorchAdapter, TorchLayer
 from bnspec.backends.torch.layer_norm import TorchLayerNorm, functional
 from bnspec.backends.torch.network import TorchNetwork, module_of
+from bnspec.backends.worker.forward_only import ForwardOnly
 from bnspec.contract import Conventions, Declined, LayerConfig, SecondOrder, State, Tangent
 from bnspec.model.call import Mode
 from bnspec.model.case import PARAMETERS
@@ -133,6 +135,52 @@ class NativeLayer(FunctionalLayer):
         """y; the saved mean and reciprocal root are left."""
         numbers = mode == "training", 1.0 - self.config.decay, self.config.epsilon
         return self.torch.native_batch_norm(x, self.weight, self.bias, *self.running, *numbers)[0]
+
+
+class TorchNativeOut(TorchAdapter):
+    """The operator with ``out=``, for images and volumes; it has no derivatives."""
+
+    conventions = dataclasses.replace(
+        TorchNative.conventions, ranks=(4, 5), layouts="normalised", checks_arguments=False, gradient_modes=()
+    )
+
+    def layer(
+        self, config: LayerConfig, gamma: Optional[Any], beta: Optional[Any], running_mean: Any, running_var: Any
+    ) -> OutLayer:
+        """The operator's arguments, kept together."""
+        return OutLayer(self.torch, config, (gamma, beta, running_mean, running_var))
+
+
+class OutLayer(ForwardOnly):
+    """The arguments of the operator other than x and the mode."""
+
+    def __init__(self, torch: Any, config: LayerConfig, arguments: Tuple[Any, ...]) -> None:
+        self.torch, self.config, self.arguments = torch, config, arguments
+
+    def training(self, x: Any) -> Any:
+        """y of a training step."""
+        return self.written(x, True)
+
+    def inference(self, x: Any) -> Any:
+        """y by the running statistics."""
+        return self.written(x, False)
+
+    def written(self, x: Any, training: bool) -> Any:
+        """y, in a tensor with the channels last in memory, or first where x has them last."""
+        torch, channels = self.torch, self.config.channels
+        last = torch.channels_last if x.dim() == 4 else torch.channels_last_3d
+        y = torch.empty_like(x, memory_format=last if x.is_contiguous() else torch.contiguous_format)
+        saved = (self.arguments[2].new_zeros(channels if training else 0) for _ in range(2))
+        numbers = training, 1.0 - self.config.decay, self.config.epsilon
+        return torch.native_batch_norm(x, *self.arguments, *numbers, out=(y, *saved))[0]
+
+    def state(self) -> State:
+        """The tensors that the operator updates."""
+        return State(*self.arguments[2:])
+
+    def set_decay(self, decay: float) -> None:
+        """Pass another momentum to the operator from the next call on."""
+        self.config = dataclasses.replace(self.config, decay=decay)
 
 
 class TorchMkldnn(KernelAdapter):

@@ -8,7 +8,9 @@ from bnspec.backends.harness.known.predicates import (
     many_large_values,
     trains_on_nothing,
     trains_on_one_value,
+    trains_with_gradients,
 )
+from bnspec.backends.harness.known.recomputed import TWICE
 from bnspec.model.case import Case
 
 
@@ -22,10 +24,13 @@ def differentiates_inference_late(case: Case) -> bool:
     return any(s.call.mode == "inference" and s.call.kind == "late_gradients" for s in case.steps)
 
 
+#: The cells; the operation is asked of its statistics alone.
+CELLS = "mindspore.nn, mindspore.recompute"
+
 KNOWN: tuple[Known, ...] = (
     Known(
         title="Running statistics in float16 do not move",
-        backends="mindspore.nn",
+        backends=CELLS,
         clauses=(
             "dtype.half_is_as_exact_as_declared",
             "epsilon.not_in_running_variance",
@@ -50,7 +55,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="One value per channel makes the variance NaN",
-        backends="mindspore.nn",
+        backends=CELLS,
         clauses=("degenerate.count_one",),
         where=trains_on_one_value,
         conditions="training on one value per channel",
@@ -63,7 +68,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="An empty batch moves the statistics by what is in memory",
-        backends="mindspore.nn",
+        backends=CELLS,
         clauses=("training.repeatable", "degenerate.empty_batch"),
         where=trains_on_nothing,
         conditions="training on a batch without values",
@@ -79,7 +84,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="Gradients in inference follow a later step",
-        backends="mindspore.nn",
+        backends=CELLS,
         clauses=("gradient.of_its_own_forward_pass",),
         where=differentiates_inference_late,
         conditions="a training step between a pass in inference and its gradients",
@@ -95,13 +100,59 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="Sums of many large values lose every digit",
-        backends="mindspore.nn",
+        backends=CELLS,
         clauses=("accuracy.keeps_a_digit",),
         where=many_large_values,
         conditions="float32 x, 1,000 values or more each, count |mean| > 1e8 std, in training mode",
         kind="accuracy",
         reason="the values are added one after the other in float32.",
         observed="100,000 rows of mean 1e4 and standard deviation 1, momentum 0: moving mean 9992.58, exact 10000.00; moving variance 56.1, exact 1.00.",
+        reported=False,
+        package="mindspore",
+        versions=">=2.10,<2.11",
+    ),
+    Known(
+        title="A recomputed cell steps again in the backward pass",
+        backends="mindspore.recompute",
+        clauses=TWICE,
+        where=trains_with_gradients,
+        conditions="Cell.recompute, and a backward pass in training mode",
+        kind="bug",
+        reason="the cell is called once more in the backward pass, which moves the moving statistics a second time.",
+        observed=(
+            "BatchNorm1d(1, momentum=0.5) after recompute(), x [[2], [4]], PyNative mode: after the forward pass of mindspore.vjp "
+            "moving_mean is 1.5, after the backward pass 2.25."
+        ),
+        reported=False,
+        link="https://github.com/pytorch/pytorch/issues/96136",
+        search="The report is of the same in PyTorch.",
+        package="mindspore",
+        versions=">=2.10,<2.11",
+    ),
+    Known(
+        title="batch_mean and batch_variance are not written",
+        backends="mindspore.ops.saved",
+        clauses=(
+            "accuracy.errors_are_unbiased",
+            "accuracy.keeps_a_digit",
+            "input.chunks_do_not_matter",
+            "input.empty_chunk_changes_nothing",
+            "input.fit",
+            "input.fit_is_stable",
+            "input.merge_in_any_order",
+            "input.units_do_not_matter",
+        ),
+        where=lambda case: case.subject == "input_norm",
+        conditions="the second and third output of the operation BatchNorm(is_training=True) on the CPU",
+        kind="bug",
+        reason=(
+            "the documentation calls them the mean and the variance of the mini-batch; the kernel writes these into the fourth and "
+            "fifth output, moves the statistics that it is given in place, and leaves in both outputs what was in memory."
+        ),
+        observed=(
+            "ops.BatchNorm(is_training=True) of [[2], [4]]: batch_mean is 2 and batch_variance 0, in other calls 0 and 0; "
+            "reserve_space_1 and reserve_space_2 are 3 and 1, which they should be."
+        ),
         reported=False,
         package="mindspore",
         versions=">=2.10,<2.11",

@@ -1,8 +1,11 @@
-"""Scripts with the cells of ``mindspore.nn`` on the CPU."""
+"""Scripts with the cells of ``mindspore.nn`` and the operation ``BatchNorm`` on the CPU."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from bnspec.backends.harness.scripts.literals import Literal, NoScript, numpy_expression
+from bnspec.backends.harness.scripts.rows import RowsWriter, joined
 from bnspec.backends.harness.scripts.statements import Lines, Statement, block
 from bnspec.backends.harness.scripts.writer import Writer
 from bnspec.model.case import Step
@@ -93,3 +96,45 @@ class CellWriter(Writer):
         """The cell's parameters."""
         own = {"gamma": "gamma", "beta": "beta", **STATISTICS}.get(name)
         return f"{self.owner}.{own}" if own else name
+
+
+class RecomputeWriter(CellWriter):
+    """The same after ``recompute``."""
+
+    def build(self) -> Lines:
+        """The cell with these values, which runs again in the backward pass."""
+        return [*super().build(), "layer.recompute()"]
+
+    def wants_gradient(self) -> bool:
+        """Always: the backward pass is a second step."""
+        return True
+
+
+class SavedWriter(RowsWriter):
+    """The operation in training, over the rows of a table."""
+
+    packages = ("mindspore",)
+    imports = CellWriter.imports
+    environment = CellWriter.environment
+
+    def preamble(self) -> Lines:
+        """The mode and the device."""
+        return ["ms.set_context(mode=ms.PYNATIVE_MODE)", 'ms.set_device("CPU")']
+
+    def fitted(self, tables: Sequence[str]) -> Lines:
+        """The operation's second and third output."""
+        channels = self.config.channels
+        return [
+            f"x = ms.Tensor({joined(tables)})",
+            f"one, none = ms.ops.ones({channels}, x.dtype), ms.ops.zeros({channels}, x.dtype)",
+            "outputs = ms.ops.BatchNorm(is_training=True)(x, one, none, none.copy(), one.copy())",
+            "mean, var = (statistic.asnumpy() for statistic in outputs[1:3])",
+        ]
+
+    def applied(self, kind: str, table: str) -> str:
+        """Raises NoScript: the statistics are what is asked for."""
+        raise NoScript("no lines are written here for a transform: the operation's statistics are what is asked for")
+
+    def variable(self, name: str) -> str:
+        """The names that the lines give."""
+        return name

@@ -88,6 +88,37 @@ KNOWN: tuple[Known, ...] = (
         package="mlx",
         versions=">=0.32,<0.33",
     ),
+    Known(
+        title="unfreeze() of a model trains the running statistics",
+        backends="mlx.unfrozen",
+        clauses=(
+            "dtype.half_is_as_exact_as_declared",
+            "gradient.frozen_statistics",
+            "gradient.linear_in_the_cotangent",
+            "inference.keeps_state",
+            "layout.axis",
+            "layout.extents",
+            "layout.strides",
+            "special.channels_are_isolated",
+            "state.snapshot_continues",
+        ),
+        where=lambda case: any(s.call.mode == "inference" and s.call.has_gradients for s in case.steps),
+        conditions="freeze() and then unfreeze() of a model that holds the module, and a step of its optimizer with the module in eval()",
+        kind="bug",
+        reason=(
+            "BatchNorm.unfreeze freezes running_mean and running_var again, so that they are always frozen, it says; unfreeze of a model "
+            "goes through its modules without calling theirs, and both become trainable parameters."
+        ),
+        observed=(
+            "nn.Sequential(nn.BatchNorm(1)) after freeze() and unfreeze(), in eval(), x [[2], [4]], loss the sum of y: after one step of SGD(0.5) "
+            "running_mean is 1.0 and running_var 2.5, before 0 and 1."
+        ),
+        reported=False,
+        link="https://github.com/ml-explore/mlx/pull/305",
+        search="The link is the change that made them frozen parameters.",
+        package="mlx",
+        versions=">=0.32,<0.33",
+    ),
 )
 
 CHOICES: tuple[Choice, ...] = (

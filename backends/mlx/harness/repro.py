@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bnspec.backends.harness.scripts.writer import Writer
-from bnspec.backends.mlx.harness.writer import CheckpointWriter, MlxWriter
+from bnspec.backends.mlx.harness.writer import CheckpointWriter, MlxWriter, UnfrozenWriter
 
-WRITERS: Mapping[str, type[Writer]] = {"mlx": MlxWriter, "mlx.checkpoint": CheckpointWriter}
+WRITERS: Mapping[str, type[Writer]] = {
+    "mlx": MlxWriter,
+    "mlx.checkpoint": CheckpointWriter,
+    "mlx.unfrozen": UnfrozenWriter,
+}

@@ -18,7 +18,7 @@ class MlxWriter(ModuleNamesWriter):
 
     packages = ("mlx",)
     called = "layer"
-    imports = ("import mlx.core as mx", "import mlx.nn as nn")
+    imports: tuple[str, ...] = ("import mlx.core as mx", "import mlx.nn as nn")
 
     def preamble(self) -> Lines:
         """The device."""
@@ -102,4 +102,31 @@ class CheckpointWriter(MlxWriter):
 
     def wants_gradient(self) -> bool:
         """Always: the backward pass is a second step."""
+        return True
+
+
+class UnfrozenWriter(MlxWriter):
+    """The module in a model after ``freeze`` and ``unfreeze``, and a step of gradient descent after gradients in inference."""
+
+    imports = (*MlxWriter.imports, "import mlx.optimizers as optimizers")
+
+    def build(self) -> Lines:
+        """The module with these arrays, and the model."""
+        return [*super().build(), "model = nn.Sequential(layer).freeze().unfreeze()"]
+
+    def call(self, step: Step, y: str) -> Lines:
+        """A call; gradients in inference are those of what the model trains, and their step."""
+        x, *dy = (self.given(n) for n in step.inputs)
+        if not dy or step.call.mode == "training":
+            return super().call(step, y)
+        before = super().call(step, y) if self.wanted.startswith("d") else [f"{y} = layer.eval()({x})"]
+        return [
+            *before,
+            "model.eval()",
+            f"_, by = nn.value_and_grad(model, lambda x: (model(x) * {dy[0]}).sum())({x})",
+            "optimizers.SGD(learning_rate=0.5).update(model, by)",
+        ]
+
+    def wants_gradient(self) -> bool:
+        """Always: the step follows from it."""
         return True

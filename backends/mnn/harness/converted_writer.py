@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from bnspec.backends.harness.scripts.literals import NoScript, string
 from bnspec.backends.harness.scripts.statements import Lines
 from bnspec.backends.onnx.harness.constants_writer import ConstantsWriter
 from bnspec.backends.onnx.harness.training_output_writer import TrainingOutputWriter
+from bnspec.backends.onnx.harness.writer import NodeWriter
 from bnspec.model.case import Step
 
+#: The inputs of the node, by their names in a model.
+INPUTS = ("x", "scale", "bias", "mean", "var")
 
-def converted(text: str) -> Lines:
-    """Lines that convert and load the model whose text form is this expression."""
+
+def converted(text: str, names: Sequence[str] = ("x",)) -> Lines:
+    """Lines that convert and load the model whose text form is this expression, by the names of its inputs."""
     options = '"-f", "ONNX", "--modelFile", "layer.onnx", "--MNNModel", "layer.mnn", "--bizCode", "layer"'
     return [
         f'onnx.save(onnx.parser.parse_model({text}), "layer.onnx")',
         f'_tools.mnnconvert(["mnnconvert", {options}])',
-        'module = MNN.nn.load_module_from_file("layer.mnn", ["x"], ["y"])',
+        f'module = MNN.nn.load_module_from_file("layer.mnn", [{", ".join(map(string, names))}], ["y"])',
     ]
 
 
@@ -39,6 +45,26 @@ class ConvertedWriter(ConstantsWriter):
         return [
             f"made = MNN.expr.convert(module.forward([{given}])[0], MNN.expr.NCHW)",
             f"{y} = np.array(made.read()).reshape({x}.shape)",
+        ]
+
+
+class InputsWriter(ConvertedWriter):
+    """The node, whose inputs are those of the model."""
+
+    def models(self) -> Lines:
+        """The model, converted and loaded."""
+        return converted(string(NodeWriter.model(self, "inference")), INPUTS)
+
+    def call(self, step: Step, y: str) -> Lines:
+        """The module's call. Raises NoScript: it has no backward pass."""
+        if step.call.has_gradients:
+            raise NoScript("no lines are written here for gradients: the module is for inference")
+        x = self.given(step.inputs[0])
+        others = ", ".join(self.array(name) for name in ("gamma", "beta", "running_mean", "running_var"))
+        return [
+            f"given = [np.ascontiguousarray(a) for a in ({x}, {others})]",
+            "made = module.forward([MNN.expr.const(a, list(a.shape), MNN.expr.NCHW) for a in given])[0]",
+            f"{y} = np.array(MNN.expr.convert(made, MNN.expr.NCHW).read()).reshape({x}.shape)",
         ]
 
 

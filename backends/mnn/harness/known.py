@@ -153,6 +153,21 @@ KNOWN: tuple[Known, ...] = (
         package="MNN",
         versions=">=3.6,<3.7",
     ),
+    Known(
+        title="A node whose parameters are inputs ends the converter's process",
+        backends="mnn.converted.inputs",
+        clauses=("contract.completes",),
+        where=lambda case: True,
+        conditions="BatchNormalization whose scale, or another of its parameters and statistics, is an input of the model",
+        kind="bug",
+        reason="the converter says that gamma is not valid, goes on without it, and ends in a segmentation fault.",
+        observed="inputs x, scale, bias, mean and var, opset 15: \"BatchNorm's gamma not valid!\", then SIGSEGV; onnx's reference evaluator and ONNX Runtime run the model.",
+        reported=False,
+        link="https://github.com/alibaba/MNN/issues/1136",
+        search="The report is of a node that was not folded, before MNN had the operation.",
+        package="MNN",
+        versions=">=3.6,<3.7",
+    ),
 )
 
 CHOICES: tuple[Choice, ...] = (

@@ -10,6 +10,7 @@ from bnspec.backends.mnn.harness.converted_writer import (
     ConvertedWriter,
     FoldedTransposedWriter,
     FoldedWriter,
+    InputsWriter,
     OutputWriter,
 )
 from bnspec.backends.mnn.harness.writer import ModuleWriter
@@ -18,6 +19,7 @@ WRITERS: Mapping[str, type[Writer]] = {
     "mnn": ModuleWriter,
     "mnn.converted": ConvertedWriter,
     "mnn.converted.constant": ConstantWriter,
+    "mnn.converted.inputs": InputsWriter,
     "mnn.converted.output": OutputWriter,
     "mnn.folded": FoldedWriter,
     "mnn.folded.transposed": FoldedTransposedWriter,

@@ -10,11 +10,15 @@ from bnspec.backends.harness.known.predicates import (
     trains_with_gradients,
 )
 from bnspec.backends.harness.known.recomputed import TWICE
+from bnspec.backends.paddle.harness.known_predictors import PREDICTORS
+
+#: What is called as a layer; the others are predictors.
+LAYERS = "paddle.*, !paddle.inference*, !paddle.folded*"
 
 KNOWN: tuple[Known, ...] = (
     Known(
         title="One value per channel passes through",
-        backends="paddle.*",
+        backends=LAYERS,
         clauses=(
             "affine.per_channel",
             "degenerate.gradients_of_count_one",
@@ -63,7 +67,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="A cotangent of another shape is taken",
-        backends="paddle.*",
+        backends=LAYERS,
         clauses=("errors.malformed_data",),
         where=lambda case: any(s.refused for s in case.steps),
         conditions="dy does not have the shape of x",
@@ -76,7 +80,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="y = x * scale + shift loses the digits of a large mean",
-        backends="paddle.*",
+        backends=LAYERS,
         clauses=("training.output_is_stable", "gradient.training_is_stable", "accuracy.keeps_a_digit"),
         where=off_centre,
         conditions="a channel with |mean| > 8 std, or constant",
@@ -89,7 +93,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="The gradient of weight without bias is None",
-        backends="paddle.*, !paddle.recompute",
+        backends=f"{LAYERS}, !paddle.recompute",
         clauses=("gradient.each_argument_alone",),
         where=lambda case: any(
             ("dgamma" in wanted) != ("dbeta" in wanted) for s in case.steps if (wanted := str(s.option("wanted", "")))
@@ -109,7 +113,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="A step before the backward pass changes the gradients",
-        backends="paddle.*, !paddle.recompute",
+        backends=f"{LAYERS}, !paddle.recompute",
         clauses=("gradient.of_its_own_forward_pass",),
         where=steps_before_backward,
         conditions="inference with gradients, then a training step, then the backward pass of the first",
@@ -218,4 +222,5 @@ KNOWN: tuple[Known, ...] = (
         package="paddle",
         versions=">=3.3,<3.4",
     ),
+    *PREDICTORS,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bnspec.backends.harness.known.deviation import Known
+from bnspec.backends.harness.known.deviation import Choice, Known
 from bnspec.backends.harness.known.predicates import has_empty_chunk, squares_of_fit_overflow, transforms_unfitted
 
 KNOWN: tuple[Known, ...] = (
@@ -36,7 +36,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="A transform before learning gives 0",
-        backends="river",
+        backends="river*",
         clauses=("input.transform_needs_a_fit",),
         where=transforms_unfitted,
         conditions="a transform before any learn_many",
@@ -50,7 +50,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="A variance that overflows leaves the data as they are",
-        backends="river",
+        backends="river*",
         clauses=("special.overflow_is_not_finite",),
         where=squares_of_fit_overflow,
         conditions="float64 values beyond 1e154, whose squares overflow",
@@ -60,5 +60,34 @@ KNOWN: tuple[Known, ...] = (
         reported=False,
         package="river",
         versions=">=0.26,<0.27",
+    ),
+    Known(
+        title="learn_one computes in the numbers' dtype",
+        backends="river.one",
+        clauses=("dtype.half_is_as_exact_as_declared", "input.fit_is_stable"),
+        where=lambda case: case.config.dtype != "float64",
+        conditions="learn_one of NumPy's numbers of float32 or float16, as a row of an array has them",
+        kind="accuracy",
+        reason=(
+            "mean and variance start as Python's numbers and take the dtype of what is added, where learn_many has float64: sums of squares "
+            "overflow in float16, and each row rounds both."
+        ),
+        observed=(
+            "2000, 1000, 2500 in float16: variance nan, in float32 388888.88, exact 388888.89; 1e8, 1e8 + 8, 1e8 + 16 in float32: variance 64, "
+            "exact 42.67."
+        ),
+        reported=False,
+        link="https://github.com/online-ml/river/issues/1313",
+        search="The report is of learn_many, which has float64 always.",
+        package="river",
+        versions=">=0.26,<0.27",
+    ),
+)
+
+CHOICES: tuple[Choice, ...] = (
+    Choice(
+        backend="river.one",
+        clause="input.constant_feature_keeps_its_unit",
+        note="any value of a feature that was constant in training becomes 0; transform_many of the same scaler gives the difference.",
     ),
 )

@@ -12,8 +12,8 @@ from bnspec.backends.harness.scripts.statements import Lines, block
 class LearnManyWriter(RowsWriter):
     """``learn_many`` and ``transform_many``; columns have their numbers as names."""
 
-    packages = ("river", "pandas")
-    imports = ("import pandas", "from river.preprocessing import StandardScaler")
+    packages: tuple[str, ...] = ("river", "pandas")
+    imports: tuple[str, ...] = ("import pandas", "from river.preprocessing import StandardScaler")
 
     def fitted(self, tables: Sequence[str]) -> Lines:
         """``learn_many`` of one chunk after the other."""
@@ -32,6 +32,26 @@ class LearnManyWriter(RowsWriter):
         """``means`` and ``vars``, by column."""
         kept = {"mean": "means", "var": "vars"}.get(name)
         return f"np.array([scaler.{kept}[str(c)] for c in range({self.config.channels})])" if kept else name
+
+
+class LearnOneWriter(LearnManyWriter):
+    """``learn_one`` and ``transform_one`` of NumPy's numbers."""
+
+    packages = ("river",)
+    imports = ("from river.preprocessing import StandardScaler",)
+
+    def fitted(self, tables: Sequence[str]) -> Lines:
+        """``learn_one`` of one row after the other."""
+        given = tables[0] if len(tables) == 1 else f"np.concatenate([{', '.join(tables)}])"
+        learn = block(f"for row in {given}:", ["scaler.learn_one({str(c): v for c, v in enumerate(row)})"])
+        return [f"scaler = {self.made}", learn]
+
+    def applied(self, kind: str, table: str) -> str:
+        """``transform_one`` of every row. Raises NoScript: it has no inverse."""
+        if kind == "inverse":
+            raise NoScript("river's scaler has no inverse")
+        one = "scaler.transform_one({str(c): v for c, v in enumerate(row)})"
+        return f"np.array([list({one}.values()) for row in {table}])"
 
 
 def frame(table: str) -> str:

@@ -108,3 +108,9 @@ class FoldedLinearWriter(FoldedWriter):
             self.before_layer(f"Linear({outputs}, {outputs}"),
             "torch.nn.init.eye_(before.weight)",
         ]
+
+
+class FrozenLinearWriter(FoldedLinearWriter):
+    """A frozen script of the linear layer and the module."""
+
+    fold = FrozenWriter.fold

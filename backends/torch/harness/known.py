@@ -19,6 +19,7 @@ from bnspec.backends.harness.known.predicates import (
 )
 from bnspec.backends.torch.harness.known_forms import FORMS, RELEASES
 from bnspec.backends.torch.harness.known_mkldnn import MKLDNN
+from bnspec.backends.torch.harness.known_out import OUT
 from bnspec.backends.torch.harness.known_quantization import QUANTIZATION
 from bnspec.model.call import TRAINING_TANGENT_GRADIENT, TRAINING_THIRD_ORDER
 
@@ -338,17 +339,18 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="A linear layer's outputs are taken for channels",
-        backends="torch.folded.linear",
+        backends="torch.folded.linear, torch.folded.jit.linear",
         clauses=("inference.output", "layout.axis", "affine.per_channel"),
         where=lambda case: case.config.rank == 3 and case.config.channels > 1,
         conditions="x of rank 3 with as many channels as the linear layer has outputs",
         kind="bug",
         reason=(
-            "fuse_linear_bn_eval scales the outputs, the last axis of x; BatchNorm1d normalises axis 1. It asks whether both have "
+            "fuse_linear_bn_eval, and torch.jit.freeze of a script, scale the outputs, the last axis of x; BatchNorm1d normalises axis 1. They ask whether both have "
             "one extent, which does not make them one axis."
         ),
         observed=(
             "Linear(4, 4) and BatchNorm1d(4) of x (3, 4, 4): y[0, 2, 3] is that of channel 3, 2.25; of the two modules -1.25. "
+            "torch.jit.freeze does the same. "
             "torchao reports the same of its own function."
         ),
         link="https://github.com/pytorch/ao/issues/4116",
@@ -390,4 +392,5 @@ KNOWN: tuple[Known, ...] = (
     *FORMS,
     *MKLDNN,
     *QUANTIZATION,
+    *OUT,
 )

@@ -67,7 +67,7 @@ FORMS: tuple[Known, ...] = (
     ),
     Known(
         title="One value per channel makes the operator's running variance NaN",
-        backends="torch.native",
+        backends="torch.native, torch.native.out",
         clauses=("degenerate.count_one",),
         where=trains_on_one_value,
         conditions="training on one value per channel",

@@ -8,6 +8,7 @@ from bnspec.backends.harness.scripts.writer import Writer
 from bnspec.backends.torch.harness.folded_writer import (
     FoldedLinearWriter,
     FoldedWriter,
+    FrozenLinearWriter,
     FrozenWriter,
     FxSharedWriter,
     FxWriter,
@@ -28,7 +29,13 @@ from bnspec.backends.torch.harness.forms_writer import (
     VmapWriter,
 )
 from bnspec.backends.torch.harness.quantization_writer import QatWriter
-from bnspec.backends.torch.harness.writer import FunctionWriter, MkldnnWriter, ModuleWriter, NativeWriter
+from bnspec.backends.torch.harness.writer import (
+    FunctionWriter,
+    MkldnnWriter,
+    ModuleWriter,
+    NativeOutWriter,
+    NativeWriter,
+)
 
 WRITERS: Mapping[str, type[Writer]] = {
     "torch.nn": ModuleWriter,
@@ -37,6 +44,7 @@ WRITERS: Mapping[str, type[Writer]] = {
     "torch.cumulative": CumulativeWriter,
     "torch.checkpoint": CheckpointWriter,
     "torch.native": NativeWriter,
+    "torch.native.out": NativeOutWriter,
     "torch.mkldnn": MkldnnWriter,
     "torch.autocast": AutocastWriter,
     "torch.deterministic": DeterministicWriter,
@@ -52,6 +60,7 @@ WRITERS: Mapping[str, type[Writer]] = {
     "torch.folded.transposed.grouped": TransposedGroupedWriter,
     "torch.folded.linear": FoldedLinearWriter,
     "torch.folded.jit": FrozenWriter,
+    "torch.folded.jit.linear": FrozenLinearWriter,
     "torch.folded.fx": FxWriter,
     "torch.folded.fx.shared": FxSharedWriter,
 }

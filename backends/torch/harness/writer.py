@@ -320,6 +320,23 @@ class NativeWriter(FunctionWriter):
         return f"torch.native_batch_norm({x}, {weights}, *state, {numbers})[0]"
 
 
+class NativeOutWriter(FunctionWriter):
+    """The same with ``out=``."""
+
+    def build(self) -> Lines:
+        """The operator's arguments, and the memory formats of y."""
+        last = "channels_last" if self.config.rank == 4 else "channels_last_3d"
+        return [*super().build(), f"formats = [torch.contiguous_format, torch.{last}]"]
+
+    def forward(self, x: str, training: bool) -> str:
+        """The operator's first result, in a tensor of another memory format than x's."""
+        weights = "weight, bias" if self.config.affine else "None, None"
+        numbers = f"{training}, {1.0 - self.config.decay!r}, {self.config.epsilon!r}"
+        y = f"{x}.clone(memory_format=formats[{x}.is_contiguous()])"
+        saved = f"state[0].new_zeros({self.config.channels if training else 0})"
+        return f"torch.native_batch_norm({x}, {weights}, *state, {numbers}, out=({y}, {saved}, {saved}))[0]"
+
+
 class MkldnnWriter(FunctionWriter):
     """The function of tensors in oneDNN's layout."""
 

@@ -157,7 +157,9 @@ def _explains(group: Sequence[Deviation], special: Deviation, shown: Sequence[Ou
         return False
     if special.finding.family in APART:
         return any(is_usual(d.finding) for d in group) and _is_in_networks(group[0], special)
-    if _is_impossible_value(special) and any(_of_one_output(d, special) for d in sources):
+    # a channel that is not finite is judged by no other clause: what hides it there is an error of finite values if both need the same
+    of_one_output = _is_impossible_value(special) and any(_of_one_output(d, special) for d in sources)
+    if of_one_output or (_hides(special) and group[0].setting & special.setting):
         shown = [o for o in shown if any(d.finding.clause in o for d in sources)]  # where none is judged, none is kept
     together = [any(deviates(o, d.finding.clause) for d in sources) for o in shown]
     if narrow:
@@ -228,7 +230,8 @@ def _of_one_output(a: Deviation, b: Deviation) -> bool:
 def _needs_what(special: Deviation, first: Deviation) -> bool:
     """Whether it needs what the first deviation of a cause needs, kinds of values included, and else only what its clause speaks of.
 
-    No experiment says whether what needs its values needs their epsilon, too.
+    No experiment says whether what needs its values needs their epsilon, too; and NaN is NaN with any beta, which may be all in which a
+    finite y shows the error.
     """
     own, needed, found = one_layout(own_features(special.finding)) | {"history"}, first.setting, special.setting
     if not first.kinds <= special.kinds:
@@ -239,6 +242,8 @@ def _needs_what(special: Deviation, first: Deviation) -> bool:
         own |= {c.feature for c in special.conditions if c.value in KINDS_OF_VALUES}
     if any(c.feature in VALUES for c in special.conditions):
         needed -= {"epsilon"}
+    if _hides(special):
+        needed -= {"beta"}
     may_need = one_layout({c.feature for c in special.conditions} | special.unknown)
     return needed <= found | may_need and found <= needed | own
 

@@ -11,6 +11,7 @@ from typing import Any, Dict
 
 from bnspec.backends.onnx.common import Session
 from bnspec.backends.onnx.folded import FoldedAdapter
+from bnspec.backends.openvino.common import release
 
 
 class OpenVinoFolded(FoldedAdapter):
@@ -26,7 +27,7 @@ class OpenVinoFolded(FoldedAdapter):
 
     def versions(self) -> Dict[str, str]:
         """Versions of OpenVINO and of onnx."""
-        return {"openvino": str(self.openvino.__version__), "onnx": str(self.onnx.__version__)}
+        return {"openvino": release(self.openvino), "onnx": str(self.onnx.__version__)}
 
     def session(self, model: Any) -> Session:
         """A compiled model."""

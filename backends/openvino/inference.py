@@ -9,6 +9,7 @@ from typing import Any, Dict
 
 import numpy as np
 
+from bnspec.backends.openvino.common import release
 from bnspec.backends.worker.forward_only import InferenceOnly
 from bnspec.contract import Adapter, Conventions, LayerConfig, State
 
@@ -34,6 +35,10 @@ class OpenVino(Adapter):
 
         self.openvino, self.core = openvino, openvino.Core()
         self.models: Dict[LayerConfig, Any] = {}
+
+    def versions(self) -> Dict[str, str]:
+        """OpenVINO's version."""
+        return {"openvino": release(self.openvino)}
 
     def layer(self, config: LayerConfig, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> CompiledLayer:
         """The model's inputs beside x."""

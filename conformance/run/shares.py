@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+#: Of the time of a run, what is divided; the rest is for what the last targets are doing when their shares are up.
+DIVIDED = 0.95
 #: Of the time of a target, what its cases get; the rest is for shrinking what deviates, and for its causes.
 FOR_CASES = 2 / 3
 #: Of the same, what is left at least when its framework is open, however long that took: something is judged of each.

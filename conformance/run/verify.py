@@ -31,6 +31,7 @@ from bnspec.conformance.run.entries import earlier_of
 from bnspec.conformance.run.run import run_targets
 from bnspec.conformance.run.settings import RunSettings
 from bnspec.conformance.run.shard import Shard
+from bnspec.conformance.run.shares import DIVIDED
 from bnspec.errors import UsageError
 from bnspec.model.case import Case
 from bnspec.reports.run.manifest import finished_now, new_manifest
@@ -116,7 +117,7 @@ def _verify(request: VerifyRequest, command: str, quiet: bool, extra: Sequence[E
         left = [t for t in targets if t not in done]
         prepare(specs_of([t.entry for t in left]), progress)
         if finite and request.minutes is not None:  # of the run: what environments take to build is not counted
-            settings = dataclasses.replace(settings, ends=time.monotonic() + 60.0 * request.minutes)
+            settings = dataclasses.replace(settings, ends=time.monotonic() + 60.0 * DIVIDED * request.minutes)
         races = needed(race_cases(), asked) if any(not t.on_host for t in targets) else ()
         drawn = cases_asked(request.effort, request.seed, asked, request.minutes, before)
         cases = CasePool(itertools.chain(races, drawn))

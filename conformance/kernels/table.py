@@ -56,4 +56,4 @@ def judged(findings: Sequence[Finding]) -> int:
 def left_out(budget: Budget) -> str:
     """What was not asked for lack of time."""
     shape = "x".join(map(str, budget.largest)) or "nothing"
-    return f"left out for lack of time, as the kernel is slow here: {budget.left_out} cases, larger or more of the same; the largest x that was asked: {shape}"
+    return f"left out for lack of time, as the kernel is slow here: {budget.left_out} case{'s' * (budget.left_out != 1)}, larger or more of the same; the largest x that was asked: {shape}"

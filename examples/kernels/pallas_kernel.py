@@ -6,10 +6,11 @@ from jax.experimental import pallas as pl
 
 
 def normalise(x_ref, gamma_ref, beta_ref, eps_ref, y_ref, mean_ref, var_ref):
-    x = x_ref[...]
+    x = x_ref[...].astype(eps_ref.dtype)
     mean = jnp.mean(x)
     var = jnp.mean(jnp.square(x - mean))
-    y_ref[...] = (x - mean) / jnp.sqrt(var + eps_ref[0]) * gamma_ref[0] + beta_ref[0]
+    y = (x - mean) / jnp.sqrt(var + eps_ref[0]) * gamma_ref[0] + beta_ref[0]
+    y_ref[...] = y.astype(y_ref.dtype)
     mean_ref[0], var_ref[0] = mean, var
 
 
@@ -22,12 +23,13 @@ def of_rows(rows, gamma, beta, eps):
         grid=(c,),
         in_specs=[row, one, one, pl.BlockSpec((1,), lambda k: (0,))],
         out_specs=[row, one, one],
-        out_shape=[jax.ShapeDtypeStruct(s, rows.dtype) for s in ((c, m), (c,), (c,))],
+        out_shape=[jax.ShapeDtypeStruct((c, m), rows.dtype), *[jax.ShapeDtypeStruct((c,), eps.dtype)] * 2],
         interpret=True,
     )(rows, gamma, beta, eps)
 
 
 def run(x, gamma, beta, eps):
     moved = jnp.moveaxis(x, 1, 0)
-    y, mean, var = of_rows(moved.reshape(x.shape[1], -1), gamma, beta, jnp.full(1, eps, x.dtype))
+    eps = jnp.full(1, eps, jnp.promote_types(x.dtype, jnp.float32))  # half precision is computed in float32
+    y, mean, var = of_rows(moved.reshape(x.shape[1], -1), gamma, beta, eps)
     return jnp.moveaxis(y.reshape(moved.shape), 0, 1), mean, var

@@ -1,6 +1,6 @@
 """``onnxscript.folded`` and ``onnxscript.folded.transposed``: a convolution and the node after it, made one by onnxscript.rewriter.
 
-ONNX Runtime runs the result, with its own graph optimizations off. ``torch.onnx.export`` rewrites its models by the same rules.
+ONNX Runtime runs the result, with its own graph optimizations off.
 
 Source: https://github.com/microsoft/onnxscript/tree/main/onnxscript/rewriter
 """

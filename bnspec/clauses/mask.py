@@ -44,8 +44,8 @@ CLAUSES = (
     Clause(
         "mask.padding_may_be_anything",
         "SHOULD",
-        "Where gamma and dy are finite, NaN in the padding of x does not change the results.",
-        "x = NaN where masked   =>   results as with any other padding",
+        "Where gamma and dy are finite, NaN or an infinity in the padding of x does not change the results.",
+        "x = NaN or ±inf where masked   =>   results as with any other padding",
         "Padding is often uninitialised memory. Multiplying by a mask of 0 lets NaN through; selecting does not.",
         "the definition on the elements that count",
     ),

@@ -13,9 +13,9 @@ from typing import Any, Optional, Tuple
 import numpy as np
 
 from bnspec.backends.onnx.common import CONVENTIONS, INPUTS, IR_VERSIONS, OnnxAdapter, Session, kind_of
-from bnspec.backends.worker.folding import FINITE_ONLY, NO_VALUES, TOO_WIDE, WEIGHTS_AT_MOST, mixing, pairs
+from bnspec.backends.worker.folding import input_of, mixing, pairs
 from bnspec.backends.worker.forward_only import InferenceOnly
-from bnspec.contract import Declined, LayerConfig, State
+from bnspec.contract import LayerConfig, State
 
 #: What all of them compute in: a folded scale has x's dtype, as the weights of a convolution have.
 FOLDED = dataclasses.replace(
@@ -49,19 +49,10 @@ class FoldedLayer(InferenceOnly):
 
     def inference(self, x: Any) -> Any:
         """The model's y of the input of which the convolution makes x."""
-        channels = self.config.channels
-        if not x.size:
-            raise Declined(NO_VALUES)
-        if not np.isfinite(x).all():
-            raise Declined(FINITE_ONLY)
-        if channels * channels // pairs(channels) > WEIGHTS_AT_MOST:
-            raise Declined(TOO_WIDE)
+        given = input_of(x, pairs(self.config.channels))
         if self.session is None:
             model = folded_model(self.owner.onnx, self.config, self.parameters, self.running, self.owner.transposed)
             self.session = self.owner.session(model)
-        sources, signs = mixing(channels, pairs(channels))
-        given = np.empty(x.shape, x.dtype)
-        given[:, sources] = x * signs.astype(x.dtype).reshape(-1, *[1] * (x.ndim - 2))
         return self.session({"x": given})[0]
 
     def state(self) -> State:

@@ -23,7 +23,7 @@ from typing import Any, Optional
 import numpy as np
 
 from bnspec.backends.paddle.common import CONVENTIONS, PaddleAdapter, new_module, put
-from bnspec.backends.worker.folding import FINITE_ONLY, NO_VALUES, TOO_WIDE, WEIGHTS_AT_MOST, mixing, pairs
+from bnspec.backends.worker.folding import input_of, mixing, pairs
 from bnspec.backends.worker.forward_only import InferenceOnly
 from bnspec.contract import Declined, LayerConfig, State
 
@@ -122,17 +122,7 @@ class PaddleFolded(PaddleInference):
 
     def given(self, config: LayerConfig, x: np.ndarray) -> np.ndarray:
         """The input of which the convolution makes x. Raises Declined: x that it does not compute."""
-        channels = config.channels
-        if not x.size:
-            raise Declined(NO_VALUES)
-        if not np.isfinite(x).all():
-            raise Declined(FINITE_ONLY)
-        if channels * channels // self.groups(channels) > WEIGHTS_AT_MOST:
-            raise Declined(TOO_WIDE)
-        sources, signs = mixing(channels, self.groups(channels))
-        given = np.empty_like(x)
-        given[:, sources] = x * signs.astype(x.dtype).reshape(-1, *[1] * (x.ndim - 2))
-        return given
+        return input_of(x, self.groups(config.channels))
 
     def model(self, config: LayerConfig, module: Any) -> Any:
         """The convolution, and the module, whose running mean is larger by the convolution's bias."""

@@ -13,6 +13,8 @@ from typing import Tuple
 
 import numpy as np
 
+from bnspec.contract import Declined
+
 #: Why some x are declined: the product of a weight 0 and an infinity is NaN.
 FINITE_ONLY = "a weight 0 makes NaN of a value that is not finite: the layer before would not compute x"
 #: Why others are.
@@ -31,3 +33,18 @@ def mixing(outputs: int, groups: int) -> Tuple[np.ndarray, np.ndarray]:
     """Of each output its input, the next one in its group, and the sign of its weight."""
     size, numbers = outputs // groups, np.arange(outputs)
     return numbers - numbers % size + (numbers + 1) % size, np.where(numbers % 2, -1.0, 1.0)
+
+
+def input_of(x: np.ndarray, groups: int) -> np.ndarray:
+    """The input, channels second, of which the layer before makes x. Raises Declined: x that it does not compute."""
+    channels = x.shape[1]
+    if not x.size:
+        raise Declined(NO_VALUES)
+    if not np.isfinite(x).all():
+        raise Declined(FINITE_ONLY)
+    if channels * channels // groups > WEIGHTS_AT_MOST:
+        raise Declined(TOO_WIDE)
+    sources, signs = mixing(channels, groups)
+    given = np.empty(x.shape, x.dtype)
+    given[:, sources] = x * signs.astype(x.dtype).reshape(-1, *[1] * (x.ndim - 2))
+    return given

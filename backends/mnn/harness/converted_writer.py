@@ -6,13 +6,11 @@ from collections.abc import Sequence
 
 from bnspec.backends.harness.scripts.literals import NoScript, string
 from bnspec.backends.harness.scripts.statements import Lines
+from bnspec.backends.onnx.common import INPUTS
 from bnspec.backends.onnx.harness.constants_writer import ConstantsWriter
 from bnspec.backends.onnx.harness.training_output_writer import TrainingOutputWriter
 from bnspec.backends.onnx.harness.writer import NodeWriter
 from bnspec.model.case import Step
-
-#: The inputs of the node, by their names in a model.
-INPUTS = ("x", "scale", "bias", "mean", "var")
 
 
 def converted(text: str, names: Sequence[str] = ("x",)) -> Lines:

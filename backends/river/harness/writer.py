@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bnspec.backends.harness.scripts.literals import NoScript
-from bnspec.backends.harness.scripts.rows import RowsWriter
+from bnspec.backends.harness.scripts.rows import RowsWriter, joined
 from bnspec.backends.harness.scripts.statements import Lines, block
 
 
@@ -42,8 +42,7 @@ class LearnOneWriter(LearnManyWriter):
 
     def fitted(self, tables: Sequence[str]) -> Lines:
         """``learn_one`` of one row after the other."""
-        given = tables[0] if len(tables) == 1 else f"np.concatenate([{', '.join(tables)}])"
-        learn = block(f"for row in {given}:", ["scaler.learn_one({str(c): v for c, v in enumerate(row)})"])
+        learn = block(f"for row in {joined(tables)}:", ["scaler.learn_one({str(c): v for c, v in enumerate(row)})"])
         return [f"scaler = {self.made}", learn]
 
     def applied(self, kind: str, table: str) -> str:

@@ -32,20 +32,30 @@ class Deviation:
     """A finding, and what it needs on its smallest case.
 
     Attributes:
+        number: of the deviations of its clause on the target; 0: on the smallest case. See ``beneath``.
         elsewhere: clauses that deviate on such a case, and cannot be judged on it.
         unknown: features of the case that no experiment could make ordinary: it may need them or not.
         changing: of what it needs, what changes the layer's own results: a cause that does not need that explains no such change.
+        misused: where y is wrong on ordinary cases: "gamma", where it is not the layer's own y for gamma 1 and beta 0, scaled and
+            shifted; "epsilon", where it does not depend on that; else "".
         scattered: whether the result differs from run to run by as much as it is wrong.
         examined: whether all its experiments were made. Conditions that nobody looked for make no clause more basic.
     """
 
     finding: Finding
     conditions: tuple[Condition, ...] = ()
+    number: int = 0
     elsewhere: frozenset[str] = frozenset()
     unknown: frozenset[str] = frozenset()
     examined: bool = True
     changing: frozenset[str] = frozenset()
+    misused: str = ""
     scattered: bool = False
+
+    @property
+    def key(self) -> str:
+        """By which outcomes of experiments hold it: its clause, and its number where it is not the first."""
+        return f"{self.finding.clause} ({self.number + 1})" if self.number else self.finding.clause
 
     @property
     def general(self) -> tuple[int, ...]:

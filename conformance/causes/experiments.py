@@ -32,6 +32,26 @@ Outcome = Mapping[str, float]
 ENDINGS_AT_MOST = 3
 
 
+@dataclasses.dataclass(frozen=True)
+class Needed:
+    """What a clause needs that deviates on a case, as far as experiments say.
+
+    Attributes:
+        conditions: the features without which the clause is kept.
+        unknown: the features of the case of which no experiment says whether it needs them: there is no such case with the ordinary
+            value, or the clause is not judged then.
+        elsewhere: clauses that are not judged on its case, and deviate where one feature is ordinary and the clause is not judged.
+        case, step: the most ordinary case on which it deviates, and where.
+    """
+
+    clause: str
+    conditions: tuple[Condition, ...]
+    unknown: frozenset[str]
+    elsewhere: frozenset[str]
+    case: Case
+    step: int
+
+
 @dataclasses.dataclass
 class Experiments:
     """Runs cases once each, and judges them by all clauses that deviate on the target.
@@ -41,14 +61,11 @@ class Experiments:
         clauses: that deviate there.
         seconds: when no more experiments are made, from the first on.
         derivatives: calls for derivatives whose errors are compared; see ``with_other_calls``.
+        covered: whether a known deviation covers a clause on a case: then the experiment says nothing of the clause.
         outcomes: by case id, what was found; cut: why there are no more; "" while there may be.
+        cases: by id, those that were run.
         answered: ids of the cases that were run, and ended no process.
         ordinary: ids of cases whose inputs and state have ordinary values.
-        elsewhere: by clause, others that are not judged on its case, and deviate where one feature is ordinary and the clause
-            is not judged.
-        unknown: by clause, the features of its case of which no experiment says whether it needs them: there is no such case
-            with the ordinary value, or the clause is not judged then.
-        ablated: by clause, the most ordinary case on which it deviates, and the step.
     """
 
     observe: Callable[[Case], Observation]
@@ -57,23 +74,17 @@ class Experiments:
     seconds: float
     derivatives: Collection[Call] = ()
     clock: Callable[[], float] = time.monotonic
+    covered: Callable[[str, Case], bool] = lambda *_: False
     outcomes: dict[str, Outcome] = dataclasses.field(default_factory=dict)
+    cases: dict[str, Case] = dataclasses.field(default_factory=dict)
     answered: set[str] = dataclasses.field(default_factory=set)
     ordinary: set[str] = dataclasses.field(default_factory=set)
-    elsewhere: dict[str, set[str]] = dataclasses.field(default_factory=dict)
-    unknown: dict[str, set[str]] = dataclasses.field(default_factory=dict)
-    ablated: dict[str, tuple[Case, int]] = dataclasses.field(default_factory=dict)
     cut: str = ""
 
     @property
-    def on_ordinary_values(self) -> list[Outcome]:
-        """Experiments on ordinary values: there an error shows, and a clause that is kept is not kept by chance."""
-        return [outcome for case, outcome in self.outcomes.items() if case in self.ordinary]
-
-    @property
-    def on_other_values(self) -> list[Outcome]:
-        """The other experiments."""
-        return [outcome for case, outcome in self.outcomes.items() if case not in self.ordinary]
+    def over(self) -> bool:
+        """Whether no more experiments are made."""
+        return bool(self.cut) or self.clock() > self._end
 
     def __post_init__(self) -> None:
         self._checks = checks_for(self.clauses)
@@ -89,7 +100,7 @@ class Experiments:
         """The ratios of the clauses that the case asks; nothing, once the time is up."""
         if case.id in self.outcomes:
             return self.outcomes[case.id]
-        if not self.cut and self.clock() > self._end:
+        if not self.cut and self.over:
             self.cut = f"stopped after {self.seconds:g} s"
         if self.cut:
             return {}
@@ -101,13 +112,13 @@ class Experiments:
                 self.cut = f"stopped after {self._endings} experiments without an answer"
         else:
             judged = judge(case, observation, self.conventions, Oracle(case), self._checks)
-            found = {c: j.ratio for c, j in judged.items() if j is not None}
+            found = {c: j.ratio for c, j in judged.items() if j is not None and (j.holds or not self.covered(c, case))}
             self.answered.add(case.id)
-        self.outcomes[case.id] = found
+        self.outcomes[case.id], self.cases[case.id] = found, case
         return found
 
-    def conditions(self, clause: str, case: Case, step: int, domain: frozenset[str]) -> list[Condition]:
-        """The features without which the clause, which deviates on the case, is kept.
+    def needed(self, clause: str, case: Case, step: int, domain: frozenset[str]) -> Needed:
+        """What the clause needs, which deviates on the case: the features without which it is kept.
 
         Each feature is made ordinary in turn, and stays so where the clause still deviates: what is left is what the
         deviation needs on a case that is otherwise as ordinary as can be. There, errors are compared on ordinary values.
@@ -119,7 +130,7 @@ class Experiments:
         """
         needed: list[tuple[Feature, Condition]] = []
         ordinary = False
-        unexamined = set[str]()
+        unexamined, unknown, elsewhere = set[str](), set[str](), set[str]()
         for feature in FEATURES:
             value = "" if any(f.name == feature.name for f, _ in needed) else feature.value(case, step)
             beside = {f.name for f, _ in needed} & feature.changes
@@ -127,7 +138,7 @@ class Experiments:
             changed = change(case, step) if value else None
             if changed is None or changed.id == case.id:
                 if value:
-                    self.unknown.setdefault(clause, set()).add(feature.name)
+                    unknown.add(feature.name)
                 continue
             called = self.with_calls(changed)
             outcome = self.outcome(called)
@@ -138,7 +149,7 @@ class Experiments:
                 self.ordinary.add(called.id)
             if deviates(outcome, clause):
                 if feature.name in LAYOUTS and feature.value(changed, step):
-                    self.unknown.setdefault(clause, set()).add(feature.name)
+                    unknown.add(feature.name)
                 ordinary = on_ordinary_inputs
                 step = step if len(changed.steps) == len(case.steps) else 0
                 case = changed
@@ -151,47 +162,44 @@ class Experiments:
                 else:
                     needed.append(self._controlled(feature, clause, case, step))
             else:
-                self.unknown.setdefault(clause, set()).add(feature.name)
+                unknown.add(feature.name)
             if clause not in outcome:
                 own = self.outcome(self.with_calls(case))
-                self.elsewhere.setdefault(clause, set()).update(
-                    c for c in outcome if deviates(outcome, c) and c not in own
-                )
-        self.ablated[clause] = case, step
+                elsewhere.update(c for c in outcome if deviates(outcome, c) and c not in own)
         names = {feature.name for feature, _ in needed}
-        said = [(f, c) for f, c in needed if not unexamined & f.changes]
-        return [
-            c for f, c in said if not names & f.changes or (f.alone is not None and names & f.changes == {STATE.name})
-        ]
+        conditions = tuple(
+            c
+            for f, c in needed
+            if not unexamined & f.changes
+            and (not names & f.changes or (f.alone is not None and names & f.changes == {STATE.name}))
+        )
+        return Needed(clause, conditions, frozenset(unknown), frozenset(elsewhere), case, step)
 
-    def changing(self, clause: str, output: str, needed: Sequence[Condition]) -> frozenset[str]:
-        """Of the features that the clause needs, those that change the layer's own results; see ``OwnResults``."""
-        names, (case, step) = {c.feature for c in needed}, self.ablated[clause]
+    def changing(self, needed: Needed, output: str) -> frozenset[str]:
+        """Of the features that a clause needs, those that change the layer's own results; see ``OwnResults``."""
+        names = {c.feature for c in needed.conditions}
         found = set[str]()
-        tier: Tier = "permissive" if clause in NARROWER else "lenient"
-        if not {"values of x", "values of dy"} & names and not LAYOUTS & self.unknown.get(clause, set()):
+        tier: Tier = "permissive" if needed.clause in NARROWER else "lenient"
+        if not {"values of x", "values of dy"} & names and not LAYOUTS & needed.unknown:
             for feature in FEATURES:
                 alone = feature.name in names & INVARIANT and not names & feature.changes
-                if alone and not self.cut and self.clock() <= self._end:
-                    ordinary = feature.changed(case, step)
-                    if ordinary is not None and self._own.differ(case, ordinary, step, output, tier):
+                if alone and not self.over:
+                    ordinary = feature.changed(needed.case, needed.step)
+                    if ordinary is not None and self._own.differ(needed.case, ordinary, needed.step, output, tier):
                         found.add(feature.name)
         return frozenset(found)
 
-    def scatters(self, clause: str, output: str) -> bool:
-        """Whether the result that the clause judges differs from run to run by as much as it is wrong."""
-        if clause not in self.ablated or self.cut or self.clock() > self._end:
-            return False
-        return self._own.scatters(*self.ablated[clause], output)
+    def scatters(self, needed: Needed, output: str) -> bool:
+        """Whether the result that a clause judges differs from run to run by as much as it is wrong."""
+        return not self.over and self._own.scatters(needed.case, needed.step, output)
 
-    def misused(self, clause: str) -> str:
+    def misused(self, needed: Needed) -> str:
         """Whether the layer's own y, which is wrong on the clause's most ordinary case, shows a wrong use of gamma or of epsilon; "" if not."""
-        if clause not in self.ablated or self.cut or self.clock() > self._end:
+        if self.over:
             return ""
-        case, step = self.ablated[clause]
-        if not self._own.scale_by_gamma(case, step):
+        if not self._own.scale_by_gamma(needed.case, needed.step):
             return "gamma"
-        return "" if self._own.heed_epsilon(case, step) else "epsilon"
+        return "" if self._own.heed_epsilon(needed.case, needed.step) else "epsilon"
 
     def _shortest(self, clause: str, case: Case, step: int) -> tuple[Case, int]:
         """The case without the calls that the deviation does not need: those after the step, then those before it, the last ones first."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from bnspec.conformance.causes.deviation import Deviation
 from bnspec.conformance.causes.experiments import Outcome, deviates
@@ -36,14 +36,11 @@ def grouped(
     deviations: Sequence[Deviation],
     ordinary: Sequence[Outcome],
     others: Sequence[Outcome] = (),
-    misused: Mapping[str, str] | None = None,
 ) -> list[list[Deviation]]:
     """The deviations in groups of one cause, each group with the most basic deviation first.
 
     Args:
-        ordinary, others: the outcomes of experiments on ordinary and on other values.
-        misused: by clause on whose ordinary cases y is wrong: "gamma", where it is not the layer's own y for gamma 1 and beta 0, scaled and
-            shifted; "epsilon", where it does not depend on that; else "".
+        ordinary, others: the outcomes of experiments on ordinary and on other values, by the key of a deviation.
     """
     noise = _of_no_function(deviations)
     general, special = _split([d for d in deviations if not any(d in g for g in noise)])
@@ -55,7 +52,7 @@ def grouped(
         _add(deviation, next(like, None), groups)
     groups = [*noise, *_of_equal_setting(groups)]
     _add_special(special, groups, ordinary, others)
-    return [most_basic_first(g, misused) for g in _of_equal_setting(groups)]
+    return [most_basic_first(g) for g in _of_equal_setting(groups)]
 
 
 def _add_special(
@@ -70,7 +67,7 @@ def _add_special(
     for deviation in sorted(special, key=lambda d: (d.finding.clause not in FUNCTIONS, d.finding.clause in NARROWER)):
         if deviation.finding.clause in NARROWER:  # what two calls differ in may be within the bound of each
             broad = _broad(groups)
-        explaining = _explaining(deviation, broad, [o for o in outcomes if deviates(o, deviation.finding.clause)])
+        explaining = _explaining(deviation, broad, [o for o in outcomes if deviates(o, deviation.key)])
         # what needs most is nearest: a cause that needs nothing explains anything
         nearest = max(explaining, key=lambda g: len(g[0].setting), default=None)
         inseparable = (
@@ -108,7 +105,7 @@ def _explaining(
         broad: the groups, each with those of its deviations by which it explains others.
     """
     explaining = [g for g, first in broad if _needs_the_change(first, special) and _explains(first, special, shown)]
-    if explaining or all(any(deviates(o, d.finding.clause) for _, first in broad for d in first) for o in shown):
+    if explaining or all(any(deviates(o, d.key) for _, first in broad for d in first) for o in shown):
         return [g for g, first in broad if _speaks_of(special, first, shown)] or explaining
     return []
 
@@ -160,8 +157,8 @@ def _explains(group: Sequence[Deviation], special: Deviation, shown: Sequence[Ou
     # a channel that is not finite is judged by no other clause: what hides it there is an error of finite values if both need the same
     of_one_output = _is_impossible_value(special) and any(_of_one_output(d, special) for d in sources)
     if of_one_output or (_hides(special) and group[0].setting & special.setting):
-        shown = [o for o in shown if any(d.finding.clause in o for d in sources)]  # where none is judged, none is kept
-    together = [any(deviates(o, d.finding.clause) for d in sources) for o in shown]
+        shown = [o for o in shown if any(d.key in o for d in sources)]  # where none is judged, none is kept
+    together = [any(deviates(o, d.key) for d in sources) for o in shown]
     if narrow:
         return any(together) or _needs_what(special, group[0])
     if together:
@@ -189,8 +186,8 @@ def _speaks_of(special: Deviation, group: Sequence[Deviation], shown: Sequence[O
     if special.quantity == "endings" or any(d.finding.known for d in (special, *group)):
         return False
     said = tuple(c for c in needed if c.feature not in unsaid(group))
-    sources = [d.finding.clause for d in group if can_follow(d, special) or is_special(special.finding)]
-    together = any(deviates(o, clause) for o in shown for clause in sources)
+    sources = [d.key for d in group if can_follow(d, special) or is_special(special.finding)]
+    together = any(deviates(o, key) for o in shown for key in sources)
     return together and in_its_own_words(special.finding, said)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from bnspec.conformance.causes.calls import MALFORMED
 from bnspec.conformance.causes.deviation import Deviation
@@ -24,14 +24,11 @@ from bnspec.conformance.causes.values import KINDS_OF_VALUES, VALUES
 from bnspec.reports.run.causes import Condition
 
 
-def most_basic_first(group: Sequence[Deviation], misused: Mapping[str, str] | None = None) -> list[Deviation]:
+def most_basic_first(group: Sequence[Deviation]) -> list[Deviation]:
     """The deviations of one cause in order.
 
     A clause about small variances, say, deviates wherever y is wrong. It names the cause only where a clause that speaks of
     all cases needs a small variance, too.
-
-    Args:
-        misused: see ``grouped``.
     """
     if any(d.scattered for d in group):  # nobody can say what it needs
         return sorted(group, key=lambda d: (d.finding.clause not in FUNCTIONS, *basic_first(d.finding, (), d.general)))
@@ -45,7 +42,7 @@ def most_basic_first(group: Sequence[Deviation], misused: Mapping[str, str] | No
         if all(d.near for d in group if not is_special(d.finding)):
             without |= PARAMETERS | SIZES_OF_ERRORS  # the error is of another size without them
         needed = tuple(c for c in needed if c.feature not in without)
-        wrong = next((f for d in group if (f := (misused or {}).get(d.finding.clause, ""))), "")
+        wrong = next((d.misused for d in group if d.misused), "")
         if wrong and not needed:
             needed = (Condition(wrong, "any", "none"),)  # it needs no certain one, and is wrong in what that does
     well_formed = any(_needs_no_refusal(d) for d in group if not _speaks_of_refusals(d))

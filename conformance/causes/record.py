@@ -19,7 +19,7 @@ def cause_of(group: Sequence[Finding], conditions: tuple[Condition, ...], experi
         min((f.level for f in group), key=LEVELS.index),
         first.backend,
         first.device,
-        also=tuple(f.clause for f in group[1:]),
+        also=tuple(dict.fromkeys(f.clause for f in group[1:] if f.clause != first.clause)),
         conditions=conditions,
         known=tuple(dict.fromkeys(k for f in group for k in f.known)),
         message=first.message,

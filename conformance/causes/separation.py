@@ -33,7 +33,12 @@ INFINITE = 1e9
 
 
 def one_cause(a: Deviation, b: Deviation, ordinary: Sequence[Outcome], others: Sequence[Outcome] = ()) -> bool:
-    """Whether two deviations have one cause: a known deviation that both are, or that no experiment separates them."""
+    """Whether two deviations have one cause: a known deviation that both are, or that no experiment separates them.
+
+    Of one clause they have not: the one is on a case that has not what the other needs.
+    """
+    if a.finding.clause == b.finding.clause:
+        return False
     if a.finding.known or b.finding.known:
         return bool(set(a.finding.known) & set(b.finding.known))
     first, second = a.quantity, b.quantity
@@ -48,8 +53,8 @@ def one_cause(a: Deviation, b: Deviation, ordinary: Sequence[Outcome], others: S
     of_values = any(c.feature in (*VALUES, STATE.name) for d in (a, b) for c in d.conditions)
     judged = (*ordinary, *others) if of_values else ordinary
     relevant = [o for o in judged if not _kept_by_chance(o, a, b) and not _kept_by_chance(o, b, a)]
-    both = any(deviates(o, a.finding.clause) and deviates(o, b.finding.clause) for o in (*ordinary, *others))
-    only_b, only_a = _separated(a.finding.clause, b.finding.clause, relevant)
+    both = any(deviates(o, a.key) and deviates(o, b.key) for o in (*ordinary, *others))
+    only_b, only_a = _separated(a.key, b.key, relevant)
     # that a result is finite, say, is no sign that it is right
     without_a, without_b = only_b and not is_weak(a.finding), only_a and not is_weak(b.finding)
     if not both:
@@ -76,7 +81,7 @@ def _kept_by_chance(outcome: Outcome, deviation: Deviation, other: Deviation) ->
     evidence = deviation.finding.evidence
     measured = evidence is not None and evidence.relation in MEASURED
     needs_more = (deviation.setting - other.setting - other.possible) & one_layout(INVARIANT)
-    return measured and not needs_more and outcome.get(deviation.finding.clause) == 0.0
+    return measured and not needs_more and outcome.get(deviation.key) == 0.0
 
 
 def operates(operation: Deviation, other: Deviation) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 from bnspec.clauses import CLAUSES
 from bnspec.conformance.checks.judgement import Judgement
 from bnspec.conformance.judge.tally import J, Tally
+from bnspec.model.case import Case
 from bnspec.reports.run.records import DeclinedCases, Finding
 from bnspec.reports.run.vocabulary import FAILING
 
@@ -51,6 +53,15 @@ def finding_of(
         else (),
         reasons=tuple(DeclinedCases(reason, cases) for reason, cases in sorted(tally.reasons.items())),
     )
+
+
+def placed(judgement: Judgement, case: Case) -> Judgement:
+    """The judgement, whose message says which call of a sequence it is about."""
+    if judgement.evidence is None or len(case.steps) == 1:
+        return judgement
+    k = judgement.evidence.step
+    place = f"call {k + 1} of {len(case.steps)}: {case.steps[k].call.name}"
+    return dataclasses.replace(judgement, message=f"{place}: {judgement.message}")
 
 
 def json_ratio(ratio: float) -> float | str:

@@ -52,9 +52,10 @@ class Tally(Generic[J]):
     Attributes:
         cases, failures, declined: how many cases were judged, deviated, or were declined where the clause asks.
         reasons: why they were declined, each with its number of cases.
-        worst: the case with the largest ratio; smallest: the smallest case that deviates. Of equals the first in the run,
-            in whatever order they are added.
-        covered: failures on cases that a known deviation covers; known: these deviations, each with the number of its first case.
+        worst: the case with the largest ratio, of equals the first in the run, in whatever order they are added.
+        failing: the cases that deviate, and that no known deviation covers, as they were added.
+        covered: failures on cases that a known deviation covers; known: these deviations, each with the number of its first case;
+            smallest_known: the smallest of these cases.
         ended: how the first case without an answer ended, of the clause contract.completes; ended_at: its number.
     """
 
@@ -63,9 +64,10 @@ class Tally(Generic[J]):
     declined: int = 0
     reasons: dict[str, int] = dataclasses.field(default_factory=dict)
     worst: J | None = None
-    smallest: J | None = None
+    failing: list[J] = dataclasses.field(default_factory=list)
     covered: int = 0
     known: dict[KnownDeviation, int] = dataclasses.field(default_factory=dict)
+    smallest_known: J | None = None
     ended: FindingVerdict | None = None
     ended_at: float = math.inf
 
@@ -78,11 +80,18 @@ class Tally(Generic[J]):
         if judgement.holds:
             return
         self.failures += 1
-        if known is not None:
-            self.covered += 1
-            self.known[known] = min(order, self.known.get(known, order))
-        if self.smallest is None or (judged.size, order) < (self.smallest.size, self.smallest.order):
-            self.smallest = judged
+        if known is None:
+            self.failing.append(judged)
+            return
+        self.covered += 1
+        self.known[known] = min(order, self.known.get(known, order))
+        if self.smallest_known is None or _smaller(judged) < _smaller(self.smallest_known):
+            self.smallest_known = judged
+
+    @property
+    def smallest(self) -> J | None:
+        """The smallest case that deviates, of those that no known deviation covers where there are any; of equals the first in the run."""
+        return min(self.failing, key=_smaller, default=self.smallest_known)
 
     def end(self, how: FindingVerdict, order: int) -> None:
         """Say how a case ended without an answer."""
@@ -104,3 +113,8 @@ class Tally(Generic[J]):
         if self.cases:
             return "conforms"
         return "declined" if self.declined else "not_exercised"
+
+
+def _smaller(judged: Candidate) -> tuple[int, int]:
+    """A key that sorts by size; of equals the first in the run comes first."""
+    return judged.size, judged.order

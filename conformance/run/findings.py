@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,9 +9,8 @@ from dataclasses import dataclass, field
 from bnspec.backends.harness.launcher import Hello
 from bnspec.backends.harness.targets import Target
 from bnspec.clauses import CLAUSES, Clause
-from bnspec.conformance.checks.judgement import Judgement
-from bnspec.conformance.judge.collector import COMPLETES
-from bnspec.conformance.judge.finding import finding_of
+from bnspec.conformance.judge.collector import COMPLETES, KnownLookup, nothing_known
+from bnspec.conformance.judge.finding import finding_of, placed
 from bnspec.conformance.judge.tally import Judged, Tally
 from bnspec.conformance.run.smallest import Observe, OpenProcess, smallest
 from bnspec.errors import UsageError
@@ -38,6 +36,7 @@ class FindingWriter:
             that is not wanted; earlier: the cases of the run before the one of this number.
         progress: called with what is being done.
         clock: in seconds, of the searches.
+        known: the known deviations of the target.
         smallest_cases: by clause, the smallest case that deviates, once its finding is made.
     """
 
@@ -50,6 +49,7 @@ class FindingWriter:
     open_process: OpenProcess | None
     earlier: Callable[[int], Sequence[Case]]
     clock: Callable[[], float] = time.monotonic
+    known: KnownLookup = nothing_known
     smallest_cases: dict[str, Case] = field(default_factory=dict)
 
     def findings(self, tallies: Mapping[str, Tally[Judged]], made: Mapping[str, Finding]) -> list[Finding]:
@@ -100,20 +100,12 @@ class FindingWriter:
             self.earlier(tally.smallest.order),
             self.smallest_cases.values(),
             self.clock,
+            self.known,
         )
         self.smallest_cases[clause] = case
         shrunk = self.writer.save_case(case)
         judgement = placed(judgement, case)
         return finding_of(clause, tally, name, device, case=worst, shrunk=shrunk, judgement=judgement)
-
-
-def placed(judgement: Judgement, case: Case) -> Judgement:
-    """The judgement, whose message says which call of a sequence it is about."""
-    if judgement.evidence is None or len(case.steps) == 1:
-        return judgement
-    k = judgement.evidence.step
-    place = f"call {k + 1} of {len(case.steps)}: {case.steps[k].call.name}"
-    return dataclasses.replace(judgement, message=f"{place}: {judgement.message}")
 
 
 def unavailable(target: Target, clause: Clause, hello: Hello) -> Finding:

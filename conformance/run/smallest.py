@@ -11,6 +11,7 @@ import msgspec
 
 from bnspec.conformance.cases.shrinking import shrink
 from bnspec.conformance.checks.judgement import Judgement
+from bnspec.conformance.judge.collector import KnownLookup, nothing_known
 from bnspec.conformance.judge.judge import checks_for, judge
 from bnspec.conformance.judge.tally import Judged
 from bnspec.model.case import Case
@@ -46,6 +47,7 @@ def smallest(
     earlier: Sequence[Case] = (),
     others: Iterable[Case] = (),
     clock: Callable[[], float] = time.monotonic,
+    known: KnownLookup = nothing_known,
 ) -> tuple[Case, Judgement]:
     """The failing case shrunk for this clause alone, and its judgement there.
 
@@ -57,11 +59,12 @@ def smallest(
         seconds: when to stop shrinking, by the clock.
         open_process: opens a process in which nothing has run, None where the history is not asked; earlier: the cases of the run
             before this one.
+        known: the known deviations of the target: where none covers the case, the search goes to no case that one covers.
         others: cases that have been shrunk for other clauses: the search starts from the smallest on which this one is broken, too.
     Returns: a case that deviates in none of these ways again is returned as it is, with evidence of the relation "repeats".
     """
-    search = _Search(clause, conventions)
     case = failing.case
+    search = _Search(clause, conventions, known if known(clause, case) is None else nothing_known)
     if search.deviates(case, observe):
         case = search.smaller(case, others, observe)
         found = shrink(case, lambda c: search.deviates(c, observe), seconds, clock)
@@ -88,12 +91,14 @@ def smallest(
 class _Search:
     """Runs cases for one clause. ``judgements``: of the cases that deviated, by their id."""
 
-    def __init__(self, clause: str, conventions: Conventions) -> None:
-        self.clause, self.conventions, self.checks = clause, conventions, checks_for([clause])
+    def __init__(self, clause: str, conventions: Conventions, known: KnownLookup) -> None:
+        self.clause, self.conventions, self.checks, self.known = clause, conventions, checks_for([clause]), known
         self.judgements: dict[str, Judgement] = {}
 
     def deviates(self, case: Case, observe: Observe) -> bool:
-        """Whether the clause is broken on the case."""
+        """Whether the clause is broken on the case, and no known deviation covers that."""
+        if self.known(self.clause, case) is not None:
+            return False
         observation = observe(case)
         if observation.status in ("crashed", "timeout"):
             return False

@@ -16,7 +16,7 @@ from bnspec.backends.harness.interruption import check
 from bnspec.backends.harness.launcher import PATIENT, Worker
 from bnspec.backends.harness.targets import Target
 from bnspec.conformance.cases.forward import offered
-from bnspec.conformance.causes.causes import causes_of
+from bnspec.conformance.causes.causes import Examined, causes_of
 from bnspec.conformance.conventions.own_adapter import gradient_modes_of
 from bnspec.conformance.judge.collector import ENDINGS, CaseJudgements, Collector, with_gradients_declined
 from bnspec.conformance.judge.finding import finding_of
@@ -198,10 +198,13 @@ class TargetRun:
             self.new_process if self.settings.histories else None,
             lambda index: [offered(case, conventions) for case in self.cases.before(index)],
             clock,
+            collector.known,
         )
         findings = maker.findings(collector.tallies, self.earlier.findings)
         self.spend(shrink=time.perf_counter() - started)
-        return findings, self.causes(worker, conventions, findings, maker.smallest_cases, clock)
+        target = Examined(maker.observe, conventions, self.writer.save_case, collector.known, clock)
+        deviating = {clause: tally.failing for clause, tally in collector.tallies.items()}
+        return findings, self.causes(target, findings, maker.smallest_cases, deviating)
 
     @contextlib.contextmanager
     def new_process(self) -> Iterator[Observe]:
@@ -211,17 +214,16 @@ class TargetRun:
 
     def causes(
         self,
-        worker: Worker,
-        conventions: Conventions,
+        target: Examined,
         findings: Sequence[Finding],
         cases: Mapping[str, Case],
-        clock: Callable[[], float],
+        failing: Mapping[str, Sequence[JudgedOnce]],
     ) -> list[Cause]:
         """What is behind the findings, found by experiment."""
         started = time.perf_counter()
         self.report("finding causes")
         seconds = min(self.settings.cause_seconds, self.share.left)
-        found = causes_of(findings, cases, lambda c: self.observe(worker, c), conventions, seconds, clock)
+        found = causes_of(target, findings, cases, seconds, failing)
         self.spend(causes=time.perf_counter() - started)
         return found
 

@@ -255,7 +255,7 @@ def test_what_gamma_does_names_the_cause_where_it_is_wrong() -> None:
     outcomes = [{"training.output": LARGE, "affine.per_channel": LARGE}]
     [group] = grouped([y, affine], outcomes)
     assert group[0] is y
-    [group] = grouped([y, affine], outcomes, misused={"training.output": "gamma"})
+    [group] = grouped([dataclasses.replace(y, misused="gamma"), affine], outcomes)
     assert group[0] is affine
 
 

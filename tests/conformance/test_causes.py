@@ -17,7 +17,7 @@ from bnspec.cli import main
 from bnspec.conformance.cases.building import Form, Plan, batch_norm_case
 from bnspec.conformance.cases.catalogue import catalogue
 from bnspec.conformance.cases.effort import EFFORTS
-from bnspec.conformance.causes.causes import causes_of
+from bnspec.conformance.causes.causes import Examined, causes_of
 from bnspec.conformance.causes.experiments import Experiments
 from bnspec.conformance.selftest.catalogue.catalogue import select
 from bnspec.conformance.selftest.grouping.grouping import Grouped, causes_of_layer
@@ -116,9 +116,9 @@ def test_where_time_is_up_no_condition_is_said_that_may_be_another(experiments: 
         return run_case(adapter, *run.header())
 
     found = Experiments(observe, adapter.conventions, ["inference.output"], experiments, clock=lambda: next(ticks))
-    needed = found.conditions("inference.output", case, 0, frozenset())
-    assert {c.feature for c in needed} <= {"layout of x"}
-    assert needed or found.cut
+    needed = found.needed("inference.output", case, 0, frozenset())
+    assert {c.feature for c in needed.conditions} <= {"layout of x"}
+    assert needed.conditions or found.cut
 
 
 def test_without_time_every_finding_is_a_cause_that_says_so() -> None:
@@ -130,7 +130,8 @@ def test_without_time_every_finding_is_a_cause_that_says_so() -> None:
     def observe(_: Case) -> Observation:
         raise AssertionError("there is no time")
 
-    found = causes_of([mean, y], dict.fromkeys((y.clause, mean.clause), case), observe, None, -1.0)  # type: ignore[arg-type]
+    target = Examined(observe, FullAdapter.conventions, lambda case: case.id)
+    found = causes_of(target, [mean, y], dict.fromkeys((y.clause, mean.clause), case), -1.0)
     assert sorted(c.clause for c in found) == ["running.mean", "training.output"]
     assert all("stopped after" in c.cut for c in found)
     known = msgspec.structs.replace(found[0], known=(KNOWN,), also=("running.var",))

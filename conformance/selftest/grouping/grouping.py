@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ import numpy as np
 
 from bnspec.backends.worker.execution import run_case
 from bnspec.clauses import ASKED, CLAUSES
-from bnspec.conformance.causes.causes import causes_of
+from bnspec.conformance.causes.causes import Examined, causes_of
 from bnspec.conformance.causes.order import in_its_own_words
 from bnspec.conformance.judge.collector import Collector
 from bnspec.conformance.judge.finding import finding_of
@@ -24,7 +25,7 @@ from bnspec.reports.run.causes import Cause
 from bnspec.reports.run.records import Finding
 from bnspec.reports.run.vocabulary import FAILING
 
-#: For shrinking the case of one clause, and for all experiments on one layer.
+#: For shrinking the case of one clause, and for all experiments on one layer; of processor time.
 SHRINK_SECONDS, CAUSE_SECONDS = 1.5, 30.0
 
 #: A choice that the reference layer itself makes: where squares overflow, its y is beta.
@@ -87,9 +88,22 @@ def causes_of_layer(
         for clause, tally in collector.tallies.items():
             if tally.verdict in FAILING and tally.smallest is not None:
                 case, judgement = smallest(
-                    clause, tally.smallest, observe, conventions, shrink_seconds, others=small.values()
+                    clause,
+                    tally.smallest,
+                    observe,
+                    conventions,
+                    shrink_seconds,
+                    others=small.values(),
+                    clock=time.process_time,
                 )
                 small[clause] = case
-                path = f"cases/{case.id}.json"
+                path = _path(case)
                 found.append(finding_of(clause, tally, name, "cpu", case=path, shrunk=path, judgement=judgement))
-        return Grouped(found, causes_of(found, small, observe, conventions, CAUSE_SECONDS))
+        target = Examined(observe, conventions, _path, clock=time.process_time)
+        failing = {clause: tally.failing for clause, tally in collector.tallies.items()}
+        return Grouped(found, causes_of(target, found, small, CAUSE_SECONDS, failing))
+
+
+def _path(case: Case) -> str:
+    """Where a case would be saved."""
+    return f"cases/{case.id}.json"

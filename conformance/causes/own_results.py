@@ -84,9 +84,16 @@ class OwnResults:
         return not all(_is_affine(r, own.exact) for r in (own, got))
 
     def heed_epsilon(self, case: Case, step: int) -> bool:
-        """Whether y depends on epsilon where it is as large as the variance; true also where that cannot be said."""
+        """Whether y depends on epsilon where it is as large as the variance.
+
+        True also where that cannot be said, as where y is beta: that of constants is, whatever epsilon is.
+        """
         small, large = (with_other_epsilon(case, e) for e in (1.0, 16.0))
-        if small is None or large is None or any(self._result(c, step, "y") is None for c in (small, large)):
+        if small is None or large is None:
+            return True
+        results = [self._result(c, step, "y") for c in (small, large)]
+        shift = case.arrays["beta"].astype(np.float64) if case.config.affine else 0.0
+        if any(r is None or (r.values == shift).all() for r in results):
             return True
         return self.differ(small, large, step, "y")
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+
+import msgspec
 
 from bnspec.conformance.causes.record import cause_of, ordinary_first
 from bnspec.reports.run.causes import Cause
@@ -11,10 +13,10 @@ from bnspec.reports.run.vocabulary import FAILING
 
 
 def united(findings: Sequence[Finding], causes: Mapping[str, Sequence[Cause]]) -> list[Cause]:
-    """The causes behind the merged findings of one target; every finding that fails belongs to exactly one.
+    """The causes behind the merged findings of one target; every finding that fails belongs to one, or to several.
 
     A clause goes with the clause that names its cause in the run that its finding shows, and that one with the one that names
-    its own.
+    its own. A further cause that it names there, beneath that of its smallest case, stays as it is.
 
     Args:
         causes: by failing clause, the causes that the run knows from which its finding is taken.
@@ -26,7 +28,13 @@ def united(findings: Sequence[Finding], causes: Mapping[str, Sequence[Cause]]) -
     for clause in failing:
         groups.setdefault(_first(clause, of), []).append(clause)
     made = [_cause(first, group, failing, of[first]) for first, group in groups.items()]
-    return sorted(made, key=ordinary_first)
+    beneath = [_of(c, failing) for clause in failing for c in causes[clause] if c.clause == clause and c != of[clause]]
+    return sorted([*made, *beneath], key=ordinary_first)
+
+
+def _of(cause: Cause, failing: Collection[str]) -> Cause:
+    """The cause with those of its clauses that fail."""
+    return msgspec.structs.replace(cause, also=tuple(c for c in cause.also if c in failing))
 
 
 def _first(clause: str, of: Mapping[str, Cause | None]) -> str:

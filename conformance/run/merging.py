@@ -194,12 +194,15 @@ class _Target:
         tallies: dict[str, Tally[Shown]] = {c: Tally() for c in clauses}
         for one in counted:
             tally_all(tallies, judgements_of(one.entry), lambda judgement, one=one: Shown(one, judgement))  # type: ignore[misc]
-        findings, causes = [], dict[str, Sequence[Cause]]()
+        findings, shown = [], dict[str, Part]()
         for clause, tally in tallies.items():
-            finding, part = self.finding(clause, tally)
+            finding, shown[clause] = self.finding(clause, tally)
             findings.append(finding)
-            causes[clause] = self.of(part, part.run.causes)
-        return findings, united(findings, causes)
+        causes = united(findings, {clause: self.of(part, part.run.causes) for clause, part in shown.items()})
+        for cause in causes:
+            if cause.case and not (self.writer.path / cause.case).exists():
+                self.save(shown[cause.clause], cause.case)
+        return findings, causes
 
     def finding(self, clause: str, tally: Tally[Shown]) -> tuple[Finding, Part]:
         """The finding of a clause, and the part that its evidence is from: the one whose smallest case that deviates is the

@@ -23,7 +23,9 @@ class Condition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Cause(Tagged, frozen=True, tag="cause"):
-    """A cause: the most basic clause that is broken, and what it needs. Every finding that fails belongs to exactly one.
+    """A cause: the most basic clause that is broken, and what it needs.
+
+    Every finding that fails belongs to one, or to several where some of its cases need one thing, and others another.
 
     Attributes:
         clause: the clause that is broken in its own words; also: clauses that show the same error.

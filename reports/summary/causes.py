@@ -31,7 +31,7 @@ def counted(target: str, causes: Sequence[Cause]) -> Counted:
     for cause in causes:
         levels[cause.level] = levels.get(cause.level, 0) + 1
     known = sum(bool(c.known) for c in causes)
-    return Counted(target, len(causes), known, sum(len(c.clauses) for c in causes), levels)
+    return Counted(target, len(causes), known, len({n for c in causes for n in c.clauses}), levels)
 
 
 def count_sentence(causes: Sequence[Cause]) -> str:

@@ -6,7 +6,7 @@ only in cases to which the first does not reach.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from bnspec.conformance.causes.deviation import Deviation
 from bnspec.conformance.causes.experiments import Outcome
@@ -24,6 +24,8 @@ IN_TURN = (SHAPES, LAYOUTS)
 DEVIATIONS_AT_MOST = 2
 #: Epsilons are one feature if their quotient is at most this: beyond it, another fault may need the other one.
 LIKE_EPSILON = 2.0**10
+#: The ratio of a deviation that is not there, on a case on which another one of its clause is.
+NOT_THERE = 1.0
 
 
 def reaches(conditions: Iterable[Condition], case: Case, steps: Iterable[int] | None = None) -> bool:
@@ -33,6 +35,27 @@ def reaches(conditions: Iterable[Condition], case: Case, steps: Iterable[int] | 
     """
     chosen = list(range(len(case.steps)) if steps is None else steps)
     return all(_has(condition, case, chosen) for condition in conditions if _is_hard(condition))
+
+
+def reaches_every_call(conditions: Iterable[Condition], case: Case) -> bool:
+    """Whether every call of a case has all that a deviation needs: then none shows another deviation of its clause."""
+    needed = tuple(conditions)
+    return all(reaches(needed, case, [step]) for step in range(len(case.steps)))
+
+
+def unreached(failing: Iterable[Judged], tried: Iterable[Case], found: Sequence[Deviation]) -> list[Judged | Case]:
+    """The cases on which a clause deviates, and to which none of its deviations reaches; the smallest first.
+
+    Args:
+        failing: those of the run; tried: those of experiments, of which nobody knows in which call it deviates.
+    """
+    judged = [j for j in failing if (e := j.judgement.evidence) is not None and not _reached(found, j.case, e.step)]
+    cases = [c for c in tried if any(not _reached(found, c, step) for step in range(len(c.steps)))]
+    return sorted([*judged, *cases], key=lambda one: one.size if isinstance(one, Judged) else one.elements)
+
+
+def _reached(found: Iterable[Deviation], case: Case, step: int) -> bool:
+    return any(reaches(d.conditions, case, [step]) for d in found)
 
 
 def may_hide(deviation: Deviation) -> bool:
@@ -99,30 +122,29 @@ def _has_state(case: Case, steps: Sequence[int]) -> bool:
     return any(f.value(case, s) for f in FEATURES if f.name == "state" for s in steps)
 
 
-def unreached(failing: Iterable[Judged], found: Sequence[Deviation]) -> Iterator[Judged]:
-    """The cases on which a clause deviates, and to which none of its deviations reaches; the smallest first."""
-    for judged in sorted(failing, key=lambda j: (j.size, j.order)):
-        evidence = judged.judgement.evidence
-        if evidence is not None and not any(reaches(d.conditions, judged.case, [evidence.step]) for d in found):
-            yield judged
-
-
 def attributed(results: Iterable[tuple[Case, Outcome]], deviations: Sequence[Deviation]) -> list[Outcome]:
     """The outcomes of experiments by the key of a deviation.
 
-    Where a clause has several deviations, an experiment shows those that reach its case; where the clause is kept, none is there.
+    Where a clause deviates on a case to which none of its deviations reaches, it shows another error, and says nothing of them. Where
+    it has several, an experiment shows those that reach its case, and that the others are not there.
     """
-    several: dict[str, list[Deviation]] = {}
+    hiding: dict[str, list[Deviation]] = {}
     for deviation in deviations:
-        several.setdefault(deviation.finding.clause, []).append(deviation)
-    several = {clause: those for clause, those in several.items() if len(those) > 1}
-    return [_attributed(case, outcome, several) for case, outcome in results]
+        if deviation.number or may_hide(deviation):
+            hiding.setdefault(deviation.finding.clause, []).append(deviation)
+    return [_attributed(case, outcome, hiding) for case, outcome in results]
 
 
-def _attributed(case: Case, outcome: Outcome, several: Mapping[str, Sequence[Deviation]]) -> Outcome:
-    made = {clause: ratio for clause, ratio in outcome.items() if clause not in several}
-    for clause, deviations in several.items():
-        if clause in outcome:
-            ratio = outcome[clause]
-            made.update({d.key: ratio for d in deviations if ratio <= 1.0 or reaches(d.conditions, case)})
+def _attributed(case: Case, outcome: Outcome, hiding: Mapping[str, Sequence[Deviation]]) -> Outcome:
+    made = {clause: ratio for clause, ratio in outcome.items() if clause not in hiding}
+    for clause, deviations in hiding.items():
+        ratio = outcome.get(clause)
+        if ratio is None:
+            continue
+        if ratio <= 1.0:
+            made.update({d.key: ratio for d in deviations})
+            continue
+        there = {d.key for d in deviations if reaches(d.conditions, case)}
+        if there:
+            made.update({d.key: ratio if d.key in there else NOT_THERE for d in deviations})
     return made

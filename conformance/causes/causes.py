@@ -157,14 +157,19 @@ class _Search:
     def _beneath(self, first: Deviation, failing: Sequence[Judged]) -> list[Deviation]:
         """The deviations of the same clause on cases to which the first does not reach, and that need other features."""
         looked_at, found = [first], list[Deviation]()
+        clause = first.finding.clause
+        outcomes = self.experiments.outcomes
+        tried = [case for i, case in self.experiments.cases.items() if outcomes[i].get(clause, 0.0) > 1.0]
         while is_limited(looked_at[-1].conditions) and len(looked_at) <= DEVIATIONS_AT_MOST:
-            judged = next(unreached(failing, looked_at), None)
-            if judged is None or self.experiments.over:
+            cases = unreached(failing, tried, looked_at)
+            shown = self._smallest(clause, [c.case if isinstance(c, Judged) else c for c in cases], looked_at)
+            if shown is None:
                 break
-            case, judgement = self._smaller(judged, looked_at)
+            case, judgement = shown
+            largest = max((c.judgement.ratio for c in cases if isinstance(c, Judged)), default=judgement.ratio)
             finding = msgspec.structs.replace(
                 first.finding,
-                ratio=json_ratio(max(j.judgement.ratio for j in unreached(failing, looked_at))),
+                ratio=json_ratio(largest),
                 evidence=judgement.evidence,
                 message=placed(judgement, case).message,
             )
@@ -174,13 +179,14 @@ class _Search:
             made = self._deviation(finding, needed, True, False, len(looked_at))
             looked_at.append(made)
             if needs_others(made, first):
-                shown = msgspec.structs.replace(finding, shrunk=self.target.save(case))
-                found.append(dataclasses.replace(made, finding=shown))
+                saved = msgspec.structs.replace(finding, shrunk=self.target.save(case))
+                found.append(dataclasses.replace(made, finding=saved))
         return found
 
-    def _smaller(self, judged: Judged, found: Sequence[Deviation]) -> tuple[Case, Judgement]:
-        """The case shrunk for its clause, as far as none of the deviations reaches; and its judgement."""
-        clause = found[0].finding.clause
+    def _smallest(
+        self, clause: str, cases: Sequence[Case], found: Sequence[Deviation]
+    ) -> tuple[Case, Judgement] | None:
+        """The smallest of the cases on which the clause deviates and none of the deviations reaches, shrunk; and its judgement."""
         checks = checks_for([clause])
         judgements: dict[str, Judgement] = {}
 
@@ -196,10 +202,13 @@ class _Search:
             judgements[case.id] = judgement
             return not any(reaches(d.conditions, case, [judgement.evidence.step]) for d in found)
 
-        if not deviates(judged.case):
-            return judged.case, judged.judgement
-        case = shrink(judged.case, deviates, self.seconds * SHRINK_SHARE, self.target.clock)
-        return case, judgements[case.id]
+        for case in cases:
+            if self.experiments.over:
+                return None
+            if deviates(case):
+                shrunk = shrink(case, deviates, self.seconds * SHRINK_SHARE, self.target.clock)
+                return shrunk, judgements[shrunk.id]
+        return None
 
     def _cause(self, group: Sequence[Deviation]) -> Cause:
         """A group as a record; its first deviation names it."""

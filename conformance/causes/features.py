@@ -13,6 +13,7 @@ from bnspec.conformance.causes.shapes import (
     EXTENTS,
     MANY_CHANNELS,
     ONE_CHANNEL,
+    ONE_ROW,
     RANK,
 )
 from bnspec.conformance.causes.values import VALUES_OF_DY, VALUES_OF_X
@@ -24,6 +25,7 @@ FEATURES: tuple[Feature, ...] = (
     EMPTY_CHUNK,
     EQUAL_EXTENTS,
     ONE_CHANNEL,
+    ONE_ROW,
     COUNT,
     VALUES_OF_DY,
     VALUES_OF_X,

@@ -46,9 +46,9 @@ def grouped(
     general, special = _split([d for d in deviations if not any(d in g for g in noise)])
     groups: list[list[Deviation]] = []
     for deviation in general:
-        # no chain through clauses of one quantity: one that two faults break joins the more basic of them, and does not make
-        # them one
-        like = (g for g in groups if any(one_cause(d, deviation, ordinary, others) for d in _first_of_each_quantity(g)))
+        # no chain through clauses of one quantity, but those that need the same: one that two faults break joins the more basic
+        # of them, and does not make them one
+        like = (g for g in groups if any(one_cause(d, deviation, ordinary, others) for d in _to_compare(g, deviation)))
         _add(deviation, next(like, None), groups)
     groups = [*noise, *_of_equal_setting(groups)]
     _add_special(special, groups, ordinary, others)
@@ -110,9 +110,11 @@ def _explaining(
     return []
 
 
-def _first_of_each_quantity(group: Sequence[Deviation]) -> list[Deviation]:
-    """The most basic deviation of the statistics, of y, of dx, of the other gradients, ..."""
-    return list({(d.quantity, is_dx(d)): d for d in reversed(group)}.values())
+def _to_compare(group: Sequence[Deviation], other: Deviation) -> list[Deviation]:
+    """The most basic deviation of the statistics, of y, of dx, of the other gradients, ...; and those that need what the other one needs."""
+    needed = {c.feature for c in other.conditions}
+    alike = [d for d in group if needed and {c.feature for c in d.conditions} == needed]
+    return [*{(d.quantity, is_dx(d)): d for d in reversed(group)}.values(), *alike]
 
 
 def _split(deviations: Sequence[Deviation]) -> tuple[list[Deviation], list[Deviation]]:

@@ -66,11 +66,21 @@ MASKED = frozenset(name for name, call in CALLS.items() if call.has_mask)
 OF_NETWORKS = frozenset(name for name, call in CALLS.items() if call.mode is not None) - MASKED
 #: Features with which any array may be misread, and what an array of one value per channel is misread of.
 MISREADING = frozenset(
-    {"rank", LAYOUT, "layout of the parameters", "equal extents", "extents", "many channels", "dtype", "threads"}
+    {
+        "rank",
+        LAYOUT,
+        "layout of the parameters",
+        "equal extents",
+        "one row",
+        "extents",
+        "many channels",
+        "dtype",
+        "threads",
+    }
 )
 PARAMETERS = frozenset({"gamma", "beta", "state"})
 #: Of those, what the shapes of arrays are, and the threads among which they are divided.
-SHAPES = frozenset({"rank", "equal extents", "extents", "many channels", "threads"})
+SHAPES = frozenset({"rank", "equal extents", "one row", "extents", "many channels", "threads"})
 #: The same of single clauses: in families that speak of all cases, or of several features.
 OWN_FEATURES_OF_CLAUSES: dict[str, frozenset[str]] = {
     **dict.fromkeys(("running.decay_one_keeps", "running.decay_zero_replaces"), frozenset({"decay"})),

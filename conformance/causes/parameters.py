@@ -129,5 +129,6 @@ SMALL_EPSILON = Feature(
     _small_epsilon_value,
     lambda case, _: with_other_epsilon(case, 1.0),
     frozenset({"values of x", "state"}),
+    alone=lambda case, _: with_other_epsilon(case, 1.0),
 )
 DECAY = Feature("decay", f"{ORDINARY_DECAY:g}", _decay_value, _ordinary_decay)

@@ -40,6 +40,32 @@ def _few(case: Case) -> bool:
     return any(case.arrays[n].size < ORDINARY_COUNT * case.config.channels for n in whole_inputs(case))
 
 
+def _rows_are_one(case: Case) -> bool:
+    """Whether all whole inputs have one row, and several values per channel in it."""
+    config, shapes = case.config, [case.arrays[n].shape for n in whole_inputs(case)]
+    if case.subject != "batch_norm" or not config.reduce_axes or not shapes:
+        return False
+    return all(s[config.reduce_axes[0]] == 1 and math.prod(s[a] for a in config.reduce_axes) > 1 for s in shapes)
+
+
+def _one_row_value(case: Case, _: int) -> str:
+    return "1 row" if _rows_are_one(case) else ""
+
+
+def _two_rows(case: Case, _: int) -> Case | None:
+    """Whole inputs repeated once along the first reduced axis, with what a mask keeps of them."""
+    if not _keeps_malformed(case):
+        return None
+    axis = case.config.reduce_axes[0]
+    changes = {n: np.concatenate([case.arrays[n]] * 2, axis) for n in whole_inputs(case)}
+    mask = case.arrays.get("mask")
+    if mask is not None:
+        if mask.ndim != case.config.rank or mask.shape[axis] != 1:
+            return None
+        changes["mask"] = np.concatenate([mask] * 2, axis)
+    return with_arrays(case, changes)
+
+
 def _count_value(case: Case, _: int) -> str:
     if not _few(case) or case.subject in ("layer_norm", "input_norm"):
         return ""
@@ -167,8 +193,14 @@ ONE_CHANNEL = Feature(
     lambda case, _: _resized(case, [0] * ORDINARY_CHANNELS),
     LAYOUTS,
 )
-COUNT = Feature("count", f"at least {ORDINARY_COUNT} values per channel", _count_value, _more_values, LAYOUTS)
-RANK = Feature("rank", "rank 2, channel axis 1", _rank_value, _in_rank_two, LAYOUTS | {EQUAL_EXTENTS.name})
+#: One row of several values per channel: a batch of one sample.
+ONE_ROW = Feature("one row", "2 rows", _one_row_value, _two_rows, LAYOUTS)
+COUNT = Feature(
+    "count", f"at least {ORDINARY_COUNT} values per channel", _count_value, _more_values, LAYOUTS | {ONE_ROW.name}
+)
+RANK = Feature(
+    "rank", "rank 2, channel axis 1", _rank_value, _in_rank_two, LAYOUTS | {EQUAL_EXTENTS.name, ONE_ROW.name}
+)
 EXTENTS = Feature("extents", f"at most {LONG // 2} along an axis", _extents_value, _short, LAYOUTS)
 MANY_CHANNELS = Feature(
     "many channels",

@@ -12,7 +12,7 @@ from bnspec.reports.run.store import Run
 from bnspec.reports.run.vocabulary import Level
 
 #: Features that their value names.
-SAID_BY_VALUE = frozenset({"one channel", "many channels", "count", "affine", "threads"})
+SAID_BY_VALUE = frozenset({"one channel", "one row", "many channels", "count", "affine", "threads"})
 
 
 class Counted(NamedTuple):

@@ -8,13 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from bnspec.conformance.causes.calls import MALFORMED
 from bnspec.conformance.causes.deviation import Deviation
 from bnspec.conformance.causes.experiments import Outcome
 from bnspec.conformance.causes.features import FEATURES
 from bnspec.conformance.causes.layouts import LAYOUTS
-from bnspec.conformance.causes.order import SHAPES, SIZES_OF_ERRORS, TRAINED, compares, is_special, is_weak, steps_of
-from bnspec.conformance.causes.values import KINDS_OF_VALUES, NOT_FINITE
+from bnspec.conformance.causes.order import (
+    SHAPES,
+    SIZES_OF_ERRORS,
+    SIZES_OF_SMALL_ERRORS,
+    TRAINED,
+    compares,
+    is_special,
+    is_weak,
+    steps_of,
+)
+from bnspec.conformance.causes.values import KINDS_OF_VALUES, NOT_FINITE, VALUES
 from bnspec.conformance.judge.tally import Judged
+from bnspec.model.call import CALLS
 from bnspec.model.case import Case
 from bnspec.reports.run.causes import Condition
 
@@ -28,19 +39,14 @@ LIKE_EPSILON = 2.0**10
 NOT_THERE = 1.0
 
 
-def reaches(conditions: Iterable[Condition], case: Case, steps: Iterable[int] | None = None) -> bool:
+def reaches(deviation: Deviation, case: Case, steps: Iterable[int] | None = None) -> bool:
     """Whether a case has all that a deviation needs, in one of these steps; by default in any.
 
-    That a feature makes an error large enough to be seen says nothing of where it is: values and counts are not asked for.
+    That a feature gives an error its size says nothing of where it is: values and counts are not asked for.
     """
     chosen = list(range(len(case.steps)) if steps is None else steps)
-    return all(_has(condition, case, chosen) for condition in conditions if _is_hard(condition))
-
-
-def reaches_every_call(conditions: Iterable[Condition], case: Case) -> bool:
-    """Whether every call of a case has all that a deviation needs: then none shows another deviation of its clause."""
-    needed = tuple(conditions)
-    return all(reaches(needed, case, [step]) for step in range(len(case.steps)))
+    features = _features(deviation)
+    return all(_has(c, case, chosen) for c in deviation.conditions if c.feature in features and _is_hard(c))
 
 
 def unreached(failing: Iterable[Judged], tried: Iterable[Case], found: Sequence[Deviation]) -> list[Judged | Case]:
@@ -55,7 +61,7 @@ def unreached(failing: Iterable[Judged], tried: Iterable[Case], found: Sequence[
 
 
 def _reached(found: Iterable[Deviation], case: Case, step: int) -> bool:
-    return any(reaches(d.conditions, case, [step]) for d in found)
+    return any(reaches(d, case, [step]) for d in found)
 
 
 def may_hide(deviation: Deviation) -> bool:
@@ -65,25 +71,35 @@ def may_hide(deviation: Deviation) -> bool:
     """
     finding = deviation.finding
     general = not is_special(finding) and not compares(finding) and not is_weak(finding)
-    return general and not deviation.scattered and is_limited(deviation.conditions)
+    return general and not deviation.scattered and bool(_features(deviation))
 
 
 def needs_others(deviation: Deviation, first: Deviation) -> bool:
-    """Whether a deviation needs other features than the first one of its clause, or other calls before it.
+    """Whether a deviation needs other features than the first one of its clause, or other operations before it.
 
-    One that needs no more than values is none: its error has another size there. Nor is one that needs more than the first, of
-    which it has other values.
+    Of two that need the same and one of them more, nobody can say that they are two. Nor of an error of roundings beside a large one,
+    which may have its size on other cases.
     """
-    if not is_limited(deviation.conditions) or deviation.needs_as(first):
+    if deviation.near != first.near:
         return False
-    there = [{c.feature: c.value for c in d.conditions if _is_hard(c)} for d in (first, deviation)]
-    more = there[0].keys() <= there[1].keys()
-    return not more or there[0].get("history") != there[1].get("history")
+    mine, others = (_operations(d) for d in (deviation, first))
+    if not (mine <= others or others <= mine):
+        return True
+    mine, others = (_features(d) for d in (deviation, first))
+    return not (mine <= others or others <= mine or deviation.needs_as(first))
 
 
-def is_limited(conditions: Iterable[Condition]) -> bool:
-    """Whether there may be cases that a deviation does not reach."""
-    return any(map(_is_hard, conditions))
+def _features(deviation: Deviation) -> frozenset[str]:
+    """The features that a deviation needs, but those that only give its error a size."""
+    sized = deviation.near or any(c.feature in VALUES and c.value not in KINDS_OF_VALUES for c in deviation.conditions)
+    features = frozenset(c.feature for c in deviation.conditions if _is_hard(c))
+    return features - SIZES_OF_SMALL_ERRORS if sized else features
+
+
+def _operations(deviation: Deviation) -> frozenset[str]:
+    """The operations between calls that a deviation needs, and whether it needs a malformed call."""
+    steps = frozenset[str]().union(*(steps_of(c) for c in deviation.conditions if c.feature == "history"))
+    return frozenset(s for s in steps if s == MALFORMED or (s in CALLS and CALLS[s].between))
 
 
 def _is_hard(condition: Condition) -> bool:
@@ -99,6 +115,8 @@ def _has(condition: Condition, case: Case, steps: Sequence[int]) -> bool:
         return any(v in (condition.value, NOT_FINITE) for v in values)
     if condition.feature == "epsilon":
         return _like(float(condition.value), case.config.epsilon)
+    if condition.feature == "decay" and any(step.call.name == "set_decay" for step in case.steps):
+        return True  # nobody knows to which
     if condition.feature in ("history", "state"):
         needed = steps_of(condition) if condition.feature == "history" else TRAINED
         histories = [steps_of(Condition("history", v, "")) for s in steps if (v := _history(case, s))]
@@ -144,7 +162,7 @@ def _attributed(case: Case, outcome: Outcome, hiding: Mapping[str, Sequence[Devi
         if ratio <= 1.0:
             made.update({d.key: ratio for d in deviations})
             continue
-        there = {d.key for d in deviations if reaches(d.conditions, case)}
+        there = {d.key for d in deviations if reaches(d, case)}
         if there:
             made.update({d.key: ratio if d.key in there else NOT_THERE for d in deviations})
     return made

@@ -12,7 +12,6 @@ from bnspec.conformance.cases.shrinking import shrink
 from bnspec.conformance.causes.beneath import (
     DEVIATIONS_AT_MOST,
     attributed,
-    is_limited,
     may_hide,
     needs_others,
     reaches,
@@ -160,7 +159,7 @@ class _Search:
         clause = first.finding.clause
         outcomes = self.experiments.outcomes
         tried = [case for i, case in self.experiments.cases.items() if outcomes[i].get(clause, 0.0) > 1.0]
-        while is_limited(looked_at[-1].conditions) and len(looked_at) <= DEVIATIONS_AT_MOST:
+        while may_hide(looked_at[-1]) and len(looked_at) <= DEVIATIONS_AT_MOST:
             cases = unreached(failing, tried, looked_at)
             shown = self._smallest(clause, [c.case if isinstance(c, Judged) else c for c in cases], looked_at)
             if shown is None:
@@ -200,7 +199,7 @@ class _Search:
             if judgement is None or judgement.holds or judgement.evidence is None:
                 return False
             judgements[case.id] = judgement
-            return not any(reaches(d.conditions, case, [judgement.evidence.step]) for d in found)
+            return not any(reaches(d, case, [judgement.evidence.step]) for d in found)
 
         for case in cases:
             if self.experiments.over:

@@ -81,8 +81,13 @@ MISREADING = frozenset(
 PARAMETERS = frozenset({"gamma", "beta", "state"})
 #: Of those, what the shapes of arrays are, and the threads among which they are divided.
 SHAPES = frozenset({"rank", "equal extents", "one row", "extents", "many channels", "threads"})
-#: The same of single clauses: in families that speak of all cases, or of several features.
+#: The same of single clauses: in families that speak of all cases, or of several features; or values of a feature, in words.
 OWN_FEATURES_OF_CLAUSES: dict[str, frozenset[str]] = {
+    "degenerate.constant_channel": frozenset({CONSTANT}),
+    **dict.fromkeys(("degenerate.count_one", "degenerate.gradients_of_count_one"), frozenset({"1 value per channel"})),
+    **dict.fromkeys(
+        ("degenerate.empty_batch", "degenerate.gradients_of_empty_batch"), frozenset({"0 values per channel"})
+    ),
     **dict.fromkeys(("running.decay_one_keeps", "running.decay_zero_replaces"), frozenset({"decay"})),
     **dict.fromkeys(("layout.strides", "layout.copies"), frozenset({"layout of x", "layout of dy"})),
     **dict.fromkeys(("layout.axis", "layout.joined_axes"), frozenset({"rank", "equal extents"})),

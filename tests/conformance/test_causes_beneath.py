@@ -13,6 +13,7 @@ from bnspec.conformance.cases.building import Form, Plan, batch_norm_case
 from bnspec.conformance.cases.catalogue import catalogue
 from bnspec.conformance.cases.shrinking import with_steps
 from bnspec.conformance.causes.beneath import attributed, may_hide, needs_others, reaches, unreached
+from bnspec.conformance.causes.deviation import Deviation
 from bnspec.conformance.causes.grouping import grouped
 from bnspec.conformance.causes.united import united
 from bnspec.conformance.judge.judge import judge
@@ -55,20 +56,30 @@ class ReadsStridedBackwards(FullLayer):
         return found * 1.001 if self.config.dtype == "float64" else found
 
 
+def y_needing(*conditions: Condition) -> Deviation:
+    """A wrong y that needs this."""
+    return dataclasses.replace(deviation("training.output", "y", ratio="inf"), conditions=conditions)
+
+
 def test_a_case_is_reached_that_has_all_that_is_needed() -> None:
-    """Values only make an error large enough; of conditions none, every case is reached."""
-    assert reaches([], PLAIN)
-    assert reaches([STRIDES], STEPPED)
-    assert not reaches([STRIDES], PLAIN)
-    assert not reaches([STRIDES, DTYPE], STEPPED)
-    assert reaches([Condition("values of x", "as in the case", "standard normal")], PLAIN)
-    assert not reaches([Condition("values of x", "NaN or infinite", "standard normal")], PLAIN)
-    assert reaches([Condition("epsilon", f"{2 * PLAIN.config.epsilon:g}", "1")], PLAIN)
-    assert not reaches([Condition("epsilon", f"{1e6 * PLAIN.config.epsilon:g}", "1")], PLAIN)
+    """Values only make an error large enough, and what else its size depends on; of conditions none, every case is reached."""
+    assert reaches(y_needing(), PLAIN)
+    assert reaches(y_needing(STRIDES), STEPPED)
+    assert not reaches(y_needing(STRIDES), PLAIN)
+    assert not reaches(y_needing(STRIDES, DTYPE), STEPPED)
+    values = Condition("values of x", "as in the case", "standard normal")
+    assert reaches(y_needing(values), PLAIN)
+    assert not reaches(y_needing(Condition("values of x", "NaN or infinite", "standard normal")), PLAIN)
+    like, other = (Condition("epsilon", f"{k * PLAIN.config.epsilon:g}", "1") for k in (2, 1e6))
+    assert reaches(y_needing(like), PLAIN)
+    assert not reaches(y_needing(other), PLAIN)
+    assert reaches(y_needing(other, values), PLAIN)
     restored = next(c for c in catalogue() if any(s.call.name == "save_restore" for s in c.steps[:-1]))
     after = Condition("history", "after save_restore", "a new layer")
-    assert reaches([after], restored)
-    assert not reaches([after], PLAIN)
+    assert reaches(y_needing(after), restored)
+    assert not reaches(y_needing(after), PLAIN)
+    changed = next(c for c in catalogue() if any(s.call.name == "set_decay" for s in c.steps[:-1]))
+    assert reaches(y_needing(Condition("decay", "1", "0.9")), changed)
 
 
 def test_only_what_judges_a_result_hides_another() -> None:
@@ -77,23 +88,29 @@ def test_only_what_judges_a_result_hides_another() -> None:
     assert not may_hide(y)
     assert may_hide(needing(y, "dtype"))
     assert not may_hide(needing(y, "count"))
+    assert not may_hide(needing(y, "state"))  # its error is as small as roundings are
     assert not may_hide(needing(deviation("layout.strides", "y"), "dtype"))
     assert not may_hide(needing(with_relation(y, "finite"), "dtype"))
 
 
 def test_what_needs_the_same_and_more_is_no_other() -> None:
-    """Nor what needs values alone."""
-    first = needing(deviation("training.output", "y"), "epsilon")
+    """Nor what needs values alone, nor a rounding error beside a large one; an operation between calls is a need of its own."""
+    first = needing(deviation("training.output", "y", ratio="inf"), "epsilon")
     assert needs_others(needing(first, "dtype"), first)
-    assert not needs_others(needing(first, "epsilon", "state"), first)
+    assert not needs_others(needing(first, "epsilon", "dtype"), first)
     assert not needs_others(needing(first, "values of x"), first)
+    assert not needs_others(needing(deviation("training.output", "y"), "dtype"), first)
+    reset, restored = (
+        y_needing(Condition("history", f"after {name}", "a new layer")) for name in ("reset", "save_restore")
+    )
+    assert needs_others(reset, restored)
+    assert not needs_others(reset, dataclasses.replace(reset, number=1))
 
 
 def test_an_experiment_shows_what_reaches_its_case() -> None:
     """Where the clause is kept, none of its deviations is there; where none reaches, it shows another error, and says nothing."""
-    y = deviation("training.output", "y")
-    first = dataclasses.replace(y, conditions=(DTYPE,))
-    second = dataclasses.replace(y, conditions=(STRIDES,), number=1)
+    y, first = y_needing(), y_needing(DTYPE)
+    second = dataclasses.replace(y_needing(STRIDES), number=1)
     results = [
         (HALF, {"training.output": LARGE}),
         (STEPPED, {"training.output": LARGE, "running.mean": 2.0}),
@@ -129,7 +146,7 @@ def test_a_fault_beneath_another_of_the_same_clause_is_a_cause(small: dict[Case,
 
 def known_where_strided(_: str, case: Case) -> KnownDeviation | None:
     """What is strided is known."""
-    return KNOWN if reaches([STRIDES], case) else None
+    return KNOWN if reaches(y_needing(STRIDES), case) else None
 
 
 def test_beside_a_known_deviation_a_new_one_is_shown_on_a_case_of_its_own() -> None:
@@ -168,8 +185,7 @@ def test_cases_are_looked_at_from_the_smallest_on() -> None:
     adapter = type("Adapter", (FullAdapter,), {"layer_class": ReadsStridedBackwards})("cpu")
     smaller = one_call(Plan(Form((4, 3), 1), layout="stepped"))
     judged = [deviation_of(adapter, c) for c in (STEPPED, smaller)]
-    y = deviation("training.output", "y")
-    half, strided = (dataclasses.replace(y, conditions=(c,)) for c in (DTYPE, STRIDES))
+    half, strided = y_needing(DTYPE), y_needing(STRIDES)
     assert unreached(judged, [PLAIN], [half]) == [*judged[::-1], PLAIN]
     assert unreached(judged, [PLAIN, STEPPED], [strided]) == [PLAIN]
 

@@ -12,9 +12,9 @@ from bnspec.conformance.causes.order import (
     MEASURED,
     MISREADING,
     OPERATIONS,
-    PARAMETERS,
     SHAPES,
     SIZES_OF_ERRORS,
+    SIZES_OF_SMALL_ERRORS,
     can_reach,
     is_frozen,
     is_special,
@@ -85,9 +85,9 @@ def _kept_by_chance(outcome: Outcome, deviation: Deviation, other: Deviation) ->
 
 
 def operates(operation: Deviation, other: Deviation) -> bool:
-    """Whether the one is that a call between others does something else, and the other needs that call and no setting."""
+    """Whether the one is that a call between others does something else, and the other needs that call, and of settings those that it may lose."""
     call = OPERATIONS.get(operation.finding.clause)
-    needed = {c.feature for c in other.conditions} - SIZES_OF_ERRORS - PARAMETERS
+    needed = {c.feature for c in other.conditions} - SIZES_OF_ERRORS - SIZES_OF_SMALL_ERRORS
     return needed == {"history"} and any(call in steps_of(c) for c in other.conditions if c.feature == "history")
 
 

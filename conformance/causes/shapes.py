@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from bnspec.conformance.cases.shrinking import CHUNK, PER_CHANNEL, fewer_axes, is_derived
+from bnspec.conformance.cases.shrinking import CHUNK, PER_CHANNEL, fewer_axes, is_derived, with_steps
 from bnspec.conformance.causes.arrays import first_of, packed, whole_inputs, with_arrays
 from bnspec.conformance.causes.feature import Feature
 from bnspec.conformance.causes.layouts import LAYOUTS
@@ -40,22 +40,39 @@ def _few(case: Case) -> bool:
     return any(case.arrays[n].size < ORDINARY_COUNT * case.config.channels for n in whole_inputs(case))
 
 
-def _rows_are_one(case: Case) -> bool:
-    """Whether all whole inputs have one row, and several values per channel in it."""
-    config, shapes = case.config, [case.arrays[n].shape for n in whole_inputs(case)]
+def _rows_are_one(case: Case, step: int) -> bool:
+    """Whether the whole inputs of a call have one row, and several values per channel in it."""
+    config, names = case.config, case.steps[step].inputs
+    shapes = [case.arrays[n].shape for n in whole_inputs(case) if n in names]
     if case.subject != "batch_norm" or not config.reduce_axes or not shapes:
         return False
     return all(s[config.reduce_axes[0]] == 1 and math.prod(s[a] for a in config.reduce_axes) > 1 for s in shapes)
 
 
-def _one_row_value(case: Case, _: int) -> str:
-    return "1 row" if _rows_are_one(case) else ""
+def _takes_one_row(case: Case, step: int) -> bool:
+    """Whether a call takes one row of a whole input of several."""
+    config = case.config
+    if case.subject != "batch_norm" or not config.reduce_axes or case.steps[step].refused:
+        return False
+    parts = [n for n in case.steps[step].inputs if n.endswith("]")]
+    return any(case.arrays[n].ndim == config.rank and case.arrays[n].shape[config.reduce_axes[0]] == 1 for n in parts)
 
 
-def _two_rows(case: Case, _: int) -> Case | None:
-    """Whole inputs repeated once along the first reduced axis, with what a mask keeps of them."""
+def _one_row_value(case: Case, step: int) -> str:
+    return "1 row" if _rows_are_one(case, step) or _takes_one_row(case, step) else ""
+
+
+def _two_rows(case: Case, step: int) -> Case | None:
+    """Whole inputs repeated once along the first reduced axis, with what a mask keeps of them; in place of a part the whole input."""
     if not _keeps_malformed(case):
         return None
+    if _takes_one_row(case, step):
+        made = case.steps[step]
+        whole = dataclasses.replace(made, inputs=tuple(n.split("[")[0] for n in made.inputs))
+        changed = next(with_steps(case, (*case.steps[:step], whole, *case.steps[step + 1 :])), None)
+        if changed is None or not _rows_are_one(changed, step):
+            return changed
+        case = changed
     axis = case.config.reduce_axes[0]
     changes = {n: np.concatenate([case.arrays[n]] * 2, axis) for n in whole_inputs(case)}
     mask = case.arrays.get("mask")

@@ -46,10 +46,10 @@ def epsilon_counts_in_inference(oracle: Oracle, step: Step) -> Mask:
 
 
 def small_epsilon_counts(oracle: Oracle, step: Step) -> Mask:
-    """Channels where an epsilon of at most 2^-16 is within a factor 64 of the variance that it is added to, or alone."""
+    """Channels where an epsilon of at most 2^-16 is within a factor 64 of the variance that it is added to, or alone; all that vary where it is 0."""
     epsilon = oracle.case.config.epsilon
     var = _running_var(oracle) if step.call.mode == "inference" else _batch_var(oracle, step)
-    return np.asarray((epsilon <= 2.0**-16) & (var <= 64.0 * epsilon))
+    return np.asarray((epsilon <= 2.0**-16) & (var <= 64.0 * epsilon)) | np.asarray((epsilon == 0.0) & (var > 0.0))
 
 
 def ignores_running_state(exam: Examination, i: int, channels: Mask) -> Judgement | None:

@@ -45,6 +45,22 @@ def test_the_first_axis_is_a_feature() -> None:
     assert not rank.value(changed, 0)
 
 
+def test_one_row_is_a_feature() -> None:
+    """Of several values per channel; a call on one row of a batch takes the whole batch in its place, and two rows of one that has no more."""
+    feature = next(f for f in FEATURES if f.name == "one row")
+    one, several = (batch_norm_case(Plan(Form((rows, 3, 5), 1))) for rows in (1, 4))
+    changed = feature.changed(one, 0)
+    assert changed is not None
+    assert (feature.value(one, 0), feature.value(changed, 0)) == ("1 row", "")
+    assert changed.arrays["x"].shape == (2, 3, 5)
+    assert not feature.value(batch_norm_case(Plan(Form((1, 3), 1))), 0), "a count of 1"
+    part = next(k for k, s in enumerate(several.steps) if s.inputs and s.inputs[0].endswith("]"))
+    changed = feature.changed(several, part)
+    assert changed is not None
+    assert (feature.value(several, 0), feature.value(several, part), feature.value(changed, part)) == ("", "1 row", "")
+    assert changed.steps[part].inputs[0] == several.steps[part].inputs[0].split("[")[0]
+
+
 def test_initial_values_are_a_feature() -> None:
     """Those of the layer become those that it is given."""
     case = initial_case(Plan(Form((4, 3), 1)))

@@ -427,3 +427,53 @@ def test_a_small_error_that_needs_what_a_large_one_needs_has_its_cause() -> None
     )
     assert len(grouped([y, dx], large)) == 1
     assert len(grouped([y, needing(dx, "state")], large)) == 2
+
+
+def test_what_an_operation_loses_may_be_a_setting() -> None:
+    """A restored layer with the default epsilon is wrong where another was given: that is one cause, named by the operation."""
+    after = Condition("history", "after training, save_restore", "a new layer")
+    restored = dataclasses.replace(deviation("state.snapshot_continues", "y", "inference"), conditions=(after,))
+    y = dataclasses.replace(
+        deviation("training.output", "y", ratio="inf"), conditions=(after, Condition("epsilon", "1", "negligible"))
+    )
+    [group] = grouped([restored, y], [])
+    assert group[0] is restored
+    assert (
+        len(
+            grouped(
+                [restored, dataclasses.replace(y, conditions=(after, Condition("dtype", "float64", "float32")))], []
+            )
+        )
+        == 2
+    )
+
+
+def test_few_values_are_no_constant_channel() -> None:
+    """A clause about constants names what needs constants, one about a count of 1 what needs that."""
+    y = needing(deviation("training.output", "y"), "count")
+    constant = dataclasses.replace(
+        deviation("degenerate.constant_channel", "y"),
+        conditions=(*y.conditions, Condition("values of x", "constant in a channel", "standard normal")),
+    )
+    both = [{d.finding.clause: LARGE for d in (y, constant)}]
+    [group] = grouped([y, constant], both)
+    assert group[0] is y
+    one = Condition("count", "1 value per channel", "16")
+    count = dataclasses.replace(deviation("degenerate.gradients_of_count_one", "dx", ratio="inf"), conditions=(one,))
+    dx = dataclasses.replace(deviation("gradient.training_dx", "dx", ratio="inf"), conditions=(one,))
+    [group] = grouped([dx, count], [{d.finding.clause: LARGE for d in (dx, count)}])
+    assert group[0] is count
+
+
+def test_what_needs_the_same_as_a_member_of_a_cause_may_follow_from_it() -> None:
+    """Rows of a batch are wrong whatever the case; y of one row, and its gradients, in such a batch alone."""
+    rows = deviation("inference.value_is_independent_of_batch", "y", "inference", ratio="inf")
+    y, dx = (
+        dataclasses.replace(
+            deviation(c, o, "inference_gradients", ratio="inf"), conditions=(Condition("one row", "1 row", "2 rows"),)
+        )
+        for c, o in (("inference.output", "y"), ("gradient.inference_dx", "dx"))
+    )
+    names = [d.finding.clause for d in (rows, y, dx)]
+    outcomes = [dict.fromkeys(names, LARGE), {names[0]: 0.25, names[1]: LARGE, names[2]: LARGE}]
+    assert len(grouped([rows, y, dx], outcomes)) == 1

@@ -285,7 +285,9 @@ def _equal_setting(a: Deviation, b: Deviation) -> bool:
     if _hides(a) and _hides(b):
         return True
     if not needed and not (features and features == {c.feature for c in b.conditions}):
-        return first != "endings" and (relation(a, b) == "same" or frozenset({first, second}) in BOTH_MODES)
+        of_one = relation(a, b) == "same" or frozenset({first, second}) in BOTH_MODES
+        alike = (NOT_FINITE in a.kinds) == (NOT_FINITE in b.kinds)
+        return first != "endings" and alike and of_one
     return bool(related(first, second) or related(second, first))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from bnspec.conformance.causes.calls import MALFORMED
+from bnspec.conformance.causes.calls import HISTORY, MALFORMED
 from bnspec.conformance.causes.deviation import Deviation
 from bnspec.conformance.causes.experiments import Outcome
 from bnspec.conformance.causes.features import FEATURES
@@ -82,7 +82,7 @@ def needs_others(deviation: Deviation, first: Deviation) -> bool:
     """
     if deviation.near != first.near:
         return False
-    mine, others = (_operations(d) for d in (deviation, first))
+    mine, others = (_operations(d.conditions) for d in (deviation, first))
     if not (mine <= others or others <= mine):
         return True
     mine, others = (_features(d) for d in (deviation, first))
@@ -96,9 +96,9 @@ def _features(deviation: Deviation) -> frozenset[str]:
     return features - SIZES_OF_SMALL_ERRORS if sized else features
 
 
-def _operations(deviation: Deviation) -> frozenset[str]:
-    """The operations between calls that a deviation needs, and whether it needs a malformed call."""
-    steps = frozenset[str]().union(*(steps_of(c) for c in deviation.conditions if c.feature == "history"))
+def _operations(conditions: Iterable[Condition]) -> frozenset[str]:
+    """The operations between calls that are needed, and whether a malformed call is; which other call was before says little."""
+    steps = frozenset[str]().union(*(steps_of(c) for c in conditions if c.feature == "history"))
     return frozenset(s for s in steps if s == MALFORMED or (s in CALLS and CALLS[s].between))
 
 
@@ -117,22 +117,18 @@ def _has(condition: Condition, case: Case, steps: Sequence[int]) -> bool:
         return _like(float(condition.value), case.config.epsilon)
     if condition.feature == "decay" and any(step.call.name == "set_decay" for step in case.steps):
         return True  # nobody knows to which
-    if condition.feature in ("history", "state"):
-        needed = steps_of(condition) if condition.feature == "history" else TRAINED
-        histories = [steps_of(Condition("history", v, "")) for s in steps if (v := _history(case, s))]
-        if condition.feature == "history":
-            return any(needed <= there for there in histories) or (needed <= TRAINED and _has_state(case, steps))
-        return bool(values) or any(needed & there for there in histories)
+    histories = [steps_of(Condition("history", v, "")) for s in steps if (v := HISTORY.value(case, s))]
+    if condition.feature == "history":
+        needed = _operations([condition])
+        return any(needed <= there for there in histories) or (not needed and _has_state(case, steps))
+    if condition.feature == "state":
+        return bool(values) or any(TRAINED & there for there in histories)
     return bool(values)
 
 
 def _like(a: float, b: float) -> bool:
     """Whether two epsilons are of like size."""
     return a == b or (min(a, b) > 0.0 and max(a, b) <= LIKE_EPSILON * min(a, b))
-
-
-def _history(case: Case, step: int) -> str:
-    return next(f.value(case, step) for f in FEATURES if f.name == "history")
 
 
 def _has_state(case: Case, steps: Sequence[int]) -> bool:

@@ -172,3 +172,16 @@ def test_a_clause_about_extents_is_said_to_need_no_nan_where_the_others_need_non
     extents = dataclasses.replace(extents, conditions=(nan, *extents.conditions))
     assert said_of([extents, y]) == y.conditions
     assert said_of([extents, dataclasses.replace(y, conditions=extents.conditions)]) == extents.conditions
+
+
+def test_what_needs_nan_alone_is_not_what_needs_nothing() -> None:
+    """Both have no setting; a y of constants may be one with a y of no values."""
+    y = deviation("training.output", "y", ratio="inf")
+    rows = deviation("inference.value_is_independent_of_batch", "y", "inference", ratio="inf")
+    nan, constant = (
+        dataclasses.replace(y, conditions=(Condition("values of x", kind, "standard normal"),))
+        for kind in ("NaN or infinite", "constant in a channel")
+    )
+    assert len(grouped([nan, rows], [])) == 2
+    assert len(grouped([constant, rows], [])) == 1
+    assert len(grouped([y, rows], [])) == 1

@@ -82,6 +82,8 @@ def needs_others(deviation: Deviation, first: Deviation) -> bool:
     """
     if deviation.near != first.near:
         return False
+    if NOT_FINITE in first.kinds - deviation.kinds:
+        return True
     mine, others = (_operations(d.conditions) for d in (deviation, first))
     if not (mine <= others or others <= mine):
         return True

@@ -99,15 +99,33 @@ def _explaining(
 ) -> list[list[Deviation]]:
     """The groups that explain a clause about some cases, in the experiments in which it deviates.
 
-    Where one explains it, or all together, it says most of those that need what it speaks of.
+    Where one explains it, or all together, it says most of those that need what it speaks of; else of all that show it in one of the
+    experiments, where together they do in each.
 
     Args:
         broad: the groups, each with those of its deviations by which it explains others.
     """
     explaining = [g for g, first in broad if _needs_the_change(first, special) and _explains(first, special, shown)]
     if explaining or all(any(deviates(o, d.key) for _, first in broad for d in first) for o in shown):
-        return [g for g, first in broad if _speaks_of(special, first, shown)] or explaining
+        return (
+            [g for g, first in broad if _speaks_of(special, first, shown)]
+            or explaining
+            or _showing(special, broad, shown)
+        )
     return []
+
+
+def _showing(
+    special: Deviation, broad: Sequence[tuple[list[Deviation], list[Deviation]]], shown: Sequence[Outcome]
+) -> list[list[Deviation]]:
+    """The groups that may explain a clause about some cases, and deviate in one of the experiments in which it does."""
+    found = []
+    for group, first in broad:
+        sources = [d for d in first if can_follow(d, special) and relation(d, special) in ("same", "follows")]
+        new = not any(d.finding.known for d in (special, *group))
+        if new and _needs_the_change(first, special) and any(deviates(o, d.key) for o in shown for d in sources):
+            found.append(group)
+    return found
 
 
 def _to_compare(group: Sequence[Deviation], other: Deviation) -> list[Deviation]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+from bnspec.conformance.causes.arrays import COTANGENTS
 from bnspec.conformance.causes.deviation import Deviation
 from bnspec.conformance.causes.experiments import Outcome, deviates
 from bnspec.conformance.causes.order import (
@@ -43,7 +44,7 @@ def one_cause(a: Deviation, b: Deviation, ordinary: Sequence[Outcome], others: S
         return bool(set(a.finding.known) & set(b.finding.known))
     first, second = a.quantity, b.quantity
     if "endings" in (first, second):
-        return first == second and _alike(a, b)
+        return _alike(a, b) if first == second else _needs_one_history(a, b)
     if operates(a, b) or operates(b, a):
         return True
     if not can_follow(a, b) or _needs_nan_alone(a, b) or _needs_nan_alone(b, a):
@@ -116,6 +117,13 @@ def _alike(a: Deviation, b: Deviation) -> bool:
     return same and {c.feature for c in a.conditions} == {c.feature for c in b.conditions}
 
 
+def _needs_one_history(a: Deviation, b: Deviation) -> bool:
+    """Whether two deviations of one family need nothing but the same calls before: what is left of them changes what is refused, too."""
+    conditions = {*a.conditions, *b.conditions}
+    one = len(conditions) == 1 and len(a.conditions) == len(b.conditions)
+    return one and a.finding.family == b.finding.family and all(c.feature == "history" for c in conditions)
+
+
 def can_follow(a: Deviation, b: Deviation) -> bool:
     """Whether errors of two deviations can be errors of one quantity, or of one that follows from the other."""
     first, second = a.quantity, b.quantity
@@ -123,6 +131,12 @@ def can_follow(a: Deviation, b: Deviation) -> bool:
     if first == "statistics" and second in OF_INFERENCE and alone:
         return False  # a new layer was given its statistics
     if first == "effects" != second and alone and not can_reach(a.finding, b.finding):
+        return False
+    if (
+        first == "effects"
+        and _writes_into_cotangents(a)
+        and second in ("statistics", "y of training", "y of inference")
+    ):
         return False
     if first == "effects" and not is_special(b.finding) and (b.setting - a.setting - a.possible) & SHAPES:
         return False  # a call that writes where it must not does so whatever the shape
@@ -141,7 +155,7 @@ def relation(a: Deviation, b: Deviation) -> Literal["follows", "siblings", "same
         # dgamma and dbeta are not computed from dx, nor dx from them, and derivatives along a direction from no gradient: what they
         # share is what they then need
         return "same" if _features(a) == _features(b) else "siblings"
-    if first == second == "statistics" and _is_between(a) != _is_between(b):
+    if {first, second} <= {"statistics", "y of training"} and _is_between(a) != _is_between(b):
         return ""  # an operation between calls leaves what it leaves, whatever a step computes
     if second == "second order" and first in (*OF_TRAINING, *OF_INFERENCE):
         same_mode = (first in OF_TRAINING) == _trains(b)
@@ -160,6 +174,12 @@ def _part(deviation: Deviation) -> bool:
     if deviation.quantity == "second order":
         return evidence is not None and call_named(evidence.call).kind == "tangent"
     return deviation.quantity in GRADIENTS and is_dx(deviation)
+
+
+def _writes_into_cotangents(effect: Deviation) -> bool:
+    """Whether a call writes into nothing but cotangents: no y and no statistic depends on them."""
+    evidence = effect.finding.evidence
+    return evidence is not None and bool(evidence.names) and all(n.startswith(COTANGENTS) for n in evidence.names)
 
 
 def _is_between(deviation: Deviation) -> bool:

@@ -185,3 +185,48 @@ def test_what_needs_nan_alone_is_not_what_needs_nothing() -> None:
     assert len(grouped([nan, rows], [])) == 2
     assert len(grouped([constant, rows], [])) == 1
     assert len(grouped([y, rows], [])) == 1
+
+
+def test_what_is_written_into_cotangents_changes_no_statistic() -> None:
+    """Nor y; it may change gradients."""
+    written = with_relation(deviation("purity.arguments", "dy"), "unchanged")
+    assert written.finding.evidence is not None
+    evidence = msgspec.structs.replace(written.finding.evidence, names=("dy2",))
+    written = dataclasses.replace(written, finding=msgspec.structs.replace(written.finding, evidence=evidence))
+    mean, dx = deviation("running.mean", "running_mean"), deviation("gradient.training_dx", "dx")
+    both = [{d.finding.clause: LARGE for d in (written, mean, dx)}]
+    assert len(grouped([written, mean], both)) == 2
+    assert len(grouped([written, dx], both)) == 1
+
+
+def test_what_a_reset_leaves_follows_from_no_y() -> None:
+    """It is an operation of its own, however wrong a step is."""
+    y = deviation("training.output", "y", ratio="inf")
+    reset = deviation("state.reset_restores_the_beginning", "running_var", "reset", ratio="inf")
+    assert len(grouped([y, reset], [{d.finding.clause: LARGE for d in (y, reset)}])) == 2
+
+
+def test_what_is_refused_may_follow_from_what_the_same_calls_leave() -> None:
+    """A second fit that goes on from the first has other results, and fits nothing without an error."""
+    after = (Condition("history", "after fit", "a new layer"),)
+    fit = dataclasses.replace(deviation("input.fit", "mean", "fit"), conditions=after)
+    nothing = dataclasses.replace(
+        with_relation(deviation("input.nothing_to_fit", "mean", "fit"), "raises"), conditions=after
+    )
+    assert len(grouped([fit, nothing], [])) == 1
+    assert len(grouped([dataclasses.replace(fit, conditions=()), nothing], [])) == 2
+
+
+def test_what_two_causes_show_together_belongs_to_one_of_them() -> None:
+    """A clause about extents deviates in each experiment with one or the other, and is no third cause."""
+    var = deviation("running.var", "running_var", "training", ratio="inf")
+    dbeta = dataclasses.replace(
+        deviation("gradient.training_dbeta", "dbeta", ratio="inf"), conditions=(Condition("rank", "rank 4", "rank 2"),)
+    )
+    extents = needing(deviation("layout.extents", "running_var", "training", ratio="inf"), "extents")
+    names = [d.finding.clause for d in (var, dbeta, extents)]
+    outcomes = [
+        {names[0]: LARGE, names[1]: 0.25, names[2]: LARGE},
+        {names[0]: 0.25, names[1]: LARGE, names[2]: LARGE},
+    ]
+    assert len(grouped([var, dbeta, extents], outcomes)) == 2

@@ -100,6 +100,10 @@ def test_what_needs_the_same_and_more_is_no_other() -> None:
     assert not needs_others(needing(first, "epsilon", "dtype"), first)
     assert not needs_others(needing(first, "values of x"), first)
     assert not needs_others(needing(deviation("training.output", "y"), "dtype"), first)
+    values = Condition("values of x", "NaN or infinite", "standard normal")
+    assert needs_others(dataclasses.replace(y_needing(), number=1), y_needing(values)), (
+        "what is finite is another error"
+    )
     reset, restored = (
         y_needing(Condition("history", f"after {name}", "a new layer")) for name in ("reset", "save_restore")
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from bnspec.conformance.causes.calls import HISTORY, MALFORMED
+from bnspec.conformance.causes.calls import HISTORY, INITIAL_VALUES, MALFORMED
 from bnspec.conformance.causes.deviation import Deviation
 from bnspec.conformance.causes.experiments import Outcome
 from bnspec.conformance.causes.features import FEATURES
@@ -85,6 +85,8 @@ def needs_others(deviation: Deviation, first: Deviation) -> bool:
     if NOT_FINITE in first.kinds - deviation.kinds:
         return True
     mine, others = (_operations(d.conditions) for d in (deviation, first))
+    if "reset" in mine | others and INITIAL_VALUES.name in _features(deviation) | _features(first):
+        return False  # a reset leaves the values that a new layer has
     if not (mine <= others or others <= mine):
         return True
     mine, others = (_features(d) for d in (deviation, first))
@@ -122,7 +124,10 @@ def _has(condition: Condition, case: Case, steps: Sequence[int]) -> bool:
     histories = [steps_of(Condition("history", v, "")) for s in steps if (v := HISTORY.value(case, s))]
     if condition.feature == "history":
         needed = _operations([condition])
-        return any(needed <= there for there in histories) or (not needed and _has_state(case, steps))
+        begins = needed <= {"reset"} and any(INITIAL_VALUES.value(case, s) for s in steps)
+        return any(needed <= there for there in histories) or begins or (not needed and _has_state(case, steps))
+    if condition.feature == INITIAL_VALUES.name:
+        return bool(values) or any("reset" in there for there in histories)
     if condition.feature == "state":
         return bool(values) or any(TRAINED & there for there in histories)
     return bool(values)

@@ -11,6 +11,7 @@ import pytest
 from bnspec.backends.worker.execution import run_case
 from bnspec.conformance.cases.building import Form, Plan, batch_norm_case
 from bnspec.conformance.cases.catalogue import catalogue
+from bnspec.conformance.cases.programs import initial_case
 from bnspec.conformance.cases.shrinking import with_steps
 from bnspec.conformance.causes.beneath import attributed, may_hide, needs_others, reaches, unreached
 from bnspec.conformance.causes.deviation import Deviation
@@ -202,3 +203,16 @@ def test_a_merged_run_keeps_what_lies_beneath() -> None:
     made = united([finding], {"training.output": [first, beneath]})
     assert [(c.clauses, c.conditions) for c in made] == [(("training.output",), ()), (("training.output",), (DTYPE,))]
     assert count_sentence(made) == "2 causes behind 1 clause"
+
+
+def test_a_reset_layer_begins_as_a_new_one() -> None:
+    """What needs the layer's own values reaches what was reset, and the other way round."""
+    own = Condition("initial values", "the layer's own", "given parameters and state")
+    reset = Condition("history", "after training, reset", "a new layer")
+    assert not needs_others(y_needing(reset), y_needing(own))
+    case = initial_case(Plan(Form((4, 3), 1)))
+    step = next(k for k in range(len(case.steps)) if case.steps[case.built_at(k)].option("initial"))
+    assert reaches(y_needing(reset), case, [step])
+    after = next(c for c in catalogue() if any(s.call.name == "reset" for s in c.steps[:-1]))
+    assert reaches(y_needing(own), after)
+    assert not reaches(y_needing(own), PLAIN)

@@ -245,7 +245,7 @@ def optional_calls() -> Iterator[tuple[str, Case]]:
     for kind in ("mean_1e4", "ordinary"):  # beside a large mean a bound admits what float32 loses
         double = Plan(in_float64(IMAGE), kind, epsilon=1e-3, decay=0.9, seed=124)
         yield f"derivatives in float64, values: {kind}", derivative_case(double, subsets_asked=1)
-    for form in (ROWS, in_float64(IMAGE_LAST), dataclasses.replace(TINY, affine=False)):
+    for form in (IMAGE_LAST, in_float64(IMAGE), dataclasses.replace(TINY, affine=False)):
         layout, layout_of_dy = ("fortran", "stepped") if len(form.shape) > 2 else ("packed", "packed")
         at = Plan(form, "ordinary", layout=layout, dy_layout=layout_of_dy, epsilon=2.0**-4, seed=166)
         yield "third derivatives", third_order_case(at)

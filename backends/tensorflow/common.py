@@ -216,7 +216,8 @@ class TensorflowLayer(LayerByMode):
         return SecondOrder(by_x, by_dy, *(by_gamma or [None]))
 
     def training_third_order(self, x: Any, dy: Any, v: Any) -> Any:
-        """A tape around a tape around a tape."""
+        """A tape around a tape around a tape; where dx does not depend on x, as of a frozen layer, its gradient is 0."""
+        zero = self.tf.UnconnectedGradients.ZERO
         with self.tf.GradientTape() as third:
             third.watch(x)
             with self.tf.GradientTape() as second:
@@ -225,17 +226,18 @@ class TensorflowLayer(LayerByMode):
                     first.watch(x)
                     y = self.training(x)
                 dx = first.gradient(y, x, output_gradients=dy)
-            by_x = second.gradient(dx, x, output_gradients=v)
-        return connected([third.gradient(by_x, x, output_gradients=v)], ("the second derivative",))[0]
+            by_x = second.gradient(dx, x, output_gradients=v, unconnected_gradients=zero)
+        return third.gradient(by_x, x, output_gradients=v, unconnected_gradients=zero)
 
     def training_tangent_gradient(self, x: Any, dy: Any, v: Any) -> Any:
-        """A tape around a forward accumulator."""
+        """A tape around a forward accumulator; where the tangent does not depend on x, its gradient is 0."""
+        zero = self.tf.UnconnectedGradients.ZERO
         with self.tf.GradientTape() as tape:
             tape.watch(x)
             with self.tf.autodiff.ForwardAccumulator(x, v) as accumulator:
                 y = self.training(x)
             (along,) = connected([accumulator.jvp(y)], ("y along v",))
-        return connected([tape.gradient(along, x, output_gradients=dy)], ("the tangent's gradient",))[0]
+        return tape.gradient(along, x, output_gradients=dy, unconnected_gradients=zero)
 
     def tangent(self, x: Any, v: Any, mode: Mode) -> Tangent:
         """y and its Jacobian-vector product by a forward accumulator."""

@@ -227,11 +227,16 @@ class TorchLayer(LayerByMode):
         return SecondOrder(by_x, by_dy, *(by_gamma or [None]))
 
     def training_third_order(self, x: Any, dy: Any, v: Any) -> Any:
-        """``torch.autograd.grad`` three times, the first two with ``create_graph``."""
+        """``torch.autograd.grad`` three times, the first two with ``create_graph``; autograd's None becomes 0, as above."""
         leaf = x.detach().requires_grad_()
         (found,) = self.torch.autograd.grad(self.forward(leaf, "training"), leaf, dy, create_graph=True)
-        (found,) = self.torch.autograd.grad(found, leaf, v, create_graph=True)
-        return self.torch.autograd.grad(found, leaf, v)[0]
+        for again in (True, False):
+            if not found.requires_grad:  # dx of a frozen layer does not depend on x
+                return self.torch.zeros_like(leaf)
+            (found,) = self.torch.autograd.grad(found, leaf, v, create_graph=again, allow_unused=True)
+            if found is None:
+                return self.torch.zeros_like(leaf)
+        return found
 
     def training_tangent_gradient(self, x: Any, dy: Any, v: Any) -> Any:
         """``torch.autograd.grad`` of the tangent of a dual tensor."""
@@ -239,7 +244,8 @@ class TorchLayer(LayerByMode):
         with forward_ad.dual_level():
             y = self.forward(forward_ad.make_dual(leaf, v), "training")
             along = forward_ad.unpack_dual(y).tangent
-            return self.torch.autograd.grad(along, leaf, dy)[0]
+            # added to zeros: autograd's own zero, of a frozen layer's tangent, has no memory that could be read
+            return self.torch.zeros_like(leaf) + self.torch.autograd.grad(along, leaf, dy)[0]
 
     def tangent(self, x: Any, v: Any, mode: Mode) -> Tangent:
         """Forward-mode differentiation by a dual tensor."""

@@ -51,15 +51,15 @@ class Plan:
         state: "distinct", "initial" (0, 1), "like_epsilon" (variances of the size of epsilon), "extreme" (1e-9 to 1e5),
             "like_x" (the running mean lies near x), "negative" (variances of -1/2, as in a damaged snapshot),
             "beyond_half" (variances beyond half precision), "poisoned" (a mean of NaN and an infinite variance),
-            "zero" (variances of 0), "vanishing" (variances of 2^-100, as where nothing but epsilon divides), "centred" (means of 0), "unit" (variances of 1), "below" (means below 0), "equal" (one mean
+            "zero" (variances of 0), "null" (means of 0, too), "vanishing" (variances of 2^-100, as where nothing but epsilon divides), "centred" (means of 0), "unit" (variances of 1), "below" (means below 0), "equal" (one mean
             and one variance, of many digits), "spoiled" (a variance of NaN and an infinite mean).
-        parameter_layout: layout of gamma, beta and the running statistics: "packed", "stepped" (every second element), or
-            "expanded" (gamma and beta: one number each, with stride 0).
+        parameter_layout: layout of gamma, beta and the running statistics: "packed", "stepped" (every second element),
+            "expanded" (gamma and beta: one number each, with stride 0), or "one" (gamma and beta are one array).
         seed: of the values.
         short: only forward and backward in both modes, for shapes on which ten calls would be expensive.
         forward: a short case has the calls without gradients, too: they are other kernels.
         shared: beta shares memory with the running mean, and gamma with the running variance.
-        unaligned: gamma, x, beta and dy are packed in one buffer, x and dy at addresses that no vector width divides.
+        unaligned: parameters, statistics, x and dy are packed in one buffer, all but the first at addresses that no vector width divides.
     """
 
     form: Form
@@ -148,7 +148,7 @@ def batch_norm_case(plan: Plan) -> Case:
     if plan.shared:
         arrays["gamma"], arrays["beta"] = arrays["running_var"], arrays["running_mean"]
     if plan.unaligned:
-        arrays = one_buffer(arrays, ("gamma", "x", "beta", "dy") if form.affine else ("dy", "x"))
+        arrays = one_buffer(arrays, ("running_mean", "gamma", "x", "running_var", "beta", "dy"))
         x = arrays["x"]
     row = None
     if not plan.short and not plan.shared and form.channel_axis != 0 and form.shape[0] > 1:
@@ -224,7 +224,7 @@ def parameters(plan: Plan, config: LayerConfig, rng: np.random.RandomState) -> d
         gamma, beta = _gamma_and_beta(plan.gamma, c)
         arrays["gamma"], arrays["beta"] = gamma.astype(dtype), beta.astype(dtype)
     means = 5.0 + 0.75 * ((c * 3) % 8) * np.where(c % 2, -1.0, 1.0)
-    if plan.state in ("initial", "centred"):
+    if plan.state in ("initial", "centred", "null"):
         means = np.zeros(config.channels)
     if plan.state == "below":
         means = -np.abs(means)
@@ -237,7 +237,7 @@ def parameters(plan: Plan, config: LayerConfig, rng: np.random.RandomState) -> d
         "extreme": np.where(c % 2 == 0, 1e-9, 6e4),
         "like_x": 0.5 + 0.25 * (c % 5),
         "poisoned": np.where(c % 3 == 1, np.inf, 2.0),
-        "zero": np.zeros(config.channels),
+        **dict.fromkeys(("zero", "null"), np.zeros(config.channels)),
         "vanishing": np.ldexp(1.0 + 0.25 * (c % 7), -100),
         "equal": np.full(config.channels, 8.0 / 3.0),
         "negative": np.where(c % 2 == 0, -0.5, 2.0),
@@ -254,6 +254,8 @@ def parameters(plan: Plan, config: LayerConfig, rng: np.random.RandomState) -> d
         plan.parameter_layout == "expanded"
     ):  # only for arrays that are read: statistics are written and need their own memory
         return {n: lay_out(a, "expanded" if n in ("gamma", "beta") else "packed", 0) for n, a in arrays.items()}
+    if plan.parameter_layout == "one":
+        return {**arrays, "beta": arrays["gamma"]}
     return {n: lay_out(a, plan.parameter_layout, 0) for n, a in arrays.items()}
 
 
@@ -305,6 +307,7 @@ def input_norm_case(plan: ScalingPlan) -> Case:
         Step(TRANSFORM, ("x",)),
         Step(FIT, ("unseen",)),
         Step(TRANSFORM, ("unseen",)),
+        Step(INVERSE, ("normal",)),
         Step(FIT, ("x",)),
         Step(FIT, ("x",), fresh=True),
     )

@@ -33,12 +33,13 @@ from bnspec.conformance.cases.forms import (
     in_dtype,
     in_float64,
 )
-from bnspec.conformance.cases.half_precision import LONG_DECAY, half_fits, half_plans
+from bnspec.conformance.cases.half_precision import LONG_DECAY, half_fits, half_plans, moved
 from bnspec.conformance.cases.large_counts import large_counts
 from bnspec.conformance.cases.layouts import EVERY_AXIS, LAYOUTS
 from bnspec.conformance.cases.many_channels import more_samples, samples
 from bnspec.conformance.cases.optional_calls import more_optional_calls, optional_calls
 from bnspec.conformance.cases.programs import (
+    LARGE,
     integer_fit_case,
     missing_case,
     repeated_fit_case,
@@ -75,7 +76,7 @@ def batch_norm_plans() -> Iterator[tuple[str, Plan]]:
             "an epsilon below 1e-5 on constant channels",
             Plan(form, "constant", epsilon=1e-12, decay=1.0, state="like_epsilon", seed=16),
         )
-        bare_tiny = Plan(form, "tiny", epsilon=1.0, decay=0.0, state="zero", seed=176, short=True)
+        bare_tiny = Plan(form, "tiny", epsilon=1.0, decay=0.0, state="null", seed=176, short=True)
         yield "decay 0: a tiny variance bare", bare_tiny
         yield "constant channels beside a large epsilon", Plan(form, "constant", epsilon=1.0, decay=0.0, seed=27)
         yield "cancellation", Plan(form, "mean_1e4", state="like_x", seed=17)
@@ -238,6 +239,8 @@ def batch_norm_plans() -> Iterator[tuple[str, Plan]]:
         "no epsilon, vanishing statistics",
         Plan(IMAGE, "tiny", epsilon=0.0, state="vanishing", seed=198, short=True, forward=True),
     )
+    doubles = Plan(in_float64(ROWS), "tiny", epsilon=0.0, decay=0.0, state="vanishing", seed=210, short=True)
+    yield "no epsilon, tiny, in float64", dataclasses.replace(doubles, forward=True)
     bare = dataclasses.replace(IMAGE, affine=False)
     yield "nothing to do", Plan(bare, "wide", state="initial", epsilon=0.0, seed=186, short=True, forward=True)
     for kind in ("ordinary", "exact", "alternating", "constant"):
@@ -276,6 +279,7 @@ def scaling_plans() -> Iterator[tuple[str, ScalingPlan]]:
     yield "constant features", ScalingPlan(form, "constant", "ordinary", (5, 11), 106)
     wide = dataclasses.replace(form, dtype="float64", parameter_dtype="float64")
     yield "constant features in float64", ScalingPlan(wide, "constant", "ordinary", (5, 11), 182)
+    yield "small spreads in float64", ScalingPlan(wide, "tiny", "ordinary", (5, 11), 210)
     yield "nearly constant features", ScalingPlan(form, "near_constant", "ordinary", (5, 11), 107)
     yield "far outliers", ScalingPlan(ragged, "outlier", "wide", (135,), 120)
     yield "one row", ScalingPlan(Form((1, 3), 1, affine=False), "wide", "ordinary", (1,), 121)
@@ -285,10 +289,15 @@ def scaling_plans() -> Iterator[tuple[str, ScalingPlan]]:
     yield "many chunks", ScalingPlan(form, "sorted", "wide", (2, *[1] * 14), 200)
     yield "features that are constant in a chunk", ScalingPlan(form, "spike", "ordinary", (8, 8), 200)
     yield "large equal chunks", ScalingPlan(Form((1024, 2), 1, affine=False), "sorted", "wide", (512, 512), 193)
+    for chunks in ((2049, 11), (11, 2049)):  # 2,049 is a count that float16 cannot hold
+        yield (
+            "a chunk of a few beside one of many rows",
+            ScalingPlan(Form((2060, 2), 1, affine=False), "sorted", "wide", chunks, 210),
+        )
     yield "many features", ScalingPlan(Form((9, 37), 1, affine=False), "wide", "ordinary", (5, 4), 188)
     yield "nothing to do", ScalingPlan(form, "signs", "signs", (8, 8), 189)
     yield "small spreads", ScalingPlan(form, "tiny", "ordinary", (5, 11), 108)
-    images = Form((6, 4, 5, 3), 3, affine=False)
+    images = Form((6, 4, 3, 3), 3, affine=False)
     yield "images, channels last", ScalingPlan(images, "wide", "ordinary", (2, 4), 110)
     lines = Form((6, 3, 7), 1, affine=False)
     yield "sequences, channels first", ScalingPlan(lines, "sorted", "wide", (1, 3, 2), 118)
@@ -340,13 +349,22 @@ def catalogue() -> list[Case]:
             cases.append(
                 case.with_(origin={**case.origin, "purpose": purpose + "; reordered, in other units, far away"})
             )
-    for form in (Form((16, 3), 1, affine=False), Form((6, 4, 5, 3), 3, affine=False)):
+    for form in (Form((16, 3), 1, affine=False), Form((6, 4, 3, 3), 3, affine=False)):
         case = missing_case(ScalingPlan(form, "wide", "ordinary", (1, 3, form.shape[0] - 4), 165))
         cases.append(case.with_(origin={**case.origin, "purpose": "missing values"}))
-    case = repeated_fit_case(ScalingPlan(Form((16, 3), 1, affine=False), "sorted", "wide", (5, 11), 201))
+    tall = Form((16, 3), 1, affine=False)
+    case = repeated_fit_case(ScalingPlan(tall, "sorted", "wide", (5, 11), 201))
     cases.append(case.with_(origin={**case.origin, "purpose": "one chunk twice in turn"}))
-    case = integer_fit_case(ScalingPlan(Form((300, 3), 1, affine=False), "pixels", "ordinary", (290, 10), 169))
-    cases.append(case.with_(origin={**case.origin, "purpose": "a training set of integers"}))
+    integers = ScalingPlan(Form((300, 3), 1, affine=False), "pixels", "ordinary", (290, 10), 169)
+    for purpose, case in (
+        ("a training set of integers", integer_fit_case(integers)),
+        ("a training set of integers beyond 16 bits", integer_fit_case(integers, LARGE)),
+        (
+            "constant features below 0",
+            moved(input_norm_case(ScalingPlan(tall, "constant", "ordinary", (5, 11), 106)), -1.0, 0.0),
+        ),
+    ):
+        cases.append(case.with_(origin={**case.origin, "purpose": purpose}))
     for dtype, factor in (("float32", 2.0**80), ("float64", 2.0**600)):
         form = Form((16, 3), 1, affine=False, dtype=dtype, parameter_dtype=dtype)
         case = vast_fit_case(ScalingPlan(form, "alternating", "ordinary", (16,), 181), factor)

@@ -87,6 +87,9 @@ def wide_ladder() -> Iterator[tuple[str, Plan]]:
                 form = Form(laid, rank - 1 if last else 1, dtype, parameter)
                 yield f"an extent of {extent}", ragged(form, forward=True)
                 turn += 1
+    for size in SIZES[:-2]:  # kernels that are made for so many channels, and for one place of these
+        for form in (Form((3, size), 1), Form((2, size, 3, 1), 1), Form((2, 3, 1, size), 3)):
+            yield f"{size} channels", ragged(form, forward=True)
     for shape in ((65536, 1), (1, 2, 256, 256), (1, 1, 331, 397), (1, 1, 1031, 1033)):
         yield "more than 16 bits count", ragged(Form(shape, 1), forward=True)
 
@@ -113,16 +116,18 @@ def coincidences() -> Iterator[tuple[str, Plan]]:
 
 
 def every_axis() -> Iterator[tuple[str, Plan]]:
-    """Views reversed and stepped along each axis; packed arrays at unaligned addresses."""
+    """Views reversed and stepped along each axis; packed arrays at unaligned addresses; one array for two."""
     for form in (TINY, IMAGE, IMAGE_LAST):
         for layout, other in zip(EVERY_AXIS, (*EVERY_AXIS[2:], *EVERY_AXIS[:2]), strict=True):
             yield (
                 f"x {layout}, dy {other}",
                 Plan(form, "wide", layout=layout, dy_layout=other, cotangent="ramp", seed=148, short=True),
             )
-        yield "x and dy at unaligned addresses", Plan(form, "wide", cotangent="ramp", seed=149, unaligned=True)
+        yield "all arrays at unaligned addresses", Plan(form, "wide", cotangent="ramp", seed=149, unaligned=True)
+        one = Plan(form, "wide", parameter_layout="one", seed=210, short=True, forward=True)
+        yield "gamma and beta are one array", one
     in_half = in_dtype(IMAGE, "bfloat16")
-    yield "bfloat16 x and dy at unaligned addresses", Plan(in_half, "wide", decay=0.5, seed=149, unaligned=True)
+    yield "bfloat16 x, all arrays at unaligned addresses", Plan(in_half, "wide", decay=0.5, seed=149, unaligned=True)
 
 
 def layouts_in_other_dtypes() -> Iterator[tuple[str, Plan]]:

@@ -10,7 +10,8 @@ TINY, ROWS = Form((2, 3), 1), Form((9, 5), 1)
 IMAGE, IMAGE_LAST = Form((4, 3, 5, 2), 1), Form((4, 5, 2, 3), 3)
 LINE, LINE_LAST = Form((6, 4, 7), 1), Form((6, 7, 4), 2)
 VOLUME, VOLUME_LAST = Form((3, 2, 4, 5, 7), 1), Form((3, 4, 5, 7, 2), 4)
-MIDDLE = Form((3, 4, 5, 2), 2)
+#: The channels before the last axis, whose extent theirs is, as is that of the batch.
+MIDDLE = Form((4, 5, 4, 4), 2)
 #: Every call is made on these by the catalogue.
 EVERYWHERE = (TINY, IMAGE, IMAGE_LAST)
 SMALL = 2.0**-23

@@ -26,6 +26,10 @@ def half_plans() -> Iterator[tuple[str, Plan]]:
                 Plan(form, "constant", epsilon=SMALL_EPSILON, decay=LONG_DECAY, gamma="fine", seed=161, short=True),
             )
         form = in_dtype(IMAGE, dtype)
+        # bfloat16 has float32's range: what goes through float16 there is an infinity or 0
+        yield f"{dtype} x, huge", Plan(form, "huge", decay=0.5, seed=210, short=True, forward=True)
+        tiny = Plan(form, "tiny", epsilon=0.0, decay=0.5, state="vanishing", seed=210, short=True, forward=True)
+        yield f"{dtype} x, tiny, no epsilon", tiny
         for kind in ("nan", "infinite", "specials", "outlier"):
             yield f"{dtype} x, values: {kind}", Plan(form, kind, decay=0.5, seed=195, short=True, forward=True)
         for kind in ("large", "tiny"):

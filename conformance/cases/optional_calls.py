@@ -18,8 +18,9 @@ from bnspec.conformance.cases.forms import (
     in_dtype,
     in_float64,
 )
-from bnspec.conformance.cases.half_precision import HALVES
+from bnspec.conformance.cases.half_precision import HALVES, SMALL_EPSILON
 from bnspec.conformance.cases.programs import (
+    LARGE,
     derivative_case,
     frozen_case,
     frozen_masked_case,
@@ -111,7 +112,7 @@ KEPT = (
     "inference save_restore inference clone training_gradients save_restore inference training2 clone inference training "
     "swap reset training2 save_restore inference"
 )
-#: (gamma and beta, state): of one sign, equal, neutral, of many digits, of many sizes.
+#: (gamma and beta, state): of one sign, equal, neutral, of many digits, of many sizes, not finite.
 VALUES_KEPT = (
     ("negative", "below"),
     ("positive", "distinct"),
@@ -122,6 +123,8 @@ VALUES_KEPT = (
     ("no_beta", "initial"),
     ("fine", "like_epsilon"),
     ("scales", "extreme"),
+    ("infinite", "poisoned"),
+    ("spoiled_beta", "spoiled"),
 )
 #: The same of half-precision parameters, by the calls that there are programs for.
 KEPT_WITH_GRADIENTS = (
@@ -133,6 +136,9 @@ IN_TURN = (
     "inference inference2 training training2 inference_gradients inference_gradients2 training_gradients "
     "training_gradients2 training inference"
 )
+
+
+FROZEN = "training_gradients freeze freeze training_gradients training unfreeze training_gradients inference"
 
 
 def optional_calls() -> Iterator[tuple[str, Case]]:
@@ -170,7 +176,8 @@ def optional_calls() -> Iterator[tuple[str, Case]]:
         yield "another step before the backward pass, decay 0", late_case(bare_late)
         yield "frozen, with padding", frozen_masked_case(Plan(form, "wide", seed=117))
         yield "a mask that keeps nothing", masked_case(Plan(form, "wide", seed=118), 0.0)
-        yield "whole numbers as integers", integer_case(Plan(form, "pixels", seed=162))
+        for factor in (1, LARGE):
+            yield f"whole numbers as integers, times {factor}", integer_case(Plan(form, "pixels", seed=162), factor)
     for form in (ROWS, IMAGE, IMAGE_LAST, LINE, VOLUME):
         # as where their programs come from
         epsilon, decay = (2.0**-4, 0.5) if form in (LINE, VOLUME) else (2.0**-10, 0.75)
@@ -192,10 +199,16 @@ def optional_calls() -> Iterator[tuple[str, Case]]:
     yield "more than ten channels, saved and copied", history_case(many, KEPT_WITH_GRADIENTS)
     for purpose, events in HISTORIES[2:4]:
         yield f"float64 x: {purpose}", history_case(Plan(in_float64(IMAGE), "wide", seed=175), events)
+    fine = Plan(in_float64(IMAGE), "wide", gamma="fine", seed=210)
+    yield "float64 x: frozen, gamma of many digits", history_case(fine, FROZEN)
     turns = Plan(in_float64(IMAGE), "exact", "alike", seed=204)
     yield "float64 x: batches of one shape in turn", history_case(turns, IN_TURN)
+    for form in (in_float64(IMAGE), in_dtype(IMAGE, "bfloat16")):
+        yield f"a new layer in {form.dtype}", initial_case(Plan(form, "wide", decay=0.5, seed=114))
     for form in (IMAGE, IMAGE_LAST, LINE_LAST):
         yield "a sample that is padding alone", masked_case(Plan(form, "wide", seed=157), 0.75, empty_sample=True)
+    for form in (TINY, IMAGE):
+        yield "a mask that keeps one element", masked_case(Plan(form, "wide", seed=210), 1.0, single=True)
     for form in (IMAGE, IMAGE_LAST):
         yield "whole samples of padding", masked_case(Plan(form, "wide", seed=207), 1.0, whole_samples=True)
     yield "other channels than the one of the layer", single_channel_case(Plan(Form((4, 1), 1), "wide", seed=181))
@@ -224,7 +237,7 @@ def optional_calls() -> Iterator[tuple[str, Case]]:
         yield "derivatives of this form", derivative_case(plan, subsets_asked=1)
     yield "padding in a volume, decay 0", masked_case(Plan(VOLUME, "wide", decay=0.0, seed=129), 0.5)
     late = Plan(IMAGE_LAST, "wide", epsilon=2.0**-4, seed=163)
-    yield "another step before the backward pass, channels last", late_case(late)
+    yield "a step on a larger batch before the backward pass, channels last", late_case(late, "x|twice")
     for form in (ROWS, dataclasses.replace(LINE_LAST, shape=(6, 7, 5))):
         plan = Plan(form, "ordinary", epsilon=2.0**-10, seed=190)
         yield "derivatives at other ranks, of five channels", derivative_case(plan, 0, modes=("training",))
@@ -232,7 +245,7 @@ def optional_calls() -> Iterator[tuple[str, Case]]:
     for kind in ("mean_1e4", "ordinary"):  # beside a large mean a bound admits what float32 loses
         double = Plan(in_float64(IMAGE), kind, epsilon=1e-3, decay=0.9, seed=124)
         yield f"derivatives in float64, values: {kind}", derivative_case(double, subsets_asked=1)
-    for form in (ROWS, in_float64(IMAGE), dataclasses.replace(TINY, affine=False)):
+    for form in (IMAGE_LAST, in_float64(IMAGE), dataclasses.replace(TINY, affine=False)):
         layout, layout_of_dy = ("fortran", "stepped") if len(form.shape) > 2 else ("packed", "packed")
         at = Plan(form, "ordinary", layout=layout, dy_layout=layout_of_dy, epsilon=2.0**-4, seed=166)
         yield "third derivatives", third_order_case(at)
@@ -240,8 +253,9 @@ def optional_calls() -> Iterator[tuple[str, Case]]:
     # a mean of 0: a bound on derivatives that are formed in half precision then still is below them
     centred = Plan(in_dtype(IMAGE, "float16"), "signs", epsilon=2.0**-4, decay=0.5, seed=208)
     yield "derivatives in float16", derivative_case(centred, subsets_asked=1, along="x")
-    padded = Plan(in_dtype(IMAGE, "bfloat16"), "mean_1e2", decay=0.5, seed=208)
-    yield "padding in bfloat16", masked_case(padded, 0.6)
+    for kind, epsilon in (("mean_1e2", 2.0**-10), ("constant", SMALL_EPSILON)):
+        padded = Plan(in_dtype(IMAGE, "float16"), kind, epsilon=epsilon, decay=0.5, seed=208)
+        yield f"padding in float16, values: {kind}", masked_case(padded, 0.6)
     for dtype in ("float16", "bfloat16"):
         half = in_dtype(IMAGE, dtype)
         yield (

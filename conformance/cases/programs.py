@@ -158,10 +158,10 @@ def frozen_masked_case(plan: Plan) -> Case:
     return _with_derived(base, steps)
 
 
-def late_case(plan: Plan) -> Case:
-    """Forward passes whose backward pass comes after another training step of the layer, in both modes; then between inferences."""
+def late_case(plan: Plan, other: str = "x|times:4") -> Case:
+    """Forward passes whose backward pass comes after a training step on the other batch, in both modes; then between inferences."""
     base = batch_norm_case(dataclasses.replace(plan, short=True))
-    late = [_step(call_of(m, "late_gradients"), ("x", "dy", "x|times:4")) for m in MODES]
+    late = [_step(call_of(m, "late_gradients"), ("x", "dy", other)) for m in MODES]
     return _with_derived(base, [*late, *between_inferences(dataclasses.replace(s, fresh=False) for s in late)])
 
 
@@ -182,10 +182,15 @@ def tangent_gradient_case(plan: Plan) -> Case:
 
 
 def _twice(plan: Plan, call: Call) -> Case:
-    """This derivative on a new layer, with inference before and after, and along another direction in a second step."""
+    """This derivative on a new layer, with inference before and after, and along another direction in a second step.
+
+    Without gamma and beta then of a frozen layer: for some that is a program of its own, so there is one.
+    """
     base = batch_norm_case(dataclasses.replace(plan, short=True))
     passes = Step(INFERENCE_GRADIENTS, ("x", "dy"))
-    steps = [Step(call, ("x", "dy", "v"), True), passes, Step(call, ("x", "dy", "v|times:-2")), passes]
+    first = Step(call, ("x", "dy", "v"))
+    steps = [dataclasses.replace(first, fresh=True), passes, Step(call, ("x", "dy", "v|times:-2")), passes]
+    steps += [] if plan.form.affine else [Step(FREEZE), first, Step(UNFREEZE), first]
     return _with_derived(base, steps, v=direction(plan, base))
 
 
@@ -197,12 +202,14 @@ def state_gradient_case(plan: Plan) -> Case:
     return _with_derived(base, [*steps, Step(FREEZE), asked, Step(UNFREEZE), asked])
 
 
-def masked_case(plan: Plan, share: float, empty_sample: bool = False, whole_samples: bool = False) -> Case:
+def masked_case(
+    plan: Plan, share: float, empty_sample: bool = False, whole_samples: bool = False, single: bool = False
+) -> Case:
     """A batch with about this share unmasked, at least two elements per channel unless it is 0; then with other padding.
 
     Then with NaN in the padding, as uninitialised memory may have; with a cotangent there, as where the loss is not masked; then a
-    second step, and one with another mask, between inferences. The mask has x's layout. ``empty_sample``: the last sample is padding alone, as where a batch is filled up.
-    ``whole_samples``: the first sample and the last are padding alone, and nothing else is padding.
+    second step, and one with another mask, between inferences; the same two with gradients. The mask has x's layout. ``empty_sample``: the last sample is padding alone, as where a batch is filled up.
+    ``whole_samples``: the first sample and the last are padding alone, and nothing else is padding. ``single``: all but one element is.
     """
     base = batch_norm_case(dataclasses.replace(plan, short=True))
     config, rng = base.config, np.random.RandomState((plan.seed + 2) % 2**32)
@@ -214,6 +221,8 @@ def masked_case(plan: Plan, share: float, empty_sample: bool = False, whole_samp
         mask[0] = False
     if empty_sample or whole_samples:
         mask[-1] = False
+    if single:
+        mask.reshape(-1)[1:] = False
     mask = lay_out(mask, plan.layout if plan.layout != "expanded" else "packed", config.channel_axis)
     # a masked loss has no gradient on the padding
     dy = np.where(mask, base.arrays["dy"], base.arrays["dy"].dtype.type(0))
@@ -233,26 +242,43 @@ def masked_case(plan: Plan, share: float, empty_sample: bool = False, whole_samp
         Step(INFERENCE, ("x",)),
         Step(TRAINING_MASKED, ("x", "mask|with_flipped")),
         Step(INFERENCE, ("x",)),
+        Step(TRAINING_MASKED_GRADIENTS, ("x", "dy", "mask")),
+        Step(INFERENCE, ("x",)),
+        Step(TRAINING_MASKED_GRADIENTS, ("x", "dy", "mask|with_flipped")),
+        Step(INFERENCE, ("x",)),
     )
     return _with_derived(base, steps, mask=mask, dy=dy)
 
 
-def integer_case(plan: Plan) -> Case:
-    """Forward passes on whole numbers from 0 to 255, in floating point, in uint8 and in int32, on layers of their own."""
-    base = batch_norm_case(dataclasses.replace(plan, short=True))
+#: Whole numbers from 0 to 255 times this take more than 16 bits, and float32 holds them.
+LARGE = 1024
+
+
+def integer_case(plan: Plan, factor: int = 1) -> Case:
+    """Forward passes on whole numbers from 0 to 255, in floating point, in uint8 and in int32, on layers of their own; then frozen.
+
+    ``factor``: of the numbers; beyond 1 they are no bytes.
+    """
+    base, kinds = batch_norm_case(dataclasses.replace(plan, short=True)), ("bytes", "words")[factor > 1 :]
+    base = base.with_(arrays={**base.arrays, "x": base.arrays["x"] * base.arrays["x"].dtype.type(factor)})
     steps = []
     for call in (TRAINING, INFERENCE):
-        steps += [_step(call, ("x",)), *(_step(call, (f"x|{k}",), relation=INTEGERS) for k in ("bytes", "words"))]
-    return _with_derived(base, steps)
+        steps += [_step(call, ("x",)), *(_step(call, (f"x|{k}",), relation=INTEGERS) for k in kinds)]
+    frozen = Step(TRAINING, ("x|words",), options=(("relation", INTEGERS),))
+    return _with_derived(base, [*steps, _step(TRAINING, ("x",)), Step(FREEZE), Step(TRAINING, ("x",)), frozen])
 
 
-def integer_fit_case(plan: ScalingPlan) -> Case:
-    """Fits on whole numbers from 0 to 255, in floating point, in uint8 and in int32; each followed by a transform of them."""
+def integer_fit_case(plan: ScalingPlan, factor: int = 1) -> Case:
+    """Fits on whole numbers from 0 to 255, in floating point, in uint8 and in int32; each followed by a transform of them.
+
+    ``factor``: of the numbers; beyond 1 they are no bytes.
+    """
     base = input_norm_case(plan)
+    base = base.with_(arrays={n: a * a.dtype.type(factor) for n, a in base.arrays.items()})
     chunks = base.steps[0].inputs
     given = (("relation", INTEGERS),)
     steps = [Step(FIT, chunks, True), Step(TRANSFORM, ("x",))]
-    for kind in ("bytes", "words"):
+    for kind in ("bytes", "words")[factor > 1 :]:
         steps.append(Step(FIT, tuple(f"{n}|{kind}" for n in chunks), True, given))
         steps.append(Step(TRANSFORM, (f"x|{kind}",), options=given))
     have = {n: base.arrays[n] for n in ("x", *chunks)}
@@ -261,12 +287,12 @@ def integer_fit_case(plan: ScalingPlan) -> Case:
 
 
 def long_case(plan: Plan) -> Case:
-    """Twelve training steps alternating between two batches, with and without gradients; then as many inferences, and a step."""
+    """18 training steps alternating between two batches, with and without gradients; then twelve inferences, a step, and one more."""
     base = batch_norm_case(plan)
-    calls = [(TRAINING, ("x",)), (TRAINING_GRADIENTS, ("x2", "dy2")), (TRAINING, ("x2",))] * 4
+    calls = [(TRAINING, ("x",)), (TRAINING_GRADIENTS, ("x2", "dy2")), (TRAINING, ("x2",))] * 6
     steps = [Step(call, inputs, fresh=k == 0) for k, (call, inputs) in enumerate(calls)]
     inferences = [Step(INFERENCE, (n,)) for n in ("x", "x2")] * 6
-    return _with_derived(base, [*steps, *inferences, Step(TRAINING, ("x",))])
+    return _with_derived(base, [*steps, *inferences, Step(TRAINING, ("x",)), Step(INFERENCE, ("x",))])
 
 
 def history_case(plan: Plan, events: str) -> Case:
@@ -360,12 +386,12 @@ def missing_case(plan: ScalingPlan) -> Case:
 
 
 def repeated_fit_case(plan: ScalingPlan) -> Case:
-    """A fit whose first chunk comes twice in turn, among others; then reversed."""
+    """A fit whose first chunk comes twice in turn, among others; then reversed; then from the same memory."""
     base = input_norm_case(plan)
     first, *others = base.steps[0].inputs
     arrays = {**{n: base.arrays[n] for n in (first, *others)}, "again": base.arrays[first].copy()}
-    chunks = (first, "again", *others)
-    return base.with_(arrays=arrays, steps=(Step(FIT, chunks, True), Step(FIT, chunks[::-1], True)))
+    chunks, same = (first, "again", *others), (first, first, *others)
+    return base.with_(arrays=arrays, steps=tuple(Step(FIT, c, True) for c in (chunks, chunks[::-1], same)))
 
 
 def vast_fit_case(plan: ScalingPlan, factor: float) -> Case:
@@ -377,10 +403,10 @@ def vast_fit_case(plan: ScalingPlan, factor: float) -> Case:
 
 
 def unfitted_case(plan: ScalingPlan) -> Case:
-    """A transform before any fit, which must raise; then a fit, and the same transform."""
+    """A transform before any fit, which must raise; then a fit, and the same transform, twelve times."""
     base = input_norm_case(plan)
     chunks = base.steps[0].inputs
-    steps = (Step(TRANSFORM, ("x",), True, refused=True), Step(FIT, chunks, True), Step(TRANSFORM, ("x",)))
+    steps = (Step(TRANSFORM, ("x",), True, refused=True), Step(FIT, chunks, True), *[Step(TRANSFORM, ("x",))] * 12)
     return base.with_(steps=steps, arrays={n: base.arrays[n] for n in ("x", *chunks)})
 
 

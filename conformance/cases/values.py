@@ -129,9 +129,9 @@ def _negative(rng: np.random.RandomState, config: LayerConfig, shape: tuple[int,
 
 
 def _rectified(rng: np.random.RandomState, config: LayerConfig, shape: tuple[int, ...]) -> Array:
-    """What a rectifier leaves: many zeros, and nothing else in every third channel."""
+    """What a rectifier leaves: zeros for the most part, and nothing else in every third channel."""
     dead = _per_channel(config, np.arange(config.channels) % 3 == 1).astype(bool)
-    return np.where(dead, 0.0, np.maximum(_located(0.25, 1.0)(rng, config, shape), 0.0))
+    return np.where(dead, 0.0, np.maximum(_located(0.25, 1.0)(rng, config, shape) - 0.75, 0.0))
 
 
 def _specials(rng: np.random.RandomState, config: LayerConfig, shape: tuple[int, ...]) -> Array:

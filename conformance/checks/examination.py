@@ -17,7 +17,14 @@ import numpy as np
 from bnspec.arithmetic.quad import double
 from bnspec.bounds.batch_norm import debiased_error
 from bnspec.conformance.checks.judgement import KEPT, Judgement
-from bnspec.model.call import RESET, TRAINING_GRADIENTS, TRAINING_STATE_GRADIENTS
+from bnspec.model.call import (
+    RESET,
+    TRAINING_GRADIENTS,
+    TRAINING_SECOND_ORDER,
+    TRAINING_STATE_GRADIENTS,
+    TRAINING_TANGENT_GRADIENT,
+    TRAINING_THIRD_ORDER,
+)
 from bnspec.model.case import Case, Step
 from bnspec.model.conventions import Conventions
 from bnspec.model.observation import Observation, StepResult
@@ -31,6 +38,16 @@ from bnspec.reports.run.evidence import Evidence, Relation, recorded, sentence
 Mask = np.ndarray  # (C,) booleans: the channels that a clause speaks of
 #: What evidence can hold of a value: a number, a shape, or a name.
 Recordable = SupportsFloat | tuple[int, ...] | str | None
+
+
+#: By constant statistics: a loss that reads them has the gradients of one that does not, and dx does not depend on x.
+BY_CONSTANTS = {
+    TRAINING_STATE_GRADIENTS: TRAINING_GRADIENTS,
+    TRAINING_TANGENT_GRADIENT: TRAINING_SECOND_ORDER,
+    TRAINING_THIRD_ORDER: TRAINING_SECOND_ORDER,
+}
+#: The results that are then 0.
+ZERO_BY_CONSTANTS = {TRAINING_TANGENT_GRADIENT: "by_x", TRAINING_THIRD_ORDER: "third"}
 
 
 class Examination:
@@ -82,13 +99,13 @@ class Examination:
         first = self.step(self.case.built_at(i))
         if first.option("initial") and before["running_mean"].dtype.name != self.case.config.parameter_dtype:
             return {}  # the framework's own statistics have a precision of their own, which the bounds do not know
+        zero = None
         if self.frozen(i) and step.call.mode == "training":
             if self.conventions.frozen_gradients == "unspecified" or step.call.has_mask:
                 return {}
             if self.conventions.frozen_gradients == "constants":
-                # a loss that reads statistics which do not move has the gradients of one that does not
-                call = TRAINING_GRADIENTS if step.call == TRAINING_STATE_GRADIENTS else step.call
-                step = dataclasses.replace(step, call=call.in_mode("inference"))
+                zero = ZERO_BY_CONSTANTS.get(step.call)
+                step = dataclasses.replace(step, call=BY_CONSTANTS.get(step.call, step.call).in_mode("inference"))
         started = time.thread_time()
         fit = self.fit_before(i) if self.case.subject == "input_norm" else None
         answers = self.oracle_at(i).expect(step, before, self.conventions, None if fit is None else self.step(fit))
@@ -98,6 +115,8 @@ class Examination:
                 **{n: a for n, a in answers.items() if n not in RUNNING},
             }
         self.oracle_seconds += time.thread_time() - started
+        if zero is not None:
+            return {zero: answers["by_x"]} if answers else {}
         # whether a frozen layer's own parameters still have gradients is the framework's affair; which, is not
         if self.frozen(i):
             own = [n for n in ("dgamma", "dbeta", "by_gamma") if (got := self.got(i, n)) is None or not got.any()]

@@ -45,7 +45,14 @@ MOVING = (
 
 #: Derivatives that a frozen layer has by its constant statistics.
 DERIVATIVES = (TRAINING_SECOND_ORDER, TRAINING_TANGENT, TRAINING_SOME_GRADIENTS)
-MASKED = (TRAINING_MASKED, TRAINING_MASKED_GRADIENTS)
+#: Calls of which no more is asked here than that constant statistics stay: what they give, other clauses judge.
+OTHERS = (
+    TRAINING_MASKED,
+    TRAINING_MASKED_GRADIENTS,
+    TRAINING_LATE_GRADIENTS,
+    TRAINING_THIRD_ORDER,
+    TRAINING_TANGENT_GRADIENT,
+)
 #: A layer is made not trainable, or trainable again.
 FREEZING = (FREEZE, UNFREEZE)
 #: Calls that every user makes.
@@ -147,12 +154,12 @@ def _is_initial(exam: Examination, i: int, state: Mapping[str, np.ndarray]) -> J
 def frozen(exam: Examination, i: int, channels: Mask) -> Judgement | None:
     """Freezing changes no statistic; a frozen layer's training pass is what the conventions declare, and an unfrozen one's what it was before.
 
-    With a mask, and of a pass whose backward pass is late, no more is asked than that constant statistics stay.
+    Of some calls no more is asked than that constant statistics stay; see ``OTHERS``.
     """
     call = exam.step(i).call
     if call in FREEZING:
         return keeps_state(exam, i, channels)
-    if call.has_mask or call == TRAINING_LATE_GRADIENTS:
+    if call in OTHERS:
         constant = exam.frozen(i) and exam.conventions.frozen_gradients == "constants"
         return keeps_state(exam, i, channels) if constant else None
     if exam.frozen(i):
@@ -211,7 +218,7 @@ CHECKS = (
     Check("running.initial_state", (INFERENCE,), begins_as_declared, everywhere),
     Check(
         "gradient.frozen_statistics",
-        (*TRAINING_CALLS, *DERIVATIVES, TRAINING_LATE_GRADIENTS, TRAINING_STATE_GRADIENTS, *MASKED, *FREEZING),
+        (*TRAINING_CALLS, *DERIVATIVES, TRAINING_STATE_GRADIENTS, *OTHERS, *FREEZING),
         frozen,
         everywhere,
     ),

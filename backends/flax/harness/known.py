@@ -8,6 +8,7 @@ from bnspec.backends.harness.known.predicates import (
     differentiates_state,
     has_misshapen,
     has_padding,
+    is_float64,
     is_half,
     masks_everything,
     off_centre,
@@ -198,6 +199,19 @@ KNOWN: tuple[Known, ...] = (
         observed=(
             "momentum 0.5, x [[1], [3]]: the gradient of the new mean by x is [0.25, 0.25]; of nnx.BatchNorm's mean [0, 0]."
         ),
+        reported=False,
+        package="flax",
+        versions=">=0.12,<0.13",
+    ),
+    Known(
+        title="A new layer's statistics become float64",
+        backends="flax.linen*, !flax.linen.replicas",
+        clauses=("dtype.results",),
+        where=lambda case: is_float64(case) and any(s.option("initial") for s in case.steps),
+        conditions="float64 x, the module's own batch_stats",
+        kind="bug",
+        reason="init makes the running statistics float32, whatever param_dtype is, and a step in float64 leaves them in float64.",
+        observed="param_dtype float64 or float32, x (3, 2) in float64: mean is float32 after init and float64 after a step.",
         reported=False,
         package="flax",
         versions=">=0.12,<0.13",

@@ -63,6 +63,7 @@ FLOAT64 = (
     "mask.padding_may_be_anything",
     "running.decay_one_keeps",
     "running.decay_zero_replaces",
+    "running.initial_state",
     "running.mean",
     "running.moves_once_with_gradients",
     "running.new_decay_takes_effect",

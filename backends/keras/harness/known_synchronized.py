@@ -9,7 +9,17 @@ SYNCHRONIZED: tuple[Known, ...] = (
     Known(
         title="A mask turns synchronisation off",
         backends="keras.synchronized",
-        clauses=("mask.equals_compaction", "mask.counts_elements", "mask.gradients"),
+        clauses=(
+            "mask.equals_compaction",
+            "mask.counts_elements",
+            "mask.gradients",
+            # of an inference afterwards, by each replica's own statistics
+            "affine.per_channel",
+            "inference.output",
+            "layout.axis",
+            "layout.extents",
+            "layout.strides",
+        ),
         where=takes_mask,
         conditions="synchronized=True, and a mask, as a Masking layer before the layer makes it",
         kind="bug",

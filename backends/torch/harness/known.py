@@ -288,7 +288,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="The third derivative lacks terms",
-        backends=f"{EAGER}, torch.qat",
+        backends=f"{EAGER}, torch.channels_last, torch.qat",
         clauses=("second_order.third_derivative",),
         where=calls(TRAINING_THIRD_ORDER),
         conditions="third derivatives by x in training",
@@ -374,7 +374,7 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         title="The gradient of a tangent lacks terms",
-        backends=f"{EAGER}, {RECOMPUTED}, torch.qat",
+        backends=f"{EAGER}, {RECOMPUTED}, torch.channels_last, torch.qat",
         clauses=("second_order.gradient_of_the_tangent",),
         where=calls(TRAINING_TANGENT_GRADIENT),
         conditions="a derivative, in either mode, of a tangent by forward mode in training",

@@ -390,3 +390,45 @@ class HalfScaleGradientsShareABuffer(FullLayer):
             self.buffer = np.empty_like(found.dgamma)
         self.buffer[...] = found.dgamma
         return found._replace(dgamma=self.buffer)
+
+
+class FoldOutlivesMaskedGradients(FoldOutlivesAMaskedStep):
+    """Keeps the statistics of inference over a step with padding and gradients."""
+
+    path, calls = "inference, padding with gradients, inference", (TRAINING_MASKED_GRADIENTS,)
+
+    def training_masked(self, x: Array, mask: Array) -> Array:
+        found = super().training_masked(x, mask)
+        self.folded = None
+        return found
+
+    def training_masked_gradients(self, x: Array, dy: Array, mask: Array) -> Gradients:
+        folded = self.folded
+        found = super().training_masked_gradients(x, dy, mask)
+        self.folded = folded
+        return found
+
+
+class MaskOfTheFirstBackwardPassKept(FullLayer):
+    """Keeps the mask of its first backward pass for later ones of the same shape."""
+
+    family, killed_by, path = "mask", ("mask.gradients",), "another mask on the same layer, with gradients"
+    calls = (TRAINING_MASKED_GRADIENTS,)
+    masks: Any = None
+
+    def masked_dx(self, dy: Array, zhat: Array, inv_std: Array, mask: Array) -> Array:
+        self.masks = self.masks or {}
+        return super().masked_dx(dy, zhat, inv_std, self.masks.setdefault(mask.shape, mask.copy()))
+
+
+class TwelfthInferenceFoldsForGood(PlainLayer):
+    """Takes statistics that twelve inferences have read for constants."""
+
+    family, killed_by, path = "inference", ("inference.follows_training",), "a step after twelve inferences"
+    folded: Any = None
+
+    def inference_statistics(self, x: Array) -> Moments:
+        if self.inferences == 12:
+            self.folded = self.wide(self.mean).copy(), self.wide(self.var).copy()
+        found: Moments = self.folded or super().inference_statistics(x)
+        return found

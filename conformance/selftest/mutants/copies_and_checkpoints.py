@@ -324,3 +324,24 @@ class SnapshotOfAFrozenLayerIsNew(FullLayer):
         if self.frozen:
             new.reset()
         return new
+
+
+class SnapshotHealsNan(FullLayer):
+    """Saves NaN as 0."""
+
+    family, killed_by, calls, path = "state", SNAPSHOT, (SAVE_RESTORE,), "NaN in the statistics"
+
+    def snapshot(self) -> Dict[str, Any]:
+        saved = super().snapshot()
+        return {n: a if a is None else np.where(np.isnan(a), a.dtype.type(0), a) for n, a in saved.items()}
+
+
+class ResetMultipliesByZero(FullLayer):
+    """Resets the running mean by a product, which NaN and infinities outlive."""
+
+    family, killed_by, calls, path = "state", INITIAL_AGAIN, (RESET,), "statistics that are not finite"
+
+    def reset(self) -> None:
+        mean = self.mean * self.mean.dtype.type(0)
+        super().reset()
+        self.mean[:] = mean

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Tuple
+from typing import Any, Callable, Tuple
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from bnspec.model.call import (
     TRAINING_SOME_GRADIENTS,
     TRAINING_STATE_GRADIENTS,
     TRAINING_TANGENT,
+    TRAINING_TANGENT_GRADIENT,
     TRAINING_THIRD_ORDER,
 )
 from bnspec.model.conventions import HALVES
@@ -25,6 +26,17 @@ Array = Any
 
 OTHER, FORWARD = ("second_order.cotangent_and_scale",), ("gradient.forward_mode",)
 OWN = ("gradient.of_its_own_forward_pass",)
+
+
+def thawed(layer: FullLayer, derivative: Callable[[], Array]) -> Array:
+    """A derivative of the layer as if it were not frozen; its statistics stay."""
+    mean, var, frozen = layer.mean.copy(), layer.var.copy(), layer.frozen
+    layer.frozen = False
+    found = derivative()
+    layer.frozen = frozen
+    if frozen:
+        layer.store(mean, var)
+    return found
 
 
 class ScaleDerivativeDividedByGamma(FullLayer):
@@ -182,3 +194,67 @@ class FrozenStateGradientsThroughTheMean(FullLayer):
             return found
         share = (1 - self.decay()) / self.work.type(self.count(x))
         return found._replace(dx=(found.dx.astype(self.work) + share).astype(x.dtype))
+
+
+class FrozenThirdDerivativeThroughTheBatch(FullLayer):
+    """Takes third derivatives of a frozen layer through the statistics of the batch, and keeps the running ones."""
+
+    family, killed_by, path = "second_order", ("second_order.third_derivative",), "frozen"
+    calls = (TRAINING_THIRD_ORDER,)
+
+    def training_third_order(self, x: Array, dy: Array, v: Array) -> Array:
+        through = super().training_third_order
+        return thawed(self, lambda: through(x, dy, v))
+
+
+class FrozenTangentGradientThroughTheBatch(FullLayer):
+    """Takes the gradient of a frozen layer's tangent through the statistics of the batch, and keeps the running ones."""
+
+    family, killed_by, path = "second_order", ("second_order.gradient_of_the_tangent",), "frozen"
+    calls = (TRAINING_TANGENT_GRADIENT,)
+
+    def training_tangent_gradient(self, x: Array, dy: Array, v: Array) -> Array:
+        through = super().training_tangent_gradient
+        return thawed(self, lambda: through(x, dy, v))
+
+
+class FrozenThirdDerivativeMoves(FullLayer):
+    """Moves the statistics of a frozen layer in a third derivative."""
+
+    family, killed_by, path = "gradient", ("gradient.frozen_statistics",), "frozen"
+    calls = (TRAINING_THIRD_ORDER,)
+
+    def training_third_order(self, x: Array, dy: Array, v: Array) -> Array:
+        found = super().training_third_order(x, dy, v)
+        if self.frozen:
+            self.update(self.values(x))
+        return found
+
+
+class TangentGradientOverTheWidth(FullLayer):
+    """Divides the gradient of a tangent by the width where the channels are last."""
+
+    family, killed_by = "second_order", ("second_order.gradient_of_the_tangent",)
+    calls, path = (TRAINING_TANGENT_GRADIENT,), "images, channels last"
+
+    def training_tangent_gradient(self, x: Array, dy: Array, v: Array) -> Array:
+        found = super().training_tangent_gradient(x, dy, v)
+        last = x.ndim > 2 and self.config.channel_axis == x.ndim - 1
+        return found / found.dtype.type(x.shape[-2]) if last else found
+
+
+class LateMeansOverTheLaterCount(FullLayer):
+    """Divides the sums of a late backward pass by the count of the batch between."""
+
+    family, killed_by, calls, path = "gradient", OWN, (TRAINING_LATE_GRADIENTS,), "a batch of another size between"
+    share: Any = 1.0
+
+    def training_late_gradients(self, x: Array, dy: Array, other: Array) -> Gradients:
+        self.share = self.work.type(self.count(x) / max(self.count(other), 1))
+        found = super().training_late_gradients(x, dy, other)
+        self.share = self.work.type(1)
+        return found
+
+    def training_dx(self, dy: Array, zhat: Array, inv_std: Array) -> Array:
+        left = dy - self.share * (self.average(dy) + zhat * self.average(dy * zhat))
+        return self.gamma() * inv_std * left

@@ -6,9 +6,10 @@ from typing import Any, Tuple
 
 import numpy as np
 
+from bnspec.conformance.selftest.reference.full_layer import FullLayer
 from bnspec.conformance.selftest.reference.layer import PlainLayer
 from bnspec.conformance.selftest.reference.scaler import PlainScaler
-from bnspec.contract import Gradients
+from bnspec.contract import Gradients, LayerConfig
 from bnspec.model.buffers import dtype_of
 from bnspec.model.conventions import HALVES
 
@@ -278,3 +279,86 @@ class HalfStepSkippedForOneChannel(PlainLayer):
     def store(self, mean: Array, var: Array) -> None:
         if self.config.dtype not in HALVES or (np.isfinite(mean).all() and np.isfinite(var).all()):
             super().store(mean, var)
+
+
+class BfloatThroughFloat16InInference(PlainLayer):
+    """Takes a bfloat16 x of inference through float16, which does not reach as far."""
+
+    family, killed_by, path = "dtype", (*HALF, "inference.output"), "bfloat16 values beyond float16's range"
+
+    def infer(self, x: Array) -> Array:
+        if x.dtype.name != "bfloat16":
+            return super().infer(x)
+        with np.errstate(over="ignore"):
+            return super().infer(x.astype(np.float32).astype(np.float16).astype(x.dtype))
+
+
+class TinyVarianceOfDoublesIsNone(PlainLayer):
+    """Takes a variance of doubles below 1e-14 for 0, as in float32."""
+
+    family, killed_by, path = "training", ("training.output",), "float64, tiny variances, no epsilon"
+
+    def moments(self, x: Array) -> Tuple[Array, Array]:
+        mean, var = super().moments(x)
+        return mean, np.where(var < 1e-14, 0, var) if self.work == np.float64 else var
+
+
+class WordsCutTo16BitsInInference(PlainLayer):
+    """Reads integers of 32 bits as integers of 16 in inference."""
+
+    family, killed_by, path = "dtype", INTEGERS, "integers beyond 16 bits, in inference"
+
+    def infer(self, x: Array) -> Array:
+        return super().infer(x.astype(np.int16) if x.dtype.name == "int32" else x)
+
+
+class WordsCutTo16BitsInTransform(PlainScaler):
+    """Reads integers of 32 bits as integers of 16 when it transforms them."""
+
+    family, killed_by, path = "dtype", INTEGERS, "integers beyond 16 bits, to transform"
+
+    def transform(self, x: Array) -> Array:
+        return super().transform(x.astype(np.int16) if x.dtype.name == "int32" else x)
+
+
+class DoublesBeginInSingle(FullLayer):
+    """Begins a layer of doubles with running statistics in float32."""
+
+    family, killed_by, path = "dtype", RESULTS, "a new layer of doubles"
+
+    @classmethod
+    def begun(cls, config: LayerConfig) -> Any:
+        new = super().begun(config)
+        if config.parameter_dtype == "float64":
+            new.mean, new.var = new.mean.astype(np.float32), new.var.astype(np.float32)
+        return new
+
+
+class FrozenScaleOfDoublesInSingle(FullLayer):
+    """Rounds a gamma of doubles to float32 in the gradients of a frozen layer."""
+
+    family, killed_by, path = (
+        "dtype",
+        ("gradient.frozen_statistics", "gradient.training_dx"),
+        "float64, frozen, with gradients",
+    )
+
+    def frozen_gradients(self, x: Array, dy: Array) -> Gradients:
+        gamma = self.raw_gamma
+        if gamma is not None and gamma.dtype == np.float64:
+            self.raw_gamma = gamma.astype(np.float32)
+        found = super().frozen_gradients(x, dy)
+        self.raw_gamma = gamma
+        return found
+
+
+class FrozenMovedByIntegers(FullLayer):
+    """Moves the statistics of a frozen layer by a batch of integers, which it casts for a step of its own."""
+
+    family, killed_by, path = "dtype", INTEGERS, "frozen, integers"
+
+    def frozen_training(self, x: Array) -> Array:
+        y = super().frozen_training(x)
+        if x.dtype.kind in "iu":
+            self.update(self.values(x))
+        return y

@@ -297,3 +297,31 @@ class ChannelsOfSequencesFoundByTheirExtent(PlainLayer):
     def inference(self, x: Array) -> Array:
         found = x.ndim == 3 and self.config.channel_axis == 2 and x.shape[1] == self.config.channels
         return super().inference(x.swapaxes(1, 2)).swapaxes(1, 2) if found else super().inference(x)
+
+
+class ChannelsFoundOnTheLastAxis(PlainLayer):
+    """Takes the statistics of inference along the last axis where its extent is that of the channels, which lie before it."""
+
+    family, killed_by, path = (
+        "layout",
+        (*AXIS, "inference.output"),
+        "channels between other axes, extents that coincide",
+    )
+
+    def inference_statistics(self, x: Array) -> Moments:
+        mean, var = super().inference_statistics(x)
+        if self.config.channel_axis in (1, x.ndim - 1) or x.shape[-1] != self.config.channels:
+            return mean, var
+        return mean.reshape(-1), var.reshape(-1)
+
+
+class ZerosAreAbsent(PlainLayer):
+    """Leaves zeros out of the mean where they are most of a channel, as of a sparse batch."""
+
+    family, killed_by, path = "training", ("training.output", "running.mean"), "a channel of many zeros"
+
+    def average(self, x: Array) -> Array:
+        there = np.count_nonzero(self.lanes(x), axis=1)
+        sparse = self.broad((there > 0) & (2 * there < self.count(x)))
+        mean: Array = np.where(sparse, self.broad(self.total(x) / np.maximum(there, 1)), super().average(x))
+        return mean.astype(x.dtype)

@@ -486,3 +486,14 @@ class CopyOfAFrozenLayerNeverFreezes(FullLayer):
 
     def freeze(self, frozen: bool) -> None:
         super().freeze(frozen and not self.loose)
+
+
+class FreezingIsCounted(FullLayer):
+    """Stays frozen until it is unfrozen as often as it was frozen."""
+
+    family, killed_by, calls, path = "gradient", FROZEN, (FREEZE,), "frozen twice, unfrozen once"
+    depth = 0
+
+    def freeze(self, frozen: bool) -> None:
+        self.depth = max(self.depth + (1 if frozen else -1), 0)
+        self.frozen = self.depth > 0

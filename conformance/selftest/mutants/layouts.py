@@ -15,6 +15,7 @@ from bnspec.model.conventions import HALVES
 Array = Any
 
 STRIDES, AXIS = ("layout.strides",), ("layout.axis",)
+AFFINE = ("affine.per_channel",)
 
 
 def permuted(array: Array) -> bool:
@@ -306,3 +307,25 @@ class HalfCotangentInColumnsMisread(PlainLayer):
             x.dtype.name in HALVES and x.flags.c_contiguous and dy.flags.f_contiguous and not dy.flags.c_contiguous
         )
         return super().training_gradients(x, misread(dy) if columns and permuted(dy) else dy)
+
+
+class UnalignedScaleLoadedFromBelow(PlainLayer):
+    """Loads a gamma that no vector is aligned with from one element below."""
+
+    family, killed_by, path = "layout", (*STRIDES, *AFFINE), "an unaligned gamma"
+
+    def gamma(self) -> Array:
+        gamma = super().gamma()
+        unaligned = self.raw_gamma is not None and self.raw_gamma.__array_interface__["data"][0] % 16
+        return np.roll(gamma.reshape(-1), 1).reshape(gamma.shape) if unaligned else gamma
+
+
+class ShiftScaledInPlace(PlainLayer):
+    """Scales gamma by inv_std in a buffer, and reads beta from there where the two are one array."""
+
+    family, killed_by, path = "layout", ("training.output", *AFFINE), "gamma and beta are one array"
+
+    def output(self, x: Array, mean: Array, inv_std: Array) -> Array:
+        one = self.raw_gamma is not None and np.shares_memory(self.raw_gamma, self.raw_beta)
+        beta = self.beta() * inv_std if one else self.beta()
+        return (x - mean) * inv_std * self.gamma() + beta

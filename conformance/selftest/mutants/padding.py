@@ -360,3 +360,30 @@ class MeanOfTheKeptInHalf(_Masked):
     def kept_moments(self, x: Array, mask: Array) -> Tuple[Array, Array]:
         mean, var = super().kept_moments(x, mask)
         return (mean.astype(dtype_of(self.config.dtype)).astype(mean.dtype), var)
+
+
+class SingleElementLosesTheShift(_Masked):
+    """Returns 0 where a single element is kept, whose y is beta."""
+
+    family, killed_by, path = "mask", COMPACT, "one element kept"
+
+    def training_masked(self, x: Array, mask: Array) -> Array:
+        y = super().training_masked(x, mask)
+        return y * y.dtype.type(0) if mask.sum() == 1 else y
+
+
+class MaskedEpsilonInFloat16(_Masked):
+    """Rounds epsilon to float16, which flushes small ones to 0."""
+
+    family, killed_by, path = "dtype", ("dtype.half_is_as_exact_as_declared",), "float16, a tiny epsilon, with a mask"
+    masked = False
+
+    def training_masked(self, x: Array, mask: Array) -> Array:
+        self.masked = x.dtype == np.float16
+        y = super().training_masked(x, mask)
+        self.masked = False
+        return y
+
+    def epsilon(self) -> Array:
+        epsilon = super().epsilon()
+        return epsilon.astype(np.float16).astype(self.work) if self.masked else epsilon

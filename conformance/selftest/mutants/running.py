@@ -300,3 +300,22 @@ class NoMomentumIsNoneWithoutAffine(PlainLayer):
 
     def decay(self) -> Array:
         return super().decay() if self.config.affine or self.config.decay != 1 else self.work.type(0.9)
+
+
+class SmallRunningMeansAreNone(PlainLayer):
+    """Takes a running mean below 1e-8 for 0."""
+
+    family, killed_by, path = "running", (*MEAN, "running.decay_zero_replaces"), "tiny values"
+
+    def new_mean(self, old: Array, mean: Array, count: int) -> Array:
+        new = super().new_mean(old, mean, count)
+        return np.where(np.abs(new) < 1e-8, 0, new).astype(new.dtype)
+
+
+class SixteenthStepReplaces(PlainLayer):
+    """Counts its steps in four bits, and takes the step after 15 for the first, which replaces the statistics."""
+
+    family, killed_by, path = "running", (*BOTH, "running.unrolled"), "sixteen steps"
+
+    def averaged(self, old: Array, new: Array) -> Array:
+        return new if self.steps and self.steps % 16 == 0 else super().averaged(old, new)

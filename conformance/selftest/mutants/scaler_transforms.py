@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Sequence
 
 import numpy as np
 
@@ -301,3 +301,58 @@ class NeutralTransformReturnsX(PlainScaler):
     def transform(self, x: Array) -> Array:
         neutral = not self.mean.any() and (self.var == 1).all()
         return x if neutral and x.dtype == self.work else super().transform(x)
+
+
+class InverseOfTheFirstFit(PlainScaler):
+    """Inverts by the scale of its first fit."""
+
+    family, killed_by, path = "input", INVERSE, "fitted again"
+    first: Any = None
+
+    def fit(self, chunks: Sequence[Array]) -> None:
+        super().fit(chunks)
+        self.first = self.scale() if self.first is None else self.first
+
+    def inverse(self, y: Array) -> Array:
+        return (y.astype(self.work) * self.first + self.mean).astype(y.dtype)
+
+
+class ConstantFeatureBelowZeroIsScaled(PlainScaler):
+    """Takes rounding noise to be a share of the mean, which below 0 is none."""
+
+    family, killed_by, path = "input", CONSTANT, "a constant feature below 0"
+
+    def noise(self) -> Array:
+        return np.where(self.mean < 0, 0, super().noise()).astype(self.work)
+
+
+class SmallVarianceOfDoublesIsNoise(PlainScaler):
+    """Takes a variance of doubles below 1e-20 for that of a constant feature."""
+
+    family, killed_by, path = "input", TRANSFORM, "float64, small spreads"
+
+    def noise(self) -> Array:
+        return np.maximum(super().noise(), 1e-20) if self.work == np.float64 else super().noise()
+
+
+class ScaleFoundOnTheWidth(PlainScaler):
+    """Divides images along the width where its extent is that of the features, which are last."""
+
+    family, killed_by, path = "input", TRANSFORM, "images, extents that coincide"
+
+    def transform(self, x: Array) -> Array:
+        if x.ndim != 4 or self.config.channel_axis != 3 or x.shape[2] != self.config.channels:
+            return super().transform(x)
+        scale = self.scale().reshape(1, 1, -1, 1)
+        return ((x.astype(self.work) - self.mean) / scale).astype(self.result_dtype(x))
+
+
+class TwelfthTransformIsNotCentred(PlainScaler):
+    """Forgets the mean at its twelfth transform."""
+
+    family, killed_by, path = "input", (*TRANSFORM, *KEEPS), "twelve transforms"
+    transforms = 0
+
+    def transform(self, x: Array) -> Array:
+        self.transforms += 1
+        return super().transform(x if self.transforms != 12 else (x + self.mean).astype(x.dtype))

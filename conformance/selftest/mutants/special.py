@@ -300,3 +300,29 @@ class NanBesidePaddingIsZero(FullLayer):
 
     def training_masked(self, x: Array, mask: Array) -> Array:
         return super().training_masked(np.nan_to_num(x), mask)
+
+
+class RepeatedMemoryCountsOnce(PlainScaler):
+    """Takes a chunk that is the memory of an earlier one for the same."""
+
+    family, killed_by, path = "input", ("input.chunks_do_not_matter", "input.fit_is_stable"), "one array twice"
+
+    def fit(self, chunks: Sequence[Array]) -> None:
+        super().fit(list({c.__array_interface__["data"][0]: c for c in chunks if c.size}.values()))
+
+
+class LongChunkHalvesTheMeanBefore(PlainScaler):
+    """Halves the weight of the rows before a chunk that is more than eight times as long."""
+
+    family, killed_by, path = (
+        "input",
+        ("input.chunks_do_not_matter", "input.fit_is_stable"),
+        "a long chunk after a short one",
+    )
+
+    def merged(self, count: int, mean: Array, squares: Array, chunk: Array) -> Tuple[int, Array, Array]:
+        total, merged, squares = super().merged(count, mean, squares, chunk)
+        if not 0 < 8 * count < self.size(chunk):
+            return total, merged, squares
+        own = self.average(chunk)
+        return total, own + (mean - own) * self.work.type(count / 2 / total), squares

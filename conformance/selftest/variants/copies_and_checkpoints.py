@@ -9,9 +9,9 @@ from typing import Any, Dict, Optional
 import numpy as np
 
 from bnspec.conformance.selftest.reference.full_layer import FullLayer
-from bnspec.contract import Gradients, Layer, LayerConfig
+from bnspec.contract import Declined, Gradients, Layer, LayerConfig
 from bnspec.model.buffers import dtype_of
-from bnspec.model.call import CLONE, FREEZE, SAVE_RESTORE
+from bnspec.model.call import CLONE, FREEZE, SAVE_RESTORE, TRAINING_TANGENT_GRADIENT, TRAINING_THIRD_ORDER
 
 Array = Any
 
@@ -76,6 +76,22 @@ class FrozenHasNoParameterGradients(FullLayer):
         return super().frozen_gradients(x, dy)._replace(dgamma=None, dbeta=None)
 
 
+class FrozenThirdOrderDeclined(FullLayer):
+    """Offers neither third derivatives nor gradients of a tangent while frozen."""
+
+    calls = (TRAINING_THIRD_ORDER, TRAINING_TANGENT_GRADIENT)
+
+    def training_third_order(self, x: Array, dy: Array, v: Array) -> Array:
+        if self.frozen:
+            raise Declined("nothing of a frozen layer is differentiated three times")
+        return super().training_third_order(x, dy, v)
+
+    def training_tangent_gradient(self, x: Array, dy: Array, v: Array) -> Array:
+        if self.frozen:
+            raise Declined("nothing of a frozen layer is differentiated twice")
+        return super().training_tangent_gradient(x, dy, v)
+
+
 class FrozenUndeclared(FullLayer):
     """Leaves the behaviour of a frozen layer unspecified, and returns x."""
 
@@ -130,6 +146,11 @@ class BeginsInFloat(FullLayer):
         new = super().begun(config)
         new.mean, new.var = (a.astype(dtype_of("float32")) for a in (new.mean, new.var))
         return new
+
+    def gradients(self, x: Array, y: Array, dx: Array, dgamma: Array, dbeta: Array) -> Gradients:
+        parameters = dtype_of(self.config.parameter_dtype)
+        own = [g.astype(parameters) if self.config.affine else None for g in (dgamma, dbeta)]
+        return Gradients(y, dx.astype(x.dtype), *own)
 
 
 class SomeCallsDeclined(FullLayer):

@@ -59,11 +59,12 @@ class Question:
 
     Attributes:
         ticket: which answer belongs to it.
-        target: the number of the case's target; first: the target itself, where this is the first question about it.
+        target: the number of the case's target; id: of the case, which needs not be read where its oracle is kept; first: the target itself, where this is the first question about it.
     """
 
     ticket: int
     target: int
+    id: str
     case: Packed
     observation: Packed
     first: Judged | None = None
@@ -92,7 +93,7 @@ class Judging:
         if question.first is not None:
             self._targets[question.target] = question.first
         try:
-            oracle = self._oracles.of(Case.from_header(*question.case))
+            oracle = self._oracles.kept(question.id) or self._oracles.of(Case.from_header(*question.case))
             observation = Observation.from_header(*question.observation)
             found = self._targets[question.target].collector.judged(oracle.case, observation, oracle)
         except Exception as error:  # noqa: BLE001  # the run says it

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import faulthandler
 import functools
+import gc
 import os
 import sys
 import time
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
+from bnspec.backends.worker.__main__ import COLLECTIONS
 from bnspec.backends.worker.lifetime import die_with_parent
 from bnspec.conformance.judge.collector import CaseJudgements, Collector
 from bnspec.conformance.judge.known_deviations import known_lookup
@@ -106,6 +108,8 @@ def begin() -> None:
     """Answer questions until the run has no more."""
     die_with_parent()
     faulthandler.enable()
+    gc.freeze()  # what was imported stays, and oracles are many objects that last: collected rarely, judging takes 3 % less time
+    gc.set_threshold(*COLLECTIONS)
     connection, judging = Connection(int(sys.argv[1])), Judging(int(sys.argv[2]))
     try:
         while True:

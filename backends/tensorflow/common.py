@@ -122,20 +122,21 @@ class TensorflowAdapter(Adapter):
 
     def array(self, tensor: Any) -> np.ndarray:
         """The values of a tensor or variable; on the CPU a read-only view of its memory."""
-        return np.asarray(self.tf.convert_to_tensor(tensor))
+        return np.asarray(self.value(tensor))
+
+    def value(self, tensor: Any) -> Any:
+        """The tensor, or the one that a variable holds."""
+        return tensor if isinstance(tensor, self.tf.Tensor) else self.tf.convert_to_tensor(tensor)
 
     def extent(self, tensor: Any) -> Optional[Tuple[int, int]]:
         """From DLPack's pointer of the tensor, or of a variable's value; unknown for dtypes that DLPack lacks."""
         try:
-            capsule = self.tf.experimental.dlpack.to_dlpack(self.tf.convert_to_tensor(tensor))
+            value = self.value(tensor)
+            capsule = self.tf.experimental.dlpack.to_dlpack(value)
         except (self.tf.errors.InvalidArgumentError, RuntimeError, TypeError):
             return None
         start = dlpack.address(capsule)
-        shape = [int(n) for n in tensor.shape]
-        size = int(tensor.dtype.size)
-        for n in shape:
-            size *= n
-        return start, start + size
+        return start, start + int(value.dtype.size) * int(value.shape.num_elements())
 
     def synchronize(self, result: Any) -> None:
         """Wait for the GPU; on the CPU an eager operation is complete when it returns."""

@@ -14,7 +14,7 @@ import math
 import select
 import struct
 import time
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
 MAGIC = b"BNW1"
 #: The protocol version, compared in the worker's hello. 3: requests are numbered, and each reply says which one it answers.
@@ -25,6 +25,8 @@ PARTS_AT_MOST = 65_536
 HEADER_BYTES = 64 * 2**20
 #: Most bytes of a frame, unless a channel is given another limit.
 FRAME_BYTES = 2**31
+#: Parts of at most so many bytes together are sent, and read, by one call of the system: most are small.
+TOGETHER_BYTES = 1 << 18
 #: Seconds between two calls of what a channel watches while it waits.
 WATCH_SECONDS = 0.2
 
@@ -62,7 +64,7 @@ class Channel:
         parts = [json.dumps(header).encode()] + list(buffers or [])
         head = MAGIC + struct.pack("<I", len(parts)) + b"".join(struct.pack("<Q", len(p)) for p in parts)
         deadline = _deadline(seconds)
-        for part in [head] + parts:
+        for part in _joined([head] + parts):
             self._send_all(part, deadline)
 
     def receive(self, seconds: Optional[float] = None) -> Tuple[Dict[str, Any], List[bytes]]:
@@ -79,7 +81,7 @@ class Channel:
             raise Garbage("a frame's header has at most %d bytes, this has %d" % (HEADER_BYTES, sizes[0]))
         if sum(sizes) > self.frame_bytes:
             raise Garbage("a frame has at most %d bytes, this has %d" % (self.frame_bytes, sum(sizes)))
-        parts = [self._exactly(n, deadline) for n in sizes]
+        parts = self._parts(sizes, deadline)
         return header_of(parts[0]), parts[1:]
 
     def close(self) -> None:
@@ -96,6 +98,17 @@ class Channel:
                 continue
             except OSError:
                 raise Closed() from None
+
+    def _parts(self, sizes: Sequence[int], deadline: Optional[float]) -> List[bytes]:
+        """The parts of these sizes; those that are small together are read at once."""
+        parts = []  # type: List[bytes]
+        for count in _runs(sizes):
+            run = sizes[len(parts) : len(parts) + count]
+            data, start = self._exactly(sum(run), deadline), 0
+            for size in run:
+                parts.append(data[start : start + size])
+                start += size
+        return parts
 
     def _exactly(self, size: int, deadline: Optional[float]) -> bytes:
         data = bytearray()
@@ -123,6 +136,26 @@ class Channel:
                 self._watch()
             if left is not None and left <= 0.0:
                 raise TimedOut()
+
+
+def _runs(sizes: Sequence[int]) -> Iterator[int]:
+    """How many parts, in turn, have at most ``TOGETHER_BYTES`` together, or are one."""
+    count = total = 0
+    for size in sizes:
+        if count and total + size > TOGETHER_BYTES:
+            yield count
+            count = total = 0
+        count, total = count + 1, total + size
+    if count:
+        yield count
+
+
+def _joined(parts: List[bytes]) -> Iterator[bytes]:
+    """The parts, those that are small together as one."""
+    start = 0
+    for count in _runs([len(p) for p in parts]):
+        yield parts[start] if count == 1 else b"".join(parts[start : start + count])
+        start += count
 
 
 def header_of(part: bytes) -> Dict[str, Any]:

@@ -8,17 +8,24 @@ Runs in workers: Python 3.8, standard library and NumPy only.
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+import functools
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
 from bnspec.errors import Declined, UsageError
-from bnspec.model.red_zones import Fenced, fenced
+from bnspec.model.red_zones import Fenced, aligned, fenced
 
 _NATIVE = {name: np.dtype(name) for name in ("float64", "float32", "float16", "int64", "int32", "uint8", "bool")}
 
 
 _DTYPES = frozenset(_NATIVE.values())
+
+
+@functools.lru_cache(maxsize=None)
+def _name_of(dtype: np.dtype) -> str:
+    """The name of a dtype, which is slow to make."""
+    return dtype.name
 
 
 def check_dtype(dtype: np.dtype) -> None:
@@ -89,6 +96,13 @@ def pack(arrays: Mapping[str, np.ndarray]) -> Tuple[Dict[str, Any], List[bytes]]
     specs: Dict[str, Any] = {}
     buffers: List[bytes] = []
     for names in owners.values():
+        only = arrays[names[0]]
+        if (
+            len(names) == 1 and only.base is None and only.size and only.flags.c_contiguous
+        ):  # most: all of its own memory
+            specs[names[0]] = _spec(only, len(buffers), 0)
+            buffers.append(only.tobytes())
+            continue
         reached = [extent(arrays[n]) for n in names if arrays[n].size]
         low = min((a for a, _ in reached), default=0)
         high = max((b for _, b in reached), default=0)
@@ -103,15 +117,15 @@ def pack(arrays: Mapping[str, np.ndarray]) -> Tuple[Dict[str, Any], List[bytes]]
         for n in names:
             array = arrays[n]
             start = int(array.__array_interface__["data"][0]) - low if array.size else 0
-            specs[n] = {
-                "buffer": len(buffers),
-                "dtype": array.dtype.name,
-                "shape": list(array.shape),
-                "strides": list(array.strides),
-                "offset": start,
-            }
+            specs[n] = _spec(array, len(buffers), start)
         buffers.append(data)
     return specs, buffers
+
+
+def _spec(array: np.ndarray, buffer: int, offset: int) -> Dict[str, Any]:
+    """How the array lies in its buffer."""
+    shape, strides = list(array.shape), list(array.strides)
+    return {"buffer": buffer, "dtype": _name_of(array.dtype), "shape": shape, "strides": strides, "offset": offset}
 
 
 def unpack(specs: Mapping[str, Any], buffers: List[bytes]) -> Dict[str, np.ndarray]:
@@ -119,7 +133,7 @@ def unpack(specs: Mapping[str, Any], buffers: List[bytes]) -> Dict[str, np.ndarr
 
     Raises UsageError: a view reaches outside its buffer.
     """
-    return unpack_fenced(specs, buffers)[0]
+    return _rebuilt(specs, [aligned(b) for b in buffers])
 
 
 def unpack_fenced(specs: Mapping[str, Any], buffers: List[bytes]) -> Tuple[Dict[str, np.ndarray], List[Fenced]]:
@@ -129,7 +143,11 @@ def unpack_fenced(specs: Mapping[str, Any], buffers: List[bytes]) -> Tuple[Dict[
         if isinstance(spec, dict) and isinstance(spec.get("buffer"), int) and 0 <= spec["buffer"] < len(names):
             names[spec["buffer"]].append(name)
     fences = [fenced(b, tuple(listed)) for b, listed in zip(buffers, names)]
-    memory = [f.memory for f in fences]
+    return _rebuilt(specs, [f.memory for f in fences]), fences
+
+
+def _rebuilt(specs: Mapping[str, Any], memory: Sequence[np.ndarray]) -> Dict[str, np.ndarray]:
+    """The arrays over the memory of their buffers."""
     arrays: Dict[str, np.ndarray] = {}
     for name, spec in specs.items():
         try:
@@ -144,7 +162,7 @@ def unpack_fenced(specs: Mapping[str, Any], buffers: List[bytes]) -> Tuple[Dict[
                 "its shape, strides and offset must stay inside its buffer.",
                 "write the case again with bnspec's own writer.",
             ) from None
-    return arrays, fences
+    return arrays
 
 
 def _inside(shape: Tuple[int, ...], strides: Tuple[int, ...], offset: int, itemsize: int, nbytes: int) -> bool:

@@ -28,6 +28,8 @@ from bnspec.model.saved_case import read
 from bnspec.model.vocabulary import NETWORKS, SUBJECTS, CaseSubject, NetworkKind
 
 SCHEMA = "bnspec-case/1"
+#: A case of more elements, in all its arrays, is large: of few what was made of it is kept.
+SMALL_ELEMENTS = 1 << 13
 #: Separates an array's name from the operation applied to it: "x|twice" is x, twice. See bnspec/model/relations.py.
 SEPARATOR = "|"
 PARAMETERS = ("gamma", "beta", "running_mean", "running_var")
@@ -129,13 +131,22 @@ class Case:
     @functools.cached_property
     def id(self) -> str:
         """Twelve hex digits that identify the case's content (its origin left out)."""
-        specs, buffers = pack(self.arrays)
+        specs, buffers = self._packed()
         head: Dict[str, Any] = {"subject": self.subject, "config": dataclasses.asdict(self.config), "specs": specs}
         head["steps"] = [s.to_json() for s in self.steps]
         digest = hashlib.sha256(json.dumps(head, sort_keys=True).encode())
         for data in buffers:
             digest.update(data)
         return digest.hexdigest()[:12]
+
+    def _packed(self) -> Tuple[Dict[str, Any], List[bytes]]:
+        """The arrays as ``pack`` gives them; of a small case they are kept, for it is sent to many processes."""
+        known = self.__dict__.get("_kept")
+        if known is None:
+            known = pack(self.arrays)
+            if self.elements <= SMALL_ELEMENTS:
+                self.__dict__["_kept"] = known
+        return known
 
     @property
     def elements(self) -> int:
@@ -169,6 +180,8 @@ class Case:
         A copy starts with the settings of its original; from then on the two have separate settings.
         """
         here: Tuple[Optional[float], bool] = (None, False)
+        if not self._has_settings:
+            return here
         there = here
         for j in range(self.built_at(i), i):
             step = self.steps[j]
@@ -187,6 +200,11 @@ class Case:
             elif step.call.kind == "swap":
                 here, there = there, here
         return here
+
+    @functools.cached_property
+    def _has_settings(self) -> bool:
+        """Whether a step sets anything on a layer that is there; copies and checkpoints alone set nothing."""
+        return any(s.call.kind == "set_decay" or s.call in (FREEZE, UNFREEZE) for s in self.steps)
 
     def built_at(self, i: int) -> int:
         """The step at which the layer of step i was last built."""
@@ -231,7 +249,7 @@ class Case:
 
     def header(self) -> Tuple[Dict[str, Any], List[bytes]]:
         """The case as JSON-ready data and buffers, as sent to workers."""
-        specs, buffers = pack(self.arrays)
+        specs, buffers = self._packed()
         data = {
             "schema": SCHEMA,
             "subject": self.subject,

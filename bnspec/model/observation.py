@@ -6,7 +6,7 @@ Runs in workers: Python 3.8, standard library and NumPy only.
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Dict, List, Mapping, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
 
@@ -56,7 +56,10 @@ class Observation:
     cpu_seconds: float = 0.0
 
     def header(self) -> Tuple[Dict[str, Any], List[bytes]]:
-        """JSON-ready data and buffers, as sent by workers."""
+        """JSON-ready data and buffers, as sent by workers; of one that was read from them, the same."""
+        read: Optional[Tuple[Dict[str, Any], List[bytes]]] = self.__dict__.get("_read")
+        if read is not None:
+            return read
         arrays: Dict[str, np.ndarray] = {}
         steps = []
         for i, step in enumerate(self.steps):
@@ -109,4 +112,6 @@ class Observation:
             )
             for step, group in zip(data["steps"], groups)
         )
-        return cls(data["status"], data["message"], steps, data["seconds"], data.get("cpu_seconds", 0.0))
+        made = cls(data["status"], data["message"], steps, data["seconds"], data.get("cpu_seconds", 0.0))
+        made.__dict__["_read"] = dict(data), buffers
+        return made

@@ -51,6 +51,15 @@ class Fenced:
         return found
 
 
+def aligned(data: bytes, alignment: int = 64) -> np.ndarray:
+    """The data in memory of their own without zones, the first byte aligned as framework allocators give it."""
+    room = np.empty(len(data) + alignment, np.uint8)
+    start = -int(room.__array_interface__["data"][0]) % alignment
+    memory = room[start : start + len(data)]
+    memory[:] = np.frombuffer(data, np.uint8)
+    return memory
+
+
 def fenced(data: bytes, names: Tuple[str, ...] = (), alignment: int = 64) -> Fenced:
     """The data in memory of their own between red zones, the first byte aligned as framework allocators give it."""
     room = np.full(len(data) + alignment + 2 * SIZE, FILL, np.uint8)

@@ -6,13 +6,13 @@ import collections
 import threading
 from collections.abc import Callable
 
-from bnspec.model.case import Case
+from bnspec.model.case import SMALL_ELEMENTS, Case
 from bnspec.oracle.oracle import Oracle
 
 #: Elements of the cases whose oracles are kept. An oracle of a small case holds about 0.5 KB for each element: 256 MB in all.
 ELEMENTS_AT_MOST = 1 << 19
-#: A case of more elements is large: few of its kind are kept, so that they do not displace the many small ones.
-SMALL_ELEMENTS, LARGE_AT_MOST = 1 << 13, 16
+#: Of the cases that are not small few are kept, so that they do not displace the many small ones.
+LARGE_AT_MOST = 16
 
 
 class KeptOracles:
@@ -31,6 +31,11 @@ class KeptOracles:
         with self._lock:
             return (self._large if case.elements > SMALL_ELEMENTS else self._small).of(case)
 
+    def kept(self, case_id: str) -> Oracle | None:
+        """The oracle of the case with this id, if it is kept."""
+        with self._lock:
+            return self._small.kept(case_id) or self._large.kept(case_id)
+
 
 class _Store:
     """Oracles by the id of their case, of which the least recently used go first. ``size``: of a case, counted against ``room``."""
@@ -38,6 +43,11 @@ class _Store:
     def __init__(self, room: int, size: Callable[[Case], int]) -> None:
         self._oracles: collections.OrderedDict[str, Oracle] = collections.OrderedDict()
         self._room, self._size = room, size
+
+    def kept(self, case_id: str) -> Oracle | None:
+        if case_id in self._oracles:
+            self._oracles.move_to_end(case_id)
+        return self._oracles.get(case_id)
 
     def of(self, case: Case) -> Oracle:
         oracle = self._oracles.pop(case.id, None)

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from bnspec.model.case import Case, Step
-from bnspec.oracle.expected import Expected
+from bnspec.model.vocabulary import Tier
+from bnspec.oracle.expected import Expected, PerTier
 
 
 def compacted(case: Case, step: Step) -> tuple[Case, np.ndarray]:
@@ -36,9 +37,15 @@ def spread_out(answers: Mapping[str, Expected], kept: np.ndarray, channel_axis: 
             continue
         value = _scattered(answer.value, kept, channel_axis, 0.0)
         padding = math.nan if name == "y" else 0.0
-        limits = {t: _scattered(b, kept, channel_axis, padding) for t, b in answer.bounds.items()}
-        whole[name] = Expected(value, limits)
+        whole[name] = Expected(value, _spread(answer.bounds, kept, channel_axis, padding))
     return whole
+
+
+def _spread(
+    bounds: Mapping[Tier, np.ndarray], kept: np.ndarray, channel_axis: int, padding: float
+) -> PerTier[np.ndarray]:
+    """The bounds of each tier, at their positions."""
+    return PerTier(lambda tier: _scattered(bounds[tier], kept, channel_axis, padding))
 
 
 def _scattered(rows: np.ndarray, kept: np.ndarray, channel_axis: int, padding: float) -> np.ndarray:

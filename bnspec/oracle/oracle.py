@@ -84,7 +84,7 @@ class Oracle:
             return {n: e for n, e in given.items() if n not in ("running_mean", "running_var")}
         if step.call.kind == "second_order":
             if step.call.mode == "inference":
-                return answers.second_order(step, before)
+                return dict(answers.second_order(step, before))
             derivatives = answers.second_order(step, before) if answers.exist(step.inputs[0]) else {}
             return {**derivatives, **answers.running(step.inputs[0], before, conventions)}
         if step.call.kind == "tangent_gradient":
@@ -107,12 +107,17 @@ class Oracle:
 
     def masked(self, step: Step, before: State, conventions: Conventions) -> dict[str, Expected]:
         """Answers for a batch with padding: those of the batch without it; on the padding dx is 0 and y is not judged."""
-        flat, kept = masks.compacted(self.case, step)
+        flat, kept = self.without_padding(Step(step.call, step.inputs))
         if not kept.any():
             return {}
-        return masks.spread_out(
-            Oracle(flat).expect(flat.steps[0], before, conventions), kept, self.case.config.channel_axis
-        )
+        given = flat.expect(flat.case.steps[0], before, conventions)
+        return masks.spread_out(given, kept, self.case.config.channel_axis)
+
+    @remembered
+    def without_padding(self, step: Step) -> tuple[Oracle, np.ndarray]:
+        """The oracle of the masked call without its padding, and the positions that are kept."""
+        flat, kept = masks.compacted(self.case, step)
+        return Oracle(flat), kept
 
     def judged(self, conventions: Conventions) -> _Judged:
         """The answers under given conventions, cached: many steps, and all backends with the same precisions, share them."""
@@ -269,13 +274,19 @@ class _Judged:
             errors[tier] = bounds.training_gradient_error(cotangent, gamma, values.dx.size, zhat, relative, units, tier)
         return self.gradients(values, errors)
 
-    def running(self, x: str, before: State, conventions: Conventions) -> dict[str, Expected]:
+    def running(self, x: str, before: State, conventions: Conventions) -> Answers:
         """The state after one training step from ``before``; running_var is omitted if count <= correction."""
-        batch, config = self.oracle.batch(x, self.epsilon), self.case.config
-        correction, decay = conventions.running_correction, effective_decay(config.decay, conventions)
-        if batch.count == 1 and conventions.count_one == "biased":
+        correction = conventions.running_correction
+        if self.oracle.batch(x, self.epsilon).count == 1 and conventions.count_one == "biased":
             correction = 0
-        old_mean, old_var = (double(before[n]).reshape(config.channel_shape) for n in RUNNING)
+        given = tuple((before[n].dtype, before[n].tobytes()) for n in RUNNING)
+        return self.moved(x, given, effective_decay(self.case.config.decay, conventions), correction)
+
+    @remembered
+    def moved(self, x: str, given: tuple[tuple[np.dtype, bytes], ...], decay: float, correction: int) -> Answers:
+        """The same from the statistics' dtypes and bytes: layers start from the same ones on every backend."""
+        batch, config = self.oracle.batch(x, self.epsilon), self.case.config
+        old_mean, old_var = (double(np.frombuffer(data, kind)).reshape(config.channel_shape) for kind, data in given)
         answers = {"running_mean": (exact.running_mean(batch, old_mean, decay), old_mean, batch.abs_mean, 0, 1.0)}
         if batch.count > correction:
             factor = batch.count / (batch.count - correction)
@@ -295,11 +306,15 @@ class _Judged:
 
     def inference(self, inputs: tuple[str, ...], before: State) -> dict[str, Expected]:
         """y and, with a cotangent, the gradients, for the statistics before the step, which it leaves unchanged."""
-        initial = all(before[n].tobytes() == self.case.arrays[n].tobytes() for n in RUNNING)
-        answers = dict(self.initial_inference(inputs) if initial else self.inference_outputs(inputs, before))
+        given = self.initial_inference(inputs) if self.is_initial(before) else self.inference_outputs(inputs, before)
+        answers = dict(given)
         for name in RUNNING:
             answers[name] = Expected(quad(before[name]), dict.fromkeys(TIERS, np.zeros(self.case.config.channels)))
         return answers
+
+    def is_initial(self, before: State) -> bool:
+        """Whether the statistics are those of the case, which are the same for every backend."""
+        return all(before[n].tobytes() == self.case.arrays[n].tobytes() for n in RUNNING)
 
     @remembered
     def initial_inference(self, inputs: tuple[str, ...]) -> Answers:
@@ -334,28 +349,47 @@ class _Judged:
 
     # --- second order -------------------------------------------------------------------------------------------------
 
-    def second_order(self, step: Step, before: State) -> dict[str, Expected]:
-        """by_x, by_dy and by_gamma."""
+    def second_order(self, step: Step, before: State) -> Answers:
+        """by_x, by_dy and by_gamma; ``before`` is read in inference only."""
+        plain = Step(step.call, step.inputs)
         if step.call.mode == "training":
-            norm = self.normalisation(step.inputs[0])
-            errors = {t: self.errors(step.inputs[0], t) for t in TIERS}
-        else:
-            mean, var = (broadcast(before[n], self.case.config) for n in RUNNING)
-            norm = Normalisation(self.oracle.batch(step.inputs[0], self.epsilon), mean, var)
-            errors = second_order.inference_errors(norm, self.units)
-        case = self.case
-        if self.epsilon != case.config.epsilon:
-            case = case.overridden((("epsilon", self.epsilon),))
-        return second_order.second_derivatives(case, step, norm, errors, self.units)
+            return self.training_second_order(plain)
+        return (
+            self.initial_second_order(plain) if self.is_initial(before) else self.inference_second_order(plain, before)
+        )
 
-    def third_order(self, step: Step) -> dict[str, Expected]:
+    @remembered
+    def training_second_order(self, step: Step) -> Answers:
+        """The same in training."""
+        norm, errors = self.normalisation(step.inputs[0]), {t: self.errors(step.inputs[0], t) for t in TIERS}
+        return second_order.second_derivatives(self.in_force(), step, norm, errors, self.units)
+
+    @remembered
+    def initial_second_order(self, step: Step) -> Answers:
+        """The same in inference, for the case's initial state."""
+        return self.inference_second_order(step, self.case.arrays)
+
+    def inference_second_order(self, step: Step, before: State) -> Answers:
+        """The same in inference, for given statistics."""
+        mean, var = (broadcast(before[n], self.case.config) for n in RUNNING)
+        norm = Normalisation(self.oracle.batch(step.inputs[0], self.epsilon), mean, var)
+        errors = second_order.inference_errors(norm, self.units)
+        return second_order.second_derivatives(self.in_force(), step, norm, errors, self.units)
+
+    def third_order(self, step: Step) -> Answers:
         """The third derivative, in training."""
-        x = step.inputs[0]
+        return self.training_third_order(Step(step.call, step.inputs))
+
+    @remembered
+    def training_third_order(self, step: Step) -> Answers:
+        """The same, of a step without options."""
+        norm, errors = self.normalisation(step.inputs[0]), {t: self.errors(step.inputs[0], t) for t in TIERS}
+        return third_order.third_derivatives(self.in_force(), step, norm, errors, self.units)
+
+    def in_force(self) -> Case:
+        """The case with the epsilon in force."""
         case = self.case
-        if self.epsilon != case.config.epsilon:
-            case = case.overridden((("epsilon", self.epsilon),))
-        errors = {t: self.errors(x, t) for t in TIERS}
-        return third_order.third_derivatives(case, step, self.normalisation(x), errors, self.units)
+        return case if self.epsilon == case.config.epsilon else case.overridden((("epsilon", self.epsilon),))
 
     def gradients(self, values: exact.Gradients, errors: Mapping[Tier, bounds.GradientError]) -> dict[str, Expected]:
         """dx, dgamma and dbeta with their bounds; without affine only dx."""

@@ -16,7 +16,7 @@ from bnspec.exact.quantities import Cotangent, Normalisation
 from bnspec.model.case import Case, Step
 from bnspec.model.precision import Units
 from bnspec.model.vocabulary import Tier
-from bnspec.oracle.expected import Expected
+from bnspec.oracle.expected import Expected, PerTier
 
 
 def second_derivatives(
@@ -43,27 +43,36 @@ def second_derivatives(
     none = np.zeros(config.channel_shape)
     by_x, by_dy, by_gamma, abs_gamma = (np.abs(double(a)) for a in (*value, gamma))
     sizes = Sizes(by_x, by_dy, by_gamma, abs_gamma, none, none)
-    limits: dict[Tier, SecondOrderError] = {}
-    for tier, precision in units.items():
-        relative, zhat = errors[tier]
+
+    def limit(tier: Tier) -> SecondOrderError:
+        (relative, zhat), precision = errors[tier], units[tier]
         if training:
-            limits[tier] = second_order_bounds.training_error(of_dy, of_v, sizes, relative, zhat, precision, tier)
-        else:
-            limits[tier] = second_order_bounds.inference_error(of_dy, of_v, sizes, relative, precision, tier)
+            return second_order_bounds.training_error(of_dy, of_v, sizes, relative, zhat, precision, tier)
+        return second_order_bounds.inference_error(of_dy, of_v, sizes, relative, precision, tier)
+
+    limits = PerTier(limit)
     names = SecondOrder._fields if config.affine else SecondOrder._fields[:2]
     answers = {}
     for name in names:
         exact = getattr(value, name)
         shape = (-1,) if name == "by_gamma" else exact.shape
-        bounds_of = {t: np.broadcast_to(getattr(e, name), exact.shape).reshape(shape) for t, e in limits.items()}
-        answers[name] = Expected(exact.reshape(shape), bounds_of)
+        answers[name] = Expected(exact.reshape(shape), _shaped(limits, name, exact.shape, shape))
     return answers
 
 
-def inference_errors(norm: Normalisation, units: Mapping[Tier, Units]) -> dict[Tier, tuple[np.ndarray, np.ndarray]]:
+def _shaped(
+    limits: Mapping[Tier, SecondOrderError], name: str, like: tuple[int, ...], shape: tuple[int, ...]
+) -> PerTier[np.ndarray]:
+    """The bounds of one of the derivatives for each tier, with the shape of its value."""
+    return PerTier(lambda tier: np.broadcast_to(getattr(limits[tier], name), like).reshape(shape))
+
+
+def inference_errors(norm: Normalisation, units: Mapping[Tier, Units]) -> PerTier[tuple[np.ndarray, np.ndarray]]:
     """Per tier, the relative error of inv_std and the error of zhat, for statistics that are exact constants."""
-    found = {}
-    for tier, precision in units.items():
-        relative = bounds.inv_std_error(norm, 0.0, precision.arithmetic)
-        found[tier] = relative, bounds.normalised_error(norm, 0.0, relative, precision.arithmetic)
-    return found
+
+    def error(tier: Tier) -> tuple[np.ndarray, np.ndarray]:
+        precision = units[tier].arithmetic
+        relative = bounds.inv_std_error(norm, 0.0, precision)
+        return relative, bounds.normalised_error(norm, 0.0, relative, precision)
+
+    return PerTier(error)

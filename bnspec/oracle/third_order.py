@@ -13,7 +13,7 @@ from bnspec.exact.quantities import Cotangent, Normalisation
 from bnspec.model.case import Case, Step
 from bnspec.model.precision import Units
 from bnspec.model.vocabulary import Tier
-from bnspec.oracle.expected import Expected
+from bnspec.oracle.expected import Expected, PerTier
 
 
 def third_derivatives(
@@ -35,5 +35,5 @@ def third_derivatives(
     value = training_third_order(x, dy, v, gamma, config.epsilon, config.reduce_axes, norm.correction)
     of_dy, of_v = (Cotangent(norm, case.arrays[n]) for n in step.inputs[1:])
     sizes = np.abs(double(gamma)), np.abs(double(value))
-    limits = {t: third_order_bounds.training_error(of_dy, of_v, *sizes, errors[t], units[t], t) for t in units}
+    limits = PerTier(lambda t: third_order_bounds.training_error(of_dy, of_v, *sizes, errors[t], units[t], t))
     return {"third": Expected(value, limits)}

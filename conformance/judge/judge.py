@@ -37,27 +37,45 @@ def judge(
 
 def examine(exam: Examination, checks: Iterable[Check]) -> dict[str, Judgement | None]:
     """The judgements of an examination; see ``judge``."""
-    case, observation = exam.case, exam.observation
+    observation = exam.observation
     judgements: dict[str, Judgement | None] = {}
-    asked = _asked(case)
     with np.errstate(all="ignore"):
-        domains = [_Domains(exam.oracle_at(i), i) for i in range(len(case.steps))]
-        for check in checks:
-            for i in asked.get(check, ()):
-                channels = domains[i].of(check)
-                if channels is None:
-                    continue
-                status = observation.steps[i].status
-                reason = observation.steps[i].message if status == "declined" else check.declines(exam, i)
-                if status == "declined" or (status == "ok" and reason):
-                    judgements.setdefault(check.clause, None)
-                    exam.reasons.setdefault(check.clause, reason)
-                elif status == "ok" or (status == "error" and check.reads_errors):
-                    found = check.judge(exam, i, channels)
-                    worst = judgements.get(check.clause)
-                    if found is not None and (worst is None or found.ratio > worst.ratio):
-                        judgements[check.clause] = found
+        for check, i, channels in _spoken_of(exam, tuple(checks)):
+            status = observation.steps[i].status
+            reason = observation.steps[i].message if status == "declined" else check.declines(exam, i)
+            if status == "declined" or (status == "ok" and reason):
+                judgements.setdefault(check.clause, None)
+                exam.reasons.setdefault(check.clause, reason)
+            elif status == "ok" or (status == "error" and check.reads_errors):
+                found = check.judge(exam, i, channels)
+                worst = judgements.get(check.clause)
+                if found is not None and (worst is None or found.ratio > worst.ratio):
+                    judgements[check.clause] = found
     return judgements
+
+
+#: What checks speak of, and where.
+_Spoken = list[tuple[Check, int, Mask]]
+#: The same by oracle: by the checks, and by the oracles of the case as the layer of each step sees it. All backends share them.
+_SPOKEN: weakref.WeakKeyDictionary[Oracle, dict[tuple[tuple[Check, ...], tuple[int, ...]], _Spoken]] = (
+    weakref.WeakKeyDictionary()
+)
+
+
+def _spoken_of(exam: Examination, checks: tuple[Check, ...]) -> _Spoken:
+    """The checks, the steps that each reads, and the channels of which it speaks there."""
+    oracles = [exam.oracle_at(i) for i in range(len(exam.case.steps))]
+    shared = _SPOKEN.setdefault(exam.oracle, {}) if exam.case is exam.oracle.case else {}
+    key = checks, tuple(id(oracle) for oracle in oracles)  # they last as long as the case's oracle, which holds them
+    if key not in shared:
+        asked, domains = _asked(exam.case), [_Domains(oracle, i) for i, oracle in enumerate(oracles)]
+        shared[key] = [
+            (check, i, channels)
+            for check in checks
+            for i in asked.get(check, ())
+            if (channels := domains[i].of(check)) is not None
+        ]
+    return shared[key]
 
 
 def _asked(case: Case) -> Mapping[Check, Sequence[int]]:

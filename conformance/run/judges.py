@@ -185,7 +185,7 @@ class _Process:
                 number = len(self._known)
                 self._known.append(asked.target)
             try:
-                self._connection.send(Question(self._asked, number, case, observation, first))
+                self._connection.send(Question(self._asked, number, asked.case.id, case, observation, first))
             except OSError:  # it has ended: the reader says how
                 return
 

@@ -145,14 +145,19 @@ def test_an_error_of_the_judge_is_an_answer(asked: list[Asked]) -> None:
     """With its traceback as a note, and the process goes on."""
     judge, one = Judging(1), asked[0]
     packed = one.case.header(), one.observation.header()
-    broken = judge.answer(Question(1, 0, ({}, []), packed[1], TARGET))
+    broken = judge.answer(Question(1, 0, "", ({}, []), packed[1], TARGET))
     assert broken.found is None
     assert broken.error is not None
     assert "Traceback" in "".join(broken.error.__notes__)
-    answer: Answer = judge.answer(Question(2, 0, *packed))
+    answer: Answer = judge.answer(Question(2, 0, one.case.id, *packed))
     assert answer.found is not None
     here = TARGET.collector.judged(one.case, one.observation, Oracle(one.case))
     assert answer.found.judgements == here.judgements
+    again: Answer = judge.answer(
+        Question(3, 0, one.case.id, ({}, []), packed[1])
+    )  # its oracle is kept, and it is not read
+    assert again.found is not None
+    assert again.found.judgements == here.judgements
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import json
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -107,6 +108,14 @@ def test_an_owner_keeps_its_axes_in_any_order() -> None:
     came = unpack(*pack({"x": turned}))["x"]
     assert np.array_equal(came, turned)
     assert came.strides == turned.strides
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (1,), (), (0, 3), (4, 1, 2)])
+def test_an_array_of_all_its_memory_is_packed_as_a_view_of_it_is(shape: tuple[int, ...]) -> None:
+    """The shorter way gives the same specs and bytes."""
+    array = np.arange(math.prod(shape), dtype=np.float32).reshape(shape).copy()
+    assert array.base is None
+    assert pack({"x": array}) == pack({"x": array[...]})
 
 
 @steady

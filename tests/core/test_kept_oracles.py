@@ -32,6 +32,18 @@ def test_the_least_recently_used_go_first(monkeypatch: pytest.MonkeyPatch) -> No
     assert oracles.of(case(2)) is not second
 
 
+def test_an_oracle_is_found_by_the_id_of_its_case_as_long_as_it_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And counts as used."""
+    monkeypatch.setattr(kept, "ELEMENTS_AT_MOST", 2 * case(1).elements)
+    oracles = KeptOracles()
+    assert oracles.kept(case(1).id) is None
+    first, _ = oracles.of(case(1)), oracles.of(case(2))
+    assert oracles.kept(case(1).id) is first
+    oracles.of(case(3))
+    assert oracles.kept(case(1).id) is first
+    assert oracles.kept(case(2).id) is None
+
+
 def test_large_cases_displace_no_small_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     """They have room of their own, by number."""
     monkeypatch.setattr(kept, "SMALL_ELEMENTS", 100)

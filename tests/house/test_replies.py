@@ -16,6 +16,7 @@ from bnspec.backends.harness.launcher import Worker
 from bnspec.backends.harness.limits import Limits
 from bnspec.backends.harness.registry import Entry
 from bnspec.backends.harness.replies import BadReply, observation_of
+from bnspec.backends.worker import wire
 from bnspec.backends.worker.wire import PROTOCOL, Channel, Garbage, TimedOut
 from bnspec.conformance.selftest.faults.frames import fuzz
 from bnspec.model.call import INFERENCE
@@ -175,6 +176,20 @@ def test_an_exception_whose_text_raises_is_the_steps_error(write_adapters: Calla
     worker = write_adapters(source.replace("OPENS", "False"))
     assert worker.hello.status == "broken"
     assert "Silent" in worker.hello.reason
+
+
+@pytest.mark.parametrize("sizes", [(), (0,), (3, 0, 5), (60, 50, 200, 30, 99, 1), (100, 100, 0, 1)])
+def test_parts_of_a_frame_arrive_one_by_one_or_together(
+    sizes: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever fits together, each part is the one that was sent."""
+    monkeypatch.setattr(wire, "TOGETHER_BYTES", 100)
+    here, there = (Channel(s) for s in socket.socketpair())
+    parts = [bytes([i]) * size for i, size in enumerate(sizes)]
+    here.send({"what": "x" * 70}, parts)
+    assert there.receive(5.0) == ({"what": "x" * 70}, parts)
+    here.close()
+    there.close()
 
 
 def test_a_frame_beyond_its_limit_is_not_read() -> None:

@@ -158,7 +158,12 @@ class NNScaler(Scaler):
         self.tf, self.config = tf, config
 
     def fit(self, chunks: Sequence[Any]) -> None:
-        """Learn the moments of all non-empty chunks. Raises ValueError: all chunks are empty."""
+        """Learn the moments of all non-empty chunks; of integers as one chunk, since theirs are integers, which nothing merges.
+
+        Raises ValueError: all chunks are empty.
+        """
+        if not chunks[0].dtype.is_floating:
+            chunks = [self.tf.concat(chunks, self.config.reduce_axes[0])]
         count = 0
         self.mean: Any = None
         self.var: Any = None

@@ -29,6 +29,7 @@ WITHOUT_A_SCALE = (
     "epsilon.inside_root_in_inference",
     "epsilon.inside_root_in_training",
     "epsilon.not_in_running_variance",
+    "gradient.each_argument_alone",
     "gradient.inference_dx",
     "gradient.inference_parameters",
     "gradient.null_space",

@@ -17,8 +17,10 @@ from bnspec.conformance.causes.order import (
     SHAPES,
     SIZES_OF_ERRORS,
     SIZES_OF_SMALL_ERRORS,
+    TINY_EPSILON,
     TRAINED,
     compares,
+    epsilon_of,
     is_special,
     is_weak,
     steps_of,
@@ -115,10 +117,10 @@ def _has(condition: Condition, case: Case, steps: Sequence[int]) -> bool:
     """Whether the case has a feature, as a condition needs it."""
     names = next((names for names in IN_TURN if condition.feature in names), frozenset({condition.feature}))
     values = [v for f in FEATURES if f.name in names for s in steps if (v := f.value(case, s))]
-    if condition.value in KINDS_OF_VALUES:
-        return any(v in (condition.value, NOT_FINITE) for v in values)
+    if condition.value in KINDS_OF_VALUES:  # NaN may come to a result from any array
+        return condition.value in values or any(f.value(case, s) == NOT_FINITE for f in FEATURES for s in steps)
     if condition.feature == "epsilon":
-        return _like(float(condition.value), case.config.epsilon)
+        return _like(epsilon_of(condition), case.config.epsilon)
     if condition.feature == "decay" and any(step.call.name == "set_decay" for step in case.steps):
         return True  # nobody knows to which
     histories = [steps_of(Condition("history", v, "")) for s in steps if (v := HISTORY.value(case, s))]
@@ -134,8 +136,8 @@ def _has(condition: Condition, case: Case, steps: Sequence[int]) -> bool:
 
 
 def _like(a: float, b: float) -> bool:
-    """Whether two epsilons are of like size."""
-    return a == b or (min(a, b) > 0.0 and max(a, b) <= LIKE_EPSILON * min(a, b))
+    """Whether two epsilons are of like size; all tiny ones are."""
+    return max(a, b) <= max(TINY_EPSILON, LIKE_EPSILON * min(a, b))
 
 
 def _has_state(case: Case, steps: Sequence[int]) -> bool:

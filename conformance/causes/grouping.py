@@ -21,6 +21,7 @@ from bnspec.conformance.causes.order import (
     in_its_own_words,
     is_special,
     is_usual,
+    needs_tiny_epsilon,
     one_layout,
     own_features,
     place_of,
@@ -320,12 +321,15 @@ def _hides(deviation: Deviation) -> bool:
 
 
 def _of_equal_variances(training: Deviation, inference: Deviation) -> bool:
-    """Whether one result needs certain statistics of its batch in training, the given ones in inference, and else the same."""
+    """Whether one result needs certain statistics of its batch in training, the given ones in inference, and else the same.
+
+    What needs an epsilon of 0 or a tiny one in inference needs a variance beside which that one shows in training.
+    """
     known = training.finding.known or inference.finding.known
-    found = [{c.feature for c in d.conditions} for d in (training, inference)]
-    return (
-        not known
-        and (training.quantity, inference.quantity) == ("y of training", "y of inference")
-        and bool({"values of x", "count"} & found[0])
-        and setting(inference.conditions) == setting(training.conditions) | {"state"}
-    )
+    if known or (training.quantity, inference.quantity) != ("y of training", "y of inference"):
+        return False
+    if not {"values of x", "count"} & {c.feature for c in training.conditions}:
+        return False
+    mine, others = setting(training.conditions), setting(inference.conditions)
+    tiny = needs_tiny_epsilon(inference.conditions)
+    return others == mine | {"state"} or (tiny and others - {"state", "epsilon"} == mine - {"epsilon"})

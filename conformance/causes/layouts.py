@@ -24,13 +24,13 @@ def _views(case: Case, among: Iterable[str]) -> list[str]:
 
 
 def _layout(name: str, chosen: Callable[[Case], list[str]], changes: frozenset[str] = frozenset()) -> Feature:
-    """The feature. A part of x stays one, wherever it begins and however it lies: what is left of its layout is not known to be needed or not."""
+    """The feature. A part of x, or what is derived from it, stays one, wherever it begins and however it lies: what is left of its layout is not known to be needed or not."""
 
     def value(case: Case, step: int) -> str:
         specs = pack(case.arrays)[0]
         views = _views(case, chosen(case))
         if name == "layout of x":
-            parts = [n for n in case.steps[step].inputs if n.endswith("]") and n in specs]
+            parts = [n for n in case.steps[step].inputs if is_derived(n) and n in specs]
             views += [n for n in parts if specs[n]["offset"] or not case.arrays[n].flags.c_contiguous]
         return "; ".join(f"{n} strides {tuple(specs[n]['strides'])} offset {specs[n]['offset']}" for n in views)
 

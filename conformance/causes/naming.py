@@ -14,6 +14,7 @@ from bnspec.conformance.causes.order import (
     basic_first,
     compares,
     is_special,
+    needs_tiny_epsilon,
     one_layout,
     own_features,
     setting,
@@ -89,14 +90,16 @@ def unsaid(group: Sequence[Deviation]) -> frozenset[str]:
 def needed_by(group: Sequence[Deviation]) -> tuple[Condition, ...] | None:
     """What a cause needs: what the most basic of its clauses that speak of all cases needs; None where it has none.
 
-    What a comparison needs may be a feature of the other call.
+    What a comparison needs may be a feature of the other call. Where inference needs a tiny epsilon, the values that training needs are those beside which it
+    shows.
     """
     general = [d for d in group if not is_special(d.finding)]
-    return (
-        min(general, key=lambda d: (compares(d.finding), _may_need_more(d, group), d.general)).conditions
-        if general
-        else None
-    )
+    if not general:
+        return None
+    ordered = sorted(general, key=lambda d: (compares(d.finding), _may_need_more(d, group), d.general))
+    needed = ordered[0].conditions
+    tiny = [d for d in ordered if d.quantity == "y of inference" and needs_tiny_epsilon(d.conditions)]
+    return tiny[0].conditions if tiny and any(c.feature in VALUES for c in needed) else needed
 
 
 def said_of(group: Sequence[Deviation]) -> tuple[Condition, ...]:

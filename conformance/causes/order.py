@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 from bnspec.clauses import CLAUSES
@@ -56,6 +57,8 @@ SIZES_OF_SMALL_ERRORS = frozenset({"state", "epsilon", "decay", "gamma", "beta"}
 #: An error of so many bounds is no rounding error: what of it is not seen elsewhere is not there. It is 1 / sqrt(u) of float32, the
 #: dtype of experiments that need no other: half of the digits are lost.
 CLEAR = 2.0**12
+#: An epsilon of at most this size is tiny: users give larger ones.
+TINY_EPSILON = 2.0**-16
 #: Relations that measure an error in bounds.
 MEASURED = ("within_bound", "agrees", "sums")
 #: Calls that move the statistics.
@@ -178,6 +181,16 @@ def setting(conditions: tuple[Condition, ...]) -> frozenset[str]:
     What misreads one array misreads the other: the layouts of x and dy are one feature here.
     """
     return one_layout(c.feature for c in conditions if c.feature not in SIZES_OF_ERRORS)
+
+
+def needs_tiny_epsilon(conditions: Iterable[Condition]) -> bool:
+    """Whether an epsilon is needed that is tiny, or 0."""
+    return any(c.feature == "epsilon" and epsilon_of(c) <= TINY_EPSILON for c in conditions)
+
+
+def epsilon_of(condition: Condition) -> float:
+    """The epsilon that is needed; infinite where it is no certain one."""
+    return math.inf if condition.value == "any" else float(condition.value)
 
 
 def one_layout(features: Iterable[str]) -> frozenset[str]:

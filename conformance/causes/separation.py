@@ -61,7 +61,8 @@ def one_cause(a: Deviation, b: Deviation, ordinary: Sequence[Outcome], others: S
     if not both:
         elsewhere = a.finding.clause in b.elsewhere or b.finding.clause in a.elsewhere
         masked = a.finding.family == b.finding.family == "mask"
-        return (masked and a.needs_as(b)) or (forward == "same" and (elsewhere or _alike(a, b)))
+        alike = _alike(a, b) or _need_nan_alike(a, b)
+        return (masked and a.needs_as(b)) or (forward == "same" and (elsewhere or alike))
     if forward == "same":
         return not (without_a and without_b)
     if forward == "siblings":
@@ -115,6 +116,12 @@ def _alike(a: Deviation, b: Deviation) -> bool:
         return False
     same = a.finding.evidence.relation == b.finding.evidence.relation
     return same and {c.feature for c in a.conditions} == {c.feature for c in b.conditions}
+
+
+def _need_nan_alike(a: Deviation, b: Deviation) -> bool:
+    """Whether both need NaN, in x or in the state that calls before leave, and else the same."""
+    of_state = {STATE.name, "history"}
+    return NOT_FINITE in a.kinds & b.kinds and a.setting - of_state == b.setting - of_state
 
 
 def _needs_one_history(a: Deviation, b: Deviation) -> bool:

@@ -6,6 +6,7 @@ import numpy as np
 
 from bnspec.conformance.checks.check import Check, Judge, everywhere, only_if, within
 from bnspec.conformance.checks.examination import Examination, Mask
+from bnspec.conformance.checks.forward import same_layer, same_state
 from bnspec.conformance.checks.judgement import KEPT, Judgement
 from bnspec.model.call import TRAINING_MASKED, TRAINING_MASKED_GRADIENTS
 from bnspec.model.case import Case, Step
@@ -16,16 +17,20 @@ STATE, GRADIENTS = ("running_mean", "running_var"), ("dx", "dgamma", "dbeta")
 
 
 def padding_is_inert(exam: Examination, i: int, channels: Mask) -> Judgement | None:
-    """With other values in the padding of an x that lies alike, y where the mask keeps and the state have the same bits."""
+    """With other values in the padding of an x that lies alike, y where the mask keeps and the state have the same bits, from the same state."""
     first = next(
         (
             j
             for j in range(i)
-            if exam.step(j).call == exam.step(i).call and exam.step(j).inputs[-1:] == exam.step(i).inputs[-1:]
+            if exam.step(j).call == exam.step(i).call
+            and exam.step(j).inputs[-1:] == exam.step(i).inputs[-1:]
+            and exam.result(j).status == "ok"
+            and same_layer(exam, i, j)
+            and same_state(exam, i, j)
         ),
         None,
     )
-    if first is None or exam.step(first).inputs == exam.step(i).inputs or exam.result(first).status != "ok":
+    if first is None or exam.step(first).inputs == exam.step(i).inputs:
         return None
     ours, theirs = (exam.case.arrays[exam.step(k).inputs[0]].strides for k in (i, first))
     if ours != theirs:

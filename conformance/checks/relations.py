@@ -47,7 +47,9 @@ def follows(name: str, relation: Relation) -> Judge:
     def judge(exam: Examination, i: int, channels: Mask) -> Judgement | None:
         said, k = relation_of(exam.step(i))
         j = first_of(exam, i) if said == name else None
-        if j is None or not PREMISES.get(name, _always)(exam, i, j, k):
+        if j is None or any(exam.case.built_at(n) != n for n in (i, j)):
+            return None  # each begins a layer: one that has been called has another state
+        if not PREMISES.get(name, _always)(exam, i, j, k):
             return None
         worst: Judgement | None = None
         for output in relation.follows:

@@ -230,3 +230,32 @@ def test_what_two_causes_show_together_belongs_to_one_of_them() -> None:
         {names[0]: 0.25, names[1]: LARGE, names[2]: LARGE},
     ]
     assert len(grouped([var, dbeta, extents], outcomes)) == 2
+
+
+def test_nan_of_the_state_is_nan_of_x() -> None:
+    """A step that NaN stops is seen in the statistics of its own batch, and after others, in the state that they leave."""
+    mean, later = deviation("running.mean", "running_mean"), deviation("running.second_step_continues", "running_mean")
+    nan = Condition("values of x", NOT_FINITE, "standard normal")
+    left = (Condition("state", NOT_FINITE, "0.25"), Condition("history", "after training", "a new layer"))
+    mean, later = dataclasses.replace(mean, conditions=(nan,)), dataclasses.replace(later, conditions=left)
+    outcomes = [{"running.mean": LARGE}, {"running.second_step_continues": LARGE}]
+    assert len(grouped([mean, later], outcomes)) == 1
+    assert len(grouped([dataclasses.replace(mean, conditions=()), later], outcomes)) == 2
+
+
+def test_a_tiny_epsilon_that_is_lost_is_one_cause() -> None:
+    """Inference shows it beside a tiny variance of the state, training beside one of the batch; the words are about epsilon."""
+    y = deviation("training.output", "y", ratio="inf")
+    training = dataclasses.replace(y, conditions=(Condition("values of x", "as in the case", "standard normal"),))
+    inference = dataclasses.replace(
+        deviation("inference.output", "y", "inference", ratio="inf"), conditions=(Condition("epsilon", "0", "1"),)
+    )
+    given = dataclasses.replace(
+        inference, finding=msgspec.structs.replace(inference.finding, clause="epsilon.as_given", family="epsilon")
+    )
+    both = {d.finding.clause: LARGE for d in (inference, given)}
+    [group] = grouped([training, inference, given], [both, {"training.output": LARGE}])
+    assert group[0] is given
+    assert said_of(group) == inference.conditions
+    large = dataclasses.replace(inference, conditions=(Condition("epsilon", "1", "negligible"),))
+    assert len(grouped([training, large], [])) == 2

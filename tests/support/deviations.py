@@ -26,7 +26,7 @@ def deviation(clause: str, output: str, call: str = "training_gradients", **chan
 
 def needing(found: Deviation, *features: str) -> Deviation:
     """The deviation with conditions."""
-    return dataclasses.replace(found, conditions=tuple(Condition(f, "unusual", "usual") for f in features))
+    return dataclasses.replace(found, conditions=tuple(Condition(f, "any", "usual") for f in features))
 
 
 def with_relation(found: Deviation, relation: Relation) -> Deviation:

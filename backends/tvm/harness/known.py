@@ -38,6 +38,7 @@ MISFOLDED = (
     "affine.per_channel",
     "contract.accepts",
     "contract.shapes",
+    "epsilon.as_given",
     "epsilon.inside_root_in_inference",
     "inference.output",
     "inference.value_is_independent_of_batch",

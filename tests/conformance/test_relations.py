@@ -207,6 +207,7 @@ def test_derived_arrays_follow_while_a_case_is_shrunk() -> None:
                 assert np.array_equal(array, derived(name, proposal.arrays, proposal.config)), name
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_calls_on_one_layer_are_not_compared_as_those_of_two() -> None:
     """A shrunk case, or a stranger's, may call one layer where two were meant: its state has moved, and nothing is said of the relation."""
     adapter = FullAdapter("cpu")

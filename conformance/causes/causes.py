@@ -27,13 +27,12 @@ from bnspec.conformance.causes.record import cause_of, ordinary_first
 from bnspec.conformance.checks.judgement import Judgement
 from bnspec.conformance.judge.collector import KnownLookup, nothing_known
 from bnspec.conformance.judge.finding import json_ratio, placed
-from bnspec.conformance.judge.judge import checks_for, judge
+from bnspec.conformance.judge.one_clause import OneClause
 from bnspec.conformance.judge.tally import Judged
 from bnspec.model.call import call_named
 from bnspec.model.case import Case
 from bnspec.model.conventions import Conventions
 from bnspec.model.observation import Observation
-from bnspec.oracle.oracle import Oracle
 from bnspec.reports.run.causes import Cause
 from bnspec.reports.run.records import Finding
 from bnspec.reports.run.vocabulary import FAILING
@@ -116,7 +115,9 @@ class _Search:
             self._deviation(f, needed.get(f.clause), f.clause in examined or f not in repeated, functions)
             for f in self.findings
         ]
-        for deviation in [d for d in deviations if d.finding.clause in examined and may_hide(d)]:
+        for deviation in [
+            d for d in deviations if d.finding.clause in examined and may_hide(d) and not d.finding.known
+        ]:
             deviations += self._beneath(deviation, failing.get(deviation.finding.clause, ()))
         run = self.experiments.cases, self.experiments.outcomes, self.experiments.ordinary
         ordinary, others = (
@@ -186,27 +187,20 @@ class _Search:
         self, clause: str, cases: Sequence[Case], found: Sequence[Deviation]
     ) -> tuple[Case, Judgement] | None:
         """The smallest of the cases on which the clause deviates and none of the deviations reaches, shrunk; and its judgement."""
-        checks = checks_for([clause])
-        judgements: dict[str, Judgement] = {}
+        one = OneClause(clause, self.target.conventions, self.target.known)
 
         def deviates(case: Case) -> bool:
-            if self._covered(clause, case):
+            if not one.deviates(case, self.target.observe):
                 return False
-            observation = self.target.observe(case)
-            if observation.status in ("crashed", "timeout"):
-                return False
-            judgement = judge(case, observation, self.target.conventions, Oracle(case), checks).get(clause)
-            if judgement is None or judgement.holds or judgement.evidence is None:
-                return False
-            judgements[case.id] = judgement
-            return not any(reaches(d, case, [judgement.evidence.step]) for d in found)
+            evidence = one.judgements[case.id].evidence
+            return evidence is not None and not any(reaches(d, case, [evidence.step]) for d in found)
 
         for case in cases:
             if self.experiments.over:
                 return None
             if deviates(case):
                 shrunk = shrink(case, deviates, self.seconds * SHRINK_SHARE, self.target.clock)
-                return shrunk, judgements[shrunk.id]
+                return shrunk, one.judgements[shrunk.id]
         return None
 
     def _cause(self, group: Sequence[Deviation]) -> Cause:

@@ -12,12 +12,11 @@ import msgspec
 from bnspec.conformance.cases.shrinking import shrink
 from bnspec.conformance.checks.judgement import Judgement
 from bnspec.conformance.judge.collector import KnownLookup, nothing_known
-from bnspec.conformance.judge.judge import checks_for, judge
+from bnspec.conformance.judge.one_clause import OneClause
 from bnspec.conformance.judge.tally import Judged
 from bnspec.model.case import Case
 from bnspec.model.conventions import Conventions
 from bnspec.model.observation import Observation
-from bnspec.oracle.oracle import Oracle
 from bnspec.reports.run.evidence import History
 
 Observe = Callable[[Case], Observation]
@@ -88,25 +87,8 @@ def smallest(
     return case, not_repeated(failing.judgement)
 
 
-class _Search:
-    """Runs cases for one clause. ``judgements``: of the cases that deviated, by their id."""
-
-    def __init__(self, clause: str, conventions: Conventions, known: KnownLookup) -> None:
-        self.clause, self.conventions, self.checks, self.known = clause, conventions, checks_for([clause]), known
-        self.judgements: dict[str, Judgement] = {}
-
-    def deviates(self, case: Case, observe: Observe) -> bool:
-        """Whether the clause is broken on the case, and no known deviation covers that."""
-        if self.known(self.clause, case) is not None:
-            return False
-        observation = observe(case)
-        if observation.status in ("crashed", "timeout"):
-            return False
-        judgement = judge(case, observation, self.conventions, Oracle(case), self.checks).get(self.clause)
-        if judgement is None or judgement.holds:
-            return False
-        self.judgements[case.id] = judgement
-        return True
+class _Search(OneClause):
+    """Looks for smaller cases of one clause, and for what a deviation needs of the cases before it."""
 
     def smaller(self, case: Case, others: Iterable[Case], observe: Observe) -> Case:
         """The smallest of the cases that deviates, or the case itself."""

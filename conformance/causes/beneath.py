@@ -25,6 +25,7 @@ from bnspec.conformance.causes.order import (
     is_weak,
     steps_of,
 )
+from bnspec.conformance.causes.parameters import STATE
 from bnspec.conformance.causes.values import KINDS_OF_VALUES, NOT_FINITE, VALUES
 from bnspec.conformance.judge.tally import Judged
 from bnspec.model.call import CALLS
@@ -127,10 +128,14 @@ def _has(condition: Condition, case: Case, steps: Sequence[int]) -> bool:
     if condition.feature == "history":
         needed = _operations([condition])
         begins = needed <= {"reset"} and any(INITIAL_VALUES.value(case, s) for s in steps)
-        return any(needed <= there for there in histories) or begins or (not needed and _has_state(case, steps))
+        return (
+            any(needed <= there for there in histories)
+            or begins
+            or (not needed and any(STATE.value(case, s) for s in steps))
+        )
     if condition.feature == INITIAL_VALUES.name:
         return bool(values) or any("reset" in there for there in histories)
-    if condition.feature == "state":
+    if condition.feature == STATE.name:
         return bool(values) or any(TRAINED & there for there in histories)
     return bool(values)
 
@@ -138,11 +143,6 @@ def _has(condition: Condition, case: Case, steps: Sequence[int]) -> bool:
 def _like(a: float, b: float) -> bool:
     """Whether two epsilons are of like size; all tiny ones are."""
     return max(a, b) <= max(TINY_EPSILON, LIKE_EPSILON * min(a, b))
-
-
-def _has_state(case: Case, steps: Sequence[int]) -> bool:
-    """Whether the layer is given another state than an ordinary one, as training would leave it."""
-    return any(f.value(case, s) for f in FEATURES if f.name == "state" for s in steps)
 
 
 def attributed(results: Iterable[tuple[Case, Outcome]], deviations: Sequence[Deviation]) -> list[Outcome]:
